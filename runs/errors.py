@@ -1,0 +1,158 @@
+"""
+Everything that can go wrong and that we foresee, as one tree; each leaf says if waiting can help.
+
+    FrameRelayError
+    ├── Transient                     the same call may succeed later; nothing was spent by it
+    │   ├── UpstreamUnavailable       the provider cannot be reached, or answers 5xx to a harmless call
+    │   ├── UpstreamRateLimited       429; ``retry_after_s`` says how long to wait
+    │   ├── DownloadInterrupted       cut, stalled, shorter than announced, 5xx
+    │   ├── DecoderFailed             our decoder process died or took too long
+    │   └── StoreUnavailable          Redis cannot be reached or refuses to write
+    ├── Permanent                     the same call will fail again
+    │   ├── UpstreamRejected          the provider refused the request; it carries the provider's own code
+    │   ├── UpstreamAnswerUnreadable  a 2xx whose body we cannot use (an upload without a URL, say)
+    │   ├── DownloadExpired           401, 403, 404, 410 on a result URL: a new GET may give a new URL
+    │   ├── DownloadTooLarge          past the byte limit
+    │   ├── AddressForbidden          the URL leads where we must not connect
+    │   ├── ClipUnusable              no picture, truncated, corrupt, or of a kind that we do not accept
+    │   ├── RequestInvalid            what a person asked for cannot be done; ``param`` names the place
+    │   ├── NotFound                  no such run, shot, file
+    │   └── Conflict                  somebody else was faster, or the state does not allow it
+    └── OutcomeUnknown                a submit that may or may not have been accepted: never posted again
+"""
+
+from typing import ClassVar
+
+
+class FrameRelayError(Exception):
+    """Something foreseen went wrong."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str | None = None) -> None:
+        self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
+        super().__init__(self.message)
+
+
+class Transient(FrameRelayError):
+    """It may pass by waiting."""
+
+    code = "transient"
+
+    def __init__(self, message: str | None = None, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Permanent(FrameRelayError):
+    """The same call will fail again."""
+
+    code = "permanent"
+
+
+class UpstreamUnavailable(Transient):
+    """The provider cannot be reached or is out of order."""
+
+    code = "upstream_unavailable"
+
+
+class UpstreamRateLimited(Transient):
+    """The provider asks us to wait; nothing was accepted."""
+
+    code = "upstream_rate_limited"
+
+
+class DownloadInterrupted(Transient):
+    """The transfer broke off before the file was whole."""
+
+    code = "download_interrupted"
+
+
+class DecoderFailed(Transient):
+    """The decoder process died or took too long."""
+
+    code = "decoder_failed"
+
+
+class StoreUnavailable(Transient):
+    """Redis cannot be reached or refuses to write."""
+
+    code = "store_unavailable"
+
+
+class UpstreamRejected(Permanent):
+    """The provider refused the request; sending it again will not help."""
+
+    code = "upstream_rejected"
+
+    def __init__(self, message: str | None = None, *, status: int, upstream_code: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.upstream_code = upstream_code
+
+
+class UpstreamAnswerUnreadable(Permanent):
+    """The provider accepted the request, but its answer lacks what we need."""
+
+    code = "upstream_answer_unreadable"
+
+
+class DownloadExpired(Permanent):
+    """The address of the file is no longer valid; a new look-up may give a new one."""
+
+    code = "download_expired"
+
+
+class DownloadTooLarge(Permanent):
+    """The file is larger than the limit."""
+
+    code = "download_too_large"
+
+
+class AddressForbidden(Permanent):
+    """The address leads to a place that must not be contacted."""
+
+    code = "address_forbidden"
+
+
+class ClipUnusable(Permanent):
+    """
+    The file cannot give a frame.
+
+    ``reason`` is one of ``not_a_clip`` (HTML, playlist, image, …), ``not_allowed`` (container or codec outside the
+    list, or past a size cap), ``no_picture``, ``truncated``, ``corrupt``.
+    """
+
+    code = "clip_unusable"
+
+    def __init__(self, message: str | None = None, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class RequestInvalid(Permanent):
+    """The request cannot be understood or carried out as it stands."""
+
+    code = "request_invalid"
+
+    def __init__(self, message: str | None = None, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class NotFound(Permanent):
+    """There is no such thing here."""
+
+    code = "not_found"
+
+
+class Conflict(Permanent):
+    """The state has changed in between, or does not allow this."""
+
+    code = "conflict"
+
+
+class OutcomeUnknown(FrameRelayError):
+    """The provider may or may not have accepted the job; it is looked up or held, never posted again."""
+
+    code = "outcome_unknown"
