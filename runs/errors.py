@@ -16,11 +16,14 @@ Everything that can go wrong and that we foresee, as one tree; each leaf says if
     │   ├── AddressForbidden          the URL leads where we must not connect
     │   ├── ClipUnusable              no picture, truncated, corrupt, or of a kind that we do not accept
     │   ├── RequestInvalid            what a person asked for cannot be done; ``param`` names the place
+    │   ├── StoryboardInvalid         it lists every mistake with its place
     │   ├── NotFound                  no such run, shot, file
     │   └── Conflict                  somebody else was faster, or the state does not allow it
     └── OutcomeUnknown                a submit that may or may not have been accepted: never posted again
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -138,6 +141,29 @@ class RequestInvalid(Permanent):
     def __init__(self, message: str | None = None, *, param: str | None = None) -> None:
         super().__init__(message)
         self.param = param
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake:
+    """One thing wrong in a storyboard; *place* like ``scenes[0].shots[2].from``, *line* counted from 1 where known."""
+
+    place: str
+    message: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        where = f"line {self.line}, " if self.line else ""
+        return f"{where}{self.place}: {self.message}"
+
+
+class StoryboardInvalid(Permanent):
+    """The storyboard has mistakes."""
+
+    code = "storyboard_invalid"
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        super().__init__("\n".join(str(mistake) for mistake in mistakes))
+        self.mistakes = tuple(mistakes)
 
 
 class NotFound(Permanent):

@@ -1,0 +1,188 @@
+"""
+What can happen to a run: past-tense facts, each about one shot or take, for `runs.machine.apply`.
+
+Whoever learns a fact records it (`processors.progress`); nobody but the machine says what follows from it.
+"""
+
+from dataclasses import dataclass
+
+from runs.model import Clip, Film, FirstFrame, Frame, Problem, TakeStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeEvent:
+    """A fact about one take."""
+
+    shot: str
+    take: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitting(TakeEvent):
+    """Money is about to move: the take exists from here on, and only the execution named *intent* may POST."""
+
+    intent: str
+    seed: int | None
+    first_frame: FirstFrame | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted(TakeEvent):
+    """The provider answered with a job."""
+
+    job_id: str
+    word: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitRefused(TakeEvent):
+    """The provider said no: there is no job, and nothing was paid."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitPutOff(TakeEvent):
+    """The provider was busy or out of reach before it accepted anything: the take never was."""
+
+    problem: Problem
+    until: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitLost(TakeEvent):
+    """Nobody knows if the provider accepted: the take is held."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparationFailed:
+    """A shot's inputs could not be made ready (its frame could not be uploaded, say); nothing was submitted."""
+
+    shot: str
+    problem: Problem
+    until: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSeen(TakeEvent):
+    """The job is alive and not finished (asked by GET)."""
+
+    job_ids: tuple[str, ...]
+    word: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered(TakeEvent):
+    """The job is finished and its clip can be fetched (asked by GET)."""
+
+    job_ids: tuple[str, ...]
+    video_url: str
+    last_frame_url: str | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEnded(TakeEvent):
+    """The job ended without a clip (asked by GET); *status* is ``failed``, ``expired`` or ``cancelled``."""
+
+    job_ids: tuple[str, ...]
+    status: TakeStatus
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedInVain(TakeEvent):
+    """The provider could not be asked this time."""
+
+    problem: Problem
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected(TakeEvent):
+    """The clip and its last frame are on our disk, whole."""
+
+    video: Clip
+    last_frame: Frame
+    provider_frame: Frame | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectPutOff(TakeEvent):
+    """The clip could not be fetched this time; *ask_again* wants a look-up first (the address has expired)."""
+
+    problem: Problem
+    until: float
+    ask_again: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectFailed(TakeEvent):
+    """The clip cannot be used, and fetching it again did not help."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """The film is on our disk."""
+
+    film: Film
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinFailed:
+    """The film could not be made this time; ``until`` is None when trying again will not help."""
+
+    problem: Problem
+    until: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elapsed:
+    """Time passed: the machine looks if a deadline did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approved:
+    """A person let a gated shot go."""
+
+    shot: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picked:
+    """A person chose the take to go on from."""
+
+    shot: str
+    take: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCancelled:
+    """A person stopped the run: nothing more is submitted."""
+
+
+Event = (
+    Submitting
+    | Submitted
+    | SubmitRefused
+    | SubmitPutOff
+    | SubmitLost
+    | PreparationFailed
+    | JobSeen
+    | Rendered
+    | JobEnded
+    | LookedInVain
+    | Collected
+    | CollectPutOff
+    | CollectFailed
+    | Joined
+    | JoinFailed
+    | Elapsed
+    | Approved
+    | Picked
+    | RunCancelled
+)

@@ -1,0 +1,243 @@
+"""
+A run and what it is made of: scenes of shots, shots of takes; all values, no behaviour beyond questions.
+
+Times are seconds since 1970 (UTC), as in the jobs API. Files are named by their path below the media folder.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NewType
+
+RunId = NewType("RunId", str)
+
+
+class RunStatus(StrEnum):
+    """How a run stands; `runs.machine` computes it from the shots and nobody else sets it."""
+
+    RUNNING = "running"
+    WAITING = "waiting"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class ShotStatus(StrEnum):
+    """How a shot stands; computed like a run's."""
+
+    PENDING = "pending"
+    SUBMITTING = "submitting"
+    GENERATING = "generating"
+    COLLECTING = "collecting"
+    DONE = "done"
+    WAITING = "waiting"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class TakeStatus(StrEnum):
+    """The life of one paid try; `docs/lifecycle.md` draws who moves a take from where to where."""
+
+    SUBMITTING = "submitting"
+    GENERATING = "generating"
+    COLLECTING = "collecting"
+    DONE = "done"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    UNSURE = "unsure"
+
+
+class Family(StrEnum):
+    """Why something failed, by what can be done about it (Ark's error pages, as of 2026, and others' words)."""
+
+    TEXT_MODERATED = "text_moderated"
+    IMAGE_MODERATED = "image_moderated"
+    AUDIO_MODERATED = "audio_moderated"
+    VIDEO_MODERATED = "video_moderated"
+    REQUEST_INVALID = "request_invalid"
+    ACCOUNT = "account"
+    RATE = "rate"
+    QUOTA = "quota"
+    SERVER = "server"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+class From(StrEnum):
+    """Where a shot's first frame comes from, besides the id of an earlier shot."""
+
+    CONTINUE = "continue"
+    BRIDGE = "bridge"
+    CUT = "cut"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What went wrong, in words for a person, with a stable *code* for programs."""
+
+    code: str
+    message: str
+    family: Family = Family.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """A video that we keep. *duration_s* is that of the picture."""
+
+    path: str
+    sha256: str
+    bytes: int
+    width: int
+    height: int
+    duration_s: float
+    frames: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """A still that we keep, as PNG."""
+
+    path: str
+    sha256: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstFrame:
+    """
+    What a take was given to begin with.
+
+    ``source``: ``given`` by the storyboard · ``provider`` (its own last frame) · ``upload`` · ``serve`` (by us).
+    ``path``: our file, where it is one.
+    """
+
+    url: str
+    source: str
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take:
+    """
+    One attempt at a shot: one submit, one job, one payment.
+
+    ``intent``: names the one execution that may POST. ``job_ids``: every id the provider used for this job.
+    ``due_at``: when it is to be looked at, fetched or given up, whatever its status asks for next.
+    ``turns``: how often that was put off; it tells one task about this take from the next.
+    """
+
+    number: int
+    status: TakeStatus
+    intent: str
+    submitted_at: float
+    due_at: float
+    turns: int = 0
+    seed: int | None = None
+    job_ids: tuple[str, ...] = ()
+    first_frame: FirstFrame | None = None
+    word: str | None = None
+    video_url: str | None = None
+    provider_frame_url: str | None = None
+    rendered_at: float | None = None
+    video: Clip | None = None
+    last_frame: Frame | None = None
+    provider_frame: Frame | None = None
+    error: Problem | None = None
+
+    @property
+    def job_id(self) -> str | None:
+        """The provider's id of this take's job, once it is known."""
+        return self.job_ids[0] if self.job_ids else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shot:
+    """
+    One clip of the film.
+
+    ``origin``: ``continue``, ``bridge``, ``cut`` or the id of an earlier shot, as written. ``source``: the shot whose
+    last frame this one begins with. ``input``: the fields for the jobs API, prompt with style included.
+    ``first_frame`` · ``last_frame``: a URL or ``file:NAME``. ``due_at`` · ``turns`` · ``held_by``: a submit was put
+    off until then, so often, for this reason. ``error``: it cannot be submitted at all.
+    """
+
+    id: str
+    scene: str
+    origin: str
+    source: str | None
+    input: dict[str, Any]
+    first_frame: str | None = None
+    last_frame: str | None = None
+    takes_wanted: int = 1
+    pick_first: bool = False
+    gated: bool = False
+    approved: bool = False
+    picked: int | None = None
+    due_at: float = 0.0
+    turns: int = 0
+    held_by: Problem | None = None
+    error: Problem | None = None
+    takes: tuple[Take, ...] = ()
+    status: ShotStatus = ShotStatus.PENDING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Film:
+    """The clips of a run joined into one file; ``copied``: no picture was encoded again, else ``reason`` says why."""
+
+    path: str
+    bytes: int
+    duration_s: float
+    frames: int
+    copied: bool
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """The settings that a run was started under; they stay with it, so that it is judged by them to its end."""
+
+    lookup_after_s: float = 100.0
+    submit_timeout_s: float = 60.0
+    unsure_hold_s: float = 172_800.0
+    provider_frame_first: bool = True
+    retakes: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """
+    One execution of a storyboard; ``shots`` stand in the order of the film.
+
+    ``due_at`` · ``turns``: the joining of the film was put off until then, so often. ``join_error``: it is impossible.
+    """
+
+    id: RunId
+    title: str
+    model: str
+    created_at: float
+    updated_at: float
+    shots: tuple[Shot, ...]
+    terms: Terms
+    revision: int = 0
+    status: RunStatus = RunStatus.RUNNING
+    budget_jobs: int | None = None
+    notify_url: str | None = None
+    hook: str | None = None
+    cancelled: bool = False
+    film: Film | None = None
+    due_at: float = 0.0
+    turns: int = 0
+    join_error: Problem | None = None
+    error: Problem | None = None
+
+    def shot(self, shot_id: str) -> Shot | None:
+        """The shot of that id, if the run has it."""
+        return next((shot for shot in self.shots if shot.id == shot_id), None)
+
+    def take(self, shot_id: str, number: int) -> Take | None:
+        """The take of that number, if the shot has it."""
+        shot = self.shot(shot_id)
+        return next((take for take in shot.takes if take.number == number), None) if shot else None
