@@ -1,0 +1,256 @@
+"""
+Fetch a file from a provider's address: whole or not at all, counted while it comes, resumed where it was cut.
+
+Which addresses may be contacted is the client's part (see addresses.py); redirects are followed here, one by one, so
+that each hop passes that guard.
+"""
+
+import asyncio
+import errno
+import hashlib
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NoReturn
+
+import anyio
+import httpx
+
+from runs.errors import (
+    AddressForbidden,
+    DownloadExpired,
+    DownloadInterrupted,
+    DownloadTooLarge,
+    UpstreamAnswerUnreadable,
+)
+
+REDIRECTS_MAX = 5
+PAUSE_S = 0.2
+"""Before the second try; doubled before each further one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownloadLimits:
+    """
+    When to give a transfer up.
+
+    ``stall_s``: no byte for so long ends one try; ``total_s`` bounds the whole call; ``tries`` counts requests that
+    may fail within it. A clip of 15 s in 1080p is about 20 MB.
+    """
+
+    size_bytes_max: int = 1 << 30
+    total_s: float = 600
+    stall_s: float = 20
+    tries: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """A file that was written: its size, and the SHA-256 (hex) of its bytes."""
+
+    bytes: int
+    sha256: str
+
+
+async def download(
+    url: str, into: Path, *, client: httpx.AsyncClient, limits: DownloadLimits | None = None
+) -> Download:
+    """
+    Stream *url* to *into*, whose folder exists; the file appears whole, synced to disk, or not at all.
+
+    Calling it again replaces the file. After a cut the rest is asked for by Range, bound to the same file by If-Range;
+    no byte is fetched twice unless the server cannot do that or the file has changed. A body of unknown length that
+    the server ends by closing an HTTP/1.0 connection is taken as whole: nothing in it could tell.
+
+    Raises: DownloadInterrupted when a later call may succeed (cut, stalled, 5xx, 429, disk full); DownloadExpired for
+    any other 4xx, most often a signed address past its time; DownloadTooLarge; AddressForbidden for a place that the
+    client does not contact, redirects included; UpstreamAnswerUnreadable for a body that comes compressed, unasked.
+    """
+    limits = limits or DownloadLimits()
+    temporary = into.with_name(f".{into.name}.{secrets.token_hex(4)}.part")
+    try:
+        with temporary.open("xb", buffering=0) as file:
+            transfer = _Transfer(url, file, client, limits)
+            async with asyncio.timeout(limits.total_s):
+                await transfer.run()
+            # In a thread that is not left behind on cancellation: the descriptor stays open until it is done.
+            await anyio.to_thread.run_sync(_publish, file, temporary, into)
+        return Download(bytes=transfer.received, sha256=transfer.digest.hexdigest())
+    except TimeoutError as error:
+        raise DownloadInterrupted(f"the transfer took longer than {limits.total_s:g} s") from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DownloadInterrupted(f"the disk is full: {into.parent} has no room for the file") from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _publish(file: BinaryIO, temporary: Path, into: Path) -> None:
+    """Make the bytes durable, then the name."""
+    os.fsync(file.fileno())
+    temporary.replace(into)
+    folder = os.open(into.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+class _Cut(Exception):
+    """One try has ended early; the bytes that came are good."""
+
+
+class _StartOver(Exception):
+    """What the server sends does not continue what we have."""
+
+
+class _Transfer:
+    """The bytes so far, and what is known of the file that they belong to."""
+
+    def __init__(self, url: str, file: BinaryIO, client: httpx.AsyncClient, limits: DownloadLimits) -> None:
+        self.url = url
+        self.file = file
+        self.client = client
+        self.limits = limits
+        self.may_resume = True
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget all bytes."""
+        self.file.seek(0)
+        self.file.truncate()
+        self.digest = hashlib.sha256()
+        self.received = 0
+        self.total: int | None = None  # Bytes of the whole file, once a server has told.
+        self.validator: str | None = None  # For If-Range.
+
+    async def run(self) -> None:
+        """Ask, and ask again for what is missing, until the file is whole or the tries are used up."""
+        trouble = "no try was allowed"
+        for n in range(self.limits.tries):
+            if n:
+                await asyncio.sleep(PAUSE_S * 2 ** (n - 1))
+            try:
+                return await self.fetch_rest()
+            except _StartOver as error:
+                self.may_resume = False
+                self.restart()
+                trouble = str(error)
+            except httpx.ReadTimeout:
+                trouble = f"no byte came for {self.limits.stall_s:g} s"
+            except (_Cut, httpx.TransportError) as error:
+                trouble = str(error) or type(error).__name__
+        raise DownloadInterrupted(f"gave up after {self.limits.tries} tries and {self.received} bytes: {trouble}")
+
+    async def fetch_rest(self) -> None:
+        """One request for what is missing, its redirects, and its body."""
+        if self.received and not (self.may_resume and self.validator):
+            self.restart()
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        if self.received and self.validator:
+            headers |= {"Range": f"bytes={self.received}-", "If-Range": self.validator}
+        response = await self.follow(headers)
+        try:
+            self.accept(response)
+            await self.read(response)
+        finally:
+            await response.aclose()
+
+    async def follow(self, headers: dict[str, str]) -> httpx.Response:
+        """The first answer that is not a redirect, its body not yet read."""
+        try:
+            url = httpx.URL(self.url)
+            for _ in range(REDIRECTS_MAX + 1):
+                request = self.client.build_request("GET", url, headers=headers, timeout=self.timeout())
+                response = await self.client.send(request, stream=True, auth=None, follow_redirects=False)
+                if not response.has_redirect_location:
+                    return response
+                await response.aclose()
+                url = url.join(response.headers["location"])
+        except httpx.InvalidURL as error:
+            raise AddressForbidden("the address is not a valid URL") from error
+        raise DownloadInterrupted(f"{url.host} redirects more than {REDIRECTS_MAX} times")
+
+    def timeout(self) -> httpx.Timeout:
+        """The client's own time-outs, but ours for a stalled body."""
+        own = self.client.timeout
+        return httpx.Timeout(connect=own.connect, write=own.write, pool=own.pool, read=self.limits.stall_s)
+
+    def accept(self, response: httpx.Response) -> None:
+        """Decide from status and headers whether the body begins the file, continues it, or is no use."""
+        if response.status_code not in (200, 206):
+            self.refuse(response)
+        if response.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
+            raise UpstreamAnswerUnreadable(f"{response.url.host} compresses the file although asked not to")
+        if response.status_code == 206:
+            self.accept_rest(response)
+        else:
+            self.restart()  # The first answer; or no Range here; or another file than before.
+            self.total = _number(response.headers.get("content-length"))
+            self.validator = _validator(response)
+        if self.total is not None and self.total > self.limits.size_bytes_max:
+            raise DownloadTooLarge(f"the file has {self.total} bytes; the limit is {self.limits.size_bytes_max}")
+
+    def accept_rest(self, response: httpx.Response) -> None:
+        """Take a 206 only if it continues exactly where we stopped, in the same file."""
+        found = re.fullmatch(
+            r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", response.headers.get("content-range", "").strip()
+        )
+        if not found or not self.received:
+            raise _StartOver("the server sent a part that was not asked for")
+        total = _number(found[2]) or self.total
+        if int(found[1]) != self.received or (self.total or total) != total:
+            raise _StartOver("the server sent another part than was asked for")
+        etag = response.headers.get("etag")
+        if etag and self.validator and self.validator.startswith('"') and etag != self.validator:
+            raise _StartOver("the file has changed on the server")
+        self.total = total
+
+    def refuse(self, response: httpx.Response) -> NoReturn:
+        """Raise what a status other than 200 and 206 stands for."""
+        status, host = response.status_code, response.url.host
+        if status == 416:
+            raise _StartOver("the server has fewer bytes than before")
+        if 400 <= status < 500 and status not in (408, 425, 429):
+            raise DownloadExpired(f"{host} answered {status}; the address is probably past its time")
+        retry_after_s = _number(response.headers.get("retry-after"))
+        if retry_after_s is not None:
+            raise DownloadInterrupted(f"{host} answered {status}", retry_after_s=float(retry_after_s))
+        raise _Cut(f"{host} answered {status}")
+
+    async def read(self, response: httpx.Response) -> None:
+        """Write, hash and count the body as it comes; both are cheap enough per 64 KiB to stay on the event loop."""
+        async for part in response.aiter_raw():
+            if self.received + len(part) > self.limits.size_bytes_max:
+                raise DownloadTooLarge(f"the file has more than {self.limits.size_bytes_max} bytes")
+            _write_whole(self.file, part)
+            self.digest.update(part)
+            self.received += len(part)
+        if self.total is not None and self.received < self.total:
+            raise _Cut(f"{self.received} of {self.total} bytes came")
+        if self.total is not None and self.received > self.total:
+            raise _StartOver(f"{self.received} bytes came, {self.total} were announced")
+
+
+def _write_whole(file: BinaryIO, data: bytes) -> None:
+    """An unbuffered file may take less than it is given, which is how a disk that fills up begins to say so."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def _number(text: str | None) -> int | None:
+    """A plain decimal number from a header; None for all else."""
+    return int(text) if text and re.fullmatch(r"[0-9]{1,18}", text) else None
+
+
+def _validator(response: httpx.Response) -> str | None:
+    """What names exactly this version of the file: a strong ETag, else its date."""
+    etag: str = response.headers.get("etag", "")
+    if etag.startswith('"'):
+        return etag
+    date: str | None = response.headers.get("last-modified")
+    return date
