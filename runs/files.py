@@ -1,0 +1,94 @@
+"""
+Names and places of what we keep: clips, frames, films and the pictures that people give us.
+
+Names are made from our own ids only. The processors write them, the receiver serves them; both meet in this folder.
+"""
+
+import hashlib
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import Final
+
+from runs.errors import NotFound, RequestInvalid
+
+_PATH: Final = re.compile(r"(?:run_[a-z0-9]{20,40}|given)/[A-Za-z0-9_-]{1,80}(?:\.[a-z0-9-]{1,20}){1,3}")
+_KINDS: Final = {
+    b"\x89PNG\r\n\x1a\n": ".png",
+    b"\xff\xd8\xff": ".jpg",
+    b"GIF8": ".gif",
+    b"BM": ".bmp",
+    b"II*\x00": ".tiff",
+    b"MM\x00*": ".tiff",
+}
+
+
+class MediaFiles:
+    """The media folder; every path that it gives or takes is relative to it, with forward slashes."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.root = data_dir / "media"
+
+    def clip(self, run: str, shot: str, take: int) -> str:
+        """The clip of a take."""
+        return f"{run}/{shot}.{take}.mp4"
+
+    def last_frame(self, run: str, shot: str, take: int) -> str:
+        """The last frame that we took of it."""
+        return f"{run}/{shot}.{take}.last.png"
+
+    def provider_frame(self, run: str, shot: str, take: int) -> str:
+        """The last frame that the provider gave for it."""
+        return f"{run}/{shot}.{take}.provider.png"
+
+    def film(self, run: str) -> str:
+        """The film of a run."""
+        return f"{run}/film.mp4"
+
+    def place(self, path: str) -> Path:
+        """
+        Where *path* lies on disk, its folder made if it is missing.
+
+        Raises: NotFound for anything that is not a name of ours.
+        """
+        if not _PATH.fullmatch(path):
+            raise NotFound("there is no such file")
+        place = self.root / path
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return place
+
+    def existing(self, path: str) -> Path:
+        """The file *path*. Raises: NotFound unless it is there, a plain file."""
+        if not _PATH.fullmatch(path):
+            raise NotFound("there is no such file")
+        place = self.root / path
+        if place.is_symlink() or not place.is_file():
+            raise NotFound("there is no such file")
+        return place
+
+    def keep_given(self, content: bytes) -> str:
+        """
+        Keep a picture that a person gives us; the same bytes always get the same name.
+
+        Raises: RequestInvalid unless it begins like a PNG, JPEG, WebP, GIF, BMP or TIFF file.
+        """
+        path = f"given/{hashlib.sha256(content).hexdigest()[:40]}{_ending(content)}"
+        place = self.place(path)
+        if not place.exists():
+            draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
+            with draft.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(place)
+        return path
+
+
+def _ending(content: bytes) -> str:
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return ".webp"
+    for magic, ending in _KINDS.items():
+        if content.startswith(magic):
+            return ending
+    raise RequestInvalid("the file is not a PNG, JPEG, WebP, GIF, BMP or TIFF picture", param="file")

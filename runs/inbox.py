@@ -1,0 +1,131 @@
+"""
+The durable coalesced enqueue: callbacks that arrive together are kept by one script call, each before its answer.
+
+Nothing waits for company: an idle receiver writes one callback at a time; under load the next batch gathers while the
+last one is synced to disk. A callback counts as kept only when Redis has answered for it.
+
+    framerelay:callback:ID     hash    record (MessagePack of `Callback`) · repeats
+    framerelay:callbacks       zset    callbacks by time
+    framerelay:seen:HASH       string  the callback that had this address, status and body first
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import msgspec
+from arq.connections import ArqRedis
+
+from runs.errors import StoreUnavailable
+from runs.queue import QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script
+
+CALLBACKS: Final = "framerelay:callbacks"
+BATCH_MAX: Final = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callback:
+    """
+    One POST that we received about a job, as it came.
+
+    ``outcome``: ``accepted`` · ``unreadable`` (valid address, body not a JSON object). ``body`` are the raw bytes.
+    """
+
+    id: str
+    received_at: float
+    outcome: str
+    body: bytes
+    run: str | None = None
+    shot: str | None = None
+    take: int | None = None
+    hook: str | None = None
+    job_id: str | None = None
+    word: str | None = None
+    reason: str | None = None
+    repeats: int = 0
+
+
+@dataclass(slots=True)
+class _Waiting:
+    arguments: list[str | bytes]
+    kept: asyncio.Future[bool]
+
+
+_decode_callback = msgspec.msgpack.Decoder(Callback).decode
+
+
+class Inbox:
+    """Keeps callbacks; `accept` returns when Redis has them."""
+
+    def __init__(self, redis: ArqRedis, *, keep_s: float) -> None:
+        self._redis = redis
+        self._keep_ms = int(keep_s * 1000)
+        self._accept = redis.register_script(script("accept", with_enqueue=True))
+        self._waiting: list[_Waiting] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def accept(self, callback: Callback, *, fingerprint: str, task: Task | None) -> bool:
+        """
+        Keep *callback* and queue its *task*; False if the same *fingerprint* was kept before.
+
+        Raises: StoreUnavailable when it is not certain that it was kept; the sender must try again.
+        """
+        definition = task.definition(int(callback.received_at * 1000)) if task else b""
+        arguments: list[str | bytes] = [
+            f"framerelay:seen:{fingerprint}",
+            f"framerelay:callback:{callback.id}",
+            callback.id,
+            pack(callback),
+            task.id if task else "",
+            definition,
+        ]
+        waiting = _Waiting(arguments, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write())
+        return await waiting.kept
+
+    async def recent(self, *, limit: int, after: str | None = None) -> list[Callback]:
+        """Callbacks, newest first, at most *limit*, beginning behind the callback *after*."""
+        try:
+            start = 0
+            if after is not None:
+                rank = await self._redis.zrevrank(CALLBACKS, after)
+                start = 0 if rank is None else rank + 1
+            ids = await self._redis.zrevrange(CALLBACKS, start, start + limit - 1)
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for callback_id in ids:
+                    pipe.hgetall(f"framerelay:callback:{callback_id.decode()}")
+                found = await pipe.execute() if ids else []
+        except REDIS_ERRORS as error:
+            raise StoreUnavailable(str(error)) from error
+        return [_callback(fields) for fields in found if fields]
+
+    async def _write(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:BATCH_MAX], self._waiting[BATCH_MAX:]
+            header: list[str | bytes | int] = [int(time.time() * 1000), self._keep_ms, TASK_LIFE_MS]
+            arguments = header + [value for waiting in batch for value in waiting.arguments]
+            try:
+                answers = await self._accept(keys=[CALLBACKS, QUEUE, WAKE], args=arguments)
+            except REDIS_ERRORS as error:
+                _fail(batch, StoreUnavailable(f"Redis does not do its part: {error or type(error).__name__}"))
+            except BaseException as error:
+                _fail(batch, error)
+                raise
+            else:
+                for waiting, answer in zip(batch, answers, strict=True):
+                    if not waiting.kept.done():
+                        waiting.kept.set_result(bool(answer))
+
+
+def _fail(batch: list[_Waiting], error: BaseException) -> None:
+    for waiting in batch:
+        if not waiting.kept.done():
+            waiting.kept.set_exception(error)
+
+
+def _callback(fields: dict[bytes, Any]) -> Callback:
+    callback = _decode_callback(fields[b"record"])
+    return replace(callback, repeats=int(fields.get(b"repeats", 0)))

@@ -1,0 +1,25 @@
+-- Keeps callbacks that arrived together, each once, and queues the look-up that it asks for.
+-- KEYS: 1 callbacks by time · 2 queue · 3 wake
+-- ARGV: 1 now ms · 2 kept for ms · 3 task life ms · then for each: seen key, callback key, callback id, record,
+--       task id ('' = none), definition
+-- Answers 1 (new) or 0 (repeat) for each. 'seen' is written last: if Redis refuses half-way, the provider's next try
+-- counts as new, and a task that is queued twice does no harm.
+local answers = {}
+for i = 4, #ARGV, 6 do
+  local first = redis.call('GET', ARGV[i])
+  if first then
+    redis.call('HINCRBY', first, 'repeats', 1)
+    answers[#answers + 1] = 0
+  else
+    if ARGV[i + 4] ~= '' then
+      enqueue(KEYS[2], KEYS[3], ARGV[i + 4], ARGV[i + 5], ARGV[1], ARGV[3])
+    end
+    redis.call('HSET', ARGV[i + 1], 'record', ARGV[i + 3])
+    redis.call('PEXPIRE', ARGV[i + 1], ARGV[2])
+    redis.call('ZADD', KEYS[1], ARGV[1], ARGV[i + 2])
+    redis.call('SET', ARGV[i], ARGV[i + 1], 'PX', ARGV[2])
+    answers[#answers + 1] = 1
+  end
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1] - ARGV[2])
+return answers

@@ -1,0 +1,81 @@
+"""
+The tasks that a state asks for, in arq's own layout; the first of the two files that know arq.
+
+We do not use arq's ``enqueue_job``: it loses a task silently when the connection breaks at the wrong moment, and needs
+three round trips. Our scripts write a task together with the state or the callback that asks for it.
+"""
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Final
+
+import msgspec
+from arq.connections import ArqRedis
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from runs.machine import Step
+
+QUEUE: Final = "framerelay:queue"
+WAKE: Final = "framerelay:wake"
+DUE: Final = "framerelay:due"
+TASK_LIFE_MS: Final = 30 * 86_400_000  # arq's own day is too short for a queue that was stopped over a long weekend.
+
+REDIS_ERRORS: Final = (RedisError, OSError, TimeoutError)  # redis-py lets a refused connection through as OSError.
+
+pack: Final = msgspec.msgpack.Encoder(enc_hook=repr).encode
+unpack: Final = msgspec.msgpack.Decoder().decode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One arq job of ours: which function, with which arguments, under which id."""
+
+    id: str
+    function: str
+    arguments: dict[str, Any]
+
+    def definition(self, now_ms: int) -> bytes:
+        """What arq expects under ``arq:job:ID``; MessagePack, never pickle."""
+        return pack({"t": None, "f": self.function, "a": (), "k": self.arguments, "et": now_ms})
+
+
+def task_of(step: Step) -> Task:
+    """The task that does *step*."""
+    arguments = {"run": step.run, "shot": step.shot, "take": step.take, "turn": step.turn}
+    return Task(id=step.task_id, function=step.name.value, arguments=arguments)
+
+
+def connect(url: str, *, connections_max: int = 20, timeout_s: float = 5.0) -> ArqRedis:
+    """
+    A client of the Redis at *url*; nothing is contacted yet.
+
+    A broken connection is tried anew for about half a second before a call fails; a silent one fails after *timeout_s*.
+    """
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=connections_max,
+        timeout=timeout_s,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 5),
+        retry_on_error=[RedisConnectionError, RedisTimeoutError, OSError],
+    )
+    return ArqRedis(
+        pool_or_conn=pool,
+        job_serializer=pack,
+        job_deserializer=unpack,
+        default_queue_name=QUEUE,
+        expires_extra_ms=TASK_LIFE_MS,
+    )
+
+
+def script(name: str, *, with_enqueue: bool = False) -> str:
+    """The text of ``runs/lua/NAME.lua``, with the function ``enqueue`` in front where it is called."""
+    folder = resources.files("runs") / "lua"
+    text = (folder / f"{name}.lua").read_text(encoding="utf-8")
+    return (folder / "enqueue.lua").read_text(encoding="utf-8") + text if with_enqueue else text

@@ -1,0 +1,174 @@
+"""
+Runs in Redis: a run and everything that follows from its change are written in one step, or not at all.
+
+    framerelay:run:ID          hash    revision · body (MessagePack of `runs.model.Run`)
+    framerelay:run:ID:events   stream  what happened to it, capped
+    framerelay:runs            zset    every run by the time it was made
+    framerelay:due             zset    runs by the time at which they are looked at next
+    framerelay:asked:KEY       string  the run that an ``Idempotency-Key`` made
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from arq.connections import ArqRedis
+
+from runs.errors import StoreUnavailable
+from runs.machine import Step
+from runs.model import Run, RunId
+from runs.queue import DUE, QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script, task_of, unpack
+
+RUNS: Final = "framerelay:runs"
+EVENTS_KEPT: Final = 2000
+ASKED_LIFE_MS: Final = 7 * 86_400_000
+
+_decode_run = msgspec.msgpack.Decoder(Run).decode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedEvent:
+    """One line of a run's history; *id* orders them and resumes a reader."""
+
+    id: str
+    fields: dict[str, Any]
+
+
+def run_key(run_id: str) -> str:
+    """Where a run lives."""
+    return f"framerelay:run:{run_id}"
+
+
+def events_key(run_id: str) -> str:
+    """Where its history lives."""
+    return f"framerelay:run:{run_id}:events"
+
+
+class Store:
+    """Loads and saves runs; the only writer of what it names."""
+
+    def __init__(self, redis: ArqRedis) -> None:
+        self._redis = redis
+        self._save = redis.register_script(script("save", with_enqueue=True))
+        self._enqueue = redis.register_script(script("tasks", with_enqueue=True))
+        self._overdue = redis.register_script(script("overdue"))
+
+    async def load(self, run_id: str) -> Run | None:
+        """The run as it stands, or None."""
+        try:
+            body = await self._redis.hget(run_key(run_id), "body")  # type: ignore[misc]  # redis-py's sync/async union
+        except REDIS_ERRORS as error:
+            raise _unavailable(error) from error
+        return None if body is None else _decode_run(body)
+
+    async def save(
+        self, run: Run, *, expected: int | None, event: dict[str, Any], steps: Sequence[Step], wake_at: float | None
+    ) -> bool:
+        """
+        Write *run* with its event, its next wake-up and the tasks of *steps*, all or nothing.
+
+        *expected*: the revision it grew from; None for a new run. Returns False if another worker got there first.
+        Raises: StoreUnavailable; it may then have been written or not, and saving it again tells which.
+        """
+        now_ms = int(time.time() * 1000)
+        arguments: list[str | bytes | int | float] = [
+            "" if expected is None else str(expected),
+            pack(run),
+            pack(event),
+            "" if wake_at is None else int(wake_at * 1000),
+            run.id,
+            run.created_at,
+            EVENTS_KEPT,
+            run.revision,
+            now_ms,
+            TASK_LIFE_MS,
+        ]
+        for task in map(task_of, steps):
+            arguments += [task.id, task.definition(now_ms)]
+        keys = [run_key(run.id), events_key(run.id), DUE, RUNS, QUEUE, WAKE]
+        try:
+            return bool(await self._save(keys=keys, args=arguments))
+        except REDIS_ERRORS as error:
+            raise _unavailable(error) from error
+
+    async def enqueue(self, tasks: Sequence[Task]) -> None:
+        """Queue *tasks* beside any change of a run; one that waits or runs is not queued again."""
+        now_ms = int(time.time() * 1000)
+        pairs = [value for task in tasks for value in (task.id, task.definition(now_ms))]
+        try:
+            await self._enqueue(keys=[QUEUE, WAKE], args=[now_ms, TASK_LIFE_MS, *pairs])
+        except REDIS_ERRORS as error:
+            raise _unavailable(error) from error
+
+    async def overdue(self, now: float, *, put_off_s: float, at_most: int) -> list[str]:
+        """Ids of the runs whose time has come; each is put off, so that nobody else gets it meanwhile."""
+        try:
+            ids = await self._overdue(keys=[DUE], args=[int(now * 1000), int((now + put_off_s) * 1000), at_most])
+        except REDIS_ERRORS as error:
+            raise _unavailable(error) from error
+        return [run_id.decode() for run_id in ids]
+
+    async def reschedule(self, run_id: str, wake_at: float | None) -> None:
+        """Say when the run is looked at next, without changing it."""
+        try:
+            if wake_at is None:
+                await self._redis.zrem(DUE, run_id)
+            else:
+                await self._redis.zadd(DUE, {run_id: int(wake_at * 1000)})
+        except REDIS_ERRORS as error:
+            raise _unavailable(error) from error
+
+    async def runs(self, *, limit: int, after: str | None = None) -> list[Run]:
+        """Runs, newest first, at most *limit*, beginning behind the run *after*."""
+        try:
+            start = 0
+            if after is not None:
+                rank = await self._redis.zrevrank(RUNS, after)
+                if rank is None:
+                    return []
+                start = rank + 1
+            ids = await self._redis.zrevrange(RUNS, start, start + limit - 1)
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for run_id in ids:
+                    pipe.hget(run_key(run_id.decode()), "body")
+                bodies = await pipe.execute() if ids else []
+        except REDIS_ERRORS as error:
+            raise _unavailable(error) from error
+        return [_decode_run(body) for body in bodies if body is not None]
+
+    async def history(self, run_id: str, *, after: str = "0", wait_s: float = 0.0) -> list[LoggedEvent]:
+        """Events behind the one named *after*; with *wait_s* it waits so long for the first one."""
+        block = int(wait_s * 1000) or None
+        try:
+            found = await self._redis.xread({events_key(run_id): after}, count=500, block=block)
+        except REDIS_ERRORS as error:
+            raise _unavailable(error) from error
+        return [
+            LoggedEvent(id=event_id.decode(), fields=unpack(fields[b"event"]))
+            for _, entries in found or []
+            for event_id, fields in entries
+        ]
+
+    async def asked_before(self, key: str, run_id: RunId) -> RunId:
+        """The run that belongs to an ``Idempotency-Key``: *run_id* if the key is new, else the one it made."""
+        name = f"framerelay:asked:{key}"
+        try:
+            if await self._redis.set(name, run_id, nx=True, px=ASKED_LIFE_MS):
+                return run_id
+            held = await self._redis.get(name)
+        except REDIS_ERRORS as error:
+            raise _unavailable(error) from error
+        return RunId(held.decode()) if held else run_id
+
+    async def ping(self) -> None:
+        """Raises: StoreUnavailable if Redis does not answer."""
+        try:
+            await self._redis.ping()
+        except REDIS_ERRORS as error:
+            raise _unavailable(error) from error
+
+
+def _unavailable(error: BaseException) -> StoreUnavailable:
+    return StoreUnavailable(f"Redis does not do its part: {error or type(error).__name__}")
