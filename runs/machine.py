@@ -29,6 +29,7 @@ RECHECK_S: Final = 15.0  # A step that was enqueued and is still due after this 
 LOOK_UP_EVERY_S_MAX: Final = 600.0
 LOOK_UP_AGAIN_S: Final = (2.0, 120.0)  # After a GET that failed: never sooner, never later.
 SUBMIT_MARGIN_S: Final = 30.0  # Beyond the submit time-out, before a take without an answer counts as unsure.
+HELD_AFTER: Final = 4  # Submits put off in a row because the provider is out of order, before a person is told.
 
 OPEN: Final = frozenset({TakeStatus.SUBMITTING, TakeStatus.GENERATING, TakeStatus.COLLECTING, TakeStatus.UNSURE})
 # A new take may help: moderation of the output is said to strike at random, the others are nobody's fault.
@@ -257,10 +258,12 @@ def _take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) 
             ids = _joined_ids(take.job_ids, event.job_ids)
             return replace(take, status=event.status, error=event.problem, job_ids=ids)
         case events.LookedInVain() if take.status is TakeStatus.GENERATING:
+            if now > take.submitted_at + _life_s(run, shot):
+                return replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED)
             wait = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
             return _put_off(take, now + max(wait, event.retry_after_s or 0.0), event.problem)
         case events.CollectPutOff() if take.status is TakeStatus.COLLECTING:
-            again = _put_off(take, event.until, event.problem)
+            again = replace(_put_off(take, event.until, event.problem), fetches=take.fetches + 1)
             return replace(again, status=TakeStatus.GENERATING) if event.ask_again else again
         case events.CollectFailed() if take.status is TakeStatus.COLLECTING:
             return replace(take, status=TakeStatus.FAILED, error=event.problem)
@@ -301,9 +304,12 @@ def _collecting(take: Take, event: events.Rendered, now: float) -> Take:
 
 def _unsure(run: Run, shot: Shot, take: Take, problem: Problem, now: float) -> Take:
     """Held until the job, if there is one, can no longer be alive; its callback may still name it before that."""
-    life_s = float(shot.input.get("execution_expires_after") or run.terms.unsure_hold_s)
-    due_at = max(take.submitted_at + life_s, now + 1.0)
+    due_at = max(take.submitted_at + _life_s(run, shot), now + 1.0)
     return replace(take, status=TakeStatus.UNSURE, due_at=due_at, error=problem, turns=take.turns + 1)
+
+
+def _life_s(run: Run, shot: Shot) -> float:
+    return float(shot.input.get("execution_expires_after") or run.terms.unsure_hold_s)
 
 
 def _put_off(take: Take, until: float, problem: Problem) -> Take:
@@ -401,10 +407,15 @@ def _shot_status(run: Run, shot: Shot) -> ShotStatus:
 
 
 def _is_held(run: Run, shot: Shot) -> bool:
-    """A person has to let it go: by approving it, or by raising the budget."""
+    """A person has to let it go, or ought to know: an approval, the budget, a provider that is out of order."""
     if shot.error or not _has_first_frame(run, shot) or not _takes_missing(run, shot):
         return False
-    return (shot.gated and not shot.approved) or jobs_left(run) == 0
+    return (shot.gated and not shot.approved) or jobs_left(run) == 0 or _is_stuck(shot)
+
+
+def _is_stuck(shot: Shot) -> bool:
+    """It goes on being tried, ever more rarely, and moves by itself when the provider is back."""
+    return shot.held_by is not None and shot.held_by.family is Family.SERVER and shot.turns >= HELD_AFTER
 
 
 def _run_status(run: Run) -> tuple[RunStatus, Problem | None]:
@@ -416,7 +427,8 @@ def _run_status(run: Run) -> tuple[RunStatus, Problem | None]:
     if len(shots[ShotStatus.DONE]) == len(run.shots):
         return (RunStatus.FAILED, run.join_error) if run.join_error else (RunStatus.RUNNING, None)
     moving = shots[ShotStatus.SUBMITTING] + shots[ShotStatus.GENERATING] + shots[ShotStatus.COLLECTING]
-    if moving or (jobs_left(run) != 0 and any(_submits_wanted(run, shot) for shot in run.shots)):
+    ready = [shot for shot in run.shots if _submits_wanted(run, shot) and not _is_stuck(shot)]
+    if moving or (ready and jobs_left(run) != 0):
         return RunStatus.RUNNING, None
     if shots[ShotStatus.WAITING]:
         return RunStatus.WAITING, _waiting_for(run, shots[ShotStatus.WAITING][0])
@@ -432,6 +444,8 @@ def _waiting_for(run: Run, shot: Shot) -> Problem:
         return _named(shot, Problem(code="pick_needed", message="its takes are done; pick one to go on from"))
     if shot.gated and not shot.approved:
         return _named(shot, Problem(code="approval_needed", message="it waits for your approval"))
+    if shot.held_by is not None and _is_stuck(shot):
+        return _named(shot, shot.held_by)
     spent = f"the budget of {run.budget_jobs} jobs is spent; nothing more is submitted"
     return _named(shot, Problem(code="budget_reached", message=spent, family=Family.QUOTA))
 

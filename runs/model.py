@@ -126,6 +126,7 @@ class Take:
     ``intent``: names the one execution that may POST. ``job_ids``: every id the provider used for this job.
     ``due_at``: when it is to be looked at, fetched or given up, whatever its status asks for next.
     ``turns``: how often that was put off; it tells one task about this take from the next.
+    ``fetches``: how often fetching the clip was put off.
     """
 
     number: int
@@ -134,6 +135,7 @@ class Take:
     submitted_at: float
     due_at: float
     turns: int = 0
+    fetches: int = 0
     seed: int | None = None
     job_ids: tuple[str, ...] = ()
     first_frame: FirstFrame | None = None

@@ -53,6 +53,7 @@ class Store:
         self._redis = redis
         self._save = redis.register_script(script("save", with_enqueue=True))
         self._enqueue = redis.register_script(script("tasks", with_enqueue=True))
+        self._schedule = redis.register_script(script("schedule", with_enqueue=True))
         self._overdue = redis.register_script(script("overdue"))
 
     async def load(self, run_id: str) -> Run | None:
@@ -110,13 +111,14 @@ class Store:
             raise _unavailable(error) from error
         return [run_id.decode() for run_id in ids]
 
-    async def reschedule(self, run_id: str, wake_at: float | None) -> None:
-        """Say when the run is looked at next, without changing it."""
+    async def schedule(self, run: Run, *, steps: Sequence[Step], wake_at: float | None) -> None:
+        """Queue *steps* and say when *run* is looked at next, unless somebody has changed it since it was loaded."""
+        now_ms = int(time.time() * 1000)
+        tasks = [value for task in map(task_of, steps) for value in (task.id, task.definition(now_ms))]
+        wake_ms = "" if wake_at is None else int(wake_at * 1000)
+        arguments = [str(run.revision), wake_ms, run.id, now_ms, TASK_LIFE_MS, *tasks]
         try:
-            if wake_at is None:
-                await self._redis.zrem(DUE, run_id)
-            else:
-                await self._redis.zadd(DUE, {run_id: int(wake_at * 1000)})
+            await self._schedule(keys=[run_key(run.id), DUE, QUEUE, WAKE], args=arguments)
         except REDIS_ERRORS as error:
             raise _unavailable(error) from error
 

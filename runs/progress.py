@@ -1,0 +1,88 @@
+"""
+The one way in which a run changes: load, `apply`, save if nobody was faster, with the tasks that are due.
+
+Tasks, callbacks, people and the sweep all come through here; there is no second door.
+"""
+
+import re
+import time
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from runs import events
+from runs.errors import Conflict, NotFound
+from runs.events import Event
+from runs.machine import apply, begin, steps_due, wake_at
+from runs.model import Problem, Run
+from runs.store import Store
+
+RACES_MAX: Final = 50
+_SHOWN: Final = frozenset({"shot", "take", "job_id", "word", "seed", "status", "until"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """The run as it stands after an event, and whether the event changed it."""
+
+    run: Run
+    changed: bool
+
+
+async def record(store: Store, run_id: str, event: Event, *, revision: int | None = None) -> Recorded:
+    """
+    Let *event* happen to the run; what follows from it is queued in the same transaction.
+
+    *revision*: only if the run still has this one. Losing a race to another worker is normal: the event is then
+    applied to what that one made of the run.
+    Raises: NotFound; Conflict for a stale *revision*; StoreUnavailable.
+    """
+    for _ in range(RACES_MAX):
+        run = await store.load(run_id)
+        if run is None:
+            raise NotFound(f"there is no run {run_id}")
+        if revision is not None and run.revision != revision:
+            raise Conflict(f"the run is at revision {run.revision}, not {revision}: somebody acted in between")
+        now = time.time()
+        after = apply(run, event, now)
+        if after is run:
+            return Recorded(run=run, changed=False)
+        logged = describe(event, after, now)
+        if await store.save(
+            after, expected=run.revision, event=logged, steps=steps_due(after, now), wake_at=wake_at(after, now)
+        ):
+            return Recorded(run=after, changed=True)
+    raise Conflict(f"run {run_id} changes faster than it can be saved")
+
+
+async def start(store: Store, run: Run, *, first: Event | None = None) -> Run:
+    """
+    Save a new run and queue what it asks for; *first* happens to it at once. A second call with the same id returns
+    the run that is there.
+    """
+    now = time.time()
+    new = begin(run)
+    if first is not None:
+        new = apply(new, first, now)
+    logged = {"event": "started", "at": now, "revision": new.revision, "status": new.status.value}
+    if await store.save(new, expected=None, event=logged, steps=steps_due(new, now), wake_at=wake_at(new, now)):
+        return new
+    return await store.load(run.id) or new
+
+
+def describe(event: Event, run: Run, now: float) -> dict[str, Any]:
+    """*event* for a run's history: names and ids, no addresses."""
+    line: dict[str, Any] = {"event": name_of(event), "at": now, "revision": run.revision, "status": run.status.value}
+    for field in fields(event):
+        value = getattr(event, field.name)
+        if isinstance(value, Problem):
+            line["problem"] = {"code": value.code, "message": value.message}
+        elif field.name in _SHOWN and value is not None:
+            line[field.name] = value
+    if isinstance(event, events.Submitting) and event.first_frame is not None:
+        line["first_frame"] = event.first_frame.source
+    return line
+
+
+def name_of(event: Event) -> str:
+    """The event's name as people read it: ``job_seen``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
