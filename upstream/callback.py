@@ -1,0 +1,103 @@
+"""Reading a callback's body: bytes in, a job report out, nothing else happens here."""
+
+import json
+import math
+from typing import NoReturn
+
+from runs.errors import RequestInvalid
+from upstream.job import JobReport, read_job
+
+DEPTH_MAX = 32
+"""Levels of nesting; the deepest documented body has five."""
+
+DIGITS_MAX = 64
+"""Digits of one number; reading more costs time that grows with their square."""
+
+
+def read_callback(body: bytes) -> JobReport:
+    """
+    What a callback says about its job. *body* is untrusted: the caller caps its size, this bounds the rest.
+
+    Raises: RequestInvalid for what is not a JSON object in UTF-8, or holds a key twice, a number that JSON does not
+    know or that is longer than ``DIGITS_MAX``, more than ``DEPTH_MAX`` levels, or half a surrogate pair.
+    """
+    return read_job(parse_object(body))
+
+
+def parse_object(body: bytes) -> dict[str, object]:
+    """The JSON object in *body*, under the bounds of :func:`read_callback`."""
+    try:
+        document = json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_int=_whole,
+            parse_float=_fraction,
+            parse_constant=_constant,
+        )
+    except UnicodeDecodeError:
+        raise RequestInvalid("The body is not UTF-8.") from None
+    except json.JSONDecodeError as error:
+        raise RequestInvalid(f"The body is not JSON: {error.msg} at character {error.pos}.") from None
+    except RecursionError:
+        raise RequestInvalid(_TOO_DEEP) from None
+    if not isinstance(document, dict):
+        raise RequestInvalid("The body is not a JSON object.")
+    _check(document)
+    return document
+
+
+_TOO_DEEP = f"The body nests deeper than {DEPTH_MAX} levels."
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Two readers of one body must agree on it; with a doubled key one takes the first, another the last."""
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise RequestInvalid("The body holds the same key twice.")
+    return document
+
+
+def _whole(digits: str) -> int:
+    _check_length(digits)
+    return int(digits)
+
+
+def _fraction(digits: str) -> float:
+    _check_length(digits)
+    number = float(digits)
+    if not math.isfinite(number):
+        raise RequestInvalid("The body holds a number that is too large.")
+    return number
+
+
+def _check_length(digits: str) -> None:
+    if len(digits) > DIGITS_MAX:
+        raise RequestInvalid(f"The body holds a number of more than {DIGITS_MAX} digits.")
+
+
+def _constant(name: str) -> NoReturn:
+    raise RequestInvalid(f"The body holds {name}, which is not JSON.")
+
+
+def _check(document: dict[str, object]) -> None:
+    """Bound the depth, and refuse text that cannot be written out again. A loop, so that depth costs no stack."""
+    level: list[object] = [document]
+    for _ in range(DEPTH_MAX):
+        texts = [value for value in level if isinstance(value, str)]
+        texts += [key for value in level if isinstance(value, dict) for key in value]
+        if not all(_is_writable(text) for text in texts):
+            raise RequestInvalid("The body holds half a surrogate pair.")
+        level = [child for value in level for child in _children(value)]
+        if not level:
+            return
+    raise RequestInvalid(_TOO_DEEP)
+
+
+def _children(value: object) -> list[object]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+def _is_writable(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)

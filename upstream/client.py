@@ -1,0 +1,273 @@
+"""
+The client of the jobs API: submit a job, look one up, upload a file.
+
+What costs money is never sent twice in here. ``submit`` lets exactly one POST leave, on a connection of its own:
+
+- httpcore 1.0 sends a request again only after ``ConnectionNotAvailable``, which it raises before the first byte is
+  written, and connects again only when told to (``retries``, left at 0); httpx sends again only for redirects and auth
+  flows, both unused.
+- A kept-alive connection may be closed by the provider just as we write. The POST is not sent again then, but nobody
+  can say whether it arrived, and the shot would wait for a person. So a submit pays for a fresh connection instead.
+"""
+
+import asyncio
+import mimetypes
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote, urlsplit
+from uuid import uuid4
+
+import httpx
+import msgspec
+
+from runs.errors import (
+    FrameRelayError,
+    OutcomeUnknown,
+    RequestInvalid,
+    UpstreamAnswerUnreadable,
+    UpstreamUnavailable,
+)
+from upstream.answers import find_upload_url, read_object, refusal
+from upstream.job import JobReport, read_job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Seconds that each call may take; ``connect_s`` bounds each step of making the connection."""
+
+    connect_s: float = 10.0
+    submit_s: float = 60.0  # A gateway may fetch and check the images before it answers.
+    look_up_s: float = 20.0
+    upload_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitAnswer:
+    """The provider has the job: its id, its first status word, and the whole answer."""
+
+    job_id: str
+    status_word: str | None
+    raw: Mapping[str, object]
+
+
+ANSWER_BYTES_MAX = 4 * 1024 * 1024
+JOB_ID_CHARACTERS_MAX = 512
+
+_NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+class JobsClient:
+    """
+    One provider, one key; open it once per process (``async with``) and share it.
+
+    *base_url* is the provider's origin with any path prefix, with or without a trailing ``/v1``. The key is sent there
+    and nowhere else: redirects are not followed, proxy and netrc variables are not read.
+    *upload_url_path* is a dotted path to the URL in the upload answer (``data.download_url``), for providers that
+    call it something else. *tls* replaces the usual certificate authorities, for a gateway that has its own.
+
+    Raises: RequestInvalid for a base URL or key that cannot be used.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        *,
+        upload_url_path: str | None = None,
+        timeouts: Timeouts | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._root = _root(base_url)
+        self._upload_url_path = upload_url_path
+        self._timeouts = timeouts or Timeouts()
+        headers = {"Authorization": f"Bearer {_usable(key)}", "Accept-Encoding": "identity"}
+        self._free = _open(headers, tls, kept_alive=8)
+        self._paid = _open(headers, tls, kept_alive=0)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections; a second call does nothing."""
+        await self._free.aclose()
+        await self._paid.aclose()
+
+    async def submit(self, model: str, input: Mapping[str, object], *, idempotency_key: str) -> SubmitAnswer:
+        """
+        Submit one job; this spends money. *input* is passed on unchanged, fields that we do not know included.
+
+        Never repeats itself; whoever cancels it must treat the outcome as unknown. *idempotency_key* goes out as
+        ``Idempotency-Key``: a provider that honours it will not charge twice, the jobs API does not promise that.
+
+        Raises: UpstreamUnavailable if nothing was sent (safe to try again); UpstreamRateLimited and UpstreamRejected
+        if the provider clearly refused; OutcomeUnknown for everything else once bytes may have left; RequestInvalid
+        for an input that is not JSON.
+        Source: the jobs API's page, ``POST /v1/jobs``.
+        """
+        headers = {"Idempotency-Key": idempotency_key, "Content-Type": "application/json"}
+        content = _encode({"model": model, "input": input})
+        request = self._paid.build_request("POST", f"{self._root}/v1/jobs", headers=headers, content=content)
+        try:
+            answer = await self._exchange(self._paid, request, self._timeouts.submit_s)
+        except _NOTHING_SENT as error:
+            raise UpstreamUnavailable(f"The provider cannot be reached; nothing was sent ({_words(error)}).") from error
+        except Exception as error:  # Whatever it was: the POST may have left.
+            raise OutcomeUnknown(f"The submit left, and its answer was lost ({_words(error)}).") from error
+        return _read_submit(answer)
+
+    async def get_job(self, job_id: str) -> JobReport:
+        """
+        What the provider says about a job now. Costs nothing; may be called as often as its rate allows.
+
+        Raises: UpstreamUnavailable; UpstreamRateLimited; UpstreamRejected (404: no such job, or no longer);
+        UpstreamAnswerUnreadable; RequestInvalid for an id that cannot be part of an address.
+        Source: the jobs API's page, ``GET /v1/jobs/{id}``.
+        """
+        request = self._free.build_request("GET", f"{self._root}/v1/jobs/{_segment(job_id)}")
+        return read_job(await self._ask(request, self._timeouts.look_up_s))
+
+    async def upload(self, path: Path, *, kind: str, purpose: str) -> str:
+        """
+        Upload the file at *path* and return its URL, or the id that the provider takes in place of one.
+
+        The file is read whole: inputs are images and short clips. The provider sees a made-up name with the file's
+        suffix, since some keep one file per name and serve the older one for a while.
+
+        Raises: UpstreamUnavailable; UpstreamRateLimited; UpstreamRejected if refused or if there is no such endpoint;
+        UpstreamAnswerUnreadable if the answer names no URL; OSError if the file cannot be read.
+        Source: the jobs API's page, ``POST /v1/files/upload``; its answer is not documented.
+        """
+        media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        file = (f"{uuid4().hex}{path.suffix}", await asyncio.to_thread(path.read_bytes), media_type)
+        request = self._free.build_request(
+            "POST", f"{self._root}/v1/files/upload", data={"kind": kind, "purpose": purpose}, files={"file": file}
+        )
+        answer = await self._ask(request, self._timeouts.upload_s)
+        return find_upload_url(answer, root=self._root, path=self._upload_url_path)
+
+    async def _ask(self, request: httpx.Request, seconds: float) -> dict[str, object]:
+        """A call that costs nothing: any trouble on the way may pass."""
+        try:
+            answer = await self._exchange(self._free, request, seconds)
+        except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
+            raise UpstreamUnavailable(f"The provider did not answer ({_words(error)}).") from error
+        if not answer.is_success:
+            raise answer.as_refusal()
+        return read_object(answer.content)
+
+    async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request, seconds: float) -> "_Answer":
+        """
+        One request out, one whole answer in. Another clock than httpx's covers it all, so that a trickle cannot last.
+
+        Raises: what httpx raises; TimeoutError; UpstreamAnswerUnreadable for more than ``ANSWER_BYTES_MAX``.
+        """
+        connect_s = self._timeouts.connect_s
+        request.extensions["timeout"] = httpx.Timeout(seconds, connect=connect_s, pool=connect_s).as_dict()
+        async with asyncio.timeout(seconds + 3 * connect_s):
+            response = await client.send(request, stream=True)
+            try:
+                content = await _read_bounded(response)
+            finally:
+                await response.aclose()
+        return _Answer(status=response.status_code, headers=response.headers, content=content)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status <= 299
+
+    def as_refusal(self) -> FrameRelayError:
+        return refusal(self.status, self.headers, self.content)
+
+
+async def _read_bounded(response: httpx.Response) -> bytes:
+    content = bytearray()
+    async for chunk in response.aiter_bytes():
+        content += chunk
+        if len(content) > ANSWER_BYTES_MAX:
+            raise UpstreamAnswerUnreadable(f"The provider's answer is larger than {ANSWER_BYTES_MAX} bytes.")
+    return bytes(content)
+
+
+def _read_submit(answer: _Answer) -> SubmitAnswer:
+    """Accepted, clearly refused, or neither."""
+    # A 408 may come from a proxy that gave up waiting for a backend which has taken the job.
+    if 400 <= answer.status <= 499 and answer.status != 408:
+        raise answer.as_refusal()
+    if not answer.is_success:
+        raise OutcomeUnknown(f"The submit may have been accepted: {answer.as_refusal().message}")
+    try:
+        document = read_object(answer.content)
+    except UpstreamAnswerUnreadable as error:
+        raise OutcomeUnknown(f"The submit was accepted without a job id: {error.message}") from error
+    report = read_job(document)
+    if not report.job_ids:
+        raise OutcomeUnknown("The submit was accepted, but its answer holds no job id.")
+    return SubmitAnswer(job_id=report.job_ids[0], status_word=report.status_word, raw=document)
+
+
+def _open(headers: Mapping[str, str], tls: ssl.SSLContext | None, *, kept_alive: int) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        headers=headers,
+        verify=tls or True,
+        trust_env=False,
+        follow_redirects=False,
+        limits=httpx.Limits(max_connections=64, max_keepalive_connections=kept_alive, keepalive_expiry=15.0),
+    )
+
+
+def _root(base_url: str) -> str:
+    """*base_url* without trailing slashes and ``/v1``."""
+    try:
+        parts = urlsplit(base_url.strip())
+        is_usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        httpx.URL(base_url.strip())
+    except (ValueError, httpx.InvalidURL):
+        is_usable = False
+    if not is_usable or parts.query or parts.fragment:
+        raise RequestInvalid("The upstream's address must be http(s)://host[:port][/path].", param="base_url")
+    if parts.username or parts.password:
+        raise RequestInvalid(
+            "The upstream's address must not hold a password; the key has its own place.", param="base_url"
+        )
+    return base_url.strip().rstrip("/").removesuffix("/v1").rstrip("/")
+
+
+def _usable(key: str) -> str:
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise RequestInvalid("The upstream's key must be one word of printable ASCII.", param="key")
+    return key
+
+
+def _segment(job_id: str) -> str:
+    """*job_id* as one segment of a path. Ids come out of callbacks, so they may try to be more than that."""
+    if job_id in ("", ".", "..") or len(job_id) > JOB_ID_CHARACTERS_MAX:
+        raise RequestInvalid("The job id cannot be part of an address.", param="job_id")
+    return quote(job_id, safe="", errors="replace")
+
+
+def _encode(body: Mapping[str, object]) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RequestInvalid(f"The input cannot be written as JSON: {error}", param="input") from error
+
+
+def _words(error: Exception) -> str:
+    """What happened, without the address: its query may hold a secret."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

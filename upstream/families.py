@@ -1,0 +1,118 @@
+"""
+Failure families: which of a provider's many error codes ask for the same reaction.
+
+Source: Ark's error-code page (2025-11-07) and codes seen at gateways. Codes grow suffixes (``.PolicyViolation``,
+``.PrivacyInformation``, ``.Violence``), so moderation is recognised by substring and the rest by prefix.
+"""
+
+from enum import StrEnum
+
+
+class Family(StrEnum):
+    """Kinds of failure, told apart by what to do next."""
+
+    TEXT_MODERATED = "text_moderated"
+    """The prompt was refused: the same text is refused again."""
+    IMAGE_MODERATED = "image_moderated"
+    """An image or video that we gave was refused (a face, often): no retry helps."""
+    AUDIO_MODERATED = "audio_moderated"
+    """The generated sound was refused: one new take may pass, without sound surely."""
+    VIDEO_MODERATED = "video_moderated"
+    """The generated picture was refused: another seed may pass."""
+    REQUEST_INVALID = "request_invalid"
+    """A field is missing or wrong."""
+    ACCOUNT = "account"
+    """Key, payment, or model access: nothing can be submitted until the operator acts."""
+    RATE = "rate"
+    """Too fast or too busy: waiting helps, and no take was spent."""
+    QUOTA = "quota"
+    """Used up: waiting does not help."""
+    SERVER = "server"
+    """The provider's own trouble."""
+    EXPIRED = "expired"
+    """The job was not done in time."""
+    CANCELLED = "cancelled"
+    """Somebody cancelled the job."""
+    UNKNOWN = "unknown"
+    """None of these: show it to a person."""
+
+
+def family_of(code: str | None, message: str | None = None, status: int | None = None) -> Family:
+    """
+    The family of a failure, from the provider's *code*, else its *message*, else the HTTP *status*.
+
+    The code decides alone when it is known: a 429 may mean ``quota``, a 400 ``text_moderated``.
+    """
+    by_code = _moderation(code) or _by_prefix(code)
+    if by_code:
+        return by_code
+    return _moderation(message) or _BY_STATUS.get(status or 0) or (Family.SERVER if _is_5xx(status) else Family.UNKNOWN)
+
+
+def _moderation(text: str | None) -> Family | None:
+    """Which side of the job was found sensitive; *text* is a code or a sentence such as "the output video may …"."""
+    said = (text or "").lower().replace(" ", "")
+    if "privacyinformation" in said and "output" not in said:
+        return Family.IMAGE_MODERATED
+    if "nsfw" in said:
+        return Family.VIDEO_MODERATED
+    if "sensitive" not in said:
+        return None
+    for side, family in _SIDES:
+        if side in said:
+            return family
+    return Family.TEXT_MODERATED
+
+
+# Input sound is given like an image: it is the same file at every try, so it shares the image's policy.
+_SIDES = (
+    ("outputaudio", Family.AUDIO_MODERATED),
+    ("output", Family.VIDEO_MODERATED),
+    ("inputtext", Family.TEXT_MODERATED),
+    ("inputimage", Family.IMAGE_MODERATED),
+    ("inputvideo", Family.IMAGE_MODERATED),
+    ("inputaudio", Family.IMAGE_MODERATED),
+)
+
+
+def _by_prefix(code: str | None) -> Family | None:
+    said = (code or "").lower().replace("_", "")
+    for family, patterns in _CODES:
+        for pattern in patterns.split():
+            if said.endswith(pattern[1:]) if pattern.startswith("*") else said.startswith(pattern):
+                return family
+    return None
+
+
+# Lower case, without underscores; the first match counts. A leading * means that the code ends so.
+_CODES: tuple[tuple[Family, str], ...] = (
+    (Family.QUOTA, "quotaexceeded setlimitexceeded insufficientquota *quotaexceeded"),
+    (Family.RATE, "ratelimitexceeded *ratelimitexceeded serveroverloaded requestbursttoofast modelloadingerror"),
+    (Family.RATE, "inflightbatchsizeexceeded toomanyrequests throttling"),
+    (Family.ACCOUNT, "authenticationerror invalidapikey unauthorized accessdenied accountoverdue operationdenied"),
+    (Family.ACCOUNT, "invalidendpoint modelnotopen insufficientbalance"),
+    (Family.REQUEST_INVALID, "missingparameter invalidparameter invalidimage invalidvideo invalidrequest"),
+    (Family.REQUEST_INVALID, "invalidargument *oversizedimage *unsupportedimageformat"),
+    (Family.SERVER, "internal contentsecuritydetectionerror serviceunavailable servererror"),
+    (Family.EXPIRED, "expired taskexpired timeout"),
+    (Family.CANCELLED, "cancelled canceled"),
+)
+
+# A bare 404 or 405 says that the address is wrong, not the shot: every submit would meet it.
+_BY_STATUS: dict[int, Family] = {
+    400: Family.REQUEST_INVALID,
+    401: Family.ACCOUNT,
+    402: Family.ACCOUNT,
+    403: Family.ACCOUNT,
+    404: Family.ACCOUNT,
+    405: Family.ACCOUNT,
+    408: Family.SERVER,
+    413: Family.REQUEST_INVALID,
+    415: Family.REQUEST_INVALID,
+    422: Family.REQUEST_INVALID,
+    429: Family.RATE,
+}
+
+
+def _is_5xx(status: int | None) -> bool:
+    return status is not None and 500 <= status <= 599
