@@ -48,20 +48,32 @@ class TakeStatus(StrEnum):
 
 
 class Family(StrEnum):
-    """Why something failed, by what can be done about it (Ark's error pages, as of 2026, and others' words)."""
+    """Kinds of failure, told apart by what to do next (Ark's error pages, as of 2026, and others' words)."""
 
     TEXT_MODERATED = "text_moderated"
+    """The prompt was refused: the same text is refused again."""
     IMAGE_MODERATED = "image_moderated"
+    """An image or video that we gave was refused (a face, often): no retry helps."""
     AUDIO_MODERATED = "audio_moderated"
+    """The generated sound was refused: one new take may pass, without sound surely."""
     VIDEO_MODERATED = "video_moderated"
+    """The generated picture was refused: another seed may pass."""
     REQUEST_INVALID = "request_invalid"
+    """A field is missing or wrong."""
     ACCOUNT = "account"
+    """Key, payment, or model access: nothing can be submitted until the operator acts."""
     RATE = "rate"
+    """Too fast or too busy: waiting helps, and no take was spent."""
     QUOTA = "quota"
+    """Used up: waiting does not help."""
     SERVER = "server"
+    """The provider's own trouble."""
     EXPIRED = "expired"
+    """The job was not done in time."""
     CANCELLED = "cancelled"
+    """Somebody cancelled the job."""
     UNKNOWN = "unknown"
+    """None of these: show it to a person."""
 
 
 class From(StrEnum):

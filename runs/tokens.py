@@ -48,6 +48,11 @@ class Tokens:
             payload = f"t:{address.run}:{address.shot}:{address.take}".encode()
         return f"{_b64(payload)}.{_b64(_mac(self._key, payload))}"
 
+    def hook_run(self, hook: str, job_id: str) -> str:
+        """The id of the run that a hook makes of a job: always the same one, and nobody else can tell it."""
+        digest = _mac(self._key, f"r:{hook}:{job_id}".encode())
+        return "run_" + base64.b32encode(digest[:15]).decode("ascii").lower()
+
     def read(self, token: str) -> TakeAddress | HookAddress | None:
         """What *token* names; None for anything that we did not mint, at the same cost whatever is wrong with it."""
         payload, mac = _split(token)

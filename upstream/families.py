@@ -5,36 +5,9 @@ Source: Ark's error-code page (2025-11-07) and codes seen at gateways. Codes gro
 ``.PrivacyInformation``, ``.Violence``), so moderation is recognised by substring and the rest by prefix.
 """
 
-from enum import StrEnum
+from runs.model import Family
 
-
-class Family(StrEnum):
-    """Kinds of failure, told apart by what to do next."""
-
-    TEXT_MODERATED = "text_moderated"
-    """The prompt was refused: the same text is refused again."""
-    IMAGE_MODERATED = "image_moderated"
-    """An image or video that we gave was refused (a face, often): no retry helps."""
-    AUDIO_MODERATED = "audio_moderated"
-    """The generated sound was refused: one new take may pass, without sound surely."""
-    VIDEO_MODERATED = "video_moderated"
-    """The generated picture was refused: another seed may pass."""
-    REQUEST_INVALID = "request_invalid"
-    """A field is missing or wrong."""
-    ACCOUNT = "account"
-    """Key, payment, or model access: nothing can be submitted until the operator acts."""
-    RATE = "rate"
-    """Too fast or too busy: waiting helps, and no take was spent."""
-    QUOTA = "quota"
-    """Used up: waiting does not help."""
-    SERVER = "server"
-    """The provider's own trouble."""
-    EXPIRED = "expired"
-    """The job was not done in time."""
-    CANCELLED = "cancelled"
-    """Somebody cancelled the job."""
-    UNKNOWN = "unknown"
-    """None of these: show it to a person."""
+__all__ = ["Family", "family_of"]
 
 
 def family_of(code: str | None, message: str | None = None, status: int | None = None) -> Family:

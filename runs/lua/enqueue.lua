@@ -3,8 +3,8 @@
 -- and one that lost either half is made whole. One token wakes one idle worker.
 local function enqueue(queue, wake, id, definition, score, life_ms)
   local is_new = redis.call('SET', 'arq:job:' .. id, definition, 'NX', 'PX', life_ms)
-  redis.call('ZADD', queue, 'NX', score, id)
-  if redis.call('LLEN', wake) < 8 then
+  local is_queued = redis.call('ZADD', queue, 'NX', score, id) == 1
+  if (is_new or is_queued) and redis.call('LLEN', wake) < 8 then
     redis.call('RPUSH', wake, 1)
     redis.call('PEXPIRE', wake, 60000)
   end

@@ -1,0 +1,123 @@
+"""Keeping a rendered take: its clip, whole, and its last frame, exact."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from media.download import download
+from media.model import Examination
+from processors.deps import Deps
+from processors.problems import problem_of
+from processors.waits import wait_s
+from runs import events
+from runs.errors import ClipUnusable, DownloadExpired, FrameRelayError, Transient
+from runs.model import Clip, Frame, Take, TakeStatus
+from runs.progress import record
+
+FETCHES_MAX: Final = 8  # Trouble on the way; each is tried again after a growing wait.
+DAMAGED_MAX: Final = 2  # The same bytes may be half written at first; more often they stay bad.
+SAME_FRAME_LEVELS: Final = 2.0  # Of 255; beyond this the provider's frame is not the clip's last one.
+
+log = structlog.get_logger()
+
+
+async def collect(deps: Deps, *, run: str, shot: str, take: int, turn: int) -> str:
+    """
+    Fetch the clip of a take and its last frame; returns what came of it, for the log.
+
+    Doing it twice replaces the same files. The run is told only when everything is on disk and was checked.
+    """
+    loaded = await deps.store.load(run)
+    found = loaded.take(shot, take) if loaded else None
+    if found is None or found.status is not TakeStatus.COLLECTING or found.turns != turn or not found.video_url:
+        return "not_due"
+    try:
+        event = await _collected(deps, run, shot, found, found.video_url)
+    except FrameRelayError as error:
+        return await _failed(deps, run, shot, found, error)
+    await record(deps.store, run, event)
+    return "collected"
+
+
+async def _collected(deps: Deps, run: str, shot: str, take: Take, video_url: str) -> events.Collected:
+    clip_path = deps.files.clip(run, shot, take.number)
+    frame_path = deps.files.last_frame(run, shot, take.number)
+    provider = asyncio.ensure_future(_provider_frame(deps, run, shot, take))
+    try:
+        place = deps.files.place(clip_path)
+        fetched = await download(video_url, place, client=deps.downloads, limits=deps.limits)
+        examined = await deps.frames.examine(place, frame_into=deps.files.place(frame_path))
+        kept = await provider
+    finally:
+        provider.cancel()
+    if kept is not None:
+        await _compare(deps, deps.files.place(frame_path), deps.files.place(kept.path))
+    return events.Collected(
+        shot=shot,
+        take=take.number,
+        video=_clip(clip_path, fetched.sha256, fetched.bytes, examined),
+        last_frame=Frame(
+            path=frame_path,
+            sha256=examined.frame.sha256,
+            width=examined.frame.width,
+            height=examined.frame.height,
+        ),
+        provider_frame=kept,
+    )
+
+
+async def _provider_frame(deps: Deps, run: str, shot: str, take: Take) -> Frame | None:
+    """The provider's own last frame, kept beside ours; nothing depends on it by now, so trouble is only noted."""
+    if take.provider_frame_url is None:
+        return None
+    path = deps.files.provider_frame(run, shot, take.number)
+    try:
+        fetched = await download(
+            take.provider_frame_url, deps.files.place(path), client=deps.downloads, limits=deps.limits
+        )
+    except FrameRelayError as error:
+        log.warning("provider_frame_missing", reason=error.message)
+        return None
+    return Frame(path=path, sha256=fetched.sha256, width=0, height=0)
+
+
+async def _compare(deps: Deps, ours: Path, theirs: Path) -> None:
+    try:
+        levels = await deps.frames.difference(ours, theirs)
+    except FrameRelayError as error:
+        log.warning("provider_frame_unusable", reason=error.message)
+        return
+    if levels is None or levels > SAME_FRAME_LEVELS:
+        log.warning("provider_frame_differs", levels=levels)
+
+
+async def _failed(deps: Deps, run: str, shot: str, take: Take, error: FrameRelayError) -> str:
+    problem = problem_of(error)
+    damaged = isinstance(error, ClipUnusable) and error.reason in ("truncated", "corrupt")
+    expired = isinstance(error, DownloadExpired)
+    most = DAMAGED_MAX if damaged else FETCHES_MAX
+    if not (damaged or expired or isinstance(error, Transient)) or take.fetches >= most:
+        await record(deps.store, run, events.CollectFailed(shot=shot, take=take.number, problem=problem))
+        return error.code
+    until = time.time() + wait_s(take.fetches)
+    put_off = events.CollectPutOff(
+        shot=shot, take=take.number, problem=problem, until=until, ask_again=damaged or expired
+    )
+    await record(deps.store, run, put_off)
+    return "put_off"
+
+
+def _clip(path: str, sha256: str, size: int, examined: Examination) -> Clip:
+    facts = examined.clip
+    return Clip(
+        path=path,
+        sha256=sha256,
+        bytes=size,
+        width=facts.width,
+        height=facts.height,
+        duration_s=facts.duration_s,
+        frames=facts.frames,
+    )

@@ -1,0 +1,81 @@
+"""What a task works with: built once when a worker starts, by tests with other addresses."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+from arq.connections import ArqRedis
+from media.decoder import Decoder
+from runs.hooks import Hook
+
+from config.keys import Keys
+from config.settings import Settings
+from media.addresses import guarded_client
+from media.download import DownloadLimits
+from runs.files import MediaFiles
+from runs.model import Terms
+from runs.store import Store
+from runs.tokens import Links, Tokens
+from upstream.client import JobsClient, Timeouts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deps:
+    """
+    ``frames`` and ``films`` are two decoder processes, so that a long film never delays the next shot's first frame.
+    """
+
+    settings: Settings
+    store: Store
+    files: MediaFiles
+    tokens: Tokens
+    links: Links
+    jobs: JobsClient
+    downloads: httpx.AsyncClient
+    limits: DownloadLimits
+    frames: Decoder
+    films: Decoder
+    hooks: Mapping[str, Hook]
+
+
+@asynccontextmanager
+async def open_deps(
+    settings: Settings, keys: Keys, redis: ArqRedis, *, jobs: JobsClient, hooks: Mapping[str, Hook]
+) -> AsyncIterator[Deps]:
+    """Everything that tasks need, closed again at the end; *redis* and *jobs* stay the caller's."""
+    secret = str(keys.secret)
+    async with AsyncExitStack() as stack:
+        yield Deps(
+            settings=settings,
+            store=Store(redis),
+            files=MediaFiles(settings.data_dir),
+            tokens=Tokens(secret),
+            links=Links(secret),
+            jobs=jobs,
+            downloads=await stack.enter_async_context(guarded_client(settings.trusted_hosts)),
+            limits=DownloadLimits(size_bytes_max=settings.clip_bytes_max, total_s=settings.download_timeout_s),
+            frames=await stack.enter_async_context(Decoder()),
+            films=await stack.enter_async_context(Decoder()),
+            hooks=hooks,
+        )
+
+
+def open_jobs_client(settings: Settings) -> JobsClient:
+    """The provider of the settings. Raises: RequestInvalid when address or key are missing or unusable."""
+    return JobsClient(
+        settings.upstream_url or "",
+        str(settings.upstream_key or ""),
+        upload_url_path=settings.upload_url_path,
+        timeouts=Timeouts(submit_s=settings.submit_timeout_s),
+    )
+
+
+def terms_of(settings: Settings) -> Terms:
+    """The settings that a new run is started under."""
+    return Terms(
+        lookup_after_s=settings.lookup_after_s,
+        submit_timeout_s=settings.submit_timeout_s,
+        unsure_hold_s=settings.unsure_hold_s,
+        provider_frame_first=settings.handoff == "auto",
+    )

@@ -1,0 +1,35 @@
+"""A callback at a hook: a job that somebody else submitted becomes a run of its own."""
+
+import time
+
+from arq.worker import Retry
+from runs.hooks import START, Hook, hook_run
+
+from processors.deps import Deps, terms_of
+from processors.look_up import event_of, look_up
+from processors.waits import wait_s
+from runs.errors import FrameRelayError, Transient
+from runs.model import RunId
+from runs.progress import start
+
+
+async def hook(deps: Deps, *, hook: str, job_id: str, tried: int = 1) -> str:
+    """
+    Take in the job *job_id*: the first callback about it makes the run, later ones look it up again.
+
+    Raises: arq.Retry while the provider cannot be asked; nothing is opened or spent on a callback's word alone.
+    """
+    run_id = RunId(deps.tokens.hook_run(hook, job_id))
+    if await deps.store.load(run_id) is not None:
+        return await look_up(deps, run=run_id, shot=START, take=1, job_id=job_id, tried=tried)
+    try:
+        report = await deps.jobs.get_job(job_id)
+    except Transient as error:
+        raise Retry(defer=wait_s(tried, retry_after_s=error.retry_after_s)) from error
+    except FrameRelayError as error:
+        return error.code
+    known = deps.hooks.get(hook) or Hook(name=hook)
+    model = report.model or "unknown"
+    run = hook_run(known, run_id=run_id, job_id=job_id, model=model, now=time.time(), terms=terms_of(deps.settings))
+    await start(deps.store, run, first=event_of(report, shot=START, take=1, asked=job_id))
+    return "started"

@@ -1,0 +1,90 @@
+"""Asking the provider about one take: the GET is the truth, whoever gave the reason to look."""
+
+from arq.worker import Retry
+
+from processors.deps import Deps
+from processors.problems import problem_of
+from processors.waits import wait_s
+from runs import events
+from runs.errors import FrameRelayError, Transient
+from runs.events import Event
+from runs.machine import OPEN
+from runs.model import Family, Problem, Take, TakeStatus
+from runs.progress import record
+from upstream.job import JobReport
+from upstream.wire import JobState
+
+ENDED = {
+    JobState.FAILED: TakeStatus.FAILED,
+    JobState.EXPIRED: TakeStatus.EXPIRED,
+    JobState.CANCELLED: TakeStatus.CANCELLED,
+}
+LOOKING = OPEN - {TakeStatus.COLLECTING}
+
+
+async def look_up(
+    deps: Deps, *, run: str, shot: str, take: int, turn: int | None = None, job_id: str | None = None, tried: int = 1
+) -> str:
+    """
+    Ask about one take and record what the provider says; returns that in a word, for the log.
+
+    *turn*: the step that asked; a callback has none and gives the *job_id* that it named, which counts only while the
+    take has none of its own (the callback overtook the answer to the submit, or outlived a crash).
+    Raises: arq.Retry if the provider cannot be asked and the state has no later look-up of its own.
+    """
+    loaded = await deps.store.load(run)
+    found = loaded.take(shot, take) if loaded else None
+    if found is None or found.status not in LOOKING or (turn is not None and turn != found.turns):
+        return "not_due"
+    asked = found.job_id or job_id
+    if asked is None:
+        return "no_job_id"
+    try:
+        report = await deps.jobs.get_job(asked)
+    except FrameRelayError as error:
+        return await _looked_in_vain(deps, run, shot, found, error, tried)
+    event = event_of(report, shot=shot, take=take, asked=asked)
+    await record(deps.store, run, event)
+    return report.status_word or report.state.value
+
+
+def event_of(report: JobReport, *, shot: str, take: int, asked: str) -> Event:
+    """What *report* means for a take whose job was asked for by the id *asked*."""
+    job_ids = tuple(dict.fromkeys((asked, *report.job_ids)))
+    if report.state is JobState.SUCCEEDED and report.video_url:
+        return events.Rendered(
+            shot=shot,
+            take=take,
+            job_ids=job_ids,
+            video_url=report.video_url,
+            last_frame_url=report.last_frame_url,
+            seed=report.seed,
+        )
+    if report.state is JobState.SUCCEEDED:
+        missing = "the provider says that the job succeeded, but names no clip"
+        return events.LookedInVain(shot=shot, take=take, problem=Problem(code="no_clip_named", message=missing))
+    if report.state in ENDED:
+        problem = _ending(report)
+        return events.JobEnded(shot=shot, take=take, job_ids=job_ids, status=ENDED[report.state], problem=problem)
+    return events.JobSeen(shot=shot, take=take, job_ids=job_ids, word=report.status_word)
+
+
+def _ending(report: JobReport) -> Problem:
+    error = report.error
+    family = error.family if error else Family.UNKNOWN
+    if report.state is JobState.EXPIRED:
+        family = Family.EXPIRED
+    code = (error.code if error else None) or f"job_{report.state.value}"
+    message = (error.message if error else None) or f"the provider reports the job as {report.state.value}"
+    return Problem(code=code, message=message, family=family)
+
+
+async def _looked_in_vain(deps: Deps, run: str, shot: str, take: Take, error: FrameRelayError, tried: int) -> str:
+    """A take in flight has its next look-up in its state; one whose id only the callback knew must not lose it."""
+    retry_after_s = error.retry_after_s if isinstance(error, Transient) else None
+    if take.status is not TakeStatus.GENERATING:
+        raise Retry(defer=wait_s(tried, retry_after_s=retry_after_s)) from error
+    problem = problem_of(error)
+    event = events.LookedInVain(shot=shot, take=take.number, problem=problem, retry_after_s=retry_after_s)
+    await record(deps.store, run, event)
+    return error.code

@@ -1,0 +1,107 @@
+"""Submitting a take: inputs ready → intent stored → one POST → what came of it."""
+
+import secrets
+import time
+from typing import Any
+
+from processors.deps import Deps
+from processors.hand_off import first_frame, last_frame_url
+from processors.problems import problem_of
+from processors.waits import wait_s
+from runs import events
+from runs.errors import (
+    FrameRelayError,
+    OutcomeUnknown,
+    Transient,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamUnavailable,
+)
+from runs.machine import Step, StepName, steps_due
+from runs.model import FirstFrame, Run, Shot, Take
+from runs.progress import record
+from runs.tokens import TakeAddress
+
+
+async def submit(deps: Deps, *, run: str, shot: str, take: int, turn: int) -> str:
+    """
+    Submit one take if the run still asks for it; returns what came of it, for the log.
+
+    Uploads come before the intent: they cost nothing and may be repeated. Behind the intent there is one POST and no
+    second one, whatever happens to this process.
+    """
+    loaded = await deps.store.load(run)
+    step = Step(name=StepName.SUBMIT, run=loaded.id if loaded else "", shot=shot, take=take, turn=turn)  # type: ignore[arg-type]
+    if loaded is None or step not in steps_due(loaded, time.time()):
+        return "not_due"
+    wanted = loaded.shot(shot)
+    if wanted is None:
+        return "not_due"
+    try:
+        first = await first_frame(deps, loaded, wanted)
+        last = await last_frame_url(deps, wanted)
+    except FrameRelayError as error:
+        return await _unprepared(deps, wanted, run, error)
+    intended = await _intend(deps, loaded, wanted, take, first)
+    if intended is None:
+        return "not_due"
+    return await _post(deps, loaded, wanted, intended, last)
+
+
+async def _unprepared(deps: Deps, shot: Shot, run: str, error: FrameRelayError) -> str:
+    passing = isinstance(error, Transient)
+    retry_after_s = error.retry_after_s if isinstance(error, Transient) else None
+    until = time.time() + wait_s(shot.turns, retry_after_s=retry_after_s) if passing else None
+    await record(deps.store, run, events.PreparationFailed(shot=shot.id, problem=problem_of(error), until=until))
+    return "put_off" if passing else "impossible"
+
+
+async def _intend(deps: Deps, run: Run, shot: Shot, number: int, first: FirstFrame | None) -> Take | None:
+    """
+    Store that this execution, and no other, is about to POST; None if the run no longer wants it.
+
+    The name of the intent settles who won when the answer to our own save was lost.
+    """
+    intent = secrets.token_hex(8)
+    event = events.Submitting(shot=shot.id, take=number, intent=intent, seed=_seed(shot, number), first_frame=first)
+    recorded = await record(deps.store, run.id, event)
+    take = recorded.run.take(shot.id, number)
+    return take if take is not None and take.intent == intent and not take.job_ids else None
+
+
+async def _post(deps: Deps, run: Run, shot: Shot, take: Take, last: str | None) -> str:
+    told: dict[str, Any] = {"shot": shot.id, "take": take.number}
+    try:
+        answer = await deps.jobs.submit(
+            run.model, _input(deps, run, shot, take, last), idempotency_key=f"{run.id}:{shot.id}:{take.intent}"
+        )
+    except (UpstreamRateLimited, UpstreamUnavailable) as error:
+        until = time.time() + wait_s(shot.turns, retry_after_s=error.retry_after_s)
+        await record(deps.store, run.id, events.SubmitPutOff(**told, problem=problem_of(error), until=until))
+        return "put_off"
+    except UpstreamRejected as error:
+        await record(deps.store, run.id, events.SubmitRefused(**told, problem=problem_of(error)))
+        return "refused"
+    except OutcomeUnknown as error:
+        await record(deps.store, run.id, events.SubmitLost(**told, problem=problem_of(error)))
+        return "outcome_unknown"
+    await record(deps.store, run.id, events.Submitted(**told, job_id=answer.job_id, word=answer.status_word))
+    return "submitted"
+
+
+def _input(deps: Deps, run: Run, shot: Shot, take: Take, last: str | None) -> dict[str, Any]:
+    token = deps.tokens.mint(TakeAddress(run=run.id, shot=shot.id, take=take.number))
+    fields = dict(shot.input)
+    if take.seed is not None:
+        fields["seed"] = take.seed
+    if take.first_frame is not None:
+        fields["first_frame_url"] = take.first_frame.url
+    if last is not None:
+        fields["last_frame_url"] = last
+    return {**fields, "callback_url": f"{deps.settings.reachable_url}/webhook/{token}"}
+
+
+def _seed(shot: Shot, number: int) -> int | None:
+    """Each take has a seed of its own, counted up from the storyboard's; -1 is the provider's word for any."""
+    seed = shot.input.get("seed")
+    return seed + number - 1 if isinstance(seed, int) and seed >= 0 else None

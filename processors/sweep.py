@@ -1,0 +1,41 @@
+"""The sweep: runs whose time has come are looked at again, so that no lost message can hold a film."""
+
+import time
+from typing import Final
+
+import structlog
+
+from processors.deps import Deps
+from runs import events
+from runs.errors import NotFound
+from runs.machine import steps_due, wake_at
+from runs.progress import record
+
+PUT_OFF_S: Final = 30.0  # Should this sweep die, another one finds its runs after this long.
+AT_ONCE: Final = 100
+
+log = structlog.get_logger()
+
+
+async def sweep(deps: Deps) -> str:
+    """Let time pass for every run that is due, and queue what its state asks for; returns how many, for the log."""
+    seen = 0
+    while run_ids := await deps.store.overdue(time.time(), put_off_s=PUT_OFF_S, at_most=AT_ONCE):
+        for run_id in run_ids:
+            await _visit(deps, run_id)
+        seen += len(run_ids)
+        if len(run_ids) < AT_ONCE:
+            break
+    return f"{seen} runs"
+
+
+async def _visit(deps: Deps, run_id: str) -> None:
+    try:
+        recorded = await record(deps.store, run_id, events.Elapsed())
+    except NotFound:
+        log.warning("run_missing", run_id=run_id)
+        return
+    if not recorded.changed:  # Otherwise its steps were queued and its next time was set with the change.
+        now = time.time()
+        run = recorded.run
+        await deps.store.schedule(run, steps=steps_due(run, now), wake_at=wake_at(run, now))

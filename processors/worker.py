@@ -1,0 +1,231 @@
+"""
+The worker: arq's, made to wake at once, to hold short leases, and to outlive Redis; the second file that knows arq.
+
+arq looks for tasks twice a second and leaves a killed worker's task alone for longer than its longest time-out. This
+one waits on a list that every enqueue pushes to, claims all it has room for in one script call, and holds each task by
+a lease of seconds that it renews while it works.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
+
+import structlog
+from arq.connections import ArqRedis
+from arq.worker import Retry, Worker, func
+
+from config.logs import bound
+from processors.collect import collect
+from processors.deps import Deps
+from processors.film import join
+from processors.hook import hook
+from processors.look_up import look_up
+from processors.submit import submit
+from processors.sweep import sweep
+from processors.waits import wait_s
+from runs.errors import FrameRelayError, Transient
+from runs.queue import DUE, QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script, unpack
+from runs.store import Store
+
+LEASE_S: Final = 6.0
+IDLE_S: Final = 2  # A killed worker's task is found at the latest this long after its lease ran out.
+TASK_S_MAX: Final = 3600.0  # A backstop; every call inside a task has a time-out of its own.
+SURPRISES_MAX: Final = 5  # Tries of a task that fails in a way we did not foresee; its state asks again after that.
+
+log = structlog.get_logger()
+
+Handler = Callable[..., Awaitable[str]]
+
+
+class RelayWorker(Worker):
+    """
+    Runs our tasks until `stop` is called; built by `create_worker`.
+
+    *redis* serves the scripts; *listening* is a second client whose one connection waits for wake-ups.
+    """
+
+    def __init__(self, functions: list[Any], *, redis: ArqRedis, listening: ArqRedis, tasks_max: int) -> None:
+        super().__init__(
+            functions,
+            queue_name=QUEUE,
+            redis_pool=redis,
+            handle_signals=False,
+            max_jobs=tasks_max,
+            job_timeout=TASK_S_MAX,
+            keep_result=0,
+            max_tries=1_000_000,
+            expires_extra_ms=TASK_LIFE_MS,
+            job_serializer=pack,
+            job_deserializer=unpack,
+            log_results=False,
+        )
+        self._listening = listening
+        self._store = Store(redis)
+        self._claim = redis.register_script(script("claim"))
+        self._name = secrets.token_hex(6)
+        self._wake = asyncio.Event()
+        self._stopping = False
+
+    async def main(self) -> None:
+        """Claim, run, wait; goes on through any trouble with Redis until `stop`."""
+        helpers = [asyncio.create_task(self._listen()), asyncio.create_task(self._renew_leases())]
+        log.info("worker_ready", worker=self._name, tasks_max=self.max_jobs)
+        try:
+            while not self._stopping:
+                self._wake.clear()
+                try:
+                    idle_s = await self._start_due()
+                except REDIS_ERRORS as error:
+                    log.warning("redis_unavailable", reason=str(error) or type(error).__name__)
+                    idle_s = 0.25
+                await self._rest(idle_s)
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+
+    async def stop(self, *, grace_s: float) -> None:
+        """Take nothing new; let running tasks end for *grace_s*, then give the rest back to the queue."""
+        self._stopping = True
+        self._wake.set()
+        if self.tasks:
+            await asyncio.wait(self.tasks.values(), timeout=grace_s)
+        for task in self.tasks.values():
+            task.cancel()
+        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+
+    async def finish_job(self, *arguments: Any, **named: Any) -> None:
+        """A task that is done must not come back: taking it off the queue is tried until Redis has done it."""
+        turns = 0
+        while True:
+            try:
+                return await super().finish_job(*arguments, **named)
+            except REDIS_ERRORS as error:
+                log.warning("redis_unavailable", reason=str(error) or type(error).__name__)
+                await asyncio.sleep(wait_s(turns, least_s=0.1))
+                turns += 1
+
+    async def _start_due(self) -> float:
+        """Start what may start; returns how long to rest if nothing wakes us."""
+        self._forget_ended()
+        room = self.max_jobs - len(self.tasks)
+        if room <= 0:
+            return float(IDLE_S)
+        now_ms = int(time.time() * 1000)
+        arguments: list[str | int] = [now_ms, room, int(LEASE_S * 1000), self._name]
+        claimed, next_task, next_run = await self._claim(keys=[QUEUE, WAKE, DUE], args=arguments)
+        for job_id, score in zip(claimed[::2], claimed[1::2], strict=True):
+            self._start(job_id.decode(), int(float(score)))
+        if next_run and float(next_run) <= now_ms:
+            await self._store.enqueue([Task(id="sweep", function="sweep", arguments={})])
+        moments = [float(moment) for moment in (next_task, next_run) if moment and float(moment) > now_ms]
+        return min([IDLE_S, *((moment - now_ms) / 1000 for moment in moments)])
+
+    def _start(self, job_id: str, score: int) -> None:
+        self.tasks[job_id] = task = asyncio.create_task(self.run_job(job_id, score))
+        task.add_done_callback(lambda _: self._wake.set())
+
+    def _forget_ended(self) -> None:
+        for job_id, task in list(self.tasks.items()):
+            if task.done():
+                del self.tasks[job_id]
+                if not task.cancelled() and (error := task.exception()):
+                    log.warning("task_interrupted", task=job_id, reason=str(error) or type(error).__name__)
+
+    async def _rest(self, idle_s: float) -> None:
+        try:
+            async with asyncio.timeout(max(idle_s, 0.001)):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _listen(self) -> None:
+        """Every enqueue pushes a token and one idle worker takes it; while none listens, the list keeps it."""
+        while True:
+            if len(self.tasks) >= self.max_jobs:
+                await asyncio.sleep(0.05)
+                continue
+            try:
+                if await self._listening.blpop([WAKE], timeout=IDLE_S):  # type: ignore[misc]  # redis-py's sync/async union
+                    self._wake.set()
+            except REDIS_ERRORS:
+                await asyncio.sleep(0.25)
+
+    async def _renew_leases(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE_S / 3)
+            try:
+                async with self.pool.pipeline(transaction=False) as pipe:
+                    for job_id, task in self.tasks.items():
+                        if not task.done():
+                            pipe.set(f"arq:in-progress:{job_id}", self._name, px=int(LEASE_S * 1000))
+                    await pipe.execute()
+            except REDIS_ERRORS as error:
+                log.warning("leases_not_renewed", reason=str(error) or type(error).__name__)
+
+
+def create_worker(deps: Deps, *, redis: ArqRedis, listening: ArqRedis) -> RelayWorker:
+    """A worker for all our tasks."""
+    handlers: dict[str, Handler] = {
+        "submit": submit,
+        "look_up": look_up,
+        "collect": collect,
+        "join": join,
+        "hook": hook,
+        "sweep": sweep,
+    }
+    functions = [func(_task(name, handler, deps), name=name) for name, handler in handlers.items()]
+    return RelayWorker(functions, redis=redis, listening=listening, tasks_max=deps.settings.tasks_max)
+
+
+def _task(name: str, handler: Handler, deps: Deps) -> Callable[..., Coroutine[Any, Any, None]]:
+    """*handler* as arq runs it: its log context, its one log line, and what becomes of its errors."""
+
+    async def run(context: dict[str, Any], **arguments: Any) -> None:
+        tried = context["job_try"]
+        if name in ("look_up", "hook"):
+            arguments["tried"] = tried
+        began = time.monotonic()
+        waited_ms = max(0, int(time.time() * 1000) - context["score"])
+        with bound(
+            task=name,
+            run_id=arguments.get("run"),
+            shot=arguments.get("shot") or None,
+            take=arguments.get("take") or None,
+        ):
+            outcome = await _outcome(handler, deps, arguments, tried)
+            took_ms = round((time.monotonic() - began) * 1000, 1)
+            log.info("task_done", outcome=outcome, waited_ms=waited_ms, took_ms=took_ms, **_again(tried))
+
+    run.__qualname__ = name
+    return run
+
+
+async def _outcome(handler: Handler, deps: Deps, arguments: dict[str, Any], tried: int) -> str:
+    """
+    Run the handler. What may pass is tried again; what we did not foresee too, but not for ever.
+
+    Raises: arq.Retry. A cancelled task (a deploy) goes back to the queue and counts for nothing.
+    """
+    try:
+        return await handler(deps, **arguments)
+    except Retry as again:
+        log.info("task_put_off", wait_s=round((again.defer_score or 0) / 1000, 1))
+        raise
+    except Transient as error:
+        log.warning("task_put_off", reason=error.message)
+        raise Retry(defer=wait_s(tried, retry_after_s=error.retry_after_s)) from error
+    except FrameRelayError as error:
+        log.error("task_failed", code=error.code, reason=error.message)
+        return error.code
+    except Exception as error:
+        log.exception("task_surprised", reason=str(error))
+        if tried >= SURPRISES_MAX:
+            return "gave_up"
+        raise Retry(defer=wait_s(tried)) from error
+
+
+def _again(tried: int) -> dict[str, int]:
+    return {"tried": tried} if tried > 1 else {}
