@@ -39,7 +39,7 @@ os.environ.setdefault("SVT_LOG", "1")  # The AV1 encoder prints its settings on 
 MANIFEST_BYTES = 21_674
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 ENCODERS = {
-    "h264": ("libx264", {"preset": "superfast", "crf": "20", "refs": "1"}),
+    "h264": ("libx264", {"preset": "superfast", "crf": "20", "refs": "1", "b_strategy": "0"}),
     "hevc": ("libx265", {"preset": "ultrafast", "crf": "20", "x265-params": "log-level=none"}),
     "vp9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "crf": "24", "b": "0"}),
     "av1": ("libsvtav1", {"preset": "10", "crf": "30"}),

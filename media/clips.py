@@ -1,0 +1,166 @@
+"""
+Open a stranger's clip and list what its picture holds, without decoding anything.
+
+Runs in the decoder process alone. Never touch a stream after its container was closed: it crashes the process.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.stream import Discard, Disposition
+from av.video.stream import VideoStream
+
+from media.model import ClipFacts
+from runs.errors import ClipUnusable
+
+CODECS = frozenset({"h264", "hevc", "av1", "vp9"})
+SIDE_MAX = 8192
+PIXELS_MAX = 4096 * 2304
+DURATION_S_MAX = 600
+PACKETS_MAX = 5000  # Three minutes at 24 frames per second; a bomb of tiny frames has a hundred thousand.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One packet of the picture, in decode order; times in ticks of the stream."""
+
+    pts: int
+    duration: int
+    is_keyframe: bool
+    is_shown: bool
+
+
+def open_clip(clip: Path, demuxer: str, *, probe: bool) -> InputContainer:
+    """
+    Open the local file *clip* with that demuxer and no other.
+
+    Without *probe* the opening decodes nothing, which saves 5 to 20 ms; frame size and pixel format are then those
+    that the container claims, until the first frame is there.
+    """
+    options = {"max_pixels": str(PIXELS_MAX), "protocol_whitelist": "file"}
+    if not probe:
+        options["skip_frame"] = "all"
+    return av.open(f"file:{clip}", "r", format=demuxer, options=options, metadata_errors="replace")
+
+
+def find_picture(container: InputContainer) -> VideoStream:
+    """The first video stream that is no cover art, set up to be read alone; sound may well be stream 0."""
+    pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not pictures:
+        raise ClipUnusable("The clip has no picture.", reason="no_picture")
+    stream = pictures[0]
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = Discard.all
+    check_limits(stream)
+    return stream
+
+
+def check_limits(stream: VideoStream) -> None:
+    """Refuse codecs that we do not know to be safe, and pictures that are too large to be a clip."""
+    codec = codec_name(stream)
+    if codec not in CODECS:
+        raise ClipUnusable(f"The codec {codec} is not accepted.", reason="not_allowed")
+    check_size(stream.width, stream.height)
+    if len(stream.index_entries) > PACKETS_MAX:
+        raise ClipUnusable(f"The clip has more than {PACKETS_MAX} frames.", reason="not_allowed")
+
+
+def codec_name(stream: VideoStream) -> str:
+    """``h264`` and the like, whichever decoder stands for it."""
+    context = getattr(stream, "codec_context", None)  # None, whatever the types say, if there is no decoder for it.
+    return context.codec.canonical_name if context else "unknown"
+
+
+def check_size(width: int, height: int) -> None:
+    """Refuse what no model renders, before memory is taken for it."""
+    if max(width, height) > SIDE_MAX or width * height > PIXELS_MAX:
+        raise ClipUnusable(f"The picture is too large: {width}x{height}.", reason="not_allowed")
+
+
+def list_samples(container: InputContainer, stream: VideoStream) -> list[Sample]:
+    """Read all packets of the picture without decoding them; this alone finds every end that was cut off."""
+    samples: list[Sample] = []
+    for packet in container.demux(stream):
+        if not packet.size and packet.dts is None:
+            break  # PyAV's mark for the end.
+        if packet.is_corrupt:
+            raise ClipUnusable("The clip breaks off within a frame.", reason="truncated")
+        if packet.pts is None:
+            raise ClipUnusable("A frame has no time.", reason="corrupt")
+        if len(samples) == PACKETS_MAX:
+            raise ClipUnusable(f"The clip has more than {PACKETS_MAX} frames.", reason="not_allowed")
+        samples.append(
+            Sample(
+                pts=packet.pts,
+                duration=packet.duration or 0,
+                is_keyframe=packet.is_keyframe,
+                is_shown=not packet.is_discard,
+            )
+        )
+    if len(samples) < len(stream.index_entries):
+        raise ClipUnusable("The clip has fewer frames than its index says.", reason="truncated")
+    if not any(sample.is_shown for sample in samples):
+        raise ClipUnusable("The clip has no frames.", reason="no_picture")
+    return samples
+
+
+def measure(container: InputContainer, stream: VideoStream, samples: list[Sample]) -> ClipFacts:
+    """The facts of the clip, by its shown samples; the size as the container claims it."""
+    shown = [sample for sample in samples if sample.is_shown]
+    last = last_shown(samples)
+    time_base = stream.time_base or 0
+    ticks = last.pts - min(sample.pts for sample in shown)
+    still = last.duration or (round(ticks / (len(shown) - 1)) if len(shown) > 1 else 0)
+    duration_s = float((ticks + still) * time_base)
+    if duration_s < announced_s(container, stream) - float(still * time_base) / 2:
+        raise ClipUnusable("The picture ends before the file says it does.", reason="truncated")
+    if duration_s > DURATION_S_MAX:
+        raise ClipUnusable(f"The clip lasts {duration_s:.0f} s.", reason="not_allowed")
+    rate = stream.average_rate or (len(shown) / duration_s if duration_s else 0)
+    return ClipFacts(
+        width=stream.width,
+        height=stream.height,
+        frames=len(shown),
+        fps=float(rate),
+        duration_s=duration_s,
+        video_codec=codec_name(stream),
+        has_audio=bool(container.streams.audio),
+    )
+
+
+def announced_s(container: InputContainer, stream: VideoStream) -> float:
+    """
+    How long a Matroska file says that its picture lasts; 0 if it does not.
+
+    Its demuxer steps over damaged places without a word, so this is how missing frames are seen. An MP4 has an index.
+    """
+    if "matroska" not in container.format.name:
+        return 0
+    tag = stream.metadata.get("DURATION", "").split(":")
+    if len(tag) == 3:
+        return float(tag[0]) * 3600 + float(tag[1]) * 60 + float(tag[2])
+    alone = len(container.streams) == 1
+    return (container.duration or 0) / av.time_base if alone else 0
+
+
+def last_shown(samples: list[Sample]) -> Sample:
+    """The sample that is presented last; with B-frames it is not the last one in the file."""
+    return max((sample for sample in samples if sample.is_shown), key=lambda sample: sample.pts)
+
+
+@contextmanager
+def foreseen_errors() -> Iterator[None]:
+    """Turn whatever a decoder may say about a stranger's bytes into ClipUnusable."""
+    try:
+        yield
+    except ClipUnusable:
+        raise
+    except MemoryError as error:
+        raise ClipUnusable("The clip needs more memory than a clip may.", reason="not_allowed") from error
+    except Exception as error:  # Fuzzing showed a dozen types, from UnicodeDecodeError to PatchWelcomeError.
+        raise ClipUnusable(f"The clip cannot be decoded: {error}.", reason="corrupt") from error
