@@ -14,7 +14,6 @@ from config.settings import Settings
 from media.addresses import guarded_client
 from media.download import DownloadLimits
 from runs.files import MediaFiles
-from runs.model import Terms
 from runs.store import Store
 from runs.tokens import Links, Tokens
 from upstream.client import JobsClient, Timeouts
@@ -68,14 +67,4 @@ def open_jobs_client(settings: Settings) -> JobsClient:
         str(settings.upstream_key or ""),
         upload_url_path=settings.upload_url_path,
         timeouts=Timeouts(submit_s=settings.submit_timeout_s),
-    )
-
-
-def terms_of(settings: Settings) -> Terms:
-    """The settings that a new run is started under."""
-    return Terms(
-        lookup_after_s=settings.lookup_after_s,
-        submit_timeout_s=settings.submit_timeout_s,
-        unsure_hold_s=settings.unsure_hold_s,
-        provider_frame_first=settings.handoff == "auto",
     )

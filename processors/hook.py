@@ -5,11 +5,11 @@ import time
 from arq.worker import Retry
 from runs.hooks import START, Hook, hook_run
 
-from processors.deps import Deps, terms_of
+from processors.deps import Deps
 from processors.look_up import event_of, look_up
 from processors.waits import wait_s
 from runs.errors import FrameRelayError, Transient
-from runs.model import RunId
+from runs.model import RunId, Terms
 from runs.progress import start
 
 
@@ -30,6 +30,6 @@ async def hook(deps: Deps, *, hook: str, job_id: str, tried: int = 1) -> str:
         return error.code
     known = deps.hooks.get(hook) or Hook(name=hook)
     model = report.model or "unknown"
-    run = hook_run(known, run_id=run_id, job_id=job_id, model=model, now=time.time(), terms=terms_of(deps.settings))
+    run = hook_run(known, run_id=run_id, job_id=job_id, model=model, now=time.time(), terms=Terms.of(deps.settings))
     await start(deps.store, run, first=event_of(report, shot=START, take=1, asked=job_id))
     return "started"

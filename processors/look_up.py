@@ -12,30 +12,46 @@ from runs.machine import OPEN
 from runs.model import Family, Problem, Take, TakeStatus
 from runs.progress import record
 from upstream.job import JobReport
-from upstream.wire import JobState
+from upstream.wire import JobState, read_state
 
 ENDED = {
     JobState.FAILED: TakeStatus.FAILED,
     JobState.EXPIRED: TakeStatus.EXPIRED,
     JobState.CANCELLED: TakeStatus.CANCELLED,
 }
+AT_WORK = frozenset({JobState.QUEUED, JobState.RUNNING})
 LOOKING = OPEN - {TakeStatus.COLLECTING}
 
 
 async def look_up(
-    deps: Deps, *, run: str, shot: str, take: int, turn: int | None = None, job_id: str | None = None, tried: int = 1
+    deps: Deps,
+    *,
+    run: str,
+    shot: str,
+    take: int,
+    turn: int | None = None,
+    job_id: str | None = None,
+    word: str | None = None,
+    tried: int = 1,
 ) -> str:
     """
     Ask about one take and record what the provider says; returns that in a word, for the log.
 
-    *turn*: the step that asked; a callback has none and gives the *job_id* that it named, which counts only while the
-    take has none of its own (the callback overtook the answer to the submit, or outlived a crash).
+    *turn*: the step that asked; a callback has none and gives the *job_id* and the status *word* that it named. The id
+    counts only while the take has none of its own (the callback overtook the answer to the submit, or outlived a
+    crash); a word that says "still at it" about a job that we know is no reason to ask.
     Raises: arq.Retry if the provider cannot be asked and the state has no later look-up of its own.
     """
     loaded = await deps.store.load(run)
     found = loaded.take(shot, take) if loaded else None
     if found is None or found.status not in LOOKING or (turn is not None and turn != found.turns):
         return "not_due"
+    if (
+        turn is None
+        and found.status is TakeStatus.GENERATING
+        and read_state(word) in (JobState.QUEUED, JobState.RUNNING)
+    ):
+        return "no_news"
     asked = found.job_id or job_id
     if asked is None:
         return "no_job_id"

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NewType
 
+from config.settings import Settings
+
 RunId = NewType("RunId", str)
 
 
@@ -218,6 +220,16 @@ class Terms:
     unsure_hold_s: float = 172_800.0
     provider_frame_first: bool = True
     retakes: int = 1
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Terms":
+        """The terms for a run that starts now."""
+        return cls(
+            lookup_after_s=settings.lookup_after_s,
+            submit_timeout_s=settings.submit_timeout_s,
+            unsure_hold_s=settings.unsure_hold_s,
+            provider_frame_first=settings.handoff == "auto",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,194 @@
+"""`up`, `receiver` and `worker`: open what is needed, run until told to stop, close it in order."""
+
+import asyncio
+import errno
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Final
+from urllib.parse import urlsplit
+
+import click
+import structlog
+import uvicorn
+import uvloop
+from runs.hooks import read_hooks
+
+from cli.errors import Stop
+from config.keys import Keys, load_keys
+from config.logs import configure_logging
+from config.settings import Settings, from_environment, misspelt
+from processors.deps import open_deps, open_jobs_client
+from processors.worker import RelayWorker, create_worker
+from receiver.app import create_app
+from runs.embedded_redis import EmbeddedRedis
+from runs.queue import REDIS_ERRORS, connect
+
+GRACE_S: Final = 8.0  # Containers are usually given ten seconds to end.
+BACKLOG: Final = 2048
+
+log = structlog.get_logger()
+
+
+def serve(*, receiver: bool, worker: bool) -> int:
+    """Run until SIGINT or SIGTERM; returns the exit code. Raises what `cli.errors` explains."""
+    settings = from_environment()
+    configure_logging(settings)
+    for sentence in misspelt():
+        log.warning("setting_unknown", reason=sentence)
+    if worker:
+        _require_upstream(settings)
+    keys = load_keys(settings)
+    if keys.new_api_key:
+        click.echo(f"API key (kept in {settings.data_dir / 'api_key'}): {keys.api_key}", err=True)
+    return uvloop.run(_serve(settings, keys, receiver=receiver, worker=worker))
+
+
+async def _serve(settings: Settings, keys: Keys, *, receiver: bool, worker: bool) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(_listener(settings)) if receiver else None
+        redis_url = await stack.enter_async_context(redis_at(settings))
+        parts = []
+        if worker:
+            parts.append(await stack.enter_async_context(_running_worker(settings, keys, redis_url)))
+        if listener is not None:
+            parts.append(await stack.enter_async_context(_running_receiver(settings, keys, redis_url, listener)))
+            log.info("receiver_ready", url=settings.listen_url, public_url=settings.reachable_url)
+        waiting = asyncio.create_task(stop.wait())
+        ended, _ = await asyncio.wait([waiting, *parts], return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        for part in ended - {waiting}:
+            part.result()
+            return 1
+    return 0
+
+
+@asynccontextmanager
+async def redis_at(settings: Settings) -> AsyncIterator[str]:
+    """The URL of the Redis of these settings: the one that they name, or our own for as long as the block lasts."""
+    if settings.redis_url is None:
+        async with EmbeddedRedis(settings.data_dir / "redis") as server:
+            yield server.url
+        return
+    redis = connect(settings.redis_url)
+    try:
+        await redis.ping()
+    except REDIS_ERRORS as error:
+        where = urlsplit(settings.redis_url)
+        shown = f"{where.scheme}://{where.hostname or ''}{f':{where.port}' if where.port else ''}{where.path}"
+        raise Stop(f"FRAMERELAY_REDIS_URL: there is no Redis at {shown} ({error})") from error
+    finally:
+        await redis.aclose()
+    yield settings.redis_url
+
+
+@asynccontextmanager
+async def _running_worker(settings: Settings, keys: Keys, redis_url: str) -> AsyncIterator[asyncio.Task[None]]:
+    hooks = read_hooks(settings.config_file)
+    redis, listening = connect(redis_url, connections_max=50), connect(redis_url, connections_max=2)
+    try:
+        async with (
+            open_jobs_client(settings) as jobs,
+            open_deps(settings, keys, redis, jobs=jobs, hooks=hooks) as deps,
+        ):
+            worker: RelayWorker = create_worker(deps, redis=redis, listening=listening)
+            running = asyncio.create_task(worker.main())
+            try:
+                yield running
+            finally:
+                await worker.stop(grace_s=GRACE_S)
+                await asyncio.wait([running], timeout=GRACE_S)
+    finally:
+        await redis.aclose()
+        await listening.aclose()
+
+
+@asynccontextmanager
+async def _running_receiver(
+    settings: Settings, keys: Keys, redis_url: str, listener: socket.socket
+) -> AsyncIterator[asyncio.Task[None]]:
+    config = uvicorn.Config(
+        create_app(settings, keys, redis_url=redis_url),
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(GRACE_S) // 2,
+        proxy_headers=False,
+    )
+    server = _Server(config)
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    ready = asyncio.create_task(server.ready.wait())
+    await asyncio.wait([ready, running], return_when=asyncio.FIRST_COMPLETED)
+    ready.cancel()
+    try:
+        yield running
+    finally:
+        server.should_exit = True
+        await asyncio.wait([running])
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready; signals are ours, since the worker beside it has to end, too."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextmanager
+def _listener(settings: Settings) -> Iterator[socket.socket]:
+    """Bound first, so that a port in use stops the start before anything else was begun."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+            listener.listen(BACKLOG)
+        except OSError as error:
+            raise Stop(_bind_words(settings, error)) from error
+        yield listener
+
+
+def _bind_words(settings: Settings, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"port {settings.port} of {settings.host} is in use: another receiver may be running; "
+            "end it, or set FRAMERELAY_PORT"
+        )
+    return f"cannot listen on {settings.host}:{settings.port} (FRAMERELAY_HOST, FRAMERELAY_PORT): {error.strerror}"
+
+
+def _require_upstream(settings: Settings) -> None:
+    missing = [
+        name
+        for name, value in (
+            ("FRAMERELAY_UPSTREAM_URL", settings.upstream_url),
+            ("FRAMERELAY_UPSTREAM_KEY", settings.upstream_key),
+        )
+        if not value
+    ]
+    if missing:
+        raise Stop(
+            f"{' and '.join(missing)} must be set: address and key of the jobs API. "
+            "To try without one: framerelay demo, or framerelay sandbox in another terminal"
+        )
+    upstream = urlsplit(settings.upstream_url or "").hostname
+    if not settings.public_url and upstream not in ("127.0.0.1", "localhost", "::1"):
+        log.warning(
+            "public_url_missing",
+            reason="FRAMERELAY_PUBLIC_URL is not set: the provider cannot call back; jobs are found by looking instead",
+        )

@@ -1,0 +1,76 @@
+"""Errors as HTTP, in one place, in the envelope that the upstream's users know."""
+
+import math
+from typing import Any, Final
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from runs.errors import (
+    Conflict,
+    FrameRelayError,
+    NotFound,
+    RequestInvalid,
+    StoreUnavailable,
+    StoryboardInvalid,
+    Transient,
+)
+
+_STATUS: Final[dict[type[FrameRelayError], int]] = {
+    NotFound: 404,
+    Conflict: 409,
+    RequestInvalid: 422,
+    StoryboardInvalid: 422,
+    StoreUnavailable: 503,
+}
+
+log = structlog.get_logger()
+
+
+def error_answer(
+    status: int,
+    code: str,
+    message: str,
+    *,
+    param: str | None = None,
+    headers: dict[str, str] | None = None,
+    **more: Any,
+) -> Response:
+    """``{"error": {"code", "message", "param", …}}`` with that status."""
+    return JSONResponse(
+        {"error": {"code": code, "message": message, "param": param, **more}}, status_code=status, headers=headers
+    )
+
+
+async def foreseen(_: Request, error: Exception) -> Response:
+    """The answer to any `FrameRelayError`."""
+    if not isinstance(error, FrameRelayError):
+        raise error
+    status = _STATUS.get(type(error), 500)
+    headers = {"Retry-After": str(math.ceil(error.retry_after_s or 2))} if isinstance(error, Transient) else None
+    if status >= 500:
+        log.error("request_failed", code=error.code, reason=error.message)
+    if isinstance(error, StoryboardInvalid):
+        mistakes = [{"place": each.place, "line": each.line, "message": each.message} for each in error.mistakes]
+        return error_answer(status, error.code, error.message, param=error.mistakes[0].place, mistakes=mistakes)
+    param = error.param if isinstance(error, RequestInvalid) else None
+    return error_answer(status, error.code, error.message, param=param, headers=headers)
+
+
+async def refused(_: Request, error: Exception) -> Response:
+    """The answer to Starlette's own errors: no such route, wrong method, and what `read_body` refuses."""
+    if not isinstance(error, HTTPException):
+        raise error
+    code = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "encoded"}.get(
+        error.status_code, "refused"
+    )
+    headers = dict(error.headers) if error.headers else None
+    return error_answer(error.status_code, code, error.detail, headers=headers)
+
+
+async def surprised(_: Request, error: Exception) -> Response:
+    """The answer to anything that we did not foresee: the log has the details, the world has not."""
+    log.error("request_surprised", exc_info=error)
+    return error_answer(500, "internal", "something unexpected went wrong; the log of the receiver has the details")

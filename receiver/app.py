@@ -1,0 +1,72 @@
+"""The receiver as a Starlette application: its routes, and what is opened when it starts."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from config.keys import Keys
+from config.settings import Settings
+from receiver import answers, callbacks, health, media, runs_api
+from receiver.state import State
+from runs.errors import FrameRelayError
+from runs.files import MediaFiles
+from runs.inbox import Inbox
+from runs.queue import connect
+from runs.store import Store
+from runs.tokens import Links, Tokens
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+
+def create_app(settings: Settings, keys: Keys, *, redis_url: str) -> Starlette:
+    """The receiver; it connects to the Redis at *redis_url* when it starts and knows no other process."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        redis, watching = connect(redis_url, timeout_s=2.0), connect(redis_url, connections_max=200)
+        secret = str(keys.secret)
+        app.state.receiver = State(
+            settings=settings,
+            api_key=keys.api_key,
+            store=Store(redis),
+            history=Store(watching),
+            inbox=Inbox(redis, keep_s=settings.callbacks_keep_s),
+            files=MediaFiles(settings.data_dir),
+            tokens=Tokens(secret),
+            links=Links(secret),
+        )
+        yield
+        await redis.aclose()
+        await watching.aclose()
+
+    handlers: dict[type[Exception] | int, Handler] = {
+        FrameRelayError: answers.foreseen,
+        HTTPException: answers.refused,
+        500: answers.surprised,
+    }
+    return Starlette(routes=routes(), lifespan=lifespan, exception_handlers=handlers)  # type: ignore[arg-type]
+
+
+def routes() -> list[Route]:
+    """Every address that the receiver answers."""
+    run, shot = "/v1/runs/{run}", "/v1/runs/{run}/shots/{shot}"
+    return [
+        Route("/webhook/{token}", callbacks.receive, methods=["POST"]),
+        Route("/v1/runs", runs_api.start, methods=["POST"]),
+        Route("/v1/runs", runs_api.list_runs),
+        Route(run, runs_api.read),
+        Route(f"{run}/events", runs_api.watch),
+        Route(f"{run}/cancel", runs_api.cancel, methods=["POST"]),
+        Route(f"{shot}/approve", runs_api.approve, methods=["POST"]),
+        Route(f"{shot}/pick", runs_api.pick, methods=["POST"]),
+        Route("/v1/callbacks", runs_api.callbacks),
+        Route("/v1/files", runs_api.give_file, methods=["POST"]),
+        Route("/media/{path:path}", media.serve),
+        Route("/livez", health.live),
+        Route("/readyz", health.ready),
+    ]

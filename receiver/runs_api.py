@@ -1,0 +1,218 @@
+"""The run API: start, read, watch, decide."""
+
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import structlog
+from runs.storyboard import read_storyboard, start_run
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from receiver.access import require_key
+from receiver.body import read_body
+from receiver.state import State, state_of
+from receiver.views import callback_json, run_json
+from runs import events
+from runs.errors import Conflict, NotFound, RequestInvalid
+from runs.events import Event
+from runs.model import Run, RunId, RunStatus, Terms
+from runs.progress import record
+from runs.progress import start as start_run_now
+
+STORYBOARD_BYTES_MAX: Final = 1 << 20
+PICTURE_BYTES_MAX: Final = 30_000_000  # Ark's limit for an input image.
+PAGE_MAX: Final = 200
+ENDED: Final = frozenset({RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED})
+ID_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"
+
+log = structlog.get_logger()
+
+
+async def start(request: Request) -> Response:
+    """``POST /v1/runs``: a storyboard becomes a run; the same ``Idempotency-Key`` always gives the same one."""
+    require_key(request)
+    state = state_of(request)
+    body = await read_body(request, bytes_max=STORYBOARD_BYTES_MAX)
+    form = "yaml" if "yaml" in request.headers.get("content-type", "").lower() else "json"
+    storyboard = read_storyboard(body, form=form, allow_paths=False)  # type: ignore[arg-type]
+    run_id = RunId("run_" + "".join(secrets.choice(ID_LETTERS) for _ in range(24)))
+    if key := request.headers.get("idempotency-key"):
+        run_id = await state.store.asked_before(_key(key), run_id)
+    run = await state.store.load(run_id)
+    if run is None:
+        new = start_run(storyboard, run_id=run_id, now=time.time(), terms=Terms.of(state.settings))
+        run = await start_run_now(state.store, new)
+        log.info("run_started", run_id=run.id, shots=len(run.shots), title=run.title)
+    return JSONResponse(_json(state, run), status_code=201, headers={"Location": f"/v1/runs/{run.id}"})
+
+
+async def read(request: Request) -> Response:
+    """``GET /v1/runs/{id}``."""
+    require_key(request)
+    state = state_of(request)
+    return JSONResponse(_json(state, await _run(state, request)))
+
+
+async def list_runs(request: Request) -> Response:
+    """``GET /v1/runs?limit=&after=&status=``: newest first; ``next`` is the *after* of the next page."""
+    require_key(request)
+    state = state_of(request)
+    limit, after = _page(request)
+    wanted = request.query_params.get("status")
+    if wanted is not None and wanted not in set(RunStatus):
+        raise RequestInvalid(f"status is one of {', '.join(RunStatus)}", param="status")
+    found: list[Run] = []
+    while len(found) <= limit:
+        page = await state.store.runs(limit=PAGE_MAX, after=after)
+        found += [run for run in page if wanted is None or run.status == wanted]
+        if len(page) < PAGE_MAX:
+            break
+        after = page[-1].id
+    more = found[limit - 1].id if len(found) > limit else None
+    return JSONResponse({"object": "list", "data": [_json(state, run) for run in found[:limit]], "next": more})
+
+
+async def cancel(request: Request) -> Response:
+    """``POST /v1/runs/{id}/cancel``: nothing more is submitted; what was paid for and is not done is given up."""
+    return await _act(request, events.RunCancelled())
+
+
+async def approve(request: Request) -> Response:
+    """``POST /v1/runs/{id}/shots/{shot}/approve``: let a gated shot be submitted."""
+    shot = request.path_params["shot"]
+    return await _act(request, events.Approved(shot=shot))
+
+
+async def pick(request: Request) -> Response:
+    """``POST /v1/runs/{id}/shots/{shot}/pick`` ``{"take": 2}``: the take to go on from."""
+    body = await _body(request)
+    number = body.get("take")
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise RequestInvalid('give the number of a take: {"take": 1}', param="take")
+    return await _act(request, events.Picked(shot=request.path_params["shot"], take=number), body)
+
+
+async def watch(request: Request) -> Response:
+    """
+    ``GET /v1/runs/{id}/events``: server-sent events, one for each change, from the first or from ``Last-Event-ID``.
+
+    The stream ends when the run has ended; a reader that comes back then gets 204, which tells it to stay away.
+    """
+    require_key(request)
+    state = state_of(request)
+    run = await _run(state, request)
+    after = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
+    if not all(part.isdigit() for part in after.split("-", 1)):
+        raise RequestInvalid("it is not an id of an event", param="Last-Event-ID")
+    if run.status in ENDED and after != "0" and not await state.history.history(run.id, after=after):
+        return Response(status_code=204)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(_events(state, run.id, after), media_type="text/event-stream", headers=headers)
+
+
+async def callbacks(request: Request) -> Response:
+    """``GET /v1/callbacks?limit=&after=``: what came in, newest first."""
+    require_key(request)
+    state = state_of(request)
+    limit, after = _page(request)
+    found = await state.inbox.recent(limit=limit, after=after)
+    more = found[-1].id if len(found) == limit else None
+    return JSONResponse({"object": "list", "data": [callback_json(each) for each in found], "next": more})
+
+
+async def give_file(request: Request) -> Response:
+    """``POST /v1/files`` with a picture as the body: kept here; a storyboard names it as ``file:…``."""
+    require_key(request)
+    content = await read_body(request, bytes_max=PICTURE_BYTES_MAX)
+    path = state_of(request).files.keep_given(content)
+    return JSONResponse({"object": "file", "name": f"file:{path}", "bytes": len(content)}, status_code=201)
+
+
+async def _events(state: State, run_id: str, after: str) -> AsyncIterator[str]:
+    while True:
+        lines = await state.history.history(run_id, after=after, wait_s=3.0)
+        for line in lines:
+            after = line.id
+            data = json.dumps(line.fields, ensure_ascii=False)
+            yield f"id: {line.id}\nevent: {line.fields['event']}\ndata: {data}\n\n"
+        if not lines:
+            run = await state.history.load(run_id)
+            if run is None or run.status in ENDED:
+                return
+            yield ": still here\n\n"
+
+
+async def _act(request: Request, event: Event, body: dict[str, Any] | None = None) -> Response:
+    """A person's decision: refused if they looked at an older revision, or if it changes nothing."""
+    require_key(request)
+    state = state_of(request)
+    revision = (await _body(request) if body is None else body).get("revision")
+    if revision is not None and not isinstance(revision, int):
+        raise RequestInvalid("revision is a whole number", param="revision")
+    run = await _run(state, request)
+    shot = request.path_params.get("shot")
+    if shot is not None and run.shot(shot) is None:
+        raise NotFound(f"the run has no shot {shot}")
+    recorded = await record(state.store, run.id, event, revision=revision)
+    if not recorded.changed and not _holds_already(recorded.run, event):
+        raise Conflict(f"the run is {recorded.run.status.value}; this is not possible now")
+    log.info("person_decided", run_id=run.id, shot=shot, decision=type(event).__name__)
+    return JSONResponse(_json(state, recorded.run))
+
+
+def _holds_already(run: Run, event: Event) -> bool:
+    """Saying the same thing twice is no mistake."""
+    match event:
+        case events.RunCancelled():
+            return run.cancelled
+        case events.Approved(shot=name):
+            shot = run.shot(name)
+            return shot is not None and shot.approved
+        case events.Picked(shot=name, take=number):
+            shot = run.shot(name)
+            return shot is not None and shot.picked == number
+        case _:
+            return False
+
+
+async def _run(state: State, request: Request) -> Run:
+    run_id = request.path_params["run"]
+    run = await state.store.load(run_id)
+    if run is None:
+        raise NotFound(f"there is no run {run_id}")
+    return run
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    require_key(request)
+    raw = await read_body(request, bytes_max=STORYBOARD_BYTES_MAX)
+    if not raw.strip():
+        return {}
+    try:
+        document = json.loads(raw)
+    except ValueError:
+        raise HTTPException(400, "the body is not JSON") from None
+    if not isinstance(document, dict):
+        raise HTTPException(400, "the body is not a JSON object")
+    return document
+
+
+def _page(request: Request) -> tuple[int, str | None]:
+    limit = request.query_params.get("limit", "20")
+    if not limit.isdigit() or not 1 <= int(limit) <= PAGE_MAX:
+        raise RequestInvalid(f"limit is a number from 1 to {PAGE_MAX}", param="limit")
+    return int(limit), request.query_params.get("after")
+
+
+def _key(key: str) -> str:
+    if not 1 <= len(key) <= 200 or not key.isprintable():
+        raise RequestInvalid("the key has at most 200 printable characters", param="Idempotency-Key")
+    return key
+
+
+def _json(state: State, run: Run) -> dict[str, Any]:
+    return run_json(run, base_url=state.settings.reachable_url)

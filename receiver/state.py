@@ -1,0 +1,32 @@
+"""What the routes work with; built once in the lifespan of the application."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.datastructures import Secret
+from starlette.requests import HTTPConnection
+
+from config.settings import Settings
+from runs.files import MediaFiles
+from runs.inbox import Inbox
+from runs.store import Store
+from runs.tokens import Links, Tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """``history`` reads through connections of its own: watchers that wait must not keep callbacks waiting."""
+
+    settings: Settings
+    api_key: Secret
+    store: Store
+    history: Store
+    inbox: Inbox
+    files: MediaFiles
+    tokens: Tokens
+    links: Links
+
+
+def state_of(request: HTTPConnection) -> State:
+    """The application's state."""
+    return cast(State, request.app.state.receiver)

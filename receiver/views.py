@@ -1,0 +1,130 @@
+"""Runs and callbacks as the JSON of the API."""
+
+from typing import Any
+
+from config.logs import redacted
+from runs.inbox import Callback
+from runs.machine import jobs_spent
+from runs.model import Clip, FirstFrame, Frame, Problem, Run, Shot, Take
+
+
+def run_json(run: Run, *, base_url: str) -> dict[str, Any]:
+    """A run; addresses begin with *base_url* and need the API key."""
+    return {
+        "id": run.id,
+        "object": "run",
+        "title": run.title,
+        "model": run.model,
+        "status": run.status.value,
+        "revision": run.revision,
+        "created": int(run.created_at),
+        "updated": int(run.updated_at),
+        "hook": run.hook,
+        "budget": {"jobs": run.budget_jobs},
+        "spent": {"jobs": jobs_spent(run)},
+        "shots": [_shot(shot, base_url) for shot in run.shots],
+        "film": None
+        if run.film is None
+        else {
+            "url": _url(run.film.path, base_url),
+            "bytes": run.film.bytes,
+            "duration_s": round(run.film.duration_s, 3),
+            "frames": run.film.frames,
+            "copied": run.film.copied,
+            "reason": run.film.reason,
+        },
+        "error": _problem(run.error),
+    }
+
+
+def callback_json(callback: Callback) -> dict[str, Any]:
+    """A callback as it came, secrets taken out of its body."""
+    return {
+        "id": callback.id,
+        "object": "callback",
+        "received": callback.received_at,
+        "outcome": callback.outcome,
+        "reason": callback.reason,
+        "run": callback.run,
+        "shot": callback.shot,
+        "take": callback.take,
+        "hook": callback.hook,
+        "job_id": callback.job_id,
+        "status": callback.word,
+        "repeats": callback.repeats,
+        "body": redacted(callback.body.decode("utf-8", "replace")),
+    }
+
+
+def _shot(shot: Shot, base_url: str) -> dict[str, Any]:
+    return {
+        "id": shot.id,
+        "scene": shot.scene,
+        "from": shot.origin,
+        "source": shot.source,
+        "status": shot.status.value,
+        "prompt": shot.input.get("prompt"),
+        "gate": "approve" if shot.gated else None,
+        "approved": shot.approved,
+        "picked": shot.picked,
+        "held_by": _problem(shot.held_by),
+        "error": _problem(shot.error),
+        "takes": [_take(take, base_url) for take in shot.takes],
+    }
+
+
+def _take(take: Take, base_url: str) -> dict[str, Any]:
+    return {
+        "number": take.number,
+        "status": take.status.value,
+        "job_id": take.job_id,
+        "seed": take.seed,
+        "submitted": take.submitted_at,
+        "rendered": take.rendered_at,
+        "next_look": take.due_at,
+        "provider_status": take.word,
+        "error": _problem(take.error),
+        "video": _video(take.video, base_url),
+        "first_frame": _first_frame(take.first_frame, base_url),
+        "last_frame": _frame(take.last_frame, base_url),
+        "provider_frame": _frame(take.provider_frame, base_url),
+    }
+
+
+def _video(clip: Clip | None, base_url: str) -> dict[str, Any] | None:
+    if clip is None:
+        return None
+    return {
+        "url": _url(clip.path, base_url),
+        "sha256": clip.sha256,
+        "bytes": clip.bytes,
+        "width": clip.width,
+        "height": clip.height,
+        "duration_s": round(clip.duration_s, 3),
+        "frames": clip.frames,
+    }
+
+
+def _frame(frame: Frame | None, base_url: str) -> dict[str, Any] | None:
+    if frame is None:
+        return None
+    size = {"width": frame.width, "height": frame.height} if frame.width else {}
+    return {"url": _url(frame.path, base_url), "sha256": frame.sha256, **size}
+
+
+def _first_frame(first: FirstFrame | None, base_url: str) -> dict[str, Any] | None:
+    """Our own file where there is one; a provider's address only without its query, which may hold a signature."""
+    if first is None:
+        return None
+    url = _url(first.path, base_url) if first.path else redacted(first.url)
+    return {"url": url if not url.startswith("data:") else "data:", "source": first.source}
+
+
+def _problem(problem: Problem | None) -> dict[str, Any] | None:
+    if problem is None:
+        return None
+    return {"code": problem.code, "message": redacted(problem.message), "family": problem.family.value}
+
+
+def _url(path: str, base_url: str) -> str:
+    return f"{base_url}/media/{path}"
