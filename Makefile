@@ -27,6 +27,9 @@ test: setup  ## lint, types and every test
 bench: setup  ## print the project's figures, each against its peer
 	@$(BIN)/python -m benchmarks
 
+docs: setup  ## write docs/settings.md anew from the settings
+	@$(BIN)/python -m config.reference
+
 format: setup  ## let ruff tidy the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -39,4 +42,4 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 clean:  ## remove .venv/ and caches (never your data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
-.PHONY: help setup demo test bench format lock clean
+.PHONY: help setup demo test bench docs format lock clean

@@ -17,13 +17,13 @@ from typing import Any, Final
 
 import click
 import httpx
-from runs.storyboard import read_storyboard
 
 from cli.client import Receiver
 from cli.errors import Stop
 from cli.runs import exit_code
 from cli.watch import watch
 from config.settings import Settings, from_environment
+from runs.storyboard import read_storyboard
 
 READY_S: Final = 30.0
 FILM: Final = "framerelay-demo.mp4"

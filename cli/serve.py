@@ -23,7 +23,7 @@ from processors.deps import open_deps, open_jobs_client
 from processors.worker import RelayWorker, create_worker
 from receiver.app import create_app
 from runs.embedded_redis import EmbeddedRedis
-from runs.queue import REDIS_ERRORS, connect
+from runs.queue import REDIS_ERRORS, connect, disconnect
 
 GRACE_S: Final = 8.0  # Containers are usually given ten seconds to end.
 BACKLOG: Final = 2048
@@ -82,7 +82,7 @@ async def redis_at(settings: Settings) -> AsyncIterator[str]:
         shown = f"{where.scheme}://{where.hostname or ''}{f':{where.port}' if where.port else ''}{where.path}"
         raise Stop(f"FRAMERELAY_REDIS_URL: there is no Redis at {shown} ({error})") from error
     finally:
-        await redis.aclose()
+        await disconnect(redis)
     yield settings.redis_url
 
 
@@ -103,8 +103,8 @@ async def _running_worker(settings: Settings, keys: Keys, redis_url: str) -> Asy
                 await worker.stop(grace_s=GRACE_S)
                 await asyncio.wait([running], timeout=GRACE_S)
     finally:
-        await redis.aclose()
-        await listening.aclose()
+        await disconnect(redis)
+        await disconnect(listening)
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from receiver.state import State
 from runs.errors import FrameRelayError
 from runs.files import MediaFiles
 from runs.inbox import Inbox
-from runs.queue import connect
+from runs.queue import connect, disconnect
 from runs.store import Store
 from runs.tokens import Links, Tokens
 
@@ -41,8 +41,8 @@ def create_app(settings: Settings, keys: Keys, *, redis_url: str) -> Starlette:
             links=Links(secret),
         )
         yield
-        await redis.aclose()
-        await watching.aclose()
+        await disconnect(redis)
+        await disconnect(watching)
 
     handlers: dict[type[Exception] | int, Handler] = {
         FrameRelayError: answers.foreseen,

@@ -74,6 +74,11 @@ def connect(url: str, *, connections_max: int = 20, timeout_s: float = 5.0) -> A
     )
 
 
+async def disconnect(redis: ArqRedis) -> None:
+    """Close every connection of a client that `connect` made."""
+    await redis.aclose(close_connection_pool=True)
+
+
 def script(name: str, *, with_enqueue: bool = False) -> str:
     """The text of ``runs/lua/NAME.lua``, with the function ``enqueue`` in front where it is called."""
     folder = resources.files("runs") / "lua"

@@ -1,0 +1,40 @@
+"""`docs/settings.md`, written from the settings themselves: `make docs`."""
+
+from pathlib import Path
+from typing import Final
+
+from config.settings import Knob, knobs
+
+HEAD: Final = """# Settings
+
+Read once at start, from the environment and from a `.env` file in the working directory (the environment wins). A
+secret can be read from a file instead: `FRAMERELAY_UPSTREAM_KEY_FILE=/run/secrets/key`. A value that cannot be used
+stops the program with the variable's name; a variable that looks like ours and is not is named in a warning.
+
+This page is written by `make docs` from `config/settings.py`.
+
+| variable | default | what it does |
+|---|---|---|
+"""
+
+
+def settings_page() -> str:
+    """The whole page."""
+    return HEAD + "".join(f"{_line(knob, default)}\n" for _, knob, default in knobs())
+
+
+def _line(knob: Knob, default: object) -> str:
+    return f"| `{knob.variable}` | {_shown(knob, default)} | {knob.about.replace('|', '·')} |"
+
+
+def _shown(knob: Knob, default: object) -> str:
+    if default is None or default == frozenset():
+        return "–"
+    if isinstance(default, Path):
+        return f"`./{default}`"
+    number = f"{default:g}" if isinstance(default, float) and default < 1e6 else str(default)
+    return f"`{number}` {knob.unit}".strip()
+
+
+if __name__ == "__main__":
+    Path("docs/settings.md").write_text(settings_page(), encoding="utf-8")

@@ -1,0 +1,94 @@
+"""Callbacks are kept before they are acknowledged, each once, many at a time."""
+
+import asyncio
+import time
+
+import pytest
+from arq.connections import ArqRedis
+
+from runs.errors import StoreUnavailable
+from runs.inbox import Callback, Inbox
+from runs.queue import QUEUE, Task, connect, disconnect
+
+pytestmark = pytest.mark.anyio
+
+
+def callback(name: str, body: bytes = b"{}") -> Callback:
+    return Callback(id=name, received_at=time.time(), outcome="accepted", body=body, run="r", shot="s", take=1)
+
+
+def task(name: str) -> Task:
+    return Task(id=f"look_up:{name}", function="look_up", arguments={"run": "r"})
+
+
+async def test_a_callback_is_kept_with_its_task(redis: ArqRedis) -> None:
+    """Both or neither: one script."""
+    inbox = Inbox(redis, keep_s=100)
+
+    assert await inbox.accept(callback("cb_1", b"\xff raw"), fingerprint="f", task=task("cb_1")) is True
+
+    assert [(each.id, each.body) for each in await inbox.recent(limit=10)] == [("cb_1", b"\xff raw")]
+    assert await redis.zrange(QUEUE, 0, -1) == [b"look_up:cb_1"]
+
+
+async def test_fifty_copies_at_once_are_one_callback_and_one_task(redis: ArqRedis) -> None:
+    """One of them is new; the others are counted on it."""
+    inbox = Inbox(redis, keep_s=100)
+
+    answers = await asyncio.gather(
+        *(inbox.accept(callback(f"cb_{n}"), fingerprint="same", task=task(f"cb_{n}")) for n in range(50))
+    )
+
+    assert sum(answers) == 1
+    (kept,) = await inbox.recent(limit=10)
+    assert kept.repeats == 49
+    assert await redis.zcard(QUEUE) == 1
+
+
+async def test_many_callbacks_share_few_writes(redis: ArqRedis) -> None:
+    """Coalesced: two hundred at once need far fewer script calls, and none is lost."""
+    inbox = Inbox(redis, keep_s=100)
+    before = (await redis.info("commandstats")).get("cmdstat_evalsha", {}).get("calls", 0)
+
+    answers = await asyncio.gather(
+        *(inbox.accept(callback(f"cb_{n}"), fingerprint=f"f{n}", task=task(f"cb_{n}")) for n in range(200))
+    )
+
+    calls = (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"] - before
+    assert all(answers)
+    assert await redis.zcard(QUEUE) == 200
+    assert calls <= 4
+
+
+async def test_what_redis_did_not_confirm_is_an_error_for_each_sender() -> None:
+    """Every sender of the batch learns it, so that the provider tries again."""
+    client = connect("unix:///nowhere/redis.sock")
+    inbox = Inbox(client, keep_s=100)
+
+    results = await asyncio.gather(
+        *(inbox.accept(callback(f"cb_{n}"), fingerprint=f"f{n}", task=None) for n in range(5)), return_exceptions=True
+    )
+
+    assert [type(result) for result in results] == [StoreUnavailable] * 5
+    await disconnect(client)
+
+
+async def test_a_full_redis_keeps_nothing_and_says_so(redis: ArqRedis) -> None:
+    """`noeviction`: refused, not acknowledged; once there is room the same callback counts as new."""
+    inbox = Inbox(redis, keep_s=100)
+    await redis.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(StoreUnavailable):
+            await inbox.accept(callback("cb_1"), fingerprint="f", task=task("cb_1"))
+    finally:
+        await redis.config_set("maxmemory", "0")
+
+    assert await inbox.accept(callback("cb_1"), fingerprint="f", task=task("cb_1")) is True
+
+
+async def test_everything_about_a_callback_has_an_end(redis: ArqRedis) -> None:
+    """Keys without a life of their own would fill the memory."""
+    await Inbox(redis, keep_s=100).accept(callback("cb_1"), fingerprint="f", task=None)
+
+    for key in await redis.keys("framerelay:*"):
+        assert key == b"framerelay:callbacks" or await redis.pttl(key) > 0

@@ -1,0 +1,384 @@
+"""The rules of a run, one by one: what happened before, what happens, what is asked for next."""
+
+from dataclasses import replace
+
+import pytest
+
+from runs import events
+from runs.machine import StepName, apply, begin, jobs_left, jobs_spent, steps_due, wake_at
+from runs.model import (
+    Clip,
+    Family,
+    Film,
+    Frame,
+    Problem,
+    Run,
+    RunId,
+    RunStatus,
+    Shot,
+    ShotStatus,
+    TakeStatus,
+    Terms,
+)
+
+NOW = 1_000_000.0
+CLIP = Clip(path="c", sha256="0", bytes=1, width=16, height=9, duration_s=5.04, frames=121)
+FRAME = Frame(path="f", sha256="0", width=16, height=9)
+FILM = Film(path="film", bytes=1, duration_s=10.0, frames=241, copied=True)
+BROKEN = Problem(code="InternalError", message="it broke", family=Family.SERVER)
+REFUSED = Problem(code="InvalidParameter", message="no such size", family=Family.REQUEST_INVALID)
+
+
+def shot(name: str, source: str | None = None, **more: object) -> Shot:
+    fields = {"scene": "a", "origin": "continue", "input": {"prompt": name}, **more}
+    return Shot(id=name, source=source, **fields)  # type: ignore[arg-type]
+
+
+def new_run(*shots: Shot, **more: object) -> Run:
+    return begin(
+        Run(id=RunId("run_1"), title="t", model="m", created_at=NOW, updated_at=NOW, shots=shots, terms=Terms(), **more)  # type: ignore[arg-type]
+    )
+
+
+def chain(**more: object) -> Run:
+    return new_run(shot("s1"), shot("s2", "s1"), **more)
+
+
+def submitting(name: str = "s1", take: int = 1, **more: object) -> events.Submitting:
+    return events.Submitting(shot=name, take=take, intent=f"i{take}", seed=None, first_frame=None, **more)  # type: ignore[arg-type]
+
+
+def submitted(name: str = "s1", take: int = 1) -> events.Submitted:
+    return events.Submitted(shot=name, take=take, job_id=f"job_{name}_{take}")
+
+
+def rendered(name: str = "s1", take: int = 1, last_frame_url: str | None = None) -> events.Rendered:
+    return events.Rendered(
+        shot=name, take=take, job_ids=(f"job_{name}_{take}",), video_url="https://v", last_frame_url=last_frame_url
+    )
+
+
+def collected(name: str = "s1", take: int = 1) -> events.Collected:
+    return events.Collected(shot=name, take=take, video=CLIP, last_frame=FRAME)
+
+
+def after(run: Run, *happened: events.Event, now: float = NOW) -> Run:
+    for event in happened:
+        run = apply(run, event, now)
+    return run
+
+
+def done(run: Run, name: str = "s1") -> Run:
+    return after(run, submitting(name), submitted(name), rendered(name), collected(name))
+
+
+def due(run: Run, now: float = NOW) -> list[tuple[str, str, int]]:
+    return [(step.name.value, step.shot, step.take) for step in steps_due(run, now)]
+
+
+def test_a_new_run_submits_what_begins_with_nothing() -> None:
+    """The first shot of each scene goes at once; what hangs on another shot waits."""
+    run = new_run(shot("s1"), shot("s2", "s1"), shot("t1", scene="b"))
+
+    assert due(run) == [("submit", "s1", 1), ("submit", "t1", 1)]
+    assert run.status is RunStatus.RUNNING
+    assert [each.status for each in run.shots] == [ShotStatus.PENDING] * 3
+
+
+def test_one_chain_goes_from_submit_to_film() -> None:
+    """The whole life of two chained shots, step by step."""
+    run = chain()
+    assert due(run) == [("submit", "s1", 1)]
+    run = after(run, submitting())
+    assert due(run) == [], "a take in submitting is never posted again"
+    run = after(run, submitted())
+    assert due(run) == [], "nobody polls"
+    run = after(run, rendered())
+    assert due(run) == [("collect", "s1", 1)]
+    run = after(run, collected())
+    assert due(run) == [("submit", "s2", 1)]
+    run = done(run, "s2")
+    assert due(run) == [("join", "", 0)]
+    run = after(run, events.Joined(film=FILM))
+
+    assert run.status is RunStatus.SUCCEEDED
+    assert due(run) == []
+    assert wake_at(run, NOW) is None
+
+
+def test_the_providers_own_last_frame_lets_the_next_shot_go_before_the_clip_is_fetched() -> None:
+    """Hand-off `auto`: no wait for the download; the other modes wait for our own frame."""
+    happened = (submitting(), submitted(), rendered(last_frame_url="https://f"))
+    patient = replace(chain(), terms=Terms(provider_frame_first=False))
+
+    assert due(after(chain(), *happened)) == [("collect", "s1", 1), ("submit", "s2", 1)]
+    assert due(after(patient, *happened)) == [("collect", "s1", 1)]
+
+
+def test_a_repeated_or_late_fact_changes_nothing() -> None:
+    """Facts about a take that is further, or done, return the very same run."""
+    run = done(chain())
+
+    for event in (
+        submitting(),
+        submitted(),
+        rendered(),
+        collected(),
+        events.SubmitLost(shot="s1", take=1, problem=BROKEN),
+    ):
+        assert apply(run, event, NOW) is run
+    late = events.JobEnded(shot="s1", take=1, job_ids=("x",), status=TakeStatus.FAILED, problem=BROKEN)
+    assert apply(run, late, NOW) is run
+
+
+def test_a_callback_that_overtakes_the_answer_is_believed_and_the_answer_adds_nothing_wrong() -> None:
+    """Rendered may be recorded while the take is still submitting."""
+    run = after(chain(), submitting(), rendered())
+    run = after(run, submitted())
+    take = run.take("s1", 1)
+
+    assert take is not None
+    assert (take.status, take.job_ids) == (TakeStatus.COLLECTING, ("job_s1_1",))
+
+
+def test_an_intent_for_a_take_that_is_not_due_is_refused() -> None:
+    """The gate: wrong order, a second intent, an unknown shot."""
+    run = chain()
+    assert apply(run, submitting("s2"), NOW) is run
+    assert apply(run, submitting("s1", take=2), NOW) is run
+    assert apply(run, submitting("nope"), NOW) is run
+    begun = after(run, submitting())
+    assert apply(begun, submitting(), NOW) is begun
+
+
+def test_the_budget_holds_however_many_submits_are_asked_for_at_once() -> None:
+    """Three scenes, two jobs: the third intent is refused, and the run waits for a person."""
+    run = new_run(shot("a1"), shot("b1", scene="b"), shot("c1", scene="c"), budget_jobs=2)
+    assert [name for _, name, _ in due(run)] == ["a1", "b1"]
+
+    run = after(run, submitting("a1"), submitting("b1"), submitting("c1"))
+
+    assert jobs_spent(run) == 2
+    assert jobs_left(run) == 0
+    assert run.take("c1", 1) is None
+    run = after(run, *(event for name in ("a1", "b1") for event in (submitted(name), rendered(name), collected(name))))
+    assert run.status is RunStatus.WAITING
+    assert run.error is not None
+    assert run.error.code == "budget_reached"
+
+
+def test_a_submit_that_was_put_off_costs_nothing_and_comes_back_in_time() -> None:
+    """429 or no connection: the take never was; it is due again later, as another task."""
+    before = steps_due(chain(), NOW)
+    run = after(chain(), submitting(), events.SubmitPutOff(shot="s1", take=1, problem=BROKEN, until=NOW + 5))
+
+    assert jobs_spent(run) == 0
+    assert due(run) == []
+    assert wake_at(run, NOW) == NOW + 5
+    assert due(run, NOW + 5) == [("submit", "s1", 1)]
+    assert steps_due(run, NOW + 5)[0].task_id != before[0].task_id
+
+
+def test_a_provider_that_stays_away_makes_the_run_wait_and_go_on_by_itself() -> None:
+    """After a few tries a person is told; the tries go on."""
+    run = chain()
+    for turn in range(4):
+        put_off = events.SubmitPutOff(shot="s1", take=1, problem=BROKEN, until=NOW + turn + 1)
+        run = after(run, submitting(), put_off, now=NOW + turn)
+
+    assert run.status is RunStatus.WAITING
+    assert run.error is not None
+    assert "it broke" in run.error.message
+    assert due(run, NOW + 10) == [("submit", "s1", 1)]
+    run = after(run, submitting(), now=NOW + 10)
+    assert run.status is RunStatus.RUNNING
+
+
+def test_a_refused_submit_fails_its_scene_and_no_other() -> None:
+    """The other scene is finished first; then the run has failed, and says which shot and why."""
+    run = new_run(shot("s1"), shot("s2", "s1"), shot("t1", scene="b"))
+    run = after(run, submitting("s1"), events.SubmitRefused(shot="s1", take=1, problem=REFUSED))
+    assert run.shots[0].status is ShotStatus.FAILED
+    assert run.status is RunStatus.RUNNING
+
+    run = done(run, "t1")
+
+    assert run.status is RunStatus.FAILED
+    assert run.error is not None
+    assert run.error.message == "shot s1: no such size"
+    assert jobs_spent(run) == 1
+
+
+def test_an_unknown_outcome_is_held_and_never_posted_again() -> None:
+    """The take is unsure, the run waits, and time alone does not make a second submit while the job may live."""
+    run = after(chain(), submitting(), events.SubmitLost(shot="s1", take=1, problem=BROKEN))
+    assert run.shots[0].status is ShotStatus.WAITING
+    assert run.status is RunStatus.WAITING
+
+    an_hour_later = after(run, events.Elapsed(), now=NOW + 3600)
+
+    assert due(an_hour_later, NOW + 3600) == []
+
+
+def test_a_take_whose_process_died_before_the_answer_becomes_unsure() -> None:
+    """The deadline of the submit is in the state; the sweep lets it pass."""
+    run = after(chain(), submitting())
+    deadline = wake_at(run, NOW)
+    assert deadline == NOW + 90
+
+    run = after(run, events.Elapsed(), now=deadline)
+
+    assert run.shots[0].takes[0].status is TakeStatus.UNSURE
+
+
+def test_the_callback_of_an_unsure_take_settles_it() -> None:
+    """Its token named the take; the GET told the rest."""
+    run = after(chain(), submitting(), events.SubmitLost(shot="s1", take=1, problem=BROKEN), rendered())
+
+    assert due(run) == [("collect", "s1", 1)]
+
+
+def test_an_unsure_take_that_can_no_longer_be_alive_gives_way_to_one_new_take() -> None:
+    """`execution_expires_after` of the job goes before the setting."""
+    run = new_run(shot("s1", input={"prompt": "x", "execution_expires_after": 600}))
+    run = after(run, submitting(), events.SubmitLost(shot="s1", take=1, problem=BROKEN))
+    assert wake_at(run, NOW) == NOW + 600
+
+    run = after(run, events.Elapsed(), now=NOW + 600)
+
+    assert run.shots[0].takes[0].status is TakeStatus.EXPIRED
+    assert due(run, NOW + 600) == [("submit", "s1", 2)]
+
+
+@pytest.mark.parametrize(
+    ("family", "again"),
+    [
+        (Family.VIDEO_MODERATED, True),
+        (Family.AUDIO_MODERATED, True),
+        (Family.SERVER, True),
+        (Family.EXPIRED, True),
+        (Family.IMAGE_MODERATED, False),
+        (Family.TEXT_MODERATED, False),
+        (Family.REQUEST_INVALID, False),
+        (Family.UNKNOWN, False),
+    ],
+)
+def test_a_failed_job_gets_one_new_take_where_that_may_help(family: Family, again: bool) -> None:
+    """What fails for the same reason every time is not paid for again."""
+    problem = Problem(code="x", message="x", family=family)
+    ended = events.JobEnded(shot="s1", take=1, job_ids=("j",), status=TakeStatus.FAILED, problem=problem)
+    run = after(chain(), submitting(), submitted(), ended)
+    assert due(run) == ([("submit", "s1", 2)] if again else [])
+    if again:
+        ended = events.JobEnded(shot="s1", take=2, job_ids=("k",), status=TakeStatus.FAILED, problem=problem)
+        run = after(run, submitting(take=2), submitted(take=2), ended)
+        assert due(run) == []
+    assert run.shots[0].status is ShotStatus.FAILED
+
+
+def test_a_gated_shot_waits_for_its_approval() -> None:
+    """Ready, but a person has to say yes before money is spent."""
+    run = new_run(shot("s1"), shot("s2", "s1", gated=True))
+    assert run.status is RunStatus.RUNNING
+    run = done(run)
+    assert due(run) == []
+    assert run.status is RunStatus.WAITING
+    assert run.error is not None
+    assert run.error.code == "approval_needed"
+
+    run = after(run, events.Approved(shot="s2"))
+
+    assert due(run) == [("submit", "s2", 1)]
+    assert run.status is RunStatus.RUNNING
+
+
+def test_several_takes_are_made_side_by_side_and_wait_for_a_pick() -> None:
+    """The next shot goes on from the picked one, and the pick is final once it did."""
+    run = new_run(shot("s1", takes_wanted=2), shot("s2", "s1"))
+    assert due(run) == [("submit", "s1", 1), ("submit", "s1", 2)]
+    for take in (1, 2):
+        run = after(run, submitting(take=take), submitted(take=take), rendered(take=take), collected(take=take))
+    assert run.error is not None
+    assert run.error.code == "pick_needed"
+
+    run = after(run, events.Picked(shot="s1", take=2))
+
+    assert due(run) == [("submit", "s2", 1)]
+    run = after(run, submitting("s2"))
+    assert apply(run, events.Picked(shot="s1", take=1), NOW) is run
+
+
+def test_pick_first_goes_on_from_the_first_take_that_is_done() -> None:
+    """The slower take is still kept."""
+    run = new_run(shot("s1", takes_wanted=2, pick_first=True), shot("s2", "s1"))
+    run = after(run, submitting(), submitting(take=2), submitted(), submitted(take=2))
+    run = after(run, rendered(take=2), collected(take=2))
+    assert run.shots[0].picked == 2
+    assert ("submit", "s2", 1) in due(run)
+
+    run = after(run, rendered(take=1), collected(take=1))
+
+    assert run.shots[0].picked == 2
+
+
+def test_a_cancelled_run_asks_for_nothing_and_late_facts_change_nothing() -> None:
+    """What is under way is given up; what is done stays."""
+    run = after(done(chain()), submitting("s2"), submitted("s2"), events.RunCancelled())
+
+    assert run.status is RunStatus.CANCELLED
+    assert [each.status for each in run.shots] == [ShotStatus.DONE, ShotStatus.CANCELLED]
+    assert due(run, NOW + 10_000) == []
+    assert wake_at(run, NOW) is None
+    assert apply(run, rendered("s2"), NOW) is run
+
+
+def test_look_ups_come_when_such_jobs_are_usually_done_and_then_ever_more_rarely() -> None:
+    """First after `lookup_after_s`; each later one after half the age of the job."""
+    run = after(chain(), submitting(), submitted())
+    moments = []
+    now = NOW
+    for _ in range(5):
+        now = wake_at(run, now) or 0.0
+        assert due(run, now) == [("look_up", "s1", 1)]
+        run = after(run, events.JobSeen(shot="s1", take=1, job_ids=("job_s1_1",), word="running"), now=now)
+        moments.append(now - NOW)
+
+    assert moments == [100, 150, 225, 337.5, 506.25]
+
+
+def test_a_clip_address_that_expired_is_asked_for_again() -> None:
+    """Collecting goes back to generating for one look-up, at no cost."""
+    run = after(chain(), submitting(), submitted(), rendered())
+    gone = events.CollectPutOff(shot="s1", take=1, problem=BROKEN, until=NOW + 1, ask_again=True)
+    run = after(run, gone)
+
+    assert due(run, NOW + 1) == [("look_up", "s1", 1)]
+    assert due(after(run, rendered(), now=NOW + 1), NOW + 1) == [("collect", "s1", 1)]
+
+
+def test_a_film_that_cannot_be_joined_fails_the_run_with_its_reason() -> None:
+    """Trouble that may pass is tried again; the rest is said."""
+    run = done(new_run(shot("s1")))
+    run = after(run, events.JoinFailed(problem=BROKEN, until=NOW + 2))
+    assert due(run) == []
+    assert wake_at(run, NOW) == NOW + 2
+    assert [step.name for step in steps_due(run, NOW + 2)] == [StepName.JOIN]
+
+    run = after(run, events.JoinFailed(problem=BROKEN, until=None))
+
+    assert run.status is RunStatus.FAILED
+    assert run.error == BROKEN
+
+
+def test_a_shot_whose_inputs_cannot_be_made_ready_fails_without_a_submit() -> None:
+    """A picture that is gone, an upload that is refused."""
+    run = after(chain(), events.PreparationFailed(shot="s1", problem=REFUSED, until=None))
+
+    assert run.shots[0].status is ShotStatus.FAILED
+    assert run.status is RunStatus.FAILED
+    assert jobs_spent(run) == 0
+
+
+def test_a_step_that_stays_due_is_asked_for_again_soon() -> None:
+    """A lost task costs seconds: the sweep finds the step still due."""
+    assert wake_at(chain(), NOW) == NOW + 15

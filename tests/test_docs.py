@@ -1,0 +1,126 @@
+"""What the docs say is what the program does."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from click import Command
+
+from cli.main import cli
+from config.reference import settings_page
+from config.settings import knobs
+from runs import events
+from runs.machine import apply, begin
+from runs.model import (
+    Clip,
+    Family,
+    Frame,
+    Problem,
+    Run,
+    RunId,
+    RunStatus,
+    Shot,
+    ShotStatus,
+    TakeStatus,
+    Terms,
+)
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def test_the_settings_page_is_written_from_the_settings() -> None:
+    """`make docs` writes it; a setting without a line cannot land."""
+    assert (DOCS / "settings.md").read_text(encoding="utf-8") == settings_page()
+
+
+def test_every_setting_says_what_it_does() -> None:
+    """A person can decide from its line."""
+    for _, knob, _ in knobs():
+        assert len(knob.about) > 25, knob.variable
+
+
+def test_every_command_and_option_explains_itself() -> None:
+    """`--help` is documentation, too."""
+    for name, command in cli.commands.items():
+        assert isinstance(command, Command)
+        assert command.help, name
+        for option in command.params:
+            assert option.param_type_name == "argument" or getattr(option, "help", None), (name, option.name)
+
+
+def test_the_readme_names_every_command() -> None:
+    """Nothing is hidden from a newcomer: README or docs/start.md name each command."""
+    text = (DOCS.parent / "README.md").read_text(encoding="utf-8") + (DOCS / "start.md").read_text(encoding="utf-8")
+
+    assert [name for name in cli.commands if f"framerelay {name}" not in text] == []
+
+
+def test_the_states_are_explained() -> None:
+    """Every state of a run and a shot has its row in docs/lifecycle.md."""
+    text = (DOCS / "lifecycle.md").read_text(encoding="utf-8")
+
+    for status in [*RunStatus, *ShotStatus]:
+        assert f"`{status.value}`" in text, status
+
+
+def test_the_graph_of_a_take_is_the_one_in_the_code() -> None:
+    """Every edge drawn can be walked, and every edge that can be walked is drawn."""
+    drawn = set(
+        re.findall(r"^ +(\[\*\]|\w+) --> (\[\*\]|\w+):", (DOCS / "lifecycle.md").read_text(encoding="utf-8"), re.M)
+    )
+
+    assert _edges_of_the_machine() == drawn
+
+
+def _edges_of_the_machine() -> set[tuple[str, str]]:
+    """Walk from a new run through every event in every state that can be reached, at two moments."""
+    shot = Shot(id="s", scene="a", origin="continue", source=None, input={"prompt": "x"})
+    first = begin(
+        Run(id=RunId("r"), title="t", model="m", created_at=0, updated_at=0, shots=(shot,), terms=Terms(retakes=0))
+    )
+    edges: set[tuple[str, str]] = set()
+    seen, todo = set(), [first]
+    while todo:
+        run = todo.pop()
+        for event in _every_event():
+            for now in (1.0, 1e9):
+                after = apply(run, event, now)
+                before_status, after_status = _status(run), _status(after)
+                if before_status != after_status:
+                    edges.add((before_status, after_status))
+                if after_status not in seen and len(after.shots[0].takes) < 2:
+                    seen.add(after_status)
+                    todo.append(replace(after, cancelled=False))
+    return edges
+
+
+def _status(run: Run) -> str:
+    takes = run.shots[0].takes
+    return takes[0].status.value if takes else "[*]"
+
+
+def _every_event() -> list[events.Event]:
+    about = {"shot": "s", "take": 1}
+    problem = Problem(code="x", message="x", family=Family.UNKNOWN)
+    clip = Clip(path="c", sha256="0", bytes=1, width=1, height=1, duration_s=1, frames=1)
+    frame = Frame(path="f", sha256="0", width=1, height=1)
+    ended = [
+        events.JobEnded(shot="s", take=1, job_ids=("j",), status=status, problem=problem)
+        for status in (TakeStatus.FAILED, TakeStatus.EXPIRED, TakeStatus.CANCELLED)
+    ]
+    return [
+        events.Submitting(**about, intent="i", seed=None, first_frame=None),  # type: ignore[arg-type]
+        events.Submitted(**about, job_id="j"),  # type: ignore[arg-type]
+        events.SubmitRefused(**about, problem=problem),  # type: ignore[arg-type]
+        events.SubmitPutOff(**about, problem=problem, until=5.0),  # type: ignore[arg-type]
+        events.SubmitLost(**about, problem=problem),  # type: ignore[arg-type]
+        events.JobSeen(**about, job_ids=("j",), word="running"),  # type: ignore[arg-type]
+        events.Rendered(**about, job_ids=("j",), video_url="v"),  # type: ignore[arg-type]
+        *ended,
+        events.LookedInVain(**about, problem=problem),  # type: ignore[arg-type]
+        events.Collected(**about, video=clip, last_frame=frame),  # type: ignore[arg-type]
+        events.CollectPutOff(**about, problem=problem, until=5.0, ask_again=True),  # type: ignore[arg-type]
+        events.CollectFailed(**about, problem=problem),  # type: ignore[arg-type]
+        events.Elapsed(),
+        events.RunCancelled(),
+    ]
