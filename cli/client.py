@@ -61,15 +61,15 @@ class Receiver:
             raise Stop(
                 f"there is no receiver at {self._url}; start one with `framerelay up`, or set FRAMERELAY_URL"
             ) from None
-        except httpx.HTTPError as error:
-            raise Stop(f"the receiver at {self._url} did not answer: {error or type(error).__name__}") from None
+        except httpx.HTTPError as silence:
+            reason = str(silence) or type(silence).__name__
+            raise Stop(f"the receiver at {self._url} did not answer: {reason}") from None
         try:
             answer = response.json()
         except ValueError:
             answer = None
         if response.is_success and isinstance(answer, dict):
             return answer
-        error = answer.get("error", {}) if isinstance(answer, dict) else {}
-        raise Stop(
-            error.get("message") or f"{self._url} answered {response.status_code}; is this a FrameRelay receiver?"
-        )
+        refusal = answer.get("error", {}) if isinstance(answer, dict) else {}
+        unknown = f"{self._url} answered {response.status_code}; is this a FrameRelay receiver?"
+        raise Stop(refusal.get("message") or unknown)

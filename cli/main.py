@@ -27,6 +27,29 @@ class Group(click.Group):
             return super().invoke(ctx)
 
 
+FAULTS = {
+    "lose": "A callback is not sent.",
+    "repeat": "A callback is sent three times at once.",
+    "reorder": "A callback is sent after the next one.",
+    "early": "The first callback arrives before the submit is answered.",
+    "unavailable": "A look-up, upload or download is answered 503.",
+    "accept-then-500": "A submit is accepted, but answered 500.",
+    "rate-limit": "A submit is answered 429.",
+    "expire": "A job expires.",
+    "moderate": "A job fails by moderation.",
+    "slow": "A submit or look-up is answered late.",
+}
+
+
+def fault_options(command: Command) -> Command:
+    """The switches of `sandbox.faults.Faults`, each a rate."""
+    for name, about in reversed(FAULTS.items()):
+        command = click.option(f"--{name}", type=click.FloatRange(0, 1), default=0.0, metavar="RATE", help=about)(
+            command
+        )
+    return command
+
+
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="framerelay", message="framerelay %(version)s")
 def cli() -> None:
@@ -70,6 +93,27 @@ def worker() -> None:
     from cli.serve import serve
 
     sys.exit(serve(receiver=False, worker=True))
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="Port to listen on.")
+@click.option("--key", default="sk-sandbox", show_default=True, help="The key that clients must send as Bearer.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Keep its files here.  [default: a temporary folder]")
+@click.option("--public-url", help="Base of the addresses in its answers.  [default: as it was reached]")
+@click.option("--dialect", type=click.Choice(["jobs", "ark"]), default="jobs", show_default=True, help="Shape of jobs.")
+@click.option("--job-s", type=float, default=2.0, show_default=True, help="Seconds that a job runs at least.")
+@click.option("--clip-s", type=float, help="Length of every clip.  [default: as submitted]")
+@click.option("--scale", type=float, default=1.0, show_default=True, help="Factor on width and height of clips.")
+@click.option("--bframes", type=int, default=0, show_default=True, help="B-frames in a row; the real model uses 3.")
+@click.option("--output-ttl-s", type=float, help="Seconds until the address of a result expires.  [default: never]")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the dice below.")
+@fault_options
+def sandbox(**options: Any) -> None:
+    """A generation API on this machine: real MP4s, real callbacks, and faults on request (rates from 0 to 1)."""
+    from cli.sandbox import run_sandbox
+
+    sys.exit(run_sandbox(**options))
 
 
 @cli.command()

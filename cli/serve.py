@@ -1,21 +1,19 @@
 """`up`, `receiver` and `worker`: open what is needed, run until told to stop, close it in order."""
 
 import asyncio
-import errno
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 from urllib.parse import urlsplit
 
 import click
 import structlog
-import uvicorn
 import uvloop
-from runs.hooks import read_hooks
 
 from cli.errors import Stop
+from cli.http import listening_on, serving
 from config.keys import Keys, load_keys
 from config.logs import configure_logging
 from config.settings import Settings, from_environment, misspelt
@@ -23,10 +21,10 @@ from processors.deps import open_deps, open_jobs_client
 from processors.worker import RelayWorker, create_worker
 from receiver.app import create_app
 from runs.embedded_redis import EmbeddedRedis
+from runs.hooks import read_hooks
 from runs.queue import REDIS_ERRORS, connect, disconnect
 
 GRACE_S: Final = 8.0  # Containers are usually given ten seconds to end.
-BACKLOG: Final = 2048
 
 log = structlog.get_logger()
 
@@ -50,13 +48,13 @@ async def _serve(settings: Settings, keys: Keys, *, receiver: bool, worker: bool
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        listener = stack.enter_context(_listener(settings)) if receiver else None
+        listener = stack.enter_context(listening_on(settings.host, settings.port)) if receiver else None
         redis_url = await stack.enter_async_context(redis_at(settings))
         parts = []
         if worker:
-            parts.append(await stack.enter_async_context(_running_worker(settings, keys, redis_url)))
+            parts.append(await stack.enter_async_context(running_worker(settings, keys, redis_url)))
         if listener is not None:
-            parts.append(await stack.enter_async_context(_running_receiver(settings, keys, redis_url, listener)))
+            parts.append(await stack.enter_async_context(running_receiver(settings, keys, redis_url, listener)))
             log.info("receiver_ready", url=settings.listen_url, public_url=settings.reachable_url)
         waiting = asyncio.create_task(stop.wait())
         ended, _ = await asyncio.wait([waiting, *parts], return_when=asyncio.FIRST_COMPLETED)
@@ -87,7 +85,7 @@ async def redis_at(settings: Settings) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _running_worker(settings: Settings, keys: Keys, redis_url: str) -> AsyncIterator[asyncio.Task[None]]:
+async def running_worker(settings: Settings, keys: Keys, redis_url: str) -> AsyncIterator[asyncio.Task[None]]:
     hooks = read_hooks(settings.config_file)
     redis, listening = connect(redis_url, connections_max=50), connect(redis_url, connections_max=2)
     try:
@@ -108,68 +106,11 @@ async def _running_worker(settings: Settings, keys: Keys, redis_url: str) -> Asy
 
 
 @asynccontextmanager
-async def _running_receiver(
+async def running_receiver(
     settings: Settings, keys: Keys, redis_url: str, listener: socket.socket
 ) -> AsyncIterator[asyncio.Task[None]]:
-    config = uvicorn.Config(
-        create_app(settings, keys, redis_url=redis_url),
-        loop="uvloop",
-        http="httptools",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=int(GRACE_S) // 2,
-        proxy_headers=False,
-    )
-    server = _Server(config)
-    running = asyncio.create_task(server.serve(sockets=[listener]))
-    ready = asyncio.create_task(server.ready.wait())
-    await asyncio.wait([ready, running], return_when=asyncio.FIRST_COMPLETED)
-    ready.cancel()
-    try:
+    async with serving(create_app(settings, keys, redis_url=redis_url), listener) as running:
         yield running
-    finally:
-        server.should_exit = True
-        await asyncio.wait([running])
-
-
-class _Server(uvicorn.Server):
-    """Says when it is ready; signals are ours, since the worker beside it has to end, too."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-@contextmanager
-def _listener(settings: Settings) -> Iterator[socket.socket]:
-    """Bound first, so that a port in use stops the start before anything else was begun."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((settings.host, settings.port))
-            listener.listen(BACKLOG)
-        except OSError as error:
-            raise Stop(_bind_words(settings, error)) from error
-        yield listener
-
-
-def _bind_words(settings: Settings, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return (
-            f"port {settings.port} of {settings.host} is in use: another receiver may be running; "
-            "end it, or set FRAMERELAY_PORT"
-        )
-    return f"cannot listen on {settings.host}:{settings.port} (FRAMERELAY_HOST, FRAMERELAY_PORT): {error.strerror}"
 
 
 def _require_upstream(settings: Settings) -> None:

@@ -13,7 +13,7 @@ from processors.deps import Deps
 from processors.problems import problem_of
 from processors.waits import wait_s
 from runs import events
-from runs.errors import ClipUnusable, DownloadExpired, FrameRelayError, Transient
+from runs.errors import ClipUnusable, DownloadExpired, FrameRelayError, StorageFailed, Transient
 from runs.model import Clip, Frame, Take, TakeStatus
 from runs.progress import record
 
@@ -35,7 +35,10 @@ async def collect(deps: Deps, *, run: str, shot: str, take: int, turn: int) -> s
     if found is None or found.status is not TakeStatus.COLLECTING or found.turns != turn or not found.video_url:
         return "not_due"
     try:
-        event = await _collected(deps, run, shot, found, found.video_url)
+        try:
+            event = await _collected(deps, run, shot, found, found.video_url)
+        except OSError as error:
+            raise StorageFailed.of(error) from error
     except FrameRelayError as error:
         return await _failed(deps, run, shot, found, error)
     await record(deps.store, run, event)
@@ -99,7 +102,9 @@ async def _failed(deps: Deps, run: str, shot: str, take: Take, error: FrameRelay
     damaged = isinstance(error, ClipUnusable) and error.reason in ("truncated", "corrupt")
     expired = isinstance(error, DownloadExpired)
     most = DAMAGED_MAX if damaged else FETCHES_MAX
-    if not (damaged or expired or isinstance(error, Transient)) or take.fetches >= most:
+    passing = damaged or expired or isinstance(error, Transient)
+    # A clip that was paid for is not given up because our own disk is full.
+    if not passing or (take.fetches >= most and not isinstance(error, StorageFailed)):
         await record(deps.store, run, events.CollectFailed(shot=shot, take=take.number, problem=problem))
         return error.code
     until = time.time() + wait_s(take.fetches)

@@ -8,7 +8,7 @@ from processors.deps import Deps
 from processors.problems import problem_of
 from processors.waits import wait_s
 from runs import events
-from runs.errors import FrameRelayError, Transient
+from runs.errors import FrameRelayError, StorageFailed, Transient
 from runs.machine import Step, StepName, chosen, steps_due
 from runs.model import Film, Run, Shot, TakeStatus
 from runs.progress import record
@@ -23,9 +23,12 @@ async def join(deps: Deps, *, run: str, turn: int, **_: object) -> str:
         return "not_due"
     path = deps.files.film(run)
     try:
-        facts = await deps.films.join(parts_of(deps, loaded), deps.files.place(path))
+        try:
+            facts = await deps.films.join(parts_of(deps, loaded), deps.files.place(path))
+        except OSError as error:
+            raise StorageFailed.of(error) from error
     except FrameRelayError as error:
-        again = isinstance(error, Transient) and loaded.turns < JOINS_MAX
+        again = isinstance(error, StorageFailed) or (isinstance(error, Transient) and loaded.turns < JOINS_MAX)
         until = time.time() + wait_s(loaded.turns) if again else None
         await record(deps.store, run, events.JoinFailed(problem=problem_of(error), until=until))
         return error.code

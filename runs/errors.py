@@ -7,6 +7,7 @@ Everything that can go wrong and that we foresee, as one tree; each leaf says if
     │   ├── UpstreamRateLimited       429; ``retry_after_s`` says how long to wait
     │   ├── DownloadInterrupted       cut, stalled, shorter than announced, 5xx
     │   ├── DecoderFailed             our decoder process died or took too long
+    │   ├── StorageFailed             our disk is full or cannot be written
     │   └── StoreUnavailable          Redis cannot be reached or refuses to write
     ├── Permanent                     the same call will fail again
     │   ├── UpstreamRejected          the provider refused the request; it carries the provider's own code
@@ -22,6 +23,7 @@ Everything that can go wrong and that we foresee, as one tree; each leaf says if
     └── OutcomeUnknown                a submit that may or may not have been accepted: never posted again
 """
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -75,6 +77,18 @@ class DecoderFailed(Transient):
     """The decoder process died or took too long."""
 
     code = "decoder_failed"
+
+
+class StorageFailed(Transient):
+    """Our disk is full or cannot be written."""
+
+    code = "storage_failed"
+
+    @classmethod
+    def of(cls, error: OSError) -> "StorageFailed":
+        """What the operating system said, in words for a person."""
+        full = error.errno == errno.ENOSPC
+        return cls("our disk is full; free some space" if full else f"our disk: {error.strerror or error}")
 
 
 class StoreUnavailable(Transient):

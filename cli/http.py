@@ -1,0 +1,80 @@
+"""An ASGI application on a socket of ours, under uvicorn, ended when its block ends."""
+
+import asyncio
+import errno
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+import uvicorn
+from starlette.applications import Starlette
+
+from cli.errors import Stop
+
+BACKLOG: Final = 2048
+GOODBYE_S: Final = 4
+
+
+@asynccontextmanager
+async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
+    """Serve *app* on *listener*; the block begins when it answers, and its task ends early only if the server fails."""
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GOODBYE_S,
+        proxy_headers=False,
+    )
+    server = _Server(config)
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    ready = asyncio.create_task(server.ready.wait())
+    await asyncio.wait([ready, running], return_when=asyncio.FIRST_COMPLETED)
+    ready.cancel()
+    try:
+        yield running
+    finally:
+        server.should_exit = True
+        await asyncio.wait([running])
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready; signals are ours, since the worker beside it has to end, too."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextmanager
+def listening_on(host: str, port: int) -> Iterator[socket.socket]:
+    """Bound first, so that a port in use stops the start before anything else was begun."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+            listener.listen(BACKLOG)
+        except OSError as error:
+            raise Stop(_bind_words(host, port, error)) from error
+        yield listener
+
+
+def _bind_words(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"port {port} of {host} is in use: another receiver or sandbox may be running; "
+            "end it, or choose another port (FRAMERELAY_PORT, or --port of the sandbox)"
+        )
+    return f"cannot listen on {host}:{port}: {error.strerror or error}"

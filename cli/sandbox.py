@@ -1,0 +1,68 @@
+"""`sandbox`: the generation API on this machine, until it is told to stop."""
+
+import asyncio
+import signal
+import socket
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+import uvloop
+
+from cli.http import listening_on, serving
+from config.logs import configure_logging
+from config.settings import from_environment
+from sandbox import Faults, SandboxOptions, create_sandbox
+from sandbox.faults import SWITCHES
+
+
+def run_sandbox(
+    *,
+    host: str,
+    port: int,
+    key: str,
+    folder: Path | None,
+    public_url: str | None,
+    dialect: Literal["jobs", "ark"],
+    job_s: float,
+    clip_s: float | None,
+    scale: float,
+    bframes: int,
+    output_ttl_s: float | None,
+    seed: int,
+    **rates: Any,
+) -> int:
+    """Serve until SIGINT or SIGTERM; returns the exit code."""
+    configure_logging(from_environment())
+    with ExitStack() as stack:
+        listener = stack.enter_context(listening_on(host, port))
+        place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="framerelay-sandbox-")))
+        options = SandboxOptions(
+            key=key,
+            folder=place,
+            public_url=public_url,
+            dialect=dialect,
+            job_s=job_s,
+            seconds_per_clip=clip_s,
+            scale=scale,
+            bframes=bframes,
+            output_ttl_s=output_ttl_s,
+            faults=Faults(seed=seed, **{name: rates[name] for name in SWITCHES}),
+        )
+        return uvloop.run(_serve(options, listener, f"http://{host}:{listener.getsockname()[1]}"))
+
+
+async def _serve(options: SandboxOptions, listener: socket.socket, url: str) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with serving(create_sandbox(options), listener):
+        host = url.removeprefix("http://")
+        click.echo(f"The sandbox answers at {url}. To use it, in another terminal:", err=True)
+        click.echo(f"  export FRAMERELAY_UPSTREAM_URL={url} FRAMERELAY_UPSTREAM_KEY={options.key}", err=True)
+        click.echo(f"  export FRAMERELAY_TRUSTED_HOSTS={host}", err=True)
+        click.echo("  framerelay up", err=True)
+        await stop.wait()
+    return 0
