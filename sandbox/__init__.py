@@ -1,0 +1,12 @@
+"""
+A generation API that runs on your laptop: it speaks the jobs API, renders real MP4s, and fails on request.
+
+    options = SandboxOptions(key="sk-sandbox", folder=Path("data/sandbox"))
+    uvicorn.run(create_sandbox(options), host="127.0.0.1", port=8090)
+"""
+
+from sandbox.app import create_sandbox
+from sandbox.faults import Faults
+from sandbox.options import SandboxOptions
+
+__all__ = ["Faults", "SandboxOptions", "create_sandbox"]

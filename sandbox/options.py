@@ -1,0 +1,61 @@
+"""What can be chosen about a sandbox."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from runs.errors import RequestInvalid
+from sandbox.faults import Faults
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxOptions:
+    """
+    *key* is what clients must send as Bearer; *folder* keeps what is uploaded and rendered.
+
+    Everything else has a default that makes the sandbox behave like the real API, only faster.
+    """
+
+    key: str
+    folder: Path
+    public_url: str | None = None
+    """How others reach the sandbox, for the URLs in its answers; None: as the submit reached it."""
+    dialect: Literal["jobs", "ark"] = "jobs"
+    """Shape of look-ups and callbacks: the jobs API's ``output``, or Ark's ``content``."""
+    idempotent: bool = False
+    """Honour ``Idempotency-Key``; the real API does not document it, so a repeat is a second paid job."""
+    queue_s: float = 0.3
+    """Seconds that a job stays queued at least."""
+    job_s: float = 2.0
+    """Seconds that a job runs at least; rendering may take longer."""
+    concurrency: int = 2
+    """Jobs that run at a time; more are queued."""
+    jobs_max: int = 1000
+    """Jobs that may wait or run; more are answered 429."""
+    seconds_per_clip: float | None = None
+    """Length of every clip, whatever was asked for; clips have ``seconds * 24 + 1`` frames."""
+    scale: float = 1.0
+    """Factor on width and height; 0.25 renders a clip in well under a second."""
+    bframes: int = 0
+    """B-frames in a row; the real model uses 3, 0 lets a film be joined by dropping packets."""
+    callback_timeout_s: float = 5.0
+    callback_tries: int = 3
+    callback_retry_s: float = 0.5
+    """Seconds between two tries of a callback about a final state; other callbacks are tried once."""
+    output_ttl_s: float | None = None
+    """Seconds after which the URL of a clip or frame is answered 403; the real ones last 24 hours."""
+    folder_bytes_max: int = 4 * 1024**3
+    """The oldest files are removed past this."""
+    faults: Faults = field(default_factory=Faults)
+
+    def __post_init__(self) -> None:
+        if not self.key or not self.key.isascii() or not self.key.isprintable():
+            raise RequestInvalid("The sandbox needs a key of printable ASCII.", param="key")
+        if not 0.05 <= self.scale <= 1:
+            raise RequestInvalid("scale must lie between 0.05 and 1.", param="scale")
+        if self.seconds_per_clip is not None and not 0 <= self.seconds_per_clip <= 15:
+            raise RequestInvalid("seconds_per_clip must lie between 0 and 15.", param="seconds_per_clip")
+        if not 1 <= self.concurrency <= 64:
+            raise RequestInvalid("concurrency must lie between 1 and 64.", param="concurrency")
+        if not 0 <= self.bframes <= 16:
+            raise RequestInvalid("bframes must lie between 0 and 16.", param="bframes")

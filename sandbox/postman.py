@@ -1,0 +1,90 @@
+"""Callbacks: one POST per change of a job, in order, tried again as documented, unless a fault strikes."""
+
+import asyncio
+
+import httpx
+import msgspec
+import structlog
+
+from sandbox.job import Job, Letter, describe
+from sandbox.options import SandboxOptions
+
+log = structlog.get_logger()
+
+ANSWER_WAIT_S = 5.0
+
+
+class Postman:
+    """Sends the callbacks of one sandbox through *client*."""
+
+    def __init__(self, options: SandboxOptions, client: httpx.AsyncClient) -> None:
+        self._options = options
+        self._client = client
+
+    def post(self, job: Job) -> None:
+        """Put the job's present state into its outbox."""
+        body = msgspec.json.encode(describe(job, self._options.dialect))
+        job.outbox.put_nowait(Letter(state=job.state, body=body))
+
+    async def deliver(self, job: Job) -> None:
+        """Empty the job's outbox up to its final state; letters leave only once the submit is answered."""
+        faults = self._options.faults
+        if not faults.strikes("early", job.number):
+            await _wait(job.answered, ANSWER_WAIT_S)
+        held: list[Letter] = []
+        is_over = False
+        while not is_over:
+            letter = await job.outbox.get()
+            is_over = letter.state.is_final
+            if not is_over and faults.strikes("reorder", job.number, letter.state):
+                held.append(letter)
+            else:
+                await self._send(job, letter)
+                while held:
+                    await self._send(job, held.pop())
+            job.told.set()
+
+    async def _send(self, job: Job, letter: Letter) -> None:
+        """Lost, once, or three times at once."""
+        faults = self._options.faults
+        if job.callback_url is None:
+            return
+        if faults.strikes("lose", job.number, letter.state):
+            job.callbacks.append({"state": letter.state.value, "outcome": "lost on purpose", "tries": 0})
+            return
+        copies = 3 if faults.strikes("repeat", job.number, letter.state) else 1
+        await asyncio.gather(*(self._try(job, letter, job.callback_url) for _ in range(copies)))
+
+    async def _try(self, job: Job, letter: Letter, url: str) -> None:
+        """
+        One copy, until it is taken or the tries are used up.
+
+        Source: Ark's tutorial (2026-02): for final states, no success answer within 5 s leads to three tries.
+        """
+        tries_max = self._options.callback_tries if letter.state.is_final else 1
+        outcome: object = None
+        for tried in range(1, tries_max + 1):
+            outcome = await self._try_once(url, letter.body)
+            if isinstance(outcome, int) and 200 <= outcome <= 299:
+                break
+            if tried < tries_max:
+                await asyncio.sleep(self._options.callback_retry_s)
+        job.callbacks.append({"state": letter.state.value, "outcome": outcome, "tries": tried})
+        log.info("sandbox_called_back", job_id=job.id, state=letter.state.value, outcome=outcome, tries=tried)
+
+    async def _try_once(self, url: str, body: bytes) -> int | str:
+        """The status of the answer, or what went wrong."""
+        try:
+            async with asyncio.timeout(self._options.callback_timeout_s):
+                response = await self._client.post(url, content=body, headers={"Content-Type": "application/json"})
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            return type(error).__name__
+        return response.status_code
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,203 @@
+"""Where jobs are done: queued, run a few at a time, rendered off the event loop, reported after each change."""
+
+import asyncio
+import hashlib
+import random
+import threading
+import time
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
+
+import httpx
+import structlog
+from msgspec import UNSET
+from PIL import Image
+
+from sandbox.clip import FRAMES_PER_SECOND, ClipOrder, RenderingStopped, render_clip
+from sandbox.images import ImageRefused, fetch_image, fit, read_image
+from sandbox.job import Job
+from sandbox.options import SandboxOptions
+from sandbox.postman import Postman
+from sandbox.sizes import clip_size, closest_ratio
+from sandbox.storage import Storage
+from upstream.wire import CreateRequest, JobInput, JobState
+
+log = structlog.get_logger()
+
+JOBS_KEPT_MAX = 10_000
+
+
+class Workshop:
+    """The jobs of one sandbox. Made inside a running event loop; ``close`` ends everything that it started."""
+
+    def __init__(self, options: SandboxOptions, storage: Storage, client: httpx.AsyncClient) -> None:
+        self.jobs: dict[str, Job] = {}
+        self._options = options
+        self._storage = storage
+        self._client = client
+        self._postman = Postman(options, client)
+        self._places = asyncio.Semaphore(options.concurrency)
+        self._threads = ThreadPoolExecutor(options.concurrency, thread_name_prefix="sandbox-render")
+        self._stop = threading.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._accepted = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many jobs are queued or running as may be."""
+        return sum(not job.state.is_final for job in self.jobs.values()) >= self._options.jobs_max
+
+    def accept(self, request: CreateRequest, *, base_url: str, idempotency_key: str | None) -> Job:
+        """Take a job on; it starts at once and its callbacks leave once ``job.answered`` is set."""
+        self._accepted += 1
+        seed = request.input.seed
+        job = Job(
+            id=f"job_{uuid4().hex[:20]}",
+            number=self._accepted,
+            request=request,
+            base_url=base_url,
+            request_id=f"req_{uuid4().hex[:20]}",
+            idempotency_key=idempotency_key,
+            seed=seed if seed is not UNSET and seed >= 0 else random.Random(self._accepted).getrandbits(32),  # noqa: S311
+        )
+        self._forget_oldest()
+        self.jobs[job.id] = job
+        log.info("sandbox_job_accepted", job_id=job.id, number=job.number)
+        self._start(self._postman.deliver(job))
+        self._start(self._do(job))
+        return job
+
+    async def close(self) -> None:
+        """Stop rendering and calling back, and wait until both have stopped."""
+        self._stop.set()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _forget_oldest(self) -> None:
+        if len(self.jobs) >= JOBS_KEPT_MAX:
+            done = next((job.id for job in self.jobs.values() if job.state.is_final), None)
+            if done is not None:
+                del self.jobs[done]
+
+    async def _do(self, job: Job) -> None:
+        """One job from ``queued`` to its end."""
+        self._postman.post(job)
+        await asyncio.sleep(self._options.queue_s)
+        if self._options.faults.strikes("expire", job.number):
+            await asyncio.sleep(self._options.job_s)
+            self._change(job, JobState.EXPIRED)
+            return
+        async with self._places:
+            self._change(job, JobState.RUNNING)
+            begun = time.monotonic()
+            end = await self._make(job)
+            await asyncio.sleep(max(0.0, self._options.job_s - (time.monotonic() - begun)))
+            self._change(job, end)
+
+    async def _make(self, job: Job) -> JobState:
+        """Render the clip; what goes wrong is written into ``job.error``."""
+        if self._options.faults.strikes("moderate", job.number):
+            job.error = _MODERATED
+            return JobState.FAILED
+        try:
+            first = await self._picture(job, "first_frame", job.request.input.first_frame_url)
+            last = await self._picture(job, "last_frame", job.request.input.last_frame_url)
+            order = self._order(job, first, last)
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._render, job, order)
+        except ImageRefused as refusal:
+            job.error = (refusal.code, refusal.message)
+        except RenderingStopped:
+            job.error = ("InternalServiceError", "The sandbox is going down.")
+        except Exception as error:
+            log.exception("sandbox_render_failed", job_id=job.id)
+            job.error = ("InternalServiceError", f"The clip could not be rendered ({type(error).__name__}).")
+        return JobState.FAILED if job.error else JobState.SUCCEEDED
+
+    async def _picture(self, job: Job, role: str, url: object) -> Image.Image | None:
+        """The picture at *url*, kept as it came so that a test can compare it."""
+        if not isinstance(url, str):
+            return None
+        content = self._uploaded(job, url) or await fetch_image(self._client, url)
+        given = await asyncio.to_thread(read_image, content, scale=self._options.scale)
+        name = f"{job.id}-{role.replace('_', '-')}"
+        await asyncio.to_thread(self._storage.keep, "inputs", name, content)
+        job.given[role] = {
+            "url": url if len(url) < 2000 else url[:80] + "…",
+            "kept_url": f"{job.base_url}/sandbox/inputs/{name}",
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "width": given.picture.width,
+            "height": given.picture.height,
+        }
+        return given.picture
+
+    def _uploaded(self, job: Job, url: str) -> bytes | None:
+        """A file of our own is read from disk: its URL may not be reachable from here, only for others."""
+        prefix = f"{job.base_url}/files/"
+        path = self._storage.find("uploads", url.removeprefix(prefix)) if url.startswith(prefix) else None
+        return path.read_bytes() if path else None
+
+    def _order(self, job: Job, first: Image.Image | None, last: Image.Image | None) -> ClipOrder:
+        """What to render, and the facts of it into *job*."""
+        given = job.request.input
+        job.resolution = _text(given.resolution, "480p" if given.draft is True else "720p")
+        ratio = _text(given.ratio, _text(given.aspect_ratio, "adaptive"))
+        if ratio == "adaptive":
+            ratio = closest_ratio(*first.size) if first else "16:9"
+        job.ratio = ratio
+        job.width, job.height = clip_size(job.resolution, ratio, scale=self._options.scale)
+        job.frames = _frames(given, self._options.seconds_per_clip)
+        return ClipOrder(
+            number=job.number,
+            width=job.width,
+            height=job.height,
+            frames=job.frames,
+            seed=job.seed,
+            prompt=given.prompt,
+            first=fit(first, job.width, job.height) if first else None,
+            last=fit(last, job.width, job.height) if last else None,
+            sound=given.generate_audio is not False,
+            still=given.camera_fixed is True,
+            watermark=given.watermark is True,
+            bframes=self._options.bframes,
+        )
+
+    def _render(self, job: Job, order: ClipOrder) -> None:
+        into = self._storage.path("outputs", job.video_name)
+        last = self._storage.path("outputs", job.last_frame_name) if job.wants_last_frame else None
+        if into is not None:
+            render_clip(order, into, last_frame_into=last, stop=self._stop)
+            self._storage.prune()
+
+    def _change(self, job: Job, state: JobState) -> None:
+        job.state, job.updated = state, int(time.time())
+        reason = {"error": job.error[0]} if job.error else {}
+        log.info("sandbox_job_changed", job_id=job.id, state=state.value, **reason)
+        self._postman.post(job)
+
+
+_MODERATED = (
+    "OutputVideoSensitiveContentDetected",
+    "The request failed because the output video may contain sensitive information.",
+)
+
+
+def _frames(given: JobInput, seconds_per_clip: float | None) -> int:
+    """``frames`` wins over ``duration``; a clip of n seconds has one frame more than n * 24."""
+    if seconds_per_clip is not None:
+        return round(seconds_per_clip * FRAMES_PER_SECOND) + 1
+    if given.frames is not UNSET:
+        return given.frames
+    seconds = 5 if given.duration is UNSET or given.duration < 0 else int(given.duration)
+    return seconds * FRAMES_PER_SECOND + 1
+
+
+def _text(value: object, default: str) -> str:
+    return value if isinstance(value, str) else default
