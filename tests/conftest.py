@@ -6,16 +6,31 @@ import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 import redis as redis_sync
 from arq.connections import ArqRedis
+from starlette.datastructures import Secret
 
+from cli.http import listening_on, serving
+from cli.serve import running_receiver, running_worker
+from config.keys import Keys
+from config.settings import Settings
 from runs.embedded_redis import find_server
 from runs.queue import connect, disconnect
+from runs.store import Store
+from runs.tokens import Tokens
+from sandbox import Faults, SandboxOptions, create_sandbox
 
 WAIT_S = 20.0
+KEY = "sk-sandbox"
+API_KEY = "fr_test"
+SECRET = "only for tests"
 
 
 @pytest.fixture(scope="session")
@@ -89,3 +104,107 @@ def wait_until() -> Callable[..., Awaitable[None]]:
             await asyncio.sleep(0.01)
 
     return wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """A sandbox behind real HTTP."""
+
+    url: str
+
+    async def journal(self) -> dict[str, Any]:
+        """What was asked of it: ``submits``, ``jobs``, ``jobs_per_callback_url``, ``repeated_keys``."""
+        async with httpx.AsyncClient(trust_env=False) as http:
+            answer: dict[str, Any] = (await http.get(f"{self.url}/sandbox/jobs")).json()
+            return answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relay:
+    """A receiver and a worker that run in this test, and a client with the API key."""
+
+    settings: Settings
+    store: Store
+    tokens: Tokens
+    api: httpx.AsyncClient
+
+    async def run(self, storyboard: dict[str, Any]) -> str:
+        """Start a run; returns its id."""
+        response = await self.api.post("/v1/runs", json=storyboard)
+        assert response.status_code == 201, response.text
+        run_id: str = response.json()["id"]
+        return run_id
+
+    async def shown(self, run_id: str) -> dict[str, Any]:
+        """The run as the API shows it."""
+        run: dict[str, Any] = (await self.api.get(f"/v1/runs/{run_id}")).json()
+        return run
+
+    async def ended(self, run_id: str, *, within_s: float = 60.0) -> dict[str, Any]:
+        """The run when it is no longer running."""
+        deadline = time.monotonic() + within_s
+        while (run := await self.shown(run_id))["status"] == "running":
+            if time.monotonic() > deadline:
+                pytest.fail(f"still running after {within_s:.0f} s: {run}")
+            await asyncio.sleep(0.05)
+        return run
+
+
+StartProvider = Callable[..., AbstractAsyncContextManager[Provider]]
+StartRelay = Callable[..., AbstractAsyncContextManager[Relay]]
+
+
+@pytest.fixture
+def start_provider(tmp_path: Path) -> StartProvider:
+    """``async with start_provider(lose=0.2) as provider``: a quick sandbox with small clips; switches by name."""
+
+    @asynccontextmanager
+    async def start(*, options: dict[str, Any] | None = None, **rates: Any) -> AsyncIterator[Provider]:
+        quick: dict[str, Any] = {"scale": 0.2, "seconds_per_clip": 0.5, "queue_s": 0.0, "job_s": 0.1}
+        chosen = SandboxOptions(
+            key=KEY, folder=tmp_path / "sandbox", faults=Faults(**rates), **{**quick, **(options or {})}
+        )
+        with listening_on("127.0.0.1", 0) as listener:
+            async with serving(create_sandbox(chosen), listener):
+                yield Provider(url=f"http://127.0.0.1:{listener.getsockname()[1]}")
+
+    return start
+
+
+@pytest.fixture
+def start_relay(tmp_path: Path, redis_url: str) -> StartRelay:
+    """``async with start_relay(provider.url, handoff="serve") as relay``: settings by their field names."""
+
+    @asynccontextmanager
+    async def start(upstream_url: str, *, worker: bool = True, **chosen: Any) -> AsyncIterator[Relay]:
+        async with AsyncExitStack() as stack:
+            listener = stack.enter_context(listening_on("127.0.0.1", 0))
+            settings = replace(
+                Settings(
+                    upstream_url=upstream_url,
+                    upstream_key=Secret(KEY),
+                    port=listener.getsockname()[1],
+                    data_dir=tmp_path / "data",
+                    config_file=tmp_path / "framerelay.yaml",
+                    trusted_hosts=frozenset({"127.0.0.1"}),
+                    lookup_after_s=20.0,
+                ),
+                **chosen,
+            )
+            keys = Keys(api_key=Secret(API_KEY), secret=Secret(SECRET), new_api_key=False)
+            await stack.enter_async_context(running_receiver(settings, keys, redis_url, listener))
+            if worker:
+                await stack.enter_async_context(running_worker(settings, keys, redis_url))
+            redis = connect(redis_url)
+            stack.push_async_callback(disconnect, redis)
+            api = httpx.AsyncClient(
+                base_url=settings.listen_url,
+                headers={"Authorization": f"Bearer {API_KEY}"},
+                trust_env=False,
+                timeout=30,
+            )
+            yield Relay(
+                settings=settings, store=Store(redis), tokens=Tokens(SECRET), api=await stack.enter_async_context(api)
+            )
+
+    return start
