@@ -32,8 +32,6 @@ from types import TracebackType
 from typing import Self
 
 import structlog
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from runs import redis_keeper
 from runs.errors import Permanent
@@ -42,6 +40,7 @@ log = structlog.get_logger()
 
 JOIN_MAX_S = 15.0
 LEAVE_MAX_S = 15.0
+PONG_MAX_S = 5.0
 REJOIN_PAUSE_MAX_S = 5.0
 LOG = "redis.log"
 # Linux takes 107 bytes, macOS 103. Not every reader of a redis URL undoes percent-encoding, so plain characters only.
@@ -82,24 +81,32 @@ class EmbeddedRedis:
         await self._seat.leave()
 
     async def _join(self) -> "Seat":
-        """Become a user of the folder's server, starting keeper and server if need be, and wait until it answers."""
-        deadline = asyncio.get_running_loop().time() + JOIN_MAX_S
+        """Become a user of the folder's server, starting it if need be, and wait until it answers."""
         try:
-            while asyncio.get_running_loop().time() < deadline:
-                make_private(self.folder)
-                make_private(self._sockets)
-                seat = await self._knock() or await self._start_keeper()
-                if seat:
-                    await self._wait_for_pong(seat)
-                    return seat
-                await asyncio.sleep(0.01)
+            async with asyncio.timeout(JOIN_MAX_S):
+                seat = await self._take_seat()
+        except TimeoutError:
+            raise EmbeddedRedisFailed(
+                f"No Redis server could be had for {self.folder} within {JOIN_MAX_S:.0f} s; {self._last_words}"
+            ) from None
         except OSError as error:
             raise EmbeddedRedisFailed(
                 f"Redis cannot keep its data in {self.folder}: {error.strerror or error}."
             ) from error
-        raise EmbeddedRedisFailed(
-            f"Another Redis server holds {self.folder} and does not answer; {self.folder / LOG} may say why."
-        )
+        try:
+            await self._wait_for_pong(seat)
+        except BaseException:
+            seat.writer.close()
+            raise
+        return seat
+
+    async def _take_seat(self) -> "Seat":
+        while True:
+            make_private(self.folder)
+            make_private(self._sockets)
+            if seat := await self._knock() or await self._start_keeper():
+                return seat
+            await asyncio.sleep(0.02)
 
     async def _knock(self) -> "Seat | None":
         """Ask the keeper that is there; nothing if there is none or it is about to end."""
@@ -133,7 +140,7 @@ class EmbeddedRedis:
         with (self.folder / LOG).open("ab") as log_file:
             subprocess.run(
                 command,
-                check=True,
+                check=False,  # What went wrong stands in the log, and nobody will admit us.
                 cwd=self.folder,
                 # The server has no business with our keys.
                 env={name: value for name, value in os.environ.items() if not name.startswith("FRAMERELAY_")},
@@ -145,17 +152,19 @@ class EmbeddedRedis:
             )
 
     async def _wait_for_pong(self, seat: "Seat") -> None:
-        """A server that loads a long append-only file may take its time; one that ended has said why in its log."""
-        async with Redis.from_url(self.url, socket_timeout=5, socket_connect_timeout=5) as client:
-            while not seat.has_ended:
-                with suppress(RedisError, OSError):
-                    await client.ping()
-                    return
-                await asyncio.sleep(0.005)
-        await seat.leave()
-        raise EmbeddedRedisFailed(
-            f"The Redis server ended while it was starting; see {self.folder / LOG}: {last_line(self.folder / LOG)}"
-        )
+        """A server that loads a long append-only file may take its time; one that has ended said why in its log."""
+        while not seat.has_ended:
+            with suppress(OSError):
+                async with asyncio.timeout(PONG_MAX_S):
+                    if await is_answering(self._sockets / redis_keeper.SERVER_SOCKET):
+                        return
+            await asyncio.sleep(0.005)
+        raise EmbeddedRedisFailed(f"The Redis server ended while it was starting; {self._last_words}")
+
+    @property
+    def _last_words(self) -> str:
+        path = self.folder / LOG
+        return f"the last line of {path} is: {last_line(path)}"
 
     async def _supervise(self) -> None:
         """Whenever the server is gone, join again: that brings it back."""
@@ -213,13 +222,27 @@ class Seat:
 
     async def leave(self) -> None:
         """Say good-bye; if we were the last user, the server has ended when this returns."""
-        with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(LEAVE_MAX_S):
-                self.writer.write_eof()
-                await self.reader.read()
-        self.writer.close()
-        with suppress(OSError):
-            await self.writer.wait_closed()
+        try:
+            with suppress(OSError):
+                async with asyncio.timeout(LEAVE_MAX_S):
+                    self.writer.write_eof()
+                    await self.reader.read()
+        finally:
+            self.writer.close()
+
+
+async def is_answering(path: Path) -> bool:
+    """
+    Whether the server at *path* serves commands, and is not still loading its data.
+
+    By hand: up to Python 3.11 redis-py's time-outs rest on asyncio.wait_for, which can swallow a cancellation.
+    """
+    reader, writer = await asyncio.open_unix_connection(path)
+    try:
+        writer.write(b"PING\r\n")
+        return await reader.readline() == b"+PONG\r\n"
+    finally:
+        writer.close()
 
 
 def find_server() -> Path:

@@ -23,6 +23,7 @@ SERVER_SOCKET = "redis.sock"
 LOCK = "redis.lock"
 ADMITTED = b"+"
 LOCK_WAIT_S = 10.0
+CALL_MAX_S = 1.0
 SERVER_STOP_S = 10.0
 PR_SET_PDEATHSIG = 1
 
@@ -49,6 +50,7 @@ def keep_server(folder: Path, sockets: Path, first_user: socket.socket, command:
     if sockets != folder:
         with suppress(OSError):
             sockets.rmdir()
+    lock.close()
     if last_user is not None:
         last_user.close()
 
@@ -61,25 +63,30 @@ def take_lock(path: Path, sockets: Path) -> BinaryIO | None:
         with suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return lock
-        if is_answered(sockets / DOOR, b""):
+        if is_answered(sockets / DOOR):
             break
-        # No keeper opens, so what holds the lock is a server on its way out, or one whose keeper was killed.
-        is_answered(sockets / SERVER_SOCKET, b"SHUTDOWN\r\n")
+        end_orphan(sockets)
         time.sleep(0.01)
     lock.close()
     return None
 
 
-def is_answered(path: Path, message: bytes) -> bool:
-    """Whether somebody listens at *path*; *message* is given to them."""
+def is_answered(path: Path) -> bool:
+    """Whether somebody listens at *path*."""
     with socket.socket(socket.AF_UNIX) as caller:
-        caller.settimeout(1)
-        try:
-            caller.connect(os.fspath(path))
-            caller.sendall(message)
-        except OSError:
-            return False
-        return True
+        caller.settimeout(CALL_MAX_S)
+        return caller.connect_ex(os.fspath(path)) == 0
+
+
+def end_orphan(sockets: Path) -> None:
+    """Shut down the server that holds the lock if its keeper was killed."""
+    with socket.socket(socket.AF_UNIX) as caller, suppress(OSError):
+        caller.settimeout(CALL_MAX_S)
+        caller.connect(os.fspath(sockets / SERVER_SOCKET))
+        # Doors open before servers start. So if there is no door even now, the server that we just reached is an
+        # orphan or on its way out; asked in the other order, it could be the new one of a faster keeper.
+        if not is_answered(sockets / DOOR):
+            caller.sendall(b"SHUTDOWN\r\n")
 
 
 def listen(path: Path) -> socket.socket:
@@ -126,10 +133,8 @@ def serve_users(
     door: socket.socket, first_user: socket.socket, server: subprocess.Popen[bytes], server_ended: socket.socket
 ) -> socket.socket | None:
     """Admit and dismiss users; return the last one after its good-bye, or nothing when the server has ended."""
+    users: set[socket.socket] = set()
     with selectors.DefaultSelector() as waiting:
-        for source in (door, server_ended):
-            waiting.register(source, selectors.EVENT_READ)
-        users: set[socket.socket] = set()
 
         def admit(user: socket.socket) -> None:
             waiting.register(user, selectors.EVENT_READ)
@@ -137,22 +142,24 @@ def serve_users(
             with suppress(OSError):
                 user.send(ADMITTED)
 
+        waiting.register(door, selectors.EVENT_READ)
+        waiting.register(server_ended, selectors.EVENT_READ)
         admit(first_user)
         while True:
-            for source in [key.fileobj for key, _ in waiting.select()]:
-                if source is door:
-                    admit(door.accept()[0])
-                elif source is server_ended:
-                    server_ended.recv(4096)
-                    if server.poll() is not None:
-                        return None
-                elif isinstance(source, socket.socket):
-                    # A user never says anything, so this is its end of file: by good-bye or by death.
-                    waiting.unregister(source)
-                    users.discard(source)
-                    if not users:
-                        return source
-                    source.close()
+            ready = {key.fileobj for key, _ in waiting.select()}
+            if server_ended in ready:
+                server_ended.recv(4096)
+                if server.poll() is not None:
+                    return None
+            if door in ready:
+                admit(door.accept()[0])
+            # A user never says anything, so this is its end of file: by good-bye or by death.
+            for user in users & ready:
+                waiting.unregister(user)
+                users.remove(user)
+                if not users:
+                    return user
+                user.close()
 
 
 def stop_server(server: subprocess.Popen[bytes]) -> None:
