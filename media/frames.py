@@ -71,7 +71,7 @@ def decode_sparingly(container: InputContainer, stream: VideoStream, samples: li
     last = last_shown(samples)
     keyframes = [sample for sample in samples[: samples.index(last) + 1] if sample.is_keyframe]
     begin = keyframes[-1] if keyframes else samples[0]
-    set_up_decoder(stream, threads=min(THREADS_MAX, len(os.sched_getaffinity(0))))
+    set_up_decoder(stream, threads=min(THREADS_MAX, cores()))
     try:
         container.seek(begin.pts, stream=stream)
         return decode_until(container, stream, begin.pts, last.pts, sparing=codec_name(stream) in SPARING_CODECS)
@@ -98,6 +98,11 @@ def set_up_decoder(stream: VideoStream, *, threads: int) -> None:
     context.options = {"err_detect": "explode", "max_pixels": str(PIXELS_MAX)}
     context.thread_count = threads
     context.thread_type = "FRAME" if threads > 1 else "NONE"
+
+
+def cores() -> int:
+    """How many cores we may use; a container often may not use all of the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def decode_until(

@@ -33,9 +33,13 @@ def load(path: Path) -> npt.NDArray[np.uint8]:
             if max(image.size) > SIDE_MAX or image.width * image.height > PIXELS_MAX:
                 raise ClipUnusable(f"The picture is too large: {image.width}x{image.height}.", reason="not_allowed")
             return np.asarray(image.convert("RGB"))
+    except ClipUnusable:
+        raise
     except UnidentifiedImageError as error:
         raise ClipUnusable("The file is no PNG, JPEG or WebP picture.", reason="not_a_clip") from error
-    except FileNotFoundError:
-        raise
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow says SyntaxError where the chunks of a PNG are broken.
+    except Image.DecompressionBombError as error:
+        raise ClipUnusable("The picture is too large.", reason="not_allowed") from error
+    except Exception as error:  # Pillow says OSError without a number, SyntaxError, ValueError, … to damaged files.
+        if isinstance(error, OSError) and error.errno:
+            raise
         raise ClipUnusable(f"The picture cannot be read: {error}.", reason="corrupt") from error

@@ -1,0 +1,238 @@
+"""The owner's end of the decoder process: keep one warm, give it one job at a time, replace it when it fails."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import msgspec
+
+from media.model import Examination, FilmFacts, FilmPart
+from media.wire import (
+    Answer,
+    Compare,
+    Done,
+    Examine,
+    Failed,
+    Join,
+    Level,
+    Ready,
+    Request,
+    SystemFailed,
+    read_answer,
+    read_result,
+    to_json,
+)
+from runs.errors import ClipUnusable, DecoderFailed, RequestInvalid
+
+T = TypeVar("T")
+
+COMMAND = (sys.executable, "-I", "-m", "media.decoder_child")
+START_S_MAX = 30.0
+LINE_BYTES_MAX = 1024 * 1024
+KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
+
+
+class Decoder:
+    """
+    A decoder process and the queue before it; ``async with Decoder() as decoder`` starts and ends it.
+
+    Jobs run one after the other, since each uses all cores. A process that crashes, hangs past its time, answers
+    nonsense or an error, or has done *jobs_max* jobs is replaced by a fresh one, in the background. So is one whose
+    caller was cancelled.
+    Raises, from every method: DecoderFailed if the process died or took too long (another try may succeed),
+    ClipUnusable for what the file is to blame for, OSError if a file cannot be read or written.
+    """
+
+    def __init__(self, *, examine_s_max: float = 120.0, join_s_max: float = 1800.0, jobs_max: int = 200) -> None:
+        self._examine_s_max = examine_s_max
+        self._join_s_max = join_s_max
+        self._jobs_max = jobs_max
+        self._free = asyncio.Lock()
+        self._starting: asyncio.Task[Child] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._starting = asyncio.create_task(start_child())
+        await self._warm_child()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._starting:
+            starting, self._starting = self._starting, None
+            await end_starting(starting)
+        await asyncio.gather(*self._ending)
+
+    async def examine(self, clip: Path, *, frame_into: Path) -> Examination:
+        """Measure *clip* and write its last frame to *frame_into* (see media.frames.examine)."""
+        request = Examine(clip=clip, frame_into=frame_into)
+        return await self._ask(request, Examination, self._examine_s_max)
+
+    async def difference(self, a: Path, b: Path) -> float | None:
+        """How far two pictures differ, in levels; None if their sizes do (see media.images.difference)."""
+        request = Compare(a=a, b=b)
+        return (await self._ask(request, Level, self._examine_s_max)).mean
+
+    async def join(self, parts: Sequence[FilmPart], into: Path) -> FilmFacts:
+        """Join the clips of *parts* into one film (see media.film.join)."""
+        return await self._ask(Join(parts=list(parts), into=into), FilmFacts, self._join_s_max)
+
+    async def _ask(self, request: Request, kind: type[T], seconds_max: float) -> T:
+        """Give the job to the process when it is free; every failure, cancellation included, replaces the process."""
+        async with self._free:
+            child = await self._warm_child()
+            try:
+                async with asyncio.timeout(seconds_max):
+                    answer = await child.ask(request)
+                result = unwrap(answer, kind)
+            except TimeoutError:
+                self._replace(child)
+                raise DecoderFailed(f"The decoder process took longer than {seconds_max:g} s.") from None
+            except BaseException:
+                self._replace(child)
+                raise
+            if child.jobs_done >= self._jobs_max:
+                self._replace(child)
+            return result
+
+    async def _warm_child(self) -> "Child":
+        """A living process that has everything loaded; a cancelled wait leaves it to the next caller."""
+        if self._starting is None:
+            raise DecoderFailed("The decoder was not started, or was stopped.")
+        if self._starting.done() and not has_child(self._starting):
+            await end_starting(self._starting)
+            self._starting = asyncio.create_task(start_child())
+        return await asyncio.shield(self._starting)
+
+    def _replace(self, child: "Child") -> None:
+        """Kill *child*, and start its successor without waiting for either."""
+        child.kill()
+        ending = asyncio.create_task(child.close())
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+        if self._starting:  # Else the decoder was stopped meanwhile.
+            self._starting = asyncio.create_task(start_child())
+
+
+class Child:
+    """One decoder process."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin and process.stdout  # noqa: S101, PT018  (Both were asked for.)
+        self.process = process
+        self.requests = process.stdin
+        self.answers = process.stdout
+        self.jobs_done = 0
+
+    async def ask(self, request: Request) -> Answer:
+        """Send *request* and wait for its answer; DecoderFailed if there is none."""
+        try:
+            self.requests.write(to_json(request) + b"\n")
+            await self.requests.drain()
+        except ConnectionError:
+            pass  # It died; the empty answer below says how.
+        answer = await self.hear()
+        self.jobs_done += 1
+        return answer
+
+    async def hear(self) -> Answer:
+        """The next line of the process."""
+        try:
+            line = await self.answers.readline()
+        except ValueError as error:
+            raise DecoderFailed("The decoder process sent a line without end.") from error
+        if not line:
+            raise DecoderFailed(f"The decoder process died ({await self.ending()}).")
+        try:
+            return read_answer(line)
+        except msgspec.MsgspecError as error:
+            raise DecoderFailed("The decoder process answered nonsense.") from error
+
+    async def ending(self) -> str:
+        """How the process ended, in words."""
+        code = await self.process.wait()
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+    def kill(self) -> None:
+        """End the process at once, whatever it does; it leads a group of its own."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    async def close(self) -> None:
+        """Kill the process and wait until it and its pipes are gone."""
+        self.kill()
+        with suppress(ConnectionError):
+            await self.process.communicate()
+
+
+async def start_child() -> Child:
+    """Start a process and wait until it is warm."""
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        limit=LINE_BYTES_MAX,
+        env=child_environment(),
+        start_new_session=True,
+    )
+    child = Child(process)
+    try:
+        async with asyncio.timeout(START_S_MAX):
+            answer = await child.hear()
+        if not isinstance(answer, Ready):
+            raise DecoderFailed(f"The decoder process did not start: {answer}.")
+    except TimeoutError:
+        await child.close()
+        raise DecoderFailed(f"The decoder process did not start within {START_S_MAX:g} s.") from None
+    except BaseException:
+        await child.close()
+        raise
+    return child
+
+
+def child_environment() -> dict[str, str]:
+    """Nothing of ours that is secret; one arena per thread would cost 64 MB of the process's limit each."""
+    kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
+    return kept | {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
+
+
+async def end_starting(starting: asyncio.Task[Child]) -> None:
+    """End what *starting* started or is about to start."""
+    starting.cancel()
+    with suppress(asyncio.CancelledError, DecoderFailed, OSError):
+        await (await starting).close()
+
+
+def has_child(starting: asyncio.Task[Child]) -> bool:
+    """Whether the finished task *starting* gave a process, and the process still lives."""
+    if starting.cancelled() or starting.exception():
+        return False
+    return starting.result().process.returncode is None
+
+
+def unwrap(answer: Answer, kind: type[T]) -> T:
+    """What the process answered with, or its error as the same class that it had there."""
+    match answer:
+        case Done():
+            try:
+                return read_result(answer, kind)
+            except msgspec.MsgspecError as error:
+                raise DecoderFailed("The decoder process answered nonsense.") from error
+        case Failed(code=ClipUnusable.code, message=message, detail=reason):
+            raise ClipUnusable(message, reason=reason or "corrupt")
+        case Failed(code=RequestInvalid.code, message=message, detail=param):
+            raise RequestInvalid(message, param=param)
+        case Failed(message=message):
+            raise DecoderFailed(message)
+        case SystemFailed(number=number, message=message, path=path):
+            raise OSError(number, message, path)
+        case Ready():
+            raise DecoderFailed("The decoder process answered nonsense.")
