@@ -1,0 +1,127 @@
+"""
+Hooks: named callback addresses for jobs that somebody else submits, and the runs that such jobs become.
+
+``framerelay.yaml`` names them; a hook that it does not name keeps the clip and its last frame, and no more.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from runs.documents import read_document
+from runs.errors import Mistake, StoryboardInvalid
+from runs.machine import begin
+from runs.model import From, Run, RunId, Shot, Take, TakeStatus, Terms
+from runs.notation import Form, shown
+from runs.parts import Part, root_of
+from runs.storyboard import UNTITLED, Storyboard, read_storyboard, storyboard_of
+
+START: Final = "start"  # The shot whose one take is the job that called; no shot of a hook's storyboard has this id.
+
+_HOOK_KEYS: Final = ("storyboard", "title", "notify_url")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """What is done with a job that calls back at the hook *name*; ``storyboard`` goes on from the job's last frame."""
+
+    name: str
+    storyboard: Storyboard | None = None
+    notify_url: str | None = None
+    title: str | None = None
+
+
+def read_hooks(path: Path) -> dict[str, Hook]:
+    """
+    The hooks of the settings file *path*, by name; none where there is no such file.
+
+    A storyboard stands in it, or is named by a path relative to it.
+    Raises: StoryboardInvalid with every mistake in this file and in those that it names.
+    """
+    try:
+        root = root_of(read_document(path.read_bytes(), form="yaml"))
+        hooks = _read_root(root, path.parent) if root.value is not None else {}
+        root.notes.raise_if_any()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        message = (error.strerror or "it cannot be read").lower()
+        raise StoryboardInvalid([Mistake(place=path.name, message=message)]) from None
+    except StoryboardInvalid as error:
+        places = {"storyboard": path.name}
+        raise StoryboardInvalid(
+            [replace(one, place=places.get(one.place, one.place)) for one in error.mistakes]
+        ) from None
+    return hooks
+
+
+def hook_run(hook: Hook, *, run_id: RunId, job_id: str, model: str, now: float, terms: Terms) -> Run:
+    """
+    A new run, not stored yet, that begins with the job *job_id*: the one take of its first shot, to be looked up now.
+
+    *model* made that clip; the shots that follow use the storyboard's. Its budget is for jobs that we submit, so the
+    job that was paid for elsewhere is added to it.
+    """
+    board = hook.storyboard
+    budget = board.budget_jobs if board else None
+    return begin(
+        Run(
+            id=run_id,
+            title=hook.title or (board.title if board and board.title != UNTITLED else hook.name),
+            model=board.model if board else model,
+            created_at=now,
+            updated_at=now,
+            shots=(_start(job_id, board, now), *(board.shots if board else ())),
+            terms=terms,
+            budget_jobs=None if budget is None else budget + 1,
+            notify_url=hook.notify_url or (board.notify_url if board else None),
+            hook=hook.name,
+        )
+    )
+
+
+def _start(job_id: str, board: Storyboard | None, now: float) -> Shot:
+    """The shot of the adopted job; we wait for no take of our own, so one that fails is never submitted again by us."""
+    take = Take(number=1, status=TakeStatus.GENERATING, intent="hook", submitted_at=now, due_at=now, job_ids=(job_id,))
+    scene = board.shots[0].scene if board else "main"
+    return Shot(id=START, scene=scene, origin=From.CUT.value, source=None, input={}, takes_wanted=0, takes=(take,))
+
+
+def _read_root(root: Part, folder: Path) -> dict[str, Hook]:
+    top = root.group(("hooks",)) or {}
+    if "hooks" not in top or top["hooks"].value is None:
+        return {}
+    return {name: _read_hook(name, part, folder) for name, part in (top["hooks"].named_parts() or {}).items()}
+
+
+def _read_hook(name: str, part: Part, folder: Path) -> Hook:
+    if part.value is None:
+        return Hook(name=name)
+    keys = part.group(_HOOK_KEYS) or {}
+    return Hook(
+        name=name,
+        storyboard=_read_board(keys["storyboard"], folder) if "storyboard" in keys else None,
+        notify_url=keys["notify_url"].web_address() if "notify_url" in keys else None,
+        title=keys["title"].text() if "title" in keys else None,
+    )
+
+
+def _read_board(part: Part, folder: Path) -> Storyboard | None:
+    """Frames must be with us already: when a job calls, nobody is there who could hand a file over."""
+    if isinstance(part.value, dict):
+        return storyboard_of(part, allow_paths=False, before=START)
+    name = part.text()
+    if name is None:
+        return None
+    try:
+        text = (folder / name).read_bytes()
+        form: Form = "json" if name.lower().endswith(".json") else "yaml"
+        return read_storyboard(text, form=form, allow_paths=False, before=START)
+    except OSError as error:
+        part.complain(f"{shown(name)} cannot be read: {(error.strerror or 'it is no file').lower()}")
+    except ValueError:
+        part.complain(f'"{shown(name)}" is not the name of a file')
+    except StoryboardInvalid as error:
+        for mistake in error.mistakes:
+            part.complain(f"in {shown(name)}, {mistake}")
+    return None
