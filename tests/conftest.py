@@ -161,9 +161,8 @@ def start_provider(tmp_path: Path) -> StartProvider:
     @asynccontextmanager
     async def start(*, options: dict[str, Any] | None = None, **rates: Any) -> AsyncIterator[Provider]:
         quick: dict[str, Any] = {"scale": 0.2, "seconds_per_clip": 0.5, "queue_s": 0.0, "job_s": 0.1}
-        chosen = SandboxOptions(
-            key=KEY, folder=tmp_path / "sandbox", faults=Faults(**rates), **{**quick, **(options or {})}
-        )
+        fixed: dict[str, Any] = {"key": KEY, "folder": tmp_path / "sandbox", "faults": Faults(**rates)}
+        chosen = SandboxOptions(**{**quick, **fixed, **(options or {})})
         with listening_on("127.0.0.1", 0) as listener:
             async with serving(create_sandbox(chosen), listener):
                 yield Provider(url=f"http://127.0.0.1:{listener.getsockname()[1]}")

@@ -1,0 +1,135 @@
+"""The tour, second stop: messages get lost, come early, come often; providers refuse; a film still comes of it."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from runs.tokens import TakeAddress
+
+pytestmark = pytest.mark.anyio
+
+TWO = {
+    "title": "two",
+    "model": "seedance-1.5-pro-1080p",
+    "shots": [{"id": "s1", "prompt": "a car"}, {"id": "s2", "prompt": "closer"}],
+}
+
+
+async def test_lost_callbacks_are_found_by_looking(start_provider: Any, start_relay: Any) -> None:
+    """Not one callback arrives: each take is looked up when such jobs are usually done, and the film is finished."""
+    async with start_provider(lose=1.0) as provider, start_relay(provider.url, lookup_after_s=0.8) as relay:
+        run = await relay.ended(await relay.run(TWO))
+        journal = await provider.journal()
+        callbacks = (await relay.api.get("/v1/callbacks")).json()["data"]
+
+    assert run["status"] == "succeeded", run["error"]
+    assert callbacks == []
+    assert len(journal["submits"]) == 2
+
+
+async def test_a_callback_may_overtake_the_answer_to_its_own_submit(start_provider: Any, start_relay: Any) -> None:
+    """Its token names the take before the job's id is known to us."""
+    async with start_provider(early=1.0) as provider, start_relay(provider.url) as relay:
+        run = await relay.ended(await relay.run(TWO))
+        journal = await provider.journal()
+
+    assert run["status"] == "succeeded", run["error"]
+    assert len(journal["jobs"]) == 2
+
+
+async def test_a_submit_that_was_accepted_but_answered_500_is_settled_by_its_callback(
+    start_provider: Any, start_relay: Any
+) -> None:
+    """Nobody knows if it was accepted: it is held, not posted again, until the job itself calls back."""
+    async with start_provider(accept_then_500=1.0) as provider, start_relay(provider.url) as relay:
+        run_id = await relay.run(TWO)
+        run = await relay.ended(run_id)
+        while run["status"] == "waiting":
+            run = await relay.ended(run_id)
+        journal = await provider.journal()
+
+    assert run["status"] == "succeeded", run["error"]
+    assert set(journal["jobs_per_callback_url"].values()) == {1}
+    assert len(journal["submits"]) == 2
+
+
+async def test_a_moderated_clip_gets_one_new_take_with_another_seed(start_provider: Any, start_relay: Any) -> None:
+    """Output moderation is said to strike at random: once more, then a person has to decide."""
+    board = {**TWO, "defaults": {"seed": 7}, "shots": TWO["shots"][:1]}
+    async with start_provider(moderate=1.0) as provider, start_relay(provider.url) as relay:
+        run = await relay.ended(await relay.run(board))
+
+    assert run["status"] == "failed"
+    assert [(take["status"], take["seed"]) for take in run["shots"][0]["takes"]] == [("failed", 7), ("failed", 8)]
+    assert "OutputVideoSensitiveContentDetected" in run["shots"][0]["takes"][0]["error"]["code"]
+
+
+async def test_a_failed_scene_does_not_stop_the_others(start_provider: Any, start_relay: Any) -> None:
+    """The provider refuses one scene's input; the other scene is made to its end."""
+    board = {
+        "title": "two scenes",
+        "model": "seedance-1.5-pro-1080p",
+        "scenes": [
+            {"id": "bad", "shots": [{"id": "b1", "prompt": "x", "ratio": "7:5"}, {"id": "b2", "prompt": "y"}]},
+            {"id": "good", "shots": [{"id": "g1", "prompt": "x"}, {"id": "g2", "prompt": "y"}]},
+        ],
+    }
+    async with start_provider() as provider, start_relay(provider.url) as relay:
+        run = await relay.ended(await relay.run(board))
+
+    assert run["status"] == "failed"
+    assert [shot["status"] for shot in run["shots"]] == ["failed", "pending", "done", "done"]
+    assert run["error"]["message"].startswith("shot b1:")
+    assert run["spent"] == {"jobs": 2}
+
+
+async def test_a_wrong_key_is_said_at_once(start_provider: Any, start_relay: Any) -> None:
+    """One clear sentence in the run, and nothing is tried again."""
+    async with start_provider(options={"key": "sk-another"}) as provider, start_relay(provider.url) as relay:
+        run = await relay.ended(await relay.run(TWO))
+        journal = await provider.journal()
+
+    assert run["status"] == "failed"
+    assert "key" in run["error"]["message"]
+    assert len(journal["submits"]) == 1
+
+
+async def test_an_address_that_expired_is_asked_for_again(start_provider: Any, start_relay: Any) -> None:
+    """Results are kept at once; when their address died first, a new look-up comes before anything else."""
+    options = {"output_ttl_s": 0.0001}
+    async with start_provider(options=options) as provider, start_relay(provider.url) as relay:
+        run_id = await relay.run({**TWO, "shots": TWO["shots"][:1]})
+        journal = await _until_looked_up(provider, times=3)
+        run = await relay.shown(run_id)
+
+    assert run["status"] == "running"
+    assert len(journal["submits"]) == 1, "a clip that cannot be fetched is not rendered again"
+
+
+async def _until_looked_up(provider: Any, *, times: int) -> dict[str, Any]:
+    async with asyncio.timeout(30):
+        while True:
+            journal: dict[str, Any] = await provider.journal()
+            if journal["jobs"] and journal["jobs"][0]["look_ups"] >= times:
+                return journal
+            await asyncio.sleep(0.05)
+
+
+async def test_a_callback_for_a_cancelled_run_revives_nothing(start_provider: Any, start_relay: Any) -> None:
+    """It is kept and acknowledged; nothing is submitted."""
+    async with start_provider(options={"job_s": 1.0}) as provider, start_relay(provider.url) as relay:
+        run_id = await relay.run(TWO)
+        async with asyncio.timeout(20):
+            while not (await provider.journal())["jobs"]:  # noqa: ASYNC110  (another process)
+                await asyncio.sleep(0.02)
+        cancelled = (await relay.api.post(f"/v1/runs/{run_id}/cancel")).json()
+        token = relay.tokens.mint(TakeAddress(run=run_id, shot="s1", take=1))
+        answer = await relay.api.post(f"/webhook/{token}", json={"id": "job_x", "status": "succeeded"})
+        later = await relay.shown(run_id)
+        journal = await provider.journal()
+
+    assert cancelled["status"] == "cancelled"
+    assert answer.status_code == 200
+    assert later["status"] == "cancelled"
+    assert len(journal["submits"]) == 1
