@@ -59,16 +59,17 @@ class Decoder:
 
     async def __aenter__(self) -> Self:
         self._starting = asyncio.create_task(start_child())
-        await self._warm_child()
+        try:
+            await self._warm_child()
+        except BaseException:
+            await self._stop()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._starting:
-            starting, self._starting = self._starting, None
-            await end_starting(starting)
-        await asyncio.gather(*self._ending)
+        await self._stop()
 
     async def examine(self, clip: Path, *, frame_into: Path) -> Examination:
         """Measure *clip* and write its last frame to *frame_into* (see media.frames.examine)."""
@@ -104,12 +105,30 @@ class Decoder:
 
     async def _warm_child(self) -> "Child":
         """A living process that has everything loaded; a cancelled wait leaves it to the next caller."""
+        starting = self._current()
+        if starting.done() and not has_child(starting):
+            await end_starting(starting)
+            starting = self._starting = asyncio.create_task(start_child())
+        child = await asyncio.shield(starting)
+        self._current()  # It may have been stopped meanwhile.
+        return child
+
+    def _current(self) -> "asyncio.Task[Child]":
+        """The task that starts, or started, the process."""
         if self._starting is None:
             raise DecoderFailed("The decoder was not started, or was stopped.")
-        if self._starting.done() and not has_child(self._starting):
-            await end_starting(self._starting)
-            self._starting = asyncio.create_task(start_child())
-        return await asyncio.shield(self._starting)
+        return self._starting
+
+    async def _stop(self) -> None:
+        """End the process; a job that is running fails, those that wait for it too."""
+        starting, self._starting = self._starting, None
+        if starting is None:
+            return
+        if has_child(starting):
+            starting.result().kill()
+        async with self._free:
+            await asyncio.gather(*self._ending)
+            await end_starting(starting)
 
     def _replace(self, child: "Child") -> None:
         """Kill *child*, and start its successor without waiting for either."""
@@ -162,8 +181,9 @@ class Child:
 
     def kill(self) -> None:
         """End the process at once, whatever it does; it leads a group of its own."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        if self.process.returncode is None:  # Else its number may be somebody else's by now.
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
 
     async def close(self) -> None:
         """Kill the process and wait until it and its pipes are gone."""
@@ -174,16 +194,12 @@ class Child:
 
 async def start_child() -> Child:
     """Start a process and wait until it is warm."""
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        limit=LINE_BYTES_MAX,
-        env=child_environment(),
-        start_new_session=True,
-    )
-    child = Child(process)
+    spawning = asyncio.create_task(spawn())
+    try:
+        child = await asyncio.shield(spawning)  # Given up half-way, uvloop would leave the process behind.
+    except asyncio.CancelledError:
+        await (await spawning).close()
+        raise
     try:
         async with asyncio.timeout(START_S_MAX):
             answer = await child.hear()
@@ -196,6 +212,20 @@ async def start_child() -> Child:
         await child.close()
         raise
     return child
+
+
+async def spawn() -> Child:
+    """A new process, still cold."""
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        limit=LINE_BYTES_MAX,
+        env=child_environment(),
+        start_new_session=True,
+    )
+    return Child(process)
 
 
 def child_environment() -> dict[str, str]:
@@ -212,8 +242,8 @@ async def end_starting(starting: asyncio.Task[Child]) -> None:
 
 
 def has_child(starting: asyncio.Task[Child]) -> bool:
-    """Whether the finished task *starting* gave a process, and the process still lives."""
-    if starting.cancelled() or starting.exception():
+    """Whether the task *starting* is done and gave a process, and the process still lives."""
+    if not starting.done() or starting.cancelled() or starting.exception():
         return False
     return starting.result().process.returncode is None
 

@@ -263,8 +263,30 @@ async def test_leaving_the_decoder_ends_its_process(make_clip: MakeClip) -> None
     await until_gone(first)
     with pytest.raises(DecoderFailed, match="stopped"):
         await serve_one(decoder, make_clip)
-    children = told_by_kernel(os.getpid(), f"task/{os.getpid()}/children").split()
-    assert not [child for child in children if "decoder_child" in told_by_kernel(int(child), "cmdline")]
+    assert not children()
+
+
+async def test_leaving_the_decoder_fails_the_job_that_runs(make_clip: MakeClip) -> None:
+    """A worker that is told to stop does not wait for a film, and nothing hangs."""
+    clip = make_clip(**SMALL)
+    async with Decoder() as decoder:
+        os.kill(process_of(decoder), signal.SIGSTOP)
+        jobs = [asyncio.create_task(decoder.examine(clip, frame_into=clip.with_suffix(".png"))) for _ in range(2)]
+        await until(decoder._free.locked)
+
+    results = await asyncio.gather(*jobs, return_exceptions=True)
+    assert [type(result) for result in results] == [DecoderFailed, DecoderFailed]
+
+
+async def test_a_start_that_is_given_up_leaves_no_process() -> None:
+    """A program may be stopped while it starts."""
+    start = asyncio.create_task(Decoder().__aenter__())
+    await until(lambda: bool(children()))
+    start.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await start
+    assert not children()
 
 
 async def test_two_pictures_are_compared_by_levels(decoder: Decoder, tmp_path: Path) -> None:
@@ -345,6 +367,12 @@ def process_of(decoder: Decoder) -> int:
 async def until_gone(process: int) -> None:
     """Wait until a process is no more, or nobody's but the collector's."""
     await until(lambda: not is_alive(process))
+
+
+def children() -> list[int]:
+    """The decoder processes that we are the parent of."""
+    ours = told_by_kernel(os.getpid(), f"task/{os.getpid()}/children").split()
+    return [int(child) for child in ours if "decoder_child" in told_by_kernel(int(child), "cmdline")]
 
 
 def told_by_kernel(process: int, what: str) -> str:
