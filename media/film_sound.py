@@ -92,14 +92,13 @@ class Soundtrack:
         self._output.mux(self._stream.encode(frame))
 
 
-def _frames(container: InputContainer) -> Iterator[AudioFrame | None]:
-    """Decoded sound; a damaged packet is left out, its place stays silent. None at the end."""
+def _frames(container: InputContainer) -> Iterator[AudioFrame]:
+    """Decoded sound; a damaged packet is left out, its place stays silent."""
     for packet in container.demux(container.streams.audio[0]):
         try:
             yield from packet.decode()
         except FFmpegError:
             continue
-    yield None
 
 
 def _fade(samples: Samples, length: int) -> None:

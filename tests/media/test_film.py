@@ -7,7 +7,7 @@ Each frame of the clips carries its number (see clipmaker.py), so that a film ca
 import resource
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -355,6 +355,20 @@ def test_frames_that_an_edit_list_hides_stay_hidden(film_of: FilmOf, watch: Watc
     assert film.numbers == list(range(43))
 
 
+def test_a_clip_that_begins_inside_a_sequence_is_encoded(make_clip: MakeClip, tmp_path: Path, watch: Watch) -> None:
+    """Its first frame is a keyframe of the open kind, which counts on from what came before."""
+    open_kind = {"x264-params": "open-gop=1:keyint=12:min-keyint=12:bframes=3"}
+    first = make_clip("first.mp4", **SHORT)
+    whole = make_clip(
+        "whole.mp4", **SHORT | {"frames": 48, "gop": 12, "first_number": 12, "encoder_options": open_kind}
+    )
+    inside = remux(whole, tmp_path / "inside.mp4", from_s=Fraction(1, 3))
+    parts = [FilmPart(path=first, continued=False), FilmPart(path=inside, continued=True)]
+    facts = join(parts, tmp_path / "film.mp4")
+    assert facts.reason == "part 2: it does not begin with a frame that needs no other"
+    assert watch(tmp_path / "film.mp4").numbers == [*range(23), *range(24, 60)]
+
+
 def test_clips_whose_frames_stand_unequally_long_keep_their_times(film_of: FilmOf, watch: Watch) -> None:
     """A variable rate is copied as it is."""
     stands = [1, 2, 3] * 8
@@ -364,6 +378,14 @@ def test_clips_whose_frames_stand_unequally_long_keep_their_times(film_of: FilmO
     assert facts.copied
     assert film.numbers == list(range(47))
     assert [round(s * 24) for s in film.shows_s] == [1, 2, 3] * 7 + [1, 2] + stands
+
+
+def test_a_variable_rate_with_b_frames_ends_with_its_last_frame(film_of: FilmOf, watch: Watch) -> None:
+    """The last packet is not the last frame; the track is as long as the film all the same."""
+    path, facts = film_of({"stands": [1, 2] * 12}, {"stands": [2, 1] * 12})
+    film = watch(path)
+    assert facts.copied
+    assert film.picture_s == pytest.approx(facts.duration_s, abs=0.0002)
 
 
 def test_variable_and_constant_rates_together_are_encoded_with_their_times(film_of: FilmOf, watch: Watch) -> None:
@@ -423,6 +445,31 @@ def test_short_sound_is_filled_with_silence(film_of: FilmOf, watch: Watch) -> No
     assert_sound_ends_with_the_picture(film)
 
 
+def test_sound_from_before_the_first_frame_is_left_out(make_clip: MakeClip, tmp_path: Path, watch: Watch) -> None:
+    """A clip whose picture begins a quarter of a second late: the film begins with the picture."""
+    late = remux(make_clip("clip.mp4", **SHORT), tmp_path / "late.mp4", picture_later_s=Fraction(1, 4))
+    join([FilmPart(path=late, continued=False)], tmp_path / "film.mp4")
+    film = watch(tmp_path / "film.mp4")
+    rate = film.sound_rate or 0
+    assert film.numbers == list(range(24))
+    assert level(film.sound[0, rate // 100 : rate // 2]) == pytest.approx(0.2 / 2**0.5, rel=0.05)
+    assert level(film.sound[0, round(0.82 * rate) : round(0.98 * rate)]) < 0.001
+    assert_sound_ends_with_the_picture(film)
+
+
+def test_damaged_sound_is_silence_in_its_place(make_clip: MakeClip, tmp_path: Path, watch: Watch) -> None:
+    """What comes after it keeps its time; the picture is not lost for it."""
+    clip = make_clip("clip.mp4", **SHORT)
+    overwrite(clip, "audio", range(10, 20), lambda size: bytes([0xFF]) * size)
+    facts = join([FilmPart(path=clip, continued=False)], tmp_path / "film.mp4")
+    film = watch(tmp_path / "film.mp4")
+    rate = film.sound_rate or 0
+    assert facts.copied
+    assert level(film.sound[0, 12 * 1024 : 17 * 1024]) < 0.001
+    assert level(film.sound[0, 22 * 1024 : 35 * 1024]) == pytest.approx(0.2 / 2**0.5, rel=0.05)
+    assert pitch(film.sound[0, 22 * 1024 :], rate) == pytest.approx(220, abs=1.5)
+
+
 def test_joints_do_not_click(film_of: FilmOf, watch: Watch) -> None:
     """Each shot's sound begins and ends at nothing, within 5 ms."""
     path, _ = film_of({}, {})
@@ -460,15 +507,12 @@ def test_a_damaged_part_gives_no_film(make_clip: MakeClip, tmp_path: Path, other
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_frame_that_cannot_be_decoded_gives_no_film(make_clip: MakeClip, tmp_path: Path) -> None:
-    """Where frames are decoded, a hole is seen and named."""
+@pytest.mark.parametrize("kind", ["zeros", "filler"])
+def test_a_frame_that_cannot_be_decoded_gives_no_film(make_clip: MakeClip, tmp_path: Path, kind: str) -> None:
+    """Where frames are decoded, a hole is seen: also one that the decoder passes over without a word."""
     good, bad = make_clip("good.mp4", **SHORT | {"size": (320, 180)}), make_clip("bad.mp4", **SHORT)
-    with av.open(str(bad)) as container:
-        victim = [packet for packet in container.demux(video=0) if packet.size][8]
-        place, size = victim.pos, victim.size
-    data = bytearray(bad.read_bytes())
-    data[place + 4 : place + size] = bytes(size - 4)
-    bad.write_bytes(data)
+    filler = lambda size: struct.pack(">IB", size - 4, 12) + b"\xff" * (size - 6) + b"\x80"  # noqa: E731
+    overwrite(bad, "video", [3], bytes if kind == "zeros" else filler)
     with pytest.raises(ClipUnusable, match=r"bad\.mp4: ") as caught:
         join([FilmPart(path=good, continued=False), FilmPart(path=bad, continued=True)], tmp_path / "film.mp4")
     assert caught.value.reason == "corrupt"
@@ -508,6 +552,38 @@ def assert_sound_ends_with_the_picture(film: Watched) -> None:
     frame_s = 1024 / (film.sound_rate or 1)
     assert abs(film.sound_s - film.picture_s) <= frame_s
     assert abs(film.sound.shape[1] / (film.sound_rate or 1) - film.picture_s) <= frame_s
+
+
+def overwrite(clip: Path, kind: str, packets: Iterable[int], make: Callable[[int], bytes]) -> None:
+    """Put other bytes of the same number into some packets."""
+    data = bytearray(clip.read_bytes())
+    with av.open(str(clip)) as container:
+        places = [(packet.pos, packet.size) for packet in container.demux(**{kind: 0}) if packet.size]
+    for n in packets:
+        place, size = places[n]
+        assert place is not None
+        data[place : place + size] = make(size)
+    clip.write_bytes(data)
+
+
+def remux(source: Path, into: Path, *, picture_later_s: Fraction = Fraction(0), from_s: Fraction = Fraction(0)) -> Path:
+    """Copy a clip; its picture later than its sound, or only from the first keyframe at *from_s* on."""
+    with av.open(str(source)) as clip, av.open(str(into), "w") as output:
+        streams = {stream.index: output.add_stream_from_template(stream, opaque=True) for stream in clip.streams}
+        first: int | None = None
+        for packet in clip.demux():
+            if not packet.size or packet.pts is None or packet.dts is None:
+                continue
+            if packet.stream.type == "video":
+                if first is None and packet.is_keyframe and packet.pts * packet.time_base >= from_s:
+                    first = packet.pts
+                if first is None or packet.pts < first:
+                    continue
+                move = round(picture_later_s / packet.time_base) - first
+                packet.pts, packet.dts = packet.pts + move, packet.dts + move
+            packet.stream = streams[packet.stream.index]
+            output.mux_one(packet)
+    return into
 
 
 def pitch(samples: npt.NDArray[np.float32], rate: int) -> float:
