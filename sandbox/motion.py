@@ -37,9 +37,7 @@ class Motion:
         self._lane = self._dice.choice((-1, 1))
 
     def frame(self, number: int) -> Pixels:
-        """Frame *number*, counted from 0: height x width x RGB, the caller's own copy."""
-        if number == 0:
-            return np.array(self._picture)
+        """Frame *number*, counted from 0 (the picture itself): height x width x RGB, the caller's own copy."""
         time = number / max(1, self._frames - 1)
         if self._target is not None and number == self._frames - 1:
             return self._target.copy()

@@ -196,7 +196,7 @@ async def test_a_body_past_the_limit_is_refused_unread(sandbox) -> None:
             reader, writer = await asyncio.open_connection("127.0.0.1", int(client.url.rpartition(":")[2]))
             writer.write(b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-sandbox\r\n" + header)
             writer.write(b"\r\n\r\n")
-            answers.append(await reader.readline())
+            answers.append(await asyncio.wait_for(reader.readline(), 10))
             writer.close()
             await writer.wait_closed()
 
@@ -252,6 +252,17 @@ async def test_urls_name_the_public_address(sandbox) -> None:
         document = await client.done(await client.submit())
 
     assert document["output"]["videos"][0]["url"].startswith("https://sandbox.example/outputs/")
+
+
+async def test_an_upload_is_used_even_where_its_public_address_cannot_be_reached(sandbox, picture, as_png) -> None:
+    """The public address is for others."""
+    async with sandbox(public_url="https://sandbox.invalid") as client:
+        upload = f"{client.url}/v1/files/upload"
+        file = {"file": ("a.png", as_png(picture(320, 180)))}
+        url = (await client.http.post(upload, data={"kind": "image", "purpose": "x"}, files=file)).json()["url"]
+        await client.done(await client.submit(first_frame_url=url))
+
+    assert url.startswith("https://sandbox.invalid/files/")
 
 
 async def test_an_expired_output_is_403(sandbox) -> None:
