@@ -121,7 +121,7 @@ async def test_a_callback_for_a_cancelled_run_revives_nothing(start_provider: An
     async with start_provider(options={"job_s": 1.0}) as provider, start_relay(provider.url) as relay:
         run_id = await relay.run(TWO)
         async with asyncio.timeout(20):
-            while not (await provider.journal())["jobs"]:  # noqa: ASYNC110  (another process)
+            while not (await provider.journal())["jobs"]:
                 await asyncio.sleep(0.02)
         cancelled = (await relay.api.post(f"/v1/runs/{run_id}/cancel")).json()
         token = relay.tokens.mint(TakeAddress(run=run_id, shot="s1", take=1))

@@ -1,0 +1,294 @@
+"""The worker: woken at once, short leases, alive through Redis trouble, gentle at a deploy."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from arq.connections import ArqRedis
+from arq.worker import Retry, func
+
+from processors import worker as worker_module
+from processors.worker import RelayWorker
+from runs.embedded_redis import find_server
+from runs.queue import QUEUE, Task, connect, disconnect, unpack
+from runs.store import Store
+
+pytestmark = pytest.mark.anyio
+
+WaitUntil = Callable[..., Awaitable[None]]
+
+
+@asynccontextmanager
+async def working(
+    redis_url: str, work: Callable[..., Awaitable[Any]], *, tasks_max: int = 5
+) -> AsyncIterator[RelayWorker]:
+    """A worker whose only function is *work*, stopped at the end."""
+    redis, listening = connect(redis_url), connect(redis_url)
+    worker = RelayWorker([func(work, name="work")], redis=redis, listening=listening, tasks_max=tasks_max)  # type: ignore[arg-type]
+    running = asyncio.create_task(worker.main())
+    try:
+        yield worker
+    finally:
+        await worker.stop(grace_s=1)
+        await running
+        await disconnect(redis)
+        await disconnect(listening)
+
+
+def task(name: str = "t", **arguments: Any) -> Task:
+    return Task(id=name, function="work", arguments=arguments)
+
+
+async def test_a_task_is_started_because_it_was_queued_not_because_a_poll_came_round(
+    redis: ArqRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a rest of a minute between polls only the wake-up can start it."""
+    monkeypatch.setattr(worker_module, "IDLE_S", 60)
+    started = asyncio.Event()
+
+    async def work(_: dict[str, Any]) -> None:
+        started.set()
+
+    async with working(redis_url, work):
+        await asyncio.sleep(0.2)  # The worker is at rest now.
+        await Store(redis).enqueue([task()])
+        async with asyncio.timeout(5):
+            await started.wait()
+
+
+async def test_an_idle_worker_leaves_redis_alone(redis: ArqRedis, redis_url: str) -> None:
+    """Fewer than five commands a second while nothing happens."""
+
+    async def work(_: dict[str, Any]) -> None:
+        return None
+
+    async with working(redis_url, work):
+        await asyncio.sleep(0.5)
+        before = (await redis.info("stats"))["total_commands_processed"]
+        await asyncio.sleep(2.0)
+        after = (await redis.info("stats"))["total_commands_processed"]
+
+    assert after - before < 10
+
+
+async def test_tasks_run_side_by_side_up_to_the_limit_and_all_run(
+    redis: ArqRedis, redis_url: str, wait_until: WaitUntil
+) -> None:
+    """A freed place is filled at once; none is left behind."""
+    at_once, most, done = 0, 0, 0
+
+    async def work(_: dict[str, Any], number: int) -> None:
+        nonlocal at_once, most, done
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.01)
+        at_once -= 1
+        done += 1
+
+    async with working(redis_url, work, tasks_max=5):
+        await Store(redis).enqueue([task(f"t{number}", number=number) for number in range(60)])
+        await wait_until(lambda: done == 60, "all tasks done")
+
+    assert most == 5
+    assert await redis.keys("arq:*") == []
+    assert await redis.zcard(QUEUE) == 0
+
+
+async def test_two_workers_share_the_queue_and_run_nothing_twice(
+    redis: ArqRedis, redis_url: str, wait_until: WaitUntil
+) -> None:
+    """Each task is claimed by one of them; both get some."""
+    ran: list[tuple[str, int]] = []
+
+    def by(name: str) -> Callable[..., Awaitable[None]]:
+        async def work(_: dict[str, Any], number: int) -> None:
+            await asyncio.sleep(0.02)
+            ran.append((name, number))
+
+        return work
+
+    async with working(redis_url, by("a"), tasks_max=3), working(redis_url, by("b"), tasks_max=3):
+        await Store(redis).enqueue([task(f"t{number}", number=number) for number in range(60)])
+        await wait_until(lambda: len(ran) >= 60, "all tasks done")
+
+    assert sorted(number for _, number in ran) == list(range(60))
+    assert {name for name, _ in ran} == {"a", "b"}
+
+
+async def test_a_task_that_is_put_off_comes_back_when_its_time_has_come(
+    redis: ArqRedis, redis_url: str, wait_until: WaitUntil
+) -> None:
+    """`Retry` costs nothing: it may be put off as often as it takes."""
+    tries: list[int] = []
+
+    async def work(context: dict[str, Any]) -> None:
+        tries.append(context["job_try"])
+        if len(tries) < 8:
+            raise Retry(defer=0.01)
+
+    async with working(redis_url, work):
+        await Store(redis).enqueue([task()])
+        await wait_until(lambda: len(tries) == 8, "eight tries")
+
+    assert tries == list(range(1, 9))
+
+
+async def test_a_long_task_keeps_its_lease(
+    redis: ArqRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
+) -> None:
+    """A task that takes several leases is not started a second time."""
+    monkeypatch.setattr(worker_module, "LEASE_S", 0.6)
+    starts: list[float] = []
+
+    async def work(_: dict[str, Any]) -> None:
+        starts.append(time.monotonic())
+        await asyncio.sleep(2.0)
+
+    async with working(redis_url, work), working(redis_url, work):
+        await Store(redis).enqueue([task()])
+
+        async def is_done() -> bool:
+            return bool(starts) and not await redis.zcard(QUEUE)
+
+        await wait_until(is_done, "the task is done")
+
+    assert len(starts) == 1
+
+
+async def test_a_killed_workers_task_is_taken_over_in_seconds(
+    redis: ArqRedis, redis_url: str, tmp_path: Path, wait_until: WaitUntil
+) -> None:
+    """kill -9 in the middle of a task: another worker has it when the short lease ran out, not after five minutes."""
+    program = tmp_path / "victim.py"
+    program.write_text(
+        "import asyncio, sys\n"
+        "from arq.worker import func\n"
+        "from processors.worker import RelayWorker\n"
+        "from runs.queue import connect\n"
+        "async def work(context):\n"
+        "    print('started', flush=True)\n"
+        "    await asyncio.sleep(600)\n"
+        "async def main():\n"
+        "    url = sys.argv[1]\n"
+        "    worker = RelayWorker([func(work, name='work')], redis=connect(url), listening=connect(url), tasks_max=1)\n"
+        "    await worker.main()\n"
+        "asyncio.run(main())\n",
+        encoding="utf-8",
+    )
+    victim = subprocess.Popen(
+        [sys.executable, str(program), redis_url], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        await Store(redis).enqueue([task()])
+        assert victim.stdout is not None
+        await asyncio.to_thread(_read_until, victim.stdout, b"started")
+    finally:
+        victim.kill()
+        victim.wait()
+        if victim.stdout:
+            victim.stdout.close()
+    taken_over = asyncio.Event()
+
+    async def work(_: dict[str, Any]) -> None:
+        taken_over.set()
+
+    async with working(redis_url, work):
+        await wait_until(taken_over.is_set, "the task runs again", within_s=15)
+
+
+def _read_until(stream: Any, word: bytes) -> None:
+    for line in stream:
+        if word in line:
+            return
+    pytest.fail("the victim never started its task")
+
+
+async def test_a_deploy_gives_running_tasks_back_and_spends_nothing(
+    redis: ArqRedis, redis_url: str, wait_until: WaitUntil
+) -> None:
+    """Stopped twenty times in the middle, the task still runs."""
+    started = asyncio.Event()
+
+    async def endless(_: dict[str, Any]) -> None:
+        started.set()
+        await asyncio.sleep(600)
+
+    await Store(redis).enqueue([task()])
+    for _ in range(20):
+        started.clear()
+        redis_of_worker, listening = connect(redis_url), connect(redis_url)
+        worker = RelayWorker([func(endless, name="work")], redis=redis_of_worker, listening=listening, tasks_max=1)
+        running = asyncio.create_task(worker.main())
+        async with asyncio.timeout(10):
+            await started.wait()
+        await worker.stop(grace_s=0.01)
+        await running
+        await disconnect(redis_of_worker)
+        await disconnect(listening)
+    done = asyncio.Event()
+
+    async def work(_: dict[str, Any]) -> None:
+        done.set()
+
+    async with working(redis_url, work):
+        await wait_until(done.is_set, "the task runs after all deploys")
+
+
+async def test_what_is_queued_is_not_pickle(redis: ArqRedis) -> None:
+    """Who can write to Redis must not be able to run code here."""
+    await Store(redis).enqueue([task(run="run_1")])
+    raw = await redis.get("arq:job:t")
+
+    assert unpack(raw)["k"] == {"run": "run_1"}
+    assert not raw.startswith(b"\x80\x04"), "pickle"
+
+
+async def test_the_worker_outlives_its_redis(tmp_path: Path, wait_until: WaitUntil) -> None:
+    """Redis killed -9 and started again with its data: the same worker goes on and runs what was queued before."""
+    folder = Path(tempfile.mkdtemp(prefix="fr-"))
+    command = [str(find_server()), "--port", "0", "--unixsocket", f"{folder}/s", "--dir", str(folder), "--save", ""]
+    command += ["--appendonly", "yes", "--appendfsync", "always"]
+    url = f"unix://{folder}/s"
+    ran: list[str] = []
+
+    async def work(_: dict[str, Any], letter: str) -> None:
+        ran.append(letter)
+
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    redis = connect(url)
+    store = Store(redis)
+    try:
+        await _answers(redis)
+        async with working(url, work):
+            await store.enqueue([task("a", letter="a")])
+            await wait_until(lambda: ran == ["a"], "the first task")
+            os.kill(server.pid, signal.SIGKILL)
+            server.wait()
+            await asyncio.sleep(1.0)  # The worker meets a Redis that is gone, more than once.
+            server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+            await _answers(redis)
+            await store.enqueue([task("b", letter="b")])
+            await wait_until(lambda: ran == ["a", "b"], "the second task")
+    finally:
+        await disconnect(redis)
+        server.terminate()
+        server.wait()
+
+
+async def _answers(redis: ArqRedis) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await redis.ping()
+                return
+            except Exception:
+                await asyncio.sleep(0.05)
