@@ -1,0 +1,71 @@
+"""The hand-off through the whole program: what the provider is given is the last frame of the shot before."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+import pytest
+from av.video.reformatter import Interpolation
+from PIL import Image
+
+from benchmarks.library import Library
+from cli.http import listening_on, serving
+
+pytestmark = pytest.mark.anyio
+
+EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+KINDS: dict[str, dict[str, Any]] = {
+    "seedance_twin.mp4": {},
+    "720p.mp4": {"size": (1280, 720), "frames": 49},
+    "hevc.mp4": {"codec": "hevc", "frames": 49},
+    "av1.mp4": {"codec": "av1", "frames": 49},
+    "vp9.webm": {"codec": "vp9", "audio_rate": 48_000},
+    "h264.mkv": {"audio_s": None},
+    "fragmented.mp4": {"fragmented": True},
+    "sound_first_and_longer.mp4": {"audio_first": True, "audio_s": 7.0},
+    "cut_near_the_end.mp4": {"cut_at": 109},
+    "edit_list.mp4": {"shown_frames": 100},
+    "bt709_tagged.mp4": {"matrix": "bt709", "tagged": True},
+    "odd_size.mp4": {"size": (834, 1112), "frames": 25},
+    "ten_bits.mp4": {"codec": "hevc", "pix_fmt": "yuv420p10le"},
+}
+
+
+def last_decoded_frame(clip: Path) -> npt.NDArray[np.uint8]:
+    """A full decode in one thread, the way to be sure."""
+    with av.open(str(clip)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "NONE"
+        last = max((frame for frame in container.decode(stream)), key=lambda frame: frame.pts or 0)
+    picture: npt.NDArray[np.uint8] = last.reformat(format="rgb24", interpolation=EXACT).to_ndarray()
+    return picture
+
+
+def psnr_db(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> float:
+    error = float(np.mean((a.astype(np.float64) - b.astype(np.float64)) ** 2))
+    return 99.0 if error == 0 else 10 * np.log10(255**2 / error)
+
+
+async def test_the_provider_is_given_the_last_frame_of_each_kind_of_clip(
+    make_clip: Any, start_relay: Any, tmp_path: Path
+) -> None:
+    """Thirteen codecs, containers and oddities in one chain: same size, PSNR 45 dB or better, each of them."""
+    clips = [make_clip(name, **options) for name, options in KINDS.items()]
+    library = Library([*clips, clips[0]])
+    shots = [{"id": f"s{number}", "prompt": "x"} for number in range(len(library.clips))]
+    with listening_on("127.0.0.1", 0) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        async with serving(library.app(), listener), start_relay(url) as relay:
+            run = await relay.ended(await relay.run({"title": "kinds", "model": "m", "shots": shots}), within_s=120)
+
+    assert [shot["status"] for shot in run["shots"]] == ["done"] * len(shots), run["error"]
+    for number, clip in enumerate(clips, start=1):
+        given = np.asarray(Image.open(io.BytesIO(library.picture_given_to(number))).convert("RGB"))
+        truth = last_decoded_frame(clip)
+        assert given.shape == truth.shape, clip.name
+        assert psnr_db(given, truth) >= 45, clip.name
+    assert run["status"] == "succeeded", run["error"]
+    assert not run["film"]["copied"], "clips of many kinds are encoded into one film"
