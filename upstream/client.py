@@ -85,6 +85,7 @@ class JobsClient:
         self._upload_url_path = upload_url_path
         self._timeouts = timeouts or Timeouts()
         headers = {"Authorization": f"Bearer {_usable(key)}", "Accept-Encoding": "identity"}
+        tls = tls or httpx.create_ssl_context(trust_env=False)
         self._free = _open(headers, tls, kept_alive=8)
         self._paid = _open(headers, tls, kept_alive=0)
 
@@ -221,10 +222,10 @@ def _read_submit(answer: _Answer) -> SubmitAnswer:
     return SubmitAnswer(job_id=report.job_ids[0], status_word=report.status_word, raw=document)
 
 
-def _open(headers: Mapping[str, str], tls: ssl.SSLContext | None, *, kept_alive: int) -> httpx.AsyncClient:
+def _open(headers: Mapping[str, str], tls: ssl.SSLContext, *, kept_alive: int) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         headers=headers,
-        verify=tls or True,
+        verify=tls,
         trust_env=False,
         follow_redirects=False,
         limits=httpx.Limits(max_connections=64, max_keepalive_connections=kept_alive, keepalive_expiry=15.0),
