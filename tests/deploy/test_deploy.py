@@ -1,0 +1,304 @@
+"""The image and the compose file, as far as they can be held to their word without a container engine."""
+
+import fnmatch
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from ruamel.yaml import YAML
+
+from cli.main import cli
+from config.settings import knobs, misspelt
+from runs.embedded_redis import server_arguments
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGES = ("cli", "config", "media", "processors", "receiver", "runs", "sandbox", "upstream")
+OURS = ("receiver", "worker", "sandbox")
+UP = {"receiver": "receiver_ready", "worker": "worker_ready", "sandbox": "The sandbox answers"}
+
+
+@pytest.fixture(scope="module")
+def compose() -> Any:
+    return YAML(typ="safe").load(ROOT / "deploy" / "compose.yaml")
+
+
+@pytest.fixture(scope="module")
+def dockerfile() -> list[tuple[str, str]]:
+    """Its instructions in order, as word and rest."""
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return [(word, " ".join(rest.split())) for word, _, rest in (line.partition(" ") for line in lines)]
+
+
+def image_environment(dockerfile: list[tuple[str, str]]) -> dict[str, str]:
+    return dict(pair.split("=", 1) for word, rest in dockerfile if word == "ENV" for pair in rest.split())
+
+
+def copied_sources(dockerfile: list[tuple[str, str]]) -> list[str]:
+    """What the image takes from the tree."""
+    copies = [rest.split() for word, rest in dockerfile if word == "COPY" and not rest.startswith("--from")]
+    return [source for *sources, _ in copies for source in sources]
+
+
+def test_no_service_is_root_or_can_become_it(compose: Any, dockerfile: list[tuple[str, str]]) -> None:
+    """Non-root, no capabilities, no new privileges, nothing writable but the volumes and /tmp."""
+    users = [rest for word, rest in dockerfile if word == "USER"]
+    assert users == ["10001:10001"]
+    for name, service in compose["services"].items():
+        assert service.get("user", users[-1]).split(":")[0] not in ("", "0", "root"), name
+        assert ("build" in service) == (name in OURS)
+        assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"]), name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["tmpfs"] == ["/tmp"], name
+        assert not service.get("privileged"), name
+
+
+def test_redis_keeps_what_it_acknowledged_and_has_no_door_to_the_outside(compose: Any) -> None:
+    """The same durability as the embedded server; reached by receiver and worker alone."""
+    redis = compose["services"]["redis"]
+    embedded, ours = (dict(pairs(words)) for words in (server_arguments(Path("/d"), Path("/d")), redis["command"][1:]))
+    for flag in ("--appendonly", "--appendfsync", "--maxmemory-policy", "--save"):
+        assert ours[flag] == embedded[flag]
+    assert "ports" not in redis
+    assert redis["networks"] == ["inside"]
+    assert compose["networks"]["inside"]["internal"] is True
+    assert redis["volumes"] == ["redis:/data"]
+    inside = [name for name, service in compose["services"].items() if "inside" in service["networks"]]
+    assert inside == ["redis", "receiver", "worker"]
+
+
+def pairs(words: list[str]) -> list[tuple[str, str]]:
+    return list(zip(words[::2], words[1::2], strict=True))
+
+
+def test_only_the_receiver_is_published_and_only_to_its_own_machine(compose: Any) -> None:
+    """TLS comes from the operator's proxy, so nothing else may be reachable."""
+    published = {name: service["ports"] for name, service in compose["services"].items() if "ports" in service}
+    assert published == {"receiver": ["127.0.0.1:8080:8080"]}
+
+
+def test_receiver_and_worker_share_redis_data_and_so_their_keys(
+    compose: Any, dockerfile: list[tuple[str, str]]
+) -> None:
+    """The worker writes what the receiver serves, and each must read what the other has signed."""
+    receiver, worker = compose["services"]["receiver"], compose["services"]["worker"]
+    folder = image_environment(dockerfile)["FRAMERELAY_DATA_DIR"]
+    assert receiver["volumes"] == worker["volumes"] == [f"data:{folder}"]
+    assert ("VOLUME", folder) in dockerfile
+    assert set(compose["volumes"]) == {"data", "redis"}
+    for name in ("FRAMERELAY_REDIS_URL", "FRAMERELAY_PUBLIC_URL"):
+        assert receiver["environment"][name] == worker["environment"][name]
+    assert receiver["environment"]["FRAMERELAY_REDIS_URL"] == "redis://redis:6379/0"
+    assert not any("API_KEY" in name or name.endswith("_SECRET") for name in receiver["environment"])
+
+
+def test_every_setting_exists_and_no_secret_stands_in_the_environment(
+    compose: Any, dockerfile: list[tuple[str, str]]
+) -> None:
+    """A secret is read from a file, and given to the one service that needs it."""
+    secret = {knob.variable for _, knob, _ in knobs() if knob.secret}
+    readme = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
+    assert misspelt(dict.fromkeys(re.findall(r"FRAMERELAY_[A-Z_]+", readme), "")) == []
+    assert misspelt(image_environment(dockerfile)) == []
+    granted = {}
+    for name in OURS:
+        service = compose["services"][name]
+        environment = service.get("environment", {})
+        assert misspelt(environment) == []
+        assert not secret & environment.keys()
+        files = [value for variable, value in environment.items() if variable.endswith("_FILE")]
+        assert files == [f"/run/secrets/{given}" for given in service.get("secrets", [])]
+        granted[name] = files
+    assert granted == {"receiver": [], "worker": ["/run/secrets/upstream_key"], "sandbox": []}
+    for given in compose["secrets"].values():
+        assert given["file"].removeprefix("./") in readme
+
+
+def test_each_service_runs_a_command_that_exists(compose: Any, dockerfile: list[tuple[str, str]]) -> None:
+    """One image, three commands, each with options that it knows."""
+    assert ("ENTRYPOINT", '["framerelay"]') in dockerfile
+    assert ("CMD", '["up"]') in dockerfile
+    assert isinstance(cli, click.Group)
+    for name in OURS:
+        command, *arguments = compose["services"][name]["command"]
+        assert command == name
+        cli.commands[command].make_context(command, list(arguments))
+    assert "up" in cli.commands
+
+
+def test_every_path_that_the_image_takes_is_there_and_not_ignored(
+    compose: Any, dockerfile: list[tuple[str, str]]
+) -> None:
+    """What is copied exists, reaches the engine, and is all that does."""
+    sources = copied_sources(dockerfile)
+    ignore = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    rules = [line for line in ignore if line and not line.startswith("#")]
+    assert rules[0] == "*"
+    assert sorted(rule[1:] for rule in rules if rule.startswith("!")) == sorted(sources)
+    assert {rule for rule in rules[1:] if not rule.startswith("!")} == {"**/__pycache__"}
+    for source in sources:
+        assert (ROOT / source).exists(), source
+        assert not fnmatch.fnmatch(source, "**/__pycache__")
+    for name in OURS:
+        assert (ROOT / "deploy" / compose["services"][name]["build"]["context"] / "Dockerfile").is_file()
+    readme = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
+    for path in re.findall(r"\.\./[\w./-]+", readme):
+        assert (ROOT / "deploy" / path).exists(), path
+
+
+def test_both_stages_stand_on_the_same_pinned_python(dockerfile: list[tuple[str, str]]) -> None:
+    """The environment is built for the Python that runs it."""
+    bases = [rest.split()[0] for word, rest in dockerfile if word == "FROM"]
+    assert len(bases) == 2
+    assert len(set(bases)) == 1
+    assert re.fullmatch(r"python:3\.\d+-slim-\w+", bases[0])
+
+
+def test_everything_is_installed_by_hash(dockerfile: list[tuple[str, str]], tmp_path: Path) -> None:
+    """Also the build tool, which the image takes out of the development lock."""
+    runs = [rest for word, rest in dockerfile if word == "RUN" and "pip" in rest]
+    installs = [part for rest in runs for part in rest.split("&&") if " install " in part]
+    assert all("--require-hashes" in part or part.strip().endswith("wheels/*.whl") for part in installs)
+    (take,) = [part.strip() for rest in runs for part in rest.split("&&") if part.strip().startswith("sed ")]
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
+    subprocess.run(["sh", "-c", take], cwd=tmp_path, check=True)
+    lines = [line for line in (tmp_path / "build.lock").read_text().splitlines() if not line.strip().startswith("#")]
+    assert re.fullmatch(r"setuptools==\S+ \\", lines[0])
+    assert len(lines) > 1
+    assert all(re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?", line) for line in lines[1:])
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory, dockerfile: list[tuple[str, str]]) -> Path:
+    """A clean environment with the wheel that the image builds, from nothing but what the image copies."""
+    place = tmp_path_factory.mktemp("image")
+    for source in copied_sources(dockerfile):
+        target = place / "src" / source
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / source).is_dir():
+            shutil.copytree(ROOT / source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / source, target)
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    build = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(place), str(place / "src")]
+    subprocess.run([*pip, *build], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place / "venv")], check=True)
+    (wheel,) = place.glob("*.whl")
+    install = ["--python", str(place / "venv"), "install", "--no-deps", "--no-index", str(wheel)]
+    subprocess.run([*pip, *install], check=True)
+    (packages,) = (place / "venv").glob("lib/python*/site-packages")
+    # The dependencies are those of the environment that runs the tests; the wheel's packages come before them.
+    dependencies = [path for path in sys.path if path.endswith("site-packages")]
+    (packages / "dependencies.pth").write_text("\n".join(dependencies))
+    return packages
+
+
+def test_the_wheel_has_every_package_with_all_its_files(installed: Path) -> None:
+    """Scripts for Redis and the demo's storyboard are data: they are forgotten easily and missed only at run time."""
+
+    def files(place: Path) -> set[str]:
+        every = (path.relative_to(place) for package in PACKAGES for path in (place / package).rglob("*"))
+        return {str(path) for path in every if (place / path).is_file() and "__pycache__" not in path.parts}
+
+    assert files(installed) == files(ROOT)
+
+
+def test_the_installed_command_runs_away_from_the_tree(installed: Path, tmp_path: Path) -> None:
+    """The image has no checkout: everything comes from the installed wheel."""
+    binary = installed.parents[2] / "bin"
+    environ = {"PATH": os.environ["PATH"]}
+    for command in OURS:
+        shown = subprocess.run([binary / "framerelay", command, "--help"], cwd=tmp_path, env=environ, check=True)
+        assert shown.returncode == 0
+    code = f"import importlib; print(*[importlib.import_module(name).__file__ for name in {PACKAGES}], sep='\\n')"
+    found = subprocess.run(
+        [binary / "python", "-c", code], cwd=tmp_path, env=environ, check=True, capture_output=True, text=True
+    )
+    assert all(Path(line).is_relative_to(installed) for line in found.stdout.splitlines())
+    assert len(found.stdout.splitlines()) == len(PACKAGES)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(command: list[str], environ: dict[str, str], folder: Path) -> Iterator[Path]:
+    """A service as the image starts it, and its log; it must end in order when it is told to."""
+    log = folder / "service.log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, env=environ, cwd=folder, stderr=file)
+    try:
+        yield log
+        process.terminate()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def is_healthy(check: list[str], environ: dict[str, str]) -> bool:
+    """What the engine would find."""
+    return subprocess.run(check, env=environ, capture_output=True, timeout=10).returncode == 0
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_starts_as_composed_and_its_health_check_knows(
+    compose: Any,
+    dockerfile: list[tuple[str, str]],
+    installed: Path,
+    tmp_path: Path,
+    redis_url: str,
+    name: str,
+) -> None:
+    """The image's command, environment and secrets on this machine's Redis: healthy when up, unhealthy when not."""
+    service, port = compose["services"][name], free_port()
+    (tmp_path / "upstream_key").write_text("sk-test\n")
+    here = {
+        "redis://redis:6379/0": redis_url,
+        "/run/secrets": str(tmp_path),
+        "/data": str(tmp_path / "data"),
+        "0.0.0.0": "127.0.0.1",
+        "8080": str(port),
+        "8090": str(port),
+        "/opt/framerelay": str(installed.parents[2]),
+        "$PATH": os.environ["PATH"],
+    }
+
+    def on_this_machine(text: str) -> str:
+        text = re.sub(r"\$\{\w+:[?-][^}]*\}", "http://127.0.0.1:9" if ":?" in text else "", text)
+        for there, local in here.items():
+            text = text.replace(there, local)
+        return text
+
+    composed = image_environment(dockerfile) | service.get("environment", {})
+    environ = {variable: on_this_machine(value) for variable, value in composed.items()}
+    if "healthcheck" in service:
+        _, *check = service["healthcheck"]["test"]
+    else:
+        (image_check,) = [rest.split(" CMD ", 1)[1] for word, rest in dockerfile if word == "HEALTHCHECK"]
+        check = YAML(typ="safe").load(image_check)
+    # What the engine starts is on the image's PATH.
+    binaries = installed.parents[2] / "bin"
+    check = [str(binaries / check[0]), *map(on_this_machine, check[1:])]
+    command = [str(binaries / "framerelay"), *map(on_this_machine, service["command"])]
+    with running(command, environ, tmp_path) as log:
+        deadline = time.monotonic() + 20
+        while not (UP[name] in log.read_text() and is_healthy(check, environ)):
+            assert time.monotonic() < deadline, f"{name} is not healthy: {log.read_text()}"
+            time.sleep(0.05)
+    gone = {"FRAMERELAY_REDIS_URL": f"redis://127.0.0.1:{port}"}
+    assert not is_healthy(check, environ | gone)
