@@ -121,6 +121,12 @@ def test_only_a_part_of_a_clip_is_decoded(make_clip: MakeClip, monkeypatch: pyte
         examine(clip, frame_into=clip.with_suffix(".png"))
 
 
+def test_opening_decodes_nothing(make_clip: MakeClip) -> None:
+    """The library would decode frames for their pixel format; at 1080p that costs more than the PNG."""
+    with clips.open_clip(make_clip(**SHORT), "mp4", probe=False) as container:
+        assert container.streams.video[0].codec_context.pix_fmt is None
+
+
 def test_what_a_jump_cannot_decode_is_decoded_from_the_start(
     make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,6 +188,21 @@ def test_a_truncated_clip_gives_no_frame(name: str, make_clip: MakeClip) -> None
 
     for size in (0, 10, 30, len(whole) // 10, len(whole) * 6 // 10, len(whole) * 9 // 10, len(whole) - 1):
         clip.write_bytes(whole[:size])
+        assert refusal(clip) == "truncated"
+
+
+def test_a_clip_that_hides_its_length_is_seen_to_be_truncated(make_clip: MakeClip) -> None:
+    """If the mdat says "up to the end", the index still knows how many frames there are, and how long each is."""
+    clip = make_clip(faststart=True, manifest=False, frames=33, audio_s=None)
+    data = bytearray(clip.read_bytes())
+    struct.pack_into(">I", data, data.index(b"mdat") - 4, 0)
+    with av.open(str(clip)) as container:
+        last = [packet for packet in container.demux(video=0) if packet.size][-1]
+        assert last.pos is not None
+        before_last, within_last = last.pos, last.pos + last.size - 1
+
+    for size in (before_last, within_last):
+        clip.write_bytes(data[:size])
         assert refusal(clip) == "truncated"
 
 
@@ -270,6 +291,15 @@ def test_a_picture_past_the_size_limit_is_refused(make_clip: MakeClip) -> None:
     assert honest.read_bytes() != lying.read_bytes()
     assert refusal(honest) == "not_allowed"
     assert refusal(lying) == "not_allowed"
+
+
+def test_the_decoder_itself_knows_the_size_limit(make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own check comes when the frame is there, and the memory is taken; the decoder's comes before."""
+    clip = make_clip(**SHORT)
+    monkeypatch.setattr(frames, "check_size", lambda *_: None)
+    monkeypatch.setattr(frames, "PIXELS_MAX", 64 * 64)
+
+    assert refusal(clip) == "corrupt"
 
 
 def test_a_clip_with_too_many_frames_is_refused(make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch) -> None:
