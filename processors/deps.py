@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import httpx
 from arq.connections import ArqRedis
-from media.decoder import Decoder
-from runs.hooks import Hook
 
 from config.keys import Keys
 from config.settings import Settings
 from media.addresses import guarded_client
+from media.decoder import Decoder
 from media.download import DownloadLimits
 from runs.files import MediaFiles
+from runs.hooks import Hook
 from runs.store import Store
 from runs.tokens import Links, Tokens
 from upstream.client import JobsClient, Timeouts

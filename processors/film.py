@@ -9,9 +9,10 @@ from processors.problems import problem_of
 from processors.waits import wait_s
 from runs import events
 from runs.errors import FrameRelayError, StorageFailed, Transient
-from runs.machine import Step, StepName, chosen, steps_due
+from runs.machine import Step, StepName, steps_due
 from runs.model import Film, Run, Shot, TakeStatus
 from runs.progress import record
+from runs.standing import chosen
 
 JOINS_MAX: Final = 5
 

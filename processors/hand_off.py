@@ -7,8 +7,8 @@ import structlog
 
 from processors.deps import Deps
 from runs.errors import NotFound, RequestInvalid, UpstreamAnswerUnreadable, UpstreamRejected
-from runs.machine import chosen
 from runs.model import FirstFrame, Run, Shot, Take
+from runs.standing import chosen
 
 # Ark keeps results for 24 h; a job may be queued for a while before the provider opens the address.
 PROVIDER_FRAME_LIFE_S: Final = 18 * 3600.0

@@ -3,12 +3,12 @@
 import time
 
 from arq.worker import Retry
-from runs.hooks import START, Hook, hook_run
 
 from processors.deps import Deps
 from processors.look_up import event_of, look_up
 from processors.waits import wait_s
 from runs.errors import FrameRelayError, Transient
+from runs.hooks import START, Hook, hook_run
 from runs.model import RunId, Terms
 from runs.progress import start
 

@@ -8,9 +8,9 @@ from processors.waits import wait_s
 from runs import events
 from runs.errors import FrameRelayError, Transient
 from runs.events import Event
-from runs.machine import OPEN
 from runs.model import Family, Problem, Take, TakeStatus
 from runs.progress import record
+from runs.takes import OPEN
 from upstream.job import JobReport
 from upstream.wire import JobState, read_state
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from config.logs import redacted
 from runs.inbox import Callback
-from runs.machine import jobs_spent
 from runs.model import Clip, FirstFrame, Frame, Problem, Run, Shot, Take
+from runs.standing import jobs_spent
 
 
 def run_json(run: Run, *, base_url: str) -> dict[str, Any]:
@@ -37,8 +37,8 @@ def run_json(run: Run, *, base_url: str) -> dict[str, Any]:
     }
 
 
-def callback_json(callback: Callback) -> dict[str, Any]:
-    """A callback as it came, secrets taken out of its body."""
+def callback_json(callback: Callback, *, secrets: tuple[str, ...]) -> dict[str, Any]:
+    """A callback as it came, with *secrets* and whatever looks like one taken out of all that its sender chose."""
     return {
         "id": callback.id,
         "object": "callback",
@@ -49,10 +49,10 @@ def callback_json(callback: Callback) -> dict[str, Any]:
         "shot": callback.shot,
         "take": callback.take,
         "hook": callback.hook,
-        "job_id": callback.job_id,
-        "status": callback.word,
+        "job_id": redacted(callback.job_id, secrets=secrets),
+        "status": redacted(callback.word, secrets=secrets),
         "repeats": callback.repeats,
-        "body": redacted(callback.body.decode("utf-8", "replace")),
+        "body": redacted(callback.body.decode("utf-8", "replace"), secrets=secrets),
     }
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from runs import events
-from runs.machine import StepName, apply, begin, jobs_left, jobs_spent, steps_due, wake_at
+from runs.machine import StepName, apply, begin, steps_due, wake_at
 from runs.model import (
     Clip,
     Family,
@@ -20,6 +20,7 @@ from runs.model import (
     TakeStatus,
     Terms,
 )
+from runs.standing import jobs_left, jobs_spent
 
 NOW = 1_000_000.0
 CLIP = Clip(path="c", sha256="0", bytes=1, width=16, height=9, duration_s=5.04, frames=121)

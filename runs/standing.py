@@ -1,0 +1,157 @@
+"""
+How a run stands, purely: what its shots still need, and the statuses that follow from its takes.
+
+Nothing here is stored on its own account: `settled` computes it anew after every change.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from runs.model import Family, Problem, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
+from runs.takes import SUBMIT_CUT_SHORT
+
+HELD_AFTER: Final = 4  # Submits put off in a row because the provider is out of order, before a person is told.
+# A new take may help: moderation of the output is said to strike at random, the others are nobody's fault.
+WORTH_A_RETAKE: Final = frozenset({Family.VIDEO_MODERATED, Family.AUDIO_MODERATED, Family.SERVER, Family.EXPIRED})
+
+
+def settled(run: Run) -> Run:
+    """*run* with picks, shot statuses and its own status computed anew from the takes."""
+    run = replace(run, shots=tuple(_with_own_pick(run, shot) for shot in run.shots))
+    run = replace(run, shots=tuple(replace(shot, status=_shot_status(run, shot)) for shot in run.shots))
+    status, error = _run_status(run)
+    return replace(run, status=status, error=error)
+
+
+def _with_own_pick(run: Run, shot: Shot) -> Shot:
+    """One take alone, or the first that is done, needs nobody to pick it."""
+    if shot.takes_wanted > 1 and not shot.pick_first:
+        return shot
+    kept = chosen(shot)
+    if kept is not None and (kept.status is TakeStatus.DONE or _hands_on(run, kept)):
+        return shot
+    able = [take for take in shot.takes if _hands_on(run, take)]
+    able.sort(key=lambda take: (take.status is not TakeStatus.DONE, take.number))
+    return replace(shot, picked=able[0].number if able else None)
+
+
+def _shot_status(run: Run, shot: Shot) -> ShotStatus:
+    statuses = {take.status for take in shot.takes}
+    kept = chosen(shot)
+    if kept is not None and kept.status is TakeStatus.DONE:
+        return ShotStatus.DONE
+    if run.cancelled:
+        return ShotStatus.CANCELLED
+    for status in (TakeStatus.COLLECTING, TakeStatus.GENERATING, TakeStatus.SUBMITTING):
+        if status in statuses:
+            return ShotStatus(status.value)
+    if statuses & {TakeStatus.UNSURE, TakeStatus.DONE} or _is_held(run, shot):
+        return ShotStatus.WAITING
+    if shot.error or (shot.takes and not _takes_missing(run, shot)):
+        return ShotStatus.FAILED
+    return ShotStatus.PENDING
+
+
+def _is_held(run: Run, shot: Shot) -> bool:
+    """A person has to let it go, or ought to know: an approval, the budget, a provider that is out of order."""
+    if shot.error or not _has_first_frame(run, shot) or not _takes_missing(run, shot):
+        return False
+    return (shot.gated and not shot.approved) or jobs_left(run) == 0 or _is_stuck(shot)
+
+
+def _is_stuck(shot: Shot) -> bool:
+    """It goes on being tried, ever more rarely, and moves by itself when the provider is back."""
+    return shot.held_by is not None and shot.held_by.family is Family.SERVER and shot.turns >= HELD_AFTER
+
+
+def _run_status(run: Run) -> tuple[RunStatus, Problem | None]:
+    shots = {status: [shot for shot in run.shots if shot.status is status] for status in ShotStatus}
+    if run.cancelled:
+        return RunStatus.CANCELLED, None
+    if run.film:
+        return RunStatus.SUCCEEDED, None
+    if len(shots[ShotStatus.DONE]) == len(run.shots):
+        return (RunStatus.FAILED, run.join_error) if run.join_error else (RunStatus.RUNNING, None)
+    moving = shots[ShotStatus.SUBMITTING] + shots[ShotStatus.GENERATING] + shots[ShotStatus.COLLECTING]
+    ready = [shot for shot in run.shots if takes_to_submit(run, shot) and not _is_stuck(shot)]
+    if moving or (ready and jobs_left(run) != 0):
+        return RunStatus.RUNNING, None
+    if shots[ShotStatus.WAITING]:
+        return RunStatus.WAITING, _waiting_for(run, shots[ShotStatus.WAITING][0])
+    failed = (shots[ShotStatus.FAILED] or list(run.shots))[0]
+    return RunStatus.FAILED, _named(failed, _problem_of(failed))
+
+
+def _waiting_for(run: Run, shot: Shot) -> Problem:
+    unsure = next((take for take in shot.takes if take.status is TakeStatus.UNSURE), None)
+    if unsure is not None:
+        return _named(shot, unsure.error or SUBMIT_CUT_SHORT)
+    if any(take.status is TakeStatus.DONE for take in shot.takes):
+        return _named(shot, Problem(code="pick_needed", message="its takes are done; pick one to go on from"))
+    if shot.gated and not shot.approved:
+        return _named(shot, Problem(code="approval_needed", message="it waits for your approval"))
+    if shot.held_by is not None and _is_stuck(shot):
+        return _named(shot, shot.held_by)
+    spent = f"the budget of {run.budget_jobs} jobs is spent; nothing more is submitted"
+    return _named(shot, Problem(code="budget_reached", message=spent, family=Family.QUOTA))
+
+
+def _problem_of(shot: Shot) -> Problem:
+    last = next((take.error for take in reversed(shot.takes) if take.error), None)
+    return shot.error or last or Problem(code="failed", message="it cannot go on")
+
+
+def _named(shot: Shot, problem: Problem) -> Problem:
+    return replace(problem, message=f"shot {shot.id}: {problem.message}")
+
+
+def chosen(shot: Shot) -> Take | None:
+    """The take that the film and the next shots go on from, once there is one."""
+    return next((take for take in shot.takes if take.number == shot.picked), None)
+
+
+def jobs_spent(run: Run) -> int:
+    """Jobs that were or may have been accepted, the intended ones included: this is what the budget counts."""
+    return sum(_may_cost(take) for shot in run.shots for take in shot.takes)
+
+
+def jobs_left(run: Run) -> int | None:
+    """How many more submits the budget allows; None without a budget."""
+    return None if run.budget_jobs is None else max(0, run.budget_jobs - jobs_spent(run))
+
+
+def takes_to_submit(run: Run, shot: Shot) -> list[int]:
+    """Numbers of the takes that *shot* still needs and nothing but time or money holds back."""
+    if run.cancelled or shot.error or (shot.gated and not shot.approved) or not _has_first_frame(run, shot):
+        return []
+    first = len(shot.takes) + 1
+    return list(range(first, first + _takes_missing(run, shot)))
+
+
+def _takes_missing(run: Run, shot: Shot) -> int:
+    worth = sum(_is_worth_a_retake(take) for take in shot.takes)
+    if shot.picked is not None and chosen(shot) is not None and len(shot.takes) >= shot.takes_wanted:
+        return 0
+    return max(0, shot.takes_wanted + min(worth, run.terms.retakes) - len(shot.takes))
+
+
+def _is_worth_a_retake(take: Take) -> bool:
+    ended = take.status in (TakeStatus.FAILED, TakeStatus.EXPIRED)
+    return ended and take.error is not None and take.error.family in WORTH_A_RETAKE
+
+
+def _has_first_frame(run: Run, shot: Shot) -> bool:
+    if shot.source is None:
+        return True
+    source = run.shot(shot.source)
+    take = chosen(source) if source else None
+    return take is not None and _hands_on(run, take)
+
+
+def _hands_on(run: Run, take: Take) -> bool:
+    early = take.provider_frame_url is not None and run.terms.provider_frame_first
+    return take.status is TakeStatus.DONE or (take.status is TakeStatus.COLLECTING and early)
+
+
+def _may_cost(take: Take) -> bool:
+    return bool(take.job_ids) or take.status in (TakeStatus.SUBMITTING, TakeStatus.UNSURE)

@@ -1,0 +1,114 @@
+"""
+The life of one take, purely: what each event makes of it, and when it is to be looked at next.
+
+`docs/lifecycle.md` draws it; a test compares the drawing with this file.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from runs import events
+from runs.events import TakeEvent
+from runs.model import Family, Problem, Run, Shot, Take, TakeStatus
+
+LOOK_UP_EVERY_S_MAX: Final = 600.0
+LOOK_UP_AGAIN_S: Final = (2.0, 120.0)  # After a GET that failed: never sooner, never later.
+
+OPEN: Final = frozenset({TakeStatus.SUBMITTING, TakeStatus.GENERATING, TakeStatus.COLLECTING, TakeStatus.UNSURE})
+SUBMIT_CUT_SHORT: Final = Problem(
+    code="outcome_unknown",
+    message="nobody knows if the provider accepted the submit; it is held and not sent again",
+    family=Family.SERVER,
+)
+NEVER_ARRIVED: Final = Problem(
+    code="never_arrived",
+    message="nothing was heard of the job until it could no longer be alive",
+    family=Family.EXPIRED,
+)
+
+
+def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -> Take:
+    """*take* after one event about it; the same value where the event comes too late to matter."""
+    unborn = take.status in (TakeStatus.SUBMITTING, TakeStatus.UNSURE)
+    waiting = unborn or take.status is TakeStatus.GENERATING
+    match event:
+        case events.Submitted():
+            known = replace(take, job_ids=_joined_ids(take.job_ids, (event.job_id,)))
+            return _generating(run, known, now, word=event.word) if unborn else known
+        case events.SubmitRefused() if unborn:
+            return replace(take, status=TakeStatus.FAILED, error=event.problem)
+        case events.SubmitLost() if take.status is TakeStatus.SUBMITTING:
+            return unsure(run, shot, take, event.problem, now)
+        case events.JobSeen() if waiting:
+            known = replace(take, job_ids=_joined_ids(take.job_ids, event.job_ids), error=None)
+            return _generating(run, known, now, word=event.word)
+        case events.Rendered() if waiting:
+            return _collecting(take, event, now)
+        case events.JobEnded() if waiting:
+            ids = _joined_ids(take.job_ids, event.job_ids)
+            return replace(take, status=event.status, error=event.problem, job_ids=ids)
+        case events.LookedInVain() if take.status is TakeStatus.GENERATING:
+            if now > take.submitted_at + _life_s(run, shot):
+                return replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED)
+            wait = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
+            return _put_off(take, now + max(wait, event.retry_after_s or 0.0), event.problem)
+        case events.CollectPutOff() if take.status is TakeStatus.COLLECTING:
+            again = replace(_put_off(take, event.until, event.problem), fetches=take.fetches + 1)
+            return replace(again, status=TakeStatus.GENERATING) if event.ask_again else again
+        case events.CollectFailed() if take.status is TakeStatus.COLLECTING:
+            return replace(take, status=TakeStatus.FAILED, error=event.problem)
+        case events.Collected() if take.status is TakeStatus.COLLECTING:
+            return replace(
+                take,
+                status=TakeStatus.DONE,
+                error=None,
+                video=event.video,
+                last_frame=event.last_frame,
+                provider_frame=event.provider_frame,
+            )
+        case _:
+            return take
+
+
+def _generating(run: Run, take: Take, now: float, *, word: str | None) -> Take:
+    """The next look-up: first when such jobs are usually done, then ever more rarely, by the age of the job."""
+    first = take.submitted_at + run.terms.lookup_after_s
+    later = now + min(0.5 * (now - take.submitted_at), LOOK_UP_EVERY_S_MAX)
+    turns = take.turns + 1
+    return replace(take, status=TakeStatus.GENERATING, due_at=max(first, later), turns=turns, word=word or take.word)
+
+
+def _collecting(take: Take, event: events.Rendered, now: float) -> Take:
+    return replace(
+        take,
+        status=TakeStatus.COLLECTING,
+        due_at=now,
+        error=None,
+        job_ids=_joined_ids(take.job_ids, event.job_ids),
+        video_url=event.video_url,
+        provider_frame_url=event.last_frame_url,
+        rendered_at=now,
+        seed=take.seed if event.seed is None else event.seed,
+    )
+
+
+def unsure(run: Run, shot: Shot, take: Take, problem: Problem, now: float) -> Take:
+    """Held until the job, if there is one, can no longer be alive; its callback may still name it before that."""
+    due_at = max(take.submitted_at + _life_s(run, shot), now + 1.0)
+    return replace(take, status=TakeStatus.UNSURE, due_at=due_at, error=problem, turns=take.turns + 1)
+
+
+def _life_s(run: Run, shot: Shot) -> float:
+    return float(shot.input.get("execution_expires_after") or run.terms.unsure_hold_s)
+
+
+def _put_off(take: Take, until: float, problem: Problem) -> Take:
+    return replace(take, due_at=until, turns=take.turns + 1, error=problem)
+
+
+def _joined_ids(known: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:
+    return known + tuple(job_id for job_id in dict.fromkeys(new) if job_id not in known)
+
+
+def _clamp(value: float, least: float, most: float) -> float:
+    return min(max(value, least), most)
