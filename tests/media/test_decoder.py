@@ -269,7 +269,7 @@ async def test_leaving_the_decoder_ends_its_process(make_clip: MakeClip) -> None
 async def test_leaving_the_decoder_fails_the_job_that_runs(make_clip: MakeClip) -> None:
     """A worker that is told to stop does not wait for a film, and nothing hangs."""
     clip = make_clip(**SMALL)
-    async with Decoder() as decoder:
+    async with asyncio.timeout(20), Decoder() as decoder:
         os.kill(process_of(decoder), signal.SIGSTOP)
         jobs = [asyncio.create_task(decoder.examine(clip, frame_into=clip.with_suffix(".png"))) for _ in range(2)]
         await until(decoder._free.locked)
