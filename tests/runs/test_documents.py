@@ -114,6 +114,7 @@ def test_a_byte_order_mark_is_no_mistake() -> None:
     text = "title: 霓虹雨夜\nmodel: m\nshots: [{prompt: a}]\n"
     for marked in ("\ufeff" + text, ("\ufeff" + text).encode(), text.replace("\n", "\r\n")):
         assert read_storyboard(marked, form="yaml").title == "霓虹雨夜"
+    assert read_storyboard('\ufeff{"model": "m", "shots": [{"prompt": "a"}]}', form="json").model == "m"
 
 
 def test_a_few_lines_cannot_fill_the_memory() -> None:
@@ -137,6 +138,16 @@ def test_no_text_keeps_the_reader_busy_for_long(text: str) -> None:
     mistakes_in(text)
 
     assert time.process_time() - began < 10.0
+
+
+def test_many_names_that_nobody_knows_are_told_without_delay() -> None:
+    """Near names are looked for among a few: compared with all, these would take ten seconds."""
+    name = "abcdefghij" * 3
+    shots = [f'{{"id": "{name}{number}", "prompt": "a", "from": "{name}x{number}"}}' for number in range(500)]
+    began = time.process_time()
+
+    assert len(mistakes_in(f'{{"model": "m", "shots": [{",".join(shots)}]}}', "json")) == 500
+    assert time.process_time() - began < 5.0
 
 
 @settings(max_examples=100, deadline=None)

@@ -157,6 +157,8 @@ def test_an_id_that_is_left_out_never_takes_one_that_was_written() -> None:
     storyboard = board({"prompt": "a"}, {"prompt": "b", "id": "s1"}, {"prompt": "c"}, {"prompt": "d", "id": "s4"})
 
     assert [shot.id for shot in storyboard.shots] == ["s2", "s1", "s3", "s4"]
+    storyboard = board({"prompt": "a"}, {"prompt": "b", "id": "s1"}, {"prompt": "c"}, {"prompt": "d", "id": "s2"})
+    assert [shot.id for shot in storyboard.shots] == ["s3", "s1", "s4", "s2"]
 
 
 def test_every_input_field_is_passed_on_as_it_was_written() -> None:
@@ -385,6 +387,7 @@ def test_json_mistakes_have_lines_too() -> None:
         ([{"prompt": "a", "id": "x" * 41}], "shots[0].id", "cannot be a name"),
         ([{"prompt": "a", "id": "bridge"}], "shots[0].id", "meaning of its own"),
         ([{"prompt": "a", "id": "x"}, {"prompt": "b", "id": "X"}], "shots[1].id", "taken already"),
+        ([{"prompt": "a", "id": "Y"}, {"prompt": "b", "id": "y"}], "shots[1].id", "taken already"),
         ([{"prompt": "a", "id": "start"}, {"prompt": "b", "from": "strat"}], "shots[1].from", 'did you mean "start"'),
         ([{"prompt": "a", "from": "s2"}, {"prompt": "b"}], "shots[0].from", "a later shot"),
         ([{"prompt": "a", "from": "s1"}], "shots[0].from", "this shot itself"),
