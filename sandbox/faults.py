@@ -3,7 +3,9 @@
 import random
 from dataclasses import dataclass, fields
 
-from runs.errors import RequestInvalid
+
+class OptionInvalid(ValueError):
+    """An option of the sandbox that makes no sense; the message names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ class Faults:
     def __post_init__(self) -> None:
         for name in SWITCHES:
             if not 0 <= getattr(self, name) <= 1:
-                raise RequestInvalid(f"The rate {name} must lie between 0 and 1.", param=name)
+                raise OptionInvalid(f"The rate {name} must lie between 0 and 1.")
 
     def strikes(self, switch: str, *what: object) -> bool:
         """Whether *switch* strikes *what*; the same question always has the same answer."""

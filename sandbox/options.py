@@ -4,8 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from runs.errors import RequestInvalid
-from sandbox.faults import Faults
+from sandbox.faults import Faults, OptionInvalid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +49,12 @@ class SandboxOptions:
 
     def __post_init__(self) -> None:
         if not self.key or not self.key.isascii() or not self.key.isprintable():
-            raise RequestInvalid("The sandbox needs a key of printable ASCII.", param="key")
+            raise OptionInvalid("The sandbox needs a key of printable ASCII.")
         if not 0.05 <= self.scale <= 1:
-            raise RequestInvalid("scale must lie between 0.05 and 1.", param="scale")
+            raise OptionInvalid("scale must lie between 0.05 and 1.")
         if self.seconds_per_clip is not None and not 0 <= self.seconds_per_clip <= 15:
-            raise RequestInvalid("seconds_per_clip must lie between 0 and 15.", param="seconds_per_clip")
+            raise OptionInvalid("seconds_per_clip must lie between 0 and 15.")
         if not 1 <= self.concurrency <= 64:
-            raise RequestInvalid("concurrency must lie between 1 and 64.", param="concurrency")
+            raise OptionInvalid("concurrency must lie between 1 and 64.")
         if not 0 <= self.bframes <= 16:
-            raise RequestInvalid("bframes must lie between 0 and 16.", param="bframes")
+            raise OptionInvalid("bframes must lie between 0 and 16.")

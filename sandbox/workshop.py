@@ -195,8 +195,8 @@ def _frames(given: JobInput, seconds_per_clip: float | None) -> int:
         return round(seconds_per_clip * FRAMES_PER_SECOND) + 1
     if given.frames is not UNSET:
         return given.frames
-    seconds = 5 if given.duration is UNSET or given.duration < 0 else int(given.duration)
-    return seconds * FRAMES_PER_SECOND + 1
+    seconds = 5 if given.duration is UNSET or given.duration < 0 else given.duration
+    return round(seconds * FRAMES_PER_SECOND) + 1
 
 
 def _text(value: object, default: str) -> str:

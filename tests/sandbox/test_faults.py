@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from runs.errors import RequestInvalid
 from sandbox import Faults
+from sandbox.faults import OptionInvalid
 
 pytestmark = pytest.mark.anyio
 
@@ -183,5 +183,5 @@ def test_one_switch_does_not_move_the_others() -> None:
 
 def test_a_rate_beyond_one_is_refused() -> None:
     """Percent are a common mistake."""
-    with pytest.raises(RequestInvalid, match="lose"):
+    with pytest.raises(OptionInvalid, match="lose"):
         Faults(lose=20)
