@@ -5,6 +5,8 @@ We do not use arq's ``enqueue_job``: it loses a task silently when the connectio
 three round trips. Our scripts write a task together with the state or the callback that asks for it.
 """
 
+import asyncio
+import socket
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final
@@ -25,6 +27,12 @@ WAKE: Final = "framerelay:wake"
 DUE: Final = "framerelay:due"
 TASK_LIFE_MS: Final = 30 * 86_400_000  # arq's own day is too short for a queue that was stopped over a long weekend.
 
+# A peer that vanished without a word is noticed after about a quarter of a minute; the names are Linux's.
+KEEPALIVE: Final = {
+    getattr(socket, name): value
+    for name, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 3), ("TCP_KEEPCNT", 3))
+    if hasattr(socket, name)
+}
 REDIS_ERRORS: Final = (RedisError, OSError, TimeoutError)  # redis-py lets a refused connection through as OSError.
 
 pack: Final = msgspec.msgpack.Encoder(enc_hook=repr).encode
@@ -50,23 +58,42 @@ def task_of(step: Step) -> Task:
     return Task(id=step.task_id, function=step.name.value, arguments=arguments)
 
 
-def connect(url: str, *, connections_max: int = 20, timeout_s: float = 5.0) -> ArqRedis:
+class RelayRedis(ArqRedis):
+    """
+    arq's client, with a clock around each command.
+
+    redis-py's own ``socket_timeout`` waits by ``asyncio.wait_for``, which on Python 3.11 can swallow a cancellation
+    that comes as the command ends; a worker or receiver that is told to stop would then hang.
+    """
+
+    def __init__(self, *arguments: Any, timeout_s: float, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._timeout_s = timeout_s
+
+    async def execute_command(self, *arguments: Any, **options: Any) -> Any:
+        """Raises: TimeoutError beside what redis-py raises."""
+        async with asyncio.timeout(self._timeout_s):
+            return await super().execute_command(*arguments, **options)  # type: ignore[no-untyped-call]
+
+
+def connect(url: str, *, connections_max: int = 20, timeout_s: float = 5.0) -> RelayRedis:
     """
     A client of the Redis at *url*; nothing is contacted yet.
 
     A broken connection is tried anew for about half a second before a call fails; a silent one fails after *timeout_s*.
     """
+    remote = {} if url.startswith("unix://") else {"socket_keepalive": True, "socket_keepalive_options": KEEPALIVE}
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=connections_max,
         timeout=timeout_s,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
         retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 5),
         retry_on_error=[RedisConnectionError, RedisTimeoutError, OSError],
+        **remote,
     )
-    return ArqRedis(
+    return RelayRedis(
         pool_or_conn=pool,
+        timeout_s=timeout_s,
         job_serializer=pack,
         job_deserializer=unpack,
         default_queue_name=QUEUE,
