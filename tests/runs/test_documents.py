@@ -141,13 +141,13 @@ def test_no_text_keeps_the_reader_busy_for_long(text: str) -> None:
 
 
 def test_many_names_that_nobody_knows_are_told_without_delay() -> None:
-    """Near names are looked for among a few: compared with all, these would take ten seconds."""
+    """Near names are looked for among a few: compared with all, these would take five seconds."""
     name = "abcdefghij" * 3
-    shots = [f'{{"id": "{name}{number}", "prompt": "a", "from": "{name}x{number}"}}' for number in range(500)]
+    shots = [f'{{"id": "{name}{number}", "prompt": "a", "from": "{name}x{number}"}}' for number in range(480)]
     began = time.process_time()
 
-    assert len(mistakes_in(f'{{"model": "m", "shots": [{",".join(shots)}]}}', "json")) == 500
-    assert time.process_time() - began < 5.0
+    assert len(mistakes_in(f'{{"model": "m", "shots": [{",".join(shots)}]}}', "json")) == 480
+    assert time.process_time() - began < 2.5
 
 
 @settings(max_examples=100, deadline=None)
