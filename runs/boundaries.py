@@ -1,5 +1,5 @@
 """
-Where a shot begins and ends: what `from`, the frames that were given and references mean together.
+Where a shot begins and ends: what `from` and the frames that were given mean together.
 """
 
 import re
@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runs.inputs import REFERENCES
 from runs.model import From
 from runs.notation import shown
 from runs.parts import Part, is_web_address, near
@@ -24,7 +23,6 @@ class Setting:
     """
 
     defaults: dict[str, Any]
-    defaults_part: Part | None
     style: str | None
     allow_paths: bool
     before: str | None
@@ -157,29 +155,3 @@ _DATA: Final = re.compile(r"data:image/[a-z0-9.+-]+[;,]", re.IGNORECASE)
 _GIVEN: Final = re.compile(r"file:(?:[A-Za-z0-9_]{1,60}/)?[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # Two letters at least: C:\ begins a path.
 _FRAME_CHOICE: Final = "a path such as ./refs/street.png, a URL (https://…, data:image/…), or file:NAME of a given file"
-
-
-def check_references(drafts: list[Draft], boundaries: list[Boundary], setting: Setting) -> None:
-    """
-    A first frame and references exclude each other at the provider, so a job with both would be refused halfway.
-
-    Source: Ark's create page, February 2026 (first frame, first and last frame, references: three separate scenes).
-    """
-    for name in REFERENCES:
-        inherited: list[str] = []
-        for draft, boundary in zip(drafts, boundaries, strict=True):
-            own = draft.keys.get(name)
-            if boundary.has_start and own is not None and own.value != []:
-                own.complain("references and a first frame exclude each other: write from: cut, or remove this")
-            elif boundary.has_start and own is None and setting.defaults.get(name):
-                inherited.append(draft.id)
-        if inherited and setting.defaults_part:
-            setting.defaults_part.complain(
-                f"references and a first frame exclude each other, and {_listed(inherited)} start from a frame: "
-                f"put {name} into the shots that need it",
-                about=name,
-            )
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

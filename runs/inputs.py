@@ -46,7 +46,6 @@ INPUT_FIELDS: Final[Mapping[str, Kind]] = {
     "draft": Kind.BOOLEAN,
 }
 
-REFERENCES: Final = ("reference_image_urls", "reference_video_urls")
 # These have rules of their own: a prompt and frames make a shot, the address of the callback is ours.
 _OWN_RULES: Final = ("prompt", "first_frame_url", "last_frame_url", "callback_url")
 PLAIN_FIELDS: Final = tuple(name for name in INPUT_FIELDS if name not in _OWN_RULES)

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Final
 
-from runs.boundaries import Boundary, Draft, Setting, check_references, one_frame, read_boundary, read_frame
+from runs.boundaries import Boundary, Draft, Setting, one_frame, read_boundary, read_frame
 from runs.inputs import CALLBACK_IS_OURS, PLAIN_FIELDS, read_inputs
 from runs.model import From, Shot
 from runs.parts import Part
@@ -36,7 +36,6 @@ def read_shots(top: Mapping[str, Part], setting: Setting) -> tuple[Shot, ...]:
     drafts = _drafts(_scenes(top), setting)
     places = {draft.id: place for place, draft in enumerate(drafts)}
     boundaries = [read_boundary(draft, places, setting) for draft in drafts]
-    check_references(drafts, boundaries, setting)
     shots = [_read_shot(draft, boundary, setting) for draft, boundary in zip(drafts, boundaries, strict=True)]
     return tuple(shot for shot in shots if shot is not None)
 

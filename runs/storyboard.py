@@ -119,7 +119,6 @@ def storyboard_of(part: Part, *, allow_paths: bool, before: str | None) -> Story
     style = top["style"].text() if "style" in top else None
     setting = Setting(
         defaults=_read_defaults(top),
-        defaults_part=top.get("defaults"),
         style=style,
         allow_paths=allow_paths,
         before=before,

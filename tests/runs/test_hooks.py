@@ -263,17 +263,6 @@ def test_only_a_shot_that_continues_begins_from_the_job(
     assert {shot.id: shot.source for shot in run.shots[1:]} == sources
 
 
-def test_references_exclude_the_jobs_last_frame_too(tmp_path: Path) -> None:
-    """The first shot starts from a frame here, as it would not in a storyboard of its own."""
-    references = "reference_image_urls: ['https://e.com/a.png']"
-
-    (mistake,) = told(
-        write(tmp_path, f"hooks: {{h: {{storyboard: {{model: m, shots: [{{prompt: a, {references}}}]}}}}}}")
-    )
-
-    assert "references and a first frame exclude each other" in mistake
-
-
 def test_the_hooks_in_the_page_are_sound(tmp_path: Path) -> None:
     """What a reader copies into framerelay.yaml works, from the folder of the checkout."""
     text = (ROOT / "docs" / "storyboard.md").read_text(encoding="utf-8")

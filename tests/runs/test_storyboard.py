@@ -274,7 +274,7 @@ def test_the_first_shot_of_a_scene_may_bring_its_own_frame() -> None:
 
 
 def test_a_shot_can_put_the_references_of_the_defaults_away() -> None:
-    """References are for shots that start from nothing; an empty list says so without touching the defaults."""
+    """An empty list says so for one shot, without touching the defaults."""
     references = {"reference_image_urls": ["https://e.com/a.png"]}
     first, second = board({"prompt": "a"}, {"prompt": "b", "reference_image_urls": []}, defaults=references).shots
 
@@ -503,16 +503,14 @@ def test_mistakes_between_a_scene_and_its_first_shot_are_told() -> None:
     ]
 
 
-def test_references_and_a_first_frame_exclude_each_other() -> None:
-    """Source: the provider takes a first frame or references; with both, the job would be refused mid-film."""
+def test_references_beside_a_first_frame_are_passed_on() -> None:
+    """Ark takes one or the other; the jobs API's own sample shows both, so the provider decides."""
     references = {"reference_image_urls": ["https://e.com/a.png"]}
 
-    assert [line.split(":")[0] for line in mistakes_of_shots({"prompt": "a"}, {"prompt": "b", **references})] == [
-        "shots[1].reference_image_urls"
-    ]
-    (told,) = mistakes_of_shots({"prompt": "a"}, {"prompt": "b"}, {"prompt": "c"}, defaults=references)
-    assert told.startswith("defaults.reference_image_urls: ")
-    assert "s2, s3 start from a frame" in told
+    _, second = board({"prompt": "a"}, {"prompt": "b"}, defaults=references).shots
+
+    assert second.source == "s1"
+    assert second.input["reference_image_urls"] == ["https://e.com/a.png"]
 
 
 def test_too_many_shots_are_refused_in_one_line() -> None:
