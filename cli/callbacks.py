@@ -2,16 +2,17 @@
 
 import re
 import time
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import click
-import msgspec
 
 from cli.client import Receiver
 from cli.errors import Stop
-from cli.words import duration
-from config.keys import load_keys
+from cli.keys import keys_of
+from cli.runs import print_json
+from cli.words import duration, printable
 from config.settings import from_environment
 from runs.tokens import HookAddress, Tokens
 
@@ -23,7 +24,7 @@ def print_address(hook: str) -> int:
     if not NAME.fullmatch(hook):
         raise Stop(f"{hook!r} is no name for a hook: use letters, digits, - and _, at most 40")
     settings = from_environment()
-    token = Tokens(str(load_keys(settings).secret)).mint(HookAddress(hook=hook))
+    token = Tokens(str(keys_of(settings).secret)).mint(HookAddress(hook=hook))
     click.echo(f"{settings.reachable_url}/webhook/{token}")
     if not settings.public_url and urlsplit(settings.listen_url).hostname in ("127.0.0.1", "localhost", "::1"):
         click.echo("(only this machine can reach it; set FRAMERELAY_PUBLIC_URL for a provider elsewhere)", err=True)
@@ -35,14 +36,22 @@ def list_callbacks(*, limit: int, as_json: bool) -> int:
     with Receiver.of_environment() as receiver:
         page = receiver.get("/v1/callbacks", limit=limit)
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(page), indent=2).decode())
+        print_json(page)
         return 0
-    for each in page["data"]:
-        age = duration(time.time() - each["received"])
-        whose = f"hook {each['hook']}" if each["hook"] else f"{each['run']} {each['shot']} take {each['take']}"
-        again = f", {each['repeats']} more times" if each["repeats"] else ""
-        what = each["status"] or each["reason"] or "no status"
-        click.echo(f"{each['id']}  {age:>7} ago  {each['outcome']:<10} {what:<11} {whose}{again}")
+    for callback in page["data"]:
+        click.echo(_line(callback, now=time.time()))
     if not page["data"]:
         click.echo("no callbacks yet", err=True)
     return 0
+
+
+def _line(callback: Mapping[str, Any], *, now: float) -> str:
+    age = duration(now - callback["received"])
+    whose = (
+        f"hook {callback['hook']}, {callback['job_id'] or 'no job'}"
+        if callback["hook"]
+        else f"{callback['run']} {callback['shot']} take {callback['take']}"
+    )
+    again = f", {callback['repeats']} more times" if callback["repeats"] else ""
+    what = callback["status"] or callback["reason"] or "no status"
+    return printable(f"{callback['id']}  {age:>7} ago  {callback['outcome']:<10} {what:<11} {whose}{again}")

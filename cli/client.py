@@ -1,19 +1,44 @@
 """The command's way to a running receiver: its run API, with errors as sentences."""
 
+import re
+import secrets
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
 from cli.errors import Stop
 from config.keys import find_api_key
 from config.settings import Settings, from_environment
+from runs.errors import Mistake, StoryboardInvalid
+
+TRIES: Final = 3
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
+# A proxy's words for "nobody there" count like a refused connection; 503 is the receiver's own for "Redis is away".
+_NOT_NOW: Final = frozenset({502, 503, 504})
+
+
+class Unreachable(Stop):
+    """There is no receiver, or it cannot answer now; asking again may help."""
+
+
+class NoAnswer(Unreachable):
+    """The request went out, and nobody knows what came of it."""
+
+
+class Refused(Stop):
+    """The receiver understood and said no."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Receiver:
     """Talks to the receiver of the settings; use it as a context manager."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._url = settings.command_url
         key = find_api_key(settings)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -36,11 +61,31 @@ class Receiver:
         return self._ask("GET", path, params=known)
 
     def post(self, path: str, *, json: object = None, content: bytes | None = None) -> dict[str, Any]:
-        """What *path* answers to a POST. Raises: Stop."""
+        """What *path* answers to a POST. Raises: Stop; StoryboardInvalid with every mistake that it found."""
         return self._ask("POST", path, json=json, content=content)
 
+    def start(self, storyboard: object) -> dict[str, Any]:
+        """
+        A new run of *storyboard*.
+
+        The key makes a repeat harmless, so an answer that was lost is simply asked for again. Raises: like `post`.
+        """
+        headers = {"Idempotency-Key": secrets.token_hex(16)}
+        for _ in range(TRIES - 1):
+            try:
+                return self._ask("POST", "/v1/runs", json=storyboard, headers=headers)
+            except NoAnswer:
+                continue
+        return self._ask("POST", "/v1/runs", json=storyboard, headers=headers)
+
+    def place_of(self, url: str) -> str:
+        """Where the file at *url* lies if it is on this machine, else *url*."""
+        _, _, path = url.partition("/media/")
+        place = self._settings.data_dir / "media" / path
+        return str(place) if path and place.is_file() else url
+
     def download(self, url: str, into: Path) -> None:
-        """Write the file at *url* to *into*, whole or not at all. Raises: Stop."""
+        """Write the file at *url* to *into*, whole or not at all. Raises: Stop, OSError."""
         draft = into.with_name(f".{into.name}.part")
         try:
             with self._http.stream("GET", url) as response, draft.open("wb") as file:
@@ -58,18 +103,42 @@ class Receiver:
         try:
             response = self._http.request(method, path, **arguments)
         except httpx.ConnectError:
-            raise Stop(
+            raise Unreachable(
                 f"there is no receiver at {self._url}; start one with `framerelay up`, or set FRAMERELAY_URL"
             ) from None
         except httpx.HTTPError as silence:
             reason = str(silence) or type(silence).__name__
-            raise Stop(f"the receiver at {self._url} did not answer: {reason}") from None
-        try:
-            answer = response.json()
-        except ValueError:
-            answer = None
+            raise NoAnswer(f"the receiver at {self._url} did not answer: {reason}") from None
+        answer = _document(response)
         if response.is_success and isinstance(answer, dict):
             return answer
-        refusal = answer.get("error", {}) if isinstance(answer, dict) else {}
-        unknown = f"{self._url} answered {response.status_code}; is this a FrameRelay receiver?"
-        raise Stop(refusal.get("message") or unknown)
+        raise self._refusal(response.status_code, answer)
+
+    def _refusal(self, status: int, answer: object) -> Stop | StoryboardInvalid:
+        refusal = answer.get("error") if isinstance(answer, dict) else None
+        if not isinstance(refusal, dict) or not refusal.get("message"):
+            stranger = f"{self._url} answered {status}; is this a FrameRelay receiver?"
+            return Unreachable(stranger) if status in _NOT_NOW else Stop(stranger)
+        message = str(refusal["message"])
+        if status == 401:
+            return Stop(
+                f"the receiver at {self._url} has another API key: run this in the folder where it runs, or set "
+                "FRAMERELAY_DATA_DIR to its data folder or FRAMERELAY_API_KEY to its key"
+            )
+        if mistakes := refusal.get("mistakes"):
+            return StoryboardInvalid([Mistake(**mistake) for mistake in mistakes])
+        return Unreachable(message) if status in _NOT_NOW else Refused(message, status=status)
+
+
+def checked_id(text: str, what: str) -> str:
+    """*text* if it can be an id, so that nothing else gets into an address. Raises: Stop."""
+    if not _ID.fullmatch(text):
+        raise Stop(f"there is no {what} {text!r}")
+    return text
+
+
+def _document(response: httpx.Response) -> object:
+    try:
+        return response.json()
+    except ValueError:
+        return None

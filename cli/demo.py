@@ -10,47 +10,59 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 import httpx
 
 from cli.client import Receiver
-from cli.errors import Stop
+from cli.errors import Stop, folder_words
+from cli.outlook import Place
 from cli.runs import exit_code
 from cli.watch import watch
 from config.settings import Settings, from_environment
 from runs.storyboard import read_storyboard
 
 READY_S: Final = 30.0
+END_S: Final = 15.0
 FILM: Final = "framerelay-demo.mp4"
 PR_SET_PDEATHSIG: Final = 1
 
 
 def run_demo(out: Path, *, keep: bool) -> int:
     """Show four shots become one film; the last line is ``film: PATH``. Returns the exit code."""
-    out.mkdir(parents=True, exist_ok=True)
+    into = _writable(out) / FILM
     folder = Path(tempfile.mkdtemp(prefix="framerelay-demo-"))
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
     try:
-        with ExitStack() as stack:
-            settings = _start(stack, folder)
-            run = _show(settings)
-            if run["status"] != "succeeded":
-                raise Stop(f"the demo's run ended as {run['status']}; its logs are in {folder}")
-            film = _fetch(settings, run, out / FILM)
-            if keep:
-                _stay(settings, film)
-    except BaseException:
-        if not keep:
-            _say_where(folder)
+        run = _make(folder, into, keep=keep)
+    except KeyboardInterrupt:
+        _clear(folder, keep=keep)
         raise
-    if not keep:
-        shutil.rmtree(folder, ignore_errors=True)
-    click.echo(f"film: {film}")
+    except BaseException:
+        click.echo(f"The demo's logs and data stay in {folder}", err=True)
+        raise
+    _clear(folder, keep=keep)
+    click.echo(f"film: {into}")
     return exit_code(run)
+
+
+def _make(folder: Path, into: Path, *, keep: bool) -> dict[str, Any]:
+    """Start everything, make the film, write it to *into*; everything has ended when this returns."""
+    with ExitStack() as stack:
+        settings = _start(stack, folder)
+        with Receiver(settings) as receiver:
+            run = _show(receiver, place=receiver.place_of if keep else None)
+            if run["status"] != "succeeded":
+                raise Stop(f"the demo's run ended as {run['status']}: {(run['error'] or {}).get('message')}")
+            receiver.download(run["film"]["url"], into)
+        if keep:
+            _stay(settings, into)
+        return run
 
 
 def _start(stack: ExitStack, folder: Path) -> Settings:
@@ -68,16 +80,17 @@ def _start(stack: ExitStack, folder: Path) -> Settings:
         "FRAMERELAY_LOOKUP_AFTER_S": "20",
     }
     click.echo("Starting a sandbox that plays the provider, and FrameRelay beside it …")
-    stack.enter_context(_process(["sandbox", "--port", str(sandbox), "--key", key], environ, folder))
-    stack.enter_context(_process(["up"], environ, folder))
+    words = ["sandbox", "--port", str(sandbox), "--key", key]
+    provider = stack.enter_context(_process(words, environ, folder))
+    relay = stack.enter_context(_process(["up"], environ, folder))
     settings = from_environment(environ, env_file=folder / "none.env")
-    for url in (f"http://127.0.0.1:{sandbox}/", f"{settings.listen_url}/readyz"):
-        _wait_for(url, folder)
+    _wait_for(f"http://127.0.0.1:{sandbox}/", provider, folder / "sandbox.log")
+    _wait_for(f"{settings.listen_url}/readyz", relay, folder / "up.log")
     return settings
 
 
 @contextmanager
-def _process(words: list[str], environ: Mapping[str, str], folder: Path) -> Iterator[None]:
+def _process(words: list[str], environ: Mapping[str, str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """One command of ours, its log in *folder*; ended with the demo, however that ends."""
     command = [sys.executable, "-m", "cli.main", *words]
     with (folder / f"{words[0]}.log").open("wb") as log_file:
@@ -92,12 +105,12 @@ def _process(words: list[str], environ: Mapping[str, str], folder: Path) -> Iter
             preexec_fn=_die_with_parent if sys.platform == "linux" else None,
         )
         try:
-            yield
+            yield process
         finally:
             process.terminate()
             try:
-                process.wait(timeout=15)
-            except subprocess.TimeoutExpired:
+                process.wait(timeout=END_S)
+            except (subprocess.TimeoutExpired, KeyboardInterrupt):
                 process.kill()
                 process.wait()
 
@@ -109,42 +122,56 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _wait_for(url: str, folder: Path) -> None:
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until *process* answers at *url*. Raises: Stop with its last words if it ends before, or takes too long."""
     deadline = time.monotonic() + READY_S
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and process.poll() is None:
         try:
             if httpx.get(url, trust_env=False, timeout=2).status_code < 500:
                 return
         except httpx.TransportError:
-            time.sleep(0.05)
-    raise Stop(f"{url} did not come up within {READY_S:.0f} s; the logs are in {folder}")
+            pass
+        time.sleep(0.05)
+    last_words = log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
+    raise Stop(f"{url} did not come up; the last line of {log} is: {last_words or '(empty)'}")
 
 
-def _show(settings: Settings) -> dict[str, Any]:
+def _show(receiver: Receiver, *, place: Place | None) -> dict[str, Any]:
     storyboard = read_storyboard((resources.files("cli") / "demo.yaml").read_bytes(), form="yaml")
-    with Receiver(settings) as receiver:
-        run = receiver.post("/v1/runs", json=storyboard.document)
-        return watch(receiver, run["id"], out=sys.stdout)
-
-
-def _fetch(settings: Settings, run: Mapping[str, Any], into: Path) -> Path:
-    with Receiver(settings) as receiver:
-        receiver.download(run["film"]["url"], into)
-    return into.absolute()
+    run = receiver.start(storyboard.document)
+    return watch(receiver, run["id"], out=sys.stdout, place=place)
 
 
 def _stay(settings: Settings, film: Path) -> None:
-    click.echo(f"film: {film}")
-    click.echo(f"Still running at {settings.listen_url}, data in {settings.data_dir}. Ctrl-C ends it.")
-    click.echo(f"  FRAMERELAY_DATA_DIR={settings.data_dir} FRAMERELAY_URL={settings.listen_url} framerelay runs")
-    try:
+    click.echo(f"film: {film}\n")
+    click.echo(f"Still running at {settings.listen_url}; Ctrl-C ends it. To look around, in another terminal:")
+    click.echo(f"  export FRAMERELAY_URL={settings.listen_url} FRAMERELAY_DATA_DIR={settings.data_dir}")
+    click.echo(f"  {sys.argv[0]} runs")
+    with suppress(KeyboardInterrupt):
         signal.pause()
-    except KeyboardInterrupt:
-        click.echo()
+    click.echo("\nEnding …")
 
 
-def _say_where(folder: Path) -> None:
-    click.echo(f"The demo's logs and data stay in {folder}", err=True)
+def _clear(folder: Path, *, keep: bool) -> None:
+    if keep:
+        click.echo(f"The demo's logs and data stay in {folder}")
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _writable(folder: Path) -> Path:
+    """*folder*, made if it is missing; a film must not be lost for a folder that cannot take it. Raises: Stop."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".framerelay-"):
+            return folder.absolute()
+    except OSError as error:
+        raise Stop(f"--out: cannot write the film into {folder}: {folder_words(error)}") from None
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """Being told to end, or losing the terminal, is like Ctrl-C: everything is put away."""
+    raise KeyboardInterrupt
 
 
 def _free_port() -> int:

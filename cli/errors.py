@@ -1,16 +1,19 @@
 """Foreseen errors as one sentence on standard error, with the exit code of the contract."""
 
 import errno
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
+from cli.words import printable
 from config.settings import SettingInvalid
 from runs.errors import FrameRelayError, StoryboardInvalid
 
 FAILED, USAGE = 1, 2
+INTERRUPTED = 130  # As a shell reports a program that SIGINT ended.
 
 
 class Stop(Exception):
@@ -27,21 +30,36 @@ def explained() -> Iterator[None]:
     except (Stop, SettingInvalid, FrameRelayError) as error:
         _say(str(error), FAILED)
     except (KeyboardInterrupt, click.Abort):
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        sys.exit(0)
+        _forget_output()
+        sys.exit(FAILED)
     except OSError as error:
-        _say(_os_words(error), FAILED)
+        _forget_output()
+        _say(os_words(error), FAILED)
 
 
-def _os_words(error: OSError) -> str:
+def os_words(error: OSError) -> str:
+    """What the operating system said, for a person."""
     place = f": {error.filename}" if error.filename else ""
     if error.errno == errno.ENOSPC:
         return f"the disk is full{place}; nothing is lost, free some space and start again"
     return f"{(error.strerror or str(error)).lower()}{place}"
 
 
+def folder_words(error: OSError) -> str:
+    """Why a folder cannot be used, without its name."""
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return "it is not a folder"
+    return os_words(error).removesuffix(f": {error.filename}")
+
+
+def _forget_output() -> None:
+    """What could not be written is not tried again at exit, where it would end in a traceback."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _say(message: str, code: int) -> None:
     for line in message.splitlines() or [message]:
-        click.echo(f"framerelay: {line}", err=True)
+        click.echo(f"framerelay: {printable(line)}", err=True)
     sys.exit(code)

@@ -4,6 +4,8 @@ The command `framerelay`: its words, options and exit codes; each body lives in 
 Exit codes: 0 succeeded · 1 could not be tried · 2 bad storyboard or usage · 3 budget · 4 waits for a person · 5 failed.
 """
 
+import inspect
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +22,15 @@ class Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """A command's line is its first sentence, whole."""
+        rows = [
+            (name, inspect.cleandoc(command.help or "").partition(".")[0] + ".")
+            for name, command in self.commands.items()
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
     def invoke(self, ctx: click.Context) -> Any:
         from cli.errors import explained
 
@@ -27,6 +38,7 @@ class Group(click.Group):
             return super().invoke(ctx)
 
 
+STATUSES = ("running", "waiting", "succeeded", "failed", "cancelled")
 FAULTS = {
     "lose": "A callback is not sent.",
     "repeat": "A callback is sent three times at once.",
@@ -62,10 +74,14 @@ def json_option(command: Command) -> Command:
 
 
 @cli.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path(), show_default="here", help="Folder of the film.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path(), help="Folder of the film.  [default: here]")
 @click.option("--keep", is_flag=True, help="Leave everything running and keep its data, to look around.")
 def demo(out: Path, keep: bool) -> None:
-    """Four chained shots become one film, on this machine, without a key."""
+    """
+    Show four chained shots become one film. No key needed.
+
+    A sandbox plays the provider; the last line is film: PATH.
+    """
     from cli.demo import run_demo
 
     sys.exit(run_demo(out, keep=keep))
@@ -73,7 +89,7 @@ def demo(out: Path, keep: bool) -> None:
 
 @cli.command()
 def up() -> None:
-    """Receiver and worker in one go; the usual way on one machine."""
+    """Run receiver and worker in one go, as usual on one machine."""
     from cli.serve import serve
 
     sys.exit(serve(receiver=True, worker=True))
@@ -81,7 +97,7 @@ def up() -> None:
 
 @cli.command()
 def receiver() -> None:
-    """The receiver alone: callbacks, the run API, media."""
+    """Run the receiver alone: callbacks, the run API, media."""
     from cli.serve import serve
 
     sys.exit(serve(receiver=True, worker=False))
@@ -89,7 +105,7 @@ def receiver() -> None:
 
 @cli.command()
 def worker() -> None:
-    """One worker alone: submits, looks up, fetches, hands off, joins."""
+    """Run a worker alone: submit, look up, fetch, hand off, join."""
     from cli.serve import serve
 
     sys.exit(serve(receiver=False, worker=True))
@@ -110,7 +126,11 @@ def worker() -> None:
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the dice below.")
 @fault_options
 def sandbox(**options: Any) -> None:
-    """A generation API on this machine: real MP4s, real callbacks, and faults on request (rates from 0 to 1)."""
+    """
+    Play the provider: real MP4s, real callbacks, no key.
+
+    Faults come on request, at rates from 0 to 1.
+    """
     from cli.sandbox import run_sandbox
 
     sys.exit(run_sandbox(**options))
@@ -121,14 +141,19 @@ def sandbox(**options: Any) -> None:
 @click.option("--watch", is_flag=True, help="Stay and show it to its end.")
 @json_option
 def run(storyboard: Path, watch: bool, as_json: bool) -> None:
-    """Start a run of STORYBOARD (YAML or JSON) at a running receiver."""
+    """
+    Start a run of STORYBOARD, a YAML or JSON file.
+
+    It goes to the receiver that is running; - reads the storyboard from standard input. With --watch the exit code is
+    0 succeeded, 3 budget, 4 waits for a person, 5 failed; a bad storyboard is 2.
+    """
     from cli.runs import start
 
     sys.exit(start(storyboard, watch=watch, as_json=as_json))
 
 
 @cli.command()
-@click.option("--status", help="Only runs that are running, waiting, succeeded, failed or cancelled.")
+@click.option("--status", type=click.Choice(STATUSES), metavar="WORD", help=f"Only these: {', '.join(STATUSES)}.")
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most so many.")
 @json_option
 def runs(status: str | None, limit: int, as_json: bool) -> None:
@@ -143,7 +168,11 @@ def runs(status: str | None, limit: int, as_json: bool) -> None:
 @click.option("--watch", is_flag=True, help="Stay and show it to its end.")
 @json_option
 def show(run_id: str, watch: bool, as_json: bool) -> None:
-    """Show one run: its shots, takes and files."""
+    """
+    Show one run: its shots, what it waits for, its files.
+
+    With --watch the exit code is that of run --watch.
+    """
     from cli.runs import show_run
 
     sys.exit(show_run(run_id, watch=watch, as_json=as_json))
@@ -165,9 +194,9 @@ def cancel(run_id: str, as_json: bool) -> None:
 @json_option
 def approve(run_id: str, shot: str, as_json: bool) -> None:
     """Let a shot with `gate: approve` be submitted."""
-    from cli.runs import decide
+    from cli.runs import decide_shot
 
-    sys.exit(decide(run_id, f"shots/{shot}/approve", as_json=as_json))
+    sys.exit(decide_shot(run_id, shot, "approve", as_json=as_json))
 
 
 @cli.command()
@@ -177,15 +206,19 @@ def approve(run_id: str, shot: str, as_json: bool) -> None:
 @json_option
 def pick(run_id: str, shot: str, take: int, as_json: bool) -> None:
     """Choose the take of a shot to go on from."""
-    from cli.runs import decide
+    from cli.runs import decide_shot
 
-    sys.exit(decide(run_id, f"shots/{shot}/pick", {"take": take}, as_json=as_json))
+    sys.exit(decide_shot(run_id, shot, "pick", {"take": take}, as_json=as_json))
 
 
 @cli.command("callback-url")
 @click.argument("hook")
 def callback_url(hook: str) -> None:
-    """Print the address to give as callback_url in submits of your own."""
+    """
+    Print an address to give as callback_url.
+
+    Each job of yours that calls back there becomes a run: its clip and its last frame are kept. HOOK is any name.
+    """
     from cli.callbacks import print_address
 
     sys.exit(print_address(hook))
@@ -195,7 +228,7 @@ def callback_url(hook: str) -> None:
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most so many.")
 @json_option
 def callbacks(limit: int, as_json: bool) -> None:
-    """List the callbacks that came in, newest first."""
+    """List what called back, newest first."""
     from cli.callbacks import list_callbacks
 
     sys.exit(list_callbacks(limit=limit, as_json=as_json))
@@ -203,6 +236,9 @@ def callbacks(limit: int, as_json: bool) -> None:
 
 def main() -> None:
     """The entry point of the ``framerelay`` script."""
+    # Started with them closed (``>&-``), a program has no such objects at all.
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (open until we end)
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     cli(prog_name="framerelay")
 
 

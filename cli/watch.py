@@ -1,69 +1,105 @@
 """Showing a run until it ends or needs a person: a live view on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any, Final, TextIO
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
-from rich.text import Text
 
-from cli.client import Receiver
-from cli.words import endings, shot_line, shot_words
+from cli.client import Receiver, Unreachable
+from cli.outlook import Place
+from cli.picture import Line, end_lines, id_width, live_lines, whole_lines
+from cli.words import Json, duration, printable, shot_words
 
 ENDED: Final = frozenset({"succeeded", "failed", "cancelled", "waiting"})
 ASK_EVERY_S: Final = 0.4  # The receiver on this machine, not the provider.
-STYLES: Final = {"done": "green", "failed": "red", "waiting": "yellow", "pending": "dim", "cancelled": "dim"}
-
-Json = Mapping[str, Any]
+MISSING_S_MAX: Final = 60.0  # A receiver that is restarted comes back; the run waits for it in Redis.
 
 
-def watch(receiver: Receiver, run_id: str, *, out: TextIO) -> dict[str, Any]:
-    """Show the run on *out* until it has ended or waits for a person; returns it as it stands then."""
-    console = Console(file=out, highlight=False, soft_wrap=True)
-    return _live(receiver, run_id, console) if console.is_terminal else _plain(receiver, run_id, console)
+def watch(receiver: Receiver, run_id: str, *, out: TextIO, place: Place | None = None) -> dict[str, Any]:
+    """
+    Show the run on *out* until it has ended or waits for a person; returns it as it stands then.
 
-
-def _live(receiver: Receiver, run_id: str, console: Console) -> dict[str, Any]:
-    run = receiver.get(f"/v1/runs/{run_id}")
-    with Live(_picture(run), console=console, auto_refresh=False) as live:
-        while run["status"] not in ENDED:
-            time.sleep(ASK_EVERY_S)
-            run = receiver.get(f"/v1/runs/{run_id}")
-            live.update(_picture(run), refresh=True)
+    A receiver that stops answering is asked again for a minute. Raises: Stop after that, or if there is no such run.
+    """
+    console = console_on(out)
+    first = receiver.get(f"/v1/runs/{run_id}")
+    live = console.is_terminal and not console.is_dumb_terminal
+    run = _live(receiver, first, console) if live else _plain(receiver, first, console)
+    now = time.time()
+    show_lines(console, whole_lines(run, now=now, place=place) if live else end_lines(run, now=now, place=place))
     return run
 
 
-def _plain(receiver: Receiver, run_id: str, console: Console) -> dict[str, Any]:
+def console_on(out: TextIO) -> Console:
+    """A console that leaves long lines whole, so that they can be copied."""
+    return Console(file=out, highlight=False, soft_wrap=True)
+
+
+def show_lines(console: Console, lines: Iterator[Line] | list[Line]) -> None:
+    """Print *lines*, in colour on a terminal."""
+    for line in lines:
+        console.print(printable(line.text), style=line.style or None, markup=False)
+
+
+def _live(receiver: Receiver, first: dict[str, Any], console: Console) -> dict[str, Any]:
+    run = first
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        for run, missing_s in _turns(receiver, first):
+            lines = live_lines(run, now=time.time(), rows=console.height)
+            if missing_s:
+                lines.append(Line(text=f"  the receiver does not answer, asking again, {duration(missing_s)}"))
+            live.update(Group(*(line.rich() for line in lines)), refresh=True)
+    return run
+
+
+def _plain(receiver: Receiver, first: dict[str, Any], console: Console) -> dict[str, Any]:
     """A line whenever a shot does something else than before."""
     began = time.monotonic()
-    said: dict[str, str] = {}
-    console.print(f"run: {run_id}", markup=False)
-    while True:
-        run = receiver.get(f"/v1/runs/{run_id}")
+    said: dict[str, tuple[object, ...]] = {}
+
+    def say(words: str) -> None:
+        console.print(f"{time.monotonic() - began:6.1f} s  {printable(words)}", markup=False)
+
+    run = first
+    console.print(f"run: {run['id']}", markup=False)
+    width = id_width(run)
+    was_missing = False
+    for run, missing_s in _turns(receiver, first):
+        if missing_s and not was_missing:
+            say("the receiver does not answer, asking again")
+        was_missing = bool(missing_s)
         for shot in run["shots"]:
-            key = f"{shot['status']} {len(shot['takes'])} {bool(shot['held_by'])}"
-            if said.get(shot["id"]) != key and not (shot["status"] == "pending" and not shot["held_by"]):
-                words = shot_words(run, shot, now=time.time())
-                console.print(f"{time.monotonic() - began:6.1f} s  {shot['id']:<6} {words}", markup=False)
-            said[shot["id"]] = key
-        if run["status"] in ENDED:
-            console.print(f"{time.monotonic() - began:6.1f} s  {run['status']}", markup=False)
-            for line in endings(run):
-                console.print(line, markup=False)
-            return run
+            doing = _doing(shot)
+            if said.get(shot["id"]) != doing and doing not in _IDLE:
+                say(f"{shot['id']:<{width}} {shot_words(run, shot, now=time.time())}")
+            said[shot["id"]] = doing
+    say(run["status"])
+    return run
+
+
+def _turns(receiver: Receiver, run: dict[str, Any]) -> Iterator[tuple[dict[str, Any], float]]:
+    """The run again and again, the last time when it has ended; with seconds since the receiver last answered, or 0."""
+    heard = time.monotonic()
+    yield run, 0.0
+    while run["status"] not in ENDED:
         time.sleep(ASK_EVERY_S)
+        try:
+            run = receiver.get(f"/v1/runs/{run['id']}")
+            heard = time.monotonic()
+            yield run, 0.0
+        except Unreachable as silence:
+            missing_s = time.monotonic() - heard
+            if missing_s > MISSING_S_MAX:
+                raise Unreachable(f"{silence}; the run is kept and goes on with its worker") from None
+            yield run, missing_s
 
 
-def _picture(run: Json) -> Text:
-    now = time.time()
-    done = sum(shot["status"] == "done" for shot in run["shots"])
-    picture = Text(f"{run['title']}", style="bold")
-    picture.append(f"  {run['status']}, {done} of {len(run['shots'])} shots, {run['spent']['jobs']} jobs\n", "dim")
-    for shot in run["shots"]:
-        picture.append(shot_line(run, shot, now=now) + "\n", STYLES.get(shot["status"], "cyan"))
-    if all(shot["status"] == "done" for shot in run["shots"]) and not run["film"] and not run["error"]:
-        picture.append("  ▸ joining the film\n", "cyan")
-    for line in endings(run):
-        picture.append(line + "\n", "red" if run["status"] == "failed" else "")
-    return picture
+_IDLE: Final = (("pending", False), ("cancelled", False))
+
+
+def _doing(shot: Json) -> tuple[object, ...]:
+    """What makes a new line worth while: not the seconds."""
+    takes = [(take["status"], take["provider_status"], take["error"] is not None) for take in shot["takes"]]
+    return (shot["status"], shot["held_by"] is not None, *takes)

@@ -1,62 +1,64 @@
-"""Runs in words for a person: what state a shot is in, for how long, and what happens next."""
+"""Runs in words for a person: what state a shot is in, and for how long."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 Json = Mapping[str, Any]
-MARKS = {"done": "✓", "failed": "✗", "cancelled": "–", "waiting": "?", "pending": "·"}
+
+IN_QUEUE: Final = frozenset({"queued", "pending", "submitted", "created"})
+_FRAMES: Final = {
+    "given": "the given picture",
+    "provider": "the provider's last frame",
+    "upload": "our last frame, uploaded",
+    "serve": "our last frame, served",
+}
 
 
 def one_line(run: Json, *, now: float) -> str:
     """A run in one line: id, status, how far, age, title."""
     done = sum(shot["status"] == "done" for shot in run["shots"])
     age = duration(now - run["created"])
-    return f"{run['id']}  {run['status']:<9}  {done}/{len(run['shots'])} shots  {age:>7} ago  {run['title']}"
-
-
-def describe_run(run: Json, *, now: float) -> str:
-    """A run in lines: its head, a line for each shot, and what it waits for or ended with."""
-    head = f"{run['title']} · {run['id']} · {run['status']}"
-    return "\n".join([head, *(shot_line(run, shot, now=now) for shot in run["shots"]), *endings(run)])
-
-
-def shot_line(run: Json, shot: Json, *, now: float) -> str:
-    """A shot in one line."""
-    mark = MARKS.get(shot["status"], "▸")
-    return f"  {mark} {shot['id']:<6} {shot_words(run, shot, now=now)}"
+    shots = f"{done}/{len(run['shots'])} shots"
+    return printable(f"{run['id']}  {run['status']:<9}  {shots:>11}  {age:>7} ago  {run['title']}")
 
 
 def shot_words(run: Json, shot: Json, *, now: float) -> str:
     """What a shot is doing, and since when."""
-    take = shot["takes"][-1] if shot["takes"] else None
-    nth = f" (take {take['number']})" if take and take["number"] > 1 else ""
     match shot["status"]:
         case "pending":
             return _pending(run, shot)
-        case "submitting":
-            return f"submitting{nth}"
-        case "generating":
-            return f"generating{nth}, {duration(now - take['submitted'])}" if take else "generating"
-        case "collecting":
-            return f"fetching the clip and its last frame{nth}"
         case "done":
             return _done(shot)
         case "waiting":
             return _waiting(shot)
         case "failed":
-            return f"failed: {_problem(shot)}"
+            return f"failed: {problem_words(shot)}"
+        case "submitting" | "generating" | "collecting":
+            return "; ".join(_takes_words(run, shot, now))
         case status:
             return str(status)
 
 
-def endings(run: Json) -> Iterator[str]:
-    """What a run waits for, why it failed, where its film is."""
-    if run["error"]:
-        yield f"  {run['error']['message']}"
-    if run["film"]:
-        film = run["film"]
-        how = "copied without loss" if film["copied"] else f"encoded, since {film['reason']}"
-        yield f"  film: {film['duration_s']:.2f} s, {film['bytes'] / 1e6:.1f} MB, {how}: {film['url']}"
+def problem_words(shot: Json) -> str:
+    """What went wrong with a shot last, without its full stop."""
+    errors = [take["error"] for take in shot["takes"] if take["error"]]
+    found = shot["error"] or (errors[-1] if errors else None) or shot["held_by"]
+    return _sentence(found) if found else "the budget is spent"
+
+
+def usual_s(run: Json) -> float | None:
+    """Seconds from submit to result, as the takes of this run took so far; None while there is none to go by."""
+    shots = run["shots"][1:] if run.get("hook") else run["shots"]  # A hook's first job was submitted elsewhere.
+    took = [take["rendered"] - take["submitted"] for shot in shots for take in shot["takes"] if take["rendered"]]
+    return statistics.median(took) if took else None
+
+
+def share_done(run: Json, shot: Json, *, now: float) -> float | None:
+    """How much of the usual time a generating shot has behind it, 0 to 1; None where nothing is known to go by."""
+    usual = usual_s(run)
+    since = [now - take["submitted"] for take in shot["takes"] if take["status"] == "generating"]
+    return min(1.0, max(0.0, min(since) / usual)) if usual and since else None
 
 
 def duration(seconds: float) -> str:
@@ -69,39 +71,107 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02}" if whole < 172_800 else f"{whole // 86_400} days"
 
 
+def soon(seconds: float) -> str:
+    """``now``, ``in 12 s``."""
+    return "now" if seconds < 1 else f"in {duration(seconds)}"
+
+
+def listed(names: Sequence[str], last: str) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return f" {last} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def printable(text: str) -> str:
+    """*text* without anything that could steer a terminal: titles and errors are written by others."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def _pending(run: Json, shot: Json) -> str:
     if shot["held_by"]:
-        return f"put off: {shot['held_by']['message']}"
+        return f"put off: {_sentence(shot['held_by'])}; tried again by itself"
     if run["status"] in ("failed", "cancelled"):
         return "not made"
-    return f"waits for the last frame of {shot['source']}" if shot["source"] else "about to be submitted"
+    source = next((other for other in run["shots"] if other["id"] == shot["source"]), None)
+    if source and source["status"] != "done":
+        return f"waits for the last frame of {source['id']}"
+    return "about to be submitted"
 
 
 def _done(shot: Json) -> str:
     take = next((take for take in shot["takes"] if take["number"] == shot["picked"]), shot["takes"][-1])
     first = take["first_frame"]
-    given = f", begun from {_SOURCES[first['source']]}" if first else ""
+    which = f"take {take['number']} of {len(shot['takes'])}, " if len(shot["takes"]) > 1 else ""
+    frame = _FRAMES[first["source"] if shot["source"] else "given"] if first else None
+    given = f", begun from {frame}" if frame else ""
     video = take["video"]
-    return f"done: {video['duration_s']:.2f} s, {video['width']}x{video['height']}{given}"
-
-
-_SOURCES = {
-    "given": "the given picture",
-    "provider": "the provider's last frame",
-    "upload": "our last frame, uploaded",
-    "serve": "our last frame, served",
-}
+    return f"done: {which}{video['duration_s']:.2f} s, {video['width']}x{video['height']}{given}"
 
 
 def _waiting(shot: Json) -> str:
-    if shot["gate"] and not shot["approved"] and not shot["takes"]:
-        return "waits for your approval"
-    if shot["takes"] and all(take["status"] != "unsure" for take in shot["takes"]):
-        return f"waits for your pick of {len(shot['takes'])} takes"
-    return f"waits: {_problem(shot)}"
+    match waits_for(shot):
+        case "approval":
+            return "waits for your approval"
+        case "pick":
+            return f"waits for your pick of {len(shot['takes'])} takes"
+        case _:
+            return f"waits: {problem_words(shot)}"
 
 
-def _problem(shot: Json) -> str:
-    errors = [take["error"] for take in shot["takes"] if take["error"]]
-    found = shot["error"] or (errors[-1] if errors else None) or shot["held_by"]
-    return str(found["message"]) if found else "the budget is spent"
+def waits_for(shot: Json) -> str:
+    """What lets a waiting shot go on: ``approval``, ``pick``, ``outcome``, ``provider``, ``budget``."""
+    if any(take["status"] == "unsure" for take in shot["takes"]):
+        return "outcome"
+    if any(take["status"] == "done" for take in shot["takes"]):
+        return "pick"
+    if shot["gate"] and not shot["approved"]:
+        return "approval"
+    return "provider" if shot["held_by"] else "budget"
+
+
+def _takes_words(run: Json, shot: Json, now: float) -> list[str]:
+    """One clause for each take, those under way first; takes that do the same share one."""
+    takes = sorted(shot["takes"], key=lambda take: take["status"] in ("failed", "expired", "cancelled"))
+    if len(takes) == 1:
+        return [_take_words(run, takes[0], now)]
+    numbers: dict[str, list[str]] = {}
+    for take in takes:
+        numbers.setdefault(_take_words(run, take, now), []).append(str(take["number"]))
+    return [f"take{'s' if len(same) > 1 else ''} {listed(same, 'and')} {words}" for words, same in numbers.items()]
+
+
+def _take_words(run: Json, take: Json, now: float) -> str:
+    since = _since(now - take["submitted"])
+    match take["status"]:
+        case "submitting":
+            return f"being submitted{since}"
+        case "generating":
+            return _generating(run, take, now)
+        case "collecting" if take["error"]:
+            return f"fetching put off: {_sentence(take['error'])}; again {soon(take['next_look'] - now)}"
+        case "collecting":
+            return f"fetching the clip and its last frame{_since(now - (take['rendered'] or now))}"
+        case "failed" | "unsure" if take["error"]:
+            return f"{'failed' if take['status'] == 'failed' else 'held'}: {_sentence(take['error'])}"
+        case status:
+            return str(status)
+
+
+def _generating(run: Json, take: Json, now: float) -> str:
+    age, usual = now - take["submitted"], usual_s(run)
+    trouble = f" ({_sentence(take['error'])}; asked again {soon(take['next_look'] - now)})" if take["error"] else ""
+    if (take["provider_status"] or "").lower() in IN_QUEUE:
+        return f"queued at the provider{_since(age)}{trouble}"
+    if usual is None or usual < 1:
+        return f"generating{_since(age)}{trouble}"
+    if age < 1:
+        return f"generating, about {duration(usual)}{trouble}"
+    of = f" of about {duration(usual)}" if age <= usual else f", usually about {duration(usual)}"
+    return f"generating, {duration(age)}{of}{trouble}"
+
+
+def _since(seconds: float) -> str:
+    return f", {duration(seconds)}" if seconds >= 1 else ""
+
+
+def _sentence(problem: Json) -> str:
+    return str(problem["message"]).rstrip(".")

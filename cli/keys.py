@@ -1,0 +1,18 @@
+"""The keys of the data folder; the start that makes them says so."""
+
+import click
+
+from cli.errors import Stop, folder_words
+from config.keys import Keys, load_keys
+from config.settings import Settings
+
+
+def keys_of(settings: Settings) -> Keys:
+    """The keys of these settings; a new API key is printed, this once. Raises: Stop."""
+    try:
+        keys = load_keys(settings)
+    except OSError as error:
+        raise Stop(f"FRAMERELAY_DATA_DIR: cannot keep anything in {settings.data_dir}: {folder_words(error)}") from None
+    if keys.new_api_key:
+        click.echo(f"API key (kept in {settings.data_dir / 'api_key'}): {keys.api_key}", err=True)
+    return keys

@@ -1,0 +1,96 @@
+"""What happens to a run next, or what a person can do about it."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from cli.words import Json, listed, soon, waits_for
+
+Place = Callable[[str], str]
+
+_ADVICE: Final = {
+    "account": "check FRAMERELAY_UPSTREAM_KEY and the account at the provider, then start it again",
+    "quota": "it is used up at the provider; add to it there, then start it again",
+    "text_moderated": "change the prompt, then start it again",
+    "image_moderated": "give another picture, then start it again",
+}
+
+
+def outlook(run: Json, *, now: float, place: Place | None = None) -> list[str]:
+    """A line for each thing that is to come; files that help to decide are named where *place* knows where they lie."""
+    lines: list[str] = []
+    for shot in run["shots"]:
+        if shot["status"] == "waiting":
+            lines += [line for line in _turn(run, shot, place) if line not in lines]
+    if run["status"] == "running" and (coming := _coming(run, now)):
+        lines.append(f"next: {coming}")
+    if run["status"] == "failed" and (advice := _ADVICE.get((run["error"] or {}).get("family", ""))):
+        lines.append(advice)
+    return lines
+
+
+def _turn(run: Json, shot: Json, place: Place | None) -> Iterator[str]:
+    """What lets a waiting shot go on."""
+    match waits_for(shot):
+        case "approval":
+            yield f"your turn: framerelay approve {run['id']} {shot['id']}"
+            yield from _begins_with(run, shot, place) if place else ()
+        case "pick":
+            yield f"your turn: framerelay pick {run['id']} {shot['id']} TAKE"
+            yield from _to_pick_from(shot, place) if place else ()
+        case "outcome":
+            yield "it is held, not sent again; a late callback still lets it go on"
+            yield f"to give it up: framerelay cancel {run['id']}"
+        case "budget":
+            yield f"start it again with more than budget: {{jobs: {run['budget']['jobs']}}}"
+        case _:
+            yield "it is tried again by itself and goes on when the provider is back"
+            yield f"to see it: framerelay show {run['id']} --watch"
+            yield f"to give it up: framerelay cancel {run['id']}"
+
+
+def _begins_with(run: Json, shot: Json, place: Place) -> Iterator[str]:
+    source = next((other for other in run["shots"] if other["id"] == shot["source"]), None)
+    for take in source["takes"] if source else ():
+        frame = take["last_frame"] or take["provider_frame"]
+        if source and frame and take["number"] == source["picked"]:
+            yield f"  {shot['id']} begins with {place(frame['url'])}"
+
+
+def _to_pick_from(shot: Json, place: Place) -> Iterator[str]:
+    for take in shot["takes"]:
+        if take["status"] == "done":
+            yield f"  take {take['number']}: {place(take['video']['url'])}"
+
+
+def _coming(run: Json, now: float) -> str | None:
+    """The next thing that we wait for, nearest first."""
+    if all(shot["status"] == "done" for shot in run["shots"]):
+        return "the clips are joined into the film"
+    collecting, generating, submitting, pending = (
+        [shot for shot in run["shots"] if shot["status"] == status]
+        for status in ("collecting", "generating", "submitting", "pending")
+    )
+    if collecting:
+        return _follows(run, collecting[0]) or f"shot {collecting[0]['id']} is done"
+    if len(generating) == 1 and (follows := _follows(run, generating[0])):
+        return f"{_callback_words(generating, now)}, then {follows}"
+    if generating:
+        return _callback_words(generating, now)
+    if submitting:
+        return f"the provider's answer about {submitting[0]['id']}"
+    return f"shot {pending[0]['id']} is submitted" if pending else None
+
+
+def _callback_words(shots: list[Json], now: float) -> str:
+    looks = [take["next_look"] for shot in shots for take in shot["takes"] if take["status"] == "generating"]
+    names = [shot["id"] for shot in shots]
+    about = listed(names, "or") if len(names) < 4 else f"one of {len(names)} shots"
+    return f"a callback about {about} (else a look-up {soon(min(looks) - now)})"
+
+
+def _follows(run: Json, shot: Json) -> str | None:
+    """What begins with its last frame, or is made of the last clip."""
+    heirs = [other["id"] for other in run["shots"] if other["source"] == shot["id"] and not other["takes"]]
+    if heirs:
+        return f"shot{'s' if len(heirs) > 1 else ''} {listed(heirs, 'and')}"
+    return "the film" if all(other["status"] == "done" or other is shot for other in run["shots"]) else None

@@ -1,0 +1,123 @@
+"""A run as lines on a screen: the same for `show`, for the live view, and for the end of a watch."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rich.console import OverflowMethod
+from rich.text import Text
+
+from cli.outlook import Place, outlook
+from cli.words import Json, duration, printable, share_done, shot_words
+
+MARKS: Final = {"done": "✓", "failed": "✗", "cancelled": "–", "waiting": "?", "pending": "·"}
+STYLES: Final = {"done": "green", "failed": "red", "waiting": "yellow", "pending": "dim", "cancelled": "dim"}
+BAR: Final = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line; a *whole* one is never cut, since it may have to be copied."""
+
+    text: str
+    style: str = ""
+    whole: bool = False
+
+    def rich(self) -> Text:
+        """The line for the live view."""
+        overflow: OverflowMethod = "fold" if self.whole else "ellipsis"
+        return Text(printable(self.text), self.style, no_wrap=not self.whole, overflow=overflow)
+
+
+def live_lines(run: Json, *, now: float, rows: int) -> list[Line]:
+    """The run while it goes on, in about *rows* lines: of many shots those around the one under way."""
+    ending = [_tally(run, now), *_outlook_lines(run, now, None)]
+    room = max(3, rows - 2 - len(ending))
+    shots = _around_active(run["shots"], room)
+    left_out = _left_out(run["shots"], shots)
+    return [_head(run), *left_out[:1], *_shot_lines(run, shots, now, bars=True), *left_out[1:], *ending]
+
+
+def whole_lines(run: Json, *, now: float, place: Place | None = None) -> list[Line]:
+    """The run as it stands, and where its files lie (left out without a *place*)."""
+    return [_head(run), *_shot_lines(run, run["shots"], now), _tally(run, now), *end_lines(run, now=now, place=place)]
+
+
+def end_lines(run: Json, *, now: float, place: Place | None = None) -> Iterator[Line]:
+    """What a run waits for, why it failed, where its files lie; a film's place is the last line."""
+    if run["error"]:
+        style = "red" if run["status"] == "failed" else "yellow"
+        yield Line(text=f"  {run['error']['message']}", style=style, whole=True)
+    yield from _outlook_lines(run, now, place)
+    if run["film"]:
+        film = run["film"]
+        how = "copied without loss" if film["copied"] else f"encoded, since {film['reason']}"
+        yield Line(text=f"  joined: {film['duration_s']:.2f} s, {film['bytes'] / 1e6:.1f} MB, {how}")
+    if place is None:
+        return
+    if folder := _folder(run, place):
+        yield Line(text=f"  files: {folder}", whole=True)
+    if run["film"]:
+        yield Line(text=f"film: {place(run['film']['url'])}", whole=True)
+
+
+def id_width(run: Json) -> int:
+    """Columns for the ids of its shots."""
+    return min(16, max(len(shot["id"]) for shot in run["shots"]))
+
+
+def _head(run: Json) -> Line:
+    return Line(text=f"{run['id']} · {run['title']}", style="bold")
+
+
+def _tally(run: Json, now: float) -> Line:
+    shots = f"{_done(run['shots'])} of {len(run['shots'])} shots"
+    budget = f" of {run['budget']['jobs']}" if run["budget"]["jobs"] is not None else ""
+    until = now if run["status"] in ("running", "waiting") else run["updated"]
+    text = f"  {run['status']}: {shots}, {run['spent']['jobs']}{budget} jobs, {duration(until - run['created'])}"
+    return Line(text=text, style={"failed": "red", "waiting": "yellow", "succeeded": "green"}.get(run["status"], "dim"))
+
+
+def _shot_lines(run: Json, shots: Sequence[Json], now: float, *, bars: bool = False) -> Iterator[Line]:
+    width = id_width(run)
+    for shot in shots:
+        share = share_done(run, shot, now=now) if bars else None
+        bar = f"  {'━' * round(BAR * share)}{'╌' * (BAR - round(BAR * share))}" if share is not None else ""
+        words = shot_words(run, shot, now=now)
+        mark = MARKS.get(shot["status"], "▸")
+        yield Line(text=f"  {mark} {shot['id']:<{width}} {words}{bar}", style=STYLES.get(shot["status"], "cyan"))
+
+
+def _outlook_lines(run: Json, now: float, place: Place | None) -> list[Line]:
+    return [Line(text=f"  {line}", whole=True) for line in outlook(run, now=now, place=place)]
+
+
+def _around_active(shots: Sequence[Json], room: int) -> Sequence[Json]:
+    """At most *room* shots, two lines of them for what is left out before and after."""
+    if len(shots) <= room:
+        return shots
+    active = [index for index, shot in enumerate(shots) if shot["status"] not in ("done", "pending")]
+    size = max(1, room - 2)
+    first = max(0, min((active[0] if active else 0) - 1, len(shots) - size))
+    return shots[first : first + size]
+
+
+def _left_out(shots: Sequence[Json], seen: Sequence[Json]) -> list[Line]:
+    """A line for the shots before those that are seen, and one for those after."""
+    if len(seen) == len(shots):
+        return []
+    first = next(index for index, shot in enumerate(shots) if shot["id"] == seen[0]["id"])
+    parts = {"before": shots[:first], "after": shots[first + len(seen) :]}
+    return [
+        Line(text=f"    … {len(part)} {word}, {_done(part)} of them done", style="dim") for word, part in parts.items()
+    ]
+
+
+def _done(shots: Sequence[Json]) -> int:
+    return sum(shot["status"] == "done" for shot in shots)
+
+
+def _folder(run: Json, place: Place) -> str | None:
+    """The folder of the run's files; every file of a run lies in one."""
+    urls = [take["video"]["url"] for shot in run["shots"] for take in shot["takes"] if take["video"]]
+    return place(urls[0]).rpartition("/")[0] + "/" if urls else None
