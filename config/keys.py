@@ -7,7 +7,7 @@ from pathlib import Path
 
 from starlette.datastructures import Secret
 
-from config.settings import Settings
+from config.settings import SettingInvalid, Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,10 +23,10 @@ def load_keys(settings: Settings) -> Keys:
     """
     The keys of this installation; what the settings leave out is made on the first call and found on later ones.
 
-    Raises: OSError when the data folder cannot be written.
+    Raises: SettingInvalid for a kept file that holds no key; OSError when the data folder cannot be written.
     """
     api_key, new = (settings.api_key, False) if settings.api_key else _kept(settings.data_dir / "api_key", "fr_")
-    secret, _ = (settings.secret, False) if settings.secret else _kept(settings.data_dir / "secret", "")
+    secret, _ = (settings.secret, False) if settings.secret else _kept(settings.data_dir / "secret", "fr_")
     return Keys(api_key=api_key, secret=secret, new_api_key=new)
 
 
@@ -34,10 +34,8 @@ def find_api_key(settings: Settings) -> Secret | None:
     """The API key if there is one already; nothing is made (for the command, which only talks to a receiver)."""
     if settings.api_key:
         return settings.api_key
-    try:
-        return Secret((settings.data_dir / "api_key").read_text(encoding="ascii").strip())
-    except OSError:
-        return None
+    path = settings.data_dir / "api_key"
+    return _read(path) if path.exists() else None
 
 
 def _kept(path: Path, prefix: str) -> tuple[Secret, bool]:
@@ -51,9 +49,20 @@ def _kept(path: Path, prefix: str) -> tuple[Secret, bool]:
             os.fsync(file.fileno())
         try:
             os.link(draft, path)
-            return Secret(path.read_text(encoding="ascii").strip()), True
+            return _read(path), True
         except FileExistsError:
             pass
         finally:
             draft.unlink()
-    return Secret(path.read_text(encoding="ascii").strip()), False
+    return _read(path), False
+
+
+def _read(path: Path) -> Secret:
+    """An empty key would be one that everybody has."""
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except UnicodeDecodeError:
+        text = ""
+    if not text:
+        raise SettingInvalid(f"{path} holds no key: remove it, and the next start makes a new one")
+    return Secret(text)

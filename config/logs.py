@@ -12,19 +12,33 @@ from contextlib import contextmanager
 from typing import Any
 
 import structlog
+from starlette.datastructures import Secret
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from config.settings import Settings
 
-# Order matters: the token of a callback address first, then queries, then keys by their usual shapes.
+
+def _without_query(address: re.Match[str]) -> str:
+    return f"{address[1]}?[query]" if address[2] else address[1]
+
+
+# Order matters: callback tokens first, then what stands in addresses, then keys by their usual shapes. JSON may write
+# "/" as "\\/", and a callback's body is shown as it came; a repr of that doubles the backslash. A stranger's mebibyte
+# must not cost more than its length: every pattern takes what it has looked at, or looks a bounded way ahead.
 _REDACTIONS = (
-    (re.compile(r"(/webhook/)[A-Za-z0-9_.~-]+"), r"\1[token]"),
-    (re.compile(r"(https?://[^\s\"'<>?#]+)[?#][^\s\"'<>]*"), r"\1?[query]"),
-    (re.compile(r"(?i)(bearer\s+)[^\s\"',}]+"), r"\1[key]"),
+    (re.compile(r"(/webhook\\*/)[A-Za-z0-9_.~%-]+"), r"\1[token]"),
+    (re.compile(r"\b[da]D[op][A-Za-z0-9_-]{2,240}\.[A-Za-z0-9_-]{24}(?![A-Za-z0-9_-])"), "[token]"),
+    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,15}:\\*/\\*/)[^\s\"'<>/?#@]*@"), r"\1[user]@"),
+    (re.compile(r"(?i)(https?:\\*/\\*/[^\s\"'<>?#]*)([?#][^\s\"'<>]*)?"), _without_query),
+    (re.compile(r"(?i)\b(bearer(?:\s|%20|\+|\\t)+)[^\s\"',}]+"), r"\1[key]"),
     (re.compile(r"\b(?:sk|fr|whsec)[-_][A-Za-z0-9_\-]{12,}"), "[key]"),
-    (re.compile(r"(?<![\w/])(/media/[^\s\"'?]+)\?[^\s\"']*"), r"\1?[query]"),
+    (re.compile(r"(?<![\w/])(/media\\*/[^\s\"'?]*)(\?[^\s\"']*)?"), _without_query),
 )
-_SECRET_FIELDS = frozenset({"authorization", "api_key", "secret", "token", "upstream_key", "password", "cookie"})
+_SECRET_FIELDS = frozenset(
+    {"authorization", "proxy-authorization", "x-api-key", "api_key", "upstream_key", "secret", "token", "password"}
+    | {"cookie", "set-cookie"}
+)
+_SECRET_CHARS_MIN = 8  # A shorter one would blank out half of every line; its place in a log is the smaller harm.
 
 
 def configure_logging(settings: Settings, *, stream: Any = None) -> None:
@@ -37,11 +51,13 @@ def configure_logging(settings: Settings, *, stream: Any = None) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
-    ending: list[Processor] = [structlog.processors.format_exc_info, redact]
+    ending: list[Processor] = [structlog.processors.format_exc_info, _redactor(secrets_of(settings))]
     ending.append(
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if as_json
-        else structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=26)
+        else structlog.dev.ConsoleRenderer(
+            colors=stream.isatty(), pad_event_to=26, exception_formatter=structlog.dev.plain_traceback
+        )
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -76,22 +92,41 @@ def bound(**fields: object) -> Iterator[None]:
         yield
 
 
-def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Take tokens, keys and URL queries out of every field, however deep."""
-    return {name: "[secret]" if name in _SECRET_FIELDS else redacted(value) for name, value in event.items()}
+def secrets_of(settings: Settings, *more: Secret) -> tuple[str, ...]:
+    """The very texts that must not be shown, whatever their shape: the secrets of *settings*, and *more*."""
+    given = {str(secret) for secret in (settings.api_key, settings.upstream_key, settings.secret, *more) if secret}
+    return tuple(sorted((text for text in given if len(text) >= _SECRET_CHARS_MIN), key=len, reverse=True))
 
 
-def redacted(value: Any) -> Any:
-    """*value* with secrets taken out of all its texts; other types are returned as they are."""
-    if isinstance(value, str):
-        for pattern, replacement in _REDACTIONS:
-            value = pattern.sub(replacement, value)
+def redacted(value: Any, *, secrets: tuple[str, ...] = ()) -> Any:
+    """
+    *value* with tokens, keys, URL queries and *secrets* taken out of all its texts, however deep.
+
+    Numbers, booleans and None stay as they are; anything else that is no text, list or mapping becomes its ``repr``,
+    since that is what the log would show.
+    """
+    if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Mapping):
-        return {name: "[secret]" if name in _SECRET_FIELDS else redacted(inner) for name, inner in value.items()}
+        return {
+            name: "[secret]" if str(name).lower() in _SECRET_FIELDS else redacted(inner, secrets=secrets)
+            for name, inner in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [redacted(inner) for inner in value]
-    return value
+        return [redacted(inner, secrets=secrets) for inner in value]
+    text = value if isinstance(value, str) else repr(value)
+    for secret in secrets:
+        text = text.replace(secret, "[key]")
+    for pattern, replacement in _REDACTIONS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _redactor(secrets: tuple[str, ...]) -> Processor:
+    def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        return dict(redacted(event, secrets=secrets))
+
+    return redact
 
 
 def name_foreign(logger: WrappedLogger, _: str, event: EventDict) -> EventDict:

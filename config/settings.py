@@ -8,6 +8,7 @@ secret from a file. A bad value stops the program with the variable's name.
 import dataclasses
 import difflib
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,11 +46,17 @@ def knob(variable: str, parse: Callable[[str], object], default: object, about: 
 
 
 def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(text)
+        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # Half an IPv6 address, or a port that is none.
+        sound = False
+    if not sound or any(letter.isspace() for letter in text):
         raise ValueError("it must be an http:// or https:// address")
-    if parts.username or parts.password:
+    if "@" in parts.netloc:
         raise ValueError("it must not carry a user name or password")
+    if "?" in text or "#" in text:
+        raise ValueError("it must end before any ? or #: paths are added to it")
     return text.rstrip("/")
 
 
@@ -68,7 +75,10 @@ def _secret(text: str) -> Secret:
 
 
 def _hosts(text: str) -> frozenset[str]:
-    return frozenset(host.strip().lower() for host in text.split(",") if host.strip())
+    hosts = frozenset(host.strip().lower() for host in text.split(",") if host.strip())
+    if any("/" in host or " " in host for host in hosts):
+        raise ValueError("it must be a list of host or host:port with commas between, without http://")
+    return hosts
 
 
 def _port(text: str) -> int:
@@ -263,7 +273,8 @@ def from_environment(environ: Mapping[str, str] | None = None, *, env_file: Path
     """
     environ = os.environ if environ is None else environ
     file = env_file or Path(".env")
-    config = Config(file if file.is_file() else None, environ=environ)
+    config = Config(None, environ=environ)
+    config.file_values = _values_of(file)
     values: dict[str, Any] = {}
     for field in dataclasses.fields(Settings):
         found: Knob = field.metadata["knob"]
@@ -274,6 +285,17 @@ def from_environment(environ: Mapping[str, str] | None = None, *, env_file: Path
     return dataclasses.replace(
         settings, data_dir=settings.data_dir.absolute(), config_file=settings.config_file.absolute()
     )
+
+
+def _values_of(env_file: Path) -> dict[str, str]:
+    if not env_file.is_file():
+        return {}
+    try:
+        values = Config(env_file, environ={}).file_values
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise SettingInvalid(f"cannot read {env_file}: {reason.lower()}") from None
+    return {name.removeprefix("export ").strip(): value for name, value in values.items()}
 
 
 def knobs() -> list[tuple[str, Knob, object]]:
@@ -289,24 +311,31 @@ def _text(config: Config, found: Knob) -> str:
     if not path:
         return ""
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        secret = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingInvalid(f"{found.variable}_FILE: cannot read {path}: {error}") from None
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise SettingInvalid(f"{found.variable}_FILE: cannot read {path}: {reason.lower()}") from None
+    if not secret:
+        raise SettingInvalid(f"{found.variable}_FILE: {path} is empty")
+    return secret
 
 
 def _parsed(found: Knob, text: str) -> object:
     try:
         return found.parse(text)
     except ValueError as error:
-        shown = "" if found.secret else f" = {text!r}"
+        public = re.sub(r"[^/\s]*@", "[user]@", text)  # Even a misspelt address may hold a password.
+        shown = "" if found.secret else f" = {public!r}"
         reason = str(error) if str(error).startswith("it must") else "it must be a number"
         raise SettingInvalid(f"{found.variable}{shown}: {reason}") from None
 
 
-def misspelt(environ: Mapping[str, str] | None = None) -> list[str]:
+def misspelt(environ: Mapping[str, str] | None = None, *, env_file: Path | None = None) -> list[str]:
     """Sentences about variables that look like ours and are not: a typo must not be silently without effect."""
-    known = {name for _, found, _ in knobs() for name in (found.variable, found.variable + "_FILE")}
-    unknown = sorted(name for name in environ or os.environ if name.startswith("FRAMERELAY_") and name not in known)
+    known = {found.variable for _, found, _ in knobs()}
+    known |= {found.variable + "_FILE" for _, found, _ in knobs() if found.secret}
+    names = {*(os.environ if environ is None else environ), *_values_of(env_file or Path(".env"))}
+    unknown = sorted(name for name in names if name.startswith("FRAMERELAY_") and name not in known)
     return [f"{name} is no setting of FrameRelay{_hint(name, known)}; it has no effect" for name in unknown]
 
 

@@ -1,0 +1,222 @@
+"""One pipe for all lines: JSON for machines, plain lines for people, secrets for nobody."""
+
+import io
+import json
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from starlette.datastructures import Secret
+
+from config.logs import bound, configure_logging, redacted, secrets_of
+from config.settings import Settings
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """Logging belongs to the whole process; leave it as it was found."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    levels = {name: logging.getLogger(name).level for name in logging.root.manager.loggerDict}
+    yield
+    structlog.reset_defaults()
+    root.handlers = handlers
+    root.setLevel(level)
+    for name in logging.root.manager.loggerDict:
+        logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
+
+
+def said(stream: io.StringIO, **chosen: Any) -> Any:
+    """A logger whose lines go to *stream*."""
+    configure_logging(Settings(**chosen), stream=stream)
+    return structlog.get_logger()
+
+
+def test_a_file_gets_one_json_object_a_line() -> None:
+    """With time, level and event; Chinese stays readable; a traceback stays on its line."""
+    stream = io.StringIO()
+    log = said(stream)
+    log.info("run_started", run_id="run_1", title="霓虹\n雨夜")
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        log.exception("task_surprised")
+
+    first, second = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert {**first, "timestamp": ""} == {
+        "event": "run_started",
+        "run_id": "run_1",
+        "title": "霓虹\n雨夜",
+        "level": "info",
+        "timestamp": "",
+    }
+    assert first["timestamp"].endswith("Z")
+    assert "霓虹" in stream.getvalue()
+    assert "ValueError: broken" in second["exception"]
+
+
+def test_a_terminal_gets_plain_lines() -> None:
+    """Unless told otherwise; a traceback is printed without complaint."""
+    for stream, log_format, is_json in (
+        (Terminal(), "auto", False),
+        (Terminal(), "json", True),
+        (io.StringIO(), "console", False),
+    ):
+        log = said(stream, log_format=log_format)
+        log.info("run_started", run_id="run_1")
+        try:
+            raise ValueError("broken")
+        except ValueError:
+            log.exception("task_surprised")
+        assert stream.getvalue().startswith("{") is is_json
+        assert "run_started" in stream.getvalue()
+        assert "ValueError: broken" in stream.getvalue()
+
+
+def test_strangers_words_cannot_draw_on_a_terminal() -> None:
+    """A status word with escape codes or line breaks stays one harmless line."""
+    stream = io.StringIO()
+    said(stream, log_format="console").info("callback_received", word="ok\x1b[2J\n2026 [info] run_started")
+
+    assert "\x1b" not in stream.getvalue()
+    assert stream.getvalue().count("\n") == 1
+
+
+def test_lines_of_libraries_go_the_same_way() -> None:
+    """Under a fixed event, their sentence beside it; their chatter stays out."""
+    stream = io.StringIO()
+    said(stream)
+    for name in ("uvicorn.error", "uvicorn.access", "arq.worker", "httpx", "asyncio"):
+        logging.getLogger(name).info("chatter")
+        logging.getLogger(name).warning("%s of %d", "trouble", 1)
+    logging.getLogger("other").info("hello", extra={"size": 3})
+
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["event"] for line in lines] == [
+        "uvicorn_said",
+        "uvicorn_said",
+        "arq_said",
+        "httpx_said",
+        "asyncio_said",
+        "other_said",
+    ]
+    assert {line["message"] for line in lines[:-1]} == {"trouble of 1"}
+    assert (lines[-1]["message"], lines[-1]["size"], lines[-1]["level"]) == ("hello", 3, "info")
+
+
+def test_nothing_below_the_level_is_written() -> None:
+    """Of ours or a library's."""
+    stream = io.StringIO()
+    log = said(stream, log_level="warning")
+    log.info("run_started")
+    logging.getLogger("other").info("hello")
+    log.warning("disk_nearly_full")
+
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["disk_nearly_full"]
+
+
+def test_what_is_bound_stands_on_every_line_of_the_block() -> None:
+    """By whichever module, a library's too; behind the block it is gone; None is left out."""
+    stream = io.StringIO()
+    log = said(stream)
+    with bound(run_id="run_1", shot="s1", take=None):
+        log.info("take_seen")
+        logging.getLogger("other").warning("hm")
+        with bound(take=2):
+            log.info("take_seen")
+    log.info("take_seen")
+
+    shown = [
+        {name: line[name] for name in ("run_id", "shot", "take") if name in line}
+        for line in map(json.loads, stream.getvalue().splitlines())
+    ]
+    one = {"run_id": "run_1", "shot": "s1"}
+    assert shown == [one, one, {**one, "take": 2}, {}]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("POST /webhook/dDpy.AAAA-b_c HTTP", "POST /webhook/[token] HTTP"),
+        ("https://a.example/v.mp4?sig=1&x=2 ok", "https://a.example/v.mp4?[query] ok"),
+        ("https:\\/\\/a.example\\/v.mp4?sig=1", "https:\\/\\/a.example\\/v.mp4?[query]"),
+        ("https://a.example/v.mp4#part", "https://a.example/v.mp4?[query]"),
+        ("HTTPS://A.EXAMPLE/V?S=1", "HTTPS://A.EXAMPLE/V?[query]"),
+        ("/media/run_1/s1.mp4?expires=1&signature=x", "/media/run_1/s1.mp4?[query]"),
+        ('{"l":"\\/media\\/run_1\\/s1.mp4?signature=x"}', '{"l":"\\/media\\/run_1\\/s1.mp4?[query]"}'),
+        ("Authorization: Bearer abc.def", "Authorization: Bearer [key]"),
+        ("key sk-abcdefghijklmnop.", "key [key]."),
+        ("redis://:pass@host:6379/0", "redis://[user]@host:6379/0"),
+        ("https://user:pass@host/x?y=1", "https://[user]@host/x?[query]"),
+        ("a task of run_1, 5 s; why? because", "a task of run_1, 5 s; why? because"),
+        ("mail me@example.com", "mail me@example.com"),
+        ("https://a.example/@user/clip.mp4", "https://a.example/@user/clip.mp4"),
+    ],
+)
+def test_what_looks_like_a_secret_is_taken_out_and_the_rest_stays(text: str, shown: str) -> None:
+    """A line without its secrets still says what happened."""
+    assert redacted(text) == shown
+    assert redacted({"a": [text, (text,)]}) == {"a": [shown, [shown]]}
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "a.",
+        "http://",
+        "-/media/",
+        "a+",
+        "bearer ",
+        "dDo-",
+        "/webhook",
+        "\\",
+        ":\\",
+        "://",
+        "@",
+        "https://a@",
+        "sk-a",
+        "?",
+    ],
+)
+def test_a_mebibyte_made_to_be_slow_is_not(piece: str) -> None:
+    """Strangers write callbacks' bodies; a pattern that looks back and forth would take hours for them."""
+    began = time.monotonic()
+    redacted(piece * ((1 << 20) // len(piece)))
+
+    assert time.monotonic() - began < 5
+
+
+def test_fields_that_hold_secrets_by_name_are_blanked() -> None:
+    """In any case, at any depth."""
+    headers = {"Authorization": "Basic x", "Set-Cookie": "a=b", "X-API-Key": "k", "Accept": "*/*"}
+
+    assert redacted({"headers": headers, "token": b"t"}) == {
+        "headers": {"Authorization": "[secret]", "Set-Cookie": "[secret]", "X-API-Key": "[secret]", "Accept": "*/*"},
+        "token": "[secret]",
+    }
+
+
+def test_numbers_and_nothing_stay_what_they_are() -> None:
+    """So that a line can be counted with."""
+    assert redacted([1, 2.5, True, None]) == [1, 2.5, True, None]
+    assert redacted({"path": Path("/media/x?y=1")}) == {"path": "PosixPath('/media/x?[query]')"}
+
+
+def test_the_secrets_of_the_settings_are_known_by_their_text() -> None:
+    """Whatever their shape, the longest first, since one may hold another; one of few letters is not looked for."""
+    settings = Settings(api_key=Secret("correct horse"), upstream_key=Secret("correct horse battery"))
+    secrets = secrets_of(settings, Secret("short"), Secret("another one"))
+
+    assert secrets == ("correct horse battery", "correct horse", "another one")
+    assert redacted("a correct horse battery, a correct horse", secrets=secrets) == "a [key], a [key]"
