@@ -13,7 +13,6 @@ from runs.errors import (
     FrameRelayError,
     NotFound,
     RequestInvalid,
-    StoreUnavailable,
     StoryboardInvalid,
     Transient,
 )
@@ -23,7 +22,14 @@ _STATUS: Final[dict[type[FrameRelayError], int]] = {
     Conflict: 409,
     RequestInvalid: 422,
     StoryboardInvalid: 422,
-    StoreUnavailable: 503,
+}
+_CODES: Final = {
+    400: "cut_off",
+    401: "unauthorized",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "encoded",
 }
 
 log = structlog.get_logger()
@@ -48,26 +54,36 @@ async def foreseen(_: Request, error: Exception) -> Response:
     """The answer to any `FrameRelayError`."""
     if not isinstance(error, FrameRelayError):
         raise error
+    if isinstance(error, Transient):
+        log.error("request_failed", code=error.code, reason=error.message)
+        return try_later(error)
     status = _STATUS.get(type(error), 500)
-    headers = {"Retry-After": str(math.ceil(error.retry_after_s or 2))} if isinstance(error, Transient) else None
     if status >= 500:
         log.error("request_failed", code=error.code, reason=error.message)
     if isinstance(error, StoryboardInvalid):
         mistakes = [{"place": each.place, "line": each.line, "message": each.message} for each in error.mistakes]
         return error_answer(status, error.code, error.message, param=error.mistakes[0].place, mistakes=mistakes)
     param = error.param if isinstance(error, RequestInvalid) else None
-    return error_answer(status, error.code, error.message, param=param, headers=headers)
+    return error_answer(status, error.code, error.message, param=param)
+
+
+def try_later(error: Transient) -> Response:
+    """503: nothing was kept, and the same request may succeed soon."""
+    headers = {"Retry-After": str(math.ceil(error.retry_after_s or 2))}
+    return error_answer(503, error.code, error.message, headers=headers)
 
 
 async def refused(_: Request, error: Exception) -> Response:
-    """The answer to Starlette's own errors: no such route, wrong method, and what `read_body` refuses."""
+    """The answer to Starlette's own errors: no such route, wrong method, no key, and what `read_body` refuses."""
     if not isinstance(error, HTTPException):
         raise error
-    code = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "encoded"}.get(
-        error.status_code, "refused"
-    )
     headers = dict(error.headers) if error.headers else None
-    return error_answer(error.status_code, code, error.detail, headers=headers)
+    return error_answer(error.status_code, code_of(error), error.detail, headers=headers)
+
+
+def code_of(error: HTTPException) -> str:
+    """The stable word for an HTTP status."""
+    return _CODES.get(error.status_code, "refused")
 
 
 async def surprised(_: Request, error: Exception) -> Response:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from config.keys import Keys
+from config.logs import secrets_of
 from config.settings import Settings
 from receiver import answers, callbacks, health, media, runs_api
 from receiver.state import State
@@ -33,6 +34,7 @@ def create_app(settings: Settings, keys: Keys, *, redis_url: str) -> Starlette:
         app.state.receiver = State(
             settings=settings,
             api_key=keys.api_key,
+            secrets=secrets_of(settings, keys.api_key, keys.secret),
             store=Store(redis),
             history=Store(watching),
             inbox=Inbox(redis, keep_s=settings.callbacks_keep_s),
@@ -49,7 +51,9 @@ def create_app(settings: Settings, keys: Keys, *, redis_url: str) -> Starlette:
         HTTPException: answers.refused,
         500: answers.surprised,
     }
-    return Starlette(routes=routes(), lifespan=lifespan, exception_handlers=handlers)  # type: ignore[arg-type]
+    app = Starlette(routes=routes(), lifespan=lifespan, exception_handlers=handlers)
+    app.router.redirect_slashes = False  # A redirect would repeat a callback's token, and senders do not follow it.
+    return app
 
 
 def routes() -> list[Route]:

@@ -7,11 +7,12 @@ import time
 from typing import Final
 
 import structlog
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from config.logs import bound
-from receiver.answers import error_answer
+from receiver.answers import code_of, error_answer, refused, try_later
 from receiver.body import read_body
 from receiver.state import State, state_of
 from runs.errors import RequestInvalid, StoreUnavailable
@@ -22,6 +23,8 @@ from upstream.callback import read_callback
 from upstream.job import JobReport
 
 KEEP_WITHIN_S: Final = 3.0  # Providers wait 5 s; a Redis that hangs must not cost the event its next try.
+JOB_ID_CHARS_MAX: Final = 200  # Both go into tasks and log lines, while a body may have a mebibyte.
+WORD_CHARS_MAX: Final = 100
 
 log = structlog.get_logger()
 
@@ -30,53 +33,70 @@ async def receive(request: Request) -> Response:
     """
     Keep one callback and answer: 200 kept (or kept before) · 400 not JSON · 404 unknown token · 413 · 415 · 503.
 
-    Whatever it says is a hint: the task that it queues asks the provider.
+    Whatever it says is a hint: the task that it queues asks the provider. A body that is refused is one, too.
     """
     state = state_of(request)
     address = state.tokens.read(request.path_params["token"])
     if address is None:
         log.info("callback_refused", reason="unknown_token")
         return error_answer(404, "not_found", "there is no such address")
-    body = await read_body(request, bytes_max=state.settings.callback_bytes_max)
-    callback, report = _read(address, body)
+    callback, refusal = await _read(request, address, bytes_max=state.settings.callback_bytes_max)
     with bound(run_id=callback.run, shot=callback.shot, take=callback.take, hook=callback.hook):
-        is_new = await _keep(state, callback, _task(address, callback, report))
-        log.info(
-            "callback_received",
-            callback_id=callback.id,
-            outcome=callback.outcome,
-            job_id=callback.job_id,
-            word=callback.word,
-            repeated=not is_new,
-        )
-    if report is None:
-        return error_answer(400, "not_json", callback.reason or "the body is not a JSON object")
-    return JSONResponse({"received": True, "repeated": not is_new})
+        said = {"callback_id": callback.id, "job_id": callback.job_id, "word": callback.word}
+        try:
+            is_new = await _keep(state, callback, address)
+        except StoreUnavailable as error:
+            log.error("callback_received", outcome="not_kept", reason=error.message, **said)
+            return try_later(error)
+        log.info("callback_received", outcome=callback.outcome, repeated=not is_new, **said)
+    return refusal or JSONResponse({"received": True, "repeated": not is_new})
 
 
-def _read(address: TakeAddress | HookAddress, body: bytes) -> tuple[Callback, JobReport | None]:
-    report, reason = None, None
+async def _read(
+    request: Request, address: TakeAddress | HookAddress, *, bytes_max: int
+) -> tuple[Callback, Response | None]:
+    """What came, and the answer to it if that is not 200."""
+    body, report, refusal = b"", None, None
+    outcome, reason = "accepted", None
     try:
+        body = await read_body(request, bytes_max=bytes_max)
         report = read_callback(body)
+    except HTTPException as error:
+        outcome, reason, refusal = code_of(error), error.detail, await refused(request, error)
     except RequestInvalid as error:
-        reason = error.message
+        outcome, reason, refusal = "unreadable", error.message, error_answer(400, "not_json", error.message)
     callback = Callback(
         id=f"cb_{secrets.token_hex(10)}",
         received_at=time.time(),
-        outcome="accepted" if report else "unreadable",
+        outcome=outcome,
         body=body,
         run=address.run if isinstance(address, TakeAddress) else None,
         shot=address.shot if isinstance(address, TakeAddress) else None,
         take=address.take if isinstance(address, TakeAddress) else None,
         hook=address.hook if isinstance(address, HookAddress) else None,
-        job_id=report.job_ids[0] if report and report.job_ids else None,
-        word=report.status_word if report else None,
+        job_id=_job_id(report) if report else None,
+        word=report.status_word[:WORD_CHARS_MAX] if report and report.status_word else None,
         reason=reason,
     )
-    return callback, report
+    return callback, refusal
 
 
-def _task(address: TakeAddress | HookAddress, callback: Callback, report: JobReport | None) -> Task | None:
+def _job_id(report: JobReport) -> str | None:
+    return next((job_id for job_id in report.job_ids if len(job_id) <= JOB_ID_CHARS_MAX), None)
+
+
+async def _keep(state: State, callback: Callback, address: TakeAddress | HookAddress) -> bool:
+    """False for a repeat: the same outcome and body at the same address."""
+    owner = f"{address!r} {callback.outcome}\n".encode()
+    fingerprint = hashlib.sha256(owner + callback.body).hexdigest()
+    try:
+        async with asyncio.timeout(KEEP_WITHIN_S):
+            return await state.inbox.accept(callback, fingerprint=fingerprint, task=_task(address, callback))
+    except TimeoutError:
+        raise StoreUnavailable("Redis does not answer in time", retry_after_s=1) from None
+
+
+def _task(address: TakeAddress | HookAddress, callback: Callback) -> Task | None:
     """The look-up that this callback gives reason for; one about a take is worth it whatever the body says."""
     if isinstance(address, TakeAddress):
         named = {"run": address.run, "shot": address.shot, "take": address.take}
@@ -86,13 +106,3 @@ def _task(address: TakeAddress | HookAddress, callback: Callback, report: JobRep
         return None
     arguments = {"hook": address.hook, "job_id": callback.job_id}
     return Task(id=f"hook:{callback.id}", function="hook", arguments=arguments)
-
-
-async def _keep(state: State, callback: Callback, task: Task | None) -> bool:
-    owner = callback.hook or f"{callback.run}:{callback.shot}:{callback.take}"
-    fingerprint = hashlib.sha256(f"{owner}\n".encode() + callback.body).hexdigest()
-    try:
-        async with asyncio.timeout(KEEP_WITHIN_S):
-            return await state.inbox.accept(callback, fingerprint=fingerprint, task=task)
-    except TimeoutError:
-        raise StoreUnavailable("Redis does not answer in time", retry_after_s=1) from None

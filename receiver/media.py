@@ -5,8 +5,10 @@ import time
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
+from starlette.types import Message, Receive, Scope, Send
 
 from receiver.access import has_key
+from receiver.answers import error_answer
 from receiver.state import state_of
 
 
@@ -19,10 +21,32 @@ async def serve(request: Request) -> Response:
         f"/media/{path}", expires=query.get("expires", ""), signature=query.get("signature", ""), now=time.time()
     )
     if not opened and not has_key(request):
-        raise HTTPException(401, "this needs the API key or a link that has not expired")
+        headers = {"WWW-Authenticate": "Bearer"}
+        raise HTTPException(401, "this needs the API key or a link that has not expired", headers=headers)
     headers = {
         "Cache-Control": "private, max-age=3600",
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "sandbox",
     }
-    return FileResponse(state.files.existing(path), headers=headers)
+    return _File(state.files.existing(path), headers=headers)
+
+
+class _File(FileResponse):
+    """Starlette refuses a Range in plain text; here it becomes the envelope that all errors have."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal: Response | None = None
+
+        async def pass_on(message: Message) -> None:
+            nonlocal refusal
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                size = dict(message["headers"]).get(b"content-range", b"").decode()
+                words = "the file has no such part" if size else "this Range cannot be read"
+                headers = {"Content-Range": size} if size else None
+                refusal = error_answer(message["status"], "range_invalid", words, param="Range", headers=headers)
+            if refusal is None:
+                await send(message)
+
+        await super().__call__(scope, receive, pass_on)
+        if refusal is not None:
+            await refusal(scope, receive, send)

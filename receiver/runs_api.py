@@ -1,14 +1,15 @@
 """The run API: start, read, watch, decide."""
 
+import asyncio
 import json
+import re
 import secrets
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
-from runs.storyboard import read_storyboard, start_run
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
@@ -17,17 +18,23 @@ from receiver.body import read_body
 from receiver.state import State, state_of
 from receiver.views import callback_json, run_json
 from runs import events
-from runs.errors import Conflict, NotFound, RequestInvalid
+from runs.errors import Conflict, NotFound, RequestInvalid, StorageFailed, StoreUnavailable
 from runs.events import Event
 from runs.model import Run, RunId, RunStatus, Terms
+from runs.notation import Form
 from runs.progress import record
 from runs.progress import start as start_run_now
+from runs.storyboard import read_storyboard, start_run
+from upstream.callback import parse_object
 
 STORYBOARD_BYTES_MAX: Final = 1 << 20
 PICTURE_BYTES_MAX: Final = 30_000_000  # Ark's limit for an input image.
+DECISION_BYTES_MAX: Final = 1 << 16
 PAGE_MAX: Final = 200
 ENDED: Final = frozenset({RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED})
 ID_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"
+RUN_ID: Final = re.compile(r"run_[a-z0-9]{1,40}")
+EVENT_ID: Final = re.compile(r"[0-9]{1,18}(-[0-9]{1,18})?")
 
 log = structlog.get_logger()
 
@@ -37,8 +44,9 @@ async def start(request: Request) -> Response:
     require_key(request)
     state = state_of(request)
     body = await read_body(request, bytes_max=STORYBOARD_BYTES_MAX)
-    form = "yaml" if "yaml" in request.headers.get("content-type", "").lower() else "json"
-    storyboard = read_storyboard(body, form=form, allow_paths=False)  # type: ignore[arg-type]
+    form: Form = "yaml" if "yaml" in request.headers.get("content-type", "").lower() else "json"
+    # YAML takes up to seconds; callbacks must not wait for it.
+    storyboard = await asyncio.to_thread(read_storyboard, body, form=form, allow_paths=False)
     run_id = RunId("run_" + "".join(secrets.choice(ID_LETTERS) for _ in range(24)))
     if key := request.headers.get("idempotency-key"):
         run_id = await state.store.asked_before(_key(key), run_id)
@@ -106,7 +114,7 @@ async def watch(request: Request) -> Response:
     state = state_of(request)
     run = await _run(state, request)
     after = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
-    if not all(part.isdigit() for part in after.split("-", 1)):
+    if not EVENT_ID.fullmatch(after):
         raise RequestInvalid("it is not an id of an event", param="Last-Event-ID")
     if run.status in ENDED and after != "0" and not await state.history.history(run.id, after=after):
         return Response(status_code=204)
@@ -119,31 +127,39 @@ async def callbacks(request: Request) -> Response:
     require_key(request)
     state = state_of(request)
     limit, after = _page(request)
-    found = await state.inbox.recent(limit=limit, after=after)
-    more = found[-1].id if len(found) == limit else None
-    return JSONResponse({"object": "list", "data": [callback_json(each) for each in found], "next": more})
+    found = await state.inbox.recent(limit=limit + 1, after=after)
+    more = found[limit - 1].id if len(found) > limit else None
+    shown = [callback_json(each, secrets=state.secrets) for each in found[:limit]]
+    return JSONResponse({"object": "list", "data": shown, "next": more})
 
 
 async def give_file(request: Request) -> Response:
     """``POST /v1/files`` with a picture as the body: kept here; a storyboard names it as ``file:…``."""
     require_key(request)
     content = await read_body(request, bytes_max=PICTURE_BYTES_MAX)
-    path = state_of(request).files.keep_given(content)
+    try:
+        path = await asyncio.to_thread(state_of(request).files.keep_given, content)
+    except OSError as error:
+        raise StorageFailed.of(error) from error
     return JSONResponse({"object": "file", "name": f"file:{path}", "bytes": len(content)}, status_code=201)
 
 
 async def _events(state: State, run_id: str, after: str) -> AsyncIterator[str]:
-    while True:
-        lines = await state.history.history(run_id, after=after, wait_s=3.0)
-        for line in lines:
-            after = line.id
-            data = json.dumps(line.fields, ensure_ascii=False)
-            yield f"id: {line.id}\nevent: {line.fields['event']}\ndata: {data}\n\n"
-        if not lines:
-            run = await state.history.load(run_id)
-            if run is None or run.status in ENDED:
+    """What the run's history says from *after* on; it breaks off without Redis, and the reader comes back later."""
+    ended = False
+    with suppress(StoreUnavailable):
+        while True:
+            lines = await state.history.history(run_id, after=after, wait_s=0.0 if ended else 3.0)
+            for line in lines:
+                after = line.id
+                data = json.dumps(line.fields, ensure_ascii=False)
+                yield f"id: {line.id}\nevent: {line.fields['event']}\ndata: {data}\n\n"
+            if ended and not lines:
                 return
-            yield ": still here\n\n"
+            run = await state.history.load(run_id)
+            ended = run is None or run.status in ENDED
+            if not lines:
+                yield ": still here\n\n"
 
 
 async def _act(request: Request, event: Event, body: dict[str, Any] | None = None) -> Response:
@@ -151,7 +167,7 @@ async def _act(request: Request, event: Event, body: dict[str, Any] | None = Non
     require_key(request)
     state = state_of(request)
     revision = (await _body(request) if body is None else body).get("revision")
-    if revision is not None and not isinstance(revision, int):
+    if revision is not None and type(revision) is not int:
         raise RequestInvalid("revision is a whole number", param="revision")
     run = await _run(state, request)
     shot = request.path_params.get("shot")
@@ -181,7 +197,7 @@ def _holds_already(run: Run, event: Event) -> bool:
 
 async def _run(state: State, request: Request) -> Run:
     run_id = request.path_params["run"]
-    run = await state.store.load(run_id)
+    run = await state.store.load(run_id) if RUN_ID.fullmatch(run_id) else None
     if run is None:
         raise NotFound(f"there is no run {run_id}")
     return run
@@ -189,21 +205,13 @@ async def _run(state: State, request: Request) -> Run:
 
 async def _body(request: Request) -> dict[str, Any]:
     require_key(request)
-    raw = await read_body(request, bytes_max=STORYBOARD_BYTES_MAX)
-    if not raw.strip():
-        return {}
-    try:
-        document = json.loads(raw)
-    except ValueError:
-        raise HTTPException(400, "the body is not JSON") from None
-    if not isinstance(document, dict):
-        raise HTTPException(400, "the body is not a JSON object")
-    return document
+    raw = await read_body(request, bytes_max=DECISION_BYTES_MAX)
+    return parse_object(raw) if raw.strip() else {}
 
 
 def _page(request: Request) -> tuple[int, str | None]:
     limit = request.query_params.get("limit", "20")
-    if not limit.isdigit() or not 1 <= int(limit) <= PAGE_MAX:
+    if not re.fullmatch("[0-9]{1,3}", limit) or not 1 <= int(limit) <= PAGE_MAX:
         raise RequestInvalid(f"limit is a number from 1 to {PAGE_MAX}", param="limit")
     return int(limit), request.query_params.get("after")
 

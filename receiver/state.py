@@ -15,10 +15,15 @@ from runs.tokens import Links, Tokens
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """``history`` reads through connections of its own: watchers that wait must not keep callbacks waiting."""
+    """
+    ``history`` reads through connections of its own: watchers that wait must not keep callbacks waiting.
+
+    ``secrets``: what no answer may show.
+    """
 
     settings: Settings
     api_key: Secret
+    secrets: tuple[str, ...]
     store: Store
     history: Store
     inbox: Inbox

@@ -1,11 +1,13 @@
 """Runs and callbacks as the JSON of the API."""
 
-from typing import Any
+from typing import Any, Final
 
 from config.logs import redacted
 from runs.inbox import Callback
 from runs.model import Clip, FirstFrame, Frame, Problem, Run, Shot, Take
 from runs.standing import jobs_spent
+
+BODY_CHARS_MAX: Final = 16_384  # A page may list two hundred, and callbacks wait while it is made.
 
 
 def run_json(run: Run, *, base_url: str) -> dict[str, Any]:
@@ -38,7 +40,12 @@ def run_json(run: Run, *, base_url: str) -> dict[str, Any]:
 
 
 def callback_json(callback: Callback, *, secrets: tuple[str, ...]) -> dict[str, Any]:
-    """A callback as it came, with *secrets* and whatever looks like one taken out of all that its sender chose."""
+    """
+    A callback as it came, with *secrets* and whatever looks like one taken out of all that its sender chose.
+
+    Of a long body the beginning is shown; ``bytes`` is the size of the whole.
+    """
+    beginning = callback.body[: 4 * BODY_CHARS_MAX].decode("utf-8", "replace")
     return {
         "id": callback.id,
         "object": "callback",
@@ -52,7 +59,8 @@ def callback_json(callback: Callback, *, secrets: tuple[str, ...]) -> dict[str, 
         "job_id": redacted(callback.job_id, secrets=secrets),
         "status": redacted(callback.word, secrets=secrets),
         "repeats": callback.repeats,
-        "body": redacted(callback.body.decode("utf-8", "replace"), secrets=secrets),
+        "bytes": len(callback.body),
+        "body": redacted(beginning, secrets=secrets)[:BODY_CHARS_MAX],
     }
 
 

@@ -63,7 +63,7 @@ class MediaFiles:
         if not _PATH.fullmatch(path):
             raise NotFound("there is no such file")
         place = self.root / path
-        if place.is_symlink() or not place.is_file():
+        if place.is_symlink() or place.parent.is_symlink() or not place.is_file():
             raise NotFound("there is no such file")
         return place
 
@@ -77,11 +77,14 @@ class MediaFiles:
         place = self.place(path)
         if not place.exists():
             draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
-            with draft.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(place)
+            try:
+                with draft.open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                draft.replace(place)
+            finally:
+                draft.unlink(missing_ok=True)
         return path
 
 

@@ -29,7 +29,8 @@ class Callback:
     """
     One POST that we received about a job, as it came.
 
-    ``outcome``: ``accepted`` · ``unreadable`` (valid address, body not a JSON object). ``body`` are the raw bytes.
+    ``outcome``: ``accepted`` · ``unreadable`` (not a JSON object) · ``too_large`` · ``encoded`` · ``cut_off``.
+    ``body``: the raw bytes; empty for the last three.
     """
 
     id: str
@@ -92,7 +93,9 @@ class Inbox:
             start = 0
             if after is not None:
                 rank = await self._redis.zrevrank(CALLBACKS, after)
-                start = 0 if rank is None else rank + 1
+                if rank is None:
+                    return []
+                start = rank + 1
             ids = await self._redis.zrevrange(CALLBACKS, start, start + limit - 1)
             async with self._redis.pipeline(transaction=False) as pipe:
                 for callback_id in ids:

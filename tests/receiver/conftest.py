@@ -1,0 +1,268 @@
+"""What the receiver's tests share: a provider that must never be called, and a receiver without a worker."""
+
+import asyncio
+import io
+import logging
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis as redis_sync
+import structlog
+from arq.connections import ArqRedis
+from starlette.datastructures import Secret
+
+from cli.serve import running_receiver
+from config.keys import Keys
+from config.logs import configure_logging
+from config.settings import Settings
+from runs import events
+from runs.embedded_redis import find_server
+from runs.model import Clip, Film, Frame
+from runs.progress import record
+from runs.queue import QUEUE, connect, disconnect, unpack
+from runs.store import Store
+from runs.tokens import HookAddress, TakeAddress, Tokens
+
+RUN = "run_" + "a" * 24
+SECRET = "only for tests"
+BOARD = {
+    "title": "霓虹雨夜",
+    "model": "seedance-1.5-pro-1080p",
+    "budget": {"jobs": 3},
+    "shots": [{"id": "s1", "prompt": "a car"}, {"id": "s2", "prompt": "closer", "gate": "approve"}],
+}
+
+
+@pytest.fixture
+def board() -> dict[str, Any]:
+    """Two chained shots; the second waits for a person."""
+    return dict(BOARD)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receiver:
+    """A receiver that runs in this test, without a worker, and a client with the API key."""
+
+    settings: Settings
+    store: Store
+    tokens: Tokens
+    api: httpx.AsyncClient
+
+    async def run(self, storyboard: dict[str, Any]) -> str:
+        """Start a run; returns its id."""
+        response = await self.api.post("/v1/runs", json=storyboard)
+        assert response.status_code == 201, response.text
+        return str(response.json()["id"])
+
+    async def shown(self, run_id: str) -> dict[str, Any]:
+        """The run as the API shows it."""
+        run: dict[str, Any] = (await self.api.get(f"/v1/runs/{run_id}")).json()
+        return run
+
+
+@pytest.fixture(scope="module")
+async def silent_provider() -> AsyncIterator[tuple[str, list[Any]]]:
+    """The URL of a provider and the list of those who connected to it."""
+    callers: list[Any] = []
+
+    def called(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        callers.append(writer.get_extra_info("peername"))
+        writer.close()
+
+    server = await asyncio.start_server(called, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", callers
+    server.close()
+
+
+@pytest.fixture
+def nobody_calls(silent_provider: tuple[str, list[Any]]) -> Iterator[str]:
+    """The URL of a provider that fails the test when anybody as much as connects to it."""
+    url, callers = silent_provider
+    callers.clear()
+    yield url
+    assert callers == [], "the receiver called the provider"
+
+
+@pytest.fixture(scope="module")
+async def shared_receiver(
+    redis_server: str, silent_provider: tuple[str, list[Any]], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Receiver]:
+    """One receiver for the tests of a file: starting and ending it takes longer than most of them."""
+    async with AsyncExitStack() as stack:
+        # asyncio sends without delay only where the protocol was named; otherwise each answer takes 40 ms.
+        listener = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP))
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(100)
+        settings = Settings(
+            upstream_url=silent_provider[0],
+            upstream_key=Secret("sk-sandbox"),
+            port=listener.getsockname()[1],
+            data_dir=tmp_path_factory.mktemp("receiver") / "data",
+        )
+        keys = Keys(api_key=Secret("fr_test"), secret=Secret(SECRET), new_api_key=False)
+        await stack.enter_async_context(running_receiver(settings, keys, redis_server, listener))
+        redis = connect(redis_server)
+        stack.push_async_callback(disconnect, redis)
+        headers = {"Authorization": "Bearer fr_test"}
+        api = httpx.AsyncClient(base_url=settings.listen_url, headers=headers, trust_env=False, timeout=30)
+        await stack.enter_async_context(api)
+        yield Receiver(settings=settings, store=Store(redis), tokens=Tokens(SECRET), api=api)
+
+
+@pytest.fixture
+def relay(shared_receiver: Receiver, redis_url: str, nobody_calls: str) -> Receiver:
+    """A receiver alone, its Redis and data folder empty; whatever the test does, it must not call the provider."""
+    shutil.rmtree(shared_receiver.settings.data_dir, ignore_errors=True)
+    return shared_receiver
+
+
+@pytest.fixture
+def take_address(relay: Any) -> Callable[..., str]:
+    """``take_address("s1", 2)``: the path of the callbacks of one take."""
+
+    def address(shot: str = "s1", take: int = 1, *, run: str = RUN) -> str:
+        return "/webhook/" + relay.tokens.mint(TakeAddress(run=run, shot=shot, take=take))
+
+    return address
+
+
+@pytest.fixture
+def hook_address(relay: Any) -> str:
+    """The path of the callbacks of the hook ``mine``."""
+    return "/webhook/" + str(relay.tokens.mint(HookAddress(hook="mine")))
+
+
+@pytest.fixture
+def queued(redis: ArqRedis) -> Callable[..., Any]:
+    """``await queued()``: the tasks that wait for a worker, each as (function, arguments)."""
+
+    async def ask() -> list[tuple[str, dict[str, Any]]]:
+        found = [unpack(await redis.get(b"arq:job:" + task)) for task in await redis.zrange(QUEUE, 0, -1)]
+        return [(task["f"], task["k"]) for task in found]
+
+    return ask
+
+
+@pytest.fixture
+def kept(relay: Any) -> Callable[..., Any]:
+    """``await kept()``: what ``GET /v1/callbacks`` lists."""
+
+    async def ask() -> list[dict[str, Any]]:
+        answer = await relay.api.get("/v1/callbacks", params={"limit": 200})
+        assert answer.status_code == 200, answer.text
+        data: list[dict[str, Any]] = answer.json()["data"]
+        return data
+
+    return ask
+
+
+@pytest.fixture
+def render(relay: Any) -> Callable[..., Any]:
+    """``await render(run, "s1", 1)``: what a worker would record about a take, from submit to a clip on our disk."""
+    clip = Clip(path="c", sha256="0" * 64, bytes=9, width=1280, height=720, duration_s=5.04, frames=121)
+    frame = Frame(path="f", sha256="0" * 64, width=1280, height=720)
+
+    async def happen(run: str, shot: str, take: int = 1) -> None:
+        name: dict[str, Any] = {"shot": shot, "take": take}
+        for event in (
+            events.Submitting(**name, intent="i", seed=None, first_frame=None),
+            events.Submitted(**name, job_id=f"job_{shot}_{take}"),
+            events.Rendered(**name, job_ids=(), video_url="https://v.example.com/v.mp4"),
+            events.Collected(**name, video=clip, last_frame=frame),
+        ):
+            assert (await record(relay.store, run, event)).changed, event
+
+    return happen
+
+
+@pytest.fixture
+def finish(relay: Any, render: Callable[..., Any], board: dict[str, Any]) -> Callable[..., Any]:
+    """``await finish()``: the id of a run of one shot that has its film."""
+
+    async def happen() -> str:
+        run_id = str(await relay.run({**board, "shots": board["shots"][:1]}))
+        await render(run_id, "s1")
+        film = Film(path=f"{run_id}/film.mp4", bytes=9, duration_s=5.04, frames=121, copied=True)
+        await record(relay.store, run_id, events.Joined(film=film))
+        return run_id
+
+    return happen
+
+
+@dataclass(slots=True)
+class PrivateServer:
+    """A Redis of the test's own, which it may stop, hang and start again."""
+
+    folder: Path
+    process: subprocess.Popen[bytes] | None = field(default=None)
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.folder}/s"
+
+    def start(self) -> None:
+        command = [str(find_server()), "--port", "0", "--unixsocket", f"{self.folder}/s", "--dir", str(self.folder)]
+        self.process = subprocess.Popen([*command, "--save", "", "--appendonly", "yes"], stdout=subprocess.DEVNULL)
+        client = redis_sync.Redis.from_url(self.url)
+        deadline = time.monotonic() + 10
+        while True:
+            with suppress(redis_sync.ConnectionError):
+                if client.ping():
+                    break
+            assert time.monotonic() < deadline, "the server did not start"
+            time.sleep(0.01)
+        client.close()
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+            self.process.wait()
+            self.process = None
+
+    def hang(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+
+@pytest.fixture
+def private_server() -> Iterator[PrivateServer]:
+    """Running; ended with the test whatever state it was left in."""
+    server = PrivateServer(Path(tempfile.mkdtemp(prefix="fr-redis-")))
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(server.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def logged(tmp_path: Path) -> Iterator[io.StringIO]:
+    """Everything that this process logs at ``debug``, as a file would get it: one JSON object on each line."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    levels = {name: logging.getLogger(name).level for name in logging.root.manager.loggerDict}
+    stream = io.StringIO()
+    configure_logging(Settings(data_dir=tmp_path, log_level="debug"), stream=stream)
+    yield stream
+    structlog.reset_defaults()
+    root.handlers = handlers
+    root.setLevel(level)
+    for name in logging.root.manager.loggerDict:
+        logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))

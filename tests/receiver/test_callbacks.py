@@ -1,0 +1,294 @@
+"""``POST /webhook/{token}``: kept once, queued once, answered at once; nothing in it is believed."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from runs.tokens import HookAddress, TakeAddress, Tokens
+
+pytestmark = pytest.mark.anyio
+
+RUN = "run_" + "a" * 24
+DONE = {
+    "id": "job_1",
+    "object": "job",
+    "status": "succeeded",
+    "output": {"status": "succeeded", "videos": ["https://cdn.example.com/v.mp4?X-Sig=abc"]},
+}
+ARK = {
+    "id": "cgt-20260101-abc",
+    "model": "doubao-seedance-1-5-pro",
+    "status": "succeeded",
+    "content": {"video_url": "https://ark.example.com/v.mp4", "last_frame_url": "https://ark.example.com/l.png"},
+}
+
+
+async def test_a_callback_is_kept_and_its_take_is_looked_up(
+    relay: Any, take_address: Any, queued: Any, kept: Any
+) -> None:
+    """200 means: the record can be read and the task waits in the queue."""
+    answer = await relay.api.post(take_address("s1", 2), json=DONE)
+
+    assert (answer.status_code, answer.json()) == (200, {"received": True, "repeated": False})
+    assert await queued() == [
+        ("look_up", {"run": RUN, "shot": "s1", "take": 2, "job_id": "job_1", "word": "succeeded"})
+    ]
+    (record,) = await kept()
+    assert record["id"].startswith("cb_")
+    assert {
+        "object": "callback",
+        "outcome": "accepted",
+        "reason": None,
+        "run": RUN,
+        "shot": "s1",
+        "take": 2,
+        "hook": None,
+        "job_id": "job_1",
+        "status": "succeeded",
+        "repeats": 0,
+    }.items() <= record.items()
+    assert json.loads(record["body"])["output"]["videos"] == ["https://cdn.example.com/v.mp4?[query]"]
+
+
+async def test_the_sender_needs_no_key(relay: Any, take_address: Any) -> None:
+    """The token is the key: a provider has no other."""
+    answer = await relay.api.post(take_address(), json=DONE, headers={"Authorization": "Bearer wrong"})
+
+    assert answer.status_code == 200
+
+
+async def test_a_repeat_is_acknowledged_and_counted(relay: Any, take_address: Any, queued: Any, kept: Any) -> None:
+    """Providers send again when an answer got lost; the second time is no second task."""
+    answers = [(await relay.api.post(take_address(), json=DONE)) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert [answer.json()["repeated"] for answer in answers] == [False, True, True]
+    assert len(await queued()) == 1
+    assert [record["repeats"] for record in await kept()] == [2]
+
+
+async def test_fifty_copies_at_once_are_one_task(relay: Any, take_address: Any, queued: Any, kept: Any) -> None:
+    """However they race."""
+    answers = await asyncio.gather(*(relay.api.post(take_address(), json=DONE) for _ in range(50)))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert sorted(answer.json()["repeated"] for answer in answers) == [False] + [True] * 49
+    assert len(await queued()) == 1
+    assert [record["repeats"] for record in await kept()] == [49]
+
+
+async def test_the_same_words_about_another_take_are_news(relay: Any, take_address: Any, queued: Any) -> None:
+    """A repeat has the same address and the same body."""
+    bodies = [(take_address("s1", 1), DONE), (take_address("s1", 2), DONE), (take_address("s2", 1), DONE)]
+    bodies.append((take_address("s1", 1), {**DONE, "status": "failed"}))
+
+    answers = [(await relay.api.post(path, json=body)).json()["repeated"] for path, body in bodies]
+
+    assert answers == [False] * 4
+    assert len(await queued()) == 4
+
+
+async def test_a_hook_whose_name_looks_like_a_take_swallows_no_callback(relay: Any, queued: Any) -> None:
+    """The address is compared as a whole, its kind included."""
+    for address in (HookAddress(hook=f"{RUN}:s1:1"), TakeAddress(run=RUN, shot="s1", take=1)):
+        answer = await relay.api.post(f"/webhook/{relay.tokens.mint(address)}", json=DONE)
+        assert answer.json() == {"received": True, "repeated": False}
+
+    assert sorted(function for function, _ in await queued()) == ["hook", "look_up"]
+
+
+DIALECTS: list[tuple[dict[str, Any], str | None, str | None]] = [
+    (DONE, "job_1", "succeeded"),
+    (ARK, "cgt-20260101-abc", "succeeded"),
+    ({"id": "job_2", "status": "failed", "error": {"code": "X", "message": "m"}}, "job_2", "failed"),
+    ({"data": {"task_id": "t-9", "status": "running"}}, "t-9", "running"),
+    ({"id": "job_3", "status": "太好了"}, "job_3", "太好了"),
+    ({"nothing": "we know"}, None, None),
+]
+
+
+async def test_every_dialect_names_its_job_and_status(relay: Any, take_address: Any, queued: Any, kept: Any) -> None:
+    """The jobs API's, Ark's and the gateways' bodies; without either, the take is looked up all the same."""
+    for number, (body, _, _) in enumerate(DIALECTS):
+        assert (await relay.api.post(take_address("s1", number), json=body)).status_code == 200, body
+
+    records = {record["take"]: (record["job_id"], record["status"]) for record in await kept()}
+    tasks = {task["take"]: (task["job_id"], task["word"]) for _, task in await queued()}
+    assert records == tasks == {number: (job_id, word) for number, (_, job_id, word) in enumerate(DIALECTS)}
+
+
+async def test_chinese_text_is_kept_as_it_came(relay: Any, take_address: Any, kept: Any) -> None:
+    """Bodies are UTF-8; the record shows what was sent."""
+    body = {"id": "任务_1", "status": "succeeded", "prompt": "霓虹雨夜 🌧️"}
+    answer = await relay.api.post(take_address(), content=json.dumps(body, ensure_ascii=False).encode())
+
+    assert answer.status_code == 200
+    (record,) = await kept()
+    assert record["job_id"] == "任务_1"
+    assert json.loads(record["body"]) == body
+
+
+async def test_a_hooks_callback_becomes_a_task_for_its_job(
+    relay: Any, hook_address: str, queued: Any, kept: Any
+) -> None:
+    """Only the job's id is taken from it; the task asks the provider for the rest."""
+    answer = await relay.api.post(hook_address, json=DONE)
+
+    assert answer.status_code == 200
+    assert await queued() == [("hook", {"hook": "mine", "job_id": "job_1"})]
+    assert [(record["hook"], record["run"]) for record in await kept()] == [("mine", None)]
+
+
+async def test_a_hooks_callback_without_a_job_is_kept_and_starts_nothing(
+    relay: Any, hook_address: str, queued: Any, kept: Any
+) -> None:
+    """There is nothing to look up; the person who set it up can see what came."""
+    answer = await relay.api.post(hook_address, json={"hello": "world"})
+
+    assert answer.status_code == 200
+    assert await queued() == []
+    assert [record["body"] for record in await kept()] == ['{"hello":"world"}']
+
+
+UNREADABLE = [b"", b"{", b"hello", b"[1]", b'"text"', b"null", b"\xff\xfe{}", b'{"id": NaN}', b'{"a":1,"a":2}']
+
+
+async def test_what_is_not_a_json_object_is_kept_refused_and_still_a_reason_to_look(
+    relay: Any, take_address: Any, queued: Any, kept: Any
+) -> None:
+    """400 with the reason; the token alone says which take something happened to."""
+    reasons = {}
+    for number, body in enumerate([*UNREADABLE, b"[" * 100_000]):
+        answer = await relay.api.post(take_address("s1", number), content=body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "not_json"), body
+        reasons[number] = answer.json()["error"]["message"]
+
+    records = await kept()
+    assert {record["outcome"] for record in records} == {"unreadable"}
+    assert {record["take"]: record["reason"] for record in records} == reasons
+    assert sorted(task["take"] for _, task in await queued()) == sorted(reasons)
+    assert await queued() != []
+
+
+async def test_a_wrong_token_is_404_and_leaves_no_trace(relay: Any, take_address: Any, queued: Any, kept: Any) -> None:
+    """Foreign, cut, lengthened, garbled or empty: strangers cannot fill our memory."""
+    right = take_address().removeprefix("/webhook/")
+    foreign = Tokens("another secret").mint(TakeAddress(run=RUN, shot="s1", take=1))
+    payload, _, mac = right.partition(".")
+    other, _, _ = take_address("s1", 2).removeprefix("/webhook/").partition(".")
+    wrong = [foreign, right[:-1], right + "A", payload, f"{other}.{mac}", f".{mac}", f"{right}/", f"{right}/more"]
+
+    for token in [*wrong, "", "x", "%00", "%ff", "..%2f..", "a" * 9000]:
+        answer = await relay.api.post(f"/webhook/{token}", json=DONE)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found"), token
+
+    assert await queued() == []
+    assert await kept() == []
+
+
+async def test_a_callback_address_only_takes_posts(relay: Any, take_address: Any) -> None:
+    """A person who opens it in a browser sees 405, not a page."""
+    for method in ("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"):
+        answer = await relay.api.request(method, take_address())
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "POST"), method
+
+
+async def test_a_body_of_a_mebibyte_is_taken_and_one_byte_more_is_not(
+    relay: Any, take_address: Any, queued: Any, kept: Any
+) -> None:
+    """413 by its announced length; a reason to look all the same, and shown with its reason."""
+    largest = b'{"id":"job_1","x":"' + b"x" * ((1 << 20) - 21) + b'"}'
+    assert len(largest) == 1 << 20
+
+    taken = await relay.api.post(take_address("s1"), content=largest)
+    refused = await relay.api.post(take_address("s2"), content=largest + b" ")
+
+    assert taken.status_code == 200
+    assert (refused.status_code, refused.json()["error"]["code"]) == (413, "too_large")
+    assert [(record["shot"], record["outcome"], record["body"] == "") for record in await kept()] == [
+        ("s2", "too_large", True),
+        ("s1", "accepted", False),
+    ]
+    assert [task["shot"] for _, task in await queued()] == ["s1", "s2"]
+
+
+async def test_a_stream_is_cut_at_the_limit(relay: Any, take_address: Any) -> None:
+    """Without Content-Length the bytes are counted; a sender that never ends is answered all the same."""
+    host, port = relay.settings.listen_url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"POST {take_address()} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+    answer = asyncio.create_task(reader.readuntil(b"\r\n\r\n"))
+    async with asyncio.timeout(10):
+        while not answer.done():
+            writer.write(b"10000\r\n" + b" " * (1 << 16) + b"\r\n")
+            await asyncio.wait([answer], timeout=0.01)
+    head = (await answer).decode()
+    writer.close()
+
+    assert head.startswith("HTTP/1.1 413 ")
+    assert "connection: close" in head.lower()
+
+
+async def test_an_encoded_body_is_refused(relay: Any, take_address: Any, queued: Any, kept: Any) -> None:
+    """415: nothing is unpacked, so that nothing can burst."""
+    for encoding in ("gzip", "br", "identity, gzip", "x"):
+        answer = await relay.api.post(take_address(), content=b"\x1f", headers={"Content-Encoding": encoding})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (415, "encoded"), encoding
+
+    assert [(record["outcome"], record["repeats"]) for record in await kept()] == [("encoded", 3)]
+    assert len(await queued()) == 1
+
+
+async def test_identity_is_no_encoding(relay: Any, take_address: Any) -> None:
+    """Some clients say so."""
+    answer = await relay.api.post(take_address(), json=DONE, headers={"Content-Encoding": "Identity"})
+
+    assert answer.status_code == 200
+
+
+async def test_an_endless_job_id_is_not_carried_along(relay: Any, take_address: Any, queued: Any, kept: Any) -> None:
+    """A body may be a mebibyte, an id in tasks and log lines may not."""
+    answer = await relay.api.post(take_address(), json={"id": "j" * 5000, "status": "s" * 5000})
+
+    assert answer.status_code == 200
+    (record,) = await kept()
+    assert record["job_id"] is None
+    assert len(record["status"]) <= 100
+    assert [task["job_id"] for _, task in await queued()] == [None]
+
+
+async def test_of_a_long_body_the_beginning_is_listed(relay: Any, take_address: Any, kept: Any) -> None:
+    """A page of two hundred mebibytes would be no help, and would keep callbacks waiting."""
+    body = json.dumps({"id": "job_1", "x": "霓" * 100_000}, ensure_ascii=False)
+    await relay.api.post(take_address(), content=body.encode())
+
+    (record,) = await kept()
+    assert record["body"] == body[:16_384]
+    assert record["bytes"] == len(body.encode())
+
+
+async def test_callbacks_are_listed_page_by_page(relay: Any, take_address: Any) -> None:
+    """Newest first; ``next`` leads through all of them and then is null."""
+    for number in range(5):
+        await relay.api.post(take_address(), json={"id": f"job_{number}"})
+
+    found, after = [], None
+    for _ in range(5):
+        page = (await relay.api.get("/v1/callbacks", params={"limit": 2, **({"after": after} if after else {})})).json()
+        found.append([record["job_id"] for record in page["data"]])
+        after = page["next"]
+        if after is None:
+            break
+
+    assert sorted(job_id for each in found for job_id in each) == [f"job_{number}" for number in range(5)]
+    assert [len(each) for each in found] == [2, 2, 1]
+
+
+async def test_a_page_behind_a_callback_that_is_no_longer_kept_is_empty(relay: Any, take_address: Any) -> None:
+    """Beginning again at the top would send a reader round and round."""
+    await relay.api.post(take_address(), json=DONE)
+    page = (await relay.api.get("/v1/callbacks", params={"after": "cb_gone"})).json()
+
+    assert (page["data"], page["next"]) == ([], None)

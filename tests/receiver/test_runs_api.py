@@ -1,0 +1,278 @@
+"""The run API: start, read, list, decide; every answer in one shape, every mistake with its place."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.anyio
+
+PICTURE = b"\x89PNG\r\n\x1a\n" + b"p" * 100
+YAML = """
+title: 霓虹雨夜
+model: m
+defaults: {ratio: 16:9}
+shots:
+  - {id: s1, prompt: 跑车}
+"""
+FIVE_MISTAKES = """
+title: x
+modle: m
+shots:
+  - {id: s1, prompt: a, duration: long}
+  - {id: s1, prompt: b}
+  - {id: s3, prompt: c, from: nowhere}
+  - {id: s4}
+"""
+
+
+async def test_a_storyboard_becomes_a_run(relay: Any, board: Any, queued: Any) -> None:
+    """201 with the run and its place; the first shot's submit waits for a worker, the second for the first."""
+    answer = await relay.api.post("/v1/runs", json=board)
+    run = answer.json()
+
+    assert answer.status_code == 201
+    assert answer.headers["Location"] == f"/v1/runs/{run['id']}"
+    assert (await relay.api.get(answer.headers["Location"])).json() == run
+    assert (run["object"], run["title"], run["status"], run["budget"]) == (
+        "run",
+        "霓虹雨夜",
+        "running",
+        {"jobs": 3},
+    )
+    assert await queued() == [("submit", {"run": run["id"], "shot": "s1", "take": 1, "turn": 0})]
+
+
+async def test_yaml_is_read_by_its_content_type(relay: Any) -> None:
+    """All its usual names; ``16:9`` stays a text."""
+    for kind in ("application/yaml", "text/yaml; charset=utf-8", "application/x-yaml", "Text/YAML"):
+        answer = await relay.api.post("/v1/runs", content=YAML.encode(), headers={"Content-Type": kind})
+        assert answer.status_code == 201, answer.text
+        assert answer.json()["title"] == "霓虹雨夜"
+
+
+async def test_every_mistake_is_listed_with_its_place_and_line(relay: Any) -> None:
+    """422 once, instead of one mistake at a time."""
+    headers = {"Content-Type": "application/yaml"}
+    answer = await relay.api.post("/v1/runs", content=FIVE_MISTAKES.encode(), headers=headers)
+    error = answer.json()["error"]
+
+    assert (answer.status_code, error["code"]) == (422, "storyboard_invalid")
+    found = {(mistake["place"], mistake["line"]) for mistake in error["mistakes"]}
+    assert {("modle", 3), ("shots[0].duration", 5), ("shots[1].id", 6), ("shots[2].from", 7)} <= found
+    assert len(error["mistakes"]) >= 5
+    assert all(mistake["message"] for mistake in error["mistakes"])
+    assert error["param"] == error["mistakes"][0]["place"]
+
+
+async def test_what_is_no_storyboard_at_all_is_422(relay: Any, queued: Any) -> None:
+    """Whatever it is; nothing was started."""
+    for body in (b"", b"{", b"[]", b"null", b"\xff", b"[" * 50_000, b'"x"', b'{"shots": 3}'):
+        for kind in ("application/json", "application/yaml"):
+            answer = await relay.api.post("/v1/runs", content=body, headers={"Content-Type": kind})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (422, "storyboard_invalid"), body[:20]
+    assert await queued() == []
+
+
+async def test_a_path_of_the_senders_computer_is_refused_with_the_way_out(relay: Any, board: Any) -> None:
+    """The receiver opens no path that a request names; the message says how to give the picture instead."""
+    for path in ("./refs/a.png", "/etc/passwd", "../../x.png", "C:\\x.png"):
+        shots = [{"id": "s1", "prompt": "a", "first_frame": path}]
+        answer = await relay.api.post("/v1/runs", json={**board, "shots": shots})
+        assert answer.status_code == 422, path
+        (mistake,) = answer.json()["error"]["mistakes"]
+        assert mistake["place"] == "shots[0].first_frame"
+        assert "POST them to /v1/files" in mistake["message"], mistake
+
+
+async def test_the_same_idempotency_key_is_the_same_run(relay: Any, board: Any, queued: Any) -> None:
+    """Twenty at once, and one later: one run, one submit."""
+    headers = {"Idempotency-Key": "order 42"}
+    answers = await asyncio.gather(*(relay.api.post("/v1/runs", json=board, headers=headers) for _ in range(20)))
+    answers.append(await relay.api.post("/v1/runs", json=board, headers=headers))
+    other = await relay.api.post("/v1/runs", json=board, headers={"Idempotency-Key": "order 43"})
+
+    assert {answer.status_code for answer in answers} == {201}
+    (run_id,) = {answer.json()["id"] for answer in answers}
+    assert other.json()["id"] != run_id
+    assert [arguments["run"] for _, arguments in await queued()] == [run_id, other.json()["id"]]
+    assert len((await relay.api.get("/v1/runs")).json()["data"]) == 2
+
+
+async def test_an_idempotency_key_that_is_none_is_422(relay: Any, board: Any) -> None:
+    """Too long or not to be printed."""
+    for key in ("k" * 201, "a\tb"):
+        answer = await relay.api.post("/v1/runs", json=board, headers={"Idempotency-Key": key})
+        assert (answer.status_code, answer.json()["error"]["param"]) == (422, "Idempotency-Key")
+
+
+async def test_runs_are_listed_newest_first_page_by_page(relay: Any, board: Any) -> None:
+    """``next`` leads through all of them, each once, and is null at the end; ``status`` chooses."""
+    ids = [await relay.run(board) for _ in range(5)]
+    for run_id in ids[1:3]:
+        await relay.api.post(f"/v1/runs/{run_id}/cancel")
+
+    async def pages(**query: Any) -> list[list[str]]:
+        found: list[list[str]] = []
+        after: dict[str, str] = {}
+        for _ in range(10):
+            page = (await relay.api.get("/v1/runs", params={**query, **after})).json()
+            assert page["object"] == "list"
+            found.append([run["id"] for run in page["data"]])
+            if page["next"] is None:
+                return found
+            after = {"after": page["next"]}
+        raise AssertionError("it goes round and round")
+
+    assert await pages(limit=2) == [ids[:2:-1], ids[2:0:-1], ids[:1]]
+    assert await pages(limit=5) == [ids[::-1]]
+    assert await pages(status="cancelled", limit=1) == [[ids[2]], [ids[1]]]
+    assert await pages(status="succeeded") == [[]]
+
+
+async def test_a_page_that_cannot_be_is_422_with_its_name(relay: Any) -> None:
+    """Signs, letters, other scripts' digits, and thousands of digits."""
+    for path in ("/v1/runs", "/v1/callbacks"):
+        for limit in ("0", "-1", "201", "x", "", "1.5", "²", "٣", "9" * 5000, "1 "):
+            answer = await relay.api.get(path, params={"limit": limit})
+            assert (answer.status_code, answer.json()["error"]["param"]) == (422, "limit"), limit[:10]
+    answer = await relay.api.get("/v1/runs", params={"status": "done"})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (422, "status")
+
+
+async def test_cancelling_twice_is_fine(relay: Any, board: Any) -> None:
+    """Nothing is submitted any more, and saying it again is no mistake."""
+    run_id = await relay.run(board)
+    first, second = [(await relay.api.post(f"/v1/runs/{run_id}/cancel")) for _ in range(2)]
+
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert first.json()["status"] == "cancelled"
+    assert second.json() == first.json()
+
+
+async def test_a_finished_run_cannot_be_cancelled(relay: Any, finish: Any) -> None:
+    """409: it has its film."""
+    answer = await relay.api.post(f"/v1/runs/{await finish()}/cancel")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict")
+
+
+async def test_a_gated_shot_waits_for_its_approval(relay: Any, board: Any, render: Any, queued: Any) -> None:
+    """Approved once it is queued; approving again changes nothing."""
+    run_id = await relay.run(board)
+    await render(run_id, "s1")
+    assert (await relay.shown(run_id))["error"]["code"] == "approval_needed"
+
+    first, second = [(await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve")) for _ in range(2)]
+
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert first.json()["shots"][1]["approved"] is True
+    assert first.json()["revision"] == second.json()["revision"]
+    assert ("submit", {"run": run_id, "shot": "s2", "take": 1, "turn": 0}) in await queued()
+
+
+async def test_a_person_picks_a_take(relay: Any, board: Any, render: Any) -> None:
+    """One that is done; saying it twice is fine, a take that is not there is 409, no number is 422."""
+    run_id = await relay.run({**board, "shots": [{"id": "s1", "prompt": "a", "takes": 2}]})
+    await render(run_id, "s1", 1)
+    await render(run_id, "s1", 2)
+    assert (await relay.shown(run_id))["error"]["code"] == "pick_needed"
+    pick = f"/v1/runs/{run_id}/shots/s1/pick"
+
+    for body in ({}, {"take": "1"}, {"take": True}, {"take": None}, {"take": 1.0}):
+        answer = await relay.api.post(pick, json=body)
+        assert (answer.status_code, answer.json()["error"]["param"]) == (422, "take"), body
+    assert (await relay.api.post(pick, json={"take": 3})).status_code == 409
+    picked = await relay.api.post(pick, json={"take": 2})
+    again = await relay.api.post(pick, json={"take": 2})
+
+    assert (picked.status_code, again.status_code) == (200, 200)
+    assert picked.json()["shots"][0]["picked"] == 2
+    assert picked.json()["shots"][0]["status"] == "done"
+
+
+async def test_a_decision_about_an_older_revision_is_409(relay: Any, board: Any) -> None:
+    """The person looked at something that is no longer so; nothing changes. The right revision passes."""
+    run_id = await relay.run(board)
+    await relay.api.post(f"/v1/runs/{run_id}/shots/s1/approve")
+    run = await relay.shown(run_id)
+
+    for place, body in (("shots/s2/approve", {}), ("shots/s1/pick", {"take": 1}), ("cancel", {})):
+        stale = {**body, "revision": run["revision"] - 1}
+        answer = await relay.api.post(f"/v1/runs/{run_id}/{place}", json=stale)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict"), place
+    assert await relay.shown(run_id) == run
+
+    answer = await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve", json={"revision": run["revision"]})
+    assert answer.status_code == 200
+
+
+async def test_a_decision_that_cannot_be_read_is_422(relay: Any, board: Any) -> None:
+    """A revision that is no whole number, or a body that is no object."""
+    run_id = await relay.run(board)
+    for revision in ("1", True, 1.5, []):
+        answer = await relay.api.post(f"/v1/runs/{run_id}/cancel", json={"revision": revision})
+        assert (answer.status_code, answer.json()["error"]["param"]) == (422, "revision"), revision
+    for body in (b"{", b"[]", b"[" * 50_000, b"\xff"):
+        answer = await relay.api.post(f"/v1/runs/{run_id}/cancel", content=body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "request_invalid"), body[:9]
+    assert (await relay.shown(run_id))["status"] == "running"
+
+
+async def test_a_decision_about_nothing_is_404(relay: Any, board: Any) -> None:
+    """No such shot, no such run."""
+    run_id = await relay.run(board)
+    gone = "run_" + "z" * 24
+    for path in (f"{run_id}/shots/s9/approve", f"{run_id}/shots/s9/pick", f"{gone}/cancel", f"{gone}/shots/s1/approve"):
+        answer = await relay.api.post(f"/v1/runs/{path}", json={"take": 1})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found"), path
+
+
+async def test_a_long_storyboard_keeps_no_callback_waiting(relay: Any, take_address: Any) -> None:
+    """Reading much YAML takes seconds of work; callbacks are answered meanwhile."""
+    shots = "".join(f"  - {{id: s{number}, prompt: a car in the rain, from: cut}}\n" for number in range(499))
+    board = f"model: m\nshots:\n{shots}".encode()
+    headers = {"Content-Type": "application/yaml"}
+
+    starting = asyncio.create_task(relay.api.post("/v1/runs", content=board, headers=headers))
+    answered = 0
+    while not starting.done():
+        began = time.monotonic()
+        assert (await relay.api.post(take_address("s1", answered), json={"id": "job_1"})).status_code == 200
+        answered += not starting.done()
+        assert time.monotonic() - began < 3
+
+    assert (await starting).status_code == 201
+    assert answered >= 2
+
+
+async def test_a_picture_is_kept_under_the_name_of_its_content(relay: Any, board: Any) -> None:
+    """The same bytes, the same name; a storyboard can name it and anybody with the key can see it."""
+    first, second = [(await relay.api.post("/v1/files", content=PICTURE)) for _ in range(2)]
+
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json() == second.json()
+    assert first.json()["bytes"] == len(PICTURE)
+    name = first.json()["name"].removeprefix("file:")
+    assert (await relay.api.get(f"/media/{name}")).content == PICTURE
+    await relay.run({**board, "shots": [{"id": "s1", "prompt": "a", "first_frame": first.json()["name"]}]})
+
+
+async def test_what_is_no_picture_or_too_large_is_refused(relay: Any) -> None:
+    """422 by its first bytes, 413 by its length."""
+    for content in (b"", b"hello", b"<svg/>", b"\x00" * 100):
+        answer = await relay.api.post("/v1/files", content=content)
+        assert (answer.status_code, answer.json()["error"]["param"]) == (422, "file"), content[:9]
+    answer = await relay.api.post("/v1/files", content=PICTURE + b"\0" * 30_000_000)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+
+
+async def test_a_disk_that_cannot_be_written_is_503_with_its_reason(relay: Any) -> None:
+    """Waiting or tidying up helps; nothing half-written is left."""
+    (relay.settings.data_dir / "media").mkdir(parents=True)
+    (relay.settings.data_dir / "media" / "given").write_text("in the way")
+    answer = await relay.api.post("/v1/files", content=PICTURE)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "storage_failed")
+    assert "disk" in answer.json()["error"]["message"]
