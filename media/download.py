@@ -115,7 +115,6 @@ class _Transfer:
         self.file = file
         self.client = client
         self.limits = limits
-        self.may_resume = True
         self.restart()
 
     def restart(self) -> None:
@@ -136,7 +135,6 @@ class _Transfer:
             try:
                 return await self.fetch_rest()
             except _StartOver as error:
-                self.may_resume = False
                 self.restart()
                 trouble = str(error)
             except httpx.ReadTimeout:
@@ -147,8 +145,6 @@ class _Transfer:
 
     async def fetch_rest(self) -> None:
         """One request for what is missing, its redirects, and its body."""
-        if self.received and not (self.may_resume and self.validator):
-            self.restart()
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
         if self.received and self.validator:
             headers |= {"Range": f"bytes={self.received}-", "If-Range": self.validator}
@@ -199,7 +195,7 @@ class _Transfer:
         found = re.fullmatch(
             r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", response.headers.get("content-range", "").strip()
         )
-        if not found or not self.received:
+        if not found or "range" not in response.request.headers:
             raise _StartOver("the server sent a part that was not asked for")
         total = _number(found[2]) or self.total
         if int(found[1]) != self.received or (self.total or total) != total:

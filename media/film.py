@@ -130,7 +130,11 @@ def common_scale(parts: Sequence[Part]) -> int:
 
 def write(shots: Sequence[Shot], path: Path, *, encode: bool) -> None:
     """Write the film, its index in front so that it can be played while it is loaded."""
-    options = {"movflags": "+faststart", "fflags": "+bitexact"}  # The latter: no version of the writer in the file.
+    options = {
+        "movflags": "+faststart",
+        "movie_timescale": str(shots[0].scale),  # The edit list counts in it; in milliseconds it would cut the end.
+        "fflags": "+bitexact",  # No version of the writer in the file.
+    }
     with av.open(str(path), "w", format="mp4", options=options) as output:
         picture = (Encoder if encode else Copier)(output, shots, shots[0].scale)
         sound = add_sound(output, shots)

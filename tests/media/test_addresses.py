@@ -64,6 +64,7 @@ def test_addresses_beside_the_forbidden_blocks_are_public(address: str) -> None:
         ("https://[::ffff:169.254.169.254]/canary", "not a public address"),
         ("https://[64:ff9b::a9fe:a9fe]/canary", "not a public address"),
         ("https://[fe80::1]/canary", "fe80::1"),
+        (f"https://{'a' * 64}.example/canary", "not a host name"),
     ],
 )
 async def test_urls_that_lead_inside_are_refused_before_a_connection(url: str, words: str) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import hashlib
+import io
+import os
 import random
 import re
 import socket
@@ -12,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -136,6 +139,18 @@ async def test_206_that_nobody_asked_for_is_refused(tmp_path: Path) -> None:
     unasked = part_with({"Content-Range": f"bytes 0-99/{len(CLIP)}"})
     async with serving(unasked, unasked, unasked) as server:
         await fails(DownloadInterrupted, server, tmp_path, "not asked for")
+
+
+async def test_part_that_is_longer_than_announced_starts_over(tmp_path: Path) -> None:
+    """Chunked, a 206 can send more than its Content-Range says; nothing of it is kept."""
+    async with serving(cut(at=100_000), too_long_rest, whole) as server:
+        assert_whole(await fetch(server, tmp_path), tmp_path)
+
+
+async def test_416_starts_over(tmp_path: Path) -> None:
+    """The file has become shorter than what we have of it."""
+    async with serving(cut(at=100_000), answer(416), other_whole) as server:
+        assert_whole(await fetch(server, tmp_path), tmp_path, OTHER_CLIP)
 
 
 async def test_shorter_part_than_asked_for_is_continued(tmp_path: Path) -> None:
@@ -287,10 +302,16 @@ async def test_redirect_to_a_forbidden_place_is_refused(tmp_path: Path, location
     assert len(server.requests) == 1
 
 
+async def test_redirect_to_no_address_at_all_is_the_servers_trouble(tmp_path: Path) -> None:
+    """A Location that cannot be read is treated as a broken answer."""
+    async with serving(*[redirect("https://0177.0.0.1/")] * 3) as server:
+        await fails(DownloadInterrupted, server, tmp_path)
+
+
 async def test_address_that_is_no_url_is_forbidden(tmp_path: Path) -> None:
     """What a provider sends as a URL may be anything."""
     async with guarded_client() as client:
-        for url in ("http://[broken", "not a url", "", "https://"):
+        for url in ("http://[broken", "not a url", "", "https://", "https://0177.0.0.1/", "https://8.8.8.8:port/"):
             with pytest.raises(AddressForbidden):
                 await download(url, tmp_path / "clip.mp4", client=client)
     assert names_in(tmp_path) == []
@@ -319,6 +340,33 @@ async def test_full_disk_is_said_in_one_sentence_and_tried_later(
     monkeypatch.setattr(media.download, "_write_whole", write)
     async with serving(whole) as server:
         await fails(DownloadInterrupted, server, tmp_path, "^the disk is full: .* has no room for the file$")
+
+
+async def test_bytes_are_synced_before_they_get_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a power cut a file of that name is whole; the folder is synced too, so that the name stays."""
+    named_at_sync: list[bool] = []
+    sync = os.fsync
+
+    def record(descriptor: int) -> None:
+        named_at_sync.append((tmp_path / "clip.mp4").exists())
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
+    async with serving(whole) as server:
+        await fetch(server, tmp_path)
+    assert named_at_sync == [False, True]
+
+
+def test_a_file_that_takes_less_than_it_is_given_is_given_the_rest() -> None:
+    """The system may write a part only; no byte is lost by that."""
+
+    class Narrow(io.BytesIO):
+        def write(self, data: Any) -> int:
+            return super().write(data[:3])
+
+    file = Narrow()
+    media.download._write_whole(file, b"0123456789")
+    assert file.getvalue() == b"0123456789"
 
 
 async def test_other_trouble_with_the_disk_is_not_hidden(tmp_path: Path) -> None:
@@ -466,6 +514,13 @@ async def rest(exchange: Exchange) -> None:
     span = f"bytes {exchange.first}-{len(CLIP) - 1}/{len(CLIP)}"
     await exchange.head(206, {"Content-Length": str(len(CLIP) - exchange.first), "Content-Range": span})
     await exchange.body(CLIP[exchange.first :])
+
+
+async def too_long_rest(exchange: Exchange) -> None:
+    span = f"bytes {exchange.first}-{len(CLIP) - 1}/{len(CLIP)}"
+    await exchange.head(206, {"Transfer-Encoding": "chunked", "Content-Range": span} | ETAG)
+    data = CLIP[exchange.first :] + b"more"
+    await exchange.body(f"{len(data):x}\r\n".encode() + data + b"\r\n0\r\n\r\n")
 
 
 async def silent(exchange: Exchange) -> None:
