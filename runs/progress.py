@@ -4,6 +4,8 @@ The one way in which a run changes: load, `apply`, save if nobody was faster, wi
 Tasks, callbacks, people and the sweep all come through here; there is no second door.
 """
 
+import asyncio
+import random
 import re
 import time
 from dataclasses import dataclass, fields
@@ -16,7 +18,8 @@ from runs.machine import apply, begin, steps_due, wake_at
 from runs.model import Problem, Run
 from runs.store import Store
 
-RACES_MAX: Final = 50
+RACES_MAX: Final = 100
+RACE_S: Final = 0.002  # Writers that lost a race step aside, each time a little longer.
 _SHOWN: Final = frozenset({"shot", "take", "job_id", "word", "seed", "status", "until"})
 
 
@@ -36,7 +39,8 @@ async def record(store: Store, run_id: str, event: Event, *, revision: int | Non
     applied to what that one made of the run.
     Raises: NotFound; Conflict for a stale *revision*; StoreUnavailable.
     """
-    for _ in range(RACES_MAX):
+    for lost in range(RACES_MAX):
+        await asyncio.sleep(random.random() * min(lost, 10) * RACE_S)  # noqa: S311  (spreads writers; not a secret)
         run = await store.load(run_id)
         if run is None:
             raise NotFound(f"there is no run {run_id}")
