@@ -20,7 +20,6 @@ import httpx
 
 from cli.client import Receiver
 from cli.errors import Stop, folder_words
-from cli.outlook import Place
 from cli.runs import exit_code
 from cli.watch import watch
 from config.settings import Settings, from_environment
@@ -42,6 +41,7 @@ def run_demo(out: Path, *, keep: bool) -> int:
         run = _make(folder, into, keep=keep)
     except KeyboardInterrupt:
         _clear(folder, keep=keep)
+        click.echo("\nStopped.", err=True)
         raise
     except BaseException:
         click.echo(f"The demo's logs and data stay in {folder}", err=True)
@@ -56,7 +56,7 @@ def _make(folder: Path, into: Path, *, keep: bool) -> dict[str, Any]:
     with ExitStack() as stack:
         settings = _start(stack, folder)
         with Receiver(settings) as receiver:
-            run = _show(receiver, place=receiver.place_of if keep else None)
+            run = _show(receiver)
             if run["status"] != "succeeded":
                 raise Stop(f"the demo's run ended as {run['status']}: {(run['error'] or {}).get('message')}")
             receiver.download(run["film"]["url"], into)
@@ -136,10 +136,10 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     raise Stop(f"{url} did not come up; the last line of {log} is: {last_words or '(empty)'}")
 
 
-def _show(receiver: Receiver, *, place: Place | None) -> dict[str, Any]:
+def _show(receiver: Receiver) -> dict[str, Any]:
     storyboard = read_storyboard((resources.files("cli") / "demo.yaml").read_bytes(), form="yaml")
     run = receiver.start(storyboard.document)
-    return watch(receiver, run["id"], out=sys.stdout, place=place)
+    return watch(receiver, run["id"], out=sys.stdout)
 
 
 def _stay(settings: Settings, film: Path) -> None:

@@ -147,7 +147,7 @@ def run(storyboard: Path, watch: bool, as_json: bool) -> None:
     It goes to the receiver that is running; - reads the storyboard from standard input. With --watch the exit code is
     0 succeeded, 3 budget, 4 waits for a person, 5 failed; a bad storyboard is 2.
     """
-    from cli.runs import start
+    from cli.start import start
 
     sys.exit(start(storyboard, watch=watch, as_json=as_json))
 

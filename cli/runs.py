@@ -1,40 +1,19 @@
-"""`run`, `runs`, `show`, and a person's decisions."""
+"""`runs`, `show`, and a person's decisions."""
 
 import shutil
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any
 
 import click
 import msgspec
 from rich.cells import set_cell_size
 
-from cli.client import Receiver, Refused, checked_id
+from cli.client import Receiver, checked_id
 from cli.picture import whole_lines
 from cli.watch import console_on, show_lines, watch
 from cli.words import one_line
-from runs.errors import Mistake, StoryboardInvalid
-from runs.storyboard import Storyboard, read_storyboard
-
-PICTURE_BYTES_MAX: Final = 30_000_000
-
-
-def start(path: Path, *, watch: bool, as_json: bool) -> int:
-    """Check the storyboard, hand its pictures over, start it; returns the exit code."""
-    storyboard, folder = _read(path)
-    with Receiver.of_environment() as receiver:
-        run = receiver.start(storyboard.with_files(_give_all(receiver, storyboard, folder)).document)
-        if watch:
-            return _watched(receiver, run["id"], as_json=as_json)
-    if as_json:
-        print_json(run)
-        return 0
-    click.echo(f"run: {run['id']}")
-    if sys.stdout.isatty():
-        click.echo(f"to see it: framerelay show {run['id']} --watch", err=True)
-    return 0
 
 
 def list_runs(*, status: str | None, limit: int, as_json: bool) -> int:
@@ -59,7 +38,7 @@ def show_run(run_id: str, *, watch: bool, as_json: bool) -> int:
     checked_id(run_id, "run")
     with Receiver.of_environment() as receiver:
         if watch:
-            return _watched(receiver, run_id, as_json=as_json)
+            return watched(receiver, run_id, as_json=as_json)
         _print(receiver, receiver.get(f"/v1/runs/{run_id}"), as_json)
     return 0
 
@@ -91,7 +70,8 @@ def print_json(answer: Mapping[str, Any]) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
 
 
-def _watched(receiver: Receiver, run_id: str, *, as_json: bool) -> int:
+def watched(receiver: Receiver, run_id: str, *, as_json: bool) -> int:
+    """Show the run to its end; returns the exit code."""
     try:
         run = watch(receiver, run_id, out=sys.stderr if as_json else sys.stdout, place=receiver.place_of)
     except KeyboardInterrupt:
@@ -100,52 +80,6 @@ def _watched(receiver: Receiver, run_id: str, *, as_json: bool) -> int:
     if as_json:
         print_json(run)
     return exit_code(run)
-
-
-def _read(path: Path) -> tuple[Storyboard, Path]:
-    """The storyboard at *path* (``-``: standard input), and the folder that its files are relative to."""
-    if str(path) == "-":
-        return _checked(sys.stdin.buffer.read(), "yaml", Path())
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise StoryboardInvalid([Mistake(place=str(path), message=(error.strerror or str(error)).lower())]) from None
-    return _checked(text, "json" if path.suffix.lower() == ".json" else "yaml", path.parent)
-
-
-def _checked(text: bytes, form: Literal["yaml", "json"], folder: Path) -> tuple[Storyboard, Path]:
-    """Files that are missing are mistakes like any other, found before anything was sent."""
-    storyboard = read_storyboard(text, form=form)
-    missing = [
-        Mistake(place=places[0], message=f"there is no file {name} (looked in {folder.absolute()})")
-        for name, places in storyboard.local_files().items()
-        if not (folder / name).is_file()
-    ]
-    if missing:
-        raise StoryboardInvalid(missing)
-    return storyboard, folder
-
-
-def _give_all(receiver: Receiver, storyboard: Storyboard, folder: Path) -> dict[str, str]:
-    """Hand the storyboard's pictures over: the names by which the receiver knows them, by the names in it."""
-    names: dict[str, str] = {}
-    mistakes: list[Mistake] = []
-    for name, places in storyboard.local_files().items():
-        try:
-            names[name] = _give(receiver, folder / name)
-        except (Refused, OSError) as error:
-            reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
-            mistakes.append(Mistake(place=places[0], message=f"{name}: {reason}"))
-    if mistakes:
-        raise StoryboardInvalid(mistakes)
-    return names
-
-
-def _give(receiver: Receiver, file: Path) -> str:
-    if file.stat().st_size > PICTURE_BYTES_MAX:
-        raise Refused(f"it is larger than {PICTURE_BYTES_MAX // 1_000_000} MB, more than providers take", status=413)
-    name: str = receiver.post("/v1/files", content=file.read_bytes())["name"]
-    return name
 
 
 def _print(receiver: Receiver, run: Mapping[str, Any], as_json: bool) -> None:

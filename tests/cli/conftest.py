@@ -1,0 +1,237 @@
+"""The command as a person runs it: real processes in a folder of their own, against a real sandbox."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+FRAMERELAY = str(Path(sys.executable).with_name("framerelay"))
+KEY = "sk-sandbox"
+WAIT_S = 30.0
+QUICK = ("--scale", "0.2", "--clip-s", "0.5", "--job-s", "0.3")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What a command left: its exit code and its two outputs."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def last(self) -> str:
+        """The last line on standard output."""
+        return self.out.rstrip("\n").rpartition("\n")[2]
+
+    @property
+    def sentence(self) -> str:
+        """The one line on standard error; more than one, or a traceback, is a failure."""
+        lines = self.err.strip().splitlines()
+        assert len(lines) == 1, self.err
+        assert lines[0].startswith("framerelay: "), self.err
+        return lines[0].removeprefix("framerelay: ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shell:
+    """A folder and an environment of its own, nothing inherited but PATH."""
+
+    folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What a command in this shell sees."""
+        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LANG": "C.UTF-8", **self.settings}
+
+    def having(self, **settings: str | int) -> "Shell":
+        """The same folder with more settings, named without ``FRAMERELAY_``."""
+        more = {f"FRAMERELAY_{name}": str(value) for name, value in settings.items()}
+        return Shell(folder=self.folder, settings={**self.settings, **more})
+
+    def run(self, *words: str, within_s: float = 60.0, input: str | None = None) -> Ended:
+        """Run ``framerelay *words*`` to its end."""
+        done = subprocess.run(
+            [FRAMERELAY, *words],
+            cwd=self.folder,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=within_s,
+            input=input,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Ended(code=done.returncode, out=done.stdout, err=done.stderr)
+
+    def start(self, *words: str, **arguments: Any) -> "subprocess.Popen[str]":
+        """Start ``framerelay *words*`` and go on; its outputs are pipes unless *arguments* say otherwise."""
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen([FRAMERELAY, *words], cwd=self.folder, env=self.environ, **{**pipes, **arguments})
+
+    def write(self, name: str, text: str) -> str:
+        """Write a file into the folder; returns its name."""
+        (self.folder / name).write_text(text, encoding="utf-8")
+        return name
+
+    def shown(self, run_id: str) -> dict[str, Any]:
+        """The run, as ``show --json`` prints it."""
+        run: dict[str, Any] = json.loads(self.run("show", run_id, "--json").out)
+        return run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A process that serves; its log lines are in *log*."""
+
+    process: "subprocess.Popen[str]"
+    url: str
+    log: Path
+
+    def end(self) -> int:
+        """Ask it to end, as Ctrl-C does; returns its exit code."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(timeout=20)
+
+    def journal(self) -> dict[str, Any]:
+        """Of a sandbox: what was asked of it."""
+        answer: dict[str, Any] = httpx.get(f"{self.url}/sandbox/jobs", trust_env=False).json()
+        return answer
+
+
+def free_port() -> int:
+    """A port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for(condition: Callable[[], Any], description: str, *, within_s: float = WAIT_S) -> Any:
+    """What *condition* answers as soon as that is true."""
+    deadline = time.monotonic() + within_s
+    while not (held := condition()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {within_s:.0f} s: {description}")
+        time.sleep(0.02)
+    return held
+
+
+@contextmanager
+def serving(shell: Shell, *words: str, url: str, ready: str) -> Iterator[Service]:
+    """A serving command, from the moment it answers at *url* + *ready* (anything below 500)."""
+    log = shell.folder / f"{words[0]}.log"
+    with log.open("ab") as log_file:
+        process = shell.start(*words, stdout=log_file, stderr=log_file, stdin=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: _answers(process, url + ready, log), f"{words[0]} answers at {url}")
+        yield Service(process=process, url=url, log=log)
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def _answers(process: "subprocess.Popen[str]", url: str, log: Path) -> bool:
+    if process.poll() is not None:
+        pytest.fail(f"it ended with {process.returncode}: {log.read_text()}")
+    try:
+        return httpx.get(url, trust_env=False, timeout=2).status_code < 500
+    except httpx.TransportError:
+        return False
+
+
+StartSandbox = Callable[..., AbstractContextManager[Service]]
+StartUp = Callable[..., AbstractContextManager[Service]]
+
+
+def sandbox_in(folder: Path, *options: str, port: int | None = None) -> AbstractContextManager[Service]:
+    """``framerelay sandbox`` with quick, small clips."""
+    port = port or free_port()
+    words = ("sandbox", "--port", str(port), "--key", KEY, *QUICK, *options)
+    return serving(Shell(folder=folder), *words, url=f"http://127.0.0.1:{port}", ready="/")
+
+
+def shell_for(folder: Path, upstream_url: str, **settings: str | int) -> Shell:
+    """A shell whose settings reach that provider, at a port of its own."""
+    folder.mkdir(exist_ok=True)
+    known = {
+        "UPSTREAM_URL": upstream_url,
+        "UPSTREAM_KEY": KEY,
+        "TRUSTED_HOSTS": upstream_url.removeprefix("http://"),
+        "PORT": free_port(),
+    }
+    return Shell(folder=folder).having(**{**known, **settings})
+
+
+def up_in(shell: Shell, *, word: str = "up") -> AbstractContextManager[Service]:
+    """``framerelay up`` (or ``receiver``) in that shell."""
+    url = f"http://127.0.0.1:{shell.settings['FRAMERELAY_PORT']}"
+    return serving(shell, word, url=url, ready="/readyz")
+
+
+def left_over(folder: Path) -> list[str]:
+    """Command lines of processes that work in *folder* or name it."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            place = os.readlink(process / "cwd")
+        except OSError:
+            continue
+        if words and (str(folder) in words or Path(place).is_relative_to(folder)):
+            found.append(f"{process.name} {words}")
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """The helpers above, for tests that build something of their own."""
+
+    sandbox_in: Callable[..., AbstractContextManager[Service]] = sandbox_in
+    shell_for: Callable[..., Shell] = shell_for
+    serving: Callable[..., AbstractContextManager[Service]] = serving
+    up_in: Callable[..., AbstractContextManager[Service]] = up_in
+    left_over: Callable[[Path], list[str]] = left_over
+    wait_for: Callable[..., Any] = wait_for
+    free_port: Callable[[], int] = free_port
+
+
+@pytest.fixture(scope="session")
+def tools() -> Tools:
+    """Helpers by name."""
+    return Tools()
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    """An empty folder and no settings."""
+    return Shell(folder=tmp_path)
+
+
+@pytest.fixture(scope="session")
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One sandbox for all tests here."""
+    with sandbox_in(tmp_path_factory.mktemp("sandbox")) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def relay(provider: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A shell in whose folder ``framerelay up`` runs, with a hook that goes on and nothing else special."""
+    shell = shell_for(tmp_path_factory.mktemp("relay"), provider.url)
+    shell.write("rest.yaml", "title: Rest\nmodel: seedance-1.5-pro-720p\nshots:\n  - {id: s2, prompt: and on}\n")
+    shell.write("framerelay.yaml", "hooks:\n  onward: {storyboard: ./rest.yaml}\n")
+    with up_in(shell):
+        yield shell

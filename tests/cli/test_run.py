@@ -1,0 +1,227 @@
+"""`run`, `runs`, `show` and a person's decisions, as typed."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+from typing import Any
+
+CHAIN = """
+title: 霓虹雨夜
+model: seedance-1.5-pro-720p
+budget: {jobs: 6}
+shots:
+  - {id: s1, prompt: 跑车驶过街道}
+  - {id: s2, prompt: 镜头拉近}
+"""
+FIVE_MISTAKES = """
+title: Rain
+model: seedance-1.5-pro-720p
+budjet: {jobs: 6}
+defaults: {duration: five}
+shots:
+  - {id: s1, promt: a car}
+  - {id: s2, prompt: closer, from: s9}
+  - {id: s2, prompt: again}
+"""
+
+
+def test_a_watched_run_ends_with_the_place_of_its_film(relay: Any) -> None:
+    """Piped, `run --watch` prints a line per change, says where the film is in its last line, and exits with 0."""
+    ended = relay.run("run", relay.write("chain.yaml", CHAIN), "--watch")
+    assert (ended.code, ended.err) == (0, "")
+    assert re.fullmatch(r"run: run_[a-z0-9]+", ended.out.splitlines()[0])
+    assert re.search(r" s  s1 generating", ended.out)
+    assert re.search(r" s  s2 done: .*begun from our last frame, uploaded", ended.out)
+    film = Path(ended.last.removeprefix("film: "))
+    assert film.is_absolute()
+    assert film.stat().st_size > 1000
+
+
+def test_json_is_alone_on_standard_output(relay: Any) -> None:
+    """With --json a program can read standard output whole: the run, the list, the callbacks."""
+    ended = relay.run("run", relay.write("chain.yaml", CHAIN), "--watch", "--json")
+    run = json.loads(ended.out)
+    assert (ended.code, run["object"], run["status"]) == (0, "run", "succeeded")
+    assert "s2 done" in ended.err
+    started = json.loads(relay.run("run", "chain.yaml", "--json").out)
+    assert started["status"] == "running"
+    assert json.loads(relay.run("cancel", started["id"], "--json").out)["status"] == "cancelled"
+    listed = json.loads(relay.run("runs", "--json", "--limit", "200").out)["data"]
+    assert {run["id"], started["id"]} <= {each["id"] for each in listed}
+    callbacks = json.loads(relay.run("callbacks", "--json", "--limit", "200").out)["data"]
+    assert run["id"] in {each["run"] for each in callbacks}
+
+
+def test_a_run_that_is_only_started_can_be_listed_shown_and_watched_later(relay: Any) -> None:
+    """`run` returns at once with the id; `runs` has it first, `show --watch` follows it from anywhere."""
+    started = relay.run("run", "-", input=CHAIN)
+    assert (started.code, started.out.count("\n")) == (0, 1)
+    run_id = started.out.removeprefix("run: ").strip()
+    first = relay.run("runs", "--limit", "1").out
+    assert first.startswith(run_id)
+    assert "霓虹雨夜" in first
+    watched = relay.run("show", run_id, "--watch")
+    assert (watched.code, watched.last[:6]) == (0, "film: ")
+    shown = relay.run("show", run_id)
+    assert shown.last == watched.last
+    assert "succeeded: 2 of 2 shots, 2 of 6 jobs" in shown.out
+    assert re.search(rf"{run_id} +s2 take 1", relay.run("callbacks").out)
+
+
+def test_five_mistakes_are_five_lines(relay: Any) -> None:
+    """A bad storyboard is exit 2 with the place of every mistake; nothing is started."""
+    before = relay.run("runs", "--json").out
+    ended = relay.run("run", relay.write("bad.yaml", FIVE_MISTAKES), "--watch")
+    assert (ended.code, ended.out) == (2, "")
+    lines = ended.err.splitlines()
+    assert len(lines) == 5, ended.err
+    assert all(re.match(r"framerelay: line \d+, [a-z]+[\w.\[\]]*: ", line) for line in lines)
+    assert relay.run("runs", "--json").out == before
+
+
+def test_a_storyboard_that_cannot_be_read_is_one_sentence(relay: Any) -> None:
+    """No file, no YAML, no picture, a picture that is none: exit 2 and one line with the place."""
+    board = "title: x\nmodel: m\nshots:\n  - {id: s1, prompt: a, first_frame: %s}\n"
+    relay.write("fake.png", "not a picture at all")
+    cases = {
+        "nowhere.yaml": "nowhere.yaml: no such file",
+        relay.write("broken.yaml", "shots: [{id: s1"): "this is not YAML",
+        relay.write("none.yaml", board % "./no.png"): "shots[0].first_frame: there is no file ./no.png",
+        relay.write("fake.yaml", board % "./fake.png"): "shots[0].first_frame: ./fake.png: the file is not a PNG",
+    }
+    for name, words in cases.items():
+        ended = relay.run("run", name)
+        assert (ended.code, ended.out) == (2, ""), name
+        assert words in ended.sentence
+
+
+def test_a_run_waits_for_approval_and_for_a_pick(relay: Any, tools: Any) -> None:
+    """Waiting is exit 4 and says whose turn it is and what to type; after it the run goes on to its film."""
+    board = """
+    model: seedance-1.5-pro-720p
+    shots:
+      - {id: s1, prompt: one}
+      - {id: s2, prompt: two, gate: approve, takes: 2}
+    """
+    waiting = relay.run("run", relay.write("gate.yaml", board), "--watch")
+    run_id = waiting.out.splitlines()[0].removeprefix("run: ")
+    assert waiting.code == 4
+    assert f"your turn: framerelay approve {run_id} s2" in waiting.out
+    frame = re.search(r"s2 begins with (/.*\.png)", waiting.out)
+    assert frame
+    assert Path(frame[1]).read_bytes().startswith(b"\x89PNG")
+
+    assert relay.run("approve", run_id, "s2").code == 0
+    picking = relay.run("show", run_id, "--watch")
+    assert picking.code == 4
+    assert f"your turn: framerelay pick {run_id} s2 TAKE" in picking.out
+    assert all(Path(path).is_file() for path in re.findall(r"take \d: (/.*)", picking.out))
+
+    assert relay.run("pick", run_id, "s2", "7").code == 1
+    assert relay.run("pick", run_id, "s2", "2").code == 0
+    assert relay.run("show", run_id, "--watch").code == 0
+    assert relay.shown(run_id)["shots"][1]["picked"] == 2
+
+
+def test_a_spent_budget_is_exit_3(relay: Any) -> None:
+    """The budget is hard, and it is told apart from waiting for a person."""
+    ended = relay.run("run", relay.write("poor.yaml", CHAIN.replace("jobs: 6", "jobs: 1")), "--watch")
+    assert ended.code == 3
+    assert "the budget of 1 jobs is spent" in ended.out
+
+
+def test_a_cancelled_run_is_exit_5_and_submits_nothing_more(relay: Any, provider: Any) -> None:
+    """`cancel` takes effect at once; cancelling again is no mistake, deciding about it is."""
+    run_id = relay.run("run", relay.write("chain.yaml", CHAIN)).out.removeprefix("run: ").strip()
+    assert "cancelled" in relay.run("cancel", run_id).out
+    spent = relay.shown(run_id)["spent"]["jobs"]
+    assert relay.run("cancel", run_id).code == 0
+    assert relay.run("show", run_id, "--watch").code == 5
+    refused = relay.run("approve", run_id, "s1")
+    assert (refused.code, "cancelled" in refused.sentence) == (1, True)
+    assert relay.shown(run_id)["spent"]["jobs"] == spent
+
+
+def test_what_is_not_there_is_one_sentence(relay: Any) -> None:
+    """Ids that name nothing, or that are no ids, never become another address."""
+    for words in (["show", "run_x"], ["show", "../callbacks", "--watch"], ["cancel", ""], ["approve", "run_x", "a/b"]):
+        ended = relay.run(*words)
+        assert (ended.code, ended.out) == (1, ""), words
+        assert "there is no" in ended.sentence
+
+
+def test_the_wrong_api_key_and_a_missing_receiver_say_what_to_set(relay: Any, tools: Any) -> None:
+    """One sentence with the variable to mend, exit 1."""
+    assert "FRAMERELAY_API_KEY" in relay.having(API_KEY="wrong").run("runs").sentence
+    lonely = relay.having(PORT=tools.free_port()).run("run", relay.write("chain.yaml", CHAIN), "--watch")
+    assert (lonely.code, lonely.out) == (1, "")
+    assert "there is no receiver at http://127.0.0.1:" in lonely.sentence
+    assert "framerelay up" in lonely.sentence
+    stranger = relay.having(URL=relay.settings["FRAMERELAY_UPSTREAM_URL"]).run("runs")
+    assert "is this a FrameRelay receiver?" in stranger.sentence
+
+
+def test_a_reader_that_goes_away_is_no_traceback(relay: Any) -> None:
+    """`| head -1` gets its line; a closed or full output is an exit code, not a traceback."""
+    relay.run("run", relay.write("chain.yaml", CHAIN))
+    for script in ('"$0" runs | head -1', '"$0" runs | true', '"$0" runs >&-', '"$0" runs > /dev/full || true'):
+        command = ["bash", "-c", script, str(Path(sys.executable).with_name("framerelay"))]
+        done = subprocess.run(command, cwd=relay.folder, env=relay.environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, script
+        assert "Traceback" not in done.stderr, script
+        assert "Exception ignored" not in done.stderr, script
+
+
+def test_ctrl_c_ends_the_watching_and_not_the_run(relay: Any, tools: Any) -> None:
+    """Exit 130, no traceback, and a sentence that says how to see it again; the run ends by itself."""
+    watching = relay.start("run", relay.write("chain.yaml", CHAIN), "--watch")
+    run_id = watching.stdout.readline().removeprefix("run: ").strip()
+    watching.send_signal(signal.SIGINT)
+    _, err = watching.communicate(timeout=10)
+    assert watching.returncode == 130
+    assert err.strip() == f"The run goes on. To see it again: framerelay show {run_id} --watch"
+    tools.wait_for(lambda: relay.shown(run_id)["status"] == "succeeded", "the run ends without us")
+
+
+def test_a_terminal_shows_what_happens_and_what_comes_next(relay: Any) -> None:
+    """On 80 columns: state in words, seconds, the usual time, what is next; in the end the film's whole address."""
+    screen, code = on_a_terminal(relay, "run", relay.write("chain.yaml", CHAIN), "--watch")
+    assert code == 0
+    assert re.search(r"▸ s1 (generating|queued)", screen)
+    assert "· s2 waits for the last frame of s1" in screen
+    assert re.search(r"next: a callback about s1 \(else a look-up in .*\), then shot s2", screen)
+    assert "succeeded: 2 of 2 shots, 2 of 6 jobs" in screen
+    film = re.search(r"film: (/\S+film\.mp4)", screen)
+    assert film
+    assert Path(film[1]).is_file()
+
+
+def on_a_terminal(shell: Any, *words: str) -> tuple[str, int]:
+    """Everything that the command wrote to a terminal of 80 by 24, escape sequences left out, and its exit code."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    shell = shell.__class__(folder=shell.folder, settings={**shell.settings, "TERM": "xterm-256color"})
+    process = shell.start(*words, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    written, deadline = b"", time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if select.select([ours], [], [], 0.1)[0]:
+            try:
+                written += os.read(ours, 65536)
+            except OSError:  # Linux says EIO when the last writer has gone.
+                break
+        elif process.poll() is not None:
+            break
+    os.close(ours)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode())
+    return text, process.wait(timeout=10)
