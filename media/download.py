@@ -6,7 +6,6 @@ that each hop passes that guard.
 """
 
 import asyncio
-import errno
 import hashlib
 import os
 import re
@@ -23,6 +22,7 @@ from runs.errors import (
     DownloadExpired,
     DownloadInterrupted,
     DownloadTooLarge,
+    StorageFailed,
     UpstreamAnswerUnreadable,
 )
 
@@ -64,9 +64,10 @@ async def download(
     no byte is fetched twice unless the server cannot do that or the file has changed. A body of unknown length that
     the server ends by closing an HTTP/1.0 connection is taken as whole: nothing in it could tell.
 
-    Raises: DownloadInterrupted when a later call may succeed (cut, stalled, 5xx, 429, disk full); DownloadExpired for
-    any other 4xx, most often a signed address past its time; DownloadTooLarge; AddressForbidden for a place that the
-    client does not contact, redirects included; UpstreamAnswerUnreadable for a body that comes compressed, unasked.
+    Raises: DownloadInterrupted when a later call may succeed (cut, stalled, 5xx, 429); StorageFailed when our own disk
+    is full or broken; DownloadExpired for any other 4xx, most often a signed address past its time; DownloadTooLarge;
+    AddressForbidden for a place that the client does not contact, redirects included; UpstreamAnswerUnreadable for a
+    body that comes compressed, unasked.
     """
     limits = limits or DownloadLimits()
     temporary = into.with_name(f".{into.name}.{secrets.token_hex(4)}.part")
@@ -81,9 +82,7 @@ async def download(
     except TimeoutError as error:
         raise DownloadInterrupted(f"the transfer took longer than {limits.total_s:g} s") from error
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DownloadInterrupted(f"the disk is full: {into.parent} has no room for the file") from error
-        raise
+        raise StorageFailed.of(error) from error
     finally:
         temporary.unlink(missing_ok=True)
 

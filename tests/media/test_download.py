@@ -28,6 +28,7 @@ from runs.errors import (
     DownloadInterrupted,
     DownloadTooLarge,
     FrameRelayError,
+    StorageFailed,
     UpstreamAnswerUnreadable,
 )
 
@@ -339,7 +340,7 @@ async def test_full_disk_is_said_in_one_sentence_and_tried_later(
 
     monkeypatch.setattr(media.download, "_write_whole", write)
     async with serving(whole) as server:
-        await fails(DownloadInterrupted, server, tmp_path, "^the disk is full: .* has no room for the file$")
+        await fails(StorageFailed, server, tmp_path, "^our disk is full; free some space$")
 
 
 async def test_bytes_are_synced_before_they_get_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
