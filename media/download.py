@@ -6,6 +6,7 @@ that each hop passes that guard.
 """
 
 import asyncio
+import errno
 import hashlib
 import os
 import re
@@ -65,7 +66,7 @@ async def download(
     the server ends by closing an HTTP/1.0 connection is taken as whole: nothing in it could tell.
 
     Raises: DownloadInterrupted when a later call may succeed (cut, stalled, 5xx, 429); StorageFailed when our own disk
-    is full or broken; DownloadExpired for any other 4xx, most often a signed address past its time; DownloadTooLarge;
+    is full; DownloadExpired for any other 4xx, most often a signed address past its time; DownloadTooLarge;
     AddressForbidden for a place that the client does not contact, redirects included; UpstreamAnswerUnreadable for a
     body that comes compressed, unasked.
     """
@@ -82,7 +83,9 @@ async def download(
     except TimeoutError as error:
         raise DownloadInterrupted(f"the transfer took longer than {limits.total_s:g} s") from error
     except OSError as error:
-        raise StorageFailed.of(error) from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFailed.of(error) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

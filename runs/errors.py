@@ -87,7 +87,7 @@ class StorageFailed(Transient):
     @classmethod
     def of(cls, error: OSError) -> "StorageFailed":
         """What the operating system said, in words for a person."""
-        full = error.errno == errno.ENOSPC
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         return cls("our disk is full; free some space" if full else f"our disk: {error.strerror or error}")
 
 
