@@ -1,0 +1,116 @@
+"""
+How long from a callback to the next submit, with a provider that is instant and a clip of about 1 MB on loopback?
+
+Real processes: `framerelay up` on one side, the provider in this one. The clip has the anatomy of a Seedance file
+(864x496, one keyframe, three B-frames in a row, moov at the end) and weighs about 1 MB, so the last frame costs a real
+decode. The hop is: keep the callback, GET, fetch, decode, PNG, upload, intent, POST.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvloop
+
+from benchmarks.library import Library
+from cli.http import listening_on, serving
+from config.keys import find_api_key
+from config.settings import Settings
+from sandbox.clip import ClipOrder, render_clip
+
+HOPS = 30
+WARM_UP = 3
+
+
+def measure() -> dict[str, Any]:
+    """One run of many shots; returns milliseconds."""
+    with tempfile.TemporaryDirectory(prefix="fr-bench-") as folder:
+        clip = Path(folder) / "clip.mp4"
+        order = ClipOrder(number=1, prompt="bench", seed=1, width=864, height=496, frames=65, bframes=3)
+        render_clip(order, clip, last_frame_into=None, stop=threading.Event())
+        library = Library([clip])
+        uvloop.run(_relay_one_run(library, Path(folder)))
+        hops = [
+            (submit - called) * 1000
+            for called, (submit, _) in zip(library.called_back, library.submits[1:], strict=False)
+        ][WARM_UP:]
+        return {
+            "question": "callback_to_submit",
+            "clip_bytes": clip.stat().st_size,
+            "hops": len(hops),
+            "median_ms": round(statistics.median(hops), 1),
+            "min_ms": round(min(hops), 1),
+            "max_ms": round(max(hops), 1),
+            "to_reach_ms": 150,
+        }
+
+
+async def _relay_one_run(library: Library, folder: Path) -> None:
+    with listening_on("127.0.0.1", 0) as provider, listening_on("127.0.0.1", 0) as free:
+        url, port = f"http://127.0.0.1:{provider.getsockname()[1]}", free.getsockname()[1]
+        free.close()
+        async with serving(library.app(), provider):
+            environ = {
+                **{name: value for name, value in os.environ.items() if not name.startswith("FRAMERELAY_")},
+                "FRAMERELAY_UPSTREAM_URL": url,
+                "FRAMERELAY_UPSTREAM_KEY": "sk-bench",
+                "FRAMERELAY_TRUSTED_HOSTS": url.removeprefix("http://"),
+                "FRAMERELAY_PORT": str(port),
+                "FRAMERELAY_DATA_DIR": str(folder / "data"),
+            }
+            command = [sys.executable, "-m", "cli.main", "up"]
+            relay = subprocess.Popen(command, env=environ, cwd=folder, stderr=open("/tmp/bench.log","w"))  # noqa
+            try:
+                await _run(Settings(port=port, data_dir=folder / "data"))
+            finally:
+                relay.send_signal(signal.SIGTERM)
+                relay.wait()
+
+
+async def _run(settings: Settings) -> None:
+    shots = [{"id": f"s{number}", "prompt": "bench"} for number in range(HOPS + WARM_UP + 1)]
+    async with httpx.AsyncClient(base_url=settings.listen_url, trust_env=False, timeout=30) as api:
+        await _ready(api)
+        api.headers["Authorization"] = f"Bearer {find_api_key(settings)}"
+        run = (await api.post("/v1/runs", json={"title": "bench", "model": "m", "shots": shots})).json()
+        deadline = time.monotonic() + 120
+        while run["shots"][-1]["status"] != "done":
+            if run["status"] != "running" or time.monotonic() > deadline:
+                raise SystemExit(f"the run did not get to its end: {run['status']} {run['error']}")
+            run = (await api.get(f"/v1/runs/{run['id']}")).json()
+            await asyncio.sleep(0.5)
+
+
+async def _ready(api: httpx.AsyncClient) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            if (await api.get("/readyz")).status_code == 200:
+                return
+        except httpx.TransportError:
+            await asyncio.sleep(0.05)
+    raise SystemExit("framerelay up did not come up")
+
+
+def main() -> None:
+    """One JSON line, one sentence."""
+    found = measure()
+    print(json.dumps(found))
+    print(
+        f"Callback → next submit, {found['clip_bytes'] / 1e6:.2f} MB clip on loopback: median {found['median_ms']} ms "
+        f"({found['min_ms']} to {found['max_ms']}, {found['hops']} hops); to reach: {found['to_reach_ms']} ms."
+    )
+
+
+if __name__ == "__main__":
+    main()
