@@ -11,9 +11,13 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 CHAIN = """
 title: 霓虹雨夜
@@ -180,6 +184,48 @@ def test_a_reader_that_goes_away_is_no_traceback(relay: Any) -> None:
         assert done.returncode == 0, script
         assert "Traceback" not in done.stderr, script
         assert "Exception ignored" not in done.stderr, script
+
+
+def test_a_full_page_of_runs_is_a_line_each(relay: Any) -> None:
+    """Two hundred runs, newest first; a title cannot steer the terminal that lists it."""
+    board = {"title": "rain \x1b[31m", "model": "m", "shots": [{"prompt": "a", "gate": "approve"}]}
+    key = (relay.folder / "data" / "api_key").read_text().strip()
+    url = f"http://127.0.0.1:{relay.settings['FRAMERELAY_PORT']}/v1/runs"
+    with httpx.Client(headers={"Authorization": f"Bearer {key}"}, trust_env=False) as http:
+        ids = [http.post(url, json=board).json()["id"] for _ in range(201)]
+    ended = relay.run("runs", "--limit", "200")
+    assert ended.code == 0
+    assert [line.split()[0] for line in ended.out.splitlines()] == ids[:0:-1]
+    assert "\x1b" not in ended.out
+    assert "older ones" in ended.err
+
+
+def test_a_start_whose_answer_is_lost_is_asked_for_again_under_the_same_key(shell: Any) -> None:
+    """The receiver may have started the run before the line broke; a second run would be paid for twice."""
+    keys: list[str | None] = []
+
+    class Breaks(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            keys.append(self.headers["Idempotency-Key"])
+            self.rfile.read(int(self.headers["Content-Length"]))
+            if len(keys) == 1:
+                return  # No answer: the connection just closes.
+            body = b'{"id": "run_x"}'
+            self.send_response(201)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Not on our standard error."""
+
+    with HTTPServer(("127.0.0.1", 0), Breaks) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        ended = shell.having(URL=f"http://127.0.0.1:{server.server_port}").run("run", "-", input=CHAIN)
+        server.shutdown()
+    assert (ended.code, ended.out) == (0, "run: run_x\n")
+    assert len(keys) == 2
+    assert keys[0] == keys[1] is not None
 
 
 def test_ctrl_c_ends_the_watching_and_not_the_run(relay: Any, tools: Any) -> None:

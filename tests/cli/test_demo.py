@@ -1,0 +1,69 @@
+"""`demo`, the first thing that a stranger types; and the first screen, `--help`."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import av
+
+
+def test_the_demo_makes_one_film_of_four_chained_shots(shell: Any, tools: Any) -> None:
+    """Exit 0, last line ``film: PATH``, every frame of every shot but the repeated ones, nothing left running."""
+    shell = shell.__class__(folder=shell.folder, settings={"TMPDIR": str(shell.folder)})
+    demo = shell.start("demo", "--out", "films", "--keep")
+    lines = iter(demo.stdout.readline, "")
+    assert any("Still running" in line for line in lines)
+    (data,) = shell.folder.glob("framerelay-demo-*/data")
+    clips = sorted(data.glob("media/run_*/s?.1.mp4"))
+    demo.send_signal(signal.SIGINT)
+    out, err = demo.communicate(timeout=30)
+    assert (demo.returncode, err) == (0, "")
+    film = shell.folder / "films" / "framerelay-demo.mp4"
+    assert out.splitlines()[-1] == f"film: {film}"
+    assert len(clips) == 4
+    assert frames_of(film) == sum(frames_of(clip) for clip in clips) - 3
+    assert tools.left_over(shell.folder) == []
+
+
+def test_an_interrupted_demo_leaves_nothing_behind(shell: Any, tools: Any) -> None:
+    """Ctrl-C or a closed terminal at any time: exit 130, no file, no folder, no process, no traceback."""
+    shell = shell.__class__(folder=shell.folder, settings={"TMPDIR": str(shell.folder)})
+    for number, until in ((signal.SIGINT, "Starting"), (signal.SIGHUP, "s1 ")):
+        demo = shell.start("demo")
+        assert any(until in line for line in iter(demo.stdout.readline, ""))
+        demo.send_signal(number)
+        _, err = demo.communicate(timeout=30)
+        assert (demo.returncode, err.strip()) == (130, "Stopped.")
+        assert list(shell.folder.iterdir()) == []
+        assert tools.left_over(shell.folder) == []
+
+
+def test_a_film_that_could_not_be_written_is_refused_before_it_is_made(shell: Any) -> None:
+    """One sentence at once, not after the last shot."""
+    shell.write("taken", "")
+    ended = shell.run("demo", "--out", "taken", within_s=10)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.sentence == "--out: cannot write the film into taken: it is not a folder"
+
+
+def test_help_fits_eighty_columns_and_loads_nothing_heavy(shell: Any) -> None:
+    """Every command has one whole sentence on one line; nothing heavy is loaded to print it."""
+    ended = shell.run("--help")
+    commands = ended.out.partition("Commands:\n")[2].splitlines()
+    assert len(commands) == 13
+    assert all(len(line) <= 80 and line.endswith(".") and "..." not in line for line in commands)
+    loaded = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "cli.main", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stderr
+    assert not any(heavy in loaded for heavy in ("httpx", "rich", "asyncio", "uvicorn", "av.", "numpy"))
+
+
+def frames_of(file: Path) -> int:
+    """Pictures that a player shows."""
+    with av.open(str(file)) as container:
+        return sum(1 for _ in container.decode(video=0))

@@ -1,0 +1,110 @@
+"""A run in words: what is hard to reach from outside."""
+
+from typing import Any
+
+import pytest
+
+from cli.outlook import outlook
+from cli.picture import live_lines, whole_lines
+from cli.words import duration, printable, shot_words, usual_s
+
+NOW = 1_000.0
+
+
+def a_take(status: str, *, since_s: float = 0.0, **more: Any) -> dict[str, Any]:
+    """A take as the API shows it."""
+    return {
+        "number": 1,
+        "status": status,
+        "submitted": NOW - since_s,
+        "rendered": None,
+        "next_look": NOW + 60,
+        "provider_status": "running",
+        "error": None,
+        "video": None,
+        "first_frame": None,
+        "last_frame": None,
+        "provider_frame": None,
+        **more,
+    }
+
+
+def a_shot(name: str, status: str, *takes: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A shot as the API shows it."""
+    plain = {"source": None, "gate": None, "approved": False, "picked": 1, "held_by": None, "error": None}
+    return {"id": name, "status": status, "takes": list(takes), **plain, **more}
+
+
+def a_run(status: str, *shots: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A run as the API shows it."""
+    plain = {"title": "Rain", "created": 0.0, "updated": NOW, "budget": {"jobs": None}, "spent": {"jobs": 1}}
+    return {"id": "run_x", "status": status, "shots": list(shots), "film": None, "error": None, **plain, **more}
+
+
+VIDEO = {"url": "http://x/media/run_x/s1.1.mp4", "duration_s": 1.0, "width": 2, "height": 2}
+DONE = a_shot("s1", "done", a_take("done", since_s=50, rendered=NOW - 10, video=VIDEO))
+LOST = {"code": "outcome_unknown", "message": "nobody knows", "family": "server"}
+FULL = {"code": "storage_failed", "message": "our disk is full.", "family": "server"}
+
+
+@pytest.mark.parametrize(
+    ("take", "words"),
+    [
+        (a_take("submitting", since_s=2), "being submitted, 2 s"),
+        (a_take("generating", since_s=2, provider_status="queued"), "queued at the provider, 2 s"),
+        (a_take("generating", since_s=0.5), "generating, about 40 s"),
+        (a_take("generating", since_s=12), "generating, 12 s of about 40 s"),
+        (a_take("generating", since_s=90), "generating, 1:30, usually about 40 s"),
+        (a_take("collecting", since_s=43, rendered=NOW - 3), "fetching the clip and its last frame, 3 s"),
+        (a_take("collecting", error=FULL), "fetching put off: our disk is full; again in 1:00"),
+    ],
+)
+def test_a_take_under_way_says_its_state_its_seconds_and_what_is_usual(take: dict[str, Any], words: str) -> None:
+    """Earlier takes of the run give the expectation."""
+    shot = a_shot("s2", take["status"], take, source="s1")
+    assert usual_s(a_run("running", DONE, shot)) == 40
+    assert shot_words(a_run("running", DONE, shot), shot, now=NOW) == words
+
+
+def test_takes_that_do_the_same_share_a_clause() -> None:
+    """Of several takes it says which does what."""
+    takes = [a_take("generating", since_s=3, number=1), a_take("generating", since_s=3, number=2)]
+    shot = a_shot("s1", "generating", *takes, a_take("failed", number=3, error=LOST))
+    expected = "takes 1 and 2 generating, 3 s; take 3 failed: nobody knows"
+    assert shot_words(a_run("running", shot), shot, now=NOW) == expected
+
+
+def test_a_lost_submit_is_told_apart_from_a_turn_of_the_person() -> None:
+    """Nothing has to be typed for it, and it says so."""
+    shot = a_shot("s1", "waiting", a_take("unsure", error=LOST))
+    lines = outlook(a_run("waiting", shot), now=NOW)
+    assert lines[0] == "it is held, not sent again; a late callback still lets it go on"
+    assert not any("your turn" in line for line in lines)
+
+
+def test_of_many_shots_a_small_terminal_shows_those_under_way() -> None:
+    """The view never outgrows the screen, and what is next stays in sight."""
+    shots = [a_shot(f"s{number}", "done", *DONE["takes"]) for number in range(50)]
+    shots += [a_shot("now", "generating", a_take("generating")), *(a_shot(f"t{n}", "pending") for n in range(50))]
+    texts = [line.text for line in live_lines(a_run("running", *shots), now=NOW, rows=24)]
+    assert len(texts) <= 24
+    assert any("▸ now" in text for text in texts)
+    assert any("… 49 before, 49 of them done" in text for text in texts)
+    assert texts[-1].startswith("  next: a callback about now")
+
+
+def test_the_film_is_the_last_line_and_stands_alone() -> None:
+    """So that a script can take it."""
+    film = {"url": "u", "duration_s": 1.0, "bytes": 10, "copied": True, "reason": None}
+    run = a_run("succeeded", DONE, film=film)
+    assert whole_lines(run, now=NOW, place=lambda url: f"/here/{url}")[-1].text == "film: /here/u"
+
+
+def test_durations_are_as_people_say_them() -> None:
+    """Whole seconds, then minutes, hours, days."""
+    assert [duration(s) for s in (-1, 59.9, 80, 7_500, 259_200)] == ["0 s", "59 s", "1:20", "2 h 05", "3 days"]
+
+
+def test_what_others_wrote_cannot_steer_the_terminal() -> None:
+    """Escape sequences and line breaks become blanks, any script stays."""
+    assert printable("雨\x1b[2J\n\x07夜") == "雨 [2J  夜"
