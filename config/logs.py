@@ -55,9 +55,7 @@ def configure_logging(settings: Settings, *, stream: Any = None) -> None:
     ending.append(
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if as_json
-        else structlog.dev.ConsoleRenderer(
-            colors=stream.isatty(), pad_event_to=26, exception_formatter=structlog.dev.plain_traceback
-        )
+        else structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=26)
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -113,7 +113,7 @@ class Inbox:
             try:
                 answers = await self._accept(keys=[CALLBACKS, QUEUE, WAKE], args=arguments)
             except REDIS_ERRORS as error:
-                _fail(batch, StoreUnavailable(f"Redis does not do its part: {error or type(error).__name__}"))
+                _fail(batch, StoreUnavailable(f"Redis does not do its part: {str(error) or type(error).__name__}"))
             except BaseException as error:
                 _fail(batch, error)
                 raise

@@ -35,7 +35,7 @@ from runs.store import Store
 from runs.tokens import HookAddress, TakeAddress, Tokens
 
 RUN = "run_" + "a" * 24
-SECRET = "only for tests"
+API_KEY, SECRET = "fr_0123456789abcdefABCDEF", "only for tests"
 BOARD = {
     "title": "霓虹雨夜",
     "model": "seedance-1.5-pro-1080p",
@@ -106,15 +106,15 @@ async def shared_receiver(
         listener.listen(100)
         settings = Settings(
             upstream_url=silent_provider[0],
-            upstream_key=Secret("sk-sandbox"),
+            upstream_key=Secret("an upstream key of no usual shape"),
             port=listener.getsockname()[1],
             data_dir=tmp_path_factory.mktemp("receiver") / "data",
         )
-        keys = Keys(api_key=Secret("fr_test"), secret=Secret(SECRET), new_api_key=False)
+        keys = Keys(api_key=Secret(API_KEY), secret=Secret(SECRET), new_api_key=False)
         await stack.enter_async_context(running_receiver(settings, keys, redis_server, listener))
         redis = connect(redis_server)
         stack.push_async_callback(disconnect, redis)
-        headers = {"Authorization": "Bearer fr_test"}
+        headers = {"Authorization": f"Bearer {API_KEY}"}
         api = httpx.AsyncClient(base_url=settings.listen_url, headers=headers, trust_env=False, timeout=30)
         await stack.enter_async_context(api)
         yield Receiver(settings=settings, store=Store(redis), tokens=Tokens(SECRET), api=api)

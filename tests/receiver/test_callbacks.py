@@ -231,6 +231,19 @@ async def test_a_stream_is_cut_at_the_limit(relay: Any, take_address: Any) -> No
     assert "connection: close" in head.lower()
 
 
+async def test_a_sender_that_asks_first_is_told_before_it_sends(relay: Any, take_address: Any) -> None:
+    """``Expect: 100-continue`` with a length past the limit: 413 at once, and no byte of the body is wanted."""
+    host, port = relay.settings.listen_url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = f"POST {take_address()} HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\nExpect: 100-continue\r\n\r\n"
+    writer.write(head.encode())
+    async with asyncio.timeout(10):
+        first = await reader.readline()
+    writer.close()
+
+    assert first.startswith(b"HTTP/1.1 413 ")
+
+
 async def test_an_encoded_body_is_refused(relay: Any, take_address: Any, queued: Any, kept: Any) -> None:
     """415: nothing is unpacked, so that nothing can burst."""
     for encoding in ("gzip", "br", "identity, gzip", "x"):

@@ -70,54 +70,51 @@ async def test_a_callback_that_cannot_be_kept_is_one_line_too(
     assert line["reason"]
 
 
-async def test_no_secret_ever_shows(
-    start_relay: Any, nobody_calls: str, tmp_path: Any, logged: Any, board: Any
-) -> None:
+async def test_no_secret_ever_shows(relay: Any, tmp_path: Any, logged: Any) -> None:
     """In a body, an address, a header, a field, an error or a library's line: not in the log, nor in /v1/callbacks."""
-    keys = {"upstream_key": Secret(UPSTREAM_KEY), "api_key": Secret(API_KEY)}
+    keys = {"upstream_key": relay.settings.upstream_key, "api_key": Secret(API_KEY)}
     configure_logging(Settings(data_dir=tmp_path, log_level="debug", **keys), stream=logged)
-    async with start_relay(nobody_calls, worker=False, **keys) as relay:
-        token = relay.tokens.mint(TakeAddress(run=RUN, shot="s1", take=1))
-        hook = relay.tokens.mint(HookAddress(hook="mine"))
-        link = f"{relay.settings.listen_url}/media/{RUN}/s1.1.mp4?expires=99&signature=canary-link"
-        canaries = {
-            "token": token,
-            "mac": token.partition(".")[2],
-            "hook token": hook,
-            "api key": API_KEY,
-            "upstream key": UPSTREAM_KEY,
-            "signed query": "canary-signature",
-            "our link": "canary-link",
-            "bearer": "eyJhbGciOiJIUzI1NiJ9.canary",
-            "password": "canary-password",
-        }
-        texts = [
-            f"{relay.settings.listen_url}/webhook/{token}",
-            f"/webhook/{token.replace('.', '%2E')}",
-            f"see {hook} and {token}",
-            API_KEY,
-            UPSTREAM_KEY,
-            SIGNED,
-            SIGNED.replace("/", "\\/"),
-            link,
-            link.removeprefix(relay.settings.listen_url),
-            BEARER,
-            BEARER.replace(" ", "%20"),
-            "https://user:canary-password@example.com/x",
-            "redis://:canary-password@10.0.0.1:6379/0",
-        ]
-        body = {"id": "job_1", "status": "succeeded", "output": {"status": "succeeded", "videos": [SIGNED]}}
-        for number, text in enumerate(texts):
-            address = "/webhook/" + relay.tokens.mint(TakeAddress(run=RUN, shot="s2", take=number))
-            raw = json.dumps({**body, "text": text, "message": f"it said {text}"}).replace("\\\\/", "\\/")
-            await relay.api.post(address, content=raw)
-            await relay.api.post(address, content=text)
-            await relay.api.post(address, json={"id": text, "status": text, "error": {"message": text}})
-            await relay.api.get(f"/v1/runs/{text.replace('?', '%3F')}")
-            await relay.api.get("/v1/runs", params={"after": text}, headers={"Authorization": BEARER})
-        await relay.api.post(f"/webhook/{token}x", json={})
-        _say_everything([*texts, token])
-        shown = (await relay.api.get("/v1/callbacks", params={"limit": 200})).text
+    token = relay.tokens.mint(TakeAddress(run=RUN, shot="s1", take=1))
+    hook = relay.tokens.mint(HookAddress(hook="mine"))
+    link = f"{relay.settings.listen_url}/media/{RUN}/s1.1.mp4?expires=99&signature=canary-link"
+    canaries = {
+        "token": token,
+        "mac": token.partition(".")[2],
+        "hook token": hook,
+        "api key": API_KEY,
+        "upstream key": UPSTREAM_KEY,
+        "signed query": "canary-signature",
+        "our link": "canary-link",
+        "bearer": "eyJhbGciOiJIUzI1NiJ9.canary",
+        "password": "canary-password",
+    }
+    texts = [
+        f"{relay.settings.listen_url}/webhook/{token}",
+        f"/webhook/{token.replace('.', '%2E')}",
+        f"see {hook} and {token}",
+        API_KEY,
+        UPSTREAM_KEY,
+        SIGNED,
+        SIGNED.replace("/", "\\/"),
+        link,
+        link.removeprefix(relay.settings.listen_url),
+        BEARER,
+        BEARER.replace(" ", "%20"),
+        "https://user:canary-password@example.com/x",
+        "redis://:canary-password@10.0.0.1:6379/0",
+    ]
+    body = {"id": "job_1", "status": "succeeded", "output": {"status": "succeeded", "videos": [SIGNED]}}
+    for number, text in enumerate(texts):
+        address = "/webhook/" + relay.tokens.mint(TakeAddress(run=RUN, shot="s2", take=number))
+        raw = json.dumps({**body, "text": text, "message": f"it said {text}"}).replace("\\\\/", "\\/")
+        await relay.api.post(address, content=raw)
+        await relay.api.post(address, content=text)
+        await relay.api.post(address, json={"id": text, "status": text, "error": {"message": text}})
+        await relay.api.get(f"/v1/runs/{text.replace('?', '%3F')}")
+        await relay.api.get("/v1/runs", params={"after": text}, headers={"Authorization": BEARER})
+    await relay.api.post(f"/webhook/{token}x", json={})
+    _say_everything([*texts, token])
+    shown = (await relay.api.get("/v1/callbacks", params={"limit": 200})).text
 
     assert len(lines_of(logged)) > 100
     assert shown.count('"id":"cb_') > 30

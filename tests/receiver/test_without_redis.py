@@ -1,6 +1,7 @@
 """When Redis refuses, is gone, or hangs: nothing is acknowledged that is not kept, and nobody is kept waiting."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -75,7 +76,7 @@ async def test_without_redis_everything_that_needs_it_says_so_and_the_rest_goes_
 
 
 async def test_a_redis_that_hangs_is_answered_before_the_provider_gives_up(
-    relay: Any, take_address: Any, private_server: Any, kept: Any, wait_until: Any
+    relay: Any, take_address: Any, private_server: Any, kept: Any, wait_until: Any, logged: Any
 ) -> None:
     """503 within five seconds, for those that come later, too; what was refused is kept on its next try."""
     await relay.api.post(take_address("s0"), json=DONE)
@@ -93,6 +94,9 @@ async def test_a_redis_that_hangs_is_answered_before_the_provider_gives_up(
     later = await timed(relay.api.post(take_address("s2"), json=DONE))
     answers = [*await waiting, later]
     private_server.go_on()
+    reasons = {
+        line["reason"] for line in map(json.loads, logged.getvalue().splitlines()) if line.get("outcome") == "not_kept"
+    }
 
     async def is_taken() -> bool:
         return bool((await relay.api.post(take_address("s2"), json=DONE)).status_code == 200)
@@ -101,4 +105,19 @@ async def test_a_redis_that_hangs_is_answered_before_the_provider_gives_up(
     assert (wrong[0], wrong[1] < 1) == (404, True)
     assert {status for status, _ in answers} == {503}
     assert max(took for _, took in answers) < 5
+    assert not any(reason.endswith(": ") for reason in reasons), reasons
     assert [record["shot"] for record in await kept()].count("s2") == 1
+
+
+async def test_a_watcher_is_let_go_when_redis_dies(relay: Any, board: Any, private_server: Any, logged: Any) -> None:
+    """The stream ends as if the network had: the reader comes back later, and the log holds no traceback."""
+    run_id = await relay.run(board)
+    async with relay.api.stream("GET", f"/v1/runs/{run_id}/events") as answer:
+        lines = answer.aiter_lines()
+        assert (await anext(lines)).startswith("id: ")
+        private_server.stop()
+        async with asyncio.timeout(10):
+            rest = [line async for line in lines]
+
+    assert any("started" in line for line in rest)
+    assert "Traceback" not in logged.getvalue()
