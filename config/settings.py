@@ -188,6 +188,12 @@ class Settings:
         None,
         "Where the command finds the receiver. Unset: `http://HOST:PORT` of these settings.",
     )
+    ca_file: Path | None = knob(
+        "FRAMERELAY_CA_FILE",
+        _path,
+        None,
+        "PEM file of further certificate authorities, for a provider or gateway that has its own.",
+    )
     upload_url_path: str | None = knob(
         "FRAMERELAY_UPLOAD_URL_PATH",
         str,

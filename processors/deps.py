@@ -1,14 +1,16 @@
 """What a task works with: built once when a worker starts, by tests with other addresses."""
 
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+import certifi
 import httpx
 from arq.connections import ArqRedis
 
 from config.keys import Keys
-from config.settings import Settings
+from config.settings import SettingInvalid, Settings
 from media.addresses import guarded_client
 from media.decoder import Decoder
 from media.download import DownloadLimits
@@ -52,7 +54,9 @@ async def open_deps(
             tokens=Tokens(secret),
             links=Links(secret),
             jobs=jobs,
-            downloads=await stack.enter_async_context(guarded_client(settings.trusted_hosts)),
+            downloads=await stack.enter_async_context(
+                guarded_client(settings.trusted_hosts, ssl_context=tls_of(settings))
+            ),
             limits=DownloadLimits(size_bytes_max=settings.clip_bytes_max, total_s=settings.download_timeout_s),
             frames=await stack.enter_async_context(Decoder()),
             films=await stack.enter_async_context(Decoder()),
@@ -67,4 +71,22 @@ def open_jobs_client(settings: Settings) -> JobsClient:
         str(settings.upstream_key or ""),
         upload_url_path=settings.upload_url_path,
         timeouts=Timeouts(submit_s=settings.submit_timeout_s),
+        tls=tls_of(settings),
     )
+
+
+def tls_of(settings: Settings) -> ssl.SSLContext | None:
+    """
+    The usual certificate authorities and those of the settings; None if there are only the usual ones.
+
+    Raises: SettingInvalid if the file cannot be read as PEM.
+    """
+    if settings.ca_file is None:
+        return None
+    context = ssl.create_default_context(cafile=certifi.where())
+    try:
+        context.load_verify_locations(cafile=settings.ca_file)
+    except OSError as error:  # SSLError is one of them.
+        reason = error.strerror or "it holds no certificate"
+        raise SettingInvalid(f"FRAMERELAY_CA_FILE = {str(settings.ca_file)!r}: {reason}") from None
+    return context

@@ -1,6 +1,6 @@
 """Errors of the lower floors as `Problem`s: what is kept with a run and shown to a person."""
 
-from runs.errors import FrameRelayError, Transient, UpstreamRateLimited, UpstreamRejected
+from runs.errors import AddressForbidden, FrameRelayError, Transient, UpstreamRateLimited, UpstreamRejected
 from runs.model import Family, Problem
 from upstream.families import family_of
 
@@ -10,6 +10,8 @@ def problem_of(error: FrameRelayError) -> Problem:
     if isinstance(error, UpstreamRejected):
         family = family_of(error.upstream_code, error.message, error.status)
         return Problem(code=error.upstream_code or error.code, message=error.message, family=family)
+    if isinstance(error, AddressForbidden):
+        return Problem(code=error.code, message=f"{error.message} (FRAMERELAY_TRUSTED_HOSTS names the exceptions)")
     return Problem(code=error.code, message=error.message, family=_family(error))
 
 
