@@ -143,11 +143,11 @@ def _show(receiver: Receiver) -> dict[str, Any]:
 
 
 def _stay(settings: Settings, film: Path) -> None:
-    click.echo(f"film: {film}\n")
-    click.echo(f"Still running at {settings.listen_url}; Ctrl-C ends it. To look around, in another terminal:")
-    click.echo(f"  export FRAMERELAY_URL={settings.listen_url} FRAMERELAY_DATA_DIR={settings.data_dir}")
-    click.echo(f"  {sys.argv[0]} runs")
     with suppress(KeyboardInterrupt):
+        click.echo(f"film: {film}\n")
+        click.echo(f"Still running at {settings.listen_url}; Ctrl-C ends it. To look around, in another terminal:")
+        click.echo(f"  export FRAMERELAY_URL={settings.listen_url} FRAMERELAY_DATA_DIR={settings.data_dir}")
+        click.echo(f"  {sys.argv[0]} runs")
         signal.pause()
     click.echo("\nEnding …")
 

@@ -1,6 +1,5 @@
 """Hooks: a job that somebody submits with plain HTTP becomes a run."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ def run_of(relay: Any, tools: Any, job_id: str) -> dict[str, Any]:
     """The run that the job has become, once it has ended."""
 
     def ended() -> dict[str, Any] | None:
-        for run in json.loads(relay.run("runs", "--json", "--limit", "200").out)["data"]:
+        for run in relay.api("/v1/runs?limit=200")["data"]:
             if run["shots"][0]["takes"][0]["job_id"] == job_id and run["status"] != "running":
                 return dict(run)
         return None
