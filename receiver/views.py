@@ -75,7 +75,9 @@ def _shot(shot: Shot, base_url: str) -> dict[str, Any]:
         "gate": "approve" if shot.gated else None,
         "approved": shot.approved,
         "picked": shot.picked,
+        "takes_wanted": shot.takes_wanted,
         "held_by": _problem(shot.held_by),
+        "next_try": shot.due_at if shot.held_by else None,
         "error": _problem(shot.error),
         "takes": [_take(take, base_url) for take in shot.takes],
     }

@@ -90,7 +90,6 @@ async def test_a_redis_that_hangs_is_answered_before_the_provider_gives_up(
     first = [timed(relay.api.post(take_address("s1", number), json=DONE)) for number in range(5)]
     waiting = asyncio.gather(*first, timed(relay.api.get("/readyz")))
     wrong = await timed(relay.api.post("/webhook/x", json=DONE))
-    await asyncio.sleep(0.5)  # Not for a condition: these come while the writer waits already.
     later = await timed(relay.api.post(take_address("s2"), json=DONE))
     answers = [*await waiting, later]
     private_server.go_on()
@@ -102,9 +101,9 @@ async def test_a_redis_that_hangs_is_answered_before_the_provider_gives_up(
         return bool((await relay.api.post(take_address("s2"), json=DONE)).status_code == 200)
 
     await wait_until(is_taken, "the callback is kept")
-    assert (wrong[0], wrong[1] < 1) == (404, True)
+    assert (wrong[0], wrong[1] < 2) == (404, True)
     assert {status for status, _ in answers} == {503}
-    assert max(took for _, took in answers) < 5
+    assert max(took for _, took in answers) < 3.9, "nobody waits until two writes have failed, one after the other"
     assert not any(reason.endswith(": ") for reason in reasons), reasons
     assert [record["shot"] for record in await kept()].count("s2") == 1
 
