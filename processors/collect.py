@@ -108,6 +108,7 @@ async def _failed(deps: Deps, run: str, shot: str, take: Take, error: FrameRelay
         await record(deps.store, run, events.CollectFailed(shot=shot, take=take.number, problem=problem))
         return error.code
     until = time.time() + wait_s(take.fetches)
+    log.warning("collect_put_off", reason=error.message, again_s=round(until - time.time(), 1))
     put_off = events.CollectPutOff(
         shot=shot, take=take.number, problem=problem, until=until, ask_again=damaged or expired
     )

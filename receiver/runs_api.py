@@ -173,9 +173,9 @@ async def _act(request: Request, event: Event, body: dict[str, Any] | None = Non
     shot = request.path_params.get("shot")
     if shot is not None and run.shot(shot) is None:
         raise NotFound(f"the run has no shot {shot}")
+    recorded = await record(state.store, run.id, event, revision=revision)
     if isinstance(event, events.Picked) and run.take(event.shot, event.take) is None:
         raise NotFound(f"shot {event.shot} has no take {event.take}")
-    recorded = await record(state.store, run.id, event, revision=revision)
     if not recorded.changed and not _holds_already(recorded.run, event):
         raise Conflict(f"the run is {recorded.run.status.value}; this is not possible now")
     log.info("person_decided", run_id=run.id, shot=shot, decision=type(event).__name__)

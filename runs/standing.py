@@ -10,7 +10,7 @@ from typing import Final
 from runs.model import Family, Problem, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
 from runs.takes import SUBMIT_CUT_SHORT
 
-HELD_AFTER: Final = 4  # Submits put off in a row because the provider is out of order, before a person is told.
+HELD_AFTER: Final = 6  # Submits put off because the provider is out of order, before a person is told: about 15 s.
 # A new take may help: moderation of the output is said to strike at random, the others are nobody's fault.
 WORTH_A_RETAKE: Final = frozenset({Family.VIDEO_MODERATED, Family.AUDIO_MODERATED, Family.SERVER, Family.EXPIRED})
 
@@ -61,7 +61,8 @@ def _is_held(run: Run, shot: Shot) -> bool:
 
 def _is_stuck(shot: Shot) -> bool:
     """It goes on being tried, ever more rarely, and moves by itself when the provider is back."""
-    return shot.held_by is not None and shot.held_by.family is Family.SERVER and shot.turns >= HELD_AFTER
+    tried_long = shot.turns >= HELD_AFTER * max(1, shot.takes_wanted)
+    return tried_long and shot.held_by is not None and shot.held_by.family is Family.SERVER
 
 
 def _run_status(run: Run) -> tuple[RunStatus, Problem | None]:

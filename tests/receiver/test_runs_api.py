@@ -173,7 +173,7 @@ async def test_a_gated_shot_waits_for_its_approval(relay: Any, board: Any, rende
 
 
 async def test_a_person_picks_a_take(relay: Any, board: Any, render: Any) -> None:
-    """One that is done; saying it twice is fine, a take that is not there is 409, no number is 422."""
+    """One that is done; saying it twice is fine, a take that is not there is 404, no number is 422."""
     run_id = await relay.run({**board, "shots": [{"id": "s1", "prompt": "a", "takes": 2}]})
     await render(run_id, "s1", 1)
     await render(run_id, "s1", 2)
@@ -183,7 +183,7 @@ async def test_a_person_picks_a_take(relay: Any, board: Any, render: Any) -> Non
     for body in ({}, {"take": "1"}, {"take": True}, {"take": None}, {"take": 1.0}):
         answer = await relay.api.post(pick, json=body)
         assert (answer.status_code, answer.json()["error"]["param"]) == (422, "take"), body
-    assert (await relay.api.post(pick, json={"take": 3})).status_code == 409
+    assert (await relay.api.post(pick, json={"take": 3})).status_code == 404
     picked = await relay.api.post(pick, json={"take": 2})
     again = await relay.api.post(pick, json={"take": 2})
 

@@ -183,7 +183,7 @@ def test_a_submit_that_was_put_off_costs_nothing_and_comes_back_in_time() -> Non
 def test_a_provider_that_stays_away_makes_the_run_wait_and_go_on_by_itself() -> None:
     """After a few tries a person is told; the tries go on."""
     run = chain()
-    for turn in range(4):
+    for turn in range(6):
         put_off = events.SubmitPutOff(shot="s1", take=1, problem=BROKEN, until=NOW + turn + 1)
         run = after(run, submitting(), put_off, now=NOW + turn)
 
