@@ -36,7 +36,7 @@ def measure() -> dict[str, Any]:
     """One run of many shots; returns milliseconds."""
     with tempfile.TemporaryDirectory(prefix="fr-bench-") as folder:
         clip = Path(folder) / "clip.mp4"
-        order = ClipOrder(number=1, prompt="bench", seed=1, width=864, height=496, frames=65, bframes=3)
+        order = ClipOrder(number=1, prompt="bench", seed=1, width=864, height=496, frames=57, bframes=3)
         render_clip(order, clip, last_frame_into=None, stop=threading.Event())
         library = Library([clip])
         uvloop.run(_relay_one_run(library, Path(folder)))

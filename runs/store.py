@@ -173,4 +173,4 @@ class Store:
 
 
 def _unavailable(error: BaseException) -> StoreUnavailable:
-    return StoreUnavailable(f"Redis does not do its part: {error or type(error).__name__}")
+    return StoreUnavailable(f"Redis does not do its part: {str(error) or type(error).__name__}")
