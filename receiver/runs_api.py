@@ -73,13 +73,8 @@ async def list_runs(request: Request) -> Response:
     wanted = request.query_params.get("status")
     if wanted is not None and wanted not in set(RunStatus):
         raise RequestInvalid(f"status is one of {', '.join(RunStatus)}", param="status")
-    found: list[Run] = []
-    while len(found) <= limit:
-        page = await state.store.runs(limit=PAGE_MAX, after=after)
-        found += [run for run in page if wanted is None or run.status == wanted]
-        if len(page) < PAGE_MAX:
-            break
-        after = page[-1].id
+    status = RunStatus(wanted) if wanted else None
+    found = await state.store.runs(limit=limit + 1, after=after, status=status)
     more = found[limit - 1].id if len(found) > limit else None
     return JSONResponse({"object": "list", "data": [_json(state, run) for run in found[:limit]], "next": more})
 

@@ -1,9 +1,10 @@
 """
 Runs in Redis: a run and everything that follows from its change are written in one step, or not at all.
 
-    framerelay:run:ID          hash    revision · body (MessagePack of `runs.model.Run`)
+    framerelay:run:ID          hash    revision · status · body (MessagePack of `runs.model.Run`)
     framerelay:run:ID:events   stream  what happened to it, capped
     framerelay:runs            zset    every run by the time it was made
+    framerelay:runs:STATUS     zset    those of one status, likewise; a run moves in the step that changes its status
     framerelay:due             zset    runs by the time at which they are looked at next
     framerelay:asked:KEY       string  the run that an ``Idempotency-Key`` made
 """
@@ -18,7 +19,7 @@ from arq.connections import ArqRedis
 
 from runs.errors import StoreUnavailable
 from runs.machine import Step
-from runs.model import Run, RunId
+from runs.model import Run, RunId, RunStatus
 from runs.queue import DUE, QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script, task_of, unpack
 
 RUNS: Final = "framerelay:runs"
@@ -85,6 +86,7 @@ class Store:
             run.revision,
             now_ms,
             TASK_LIFE_MS,
+            run.status.value,
         ]
         for task in map(task_of, steps):
             arguments += [task.id, task.definition(now_ms)]
@@ -122,16 +124,17 @@ class Store:
         except REDIS_ERRORS as error:
             raise _unavailable(error) from error
 
-    async def runs(self, *, limit: int, after: str | None = None) -> list[Run]:
-        """Runs, newest first, at most *limit*, beginning behind the run *after*."""
+    async def runs(self, *, limit: int, after: str | None = None, status: RunStatus | None = None) -> list[Run]:
+        """
+        Runs, newest first, at most *limit*, beginning behind the run *after*; with *status* those that have it.
+
+        The cost is that of the page, however many runs are stored. A run that was saved by a version without the index
+        of statuses is found by its status once it has changed.
+        """
+        index = RUNS if status is None else f"{RUNS}:{status.value}"
         try:
-            start = 0
-            if after is not None:
-                rank = await self._redis.zrevrank(RUNS, after)
-                if rank is None:
-                    return []
-                start = rank + 1
-            ids = await self._redis.zrevrange(RUNS, start, start + limit - 1)
+            start = 0 if after is None else await self._place_behind(after, index)
+            ids = [] if start is None else await self._redis.zrevrange(index, start, start + limit - 1)
             async with self._redis.pipeline(transaction=False) as pipe:
                 for run_id in ids:
                     pipe.hget(run_key(run_id.decode()), "body")
@@ -139,6 +142,14 @@ class Store:
         except REDIS_ERRORS as error:
             raise _unavailable(error) from error
         return [_decode_run(body) for body in bodies if body is not None]
+
+    async def _place_behind(self, after: str, index: str) -> int | None:
+        """A run that has left the *index* since its page was read still marks the place where it stood."""
+        rank = await self._redis.zrevrank(index, after)
+        if rank is not None:
+            return int(rank) + 1
+        made_at = await self._redis.zscore(RUNS, after)
+        return None if made_at is None else int(await self._redis.zcount(index, f"({made_at!r}", "+inf"))
 
     async def history(self, run_id: str, *, after: str = "0", wait_s: float = 0.0) -> list[LoggedEvent]:
         """Events behind the one named *after*; with *wait_s* it waits so long for the first one."""

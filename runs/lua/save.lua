@@ -1,22 +1,28 @@
 -- Saves a run if nobody was faster, with all that follows from it: its event, its next wake-up, its due tasks.
--- KEYS: 1 run · 2 its events · 3 due · 4 all runs · 5 queue · 6 wake
+-- KEYS: 1 run · 2 its events · 3 due · 4 all runs (and, with ':STATUS' behind it, those of one status) · 5 queue · 6 wake
 -- ARGV: 1 expected revision ('' = must not exist) · 2 body · 3 event · 4 wake-up or '' · 5 run id · 6 created
---       7 events kept · 8 new revision · 9 now ms · 10 task life ms · then id, definition for each task
-local held = redis.call('HGET', KEYS[1], 'revision')
-if (held or '') ~= ARGV[1] then
+--       7 events kept · 8 new revision · 9 now ms · 10 task life ms · 11 status · then id, definition for each task
+local held = redis.call('HMGET', KEYS[1], 'revision', 'status')
+if (held[1] or '') ~= ARGV[1] then
   return 0
 end
-redis.call('HSET', KEYS[1], 'revision', ARGV[8], 'body', ARGV[2])
+redis.call('HSET', KEYS[1], 'revision', ARGV[8], 'status', ARGV[11], 'body', ARGV[2])
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], '*', 'event', ARGV[3])
 if ARGV[4] == '' then
   redis.call('ZREM', KEYS[3], ARGV[5])
 else
   redis.call('ZADD', KEYS[3], ARGV[4], ARGV[5])
 end
-if not held then
+if not held[1] then
   redis.call('ZADD', KEYS[4], ARGV[6], ARGV[5])
 end
-for i = 11, #ARGV, 2 do
+if held[2] ~= ARGV[11] then
+  if held[2] then
+    redis.call('ZREM', KEYS[4] .. ':' .. held[2], ARGV[5])
+  end
+  redis.call('ZADD', KEYS[4] .. ':' .. ARGV[11], ARGV[6], ARGV[5])
+end
+for i = 12, #ARGV, 2 do
   enqueue(KEYS[5], KEYS[6], ARGV[i], ARGV[i + 1], ARGV[9], ARGV[10])
 end
 return 1

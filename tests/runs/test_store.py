@@ -9,7 +9,7 @@ from arq.connections import ArqRedis
 from runs import events
 from runs.errors import Conflict, NotFound, StoreUnavailable
 from runs.machine import begin, steps_due
-from runs.model import Run, RunId, Shot, Terms
+from runs.model import Run, RunId, RunStatus, Shot, Terms
 from runs.progress import record, start
 from runs.queue import DUE, QUEUE, Task, connect, disconnect, unpack
 from runs.store import Store
@@ -209,3 +209,46 @@ async def test_a_redis_that_is_gone_is_one_foreseen_error() -> None:
     with pytest.raises(StoreUnavailable):
         await store.enqueue([Task(id="x", function="sweep", arguments={})])
     await disconnect(client)
+
+
+async def test_runs_are_listed_by_status_wherever_they_move(redis: ArqRedis) -> None:
+    """A run stands under exactly the status that it has, newest first; the place behind one that moved is kept."""
+    store = Store(redis)
+    for number in range(4):
+        await start(store, replace(a_run(f"run_{number}"), created_at=number))
+    await record(store, "run_1", events.RunCancelled())
+
+    async def ids(status: RunStatus, after: str | None = None) -> list[str]:
+        return [run.id for run in await store.runs(limit=9, after=after, status=status)]
+
+    assert await ids(RunStatus.CANCELLED) == ["run_1"]
+    assert await ids(RunStatus.RUNNING) == ["run_3", "run_2", "run_0"]
+    assert await ids(RunStatus.RUNNING, after="run_2") == ["run_0"]
+    assert await ids(RunStatus.RUNNING, after="run_1") == ["run_0"]
+    assert await ids(RunStatus.RUNNING, after="run_none") == []
+
+
+async def test_a_page_of_one_status_costs_the_page(redis: ArqRedis) -> None:
+    """The one cancelled run behind three hundred others is found without reading them."""
+    store = Store(redis)
+    for number in range(300):
+        await start(store, replace(a_run(f"run_{number}"), created_at=number))
+    await record(store, "run_0", events.RunCancelled())
+    await redis.config_resetstat()
+
+    assert [run.id for run in await store.runs(limit=20, status=RunStatus.CANCELLED)] == ["run_0"]
+
+    assert (await redis.info("commandstats"))["cmdstat_hget"]["calls"] == 1
+
+
+async def test_a_run_saved_without_the_index_is_listed_and_found_by_status_once_it_changes(redis: ArqRedis) -> None:
+    """Data of an older version stays whole."""
+    store = Store(redis)
+    await start(store, a_run())
+    await redis.delete("framerelay:runs:running")
+    await redis.hdel("framerelay:run:run_1", "status")
+
+    assert [run.id for run in await store.runs(limit=9)] == ["run_1"]
+    await record(store, "run_1", intent())
+
+    assert [run.id for run in await store.runs(limit=9, status=RunStatus.RUNNING)] == ["run_1"]
