@@ -1,5 +1,6 @@
 """The receiver as a Starlette application: its routes, and what is opened when it starts."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -18,6 +19,7 @@ from runs.errors import FrameRelayError
 from runs.files import MediaFiles
 from runs.inbox import Inbox
 from runs.queue import connect, disconnect
+from runs.spool import Spool
 from runs.store import Store
 from runs.tokens import Links, Tokens
 
@@ -31,18 +33,24 @@ def create_app(settings: Settings, keys: Keys, *, redis_url: str) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         redis, watching = connect(redis_url, timeout_s=2.0), connect(redis_url, connections_max=200)
         secret = str(keys.secret)
+        inbox, spool = Inbox(redis, keep_s=settings.callbacks_keep_s), Spool(settings.data_dir / "spool")
         app.state.receiver = State(
             settings=settings,
             api_key=keys.api_key,
             secrets=secrets_of(settings, keys.api_key, keys.secret),
             store=Store(redis),
             history=Store(watching),
-            inbox=Inbox(redis, keep_s=settings.callbacks_keep_s),
+            inbox=inbox,
+            spool=spool,
             files=MediaFiles(settings.data_dir),
             tokens=Tokens(secret),
             links=Links(secret),
         )
+        draining = asyncio.create_task(spool.drain_for_ever(inbox))
         yield
+        draining.cancel()
+        await asyncio.wait([draining])
+        spool.close()
         await disconnect(redis)
         await disconnect(watching)
 

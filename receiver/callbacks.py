@@ -15,7 +15,7 @@ from config.logs import bound
 from receiver.answers import code_of, error_answer, refused, try_later
 from receiver.body import read_body
 from receiver.state import State, state_of
-from runs.errors import RequestInvalid, StoreUnavailable
+from runs.errors import RequestInvalid, StorageFailed, StoreUnavailable
 from runs.inbox import Callback
 from runs.queue import Task
 from runs.tokens import HookAddress, TakeAddress
@@ -44,11 +44,14 @@ async def receive(request: Request) -> Response:
     with bound(run_id=callback.run, shot=callback.shot, take=callback.take, hook=callback.hook):
         said = {"callback_id": callback.id, "job_id": callback.job_id, "word": callback.word}
         try:
-            is_new = await _keep(state, callback, address)
+            is_new, spooled = await _keep(state, callback, address)
         except StoreUnavailable as error:
             log.error("callback_received", outcome="not_kept", reason=error.message, **said)
             return try_later(error)
-        log.info("callback_received", outcome=callback.outcome, repeated=not is_new, **said)
+        if spooled:
+            log.warning("callback_received", outcome=callback.outcome, repeated=False, spooled=spooled, **said)
+        else:
+            log.info("callback_received", outcome=callback.outcome, repeated=not is_new, **said)
     return refusal or JSONResponse({"received": True, "repeated": not is_new})
 
 
@@ -85,15 +88,25 @@ def _job_id(report: JobReport) -> str | None:
     return next((job_id for job_id in report.job_ids if len(job_id) <= JOB_ID_CHARS_MAX), None)
 
 
-async def _keep(state: State, callback: Callback, address: TakeAddress | HookAddress) -> bool:
-    """False for a repeat: the same outcome and body at the same address."""
+async def _keep(state: State, callback: Callback, address: TakeAddress | HookAddress) -> tuple[bool, str | None]:
+    """
+    In Redis, or else in the spool, with the reason; False for a repeat: the same outcome and body at the same address.
+
+    Raises: StoreUnavailable when neither takes it.
+    """
     owner = f"{address!r} {callback.outcome}\n".encode()
     fingerprint = hashlib.sha256(owner + callback.body).hexdigest()
+    task = _task(address, callback)
     try:
         async with asyncio.timeout(KEEP_WITHIN_S):
-            return await state.inbox.accept(callback, fingerprint=fingerprint, task=_task(address, callback))
-    except TimeoutError:
-        raise StoreUnavailable("Redis does not answer in time", retry_after_s=1) from None
+            return await state.inbox.accept(callback, fingerprint=fingerprint, task=task), None
+    except (TimeoutError, StoreUnavailable) as error:
+        reason = str(error) or "Redis does not answer in time"
+    try:
+        await state.spool.keep(callback, fingerprint=fingerprint, task=task)
+    except StorageFailed as error:
+        raise StoreUnavailable(f"{reason}; {error.message}", retry_after_s=error.retry_after_s or 1) from error
+    return True, reason
 
 
 def _task(address: TakeAddress | HookAddress, callback: Callback) -> Task | None:

@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection
 from config.settings import Settings
 from runs.files import MediaFiles
 from runs.inbox import Inbox
+from runs.spool import Spool
 from runs.store import Store
 from runs.tokens import Links, Tokens
 
@@ -27,6 +28,7 @@ class State:
     store: Store
     history: Store
     inbox: Inbox
+    spool: Spool
     files: MediaFiles
     tokens: Tokens
     links: Links

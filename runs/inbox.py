@@ -11,7 +11,9 @@ last one is synced to disk. A callback counts as kept only when Redis has answer
 
 import asyncio
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -47,12 +49,6 @@ class Callback:
     repeats: int = 0
 
 
-@dataclass(slots=True)
-class _Waiting:
-    arguments: list[str | bytes]
-    kept: asyncio.Future[bool]
-
-
 _decode_callback = msgspec.msgpack.Decoder(Callback).decode
 
 
@@ -63,14 +59,15 @@ class Inbox:
         self._redis = redis
         self._keep_ms = int(keep_s * 1000)
         self._accept = redis.register_script(script("accept", with_enqueue=True))
-        self._waiting: list[_Waiting] = []
+        self._waiting: dict[asyncio.Future[bool], list[str | bytes]] = {}
         self._writer: asyncio.Task[None] | None = None
 
     async def accept(self, callback: Callback, *, fingerprint: str, task: Task | None) -> bool:
         """
-        Keep *callback* and queue its *task*; False if the same *fingerprint* was kept before.
+        Keep *callback* and queue its *task*; False if the same *fingerprint* was kept before, for another callback.
 
-        Raises: StoreUnavailable when it is not certain that it was kept; the sender must try again.
+        Giving the same callback again is safe. Whoever stops waiting is forgotten, unless the write is under way.
+        Raises: StoreUnavailable when it is not certain that it was kept.
         """
         definition = task.definition(int(callback.received_at * 1000)) if task else b""
         arguments: list[str | bytes] = [
@@ -81,11 +78,14 @@ class Inbox:
             task.id if task else "",
             definition,
         ]
-        waiting = _Waiting(arguments, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
+        kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting[kept] = arguments
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write())
-        return await waiting.kept
+        try:
+            return await kept
+        finally:
+            self._waiting.pop(kept, None)  # While Redis hangs, bodies whose sender has its answer would pile up.
 
     async def recent(self, *, limit: int, after: str | None = None) -> list[Callback]:
         """Callbacks, newest first, at most *limit*, beginning behind the callback *after*."""
@@ -107,9 +107,9 @@ class Inbox:
 
     async def _write(self) -> None:
         while self._waiting:
-            batch, self._waiting = self._waiting[:BATCH_MAX], self._waiting[BATCH_MAX:]
+            batch = {kept: self._waiting.pop(kept) for kept in list(islice(self._waiting, BATCH_MAX))}
             header: list[str | bytes | int] = [int(time.time() * 1000), self._keep_ms, TASK_LIFE_MS]
-            arguments = header + [value for waiting in batch for value in waiting.arguments]
+            arguments = header + [value for each in batch.values() for value in each]
             try:
                 answers = await self._accept(keys=[CALLBACKS, QUEUE, WAKE], args=arguments)
             except REDIS_ERRORS as error:
@@ -118,15 +118,15 @@ class Inbox:
                 _fail(batch, error)
                 raise
             else:
-                for waiting, answer in zip(batch, answers, strict=True):
-                    if not waiting.kept.done():
-                        waiting.kept.set_result(bool(answer))
+                for kept, answer in zip(batch, answers, strict=True):
+                    if not kept.done():
+                        kept.set_result(bool(answer))
 
 
-def _fail(batch: list[_Waiting], error: BaseException) -> None:
-    for waiting in batch:
-        if not waiting.kept.done():
-            waiting.kept.set_exception(error)
+def _fail(batch: Iterable[asyncio.Future[bool]], error: BaseException) -> None:
+    for kept in batch:
+        if not kept.done():
+            kept.set_exception(error)
 
 
 def _callback(fields: dict[bytes, Any]) -> Callback:

@@ -2,12 +2,15 @@
 -- KEYS: 1 callbacks by time · 2 queue · 3 wake
 -- ARGV: 1 now ms · 2 kept for ms · 3 task life ms · then for each: seen key, callback key, callback id, record,
 --       task id ('' = none), definition
--- Answers 1 (new) or 0 (repeat) for each. 'seen' is written last: if Redis refuses half-way, the provider's next try
+-- Answers 1 (new) or 0 (repeat) for each; a callback that we gave before (by the spool, after an answer that we missed)
+-- is no repeat of itself. 'seen' is written last: if Redis refuses half-way, the provider's next try
 -- counts as new, and a task that is queued twice does no harm.
 local answers = {}
 for i = 4, #ARGV, 6 do
   local first = redis.call('GET', ARGV[i])
-  if first then
+  if first == ARGV[i + 1] then
+    answers[#answers + 1] = 1
+  elseif first then
     redis.call('HINCRBY', first, 'repeats', 1)
     answers[#answers + 1] = 0
   else

@@ -266,3 +266,12 @@ def logged(tmp_path: Path) -> Iterator[io.StringIO]:
     root.setLevel(level)
     for name in logging.root.manager.loggerDict:
         logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
+
+
+@pytest.fixture
+def no_spool(relay: Any) -> Path:
+    """A file where the spool's folder should be: the disk cannot take a callback, either."""
+    place: Path = relay.settings.data_dir / "spool"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(b"")
+    return place

@@ -55,7 +55,7 @@ async def test_a_hooks_callback_names_its_hook(relay: Any, hook_address: str, lo
 
 
 async def test_a_callback_that_cannot_be_kept_is_one_line_too(
-    relay: Any, take_address: Any, logged: Any, redis: Any
+    relay: Any, take_address: Any, logged: Any, redis: Any, no_spool: Any
 ) -> None:
     """An error that somebody should look at, with the take that it hit."""
     await redis.config_set("maxmemory", "1")
@@ -68,6 +68,21 @@ async def test_a_callback_that_cannot_be_kept_is_one_line_too(
     assert (line["event"], line["outcome"], line["level"]) == ("callback_received", "not_kept", "error")
     assert (line["run_id"], line["take"]) == (RUN, 1)
     assert line["reason"]
+
+
+async def test_a_callback_that_only_the_disk_took_is_one_line_too(
+    relay: Any, take_address: Any, logged: Any, redis: Any
+) -> None:
+    """A warning, with what Redis said."""
+    await redis.config_set("maxmemory", "1")
+    try:
+        await relay.api.post(take_address(), json={"id": "job_1"})
+    finally:
+        await redis.config_set("maxmemory", "0")
+
+    (line,) = [line for line in lines_of(logged) if line["event"] == "callback_received"]
+    assert (line["outcome"], line["level"], line["take"]) == ("accepted", "warning", 1)
+    assert "maxmemory" in line["spooled"]
 
 
 async def test_no_secret_ever_shows(relay: Any, tmp_path: Any, logged: Any) -> None:

@@ -1,11 +1,18 @@
-"""When Redis refuses, is gone, or hangs: nothing is acknowledged that is not kept, and nobody is kept waiting."""
+"""When Redis refuses, is gone, or hangs: callbacks are spooled, none is acknowledged unkept, nobody is kept waiting."""
 
 import asyncio
 import json
+import os
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import redis as redis_sync
 
@@ -27,8 +34,104 @@ async def relay(start_relay: Any, nobody_calls: str) -> AsyncIterator[Any]:
         yield started
 
 
-async def test_a_full_redis_is_answered_503_and_the_next_try_is_new(
-    relay: Any, redis_url: str, take_address: Any, kept: Any
+def spooled(relay: Any) -> list[Path]:
+    """The callbacks that wait on disk."""
+    return list((relay.settings.data_dir / "spool").glob("*.callback"))
+
+
+@pytest.mark.parametrize("trouble", ["stop", "hang"])
+async def test_a_callback_that_redis_cannot_take_is_spooled_and_handed_on_when_it_is_back(
+    relay: Any, take_address: Any, hook_address: str, private_server: Any, kept: Any, wait_until: Any, trouble: str
+) -> None:
+    """200 within the provider's five seconds: a hook's callback, too, which no look-up could ever make good."""
+    getattr(private_server, trouble)()
+    began = time.monotonic()
+    asked = [relay.api.post(path, json=DONE) for path in (take_address(), hook_address)]
+    answers = await asyncio.gather(*asked, relay.api.post(take_address(take=2), content=b"not json"))
+    took = time.monotonic() - began
+    waiting = spooled(relay)
+    private_server.go_on() if trouble == "hang" else private_server.start()
+    await wait_until(lambda: not spooled(relay), "the spool is empty")
+
+    assert [answer.status_code for answer in answers] == [200, 200, 400]
+    assert took < 4.5
+    assert len(waiting) == 3
+    assert sorted((str(each["shot"]), each["hook"], each["outcome"]) for each in await kept()) == [
+        ("None", "mine", "accepted"),
+        ("s1", None, "accepted"),
+        ("s1", None, "unreadable"),
+    ]
+    assert (await relay.api.post(take_address(), json=DONE)).json()["repeated"] is True
+
+
+@asynccontextmanager
+async def receiver_process(
+    folder: Path, environ: dict[str, str], wait_until: Any
+) -> AsyncIterator[tuple[subprocess.Popen[bytes], str]]:
+    """``framerelay receiver`` as a process that can be killed, once it answers at the URL."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("framerelay")), "receiver"]
+    with (folder / "receiver.log").open("ab") as log:
+        process = subprocess.Popen(command, env={**environ, "FRAMERELAY_PORT": str(port)}, stdout=log, stderr=log)
+    try:
+        async with httpx.AsyncClient(trust_env=False) as http:
+
+            async def answers() -> bool:
+                with suppress(httpx.TransportError):
+                    return (await http.get(f"http://127.0.0.1:{port}/livez")).is_success
+                return False
+
+            await wait_until(answers, "the receiver answers")
+        yield process, f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def test_the_tries_of_one_callback_during_an_outage_are_one_callback(
+    relay: Any, take_address: Any, private_server: Any, kept: Any, wait_until: Any
+) -> None:
+    """A provider that repeats what the spool took makes no second one."""
+    private_server.stop()
+    for _ in range(3):
+        assert (await relay.api.post(take_address(), json=DONE)).status_code == 200
+    private_server.start()
+    await wait_until(lambda: not spooled(relay), "the spool is empty")
+
+    assert [(each["job_id"], each["repeats"]) for each in await kept()] == [("job_1", 2)]
+
+
+async def test_a_spooled_callback_outlives_the_receiver(
+    tmp_path: Path, private_server: Any, take_address: Any, nobody_calls: str, redis_url: str, wait_until: Any
+) -> None:
+    """Acknowledged without Redis, then kill -9: the next receiver hands it on, with the id and time that it had."""
+    environ = {
+        "PATH": os.environ["PATH"],
+        "FRAMERELAY_REDIS_URL": redis_url,
+        "FRAMERELAY_UPSTREAM_URL": nobody_calls,
+        "FRAMERELAY_DATA_DIR": str(tmp_path / "killed"),
+        "FRAMERELAY_SECRET": "only for tests",
+    }
+    async with receiver_process(tmp_path, environ, wait_until) as (process, url):
+        private_server.stop()
+        async with httpx.AsyncClient(trust_env=False) as http:
+            answer = await http.post(url + take_address(), json=DONE)
+        process.kill()
+    (file,) = (tmp_path / "killed" / "spool").iterdir()
+    private_server.start()
+    async with receiver_process(tmp_path, environ, wait_until):
+        await wait_until(lambda: not file.exists(), "the spool is empty")
+
+    with redis_sync.Redis.from_url(redis_url) as redis:
+        assert answer.status_code == 200
+        assert redis.zrange("framerelay:callbacks", 0, -1) == [file.stem.encode()]
+        assert redis.zrange("framerelay:queue", 0, -1) == [f"look_up:{file.stem}".encode()]
+
+
+async def test_what_neither_redis_nor_the_disk_takes_is_answered_503_and_the_next_try_is_new(
+    relay: Any, redis_url: str, take_address: Any, kept: Any, no_spool: Any
 ) -> None:
     """Refused, not acknowledged; when there is room again, the provider's next try is kept and counts as the first."""
     with redis_sync.Redis.from_url(redis_url) as admin:
@@ -44,9 +147,9 @@ async def test_a_full_redis_is_answered_503_and_the_next_try_is_new(
 
 
 async def test_without_redis_everything_that_needs_it_says_so_and_the_rest_goes_on(
-    relay: Any, take_address: Any, private_server: Any, board: Any, wait_until: Any
+    relay: Any, take_address: Any, private_server: Any, board: Any, wait_until: Any, no_spool: Any
 ) -> None:
-    """503 with Retry-After; a wrong token is still 404, the process is alive but not ready; all heals by itself."""
+    """Even without a spool: 503 with Retry-After; a wrong token is still 404; all heals by itself."""
     assert (await relay.api.get("/readyz")).status_code == 200
     private_server.stop()
 
@@ -76,9 +179,9 @@ async def test_without_redis_everything_that_needs_it_says_so_and_the_rest_goes_
 
 
 async def test_a_redis_that_hangs_is_answered_before_the_provider_gives_up(
-    relay: Any, take_address: Any, private_server: Any, kept: Any, wait_until: Any, logged: Any
+    relay: Any, take_address: Any, private_server: Any, kept: Any, wait_until: Any, logged: Any, no_spool: Any
 ) -> None:
-    """503 within five seconds, for those that come later, too; what was refused is kept on its next try."""
+    """Without a spool: 503 within five seconds, for later ones, too; what was refused is kept on its next try."""
     await relay.api.post(take_address("s0"), json=DONE)
     private_server.hang()
 

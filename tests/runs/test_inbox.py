@@ -1,6 +1,7 @@
 """Callbacks are kept before they are acknowledged, each once, many at a time."""
 
 import asyncio
+import socket
 import time
 
 import pytest
@@ -92,3 +93,19 @@ async def test_everything_about_a_callback_has_an_end(redis: ArqRedis) -> None:
 
     for key in await redis.keys("framerelay:*"):
         assert key == b"framerelay:callbacks" or await redis.pttl(key) > 0
+
+
+async def test_whoever_stops_waiting_is_forgotten() -> None:
+    """While Redis hangs, bodies whose sender has its answer must not pile up."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        client = connect(f"redis://127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.3)
+        inbox = Inbox(client, keep_s=100)
+        for number in range(300):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.0001):
+                    await inbox.accept(callback(f"cb_{number}"), fingerprint=f"f{number}", task=None)
+
+        assert len(inbox._waiting) == 0
+        assert inbox._writer is not None
+        await asyncio.wait([inbox._writer])
+        await disconnect(client)
