@@ -1,0 +1,250 @@
+"""
+Receiver or worker of FrameRelay, with a trap that kills it at an exact point, or with a safeguard switched off.
+
+    worker_with_a_trap.py receiver|worker --marks FOLDER [--trap POINT] [--broken SAFEGUARD]
+
+The product has no hooks for this: functions are wrapped from outside before it starts. A trap goes off once; its mark
+in FOLDER says that it did. A submit's margin is cut from 30 s to 2 s: the wait is shorter, the rule is the same.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import Response
+
+import processors.submit
+import processors.worker
+import receiver.callbacks
+import runs.machine
+import runs.store
+from cli.main import cli
+from media.decoder import Decoder
+from runs import events
+from runs.errors import OutcomeUnknown
+from runs.inbox import Inbox
+from runs.progress import record
+from runs.store import Store
+from upstream.client import JobsClient
+
+Spring = Callable[[], None]
+
+
+def main() -> None:
+    """Set the trap, break what is to be broken, and be the program."""
+    options = argparse.ArgumentParser()
+    options.add_argument("role", choices=["receiver", "worker"])
+    options.add_argument("--marks", type=Path, required=True)
+    options.add_argument("--trap", choices=[*RECEIVER_POINTS, *WORKER_POINTS])
+    options.add_argument("--broken", choices=[*SAFEGUARDS, "redis_keeps_nothing"])
+    given = options.parse_args()
+    runs.machine.SUBMIT_MARGIN_S = 2.0  # type: ignore[misc]  # Final in the product, shorter here.
+    if given.broken in SAFEGUARDS:
+        SAFEGUARDS[given.broken]()
+    if given.trap:
+        {**RECEIVER_POINTS, **WORKER_POINTS}[given.trap](partial(_die_once, given.marks / f"trap.{given.trap}"))
+    cli([given.role], prog_name="framerelay")
+
+
+def _die_once(mark: Path) -> None:
+    try:
+        mark.touch(exist_ok=False)
+    except FileExistsError:
+        return
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+# --- points at which it dies ---------------------------------------------------------------------------------------
+
+
+def _before(owner: Any, name: str, spring: Spring) -> None:
+    whole = getattr(owner, name)
+
+    async def trapped(*arguments: Any, **named: Any) -> Any:
+        spring()
+        return await whole(*arguments, **named)
+
+    setattr(owner, name, trapped)
+
+
+def _after(owner: Any, name: str, spring: Spring) -> None:
+    whole = getattr(owner, name)
+
+    async def trapped(*arguments: Any, **named: Any) -> Any:
+        result = await whole(*arguments, **named)
+        spring()
+        return result
+
+    setattr(owner, name, trapped)
+
+
+def _during(owner: Any, name: str, spring: Spring) -> None:
+    """A few milliseconds after it began."""
+    whole = getattr(owner, name)
+
+    async def trapped(*arguments: Any, **named: Any) -> Any:
+        asyncio.get_running_loop().call_later(0.005, spring)
+        result = await whole(*arguments, **named)
+        spring()
+        return result
+
+    setattr(owner, name, trapped)
+
+
+def _after_saved(event: str, spring: Spring) -> None:
+    """When Redis has the change, and before anything else."""
+    save = Store.save
+
+    async def trapped(self: Store, run: Any, **named: Any) -> bool:
+        saved = await save(self, run, **named)
+        if saved and named["event"]["event"] == event:
+            spring()
+        return saved
+
+    Store.save = trapped  # type: ignore[method-assign]
+
+
+def _after_answer(spring: Spring) -> None:
+    receive = receiver.callbacks.receive
+
+    async def die() -> None:
+        await asyncio.sleep(0.05)  # The answer has left by then.
+        spring()
+
+    async def trapped(request: Request) -> Response:
+        response = await receive(request)
+        if response.status_code == 200:
+            response.background = BackgroundTask(die)
+        return response
+
+    receiver.callbacks.receive = trapped
+
+
+def _mid_download(spring: Spring) -> None:
+    whole = httpx.Response.aiter_raw
+
+    async def trapped(self: httpx.Response, chunk_size: int | None = None) -> Any:
+        async for part in whole(self, chunk_size):
+            if self.request.url.path.endswith(".mp4"):
+                yield part[: len(part) // 2]
+                spring()
+                yield part[len(part) // 2 :]
+            else:
+                yield part
+
+    httpx.Response.aiter_raw = trapped  # type: ignore[method-assign]
+
+
+RECEIVER_POINTS: Final[dict[str, Callable[[Spring], None]]] = {
+    "before_accept": partial(_before, Inbox, "accept"),
+    "after_accept": partial(_after, Inbox, "accept"),
+    "after_200": _after_answer,
+}
+WORKER_POINTS: Final[dict[str, Callable[[Spring], None]]] = {
+    "after_upload": partial(_after, JobsClient, "upload"),
+    "after_intent_saved": partial(_after_saved, "submitting"),
+    "after_post_sent": partial(_after, JobsClient, "submit"),
+    "after_submitted_saved": partial(_after_saved, "submitted"),
+    "after_look_up_saved": partial(_after_saved, "rendered"),
+    "mid_download": _mid_download,
+    "mid_last_frame": partial(_during, Decoder, "examine"),
+    "after_collect_saved": partial(_after_saved, "collected"),
+    "mid_join": partial(_during, Decoder, "join"),
+}
+
+
+# --- safeguards that can be switched off ---------------------------------------------------------------------------
+
+
+def _save_without_looking() -> None:
+    """The last writer wins; each write is a little late, so that there are two at a time in a short storm."""
+    text = runs.store.script("save", with_enqueue=True)
+    blind = text.replace("if (held or '') ~= ARGV[1] then", "if false then")
+    if blind == text:
+        raise SystemExit("save.lua no longer compares revisions where this switch expects it")
+    script = runs.store.script
+    runs.store.script = lambda name, **named: blind if name == "save" else script(name, **named)
+    save = Store.save
+
+    async def late(self: Store, run: Any, **named: Any) -> bool:
+        await asyncio.sleep(0.1)
+        return await save(self, run, **named)
+
+    Store.save = late  # type: ignore[method-assign]
+
+
+def _submit_again() -> None:
+    once = JobsClient.submit
+
+    async def submit(self: JobsClient, *arguments: Any, **named: Any) -> Any:
+        try:
+            return await once(self, *arguments, **named)
+        except OutcomeUnknown:
+            return await once(self, *arguments, **named)
+
+    JobsClient.submit = submit  # type: ignore[method-assign]
+
+
+def _post_before_intent() -> None:
+    """The intent is stored when the answer is there, not before."""
+    intend, post = processors.submit._intend, JobsClient.submit
+    waiting: dict[str, Callable[[], Awaitable[Any]]] = {}
+
+    async def pretend(deps: Any, run: Any, shot: Any, number: int, first: Any) -> Any:
+        event = events.Submitting(shot=shot.id, take=number, intent="late", seed=None, first_frame=first)
+        after = runs.machine.apply(run, event, runs.progress.time.time())
+        waiting[f"{run.id}:{shot.id}:late"] = partial(record, deps.store, run.id, event)
+        return after.take(shot.id, number)
+
+    async def submit(self: JobsClient, *arguments: Any, idempotency_key: str, **named: Any) -> Any:
+        try:
+            return await post(self, *arguments, idempotency_key=idempotency_key, **named)
+        finally:
+            await asyncio.sleep(0.05)
+            if late := waiting.pop(idempotency_key, None):
+                await late()
+
+    assert intend is not pretend
+    processors.submit._intend = pretend
+    JobsClient.submit = submit  # type: ignore[method-assign]
+
+
+def _no_sweep() -> None:
+    async def sweep(deps: Any) -> str:
+        return "switched off"
+
+    processors.worker.sweep = sweep
+
+
+def _answer_before_kept() -> None:
+    """The callback is kept in the background, after its 200."""
+    keep = receiver.callbacks._keep
+    working = set()
+
+    async def promise(*arguments: Any) -> bool:
+        task = asyncio.create_task(keep(*arguments))
+        working.add(task)
+        task.add_done_callback(lambda done: (working.discard(done), done.exception()))
+        return True
+
+    receiver.callbacks._keep = promise
+
+
+SAFEGUARDS: Final[dict[str, Callable[[], None]]] = {
+    "save_without_looking": _save_without_looking,
+    "submit_again": _submit_again,
+    "post_before_intent": _post_before_intent,
+    "no_sweep": _no_sweep,
+    "answer_before_kept": _answer_before_kept,
+}
+
+if __name__ == "__main__":
+    main()
