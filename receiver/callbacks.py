@@ -80,8 +80,16 @@ async def _read(
         job_id=_job_id(report) if report else None,
         word=report.status_word[:WORD_CHARS_MAX] if report and report.status_word else None,
         reason=reason,
+        ending=_ending(report, address) if report else None,
     )
     return callback, refusal
+
+
+def _ending(report: JobReport, address: TakeAddress | HookAddress) -> str | None:
+    """What all callbacks have in common that say how one job ended; reports on the way there differ by nature."""
+    if not report.state.is_final or not report.job_ids:
+        return None
+    return hashlib.sha256(f"{address!r} {report.job_ids[0]}".encode()).hexdigest()
 
 
 def _job_id(report: JobReport) -> str | None:

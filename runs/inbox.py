@@ -4,9 +4,10 @@ The durable coalesced enqueue: callbacks that arrive together are kept by one sc
 Nothing waits for company: an idle receiver writes one callback at a time; under load the next batch gathers while the
 last one is synced to disk. A callback counts as kept only when Redis has answered for it.
 
-    framerelay:callback:ID     hash    record (MessagePack of `Callback`) · repeats
+    framerelay:callback:ID     hash    record (MessagePack of `Callback`) · repeats · conflict
     framerelay:callbacks       zset    callbacks by time
-    framerelay:seen:HASH       string  the callback that had this address, status and body first
+    framerelay:seen:HASH       string  the callback that had this address, outcome and body first
+    framerelay:ending:HASH     string  the callback that first said how this job at this address ended
 """
 
 import asyncio
@@ -31,8 +32,10 @@ class Callback:
     """
     One POST that we received about a job, as it came.
 
-    ``outcome``: ``accepted`` · ``unreadable`` (not a JSON object) · ``too_large`` · ``encoded`` · ``cut_off``.
-    ``body``: the raw bytes; empty for the last three.
+    ``outcome``: ``accepted`` · ``unreadable`` (not a JSON object) · ``too_large`` · ``encoded`` · ``cut_off``; when
+    read back also ``conflict``: an earlier one said otherwise how the same job ended; it is looked up like any other.
+    ``body``: the raw bytes; empty for ``too_large``, ``encoded`` and ``cut_off``.
+    ``ending``: the same for all that say how one job at one address ended; None for all others.
     """
 
     id: str
@@ -46,6 +49,7 @@ class Callback:
     job_id: str | None = None
     word: str | None = None
     reason: str | None = None
+    ending: str | None = None
     repeats: int = 0
 
 
@@ -77,6 +81,7 @@ class Inbox:
             pack(callback),
             task.id if task else "",
             definition,
+            f"framerelay:ending:{callback.ending}" if callback.ending else "",
         ]
         kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting[kept] = arguments
@@ -131,4 +136,8 @@ def _fail(batch: Iterable[asyncio.Future[bool]], error: BaseException) -> None:
 
 def _callback(fields: dict[bytes, Any]) -> Callback:
     callback = _decode_callback(fields[b"record"])
-    return replace(callback, repeats=int(fields.get(b"repeats", 0)))
+    callback = replace(callback, repeats=int(fields.get(b"repeats", 0)))
+    if b"conflict" in fields:
+        other = fields[b"conflict"].decode().removeprefix("framerelay:callback:")
+        return replace(callback, outcome="conflict", reason=f"{other} said otherwise how this job ended")
+    return callback

@@ -305,3 +305,31 @@ async def test_a_page_behind_a_callback_that_is_no_longer_kept_is_empty(relay: A
     page = (await relay.api.get("/v1/callbacks", params={"after": "cb_gone"})).json()
 
     assert (page["data"], page["next"]) == ([], None)
+
+
+async def test_a_job_that_ended_twice_is_a_conflict_and_the_provider_is_asked(
+    relay: Any, take_address: Any, kept: Any, queued: Any
+) -> None:
+    """Another body, or another word, at the same address: no repeat, kept as what it is, and looked up again."""
+    other = {**DONE, "output": {"status": "succeeded", "videos": ["https://cdn.example.com/other.mp4"]}}
+    failed = {"id": "job_1", "status": "failed"}
+    answers = [await relay.api.post(take_address(), json=body) for body in (DONE, other, failed, other)]
+
+    assert [answer.json()["repeated"] for answer in answers] == [False, False, False, True]
+    records = {record["id"]: record for record in await kept()}
+    first = next(id for id, record in records.items() if record["outcome"] == "accepted")
+    conflicts = [record for record in records.values() if record["outcome"] == "conflict"]
+    assert sorted((each["status"], each["repeats"]) for each in conflicts) == [("failed", 0), ("succeeded", 1)]
+    assert {each["reason"] for each in conflicts} == {f"{first} said otherwise how this job ended"}
+    assert len(await queued()) == 3
+
+
+async def test_progress_other_jobs_and_other_takes_are_no_conflict(relay: Any, take_address: Any, kept: Any) -> None:
+    """Reports on the way differ by nature; one address may hear of several jobs."""
+    for progress in (10, 20):
+        await relay.api.post(take_address(), json={"id": "job_1", "status": "running", "progress": progress})
+    await relay.api.post(take_address(), json=DONE)
+    await relay.api.post(take_address(), json={**DONE, "id": "job_2"})
+    await relay.api.post(take_address(take=2), json={**DONE, "more": 1})
+
+    assert [record["outcome"] for record in await kept()] == ["accepted"] * 5
