@@ -64,6 +64,10 @@ class Receiver:
         """What *path* answers to a POST. Raises: Stop; StoryboardInvalid with every mistake that it found."""
         return self._ask("POST", path, json=json, content=content)
 
+    def delete(self, path: str) -> dict[str, Any]:
+        """What *path* answers to a DELETE. Raises: Stop."""
+        return self._ask("DELETE", path)
+
     def start(self, storyboard: object) -> dict[str, Any]:
         """
         A new run of *storyboard*.

@@ -190,6 +190,16 @@ def cancel(run_id: str, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("run_id", metavar="RUN")
+@json_option
+def remove(run_id: str, as_json: bool) -> None:
+    """Remove a run that has ended, with all its files. There is no way back; the pictures that you gave are kept."""
+    from cli.runs import remove_run
+
+    sys.exit(remove_run(run_id, as_json=as_json))
+
+
+@cli.command()
+@click.argument("run_id", metavar="RUN")
 @click.argument("shot")
 @json_option
 def approve(run_id: str, shot: str, as_json: bool) -> None:

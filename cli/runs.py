@@ -51,6 +51,18 @@ def decide(run_id: str, what: str, body: Mapping[str, object] | None = None, *, 
     return 0
 
 
+def remove_run(run_id: str, *, as_json: bool) -> int:
+    """Remove a run that has ended; returns the exit code."""
+    checked_id(run_id, "run")
+    with Receiver.of_environment() as receiver:
+        answer = receiver.delete(f"/v1/runs/{run_id}")
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo(f"removed {run_id} and its files")
+    return 0
+
+
 def decide_shot(run_id: str, shot: str, what: str, body: Mapping[str, object] | None = None, *, as_json: bool) -> int:
     """One decision about a shot of a run; returns the exit code."""
     return decide(run_id, f"shots/{checked_id(shot, 'shot')}/{what}", body, as_json=as_json)

@@ -243,6 +243,13 @@ class Settings:
         "How long received callbacks can be read again.",
         unit="s",
     )
+    runs_keep_s: float | None = knob(
+        "FRAMERELAY_RUNS_KEEP_S",
+        _seconds,
+        None,
+        "How long a run that has ended is kept, with its clips and its film, after its last change. Unset: for ever.",
+        unit="s",
+    )
     tasks_max: int = knob("FRAMERELAY_TASKS_MAX", _positive, 20, "Tasks that one worker runs side by side.")
     log_format: str = knob(
         "FRAMERELAY_LOG_FORMAT",

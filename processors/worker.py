@@ -9,7 +9,8 @@ a lease of seconds that it renews while it works.
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -22,6 +23,7 @@ from processors.deps import Deps
 from processors.film import join
 from processors.hook import hook
 from processors.look_up import look_up
+from processors.retention import keep_tidy
 from processors.submit import submit
 from processors.sweep import sweep
 from processors.waits import wait_s
@@ -37,16 +39,26 @@ SURPRISES_MAX: Final = 5  # Tries of a task that fails in a way we did not fores
 log = structlog.get_logger()
 
 Handler = Callable[..., Awaitable[str]]
+Chore = Callable[[], Coroutine[Any, Any, None]]
 
 
 class RelayWorker(Worker):
     """
     Runs our tasks until `stop` is called; built by `create_worker`.
 
-    *redis* serves the scripts; *listening* is a second client whose one connection waits for wake-ups.
+    *redis* serves the scripts; *listening* is a second client whose one connection waits for wake-ups. *chores* go on
+    beside the tasks for as long as it runs.
     """
 
-    def __init__(self, functions: list[Any], *, redis: ArqRedis, listening: ArqRedis, tasks_max: int) -> None:
+    def __init__(
+        self,
+        functions: list[Any],
+        *,
+        redis: ArqRedis,
+        listening: ArqRedis,
+        tasks_max: int,
+        chores: Sequence[Chore] = (),
+    ) -> None:
         super().__init__(
             functions,
             queue_name=QUEUE,
@@ -62,6 +74,7 @@ class RelayWorker(Worker):
             log_results=False,
         )
         self._listening = listening
+        self._chores = chores
         self._store = Store(redis)
         self._claim = redis.register_script(script("claim"))
         self._name = secrets.token_hex(6)
@@ -70,7 +83,7 @@ class RelayWorker(Worker):
 
     async def main(self) -> None:
         """Claim, run, wait; goes on through any trouble with Redis until `stop`."""
-        helpers = [asyncio.create_task(self._listen()), asyncio.create_task(self._renew_leases())]
+        helpers = [asyncio.create_task(chore()) for chore in (self._listen, self._renew_leases, *self._chores)]
         log.info("worker_ready", worker=self._name, tasks_max=self.max_jobs)
         try:
             while not self._stopping:
@@ -177,7 +190,13 @@ def create_worker(deps: Deps, *, redis: ArqRedis, listening: ArqRedis) -> RelayW
         "sweep": sweep,
     }
     functions = [func(_task(name, handler, deps), name=name) for name, handler in handlers.items()]
-    return RelayWorker(functions, redis=redis, listening=listening, tasks_max=deps.settings.tasks_max)
+    return RelayWorker(
+        functions,
+        redis=redis,
+        listening=listening,
+        tasks_max=deps.settings.tasks_max,
+        chores=[partial(keep_tidy, deps)],
+    )
 
 
 def _task(name: str, handler: Handler, deps: Deps) -> Callable[..., Coroutine[Any, Any, None]]:

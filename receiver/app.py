@@ -72,6 +72,7 @@ def routes() -> list[Route]:
         Route("/v1/runs", runs_api.start, methods=["POST"]),
         Route("/v1/runs", runs_api.list_runs),
         Route(run, runs_api.read),
+        Route(run, runs_api.remove, methods=["DELETE"]),
         Route(f"{run}/events", runs_api.watch),
         Route(f"{run}/cancel", runs_api.cancel, methods=["POST"]),
         Route(f"{shot}/approve", runs_api.approve, methods=["POST"]),

@@ -24,6 +24,7 @@ from runs.model import Run, RunId, RunStatus, Terms
 from runs.notation import Form
 from runs.progress import record
 from runs.progress import start as start_run_now
+from runs.removal import remove as remove_run
 from runs.storyboard import read_storyboard, start_run
 from upstream.callback import parse_object
 
@@ -82,6 +83,15 @@ async def list_runs(request: Request) -> Response:
 async def cancel(request: Request) -> Response:
     """``POST /v1/runs/{id}/cancel``: nothing more is submitted; what was paid for and is not done is given up."""
     return await _act(request, events.RunCancelled())
+
+
+async def remove(request: Request) -> Response:
+    """``DELETE /v1/runs/{id}``: a run that has ended goes, with its history and its files."""
+    require_key(request)
+    state = state_of(request)
+    run = await _run(state, request)
+    await remove_run(state.store, state.files, run)
+    return JSONResponse({"id": run.id, "object": "run", "removed": True})
 
 
 async def approve(request: Request) -> Response:

@@ -61,7 +61,7 @@ async def record(store: Store, run_id: str, event: Event, *, revision: int | Non
 async def start(store: Store, run: Run, *, first: Event | None = None) -> Run:
     """
     Save a new run and queue what it asks for; *first* happens to it at once. A second call with the same id returns
-    the run that is there.
+    the run that is there. Raises: Conflict if it was removed; StoreUnavailable.
     """
     now = time.time()
     new = begin(run)
@@ -70,7 +70,10 @@ async def start(store: Store, run: Run, *, first: Event | None = None) -> Run:
     logged = {"event": "started", "at": now, "revision": new.revision, "status": new.status.value}
     if await store.save(new, expected=None, event=logged, steps=steps_due(new, now), wake_at=wake_at(new, now)):
         return new
-    return await store.load(run.id) or new
+    held = await store.load(run.id)
+    if held is None:
+        raise Conflict(f"run {run.id} was removed; it is not made again")
+    return held
 
 
 def describe(event: Event, run: Run, now: float) -> dict[str, Any]:

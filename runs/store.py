@@ -5,6 +5,8 @@ Runs in Redis: a run and everything that follows from its change are written in 
     framerelay:run:ID:events   stream  what happened to it, capped
     framerelay:runs            zset    every run by the time it was made
     framerelay:runs:STATUS     zset    those of one status, likewise; a run moves in the step that changes its status
+    framerelay:runs-ended      zset    those that have ended, by their last change
+    framerelay:runs-removed    zset    those that were removed, until their files surely are gone too
     framerelay:due             zset    runs by the time at which they are looked at next
     framerelay:asked:KEY       string  the run that an ``Idempotency-Key`` made
 """
@@ -21,10 +23,15 @@ from runs.errors import StoreUnavailable
 from runs.machine import Step
 from runs.model import Run, RunId, RunStatus
 from runs.queue import DUE, QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script, task_of, unpack
+from runs.takes import OPEN
 
 RUNS: Final = "framerelay:runs"
 EVENTS_KEPT: Final = 2000
 ASKED_LIFE_MS: Final = 7 * 86_400_000
+ENDED: Final = "framerelay:runs-ended"
+REMOVED: Final = "framerelay:runs-removed"
+# So long a run that was removed is not made again by a repeated request or by a late callback at a hook.
+REMOVED_LIFE_MS: Final = 30 * 86_400_000
 
 _decode_run = msgspec.msgpack.Decoder(Run).decode
 
@@ -47,6 +54,13 @@ def events_key(run_id: str) -> str:
     return f"framerelay:run:{run_id}:events"
 
 
+def has_ended(run: Run) -> bool:
+    """Nothing can happen to it any more but a person's decision; a failed run may still have a job under way."""
+    if run.status is RunStatus.FAILED:
+        return not any(take.status in OPEN for shot in run.shots for take in shot.takes)
+    return run.status in (RunStatus.SUCCEEDED, RunStatus.CANCELLED)
+
+
 class Store:
     """Loads and saves runs; the only writer of what it names."""
 
@@ -56,6 +70,7 @@ class Store:
         self._enqueue = redis.register_script(script("tasks", with_enqueue=True))
         self._schedule = redis.register_script(script("schedule", with_enqueue=True))
         self._overdue = redis.register_script(script("overdue"))
+        self._remove = redis.register_script(script("remove"))
 
     async def load(self, run_id: str) -> Run | None:
         """The run as it stands, or None."""
@@ -87,10 +102,11 @@ class Store:
             now_ms,
             TASK_LIFE_MS,
             run.status.value,
+            run.updated_at if has_ended(run) else "",
         ]
         for task in map(task_of, steps):
             arguments += [task.id, task.definition(now_ms)]
-        keys = [run_key(run.id), events_key(run.id), DUE, RUNS, QUEUE, WAKE]
+        keys = [run_key(run.id), events_key(run.id), DUE, RUNS, QUEUE, WAKE, ENDED]
         try:
             return bool(await self._save(keys=keys, args=arguments))
         except REDIS_ERRORS as error:
@@ -123,6 +139,37 @@ class Store:
             await self._schedule(keys=[run_key(run.id), DUE, QUEUE, WAKE], args=arguments)
         except REDIS_ERRORS as error:
             raise _unavailable(error) from error
+
+    async def remove(self, run: Run, *, now: float) -> bool:
+        """Forget *run* and its history; False if it has changed since it was loaded. Its files are `runs.removal`'s."""
+        keys = [run_key(run.id), events_key(run.id), DUE, RUNS, ENDED, REMOVED]
+        arguments = [str(run.revision), run.id, run.status.value, now, REMOVED_LIFE_MS]
+        try:
+            return bool(await self._remove(keys=keys, args=arguments))
+        except REDIS_ERRORS as error:
+            raise _unavailable(error) from error
+
+    async def ended_before(self, moment: float, *, at_most: int) -> list[str]:
+        """Ids of runs that ended and have not changed since *moment*, the oldest first."""
+        return await self._first_of(ENDED, moment, at_most)
+
+    async def removed_before(self, moment: float, *, at_most: int) -> list[str]:
+        """Ids of runs that were removed before *moment* and whose files have not been reported gone."""
+        return await self._first_of(REMOVED, moment, at_most)
+
+    async def files_gone(self, run_id: str) -> None:
+        """The files of a removed run need no more care."""
+        try:
+            await self._redis.zrem(REMOVED, run_id)
+        except REDIS_ERRORS as error:
+            raise _unavailable(error) from error
+
+    async def _first_of(self, index: str, moment: float, at_most: int) -> list[str]:
+        try:
+            ids = await self._redis.zrangebyscore(index, "-inf", moment, start=0, num=at_most)
+        except REDIS_ERRORS as error:
+            raise _unavailable(error) from error
+        return [run_id.decode() for run_id in ids]
 
     async def runs(self, *, limit: int, after: str | None = None, status: RunStatus | None = None) -> list[Run]:
         """

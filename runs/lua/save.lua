@@ -1,7 +1,9 @@
 -- Saves a run if nobody was faster, with all that follows from it: its event, its next wake-up, its due tasks.
 -- KEYS: 1 run · 2 its events · 3 due · 4 all runs (and, with ':STATUS' behind it, those of one status) · 5 queue · 6 wake
+--       7 runs that have ended
 -- ARGV: 1 expected revision ('' = must not exist) · 2 body · 3 event · 4 wake-up or '' · 5 run id · 6 created
---       7 events kept · 8 new revision · 9 now ms · 10 task life ms · 11 status · then id, definition for each task
+--       7 events kept · 8 new revision · 9 now ms · 10 task life ms · 11 status · 12 ended at or ''
+--       then id, definition for each task
 local held = redis.call('HMGET', KEYS[1], 'revision', 'status')
 if (held[1] or '') ~= ARGV[1] then
   return 0
@@ -22,7 +24,12 @@ if held[2] ~= ARGV[11] then
   end
   redis.call('ZADD', KEYS[4] .. ':' .. ARGV[11], ARGV[6], ARGV[5])
 end
-for i = 12, #ARGV, 2 do
+if ARGV[12] ~= '' then
+  redis.call('ZADD', KEYS[7], ARGV[12], ARGV[5])
+else
+  redis.call('ZREM', KEYS[7], ARGV[5])
+end
+for i = 13, #ARGV, 2 do
   enqueue(KEYS[5], KEYS[6], ARGV[i], ARGV[i + 1], ARGV[9], ARGV[10])
 end
 return 1

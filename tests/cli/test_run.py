@@ -156,6 +156,19 @@ def test_a_cancelled_run_is_exit_5_and_submits_nothing_more(relay: Any, provider
     assert relay.shown(run_id)["spent"]["jobs"] == spent
 
 
+def test_a_run_that_has_ended_can_be_removed_and_one_that_goes_on_cannot(relay: Any) -> None:
+    """`remove` takes the run and its files; a run that goes on is refused, with what to do first."""
+    gated = "title: t\nmodel: m\nshots: [{id: s1, prompt: 雨夜, gate: approve}]\n"
+    run_id = relay.run("run", relay.write("gated.yaml", gated)).out.removeprefix("run: ").strip()
+    refused = relay.run("remove", run_id)
+    assert (refused.code, "cancel it first" in refused.sentence) == (1, True)
+
+    relay.run("cancel", run_id)
+    assert relay.run("remove", run_id).out == f"removed {run_id} and its files\n"
+    assert "there is no run" in relay.run("show", run_id).sentence
+    assert "there is no run" in relay.run("remove", run_id).sentence
+
+
 def test_what_is_not_there_is_one_sentence(relay: Any) -> None:
     """Ids that name nothing, or that are no ids, never become another address."""
     for words in (["show", "run_x"], ["show", "../callbacks", "--watch"], ["cancel", ""], ["approve", "run_x", "a/b"]):

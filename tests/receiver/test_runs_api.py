@@ -208,6 +208,21 @@ async def test_a_decision_about_an_older_revision_is_409(relay: Any, board: Any)
     assert answer.status_code == 200
 
 
+async def test_only_a_run_that_has_ended_is_removed(relay: Any, board: Any) -> None:
+    """409 while it goes on; afterwards it is gone, and the key that made it does not make it again."""
+    key = {"Idempotency-Key": "k"}
+    run_id = (await relay.api.post("/v1/runs", json=board, headers=key)).json()["id"]
+    early = await relay.api.delete(f"/v1/runs/{run_id}")
+    await relay.api.post(f"/v1/runs/{run_id}/cancel")
+    removed, again = [await relay.api.delete(f"/v1/runs/{run_id}") for _ in range(2)]
+    repeated = await relay.api.post("/v1/runs", json=board, headers=key)
+
+    assert (early.status_code, early.json()["error"]["code"]) == (409, "conflict")
+    assert (removed.status_code, removed.json()) == (200, {"id": run_id, "object": "run", "removed": True})
+    assert again.status_code == 404
+    assert (repeated.status_code, repeated.json()["error"]["code"]) == (409, "conflict")
+
+
 async def test_a_decision_that_cannot_be_read_is_422(relay: Any, board: Any) -> None:
     """A revision that is no whole number, or a body that is no object."""
     run_id = await relay.run(board)

@@ -1,0 +1,52 @@
+"""Keeping tidy: runs that ended long ago leave by age, and what killed workers left half written is cleared away."""
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import Final
+
+import structlog
+
+from processors.deps import Deps
+from runs.errors import Conflict, FrameRelayError
+from runs.removal import remove, remove_files, remove_unfinished
+
+EVERY_S: Final = 60.0
+AT_ONCE: Final = 100  # More than a thousand runs in ten minutes; the worker has better things to do.
+
+log = structlog.get_logger()
+
+
+async def keep_tidy(deps: Deps) -> None:
+    """For as long as the worker lives: once what a killed one left, then a few runs each minute."""
+    unfinished = await asyncio.to_thread(
+        remove_unfinished, deps.files, older_than=time.time() - deps.settings.download_timeout_s
+    )
+    if unfinished:
+        log.info("unfinished_files_removed", files=unfinished)
+    while True:
+        try:
+            await tidy(deps, time.time())
+        except FrameRelayError as error:
+            log.warning("tidying_put_off", reason=error.message)
+        except Exception as error:  # What we did not foresee must not end it for good.
+            log.exception("tidying_surprised", reason=str(error))
+        await asyncio.sleep(EVERY_S)
+
+
+async def tidy(deps: Deps, now: float) -> None:
+    """
+    Remove the runs whose time is over, at most `AT_ONCE`, and see again to the files of those removed a while ago.
+
+    Any number of workers may do so at once. Raises: StoreUnavailable.
+    """
+    if deps.settings.runs_keep_s is not None:
+        for run_id in await deps.store.ended_before(now - deps.settings.runs_keep_s, at_most=AT_ONCE):
+            run = await deps.store.load(run_id)
+            with suppress(Conflict):  # Somebody acted on it: it is not over.
+                if run is not None:
+                    await remove(deps.store, deps.files, run)
+    # By now a download that was under way at the removal has ended, and may have made the folder again.
+    for run_id in await deps.store.removed_before(now - deps.settings.download_timeout_s, at_most=AT_ONCE):
+        if await asyncio.to_thread(remove_files, deps.files, run_id):
+            await deps.store.files_gone(run_id)

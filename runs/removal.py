@@ -1,0 +1,87 @@
+"""
+Runs that are no longer wanted leave with their files; nothing outside a run's own folder is touched.
+
+A run leaves Redis first and its files after it, so that nobody is shown a run whose clips are missing. Its id stays on
+a list until its folder was removed once more, later: a crash in between leaves nothing behind, nor does a download that
+was under way.
+"""
+
+import asyncio
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from runs.errors import Conflict
+from runs.files import MediaFiles
+from runs.model import Run
+from runs.store import Store, has_ended
+
+_RUN: Final = re.compile(r"run_[a-z0-9]{1,40}")
+_OURS: Final = re.compile(r"run_[a-z0-9]{1,40}|given")
+_UNFINISHED: Final = re.compile(r"\.[A-Za-z0-9_.-]+\.[0-9a-f]{8}\.part")
+
+log = structlog.get_logger()
+
+
+async def remove(store: Store, files: MediaFiles, run: Run) -> None:
+    """
+    Remove *run*, its history and its files. Pictures that people gave stay: other runs may begin with them.
+
+    Raises: Conflict unless it has ended, or if somebody acted in between; StoreUnavailable.
+    """
+    if not has_ended(run):
+        raise Conflict(f"the run is {run.status.value}; only a run that has ended can be removed: cancel it first")
+    if not await store.remove(run, now=time.time()):
+        raise Conflict("the run has changed in between")
+    log.info("run_removed", run_id=run.id, status=run.status.value)
+    await asyncio.to_thread(remove_files, files, run.id)
+
+
+def remove_files(files: MediaFiles, run_id: str) -> bool:
+    """Remove the folder of a run; False if the disk refuses, which is logged. A link in its place is left alone."""
+    folder = files.root / run_id
+    if not _RUN.fullmatch(run_id) or folder.is_symlink():
+        return True
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return not folder.exists()
+    except OSError as error:
+        log.warning("files_not_removed", run_id=run_id, reason=error.strerror or str(error))
+        return False
+    return True
+
+
+def remove_unfinished(files: MediaFiles, *, older_than: float) -> int:
+    """Remove what killed processes left half written, if it was last written before *older_than*; returns how many."""
+    removed = 0
+    for entry in _entries(files.root):
+        if _OURS.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+            removed += sum(_remove_unfinished(each, older_than) for each in _entries(Path(entry.path)))
+    return removed
+
+
+def _remove_unfinished(entry: "os.DirEntry[str]", older_than: float) -> bool:
+    if not _UNFINISHED.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
+        return False
+    try:
+        if entry.stat(follow_symlinks=False).st_mtime >= older_than:
+            return False
+        Path(entry.path).unlink()
+    except OSError:  # Somebody else removed it, or the disk refuses; the next start tries again.
+        return False
+    return True
+
+
+def _entries(folder: Path) -> "Iterator[os.DirEntry[str]]":
+    try:
+        with os.scandir(folder) as entries:
+            yield from entries
+    except OSError:
+        return

@@ -1,0 +1,90 @@
+"""Runs that ended leave by age, a few each turn."""
+
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from processors import retention
+from runs.files import MediaFiles
+
+pytestmark = pytest.mark.anyio
+
+BOARD = {"title": "t", "model": "m", "shots": [{"id": "s1", "prompt": "雨夜"}]}
+GATED = {"title": "t", "model": "m", "shots": [{"id": "s1", "prompt": "雨夜", "gate": "approve"}]}
+
+
+async def test_an_old_run_leaves_with_its_files_and_one_that_waits_stays(
+    start_provider: Any, start_relay: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through the whole program: the worker's own clock removes what has ended longer ago than the setting says."""
+    monkeypatch.setattr(retention, "EVERY_S", 0.05)
+    async with start_provider() as provider, start_relay(provider.url, runs_keep_s=600.0) as relay:
+        run_id = (await relay.api.post("/v1/runs", json=BOARD)).json()["id"]
+        waits = (await relay.api.post("/v1/runs", json=GATED)).json()["id"]
+
+        async def shown(run: str) -> Any:
+            return await relay.api.get(f"/v1/runs/{run}")
+
+        async def is_done() -> bool:
+            return bool((await shown(run_id)).json()["status"] == "succeeded")
+
+        await wait_until(is_done, "the run has succeeded")
+        folder = relay.settings.data_dir / "media" / run_id
+        assert (folder / "film.mp4").is_file()
+        assert await relay.store.ended_before(time.time() - 600, at_most=9) == []
+
+        monkeypatch.setattr(retention, "time", SimpleNamespace(time=lambda: time.time() + 700))
+
+        async def is_gone() -> bool:
+            return (await shown(run_id)).status_code == 404 and not folder.exists()
+
+        await wait_until(is_gone, "the run and its folder are gone")
+        assert (await shown(waits)).json()["id"] == waits
+
+
+async def test_without_the_setting_nothing_leaves_and_with_it_a_few_each_turn(
+    start_provider: Any, start_relay: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For ever is the default; a backlog is worked off in small turns, the oldest first."""
+    monkeypatch.setattr(retention, "AT_ONCE", 2)
+    async with start_provider() as provider, start_relay(provider.url, worker=False) as relay:
+        ids = [(await relay.api.post("/v1/runs", json=BOARD)).json()["id"] for _ in range(3)]
+        for run_id in ids:
+            await relay.api.post(f"/v1/runs/{run_id}/cancel")
+        deps: Any = SimpleNamespace(
+            settings=relay.settings, store=relay.store, files=MediaFiles(relay.settings.data_dir)
+        )
+        later = time.time() + 10**8
+
+        await retention.tidy(deps, later)
+        assert len(await relay.store.runs(limit=9)) == 3
+
+        deps.settings = replace(relay.settings, runs_keep_s=60.0)
+        await retention.tidy(deps, time.time())
+        assert len(await relay.store.runs(limit=9)) == 3
+
+        await retention.tidy(deps, later)
+        assert [run.id for run in await relay.store.runs(limit=9)] == ids[2:]
+
+
+async def test_files_that_come_back_after_the_removal_are_removed_again(start_provider: Any, start_relay: Any) -> None:
+    """A download that was under way makes the folder anew; a removal cut short by a crash left it."""
+    async with start_provider() as provider, start_relay(provider.url, worker=False) as relay:
+        run_id = (await relay.api.post("/v1/runs", json=BOARD)).json()["id"]
+        await relay.api.post(f"/v1/runs/{run_id}/cancel")
+        answer = await relay.api.delete(f"/v1/runs/{run_id}")
+        files = MediaFiles(relay.settings.data_dir)
+        clip = files.place(files.clip(run_id, "s1", 1))
+        clip.write_bytes(b"late")
+        deps: Any = SimpleNamespace(settings=relay.settings, store=relay.store, files=files)
+
+        await retention.tidy(deps, time.time())
+        assert clip.exists()
+        await retention.tidy(deps, time.time() + relay.settings.download_timeout_s + 1)
+
+        assert answer.json() == {"id": run_id, "object": "run", "removed": True}
+        assert not clip.parent.exists()
+        assert await relay.store.removed_before(4e9, at_most=9) == []
