@@ -102,6 +102,6 @@ def _input(deps: Deps, run: Run, shot: Shot, take: Take, last: str | None) -> di
 
 
 def _seed(shot: Shot, number: int) -> int | None:
-    """Each take has a seed of its own, counted up from the storyboard's; -1 is the provider's word for any."""
+    """Each take has a seed of its own, counted up from the one given; -1 is the provider's word for any."""
     seed = shot.input.get("seed")
-    return seed + number - 1 if isinstance(seed, int) and seed >= 0 else None
+    return seed + number - shot.seed_at if isinstance(seed, int) and seed >= 0 else None

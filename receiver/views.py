@@ -5,7 +5,7 @@ from typing import Any, Final
 from config.logs import redacted
 from runs.inbox import Callback
 from runs.model import Clip, FirstFrame, Frame, Problem, Run, Shot, Take
-from runs.standing import jobs_spent
+from runs.standing import jobs_spent, submits_to_come
 
 BODY_CHARS_MAX: Final = 16_384  # A page may list two hundred, and callbacks wait while it is made.
 
@@ -24,6 +24,7 @@ def run_json(run: Run, *, base_url: str) -> dict[str, Any]:
         "hook": run.hook,
         "budget": {"jobs": run.budget_jobs},
         "spent": {"jobs": jobs_spent(run)},
+        "submits_to_come": submits_to_come(run),
         "shots": [_shot(shot, base_url) for shot in run.shots],
         "film": None
         if run.film is None
@@ -75,6 +76,7 @@ def _shot(shot: Shot, base_url: str) -> dict[str, Any]:
         "gate": "approve" if shot.gated else None,
         "approved": shot.approved,
         "picked": shot.picked,
+        "set_aside": shot.set_aside,
         "takes_wanted": shot.takes_wanted,
         "held_by": _problem(shot.held_by),
         "next_try": shot.due_at if shot.held_by else None,

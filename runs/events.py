@@ -161,6 +161,28 @@ class Picked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """A person mended what stopped the run: what failed or waits for that is tried again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopted:
+    """A person knows that this job was submitted for the shot, and paid for."""
+
+    shot: str
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retaken:
+    """A person wants one more take of a shot that is done or failed, with another prompt or seed if given."""
+
+    shot: str
+    prompt: str | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunCancelled:
     """A person stopped the run: nothing more is submitted."""
 
@@ -184,5 +206,8 @@ Event = (
     | Elapsed
     | Approved
     | Picked
+    | Resumed
+    | Adopted
+    | Retaken
     | RunCancelled
 )

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from runs import events
+from runs.decisions import decided
 from runs.events import Event, TakeEvent
 from runs.model import Run, RunId, RunStatus, Shot, ShotStatus, Take, TakeStatus
 from runs.standing import jobs_left, settled, takes_to_submit
@@ -55,7 +56,8 @@ def apply(run: Run, event: Event, now: float) -> Run:
     A changed run has the next revision and fresh statuses. Order and repetition of events do not matter: a take only
     moves forward, and what is final stays so.
     """
-    if run.cancelled or run.status is RunStatus.SUCCEEDED:
+    over = run.status is RunStatus.SUCCEEDED and not isinstance(event, events.Retaken)
+    if run.cancelled or over:
         return run
     changed = _changed(run, event, now)
     if changed is run:
@@ -121,6 +123,8 @@ def _changed(run: Run, event: Event, now: float) -> Run:
             return _with_shot(run, replace(shot, approved=True)) if shot and not shot.approved else run
         case events.Picked():
             return _with_pick(run, event)
+        case events.Resumed() | events.Adopted() | events.Retaken():
+            return decided(run, event, now)
         case events.RunCancelled():
             return _cancelled(run)
         case events.Elapsed():
@@ -149,7 +153,8 @@ def _with_intent(run: Run, event: events.Submitting, now: float) -> Run:
         seed=event.seed,
         first_frame=event.first_frame,
     )
-    return _with_shot(run, replace(shot, takes=(*shot.takes, take), held_by=None))
+    takes = sorted((*shot.takes, take), key=lambda each: each.number)
+    return _with_shot(run, replace(shot, takes=tuple(takes), held_by=None))
 
 
 def _without_intent(run: Run, event: events.SubmitPutOff) -> Run:
@@ -176,7 +181,7 @@ def _with_pick(run: Run, event: events.Picked) -> Run:
         return run
     if any(later.takes for later in run.shots if later.source == shot.id):
         return run  # Later shots were paid for from the other take.
-    return _with_shot(run, replace(shot, picked=take.number))
+    return _with_shot(run, replace(shot, picked=take.number, set_aside=min(shot.set_aside, take.number - 1)))
 
 
 def _cancelled(run: Run) -> Run:

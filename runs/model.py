@@ -176,7 +176,8 @@ class Shot:
     ``origin``: ``continue``, ``bridge``, ``cut`` or the id of an earlier shot, as written. ``source``: the shot whose
     last frame this one begins with. ``input``: the fields for the jobs API, prompt with style included.
     ``first_frame`` · ``last_frame``: a URL or ``file:NAME``. ``due_at`` · ``turns`` · ``held_by``: a submit was put
-    off until then, so often, for this reason. ``error``: it cannot be submitted at all.
+    off until then, so often, for this reason. ``error``: it cannot be submitted at all. ``set_aside``: a person went on
+    without the takes up to this number; they only count as spent. ``seed_at``: the take that has the seed of ``input``.
     """
 
     id: str
@@ -195,6 +196,8 @@ class Shot:
     turns: int = 0
     held_by: Problem | None = None
     error: Problem | None = None
+    set_aside: int = 0
+    seed_at: int = 1
     takes: tuple[Take, ...] = ()
     status: ShotStatus = ShotStatus.PENDING
 

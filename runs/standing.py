@@ -5,6 +5,7 @@ Nothing here is stored on its own account: `settled` computes it anew after ever
 """
 
 from dataclasses import replace
+from itertools import count, islice
 from typing import Final
 
 from runs.model import Family, Problem, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
@@ -30,13 +31,13 @@ def _with_own_pick(run: Run, shot: Shot) -> Shot:
     kept = chosen(shot)
     if kept is not None and (kept.status is TakeStatus.DONE or _hands_on(run, kept)):
         return shot
-    able = [take for take in shot.takes if _hands_on(run, take)]
+    able = [take for take in counted(shot) if _hands_on(run, take)]
     able.sort(key=lambda take: (take.status is not TakeStatus.DONE, take.number))
     return replace(shot, picked=able[0].number if able else None)
 
 
 def _shot_status(run: Run, shot: Shot) -> ShotStatus:
-    statuses = {take.status for take in shot.takes}
+    statuses = {take.status for take in counted(shot)}
     kept = chosen(shot)
     if kept is not None and kept.status is TakeStatus.DONE:
         return ShotStatus.DONE
@@ -47,14 +48,14 @@ def _shot_status(run: Run, shot: Shot) -> ShotStatus:
             return ShotStatus(status.value)
     if statuses & {TakeStatus.UNSURE, TakeStatus.DONE} or _is_held(run, shot):
         return ShotStatus.WAITING
-    if shot.error or (shot.takes and not _takes_missing(run, shot)):
+    if shot.error or (shot.takes and not takes_missing(run, shot)):
         return ShotStatus.FAILED
     return ShotStatus.PENDING
 
 
 def _is_held(run: Run, shot: Shot) -> bool:
     """A person has to let it go, or ought to know: an approval, the budget, a provider that is out of order."""
-    if shot.error or not _has_first_frame(run, shot) or not _takes_missing(run, shot):
+    if shot.error or not _has_first_frame(run, shot) or not takes_missing(run, shot):
         return False
     return (shot.gated and not shot.approved) or jobs_left(run) == 0 or _is_stuck(shot)
 
@@ -80,14 +81,14 @@ def _run_status(run: Run) -> tuple[RunStatus, Problem | None]:
     if shots[ShotStatus.WAITING]:
         return RunStatus.WAITING, _waiting_for(run, shots[ShotStatus.WAITING][0])
     failed = (shots[ShotStatus.FAILED] or list(run.shots))[0]
-    return RunStatus.FAILED, _named(failed, _problem_of(failed))
+    return RunStatus.FAILED, _named(failed, problem_of(failed))
 
 
 def _waiting_for(run: Run, shot: Shot) -> Problem:
     unsure = next((take for take in shot.takes if take.status is TakeStatus.UNSURE), None)
     if unsure is not None:
         return _named(shot, unsure.error or SUBMIT_CUT_SHORT)
-    if any(take.status is TakeStatus.DONE for take in shot.takes):
+    if any(take.status is TakeStatus.DONE for take in counted(shot)):
         return _named(shot, Problem(code="pick_needed", message="its takes are done; pick one to go on from"))
     if shot.gated and not shot.approved:
         return _named(shot, Problem(code="approval_needed", message="it waits for your approval"))
@@ -97,7 +98,8 @@ def _waiting_for(run: Run, shot: Shot) -> Problem:
     return _named(shot, Problem(code="budget_reached", message=spent, family=Family.QUOTA))
 
 
-def _problem_of(shot: Shot) -> Problem:
+def problem_of(shot: Shot) -> Problem:
+    """Why *shot* failed."""
     last = next((take.error for take in reversed(shot.takes) if take.error), None)
     return shot.error or last or Problem(code="failed", message="it cannot go on")
 
@@ -125,20 +127,36 @@ def takes_to_submit(run: Run, shot: Shot) -> list[int]:
     """Numbers of the takes that *shot* still needs and nothing but time or money holds back."""
     if run.cancelled or shot.error or (shot.gated and not shot.approved) or not _has_first_frame(run, shot):
         return []
-    first = len(shot.takes) + 1
-    return list(range(first, first + _takes_missing(run, shot)))
+    taken = {take.number for take in shot.takes}
+    free = (number for number in count(shot.set_aside + 1) if number not in taken)
+    return list(islice(free, takes_missing(run, shot)))
 
 
-def _takes_missing(run: Run, shot: Shot) -> int:
-    worth = sum(_is_worth_a_retake(take) for take in shot.takes)
-    if shot.picked is not None and chosen(shot) is not None and len(shot.takes) >= shot.takes_wanted:
+def takes_missing(run: Run, shot: Shot) -> int:
+    """How many more takes *shot* needs, whatever holds them back."""
+    takes = counted(shot)
+    worth = sum(_is_worth_a_retake(take) for take in takes)
+    if shot.picked is not None and chosen(shot) is not None and len(takes) >= shot.takes_wanted:
         return 0
-    return max(0, shot.takes_wanted + min(worth, run.terms.retakes) - len(shot.takes))
+    return max(0, shot.takes_wanted + min(worth, run.terms.retakes) - len(takes))
+
+
+def counted(shot: Shot) -> list[Take]:
+    """The takes that something can still come of: all but those that a person went on without."""
+    return [take for take in shot.takes if take.number > shot.set_aside]
+
+
+def submits_to_come(run: Run) -> int:
+    """How many submits *run* leads to from here, if nothing fails: every take that is missing, inside the budget."""
+    missing = sum(takes_missing(run, shot) for shot in run.shots if not shot.error)
+    left = jobs_left(run)
+    return 0 if run.cancelled or run.film else missing if left is None else min(missing, left)
 
 
 def _is_worth_a_retake(take: Take) -> bool:
     ended = take.status in (TakeStatus.FAILED, TakeStatus.EXPIRED)
-    return ended and take.error is not None and take.error.family in WORTH_A_RETAKE
+    rendered = take.video_url is not None  # It was paid for, and may still be fetched when a person says so.
+    return ended and not rendered and take.error is not None and take.error.family in WORTH_A_RETAKE
 
 
 def _has_first_frame(run: Run, shot: Shot) -> bool:

@@ -1,0 +1,197 @@
+"""
+What a person decides about a run that has come to a stop, purely: go on, bring a job in, make a shot once more.
+
+    run = decided(run, event, now)        the very same run if that is not possible
+    words = why_not(run, event, now)      why, for the person
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from runs import events
+from runs.model import Family, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
+from runs.standing import counted, jobs_left, problem_of
+from runs.takes import NEVER_ARRIVED, OPEN
+
+Decision = events.Resumed | events.Adopted | events.Retaken
+
+# The same text, the same picture: the provider's answer would be the same.
+REFUSED_FOR_EVER: Final = frozenset({Family.TEXT_MODERATED, Family.IMAGE_MODERATED})
+BROUGHT_IN: Final = "adopted"  # The intent of a take that none of our executions has sent.
+_FINAL: Final = frozenset({TakeStatus.FAILED, TakeStatus.EXPIRED})
+
+
+def decided(run: Run, event: Decision, now: float) -> Run:
+    """*run* after a person's decision; unchanged where `why_not` has an answer, or where it was so already."""
+    match event:
+        case events.Resumed():
+            return _resumed(run, now)
+        case events.Adopted():
+            shot = run.shot(event.shot)
+            return run if shot is None or why_not(run, event, now) else _with_job(run, shot, event.job_id, now)
+        case events.Retaken():
+            shot = run.shot(event.shot)
+            return run if shot is None or why_not(run, event, now) else _taken_again(run, shot, event, now)
+
+
+def why_not(run: Run, event: Decision, now: float) -> str | None:
+    """Why a decision is not possible now, in words for a person; None if it is."""
+    if run.cancelled:
+        return "the run was cancelled; start it again"
+    if run.status is RunStatus.SUCCEEDED and not isinstance(event, events.Retaken):
+        return "the run has succeeded"
+    match event:
+        case events.Resumed():
+            nothing = run.error.message if run.error else "the run is going on"
+            return f"there is nothing to resume: {nothing}" if _resumed(run, now) is run else None
+        case events.Adopted():
+            shot = run.shot(event.shot)
+            return _why_not_adopted(run, shot, event.job_id) if shot else "there is no such shot"
+        case events.Retaken():
+            shot = run.shot(event.shot)
+            return _why_not_taken_again(run, shot, event) if shot else "there is no such shot"
+
+
+# --- resume ------------------------------------------------------------------------------------------------------
+
+
+def _resumed(run: Run, now: float) -> Run:
+    shots = tuple(_resumed_shot(shot, now) for shot in run.shots)
+    if run.join_error is not None:
+        return replace(run, shots=shots, join_error=None, due_at=now, turns=run.turns + 1)
+    return run if shots == run.shots else replace(run, shots=shots)
+
+
+def _resumed_shot(shot: Shot, now: float) -> Shot:
+    """What is there goes before what would be paid for anew."""
+    if shot.status not in (ShotStatus.FAILED, ShotStatus.WAITING):
+        return shot
+    again = replace(shot, due_at=now, turns=shot.turns + 1)
+    if shot.error is not None or shot.held_by is not None:
+        return replace(again, error=None, held_by=None)
+    takes = tuple(_resumed_take(shot, take, now) for take in shot.takes)
+    if takes != shot.takes:
+        return replace(shot, takes=takes)
+    waits = shot.status is ShotStatus.WAITING or not shot.takes_wanted
+    if waits or problem_of(shot).family in REFUSED_FOR_EVER:
+        return shot
+    return replace(again, set_aside=_last_number(shot))
+
+
+def _resumed_take(shot: Shot, take: Take, now: float) -> Take:
+    if take.status is TakeStatus.UNSURE and take.due_at <= now:
+        return replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED)
+    rendered = take.status is TakeStatus.FAILED and take.video_url is not None
+    return _asked_again(take, now) if rendered and take in counted(shot) else take
+
+
+def _asked_again(take: Take, now: float) -> Take:
+    """It was submitted once and is not submitted again: the provider is asked what became of it."""
+    return replace(take, status=TakeStatus.GENERATING, due_at=now, turns=take.turns + 1, fetches=0, error=None)
+
+
+# --- adopt -------------------------------------------------------------------------------------------------------
+
+
+def _why_not_adopted(run: Run, shot: Shot, job_id: str) -> str | None:
+    owner = next((each for each in run.shots for take in each.takes if job_id in take.job_ids), None)
+    if owner is not None:
+        return None if owner is shot else f"{job_id} is the job of shot {owner.id}"
+    if shot.status is ShotStatus.DONE:
+        return f"shot {shot.id} is done"
+    moving = next((take for take in shot.takes if take.status in OPEN - {TakeStatus.UNSURE}), None)
+    if moving is not None:
+        about = f"job {moving.job_id}" if moving.job_id else "a submit"
+        return f"shot {shot.id} has {about} under way"
+    return None
+
+
+def _with_job(run: Run, shot: Shot, job_id: str, now: float) -> Run:
+    known = next((take for take in shot.takes if job_id in take.job_ids), None)
+    if known is not None:
+        return run if known.status not in _FINAL else _with_take(run, shot, _asked_again(known, now))
+    unsure = next((take for take in shot.takes if take.status is TakeStatus.UNSURE), None)
+    if unsure is not None:
+        return _with_take(run, shot, replace(_asked_again(unsure, now), job_ids=(job_id,)))
+    take = Take(
+        number=_last_number(shot) + 1,
+        status=TakeStatus.GENERATING,
+        intent=BROUGHT_IN,
+        submitted_at=now,
+        due_at=now,
+        job_ids=(job_id,),
+    )
+    return _with_shots(run, [replace(shot, takes=(*shot.takes, take), error=None, held_by=None)])
+
+
+def _with_take(run: Run, shot: Shot, take: Take) -> Run:
+    takes = tuple(take if other.number == take.number else other for other in shot.takes)
+    return _with_shots(run, [replace(shot, takes=takes, set_aside=min(shot.set_aside, take.number - 1))])
+
+
+# --- retake ------------------------------------------------------------------------------------------------------
+
+
+def _why_not_taken_again(run: Run, shot: Shot, event: events.Retaken) -> str | None:
+    if not shot.takes_wanted:
+        return f"shot {shot.id} was submitted by somebody else; we know no prompt for it"
+    if shot.status not in (ShotStatus.DONE, ShotStatus.FAILED) or _is_begun(shot, OPEN):
+        return f"shot {shot.id} is {shot.status.value}; a retake is for one that is done or failed"
+    refused = shot.status is ShotStatus.FAILED and problem_of(shot).family is Family.TEXT_MODERATED
+    if refused and event.prompt is None:
+        return f"the provider refused the text of shot {shot.id}; give another prompt"
+    later = [each.id for each in _heirs(run, shot) if _is_begun(each, OPEN | {TakeStatus.DONE})]
+    if later:
+        return f"made from shot {shot.id}, and paid for: {', '.join(later)}; a retake would not fit them"
+    if jobs_left(run) == 0:
+        return f"the budget of {run.budget_jobs} jobs is spent"
+    return None
+
+
+def _taken_again(run: Run, shot: Shot, event: events.Retaken, now: float) -> Run:
+    """One take more, which is gone on from when it is done; the film, if there is one, is joined again."""
+    given = {"prompt": event.prompt, "seed": event.seed}
+    number = _last_number(shot) + 1
+    again = replace(
+        shot,
+        input={**shot.input, **{name: value for name, value in given.items() if value is not None}},
+        seed_at=shot.seed_at if event.seed is None else number,
+        takes_wanted=1,
+        set_aside=number - 1,
+        picked=None,
+        error=None,
+        held_by=None,
+        due_at=now,
+        turns=shot.turns + 1,
+    )
+    heirs = [replace(each, set_aside=_last_number(each), error=None) for each in _heirs(run, shot)]
+    after = _with_shots(run, [again, *heirs])
+    return replace(after, film=None, join_error=None, due_at=now, turns=run.turns + 1)
+
+
+def _heirs(run: Run, shot: Shot) -> list[Shot]:
+    """The shots that begin with its last frame, or with that of one that does; sources stand before their heirs."""
+    found: list[Shot] = []
+    ids = {shot.id}
+    for each in run.shots:
+        if each.source in ids:
+            ids.add(each.id)
+            found.append(each)
+    return found
+
+
+def _is_begun(shot: Shot, statuses: Iterable[TakeStatus]) -> bool:
+    return any(take.status in statuses for take in shot.takes)
+
+
+# --- small tools -------------------------------------------------------------------------------------------------
+
+
+def _last_number(shot: Shot) -> int:
+    return max((take.number for take in shot.takes), default=0)
+
+
+def _with_shots(run: Run, changed: list[Shot]) -> Run:
+    by_id = {shot.id: shot for shot in changed}
+    return replace(run, shots=tuple(by_id.get(shot.id, shot) for shot in run.shots))

@@ -1,0 +1,225 @@
+"""What a person decides about a run: each decision before, and what the state asks for after."""
+
+import pytest
+
+from runs import events
+from runs.decisions import why_not
+from runs.machine import apply, begin, steps_due
+from runs.model import Clip, Family, Film, Frame, Problem, Run, RunId, RunStatus, Shot, ShotStatus, TakeStatus, Terms
+from runs.standing import jobs_spent, submits_to_come
+
+NOW = 1_000_000.0
+CLIP = Clip(path="c", sha256="0", bytes=1, width=16, height=9, duration_s=5.04, frames=121)
+FRAME = Frame(path="f", sha256="0", width=16, height=9)
+FILM = Film(path="film", bytes=1, duration_s=10.0, frames=241, copied=True)
+FORBIDDEN = Problem(code="address_forbidden", message="not trusted")
+LOST = Problem(code="outcome_unknown", message="nobody knows", family=Family.SERVER)
+
+
+def new_run(*, shots: int = 2, **more: object) -> Run:
+    made = tuple(
+        Shot(
+            id=f"s{number}",
+            scene="a",
+            origin="continue",
+            source=f"s{number - 1}" if number > 1 else None,
+            input={"prompt": "x", "seed": 7},
+        )
+        for number in range(1, shots + 1)
+    )
+    return begin(
+        Run(id=RunId("run_1"), title="t", model="m", created_at=NOW, updated_at=NOW, shots=made, terms=Terms(), **more)  # type: ignore[arg-type]
+    )
+
+
+def after(run: Run, *happened: events.Event, now: float = NOW) -> Run:
+    for event in happened:
+        run = apply(run, event, now)
+    return run
+
+
+def submitted(shot: str = "s1", take: int = 1) -> tuple[events.Event, ...]:
+    return (
+        events.Submitting(shot=shot, take=take, intent=f"i{take}", seed=None, first_frame=None),
+        events.Submitted(shot=shot, take=take, job_id=f"job_{shot}_{take}"),
+    )
+
+
+def rendered(shot: str = "s1", take: int = 1) -> tuple[events.Event, ...]:
+    done = events.Rendered(shot=shot, take=take, job_ids=(f"job_{shot}_{take}",), video_url="https://v")
+    return (*submitted(shot, take), done)
+
+
+def collected(shot: str = "s1", take: int = 1) -> tuple[events.Event, ...]:
+    return (*rendered(shot, take), events.Collected(shot=shot, take=take, video=CLIP, last_frame=FRAME))
+
+
+def failed(family: Family, shot: str = "s1", take: int = 1) -> tuple[events.Event, ...]:
+    problem = Problem(code="x", message="it failed", family=family)
+    ended = events.JobEnded(
+        shot=shot, take=take, job_ids=(f"job_{shot}_{take}",), status=TakeStatus.FAILED, problem=problem
+    )
+    return (*submitted(shot, take), ended)
+
+
+def due(run: Run, now: float = NOW) -> list[tuple[str, str, int]]:
+    return [(step.name.value, step.shot, step.take) for step in steps_due(run, now)]
+
+
+def test_resume_asks_again_for_a_rendered_clip_and_submits_nothing() -> None:
+    """The address was not trusted; now it is: GET, fetch, and the one payment stays the only one."""
+    run = after(new_run(shots=1), *rendered(), events.CollectFailed(shot="s1", take=1, problem=FORBIDDEN))
+    assert run.status is RunStatus.FAILED
+    old_steps = steps_due(after(new_run(shots=1), *rendered()), NOW)
+
+    run = after(run, events.Resumed())
+
+    assert run.status is RunStatus.RUNNING
+    assert due(run) == [("look_up", "s1", 1)]
+    assert submits_to_come(run) == 0
+    run = after(run, rendered()[-1])
+    assert due(run) == [("collect", "s1", 1)]
+    assert steps_due(run, NOW)[0].task_id != old_steps[0].task_id
+    assert jobs_spent(run) == 1
+
+
+def test_a_clip_that_was_rendered_is_never_rendered_again_by_itself() -> None:
+    """Trouble on the way to it may be the server's; the clip is paid for all the same."""
+    run = after(new_run(shots=1), *rendered(), events.CollectFailed(shot="s1", take=1, problem=LOST))
+
+    assert due(run) == []
+    assert run.status is RunStatus.FAILED
+
+
+@pytest.mark.parametrize(
+    ("family", "again"),
+    [
+        (Family.REQUEST_INVALID, True),
+        (Family.UNKNOWN, True),
+        (Family.TEXT_MODERATED, False),
+        (Family.IMAGE_MODERATED, False),
+    ],
+)
+def test_resume_gives_a_failed_shot_a_new_take_unless_the_answer_would_be_the_same(family: Family, again: bool) -> None:
+    """The same text and the same picture are refused again; other reasons may have been mended."""
+    run = after(new_run(), *failed(family))
+
+    resumed = after(run, events.Resumed())
+
+    assert due(resumed) == ([("submit", "s1", 2)] if again else [])
+    assert (resumed is run) is not again
+    assert submits_to_come(resumed) == (2 if again else 1)
+    assert (why_not(run, events.Resumed(), NOW) is None) is again
+
+
+def test_resume_prepares_inputs_again_and_joins_the_film_again() -> None:
+    """What never was submitted, and what is only on our own disk."""
+    run = after(new_run(shots=1), events.PreparationFailed(shot="s1", problem=FORBIDDEN, until=None), events.Resumed())
+    assert due(run) == [("submit", "s1", 1)]
+    run = after(run, *collected(), events.JoinFailed(problem=FORBIDDEN, until=None))
+    assert run.status is RunStatus.FAILED
+
+    run = after(run, events.Resumed())
+
+    assert due(run) == [("join", "", 0)]
+    assert submits_to_come(run) == 0
+
+
+def test_resume_leaves_alone_what_is_done_cancelled_or_waits_for_another_decision() -> None:
+    """Nothing changes, and the words say why."""
+    film = after(new_run(shots=1), *collected(), events.Joined(film=FILM))
+    stopped = after(new_run(), events.RunCancelled())
+    spent = after(new_run(budget_jobs=1), *collected())
+
+    for run, words in ((film, "succeeded"), (stopped, "cancelled"), (spent, "budget"), (new_run(), "going on")):
+        assert apply(run, events.Resumed(), NOW) is run
+        assert words in (why_not(run, events.Resumed(), NOW) or "")
+
+
+def test_adopt_names_the_job_of_an_unsure_take() -> None:
+    """It is looked up at once; the take that was paid for is the one that goes on, and twice is once."""
+    lost = (submitted()[0], events.SubmitLost(shot="s1", take=1, problem=LOST))
+    run = after(new_run(), *lost)
+
+    adopted = after(run, events.Adopted(shot="s1", job_id="job_found"))
+
+    take = adopted.shots[0].takes[0]
+    assert (take.status, take.job_ids, len(adopted.shots[0].takes)) == (TakeStatus.GENERATING, ("job_found",), 1)
+    assert due(adopted) == [("look_up", "s1", 1)]
+    assert apply(adopted, events.Adopted(shot="s1", job_id="job_found"), NOW) is adopted
+
+
+def test_adopt_makes_a_take_where_there_is_none_and_no_submit_follows() -> None:
+    """A pending shot, and a failed one; the job counts as spent even past the budget."""
+    for run in (new_run(budget_jobs=1), after(new_run(budget_jobs=1), *failed(Family.TEXT_MODERATED))):
+        adopted = after(run, events.Adopted(shot="s1", job_id="job_found"))
+
+        assert [step[0] for step in due(adopted)] == ["look_up"]
+        assert adopted.shots[0].status is ShotStatus.GENERATING
+        assert jobs_spent(adopted) == jobs_spent(run) + 1
+
+
+def test_adopt_is_refused_where_the_shot_is_done_or_has_another_job() -> None:
+    """One shot, one job at a time; one job, one shot."""
+    for run, shot, words in (
+        (after(new_run(), *collected()), "s1", "is done"),
+        (after(new_run(), *submitted()), "s1", "under way"),
+        (after(new_run(), submitted()[0]), "s1", "under way"),
+        (after(new_run(), *collected()), "s2", "job of shot s1"),
+    ):
+        event = events.Adopted(shot=shot, job_id="job_s1_1" if shot == "s2" else "job_found")
+        assert apply(run, event, NOW) is run
+        assert words in (why_not(run, event, NOW) or "")
+
+
+def test_retake_makes_one_more_take_and_the_film_again() -> None:
+    """The last shot of a finished film: the new take is gone on from, and the old one can be picked again."""
+    run = after(new_run(), *collected(), *collected("s2"), events.Joined(film=FILM))
+
+    run = after(run, events.Retaken(shot="s2", prompt="closer", seed=40))
+
+    assert due(run) == [("submit", "s2", 2)]
+    assert (run.film, run.status) == (None, RunStatus.RUNNING)
+    assert run.shots[1].input == {"prompt": "closer", "seed": 40}
+    assert run.shots[1].seed_at == 2
+    back = after(run, events.Picked(shot="s2", take=1))
+    assert due(back) == [("join", "", 0)], "an old take is picked again"
+    run = after(run, *collected("s2", 2))
+    assert run.shots[1].picked == 2
+    assert due(run) == [("join", "", 0)]
+
+
+def test_retake_is_refused_when_later_shots_were_made_from_it_or_nothing_is_left_to_spend() -> None:
+    """The words name the later shots."""
+    three = after(new_run(shots=3), *collected(), *collected("s2"), *submitted("s3"))
+    spent = after(new_run(shots=1, budget_jobs=1), *collected(), events.Joined(film=FILM))
+    moving = after(new_run(), *submitted())
+    refused = after(new_run(), *failed(Family.TEXT_MODERATED))
+
+    for run, words in ((three, "s2, s3"), (spent, "budget"), (moving, "generating"), (refused, "another prompt")):
+        event = events.Retaken(shot="s1")
+        assert apply(run, event, NOW) is run
+        assert words in (why_not(run, event, NOW) or "")
+
+
+def test_retake_of_a_shot_whose_last_frame_was_refused_lets_the_next_one_try_again() -> None:
+    """A face in the hand-off frame: another take of the shot before it is the cure."""
+    run = after(new_run(), *collected(), *failed(Family.IMAGE_MODERATED, "s2"))
+
+    run = after(run, events.Retaken(shot="s1"), *collected("s1", 2))
+
+    assert due(run) == [("submit", "s2", 2)]
+
+
+def test_a_take_that_was_put_off_beside_another_keeps_its_own_number() -> None:
+    """Two takes side by side, the first put off: its number is asked for again, not the second's."""
+    run = new_run(shots=1)
+    shot = Shot(id="s1", scene="a", origin="continue", source=None, input={}, takes_wanted=2)
+    run = begin(Run(**{**{name: getattr(run, name) for name in run.__slots__}, "shots": (shot,)}))
+    run = after(
+        run, submitted()[0], *submitted(take=2), events.SubmitPutOff(shot="s1", take=1, problem=LOST, until=NOW)
+    )
+
+    assert due(run) == [("submit", "s1", 1)]
+    run = after(run, submitted()[0])
+    assert [take.number for take in run.shots[0].takes] == [1, 2]
