@@ -200,6 +200,21 @@ def remove(run_id: str, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("run_id", metavar="RUN")
+@json_option
+def resume(run_id: str, as_json: bool) -> None:
+    """
+    Go on with a run that failed or waits, from what is there.
+
+    Mend the reason first: the key, the account, a trusted host, the disk. What was rendered is fetched, not paid for
+    again; a shot whose job failed gets a new take.
+    """
+    from cli.runs import resume
+
+    sys.exit(resume(run_id, as_json=as_json))
+
+
+@cli.command()
+@click.argument("run_id", metavar="RUN")
 @click.argument("shot")
 @json_option
 def approve(run_id: str, shot: str, as_json: bool) -> None:
@@ -219,6 +234,40 @@ def pick(run_id: str, shot: str, take: int, as_json: bool) -> None:
     from cli.runs import decide_shot
 
     sys.exit(decide_shot(run_id, shot, "pick", {"take": take}, as_json=as_json))
+
+
+@cli.command()
+@click.argument("run_id", metavar="RUN")
+@click.argument("shot")
+@click.option("--prompt", help="Another prompt, whole: the storyboard's style is not added.  [default: the same]")
+@click.option("--seed", type=click.IntRange(-1, 2**32 - 1), help="Another seed.  [default: the last one + 1]")
+@json_option
+def retake(run_id: str, shot: str, prompt: str | None, seed: int | None, as_json: bool) -> None:
+    """
+    Make a shot once more, inside the budget.
+
+    The film goes on from the new take when it is done; `pick` goes back to an old one. Refused while later shots are
+    made from the old take.
+    """
+    from cli.runs import decide_shot
+
+    sys.exit(decide_shot(run_id, shot, "retake", {"prompt": prompt, "seed": seed}, as_json=as_json))
+
+
+@cli.command()
+@click.argument("job_id", metavar="JOB_ID")
+@click.option("--run", "run_id", metavar="RUN", required=True, help="The run that it belongs to.")
+@click.option("--shot", required=True, help="The shot that it is a take of.")
+@json_option
+def adopt(job_id: str, run_id: str, shot: str, as_json: bool) -> None:
+    """
+    Bring in a job that was paid for but lost.
+
+    It is looked up at once and submitted never again. The provider's own list shows its id.
+    """
+    from cli.runs import adopt
+
+    sys.exit(adopt(job_id, run_id, shot, as_json=as_json))
 
 
 @cli.command("callback-url")

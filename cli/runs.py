@@ -68,6 +68,26 @@ def decide_shot(run_id: str, shot: str, what: str, body: Mapping[str, object] | 
     return decide(run_id, f"shots/{checked_id(shot, 'shot')}/{what}", body, as_json=as_json)
 
 
+def resume(run_id: str, *, as_json: bool) -> int:
+    """Go on with a run; says first how much may be submitted by that."""
+    checked_id(run_id, "run")
+    with Receiver.of_environment() as receiver:
+        run = receiver.post(f"/v1/runs/{run_id}/resume", json={})
+        count = run["submits_to_come"]
+        submits = f"{count or 'no'} new submit{'' if count == 1 else 's'}"
+        click.echo(f"it goes on from what is there: {submits} to its end, if nothing fails", err=True)
+        _print(receiver, run, as_json)
+    return 0
+
+
+def adopt(job_id: str, run_id: str, shot: str, *, as_json: bool) -> int:
+    """Attach a job that was paid for; returns the exit code."""
+    body = {"job_id": job_id, "run": checked_id(run_id, "run"), "shot": checked_id(shot, "shot")}
+    with Receiver.of_environment() as receiver:
+        _print(receiver, receiver.post("/v1/jobs/adopt", json=body), as_json)
+    return 0
+
+
 def exit_code(run: Mapping[str, Any]) -> int:
     """What the command says about a run that it was watching."""
     if run["status"] == "succeeded":

@@ -15,6 +15,7 @@ from config.logs import secrets_of
 from config.settings import Settings
 from receiver import answers, callbacks, health, media, runs_api
 from receiver.state import State
+from receiver.strangers import Strangers
 from runs.errors import FrameRelayError
 from runs.files import MediaFiles
 from runs.inbox import Inbox
@@ -42,6 +43,7 @@ def create_app(settings: Settings, keys: Keys, *, redis_url: str) -> Starlette:
             history=Store(watching),
             inbox=inbox,
             spool=spool,
+            strangers=Strangers(inbox),
             files=MediaFiles(settings.data_dir),
             tokens=Tokens(secret),
             links=Links(secret),
@@ -75,6 +77,9 @@ def routes() -> list[Route]:
         Route(run, runs_api.remove, methods=["DELETE"]),
         Route(f"{run}/events", runs_api.watch),
         Route(f"{run}/cancel", runs_api.cancel, methods=["POST"]),
+        Route(f"{run}/resume", runs_api.resume, methods=["POST"]),
+        Route(f"{shot}/retake", runs_api.retake, methods=["POST"]),
+        Route("/v1/jobs/adopt", runs_api.adopt, methods=["POST"]),
         Route(f"{shot}/approve", runs_api.approve, methods=["POST"]),
         Route(f"{shot}/pick", runs_api.pick, methods=["POST"]),
         Route("/v1/callbacks", runs_api.callbacks),

@@ -18,6 +18,7 @@ from receiver.body import read_body
 from receiver.state import State, state_of
 from receiver.views import callback_json, run_json
 from runs import events
+from runs.decisions import why_not
 from runs.errors import Conflict, NotFound, RequestInvalid, StorageFailed, StoreUnavailable
 from runs.events import Event
 from runs.model import Run, RunId, RunStatus, Terms
@@ -35,6 +36,8 @@ PAGE_MAX: Final = 200
 ENDED: Final = frozenset({RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED})
 ID_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"
 RUN_ID: Final = re.compile(r"run_[a-z0-9]{1,40}")
+NAME: Final = re.compile(r"[!-~]{1,200}")
+SEED_MAX: Final = 2**32 - 1
 EVENT_ID: Final = re.compile(r"[0-9]{1,18}(-[0-9]{1,18})?")
 
 log = structlog.get_logger()
@@ -107,6 +110,30 @@ async def pick(request: Request) -> Response:
     if not isinstance(number, int) or isinstance(number, bool):
         raise RequestInvalid('give the number of a take: {"take": 1}', param="take")
     return await _act(request, events.Picked(shot=request.path_params["shot"], take=number), body)
+
+
+async def resume(request: Request) -> Response:
+    """``POST /v1/runs/{id}/resume``: go on from what is there; ``submits_to_come`` says what that may cost."""
+    return await _act(request, events.Resumed())
+
+
+async def retake(request: Request) -> Response:
+    """``POST /v1/runs/{id}/shots/{shot}/retake`` ``{"prompt": …, "seed": …}``: one take more, inside the budget."""
+    body = await _body(request)
+    prompt, seed = body.get("prompt"), body.get("seed")
+    if prompt is not None and (not isinstance(prompt, str) or not prompt.strip()):
+        raise RequestInvalid("prompt is text", param="prompt")
+    if seed is not None and (type(seed) is not int or not -1 <= seed <= SEED_MAX):
+        raise RequestInvalid(f"seed is a whole number from -1 to {SEED_MAX}", param="seed")
+    return await _act(request, events.Retaken(shot=request.path_params["shot"], prompt=prompt, seed=seed), body)
+
+
+async def adopt(request: Request) -> Response:
+    """``POST /v1/jobs/adopt`` ``{"job_id": …, "run": …, "shot": …}``: a job that was paid for belongs to this shot."""
+    body = await _body(request)
+    job_id, run_id, shot = (_named(body, name) for name in ("job_id", "run", "shot"))
+    request.path_params.update(run=run_id, shot=shot)
+    return await _act(request, events.Adopted(shot=shot, job_id=job_id), body)
 
 
 async def watch(request: Request) -> Response:
@@ -182,9 +209,15 @@ async def _act(request: Request, event: Event, body: dict[str, Any] | None = Non
     if isinstance(event, events.Picked) and run.take(event.shot, event.take) is None:
         raise NotFound(f"shot {event.shot} has no take {event.take}")
     if not recorded.changed and not _holds_already(recorded.run, event):
-        raise Conflict(f"the run is {recorded.run.status.value}; this is not possible now")
+        raise Conflict(_why_not(recorded.run, event))
     log.info("person_decided", run_id=run.id, shot=shot, decision=type(event).__name__)
     return JSONResponse(_json(state, recorded.run))
+
+
+def _why_not(run: Run, event: Event) -> str:
+    decision = events.Resumed | events.Adopted | events.Retaken
+    words = why_not(run, event, time.time()) if isinstance(event, decision) else None
+    return words or f"the run is {run.status.value}; this is not possible now"
 
 
 def _holds_already(run: Run, event: Event) -> bool:
@@ -198,6 +231,9 @@ def _holds_already(run: Run, event: Event) -> bool:
         case events.Picked(shot=name, take=number):
             shot = run.shot(name)
             return shot is not None and shot.picked == number
+        case events.Adopted(shot=name, job_id=job_id):
+            shot = run.shot(name)
+            return shot is not None and any(job_id in take.job_ids for take in shot.takes)
         case _:
             return False
 
@@ -214,6 +250,13 @@ async def _body(request: Request) -> dict[str, Any]:
     require_key(request)
     raw = await read_body(request, bytes_max=DECISION_BYTES_MAX)
     return parse_object(raw) if raw.strip() else {}
+
+
+def _named(body: dict[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not NAME.fullmatch(value):
+        raise RequestInvalid(f"{name} is missing, or no id", param=name)
+    return value
 
 
 def _page(request: Request) -> tuple[int, str | None]:

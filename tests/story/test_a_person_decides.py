@@ -1,0 +1,78 @@
+"""The tour, where a person is needed: go on, bring a job in, make a shot once more; and what that costs."""
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.anyio
+
+ONE = {"title": "one", "model": "seedance-1.5-pro-1080p", "shots": [{"id": "s1", "prompt": "a car", "seed": 7}]}
+TWO = {**ONE, "shots": [*ONE["shots"], {"id": "s2", "prompt": "closer"}]}  # type: ignore[misc]
+
+
+async def test_a_clip_that_we_refused_to_fetch_is_fetched_after_a_resume(start_provider: Any, start_relay: Any) -> None:
+    """The clips come from a host that nobody trusted; once it is named, what was paid for is fetched, not rendered."""
+    async with start_provider() as provider:
+        async with start_relay(provider.url, trusted_hosts=frozenset()) as relay:
+            run_id = await relay.run(ONE)
+            refused = await relay.ended(run_id)
+        async with start_relay(provider.url) as relay:
+            resumed = await relay.api.post(f"/v1/runs/{run_id}/resume")
+            run = await relay.ended(run_id)
+            again = await relay.api.post(f"/v1/runs/{run_id}/resume")
+        journal = await provider.journal()
+
+    assert (refused["status"], refused["error"]["code"]) == ("failed", "address_forbidden")
+    assert (resumed.status_code, resumed.json()["submits_to_come"]) == (200, 0)
+    assert run["status"] == "succeeded", run["error"]
+    assert len(journal["submits"]) == 1
+    assert (again.status_code, again.json()["error"]["message"]) == (409, "the run has succeeded")
+
+
+async def test_a_job_that_was_paid_for_and_lost_is_brought_in(start_provider: Any, start_relay: Any) -> None:
+    """Accepted, answered 500, never called back: a person reads its id at the provider, and the run goes on from it."""
+    async with (
+        start_provider(accept_then_500=1.0, lose=1.0) as provider,
+        start_relay(provider.url, lookup_after_s=0.5) as relay,
+    ):
+        run_id = await relay.run(ONE)
+        held = await relay.ended(run_id)
+        job_id = (await provider.journal())["jobs"][0]["id"]
+        body = {"job_id": job_id, "run": run_id, "shot": "s1"}
+        adopted = await relay.api.post("/v1/jobs/adopt", json=body)
+        run = await relay.ended(run_id)
+        while run["status"] == "waiting":
+            run = await relay.ended(run_id)
+        missing = await relay.api.post("/v1/jobs/adopt", json={**body, "shot": "s9"})
+        unnamed = await relay.api.post("/v1/jobs/adopt", json={"run": run_id, "shot": "s1"})
+        journal = await provider.journal()
+
+    assert held["status"] == "waiting"
+    assert adopted.status_code == 200, adopted.text
+    assert run["status"] == "succeeded", run["error"]
+    assert run["shots"][0]["takes"][0]["job_id"] == job_id
+    assert len(journal["submits"]) == 1
+    assert (missing.status_code, unnamed.status_code) == (404, 422)
+
+
+async def test_a_shot_is_made_once_more_and_the_film_with_it(start_provider: Any, start_relay: Any) -> None:
+    """Another prompt and seed for the last shot; the one before it is refused, since the last one was made from it."""
+    async with start_provider() as provider, start_relay(provider.url) as relay:
+        run_id = await relay.run(TWO)
+        before = await relay.ended(run_id)
+        refused = await relay.api.post(f"/v1/runs/{run_id}/shots/s1/retake")
+        retake = f"/v1/runs/{run_id}/shots/s2/retake"
+        asked = await relay.api.post(retake, json={"prompt": "from above", "seed": 40})
+        run = await relay.ended(run_id)
+        stale = await relay.api.post(retake, json={"revision": before["revision"]})
+        journal = await provider.journal()
+
+    assert before["status"] == "succeeded", before["error"]
+    assert refused.status_code == 409
+    assert "s2" in refused.json()["error"]["message"]
+    assert (asked.status_code, asked.json()["status"], asked.json()["submits_to_come"]) == (200, "running", 1)
+    assert run["status"] == "succeeded", run["error"]
+    assert (run["shots"][1]["picked"], run["shots"][1]["takes"][1]["seed"]) == (2, 40)
+    assert run["film"] is not None
+    assert len(journal["submits"]) == 3
+    assert stale.status_code == 409
