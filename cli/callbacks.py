@@ -47,11 +47,14 @@ def list_callbacks(*, limit: int, as_json: bool) -> int:
 
 def _line(callback: Mapping[str, Any], *, now: float) -> str:
     age = duration(now - callback["received"])
-    whose = (
-        f"hook {callback['hook']}, {callback['job_id'] or 'no job'}"
-        if callback["hook"]
-        else f"{callback['run']} {callback['shot']} take {callback['take']}"
-    )
     again = f", {callback['repeats']} more times" if callback["repeats"] else ""
     what = callback["status"] or callback["reason"] or "no status"
-    return printable(f"{callback['id']}  {age:>7} ago  {callback['outcome']:<10} {what:<11} {whose}{again}")
+    return printable(
+        f"{callback['id']}  {age:>7} ago  {callback['outcome']:<10} {what:<11} {_whose(callback)}{again}".rstrip()
+    )
+
+
+def _whose(callback: Mapping[str, Any]) -> str:
+    if callback["hook"]:
+        return f"hook {callback['hook']}, {callback['job_id'] or 'no job'}"
+    return f"{callback['run']} {callback['shot']} take {callback['take']}" if callback["run"] else ""

@@ -7,6 +7,7 @@ import time
 from typing import Final
 
 import structlog
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -39,7 +40,7 @@ async def receive(request: Request) -> Response:
     address = state.tokens.read(request.path_params["token"])
     if address is None:
         log.info("callback_refused", reason="unknown_token")
-        return error_answer(404, "not_found", "there is no such address")
+        return await _refusal(request, state)
     callback, refusal = await _read(request, address, bytes_max=state.settings.callback_bytes_max)
     with bound(run_id=callback.run, shot=callback.shot, take=callback.take, hook=callback.hook):
         said = {"callback_id": callback.id, "job_id": callback.job_id, "word": callback.word}
@@ -53,6 +54,15 @@ async def receive(request: Request) -> Response:
         else:
             log.info("callback_received", outcome=callback.outcome, repeated=not is_new, **said)
     return refusal or JSONResponse({"received": True, "repeated": not is_new})
+
+
+async def _refusal(request: Request, state: State) -> Response:
+    """404; what is kept of it, if anything, is written behind the answer."""
+    answer = error_answer(404, "not_found", "there is no such address")
+    sample = await state.strangers.sample(request)
+    if sample is not None:
+        answer.background = BackgroundTask(state.strangers.keep, sample)
+    return answer
 
 
 async def _read(

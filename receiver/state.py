@@ -7,6 +7,7 @@ from starlette.datastructures import Secret
 from starlette.requests import HTTPConnection
 
 from config.settings import Settings
+from receiver.strangers import Strangers
 from runs.files import MediaFiles
 from runs.inbox import Inbox
 from runs.spool import Spool
@@ -29,6 +30,7 @@ class State:
     history: Store
     inbox: Inbox
     spool: Spool
+    strangers: Strangers
     files: MediaFiles
     tokens: Tokens
     links: Links

@@ -6,6 +6,7 @@ last one is synced to disk. A callback counts as kept only when Redis has answer
 
     framerelay:callback:ID     hash    record (MessagePack of `Callback`) · repeats · conflict
     framerelay:callbacks       zset    callbacks by time
+    framerelay:refused         list    a sample of those that came to a wrong address, newest first
     framerelay:seen:HASH       string  the callback that had this address, outcome and body first
     framerelay:ending:HASH     string  the callback that first said how this job at this address ended
 """
@@ -24,6 +25,8 @@ from runs.errors import StoreUnavailable
 from runs.queue import QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script
 
 CALLBACKS: Final = "framerelay:callbacks"
+REFUSED: Final = "framerelay:refused"
+REFUSED_MAX: Final = 200
 BATCH_MAX: Final = 256
 
 
@@ -34,6 +37,7 @@ class Callback:
 
     ``outcome``: ``accepted`` · ``unreadable`` (not a JSON object) · ``too_large`` · ``encoded`` · ``cut_off``; when
     read back also ``conflict``: an earlier one said otherwise how the same job ended; it is looked up like any other.
+    ``refused``: it came to an address that is not ours; a sample.
     ``body``: the raw bytes; empty for ``too_large``, ``encoded`` and ``cut_off``.
     ``ending``: the same for all that say how one job at one address ended; None for all others.
     """
@@ -63,6 +67,7 @@ class Inbox:
         self._redis = redis
         self._keep_ms = int(keep_s * 1000)
         self._accept = redis.register_script(script("accept", with_enqueue=True))
+        self._refuse = redis.register_script(script("refuse"))
         self._waiting: dict[asyncio.Future[bool], list[str | bytes]] = {}
         self._writer: asyncio.Task[None] | None = None
 
@@ -91,6 +96,24 @@ class Inbox:
             return await kept
         finally:
             self._waiting.pop(kept, None)  # While Redis hangs, bodies whose sender has its answer would pile up.
+
+    async def refuse(self, callback: Callback) -> None:
+        """
+        Keep a *callback* that came to a wrong address, among the ``REFUSED_MAX`` newest of its kind.
+
+        Raises: StoreUnavailable.
+        """
+        arguments: list[str | bytes | int] = [
+            int(time.time() * 1000),
+            self._keep_ms,
+            REFUSED_MAX,
+            callback.id,
+            pack(callback),
+        ]
+        try:
+            await self._refuse(keys=[CALLBACKS, REFUSED], args=arguments)
+        except REDIS_ERRORS as error:
+            raise StoreUnavailable(str(error)) from error
 
     async def recent(self, *, limit: int, after: str | None = None) -> list[Callback]:
         """Callbacks, newest first, at most *limit*, beginning behind the callback *after*."""

@@ -1,0 +1,54 @@
+"""Callbacks at addresses that we did not give away: refused, and a few of them kept so that a person can see why."""
+
+import asyncio
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from starlette.requests import ClientDisconnect, Request
+
+from runs.errors import StoreUnavailable
+from runs.inbox import Callback, Inbox
+
+A_MINUTE: Final = 10  # Enough to find a wrong secret or address; a flood costs Redis one write in six seconds.
+BODY_BYTES_MAX: Final = 4096
+BODY_WITHIN_S: Final = 0.3
+REASON: Final = "no such address: it was altered, or made under another FRAMERELAY_SECRET"
+
+
+class Strangers:
+    """Takes samples, at most ``A_MINUTE`` by this process whatever comes; `Inbox.refuse` bounds how many stay."""
+
+    def __init__(self, inbox: Inbox, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._inbox = inbox
+        self._clock = clock
+        self._taken: deque[float] = deque(maxlen=A_MINUTE)
+
+    async def sample(self, request: Request) -> Callback | None:
+        """The beginning of a refused callback, if this one is to be kept; most are not looked at at all."""
+        now = self._clock()
+        if len(self._taken) == A_MINUTE and now - self._taken[0] < 60:
+            return None
+        self._taken.append(now)
+        body = await _beginning(request)
+        name = f"cb_{secrets.token_hex(10)}"
+        return Callback(id=name, received_at=time.time(), outcome="refused", body=body, reason=REASON)
+
+    async def keep(self, callback: Callback) -> None:
+        """For after the answer; without Redis the sample is lost, which harms nobody."""
+        with suppress(StoreUnavailable):
+            await self._inbox.refuse(callback)
+
+
+async def _beginning(request: Request) -> bytes:
+    body = bytearray()
+    with suppress(TimeoutError, ClientDisconnect):
+        async with asyncio.timeout(BODY_WITHIN_S):
+            async for chunk in request.stream():
+                body += chunk[:BODY_BYTES_MAX]
+                if len(body) >= BODY_BYTES_MAX:
+                    break
+    return bytes(body[:BODY_BYTES_MAX])

@@ -1,0 +1,79 @@
+"""Callbacks at addresses that are not ours: a few are shown, and a flood of them costs nothing."""
+
+import time
+from typing import Any
+
+import pytest
+
+from receiver.strangers import Strangers
+from runs.inbox import REFUSED_MAX, Callback, Inbox
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def relay(start_relay: Any, nobody_calls: str) -> Any:
+    """A receiver that has taken no sample yet."""
+    async with start_relay(nobody_calls, worker=False) as started:
+        yield started
+
+
+async def test_a_refused_callback_is_listed_with_the_reason(
+    relay: Any, kept: Any, queued: Any, wait_until: Any, take_address: Any
+) -> None:
+    """Whoever changed the secret finds out here; the beginning of the body is enough, and no address is kept."""
+    wrong = take_address() + "A"
+    assert (await relay.api.post(wrong, content=b"x" * 10_000)).status_code == 404
+    await wait_until(kept, "the sample is listed")
+
+    (record,) = await kept()
+    assert (record["outcome"], record["run"], record["bytes"]) == ("refused", None, 4096)
+    assert "FRAMERELAY_SECRET" in record["reason"]
+    assert wrong.removeprefix("/webhook/") not in str(record)
+    assert await queued() == []
+
+
+async def test_a_flood_is_sampled(relay: Any, kept: Any, take_address: Any, redis: Any, wait_until: Any) -> None:
+    """Ten in a minute reach Redis, the rest cost it nothing; each is answered 404."""
+    before = (await redis.info("commandstats")).get("cmdstat_evalsha", {}).get("calls", 0)
+    answers = [await relay.api.post("/webhook/wrong", json={"n": number}) for number in range(60)]
+    await relay.api.post(take_address(), json={"id": "job_1"})
+    calls = (await redis.info("commandstats"))["cmdstat_evalsha"]["calls"] - before
+
+    assert {answer.status_code for answer in answers} == {404}
+    assert sorted(record["outcome"] for record in await kept()) == ["accepted"] + ["refused"] * 10
+    assert calls <= 12
+
+
+async def test_the_next_minute_is_sampled_again(redis: Any) -> None:
+    """The rate holds for any sixty seconds."""
+    clock = 0.0
+    strangers = Strangers(Inbox(redis, keep_s=100), clock=lambda: clock)
+
+    class Empty:
+        async def stream(self) -> Any:
+            yield b""
+
+    async def taken(count: int) -> int:
+        return sum([await strangers.sample(Empty()) is not None for _ in range(count)])  # type: ignore[arg-type]
+
+    first = await taken(30)
+    clock = 59.0
+    early = await taken(30)
+    clock = 61.0
+    assert (first, early, await taken(30)) == (10, 0, 10)
+
+
+async def test_strangers_push_out_only_strangers(redis: Any) -> None:
+    """Two hundred stay, with nothing left of the others; a real callback is not touched."""
+    inbox = Inbox(redis, keep_s=100)
+    real = Callback(id="cb_real", received_at=time.time(), outcome="accepted", body=b"{}", run="r", shot="s", take=1)
+    await inbox.accept(real, fingerprint="f", task=None)
+    for number in range(REFUSED_MAX + 5):
+        await inbox.refuse(Callback(id=f"cb_{number}", received_at=1.0, outcome="refused", body=b""))
+
+    listed = [each.id for each in await inbox.recent(limit=1000)]
+    assert len(listed) == REFUSED_MAX + 1
+    assert "cb_real" in listed
+    assert "cb_4" not in listed
+    assert await redis.exists("framerelay:callback:cb_4") == 0
