@@ -1,0 +1,102 @@
+"""The tour: what one event costs has nothing to do with how many runs are stored."""
+
+import asyncio
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+from arq.connections import ArqRedis
+
+from runs import events
+from runs.machine import begin
+from runs.model import Run, RunId, Shot, Terms
+from runs.progress import record, start
+from runs.queue import DUE, QUEUE, WAKE, script
+from runs.tokens import TakeAddress
+
+pytestmark = pytest.mark.anyio
+
+LOOKS_AT_EVERYTHING = {
+    *("keys", "scan", "sscan", "hscan", "zscan", "smembers", "hkeys", "hvals", "sort", "sort_ro", "lrange", "dump"),
+    *("randomkey", "zunion", "zinter", "sunion", "sinter", "xrange", "xrevrange"),
+}
+FILM = {
+    "title": "two scenes",
+    "model": "m",
+    "scenes": [
+        {"id": "a", "shots": [{"id": "s1", "prompt": "a car"}, {"id": "s2", "prompt": "closer"}]},
+        {"id": "b", "shots": [{"id": "s3", "prompt": "from above"}]},
+    ],
+}
+
+
+async def commands(redis: ArqRedis) -> Counter[str]:
+    """What Redis has been asked so far, scripts included."""
+    stats = await redis.info("commandstats")
+    return Counter({name.removeprefix("cmdstat_"): each["calls"] for name, each in stats.items()})
+
+
+async def test_a_whole_film_asks_redis_for_no_scan(redis: ArqRedis, start_provider: Any, start_relay: Any) -> None:
+    """From the storyboard to the film, its lists and its removal: no command that walks through what is stored."""
+    async with start_provider() as provider, start_relay(provider.url, runs_keep_s=600.0) as relay:
+        await redis.config_resetstat()
+        run_id = await relay.run(FILM)
+        run = await relay.ended(run_id)
+        for path in ("/v1/runs", "/v1/runs?status=succeeded", "/v1/callbacks", f"/v1/runs/{run_id}/events", "/readyz"):
+            assert (await relay.api.get(path)).status_code == 200
+        assert (await relay.api.delete(f"/v1/runs/{run_id}")).status_code == 200
+        asked = await commands(redis)
+
+    assert run["status"] == "succeeded", run["error"]
+    assert asked["zadd"] > 10
+    assert not {name.partition("|")[0] for name in asked} & LOOKS_AT_EVERYTHING, asked
+
+
+async def test_an_event_costs_the_same_with_ten_runs_and_with_two_thousand(
+    redis: ArqRedis, start_provider: Any, start_relay: Any
+) -> None:
+    """One callback: kept, claimed, recorded, looked at again, removed: the very same commands, one by one."""
+    async with start_provider() as provider, start_relay(provider.url, worker=False) as relay:
+        await cost_of_one_callback(redis, relay, "run_first")  # Loads the scripts and opens the connections.
+        few = await cost_among(redis, relay, range(10))
+        many = await cost_among(redis, relay, range(10, 2000))
+
+    assert few == many
+    assert few["evalsha"] >= 5
+
+
+async def cost_among(redis: ArqRedis, relay: Any, numbers: range) -> Counter[str]:
+    """With so many more runs stored; each of them has its place in the time-table, none is due."""
+    await asyncio.gather(*(start(relay.store, a_run(f"run_x{number}")) for number in numbers))
+    await redis.delete(QUEUE, WAKE)
+    return await cost_of_one_callback(redis, relay, f"run_y{numbers.stop}")
+
+
+async def cost_of_one_callback(redis: ArqRedis, relay: Any, name: str) -> Counter[str]:
+    """All that Redis is asked from a callback to its change of the run, a page of the list included."""
+    await start(relay.store, a_run(name))
+    await record(relay.store, name, events.Submitting(shot="s1", take=1, intent="i", seed=None, first_frame=None))
+    await redis.delete(QUEUE, WAKE)
+    claim = redis.register_script(script("claim"))
+    token = relay.tokens.mint(TakeAddress(run=name, shot="s1", take=1))
+    before = await commands(redis)
+
+    answer = await relay.api.post(f"/webhook/{token}", json={"id": name, "status": "running"})
+    claimed, _, _ = await claim(keys=[QUEUE, WAKE, DUE], args=[int(time.time() * 1000) + 5, 5, 6000, "w"])
+    seen = await record(relay.store, name, events.JobSeen(shot="s1", take=1, job_ids=("j",), word="running"))
+    await relay.store.schedule(seen.run, steps=[], wake_at=time.time() + 999)
+    assert (await relay.api.get("/v1/runs?status=running&limit=5")).status_code == 200
+    cancelled = await record(relay.store, name, events.RunCancelled())
+    assert await relay.store.remove(cancelled.run, now=time.time())
+
+    cost = await commands(redis) - before
+    assert (answer.status_code, len(claimed), seen.changed) == (200, 2, True)
+    return cost
+
+
+def a_run(name: str) -> Run:
+    shot = Shot(id="s1", scene="1", origin="continue", source=None, input={"prompt": "雨夜"})
+    now = time.time()
+    run = Run(id=RunId(name), title="t", model="m", created_at=now, updated_at=now, shots=(shot,), terms=Terms())
+    return begin(run)
