@@ -7,11 +7,16 @@ from cli.words import Json, listed, soon, waits_for
 
 Place = Callable[[str], str]
 
+# What a person can do about each family of failure; the rest may pass by trying again.
+_RESUME: Final = "when the reason is mended: framerelay resume {run}"
 _ADVICE: Final = {
-    "account": "check FRAMERELAY_UPSTREAM_KEY and the account at the provider, then start it again",
-    "quota": "it is used up at the provider; add to it there, then start it again",
-    "text_moderated": "change the prompt, then start it again",
-    "image_moderated": "give another picture, then start it again",
+    "account": "check FRAMERELAY_UPSTREAM_KEY and the account at the provider; then: framerelay resume {run}",
+    "quota": "it is used up at the provider; add to it there, then: framerelay resume {run}",
+    "text_moderated": "the same text is refused every time; another one: framerelay retake {run} {shot} --prompt TEXT",
+    "image_moderated": "the same picture is refused every time; give another one, or retake the shot before it",
+    "audio_moderated": "its sound was refused; once more: framerelay retake {run} {shot}",
+    "video_moderated": "the clip was refused; another prompt may pass: framerelay retake {run} {shot} --prompt TEXT",
+    "request_invalid": "mend the storyboard, then start it again",
 }
 
 
@@ -23,9 +28,14 @@ def outlook(run: Json, *, now: float, place: Place | None = None) -> list[str]:
             lines += [line for line in _turn(run, shot, place) if line not in lines]
     if run["status"] == "running" and (coming := _coming(run, now)):
         lines.append(f"next: {coming}")
-    if run["status"] == "failed" and (advice := _ADVICE.get((run["error"] or {}).get("family", ""))):
-        lines.append(advice)
+    if run["status"] == "failed":
+        failed = next((shot["id"] for shot in run["shots"] if shot["status"] == "failed"), "SHOT")
+        lines.append(_advice(run, failed, run["error"]))
     return lines
+
+
+def _advice(run: Json, shot: str, problem: Json | None) -> str:
+    return _ADVICE.get((problem or {}).get("family", ""), _RESUME).format(run=run["id"], shot=shot)
 
 
 def _turn(run: Json, shot: Json, place: Place | None) -> Iterator[str]:
@@ -39,7 +49,10 @@ def _turn(run: Json, shot: Json, place: Place | None) -> Iterator[str]:
             yield from _to_pick_from(shot, place) if place else ()
         case "outcome":
             yield "it is held, not sent again; a late callback still lets it go on"
+            yield f"if the provider lists its job: framerelay adopt JOB_ID --run {run['id']} --shot {shot['id']}"
             yield f"to give it up: framerelay cancel {run['id']}"
+        case "operator":
+            yield _advice(run, shot["id"], shot["held_by"])
         case "budget":
             yield f"start it again with more than budget: {{jobs: {run['budget']['jobs']}}}"
         case _:

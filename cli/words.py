@@ -118,14 +118,16 @@ def _waiting(shot: Json) -> str:
 
 
 def waits_for(shot: Json) -> str:
-    """What lets a waiting shot go on: ``approval``, ``pick``, ``outcome``, ``provider``, ``budget``."""
+    """What lets a waiting shot go on: ``approval``, ``pick``, ``outcome``, ``operator``, ``provider``, ``budget``."""
     if any(take["status"] == "unsure" for take in shot["takes"]):
         return "outcome"
     if any(take["status"] == "done" for take in shot["takes"]):
         return "pick"
     if shot["gate"] and not shot["approved"]:
         return "approval"
-    return "provider" if shot["held_by"] else "budget"
+    if not shot["held_by"]:
+        return "budget"
+    return "operator" if shot["held_by"].get("family") in ("account", "quota") else "provider"
 
 
 def _takes_words(run: Json, shot: Json, now: float) -> list[str]:

@@ -216,6 +216,13 @@ class Settings:
         "`execution_expires_after` goes first.",
         unit="s",
     )
+    unsure: str = knob(
+        "FRAMERELAY_UNSURE",
+        _one_of("retake", "wait"),
+        "retake",
+        "What follows when such a take can no longer be alive: `retake` submits a new one inside the budget, `wait` "
+        "leaves that to a person (`adopt` or `resume`).",
+    )
     clip_bytes_max: int = knob(
         "FRAMERELAY_CLIP_BYTES_MAX", _positive, 1 << 30, "Largest clip that is fetched.", unit="bytes"
     )

@@ -5,7 +5,7 @@ from typing import Any, Final
 from config.logs import redacted
 from runs.inbox import Callback
 from runs.model import Clip, FirstFrame, Frame, Problem, Run, Shot, Take
-from runs.standing import jobs_spent, submits_to_come
+from runs.standing import jobs_spent, needs_operator, submits_to_come
 
 BODY_CHARS_MAX: Final = 16_384  # A page may list two hundred, and callbacks wait while it is made.
 
@@ -59,6 +59,7 @@ def callback_json(callback: Callback, *, secrets: tuple[str, ...]) -> dict[str, 
         "hook": callback.hook,
         "job_id": redacted(callback.job_id, secrets=secrets),
         "status": redacted(callback.word, secrets=secrets),
+        "replay_of": callback.replay_of,
         "repeats": callback.repeats,
         "bytes": len(callback.body),
         "body": redacted(beginning, secrets=secrets)[:BODY_CHARS_MAX],
@@ -79,7 +80,7 @@ def _shot(shot: Shot, base_url: str) -> dict[str, Any]:
         "set_aside": shot.set_aside,
         "takes_wanted": shot.takes_wanted,
         "held_by": _problem(shot.held_by),
-        "next_try": shot.due_at if shot.held_by else None,
+        "next_try": shot.due_at if shot.held_by and not needs_operator(shot) else None,
         "error": _problem(shot.error),
         "takes": [_take(take, base_url) for take in shot.takes],
     }

@@ -17,7 +17,7 @@ from runs import events
 from runs.decisions import decided
 from runs.events import Event, TakeEvent
 from runs.model import Run, RunId, RunStatus, Shot, ShotStatus, Take, TakeStatus
-from runs.standing import jobs_left, settled, takes_to_submit
+from runs.standing import FOR_A_PERSON, jobs_left, settled, takes_to_submit
 from runs.takes import NEVER_ARRIVED, OPEN, SUBMIT_CUT_SHORT, take_after, unsure
 
 RECHECK_S: Final = 15.0  # A step that was enqueued and is still due after this long is enqueued again.
@@ -115,9 +115,11 @@ def _changed(run: Run, event: Event, now: float) -> Run:
         case events.Submitting():
             return _with_intent(run, event, now)
         case events.SubmitPutOff():
-            return _without_intent(run, event)
+            return _without_intent(run, event, until=event.until)
+        case events.SubmitRefused() if event.problem.family in FOR_A_PERSON:
+            return _without_intent(run, event, until=now)
         case events.PreparationFailed():
-            return _unprepared(run, event)
+            return _unprepared(run, event, now)
         case events.Approved():
             shot = run.shot(event.shot)
             return _with_shot(run, replace(shot, approved=True)) if shot and not shot.approved else run
@@ -157,22 +159,25 @@ def _with_intent(run: Run, event: events.Submitting, now: float) -> Run:
     return _with_shot(run, replace(shot, takes=tuple(takes), held_by=None))
 
 
-def _without_intent(run: Run, event: events.SubmitPutOff) -> Run:
+def _without_intent(run: Run, event: events.SubmitPutOff | events.SubmitRefused, *, until: float) -> Run:
+    """Nothing was accepted, and the shot is not to blame: the take never was."""
     shot, take = run.shot(event.shot), run.take(event.shot, event.take)
-    if shot is None or take is None or take.status is not TakeStatus.SUBMITTING or take.job_ids:
+    unborn = (TakeStatus.SUBMITTING, TakeStatus.UNSURE)
+    if shot is None or take is None or take.status not in unborn or take.job_ids:
         return run
     rest = tuple(other for other in shot.takes if other.number != take.number)
-    held = replace(shot, takes=rest, due_at=event.until, turns=shot.turns + 1, held_by=event.problem)
+    held = replace(shot, takes=rest, due_at=until, turns=shot.turns + 1, held_by=event.problem)
     return _with_shot(run, held)
 
 
-def _unprepared(run: Run, event: events.PreparationFailed) -> Run:
+def _unprepared(run: Run, event: events.PreparationFailed, now: float) -> Run:
     shot = run.shot(event.shot)
     if shot is None or not takes_to_submit(run, shot):
         return run
-    if event.until is None:
+    held = event.problem.family in FOR_A_PERSON
+    if event.until is None and not held:
         return _with_shot(run, replace(shot, error=event.problem))
-    return _with_shot(run, replace(shot, due_at=event.until, turns=shot.turns + 1, held_by=event.problem))
+    return _with_shot(run, replace(shot, due_at=event.until or now, turns=shot.turns + 1, held_by=event.problem))
 
 
 def _with_pick(run: Run, event: events.Picked) -> Run:
@@ -203,7 +208,7 @@ def _after_deadlines(run: Run, now: float) -> Run:
                 continue
             if take.status is TakeStatus.SUBMITTING:
                 run = _with_take(run, shot.id, unsure(run, shot, take, SUBMIT_CUT_SHORT, now))
-            elif take.status is TakeStatus.UNSURE:
+            elif take.status is TakeStatus.UNSURE and run.terms.unsure == "retake":
                 run = _with_take(run, shot.id, replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED))
     return run
 

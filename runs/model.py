@@ -221,6 +221,7 @@ class Terms:
     lookup_after_s: float = 100.0
     submit_timeout_s: float = 60.0
     unsure_hold_s: float = 172_800.0
+    unsure: str = "retake"
     provider_frame_first: bool = True
     retakes: int = 1
 
@@ -231,6 +232,7 @@ class Terms:
             lookup_after_s=settings.lookup_after_s,
             submit_timeout_s=settings.submit_timeout_s,
             unsure_hold_s=settings.unsure_hold_s,
+            unsure=settings.unsure,
             provider_frame_first=settings.handoff == "auto",
         )
 

@@ -15,6 +15,9 @@ HELD_AFTER: Final = 6  # Submits put off because the provider is out of order, b
 # A new take may help: moderation of the output is said to strike at random, the others are nobody's fault.
 WORTH_A_RETAKE: Final = frozenset({Family.VIDEO_MODERATED, Family.AUDIO_MODERATED, Family.SERVER, Family.EXPIRED})
 
+# Nothing can be submitted until the operator acts at the provider; no shot is to blame.
+FOR_A_PERSON: Final = frozenset({Family.ACCOUNT, Family.QUOTA})
+
 
 def settled(run: Run) -> Run:
     """*run* with picks, shot statuses and its own status computed anew from the takes."""
@@ -57,7 +60,13 @@ def _is_held(run: Run, shot: Shot) -> bool:
     """A person has to let it go, or ought to know: an approval, the budget, a provider that is out of order."""
     if shot.error or not _has_first_frame(run, shot) or not takes_missing(run, shot):
         return False
-    return (shot.gated and not shot.approved) or jobs_left(run) == 0 or _is_stuck(shot)
+    untold = shot.gated and not shot.approved
+    return untold or jobs_left(run) == 0 or needs_operator(shot) or _is_stuck(shot)
+
+
+def needs_operator(shot: Shot) -> bool:
+    """The provider would refuse every submit: a wrong key, an overdue account, a quota that is gone."""
+    return shot.held_by is not None and shot.held_by.family in FOR_A_PERSON
 
 
 def _is_stuck(shot: Shot) -> bool:
@@ -92,7 +101,7 @@ def _waiting_for(run: Run, shot: Shot) -> Problem:
         return _named(shot, Problem(code="pick_needed", message="its takes are done; pick one to go on from"))
     if shot.gated and not shot.approved:
         return _named(shot, Problem(code="approval_needed", message="it waits for your approval"))
-    if shot.held_by is not None and _is_stuck(shot):
+    if shot.held_by is not None and (needs_operator(shot) or _is_stuck(shot)):
         return _named(shot, shot.held_by)
     spent = f"the budget of {run.budget_jobs} jobs is spent; nothing more is submitted"
     return _named(shot, Problem(code="budget_reached", message=spent, family=Family.QUOTA))
@@ -125,7 +134,8 @@ def jobs_left(run: Run) -> int | None:
 
 def takes_to_submit(run: Run, shot: Shot) -> list[int]:
     """Numbers of the takes that *shot* still needs and nothing but time or money holds back."""
-    if run.cancelled or shot.error or (shot.gated and not shot.approved) or not _has_first_frame(run, shot):
+    held = shot.error is not None or needs_operator(shot) or (shot.gated and not shot.approved)
+    if run.cancelled or held or not _has_first_frame(run, shot):
         return []
     taken = {take.number for take in shot.takes}
     free = (number for number in count(shot.set_aside + 1) if number not in taken)

@@ -112,6 +112,7 @@ def _every_event() -> list[events.Event]:
         events.Submitting(**about, intent="i", seed=None, first_frame=None),  # type: ignore[arg-type]
         events.Submitted(**about, job_id="j"),  # type: ignore[arg-type]
         events.SubmitRefused(**about, problem=problem),  # type: ignore[arg-type]
+        events.SubmitRefused(**about, problem=replace(problem, family=Family.ACCOUNT)),  # type: ignore[arg-type]
         events.SubmitPutOff(**about, problem=problem, until=5.0),  # type: ignore[arg-type]
         events.SubmitLost(**about, problem=problem),  # type: ignore[arg-type]
         events.JobSeen(**about, job_ids=("j",), word="running"),  # type: ignore[arg-type]

@@ -108,3 +108,20 @@ def test_durations_are_as_people_say_them() -> None:
 def test_what_others_wrote_cannot_steer_the_terminal() -> None:
     """Escape sequences and line breaks become blanks, any script stays."""
     assert printable("雨\x1b[2J\n\x07夜") == "雨 [2J  夜"
+
+
+def test_each_kind_of_failure_says_what_a_person_can_do() -> None:
+    """The command to type stands in the line, with the run and the shot that it is about."""
+    for family, words in (
+        ("text_moderated", "framerelay retake run_x s1 --prompt TEXT"),
+        ("video_moderated", "framerelay retake run_x s1 --prompt TEXT"),
+        ("unknown", "framerelay resume run_x"),
+    ):
+        problem = {"code": "x", "message": "it failed", "family": family}
+        run = a_run("failed", a_shot("s1", "failed", a_take("failed", error=problem)), error=problem)
+        assert words in outlook(run, now=NOW)[-1]
+
+    key = {"code": "x", "message": "the key is wrong", "family": "account"}
+    run = a_run("waiting", a_shot("s1", "waiting", held_by=key), error=key)
+    assert "FRAMERELAY_UPSTREAM_KEY" in outlook(run, now=NOW)[0]
+    assert "framerelay resume run_x" in outlook(run, now=NOW)[0]

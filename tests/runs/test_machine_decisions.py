@@ -1,10 +1,12 @@
 """What a person decides about a run: each decision before, and what the state asks for after."""
 
+from dataclasses import replace
+
 import pytest
 
 from runs import events
 from runs.decisions import why_not
-from runs.machine import apply, begin, steps_due
+from runs.machine import apply, begin, steps_due, wake_at
 from runs.model import Clip, Family, Film, Frame, Problem, Run, RunId, RunStatus, Shot, ShotStatus, TakeStatus, Terms
 from runs.standing import jobs_spent, submits_to_come
 
@@ -223,3 +225,43 @@ def test_a_take_that_was_put_off_beside_another_keeps_its_own_number() -> None:
     assert due(run) == [("submit", "s1", 1)]
     run = after(run, submitted()[0])
     assert [take.number for take in run.shots[0].takes] == [1, 2]
+
+
+@pytest.mark.parametrize("family", [Family.ACCOUNT, Family.QUOTA])
+def test_a_refusal_for_the_accounts_sake_costs_no_take_and_waits_for_a_person(family: Family) -> None:
+    """The shot is not to blame; nothing is tried again until somebody resumes, and then it is."""
+    refused = Problem(code="AuthenticationError", message="the key is wrong", family=family)
+    run = after(new_run(), submitted()[0], events.SubmitRefused(shot="s1", take=1, problem=refused))
+    assert (run.status, run.shots[0].takes, jobs_spent(run)) == (RunStatus.WAITING, (), 0)
+    assert run.error is not None
+    assert run.error.message == "shot s1: the key is wrong"
+    assert due(run, NOW + 1e6) == []
+    assert wake_at(run, NOW) is None
+
+    run = after(run, events.Resumed())
+
+    assert due(run) == [("submit", "s1", 1)]
+    assert run.status is RunStatus.RUNNING
+
+
+def test_inputs_that_the_account_may_not_upload_wait_as_well() -> None:
+    """A wrong key is met by the upload first."""
+    refused = Problem(code="x", message="the key is wrong", family=Family.ACCOUNT)
+    run = after(new_run(), events.PreparationFailed(shot="s1", problem=refused, until=None))
+
+    assert run.status is RunStatus.WAITING
+    assert due(after(run, events.Resumed())) == [("submit", "s1", 1)]
+
+
+def test_an_unsure_take_may_wait_for_a_person_instead_of_a_new_take() -> None:
+    """`FRAMERELAY_UNSURE=wait`: time alone spends nothing; after the hold, `resume` gives it up for a new take."""
+    patient = replace(new_run(shots=1), terms=Terms(unsure="wait", unsure_hold_s=600))
+    run = after(patient, submitted()[0], events.SubmitLost(shot="s1", take=1, problem=LOST))
+    assert apply(run, events.Resumed(), NOW + 599) is run, "it may still be alive"
+    later = NOW + 601
+
+    run = after(run, events.Elapsed(), now=later)
+    assert (run.status, due(run, later), wake_at(run, later)) == (RunStatus.WAITING, [], None)
+
+    run = after(run, events.Resumed(), now=later)
+    assert due(run, later) == [("submit", "s1", 2)]

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from starlette.datastructures import Secret
 
 from runs.tokens import TakeAddress
 
@@ -85,14 +86,22 @@ async def test_a_failed_scene_does_not_stop_the_others(start_provider: Any, star
 
 
 async def test_a_wrong_key_is_said_at_once(start_provider: Any, start_relay: Any) -> None:
-    """One clear sentence in the run, and nothing is tried again."""
-    async with start_provider(options={"key": "sk-another"}) as provider, start_relay(provider.url) as relay:
-        run = await relay.ended(await relay.run(TWO))
-        journal = await provider.journal()
+    """One clear sentence in the run, and nothing is tried again until a person has mended it and resumes."""
+    async with start_provider(options={"key": "sk-another"}) as provider:
+        async with start_relay(provider.url) as relay:
+            run_id = await relay.run(TWO)
+            held = await relay.ended(run_id)
+            journal = await provider.journal()
+        async with start_relay(provider.url, upstream_key=Secret("sk-another")) as relay:
+            resumed = (await relay.api.post(f"/v1/runs/{run_id}/resume")).json()
+            run = await relay.ended(run_id)
 
-    assert run["status"] == "failed"
-    assert "key" in run["error"]["message"]
+    assert (held["status"], held["error"]["family"], held["spent"]) == ("waiting", "account", {"jobs": 0})
+    assert "key" in held["error"]["message"]
+    assert held["shots"][0]["next_try"] is None
     assert len(journal["submits"]) == 1
+    assert resumed["submits_to_come"] == 2
+    assert run["status"] == "succeeded", run["error"]
 
 
 async def test_an_address_that_expired_is_asked_for_again(start_provider: Any, start_relay: Any) -> None:
