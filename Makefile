@@ -28,6 +28,10 @@ test: setup .venv/test-clips/.ready  ## lint, types and every test
 	@$(BIN)/mypy
 	@$(BIN)/pytest -n 2
 
+chaos: setup  ## kill everything, at random and at every commit point: nothing lost, nothing paid twice
+	@$(BIN)/python tests/chaos/storm.py
+	@$(BIN)/python tests/chaos/points.py
+
 bench: setup  ## print the project's figures, each against its peer
 	@$(BIN)/python -m benchmarks
 
@@ -46,4 +50,4 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 clean:  ## remove .venv/ and caches (never your data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
-.PHONY: help setup demo test bench docs format lock clean
+.PHONY: help setup demo test chaos bench docs format lock clean

@@ -32,6 +32,8 @@ class Monkey:
     def __init__(self, house: House, *, seed: int, strikes: int, pause_s: tuple[float, float]) -> None:
         self._house = house
         self._dice = random.Random(f"monkey/{seed}")
+        self._delays = random.Random(f"delays/{seed}")
+        self._targets: list[Process] = []
         self._strikes = strikes
         self._pause_s = pause_s
         self._next = time.monotonic() + self._dice.uniform(*pause_s)
@@ -54,19 +56,25 @@ class Monkey:
         for process in [self._house.redis, *self._house.ours]:
             if not process.is_gone():
                 continue
-            back_at = self._back.setdefault(process.name, now + self._dice.uniform(0.0, 0.5))
+            back_at = self._back.setdefault(process.name, now + self._delays.uniform(0.0, 0.5))
             if now >= back_at:
                 del self._back[process.name]
                 process.start(*self._trap_for(process))
 
     def _strike(self, now: float) -> None:
-        """Redis, the receiver and the workers in turn; mostly by SIGKILL, sometimes as a deploy does it."""
-        target = self._dice.choice([self._house.redis, *self._house.ours])
-        number = signal.SIGKILL if self._dice.random() < 0.8 or target is not self._house.redis else signal.SIGTERM
-        down_s = self._dice.uniform(0.3, 2.5) if target is self._house.redis else self._dice.uniform(0.0, 0.5)
+        """All in turn, Redis twice as often; by SIGKILL, and Redis now and then by SIGTERM."""
+        house = self._house
+        if not self._targets:
+            self._targets = [house.redis, house.redis, *house.ours]
+            self._dice.shuffle(self._targets)
+        # One that is down already is left for a later strike.
+        target = next((process for process in self._targets if not process.is_gone()), self._targets[0])
+        self._targets.remove(target)
+        gently = self._dice.random() < 0.3
+        down_s = self._dice.uniform(0.8, 2.5) if target is house.redis else self._dice.uniform(0.0, 0.5)
         if not target.is_gone():
-            target.end(number)
-            self.redis_stops += target is self._house.redis
+            target.end(signal.SIGTERM if gently and target is house.redis else signal.SIGKILL)
+            self.redis_stops += target is house.redis
             self._back[target.name] = now + down_s
 
     def _trap_for(self, process: Process) -> tuple[str, ...]:
