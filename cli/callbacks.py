@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from cli.client import Receiver
+from cli.client import Receiver, checked_id
 from cli.errors import Stop
 from cli.keys import keys_of
 from cli.runs import print_json
@@ -42,6 +42,19 @@ def list_callbacks(*, limit: int, as_json: bool) -> int:
         click.echo(_line(callback, now=time.time()))
     if not page["data"]:
         click.echo("no callbacks yet", err=True)
+    return 0
+
+
+def replay_callback(callback_id: str, *, yes: bool, as_json: bool) -> int:
+    """Say what it would do, or do it."""
+    with Receiver.of_environment() as receiver:
+        answer = receiver.post(f"/v1/callbacks/{checked_id(callback_id, 'callback')}/replay", json={"spend": yes})
+    if as_json:
+        print_json(answer)
+        return 0
+    click.echo(printable(f"{answer['id']}: {answer['would']}" if answer["done"] else f"It would {answer['would']}."))
+    if not answer["done"]:
+        click.echo(f"To do it: framerelay replay {callback_id} --yes", err=True)
     return 0
 
 

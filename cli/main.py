@@ -293,6 +293,21 @@ def callbacks(limit: int, as_json: bool) -> None:
     sys.exit(list_callbacks(limit=limit, as_json=as_json))
 
 
+@cli.command()
+@click.argument("callback_id", metavar="ID")
+@click.option("--yes", is_flag=True, help="Do it, even if new jobs are submitted and paid for.")
+@json_option
+def replay(callback_id: str, yes: bool, as_json: bool) -> None:
+    """
+    Process a callback again.
+
+    It says what that would do; only --yes does it. `framerelay callbacks` shows the IDs.
+    """
+    from cli.callbacks import replay_callback
+
+    sys.exit(replay_callback(callback_id, yes=yes, as_json=as_json))
+
+
 def main() -> None:
     """The entry point of the ``framerelay`` script."""
     # Started with them closed (``>&-``), a program has no such objects at all.

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from config.keys import Keys
 from config.logs import secrets_of
 from config.settings import Settings
-from receiver import answers, callbacks, health, media, runs_api
+from receiver import answers, callbacks, health, media, replay, runs_api
 from receiver.state import State
 from receiver.strangers import Strangers
 from runs.errors import FrameRelayError
@@ -83,6 +83,7 @@ def routes() -> list[Route]:
         Route(f"{shot}/approve", runs_api.approve, methods=["POST"]),
         Route(f"{shot}/pick", runs_api.pick, methods=["POST"]),
         Route("/v1/callbacks", runs_api.callbacks),
+        Route("/v1/callbacks/{callback}/replay", replay.replay, methods=["POST"]),
         Route("/v1/files", runs_api.give_file, methods=["POST"]),
         Route("/media/{path:path}", media.serve),
         Route("/livez", health.live),

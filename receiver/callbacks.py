@@ -114,7 +114,7 @@ async def _keep(state: State, callback: Callback, address: TakeAddress | HookAdd
     """
     owner = f"{address!r} {callback.outcome}\n".encode()
     fingerprint = hashlib.sha256(owner + callback.body).hexdigest()
-    task = _task(address, callback)
+    task = task_for(address, callback)
     try:
         async with asyncio.timeout(KEEP_WITHIN_S):
             return await state.inbox.accept(callback, fingerprint=fingerprint, task=task), None
@@ -127,7 +127,7 @@ async def _keep(state: State, callback: Callback, address: TakeAddress | HookAdd
     return True, reason
 
 
-def _task(address: TakeAddress | HookAddress, callback: Callback) -> Task | None:
+def task_for(address: TakeAddress | HookAddress, callback: Callback) -> Task | None:
     """The look-up that this callback gives reason for; one about a take is worth it whatever the body says."""
     if isinstance(address, TakeAddress):
         named = {"run": address.run, "shot": address.shot, "take": address.take}

@@ -37,7 +37,8 @@ class Callback:
 
     ``outcome``: ``accepted`` · ``unreadable`` (not a JSON object) · ``too_large`` · ``encoded`` · ``cut_off``; when
     read back also ``conflict``: an earlier one said otherwise how the same job ended; it is looked up like any other.
-    ``refused``: it came to an address that is not ours; a sample.
+    ``replay``: a person asked for ``replay_of`` to be processed again. ``refused``: a sample of what came to addresses
+    that are not ours.
     ``body``: the raw bytes; empty for ``too_large``, ``encoded`` and ``cut_off``.
     ``ending``: the same for all that say how one job at one address ended; None for all others.
     """
@@ -54,6 +55,7 @@ class Callback:
     word: str | None = None
     reason: str | None = None
     ending: str | None = None
+    replay_of: str | None = None
     repeats: int = 0
 
 
@@ -114,6 +116,14 @@ class Inbox:
             await self._refuse(keys=[CALLBACKS, REFUSED], args=arguments)
         except REDIS_ERRORS as error:
             raise StoreUnavailable(str(error)) from error
+
+    async def find(self, callback_id: str) -> Callback | None:
+        """The callback of that id, while it is kept."""
+        try:
+            fields = await self._redis.hgetall(f"framerelay:callback:{callback_id}")  # type: ignore[misc]  # redis-py's union
+        except REDIS_ERRORS as error:
+            raise StoreUnavailable(str(error)) from error
+        return _callback(fields) if fields else None
 
     async def recent(self, *, limit: int, after: str | None = None) -> list[Callback]:
         """Callbacks, newest first, at most *limit*, beginning behind the callback *after*."""

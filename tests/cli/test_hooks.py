@@ -60,3 +60,18 @@ def test_a_name_that_cannot_stand_in_an_address_is_refused(relay: Any) -> None:
     ended = relay.run("callback-url", "a b")
     assert (ended.code, ended.out) == (1, "")
     assert "letters, digits" in ended.sentence
+
+
+def test_a_callback_is_replayed_only_when_told_to(relay: Any, provider: Any, tools: Any) -> None:
+    """`replay` says what it would do; `--yes` does it, and the callbacks show it."""
+    job_id = submit(provider, relay.run("callback-url", "again").out.strip())
+    run = run_of(relay, tools, job_id)
+    listed = relay.api("/v1/callbacks?limit=200")["data"]
+    callback_id = next(each["id"] for each in listed if each["job_id"] == job_id)
+
+    said = relay.run("replay", callback_id)
+    assert (said.code, run["id"] in said.out, "--yes" in said.err) == (0, True, True)
+    done = relay.run("replay", callback_id, "--yes")
+    assert done.code == 0
+    replays = [each for each in relay.api("/v1/callbacks?limit=200")["data"] if each["outcome"] == "replay"]
+    assert [(each["replay_of"], done.out.startswith(each["id"])) for each in replays] == [(callback_id, True)]

@@ -1,0 +1,135 @@
+"""``POST /v1/callbacks/{id}/replay``: process a kept callback again; first it says what that would do."""
+
+import asyncio
+import secrets
+import time
+from dataclasses import dataclass, replace
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from receiver.access import require_key
+from receiver.body import read_body
+from receiver.callbacks import task_for
+from receiver.state import State, state_of
+from runs.errors import Conflict, NotFound, RequestInvalid, StoryboardInvalid
+from runs.hooks import read_hooks
+from runs.inbox import Callback
+from runs.model import TakeStatus
+from runs.takes import OPEN
+from runs.tokens import HookAddress, TakeAddress
+from upstream.callback import parse_object
+
+BODY_BYTES_MAX = 1 << 12
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outlook:
+    """What a replay would do, in words; *may_spend*: new jobs might be submitted that otherwise were not."""
+
+    would: str
+    may_spend: bool = False
+    run: str | None = None
+
+
+async def replay(request: Request) -> Response:
+    """
+    Say what the callback would do now; with ``{"spend": true}`` do it: never a repeat, and a callback of its own.
+
+    Raises: NotFound; Conflict for one that names nothing to ask about.
+    """
+    require_key(request)
+    state = state_of(request)
+    spend = await _wants_to_spend(request)
+    callback = await state.inbox.find(request.path_params["callback"])
+    if callback is None:
+        raise NotFound("there is no such callback, or it is no longer kept")
+    address = _address(callback)
+    again = replace(
+        callback,
+        id=f"cb_{secrets.token_hex(10)}",
+        received_at=time.time(),
+        outcome="replay",
+        reason=f"{callback.id} once more",
+        replay_of=callback.id,
+        ending=None,
+        repeats=0,
+    )
+    task = task_for(address, again)
+    if task is None:
+        raise Conflict("the callback names no job; there is nothing to ask about")
+    outlook = await _outlook(state, address, callback.job_id or "")
+    if spend:
+        await state.inbox.accept(again, fingerprint=again.id, task=task)
+        log.info("callback_replayed", callback_id=again.id, replay_of=callback.id, run_id=outlook.run)
+    return JSONResponse(
+        {
+            "object": "replay",
+            "id": again.id if spend else None,
+            "replay_of": callback.id,
+            "would": outlook.would,
+            "may_spend": outlook.may_spend,
+            "run": outlook.run,
+            "done": spend,
+        }
+    )
+
+
+async def _wants_to_spend(request: Request) -> bool:
+    raw = await read_body(request, bytes_max=BODY_BYTES_MAX)
+    spend = parse_object(raw).get("spend", False) if raw.strip() else False
+    if not isinstance(spend, bool):
+        raise RequestInvalid("spend is true or false", param="spend")
+    return spend
+
+
+def _address(callback: Callback) -> TakeAddress | HookAddress:
+    if callback.hook is not None:
+        return HookAddress(hook=callback.hook)
+    if callback.run is None or callback.shot is None or callback.take is None:
+        raise Conflict("it came to an address that is not ours; nothing is known to ask about")
+    return TakeAddress(run=callback.run, shot=callback.shot, take=callback.take)
+
+
+async def _outlook(state: State, address: TakeAddress | HookAddress, job_id: str) -> _Outlook:
+    if isinstance(address, TakeAddress):
+        return await _outlook_of_take(state, address)
+    run_id = state.tokens.hook_run(address.hook, job_id)
+    if await state.store.load(run_id) is not None:
+        would = f"ask the provider about job {job_id}; its run {run_id} exists already, and no other is made"
+        return _Outlook(would=would, run=run_id)
+    return await _outlook_of_hook(state, address.hook, job_id)
+
+
+async def _outlook_of_take(state: State, address: TakeAddress) -> _Outlook:
+    run = await state.store.load(address.run)
+    take = run.take(address.shot, address.take) if run else None
+    if run is None or take is None:
+        what = f"take {address.take} of shot {address.shot}" if run else f"run {address.run}"
+        return _Outlook(would=f"do nothing: {what} is not there", run=run.id if run else None)
+    named = f"take {take.number} of shot {address.shot} of run {run.id}"
+    if take.status not in OPEN:
+        return _Outlook(would=f"do nothing: {named} is {take.status.value}, and that is final", run=run.id)
+    if take.status is TakeStatus.COLLECTING:
+        return _Outlook(would=f"do nothing: {named} is done at the provider, its clip is being fetched", run=run.id)
+    would = f"ask the provider about {named}, which is {take.status.value}; asking submits nothing"
+    return _Outlook(would=would, run=run.id)
+
+
+async def _outlook_of_hook(state: State, name: str, job_id: str) -> _Outlook:
+    """What this receiver's own settings file says; the worker's decides."""
+    asked = f"ask the provider about job {job_id}, and make a run of it"
+    try:
+        hooks = await asyncio.to_thread(read_hooks, state.settings.config_file)
+    except StoryboardInvalid:
+        return _Outlook(would=f"{asked}; what follows cannot be told: the settings file has mistakes", may_spend=True)
+    board = hooks[name].storyboard if name in hooks else None
+    if board is None:
+        return _Outlook(would=f"{asked} that keeps the clip and its last frame, and submits nothing")
+    wanted = sum(shot.takes_wanted for shot in board.shots)
+    jobs = wanted if board.budget_jobs is None else min(wanted, board.budget_jobs)
+    would = f"{asked} that goes on with the hook's storyboard: {jobs} job{'s' * (jobs != 1)} to submit and pay for"
+    return _Outlook(would=would, may_spend=jobs > 0)
