@@ -80,7 +80,7 @@ async def _relay_one_run(library: Library, folder: Path) -> None:
 async def _run(settings: Settings) -> None:
     shots = [{"id": f"s{number}", "prompt": "bench"} for number in range(HOPS + WARM_UP + 1)]
     async with httpx.AsyncClient(base_url=settings.listen_url, trust_env=False, timeout=30) as api:
-        await _ready(api)
+        await wait_until_ready(api)
         api.headers["Authorization"] = f"Bearer {find_api_key(settings)}"
         run = (await api.post("/v1/runs", json={"title": "bench", "model": "m", "shots": shots})).json()
         deadline = time.monotonic() + 120
@@ -91,7 +91,8 @@ async def _run(settings: Settings) -> None:
             await asyncio.sleep(0.5)
 
 
-async def _ready(api: httpx.AsyncClient) -> None:
+async def wait_until_ready(api: httpx.AsyncClient) -> None:
+    """Until the receiver at *api* can keep what it is given."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
