@@ -18,6 +18,7 @@ from arq.connections import ArqRedis
 from arq.worker import Retry, Worker, func
 
 from config.logs import bound
+from processors.catch_up import catch_up
 from processors.collect import collect
 from processors.deps import Deps
 from processors.film import join
@@ -195,7 +196,7 @@ def create_worker(deps: Deps, *, redis: ArqRedis, listening: ArqRedis) -> RelayW
         redis=redis,
         listening=listening,
         tasks_max=deps.settings.tasks_max,
-        chores=[partial(keep_tidy, deps)],
+        chores=[partial(keep_tidy, deps), partial(catch_up, deps)],
     )
 
 

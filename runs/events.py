@@ -146,6 +146,11 @@ class Elapsed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStarted:
+    """Nobody may have listened for a while: what is generating is looked up now, instead of when it was planned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Approved:
     """A person let a gated shot go."""
 
@@ -204,6 +209,7 @@ Event = (
     | Joined
     | JoinFailed
     | Elapsed
+    | WorkerStarted
     | Approved
     | Picked
     | Resumed

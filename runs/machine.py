@@ -131,6 +131,8 @@ def _changed(run: Run, event: Event, now: float) -> Run:
             return _cancelled(run)
         case events.Elapsed():
             return _after_deadlines(run, now)
+        case events.WorkerStarted():
+            return _looked_up_now(run, now)
         case events.Joined():
             return replace(run, film=event.film, join_error=None)
         case events.JoinFailed():
@@ -210,6 +212,14 @@ def _after_deadlines(run: Run, now: float) -> Run:
                 run = _with_take(run, shot.id, unsure(run, shot, take, SUBMIT_CUT_SHORT, now))
             elif take.status is TakeStatus.UNSURE and run.terms.unsure == "retake":
                 run = _with_take(run, shot.id, replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED))
+    return run
+
+
+def _looked_up_now(run: Run, now: float) -> Run:
+    for shot in run.shots:
+        for take in shot.takes:
+            if take.status is TakeStatus.GENERATING and take.due_at > now:
+                run = _with_take(run, shot.id, replace(take, due_at=now, turns=take.turns + 1))
     return run
 
 

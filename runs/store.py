@@ -129,6 +129,14 @@ class Store:
             raise _unavailable(error) from error
         return [run_id.decode() for run_id in ids]
 
+    async def awaiting(self, *, start: int, count: int) -> list[str]:
+        """Ids of the runs that are not at rest, by the time at which they are looked at next, from place *start* on."""
+        try:
+            ids = await self._redis.zrange(DUE, start, start + count - 1)
+        except REDIS_ERRORS as error:
+            raise _unavailable(error) from error
+        return [run_id.decode() for run_id in ids]
+
     async def schedule(self, run: Run, *, steps: Sequence[Step], wake_at: float | None) -> None:
         """Queue *steps* and say when *run* is looked at next, unless somebody has changed it since it was loaded."""
         now_ms = int(time.time() * 1000)

@@ -122,6 +122,7 @@ def _every_event() -> list[events.Event]:
         events.Collected(**about, video=clip, last_frame=frame),  # type: ignore[arg-type]
         events.CollectPutOff(**about, problem=problem, until=5.0, ask_again=True),  # type: ignore[arg-type]
         events.CollectFailed(**about, problem=problem),  # type: ignore[arg-type]
+        events.WorkerStarted(),
         events.Resumed(),
         events.Adopted(shot="s", job_id="j"),
         events.Retaken(shot="s"),

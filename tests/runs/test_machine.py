@@ -383,3 +383,14 @@ def test_a_shot_whose_inputs_cannot_be_made_ready_fails_without_a_submit() -> No
 def test_a_step_that_stays_due_is_asked_for_again_soon() -> None:
     """A lost task costs seconds: the sweep finds the step still due."""
     assert wake_at(chain(), NOW) == NOW + 15
+
+
+def test_a_worker_that_starts_has_takes_in_flight_looked_up_at_once() -> None:
+    """Callbacks may have been lost while nobody listened; what is due anyway is left as it is."""
+    run = after(chain(), submitting(), submitted())
+    assert due(run) == []
+
+    run = after(run, events.WorkerStarted())
+
+    assert due(run) == [("look_up", "s1", 1)]
+    assert apply(run, events.WorkerStarted(), NOW) is run

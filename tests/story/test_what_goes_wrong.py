@@ -142,3 +142,24 @@ async def test_a_callback_for_a_cancelled_run_revives_nothing(start_provider: An
     assert answer.status_code == 200
     assert later["status"] == "cancelled"
     assert len(journal["submits"]) == 1
+
+
+async def test_callbacks_that_were_lost_while_nobody_listened_are_made_up_for_at_the_start(
+    start_provider: Any, start_relay: Any
+) -> None:
+    """The next look-up is planned for much later; a worker that starts asks at once, and the film is finished."""
+    one = {**TWO, "shots": TWO["shots"][:1]}
+    async with start_provider(lose=1.0) as provider:
+        async with start_relay(provider.url, lookup_after_s=900.0) as relay:
+            run_id = await relay.run(one)
+            async with asyncio.timeout(20):
+                while (await relay.shown(run_id))["shots"][0]["status"] != "generating":
+                    await asyncio.sleep(0.02)
+                while (await provider.journal())["jobs"][0]["state"] != "succeeded":
+                    await asyncio.sleep(0.02)
+        async with start_relay(provider.url, lookup_after_s=900.0) as relay:
+            run = await relay.ended(run_id)
+        journal = await provider.journal()
+
+    assert run["status"] == "succeeded", run["error"]
+    assert len(journal["submits"]) == 1

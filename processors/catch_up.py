@@ -1,0 +1,41 @@
+"""What a worker does once when it starts: callbacks may have been lost while nobody listened, so it asks at once."""
+
+from typing import Final
+
+import structlog
+
+from processors.deps import Deps
+from runs import events
+from runs.errors import FrameRelayError
+from runs.model import Run, TakeStatus
+from runs.progress import record
+
+PAGE: Final = 100
+RUNS_MAX: Final = 2000  # The rest is looked up at its own time; a provider should not meet thousands of GETs at once.
+
+log = structlog.get_logger()
+
+
+async def catch_up(deps: Deps) -> None:
+    """
+    Have every take that is generating looked up now, in the runs that are due soonest, `RUNS_MAX` of them at most.
+
+    The tasks that a worker runs side by side bound how many are asked about at once. A run that cannot be reached now
+    keeps the look-up that its state has planned.
+    """
+    asked = 0
+    try:
+        # All ids are read first: those that are asked about change their places.
+        pages = [await deps.store.awaiting(start=start, count=PAGE) for start in range(0, RUNS_MAX, PAGE)]
+        for run_id in dict.fromkeys(run_id for page in pages for run_id in page):
+            run = await deps.store.load(run_id)
+            if run is not None and _is_generating(run):
+                asked += (await record(deps.store, run_id, events.WorkerStarted())).changed
+    except FrameRelayError as error:
+        log.warning("catch_up_broken_off", reason=error.message)
+    if asked:
+        log.info("caught_up", runs=asked)
+
+
+def _is_generating(run: Run) -> bool:
+    return any(take.status is TakeStatus.GENERATING for shot in run.shots for take in shot.takes)
