@@ -33,7 +33,7 @@ class Weather:
     reorder: float = 0.3
     early: float = 0.2
     unavailable: float = 0.1
-    accept_then_500: float = 0.1
+    accept_then_500: float = 0.2
     hold_s: float = 25.0
     broken: str | None = None
     """The safeguard that is switched off, to see that the storm finds it."""
