@@ -149,7 +149,8 @@ def _with_intent(run: Run, event: events.Submitting, now: float) -> Run:
         seed=event.seed,
         first_frame=event.first_frame,
     )
-    return _with_shot(run, replace(shot, takes=(*shot.takes, take), held_by=None))
+    takes = tuple(sorted((*shot.takes, take), key=lambda each: each.number))
+    return _with_shot(run, replace(shot, takes=takes, held_by=None))
 
 
 def _without_intent(run: Run, event: events.SubmitPutOff) -> Run:

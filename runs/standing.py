@@ -5,6 +5,7 @@ Nothing here is stored on its own account: `settled` computes it anew after ever
 """
 
 from dataclasses import replace
+from itertools import count, islice
 from typing import Final
 
 from runs.model import Family, Problem, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
@@ -125,8 +126,9 @@ def takes_to_submit(run: Run, shot: Shot) -> list[int]:
     """Numbers of the takes that *shot* still needs and nothing but time or money holds back."""
     if run.cancelled or shot.error or (shot.gated and not shot.approved) or not _has_first_frame(run, shot):
         return []
-    first = len(shot.takes) + 1
-    return list(range(first, first + _takes_missing(run, shot)))
+    used = {take.number for take in shot.takes}
+    free = (number for number in count(1) if number not in used)
+    return list(islice(free, _takes_missing(run, shot)))
 
 
 def _takes_missing(run: Run, shot: Shot) -> int:
