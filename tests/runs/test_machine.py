@@ -309,6 +309,18 @@ def test_several_takes_are_made_side_by_side_and_wait_for_a_pick() -> None:
     assert apply(run, events.Picked(shot="s1", take=1), NOW) is run
 
 
+def test_takes_may_be_begun_in_any_order_and_each_number_is_used_once() -> None:
+    """Two workers take the two submits of a shot; whichever is first, take 1 and take 2 are two takes."""
+    run = new_run(shot("s1", takes_wanted=3))
+    run = after(run, submitting(take=2))
+    assert due(run) == [("submit", "s1", 1), ("submit", "s1", 3)]
+
+    run = after(run, submitting(take=2), submitting(take=3), submitting(take=1))
+
+    assert [take.number for take in run.shots[0].takes] == [1, 2, 3]
+    assert due(run) == []
+
+
 def test_pick_first_goes_on_from_the_first_take_that_is_done() -> None:
     """The slower take is still kept."""
     run = new_run(shot("s1", takes_wanted=2, pick_first=True), shot("s2", "s1"))
