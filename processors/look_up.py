@@ -6,7 +6,7 @@ from processors.deps import Deps
 from processors.problems import problem_of
 from processors.waits import wait_s
 from runs import events
-from runs.errors import FrameRelayError, Transient
+from runs.errors import FrameRelayError, Transient, UpstreamRejected
 from runs.events import Event
 from runs.model import Family, Problem, Take, TakeStatus
 from runs.progress import record
@@ -101,6 +101,7 @@ async def _looked_in_vain(deps: Deps, run: str, shot: str, take: Take, error: Fr
     if take.status is not TakeStatus.GENERATING:
         raise Retry(defer=wait_s(tried, retry_after_s=retry_after_s)) from error
     problem = problem_of(error)
-    event = events.LookedInVain(shot=shot, take=take.number, problem=problem, retry_after_s=retry_after_s)
+    gone = isinstance(error, UpstreamRejected) and error.status in (404, 410)
+    event = events.LookedInVain(shot=shot, take=take.number, problem=problem, retry_after_s=retry_after_s, gone=gone)
     await record(deps.store, run, event)
     return error.code

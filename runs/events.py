@@ -94,10 +94,11 @@ class JobEnded(TakeEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookedInVain(TakeEvent):
-    """The provider could not be asked this time."""
+    """The provider could not be asked this time; or it says that it knows no such job (*gone*)."""
 
     problem: Problem
     retry_after_s: float | None = None
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

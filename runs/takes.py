@@ -48,7 +48,8 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
             ids = _joined_ids(take.job_ids, event.job_ids)
             return replace(take, status=event.status, error=event.problem, job_ids=ids)
         case events.LookedInVain() if take.status is TakeStatus.GENERATING:
-            if now > take.submitted_at + _life_s(run, shot):
+            # Only the provider can say that a job is no more: an outage of its own or ours says nothing.
+            if event.gone and now > take.submitted_at + _life_s(run, shot):
                 return replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED)
             wait = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
             return _put_off(take, now + max(wait, event.retry_after_s or 0.0), event.problem)

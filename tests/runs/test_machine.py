@@ -359,6 +359,19 @@ def test_look_ups_come_when_such_jobs_are_usually_done_and_then_ever_more_rarely
     assert moments == [100, 150, 225, 337.5, 506.25]
 
 
+def test_an_outage_however_long_never_gives_a_job_up() -> None:
+    """The job may be done and paid for; only the provider's own word that it knows no such job ends the take."""
+    run = after(chain(), submitting(), submitted())
+    a_week_later = NOW + 7 * 86_400
+    silent = events.LookedInVain(shot="s1", take=1, problem=BROKEN)
+    assert after(run, silent, now=a_week_later).shots[0].takes[0].status is TakeStatus.GENERATING
+
+    gone = events.LookedInVain(shot="s1", take=1, problem=BROKEN, gone=True)
+
+    assert after(run, gone).shots[0].takes[0].status is TakeStatus.GENERATING, "a new job may not be listed yet"
+    assert after(run, gone, now=a_week_later).shots[0].takes[0].status is TakeStatus.EXPIRED
+
+
 def test_a_clip_address_that_expired_is_asked_for_again() -> None:
     """Collecting goes back to generating for one look-up, at no cost."""
     run = after(chain(), submitting(), submitted(), rendered())
