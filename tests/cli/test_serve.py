@@ -64,14 +64,16 @@ def test_a_port_in_use_is_one_sentence_and_makes_no_keys(ready: Any) -> None:
     assert not (ready.folder / "data").exists()
 
 
-def test_a_wrong_upstream_key_fails_the_run_with_one_clear_sentence(provider: Any, tmp_path: Path, tools: Any) -> None:
-    """Exit 5, the provider's own words, and what to check."""
+def test_a_wrong_upstream_key_waits_for_a_person_with_one_clear_sentence(
+    provider: Any, tmp_path: Path, tools: Any
+) -> None:
+    """Exit 4, the provider's own words, and what to check."""
     shell = tools.shell_for(tmp_path / "relay", provider.url, UPSTREAM_KEY="wrong")
     with tools.up_in(shell):
         ended = shell.run("run", shell.write("chain.yaml", CHAIN), "--watch")
-    assert ended.code == 5
-    assert "shot s1: HTTP 401" in ended.out
-    assert "check FRAMERELAY_UPSTREAM_KEY" in ended.out
+    assert ended.code == 4
+    assert "HTTP 401" in ended.out
+    assert "FRAMERELAY_UPSTREAM_KEY" in ended.out
 
 
 def test_an_unreachable_provider_is_waited_for(ready: Any, tools: Any) -> None:
