@@ -69,7 +69,7 @@ async def _relay_one_run(library: Library, folder: Path) -> None:
                 "FRAMERELAY_DATA_DIR": str(folder / "data"),
             }
             command = [sys.executable, "-m", "cli.main", "up"]
-            relay = subprocess.Popen(command, env=environ, cwd=folder, stderr=open("/tmp/bench.log", "w"))  # noqa
+            relay = subprocess.Popen(command, env=environ, cwd=folder, stderr=subprocess.DEVNULL)  # noqa: ASYNC220
             try:
                 await _run(Settings(port=port, data_dir=folder / "data"))
             finally:

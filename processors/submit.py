@@ -31,11 +31,11 @@ async def submit(deps: Deps, *, run: str, shot: str, take: int, turn: int) -> st
     second one, whatever happens to this process.
     """
     loaded = await deps.store.load(run)
-    step = Step(name=StepName.SUBMIT, run=loaded.id if loaded else "", shot=shot, take=take, turn=turn)  # type: ignore[arg-type]
-    if loaded is None or step not in steps_due(loaded, time.time()):
+    wanted = loaded.shot(shot) if loaded else None
+    if loaded is None or wanted is None:
         return "not_due"
-    wanted = loaded.shot(shot)
-    if wanted is None:
+    step = Step(name=StepName.SUBMIT, run=loaded.id, shot=shot, take=take, turn=turn)
+    if step not in steps_due(loaded, time.time()):
         return "not_due"
     try:
         first = await first_frame(deps, loaded, wanted)
