@@ -48,6 +48,8 @@ def end_lines(run: Json, *, now: float, place: Place | None = None) -> Iterator[
     if run["error"]:
         style = "red" if run["status"] == "failed" else "yellow"
         yield Line(text=f"  {run['error']['message']}", style=style, whole=True)
+    for warning in run["warnings"]:
+        yield Line(text=f"  {warning['message']}", style="yellow", whole=True)
     yield from _outlook_lines(run, now, place)
     if run["film"]:
         film = run["film"]

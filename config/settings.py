@@ -173,8 +173,15 @@ class Settings:
         "FRAMERELAY_LOOKUP_AFTER_S",
         _seconds,
         100.0,
-        "First look-up of a take that nobody called back about; a 5 s clip takes 60 to 90 s at most providers.",
+        "First look-up of a take that nobody called back about; a 5 s clip takes 60 to 90 s at most providers. "
+        "Sooner once it is known that such jobs take less time.",
         unit="s",
+    )
+    lookups_max: int = knob(
+        "FRAMERELAY_LOOKUPS_MAX",
+        _positive,
+        4,
+        "Look-ups of takes that nobody called back about that one worker makes side by side.",
     )
     config_file: Path = knob(
         "FRAMERELAY_CONFIG",

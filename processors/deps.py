@@ -14,8 +14,11 @@ from config.settings import SettingInvalid, Settings
 from media.addresses import guarded_client
 from media.decoder import Decoder
 from media.download import DownloadLimits
+from processors.turnstile import Turnstile
 from runs.files import MediaFiles
 from runs.hooks import Hook
+from runs.inbox import Inbox
+from runs.pace import Pace
 from runs.store import Store
 from runs.tokens import Links, Tokens
 from upstream.client import JobsClient, Timeouts
@@ -35,6 +38,9 @@ class Deps:
     jobs: JobsClient
     downloads: httpx.AsyncClient
     limits: DownloadLimits
+    inbox: Inbox
+    pace: Pace
+    turnstile: Turnstile
     frames: Decoder
     films: Decoder
     hooks: Mapping[str, Hook]
@@ -57,6 +63,9 @@ async def open_deps(
             downloads=await stack.enter_async_context(
                 guarded_client(settings.trusted_hosts, ssl_context=tls_of(settings))
             ),
+            inbox=Inbox(redis, keep_s=settings.callbacks_keep_s),
+            pace=Pace(redis),
+            turnstile=Turnstile(settings.lookups_max),
             limits=DownloadLimits(size_bytes_max=settings.clip_bytes_max, total_s=settings.download_timeout_s),
             frames=await stack.enter_async_context(Decoder()),
             films=await stack.enter_async_context(Decoder()),

@@ -13,7 +13,15 @@ from runs.model import RunId, Terms
 from runs.progress import start
 
 
-async def hook(deps: Deps, *, hook: str, job_id: str, tried: int = 1) -> str:
+async def hook(
+    deps: Deps,
+    *,
+    hook: str,
+    job_id: str,
+    callback: str | None = None,
+    received_at: float | None = None,
+    tried: int = 1,
+) -> str:
     """
     Take in the job *job_id*: the first callback about it makes the run, later ones look it up again.
 
@@ -21,7 +29,16 @@ async def hook(deps: Deps, *, hook: str, job_id: str, tried: int = 1) -> str:
     """
     run_id = RunId(deps.tokens.hook_run(hook, job_id))
     if await deps.store.load(run_id) is not None:
-        return await look_up(deps, run=run_id, shot=START, take=1, job_id=job_id, tried=tried)
+        return await look_up(
+            deps,
+            run=run_id,
+            shot=START,
+            take=1,
+            job_id=job_id,
+            callback=callback,
+            received_at=received_at,
+            tried=tried,
+        )
     try:
         report = await deps.jobs.get_job(job_id)
     except Transient as error:
@@ -31,5 +48,6 @@ async def hook(deps: Deps, *, hook: str, job_id: str, tried: int = 1) -> str:
     known = deps.hooks.get(hook) or Hook(name=hook)
     model = report.model or "unknown"
     run = hook_run(known, run_id=run_id, job_id=job_id, model=model, now=time.time(), terms=Terms.of(deps.settings))
-    await start(deps.store, run, first=event_of(report, shot=START, take=1, asked=job_id))
+    first = event_of(report, shot=START, take=1, asked=job_id, called_back=True)
+    await start(deps.store, run, first=first)
     return "started"

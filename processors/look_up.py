@@ -1,15 +1,17 @@
 """Asking the provider about one take: the GET is the truth, whoever gave the reason to look."""
 
+import structlog
 from arq.worker import Retry
 
 from processors.deps import Deps
 from processors.problems import problem_of
 from processors.waits import wait_s
 from runs import events
-from runs.errors import FrameRelayError, Transient, UpstreamRejected
+from runs.errors import FrameRelayError, Transient, UpstreamRateLimited, UpstreamRejected
 from runs.events import Event
-from runs.model import Family, Problem, Take, TakeStatus
+from runs.model import Family, Problem, Run, Take, TakeStatus
 from runs.progress import record
+from runs.standing import callbacks_missed, seems_unreachable
 from runs.takes import OPEN
 from upstream.job import JobReport
 from upstream.wire import JobState, read_state
@@ -22,6 +24,8 @@ ENDED = {
 AT_WORK = frozenset({JobState.QUEUED, JobState.RUNNING})
 LOOKING = OPEN - {TakeStatus.COLLECTING}
 
+log = structlog.get_logger()
+
 
 async def look_up(
     deps: Deps,
@@ -32,40 +36,86 @@ async def look_up(
     turn: int | None = None,
     job_id: str | None = None,
     word: str | None = None,
+    callback: str | None = None,
+    received_at: float | None = None,
     tried: int = 1,
 ) -> str:
     """
     Ask about one take and record what the provider says; returns that in a word, for the log.
 
-    *turn*: the step that asked; a callback has none and gives the *job_id* and the status *word* that it named. The id
-    counts only while the take has none of its own (the callback overtook the answer to the submit, or outlived a
-    crash); a word that says "still at it" about a job that we know is no reason to ask.
-    Raises: arq.Retry if the provider cannot be asked and the state has no later look-up of its own.
+    *turn*: the step that asked. A callback has none; it gives its own id, when it came, the *job_id* and the status
+    *word* that it named. The job's id counts only while the take has none of its own (the callback overtook the answer
+    to the submit, or outlived a crash); a word that says "still at it" about a job that we know is no reason to ask.
+    Raises: arq.Retry if the provider cannot be asked now and the state has no later look-up of its own.
     """
     loaded = await deps.store.load(run)
     found = loaded.take(shot, take) if loaded else None
-    if found is None or found.status not in LOOKING or (turn is not None and turn != found.turns):
+    planned = turn is not None
+    if loaded is None or found is None or (planned and (found.status not in LOOKING or turn != found.turns)):
         return "not_due"
-    if (
-        turn is None
-        and found.status is TakeStatus.GENERATING
-        and read_state(word) in (JobState.QUEUED, JobState.RUNNING)
-    ):
+    at_work = read_state(word) in AT_WORK
+    if found.status not in LOOKING:
+        return await _too_late(deps, run, shot, found, callback, received_at, told=not at_work)
+    if not planned and at_work and found.status is TakeStatus.GENERATING:
         return "no_news"
     asked = found.job_id or job_id
     if asked is None:
         return "no_job_id"
+    if wait := deps.turnstile.wait_s(planned=planned):
+        raise Retry(defer=wait)
     try:
-        report = await deps.jobs.get_job(asked)
+        with deps.turnstile.passing(planned=planned):
+            report = await deps.jobs.get_job(asked)
     except FrameRelayError as error:
         return await _looked_in_vain(deps, run, shot, found, error, tried)
-    event = event_of(report, shot=shot, take=take, asked=asked)
-    await record(deps.store, run, event)
+    event = event_of(report, shot=shot, take=take, asked=asked, called_back=not planned)
+    recorded = await record(deps.store, run, event)
+    if recorded.changed:
+        await _learn(deps, loaded, shot, found, report, received_at)
+        _warn(loaded, recorded.run)
     return report.status_word or report.state.value
 
 
-def event_of(report: JobReport, *, shot: str, take: int, asked: str) -> Event:
-    """What *report* means for a take whose job was asked for by the id *asked*."""
+async def _too_late(
+    deps: Deps, run: str, shot: str, take: Take, callback: str | None, received_at: float | None, *, told: bool
+) -> str:
+    """Nothing is left to ask; but that it came at all says that the provider reaches us."""
+    if told and not take.called_back:
+        await record(deps.store, run, events.CalledBack(shot=shot, take=take.number))
+    known_at = take.rendered_at or take.ended_at
+    if callback is None or (known_at and received_at and received_at <= known_at):
+        return "not_due"
+    since = f" {received_at - known_at:.1f} s before" if known_at and received_at else ""
+    await deps.inbox.mark_late(callback, f"take {take.number} was {_known_as(take)}{since}")
+    return "late"
+
+
+def _known_as(take: Take) -> str:
+    return "rendered" if take.status in (TakeStatus.COLLECTING, TakeStatus.DONE) else take.status.value
+
+
+async def _learn(deps: Deps, run: Run, shot: str, take: Take, report: JobReport, received_at: float | None) -> None:
+    """How long the job took: by its callback, or else by the provider's own times; a look-up came at any moment."""
+    known = run.shot(shot)
+    if report.state is not JobState.SUCCEEDED or known is None or take.adopted or run.hook:
+        return
+    if received_at is not None:
+        took_s = received_at - take.submitted_at
+    elif report.created and report.updated:
+        took_s = (report.updated - report.created).total_seconds()
+    else:
+        return
+    if took_s > 0:
+        await deps.pace.learn(run, known, took_s)
+
+
+def _warn(before: Run, after: Run) -> None:
+    if seems_unreachable(after) and not seems_unreachable(before):
+        log.warning("public_url_unreachable", missed=callbacks_missed(after), advice="framerelay doctor tries it")
+
+
+def event_of(report: JobReport, *, shot: str, take: int, asked: str, called_back: bool) -> Event:
+    """What *report* means for a take whose job was asked for by the id *asked*, because of a callback or not."""
     job_ids = tuple(dict.fromkeys((asked, *report.job_ids)))
     if report.state is JobState.SUCCEEDED and report.video_url:
         return events.Rendered(
@@ -75,13 +125,21 @@ def event_of(report: JobReport, *, shot: str, take: int, asked: str) -> Event:
             video_url=report.video_url,
             last_frame_url=report.last_frame_url,
             seed=report.seed,
+            called_back=called_back,
         )
     if report.state is JobState.SUCCEEDED:
         missing = "the provider says that the job succeeded, but names no clip"
         return events.LookedInVain(shot=shot, take=take, problem=Problem(code="no_clip_named", message=missing))
     if report.state in ENDED:
         problem = _ending(report)
-        return events.JobEnded(shot=shot, take=take, job_ids=job_ids, status=ENDED[report.state], problem=problem)
+        return events.JobEnded(
+            shot=shot,
+            take=take,
+            job_ids=job_ids,
+            status=ENDED[report.state],
+            problem=problem,
+            called_back=called_back,
+        )
     return events.JobSeen(shot=shot, take=take, job_ids=job_ids, word=report.status_word)
 
 
@@ -98,6 +156,8 @@ def _ending(report: JobReport) -> Problem:
 async def _looked_in_vain(deps: Deps, run: str, shot: str, take: Take, error: FrameRelayError, tried: int) -> str:
     """A take in flight has its next look-up in its state; one whose id only the callback knew must not lose it."""
     retry_after_s = error.retry_after_s if isinstance(error, Transient) else None
+    if isinstance(error, UpstreamRateLimited):
+        deps.turnstile.rest(retry_after_s)
     if take.status is not TakeStatus.GENERATING:
         raise Retry(defer=wait_s(tried, retry_after_s=retry_after_s)) from error
     problem = problem_of(error)

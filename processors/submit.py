@@ -63,7 +63,14 @@ async def _intend(deps: Deps, run: Run, shot: Shot, number: int, first: FirstFra
     The name of the intent settles who won when the answer to our own save was lost.
     """
     intent = secrets.token_hex(8)
-    event = events.Submitting(shot=shot.id, take=number, intent=intent, seed=_seed(shot, number), first_frame=first)
+    event = events.Submitting(
+        shot=shot.id,
+        take=number,
+        intent=intent,
+        seed=_seed(shot, number),
+        first_frame=first,
+        expected_s=await deps.pace.expected_s(run, shot),
+    )
     recorded = await record(deps.store, run.id, event)
     take = recorded.run.take(shot.id, number)
     return take if take is not None and take.intent == intent and not take.job_ids else None

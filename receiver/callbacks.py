@@ -129,11 +129,12 @@ async def _keep(state: State, callback: Callback, address: TakeAddress | HookAdd
 
 def task_for(address: TakeAddress | HookAddress, callback: Callback) -> Task | None:
     """The look-up that this callback gives reason for; one about a take is worth it whatever the body says."""
+    came = {"callback": callback.id, "received_at": None if callback.replay_of else callback.received_at}
     if isinstance(address, TakeAddress):
         named = {"run": address.run, "shot": address.shot, "take": address.take}
-        arguments = {**named, "job_id": callback.job_id, "word": callback.word}
+        arguments = {**named, **came, "job_id": callback.job_id, "word": callback.word}
         return Task(id=f"look_up:{callback.id}", function="look_up", arguments=arguments)
     if callback.job_id is None:
         return None
-    arguments = {"hook": address.hook, "job_id": callback.job_id}
+    arguments = {**came, "hook": address.hook, "job_id": callback.job_id}
     return Task(id=f"hook:{callback.id}", function="hook", arguments=arguments)

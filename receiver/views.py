@@ -5,8 +5,13 @@ from typing import Any, Final
 from config.logs import redacted
 from runs.inbox import Callback
 from runs.model import Clip, FirstFrame, Frame, Problem, Run, Shot, Take
-from runs.standing import jobs_spent, needs_operator, submits_to_come
+from runs.standing import callbacks_missed, jobs_spent, needs_operator, seems_unreachable, submits_to_come
 
+UNREACHABLE: Final = {
+    "code": "public_url_unreachable",
+    "message": "no callback came about the jobs that are done, they were found by looking, which takes longer: "
+    "the provider seems not to reach FRAMERELAY_PUBLIC_URL (try: framerelay doctor)",
+}
 BODY_CHARS_MAX: Final = 16_384  # A page may list two hundred, and callbacks wait while it is made.
 
 
@@ -25,6 +30,8 @@ def run_json(run: Run, *, base_url: str) -> dict[str, Any]:
         "budget": {"jobs": run.budget_jobs},
         "spent": {"jobs": jobs_spent(run)},
         "submits_to_come": submits_to_come(run),
+        "callbacks_missed": callbacks_missed(run),
+        "warnings": [UNREACHABLE] if seems_unreachable(run) else [],
         "shots": [_shot(shot, base_url) for shot in run.shots],
         "film": None
         if run.film is None
@@ -94,6 +101,7 @@ def _take(take: Take, base_url: str) -> dict[str, Any]:
         "seed": take.seed,
         "submitted": take.submitted_at,
         "rendered": take.rendered_at,
+        "called_back": take.called_back,
         "next_look": take.due_at,
         "provider_status": take.word,
         "error": _problem(take.error),

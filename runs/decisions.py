@@ -12,13 +12,12 @@ from typing import Final
 from runs import events
 from runs.model import Family, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
 from runs.standing import counted, jobs_left, problem_of
-from runs.takes import NEVER_ARRIVED, OPEN
+from runs.takes import BROUGHT_IN, NEVER_ARRIVED, OPEN
 
 Decision = events.Resumed | events.Adopted | events.Retaken
 
 # The same text, the same picture: the provider's answer would be the same.
 REFUSED_FOR_EVER: Final = frozenset({Family.TEXT_MODERATED, Family.IMAGE_MODERATED})
-BROUGHT_IN: Final = "adopted"  # The intent of a take that none of our executions has sent.
 _FINAL: Final = frozenset({TakeStatus.FAILED, TakeStatus.EXPIRED})
 
 
@@ -113,7 +112,7 @@ def _with_job(run: Run, shot: Shot, job_id: str, now: float) -> Run:
         return run if known.status not in _FINAL else _with_take(run, shot, _asked_again(known, now))
     unsure = next((take for take in shot.takes if take.status is TakeStatus.UNSURE), None)
     if unsure is not None:
-        return _with_take(run, shot, replace(_asked_again(unsure, now), job_ids=(job_id,)))
+        return _with_take(run, shot, replace(_asked_again(unsure, now), job_ids=(job_id,), adopted=True))
     take = Take(
         number=_last_number(shot) + 1,
         status=TakeStatus.GENERATING,
@@ -121,6 +120,7 @@ def _with_job(run: Run, shot: Shot, job_id: str, now: float) -> Run:
         submitted_at=now,
         due_at=now,
         job_ids=(job_id,),
+        adopted=True,
     )
     return _with_shots(run, [replace(shot, takes=(*shot.takes, take), error=None, held_by=None)])
 

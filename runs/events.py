@@ -24,6 +24,7 @@ class Submitting(TakeEvent):
     intent: str
     seed: int | None
     first_frame: FirstFrame | None
+    expected_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,21 +76,28 @@ class JobSeen(TakeEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered(TakeEvent):
-    """The job is finished and its clip can be fetched (asked by GET)."""
+    """The job is finished and its clip can be fetched (asked by GET, because a callback told so: *called_back*)."""
 
     job_ids: tuple[str, ...]
     video_url: str
     last_frame_url: str | None = None
     seed: int | None = None
+    called_back: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobEnded(TakeEvent):
-    """The job ended without a clip (asked by GET); *status* is ``failed``, ``expired`` or ``cancelled``."""
+    """The job ended without a clip (likewise); *status* is ``failed``, ``expired`` or ``cancelled``."""
 
     job_ids: tuple[str, ...]
     status: TakeStatus
     problem: Problem
+    called_back: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalledBack(TakeEvent):
+    """A callback about the job's end came when we knew of it already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +211,7 @@ Event = (
     | JobSeen
     | Rendered
     | JobEnded
+    | CalledBack
     | LookedInVain
     | Collected
     | CollectPutOff

@@ -4,7 +4,7 @@ The durable coalesced enqueue: callbacks that arrive together are kept by one sc
 Nothing waits for company: an idle receiver writes one callback at a time; under load the next batch gathers while the
 last one is synced to disk. A callback counts as kept only when Redis has answered for it.
 
-    framerelay:callback:ID     hash    record (MessagePack of `Callback`) · repeats · conflict
+    framerelay:callback:ID     hash    record (MessagePack of `Callback`) · repeats · conflict · late
     framerelay:callbacks       zset    callbacks by time
     framerelay:refused         list    a sample of those that came to a wrong address, newest first
     framerelay:seen:HASH       string  the callback that had this address, outcome and body first
@@ -36,7 +36,8 @@ class Callback:
     One POST that we received about a job, as it came.
 
     ``outcome``: ``accepted`` · ``unreadable`` (not a JSON object) · ``too_large`` · ``encoded`` · ``cut_off``; when
-    read back also ``conflict``: an earlier one said otherwise how the same job ended; it is looked up like any other.
+    read back also ``late`` (its take was settled before it came) or ``conflict`` (an earlier one said otherwise how
+    the same job ended): looked up like any other.
     ``replay``: a person asked for ``replay_of`` to be processed again. ``refused``: a sample of what came to addresses
     that are not ours.
     ``body``: the raw bytes; empty for ``too_large``, ``encoded`` and ``cut_off``.
@@ -69,6 +70,7 @@ class Inbox:
         self._redis = redis
         self._keep_ms = int(keep_s * 1000)
         self._accept = redis.register_script(script("accept", with_enqueue=True))
+        self._late = redis.register_script(script("late"))
         self._refuse = redis.register_script(script("refuse"))
         self._waiting: dict[asyncio.Future[bool], list[str | bytes]] = {}
         self._writer: asyncio.Task[None] | None = None
@@ -114,6 +116,13 @@ class Inbox:
         ]
         try:
             await self._refuse(keys=[CALLBACKS, REFUSED], args=arguments)
+        except REDIS_ERRORS as error:
+            raise StoreUnavailable(str(error)) from error
+
+    async def mark_late(self, callback_id: str, reason: str) -> None:
+        """The take that the callback is about was settled before it came. Raises: StoreUnavailable."""
+        try:
+            await self._late(keys=[f"framerelay:callback:{callback_id}"], args=[reason])
         except REDIS_ERRORS as error:
             raise StoreUnavailable(str(error)) from error
 
@@ -173,4 +182,6 @@ def _callback(fields: dict[bytes, Any]) -> Callback:
     if b"conflict" in fields:
         other = fields[b"conflict"].decode().removeprefix("framerelay:callback:")
         return replace(callback, outcome="conflict", reason=f"{other} said otherwise how this job ended")
+    if b"late" in fields and callback.outcome == "accepted":
+        return replace(callback, outcome="late", reason=fields[b"late"].decode())
     return callback

@@ -56,7 +56,7 @@ def apply(run: Run, event: Event, now: float) -> Run:
     A changed run has the next revision and fresh statuses. Order and repetition of events do not matter: a take only
     moves forward, and what is final stays so.
     """
-    over = run.status is RunStatus.SUCCEEDED and not isinstance(event, events.Retaken)
+    over = run.status is RunStatus.SUCCEEDED and not isinstance(event, events.Retaken | events.CalledBack)
     if run.cancelled or over:
         return run
     changed = _changed(run, event, now)
@@ -133,6 +133,10 @@ def _changed(run: Run, event: Event, now: float) -> Run:
             return _after_deadlines(run, now)
         case events.WorkerStarted():
             return _looked_up_now(run, now)
+        case events.CalledBack():
+            take = run.take(event.shot, event.take)
+            news = take is not None and not take.called_back
+            return _with_take(run, event.shot, replace(take, called_back=True)) if take and news else run
         case events.Joined():
             return replace(run, film=event.film, join_error=None)
         case events.JoinFailed():
@@ -156,6 +160,7 @@ def _with_intent(run: Run, event: events.Submitting, now: float) -> Run:
         due_at=now + run.terms.submit_timeout_s + SUBMIT_MARGIN_S,
         seed=event.seed,
         first_frame=event.first_frame,
+        expected_s=event.expected_s,
     )
     takes = sorted((*shot.takes, take), key=lambda each: each.number)
     return _with_shot(run, replace(shot, takes=tuple(takes), held_by=None))

@@ -140,7 +140,9 @@ class Take:
     ``intent``: names the one execution that may POST. ``job_ids``: every id the provider used for this job.
     ``due_at``: when it is to be looked at, fetched or given up, whatever its status asks for next.
     ``turns``: how often that was put off; it tells one task about this take from the next.
-    ``fetches``: how often fetching the clip was put off.
+    ``fetches``: how often fetching the clip was put off. ``expected_s``: 19 of 20 such jobs were done so long after
+    their submit, when it was submitted. ``rendered_at`` · ``ended_at``: when we learnt that the job is done, or that it
+    ended otherwise. ``called_back``: a callback told of that. ``adopted``: a person named the job.
     """
 
     number: int
@@ -156,7 +158,11 @@ class Take:
     word: str | None = None
     video_url: str | None = None
     provider_frame_url: str | None = None
+    expected_s: float | None = None
     rendered_at: float | None = None
+    ended_at: float | None = None
+    called_back: bool = False
+    adopted: bool = False
     video: Clip | None = None
     last_frame: Frame | None = None
     provider_frame: Frame | None = None

@@ -156,6 +156,23 @@ def counted(shot: Shot) -> list[Take]:
     return [take for take in shot.takes if take.number > shot.set_aside]
 
 
+def callbacks_missed(run: Run) -> int:
+    """How many jobs ended that we had to find by looking: their callbacks did not come."""
+    return sum(_was_found(take) for shot in run.shots for take in shot.takes)
+
+
+def seems_unreachable(run: Run) -> bool:
+    """Not one callback came about jobs that ended, and it was not a single accident."""
+    heard = any(take.called_back for shot in run.shots for take in shot.takes)
+    enough = 2 if run.status is RunStatus.RUNNING and len(run.shots) > 1 else 1
+    return not heard and callbacks_missed(run) >= enough
+
+
+def _was_found(take: Take) -> bool:
+    known = take.rendered_at is not None or take.ended_at is not None
+    return known and not take.called_back and not take.adopted
+
+
 def submits_to_come(run: Run) -> int:
     """How many submits *run* leads to from here, if nothing fails: every take that is missing, inside the budget."""
     missing = sum(takes_missing(run, shot) for shot in run.shots if not shot.error)

@@ -12,8 +12,10 @@ from runs.events import TakeEvent
 from runs.model import Family, Problem, Run, Shot, Take, TakeStatus
 
 LOOK_UP_EVERY_S_MAX: Final = 600.0
+LATE_S: Final = 2.0  # Beyond the time that nearly all such jobs took: their callbacks need a moment, too.
 LOOK_UP_AGAIN_S: Final = (2.0, 120.0)  # After a GET that failed: never sooner, never later.
 
+BROUGHT_IN: Final = "adopted"  # The intent of a take that none of our executions has sent.
 OPEN: Final = frozenset({TakeStatus.SUBMITTING, TakeStatus.GENERATING, TakeStatus.COLLECTING, TakeStatus.UNSURE})
 SUBMIT_CUT_SHORT: Final = Problem(
     code="outcome_unknown",
@@ -34,21 +36,24 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
     match event:
         case events.Submitted():
             known = replace(take, job_ids=_joined_ids(take.job_ids, (event.job_id,)))
-            return _generating(run, known, now, word=event.word) if unborn else known
+            return _generating(run, shot, known, now, word=event.word) if unborn else known
         case events.SubmitRefused() if unborn:
             return replace(take, status=TakeStatus.FAILED, error=event.problem)
         case events.SubmitLost() if take.status is TakeStatus.SUBMITTING:
             return unsure(run, shot, take, event.problem, now)
         case events.JobSeen() if waiting:
             known = replace(take, job_ids=_joined_ids(take.job_ids, event.job_ids), error=None)
-            return _generating(run, known, now, word=event.word)
+            return _generating(run, shot, known, now, word=event.word)
         case events.Rendered() if waiting:
             return _collecting(take, event, now)
         case events.JobEnded() if waiting:
             ids = _joined_ids(take.job_ids, event.job_ids)
-            return replace(take, status=event.status, error=event.problem, job_ids=ids)
+            known = replace(take, job_ids=ids, ended_at=now, called_back=take.called_back or event.called_back)
+            return replace(known, status=event.status, error=event.problem)
         case events.LookedInVain() if take.status is TakeStatus.GENERATING:
             # Only the provider can say that a job is no more: an outage of its own or ours says nothing.
+            if event.gone and take.adopted and take.word is None:
+                return _unknown_job(run, shot, take, now)
             if event.gone and now > take.submitted_at + _life_s(run, shot):
                 return replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED)
             wait = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
@@ -71,12 +76,26 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
             return take
 
 
-def _generating(run: Run, take: Take, now: float, *, word: str | None) -> Take:
-    """The next look-up: first when such jobs are usually done, then ever more rarely, by the age of the job."""
-    first = take.submitted_at + run.terms.lookup_after_s
-    later = now + min(0.5 * (now - take.submitted_at), LOOK_UP_EVERY_S_MAX)
+def _generating(run: Run, shot: Shot, take: Take, now: float, *, word: str | None) -> Take:
+    due_at = _next_look_up(run, shot, take, now)
     turns = take.turns + 1
-    return replace(take, status=TakeStatus.GENERATING, due_at=max(first, later), turns=turns, word=word or take.word)
+    return replace(take, status=TakeStatus.GENERATING, due_at=due_at, turns=turns, word=word or take.word)
+
+
+def _next_look_up(run: Run, shot: Shot, take: Take, now: float) -> float:
+    """
+    First when nearly all such jobs are done, at the latest when the terms say; then ever more rarely, by its age.
+
+    No wait after the first is longer than ten minutes, so that no result expires (they live an hour and more), and
+    one look-up comes right after the job's own expiry.
+    """
+    expected_at = take.submitted_at + (1.1 * take.expected_s + LATE_S if take.expected_s else 0.0)
+    first_at = take.submitted_at + run.terms.lookup_after_s
+    first_at = min(first_at, expected_at) if take.expected_s else first_at
+    wanted = first_at if now < first_at else max(now + 0.5 * (now - take.submitted_at), expected_at)
+    over_at = take.submitted_at + _life_s(run, shot) + LATE_S
+    soonest = wanted if now < first_at else min(wanted, now + LOOK_UP_EVERY_S_MAX)
+    return min(soonest, over_at) if now < over_at else soonest
 
 
 def _collecting(take: Take, event: events.Rendered, now: float) -> Take:
@@ -89,6 +108,7 @@ def _collecting(take: Take, event: events.Rendered, now: float) -> Take:
         video_url=event.video_url,
         provider_frame_url=event.last_frame_url,
         rendered_at=now,
+        called_back=take.called_back or event.called_back,
         seed=take.seed if event.seed is None else event.seed,
     )
 
@@ -97,6 +117,16 @@ def unsure(run: Run, shot: Shot, take: Take, problem: Problem, now: float) -> Ta
     """Held until the job, if there is one, can no longer be alive; its callback may still name it before that."""
     due_at = max(take.submitted_at + _life_s(run, shot), now + 1.0)
     return replace(take, status=TakeStatus.UNSURE, due_at=due_at, error=problem, turns=take.turns + 1)
+
+
+def _unknown_job(run: Run, shot: Shot, take: Take, now: float) -> Take:
+    """A person named a job that the provider does not know: nothing was paid for it, and another may be named."""
+    message = f"the provider knows no job {take.job_id}; adopt it by its right id"
+    problem = Problem(code="unknown_job", message=message, family=Family.REQUEST_INVALID)
+    nobody = replace(take, job_ids=(), adopted=False)
+    if take.intent == BROUGHT_IN:
+        return replace(nobody, status=TakeStatus.FAILED, error=problem)
+    return unsure(run, shot, nobody, problem, now)
 
 
 def _life_s(run: Run, shot: Shot) -> float:

@@ -88,8 +88,9 @@ def _edges_of_the_machine() -> set[tuple[str, str]]:
                 before_status, after_status = _status(run), _status(after)
                 if before_status != after_status:
                     edges.add((before_status, after_status))
-                if after_status not in seen and len(after.shots[0].takes) < 2:
-                    seen.add(after_status)
+                variant = (after_status, *((take.adopted, take.intent) for take in after.shots[0].takes))
+                if variant not in seen and len(after.shots[0].takes) < 2:
+                    seen.add(variant)
                     todo.append(replace(after, cancelled=False))
     return edges
 

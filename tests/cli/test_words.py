@@ -38,7 +38,8 @@ def a_shot(name: str, status: str, *takes: dict[str, Any], **more: Any) -> dict[
 def a_run(status: str, *shots: dict[str, Any], **more: Any) -> dict[str, Any]:
     """A run as the API shows it."""
     plain = {"title": "Rain", "created": 0.0, "updated": NOW, "budget": {"jobs": None}, "spent": {"jobs": 1}}
-    return {"id": "run_x", "status": status, "shots": list(shots), "film": None, "error": None, **plain, **more}
+    whole = {"film": None, "error": None, "warnings": [], **plain}
+    return {"id": "run_x", "status": status, "shots": list(shots), **whole, **more}
 
 
 VIDEO = {"url": "http://x/media/run_x/s1.1.mp4", "duration_s": 1.0, "width": 2, "height": 2}

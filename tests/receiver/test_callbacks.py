@@ -32,10 +32,9 @@ async def test_a_callback_is_kept_and_its_take_is_looked_up(
     answer = await relay.api.post(take_address("s1", 2), json=DONE)
 
     assert (answer.status_code, answer.json()) == (200, {"received": True, "repeated": False})
-    assert await queued() == [
-        ("look_up", {"run": RUN, "shot": "s1", "take": 2, "job_id": "job_1", "word": "succeeded"})
-    ]
     (record,) = await kept()
+    told = {"job_id": "job_1", "word": "succeeded", "callback": record["id"], "received_at": record["received"]}
+    assert await queued() == [("look_up", {"run": RUN, "shot": "s1", "take": 2, **told})]
     assert record["id"].startswith("cb_")
     assert {
         "object": "callback",
@@ -137,8 +136,10 @@ async def test_a_hooks_callback_becomes_a_task_for_its_job(
     answer = await relay.api.post(hook_address, json=DONE)
 
     assert answer.status_code == 200
-    assert await queued() == [("hook", {"hook": "mine", "job_id": "job_1"})]
-    assert [(record["hook"], record["run"]) for record in await kept()] == [("mine", None)]
+    (record,) = await kept()
+    told = {"callback": record["id"], "received_at": record["received"]}
+    assert await queued() == [("hook", {"hook": "mine", "job_id": "job_1", **told})]
+    assert (record["hook"], record["run"]) == ("mine", None)
 
 
 async def test_a_hooks_callback_without_a_job_is_kept_and_starts_nothing(

@@ -1,0 +1,57 @@
+"""
+How long jobs take, learnt from those that were done: so a lost callback is missed as soon as it is late.
+
+    framerelay:pace:KIND  list  seconds from submit to result of the last jobs of one kind, newest first
+"""
+
+import math
+from typing import Final
+
+from arq.connections import ArqRedis
+
+from runs.errors import StoreUnavailable
+from runs.model import Run, Shot
+from runs.queue import REDIS_ERRORS
+
+SAMPLES_MAX: Final = 50
+SAMPLES_MIN: Final = 5  # Fewer say nothing about the slowest.
+LIFE_S: Final = 30 * 86_400
+SHARE: Final = 0.95
+
+
+class Pace:
+    """Remembers what `learn` is told and answers `expected_s`."""
+
+    def __init__(self, redis: ArqRedis) -> None:
+        self._redis = redis
+
+    async def expected_s(self, run: Run, shot: Shot) -> float | None:
+        """Seconds within which 95 of 100 such jobs were done; None while too few were. Raises: StoreUnavailable."""
+        try:
+            found = await self._redis.lrange(_key(run, shot), 0, SAMPLES_MAX - 1)  # type: ignore[misc]  # redis-py's union
+        except REDIS_ERRORS as error:
+            raise StoreUnavailable(str(error)) from error
+        return slowest(sorted(float(sample) for sample in found))
+
+    async def learn(self, run: Run, shot: Shot, took_s: float) -> None:
+        """A job of this kind took so long from its submit to its result. Raises: StoreUnavailable."""
+        key = _key(run, shot)
+        try:
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.lpush(key, f"{took_s:.2f}")
+                pipe.ltrim(key, 0, SAMPLES_MAX - 1)
+                pipe.expire(key, LIFE_S)
+                await pipe.execute()
+        except REDIS_ERRORS as error:
+            raise StoreUnavailable(str(error)) from error
+
+
+def slowest(took_s: list[float]) -> float | None:
+    """The 95th percentile (nearest rank) of *took_s*, which is sorted; None if there are too few."""
+    return took_s[math.ceil(SHARE * len(took_s)) - 1] if len(took_s) >= SAMPLES_MIN else None
+
+
+def _key(run: Run, shot: Shot) -> str:
+    """What decides about the time: the model, the size and the length of the clip."""
+    fields = (run.model, shot.input.get("resolution"), shot.input.get("duration"), shot.input.get("frames"))
+    return "framerelay:pace:" + ":".join(str(field or "") for field in fields)

@@ -1,0 +1,148 @@
+"""Looking up through the whole program: learnt times, missed and late callbacks, a provider that asks for a rest."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from cli.http import listening_on, serving
+from processors.turnstile import Turnstile
+from runs.tokens import TakeAddress
+
+pytestmark = pytest.mark.anyio
+
+TWO = {"title": "two", "model": "m", "shots": [{"id": "s1", "prompt": "a car"}, {"id": "s2", "prompt": "closer"}]}
+ONE = {**TWO, "shots": TWO["shots"][:1]}
+
+
+async def test_a_run_whose_callbacks_never_come_says_so(
+    start_provider: Any, start_relay: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is finished all the same; run and log name the likely reason, once."""
+    async with start_provider(lose=1.0) as provider, start_relay(provider.url, lookup_after_s=0.5) as relay:
+        run = await relay.ended(await relay.run(TWO))
+
+    assert (run["status"], run["callbacks_missed"]) == ("succeeded", 2)
+    assert [warning["code"] for warning in run["warnings"]] == ["public_url_unreachable"]
+    out, err = capfd.readouterr()
+    assert (out + err).count("public_url_unreachable") == 1
+
+
+async def test_a_run_that_is_called_back_warns_of_nothing(start_provider: Any, start_relay: Any) -> None:
+    """The warning is for those who need it."""
+    async with start_provider() as provider, start_relay(provider.url) as relay:
+        run = await relay.ended(await relay.run(TWO))
+
+    assert (run["status"], run["callbacks_missed"], run["warnings"]) == ("succeeded", 0, [])
+
+
+async def test_the_time_that_jobs_take_is_learnt_from_their_callbacks(start_provider: Any, start_relay: Any) -> None:
+    """After a few of a kind the next take's first look-up is planned by it."""
+    board = {**TWO, "shots": [{"id": f"s{n}", "prompt": "x", "from": "cut"} for n in range(6)]}
+    async with start_provider() as provider, start_relay(provider.url, lookup_after_s=500.0) as relay:
+        await relay.ended(await relay.run(board))
+        run_id = await relay.run(ONE)
+        await relay.ended(run_id)
+        learnt = await relay.store.load(run_id)
+
+    take = learnt.take("s1", 1) if learnt else None
+    assert take is not None
+    assert take.expected_s is not None
+    assert 0 < take.expected_s < 30
+
+
+async def test_a_callback_that_comes_when_all_is_settled_is_marked_late(
+    start_provider: Any, start_relay: Any, wait_until: Callable[..., Awaitable[None]]
+) -> None:
+    """Kept with its reason; it changes nothing but that we know we are reached."""
+    async with start_provider(lose=1.0) as provider, start_relay(provider.url, lookup_after_s=0.3) as relay:
+        before = await relay.ended(await relay.run(ONE))
+        token = relay.tokens.mint(TakeAddress(run=before["id"], shot="s1", take=1))
+        await relay.api.post(f"/webhook/{token}", json={"id": "job_x", "status": "failed"})
+
+        async def outcome() -> Any:
+            found = (await relay.api.get("/v1/callbacks")).json()["data"]
+            return found[0] if found and found[0]["outcome"] == "late" else None
+
+        await wait_until(outcome, "the callback is late")
+        callback = await outcome()
+        run = await relay.shown(before["id"])
+
+    assert callback["reason"].startswith("take 1 was rendered")
+    assert (before["callbacks_missed"], run["callbacks_missed"], run["status"]) == (1, 0, "succeeded")
+
+
+async def test_a_mistyped_job_can_be_adopted_by_its_right_name_at_once(
+    start_provider: Any, start_relay: Any, wait_until: Callable[..., Awaitable[None]]
+) -> None:
+    """The provider knows no such job: the shot says so, and nothing was paid."""
+    async with start_provider(accept_then_500=1.0, lose=1.0) as provider, start_relay(provider.url) as relay:
+        run = await relay.ended(await relay.run(ONE))
+        assert run["shots"][0]["takes"][0]["status"] == "unsure"
+        right = (await provider.journal())["jobs"][0]["id"]
+        typo = {"run": run["id"], "shot": "s1", "job_id": "job_typo"}
+        assert (await relay.api.post("/v1/jobs/adopt", json=typo)).status_code == 200
+
+        async def is_free() -> bool:
+            take = (await relay.shown(run["id"]))["shots"][0]["takes"][0]
+            return take["status"] == "unsure" and take["error"]["code"] == "unknown_job"
+
+        await wait_until(is_free, "the shot can be given another job")
+        assert (await relay.api.post("/v1/jobs/adopt", json={**typo, "job_id": right})).status_code == 200
+        run = await relay.ended(run["id"])
+        submits = (await provider.journal())["submits"]
+
+    assert run["status"] == "succeeded", run["error"]
+    assert len(submits) == 1
+
+
+@asynccontextmanager
+async def busy_provider(rest_s: int) -> AsyncIterator[tuple[str, list[float]]]:
+    """Accepts every submit; answers each look-up 429. A mock, since the sandbox has no switch for this."""
+    asked: list[float] = []
+
+    async def submit(request: Request) -> JSONResponse:
+        await request.body()
+        return JSONResponse({"id": f"job_{time.monotonic_ns()}", "status": "queued"})
+
+    async def look_up(_: Request) -> JSONResponse:
+        asked.append(time.monotonic())
+        return JSONResponse({"error": {"message": "slow down"}}, 429, headers={"Retry-After": str(rest_s)})
+
+    routes = [Route("/v1/jobs", submit, methods=["POST"]), Route("/v1/jobs/{job}", look_up)]
+    with listening_on("127.0.0.1", 0) as listener:
+        async with serving(Starlette(routes=routes), listener):
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", asked
+
+
+async def test_a_429_stops_all_look_ups_of_a_worker_not_one(
+    start_relay: Any, wait_until: Callable[..., Awaitable[None]]
+) -> None:
+    """Twelve takes are due at once; the provider says no, and is left in peace for as long as it asked."""
+    board = {**TWO, "shots": [{"id": f"s{n}", "prompt": "x", "from": "cut"} for n in range(12)]}
+    async with busy_provider(60) as (url, asked), start_relay(url, lookup_after_s=1.0, lookups_max=2) as relay:
+        run_id = await relay.run(board)
+        await wait_until(lambda: asked, "the provider was asked")
+        await asyncio.sleep(2.0)  # In which all twelve would have asked.
+        run = await relay.shown(run_id)
+
+    assert 1 <= len(asked) <= 2
+    assert {shot["status"] for shot in run["shots"]} == {"generating"}
+
+
+async def test_planned_look_ups_go_through_the_turnstile_a_few_at_a_time() -> None:
+    """A callback's own does not queue behind them; a rest holds everybody."""
+    turnstile = Turnstile(at_once=2)
+    with turnstile.passing(planned=True), turnstile.passing(planned=True), turnstile.passing(planned=False):
+        assert turnstile.wait_s(planned=True)
+        assert turnstile.wait_s(planned=False) is None
+    assert turnstile.wait_s(planned=True) is None
+    turnstile.rest(30.0)
+    assert (turnstile.wait_s(planned=False) or 0) > 29
