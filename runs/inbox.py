@@ -38,7 +38,7 @@ class Callback:
     ``outcome``: ``accepted`` · ``unreadable`` (not a JSON object) · ``too_large`` · ``encoded`` · ``cut_off``; when
     read back also ``conflict``: an earlier one said otherwise how the same job ended; it is looked up like any other.
     ``replay``: a person asked for ``replay_of`` to be processed again. ``refused``: a sample of what came to addresses
-    that are not ours.
+    that are not ours. ``probe``: `doctor` sent it, under the id that it chose; it is about no job.
     ``body``: the raw bytes; empty for ``too_large``, ``encoded`` and ``cut_off``.
     ``ending``: the same for all that say how one job at one address ended; None for all others.
     """
