@@ -32,6 +32,7 @@ from runs.errors import FrameRelayError, Transient
 from runs.queue import DUE, QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script, unpack
 from runs.store import Store
 
+WORKER: Final = "framerelay:worker"  # The worker that said last that it is there; gone when none is.
 LEASE_S: Final = 6.0
 IDLE_S: Final = 2  # A killed worker's task is found at the latest this long after its lease ran out.
 TASK_S_MAX: Final = 3600.0  # A backstop; every call inside a task has a time-out of its own.
@@ -168,16 +169,18 @@ class RelayWorker(Worker):
                 await asyncio.sleep(0.25)
 
     async def _renew_leases(self) -> None:
+        """Its own first: `framerelay:worker` says to anybody who asks that a worker runs."""
         while True:
-            await asyncio.sleep(LEASE_S / 3)
             try:
                 async with self.pool.pipeline(transaction=False) as pipe:
+                    pipe.set(WORKER, self._name, px=int(LEASE_S * 1000))
                     for job_id, task in self.tasks.items():
                         if not task.done():
                             pipe.set(f"arq:in-progress:{job_id}", self._name, px=int(LEASE_S * 1000))
                     await pipe.execute()
             except REDIS_ERRORS as error:
                 log.warning("leases_not_renewed", reason=str(error) or type(error).__name__)
+            await asyncio.sleep(LEASE_S / 3)
 
 
 def create_worker(deps: Deps, *, redis: ArqRedis, listening: ArqRedis) -> RelayWorker:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from processors.worker import LEASE_S, WORKER
 from runs.queue import QUEUE
 from runs.tokens import ProbeAddress
 
@@ -30,3 +31,11 @@ async def test_the_address_of_a_probe_opens_nothing_when_its_time_is_over(start_
     async with start_relay(NOWHERE, worker=False) as relay:
         address = "/webhook/" + relay.tokens.mint(ProbeAddress(nonce="abc", expires_at=int(time.time())))
         assert (await relay.api.post(address, json={})).status_code == 404
+
+
+@pytest.mark.anyio
+async def test_a_worker_is_noticed_while_it_runs(start_relay: Any, redis: Any, wait_until: Any) -> None:
+    """From its start on, and for seconds only after it was killed."""
+    async with start_relay(NOWHERE):
+        await wait_until(lambda: redis.exists(WORKER), "the worker says that it is there")
+        assert 0 < await redis.pttl(WORKER) <= LEASE_S * 1000
