@@ -30,6 +30,7 @@ from processors.sweep import sweep
 from processors.waits import wait_s
 from runs.errors import FrameRelayError, Transient
 from runs.queue import DUE, QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script, unpack
+from runs.redis_words import redis_words
 from runs.store import Store
 
 WORKER: Final = "framerelay:worker"  # The worker that said last that it is there; gone when none is.
@@ -93,7 +94,7 @@ class RelayWorker(Worker):
                 try:
                     idle_s = await self._start_due()
                 except REDIS_ERRORS as error:
-                    log.warning("redis_unavailable", reason=str(error) or type(error).__name__)
+                    log.warning("redis_unavailable", reason=redis_words(error))
                     idle_s = 0.25
                 await self._rest(idle_s)
         finally:
@@ -118,7 +119,7 @@ class RelayWorker(Worker):
             try:
                 return await super().finish_job(*arguments, **named)
             except REDIS_ERRORS as error:
-                log.warning("redis_unavailable", reason=str(error) or type(error).__name__)
+                log.warning("redis_unavailable", reason=redis_words(error))
                 await asyncio.sleep(wait_s(turns, least_s=0.1))
                 turns += 1
 
@@ -147,7 +148,8 @@ class RelayWorker(Worker):
             if task.done():
                 del self.tasks[job_id]
                 if not task.cancelled() and (error := task.exception()):
-                    log.warning("task_interrupted", task=job_id, reason=str(error) or type(error).__name__)
+                    reason = redis_words(error) if isinstance(error, REDIS_ERRORS) else repr(error)
+                    log.warning("task_interrupted", task=job_id, reason=reason)
 
     async def _rest(self, idle_s: float) -> None:
         try:
@@ -179,7 +181,7 @@ class RelayWorker(Worker):
                             pipe.set(f"arq:in-progress:{job_id}", self._name, px=int(LEASE_S * 1000))
                     await pipe.execute()
             except REDIS_ERRORS as error:
-                log.warning("leases_not_renewed", reason=str(error) or type(error).__name__)
+                log.warning("leases_not_renewed", reason=redis_words(error))
             await asyncio.sleep(LEASE_S / 3)
 
 

@@ -19,6 +19,7 @@ from receiver.state import State, state_of
 from runs.errors import RequestInvalid, StorageFailed, StoreUnavailable
 from runs.inbox import Callback
 from runs.queue import Task
+from runs.redis_words import redis_words
 from runs.tokens import Address, HookAddress, ProbeAddress, TakeAddress
 from upstream.callback import read_callback
 from upstream.job import JobReport
@@ -118,7 +119,7 @@ async def _keep(state: State, callback: Callback, address: Address) -> tuple[boo
         async with asyncio.timeout(KEEP_WITHIN_S):
             return await state.inbox.accept(callback, fingerprint=fingerprint, task=task), None
     except (TimeoutError, StoreUnavailable) as error:
-        reason = str(error) or "Redis does not answer in time"
+        reason = error.message if isinstance(error, StoreUnavailable) else redis_words(error)
     try:
         await state.spool.keep(callback, fingerprint=fingerprint, task=task)
     except StorageFailed as error:
