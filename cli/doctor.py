@@ -90,6 +90,8 @@ async def _in_time(look: Look, settings: Settings, within_s: float) -> Finding:
         return fail("no answer came in time", "see whether its disk, network or server hangs")
     except (SettingInvalid, FrameRelayError, Trouble) as error:
         return fail(str(error))
+    except PermissionError as error:
+        return fail(os_words(error), "run this as the user that runs FrameRelay")
     except OSError as error:
         return fail(os_words(error))
     except Exception as error:

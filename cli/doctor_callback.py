@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 import msgspec
 
 from cli.doctor_finding import Finding, fail, ok, skipped, warn
-from cli.doctor_network import FURTHER, Answer, Kind, Reach, Trouble, ask, reach_of, resolve, widest
+from cli.doctor_network import LEADS, Answer, Kind, Reach, Trouble, ask, reach_of, resolve, widest
 from config.keys import find_api_key, find_secret
 from config.settings import Settings
 from runs.tokens import ProbeAddress, Tokens
 
 LIFE_S: Final = 120
 LISTED_WITHIN_S: Final = 3.0
+LISTED_MAX: Final = 50  # Ours is the newest but for those that come in the same moment.
 NO_SUCH_ADDRESS: Final = "there is no such address"  # What `receiver.callbacks` says about a token that is not ours.
 NO_SUCH_ROUTE: Final = "Not Found"  # What any other path of a receiver is answered.
 _TITLE: Final = re.compile(rb"<title[^>]*>\s*([^<]{1,80}?)\s*</title>", re.I)
@@ -113,7 +114,9 @@ async def _not_listed(settings: Settings, probe: ProbeAddress) -> Finding | None
     deadline = time.monotonic() + LISTED_WITHIN_S
     while True:
         try:
-            listed = await ask("GET", f"{url}/v1/callbacks?limit=200", settings=settings, key=str(key) if key else None)
+            listed = await ask(
+                "GET", f"{url}/v1/callbacks?limit={LISTED_MAX}", settings=settings, key=str(key) if key else None
+            )
         except Trouble as trouble:
             return _unseen(settings, f"could not be looked for: {trouble}")
         if listed.status == 503:
@@ -160,7 +163,7 @@ async def _reached(settings: Settings, took_ms: int) -> Finding:
         reach = widest(await resolve(base))
         if reach < provider and await _is_world(settings):
             return warn(
-                f"{came}, but its name {FURTHER[reach]} from here, and the provider is elsewhere",
+                f"{came}, but its name {LEADS[reach]} from here, and the provider is elsewhere",
                 "make sure that the name leads to a public address for others",
             )
     except Trouble:

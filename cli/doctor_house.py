@@ -6,12 +6,14 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+import httpx
 from starlette.datastructures import Secret
 
 from cli.doctor_finding import Finding, fail, ok, warn
-from cli.doctor_network import FURTHER, Reach, in_thread, reach_of
+from cli.doctor_network import LEADS, Reach, in_thread, reach_of
 from cli.errors import folder_words
 from config.settings import Settings, misspelt
+from media.addresses import Trusted
 from runs.errors import StoryboardInvalid
 from runs.hooks import read_hooks
 
@@ -24,6 +26,7 @@ async def look_at_settings(settings: Settings) -> list[Finding]:
     """Every weak thing that shows without asking anybody; one finding if there is none."""
     found = [warn(sentence, "correct its name, or remove it") for sentence in misspelt()]
     found += _addresses(settings)
+    found += _untrusted(settings)
     found += _short("FRAMERELAY_SECRET", settings.secret, "forge callback addresses and media links")
     found += _short("FRAMERELAY_API_KEY", settings.api_key, "start runs that you pay for")
     try:
@@ -59,7 +62,7 @@ def _addresses(settings: Settings) -> list[Finding]:
     provider = reach_of(settings.upstream_url) if settings.upstream_url else Reach.WORLD
     found = []
     if settings.public_url and reach_of(settings.public_url) < provider:
-        where = FURTHER[reach_of(settings.public_url)]
+        where = LEADS[reach_of(settings.public_url)]
         found.append(
             warn(
                 f"FRAMERELAY_PUBLIC_URL = {settings.public_url} {where}, and the provider is elsewhere",
@@ -82,6 +85,22 @@ def _addresses(settings: Settings) -> list[Finding]:
             )
         )
     return found
+
+
+def _untrusted(settings: Settings) -> list[Finding]:
+    """A sandbox or gateway next door usually serves its clips itself, and only public hosts are fetched from."""
+    try:
+        trusted = Trusted(settings.trusted_hosts)
+    except ValueError as error:
+        return [fail(f"FRAMERELAY_TRUSTED_HOSTS: {error}", "correct it: nothing starts with it")]
+    url = httpx.URL(settings.upstream_url or "https://public.example")
+    host, port = url.raw_host.decode("ascii").lower(), url.port or (443 if url.scheme == "https" else 80)
+    if trusted.covers(host, port) or reach_of(str(url)) is Reach.WORLD:
+        return []
+    message = (
+        f"clips that {host}:{port} serves would not be fetched: it {LEADS[reach_of(str(url))]}, and is not trusted"
+    )
+    return [warn(message, f"if the provider's clips come from there: FRAMERELAY_TRUSTED_HOSTS={host}:{port}")]
 
 
 def _short(variable: str, secret: Secret | None, danger: str) -> list[Finding]:

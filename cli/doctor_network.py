@@ -21,7 +21,7 @@ from media.addresses import is_public
 from processors.deps import tls_of
 
 WITHIN_S: Final = 8.0
-BODY_BYTES_MAX: Final = 1 << 20
+BODY_BYTES_MAX: Final = 8 << 20  # Fifty callbacks as the receiver lists them, at their longest.
 NEAR: Final = (".local", ".internal", ".lan", ".home.arpa")
 
 Kind = Literal["name", "refused", "timeout", "tls", "broken"]
@@ -146,7 +146,7 @@ class Reach(IntEnum):
     WORLD = 2
 
 
-FURTHER: Final = {
+LEADS: Final = {
     Reach.MACHINE: "leads to this machine itself",
     Reach.NETWORK: "leads into a private network",
     Reach.WORLD: "leads to the internet",

@@ -14,7 +14,7 @@ from cli.doctor_network import in_thread
 from cli.doctor_network import resolve as resolve_name
 from config.settings import Settings
 from processors.worker import WORKER
-from runs.embedded_redis import EmbeddedRedis, find_server, is_answering
+from runs.embedded_redis import LOG, EmbeddedRedis, find_server, is_answering
 from runs.queue import REDIS_ERRORS, RelayRedis, connect, disconnect
 from runs.redis_words import redis_words
 
@@ -32,8 +32,13 @@ async def look_at_redis(settings: Settings) -> Finding:
         return await _look_at(settings.redis_url, f"Redis at {_shown(settings.redis_url)}")
     folder = settings.data_dir / "redis"
     server = EmbeddedRedis(folder)
-    if await _runs(server):
-        return await _look_at(server.url, "FrameRelay's own Redis, which is running,")
+    try:
+        if await _runs(server):
+            return await _look_at(server.url, "FrameRelay's own Redis, which is running,")
+    except TimeoutError:
+        return fail(
+            "FrameRelay's own Redis is there, but does not answer", f"see {folder / LOG}, and whether its disk hangs"
+        )
     if not await in_thread(folder.exists):
         name = (await in_thread(find_server)).name
         return ok(f"FrameRelay's own: the first start makes {folder} and runs {name} there, syncing each write")
@@ -46,17 +51,21 @@ async def look_at_worker(settings: Settings) -> Finding:
     nobody = fail(
         "no worker listens: nothing is submitted, looked up or fetched", "start one: framerelay up, or worker"
     )
+    unseen = skipped("a worker can only be seen in Redis, which does not answer")
     url = settings.redis_url
     if url is None:
         server = EmbeddedRedis(settings.data_dir / "redis")
-        if not await _runs(server):
-            return nobody
+        try:
+            if not await _runs(server):
+                return nobody
+        except TimeoutError:
+            return unseen
         url = server.url
     try:
         async with _client(url) as redis:
             return ok("a worker listens") if await redis.exists(WORKER) else nobody
     except REDIS_ERRORS:
-        return skipped("a worker can only be seen in Redis, which does not answer")
+        return unseen
 
 
 async def _look_at(url: str, name: str) -> Finding:

@@ -32,7 +32,7 @@ from config.settings import Settings
 from processors.worker import LEASE_S, WORKER
 from runs.embedded_redis import EmbeddedRedis, find_server, is_answering
 from runs.queue import QUEUE
-from runs.tokens import ProbeAddress
+from runs.tokens import HookAddress, ProbeAddress
 
 NOWHERE = "http://127.0.0.1:9"
 API_KEY, SECRET = Secret("fr_test"), Secret("only for tests")
@@ -123,10 +123,13 @@ async def test_a_probe_is_kept_like_a_callback_and_asks_for_nothing(start_relay:
         address = "/webhook/" + relay.tokens.mint(ProbeAddress(nonce="abc", expires_at=int(time.time()) + 60))
         answer = await relay.api.post(address, json={"id": "job_1", "status": "succeeded"})
         (record,) = (await relay.api.get("/v1/callbacks")).json()["data"]
+        replayed = await relay.api.post("/v1/callbacks/cb_abc/replay")
 
     assert (answer.status_code, answer.json()["received"]) == (200, True)
     assert (record["id"], record["outcome"], record["run"], record["hook"]) == ("cb_abc", "probe", None, None)
     assert await redis.zcard(QUEUE) == 0
+    assert (replayed.status_code, replayed.json()["error"]["code"]) == (409, "conflict")
+    assert "about no job" in replayed.json()["error"]["message"]
 
 
 @pytest.mark.anyio
@@ -244,8 +247,11 @@ async def test_a_provider_next_door_may_call_next_door() -> None:
         ("http://gateway:8000", "http://10.0.0.2:8080"),
         ("http://10.0.0.1", "http://relay:8080"),
     ):
-        (finding,) = await look_at_settings(Settings(upstream_url=upstream, public_url=public))
-        assert finding.status is Status.OK, finding
+        trusted = frozenset({upstream.removeprefix("http://")})
+        settings = Settings(upstream_url=upstream, public_url=public, trusted_hosts=trusted)
+        assert [each.status for each in await look_at_settings(settings)] == [Status.OK]
+        (finding,) = await look_at_settings(replace(settings, trusted_hosts=frozenset()))
+        said(finding, Status.WARN, "clips that", "FRAMERELAY_TRUSTED_HOSTS=")
     assert reach_of("https://203.0.113.9") < reach_of("https://8.8.8.8")
 
 
@@ -304,6 +310,17 @@ async def test_a_redis_that_is_not_there_or_hangs_is_said(impatient: None) -> No
     async with impostor("") as place:
         said(await look_at_redis(Settings(redis_url=f"redis://{place}")), Status.FAIL, "in time")
         said(await look_at_worker(Settings(redis_url=f"redis://{place}")), Status.SKIPPED, "does not answer")
+
+
+@pytest.mark.anyio
+async def test_our_own_redis_that_hangs_is_said(tmp_path: Path, impatient: None) -> None:
+    """Its socket takes connections and nothing comes back, as when its disk hangs."""
+    (tmp_path / "redis").mkdir()
+    with socket.socket(socket.AF_UNIX) as hanging:
+        hanging.bind(EmbeddedRedis(tmp_path / "redis").url.removeprefix("unix://"))
+        hanging.listen()
+        said(await look_at_redis(Settings(data_dir=tmp_path)), Status.FAIL, "is there, but does not answer")
+        said(await look_at_worker(Settings(data_dir=tmp_path)), Status.SKIPPED, "does not answer")
 
 
 @pytest.mark.anyio
@@ -382,6 +399,16 @@ async def test_a_callback_through_the_public_address_is_found_again(start_relay:
         finding = await look_at_callback(of(relay, public_url=relay.settings.listen_url))
         said(finding, Status.OK, f"a callback to {relay.settings.listen_url} came back")
         assert [each["outcome"] for each in (await relay.api.get("/v1/callbacks")).json()["data"]] == ["probe"]
+
+
+@pytest.mark.anyio
+async def test_long_callbacks_of_others_do_not_hide_it(start_relay: Any) -> None:
+    """A page of fifty at their longest is read whole."""
+    async with start_relay(NOWHERE, worker=False) as relay:
+        address = "/webhook/" + relay.tokens.mint(HookAddress(hook="mine"))
+        for number in range(50):
+            await relay.api.post(address, json={"number": number, "text": "雨" * 16_000})
+        said(await look_at_callback(of(relay, public_url=relay.settings.listen_url)), Status.OK, "came back")
 
 
 @pytest.mark.anyio
