@@ -97,9 +97,8 @@ def _untrusted(settings: Settings) -> list[Finding]:
     host, port = url.raw_host.decode("ascii").lower(), url.port or (443 if url.scheme == "https" else 80)
     if trusted.covers(host, port) or reach_of(str(url)) is Reach.WORLD:
         return []
-    message = (
-        f"clips that {host}:{port} serves would not be fetched: it {LEADS[reach_of(str(url))]}, and is not trusted"
-    )
+    place = "on this machine" if reach_of(str(url)) is Reach.MACHINE else "in a private network"
+    message = f"clips that {host}:{port} serves would not be fetched: it is {place}, and not trusted"
     return [warn(message, f"if the provider's clips come from there: FRAMERELAY_TRUSTED_HOSTS={host}:{port}")]
 
 

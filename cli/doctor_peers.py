@@ -18,6 +18,7 @@ from runs.errors import (
 from upstream.client import JobsClient, Timeouts
 
 NO_SUCH_JOB: Final = "framerelay-doctor-no-such-job"
+WRONG_KEY: Final = "framerelay-doctor-wrong-key"
 PATIENCE: Final = Timeouts(connect_s=4.0, look_up_s=8.0)
 _MEND: Final[dict[Kind, str]] = {
     "name": "check the spelling of FRAMERELAY_UPSTREAM_URL, and this machine's name server",
@@ -39,7 +40,7 @@ async def look_at_receiver(settings: Settings) -> Finding:
     except Trouble as trouble:
         return fail(
             f"no receiver answers at {url}: {trouble}",
-            "start it: framerelay up (or receiver); if it runs elsewhere, set FRAMERELAY_URL",
+            "start it: framerelay up, or framerelay receiver; if it runs elsewhere, set FRAMERELAY_URL",
         )
     if live.status != 200 or "status" not in live.document:
         return fail(
@@ -70,12 +71,11 @@ async def look_at_upstream(settings: Settings) -> Finding:
     url = settings.upstream_url
     try:
         await resolve(url)
-        async with JobsClient(url, str(settings.upstream_key), timeouts=PATIENCE, tls=tls_of(settings)) as jobs:
-            await jobs.get_job(NO_SUCH_JOB)
+        await _ask_in_vain(settings, str(settings.upstream_key))
     except RequestInvalid as error:
         return fail(error.message, f"correct FRAMERELAY_UPSTREAM_{'KEY' if error.param == 'key' else 'URL'}")
     except UpstreamRejected as refusal:
-        return _refused(url, refusal)
+        return await _refused(settings, url, refusal)
     except UpstreamRateLimited as error:
         return warn(f"{url} asks us to wait: {error.message}", "try again later; something else may use the same key")
     except UpstreamAnswerUnreadable as error:
@@ -85,7 +85,13 @@ async def look_at_upstream(settings: Settings) -> Finding:
     return warn(f"{url} knows a job that cannot exist; it may not be the jobs API", _path_advice(url))
 
 
-def _refused(url: str, refusal: UpstreamRejected) -> Finding:
+async def _ask_in_vain(settings: Settings, key: str) -> None:
+    """Raises: what `JobsClient.get_job` raises; a provider that knows the job is none."""
+    async with JobsClient(settings.upstream_url or "", key, timeouts=PATIENCE, tls=tls_of(settings)) as jobs:
+        await jobs.get_job(NO_SUCH_JOB)
+
+
+async def _refused(settings: Settings, url: str, refusal: UpstreamRejected) -> Finding:
     said = refusal.message
     if refusal.status in (401, 403):
         return fail(f"{url} refuses the key: {said}", "set FRAMERELAY_UPSTREAM_KEY to a key that is valid there")
@@ -94,8 +100,21 @@ def _refused(url: str, refusal: UpstreamRejected) -> Finding:
     if refusal.upstream_code is None:
         return warn(f"{url} does not answer as the jobs API does: {said}", _path_advice(url))
     if refusal.status in (400, 404, 422):
-        return ok(f"{url} answers as the jobs API, and does not refuse the key (asked for a job that cannot exist)")
+        return await _compared(settings, url)
     return warn(f"{url} answers, with an odd refusal: {said}", "see what the provider says about it")
+
+
+async def _compared(settings: Settings, url: str) -> Finding:
+    """Gateways answer 404 to a path that they do not know as well, whatever the key: a wrong one tells."""
+    try:
+        await _ask_in_vain(settings, WRONG_KEY)
+    except UpstreamRejected as refusal:
+        if refusal.status in (401, 403):
+            return ok(f"{url} answers as the jobs API and takes the key (asked for a job that cannot exist)")
+    except (UpstreamUnavailable, UpstreamRateLimited, UpstreamAnswerUnreadable):
+        pass
+    message = f"{url} answers, but the same to a wrong key: nothing tells if FRAMERELAY_UPSTREAM_KEY is right"
+    return warn(message, _path_advice(url))
 
 
 def _silent(url: str, error: UpstreamUnavailable | Trouble) -> Finding:

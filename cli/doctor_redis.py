@@ -49,7 +49,8 @@ async def look_at_redis(settings: Settings) -> Finding:
 async def look_at_worker(settings: Settings) -> Finding:
     """Whether a worker has said within the last seconds that it is there. Raises: Trouble."""
     nobody = fail(
-        "no worker listens: nothing is submitted, looked up or fetched", "start one: framerelay up, or worker"
+        "no worker listens: nothing is submitted, looked up or fetched",
+        "start one: framerelay up, or framerelay worker",
     )
     unseen = skipped("a worker can only be seen in Redis, which does not answer")
     url = settings.redis_url

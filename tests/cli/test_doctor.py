@@ -36,6 +36,7 @@ from runs.tokens import HookAddress, ProbeAddress
 
 NOWHERE = "http://127.0.0.1:9"
 API_KEY, SECRET = Secret("fr_test"), Secret("only for tests")
+SECRET_KEY = Secret("sk-sandbox")
 LOOKED_AT = ["settings", "data", "redis", "receiver", "worker", "upstream", "callback"]
 
 
@@ -360,8 +361,8 @@ async def test_another_program_on_the_port_is_no_receiver() -> None:
     [
         (
             '404 Not Found\n\n{"error": {"code": "not_found", "message": "no such job"}}',
-            Status.OK,
-            "not refuse the key",
+            Status.WARN,
+            "the same to a wrong key",
         ),
         ('401 Unauthorized\n\n{"error": {"message": "bad key"}}', Status.FAIL, "FRAMERELAY_UPSTREAM_KEY"),
         ('403 Forbidden\n\n{"error": {"message": "bad key"}}', Status.FAIL, "refuses the key"),
@@ -374,12 +375,20 @@ async def test_another_program_on_the_port_is_no_receiver() -> None:
     ],
 )
 async def test_what_the_provider_answers_is_read(answer: str, status: Status, words: str) -> None:
-    """To a look-up that costs nothing: a job that cannot exist."""
+    """To a look-up that costs nothing: a job that cannot exist. A 404 alone proves no key: any path may get one."""
     async with impostor(answer) as place:
         said(await look_at_upstream(Settings(upstream_url=f"http://{place}", upstream_key=SECRET_KEY)), status, words)
 
 
-SECRET_KEY = Secret("sk-sandbox")
+@pytest.mark.anyio
+async def test_a_key_is_right_if_a_wrong_one_is_refused(start_provider: Any) -> None:
+    """Asked for a job that cannot exist, with each; nothing is submitted."""
+    async with start_provider() as provider:
+        settings = Settings(upstream_url=provider.url, upstream_key=SECRET_KEY)
+        said(await look_at_upstream(settings), Status.OK, "takes the key")
+        said(await look_at_upstream(replace(settings, upstream_url=f"{provider.url}/v1")), Status.OK, "takes the key")
+        said(await look_at_upstream(replace(settings, upstream_url=f"{provider.url}/api")), Status.WARN, "path /api")
+        assert (await provider.journal())["submits"] == []
 
 
 @pytest.mark.anyio
