@@ -10,6 +10,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -83,10 +84,12 @@ class RelayWorker(Worker):
         self._name = secrets.token_hex(6)
         self._wake = asyncio.Event()
         self._stopping = False
+        self._claims_no_more = asyncio.Event()
 
     async def main(self) -> None:
         """Claim, run, wait; goes on through any trouble with Redis until `stop`."""
-        helpers = [asyncio.create_task(chore()) for chore in (self._listen, self._renew_leases, *self._chores)]
+        renewing = asyncio.create_task(self._renew_leases())
+        helpers = [asyncio.create_task(chore()) for chore in (self._listen, *self._chores)]
         log.info("worker_ready", worker=self._name, tasks_max=self.max_jobs)
         try:
             while not self._stopping:
@@ -98,26 +101,52 @@ class RelayWorker(Worker):
                     idle_s = 0.25
                 await self._rest(idle_s)
         finally:
+            self._claims_no_more.set()
             for helper in helpers:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
+            if self._stopping and self.tasks:
+                await asyncio.wait(self.tasks.values())  # Until `stop` has ended them, no other worker may take them.
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
 
     async def stop(self, *, grace_s: float) -> None:
         """Take nothing new; let running tasks end for *grace_s*, then give the rest back to the queue."""
         self._stopping = True
         self._wake.set()
+        ends_at = time.monotonic() + grace_s
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await self._claims_no_more.wait()
         if self.tasks:
-            await asyncio.wait(self.tasks.values(), timeout=grace_s)
+            await asyncio.wait(self.tasks.values(), timeout=max(0.0, ends_at - time.monotonic()))
         for task in self.tasks.values():
             task.cancel()
         await asyncio.gather(*self.tasks.values(), return_exceptions=True)
 
-    async def finish_job(self, *arguments: Any, **named: Any) -> None:
-        """A task that is done must not come back: taking it off the queue is tried until Redis has done it."""
+    async def finish_job(
+        self,
+        job_id: str,
+        finish: bool,
+        result_data: bytes | None,
+        result_timeout_s: float | None,
+        keep_result_forever: bool,
+        incr_score: int | None,
+        keep_in_progress: float | None,
+    ) -> None:
+        """
+        A task that is done must not come back: taking it off the queue is tried until Redis has done it.
+
+        One that goes back without a delay was cancelled by a deploy, which spends no try.
+        """
+        how = (finish, result_data, result_timeout_s, keep_result_forever, incr_score, keep_in_progress)
         turns = 0
         while True:
             try:
-                return await super().finish_job(*arguments, **named)
+                await super().finish_job(job_id, *how)
+                if not finish and incr_score is None:
+                    await self.pool.decr(f"arq:retry:{job_id}")
+                return
             except REDIS_ERRORS as error:
                 log.warning("redis_unavailable", reason=redis_words(error))
                 await asyncio.sleep(wait_s(turns, least_s=0.1))
