@@ -24,10 +24,11 @@ from config.logs import configure_logging, redacted, secrets_of
 from config.settings import SettingInvalid, Settings, from_environment
 from runs.errors import FrameRelayError
 
-Look = Callable[[Settings], Awaitable[Finding]]
+Look = Callable[[Settings], Awaitable[Finding | list[Finding]]]
 Say = Callable[[str, Finding], None]
 
 LOOKS: Final[Sequence[tuple[str, Look, float]]] = (
+    ("settings", look_at_settings, 10.0),
     ("data", look_at_data, 10.0),
     ("redis", look_at_redis, 20.0),
     ("receiver", look_at_receiver, 20.0),
@@ -70,18 +71,18 @@ async def _look_at_all(say: Say) -> None:
         settings = from_environment()
     except SettingInvalid as error:
         say("settings", fail(str(error), "correct it; nothing else can be looked at before"))
-        for name, _, _ in LOOKS:
+        for name, _, _ in LOOKS[1:]:
             say(name, skipped("the settings cannot be read"))
         return
     configure_logging(replace(settings, log_level="error"))  # What goes on inside is no news for a person.
     say = partial(_without_secrets, say, secrets_of(settings))
-    for finding in await look_at_settings(settings):
-        say("settings", finding)
     for name, look, within_s in LOOKS:
-        say(name, await _in_time(look, settings, within_s))
+        found = await _in_time(look, settings, within_s)
+        for finding in [found] if isinstance(found, Finding) else found:
+            say(name, finding)
 
 
-async def _in_time(look: Look, settings: Settings, within_s: float) -> Finding:
+async def _in_time(look: Look, settings: Settings, within_s: float) -> Finding | list[Finding]:
     """What *look* found; whatever happens in one must not keep the others from being done."""
     try:
         async with asyncio.timeout(within_s):

@@ -111,7 +111,9 @@ async def _compared(settings: Settings, url: str) -> Finding:
     except UpstreamRejected as refusal:
         if refusal.status in (401, 403):
             return ok(f"{url} answers as the jobs API and takes the key (asked for a job that cannot exist)")
-    except (UpstreamUnavailable, UpstreamRateLimited, UpstreamAnswerUnreadable):
+    except (UpstreamUnavailable, UpstreamRateLimited) as error:
+        return warn(f"{url} knows no such job, but did not answer once more: {error.message}", "run doctor again")
+    except UpstreamAnswerUnreadable:
         pass
     message = f"{url} answers, but the same to a wrong key: nothing tells if FRAMERELAY_UPSTREAM_KEY is right"
     return warn(message, _path_advice(url))

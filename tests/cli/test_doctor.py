@@ -41,13 +41,14 @@ LOOKED_AT = ["settings", "data", "redis", "receiver", "worker", "upstream", "cal
 
 
 @asynccontextmanager
-async def impostor(answer: str, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """A server that gives everybody the same *answer* (status line, headers, body), or none at all; its host:port."""
+async def impostor(*answers: str, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """A server that gives its *answers* (status line, headers, body) in turn, the last for ever; its host:port."""
+    coming = list(answers)
 
     async def give(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             await reader.read(1 << 16)
-            if answer:
+            if answer := coming.pop(0) if len(coming) > 1 else coming[0]:
                 head, _, body = answer.partition("\n\n")
                 lines = head.replace("\n", "\r\n")
                 length = len(body.encode())
@@ -211,8 +212,17 @@ async def test_a_look_that_hangs_or_breaks_keeps_nobody_waiting() -> None:
     async def burst(_: Settings) -> Finding:
         raise RuntimeError("a bug of ours")
 
-    said(await doctor._in_time(hang, Settings(), 0.01), Status.FAIL, "no answer came in time")
-    said(await doctor._in_time(burst, Settings(), 1), Status.FAIL, "a bug of ours", "report")
+    async def forbidden(_: Settings) -> Finding:
+        raise PermissionError(13, "Permission denied", "data/secret")
+
+    for look, within_s, words in (
+        (hang, 0.01, "no answer came in time"),
+        (burst, 1, "a bug of ours"),
+        (forbidden, 1, "run this as the user that runs FrameRelay"),
+    ):
+        found = await doctor._in_time(look, Settings(), within_s)
+        assert isinstance(found, Finding)
+        said(found, Status.FAIL, words)
 
 
 @pytest.mark.anyio
@@ -389,6 +399,10 @@ async def test_a_key_is_right_if_a_wrong_one_is_refused(start_provider: Any) -> 
         said(await look_at_upstream(replace(settings, upstream_url=f"{provider.url}/v1")), Status.OK, "takes the key")
         said(await look_at_upstream(replace(settings, upstream_url=f"{provider.url}/api")), Status.WARN, "path /api")
         assert (await provider.journal())["submits"] == []
+    unknown = '404 Not Found\n\n{"error": {"code": "not_found", "message": "no such job"}}'
+    async with impostor(unknown, "503 Service Unavailable\n\n") as place:
+        unsure = await look_at_upstream(replace(settings, upstream_url=f"http://{place}"))
+    said(unsure, Status.WARN, "did not answer once more")
 
 
 @pytest.mark.anyio
