@@ -12,8 +12,9 @@ from starlette.datastructures import Secret
 from cli.doctor_finding import Finding, fail, ok, warn
 from cli.doctor_network import LEADS, Reach, in_thread, reach_of
 from cli.errors import folder_words
-from config.settings import Settings, misspelt
+from config.settings import SettingInvalid, Settings, misspelt
 from media.addresses import Trusted
+from processors.deps import tls_of
 from runs.errors import StoryboardInvalid
 from runs.hooks import read_hooks
 
@@ -29,6 +30,10 @@ async def look_at_settings(settings: Settings) -> list[Finding]:
     found += _untrusted(settings)
     found += _short("FRAMERELAY_SECRET", settings.secret, "forge callback addresses and media links")
     found += _short("FRAMERELAY_API_KEY", settings.api_key, "start runs that you pay for")
+    try:
+        await in_thread(lambda: tls_of(settings))
+    except SettingInvalid as error:
+        found.append(fail(str(error), "correct it: the worker does not start with it"))
     try:
         await in_thread(lambda: read_hooks(settings.config_file))
     except StoryboardInvalid as error:

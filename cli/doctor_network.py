@@ -60,7 +60,7 @@ async def ask(
 
     Raises: Trouble; SettingInvalid for a FRAMERELAY_CA_FILE that cannot be read.
     """
-    tls = tls_of(settings) or httpx.create_ssl_context(trust_env=False)
+    tls = (tls_of(settings) if url.startswith("https:") else None) or httpx.create_ssl_context(trust_env=False)
     headers = {"User-Agent": "framerelay-doctor", "Accept-Encoding": "identity"}
     headers |= {"Authorization": f"Bearer {key}"} if key else {}
     headers |= {"Content-Type": "application/json"} if content else {}

@@ -273,8 +273,10 @@ async def test_misspelt_variables_and_a_bad_settings_file_are_named(
     """Each in a line of its own; the file would stop the start, so it fails."""
     monkeypatch.setenv("FRAMERELAY_PUBLIC_UR", "https://relay.example.com")
     (tmp_path / "framerelay.yaml").write_text("hook: {}\n")
-    typo, file = await look_at_settings(Settings(config_file=tmp_path / "framerelay.yaml"))
+    settings = Settings(config_file=tmp_path / "framerelay.yaml", ca_file=tmp_path / "none.pem")
+    typo, authorities, file = await look_at_settings(settings)
 
+    said(authorities, Status.FAIL, "FRAMERELAY_CA_FILE")
     said(typo, Status.WARN, "did you mean FRAMERELAY_PUBLIC_URL?")
     said(file, Status.FAIL, "framerelay.yaml", "hook")
 
