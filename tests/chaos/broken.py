@@ -27,6 +27,7 @@ class Suspicion:
     """What the storm has to say, and the weather in which it shows soon."""
 
     words: str
+    runs: int = 8
     strikes: int = 16
     gently: float = 0.3
     seconds: float = 60.0
@@ -38,14 +39,16 @@ class Suspicion:
 NOTHING: Final = "nothing"
 SUSPICIONS: Final = {
     "save_without_looking": Suspicion(words="paid twice:"),
-    "submit_again": Suspicion(words="paid twice:", seed=4),
+    # The first job of seed 4 is accepted and answered 500.
+    "submit_again": Suspicion(words="paid twice:", seed=4, runs=1, strikes=0),
     "post_before_intent": Suspicion(words="paid twice:", gently=0.0),
     "no_sweep": Suspicion(words=" is running:", seconds=45.0),
     "answer_before_kept": Suspicion(words="lost:"),
     "spool_forgets": Suspicion(words="lost:", point="after_spooled_200"),
     "no_drain": Suspicion(words="on disk for good:", point="after_spooled_200"),
     "no_goodbye": Suspicion(words="at SIGTERM", gently=1.0),
-    "redis_keeps_nothing": Suspicion(words=" is missing:"),
+    # The first that seed 3 strikes is Redis.
+    "redis_keeps_nothing": Suspicion(words=" is missing:", runs=1, strikes=1, gently=0.0),
 }
 
 
@@ -70,9 +73,9 @@ def is_found(name: str) -> bool:
 
 
 def small_storm(suspicion: Suspicion, *, broken: str | None) -> Verdict:
-    """Eight runs in the weather of *suspicion*."""
+    """A few runs in the weather of *suspicion*."""
     plan = Plan(
-        runs=8,
+        runs=suspicion.runs,
         strikes=suspicion.strikes,
         gently=suspicion.gently,
         pause_s=(0.6, 1.5),

@@ -90,7 +90,7 @@ class Process:
             self.kills += 1
         elif code == 0 and self.is_leaving:
             self.goodbyes += 1
-        elif code != 1 or self.is_ready or not self._has_said("FRAMERELAY_REDIS_URL"):  # A start needs Redis.
+        elif code != 1 or self.is_ready or not self._has_said("Redis"):  # A start without Redis ends with 1.
             self.deserted.append(f"{self.name} ended with {code}{' at SIGTERM' if self.is_leaving else ''}")
         self.running, self._leaves_by = None, None
         return True

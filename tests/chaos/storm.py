@@ -35,7 +35,7 @@ def main() -> int:
     options.add_argument("--runs", type=int, default=200)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--minutes", type=float, default=25.0)
-    options.add_argument("--strikes", type=int, default=150, help="kills and stops, then peace")
+    options.add_argument("--strikes", type=int, default=120, help="kills and stops, then peace")
     options.add_argument("--pause-s", type=float, nargs=2, default=(1.0, 4.0), help="between two strikes")
     options.add_argument("--hold-s", type=float, default=30.0, help="how long an unsure take may be alive")
     options.add_argument("--leave-unsure", action="store_true", help="do not wait until such takes give way")
@@ -112,7 +112,7 @@ def weather(house: House, monkey: Monkey, plan: Plan) -> Verdict:
                     if not verdict.broken:
                         return verdict
                 now = time.monotonic()
-                glance_at = now + max(GLANCE_S, 10 * (now - began))
+                glance_at = now + max(GLANCE_S, 20 * (now - began))
             time.sleep(0.1)
         calm(house, monkey)
         return settled(house, caller, list(statuses))
