@@ -29,7 +29,7 @@ from processors.retention import keep_tidy
 from processors.submit import submit
 from processors.sweep import sweep
 from processors.waits import wait_s
-from runs.errors import FrameRelayError, Transient
+from runs.errors import FrameRelayError, StoreUnavailable, Transient
 from runs.queue import DUE, QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script, unpack
 from runs.redis_words import redis_words
 from runs.store import Store
@@ -96,8 +96,9 @@ class RelayWorker(Worker):
                 self._wake.clear()
                 try:
                     idle_s = await self._start_due()
-                except REDIS_ERRORS as error:
-                    log.warning("redis_unavailable", reason=redis_words(error))
+                except (*REDIS_ERRORS, StoreUnavailable) as error:
+                    reason = error.message if isinstance(error, StoreUnavailable) else redis_words(error)
+                    log.warning("redis_unavailable", reason=reason)
                     idle_s = 0.25
                 await self._rest(idle_s)
         finally:

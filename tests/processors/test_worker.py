@@ -19,7 +19,8 @@ from arq.worker import Retry, func
 from processors import worker as worker_module
 from processors.worker import RelayWorker
 from runs.embedded_redis import find_server
-from runs.queue import QUEUE, Task, connect, disconnect, unpack
+from runs.errors import StoreUnavailable
+from runs.queue import DUE, QUEUE, Task, connect, disconnect, unpack
 from runs.store import Store
 
 pytestmark = pytest.mark.anyio
@@ -210,6 +211,31 @@ def _read_until(stream: Any, word: bytes) -> None:
         if word in line:
             return
     pytest.fail("the victim never started its task")
+
+
+async def test_redis_may_go_away_between_two_calls_of_one_look(
+    redis: ArqRedis, redis_url: str, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had claimed and was about to queue the sweep: the worker logs that and goes on, it does not end."""
+    enqueue, asked = Store.enqueue, list[str]()
+
+    async def gone_once(self: Store, tasks: Any) -> None:
+        asked.extend(each.id for each in tasks)
+        if len(asked) == 1:  # A real server cannot be ended between exactly these two calls.
+            raise StoreUnavailable("Redis cannot be reached")
+        await redis.zrem(DUE, "run_overdue")
+
+    done = asyncio.Event()
+
+    async def work(_: dict[str, Any]) -> None:
+        done.set()
+
+    await redis.zadd(DUE, {"run_overdue": 1})
+    monkeypatch.setattr(Store, "enqueue", gone_once)
+    async with working(redis_url, work):
+        await wait_until(lambda: asked == ["sweep", "sweep"], "the sweep is queued after all")
+        await enqueue(Store(redis), [task()])
+        await wait_until(done.is_set, "it still takes tasks")
 
 
 async def test_a_deploy_gives_running_tasks_back_and_spends_nothing(
