@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready  ## install everything into .venv/ (done by the other targets when needed)
 
@@ -32,6 +32,9 @@ chaos: setup  ## kill everything, at random and at every commit point: nothing l
 	@$(BIN)/python tests/chaos/storm.py
 	@$(BIN)/python tests/chaos/points.py
 
+chaos-broken: setup  ## break one safeguard after the other: the storm has to find each
+	@$(BIN)/python tests/chaos/broken.py
+
 bench: setup  ## print the project's figures, each against its peer
 	@$(BIN)/python -m benchmarks
 
@@ -50,4 +53,4 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 clean:  ## remove .venv/ and caches (never your data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
-.PHONY: help setup demo test chaos bench docs format lock clean
+.PHONY: help setup demo test chaos chaos-broken bench docs format lock clean

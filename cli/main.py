@@ -308,6 +308,20 @@ def replay(callback_id: str, yes: bool, as_json: bool) -> None:
     sys.exit(replay_callback(callback_id, yes=yes, as_json=as_json))
 
 
+@cli.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """
+    Say what is wrong with the set-up.
+
+    It looks at settings, disk, Redis, receiver, worker and provider, and sends itself a callback through the public
+    URL. It submits nothing and spends nothing. The exit code is 1 if anything failed.
+    """
+    from cli.doctor import doctor
+
+    sys.exit(doctor(as_json=as_json))
+
+
 def main() -> None:
     """The entry point of the ``framerelay`` script."""
     # Started with them closed (``>&-``), a program has no such objects at all.

@@ -1,7 +1,6 @@
 """`up`, `receiver` and `worker`: open what is needed, run until told to stop, close it in order."""
 
 import asyncio
-import re
 import signal
 import socket
 import sys
@@ -27,6 +26,7 @@ from runs.embedded_redis import EmbeddedRedis
 from runs.errors import StoryboardInvalid
 from runs.hooks import Hook, read_hooks
 from runs.queue import REDIS_ERRORS, connect, disconnect
+from runs.redis_words import redis_words
 
 GRACE_S: Final = 8.0  # Containers are usually given ten seconds to end.
 
@@ -82,7 +82,7 @@ async def redis_at(settings: Settings) -> AsyncIterator[str]:
     except REDIS_ERRORS as error:
         where = urlsplit(settings.redis_url)
         shown = f"{where.scheme}://{where.hostname or ''}{f':{where.port}' if where.port else ''}{where.path}"
-        raise Stop(f"FRAMERELAY_REDIS_URL: there is no Redis at {shown}: {_redis_words(error)}") from error
+        raise Stop(f"FRAMERELAY_REDIS_URL = {shown}: {redis_words(error)}") from error
     finally:
         await disconnect(redis)
     yield settings.redis_url
@@ -122,11 +122,6 @@ def _hooks(settings: Settings) -> dict[str, Hook]:
         return read_hooks(settings.config_file)
     except StoryboardInvalid as error:
         raise Stop("\n".join(f"{settings.config_file.name}, {mistake}" for mistake in error.mistakes)) from error
-
-
-def _redis_words(error: Exception) -> str:
-    """What redis-py says, without its error numbers and the address that we say ourselves."""
-    return re.sub(r"^Error -?\d+ connecting to \S+\.? ", "", str(error)).rstrip(".").lower() or type(error).__name__
 
 
 def _greet(settings: Settings, *, receiver: bool, worker: bool) -> None:

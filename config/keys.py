@@ -38,6 +38,14 @@ def find_api_key(settings: Settings) -> Secret | None:
     return _read(path) if path.exists() else None
 
 
+def find_secret(settings: Settings) -> Secret | None:
+    """The signing secret if there is one already; nothing is made (for `doctor`, which leaves nothing behind)."""
+    if settings.secret:
+        return settings.secret
+    path = settings.data_dir / "secret"
+    return _read(path) if path.exists() else None
+
+
 def _kept(path: Path, prefix: str) -> tuple[Secret, bool]:
     """Two processes that start at once must end with the same key: the file appears whole, by a link, and only once."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

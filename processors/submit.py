@@ -1,8 +1,12 @@
 """Submitting a take: inputs ready → intent stored → one POST → what came of it."""
 
+import asyncio
 import secrets
 import time
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, Final
+
+import structlog
 
 from processors.deps import Deps
 from processors.hand_off import first_frame, last_frame_url
@@ -17,10 +21,20 @@ from runs.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
+from runs.events import Event
 from runs.machine import Step, StepName, steps_due
-from runs.model import FirstFrame, Run, Shot, Take
-from runs.progress import record
+from runs.model import FirstFrame, Problem, Run, Shot, Take
+from runs.progress import Recorded, record
 from runs.tokens import TakeAddress
+
+LAST_WORD_S: Final = 1.5  # Of what a container is given to end; what is not told by then, time tells: `unsure`.
+NOTHING_LEFT: Final = Problem(code="stopped", message="the worker was stopped before the submit left; it is sent anew")
+CUT_OFF: Final = Problem(
+    code="outcome_unknown",
+    message="the worker was stopped while the submit was under way; it is held and not sent again",
+)
+
+log = structlog.get_logger()
 
 
 async def submit(deps: Deps, *, run: str, shot: str, take: int, turn: int) -> str:
@@ -28,7 +42,7 @@ async def submit(deps: Deps, *, run: str, shot: str, take: int, turn: int) -> st
     Submit one take if the run still asks for it; returns what came of it, for the log.
 
     Uploads come before the intent: they cost nothing and may be repeated. Behind the intent there is one POST and no
-    second one, whatever happens to this process.
+    second one, whatever happens to this process. If it is cancelled (a deploy), it says at once what that means.
     """
     loaded = await deps.store.load(run)
     wanted = loaded.shot(shot) if loaded else None
@@ -71,29 +85,71 @@ async def _intend(deps: Deps, run: Run, shot: Shot, number: int, first: FirstFra
         first_frame=first,
         expected_s=await deps.pace.expected_s(run, shot),
     )
-    recorded = await record(deps.store, run.id, event)
+    saving = asyncio.create_task(record(deps.store, run.id, event))
+    try:
+        recorded = await asyncio.shield(saving)
+    except asyncio.CancelledError:
+        await _in_time(_take_back(deps, run, shot, number, saving, intent))
+        raise
     take = recorded.run.take(shot.id, number)
     return take if take is not None and take.intent == intent and not take.job_ids else None
 
 
+async def _take_back(
+    deps: Deps, run: Run, shot: Shot, number: int, saving: asyncio.Task[Recorded], intent: str
+) -> None:
+    """The intent may be saved or not; if it is, and is ours, nobody else has sent anything for it."""
+    take = (await saving).run.take(shot.id, number)
+    if take is not None and take.intent == intent:
+        event = events.SubmitPutOff(shot=shot.id, take=number, problem=NOTHING_LEFT, until=time.time())
+        await record(deps.store, run.id, event)
+
+
+async def _in_time(telling: Awaitable[object]) -> None:
+    """Let the last word of a cancelled submit be said, if Redis takes it soon."""
+    try:
+        async with asyncio.timeout(LAST_WORD_S):
+            await telling
+    except (FrameRelayError, TimeoutError) as error:
+        log.warning("submit_cut_short", told=False, reason=str(error) or "Redis did not take it in time")
+
+
 async def _post(deps: Deps, run: Run, shot: Shot, take: Take, last: str | None) -> str:
+    leaving = asyncio.Event()
     told: dict[str, Any] = {"shot": shot.id, "take": take.number}
     try:
-        answer = await deps.jobs.submit(
-            run.model, _input(deps, run, shot, take, last), idempotency_key=f"{run.id}:{shot.id}:{take.intent}"
-        )
+        outcome, event = await _sent(deps, run, shot, take, last, leaving)
+    except asyncio.CancelledError:
+        lost = events.SubmitLost(**told, problem=CUT_OFF)
+        put_off = events.SubmitPutOff(**told, problem=NOTHING_LEFT, until=time.time())
+        await _in_time(record(deps.store, run.id, lost if leaving.is_set() else put_off))
+        raise
+    telling = asyncio.create_task(record(deps.store, run.id, event))
+    try:
+        await asyncio.shield(telling)
+    except asyncio.CancelledError:
+        await _in_time(telling)
+        raise
+    return outcome
+
+
+async def _sent(
+    deps: Deps, run: Run, shot: Shot, take: Take, last: str | None, leaving: asyncio.Event
+) -> tuple[str, Event]:
+    """What came of the one POST, in a word and as an event."""
+    told: dict[str, Any] = {"shot": shot.id, "take": take.number}
+    fields = _input(deps, run, shot, take, last)
+    key = f"{run.id}:{shot.id}:{take.intent}"
+    try:
+        answer = await deps.jobs.submit(run.model, fields, idempotency_key=key, leaving=leaving)
     except (UpstreamRateLimited, UpstreamUnavailable) as error:
         until = time.time() + wait_s(shot.turns, retry_after_s=error.retry_after_s)
-        await record(deps.store, run.id, events.SubmitPutOff(**told, problem=problem_of(error), until=until))
-        return "put_off"
+        return "put_off", events.SubmitPutOff(**told, problem=problem_of(error), until=until)
     except UpstreamRejected as error:
-        await record(deps.store, run.id, events.SubmitRefused(**told, problem=problem_of(error)))
-        return "refused"
+        return "refused", events.SubmitRefused(**told, problem=problem_of(error))
     except OutcomeUnknown as error:
-        await record(deps.store, run.id, events.SubmitLost(**told, problem=problem_of(error)))
-        return "outcome_unknown"
-    await record(deps.store, run.id, events.Submitted(**told, job_id=answer.job_id, word=answer.status_word))
-    return "submitted"
+        return "outcome_unknown", events.SubmitLost(**told, problem=problem_of(error))
+    return "submitted", events.Submitted(**told, job_id=answer.job_id, word=answer.status_word)
 
 
 def _input(deps: Deps, run: Run, shot: Shot, take: Take, last: str | None) -> dict[str, Any]:

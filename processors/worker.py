@@ -10,6 +10,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -28,10 +29,12 @@ from processors.retention import keep_tidy
 from processors.submit import submit
 from processors.sweep import sweep
 from processors.waits import wait_s
-from runs.errors import FrameRelayError, Transient
+from runs.errors import FrameRelayError, StoreUnavailable, Transient
 from runs.queue import DUE, QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script, unpack
+from runs.redis_words import redis_words
 from runs.store import Store
 
+WORKER: Final = "framerelay:worker"  # The worker that said last that it is there; gone when none is.
 LEASE_S: Final = 6.0
 IDLE_S: Final = 2  # A killed worker's task is found at the latest this long after its lease ran out.
 TASK_S_MAX: Final = 3600.0  # A backstop; every call inside a task has a time-out of its own.
@@ -81,43 +84,72 @@ class RelayWorker(Worker):
         self._name = secrets.token_hex(6)
         self._wake = asyncio.Event()
         self._stopping = False
+        self._claims_no_more = asyncio.Event()
 
     async def main(self) -> None:
         """Claim, run, wait; goes on through any trouble with Redis until `stop`."""
-        helpers = [asyncio.create_task(chore()) for chore in (self._listen, self._renew_leases, *self._chores)]
+        renewing = asyncio.create_task(self._renew_leases())
+        helpers = [asyncio.create_task(chore()) for chore in (self._listen, *self._chores)]
         log.info("worker_ready", worker=self._name, tasks_max=self.max_jobs)
         try:
             while not self._stopping:
                 self._wake.clear()
                 try:
                     idle_s = await self._start_due()
-                except REDIS_ERRORS as error:
-                    log.warning("redis_unavailable", reason=str(error) or type(error).__name__)
+                except (*REDIS_ERRORS, StoreUnavailable) as error:
+                    reason = error.message if isinstance(error, StoreUnavailable) else redis_words(error)
+                    log.warning("redis_unavailable", reason=reason)
                     idle_s = 0.25
                 await self._rest(idle_s)
         finally:
+            self._claims_no_more.set()
             for helper in helpers:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
+            if self._stopping and self.tasks:
+                await asyncio.wait(self.tasks.values())  # Until `stop` has ended them, no other worker may take them.
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
 
     async def stop(self, *, grace_s: float) -> None:
         """Take nothing new; let running tasks end for *grace_s*, then give the rest back to the queue."""
         self._stopping = True
         self._wake.set()
+        ends_at = time.monotonic() + grace_s
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await self._claims_no_more.wait()
         if self.tasks:
-            await asyncio.wait(self.tasks.values(), timeout=grace_s)
+            await asyncio.wait(self.tasks.values(), timeout=max(0.0, ends_at - time.monotonic()))
         for task in self.tasks.values():
             task.cancel()
         await asyncio.gather(*self.tasks.values(), return_exceptions=True)
 
-    async def finish_job(self, *arguments: Any, **named: Any) -> None:
-        """A task that is done must not come back: taking it off the queue is tried until Redis has done it."""
+    async def finish_job(
+        self,
+        job_id: str,
+        finish: bool,
+        result_data: bytes | None,
+        result_timeout_s: float | None,
+        keep_result_forever: bool,
+        incr_score: int | None,
+        keep_in_progress: float | None,
+    ) -> None:
+        """
+        A task that is done must not come back: taking it off the queue is tried until Redis has done it.
+
+        One that goes back without a delay was cancelled by a deploy, which spends no try.
+        """
+        how = (finish, result_data, result_timeout_s, keep_result_forever, incr_score, keep_in_progress)
         turns = 0
         while True:
             try:
-                return await super().finish_job(*arguments, **named)
+                await super().finish_job(job_id, *how)
+                if not finish and incr_score is None:
+                    await self.pool.decr(f"arq:retry:{job_id}")
+                return
             except REDIS_ERRORS as error:
-                log.warning("redis_unavailable", reason=str(error) or type(error).__name__)
+                log.warning("redis_unavailable", reason=redis_words(error))
                 await asyncio.sleep(wait_s(turns, least_s=0.1))
                 turns += 1
 
@@ -146,7 +178,8 @@ class RelayWorker(Worker):
             if task.done():
                 del self.tasks[job_id]
                 if not task.cancelled() and (error := task.exception()):
-                    log.warning("task_interrupted", task=job_id, reason=str(error) or type(error).__name__)
+                    reason = redis_words(error) if isinstance(error, REDIS_ERRORS) else repr(error)
+                    log.warning("task_interrupted", task=job_id, reason=reason)
 
     async def _rest(self, idle_s: float) -> None:
         try:
@@ -168,16 +201,18 @@ class RelayWorker(Worker):
                 await asyncio.sleep(0.25)
 
     async def _renew_leases(self) -> None:
+        """Its own first: `framerelay:worker` says to anybody who asks that a worker runs."""
         while True:
-            await asyncio.sleep(LEASE_S / 3)
             try:
                 async with self.pool.pipeline(transaction=False) as pipe:
+                    pipe.set(WORKER, self._name, px=int(LEASE_S * 1000))
                     for job_id, task in self.tasks.items():
                         if not task.done():
                             pipe.set(f"arq:in-progress:{job_id}", self._name, px=int(LEASE_S * 1000))
                     await pipe.execute()
             except REDIS_ERRORS as error:
-                log.warning("leases_not_renewed", reason=str(error) or type(error).__name__)
+                log.warning("leases_not_renewed", reason=redis_words(error))
+            await asyncio.sleep(LEASE_S / 3)
 
 
 def create_worker(deps: Deps, *, redis: ArqRedis, listening: ArqRedis) -> RelayWorker:

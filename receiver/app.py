@@ -14,6 +14,7 @@ from config.keys import Keys
 from config.logs import secrets_of
 from config.settings import Settings
 from receiver import answers, callbacks, health, media, replay, runs_api
+from receiver.readiness import Readiness
 from receiver.state import State
 from receiver.strangers import Strangers
 from runs.errors import FrameRelayError
@@ -43,6 +44,7 @@ def create_app(settings: Settings, keys: Keys, *, redis_url: str) -> Starlette:
             history=Store(watching),
             inbox=inbox,
             spool=spool,
+            readiness=Readiness(inbox, spool),
             strangers=Strangers(inbox),
             files=MediaFiles(settings.data_dir),
             tokens=Tokens(secret),

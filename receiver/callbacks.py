@@ -19,13 +19,15 @@ from receiver.state import State, state_of
 from runs.errors import RequestInvalid, StorageFailed, StoreUnavailable
 from runs.inbox import Callback
 from runs.queue import Task
-from runs.tokens import HookAddress, TakeAddress
+from runs.redis_words import redis_words
+from runs.tokens import Address, HookAddress, ProbeAddress, TakeAddress
 from upstream.callback import read_callback
 from upstream.job import JobReport
 
 KEEP_WITHIN_S: Final = 3.0  # Providers wait 5 s; a Redis that hangs must not cost the event its next try.
 JOB_ID_CHARS_MAX: Final = 200  # Both go into tasks and log lines, while a body may have a mebibyte.
 WORD_CHARS_MAX: Final = 100
+PROBED: Final = "sent by `framerelay doctor`"
 
 log = structlog.get_logger()
 
@@ -38,7 +40,7 @@ async def receive(request: Request) -> Response:
     """
     state = state_of(request)
     address = state.tokens.read(request.path_params["token"])
-    if address is None:
+    if address is None or (isinstance(address, ProbeAddress) and address.expires_at <= time.time()):
         log.info("callback_refused", reason="unknown_token")
         return await _refusal(request, state)
     callback, refusal = await _read(request, address, bytes_max=state.settings.callback_bytes_max)
@@ -65,12 +67,10 @@ async def _refusal(request: Request, state: State) -> Response:
     return answer
 
 
-async def _read(
-    request: Request, address: TakeAddress | HookAddress, *, bytes_max: int
-) -> tuple[Callback, Response | None]:
+async def _read(request: Request, address: Address, *, bytes_max: int) -> tuple[Callback, Response | None]:
     """What came, and the answer to it if that is not 200."""
     body, report, refusal = b"", None, None
-    outcome, reason = "accepted", None
+    outcome, reason = ("probe", PROBED) if isinstance(address, ProbeAddress) else ("accepted", None)
     try:
         body = await read_body(request, bytes_max=bytes_max)
         report = read_callback(body)
@@ -79,7 +79,7 @@ async def _read(
     except RequestInvalid as error:
         outcome, reason, refusal = "unreadable", error.message, error_answer(400, "not_json", error.message)
     callback = Callback(
-        id=f"cb_{secrets.token_hex(10)}",
+        id=f"cb_{address.nonce if isinstance(address, ProbeAddress) else secrets.token_hex(10)}",
         received_at=time.time(),
         outcome=outcome,
         body=body,
@@ -95,7 +95,7 @@ async def _read(
     return callback, refusal
 
 
-def _ending(report: JobReport, address: TakeAddress | HookAddress) -> str | None:
+def _ending(report: JobReport, address: Address) -> str | None:
     """What all callbacks have in common that say how one job ended; reports on the way there differ by nature."""
     if not report.state.is_final or not report.job_ids:
         return None
@@ -106,7 +106,7 @@ def _job_id(report: JobReport) -> str | None:
     return next((job_id for job_id in report.job_ids if len(job_id) <= JOB_ID_CHARS_MAX), None)
 
 
-async def _keep(state: State, callback: Callback, address: TakeAddress | HookAddress) -> tuple[bool, str | None]:
+async def _keep(state: State, callback: Callback, address: Address) -> tuple[bool, str | None]:
     """
     In Redis, or else in the spool, with the reason; False for a repeat: the same outcome and body at the same address.
 
@@ -119,7 +119,7 @@ async def _keep(state: State, callback: Callback, address: TakeAddress | HookAdd
         async with asyncio.timeout(KEEP_WITHIN_S):
             return await state.inbox.accept(callback, fingerprint=fingerprint, task=task), None
     except (TimeoutError, StoreUnavailable) as error:
-        reason = str(error) or "Redis does not answer in time"
+        reason = error.message if isinstance(error, StoreUnavailable) else redis_words(error)
     try:
         await state.spool.keep(callback, fingerprint=fingerprint, task=task)
     except StorageFailed as error:
@@ -127,14 +127,14 @@ async def _keep(state: State, callback: Callback, address: TakeAddress | HookAdd
     return True, reason
 
 
-def task_for(address: TakeAddress | HookAddress, callback: Callback) -> Task | None:
+def task_for(address: Address, callback: Callback) -> Task | None:
     """The look-up that this callback gives reason for; one about a take is worth it whatever the body says."""
     came = {"callback": callback.id, "received_at": None if callback.replay_of else callback.received_at}
     if isinstance(address, TakeAddress):
         named = {"run": address.run, "shot": address.shot, "take": address.take}
         arguments = {**named, **came, "job_id": callback.job_id, "word": callback.word}
         return Task(id=f"look_up:{callback.id}", function="look_up", arguments=arguments)
-    if callback.job_id is None:
+    if isinstance(address, ProbeAddress) or callback.job_id is None:
         return None
     arguments = {**came, "hook": address.hook, "job_id": callback.job_id}
     return Task(id=f"hook:{callback.id}", function="hook", arguments=arguments)

@@ -1,9 +1,10 @@
-"""``/livez``: the process runs · ``/readyz``: it can keep what it is given."""
+"""``/livez``: the process runs · ``/readyz``: Redis keeps what it is given."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from receiver.state import state_of
+from runs.errors import StoreUnavailable
 
 
 async def live(_: Request) -> Response:
@@ -12,6 +13,13 @@ async def live(_: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """200 if Redis answers; 503 with ``Retry-After`` otherwise (by way of `StoreUnavailable`)."""
-    await state_of(request).store.ping()
-    return JSONResponse({"status": "ok"})
+    """
+    200 ``ok`` if Redis would keep a callback now; 503 with ``Retry-After`` and the reason if not.
+
+    Then ``status`` tells what becomes of callbacks: ``degraded``, they go to the spool, or ``refused``.
+    """
+    found = await state_of(request).readiness.find_out()
+    if found.reason is None:
+        return JSONResponse({"status": found.status})
+    error = {"code": StoreUnavailable.code, "message": found.reason, "param": None}
+    return JSONResponse({"status": found.status, "error": error}, status_code=503, headers={"Retry-After": "2"})

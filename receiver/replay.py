@@ -89,6 +89,8 @@ async def _wants_to_spend(request: Request) -> bool:
 def _address(callback: Callback) -> TakeAddress | HookAddress:
     if callback.hook is not None:
         return HookAddress(hook=callback.hook)
+    if callback.outcome == "probe":
+        raise Conflict("doctor sent it to itself; it is about no job")
     if callback.run is None or callback.shot is None or callback.take is None:
         raise Conflict("it came to an address that is not ours; nothing is known to ask about")
     return TakeAddress(run=callback.run, shot=callback.shot, take=callback.take)

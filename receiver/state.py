@@ -7,6 +7,7 @@ from starlette.datastructures import Secret
 from starlette.requests import HTTPConnection
 
 from config.settings import Settings
+from receiver.readiness import Readiness
 from receiver.strangers import Strangers
 from runs.files import MediaFiles
 from runs.inbox import Inbox
@@ -30,6 +31,7 @@ class State:
     history: Store
     inbox: Inbox
     spool: Spool
+    readiness: Readiness
     strangers: Strangers
     files: MediaFiles
     tokens: Tokens

@@ -136,6 +136,8 @@ def _with_take(run: Run, shot: Shot, take: Take) -> Run:
 def _why_not_taken_again(run: Run, shot: Shot, event: events.Retaken) -> str | None:
     if not shot.takes_wanted:
         return f"shot {shot.id} was submitted by somebody else; we know no prompt for it"
+    if shot.status is ShotStatus.DONE and _is_begun(shot, OPEN):
+        return f"another take of shot {shot.id} is still under way"
     if shot.status not in (ShotStatus.DONE, ShotStatus.FAILED) or _is_begun(shot, OPEN):
         return f"shot {shot.id} is {shot.status.value}; a retake is for one that is done or failed"
     refused = shot.status is ShotStatus.FAILED and problem_of(shot).family is Family.TEXT_MODERATED

@@ -44,6 +44,10 @@ PONG_MAX_S = 5.0
 REJOIN_PAUSE_MAX_S = 5.0
 LOG = "redis.log"
 # Linux takes 107 bytes, macOS 103. Not every reader of a redis URL undoes percent-encoding, so plain characters only.
+# Lines are ``PID:ROLE DATE TIME LEVEL TEXT``; another user may have started the next server before we read.
+WARNING = re.compile(r"^\d+:[A-Z] [^#*]{10,40} # ")
+ROUTINE = re.compile(r"^\d+:[A-Z] .*")
+NEXT_SERVER = re.compile(r"^\d+:[A-Z] .*(?:WARNING Memory overcommit| is starting oO0).*$", re.MULTILINE)
 SOCKET_PATH = re.compile(r"[\w./+-]{1,100}", re.ASCII)
 
 
@@ -95,6 +99,7 @@ class EmbeddedRedis:
             ) from error
         try:
             await self._wait_for_pong(seat)
+            self._log_read = (self.folder / LOG).stat().st_size
         except BaseException:
             seat.writer.close()
             raise
@@ -170,7 +175,12 @@ class EmbeddedRedis:
         """Whenever the server is gone, join again: that brings it back."""
         while True:
             await self._seat.wait_for_end()
-            log.warning("redis_gone", folder=str(self.folder))
+            log.warning(
+                "redis_gone",
+                folder=str(self.folder),
+                last_words=last_words(self.folder / LOG, self._log_read),
+                disk_free_bytes=shutil.disk_usage(self.folder).free,  # Its log may lie on the disk that is full.
+            )
             await self._seat.leave()
             self._seat = await self._rejoin()
             log.info("redis_back", folder=str(self.folder))
@@ -296,6 +306,16 @@ def make_private(folder: Path) -> None:
         raise EmbeddedRedisFailed(f"Redis needs {folder} as a folder of its own, but it belongs to somebody else.")
     if stat.S_IMODE(found.st_mode) != 0o700:
         folder.chmod(0o700)
+
+
+def last_words(path: Path, since: int) -> str:
+    """What a server warned of since its log was *since* bytes long, the two newest lines; its routine is left out."""
+    with suppress(OSError), path.open("rb") as file:
+        file.seek(since)
+        said, *_ = NEXT_SERVER.split(file.read().decode(errors="replace"))
+        lines = [ROUTINE.sub("", WARNING.sub("", line)).strip() for line in said.split("\n")]
+        return " ".join([line for line in lines if line][-2:]) or "(none)"
+    return "(none)"
 
 
 def last_line(path: Path) -> str:

@@ -21,13 +21,15 @@ from typing import Any, Final
 import msgspec
 from arq.connections import ArqRedis
 
-from runs.errors import StoreUnavailable
 from runs.queue import QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script
+from runs.redis_words import unavailable
 
 CALLBACKS: Final = "framerelay:callbacks"
 REFUSED: Final = "framerelay:refused"
+PROBE: Final = "framerelay:probe"
 REFUSED_MAX: Final = 200
 BATCH_MAX: Final = 256
+PROVE_WITHIN_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,7 @@ class Callback:
     read back also ``late`` (its take was settled before it came) or ``conflict`` (an earlier one said otherwise how
     the same job ended): looked up like any other.
     ``replay``: a person asked for ``replay_of`` to be processed again. ``refused``: a sample of what came to addresses
-    that are not ours.
+    that are not ours. ``probe``: `doctor` sent it, under the id that it chose; it is about no job.
     ``body``: the raw bytes; empty for ``too_large``, ``encoded`` and ``cut_off``.
     ``ending``: the same for all that say how one job at one address ended; None for all others.
     """
@@ -117,21 +119,35 @@ class Inbox:
         try:
             await self._refuse(keys=[CALLBACKS, REFUSED], args=arguments)
         except REDIS_ERRORS as error:
-            raise StoreUnavailable(str(error)) from error
+            raise unavailable(error) from error
+
+    async def prove_writable(self) -> None:
+        """
+        Write something and take it back, in one step of which nothing is ever seen.
+
+        Raises: StoreUnavailable with the reason, in words, why a callback could not be kept now.
+        """
+        try:
+            async with asyncio.timeout(PROVE_WITHIN_S), self._redis.pipeline(transaction=True) as pipe:
+                pipe.set(PROBE, 1)
+                pipe.delete(PROBE)
+                await pipe.execute()
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
 
     async def mark_late(self, callback_id: str, reason: str) -> None:
         """The take that the callback is about was settled before it came. Raises: StoreUnavailable."""
         try:
             await self._late(keys=[f"framerelay:callback:{callback_id}"], args=[reason])
         except REDIS_ERRORS as error:
-            raise StoreUnavailable(str(error)) from error
+            raise unavailable(error) from error
 
     async def find(self, callback_id: str) -> Callback | None:
         """The callback of that id, while it is kept."""
         try:
             fields = await self._redis.hgetall(f"framerelay:callback:{callback_id}")  # type: ignore[misc]  # redis-py's union
         except REDIS_ERRORS as error:
-            raise StoreUnavailable(str(error)) from error
+            raise unavailable(error) from error
         return _callback(fields) if fields else None
 
     async def recent(self, *, limit: int, after: str | None = None) -> list[Callback]:
@@ -149,7 +165,7 @@ class Inbox:
                     pipe.hgetall(f"framerelay:callback:{callback_id.decode()}")
                 found = await pipe.execute() if ids else []
         except REDIS_ERRORS as error:
-            raise StoreUnavailable(str(error)) from error
+            raise unavailable(error) from error
         return [_callback(fields) for fields in found if fields]
 
     async def _write(self) -> None:
@@ -160,7 +176,7 @@ class Inbox:
             try:
                 answers = await self._accept(keys=[CALLBACKS, QUEUE, WAKE], args=arguments)
             except REDIS_ERRORS as error:
-                _fail(batch, StoreUnavailable(f"Redis does not do its part: {str(error) or type(error).__name__}"))
+                _fail(batch, unavailable(error))
             except BaseException as error:
                 _fail(batch, error)
                 raise

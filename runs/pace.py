@@ -9,9 +9,9 @@ from typing import Final
 
 from arq.connections import ArqRedis
 
-from runs.errors import StoreUnavailable
 from runs.model import Run, Shot
 from runs.queue import REDIS_ERRORS
+from runs.redis_words import unavailable
 
 SAMPLES_MAX: Final = 50
 SAMPLES_MIN: Final = 5  # Fewer say nothing about the slowest.
@@ -30,7 +30,7 @@ class Pace:
         try:
             found = await self._redis.lrange(_key(run, shot), 0, SAMPLES_MAX - 1)  # type: ignore[misc]  # redis-py's union
         except REDIS_ERRORS as error:
-            raise StoreUnavailable(str(error)) from error
+            raise unavailable(error) from error
         return slowest(sorted(float(sample) for sample in found))
 
     async def learn(self, run: Run, shot: Shot, took_s: float) -> None:
@@ -43,7 +43,7 @@ class Pace:
                 pipe.expire(key, LIFE_S)
                 await pipe.execute()
         except REDIS_ERRORS as error:
-            raise StoreUnavailable(str(error)) from error
+            raise unavailable(error) from error
 
 
 def slowest(took_s: list[float]) -> float | None:

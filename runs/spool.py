@@ -7,9 +7,11 @@ is removed when Redis has its callback; `Inbox.accept` knows a callback by its i
 
 import asyncio
 import os
+import secrets
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,6 +22,7 @@ import structlog
 from runs.errors import StorageFailed, StoreUnavailable
 from runs.inbox import Callback, Inbox
 from runs.queue import Task, pack
+from runs.redis_words import unavailable
 
 CALLBACKS_MAX: Final = 10_000  # An hour at three in a second.
 BYTES_MAX: Final = 64 << 20
@@ -27,6 +30,7 @@ WRITE_WITHIN_S: Final = 1.2  # With the 3 s that Redis has had, still within a p
 DRAIN_EVERY_S: Final = 1.0
 DRAIN_WITHIN_S: Final = 10.0
 BATCH_MAX: Final = 64
+PROBE_BYTES: Final = 4096  # A block, since a smaller file may fit where no callback does.
 ENDING: Final = ".callback"
 LEFT_BEHIND_S: Final = 60.0  # A file half written is this old only if its writer was killed.
 
@@ -70,14 +74,17 @@ class Spool:
         if self._files >= self._callbacks_max or self._bytes + len(content) > self._bytes_max:
             raise StorageFailed("the spool is full", retry_after_s=5)
         self._files, self._bytes = self._files + 1, self._bytes + len(content)
-        writing = asyncio.get_running_loop().run_in_executor(self._threads, self._write, callback.id, content)
-        try:
-            async with asyncio.timeout(WRITE_WITHIN_S):
-                await writing
-        except TimeoutError:
-            raise StorageFailed("our disk is too slow", retry_after_s=5) from None
-        except OSError as error:
-            raise StorageFailed.of(error) from error
+        await self._in_time(self._write, callback.id, content)
+
+    async def prove_writable(self) -> None:
+        """
+        Sync a file like those of callbacks, and remove it.
+
+        Raises: StorageFailed with the reason why a callback could not be kept here now.
+        """
+        if self._files >= self._callbacks_max:
+            raise StorageFailed("the spool is full")
+        await self._in_time(self._probe)
 
     async def drain_for_ever(self, inbox: Inbox) -> None:
         """Give *inbox* what lies here, now and whenever something does."""
@@ -120,8 +127,29 @@ class Spool:
         """Start nothing more; what is being written ends by itself."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    async def _in_time(self, work: Callable[..., None], *arguments: str | bytes) -> None:
+        writing = asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+        try:
+            async with asyncio.timeout(WRITE_WITHIN_S):
+                await writing
+        except TimeoutError:
+            raise StorageFailed("our disk is too slow", retry_after_s=5) from None
+        except OSError as error:
+            raise StorageFailed.of(error) from error
+
     def _write(self, name: str, content: bytes) -> None:
         """The file and its name are synced before this returns."""
+        with self._half_written(name, content) as half:
+            half.rename(self._folder / f"{name}{ENDING}")
+        _sync(self._folder)
+
+    def _probe(self) -> None:
+        with self._half_written(f"probe_{secrets.token_hex(8)}", b"x" * PROBE_BYTES) as half:
+            half.unlink()
+
+    @contextmanager
+    def _half_written(self, name: str, content: bytes) -> Iterator[Path]:
+        """A synced file that is no callback yet; it is gone if anything fails."""
         if not self._folder.is_dir():
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             _sync(self._folder.parent)
@@ -131,12 +159,11 @@ class Spool:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            half.rename(self._folder / f"{name}{ENDING}")
+            yield half
         except OSError:
             with suppress(OSError):
                 half.unlink(missing_ok=True)
             raise
-        _sync(self._folder)
 
     def _look(self) -> list[Path]:
         """The callbacks that wait, oldest first; counts the folder anew and clears it of what a kill left half done."""
@@ -158,8 +185,8 @@ async def _hand_over(inbox: Inbox, spooled: _Spooled) -> None:
     try:
         async with asyncio.timeout(DRAIN_WITHIN_S):
             await inbox.accept(spooled.callback, fingerprint=spooled.fingerprint, task=spooled.task)
-    except TimeoutError:
-        raise StoreUnavailable("Redis does not answer in time") from None
+    except TimeoutError as error:
+        raise unavailable(error) from None
 
 
 def _read_all(paths: list[Path]) -> dict[Path, _Spooled]:

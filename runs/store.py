@@ -19,10 +19,10 @@ from typing import Any, Final
 import msgspec
 from arq.connections import ArqRedis
 
-from runs.errors import StoreUnavailable
 from runs.machine import Step
 from runs.model import Run, RunId, RunStatus
 from runs.queue import DUE, QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script, task_of, unpack
+from runs.redis_words import unavailable
 from runs.takes import OPEN
 
 RUNS: Final = "framerelay:runs"
@@ -77,7 +77,7 @@ class Store:
         try:
             body = await self._redis.hget(run_key(run_id), "body")  # type: ignore[misc]  # redis-py's sync/async union
         except REDIS_ERRORS as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         return None if body is None else _decode_run(body)
 
     async def save(
@@ -110,7 +110,7 @@ class Store:
         try:
             return bool(await self._save(keys=keys, args=arguments))
         except REDIS_ERRORS as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     async def enqueue(self, tasks: Sequence[Task]) -> None:
         """Queue *tasks* beside any change of a run; one that waits or runs is not queued again."""
@@ -119,14 +119,14 @@ class Store:
         try:
             await self._enqueue(keys=[QUEUE, WAKE], args=[now_ms, TASK_LIFE_MS, *pairs])
         except REDIS_ERRORS as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     async def overdue(self, now: float, *, put_off_s: float, at_most: int) -> list[str]:
         """Ids of the runs whose time has come; each is put off, so that nobody else gets it meanwhile."""
         try:
             ids = await self._overdue(keys=[DUE], args=[int(now * 1000), int((now + put_off_s) * 1000), at_most])
         except REDIS_ERRORS as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         return [run_id.decode() for run_id in ids]
 
     async def awaiting(self, *, start: int, count: int) -> list[str]:
@@ -134,7 +134,7 @@ class Store:
         try:
             ids = await self._redis.zrange(DUE, start, start + count - 1)
         except REDIS_ERRORS as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         return [run_id.decode() for run_id in ids]
 
     async def schedule(self, run: Run, *, steps: Sequence[Step], wake_at: float | None) -> None:
@@ -146,7 +146,7 @@ class Store:
         try:
             await self._schedule(keys=[run_key(run.id), DUE, QUEUE, WAKE], args=arguments)
         except REDIS_ERRORS as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     async def remove(self, run: Run, *, now: float) -> bool:
         """Forget *run* and its history; False if it has changed since it was loaded. Its files are `runs.removal`'s."""
@@ -155,7 +155,7 @@ class Store:
         try:
             return bool(await self._remove(keys=keys, args=arguments))
         except REDIS_ERRORS as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     async def ended_before(self, moment: float, *, at_most: int) -> list[str]:
         """Ids of runs that ended and have not changed since *moment*, the oldest first."""
@@ -170,13 +170,13 @@ class Store:
         try:
             await self._redis.zrem(REMOVED, run_id)
         except REDIS_ERRORS as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     async def _first_of(self, index: str, moment: float, at_most: int) -> list[str]:
         try:
             ids = await self._redis.zrangebyscore(index, "-inf", moment, start=0, num=at_most)
         except REDIS_ERRORS as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         return [run_id.decode() for run_id in ids]
 
     async def runs(self, *, limit: int, after: str | None = None, status: RunStatus | None = None) -> list[Run]:
@@ -195,7 +195,7 @@ class Store:
                     pipe.hget(run_key(run_id.decode()), "body")
                 bodies = await pipe.execute() if ids else []
         except REDIS_ERRORS as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         return [_decode_run(body) for body in bodies if body is not None]
 
     async def _place_behind(self, after: str, index: str) -> int | None:
@@ -212,7 +212,7 @@ class Store:
         try:
             found = await self._redis.xread({events_key(run_id): after}, count=500, block=block)
         except REDIS_ERRORS as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         return [
             LoggedEvent(id=event_id.decode(), fields=unpack(fields[b"event"]))
             for _, entries in found or []
@@ -227,16 +227,5 @@ class Store:
                 return run_id
             held = await self._redis.get(name)
         except REDIS_ERRORS as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         return RunId(held.decode()) if held else run_id
-
-    async def ping(self) -> None:
-        """Raises: StoreUnavailable if Redis does not answer."""
-        try:
-            await self._redis.ping()
-        except REDIS_ERRORS as error:
-            raise _unavailable(error) from error
-
-
-def _unavailable(error: BaseException) -> StoreUnavailable:
-    return StoreUnavailable(f"Redis does not do its part: {str(error) or type(error).__name__}")

@@ -34,18 +34,32 @@ class HookAddress:
     hook: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeAddress:
+    """Where `doctor` sends a callback to itself; from *expires_at* (seconds since 1970) on it opens nothing."""
+
+    nonce: str
+    expires_at: int
+
+
+Address = TakeAddress | HookAddress | ProbeAddress
+
+
 class Tokens:
     """Mints and reads the last part of ``/webhook/{token}``."""
 
     def __init__(self, secret: str) -> None:
         self._key = _derived(secret, "framerelay callback address v1")
 
-    def mint(self, address: TakeAddress | HookAddress) -> str:
+    def mint(self, address: Address) -> str:
         """The token of *address*: always the same one under the same secret."""
-        if isinstance(address, HookAddress):
-            payload = f"h:{address.hook}".encode()
-        else:
-            payload = f"t:{address.run}:{address.shot}:{address.take}".encode()
+        match address:
+            case TakeAddress(run=run, shot=shot, take=take):
+                payload = f"t:{run}:{shot}:{take}".encode()
+            case HookAddress(hook=hook):
+                payload = f"h:{hook}".encode()
+            case ProbeAddress(nonce=nonce, expires_at=expires_at):
+                payload = f"p:{nonce}:{expires_at}".encode()
         return f"{_b64(payload)}.{_b64(_mac(self._key, payload))}"
 
     def hook_run(self, hook: str, job_id: str) -> str:
@@ -53,7 +67,7 @@ class Tokens:
         digest = _mac(self._key, f"r:{hook}:{job_id}".encode())
         return "run_" + base64.b32encode(digest[:15]).decode("ascii").lower()
 
-    def read(self, token: str) -> TakeAddress | HookAddress | None:
+    def read(self, token: str) -> Address | None:
         """What *token* names; None for anything that we did not mint, at the same cost whatever is wrong with it."""
         payload, mac = _split(token)
         if not hmac.compare_digest(mac, _mac(self._key, payload)):
@@ -61,6 +75,9 @@ class Tokens:
         kind, _, rest = payload.decode().partition(":")
         if kind == "h":
             return HookAddress(hook=rest)
+        if kind == "p":
+            nonce, expires_at = rest.split(":")
+            return ProbeAddress(nonce=nonce, expires_at=int(expires_at))
         run, shot, take = rest.split(":")
         return TakeAddress(run=run, shot=shot, take=int(take))
 

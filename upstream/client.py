@@ -13,7 +13,7 @@ What costs money is never sent twice in here. ``submit`` lets exactly one POST l
 import asyncio
 import mimetypes
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -102,12 +102,15 @@ class JobsClient:
         await self._free.aclose()
         await self._paid.aclose()
 
-    async def submit(self, model: str, input: Mapping[str, object], *, idempotency_key: str) -> SubmitAnswer:
+    async def submit(
+        self, model: str, input: Mapping[str, object], *, idempotency_key: str, leaving: asyncio.Event | None = None
+    ) -> SubmitAnswer:
         """
         Submit one job; this spends money. *input* is passed on unchanged, fields that we do not know included.
 
-        Never repeats itself; whoever cancels it must treat the outcome as unknown. *idempotency_key* goes out as
-        ``Idempotency-Key``: a provider that honours it will not charge twice, the jobs API does not promise that.
+        Never repeats itself. *leaving* is set before the first byte of the POST is written: whoever cancels it after
+        that must treat the outcome as unknown. *idempotency_key* goes out as ``Idempotency-Key``: a provider that
+        honours it will not charge twice, the jobs API does not promise that.
 
         Raises: UpstreamUnavailable if nothing was sent (safe to try again); UpstreamRateLimited and UpstreamRejected
         if the provider clearly refused; OutcomeUnknown for everything else once bytes may have left; RequestInvalid
@@ -117,6 +120,8 @@ class JobsClient:
         headers = {"Idempotency-Key": idempotency_key, "Content-Type": "application/json"}
         content = _encode({"model": model, "input": input})
         request = self._paid.build_request("POST", f"{self._root}/v1/jobs", headers=headers, content=content)
+        if leaving is not None:
+            request.extensions["trace"] = _setting(leaving)
         try:
             answer = await self._exchange(self._paid, request, self._timeouts.submit_s)
         except _NOTHING_SENT as error:
@@ -220,6 +225,16 @@ def _read_submit(answer: _Answer) -> SubmitAnswer:
     if not report.job_ids:
         raise OutcomeUnknown("The submit was accepted, but its answer holds no job id.")
     return SubmitAnswer(job_id=report.job_ids[0], status_word=report.status_word, raw=document)
+
+
+def _setting(leaving: asyncio.Event) -> Callable[[str, object], Awaitable[None]]:
+    """For httpcore, which tells each step beforehand; all that is not about the connection is about the request."""
+
+    async def hear(step: str, _: object) -> None:
+        if not step.startswith("connection."):
+            leaving.set()
+
+    return hear
 
 
 def _open(headers: Mapping[str, str], tls: ssl.SSLContext, *, kept_alive: int) -> httpx.AsyncClient:

@@ -3,7 +3,8 @@ The storm: many runs against real processes that are killed all the time; then a
 
     python tests/chaos/storm.py --runs 200 --seed 1
 
-Exit code 0: every promise held. 1: one did not, and is named. It stops by itself after ``--minutes``.
+Exit code 0: every promise held. 1: one did not, and is named. It stops by itself after ``--minutes``, and at once when
+a take was paid twice or a run is gone.
 """
 
 import argparse
@@ -12,17 +13,20 @@ import signal
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
-import httpx
-from house import API_KEY, House, Weather
+from caller import Caller, surely
+from house import House, Weather
 from monkey import Monkey
-from verdict import Verdict, judge
+from verdict import Verdict, judge, lost, paid_twice
 
-ENDED = ("succeeded", "failed", "cancelled")
+ENDED = ("succeeded", "failed", "cancelled", "missing")
 AT_ONCE = 12  # More would wait in the sandbox for longer than a job may live.
+GLANCE_S = 1.5
+SPOOL_S = 15.0
 
 
 def main() -> int:
@@ -31,22 +35,24 @@ def main() -> int:
     options.add_argument("--runs", type=int, default=200)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--minutes", type=float, default=25.0)
-    options.add_argument("--strikes", type=int, default=150, help="kills and stops, then peace")
-    options.add_argument("--pause-s", type=float, nargs=2, default=(1.5, 5.0), help="between two strikes")
-    options.add_argument("--hold-s", type=float, default=60.0, help="how long an unsure take may be alive")
-    options.add_argument("--patience-s", type=float, default=100.0, help="for a run that waits for an unsure take")
+    options.add_argument("--strikes", type=int, default=120, help="kills and stops, then peace")
+    options.add_argument("--pause-s", type=float, nargs=2, default=(1.0, 4.0), help="between two strikes")
+    options.add_argument("--hold-s", type=float, default=30.0, help="how long an unsure take may be alive")
+    options.add_argument("--leave-unsure", action="store_true", help="do not wait until such takes give way")
     options.add_argument("--broken", help="a safeguard of worker_with_a_trap.py to switch off")
     given = options.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = Path(tempfile.mkdtemp(prefix="fr-storm-"))
-    house = House(folder, Weather(seed=given.seed, hold_s=given.hold_s, broken=given.broken))
-    try:
-        house.open()
-        monkey = Monkey(house, seed=given.seed, strikes=given.strikes, pause_s=tuple(given.pause_s))
-        began = time.monotonic()
-        verdict = weather(house, monkey, runs=given.runs, seconds=given.minutes * 60, patience_s=given.patience_s)
-    finally:
-        house.close()
+    outside = Weather(seed=given.seed, hold_s=given.hold_s, broken=given.broken)
+    plan = Plan(
+        runs=given.runs,
+        strikes=given.strikes,
+        pause_s=tuple(given.pause_s),
+        seconds=given.minutes * 60,
+        leaves_unsure=given.leave_unsure,
+    )
+    began = time.monotonic()
+    verdict = storm(folder, outside, plan)
     say(verdict, seed=given.seed, took_s=time.monotonic() - began)
     if verdict.broken:
         click.echo(f"the logs are in {folder}")
@@ -55,105 +61,107 @@ def main() -> int:
     return 0
 
 
-def weather(house: House, monkey: Monkey, *, runs: int, seconds: float, patience_s: float, first: int = 0) -> Verdict:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
     """
-    Start *runs* runs, numbered from *first*, while *monkey* is at work; judge when all have ended, or time is up.
+    How many *runs*, numbered from *first*; so many *strikes*, with a pause of *pause_s* between two, then peace.
 
-    A run that has waited for *patience_s* in peace has ended, too; the verdict says if it may.
+    *gently*: the share of strikes that tell a process to end, as at a deploy; the others kill it.
+    It is over after *seconds* at the latest. ``leaves_unsure``: a run that waits for a take of which nothing is known
+    is not waited for.
     """
-    deadline = time.monotonic() + seconds
-    started, going, ended = 0, set[str](), list[str]()
-    waiting: dict[str, float] = {}
-    headers = {"Authorization": f"Bearer {API_KEY}"}
-    with httpx.Client(base_url=house.url, headers=headers, trust_env=False, timeout=4.0) as api:
-        while time.monotonic() < deadline and (len(ended) < runs or not monkey.is_done):
+
+    runs: int
+    first: int = 0
+    strikes: int = 0
+    pause_s: tuple[float, float] = (1.0, 4.0)
+    gently: float = 0.3
+    seconds: float
+    leaves_unsure: bool = False
+
+
+def storm(folder: Path, outside: Weather, plan: Plan) -> Verdict:
+    """A house in *folder*, shaken."""
+    house = House(folder, outside)
+    try:
+        house.open()
+        monkey = Monkey(house, seed=outside.seed, strikes=plan.strikes, pause_s=plan.pause_s, gently=plan.gently)
+        return weather(house, monkey, plan)
+    finally:
+        house.close()
+
+
+def weather(house: House, monkey: Monkey, plan: Plan) -> Verdict:
+    """Start the runs while *monkey* is at work; judge when all have ended, or when there is nothing to wait for."""
+    deadline = time.monotonic() + plan.seconds
+    glance_at = time.monotonic() + GLANCE_S
+    statuses: dict[str, str] = {}
+    with Caller(house.urls) as caller:
+        while time.monotonic() < deadline:
             monkey.tick()
-            if started < runs and len(going) < AT_ONCE and (run_id := start(api, first + started)):
-                going.add(run_id)
-                started += 1
-                waiting[run_id] = time.monotonic()
-            for run_id in sorted(going):
-                monkey.tick()
-                run = ask(api, f"/v1/runs/{run_id}")
-                if run is None:
-                    continue
-                if run["status"] != "waiting" or not monkey.is_done:
-                    waiting[run_id] = time.monotonic()
-                if run["status"] in ENDED or time.monotonic() - waiting[run_id] > patience_s:
-                    ended.append(run_id)
-                    going.discard(run_id)
+            look_after(caller, monkey, statuses, plan)
+            at_peace = monkey.is_done and len(statuses) == plan.runs
+            if at_peace and all(status in ENDED for status in statuses.values()):
+                break
+            if time.monotonic() > glance_at:
+                began = time.monotonic()
+                if "missing" in statuses.values() or beyond_repair(house, caller):
+                    break
+                if plan.leaves_unsure and at_peace and "running" not in statuses.values():
+                    verdict = settled(house, caller, list(statuses))
+                    if not verdict.broken:
+                        return verdict
+                now = time.monotonic()
+                glance_at = now + max(GLANCE_S, 20 * (now - began))
             time.sleep(0.1)
         calm(house, monkey)
-        shown = [ask_surely(api, f"/v1/runs/{run_id}") for run_id in [*ended, *going]]
-        time.sleep(2.0)  # The last callbacks of jobs that are done already are still on their way.
-        for _ in range(15):  # And what a spool holds goes to Redis in its own time.
-            verdict = judge(house, shown, kept_callbacks(api), monkey.redis_stops)
-            if not verdict.figures["acknowledged and lost"]:
-                break
-            time.sleep(1.0)
-        return verdict
+        return settled(house, caller, list(statuses))
+
+
+def look_after(caller: Caller, monkey: Monkey, statuses: dict[str, str], plan: Plan) -> None:
+    """Start the next run if there is room, and see how those are that go on."""
+    going = [run_id for run_id, status in statuses.items() if status not in ENDED]
+    if len(statuses) < plan.runs and len(going) < AT_ONCE and (new := caller.start(plan.first + len(statuses))):
+        statuses[new] = "running"
+    for run_id in going:
+        monkey.tick()
+        if (run := caller.ask(f"/v1/runs/{run_id}")) is not None:
+            statuses[run_id] = run["status"]
+
+
+def beyond_repair(house: House, caller: Caller) -> bool:
+    """Whether something happened that time cannot mend, so that there is nothing to wait for."""
+    journal = house.journal()
+    is_spool_empty = not house.spooled()  # Then Redis alone has what was acknowledged up to the line above.
+    if paid_twice(journal) or any(process.deserted for process in house.ours):
+        return True
+    kept = caller.callbacks() if is_spool_empty else None
+    return kept is not None and bool(lost(journal, kept))
 
 
 def calm(house: House, monkey: Monkey) -> None:
     """Everything runs again, so that it can be asked."""
-    deadline = time.monotonic() + 30
+    monkey.rest()
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         monkey.tick()
         try:
-            house.wait_for(f"{house.url}/readyz", within_s=0.5)
-            return
+            house.wait_until_ready(within_s=0.5)
         except TimeoutError:
             continue
-    raise TimeoutError(f"the receiver did not come back; logs are in {house.folder}")
+        if monkey.is_done:
+            return
+    raise TimeoutError(f"not everything came back; logs are in {house.folder}")
 
 
-def start(api: httpx.Client, number: int) -> str | None:
-    """Ask for run *number*; asking again after trouble gives the same run."""
-    try:
-        answer = api.post("/v1/runs", json=storyboard(number), headers={"Idempotency-Key": f"storm-{number}"})
-    except httpx.HTTPError:
-        return None
-    return answer.json()["id"] if answer.status_code == 201 else None
-
-
-def storyboard(number: int) -> dict[str, Any]:
-    """Four shots: a chain, or two scenes side by side."""
-    shots = [{"id": f"s{place}", "prompt": f"run {number}, shot {place}"} for place in (1, 2, 3, 4)]
-    head = {"title": f"storm {number}", "model": "seedance-1.5-pro-1080p", "budget": {"jobs": 8}}
-    if number % 2:
-        return {**head, "shots": shots}
-    return {**head, "scenes": [{"id": "a", "shots": shots[:2]}, {"id": "b", "shots": shots[2:]}]}
-
-
-def ask(api: httpx.Client, path: str) -> dict[str, Any] | None:
-    """What *path* answers; None while nobody can."""
-    try:
-        answer = api.get(path)
-    except httpx.HTTPError:
-        return None
-    found: dict[str, Any] = answer.json() if answer.status_code == 200 else {}
-    return found or ({"id": path, "status": "missing"} if answer.status_code == 404 else None)
-
-
-def ask_surely(api: httpx.Client, path: str) -> dict[str, Any]:
-    """What *path* answers, within some tries."""
-    for _ in range(40):
-        if (found := ask(api, path)) is not None:
-            return {"shots": [], "error": None, **found}
-        time.sleep(0.25)
-    raise TimeoutError(f"{path} does not answer")
-
-
-def kept_callbacks(api: httpx.Client) -> list[dict[str, Any]]:
-    """Every callback that was kept, page by page."""
-    kept: list[dict[str, Any]] = []
-    after: str | None = None
-    while True:
-        page = ask_surely(api, f"/v1/callbacks?limit=200{f'&after={after}' if after else ''}")
-        kept += page["data"]
-        after = page["next"]
-        if after is None:
-            return kept
+def settled(house: House, caller: Caller, run_ids: list[str]) -> Verdict:
+    """Judged when the spool is empty; it is emptied in its own time."""
+    shown = [surely(partial(caller.ask, f"/v1/runs/{run_id}")) for run_id in run_ids]
+    deadline = time.monotonic() + SPOOL_S
+    while house.spooled() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    journal = house.journal()  # Before the callbacks are listed: what is acknowledged after this is not asked for.
+    return judge(house, journal, shown, surely(caller.callbacks))
 
 
 def say(verdict: Verdict, *, seed: int, took_s: float) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 
-from house import House, lines_of
+from house import House
 
 from runs.tokens import TakeAddress, Tokens
 
@@ -19,26 +19,30 @@ class Verdict:
     broken: list[str]
 
 
-def judge(house: House, runs: list[dict[str, Any]], callbacks: list[dict[str, Any]], redis_stops: int) -> Verdict:
-    """Compare what the sandbox saw with what FrameRelay shows; *runs* and *callbacks* as the API lists them."""
-    journal = house.journal()
+def judge(
+    house: House, journal: dict[str, Any], runs: list[dict[str, Any]], callbacks: list[dict[str, Any]]
+) -> Verdict:
+    """Compare what the sandbox saw, its *journal*, with the *runs* and *callbacks* that FrameRelay shows."""
     jobs: list[dict[str, Any]] = journal["jobs"]
     acknowledged = _acknowledged(jobs)
-    lost = acknowledged - _kept(callbacks)
-    twice = {url: count for url, count in journal["jobs_per_callback_url"].items() if count > 1}
+    gone = lost(journal, callbacks)
     takes = [(run, shot, take) for run in runs for shot in run["shots"] for take in shot["takes"]]
     by_take = _jobs_by_take(jobs)
+    twice = paid_twice(journal)
     heard = {job_id for job_id, _ in acknowledged}
     told = {job_id for job_id, state in acknowledged if state in FINAL}
     done = {take["job_id"] for _, _, take in takes if take["status"] == "done"}
-    broken = [f"paid twice: {_named(url)} has {count} jobs" for url, count in twice.items()]
-    broken += [f"lost: {count} acknowledged callback(s) of {job} about {state}" for (job, state), count in lost.items()]
+    broken = twice + [
+        f"lost: {count} acknowledged callback(s) of {job} about {state}" for (job, state), count in gone.items()
+    ]
     broken += [sentence for run in runs for sentence in _wrong_with(run, by_take, heard)]
     known = {(run["id"], shot["id"], take["number"]) for run, shot, take in takes}
     broken += [f"paid, and no take knows it: {take}" for take in by_take if take not in known]
     broken += [sentence for process in [*house.ours, house.redis, house.sandbox] for sentence in process.deserted]
-    surprises = [line for process in house.ours for line in lines_of(process) if line.get("event") == "task_surprised"]
-    broken += [f"a task met what nobody foresaw: {reason}" for reason in {str(line["reason"]) for line in surprises}]
+    said = [line for process in house.ours for line in process.lines()]
+    broken += [f"a task met what nobody foresaw: {reason}" for reason in _reasons(said, "task_surprised")]
+    broken += [f"a task gave up: {reason}" for reason in _reasons(said, "task_failed")]
+    broken += [f"on disk for good: {path.name}" for path in house.spooled()]
     return Verdict(
         figures={
             "runs": len(runs),
@@ -46,22 +50,38 @@ def judge(house: House, runs: list[dict[str, Any]], callbacks: list[dict[str, An
             "takes": len(takes),
             "submits": len(journal["submits"]),
             "jobs": len(jobs),
-            "distinct paid jobs per take, at most": max(journal["jobs_per_callback_url"].values(), default=0),
+            "distinct paid jobs per take, at most": max(map(len, by_take.values()), default=0),
             "takes paid twice": len(twice),
             "new takes, each with its reason": sum(take["number"] > 1 for _, _, take in takes),
             "callbacks acknowledged": acknowledged.total(),
             "callbacks lost on purpose": _lost_on_purpose(jobs),
             "found again by look-up": len(done - told),
-            "acknowledged and lost": lost.total(),
+            "spooled while Redis was away": sum(1 for line in said if line.get("spooled")),
+            "acknowledged and lost": gone.total(),
             "processes killed": sum(process.kills for process in house.ours),
             "of these at an exact point": len(list(house.folder.glob("trap.*"))),
-            "Redis stopped and restarted": redis_stops,
+            "processes told to end, exit code 0": sum(process.goodbyes for process in house.ours),
+            "Redis stopped and restarted": house.redis.kills + house.redis.goodbyes,
             "runs that succeeded": sum(run["status"] == "succeeded" for run in runs),
             "runs that hold an unsure take": sum(run["status"] == "waiting" for run in runs),
             "runs given up with a reason": sum(run["status"] == "failed" for run in runs),
         },
         broken=broken,
     )
+
+
+def paid_twice(journal: dict[str, Any]) -> list[str]:
+    """Each take with more than one job, in words; whichever receiver its callbacks go to."""
+    return [
+        f"paid twice: {run} {shot}.{take} has {len(ids)} jobs"
+        for (run, shot, take), ids in _jobs_by_take(journal["jobs"]).items()
+        if len(ids) > 1
+    ]
+
+
+def lost(journal: dict[str, Any], callbacks: list[dict[str, Any]]) -> Counter[tuple[str, str]]:
+    """How many copies of each callback the *journal* has as acknowledged and the list does not."""
+    return _acknowledged(journal["jobs"]) - _kept(callbacks)
 
 
 def _acknowledged(jobs: list[dict[str, Any]]) -> Counter[tuple[str, str]]:
@@ -109,7 +129,7 @@ def _wrong_with(run: dict[str, Any], by_take: dict[tuple[str, str, int], list[st
         return wrong + _wrong_with_film(run)
     if run["status"] == "failed" and any(len(shot["takes"]) == 2 for shot in run["shots"]):
         return wrong
-    if run["status"] == "waiting" and run["error"]["code"] in ("outcome_unknown",):
+    if run["status"] == "waiting" and run["error"]["code"] == "outcome_unknown":
         return wrong
     return [*wrong, f"{run['id']} is {run['status']}: {run['error']}"]
 
@@ -127,5 +147,5 @@ def _done(shot: dict[str, Any]) -> dict[str, Any]:
     return next(take for take in shot["takes"] if take["number"] == shot["picked"])
 
 
-def _named(callback_url: str) -> str:
-    return str(Tokens("only for the storm").read(callback_url.rpartition("/")[2]))
+def _reasons(lines: list[dict[str, Any]], event: str) -> set[str]:
+    return {str(line["reason"]) for line in lines if line.get("event") == event}

@@ -1,10 +1,11 @@
 """
 Receiver or worker of FrameRelay, with a trap that kills it at an exact point, or with a safeguard switched off.
 
-    worker_with_a_trap.py receiver|worker --marks FOLDER [--trap POINT] [--broken SAFEGUARD]
+    worker_with_a_trap.py receiver|worker --marks FOLDER [--trap POINT [--gently]] [--broken SAFEGUARD]
 
 The product has no hooks for this: functions are wrapped from outside before it starts. A trap goes off once; its mark
-in FOLDER says that it did. A submit's margin is cut from 30 s to 2 s: the wait is shorter, the rule is the same.
+in FOLDER says that it did. It is a SIGKILL, or gently a SIGTERM, as at a deploy. A submit's margin is cut from 30 s to
+2 s: the wait is shorter, the rule is the same.
 """
 
 import argparse
@@ -12,12 +13,15 @@ import asyncio
 import os
 import re
 import signal
+import sys
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
+from process import TOLD_BY_TRAP
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,13 +30,16 @@ import processors.submit
 import processors.worker
 import receiver.callbacks
 import runs.machine
+import runs.spool
 import runs.store
 from cli.main import cli
 from media.decoder import Decoder
+from processors.worker import RelayWorker
 from runs import events
 from runs.errors import OutcomeUnknown
 from runs.inbox import Inbox
 from runs.progress import record
+from runs.spool import Spool
 from runs.store import Store
 from upstream.client import JobsClient
 
@@ -45,22 +52,26 @@ def main() -> None:
     options.add_argument("role", choices=["receiver", "worker"])
     options.add_argument("--marks", type=Path, required=True)
     options.add_argument("--trap", choices=[*RECEIVER_POINTS, *WORKER_POINTS])
+    options.add_argument("--gently", action="store_true")
     options.add_argument("--broken", choices=[*SAFEGUARDS, "redis_keeps_nothing"])
     given = options.parse_args()
     runs.machine.SUBMIT_MARGIN_S = 2.0  # type: ignore[misc]  # Final in the product, shorter here.
     if given.broken in SAFEGUARDS:
         SAFEGUARDS[given.broken]()
     if given.trap:
-        {**RECEIVER_POINTS, **WORKER_POINTS}[given.trap](partial(_die_once, given.marks / f"trap.{given.trap}"))
+        spring = partial(_end_once, given.marks / f"trap.{given.trap}", gently=given.gently)
+        {**RECEIVER_POINTS, **WORKER_POINTS}[given.trap](spring)
     cli([given.role], prog_name="framerelay")
 
 
-def _die_once(mark: Path) -> None:
+def _end_once(mark: Path, *, gently: bool) -> None:
     try:
         mark.touch(exist_ok=False)
     except FileExistsError:
         return
-    os.kill(os.getpid(), signal.SIGKILL)
+    if gently:
+        sys.stderr.write(f"{TOLD_BY_TRAP}\n")
+    os.kill(os.getpid(), signal.SIGTERM if gently else signal.SIGKILL)
 
 
 # --- points at which it dies ---------------------------------------------------------------------------------------
@@ -114,6 +125,22 @@ def _after_saved(event: str, spring: Spring) -> None:
 
 
 def _after_answer(spring: Spring) -> None:
+    _after_some_answers(spring, lambda: True)
+
+
+def _after_spooled_answer(spring: Spring) -> None:
+    """Its callback lies on disk and nowhere else."""
+    keep, is_spooled = Spool.keep, ContextVar("is_spooled", default=False)
+
+    async def noted(self: Spool, *arguments: Any, **named: Any) -> None:
+        await keep(self, *arguments, **named)
+        is_spooled.set(True)
+
+    Spool.keep = noted  # type: ignore[method-assign]
+    _after_some_answers(spring, is_spooled.get)
+
+
+def _after_some_answers(spring: Spring, is_one: Callable[[], bool]) -> None:
     receive = receiver.callbacks.receive
 
     async def die() -> None:
@@ -122,11 +149,23 @@ def _after_answer(spring: Spring) -> None:
 
     async def trapped(request: Request) -> Response:
         response = await receive(request)
-        if response.status_code == 200:
+        if response.status_code == 200 and is_one():
             response.background = BackgroundTask(die)
         return response
 
     receiver.callbacks.receive = trapped
+
+
+def _mid_drain(spring: Spring) -> None:
+    """Redis has taken callbacks from the spool, and their files still lie there."""
+    remove = runs.spool._remove_all
+
+    def trapped(paths: list[Path]) -> None:
+        if paths:
+            spring()
+        remove(paths)
+
+    runs.spool._remove_all = trapped
 
 
 def _mid_download(spring: Spring) -> None:
@@ -148,6 +187,8 @@ RECEIVER_POINTS: Final[dict[str, Callable[[Spring], None]]] = {
     "before_accept": partial(_before, Inbox, "accept"),
     "after_accept": partial(_after, Inbox, "accept"),
     "after_200": _after_answer,
+    "after_spooled_200": _after_spooled_answer,
+    "mid_drain": _mid_drain,
 }
 WORKER_POINTS: Final[dict[str, Callable[[Spring], None]]] = {
     "after_upload": partial(_after, JobsClient, "upload"),
@@ -195,7 +236,7 @@ def _submit_again() -> None:
 
 
 def _post_before_intent() -> None:
-    """The intent is stored when the answer is there, not before."""
+    """The intent is stored half a second after the answer, not before the POST."""
     intend, post = processors.submit._intend, JobsClient.submit
     waiting: dict[str, Callable[[], Awaitable[Any]]] = {}
 
@@ -209,7 +250,7 @@ def _post_before_intent() -> None:
         try:
             return await post(self, *arguments, idempotency_key=idempotency_key, **named)
         finally:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.5)
             if late := waiting.pop(idempotency_key, None):
                 await late()
 
@@ -243,12 +284,38 @@ def _answer_before_kept() -> None:
     Inbox.accept = promise  # type: ignore[method-assign]
 
 
+def _spool_forgets() -> None:
+    async def keep(self: Spool, *arguments: Any, **named: Any) -> None:
+        """Answered, and nowhere."""
+
+    Spool.keep = keep  # type: ignore[method-assign]
+
+
+def _no_drain() -> None:
+    async def drain(self: Spool, inbox: Inbox) -> int:
+        return 0
+
+    Spool.drain = drain  # type: ignore[method-assign]
+
+
+def _no_goodbye() -> None:
+    """A worker that is told to end drops what it holds."""
+
+    async def stop(self: RelayWorker, *, grace_s: float) -> None:
+        os._exit(3)
+
+    RelayWorker.stop = stop  # type: ignore[method-assign]
+
+
 SAFEGUARDS: Final[dict[str, Callable[[], None]]] = {
     "save_without_looking": _save_without_looking,
     "submit_again": _submit_again,
     "post_before_intent": _post_before_intent,
     "no_sweep": _no_sweep,
     "answer_before_kept": _answer_before_kept,
+    "spool_forgets": _spool_forgets,
+    "no_drain": _no_drain,
+    "no_goodbye": _no_goodbye,
 }
 
 if __name__ == "__main__":

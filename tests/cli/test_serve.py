@@ -39,7 +39,7 @@ def ready(tmp_path: Path, tools: Any) -> Any:
         ({"UPSTREAM_URL": "", "UPSTREAM_KEY": ""}, "FRAMERELAY_UPSTREAM_URL and FRAMERELAY_UPSTREAM_KEY must be set"),
         ({"PORT": "many"}, "FRAMERELAY_PORT = 'many': it must be a number"),
         ({"DATA_DIR": "chain.yaml"}, "chain.yaml: it is not a folder"),
-        ({"REDIS_URL": "redis://127.0.0.1:9/0"}, "there is no Redis at redis://127.0.0.1:9/0: connection refused"),
+        ({"REDIS_URL": "redis://127.0.0.1:9/0"}, "redis://127.0.0.1:9/0: Redis cannot be reached (connection refused)"),
         ({"CONFIG": "chain.yaml"}, 'chain.yaml, line 2, model: unknown key "model"'),
     ],
 )

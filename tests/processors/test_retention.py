@@ -70,6 +70,27 @@ async def test_without_the_setting_nothing_leaves_and_with_it_a_few_each_turn(
         assert [run.id for run in await relay.store.runs(limit=9)] == ids[2:]
 
 
+async def test_a_run_that_was_resumed_and_ended_anew_meanwhile_stays(
+    start_relay: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time begins again, though it was on the list of those whose time was over."""
+    async with start_relay("http://127.0.0.1:9", worker=False, runs_keep_s=600.0) as relay:
+        run_id = (await relay.api.post("/v1/runs", json=BOARD)).json()["id"]
+        await relay.api.post(f"/v1/runs/{run_id}/cancel")
+
+        async def listed(_: float, *, at_most: int) -> list[str]:
+            return [run_id][:at_most]
+
+        monkeypatch.setattr(relay.store, "ended_before", listed)
+        deps: Any = SimpleNamespace(
+            settings=relay.settings, store=relay.store, files=MediaFiles(relay.settings.data_dir)
+        )
+        await retention.tidy(deps, time.time())
+        assert (await relay.shown(run_id))["status"] == "cancelled"
+        await retention.tidy(deps, time.time() + 700)
+        assert (await relay.api.get(f"/v1/runs/{run_id}")).status_code == 404
+
+
 async def test_files_that_come_back_after_the_removal_are_removed_again(start_provider: Any, start_relay: Any) -> None:
     """A download that was under way makes the folder anew; a removal cut short by a crash left it."""
     async with start_provider() as provider, start_relay(provider.url, worker=False) as relay:

@@ -19,7 +19,8 @@ from arq.worker import Retry, func
 from processors import worker as worker_module
 from processors.worker import RelayWorker
 from runs.embedded_redis import find_server
-from runs.queue import QUEUE, Task, connect, disconnect, unpack
+from runs.errors import StoreUnavailable
+from runs.queue import DUE, QUEUE, Task, connect, disconnect, unpack
 from runs.store import Store
 
 pytestmark = pytest.mark.anyio
@@ -212,13 +213,40 @@ def _read_until(stream: Any, word: bytes) -> None:
     pytest.fail("the victim never started its task")
 
 
+async def test_redis_may_go_away_between_two_calls_of_one_look(
+    redis: ArqRedis, redis_url: str, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had claimed and was about to queue the sweep: the worker logs that and goes on, it does not end."""
+    enqueue, asked = Store.enqueue, list[str]()
+
+    async def gone_once(self: Store, tasks: Any) -> None:
+        asked.extend(each.id for each in tasks)
+        if len(asked) == 1:  # A real server cannot be ended between exactly these two calls.
+            raise StoreUnavailable("Redis cannot be reached")
+        await redis.zrem(DUE, "run_overdue")
+
+    done = asyncio.Event()
+
+    async def work(_: dict[str, Any]) -> None:
+        done.set()
+
+    await redis.zadd(DUE, {"run_overdue": 1})
+    monkeypatch.setattr(Store, "enqueue", gone_once)
+    async with working(redis_url, work):
+        await wait_until(lambda: asked == ["sweep", "sweep"], "the sweep is queued after all")
+        await enqueue(Store(redis), [task()])
+        await wait_until(done.is_set, "it still takes tasks")
+
+
 async def test_a_deploy_gives_running_tasks_back_and_spends_nothing(
     redis: ArqRedis, redis_url: str, wait_until: WaitUntil
 ) -> None:
-    """Stopped twenty times in the middle, the task still runs."""
+    """Stopped twenty times in the middle, the task still runs, and each time it is its first try."""
     started = asyncio.Event()
+    tries: list[int] = []
 
-    async def endless(_: dict[str, Any]) -> None:
+    async def endless(context: dict[str, Any]) -> None:
+        tries.append(context["job_try"])
         started.set()
         await asyncio.sleep(600)
 
@@ -241,6 +269,71 @@ async def test_a_deploy_gives_running_tasks_back_and_spends_nothing(
 
     async with working(redis_url, work):
         await wait_until(done.is_set, "the task runs after all deploys")
+    assert set(tries) == {1}
+
+
+async def test_a_task_that_was_being_claimed_when_the_stop_came_is_given_back_like_the_others(
+    redis: ArqRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When `stop` returns nothing runs any more: what it works with is closed next."""
+    claiming = asyncio.Event()
+    ended: list[str] = []
+
+    async def work(_: dict[str, Any]) -> None:
+        try:
+            await asyncio.sleep(600)
+        finally:
+            ended.append("work")
+
+    async with working(redis_url, work) as worker:
+        claim = worker._claim
+
+        async def slowly(**arguments: Any) -> Any:
+            claimed = await claim(**arguments)
+            if claimed[0]:
+                claiming.set()
+                await asyncio.sleep(0.2)
+            return claimed
+
+        monkeypatch.setattr(worker, "_claim", slowly)
+        await Store(redis).enqueue([task()])
+        async with asyncio.timeout(10):
+            await claiming.wait()
+        await worker.stop(grace_s=0.5)
+        assert [each.done() for each in worker.tasks.values()] == [True]
+
+    assert ended == ["work"]
+    assert await redis.keys("arq:in-progress:*") == []
+    assert await redis.zcard(QUEUE) == 1
+
+
+async def test_no_other_worker_takes_what_one_that_is_stopping_still_does(
+    redis: ArqRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its grace is longer than a lease, which it goes on renewing."""
+    monkeypatch.setattr(worker_module, "LEASE_S", 0.6)
+    monkeypatch.setattr(worker_module, "IDLE_S", 0.1)
+    starts: list[float] = []
+
+    async def work(_: dict[str, Any]) -> None:
+        starts.append(time.monotonic())
+        await asyncio.sleep(2.0)
+
+    await Store(redis).enqueue([task()])
+    stopping, listening = connect(redis_url), connect(redis_url)
+    worker = RelayWorker([func(work, name="work")], redis=stopping, listening=listening, tasks_max=1)  # type: ignore[arg-type]
+    running = asyncio.create_task(worker.main())
+    async with asyncio.timeout(10):
+        while not starts:
+            await asyncio.sleep(0.01)
+    async with working(redis_url, work):
+        await worker.stop(grace_s=5)
+    await running
+    await disconnect(stopping)
+    await disconnect(listening)
+
+    assert len(starts) == 1
+    assert await redis.zcard(QUEUE) == 0
 
 
 async def test_what_is_queued_is_not_pickle(redis: ArqRedis) -> None:

@@ -213,7 +213,9 @@ class PrivateServer:
 
     def start(self) -> None:
         command = [str(find_server()), "--port", "0", "--unixsocket", f"{self.folder}/s", "--dir", str(self.folder)]
-        self.process = subprocess.Popen([*command, "--save", "", "--appendonly", "yes"], stdout=subprocess.DEVNULL)
+        command += ["--save", "", "--appendonly", "yes"]
+        # As Python ignores it, so does the server: a write past a limit on its files fails as on a full disk.
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, restore_signals=False)
         client = redis_sync.Redis.from_url(self.url)
         deadline = time.monotonic() + 10
         while True:

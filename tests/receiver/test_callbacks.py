@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -220,18 +222,28 @@ async def test_a_body_of_a_mebibyte_is_taken_and_one_byte_more_is_not(
 async def test_a_stream_is_cut_at_the_limit(relay: Any, take_address: Any) -> None:
     """Without Content-Length the bytes are counted; a sender that never ends is answered all the same."""
     host, port = relay.settings.listen_url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(f"POST {take_address()} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
-    answer = asyncio.create_task(reader.readuntil(b"\r\n\r\n"))
-    async with asyncio.timeout(10):
-        while not answer.done():
-            writer.write(b"10000\r\n" + b" " * (1 << 16) + b"\r\n")
-            await asyncio.wait([answer], timeout=0.01)
-    head = (await answer).decode()
-    writer.close()
+    loop, head = asyncio.get_running_loop(), b""
 
-    assert head.startswith("HTTP/1.1 413 ")
-    assert "connection: close" in head.lower()
+    async def flood(sender: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                await loop.sock_sendall(sender, b"10000\r\n" + b" " * (1 << 16) + b"\r\n")
+                await asyncio.sleep(0.01)
+
+    # A bare socket: asyncio's streams forget an answer that they have not read when a write after it is refused.
+    with socket.create_connection((host, int(port))) as sender:
+        sender.setblocking(False)
+        first = f"POST {take_address()} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        await loop.sock_sendall(sender, first.encode())
+        flooding = asyncio.create_task(flood(sender))
+        async with asyncio.timeout(10):
+            while b"\r\n\r\n" not in head and (more := await loop.sock_recv(sender, 4096)):
+                head += more
+        flooding.cancel()
+        await asyncio.wait([flooding])
+
+    assert head.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in head.lower()
 
 
 async def test_a_sender_that_asks_first_is_told_before_it_sends(relay: Any, take_address: Any) -> None:

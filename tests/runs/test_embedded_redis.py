@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import json
 import os
+import resource
 import signal
 import socket
 import stat
@@ -18,6 +19,7 @@ from typing import Any
 
 import pytest
 import redis
+from structlog.testing import capture_logs
 
 from runs import embedded_redis
 from runs.embedded_redis import EmbeddedRedis, EmbeddedRedisFailed, find_server
@@ -228,6 +230,59 @@ async def test_a_cancellation_is_never_swallowed(folder: Path) -> None:
                 assert isinstance(outcome, asyncio.CancelledError), f"lost after {steps} steps"
             else:
                 await entering.result().__aexit__(None, None, None)
+
+
+async def last_words_of(folder: Path, end: Callable[[str], object]) -> dict[str, Any]:
+    """The log line about a server that *end* ended, given its URL."""
+    with capture_logs() as logged:
+        async with EmbeddedRedis(folder) as server:
+            await asyncio.to_thread(end, server.url)
+            await asyncio.to_thread(
+                wait_until, lambda: "redis_back" in {line["event"] for line in logged}, "it is back"
+            )
+    return dict(next(line for line in logged if line["event"] == "redis_gone"))
+
+
+@pytest.mark.anyio
+async def test_the_log_says_what_a_server_said_last_that_could_not_write(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that syncs every write ends on a full disk; why stands in its own log, which nobody reads."""
+    patient = tmp_path / "server"
+    patient.write_text(f"#!/bin/sh\ntrap '' XFSZ\nexec {find_server()} \"$@\"\n")
+    patient.chmod(0o700)
+    monkeypatch.setattr(embedded_redis, "find_server", lambda: patient)
+
+    def write_past_the_limit(url: str) -> None:
+        unlimited = resource.RLIM_INFINITY
+        resource.prlimit(server_of(url)["process_id"], resource.RLIMIT_FSIZE, (20_000, unlimited))
+        ask(url, "SET", "large", "x" * 30_000)
+
+    gone = await last_words_of(folder, write_past_the_limit)
+    assert "AOF" in gone["last_words"]
+    assert "Exiting" in gone["last_words"]
+    assert gone["disk_free_bytes"] > 0
+
+
+@pytest.mark.anyio
+async def test_the_log_says_that_a_server_was_killed(folder: Path) -> None:
+    """By the memory watch of the system, say; the server itself could not tell."""
+    gone = await last_words_of(folder, lambda url: os.kill(server_of(url)["process_id"], signal.SIGKILL))
+    assert gone["last_words"] == "The Redis server was killed by signal 9."
+
+
+def test_last_words_are_those_of_the_server_that_is_gone(tmp_path: Path) -> None:
+    """Another user may have started the next one before we read."""
+    log = tmp_path / "redis.log"
+    old, new = "7:M 22 Nov 2026 20:13:32.397", "8:M 22 Nov 2026 20:13:33.001"
+    log.write_text(
+        f"{old} # of an earlier day\n{old} * Ready\n{old} # Error one\n{old} * routine\n{old} # Error two\n"
+        f"{new} # WARNING Memory overcommit must be enabled!\n{new} * oO0 Valkey is starting oO0\n{new} # new\n"
+    )
+    since = len(f"{old} # of an earlier day\n")
+    assert embedded_redis.last_words(log, since) == "Error one Error two"
+    assert embedded_redis.last_words(log, log.stat().st_size) == "(none)"
+    assert embedded_redis.last_words(tmp_path / "none", 0) == "(none)"
 
 
 def test_two_processes_share_one_server_and_the_last_one_ends_it(folder: Path, start: Start) -> None:

@@ -1,6 +1,7 @@
 """What a person decides about a run: each decision before, and what the state asks for after."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -62,6 +63,12 @@ def failed(family: Family, shot: str = "s1", take: int = 1) -> tuple[events.Even
         shot=shot, take=take, job_ids=(f"job_{shot}_{take}",), status=TakeStatus.FAILED, problem=problem
     )
     return (*submitted(shot, take), ended)
+
+
+def of_one_shot(**about: Any) -> Run:
+    """A run whose only shot is made as given."""
+    shot = Shot(id="s1", scene="a", origin="continue", source=None, **{"input": {"prompt": "x"}, **about})
+    return begin(replace(new_run(shots=1), shots=(shot,)))
 
 
 def due(run: Run, now: float = NOW) -> list[tuple[str, str, int]]:
@@ -161,6 +168,32 @@ def test_adopt_makes_a_take_where_there_is_none_and_no_submit_follows() -> None:
         assert jobs_spent(adopted) == jobs_spent(run) + 1
 
 
+def test_adopt_ends_what_held_the_shot() -> None:
+    """Its inputs could not be prepared; with a job from elsewhere they need not be."""
+    run = after(new_run(shots=1), events.PreparationFailed(shot="s1", problem=FORBIDDEN, until=None))
+
+    (shot,) = after(run, events.Adopted(shot="s1", job_id="job_found")).shots
+
+    assert (shot.error, shot.held_by, shot.status) == (None, None, ShotStatus.GENERATING)
+
+
+def test_adopt_brings_back_a_take_that_a_person_had_gone_on_without() -> None:
+    """Its job was thought lost; now it counts again, and the take that was to replace it is not submitted."""
+    run = after(new_run(shots=1), *failed(Family.UNKNOWN), events.Resumed())
+    assert due(run) == [("submit", "s1", 2)]
+
+    assert due(after(run, events.Adopted(shot="s1", job_id="job_s1_1"))) == [("look_up", "s1", 1)]
+
+
+def test_a_job_that_is_asked_about_again_has_all_its_fetches_again() -> None:
+    """As many tries as at first."""
+    again = events.CollectPutOff(shot="s1", take=1, until=NOW, problem=FORBIDDEN, ask_again=False)
+    run = after(new_run(shots=1), *rendered(), again, events.CollectFailed(shot="s1", take=1, problem=FORBIDDEN))
+    assert run.shots[0].takes[0].fetches == 1
+
+    assert after(run, events.Resumed()).shots[0].takes[0].fetches == 0
+
+
 def test_adopt_is_refused_where_the_shot_is_done_or_has_another_job() -> None:
     """One shot, one job at a time; one job, one shot."""
     for run, shot, words in (
@@ -189,6 +222,14 @@ def test_retake_makes_one_more_take_and_the_film_again() -> None:
     run = after(run, *collected("s2", 2))
     assert run.shots[1].picked == 2
     assert due(run) == [("join", "", 0)]
+    assert steps_due(run, NOW)[0].turn > 0, "the join of the first film had that id"
+
+
+def test_retake_of_a_shot_with_several_takes_makes_one_more() -> None:
+    """Not as many as the storyboard wanted at first."""
+    run = after(of_one_shot(takes_wanted=2), *collected(), *collected(take=2), events.Picked(shot="s1", take=1))
+
+    assert due(after(run, events.Retaken(shot="s1"))) == [("submit", "s1", 3)]
 
 
 def test_retake_is_refused_when_later_shots_were_made_from_it_or_nothing_is_left_to_spend() -> None:
@@ -197,8 +238,19 @@ def test_retake_is_refused_when_later_shots_were_made_from_it_or_nothing_is_left
     spent = after(new_run(shots=1, budget_jobs=1), *collected(), events.Joined(film=FILM))
     moving = after(new_run(), *submitted())
     refused = after(new_run(), *failed(Family.TEXT_MODERATED))
+    hooked = after(of_one_shot(takes_wanted=0), events.Adopted(shot="s1", job_id="job_s1_1"), *collected()[2:])
+    both = (*submitted(), *submitted(take=2), *collected()[2:])
+    first = after(of_one_shot(takes_wanted=2, pick_first=True), *both)
 
-    for run, words in ((three, "s2, s3"), (spent, "budget"), (moving, "generating"), (refused, "another prompt")):
+    for run, words in (
+        (three, "s2, s3"),
+        (spent, "budget"),
+        (new_run(), "is pending"),
+        (moving, "generating"),
+        (refused, "another prompt"),
+        (hooked, "submitted by somebody else"),
+        (first, "still under way"),
+    ):
         event = events.Retaken(shot="s1")
         assert apply(run, event, NOW) is run
         assert words in (why_not(run, event, NOW) or "")

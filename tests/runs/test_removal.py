@@ -4,18 +4,19 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from arq.connections import ArqRedis
 
 from runs import events
-from runs.errors import Conflict
+from runs.errors import Conflict, NotFound
 from runs.files import MediaFiles
 from runs.machine import begin
-from runs.model import Run, RunId, RunStatus, Shot, Terms
+from runs.model import Problem, Run, RunId, RunStatus, Shot, Terms
 from runs.progress import record, start
 from runs.removal import remove, remove_files, remove_unfinished
-from runs.store import Store
+from runs.store import Store, has_ended
 
 pytestmark = pytest.mark.anyio
 
@@ -78,6 +79,58 @@ async def test_a_run_that_goes_on_is_not_removed(redis: ArqRedis, tmp_path: Path
 
     assert await store.load(RUN) == ended
     assert f"{RUN}/s1.1.mp4" in names(files.root)
+
+
+async def failed_run(store: Store) -> Run:
+    """A run that has ended, and that a person may resume."""
+    await start(store, a_run(RUN))
+    problem = Problem(code="x", message="it cannot be prepared")
+    run = (await record(store, RUN, events.PreparationFailed(shot="s1", problem=problem, until=None))).run
+    assert has_ended(run)
+    return run
+
+
+async def test_a_resume_that_is_faster_than_the_removal_keeps_everything(redis: ArqRedis, tmp_path: Path) -> None:
+    """Whoever removes looked at a run that is no more: not a file is touched."""
+    store, files = Store(redis), with_files(tmp_path)
+    run = await failed_run(store)
+    before = names(files.root)
+    await record(store, RUN, events.Resumed())
+
+    with pytest.raises(Conflict, match="changed in between"):
+        await remove(store, files, run)
+
+    assert names(files.root) == before
+    kept = await store.load(RUN)
+    assert kept is not None
+    assert kept.status is RunStatus.RUNNING
+
+
+@pytest.mark.parametrize(
+    "event", [events.Resumed(), events.Adopted(shot="s1", job_id="job_1"), events.Retaken(shot="s1")]
+)
+async def test_a_removal_that_is_faster_than_a_decision_leaves_nothing_half_there(
+    redis: ArqRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: events.Event
+) -> None:
+    """The person is told that there is no such run; nothing of it is written, and no task goes to the queue."""
+    store, files = Store(redis), with_files(tmp_path)
+    run = await failed_run(store)
+    await redis.delete("framerelay:queue")
+    save = store.save
+
+    async def too_late(after: Run, **about: Any) -> bool:
+        await remove(store, files, run)
+        return await save(after, **about)
+
+    monkeypatch.setattr(store, "save", too_late)
+    with pytest.raises(NotFound, match=f"there is no run {RUN}"):
+        await record(store, RUN, event)
+
+    assert not (files.root / RUN).exists()
+    assert await redis.hgetall(f"framerelay:run:{RUN}") == {b"revision": b"removed"}  # type: ignore[misc]  # redis-py's union
+    assert await store.runs(limit=9) == []
+    assert await store.awaiting(start=0, count=9) == []
+    assert await redis.zcard("framerelay:queue") == 0
 
 
 async def test_a_removed_run_is_not_made_again(redis: ArqRedis, tmp_path: Path) -> None:

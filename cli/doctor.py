@@ -1,0 +1,131 @@
+"""`doctor`: looks at everything that a film needs, one line for each; spends nothing, changes nothing."""
+
+import asyncio
+import shutil
+import sys
+import textwrap
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+import click
+
+from cli.doctor_callback import look_at_callback
+from cli.doctor_finding import Finding, Status, fail, skipped
+from cli.doctor_house import look_at_data, look_at_settings
+from cli.doctor_network import Trouble
+from cli.doctor_peers import look_at_receiver, look_at_upstream
+from cli.doctor_redis import look_at_redis, look_at_worker
+from cli.errors import FAILED, os_words
+from cli.runs import print_json
+from cli.words import printable
+from config.logs import configure_logging, redacted, secrets_of
+from config.settings import SettingInvalid, Settings, from_environment
+from runs.errors import FrameRelayError
+
+Look = Callable[[Settings], Awaitable[Finding | list[Finding]]]
+Say = Callable[[str, Finding], None]
+
+LOOKS: Final[Sequence[tuple[str, Look, float]]] = (
+    ("settings", look_at_settings, 10.0),
+    ("data", look_at_data, 10.0),
+    ("redis", look_at_redis, 20.0),
+    ("receiver", look_at_receiver, 20.0),
+    ("worker", look_at_worker, 10.0),
+    ("upstream", look_at_upstream, 20.0),
+    ("callback", look_at_callback, 25.0),
+)
+"""Name, look, and the seconds after which it is given up; each look's own time-outs are shorter."""
+
+NAME_WIDTH: Final = 10
+WIDTH_MAX: Final = 110
+COLOURS: Final = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red", Status.SKIPPED: None}
+WORDS: Final = {Status.OK: "ok", Status.WARN: "warn", Status.FAIL: "FAIL", Status.SKIPPED: "--"}
+
+
+def doctor(*, as_json: bool) -> int:
+    """Look at everything and say what was found; 1 if anything failed, else 0."""
+    found: list[tuple[str, Finding]] = []
+
+    def say(name: str, finding: Finding) -> None:
+        found.append((name, finding))
+        if not as_json:
+            _print(name, finding)
+
+    asyncio.run(_look_at_all(say))
+    failed = sum(finding.status is Status.FAIL for _, finding in found)
+    if as_json:
+        checks = [
+            {"name": name, "status": finding.status.value, "message": finding.message, "advice": finding.advice}
+            for name, finding in found
+        ]
+        print_json({"object": "diagnosis", "ok": not failed, "checks": checks})
+    else:
+        click.echo(_summary([finding.status for _, finding in found]))
+    return FAILED if failed else 0
+
+
+async def _look_at_all(say: Say) -> None:
+    try:
+        settings = from_environment()
+    except SettingInvalid as error:
+        say("settings", fail(str(error), "correct it; nothing else can be looked at before"))
+        for name, _, _ in LOOKS[1:]:
+            say(name, skipped("the settings cannot be read"))
+        return
+    configure_logging(replace(settings, log_level="error"))  # What goes on inside is no news for a person.
+    say = partial(_without_secrets, say, secrets_of(settings))
+    for name, look, within_s in LOOKS:
+        found = await _in_time(look, settings, within_s)
+        for finding in [found] if isinstance(found, Finding) else found:
+            say(name, finding)
+
+
+async def _in_time(look: Look, settings: Settings, within_s: float) -> Finding | list[Finding]:
+    """What *look* found; whatever happens in one must not keep the others from being done."""
+    try:
+        async with asyncio.timeout(within_s):
+            return await look(settings)
+    except TimeoutError:
+        return fail("no answer came in time", "see whether its disk, network or server hangs")
+    except (SettingInvalid, FrameRelayError, Trouble) as error:
+        return fail(str(error))
+    except PermissionError as error:
+        return fail(os_words(error), "run this as the user that runs FrameRelay")
+    except OSError as error:
+        return fail(os_words(error))
+    except Exception as error:
+        return fail(f"the look itself failed: {type(error).__name__}: {error}", "please report this")
+
+
+def _without_secrets(say: Say, secrets: tuple[str, ...], name: str, finding: Finding) -> None:
+    """Servers may say anything, our own key included."""
+    message, advice = redacted(finding.message, secrets=secrets), redacted(finding.advice, secrets=secrets)
+    say(name, replace(finding, message=message, advice=advice))
+
+
+def _print(name: str, finding: Finding) -> None:
+    mark = click.style(f"{WORDS[finding.status]:<5}", fg=COLOURS[finding.status])
+    lines = _wrapped(printable(finding.message))
+    if finding.advice:
+        first, *more = _wrapped(printable(finding.advice), less=2)
+        lines += [f"→ {first}", *(f"  {line}" for line in more)]
+    click.echo(f"{mark} {name:<{NAME_WIDTH}}{lines[0]}")
+    for line in lines[1:]:
+        click.echo(" " * (6 + NAME_WIDTH) + line)
+
+
+def _wrapped(text: str, *, less: int = 0) -> list[str]:
+    """For a terminal in lines that fit, with long addresses whole; elsewhere one line, which is easier to search."""
+    if not sys.stdout.isatty():
+        return [text]
+    width = min(shutil.get_terminal_size().columns, WIDTH_MAX) - 6 - NAME_WIDTH - less
+    return textwrap.wrap(text, max(width, 30), break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _summary(statuses: Sequence[Status]) -> str:
+    failed, warned = statuses.count(Status.FAIL), statuses.count(Status.WARN)
+    if failed:
+        return f"{failed} of {len(statuses)} looks failed"
+    return f"it works, with {warned} warning{'s' * (warned != 1)}" if warned else "all is well"

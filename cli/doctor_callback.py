@@ -1,0 +1,184 @@
+"""`doctor` and the way of a callback: one is sent to ourselves, by the address that the provider is given."""
+
+import asyncio
+import re
+import secrets
+import time
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from cli.doctor_finding import Finding, fail, ok, skipped, warn
+from cli.doctor_network import LEADS, Answer, Kind, Reach, Trouble, ask, reach_of, resolve, widest
+from config.keys import find_api_key, find_secret
+from config.settings import Settings
+from runs.tokens import ProbeAddress, Tokens
+
+LIFE_S: Final = 120
+LISTED_WITHIN_S: Final = 3.0
+LISTED_MAX: Final = 50  # Ours is the newest but for those that come in the same moment.
+NO_SUCH_ADDRESS: Final = "there is no such address"  # What `receiver.callbacks` says about a token that is not ours.
+NO_SUCH_ROUTE: Final = "Not Found"  # What any other path of a receiver is answered.
+_TITLE: Final = re.compile(rb"<title[^>]*>\s*([^<]{1,80}?)\s*</title>", re.I)
+_MEND: Final[dict[Kind, str]] = {
+    "name": "check the spelling of FRAMERELAY_PUBLIC_URL; a new name or tunnel may need minutes until it is known",
+    "refused": "nothing listens there: start the tunnel or proxy, and check the port",
+    "timeout": "a firewall may drop what comes in, or this machine cannot reach its own public address: let a machine "
+    "elsewhere try it with curl",
+    "tls": "a provider will refuse it, too: use a certificate for exactly this name, from a public authority",
+    "broken": "check http:// or https:// and the port of FRAMERELAY_PUBLIC_URL, and where the tunnel or proxy leads",
+}
+
+
+async def look_at_callback(settings: Settings) -> Finding:
+    """
+    POST a probe as a provider would, then ask the receiver whether exactly this one came in.
+
+    It is sent from this machine: what only strangers meet on the way (a firewall) does not show.
+    Raises: SettingInvalid for a kept secret that cannot be read.
+    """
+    secret = find_secret(settings)
+    if secret is None:
+        return skipped("no secret signs addresses yet: the first start makes one", "start, then run doctor again")
+    base = settings.reachable_url
+    probe = ProbeAddress(nonce=secrets.token_hex(10), expires_at=int(time.time()) + LIFE_S)
+    body = msgspec.json.encode({"object": "probe", "nonce": probe.nonce})
+    began = time.monotonic()
+    try:
+        answer = await ask("POST", f"{base}/webhook/{Tokens(str(secret)).mint(probe)}", settings=settings, content=body)
+    except Trouble as trouble:
+        return _not_sent(settings, trouble)
+    took_ms = round(1000 * (time.monotonic() - began))
+    if trouble_found := _not_taken(base, answer):
+        return trouble_found
+    missing = await _not_listed(settings, probe)
+    return missing or await _reached(settings, took_ms)
+
+
+def _not_sent(settings: Settings, trouble: Trouble) -> Finding:
+    if settings.public_url is None and trouble.kind == "refused":
+        return skipped(f"no receiver takes callbacks: {trouble}", "start it, then run doctor again")
+    return fail(f"a callback to {settings.reachable_url} does not arrive: {trouble}", _MEND[trouble.kind])
+
+
+def _not_taken(base: str, answer: Answer) -> Finding | None:
+    """Who answered instead of a receiver that knows the address; None if it was acknowledged."""
+    said = answer.error.get("message")
+    if answer.status == 200 and answer.document.get("received") is True:
+        return None
+    if 300 <= answer.status <= 399:
+        return fail(
+            f"{base} leads on to {_origin(answer.location)} (HTTP {answer.status}), where a callback does not follow",
+            "set FRAMERELAY_PUBLIC_URL to the address at the end of the way",
+        )
+    if answer.status == 404 and said == NO_SUCH_ADDRESS:
+        return fail(
+            f"{base} leads to a FrameRelay receiver that did not make this address: it has another FRAMERELAY_SECRET, "
+            f"or its clock is more than {LIFE_S // 60} minutes off",
+            "give both the same secret, or run this in the folder where it runs; see where the tunnel or proxy leads",
+        )
+    if answer.status == 404 and said == NO_SUCH_ROUTE and answer.error.get("code") == "not_found":
+        part = urlsplit(base).path or "its own part"
+        return fail(
+            f"{base} leads to a FrameRelay receiver under a path that it does not know",
+            f"correct FRAMERELAY_PUBLIC_URL, or let the proxy take {part} off the path",
+        )
+    if answer.status == 503 and answer.error.get("code") == "store_unavailable":
+        return fail(f"{base} leads to a receiver that cannot keep callbacks: {said}", "mend its Redis or its disk")
+    return _stranger(base, answer)
+
+
+def _stranger(base: str, answer: Answer) -> Finding:
+    title = _TITLE.search(answer.body)
+    page = f', with a page named "{title[1].decode("utf-8", "replace")}"' if title else ""
+    if answer.status in (401, 403, 407):
+        return fail(
+            f"{base} wants a log-in (HTTP {answer.status}{page}), which providers do not have",
+            "let POST /webhook/… pass without one: its token is the key",
+        )
+    if answer.status >= 500:
+        return fail(
+            f"{base} leads to a proxy or tunnel with nothing behind it (HTTP {answer.status}{page})",
+            "start the receiver, and let the proxy or tunnel lead to its port",
+        )
+    return fail(
+        f"another server answers at {base} (HTTP {answer.status}{page})",
+        "see where the tunnel or proxy leads; if the page is a tunnel's own warning, turn it off or use another tunnel",
+    )
+
+
+async def _not_listed(settings: Settings, probe: ProbeAddress) -> Finding | None:
+    """Why the receiver of the command does not show what was acknowledged; None if it does."""
+    url, key = settings.command_url, find_api_key(settings)
+    deadline = time.monotonic() + LISTED_WITHIN_S
+    while True:
+        try:
+            listed = await ask(
+                "GET", f"{url}/v1/callbacks?limit={LISTED_MAX}", settings=settings, key=str(key) if key else None
+            )
+        except Trouble as trouble:
+            return _unseen(settings, f"could not be looked for: {trouble}")
+        if listed.status == 503:
+            said = listed.error.get("message") or "HTTP 503"
+            return fail(f"a callback was acknowledged, but the receiver cannot show it: {said}", "mend Redis first")
+        if listed.status != 200:
+            return _unseen(settings, f"could not be looked for: {url} answers HTTP {listed.status}")
+        records = listed.document.get("data")
+        if any(_is_it(record, probe) for record in (records if isinstance(records, list) else [])):
+            return None
+        if time.monotonic() > deadline:
+            break
+        await asyncio.sleep(0.2)
+    return fail(
+        f"a callback to {settings.reachable_url} was acknowledged, but did not come to the receiver at {url}: "
+        "the address leads to another one with the same secret",
+        "let both use the same Redis, or see where the tunnel or proxy leads",
+    )
+
+
+def _unseen(settings: Settings, why: str) -> Finding:
+    message = f"a callback to {settings.reachable_url} was acknowledged by a receiver with our secret, but {why}"
+    return warn(message, "mend what is said about the receiver above, then run doctor again")
+
+
+def _is_it(record: object, probe: ProbeAddress) -> bool:
+    return isinstance(record, dict) and (record.get("id"), record.get("outcome")) == (f"cb_{probe.nonce}", "probe")
+
+
+async def _reached(settings: Settings, took_ms: int) -> Finding:
+    """It came; what is left is whether the provider stands where we stand."""
+    base = settings.reachable_url
+    provider = reach_of(settings.upstream_url) if settings.upstream_url else Reach.WORLD
+    if settings.public_url is None and provider is not Reach.MACHINE:
+        return warn(
+            f"FRAMERELAY_PUBLIC_URL is not set: the provider is told {base}, which it cannot reach; films are made all "
+            f"the same, each job being looked up after {settings.lookup_after_s:.0f} s instead of at once",
+            "set it to an address that leads to this receiver; a tunnel will do",
+        )
+    came = f"a callback to {base} came back in {took_ms} ms and is kept"
+    if settings.public_url is None:
+        return ok(f"{came} (FRAMERELAY_PUBLIC_URL is not set; the provider is on this machine)")
+    try:
+        reach = widest(await resolve(base))
+        if reach < provider and await _is_world(settings):
+            return warn(
+                f"{came}, but its name {LEADS[reach]} from here, and the provider is elsewhere",
+                "make sure that the name leads to a public address for others",
+            )
+    except Trouble:
+        pass  # It resolved a moment ago; the callback came.
+    return ok(f"{came}; this machine sent it: a firewall that only strangers meet does not show")
+
+
+async def _is_world(settings: Settings) -> bool:
+    """Whether the provider's addresses are public: a company's gateway may have a public name and a private one."""
+    try:
+        return widest(await resolve(settings.upstream_url or "")) is Reach.WORLD
+    except Trouble:
+        return True
+
+
+def _origin(location: str) -> str:
+    parts = urlsplit(location)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else "another path"

@@ -1,0 +1,127 @@
+"""`doctor` at home: the settings, and the disk."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import httpx
+from starlette.datastructures import Secret
+
+from cli.doctor_finding import Finding, fail, ok, warn
+from cli.doctor_network import LEADS, Reach, in_thread, reach_of
+from cli.errors import folder_words
+from config.settings import SettingInvalid, Settings, misspelt
+from media.addresses import Trusted
+from processors.deps import tls_of
+from runs.errors import StoryboardInvalid
+from runs.hooks import read_hooks
+
+SECRET_CHARS_MIN: Final = 16
+SCARCE_BYTES: Final = 2 << 30  # Some hundred clips and their film.
+FULL_BYTES: Final = 256 << 20
+
+
+async def look_at_settings(settings: Settings) -> list[Finding]:
+    """Every weak thing that shows without asking anybody; one finding if there is none."""
+    found = [warn(sentence, "correct its name, or remove it") for sentence in misspelt()]
+    found += _addresses(settings)
+    found += _untrusted(settings)
+    found += _short("FRAMERELAY_SECRET", settings.secret, "forge callback addresses and media links")
+    found += _short("FRAMERELAY_API_KEY", settings.api_key, "start runs that you pay for")
+    try:
+        await in_thread(lambda: tls_of(settings))
+    except SettingInvalid as error:
+        found.append(fail(str(error), "correct it: the worker does not start with it"))
+    try:
+        await in_thread(lambda: read_hooks(settings.config_file))
+    except StoryboardInvalid as error:
+        mistakes = "; ".join(str(mistake) for mistake in error.mistakes)
+        found.append(fail(f"{settings.config_file}: {mistakes}", "correct the file: nothing starts with it"))
+    file = await in_thread(Path(".env").is_file)
+    return found or [ok(f"read from the environment{' and .env' if file else ''}; nothing is misspelt")]
+
+
+async def look_at_data(settings: Settings) -> Finding:
+    """Whether the data folder can be written, and has room."""
+    folder = settings.data_dir
+    there = await in_thread(lambda: next(each for each in (folder, *folder.parents) if each.exists()))
+    try:
+        free = await in_thread(lambda: _write_and_measure(there))
+    except OSError as error:
+        place = str(folder) if there == folder else f"{folder} is not there, and {there}"
+        return fail(
+            f"{place} cannot be written: {folder_words(error)}", "mend its owner or rights, or set FRAMERELAY_DATA_DIR"
+        )
+    what = f"{folder} can be written" if there == folder else f"{folder} can be made on the first start"
+    room = f"{what}; {_gigabytes(free)} are free"
+    if free < FULL_BYTES:
+        return fail(room, "free some space: clips and callbacks are kept there")
+    if free < SCARCE_BYTES:
+        return warn(room, "free some space soon: a clip takes about 20 MB, and its film as much again")
+    return ok(room)
+
+
+def _addresses(settings: Settings) -> list[Finding]:
+    provider = reach_of(settings.upstream_url) if settings.upstream_url else Reach.WORLD
+    found = []
+    if settings.public_url and reach_of(settings.public_url) < provider:
+        where = LEADS[reach_of(settings.public_url)]
+        found.append(
+            warn(
+                f"FRAMERELAY_PUBLIC_URL = {settings.public_url} {where}, and the provider is elsewhere",
+                "set it to an address that the provider can reach; a tunnel will do",
+            )
+        )
+    elif settings.public_url and settings.public_url.startswith("http:") and provider is Reach.WORLD:
+        found.append(
+            warn(
+                f"FRAMERELAY_PUBLIC_URL = {settings.public_url} is not encrypted: whoever sees a callback pass can "
+                "send others to its address",
+                "put TLS in front of the receiver, and set an https:// address",
+            )
+        )
+    if settings.upstream_url and settings.upstream_url.startswith("http:") and provider is Reach.WORLD:
+        found.append(
+            warn(
+                f"FRAMERELAY_UPSTREAM_URL = {settings.upstream_url} is not encrypted: the key travels readable",
+                "set the provider's https:// address",
+            )
+        )
+    return found
+
+
+def _untrusted(settings: Settings) -> list[Finding]:
+    """A sandbox or gateway next door usually serves its clips itself, and only public hosts are fetched from."""
+    try:
+        trusted = Trusted(settings.trusted_hosts)
+    except ValueError as error:
+        return [fail(f"FRAMERELAY_TRUSTED_HOSTS: {error}", "correct it: nothing starts with it")]
+    url = httpx.URL(settings.upstream_url or "https://public.example")
+    host, port = url.raw_host.decode("ascii").lower(), url.port or (443 if url.scheme == "https" else 80)
+    if trusted.covers(host, port) or reach_of(str(url)) is Reach.WORLD:
+        return []
+    place = "on this machine" if reach_of(str(url)) is Reach.MACHINE else "in a private network"
+    message = f"clips that {host}:{port} serves would not be fetched: it is {place}, and not trusted"
+    return [warn(message, f"if the provider's clips come from there: FRAMERELAY_TRUSTED_HOSTS={host}:{port}")]
+
+
+def _short(variable: str, secret: Secret | None, danger: str) -> list[Finding]:
+    if not secret or len(str(secret)) >= SECRET_CHARS_MIN:
+        return []
+    message = f"{variable} has {len(str(secret))} characters: whoever guesses it can {danger}"
+    return [warn(message, "leave it out (a strong one is made and kept), or make one with: openssl rand -hex 32")]
+
+
+def _write_and_measure(folder: Path) -> int:
+    """Bytes that are free in *folder*, after a file was written there that nobody sees. Raises: OSError."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(b"x" * 4096)
+        file.flush()
+        os.fsync(file.fileno())
+    return shutil.disk_usage(folder).free
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / (1 << 30):.1f} GB" if size >= 1 << 30 else f"{size / (1 << 20):.0f} MB"

@@ -1,0 +1,149 @@
+"""`doctor` at Redis: does it answer, does it keep what it acknowledges, and does a worker listen there."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from redis.exceptions import ResponseError
+
+from cli.doctor_finding import Finding, fail, ok, skipped, warn
+from cli.doctor_network import in_thread
+from cli.doctor_network import resolve as resolve_name
+from config.settings import Settings
+from processors.worker import WORKER
+from runs.embedded_redis import LOG, EmbeddedRedis, find_server, is_answering
+from runs.queue import REDIS_ERRORS, RelayRedis, connect, disconnect
+from runs.redis_words import redis_words
+
+COMMAND_S: Final = 3.0
+ASKED: Final = ("appendonly", "appendfsync", "maxmemory", "maxmemory-policy")
+
+
+async def look_at_redis(settings: Settings) -> Finding:
+    """
+    The Redis of the settings; an embedded one is shared if it runs, else started for a moment.
+
+    A write that leaves nothing behind is tried, too. Raises: EmbeddedRedisFailed; Trouble.
+    """
+    if settings.redis_url is not None:
+        return await _look_at(settings.redis_url, f"Redis at {_shown(settings.redis_url)}")
+    folder = settings.data_dir / "redis"
+    server = EmbeddedRedis(folder)
+    try:
+        if await _runs(server):
+            return await _look_at(server.url, "FrameRelay's own Redis, which is running,")
+    except TimeoutError:
+        return fail(
+            "FrameRelay's own Redis is there, but does not answer", f"see {folder / LOG}, and whether its disk hangs"
+        )
+    if not await in_thread(folder.exists):
+        name = (await in_thread(find_server)).name
+        return ok(f"FrameRelay's own: the first start makes {folder} and runs {name} there, syncing each write")
+    async with server:
+        return await _look_at(server.url, "FrameRelay's own Redis, started for this look and ended again,")
+
+
+async def look_at_worker(settings: Settings) -> Finding:
+    """Whether a worker has said within the last seconds that it is there. Raises: Trouble."""
+    nobody = fail(
+        "no worker listens: nothing is submitted, looked up or fetched",
+        "start one: framerelay up, or framerelay worker",
+    )
+    unseen = skipped("a worker can only be seen in Redis, which does not answer")
+    url = settings.redis_url
+    if url is None:
+        server = EmbeddedRedis(settings.data_dir / "redis")
+        try:
+            if not await _runs(server):
+                return nobody
+        except TimeoutError:
+            return unseen
+        url = server.url
+    try:
+        async with _client(url) as redis:
+            return ok("a worker listens") if await redis.exists(WORKER) else nobody
+    except REDIS_ERRORS:
+        return unseen
+
+
+async def _look_at(url: str, name: str) -> Finding:
+    try:
+        async with _client(url) as redis:
+            await redis.set("framerelay:doctor", b"", px=1000)
+            return _judged(name, await _configured(redis))
+    except REDIS_ERRORS as error:
+        return fail(f"{name.removesuffix(',')}: {redis_words(error)}")
+
+
+async def _configured(redis: RelayRedis) -> dict[str, str] | None:
+    """What it says about its own settings; None where it does not say, as services that are managed by others do."""
+    found: dict[str, str] = {}
+    try:
+        for setting in ASKED:
+            found |= await redis.config_get(setting)
+    except ResponseError:
+        return None
+    return found if found.keys() >= set(ASKED) else None
+
+
+def _judged(name: str, found: dict[str, str] | None) -> Finding:
+    """What a callback that was acknowledged may suffer there, the worst first."""
+    if found is None:
+        return warn(
+            f"{name} answers and takes writes; durability: declared, not checked (it does not show its settings)",
+            "make sure with whoever runs it: append-only file on, synced at least each second, eviction off",
+        )
+    if found["appendonly"] != "yes":
+        return fail(
+            f"{name} keeps no append-only file: runs and acknowledged callbacks are gone when it restarts",
+            "set appendonly yes and appendfsync always in its configuration",
+        )
+    policy, limit = found["maxmemory-policy"], int(found["maxmemory"])
+    if policy != "noeviction":
+        message = f"{name} may throw away what we keep when its memory is full (maxmemory-policy {policy})"
+        advice = "set maxmemory-policy noeviction, or use a Redis that is nobody's cache"
+        return fail(message, advice) if limit else warn(f"{message}; now it has no limit", advice)
+    match found["appendfsync"]:
+        case "always":
+            return ok(f"{name} syncs each write before it acknowledges it, and evicts nothing")
+        case "everysec":
+            return ok(
+                f"{name} syncs its append-only file each second and evicts nothing; a loss of power may cost the last "
+                "second of callbacks, which look-ups then make good"
+            )
+        case other:
+            return warn(
+                f"{name} leaves syncing to the operating system (appendfsync {other}): a loss of power may cost half "
+                "a minute of callbacks",
+                "set appendfsync always, or everysec",
+            )
+
+
+async def _runs(server: EmbeddedRedis) -> bool:
+    """Whether it is in use. Raises: TimeoutError when it is there and hangs."""
+    socket = Path(server.url.removeprefix("unix://"))
+    try:
+        async with asyncio.timeout(COMMAND_S):
+            return await is_answering(socket)
+    except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError):
+        return False
+
+
+@asynccontextmanager
+async def _client(url: str) -> AsyncIterator[RelayRedis]:
+    if not url.startswith("unix://"):
+        await resolve_name(url)
+    redis = connect(url, connections_max=2, timeout_s=COMMAND_S)
+    try:
+        yield redis
+    finally:
+        await disconnect(redis)
+
+
+def _shown(url: str) -> str:
+    """*url* without the password that it may hold."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"

@@ -1,0 +1,59 @@
+"""Whether a callback would be kept if it came now, and where: found out by keeping something."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from runs.errors import StorageFailed, StoreUnavailable
+from runs.inbox import Inbox
+from runs.spool import Spool
+
+HOLDS_S: Final = 1.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """*status*: ``ok`` · ``degraded`` · ``refused``; *reason*: what to mend, None if all is well."""
+
+    status: str
+    reason: str | None = None
+
+
+class Readiness:
+    """Finds out if a callback could be kept, by doing so, once in `HOLDS_S` seconds however many ask."""
+
+    def __init__(self, inbox: Inbox, spool: Spool) -> None:
+        self._inbox = inbox
+        self._spool = spool
+        self._asking = asyncio.Lock()
+        self._found = Found(status="ok")
+        self._holds_until = 0.0
+
+    async def find_out(self) -> Found:
+        """What was found less than `HOLDS_S` ago, else anew; within some three seconds, whatever hangs."""
+        async with self._asking:
+            if time.monotonic() >= self._holds_until:
+                found = await self._try()
+                self._holds_until = time.monotonic() + HOLDS_S
+                if found.status != self._found.status:
+                    log.warning("readiness_changed", status=found.status, reason=found.reason)
+                self._found = found
+            return self._found
+
+    async def _try(self) -> Found:
+        try:
+            await self._inbox.prove_writable()
+            return Found(status="ok")
+        except StoreUnavailable as error:
+            trouble = error.message
+        try:
+            await self._spool.prove_writable()
+        except StorageFailed as error:
+            return Found(status="refused", reason=f"{trouble}. Callbacks are refused, since {error.message}")
+        kept = "Callbacks are kept on this machine's disk and handed on when Redis is back"
+        return Found(status="degraded", reason=f"{trouble}. {kept}")

@@ -1,0 +1,79 @@
+"""The person outside: starts runs and looks at them, at whichever receiver is up."""
+
+import time
+from collections.abc import Callable
+from itertools import cycle
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+from house import API_KEY
+
+Answer = TypeVar("Answer")
+
+
+class Caller:
+    """Asks the receivers in turn, so that what one was given is read from the other."""
+
+    def __init__(self, urls: list[str]) -> None:
+        headers = {"Authorization": f"Bearer {API_KEY}"}
+        self._clients = [httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=4.0) for url in urls]
+        self._next = cycle(self._clients)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for client in self._clients:
+            client.close()
+
+    def start(self, number: int) -> str | None:
+        """Ask for run *number*; asking again after trouble gives the same run."""
+        try:
+            answer = next(self._next).post(
+                "/v1/runs", json=storyboard(number), headers={"Idempotency-Key": f"storm-{number}"}
+            )
+        except httpx.HTTPError:
+            return None
+        return answer.json()["id"] if answer.status_code == 201 else None
+
+    def ask(self, path: str) -> dict[str, Any] | None:
+        """What *path* answers; None while nobody can, a run of status ``missing`` for a 404."""
+        try:
+            answer = next(self._next).get(path)
+        except httpx.HTTPError:
+            return None
+        found: dict[str, Any] = answer.json() if answer.status_code == 200 else {}
+        missing: dict[str, Any] = {"id": path, "status": "missing", "shots": [], "error": None}
+        return found or (missing if answer.status_code == 404 else None)
+
+    def callbacks(self) -> list[dict[str, Any]] | None:
+        """Every callback that was kept, page by page; None while nobody can say."""
+        kept: list[dict[str, Any]] = []
+        after: str | None = None
+        while True:
+            page = self.ask(f"/v1/callbacks?limit=200{f'&after={after}' if after else ''}")
+            if page is None:
+                return None
+            kept += page["data"]
+            after = page["next"]
+            if after is None:
+                return kept
+
+
+def surely(ask: Callable[[], Answer | None]) -> Answer:
+    """What *ask* answers, within some tries."""
+    for _ in range(40):
+        if (found := ask()) is not None:
+            return found
+        time.sleep(0.25)
+    raise TimeoutError("nobody answers")
+
+
+def storyboard(number: int) -> dict[str, Any]:
+    """Four shots: a chain, or two scenes side by side."""
+    shots = [{"id": f"s{place}", "prompt": f"run {number}, shot {place}"} for place in (1, 2, 3, 4)]
+    head = {"title": f"storm {number}", "model": "seedance-1.5-pro-1080p", "budget": {"jobs": 8}}
+    if number % 2:
+        return {**head, "shots": shots}
+    return {**head, "scenes": [{"id": "a", "shots": shots[:2]}, {"id": "b", "shots": shots[2:]}]}

@@ -1,0 +1,152 @@
+"""A person's decisions as typed: `resume`, `adopt`, `retake`, `pick`, `replay`, and what they say if they cannot be."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ONE = "title: one\nmodel: seedance-1.5-pro-720p\nshots: [{id: s1, prompt: a car}]\n"
+TWO = "title: two\nmodel: seedance-1.5-pro-720p\nshots: [{id: s1, prompt: a car}, {id: s2, prompt: closer}]\n"
+
+
+def ended_run(shell: Any, board: str, code: int = 0) -> str:
+    """The id of a run of *board* that was watched until the command left with *code*."""
+    ended = shell.run("run", shell.write("board.yaml", board), "--watch")
+    assert ended.code == code, ended
+    return str(ended.out.splitlines()[0].removeprefix("run: "))
+
+
+@pytest.fixture(scope="module")
+def film(relay: Any) -> str:
+    """A run of two shots that has its film."""
+    return ended_run(relay, TWO)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("resume", "run_x"),
+        ("resume", "run_x", "--json"),
+        ("remove", "run_x"),
+        ("retake", "run_x", "s1"),
+        ("pick", "run_x", "s1", "1"),
+        ("approve", "run_x", "s1"),
+        ("adopt", "job_1", "--run", "run_x", "--shot", "s1"),
+        ("replay", "cb_x"),
+    ],
+)
+def test_a_decision_about_what_is_not_there_is_one_sentence(relay: Any, words: tuple[str, ...]) -> None:
+    """Exit 1 and nothing on standard output, with --json, too."""
+    ended = relay.run(*words)
+    assert (ended.code, ended.out) == (1, "")
+    missing = "such callback, or it is no longer kept" if words[0] == "replay" else "run run_x"
+    assert ended.sentence == f"there is no {missing}"
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("pick", "run_x", "s1"), "Missing argument 'TAKE'"),
+        (("pick", "run_x", "s1", "0"), "0 is not in the range x>=1"),
+        (("retake", "run_x", "s1", "--seed", "-2"), "-2 is not in the range"),
+        (("adopt", "job_1", "--run", "run_x"), "Missing option '--shot'"),
+        (("resume",), "Missing argument 'RUN'"),
+    ],
+)
+def test_what_cannot_be_meant_is_exit_2_and_says_how_to_ask(shell: Any, words: tuple[str, ...], complaint: str) -> None:
+    """Before anything is contacted: there is no receiver in this folder."""
+    ended = shell.run(*words)
+    assert (ended.code, ended.out) == (2, "")
+    assert complaint in ended.err
+
+
+def test_a_wrong_shot_take_or_moment_is_one_sentence_and_changes_nothing(relay: Any, film: str) -> None:
+    """The words name what is missing, or what stands against it."""
+    before = relay.shown(film)
+    for words, sentence in (
+        (("retake", film, "s9"), "the run has no shot s9"),
+        (("approve", film, "s9"), "the run has no shot s9"),
+        (("pick", film, "s2", "7"), "shot s2 has no take 7"),
+        (("adopt", "job_9", "--run", film, "--shot", "s9"), "the run has no shot s9"),
+        (("adopt", "no id", "--run", film, "--shot", "s1"), "job_id is missing, or no id"),
+        (("adopt", "job_9", "--run", film, "--shot", "s1"), "the run has succeeded"),
+        (("resume", film), "the run has succeeded"),
+        (("retake", film, "s1"), "made from shot s1, and paid for: s2; a retake would not fit them"),
+        (("retake", film, "s2", "--prompt", " "), "prompt is text"),
+    ):
+        ended = relay.run(*words)
+        assert (ended.code, ended.out, ended.sentence) == (1, "", sentence), words
+    assert relay.shown(film) == before
+
+
+def test_a_shot_is_made_once_more_and_the_old_take_picked_again(relay: Any, provider: Any) -> None:
+    """`retake` spends one submit and the film is joined anew; `pick` goes back and spends nothing."""
+    film = ended_run(relay, TWO)
+    submits = len(provider.journal()["submits"])
+    asked = relay.run("retake", film, "s2", "--prompt", "from above", "--seed", "40", "--json")
+    assert (asked.code, asked.err) == (0, "")
+    assert (json.loads(asked.out)["status"], json.loads(asked.out)["submits_to_come"]) == ("running", 1)
+
+    again = relay.run("show", film, "--watch")
+    assert (again.code, again.last.startswith("film: /")) == (0, True)
+    run = relay.shown(film)
+    assert (run["shots"][1]["picked"], run["shots"][1]["takes"][1]["seed"]) == (2, 40)
+    assert len(provider.journal()["submits"]) == submits + 1
+
+
+def test_a_clip_that_was_refused_is_fetched_after_a_resume(provider: Any, tmp_path: Path, tools: Any) -> None:
+    """Mend the reason, `resume`: it says that nothing new is submitted, and so it is."""
+    shell = tools.shell_for(tmp_path / "here", provider.url, TRUSTED_HOSTS="")
+    with tools.up_in(shell):
+        run_id = ended_run(shell, ONE, code=5)
+    submits = len(provider.journal()["submits"])
+    trusting = shell.having(TRUSTED_HOSTS=provider.url.removeprefix("http://"))
+    with tools.up_in(trusting):
+        resumed = trusting.run("resume", run_id)
+        assert (resumed.code, run_id in resumed.out) == (0, True)
+        assert resumed.err == "it goes on from what is there: no new submits to its end, if nothing fails\n"
+        assert trusting.run("show", run_id, "--watch").code == 0
+        again = trusting.run("resume", run_id)
+        assert (again.code, again.sentence) == (1, "the run has succeeded")
+    assert len(provider.journal()["submits"]) == submits
+
+
+@pytest.fixture(scope="module")
+def deaf(tmp_path_factory: pytest.TempPathFactory, tools: Any) -> Iterator[tuple[Any, Any]]:
+    """A provider that takes every submit, answers 500 and never calls back; and a shell with `up` that meets it."""
+    with tools.sandbox_in(tmp_path_factory.mktemp("deaf"), "--accept-then-500", "1", "--lose", "1") as sandbox:
+        shell = tools.shell_for(tmp_path_factory.mktemp("up"), sandbox.url, LOOKUP_AFTER_S="0.5")
+        with tools.up_in(shell):
+            yield sandbox, shell
+
+
+def test_a_job_that_was_lost_is_brought_in(deaf: Any) -> None:
+    """Exit 4 until a person names the job; then the run goes on from it, and no second one is submitted."""
+    sandbox, shell = deaf
+    run_id = ended_run(shell, ONE, code=4)
+    (job,) = sandbox.journal()["jobs"]
+    adopted = shell.run("adopt", job["id"], "--run", run_id, "--shot", "s1", "--json")
+    assert (adopted.code, adopted.err) == (0, "")
+    (take,) = json.loads(adopted.out)["shots"][0]["takes"]
+    assert (take["status"], take["job_id"]) == ("generating", job["id"])
+
+    assert shell.run("show", run_id, "--watch").code == 0
+    twice = shell.run("adopt", job["id"], "--run", run_id, "--shot", "s1")
+    assert (twice.code, "succeeded" in twice.out) == (0, True)
+    assert len(sandbox.journal()["submits"]) == 1
+
+
+def test_a_callback_is_processed_again_only_with_yes(relay: Any, film: str) -> None:
+    """Without it the command says what it would do, and how to do it."""
+    listed = json.loads(relay.run("callbacks", "--limit", "200", "--json").out)["data"]
+    callback = next(each for each in listed if each["run"] == film)
+    would = f"do nothing: take {callback['take']} of shot {callback['shot']} of run {film} is done, and that is final"
+
+    asked = relay.run("replay", callback["id"])
+    assert (asked.code, asked.out) == (0, f"It would {would}.\n")
+    assert asked.err == f"To do it: framerelay replay {callback['id']} --yes\n"
+    done = json.loads(relay.run("replay", callback["id"], "--yes", "--json").out)
+    assert (done["done"], done["replay_of"], done["may_spend"]) == (True, callback["id"], False)
+    assert relay.shown(film)["spent"]["jobs"] == 2
