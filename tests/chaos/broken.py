@@ -47,8 +47,8 @@ SUSPICIONS: Final = {
     "spool_forgets": Suspicion(words="lost:", point="after_spooled_200"),
     "no_drain": Suspicion(words="on disk for good:", point="after_spooled_200"),
     "no_goodbye": Suspicion(words="at SIGTERM", gently=1.0),
-    # The first that seed 3 strikes is Redis.
-    "redis_keeps_nothing": Suspicion(words=" is missing:", runs=1, strikes=1, gently=0.0),
+    # The first that seed 3 strikes is Redis, and six strikes are one round: it comes twice.
+    "redis_keeps_nothing": Suspicion(words=" is missing:", runs=4, strikes=6, gently=0.0),
 }
 
 
