@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from redis._parsers.base import BaseParser
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from runs.queue import REDIS_ERRORS, connect, disconnect
 from runs.redis_words import redis_words, unavailable
@@ -38,6 +39,13 @@ def test_what_the_server_answers_tells_what_to_do(answer: str, words: str) -> No
     assert words in said
     assert "\n" not in said
     assert unavailable(BaseParser.parse_error(answer)).message == said
+
+
+def test_what_was_said_while_connecting_is_not_called_unreachable() -> None:
+    """redis-py wraps the server's refusal in an error of its own."""
+    wrapped = RedisConnectionError(BaseParser.parse_error("NOAUTH Authentication required."))
+
+    assert "wants a password" in redis_words(wrapped)
 
 
 async def trouble_at(url: str, *, timeout_s: float = 10) -> str:
