@@ -1,8 +1,9 @@
 """Submitting a take: inputs ready → intent stored → one POST → what came of it."""
 
+import math
 import secrets
 import time
-from typing import Any
+from typing import Any, Final
 
 from processors.deps import Deps
 from processors.hand_off import first_frame, last_frame_url
@@ -20,7 +21,10 @@ from runs.errors import (
 from runs.machine import Step, StepName, steps_due
 from runs.model import FirstFrame, Run, Shot, Take
 from runs.progress import record
+from runs.takes import life_s
 from runs.tokens import TakeAddress
+
+CALLED_LATE_S: Final = 86_400.0  # A callback is sent after its job's end, and again where it failed.
 
 
 async def submit(deps: Deps, *, run: str, shot: str, take: int, turn: int) -> str:
@@ -90,7 +94,9 @@ async def _post(deps: Deps, run: Run, shot: Shot, take: Take, last: str | None) 
 
 
 def _input(deps: Deps, run: Run, shot: Shot, take: Take, last: str | None) -> dict[str, Any]:
-    token = deps.tokens.mint(TakeAddress(run=run.id, shot=shot.id, take=take.number))
+    # From the stored intent, so that the address of a take is the same whenever it is made.
+    ends_at = math.ceil(take.submitted_at + life_s(run, shot) + CALLED_LATE_S)
+    token = deps.tokens.mint(TakeAddress(run=run.id, shot=shot.id, take=take.number, ends_at=ends_at))
     fields = dict(shot.input)
     if take.seed is not None:
         fields["seed"] = take.seed

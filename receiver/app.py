@@ -70,7 +70,7 @@ def routes() -> list[Route]:
     """Every address that the receiver answers."""
     run, shot = "/v1/runs/{run}", "/v1/runs/{run}/shots/{shot}"
     return [
-        Route("/webhook/{token}", callbacks.receive, methods=["POST"]),
+        Route("/webhook/{token:path}", callbacks.receive, methods=["POST"]),
         Route("/v1/runs", runs_api.start, methods=["POST"]),
         Route("/v1/runs", runs_api.list_runs),
         Route(run, runs_api.read),

@@ -37,7 +37,7 @@ async def receive(request: Request) -> Response:
     Whatever it says is a hint: the task that it queues asks the provider. A body that is refused is one, too.
     """
     state = state_of(request)
-    address = state.tokens.read(request.path_params["token"])
+    address = state.tokens.read(request.path_params["token"], now=time.time())
     if address is None:
         log.info("callback_refused", reason="unknown_token")
         return await _refusal(request, state)

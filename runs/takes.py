@@ -49,7 +49,7 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
             return replace(take, status=event.status, error=event.problem, job_ids=ids)
         case events.LookedInVain() if take.status is TakeStatus.GENERATING:
             # Only the provider can say that a job is no more: an outage of its own or ours says nothing.
-            if event.gone and now > take.submitted_at + _life_s(run, shot):
+            if event.gone and now > take.submitted_at + life_s(run, shot):
                 return replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED)
             wait = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
             return _put_off(take, now + max(wait, event.retry_after_s or 0.0), event.problem)
@@ -95,11 +95,12 @@ def _collecting(take: Take, event: events.Rendered, now: float) -> Take:
 
 def unsure(run: Run, shot: Shot, take: Take, problem: Problem, now: float) -> Take:
     """Held until the job, if there is one, can no longer be alive; its callback may still name it before that."""
-    due_at = max(take.submitted_at + _life_s(run, shot), now + 1.0)
+    due_at = max(take.submitted_at + life_s(run, shot), now + 1.0)
     return replace(take, status=TakeStatus.UNSURE, due_at=due_at, error=problem, turns=take.turns + 1)
 
 
-def _life_s(run: Run, shot: Shot) -> float:
+def life_s(run: Run, shot: Shot) -> float:
+    """Seconds from its submit in which a job of *shot* may be alive: its own `execution_expires_after`, or the hold."""
     return float(shot.input.get("execution_expires_after") or run.terms.unsure_hold_s)
 
 

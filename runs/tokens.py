@@ -9,22 +9,29 @@ import binascii
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
 MAC_BYTES: Final = 18
 TOKEN_CHARS_MAX: Final = 300
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{4,240}\.[A-Za-z0-9_-]{24}")
+_NO_MAC: Final = bytes(MAC_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeAddress:
-    """The callback address of one take."""
+    """
+    The callback address of one take; whatever its life, it names the same take.
+
+    ``ends_at``: seconds since 1970, from which on it is nobody's address any more. None: without an end, as takes had
+    them before addresses ended; jobs submitted then may still call. They are read until version 0.3.
+    """
 
     run: str
     shot: str
     take: int
+    ends_at: int | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +49,7 @@ class Tokens:
 
     def mint(self, address: TakeAddress | HookAddress) -> str:
         """The token of *address*: always the same one under the same secret."""
-        if isinstance(address, HookAddress):
-            payload = f"h:{address.hook}".encode()
-        else:
-            payload = f"t:{address.run}:{address.shot}:{address.take}".encode()
+        payload = _payload(address)
         return f"{_b64(payload)}.{_b64(_mac(self._key, payload))}"
 
     def hook_run(self, hook: str, job_id: str) -> str:
@@ -53,16 +57,18 @@ class Tokens:
         digest = _mac(self._key, f"r:{hook}:{job_id}".encode())
         return "run_" + base64.b32encode(digest[:15]).decode("ascii").lower()
 
-    def read(self, token: str) -> TakeAddress | HookAddress | None:
-        """What *token* names; None for anything that we did not mint, at the same cost whatever is wrong with it."""
+    def read(self, token: str, *, now: float) -> TakeAddress | HookAddress | None:
+        """
+        What *token* names at *now*; None for anything that we did not mint, and for what has ended.
+
+        Malformed, wrong or ended: a MAC is always made and compared, so that the time tells nobody which it was.
+        """
         payload, mac = _split(token)
         if not hmac.compare_digest(mac, _mac(self._key, payload)):
             return None
-        kind, _, rest = payload.decode().partition(":")
-        if kind == "h":
-            return HookAddress(hook=rest)
-        run, shot, take = rest.split(":")
-        return TakeAddress(run=run, shot=shot, take=int(take))
+        address = _address(payload.decode())
+        ended = isinstance(address, TakeAddress) and address.ends_at is not None and address.ends_at <= now
+        return None if ended else address
 
 
 class Links:
@@ -86,14 +92,30 @@ class Links:
         return _mac(self._key, f"{expires_at}:{path}".encode())
 
 
+def _payload(address: TakeAddress | HookAddress) -> bytes:
+    if isinstance(address, HookAddress):
+        return f"h:{address.hook}".encode()
+    end = "" if address.ends_at is None else f":{address.ends_at}"
+    return f"t:{address.run}:{address.shot}:{address.take}{end}".encode()
+
+
+def _address(payload: str) -> TakeAddress | HookAddress:
+    kind, _, rest = payload.partition(":")
+    if kind == "h":
+        return HookAddress(hook=rest)
+    run, shot, take, *end = rest.split(":")
+    return TakeAddress(run=run, shot=shot, take=int(take), ends_at=int(end[0]) if end else None)
+
+
 def _split(token: str) -> tuple[bytes, bytes]:
+    """Payload and MAC as they were sent; for what has not the form of a token, a pair that cannot be right."""
     if len(token) > TOKEN_CHARS_MAX or not _TOKEN.fullmatch(token):
-        return b"", b""
+        return b"", _NO_MAC
     payload, _, mac = token.partition(".")
     try:
         return _unb64(payload), _unb64(mac)
     except binascii.Error:
-        return b"", b""
+        return b"", _NO_MAC
 
 
 def _derived(secret: str, purpose: str) -> bytes:

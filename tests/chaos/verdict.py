@@ -88,7 +88,7 @@ def _lost_on_purpose(jobs: list[dict[str, Any]]) -> int:
 def _jobs_by_take(jobs: list[dict[str, Any]]) -> dict[tuple[str, str, int], list[str]]:
     found: dict[tuple[str, str, int], list[str]] = {}
     for job in jobs:
-        address = Tokens("only for the storm").read(job["input"]["callback_url"].rpartition("/")[2])
+        address = Tokens("only for the storm").read(job["input"]["callback_url"].rpartition("/")[2], now=0)
         assert isinstance(address, TakeAddress)
         found.setdefault((address.run, address.shot, address.take), []).append(job["id"])
     return found
@@ -128,4 +128,4 @@ def _done(shot: dict[str, Any]) -> dict[str, Any]:
 
 
 def _named(callback_url: str) -> str:
-    return str(Tokens("only for the storm").read(callback_url.rpartition("/")[2]))
+    return str(Tokens("only for the storm").read(callback_url.rpartition("/")[2], now=0))
