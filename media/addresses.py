@@ -10,6 +10,7 @@ service for global, and 100.64.0.0/10 for neither. The lists below are IANA's sp
 """
 
 import asyncio
+import re
 import socket
 import ssl
 import time
@@ -68,6 +69,11 @@ CARRIES_V4 = (
     IPv6Network("::ffff:0:0/96"),  # IPv4-mapped.
     IPv6Network("64:ff9b::/96"),  # NAT64, which IPv6-only hosts need to reach public IPv4.
 )
+ISATAP = (0x0000_5EFE, 0x0200_5EFE)
+"""The third quarter of an IPv6 address, under whatever prefix, whose last quarter is an IPv4 address (RFC 5214)."""
+
+HOST_NAME = re.compile(r"(?=.{1,254}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?|[0-9a-f:.]*:[0-9a-f:.]*", re.ASCII)
+"""A name as DNS and containers have them, or an address; no zone id, no percent-encoding, nothing empty."""
 
 
 def guarded_client(
@@ -110,7 +116,9 @@ def is_public(address: str) -> bool:
     ip = _unwrapped(ip_address(address.partition("%")[0]))
     if isinstance(ip, IPv4Address):
         return not any(ip in block for block in FORBIDDEN_V4)
-    return ip in GLOBAL_V6 and not any(ip in block for block in FORBIDDEN_V6)
+    if ip not in GLOBAL_V6 or (int(ip) >> 32) & 0xFFFF_FFFF in ISATAP:
+        return False
+    return not any(ip in block for block in FORBIDDEN_V6)
 
 
 def _unwrapped(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
@@ -195,8 +203,11 @@ def check_url(url: httpx.URL, trusted: Trusted) -> None:
         raise AddressForbidden(f"only http and https addresses are opened, not {url.scheme or 'one without a scheme'}")
     if url.userinfo:
         raise AddressForbidden(f"the address of {url.host} carries a user name or password")
-    port = url.port or (443 if url.scheme == "https" else 80)
-    if trusted.covers(url.raw_host.decode("ascii").lower(), port):
+    host = url.raw_host.decode("ascii").lower()
+    if not HOST_NAME.fullmatch(host):
+        raise AddressForbidden(f"{url.host[:100]!r} is not a host name")
+    port = (443 if url.scheme == "https" else 80) if url.port is None else url.port
+    if trusted.covers(host, port):
         return
     if url.scheme == "http":
         raise AddressForbidden(f"{url.host} would be contacted without encryption; it is not a trusted host")
