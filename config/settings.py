@@ -307,6 +307,11 @@ def from_environment(environ: Mapping[str, str] | None = None, *, env_file: Path
     )
 
 
+def environment() -> dict[str, str]:
+    """Every variable of the process, and of ``.env`` those that the process has not: for names that a person chose."""
+    return {**_values_of(Path(".env")), **os.environ}
+
+
 def _values_of(env_file: Path) -> dict[str, str]:
     if not env_file.is_file():
         return {}
