@@ -18,12 +18,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import contextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
 
 import anyio
 import httpcore
 import httpx
 
 from runs.errors import AddressForbidden
+
+BYTES_RECEIVED = "framerelay.bytes_received"
+"""For ``get_extra_info`` of a response's network stream: bytes that came over it, framing included."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Host and port → IP addresses as text, best first; raises socket.gaierror."""
@@ -239,7 +243,8 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         for n, address in enumerate(addresses):
             share = max(0.001, deadline - time.monotonic()) / (len(addresses) - n)
             try:
-                return await self._connect.connect_tcp(address, port, share, local_address, socket_options)
+                stream = await self._connect.connect_tcp(address, port, share, local_address, socket_options)
+                return _Metered(stream)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if n == len(addresses) - 1:
                     raise
@@ -265,6 +270,33 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
                 if not is_public(address):
                     raise AddressForbidden(f"{host} leads to {address}, which is not a public address")
         return addresses
+
+
+class _Metered(httpcore.AsyncNetworkStream):
+    """A connection that counts what comes over it; httpx only shows what is left when the framing is taken off."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._received = 0
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        data = await self._stream.read(max_bytes, timeout)
+        self._received += len(data)
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        return _Metered(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._received if info == BYTES_RECEIVED else self._stream.get_extra_info(info)
 
 
 async def resolve_name(host: str, port: int) -> Sequence[str]:
