@@ -4,13 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, MpoImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
 from runs.errors import ClipUnusable
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 SIDE_MAX = 8192
 PIXELS_MAX = 4096 * 2304
+LOADED = MpoImagePlugin, WebPImagePlugin
+"""Pillow would import them, and those of `preinit`, at the first picture: too late in a job, which can open no code."""
+
+Image.preinit()
 
 
 def difference(a: Path, b: Path) -> float | None:

@@ -41,7 +41,9 @@ Request = Examine | Compare | Join
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """The first line of the process: everything is loaded."""
+    """The first line of the process: everything is loaded, and *holds* are the limits that its jobs have here."""
+
+    holds: list[str] = []
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):
