@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import secrets
 import time
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -16,7 +17,7 @@ from config.logs import bound
 from receiver.answers import code_of, error_answer, refused, try_later
 from receiver.body import read_body
 from receiver.state import State, state_of
-from runs.errors import RequestInvalid, StorageFailed, StoreUnavailable
+from runs.errors import RequestInvalid, StorageFailed, StoreUnavailable, Unverified
 from runs.inbox import Callback
 from runs.queue import Task
 from runs.tokens import HookAddress, TakeAddress
@@ -32,17 +33,20 @@ log = structlog.get_logger()
 
 async def receive(request: Request) -> Response:
     """
-    Keep one callback and answer: 200 kept (or kept before) · 400 not JSON · 404 unknown token · 413 · 415 · 503.
+    Keep one callback and answer: 200 kept (or kept before) · 400 not JSON · 401 · 404 unknown token · 413 · 415 · 503.
 
-    Whatever it says is a hint: the task that it queues asks the provider. A body that is refused is one, too.
+    Whatever it says is a hint: the task that it queues asks the provider. A body that is refused is one, too, unless
+    it had to prove where it comes from: then nothing comes of it, and it is held in quarantine.
     """
     state = state_of(request)
     address = state.tokens.read(request.path_params["token"], now=time.time())
     if address is None:
         log.info("callback_refused", reason="unknown_token")
         return await _refusal(request, state)
-    callback, refusal = await _read(request, address, bytes_max=state.settings.callback_bytes_max)
+    callback, refusal = await _read(request, state, address)
     with bound(run_id=callback.run, shot=callback.shot, take=callback.take, hook=callback.hook):
+        if callback.held and refusal:
+            return await _held(state, callback, refusal)
         said = {"callback_id": callback.id, "job_id": callback.job_id, "word": callback.word}
         try:
             is_new, spooled = await _keep(state, callback, address)
@@ -65,34 +69,58 @@ async def _refusal(request: Request, state: State) -> Response:
     return answer
 
 
-async def _read(
-    request: Request, address: TakeAddress | HookAddress, *, bytes_max: int
-) -> tuple[Callback, Response | None]:
-    """What came, and the answer to it if that is not 200."""
-    body, report, refusal = b"", None, None
-    outcome, reason = "accepted", None
+async def _held(state: State, callback: Callback, refusal: Response) -> Response:
+    """*refusal*, once the callback is in quarantine: what is not kept there, the sender has to send again."""
+    said = {"callback_id": callback.id, "outcome": callback.outcome, "reason": callback.reason}
     try:
-        body = await read_body(request, bytes_max=bytes_max)
-        report = read_callback(body)
-    except HTTPException as error:
-        outcome, reason, refusal = code_of(error), error.detail, await refused(request, error)
-    except RequestInvalid as error:
-        outcome, reason, refusal = "unreadable", error.message, error_answer(400, "not_json", error.message)
+        kept = await state.quarantine.hold(callback, within_s=KEEP_WITHIN_S)
+    except StoreUnavailable as error:
+        log.error("callback_held", kept=False, trouble=error.message, **said)
+        return try_later(error)
+    log.warning("callback_held", kept=kept, **said)
+    return refusal
+
+
+async def _read(request: Request, state: State, address: TakeAddress | HookAddress) -> tuple[Callback, Response | None]:
+    """What came, and the answer to it if that is not 200; a body that nobody could verify says nothing."""
     callback = Callback(
         id=f"cb_{secrets.token_hex(10)}",
         received_at=time.time(),
-        outcome=outcome,
-        body=body,
+        outcome="accepted",
+        body=b"",
         run=address.run if isinstance(address, TakeAddress) else None,
         shot=address.shot if isinstance(address, TakeAddress) else None,
         take=address.take if isinstance(address, TakeAddress) else None,
         hook=address.hook if isinstance(address, HookAddress) else None,
-        job_id=_job_id(report) if report else None,
-        word=report.status_word[:WORD_CHARS_MAX] if report and report.status_word else None,
-        reason=reason,
-        ending=_ending(report, address) if report else None,
+        evidence=state.verification.evidence(address, request.headers.raw),
     )
-    return callback, refusal
+    try:
+        body = await read_body(request, bytes_max=state.settings.callback_bytes_max)
+        callback = replace(callback, body=body, received_at=time.time())
+        state.verification.check(address, callback)
+    except HTTPException as error:
+        held = state.verification.recipe_of(address) is not None
+        refusal = await refused(request, error)
+        return replace(callback, outcome=code_of(error), reason=error.detail, held=held, evidence=()), refusal
+    except Unverified as error:
+        refusal = error_answer(401, error.code, "the callback does not prove where it comes from")
+        return replace(callback, outcome="quarantined", reason=error.message, held=True), refusal
+    return interpreted(state, address, callback)
+
+
+def interpreted(
+    state: State, address: TakeAddress | HookAddress, callback: Callback
+) -> tuple[Callback, Response | None]:
+    """What the body of a callback says that needs no more proof, and the answer to it if that is not 200."""
+    callback = replace(callback, body=state.verification.without_secrets(callback.body), evidence=())
+    try:
+        report = read_callback(callback.body)
+    except RequestInvalid as error:
+        refusal = error_answer(400, "not_json", error.message)
+        return replace(callback, outcome="unreadable", reason=error.message), refusal
+    word = report.status_word[:WORD_CHARS_MAX] if report.status_word else None
+    job_id, ending = _job_id(report), _ending(report, address)
+    return replace(callback, outcome="accepted", job_id=job_id, word=word, ending=ending), None
 
 
 def _ending(report: JobReport, address: TakeAddress | HookAddress) -> str | None:
@@ -112,8 +140,7 @@ async def _keep(state: State, callback: Callback, address: TakeAddress | HookAdd
 
     Raises: StoreUnavailable when neither takes it.
     """
-    owner = f"{address!r} {callback.outcome}\n".encode()
-    fingerprint = hashlib.sha256(owner + callback.body).hexdigest()
+    fingerprint = fingerprint_of(address, callback)
     task = task_for(address, callback)
     try:
         async with asyncio.timeout(KEEP_WITHIN_S):
@@ -125,6 +152,12 @@ async def _keep(state: State, callback: Callback, address: TakeAddress | HookAdd
     except StorageFailed as error:
         raise StoreUnavailable(f"{reason}; {error.message}", retry_after_s=error.retry_after_s or 1) from error
     return True, reason
+
+
+def fingerprint_of(address: TakeAddress | HookAddress, callback: Callback) -> str:
+    """The same for all that say the same at the same address."""
+    owner = f"{address!r} {callback.outcome}\n".encode()
+    return hashlib.sha256(owner + callback.body).hexdigest()
 
 
 def task_for(address: TakeAddress | HookAddress, callback: Callback) -> Task | None:

@@ -7,7 +7,9 @@ from starlette.datastructures import Secret
 from starlette.requests import HTTPConnection
 
 from config.settings import Settings
+from receiver.quarantine import Quarantine
 from receiver.strangers import Strangers
+from receiver.verification import Verification
 from runs.files import MediaFiles
 from runs.inbox import Inbox
 from runs.spool import Spool
@@ -31,6 +33,8 @@ class State:
     inbox: Inbox
     spool: Spool
     strangers: Strangers
+    verification: Verification
+    quarantine: Quarantine
     files: MediaFiles
     tokens: Tokens
     links: Links

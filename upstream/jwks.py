@@ -80,27 +80,31 @@ class PublicKeys:
         """Fetch what is wanted or getting old, for ever."""
         while True:
             self._woken.clear()
-            now = time.monotonic()
-            await asyncio.gather(*(self._fetch(url) for url, known in self._known.items() if _due_at(known) <= now))
+            await self.fetch_due()
             pause_s = min(_due_at(known) for known in self._known.values()) - time.monotonic()
             if pause_s > 0:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause_s):
                         await self._woken.wait()
 
+    async def fetch_due(self) -> None:
+        """Fetch once what is wanted or getting old; trouble is logged, and tried again after ``REST_S``."""
+        now = time.monotonic()
+        await asyncio.gather(*(self._fetch(url) for url, known in self._known.items() if _due_at(known) <= now))
+
     async def _fetch(self, url: str) -> None:
-        known = self._known[url]
+        known, is_done = self._known[url], False
         known.wanted, known.tried_at = False, time.monotonic()
         host = urlsplit(url).hostname
         try:
             async with asyncio.timeout(FETCH_WITHIN_S):
                 known.keys = read_key_set(await _body(self._http, url))
-            known.fetched_at = time.monotonic()
-        except (FrameRelayError, httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            known.wanted = True
-            log.warning("public_keys_missed", host=host, reason=str(error) or type(error).__name__)
-        else:
+            known.fetched_at, is_done = time.monotonic(), True
             log.info("public_keys_fetched", host=host, keys=len(known.keys))
+        except (FrameRelayError, httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            log.warning("public_keys_missed", host=host, reason=str(error) or type(error).__name__)
+        finally:
+            known.wanted = known.wanted or not is_done
 
 
 def _due_at(known: _Known) -> float:

@@ -1,0 +1,55 @@
+"""Whether a callback proves where it comes from, by what the settings file asks of its address."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from runs.errors import Unverified
+from runs.inbox import Callback
+from runs.tokens import HookAddress, TakeAddress
+from upstream.jwks import PublicKeys
+from upstream.signatures import Evidence, FalRecipe, Recipe, collect, verify
+from upstream.verifiers import Verifiers
+
+SECRET_CHARS_MIN = 8  # A shorter one stands in many a body by chance.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """*public_keys* must be there if a verifier needs some."""
+
+    verifiers: Verifiers = field(default_factory=Verifiers)
+    public_keys: PublicKeys | None = None
+
+    def recipe_of(self, address: TakeAddress | HookAddress) -> Recipe | None:
+        """What callbacks at *address* have to fulfil; None: nothing beyond the token."""
+        return self.verifiers.of(address.hook if isinstance(address, HookAddress) else None)
+
+    def evidence(self, address: TakeAddress | HookAddress, headers: Iterable[tuple[bytes, bytes]]) -> Evidence:
+        """The headers that have to prove it."""
+        recipe = self.recipe_of(address)
+        return collect(recipe, headers) if recipe else ()
+
+    def check(self, address: TakeAddress | HookAddress, callback: Callback) -> None:
+        """
+        Return if *callback* proves where it comes from, at the moment of its receipt; nothing is waited for.
+
+        Raises: Unverified.
+        """
+        recipe = self.recipe_of(address)
+        if recipe is None:
+            return
+        url = recipe.jwks_url if isinstance(recipe, FalRecipe) else None
+        keys = self.public_keys.of(url) if self.public_keys and url else ()
+        try:
+            verify(recipe, callback.evidence, body=callback.body, received_at=callback.received_at, public_keys=keys)
+        except Unverified:
+            if self.public_keys and url:
+                self.public_keys.refresh_soon(url)
+            raise
+
+    def without_secrets(self, body: bytes) -> bytes:
+        """Some senders (PiAPI) write the shared secret into the body; what is kept must not hold it."""
+        for secret in self.verifiers.secrets:
+            if len(secret) >= SECRET_CHARS_MIN:
+                body = body.replace(secret.encode(), b"[key]")
+        return body
