@@ -1,5 +1,6 @@
 """The ``verify:`` parts of the settings file: who must prove what, and every mistake with its place."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,15 @@ def test_more_secrets_than_a_rotation_needs_are_refused(tmp_path: Path) -> None:
         "9 secrets are too many"
         in told(write(tmp_path, f"verify: {{scheme: hmac, header: x, secret_env: [{names}]}}"))[0]
     )
+
+
+def test_the_examples_in_the_page_are_sound(tmp_path: Path) -> None:
+    """What a reader copies into framerelay.yaml works."""
+    text = (Path(__file__).parents[2] / "docs" / "verification.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S)
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "studio").write_text("a secret of the studio")
+    environ = dict.fromkeys(("UPSTREAM_WEBHOOK_SECRET", "WEBHOOK_SECRET"), ENVIRON["SECRET"].removeprefix("whsec_"))
+
+    assert len(blocks) == 11
+    assert all(read_verifiers(write(tmp_path, block), environ).upstream for block in blocks)
