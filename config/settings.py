@@ -236,6 +236,21 @@ class Settings:
         "Life of a signed link to a frame that the provider fetches from us; jobs may queue for 48 h.",
         unit="s",
     )
+    request_timeout_s: float = knob(
+        "FRAMERELAY_REQUEST_TIMEOUT_S",
+        _seconds,
+        20.0,
+        "Longest time for the head of a request, for its body (a second more for each 50 kB of it), and for a reader "
+        "that takes nothing of its answer.",
+        unit="s",
+    )
+    connections_max: int = knob(
+        "FRAMERELAY_CONNECTIONS_MAX",
+        _positive,
+        1000,
+        "Connections to the receiver at once. One more takes the place of the one that has waited longest without a "
+        "whole request; where all are at work it is answered 503.",
+    )
     callback_bytes_max: int = knob(
         "FRAMERELAY_CALLBACK_BYTES_MAX",
         _positive,
