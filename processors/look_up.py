@@ -8,7 +8,7 @@ from processors.waits import wait_s
 from runs import events
 from runs.errors import FrameRelayError, Transient, UpstreamRejected
 from runs.events import Event
-from runs.model import Family, Problem, Take, TakeStatus
+from runs.model import Family, Problem, Run, Take, TakeStatus
 from runs.progress import record
 from runs.takes import OPEN
 from upstream.job import JobReport
@@ -21,6 +21,7 @@ ENDED = {
 }
 AT_WORK = frozenset({JobState.QUEUED, JobState.RUNNING})
 LOOKING = OPEN - {TakeStatus.COLLECTING}
+CLOCKS_APART_S = 13 * 3600.0  # No time zone is further off. A job of ours that we took for foreign is paid for twice.
 
 
 async def look_up(
@@ -59,9 +60,19 @@ async def look_up(
         report = await deps.jobs.get_job(asked)
     except FrameRelayError as error:
         return await _looked_in_vain(deps, run, shot, found, error, tried)
+    if loaded and found.job_id is None and _is_foreign(report, loaded, found, asked):
+        return "foreign_job"
     event = event_of(report, shot=shot, take=take, asked=asked)
     await record(deps.store, run, event)
     return report.status_word or report.state.value
+
+
+def _is_foreign(report: JobReport, run: Run, take: Take, asked: str) -> bool:
+    """Whoever holds a take's callback address may name any job: not one of another take, nor one made before."""
+    ids = {asked, *report.job_ids}
+    if any(ids & set(other.job_ids) for shot in run.shots for other in shot.takes):
+        return True
+    return report.created is not None and report.created.timestamp() < take.submitted_at - CLOCKS_APART_S
 
 
 def event_of(report: JobReport, *, shot: str, take: int, asked: str) -> Event:
