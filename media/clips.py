@@ -179,6 +179,7 @@ def foreseen_errors() -> Iterator[None]:
     except ClipUnusable:
         raise
     except MemoryError as error:
-        raise ClipUnusable("The clip needs more memory than a clip may.", reason="not_allowed") from error
+        message = "The clip needs more memory, or has more streams, than a clip may."
+        raise ClipUnusable(message, reason="not_allowed") from error
     except Exception as error:  # Fuzzing showed a dozen types, from UnicodeDecodeError to PatchWelcomeError.
         raise ClipUnusable(f"The clip cannot be decoded: {error}.", reason="corrupt") from error
