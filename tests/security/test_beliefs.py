@@ -34,13 +34,15 @@ class Truth:
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     visitors: list[Any] = field(default_factory=list)
-    submit_status: int = 200
+    submit_statuses: list[int] = field(default_factory=list)
 
     async def submit(self, request: Request) -> Response:
+        """Makes ``job_1``, ``job_2``, …, and answers as told."""
         self.requests.append("POST /v1/jobs")
-        job = {"id": MINE, "object": "job", "status": "running", "model": BOARD["model"]}
-        self.jobs[MINE] = job
-        return JSONResponse(job, status_code=self.submit_status)
+        name = f"job_{self.requests.count('POST /v1/jobs')}"
+        self.jobs[name] = {"id": name, "object": "job", "status": "running", "model": BOARD["model"]}
+        status = self.submit_statuses.pop(0) if self.submit_statuses else 200
+        return JSONResponse(self.jobs[name], status_code=status)
 
     async def look_up(self, request: Request) -> Response:
         self.requests.append(f"GET {request.url.path}")
@@ -159,7 +161,7 @@ async def test_a_take_of_unknown_outcome_is_not_given_a_foreign_job(
     """
     Its callback may name the job that nobody knows, and that the provider made since; no other job becomes its own.
     """
-    truth.submit_status = 500
+    truth.submit_statuses = [500]
     old = {"id": OTHER, "status": "succeeded", "created": 1710000000, "output": {"videos": [f"{truth.url}/other.mp4"]}}
     truth.jobs[OTHER] = old
     async with under_way() as (relay, run_id, path):
@@ -178,6 +180,40 @@ async def test_a_take_of_unknown_outcome_is_not_given_a_foreign_job(
             return (await take_of(relay, run_id))["job_id"] == MINE
 
         await wait_until(found, "its own job is found by its callback")
+
+
+async def test_no_take_is_given_the_job_of_another(start_relay: Any, truth: Truth, wait_until: Any) -> None:
+    """Two scenes side by side: the first take of one has its job, that of the other has an unknown outcome."""
+    truth.submit_statuses = [200, 500]
+    scenes = [{"id": name, "shots": [{"id": name, "prompt": "a car"}]} for name in ("a", "b")]
+    async with start_relay(truth.url, lookup_after_s=1000.0) as relay:
+        run_id = await relay.run({"title": "two", "model": BOARD["model"], "scenes": scenes})
+
+        async def takes() -> dict[str, tuple[str, str, str | None]]:
+            shots = (await relay.shown(run_id))["shots"]
+            found = [(shot["id"], take) for shot in shots for take in shot["takes"]]
+            return {take["status"]: (shot, take["status"], take["job_id"]) for shot, take in found}
+
+        async def both() -> bool:
+            return set(await takes()) == {"generating", "unsure"}
+
+        await wait_until(both, "one has its job, the other does not know")
+        before = await takes()
+        shot, _, _ = before["unsure"]
+        path = "/webhook/" + relay.tokens.mint(TakeAddress(run=run_id, shot=shot, take=1))
+        truth.requests.clear()
+        assert (await relay.api.post(path, json={"id": MINE, "status": "succeeded"})).status_code == 200
+        await relay.api.post(path, json={"id": "job_2", "status": "running"})
+
+        async def found() -> bool:
+            return all(status != "unsure" for status in await takes())
+
+        await wait_until(found, "its own job is found by its callback")
+        shots = (await relay.shown(run_id))["shots"]
+
+    assert before["generating"][2] == MINE
+    assert sorted(take["job_id"] for each in shots for take in each["takes"]) == [MINE, "job_2"]
+    assert sorted(truth.requests) == ["GET /v1/jobs/job_1", "GET /v1/jobs/job_2"]
 
 
 async def test_a_hook_believes_nothing_about_a_job_either(start_relay: Any, truth: Truth, wait_until: Any) -> None:

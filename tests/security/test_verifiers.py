@@ -6,6 +6,8 @@ import base64
 import hashlib
 import hmac
 import json
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -481,3 +483,36 @@ def test_no_secret_is_compared_by_equality() -> None:
 
     assert touched == []
     assert source.count("compare_digest(") == 1
+
+
+@anyio
+async def test_the_command_releases_what_was_held(verifying: Any, call: Any) -> None:
+    """One by its ID, or all; it says what stays, and why."""
+    second = DONE.replace(b"job_1", b"job_2")
+
+    async def framerelay(relay: Any, *words: str) -> tuple[int, str]:
+        environ = {**os.environ, "FRAMERELAY_URL": relay.settings.listen_url, "FRAMERELAY_API_KEY": "fr_test"}
+        program = str(Path(sys.executable).with_name("framerelay"))
+        process = await asyncio.create_subprocess_exec(
+            program, *words, env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        out, _ = await process.communicate()
+        return process.returncode or 0, out.decode()
+
+    async with verifying(key=OTHER) as relay:
+        for body, headers in ((DONE, signed()), (second, signed(second)), (DONE, signed(key=b"forged"))):
+            assert (await call(relay, body, headers)).status_code == 401
+    async with verifying() as relay:
+        _, listing = await framerelay(relay, "callbacks")
+        forged, newer, older = (line.split()[0] for line in listing.splitlines())
+        one = await framerelay(relay, "release", older)
+        again = await framerelay(relay, "release", older)
+        rest = await framerelay(relay, "release", "--all")
+        usage = [(await framerelay(relay, "release", *words))[0] for words in ((), (older, "--all"))]
+
+    assert listing.count("quarantined") == 3
+    assert one == (0, f"{older}  released: accepted\n")
+    assert again == (1, "framerelay: it is not in quarantine; it was kept as accepted\n")
+    assert rest[1].splitlines()[0] == f"{newer}  released: accepted"
+    assert rest[1].splitlines()[1].startswith(f"{forged}  still held: the signature in webhook-signature fits none")
+    assert usage == [2, 2]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from config.settings import environment
 from runs.errors import StoryboardInvalid
 from runs.hooks import read_hooks
 from upstream.signatures import FalRecipe, HmacRecipe, Recipe, StaticRecipe
@@ -153,3 +154,13 @@ def test_the_examples_in_the_page_are_sound(tmp_path: Path) -> None:
 
     assert len(blocks) == 11
     assert all(read_verifiers(write(tmp_path, block), environ).upstream for block in blocks)
+
+
+def test_a_secret_may_stand_in_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Like every other secret; the process's own variables go first."""
+    (tmp_path / ".env").write_text("FROM_FILE=from the file\nFROM_BOTH=from the file\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FROM_BOTH", "from the process")
+    path = write(tmp_path, "verify: {scheme: hmac, header: x, secret_env: [FROM_FILE, FROM_BOTH]}")
+
+    assert keys_of(read_verifiers(path, environment()).upstream) == (b"from the file", b"from the process")
