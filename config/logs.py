@@ -22,6 +22,10 @@ def _without_query(address: re.Match[str]) -> str:
     return f"{address[1]}?[query]" if address[2] else address[1]
 
 
+_SECRET_FIELDS = frozenset(
+    {"authorization", "proxy-authorization", "x-api-key", "api_key", "upstream_key", "secret", "token", "password"}
+    | {"cookie", "set-cookie"}
+)
 # Order matters: callback tokens first, then what stands in addresses, then keys by their usual shapes. JSON may write
 # "/" as "\\/" and "?" as "\\u003f", and a callback's body is shown as it came; a repr of that doubles the backslash. A
 # stranger's mebibyte must not cost more than its length: every pattern takes what it has looked at, or looks a bounded
@@ -49,11 +53,12 @@ _REDACTIONS = tuple(
             r"(?i)(signature|credential|token|sig)(=|%3d|\\u003d)[^\s\"'&<>\\,;)}\]]+",
             r"\1\2[key]",
         ),
+        (
+            ('"',),
+            rf'(?i)("(?:{"|".join(_SECRET_FIELDS)})\\*"\s*:\s*\\*")(?:[^"\\]|\\.)*',
+            r"\1[secret]",
+        ),
     )
-)
-_SECRET_FIELDS = frozenset(
-    {"authorization", "proxy-authorization", "x-api-key", "api_key", "upstream_key", "secret", "token", "password"}
-    | {"cookie", "set-cookie"}
 )
 _SECRET_CHARS_MIN = 8  # A shorter one would blank out half of every line; its place in a log is the smaller harm.
 

@@ -13,16 +13,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from config.logs import bound
+from config.logs import bound, redacted
 from receiver.answers import code_of, error_answer, refused, try_later
+from receiver.bodies import without_secrets
 from receiver.body import read_body
 from receiver.state import State, state_of
 from runs.errors import RequestInvalid, StorageFailed, StoreUnavailable, Unverified
 from runs.inbox import Callback
 from runs.queue import Task
 from runs.tokens import HookAddress, TakeAddress
-from upstream.callback import read_callback
-from upstream.job import JobReport
+from upstream.callback import parse_object
+from upstream.job import JobReport, read_job
 
 KEEP_WITHIN_S: Final = 3.0  # Providers wait 5 s; a Redis that hangs must not cost the event its next try.
 JOB_ID_CHARS_MAX: Final = 200  # Both go into tasks and log lines, while a body may have a mebibyte.
@@ -65,6 +66,7 @@ async def _refusal(request: Request, state: State) -> Response:
     answer = error_answer(404, "not_found", "there is no such address")
     sample = await state.strangers.sample(request)
     if sample is not None:
+        sample = without_secrets(sample, None, secrets=state.secrets)
         answer.background = BackgroundTask(state.strangers.keep, sample)
     return answer
 
@@ -112,13 +114,16 @@ def interpreted(
     state: State, address: TakeAddress | HookAddress, callback: Callback
 ) -> tuple[Callback, Response | None]:
     """What the body of a callback says that needs no more proof, and the answer to it if that is not 200."""
-    callback = replace(callback, body=state.verification.without_secrets(callback.body), evidence=())
+    callback = replace(callback, evidence=())
     try:
-        report = read_callback(callback.body)
+        document = parse_object(callback.body)
     except RequestInvalid as error:
         refusal = error_answer(400, "not_json", error.message)
+        callback = without_secrets(callback, None, secrets=state.secrets)
         return replace(callback, outcome="unreadable", reason=error.message), refusal
-    word = report.status_word[:WORD_CHARS_MAX] if report.status_word else None
+    report = read_job(document)
+    callback = without_secrets(callback, document, secrets=state.secrets)
+    word = redacted(report.status_word)[:WORD_CHARS_MAX] if report.status_word else None
     job_id, ending = _job_id(report), _ending(report, address)
     return replace(callback, outcome="accepted", job_id=job_id, word=word, ending=ending), None
 
@@ -156,8 +161,8 @@ async def _keep(state: State, callback: Callback, address: TakeAddress | HookAdd
 
 def fingerprint_of(address: TakeAddress | HookAddress, callback: Callback) -> str:
     """The same for all that say the same at the same address."""
-    owner = f"{address!r} {callback.outcome}\n".encode()
-    return hashlib.sha256(owner + callback.body).hexdigest()
+    body = callback.sha256 or hashlib.sha256(callback.body).hexdigest()
+    return hashlib.sha256(f"{address!r} {callback.outcome}\n{body}".encode()).hexdigest()
 
 
 def task_for(address: TakeAddress | HookAddress, callback: Callback) -> Task | None:

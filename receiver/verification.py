@@ -10,8 +10,6 @@ from upstream.jwks import PublicKeys
 from upstream.signatures import Evidence, FalRecipe, Recipe, collect, verify
 from upstream.verifiers import Verifiers
 
-SECRET_CHARS_MIN = 8  # A shorter one stands in many a body by chance.
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
@@ -46,10 +44,3 @@ class Verification:
             if self.public_keys and url:
                 self.public_keys.refresh_soon(url)
             raise
-
-    def without_secrets(self, body: bytes) -> bytes:
-        """Some senders (PiAPI) write the shared secret into the body; what is kept must not hold it."""
-        for secret in self.verifiers.secrets:
-            if len(secret) >= SECRET_CHARS_MIN:
-                body = body.replace(secret.encode(), b"[key]")
-        return body

@@ -38,13 +38,14 @@ BATCH_MAX: Final = 256
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callback:
     """
-    One POST that we received about a job, as it came.
+    One POST that we received about a job.
 
     ``outcome``: ``accepted`` · ``unreadable`` (not a JSON object) · ``too_large`` · ``encoded`` · ``cut_off``; when
     read back also ``conflict``: an earlier one said otherwise how the same job ended; it is looked up like any other.
     ``replay``: a person asked for ``replay_of`` to be processed again. ``refused``: a sample of what came to addresses
     that are not ours. ``quarantined``: it did not prove where it comes from; a person may have that verified again.
-    ``body``: the raw bytes; empty for ``too_large``, ``encoded`` and ``cut_off``.
+    ``body``: what came, without what opens anything; raw only in quarantine, where it has to be verified again; empty
+    for ``too_large``, ``encoded`` and ``cut_off``. ``size`` and ``sha256`` (hex): of what came, once it was read.
     ``held``: nothing came of it, because it was not verified. ``evidence``: the headers that were to prove it, kept in
     quarantine alone.
     ``ending``: the same for all that say how one job at one address ended; None for all others.
@@ -65,6 +66,8 @@ class Callback:
     replay_of: str | None = None
     held: bool = False
     evidence: tuple[tuple[str, str], ...] = ()
+    size: int | None = None
+    sha256: str | None = None
     repeats: int = 0
 
 
