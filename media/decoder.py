@@ -16,6 +16,7 @@ import structlog
 from media.model import Examination, FilmFacts, FilmPart
 from media.wire import (
     Answer,
+    Check,
     Compare,
     Done,
     Examine,
@@ -24,6 +25,7 @@ from media.wire import (
     Level,
     Ready,
     Request,
+    Size,
     SystemFailed,
     read_answer,
     read_result,
@@ -84,6 +86,11 @@ class Decoder:
         """How far two pictures differ, in levels; None if their sizes do (see media.images.difference)."""
         request = Compare(a=a, b=b)
         return (await self._ask(request, Level, self._examine_s_max)).mean
+
+    async def check(self, picture: Path) -> tuple[int, int]:
+        """Width and height of a picture that a person gave, if it is one (see media.images.check)."""
+        size = await self._ask(Check(picture=picture), Size, self._examine_s_max)
+        return size.width, size.height
 
     async def join(self, parts: Sequence[FilmPart], into: Path) -> FilmFacts:
         """Join the clips of *parts* into one film (see media.film.join)."""

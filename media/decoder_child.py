@@ -21,6 +21,7 @@ import msgspec
 from media import cage
 from media.wire import (
     Answer,
+    Check,
     Compare,
     Done,
     Examine,
@@ -29,6 +30,7 @@ from media.wire import (
     Level,
     Ready,
     Request,
+    Size,
     SystemFailed,
     read_request,
     to_json,
@@ -92,6 +94,8 @@ def shut_in(request: Request) -> None:
             cage.close(reading=[clip], writing=into.parent, cpu_s_max=300, file_bytes_max=128 * 1024 * 1024)
         case Compare(a=a, b=b):
             cage.close(reading=[a, b], writing=None, cpu_s_max=60, file_bytes_max=0)
+        case Check(picture=picture):
+            cage.close(reading=[picture], writing=None, cpu_s_max=60, file_bytes_max=0)
         case Join(parts=parts, into=into):
             clips = [part.path for part in parts]
             cage.close(reading=clips, writing=into.parent, cpu_s_max=7200, file_bytes_max=16 * 1024 * 1024 * 1024)
@@ -120,7 +124,7 @@ def load() -> Work:
     """Import libav and its users now, under the limits, so that no job waits for it; what does the work."""
     from media.film import join
     from media.frames import examine
-    from media.images import difference
+    from media.images import check, difference
 
     def work(request: Request) -> Any:
         match request:
@@ -128,6 +132,9 @@ def load() -> Work:
                 return examine(request.clip, frame_into=request.frame_into)
             case Compare():
                 return Level(mean=difference(request.a, request.b))
+            case Check():
+                width, height = check(request.picture)
+                return Size(width=width, height=height)
             case Join():
                 return join(request.parts, request.into)
 

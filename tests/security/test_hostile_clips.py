@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from media import decoder as decoder_module
 from media.clips import open_clip
@@ -142,6 +143,25 @@ async def test_each_hostile_picture_is_refused(tmp_path: Path) -> None:
             if outcome not in expected:
                 surprises[name] = outcome
     assert surprises == {}
+
+
+async def test_each_hostile_picture_of_a_person_is_refused(tmp_path: Path) -> None:
+    """More kinds and larger ones are taken from a person than from a provider; all pixels must be there."""
+    picture = tmp_path / "given"
+    outcomes = {}
+    async with Decoder(examine_s_max=20) as decoder:
+        for name, (body, _) in hostile_files.pictures().items():
+            picture.write_bytes(body)
+            outcomes[name] = await outcome_of(decoder.check(picture))
+        for kind in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"):
+            Image.new("RGB", (400, 300)).save(picture, kind)
+            assert await decoder.check(picture) == (400, 300)
+
+    assert {name for name, outcome in outcomes.items() if outcome == "fine"} == {
+        "PNG of 5000 x 5000 in 75 KB",
+        "GIF of a hundred thousand frames",  # Of which one is looked at.
+    }
+    assert set(outcomes.values()) == {"fine", "corrupt", "not_allowed", "not_a_clip"}
 
 
 async def outcome_of(job: Awaitable[object]) -> str:

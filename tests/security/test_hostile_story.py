@@ -1,5 +1,6 @@
 """The whole program against a provider that serves hostile files: one take is lost, with its reason; work goes on."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from tests.security import hostile_files
 
 pytestmark = pytest.mark.anyio
 
-ONE = {"title": "one", "model": "seedance-1.5-pro-1080p", "shots": [{"id": "s1", "prompt": "a car"}]}
+ONE: dict[str, Any] = {"title": "one", "model": "seedance-1.5-pro-1080p", "shots": [{"id": "s1", "prompt": "a car"}]}
 HOSTILE = {
     "playlist of an address": "neither MP4 nor Matroska",
     "ten thousand streams": "more streams",
@@ -71,3 +72,17 @@ async def test_a_hostile_clip_costs_its_take_alone(start_provider: Any, start_re
 
     assert run["status"] == "succeeded", run["error"]
     assert run["film"]["duration_s"] > 0
+
+
+async def test_a_hostile_picture_is_never_sent_nor_paid_for(start_provider: Any, start_relay: Any) -> None:
+    """What a person was given as a picture is looked at before it goes to the provider; the shot says what is wrong."""
+    async with start_provider() as provider, start_relay(provider.url) as relay:
+        for name, words in (("PNG of 60000 x 60000", "too large"), ("JPEG cut", "cannot be read")):
+            body, _ = hostile_files.pictures()[name]
+            given = (await relay.api.post("/v1/files", content=body)).json()["name"]
+            run = await relay.ended(await relay.run({**ONE, "shots": [{**ONE["shots"][0], "first_frame": given}]}))
+            assert run["status"] == "failed", name
+            assert words in json.dumps(run), name
+        journal = await provider.journal()
+
+    assert journal["submits"] == []
