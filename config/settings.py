@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -79,6 +80,13 @@ def _hosts(text: str) -> frozenset[str]:
     if any("/" in host or " " in host for host in hosts):
         raise ValueError("it must be a list of host or host:port with commas between, without http://")
     return hosts
+
+
+def _networks(text: str) -> frozenset[IPv4Network | IPv6Network]:
+    try:
+        return frozenset(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError("it must be a list of addresses or networks (10.0.0.0/8) with commas between") from None
 
 
 def _port(text: str) -> int:
@@ -250,6 +258,27 @@ class Settings:
         1000,
         "Connections to the receiver at once. One more takes the place of the one that has waited longest without a "
         "whole request; where all are at work it is answered 503.",
+    )
+    trusted_proxies: frozenset[IPv4Network | IPv6Network] = knob(
+        "FRAMERELAY_TRUSTED_PROXIES",
+        _networks,
+        frozenset(),
+        "Comma list of addresses or networks (`10.0.0.0/8`) of proxies before the receiver, whose `X-Forwarded-For` or "
+        "`Forwarded` is believed. Unset: nobody's.",
+    )
+    callbacks_per_minute: int = knob(
+        "FRAMERELAY_CALLBACKS_PER_MINUTE",
+        _positive,
+        600,
+        "Callbacks at the address of one take before they are answered 429; at that of a hook, which many jobs share, "
+        "a hundred times as many.",
+    )
+    refusals_per_minute: int = knob(
+        "FRAMERELAY_REFUSALS_PER_MINUTE",
+        _positive,
+        120,
+        "Requests without a good token or key from one address before they are answered 429; good ones from there are "
+        "not counted.",
     )
     callback_bytes_max: int = knob(
         "FRAMERELAY_CALLBACK_BYTES_MAX",

@@ -15,6 +15,7 @@ from config.keys import Keys
 from config.logs import secrets_of
 from config.settings import Settings
 from receiver import answers, callbacks, health, media, release, replay, runs_api
+from receiver.limits import Limits
 from receiver.quarantine import Quarantine
 from receiver.state import State
 from receiver.strangers import Strangers
@@ -54,6 +55,7 @@ def create_app(
             inbox=inbox,
             spool=spool,
             strangers=Strangers(inbox),
+            limits=Limits(settings),
             verification=verification,
             quarantine=Quarantine(inbox),
             files=MediaFiles(settings.data_dir),

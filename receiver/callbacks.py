@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 async def receive(request: Request) -> Response:
     """
-    Keep one callback and answer: 200 kept (or kept before) · 400 not JSON · 401 · 404 unknown token · 413 · 415 · 503.
+    Keep one callback and answer: 200 kept (or before) · 400 not JSON · 401 · 404 unknown token · 413 · 415 · 429 · 503.
 
     Whatever it says is a hint: the task that it queues asks the provider. A body that is refused is one, too, unless
     it had to prove where it comes from: then nothing comes of it, and it is held in quarantine.
@@ -42,8 +42,8 @@ async def receive(request: Request) -> Response:
     state = state_of(request)
     address = state.tokens.read(request.path_params["token"], now=time.time())
     if address is None:
-        log.info("callback_refused", reason="unknown_token")
         return await _refusal(request, state)
+    state.limits.count_callback(address)
     callback, refusal = await _read(request, state, address)
     with bound(run_id=callback.run, shot=callback.shot, take=callback.take, hook=callback.hook):
         if callback.held and refusal:
@@ -62,7 +62,9 @@ async def receive(request: Request) -> Response:
 
 
 async def _refusal(request: Request, state: State) -> Response:
-    """404; what is kept of it, if anything, is written behind the answer."""
+    """404, or 429 for one more of many; what is kept of it, if anything, is written behind the answer."""
+    state.limits.count_stranger(request)
+    log.info("callback_refused", reason="unknown_token")
     answer = error_answer(404, "not_found", "there is no such address")
     sample = await state.strangers.sample(request)
     if sample is not None:

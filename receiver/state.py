@@ -7,6 +7,7 @@ from starlette.datastructures import Secret
 from starlette.requests import HTTPConnection
 
 from config.settings import Settings
+from receiver.limits import Limits
 from receiver.quarantine import Quarantine
 from receiver.strangers import Strangers
 from receiver.verification import Verification
@@ -33,6 +34,7 @@ class State:
     inbox: Inbox
     spool: Spool
     strangers: Strangers
+    limits: Limits
     verification: Verification
     quarantine: Quarantine
     files: MediaFiles
