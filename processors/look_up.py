@@ -3,7 +3,7 @@
 from arq.worker import Retry
 
 from processors.deps import Deps
-from processors.problems import problem_of
+from processors.problems import problem, problem_of
 from processors.waits import wait_s
 from runs import events
 from runs.errors import FrameRelayError, Transient, UpstreamRejected
@@ -103,7 +103,7 @@ def _ending(report: JobReport) -> Problem:
         family = Family.EXPIRED
     code = (error.code if error else None) or f"job_{report.state.value}"
     message = (error.message if error else None) or f"the provider reports the job as {report.state.value}"
-    return Problem(code=code, message=message, family=family)
+    return problem(code, message, family)
 
 
 async def _looked_in_vain(deps: Deps, run: str, shot: str, take: Take, error: FrameRelayError, tried: int) -> str:
