@@ -1,4 +1,4 @@
-"""`callback-url` and `callbacks`."""
+"""`callback-url`, `callbacks`, `replay` and `release`."""
 
 import re
 import time
@@ -58,12 +58,37 @@ def replay_callback(callback_id: str, *, yes: bool, as_json: bool) -> int:
     return 0
 
 
+def release_callbacks(callback_id: str | None, *, as_json: bool) -> int:
+    """One callback, or all that are in quarantine."""
+    with Receiver.of_environment() as receiver:
+        if callback_id is not None:
+            page = {"data": [receiver.post(f"/v1/callbacks/{checked_id(callback_id, 'callback')}/release")]}
+        else:
+            page = receiver.post("/v1/callbacks/release")
+    if as_json:
+        print_json(page if callback_id is None else page["data"][0])
+        return 0
+    for outcome in page["data"]:
+        click.echo(printable(f"{outcome['id']}  {_release_words(outcome)}"))
+    if not page["data"]:
+        click.echo("nothing is in quarantine", err=True)
+    return 0
+
+
+def _release_words(outcome: Mapping[str, Any]) -> str:
+    if not outcome["released"]:
+        return f"still held: {outcome['reason']}"
+    if outcome["repeated"]:
+        return "released; the sender had tried again, so it was processed already"
+    return f"released: {outcome['outcome']}"
+
+
 def _line(callback: Mapping[str, Any], *, now: float) -> str:
     age = duration(now - callback["received"])
     again = f", {callback['repeats']} more times" if callback["repeats"] else ""
     what = callback["status"] or callback["reason"] or "no status"
     return printable(
-        f"{callback['id']}  {age:>7} ago  {callback['outcome']:<10} {what:<11} {_whose(callback)}{again}".rstrip()
+        f"{callback['id']}  {age:>7} ago  {callback['outcome']:<11} {what:<11} {_whose(callback)}{again}".rstrip()
     )
 
 

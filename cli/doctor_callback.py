@@ -42,7 +42,7 @@ async def look_at_callback(settings: Settings) -> Finding:
     if secret is None:
         return skipped("no secret signs addresses yet: the first start makes one", "start, then run doctor again")
     base = settings.reachable_url
-    probe = ProbeAddress(nonce=secrets.token_hex(10), expires_at=int(time.time()) + LIFE_S)
+    probe = ProbeAddress(nonce=secrets.token_hex(10), ends_at=int(time.time()) + LIFE_S)
     body = msgspec.json.encode({"object": "probe", "nonce": probe.nonce})
     began = time.monotonic()
     try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,15 +15,24 @@ from cli.errors import Stop
 
 BACKLOG: Final = 2048
 GOODBYE_S: Final = 4
+FILES_MAX: Final = 65_536
 
 
 @asynccontextmanager
-async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[asyncio.Task[None]]:
-    """Serve *app* on *listener*; the block begins when it answers, and its task ends early only if the server fails."""
+async def serving(
+    app: Starlette, listener: socket.socket, *, protocol: type[asyncio.Protocol] | None = None
+) -> AsyncIterator[asyncio.Task[None]]:
+    """
+    Serve *app* on *listener*; the block begins when it answers, and its task ends early only if the server fails.
+
+    *protocol*: one that knows strangers; None for servers that are reached by friends alone.
+    """
+    _allow_files()
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=protocol or "httptools",
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
@@ -70,6 +80,14 @@ def listening_on(host: str, port: int) -> Iterator[socket.socket]:
         except OSError as error:
             raise Stop(_bind_words(host, port, error)) from error
         yield listener
+
+
+def _allow_files() -> None:
+    """As many open files as this user may have: many systems begin with 1,024, and each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, FILES_MAX)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _bind_words(host: str, port: int, error: OSError) -> str:

@@ -322,6 +322,24 @@ def doctor(as_json: bool) -> None:
     sys.exit(doctor(as_json=as_json))
 
 
+@cli.command()
+@click.argument("callback_id", metavar="[ID]", required=False)
+@click.option("--all", "everything", is_flag=True, help="All that are in quarantine.")
+@json_option
+def release(callback_id: str | None, everything: bool, as_json: bool) -> None:
+    """
+    Verify a callback in quarantine again, and process it.
+
+    For after a wrong secret was mended and the receiver restarted. What still does not prove where it comes from
+    stays. `framerelay callbacks` shows the IDs.
+    """
+    from cli.callbacks import release_callbacks
+
+    if (callback_id is None) is not everything:
+        raise click.UsageError("Give an ID, or --all.")
+    sys.exit(release_callbacks(callback_id, as_json=as_json))
+
+
 def main() -> None:
     """The entry point of the ``framerelay`` script."""
     # Started with them closed (``>&-``), a program has no such objects at all.

@@ -4,8 +4,8 @@ import asyncio
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -18,16 +18,22 @@ from cli.http import listening_on, serving
 from cli.keys import keys_of
 from config.keys import Keys
 from config.logs import configure_logging
-from config.settings import Settings, from_environment, misspelt
-from processors.deps import open_deps, open_jobs_client
+from config.settings import Settings, environment, from_environment, misspelt
+from media.addresses import guarded_client
+from processors.deps import open_deps, open_jobs_client, tls_of
 from processors.worker import RelayWorker, create_worker
 from receiver.app import create_app
+from receiver.door import door
+from receiver.verification import Verification
 from runs.embedded_redis import EmbeddedRedis
 from runs.errors import StoryboardInvalid
-from runs.hooks import Hook, read_hooks
+from runs.hooks import read_hooks
 from runs.queue import REDIS_ERRORS, connect, disconnect
 from runs.redis_words import redis_words
+from upstream.jwks import PublicKeys
+from upstream.verifiers import read_verifiers
 
+KEYS_WITHIN_S: Final = 3.0  # Until then callbacks that need the keys are held in quarantine.
 GRACE_S: Final = 8.0  # Containers are usually given ten seconds to end.
 
 log = structlog.get_logger()
@@ -90,7 +96,8 @@ async def redis_at(settings: Settings) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def running_worker(settings: Settings, keys: Keys, redis_url: str) -> AsyncIterator[asyncio.Task[None]]:
-    hooks = _hooks(settings)
+    with _mistakes_of(settings):
+        hooks = read_hooks(settings.config_file)
     redis, listening = connect(redis_url, connections_max=50), connect(redis_url, connections_max=2)
     try:
         async with (
@@ -113,13 +120,38 @@ async def running_worker(settings: Settings, keys: Keys, redis_url: str) -> Asyn
 async def running_receiver(
     settings: Settings, keys: Keys, redis_url: str, listener: socket.socket
 ) -> AsyncIterator[asyncio.Task[None]]:
-    async with serving(create_app(settings, keys, redis_url=redis_url), listener) as running:
-        yield running
+    async with _verification(settings) as verification:
+        app = create_app(settings, keys, redis_url=redis_url, verification=verification)
+        async with serving(app, listener, protocol=door(settings)) as running:
+            yield running
 
 
-def _hooks(settings: Settings) -> dict[str, Hook]:
+@asynccontextmanager
+async def _verification(settings: Settings) -> AsyncIterator[Verification]:
+    """What callbacks must prove; the public keys that this needs are fetched first, if that is done soon."""
+    with _mistakes_of(settings):
+        verifiers = read_verifiers(settings.config_file, environment())
+    if not verifiers.jwks_urls:
+        yield Verification(verifiers=verifiers)
+        return
+    async with guarded_client(settings.trusted_hosts, ssl_context=tls_of(settings)) as http:
+        public_keys = PublicKeys(http, verifiers.jwks_urls)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(KEYS_WITHIN_S):
+                await public_keys.fetch_due()
+        keeping = asyncio.create_task(public_keys.keep_fresh())
+        try:
+            yield Verification(verifiers=verifiers, public_keys=public_keys)
+        finally:
+            keeping.cancel()
+            await asyncio.wait([keeping])
+
+
+@contextmanager
+def _mistakes_of(settings: Settings) -> Iterator[None]:
+    """A settings file that says what cannot be done stops the start."""
     try:
-        return read_hooks(settings.config_file)
+        yield
     except StoryboardInvalid as error:
         raise Stop("\n".join(f"{settings.config_file.name}, {mistake}" for mistake in error.mistakes)) from error
 

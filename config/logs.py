@@ -22,21 +22,43 @@ def _without_query(address: re.Match[str]) -> str:
     return f"{address[1]}?[query]" if address[2] else address[1]
 
 
-# Order matters: callback tokens first, then what stands in addresses, then keys by their usual shapes. JSON may write
-# "/" as "\\/", and a callback's body is shown as it came; a repr of that doubles the backslash. A stranger's mebibyte
-# must not cost more than its length: every pattern takes what it has looked at, or looks a bounded way ahead.
-_REDACTIONS = (
-    (re.compile(r"(/webhook\\*/)[A-Za-z0-9_.~%-]+"), r"\1[token]"),
-    (re.compile(r"\b[da]D[op][A-Za-z0-9_-]{2,240}\.[A-Za-z0-9_-]{24}(?![A-Za-z0-9_-])"), "[token]"),
-    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,15}:\\*/\\*/)[^\s\"'<>/?#@]*@"), r"\1[user]@"),
-    (re.compile(r"(?i)(https?:\\*/\\*/[^\s\"'<>?#]*)([?#][^\s\"'<>]*)?"), _without_query),
-    (re.compile(r"(?i)\b(bearer(?:\s|%20|\+|\\t)+)[^\s\"',}]+"), r"\1[key]"),
-    (re.compile(r"\b(?:sk|fr|whsec)[-_][A-Za-z0-9_\-]{12,}"), "[key]"),
-    (re.compile(r"(?<![\w/])(/media\\*/[^\s\"'?]*)(\?[^\s\"']*)?"), _without_query),
-)
 _SECRET_FIELDS = frozenset(
     {"authorization", "proxy-authorization", "x-api-key", "api_key", "upstream_key", "secret", "token", "password"}
     | {"cookie", "set-cookie"}
+)
+# Order matters: callback tokens first, then what stands in addresses, then keys by their usual shapes. JSON may write
+# "/" as "\\/" and "?" as "\\u003f", and a callback's body is shown as it came; a repr of that doubles the backslash. A
+# stranger's mebibyte must not cost more than its length: every pattern takes what it has looked at, or looks a bounded
+# way ahead. In front of each stand the words without one of which it is not tried: most texts hold none.
+_REDACTIONS = tuple(
+    (words, re.compile(pattern), replacement)
+    for words, pattern, replacement in (
+        (("webhook",), r"(/webhook\\*/)[A-Za-z0-9_.~%-]+", r"\1[token]"),
+        (
+            ("ddo", "ddp", "ado", "adp"),
+            r"\b[da]D[op][A-Za-z0-9_-]{2,240}\.[A-Za-z0-9_-]{24}(?![A-Za-z0-9_-])",
+            "[token]",
+        ),
+        (("@",), r"(?i)\b([a-z][a-z0-9+.-]{0,15}:\\*/\\*/)[^\s\"'<>/?#]*@", r"\1[user]@"),
+        (
+            ("http",),
+            r"(?i)(https?:\\*/\\*/(?:(?!\\u003f|\\u0023|%3f)[^\s\"'<>?#])*)((?:[?#]|\\u003f|\\u0023|%3f)[^\s\"'<>]*)?",
+            _without_query,
+        ),
+        (("bearer",), r"(?i)\b(bearer(?:\s|%20|\+|\\t)+)[^\s\"',}]+", r"\1[key]"),
+        (("sk-", "sk_", "fr-", "fr_", "whsec"), r"\b(?:sk|fr|whsec)[-_][A-Za-z0-9_\-]{12,}", "[key]"),
+        (("media",), r"(?<![\w/])(/media\\*/[^\s\"'?]*)(\?[^\s\"']*)?", _without_query),
+        (
+            ("signature", "credential", "token", "sig=", "sig%", "sig\\"),
+            r"(?i)(signature|credential|token|sig)(=|%3d|\\u003d)[^\s\"'&<>\\,;)}\]]+",
+            r"\1\2[key]",
+        ),
+        (
+            ('"',),
+            rf'(?i)("(?:{"|".join(_SECRET_FIELDS)})\\*"\s*:\s*\\*")(?:[^"\\]|\\.)*',
+            r"\1[secret]",
+        ),
+    )
 )
 _SECRET_CHARS_MIN = 8  # A shorter one would blank out half of every line; its place in a log is the smaller harm.
 
@@ -107,16 +129,27 @@ def redacted(value: Any, *, secrets: tuple[str, ...] = ()) -> Any:
         return value
     if isinstance(value, Mapping):
         return {
-            name: "[secret]" if str(name).lower() in _SECRET_FIELDS else redacted(inner, secrets=secrets)
+            redacted(name, secrets=secrets): "[secret]"
+            if str(name).lower() in _SECRET_FIELDS
+            else redacted(inner, secrets=secrets)
             for name, inner in value.items()
         }
     if isinstance(value, list | tuple):
         return [redacted(inner, secrets=secrets) for inner in value]
     text = value if isinstance(value, str) else repr(value)
+    return _redacted_text(text, secrets)
+
+
+def _redacted_text(text: str, secrets: tuple[str, ...]) -> str:
     for secret in secrets:
         text = text.replace(secret, "[key]")
-    for pattern, replacement in _REDACTIONS:
-        text = pattern.sub(replacement, text)
+    if text.isalnum():  # A word; every pattern asks for more than that.
+        return text
+    lowered = text.lower()
+    for words, pattern, replacement in _REDACTIONS:
+        if any(word in lowered for word in words):
+            text = pattern.sub(replacement, text)
+            lowered = text.lower()
     return text
 
 

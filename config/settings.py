@@ -11,12 +11,25 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.config import Config
 from starlette.datastructures import Secret
+
+from config.parse import (
+    as_hosts,
+    as_networks,
+    as_path,
+    as_port,
+    as_positive,
+    as_redis_url,
+    as_seconds,
+    as_secret,
+    as_url,
+    one_of,
+)
 
 HANDOFFS = ("auto", "upload", "serve")
 
@@ -38,77 +51,11 @@ class Knob:
 
 def knob(variable: str, parse: Callable[[str], object], default: object, about: str, *, unit: str = "") -> Any:
     """One field of `Settings`; *about* is the line that the docs carry."""
-    secret = parse is _secret
+    secret = parse is as_secret
     return dataclasses.field(
         default=default,
         metadata={"knob": Knob(variable=variable, unit=unit, about=about, parse=parse, secret=secret)},
     )
-
-
-def _url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # Half an IPv6 address, or a port that is none.
-        sound = False
-    if not sound or any(letter.isspace() for letter in text):
-        raise ValueError("it must be an http:// or https:// address")
-    if "@" in parts.netloc:
-        raise ValueError("it must not carry a user name or password")
-    if "?" in text or "#" in text:
-        raise ValueError("it must end before any ? or #: paths are added to it")
-    return text.rstrip("/")
-
-
-def _redis_url(text: str) -> str:
-    if not text.startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("it must start with redis://, rediss:// or unix://")
-    return text
-
-
-def _path(text: str) -> Path:
-    return Path(text).expanduser().absolute()
-
-
-def _secret(text: str) -> Secret:
-    return Secret(text)
-
-
-def _hosts(text: str) -> frozenset[str]:
-    hosts = frozenset(host.strip().lower() for host in text.split(",") if host.strip())
-    if any("/" in host or " " in host for host in hosts):
-        raise ValueError("it must be a list of host or host:port with commas between, without http://")
-    return hosts
-
-
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 65535:
-        raise ValueError("it must be between 0 and 65535")
-    return number
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError("it must be 1 or more")
-    return number
-
-
-def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0 < number < 10**9:
-        raise ValueError("it must be a number of seconds above 0")
-    return number
-
-
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise ValueError("it must be one of " + ", ".join(choices))
-        return text
-
-    return parse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,54 +63,54 @@ class Settings:
     """All settings of one process; `from_environment` reads them, tests build them with `dataclasses.replace`."""
 
     upstream_url: str | None = knob(
-        "FRAMERELAY_UPSTREAM_URL", _url, None, "Base address of the jobs API, for example `https://api.example.com`."
+        "FRAMERELAY_UPSTREAM_URL", as_url, None, "Base address of the jobs API, for example `https://api.example.com`."
     )
     upstream_key: Secret | None = knob(
         "FRAMERELAY_UPSTREAM_KEY",
-        _secret,
+        as_secret,
         None,
         "Key of the jobs API; sent as Bearer to its own address and nowhere else.",
     )
     public_url: str | None = knob(
         "FRAMERELAY_PUBLIC_URL",
-        _url,
+        as_url,
         None,
         "How the provider reaches us. Unset: the receiver's own address, which only works for a provider on "
         "this machine.",
     )
     host: str = knob("FRAMERELAY_HOST", str, "127.0.0.1", "Address that the receiver listens on.")
-    port: int = knob("FRAMERELAY_PORT", _port, 8080, "Port that the receiver listens on.")
+    port: int = knob("FRAMERELAY_PORT", as_port, 8080, "Port that the receiver listens on.")
     redis_url: str | None = knob(
         "FRAMERELAY_REDIS_URL",
-        _redis_url,
+        as_redis_url,
         None,
         "`redis://`, `rediss://` or `unix://`. Unset: FrameRelay starts a Redis of its own that keeps its "
         "data under the data folder.",
     )
     data_dir: Path = knob(
-        "FRAMERELAY_DATA_DIR", _path, Path("data"), "Folder of clips, frames, films, keys and the embedded Redis."
+        "FRAMERELAY_DATA_DIR", as_path, Path("data"), "Folder of clips, frames, films, keys and the embedded Redis."
     )
     api_key: Secret | None = knob(
         "FRAMERELAY_API_KEY",
-        _secret,
+        as_secret,
         None,
         "Bearer key of `/v1`. Unset: made on first start, printed once, kept in `api_key` under the data folder.",
     )
     secret: Secret | None = knob(
         "FRAMERELAY_SECRET",
-        _secret,
+        as_secret,
         None,
         "Signs callback addresses and media links. Unset: made on first start, kept in `secret` under the data folder.",
     )
     trusted_hosts: frozenset[str] = knob(
         "FRAMERELAY_TRUSTED_HOSTS",
-        _hosts,
+        as_hosts,
         frozenset(),
         "Comma list of `host` or `host:port` that may be private addresses or plain http when clips are fetched.",
     )
     handoff: str = knob(
         "FRAMERELAY_HANDOFF",
-        _one_of(*HANDOFFS),
+        one_of(*HANDOFFS),
         "auto",
         "How a last frame reaches the provider. `auto`: its own frame if the job returned one, else upload, "
         "else serve; "
@@ -171,7 +118,7 @@ class Settings:
     )
     lookup_after_s: float = knob(
         "FRAMERELAY_LOOKUP_AFTER_S",
-        _seconds,
+        as_seconds,
         100.0,
         "First look-up of a take that nobody called back about; a 5 s clip takes 60 to 90 s at most providers. "
         "Sooner once it is known that such jobs take less time.",
@@ -179,25 +126,25 @@ class Settings:
     )
     lookups_max: int = knob(
         "FRAMERELAY_LOOKUPS_MAX",
-        _positive,
+        as_positive,
         4,
         "Look-ups of takes that nobody called back about that one worker makes side by side.",
     )
     config_file: Path = knob(
         "FRAMERELAY_CONFIG",
-        _path,
+        as_path,
         Path("framerelay.yaml"),
         "The settings file, which names the hooks. It may be missing.",
     )
     url: str | None = knob(
         "FRAMERELAY_URL",
-        _url,
+        as_url,
         None,
         "Where the command finds the receiver. Unset: `http://HOST:PORT` of these settings.",
     )
     ca_file: Path | None = knob(
         "FRAMERELAY_CA_FILE",
-        _path,
+        as_path,
         None,
         "PEM file of further certificate authorities, for a provider or gateway that has its own.",
     )
@@ -210,14 +157,14 @@ class Settings:
     )
     submit_timeout_s: float = knob(
         "FRAMERELAY_SUBMIT_TIMEOUT_S",
-        _seconds,
+        as_seconds,
         60.0,
         "Longest wait for the answer to a submit; after it the outcome counts as unknown and the take is held.",
         unit="s",
     )
     unsure_hold_s: float = knob(
         "FRAMERELAY_UNSURE_HOLD_S",
-        _seconds,
+        as_seconds,
         172_800.0,
         "How long a take whose submit had an unknown outcome may still be alive; a job's own "
         "`execution_expires_after` goes first.",
@@ -225,54 +172,90 @@ class Settings:
     )
     unsure: str = knob(
         "FRAMERELAY_UNSURE",
-        _one_of("retake", "wait"),
+        one_of("retake", "wait"),
         "retake",
         "What follows when such a take can no longer be alive: `retake` submits a new one inside the budget, `wait` "
         "leaves that to a person (`adopt` or `resume`).",
     )
     clip_bytes_max: int = knob(
-        "FRAMERELAY_CLIP_BYTES_MAX", _positive, 1 << 30, "Largest clip that is fetched.", unit="bytes"
+        "FRAMERELAY_CLIP_BYTES_MAX", as_positive, 1 << 30, "Largest clip that is fetched.", unit="bytes"
     )
     download_timeout_s: float = knob(
-        "FRAMERELAY_DOWNLOAD_TIMEOUT_S", _seconds, 900.0, "Longest download of one clip.", unit="s"
+        "FRAMERELAY_DOWNLOAD_TIMEOUT_S", as_seconds, 900.0, "Longest download of one clip.", unit="s"
     )
     link_life_s: float = knob(
         "FRAMERELAY_LINK_LIFE_S",
-        _seconds,
+        as_seconds,
         172_800.0,
         "Life of a signed link to a frame that the provider fetches from us; jobs may queue for 48 h.",
         unit="s",
     )
+    request_timeout_s: float = knob(
+        "FRAMERELAY_REQUEST_TIMEOUT_S",
+        as_seconds,
+        20.0,
+        "Longest time for the head of a request, for its body (a second more for each 50 kB of it), and for a reader "
+        "that takes nothing of its answer.",
+        unit="s",
+    )
+    connections_max: int = knob(
+        "FRAMERELAY_CONNECTIONS_MAX",
+        as_positive,
+        1000,
+        "Connections to the receiver at once. One more takes the place of the one that has waited longest without a "
+        "whole request; where all are at work it is answered 503.",
+    )
+    trusted_proxies: frozenset[IPv4Network | IPv6Network] = knob(
+        "FRAMERELAY_TRUSTED_PROXIES",
+        as_networks,
+        frozenset(),
+        "Comma list of addresses or networks (`10.0.0.0/8`) of proxies before the receiver, whose `X-Forwarded-For` or "
+        "`Forwarded` is believed. Unset: nobody's.",
+    )
+    callbacks_per_minute: int = knob(
+        "FRAMERELAY_CALLBACKS_PER_MINUTE",
+        as_positive,
+        600,
+        "Callbacks at the address of one take before they are answered 429; at that of a hook, which many jobs share, "
+        "a hundred times as many.",
+    )
+    refusals_per_minute: int = knob(
+        "FRAMERELAY_REFUSALS_PER_MINUTE",
+        as_positive,
+        120,
+        "Requests without a good token or key from one address before they are answered 429; good ones from there are "
+        "not counted.",
+    )
     callback_bytes_max: int = knob(
         "FRAMERELAY_CALLBACK_BYTES_MAX",
-        _positive,
+        as_positive,
         1 << 20,
         "Largest body of a callback; more is answered 413.",
         unit="bytes",
     )
     callbacks_keep_s: float = knob(
         "FRAMERELAY_CALLBACKS_KEEP_S",
-        _seconds,
+        as_seconds,
         30 * 86_400.0,
         "How long received callbacks can be read again.",
         unit="s",
     )
     runs_keep_s: float | None = knob(
         "FRAMERELAY_RUNS_KEEP_S",
-        _seconds,
+        as_seconds,
         None,
         "How long a run that has ended is kept, with its clips and its film, after its last change. Unset: for ever.",
         unit="s",
     )
-    tasks_max: int = knob("FRAMERELAY_TASKS_MAX", _positive, 20, "Tasks that one worker runs side by side.")
+    tasks_max: int = knob("FRAMERELAY_TASKS_MAX", as_positive, 20, "Tasks that one worker runs side by side.")
     log_format: str = knob(
         "FRAMERELAY_LOG_FORMAT",
-        _one_of("auto", "json", "console"),
+        one_of("auto", "json", "console"),
         "auto",
         "`auto` writes plain lines on a terminal and JSON elsewhere.",
     )
     log_level: str = knob(
-        "FRAMERELAY_LOG_LEVEL", _one_of("debug", "info", "warning", "error"), "info", "Least level that is logged."
+        "FRAMERELAY_LOG_LEVEL", one_of("debug", "info", "warning", "error"), "info", "Least level that is logged."
     )
 
     @property
@@ -312,6 +295,11 @@ def from_environment(environ: Mapping[str, str] | None = None, *, env_file: Path
     return dataclasses.replace(
         settings, data_dir=settings.data_dir.absolute(), config_file=settings.config_file.absolute()
     )
+
+
+def environment() -> dict[str, str]:
+    """Every variable of the process, and of ``.env`` those that the process has not: for names that a person chose."""
+    return {**_values_of(Path(".env")), **os.environ}
 
 
 def _values_of(env_file: Path) -> dict[str, str]:

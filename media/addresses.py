@@ -10,6 +10,7 @@ service for global, and 100.64.0.0/10 for neither. The lists below are IANA's sp
 """
 
 import asyncio
+import re
 import socket
 import ssl
 import time
@@ -17,12 +18,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import contextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
 
 import anyio
 import httpcore
 import httpx
 
 from runs.errors import AddressForbidden
+
+BYTES_RECEIVED = "framerelay.bytes_received"
+"""For ``get_extra_info`` of a response's network stream: bytes that came over it, framing included."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Host and port → IP addresses as text, best first; raises socket.gaierror."""
@@ -68,6 +73,11 @@ CARRIES_V4 = (
     IPv6Network("::ffff:0:0/96"),  # IPv4-mapped.
     IPv6Network("64:ff9b::/96"),  # NAT64, which IPv6-only hosts need to reach public IPv4.
 )
+ISATAP = (0x0000_5EFE, 0x0200_5EFE)
+"""The third quarter of an IPv6 address, under whatever prefix, whose last quarter is an IPv4 address (RFC 5214)."""
+
+HOST_NAME = re.compile(r"(?=.{1,254}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?|[0-9a-f:.]*:[0-9a-f:.]*", re.ASCII)
+"""A name as DNS and containers have them, or an address; no zone id, no percent-encoding, nothing empty."""
 
 
 def guarded_client(
@@ -110,7 +120,9 @@ def is_public(address: str) -> bool:
     ip = _unwrapped(ip_address(address.partition("%")[0]))
     if isinstance(ip, IPv4Address):
         return not any(ip in block for block in FORBIDDEN_V4)
-    return ip in GLOBAL_V6 and not any(ip in block for block in FORBIDDEN_V6)
+    if ip not in GLOBAL_V6 or (int(ip) >> 32) & 0xFFFF_FFFF in ISATAP:
+        return False
+    return not any(ip in block for block in FORBIDDEN_V6)
 
 
 def _unwrapped(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
@@ -195,8 +207,11 @@ def check_url(url: httpx.URL, trusted: Trusted) -> None:
         raise AddressForbidden(f"only http and https addresses are opened, not {url.scheme or 'one without a scheme'}")
     if url.userinfo:
         raise AddressForbidden(f"the address of {url.host} carries a user name or password")
-    port = url.port or (443 if url.scheme == "https" else 80)
-    if trusted.covers(url.raw_host.decode("ascii").lower(), port):
+    host = url.raw_host.decode("ascii").lower()
+    if not HOST_NAME.fullmatch(host):
+        raise AddressForbidden(f"{url.host[:100]!r} is not a host name")
+    port = (443 if url.scheme == "https" else 80) if url.port is None else url.port
+    if trusted.covers(host, port):
         return
     if url.scheme == "http":
         raise AddressForbidden(f"{url.host} would be contacted without encryption; it is not a trusted host")
@@ -228,7 +243,8 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         for n, address in enumerate(addresses):
             share = max(0.001, deadline - time.monotonic()) / (len(addresses) - n)
             try:
-                return await self._connect.connect_tcp(address, port, share, local_address, socket_options)
+                stream = await self._connect.connect_tcp(address, port, share, local_address, socket_options)
+                return _Metered(stream)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if n == len(addresses) - 1:
                     raise
@@ -254,6 +270,33 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
                 if not is_public(address):
                     raise AddressForbidden(f"{host} leads to {address}, which is not a public address")
         return addresses
+
+
+class _Metered(httpcore.AsyncNetworkStream):
+    """A connection that counts what comes over it; httpx only shows what is left when the framing is taken off."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._received = 0
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        data = await self._stream.read(max_bytes, timeout)
+        self._received += len(data)
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        return _Metered(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._received if info == BYTES_RECEIVED else self._stream.get_extra_info(info)
 
 
 async def resolve_name(host: str, port: int) -> Sequence[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
+import av.subtitles.stream  # The first packet would import it, and in a job no file of ours can be opened any more.
 from av.container import InputContainer
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
@@ -21,7 +22,16 @@ CODECS = frozenset({"h264", "hevc", "av1", "vp9"})
 SIDE_MAX = 8192
 PIXELS_MAX = 4096 * 2304
 DURATION_S_MAX = 600
+RATE_MAX = 240  # Frames per second.
+STREAMS_MAX = 16  # Picture, sound, cover art and a few tracks of data.
 PACKETS_MAX = 5000  # Three minutes at 24 frames per second; a bomb of tiny frames has a hundred thousand.
+
+DEMUXER_OPTIONS = {
+    "mp4": {"enable_drefs": "0", "use_absolute_path": "0"},  # Its samples may be said to lie in another file.
+    "matroska": {},
+}
+PROBE_DECODERS = "h264,hevc,av1,libdav1d,vp9,aac,mp3float,mp3,opus,libopus,vorbis,flac,alac,ac3,eac3"
+"""What the opening may decode with, sound included, if it does; which codec is accepted is checked after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +48,16 @@ def open_clip(clip: Path, demuxer: str, *, probe: bool) -> InputContainer:
     """
     Open the local file *clip* with that demuxer and no other.
 
-    Without *probe* the opening decodes nothing, which saves 5 to 20 ms; frame size and pixel format are then those
-    that the container claims, until the first frame is there.
+    Nothing that it names is opened, be it a file or an address. Without *probe* the opening decodes nothing, which
+    saves 5 to 20 ms; frame size and pixel format are then those that the container claims, until the first frame is
+    there.
     """
-    options = {"max_pixels": str(PIXELS_MAX), "protocol_whitelist": "file"}
+    options = DEMUXER_OPTIONS[demuxer] | {
+        "max_pixels": str(PIXELS_MAX),
+        "max_streams": str(STREAMS_MAX),
+        "codec_whitelist": PROBE_DECODERS,
+        "protocol_whitelist": "file",
+    }
     if not probe:
         options["skip_frame"] = "all"
     return av.open(f"file:{clip}", "r", format=demuxer, options=options, metadata_errors="replace")
@@ -121,6 +137,8 @@ def measure(container: InputContainer, stream: VideoStream, samples: list[Sample
         raise ClipUnusable("The picture ends before the file says it does.", reason="truncated")
     if duration_s > DURATION_S_MAX:
         raise ClipUnusable(f"The clip lasts {duration_s:.0f} s.", reason="not_allowed")
+    if (len(shown) - 1) > RATE_MAX * float(ticks * time_base):
+        raise ClipUnusable(f"The clip has more than {RATE_MAX} frames per second.", reason="not_allowed")
     rate = stream.average_rate or (len(shown) / duration_s if duration_s else 0)
     return ClipFacts(
         width=stream.width,
@@ -161,6 +179,7 @@ def foreseen_errors() -> Iterator[None]:
     except ClipUnusable:
         raise
     except MemoryError as error:
-        raise ClipUnusable("The clip needs more memory than a clip may.", reason="not_allowed") from error
+        message = "The clip needs more memory, or has more streams, than a clip may."
+        raise ClipUnusable(message, reason="not_allowed") from error
     except Exception as error:  # Fuzzing showed a dozen types, from UnicodeDecodeError to PatchWelcomeError.
         raise ClipUnusable(f"The clip cannot be decoded: {error}.", reason="corrupt") from error

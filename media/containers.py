@@ -10,6 +10,7 @@ from runs.errors import ClipUnusable
 MP4_FIRST_BOXES = frozenset({b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip"})
 EBML = b"\x1a\x45\xdf\xa3"
 SEGMENT = b"\x18\x53\x80\x67"
+BOXES_MAX = 100_000  # A fragment has two, and may hold a single frame; more are a way to keep us busy.
 
 
 def identify(clip: Path) -> str:
@@ -37,8 +38,11 @@ def identify(clip: Path) -> str:
 
 def check_boxes(file: BinaryIO, size: int) -> None:
     """Walk the top-level boxes of an MP4: the last one must end within the file, and a moov must be among them."""
-    at, names = 0, set()
+    at, count, names = 0, 0, set()
     while at + 8 <= size:
+        count += 1
+        if count > BOXES_MAX:
+            raise ClipUnusable(f"The MP4 has more than {BOXES_MAX} boxes.", reason="not_allowed")
         length, name = read_box(file, at)
         if not name.isalnum():
             break  # Junk after the boxes; players ignore it, and so do we if a moov was found.
@@ -72,6 +76,8 @@ def check_segment(file: BinaryIO, size: int) -> None:
     header_length = read_vint(file)
     if header_length is None:
         raise ClipUnusable("The header of the Matroska file is damaged.", reason="corrupt")
+    if file.tell() + header_length > size:  # The system refuses to go as far as it may say.
+        raise ClipUnusable("The file ends within its header.", reason="truncated")
     file.seek(header_length, os.SEEK_CUR)
     if file.read(4) != SEGMENT:
         raise ClipUnusable(

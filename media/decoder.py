@@ -11,10 +11,12 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import msgspec
+import structlog
 
 from media.model import Examination, FilmFacts, FilmPart
 from media.wire import (
     Answer,
+    Check,
     Compare,
     Done,
     Examine,
@@ -23,6 +25,7 @@ from media.wire import (
     Level,
     Ready,
     Request,
+    Size,
     SystemFailed,
     read_answer,
     read_result,
@@ -36,15 +39,18 @@ COMMAND = (sys.executable, "-I", "-m", "media.decoder_child")
 START_S_MAX = 30.0
 LINE_BYTES_MAX = 1024 * 1024
 KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
+CAGE = ("memory", "cpu_time", "file_size", "open_files", "network", "processes", "files")
+
+log = structlog.get_logger()
 
 
 class Decoder:
     """
     A decoder process and the queue before it; ``async with Decoder() as decoder`` starts and ends it.
 
-    Jobs run one after the other, since each uses all cores. A process that crashes, hangs past its time, answers
-    nonsense or an error, or has done *jobs_max* jobs is replaced by a fresh one, in the background. So is one whose
-    caller was cancelled.
+    Jobs run one after the other, since each uses all cores, and each is shut in for itself (media/decoder_child.py).
+    A process whose job crashes, hangs past its time or answers nonsense, or that has done *jobs_max* jobs, is replaced
+    by a fresh one, in the background. So is one whose caller was cancelled.
     Raises, from every method: DecoderFailed if the process died or took too long (another try may succeed),
     ClipUnusable for what the file is to blame for, OSError if a file cannot be read or written.
     """
@@ -60,7 +66,7 @@ class Decoder:
     async def __aenter__(self) -> Self:
         self._starting = asyncio.create_task(start_child())
         try:
-            await self._warm_child()
+            say_what_holds(await self._warm_child())
         except BaseException:
             await self._stop()
             raise
@@ -81,12 +87,17 @@ class Decoder:
         request = Compare(a=a, b=b)
         return (await self._ask(request, Level, self._examine_s_max)).mean
 
+    async def check(self, picture: Path) -> tuple[int, int]:
+        """Width and height of a picture that a person gave, if it is one (see media.images.check)."""
+        size = await self._ask(Check(picture=picture), Size, self._examine_s_max)
+        return size.width, size.height
+
     async def join(self, parts: Sequence[FilmPart], into: Path) -> FilmFacts:
         """Join the clips of *parts* into one film (see media.film.join)."""
         return await self._ask(Join(parts=list(parts), into=into), FilmFacts, self._join_s_max)
 
     async def _ask(self, request: Request, kind: type[T], seconds_max: float) -> T:
-        """Give the job to the process when it is free; every failure, cancellation included, replaces the process."""
+        """Give the job to the process when it is free; replace it unless it answered, be it that the clip is bad."""
         async with self._free:
             child = await self._warm_child()
             try:
@@ -96,6 +107,8 @@ class Decoder:
             except TimeoutError:
                 self._replace(child)
                 raise DecoderFailed(f"The decoder process took longer than {seconds_max:g} s.") from None
+            except (ClipUnusable, RequestInvalid, OSError):
+                raise
             except BaseException:
                 self._replace(child)
                 raise
@@ -149,6 +162,7 @@ class Child:
         self.requests = process.stdin
         self.answers = process.stdout
         self.jobs_done = 0
+        self.holds: list[str] = []
 
     async def ask(self, request: Request) -> Answer:
         """Send *request* and wait for its answer; DecoderFailed if there is none."""
@@ -205,6 +219,7 @@ async def start_child() -> Child:
             answer = await child.hear()
         if not isinstance(answer, Ready):
             raise DecoderFailed(f"The decoder process did not start: {answer}.")
+        child.holds = answer.holds
     except TimeoutError:
         await child.close()
         raise DecoderFailed(f"The decoder process did not start within {START_S_MAX:g} s.") from None
@@ -212,6 +227,14 @@ async def start_child() -> Child:
         await child.close()
         raise
     return child
+
+
+def say_what_holds(child: Child) -> None:
+    """Which of the limits on what a clip may do are enforced on this system, and, loudly, which are not."""
+    log.info("decoder_caged", holds=child.holds)
+    missing = [limit for limit in CAGE if limit not in child.holds]
+    if missing:
+        log.warning("decoder_not_caged", missing=missing, see="docs/security.md")
 
 
 async def spawn() -> Child:

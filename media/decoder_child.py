@@ -1,20 +1,27 @@
 """
-The decoder process: the one place where libav meets a stranger's bytes.
+The decoder process: the one place where libav and Pillow meet a stranger's bytes.
 
-It reads requests from its standard input and writes answers to what was its standard output, one at a time, and ends
-when its input does. It has no secrets in its environment, limits on memory and files, and dies with its owner.
+It loads them once and then, for each job, forks a process that is shut in (media/cage.py), does the job and ends. So a
+job starts warm, its limits are its own, and what a hostile file did to it ends with it. The next process is made while
+there is nothing to do. Requests come from the standard input and answers go to what was the standard output, one at a
+time; it ends when its input does. It has no secrets in its environment, and dies with its owner.
+
+Elsewhere than on Linux a process that has loaded libraries of the system cannot be forked: there it does the jobs
+itself, less shut in.
 """
 
+import gc
 import os
-import resource
-import sys
+import signal
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import msgspec
 
+from media import cage
 from media.wire import (
     Answer,
+    Check,
     Compare,
     Done,
     Examine,
@@ -23,46 +30,84 @@ from media.wire import (
     Level,
     Ready,
     Request,
+    Size,
     SystemFailed,
     read_request,
     to_json,
 )
 from runs.errors import ClipUnusable, DecoderFailed, FrameRelayError, RequestInvalid
 
-MEMORY_BYTES_MAX = 1_536 * 1024 * 1024
-FILES_MAX = 64
-PR_SET_PDEATHSIG = 1
+Work = Callable[[Request], Any]
+
+NO_MORE = 3
+"""How the process of a job ends when there is no job left."""
 
 
 def main() -> None:
     """Answer requests until there are no more."""
-    die_with_owner()
-    limit_resources()
+    cage.die_with(os.getppid())
+    cage.limit_resources()
     requests, answers = take_pipes()
     work = load()
-    answers.write(to_json(Ready()) + b"\n")
-    for line in requests:
-        answers.write(to_json(reply(read_request(line), work)) + b"\n")
+    answers.write(to_json(Ready(holds=["open_files", *cage.try_out()])) + b"\n")
+    if not cage.IS_LINUX:
+        while do_job(requests, answers, work):
+            pass
+        return
+    gc.freeze()  # What is loaded is shared by all jobs; collecting it would copy it.
+    while (ending := in_process_of_its_own(lambda: do_job(requests, answers, work))) != NO_MORE:
+        if ending:
+            answers.write(to_json(epitaph(ending)) + b"\n")
 
 
-def die_with_owner() -> None:
-    """
-    Be killed when the owner is, even in the middle of a job.
+def in_process_of_its_own(job: Callable[[], bool]) -> int:
+    """Do *job* in a fork and wait for it; returns how that ended: 0, NO_MORE, or minus the signal that killed it."""
+    ourselves = os.getpid()
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    ending = 1
+    try:
+        cage.die_with(ourselves)
+        ending = 0 if job() else NO_MORE
+    finally:
+        os._exit(ending)  # The owner's open files and the end of the program are not ours to tidy up.
 
-    Elsewhere than on Linux the end of the input must do, which is noticed after the job.
-    """
-    if sys.platform == "linux":
-        import ctypes
 
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, 9)
+def do_job(requests: BinaryIO, answers: BinaryIO, work: Work) -> bool:
+    """Answer one request; False if there is none, or if this process should meet no other clip after that one."""
+    line = requests.readline()
+    if not line:
+        return False
+    request = read_request(line)
+    if cage.IS_LINUX:
+        shut_in(request)
+    answer = reply(request, work)
+    answers.write(to_json(answer) + b"\n")
+    return cage.IS_LINUX or isinstance(answer, Done)
 
 
-def limit_resources() -> None:
-    """Less than a bomb wants, more than a clip needs (a 1080p job has 430 MB mapped at its peak)."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES_MAX, FILES_MAX))
-    if sys.platform == "linux":
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
+def shut_in(request: Request) -> None:
+    """Leave this process what *request* needs; a film takes minutes and gigabytes, a frame neither."""
+    match request:
+        case Examine(clip=clip, frame_into=into):
+            cage.close(reading=[clip], writing=into.parent, cpu_s_max=300, file_bytes_max=128 * 1024 * 1024)
+        case Compare(a=a, b=b):
+            cage.close(reading=[a, b], writing=None, cpu_s_max=60, file_bytes_max=0)
+        case Check(picture=picture):
+            cage.close(reading=[picture], writing=None, cpu_s_max=60, file_bytes_max=0)
+        case Join(parts=parts, into=into):
+            clips = [part.path for part in parts]
+            cage.close(reading=clips, writing=into.parent, cpu_s_max=7200, file_bytes_max=16 * 1024 * 1024 * 1024)
+
+
+def epitaph(ending: int) -> Failed:
+    """The answer for a process that died before it gave one."""
+    if ending == -signal.SIGXCPU:
+        message = "The clip takes more computing than a clip may."
+        return Failed(code=ClipUnusable.code, message=message, detail="not_allowed")
+    how = signal.Signals(-ending).name if ending < 0 else f"exit code {ending}"
+    return Failed(code=DecoderFailed.code, message=f"The decoder process died ({how}).")
 
 
 def take_pipes() -> tuple[BinaryIO, BinaryIO]:
@@ -75,11 +120,11 @@ def take_pipes() -> tuple[BinaryIO, BinaryIO]:
     return requests, answers
 
 
-def load() -> Callable[[Request], Any]:
+def load() -> Work:
     """Import libav and its users now, under the limits, so that no job waits for it; what does the work."""
     from media.film import join
     from media.frames import examine
-    from media.images import difference
+    from media.images import check, difference
 
     def work(request: Request) -> Any:
         match request:
@@ -87,13 +132,16 @@ def load() -> Callable[[Request], Any]:
                 return examine(request.clip, frame_into=request.frame_into)
             case Compare():
                 return Level(mean=difference(request.a, request.b))
+            case Check():
+                width, height = check(request.picture)
+                return Size(width=width, height=height)
             case Join():
                 return join(request.parts, request.into)
 
     return work
 
 
-def reply(request: Request, work: Callable[[Request], Any]) -> Answer:
+def reply(request: Request, work: Work) -> Answer:
     """Do what *request* asks for; every error becomes an answer."""
     try:
         return Done(result=msgspec.Raw(to_json(work(request))))

@@ -18,6 +18,7 @@ from typing import BinaryIO, NoReturn
 import anyio
 import httpx
 
+from media.addresses import BYTES_RECEIVED
 from runs.errors import (
     AddressForbidden,
     DownloadExpired,
@@ -30,6 +31,11 @@ from runs.errors import (
 REDIRECTS_MAX = 5
 PAUSE_S = 0.2
 """Before the second try; doubled before each further one."""
+PACE_BYTES = 16 * 1024
+"""The least that must come in ``stall_s``: a byte now and then is a stall, too."""
+FRAMING_BYTES_MAX = 1 << 20
+"""What may come over the wire, once the file's own bytes are counted twice: chunked, a byte can cost 100 KB."""
+RETRY_AFTER_S_MAX = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +43,8 @@ class DownloadLimits:
     """
     When to give a transfer up.
 
-    ``stall_s``: no byte for so long ends one try; ``total_s`` bounds the whole call; ``tries`` counts requests that
-    may fail within it. A clip of 15 s in 1080p is about 20 MB.
+    ``stall_s``: no byte for so long, or fewer than ``PACE_BYTES``, ends one try; ``total_s`` bounds the whole call;
+    ``tries`` counts requests that may fail within it. A clip of 15 s in 1080p is about 20 MB.
     """
 
     size_bytes_max: int = 1 << 30
@@ -66,9 +72,9 @@ async def download(
     the server ends by closing an HTTP/1.0 connection is taken as whole: nothing in it could tell.
 
     Raises: DownloadInterrupted when a later call may succeed (cut, stalled, 5xx, 429); StorageFailed when our own disk
-    is full; DownloadExpired for any other 4xx, most often a signed address past its time; DownloadTooLarge;
-    AddressForbidden for a place that the client does not contact, redirects included; UpstreamAnswerUnreadable for a
-    body that comes compressed, unasked.
+    is full; DownloadExpired for any other 4xx, most often a signed address past its time; DownloadTooLarge, also for
+    more framing than file; AddressForbidden for a place that the client does not contact, redirects included;
+    UpstreamAnswerUnreadable for a body that comes compressed, unasked.
     """
     limits = limits or DownloadLimits()
     temporary = into.with_name(f".{into.name}.{secrets.token_hex(4)}.part")
@@ -126,6 +132,7 @@ class _Transfer:
         self.digest = hashlib.sha256()
         self.received = 0
         self.total: int | None = None  # Bytes of the whole file, once a server has told.
+        self.end: int | None = None  # Where the body that is being read ends in the file.
         self.validator: str | None = None  # For If-Range.
 
     async def run(self) -> None:
@@ -141,6 +148,11 @@ class _Transfer:
                 trouble = str(error)
             except httpx.ReadTimeout:
                 trouble = f"no byte came for {self.limits.stall_s:g} s"
+            except TimeoutError:
+                trouble = f"hardly a byte came for {self.limits.stall_s:g} s"
+            except httpx.RemoteProtocolError as error:
+                # Behind the colon stand the server's own bytes, which may be our request with its signed address.
+                trouble = str(error).partition(":")[0]
             except (_Cut, httpx.TransportError) as error:
                 trouble = str(error) or type(error).__name__
         raise DownloadInterrupted(f"gave up after {self.limits.tries} tries and {self.received} bytes: {trouble}")
@@ -163,7 +175,8 @@ class _Transfer:
             url = httpx.URL(self.url)
             for _ in range(REDIRECTS_MAX + 1):
                 request = self.client.build_request("GET", url, headers=headers, timeout=self.timeout())
-                response = await self.client.send(request, stream=True, auth=None, follow_redirects=False)
+                async with asyncio.timeout(self.head_s()):
+                    response = await self.client.send(request, stream=True, auth=None, follow_redirects=False)
                 if not response.has_redirect_location:
                     return response
                 await response.aclose()
@@ -177,6 +190,11 @@ class _Transfer:
         own = self.client.timeout
         return httpx.Timeout(connect=own.connect, write=own.write, pool=own.pool, read=self.limits.stall_s)
 
+    def head_s(self) -> float:
+        """How long an answer may take to its last header; a read time-out of its own never ends for drops."""
+        own = self.client.timeout
+        return (own.connect or 0) + (own.pool or 0) + self.limits.stall_s
+
     def accept(self, response: httpx.Response) -> None:
         """Decide from status and headers whether the body begins the file, continues it, or is no use."""
         if response.status_code not in (200, 206):
@@ -187,25 +205,26 @@ class _Transfer:
             self.accept_rest(response)
         else:
             self.restart()  # The first answer; or no Range here; or another file than before.
-            self.total = _number(response.headers.get("content-length"))
+            self.total = self.end = _number(response.headers.get("content-length"))
             self.validator = _validator(response)
         if self.total is not None and self.total > self.limits.size_bytes_max:
             raise DownloadTooLarge(f"the file has {self.total} bytes; the limit is {self.limits.size_bytes_max}")
 
     def accept_rest(self, response: httpx.Response) -> None:
         """Take a 206 only if it continues exactly where we stopped, in the same file."""
-        found = re.fullmatch(
-            r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", response.headers.get("content-range", "").strip()
-        )
+        content_range = response.headers.get("content-range", "").strip()
+        found = re.fullmatch(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", content_range)
         if not found or "range" not in response.request.headers:
             raise _StartOver("the server sent a part that was not asked for")
-        total = _number(found[2]) or self.total
-        if int(found[1]) != self.received or (self.total or total) != total:
+        first, last, total = int(found[1]), int(found[2]), _number(found[3]) or self.total
+        if first != self.received or (self.total or total) != total:
             raise _StartOver("the server sent another part than was asked for")
+        if total is None or not first <= last < total:
+            raise _StartOver("the server sent a part of no size that can be")
         etag = response.headers.get("etag")
         if etag and self.validator and self.validator.startswith('"') and etag != self.validator:
             raise _StartOver("the file has changed on the server")
-        self.total = total
+        self.total, self.end = total, last + 1
 
     def refuse(self, response: httpx.Response) -> NoReturn:
         """Raise what a status other than 200 and 206 stands for."""
@@ -216,21 +235,35 @@ class _Transfer:
             raise DownloadExpired(f"{host} answered {status}; the address is probably past its time")
         retry_after_s = _number(response.headers.get("retry-after"))
         if retry_after_s is not None:
+            retry_after_s = min(retry_after_s, RETRY_AFTER_S_MAX)
             raise DownloadInterrupted(f"{host} answered {status}", retry_after_s=float(retry_after_s))
         raise _Cut(f"{host} answered {status}")
 
     async def read(self, response: httpx.Response) -> None:
         """Write, hash and count the body as it comes; both are cheap enough per 64 KiB to stay on the event loop."""
-        async for part in response.aiter_raw():
-            if self.received + len(part) > self.limits.size_bytes_max:
-                raise DownloadTooLarge(f"the file has more than {self.limits.size_bytes_max} bytes")
-            _write_whole(self.file, part)
-            self.digest.update(part)
-            self.received += len(part)
+        began = mark = self.received
+        wire_began = _wire_bytes(response)
+        clock = asyncio.get_running_loop().time
+        async with asyncio.timeout(self.limits.stall_s) as patience:
+            async for part in response.aiter_raw():
+                self.take(part)
+                if _wire_bytes(response) - wire_began > FRAMING_BYTES_MAX + 2 * (self.received - began):
+                    raise DownloadTooLarge(f"{response.url.host} sends more framing than file")
+                if self.received - mark >= PACE_BYTES:
+                    mark = self.received
+                    patience.reschedule(clock() + self.limits.stall_s)
         if self.total is not None and self.received < self.total:
             raise _Cut(f"{self.received} of {self.total} bytes came")
-        if self.total is not None and self.received > self.total:
-            raise _StartOver(f"{self.received} bytes came, {self.total} were announced")
+
+    def take(self, part: bytes) -> None:
+        """Keep bytes that came."""
+        if self.received + len(part) > self.limits.size_bytes_max:
+            raise DownloadTooLarge(f"the file has more than {self.limits.size_bytes_max} bytes")
+        if self.end is not None and self.received + len(part) > self.end:
+            raise _StartOver(f"more came than the {self.end} bytes that were announced")
+        _write_whole(self.file, part)
+        self.digest.update(part)
+        self.received += len(part)
 
 
 def _write_whole(file: BinaryIO, data: bytes) -> None:
@@ -240,15 +273,20 @@ def _write_whole(file: BinaryIO, data: bytes) -> None:
         rest = rest[file.write(rest) :]
 
 
+def _wire_bytes(response: httpx.Response) -> int:
+    """What has come over the connection of *response* so far, framing included."""
+    return int(response.extensions["network_stream"].get_extra_info(BYTES_RECEIVED) or 0)
+
+
 def _number(text: str | None) -> int | None:
     """A plain decimal number from a header; None for all else."""
     return int(text) if text and re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def _validator(response: httpx.Response) -> str | None:
-    """What names exactly this version of the file: a strong ETag, else its date."""
-    etag: str = response.headers.get("etag", "")
-    if etag.startswith('"'):
-        return etag
-    date: str | None = response.headers.get("last-modified")
-    return date
+    """What names exactly this version of the file: a strong ETag, else its date; it must fit into a header of ours."""
+    for name, begin in (("etag", '"'), ("last-modified", "")):
+        value: str = response.headers.get(name, "")
+        if value and value.startswith(begin) and value.isascii() and value.isprintable() and len(value) <= 200:
+            return value
+    return None

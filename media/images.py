@@ -1,16 +1,24 @@
-"""Compare two pictures, one of which a stranger sent; runs in the decoder process alone."""
+"""Look at pictures, each a stranger's: compare two, or check one. Runs in the decoder process alone."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, MpoImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
 from runs.errors import ClipUnusable
 
-FORMATS = ("PNG", "JPEG", "WEBP")
+FRAME_FORMATS = ("PNG", "JPEG", "WEBP")
 SIDE_MAX = 8192
 PIXELS_MAX = 4096 * 2304
+GIVEN_FORMATS = (*FRAME_FORMATS, "GIF", "BMP", "TIFF")
+GIVEN_SIDE_MAX = 6000  # Ark's limit for an input image.
+LOADED = MpoImagePlugin, WebPImagePlugin
+"""Pillow would import them, and those of `preinit`, at the first picture: too late in a job, which can open no code."""
+
+Image.preinit()
 
 
 def difference(a: Path, b: Path) -> float | None:
@@ -26,17 +34,37 @@ def difference(a: Path, b: Path) -> float | None:
     return float(np.abs(first.astype(np.int16) - second).mean())
 
 
+def check(picture: Path) -> tuple[int, int]:
+    """
+    Width and height of a picture that a person gave, all of whose pixels (of a GIF: of its first frame) are there.
+
+    Raises: ClipUnusable, with the reasons of a clip, if it is no picture, damaged or too large.
+    """
+    with opened(picture, GIVEN_FORMATS, side_max=GIVEN_SIDE_MAX, pixels_max=GIVEN_SIDE_MAX**2) as image:
+        image.load()
+        return image.size
+
+
 def load(path: Path) -> npt.NDArray[np.uint8]:
-    """The picture at *path* as RGB; its size is checked before memory is taken for it."""
+    """The picture at *path* as RGB."""
+    with opened(path, FRAME_FORMATS, side_max=SIDE_MAX, pixels_max=PIXELS_MAX) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+@contextmanager
+def opened(path: Path, formats: tuple[str, ...], *, side_max: int, pixels_max: int) -> Iterator[Image.Image]:
+    """The picture at *path*, one of *formats*; its size is checked before memory is taken for it."""
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            if max(image.size) > SIDE_MAX or image.width * image.height > PIXELS_MAX:
+        with Image.open(path, formats=formats) as image:
+            if max(image.size) > side_max or image.width * image.height > pixels_max:
                 raise ClipUnusable(f"The picture is too large: {image.width}x{image.height}.", reason="not_allowed")
-            return np.asarray(image.convert("RGB"))
+            yield image
     except ClipUnusable:
         raise
     except UnidentifiedImageError as error:
-        raise ClipUnusable("The file is no PNG, JPEG or WebP picture.", reason="not_a_clip") from error
+        raise ClipUnusable(
+            f"The file is no picture of a kind that we take ({', '.join(formats)}).", reason="not_a_clip"
+        ) from error
     except Image.DecompressionBombError as error:
         raise ClipUnusable("The picture is too large.", reason="not_allowed") from error
     except Exception as error:  # Pillow says OSError without a number, SyntaxError, ValueError, … to damaged files.

@@ -34,8 +34,8 @@ def write_png(image: Image, into: Path) -> tuple[int, str]:
         with open(handle, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
+            os.fchmod(handle, 0o644)  # By name it would be refused in the decoder's cage.
+            os.fsync(handle)
         os.replace(temporary, into)
     except BaseException:
         os.unlink(temporary)

@@ -24,6 +24,19 @@ class Compare(msgspec.Struct, frozen=True, tag="compare"):
     b: Path
 
 
+class Check(msgspec.Struct, frozen=True, tag="check"):
+    """Whether *picture*, which a person gave, can be decoded; answered with its Size."""
+
+    picture: Path
+
+
+class Size(msgspec.Struct, frozen=True):
+    """Of a picture, in pixels."""
+
+    width: int
+    height: int
+
+
 class Level(msgspec.Struct, frozen=True):
     """The mean difference of two pictures, or null if their sizes differ."""
 
@@ -37,11 +50,13 @@ class Join(msgspec.Struct, frozen=True, tag="join"):
     into: Path
 
 
-Request = Examine | Compare | Join
+Request = Examine | Compare | Check | Join
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """The first line of the process: everything is loaded."""
+    """The first line of the process: everything is loaded, and *holds* are the limits that its jobs have here."""
+
+    holds: list[str] = []
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):

@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from processors.deps import Deps
-from runs.errors import NotFound, RequestInvalid, UpstreamAnswerUnreadable, UpstreamRejected
+from runs.errors import ClipUnusable, NotFound, RequestInvalid, UpstreamAnswerUnreadable, UpstreamRejected
 from runs.model import FirstFrame, Run, Shot, Take
 from runs.standing import chosen
 
@@ -45,8 +45,18 @@ async def last_frame_url(deps: Deps, shot: Shot) -> str | None:
 
 async def _given(deps: Deps, reference: str) -> FirstFrame:
     if reference.startswith(FILE):
-        return await _sent(deps, reference.removeprefix(FILE))
+        path = reference.removeprefix(FILE)
+        await _check(deps, path)
+        return await _sent(deps, path)
     return FirstFrame(url=reference, source="given")
+
+
+async def _check(deps: Deps, path: str) -> None:
+    """A person may have been given a picture that is none; it is looked at before anything is sent, or paid for."""
+    try:
+        await deps.frames.check(deps.files.existing(path))
+    except ClipUnusable as error:
+        raise RequestInvalid(f"the picture that was given cannot be used: {error.message}") from error
 
 
 async def _sent(deps: Deps, path: str) -> FirstFrame:

@@ -4,7 +4,7 @@ import structlog
 from arq.worker import Retry
 
 from processors.deps import Deps
-from processors.problems import problem_of
+from processors.problems import problem, problem_of
 from processors.waits import wait_s
 from runs import events
 from runs.errors import FrameRelayError, Transient, UpstreamRateLimited, UpstreamRejected
@@ -23,6 +23,7 @@ ENDED = {
 }
 AT_WORK = frozenset({JobState.QUEUED, JobState.RUNNING})
 LOOKING = OPEN - {TakeStatus.COLLECTING}
+CLOCKS_APART_S = 13 * 3600.0  # No time zone is further off. A job of ours that we took for foreign is paid for twice.
 
 log = structlog.get_logger()
 
@@ -68,12 +69,22 @@ async def look_up(
             report = await deps.jobs.get_job(asked)
     except FrameRelayError as error:
         return await _looked_in_vain(deps, run, shot, found, error, tried)
+    if found.job_id is None and _is_foreign(report, loaded, found, asked):
+        return "foreign_job"
     event = event_of(report, shot=shot, take=take, asked=asked, called_back=not planned)
     recorded = await record(deps.store, run, event)
     if recorded.changed:
         await _learn(deps, loaded, shot, found, report, received_at)
         _warn(loaded, recorded.run)
     return report.status_word or report.state.value
+
+
+def _is_foreign(report: JobReport, run: Run, take: Take, asked: str) -> bool:
+    """Whoever holds a take's callback address may name any job: not one of another take, nor one made before."""
+    ids = {asked, *report.job_ids}
+    if any(ids & set(other.job_ids) for shot in run.shots for other in shot.takes):
+        return True
+    return report.created is not None and report.created.timestamp() < take.submitted_at - CLOCKS_APART_S
 
 
 async def _too_late(
@@ -150,7 +161,7 @@ def _ending(report: JobReport) -> Problem:
         family = Family.EXPIRED
     code = (error.code if error else None) or f"job_{report.state.value}"
     message = (error.message if error else None) or f"the provider reports the job as {report.state.value}"
-    return Problem(code=code, message=message, family=family)
+    return problem(code, message, family)
 
 
 async def _looked_in_vain(deps: Deps, run: str, shot: str, take: Take, error: FrameRelayError, tried: int) -> str:

@@ -1,6 +1,7 @@
 """Submitting a take: inputs ready → intent stored → one POST → what came of it."""
 
 import asyncio
+import math
 import secrets
 import time
 from collections.abc import Awaitable
@@ -25,6 +26,7 @@ from runs.events import Event
 from runs.machine import Step, StepName, steps_due
 from runs.model import FirstFrame, Problem, Run, Shot, Take
 from runs.progress import Recorded, record
+from runs.takes import life_s
 from runs.tokens import TakeAddress
 
 LAST_WORD_S: Final = 1.5  # Of what a container is given to end; what is not told by then, time tells: `unsure`.
@@ -33,6 +35,7 @@ CUT_OFF: Final = Problem(
     code="outcome_unknown",
     message="the worker was stopped while the submit was under way; it is held and not sent again",
 )
+CALLED_LATE_S: Final = 86_400.0  # A callback is sent after its job's end, and again where it failed.
 
 log = structlog.get_logger()
 
@@ -153,7 +156,9 @@ async def _sent(
 
 
 def _input(deps: Deps, run: Run, shot: Shot, take: Take, last: str | None) -> dict[str, Any]:
-    token = deps.tokens.mint(TakeAddress(run=run.id, shot=shot.id, take=take.number))
+    # From the stored intent, so that the address of a take is the same whenever it is made.
+    ends_at = math.ceil(take.submitted_at + life_s(run, shot) + CALLED_LATE_S)
+    token = deps.tokens.mint(TakeAddress(run=run.id, shot=shot.id, take=take.number, ends_at=ends_at))
     fields = dict(shot.input)
     if take.seed is not None:
         fields["seed"] = take.seed

@@ -9,8 +9,9 @@ from receiver.state import state_of
 
 
 def require_key(request: Request) -> None:
-    """Raises: HTTPException 401 unless the request carries the API key."""
+    """Raises: HTTPException 401 unless the request carries the API key, 429 for one more of many that do not."""
     if not has_key(request):
+        state_of(request).limits.count_stranger(request)
         raise HTTPException(
             401,
             "this needs the API key as Bearer: FRAMERELAY_API_KEY, or the file api_key in the data folder",

@@ -30,6 +30,7 @@ _CODES: Final = {
     405: "method_not_allowed",
     413: "too_large",
     415: "encoded",
+    429: "too_many",
 }
 
 log = structlog.get_logger()

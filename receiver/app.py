@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.datastructures import Secret
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,10 +14,13 @@ from starlette.routing import Route
 from config.keys import Keys
 from config.logs import secrets_of
 from config.settings import Settings
-from receiver import answers, callbacks, health, media, replay, runs_api
+from receiver import answers, callbacks, health, media, release, replay, runs_api
+from receiver.limits import Limits
+from receiver.quarantine import Quarantine
 from receiver.readiness import Readiness
 from receiver.state import State
 from receiver.strangers import Strangers
+from receiver.verification import Verification
 from runs.errors import FrameRelayError
 from runs.files import MediaFiles
 from runs.inbox import Inbox
@@ -28,8 +32,15 @@ from runs.tokens import Links, Tokens
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
-def create_app(settings: Settings, keys: Keys, *, redis_url: str) -> Starlette:
-    """The receiver; it connects to the Redis at *redis_url* when it starts and knows no other process."""
+def create_app(
+    settings: Settings, keys: Keys, *, redis_url: str, verification: Verification | None = None
+) -> Starlette:
+    """
+    The receiver; it connects to the Redis at *redis_url* when it starts and knows no other process.
+
+    *verification*: what callbacks must prove beyond their token; None: nothing.
+    """
+    verification = verification or Verification()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -39,13 +50,16 @@ def create_app(settings: Settings, keys: Keys, *, redis_url: str) -> Starlette:
         app.state.receiver = State(
             settings=settings,
             api_key=keys.api_key,
-            secrets=secrets_of(settings, keys.api_key, keys.secret),
+            secrets=secrets_of(settings, keys.api_key, keys.secret, *map(Secret, verification.verifiers.secrets)),
             store=Store(redis),
             history=Store(watching),
             inbox=inbox,
             spool=spool,
             readiness=Readiness(inbox, spool),
             strangers=Strangers(inbox),
+            limits=Limits(settings),
+            verification=verification,
+            quarantine=Quarantine(inbox),
             files=MediaFiles(settings.data_dir),
             tokens=Tokens(secret),
             links=Links(secret),
@@ -72,7 +86,7 @@ def routes() -> list[Route]:
     """Every address that the receiver answers."""
     run, shot = "/v1/runs/{run}", "/v1/runs/{run}/shots/{shot}"
     return [
-        Route("/webhook/{token}", callbacks.receive, methods=["POST"]),
+        Route("/webhook/{token:path}", callbacks.receive, methods=["POST"]),
         Route("/v1/runs", runs_api.start, methods=["POST"]),
         Route("/v1/runs", runs_api.list_runs),
         Route(run, runs_api.read),
@@ -86,6 +100,8 @@ def routes() -> list[Route]:
         Route(f"{shot}/pick", runs_api.pick, methods=["POST"]),
         Route("/v1/callbacks", runs_api.callbacks),
         Route("/v1/callbacks/{callback}/replay", replay.replay, methods=["POST"]),
+        Route("/v1/callbacks/release", release.release_all, methods=["POST"]),
+        Route("/v1/callbacks/{callback}/release", release.release, methods=["POST"]),
         Route("/v1/files", runs_api.give_file, methods=["POST"]),
         Route("/media/{path:path}", media.serve),
         Route("/livez", health.live),

@@ -18,7 +18,8 @@ async def read_body(request: Request, *, bytes_max: int) -> bytes:
     Raises: HTTPException 413 past *bytes_max*, whatever Content-Length says, 415 for an encoded one, 400 for one that
     broke off.
     """
-    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+    encodings = request.headers.getlist("content-encoding")
+    if any(encoding.strip().lower() not in ("", "identity") for encoding in encodings):
         raise HTTPException(415, "send the body without Content-Encoding")
     announced = request.headers.get("content-length", "0")
     chunks, body = request.stream(), bytearray()

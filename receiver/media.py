@@ -21,6 +21,7 @@ async def serve(request: Request) -> Response:
         f"/media/{path}", expires=query.get("expires", ""), signature=query.get("signature", ""), now=time.time()
     )
     if not opened and not has_key(request):
+        state.limits.count_stranger(request)
         headers = {"WWW-Authenticate": "Bearer"}
         raise HTTPException(401, "this needs the API key or a link that has not expired", headers=headers)
     headers = {

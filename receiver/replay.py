@@ -47,7 +47,9 @@ async def replay(request: Request) -> Response:
     callback = await state.inbox.find(request.path_params["callback"])
     if callback is None:
         raise NotFound("there is no such callback, or it is no longer kept")
-    address = _address(callback)
+    if callback.held:
+        raise Conflict("it did not prove where it comes from; `framerelay release` verifies it again")
+    address = address_of(callback)
     again = replace(
         callback,
         id=f"cb_{secrets.token_hex(10)}",
@@ -86,7 +88,8 @@ async def _wants_to_spend(request: Request) -> bool:
     return spend
 
 
-def _address(callback: Callback) -> TakeAddress | HookAddress:
+def address_of(callback: Callback) -> TakeAddress | HookAddress:
+    """Where it came to. Raises: Conflict when that was none of our addresses."""
     if callback.hook is not None:
         return HookAddress(hook=callback.hook)
     if callback.outcome == "probe":

@@ -7,8 +7,11 @@ from starlette.datastructures import Secret
 from starlette.requests import HTTPConnection
 
 from config.settings import Settings
+from receiver.limits import Limits
+from receiver.quarantine import Quarantine
 from receiver.readiness import Readiness
 from receiver.strangers import Strangers
+from receiver.verification import Verification
 from runs.files import MediaFiles
 from runs.inbox import Inbox
 from runs.spool import Spool
@@ -33,6 +36,9 @@ class State:
     spool: Spool
     readiness: Readiness
     strangers: Strangers
+    limits: Limits
+    verification: Verification
+    quarantine: Quarantine
     files: MediaFiles
     tokens: Tokens
     links: Links

@@ -16,7 +16,7 @@ from runs.inbox import Callback, Inbox
 A_MINUTE: Final = 10  # Enough to find a wrong secret or address; a flood costs Redis one write in six seconds.
 BODY_BYTES_MAX: Final = 4096
 BODY_WITHIN_S: Final = 0.3
-REASON: Final = "no such address: it was altered, or made under another FRAMERELAY_SECRET"
+REASON: Final = "no such address: it was altered, made under another FRAMERELAY_SECRET, or its job ended long ago"
 
 
 class Strangers:

@@ -68,7 +68,7 @@ def callback_json(callback: Callback, *, secrets: tuple[str, ...]) -> dict[str, 
         "status": redacted(callback.word, secrets=secrets),
         "replay_of": callback.replay_of,
         "repeats": callback.repeats,
-        "bytes": len(callback.body),
+        "bytes": len(callback.body) if callback.size is None else callback.size,
         "body": redacted(beginning, secrets=secrets)[:BODY_CHARS_MAX],
     }
 
@@ -103,7 +103,7 @@ def _take(take: Take, base_url: str) -> dict[str, Any]:
         "rendered": take.rendered_at,
         "called_back": take.called_back,
         "next_look": take.due_at,
-        "provider_status": take.word,
+        "provider_status": redacted(take.word),
         "error": _problem(take.error),
         "video": _video(take.video, base_url),
         "first_frame": _first_frame(take.first_frame, base_url),

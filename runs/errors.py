@@ -18,6 +18,7 @@ Everything that can go wrong and that we foresee, as one tree; each leaf says if
     │   ├── ClipUnusable              no picture, truncated, corrupt, or of a kind that we do not accept
     │   ├── RequestInvalid            what a person asked for cannot be done; ``param`` names the place
     │   ├── StoryboardInvalid         it lists every mistake with its place
+    │   ├── Unverified                a callback does not prove who sent it
     │   ├── NotFound                  no such run, shot, file
     │   └── Conflict                  somebody else was faster, or the state does not allow it
     └── OutcomeUnknown                a submit that may or may not have been accepted: never posted again
@@ -178,6 +179,12 @@ class StoryboardInvalid(Permanent):
     def __init__(self, mistakes: Sequence[Mistake]) -> None:
         super().__init__("\n".join(str(mistake) for mistake in mistakes))
         self.mistakes = tuple(mistakes)
+
+
+class Unverified(Permanent):
+    """The callback does not prove that it comes from the provider."""
+
+    code = "unverified"
 
 
 class NotFound(Permanent):

@@ -4,9 +4,10 @@ Hooks: named callback addresses for jobs that somebody else submits, and the run
 ``framerelay.yaml`` names them; a hook that it does not name keeps the clip and its last frame, and no more.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from runs.documents import read_document
 from runs.errors import Mistake, StoryboardInvalid
@@ -18,7 +19,10 @@ from runs.storyboard import UNTITLED, Storyboard, read_storyboard, storyboard_of
 
 START: Final = "start"  # The shot whose one take is the job that called; no shot of a hook's storyboard has this id.
 
-_HOOK_KEYS: Final = ("storyboard", "title", "notify_url")
+FILE_KEYS: Final = ("hooks", "verify")  # What stands under verify is read by `upstream.verifiers`.
+HOOK_KEYS: Final = ("storyboard", "title", "notify_url", "verify")
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +42,21 @@ def read_hooks(path: Path) -> dict[str, Hook]:
     A storyboard stands in it, or is named by a path relative to it.
     Raises: StoryboardInvalid with every mistake in this file and in those that it names.
     """
+    return read_settings_file(path, lambda root: _read_root(root, path.parent)) or {}
+
+
+def read_settings_file(path: Path, read: Callable[[Part], Found]) -> Found | None:
+    """
+    What *read* makes of the settings file *path*; None where there is no such file, or nothing in it.
+
+    Raises: StoryboardInvalid with every mistake that *read* complained of.
+    """
     try:
         root = root_of(read_document(path.read_bytes(), form="yaml"))
-        hooks = _read_root(root, path.parent) if root.value is not None else {}
+        found = read(root) if root.value is not None else None
         root.notes.raise_if_any()
     except FileNotFoundError:
-        return {}
+        return None
     except OSError as error:
         message = (error.strerror or "it cannot be read").lower()
         raise StoryboardInvalid([Mistake(place=path.name, message=message)]) from None
@@ -52,7 +65,7 @@ def read_hooks(path: Path) -> dict[str, Hook]:
         raise StoryboardInvalid(
             [replace(one, place=places.get(one.place, one.place)) for one in error.mistakes]
         ) from None
-    return hooks
+    return found
 
 
 def hook_run(hook: Hook, *, run_id: RunId, job_id: str, model: str, now: float, terms: Terms) -> Run:
@@ -88,7 +101,7 @@ def _start(job_id: str, board: Storyboard | None, now: float) -> Shot:
 
 
 def _read_root(root: Part, folder: Path) -> dict[str, Hook]:
-    top = root.group(("hooks",)) or {}
+    top = root.group(FILE_KEYS) or {}
     if "hooks" not in top or top["hooks"].value is None:
         return {}
     return {name: _read_hook(name, part, folder) for name, part in (top["hooks"].named_parts() or {}).items()}
@@ -97,7 +110,7 @@ def _read_root(root: Part, folder: Path) -> dict[str, Hook]:
 def _read_hook(name: str, part: Part, folder: Path) -> Hook:
     if part.value is None:
         return Hook(name=name)
-    keys = part.group(_HOOK_KEYS) or {}
+    keys = part.group(HOOK_KEYS) or {}
     return Hook(
         name=name,
         storyboard=_read_board(keys["storyboard"], folder) if "storyboard" in keys else None,

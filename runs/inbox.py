@@ -7,6 +7,7 @@ last one is synced to disk. A callback counts as kept only when Redis has answer
     framerelay:callback:ID     hash    record (MessagePack of `Callback`) · repeats · conflict · late
     framerelay:callbacks       zset    callbacks by time
     framerelay:refused         list    a sample of those that came to a wrong address, newest first
+    framerelay:quarantine      list    those that did not prove where they come from, newest first
     framerelay:seen:HASH       string  the callback that had this address, outcome and body first
     framerelay:ending:HASH     string  the callback that first said how this job at this address ended
 """
@@ -28,6 +29,10 @@ CALLBACKS: Final = "framerelay:callbacks"
 REFUSED: Final = "framerelay:refused"
 PROBE: Final = "framerelay:probe"
 REFUSED_MAX: Final = 200
+REFUSED_BYTES_MAX: Final = 2 << 20
+QUARANTINE: Final = "framerelay:quarantine"
+QUARANTINE_MAX: Final = 200
+QUARANTINE_BYTES_MAX: Final = 16 << 20
 BATCH_MAX: Final = 256
 PROVE_WITHIN_S: Final = 2.0
 
@@ -35,14 +40,18 @@ PROVE_WITHIN_S: Final = 2.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callback:
     """
-    One POST that we received about a job, as it came.
+    One POST that we received about a job.
 
     ``outcome``: ``accepted`` · ``unreadable`` (not a JSON object) · ``too_large`` · ``encoded`` · ``cut_off``; when
     read back also ``late`` (its take was settled before it came) or ``conflict`` (an earlier one said otherwise how
     the same job ended): looked up like any other.
     ``replay``: a person asked for ``replay_of`` to be processed again. ``refused``: a sample of what came to addresses
-    that are not ours. ``probe``: `doctor` sent it, under the id that it chose; it is about no job.
-    ``body``: the raw bytes; empty for ``too_large``, ``encoded`` and ``cut_off``.
+    that are not ours. ``probe``: `doctor` sent it, under the id that it chose; it is about no job. ``quarantined``: it
+    did not prove where it comes from; a person may have that verified again.
+    ``body``: what came, without what opens anything; raw only in quarantine, where it has to be verified again; empty
+    for ``too_large``, ``encoded`` and ``cut_off``. ``size`` and ``sha256`` (hex): of what came, once it was read.
+    ``held``: nothing came of it, because it was not verified. ``evidence``: the headers that were to prove it, kept in
+    quarantine alone.
     ``ending``: the same for all that say how one job at one address ended; None for all others.
     """
 
@@ -59,6 +68,10 @@ class Callback:
     reason: str | None = None
     ending: str | None = None
     replay_of: str | None = None
+    held: bool = False
+    evidence: tuple[tuple[str, str], ...] = ()
+    size: int | None = None
+    sha256: str | None = None
     repeats: int = 0
 
 
@@ -73,7 +86,7 @@ class Inbox:
         self._keep_ms = int(keep_s * 1000)
         self._accept = redis.register_script(script("accept", with_enqueue=True))
         self._late = redis.register_script(script("late"))
-        self._refuse = redis.register_script(script("refuse"))
+        self._set_aside = redis.register_script(script("set_aside"))
         self._waiting: dict[asyncio.Future[bool], list[str | bytes]] = {}
         self._writer: asyncio.Task[None] | None = None
 
@@ -109,15 +122,33 @@ class Inbox:
 
         Raises: StoreUnavailable.
         """
-        arguments: list[str | bytes | int] = [
-            int(time.time() * 1000),
-            self._keep_ms,
-            REFUSED_MAX,
-            callback.id,
-            pack(callback),
-        ]
+        await self._aside(callback, REFUSED, REFUSED_MAX, REFUSED_BYTES_MAX)
+
+    async def hold(self, callback: Callback) -> None:
+        """
+        Keep a *callback* in quarantine: the newest ``QUARANTINE_MAX`` and ``QUARANTINE_BYTES_MAX``, and nothing queued.
+
+        Raises: StoreUnavailable.
+        """
+        await self._aside(callback, QUARANTINE, QUARANTINE_MAX, QUARANTINE_BYTES_MAX)
+
+    async def held(self) -> list[str]:
+        """The ids of the callbacks in quarantine, oldest first: the order in which they came."""
         try:
-            await self._refuse(keys=[CALLBACKS, REFUSED], args=arguments)
+            ids = await self._redis.lrange(QUARANTINE, 0, -1)  # type: ignore[misc]  # redis-py's union
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+        return [callback_id.decode() for callback_id in reversed(ids)]
+
+    async def let_go(self, callback_id: str, *, forget: bool) -> None:
+        """Take a callback out of quarantine, once it was accepted; *forget* it, if another like it was before."""
+        try:
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.lrem(QUARANTINE, 0, callback_id)
+                if forget:
+                    pipe.zrem(CALLBACKS, callback_id)
+                    pipe.delete(f"framerelay:callback:{callback_id}")
+                await pipe.execute()
         except REDIS_ERRORS as error:
             raise unavailable(error) from error
 
@@ -167,6 +198,14 @@ class Inbox:
         except REDIS_ERRORS as error:
             raise unavailable(error) from error
         return [_callback(fields) for fields in found if fields]
+
+    async def _aside(self, callback: Callback, kind: str, number_max: int, bytes_max: int) -> None:
+        bounds = [int(time.time() * 1000), self._keep_ms, number_max, bytes_max]
+        arguments: list[str | bytes | int] = [*bounds, callback.id, pack(callback)]
+        try:
+            await self._set_aside(keys=[CALLBACKS, kind], args=arguments)
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
 
     async def _write(self) -> None:
         while self._waiting:

@@ -19,6 +19,7 @@ Form = Literal["yaml", "json"]
 
 DEPTH_MAX: Final = 20
 NUMBER_CHARS_MAX: Final = 40
+TAG_CHARS_MAX: Final = 10_000  # The parser's time for a tag grows with the square of its length.
 
 
 class Kind(Enum):
@@ -106,6 +107,8 @@ _TEXT_TAGS: Final = ("!", "tag:yaml.org,2002:str")
 def _yaml_pieces(text: str) -> Iterator[Piece]:
     """The events of the parser; values are read by our own few rules, which are those of YAML 1.2 and no others."""
     documents = 0
+    if any(len(word) > TAG_CHARS_MAX and "!" in word for word in text.split()):
+        raise stop(f"there is a ! among more than {TAG_CHARS_MAX} signs without a space; no tag is that long")
     try:
         for event in YAML(typ="safe", pure=True).parse(text):
             if isinstance(event, yaml_events.DocumentStartEvent):
@@ -117,6 +120,8 @@ def _yaml_pieces(text: str) -> Iterator[Piece]:
                 yield piece
     except YAMLError as error:
         raise _yaml_mistake(error, text) from None
+    except (ValueError, OverflowError):  # The parser's own, at \UFFFFFFFF or a version of 5,000 digits.
+        raise stop("a code after a backslash, or the number of a %YAML line, is larger than any there is") from None
 
 
 def _yaml_piece(event: yaml_events.Event) -> Piece | None:

@@ -54,7 +54,7 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
             # Only the provider can say that a job is no more: an outage of its own or ours says nothing.
             if event.gone and take.adopted and take.word is None:
                 return _unknown_job(run, shot, take, now)
-            if event.gone and now > take.submitted_at + _life_s(run, shot):
+            if event.gone and now > take.submitted_at + life_s(run, shot):
                 return replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED)
             wait = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
             return _put_off(take, now + max(wait, event.retry_after_s or 0.0), event.problem)
@@ -93,7 +93,7 @@ def _next_look_up(run: Run, shot: Shot, take: Take, now: float) -> float:
     first_at = take.submitted_at + run.terms.lookup_after_s
     first_at = min(first_at, expected_at) if take.expected_s else first_at
     wanted = first_at if now < first_at else max(now + 0.5 * (now - take.submitted_at), expected_at)
-    over_at = take.submitted_at + _life_s(run, shot) + LATE_S
+    over_at = take.submitted_at + life_s(run, shot) + LATE_S
     soonest = wanted if now < first_at else min(wanted, now + LOOK_UP_EVERY_S_MAX)
     return min(soonest, over_at) if now < over_at else soonest
 
@@ -115,7 +115,7 @@ def _collecting(take: Take, event: events.Rendered, now: float) -> Take:
 
 def unsure(run: Run, shot: Shot, take: Take, problem: Problem, now: float) -> Take:
     """Held until the job, if there is one, can no longer be alive; its callback may still name it before that."""
-    due_at = max(take.submitted_at + _life_s(run, shot), now + 1.0)
+    due_at = max(take.submitted_at + life_s(run, shot), now + 1.0)
     return replace(take, status=TakeStatus.UNSURE, due_at=due_at, error=problem, turns=take.turns + 1)
 
 
@@ -129,7 +129,8 @@ def _unknown_job(run: Run, shot: Shot, take: Take, now: float) -> Take:
     return unsure(run, shot, nobody, problem, now)
 
 
-def _life_s(run: Run, shot: Shot) -> float:
+def life_s(run: Run, shot: Shot) -> float:
+    """Seconds from its submit in which a job of *shot* may be alive: its own `execution_expires_after`, or the hold."""
     return float(shot.input.get("execution_expires_after") or run.terms.unsure_hold_s)
 
 

@@ -9,22 +9,29 @@ import binascii
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
 MAC_BYTES: Final = 18
 TOKEN_CHARS_MAX: Final = 300
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{4,240}\.[A-Za-z0-9_-]{24}")
+_NO_MAC: Final = bytes(MAC_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeAddress:
-    """The callback address of one take."""
+    """
+    The callback address of one take; whatever its life, it names the same take.
+
+    ``ends_at``: seconds since 1970, from which on it is nobody's address any more. None: without an end, as takes had
+    them before addresses ended; jobs submitted then may still call. They are read until version 0.3.
+    """
 
     run: str
     shot: str
     take: int
+    ends_at: int | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +43,10 @@ class HookAddress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeAddress:
-    """Where `doctor` sends a callback to itself; from *expires_at* (seconds since 1970) on it opens nothing."""
+    """Where `doctor` sends a callback to itself, until ``ends_at`` (seconds since 1970)."""
 
     nonce: str
-    expires_at: int
+    ends_at: int
 
 
 Address = TakeAddress | HookAddress | ProbeAddress
@@ -53,13 +60,7 @@ class Tokens:
 
     def mint(self, address: Address) -> str:
         """The token of *address*: always the same one under the same secret."""
-        match address:
-            case TakeAddress(run=run, shot=shot, take=take):
-                payload = f"t:{run}:{shot}:{take}".encode()
-            case HookAddress(hook=hook):
-                payload = f"h:{hook}".encode()
-            case ProbeAddress(nonce=nonce, expires_at=expires_at):
-                payload = f"p:{nonce}:{expires_at}".encode()
+        payload = _payload(address)
         return f"{_b64(payload)}.{_b64(_mac(self._key, payload))}"
 
     def hook_run(self, hook: str, job_id: str) -> str:
@@ -67,19 +68,18 @@ class Tokens:
         digest = _mac(self._key, f"r:{hook}:{job_id}".encode())
         return "run_" + base64.b32encode(digest[:15]).decode("ascii").lower()
 
-    def read(self, token: str) -> Address | None:
-        """What *token* names; None for anything that we did not mint, at the same cost whatever is wrong with it."""
+    def read(self, token: str, *, now: float) -> Address | None:
+        """
+        What *token* names at *now*; None for anything that we did not mint, and for what has ended.
+
+        Malformed, wrong or ended: a MAC is always made and compared, so that the time tells nobody which it was.
+        """
         payload, mac = _split(token)
         if not hmac.compare_digest(mac, _mac(self._key, payload)):
             return None
-        kind, _, rest = payload.decode().partition(":")
-        if kind == "h":
-            return HookAddress(hook=rest)
-        if kind == "p":
-            nonce, expires_at = rest.split(":")
-            return ProbeAddress(nonce=nonce, expires_at=int(expires_at))
-        run, shot, take = rest.split(":")
-        return TakeAddress(run=run, shot=shot, take=int(take))
+        address = _address(payload.decode())
+        ends_at = None if isinstance(address, HookAddress) else address.ends_at
+        return None if ends_at is not None and ends_at <= now else address
 
 
 class Links:
@@ -103,14 +103,36 @@ class Links:
         return _mac(self._key, f"{expires_at}:{path}".encode())
 
 
+def _payload(address: Address) -> bytes:
+    match address:
+        case HookAddress(hook=hook):
+            return f"h:{hook}".encode()
+        case ProbeAddress(nonce=nonce, ends_at=end):
+            return f"p:{nonce}:{end}".encode()
+        case TakeAddress(run=run, shot=shot, take=take, ends_at=end):
+            return f"t:{run}:{shot}:{take}{'' if end is None else f':{end}'}".encode()
+
+
+def _address(payload: str) -> Address:
+    kind, _, rest = payload.partition(":")
+    if kind == "h":
+        return HookAddress(hook=rest)
+    if kind == "p":
+        nonce, end = rest.split(":")
+        return ProbeAddress(nonce=nonce, ends_at=int(end))
+    run, shot, take, *ending = rest.split(":")
+    return TakeAddress(run=run, shot=shot, take=int(take), ends_at=int(ending[0]) if ending else None)
+
+
 def _split(token: str) -> tuple[bytes, bytes]:
+    """Payload and MAC as they were sent; for what has not the form of a token, a pair that cannot be right."""
     if len(token) > TOKEN_CHARS_MAX or not _TOKEN.fullmatch(token):
-        return b"", b""
+        return b"", _NO_MAC
     payload, _, mac = token.partition(".")
     try:
         return _unb64(payload), _unb64(mac)
     except binascii.Error:
-        return b"", b""
+        return b"", _NO_MAC
 
 
 def _derived(secret: str, purpose: str) -> bytes:

@@ -13,19 +13,25 @@ DEPTH_MAX = 32
 DIGITS_MAX = 64
 """Digits of one number; reading more costs time that grows with their square."""
 
+COMMAS_MAX = 10_000
+"""Commas, and so values, of a body; a mebibyte of ``1,1,1`` would keep all other callbacks waiting for a second."""
+
 
 def read_callback(body: bytes) -> JobReport:
     """
     What a callback says about its job. *body* is untrusted: the caller caps its size, this bounds the rest.
 
     Raises: RequestInvalid for what is not a JSON object in UTF-8, or holds a key twice, a number that JSON does not
-    know or that is longer than ``DIGITS_MAX``, more than ``DEPTH_MAX`` levels, or half a surrogate pair.
+    know or that is longer than ``DIGITS_MAX``, more than ``DEPTH_MAX`` levels or ``COMMAS_MAX`` values, or half a
+    surrogate pair. A byte order mark is no JSON either.
     """
     return read_job(parse_object(body))
 
 
 def parse_object(body: bytes) -> dict[str, object]:
     """The JSON object in *body*, under the bounds of :func:`read_callback`."""
+    if body.count(b",") > COMMAS_MAX:
+        raise RequestInvalid(f"The body holds more than {COMMAS_MAX} values.")
     try:
         document = json.loads(
             body.decode("utf-8"),
@@ -100,4 +106,8 @@ def _children(value: object) -> list[object]:
 
 
 def _is_writable(text: str) -> bool:
-    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 from uuid import uuid4
 
 import httpx
@@ -56,6 +56,7 @@ class SubmitAnswer:
 
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
 JOB_ID_CHARACTERS_MAX = 512
+KEY_CHARACTERS_MIN = 8
 
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -65,7 +66,8 @@ class JobsClient:
     One provider, one key; open it once per process (``async with``) and share it.
 
     *base_url* is the provider's origin with any path prefix, with or without a trailing ``/v1``. The key is sent there
-    and nowhere else: redirects are not followed, proxy and netrc variables are not read.
+    and nowhere else: redirects are not followed, proxy and netrc variables are not read. An answer that repeats the key
+    (some refusals do) is read as if it said ``[key]``.
     *upload_url_path* is a dotted path to the URL in the upload answer (``data.download_url``), for providers that
     call it something else. *tls* replaces the usual certificate authorities, for a gateway that has its own.
 
@@ -84,6 +86,7 @@ class JobsClient:
         self._root = _root(base_url)
         self._upload_url_path = upload_url_path
         self._timeouts = timeouts or Timeouts()
+        self._key_spellings = _spellings(key)
         headers = {"Authorization": f"Bearer {_usable(key)}", "Accept-Encoding": "identity"}
         tls = tls or httpx.create_ssl_context(trust_env=False)
         self._free = _open(headers, tls, kept_alive=8)
@@ -184,7 +187,13 @@ class JobsClient:
                 content = await _read_bounded(response)
             finally:
                 await response.aclose()
-        return _Answer(status=response.status_code, headers=response.headers, content=content)
+        headers = {name: self._without_key(value.encode()).decode() for name, value in response.headers.items()}
+        return _Answer(status=response.status_code, headers=headers, content=self._without_key(content))
+
+    def _without_key(self, content: bytes) -> bytes:
+        for spelling in self._key_spellings:
+            content = content.replace(spelling, b"[key]")
+        return content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,6 +279,13 @@ def _usable(key: str) -> str:
     return key
 
 
+def _spellings(key: str) -> tuple[bytes, ...]:
+    """How an answer may write *key*; a short one stands in many an answer by chance, and is left there."""
+    if len(key) < KEY_CHARACTERS_MIN:
+        return ()
+    return tuple({each.encode() for each in (key, key.replace("/", "\\/"), quote(key, safe=""), quote_plus(key))})
+
+
 def _segment(job_id: str) -> str:
     """*job_id* as one segment of a path. Ids come out of callbacks, so they may try to be more than that."""
     if job_id in ("", ".", "..") or len(job_id) > JOB_ID_CHARACTERS_MAX:
@@ -285,5 +301,8 @@ def _encode(body: Mapping[str, object]) -> bytes:
 
 
 def _words(error: Exception) -> str:
-    """What happened, without the address: its query may hold a secret."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    """What happened, without the address: its query may hold a secret. What breaks HTTP is not quoted, either."""
+    text = str(error)
+    if isinstance(error, httpx.RemoteProtocolError):
+        text = text.partition(":")[0]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -122,7 +122,7 @@ def said(finding: Finding, status: Status, *words: str) -> None:
 async def test_a_probe_is_kept_like_a_callback_and_asks_for_nothing(start_relay: Any, redis: Any) -> None:
     """Under the id that its sender chose, so that it is found again; no task, whatever its body says."""
     async with start_relay(NOWHERE, worker=False) as relay:
-        address = "/webhook/" + relay.tokens.mint(ProbeAddress(nonce="abc", expires_at=int(time.time()) + 60))
+        address = "/webhook/" + relay.tokens.mint(ProbeAddress(nonce="abc", ends_at=int(time.time()) + 60))
         answer = await relay.api.post(address, json={"id": "job_1", "status": "succeeded"})
         (record,) = (await relay.api.get("/v1/callbacks")).json()["data"]
         replayed = await relay.api.post("/v1/callbacks/cb_abc/replay")
@@ -138,7 +138,7 @@ async def test_a_probe_is_kept_like_a_callback_and_asks_for_nothing(start_relay:
 async def test_the_address_of_a_probe_opens_nothing_when_its_time_is_over(start_relay: Any) -> None:
     """It cannot be used as a way in later."""
     async with start_relay(NOWHERE, worker=False) as relay:
-        address = "/webhook/" + relay.tokens.mint(ProbeAddress(nonce="abc", expires_at=int(time.time())))
+        address = "/webhook/" + relay.tokens.mint(ProbeAddress(nonce="abc", ends_at=int(time.time())))
         assert (await relay.api.post(address, json={})).status_code == 404
 
 

@@ -159,6 +159,17 @@ def test_what_is_bound_stands_on_every_line_of_the_block() -> None:
         ("key sk-abcdefghijklmnop.", "key [key]."),
         ("redis://:pass@host:6379/0", "redis://[user]@host:6379/0"),
         ("https://user:pass@host/x?y=1", "https://[user]@host/x?[query]"),
+        ("https://a.example/v.mp4\\u003fsig=1\\u0026x=2 ok", "https://a.example/v.mp4?[query] ok"),
+        (
+            "https://proxy.example/https%3A%2F%2Fa.example%2Fv.mp4%3Fsig%3D1",
+            "https://proxy.example/https%3A%2F%2Fa.example%2Fv.mp4?[query]",
+        ),
+        (
+            "GET /v.mp4?X-Amz-Credential=me&X-Amz-Signature=1 HTTP",
+            "GET /v.mp4?X-Amz-Credential=[key]&X-Amz-Signature=[key] HTTP",
+        ),
+        ("X-Tos-Security-Token%3Dabc%26x, sig=abc)", "X-Tos-Security-Token%3D[key], sig=[key])"),
+        ("max_tokens=100, design=flat", "max_tokens=100, design=flat"),
         ("a task of run_1, 5 s; why? because", "a task of run_1, 5 s; why? because"),
         ("mail me@example.com", "mail me@example.com"),
         ("https://a.example/@user/clip.mp4", "https://a.example/@user/clip.mp4"),
@@ -187,6 +198,9 @@ def test_what_looks_like_a_secret_is_taken_out_and_the_rest_stays(text: str, sho
         "https://a@",
         "sk-a",
         "?",
+        "sig",
+        "token=",
+        "https://%3",
     ],
 )
 def test_a_mebibyte_made_to_be_slow_is_not(piece: str) -> None:
@@ -204,6 +218,9 @@ def test_fields_that_hold_secrets_by_name_are_blanked() -> None:
     assert redacted({"headers": headers, "token": b"t"}) == {
         "headers": {"Authorization": "[secret]", "Set-Cookie": "[secret]", "X-API-Key": "[secret]", "Accept": "*/*"},
         "token": "[secret]",
+    }
+    assert redacted({"https://a.example/?sig=1": {"PASSWORD": 1}}) == {
+        "https://a.example/?[query]": {"PASSWORD": "[secret]"}
     }
 
 

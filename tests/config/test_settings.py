@@ -36,6 +36,7 @@ def test_the_environment_is_read(tmp_path: Path) -> None:
             "FRAMERELAY_HOST": "::1",
             "FRAMERELAY_DATA_DIR": "elsewhere",
             "FRAMERELAY_TRUSTED_HOSTS": "127.0.0.1:8090, Media.Internal,,",
+            "FRAMERELAY_TRUSTED_PROXIES": "10.0.0.0/8, ::1,",
             "FRAMERELAY_LOOKUP_AFTER_S": "2.5",
             "FRAMERELAY_HANDOFF": "serve",
             "FRAMERELAY_PUBLIC_URL": "",
@@ -48,6 +49,7 @@ def test_the_environment_is_read(tmp_path: Path) -> None:
     assert settings.listen_url == "http://[::1]:9000"
     assert settings.data_dir == tmp_path / "elsewhere"
     assert settings.trusted_hosts == {"127.0.0.1:8090", "media.internal"}
+    assert {str(network) for network in settings.trusted_proxies} == {"10.0.0.0/8", "::1/128"}
     assert settings.lookup_after_s == 2.5
     assert settings.handoff == "serve"
     assert settings.public_url is None
@@ -116,6 +118,9 @@ BAD = [
     ("FRAMERELAY_CALLBACK_BYTES_MAX", "0", "1 or more"),
     ("FRAMERELAY_CALLBACK_BYTES_MAX", "1MB", "number"),
     ("FRAMERELAY_TRUSTED_HOSTS", "http://127.0.0.1:8090", "without http://"),
+    ("FRAMERELAY_TRUSTED_PROXIES", "proxy.internal", "addresses or networks"),
+    ("FRAMERELAY_TRUSTED_PROXIES", "10.0.0.1/8", "addresses or networks"),
+    ("FRAMERELAY_REFUSALS_PER_MINUTE", "0", "1 or more"),
 ]
 
 

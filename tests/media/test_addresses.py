@@ -51,24 +51,16 @@ def test_addresses_beside_the_forbidden_blocks_are_public(address: str) -> None:
         ("https://8.8.8.8:8443/clip.mp4?sig=canary", "on port 8443"),
         ("https://name:canary@8.8.8.8/clip.mp4", "user name or password"),
         ("ftp://8.8.8.8/canary", "only http and https"),
-        ("file:///etc/canary", "only http and https"),
         ("clip.mp4?canary", "only http and https"),
         ("https://127.0.0.1/canary", "not a public address"),
         ("https://2130706433/canary", "127.0.0.1"),
-        ("https://0x7f000001/canary", "127.0.0.1"),
-        ("https://0177.1/canary", "127.0.0.1"),
-        ("https://127.1/canary", "127.0.0.1"),
         ("https://localhost/canary", "not a public address"),
-        ("https://169.254.169.254/canary", "169.254.169.254"),
-        ("https://[::1]/canary", "::1"),
-        ("https://[::ffff:169.254.169.254]/canary", "not a public address"),
-        ("https://[64:ff9b::a9fe:a9fe]/canary", "not a public address"),
         ("https://[fe80::1]/canary", "fe80::1"),
         (f"https://{'a' * 64}.example/canary", "not a host name"),
     ],
 )
-async def test_urls_that_lead_inside_are_refused_before_a_connection(url: str, words: str) -> None:
-    """All spellings of an address come to the same check; the message says why and holds neither path nor query."""
+async def test_a_refusal_says_why(url: str, words: str) -> None:
+    """Each rule in its own words, with neither path nor query; tests/security tries what the rules must refuse."""
     async with guarded_client() as client:
         with pytest.raises(AddressForbidden) as caught:
             await client.get(url)
@@ -116,27 +108,6 @@ def test_an_entry_that_cannot_be_read_is_named(entry: str) -> None:
     """A typing mistake in the trusted list stops the start; it does not silently trust nothing or everything."""
     with pytest.raises(ValueError, match="not a host"):
         guarded_client(frozenset({entry}))
-
-
-async def test_one_forbidden_address_among_public_ones_refuses_the_name() -> None:
-    """A name that resolves to 8.8.8.8 and 10.0.0.5 is not connected to at all."""
-    recorder = Recorder()
-    backend = GuardedBackend(Trusted([]), resolve=fixed(["8.8.8.8", "10.0.0.5"]), connect=recorder)
-    with pytest.raises(AddressForbidden, match=r"10\.0\.0\.5"):
-        await backend.connect_tcp("media.test", 443, timeout=5)
-    assert recorder.addresses == []
-
-
-async def test_connection_goes_to_the_address_that_was_checked() -> None:
-    """A name server that answers differently the second time (rebinding) is not asked a second time."""
-    answers = iter([["8.8.8.8"], ["127.0.0.1"]])
-
-    async def rebinding(host: str, port: int) -> Sequence[str]:
-        return next(answers)
-
-    recorder = Recorder()
-    await GuardedBackend(Trusted([]), resolve=rebinding, connect=recorder).connect_tcp("media.test", 443, timeout=5)
-    assert recorder.addresses == ["8.8.8.8"]
 
 
 async def test_next_address_is_tried_when_one_does_not_answer() -> None:

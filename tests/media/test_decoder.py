@@ -75,11 +75,11 @@ async def test_a_missing_file_and_a_missing_folder_are_system_errors(
 async def test_a_crash_fails_the_job_and_not_the_next_one(decoder: Decoder, make_clip: MakeClip) -> None:
     """A signal in the middle of a job is told as what it was."""
     clip = make_clip(**SMALL)
-    os.kill(process_of(decoder), signal.SIGSTOP)  # The job cannot be over before it dies.
+    os.killpg(process_of(decoder), signal.SIGSTOP)  # The job cannot be over before it dies.
     job = asyncio.create_task(decoder.examine(clip, frame_into=clip.with_suffix(".png")))
     await until(decoder._free.locked)
-    os.kill(process_of(decoder), signal.SIGSEGV)
-    os.kill(process_of(decoder), signal.SIGCONT)
+    os.killpg(process_of(decoder), signal.SIGSEGV)
+    os.killpg(process_of(decoder), signal.SIGCONT)
 
     with pytest.raises(DecoderFailed, match="SIGSEGV"):
         await job
@@ -102,7 +102,7 @@ async def test_a_hang_is_ended_by_the_clock(make_clip: MakeClip) -> None:
     clip = make_clip(**SMALL)
     async with Decoder(examine_s_max=1.0) as decoder:
         hanging = process_of(decoder)
-        os.kill(hanging, signal.SIGSTOP)
+        os.killpg(hanging, signal.SIGSTOP)
 
         with pytest.raises(DecoderFailed, match="longer than 1 s"):
             await decoder.examine(clip, frame_into=clip.with_suffix(".png"))
@@ -114,7 +114,7 @@ async def test_a_cancelled_job_leaves_no_answer_behind(decoder: Decoder, make_cl
     """The next caller must not get the facts of a clip that somebody else gave up on."""
     clip = make_clip("cancelled.mp4", frames=20, audio_s=None)
     first = process_of(decoder)
-    os.kill(first, signal.SIGSTOP)
+    os.killpg(first, signal.SIGSTOP)
     job = asyncio.create_task(decoder.examine(clip, frame_into=clip.with_suffix(".png")))
     await until(decoder._free.locked)  # The request is in the pipe; the process, being stopped, cannot answer it.
     job.cancel()
@@ -239,18 +239,18 @@ async def test_the_process_has_limits_and_no_secrets(decoder: Decoder) -> None:
 def test_the_process_ends_with_its_owner() -> None:
     """Killed without a chance to tidy up, the owner leaves nothing behind, not even a hung job."""
     script = """
-import asyncio
+import asyncio, sys
 from media.decoder import Decoder
 async def main():
     async with Decoder() as decoder:
-        print((await decoder._warm_child()).process.pid, flush=True)
+        print((await decoder._warm_child()).process.pid, file=sys.stderr, flush=True)
         await asyncio.sleep(60)
 asyncio.run(main())
 """
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as owner:
-        assert owner.stdout
-        process = int(owner.stdout.readline())
-        os.kill(process, signal.SIGSTOP)
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as owner:
+        assert owner.stderr
+        process = int(owner.stderr.readline())
+        os.killpg(process, signal.SIGSTOP)
         owner.kill()
     asyncio.run(until_gone(process))
 
@@ -270,7 +270,7 @@ async def test_leaving_the_decoder_fails_the_job_that_runs(make_clip: MakeClip) 
     """A worker that is told to stop does not wait for a film, and nothing hangs."""
     clip = make_clip(**SMALL)
     async with asyncio.timeout(20), Decoder() as decoder:
-        os.kill(process_of(decoder), signal.SIGSTOP)
+        os.killpg(process_of(decoder), signal.SIGSTOP)
         jobs = [asyncio.create_task(decoder.examine(clip, frame_into=clip.with_suffix(".png"))) for _ in range(2)]
         await until(decoder._free.locked)
 

@@ -10,7 +10,7 @@ from receiver.app import routes
 
 pytestmark = pytest.mark.anyio
 
-OPEN = {"/webhook/{token}", "/livez", "/readyz"}
+OPEN = {"/webhook/{token:path}", "/livez", "/readyz"}
 RUN = "run_" + "a" * 24
 
 

@@ -1,5 +1,9 @@
 """Callback addresses and signed links: only ours open, and they need no database."""
 
+import base64
+import hmac
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,14 +11,59 @@ from hypothesis import strategies as st
 from runs.tokens import HookAddress, Links, TakeAddress, Tokens
 
 TAKE = TakeAddress(run="run_abc", shot="s1", take=2)
+ENDING = replace(TAKE, ends_at=1_800_000_000)
+OLD_TOKEN = "dDpydW5fYWJjOnMxOjI.w5N_CmEjoRG2ourhFY5BRDSA"  # Made by 0.1.0 under "secret".
 
 
 def test_a_token_names_its_take() -> None:
     """And a hook's token its hook."""
     tokens = Tokens("secret")
 
-    assert tokens.read(tokens.mint(TAKE)) == TAKE
-    assert tokens.read(tokens.mint(HookAddress(hook="mine"))) == HookAddress(hook="mine")
+    assert tokens.read(tokens.mint(TAKE), now=0) == TAKE
+    assert tokens.read(tokens.mint(HookAddress(hook="mine")), now=0) == HookAddress(hook="mine")
+
+
+def test_the_address_of_a_take_ends_and_that_of_a_hook_does_not() -> None:
+    """To the second; and the same take is named whatever the end is, so that a repeat stays a repeat."""
+    tokens = Tokens("secret")
+    token, hook = tokens.mint(ENDING), tokens.mint(HookAddress(hook="mine"))
+
+    assert tokens.read(token, now=1_799_999_999.9) == TAKE
+    assert repr(tokens.read(token, now=0)) == repr(TAKE)
+    assert tokens.read(token, now=1_800_000_000) is None
+    assert tokens.read(hook, now=10**12) == HookAddress(hook="mine")
+
+
+def test_nobody_can_give_an_address_a_longer_life() -> None:
+    """The end stands in the token and is bound by the MAC: neither another one nor none opens anything."""
+    tokens = Tokens("secret")
+    payload, _, mac = tokens.mint(ENDING).partition(".")
+    text = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode()
+    assert "1800000000" in text
+
+    for changed in (text.replace("1800000000", "1900000000"), text.removesuffix(":1800000000"), text + "0", text + ":"):
+        forged = base64.urlsafe_b64encode(changed.encode()).rstrip(b"=").decode()
+        assert tokens.read(f"{forged}.{mac}", now=0) is None, changed
+
+
+def test_an_address_that_an_older_version_gave_away_is_still_read() -> None:
+    """Jobs submitted before the upgrade call back after it; such an address has no end."""
+    assert Tokens("secret").read(OLD_TOKEN, now=10**12) == TAKE
+
+
+@pytest.mark.parametrize(
+    "token", ["", "x", "é" * 50, "a" * 9000, "AAAA." + "A" * 24, "A" + "." + "A" * 24, "AAAAA." + "A" * 24]
+)
+def test_whatever_is_wrong_a_mac_is_made_and_compared(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same work for malformed, wrong and ended, so that time tells nothing; on bytes of one length."""
+    tokens, compared = Tokens("secret"), []
+    real = hmac.compare_digest
+    monkeypatch.setattr(hmac, "compare_digest", lambda a, b: compared.append((len(a), len(b))) or real(a, b))
+
+    for each in (token, tokens.mint(ENDING), tokens.mint(TAKE)[:-1] + "!"):
+        tokens.read(each, now=10**12)
+
+    assert compared == [(18, 18)] * 3
 
 
 def test_each_take_has_an_address_of_its_own_and_always_the_same_one() -> None:
@@ -30,23 +79,23 @@ def test_each_take_has_an_address_of_its_own_and_always_the_same_one() -> None:
 @given(st.text(max_size=400))
 def test_what_we_did_not_mint_opens_nothing(text: str) -> None:
     """Whatever stands in the address: None, never an error."""
-    assert Tokens("secret").read(text) is None
+    assert Tokens("secret").read(text, now=0) is None
 
 
 @given(st.integers(0, 10_000), st.characters(min_codepoint=33, max_codepoint=126))
 def test_a_token_with_one_letter_changed_opens_nothing_or_the_same(place: int, letter: str) -> None:
     """The last letters of base64 carry unused bits, so that the same bytes may be spelt twice; nothing else opens."""
     tokens = Tokens("secret")
-    token = tokens.mint(TAKE)
+    token = tokens.mint(ENDING)
     place %= len(token)
     changed = token[:place] + letter + token[place + 1 :]
 
-    assert tokens.read(changed) in (None, TAKE)
+    assert tokens.read(changed, now=0) in (None, TAKE)
 
 
 def test_a_token_of_another_secret_opens_nothing() -> None:
     """Two installations do not open each other's addresses."""
-    assert Tokens("secret").read(Tokens("other").mint(TAKE)) is None
+    assert Tokens("secret").read(Tokens("other").mint(TAKE), now=0) is None
 
 
 def test_a_hooks_run_is_named_by_secret_hook_and_job() -> None:

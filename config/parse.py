@@ -1,0 +1,96 @@
+"""
+From the text of a setting to its value; one function for each kind.
+
+Raises: ValueError; its words begin with "it must", or it is a number that is none.
+"""
+
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Secret
+
+
+def as_url(text: str) -> str:
+    """A base address: http or https, nothing behind the path."""
+    try:
+        parts = urlsplit(text)
+        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # Half an IPv6 address, or a port that is none.
+        sound = False
+    if not sound or any(letter.isspace() for letter in text):
+        raise ValueError("it must be an http:// or https:// address")
+    if "@" in parts.netloc:
+        raise ValueError("it must not carry a user name or password")
+    if "?" in text or "#" in text:
+        raise ValueError("it must end before any ? or #: paths are added to it")
+    return text.rstrip("/")
+
+
+def as_redis_url(text: str) -> str:
+    """An address of a Redis."""
+    if not text.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("it must start with redis://, rediss:// or unix://")
+    return text
+
+
+def as_path(text: str) -> Path:
+    """A path; ``~`` is the home folder."""
+    return Path(text).expanduser().absolute()
+
+
+def as_secret(text: str) -> Secret:
+    """Text that is never shown."""
+    return Secret(text)
+
+
+def as_hosts(text: str) -> frozenset[str]:
+    """Names of hosts with or without a port, in lower case."""
+    hosts = frozenset(host.strip().lower() for host in text.split(",") if host.strip())
+    if any("/" in host or " " in host for host in hosts):
+        raise ValueError("it must be a list of host or host:port with commas between, without http://")
+    return hosts
+
+
+def as_networks(text: str) -> frozenset[IPv4Network | IPv6Network]:
+    """Addresses and networks."""
+    try:
+        return frozenset(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError("it must be a list of addresses or networks (10.0.0.0/8) with commas between") from None
+
+
+def as_port(text: str) -> int:
+    """A port; 0 lets the system choose."""
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise ValueError("it must be between 0 and 65535")
+    return number
+
+
+def as_positive(text: str) -> int:
+    """A whole number from 1 on."""
+    number = int(text)
+    if number < 1:
+        raise ValueError("it must be 1 or more")
+    return number
+
+
+def as_seconds(text: str) -> float:
+    """Seconds above 0; they may have a fraction."""
+    number = float(text)
+    if not 0 < number < 10**9:
+        raise ValueError("it must be a number of seconds above 0")
+    return number
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """A reader that takes these words alone."""
+
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError("it must be one of " + ", ".join(choices))
+        return text
+
+    return parse

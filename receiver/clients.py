@@ -1,0 +1,71 @@
+"""Who asks: the address that a request came from, told by proxies only where we were told to believe them."""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+
+Network = IPv4Network | IPv6Network
+Address = IPv4Address | IPv6Address
+
+
+def client_of(request: Request, *, proxies: frozenset[Network]) -> str:
+    """
+    The address that counts, as text: of IPv6 the first 64 bits, since whoever has one has all of them.
+
+    Headers are believed from *proxies* alone, from right to left: each proxy adds on the right whom it heard, and what
+    stands left of the first that is no proxy of ours was written by a stranger.
+    """
+    peer = _read(request.client.host) if request.client else None
+    if peer is None:
+        return "unknown"
+    found = peer
+    if _is_among(peer, proxies):
+        for hop in reversed(_hops(request.headers)):
+            address = _read(hop)
+            if address is None:
+                break
+            found = address
+            if not _is_among(address, proxies):
+                break
+    return str(found if isinstance(found, IPv4Address) else ip_network((found, 64), strict=False))
+
+
+def _hops(headers: Headers) -> list[str]:
+    """
+    Whom the proxies name, in their order.
+
+    A proxy writes one of the two headers and may pass the other on as it came: where both are there, nobody knows which
+    is the stranger's, and neither counts.
+    """
+    by_name = ",".join(headers.getlist("x-forwarded-for")), ",".join(headers.getlist("forwarded"))
+    match by_name:
+        case (names, ""):
+            return names.split(",") if names else []
+        case ("", elements):
+            return [_for(element) for element in elements.split(",")]
+    return []
+
+
+def _for(element: str) -> str:
+    pairs = (pair.partition("=") for pair in element.split(";"))
+    return next((value for name, _, value in pairs if name.strip().lower() == "for"), "")
+
+
+def _read(text: str) -> Address | None:
+    """An address with or without a port, brackets and quotes; one of IPv4 within IPv6 is what it stands for."""
+    text = text.strip().strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
+def _is_among(address: Address, networks: Iterable[Network]) -> bool:
+    return any(address in network for network in networks)

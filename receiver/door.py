@@ -1,0 +1,201 @@
+"""
+The door: uvicorn's protocol with what it lacks: deadlines for senders and readers, bounds for heads, room for others.
+
+Each connection has one timer, which looks once a second; a request costs a few assignments.
+"""
+
+from asyncio import TimerHandle, Transport
+from typing import ClassVar, Final
+
+from starlette.responses import Response
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from config.settings import Settings
+from receiver.answers import error_answer
+
+HEAD_BYTES_MAX: Final = 32 * 1024
+HEADERS_MAX: Final = 100
+BODY_BYTES_A_SECOND: Final = 50_000  # A picture of 30 MB may take ten minutes, a callback twenty seconds.
+FRAMING_SHARE: Final = 8  # A chunk of one byte is framed by five; extensions and trailers without end are none.
+LINGER_S: Final = 2.0  # What still comes after its answer is heard that long: a reset would take the answer away.
+LOOK_EVERY_S: Final = 1.0
+HEAD_TOO_LARGE: Final = "the head of the request, or the framing of its body, is too large"
+
+
+def door(settings: Settings) -> "type[Door]":
+    """The protocol of one server: those of its connections that wait are known to each other."""
+
+    class OfServer(Door):
+        timeout_s = settings.request_timeout_s
+        connections_max = settings.connections_max
+        waiting: ClassVar[dict[Door, None]] = {}
+
+    return OfServer
+
+
+class Door(HttpToolsProtocol):
+    """
+    One connection.
+
+    The head of a request may take ``timeout_s``, and so may its body, with a second more for each 50 kB that came; then
+    408. A reader that takes nothing for ``timeout_s`` is cut off. Past ``connections_max`` the connection goes that has
+    waited longest without a whole head, so that idlers cannot keep callbacks out; where all are at work: 503.
+    """
+
+    timeout_s: ClassVar[float]
+    connections_max: ClassVar[int]
+    waiting: ClassVar[dict["Door", None]]
+
+    _due: float | None = None  # When the sender must have done its part; None while it has, or while we work.
+    _stalled_at: float | None = None
+    _whole = True  # Nothing of a request is outstanding.
+    _refused = False
+    _body_bytes = 0
+    _framing_bytes = 0  # Of this request, without its body and without the read that it began in.
+    _read_bytes = 0
+    _requests = 0
+    _looking: TimerHandle | None = None
+
+    # --- what asyncio calls
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # uvicorn narrows it, too.
+        """Room is made for it if need be; its time begins."""
+        super().connection_made(transport)
+        if len(self.connections) > self.connections_max and self.waiting:
+            self._make_room()
+        self._wait()
+        self._looking = self.loop.call_later(LOOK_EVERY_S, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing of it stays."""
+        self.waiting.pop(self, None)
+        if self._looking is not None:
+            self._looking.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """What is neither head nor body to speak of is counted."""
+        if self._refused:
+            return
+        requests, self._read_bytes = self._requests, len(data)
+        super().data_received(data)
+        if self._requests == requests and not self._whole:
+            self._framing_bytes += len(data)
+            if self._framing_bytes > HEAD_BYTES_MAX + FRAMING_SHARE * self._body_bytes:
+                self._refuse(431, "head_too_large", HEAD_TOO_LARGE)
+
+    def pause_writing(self) -> None:
+        """The reader is slow."""
+        self._stalled_at = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """The reader has taken something."""
+        self._stalled_at = None
+        super().resume_writing()
+
+    # --- what the parser calls
+
+    def on_message_begin(self) -> None:
+        """The first byte of a head."""
+        super().on_message_begin()
+        self._requests += 1
+        self._whole, self._body_bytes, self._framing_bytes = False, 0, 0
+        self._wait()
+
+    def on_headers_complete(self) -> None:
+        """The request goes to the application, or to its refusal."""
+        self.waiting.pop(self, None)
+        self._due = self.loop.time() + self.timeout_s
+        self.app = self._refusal() or self.config.loaded_app
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Whoever sends gets time to send more."""
+        self._body_bytes += len(body)
+        self._framing_bytes -= len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The sender has done its part."""
+        self._whole, self._due = True, None
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """The next request may take its time; the rest of this one is not worth much."""
+        super().on_response_complete()
+        if not self._whole:
+            self._due = self.loop.time() + LINGER_S
+        elif self.cycle.response_complete:
+            self._wait()
+
+    def send_400_response(self, msg: str) -> None:
+        """uvicorn's name for what the parser does not understand."""
+        self._refuse(400, "not_http", "this is not HTTP/1.1 as it should be")
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Who asks for another protocol gets HTTP/1.1, and no line in the log for it."""
+
+    # --- bounds and deadlines
+
+    def _wait(self) -> None:
+        self._due = self.loop.time() + self.timeout_s
+        self.waiting.pop(self, None)
+        self.waiting[self] = None
+
+    def _make_room(self) -> None:
+        """An abort takes effect a moment later; until then nobody else should choose the same one."""
+        oldest = next(iter(self.waiting))
+        del self.waiting[oldest]
+        oldest.transport.abort()
+
+    def _refusal(self) -> Response | None:
+        """The answer instead of the application's, if there is one."""
+        came = self._read_bytes + self._framing_bytes
+        if len(self.headers) > HEADERS_MAX or (came > HEAD_BYTES_MAX and self._head_bytes() > HEAD_BYTES_MAX):
+            return error_answer(431, "head_too_large", HEAD_TOO_LARGE, headers={"Connection": "close"})
+        if len(self.connections) > self.connections_max:
+            headers = {"Retry-After": "1", "Connection": "close"}
+            return error_answer(503, "busy", "too many requests at once", headers=headers)
+        return None
+
+    def _head_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+
+    def _look(self) -> None:
+        """Once a second: is anybody late?"""
+        now = self.loop.time()
+        self._looking = self.loop.call_later(LOOK_EVERY_S, self._look)
+        if self._stalled_at is not None and now - self._stalled_at > self.timeout_s:
+            self.transport.abort()
+        elif self._due is None:
+            self._due = now + self.timeout_s if self.transport.is_closing() else None
+        elif now > self._due + self._body_bytes / BODY_BYTES_A_SECOND:
+            self._give_up(now)
+
+    def _give_up(self, now: float) -> None:
+        at_work = self.cycle is not None and not self.cycle.response_complete
+        if self.transport.is_closing() or self._refused or self._whole:
+            self.transport.abort()
+        elif self in self.waiting and at_work:
+            self._due = now + self.timeout_s  # The beginning of a second request, while the first has no answer yet.
+        elif self in self.waiting or at_work:
+            self._refuse(408, "too_slow", "the request did not come within its time")
+        else:
+            self.transport.abort()
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        """Say it in place of the application, then hear out what is on its way."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if cycle.response_started or self in self.waiting:
+                self.transport.abort()  # An answer is under way already; this one would be taken for a part of it.
+                return
+            cycle.disconnected = True
+            cycle.message_event.set()
+        answer = error_answer(status, code, message, headers={"Connection": "close"})
+        head = b"".join(b"%b: %b\r\n" % header for header in answer.raw_headers)
+        self.transport.write(STATUS_LINE[status] + head + b"\r\n" + bytes(answer.body))
+        self.transport.write_eof()
+        self._refused, self._due = True, self.loop.time() + LINGER_S
+        self.waiting.pop(self, None)

@@ -1,0 +1,100 @@
+"""
+How often: callbacks at one address of ours, and requests without a good token or key from one address of theirs.
+
+The order is the point. A token costs one MAC to check and no database, so it is checked first, and whoever has a good
+one is never counted by where they come from: a studio's whole output comes from a few addresses of its provider. Only
+those who were refused are.
+
+Counted in this process: arithmetic cannot fail, and so neither lets everybody in nor turns a callback away when some
+server is down. Several receivers each allow as much.
+"""
+
+import math
+import time
+from collections.abc import Callable, Hashable
+from typing import Final
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from config.settings import Settings
+from receiver.clients import Network, client_of
+from runs.tokens import Address, HookAddress
+
+ADDRESSES_MAX: Final = 20_000  # Some 4 MB; whoever hammers is among the last used, and so is never forgotten.
+CLIENTS_MAX: Final = 10_000
+HOOK_SHARE: Final = 100  # The address of a hook is that of many jobs.
+LINES_A_MINUTE: Final = 10
+THE_REST: Final = "the rest"
+
+log = structlog.get_logger()
+
+
+class Limits:
+    """What this receiver lets pass; each method counts one request. Raises: HTTPException 429 if it is one too many."""
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
+        a_minute = settings.callbacks_per_minute
+        self._takes = Rate(a_minute, keys_max=ADDRESSES_MAX, clock=clock)
+        self._hooks = Rate(a_minute * HOOK_SHARE, keys_max=ADDRESSES_MAX, clock=clock)
+        self._clients = Rate(settings.refusals_per_minute, keys_max=CLIENTS_MAX, clock=clock)
+        self._lines = Rate(LINES_A_MINUTE, keys_max=2, clock=clock)
+        self._proxies: frozenset[Network] = settings.trusted_proxies
+
+    def count_callback(self, address: Address) -> None:
+        """After the token was found good; generous, since a provider tries three times and no more."""
+        rate = self._hooks if isinstance(address, HookAddress) else self._takes
+        if wait_s := rate.wait_s(address):
+            self._say("callbacks_limited", address=repr(address))
+            raise _too_many("there are too many callbacks at this address", wait_s)
+
+    def count_stranger(self, request: Request) -> None:
+        """After token, link or key were found wrong; strict, and the connection ends."""
+        client = client_of(request, proxies=self._proxies)
+        if wait_s := self._clients.wait_s(client if self._clients.has_room_for(client) else THE_REST):
+            self._say("strangers_limited", client=client)
+            raise _too_many("there are too many requests without a good token or key", wait_s, Connection="close")
+
+    def _say(self, event: str, **fields: str) -> None:
+        """A few lines in a minute tell as much as thousands, and do not fill the disk."""
+        if not self._lines.wait_s(event):
+            log.warning(event, **fields)
+
+
+class Rate:
+    """
+    So many in any minute for each key, all at once if they like; at most *keys_max* keys are remembered.
+
+    One number is kept for each: when its minute will be empty again. The key that was used longest ago is forgotten
+    first; `has_room_for` says if nobody has to be who is still counted.
+    """
+
+    def __init__(self, per_minute: int, *, keys_max: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._each_s = 60.0 / per_minute
+        self._keys_max = keys_max
+        self._clock = clock
+        self._empty_at: dict[Hashable, float] = {}
+
+    def wait_s(self, key: Hashable) -> float:
+        """0.0, and it is counted; or the seconds until one more is let in, and it is not."""
+        now = self._clock()
+        empty_at = max(self._empty_at.pop(key, now), now)
+        wait_s = empty_at + self._each_s - now - 60.0
+        if wait_s > 1e-9:
+            self._empty_at[key] = empty_at
+            return wait_s
+        self._empty_at[key] = empty_at + self._each_s
+        if len(self._empty_at) > self._keys_max:
+            del self._empty_at[next(iter(self._empty_at))]
+        return 0.0
+
+    def has_room_for(self, key: Hashable) -> bool:
+        """Whether *key* can be counted without forgetting one that is not empty yet."""
+        if key in self._empty_at or len(self._empty_at) < self._keys_max - 1:
+            return True
+        return self._empty_at[next(iter(self._empty_at))] <= self._clock()
+
+
+def _too_many(message: str, wait_s: float, **headers: str) -> HTTPException:
+    return HTTPException(429, message, headers={"Retry-After": str(math.ceil(wait_s)), **headers})

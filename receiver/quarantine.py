@@ -1,0 +1,38 @@
+"""Callbacks that did not prove where they come from: nothing comes of them, and a wrong secret of ours loses none."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from runs.errors import StoreUnavailable
+from runs.inbox import Callback, Inbox
+
+A_MINUTE: Final = 60  # Callbacks of half a hundred jobs; a flood of forged ones costs Redis one write in a second.
+
+
+class Quarantine:
+    """Keeps at most ``A_MINUTE`` by this process, whatever comes; `Inbox.hold` bounds how many stay."""
+
+    def __init__(self, inbox: Inbox, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._inbox = inbox
+        self._clock = clock
+        self._taken: deque[float] = deque(maxlen=A_MINUTE)
+
+    async def hold(self, callback: Callback, *, within_s: float) -> bool:
+        """
+        Keep *callback*; False if so many came that this one was not kept.
+
+        Raises: StoreUnavailable, also when it takes longer than *within_s*.
+        """
+        now = self._clock()
+        if len(self._taken) == A_MINUTE and now - self._taken[0] < 60:
+            return False
+        self._taken.append(now)
+        try:
+            async with asyncio.timeout(within_s):
+                await self._inbox.hold(callback)
+        except TimeoutError:
+            raise StoreUnavailable("Redis does not answer in time") from None
+        return True

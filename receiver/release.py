@@ -1,0 +1,87 @@
+"""
+``POST /v1/callbacks/{id}/release`` and ``POST /v1/callbacks/release``: verify again what is in quarantine.
+
+It is verified as of its receipt, under the secrets that the receiver has now, and then goes the way of every callback.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from config.logs import bound
+from receiver.access import require_key
+from receiver.callbacks import fingerprint_of, interpreted, task_for
+from receiver.replay import address_of
+from receiver.state import State, state_of
+from runs.errors import Conflict, NotFound, Unverified
+from runs.inbox import Callback
+
+log = structlog.get_logger()
+
+
+async def release(request: Request) -> Response:
+    """
+    One callback. Raises: NotFound; Conflict when it is not in quarantine, or still does not prove where it comes from.
+    """
+    require_key(request)
+    state = state_of(request)
+    callback = await state.inbox.find(request.path_params["callback"])
+    if callback is None:
+        raise NotFound("there is no such callback, or it is no longer kept")
+    if not callback.held:
+        raise Conflict(f"it is not in quarantine; it was kept as {callback.outcome}")
+    try:
+        return JSONResponse(await _released(state, callback))
+    except Unverified as error:
+        raise Conflict(f"it still does not prove where it comes from: {error.message}") from error
+
+
+async def release_all(request: Request) -> Response:
+    """All that is in quarantine, oldest first; each says what became of it."""
+    require_key(request)
+    state = state_of(request)
+    outcomes = []
+    for callback_id in await state.inbox.held():
+        callback = await state.inbox.find(callback_id)
+        if callback is None or not callback.held:
+            await state.inbox.let_go(callback_id, forget=False)
+            continue
+        try:
+            outcomes.append(await _released(state, callback))
+        except Unverified as error:
+            outcomes.append(_outcome(callback, released=False, repeated=False, reason=error.message))
+    return JSONResponse({"object": "list", "data": outcomes})
+
+
+async def _released(state: State, callback: Callback) -> dict[str, Any]:
+    """
+    As if it came now, with the same dedupe: the sender may have tried again meanwhile, and passed.
+
+    Under its own id: releasing it again after a crash between the two steps does no harm.
+    Raises: Unverified.
+    """
+    address = address_of(callback)
+    if not callback.body:
+        raise Unverified(f"its body was not kept: {callback.reason}")
+    state.verification.check(address, callback)
+    accepted, _ = interpreted(state, address, replace(callback, held=False, reason=None))
+    fingerprint, task = fingerprint_of(address, accepted), task_for(address, accepted)
+    is_new = await state.inbox.accept(accepted, fingerprint=fingerprint, task=task)
+    await state.inbox.let_go(callback.id, forget=not is_new)
+    with bound(run_id=callback.run, shot=callback.shot, take=callback.take, hook=callback.hook):
+        log.info("callback_released", callback_id=callback.id, outcome=accepted.outcome, repeated=not is_new)
+    return _outcome(accepted, released=True, repeated=not is_new, reason=accepted.reason)
+
+
+def _outcome(callback: Callback, *, released: bool, repeated: bool, reason: str | None) -> dict[str, Any]:
+    return {
+        "object": "release",
+        "id": callback.id,
+        "released": released,
+        "outcome": callback.outcome,
+        "repeated": repeated,
+        "reason": reason,
+    }

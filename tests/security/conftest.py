@@ -1,0 +1,73 @@
+"""What the tests of the door share: words said to a receiver byte by byte, as no client library would say them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+ANSWER_WITHIN_S = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What a receiver said until it closed the connection; *head* without the date, which is no secret."""
+
+    status: int
+    head: tuple[str, ...]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """The first header of that name."""
+        found = (line.partition(":")[2].strip() for line in self.head if line.lower().startswith(name.lower() + ":"))
+        return next(found, None)
+
+
+def heard(raw: bytes) -> Heard:
+    """*raw* taken apart; status 0 if nothing was said."""
+    head, _, body = raw.partition(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    status = int(lines[0].split(" ")[1]) if raw else 0
+    return Heard(status=status, head=tuple(line for line in lines if not line.lower().startswith("date:")), body=body)
+
+
+@pytest.fixture
+def connect_to() -> Callable[[Any], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]:
+    """``reader, writer = await connect_to(relay)``: a plain connection."""
+
+    async def connect(relay: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        place = urlsplit(relay.settings.listen_url)
+        return await asyncio.open_connection(place.hostname, place.port)
+
+    return connect
+
+
+@pytest.fixture
+def talk(connect_to: Any) -> Callable[..., Awaitable[Heard]]:
+    """``await talk(relay, raw)``: the answer to these bytes, read until the receiver closes the connection."""
+
+    async def say(relay: Any, raw: bytes) -> Heard:
+        reader, writer = await connect_to(relay)
+        writer.write(raw)
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                return heard(await reader.read())
+        finally:
+            writer.close()
+
+    return say
+
+
+@pytest.fixture
+def post() -> Callable[..., bytes]:
+    """``post(path, body, "Name: value")``: the bytes of one request after which the connection is closed."""
+
+    def request(path: str, body: bytes = b"{}", *headers: str, method: str = "POST") -> bytes:
+        lines = [f"{method} {path} HTTP/1.1", "Host: relay", "Connection: close", *headers]
+        if not any(line.lower().startswith(("content-length", "transfer-encoding")) for line in headers):
+            lines.append(f"Content-Length: {len(body)}")
+        return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+    return request

@@ -1,0 +1,148 @@
+"""Floods: who shows a good token or key passes, from wherever; who does not is counted by where they come from."""
+
+import asyncio
+from collections import Counter
+from ipaddress import ip_network
+from typing import Any
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from runs.tokens import TakeAddress
+
+pytestmark = pytest.mark.anyio
+
+RUN = "run_" + "a" * 24
+DONE = b'{"id":"job_1","status":"succeeded"}'
+NOBODY = "http://127.0.0.1:1"
+
+
+@pytest.fixture
+def address() -> Any:
+    """``address(relay, 1)``: where the callbacks of a take go."""
+    return lambda relay, take: "/webhook/" + relay.tokens.mint(TakeAddress(run=RUN, shot="s1", take=take))
+
+
+async def test_a_flood_of_wrong_addresses_stops_no_callback(start_relay: Any, redis: Any, address: Any) -> None:
+    """From the very same address: each callback gets its 200, the flood its 404s and then 429, and Redis no work."""
+    found: Counter[int] = Counter()
+    async with start_relay(NOBODY, worker=False, refusals_per_minute=50) as relay:
+        before = (await redis.info("stats"))["total_commands_processed"]
+
+        async def flood() -> None:
+            for number in range(40):
+                answer = await relay.api.post(f"/webhook/{number}", content=DONE)
+                found[answer.status_code] += 1
+                assert answer.status_code == 404 or 0 < int(answer.headers["Retry-After"]) <= 60
+
+        async def call_back() -> list[int]:
+            return [(await relay.api.post(address(relay, take), content=DONE)).status_code for take in range(30)]
+
+        *_, answers = await asyncio.gather(*(flood() for _ in range(10)), call_back())
+        after = (await redis.info("stats"))["total_commands_processed"]
+        listed = (await relay.api.get("/v1/callbacks", params={"limit": 200})).json()["data"]
+
+    assert answers == [200] * 30
+    assert found[404] in range(50, 200)
+    assert set(found) == {404, 429}
+    assert Counter(record["outcome"] for record in listed) == {"accepted": 30, "refused": 10}
+    assert after - before < 800
+
+
+async def test_a_flood_is_told_in_a_few_lines(start_relay: Any, address: Any) -> None:
+    """The log says who, and that it goes on; it does not grow with the flood."""
+    async with start_relay(NOBODY, worker=False, refusals_per_minute=5, callbacks_per_minute=5) as relay:
+        with capture_logs() as lines:
+            for _ in range(100):
+                await relay.api.post("/webhook/x", content=DONE)
+                await relay.api.post(address(relay, 1), content=DONE)
+
+    told = Counter(line["event"] for line in lines)
+    assert told["strangers_limited"] in range(10, 30)
+    assert told["callbacks_limited"] in range(10, 30)
+    assert sum(told.values()) < 100
+    assert {line.get("client") for line in lines} == {None, "127.0.0.1"}
+
+
+async def test_wrong_keys_and_links_are_counted_and_right_ones_are_not(start_relay: Any) -> None:
+    """Guessing ends in 429 after so many; meanwhile who has the key works on, from the same address."""
+    async with (
+        start_relay(NOBODY, worker=False, refusals_per_minute=20) as relay,
+        httpx.AsyncClient(base_url=relay.settings.listen_url, trust_env=False) as stranger,
+    ):
+        guesses = [await stranger.get("/v1/runs", headers={"Authorization": f"Bearer {n}"}) for n in range(15)]
+        guesses += [await stranger.get(f"/media/{RUN}/film.mp4?expires=9&signature={n}") for n in range(10)]
+        guesses += [await stranger.post("/webhook/x", content=DONE) for _ in range(5)]
+        right = [(await relay.api.get("/v1/runs")).status_code for _ in range(100)]
+
+    statuses = [answer.status_code for answer in guesses]
+    stopped = [answer for answer in guesses if answer.status_code == 429]
+    assert statuses[:20] == [401] * 20
+    assert len(stopped) >= 5
+    assert {answer.headers["Connection"] for answer in stopped} == {"close"}
+    assert {answer.json()["error"]["code"] for answer in stopped} == {"too_many"}
+    assert right == [200] * 100
+
+
+async def test_one_address_may_be_called_so_often_and_others_are_not_touched(start_relay: Any, address: Any) -> None:
+    """A leaked address fills nobody's disk; 429 says when to come back, and nothing about it is kept."""
+    async with start_relay(NOBODY, worker=False, callbacks_per_minute=20) as relay:
+        bodies = [b'{"id":"job_%d"}' % number for number in range(30)]
+        answers = [await relay.api.post(address(relay, 1), content=body) for body in bodies]
+        others = [(await relay.api.post(address(relay, take), content=DONE)).status_code for take in range(2, 40)]
+        listed = (await relay.api.get("/v1/callbacks", params={"limit": 200})).json()["data"]
+
+    assert [answer.status_code for answer in answers[:20]] == [200] * 20
+    stopped = [answer for answer in answers if answer.status_code == 429]
+    assert len(stopped) >= 5
+    assert all(1 <= int(answer.headers["Retry-After"]) <= 3 for answer in stopped)
+    assert set(others) == {200}
+    assert sum(record["take"] == 1 for record in listed) == 30 - len(stopped)
+
+
+@pytest.mark.parametrize(("trusted", "passes"), [((), False), (("127.0.0.0/8",), True)])
+async def test_proxies_are_believed_only_if_named(start_relay: Any, trusted: tuple[str, ...], passes: bool) -> None:
+    """Strangers cannot choose whom they count as; behind a proxy of ours each is counted by itself."""
+    networks = frozenset(ip_network(network) for network in trusted)
+    async with start_relay(NOBODY, worker=False, refusals_per_minute=10, trusted_proxies=networks) as relay:
+        honest = [
+            await relay.api.post("/webhook/x", content=DONE, headers={"X-Forwarded-For": f"198.51.100.{number}"})
+            for number in range(30)
+        ]
+        spoofed = [
+            await relay.api.post("/webhook/x", content=DONE, headers={"X-Forwarded-For": f"1.1.1.{number}, 192.0.2.1"})
+            for number in range(30)
+        ]
+
+    assert (429 in {answer.status_code for answer in honest}) is not passes
+    assert 429 in {answer.status_code for answer in spoofed}
+
+
+async def test_a_wrong_host_changes_nothing(start_relay: Any, talk: Any, post: Any, address: Any) -> None:
+    """Every address that we tell begins with the public URL, whatever the request says about where it went."""
+    key = "Authorization: Bearer fr_test"
+    lies = [
+        "X-Forwarded-Host: evil.example",
+        "X-Forwarded-Proto: evil",
+        "Forwarded: host=evil.example;for=evil.example",
+    ]
+    hosts = ["evil.example", "evil.example:99", "[::1", "a b", "\xe9", "evil.example/x?y#z", "@evil.example", ""]
+    board = b'{"model":"m","shots":[{"id":"s1","prompt":"x"}]}'
+    async with start_relay(NOBODY, worker=False, public_url="https://relay.example.com") as relay:
+        said = []
+        for host in hosts:
+            for raw in (
+                post("/v1/runs", board, key, *lies),
+                post("/v1/runs", b"", key, *lies, method="GET"),
+                post(address(relay, 1), DONE, *lies),
+                post("/webhook/x", DONE, *lies),
+                post("/v1/runs/", b"", key, *lies, method="GET"),
+                post("//evil.example/v1/runs", b"", key, *lies, method="GET"),
+                post("http://evil.example/v1/runs", b"", key, *lies, method="GET"),
+            ):
+                said.append(await talk(relay, raw.replace(b"Host: relay", b"Host: " + host.encode("latin-1"))))
+
+    assert {answer.status for answer in said} <= {200, 201, 400, 404}
+    assert {answer.header("Location") for answer in said if answer.status == 201} != {None}
+    assert [answer for answer in said if b"evil" in answer.body or "evil" in "".join(answer.head)] == []

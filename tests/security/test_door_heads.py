@@ -1,0 +1,134 @@
+"""Heads and framing: bounded, and read in one way only."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from runs.tokens import TakeAddress
+
+pytestmark = pytest.mark.anyio
+
+RUN = "run_" + "a" * 24
+DONE = b'{"id":"job_1","status":"succeeded"}'
+
+
+@pytest.fixture
+async def relay(start_relay: Any) -> AsyncIterator[Any]:
+    """A receiver that gives a sender two seconds."""
+    async with start_relay("http://127.0.0.1:1", worker=False, request_timeout_s=2.0) as started:
+        yield started
+
+
+@pytest.fixture
+def path(relay: Any) -> str:
+    """Where the callbacks of a take go."""
+    return "/webhook/" + str(relay.tokens.mint(TakeAddress(run=RUN, shot="s1", take=1)))
+
+
+async def test_heads_are_bounded_in_bytes_and_number(relay: Any, talk: Any, post: Any, path: str) -> None:
+    """431 in the envelope of all errors; what proxies add to a callback has room many times over."""
+    wide, many = "X-Wide: " + "a" * 30_000, [f"X-{number}: a" for number in range(96)]
+    found = {
+        "30 kB": (await talk(relay, post(path, DONE, wide))).status,
+        "99 headers": (await talk(relay, post(path, DONE, *many))).status,
+        "a long query": (await talk(relay, post(f"{path}?{'a' * 30_000}", DONE))).status,
+        "60 kB": (await talk(relay, post(path, DONE, wide, wide))).status,
+        "102 headers": (await talk(relay, post(path, DONE, *many, *many[:3]))).status,
+        "a longer query": (await talk(relay, post(f"{path}?{'a' * 33_000}", DONE))).status,
+    }
+    answer = await talk(relay, post(path, DONE, wide, wide))
+
+    taken, refused = ("30 kB", "99 headers", "a long query"), ("60 kB", "102 headers", "a longer query")
+    assert found == {**dict.fromkeys(taken, 200), **dict.fromkeys(refused, 431)}
+    assert b'"code":"head_too_large"' in answer.body
+
+
+async def test_what_never_becomes_a_request_is_cut_while_it_comes(relay: Any, connect_to: Any, path: str) -> None:
+    """A head without end, or a body that is all framing, fills nobody's memory: 431 long before 20 megabytes."""
+    chunked = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    forms = {
+        "a path": (b"POST /", b"a" * 10_000),
+        "a header": (b"POST / HTTP/1.1\r\nX: ", b"a" * 10_000),
+        "headers": (b"POST / HTTP/1.1\r\n", b"X: a\r\n" * 2_000),
+        "an extension of a chunk": (chunked + b"1;a=", b"a" * 10_000),
+        "trailers": (chunked + b"0\r\n", b"X: a\r\n" * 2_000),
+    }
+    found, sent = {}, dict.fromkeys(forms, 0)
+    for name, (start, piece) in forms.items():
+        reader, writer = await connect_to(relay)
+        writer.write(start)
+        answer = asyncio.create_task(reader.readline())
+        async with asyncio.timeout(10):
+            while not answer.done() and sent[name] < 20_000_000:
+                writer.write(piece)
+                sent[name] += len(piece)
+                with suppress(ConnectionError):
+                    await asyncio.wait_for(writer.drain(), 0.05)
+                await asyncio.wait([answer], timeout=0.001)
+            found[name] = (await answer)[:13]
+        writer.close()
+
+    assert found == dict.fromkeys(forms, b"HTTP/1.1 431 ")
+    assert max(sent.values()) < 20_000_000
+
+
+async def test_framing_that_can_be_read_in_two_ways_is_refused(relay: Any, talk: Any, post: Any, path: str) -> None:
+    """400, so that no proxy before us can see another request than we do."""
+    chunks = b"23\r\n" + DONE + b"\r\n0\r\n\r\n"
+    chunked = "Transfer-Encoding: chunked"
+    forms = {
+        "length and chunks": post(path, chunks, chunked, f"Content-Length: {len(chunks)}"),
+        "two lengths": post(path, DONE, "Content-Length: 35", "Content-Length: 3"),
+        "a list of lengths": post(path, DONE, "Content-Length: 35, 3"),
+        "a negative length": post(path, DONE, "Content-Length: -1"),
+        "a signed length": post(path, DONE, "Content-Length: +35"),
+        "a length in hex": post(path, DONE, "Content-Length: 0x23"),
+        "5,000 digits": post(path, DONE, "Content-Length: " + "9" * 5_000),
+        "no length": post(path, DONE, "Content-Length: \xb2"),
+        "space before the colon": post(path, DONE, "Content-Length : 35"),
+        "a folded header": post(path, DONE, "X: a\r\n b", "Content-Length: 35"),
+        "a chunk of no number": post(path, b"x\r\n", chunked),
+        "a chunk of -1": post(path, b"-1\r\n", chunked),
+        "a chunk past all": post(path, b"F" * 30 + b"\r\n", chunked),
+        "a chunk and more": post(path, b"1\r\nab\r\n0\r\n\r\n", chunked),
+        "twice chunked": post(path, chunks, chunked, chunked),
+        "not chunked last": post(path, chunks, "Transfer-Encoding: chunked, gzip"),
+        "a zero in a header": post(path, DONE, "X: a\x00b"),
+        "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 100,
+        "no method": b"\xff\xfe\xfd\r\n\r\n",
+        "a host and no path": b"CONNECT relay:443 HTTP/1.1\r\nHost: x\r\n\r\n",
+        "a path of no letters": b"POST /\xe9\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+    }
+    answers = {name: await talk(relay, raw) for name, raw in forms.items()}
+    found = {name: (answer.status, b"not_http" in answer.body) for name, answer in answers.items()}
+    listed = (await relay.api.get("/v1/callbacks")).json()["data"]
+
+    assert found == dict.fromkeys(forms, (400, True))
+    assert {record["outcome"] for record in listed} == {"cut_off"}
+
+
+async def test_a_request_behind_a_request_is_answered_in_its_turn(relay: Any, talk: Any, post: Any, path: str) -> None:
+    """Pipelined as some proxies do; a request hidden in a body stays a body."""
+    first = post(path, DONE).replace(b"Connection: close\r\n", b"")
+    hidden = post("/livez", b"", method="GET")
+    both = await talk(relay, first + post("/webhook/x", DONE))
+    inside = await talk(relay, post(path, hidden))
+
+    assert (both.status, both.body.count(b"HTTP/1.1 404 ")) == (200, 1)
+    assert (inside.status, inside.body.count(b"HTTP/1.1")) == (400, 0)
+
+
+@pytest.mark.parametrize("upgrade", ["websocket", "h2c"])
+async def test_nobody_is_upgraded(relay: Any, talk: Any, post: Any, path: str, upgrade: str) -> None:
+    """The parser drops the body of such a request: 400, and the take is looked up; without a body nothing is lost."""
+    asked = (f"Upgrade: {upgrade}", "Connection: Upgrade, close")
+    callback = await talk(relay, post(path, DONE, *asked))
+    other = await talk(relay, post("/livez", b"", *asked, method="GET"))
+    (record,) = (await relay.api.get("/v1/callbacks")).json()["data"]
+
+    assert (callback.status, other.status) == (400, 200)
+    assert (record["outcome"], record["take"]) == ("unreadable", 1)

@@ -1,0 +1,187 @@
+"""Senders and readers that take their time: cut off, while others are answered; connections are not without number."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from runs.queue import QUEUE
+from runs.tokens import TakeAddress
+
+pytestmark = pytest.mark.anyio
+
+RUN = "run_" + "a" * 24
+DONE = b'{"id":"job_1","status":"succeeded"}'
+PATIENCE_S = 15.0
+
+
+@pytest.fixture
+async def hasty(start_relay: Any) -> AsyncIterator[Any]:
+    """A receiver that gives a sender one second."""
+    async with start_relay("http://127.0.0.1:1", worker=False, request_timeout_s=1.0) as relay:
+        yield relay
+
+
+@pytest.fixture
+def drip(connect_to: Any) -> Any:
+    """``await drip(relay, start, piece)``: what is said to somebody who begins and goes on by pieces, until cut off."""
+
+    async def send(relay: Any, start: bytes, piece: bytes, *, pause_s: float = 0.1) -> bytes:
+        reader, writer = await connect_to(relay)
+        said = bytearray()
+
+        async def listen() -> None:
+            with suppress(ConnectionError):
+                while piece := await reader.read(65_536):
+                    said.extend(piece)
+
+        writer.write(start)
+        listening = asyncio.create_task(listen())
+        async with asyncio.timeout(PATIENCE_S):
+            while not listening.done():
+                with suppress(ConnectionError):
+                    writer.write(piece)
+                await asyncio.wait([listening], timeout=pause_s)
+        writer.close()
+        return bytes(said)
+
+    return send
+
+
+async def test_whoever_takes_too_long_is_cut_off(hasty: Any, drip: Any) -> None:
+    """Slow heads and bodies are told 408; who says nothing, or goes on behind the answer, is not told anything."""
+    path = "/webhook/" + hasty.tokens.mint(TakeAddress(run=RUN, shot="s1", take=1))
+    head = b"POST " + path.encode() + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
+    unknown = b"POST /webhook/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+    forms: dict[str, tuple[bytes, bytes]] = {
+        "nothing": (b"", b""),
+        "empty lines": (b"", b"\r\n"),
+        "the method": (b"P", b""),
+        "the path": (b"POST /", b"a"),
+        "a header": (head + b"X: ", b"a"),
+        "headers": (head, b"X: a\r\n"),
+        "no body": (head + b"\r\n", b""),
+        "the body": (head + b"\r\n", b" "),
+        "chunks": (head.replace(b"Content-Length: 100", b"Transfer-Encoding: chunked") + b"\r\n", b"1\r\n \r\n"),
+        "behind a 404": (unknown, b" "),
+        "behind a 200": (b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", b"\r\n"),
+        "behind a 413": (head.replace(b"100", b"100000000") + b"\r\n", b" "),
+    }
+    said = await asyncio.gather(*(drip(hasty, start, piece) for start, piece in forms.values()))
+    first = {name: answer.removeprefix(b"HTTP/1.1 ")[:3] for name, answer in zip(forms, said, strict=True)}
+
+    late = ("the method", "the path", "a header", "headers", "no body", "the body", "chunks")
+    behind = {"behind a 404": b"404", "behind a 200": b"200", "behind a 413": b"413"}
+    assert first == {"nothing": b"", "empty lines": b"", **dict.fromkeys(late, b"408"), **behind}
+    assert b'"code":"too_slow"' in said[4]
+    assert all(answer.count(b"HTTP/1.1") <= 1 for answer in said)
+
+
+async def test_a_callback_that_never_ends_is_a_reason_to_ask(
+    hasty: Any, drip: Any, wait_until: Any, redis: Any
+) -> None:
+    """Whoever knew the address gets no 200; what was heard is listed as cut off, and the take is looked up."""
+    path = "/webhook/" + hasty.tokens.mint(TakeAddress(run=RUN, shot="s1", take=1))
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n".encode()
+    said = await drip(hasty, head + DONE, b" ")
+
+    async def outcomes() -> list[str]:
+        answer = await hasty.api.get("/v1/callbacks")
+        return [record["outcome"] for record in answer.json()["data"]]
+
+    assert said.startswith(b"HTTP/1.1 408 ")
+    await wait_until(outcomes, "the callback is listed")
+    assert await outcomes() == ["cut_off"]
+    assert await redis.zcard(QUEUE) == 1
+
+
+async def test_a_slow_line_is_no_crime(hasty: Any, connect_to: Any) -> None:
+    """Three seconds for what is sent at a fair pace, where one second is allowed for nothing at all."""
+    path = "/webhook/" + hasty.tokens.mint(TakeAddress(run=RUN, shot="s1", take=1))
+    body = DONE + b" " * (600_000 - len(DONE))
+    reader, writer = await connect_to(hasty)
+    writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode())
+    for start in range(0, len(body), 40_000):
+        writer.write(body[start : start + 40_000])
+        await asyncio.sleep(0.2)
+    async with asyncio.timeout(PATIENCE_S):
+        line = await reader.readline()
+    writer.close()
+
+    assert line.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_reader_that_takes_nothing_is_cut_off(hasty: Any, wait_until: Any) -> None:
+    """A film is sent as it is taken; nobody can hold on to it, and to our memory, without reading."""
+    film = hasty.settings.data_dir / "media" / RUN / "film.mp4"
+    film.parent.mkdir(parents=True, exist_ok=True)
+    film.write_bytes(b"\0" * 30_000_000)
+    place = urlsplit(hasty.settings.listen_url)
+    with socket.socket() as reader:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        reader.connect((place.hostname, place.port))
+        reader.sendall(
+            f"GET /media/{RUN}/film.mp4 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer fr_test\r\n\r\n".encode()
+        )
+        head = await asyncio.to_thread(reader.recv, 4096, socket.MSG_PEEK)
+
+        def is_cut_off() -> bool:
+            """A closed connection answers whatever is sent to it with a reset; an open one passes over empty lines."""
+            try:
+                return reader.send(b"\r\n") == 0
+            except ConnectionError:
+                return True
+
+        await wait_until(is_cut_off, "the connection is reset")
+
+    assert head.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_idlers_make_room_for_whoever_has_something_to_say(
+    start_relay: Any, connect_to: Any, talk: Any, post: Any
+) -> None:
+    """Ten times as many half-open requests as there may be connections: each callback passes at once."""
+    async with start_relay("http://127.0.0.1:1", worker=False, connections_max=20) as relay:
+        idlers = []
+        for number in range(200):
+            _, writer = await connect_to(relay)
+            writer.write(b"POST /webhook/x HTTP/1.1\r\nX: " if number % 2 else b"")
+            idlers.append(writer)
+        paths = ["/webhook/" + relay.tokens.mint(TakeAddress(run=RUN, shot="s1", take=take)) for take in range(10)]
+        answers = [await talk(relay, post(path, DONE)) for path in paths]
+        for writer in idlers:
+            writer.close()
+
+    assert [answer.status for answer in answers] == [200] * 10
+
+
+async def test_where_all_are_at_work_one_more_is_asked_to_come_back(
+    start_relay: Any, connect_to: Any, talk: Any, post: Any
+) -> None:
+    """503 with Retry-After in the envelope of all errors; when one has gone, the next one passes."""
+    board = {"model": "m", "shots": [{"id": "s1", "prompt": "x"}]}
+    async with start_relay("http://127.0.0.1:1", worker=False, connections_max=5) as relay:
+        run = await relay.run(board)
+        await relay.api.aclose()
+        watchers = []
+        for _ in range(5):
+            reader, writer = await connect_to(relay)
+            writer.write(f"GET /v1/runs/{run}/events HTTP/1.1\r\nAuthorization: Bearer fr_test\r\n\r\n".encode())
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+            watchers.append(writer)
+        path = "/webhook/" + relay.tokens.mint(TakeAddress(run=RUN, shot="s1", take=1))
+        refused = await talk(relay, post(path, DONE))
+        watchers.pop().close()
+        async with asyncio.timeout(PATIENCE_S):
+            while (taken := await talk(relay, post(path, DONE))).status == 503:
+                await asyncio.sleep(0.02)
+        for writer in watchers:
+            writer.close()
+
+    assert (refused.status, refused.header("Retry-After")) == (503, "1")
+    assert b'"code":"busy"' in refused.body
+    assert taken.status == 200

@@ -1,0 +1,88 @@
+"""The whole program against a provider that serves hostile files: one take is lost, with its reason; work goes on."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from cli.http import listening_on, serving
+from tests.security import hostile_files
+
+pytestmark = pytest.mark.anyio
+
+ONE: dict[str, Any] = {"title": "one", "model": "seedance-1.5-pro-1080p", "shots": [{"id": "s1", "prompt": "a car"}]}
+HOSTILE = {
+    "playlist of an address": "neither MP4 nor Matroska",
+    "ten thousand streams": "more streams",
+    "ten hours": "lasts 4500 s",
+}
+
+
+@dataclass(slots=True)
+class Store:
+    """Where the provider keeps its clips; with *serves* set, these bytes are what one gets for each."""
+
+    url: str
+    provider_url: str = ""
+    serves: bytes | None = None
+
+
+@asynccontextmanager
+async def a_store() -> AsyncIterator[Store]:
+    """A server between the provider and us, for clips alone."""
+
+    async def output(request: Request) -> Response:
+        if store.serves is not None:
+            return Response(store.serves, media_type="video/mp4")
+        async with httpx.AsyncClient(trust_env=False) as http:
+            found = await http.get(f"{store.provider_url}{request.url.path}", params=request.query_params)
+        return Response(found.content, found.status_code, media_type="video/mp4")
+
+    with listening_on("127.0.0.1", 0) as listener:
+        store = Store(url=f"http://127.0.0.1:{listener.getsockname()[1]}")
+        async with serving(Starlette(routes=[Route("/outputs/{name}", output)]), listener):
+            yield store
+
+
+async def test_a_hostile_clip_costs_its_take_alone(start_provider: Any, start_relay: Any) -> None:
+    """The take fails with a reason that a person can read; the same worker makes the next run's film."""
+    async with a_store() as store, start_provider(options={"public_url": store.url}) as provider:
+        store.provider_url = provider.url
+        clips = hostile_files.clips(store.url.removeprefix("http://"))
+        async with start_relay(provider.url) as relay:
+            for name, words in HOSTILE.items():
+                store.serves, _ = clips[name]
+                run = await relay.ended(await relay.run(ONE))
+                (take,) = run["shots"][0]["takes"]
+                assert (run["status"], take["status"]) == ("failed", "failed"), name
+                assert take["error"]["code"] == "clip_unusable", name
+                assert words in take["error"]["message"], name
+                assert take["video"] is None, name
+
+            store.serves = None
+            run = await relay.ended(await relay.run(ONE))
+
+    assert run["status"] == "succeeded", run["error"]
+    assert run["film"]["duration_s"] > 0
+
+
+async def test_a_hostile_picture_is_never_sent_nor_paid_for(start_provider: Any, start_relay: Any) -> None:
+    """What a person was given as a picture is looked at before it goes to the provider; the shot says what is wrong."""
+    async with start_provider() as provider, start_relay(provider.url) as relay:
+        for name, words in (("PNG of 60000 x 60000", "too large"), ("JPEG cut", "cannot be read")):
+            body, _ = hostile_files.pictures()[name]
+            given = (await relay.api.post("/v1/files", content=body)).json()["name"]
+            run = await relay.ended(await relay.run({**ONE, "shots": [{**ONE["shots"][0], "first_frame": given}]}))
+            assert run["status"] == "failed", name
+            assert words in json.dumps(run), name
+        journal = await provider.journal()
+
+    assert journal["submits"] == []

@@ -1,0 +1,153 @@
+"""
+The public keys of senders that sign without a shared secret: fetched ahead and in the background, never for a callback.
+
+A callback is verified with the keys that are here. If they do not fit, they are fetched again soon, and the sender's
+next try finds the new ones.
+"""
+
+import asyncio
+import base64
+import time
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+import structlog
+
+from runs.errors import FrameRelayError, UpstreamAnswerUnreadable, UpstreamUnavailable
+
+KEYS_MAX: Final = 16
+BYTES_MAX: Final = 64 << 10
+FETCH_WITHIN_S: Final = 10.0
+REST_S: Final = 30.0  # Between two fetches of one address, whatever strangers' signatures ask for.
+FRESH_FOR_S: Final = 6 * 3600.0
+GOOD_FOR_S: Final = 24 * 3600.0  # fal: do not cache for longer. A key that was taken back must end.
+
+log = structlog.get_logger()
+
+
+class _Key(msgspec.Struct):
+    kty: object = None
+    crv: object = None
+    x: object = None
+
+
+class _KeySet(msgspec.Struct):
+    keys: list[_Key]
+
+
+_decode = msgspec.json.Decoder(_KeySet).decode
+
+
+@dataclass(slots=True, kw_only=True)
+class _Known:
+    """What is known of one address; times by the monotonic clock."""
+
+    keys: tuple[bytes, ...] = ()
+    fetched_at: float | None = None
+    tried_at: float | None = None
+    wanted: bool = True
+
+
+class PublicKeys:
+    """
+    The Ed25519 keys at *urls*; `keep_fresh` has to run beside whoever asks.
+
+    *http* decides which addresses may be contacted, and follows no redirects.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, urls: Collection[str]) -> None:
+        self._http = http
+        self._known = {url: _Known() for url in urls}
+        self._woken = asyncio.Event()
+
+    def of(self, url: str) -> tuple[bytes, ...]:
+        """The keys at *url*, 32 bytes each; none if they were not fetched within ``GOOD_FOR_S``."""
+        known = self._known[url]
+        is_good = known.fetched_at is not None and time.monotonic() - known.fetched_at < GOOD_FOR_S
+        return known.keys if is_good else ()
+
+    def refresh_soon(self, url: str) -> None:
+        """The keys at *url* did not fit: fetch them again, ``REST_S`` after the last time at the earliest."""
+        self._known[url].wanted = True
+        self._woken.set()
+
+    async def keep_fresh(self) -> None:
+        """Fetch what is wanted or getting old, for ever."""
+        while True:
+            self._woken.clear()
+            await self.fetch_due()
+            pause_s = min(_due_at(known) for known in self._known.values()) - time.monotonic()
+            if pause_s > 0:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause_s):
+                        await self._woken.wait()
+
+    async def fetch_due(self) -> None:
+        """Fetch once what is wanted or getting old; trouble is logged, and tried again after ``REST_S``."""
+        now = time.monotonic()
+        await asyncio.gather(*(self._fetch(url) for url, known in self._known.items() if _due_at(known) <= now))
+
+    async def _fetch(self, url: str) -> None:
+        known, is_done = self._known[url], False
+        known.wanted, known.tried_at = False, time.monotonic()
+        host = urlsplit(url).hostname
+        try:
+            async with asyncio.timeout(FETCH_WITHIN_S):
+                known.keys = read_key_set(await _body(self._http, url))
+            known.fetched_at, is_done = time.monotonic(), True
+            log.info("public_keys_fetched", host=host, keys=len(known.keys))
+        except (FrameRelayError, httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            log.warning("public_keys_missed", host=host, reason=str(error) or type(error).__name__)
+        finally:
+            known.wanted = known.wanted or not is_done
+
+
+def _due_at(known: _Known) -> float:
+    if known.tried_at is None:
+        return 0.0
+    return known.tried_at + (REST_S if known.wanted else FRESH_FOR_S)
+
+
+async def _body(http: httpx.AsyncClient, url: str) -> bytes:
+    body = bytearray()
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    async with http.stream("GET", url, headers=headers) as answer:
+        if answer.status_code != 200:
+            raise UpstreamUnavailable(f"it answered {answer.status_code}")
+        async for part in answer.aiter_raw():
+            body += part
+            if len(body) > BYTES_MAX:
+                raise UpstreamAnswerUnreadable(f"the key set is larger than {BYTES_MAX} bytes")
+    return bytes(body)
+
+
+def read_key_set(body: bytes) -> tuple[bytes, ...]:
+    """
+    The Ed25519 keys in a JSON Web Key Set, at most ``KEYS_MAX``; other kinds and unusable ones are passed over.
+
+    Raises: UpstreamAnswerUnreadable when there is not one.
+    """
+    try:
+        found = _decode(body).keys
+    except msgspec.DecodeError as error:
+        raise UpstreamAnswerUnreadable(f"this is no JSON Web Key Set: {error}") from None
+    keys = tuple(key for each in found if (key := _ed25519(each)))
+    if not keys:
+        raise UpstreamAnswerUnreadable("the key set holds no Ed25519 key")
+    return keys[:KEYS_MAX]
+
+
+def _ed25519(key: _Key) -> bytes | None:
+    """fal's keys have all three fields; a set that leaves the first two out means the same by its length."""
+    if key.kty not in (None, "OKP") or key.crv not in (None, "Ed25519") or not isinstance(key.x, str):
+        return None
+    try:
+        raw = base64.urlsafe_b64decode(key.x + "=" * (-len(key.x) % 4))
+    except ValueError:  # Not ASCII, or not base64.
+        return None
+    return raw if len(raw) == 32 else None

@@ -1,0 +1,305 @@
+"""
+The ``verify:`` parts of the settings file: one for the upstream's callbacks, and one for each hook that differs.
+
+No secret stands in that file: it names variables or files that hold them.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final, cast
+
+from runs.hooks import FILE_KEYS, HOOK_KEYS, read_settings_file
+from runs.notation import shown
+from runs.parts import Part, found
+from upstream.signatures import FalRecipe, HmacRecipe, Recipe, Signed, StaticRecipe, digest_of
+
+KEYS_MAX: Final = 8
+SECRET_BYTES_MAX: Final = 4096
+FAL_JWKS: Final = "https://rest.fal.ai/.well-known/jwks.json"
+NEVER_KEPT: Final = ("authorization", "proxy-authorization", "cookie", "set-cookie")
+
+_SECRET_KEYS: Final = ("secret_env", "secret_file", "secret_encoding")
+_KNOWN: Final = {
+    "standard-webhooks": ("scheme", *_SECRET_KEYS, "version", "digest", "header_prefix"),
+    "hmac": ("scheme", *_SECRET_KEYS, "header", "prefix", "digest", "id_header", "timestamp_header"),
+    "timestamped": ("scheme", *_SECRET_KEYS, "header", "version", "separator"),
+    "kie": ("scheme", *_SECRET_KEYS, "header", "timestamp_header"),
+    "static": ("scheme", "secret_env", "secret_file", "header"),
+    "fal": ("scheme", "jwks_url"),
+}
+_ELSEWHERE: Final = {
+    "secret": "no secret stands in this file: name a variable (secret_env) or a file (secret_file) that holds it"
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verifiers:
+    """
+    Who has to prove what. *hooks* are those with a ``verify`` of their own; None: ``verify: none``.
+
+    ``secrets``: the very texts, which nothing may show.
+    """
+
+    upstream: Recipe | None = None
+    hooks: Mapping[str, Recipe | None] = field(default_factory=dict)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    def of(self, hook: str | None) -> Recipe | None:
+        """The recipe for callbacks at *hook*, or at a take's address; None: the token in the address is all."""
+        return self.upstream if hook is None else self.hooks.get(hook, self.upstream)
+
+    @property
+    def jwks_urls(self) -> frozenset[str]:
+        """Where public keys must be fetched from."""
+        recipes = (self.upstream, *self.hooks.values())
+        return frozenset(recipe.jwks_url for recipe in recipes if isinstance(recipe, FalRecipe))
+
+
+def read_verifiers(path: Path, environ: Mapping[str, str]) -> Verifiers:
+    """
+    The verifiers of the settings file *path*, with the secrets that *environ* and the files beside it hold.
+
+    Raises: StoryboardInvalid with every mistake: a verifier that cannot work must stop the start, not let all pass.
+    """
+    return read_settings_file(path, partial(_read_root, folder=path.parent, environ=environ)) or Verifiers()
+
+
+def _read_root(root: Part, *, folder: Path, environ: Mapping[str, str]) -> Verifiers:
+    source = _Source(folder=folder, environ=environ)
+    top = root.group(FILE_KEYS) or {}
+    hooks = {}
+    if "hooks" in top and top["hooks"].value is not None:
+        for name, part in (top["hooks"].named_parts() or {}).items():
+            keys = part.group(HOOK_KEYS) if part.value is not None else None
+            if keys and "verify" in keys:
+                hooks[name] = _read_recipe(keys["verify"], source)
+    upstream = _read_recipe(top["verify"], source) if "verify" in top else None
+    return Verifiers(upstream=upstream, hooks=hooks, secrets=tuple(source.texts))
+
+
+def _read_recipe(part: Part, source: "_Source") -> Recipe | None:
+    if part.value == "none":
+        return None
+    if not isinstance(part.value, dict):
+        part.complain(f"expected keys with values or the word none, found {found(part.value)}")
+        return None
+    scheme = part.value.get("scheme")
+    if not isinstance(scheme, str) or scheme not in _KNOWN:
+        part.complain(f"expected one of {', '.join(_KNOWN)}, found {found(scheme)}", about="scheme")
+        return None
+    asked = _Asked(part=part, keys=part.group(_KNOWN[scheme], elsewhere=_ELSEWHERE) or {}, source=source)
+    return _READERS[scheme](asked)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Source:
+    """Where secrets come from; ``texts`` collects those that were read."""
+
+    folder: Path
+    environ: Mapping[str, str]
+    texts: list[str] = field(default_factory=list)
+
+    def variable(self, part: Part) -> str | None:
+        """The value of the variable that *part* names."""
+        name = part.text()
+        if name is None:
+            return None
+        text = self.environ.get(name, "").strip()
+        if not text:
+            part.complain(f"the variable {shown(name)} is not set, or empty")
+        return text or None
+
+    def file(self, part: Part) -> str | None:
+        """What the file that *part* names holds, without the blanks around it."""
+        name = part.text()
+        if name is None:
+            return None
+        try:
+            with (self.folder / name).open("rb") as file:
+                text = file.read(SECRET_BYTES_MAX + 1).decode("utf-8").strip()
+        except OSError as error:
+            part.complain(f"{shown(name)} cannot be read: {(error.strerror or 'it is no file').lower()}")
+            return None
+        except ValueError:  # Bytes that are no text, or a NUL in the name.
+            part.complain(f"{shown(name)} does not hold text")
+            return None
+        if not text or len(text) > SECRET_BYTES_MAX:
+            part.complain(f"{shown(name)} is {'too long for a secret' if text else 'empty'}")
+            return None
+        return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """One ``verify:`` part under questioning; answers that are missing or bad have been complained of."""
+
+    part: Part
+    keys: Mapping[str, Part]
+    source: _Source
+
+    def keys_in(self, encoding: str, *, without: str = "") -> tuple[bytes, ...]:
+        """The secrets as keys: *encoding* is the usual one of the scheme, *without* a prefix that is no part of it."""
+        chosen = self.word("secret_encoding", encoding, ("base64", "hex", "utf8"))
+        return self.secrets(lambda text: _decoded(text.removeprefix(without), chosen))
+
+    def secrets(self, key_of: Callable[[str], bytes]) -> tuple[bytes, ...]:
+        """Each secret, as *key_of* (which raises ValueError) makes a key of it."""
+        keys = []
+        for part, read in self._holders():
+            text = read(part)
+            if text is None:
+                continue
+            self.source.texts.append(text)
+            try:
+                key = key_of(text)
+            except ValueError as error:
+                part.complain(str(error))
+            else:
+                keys.append(key)
+        written = cast(dict[str, object], self.part.value)
+        if not {"secret_env", "secret_file", *_ELSEWHERE} & written.keys():
+            sentence = "name the variable that holds the secret, or a file by secret_file"
+            self.part.miss("secret_env", "secret_file", message=sentence)
+        if len(keys) > KEYS_MAX:
+            self.part.complain(f"{len(keys)} secrets are too many: a rotation needs two, {KEYS_MAX} are allowed")
+        return tuple(keys)
+
+    def _holders(self) -> list[tuple[Part, Callable[[Part], str | None]]]:
+        """A name, or a list of names, for variables and for files."""
+        holders: list[tuple[Part, Callable[[Part], str | None]]] = []
+        for name, read in (("secret_env", self.source.variable), ("secret_file", self.source.file)):
+            if name in self.keys:
+                part = self.keys[name]
+                parts = (part.items() or []) if isinstance(part.value, list) else [part]
+                holders += [(each, read) for each in parts]
+        return holders
+
+    def header(self, key: str, default: str | None = None) -> str:
+        """The name of a header, in lower case."""
+        if key not in self.keys:
+            if default is None:
+                self.part.miss(key, message="name the header that carries it")
+            return default or ""
+        part = self.keys[key]
+        name = (part.text() or "").lower()
+        if name and not re.fullmatch(r"[a-z0-9_-]{1,64}", name):
+            part.complain(f'"{shown(name)}" cannot be the name of a header')
+        if name in NEVER_KEPT:
+            part.complain(
+                f"{name} is never kept, so nothing can be verified by it; give the sender a header of its own"
+            )
+        return name
+
+    def optional_header(self, key: str) -> str | None:
+        """The name of a header that not every sender has."""
+        return self.header(key) or None if key in self.keys else None
+
+    def word(self, key: str, default: str, choices: tuple[str, ...] = ()) -> str:
+        """A short text, one of *choices* if there are any."""
+        if key not in self.keys:
+            return default
+        text = self.keys[key].text() or default
+        if choices and text not in choices:
+            self.keys[key].complain(f'expected one of {", ".join(choices)}, found "{shown(text)}"')
+        elif not text.isascii() or len(text) > 40:
+            self.keys[key].complain("expected at most 40 ordinary characters")
+        return text
+
+
+def _standard(asked: _Asked) -> HmacRecipe:
+    """Standard Webhooks; OpenAI, Replicate. WaveSpeed's v3 is the same in hexadecimal, under the secret's own text."""
+    prefix = asked.word("header_prefix", "webhook").lower().rstrip("-") + "-"
+    return HmacRecipe(
+        keys=asked.keys_in("base64", without="whsec_"),
+        header=f"{prefix}signature",
+        id_header=f"{prefix}id",
+        timestamp_header=f"{prefix}timestamp",
+        form="list",
+        mark=asked.word("version", "v1"),
+        digest="hex" if asked.word("digest", "base64", ("hex", "base64")) == "hex" else "base64",
+        signed=("id", "timestamp", "body"),
+    )
+
+
+def _hmac(asked: _Asked) -> HmacRecipe:
+    """A digest of the body alone in a header, or of ``id.timestamp.body`` as far as headers for these are named."""
+    id_header, timestamp_header = asked.optional_header("id_header"), asked.optional_header("timestamp_header")
+    signed = [name for name, header in (("id", id_header), ("timestamp", timestamp_header)) if header]
+    return HmacRecipe(
+        keys=asked.keys_in("utf8"),
+        header=asked.header("header"),
+        id_header=id_header,
+        timestamp_header=timestamp_header,
+        form="bare",
+        mark=asked.word("prefix", ""),
+        digest="base64" if asked.word("digest", "hex", ("hex", "base64")) == "base64" else "hex",
+        signed=cast(tuple[Signed, ...], (*signed, "body")),
+    )
+
+
+def _timestamped(asked: _Asked) -> HmacRecipe:
+    """``t=<seconds>,v1=<hex>``, over ``t.body`` or, OpenRouter's, ``t,body``."""
+    return HmacRecipe(
+        keys=asked.keys_in("utf8"),
+        header=asked.header("header"),
+        form="pairs",
+        mark=asked.word("version", "v1"),
+        digest="hex",
+        signed=("timestamp", "body"),
+        separator=asked.word("separator", ".", (".", ",")),
+    )
+
+
+def _kie(asked: _Asked) -> HmacRecipe:
+    """kie.ai's: it covers the task's id and the time, not the body."""
+    return HmacRecipe(
+        keys=asked.keys_in("utf8"),
+        header=asked.header("header", "x-webhook-signature"),
+        timestamp_header=asked.header("timestamp_header", "x-webhook-timestamp"),
+        form="bare",
+        mark="",
+        digest="base64",
+        signed=("job_id", "timestamp"),
+    )
+
+
+def _static(asked: _Asked) -> StaticRecipe:
+    """The secret itself in a header (PiAPI)."""
+    secrets = asked.secrets(lambda text: text.encode())
+    return StaticRecipe(digests=tuple(digest_of(secret) for secret in secrets), header=asked.header("header"))
+
+
+def _fal(asked: _Asked) -> FalRecipe:
+    """fal.ai's keys are public; *jwks_url* is for a proxy of one's own."""
+    return FalRecipe(jwks_url=(asked.keys["jwks_url"].web_address() or "") if "jwks_url" in asked.keys else FAL_JWKS)
+
+
+_READERS: Final[Mapping[str, Callable[[_Asked], Recipe]]] = {
+    "standard-webhooks": _standard,
+    "hmac": _hmac,
+    "timestamped": _timestamped,
+    "kie": _kie,
+    "static": _static,
+    "fal": _fal,
+}
+
+
+def _decoded(text: str, encoding: str) -> bytes:
+    """The key that *text* stands for. Raises: ValueError with a sentence that does not repeat it."""
+    try:
+        if encoding == "base64":
+            key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        else:
+            key = bytes.fromhex(text) if encoding == "hex" else text.encode()
+    except (binascii.Error, ValueError):
+        raise ValueError(
+            f"what it holds is not {encoding}: see the provider's page, and say secret_encoding: base64, hex or utf8"
+        ) from None
+    if not key:
+        raise ValueError("there is nothing in it but the prefix")
+    return key
