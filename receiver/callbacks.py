@@ -125,7 +125,7 @@ def interpreted(
         return replace(callback, outcome="unreadable", reason=error.message), refusal
     report = read_job(document)
     callback = without_secrets(callback, document, secrets=state.secrets)
-    word = redacted(report.status_word)[:WORD_CHARS_MAX] if report.status_word else None
+    word = redacted(report.status_word, secrets=state.secrets)[:WORD_CHARS_MAX] if report.status_word else None
     job_id, ending = _job_id(report), _ending(report, address)
     return replace(callback, outcome="accepted", job_id=job_id, word=word, ending=ending), None
 

@@ -95,7 +95,7 @@ def _take(take: Take, base_url: str) -> dict[str, Any]:
         "submitted": take.submitted_at,
         "rendered": take.rendered_at,
         "next_look": take.due_at,
-        "provider_status": redacted(take.word),
+        "provider_status": take.word,
         "error": _problem(take.error),
         "video": _video(take.video, base_url),
         "first_frame": _first_frame(take.first_frame, base_url),
