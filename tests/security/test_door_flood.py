@@ -80,7 +80,6 @@ async def test_wrong_keys_and_links_are_counted_and_right_ones_are_not(start_rel
     stopped = [answer for answer in guesses if answer.status_code == 429]
     assert statuses[:20] == [401] * 20
     assert len(stopped) >= 5
-    assert {answer.headers["Connection"] for answer in stopped} == {"close"}
     assert {answer.json()["error"]["code"] for answer in stopped} == {"too_many"}
     assert right == [200] * 100
 
