@@ -4,6 +4,7 @@ The door: uvicorn's protocol with what it lacks: deadlines for senders and reade
 Each connection has one timer, which looks once a second; a request costs a few assignments.
 """
 
+import logging
 from asyncio import TimerHandle, Transport
 from typing import ClassVar, Final
 
@@ -12,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from config.settings import Settings
 from receiver.answers import error_answer
+from receiver.limits import LINES_A_MINUTE, Rate
 
 HEAD_BYTES_MAX: Final = 32 * 1024
 HEADERS_MAX: Final = 100
@@ -24,6 +26,8 @@ HEAD_TOO_LARGE: Final = "the head of the request, or the framing of its body, is
 
 def door(settings: Settings) -> "type[Door]":
     """The protocol of one server: those of its connections that wait are known to each other."""
+
+    logging.getLogger("uvicorn.error").addFilter(_spare)
 
     class OfServer(Door):
         timeout_s = settings.request_timeout_s
@@ -209,3 +213,11 @@ class Door(HttpToolsProtocol):
         self.transport.write_eof()
         self._refused, self._due = True, self.loop.time() + LINGER_S
         self.waiting.pop(self, None)
+
+
+_garbage: Final = Rate(LINES_A_MINUTE, keys_max=1)
+
+
+def _spare(record: logging.LogRecord) -> bool:
+    """uvicorn has a line for all that is no HTTP; strangers could fill the disk with it."""
+    return record.msg != "Invalid HTTP request received." or not _garbage.wait_s("line")
