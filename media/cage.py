@@ -49,7 +49,7 @@ REFUSED = {
         "rights": (90, 92, 94, 133, 259, 260, 268, 304, 452),  # chmod (l)chown mknod(at) fch…at open_by_handle_at
         "the kernel": (155, 161, 165, 166, 167, 169, 175, 246, 272, 308, 313, 320),  # mounts, modules, namespaces
         "its newer doors": (248, 249, 250, 298, 319, 321, 323),  # keys perf_event_open memfd_create bpf userfaultfd
-        "both": (425, 426, 427, 428, 429, 430, 432, 442),  # io_uring_*, which has sockets of its own; new mounts
+        "rings and mounts": (425, 426, 427, 428, 429, 430, 432, 442),  # io_uring_* has sockets of its own
     },
     "aarch64": {
         "sockets": (198, 199, 200, 201, 202, 203, 242),
@@ -60,7 +60,7 @@ REFUSED = {
         "rights": (33, 53, 54, 265, 452),
         "the kernel": (39, 40, 41, 51, 97, 104, 105, 142, 224, 268, 273, 294),
         "its newer doors": (217, 218, 219, 241, 279, 280, 282),
-        "both": (425, 426, 427, 428, 429, 430, 432, 442),
+        "rings and mounts": (425, 426, 427, 428, 429, 430, 432, 442),
     },
 }
 

@@ -48,16 +48,25 @@ def main() -> None:
     cage.die_with(os.getppid())
     cage.limit_resources()
     requests, answers = take_pipes()
-    work = load()
+    work, rehearse = load(), prepare()
     answers.write(to_json(Ready(holds=["open_files", *cage.try_out()])) + b"\n")
-    if not cage.IS_LINUX:
+
+    def next_job() -> bool:
+        rehearse()
+        return do_job(requests, answers, work)
+
+    if cage.IS_LINUX:
+        gc.freeze()  # What is loaded is shared by all jobs; collecting it would copy it.
+        while (ending := in_process_of_its_own(next_job)) in (0, -signal.SIGXCPU):
+            if ending:
+                answers.write(to_json(epitaph(ending)) + b"\n")
+        if (
+            ending != NO_MORE
+        ):  # It may have died before there was a job: the owner starts us anew, and nothing is mixed up.
+            answers.write(to_json(epitaph(ending)) + b"\n")
+    else:
         while do_job(requests, answers, work):
             pass
-        return
-    gc.freeze()  # What is loaded is shared by all jobs; collecting it would copy it.
-    while (ending := in_process_of_its_own(lambda: do_job(requests, answers, work))) != NO_MORE:
-        if ending:
-            answers.write(to_json(epitaph(ending)) + b"\n")
 
 
 def in_process_of_its_own(job: Callable[[], bool]) -> int:
@@ -139,6 +148,14 @@ def load() -> Work:
                 return join(request.parts, request.into)
 
     return work
+
+
+def prepare() -> Callable[[], None]:
+    """What the process of a job does while it waits for one (see media/rehearsal.py)."""
+    from media.rehearsal import make_clip, rehearse
+
+    clip = make_clip()
+    return lambda: rehearse(clip)
 
 
 def reply(request: Request, work: Work) -> Answer:

@@ -33,6 +33,8 @@ _CODES: Final = {
     429: "too_many",
 }
 
+NO_SUCH_ADDRESS: Final = "there is no such address"
+
 log = structlog.get_logger()
 
 
@@ -79,7 +81,9 @@ async def refused(_: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     headers = dict(error.headers) if error.headers else None
-    return error_answer(error.status_code, code_of(error), error.detail, headers=headers)
+    # One sentence for every 404: it must not tell a wrong callback address from one that has no route.
+    words = NO_SUCH_ADDRESS if error.status_code == 404 else error.detail
+    return error_answer(error.status_code, code_of(error), words, headers=headers)
 
 
 def code_of(error: HTTPException) -> str:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from config.logs import bound, redacted
-from receiver.answers import code_of, error_answer, refused, try_later
+from receiver.answers import NO_SUCH_ADDRESS, code_of, error_answer, refused, try_later
 from receiver.bodies import without_secrets
 from receiver.body import read_body
 from receiver.state import State, state_of
@@ -67,7 +67,7 @@ async def _refusal(request: Request, state: State) -> Response:
     """404, or 429 for one more of many; what is kept of it, if anything, is written behind the answer."""
     state.limits.count_stranger(request)
     log.info("callback_refused", reason="unknown_token")
-    answer = error_answer(404, "not_found", "there is no such address")
+    answer = error_answer(404, "not_found", NO_SUCH_ADDRESS)
     sample = await state.strangers.sample(request)
     if sample is not None:
         sample = without_secrets(sample, None, secrets=state.secrets)
@@ -125,7 +125,7 @@ def interpreted(state: State, address: Address, callback: Callback) -> tuple[Cal
         return replace(callback, outcome="unreadable", reason=error.message), refusal
     report = read_job(document)
     callback = without_secrets(callback, document, secrets=state.secrets)
-    word = redacted(report.status_word)[:WORD_CHARS_MAX] if report.status_word else None
+    word = redacted(report.status_word, secrets=state.secrets)[:WORD_CHARS_MAX] if report.status_word else None
     job_id, ending = _job_id(report), _ending(report, address)
     outcome, reason = ("probe", PROBED) if isinstance(address, ProbeAddress) else ("accepted", None)
     return replace(callback, outcome=outcome, reason=reason, job_id=job_id, word=word, ending=ending), None

@@ -4,6 +4,7 @@ The door: uvicorn's protocol with what it lacks: deadlines for senders and reade
 Each connection has one timer, which looks once a second; a request costs a few assignments.
 """
 
+import logging
 from asyncio import TimerHandle, Transport
 from typing import ClassVar, Final
 
@@ -12,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from config.settings import Settings
 from receiver.answers import error_answer
+from receiver.limits import LINES_A_MINUTE, Rate
 
 HEAD_BYTES_MAX: Final = 32 * 1024
 HEADERS_MAX: Final = 100
@@ -24,6 +26,8 @@ HEAD_TOO_LARGE: Final = "the head of the request, or the framing of its body, is
 
 def door(settings: Settings) -> "type[Door]":
     """The protocol of one server: those of its connections that wait are known to each other."""
+
+    logging.getLogger("uvicorn.error").addFilter(_spare)
 
     class OfServer(Door):
         timeout_s = settings.request_timeout_s
@@ -49,6 +53,8 @@ class Door(HttpToolsProtocol):
     _due: float | None = None  # When the sender must have done its part; None while it has, or while we work.
     _stalled_at: float | None = None
     _whole = True  # Nothing of a request is outstanding.
+    _in_head = False
+    _answered = False  # Before it was whole: what still comes is passed over.
     _refused = False
     _body_bytes = 0
     _framing_bytes = 0  # Of this request, without its body and without the read that it began in.
@@ -100,19 +106,22 @@ class Door(HttpToolsProtocol):
         """The first byte of a head."""
         super().on_message_begin()
         self._requests += 1
-        self._whole, self._body_bytes, self._framing_bytes = False, 0, 0
-        self._wait()
+        self._whole, self._in_head, self._answered = False, True, False
+        self._body_bytes = self._framing_bytes = 0
+        self._due = self.loop.time() + self.timeout_s
 
     def on_headers_complete(self) -> None:
         """The request goes to the application, or to its refusal."""
-        self.waiting.pop(self, None)
+        self._in_head = False
         self._due = self.loop.time() + self.timeout_s
+        self.waiting.pop(self, None)
         self.app = self._refusal() or self.config.loaded_app
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Whoever sends gets time to send more."""
-        self._body_bytes += len(body)
+        if not self._answered:
+            self._body_bytes += len(body)
         self._framing_bytes -= len(body)
         super().on_body(body)
 
@@ -124,10 +133,12 @@ class Door(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """The next request may take its time; the rest of this one is not worth much."""
         super().on_response_complete()
-        if not self._whole:
-            self._due = self.loop.time() + LINGER_S
-        elif self.cycle.response_complete:
+        if not self.cycle.response_complete:
+            return  # One that came behind it is under way, with a time of its own.
+        if self._whole:
             self._wait()
+        elif not self._in_head:
+            self._answered, self._body_bytes, self._due = True, 0, self.loop.time() + LINGER_S
 
     def send_400_response(self, msg: str) -> None:
         """uvicorn's name for what the parser does not understand."""
@@ -139,8 +150,8 @@ class Door(HttpToolsProtocol):
     # --- bounds and deadlines
 
     def _wait(self) -> None:
+        """For the next request: until it has a whole head, the connection may be wanted for somebody else."""
         self._due = self.loop.time() + self.timeout_s
-        self.waiting.pop(self, None)
         self.waiting[self] = None
 
     def _make_room(self) -> None:
@@ -177,9 +188,9 @@ class Door(HttpToolsProtocol):
         at_work = self.cycle is not None and not self.cycle.response_complete
         if self.transport.is_closing() or self._refused or self._whole:
             self.transport.abort()
-        elif self in self.waiting and at_work:
+        elif self._in_head and at_work:
             self._due = now + self.timeout_s  # The beginning of a second request, while the first has no answer yet.
-        elif self in self.waiting or at_work:
+        elif self._in_head or at_work:
             self._refuse(408, "too_slow", "the request did not come within its time")
         else:
             self.transport.abort()
@@ -188,14 +199,25 @@ class Door(HttpToolsProtocol):
         """Say it in place of the application, then hear out what is on its way."""
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
-            if cycle.response_started or self in self.waiting:
+            if cycle.response_started or self._in_head:
                 self.transport.abort()  # An answer is under way already; this one would be taken for a part of it.
                 return
             cycle.disconnected = True
             cycle.message_event.set()
+        elif self._answered:
+            self.transport.abort()
+            return
         answer = error_answer(status, code, message, headers={"Connection": "close"})
         head = b"".join(b"%b: %b\r\n" % header for header in answer.raw_headers)
         self.transport.write(STATUS_LINE[status] + head + b"\r\n" + bytes(answer.body))
         self.transport.write_eof()
         self._refused, self._due = True, self.loop.time() + LINGER_S
         self.waiting.pop(self, None)
+
+
+_garbage: Final = Rate(LINES_A_MINUTE, keys_max=1)
+
+
+def _spare(record: logging.LogRecord) -> bool:
+    """uvicorn has a line for all that is no HTTP; strangers could fill the disk with it."""
+    return record.msg != "Invalid HTTP request received." or not _garbage.wait_s("line")

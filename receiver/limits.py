@@ -50,11 +50,11 @@ class Limits:
             raise _too_many("there are too many callbacks at this address", wait_s)
 
     def count_stranger(self, request: Request) -> None:
-        """After token, link or key were found wrong; strict, and the connection ends."""
+        """After token, link or key were found wrong; strict. A new connection would cost us more than they do."""
         client = client_of(request, proxies=self._proxies)
         if wait_s := self._clients.wait_s(client if self._clients.has_room_for(client) else THE_REST):
             self._say("strangers_limited", client=client)
-            raise _too_many("there are too many requests without a good token or key", wait_s, Connection="close")
+            raise _too_many("there are too many requests without a good token or key", wait_s)
 
     def _say(self, event: str, **fields: str) -> None:
         """A few lines in a minute tell as much as thousands, and do not fill the disk."""
@@ -96,5 +96,5 @@ class Rate:
         return self._empty_at[next(iter(self._empty_at))] <= self._clock()
 
 
-def _too_many(message: str, wait_s: float, **headers: str) -> HTTPException:
-    return HTTPException(429, message, headers={"Retry-After": str(math.ceil(wait_s)), **headers})
+def _too_many(message: str, wait_s: float) -> HTTPException:
+    return HTTPException(429, message, headers={"Retry-After": str(math.ceil(wait_s))})

@@ -103,7 +103,7 @@ def _take(take: Take, base_url: str) -> dict[str, Any]:
         "rendered": take.rendered_at,
         "called_back": take.called_back,
         "next_look": take.due_at,
-        "provider_status": redacted(take.word),
+        "provider_status": take.word,
         "error": _problem(take.error),
         "video": _video(take.video, base_url),
         "first_frame": _first_frame(take.first_frame, base_url),

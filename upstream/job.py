@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from config.logs import redacted
 from upstream.families import Family, family_of
 from upstream.wire import JobState, read_state
 
@@ -67,7 +68,7 @@ def read_job(document: Mapping[str, object]) -> JobReport:
     return JobReport(
         job_ids=_job_ids(document, body),
         state=state,
-        status_word=status_word,
+        status_word=redacted(status_word),  # It is logged and shown as it is; some gateways put a whole refusal there.
         video_url=next((url for place in places for key in _VIDEO_KEYS for url in _urls(place.get(key), 0)), None),
         last_frame_url=next((url for place in places for key in _LAST_KEYS for url in _urls(place.get(key), 0)), None),
         seed=_integer(_first(places, "seed")),

@@ -46,6 +46,22 @@ async def test_a_callback_is_one_line_with_its_run_shot_and_take(relay: Any, tak
     assert all("T" in line["timestamp"] for line in lines)
 
 
+async def test_a_sender_cannot_write_lines_of_its_own(relay: Any, take_address: Any, logged: Any) -> None:
+    """Line ends and the codes of a terminal stay inside the one line that a callback gets."""
+    forged = 'x\n{"event":"run_started","level":"info"}\r\n\x1b[2J\x00'
+    await relay.api.post(take_address(), json={"id": forged, "status": forged})
+    await relay.api.post(take_address(), content=forged.encode())
+    await relay.api.post("/webhook/x%7B%22event%22%3A%22run_started%22%7D%1b", content=b"{}")
+
+    assert [line["event"] for line in lines_of(logged)] == [
+        "callback_received",
+        "callback_received",
+        "callback_refused",
+    ]
+    assert lines_of(logged)[0]["word"] == forged.strip()
+    assert not {"\x1b", "\r", "\x00"} & set(logged.getvalue())
+
+
 async def test_a_hooks_callback_names_its_hook(relay: Any, hook_address: str, logged: Any) -> None:
     """And no run, since it has none yet."""
     await relay.api.post(hook_address, json={"id": "job_1"})

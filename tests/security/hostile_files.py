@@ -209,6 +209,7 @@ def matroska() -> dict[str, Hostile]:
     }
 
 
+@cache
 def pictures() -> dict[str, Hostile]:
     """Pictures that cost more than they show, or are none."""
     noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8))
@@ -349,6 +350,7 @@ def vint(value: int) -> bytes:
     return (1 << 56 | value).to_bytes(8)
 
 
+@cache
 def bomb(megabytes: int) -> bytes:
     """A thousandth of that, packed."""
     return zlib.compress(bytes(megabytes << 20), 9)

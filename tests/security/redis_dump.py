@@ -20,6 +20,8 @@ async def everything_in(redis: Any) -> str:
                 value = await redis.zrange(key, 0, -1, withscores=True)
             case "stream":
                 value = await redis.xrange(key)
+            case "none":  # Its time has come since it was listed.
+                continue
             case other:
                 raise AssertionError(f"nobody looks into a {other}: {key!r}")
         found.append(f"{key!r} {value!r}")

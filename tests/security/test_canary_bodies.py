@@ -42,6 +42,7 @@ def address(relay: Any, take: int = 1) -> str:
         ),
         json.dumps({"id": "j", "message": "https://user:canary@a.example/ and redis://:canary@10.0.0.1/0"}),
         json.dumps({"id": "j", "message": f"the key {KEY} is not known".replace(KEY, KEY + "-canary")}),
+        json.dumps({"id": "j", "status": KEY}),
         json.dumps({"id": "j", "message": 'they sent {"token": "canary", "secret":"canary"}'}),
         json.dumps({"id": "j", "url": "https://p.example/https%3A%2F%2Fa.example%2F%3Fsignature%3Dcanary"}),
         f'{{"id": "j", "id": "k", "url": "{SIGNED}", "token" : "canary"}}',

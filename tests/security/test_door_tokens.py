@@ -23,7 +23,21 @@ async def test_wrong_malformed_ended_and_unknown_addresses_get_the_very_same_ans
         ended = relay.tokens.mint(TakeAddress(run=RUN, shot="s1", take=1, ends_at=int(time.time()) - 1))
         foreign = Tokens("another secret").mint(take)
         wrong = [ended, foreign, right[:-1], right + "A", f"{hook.partition('.')[0]}.{right.partition('.')[2]}"]
-        odd = ["", "x", ".", "..", "%00", "%ff", "%2e%2e%2f", right + "/", right + "/more", "a" * 9000, "%F0%9F%8E%AC"]
+        odd = [
+            "",
+            "x",
+            ".",
+            "..",
+            "%00",
+            "%ff",
+            "%2e%2e%2f",
+            right + "/",
+            right + "/more",
+            "a" * 9000,
+            "%F0%9F%8E%AC",
+            "%0A",
+            "a%0Ab",
+        ]
         answers = {token: await talk(relay, post(f"/webhook/{token}", DONE)) for token in [*wrong, *odd]}
         good = await talk(relay, post(f"/webhook/{right}", DONE))
 

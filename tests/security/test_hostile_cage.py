@@ -1,6 +1,8 @@
 """What a file that has taken over the decoder still cannot do: each job's process is shut in by the kernel."""
 
 import errno
+import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -152,6 +154,19 @@ async def test_a_job_that_dies_leaves_its_successors_alone(take_over: TakeOver, 
     take_over("assert not hasattr(decoder_child, 'poisoned'); poison()")
     async with Decoder() as decoder:
         assert [await decoder.difference(a_picture, a_picture) for _ in range(3)] == [0, 0, 0]
+
+
+async def test_a_process_that_dies_while_it_waits_fails_no_job(a_picture: Path, wait_until: Any) -> None:
+    """The kernel may take it for its memory; its last words are not the next job's answer."""
+    async with Decoder() as decoder:
+        first = await decoder._warm_child()
+        waiting = Path(f"/proc/{first.process.pid}/task/{first.process.pid}/children")
+        await wait_until(waiting.read_text, "a process that waits for a job")
+        os.kill(int(waiting.read_text()), signal.SIGKILL)
+        await wait_until(lambda: first.process.returncode is not None, "the end of the one that made it")
+
+        assert await decoder.check(a_picture) == (64, 64)
+        assert await decoder._warm_child() is not first
 
 
 async def test_what_holds_is_said_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

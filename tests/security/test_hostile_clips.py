@@ -69,21 +69,21 @@ def secret(tmp_path: Path) -> Iterator[Callable[[], bool]]:
 async def test_each_hostile_clip_is_refused_and_the_next_one_served(
     elsewhere: Address, secret: Callable[[], bool], tmp_path: Path
 ) -> None:
-    """Nearly a hundred of them, one after the other, with a good clip after each, all by one warm process."""
+    """Nearly a hundred of them, one after the other, with a good clip after every fourth, all by one warm process."""
     files = hostile_files.clips(elsewhere.place)
-    clip, good = tmp_path / "clip.mp4", tmp_path / "good.mp4"
+    clip, good, frame = tmp_path / "clip.mp4", tmp_path / "good.mp4", tmp_path / "frame.png"
     good.write_bytes(hostile_files.good())
     surprises = {}
     async with Decoder(examine_s_max=20) as decoder:
         first = await decoder._warm_child()
-        for name, (body, expected) in files.items():
+        for n, (name, (body, expected)) in enumerate(files.items()):
             clip.write_bytes(body)
-            outcome = await outcome_of(decoder.examine(clip, frame_into=tmp_path / "frame.png"))
-            was_written = (tmp_path / "frame.png").exists()
-            served = await decoder.examine(good, frame_into=tmp_path / "frame.png")
-            (tmp_path / "frame.png").unlink()
-            if outcome not in expected or was_written != (outcome == "fine") or served.clip.frames != 8:
+            outcome = await outcome_of(decoder.examine(clip, frame_into=frame))
+            if outcome not in expected or frame.exists() != (outcome == "fine"):
                 surprises[name] = outcome
+            if n % 4 == 3:
+                assert (await decoder.examine(good, frame_into=frame)).clip.frames == 8
+            frame.unlink(missing_ok=True)
         assert await decoder._warm_child() is first
 
     assert len(files) > 75
