@@ -38,7 +38,7 @@ class Knob:
 
 def knob(variable: str, parse: Callable[[str], object], default: object, about: str, *, unit: str = "") -> Any:
     """One field of `Settings`; *about* is the line that the docs carry."""
-    secret = parse is _secret
+    secret = parse in (_secret, _secrets)
     return dataclasses.field(
         default=default,
         metadata={"knob": Knob(variable=variable, unit=unit, about=about, parse=parse, secret=secret)},
@@ -72,6 +72,10 @@ def _path(text: str) -> Path:
 
 def _secret(text: str) -> Secret:
     return Secret(text)
+
+
+def _secrets(text: str) -> tuple[Secret, ...]:
+    return tuple(Secret(each.strip()) for each in text.split(",") if each.strip())
 
 
 def _hosts(text: str) -> frozenset[str]:
@@ -143,11 +147,18 @@ class Settings:
     data_dir: Path = knob(
         "FRAMERELAY_DATA_DIR", _path, Path("data"), "Folder of clips, frames, films, keys and the embedded Redis."
     )
-    api_key: Secret | None = knob(
+    api_key: tuple[Secret, ...] = knob(
         "FRAMERELAY_API_KEY",
-        _secret,
-        None,
-        "Bearer key of `/v1`. Unset: made on first start, printed once, kept in `api_key` under the data folder.",
+        _secrets,
+        (),
+        "Bearer key of `/v1`. Several with commas between all count, for a change of keys; the command sends the "
+        "first. Unset: made on first start, printed once, kept in `api_key` under the data folder.",
+    )
+    read_key: tuple[Secret, ...] = knob(
+        "FRAMERELAY_READ_KEY",
+        _secrets,
+        (),
+        "Keys that may look at everything and change nothing, with commas between.",
     )
     secret: Secret | None = knob(
         "FRAMERELAY_SECRET",
