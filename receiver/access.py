@@ -17,6 +17,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 LOGIN_BYTES_MAX: Final = 4096
 SAFE: Final = frozenset({"GET", "HEAD"})
+CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}  # HTTP wants it in every 401.
 
 
 def keyed(path: str, handler: Handler, *, methods: Sequence[str] = ("GET",)) -> Route:
@@ -39,7 +40,7 @@ async def require(request: Request, needed: Right) -> None:
         raise HTTPException(
             401,
             "this needs the API key as Bearer: FRAMERELAY_API_KEY, or the file api_key in the data folder",
-            headers={"WWW-Authenticate": "Bearer"},
+            headers=CHALLENGE,
         )
     if access.right < needed:
         raise HTTPException(403, "this key may only read")
@@ -57,7 +58,7 @@ async def log_in(request: Request) -> Response:
     answer = Response(status_code=303, headers={"Location": "/"})
     if gate.right_of(key) is None:
         await gate.guessed(request)
-        raise HTTPException(401, "this is no key of this receiver")
+        raise HTTPException(401, "this is no key of this receiver", headers=CHALLENGE)
     gate.sessions.begin(answer, key)
     return answer
 
