@@ -14,7 +14,7 @@ from starlette.routing import Route
 from config.keys import Keys
 from config.logs import secrets_of
 from config.settings import Settings
-from receiver import answers, callbacks, health, media, replay, runs_api
+from receiver import answers, callbacks, health, media, openapi, replay, runs_api
 from receiver.access import keyed, log_in, log_out
 from receiver.gate import Gate
 from receiver.headers import SecurityHeaders
@@ -92,6 +92,7 @@ def routes() -> list[Route]:
         keyed("/v1/callbacks/{callback}/replay", replay.replay, methods=["POST"]),
         keyed("/v1/files", runs_api.give_file, methods=["POST"]),
         Route("/media/{path:path}", media.serve),  # A key, a session, or a signed link.
+        keyed("/openapi.json", openapi.serve),
         Route("/login", log_in, methods=["POST"]),
         Route("/logout", log_out, methods=["POST"]),
         Route("/livez", health.live),
