@@ -35,6 +35,10 @@ chaos: setup  ## kill everything, at random and at every commit point: nothing l
 chaos-broken: setup  ## break one safeguard after the other: the storm has to find each
 	@$(BIN)/python tests/chaos/broken.py
 
+audit: setup  ## ask the advisory database about every locked package
+	@test -x .venv/audit/bin/pip-audit || { $(PYTHON) -m venv .venv/audit && .venv/audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.lock; } || true
+	@$(BIN)/python requirements/audit.py .venv/audit/bin/pip-audit
+
 bench: setup  ## print the project's figures, each against its peer
 	@$(BIN)/python -m benchmarks
 
@@ -49,8 +53,9 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' pyproject.toml -o requirements/run.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' pyproject.toml --group dev -o requirements/dev.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' --group audit -o requirements/audit.lock
 
 clean:  ## remove .venv/ and caches (never your data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
-.PHONY: help setup demo test chaos chaos-broken bench docs format lock clean
+.PHONY: help setup demo test audit chaos chaos-broken bench docs format lock clean

@@ -16,7 +16,7 @@ import uvloop
 from cli.errors import Stop
 from cli.http import listening_on, serving
 from cli.keys import keys_of
-from config.keys import Keys
+from config.keys import Keys, refuse_weak_keys
 from config.logs import configure_logging
 from config.settings import Settings, environment, from_environment, misspelt
 from media.addresses import guarded_client
@@ -50,6 +50,8 @@ def serve(*, receiver: bool, worker: bool) -> int:
     with ExitStack() as stack:
         # First, so that a port in use stops the start before keys are made.
         listener = stack.enter_context(listening_on(settings.host, settings.port)) if receiver else None
+        if receiver:
+            refuse_weak_keys(settings)
         return uvloop.run(_serve(settings, keys_of(settings), listener, worker=worker))
 
 

@@ -1,22 +1,41 @@
-"""The API key and the signing secret: given in the settings, or made once and kept under the data folder."""
+"""The API keys and the signing secret: given in the settings, or made once and kept under the data folder."""
 
+import ipaddress
 import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Secret
 
 from config.settings import SettingInvalid, Settings
 
+CHARS_MIN: Final = 20
+DIFFERENT_MIN: Final = 8
+# Found in examples everywhere, and so in every list of things to try.
+COMMON: Final = ("changeme", "change-me", "change_me", "password", "example", "default", "your-", "your_", "123456")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """What opens ``/v1`` and what signs our addresses; ``new_api_key`` is set on the start that made it."""
+    """
+    What opens ``/v1`` and what signs our addresses; ``new_api_key`` is set on the start that made it.
+
+    ``api_key`` may do everything, as may ``further`` ones; those of ``read`` may only look.
+    """
 
     api_key: Secret
     secret: Secret
     new_api_key: bool
+    further: tuple[Secret, ...] = ()
+    read: tuple[Secret, ...] = ()
+
+    @property
+    def operate(self) -> tuple[Secret, ...]:
+        """All keys that may do everything."""
+        return (self.api_key, *self.further)
 
 
 def load_keys(settings: Settings) -> Keys:
@@ -25,15 +44,59 @@ def load_keys(settings: Settings) -> Keys:
 
     Raises: SettingInvalid for a kept file that holds no key; OSError when the data folder cannot be written.
     """
-    api_key, new = (settings.api_key, False) if settings.api_key else _kept(settings.data_dir / "api_key", "fr_")
+    given, new = (list(settings.api_key), False) if settings.api_key else (None, False)
+    if given is None:
+        made, new = _kept(settings.data_dir / "api_key", "fr_")
+        given = [made]
     secret, _ = (settings.secret, False) if settings.secret else _kept(settings.data_dir / "secret", "fr_")
-    return Keys(api_key=api_key, secret=secret, new_api_key=new)
+    return Keys(api_key=given[0], further=tuple(given[1:]), read=settings.read_key, secret=secret, new_api_key=new)
+
+
+def refuse_weak_keys(settings: Settings) -> None:
+    """
+    A receiver that others can reach must not open to a key that can be guessed.
+
+    Raises: SettingInvalid, naming the variable; never for keys that we made, nor while only this machine reaches us.
+    """
+    if not _is_public(settings):
+        return
+    given = [("FRAMERELAY_API_KEY", key) for key in settings.api_key]
+    given += [("FRAMERELAY_READ_KEY", key) for key in settings.read_key]
+    given += [("FRAMERELAY_SECRET", settings.secret)] if settings.secret else []
+    for variable, key in given:
+        if reason := _weakness(str(key)):
+            raise SettingInvalid(
+                f"{variable}: {reason}, and this receiver can be reached from elsewhere. Leave it unset and a key is "
+                "made, or take one from: openssl rand -hex 24"
+            )
+
+
+def _is_public(settings: Settings) -> bool:
+    hosts = [settings.host, urlsplit(settings.public_url or "").hostname or "localhost"]
+    return not all(_is_loopback(host) for host in hosts)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _weakness(key: str) -> str | None:
+    if len(key) < CHARS_MIN:
+        return f"it is shorter than {CHARS_MIN} characters"
+    if len(set(key)) < DIFFERENT_MIN:
+        return f"it has fewer than {DIFFERENT_MIN} different characters"
+    if any(word in key.lower() for word in COMMON):
+        return "it is made of words that are tried first"
+    return None
 
 
 def find_api_key(settings: Settings) -> Secret | None:
     """The API key if there is one already; nothing is made (for the command, which only talks to a receiver)."""
     if settings.api_key:
-        return settings.api_key
+        return settings.api_key[0]
     path = settings.data_dir / "api_key"
     return _read(path) if path.exists() else None
 

@@ -114,7 +114,8 @@ def bound(**fields: object) -> Iterator[None]:
 
 def secrets_of(settings: Settings, *more: Secret) -> tuple[str, ...]:
     """The very texts that must not be shown, whatever their shape: the secrets of *settings*, and *more*."""
-    given = {str(secret) for secret in (settings.api_key, settings.upstream_key, settings.secret, *more) if secret}
+    known = (*settings.api_key, *settings.read_key, settings.upstream_key, settings.secret, *more)
+    given = {str(secret) for secret in known if secret}
     return tuple(sorted((text for text in given if len(text) >= _SECRET_CHARS_MIN), key=len, reverse=True))
 
 

@@ -45,6 +45,11 @@ def as_secret(text: str) -> Secret:
     return Secret(text)
 
 
+def as_secrets(text: str) -> tuple[Secret, ...]:
+    """Texts that are never shown, with commas between."""
+    return tuple(Secret(each.strip()) for each in text.split(",") if each.strip())
+
+
 def as_hosts(text: str) -> frozenset[str]:
     """Names of hosts with or without a port, in lower case."""
     hosts = frozenset(host.strip().lower() for host in text.split(",") if host.strip())

@@ -27,6 +27,7 @@ from config.parse import (
     as_redis_url,
     as_seconds,
     as_secret,
+    as_secrets,
     as_url,
     one_of,
 )
@@ -51,7 +52,7 @@ class Knob:
 
 def knob(variable: str, parse: Callable[[str], object], default: object, about: str, *, unit: str = "") -> Any:
     """One field of `Settings`; *about* is the line that the docs carry."""
-    secret = parse is as_secret
+    secret = parse in (as_secret, as_secrets)
     return dataclasses.field(
         default=default,
         metadata={"knob": Knob(variable=variable, unit=unit, about=about, parse=parse, secret=secret)},
@@ -90,11 +91,18 @@ class Settings:
     data_dir: Path = knob(
         "FRAMERELAY_DATA_DIR", as_path, Path("data"), "Folder of clips, frames, films, keys and the embedded Redis."
     )
-    api_key: Secret | None = knob(
+    api_key: tuple[Secret, ...] = knob(
         "FRAMERELAY_API_KEY",
-        as_secret,
-        None,
-        "Bearer key of `/v1`. Unset: made on first start, printed once, kept in `api_key` under the data folder.",
+        as_secrets,
+        (),
+        "Bearer key of `/v1`. Several with commas between all count, for a change of keys; the command sends the "
+        "first. Unset: made on first start, printed once, kept in `api_key` under the data folder.",
+    )
+    read_key: tuple[Secret, ...] = knob(
+        "FRAMERELAY_READ_KEY",
+        as_secrets,
+        (),
+        "Keys that may look at everything and change nothing, with commas between.",
     )
     secret: Secret | None = knob(
         "FRAMERELAY_SECRET",

@@ -1,26 +1,71 @@
-"""Who may see and act: the API key as Bearer, compared in constant time."""
+"""Who may see and act: a key as Bearer or the page's session, compared in constant time, guesses slowed down."""
 
-import hmac
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+from urllib.parse import parse_qs
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
+from receiver.body import read_body
+from receiver.gate import Right
 from receiver.state import state_of
 
+Handler = Callable[[Request], Awaitable[Response]]
 
-def require_key(request: Request) -> None:
-    """Raises: HTTPException 401 unless the request carries the API key, 429 for one more of many that do not."""
-    if not has_key(request):
+LOGIN_BYTES_MAX: Final = 4096
+SAFE: Final = frozenset({"GET", "HEAD"})
+CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}  # HTTP wants it in every 401.
+
+
+def keyed(path: str, handler: Handler, *, methods: Sequence[str] = ("GET",)) -> Route:
+    """A route for those who have a key: one that may operate, unless all *methods* only read."""
+    needed = Right.READ if SAFE.issuperset(methods) else Right.OPERATE
+
+    async def admitted(request: Request) -> Response:
+        await require(request, needed)
+        return await handler(request)
+
+    return Route(path, admitted, methods=list(methods), name=handler.__name__)
+
+
+async def require(request: Request, needed: Right) -> None:
+    """Raises: HTTPException 401 without a key or session, 403 if it does not open *needed*, 429 after many guesses."""
+    gate = state_of(request).gate
+    access = gate.access(request)
+    if access is None:
         state_of(request).limits.count_stranger(request)
+        await gate.turn_away(request)
         raise HTTPException(
             401,
             "this needs the API key as Bearer: FRAMERELAY_API_KEY, or the file api_key in the data folder",
-            headers={"WWW-Authenticate": "Bearer"},
+            headers=CHALLENGE,
         )
+    if access.right < needed:
+        raise HTTPException(403, "this key may only read")
+    if access.by_cookie and needed is not Right.READ and not gate.is_own_origin(request):
+        raise HTTPException(403, "a change was asked for from another site")
 
 
-def has_key(request: Request) -> bool:
-    """Whether the request carries the API key."""
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    right = str(state_of(request).api_key).encode()
-    return hmac.compare_digest(given.strip().encode(), right) and scheme.lower() == "bearer"
+async def log_in(request: Request) -> Response:
+    """``POST /login``: a form with ``key``; 303 to the page with a session, else as `require`."""
+    gate = state_of(request).gate
+    if not gate.is_own_origin(request):
+        raise HTTPException(403, "log in from the page itself")
+    form = parse_qs((await read_body(request, bytes_max=LOGIN_BYTES_MAX)).decode("utf-8", "replace"))
+    key = form.get("key", [""])[0].strip()
+    answer = Response(status_code=303, headers={"Location": "/"})
+    if gate.right_of(key) is None:
+        await gate.guessed(request)
+        raise HTTPException(401, "this is no key of this receiver", headers=CHALLENGE)
+    gate.sessions.begin(answer, key)
+    return answer
+
+
+async def log_out(request: Request) -> Response:
+    """``POST /logout``: the session is taken away."""
+    answer = Response(status_code=303, headers={"Location": "/"})
+    state_of(request).gate.sessions.end(answer)
+    return answer

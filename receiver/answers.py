@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from receiver.headers import HEADERS
 from runs.errors import (
     Conflict,
     FrameRelayError,
@@ -26,6 +27,7 @@ _STATUS: Final[dict[type[FrameRelayError], int]] = {
 _CODES: Final = {
     400: "cut_off",
     401: "unauthorized",
+    403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
     413: "too_large",
@@ -94,4 +96,5 @@ def code_of(error: HTTPException) -> str:
 async def surprised(_: Request, error: Exception) -> Response:
     """The answer to anything that we did not foresee: the log has the details, the world has not."""
     log.error("request_surprised", exc_info=error)
-    return error_answer(500, "internal", "something unexpected went wrong; the log of the receiver has the details")
+    words = "something unexpected went wrong; the log of the receiver has the details"
+    return error_answer(500, "internal", words, headers=HEADERS)  # This answer passes no middleware.

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 from starlette.datastructures import Secret
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -14,7 +15,10 @@ from starlette.routing import Route
 from config.keys import Keys
 from config.logs import secrets_of
 from config.settings import Settings
-from receiver import answers, callbacks, health, media, release, replay, runs_api
+from receiver import answers, callbacks, health, media, openapi, release, replay, runs_api
+from receiver.access import keyed, log_in, log_out
+from receiver.gate import Gate
+from receiver.headers import SecurityHeaders
 from receiver.limits import Limits
 from receiver.quarantine import Quarantine
 from receiver.readiness import Readiness
@@ -49,8 +53,8 @@ def create_app(
         inbox, spool = Inbox(redis, keep_s=settings.callbacks_keep_s), Spool(settings.data_dir / "spool")
         app.state.receiver = State(
             settings=settings,
-            api_key=keys.api_key,
-            secrets=secrets_of(settings, keys.api_key, keys.secret, *map(Secret, verification.verifiers.secrets)),
+            gate=Gate(keys, settings),
+            secrets=secrets_of(settings, *keys.operate, keys.secret, *map(Secret, verification.verifiers.secrets)),
             store=Store(redis),
             history=Store(watching),
             inbox=inbox,
@@ -77,7 +81,9 @@ def create_app(
         HTTPException: answers.refused,
         500: answers.surprised,
     }
-    app = Starlette(routes=routes(), lifespan=lifespan, exception_handlers=handlers)
+    https = (settings.public_url or "").startswith("https://")
+    middleware = [Middleware(SecurityHeaders, https=https)]
+    app = Starlette(routes=routes(), lifespan=lifespan, exception_handlers=handlers, middleware=middleware)
     app.router.redirect_slashes = False  # A redirect would repeat a callback's token, and senders do not follow it.
     return app
 
@@ -87,23 +93,26 @@ def routes() -> list[Route]:
     run, shot = "/v1/runs/{run}", "/v1/runs/{run}/shots/{shot}"
     return [
         Route("/webhook/{token:path}", callbacks.receive, methods=["POST"]),
-        Route("/v1/runs", runs_api.start, methods=["POST"]),
-        Route("/v1/runs", runs_api.list_runs),
-        Route(run, runs_api.read),
-        Route(run, runs_api.remove, methods=["DELETE"]),
-        Route(f"{run}/events", runs_api.watch),
-        Route(f"{run}/cancel", runs_api.cancel, methods=["POST"]),
-        Route(f"{run}/resume", runs_api.resume, methods=["POST"]),
-        Route(f"{shot}/retake", runs_api.retake, methods=["POST"]),
-        Route("/v1/jobs/adopt", runs_api.adopt, methods=["POST"]),
-        Route(f"{shot}/approve", runs_api.approve, methods=["POST"]),
-        Route(f"{shot}/pick", runs_api.pick, methods=["POST"]),
-        Route("/v1/callbacks", runs_api.callbacks),
-        Route("/v1/callbacks/{callback}/replay", replay.replay, methods=["POST"]),
-        Route("/v1/callbacks/release", release.release_all, methods=["POST"]),
-        Route("/v1/callbacks/{callback}/release", release.release, methods=["POST"]),
-        Route("/v1/files", runs_api.give_file, methods=["POST"]),
-        Route("/media/{path:path}", media.serve),
+        keyed("/v1/runs", runs_api.start, methods=["POST"]),
+        keyed("/v1/runs", runs_api.list_runs),
+        keyed(run, runs_api.read),
+        keyed(run, runs_api.remove, methods=["DELETE"]),
+        keyed(f"{run}/events", runs_api.watch),
+        keyed(f"{run}/cancel", runs_api.cancel, methods=["POST"]),
+        keyed(f"{run}/resume", runs_api.resume, methods=["POST"]),
+        keyed(f"{shot}/retake", runs_api.retake, methods=["POST"]),
+        keyed("/v1/jobs/adopt", runs_api.adopt, methods=["POST"]),
+        keyed(f"{shot}/approve", runs_api.approve, methods=["POST"]),
+        keyed(f"{shot}/pick", runs_api.pick, methods=["POST"]),
+        keyed("/v1/callbacks", runs_api.callbacks),
+        keyed("/v1/callbacks/{callback}/replay", replay.replay, methods=["POST"]),
+        keyed("/v1/callbacks/release", release.release_all, methods=["POST"]),
+        keyed("/v1/callbacks/{callback}/release", release.release, methods=["POST"]),
+        keyed("/v1/files", runs_api.give_file, methods=["POST"]),
+        Route("/media/{path:path}", media.serve),  # A key, a session, or a signed link.
+        keyed("/openapi.json", openapi.serve),
+        Route("/login", log_in, methods=["POST"]),
+        Route("/logout", log_out, methods=["POST"]),
         Route("/livez", health.live),
         Route("/readyz", health.ready),
     ]

@@ -2,13 +2,13 @@
 
 import time
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from receiver.access import has_key
+from receiver.access import require
 from receiver.answers import error_answer
+from receiver.gate import Right
 from receiver.state import state_of
 
 
@@ -20,10 +20,8 @@ async def serve(request: Request) -> Response:
     opened = state.links.opens(
         f"/media/{path}", expires=query.get("expires", ""), signature=query.get("signature", ""), now=time.time()
     )
-    if not opened and not has_key(request):
-        state.limits.count_stranger(request)
-        headers = {"WWW-Authenticate": "Bearer"}
-        raise HTTPException(401, "this needs the API key or a link that has not expired", headers=headers)
+    if not opened:
+        await require(request, Right.READ)
     headers = {
         "Cache-Control": "private, max-age=3600",
         "X-Content-Type-Options": "nosniff",

@@ -13,7 +13,6 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from receiver.access import require_key
 from receiver.body import read_body
 from receiver.state import State, state_of
 from receiver.views import callback_json, run_json
@@ -45,7 +44,6 @@ log = structlog.get_logger()
 
 async def start(request: Request) -> Response:
     """``POST /v1/runs``: a storyboard becomes a run; the same ``Idempotency-Key`` always gives the same one."""
-    require_key(request)
     state = state_of(request)
     body = await read_body(request, bytes_max=STORYBOARD_BYTES_MAX)
     form: Form = "yaml" if "yaml" in request.headers.get("content-type", "").lower() else "json"
@@ -64,14 +62,12 @@ async def start(request: Request) -> Response:
 
 async def read(request: Request) -> Response:
     """``GET /v1/runs/{id}``."""
-    require_key(request)
     state = state_of(request)
     return JSONResponse(_json(state, await _run(state, request)))
 
 
 async def list_runs(request: Request) -> Response:
     """``GET /v1/runs?limit=&after=&status=``: newest first; ``next`` is the *after* of the next page."""
-    require_key(request)
     state = state_of(request)
     limit, after = _page(request)
     wanted = request.query_params.get("status")
@@ -90,7 +86,6 @@ async def cancel(request: Request) -> Response:
 
 async def remove(request: Request) -> Response:
     """``DELETE /v1/runs/{id}``: a run that has ended goes, with its history and its files."""
-    require_key(request)
     state = state_of(request)
     run = await _run(state, request)
     await remove_run(state.store, state.files, run)
@@ -142,7 +137,6 @@ async def watch(request: Request) -> Response:
 
     The stream ends when the run has ended; a reader that comes back then gets 204, which tells it to stay away.
     """
-    require_key(request)
     state = state_of(request)
     run = await _run(state, request)
     after = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
@@ -156,7 +150,6 @@ async def watch(request: Request) -> Response:
 
 async def callbacks(request: Request) -> Response:
     """``GET /v1/callbacks?limit=&after=``: what came in, newest first."""
-    require_key(request)
     state = state_of(request)
     limit, after = _page(request)
     found = await state.inbox.recent(limit=limit + 1, after=after)
@@ -167,7 +160,6 @@ async def callbacks(request: Request) -> Response:
 
 async def give_file(request: Request) -> Response:
     """``POST /v1/files`` with a picture as the body: kept here; a storyboard names it as ``file:…``."""
-    require_key(request)
     content = await read_body(request, bytes_max=PICTURE_BYTES_MAX)
     try:
         path = await asyncio.to_thread(state_of(request).files.keep_given, content)
@@ -196,7 +188,6 @@ async def _events(state: State, run_id: str, after: str) -> AsyncIterator[str]:
 
 async def _act(request: Request, event: Event, body: dict[str, Any] | None = None) -> Response:
     """A person's decision: refused if they looked at an older revision, or if it changes nothing."""
-    require_key(request)
     state = state_of(request)
     revision = (await _body(request) if body is None else body).get("revision")
     if revision is not None and type(revision) is not int:
@@ -247,7 +238,6 @@ async def _run(state: State, request: Request) -> Run:
 
 
 async def _body(request: Request) -> dict[str, Any]:
-    require_key(request)
     raw = await read_body(request, bytes_max=DECISION_BYTES_MAX)
     return parse_object(raw) if raw.strip() else {}
 

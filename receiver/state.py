@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import cast
 
-from starlette.datastructures import Secret
 from starlette.requests import HTTPConnection
 
 from config.settings import Settings
+from receiver.gate import Gate
 from receiver.limits import Limits
 from receiver.quarantine import Quarantine
 from receiver.readiness import Readiness
@@ -28,7 +28,7 @@ class State:
     """
 
     settings: Settings
-    api_key: Secret
+    gate: Gate
     secrets: tuple[str, ...]
     store: Store
     history: Store

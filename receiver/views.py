@@ -1,150 +1,164 @@
-"""Runs and callbacks as the JSON of the API."""
+"""Runs and callbacks as the JSON of the API, in the shapes that ``/openapi.json`` describes."""
 
 from typing import Any, Final
 
+from msgspec import UNSET, to_builtins
+
 from config.logs import redacted
+from receiver import shapes
 from runs.inbox import Callback
-from runs.model import Clip, FirstFrame, Frame, Problem, Run, Shot, Take
+from runs.model import Clip, Film, FirstFrame, Frame, Problem, Run, Shot, Take
 from runs.standing import callbacks_missed, jobs_spent, needs_operator, seems_unreachable, submits_to_come
 
-UNREACHABLE: Final = {
-    "code": "public_url_unreachable",
-    "message": "no callback came about the jobs that are done, they were found by looking, which takes longer: "
+UNREACHABLE: Final = shapes.Oddity(
+    code="public_url_unreachable",
+    message="no callback came about the jobs that are done, they were found by looking, which takes longer: "
     "the provider seems not to reach FRAMERELAY_PUBLIC_URL (try: framerelay doctor)",
-}
+)
 BODY_CHARS_MAX: Final = 16_384  # A page may list two hundred, and callbacks wait while it is made.
 
 
 def run_json(run: Run, *, base_url: str) -> dict[str, Any]:
-    """A run; addresses begin with *base_url* and need the API key."""
-    return {
-        "id": run.id,
-        "object": "run",
-        "title": run.title,
-        "model": run.model,
-        "status": run.status.value,
-        "revision": run.revision,
-        "created": int(run.created_at),
-        "updated": int(run.updated_at),
-        "hook": run.hook,
-        "budget": {"jobs": run.budget_jobs},
-        "spent": {"jobs": jobs_spent(run)},
-        "submits_to_come": submits_to_come(run),
-        "callbacks_missed": callbacks_missed(run),
-        "warnings": [UNREACHABLE] if seems_unreachable(run) else [],
-        "shots": [_shot(shot, base_url) for shot in run.shots],
-        "film": None
-        if run.film is None
-        else {
-            "url": _url(run.film.path, base_url),
-            "bytes": run.film.bytes,
-            "duration_s": round(run.film.duration_s, 3),
-            "frames": run.film.frames,
-            "copied": run.film.copied,
-            "reason": run.film.reason,
-        },
-        "error": _problem(run.error),
-    }
+    """A run, as `shapes.Run`; addresses begin with *base_url* and need the API key."""
+    shown = shapes.Run(
+        id=run.id,
+        object="run",
+        title=run.title,
+        model=run.model,
+        status=run.status,
+        revision=run.revision,
+        created=int(run.created_at),
+        updated=int(run.updated_at),
+        hook=run.hook,
+        budget=shapes.Jobs(jobs=run.budget_jobs),
+        spent=shapes.Jobs(jobs=jobs_spent(run)),
+        submits_to_come=submits_to_come(run),
+        callbacks_missed=callbacks_missed(run),
+        warnings=[UNREACHABLE] if seems_unreachable(run) else [],
+        shots=[_shot(shot, base_url) for shot in run.shots],
+        film=_film(run.film, base_url),
+        error=_problem(run.error),
+    )
+    return dict(to_builtins(shown))
 
 
 def callback_json(callback: Callback, *, secrets: tuple[str, ...]) -> dict[str, Any]:
     """
-    A callback as it came, with *secrets* and whatever looks like one taken out of all that its sender chose.
+    A callback as it came, as `shapes.Callback`; *secrets* and whatever looks like one are taken out of all that its
+    sender chose.
 
     Of a long body the beginning is shown; ``bytes`` is the size of the whole.
     """
     beginning = callback.body[: 4 * BODY_CHARS_MAX].decode("utf-8", "replace")
-    return {
-        "id": callback.id,
-        "object": "callback",
-        "received": callback.received_at,
-        "outcome": callback.outcome,
-        "reason": callback.reason,
-        "run": callback.run,
-        "shot": callback.shot,
-        "take": callback.take,
-        "hook": callback.hook,
-        "job_id": redacted(callback.job_id, secrets=secrets),
-        "status": redacted(callback.word, secrets=secrets),
-        "replay_of": callback.replay_of,
-        "repeats": callback.repeats,
-        "bytes": len(callback.body) if callback.size is None else callback.size,
-        "body": redacted(beginning, secrets=secrets)[:BODY_CHARS_MAX],
-    }
+    shown = shapes.Callback(
+        id=callback.id,
+        object="callback",
+        received=callback.received_at,
+        outcome=callback.outcome,
+        reason=callback.reason,
+        run=callback.run,
+        shot=callback.shot,
+        take=callback.take,
+        hook=callback.hook,
+        job_id=redacted(callback.job_id, secrets=secrets),
+        status=redacted(callback.word, secrets=secrets),
+        replay_of=callback.replay_of,
+        repeats=callback.repeats,
+        bytes=len(callback.body) if callback.size is None else callback.size,
+        body=redacted(beginning, secrets=secrets)[:BODY_CHARS_MAX],
+    )
+    return dict(to_builtins(shown))
 
 
-def _shot(shot: Shot, base_url: str) -> dict[str, Any]:
-    return {
-        "id": shot.id,
-        "scene": shot.scene,
-        "from": shot.origin,
-        "source": shot.source,
-        "status": shot.status.value,
-        "prompt": shot.input.get("prompt"),
-        "gate": "approve" if shot.gated else None,
-        "approved": shot.approved,
-        "picked": shot.picked,
-        "set_aside": shot.set_aside,
-        "takes_wanted": shot.takes_wanted,
-        "held_by": _problem(shot.held_by),
-        "next_try": shot.due_at if shot.held_by and not needs_operator(shot) else None,
-        "error": _problem(shot.error),
-        "takes": [_take(take, base_url) for take in shot.takes],
-    }
+def _shot(shot: Shot, base_url: str) -> shapes.Shot:
+    return shapes.Shot(
+        id=shot.id,
+        scene=shot.scene,
+        origin=shot.origin,
+        source=shot.source,
+        status=shot.status,
+        prompt=shot.input.get("prompt"),
+        gate="approve" if shot.gated else None,
+        approved=shot.approved,
+        picked=shot.picked,
+        set_aside=shot.set_aside,
+        takes_wanted=shot.takes_wanted,
+        held_by=_problem(shot.held_by),
+        next_try=shot.due_at if shot.held_by and not needs_operator(shot) else None,
+        error=_problem(shot.error),
+        takes=[_take(take, base_url) for take in shot.takes],
+    )
 
 
-def _take(take: Take, base_url: str) -> dict[str, Any]:
-    return {
-        "number": take.number,
-        "status": take.status.value,
-        "job_id": take.job_id,
-        "seed": take.seed,
-        "submitted": take.submitted_at,
-        "rendered": take.rendered_at,
-        "called_back": take.called_back,
-        "next_look": take.due_at,
-        "provider_status": take.word,
-        "error": _problem(take.error),
-        "video": _video(take.video, base_url),
-        "first_frame": _first_frame(take.first_frame, base_url),
-        "last_frame": _frame(take.last_frame, base_url),
-        "provider_frame": _frame(take.provider_frame, base_url),
-    }
+def _take(take: Take, base_url: str) -> shapes.Take:
+    return shapes.Take(
+        number=take.number,
+        status=take.status,
+        job_id=take.job_id,
+        seed=take.seed,
+        submitted=take.submitted_at,
+        rendered=take.rendered_at,
+        called_back=take.called_back,
+        next_look=take.due_at,
+        provider_status=take.word,
+        error=_problem(take.error),
+        video=_video(take.video, base_url),
+        first_frame=_first_frame(take.first_frame, base_url),
+        last_frame=_frame(take.last_frame, base_url),
+        provider_frame=_frame(take.provider_frame, base_url),
+    )
 
 
-def _video(clip: Clip | None, base_url: str) -> dict[str, Any] | None:
+def _video(clip: Clip | None, base_url: str) -> shapes.Video | None:
     if clip is None:
         return None
-    return {
-        "url": _url(clip.path, base_url),
-        "sha256": clip.sha256,
-        "bytes": clip.bytes,
-        "width": clip.width,
-        "height": clip.height,
-        "duration_s": round(clip.duration_s, 3),
-        "frames": clip.frames,
-    }
+    return shapes.Video(
+        url=_url(clip.path, base_url),
+        sha256=clip.sha256,
+        bytes=clip.bytes,
+        width=clip.width,
+        height=clip.height,
+        duration_s=round(clip.duration_s, 3),
+        frames=clip.frames,
+    )
 
 
-def _frame(frame: Frame | None, base_url: str) -> dict[str, Any] | None:
+def _frame(frame: Frame | None, base_url: str) -> shapes.Frame | None:
     if frame is None:
         return None
-    size = {"width": frame.width, "height": frame.height} if frame.width else {}
-    return {"url": _url(frame.path, base_url), "sha256": frame.sha256, **size}
+    return shapes.Frame(
+        url=_url(frame.path, base_url),
+        sha256=frame.sha256,
+        width=frame.width or UNSET,
+        height=frame.height if frame.width else UNSET,
+    )
 
 
-def _first_frame(first: FirstFrame | None, base_url: str) -> dict[str, Any] | None:
+def _first_frame(first: FirstFrame | None, base_url: str) -> shapes.FirstFrame | None:
     """Our own file where there is one; a provider's address only without its query, which may hold a signature."""
     if first is None:
         return None
     url = _url(first.path, base_url) if first.path else redacted(first.url)
-    return {"url": url if not url.startswith("data:") else "data:", "source": first.source}
+    return shapes.FirstFrame(url=url if not url.startswith("data:") else "data:", source=first.source)
 
 
-def _problem(problem: Problem | None) -> dict[str, Any] | None:
+def _film(film: Film | None, base_url: str) -> shapes.Film | None:
+    if film is None:
+        return None
+    return shapes.Film(
+        url=_url(film.path, base_url),
+        bytes=film.bytes,
+        duration_s=round(film.duration_s, 3),
+        frames=film.frames,
+        copied=film.copied,
+        reason=film.reason,
+    )
+
+
+def _problem(problem: Problem | None) -> shapes.Problem | None:
     if problem is None:
         return None
-    return {"code": problem.code, "message": redacted(problem.message), "family": problem.family.value}
+    return shapes.Problem(code=problem.code, message=redacted(problem.message), family=problem.family)
 
 
 def _url(path: str, base_url: str) -> str:

@@ -1,6 +1,8 @@
 """What all tests share: a real Redis, waiting with a deadline, and asyncio as the only event loop."""
 
 import asyncio
+import copy
+import re
 import shutil
 import subprocess
 import tempfile
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema_rs
 import pytest
 import redis as redis_sync
 from arq.connections import ArqRedis
@@ -21,6 +24,7 @@ from cli.http import listening_on, serving
 from cli.serve import running_receiver, running_worker
 from config.keys import Keys
 from config.settings import Settings
+from receiver import openapi
 from runs.embedded_redis import find_server
 from runs.queue import connect, disconnect
 from runs.store import Store
@@ -171,8 +175,12 @@ def start_provider(tmp_path: Path) -> StartProvider:
 
 
 @pytest.fixture
-def start_relay(tmp_path: Path, redis_url: str) -> StartRelay:
-    """``async with start_relay(provider.url, handoff="serve") as relay``: settings by their field names."""
+def start_relay(tmp_path: Path, redis_url: str, documented: "Documented") -> StartRelay:
+    """
+    ``async with start_relay(provider.url, handoff="serve") as relay``: settings by their field names.
+
+    What it answers must be as ``/openapi.json`` says.
+    """
 
     @asynccontextmanager
     async def start(upstream_url: str, *, worker: bool = True, **chosen: Any) -> AsyncIterator[Relay]:
@@ -199,6 +207,7 @@ def start_relay(tmp_path: Path, redis_url: str) -> StartRelay:
             api = httpx.AsyncClient(
                 base_url=settings.listen_url,
                 headers={"Authorization": f"Bearer {API_KEY}"},
+                event_hooks={"response": [documented.watch]},
                 trust_env=False,
                 timeout=30,
             )
@@ -207,3 +216,73 @@ def start_relay(tmp_path: Path, redis_url: str) -> StartRelay:
             )
 
     return start
+
+
+class Documented:
+    """
+    Holds answers against ``/openapi.json``: status, headers, content type, and a JSON body in which nothing is missing
+    and nothing is that the document does not name.
+    """
+
+    def __init__(self) -> None:
+        document = openapi.document()
+        schemas = copy.deepcopy(document["components"]["schemas"])
+        for shape in schemas.values():
+            if "properties" in shape:
+                shape["additionalProperties"] = False
+        self.seen: set[tuple[str, int]] = set()
+        self._paths = {re.compile(_pattern(path)): path for path in document["paths"]}
+        self._operations = document["paths"]
+        self._validators = {
+            name: jsonschema_rs.validator_for({**schemas[name], "components": {"schemas": schemas}}) for name in schemas
+        }
+
+    def check(self, answer: httpx.Response) -> None:
+        """Fails with what is wrong; ``seen`` then has the operation and its status."""
+        method, path = answer.request.method, answer.request.url.path
+        where = f"{method} {path[:200]} -> {answer.status_code}"
+        known = next((self._operations[name] for pattern, name in self._paths.items() if pattern.fullmatch(path)), None)
+        operation = None if known is None else known.get("get" if method == "HEAD" else method.lower())
+        if operation is None:
+            assert answer.status_code == (404 if known is None else 405), where
+        else:
+            self._check(operation["responses"], answer, where)
+            self.seen.add((operation["operationId"], answer.status_code))
+        if method != "HEAD" and answer.status_code >= 400:
+            self.fits("Error", answer.json(), where)
+
+    async def watch(self, answer: httpx.Response) -> None:
+        """Checks each answer that a client gets, as its hook; not streams, which may not end."""
+        if answer.headers.get("content-type", "").partition(";")[0] != "text/event-stream":
+            await answer.aread()
+            self.check(answer)
+
+    def fits(self, name: str, value: Any, where: str = "") -> None:
+        """Fails unless *value* is what the schema of that *name* says."""
+        wrong = [f"{error.instance_path}: {error.message}" for error in self._validators[name].iter_errors(value)]
+        assert not wrong, f"{where}: not as {name} in /openapi.json: {wrong[:5]}"
+
+    def _check(self, responses: dict[str, Any], answer: httpx.Response, where: str) -> None:
+        assert str(answer.status_code) in responses, f"{where}: /openapi.json knows no such answer: {answer.text[:300]}"
+        said = responses[str(answer.status_code)]
+        missing = [header for header in said.get("headers", {}) if header not in answer.headers]
+        assert not missing, f"{where}: it lacks {missing}"
+        kinds = said.get("content", {})
+        kind = answer.headers.get("content-type", "").partition(";")[0]
+        if not kinds:
+            assert answer.content == b"", where
+            return
+        assert kind in kinds or f"{kind.partition('/')[0]}/*" in kinds, f"{where}: it is {kind}"
+        if answer.request.method != "HEAD" and "schema" in kinds.get(kind, {}):
+            self.fits(kinds[kind]["schema"]["$ref"].rpartition("/")[2], answer.json(), where)
+
+
+def _pattern(path: str) -> str:
+    """Of a path whose names are filled in; a name may hold a line break, as it may for the router."""
+    return re.sub(r"\\{(?!path)\w+\\}", r"[^/]+", re.escape(path)).replace(r"\{path\}", r"[\s\S]*")
+
+
+@pytest.fixture(scope="session")
+def documented() -> Documented:
+    """``documented.check(answer)``: it is as ``/openapi.json`` says."""
+    return Documented()

@@ -50,7 +50,7 @@ def test_only_the_owner_can_read_them(tmp_path: Path) -> None:
 
 def test_given_keys_are_used_and_nothing_is_written(tmp_path: Path) -> None:
     """Two containers with the same settings share them without sharing a folder."""
-    settings = Settings(data_dir=tmp_path / "data", api_key=Secret("mine"), secret=Secret("ours"))
+    settings = Settings(data_dir=tmp_path / "data", api_key=(Secret("mine"),), secret=Secret("ours"))
     keys = load_keys(settings)
 
     assert (str(keys.api_key), str(keys.secret), keys.new_api_key) == ("mine", "ours", False)

@@ -232,7 +232,7 @@ def test_numbers_and_nothing_stay_what_they_are() -> None:
 
 def test_the_secrets_of_the_settings_are_known_by_their_text() -> None:
     """Whatever their shape, the longest first, since one may hold another; one of few letters is not looked for."""
-    settings = Settings(api_key=Secret("correct horse"), upstream_key=Secret("correct horse battery"))
+    settings = Settings(api_key=(Secret("correct horse"),), upstream_key=Secret("correct horse battery"))
     secrets = secrets_of(settings, Secret("short"), Secret("another one"))
 
     assert secrets == ("correct horse battery", "correct horse", "another one")

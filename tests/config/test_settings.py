@@ -83,8 +83,16 @@ def test_every_secret_can_come_from_a_file(tmp_path: Path) -> None:
     for name in secrets:
         field = name.removeprefix("FRAMERELAY_").lower()
         given = {f"{name}_FILE": str(tmp_path / "key")}
-        assert str(getattr(from_environment(given), field)) == "from the file"
-        assert str(getattr(from_environment({**given, name: "direct"}), field)) == "direct"
+        for environ, text in ((given, "from the file"), ({**given, name: "direct"}, "direct")):
+            value = getattr(from_environment(environ), field)
+            assert str(value[0] if isinstance(value, tuple) else value) == text
+
+
+def test_several_keys_stand_in_one_setting(tmp_path: Path) -> None:
+    """With commas between or on lines of a file, for a change of keys without an outage."""
+    (tmp_path / "keys").write_text("new,\nold,\n")
+    for given in ({"FRAMERELAY_API_KEY": " new, old ,"}, {"FRAMERELAY_API_KEY_FILE": str(tmp_path / "keys")}):
+        assert [str(key) for key in from_environment(given).api_key] == ["new", "old"]
 
 
 def test_a_secrets_file_that_gives_none_is_named(tmp_path: Path) -> None:

@@ -96,9 +96,15 @@ def nobody_calls(silent_provider: tuple[str, list[Any]]) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 async def shared_receiver(
-    redis_server: str, silent_provider: tuple[str, list[Any]], tmp_path_factory: pytest.TempPathFactory
+    redis_server: str,
+    silent_provider: tuple[str, list[Any]],
+    tmp_path_factory: pytest.TempPathFactory,
+    documented: Any,
 ) -> AsyncIterator[Receiver]:
-    """One receiver for the tests of a file: starting and ending it takes longer than most of them."""
+    """
+    One receiver for the tests of a file: starting and ending it takes longer than most of them. Whatever it answers
+    them must be as ``/openapi.json`` says.
+    """
     async with AsyncExitStack() as stack:
         # asyncio sends without delay only where the protocol was named; otherwise each answer takes 40 ms.
         listener = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP))
@@ -115,7 +121,13 @@ async def shared_receiver(
         redis = connect(redis_server)
         stack.push_async_callback(disconnect, redis)
         headers = {"Authorization": f"Bearer {API_KEY}"}
-        api = httpx.AsyncClient(base_url=settings.listen_url, headers=headers, trust_env=False, timeout=30)
+        api = httpx.AsyncClient(
+            base_url=settings.listen_url,
+            headers=headers,
+            event_hooks={"response": [documented.watch]},
+            trust_env=False,
+            timeout=30,
+        )
         await stack.enter_async_context(api)
         yield Receiver(settings=settings, store=Store(redis), tokens=Tokens(SECRET), api=api)
 

@@ -16,6 +16,8 @@ import httpx
 import pytest
 import redis as redis_sync
 
+from receiver.openapi import document
+
 pytestmark = pytest.mark.anyio
 
 DONE = {"id": "job_1", "status": "succeeded"}
@@ -222,3 +224,30 @@ async def test_a_watcher_is_let_go_when_redis_dies(relay: Any, board: Any, priva
 
     assert any("started" in line for line in rest)
     assert "Traceback" not in logged.getvalue()
+
+
+async def test_every_route_answers_as_the_document_says(
+    relay: Any, private_server: Any, documented: Any, board: Any, no_spool: Path, take_address: Any
+) -> None:
+    """503 with ``Retry-After`` where Redis or the disk is asked, and where it is not, no difference."""
+    documented.seen.clear()
+    no_spool.with_name("media").write_bytes(b"in the way")
+    private_server.stop()
+    relay.api.headers["Origin"] = relay.settings.listen_url
+    run = "run_" + "z" * 24
+    needed: dict[str, dict[str, Any]] = {
+        "startRun": {"json": board},
+        "pickTake": {"json": {"take": 1}},
+        "adoptJob": {"json": {"job_id": "j", "run": run, "shot": "s1"}},
+        "giveFile": {"content": b"\x89PNG\r\n\x1a\n"},
+    }
+    said, asked = set(), []
+    for path, methods in document()["paths"].items():
+        place = take_address() if "{token}" in path else path.format(run=run, shot="s1", callback="cb_x", path="x")
+        for method, operation in methods.items():
+            asked.append(relay.api.request(method, place, **needed.get(operation["operationId"], {})))
+            said |= {operation["operationId"]} if "503" in operation["responses"] else set()
+    for answer in await asyncio.gather(*asked):
+        documented.check(answer)
+
+    assert {name for name, status in documented.seen if status == 503} == said

@@ -1,0 +1,117 @@
+"""The keys of a receiver: what each opens, sessions that stand for them, and guesses slowed down."""
+
+import hmac
+import time
+from asyncio import sleep
+from collections import OrderedDict
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from config.keys import Keys
+from config.settings import Settings
+from receiver.clients import client_of
+from receiver.sessions import COOKIE, Sessions
+
+FREE_GUESSES: Final = 5  # A person mistypes; a program guesses on.
+GUESS_S_MAX: Final = 4.0
+GUESSING_S: Final = 60.0  # After so long without a guess an address begins anew.
+ADDRESSES_MAX: Final = 10_000
+WAITING_MAX: Final = 64
+
+log = structlog.get_logger()
+
+
+class Right(IntEnum):
+    """What a key opens; the greater one opens all of the smaller."""
+
+    READ = 1
+    OPERATE = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What a request may do, and whether a browser sends its proof by itself."""
+
+    right: Right
+    by_cookie: bool
+
+
+class Gate:
+    """The keys of this receiver, and a memory for addresses that guess."""
+
+    def __init__(self, keys: Keys, settings: Settings) -> None:
+        self._keys = [(str(key), Right.OPERATE) for key in keys.operate] + [(str(key), Right.READ) for key in keys.read]
+        self._own = _origin(settings.public_url) if settings.public_url else None
+        self._guesses: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._waiting = 0
+        self._proxies = settings.trusted_proxies
+        https = (settings.public_url or "").startswith("https://")
+        self.sessions = Sessions(str(keys.secret), secure=https)
+
+    def access(self, request: Request) -> Access | None:
+        """What *request* may do; a Bearer key counts before a session. None without either."""
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if scheme:
+            right = self.right_of(given.strip()) if scheme.lower() == "bearer" else None
+            return Access(right=right, by_cookie=False) if right else None
+        if COOKIE not in request.cookies:
+            return None
+        rights = [right for key, right in self._keys if self.sessions.names(request, key)]
+        return Access(right=max(rights), by_cookie=True) if rights else None
+
+    def right_of(self, given: str) -> Right | None:
+        """What the key *given* opens; all keys are compared, whichever fits."""
+        fitting = [right for key, right in self._keys if hmac.compare_digest(given.encode(), key.encode())]
+        return max(fitting, default=None)
+
+    def is_own_origin(self, request: Request) -> bool:
+        """Whether a browser says that the request was made by our own page."""
+        origin = request.headers.get("origin")
+        site = request.headers.get("sec-fetch-site", "same-origin")
+        if not origin or site != "same-origin":
+            return False
+        return urlsplit(origin).netloc == request.headers.get("host") or origin == self._own
+
+    async def turn_away(self, request: Request) -> None:
+        """A wrong key is a guess; no key at all is none, nor is a session that is over. Raises: as `guessed`."""
+        if "authorization" in request.headers:
+            await self.guessed(request)
+
+    async def guessed(self, request: Request) -> None:
+        """
+        Hold a wrong key's answer back, ever longer for the same address; right keys are never held back.
+
+        Raises: HTTPException 429 when too many wait already.
+        """
+        address = client_of(request, proxies=self._proxies)
+        wait_s = self._wait_s(address, time.monotonic())
+        if not wait_s:
+            return
+        log.warning("key_guessed", address=address, wait_s=wait_s)
+        if self._waiting >= WAITING_MAX:
+            raise HTTPException(429, "too many wrong keys", headers={"Retry-After": "5"})
+        self._waiting += 1
+        try:
+            await sleep(wait_s)
+        finally:
+            self._waiting -= 1
+
+    def _wait_s(self, address: str, now: float) -> float:
+        count, last = self._guesses.pop(address, (0, now))
+        count = 1 if now - last > GUESSING_S else count + 1
+        self._guesses[address] = (count, now)
+        if len(self._guesses) > ADDRESSES_MAX:
+            self._guesses.popitem(last=False)
+        over = count - FREE_GUESSES
+        return 0.0 if over <= 0 else float(min(0.25 * 2 ** min(over, 10), GUESS_S_MAX))
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,163 @@
+"""``GET /openapi.json``: every route, what it takes and what it answers, as OpenAPI 3.1."""
+
+import re
+from functools import cache
+from importlib.metadata import version
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from receiver.gate import Right
+from receiver.operations import OPERATIONS, Answer, Operation, Schema
+from receiver.sessions import COOKIE
+from receiver.shapes import SHAPES
+from receiver.storyboard_schema import STORYBOARD_SCHEMAS
+from runs.model import RunStatus
+
+REF: Final = "#/components/schemas/{name}"
+ABOUT: Final = """\
+The callback_url of a video-generation API: keeps each clip, hands its last frame to the next shot, joins the film.
+
+Errors are one envelope, `Error`; its code is for programs, its message for people. More fields may be added to any \
+answer. Each GET answers HEAD, too; other methods are 405, other paths 404. Any answer may be 500, which is a bug of \
+ours. A key that may only read opens each GET."""
+
+PARAMETERS: Final[dict[str, Schema]] = {
+    "limit": {"in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200, "default": 20}},
+    "after": {"in": "query", "description": "The next of the page before.", "schema": {"type": "string"}},
+    "status": {"in": "query", "schema": {"type": "string", "enum": [status.value for status in RunStatus]}},
+    "Idempotency-Key": {
+        "in": "header",
+        "description": "Whoever repeats a request with the same key gets the run that the first one made.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+    },
+    "Last-Event-ID": {
+        "in": "header",
+        "description": "The id of the last event that was heard.",
+        "schema": {"type": "string", "pattern": "^[0-9]{1,18}(-[0-9]{1,18})?$"},
+    },
+    "after-event": {
+        "name": "after",
+        "in": "query",
+        "description": "As Last-Event-ID, which goes before it.",
+        "schema": {"type": "string", "pattern": "^[0-9]{1,18}(-[0-9]{1,18})?$"},
+    },
+    "Range": {"in": "header", "schema": {"type": "string", "examples": ["bytes=0-99", "bytes=-100"]}},
+    "expires": {"in": "query", "description": "Of a signed link.", "schema": {"type": "string"}},
+    "signature": {"in": "query", "description": "Of a signed link.", "schema": {"type": "string"}},
+}
+IN_PATHS: Final[dict[str, Schema]] = {
+    "token": {"description": "Names the take or hook; nobody can guess it.", "schema": {"type": "string"}},
+    "run": {"schema": {"type": "string", "pattern": "^run_[a-z0-9]{1,40}$"}},
+    "shot": {"schema": {"type": "string"}},
+    "callback": {"schema": {"type": "string"}},
+    "path": {"description": "As a url of a run says it; it may hold slashes.", "schema": {"type": "string"}},
+}
+HEADERS: Final[dict[str, Schema]] = {
+    "Location": {"description": "Where it is.", "schema": {"type": "string"}},
+    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
+    "Set-Cookie": {"description": f"The cookie {COOKIE}: HttpOnly, SameSite=Strict.", "schema": {"type": "string"}},
+    "WWW-Authenticate": {"schema": {"type": "string"}},
+    "Accept-Ranges": {"schema": {"type": "string"}},
+    "Content-Range": {"schema": {"type": "string"}},
+}
+NEEDED: Final = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
+
+
+async def serve(_: Request) -> Response:
+    """The document; it has no secrets, but who may not read is not told what there is."""
+    return Response(_written(), media_type="application/json")
+
+
+@cache
+def _written() -> bytes:
+    return msgspec.json.encode(document())
+
+
+def document() -> dict[str, Any]:
+    """The whole, as plain values."""
+    paths: dict[str, dict[str, Any]] = {}
+    for place, operation in OPERATIONS.items():
+        method, path = place.split()
+        paths.setdefault(path, {})[method.lower()] = _operation(path, operation)
+    _, components = msgspec.json.schema_components(SHAPES, ref_template=REF)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "FrameRelay", "version": version("framerelay"), "description": ABOUT},
+        "paths": paths,
+        "components": {
+            "schemas": {**components, **STORYBOARD_SCHEMAS},
+            "headers": HEADERS,
+            "parameters": {key: {"name": key, **parameter} for key, parameter in PARAMETERS.items()},
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": "FRAMERELAY_API_KEY or _READ_KEY."},
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": COOKIE,
+                    "description": "From POST /login; changes must come from our own page.",
+                },
+            },
+        },
+    }
+
+
+def _operation(path: str, operation: Operation) -> dict[str, Any]:
+    names = re.findall(r"\{(\w+)\}", path)
+    parameters = [{"name": name, "in": "path", "required": True, **IN_PATHS[name]} for name in names]
+    parameters += [{"$ref": f"#/components/parameters/{key}"} for key in operation.parameters]
+    written: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.about,
+        "security": [{"key": []}, {"session": []}] if operation.right else [],
+        "parameters": parameters,
+        "responses": {str(status): answer for status, answer in sorted(_responses(operation).items())},
+    }
+    if operation.more:
+        written["description"] = operation.more
+    if operation.body:
+        content = {kind: {"schema": operation.body.schema} for kind in operation.body.kinds}
+        written["requestBody"] = {"required": operation.body.required, "content": content}
+    return written
+
+
+def _responses(operation: Operation) -> dict[int, dict[str, Any]]:
+    refused = {**_refused_by_the_door(operation), **operation.refused}
+    return {
+        **{status: _response(answer) for status, answer in operation.answers.items()},
+        **{status: _error(status, words) for status, words in refused.items()},
+    }
+
+
+def _refused_by_the_door(operation: Operation) -> dict[int, str]:
+    """Errors that follow from what a route is; those of its own go before them."""
+    refused = {500: "A bug of ours; the log has the details."}
+    if operation.right:
+        refused |= {401: "No key, or a wrong one.", 429: "Too many wrong keys."}
+    if operation.right is Right.OPERATE:
+        refused |= {403: "The key may only read, or another site asked for it in a session of ours."}
+    if operation.body:
+        refused |= {413: "The body is too large.", 415: "The body has a Content-Encoding."}
+    if operation.asks_redis:
+        refused |= {503: "Redis or our disk does not do its part; nothing was kept. The same may succeed soon."}
+    return refused
+
+
+def _response(answer: Answer) -> dict[str, Any]:
+    response: dict[str, Any] = {"description": answer.about}
+    if answer.shape:
+        response["content"] = {"application/json": {"schema": {"$ref": REF.format(name=answer.shape.__name__)}}}
+    elif answer.kinds:
+        response["content"] = {kind: {} for kind in answer.kinds}
+    return {**response, **_headers(answer.headers)}
+
+
+def _error(status: int, words: str) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": REF.format(name="Error")}}}
+    return {"description": words, "content": content, **_headers(NEEDED.get(status, ()))}
+
+
+def _headers(names: tuple[str, ...]) -> dict[str, Any]:
+    return {"headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names}} if names else {}

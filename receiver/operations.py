@@ -1,0 +1,306 @@
+"""
+What every route takes and answers, in words; `receiver.openapi` writes it out as ``/openapi.json``.
+
+A new route is a new line in `OPERATIONS`; a test compares them with the routes that there are, others what is answered
+with what is said here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from msgspec import Struct
+
+from receiver import shapes
+from receiver.gate import Right
+
+Schema = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One answer that is no error. *shape*: of its JSON; *kinds*: its content types where it is no JSON."""
+
+    about: str
+    shape: type[Struct] | None = None
+    kinds: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What is sent. *kinds*: its content types, all of the same *schema*."""
+
+    kinds: tuple[str, ...]
+    schema: Schema
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """
+    One method of one path.
+
+    *right*: what its key must open; None for those that need none. *refused*: errors by status, beside those that its
+    key, its body and Redis bring about. *asks_redis*: whether it is 503 without Redis.
+    """
+
+    name: str
+    about: str
+    answers: Mapping[int, Answer]
+    right: Right | None
+    refused: Mapping[int, str]
+    more: str = ""
+    parameters: tuple[str, ...] = ()
+    body: Body | None = None
+    asks_redis: bool = True
+
+
+def _decision(schema: Schema | None = None, *, needs: tuple[str, ...] = ()) -> Body:
+    """A JSON object that may be left out where it *needs* nothing."""
+    known = {**(schema or {}), "revision": REVISION}
+    whole = {"type": "object", "properties": known, **({"required": list(needs)} if needs else {})}
+    return Body(kinds=("application/json",), schema=whole, required=bool(needs))
+
+
+REVISION: Final[Schema] = {
+    "description": "The revision that the person looked at: if the run has another one now, 409 and nothing happens.",
+    "anyOf": [{"type": "integer"}, {"type": "null"}],
+}
+NAME: Final[Schema] = {"type": "string", "pattern": "^[!-~]{1,200}$"}
+SEED: Final[Schema] = {"anyOf": [{"type": "integer", "minimum": -1, "maximum": 2**32 - 1}, {"type": "null"}]}
+TEXT: Final[Schema] = {"anyOf": [{"type": "string", "pattern": r"\S"}, {"type": "null"}]}
+
+BOARD: Final = Body(kinds=("application/json", "application/yaml"), schema={"$ref": "#/components/schemas/Storyboard"})
+CALLBACK_BODY: Final = Body(
+    kinds=("application/json",),
+    schema={
+        "type": "object",
+        "description": "Whatever the provider says of a job; only its id and status are looked at, and not believed.",
+    },
+)
+PICTURE: Final = Body(
+    kinds=("application/octet-stream", "image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/tiff"),
+    schema={"type": "string", "format": "binary", "maxLength": 30_000_000},
+)
+LOGIN: Final = Body(
+    kinds=("application/x-www-form-urlencoded",),
+    schema={"type": "object", "properties": {"key": {"type": "string"}}, "required": ["key"]},
+)
+
+_RUN: Final = {200: Answer(about="The run as it stands after it.", shape=shapes.Run)}
+_NO_RUN: Final = {404: "There is no such run."}
+_NO_SHOT: Final = {404: "There is no such run, or no such shot or take in it."}
+_NOT_NOW: Final = {409: "The state does not allow it, or somebody acted in between; the message says which."}
+_BAD_BODY: Final = {422: "The body is no JSON object, or a field of it is wrong: param says which."}
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    "POST /webhook/{token}": Operation(
+        name="receiveCallback",
+        about="The callback address of a take or a hook",
+        more="Given to the provider as callback_url. What it says is a hint to look up the job, and is never believed.",
+        right=None,
+        body=CALLBACK_BODY,
+        answers={200: Answer(about="It is kept; so is a repeat.", shape=shapes.Received)},
+        refused={
+            400: "The body is not JSON, or broke off.",
+            404: "There is no such address.",
+        },
+    ),
+    "POST /v1/runs": Operation(
+        name="startRun",
+        about="Start a run",
+        right=Right.OPERATE,
+        parameters=("Idempotency-Key",),
+        body=BOARD,
+        answers={
+            201: Answer(
+                about="The run; the same Idempotency-Key: the same run.", shape=shapes.Run, headers=("Location",)
+            )
+        },
+        refused={
+            409: "The run that this Idempotency-Key made was removed.",
+            422: "The storyboard has mistakes, all of them in mistakes with their places; or the key is none.",
+        },
+    ),
+    "GET /v1/runs": Operation(
+        name="listRuns",
+        about="Runs, newest first",
+        right=Right.READ,
+        parameters=("limit", "after", "status"),
+        answers={200: Answer(about="A page of them.", shape=shapes.Runs)},
+        refused={422: "limit or status is none."},
+    ),
+    "GET /v1/runs/{run}": Operation(
+        name="readRun",
+        about="One run",
+        right=Right.READ,
+        answers={200: Answer(about="The run.", shape=shapes.Run)},
+        refused=_NO_RUN,
+    ),
+    "DELETE /v1/runs/{run}": Operation(
+        name="removeRun",
+        about="Remove a run that has ended, with its history and files",
+        right=Right.OPERATE,
+        answers={200: Answer(about="It is gone.", shape=shapes.Removed)},
+        refused={**_NO_RUN, **_NOT_NOW},
+    ),
+    "GET /v1/runs/{run}/events": Operation(
+        name="watchRun",
+        about="What happens to a run, as server-sent events",
+        more="From the first on, or from behind Last-Event-ID (or after). Each event's data is an Event as JSON. The "
+        "stream ends when the run has ended.",
+        right=Right.READ,
+        parameters=("Last-Event-ID", "after-event"),
+        answers={
+            200: Answer(about="The stream.", kinds=("text/event-stream",)),
+            204: Answer(about="The run has ended, and you have heard all of it."),
+        },
+        refused={**_NO_RUN, 422: "Last-Event-ID, or after, is no id of an event."},
+    ),
+    "POST /v1/runs/{run}/cancel": Operation(
+        name="cancelRun",
+        about="Submit nothing more",
+        right=Right.OPERATE,
+        body=_decision(),
+        answers=_RUN,
+        refused={**_NO_RUN, **_NOT_NOW, **_BAD_BODY},
+    ),
+    "POST /v1/runs/{run}/resume": Operation(
+        name="resumeRun",
+        about="Go on with a run that failed or waits, once the reason is mended",
+        more="Nothing that was rendered is paid for again; submits_to_come says what it may cost.",
+        right=Right.OPERATE,
+        body=_decision(),
+        answers=_RUN,
+        refused={**_NO_RUN, **_NOT_NOW, **_BAD_BODY},
+    ),
+    "POST /v1/runs/{run}/shots/{shot}/approve": Operation(
+        name="approveShot",
+        about="Let a gated shot be submitted",
+        right=Right.OPERATE,
+        body=_decision(),
+        answers=_RUN,
+        refused={**_NO_SHOT, **_NOT_NOW, **_BAD_BODY},
+    ),
+    "POST /v1/runs/{run}/shots/{shot}/pick": Operation(
+        name="pickTake",
+        about="Choose the take to go on from",
+        right=Right.OPERATE,
+        body=_decision({"take": {"type": "integer"}}, needs=("take",)),
+        answers=_RUN,
+        refused={**_NO_SHOT, **_NOT_NOW, **_BAD_BODY},
+    ),
+    "POST /v1/runs/{run}/shots/{shot}/retake": Operation(
+        name="retakeShot",
+        about="Make a shot once more, inside the budget",
+        more="While no later shot is made from it.",
+        right=Right.OPERATE,
+        body=_decision({"prompt": TEXT, "seed": SEED}),
+        answers=_RUN,
+        refused={**_NO_SHOT, **_NOT_NOW, **_BAD_BODY},
+    ),
+    "POST /v1/jobs/adopt": Operation(
+        name="adoptJob",
+        about="Bring in a job that was paid for but lost",
+        more="It is looked up, never submitted.",
+        right=Right.OPERATE,
+        body=_decision({"job_id": NAME, "run": NAME, "shot": NAME}, needs=("job_id", "run", "shot")),
+        answers=_RUN,
+        refused={**_NO_SHOT, **_NOT_NOW, **_BAD_BODY},
+    ),
+    "GET /v1/callbacks": Operation(
+        name="listCallbacks",
+        about="Callbacks that came in, newest first, refused ones too",
+        right=Right.READ,
+        parameters=("limit", "after"),
+        answers={200: Answer(about="A page of them.", shape=shapes.Callbacks)},
+        refused={422: "limit is none."},
+    ),
+    "POST /v1/callbacks/{callback}/replay": Operation(
+        name="replayCallback",
+        about="Process a callback once more",
+        more="Without spend: true it only says what that would do.",
+        right=Right.OPERATE,
+        body=Body(
+            kinds=("application/json",),
+            schema={"type": "object", "properties": {"spend": {"type": "boolean"}}},
+            required=False,
+        ),
+        answers={200: Answer(about="What it would do, or did.", shape=shapes.Replay)},
+        refused={
+            404: "There is no such callback, or it is no longer kept.",
+            409: "It names nothing to ask about.",
+            **_BAD_BODY,
+        },
+    ),
+    "POST /v1/files": Operation(
+        name="giveFile",
+        about="Give a picture that a storyboard can name",
+        more="The same bytes always get the same name.",
+        right=Right.OPERATE,
+        body=PICTURE,
+        answers={201: Answer(about="It is kept.", shape=shapes.File)},
+        refused={422: "It is not a PNG, JPEG, WebP, GIF, BMP or TIFF picture."},
+    ),
+    "GET /media/{path}": Operation(
+        name="readMedia",
+        about="A clip, a frame, a film or a picture that was given",
+        more="By key, session, or the expires and signature of a link that was signed for the provider.",
+        right=Right.READ,
+        parameters=("Range", "expires", "signature"),
+        answers={
+            200: Answer(about="The file.", kinds=("video/mp4", "image/*"), headers=("Accept-Ranges",)),
+            206: Answer(
+                about="The part of it, or the parts, that Range asks for.",
+                kinds=("video/mp4", "image/*", "multipart/byteranges"),
+            ),
+        },
+        refused={400: "Range cannot be read.", 404: "There is no such file.", 416: "The file has no such part."},
+        asks_redis=False,
+    ),
+    "POST /login": Operation(
+        name="logIn",
+        about="Begin the page's session",
+        right=None,
+        body=LOGIN,
+        answers={303: Answer(about="To the page, with the session.", headers=("Location", "Set-Cookie"))},
+        refused={
+            401: "This is no key of this receiver.",
+            403: "It was not asked for by our own page (Origin, Sec-Fetch-Site).",
+            429: "Too many wrong keys.",
+        },
+        asks_redis=False,
+    ),
+    "POST /logout": Operation(
+        name="logOut",
+        about="End the page's session in this browser",
+        right=None,
+        answers={303: Answer(about="To the page, without the session.", headers=("Location", "Set-Cookie"))},
+        refused={},
+        asks_redis=False,
+    ),
+    "GET /livez": Operation(
+        name="isAlive",
+        about="The process runs",
+        right=None,
+        answers={200: Answer(about="It does.", shape=shapes.Health)},
+        refused={},
+        asks_redis=False,
+    ),
+    "GET /readyz": Operation(
+        name="isReady",
+        about="It can keep what it is given",
+        right=None,
+        answers={200: Answer(about="It can.", shape=shapes.Health)},
+        refused={},
+    ),
+    "GET /openapi.json": Operation(
+        name="readOpenapi",
+        about="This document",
+        right=Right.READ,
+        answers={200: Answer(about="OpenAPI 3.1.", kinds=("application/json",))},
+        refused={},
+        asks_redis=False,
+    ),
+}

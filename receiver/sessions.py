@@ -1,0 +1,51 @@
+"""
+The page's session: a cookie that stands for a key, so that the key itself is typed once and kept by no browser.
+
+The cookie says until when it counts and which key was given, under our MAC. Nothing is stored: whoever takes a key out
+of the settings ends its sessions, and a new ``FRAMERELAY_SECRET`` ends them all.
+"""
+
+import hashlib
+import hmac
+import time
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+COOKIE: Final = "framerelay_session"
+LIFE_S: Final = 7 * 86_400
+
+
+class Sessions:
+    """Makes and reads the cookie; *secure*: it only travels by https."""
+
+    def __init__(self, secret: str, *, secure: bool) -> None:
+        self._key = hmac.digest(secret.encode(), b"framerelay session v1", hashlib.sha256)
+        self._secure = secure
+
+    def begin(self, answer: Response, key: str) -> None:
+        """Let *answer* carry a session of *key*."""
+        payload = f"{int(time.time()) + LIFE_S}.{_fingerprint(key)}"
+        value = f"{payload}.{self._mac(payload)}"
+        answer.set_cookie(COOKIE, value, max_age=LIFE_S, httponly=True, samesite="strict", secure=self._secure)
+
+    def end(self, answer: Response) -> None:
+        """Let *answer* take the session away."""
+        answer.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=self._secure)
+
+    def names(self, request: Request, key: str) -> bool:
+        """Whether *request* comes in a session of *key* that is not over."""
+        value = request.cookies.get(COOKIE, "")
+        payload, _, mac = value.rpartition(".")
+        sound = hmac.compare_digest(mac.encode(), self._mac(payload).encode())
+        until, _, fingerprint = payload.partition(".")
+        same = hmac.compare_digest(fingerprint.encode(), _fingerprint(key).encode())
+        return sound and same and int(until) > time.time()
+
+    def _mac(self, payload: str) -> str:
+        return hmac.digest(self._key, payload.encode(), hashlib.sha256).hex()
+
+
+def _fingerprint(key: str) -> str:
+    return hashlib.sha256(b"framerelay key " + key.encode()).hexdigest()[:32]

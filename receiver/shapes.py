@@ -1,0 +1,263 @@
+"""What the API answers, as types: `receiver.views` fills them, and ``/openapi.json`` has its schemas from them."""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from runs.model import Family, RunStatus, ShotStatus, TakeStatus
+
+Seconds = Annotated[float, Meta(description="Seconds since 1970, UTC.")]
+Address = Annotated[str, Meta(description="Below /media; it needs the key, and takes Range.")]
+Digest = Annotated[str, Meta(description="SHA-256 of the file, in hex.", pattern="^[0-9a-f]{0,64}$")]
+
+
+class Problem(Struct, kw_only=True):
+    """What went wrong, in words for a person, with a stable code for programs."""
+
+    code: str
+    message: str
+    family: Family
+
+
+class Oddity(Struct, kw_only=True):
+    """Something odd that a person should know of while the run goes on."""
+
+    code: str
+    message: str
+
+
+class Jobs(Struct, kw_only=True):
+    """A number of jobs at the provider, each of them paid; null is no limit."""
+
+    jobs: int | None
+
+
+class Video(Struct, kw_only=True):
+    """A clip that we keep."""
+
+    url: Address
+    sha256: Digest
+    bytes: int
+    width: int
+    height: int
+    duration_s: float
+    frames: int
+
+
+class Frame(Struct, kw_only=True):
+    """A still that we keep, as PNG."""
+
+    url: Address
+    sha256: Digest
+    width: int | UnsetType = UNSET
+    height: int | UnsetType = UNSET
+
+
+class FirstFrame(Struct, kw_only=True):
+    """What a take was given to begin with."""
+
+    url: Annotated[str, Meta(description="Ours below /media; another's without its query; data: for one in place.")]
+    source: Annotated[str, Meta(description="given by the storyboard · provider · upload · serve")]
+
+
+class Take(Struct, kw_only=True):
+    """One attempt at a shot: one submit, one job, one payment."""
+
+    number: int
+    status: TakeStatus
+    job_id: str | None
+    seed: int | None
+    submitted: Seconds
+    rendered: Annotated[float | None, Meta(description="When we learnt that the job is done.")]
+    called_back: Annotated[bool, Meta(description="A callback told how the job ended.")]
+    next_look: Annotated[float, Meta(description="When it is looked up or fetched next, if it is still open.")]
+    provider_status: Annotated[str | None, Meta(description="The provider's own word, as it came last.")]
+    error: Problem | None
+    video: Video | None
+    first_frame: FirstFrame | None
+    last_frame: Frame | None
+    provider_frame: Frame | None
+
+
+class Shot(Struct, kw_only=True):
+    """One clip of the film."""
+
+    id: str
+    scene: str
+    origin: Annotated[str, Meta(description="continue · bridge · cut · the id of an earlier shot, as written")] = field(
+        name="from"
+    )
+    source: Annotated[str | None, Meta(description="The shot whose last frame this one begins with.")]
+    status: ShotStatus
+    prompt: str | None
+    gate: Annotated[str | None, Meta(description="approve: it waits for a person before it is submitted.")]
+    approved: bool
+    picked: Annotated[int | None, Meta(description="The take that a person chose.")]
+    set_aside: Annotated[int, Meta(description="Takes up to this number only count as spent.")]
+    takes_wanted: int
+    held_by: Annotated[Problem | None, Meta(description="Why its submit was put off.")]
+    next_try: Annotated[float | None, Meta(description="When a submit that was put off is tried again.")]
+    error: Problem | None
+    takes: list[Take]
+
+
+class Film(Struct, kw_only=True):
+    """The clips of a run, joined; copied: no picture was encoded again, else reason says why."""
+
+    url: Address
+    bytes: int
+    duration_s: float
+    frames: int
+    copied: bool
+    reason: str | None
+
+
+class Run(Struct, kw_only=True):
+    """One execution of a storyboard; its shots stand in the order of the film."""
+
+    id: Annotated[str, Meta(pattern="^run_[a-z0-9]{1,40}$")]
+    object: Literal["run"]
+    title: str
+    model: str
+    status: RunStatus
+    revision: Annotated[int, Meta(description="Counts its changes; give it back with a decision.")]
+    created: Annotated[int, Meta(description="Seconds since 1970, UTC.")]
+    updated: Annotated[int, Meta(description="Seconds since 1970, UTC.")]
+    hook: Annotated[str | None, Meta(description="The hook whose callback made it.")]
+    budget: Jobs
+    spent: Jobs
+    submits_to_come: Annotated[int, Meta(description="What it leads to if nothing fails.")]
+    callbacks_missed: Annotated[int, Meta(description="Jobs that ended without a callback.")]
+    warnings: list[Oddity]
+    shots: list[Shot]
+    film: Film | None
+    error: Problem | None
+
+
+class Callback(Struct, kw_only=True):
+    """One POST that we received about a job, as it came, without what looks like a secret."""
+
+    id: str
+    object: Literal["callback"]
+    received: Seconds
+    outcome: Annotated[
+        str,
+        Meta(
+            description="accepted · late (its take was settled already) · conflict (an earlier one said otherwise how "
+            "the job ended) · replay (a person asked for replay_of again) · refused (not our address) · unreadable · "
+            "too_large · encoded · cut_off; more may come"
+        ),
+    ]
+    reason: str | None
+    run: str | None
+    shot: str | None
+    take: int | None
+    hook: str | None
+    job_id: str | None
+    status: Annotated[str | None, Meta(description="The provider's own word.")]
+    replay_of: str | None
+    repeats: Annotated[int, Meta(description="How often the same came again.")]
+    bytes: Annotated[int, Meta(description="The size of the whole body.")]
+    body: Annotated[str, Meta(description="Its beginning, as text.")]
+
+
+class Event(Struct, kw_only=True):
+    """The data of one server-sent event: a change of a run, with ids and no addresses."""
+
+    event: Annotated[str, Meta(description="started, submitting, submitted, rendered, collected, …")]
+    at: Seconds
+    revision: int
+    status: Annotated[str, Meta(description="The run's then; where a job ended, how that did.")]
+    shot: str | UnsetType = UNSET
+    take: int | UnsetType = UNSET
+    job_id: str | UnsetType = UNSET
+    word: Annotated[str | UnsetType, Meta(description="The provider's own word.")] = UNSET
+    seed: int | UnsetType = UNSET
+    until: Annotated[float | UnsetType, Meta(description="It was put off until then.")] = UNSET
+    first_frame: Annotated[str | UnsetType, Meta(description="Where the first frame came from.")] = UNSET
+    problem: Annotated[dict[str, str] | UnsetType, Meta(description="Its code and message.")] = UNSET
+
+
+class Runs(Struct, kw_only=True):
+    """A page of runs, newest first."""
+
+    object: Literal["list"]
+    data: list[Run]
+    next: Annotated[str | None, Meta(description="The after of the next page; null at the end.")]
+
+
+class Callbacks(Struct, kw_only=True):
+    """A page of callbacks, newest first."""
+
+    object: Literal["list"]
+    data: list[Callback]
+    next: Annotated[str | None, Meta(description="The after of the next page; null at the end.")]
+
+
+class Removed(Struct, kw_only=True):
+    """A run that is gone."""
+
+    id: str
+    object: Literal["run"]
+    removed: bool
+
+
+class Replay(Struct, kw_only=True):
+    """What a replay would do, or did."""
+
+    object: Literal["replay"]
+    id: Annotated[str | None, Meta(description="The callback that it made; null where it was only asked.")]
+    replay_of: str
+    would: Annotated[str, Meta(description="In words for a person.")]
+    may_spend: Annotated[bool, Meta(description="Jobs might be submitted that otherwise were not.")]
+    run: str | None
+    done: bool
+
+
+class File(Struct, kw_only=True):
+    """A picture that was given."""
+
+    object: Literal["file"]
+    name: Annotated[str, Meta(description="To be written as a frame in a storyboard.", pattern="^file:")]
+    bytes: int
+
+
+class Received(Struct, kw_only=True):
+    """A callback is kept; repeated: it was before."""
+
+    received: bool
+    repeated: bool
+
+
+class Health(Struct, kw_only=True):
+    """All is well."""
+
+    status: str
+
+
+class Mistake(Struct, kw_only=True):
+    """One thing wrong in a storyboard."""
+
+    place: Annotated[str, Meta(examples=["scenes[0].shots[2].from"])]
+    line: int | None
+    message: str
+
+
+class Fault(Struct, kw_only=True):
+    """What was wrong with a request."""
+
+    code: Annotated[str, Meta(description="A stable word for programs.")]
+    message: Annotated[str, Meta(description="For a person.")]
+    param: Annotated[str | None, Meta(description="Where, if it has a place.")]
+    mistakes: Annotated[list[Mistake] | UnsetType, Meta(description="All of a storyboard's.")] = UNSET
+
+
+class Error(Struct, kw_only=True):
+    """The envelope of every error."""
+
+    error: Fault
+
+
+SHAPES: tuple[type[Struct], ...] = (
+    *(Run, Runs, Callback, Callbacks, Event, Removed, Replay, File, Received, Health, Error),
+)
