@@ -13,13 +13,12 @@ from cli.doctor_finding import Finding, fail, ok, skipped, warn
 from cli.doctor_network import LEADS, Answer, Kind, Reach, Trouble, ask, reach_of, resolve, widest
 from config.keys import find_api_key, find_secret
 from config.settings import Settings
+from receiver.answers import NO_SUCH_ADDRESS
 from runs.tokens import ProbeAddress, Tokens
 
 LIFE_S: Final = 120
 LISTED_WITHIN_S: Final = 3.0
 LISTED_MAX: Final = 50  # Ours is the newest but for those that come in the same moment.
-NO_SUCH_ADDRESS: Final = "there is no such address"  # What `receiver.callbacks` says about a token that is not ours.
-NO_SUCH_ROUTE: Final = "Not Found"  # What any other path of a receiver is answered.
 _TITLE: Final = re.compile(rb"<title[^>]*>\s*([^<]{1,80}?)\s*</title>", re.I)
 _MEND: Final[dict[Kind, str]] = {
     "name": "check the spelling of FRAMERELAY_PUBLIC_URL; a new name or tunnel may need minutes until it is known",
@@ -73,16 +72,12 @@ def _not_taken(base: str, answer: Answer) -> Finding | None:
             "set FRAMERELAY_PUBLIC_URL to the address at the end of the way",
         )
     if answer.status == 404 and said == NO_SUCH_ADDRESS:
+        path = urlsplit(base).path
         return fail(
             f"{base} leads to a FrameRelay receiver that did not make this address: it has another FRAMERELAY_SECRET, "
-            f"or its clock is more than {LIFE_S // 60} minutes off",
-            "give both the same secret, or run this in the folder where it runs; see where the tunnel or proxy leads",
-        )
-    if answer.status == 404 and said == NO_SUCH_ROUTE and answer.error.get("code") == "not_found":
-        part = urlsplit(base).path or "its own part"
-        return fail(
-            f"{base} leads to a FrameRelay receiver under a path that it does not know",
-            f"correct FRAMERELAY_PUBLIC_URL, or let the proxy take {part} off the path",
+            f"or its clock is more than {LIFE_S // 60} minutes off{', or the path stands before it' if path else ''}",
+            "give both the same secret, or run this in the folder where it runs; see where the tunnel or proxy leads"
+            + (f", and let it take {path} off the path" if path else ""),
         )
     if answer.status == 503 and answer.error.get("code") == "store_unavailable":
         return fail(f"{base} leads to a receiver that cannot keep callbacks: {said}", "mend its Redis or its disk")

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -12,13 +13,13 @@ from starlette.datastructures import Secret
 from cli.doctor_finding import Finding, fail, ok, warn
 from cli.doctor_network import LEADS, Reach, in_thread, reach_of
 from cli.errors import folder_words
+from config.keys import weakness
 from config.settings import SettingInvalid, Settings, misspelt
 from media.addresses import Trusted
 from processors.deps import tls_of
 from runs.errors import StoryboardInvalid
 from runs.hooks import read_hooks
 
-SECRET_CHARS_MIN: Final = 16
 SCARCE_BYTES: Final = 2 << 30  # Some hundred clips and their film.
 FULL_BYTES: Final = 256 << 20
 
@@ -28,8 +29,9 @@ async def look_at_settings(settings: Settings) -> list[Finding]:
     found = [warn(sentence, "correct its name, or remove it") for sentence in misspelt()]
     found += _addresses(settings)
     found += _untrusted(settings)
-    found += _short("FRAMERELAY_SECRET", settings.secret, "forge callback addresses and media links")
-    found += _short("FRAMERELAY_API_KEY", settings.api_key, "start runs that you pay for")
+    found += _weak("FRAMERELAY_SECRET", [settings.secret] if settings.secret else [], "forge callback addresses")
+    found += _weak("FRAMERELAY_API_KEY", settings.api_key, "start runs that you pay for")
+    found += _weak("FRAMERELAY_READ_KEY", settings.read_key, "see all your runs")
     try:
         await in_thread(lambda: tls_of(settings))
     except SettingInvalid as error:
@@ -107,10 +109,11 @@ def _untrusted(settings: Settings) -> list[Finding]:
     return [warn(message, f"if the provider's clips come from there: FRAMERELAY_TRUSTED_HOSTS={host}:{port}")]
 
 
-def _short(variable: str, secret: Secret | None, danger: str) -> list[Finding]:
-    if not secret or len(str(secret)) >= SECRET_CHARS_MIN:
+def _weak(variable: str, secrets: Iterable[Secret], danger: str) -> list[Finding]:
+    reason = next((reason for secret in secrets if (reason := weakness(secret))), None)
+    if reason is None:
         return []
-    message = f"{variable} has {len(str(secret))} characters: whoever guesses it can {danger}"
+    message = f"{variable}: {reason}; whoever guesses it can {danger}"
     return [warn(message, "leave it out (a strong one is made and kept), or make one with: openssl rand -hex 32")]
 
 

@@ -64,7 +64,7 @@ def refuse_weak_keys(settings: Settings) -> None:
     given += [("FRAMERELAY_READ_KEY", key) for key in settings.read_key]
     given += [("FRAMERELAY_SECRET", settings.secret)] if settings.secret else []
     for variable, key in given:
-        if reason := _weakness(str(key)):
+        if reason := weakness(key):
             raise SettingInvalid(
                 f"{variable}: {reason}, and this receiver can be reached from elsewhere. Leave it unset and a key is "
                 "made, or take one from: openssl rand -hex 24"
@@ -83,7 +83,9 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _weakness(key: str) -> str | None:
+def weakness(secret: Secret) -> str | None:
+    """Why *secret* can be guessed, in words that do not show it; None if it cannot."""
+    key = str(secret)
     if len(key) < CHARS_MIN:
         return f"it is shorter than {CHARS_MIN} characters"
     if len(set(key)) < DIFFERENT_MIN:

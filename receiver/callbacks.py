@@ -109,7 +109,8 @@ async def _read(request: Request, state: State, address: Address) -> tuple[Callb
         refusal = await refused(request, error)
         return replace(callback, outcome=code_of(error), reason=error.detail, held=held, evidence=()), refusal
     except Unverified as error:
-        refusal = error_answer(401, error.code, "the callback does not prove where it comes from")
+        words, headers = "the callback does not prove where it comes from", {"WWW-Authenticate": "Signature"}
+        refusal = error_answer(401, error.code, words, headers=headers)
         return replace(callback, outcome="quarantined", reason=error.message, held=True), refusal
     return interpreted(state, address, callback)
 

@@ -133,9 +133,13 @@ def _responses(operation: Operation) -> dict[int, dict[str, Any]]:
 
 def _refused_by_the_door(operation: Operation) -> dict[int, str]:
     """Errors that follow from what a route is; those of its own go before them."""
-    refused = {500: "A bug of ours; the log has the details."}
+    refused = {
+        408: "The request came too slowly.",
+        431: "Its head is too large.",
+        500: "A bug of ours; the log has the details.",
+    }
     if operation.right:
-        refused |= {401: "No key, or a wrong one.", 429: "Too many wrong keys."}
+        refused |= {401: "No key, or a wrong one.", 429: "Too many wrong keys, or requests without one."}
     if operation.right is Right.OPERATE:
         refused |= {403: "The key may only read, or another site asked for it in a session of ours."}
     if operation.body:

@@ -104,7 +104,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         answers={200: Answer(about="It is kept; so is a repeat.", shape=shapes.Received)},
         refused={
             400: "The body is not JSON, or broke off.",
+            401: "It does not prove where it comes from; it is held in quarantine.",
             404: "There is no such address.",
+            429: "Too many at this address, or too many to addresses that are none.",
         },
     ),
     "POST /v1/runs": Operation(
@@ -234,6 +236,24 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             **_BAD_BODY,
         },
     ),
+    "POST /v1/callbacks/{callback}/release": Operation(
+        name="releaseCallback",
+        about="Verify a callback in quarantine again, and process it",
+        more="For after a wrong secret was mended and the receiver restarted.",
+        right=Right.OPERATE,
+        answers={200: Answer(about="It is released.", shape=shapes.Release)},
+        refused={
+            404: "There is no such callback, or it is no longer kept.",
+            409: "It is not in quarantine, or still does not prove where it comes from.",
+        },
+    ),
+    "POST /v1/callbacks/release": Operation(
+        name="releaseCallbacks",
+        about="Verify all callbacks in quarantine again",
+        right=Right.OPERATE,
+        answers={200: Answer(about="What became of each.", shape=shapes.Releases)},
+        refused={},
+    ),
     "POST /v1/files": Operation(
         name="giveFile",
         about="Give a picture that a storyboard can name",
@@ -292,8 +312,12 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         name="isReady",
         about="It can keep what it is given",
         right=None,
-        answers={200: Answer(about="It can.", shape=shapes.Health)},
+        answers={
+            200: Answer(about="It can.", shape=shapes.Health),
+            503: Answer(about="Redis would keep nothing now.", shape=shapes.NotReady, headers=("Retry-After",)),
+        },
         refused={},
+        asks_redis=False,
     ),
     "GET /openapi.json": Operation(
         name="readOpenapi",

@@ -214,6 +214,24 @@ class Replay(Struct, kw_only=True):
     done: bool
 
 
+class Release(Struct, kw_only=True):
+    """What became of a callback that was in quarantine."""
+
+    object: Literal["release"]
+    id: str
+    released: Annotated[bool, Meta(description="It proved where it comes from; otherwise it stays.")]
+    outcome: str
+    repeated: Annotated[bool, Meta(description="Another like it had passed meanwhile.")]
+    reason: str | None
+
+
+class Releases(Struct, kw_only=True):
+    """All that were in quarantine, oldest first."""
+
+    object: Literal["list"]
+    data: list[Release]
+
+
 class File(Struct, kw_only=True):
     """A picture that was given."""
 
@@ -258,6 +276,28 @@ class Error(Struct, kw_only=True):
     error: Fault
 
 
+class NotReady(Struct, kw_only=True):
+    """What becomes of callbacks while Redis keeps nothing, and why it does not."""
+
+    status: Annotated[Literal["degraded", "refused"], Meta(description="degraded: they are kept in the spool.")]
+    error: Fault
+
+
 SHAPES: tuple[type[Struct], ...] = (
-    *(Run, Runs, Callback, Callbacks, Event, Removed, Replay, File, Received, Health, Error),
+    *(
+        Run,
+        Runs,
+        Callback,
+        Callbacks,
+        Event,
+        Removed,
+        Replay,
+        Release,
+        Releases,
+        File,
+        Received,
+        Health,
+        NotReady,
+        Error,
+    ),
 )

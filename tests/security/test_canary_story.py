@@ -140,7 +140,7 @@ async def a_house(upstream: str, redis_url: str, folder: Path, logged: io.String
         settings = Settings(
             upstream_url=upstream,
             upstream_key=Secret(UPSTREAM_KEY),
-            api_key=Secret(API_KEY),
+            api_key=(Secret(API_KEY),),
             secret=Secret(SECRET),
             port=listener.getsockname()[1],
             data_dir=folder / "data",
