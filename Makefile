@@ -28,6 +28,9 @@ test: setup .venv/test-clips/.ready  ## lint, types and every test
 	@$(BIN)/mypy
 	@$(BIN)/pytest -n 2
 
+fuzz: setup  ## ask every route thousands of odd things: no 500, nothing that /openapi.json does not say
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(BIN)/pytest -q -n 2 tests/security/fuzz
+
 chaos: setup  ## kill everything, at random and at every commit point: nothing lost, nothing paid twice
 	@$(BIN)/python tests/chaos/storm.py
 	@$(BIN)/python tests/chaos/points.py
@@ -58,4 +61,4 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 clean:  ## remove .venv/ and caches (never your data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
-.PHONY: help setup demo test audit chaos chaos-broken bench docs format lock clean
+.PHONY: help setup demo test fuzz audit chaos chaos-broken bench docs format lock clean

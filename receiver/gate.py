@@ -76,7 +76,10 @@ class Gate:
         site = request.headers.get("sec-fetch-site", "same-origin")
         if not origin or site != "same-origin":
             return False
-        return urlsplit(origin).netloc == request.headers.get("host") or origin == self._own
+        try:
+            return urlsplit(origin).netloc == request.headers.get("host") or origin == self._own
+        except ValueError:  # Half an IPv6 address.
+            return False
 
     async def turn_away(self, request: Request) -> None:
         """A wrong key is a guess; no key at all is none, nor is a session that is over. Raises: as `guessed`."""

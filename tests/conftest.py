@@ -237,9 +237,9 @@ class Documented:
             name: jsonschema_rs.validator_for({**schemas[name], "components": {"schemas": schemas}}) for name in schemas
         }
 
-    def check(self, answer: httpx.Response) -> None:
-        """Fails with what is wrong; ``seen`` then has the operation and its status."""
-        method, path = answer.request.method, answer.request.url.path
+    def check(self, answer: httpx.Response, *, path: str | None = None) -> None:
+        """Fails with what is wrong; ``seen`` then has the operation and its status. *path*: if httpx tidied it up."""
+        method, path = answer.request.method, path or answer.request.url.path
         where = f"{method} {path[:200]} -> {answer.status_code}"
         known = next((self._operations[name] for pattern, name in self._paths.items() if pattern.fullmatch(path)), None)
         operation = None if known is None else known.get("get" if method == "HEAD" else method.lower())

@@ -1,5 +1,6 @@
 """``GET /media/{path}``: whole or in part, for the key or a signed link; never anything outside the folder."""
 
+import mimetypes
 import os
 import time
 from pathlib import Path
@@ -163,3 +164,14 @@ async def test_pictures_have_their_types(relay: Any, clip: str) -> None:
     for ending, kind in ((".last.png", "image/png"), (".provider.png", "image/png"), (".mp4", "video/mp4")):
         (folder / f"s7.1{ending}").write_bytes(b"x")
         assert (await relay.api.get(f"/media/{RUN}/s7.1{ending}")).headers["Content-Type"] == kind
+
+
+async def test_a_webp_picture_has_its_type_where_the_system_knows_none(
+    relay: Any, clip: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a small container: Python 3.11 alone does not know it."""
+    monkeypatch.setattr("mimetypes._db", mimetypes.MimeTypes())
+    given = await relay.api.post("/v1/files", content=b"RIFF\0\0\0\0WEBPVP8 ")
+    name = given.json()["name"].removeprefix("file:")
+
+    assert (await relay.api.get(f"/media/{name}")).headers["Content-Type"] == "image/webp"

@@ -112,6 +112,7 @@ async def test_another_site_in_the_same_browser_changes_nothing(start_door: Star
         foreign: list[dict[str, str]] = [
             {},
             {"Origin": "null"},
+            {"Origin": "http://["},
             {"Origin": "https://evil.example"},
             {"Origin": host.replace("127.0.0.1", "127.0.0.1.evil.example")},
             {"Origin": f"{host}.evil.example"},
