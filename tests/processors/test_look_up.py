@@ -83,7 +83,10 @@ async def test_a_mistyped_job_can_be_adopted_by_its_right_name_at_once(
     start_provider: Any, start_relay: Any, wait_until: Callable[..., Awaitable[None]]
 ) -> None:
     """The provider knows no such job: the shot says so, and nothing was paid."""
-    async with start_provider(accept_then_500=1.0, lose=1.0) as provider, start_relay(provider.url) as relay:
+    async with (
+        start_provider(accept_then_500=1.0, lose=1.0) as provider,
+        start_relay(provider.url, lookup_after_s=0.5) as relay,
+    ):
         run = await relay.ended(await relay.run(ONE))
         assert run["shots"][0]["takes"][0]["status"] == "unsure"
         right = (await provider.journal())["jobs"][0]["id"]
