@@ -36,7 +36,7 @@ _REDACTIONS = tuple(
         (("webhook",), r"(/webhook\\*/)[A-Za-z0-9_.~%-]+", r"\1[token]"),
         (
             ("ddo", "ddp", "ado", "adp"),
-            r"\b[da]D[op][A-Za-z0-9_-]{2,240}\.[A-Za-z0-9_-]{24}(?![A-Za-z0-9_-])",
+            r"\b[acd]D[op][A-Za-z0-9_-]{2,240}\.[A-Za-z0-9_-]{24}(?![A-Za-z0-9_-])",
             "[token]",
         ),
         (("@",), r"(?i)\b([a-z][a-z0-9+.-]{0,15}:\\*/\\*/)[^\s\"'<>/?#]*@", r"\1[user]@"),

@@ -130,3 +130,24 @@ def _every_event() -> list[events.Event]:
         events.Elapsed(),
         events.RunCancelled(),
     ]
+
+
+def test_every_row_of_the_checklist_has_its_tests() -> None:
+    """All 35 rows; each file and each test that the security pages name is there."""
+    pages = [DOCS / "security.md", *sorted((DOCS / "security").glob("*.md"))]
+    rows = re.findall(r"^\| (\d+) \|.*$", pages[0].read_text(encoding="utf-8"), re.M)
+    assert rows == [str(number) for number in range(1, 36)]
+    for line in pages[0].read_text(encoding="utf-8").splitlines():
+        if re.match(r"\| \d+ \|", line):
+            assert re.search(r"`tests/[a-z_/]+\.py`", line), line
+    sources = {path: path.read_text(encoding="utf-8") for path in (DOCS.parent / "tests").rglob("*.py")}
+    names = {name for text in sources.values() for name in re.findall(r"def (test_\w+)", text)}
+    files = {path.relative_to(DOCS.parent).as_posix() for path in sources} | {path.name for path in sources}
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        for file in re.findall(r"`((?:tests/[a-z_/]+/)?test_[a-z_]+\.py)", text):
+            assert file in files, (page.name, file)
+        for name in re.findall(r"\b(test_[a-z0-9_]+)\b(?!\.py)", text):
+            assert name in names, (page.name, name)
+        for linked in re.findall(r"\]\(([a-z/.]+\.md)\)", text):
+            assert (page.parent / linked).is_file(), (page.name, linked)
