@@ -26,7 +26,7 @@ test: setup .venv/test-clips/.ready  ## lint, types and every test
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/pytest -n 2
+	@$(BIN)/pytest -n 4 --dist worksteal
 
 fuzz: setup  ## ask every route thousands of odd things: no 500, nothing that /openapi.json does not say
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(BIN)/pytest -q -n 2 tests/security/fuzz

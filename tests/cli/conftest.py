@@ -130,7 +130,7 @@ def wait_for(condition: Callable[[], Any], description: str, *, within_s: float 
     while not (held := condition()):
         if time.monotonic() > deadline:
             pytest.fail(f"not within {within_s:.0f} s: {description}")
-        time.sleep(0.02)
+        time.sleep(0.1)  # Each look may be a process, or a client with its certificates.
     return held
 
 
