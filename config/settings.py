@@ -223,14 +223,14 @@ class Settings:
     callbacks_per_minute: int = knob(
         "FRAMERELAY_CALLBACKS_PER_MINUTE",
         as_positive,
-        600,
+        6000,
         "Callbacks at the address of one take before they are answered 429; at that of a hook, which many jobs share, "
         "a hundred times as many.",
     )
     refusals_per_minute: int = knob(
         "FRAMERELAY_REFUSALS_PER_MINUTE",
         as_positive,
-        120,
+        1200,
         "Requests without a good token or key from one address before they are answered 429; good ones from there are "
         "not counted.",
     )

@@ -23,7 +23,10 @@ ENDED = {
 }
 AT_WORK = frozenset({JobState.QUEUED, JobState.RUNNING})
 LOOKING = OPEN - {TakeStatus.COLLECTING}
-CLOCKS_APART_S = 13 * 3600.0  # No time zone is further off. A job of ours that we took for foreign is paid for twice.
+# A job of ours that we took for foreign is paid for twice: no time zone is further off than the one, and a job that
+# claims to be older than the other is told of by a clock that cannot be believed (its clip would be gone as well).
+CLOCKS_APART_S = 13 * 3600.0
+JOBS_KEPT_S = 30 * 86_400.0
 
 log = structlog.get_logger()
 
@@ -84,7 +87,8 @@ def _is_foreign(report: JobReport, run: Run, take: Take, asked: str) -> bool:
     ids = {asked, *report.job_ids}
     if any(ids & set(other.job_ids) for shot in run.shots for other in shot.takes):
         return True
-    return report.created is not None and report.created.timestamp() < take.submitted_at - CLOCKS_APART_S
+    age_s = take.submitted_at - report.created.timestamp() if report.created else 0.0
+    return CLOCKS_APART_S < age_s < JOBS_KEPT_S
 
 
 async def _too_late(

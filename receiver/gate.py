@@ -18,8 +18,8 @@ from config.settings import Settings
 from receiver.clients import client_of
 from receiver.sessions import COOKIE, Sessions
 
-FREE_GUESSES: Final = 5  # A person mistypes; a program guesses on.
-GUESS_S_MAX: Final = 4.0
+FREE_GUESSES: Final = 10  # A person mistypes; a program guesses on.
+GUESS_S_MAX: Final = 1.0
 GUESSING_S: Final = 60.0  # After so long without a guess an address begins anew.
 ADDRESSES_MAX: Final = 10_000
 WAITING_MAX: Final = 64
@@ -112,7 +112,7 @@ class Gate:
         if len(self._guesses) > ADDRESSES_MAX:
             self._guesses.popitem(last=False)
         over = count - FREE_GUESSES
-        return 0.0 if over <= 0 else float(min(0.25 * 2 ** min(over, 10), GUESS_S_MAX))
+        return 0.0 if over <= 0 else float(min(0.125 * 2 ** min(over, 10), GUESS_S_MAX))
 
 
 def _origin(url: str) -> str:

@@ -1,6 +1,7 @@
 """What a callback can do: give a reason to ask the provider. Whatever it says, the provider's answer is what counts."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -162,8 +163,9 @@ async def test_a_take_of_unknown_outcome_is_not_given_a_foreign_job(
     Its callback may name the job that nobody knows, and that the provider made since; no other job becomes its own.
     """
     truth.submit_statuses = [500]
-    old = {"id": OTHER, "status": "succeeded", "created": 1710000000, "output": {"videos": [f"{truth.url}/other.mp4"]}}
-    truth.jobs[OTHER] = old
+    yesterday = int(time.time()) - 86_400
+    video = {"videos": [f"{truth.url}/other.mp4"]}
+    truth.jobs[OTHER] = {"id": OTHER, "status": "succeeded", "created": yesterday, "output": video}
     async with under_way() as (relay, run_id, path):
         assert (await take_of(relay, run_id))["status"] == "unsure"
         truth.requests.clear()
@@ -174,6 +176,8 @@ async def test_a_take_of_unknown_outcome_is_not_given_a_foreign_job(
         assert ((await take_of(relay, run_id))["status"], truth.visitors) == ("unsure", [])
         assert set(truth.requests) == {f"GET /v1/jobs/{UNKNOWN}", f"GET /v1/jobs/{OTHER}"}
 
+        # A provider's clock that cannot be believed makes no job foreign: it would be paid for twice.
+        truth.jobs[MINE] = {"id": MINE, "status": "running", "created": 1710000000}
         await relay.api.post(path, json={"id": MINE, "status": "running"})
 
         async def found() -> bool:
