@@ -1,8 +1,8 @@
 """`make bench`: every figure, one after the other."""
 
-from benchmarks import callback_to_submit, growth
+from benchmarks import acknowledge, callback_to_submit, growth
 
-QUESTIONS = (callback_to_submit, growth)
+QUESTIONS = (acknowledge, callback_to_submit, growth)
 
 for question in QUESTIONS:
     question.main()
