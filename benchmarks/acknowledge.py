@@ -52,8 +52,9 @@ def measure(fsync: str) -> dict[str, Any]:
 async def _pairs(fsync: str, ours: int, bare: int) -> dict[str, Any]:
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ours}", trust_env=False) as api:
         await wait_until_ready(api)
-    await asyncio.sleep(1.0)
-    await _load(ours, seconds=1.0)
+    await _until_it_listens(bare)
+    for port in (ours, bare):
+        await _load(port, seconds=1.0)
     pairs = [(await _load(ours, seconds=EACH_S), await _load(bare, seconds=EACH_S)) for _ in range(PAIRS)]
     return {
         "question": "acknowledge",
@@ -66,6 +67,18 @@ async def _pairs(fsync: str, ours: int, bare: int) -> dict[str, Any]:
         "bare_p99_ms": round(statistics.median(_p99(other) for _, other in pairs), 1),
         "to_reach": AT_LEAST[fsync],
     }
+
+
+async def _until_it_listens(port: int) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.05)
+            else:
+                writer.close()
+                return
 
 
 class Caller(asyncio.Protocol):
@@ -146,7 +159,10 @@ def _free_port() -> int:
 def _redis(folder: Path, fsync: str) -> Iterator[None]:
     command = [str(find_server()), "--port", "0", "--unixsocket", f"{folder}/redis.sock", "--dir", str(folder)]
     with _process([*command, "--save", "", "--appendonly", "yes", "--appendfsync", fsync]):
+        deadline = time.monotonic() + 30
         while not (folder / "redis.sock").exists():
+            if time.monotonic() > deadline:
+                raise SystemExit("Redis did not come up")
             time.sleep(0.02)
         yield
 
