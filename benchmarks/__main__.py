@@ -95,7 +95,7 @@ def words(value: Any) -> str:
         return "not there"
     if isinstance(value, list):
         return " · ".join(words(each) for each in value)
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if type(value) is int else str(value)
 
 
 def table(head: dict[str, str], rows: dict[str, str]) -> str:

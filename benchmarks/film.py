@@ -10,6 +10,7 @@ our settings of x264. Both take turns; memory is the peak of the process that do
 
 import asyncio
 import json
+import logging
 import os
 import statistics
 import tempfile
@@ -19,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import structlog
 import uvloop
 
 from benchmarks import peers
@@ -58,7 +60,7 @@ async def _measure(alike: Sequence[Path], mixed: Sequence[Path], folder: Path) -
             ours, _film(alike, CLIPS), folder, {"demuxer": _demuxer, "demuxer_sound": _demuxer_sound}, TURNS
         )
         encoding = await _turns(ours, _film(mixed, CLIPS), folder, {"filter": _filter}, ENCODING_TURNS)
-        grows = {str(clips): (await _join(ours, _film(alike, clips), folder))[1] for clips in LENGTHS}
+        grows = {str(clips): await _peak_mb_of(ours, _film(alike, clips), folder) for clips in LENGTHS}
     return {
         "question": "film",
         "clips": CLIPS,
@@ -103,6 +105,11 @@ async def _join(ours: Decoder, clips: Sequence[Path], folder: Path) -> Cost:
     peak = await _peak_until(joining, _jobs)
     await joining
     return time.perf_counter() - began, peak
+
+
+async def _peak_mb_of(ours: Decoder, clips: Sequence[Path], folder: Path) -> int | None:
+    _, peak = await _join(ours, clips, folder)
+    return None if peak is None else round(peak)
 
 
 async def _run(command: Sequence[str]) -> Cost:
@@ -183,6 +190,7 @@ def _clip(folder: Path, number: int, *, bframes: int) -> Path:
 
 def main() -> None:
     """One JSON line, one sentence."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))  # Figures alone.
     found = measure()
     print(json.dumps(found))
     copied, encoded = found["copied"], found["encoded"]
