@@ -1,9 +1,11 @@
 """What a command loads before it does anything: a start is as slow as what it imports."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,3 +43,13 @@ def test_a_command_that_asks_the_receiver_loads_no_part_of_it(words: tuple[str, 
 
     assert "httpx" in found
     assert found & HEAVY == set()
+
+
+def test_the_receiver_of_up_is_there_before_its_worker(tmp_path: Path, tools: Any) -> None:
+    """Callbacks are kept while the worker still warms its decoders."""
+    with tools.up_in(tools.shell_for(tmp_path / "relay", "http://127.0.0.1:9")) as service:
+        tools.wait_for(lambda: "worker_ready" in service.log.read_text(), "the worker is ready")
+    lines = [line for line in service.log.read_text().splitlines() if line.startswith("{")]
+    said = [json.loads(line)["event"] for line in lines]
+
+    assert said.index("receiver_ready") < said.index("decoder_caged") < said.index("worker_ready")
