@@ -64,11 +64,12 @@ async def _serve(settings: Settings, keys: Keys, listener: socket.socket | None,
     async with AsyncExitStack() as stack:
         redis_url = await stack.enter_async_context(redis_at(settings))
         parts = []
-        if worker:
-            parts.append(await stack.enter_async_context(running_worker(settings, keys, redis_url)))
+        # The receiver first: it keeps callbacks while the worker warms its decoders, and while it ends.
         if listener is not None:
             parts.append(await stack.enter_async_context(running_receiver(settings, keys, redis_url, listener)))
             log.info("receiver_ready", url=settings.listen_url, public_url=settings.reachable_url)
+        if worker:
+            parts.append(await stack.enter_async_context(running_worker(settings, keys, redis_url)))
         _greet(settings, receiver=listener is not None, worker=worker)
         _spare_the_collector()
         waiting = asyncio.create_task(stop.wait())
