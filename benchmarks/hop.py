@@ -31,7 +31,7 @@ from sandbox.clip import ClipOrder, render_clip
 
 MBIT_S = 50.0
 ROUNDS = 2
-HOPS = {"ours": 7, "chain": 3}  # In each round, and one more that warms up.
+HOPS = {"ours": 7, "chain": 2}  # In each round, and one more that warms up.
 POLLED_S = (2.5, 5.0, 7.5)
 STEPS = {
     "look-up": "callback kept, task woken, look-up sent",

@@ -38,7 +38,7 @@ HELD = (0, 20)
 ROUNDS = 2
 WAKES = {"ours": 250, "arq": 12}  # In each round; one of arq's takes half a second.
 PAUSE_S = {"ours": 0.02, "arq": 0.5}  # At most, at random: one enqueue says nothing about the moment of the next.
-IDLE_S = {"ours": 9.0, "arq": 3.0}
+IDLE_S = {"ours": 6.0, "arq": 2.0}
 TASKS_MAX = 40  # More than are held, or nothing could start.
 DATABASE = {"ours": 0, "arq": 1}
 
