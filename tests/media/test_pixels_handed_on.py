@@ -49,6 +49,7 @@ def psnr_db(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> float:
     return 99.0 if error == 0 else 10 * np.log10(255**2 / error)
 
 
+@pytest.mark.slow
 async def test_the_provider_is_given_the_last_frame_of_each_kind_of_clip(
     make_clip: Any, start_relay: Any, tmp_path: Path
 ) -> None:
