@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import os
 import re
 import shutil
 import subprocess
@@ -42,12 +43,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     The slow tests go first, since they mostly wait: others work meanwhile, and nobody waits for them in the end.
 
-    Half of them begin the second half of the list: pytest-xdist gives each process a piece of it.
+    pytest-xdist cuts the list into a piece for each process; the first two begin with half of the slow ones each.
     """
     slow = [item for item in items if item.get_closest_marker("slow")]
     others = [item for item in items if not item.get_closest_marker("slow")]
-    middle = len(others) // 2
-    items[:] = [*slow[::2], *others[:middle], *slow[1::2], *others[middle:]]
+    first, second = slow[::2], slow[1::2]
+    piece = len(items) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    items[:] = [*first, *others[: piece - len(first)], *second, *others[piece - len(first) :]]
 
 
 @pytest.fixture(scope="session")
