@@ -22,6 +22,7 @@ setup: .venv/.ready  ## install everything into .venv/ (done by the other target
 demo: setup  ## four chained shots become one film: no key, nothing else to install
 	@$(BIN)/framerelay demo
 
+test: export PYTHONDONTWRITEBYTECODE :=  # Else every process that a test starts would compile everything anew.
 test: setup .venv/test-clips/.ready  ## lint, types and every test
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
