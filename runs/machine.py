@@ -84,7 +84,8 @@ def steps_due(run: Run, now: float) -> list[Step]:
     steps: list[Step] = []
     purse = jobs_left(run)
     for shot in run.shots:
-        steps += _take_steps(run, shot, now)
+        if shot.takes:
+            steps += _take_steps(run, shot, now)
         if shot.due_at <= now:
             wanted = takes_to_submit(run, shot)[: None if purse is None else purse]
             steps += [

@@ -34,7 +34,8 @@ def settled(run: Run) -> Run:
 
 def _with_own_pick(run: Run, shot: Shot) -> Shot:
     """One take alone, or the first that is done, needs nobody to pick it."""
-    if shot.takes_wanted > 1 and not shot.pick_first:
+    unbegun = not shot.takes and shot.picked is None
+    if unbegun or (shot.takes_wanted > 1 and not shot.pick_first):
         return shot
     kept = chosen(shot)
     if kept is not None and (kept.status is TakeStatus.DONE or _hands_on(run, kept)):
@@ -94,8 +95,7 @@ def _run_status(run: Run, left: int | None) -> tuple[RunStatus, Problem | None]:
     if len(shots[ShotStatus.DONE]) == len(run.shots):
         return (RunStatus.FAILED, run.join_error) if run.join_error else (RunStatus.RUNNING, None)
     moving = shots[ShotStatus.SUBMITTING] + shots[ShotStatus.GENERATING] + shots[ShotStatus.COLLECTING]
-    ready = [shot for shot in run.shots if takes_to_submit(run, shot) and not _is_stuck(shot)]
-    if moving or (ready and left != 0):
+    if moving or (left != 0 and any(takes_to_submit(run, shot) and not _is_stuck(shot) for shot in run.shots)):
         return RunStatus.RUNNING, None
     if shots[ShotStatus.WAITING]:
         return RunStatus.WAITING, _waiting_for(run, shots[ShotStatus.WAITING][0])
