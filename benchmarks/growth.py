@@ -11,7 +11,6 @@ the first house. An event is one callback with all that follows from it, the nex
 import asyncio
 import json
 import statistics
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -223,4 +222,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

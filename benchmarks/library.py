@@ -1,7 +1,8 @@
 """A provider that renders nothing: each job is done at once, its clip the next one of a given list of files."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ class Library:
     submits: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     uploads: dict[str, bytes] = field(default_factory=dict)
     called_back: list[float] = field(default_factory=list)
+    _http: httpx.AsyncClient | None = None
 
     def app(self) -> Starlette:
         """The provider over HTTP."""
@@ -39,7 +41,8 @@ class Library:
                 Route("/v1/files/upload", self._upload, methods=["POST"]),
                 Route("/files/{name}", self._file),
                 Route("/clips/{number:int}{ending}", self._clip),
-            ]
+            ],
+            lifespan=self._calling,
         )
 
     def picture_given_to(self, number: int) -> bytes:
@@ -57,10 +60,17 @@ class Library:
             {**job, "status": "processing"}, background=BackgroundTask(self._call_back, given["callback_url"], job)
         )
 
+    @asynccontextmanager
+    async def _calling(self, _: Starlette) -> AsyncIterator[None]:
+        """Callbacks share a few kept connections: one client for each would cost more than what is measured."""
+        few = httpx.Limits(max_connections=16)
+        async with httpx.AsyncClient(trust_env=False, verify=False, timeout=120, limits=few) as self._http:
+            yield
+
     async def _call_back(self, url: str, job: dict[str, Any]) -> None:
-        async with httpx.AsyncClient(trust_env=False) as http:
-            self.called_back.append(time.monotonic())
-            await http.post(url, json=job)
+        assert self._http is not None
+        self.called_back.append(time.monotonic())
+        await self._http.post(url, json=job)
 
     async def _look_up(self, request: Request) -> Response:
         return JSONResponse(self._job(request, request.path_params["number"]))
