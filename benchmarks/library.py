@@ -1,7 +1,8 @@
 """A provider that renders nothing: jobs are done at once or when told, their clips those of a given list in turn."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ class Library:
     uploads: dict[str, bytes] = field(default_factory=dict)
     called_back: list[float] = field(default_factory=list)
     moments: list[tuple[str, float]] = field(default_factory=list)
+    _http: httpx.AsyncClient | None = None
 
     def app(self) -> Starlette:
         """The provider over HTTP."""
@@ -42,7 +44,8 @@ class Library:
                 Route("/v1/files/upload", self._upload, methods=["POST"]),
                 Route("/files/{name}", self._file),
                 Route("/clips/{number:int}{ending}", self._clip),
-            ]
+            ],
+            lifespan=self._calling,
         )
 
     def picture_given_to(self, number: int) -> bytes:
@@ -59,11 +62,18 @@ class Library:
         call_back = BackgroundTask(self._call_back, given["callback_url"], job) if "callback_url" in given else None
         return JSONResponse({**job, "status": "processing"}, background=call_back)
 
+    @asynccontextmanager
+    async def _calling(self, _: Starlette) -> AsyncIterator[None]:
+        """Callbacks share a few kept connections: one client for each would cost more than what is measured."""
+        few = httpx.Limits(max_connections=16)
+        async with httpx.AsyncClient(trust_env=False, verify=False, timeout=120, limits=few) as self._http:
+            yield
+
     async def _call_back(self, url: str, job: dict[str, Any]) -> None:
-        async with httpx.AsyncClient(trust_env=False) as http:
-            self.called_back.append(self._note("callback"))
-            await http.post(url, json=job)
-            self._note("callback answered")
+        assert self._http is not None
+        self.called_back.append(self._note("callback"))
+        await self._http.post(url, json=job)
+        self._note("callback answered")
 
     async def _look_up(self, request: Request) -> Response:
         self._note("look-up")

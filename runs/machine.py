@@ -84,7 +84,8 @@ def steps_due(run: Run, now: float) -> list[Step]:
     steps: list[Step] = []
     purse = jobs_left(run)
     for shot in run.shots:
-        steps += _take_steps(run, shot, now)
+        if shot.takes:
+            steps += _take_steps(run, shot, now)
         if shot.due_at <= now:
             wanted = takes_to_submit(run, shot)[: None if purse is None else purse]
             steps += [
@@ -96,10 +97,9 @@ def steps_due(run: Run, now: float) -> list[Step]:
 
 def wake_at(run: Run, now: float) -> float | None:
     """When *run* wants to be looked at though nothing happened to it; None when only an event can move it."""
-    moments = [take.due_at for shot in run.shots for take in shot.takes if take.status in OPEN]
-    moments += [shot.due_at for shot in run.shots if takes_to_submit(run, shot)]
-    moments += [run.due_at]
-    later = [moment for moment in moments if moment > now]
+    later = [take.due_at for shot in run.shots for take in shot.takes if take.due_at > now and take.status in OPEN]
+    later += [shot.due_at for shot in run.shots if shot.due_at > now and takes_to_submit(run, shot)]
+    later += [run.due_at] if run.due_at > now else []
     if steps_due(run, now):
         later.append(now + RECHECK_S)
     if _after_deadlines(run, now) is not run:

@@ -4,7 +4,7 @@ A run and what it is made of: scenes of shots, shots of takes; all values, no be
 Times are seconds since 1970 (UTC), as in the jobs API. Files are named by their path below the media folder.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NewType
 
@@ -249,6 +249,7 @@ class Run:
     One execution of a storyboard; ``shots`` stand in the order of the film.
 
     ``due_at`` · ``turns``: the joining of the film was put off until then, so often. ``join_error``: it is impossible.
+    ``by_id``: its shots once more, since the rules ask for the source of every shot.
     """
 
     id: RunId
@@ -269,10 +270,14 @@ class Run:
     turns: int = 0
     join_error: Problem | None = None
     error: Problem | None = None
+    by_id: dict[str, Shot] = field(init=False, default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_id", {shot.id: shot for shot in self.shots})
 
     def shot(self, shot_id: str) -> Shot | None:
         """The shot of that id, if the run has it."""
-        return next((shot for shot in self.shots if shot.id == shot_id), None)
+        return self.by_id.get(shot_id)
 
     def take(self, shot_id: str, number: int) -> Take | None:
         """The take of that number, if the shot has it."""

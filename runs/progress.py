@@ -51,9 +51,7 @@ async def record(store: Store, run_id: str, event: Event, *, revision: int | Non
         if after is run:
             return Recorded(run=run, changed=False)
         logged = describe(event, after, now)
-        if await store.save(
-            after, expected=run.revision, event=logged, steps=steps_due(after, now), wake_at=wake_at(after, now)
-        ):
+        if await store.save(after, before=run, event=logged, steps=steps_due(after, now), wake_at=wake_at(after, now)):
             return Recorded(run=after, changed=True)
     raise Conflict(f"run {run_id} changes faster than it can be saved")
 
@@ -68,7 +66,7 @@ async def start(store: Store, run: Run, *, first: Event | None = None) -> Run:
     if first is not None:
         new = apply(new, first, now)
     logged = {"event": "started", "at": now, "revision": new.revision, "status": new.status.value}
-    if await store.save(new, expected=None, event=logged, steps=steps_due(new, now), wake_at=wake_at(new, now)):
+    if await store.save(new, before=None, event=logged, steps=steps_due(new, now), wake_at=wake_at(new, now)):
         return new
     held = await store.load(run.id)
     if held is None:

@@ -20,26 +20,37 @@ FOR_A_PERSON: Final = frozenset({Family.ACCOUNT, Family.QUOTA})
 
 
 def settled(run: Run) -> Run:
-    """*run* with picks, shot statuses and its own status computed anew from the takes."""
+    """
+    *run* with picks, shot statuses and its own status computed anew from the takes.
+
+    A shot that stays as it was stays the same object: `runs.store` writes the others.
+    """
     run = replace(run, shots=tuple(_with_own_pick(run, shot) for shot in run.shots))
-    run = replace(run, shots=tuple(replace(shot, status=_shot_status(run, shot)) for shot in run.shots))
-    status, error = _run_status(run)
+    left = jobs_left(run)
+    run = replace(run, shots=tuple(_with_status(shot, _shot_status(run, shot, left)) for shot in run.shots))
+    status, error = _run_status(run, left)
     return replace(run, status=status, error=error)
 
 
 def _with_own_pick(run: Run, shot: Shot) -> Shot:
     """One take alone, or the first that is done, needs nobody to pick it."""
-    if shot.takes_wanted > 1 and not shot.pick_first:
+    unbegun = not shot.takes and shot.picked is None
+    if unbegun or (shot.takes_wanted > 1 and not shot.pick_first):
         return shot
     kept = chosen(shot)
     if kept is not None and (kept.status is TakeStatus.DONE or _hands_on(run, kept)):
         return shot
     able = [take for take in counted(shot) if _hands_on(run, take)]
     able.sort(key=lambda take: (take.status is not TakeStatus.DONE, take.number))
-    return replace(shot, picked=able[0].number if able else None)
+    picked = able[0].number if able else None
+    return shot if shot.picked == picked else replace(shot, picked=picked)
 
 
-def _shot_status(run: Run, shot: Shot) -> ShotStatus:
+def _with_status(shot: Shot, status: ShotStatus) -> Shot:
+    return shot if shot.status is status else replace(shot, status=status)
+
+
+def _shot_status(run: Run, shot: Shot, left: int | None) -> ShotStatus:
     statuses = {take.status for take in counted(shot)}
     kept = chosen(shot)
     if kept is not None and kept.status is TakeStatus.DONE:
@@ -49,19 +60,19 @@ def _shot_status(run: Run, shot: Shot) -> ShotStatus:
     for status in (TakeStatus.COLLECTING, TakeStatus.GENERATING, TakeStatus.SUBMITTING):
         if status in statuses:
             return ShotStatus(status.value)
-    if statuses & {TakeStatus.UNSURE, TakeStatus.DONE} or _is_held(run, shot):
+    if statuses & {TakeStatus.UNSURE, TakeStatus.DONE} or _is_held(run, shot, left):
         return ShotStatus.WAITING
     if shot.error or (shot.takes and not takes_missing(run, shot)):
         return ShotStatus.FAILED
     return ShotStatus.PENDING
 
 
-def _is_held(run: Run, shot: Shot) -> bool:
+def _is_held(run: Run, shot: Shot, left: int | None) -> bool:
     """A person has to let it go, or ought to know: an approval, the budget, a provider that is out of order."""
     if shot.error or not _has_first_frame(run, shot) or not takes_missing(run, shot):
         return False
     untold = shot.gated and not shot.approved
-    return untold or jobs_left(run) == 0 or needs_operator(shot) or _is_stuck(shot)
+    return untold or left == 0 or needs_operator(shot) or _is_stuck(shot)
 
 
 def needs_operator(shot: Shot) -> bool:
@@ -75,7 +86,7 @@ def _is_stuck(shot: Shot) -> bool:
     return tried_long and shot.held_by is not None and shot.held_by.family is Family.SERVER
 
 
-def _run_status(run: Run) -> tuple[RunStatus, Problem | None]:
+def _run_status(run: Run, left: int | None) -> tuple[RunStatus, Problem | None]:
     shots = {status: [shot for shot in run.shots if shot.status is status] for status in ShotStatus}
     if run.cancelled:
         return RunStatus.CANCELLED, None
@@ -84,8 +95,7 @@ def _run_status(run: Run) -> tuple[RunStatus, Problem | None]:
     if len(shots[ShotStatus.DONE]) == len(run.shots):
         return (RunStatus.FAILED, run.join_error) if run.join_error else (RunStatus.RUNNING, None)
     moving = shots[ShotStatus.SUBMITTING] + shots[ShotStatus.GENERATING] + shots[ShotStatus.COLLECTING]
-    ready = [shot for shot in run.shots if takes_to_submit(run, shot) and not _is_stuck(shot)]
-    if moving or (ready and jobs_left(run) != 0):
+    if moving or (left != 0 and any(takes_to_submit(run, shot) and not _is_stuck(shot) for shot in run.shots)):
         return RunStatus.RUNNING, None
     if shots[ShotStatus.WAITING]:
         return RunStatus.WAITING, _waiting_for(run, shots[ShotStatus.WAITING][0])
@@ -119,7 +129,11 @@ def _named(shot: Shot, problem: Problem) -> Problem:
 
 def chosen(shot: Shot) -> Take | None:
     """The take that the film and the next shots go on from, once there is one."""
-    return next((take for take in shot.takes if take.number == shot.picked), None)
+    if shot.picked is not None:
+        for take in shot.takes:
+            if take.number == shot.picked:
+                return take
+    return None
 
 
 def jobs_spent(run: Run) -> int:
@@ -137,17 +151,20 @@ def takes_to_submit(run: Run, shot: Shot) -> list[int]:
     held = shot.error is not None or needs_operator(shot) or (shot.gated and not shot.approved)
     if run.cancelled or held or not _has_first_frame(run, shot):
         return []
+    missing = takes_missing(run, shot)
+    if not missing:
+        return []
     taken = {take.number for take in shot.takes}
     free = (number for number in count(shot.set_aside + 1) if number not in taken)
-    return list(islice(free, takes_missing(run, shot)))
+    return list(islice(free, missing))
 
 
 def takes_missing(run: Run, shot: Shot) -> int:
     """How many more takes *shot* needs, whatever holds them back."""
     takes = counted(shot)
-    worth = sum(_is_worth_a_retake(take) for take in takes)
-    if shot.picked is not None and chosen(shot) is not None and len(takes) >= shot.takes_wanted:
+    if len(takes) >= shot.takes_wanted and chosen(shot) is not None:
         return 0
+    worth = sum(_is_worth_a_retake(take) for take in takes)
     return max(0, shot.takes_wanted + min(worth, run.terms.retakes) - len(takes))
 
 

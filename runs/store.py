@@ -1,7 +1,7 @@
 """
 Runs in Redis: a run and everything that follows from its change are written in one step, or not at all.
 
-    framerelay:run:ID          hash    revision · status · body (MessagePack of `runs.model.Run`)
+    framerelay:run:ID          hash    the run, in the fields that `runs.layout` names
     framerelay:run:ID:events   stream  what happened to it, capped
     framerelay:runs            zset    every run by the time it was made
     framerelay:runs:STATUS     zset    those of one status, likewise; a run moves in the step that changes its status
@@ -11,14 +11,15 @@ Runs in Redis: a run and everything that follows from its change are written in 
     framerelay:asked:KEY       string  the run that an ``Idempotency-Key`` made
 """
 
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
 from arq.connections import ArqRedis
 
+from runs.layout import Memory, fields_of, run_of
 from runs.machine import Step
 from runs.model import Run, RunId, RunStatus
 from runs.queue import DUE, QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script, task_of, unpack
@@ -33,7 +34,7 @@ REMOVED: Final = "framerelay:runs-removed"
 # So long a run that was removed is not made again by a repeated request or by a late callback at a hook.
 REMOVED_LIFE_MS: Final = 30 * 86_400_000
 
-_decode_run = msgspec.msgpack.Decoder(Run).decode
+_WANTS_ALL: Final = 2  # What save.lua says where it finds a run in the layout of an early version.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +63,15 @@ def has_ended(run: Run) -> bool:
 
 
 class Store:
-    """Loads and saves runs; the only writer of what it names."""
+    """
+    Loads and saves runs; the only writer of what it names.
+
+    It remembers the runs that it saw last: one that has not changed meanwhile costs a word to load, however long it is.
+    """
 
     def __init__(self, redis: ArqRedis) -> None:
         self._redis = redis
+        self._memory = Memory()
         self._save = redis.register_script(script("save", with_enqueue=True))
         self._enqueue = redis.register_script(script("tasks", with_enqueue=True))
         self._schedule = redis.register_script(script("schedule", with_enqueue=True))
@@ -74,25 +80,34 @@ class Store:
 
     async def load(self, run_id: str) -> Run | None:
         """The run as it stands, or None."""
+        known = self._memory.find(run_id)
         try:
-            body = await self._redis.hget(run_key(run_id), "body")  # type: ignore[misc]  # redis-py's sync/async union
+            if known is not None and await self._redis.hget(run_key(run_id), "saved") == known.saved:  # type: ignore[misc]  # redis-py's sync/async union
+                return known.run
+            fields = await self._redis.hgetall(run_key(run_id))  # type: ignore[misc]  # redis-py's sync/async union
         except REDIS_ERRORS as error:
             raise unavailable(error) from error
-        return None if body is None else _decode_run(body)
+        run = run_of(fields)
+        if run is not None and b"saved" in fields:
+            self._memory.keep(run, fields[b"saved"])
+        else:
+            self._memory.forget(run_id)
+        return run
 
     async def save(
-        self, run: Run, *, expected: int | None, event: dict[str, Any], steps: Sequence[Step], wake_at: float | None
+        self, run: Run, *, before: Run | None, event: dict[str, Any], steps: Sequence[Step], wake_at: float | None
     ) -> bool:
         """
-        Write *run* with its event, its next wake-up and the tasks of *steps*, all or nothing.
+        Write what of *run* has changed, with its event, its next wake-up and the tasks of *steps*, all or nothing.
 
-        *expected*: the revision it grew from; None for a new run. Returns False if another worker got there first.
+        *before*: what was loaded and it grew from; None for a new run. Returns False if another worker got there first.
         Raises: StoreUnavailable; it may then have been written or not, and saving it again tells which.
         """
+        saved = secrets.token_bytes(8)
+        expected = "" if before is None else str(before.revision)
         now_ms = int(time.time() * 1000)
-        arguments: list[str | bytes | int | float] = [
-            "" if expected is None else str(expected),
-            pack(run),
+        keys = [run_key(run.id), events_key(run.id), DUE, RUNS, QUEUE, WAKE, ENDED]
+        follows: list[str | bytes | int | float] = [
             pack(event),
             "" if wake_at is None else int(wake_at * 1000),
             run.id,
@@ -104,13 +119,20 @@ class Store:
             run.status.value,
             run.updated_at if has_ended(run) else "",
         ]
-        for task in map(task_of, steps):
-            arguments += [task.id, task.definition(now_ms)]
-        keys = [run_key(run.id), events_key(run.id), DUE, RUNS, QUEUE, WAKE, ENDED]
+        tasks = [value for task in map(task_of, steps) for value in (task.id, task.definition(now_ms))]
         try:
-            return bool(await self._save(keys=keys, args=arguments))
+            for known in (before, None):
+                fields = ["saved", saved, *fields_of(run, before=known)]
+                how = "some" if known else "all"
+                arguments = [expected, how, *follows, len(fields), *fields, *tasks]
+                answer = await self._save(keys=keys, args=arguments)
+                if answer != _WANTS_ALL:
+                    break
         except REDIS_ERRORS as error:
             raise unavailable(error) from error
+        if answer:
+            self._memory.keep(run, saved)
+        return bool(answer)
 
     async def enqueue(self, tasks: Sequence[Task]) -> None:
         """Queue *tasks* beside any change of a run; one that waits or runs is not queued again."""
@@ -192,11 +214,11 @@ class Store:
             ids = [] if start is None else await self._redis.zrevrange(index, start, start + limit - 1)
             async with self._redis.pipeline(transaction=False) as pipe:
                 for run_id in ids:
-                    pipe.hget(run_key(run_id.decode()), "body")
-                bodies = await pipe.execute() if ids else []
+                    pipe.hgetall(run_key(run_id.decode()))
+                found = await pipe.execute() if ids else []
         except REDIS_ERRORS as error:
             raise unavailable(error) from error
-        return [_decode_run(body) for body in bodies if body is not None]
+        return [run for run in map(run_of, found) if run is not None]
 
     async def _place_behind(self, after: str, index: str) -> int | None:
         """A run that has left the *index* since its page was read still marks the place where it stood."""

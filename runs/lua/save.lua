@@ -1,14 +1,22 @@
 -- Saves a run if nobody was faster, with all that follows from it: its event, its next wake-up, its due tasks.
 -- KEYS: 1 run · 2 its events · 3 due · 4 all runs (and, with ':STATUS' behind it, those of one status) · 5 queue · 6 wake
 --       7 runs that have ended
--- ARGV: 1 expected revision ('' = must not exist) · 2 body · 3 event · 4 wake-up or '' · 5 run id · 6 created
+-- ARGV: 1 expected revision ('' = must not exist) · 2 'all' fields of the run follow, or 'some' · 3 event · 4 wake-up or '' · 5 run id · 6 created
 --       7 events kept · 8 new revision · 9 now ms · 10 task life ms · 11 status · 12 ended at or ''
---       then id, definition for each task
-local held = redis.call('HMGET', KEYS[1], 'revision', 'status')
+--       13 so many names and values of fields of the run, then these, then id, definition for each task
+-- Answers 1 (saved), 0 (somebody was faster) or 2 (an early version kept the run in one 'body': all fields are needed)
+local held = redis.call('HMGET', KEYS[1], 'revision', 'status', 'body')
 if (held[1] or '') ~= ARGV[1] then
   return 0
 end
-redis.call('HSET', KEYS[1], 'revision', ARGV[8], 'status', ARGV[11], 'body', ARGV[2])
+if held[3] then
+  if ARGV[2] == 'some' then
+    return 2
+  end
+  redis.call('HDEL', KEYS[1], 'body')
+end
+local fields_end = 13 + ARGV[13]
+redis.call('HSET', KEYS[1], 'revision', ARGV[8], 'status', ARGV[11], unpack(ARGV, 14, fields_end))
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], '*', 'event', ARGV[3])
 if ARGV[4] == '' then
   redis.call('ZREM', KEYS[3], ARGV[5])
@@ -29,7 +37,7 @@ if ARGV[12] ~= '' then
 else
   redis.call('ZREM', KEYS[7], ARGV[5])
 end
-for i = 13, #ARGV, 2 do
+for i = fields_end + 1, #ARGV, 2 do
   enqueue(KEYS[5], KEYS[6], ARGV[i], ARGV[i + 1], ARGV[9], ARGV[10])
 end
 return 1

@@ -269,7 +269,7 @@ def test_a_take_that_was_put_off_beside_another_keeps_its_own_number() -> None:
     """Two takes side by side, the first put off: its number is asked for again, not the second's."""
     run = new_run(shots=1)
     shot = Shot(id="s1", scene="a", origin="continue", source=None, input={}, takes_wanted=2)
-    run = begin(Run(**{**{name: getattr(run, name) for name in run.__slots__}, "shots": (shot,)}))
+    run = begin(replace(run, shots=(shot,)))
     run = after(
         run, submitted()[0], *submitted(take=2), events.SubmitPutOff(shot="s1", take=1, problem=LOST, until=NOW)
     )

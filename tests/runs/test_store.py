@@ -80,7 +80,10 @@ async def test_a_save_from_an_old_revision_writes_nothing(redis: ArqRedis) -> No
     before = await redis.zcard(QUEUE), len(await store.history(run.id))
 
     stale = replace(run, title="stale", revision=9)
-    saved = await store.save(stale, expected=5, event={}, steps=[*steps_due(replace(run, id=RunId("x")), 1)], wake_at=5)
+    older = replace(run, revision=5)
+    saved = await store.save(
+        stale, before=older, event={}, steps=[*steps_due(replace(run, id=RunId("x")), 1)], wake_at=5
+    )
 
     assert not saved
     assert (await redis.zcard(QUEUE), len(await store.history(run.id))) == before
@@ -238,7 +241,7 @@ async def test_a_page_of_one_status_costs_the_page(redis: ArqRedis) -> None:
 
     assert [run.id for run in await store.runs(limit=20, status=RunStatus.CANCELLED)] == ["run_0"]
 
-    assert (await redis.info("commandstats"))["cmdstat_hget"]["calls"] == 1
+    assert (await redis.info("commandstats"))["cmdstat_hgetall"]["calls"] == 1
 
 
 async def test_a_run_saved_without_the_index_is_listed_and_found_by_status_once_it_changes(redis: ArqRedis) -> None:

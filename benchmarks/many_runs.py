@@ -1,0 +1,138 @@
+"""
+A thousand runs in flight on one worker process: how much memory, and does each get its share?
+
+Real processes, an instant provider, clips that weigh nothing, so that the queue is always full. The worker stands still
+while a thousand chained runs are started, then one more comes, last of all. A run's hop is the time between its first
+and its second submit: look-up, fetch, last frame, upload, and the queue in front of each. With a fair order all hops
+are alike, the last run's too, and no run is two shots ahead of another that is not yet begun.
+"""
+
+import asyncio
+import json
+import statistics
+import subprocess
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from benchmarks.relay import Relay, memory_mb, relay, small_clip
+
+RUNS = 1_000
+SHOTS = 2
+STARTED_AT_ONCE = 20
+AT_MOST_S = 150
+MEMORY_MB_MAX = 300
+LATE = "late"
+
+
+def measure() -> dict[str, Any]:
+    """Seconds, megabytes, and how far the runs were apart."""
+    with tempfile.TemporaryDirectory(prefix="fr-bench-") as name:
+        return {"question": "many_runs", "runs": RUNS, **uvloop.run(_measure(Path(name)))}
+
+
+async def _measure(folder: Path) -> dict[str, Any]:
+    async with relay(folder / "house", [small_clip(folder)]) as house:
+        names = [f"run {number}" for number in range(RUNS)]
+        with house.without_worker():
+            for first in range(0, RUNS, STARTED_AT_ONCE):
+                await asyncio.gather(*(_start(house, name) for name in names[first : first + STARTED_AT_ONCE]))
+            await _start(house, LATE)
+        released_at = time.monotonic()
+        alone, family = await _until_all_hopped(house, released_at + AT_MOST_S)
+        return {
+            "worker_mb": alone,
+            "worker_and_decoders_mb": family,
+            **_order([given["prompt"] for _, given in house.library.submits]),
+            **_hops(_times(house), released_at),
+        }
+
+
+async def _start(house: Relay, name: str) -> None:
+    shots = [{"id": f"s{number}", "prompt": name} for number in range(SHOTS)]
+    answer = await house.api.post("/v1/runs", json={"title": name, "model": "m", "shots": shots})
+    if answer.status_code != 201:
+        raise SystemExit(f"a run was refused: {answer.text}")
+
+
+async def _until_all_hopped(house: Relay, deadline: float) -> tuple[float, float]:
+    """The most memory meanwhile: of the worker, and of it with its decoders."""
+    alone = family = 0.0
+    while len(house.library.submits) < (RUNS + 1) * SHOTS:
+        if time.monotonic() > deadline:
+            raise SystemExit(f"after {AT_MOST_S} s only {len(house.library.submits)} submits had left")
+        here = memory_mb(house.worker)
+        alone, family = max(alone, here), max(family, here + sum(map(_memory_mb_or_0, _below(house.worker))))
+        await asyncio.sleep(0.5)
+    return alone, round(family, 1)
+
+
+def _below(pid: int) -> list[int]:
+    """Its children and theirs."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    children = defaultdict(list)
+    for line in listed.splitlines():
+        child, parent = map(int, line.split())
+        children[parent].append(child)
+    found = list(children[pid])
+    for each in found:
+        found += children[each]
+    return found
+
+
+def _memory_mb_or_0(pid: int) -> float:
+    """What only this process holds: what it shares with its parent is counted there."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0  # It has ended meanwhile, or this system does not say.
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
+
+
+def _times(house: Relay) -> dict[str, list[float]]:
+    times: dict[str, list[float]] = defaultdict(list)
+    for moment, given in house.library.submits:
+        times[given["prompt"]].append(moment)
+    return times
+
+
+def _order(submits: list[str]) -> dict[str, int]:
+    """``begun_before_any_hop``: runs that were at their first shot when the first run came to its second."""
+    seen: set[str] = set()
+    first_hop = next(place for place, name in enumerate(submits) if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+    return {"begun_before_any_hop": first_hop, "late_was_begun_as": submits.index(LATE) + 1}
+
+
+def _hops(times: dict[str, list[float]], released_at: float) -> dict[str, float]:
+    hops = sorted(second - first for name, (first, second) in times.items() if name != LATE)
+    late = times[LATE][1] - times[LATE][0]
+    median = statistics.median(hops)
+    ended = max(moment for moments in times.values() for moment in moments)
+    return {
+        "submits_per_s": round((RUNS + 1) * SHOTS / (ended - released_at), 1),
+        "hop_s": round(median, 2),
+        "hop_s_max": round(hops[-1], 2),
+        "late_hop_s": round(late, 2),
+        "slowest_to_median": round(hops[-1] / median, 2),
+        "late_to_median": round(late / median, 2),
+    }
+
+
+def main() -> None:
+    """One JSON line, one sentence."""
+    found = measure()
+    print(json.dumps(found))
+    print(
+        f"{RUNS:,} runs in flight on one worker: {found['worker_mb']} MB, {found['worker_and_decoders_mb']} MB with "
+        f"its decoders (to stay below: {MEMORY_MB_MAX}); the median hop takes {found['hop_s']} s, the "
+        f"slowest one's {found['slowest_to_median']} times that, the late-comer's {found['late_to_median']} times; "
+        f"{found['begun_before_any_hop']:,} runs were begun before any came to its second shot."
+    )
+
+
+if __name__ == "__main__":
+    main()
