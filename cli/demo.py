@@ -93,33 +93,52 @@ def _start(stack: ExitStack, folder: Path) -> Settings:
 def _process(words: list[str], environ: Mapping[str, str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """One command of ours, its log in *folder*; ended with the demo, however that ends."""
     command = [sys.executable, "-m", "cli.main", *words]
+    process = None
     with (folder / f"{words[0]}.log").open("wb") as log_file:
-        process = subprocess.Popen(
-            command,
-            env=dict(environ),
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=log_file,
-            stderr=log_file,
-            start_new_session=True,  # Ctrl-C is for the demo, which ends its processes in order.
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-        )
         try:
+            with _uninterrupted() as before:
+                process = subprocess.Popen(
+                    command,
+                    env=dict(environ),
+                    cwd=folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log_file,
+                    stderr=log_file,
+                    start_new_session=True,  # Ctrl-C is for the demo, which ends its processes in order.
+                    preexec_fn=lambda: _before_exec(before),
+                )
             yield process
         finally:
-            process.terminate()
-            try:
-                process.wait(timeout=END_S)
-            except (subprocess.TimeoutExpired, KeyboardInterrupt):
-                process.kill()
-                process.wait()
+            if process is not None:
+                _end(process)
 
 
-def _die_with_parent() -> None:
-    """Between fork and exec: the kernel ends the child when the demo is killed."""
-    import ctypes
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=END_S)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        process.kill()
+        process.wait()
 
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+@contextmanager
+def _uninterrupted() -> Iterator[set[int | signal.Signals]]:
+    """Signals that end the demo come behind the block: in the middle of a fork Python would swallow them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield before
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _before_exec(signals: set[int | signal.Signals]) -> None:
+    """Between fork and exec: signals as they were, and the kernel ends the child when the demo is killed."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, signals)
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -45,6 +45,25 @@ def test_an_interrupted_demo_leaves_nothing_behind(shell: Any, tools: Any) -> No
         assert tools.left_over(shell.folder) == []
 
 
+def test_an_interruption_in_the_middle_of_a_fork_is_not_lost(tmp_path: Path) -> None:
+    """Python swallows what is raised there; the demo would go on as if nobody had pressed Ctrl-C."""
+    script = """
+import os, pathlib, signal
+from cli.demo import _process
+os.register_at_fork(before=lambda: os.kill(os.getpid(), signal.SIGINT))
+try:
+    with _process(["--help"], os.environ, pathlib.Path(".")):
+        print("went on")
+except KeyboardInterrupt:
+    print("stopped")
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (ended.stdout, ended.stderr) == ("stopped\n", "")
+
+
 def test_a_film_that_could_not_be_written_is_refused_before_it_is_made(shell: Any) -> None:
     """One sentence at once, not after the last shot."""
     shell.write("taken", "")
