@@ -42,9 +42,8 @@ def parse_object(body: bytes) -> dict[str, object]:
         raise RequestInvalid(_TOO_DEEP) from None
     if not isinstance(document, dict):
         raise RequestInvalid("The body is not a JSON object.")
-    if (
-        b"\\" in body or body.count(b"{") + body.count(b"[") > DEPTH_MAX
-    ):  # Else it can neither nest deep nor hold halves.
+    brackets = body.count(b"{") + body.count(b"[")
+    if b"\\" in body or brackets >= DEPTH_MAX:  # Any other is neither too deep nor holds half a pair.
         _check(document)
     return document
 
