@@ -141,7 +141,7 @@ def _after_spooled_answer(spring: Spring) -> None:
 
 
 def _after_some_answers(spring: Spring, is_one: Callable[[], bool]) -> None:
-    receive = receiver.callbacks.receive
+    receive = receiver.callbacks.received
 
     async def die() -> None:
         await asyncio.sleep(0.05)  # The answer has left by then.
@@ -153,7 +153,7 @@ def _after_some_answers(spring: Spring, is_one: Callable[[], bool]) -> None:
             response.background = BackgroundTask(die)
         return response
 
-    receiver.callbacks.receive = trapped
+    receiver.callbacks.received = trapped
 
 
 def _mid_drain(spring: Spring) -> None:
