@@ -155,11 +155,9 @@ def _redacted_text(text: str, secrets: tuple[str, ...]) -> str:
         return text
     lowered = text.lower()
     for words, pattern, replacement in _REDACTIONS:
-        for word in words:
-            if word in lowered:
-                text = pattern.sub(replacement, text)
-                lowered = text.lower()
-                break
+        if any(map(lowered.__contains__, words)):
+            text = pattern.sub(replacement, text)
+            lowered = text.lower()
     return text
 
 

@@ -16,7 +16,7 @@ from urllib.parse import quote
 MAC_BYTES: Final = 18
 TOKEN_CHARS_MAX: Final = 300
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{4,240}\.[A-Za-z0-9_-]{24}")
-_FROM_URL: Final = str.maketrans("-_", "+/")
+_FROM_URL: Final = bytes.maketrans(b"-_", b"+/")
 _NO_MAC: Final = bytes(MAC_BYTES)
 
 
@@ -167,4 +167,4 @@ def _b64(raw: bytes) -> str:
 
 
 def _unb64(text: str) -> bytes:
-    return binascii.a2b_base64(text.translate(_FROM_URL) + "=" * (-len(text) % 4))
+    return binascii.a2b_base64(text.encode().translate(_FROM_URL) + b"=" * (-len(text) % 4))
