@@ -22,6 +22,7 @@ setup: .venv/.ready  ## install everything into .venv/ (done by the other target
 demo: setup  ## four chained shots become one film: no key, nothing else to install
 	@$(BIN)/framerelay demo
 
+test: export PYTHONDONTWRITEBYTECODE :=  # Else every process that a test starts would compile everything anew.
 test: setup .venv/test-clips/.ready  ## lint, types and every test
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -42,8 +43,14 @@ audit: setup  ## ask the advisory database about every locked package
 	@test -x .venv/audit/bin/pip-audit || { $(PYTHON) -m venv .venv/audit && .venv/audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.lock; } || true
 	@$(BIN)/python requirements/audit.py .venv/audit/bin/pip-audit
 
-bench: setup  ## print the project's figures, each against its peer
-	@$(BIN)/python -m benchmarks
+bench: setup .venv/bench/.ready  ## ask every question of benchmarks/ against its peers, write RESULTS.md (ONLY=wake: that one)
+	@$(BIN)/python -m benchmarks $(ONLY)
+
+# A peer that cannot be had here stops nothing: its benchmark says that it is missing.
+.venv/bench/.ready: requirements/bench.lock .venv/.ready
+	@echo "Fetching the programs to be measured against (once, 200 MB) …"
+	@{ $(PYTHON) -m venv .venv/bench && .venv/bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $< && touch $@; } || true
+	@command -v webhook >/dev/null || { cd .venv/bench && apt-get download webhook && dpkg -x webhook_*.deb debian && rm -f webhook_*.deb; } >/dev/null 2>&1 || true
 
 docs: setup  ## write docs/settings.md anew from the settings
 	@$(BIN)/python -m config.reference
@@ -57,6 +64,7 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' pyproject.toml -o requirements/run.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' pyproject.toml --group dev -o requirements/dev.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' --group audit -o requirements/audit.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' --group bench -o requirements/bench.lock
 
 clean:  ## remove .venv/ and caches (never your data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info

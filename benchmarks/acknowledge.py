@@ -1,71 +1,107 @@
 """
 How many durable callbacks a second, against the same uvicorn's bare 202?
 
-One receiver process, one Redis that appends to its file (synced each second, then synced with each write), fifty kept
-connections, each callback with a token and a body of its own. Beside it a server that answers 202 and reads nothing.
-They take turns, so that whatever else the machine does hits both; the ratio is the median of the pairs.
+One receiver process, one Redis that appends to its file (synced each second, then with each write), fifty kept
+connections, each callback with a token and a body of its own. Beside it, in turns, so that whatever else the machine
+does hits all: a server that answers 202 and reads nothing; arq's own `enqueue_job` for each request; the Go program
+`webhook` that runs ``/bin/true`` and keeps nothing; and two receivers instead of one. Ratios are medians of the turns.
 """
 
 import asyncio
 import json
 import os
-import re
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import httpx
 import uvloop
 
-from benchmarks.callback_to_submit import wait_until_ready
+from benchmarks.load import Load, callbacks, load
+from benchmarks.peers import webhook
 from cli.http import listening_on
 from runs.embedded_redis import find_server
-from runs.tokens import TakeAddress, Tokens
 
-CONNECTIONS = 50
-EACH_S = 2.0
-PAIRS = 5
+EACH_S = 1.2
+TURNS = 5
+REQUESTS, NEW = 60_000, 30_000  # More than any of them, and than ours, answers in one turn.
 SECRET = "only for the benchmark of acknowledgements"
 AT_LEAST = {"everysec": 0.60, "always": 0.45}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One of those who take turns; ``ports`` answer, ``pids`` do the work; ``path``: if it is not ours."""
+
+    name: str
+    ports: list[int]
+    pids: list[int]
+    path: bytes | None = None
+
+    @property
+    def is_ours(self) -> bool:
+        """It knows callbacks that it has had before."""
+        return self.name in ("ours", "two_receivers")
+
+
 def measure(fsync: str) -> dict[str, Any]:
-    """Callbacks per second of both, their ratio, and the 99th percentile of the answer times in milliseconds."""
-    with tempfile.TemporaryDirectory(prefix="fr-bench-") as name:
+    """Answers per second of each side, their ratios to a bare 202, and the 99th percentile of the times."""
+    with tempfile.TemporaryDirectory(prefix="fr-bench-") as name, ExitStack() as stack:
         folder = Path(name)
-        ours, bare = _free_port(), _free_port()
-        with (
-            _redis(folder, fsync),
-            _receiver(folder, ours),
-            _process([sys.executable, "-m", "benchmarks.bare", str(bare)]),
-        ):
-            return uvloop.run(_pairs(fsync, ours, bare))
+        stack.enter_context(_redis(folder, fsync))
+        receivers = [stack.enter_context(_receiver(folder, number)) for number in range(2)]
+        sides = [
+            Side(name="ours", ports=[receivers[0][1]], pids=[receivers[0][0]]),
+            _peer(stack, folder, "bare"),
+            Side(name="two_receivers", ports=[port for _, port in receivers], pids=[pid for pid, _ in receivers]),
+        ]
+        if fsync == "everysec":
+            sides += [_peer(stack, folder, "arq"), *_webhook(stack, folder)]
+        turns = uvloop.run(_turns(sides))
+    return {"question": "acknowledge", "fsync": fsync, **_figures(turns), "to_reach": AT_LEAST[fsync]}
 
 
-async def _pairs(fsync: str, ours: int, bare: int) -> dict[str, Any]:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ours}", trust_env=False) as api:
-        await wait_until_ready(api)
-    await _until_it_listens(bare)
-    for port in (ours, bare):
-        await _load(port, seconds=1.0)
-    pairs = [(await _load(ours, seconds=EACH_S), await _load(bare, seconds=EACH_S)) for _ in range(PAIRS)]
+async def _turns(sides: list[Side]) -> list[dict[str, Load]]:
+    again = callbacks(SECRET, REQUESTS)  # For those to whom all callbacks are alike.
+    for side in sides:
+        for port in side.ports:
+            await _until_it_listens(port)
+        await _load(side, again, seconds=EACH_S / 3)
+    return [{side.name: await _load(side, again, seconds=EACH_S) for side in sides} for _ in range(TURNS)]
+
+
+async def _load(side: Side, again: list[bytes], *, seconds: float) -> Load:
+    requests = callbacks(SECRET, NEW) if side.is_ours else again
+    if side.path is not None:
+        requests = [b"POST " + side.path + request[request.index(b" HTTP/1.1") :] for request in requests]
+    return await load(side.ports, requests, seconds=seconds, pids=side.pids)
+
+
+def _figures(turns: list[dict[str, Load]]) -> dict[str, Any]:
+    def median(name: str, of: Callable[[Load], float]) -> float:
+        return statistics.median(of(turn[name]) for turn in turns)
+
+    ratios = {name: [turn[name].per_s / turn["bare"].per_s for turn in turns] for name in turns[0]}
     return {
-        "question": "acknowledge",
-        "fsync": fsync,
-        "callbacks_per_s": round(statistics.median(len(mine) / EACH_S for mine, _ in pairs)),
-        "bare_202_per_s": round(statistics.median(len(other) / EACH_S for _, other in pairs)),
-        "ratio": round(statistics.median(len(mine) / len(other) for mine, other in pairs), 3),
-        "spread": [round(len(mine) / len(other), 3) for mine, other in pairs],
-        "p99_ms": round(statistics.median(_p99(mine) for mine, _ in pairs), 1),
-        "bare_p99_ms": round(statistics.median(_p99(other) for _, other in pairs), 1),
-        "to_reach": AT_LEAST[fsync],
+        "callbacks_per_s": round(median("ours", lambda side: side.per_s)),
+        "bare_202_per_s": round(median("bare", lambda side: side.per_s)),
+        "ratio": round(statistics.median(ratios["ours"]), 3),
+        "spread": [round(ratio, 3) for ratio in sorted(ratios["ours"])],
+        "p99_ms": round(median("ours", lambda side: side.p99_ms), 1),
+        "bare_p99_ms": round(median("bare", lambda side: side.p99_ms), 1),
+        "p99_ratio": round(statistics.median(turn["ours"].p99_ms / turn["bare"].p99_ms for turn in turns), 2),
+        "cpu_us": round(median("ours", lambda side: side.cpu_us)),
+        "bare_cpu_us": round(median("bare", lambda side: side.cpu_us)),
+        "two_receivers": round(statistics.median(t["two_receivers"].per_s / t["ours"].per_s for t in turns), 2),
+        "arq_enqueue_job": round(statistics.median(ratios["arq"]), 3) if "arq" in ratios else None,
+        "webhook_true": round(statistics.median(ratios["webhook"]), 3) if "webhook" in ratios else None,
     }
 
 
@@ -81,80 +117,6 @@ async def _until_it_listens(port: int) -> None:
                 return
 
 
-class Caller(asyncio.Protocol):
-    """One kept connection that sends the next callback when the last one is answered, until *until*."""
-
-    def __init__(
-        self, requests: Iterator[bytes], until: float, took_s: list[float], ended: asyncio.Future[None]
-    ) -> None:
-        self._requests, self._until, self._took_s, self._ended = requests, until, took_s, ended
-        self._sent_at, self._heard = 0.0, b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's own is no subclass of it.
-        self._send()
-
-    def data_received(self, data: bytes) -> None:
-        """An answer, or a part of it."""
-        self._heard += data
-        head, blank, body = self._heard.partition(b"\r\n\r\n")
-        length = re.search(rb"content-length: (\d+)", head)
-        if not blank or (length and len(body) < int(length[1])):
-            return
-        if not head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 202")):
-            self._ended.set_exception(SystemExit(f"a callback was not taken: {head[:200]!r}"))
-            return
-        self._heard = b""
-        now = time.perf_counter()
-        self._took_s.append(now - self._sent_at)
-        if now >= self._until:
-            self._transport.close()
-            if not self._ended.done():
-                self._ended.set_result(None)
-        else:
-            self._send()
-
-    def _send(self) -> None:
-        self._sent_at = time.perf_counter()
-        self._transport.write(next(self._requests))
-
-
-async def _load(port: int, *, seconds: float) -> list[float]:
-    """The times of all answers, in seconds."""
-    loop, requests, took_s = asyncio.get_running_loop(), _requests(), list[float]()
-    until = time.perf_counter() + seconds
-    ended = [loop.create_future() for _ in range(CONNECTIONS)]
-    for each in ended:
-        await loop.create_connection(lambda each=each: Caller(requests, until, took_s, each), "127.0.0.1", port)  # type: ignore[misc]
-    await asyncio.gather(*ended)
-    return took_s
-
-
-def _requests() -> Iterator[bytes]:
-    """Callbacks as the jobs API sends them, no two alike; made ahead as far as they are the same."""
-    tokens, number = Tokens(SECRET), 0
-    run = f"run_{os.urandom(12).hex()}"
-    while True:
-        number += 1
-        token = tokens.mint(TakeAddress(run=run, shot="s1", take=number))
-        output = {"task_id": f"cgt-{number}", "status": "succeeded", "videos": [f"https://example.com/{number}.mp4"]}
-        body = json.dumps({"id": f"job_{number}", "object": "job", "status": "succeeded", "output": output}).encode()
-        yield (
-            f"POST /webhook/{token} HTTP/1.1\r\nHost: relay\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        ).encode() + body
-
-
-def _p99(took_s: list[float]) -> float:
-    return statistics.quantiles(took_s, n=100)[98] * 1000
-
-
-def _free_port() -> int:
-    with listening_on("127.0.0.1", 0) as free:
-        return int(free.getsockname()[1])
-
-
 @contextmanager
 def _redis(folder: Path, fsync: str) -> Iterator[None]:
     command = [str(find_server()), "--port", "0", "--unixsocket", f"{folder}/redis.sock", "--dir", str(folder)]
@@ -168,25 +130,49 @@ def _redis(folder: Path, fsync: str) -> Iterator[None]:
 
 
 @contextmanager
-def _receiver(folder: Path, port: int) -> Iterator[None]:
+def _receiver(folder: Path, number: int) -> Iterator[tuple[int, int]]:
+    """Its process and port."""
+    port = _free_port()
     settings = {
         "REDIS_URL": f"unix://{folder}/redis.sock",
         "SECRET": SECRET,
         "PORT": str(port),
-        "DATA_DIR": str(folder / "data"),
+        "DATA_DIR": str(folder / f"data{number}"),
         "LOG_LEVEL": "warning",  # As a busy receiver's would be; the bare server logs nothing either.
     }
     environ = {name: value for name, value in os.environ.items() if not name.startswith("FRAMERELAY_")}
     environ |= {f"FRAMERELAY_{name}": value for name, value in settings.items()}
-    with _process([sys.executable, "-m", "cli.main", "receiver"], environ):
-        yield
+    with _process([sys.executable, "-m", "cli.main", "receiver"], environ) as pid:
+        yield pid, port
+
+
+def _peer(stack: ExitStack, folder: Path, name: str) -> Side:
+    port = _free_port()
+    command = [sys.executable, "-m", "benchmarks.acknowledge_peers", name, str(port), f"{folder}/redis.sock"]
+    return Side(name=name, ports=[port], pids=[stack.enter_context(_process(command))])
+
+
+def _webhook(stack: ExitStack, folder: Path) -> list[Side]:
+    """The Go program, if it is there; it answers before the command that it runs has ended."""
+    program = webhook()
+    if program is None:
+        return []
+    hooks, port = folder / "hooks.json", _free_port()
+    hooks.write_text(json.dumps([{"id": "job", "execute-command": "/bin/true"}]), encoding="utf-8")
+    command = [str(program), "-hooks", str(hooks), "-ip", "127.0.0.1", "-port", str(port)]
+    return [Side(name="webhook", ports=[port], pids=[stack.enter_context(_process(command))], path=b"/hooks/job")]
+
+
+def _free_port() -> int:
+    with listening_on("127.0.0.1", 0) as free:
+        return int(free.getsockname()[1])
 
 
 @contextmanager
-def _process(command: list[str], environ: dict[str, str] | None = None) -> Iterator[None]:
+def _process(command: list[str], environ: dict[str, str] | None = None) -> Iterator[int]:
     process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        yield
+        yield process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
@@ -199,9 +185,16 @@ def main() -> None:
         print(json.dumps(found))
         print(
             f"Durable callbacks, {fsync}: {found['callbacks_per_s']}/s, {found['ratio']} of a bare 202's "
-            f"{found['bare_202_per_s']}/s; p99 {found['p99_ms']} ms against {found['bare_p99_ms']} ms; "
-            f"to reach: {found['to_reach']}."
+            f"{found['bare_202_per_s']}/s; p99 {found['p99_ms']} ms against {found['bare_p99_ms']} ms; two receivers: "
+            f"{found['two_receivers']} times as many; to reach: {found['to_reach']}.{_beside(found)}"
         )
+
+
+def _beside(found: dict[str, Any]) -> str:
+    if found["fsync"] != "everysec":
+        return ""
+    webhooks = found["webhook_true"] if found["webhook_true"] is not None else "not there"
+    return f" Beside it: arq's enqueue_job {found['arq_enqueue_job']}, webhook running /bin/true {webhooks}."
 
 
 if __name__ == "__main__":

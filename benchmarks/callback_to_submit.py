@@ -39,7 +39,7 @@ def measure() -> dict[str, Any]:
         order = ClipOrder(number=1, prompt="bench", seed=1, width=864, height=496, frames=57, bframes=3)
         render_clip(order, clip, last_frame_into=None, stop=threading.Event())
         library = Library([clip])
-        uvloop.run(_relay_one_run(library, Path(folder)))
+        uvloop.run(_measure(library, Path(folder)))
         hops = [
             (submit - called) * 1000
             for called, (submit, _) in zip(library.called_back, library.submits[1:], strict=False)
@@ -55,30 +55,35 @@ def measure() -> dict[str, Any]:
         }
 
 
-async def _relay_one_run(library: Library, folder: Path) -> None:
-    with listening_on("127.0.0.1", 0) as provider, listening_on("127.0.0.1", 0) as free:
-        url, port = f"http://127.0.0.1:{provider.getsockname()[1]}", free.getsockname()[1]
-        free.close()
+async def _measure(library: Library, folder: Path) -> None:
+    with listening_on("127.0.0.1", 0) as provider:
         async with serving(library.app(), provider):
-            environ = {
-                **{name: value for name, value in os.environ.items() if not name.startswith("FRAMERELAY_")},
-                "FRAMERELAY_UPSTREAM_URL": url,
-                "FRAMERELAY_UPSTREAM_KEY": "sk-bench",
-                "FRAMERELAY_TRUSTED_HOSTS": url.removeprefix("http://"),
-                "FRAMERELAY_PORT": str(port),
-                "FRAMERELAY_DATA_DIR": str(folder / "data"),
-            }
-            command = [sys.executable, "-m", "cli.main", "up"]
-            relay = subprocess.Popen(command, env=environ, cwd=folder, stderr=subprocess.DEVNULL)  # noqa: ASYNC220
-            try:
-                await _run(Settings(port=port, data_dir=folder / "data"))
-            finally:
-                relay.send_signal(signal.SIGTERM)
-                relay.wait()
+            await relay_one_run(f"http://127.0.0.1:{provider.getsockname()[1]}", folder, shots=HOPS + WARM_UP + 1)
 
 
-async def _run(settings: Settings) -> None:
-    shots = [{"id": f"s{number}", "prompt": "bench"} for number in range(HOPS + WARM_UP + 1)]
+async def relay_one_run(provider: str, folder: Path, *, shots: int) -> None:
+    """`framerelay up` with the provider at that URL, until a run of so many chained shots has its last clip."""
+    with listening_on("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    environ = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("FRAMERELAY_")},
+        "FRAMERELAY_UPSTREAM_URL": provider,
+        "FRAMERELAY_UPSTREAM_KEY": "sk-bench",
+        "FRAMERELAY_TRUSTED_HOSTS": provider.removeprefix("http://"),
+        "FRAMERELAY_PORT": str(port),
+        "FRAMERELAY_DATA_DIR": str(folder / "data"),
+    }
+    command = [sys.executable, "-m", "cli.main", "up"]
+    relay = subprocess.Popen(command, env=environ, cwd=folder, stderr=subprocess.DEVNULL)  # noqa: ASYNC220
+    try:
+        await _run(Settings(port=port, data_dir=folder / "data"), shots)
+    finally:
+        relay.send_signal(signal.SIGTERM)
+        relay.wait()
+
+
+async def _run(settings: Settings, number: int) -> None:
+    shots = [{"id": f"s{each}", "prompt": "bench"} for each in range(number)]
     async with httpx.AsyncClient(base_url=settings.listen_url, trust_env=False, timeout=30) as api:
         await wait_until_ready(api)
         api.headers["Authorization"] = f"Bearer {find_api_key(settings)}"
@@ -87,8 +92,8 @@ async def _run(settings: Settings) -> None:
         while run["shots"][-1]["status"] != "done":
             if run["status"] != "running" or time.monotonic() > deadline:
                 raise SystemExit(f"the run did not get to its end: {run['status']} {run['error']}")
-            run = (await api.get(f"/v1/runs/{run['id']}")).json()
             await asyncio.sleep(0.5)
+            run = (await api.get(f"/v1/runs/{run['id']}")).json()
 
 
 async def wait_until_ready(api: httpx.AsyncClient) -> None:

@@ -1,4 +1,4 @@
-"""A provider that renders nothing: each job is done at once, its clip the next one of a given list of files."""
+"""A provider that renders nothing: jobs are done at once or when told, their clips those of a given list in turn."""
 
 import time
 from collections.abc import Sequence
@@ -22,13 +22,16 @@ class Library:
     The jobs API over *clips*, in turn; what it saw stays in its fields.
 
     ``submits``: the input of each job and when it came (monotonic seconds) · ``uploads``: what was uploaded, by name ·
-    ``called_back``: when each job's callback left.
+    ``called_back``: when each job's callback left · ``moments``: everything that happened, in order, each with when.
+    ``rendering_s``: how long the first jobs take; all others are done at once.
     """
 
     clips: Sequence[Path]
+    rendering_s: Sequence[float] = ()
     submits: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     uploads: dict[str, bytes] = field(default_factory=dict)
     called_back: list[float] = field(default_factory=list)
+    moments: list[tuple[str, float]] = field(default_factory=list)
 
     def app(self) -> Starlette:
         """The provider over HTTP."""
@@ -48,38 +51,50 @@ class Library:
         return self.uploads[url.rpartition("/")[2]]
 
     async def _submit(self, request: Request) -> Response:
-        arrived = time.monotonic()
+        arrived = self._note("submit")
         number = len(self.submits)
         given = (await request.json())["input"]
         self.submits.append((arrived, given))
         job = self._job(request, number)
-        return JSONResponse(
-            {**job, "status": "processing"}, background=BackgroundTask(self._call_back, given["callback_url"], job)
-        )
+        call_back = BackgroundTask(self._call_back, given["callback_url"], job) if "callback_url" in given else None
+        return JSONResponse({**job, "status": "processing"}, background=call_back)
 
     async def _call_back(self, url: str, job: dict[str, Any]) -> None:
         async with httpx.AsyncClient(trust_env=False) as http:
-            self.called_back.append(time.monotonic())
+            self.called_back.append(self._note("callback"))
             await http.post(url, json=job)
+            self._note("callback answered")
 
     async def _look_up(self, request: Request) -> Response:
+        self._note("look-up")
         return JSONResponse(self._job(request, request.path_params["number"]))
 
     async def _upload(self, request: Request) -> Response:
+        self._note("upload")
         async with request.form() as form:
             file = form["file"]
             assert isinstance(file, UploadFile)
             name = uuid4().hex + ".png"
             self.uploads[name] = await file.read()
+        self._note("upload came")
         return JSONResponse({"data": {"url": f"{request.base_url}files/{name}"}})
 
     async def _file(self, request: Request) -> Response:
         return Response(self.uploads[request.path_params["name"]], media_type="image/png")
 
     async def _clip(self, request: Request) -> Response:
-        return FileResponse(self.clips[request.path_params["number"] % len(self.clips)])
+        self._note("clip asked for")
+        clip = self.clips[request.path_params["number"] % len(self.clips)]
+        return FileResponse(clip, background=BackgroundTask(self._note, "clip sent"))
 
     def _job(self, request: Request, number: int) -> dict[str, Any]:
         ending = self.clips[number % len(self.clips)].suffix
         url = f"{request.base_url}clips/{number}{ending}"
+        if number < len(self.rendering_s) and time.monotonic() < self.submits[number][0] + self.rendering_s[number]:
+            return {"id": str(number), "object": "job", "status": "processing"}
         return {"id": str(number), "object": "job", "status": "succeeded", "output": {"videos": [{"url": url}]}}
+
+    def _note(self, what: str) -> float:
+        now = time.monotonic()
+        self.moments.append((what, now))
+        return now

@@ -345,6 +345,8 @@ def main() -> None:
     # Started with them closed (``>&-``), a program has no such objects at all.
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (open until we end)
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    # httpx would load a command of its own, with a highlighter for source code: 50 ms of every command of ours.
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]
     cli(prog_name="framerelay")
 
 

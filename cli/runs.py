@@ -1,4 +1,4 @@
-"""`runs`, `show`, and a person's decisions."""
+"""`runs`, `show`, and a person's decisions. What draws (rich) is loaded where something is drawn, to start at once."""
 
 import shutil
 import sys
@@ -8,11 +8,8 @@ from typing import Any
 
 import click
 import msgspec
-from rich.cells import set_cell_size
 
 from cli.client import Receiver, checked_id
-from cli.picture import whole_lines
-from cli.watch import console_on, show_lines, watch
 from cli.words import one_line
 
 
@@ -104,6 +101,8 @@ def print_json(answer: Mapping[str, Any]) -> None:
 
 def watched(receiver: Receiver, run_id: str, *, as_json: bool) -> int:
     """Show the run to its end; returns the exit code."""
+    from cli.watch import watch
+
     try:
         run = watch(receiver, run_id, out=sys.stderr if as_json else sys.stdout, place=receiver.place_of)
     except KeyboardInterrupt:
@@ -118,6 +117,9 @@ def _print(receiver: Receiver, run: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(run)
     else:
+        from cli.picture import whole_lines
+        from cli.watch import console_on, show_lines
+
         show_lines(console_on(sys.stdout), whole_lines(run, now=time.time(), place=receiver.place_of))
 
 
@@ -125,4 +127,6 @@ def _fitted(line: str) -> str:
     """On a terminal a line of a list is one line."""
     if not sys.stdout.isatty():
         return line
+    from rich.cells import set_cell_size
+
     return set_cell_size(line, shutil.get_terminal_size().columns).rstrip()

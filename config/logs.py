@@ -22,7 +22,7 @@ def _without_query(address: re.Match[str]) -> str:
     return f"{address[1]}?[query]" if address[2] else address[1]
 
 
-_SECRET_FIELDS = frozenset(
+SECRET_FIELDS = frozenset(
     {"authorization", "proxy-authorization", "x-api-key", "api_key", "upstream_key", "secret", "token", "password"}
     | {"cookie", "set-cookie"}
 )
@@ -42,11 +42,16 @@ _REDACTIONS = tuple(
         (("@",), r"(?i)\b([a-z][a-z0-9+.-]{0,15}:\\*/\\*/)[^\s\"'<>/?#]*@", r"\1[user]@"),
         (
             ("http",),
-            r"(?i)(https?:\\*/\\*/(?:(?!\\u003f|\\u0023|%3f)[^\s\"'<>?#])*)((?:[?#]|\\u003f|\\u0023|%3f)[^\s\"'<>]*)?",
+            r"([hH][tT][tT][pP][sS]?:\\*/\\*/[^\s\"'<>?#\\%]*(?:(?!\\u003[fF]|\\u0023|%3[fF])[\\%][^\s\"'<>?#\\%]*)*)"
+            r"((?:[?#]|\\u003[fF]|\\u0023|%3[fF])[^\s\"'<>]*)?",
             _without_query,
         ),
         (("bearer",), r"(?i)\b(bearer(?:\s|%20|\+|\\t)+)[^\s\"',}]+", r"\1[key]"),
-        (("sk-", "sk_", "fr-", "fr_", "whsec"), r"\b(?:sk|fr|whsec)[-_][A-Za-z0-9_\-]{12,}", "[key]"),
+        (
+            ("sk-", "sk_", "fr-", "fr_", "whsec"),
+            r"(?:sk(?<!\wsk)|fr(?<!\wfr)|whsec(?<!\wwhsec))[-_][A-Za-z0-9_\-]{12,}",
+            "[key]",
+        ),
         (("media",), r"(?<![\w/])(/media\\*/[^\s\"'?]*)(\?[^\s\"']*)?", _without_query),
         (
             ("signature", "credential", "token", "sig=", "sig%", "sig\\"),
@@ -54,8 +59,8 @@ _REDACTIONS = tuple(
             r"\1\2[key]",
         ),
         (
-            ('"',),
-            rf'(?i)("(?:{"|".join(_SECRET_FIELDS)})\\*"\s*:\s*\\*")(?:[^"\\]|\\.)*',
+            tuple(SECRET_FIELDS),
+            rf'(?i)("(?:{"|".join(SECRET_FIELDS)})\\*"\s*:\s*\\*")(?:[^"\\]|\\.)*',
             r"\1[secret]",
         ),
     )
@@ -126,19 +131,20 @@ def redacted(value: Any, *, secrets: tuple[str, ...] = ()) -> Any:
     Numbers, booleans and None stay as they are; anything else that is no text, list or mapping becomes its ``repr``,
     since that is what the log would show.
     """
-    if value is None or isinstance(value, bool | int | float):
+    if isinstance(value, str):
+        return _redacted_text(value, secrets)
+    if value is None or isinstance(value, (int, float)):
         return value
     if isinstance(value, Mapping):
         return {
             redacted(name, secrets=secrets): "[secret]"
-            if str(name).lower() in _SECRET_FIELDS
+            if str(name).lower() in SECRET_FIELDS
             else redacted(inner, secrets=secrets)
             for name, inner in value.items()
         }
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return [redacted(inner, secrets=secrets) for inner in value]
-    text = value if isinstance(value, str) else repr(value)
-    return _redacted_text(text, secrets)
+    return _redacted_text(repr(value), secrets)
 
 
 def _redacted_text(text: str, secrets: tuple[str, ...]) -> str:
@@ -148,9 +154,11 @@ def _redacted_text(text: str, secrets: tuple[str, ...]) -> str:
         return text
     lowered = text.lower()
     for words, pattern, replacement in _REDACTIONS:
-        if any(word in lowered for word in words):
-            text = pattern.sub(replacement, text)
-            lowered = text.lower()
+        for word in words:
+            if word in lowered:
+                text = pattern.sub(replacement, text)
+                lowered = text.lower()
+                break
     return text
 
 

@@ -21,6 +21,13 @@ JITTER_S = 0.03
 
 RATE_MAX = 48_000
 BITS_PER_CHANNEL = 96_000
+ENCODING = {"aac_coder": "fast", "aac_is": "0", "aac_pns": "0"}
+"""
+At this many bits the quick search leaves less noise than the default one (at 44.1 kHz stereo: 37 against 30 dB below
+music, 44 against 36 below plain tones, 17 against 14 below rain), in a fifth to a half of the time. No intensity stereo
+and no made-up noise: there are bits enough for the real waves.
+"""
+
 Samples = npt.NDArray[np.float32]
 """Channels x samples, -1 to 1."""
 
@@ -42,7 +49,7 @@ class Soundtrack:
         self._sound = sound
         self._layout = "stereo" if sound.channels == 2 else "mono"
         self._output = output
-        self._stream: AudioStream = output.add_stream("aac", rate=sound.rate, layout=self._layout)
+        self._stream: AudioStream = output.add_stream("aac", rate=sound.rate, layout=self._layout, options=ENCODING)
         self._stream.bit_rate = BITS_PER_CHANNEL * sound.channels
         self._written = 0
 

@@ -2,8 +2,8 @@
 The worker: arq's, made to wake at once, to hold short leases, and to outlive Redis; the second file that knows arq.
 
 arq looks for tasks twice a second and leaves a killed worker's task alone for longer than its longest time-out. This
-one waits on a list that every enqueue pushes to, claims all it has room for in one script call, and holds each task by
-a lease of seconds that it renews while it works.
+one waits on a list that every enqueue pushes to, claims all it has room for in one script call, and holds its tasks by
+leases of seconds, which one command renews while it works.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from runs.store import Store
 
 WORKER: Final = "framerelay:worker"  # The worker that said last that it is there; gone when none is.
 LEASE_S: Final = 6.0
-IDLE_S: Final = 2  # A killed worker's task is found at the latest this long after its lease ran out.
+IDLE_S: Final = 3  # What came without a wake-up (a stock arq's enqueue) is found at the latest after this long.
 TASK_S_MAX: Final = 3600.0  # A backstop; every call inside a task has a time-out of its own.
 SURPRISES_MAX: Final = 5  # Tries of a task that fails in a way we did not foresee; its state asks again after that.
 
@@ -82,7 +82,10 @@ class RelayWorker(Worker):
         self._store = Store(redis)
         self._claim = redis.register_script(script("claim"))
         self._name = secrets.token_hex(6)
+        self._held: dict[str, int] = {}  # When each task that runs here was due, in Redis's ms.
+        self._ahead_ms = 0.0  # Redis's clock before our monotonic one.
         self._wake = asyncio.Event()
+        self._room = asyncio.Event()
         self._stopping = False
         self._claims_no_more = asyncio.Event()
 
@@ -138,48 +141,62 @@ class RelayWorker(Worker):
         """
         A task that is done must not come back: taking it off the queue is tried until Redis has done it.
 
-        One that goes back without a delay was cancelled by a deploy, which spends no try.
+        One that goes back without a delay was cancelled by a deploy, which spends no try. *incr_score* counts from
+        when the task was due, as arq knows it.
         """
-        how = (finish, result_data, result_timeout_s, keep_result_forever, incr_score, keep_in_progress)
-        turns = 0
+        due_ms, turns = self._held.get(job_id, 0), 0
         while True:
+            self._held.pop(job_id, None)  # A renewal that came behind would put off what goes back.
             try:
-                await super().finish_job(job_id, *how)
-                if not finish and incr_score is None:
-                    await self.pool.decr(f"arq:retry:{job_id}")
+                async with self.pool.pipeline(transaction=True) as pipe:
+                    if finish:
+                        pipe.zrem(QUEUE, job_id)
+                        pipe.delete(f"arq:job:{job_id}", f"arq:retry:{job_id}")
+                    else:
+                        pipe.zadd(QUEUE, {job_id: due_ms + (incr_score or 0)}, xx=True)
+                    if not finish and incr_score is None:
+                        pipe.decr(f"arq:retry:{job_id}")
+                        pipe.rpush(WAKE, 1)
+                        pipe.expire(WAKE, 60)
+                    await pipe.execute()
                 return
             except REDIS_ERRORS as error:
+                self._held[job_id] = due_ms
                 log.warning("redis_unavailable", reason=redis_words(error))
                 await asyncio.sleep(wait_s(turns, least_s=0.1))
                 turns += 1
 
     async def _start_due(self) -> float:
         """Start what may start; returns how long to rest if nothing wakes us."""
-        self._forget_ended()
         room = self.max_jobs - len(self.tasks)
         if room <= 0:
             return float(IDLE_S)
-        now_ms = int(time.time() * 1000)
-        arguments: list[str | int] = [now_ms, room, int(LEASE_S * 1000), self._name]
-        claimed, next_task, next_run = await self._claim(keys=[QUEUE, WAKE, DUE], args=arguments)
+        arguments = [room, int(LEASE_S * 1000)]
+        claimed, now_ms, next_task, next_run = await self._claim(keys=[QUEUE, WAKE, DUE], args=arguments)
+        self._ahead_ms = now_ms - time.monotonic() * 1000
         for job_id, score in zip(claimed[::2], claimed[1::2], strict=True):
             self._start(job_id.decode(), int(float(score)))
         if next_run and float(next_run) <= now_ms:
             await self._store.enqueue([Task(id="sweep", function="sweep", arguments={})])
-        moments = [float(moment) for moment in (next_task, next_run) if moment and float(moment) > now_ms]
-        return min([IDLE_S, *((moment - now_ms) / 1000 for moment in moments)])
+        rests_s: list[float] = [(float(moment) - now_ms) / 1000 for moment in (next_task, next_run) if moment]
+        return min([IDLE_S, *(rest_s for rest_s in rests_s if rest_s > 0)])
 
-    def _start(self, job_id: str, score: int) -> None:
-        self.tasks[job_id] = task = asyncio.create_task(self.run_job(job_id, score))
-        task.add_done_callback(lambda _: self._wake.set())
+    def _start(self, job_id: str, due_ms: int) -> None:
+        if job_id in self._held:
+            return  # We slept for longer than its lease, as laptops do, and nobody else took it.
+        self._held[job_id] = due_ms
+        self.tasks[job_id] = task = asyncio.create_task(self.run_job(job_id, due_ms))
+        task.add_done_callback(partial(self._ended, job_id))
 
-    def _forget_ended(self) -> None:
-        for job_id, task in list(self.tasks.items()):
-            if task.done():
-                del self.tasks[job_id]
-                if not task.cancelled() and (error := task.exception()):
-                    reason = redis_words(error) if isinstance(error, REDIS_ERRORS) else repr(error)
-                    log.warning("task_interrupted", task=job_id, reason=reason)
+    def _ended(self, job_id: str, task: asyncio.Task[None]) -> None:
+        if self.tasks.get(job_id) is task:  # Else it was queued anew and claimed before we came here.
+            del self.tasks[job_id]
+            self._held.pop(job_id, None)
+        if not task.cancelled() and (error := task.exception()):
+            reason = redis_words(error) if isinstance(error, REDIS_ERRORS) else repr(error)
+            log.warning("task_interrupted", task=job_id, reason=reason)
+        self._wake.set()
+        self._room.set()
 
     async def _rest(self, idle_s: float) -> None:
         try:
@@ -191,12 +208,14 @@ class RelayWorker(Worker):
     async def _listen(self) -> None:
         """Every enqueue pushes a token and one idle worker takes it; while none listens, the list keeps it."""
         while True:
-            if len(self.tasks) >= self.max_jobs:
-                await asyncio.sleep(0.05)
-                continue
+            while len(self.tasks) >= self.max_jobs:
+                self._room.clear()
+                await self._room.wait()
             try:
                 if await self._listening.blpop([WAKE], timeout=IDLE_S):  # type: ignore[misc]  # redis-py's sync/async union
                     self._wake.set()
+                    if len(self.tasks) >= self.max_jobs:  # It filled up meanwhile; another worker may have room.
+                        await self._listening.rpush(WAKE, 1)  # type: ignore[misc]
             except REDIS_ERRORS:
                 await asyncio.sleep(0.25)
 
@@ -206,9 +225,9 @@ class RelayWorker(Worker):
             try:
                 async with self.pool.pipeline(transaction=False) as pipe:
                     pipe.set(WORKER, self._name, px=int(LEASE_S * 1000))
-                    for job_id, task in self.tasks.items():
-                        if not task.done():
-                            pipe.set(f"arq:in-progress:{job_id}", self._name, px=int(LEASE_S * 1000))
+                    if self._held:
+                        until_ms = time.monotonic() * 1000 + self._ahead_ms + LEASE_S * 1000
+                        pipe.zadd(QUEUE, dict.fromkeys(self._held, int(until_ms)), xx=True, gt=True)
                     await pipe.execute()
             except REDIS_ERRORS as error:
                 log.warning("leases_not_renewed", reason=redis_words(error))

@@ -92,7 +92,7 @@ def routes() -> list[Route]:
     """Every address that the receiver answers."""
     run, shot = "/v1/runs/{run}", "/v1/runs/{run}/shots/{shot}"
     return [
-        Route("/webhook/{token:path}", callbacks.receive, methods=["POST"]),
+        Route("/webhook/{token:path}", callbacks.Callbacks(), methods=["POST"]),
         keyed("/v1/runs", runs_api.start, methods=["POST"]),
         keyed("/v1/runs", runs_api.list_runs),
         keyed(run, runs_api.read),

@@ -1,14 +1,15 @@
 """Reading a request's body no further than allowed."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Final
 
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
+from starlette.types import Receive
 
 PATIENCE_S: Final = 1.0
+LENGTH_DIGITS_MAX: Final = 15
 
 
 async def read_body(request: Request, *, bytes_max: int) -> bytes:
@@ -18,29 +19,44 @@ async def read_body(request: Request, *, bytes_max: int) -> bytes:
     Raises: HTTPException 413 past *bytes_max*, whatever Content-Length says, 415 for an encoded one, 400 for one that
     broke off.
     """
-    encodings = request.headers.getlist("content-encoding")
-    if any(encoding.strip().lower() not in ("", "identity") for encoding in encodings):
-        raise HTTPException(415, "send the body without Content-Encoding")
-    announced = request.headers.get("content-length", "0")
-    chunks, body = request.stream(), bytearray()
-    try:
-        if not (announced.isdigit() and int(announced) > bytes_max):
-            async for chunk in chunks:
-                body += chunk
-                if len(body) > bytes_max:
-                    break
-            else:
-                return bytes(body)
-        if "expect" not in request.headers:
-            await _pass_over(chunks)
-    except ClientDisconnect:
-        raise HTTPException(400, "the body broke off") from None
+    announced, expects = 0, False
+    for name, value in request.scope["headers"]:
+        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            raise HTTPException(415, "send the body without Content-Encoding")
+        if name == b"content-length" and value.isdigit():
+            announced = int(value) if len(value) <= LENGTH_DIGITS_MAX else bytes_max + 1
+        elif name == b"expect":
+            expects = True
+    body, more = await _within(request.receive, bytes_max) if announced <= bytes_max else (None, True)
+    if body is not None:
+        return body
+    if more and not expects:
+        await _pass_over(request.receive)
     raise HTTPException(413, f"the body is larger than {bytes_max} bytes", headers={"Connection": "close"})
 
 
-async def _pass_over(chunks: AsyncIterator[bytes]) -> None:
+async def _within(receive: Receive, bytes_max: int) -> tuple[bytes | None, bool]:
+    """The body, None if it is larger than *bytes_max*; and whether there is more of it."""
+    chunk, more = await _next(receive)
+    if not more and len(chunk) <= bytes_max:
+        return chunk, more
+    body = bytearray(chunk)
+    while more and len(body) <= bytes_max:
+        chunk, more = await _next(receive)
+        body += chunk
+    return (bytes(body) if len(body) <= bytes_max else None), more
+
+
+async def _next(receive: Receive) -> tuple[bytes, bool]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise HTTPException(400, "the body broke off")
+    return message.get("body", b""), message.get("more_body", False)
+
+
+async def _pass_over(receive: Receive) -> None:
     """A connection that is closed with bytes unread is reset, and the sender never sees our answer: listen a little."""
     with suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE_S):
-            async for _ in chunks:
+            while (await _next(receive))[1]:
                 pass

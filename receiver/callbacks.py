@@ -1,40 +1,53 @@
 """``POST /webhook/{token}``: limit, authenticate, keep, enqueue, answer; nothing slow, nothing believed."""
 
-import asyncio
 import hashlib
+import logging
 import secrets
 import time
-from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import structlog
+from msgspec.structs import replace
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
-from config.logs import bound, redacted
+from config.logs import redacted
 from receiver.answers import NO_SUCH_ADDRESS, code_of, error_answer, refused, try_later
 from receiver.bodies import without_secrets
 from receiver.body import read_body
 from receiver.state import State, state_of
 from runs.errors import RequestInvalid, StorageFailed, StoreUnavailable, Unverified
-from runs.inbox import Callback
+from runs.inbox import KEEP_WITHIN_S, Callback
 from runs.queue import Task
-from runs.redis_words import redis_words
 from runs.tokens import Address, HookAddress, ProbeAddress, TakeAddress
 from upstream.callback import parse_object
-from upstream.job import JobReport, read_job
+from upstream.job import JobNews, read_news
+from upstream.signatures import collect
 
-KEEP_WITHIN_S: Final = 3.0  # Providers wait 5 s; a Redis that hangs must not cost the event its next try.
 JOB_ID_CHARS_MAX: Final = 200  # Both go into tasks and log lines, while a body may have a mebibyte.
 WORD_CHARS_MAX: Final = 100
 PROBED: Final = "sent by `framerelay doctor`"
 
+KEPT: Final = JSONResponse({"received": True, "repeated": False})
+REPEATED: Final = JSONResponse({"received": True, "repeated": True})
+
 log = structlog.get_logger()
+_log = logging.getLogger(__name__)
 
 
-async def receive(request: Request) -> Response:
+class Callbacks:
+    """The route's endpoint: an ASGI application, which spares thousands a second two wrappers of Starlette's."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One callback."""
+        answer = await received(Request(scope, receive, send))
+        await answer(scope, receive, send)
+
+
+async def received(request: Request) -> Response:
     """
     Keep one callback and answer: 200 kept (or before) · 400 not JSON · 401 · 404 unknown token · 413 · 415 · 429 · 503.
 
@@ -42,25 +55,29 @@ async def receive(request: Request) -> Response:
     it had to prove where it comes from: then nothing comes of it, and it is held in quarantine.
     """
     state = state_of(request)
-    address = state.tokens.read(request.path_params["token"], now=time.time())
+    address = state.tokens.read(request.scope["path_params"]["token"], now=time.time())
     if address is None:
         return await _refusal(request, state)
     state.limits.count_callback(address)
     callback, refusal = await _read(request, state, address)
-    with bound(run_id=callback.run, shot=callback.shot, take=callback.take, hook=callback.hook):
-        if callback.held and refusal:
-            return await _held(state, callback, refusal)
-        said = {"callback_id": callback.id, "job_id": callback.job_id, "word": callback.word}
-        try:
-            is_new, spooled = await _keep(state, callback, address)
-        except StoreUnavailable as error:
-            log.error("callback_received", outcome="not_kept", reason=error.message, **said)
-            return try_later(error)
-        if spooled:
-            log.warning("callback_received", outcome=callback.outcome, repeated=False, spooled=spooled, **said)
-        else:
-            log.info("callback_received", outcome=callback.outcome, repeated=not is_new, **said)
-    return refusal or JSONResponse({"received": True, "repeated": not is_new})
+    if callback.held and refusal:
+        return await _held(state, callback, refusal)
+    try:
+        is_new, spooled = await _keep(state, callback, address)
+    except StoreUnavailable as error:
+        log.error("callback_received", **_said(callback, outcome="not_kept"), reason=error.message)
+        return try_later(error)
+    if spooled:
+        log.warning("callback_received", **_said(callback), repeated=False, spooled=spooled)
+    elif _log.isEnabledFor(logging.INFO):
+        log.info("callback_received", **_said(callback), repeated=not is_new)
+    return refusal or (KEPT if is_new else REPEATED)
+
+
+def _said(callback: Callback, *, outcome: str | None = None) -> dict[str, Any]:
+    about = {"run_id": callback.run, "shot": callback.shot, "take": callback.take, "hook": callback.hook}
+    said = {"job_id": callback.job_id, "word": callback.word, "outcome": outcome or callback.outcome}
+    return {"callback_id": callback.id} | {name: of for name, of in about.items() if of is not None} | said
 
 
 async def _refusal(request: Request, state: State) -> Response:
@@ -70,14 +87,16 @@ async def _refusal(request: Request, state: State) -> Response:
     answer = error_answer(404, "not_found", NO_SUCH_ADDRESS)
     sample = await state.strangers.sample(request)
     if sample is not None:
-        sample = without_secrets(sample, None, secrets=state.secrets)
+        shown = without_secrets(sample.body, None, secrets=state.secrets)
+        sha256 = hashlib.sha256(sample.body).hexdigest()
+        sample = replace(sample, body=shown, size=len(sample.body), sha256=sha256)
         answer.background = BackgroundTask(state.strangers.keep, sample)
     return answer
 
 
 async def _held(state: State, callback: Callback, refusal: Response) -> Response:
     """*refusal*, once the callback is in quarantine: what is not kept there, the sender has to send again."""
-    said = {"callback_id": callback.id, "outcome": callback.outcome, "reason": callback.reason}
+    said = _said(callback) | {"reason": callback.reason}
     try:
         kept = await state.quarantine.hold(callback, within_s=KEEP_WITHIN_S)
     except StoreUnavailable as error:
@@ -89,24 +108,18 @@ async def _held(state: State, callback: Callback, refusal: Response) -> Response
 
 async def _read(request: Request, state: State, address: Address) -> tuple[Callback, Response | None]:
     """What came, and the answer to it if that is not 200; a body that nobody could verify says nothing."""
-    callback = Callback(
-        id=f"cb_{address.nonce if isinstance(address, ProbeAddress) else secrets.token_hex(10)}",
-        received_at=time.time(),
-        outcome="accepted",
-        body=b"",
-        run=address.run if isinstance(address, TakeAddress) else None,
-        shot=address.shot if isinstance(address, TakeAddress) else None,
-        take=address.take if isinstance(address, TakeAddress) else None,
-        hook=address.hook if isinstance(address, HookAddress) else None,
-        evidence=state.verification.evidence(address, request.headers.raw),
-    )
+    callback = _came(address)
+    recipe = state.verification.recipe_of(address)
+    if recipe is not None:
+        callback = replace(callback, evidence=collect(recipe, request.headers.raw))
     try:
         body = await read_body(request, bytes_max=state.settings.callback_bytes_max)
         callback = replace(callback, body=body, received_at=time.time())
-        state.verification.check(address, callback)
+        if recipe is not None:
+            state.verification.check(recipe, callback)
     except HTTPException as error:
-        held = state.verification.recipe_of(address) is not None
         refusal = await refused(request, error)
+        held = recipe is not None
         return replace(callback, outcome=code_of(error), reason=error.detail, held=held, evidence=()), refusal
     except Unverified as error:
         words, headers = "the callback does not prove where it comes from", {"WWW-Authenticate": "Signature"}
@@ -115,32 +128,48 @@ async def _read(request: Request, state: State, address: Address) -> tuple[Callb
     return interpreted(state, address, callback)
 
 
+def _came(address: Address) -> Callback:
+    """Something to this address, of which nothing is known yet."""
+    now, name = time.time(), f"cb_{secrets.token_hex(10)}"
+    match address:
+        case TakeAddress(run=run, shot=shot, take=take):
+            return Callback(id=name, received_at=now, outcome="accepted", body=b"", run=run, shot=shot, take=take)
+        case HookAddress(hook=hook):
+            return Callback(id=name, received_at=now, outcome="accepted", body=b"", hook=hook)
+        case ProbeAddress(nonce=nonce):
+            return Callback(id=f"cb_{nonce}", received_at=now, outcome="probe", body=b"", reason=PROBED)
+
+
 def interpreted(state: State, address: Address, callback: Callback) -> tuple[Callback, Response | None]:
     """What the body of a callback says that needs no more proof, and the answer to it if that is not 200."""
-    callback = replace(callback, evidence=())
+    body = callback.body
+    sha256 = hashlib.sha256(body).hexdigest()
     try:
-        document = parse_object(callback.body)
+        document = parse_object(body)
     except RequestInvalid as error:
+        shown = without_secrets(body, None, secrets=state.secrets)
+        said = {"outcome": "unreadable", "reason": error.message, "evidence": ()}
         refusal = error_answer(400, "not_json", error.message)
-        callback = without_secrets(callback, None, secrets=state.secrets)
-        return replace(callback, outcome="unreadable", reason=error.message), refusal
-    report = read_job(document)
-    callback = without_secrets(callback, document, secrets=state.secrets)
-    word = redacted(report.status_word, secrets=state.secrets)[:WORD_CHARS_MAX] if report.status_word else None
-    job_id, ending = _job_id(report), _ending(report, address)
-    outcome, reason = ("probe", PROBED) if isinstance(address, ProbeAddress) else ("accepted", None)
-    return replace(callback, outcome=outcome, reason=reason, job_id=job_id, word=word, ending=ending), None
+        return replace(callback, body=shown, size=len(body), sha256=sha256, **said), refusal
+    news = read_news(document)
+    job_id = _job_id(news)
+    return replace(
+        callback,
+        body=without_secrets(body, document, secrets=state.secrets),
+        size=len(body),
+        sha256=sha256,
+        evidence=(),
+        job_id=job_id,
+        word=redacted(news.status_word, secrets=state.secrets)[:WORD_CHARS_MAX] if news.status_word else None,
+        ending=f"{address.name}:{job_id}" if job_id and news.state.is_final else None,
+    ), None
 
 
-def _ending(report: JobReport, address: Address) -> str | None:
-    """What all callbacks have in common that say how one job ended; reports on the way there differ by nature."""
-    if not report.state.is_final or not report.job_ids:
-        return None
-    return hashlib.sha256(f"{address!r} {report.job_ids[0]}".encode()).hexdigest()
-
-
-def _job_id(report: JobReport) -> str | None:
-    return next((job_id for job_id in report.job_ids if len(job_id) <= JOB_ID_CHARS_MAX), None)
+def _job_id(news: JobNews) -> str | None:
+    for job_id in news.job_ids:
+        if len(job_id) <= JOB_ID_CHARS_MAX:
+            return job_id
+    return None
 
 
 async def _keep(state: State, callback: Callback, address: Address) -> tuple[bool, str | None]:
@@ -152,10 +181,9 @@ async def _keep(state: State, callback: Callback, address: Address) -> tuple[boo
     fingerprint = fingerprint_of(address, callback)
     task = task_for(address, callback)
     try:
-        async with asyncio.timeout(KEEP_WITHIN_S):
-            return await state.inbox.accept(callback, fingerprint=fingerprint, task=task), None
-    except (TimeoutError, StoreUnavailable) as error:
-        reason = error.message if isinstance(error, StoreUnavailable) else redis_words(error)
+        return await state.inbox.accept(callback, fingerprint=fingerprint, task=task), None
+    except StoreUnavailable as error:
+        reason = error.message
     try:
         await state.spool.keep(callback, fingerprint=fingerprint, task=task)
     except StorageFailed as error:
@@ -165,8 +193,7 @@ async def _keep(state: State, callback: Callback, address: Address) -> tuple[boo
 
 def fingerprint_of(address: Address, callback: Callback) -> str:
     """The same for all that say the same at the same address."""
-    body = callback.sha256 or hashlib.sha256(callback.body).hexdigest()
-    return hashlib.sha256(f"{address!r} {callback.outcome}\n{body}".encode()).hexdigest()
+    return f"{address.name}:{callback.outcome}:{callback.sha256}"
 
 
 def task_for(address: Address, callback: Callback) -> Task | None:

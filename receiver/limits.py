@@ -45,7 +45,7 @@ class Limits:
     def count_callback(self, address: Address) -> None:
         """After the token was found good; generous, since a provider tries three times and no more."""
         rate = self._hooks if isinstance(address, HookAddress) else self._takes
-        if wait_s := rate.wait_s(address):
+        if wait_s := rate.wait_s(address.name):
             self._say("callbacks_limited", address=repr(address))
             raise _too_many("there are too many callbacks at this address", wait_s)
 

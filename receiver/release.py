@@ -4,10 +4,10 @@
 It is verified as of its receipt, under the secrets that the receiver has now, and then goes the way of every callback.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import structlog
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -63,8 +63,10 @@ async def _released(state: State, callback: Callback) -> dict[str, Any]:
     address = address_of(callback)
     if not callback.body:
         raise Unverified(f"its body was not kept: {callback.reason}")
-    state.verification.check(address, callback)
-    accepted, _ = interpreted(state, address, replace(callback, held=False, reason=None))
+    recipe = state.verification.recipe_of(address)
+    if recipe is not None:
+        state.verification.check(recipe, callback)
+    accepted, _ = interpreted(state, address, replace(callback, outcome="accepted", held=False, reason=None))
     fingerprint, task = fingerprint_of(address, accepted), task_for(address, accepted)
     is_new = await state.inbox.accept(accepted, fingerprint=fingerprint, task=task)
     await state.inbox.let_go(callback.id, forget=not is_new)

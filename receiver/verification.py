@@ -1,13 +1,12 @@
 """Whether a callback proves where it comes from, by what the settings file asks of its address."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from runs.errors import Unverified
 from runs.inbox import Callback
 from runs.tokens import Address, HookAddress, ProbeAddress
 from upstream.jwks import PublicKeys
-from upstream.signatures import Evidence, FalRecipe, Recipe, collect, verify
+from upstream.signatures import FalRecipe, Recipe, verify
 from upstream.verifiers import Verifiers
 
 
@@ -24,20 +23,12 @@ class Verification:
             return None
         return self.verifiers.of(address.hook if isinstance(address, HookAddress) else None)
 
-    def evidence(self, address: Address, headers: Iterable[tuple[bytes, bytes]]) -> Evidence:
-        """The headers that have to prove it."""
-        recipe = self.recipe_of(address)
-        return collect(recipe, headers) if recipe else ()
-
-    def check(self, address: Address, callback: Callback) -> None:
+    def check(self, recipe: Recipe, callback: Callback) -> None:
         """
         Return if *callback* proves where it comes from, at the moment of its receipt; nothing is waited for.
 
         Raises: Unverified.
         """
-        recipe = self.recipe_of(address)
-        if recipe is None:
-            return
         url = recipe.jwks_url if isinstance(recipe, FalRecipe) else None
         keys = self.public_keys.of(url) if self.public_keys and url else ()
         try:

@@ -15,12 +15,12 @@ last one is synced to disk. A callback counts as kept only when Redis has answer
 import asyncio
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final
 
 import msgspec
 from arq.connections import ArqRedis
+from msgspec.structs import replace
 
 from runs.queue import QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script
 from runs.redis_words import unavailable
@@ -34,13 +34,13 @@ QUARANTINE: Final = "framerelay:quarantine"
 QUARANTINE_MAX: Final = 200
 QUARANTINE_BYTES_MAX: Final = 16 << 20
 BATCH_MAX: Final = 256
+KEEP_WITHIN_S: Final = 3.0  # Providers wait 5 s; a Redis that hangs must not cost the event its next try.
 PROVE_WITHIN_S: Final = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Callback:
+class Callback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
-    One POST that we received about a job.
+    One POST that we received about a job; a struct, since each is written as it is, and there are thousands a second.
 
     ``outcome``: ``accepted`` · ``unreadable`` (not a JSON object) · ``too_large`` · ``encoded`` · ``cut_off``; when
     read back also ``late`` (its take was settled before it came) or ``conflict`` (an earlier one said otherwise how
@@ -88,6 +88,8 @@ class Inbox:
         self._late = redis.register_script(script("late"))
         self._set_aside = redis.register_script(script("set_aside"))
         self._waiting: dict[asyncio.Future[bool], list[str | bytes]] = {}
+        self._patience: dict[asyncio.Future[bool], float] = {}
+        self._impatient: asyncio.TimerHandle | None = None
         self._writer: asyncio.Task[None] | None = None
 
     async def accept(self, callback: Callback, *, fingerprint: str, task: Task | None) -> bool:
@@ -95,25 +97,29 @@ class Inbox:
         Keep *callback* and queue its *task*; False if the same *fingerprint* was kept before, for another callback.
 
         Giving the same callback again is safe. Whoever stops waiting is forgotten, unless the write is under way.
-        Raises: StoreUnavailable when it is not certain that it was kept.
+        Raises: StoreUnavailable when it is not certain that it was kept, at the latest after ``KEEP_WITHIN_S``.
         """
-        definition = task.definition(int(callback.received_at * 1000)) if task else b""
         arguments: list[str | bytes] = [
             f"framerelay:seen:{fingerprint}",
             f"framerelay:callback:{callback.id}",
             callback.id,
             pack(callback),
             task.id if task else "",
-            definition,
+            task.definition(int(callback.received_at * 1000)) if task else b"",
             f"framerelay:ending:{callback.ending}" if callback.ending else "",
         ]
-        kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        kept: asyncio.Future[bool] = loop.create_future()
         self._waiting[kept] = arguments
+        self._patience[kept] = loop.time() + KEEP_WITHIN_S
+        if self._impatient is None:
+            self._impatient = loop.call_later(KEEP_WITHIN_S, self._give_up)
         if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write())
+            self._writer = loop.create_task(self._write())
         try:
             return await kept
         finally:
+            del self._patience[kept]
             self._waiting.pop(kept, None)  # While Redis hangs, bodies whose sender has its answer would pile up.
 
     async def refuse(self, callback: Callback) -> None:
@@ -207,11 +213,20 @@ class Inbox:
         except REDIS_ERRORS as error:
             raise unavailable(error) from error
 
+    def _give_up(self) -> None:
+        """One clock for all that wait, since each of their own would cost more than the rest of the waiting."""
+        loop, self._impatient = asyncio.get_running_loop(), None
+        for kept, until in self._patience.items():
+            if until > loop.time():
+                self._impatient = loop.call_at(until, self._give_up)
+                return
+            _fail([kept], unavailable(TimeoutError()))
+
     async def _write(self) -> None:
         while self._waiting:
             batch = {kept: self._waiting.pop(kept) for kept in list(islice(self._waiting, BATCH_MAX))}
             header: list[str | bytes | int] = [int(time.time() * 1000), self._keep_ms, TASK_LIFE_MS]
-            arguments = header + [value for each in batch.values() for value in each]
+            arguments = [*header, *chain.from_iterable(batch.values())]
             try:
                 answers = await self._accept(keys=[CALLBACKS, QUEUE, WAKE], args=arguments)
             except REDIS_ERRORS as error:

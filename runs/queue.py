@@ -7,15 +7,16 @@ three round trips. Our scripts write a task together with the state or the callb
 
 import asyncio
 import socket
-from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final
 
 import msgspec
 from arq.connections import ArqRedis
 from redis.asyncio import BlockingConnectionPool
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
+from redis.connection import HiredisRespSerializer
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -39,8 +40,7 @@ pack: Final = msgspec.msgpack.Encoder(enc_hook=repr).encode
 unpack: Final = msgspec.msgpack.Decoder().decode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Task(msgspec.Struct, frozen=True, kw_only=True):
     """One arq job of ours: which function, with which arguments, under which id."""
 
     id: str
@@ -91,6 +91,7 @@ def connect(url: str, *, connections_max: int = 20, timeout_s: float = 5.0) -> R
         retry_on_error=[RedisConnectionError, RedisTimeoutError, OSError],
         **remote,
     )
+    pool.connection_class = _packing_in_c(pool.connection_class)
     return RelayRedis(
         pool_or_conn=pool,
         timeout_s=timeout_s,
@@ -99,6 +100,12 @@ def connect(url: str, *, connections_max: int = 20, timeout_s: float = 5.0) -> R
         default_queue_name=QUEUE,
         expires_extra_ms=TASK_LIFE_MS,
     )
+
+
+def _packing_in_c(connection: type[AbstractConnection]) -> type[AbstractConnection]:
+    """*connection*, with the packer that redis-py uses where it does not await: ours take many arguments."""
+    packer = HiredisRespSerializer()
+    return type(f"Packing{connection.__name__}", (connection,), {"pack_command": lambda _, *words: packer.pack(*words)})
 
 
 async def disconnect(redis: ArqRedis) -> None:

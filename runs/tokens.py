@@ -16,6 +16,7 @@ from urllib.parse import quote
 MAC_BYTES: Final = 18
 TOKEN_CHARS_MAX: Final = 300
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{4,240}\.[A-Za-z0-9_-]{24}")
+_FROM_URL: Final = str.maketrans("-_", "+/")
 _NO_MAC: Final = bytes(MAC_BYTES)
 
 
@@ -33,12 +34,22 @@ class TakeAddress:
     take: int
     ends_at: int | None = field(default=None, compare=False, repr=False)
 
+    @property
+    def name(self) -> str:
+        """The same for all tokens of this take, and for no other address."""
+        return f"t:{self.run}:{self.shot}:{self.take}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookAddress:
     """The callback address of a hook: for jobs that somebody else submitted."""
 
     hook: str
+
+    @property
+    def name(self) -> str:
+        """The same for all tokens of this hook, and for no other address."""
+        return f"h:{self.hook}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +59,11 @@ class ProbeAddress:
     nonce: str
     ends_at: int
 
+    @property
+    def name(self) -> str:
+        """The same for this probe alone."""
+        return f"p:{self.nonce}"
+
 
 Address = TakeAddress | HookAddress | ProbeAddress
 
@@ -56,16 +72,16 @@ class Tokens:
     """Mints and reads the last part of ``/webhook/{token}``."""
 
     def __init__(self, secret: str) -> None:
-        self._key = _derived(secret, "framerelay callback address v1")
+        self._mac = _keyed(secret, "framerelay callback address v1")
 
     def mint(self, address: Address) -> str:
         """The token of *address*: always the same one under the same secret."""
         payload = _payload(address)
-        return f"{_b64(payload)}.{_b64(_mac(self._key, payload))}"
+        return f"{_b64(payload)}.{_b64(_mac(self._mac, payload))}"
 
     def hook_run(self, hook: str, job_id: str) -> str:
         """The id of the run that a hook makes of a job: always the same one, and nobody else can tell it."""
-        digest = _mac(self._key, f"r:{hook}:{job_id}".encode())
+        digest = _mac(self._mac, f"r:{hook}:{job_id}".encode())
         return "run_" + base64.b32encode(digest[:15]).decode("ascii").lower()
 
     def read(self, token: str, *, now: float) -> Address | None:
@@ -75,7 +91,7 @@ class Tokens:
         Malformed, wrong or ended: a MAC is always made and compared, so that the time tells nobody which it was.
         """
         payload, mac = _split(token)
-        if not hmac.compare_digest(mac, _mac(self._key, payload)):
+        if not hmac.compare_digest(mac, _mac(self._mac, payload)):
             return None
         address = _address(payload.decode())
         ends_at = None if isinstance(address, HookAddress) else address.ends_at
@@ -86,7 +102,7 @@ class Links:
     """Signs paths below ``/media`` for a limited time."""
 
     def __init__(self, secret: str) -> None:
-        self._key = _derived(secret, "framerelay media link v1")
+        self._mac = _keyed(secret, "framerelay media link v1")
 
     def signed(self, path: str, *, expires_at: int) -> str:
         """*path* with the query that opens it until *expires_at* (seconds since 1970)."""
@@ -100,7 +116,7 @@ class Links:
         return hmac.compare_digest(right.encode(), signature.encode()) and int(expires) > now
 
     def _signature(self, path: str, expires_at: int) -> bytes:
-        return _mac(self._key, f"{expires_at}:{path}".encode())
+        return _mac(self._mac, f"{expires_at}:{path}".encode())
 
 
 def _payload(address: Address) -> bytes:
@@ -135,12 +151,15 @@ def _split(token: str) -> tuple[bytes, bytes]:
         return b"", _NO_MAC
 
 
-def _derived(secret: str, purpose: str) -> bytes:
-    return hmac.digest(secret.encode(), purpose.encode(), hashlib.sha256)
+def _keyed(secret: str, purpose: str) -> hmac.HMAC:
+    """An HMAC that has its key and no message yet: copying it costs half of making one."""
+    return hmac.new(hmac.digest(secret.encode(), purpose.encode(), hashlib.sha256), digestmod=hashlib.sha256)
 
 
-def _mac(key: bytes, payload: bytes) -> bytes:
-    return hmac.digest(key, payload, hashlib.sha256)[:MAC_BYTES]
+def _mac(keyed: hmac.HMAC, payload: bytes) -> bytes:
+    mac = keyed.copy()
+    mac.update(payload)
+    return mac.digest()[:MAC_BYTES]
 
 
 def _b64(raw: bytes) -> str:
@@ -148,4 +167,4 @@ def _b64(raw: bytes) -> str:
 
 
 def _unb64(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    return binascii.a2b_base64(text.translate(_FROM_URL) + "=" * (-len(text) % 4))

@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import certifi
 import httpx
 import jsonschema_rs
 import pytest
@@ -37,10 +39,35 @@ API_KEY = "fr_test"
 SECRET = "only for tests"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    The slow tests go first, since they mostly wait: others work meanwhile, and nobody waits for them in the end.
+
+    pytest-xdist cuts the list into a piece for each process; the first two begin with half of the slow ones each.
+    """
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    others = [item for item in items if not item.get_closest_marker("slow")]
+    first, second = slow[::2], slow[1::2]
+    piece = len(items) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    items[:] = [*first, *others[: piece - len(first)], *second, *others[piece - len(first) :]]
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """Tests marked ``anyio`` run on asyncio, as the programs do."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_certificate_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Loading all of them takes each client 25 ms, and a thousand are opened; no test calls a public server."""
+    end = "-----END CERTIFICATE-----\n"
+    first = Path(certifi.where()).read_text(encoding="ascii").partition(end)[0]
+    file = tmp_path_factory.mktemp("authorities") / "one.pem"
+    file.write_text(first + end, encoding="ascii")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(certifi, "where", lambda: str(file))
+        yield
 
 
 @pytest.fixture(scope="session")

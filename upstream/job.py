@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import msgspec
+
 from config.logs import redacted
 from upstream.families import Family, family_of
 from upstream.wire import JobState, read_state
@@ -52,6 +54,22 @@ class JobReport:
     created: datetime | None = None
     updated: datetime | None = None
     unknown: Mapping[str, object] = field(default_factory=dict)
+
+
+class JobNews(msgspec.Struct, frozen=True, kw_only=True):
+    """The little of a `JobReport` that a callback is believed to say, until the provider has been asked."""
+
+    job_ids: tuple[str, ...]
+    state: JobState
+    status_word: str | None
+
+
+def read_news(document: Mapping[str, object]) -> JobNews:
+    """Which job *document* is about and in which state, as `read_job` reads it: one is read for each callback."""
+    body = _unwrap(document)
+    places = _places(body)
+    status_word = _status_word(places)
+    return JobNews(job_ids=_job_ids(document, body), state=read_state(status_word), status_word=redacted(status_word))
 
 
 def read_job(document: Mapping[str, object]) -> JobReport:
@@ -109,22 +127,37 @@ def _unwrap(document: Mapping[str, object]) -> Mapping[str, object]:
 
 def _places(body: Mapping[str, object]) -> list[Mapping[str, object]]:
     """Where fields may stand, innermost first."""
-    inner = [place for key in _INNER if (place := _mapping(body.get(key))) is not None]
-    metadata = [place for outer in (*inner, body) if (place := _mapping(outer.get("metadata"))) is not None]
-    return [*inner, body, *metadata]
+    places = _inner(body)
+    places.append(body)
+    for outer in places.copy():
+        if "metadata" in outer and isinstance(metadata := outer["metadata"], dict):
+            places.append(metadata)
+    return places
+
+
+def _inner(body: Mapping[str, object]) -> list[Mapping[str, object]]:
+    return [place for key in _INNER if key in body and isinstance(place := body[key], dict)]
 
 
 def _status_word(places: list[Mapping[str, object]]) -> str | None:
-    words = [word for place in places for key in _STATUS_KEYS if (word := _text(place.get(key))) is not None]
-    known = (word for word in words if read_state(word) is not JobState.UNKNOWN)
-    return next(known, words[0] if words else None)
+    unknown = None
+    for place in places:
+        for key in _STATUS_KEYS:
+            if key in place and (word := _text(place[key])) is not None:
+                if read_state(word) is not JobState.UNKNOWN:
+                    return word
+                unknown = unknown or word
+    return unknown
 
 
 def _job_ids(document: Mapping[str, object], body: Mapping[str, object]) -> tuple[str, ...]:
     """Each id once. The create answer's ``id`` is the one to look up with, so ``id`` comes before ``task_id``."""
-    inner = [place for key in _INNER if (place := _mapping(body.get(key))) is not None]
-    found = (_text(place.get(key)) for place in (body, *inner, document) for key in _ID_KEYS)
-    return tuple(dict.fromkeys(job_id for job_id in found if job_id))
+    found: dict[str, None] = {}
+    for place in (body, *_inner(body), document):
+        for key in _ID_KEYS:
+            if key in place and (job_id := _text(place[key])) is not None:
+                found[job_id] = None
+    return tuple(found)
 
 
 def _urls(value: object, depth: int) -> Iterator[str]:
@@ -172,7 +205,7 @@ def _first(places: list[Mapping[str, object]], *keys: str) -> object:
 
 
 def _mapping(value: object) -> Mapping[str, object] | None:
-    return value if isinstance(value, Mapping) else None
+    return value if isinstance(value, dict) else None
 
 
 def _text(value: object) -> str | None:

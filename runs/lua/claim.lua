@@ -1,29 +1,27 @@
 -- Gives a worker the tasks that it may start now, each under a short lease, in one round trip.
+-- A lease is a time in the queue: a task that is held is due again when its lease ends, and a worker that lives puts
+-- that off for all its tasks by one command. So nobody looks at a held task, however many there are, and a killed
+-- worker's tasks are found at the very moment when they are free. Redis's own clock rules; workers' may differ.
 -- KEYS: 1 queue · 2 wake · 3 runs that are due
--- ARGV: 1 now ms · 2 at most so many · 3 lease ms · 4 worker id
--- Answers {ids and scores in turn, next score or '', next due run or ''}. Leased tasks are skipped here, not by the
--- worker; if more could be started than this worker has room for, another one is woken.
-local claimed, room, offset = {}, tonumber(ARGV[2]), 0
-local more = false
-while true do
-  local page = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'WITHSCORES', 'LIMIT', offset, 100)
-  for i = 1, #page, 2 do
-    if room == 0 then
-      more = redis.call('EXISTS', 'arq:in-progress:' .. page[i]) == 0
-    elseif redis.call('SET', 'arq:in-progress:' .. page[i], ARGV[4], 'NX', 'PX', ARGV[3]) then
-      claimed[#claimed + 1] = page[i]
-      claimed[#claimed + 1] = page[i + 1]
-      room = room - 1
-    end
-    if more then break end
-  end
-  offset = offset + 100
-  if more or #page < 200 then break end
+-- ARGV: 1 at most so many · 2 lease ms
+-- Answers {ids and scores in turn, now ms, when the next task is due or '', when the next run is due or ''}. If more
+-- could be started than this worker has room for, another one is woken.
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local room = math.min(tonumber(ARGV[1]), 1000)  -- Lua hands on a few thousand values at most.
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'WITHSCORES', 'LIMIT', 0, room + 1)
+local claimed, leases = {}, {}
+for i = 1, math.min(#due, 2 * room) do
+  claimed[i] = due[i]
+  leases[i] = i % 2 == 1 and now + ARGV[2] or due[i - 1]
 end
-if more and redis.call('LLEN', KEYS[2]) < 8 then
+if #leases > 0 then
+  redis.call('ZADD', KEYS[1], 'XX', unpack(leases))
+end
+if #due > #claimed and redis.call('LLEN', KEYS[2]) < 8 then
   redis.call('RPUSH', KEYS[2], 1)
   redis.call('PEXPIRE', KEYS[2], 60000)
 end
-local next_task = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+local next_task = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
 local next_run = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')
-return {claimed, next_task[2] or '', next_run[2] or ''}
+return {claimed, now, next_task[2] or '', next_run[2] or ''}

@@ -15,6 +15,7 @@ def program(name: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, str(HERE / name), *words], capture_output=True, text=True, timeout=240)
 
 
+@pytest.mark.slow
 def test_a_short_storm_loses_nothing_and_pays_nothing_twice() -> None:
     """Kills of receivers, workers, Redis; lost, doubled, early callbacks: every film comes out, each take paid once."""
     ended = program("storm.py", *SHORT)
@@ -22,6 +23,7 @@ def test_a_short_storm_loses_nothing_and_pays_nothing_twice() -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("safeguard", ["redis_keeps_nothing", "submit_again"])
 def test_the_storm_finds_a_safeguard_that_is_broken(safeguard: str) -> None:
     """Finding nothing in a broken house, it would prove nothing in a whole one; `make chaos-broken` tries them all."""

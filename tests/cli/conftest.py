@@ -1,14 +1,18 @@
 """The command as a person runs it: real processes in a folder of their own, against a real sandbox."""
 
+import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +20,10 @@ import httpx
 import pytest
 
 FRAMERELAY = str(Path(sys.executable).with_name("framerelay"))
+WARM_START = Path(__file__).with_name("warm_start.py")
 KEY = "sk-sandbox"
 WAIT_S = 30.0
+PLAIN: dict[str, Any] = {"trust_env": False, "verify": False}  # Loading certificates takes longer than all the rest.
 QUICK = ("--scale", "0.2", "--clip-s", "0.5", "--job-s", "0.3")
 
 
@@ -43,6 +49,59 @@ class Ended:
         return lines[0].removeprefix("framerelay: ")
 
 
+class WarmStart:
+    """Starts commands whose libraries are loaded already (warm_start.py), and waits for each."""
+
+    def __init__(self) -> None:
+        self._asking, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            command = [sys.executable, "-I", str(WARM_START), str(theirs.fileno())]
+            environ = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+            nothing: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+            self._process = subprocess.Popen(command, env=environ, pass_fds=[theirs.fileno()], **nothing)
+
+    def run(self, words: tuple[str, ...], folder: Path, environ: dict[str, str], input: str, within_s: float) -> Ended:
+        """Run ``framerelay *words*`` to its end."""
+        request = json.dumps({"words": words, "folder": str(folder), "environ": environ}).encode()
+        told, tell = os.pipe()
+        with open(told) as telling, _file() as stdin, _file() as out, _file() as err:
+            stdin.write(input)
+            stdin.seek(0)
+            streams = [stdin.fileno(), out.fileno(), err.fileno()]
+            socket.send_fds(self._asking, [request], [*streams, tell])
+            os.close(tell)
+            process = int(telling.readline())
+            if not select.select([telling], [], [], within_s)[0]:
+                os.kill(process, signal.SIGKILL)
+                pytest.fail(f"not within {within_s:.0f} s: framerelay {words} ends")
+            code = int(telling.readline())
+            out.seek(0)
+            err.seek(0)
+            return Ended(code=code, out=out.read(), err=err.read())
+
+    def end(self) -> None:
+        """No more commands."""
+        self._asking.close()
+        self._process.wait(timeout=20)
+
+
+def _file() -> Any:
+    return tempfile.TemporaryFile("w+", encoding="utf-8")
+
+
+@cache
+def warm_start() -> WarmStart:
+    """One for all tests here, from the first that asks."""
+    return WarmStart()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_warm_start_is_left() -> Iterator[None]:
+    yield
+    if warm_start.cache_info().currsize:
+        warm_start().end()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shell:
     """A folder and an environment of its own, nothing inherited but PATH."""
@@ -60,20 +119,11 @@ class Shell:
         more = {f"FRAMERELAY_{name}": str(value) for name, value in settings.items()}
         return Shell(folder=self.folder, settings={**self.settings, **more})
 
-    def run(self, *words: str, within_s: float = 60.0, input: str | None = None) -> Ended:
+    def run(self, *words: str, within_s: float = 60.0, input: str = "") -> Ended:
         """Run ``framerelay *words*`` to its end."""
-        done = subprocess.run(
-            [FRAMERELAY, *words],
-            cwd=self.folder,
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            timeout=within_s,
-            input=input,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Ended(code=done.returncode, out=done.stdout, err=done.stderr)
+        ended = warm_start().run(words, self.folder, self.environ, input, within_s)
+        assert "Traceback" not in ended.err, ended.err
+        return ended
 
     def start(self, *words: str, **arguments: Any) -> "subprocess.Popen[str]":
         """Start ``framerelay *words*`` and go on; its outputs are pipes unless *arguments* say otherwise."""
@@ -89,7 +139,7 @@ class Shell:
         """What the receiver of this shell answers; much cheaper than a command where a test has to ask often."""
         key = (self.folder / "data" / "api_key").read_text().strip()
         url = f"http://127.0.0.1:{self.settings['FRAMERELAY_PORT']}{path}"
-        answer: dict[str, Any] = httpx.get(url, headers={"Authorization": f"Bearer {key}"}, trust_env=False).json()
+        answer: dict[str, Any] = httpx.get(url, headers={"Authorization": f"Bearer {key}"}, **PLAIN).json()
         return answer
 
     def shown(self, run_id: str) -> dict[str, Any]:
@@ -112,7 +162,7 @@ class Service:
 
     def journal(self) -> dict[str, Any]:
         """Of a sandbox: what was asked of it."""
-        answer: dict[str, Any] = httpx.get(f"{self.url}/sandbox/jobs", trust_env=False).json()
+        answer: dict[str, Any] = httpx.get(f"{self.url}/sandbox/jobs", **PLAIN).json()
         return answer
 
 
@@ -130,7 +180,7 @@ def wait_for(condition: Callable[[], Any], description: str, *, within_s: float 
     while not (held := condition()):
         if time.monotonic() > deadline:
             pytest.fail(f"not within {within_s:.0f} s: {description}")
-        time.sleep(0.1)  # Each look may be a process, or a client with its certificates.
+        time.sleep(0.1)  # Each look may be a process.
     return held
 
 
@@ -152,7 +202,7 @@ def _answers(process: "subprocess.Popen[str]", url: str, log: Path) -> bool:
     if process.poll() is not None:
         pytest.fail(f"it ended with {process.returncode}: {log.read_text()}")
     try:
-        return httpx.get(url, trust_env=False, timeout=2).status_code < 500
+        return httpx.get(url, timeout=2, **PLAIN).status_code < 500
     except httpx.TransportError:
         return False
 

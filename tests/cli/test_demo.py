@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import av
+import pytest
 
 from cli.main import cli
 
 
+@pytest.mark.slow
 def test_the_demo_makes_one_film_of_four_chained_shots(shell: Any, tools: Any) -> None:
     """Exit 0, last line ``film: PATH``, every frame of every shot but the repeated ones, nothing left running."""
     shell = shell.__class__(folder=shell.folder, settings={"TMPDIR": str(shell.folder)})
@@ -29,6 +31,7 @@ def test_the_demo_makes_one_film_of_four_chained_shots(shell: Any, tools: Any) -
     assert tools.left_over(shell.folder) == []
 
 
+@pytest.mark.slow
 def test_an_interrupted_demo_leaves_nothing_behind(shell: Any, tools: Any) -> None:
     """Ctrl-C or a closed terminal at any time: exit 130, no file, no folder, no process, no traceback."""
     shell = shell.__class__(folder=shell.folder, settings={"TMPDIR": str(shell.folder)})

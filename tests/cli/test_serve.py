@@ -76,6 +76,7 @@ def test_a_wrong_upstream_key_waits_for_a_person_with_one_clear_sentence(
     assert "FRAMERELAY_UPSTREAM_KEY" in ended.out
 
 
+@pytest.mark.slow
 def test_an_unreachable_provider_is_waited_for(ready: Any, tools: Any) -> None:
     """After a few tries the watch ends with 4 and says that it goes on by itself; and it does."""
     port = tools.free_port()
@@ -94,6 +95,7 @@ def test_an_unreachable_provider_is_waited_for(ready: Any, tools: Any) -> None:
     assert tools.left_over(ready.folder) == []
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_the_film_is_finished_and_paid_for_once(tmp_path: Path, tools: Any) -> None:
     """`kill -9` with a job in flight: a watch goes on through it, every shot was submitted once, nothing is left."""
     with tools.sandbox_in(_folder(tmp_path, "sandbox"), "--job-s", "1.5") as sandbox:

@@ -1,6 +1,9 @@
 """Clips for the tests of this folder."""
 
+import hashlib
 import importlib.util
+import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,12 +30,32 @@ def clipmaker() -> ModuleType:
     return module
 
 
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for clips that several tests want, shared by all processes of this test run."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shelf"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 @pytest.fixture
-def make_clip(clipmaker: ModuleType, tmp_path: Path) -> Callable[..., Path]:
-    """``make_clip(name="clip.mp4", **fields of clipmaker.Clip)`` writes a Seedance twin, or what the fields say."""
+def make_clip(clipmaker: ModuleType, shelf: Path, tmp_path: Path) -> Callable[..., Path]:
+    """
+    ``make_clip(name="clip.mp4", **fields of clipmaker.Clip)`` writes a Seedance twin, or what the fields say.
+
+    Each is encoded once in a test run; a test gets a copy of its own.
+    """
 
     def make(name: str = "clip.mp4", **options: Any) -> Path:
-        path: Path = clipmaker.write_clip(tmp_path / name, **options)
+        path = tmp_path / name
+        fields = hashlib.sha256(repr(sorted(options.items())).encode()).hexdigest()
+        kept = shelf / f"{fields}{path.suffix}"
+        if not kept.exists():
+            written = shelf / f"{os.getpid()}{path.suffix}"
+            clipmaker.write_clip(written, **options)
+            written.replace(kept)
+        shutil.copyfile(kept, path)
         return path
 
     return make

@@ -81,6 +81,82 @@ async def test_an_idle_worker_leaves_redis_alone(redis: ArqRedis, redis_url: str
     assert after - before < 10
 
 
+async def test_nor_does_one_that_holds_twenty_tasks(redis: ArqRedis, redis_url: str, wait_until: WaitUntil) -> None:
+    """Twenty downloads that take their time cost no more than one, what runs inside scripts counted, too."""
+    started = 0
+
+    async def work(_: dict[str, Any]) -> None:
+        nonlocal started
+        started += 1
+        await asyncio.sleep(600)
+
+    async with working(redis_url, work, tasks_max=30):
+        await Store(redis).enqueue([task(f"t{number}") for number in range(20)])
+        await wait_until(lambda: started == 20, "all are held")
+        before = await commands_so_far(redis)
+        await asyncio.sleep(6.0)
+        after = await commands_so_far(redis)
+
+    assert after - before < 30
+
+
+async def commands_so_far(redis: ArqRedis) -> int:
+    return sum(each["calls"] for each in (await redis.info("commandstats")).values())
+
+
+async def test_a_worker_that_is_full_leaves_the_wake_up_to_one_that_has_room(
+    redis: ArqRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
+) -> None:
+    """It was listening already when its last place was taken, so it hears of the next task first."""
+    monkeypatch.setattr(worker_module, "IDLE_S", 60)
+    started: list[str] = []
+
+    def by(name: str) -> Callable[..., Awaitable[None]]:
+        async def work(_: dict[str, Any]) -> None:
+            started.append(name)
+            await asyncio.sleep(600)
+
+        return work
+
+    async with working(redis_url, by("full"), tasks_max=1):
+        await asyncio.sleep(0.2)  # It listens now.
+        await Store(redis).enqueue([task("first")])
+        await wait_until(lambda: started == ["full"], "its only place is taken")
+        async with working(redis_url, by("idle")):
+            await asyncio.sleep(0.2)  # Listens as well, behind the other.
+            await Store(redis).enqueue([task("second")])
+            await wait_until(lambda: started == ["full", "idle"], "the other one has it", within_s=4)
+
+
+async def test_a_worker_that_lost_a_lease_to_itself_does_not_start_the_task_again(
+    redis: ArqRedis, redis_url: str, wait_until: WaitUntil
+) -> None:
+    """A laptop that slept wakes with all its leases run out, and all its tasks still under way."""
+    starts: list[str] = []
+    done = asyncio.Event()
+
+    async def work(_: dict[str, Any], length: str) -> None:
+        starts.append(length)
+        if length == "long":
+            await done.wait()
+
+    async with working(redis_url, work):
+        await Store(redis).enqueue([task("long", length="long")])
+        await wait_until(lambda: starts == ["long"], "it runs")
+        await redis.zadd(QUEUE, {"long": 1}, xx=True)
+        await Store(redis).enqueue([task("short", length="short")])
+        await wait_until(lambda: "short" in starts, "the worker looked again")
+        assert await redis.zscore(QUEUE, "long") > now_ms(), "it was given to the worker again"
+        done.set()
+
+    assert starts == ["long", "short"]
+    assert await redis.zcard(QUEUE) == 0
+
+
+def now_ms() -> float:
+    return time.time() * 1000
+
+
 async def test_tasks_run_side_by_side_up_to_the_limit_and_all_run(
     redis: ArqRedis, redis_url: str, wait_until: WaitUntil
 ) -> None:
@@ -272,6 +348,29 @@ async def test_a_deploy_gives_running_tasks_back_and_spends_nothing(
     assert set(tries) == {1}
 
 
+async def test_what_a_deploy_gives_back_is_taken_up_at_once(
+    redis: ArqRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
+) -> None:
+    """Another worker is told, it does not find it when it looks the next time."""
+    monkeypatch.setattr(worker_module, "IDLE_S", 60)
+    started: list[str] = []
+
+    def by(name: str) -> Callable[..., Awaitable[None]]:
+        async def work(_: dict[str, Any]) -> None:
+            started.append(name)
+            await asyncio.sleep(600)
+
+        return work
+
+    async with working(redis_url, by("old")) as old:
+        await Store(redis).enqueue([task()])
+        await wait_until(lambda: started == ["old"], "it runs")
+        async with working(redis_url, by("new")):
+            await asyncio.sleep(0.2)  # At rest, by its clock until the lease of the other ends.
+            await old.stop(grace_s=0.01)
+            await wait_until(lambda: started == ["old", "new"], "it runs again", within_s=3)
+
+
 async def test_a_task_that_was_being_claimed_when_the_stop_came_is_given_back_like_the_others(
     redis: ArqRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,11 +399,10 @@ async def test_a_task_that_was_being_claimed_when_the_stop_came_is_given_back_li
         async with asyncio.timeout(10):
             await claiming.wait()
         await worker.stop(grace_s=0.5)
-        assert [each.done() for each in worker.tasks.values()] == [True]
+        assert worker.tasks == {}
 
     assert ended == ["work"]
-    assert await redis.keys("arq:in-progress:*") == []
-    assert await redis.zcard(QUEUE) == 1
+    assert [name for name, due_ms in await redis.zrange(QUEUE, 0, -1, withscores=True) if due_ms <= now_ms()] == [b"t"]
 
 
 async def test_no_other_worker_takes_what_one_that_is_stopping_still_does(

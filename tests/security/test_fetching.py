@@ -6,7 +6,7 @@ import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,7 @@ from runs.errors import (
 pytestmark = pytest.mark.anyio
 
 LIMITS = DownloadLimits(size_bytes_max=1_000_000, total_s=20, stall_s=0.25, tries=2)
+PATIENT = replace(LIMITS, stall_s=5)  # For a host that does answer, be this machine ever so busy.
 CLIP = random.Random(1).randbytes(200_000)
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -92,9 +93,10 @@ def saying(*parts: bytes, pause_s: float = 0, over_and_over: bytes = b"") -> Beh
     return behave
 
 
-async def fetch(host: Host, folder: Path, limits: DownloadLimits = LIMITS) -> Download:
+async def fetch(host: Host, folder: Path, limits: DownloadLimits = PATIENT) -> Download:
     trusted = frozenset({"127.0.0.1"})
-    async with guarded_client(trusted, connect_timeout_s=0.2, read_timeout_s=0.2) as client:
+    seconds = limits.stall_s
+    async with guarded_client(trusted, connect_timeout_s=seconds, read_timeout_s=seconds) as client:
         return await download(host.url, folder / "clip.mp4", client=client, limits=limits)
 
 

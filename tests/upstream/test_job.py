@@ -3,9 +3,11 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from upstream.families import Family
-from upstream.job import read_job
+from upstream.job import read_job, read_news
 from upstream.wire import JobState, read_state
 
 CLIP = "https://cdn.example/clip.mp4?sig=1"
@@ -181,3 +183,22 @@ def test_facts_in_the_metadata_of_the_output_are_read() -> None:
     report = read_job({"status": "completed", "output": output})
 
     assert (report.video_url, report.seed, report.duration_s, report.resolution) == (CLIP, 7, 5.0, "720p")
+
+
+WORDS = ["succeeded", "FAILED", "running", "no such word", "", " ", "1", 1, 0, None, True, {"status": "ok"}]
+IDS = ["job_1", "job_2", " job_1 ", "", 7, None, ["job_1"]]
+fields = {key: st.sampled_from(IDS) for key in ("id", "task_id", "job_id", "taskId")}
+fields |= {key: st.sampled_from(WORDS) for key in ("status", "task_status", "state")}
+levels = st.fixed_dictionaries({}, optional=fields)
+inner = {key: levels for key in ("output", "content", "result", "task_result", "metadata")}
+jobs = st.builds(lambda own, more: own | more, levels, st.fixed_dictionaries({}, optional=inner))
+documents = st.builds(lambda own, more: own | more, jobs, st.fixed_dictionaries({}, optional={"data": jobs}))
+
+
+@settings(max_examples=300, deadline=None)
+@given(document=documents)
+def test_the_news_of_a_callback_are_those_of_the_whole_report(document: dict[str, object]) -> None:
+    """A callback and the look-up that it causes must speak of the same job, in the same state."""
+    news, report = read_news(document), read_job(document)
+
+    assert (news.job_ids, news.state, news.status_word) == (report.job_ids, report.state, report.status_word)

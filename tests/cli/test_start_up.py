@@ -1,0 +1,55 @@
+"""What a command loads before it does anything: a start is as slow as what it imports."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HEAVY = {"av", "numpy", "PIL", "arq", "redis", "uvicorn", "uvloop", "cryptography", "structlog", "rich", "pygments"}
+NETWORK = {"starlette", "httpx", "asyncio", "anyio", "ssl", "msgspec", "ruamel"}
+
+
+def loaded_by(folder: Path, *words: str) -> set[str]:
+    """The packages that `framerelay WORDS` has imported when it ends, by Python's own list."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("FRAMERELAY_")}
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "cli.main", *words],
+        env=environ | {"FRAMERELAY_URL": "http://127.0.0.1:9", "PYTHONPATH": str(Path(__file__).parents[2])},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    found = {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+    assert {"cli", "click"} <= found, done.stderr
+    return found
+
+
+def test_help_loads_the_words_and_nothing_that_works(tmp_path: Path) -> None:
+    """`framerelay --help` answers before a person has let go of the key."""
+    assert loaded_by(tmp_path, "--help") & (HEAVY | NETWORK) == set()
+
+
+@pytest.mark.parametrize("words", [("runs",), ("show", "run_1"), ("callbacks", "--json"), ("cancel", "run_1")], ids=str)
+def test_a_command_that_asks_the_receiver_loads_no_part_of_it(words: tuple[str, ...], tmp_path: Path) -> None:
+    """It needs a client; not the server, the queue, the decoder or what draws."""
+    found = loaded_by(tmp_path, *words)
+
+    assert "httpx" in found
+    assert found & HEAVY == set()
+
+
+def test_the_receiver_of_up_is_there_before_its_worker(tmp_path: Path, tools: Any) -> None:
+    """Callbacks are kept while the worker still warms its decoders."""
+    with tools.up_in(tools.shell_for(tmp_path / "relay", "http://127.0.0.1:9")) as service:
+        tools.wait_for(lambda: "worker_ready" in service.log.read_text(), "the worker is ready")
+    lines = [line for line in service.log.read_text().splitlines() if line.startswith("{")]
+    said = [json.loads(line)["event"] for line in lines]
+
+    assert said.index("receiver_ready") < said.index("decoder_caged") < said.index("worker_ready")
