@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.machine import machine, versions
 
-QUESTIONS = ("acknowledge", "callback_to_submit", "growth", "film", "start")
+QUESTIONS = ("acknowledge", "callback_to_submit", "last_frame", "growth", "film", "start")
 """In the order of the page; each is a module here whose `main` prints JSON lines and sentences."""
 
 HERE = Path(__file__).parent
