@@ -1,12 +1,12 @@
 """
 How long after a clip's last byte has come is the PNG of its last frame ready?
 
-Ours through the caged decoder of a worker, at 50 Mbit/s and on a line as fast as this machine, with clips that are
-built like a Seedance file (5 s, index at the end) and one with a late keyframe. Beside it, in turns on the same files,
-what others do once the file is there: three ffmpeg commands, PyAV, OpenCV and moviepy, all with 720p; the two quickest
-with 1080p, too. Levels (of 255) tell how far a picture is from a full decode, exactly converted; ours must be the same
-byte for byte. CPU seconds are of a whole fetch, with the download; memory is the peak of the process that decodes
-(Linux only).
+Ours through the caged decoder of a worker, at 50 Mbit/s and on a line as fast as this machine, with a clip that is
+built like a Seedance file (720p, 5 s, index at the end), and this one in 1080p and with a late keyframe. Beside it, in
+turns on the same files, what others do once the file is there: three ffmpeg commands, PyAV, OpenCV and moviepy, all
+with 720p; the two quickest with 1080p, too. Levels (of 255) tell how far a picture is from a full decode, exactly
+converted; ours must be the same byte for byte. CPU seconds are of a whole fetch, with the download; memory is the peak
+of the process that decodes (Linux only).
 """
 
 import asyncio

@@ -16,31 +16,34 @@ from media.clips import find_picture, last_shown, list_samples, open_clip
 from media.frames import decode_everything, write_frame
 from sandbox.clip import ClipOrder, render_clip
 
-SIZES = {"720p": (1280, 720), "1080p": (1920, 1080)}
+SIZES = {"720p": (1280, 720), "1080p": (1920, 1080), "late": (1280, 720)}
 LATE = 101
 """Where the clip with a late keyframe has its second one, as a scene cut makes it."""
 
 
 def make_clips(folder: Path) -> None:
-    """``720p.mp4``, ``1080p.mp4``, ``late.mp4`` (720p), and beside each its frame, named .png."""
-    for name, (width, height) in SIZES.items():
-        order = ClipOrder(number=1, prompt="bench", seed=1, width=width, height=height, frames=FRAMES, bframes=3)
-        render_clip(order, folder / f"{name}.mp4", last_frame_into=None, stop=threading.Event())
-    with_late_keyframe(folder / "720p.mp4", folder / "late.mp4")
-    for name in (*SIZES, "late"):
+    """``720p.mp4``, ``1080p.mp4``, ``late.mp4``, and beside each its frame, named .png."""
+    first = folder / "720p.mp4"
+    width, height = SIZES["720p"]
+    order = ClipOrder(number=1, prompt="bench", seed=1, width=width, height=height, frames=FRAMES, bframes=3)
+    render_clip(order, first, last_frame_into=None, stop=threading.Event())
+    encode_again(first, folder / "1080p.mp4", crf=14, keyframe=None)
+    encode_again(first, folder / "late.mp4", crf=20, keyframe=LATE)
+    for name in SIZES:
         write_reference(folder / f"{name}.mp4")
 
 
-def with_late_keyframe(clip: Path, into: Path) -> None:
-    """*clip* encoded once more, with a second keyframe; its index is at the end, too."""
+def encode_again(clip: Path, into: Path, *, crf: int, keyframe: int | None) -> None:
+    """The picture of *clip* in the size for *into*, index at the end; rendering it anew takes three times as long."""
     with av.open(clip) as source, av.open(into, "w") as target:
-        options = {"preset": "superfast", "crf": "20", "bf": "3", "g": "250"}
+        options = {"preset": "superfast", "crf": str(crf), "bf": "3", "g": "250"}
         stream = target.add_stream("libx264", rate=24, options=options)
-        stream.width, stream.height = SIZES["720p"]
+        stream.width, stream.height = SIZES[into.stem]
         stream.pix_fmt = "yuv420p"
         for number, frame in enumerate(source.decode(video=0)):
-            frame.pict_type = PictureType.I if number == LATE else PictureType.NONE
-            target.mux(stream.encode(frame))
+            scaled = frame.reformat(stream.width, stream.height)
+            scaled.pict_type = PictureType.I if number == keyframe else PictureType.NONE
+            target.mux(stream.encode(scaled))
         target.mux(stream.encode(None))
 
 

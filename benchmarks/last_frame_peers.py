@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 FRAMES = 121
 COMMANDS = {
-    "ffmpeg -sseof -3 -update 1": ["-sseof", "-3", "-i", "{clip}", "-update", "1", "{png}"],
+    "ffmpeg -sseof -1 -update 1": ["-sseof", "-1", "-i", "{clip}", "-update", "1", "{png}"],
     "ffmpeg -sseof -0.1 -update 1": ["-sseof", "-0.1", "-i", "{clip}", "-update", "1", "{png}"],
     "ffmpeg -vf select (number known)": ["-i", "{clip}", "-vf", "select=eq(n\\,{last})", "-frames:v", "1", "{png}"],
 }

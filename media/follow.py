@@ -5,11 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from media.growing import joined
 from media.model import Examination, FrameFacts
 from media.wire import Follow, FrameTaken, Has, Interim, Stop, Wants, to_json
 
 if TYPE_CHECKING:
     from media.decoder import Decoder
+
+TELL_S = 0.01
+"""A thin line brings hundreds of pieces a second, and each word about one wakes the decoder: they are told together."""
 
 
 class Follower:
@@ -30,6 +34,8 @@ class Follower:
         self._write: Callable[[bytes], object] | None = None
         self._ending: Callable[[], object] = lambda: None
         self._held: list[bytes] = []
+        self._untold: list[tuple[int, int]] = []
+        self._telling: asyncio.TimerHandle | None = None
         self._missing = 0
         self._is_over = False
 
@@ -44,9 +50,12 @@ class Follower:
         """The bytes from *first* to before *end* are in the file; none are told twice."""
         if self._task and not self._is_over:
             self._missing -= end - first
-            self._say(to_json(Has(first=first, end=end)) + b"\n")
+            self._untold = joined(self._untold, (first, end))
             if not self._missing:
+                self._tell()
                 self._ending()
+            elif self._telling is None:
+                self._telling = asyncio.get_running_loop().call_later(TELL_S, self._tell)
 
     def drop(self) -> None:
         """The file starts over, or will never be whole: nothing that was seen of it counts."""
@@ -92,9 +101,19 @@ class Follower:
     def give_way(self) -> None:
         """There is other work: unless all of the file is there, stop."""
         if self._missing and self._task and not self._is_over:
+            self._tell()
             self._is_over = True
             self._say(to_json(Stop()) + b"\n")
             self._ending()
+
+    def _tell(self) -> None:
+        """Say what has come since the last time."""
+        if self._telling:
+            self._telling.cancel()
+            self._telling = None
+        for first, end in self._untold:
+            self._say(to_json(Has(first=first, end=end)) + b"\n")
+        self._untold = []
 
     def _say(self, line: bytes) -> None:
         if self._write:

@@ -50,13 +50,15 @@ class Store:
     Serves *clip* in pieces, as an object store; the first request stops at *holds_at* until `go_on` is set.
 
     ``asked`` is each request's Range, ``sent`` the bytes of each; ``knows_range`` may be taken away, ``cut_at`` cuts
-    the first answer there, ``etags`` names the file differently for each request.
+    the first answer there, ``etags`` names the file differently for each request; one that
+    ``mistakes`` parts sends others than were asked for.
     """
 
     clip: bytes
     holds_at: int = 1 << 40
     knows_range: bool = True
     cut_at: int | None = None
+    mistakes: bool = False
     etags: list[str] = field(default_factory=lambda: ['"one"'])
     asked: list[str] = field(default_factory=list)
     sent: list[tuple[int, int]] = field(default_factory=list)
@@ -75,6 +77,7 @@ class Store:
         if "range" in headers and self.knows_range and headers["if-range"] == etag:
             begin, _, last = headers["range"].removeprefix("bytes=").partition("-")
             first, end, status = int(begin), int(last or end - 1) + 1, "206 Partial Content"
+            first, end = (0, end - first) if self.mistakes else (first, end)
             extra += f"Content-Range: bytes {first}-{end - 1}/{len(self.clip)}\r\n"
         writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {end - first}\r\n{extra}\r\n".encode())
         for at in range(first, end, PIECE):
@@ -115,6 +118,11 @@ async def fetch(store: Store, folder: Path, decoder: Decoder, **more: Any) -> Ex
     assert (folder / "fetched.mp4").read_bytes() == store.clip
     assert fetched.sha256 == hashlib.sha256(store.clip).hexdigest()
     return examined
+
+
+def begin_of(asked: str) -> int:
+    """Where a Range begins."""
+    return int(asked.removeprefix("bytes=").partition("-")[0])
 
 
 def boxes_of(clip: Path) -> dict[bytes, int]:
@@ -166,12 +174,29 @@ async def test_a_late_keyframe_gives_the_frame_before_the_rest_has_come(
             await taken.wait()
         assert (tmp_path / "fetched.png").exists()
         assert max(end for first, end in store.sent if first < 131_072) <= 131_072
+        store.cut_at = begin_of(store.asked[2])  # Whoever reads on there has to ask again.
         store.go_on.set()
         assert_same(await coming, clip)
 
-    first = int(store.asked[2].removeprefix("bytes=").partition("-")[0])
+    first = begin_of(store.asked[2])
     assert store.asked == ["", f"bytes={index}-{len(store.clip) - 1}", f"bytes={first}-{index - 1}"]
     assert 131_072 < first < index
+
+
+async def test_after_a_cut_only_what_is_missing_before_the_tail_is_asked_for(
+    decoder: Decoder, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    """The end came ahead, the first answer breaks off: the next request ends where the tail begins."""
+    clip = make_clip(**HEAVY, cut_at=40)
+    taken = asyncio.Event()
+    async with serving(Store(clip.read_bytes(), holds_at=131_072, cut_at=262_144)) as store:
+        coming = asyncio.create_task(fetch(store, tmp_path, decoder, on_frame=lambda _: taken.set()))
+        async with asyncio.timeout(20):
+            await taken.wait()
+        store.go_on.set()
+        assert_same(await coming, clip)
+
+    assert store.asked[3:] == [f"bytes=262144-{begin_of(store.asked[2]) - 1}"]
 
 
 @pytest.mark.parametrize(
@@ -206,8 +231,9 @@ async def test_every_kind_of_clip_gives_the_frame_of_the_whole_file(
         {"etags": ['"one"', '"two"', '"one"']},
         {"cut_at": 262_144},
         {"cut_at": 262_144, "knows_range": False},
+        {"mistakes": True},
     ],
-    ids=["no Range", "no validator", "changed in between", "cut", "cut, no Range"],
+    ids=["no Range", "no validator", "changed in between", "cut", "cut, no Range", "another part"],
 )
 async def test_what_a_server_cannot_do_costs_time_alone(
     trouble: dict[str, Any], decoder: Decoder, make_clip: MakeClip, tmp_path: Path
