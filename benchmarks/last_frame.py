@@ -81,7 +81,7 @@ async def turns(ours: "Ours", others: dict[str, "Peer | None"], folder: Path) ->
     for clip, ways in found.items():
         quickest = sorted(there, key=lambda name: median(found["720p"].get(name, ()), "after_ms"))
         beside = {"720p": list(there), "1080p": quickest[:BEST], "late": []}[clip]
-        for turn in range(-1, TURNS):
+        for turn in range(-1 if clip == "720p" else 0, TURNS):
             for line in LINES[clip]:
                 taken = await ours.take(clip, line)
                 ways.setdefault(line, []).extend([taken] if turn >= 0 else [])

@@ -99,8 +99,10 @@ async def serving(store: Store) -> AsyncIterator[Store]:
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as listener:
         store.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/clip.mp4"
-        yield store
-        store.go_on.set()
+        try:
+            yield store
+        finally:
+            store.go_on.set()
 
 
 async def fetch(store: Store, folder: Path, decoder: Decoder, **more: Any) -> Examination:
@@ -240,8 +242,30 @@ async def test_what_a_server_cannot_do_costs_time_alone(
 ) -> None:
     """The clip comes whole and its frame is right, however little helps."""
     clip = make_clip(**HEAVY, cut_at=40)
-    async with serving(Store(clip.read_bytes(), **trouble)) as store:
-        assert_same(await fetch(store, tmp_path, decoder), clip)
+    parts_are_asked_for = trouble.get("etags") != ['W/"weak"']
+    async with serving(Store(clip.read_bytes(), holds_at=131_072, **trouble)) as store:
+        coming = asyncio.create_task(fetch(store, tmp_path, decoder))
+        async with asyncio.timeout(20):
+            while parts_are_asked_for and len(store.asked) < 2:
+                await asyncio.sleep(0.01)
+        store.go_on.set()
+        assert_same(await coming, clip)
+
+
+async def test_of_a_file_that_changed_nothing_counts_that_was_seen_before(
+    decoder: Decoder, make_clip: MakeClip, tmp_path: Path
+) -> None:
+    """The first answer breaks off, the next one is another file from its beginning: the frame is that one's."""
+    old, clip = make_clip("old.mp4", **HEAVY, faststart=True), make_clip(**(HEAVY | {"frames": 37}), faststart=True)
+    changing = Store(old.read_bytes(), holds_at=131_072, cut_at=131_072, etags=['"one"', '"two"'])
+    async with serving(changing) as store:
+        coming = asyncio.create_task(fetch(store, tmp_path, decoder))
+        async with asyncio.timeout(20):
+            while len(store.sent) < 131_072 // PIECE:
+                await asyncio.sleep(0.01)
+        store.clip = clip.read_bytes()
+        store.go_on.set()
+        assert_same(await coming, clip)
 
 
 async def test_a_slow_download_keeps_no_other_job_waiting(
