@@ -16,7 +16,17 @@ from typing import Any
 
 from benchmarks.machine import machine, versions
 
-QUESTIONS = ("acknowledge", "wake", "hop", "callback_to_submit", "growth", "many_runs", "film", "start")
+QUESTIONS = (
+    "acknowledge",
+    "wake",
+    "last_frame",
+    "hop",
+    "callback_to_submit",
+    "growth",
+    "many_runs",
+    "film",
+    "start",
+)
 """In the order of the page; each is a module here whose `main` prints JSON lines and sentences."""
 
 HERE = Path(__file__).parent

@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import av.subtitles.stream  # The first packet would import it, and in a job no file of ours can be opened any more.
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
+from media.growing import GaveWay, Growing
 from media.model import ClipFacts
 from runs.errors import ClipUnusable
 
@@ -44,9 +47,9 @@ class Sample:
     is_shown: bool
 
 
-def open_clip(clip: Path, demuxer: str, *, probe: bool) -> InputContainer:
+def open_clip(clip: Path | Growing, demuxer: str, *, probe: bool) -> InputContainer:
     """
-    Open the local file *clip* with that demuxer and no other.
+    Open *clip*, a local file or one that is coming, with that demuxer and no other.
 
     Nothing that it names is opened, be it a file or an address. Without *probe* the opening decodes nothing, which
     saves 5 to 20 ms; frame size and pixel format are then those that the container claims, until the first frame is
@@ -60,7 +63,12 @@ def open_clip(clip: Path, demuxer: str, *, probe: bool) -> InputContainer:
     }
     if not probe:
         options["skip_frame"] = "all"
-    return av.open(f"file:{clip}", "r", format=demuxer, options=options, metadata_errors="replace")
+        options["probesize"] = "32"  # Else megabytes are read in search of a pixel format, which would have to come.
+    source: Any = clip if isinstance(clip, Growing) else f"file:{clip}"
+    if isinstance(clip, Growing):
+        clip.seek(0)
+    container: InputContainer = av.open(source, "r", format=demuxer, options=options, metadata_errors="replace")
+    return container
 
 
 def find_picture(container: InputContainer) -> VideoStream:
@@ -102,27 +110,40 @@ def list_samples(container: InputContainer, stream: VideoStream) -> list[Sample]
     """Read all packets of the picture without decoding them; this alone finds every end that was cut off."""
     samples: list[Sample] = []
     for packet in container.demux(stream):
-        if not packet.size and packet.dts is None:
-            break  # PyAV's mark for the end.
-        if packet.is_corrupt:
-            raise ClipUnusable("The clip breaks off within a frame.", reason="truncated")
-        if packet.pts is None:
-            raise ClipUnusable("A frame has no time.", reason="corrupt")
+        if is_end(packet):
+            break
         if len(samples) == PACKETS_MAX:
             raise ClipUnusable(f"The clip has more than {PACKETS_MAX} frames.", reason="not_allowed")
-        samples.append(
-            Sample(
-                pts=packet.pts,
-                duration=packet.duration or 0,
-                is_keyframe=packet.is_keyframe,
-                is_shown=not packet.is_discard,
-            )
-        )
+        samples.append(to_sample(packet))
+    check_samples(stream, samples)
+    return samples
+
+
+def is_end(packet: "Packet[Any]") -> bool:
+    """PyAV's mark for the end, which is no packet."""
+    return not packet.size and packet.dts is None
+
+
+def to_sample(packet: "Packet[Any]") -> Sample:
+    """What is to be known of *packet*, if it is whole."""
+    if packet.is_corrupt:
+        raise ClipUnusable("The clip breaks off within a frame.", reason="truncated")
+    if packet.pts is None:
+        raise ClipUnusable("A frame has no time.", reason="corrupt")
+    return Sample(
+        pts=packet.pts,
+        duration=packet.duration or 0,
+        is_keyframe=packet.is_keyframe,
+        is_shown=not packet.is_discard,
+    )
+
+
+def check_samples(stream: VideoStream, samples: list[Sample]) -> None:
+    """Whether *samples* are all that the clip says it has."""
     if len(samples) < len(stream.index_entries):
         raise ClipUnusable("The clip has fewer frames than its index says.", reason="truncated")
     if not any(sample.is_shown for sample in samples):
         raise ClipUnusable("The clip has no frames.", reason="no_picture")
-    return samples
 
 
 def measure(container: InputContainer, stream: VideoStream, samples: list[Sample]) -> ClipFacts:
@@ -176,7 +197,7 @@ def foreseen_errors() -> Iterator[None]:
     """Turn whatever a decoder may say about a stranger's bytes into ClipUnusable."""
     try:
         yield
-    except ClipUnusable:
+    except (ClipUnusable, GaveWay):
         raise
     except MemoryError as error:
         message = "The clip needs more memory, or has more streams, than a clip may."

@@ -5,6 +5,7 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
+from media.growing import Growing
 from runs.errors import ClipUnusable
 
 MP4_FIRST_BOXES = frozenset({b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip"})
@@ -13,7 +14,7 @@ SEGMENT = b"\x18\x53\x80\x67"
 BOXES_MAX = 100_000  # A fragment has two, and may hold a single frame; more are a way to keep us busy.
 
 
-def identify(clip: Path) -> str:
+def identify(clip: Path | Growing) -> str:
     """
     The name of the demuxer to force on *clip*: ``mp4`` or ``matroska``.
 
@@ -22,21 +23,28 @@ def identify(clip: Path) -> str:
     Raises: ClipUnusable ``not_a_clip`` for anything else, ``truncated`` where the file's own sizes say that its
     end is missing, ``corrupt`` where the index of an MP4 is not there although the file is whole.
     """
-    size = clip.stat().st_size
+    if isinstance(clip, Growing):
+        clip.seek(0)
+        return identify_bytes(clip, clip.size)
     with clip.open("rb") as file:
-        head = file.read(12)
-        if len(head) < 12:
-            raise ClipUnusable(f"The file has {len(head)} bytes.", reason="truncated")
-        if head[4:8] in MP4_FIRST_BOXES:
-            check_boxes(file, size)
-            return "mp4"
-        if head[:4] == EBML:
-            check_segment(file, size)
-            return "matroska"
+        return identify_bytes(file, clip.stat().st_size)
+
+
+def identify_bytes(file: BinaryIO | Growing, size: int) -> str:
+    """As `identify`, of an open file."""
+    head = file.read(12)
+    if len(head) < 12:
+        raise ClipUnusable(f"The file has {len(head)} bytes.", reason="truncated")
+    if head[4:8] in MP4_FIRST_BOXES:
+        check_boxes(file, size)
+        return "mp4"
+    if head[:4] == EBML:
+        check_segment(file, size)
+        return "matroska"
     raise ClipUnusable("The file is neither MP4 nor Matroska/WebM.", reason="not_a_clip")
 
 
-def check_boxes(file: BinaryIO, size: int) -> None:
+def check_boxes(file: BinaryIO | Growing, size: int) -> None:
     """Walk the top-level boxes of an MP4: the last one must end within the file, and a moov must be among them."""
     at, count, names = 0, 0, set()
     while at + 8 <= size:
@@ -59,7 +67,7 @@ def check_boxes(file: BinaryIO, size: int) -> None:
         raise ClipUnusable("The MP4 has no index (moov).", reason=reason)
 
 
-def read_box(file: BinaryIO, at: int) -> tuple[int, bytes]:
+def read_box(file: BinaryIO | Growing, at: int) -> tuple[int, bytes]:
     """(length, name) of the box that starts at *at*; length includes the header, 0 means up to the end."""
     file.seek(at)
     header = file.read(16)
@@ -70,7 +78,7 @@ def read_box(file: BinaryIO, at: int) -> tuple[int, bytes]:
     return length, name
 
 
-def check_segment(file: BinaryIO, size: int) -> None:
+def check_segment(file: BinaryIO | Growing, size: int) -> None:
     """The segment of a Matroska file must end within the file; a live recording does not say where it ends."""
     file.seek(4)
     header_length = read_vint(file)
@@ -88,7 +96,7 @@ def check_segment(file: BinaryIO, size: int) -> None:
         raise ClipUnusable(f"The file ends {file.tell() + length - size} bytes too early.", reason="truncated")
 
 
-def read_vint(file: BinaryIO) -> int | None:
+def read_vint(file: BinaryIO | Growing) -> int | None:
     """A length as EBML writes it (the first set bit tells how many bytes it has); None for "unknown"."""
     first = file.read(1)
     if not first or not first[0]:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +13,8 @@ from typing import Self, TypeVar
 import msgspec
 import structlog
 
+from media.follow import Follower
+from media.growing import GaveWay
 from media.model import Examination, FilmFacts, FilmPart
 from media.wire import (
     Answer,
@@ -21,12 +23,16 @@ from media.wire import (
     Done,
     Examine,
     Failed,
+    Follow,
+    FrameTaken,
     Join,
     Level,
     Ready,
     Request,
     Size,
+    Stopped,
     SystemFailed,
+    Wants,
     read_answer,
     read_result,
     to_json,
@@ -60,6 +66,7 @@ class Decoder:
         self._join_s_max = join_s_max
         self._jobs_max = jobs_max
         self._free = asyncio.Lock()
+        self._follower: Follower | None = None
         self._starting: asyncio.Task[Child] | None = None
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -82,6 +89,19 @@ class Decoder:
         request = Examine(clip=clip, frame_into=frame_into)
         return await self._ask(request, Examination, self._examine_s_max)
 
+    async def follow(self, request: Follow, follower: Follower) -> Examination | None:
+        """
+        Examine a clip while it comes (see media.frames.examine_coming); None if there is, or comes, other work.
+
+        A slow download must not keep others waiting. The time of a job counts from when all of the clip is there.
+        """
+        if self._free.locked():
+            return None
+        try:
+            return await self._ask(request, Examination, self._examine_s_max, follower)
+        except (GaveWay, OSError):  # Another reason than a file that got its name first will be met again.
+            return None
+
     async def difference(self, a: Path, b: Path) -> float | None:
         """How far two pictures differ, in levels; None if their sizes do (see media.images.difference)."""
         request = Compare(a=a, b=b)
@@ -96,22 +116,29 @@ class Decoder:
         """Join the clips of *parts* into one film (see media.film.join)."""
         return await self._ask(Join(parts=list(parts), into=into), FilmFacts, self._join_s_max)
 
-    async def _ask(self, request: Request, kind: type[T], seconds_max: float) -> T:
+    async def _ask(self, request: Request, kind: type[T], seconds_max: float, follower: Follower | None = None) -> T:
         """Give the job to the process when it is free; replace it unless it answered, be it that the clip is bad."""
+        if self._follower:
+            self._follower.give_way()
         async with self._free:
+            self._follower = follower
             child = await self._warm_child()
             try:
-                async with asyncio.timeout(seconds_max):
-                    answer = await child.ask(request)
+                async with asyncio.timeout(None if follower else seconds_max) as patience:
+                    answer = await child.ask(request, follower, lambda: patience.reschedule(in_seconds(seconds_max)))
                 result = unwrap(answer, kind)
             except TimeoutError:
                 self._replace(child)
                 raise DecoderFailed(f"The decoder process took longer than {seconds_max:g} s.") from None
-            except (ClipUnusable, RequestInvalid, OSError):
+            except (ClipUnusable, RequestInvalid, OSError, GaveWay):
                 raise
             except BaseException:
                 self._replace(child)
                 raise
+            finally:
+                self._follower = None
+                if follower:
+                    follower.detach()
             if child.jobs_done >= self._jobs_max:
                 self._replace(child)
             return result
@@ -164,16 +191,26 @@ class Child:
         self.jobs_done = 0
         self.holds: list[str] = []
 
-    async def ask(self, request: Request) -> Answer:
-        """Send *request* and wait for its answer; DecoderFailed if there is none."""
+    async def ask(self, request: Request, follower: Follower | None, ending: Callable[[], object]) -> Answer:
+        """Send *request* and wait for its answer; DecoderFailed if there is none. *follower* has words to add."""
         try:
             self.requests.write(to_json(request) + b"\n")
             await self.requests.drain()
         except ConnectionError:
             pass  # It died; the empty answer below says how.
+        if follower:
+            follower.attach(self.say, ending)
         answer = await self.hear()
+        while follower and isinstance(answer, Wants | FrameTaken):
+            follower.hear(answer)
+            answer = await self.hear()
         self.jobs_done += 1
         return answer
+
+    def say(self, line: bytes) -> None:
+        """Add *line* to a request, without waiting; if the process is gone, the missing answer tells."""
+        if not self.requests.is_closing():
+            self.requests.write(line)
 
     async def hear(self) -> Answer:
         """The next line of the process."""
@@ -264,6 +301,11 @@ async def end_starting(starting: asyncio.Task[Child]) -> None:
         await (await starting).close()
 
 
+def in_seconds(seconds: float) -> float:
+    """That time, by the clock of the event loop."""
+    return asyncio.get_running_loop().time() + seconds
+
+
 def has_child(starting: asyncio.Task[Child]) -> bool:
     """Whether the task *starting* is done and gave a process, and the process still lives."""
     if not starting.done() or starting.cancelled() or starting.exception():
@@ -287,5 +329,7 @@ def unwrap(answer: Answer, kind: type[T]) -> T:
             raise DecoderFailed(message)
         case SystemFailed(number=number, message=message, path=path):
             raise OSError(number, message, path)
-        case Ready():
+        case Stopped():
+            raise GaveWay
+        case _:
             raise DecoderFailed("The decoder process answered nonsense.")

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from media import cage
+from media.growing import GaveWay, Growing
 from media.wire import (
     Answer,
     Check,
@@ -26,12 +27,19 @@ from media.wire import (
     Done,
     Examine,
     Failed,
+    Follow,
+    FrameTaken,
+    Has,
     Join,
     Level,
     Ready,
     Request,
     Size,
+    Stop,
+    Stopped,
     SystemFailed,
+    Wants,
+    Word,
     read_request,
     to_json,
 )
@@ -85,13 +93,15 @@ def in_process_of_its_own(job: Callable[[], bool]) -> int:
 
 def do_job(requests: BinaryIO, answers: BinaryIO, work: Work) -> bool:
     """Answer one request; False if there is none, or if this process should meet no other clip after that one."""
-    line = requests.readline()
-    if not line:
+    while line := requests.readline():
+        request = read_request(line)
+        if not isinstance(request, Has | Stop):  # Else it is about a clip that was answered for meanwhile.
+            break
+    else:
         return False
-    request = read_request(line)
     if cage.IS_LINUX:
         shut_in(request)
-    answer = reply(request, work)
+    answer = reply(request, following(requests, answers) if isinstance(request, Follow) else work)
     answers.write(to_json(answer) + b"\n")
     return cage.IS_LINUX or isinstance(answer, Done)
 
@@ -99,7 +109,7 @@ def do_job(requests: BinaryIO, answers: BinaryIO, work: Work) -> bool:
 def shut_in(request: Request) -> None:
     """Leave this process what *request* needs; a film takes minutes and gigabytes, a frame neither."""
     match request:
-        case Examine(clip=clip, frame_into=into):
+        case Examine(clip=clip, frame_into=into) | Follow(clip=clip, frame_into=into):
             cage.close(reading=[clip], writing=into.parent, cpu_s_max=300, file_bytes_max=128 * 1024 * 1024)
         case Compare(a=a, b=b):
             cage.close(reading=[a, b], writing=None, cpu_s_max=60, file_bytes_max=0)
@@ -150,6 +160,27 @@ def load() -> Work:
     return work
 
 
+def following(requests: BinaryIO, answers: BinaryIO) -> Work:
+    """What does the work of a Follow, for which words go to and fro while it is done."""
+    from media.frames import examine_coming
+
+    def say(answer: Answer) -> None:
+        answers.write(to_json(answer) + b"\n")
+
+    def listen() -> Word:
+        word = read_request(requests.readline() or to_json(Stop()))  # Without an owner nothing comes any more.
+        if not isinstance(word, Has | Stop):
+            raise DecoderFailed("The decoder process was given two jobs at once.")
+        return word
+
+    def work(request: Request) -> Any:
+        assert isinstance(request, Follow)  # noqa: S101  (Nothing else comes here.)
+        clip = Growing(request.clip, request.size, listen=listen, want=lambda at: say(Wants(at=at)))
+        return examine_coming(clip, frame_into=request.frame_into, announce=lambda frame: say(FrameTaken(frame=frame)))
+
+    return work
+
+
 def prepare() -> Callable[[], None]:
     """What the process of a job does while it waits for one (see media/rehearsal.py)."""
     from media.rehearsal import make_clip, rehearse
@@ -165,6 +196,8 @@ def reply(request: Request, work: Work) -> Answer:
     except (ClipUnusable, RequestInvalid) as error:
         detail = error.reason if isinstance(error, ClipUnusable) else error.param
         return Failed(code=error.code, message=error.message, detail=detail)
+    except GaveWay:
+        return Stopped()
     except FrameRelayError as error:
         return Failed(code=error.code, message=error.message)
     except OSError as error:

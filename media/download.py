@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import secrets
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NoReturn
@@ -19,6 +20,8 @@ import anyio
 import httpx
 
 from media.addresses import BYTES_RECEIVED
+from media.follow import Follower
+from media.tail import Tail
 from runs.errors import (
     AddressForbidden,
     DownloadExpired,
@@ -62,7 +65,12 @@ class Download:
 
 
 async def download(
-    url: str, into: Path, *, client: httpx.AsyncClient, limits: DownloadLimits | None = None
+    url: str,
+    into: Path,
+    *,
+    client: httpx.AsyncClient,
+    limits: DownloadLimits | None = None,
+    follower: Follower | None = None,
 ) -> Download:
     """
     Stream *url* to *into*, whose folder exists; the file appears whole, synced to disk, or not at all.
@@ -70,6 +78,9 @@ async def download(
     Calling it again replaces the file. After a cut the rest is asked for by Range, bound to the same file by If-Range;
     no byte is fetched twice unless the server cannot do that or the file has changed. A body of unknown length that
     the server ends by closing an HTTP/1.0 connection is taken as whole: nothing in it could tell.
+
+    A *follower* sees the file while it comes, if its size is known. What it wants first is fetched by a second request,
+    from there to the end, while the first one waits; that one then stops where the other began (media/tail.py).
 
     Raises: DownloadInterrupted when a later call may succeed (cut, stalled, 5xx, 429); StorageFailed when our own disk
     is full; DownloadExpired for any other 4xx, most often a signed address past its time; DownloadTooLarge, also for
@@ -79,8 +90,8 @@ async def download(
     limits = limits or DownloadLimits()
     temporary = into.with_name(f".{into.name}.{secrets.token_hex(4)}.part")
     try:
-        with temporary.open("xb", buffering=0) as file:
-            transfer = _Transfer(url, file, client, limits)
+        with temporary.open("x+b", buffering=0) as file:
+            transfer = _Transfer(url, file, temporary, client, limits, follower)
             async with asyncio.timeout(limits.total_s):
                 await transfer.run()
             # In a thread that is not left behind on cancellation: the descriptor stays open until it is done.
@@ -118,15 +129,30 @@ class _StartOver(Exception):
 class _Transfer:
     """The bytes so far, and what is known of the file that they belong to."""
 
-    def __init__(self, url: str, file: BinaryIO, client: httpx.AsyncClient, limits: DownloadLimits) -> None:
+    def __init__(
+        self,
+        url: str,
+        file: BinaryIO,
+        place: Path,
+        client: httpx.AsyncClient,
+        limits: DownloadLimits,
+        follower: Follower | None,
+    ) -> None:
         self.url = url
         self.file = file
+        self.place = place
         self.client = client
         self.limits = limits
+        self.follower = follower
+        self.tail = Tail(self.fetch_part, self.keep_part)
+        self.received = 0
         self.restart()
 
     def restart(self) -> None:
         """Forget all bytes."""
+        self.tail.forget()
+        if self.follower and self.received:
+            self.follower.drop()
         self.file.seek(0)
         self.file.truncate()
         self.digest = hashlib.sha256()
@@ -137,6 +163,13 @@ class _Transfer:
 
     async def run(self) -> None:
         """Ask, and ask again for what is missing, until the file is whole or the tries are used up."""
+        try:
+            await self.try_and_try()
+        finally:
+            await self.tail.close()
+
+    async def try_and_try(self) -> None:
+        """As `run`, which tidies up after it."""
         trouble = "no try was allowed"
         for n in range(self.limits.tries):
             if n:
@@ -161,7 +194,8 @@ class _Transfer:
         """One request for what is missing, its redirects, and its body."""
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
         if self.received and self.validator:
-            headers |= {"Range": f"bytes={self.received}-", "If-Range": self.validator}
+            last = "" if self.tail.begins is None else self.tail.begins - 1
+            headers |= {"Range": f"bytes={self.received}-{last}", "If-Range": self.validator}
         response = await self.follow(headers)
         try:
             self.accept(response)
@@ -207,6 +241,8 @@ class _Transfer:
             self.restart()  # The first answer; or no Range here; or another file than before.
             self.total = self.end = _number(response.headers.get("content-length"))
             self.validator = _validator(response)
+            if self.follower and self.total and self.total <= self.limits.size_bytes_max:
+                self.follower.begin(self.place, self.total, self.want)
         if self.total is not None and self.total > self.limits.size_bytes_max:
             raise DownloadTooLarge(f"the file has {self.total} bytes; the limit is {self.limits.size_bytes_max}")
 
@@ -252,6 +288,15 @@ class _Transfer:
                 if self.received - mark >= PACE_BYTES:
                     mark = self.received
                     patience.reschedule(clock() + self.limits.stall_s)
+                if not self.tail.is_idle.is_set():
+                    patience.reschedule(None)  # It has a limit of its own.
+                    await self.tail.is_idle.wait()
+                    patience.reschedule(clock() + self.limits.stall_s)
+                if self.received == self.tail.edge:
+                    break
+        if self.received == self.tail.edge:
+            await response.aclose()
+            await self.add_tail()
         if self.total is not None and self.received < self.total:
             raise _Cut(f"{self.received} of {self.total} bytes came")
 
@@ -261,9 +306,65 @@ class _Transfer:
             raise DownloadTooLarge(f"the file has more than {self.limits.size_bytes_max} bytes")
         if self.end is not None and self.received + len(part) > self.end:
             raise _StartOver(f"more came than the {self.end} bytes that were announced")
+        if self.tail.edge is not None:
+            part = part[: self.tail.edge - self.received]  # The rest comes, or came, by another request.
         _write_whole(self.file, part)
         self.digest.update(part)
+        if self.follower:
+            self.follower.has(self.received, self.received + len(part))
         self.received += len(part)
+
+    def want(self, at: int) -> None:
+        """Fetch the end of the file from the byte *at* on before the rest, if the server can do that."""
+        if self.total is not None and self.validator:
+            self.tail.wish(at, received=self.received, total=self.total)
+
+    async def fetch_part(self, first: int, end: int) -> AsyncIterator[tuple[int, bytes]]:
+        """A part in the middle of the file, by a request of its own, as (place, bytes)."""
+        validator, total, at = self.validator or "", self.total, first
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        async with asyncio.timeout(self.limits.stall_s + (end - first) / PACE_BYTES * self.limits.stall_s):
+            response = await self.follow(headers | {"Range": f"bytes={first}-{end - 1}", "If-Range": validator})
+            try:
+                is_part = response.headers.get("content-range", "").strip() == f"bytes {first}-{end - 1}/{total}"
+                is_same = response.headers.get("etag", validator) == validator or not validator.startswith('"')
+                is_plain = response.headers.get("content-encoding", "identity").lower() in ("", "identity")
+                if response.status_code != 206 or not (is_part and is_same and is_plain):
+                    raise DownloadInterrupted(f"{response.url.host} sends no part of the file")
+                wire_began = _wire_bytes(response)
+                async for data in response.aiter_raw():
+                    if at + len(data) > end or _wire_bytes(response) - wire_began > FRAMING_BYTES_MAX + 2 * (
+                        at - first
+                    ):
+                        raise DownloadTooLarge(f"{response.url.host} sends more than the part")
+                    yield at, data
+                    at += len(data)
+                if at < end:
+                    raise DownloadInterrupted(f"{response.url.host} ended the part early")
+            finally:
+                await response.aclose()
+
+    def keep_part(self, at: int, data: bytes) -> None:
+        """Write bytes of the tail to their place; they are hashed when what lies before them has come."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.pwrite(self.file.fileno(), rest, at + len(data) - len(rest)) :]
+        if self.follower:
+            self.follower.has(at, at + len(data))
+
+    async def add_tail(self) -> None:
+        """The first request has come to where the tail begins."""
+        await self.tail.settle()
+        if self.received == self.tail.begins and self.total:
+            await anyio.to_thread.run_sync(self.hash_rest)
+            self.received = self.total
+
+    def hash_rest(self) -> None:
+        """Add what came as the tail to the hash, from the file."""
+        at = self.received
+        while data := os.pread(self.file.fileno(), 1 << 20, at):
+            self.digest.update(data)
+            at += len(data)
 
 
 def _write_whole(file: BinaryIO, data: bytes) -> None:

@@ -1,6 +1,7 @@
 """The last frame of a clip, exactly. Runs in the decoder process alone: it feeds strangers' bytes to libav."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,20 +13,25 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from media.clips import (
+    PACKETS_MAX,
     PIXELS_MAX,
     Sample,
+    check_samples,
     check_size,
     codec_name,
     find_picture,
     foreseen_errors,
+    is_end,
     last_shown,
     list_samples,
     measure,
     open_clip,
+    to_sample,
 )
 from media.colour import to_rgb
 from media.containers import identify
-from media.model import Examination, FrameFacts
+from media.growing import Growing
+from media.model import ClipFacts, Examination, FrameFacts
 from media.png import write_png
 from runs.errors import ClipUnusable
 
@@ -33,6 +39,8 @@ SPARING_CODECS = frozenset({"h264", "hevc"})
 """Their decoders can leave out frames to which no other refers; dav1d cannot change its mind about that."""
 
 THREADS_MAX = 8
+PAST_THE_END = 1 << 40
+"""Ticks: a jump to the time of the last keyframe itself lands one keyframe too early."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +51,16 @@ class Picture:
     matrix: str
 
 
-def examine(clip: Path, *, frame_into: Path) -> Examination:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A last frame, its time in ticks, and the facts of its clip if all of that was read on the way."""
+
+    picture: Picture
+    pts: int
+    facts: ClipFacts | None
+
+
+def examine(clip: Path | Growing, *, frame_into: Path) -> Examination:
     """
     Measure *clip* and write its last frame, in presentation order, to *frame_into* as PNG.
 
@@ -62,8 +79,73 @@ def examine(clip: Path, *, frame_into: Path) -> Examination:
             picture = decode_sparingly(container, stream, samples)
         if picture is None:
             picture = decode_everything(clip, demuxer, last_shown(samples).pts)
-    frame = write_frame(picture, frame_into)
+    return examination(facts, write_frame(picture, frame_into))
+
+
+def examine_coming(clip: Growing, *, frame_into: Path, announce: Callable[[FrameFacts], object]) -> Examination:
+    """
+    As `examine`, of a clip that is still coming; an MP4 is decoded while it comes.
+
+    Its index is read first, wherever it lies, then the pictures from the last keyframe on: what is read before it has
+    come may be fetched ahead of the rest (media/growing.py). *announce* is told of a frame that is written while the
+    rest is still to come and to be measured. Whatever does not work out is done again as `examine` does it.
+    Raises: as `examine`; GaveWay.
+    """
+    if identify(clip) == "mp4":
+        with foreseen_errors():
+            taken = take_coming(clip)
+            if taken:
+                frame = write_frame(taken.picture, frame_into)
+                if taken.facts:
+                    return examination(taken.facts, frame)
+                announce(frame)
+                facts, last_pts = measure_whole(clip)
+                if last_pts == taken.pts:
+                    return examination(facts, frame)
+    return examine(clip, frame_into=frame_into)
+
+
+def examination(facts: ClipFacts, frame: FrameFacts) -> Examination:
+    """Both; a clip is as large as its frames turned out to be, whatever it says."""
     return Examination(clip=replace(facts, width=frame.width, height=frame.height), frame=frame)
+
+
+def take_coming(clip: Growing) -> Taken | None:
+    """The last frame of an MP4, decoded as it comes; None if that did not work out."""
+    with open_clip(clip, "mp4", probe=False) as container:
+        stream = find_picture(container)
+        entries = stream.index_entries
+        keyframes = [n for n in range(len(entries)) if entries[n].is_keyframe]
+        if not keyframes:
+            return None  # Fragmented, most often: what comes is known when it is there.
+        samples: list[Sample] = []
+        try:
+            if keyframes[-1]:
+                container.seek(entries[len(entries) - 1].timestamp + PAST_THE_END, stream=stream)
+            set_up_decoder(stream, threads=min(THREADS_MAX, 2 * cores()))
+            latest = decode_latest(container, stream, samples, sparing=codec_name(stream) in SPARING_CODECS)
+        except MemoryError:
+            raise
+        except av.FFmpegError:
+            return None
+        if not any(sample.is_shown for sample in samples):
+            return None
+        last = last_shown(samples)
+        picture = to_picture(latest, last.pts)
+        if picture is None:
+            return None
+        if keyframes[-1]:
+            return Taken(picture=picture, pts=last.pts, facts=None)
+        check_samples(stream, samples)
+        return Taken(picture=picture, pts=last.pts, facts=measure(container, stream, samples))
+
+
+def measure_whole(clip: Growing) -> tuple[ClipFacts, int]:
+    """The facts of an MP4, and when its last frame is due, from all its packets; nothing is decoded."""
+    with open_clip(clip, "mp4", probe=False) as container:
+        stream = find_picture(container)
+        samples = list_samples(container, stream)
+        return measure(container, stream, samples), last_shown(samples).pts
 
 
 def decode_sparingly(container: InputContainer, stream: VideoStream, samples: list[Sample]) -> Picture | None:
@@ -75,19 +157,20 @@ def decode_sparingly(container: InputContainer, stream: VideoStream, samples: li
     set_up_decoder(stream, threads=min(THREADS_MAX, 2 * cores()))
     try:
         container.seek(begin.pts, stream=stream)
-        return decode_until(container, stream, begin.pts, last.pts, sparing=codec_name(stream) in SPARING_CODECS)
+        sparing = codec_name(stream) in SPARING_CODECS
+        return to_picture(decode_latest(container, stream, [], begin_pts=begin.pts, sparing=sparing), last.pts)
     except MemoryError:
         raise
     except av.FFmpegError:
         return None
 
 
-def decode_everything(clip: Path, demuxer: str, last_pts: int) -> Picture:
+def decode_everything(clip: Path | Growing, demuxer: str, last_pts: int) -> Picture:
     """The last frame, by decoding all of *clip* in order, every complaint being final."""
     with open_clip(clip, demuxer, probe=True) as container:
         stream = find_picture(container)
         set_up_decoder(stream, threads=1)
-        picture = decode_until(container, stream, None, last_pts, sparing=False)
+        picture = to_picture(decode_latest(container, stream, [], sparing=False), last_pts)
         if picture is None:
             raise ClipUnusable("The last frame of the clip is missing or damaged.", reason="corrupt")
         return picture
@@ -106,27 +189,44 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def decode_until(
-    container: InputContainer, stream: VideoStream, begin_pts: int | None, last_pts: int, *, sparing: bool
-) -> Picture | None:
+def decode_latest(
+    container: InputContainer,
+    stream: VideoStream,
+    samples: list[Sample],
+    *,
+    begin_pts: int | None = None,
+    sparing: bool,
+) -> VideoFrame | None:
     """
-    Decode from the packet of *begin_pts* (None: the first one) to the end.
+    The frame of the largest time, decoding from the packet of *begin_pts* (None: from the next one) to the end.
 
-    Returns the frame of *last_pts*; None if that did not come out, or was not the latest.
-    *sparing* leaves out frames to which none refers, except the one that is wanted.
+    What is read is added to *samples*. *sparing* leaves out frames to which none refers, except those that are due
+    later than all before them: any of these may be the last.
     """
     latest: VideoFrame | None = None
-    has_begun = begin_pts is None
+    has_begun, front = begin_pts is None, None
     for packet in container.demux(stream):
         has_begun = has_begun or packet.pts == begin_pts
         if not has_begun:
             continue
-        if sparing:
-            stream.codec_context.skip_frame = "DEFAULT" if packet.pts == last_pts else "NONREF"
+        if not is_end(packet):
+            sample = to_sample(packet)
+            samples.append(sample)
+            if len(samples) > PACKETS_MAX:
+                raise ClipUnusable(f"The clip has more than {PACKETS_MAX} frames.", reason="not_allowed")
+            is_front = sample.is_shown and (front is None or sample.pts > front)
+            front = sample.pts if is_front else front
+            if sparing:
+                stream.codec_context.skip_frame = "DEFAULT" if is_front else "NONREF"
         for frame in packet.decode():
             check_size(frame.width, frame.height)
             if frame.pts is not None and (latest is None or latest.pts is None or frame.pts > latest.pts):
                 latest = frame
+    return latest
+
+
+def to_picture(latest: VideoFrame | None, last_pts: int) -> Picture | None:
+    """*latest* as RGB; None if it is not the frame of *last_pts*, or not sound."""
     if latest is None or latest.pts != last_pts or latest.is_corrupt:
         return None
     image, matrix = to_rgb(latest)

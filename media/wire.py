@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from media.model import FilmPart
+from media.model import FilmPart, FrameFacts
 
 T = TypeVar("T")
 
@@ -15,6 +15,31 @@ class Examine(msgspec.Struct, frozen=True, tag="examine"):
 
     clip: Path
     frame_into: Path
+
+
+class Follow(msgspec.Struct, frozen=True, tag="follow"):
+    """
+    As Examine, of a *clip* that is still coming and will have *size* bytes; words about it follow, and answers too.
+
+    A Has for each part that came; a Stop if there is something else to do, which is answered with Stopped. The process
+    says Wants where it waits for a part, and FrameTaken as soon as the frame is written, which may be long before the
+    clip is whole.
+    """
+
+    clip: Path
+    size: int
+    frame_into: Path
+
+
+class Has(msgspec.Struct, frozen=True, tag="has"):
+    """The bytes from *first* to before *end* are in the file."""
+
+    first: int
+    end: int
+
+
+class Stop(msgspec.Struct, frozen=True, tag="stop"):
+    """No more parts will come."""
 
 
 class Compare(msgspec.Struct, frozen=True, tag="compare"):
@@ -50,7 +75,9 @@ class Join(msgspec.Struct, frozen=True, tag="join"):
     into: Path
 
 
-Request = Examine | Compare | Check | Join
+Request = Examine | Follow | Compare | Check | Join
+Word = Has | Stop
+"""What is said about a clip that is followed; late words reach a process that knows nothing of it any more."""
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
@@ -81,7 +108,24 @@ class SystemFailed(msgspec.Struct, frozen=True, tag="system_failed"):
     path: str | None = None
 
 
-Answer = Ready | Done | Failed | SystemFailed
+class Wants(msgspec.Struct, frozen=True, tag="wants"):
+    """The process waits for the byte *at*, and will read on from there."""
+
+    at: int
+
+
+class FrameTaken(msgspec.Struct, frozen=True, tag="frame_taken"):
+    """The last frame is written; the clip is still to be measured, and may still be refused."""
+
+    frame: FrameFacts
+
+
+class Stopped(msgspec.Struct, frozen=True, tag="stopped"):
+    """The process stopped as it was told to, and knows nothing of the clip."""
+
+
+Interim = Wants | FrameTaken
+Answer = Ready | Done | Failed | SystemFailed | Stopped | Interim
 
 
 def to_json(value: Any) -> bytes:
@@ -89,15 +133,15 @@ def to_json(value: Any) -> bytes:
     return msgspec.json.encode(value, enc_hook=str)
 
 
-def read_request(line: bytes) -> Request:
-    """The request in *line*; raises msgspec.MsgspecError."""
-    request: Request = msgspec.json.decode(line, type=Request, dec_hook=restore)
+def read_request(line: bytes) -> Request | Word:
+    """The request or word in *line*; raises msgspec.MsgspecError."""
+    request: Request | Word = msgspec.json.decode(line, type=Request | Word, dec_hook=restore)
     return request
 
 
 def read_answer(line: bytes) -> Answer:
     """The answer in *line*; raises msgspec.MsgspecError."""
-    answer: Answer = msgspec.json.decode(line, type=Answer)
+    answer: Answer = msgspec.json.decode(line, type=Answer, dec_hook=restore)
     return answer
 
 

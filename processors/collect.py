@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from media.download import download
+from media.fetch import fetch_clip
 from media.model import Examination
 from processors.deps import Deps
 from processors.problems import problem_of
@@ -51,8 +52,14 @@ async def _collected(deps: Deps, run: str, shot: str, take: Take, video_url: str
     provider = asyncio.ensure_future(_provider_frame(deps, run, shot, take))
     try:
         place = deps.files.place(clip_path)
-        fetched = await download(video_url, place, client=deps.downloads, limits=deps.limits)
-        examined = await deps.frames.examine(place, frame_into=deps.files.place(frame_path))
+        fetched, examined = await fetch_clip(
+            video_url,
+            place,
+            frame_into=deps.files.place(frame_path),
+            client=deps.downloads,
+            decoder=deps.frames,
+            limits=deps.limits,
+        )
         kept = await provider
     finally:
         provider.cancel()

@@ -111,6 +111,12 @@ def _during(owner: Any, name: str, spring: Spring) -> None:
     setattr(owner, name, trapped)
 
 
+def _mid_last_frame(spring: Spring) -> None:
+    """While the clip comes, or, if the decoder had other work, when it is whole."""
+    _during(Decoder, "follow", spring)
+    _during(Decoder, "examine", spring)
+
+
 def _after_saved(event: str, spring: Spring) -> None:
     """When Redis has the change, and before anything else."""
     save = Store.save
@@ -197,7 +203,7 @@ WORKER_POINTS: Final[dict[str, Callable[[Spring], None]]] = {
     "after_submitted_saved": partial(_after_saved, "submitted"),
     "after_look_up_saved": partial(_after_saved, "rendered"),
     "mid_download": _mid_download,
-    "mid_last_frame": partial(_during, Decoder, "examine"),
+    "mid_last_frame": _mid_last_frame,
     "after_collect_saved": partial(_after_saved, "collected"),
     "mid_join": partial(_during, Decoder, "join"),
 }

@@ -1,0 +1,58 @@
+"""
+The clips of the last-frame benchmark, and of each the last frame by a full decode: `python -m … FOLDER`.
+
+A process of its own, so that the memory of rendering is not counted for whoever takes the frame.
+"""
+
+import sys
+import threading
+from pathlib import Path
+
+import av
+from av.video.frame import PictureType
+
+from benchmarks.last_frame_peers import FRAMES
+from media.clips import find_picture, last_shown, list_samples, open_clip
+from media.frames import decode_everything, write_frame
+from sandbox.clip import ClipOrder, render_clip
+
+SIZES = {"720p": (1280, 720), "1080p": (1920, 1080), "late": (1280, 720)}
+LATE = 101
+"""Where the clip with a late keyframe has its second one, as a scene cut makes it."""
+
+
+def make_clips(folder: Path) -> None:
+    """``720p.mp4``, ``1080p.mp4``, ``late.mp4``, and beside each its frame, named .png."""
+    first = folder / "720p.mp4"
+    width, height = SIZES["720p"]
+    order = ClipOrder(number=1, prompt="bench", seed=1, width=width, height=height, frames=FRAMES, bframes=3)
+    render_clip(order, first, last_frame_into=None, stop=threading.Event())
+    encode_again(first, folder / "1080p.mp4", keyframe=None)
+    encode_again(first, folder / "late.mp4", keyframe=LATE)
+    for name in SIZES:
+        write_reference(folder / f"{name}.mp4")
+
+
+def encode_again(clip: Path, into: Path, *, keyframe: int | None) -> None:
+    """The picture of *clip* in the size for *into*, index at the end; rendering it anew takes three times as long."""
+    with av.open(clip) as source, av.open(into, "w") as target:
+        options = {"preset": "superfast", "crf": "20", "bf": "3", "g": "250"}
+        stream = target.add_stream("libx264", rate=24, options=options)
+        stream.width, stream.height = SIZES[into.stem]
+        stream.pix_fmt = "yuv420p"
+        for number, frame in enumerate(source.decode(video=0)):
+            scaled = frame.reformat(stream.width, stream.height)
+            scaled.pict_type = PictureType.I if number == keyframe else PictureType.NONE
+            target.mux(stream.encode(scaled))
+        target.mux(stream.encode(None))
+
+
+def write_reference(clip: Path) -> None:
+    """The last frame after decoding everything, in one thread."""
+    with open_clip(clip, "mp4", probe=False) as container:
+        last_pts = last_shown(list_samples(container, find_picture(container))).pts
+    write_frame(decode_everything(clip, "mp4", last_pts), clip.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    make_clips(Path(sys.argv[1]))

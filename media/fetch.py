@@ -1,0 +1,37 @@
+"""Fetch a clip and take its last frame, which is ready when the clip's last byte is, or before."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from media.decoder import Decoder
+from media.download import Download, DownloadLimits, download
+from media.follow import Follower
+from media.model import Examination, FrameFacts
+
+
+async def fetch_clip(
+    url: str,
+    into: Path,
+    *,
+    frame_into: Path,
+    client: httpx.AsyncClient,
+    decoder: Decoder,
+    limits: DownloadLimits | None = None,
+    on_frame: Callable[[FrameFacts], object] | None = None,
+) -> tuple[Download, Examination]:
+    """
+    Stream the clip at *url* to *into* and write its last frame to *frame_into*, decoding while it comes.
+
+    *on_frame* is told of a frame that is written before the clip is whole, as it is where a keyframe stands late; the
+    clip may still turn out to be unusable. A decoder that has other work takes the frame when the clip is whole.
+    Raises: as `download`, and then as `Decoder.examine`.
+    """
+    follower = Follower(decoder, frame_into=frame_into, on_frame=on_frame)
+    try:
+        fetched = await download(url, into, client=client, limits=limits, follower=follower)
+        examined = await follower.result() or await decoder.examine(into, frame_into=frame_into)
+    finally:
+        await follower.close()
+    return fetched, examined

@@ -1,0 +1,122 @@
+"""The owner's end of a clip that is decoded while it comes: what came goes to the process, what it wants comes back."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from media.growing import joined
+from media.model import Examination, FrameFacts
+from media.wire import Follow, FrameTaken, Has, Interim, Stop, Wants, to_json
+
+if TYPE_CHECKING:
+    from media.decoder import Decoder
+
+TELL_S = 0.01
+"""A thin line brings hundreds of pieces a second, and each word about one wakes the decoder: they are told together."""
+
+
+class Follower:
+    """
+    One clip on its way to a decoder; a download calls `begin`, `has` and `drop` (see media.download.download).
+
+    It only ever helps: a decoder that has other work gives this up, and the clip is examined when it is whole.
+    """
+
+    def __init__(
+        self, decoder: "Decoder", *, frame_into: Path, on_frame: Callable[[FrameFacts], object] | None = None
+    ) -> None:
+        self._decoder = decoder
+        self._frame_into = frame_into
+        self._on_frame = on_frame
+        self._task: asyncio.Task[Examination | None] | None = None
+        self._want: Callable[[int], object] = lambda _: None
+        self._write: Callable[[bytes], object] | None = None
+        self._ending: Callable[[], object] = lambda: None
+        self._held: list[bytes] = []
+        self._untold: list[tuple[int, int]] = []
+        self._telling: asyncio.TimerHandle | None = None
+        self._missing = 0
+        self._is_over = False
+
+    def begin(self, place: Path, size: int, want: Callable[[int], object]) -> None:
+        """The file *place* will grow to *size* bytes; *want* is told which byte the decoder waits for."""
+        if self._task is None and not self._is_over:
+            self._missing, self._want = size, want
+            request = Follow(clip=place, size=size, frame_into=self._frame_into)
+            self._task = asyncio.create_task(self._decoder.follow(request, self))
+
+    def has(self, first: int, end: int) -> None:
+        """The bytes from *first* to before *end* are in the file; none are told twice."""
+        if self._task and not self._is_over:
+            self._missing -= end - first
+            self._untold = joined(self._untold, (first, end))
+            if not self._missing:
+                self._tell()
+                self._ending()
+            elif self._telling is None:
+                self._telling = asyncio.get_running_loop().call_later(TELL_S, self._tell)
+
+    def drop(self) -> None:
+        """The file starts over, or will never be whole: nothing that was seen of it counts."""
+        self.give_way()
+        self._is_over = True
+
+    async def result(self) -> Examination | None:
+        """What came of it, when the file is whole; None if the clip must be examined anew. Raises as `Decoder` does."""
+        if self._task is None or self._is_over:
+            return None
+        return await self._task
+
+    async def close(self) -> None:
+        """End what is still running."""
+        self.drop()
+        if self._task and not self._task.done():
+            self._task.cancel()
+        if self._task:
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    # --- what the decoder calls
+
+    def attach(self, write: Callable[[bytes], object], ending: Callable[[], object]) -> None:
+        """The process has its request, and listens to *write*; *ending* is told when it will need no more words."""
+        self._write, self._ending = write, ending
+        for line in self._held:
+            write(line)
+        if not self._missing or self._is_over:
+            ending()
+
+    def detach(self) -> None:
+        """The process has answered: whatever still comes is not its business, nor that of its next job."""
+        self._write, self._ending = lambda _: None, lambda: None
+
+    def hear(self, answer: Interim) -> None:
+        """What the process says before its answer."""
+        match answer:
+            case Wants(at=at) if not self._is_over:
+                self._want(at)
+            case FrameTaken(frame=frame) if not self._is_over and self._on_frame:
+                self._on_frame(frame)
+
+    def give_way(self) -> None:
+        """There is other work: unless all of the file is there, stop."""
+        if self._missing and self._task and not self._is_over:
+            self._tell()
+            self._is_over = True
+            self._say(to_json(Stop()) + b"\n")
+            self._ending()
+
+    def _tell(self) -> None:
+        """Say what has come since the last time."""
+        if self._telling:
+            self._telling.cancel()
+            self._telling = None
+        for first, end in self._untold:
+            self._say(to_json(Has(first=first, end=end)) + b"\n")
+        self._untold = []
+
+    def _say(self, line: bytes) -> None:
+        if self._write:
+            self._write(line)
+        else:
+            self._held.append(line)

@@ -1,0 +1,84 @@
+"""A file as it comes: what a decoder reads of it waits until it is there. Runs in the decoder process alone."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from media.wire import Has, Stop
+
+
+class GaveWay(Exception):
+    """The owner has other work for this process, or the file starts over."""
+
+
+class Growing:
+    """
+    A file of *size* bytes at *path* that a download is still writing, front and tail at once perhaps.
+
+    Reads as a binary file does, but for the waiting. *listen* gives the owner's next word about it; *want* is told,
+    once each time, where something is read that has not come yet: the owner may fetch that first.
+    """
+
+    def __init__(
+        self, path: Path, size: int, *, listen: Callable[[], Has | Stop], want: Callable[[int], object]
+    ) -> None:
+        self.size = size
+        self._file = os.open(path, os.O_RDONLY)
+        self._listen, self._want = listen, want
+        self._at = 0
+        self._parts: list[tuple[int, int]] = []  # (first, end), apart from each other, in order.
+
+    def read(self, count: int = -1) -> bytes:
+        """What is there at this place, at most *count* bytes and at least one; none at the end of the file alone."""
+        wanted = self.size - self._at if count < 0 else min(count, self.size - self._at)
+        if wanted <= 0:
+            return b""
+        data = os.pread(self._file, min(wanted, self._there(self._at) - self._at), self._at)
+        self._at += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go there, whether it has come or not."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence]
+        if base + offset < 0:
+            raise ValueError("before the beginning of the file")
+        self._at = base + offset
+        return self._at
+
+    def tell(self) -> int:
+        """Where the next read begins."""
+        return self._at
+
+    def wait_until_whole(self) -> None:
+        """Until every byte is there."""
+        while self._parts != [(0, self.size)]:
+            self._hear()
+
+    def _there(self, at: int) -> int:
+        """Wait until the byte *at* is there; how far the bytes from it on go without a gap."""
+        has_asked = any(at == end for _, end in self._parts)  # What comes next anyway is no wish.
+        while True:
+            for first, end in self._parts:
+                if first <= at < end:
+                    return end
+            if not has_asked:
+                self._want(at)
+                has_asked = True
+            self._hear()
+
+    def _hear(self) -> None:
+        word = self._listen()
+        if isinstance(word, Stop):
+            raise GaveWay
+        self._parts = joined(self._parts, (word.first, word.end))
+
+
+def joined(parts: list[tuple[int, int]], new: tuple[int, int]) -> list[tuple[int, int]]:
+    """*parts* with *new* among them, in order, those that touch being one."""
+    found: list[tuple[int, int]] = []
+    for first, end in sorted([*parts, new]):
+        if found and first <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((first, end))
+    return found
