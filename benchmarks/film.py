@@ -24,6 +24,7 @@ import structlog
 import uvloop
 
 from benchmarks import peers
+from benchmarks.processes import peak_mb
 from media.decoder import Decoder
 from media.film_picture import CRF, PRESET, THREADS
 from media.film_sound import BITS_PER_CHANNEL
@@ -127,19 +128,10 @@ async def _peak_until(work: asyncio.Task[Any], pids: Any) -> float | None:
     peak: float | None = None
     while not work.done():
         for pid in pids():
-            seen = _peak_mb(pid)
+            seen = peak_mb(pid)
             peak = max(peak or 0, seen) if seen else peak
         await asyncio.wait([work], timeout=LOOK_EVERY_S)
     return peak
-
-
-def _peak_mb(pid: int) -> float | None:
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return None
-    line = next((line for line in status.splitlines() if line.startswith("VmHWM")), None)
-    return int(line.split()[1]) / 1024 if line else None
 
 
 def _children(pid: int) -> list[int]:
