@@ -72,7 +72,12 @@ async def look_at_worker(settings: Settings) -> Finding:
 async def _look_at(url: str, name: str) -> Finding:
     try:
         async with _client(url) as redis:
-            await redis.set("framerelay:doctor", b"", px=1000)
+            try:
+                await redis.set("framerelay:doctor", b"", px=1000, nx=True, get=True)  # As callbacks are kept.
+            except ResponseError as error:
+                if "syntax" in str(error):
+                    return fail(f"{name.removesuffix(',')} is too old", "use Redis 7 or later, or Valkey")
+                raise
             return _judged(name, await _configured(redis))
     except REDIS_ERRORS as error:
         return fail(f"{name.removesuffix(',')}: {redis_words(error)}")

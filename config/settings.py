@@ -85,8 +85,8 @@ class Settings:
         "FRAMERELAY_REDIS_URL",
         as_redis_url,
         None,
-        "`redis://`, `rediss://` or `unix://`. Unset: FrameRelay starts a Redis of its own that keeps its "
-        "data under the data folder.",
+        "`redis://`, `rediss://` or `unix://`, Redis 7 or later, or Valkey. Unset: FrameRelay starts a Redis of "
+        "its own that keeps its data under the data folder.",
     )
     data_dir: Path = knob(
         "FRAMERELAY_DATA_DIR", as_path, Path("data"), "Folder of clips, frames, films, keys and the embedded Redis."

@@ -4,19 +4,20 @@ The durable coalesced enqueue: callbacks that arrive together are kept by one sc
 Nothing waits for company: an idle receiver writes one callback at a time; under load the next batch gathers while the
 last one is synced to disk. A callback counts as kept only when Redis has answered for it.
 
-    framerelay:callback:ID     hash    record (MessagePack of `Callback`) · repeats · conflict · late
+    framerelay:callback:ID     string  MessagePack of `Callback`
+    framerelay:marks:ID        hash    what was found out about it later: repeats · conflict · late
     framerelay:callbacks       zset    callbacks by time
     framerelay:refused         list    a sample of those that came to a wrong address, newest first
     framerelay:quarantine      list    those that did not prove where they come from, newest first
-    framerelay:seen:HASH       string  the callback that had this address, outcome and body first
-    framerelay:ending:HASH     string  the callback that first said how this job at this address ended
+    framerelay:seen:WHAT       string  ID SHA256 of the callback that had this address, outcome and body first
+    framerelay:ending:JOB      string  ID SHA256 of the callback that first said how this job at this address ended
 """
 
 import asyncio
 import time
 from collections.abc import Iterable
 from itertools import chain, islice
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from arq.connections import ArqRedis
@@ -87,7 +88,7 @@ class Inbox:
         self._accept = redis.register_script(script("accept", with_enqueue=True))
         self._late = redis.register_script(script("late"))
         self._set_aside = redis.register_script(script("set_aside"))
-        self._waiting: dict[asyncio.Future[bool], list[str | bytes]] = {}
+        self._waiting: dict[asyncio.Future[bool], tuple[str | bytes, ...]] = {}
         self._patience: dict[asyncio.Future[bool], float] = {}
         self._impatient: asyncio.TimerHandle | None = None
         self._writer: asyncio.Task[None] | None = None
@@ -99,28 +100,32 @@ class Inbox:
         Giving the same callback again is safe. Whoever stops waiting is forgotten, unless the write is under way.
         Raises: StoreUnavailable when it is not certain that it was kept, at the latest after ``KEEP_WITHIN_S``.
         """
-        arguments: list[str | bytes] = [
-            f"framerelay:seen:{fingerprint}",
-            f"framerelay:callback:{callback.id}",
-            callback.id,
-            pack(callback),
-            task.id if task else "",
-            task.definition(int(callback.received_at * 1000)) if task else b"",
-            f"framerelay:ending:{callback.ending}" if callback.ending else "",
-        ]
+        kept = self.give(callback, fingerprint=fingerprint, task=task)
+        try:
+            return await kept
+        finally:
+            self._waiting.pop(kept, None)  # While Redis hangs, bodies whose sender has its answer would pile up.
+            self._patience.pop(kept, None)
+
+    def give(self, callback: Callback, *, fingerprint: str, task: Task | None) -> asyncio.Future[bool]:
+        """What `accept` waits for; for those who have something else to do meanwhile."""
         loop = asyncio.get_running_loop()
         kept: asyncio.Future[bool] = loop.create_future()
-        self._waiting[kept] = arguments
+        self._waiting[kept] = (
+            callback.id,
+            callback.sha256 or "",
+            pack(callback),
+            f"framerelay:seen:{fingerprint}",
+            f"framerelay:ending:{callback.ending}" if callback.ending else "",
+            task.id if task else "",
+            task.definition(int(callback.received_at * 1000)) if task else b"",
+        )
         self._patience[kept] = loop.time() + KEEP_WITHIN_S
         if self._impatient is None:
             self._impatient = loop.call_later(KEEP_WITHIN_S, self._give_up)
         if self._writer is None or self._writer.done():
             self._writer = loop.create_task(self._write())
-        try:
-            return await kept
-        finally:
-            del self._patience[kept]
-            self._waiting.pop(kept, None)  # While Redis hangs, bodies whose sender has its answer would pile up.
+        return kept
 
     async def refuse(self, callback: Callback) -> None:
         """
@@ -153,7 +158,7 @@ class Inbox:
                 pipe.lrem(QUARANTINE, 0, callback_id)
                 if forget:
                     pipe.zrem(CALLBACKS, callback_id)
-                    pipe.delete(f"framerelay:callback:{callback_id}")
+                    pipe.delete(*_keys(callback_id))
                 await pipe.execute()
         except REDIS_ERRORS as error:
             raise unavailable(error) from error
@@ -175,17 +180,17 @@ class Inbox:
     async def mark_late(self, callback_id: str, reason: str) -> None:
         """The take that the callback is about was settled before it came. Raises: StoreUnavailable."""
         try:
-            await self._late(keys=[f"framerelay:callback:{callback_id}"], args=[reason])
+            await self._late(keys=_keys(callback_id), args=[reason])
         except REDIS_ERRORS as error:
             raise unavailable(error) from error
 
     async def find(self, callback_id: str) -> Callback | None:
         """The callback of that id, while it is kept."""
         try:
-            fields = await self._redis.hgetall(f"framerelay:callback:{callback_id}")  # type: ignore[misc]  # redis-py's union
+            found = await self._read([callback_id])
         except REDIS_ERRORS as error:
             raise unavailable(error) from error
-        return _callback(fields) if fields else None
+        return found[0] if found else None
 
     async def recent(self, *, limit: int, after: str | None = None) -> list[Callback]:
         """Callbacks, newest first, at most *limit*, beginning behind the callback *after*."""
@@ -197,13 +202,18 @@ class Inbox:
                     return []
                 start = rank + 1
             ids = await self._redis.zrevrange(CALLBACKS, start, start + limit - 1)
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for callback_id in ids:
-                    pipe.hgetall(f"framerelay:callback:{callback_id.decode()}")
-                found = await pipe.execute() if ids else []
+            return await self._read([callback_id.decode() for callback_id in ids])
         except REDIS_ERRORS as error:
             raise unavailable(error) from error
-        return [_callback(fields) for fields in found if fields]
+
+    async def _read(self, ids: list[str]) -> list[Callback]:
+        """Those of *ids* that are kept, in their order."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for record, marks in map(_keys, ids):
+                pipe.get(record)
+                pipe.hgetall(marks)
+            found = await pipe.execute() if ids else []
+        return [_callback(*pair) for pair in zip(found[::2], found[1::2], strict=True) if pair[0]]
 
     async def _aside(self, callback: Callback, kind: str, number_max: int, bytes_max: int) -> None:
         bounds = [int(time.time() * 1000), self._keep_ms, number_max, bytes_max]
@@ -216,11 +226,13 @@ class Inbox:
     def _give_up(self) -> None:
         """One clock for all that wait, since each of their own would cost more than the rest of the waiting."""
         loop, self._impatient = asyncio.get_running_loop(), None
+        late = []
         for kept, until in self._patience.items():
             if until > loop.time():
                 self._impatient = loop.call_at(until, self._give_up)
-                return
-            _fail([kept], unavailable(TimeoutError()))
+                break
+            late.append(kept)
+        self._fail(late, unavailable(TimeoutError()))
 
     async def _write(self) -> None:
         while self._waiting:
@@ -230,28 +242,34 @@ class Inbox:
             try:
                 answers = await self._accept(keys=[CALLBACKS, QUEUE, WAKE], args=arguments)
             except REDIS_ERRORS as error:
-                _fail(batch, unavailable(error))
+                self._fail(batch, unavailable(error))
             except BaseException as error:
-                _fail(batch, error)
+                self._fail(batch, error)
                 raise
             else:
                 for kept, answer in zip(batch, answers, strict=True):
+                    self._patience.pop(kept, None)
                     if not kept.done():
                         kept.set_result(bool(answer))
 
+    def _fail(self, batch: Iterable[asyncio.Future[bool]], error: BaseException) -> None:
+        for kept in batch:
+            self._waiting.pop(kept, None)
+            self._patience.pop(kept, None)
+            if not kept.done():
+                kept.set_exception(error)
 
-def _fail(batch: Iterable[asyncio.Future[bool]], error: BaseException) -> None:
-    for kept in batch:
-        if not kept.done():
-            kept.set_exception(error)
+
+def _keys(callback_id: str) -> tuple[str, str]:
+    return f"framerelay:callback:{callback_id}", f"framerelay:marks:{callback_id}"
 
 
-def _callback(fields: dict[bytes, Any]) -> Callback:
-    callback = _decode_callback(fields[b"record"])
-    callback = replace(callback, repeats=int(fields.get(b"repeats", 0)))
-    if b"conflict" in fields:
-        other = fields[b"conflict"].decode().removeprefix("framerelay:callback:")
-        return replace(callback, outcome="conflict", reason=f"{other} said otherwise how this job ended")
-    if b"late" in fields and callback.outcome == "accepted":
-        return replace(callback, outcome="late", reason=fields[b"late"].decode())
+def _callback(record: bytes, marks: dict[bytes, bytes]) -> Callback:
+    callback = replace(_decode_callback(record), repeats=int(marks.get(b"repeats", 0)))
+    if b"conflict" in marks:
+        return replace(
+            callback, outcome="conflict", reason=f"{marks[b'conflict'].decode()} said otherwise how this job ended"
+        )
+    if b"late" in marks and callback.outcome == "accepted":
+        return replace(callback, outcome="late", reason=marks[b"late"].decode())
     return callback

@@ -1,35 +1,55 @@
--- Keeps callbacks that arrived together, each once, and queues the look-up that it asks for.
+-- Keeps callbacks that arrived together, each once, and queues the look-ups that they ask for.
 -- KEYS: 1 callbacks by time · 2 queue · 3 wake
--- ARGV: 1 now ms · 2 kept for ms · 3 task life ms · then for each: seen key, callback key, callback id, record,
---       task id ('' = none), definition, ending key ('' = it says nothing about the job's end)
+-- ARGV: 1 now ms · 2 kept for ms · 3 task life ms · then for each: callback id, sha256 of what came, record, seen key,
+--       ending key ('' = it says nothing about the job's end), task id ('' = none), definition
 -- Answers 1 (new) or 0 (repeat) for each; a callback that we gave before (by the spool, after an answer that we missed)
--- is no repeat of itself. 'seen' is written last: if Redis refuses half-way, the provider's next try
--- counts as new, and a task that is queued twice does no harm.
-local answers = {}
+-- is no repeat of itself. The first to come to a key leaves 'ID SHA256' there; one that says how a job ended needs no
+-- 'seen', unless an earlier one said otherwise. Records are written last, and only what has one can be repeated: if
+-- Redis refuses half-way, the provider's next try counts as new.
+local now, keep_ms = ARGV[1], ARGV[2]
+local answers, times, tasks, new = {}, {}, {}, {}
+
+local function first_at(key, mark)
+  return redis.call('SET', key, mark, 'NX', 'GET', 'PX', keep_ms)
+end
+
+local function note(command, id, name, value)
+  redis.call(command, 'framerelay:marks:' .. id, name, value)
+  redis.call('PEXPIRE', 'framerelay:marks:' .. id, keep_ms)
+end
+
 for i = 4, #ARGV, 7 do
-  local first = redis.call('GET', ARGV[i])
-  if first == ARGV[i + 1] then
-    answers[#answers + 1] = 1
-  elseif first then
-    redis.call('HINCRBY', first, 'repeats', 1)
+  local id, seen, ending = ARGV[i], ARGV[i + 3], ARGV[i + 4]
+  local mark = id .. ' ' .. ARGV[i + 1]
+  local first, other = first_at(ending == '' and seen or ending, mark), nil
+  if first and ending ~= '' and string.match(first, ' .*$') ~= ' ' .. ARGV[i + 1] then
+    other = string.match(first, '^%S+')
+    first = first_at(seen, mark)
+  end
+  local earlier = first and first ~= mark and string.match(first, '^%S+')
+  if earlier and (new[earlier] or redis.call('EXISTS', 'framerelay:callback:' .. earlier) == 1) then
+    note('HINCRBY', earlier, 'repeats', 1)
     answers[#answers + 1] = 0
   else
-    if ARGV[i + 4] ~= '' then
-      enqueue(KEYS[2], KEYS[3], ARGV[i + 4], ARGV[i + 5], ARGV[1], ARGV[3])
+    if other then
+      note('HSET', id, 'conflict', other)
     end
-    redis.call('HSET', ARGV[i + 1], 'record', ARGV[i + 3])
-    if ARGV[i + 6] ~= '' then
-      redis.call('SET', ARGV[i + 6], ARGV[i + 1], 'NX', 'PX', ARGV[2])
-      local ending = redis.call('GET', ARGV[i + 6])
-      if ending ~= ARGV[i + 1] then
-        redis.call('HSET', ARGV[i + 1], 'conflict', ending)
-      end
+    if ARGV[i + 5] ~= '' then
+      tasks[#tasks + 1] = ARGV[i + 5]
+      tasks[#tasks + 1] = ARGV[i + 6]
     end
-    redis.call('PEXPIRE', ARGV[i + 1], ARGV[2])
-    redis.call('ZADD', KEYS[1], ARGV[1], ARGV[i + 2])
-    redis.call('SET', ARGV[i], ARGV[i + 1], 'PX', ARGV[2])
+    times[#times + 1] = now
+    times[#times + 1] = id
+    new[id] = ARGV[i + 2]
     answers[#answers + 1] = 1
   end
 end
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1] - ARGV[2])
+enqueue(KEYS[2], KEYS[3], tasks, 1, now, ARGV[3])
+if #times > 0 then
+  redis.call('ZADD', KEYS[1], unpack(times))
+end
+for id, record in pairs(new) do
+  redis.call('SET', 'framerelay:callback:' .. id, record, 'PX', keep_ms)
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - keep_ms)
 return answers

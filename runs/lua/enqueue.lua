@@ -1,12 +1,25 @@
--- Puts one task where arq's workers find it: arq's own layout, so that stock arq tools can read it.
--- The definition goes in only if it is missing, the queue entry likewise: a step that waits or runs is not doubled,
--- and one that lost either half is made whole. One token wakes one idle worker.
-local function enqueue(queue, wake, id, definition, score, life_ms)
-  local is_new = redis.call('SET', 'arq:job:' .. id, definition, 'NX', 'PX', life_ms)
-  local is_queued = redis.call('ZADD', queue, 'NX', score, id) == 1
-  if (is_new or is_queued) and redis.call('LLEN', wake) < 8 then
+-- Puts tasks where arq's workers find them: arq's own layout, so that stock arq tools can read it.
+-- given[from], given[from + 1], … are id and definition of each in turn. A definition goes in only if it is missing, a
+-- queue entry likewise: a step that waits or runs is not doubled, and one that lost either half is made whole. One
+-- token wakes one idle worker. All share one place in time and so few commands: each costs more than what it does.
+local function enqueue(queue, wake, given, from, score, life_ms)
+  local queued, new = {}, 0
+  for i = from, #given, 2 do
+    if redis.call('SET', 'arq:job:' .. given[i], given[i + 1], 'NX', 'PX', life_ms) then
+      new = new + 1
+    end
+    queued[#queued + 1] = score
+    queued[#queued + 1] = given[i]
+  end
+  if #queued == 0 then
+    return
+  end
+  new = math.max(new, redis.call('ZADD', queue, 'NX', unpack(queued)))
+  new = math.min(new, 8 - redis.call('LLEN', wake))
+  for _ = 1, new do
     redis.call('RPUSH', wake, 1)
+  end
+  if new > 0 then
     redis.call('PEXPIRE', wake, 60000)
   end
-  return is_new and 1 or 0
 end

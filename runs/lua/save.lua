@@ -37,7 +37,5 @@ if ARGV[12] ~= '' then
 else
   redis.call('ZREM', KEYS[7], ARGV[5])
 end
-for i = fields_end + 1, #ARGV, 2 do
-  enqueue(KEYS[5], KEYS[6], ARGV[i], ARGV[i + 1], ARGV[9], ARGV[10])
-end
+enqueue(KEYS[5], KEYS[6], ARGV, fields_end + 1, ARGV[9], ARGV[10])
 return 1

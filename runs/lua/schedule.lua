@@ -9,7 +9,5 @@ if ARGV[2] == '' then
 else
   redis.call('ZADD', KEYS[2], ARGV[2], ARGV[3])
 end
-for i = 6, #ARGV, 2 do
-  enqueue(KEYS[3], KEYS[4], ARGV[i], ARGV[i + 1], ARGV[4], ARGV[5])
-end
+enqueue(KEYS[3], KEYS[4], ARGV, 6, ARGV[4], ARGV[5])
 return 1

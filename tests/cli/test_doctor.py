@@ -327,6 +327,21 @@ async def test_a_redis_that_is_not_there_or_hangs_is_said(impatient: None) -> No
 
 
 @pytest.mark.anyio
+async def test_a_redis_that_is_too_old_is_said() -> None:
+    """It answers as one of version 6 does, of which there is none to install here."""
+
+    async def old(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while command := await reader.read(1 << 12):
+            writer.write(b"-ERR syntax error\r\n" if b"\r\nSET\r\n" in command else b"+OK\r\n" * command.count(b"*"))
+        writer.close()
+
+    server = await asyncio.start_server(old, "127.0.0.1", 0)
+    async with server:
+        url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        said(await look_at_redis(Settings(redis_url=url)), Status.FAIL, "too old")
+
+
+@pytest.mark.anyio
 async def test_our_own_redis_that_hangs_is_said(tmp_path: Path, impatient: None) -> None:
     """Its socket takes connections and nothing comes back, as when its disk hangs."""
     (tmp_path / "redis").mkdir()

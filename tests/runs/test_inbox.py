@@ -6,6 +6,7 @@ import time
 
 import pytest
 from arq.connections import ArqRedis
+from msgspec.structs import replace
 
 from runs.errors import StoreUnavailable
 from runs.inbox import Callback, Inbox
@@ -85,6 +86,33 @@ async def test_a_full_redis_keeps_nothing_and_says_so(redis: ArqRedis) -> None:
         await redis.config_set("maxmemory", "0")
 
     assert await inbox.accept(callback("cb_1"), fingerprint="f", task=task("cb_1")) is True
+
+
+async def test_only_what_is_kept_can_be_repeated(redis: ArqRedis) -> None:
+    """Where a first one left its name and nothing else, the provider's next try is the one that is kept."""
+    inbox = Inbox(redis, keep_s=100)
+    await redis.set("framerelay:seen:f", "cb_gone ")
+
+    assert await inbox.accept(callback("cb_1"), fingerprint="f", task=task("cb_1")) is True
+    assert [each.id for each in await inbox.recent(limit=10)] == ["cb_1"]
+    assert await redis.zcard(QUEUE) == 1
+
+
+async def test_a_contradiction_is_kept_once_beside_what_it_contradicts(redis: ArqRedis) -> None:
+    """However often either of them comes again, and however they are written together."""
+    inbox = Inbox(redis, keep_s=100)
+
+    async def came(name: str, said: str) -> bool:
+        ended = replace(callback(name, said.encode()), sha256=said * 32, ending="t:r:s:1:job_1")
+        return await inbox.accept(ended, fingerprint=f"f{said}", task=task(name))
+
+    told = await asyncio.gather(*(came(f"cb_{n}", said) for n, said in enumerate(["aa", "bb", "aa", "bb", "bb"])))
+    told += [await came("cb_5", "aa"), await came("cb_6", "bb"), await came("cb_1", "bb")]
+
+    assert told == [True, True, False, False, False, False, False, True]
+    kept = {each.id: (each.outcome, each.repeats) for each in await inbox.recent(limit=10)}
+    assert kept == {"cb_0": ("accepted", 2), "cb_1": ("conflict", 3)}
+    assert await redis.zcard(QUEUE) == 2
 
 
 async def test_everything_about_a_callback_has_an_end(redis: ArqRedis) -> None:
