@@ -7,7 +7,7 @@ An event is a fixed ``noun_verb``, the rest are fields. ``bound`` ties run, shot
 import logging
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,42 +30,49 @@ SECRET_FIELDS = frozenset(
 # "/" as "\\/" and "?" as "\\u003f", and a callback's body is shown as it came; a repr of that doubles the backslash. A
 # stranger's mebibyte must not cost more than its length: every pattern takes what it has looked at, or looks a bounded
 # way ahead. In front of each stand the words without one of which it is not tried: most texts hold none.
-_REDACTIONS = tuple(
-    (words, re.compile(pattern), replacement)
-    for words, pattern, replacement in (
-        (("webhook",), r"(/webhook\\*/)[A-Za-z0-9_.~%-]+", r"\1[token]"),
-        (
-            ("ddo", "ddp", "ado", "adp"),
-            r"\b[acd]D[op][A-Za-z0-9_-]{2,240}\.[A-Za-z0-9_-]{24}(?![A-Za-z0-9_-])",
-            "[token]",
-        ),
-        (("@",), r"(?i)\b([a-z][a-z0-9+.-]{0,15}:\\*/\\*/)[^\s\"'<>/?#]*@", r"\1[user]@"),
-        (
-            ("http",),
-            r"([hH][tT][tT][pP][sS]?:\\*/\\*/[^\s\"'<>?#\\%]*(?:(?!\\u003[fF]|\\u0023|%3[fF])[\\%][^\s\"'<>?#\\%]*)*)"
-            r"((?:[?#]|\\u003[fF]|\\u0023|%3[fF])[^\s\"'<>]*)?",
-            _without_query,
-        ),
-        (("bearer",), r"(?i)\b(bearer(?:\s|%20|\+|\\t)+)[^\s\"',}]+", r"\1[key]"),
-        (
-            ("sk-", "sk_", "fr-", "fr_", "whsec"),
-            r"(?:sk(?<!\wsk)|fr(?<!\wfr)|whsec(?<!\wwhsec))[-_][A-Za-z0-9_\-]{12,}",
-            "[key]",
-        ),
-        (("media",), r"(?<![\w/])(/media\\*/[^\s\"'?]*)(\?[^\s\"']*)?", _without_query),
-        (
-            ("signature", "credential", "token", "sig=", "sig%", "sig\\"),
-            r"(?i)(signature|credential|token|sig)(=|%3d|\\u003d)[^\s\"'&<>\\,;)}\]]+",
-            r"\1\2[key]",
-        ),
-        (
-            ("authorization", "api_key", "api-key", "upstream_key", "secret", "token", "password", "cookie"),
-            rf'(?i)("(?:{"|".join(SECRET_FIELDS)})\\*"\s*:\s*\\*")(?:[^"\\]|\\.)*',
-            r"\1[secret]",
-        ),
-    )
+_ADDRESS = re.compile(
+    r"([hH][tT][tT][pP][sS]?:\\*/\\*/[^\s\"'<>?#\\%]*(?:(?!\\u003[fF]|\\u0023|%3[fF])[\\%][^\s\"'<>?#\\%]*)*)"
+    r"((?:[?#]|\\u003[fF]|\\u0023|%3[fF])[^\s\"'<>]*)?"
+)
+_KEYS = {name: re.compile(rf"{name}(?<!\w{name})[-_][A-Za-z0-9_\-]{{12,}}") for name in ("sk", "fr", "whsec")}
+_REDACTIONS: tuple[tuple[tuple[str, ...], re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (("webhook",), re.compile(r"(/webhook\\*/)[A-Za-z0-9_.~%-]+"), r"\1[token]"),
+    (
+        ("ddo", "ddp", "ado", "adp"),
+        re.compile(r"\b[acd]D[op][A-Za-z0-9_-]{2,240}\.[A-Za-z0-9_-]{24}(?![A-Za-z0-9_-])"),
+        "[token]",
+    ),
+    (("@",), re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,15}:\\*/\\*/)[^\s\"'<>/?#]*@"), r"\1[user]@"),
+    (("http",), _ADDRESS, _without_query),
+    (("bearer",), re.compile(r"(?i)\b(bearer(?:\s|%20|\+|\\t)+)[^\s\"',}]+"), r"\1[key]"),
+    *(((f"{name}-", f"{name}_"), pattern, "[key]") for name, pattern in _KEYS.items()),
+    (("media",), re.compile(r"(?<![\w/])(/media\\*/[^\s\"'?]*)(\?[^\s\"']*)?"), _without_query),
+    (
+        ("signature", "credential", "token", "sig=", "sig%", "sig\\"),
+        re.compile(r"(?i)(signature|credential|token|sig)(=|%3d|\\u003d)[^\s\"'&<>\\,;)}\]]+"),
+        r"\1\2[key]",
+    ),
+    (
+        ("authorization", "api_key", "api-key", "upstream_key", "secret", "token", "password", "cookie"),
+        re.compile(rf'(?i)("(?:{"|".join(SECRET_FIELDS)})\\*"\s*:\s*\\*")(?:[^"\\]|\\.)*'),
+        r"\1[secret]",
+    ),
 )
 _SUSPICIOUS = re.compile(r"[^\w:-]|sk[-_]|fr[-_]|whsec")  # Without any of these none of the patterns can match.
+# Where nothing is escaped and no address has a query any more, only a text with one of these needs a closer look.
+_TELLING = (
+    "/webhook",
+    "ddo",
+    "ddp",
+    "ado",
+    "adp",
+    "@",
+    "bearer",
+    "/media",
+    "=",
+    "%3d",
+    *(f'{f}"' for f in SECRET_FIELDS),
+)
 _SECRET_CHARS_MIN = 8  # A shorter one would blank out half of every line; its place in a log is the smaller harm.
 
 
@@ -146,6 +153,16 @@ def redacted(value: Any, *, secrets: tuple[str, ...] = ()) -> Any:
     if isinstance(value, (list, tuple)):
         return [redacted(inner, secrets=secrets) for inner in value]
     return _redacted_text(repr(value), secrets)
+
+
+def redacted_at_a_glance(text: str) -> str | None:
+    """*text* as `redacted` shows it, if queries of addresses are all that has to go; None: it needs a closer look."""
+    if "\\" in text:
+        return None
+    plain = _ADDRESS.sub(_without_query, text)
+    if any(map(plain.lower().__contains__, _TELLING)) or any(key.search(plain) for key in _KEYS.values()):
+        return None
+    return plain
 
 
 def _redacted_text(text: str, secrets: tuple[str, ...]) -> str:

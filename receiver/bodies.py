@@ -3,9 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from config.logs import SECRET_FIELDS, redacted
-
-_NAMES_OF_SECRETS = tuple(f'"{name}"' for name in SECRET_FIELDS)
+from config.logs import redacted, redacted_at_a_glance
 
 
 def without_secrets(body: bytes, document: Mapping[str, object] | None, *, secrets: tuple[str, ...]) -> bytes:
@@ -16,18 +14,12 @@ def without_secrets(body: bytes, document: Mapping[str, object] | None, *, secre
     *secrets* are taken: nobody here needs them, since the provider is asked again for all that it says.
     """
     text = body.decode("utf-8", "replace")
-    if document is None or _reads_as_written(text, secrets):
+    if not any(map(text.__contains__, secrets)):
+        shown = redacted_at_a_glance(text)
+        if shown is not None:
+            return body if shown == text else shown.encode()
+    if document is None:
         shown = redacted(text, secrets=secrets)
         return body if shown == text else shown.encode()
     plain = redacted(document, secrets=secrets)
     return body if plain == document else json.dumps(plain, ensure_ascii=False).encode()
-
-
-def _reads_as_written(text: str, secrets: tuple[str, ...]) -> bool:
-    """
-    Whether the texts in this JSON can be redacted all at once, where they stand: nothing in it is escaped, no pattern
-    looks past a quotation mark, and neither the name of a field nor a value of ours calls for more.
-    """
-    if "\\" in text or any(map(text.__contains__, secrets)):
-        return False
-    return not any(map(text.lower().__contains__, _NAMES_OF_SECRETS))

@@ -67,9 +67,10 @@ class JobNews(msgspec.Struct, frozen=True, kw_only=True):
 def read_news(document: Mapping[str, object]) -> JobNews:
     """Which job *document* is about and in which state, as `read_job` reads it: one is read for each callback."""
     body = _unwrap(document)
-    places = _places(body)
-    status_word = _status_word(places)
-    return JobNews(job_ids=_job_ids(document, body), state=read_state(status_word), status_word=redacted(status_word))
+    word = _status_word(_places(body))
+    state = read_state(word)
+    shown = word if state is not JobState.UNKNOWN else redacted(word)
+    return JobNews(job_ids=_job_ids(document, body), state=state, status_word=shown)
 
 
 def read_job(document: Mapping[str, object]) -> JobReport:

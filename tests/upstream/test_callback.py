@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runs.errors import RequestInvalid
+from upstream import callback
 from upstream.callback import DEPTH_MAX, DIGITS_MAX, read_callback
 from upstream.wire import JobState
 
@@ -89,3 +90,29 @@ def test_no_bytes_break_the_reader(body: bytes) -> None:
     """Any bytes are read or refused."""
     with contextlib.suppress(RequestInvalid):
         read_callback(body)
+
+
+PIECES = """{"a": "a": "b": { } [ ] , "x" " 1 99999999999999999 0.5 1e400 -0 null \\ \\ud800 \x01 é NaN"""
+pieces = st.lists(
+    st.sampled_from(PIECES.split(" ")),
+    max_size=12,
+).map(lambda parts: "".join(parts).encode())
+objects = st.lists(st.tuples(names, json_values), max_size=4).map(
+    lambda pairs: f"{{{','.join(f'{json.dumps(name)}:{json.dumps(value)}' for name, value in pairs)}}}".encode()
+)
+
+
+@settings(deadline=None, max_examples=400)
+@given(pieces | objects)
+def test_the_quick_reader_takes_nothing_that_the_strict_one_refuses(body: bytes) -> None:
+    """And reads the same from what both take; doubled keys are among what it is given."""
+    quick = callback._read_quickly(body)
+
+    if quick is not None:
+        assert quick == callback._read_strictly(body)
+
+
+def test_the_quick_reader_is_used() -> None:
+    """For what providers send; else the test before this one would say nothing."""
+    assert callback._read_quickly(b'{"id":"a","output":{"videos":["https://a.example"]},"created":1795348800}')
+    assert callback._read_quickly(b'{"id":"a","id":"b"}') is None
