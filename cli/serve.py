@@ -24,7 +24,7 @@ from media.addresses import guarded_client
 from processors.deps import open_deps, open_jobs_client, tls_of
 from processors.worker import RelayWorker, create_worker
 from receiver.app import create_app
-from receiver.door import door
+from receiver.protocol import protocol
 from receiver.verification import Verification
 from runs.embedded_redis import EmbeddedRedis
 from runs.errors import StoryboardInvalid
@@ -128,7 +128,7 @@ async def running_receiver(
 ) -> AsyncIterator[asyncio.Task[None]]:
     async with _verification(settings) as verification:
         app = create_app(settings, keys, redis_url=redis_url, verification=verification)
-        async with serving(app, listener, protocol=door(settings)) as running:
+        async with serving(app, listener, protocol=protocol(settings)) as running:
             yield running
 
 

@@ -94,7 +94,12 @@ def code_of(error: HTTPException) -> str:
 
 
 async def surprised(_: Request, error: Exception) -> Response:
-    """The answer to anything that we did not foresee: the log has the details, the world has not."""
+    """The answer to anything that we did not foresee."""
+    return surprise(error)
+
+
+def surprise(error: Exception) -> Response:
+    """500: the log has the details, the world has not."""
     log.error("request_surprised", exc_info=error)
     words = "something unexpected went wrong; the log of the receiver has the details"
     return error_answer(500, "internal", words, headers=HEADERS)  # This answer passes no middleware.

@@ -47,11 +47,11 @@ def create_app(
     verification = verification or Verification()
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, callbacks.Taker]]:
         redis, watching = connect(redis_url, timeout_s=2.0), connect(redis_url, connections_max=200)
         secret = str(keys.secret)
         inbox, spool = Inbox(redis, keep_s=settings.callbacks_keep_s), Spool(settings.data_dir / "spool")
-        app.state.receiver = State(
+        app.state.receiver = state = State(
             settings=settings,
             gate=Gate(keys, settings),
             secrets=secrets_of(settings, *keys.operate, keys.secret, *map(Secret, verification.verifiers.secrets)),
@@ -69,7 +69,7 @@ def create_app(
             links=Links(secret),
         )
         draining = asyncio.create_task(spool.drain_for_ever(inbox))
-        yield
+        yield {callbacks.TAKER: callbacks.ShortWay(state).take}
         draining.cancel()
         await asyncio.wait([draining])
         spool.close()

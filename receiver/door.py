@@ -11,7 +11,6 @@ from typing import ClassVar, Final
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from config.settings import Settings
 from receiver.answers import error_answer
 from receiver.limits import LINES_A_MINUTE, Rate
 
@@ -22,19 +21,6 @@ FRAMING_SHARE: Final = 8  # A chunk of one byte is framed by five; extensions an
 LINGER_S: Final = 2.0  # What still comes after its answer is heard that long: a reset would take the answer away.
 LOOK_EVERY_S: Final = 1.0
 HEAD_TOO_LARGE: Final = "the head of the request, or the framing of its body, is too large"
-
-
-def door(settings: Settings) -> "type[Door]":
-    """The protocol of one server: those of its connections that wait are known to each other."""
-
-    logging.getLogger("uvicorn.error").addFilter(_spare)
-
-    class OfServer(Door):
-        timeout_s = settings.request_timeout_s
-        connections_max = settings.connections_max
-        waiting: ClassVar[dict[Door, None]] = {}
-
-    return OfServer
 
 
 class Door(HttpToolsProtocol):
@@ -116,7 +102,7 @@ class Door(HttpToolsProtocol):
         self._due = self.loop.time() + self.timeout_s
         self.waiting.pop(self, None)
         self.app = self._refusal() or self.config.loaded_app
-        super().on_headers_complete()
+        self._begin()
 
     def on_body(self, body: bytes) -> None:
         """Whoever sends gets time to send more."""
@@ -148,6 +134,9 @@ class Door(HttpToolsProtocol):
         """Who asks for another protocol gets HTTP/1.1, and no line in the log for it."""
 
     # --- bounds and deadlines
+
+    def _begin(self) -> None:
+        super().on_headers_complete()
 
     def _wait(self) -> None:
         """For the next request: until it has a whole head, the connection may be wanted for somebody else."""
@@ -218,6 +207,6 @@ class Door(HttpToolsProtocol):
 _garbage: Final = Rate(LINES_A_MINUTE, keys_max=1)
 
 
-def _spare(record: logging.LogRecord) -> bool:
+def spare(record: logging.LogRecord) -> bool:
     """uvicorn has a line for all that is no HTTP; strangers could fill the disk with it."""
     return record.msg != "Invalid HTTP request received." or not _garbage.wait_s("line")

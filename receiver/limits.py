@@ -44,10 +44,13 @@ class Limits:
 
     def count_callback(self, address: Address) -> None:
         """After the token was found good; generous, since a provider tries three times and no more."""
-        rate = self._hooks if isinstance(address, HookAddress) else self._takes
-        if wait_s := rate.wait_s(address.name):
+        if wait_s := self._of(address).wait_s(address.name):
             self._say("callbacks_limited", address=repr(address))
             raise _too_many("there are too many callbacks at this address", wait_s)
+
+    def lets_in(self, address: Address) -> bool:
+        """`count_callback` without its words: False, and nothing was counted, if it would raise."""
+        return not self._of(address).wait_s(address.name)
 
     def count_stranger(self, request: Request) -> None:
         """After token, link or key were found wrong; strict. A new connection would cost us more than they do."""
@@ -55,6 +58,9 @@ class Limits:
         if wait_s := self._clients.wait_s(client if self._clients.has_room_for(client) else THE_REST):
             self._say("strangers_limited", client=client)
             raise _too_many("there are too many requests without a good token or key", wait_s)
+
+    def _of(self, address: Address) -> "Rate":
+        return self._hooks if isinstance(address, HookAddress) else self._takes
 
     def _say(self, event: str, **fields: str) -> None:
         """A few lines in a minute tell as much as thousands, and do not fill the disk."""

@@ -22,8 +22,6 @@ from typing import Any, Final
 
 import httpx
 from process import TOLD_BY_TRAP
-from starlette.background import BackgroundTask
-from starlette.requests import Request
 from starlette.responses import Response
 
 import processors.submit
@@ -75,16 +73,6 @@ def _end_once(mark: Path, *, gently: bool) -> None:
 
 
 # --- points at which it dies ---------------------------------------------------------------------------------------
-
-
-def _before(owner: Any, name: str, spring: Spring) -> None:
-    whole = getattr(owner, name)
-
-    async def trapped(*arguments: Any, **named: Any) -> Any:
-        spring()
-        return await whole(*arguments, **named)
-
-    setattr(owner, name, trapped)
 
 
 def _after(owner: Any, name: str, spring: Spring) -> None:
@@ -147,19 +135,36 @@ def _after_spooled_answer(spring: Spring) -> None:
 
 
 def _after_some_answers(spring: Spring, is_one: Callable[[], bool]) -> None:
-    receive = receiver.callbacks.received
+    acknowledged = receiver.callbacks._acknowledged
 
-    async def die() -> None:
-        await asyncio.sleep(0.05)  # The answer has left by then.
-        spring()
+    def trapped(*arguments: Any, **named: Any) -> Response:
+        if is_one():
+            asyncio.get_running_loop().call_later(0.05, spring)  # The answer has left by then.
+        return acknowledged(*arguments, **named)
 
-    async def trapped(request: Request) -> Response:
-        response = await receive(request)
-        if response.status_code == 200 and is_one():
-            response.background = BackgroundTask(die)
-        return response
+    receiver.callbacks._acknowledged = trapped
 
-    receiver.callbacks.received = trapped
+
+def _before_given(spring: Spring) -> None:
+    _on_giving(lambda give: spring() or give())
+
+
+def _after_given(spring: Spring) -> None:
+    def give_and_die(give: Callable[[], asyncio.Future[bool]]) -> asyncio.Future[bool]:
+        kept = give()
+        kept.add_done_callback(lambda _: spring())
+        return kept
+
+    _on_giving(give_and_die)
+
+
+def _on_giving(do: Callable[[Callable[[], asyncio.Future[bool]]], asyncio.Future[bool]]) -> None:
+    whole = Inbox.give
+
+    def trapped(self: Inbox, *arguments: Any, **named: Any) -> asyncio.Future[bool]:
+        return do(lambda: whole(self, *arguments, **named))
+
+    Inbox.give = trapped  # type: ignore[method-assign]
 
 
 def _mid_drain(spring: Spring) -> None:
@@ -190,8 +195,8 @@ def _mid_download(spring: Spring) -> None:
 
 
 RECEIVER_POINTS: Final[dict[str, Callable[[Spring], None]]] = {
-    "before_accept": partial(_before, Inbox, "accept"),
-    "after_accept": partial(_after, Inbox, "accept"),
+    "before_accept": _before_given,
+    "after_accept": _after_given,
     "after_200": _after_answer,
     "after_spooled_200": _after_spooled_answer,
     "mid_drain": _mid_drain,
@@ -274,20 +279,15 @@ def _no_sweep() -> None:
 
 def _answer_before_kept() -> None:
     """The callback is gathered in memory and written a moment after its 200, as faster receivers do it."""
-    accept = Inbox.accept
-    working = set[asyncio.Task[bool]]()
 
-    async def write(self: Inbox, *arguments: Any, **named: Any) -> bool:
-        await asyncio.sleep(0.3)
-        return await accept(self, *arguments, **named)
+    def promise(give: Callable[[], asyncio.Future[bool]]) -> asyncio.Future[bool]:
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.3, lambda: give().add_done_callback(lambda kept: kept.exception()))
+        promised = loop.create_future()
+        promised.set_result(True)
+        return promised
 
-    async def promise(self: Inbox, *arguments: Any, **named: Any) -> bool:
-        writing = asyncio.create_task(write(self, *arguments, **named))
-        working.add(writing)
-        writing.add_done_callback(lambda done: (working.discard(done), done.exception()))
-        return True
-
-    Inbox.accept = promise  # type: ignore[method-assign]
+    _on_giving(promise)
 
 
 def _spool_forgets() -> None:
