@@ -65,6 +65,7 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' pyproject.toml --group dev -o requirements/dev.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' --group audit -o requirements/audit.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' --group bench -o requirements/bench.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' --group docs -o requirements/docs.lock
 
 clean:  ## remove .venv/ and caches (never your data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
