@@ -171,7 +171,7 @@ class RelayWorker(Worker):
         room = self.max_jobs - len(self.tasks)
         if room <= 0:
             return float(IDLE_S)
-        arguments = [room, int(LEASE_S * 1000)]
+        arguments: list[str | int] = [room, int(LEASE_S * 1000), *self._held]
         claimed, now_ms, next_task, next_run = await self._claim(keys=[QUEUE, WAKE, DUE], args=arguments)
         self._ahead_ms = now_ms - time.monotonic() * 1000
         for job_id, score in zip(claimed[::2], claimed[1::2], strict=True):
