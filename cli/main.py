@@ -285,6 +285,22 @@ def adopt(job_id: str, run_id: str, shot: str, as_json: bool) -> None:
     sys.exit(adopt(job_id, run_id, shot, as_json=as_json))
 
 
+@cli.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--to", type=click.Path(path_type=Path), metavar="DIR", help="The folder.  [default: ./RUN]")
+@json_option
+def export(run_id: str, to: Path | None, as_json: bool) -> None:
+    """
+    Write a run into a folder: film, clips, manifest, timeline.
+
+    manifest.json has the words, jobs, seeds and hashes; film.otio opens in an editor (OpenTimelineIO). What is there
+    and right is kept, so it can be repeated; a file that is not its own is left alone.
+    """
+    from cli.export import export
+
+    sys.exit(export(run_id, to=to, as_json=as_json))
+
+
 @cli.command("callback-url")
 @click.argument("hook")
 def callback_url(hook: str) -> None:
