@@ -153,6 +153,21 @@ def run(storyboard: Path, watch: bool, as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("storyboard", type=click.Path(path_type=Path, allow_dash=True))
+@json_option
+def plan(storyboard: Path, as_json: bool) -> None:
+    """
+    Say what STORYBOARD would do and cost; it spends nothing.
+
+    Its shots, its jobs, and what is likely to disappoint. It asks nobody: no receiver has to run. A bad storyboard is
+    exit code 2, warnings are 0.
+    """
+    from cli.plan import show_plan
+
+    sys.exit(show_plan(storyboard, as_json=as_json))
+
+
+@cli.command()
 @click.option("--status", type=click.Choice(STATUSES), metavar="WORD", help=f"Only these: {', '.join(STATUSES)}.")
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most so many.")
 @json_option
@@ -268,6 +283,22 @@ def adopt(job_id: str, run_id: str, shot: str, as_json: bool) -> None:
     from cli.runs import adopt
 
     sys.exit(adopt(job_id, run_id, shot, as_json=as_json))
+
+
+@cli.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--to", type=click.Path(path_type=Path), metavar="DIR", help="The folder.  [default: ./RUN]")
+@json_option
+def export(run_id: str, to: Path | None, as_json: bool) -> None:
+    """
+    Write a run into a folder: film, clips, manifest, timeline.
+
+    manifest.json has the words, jobs, seeds and hashes; film.otio opens in an editor (OpenTimelineIO). What is there
+    and right is kept, so it can be repeated; a file that is not its own is left alone.
+    """
+    from cli.export import export
+
+    sys.exit(export(run_id, to=to, as_json=as_json))
 
 
 @cli.command("callback-url")
