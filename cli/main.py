@@ -371,6 +371,34 @@ def release(callback_id: str | None, everything: bool, as_json: bool) -> None:
     sys.exit(release_callbacks(callback_id, as_json=as_json))
 
 
+@cli.group(invoke_without_command=True)
+@click.option("--run", "run_id", metavar="RUN", help="Only of this run.")
+@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most so many.")
+@click.option("--secret", is_flag=True, help="Print the secret by which a receiver verifies them, and nothing else.")
+@json_option
+@click.pass_context
+def notifications(context: click.Context, run_id: str | None, limit: int, secret: bool, as_json: bool) -> None:
+    """
+    List what was told to the notify_url of runs, newest first.
+
+    With what came of it, and when the next try is.
+    """
+    from cli.notifications import list_notifications, print_secret
+
+    if context.invoked_subcommand is None:
+        sys.exit(print_secret() if secret else list_notifications(run_id=run_id, limit=limit, as_json=as_json))
+
+
+@notifications.command("replay")
+@click.argument("notification_id", metavar="ID")
+@json_option
+def replay_notification(notification_id: str, as_json: bool) -> None:
+    """Send a notification again at once, under the same id."""
+    from cli.notifications import replay_notification
+
+    sys.exit(replay_notification(notification_id, as_json=as_json))
+
+
 def main() -> None:
     """The entry point of the ``framerelay`` script."""
     # Started with them closed (``>&-``), a program has no such objects at all.

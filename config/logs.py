@@ -34,7 +34,10 @@ _ADDRESS = re.compile(
     r"([hH][tT][tT][pP][sS]?:\\*/\\*/[^\s\"'<>?#\\%]*(?:(?!\\u003[fF]|\\u0023|%3[fF])[\\%][^\s\"'<>?#\\%]*)*)"
     r"((?:[?#]|\\u003[fF]|\\u0023|%3[fF])[^\s\"'<>]*)?"
 )
-_KEYS = {name: re.compile(rf"{name}(?<!\w{name})[-_][A-Za-z0-9_\-]{{12,}}") for name in ("sk", "fr", "whsec")}
+_KEYS = {
+    name: re.compile(rf"{name}(?<!\w{name})[-_][{letters}]{{12,}}")
+    for name, letters in (("sk", r"A-Za-z0-9_\-"), ("fr", r"A-Za-z0-9_\-"), ("whsec", r"A-Za-z0-9_\-+/="))
+}
 _REDACTIONS: tuple[tuple[tuple[str, ...], re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (("webhook",), re.compile(r"(/webhook\\*/)[A-Za-z0-9_.~%-]+"), r"\1[token]"),
     (
@@ -118,7 +121,14 @@ def bound(**fields: object) -> Iterator[None]:
 
 def secrets_of(settings: Settings, *more: Secret) -> tuple[str, ...]:
     """The very texts that must not be shown, whatever their shape: the secrets of *settings*, and *more*."""
-    known = (*settings.api_key, *settings.read_key, settings.upstream_key, settings.secret, *more)
+    known = (
+        *settings.api_key,
+        *settings.read_key,
+        *settings.notify_secret,
+        settings.upstream_key,
+        settings.secret,
+        *more,
+    )
     given = {str(secret) for secret in known if secret}
     return tuple(sorted((text for text in given if len(text) >= _SECRET_CHARS_MIN), key=len, reverse=True))
 

@@ -243,6 +243,7 @@ def create_worker(deps: Deps, *, redis: ArqRedis, listening: ArqRedis) -> RelayW
         "join": join,
         "hook": hook,
         "sweep": sweep,
+        "notify": _notify,
     }
     functions = [func(_task(name, handler, deps), name=name) for name, handler in handlers.items()]
     return RelayWorker(
@@ -250,8 +251,14 @@ def create_worker(deps: Deps, *, redis: ArqRedis, listening: ArqRedis) -> RelayW
         redis=redis,
         listening=listening,
         tasks_max=deps.settings.tasks_max,
-        chores=[partial(keep_tidy, deps), partial(catch_up, deps)],
+        chores=[partial(keep_tidy, deps), partial(catch_up, deps), deps.courier.deliver],
     )
+
+
+async def _notify(deps: Deps) -> str:
+    """A change was saved that has to be told: this worker's courier looks at once."""
+    deps.courier.wake()
+    return "woken"
 
 
 def _task(name: str, handler: Handler, deps: Deps) -> Callable[..., Coroutine[Any, Any, None]]:

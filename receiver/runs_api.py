@@ -65,7 +65,7 @@ async def read(request: Request) -> Response:
 async def list_runs(request: Request) -> Response:
     """``GET /v1/runs?limit=&after=&status=``: newest first; ``next`` is the *after* of the next page."""
     state = state_of(request)
-    limit, after = _page(request)
+    limit, after = page_of(request)
     wanted = request.query_params.get("status")
     if wanted is not None and wanted not in set(RunStatus):
         raise RequestInvalid(f"status is one of {', '.join(RunStatus)}", param="status")
@@ -147,7 +147,7 @@ async def watch(request: Request) -> Response:
 async def callbacks(request: Request) -> Response:
     """``GET /v1/callbacks?limit=&after=``: what came in, newest first."""
     state = state_of(request)
-    limit, after = _page(request)
+    limit, after = page_of(request)
     found = await state.inbox.recent(limit=limit + 1, after=after)
     more = found[limit - 1].id if len(found) > limit else None
     shown = [callback_json(each, secrets=state.secrets) for each in found[:limit]]
@@ -245,7 +245,8 @@ def _named(body: dict[str, Any], name: str) -> str:
     return value
 
 
-def _page(request: Request) -> tuple[int, str | None]:
+def page_of(request: Request) -> tuple[int, str | None]:
+    """``limit`` and ``after`` of a list. Raises: RequestInvalid."""
     limit = request.query_params.get("limit", "20")
     if not re.fullmatch("[0-9]{1,3}", limit) or not 1 <= int(limit) <= PAGE_MAX:
         raise RequestInvalid(f"limit is a number from 1 to {PAGE_MAX}", param="limit")

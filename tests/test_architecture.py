@@ -17,8 +17,9 @@ MAY_IMPORT = {
     "cli": {"sandbox", "processors", "receiver", "media", "upstream", "runs", "config"},
 }
 PURE = ("model", "events", "machine", "takes", "standing", "decisions", "tokens", "storyboard", "hooks", "inputs")
-PURE += ("plan", "cautions")
-EFFECTFUL = ("runs.store", "runs.queue", "runs.inbox", "runs.progress", "runs.embedded_redis", "runs.redis_keeper")
+PURE += ("plan", "cautions", "notices")
+EFFECTFUL = ("runs.store", "runs.queue", "runs.inbox", "runs.outbox", "runs.progress", "runs.embedded_redis")
+EFFECTFUL += ("runs.redis_keeper",)
 
 
 def imports_of(file: Path) -> set[str]:
