@@ -97,6 +97,7 @@ class Shot(Struct, kw_only=True):
     picked: Annotated[int | None, Meta(description="The take that a person chose.")]
     set_aside: Annotated[int, Meta(description="Takes up to this number only count as spent.")]
     takes_wanted: int
+    stale: Annotated[bool, Meta(description="Its take began with a frame that is no longer its source's.")]
     held_by: Annotated[Problem | None, Meta(description="Why its submit was put off.")]
     next_try: Annotated[float | None, Meta(description="When a submit that was put off is tried again.")]
     error: Problem | None
@@ -134,6 +135,16 @@ class Run(Struct, kw_only=True):
     shots: list[Shot]
     film: Film | None
     error: Problem | None
+
+
+class Outlook(Struct, kw_only=True):
+    """What a retake would bring about; nothing has happened."""
+
+    object: Literal["outlook"]
+    jobs: Annotated[int, Meta(description="So many it leads to if nothing fails, all paid.")]
+    stale: Annotated[list[str], Meta(description="Shots that are done and made from the old take.")]
+    budget_left: Annotated[int | None, Meta(description="Jobs before it; null is no limit.")]
+    would: Annotated[str, Meta(description="In words for a person.")]
 
 
 class Callback(Struct, kw_only=True):
@@ -283,6 +294,8 @@ class Plan(Struct, kw_only=True):
     longest_chain: Annotated[int, Meta(description="Shots that are made one after another.")]
     scenes: list[PlannedScene]
     warnings: list[Caution]
+
+
 class Delivery(Struct, kw_only=True):
     """One try to deliver a notification."""
 
@@ -370,6 +383,7 @@ SHAPES: tuple[type[Struct], ...] = (
         Callbacks,
         Event,
         Removed,
+        Outlook,
         Replay,
         Release,
         Releases,
