@@ -153,6 +153,21 @@ def run(storyboard: Path, watch: bool, as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("storyboard", type=click.Path(path_type=Path, allow_dash=True))
+@json_option
+def plan(storyboard: Path, as_json: bool) -> None:
+    """
+    Say what STORYBOARD would do and cost; it spends nothing.
+
+    Its shots, its jobs, and what is likely to disappoint. It asks nobody: no receiver has to run. A bad storyboard is
+    exit code 2, warnings are 0.
+    """
+    from cli.plan import show_plan
+
+    sys.exit(show_plan(storyboard, as_json=as_json))
+
+
+@cli.command()
 @click.option("--status", type=click.Choice(STATUSES), metavar="WORD", help=f"Only these: {', '.join(STATUSES)}.")
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most so many.")
 @json_option
@@ -241,17 +256,19 @@ def pick(run_id: str, shot: str, take: int, as_json: bool) -> None:
 @click.argument("shot")
 @click.option("--prompt", help="Another prompt, whole: the storyboard's style is not added.  [default: the same]")
 @click.option("--seed", type=click.IntRange(-1, 2**32 - 1), help="Another seed.  [default: the last one + 1]")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
-def retake(run_id: str, shot: str, prompt: str | None, seed: int | None, as_json: bool) -> None:
+def retake(run_id: str, shot: str, prompt: str | None, seed: int | None, yes: bool, as_json: bool) -> None:
     """
     Make a shot once more, inside the budget.
 
-    The film goes on from the new take when it is done; `pick` goes back to an old one. Refused while later shots are
-    made from the old take.
+    The film goes on from the new take when it is done; `pick` goes back to an old one. Later shots that were made from
+    the old take stay as they are, stale; refused while one is under way. At a terminal it says what that spends, and
+    asks.
     """
-    from cli.runs import decide_shot
+    from cli.runs import retake
 
-    sys.exit(decide_shot(run_id, shot, "retake", {"prompt": prompt, "seed": seed}, as_json=as_json))
+    sys.exit(retake(run_id, shot, {"prompt": prompt, "seed": seed}, yes=yes, as_json=as_json))
 
 
 @cli.command()
@@ -268,6 +285,22 @@ def adopt(job_id: str, run_id: str, shot: str, as_json: bool) -> None:
     from cli.runs import adopt
 
     sys.exit(adopt(job_id, run_id, shot, as_json=as_json))
+
+
+@cli.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--to", type=click.Path(path_type=Path), metavar="DIR", help="The folder.  [default: ./RUN]")
+@json_option
+def export(run_id: str, to: Path | None, as_json: bool) -> None:
+    """
+    Write a run into a folder: film, clips, manifest, timeline.
+
+    manifest.json has the words, jobs, seeds and hashes; film.otio opens in an editor (OpenTimelineIO). What is there
+    and right is kept, so it can be repeated; a file that is not its own is left alone.
+    """
+    from cli.export import export
+
+    sys.exit(export(run_id, to=to, as_json=as_json))
 
 
 @cli.command("callback-url")
@@ -338,6 +371,34 @@ def release(callback_id: str | None, everything: bool, as_json: bool) -> None:
     if (callback_id is None) is not everything:
         raise click.UsageError("Give an ID, or --all.")
     sys.exit(release_callbacks(callback_id, as_json=as_json))
+
+
+@cli.group(invoke_without_command=True)
+@click.option("--run", "run_id", metavar="RUN", help="Only of this run.")
+@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most so many.")
+@click.option("--secret", is_flag=True, help="Print the secret by which a receiver verifies them, and nothing else.")
+@json_option
+@click.pass_context
+def notifications(context: click.Context, run_id: str | None, limit: int, secret: bool, as_json: bool) -> None:
+    """
+    List what was told to the notify_url of runs, newest first.
+
+    With what came of it, and when the next try is.
+    """
+    from cli.notifications import list_notifications, print_secret
+
+    if context.invoked_subcommand is None:
+        sys.exit(print_secret() if secret else list_notifications(run_id=run_id, limit=limit, as_json=as_json))
+
+
+@notifications.command("replay")
+@click.argument("notification_id", metavar="ID")
+@json_option
+def replay_notification(notification_id: str, as_json: bool) -> None:
+    """Send a notification again at once, under the same id."""
+    from cli.notifications import replay_notification
+
+    sys.exit(replay_notification(notification_id, as_json=as_json))
 
 
 def main() -> None:

@@ -19,10 +19,11 @@ Schema = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One answer that is no error. *shape*: of its JSON; *kinds*: its content types where it is no JSON."""
+    """One answer that is no error. *shape*, or *other*: of its JSON; *kinds*: its content types where it is no JSON."""
 
     about: str
     shape: type[Struct] | None = None
+    other: type[Struct] | None = None
     kinds: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
 
@@ -69,6 +70,7 @@ REVISION: Final[Schema] = {
 }
 NAME: Final[Schema] = {"type": "string", "pattern": "^[!-~]{1,200}$"}
 SEED: Final[Schema] = {"anyOf": [{"type": "integer", "minimum": -1, "maximum": 2**32 - 1}, {"type": "null"}]}
+YES_NO: Final[Schema] = {"anyOf": [{"type": "boolean"}, {"type": "null"}]}
 TEXT: Final[Schema] = {"anyOf": [{"type": "string", "pattern": r"\S"}, {"type": "null"}]}
 
 BOARD: Final = Body(kinds=("application/json", "application/yaml"), schema={"$ref": "#/components/schemas/Storyboard"})
@@ -113,7 +115,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         name="startRun",
         about="Start a run",
         right=Right.OPERATE,
-        parameters=("Idempotency-Key",),
+        parameters=("Idempotency-Key", "Plan", "Max-Jobs"),
         body=BOARD,
         answers={
             201: Answer(
@@ -121,9 +123,19 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             )
         },
         refused={
-            409: "The run that this Idempotency-Key made was removed.",
-            422: "The storyboard has mistakes, all of them in mistakes with their places; or the key is none.",
+            409: "The run that this Idempotency-Key made was removed; or, plan_changed, Plan is of another storyboard.",
+            422: "The storyboard has mistakes, all of them in mistakes with their places; or a header is none.",
         },
+    ),
+    "POST /v1/plan": Operation(
+        name="planRun",
+        about="What a storyboard would do and cost",
+        more="Nothing is spent or stored. The plan's id as Plan of POST /v1/runs starts exactly this storyboard.",
+        right=Right.OPERATE,
+        body=BOARD,
+        answers={200: Answer(about="The plan.", shape=shapes.Plan)},
+        refused={422: "The storyboard has mistakes, all of them in mistakes with their places."},
+        asks_redis=False,
     ),
     "GET /v1/runs": Operation(
         name="listRuns",
@@ -196,10 +208,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/runs/{run}/shots/{shot}/retake": Operation(
         name="retakeShot",
         about="Make a shot once more, inside the budget",
-        more="While no later shot is made from it.",
+        more="Later shots that are made from it stay as they are, stale. With dry_run: true it only says so.",
         right=Right.OPERATE,
-        body=_decision({"prompt": TEXT, "seed": SEED}),
-        answers=_RUN,
+        body=_decision({"prompt": TEXT, "seed": SEED, "dry_run": YES_NO}),
+        answers={
+            200: Answer(
+                about="The run as it stands after it; or what it would do.", shape=shapes.Run, other=shapes.Outlook
+            )
+        },
         refused={**_NO_SHOT, **_NOT_NOW, **_BAD_BODY},
     ),
     "POST /v1/jobs/adopt": Operation(
@@ -253,6 +269,22 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.OPERATE,
         answers={200: Answer(about="What became of each.", shape=shapes.Releases)},
         refused={},
+    ),
+    "GET /v1/notifications": Operation(
+        name="listNotifications",
+        about="What was told to the notify_url of runs, newest first, with each delivery",
+        right=Right.READ,
+        parameters=("limit", "after", "of-run"),
+        answers={200: Answer(about="A page of them.", shape=shapes.Notifications)},
+        refused={422: "limit is none."},
+    ),
+    "POST /v1/notifications/{notification}/replay": Operation(
+        name="replayNotification",
+        about="Send a notification again at once, under the same id",
+        more="Whatever came of it so far; what fails is tried for another day.",
+        right=Right.OPERATE,
+        answers={200: Answer(about="It is to be sent.", shape=shapes.Notification)},
+        refused={404: "There is no such notification, or it is no longer kept."},
     ),
     "POST /v1/files": Operation(
         name="giveFile",

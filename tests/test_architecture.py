@@ -17,7 +17,9 @@ MAY_IMPORT = {
     "cli": {"sandbox", "processors", "receiver", "media", "upstream", "runs", "config"},
 }
 PURE = ("model", "events", "machine", "takes", "standing", "decisions", "tokens", "storyboard", "hooks", "inputs")
-EFFECTFUL = ("runs.store", "runs.queue", "runs.inbox", "runs.progress", "runs.embedded_redis", "runs.redis_keeper")
+PURE += ("plan", "cautions", "notices", "outlook")
+EFFECTFUL = ("runs.store", "runs.queue", "runs.inbox", "runs.outbox", "runs.progress", "runs.embedded_redis")
+EFFECTFUL += ("runs.redis_keeper",)
 
 
 def imports_of(file: Path) -> set[str]:
