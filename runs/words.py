@@ -168,14 +168,15 @@ def _takes_words(run: Json, shot: Json, now: float) -> list[str]:
     """One clause for each take, those under way first; takes that do the same share one."""
     takes = sorted(shot["takes"], key=lambda take: take["status"] in ("failed", "expired", "cancelled"))
     if len(takes) == 1:
-        return [_take_words(run, takes[0], now)]
+        return [take_words(run, takes[0], now=now)]
     numbers: dict[str, list[str]] = {}
     for take in takes:
-        numbers.setdefault(_take_words(run, take, now), []).append(str(take["number"]))
+        numbers.setdefault(take_words(run, take, now=now), []).append(str(take["number"]))
     return [f"take{'s' if len(same) > 1 else ''} {listed(same, 'and')} {words}" for words, same in numbers.items()]
 
 
-def _take_words(run: Json, take: Json, now: float) -> str:
+def take_words(run: Json, take: Json, *, now: float) -> str:
+    """What one take is doing, and since when."""
     since = _since(now - take["submitted"])
     match take["status"]:
         case "submitting":
