@@ -34,6 +34,7 @@ _WORDS: Final = {
     "adopted": "was given a job by a person",
     "retaken": "is to be made once more, as a person asked",
 }
+_DETAILS: Final = {"job_id": "", "word": "the provider says", "seed": "seed", "first_frame": "first frame:"}
 _TROUBLE: Final = frozenset({"submit_refused", "submit_lost", "preparation_failed", "job_ended", "collect_failed"})
 
 
@@ -83,11 +84,8 @@ async def _callbacks(state: State, run: Run, shot: Shot) -> Iterable[dict[str, A
 def _event(fields: Mapping[str, Any]) -> Moment:
     name = str(fields["event"])
     take = f"Take {fields['take']} " if "take" in fields else "The shot "
-    if name == "picked":
-        take = f"Take {fields.get('take')} "
     problem = fields.get("problem") or {}
-    shown = ("job_id", "word", "seed", "first_frame")
-    details = [(each.replace("_", " "), str(fields[each])) for each in shown if each in fields]
+    details = [(words, str(fields[name])) for name, words in _DETAILS.items() if name in fields]
     if problem:
         details.append(("why", f"{problem['message']} ({problem['code']})"))
     words = f"{take}{_WORDS.get(name, name.replace('_', ' '))}"
@@ -97,6 +95,6 @@ def _event(fields: Mapping[str, Any]) -> Moment:
 def _callback(shown: dict[str, Any]) -> Moment:
     words = "A callback came" if shown["outcome"] == "accepted" else f"A callback came: {shown['outcome']}"
     again = f", and again {shown['repeats']} times" if shown["repeats"] else ""
-    pairs = (("says", shown["status"]), ("job id", shown["job_id"]), ("why", shown["reason"]))
+    pairs = (("says", shown["status"]), ("", shown["job_id"]), ("why", shown["reason"]))
     details = [(name, str(value)) for name, value in pairs if value]
     return Moment(at=shown["received"], words=words + again, details=details, callback=shown)

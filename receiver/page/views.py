@@ -15,6 +15,7 @@ from receiver.page.rendering import login_form, rendered
 from receiver.page.strip import clips_of, latest_frame, scenes_of
 from receiver.page.timeline import timeline_of
 from receiver.runs_api import ENDED, SEED_MAX
+from receiver.sessions import INVITED_S
 from receiver.state import state_of
 from receiver.views import callback_json, run_json
 from runs import events
@@ -93,8 +94,23 @@ async def show_callbacks(request: Request) -> Response:
 
 
 async def log_in_form(request: Request) -> Response:
-    """``GET /login``: the form."""
-    return await login_form(request)
+    """``GET /login``: the form; with ``?once=`` of an invitation a session, the first time."""
+    once = request.query_params.get("once")
+    return await _let_in(request, once) if once and request.method == "GET" else await login_form(request)
+
+
+async def _let_in(request: Request, once: str) -> Response:
+    """Whoever comes twice in the same browser has a session already."""
+    state = state_of(request)
+    answer = Response(status_code=303, headers={"Location": "/"})
+    if state.gate.access(request) is not None:
+        return answer
+    name = state.gate.sessions.invitation(once)
+    if name is None or not await state.store.is_first_use(name, life_s=2 * INVITED_S):
+        state.limits.count_stranger(request)
+        return await login_form(request, status=401, spent=True)
+    state.gate.let_in(answer)
+    return answer
 
 
 def _decision(form: dict[str, str], run: Run) -> Event:

@@ -10,12 +10,14 @@ from typing import Any
 import httpx
 import pytest
 
+from receiver.sessions import COOKIE, Sessions
 from runs.model import Clip, Frame, Take, TakeStatus
 from runs.standing import settled
 
 pytestmark = pytest.mark.anyio
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+SECRET = "only for tests"  # As in conftest.py.
 GONE = "run_" + "z" * 24
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&lt;"
 
@@ -299,3 +301,26 @@ async def test_a_run_of_a_hundred_shots_is_a_light_page(browser: Any, relay: Any
     assert len(page.content) < 300_000
     calls = {name: after[name]["calls"] - before.get(name, {"calls": 0})["calls"] for name in after}
     assert {name: count for name, count in calls.items() if count and name != "cmdstat_info"} == {"cmdstat_hget": 1}
+
+
+async def test_an_invitation_lets_in_once(relay: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session for the first who comes; later the form, with words; not by HEAD, not changed, not after its time."""
+    sessions = Sessions(SECRET, secure=False)
+    word = sessions.invite()
+    async with httpx.AsyncClient(base_url=relay.settings.listen_url, headers=HTML, trust_env=False) as http:
+        assert "set-cookie" not in (await http.head("/login", params={"once": word})).headers
+        first = await http.get("/login", params={"once": word})
+        assert (first.status_code, first.headers["Location"]) == (303, "/")
+        assert (await http.get("/")).status_code == 200
+        assert (await http.get("/login", params={"once": word})).status_code == 303
+        http.cookies.clear()
+        until, name, mac = sessions.invite().split(".")
+        monkeypatch.setattr("receiver.sessions.INVITED_S", -1)
+        old = sessions.invite()
+        cookie = first.headers["set-cookie"].partition("=")[2].partition(";")[0]
+        for wrong in (word, old, f"{int(until) + 1}.{name}.{mac}", f"{until}.{name}x.{mac}", "x", "..", cookie):
+            answer = await http.get("/login", params={"once": wrong})
+            assert (answer.status_code, "used already" in answer.text) == (401, True), wrong
+            assert "set-cookie" not in answer.headers
+        http.cookies.set(COOKIE, sessions.invite())
+        assert (await http.get("/")).status_code == 401
