@@ -8,7 +8,8 @@ from receiver.page.strip import TakeCell, scenes_of
 from runs import events
 from runs.decisions import decided, why_not
 from runs.model import Run, RunStatus, ShotStatus
-from runs.standing import jobs_left, submits_to_come, takes_missing
+from runs.outlook import budget_left, jobs_of_retake, stale_after
+from runs.standing import submits_to_come, takes_missing
 from runs.words import Json, coming, duration, listed, waits_for
 
 APPROVALS_MAX: Final = 12
@@ -48,6 +49,7 @@ class Choice:
 class Retake:
     """Whether a shot can be made once more: ``spends`` and ``stale`` if so, else ``why_not``."""
 
+    jobs: str
     spends: str
     stale: Sequence[str]
     why_not: str | None
@@ -161,21 +163,13 @@ def _cancel(run: Run) -> str | None:
 
 def _retake(run: Run, shot: str, now: float) -> Retake:
     """As if another prompt were given, which is what some refusals ask for."""
-    left = jobs_left(run)
-    of = "" if left is None else f" of the {left} that are left"
-    why = why_not(run, events.Retaken(shot=shot, prompt="another"), now)
-    return Retake(spends=f"1 job{of}", stale=stale_after(run, shot), why_not=why)
-
-
-def stale_after(run: Run, shot: str) -> list[str]:
-    """The shots that were made from its last frame, directly or not."""
-    made, ids = [], {shot}
-    for each in run.shots:
-        if each.source in ids:
-            ids.add(each.id)
-            if each.status is ShotStatus.DONE:
-                made.append(each.id)
-    return made
+    jobs, left = jobs_of_retake(run, shot), budget_left(run)
+    return Retake(
+        jobs=_jobs(jobs),
+        spends=f"{_jobs(jobs)}{'' if left is None else f' of the {left} that are left'}",
+        stale=stale_after(run, shot),
+        why_not=why_not(run, events.Retaken(shot=shot, prompt="another"), now),
+    )
 
 
 def _jobs(number: int) -> str:

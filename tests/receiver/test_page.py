@@ -324,3 +324,18 @@ async def test_an_invitation_lets_in_once(relay: Any, monkeypatch: pytest.Monkey
             assert "set-cookie" not in answer.headers
         http.cookies.set(COOKIE, sessions.invite())
         assert (await http.get("/")).status_code == 401
+
+
+async def test_what_becomes_stale_is_said_before_and_after(browser: Any, relay: Any, board: Any, render: Any) -> None:
+    """The retake of a shot that others were made from names them; then they are shown as stale."""
+    shots = [{"id": "s1", "prompt": "a"}, {"id": "s2", "prompt": "b"}]
+    run = await relay.run({**board, "budget": {"jobs": 9}, "shots": shots})
+    await render(run, "s1")
+    await render(run, "s2", begun_from=1)
+    page = (await browser.get(f"/runs/{run}")).text
+    assert "Spends 1 job of the 7 that are left. Made from the old take, and stale until retaken as well: s2." in page
+    assert "Stale:" not in page
+    form = {"action": "retake", "shot": "s1", "seed": "5"}
+    assert (await browser.post(f"/runs/{run}/act", data=form)).status_code == 303
+    page = (await browser.get(f"/runs/{run}")).text
+    assert page.count("Stale: what it begins with is no longer where s1 ends") == 1
