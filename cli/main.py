@@ -153,6 +153,21 @@ def run(storyboard: Path, watch: bool, as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("storyboard", type=click.Path(path_type=Path, allow_dash=True))
+@json_option
+def plan(storyboard: Path, as_json: bool) -> None:
+    """
+    Say what STORYBOARD would do and cost; it spends nothing.
+
+    Its shots, its jobs, and what is likely to disappoint. It asks nobody: no receiver has to run. A bad storyboard is
+    exit code 2, warnings are 0.
+    """
+    from cli.plan import show_plan
+
+    sys.exit(show_plan(storyboard, as_json=as_json))
+
+
+@cli.command()
 @click.option("--status", type=click.Choice(STATUSES), metavar="WORD", help=f"Only these: {', '.join(STATUSES)}.")
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most so many.")
 @json_option

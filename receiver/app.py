@@ -15,7 +15,7 @@ from starlette.routing import Route
 from config.keys import Keys
 from config.logs import secrets_of
 from config.settings import Settings
-from receiver import answers, callbacks, health, media, openapi, release, replay, runs_api
+from receiver import answers, callbacks, health, media, openapi, plan, release, replay, runs_api
 from receiver.access import keyed, log_in, log_out
 from receiver.gate import Gate
 from receiver.headers import SecurityHeaders
@@ -95,6 +95,7 @@ def routes() -> list[Route]:
         Route("/webhook/{token:path}", callbacks.Callbacks(), methods=["POST"]),
         keyed("/v1/runs", runs_api.start, methods=["POST"]),
         keyed("/v1/runs", runs_api.list_runs),
+        keyed("/v1/plan", plan.plan, methods=["POST"]),
         keyed(run, runs_api.read),
         keyed(run, runs_api.remove, methods=["DELETE"]),
         keyed(f"{run}/events", runs_api.watch),

@@ -33,6 +33,16 @@ PARAMETERS: Final[dict[str, Schema]] = {
         "description": "Whoever repeats a request with the same key gets the run that the first one made.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 200},
     },
+    "Plan": {
+        "in": "header",
+        "description": "The id of the plan that a person agreed to: any other storyboard is refused.",
+        "schema": {"type": "string", "pattern": "^plan_[0-9a-f]{24}$"},
+    },
+    "Max-Jobs": {
+        "in": "header",
+        "description": "At most so many jobs, whatever budget the storyboard allows.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": 999999},
+    },
     "Last-Event-ID": {
         "in": "header",
         "description": "The id of the last event that was heard.",

@@ -113,7 +113,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         name="startRun",
         about="Start a run",
         right=Right.OPERATE,
-        parameters=("Idempotency-Key",),
+        parameters=("Idempotency-Key", "Plan", "Max-Jobs"),
         body=BOARD,
         answers={
             201: Answer(
@@ -121,9 +121,19 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             )
         },
         refused={
-            409: "The run that this Idempotency-Key made was removed.",
-            422: "The storyboard has mistakes, all of them in mistakes with their places; or the key is none.",
+            409: "The run that this Idempotency-Key made was removed; or, plan_changed, Plan is of another storyboard.",
+            422: "The storyboard has mistakes, all of them in mistakes with their places; or a header is none.",
         },
+    ),
+    "POST /v1/plan": Operation(
+        name="planRun",
+        about="What a storyboard would do and cost",
+        more="Nothing is spent or stored. The plan's id as Plan of POST /v1/runs starts exactly this storyboard.",
+        right=Right.OPERATE,
+        body=BOARD,
+        answers={200: Answer(about="The plan.", shape=shapes.Plan)},
+        refused={422: "The storyboard has mistakes, all of them in mistakes with their places."},
+        asks_redis=False,
     ),
     "GET /v1/runs": Operation(
         name="listRuns",

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from receiver.body import read_body
+from receiver.plan import agreed, read_board
 from receiver.state import State, state_of
 from receiver.views import callback_json, run_json
 from runs import events
@@ -21,14 +22,12 @@ from runs.decisions import why_not
 from runs.errors import Conflict, NotFound, RequestInvalid, StorageFailed, StoreUnavailable
 from runs.events import Event
 from runs.model import Run, RunId, RunStatus, Terms
-from runs.notation import Form
 from runs.progress import record
 from runs.progress import start as start_run_now
 from runs.removal import remove as remove_run
-from runs.storyboard import read_storyboard, start_run
+from runs.storyboard import start_run
 from upstream.callback import parse_object
 
-STORYBOARD_BYTES_MAX: Final = 1 << 20
 PICTURE_BYTES_MAX: Final = 30_000_000  # Ark's limit for an input image.
 DECISION_BYTES_MAX: Final = 1 << 16
 PAGE_MAX: Final = 200
@@ -45,10 +44,7 @@ log = structlog.get_logger()
 async def start(request: Request) -> Response:
     """``POST /v1/runs``: a storyboard becomes a run; the same ``Idempotency-Key`` always gives the same one."""
     state = state_of(request)
-    body = await read_body(request, bytes_max=STORYBOARD_BYTES_MAX)
-    form: Form = "yaml" if "yaml" in request.headers.get("content-type", "").lower() else "json"
-    # YAML takes up to seconds; callbacks must not wait for it.
-    storyboard = await asyncio.to_thread(read_storyboard, body, form=form, allow_paths=False)
+    storyboard = agreed(request, await read_board(request))
     run_id = RunId("run_" + "".join(secrets.choice(ID_LETTERS) for _ in range(24)))
     if key := request.headers.get("idempotency-key"):
         run_id = await state.store.asked_before(_key(key), run_id)

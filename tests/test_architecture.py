@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "cli": {"sandbox", "processors", "receiver", "media", "upstream", "runs", "config"},
 }
 PURE = ("model", "events", "machine", "takes", "standing", "decisions", "tokens", "storyboard", "hooks", "inputs")
+PURE += ("plan", "cautions")
 EFFECTFUL = ("runs.store", "runs.queue", "runs.inbox", "runs.progress", "runs.embedded_redis", "runs.redis_keeper")
 
 

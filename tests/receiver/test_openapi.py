@@ -208,6 +208,8 @@ async def _runs(drive: Any, documented: Any, board: Any, finish: Any) -> None:
     text = b"model: m\nshots: [{prompt: a}]\n"
     await drive("POST", "/v1/runs", 201, content=text, headers={"Content-Type": "application/yaml"})
     await drive("POST", "/v1/runs", 422, json={"shots": [{}], "modle": "m"})
+    await drive("POST", "/v1/plan", 200, json=board)
+    await drive("POST", "/v1/plan", 422, json={"shots": [{}]})
     await drive("GET", "/v1/runs", 200, params={"limit": 1})
     await drive("GET", "/v1/runs", 422, params={"status": "done"})
     await drive("GET", place, 200)
