@@ -29,7 +29,7 @@ from cli.mcp_answers import (
 )
 from cli.mcp_links import Addresses
 from cli.mcp_strip import SHOTS_MAX, Thumbnails, draw_strip
-from cli.start import _give_all as give_all
+from cli.start import give_pictures
 from config.settings import from_environment
 from receiver.storyboard_schema import STORYBOARD_SCHEMAS
 from runs.errors import Mistake, StoryboardInvalid
@@ -230,7 +230,7 @@ class Tools:
         ]
         if outside:
             raise StoryboardInvalid(outside)
-        return board.with_files(give_all(receiver, board, self._pictures)) if self._pictures else board
+        return board.with_files(give_pictures(receiver, board, self._pictures)) if self._pictures else board
 
 
 def _outlook_id(run: Json, shot: str, asked: Json, outlook: Json) -> str:
