@@ -261,8 +261,8 @@ def retake(run_id: str, shot: str, prompt: str | None, seed: int | None, as_json
     """
     Make a shot once more, inside the budget.
 
-    The film goes on from the new take when it is done; `pick` goes back to an old one. Refused while later shots are
-    made from the old take.
+    The film goes on from the new take when it is done; `pick` goes back to an old one. Later shots that were made from
+    the old take stay as they are, stale; refused while one is under way.
     """
     from cli.runs import decide_shot
 

@@ -206,7 +206,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/runs/{run}/shots/{shot}/retake": Operation(
         name="retakeShot",
         about="Make a shot once more, inside the budget",
-        more="While no later shot is made from it.",
+        more="Later shots that are made from it stay as they are, stale.",
         right=Right.OPERATE,
         body=_decision({"prompt": TEXT, "seed": SEED}),
         answers=_RUN,
