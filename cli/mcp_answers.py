@@ -164,7 +164,7 @@ def _shot(run: Json, shot: Json, now: float) -> ShotStatus:
 
 def next_words(run: Json, *, now: float) -> Iterator[str]:
     """What happens next, or whose turn it is with the tool to call."""
-    if run["error"]:
+    if run["error"] and run["error"]["code"] not in ("approval_needed", "pick_needed"):
         yield run["error"]["message"]
     for shot in run["shots"]:
         if shot["status"] == "waiting":

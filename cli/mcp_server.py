@@ -57,7 +57,7 @@ def serve_mcp(*, http: bool, host: str, port: int, names: Sequence[str], picture
         )
     # A thread that reads standard input cannot be woken; nothing is held here that would have to be closed.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    anyio.run(_server(pictures).run_stdio_async)
+    anyio.run(create_server(pictures).run_stdio_async)
     return 0
 
 
@@ -72,7 +72,7 @@ async def _serve_http(
         allowed_origins=[*(f"http://{name}" for name in known), *(f"https://{name}" for name in names)],
     )
     auth = AuthSettings(issuer_url=AnyHttpUrl(f"http://{known[0]}"), resource_server_url=None)
-    server = _server(
+    server = create_server(
         pictures,
         stateless_http=True,
         json_response=True,
@@ -113,7 +113,8 @@ class Server(FastMCP):
             raise ToolError(_sentence(error)) from error
 
 
-def _server(pictures: Path | None, **options: Any) -> Server:
+def create_server(pictures: Path | None, **options: Any) -> Server:
+    """The server with its tools; *options* are the SDK's own."""
     server = Server("FrameRelay", instructions=INSTRUCTIONS, log_level="WARNING", **options)
     tools = Tools(pictures)
     for tool, title, annotations in (

@@ -21,6 +21,7 @@ MARGIN: Final = 12
 PAPER: Final = (24, 24, 27)
 LINE: Final = (82, 82, 91)
 INK: Final = (228, 228, 231)
+INKS: Final = {"waiting": (250, 204, 21), "failed": (248, 113, 113), "pending": (113, 113, 122)}
 KEPT: Final = 256  # Small pictures in memory, 40 KB each; a film is asked about again and again.
 
 
@@ -105,7 +106,7 @@ def _draw_cell(
         sheet.paste(picture, (x + (FRAME[0] - picture.width) // 2, top + (FRAME[1] - picture.height) // 2))
         count += 1
     words = f"{shot['id'][:24]}  {shot['status']}"
-    pen.text((left, top + FRAME[1] + 3), words, fill=INK, font=ImageFont.load_default(13))
+    pen.text((left, top + FRAME[1] + 3), words, fill=INKS.get(shot["status"], INK), font=ImageFont.load_default(13))
     return count
 
 

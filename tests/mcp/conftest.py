@@ -17,7 +17,10 @@ import pytest
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.memory import create_connected_server_and_client_session
 from mcp.types import CallToolResult, ImageContent, TextContent
+
+from cli.mcp_server import create_server
 
 FRAMERELAY = str(Path(sys.executable).with_name("framerelay"))
 ANSWER_S = 20.0
@@ -86,6 +89,17 @@ async def _by_stdio(folder: Path, url: str, *options: str, **settings: str) -> A
 
 
 @asynccontextmanager
+async def _in_process(
+    url: str, patch: pytest.MonkeyPatch, *, pictures: Path | None = None, **settings: str
+) -> AsyncIterator[Assistant]:
+    """The same server in this process, for what needs no process of its own: each takes seconds to load."""
+    for name, value in {"URL": url, **settings}.items():
+        patch.setenv(f"FRAMERELAY_{name}", value)
+    async with create_connected_server_and_client_session(create_server(pictures)) as session:
+        yield Assistant(session=session)
+
+
+@asynccontextmanager
 async def _http_server(folder: Path, url: str, *options: str, **settings: str) -> AsyncIterator[str]:
     """``framerelay mcp --http`` at a free port; gives its address."""
     words = [FRAMERELAY, "mcp", "--http", "--port", "0", *options]
@@ -98,8 +112,9 @@ async def _http_server(folder: Path, url: str, *options: str, **settings: str) -
         yield found[0]
     finally:
         process.send_signal(signal.SIGINT)
-        assert await asyncio.to_thread(process.wait, 20) == 0
+        code = await asyncio.to_thread(process.wait, 20)
         process.stderr.close()
+    assert code == 0
 
 
 @asynccontextmanager
@@ -119,10 +134,10 @@ class Mcp:
     """The ways to the server, and the helpers above by name."""
 
     by_stdio: Callable[..., AbstractAsyncContextManager[Assistant]] = _by_stdio
+    in_process: Callable[..., AbstractAsyncContextManager[Assistant]] = _in_process
     http_server: Callable[..., AbstractAsyncContextManager[str]] = _http_server
     by_http: Callable[..., AbstractAsyncContextManager[Assistant]] = _by_http
     picture_of: Callable[[CallToolResult], str] = picture_of
-    text_of: Callable[[CallToolResult], str] = text_of
 
 
 @pytest.fixture(scope="session")
