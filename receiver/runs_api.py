@@ -16,13 +16,14 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from receiver.body import read_body
 from receiver.plan import agreed, read_board
 from receiver.state import State, state_of
-from receiver.views import callback_json, run_json
+from receiver.views import callback_json, outlook_json, run_json
 from runs import events
 from runs.decisions import why_not
 from runs.errors import Conflict, NotFound, RequestInvalid, StorageFailed, StoreUnavailable
 from runs.events import Event
+from runs.machine import apply
 from runs.model import Run, RunId, RunStatus, Terms
-from runs.progress import record
+from runs.progress import check_revision, record
 from runs.progress import start as start_run_now
 from runs.removal import remove as remove_run
 from runs.storyboard import start_run
@@ -109,14 +110,21 @@ async def resume(request: Request) -> Response:
 
 
 async def retake(request: Request) -> Response:
-    """``POST /v1/runs/{id}/shots/{shot}/retake`` ``{"prompt": …, "seed": …}``: one take more, inside the budget."""
+    """
+    ``POST /v1/runs/{id}/shots/{shot}/retake`` ``{"prompt": …, "seed": …}``: one take more, inside the budget.
+
+    With ``{"dry_run": true}`` it says what that would spend and leave stale, and does nothing.
+    """
     body = await _body(request)
-    prompt, seed = body.get("prompt"), body.get("seed")
+    prompt, seed, asks = body.get("prompt"), body.get("seed"), body.get("dry_run")
     if prompt is not None and (not isinstance(prompt, str) or not prompt.strip()):
         raise RequestInvalid("prompt is text", param="prompt")
     if seed is not None and (type(seed) is not int or not -1 <= seed <= SEED_MAX):
         raise RequestInvalid(f"seed is a whole number from -1 to {SEED_MAX}", param="seed")
-    return await _act(request, events.Retaken(shot=request.path_params["shot"], prompt=prompt, seed=seed), body)
+    if asks is not None and not isinstance(asks, bool):
+        raise RequestInvalid("dry_run is true or false", param="dry_run")
+    event = events.Retaken(shot=request.path_params["shot"], prompt=prompt, seed=seed)
+    return await (_look_ahead if asks else _act)(request, event, body)
 
 
 async def adopt(request: Request) -> Response:
@@ -185,20 +193,40 @@ async def _events(state: State, run_id: str, after: str) -> AsyncIterator[str]:
 async def _act(request: Request, event: Event, body: dict[str, Any] | None = None) -> Response:
     """A person's decision: refused if they looked at an older revision, or if it changes nothing."""
     state = state_of(request)
-    revision = (await _body(request) if body is None else body).get("revision")
-    if revision is not None and type(revision) is not int:
-        raise RequestInvalid("revision is a whole number", param="revision")
-    run = await _run(state, request)
-    shot = request.path_params.get("shot")
-    if shot is not None and run.shot(shot) is None:
-        raise NotFound(f"the run has no shot {shot}")
+    revision = _revision(await _body(request) if body is None else body)
+    run = await _run_with_shot(state, request)
     recorded = await record(state.store, run.id, event, revision=revision)
     if isinstance(event, events.Picked) and run.take(event.shot, event.take) is None:
         raise NotFound(f"shot {event.shot} has no take {event.take}")
     if not recorded.changed and not _holds_already(recorded.run, event):
         raise Conflict(_why_not(recorded.run, event))
-    log.info("person_decided", run_id=run.id, shot=shot, decision=type(event).__name__)
+    log.info("person_decided", run_id=run.id, shot=request.path_params.get("shot"), decision=type(event).__name__)
     return JSONResponse(_json(state, recorded.run))
+
+
+async def _look_ahead(request: Request, event: events.Retaken, body: dict[str, Any]) -> Response:
+    """What that decision would bring about; refused where the decision itself would be."""
+    run = await _run_with_shot(state_of(request), request)
+    check_revision(run, _revision(body))
+    if apply(run, event, time.time()) is run:
+        raise Conflict(_why_not(run, event))
+    return JSONResponse(outlook_json(run, event.shot))
+
+
+def _revision(body: dict[str, Any]) -> int | None:
+    revision = body.get("revision")
+    if revision is not None and type(revision) is not int:
+        raise RequestInvalid("revision is a whole number", param="revision")
+    return revision
+
+
+async def _run_with_shot(state: State, request: Request) -> Run:
+    """The run of the address, which has the shot of the address if there is one in it."""
+    run = await _run(state, request)
+    shot = request.path_params.get("shot")
+    if shot is not None and run.shot(shot) is None:
+        raise NotFound(f"the run has no shot {shot}")
+    return run
 
 
 def _why_not(run: Run, event: Event) -> str:

@@ -135,6 +135,16 @@ class Run(Struct, kw_only=True):
     error: Problem | None
 
 
+class Outlook(Struct, kw_only=True):
+    """What a retake would bring about; nothing has happened."""
+
+    object: Literal["outlook"]
+    jobs: Annotated[int, Meta(description="So many it leads to if nothing fails, all paid.")]
+    stale: Annotated[list[str], Meta(description="Shots that are done and made from the old take.")]
+    budget_left: Annotated[int | None, Meta(description="Jobs before it; null is no limit.")]
+    would: Annotated[str, Meta(description="In words for a person.")]
+
+
 class Callback(Struct, kw_only=True):
     """One POST that we received about a job, as it came, without what looks like a secret."""
 
@@ -335,6 +345,7 @@ SHAPES: tuple[type[Struct], ...] = (
         Callbacks,
         Event,
         Removed,
+        Outlook,
         Replay,
         Release,
         Releases,

@@ -8,7 +8,7 @@ from config.logs import redacted
 from receiver import shapes
 from runs.inbox import Callback
 from runs.model import Clip, Film, FirstFrame, Frame, Problem, Run, Shot, Take
-from runs.outlook import stale_shots
+from runs.outlook import budget_left, jobs_of_retake, stale_after, stale_shots, words_of_retake
 from runs.standing import callbacks_missed, jobs_spent, needs_operator, seems_unreachable, submits_to_come
 
 UNREACHABLE: Final = shapes.Oddity(
@@ -40,6 +40,18 @@ def run_json(run: Run, *, base_url: str) -> dict[str, Any]:
         shots=[_shot(shot, base_url, stale=shot.id in stale) for shot in run.shots],
         film=_film(run.film, base_url),
         error=_problem(run.error),
+    )
+    return dict(to_builtins(shown))
+
+
+def outlook_json(run: Run, shot: str) -> dict[str, Any]:
+    """What a retake of *shot* would bring about, as `shapes.Outlook`."""
+    shown = shapes.Outlook(
+        object="outlook",
+        jobs=jobs_of_retake(run, shot),
+        stale=list(stale_after(run, shot)),
+        budget_left=budget_left(run),
+        would=words_of_retake(run, shot),
     )
     return dict(to_builtins(shown))
 

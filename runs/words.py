@@ -76,6 +76,11 @@ def soon(seconds: float) -> str:
     return "now" if seconds < 1 else f"in {duration(seconds)}"
 
 
+def new_submits(count: int) -> str:
+    """``no new submits``, ``1 new submit``, ``3 new submits``."""
+    return f"{count or 'no'} new submit{'' if count == 1 else 's'}"
+
+
 def listed(names: Sequence[str], last: str) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return f" {last} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

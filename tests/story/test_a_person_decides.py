@@ -81,12 +81,24 @@ async def test_a_retake_of_an_earlier_shot_leaves_the_later_one_stale(start_prov
         run_id = await relay.run(TWO)
         before = await relay.ended(run_id)
         shot = f"/v1/runs/{run_id}/shots/s1"
+        outlook = await relay.api.post(f"{shot}/retake", json={"seed": 40, "dry_run": True})
+        refused = await relay.api.post(f"{shot}/retake", json={"dry_run": True, "revision": before["revision"] - 1})
+        unchanged = await relay.shown(run_id)
         asked = await relay.api.post(f"{shot}/retake", json={"seed": 40})
         run = await relay.ended(run_id)
         picked = await relay.api.post(f"{shot}/pick", json={"take": 1})
         after = await relay.ended(run_id)
         journal = await provider.journal()
 
+    assert outlook.json() == {
+        "object": "outlook",
+        "jobs": 1,
+        "stale": ["s2"],
+        "budget_left": None,
+        "would": "shot s1 is made once more, for 1 job; "
+        "s2 is made from the old take, and is stale until it is retaken as well",
+    }
+    assert (refused.status_code, unchanged) == (409, before)
     assert (asked.status_code, picked.status_code) == (200, 200), (asked.text, picked.text)
     assert [shot["stale"] for shot in run["shots"]] == [False, True]
     assert [shot["stale"] for shot in after["shots"]] == [False, False]
