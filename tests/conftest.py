@@ -28,6 +28,7 @@ from cli.serve import running_receiver, running_worker
 from config.keys import Keys
 from config.settings import Settings
 from receiver import openapi
+from receiver.app import pages
 from runs.embedded_redis import find_server
 from runs.queue import connect, disconnect
 from runs.store import Store
@@ -275,6 +276,7 @@ class Documented:
         self.seen: set[tuple[str, int]] = set()
         self._paths = {re.compile(_pattern(path)): path for path in document["paths"]}
         self._operations = document["paths"]
+        self._pages = [re.compile(_pattern(route.path.replace(":path}", "}"))) for route in pages()]
         self._validators = {
             name: jsonschema_rs.validator_for({**schemas[name], "components": {"schemas": schemas}}) for name in schemas
         }
@@ -286,6 +288,8 @@ class Documented:
         known = next((self._operations[name] for pattern, name in self._paths.items() if pattern.fullmatch(path)), None)
         operation = None if known is None else known.get("get" if method == "HEAD" else method.lower())
         if operation is None:
+            if any(pattern.fullmatch(path) for pattern in self._pages):
+                return  # For people, and not part of the API.
             assert answer.status_code == (404 if known is None else 405), where
         else:
             self._check(operation["responses"], answer, where)
