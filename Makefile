@@ -61,6 +61,9 @@ bench: setup .venv/bench/.ready  ## ask every question of benchmarks/ against it
 	@{ $(PYTHON) -m venv .venv/bench && .venv/bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $< && touch $@; } || true
 	@command -v webhook >/dev/null || { cd .venv/bench && apt-get download webhook && dpkg -x webhook_*.deb debian && rm -f webhook_*.deb; } >/dev/null 2>&1 || true
 
+screenshots: setup browser  ## take the manual's pictures anew, of the running program
+	@$(BIN)/pytest -q tests/page/screenshots.py
+
 docs: setup  ## write docs/settings.md anew from the settings
 	@$(BIN)/python -m config.reference
 
@@ -79,4 +82,4 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 clean:  ## remove .venv/ and caches (never your data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
-.PHONY: help setup demo test browser fuzz audit chaos chaos-broken bench docs format lock clean
+.PHONY: help setup demo test browser fuzz audit chaos chaos-broken bench screenshots docs format lock clean
