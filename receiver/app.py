@@ -128,6 +128,8 @@ def pages() -> list[Route]:
         page(run, views.show_run),
         page(f"{run}/strip", views.show_strip),
         page(f"{run}/act", views.act, methods=["POST"]),
+        page(f"{run}/shots/{{shot}}", views.show_shot),
+        page("/callbacks", views.show_callbacks),
         page("/login", views.log_in_form, open_to_all=True),
         Route("/static/{file:path}", static_files.serve),
     ]

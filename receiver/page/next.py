@@ -98,22 +98,24 @@ def _sentence(run: Json, waiting: Sequence[Json], *, now: float) -> str:
 
 
 def _turns(waiting: Sequence[Json]) -> str:
-    """What a person has to do, nearest first."""
+    """What a person has to do, each kind in a clause."""
     kinds = {shot["id"]: waits_for(shot) for shot in waiting}
+    clauses = []
     for kind, words in _TURNS.items():
         names = [name for name, each in kinds.items() if each == kind]
         if names:
             about = listed(names, "and") if len(names) < 4 else f"{len(names)} shots"
-            return words.format(shots=about, is_="is" if len(names) == 1 else "are", s="s" if len(names) == 1 else "")
-    return ""
+            one = len(names) == 1
+            clauses.append(words.format(shots=about, is_="is" if one else "are", s="s" if one else ""))
+    return "; ".join(clauses)
 
 
 _TURNS: Final = {
     "approval": "{shots} start{s} when you approve",
     "pick": "{shots} wait{s} for you to pick a take",
-    "outcome": "Nobody knows if {shots} {is_} made at the provider; it is held, not sent again, and a late callback "
+    "outcome": "nobody knows if {shots} {is_} made at the provider; it is held, not sent again, and a late callback "
     "still lets it go on",
-    "operator": "{shots} wait{s} until the account at the provider is in order; then resume",
+    "operator": "{shots} wait{s} until the account at the provider is in order, then resume",
     "budget": "the budget is spent before {shots}; start it again with a larger one",
     "provider": "{shots} {is_} tried again until the provider is back",
 }

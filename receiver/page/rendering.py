@@ -18,7 +18,7 @@ from receiver.gate import Right
 from receiver.page.static_files import address_of
 from receiver.state import state_of
 from runs.errors import FrameRelayError
-from runs.words import duration, shot_words
+from runs.words import duration
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -105,6 +105,13 @@ def _megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB"
 
 
+def _ago(seconds: float) -> str:
+    """``just now``, ``6 min ago``; from an hour on as `duration` says it."""
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min ago" if seconds >= 60 else "just now"
+    return f"{duration(seconds)} ago"
+
+
 def _clock(seconds: float, form: str = "%H:%M:%S") -> str:
     return time.strftime(form, time.gmtime(seconds))
 
@@ -118,8 +125,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(duration=duration, megabytes=_megabytes, clock=_clock)
-    made.globals.update(static=address_of, shot_words=shot_words)
+    made.filters.update(duration=duration, ago=_ago, megabytes=_megabytes, clock=_clock)
+    made.globals.update(static=address_of)
     return made
 
 

@@ -9,19 +9,24 @@ from starlette.responses import Response
 
 from receiver.body import read_body
 from receiver.deciding import decide, stored_run
+from receiver.page.health import health_of
 from receiver.page.next import what_is_next
 from receiver.page.rendering import login_form, rendered
 from receiver.page.strip import clips_of, latest_frame, scenes_of
+from receiver.page.timeline import timeline_of
 from receiver.runs_api import ENDED, SEED_MAX
+from receiver.sessions import INVITED_S
 from receiver.state import state_of
-from receiver.views import run_json
+from receiver.views import callback_json, run_json
 from runs import events
-from runs.errors import RequestInvalid
+from runs.errors import NotFound, RequestInvalid
 from runs.events import Event
 from runs.model import Run, RunStatus, ShotStatus
 from runs.progress import name_of
+from runs.words import shot_words
 
 RUNS_A_PAGE: Final = 20
+CALLBACKS_A_PAGE: Final = 100
 FORM_BYTES_MAX: Final = 1 << 16
 EVENT_NAMES: Final = ("started", *map(name_of, get_args(Event)))
 
@@ -62,9 +67,50 @@ async def act(request: Request) -> Response:
     return Response(status_code=303, headers={"Location": f"/runs/{run.id}{place}"})
 
 
+async def show_shot(request: Request) -> Response:
+    """``GET /runs/{run}/shots/{shot}``: what happened to it, with the callbacks as they came. Raises: NotFound."""
+    state = state_of(request)
+    run = await stored_run(state, request.path_params["run"])
+    shot = run.shot(request.path_params["shot"])
+    if shot is None:
+        raise NotFound("there is no such shot in the run")
+    now, shown = time.time(), _shown(run)
+    cell = next(each for each in shown["shots"] if each["id"] == shot.id)
+    moments = await timeline_of(state, run, shot)
+    return await rendered(
+        request, "shot.html", run=shown, shot=cell, words=shot_words(shown, cell, now=now), moments=moments
+    )
+
+
+async def show_callbacks(request: Request) -> Response:
+    """``GET /callbacks?after=``: how they are, and what came in, newest first."""
+    state = state_of(request)
+    found = await state.inbox.recent(limit=CALLBACKS_A_PAGE + 1, after=request.query_params.get("after"))
+    runs = await state.store.runs(limit=CALLBACKS_A_PAGE)
+    shown = [callback_json(each, secrets=state.secrets) for each in found[:CALLBACKS_A_PAGE]]
+    more = shown[-1]["id"] if len(found) > CALLBACKS_A_PAGE else None
+    health = health_of(found[:CALLBACKS_A_PAGE], runs)
+    return await rendered(request, "callbacks.html", health=health, callbacks=shown, more=more)
+
+
 async def log_in_form(request: Request) -> Response:
-    """``GET /login``: the form."""
-    return await login_form(request)
+    """``GET /login``: the form; with ``?once=`` of an invitation a session, the first time."""
+    once = request.query_params.get("once")
+    return await _let_in(request, once) if once and request.method == "GET" else await login_form(request)
+
+
+async def _let_in(request: Request, once: str) -> Response:
+    """Whoever comes twice in the same browser has a session already."""
+    state = state_of(request)
+    answer = Response(status_code=303, headers={"Location": "/"})
+    if state.gate.access(request) is not None:
+        return answer
+    name = state.gate.sessions.invitation(once)
+    if name is None or not await state.store.is_first_use(name, life_s=2 * INVITED_S):
+        state.limits.count_stranger(request)
+        return await login_form(request, status=401, spent=True)
+    state.gate.let_in(answer)
+    return answer
 
 
 def _decision(form: dict[str, str], run: Run) -> Event:
