@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,13 +69,13 @@ class Receiver:
         """What *path* answers to a DELETE. Raises: Stop."""
         return self._ask("DELETE", path)
 
-    def start(self, storyboard: object) -> dict[str, Any]:
+    def start(self, storyboard: object, *, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
         """
-        A new run of *storyboard*.
+        A new run of *storyboard*; *headers* may bring a key of their own, and terms.
 
         The key makes a repeat harmless, so an answer that was lost is simply asked for again. Raises: like `post`.
         """
-        headers = {"Idempotency-Key": secrets.token_hex(16)}
+        headers = {"Idempotency-Key": secrets.token_hex(16), **(headers or {})}
         for _ in range(TRIES - 1):
             try:
                 return self._ask("POST", "/v1/runs", json=storyboard, headers=headers)
@@ -82,11 +83,33 @@ class Receiver:
                 continue
         return self._ask("POST", "/v1/runs", json=storyboard, headers=headers)
 
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self._url
+
     def place_of(self, url: str) -> str:
         """Where the file at *url* lies if it is on this machine, else *url*."""
         _, _, path = url.partition("/media/")
         place = self._settings.data_dir / "media" / path
         return str(place) if path and place.is_file() else url
+
+    def picture(self, url: str) -> bytes | None:
+        """What lies at *url*, an address of a picture of ours; None if it cannot be had."""
+        _, _, path = url.partition("/media/")
+        try:
+            response = self._http.get(f"/media/{path}")
+        except httpx.HTTPError:
+            return None
+        return response.content if response.is_success else None
+
+    def opens(self, link: str) -> bool:
+        """Whether the receiver takes the signature of *link*, a path with its query."""
+        try:
+            headers = {"Authorization": "", "Range": "bytes=0-0"}
+            return self._http.get(link, headers=headers).is_success
+        except httpx.HTTPError:
+            return False
 
     def download(self, url: str, into: Path) -> None:
         """Write the file at *url* to *into*, whole or not at all. Raises: Stop, OSError."""

@@ -401,6 +401,28 @@ def replay_notification(notification_id: str, as_json: bool) -> None:
     sys.exit(replay_notification(notification_id, as_json=as_json))
 
 
+@cli.command("mcp")
+@click.option("--http", is_flag=True, help="Serve streamable HTTP at /mcp, to those who have the API key.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="With --http: address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8070, show_default=True, help="With --http: port.")
+@click.option("--name", "names", multiple=True, help="With --http: host[:port] by which a proxy is reached.")
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of pictures that storyboards may name.  [default: none may be named]",
+)
+def mcp_server(http: bool, host: str, port: int, names: tuple[str, ...], pictures: Path | None) -> None:
+    """
+    Serve AI assistants: plan, start, watch and decide.
+
+    It speaks MCP over standard input and output, as a client that starts it expects, and asks the receiver that the
+    other commands ask. It spends nothing without the id of a plan and a limit.
+    """
+    from cli.mcp_server import serve_mcp
+
+    sys.exit(serve_mcp(http=http, host=host, port=port, names=names, pictures=pictures))
+
+
 def main() -> None:
     """The entry point of the ``framerelay`` script."""
     # Started with them closed (``>&-``), a program has no such objects at all.

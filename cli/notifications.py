@@ -10,9 +10,9 @@ import click
 from cli.client import Receiver, checked_id
 from cli.keys import keys_of
 from cli.runs import print_json
-from cli.words import duration, printable
 from config.settings import from_environment
 from runs.signing import signing_secrets
+from runs.words import duration, printable
 
 
 def list_notifications(*, run_id: str | None, limit: int, as_json: bool) -> int:

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from cli.client import Receiver, checked_id
-from cli.words import new_submits, one_line, printable
+from runs.words import new_submits, one_line, printable
 
 
 def list_runs(*, status: str | None, limit: int, as_json: bool) -> int:

@@ -19,7 +19,7 @@ def start(path: Path, *, watch: bool, as_json: bool) -> int:
     """Check the storyboard, hand its pictures over, start it; returns the exit code."""
     storyboard, folder = read_board(path)
     with Receiver.of_environment() as receiver:
-        run = receiver.start(storyboard.with_files(_give_all(receiver, storyboard, folder)).document)
+        run = receiver.start(storyboard.with_files(give_pictures(receiver, storyboard, folder)).document)
         if watch:
             return watched(receiver, run["id"], as_json=as_json)
     if as_json:
@@ -31,7 +31,7 @@ def start(path: Path, *, watch: bool, as_json: bool) -> int:
     return 0
 
 
-def _give_all(receiver: Receiver, storyboard: Storyboard, folder: Path) -> dict[str, str]:
+def give_pictures(receiver: Receiver, storyboard: Storyboard, folder: Path) -> dict[str, str]:
     """Hand the storyboard's pictures over: the names by which the receiver knows them, by the names in it."""
     names: dict[str, str] = {}
     mistakes: list[Mistake] = []

@@ -20,6 +20,8 @@ from receiver.access import keyed, log_in, log_out
 from receiver.gate import Gate
 from receiver.headers import SecurityHeaders
 from receiver.limits import Limits
+from receiver.page import static_files, views
+from receiver.page.rendering import page
 from receiver.quarantine import Quarantine
 from receiver.readiness import Readiness
 from receiver.state import State
@@ -92,13 +94,13 @@ def create_app(
     }
     https = (settings.public_url or "").startswith("https://")
     middleware = [Middleware(SecurityHeaders, https=https)]
-    app = Starlette(routes=routes(), lifespan=lifespan, exception_handlers=handlers, middleware=middleware)
+    app = Starlette(routes=[*routes(), *pages()], lifespan=lifespan, exception_handlers=handlers, middleware=middleware)
     app.router.redirect_slashes = False  # A redirect would repeat a callback's token, and senders do not follow it.
     return app
 
 
 def routes() -> list[Route]:
-    """Every address that the receiver answers."""
+    """Every address of the API: what ``/openapi.json`` names."""
     run, shot = "/v1/runs/{run}", "/v1/runs/{run}/shots/{shot}"
     return [
         Route("/webhook/{token:path}", callbacks.Callbacks(), methods=["POST"]),
@@ -123,8 +125,23 @@ def routes() -> list[Route]:
         keyed("/v1/files", runs_api.give_file, methods=["POST"]),
         Route("/media/{path:path}", media.serve),  # A key, a session, or a signed link.
         keyed("/openapi.json", openapi.serve),
-        Route("/login", log_in, methods=["POST"]),
+        page("/login", log_in, methods=["POST"], open_to_all=True),
         Route("/logout", log_out, methods=["POST"]),
         Route("/livez", health.live),
         Route("/readyz", health.ready),
+    ]
+
+
+def pages() -> list[Route]:
+    """What a person sees."""
+    run = "/runs/{run}"
+    return [
+        page("/", views.list_runs),
+        page(run, views.show_run),
+        page(f"{run}/strip", views.show_strip),
+        page(f"{run}/act", views.act, methods=["POST"]),
+        page(f"{run}/shots/{{shot}}", views.show_shot),
+        page("/callbacks", views.show_callbacks),
+        page("/login", views.log_in_form, open_to_all=True),
+        Route("/static/{file:path}", static_files.serve),
     ]

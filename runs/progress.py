@@ -94,7 +94,12 @@ async def _save(store: Store, run: Run, *, before: Run | None, event: dict[str, 
 
 def describe(event: Event, run: Run, now: float) -> dict[str, Any]:
     """*event* for a run's history: names and ids, no addresses."""
-    line: dict[str, Any] = {"event": name_of(event), "at": now, "revision": run.revision, "status": run.status.value}
+    line: dict[str, Any] = {
+        "event": name_of(type(event)),
+        "at": now,
+        "revision": run.revision,
+        "status": run.status.value,
+    }
     for field in fields(event):
         value = getattr(event, field.name)
         if isinstance(value, Problem):
@@ -106,6 +111,6 @@ def describe(event: Event, run: Run, now: float) -> dict[str, Any]:
     return line
 
 
-def name_of(event: Event) -> str:
-    """The event's name as people read it: ``job_seen``."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
+def name_of(kind: type[Event]) -> str:
+    """The name of a kind of event as people read it: ``job_seen``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()

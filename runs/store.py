@@ -9,6 +9,7 @@ Runs in Redis: a run and everything that follows from its change are written in 
     framerelay:runs-removed    zset    those that were removed, until their files surely are gone too
     framerelay:due             zset    runs by the time at which they are looked at next
     framerelay:asked:KEY       string  the run that an ``Idempotency-Key`` made
+    framerelay:used:NAME       string  an invitation to the page that was used
 
 What has to be told of a change goes to `runs.outbox` in the same step.
 """
@@ -268,3 +269,10 @@ class Store:
         except REDIS_ERRORS as error:
             raise unavailable(error) from error
         return RunId(held.decode()) if held else run_id
+
+    async def is_first_use(self, name: str, *, life_s: int) -> bool:
+        """Whether *name* is used for the first time in *life_s*, by whichever receiver. Raises: StoreUnavailable."""
+        try:
+            return bool(await self._redis.set(f"framerelay:used:{name}", 1, nx=True, ex=life_s))
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import httpx
 import pytest
 
 from cli.main import cli
@@ -19,6 +20,9 @@ def test_the_demo_makes_one_film_of_four_chained_shots(shell: Any, tools: Any) -
     shell = shell.__class__(folder=shell.folder, settings={"TMPDIR": str(shell.folder)})
     demo = shell.start("demo", "--out", "films", "--keep")
     lines = iter(demo.stdout.readline, "")
+    link = next(line.partition("In a browser: ")[2].strip() for line in lines if "In a browser" in line)
+    with httpx.Client(trust_env=False, follow_redirects=True) as browser:
+        assert "Log out" in browser.get(link).text
     said = list(itertools.takewhile(lambda line: "Still running" not in line, lines))
     assert any("succeeded, 1 callback lost and found by looking" in line for line in said)
     (data,) = shell.folder.glob("framerelay-demo-*/data")
