@@ -23,11 +23,20 @@ demo: setup  ## four chained shots become one film: no key, nothing else to inst
 	@$(BIN)/framerelay demo
 
 test: export PYTHONDONTWRITEBYTECODE :=  # Else every process that a test starts would compile everything anew.
-test: setup .venv/test-clips/.ready  ## lint, types and every test
+test: setup .venv/test-clips/.ready browser  ## lint, types and every test
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/pytest -n 4 --dist worksteal
+
+# Without one the browser tests are skipped and say so, except where this could have had it (tests/page/conftest.py).
+browser:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
+	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	    echo "Installing Chromium for the browser tests (once) …"; export DEBIAN_FRONTEND=noninteractive; \
+	    { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } >/dev/null; \
+	  else false; fi; \
+	} || echo "No Chromium here, and it cannot be installed: the browser tests will be skipped."
 
 fuzz: setup  ## ask every route thousands of odd things: no 500, nothing that /openapi.json does not say
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(BIN)/pytest -q -n 2 tests/security/fuzz
@@ -52,8 +61,27 @@ bench: setup .venv/bench/.ready  ## ask every question of benchmarks/ against it
 	@{ $(PYTHON) -m venv .venv/bench && .venv/bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $< && touch $@; } || true
 	@command -v webhook >/dev/null || { cd .venv/bench && apt-get download webhook && dpkg -x webhook_*.deb debian && rm -f webhook_*.deb; } >/dev/null 2>&1 || true
 
-docs: setup  ## write docs/settings.md anew from the settings
+screenshots: setup browser  ## take the manual's pictures anew, of the running program
+	@$(BIN)/pytest -q tests/page/screenshots.py
+
+docs: setup  ## write docs/settings.md and docs/storyboard.schema.json anew from the code
 	@$(BIN)/python -m config.reference
+	@$(BIN)/python -m receiver.storyboard_schema
+
+manual: export NO_MKDOCS_2_WARNING = 1
+manual: .venv/docs/.ready  ## build the manual as a site in build/manual/
+	@.venv/docs/bin/mkdocs build --quiet
+	@echo "The manual: build/manual/index.html"
+
+manual-serve: export NO_MKDOCS_2_WARNING = 1
+manual-serve: .venv/docs/.ready  ## show the manual while you write it
+	@.venv/docs/bin/mkdocs serve --dev-addr 127.0.0.1:8000
+
+.venv/docs/.ready: requirements/docs.lock
+	@echo "Fetching what builds the manual (once, 60 MB) …"
+	@$(PYTHON) -m venv .venv/docs
+	@.venv/docs/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 format: setup  ## let ruff tidy the code
 	@$(BIN)/ruff format .
@@ -70,4 +98,4 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 clean:  ## remove .venv/ and caches (never your data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
-.PHONY: help setup demo test fuzz audit chaos chaos-broken bench docs format lock clean
+.PHONY: help setup demo test browser fuzz audit chaos chaos-broken bench screenshots docs manual manual-serve format lock clean

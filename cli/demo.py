@@ -20,14 +20,17 @@ import httpx
 
 from cli.client import Receiver
 from cli.errors import Stop, folder_words
+from cli.keys import keys_of
 from cli.runs import exit_code
 from cli.watch import watch
 from config.settings import Settings, from_environment
+from receiver.sessions import Sessions
 from runs.storyboard import read_storyboard
 
 READY_S: Final = 30.0
 END_S: Final = 15.0
 FILM: Final = "framerelay-demo.mp4"
+ONE_LOST: Final = ("--lose", "0.3", "--seed", "23180")  # The callbacks about the third job, and no others.
 PR_SET_PDEATHSIG: Final = 1
 
 
@@ -55,6 +58,7 @@ def _make(folder: Path, into: Path, *, keep: bool) -> dict[str, Any]:
     """Start everything, make the film, write it to *into*; everything has ended when this returns."""
     with ExitStack() as stack:
         settings = _start(stack, folder)
+        click.echo(f"In a browser: {_invitation(settings)}")
         with Receiver(settings) as receiver:
             run = _show(receiver)
             if run["status"] != "succeeded":
@@ -77,10 +81,11 @@ def _start(stack: ExitStack, folder: Path) -> Settings:
         "FRAMERELAY_PORT": str(port),
         "FRAMERELAY_DATA_DIR": str(folder / "data"),
         "FRAMERELAY_CONFIG": str(folder / "framerelay.yaml"),
-        "FRAMERELAY_LOOKUP_AFTER_S": "20",
+        "FRAMERELAY_LOOKUP_AFTER_S": "10",
     }
-    click.echo("Starting a sandbox that plays the provider, and FrameRelay beside it …")
-    words = ["sandbox", "--port", str(sandbox), "--key", key]
+    click.echo("Starting a sandbox that plays the provider, and FrameRelay beside it.")
+    click.echo("The sandbox will lose the callback about one of four shots, on purpose …")
+    words = ["sandbox", "--port", str(sandbox), "--key", key, *ONE_LOST]
     provider = stack.enter_context(_process(words, environ, folder))
     relay = stack.enter_context(_process(["up"], environ, folder))
     settings = from_environment(environ, env_file=folder / "none.env")
@@ -161,10 +166,17 @@ def _show(receiver: Receiver) -> dict[str, Any]:
     return watch(receiver, run["id"], out=sys.stdout)
 
 
+def _invitation(settings: Settings) -> str:
+    """The page's address with a log-in that works once: nobody should have to type the demo's key."""
+    sessions = Sessions(str(keys_of(settings).secret), secure=False)
+    return f"{settings.listen_url}/login?once={sessions.invite()}"
+
+
 def _stay(settings: Settings, film: Path) -> None:
     with suppress(KeyboardInterrupt):
         click.echo(f"film: {film}\n")
-        click.echo(f"Still running at {settings.listen_url}; Ctrl-C ends it. To look around, in another terminal:")
+        click.echo(f"Still running; Ctrl-C ends it. To look around: {_invitation(settings)}")
+        click.echo("or in another terminal:")
         click.echo(f"  export FRAMERELAY_URL={settings.listen_url} FRAMERELAY_DATA_DIR={settings.data_dir}")
         click.echo(f"  {sys.argv[0]} runs")
         signal.pause()

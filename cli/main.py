@@ -287,6 +287,22 @@ def adopt(job_id: str, run_id: str, shot: str, as_json: bool) -> None:
     sys.exit(adopt(job_id, run_id, shot, as_json=as_json))
 
 
+@cli.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--to", type=click.Path(path_type=Path), metavar="DIR", help="The folder.  [default: ./RUN]")
+@json_option
+def export(run_id: str, to: Path | None, as_json: bool) -> None:
+    """
+    Write a run into a folder: film, clips, manifest, timeline.
+
+    manifest.json has the words, jobs, seeds and hashes; film.otio opens in an editor (OpenTimelineIO). What is there
+    and right is kept, so it can be repeated; a file that is not its own is left alone.
+    """
+    from cli.export import export
+
+    sys.exit(export(run_id, to=to, as_json=as_json))
+
+
 @cli.command("callback-url")
 @click.argument("hook")
 def callback_url(hook: str) -> None:
@@ -355,6 +371,34 @@ def release(callback_id: str | None, everything: bool, as_json: bool) -> None:
     if (callback_id is None) is not everything:
         raise click.UsageError("Give an ID, or --all.")
     sys.exit(release_callbacks(callback_id, as_json=as_json))
+
+
+@cli.group(invoke_without_command=True)
+@click.option("--run", "run_id", metavar="RUN", help="Only of this run.")
+@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most so many.")
+@click.option("--secret", is_flag=True, help="Print the secret by which a receiver verifies them, and nothing else.")
+@json_option
+@click.pass_context
+def notifications(context: click.Context, run_id: str | None, limit: int, secret: bool, as_json: bool) -> None:
+    """
+    List what was told to the notify_url of runs, newest first.
+
+    With what came of it, and when the next try is.
+    """
+    from cli.notifications import list_notifications, print_secret
+
+    if context.invoked_subcommand is None:
+        sys.exit(print_secret() if secret else list_notifications(run_id=run_id, limit=limit, as_json=as_json))
+
+
+@notifications.command("replay")
+@click.argument("notification_id", metavar="ID")
+@json_option
+def replay_notification(notification_id: str, as_json: bool) -> None:
+    """Send a notification again at once, under the same id."""
+    from cli.notifications import replay_notification
+
+    sys.exit(replay_notification(notification_id, as_json=as_json))
 
 
 @cli.command("mcp")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from runs.words import Json, listed, new_submits, soon, waits_for
+from runs.words import Json, coming, new_submits, waits_for
 
 Place = Callable[[str], str]
 
@@ -26,8 +26,8 @@ def outlook(run: Json, *, now: float, place: Place | None = None) -> list[str]:
     for shot in run["shots"]:
         if shot["status"] == "waiting":
             lines += [line for line in _turn(run, shot, place) if line not in lines]
-    if run["status"] == "running" and (coming := _coming(run, now)):
-        lines.append(f"next: {coming}")
+    if run["status"] == "running" and (to_come := coming(run, now=now)):
+        lines.append(f"next: {to_come}")
     if run["status"] == "failed":
         failed = next((shot["id"] for shot in run["shots"] if shot["status"] == "failed"), "SHOT")
         lines.append(_advice(run, failed, run["error"]))
@@ -81,37 +81,3 @@ def _to_pick_from(shot: Json, place: Place) -> Iterator[str]:
     for take in shot["takes"]:
         if take["status"] == "done":
             yield f"  take {take['number']}: {place(take['video']['url'])}"
-
-
-def _coming(run: Json, now: float) -> str | None:
-    """The next thing that we wait for, nearest first."""
-    if all(shot["status"] == "done" for shot in run["shots"]):
-        return "the clips are joined into the film"
-    collecting, generating, submitting, pending = (
-        [shot for shot in run["shots"] if shot["status"] == status]
-        for status in ("collecting", "generating", "submitting", "pending")
-    )
-    if collecting:
-        return _follows(run, collecting[0]) or f"shot {collecting[0]['id']} is done"
-    if len(generating) == 1 and (follows := _follows(run, generating[0])):
-        return f"{_callback_words(generating, now)}, then {follows}"
-    if generating:
-        return _callback_words(generating, now)
-    if submitting:
-        return f"the provider's answer about {submitting[0]['id']}"
-    return f"shot {pending[0]['id']} is submitted" if pending else None
-
-
-def _callback_words(shots: list[Json], now: float) -> str:
-    looks = [take["next_look"] for shot in shots for take in shot["takes"] if take["status"] == "generating"]
-    names = [shot["id"] for shot in shots]
-    about = listed(names, "or") if len(names) < 4 else f"one of {len(names)} shots"
-    return f"a callback about {about} (else a look-up {soon(min(looks) - now)})"
-
-
-def _follows(run: Json, shot: Json) -> str | None:
-    """What begins with its last frame, or is made of the last clip."""
-    heirs = [other["id"] for other in run["shots"] if other["source"] == shot["id"] and not other["takes"]]
-    if heirs:
-        return f"shot{'s' if len(heirs) > 1 else ''} {listed(heirs, 'and')}"
-    return "the film" if all(other["status"] == "done" or other is shot for other in run["shots"]) else None

@@ -101,7 +101,7 @@ def do_job(requests: BinaryIO, answers: BinaryIO, work: Work) -> bool:
         return False
     if cage.IS_LINUX:
         shut_in(request)
-    answer = reply(request, following(requests, answers) if isinstance(request, Follow) else work)
+    answer = reply(request, following(request, requests, answers) if isinstance(request, Follow) else work)
     answers.write(to_json(answer) + b"\n")
     return cage.IS_LINUX or isinstance(answer, Done)
 
@@ -160,8 +160,8 @@ def load() -> Work:
     return work
 
 
-def following(requests: BinaryIO, answers: BinaryIO) -> Work:
-    """What does the work of a Follow, for which words go to and fro while it is done."""
+def following(request: Follow, requests: BinaryIO, answers: BinaryIO) -> Work:
+    """What does the work of *request*, for which words go to and fro while it is done."""
     from media.frames import examine_coming
 
     def say(answer: Answer) -> None:
@@ -173,8 +173,7 @@ def following(requests: BinaryIO, answers: BinaryIO) -> Work:
             raise DecoderFailed("The decoder process was given two jobs at once.")
         return word
 
-    def work(request: Request) -> Any:
-        assert isinstance(request, Follow)  # noqa: S101  (Nothing else comes here.)
+    def work(_: Request) -> Any:
         clip = Growing(request.clip, request.size, listen=listen, want=lambda at: say(Wants(at=at)))
         return examine_coming(clip, frame_into=request.frame_into, announce=lambda frame: say(FrameTaken(frame=frame)))
 

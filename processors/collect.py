@@ -14,12 +14,13 @@ from processors.deps import Deps
 from processors.problems import problem_of
 from processors.waits import wait_s
 from runs import events
-from runs.errors import ClipUnusable, DownloadExpired, FrameRelayError, StorageFailed, Transient
+from runs.errors import ClipUnusable, DecoderFailed, DownloadExpired, FrameRelayError, StorageFailed, Transient
 from runs.model import Clip, Frame, Take, TakeStatus
 from runs.progress import record
 
 FETCHES_MAX: Final = 8  # Trouble on the way; each is tried again after a growing wait.
 DAMAGED_MAX: Final = 2  # The same bytes may be half written at first; more often they stay bad.
+CRASHES_MAX: Final = 2  # What ended the decoder twice running is the clip's doing; the machine may have been, once.
 SAME_FRAME_LEVELS: Final = 2.0  # Of 255; beyond this the provider's frame is not the clip's last one.
 
 log = structlog.get_logger()
@@ -108,7 +109,8 @@ async def _failed(deps: Deps, run: str, shot: str, take: Take, error: FrameRelay
     problem = problem_of(error)
     damaged = isinstance(error, ClipUnusable) and error.reason in ("truncated", "corrupt")
     expired = isinstance(error, DownloadExpired)
-    most = DAMAGED_MAX if damaged else FETCHES_MAX
+    crashed_again = isinstance(error, DecoderFailed) and take.error is not None and take.error.code == error.code
+    most = DAMAGED_MAX if damaged else CRASHES_MAX if crashed_again else FETCHES_MAX
     passing = damaged or expired or isinstance(error, Transient)
     # A clip that was paid for is not given up because our own disk is full.
     if not passing or (take.fetches >= most and not isinstance(error, StorageFailed)):

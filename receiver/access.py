@@ -1,5 +1,6 @@
 """Who may see and act: a key as Bearer or the page's session, compared in constant time, guesses slowed down."""
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from urllib.parse import parse_qs
@@ -17,6 +18,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 LOGIN_BYTES_MAX: Final = 4096
 SAFE: Final = frozenset({"GET", "HEAD"})
+PLACE: Final = re.compile(r"/(callbacks|runs/[a-z0-9_]{1,60}(/shots/[A-Za-z0-9_-]{1,80})?)?")
 CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}  # HTTP wants it in every 401.
 
 
@@ -50,13 +52,13 @@ async def require(request: Request, needed: Right) -> None:
 
 
 async def log_in(request: Request) -> Response:
-    """``POST /login``: a form with ``key``; 303 to the page with a session, else as `require`."""
+    """``POST /login``: a form with ``key``; 303 to the page ``next`` with a session, else as `require`."""
     gate = state_of(request).gate
     if not gate.is_own_origin(request):
         raise HTTPException(403, "log in from the page itself")
     form = parse_qs((await read_body(request, bytes_max=LOGIN_BYTES_MAX)).decode("utf-8", "replace"))
     key = form.get("key", [""])[0].strip()
-    answer = Response(status_code=303, headers={"Location": "/"})
+    answer = Response(status_code=303, headers={"Location": _wanted(form.get("next", [""])[0])})
     if gate.right_of(key) is None:
         await gate.guessed(request)
         raise HTTPException(401, "this is no key of this receiver", headers=CHALLENGE)
@@ -69,3 +71,8 @@ async def log_out(request: Request) -> Response:
     answer = Response(status_code=303, headers={"Location": "/"})
     state_of(request).gate.sessions.end(answer)
     return answer
+
+
+def _wanted(place: str) -> str:
+    """Where to go on: a page of ours, nobody else's."""
+    return place if PLACE.fullmatch(place) else "/"

@@ -15,11 +15,13 @@ from starlette.routing import Route
 from config.keys import Keys
 from config.logs import secrets_of
 from config.settings import Settings
-from receiver import answers, callbacks, health, media, openapi, plan, release, replay, runs_api
+from receiver import answers, callbacks, health, media, notifications, openapi, plan, release, replay, runs_api
 from receiver.access import keyed, log_in, log_out
 from receiver.gate import Gate
 from receiver.headers import SecurityHeaders
 from receiver.limits import Limits
+from receiver.page import static_files, views
+from receiver.page.rendering import page
 from receiver.quarantine import Quarantine
 from receiver.readiness import Readiness
 from receiver.state import State
@@ -28,7 +30,9 @@ from receiver.verification import Verification
 from runs.errors import FrameRelayError
 from runs.files import MediaFiles
 from runs.inbox import Inbox
+from runs.outbox import Outbox
 from runs.queue import connect, disconnect
+from runs.signing import signing_secrets
 from runs.spool import Spool
 from runs.store import Store
 from runs.tokens import Links, Tokens
@@ -54,10 +58,17 @@ def create_app(
         app.state.receiver = state = State(
             settings=settings,
             gate=Gate(keys, settings),
-            secrets=secrets_of(settings, *keys.operate, keys.secret, *map(Secret, verification.verifiers.secrets)),
-            store=Store(redis),
+            secrets=secrets_of(
+                settings,
+                *keys.operate,
+                keys.secret,
+                *signing_secrets(settings, keys.secret),
+                *map(Secret, verification.verifiers.secrets),
+            ),
+            store=Store(redis, notices_keep_s=settings.callbacks_keep_s),
             history=Store(watching),
             inbox=inbox,
+            outbox=Outbox(redis),
             spool=spool,
             readiness=Readiness(inbox, spool),
             strangers=Strangers(inbox),
@@ -83,13 +94,13 @@ def create_app(
     }
     https = (settings.public_url or "").startswith("https://")
     middleware = [Middleware(SecurityHeaders, https=https)]
-    app = Starlette(routes=routes(), lifespan=lifespan, exception_handlers=handlers, middleware=middleware)
+    app = Starlette(routes=[*routes(), *pages()], lifespan=lifespan, exception_handlers=handlers, middleware=middleware)
     app.router.redirect_slashes = False  # A redirect would repeat a callback's token, and senders do not follow it.
     return app
 
 
 def routes() -> list[Route]:
-    """Every address that the receiver answers."""
+    """Every address of the API: what ``/openapi.json`` names."""
     run, shot = "/v1/runs/{run}", "/v1/runs/{run}/shots/{shot}"
     return [
         Route("/webhook/{token:path}", callbacks.Callbacks(), methods=["POST"]),
@@ -109,11 +120,28 @@ def routes() -> list[Route]:
         keyed("/v1/callbacks/{callback}/replay", replay.replay, methods=["POST"]),
         keyed("/v1/callbacks/release", release.release_all, methods=["POST"]),
         keyed("/v1/callbacks/{callback}/release", release.release, methods=["POST"]),
+        keyed("/v1/notifications", notifications.list_notifications),
+        keyed("/v1/notifications/{notification}/replay", notifications.replay_notification, methods=["POST"]),
         keyed("/v1/files", runs_api.give_file, methods=["POST"]),
         Route("/media/{path:path}", media.serve),  # A key, a session, or a signed link.
         keyed("/openapi.json", openapi.serve),
-        Route("/login", log_in, methods=["POST"]),
+        page("/login", log_in, methods=["POST"], open_to_all=True),
         Route("/logout", log_out, methods=["POST"]),
         Route("/livez", health.live),
         Route("/readyz", health.ready),
+    ]
+
+
+def pages() -> list[Route]:
+    """What a person sees."""
+    run = "/runs/{run}"
+    return [
+        page("/", views.list_runs),
+        page(run, views.show_run),
+        page(f"{run}/strip", views.show_strip),
+        page(f"{run}/act", views.act, methods=["POST"]),
+        page(f"{run}/shots/{{shot}}", views.show_shot),
+        page("/callbacks", views.show_callbacks),
+        page("/login", views.log_in_form, open_to_all=True),
+        Route("/static/{file:path}", static_files.serve),
     ]

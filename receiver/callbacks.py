@@ -29,6 +29,7 @@ from runs.tokens import Address, HookAddress, ProbeAddress, TakeAddress
 from upstream.callback import parse_object
 from upstream.job import JobNews, read_news
 from upstream.signatures import collect
+from upstream.wire import JobState
 
 ADDRESSES: Final = "/webhook/"
 JOB_ID_CHARS_MAX: Final = 200  # Both go into tasks and log lines, while a body may have a mebibyte.
@@ -222,9 +223,16 @@ def interpreted(state: State, address: Address, callback: Callback) -> tuple[Cal
         sha256=sha256,
         evidence=(),
         job_id=job_id,
-        word=redacted(news.status_word, secrets=state.secrets)[:WORD_CHARS_MAX] if news.status_word else None,
+        word=_shown(news, state),
         ending=f"{address.name}:{job_id}" if job_id and news.state.is_final else None,
     ), None
+
+
+def _shown(news: JobNews, state: State) -> str | None:
+    """The status word, which a stranger may have chosen unless it is one that we know."""
+    if news.status_word is None or news.state is not JobState.UNKNOWN:
+        return news.status_word
+    return str(redacted(news.status_word, secrets=state.secrets))[:WORD_CHARS_MAX]
 
 
 def _job_id(news: JobNews) -> str | None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
 
 from config.keys import Keys
 from config.settings import Settings
@@ -69,6 +70,10 @@ class Gate:
         """What the key *given* opens; all keys are compared, whichever fits."""
         fitting = [right for key, right in self._keys if hmac.compare_digest(given.encode(), key.encode())]
         return max(fitting, default=None)
+
+    def let_in(self, answer: Response) -> None:
+        """Let *answer* begin a session of the key that may do everything: for whoever was invited."""
+        self.sessions.begin(answer, max(self._keys, key=lambda each: each[1])[0])
 
     def is_own_origin(self, request: Request) -> bool:
         """Whether a browser says that the request was made by our own page."""

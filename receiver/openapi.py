@@ -28,6 +28,7 @@ PARAMETERS: Final[dict[str, Schema]] = {
     "limit": {"in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200, "default": 20}},
     "after": {"in": "query", "description": "The next of the page before.", "schema": {"type": "string"}},
     "status": {"in": "query", "schema": {"type": "string", "enum": [status.value for status in RunStatus]}},
+    "of-run": {"name": "run", "in": "query", "description": "Only of this run.", "schema": {"type": "string"}},
     "Idempotency-Key": {
         "in": "header",
         "description": "Whoever repeats a request with the same key gets the run that the first one made.",
@@ -63,6 +64,7 @@ IN_PATHS: Final[dict[str, Schema]] = {
     "run": {"schema": {"type": "string", "pattern": "^run_[a-z0-9]{1,40}$"}},
     "shot": {"schema": {"type": "string"}},
     "callback": {"schema": {"type": "string"}},
+    "notification": {"schema": {"type": "string"}},
     "path": {"description": "As a url of a run says it; it may hold slashes.", "schema": {"type": "string"}},
 }
 HEADERS: Final[dict[str, Schema]] = {

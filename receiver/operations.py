@@ -270,6 +270,22 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         answers={200: Answer(about="What became of each.", shape=shapes.Releases)},
         refused={},
     ),
+    "GET /v1/notifications": Operation(
+        name="listNotifications",
+        about="What was told to the notify_url of runs, newest first, with each delivery",
+        right=Right.READ,
+        parameters=("limit", "after", "of-run"),
+        answers={200: Answer(about="A page of them.", shape=shapes.Notifications)},
+        refused={422: "limit is none."},
+    ),
+    "POST /v1/notifications/{notification}/replay": Operation(
+        name="replayNotification",
+        about="Send a notification again at once, under the same id",
+        more="Whatever came of it so far; what fails is tried for another day.",
+        right=Right.OPERATE,
+        answers={200: Answer(about="It is to be sent.", shape=shapes.Notification)},
+        refused={404: "There is no such notification, or it is no longer kept."},
+    ),
     "POST /v1/files": Operation(
         name="giveFile",
         about="Give a picture that a storyboard can name",

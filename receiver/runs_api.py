@@ -14,16 +14,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from receiver.body import read_body
+from receiver.deciding import decide, stored_run, undecided
 from receiver.plan import agreed, read_board
 from receiver.state import State, state_of
 from receiver.views import callback_json, outlook_json, run_json
 from runs import events
-from runs.decisions import why_not
-from runs.errors import Conflict, NotFound, RequestInvalid, StorageFailed, StoreUnavailable
+from runs.errors import RequestInvalid, StorageFailed, StoreUnavailable
 from runs.events import Event
-from runs.machine import apply
 from runs.model import Run, RunId, RunStatus, Terms
-from runs.progress import check_revision, record
 from runs.progress import start as start_run_now
 from runs.removal import remove as remove_run
 from runs.storyboard import start_run
@@ -34,7 +32,6 @@ DECISION_BYTES_MAX: Final = 1 << 16
 PAGE_MAX: Final = 200
 ENDED: Final = frozenset({RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED})
 ID_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"
-RUN_ID: Final = re.compile(r"run_[a-z0-9]{1,40}")
 NAME: Final = re.compile(r"[!-~]{1,200}")
 SEED_MAX: Final = 2**32 - 1
 EVENT_ID: Final = re.compile(r"[0-9]{1,18}(-[0-9]{1,18})?")
@@ -66,7 +63,7 @@ async def read(request: Request) -> Response:
 async def list_runs(request: Request) -> Response:
     """``GET /v1/runs?limit=&after=&status=``: newest first; ``next`` is the *after* of the next page."""
     state = state_of(request)
-    limit, after = _page(request)
+    limit, after = page_of(request)
     wanted = request.query_params.get("status")
     if wanted is not None and wanted not in set(RunStatus):
         raise RequestInvalid(f"status is one of {', '.join(RunStatus)}", param="status")
@@ -155,7 +152,7 @@ async def watch(request: Request) -> Response:
 async def callbacks(request: Request) -> Response:
     """``GET /v1/callbacks?limit=&after=``: what came in, newest first."""
     state = state_of(request)
-    limit, after = _page(request)
+    limit, after = page_of(request)
     found = await state.inbox.recent(limit=limit + 1, after=after)
     more = found[limit - 1].id if len(found) > limit else None
     shown = [callback_json(each, secrets=state.secrets) for each in found[:limit]]
@@ -194,22 +191,13 @@ async def _act(request: Request, event: Event, body: dict[str, Any] | None = Non
     """A person's decision: refused if they looked at an older revision, or if it changes nothing."""
     state = state_of(request)
     revision = _revision(await _body(request) if body is None else body)
-    run = await _run_with_shot(state, request)
-    recorded = await record(state.store, run.id, event, revision=revision)
-    if isinstance(event, events.Picked) and run.take(event.shot, event.take) is None:
-        raise NotFound(f"shot {event.shot} has no take {event.take}")
-    if not recorded.changed and not _holds_already(recorded.run, event):
-        raise Conflict(_why_not(recorded.run, event))
-    log.info("person_decided", run_id=run.id, shot=request.path_params.get("shot"), decision=type(event).__name__)
-    return JSONResponse(_json(state, recorded.run))
+    run = await decide(state, request.path_params["run"], event, revision=revision)
+    return JSONResponse(_json(state, run))
 
 
 async def _look_ahead(request: Request, event: events.Retaken, body: dict[str, Any]) -> Response:
     """What that decision would bring about; refused where the decision itself would be."""
-    run = await _run_with_shot(state_of(request), request)
-    check_revision(run, _revision(body))
-    if apply(run, event, time.time()) is run:
-        raise Conflict(_why_not(run, event))
+    run = await undecided(state_of(request), request.path_params["run"], event, revision=_revision(body))
     return JSONResponse(outlook_json(run, event.shot))
 
 
@@ -220,45 +208,8 @@ def _revision(body: dict[str, Any]) -> int | None:
     return revision
 
 
-async def _run_with_shot(state: State, request: Request) -> Run:
-    """The run of the address, which has the shot of the address if there is one in it."""
-    run = await _run(state, request)
-    shot = request.path_params.get("shot")
-    if shot is not None and run.shot(shot) is None:
-        raise NotFound(f"the run has no shot {shot}")
-    return run
-
-
-def _why_not(run: Run, event: Event) -> str:
-    decision = events.Resumed | events.Adopted | events.Retaken
-    words = why_not(run, event, time.time()) if isinstance(event, decision) else None
-    return words or f"the run is {run.status.value}; this is not possible now"
-
-
-def _holds_already(run: Run, event: Event) -> bool:
-    """Saying the same thing twice is no mistake."""
-    match event:
-        case events.RunCancelled():
-            return run.cancelled
-        case events.Approved(shot=name):
-            shot = run.shot(name)
-            return shot is not None and shot.approved
-        case events.Picked(shot=name, take=number):
-            shot = run.shot(name)
-            return shot is not None and shot.picked == number
-        case events.Adopted(shot=name, job_id=job_id):
-            shot = run.shot(name)
-            return shot is not None and any(job_id in take.job_ids for take in shot.takes)
-        case _:
-            return False
-
-
 async def _run(state: State, request: Request) -> Run:
-    run_id = request.path_params["run"]
-    run = await state.store.load(run_id) if RUN_ID.fullmatch(run_id) else None
-    if run is None:
-        raise NotFound(f"there is no run {run_id}")
-    return run
+    return await stored_run(state, request.path_params["run"])
 
 
 async def _body(request: Request) -> dict[str, Any]:
@@ -273,7 +224,8 @@ def _named(body: dict[str, Any], name: str) -> str:
     return value
 
 
-def _page(request: Request) -> tuple[int, str | None]:
+def page_of(request: Request) -> tuple[int, str | None]:
+    """``limit`` and ``after`` of a list. Raises: RequestInvalid."""
     limit = request.query_params.get("limit", "20")
     if not re.fullmatch("[0-9]{1,3}", limit) or not 1 <= int(limit) <= PAGE_MAX:
         raise RequestInvalid(f"limit is a number from 1 to {PAGE_MAX}", param="limit")

@@ -7,6 +7,7 @@ of the settings ends its sessions, and a new ``FRAMERELAY_SECRET`` ends them all
 
 import hashlib
 import hmac
+import secrets
 import time
 from typing import Final
 
@@ -15,6 +16,7 @@ from starlette.responses import Response
 
 COOKIE: Final = "framerelay_session"
 LIFE_S: Final = 7 * 86_400
+INVITED_S: Final = 600
 
 
 class Sessions:
@@ -42,6 +44,18 @@ class Sessions:
         until, _, fingerprint = payload.partition(".")
         same = hmac.compare_digest(fingerprint.encode(), _fingerprint(key).encode())
         return sound and same and int(until) > time.time()
+
+    def invite(self) -> str:
+        """A word that begins a session, once, in the next ten minutes; only who has the secret can make one."""
+        payload = f"{int(time.time()) + INVITED_S}.{secrets.token_hex(16)}"
+        return f"{payload}.{self._mac(f'invited {payload}')}"
+
+    def invitation(self, word: str) -> str | None:
+        """The name of the invitation that *word* is, while it counts; its first use has to be found out elsewhere."""
+        payload, _, mac = word.rpartition(".")
+        sound = hmac.compare_digest(mac.encode(), self._mac(f"invited {payload}").encode())
+        until, _, name = payload.partition(".")
+        return name if sound and int(until) > time.time() else None
 
     def _mac(self, payload: str) -> str:
         return hmac.digest(self._key, payload.encode(), hashlib.sha256).hex()

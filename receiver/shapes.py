@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from runs.model import Family, RunStatus, ShotStatus, TakeStatus
+from runs.notices import NoticeType
+from runs.outbox import NotificationState
 
 Seconds = Annotated[float, Meta(description="Seconds since 1970, UTC.")]
 Address = Annotated[str, Meta(description="Below /media; it needs the key, and takes Range.")]
@@ -294,6 +296,42 @@ class Plan(Struct, kw_only=True):
     warnings: list[Caution]
 
 
+class Delivery(Struct, kw_only=True):
+    """One try to deliver a notification."""
+
+    at: Seconds
+    status: Annotated[int | None, Meta(description="Of the answer; null if none came.")]
+    outcome: Annotated[str, Meta(description="What came of it, in words.")]
+    took_ms: int
+
+
+class Notification(Struct, kw_only=True):
+    """Something that was told to the notify_url of a run, or is to be."""
+
+    id: Annotated[str, Meta(description="The webhook-id of every try.", pattern="^ntf_[0-9a-f]{24}$")]
+    object: Literal["notification"]
+    type: NoticeType
+    created: Annotated[float, Meta(description="When it happened: seconds since 1970, UTC.")]
+    run: str
+    shot: str | None
+    status: Annotated[str, Meta(description="The shot's for shot.…, else the run's, as it was then.")]
+    host: Annotated[str, Meta(description="Of the address; the rest of it is not shown.")]
+    state: Annotated[
+        NotificationState,
+        Meta(description="gone: the receiver answered 410 · refused: we may not contact the address"),
+    ]
+    next_try: Annotated[float | None, Meta(description="When it is sent next, or again if nobody answers now.")]
+    deliveries: Annotated[list[Delivery], Meta(description="Every try, the newest last.")]
+
+
+class Notifications(Struct, kw_only=True):
+    """A page of notifications, newest first."""
+
+    object: Literal["list"]
+    data: list[Notification]
+    next: Annotated[str | None, Meta(description="The after of the next page; null at the end.")]
+
+
 class Received(Struct, kw_only=True):
     """A callback is kept; repeated: it was before."""
 
@@ -351,6 +389,8 @@ SHAPES: tuple[type[Struct], ...] = (
         Releases,
         File,
         Plan,
+        Notification,
+        Notifications,
         Received,
         Health,
         NotReady,

@@ -14,6 +14,7 @@ from receiver.strangers import Strangers
 from receiver.verification import Verification
 from runs.files import MediaFiles
 from runs.inbox import Inbox
+from runs.outbox import Outbox
 from runs.spool import Spool
 from runs.store import Store
 from runs.tokens import Links, Tokens
@@ -33,6 +34,7 @@ class State:
     store: Store
     history: Store
     inbox: Inbox
+    outbox: Outbox
     spool: Spool
     readiness: Readiness
     strangers: Strangers

@@ -1,6 +1,7 @@
 """Runs and callbacks as the JSON of the API, in the shapes that ``/openapi.json`` describes."""
 
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from msgspec import UNSET, to_builtins
 
@@ -8,6 +9,7 @@ from config.logs import redacted
 from receiver import shapes
 from runs.inbox import Callback
 from runs.model import Clip, Film, FirstFrame, Frame, Problem, Run, Shot, Take
+from runs.outbox import Notification
 from runs.outlook import budget_left, jobs_of_retake, stale_after, stale_shots, words_of_retake
 from runs.standing import callbacks_missed, jobs_spent, needs_operator, seems_unreachable, submits_to_come
 
@@ -80,6 +82,28 @@ def callback_json(callback: Callback, *, secrets: tuple[str, ...]) -> dict[str, 
         repeats=callback.repeats,
         bytes=len(callback.body) if callback.size is None else callback.size,
         body=redacted(beginning, secrets=secrets)[:BODY_CHARS_MAX],
+    )
+    return dict(to_builtins(shown))
+
+
+def notification_json(notification: Notification) -> dict[str, Any]:
+    """A notification, as `shapes.Notification`; of its address the host alone, since a path may be a secret."""
+    notice = notification.notice
+    shown = shapes.Notification(
+        id=notice.id,
+        object="notification",
+        type=notice.type,
+        created=notice.at,
+        run=notice.run,
+        shot=notice.shot,
+        status=notice.status,
+        host=urlsplit(notice.to).hostname or "",
+        state=notification.state,
+        next_try=notification.next_at,
+        deliveries=[
+            shapes.Delivery(at=each.at, status=each.status, outcome=each.outcome, took_ms=each.took_ms)
+            for each in notification.deliveries
+        ],
     )
     return dict(to_builtins(shown))
 

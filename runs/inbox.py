@@ -206,6 +206,15 @@ class Inbox:
         except REDIS_ERRORS as error:
             raise unavailable(error) from error
 
+    async def between(self, since: float, until: float, *, at_most: int) -> list[Callback]:
+        """The first callbacks, at most so many, that were received from *since* to *until*; oldest first."""
+        try:
+            window = int(since * 1000), int(until * 1000)
+            ids = await self._redis.zrangebyscore(CALLBACKS, *window, start=0, num=at_most)
+            return await self._read([callback_id.decode() for callback_id in ids])
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+
     async def _read(self, ids: list[str]) -> list[Callback]:
         """Those of *ids* that are kept, in their order."""
         async with self._redis.pipeline(transaction=False) as pipe:

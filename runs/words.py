@@ -61,6 +61,40 @@ def share_done(run: Json, shot: Json, *, now: float) -> float | None:
     return min(1.0, max(0.0, min(since) / usual)) if usual and since else None
 
 
+def coming(run: Json, *, now: float) -> str | None:
+    """The next thing that a run waits for, nearest first; None where there is none."""
+    if all(shot["status"] == "done" for shot in run["shots"]):
+        return "the clips are joined into the film"
+    collecting, generating, submitting, pending = (
+        [shot for shot in run["shots"] if shot["status"] == status]
+        for status in ("collecting", "generating", "submitting", "pending")
+    )
+    if collecting:
+        return _follows(run, collecting[0]) or f"shot {collecting[0]['id']} is done"
+    if len(generating) == 1 and (follows := _follows(run, generating[0])):
+        return f"{_callback_words(generating, now)}, then {follows}"
+    if generating:
+        return _callback_words(generating, now)
+    if submitting:
+        return f"the provider's answer about {submitting[0]['id']}"
+    return f"shot {pending[0]['id']} is submitted" if pending else None
+
+
+def _callback_words(shots: list[Json], now: float) -> str:
+    looks = [take["next_look"] for shot in shots for take in shot["takes"] if take["status"] == "generating"]
+    names = [shot["id"] for shot in shots]
+    about = listed(names, "or") if len(names) < 4 else f"one of {len(names)} shots"
+    return f"a callback about {about} (else a look-up {soon(min(looks) - now)})"
+
+
+def _follows(run: Json, shot: Json) -> str | None:
+    """What begins with its last frame, or is made of the last clip."""
+    heirs = [other["id"] for other in run["shots"] if other["source"] == shot["id"] and not other["takes"]]
+    if heirs:
+        return f"shot{'s' if len(heirs) > 1 else ''} {listed(heirs, 'and')}"
+    return "the film" if all(other["status"] == "done" or other is shot for other in run["shots"]) else None
+
+
 def duration(seconds: float) -> str:
     """``8 s``, ``1:20``, ``2 h 05``, ``3 days``."""
     whole = max(0, int(seconds))
@@ -140,14 +174,15 @@ def _takes_words(run: Json, shot: Json, now: float) -> list[str]:
     """One clause for each take, those under way first; takes that do the same share one."""
     takes = sorted(shot["takes"], key=lambda take: take["status"] in ("failed", "expired", "cancelled"))
     if len(takes) == 1:
-        return [_take_words(run, takes[0], now)]
+        return [take_words(run, takes[0], now=now)]
     numbers: dict[str, list[str]] = {}
     for take in takes:
-        numbers.setdefault(_take_words(run, take, now), []).append(str(take["number"]))
+        numbers.setdefault(take_words(run, take, now=now), []).append(str(take["number"]))
     return [f"take{'s' if len(same) > 1 else ''} {listed(same, 'and')} {words}" for words, same in numbers.items()]
 
 
-def _take_words(run: Json, take: Json, now: float) -> str:
+def take_words(run: Json, take: Json, *, now: float) -> str:
+    """What one take is doing, and since when."""
     since = _since(now - take["submitted"])
     match take["status"]:
         case "submitting":

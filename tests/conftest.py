@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from cli.serve import running_receiver, running_worker
 from config.keys import Keys
 from config.settings import Settings
 from receiver import openapi
+from receiver.app import pages
 from runs.embedded_redis import find_server
 from runs.queue import connect, disconnect
 from runs.store import Store
@@ -186,13 +188,29 @@ StartRelay = Callable[..., AbstractAsyncContextManager[Relay]]
 
 
 @pytest.fixture
-def start_provider(tmp_path: Path) -> StartProvider:
+def start_provider(tmp_path: Path, provider_in: StartProvider) -> StartProvider:
     """``async with start_provider(lose=0.2) as provider``: a quick sandbox with small clips; switches by name."""
+    return partial(provider_in, tmp_path / "sandbox")
+
+
+@pytest.fixture
+def start_relay(tmp_path: Path, redis_url: str, relay_in: StartRelay) -> StartRelay:
+    """
+    ``async with start_relay(provider.url, handoff="serve") as relay``: settings by their field names.
+
+    What it answers must be as ``/openapi.json`` says.
+    """
+    return partial(relay_in, tmp_path, redis_url)
+
+
+@pytest.fixture(scope="session")
+def provider_in() -> StartProvider:
+    """``provider_in(folder, …)``: as `start_provider`, for what several tests share."""
 
     @asynccontextmanager
-    async def start(*, options: dict[str, Any] | None = None, **rates: Any) -> AsyncIterator[Provider]:
+    async def start(folder: Path, *, options: dict[str, Any] | None = None, **rates: Any) -> AsyncIterator[Provider]:
         quick: dict[str, Any] = {"scale": 0.2, "seconds_per_clip": 0.5, "queue_s": 0.0, "job_s": 0.1}
-        fixed: dict[str, Any] = {"key": KEY, "folder": tmp_path / "sandbox", "faults": Faults(**rates)}
+        fixed: dict[str, Any] = {"key": KEY, "folder": folder, "faults": Faults(**rates)}
         chosen = SandboxOptions(**{**quick, **fixed, **(options or {})})
         with listening_on("127.0.0.1", 0) as listener:
             async with serving(create_sandbox(chosen), listener):
@@ -201,25 +219,23 @@ def start_provider(tmp_path: Path) -> StartProvider:
     return start
 
 
-@pytest.fixture
-def start_relay(tmp_path: Path, redis_url: str, documented: "Documented") -> StartRelay:
-    """
-    ``async with start_relay(provider.url, handoff="serve") as relay``: settings by their field names.
-
-    What it answers must be as ``/openapi.json`` says.
-    """
+@pytest.fixture(scope="session")
+def relay_in(documented: "Documented") -> StartRelay:
+    """``relay_in(folder, redis_url, provider.url, …)``: as `start_relay`, for what several tests share."""
 
     @asynccontextmanager
-    async def start(upstream_url: str, *, worker: bool = True, **chosen: Any) -> AsyncIterator[Relay]:
+    async def start(
+        folder: Path, redis_url: str, upstream_url: str, *, worker: bool = True, port: int = 0, **chosen: Any
+    ) -> AsyncIterator[Relay]:
         async with AsyncExitStack() as stack:
-            listener = stack.enter_context(listening_on("127.0.0.1", 0))
+            listener = stack.enter_context(listening_on("127.0.0.1", port))
             settings = replace(
                 Settings(
                     upstream_url=upstream_url,
                     upstream_key=Secret(KEY),
                     port=listener.getsockname()[1],
-                    data_dir=tmp_path / "data",
-                    config_file=tmp_path / "framerelay.yaml",
+                    data_dir=folder / "data",
+                    config_file=folder / "framerelay.yaml",
                     trusted_hosts=frozenset({"127.0.0.1"}),
                     lookup_after_s=20.0,
                 ),
@@ -260,6 +276,7 @@ class Documented:
         self.seen: set[tuple[str, int]] = set()
         self._paths = {re.compile(_pattern(path)): path for path in document["paths"]}
         self._operations = document["paths"]
+        self._pages = [re.compile(_pattern(route.path.replace(":path}", "}"))) for route in pages()]
         self._validators = {
             name: jsonschema_rs.validator_for({**schemas[name], "components": {"schemas": schemas}}) for name in schemas
         }
@@ -271,6 +288,8 @@ class Documented:
         known = next((self._operations[name] for pattern, name in self._paths.items() if pattern.fullmatch(path)), None)
         operation = None if known is None else known.get("get" if method == "HEAD" else method.lower())
         if operation is None:
+            if any(pattern.fullmatch(path) for pattern in self._pages):
+                return  # For people, and not part of the API.
             assert answer.status_code == (404 if known is None else 405), where
         else:
             self._check(operation["responses"], answer, where)

@@ -16,21 +16,10 @@ MAY_IMPORT = {
     "sandbox": {"upstream", "config"},
     "cli": {"sandbox", "processors", "receiver", "media", "upstream", "runs", "config"},
 }
-PURE = (
-    "model",
-    "events",
-    "machine",
-    "takes",
-    "standing",
-    "decisions",
-    "outlook",
-    "tokens",
-    "storyboard",
-    "hooks",
-    "inputs",
-)
-PURE += ("plan", "cautions")
-EFFECTFUL = ("runs.store", "runs.queue", "runs.inbox", "runs.progress", "runs.embedded_redis", "runs.redis_keeper")
+PURE = ("model", "events", "machine", "takes", "standing", "decisions", "tokens", "storyboard", "hooks", "inputs")
+PURE += ("plan", "cautions", "notices", "outlook")
+EFFECTFUL = ("runs.store", "runs.queue", "runs.inbox", "runs.outbox", "runs.progress", "runs.embedded_redis")
+EFFECTFUL += ("runs.redis_keeper",)
 
 
 def imports_of(file: Path) -> set[str]:

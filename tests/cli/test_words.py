@@ -37,7 +37,14 @@ def a_shot(name: str, status: str, *takes: dict[str, Any], **more: Any) -> dict[
 
 def a_run(status: str, *shots: dict[str, Any], **more: Any) -> dict[str, Any]:
     """A run as the API shows it."""
-    plain = {"title": "Rain", "created": 0.0, "updated": NOW, "budget": {"jobs": None}, "spent": {"jobs": 1}}
+    plain = {
+        "title": "Rain",
+        "created": 0.0,
+        "updated": NOW,
+        "budget": {"jobs": None},
+        "spent": {"jobs": 1},
+        "callbacks_missed": 0,
+    }
     whole = {"film": None, "error": None, "warnings": [], "submits_to_come": 2, **plain}
     return {"id": "run_x", "status": status, "shots": list(shots), **whole, **more}
 

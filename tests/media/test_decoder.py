@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -237,7 +238,7 @@ async def test_the_process_has_limits_and_no_secrets(decoder: Decoder) -> None:
 
 
 def test_the_process_ends_with_its_owner() -> None:
-    """Killed without a chance to tidy up, the owner leaves nothing behind, not even a hung job."""
+    """Killed without a chance to tidy up, the owner leaves nothing behind, not even what was stopped."""
     script = """
 import asyncio, sys
 from media.decoder import Decoder
@@ -250,9 +251,15 @@ asyncio.run(main())
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as owner:
         assert owner.stderr
         process = int(owner.stderr.readline())
-        os.killpg(process, signal.SIGSTOP)
-        owner.kill()
-    asyncio.run(until_gone(process))
+        try:
+            asyncio.run(until(lambda: states_in_group(process) == ["S", "S"]))  # It, and the next job, wait for work.
+            os.killpg(process, signal.SIGSTOP)
+            owner.kill()
+            asyncio.run(until(lambda: not states_in_group(process)))
+        finally:
+            owner.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process, signal.SIGKILL)
 
 
 async def test_leaving_the_decoder_ends_its_process(make_clip: MakeClip) -> None:
@@ -373,6 +380,16 @@ def children() -> list[int]:
     """The decoder processes that we are the parent of."""
     ours = told_by_kernel(os.getpid(), f"task/{os.getpid()}/children").split()
     return [int(child) for child in ours if "decoder_child" in told_by_kernel(int(child), "cmdline")]
+
+
+def states_in_group(group: int) -> list[str]:
+    """How the living processes of a group are: ``S`` sleeps, ``T`` is stopped."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            state, _, its_group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+            found += [state] if int(its_group) == group and state != "Z" else []
+    return found
 
 
 def told_by_kernel(process: int, what: str) -> str:

@@ -6,11 +6,11 @@ import httpx
 import pytest
 from starlette.routing import Route
 
-from receiver.app import routes
+from receiver.app import pages, routes
 
 pytestmark = pytest.mark.anyio
 
-OPEN = {"/webhook/{token:path}", "/login", "/logout", "/livez", "/readyz"}
+OPEN = {"/webhook/{token:path}", "/login", "/logout", "/livez", "/readyz", "/static/{file:path}"}
 RUN = "run_" + "a" * 24
 
 
@@ -18,7 +18,7 @@ def addresses() -> list[tuple[str, str]]:
     """Every method and path that needs the key, with names filled in."""
     named = {"{run}": RUN, "{shot}": "s1", "{path:path}": f"{RUN}/s1.1.mp4", "{token}": "t"}
     found = []
-    for route in routes():
+    for route in [*routes(), *pages()]:
         path = route.path
         for name, value in named.items():
             path = path.replace(name, value)
@@ -84,9 +84,9 @@ async def test_the_keys_of_redis_are_no_runs(relay: Any, board: Any) -> None:
 async def test_a_wrong_method_is_405_in_the_envelope(relay: Any) -> None:
     """On every route."""
     known: dict[str, set[str]] = {}
-    for route in routes():
+    for route in [*routes(), *pages()]:
         assert isinstance(route, Route)
         known.setdefault(route.path, set()).update(route.methods or ())
     for path in known:
-        answer = await relay.api.request("PATCH", path.replace("{path:path}", "x"))
+        answer = await relay.api.request("PATCH", path.replace("{path:path}", "x").replace("{run}", RUN))
         assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed"), path

@@ -136,6 +136,7 @@ async def test_every_answer_that_it_names_is_given_as_it_says(
     await _runs(drive, documented, board, finish)
     await _decisions(drive, relay, board, render, finish)
     await _files(drive, relay)
+    await _notifications(drive, board)
     for method, path in (("PATCH", "/v1/runs"), ("GET", "/webhook/x"), ("GET", "/nothing"), ("GET", "/v1/runs/")):
         documented.check(await relay.api.request(method, path))
 
@@ -275,3 +276,14 @@ async def _files(drive: Any, relay: Any) -> None:
     await drive("GET", f"/media/{name}", 200)
     await drive("HEAD", f"/media/{name}", 200)
     await drive("GET", "/media/given/none.png", 404)
+
+
+async def _notifications(drive: Any, board: Any) -> None:
+    gated = [{"id": "s1", "prompt": "a", "gate": "approve"}]
+    told = {**board, "shots": gated, "notify_url": "https://hooks.example.com/framerelay"}
+    run = (await drive("POST", "/v1/runs", 201, json=told)).json()["id"]
+    (first,) = (await drive("GET", "/v1/notifications", 200, params={"run": run, "limit": 1})).json()["data"]
+    assert (first["run"], first["host"], first["deliveries"]) == (run, "hooks.example.com", [])
+    await drive("GET", "/v1/notifications", 422, params={"limit": "all"})
+    await drive("POST", f"/v1/notifications/{first['id']}/replay", 200)
+    await drive("POST", "/v1/notifications/ntf_gone/replay", 404)

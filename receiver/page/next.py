@@ -1,0 +1,180 @@
+"""What happens to a run next, in one sentence, and what a person can decide; with what each decision spends."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from receiver.page.strip import TakeCell, scenes_of
+from runs import events
+from runs.decisions import decided, why_not
+from runs.model import Run, RunStatus, ShotStatus
+from runs.outlook import budget_left, jobs_of_retake, stale_after
+from runs.standing import submits_to_come, takes_missing
+from runs.words import Json, coming, duration, listed, waits_for
+
+APPROVALS_MAX: Final = 12
+
+# What a person can do about each family of failure; the rest may pass by trying again.
+_ADVICE: Final = {
+    "account": "Check FRAMERELAY_UPSTREAM_KEY and the account at the provider, then resume.",
+    "quota": "Add to it at the provider, then resume.",
+    "text_moderated": "The same text is refused every time; retake the shot with another prompt.",
+    "image_moderated": "The same picture is refused every time; give another one, or retake the shot before it.",
+    "audio_moderated": "Its sound was refused; a retake may pass.",
+    "video_moderated": "The clip was refused; another prompt or seed may pass.",
+    "request_invalid": "Mend the storyboard, then start it again.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A shot that waits for a yes. ``spends``: jobs. ``begins``: the frame it would begin with."""
+
+    shot: str
+    spends: int
+    begins: str | None
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A shot whose takes are done. ``then``: what goes on from the one that is picked."""
+
+    shot: str
+    takes: Sequence[TakeCell]
+    then: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retake:
+    """Whether a shot can be made once more: ``spends`` and ``stale`` if so, else ``why_not``."""
+
+    jobs: str
+    spends: str
+    stale: Sequence[str]
+    why_not: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Next:
+    """One sentence, and the decisions that are open. ``resume``: what it spends; None if there is nothing to resume."""
+
+    sentence: str
+    approvals: Sequence[Approval] = ()
+    choices: Sequence[Choice] = ()
+    resume: str | None = None
+    cancel: str | None = None
+    retakes: dict[str, Retake] = field(default_factory=dict)
+
+
+def what_is_next(run: Run, shown: Json, *, now: float) -> Next:
+    """Of *run*, which is *shown* in JSON."""
+    waiting = [shot for shot in shown["shots"] if shot["status"] == "waiting"]
+    return Next(
+        sentence=_sentence(shown, waiting, now=now),
+        approvals=[_approval(run, shown, shot) for shot in waiting if waits_for(shot) == "approval"][:APPROVALS_MAX],
+        choices=_choices(shown, [shot["id"] for shot in waiting if waits_for(shot) == "pick"], now=now),
+        resume=_resume(run, now),
+        cancel=_cancel(run),
+        retakes={shot.id: _retake(run, shot.id, now) for shot in run.shots if shot.status in _RETAKEN},
+    )
+
+
+_RETAKEN: Final = frozenset({ShotStatus.DONE, ShotStatus.FAILED})
+
+
+def _sentence(run: Json, waiting: Sequence[Json], *, now: float) -> str:
+    match run["status"]:
+        case "succeeded":
+            return f"The film is ready: {duration(run['film']['duration_s'])} long."
+        case "cancelled":
+            return "It was cancelled; nothing more is submitted."
+        case "failed":
+            family = (run["error"] or {}).get("family", "")
+            return f"It stopped: {_message(run['error'])}. {_ADVICE.get(family, 'When the reason is mended, resume.')}"
+    turns = _turns(waiting)
+    if turns:
+        return f"{turns}."
+    to_come = coming(run, now=now)
+    return f"Next: {to_come}." if to_come else "Nothing is to come."
+
+
+def _turns(waiting: Sequence[Json]) -> str:
+    """What a person has to do, each kind in a clause."""
+    kinds = {shot["id"]: waits_for(shot) for shot in waiting}
+    clauses = []
+    for kind, words in _TURNS.items():
+        names = [name for name, each in kinds.items() if each == kind]
+        if names:
+            about = listed(names, "and") if len(names) < 4 else f"{len(names)} shots"
+            one = len(names) == 1
+            clauses.append(words.format(shots=about, is_="is" if one else "are", s="s" if one else ""))
+    return "; ".join(clauses)
+
+
+_TURNS: Final = {
+    "approval": "{shots} start{s} when you approve",
+    "pick": "{shots} wait{s} for you to pick a take",
+    "outcome": "nobody knows if {shots} {is_} made at the provider; it is held, not sent again, and a late callback "
+    "still lets it go on",
+    "operator": "{shots} wait{s} until the account at the provider is in order, then resume",
+    "budget": "the budget is spent before {shots}; start it again with a larger one",
+    "provider": "{shots} {is_} tried again until the provider is back",
+}
+
+
+def _approval(run: Run, shown: Json, shot: Json) -> Approval:
+    source = next((each for each in shown["shots"] if each["id"] == shot["source"]), None)
+    frames = [take["last_frame"] or take["provider_frame"] for take in source["takes"]] if source else []
+    stored = run.shot(shot["id"])
+    return Approval(
+        shot=shot["id"],
+        spends=takes_missing(run, stored) if stored else 1,
+        begins=next((frame["url"] for frame in reversed(frames) if frame), None),
+        prompt=shot["prompt"] or "",
+    )
+
+
+def _choices(run: Json, names: Sequence[str], *, now: float) -> list[Choice]:
+    if not names:
+        return []
+    cells = {cell.id: cell for scene in scenes_of(run, now=now) for cell in scene.shots}
+    return [Choice(shot=name, takes=cells[name].takes, then=_then(run, name)) for name in names]
+
+
+def _then(run: Json, shot: str) -> str:
+    heirs = [each["id"] for each in run["shots"] if each["source"] == shot]
+    return f"{listed(heirs, 'and')} begin{'s' if len(heirs) == 1 else ''} with its last frame" if heirs else ""
+
+
+def _resume(run: Run, now: float) -> str | None:
+    if why_not(run, events.Resumed(), now):
+        return None
+    return f"may spend {_jobs(submits_to_come(decided(run, events.Resumed(), now)))}"
+
+
+def _cancel(run: Run) -> str | None:
+    if run.status not in (RunStatus.RUNNING, RunStatus.WAITING):
+        return None
+    under_way = sum(shot.status in (ShotStatus.SUBMITTING, ShotStatus.GENERATING) for shot in run.shots)
+    given_up = f"; what is under way for {under_way} of its shots is paid for and given up" if under_way else ""
+    return f"Nothing more is submitted{given_up}. Clips that are done stay. It cannot be taken back."
+
+
+def _retake(run: Run, shot: str, now: float) -> Retake:
+    """As if another prompt were given, which is what some refusals ask for."""
+    jobs, left = jobs_of_retake(run, shot), budget_left(run)
+    return Retake(
+        jobs=_jobs(jobs),
+        spends=f"{_jobs(jobs)}{'' if left is None else f' of the {left} that are left'}",
+        stale=stale_after(run, shot),
+        why_not=why_not(run, events.Retaken(shot=shot, prompt="another"), now),
+    )
+
+
+def _jobs(number: int) -> str:
+    return f"{number} job{'' if number == 1 else 's'}"
+
+
+def _message(problem: Json | None) -> str:
+    return str(problem["message"]).rstrip(".") if problem else "nobody knows why"

@@ -1,0 +1,133 @@
+"""How a page is answered: its template filled in, with headers of its own, and its errors in words."""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+from urllib.parse import quote
+
+import jinja2
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from receiver.access import SAFE, require
+from receiver.answers import NO_SUCH_ADDRESS, foreseen, refused
+from receiver.gate import Right
+from receiver.page.static_files import address_of
+from receiver.state import state_of
+from runs.errors import FrameRelayError
+from runs.words import duration
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "media-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    # Without a referrer browsers say that a form came from "null", and it would be taken for another site's.
+    "Referrer-Policy": "same-origin",
+    "Vary": "Accept, Cookie",
+}
+HEADINGS: Final = {
+    401: "Log in",
+    403: "Not allowed",
+    404: "Not here",
+    409: "Not possible now",
+    422: "That was not understood",
+    429: "Too many tries",
+    503: "Not possible at the moment",
+}
+
+
+def page(path: str, handler: Handler, *, methods: Sequence[str] = ("GET",), open_to_all: bool = False) -> Route:
+    """A route of the page: rights as everywhere (`receiver.access`), errors as pages for whoever reads HTML."""
+    needed = Right.READ if SAFE.issuperset(methods) else Right.OPERATE
+
+    async def answered(request: Request) -> Response:
+        try:
+            if not open_to_all:
+                await require(request, needed)
+            return await handler(request)
+        except (HTTPException, FrameRelayError) as error:
+            if "text/html" not in request.headers.get("accept", ""):
+                raise
+            return await _error_page(request, error)
+
+    return Route(path, answered, methods=list(methods), name=handler.__name__)
+
+
+async def rendered(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
+    """*template* filled in, beside the event loop: a long run takes some milliseconds, and callbacks come meanwhile."""
+    access = state_of(request).gate.access(request)
+    common = {
+        "now": time.time(),
+        "session": access is not None and access.by_cookie,
+        "may_act": access is not None and access.right is Right.OPERATE,
+        "path": request.url.path,
+    }
+    text = await run_in_threadpool(_templates.get_template(template).render, {**common, **values})
+    return Response(text, status_code=status, media_type="text/html", headers=HEADERS)
+
+
+async def _error_page(request: Request, error: HTTPException | FrameRelayError) -> Response:
+    """What the API would answer, as a page: without a key it is the form that asks for one."""
+    plain = await (refused if isinstance(error, HTTPException) else foreseen)(request, error)
+    status = plain.status_code
+    if status == 401:
+        answer = await login_form(request, status=401, wrong=request.method == "POST")
+    else:
+        words = error.detail if isinstance(error, HTTPException) else error.message
+        words = NO_SUCH_ADDRESS if status == 404 and isinstance(error, HTTPException) else words
+        run = request.path_params.get("run")
+        heading = HEADINGS.get(status, "It did not work")
+        answer = await rendered(
+            request,
+            "error.html",
+            status=status,
+            heading=heading,
+            words=words,
+            back=f"/runs/{quote(run)}" if run else "/",
+        )
+    for name in ("Retry-After", "WWW-Authenticate"):
+        if name in plain.headers:
+            answer.headers[name] = plain.headers[name]
+    return answer
+
+
+async def login_form(request: Request, *, status: int = 200, wrong: bool = False, spent: bool = False) -> Response:
+    """The form that asks for the key; *wrong*: the one that was given is none. *spent*: a link was used before."""
+    wanted = "/" if request.url.path in ("/login", "/logout") or request.method == "POST" else request.url.path
+    return await rendered(request, "login.html", status=status, wrong=wrong, spent=spent, wanted=wanted)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB"
+
+
+def _ago(seconds: float) -> str:
+    """``just now``, ``6 min ago``; from an hour on as `duration` says it."""
+    if seconds < 3600:
+        return f"{int(seconds // 60)} min ago" if seconds >= 60 else "just now"
+    return f"{duration(seconds)} ago"
+
+
+def _clock(seconds: float, form: str = "%H:%M:%S") -> str:
+    return time.strftime(form, time.gmtime(seconds))
+
+
+def _environment() -> jinja2.Environment:
+    """Everything is escaped, and a name that is missing is a mistake."""
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("receiver.page"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(duration=duration, ago=_ago, megabytes=_megabytes, clock=_clock)
+    made.globals.update(static=address_of)
+    return made
+
+
+_templates: Final = _environment()

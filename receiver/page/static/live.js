@@ -1,0 +1,116 @@
+// Keeps what is shown true: listens for what happens to the run, fetches the part that changes, and morphs it in.
+// Without this script everything can be read and done; the page is then as old as its last load.
+"use strict";
+
+const live = document.getElementById("live");
+const lost = document.getElementById("lost");
+const AGAIN_MS = 3000; // After a lost stream, and between two looks at something whose seconds count.
+const TOGETHER_MS = 150; // Events that come together are one change of the page.
+
+let stream = null;
+let planned = null;
+let fetching = false;
+let wanted = false;
+let patience = null;
+
+async function refresh() {
+  planned = null;
+  if (fetching) {
+    wanted = true;
+    return;
+  }
+  fetching = true;
+  try {
+    const answer = await fetch(live.dataset.src || location.href, { headers: { Accept: "text/html" } });
+    if (answer.status === 401) return location.reload(); // The session is over: the form asks for the key.
+    if (!answer.ok) throw new Error(answer.statusText);
+    show(await answer.text());
+    if (!patience) lost.hidden = true;
+  } catch {
+    lost.hidden = false;
+    soon(AGAIN_MS);
+  } finally {
+    fetching = false;
+    if (wanted) soon(TOGETHER_MS);
+    wanted = false;
+  }
+}
+
+function soon(ms) {
+  planned = planned || setTimeout(refresh, ms);
+}
+
+function show(html) {
+  const page = new DOMParser().parseFromString(html, "text/html");
+  const fresh = page.getElementById("live") || page.body;
+  Idiomorph.morph(live, fresh.innerHTML, {
+    morphStyle: "innerHTML",
+    ignoreActiveValue: true,
+    callbacks: { beforeNodeMorphed: keepTyped, beforeAttributeUpdated: keepOpen, beforeNodeRemoved: keepBegun },
+  });
+  document.dispatchEvent(new Event("strip"));
+}
+
+// A form that somebody has begun to fill in stays as it is; only the revision that it answers goes on.
+function keepTyped(old, fresh) {
+  if (old.nodeName !== "FORM" || !old.dataset.typed) return true;
+  const revision = fresh.querySelector?.("[name=revision]");
+  if (revision) old.querySelector("[name=revision]").value = revision.value;
+  return false;
+}
+
+function keepBegun(node) {
+  return !(node.querySelector && node.querySelector("form[data-typed]"));
+}
+
+function keepOpen(name, node) {
+  return !(name === "open" && node.nodeName === "DETAILS") && name !== "data-typed";
+}
+
+live.addEventListener("input", (event) => {
+  if (event.target.form) event.target.form.dataset.typed = "yes";
+});
+
+function listen() {
+  if (!live.dataset.events || stream) return;
+  stream = new EventSource(live.dataset.events);
+  for (const name of live.dataset.names.split(" ")) stream.addEventListener(name, () => soon(TOGETHER_MS));
+  stream.onopen = () => {
+    clearTimeout(patience);
+    patience = null;
+    soon(TOGETHER_MS);
+  };
+  stream.onerror = broken;
+}
+
+// The stream also ends when the run has: then the server tells the browser to stay away, and nothing is lost.
+function broken() {
+  if (stream.readyState === EventSource.CLOSED) stream = null;
+  soon(TOGETHER_MS);
+  patience = patience || setTimeout(worry, AGAIN_MS / 2);
+}
+
+function worry() {
+  patience = null;
+  if (!isLive()) return;
+  lost.hidden = false;
+  patience = setTimeout(worry, AGAIN_MS);
+  listen();
+}
+
+function isLive() {
+  return document.getElementById("state")?.dataset.live === "yes";
+}
+
+function look() {
+  if (document.hidden) return;
+  if (live.dataset.every || document.getElementById("state")?.dataset.moving === "yes") soon(0);
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  soon(0);
+  listen();
+});
+setInterval(look, (live.dataset.every || 3) * 1000);
+listen();

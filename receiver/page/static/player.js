@@ -1,0 +1,49 @@
+// Plays clips on the page: one, or the rough cut so far, which grows while it plays. Without this script the same
+// links open the clips themselves.
+"use strict";
+
+const screen_ = document.getElementById("screen");
+const player = document.getElementById("player");
+const playing = document.getElementById("playing");
+let cut = null; // The place in the rough cut, while it is played.
+
+function play(url, name) {
+  screen_.hidden = false;
+  playing.textContent = name;
+  player.src = url;
+  player.play().catch(() => {}); // Where a browser wants another click, its own button is there.
+  if (cut === null || cut === 0) screen_.scrollIntoView({ block: "nearest" });
+}
+
+function playCut(place) {
+  const clips = [...document.querySelectorAll("a[data-clip]")];
+  if (place >= clips.length) return;
+  cut = place;
+  play(clips[place].href, `So far: ${clips[place].dataset.name}, ${place + 1} of ${clips.length}`);
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a.play, #so-far");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  if (link.id === "so-far") return playCut(0);
+  cut = null;
+  play(link.href, link.dataset.name);
+});
+
+player.addEventListener("ended", () => {
+  if (cut !== null) playCut(cut + 1);
+});
+
+// A clip that comes after the rough cut had reached its end goes on from there.
+document.addEventListener("strip", () => {
+  if (cut !== null && player.ended) playCut(cut + 1);
+});
+
+document.getElementById("close").addEventListener("click", () => {
+  player.pause();
+  player.removeAttribute("src");
+  player.load();
+  screen_.hidden = true;
+  cut = null;
+});

@@ -1,0 +1,50 @@
+"""``GET /static/{file}``: style and scripts of the page, for everybody; their address changes with what they hold."""
+
+import hashlib
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+_KINDS: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+
+async def serve(request: Request) -> Response:
+    """The file; whoever asks by its present address may keep it for ever. Raises: HTTPException 404."""
+    name = request.path_params["file"]
+    content = _files().get(name)
+    if content is None:
+        raise HTTPException(404)
+    fresh = request.query_params.get("v") == _digest(content)
+    keep = "public, max-age=31536000, immutable" if fresh else "no-cache"
+    return Response(content, media_type=_KINDS[name[name.rindex(".") :]], headers={"Cache-Control": keep})
+
+
+def address_of(name: str) -> str:
+    """Where a page finds the file *name*."""
+    return f"/static/{name}?v={_digest(_files()[name])}"
+
+
+@cache
+def _files() -> dict[str, bytes]:
+    """All there is, by name: nothing that a request says becomes a path."""
+    return dict(_below(resources.files("receiver.page") / "static", ""))
+
+
+def _below(folder: Traversable, before: str) -> list[tuple[str, bytes]]:
+    found = []
+    for each in folder.iterdir():
+        if each.is_dir():
+            found += _below(each, f"{before}{each.name}/")
+        elif each.name.endswith(tuple(_KINDS)):
+            found.append((before + each.name, each.read_bytes()))
+    return found
+
+
+@cache
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]

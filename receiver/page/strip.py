@@ -1,0 +1,160 @@
+"""A run as a film strip, purely: scenes of shots, and between two that hand on a seam. Made of the API's JSON."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+from runs.words import Json, share_done, shot_words, take_words
+
+WIDTH_MAX: Final = 15
+USUAL_S: Final = 5.0
+JUMP: Final = 6.0  # Of 255: from about here on a cut is seen where none should be.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeCell:
+    """One take, in words. ``chosen``: the film goes on from it. ``clip`` · ``frame``: addresses."""
+
+    number: int
+    status: str
+    words: str
+    seed: int | None
+    clip: str | None
+    frame: str | None
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seam:
+    """Where one shot ends and the next begins. ``difference``: of 255, None where it is not known."""
+
+    source: str
+    ends: str | None
+    begins: str | None
+    difference: float | None
+
+    @property
+    def words(self) -> str:
+        """The figure as people read it."""
+        return "–" if self.difference is None else f"{self.difference:.1f}"
+
+    @property
+    def jumps(self) -> bool:
+        """Whether the difference will be seen."""
+        return self.difference is not None and self.difference > JUMP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotCell:
+    """One shot. ``width``: its seconds, 2 to 15. ``share``: percent of the usual time. ``spent``: jobs."""
+
+    id: str
+    status: str
+    words: str
+    prompt: str
+    width: int
+    share: int | None
+    first: str | None
+    last: str | None
+    clip: str | None
+    takes: Sequence[TakeCell]
+    spent: int
+    stale: bool
+    seam: Seam | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A row of the strip."""
+
+    id: str
+    shots: Sequence[ShotCell]
+
+
+def scenes_of(run: Json, *, now: float) -> list[Scene]:
+    """The rows of the strip, in the order of the film."""
+    by_id = {shot["id"]: shot for shot in run["shots"]}
+    return [
+        Scene(id=name, shots=[_cell(run, shot, by_id, now) for shot in shots])
+        for name, shots in groupby(run["shots"], key=lambda shot: str(shot["scene"]))
+    ]
+
+
+def clips_of(run: Json) -> list[tuple[str, str]]:
+    """What can be played so far: shot and address of each clip that is there, in the order of the film."""
+    takes = ((shot["id"], shown_take(shot)) for shot in run["shots"])
+    return [(name, take["video"]["url"]) for name, take in takes if take and take["video"]]
+
+
+def latest_frame(run: Json) -> str | None:
+    """The frame that was made last."""
+    takes = [take for shot in run["shots"] for take in shot["takes"] if _frame(take)]
+    return _frame(max(takes, key=lambda take: float(take["rendered"] or 0))) if takes else None
+
+
+def shown_take(shot: Json) -> Json | None:
+    """The take that stands for the shot: the one it goes on from, else the newest that has a clip, else the newest."""
+    takes: Sequence[Json] = shot["takes"]
+    picked = [take for take in takes if take["number"] == shot["picked"]]
+    there = [take for take in takes if take["video"]]
+    return next(iter([*picked, *there[-1:], *takes[-1:]]), None)
+
+
+def _cell(run: Json, shot: Json, by_id: dict[str, Json], now: float) -> ShotCell:
+    take = shown_take(shot)
+    video = take["video"] if take else None
+    share = share_done(run, shot, now=now)
+    return ShotCell(
+        id=shot["id"],
+        status=shot["status"],
+        words=shot_words(run, shot, now=now),
+        prompt=shot["prompt"] or "",
+        width=min(WIDTH_MAX, max(2, round(video["duration_s"] if video else USUAL_S))),
+        share=None if share is None else round(100 * share),
+        first=_opening(take) if take else None,
+        last=_frame(take) if take else None,
+        clip=video["url"] if video else None,
+        takes=list(_takes(run, shot, now)),
+        spent=sum(each["job_id"] is not None or each["status"] in ("submitting", "unsure") for each in shot["takes"]),
+        stale=bool(shot.get("stale")),
+        seam=_seam(shot, by_id.get(shot["source"]), take),
+    )
+
+
+def _takes(run: Json, shot: Json, now: float) -> Iterator[TakeCell]:
+    for take in shot["takes"]:
+        yield TakeCell(
+            number=take["number"],
+            status=take["status"],
+            words=take_words(run, take, now=now),
+            seed=take["seed"],
+            clip=take["video"]["url"] if take["video"] else None,
+            frame=_frame(take),
+            chosen=take["number"] == shot["picked"],
+        )
+
+
+def _seam(shot: Json, source: Json | None, take: Json | None) -> Seam | None:
+    if source is None:
+        return None
+    handed = shown_take(source)
+    seam = take.get("seam") if take else None
+    return Seam(
+        source=source["id"],
+        ends=_frame(handed) if handed else None,
+        begins=_opening(take) if take else None,
+        difference=seam["difference"] if seam else None,
+    )
+
+
+def _frame(take: Json) -> str | None:
+    """The last frame of a take, ours before the provider's."""
+    frame = take["last_frame"] or take["provider_frame"]
+    return str(frame["url"]) if frame else None
+
+
+def _opening(take: Json) -> str | None:
+    """The first frame of the clip, else the picture it was to begin with, if we have that."""
+    frame = take.get("opening") or take["first_frame"]
+    return str(frame["url"]) if frame and frame["url"].startswith("/media/") else None

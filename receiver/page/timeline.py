@@ -1,0 +1,100 @@
+"""What happened to one shot, in words: its events, and the callbacks about it as they came."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from receiver.state import State
+from receiver.views import callback_json
+from runs.model import Run, Shot
+from runs.store import LoggedEvent
+
+PAGES_MAX: Final = 4  # Of 500 events: all that a run keeps.
+LATE_S: Final = 3600.0
+CALLBACKS_MAX: Final = 500
+
+_WORDS: Final = {
+    "submitting": "is submitted",
+    "submitted": "was accepted by the provider",
+    "submit_refused": "was refused by the provider; nothing was paid",
+    "submit_put_off": "was put off before anything was accepted",
+    "submit_lost": "was submitted, and nobody knows if it was accepted; it is held, not sent again",
+    "preparation_failed": "could not be prepared; nothing was submitted",
+    "job_seen": "was looked up: the job is not finished",
+    "rendered": "is rendered: its clip can be fetched",
+    "job_ended": "ended without a clip",
+    "called_back": "was called back about",
+    "looked_in_vain": "could not be looked up",
+    "collected": "is on our disk, with its last frame",
+    "collect_put_off": "could not be fetched this time",
+    "collect_failed": "cannot be used",
+    "elapsed": "came to a deadline",
+    "approved": "was approved by a person",
+    "picked": "was picked by a person",
+    "adopted": "was given a job by a person",
+    "retaken": "is to be made once more, as a person asked",
+}
+_DETAILS: Final = {"job_id": "", "word": "the provider says", "seed": "seed", "first_frame": "first frame:"}
+_TROUBLE: Final = frozenset({"submit_refused", "submit_lost", "preparation_failed", "job_ended", "collect_failed"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """One thing that happened; *callback*: as the API shows it, where it is one."""
+
+    at: float
+    words: str
+    details: Sequence[tuple[str, str]] = ()
+    trouble: bool = False
+    callback: Mapping[str, Any] | None = None
+
+
+async def timeline_of(state: State, run: Run, shot: Shot) -> list[Moment]:
+    """Everything about *shot*, oldest first. Raises: StoreUnavailable."""
+    happened = [_event(each.fields) for each in await _history(state, run.id) if each.fields.get("shot") == shot.id]
+    came = [_callback(each) for each in await _callbacks(state, run, shot)]
+    return sorted([*happened, *came], key=lambda moment: moment.at)
+
+
+async def _history(state: State, run_id: str) -> list[LoggedEvent]:
+    found: list[LoggedEvent] = []
+    for _ in range(PAGES_MAX):
+        more = await state.history.history(run_id, after=found[-1].id if found else "0")
+        found += more
+        if not more:
+            break
+    return found
+
+
+async def _callbacks(state: State, run: Run, shot: Shot) -> Iterable[dict[str, Any]]:
+    """
+    Those that came while a take of it was under way, or an hour later.
+
+    Callbacks are not filed by run: the ones of that time are looked through, as many as a page can take.
+    """
+    if not shot.takes:
+        return []
+    since = min(take.submitted_at for take in shot.takes)
+    until = max(take.rendered_at or take.ended_at or run.updated_at for take in shot.takes) + LATE_S
+    found = await state.inbox.between(since, until, at_most=CALLBACKS_MAX)
+    ours = [each for each in found if (each.run, each.shot) == (run.id, shot.id)]
+    return [callback_json(each, secrets=state.secrets) for each in ours]
+
+
+def _event(fields: Mapping[str, Any]) -> Moment:
+    name = str(fields["event"])
+    take = f"Take {fields['take']} " if "take" in fields else "The shot "
+    problem = fields.get("problem") or {}
+    details = [(words, str(fields[name])) for name, words in _DETAILS.items() if name in fields]
+    if problem:
+        details.append(("why", f"{problem['message']} ({problem['code']})"))
+    words = f"{take}{_WORDS.get(name, name.replace('_', ' '))}"
+    return Moment(at=fields["at"], words=words, details=details, trouble=name in _TROUBLE)
+
+
+def _callback(shown: dict[str, Any]) -> Moment:
+    words = "A callback came" if shown["outcome"] == "accepted" else f"A callback came: {shown['outcome']}"
+    again = f", and again {shown['repeats']} times" if shown["repeats"] else ""
+    pairs = (("says", shown["status"]), ("", shown["job_id"]), ("why", shown["reason"]))
+    details = [(name, str(value)) for name, value in pairs if value]
+    return Moment(at=shown["received"], words=words + again, details=details, callback=shown)

@@ -1,0 +1,179 @@
+"""The pages: what there is, one run as a film strip, one shot's history, and the callbacks."""
+
+import time
+from typing import Any, Final, get_args
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from receiver.body import read_body
+from receiver.deciding import decide, stored_run
+from receiver.page.health import health_of
+from receiver.page.next import what_is_next
+from receiver.page.rendering import login_form, rendered
+from receiver.page.strip import clips_of, latest_frame, scenes_of
+from receiver.page.timeline import timeline_of
+from receiver.runs_api import ENDED, SEED_MAX
+from receiver.sessions import INVITED_S
+from receiver.state import state_of
+from receiver.views import callback_json, run_json
+from runs import events
+from runs.errors import NotFound, RequestInvalid
+from runs.events import Event
+from runs.model import Run, RunStatus, ShotStatus
+from runs.progress import name_of
+from runs.words import shot_words
+
+RUNS_A_PAGE: Final = 20
+CALLBACKS_A_PAGE: Final = 100
+FORM_BYTES_MAX: Final = 1 << 16
+EVENT_NAMES: Final = ("started", *map(name_of, get_args(Event)))
+
+
+async def list_runs(request: Request) -> Response:
+    """``GET /?status=&after=``: runs, newest first."""
+    wanted = request.query_params.get("status")
+    status = RunStatus(wanted) if wanted in set(RunStatus) else None
+    after = request.query_params.get("after")
+    found = await state_of(request).store.runs(limit=RUNS_A_PAGE + 1, after=after, status=status)
+    shown = [_shown(run) for run in found[:RUNS_A_PAGE]]
+    more = shown[-1]["id"] if len(found) > RUNS_A_PAGE else None
+    rows = [{"run": run, "frame": latest_frame(run), "done": _done(run)} for run in shown]
+    return await rendered(
+        request, "runs.html", rows=rows, more=more, after=after, wanted=status, statuses=list(RunStatus)
+    )
+
+
+async def show_run(request: Request) -> Response:
+    """``GET /runs/{run}``: the film strip, and what happens next."""
+    return await _run_page(request, "run.html")
+
+
+async def show_strip(request: Request) -> Response:
+    """``GET /runs/{run}/strip``: the part of it that changes."""
+    return await _run_page(request, "strip.html")
+
+
+async def act(request: Request) -> Response:
+    """``POST /runs/{run}/act``: a decision from a form; 303 back to the run. Raises: as `receiver.deciding.decide`."""
+    raw = (await read_body(request, bytes_max=FORM_BYTES_MAX)).decode("utf-8", "replace")
+    form = {name: values[-1] for name, values in parse_qs(raw, keep_blank_values=True, max_num_fields=20).items()}
+    state = state_of(request)
+    run = await stored_run(state, request.path_params["run"])
+    revision = _number(form, "revision")
+    await decide(state, run.id, _decision(form, run), revision=revision)
+    place = f"#shot-{form['shot']}" if form.get("shot") else ""
+    return Response(status_code=303, headers={"Location": f"/runs/{run.id}{place}"})
+
+
+async def show_shot(request: Request) -> Response:
+    """``GET /runs/{run}/shots/{shot}``: what happened to it, with the callbacks as they came. Raises: NotFound."""
+    state = state_of(request)
+    run = await stored_run(state, request.path_params["run"])
+    shot = run.shot(request.path_params["shot"])
+    if shot is None:
+        raise NotFound("there is no such shot in the run")
+    now, shown = time.time(), _shown(run)
+    cell = next(each for each in shown["shots"] if each["id"] == shot.id)
+    moments = await timeline_of(state, run, shot)
+    return await rendered(
+        request, "shot.html", run=shown, shot=cell, words=shot_words(shown, cell, now=now), moments=moments
+    )
+
+
+async def show_callbacks(request: Request) -> Response:
+    """``GET /callbacks?after=``: how they are, and what came in, newest first."""
+    state = state_of(request)
+    found = await state.inbox.recent(limit=CALLBACKS_A_PAGE + 1, after=request.query_params.get("after"))
+    runs = await state.store.runs(limit=CALLBACKS_A_PAGE)
+    shown = [callback_json(each, secrets=state.secrets) for each in found[:CALLBACKS_A_PAGE]]
+    more = shown[-1]["id"] if len(found) > CALLBACKS_A_PAGE else None
+    health = health_of(found[:CALLBACKS_A_PAGE], runs)
+    return await rendered(request, "callbacks.html", health=health, callbacks=shown, more=more)
+
+
+async def log_in_form(request: Request) -> Response:
+    """``GET /login``: the form; with ``?once=`` of an invitation a session, the first time."""
+    once = request.query_params.get("once")
+    return await _let_in(request, once) if once and request.method == "GET" else await login_form(request)
+
+
+async def _let_in(request: Request, once: str) -> Response:
+    """Whoever comes twice in the same browser has a session already."""
+    state = state_of(request)
+    answer = Response(status_code=303, headers={"Location": "/"})
+    if state.gate.access(request) is not None:
+        return answer
+    name = state.gate.sessions.invitation(once)
+    if name is None or not await state.store.is_first_use(name, life_s=2 * INVITED_S):
+        state.limits.count_stranger(request)
+        return await login_form(request, status=401, spent=True)
+    state.gate.let_in(answer)
+    return answer
+
+
+def _decision(form: dict[str, str], run: Run) -> Event:
+    shot = form.get("shot", "")
+    match form.get("action"):
+        case "cancel":
+            return events.RunCancelled()
+        case "resume":
+            return events.Resumed()
+        case "approve":
+            return events.Approved(shot=shot)
+        case "pick":
+            return events.Picked(shot=shot, take=_number(form, "take") or 0)
+        case "retake":
+            return _retake(form, run)
+        case _:
+            raise RequestInvalid("there is no such decision", param="action")
+
+
+def _retake(form: dict[str, str], run: Run) -> events.Retaken:
+    """A prompt or seed that was left as it stood is no change."""
+    seed = _number(form, "seed")
+    if seed is not None and not -1 <= seed <= SEED_MAX:
+        raise RequestInvalid(f"seed is a whole number from -1 to {SEED_MAX}", param="seed")
+    prompt = form.get("prompt", "").replace("\r\n", "\n").strip()
+    stored = run.shot(form.get("shot", ""))
+    same = stored is not None and prompt == str(stored.input.get("prompt", "")).strip()
+    return events.Retaken(shot=form.get("shot", ""), prompt=None if same or not prompt else prompt, seed=seed)
+
+
+def _number(form: dict[str, str], name: str) -> int | None:
+    text = form.get(name, "").strip()
+    if not text:
+        return None
+    if not (text.removeprefix("-").isascii() and text.removeprefix("-").isdigit() and len(text) <= 15):
+        raise RequestInvalid(f"{name} is a whole number", param=name)
+    return int(text)
+
+
+async def _run_page(request: Request, template: str) -> Response:
+    run = await stored_run(state_of(request), request.path_params["run"])
+    now, shown = time.time(), _shown(run)
+    return await rendered(
+        request,
+        template,
+        run=shown,
+        now=now,
+        done=_done(shown),
+        scenes=scenes_of(shown, now=now),
+        clips=clips_of(shown),
+        next=what_is_next(run, shown, now=now),
+        live=run.status not in ENDED,
+        moving=any(shot.status in _MOVING for shot in run.shots),
+        event_names=EVENT_NAMES,
+    )
+
+
+_MOVING: Final = frozenset({ShotStatus.SUBMITTING, ShotStatus.GENERATING, ShotStatus.COLLECTING})
+
+
+def _shown(run: Run) -> dict[str, Any]:
+    return run_json(run, base_url="")
+
+
+def _done(run: dict[str, Any]) -> int:
+    return sum(shot["status"] == "done" for shot in run["shots"])

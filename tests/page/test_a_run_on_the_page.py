@@ -1,0 +1,105 @@
+"""A person watches a run: it changes by itself, plays, and finds its way back after a break."""
+
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from playwright.async_api import expect
+
+pytestmark = pytest.mark.anyio
+
+MODEL = {"model": "seedance-1.5-pro-1080p"}
+CHAIN: dict[str, Any] = {
+    **MODEL,
+    "title": "a chase",
+    "shots": [{"id": "s1", "prompt": "a car"}, {"id": "s2", "prompt": "closer"}],
+}
+GATED = {**CHAIN, "title": "a pause", "shots": [CHAIN["shots"][0], {**CHAIN["shots"][1], "gate": "approve"}]}
+HOSTILE = '<img src=x onerror="document.title=1"></script><script>document.title=2</script>{{7*7}}&lt;b&gt;"\'`\u202e'
+
+
+async def test_a_run_goes_from_its_start_to_its_film_before_ones_eyes(
+    start_provider: Any, start_relay: Any, visit: Any, picture: Any
+) -> None:
+    """Nobody reloads: states, frames, clips and the film come as they are made, and each clip can be played."""
+    slowly = {"job_s": 1.5}
+    async with (
+        start_provider(options=slowly) as provider,
+        start_relay(provider.url) as relay,
+        visit(relay) as person,
+    ):
+        run_id = await relay.run(CHAIN)
+        page = await person.open(f"/runs/{run_id}")
+        await page.evaluate("window.seenFirst = true")
+        await expect(page.get_by_text("generating").first).to_be_visible()
+        await picture(page, "run-generating")
+        await expect(page.get_by_text("waits for the last frame of s1")).to_be_visible()
+        await expect(page.get_by_role("link", name="Download it")).to_be_visible(timeout=60_000)
+        await picture(page, "run-film")
+
+        assert await page.evaluate("window.seenFirst"), "it was loaded anew"
+        assert (await relay.shown(run_id))["status"] == "succeeded"
+
+
+async def test_clips_and_film_play(relay: Any, visit: Any, wait_until: Any) -> None:
+    """One clip; what there is so far, clip after clip; and the film, once that is there."""
+    third = {"id": "s3", "prompt": "it stops", "gate": "approve"}
+    run_id = await relay.run({**CHAIN, "shots": [*CHAIN["shots"], third]})
+    await relay.ended(run_id)
+    async with visit(relay) as person:
+        page = await person.open(f"/runs/{run_id}")
+        video = page.locator("video")
+
+        async def plays() -> bool:
+            return float(await video.evaluate("it => it.currentTime")) > 0.1
+
+        await page.get_by_role("link", name="Play s1", exact=True).click()
+        await wait_until(plays, "the clip plays")
+        await page.get_by_role("link", name="Play so far").click()
+        await expect(page.get_by_text("So far: s1, 1 of 2")).to_be_visible()
+        await expect(page.get_by_text("So far: s2, 2 of 2")).to_be_visible()
+        await wait_until(plays, "the second clip follows the first")
+        await relay.api.post(f"/v1/runs/{run_id}/shots/s3/approve")
+        await page.get_by_role("link", name="Play the film").click()
+        await wait_until(plays, "the film plays")
+
+        assert await video.evaluate("it => it.error") is None
+
+
+async def test_a_page_that_lost_its_events_finds_back(relay: Any, home: Any, relay_in: Any, visit: Any) -> None:
+    """The receiver goes away while the run goes on, and comes back: the page shows how things stand, unasked."""
+    run_id = await relay.run(GATED)
+    await relay.ended(run_id)
+    async with AsyncExitStack() as stack:
+        async with relay_in(*home, "http://127.0.0.1:9", worker=False) as another:
+            person = await stack.enter_async_context(visit(another))
+            page = await person.open(f"/runs/{run_id}")
+            await page.evaluate("window.seenFirst = true")
+            await expect(page.get_by_role("button", name="Approve")).to_be_visible()
+            person.expects("net::ERR_", "Failed to load resource")
+        await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve")
+        await relay.ended(run_id)
+        port = another.settings.port
+        await stack.enter_async_context(relay_in(*home, "http://127.0.0.1:9", worker=False, port=port))
+        await expect(page.get_by_role("link", name="Download it")).to_be_visible(timeout=40_000)
+
+        assert await page.evaluate("window.seenFirst"), "it was loaded anew"
+
+
+async def test_hostile_words_are_shown_and_do_nothing(relay: Any, visit: Any, picture: Any) -> None:
+    """Title, prompt and names come from storyboards, which other people write."""
+    board = {**MODEL, "title": HOSTILE, "shots": [{"id": "s1", "prompt": HOSTILE, "gate": "approve"}]}
+    run_id = await relay.run(board)
+    await relay.ended(run_id)
+    async with visit(relay) as person:
+        page = await person.open(f"/runs/{run_id}")
+        shown = await page.get_by_role("heading", level=1).inner_text()
+        await picture(page, "hostile")
+        await expect(page.locator("img[src='x']")).to_have_count(0)
+        assert await page.title() not in ("1", "2")
+        await page.goto(f"{person.url}/")
+        await expect(page.locator("img[src='x']")).to_have_count(0)
+        assert await page.title() not in ("1", "2")
+
+    assert shown.startswith('<img src=x onerror="document.title=1"></script><script>')
+    assert "{{7*7}}&lt;b&gt;" in shown

@@ -1,0 +1,139 @@
+"""A person decides on the page: go on, once more, that one, stop; with the mouse, with the keyboard, in two tabs."""
+
+from typing import Any
+
+import pytest
+from playwright.async_api import Locator, Page, expect
+
+pytestmark = pytest.mark.anyio
+
+MODEL = {"model": "seedance-1.5-pro-1080p"}
+GATED: dict[str, Any] = {
+    **MODEL,
+    "title": "a pause",
+    "budget": {"jobs": 4},
+    "shots": [{"id": "s1", "prompt": "a car"}, {"id": "s2", "prompt": "closer", "gate": "approve"}],
+}
+TAKES = {
+    **MODEL,
+    "title": "two tries",
+    "shots": [{"id": "s1", "prompt": "a car", "takes": 2}, {"id": "s2", "prompt": "x"}],
+}
+
+
+async def waiting(relay: Any, board: dict[str, Any]) -> str:
+    """The id of a run that waits for a person."""
+    run_id = str(await relay.run(board))
+    assert (await relay.ended(run_id))["status"] == "waiting"
+    return run_id
+
+
+async def has_film(page: Page) -> None:
+    await expect(page.get_by_role("link", name="Download it")).to_be_visible(timeout=40_000)
+
+
+async def test_a_shot_is_approved(relay: Any, visit: Any, picture: Any) -> None:
+    """The button says what it costs; pressed, the run goes on to its film."""
+    run_id = await waiting(relay, GATED)
+    async with visit(relay) as person:
+        page = await person.open(f"/runs/{run_id}")
+        await picture(page, "run-waiting")
+        await expect(page.get_by_text("spends 1 job of the 3 that are left", exact=True)).to_be_visible()
+        await page.get_by_role("button", name="Approve s2").click()
+        await has_film(page)
+
+
+async def test_a_take_is_picked(relay: Any, visit: Any, picture: Any) -> None:
+    """Both takes stand side by side; the run goes on from the one that is picked."""
+    run_id = await waiting(relay, TAKES)
+    async with visit(relay) as person:
+        page = await person.open(f"/runs/{run_id}")
+        await picture(page, "run-pick")
+        await page.get_by_role("button", name="Pick take 2").click()
+        await has_film(page)
+
+    assert (await relay.shown(run_id))["shots"][0]["picked"] == 2
+
+
+async def test_a_shot_is_made_once_more_with_another_prompt(relay: Any, visit: Any, picture: Any) -> None:
+    """Before the click it says what would be spent; the new take has the new prompt, and the film is joined anew."""
+    run_id = await relay.run({**GATED, "title": "once more", "shots": GATED["shots"][:1]})
+    before = await relay.ended(run_id)
+    async with visit(relay) as person:
+        page = await person.open(f"/runs/{run_id}")
+        await page.get_by_text("Retake s1 …").click()
+        await page.get_by_label("Prompt").fill("a car in the snow")
+        await expect(page.get_by_text("Spends 1 job of the 3 that are left.")).to_be_visible()
+        await picture(page, "run-retake")
+        await page.get_by_role("button", name="Retake s1: spend 1 job").click()
+        await expect(page.get_by_text("a car in the snow").first).to_be_visible()
+        await has_film(page)
+
+    run = await relay.ended(run_id)
+    assert before["status"] == run["status"] == "succeeded"
+    assert (run["shots"][0]["prompt"], len(run["shots"][0]["takes"])) == ("a car in the snow", 2)
+
+
+async def test_a_run_is_cancelled(relay: Any, visit: Any, picture: Any) -> None:
+    """It asks once more before what was paid for is given up."""
+    run_id = await waiting(relay, GATED)
+    async with visit(relay) as person:
+        page = await person.open(f"/runs/{run_id}")
+        await page.get_by_text("Cancel the run …").click()
+        await page.get_by_role("button", name="Cancel the run").click()
+        await expect(page.get_by_text("cancelled").first).to_be_visible()
+        await picture(page, "run-cancelled")
+
+    assert (await relay.shown(run_id))["status"] == "cancelled"
+
+
+async def test_the_second_of_two_tabs_is_told_that_it_came_too_late(relay: Any, visit: Any) -> None:
+    """Both show the same question; the first one's answer counts, the second is told so, and sees how things stand."""
+    run_id = await waiting(relay, TAKES)
+    async with visit(relay) as person:
+        person.expects("status of 409")
+        first, second = await person.open(f"/runs/{run_id}"), await person.open(f"/runs/{run_id}")
+        await second.evaluate("window.stop()")
+        await second.route("**/strip", lambda route: route.abort())
+        person.expects("net::ERR_FAILED")
+        await first.get_by_role("button", name="Pick take 2").click()
+        await has_film(first)
+        await second.get_by_role("button", name="Pick take 1").click()
+        await expect(second.get_by_role("alert")).to_contain_text("somebody")
+        await second.get_by_role("link", name="Look at the run as it is now").click()
+        await has_film(second)
+
+    assert (await relay.shown(run_id))["shots"][0]["picked"] == 2
+
+
+async def test_everything_is_done_with_the_keyboard_alone(relay: Any, visit: Any) -> None:
+    """Log in, open a run, approve: by Tab and Enter, and one always sees where one is."""
+    await waiting(relay, {**GATED, "title": "by hand"})
+    async with visit(relay, logged_in=False) as person:
+        person.expects("status of 401")
+        page = await person.open("/")
+        await tab_to(page.get_by_label("key"))
+        await page.keyboard.type("fr_test")
+        await page.keyboard.press("Enter")
+        await tab_to(page.get_by_role("link", name="by hand"))
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", level=1, name="by hand")).to_be_visible()
+        await tab_to(page.get_by_role("button", name="Approve s2"))
+        await page.keyboard.press("Enter")
+        await has_film(page)
+
+
+async def tab_to(wanted: Locator) -> None:
+    """Press Tab until *wanted* has the focus; whatever has it on the way shows that."""
+    await wanted.wait_for()
+    for _ in range(60):
+        if await wanted.evaluate("it => it === document.activeElement"):
+            return
+        await wanted.page.keyboard.press("Tab")
+        unseen = await wanted.page.evaluate(
+            "(() => { const it = document.activeElement, style = getComputedStyle(it);"
+            " return it !== document.body && style.outlineStyle === 'none' && style.boxShadow === 'none'"
+            " ? it.outerHTML : null })()"
+        )
+        assert unseen is None, f"nobody sees that this has the focus: {unseen}"
+    pytest.fail(f"60 times Tab did not lead to {wanted}")

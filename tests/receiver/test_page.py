@@ -1,0 +1,341 @@
+"""The page: what a person sees and decides in a browser, without a script; the live part has tests of its own."""
+
+import hashlib
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from importlib import resources
+from typing import Any
+
+import httpx
+import pytest
+
+from receiver.sessions import COOKIE, Sessions
+from runs.model import Clip, Frame, Take, TakeStatus
+from runs.standing import settled
+
+pytestmark = pytest.mark.anyio
+
+HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+SECRET = "only for tests"  # As in conftest.py.
+GONE = "run_" + "z" * 24
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&lt;"
+
+
+@pytest.fixture
+async def browser(relay: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that has logged in by the form, and sends what a browser sends."""
+    url = relay.settings.listen_url
+    headers = {**HTML, "Origin": url, "Sec-Fetch-Site": "same-origin"}
+    async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False, timeout=30) as http:
+        key = relay.api.headers["Authorization"].split()[1]
+        answer = await http.post("/login", data={"key": key})
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/")
+        yield http
+
+
+async def test_a_stranger_sees_the_form_and_comes_to_where_they_wanted(relay: Any, board: Any) -> None:
+    """401 with a form; a wrong key is told in words; the right one leads on, but never away from here."""
+    url = relay.settings.listen_url
+    run = await relay.run(board)
+    async with httpx.AsyncClient(base_url=url, headers={**HTML, "Origin": url}, trust_env=False) as http:
+        form = await http.get(f"/runs/{run}")
+        assert (form.status_code, run in form.text) == (401, True)
+        assert board["title"] not in form.text
+        assert f'name="next" value="/runs/{run}"' in form.text
+        wrong = await http.post("/login", data={"key": "wrong"})
+        assert wrong.status_code == 401
+        assert "no key of this receiver" in wrong.text
+        assert "set-cookie" not in wrong.headers
+        key = relay.api.headers["Authorization"].split()[1]
+        for wanted, leads_to in (
+            (f"/runs/{run}", f"/runs/{run}"),
+            ("//evil.example", "/"),
+            ("https://evil.example/", "/"),
+            ("/runs/../x", "/"),
+            ("/\\evil.example", "/"),
+        ):
+            right = await http.post("/login", data={"key": key, "next": wanted})
+            assert (right.status_code, right.headers["Location"]) == (303, leads_to)
+
+
+async def test_the_list_shows_how_each_run_stands(browser: Any, relay: Any, board: Any, finish: Any) -> None:
+    """Newest first, by status if asked, in pages of twenty."""
+    done = await finish()
+    ids = [await relay.run({**board, "title": f"film {number}"}) for number in range(21)]
+    first = (await browser.get("/")).text
+    assert re.findall(r'href="/runs/(\w+)"', first) == ids[:0:-1]
+    assert "0 of 2 shots" in first
+    older = re.findall(r'rel="next" href="([^"]+)"', first)
+    second = (await browser.get(older[0].replace("&amp;", "&"))).text
+    assert re.findall(r'href="/runs/(\w+)"', second) == [ids[0], done]
+    only = (await browser.get("/?status=succeeded")).text
+    assert re.findall(r'href="/runs/(\w+)"', only) == [done]
+    assert "1 of 1 shots" in only
+    assert "none of this status" in (await browser.get("/?status=failed")).text
+
+
+async def test_a_run_is_a_strip_with_what_happens_next(browser: Any, relay: Any, board: Any, render: Any) -> None:
+    """State in words, frames, seams, money; what is waited for, with a form that decides it."""
+    run = await relay.run(board)
+    await render(run, "s1")
+    page = (await browser.get(f"/runs/{run}")).text
+    for words in (
+        board["title"],
+        "1 of 2 shots",
+        "1 of 3 jobs spent",
+        "s2 starts when you approve.",
+        "Approve s2",
+        "spends 1 job of the 2 that are left",
+        "waits for your approval",
+        "done: 5.04 s, 1280x720",
+        'id="seam-s2"',
+        'src="/media/f" alt="s1, last frame"',
+        "Retake s1: spend 1 job",
+    ):
+        assert words in page, words
+    strip = (await browser.get(f"/runs/{run}/strip")).text
+    assert 'id="shot-s2"' in strip
+    assert "<html" not in strip
+
+
+async def test_every_page_allows_nothing_but_its_own_files(browser: Any, relay: Any, board: Any) -> None:
+    """A strict policy; no script, style or handler within the page; nothing kept by caches."""
+    run = await relay.run(board)
+    for path in ("/", f"/runs/{run}", f"/runs/{run}/strip", "/login", f"/runs/{GONE}"):
+        answer = await browser.get(path)
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert not re.search(r"<script(?![^>]+src=)|<style|\sstyle=|\son\w+=|javascript:", answer.text), path
+
+
+async def test_what_others_wrote_is_shown_as_text(browser: Any, relay: Any, board: Any) -> None:
+    """Titles, prompts, models: whatever they hold, they are words on the page."""
+    shots = [{**board["shots"][0], "prompt": HOSTILE}]
+    run = await relay.run({**board, "title": HOSTILE, "model": HOSTILE[:60], "shots": shots})
+    for path in ("/", f"/runs/{run}", f"/runs/{run}/strip"):
+        page = (await browser.get(path)).text
+        assert "&lt;script&gt;alert(1)" in page
+        assert "<script>alert" not in page
+        assert "<img src=x" not in page
+
+
+async def test_what_went_wrong_is_a_page_for_people_and_json_for_programs(browser: Any, relay: Any) -> None:
+    """The same address, by what is asked for."""
+    for path in (f"/runs/{GONE}", "/runs/x", f"/runs/{GONE}/strip"):
+        seen, read = await browser.get(path), await relay.api.get(path)
+        assert (seen.status_code, read.status_code) == (404, 404)
+        assert "There is no" in seen.text
+        assert read.json()["error"]["code"] == "not_found"
+
+
+async def test_files_of_the_page_are_kept_by_what_they_hold(relay: Any) -> None:
+    """For everybody and for ever, by an address that changes with them; nothing else can be asked for."""
+    async with httpx.AsyncClient(base_url=relay.settings.listen_url, headers=HTML, trust_env=False) as http:
+        form = (await http.get("/login")).text
+        found = re.findall(r'(?:src|href)="(/static/[^"]+)"', form)
+        assert len(found) >= 2
+        for address in found:
+            answer = await http.get(address)
+            assert answer.status_code == 200
+            assert "immutable" in answer.headers["Cache-Control"]
+        assert (await http.get("/static/page.css?v=old")).headers["Cache-Control"] == "no-cache"
+        for path in ("x.css", "../views.py", "%2e%2e/views.py", "vendor", "vendor/VENDORED.md", ""):
+            assert (await http.get(f"/static/{path}")).status_code == 404, path
+
+
+def test_what_is_not_ours_is_as_it_was_published() -> None:
+    """Each vendored file has the hash that VENDORED.md says, and its licence beside it; there is no other."""
+    folder = resources.files("receiver.page") / "static" / "vendor"
+    rows = [line.split("|")[1:6] for line in (folder / "VENDORED.md").read_text("utf-8").splitlines() if "|" in line][
+        2:
+    ]
+    said = {name.strip(): (digest.strip(), version.strip()) for name, _, version, digest, _ in rows}
+    there = {each.name: each.read_bytes() for each in folder.iterdir() if each.name != "VENDORED.md"}
+    assert {name: hashlib.sha256(content).hexdigest() for name, content in there.items()} == {
+        name: digest for name, (digest, _) in said.items()
+    }
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for _, version in said.values())
+    assert all("sha512-" in row[4] or "the same" in row[4] for row in rows)
+    assert {name.replace(".min.js", ".LICENSE") for name in said if name.endswith(".js")} <= said.keys()
+
+
+async def test_a_person_decides_on_the_page(browser: Any, relay: Any, board: Any, render: Any) -> None:
+    """Approve, retake with another prompt and seed, cancel: each leads back to the run, which has changed."""
+    run = await relay.run({**board, "budget": {"jobs": 9}})
+    await render(run, "s1")
+
+    async def act(**form: Any) -> httpx.Response:
+        revision = (await relay.shown(run))["revision"]
+        answer: httpx.Response = await browser.post(f"/runs/{run}/act", data={"revision": revision, **form})
+        assert (answer.status_code, answer.headers["Location"].partition("#")[0]) == (303, f"/runs/{run}"), answer.text
+        return answer
+
+    await act(action="retake", shot="s1", prompt="a red car,\r\nin rain", seed="7")
+    shot = (await relay.shown(run))["shots"][0]
+    assert (shot["prompt"], shot["status"]) == ("a red car,\nin rain", "pending")
+    await render(run, "s1", 2)
+    await act(action="approve", shot="s2")
+    assert (await relay.shown(run))["shots"][1]["approved"]
+    assert "Cancel the run" in (await browser.get(f"/runs/{run}")).text
+    await act(action="cancel")
+    assert (await relay.shown(run))["status"] == "cancelled"
+    page = (await browser.get(f"/runs/{run}")).text
+    assert "It was cancelled; nothing more is submitted." in page
+    assert 'value="cancel"' not in page
+
+
+async def test_a_take_is_picked_on_the_page(browser: Any, relay: Any, board: Any, render: Any) -> None:
+    """Each take that is done can be looked at and picked; the page says what goes on from it."""
+    run = await relay.run({**board, "shots": [{"id": "s1", "prompt": "a", "takes": 2}, {"id": "s2", "prompt": "b"}]})
+    await render(run, "s1", 1)
+    await render(run, "s1", 2)
+    page = (await browser.get(f"/runs/{run}")).text
+    assert "s1 waits for you to pick a take." in page
+    assert "Pick a take of s1; s2 begins with its last frame" in page
+    assert "Pick take 2 of s1" in page
+    answer = await browser.post(f"/runs/{run}/act", data={"action": "pick", "shot": "s1", "take": "2"})
+    assert answer.status_code == 303
+    assert (await relay.shown(run))["shots"][0]["picked"] == 2
+
+
+async def test_a_retake_says_what_it_spends_and_why_it_is_not_possible(
+    browser: Any, relay: Any, board: Any, render: Any, finish: Any
+) -> None:
+    """Before anything is spent: jobs of what is left, or the reason in words."""
+    spare = await finish()
+    assert "Spends 1 job of the 2 that are left." in (await browser.get(f"/runs/{spare}")).text
+    run = await relay.run({**board, "budget": {"jobs": 1}, "shots": board["shots"][:1]})
+    await render(run, "s1")
+    page = (await browser.get(f"/runs/{run}")).text
+    assert "Not possible now: the budget of 1 jobs is spent." in page
+    assert 'value="retake"' not in page
+
+
+async def test_a_decision_about_an_older_state_is_refused_in_words(browser: Any, relay: Any, board: Any) -> None:
+    """409 as a page that leads back; so are decisions that are none, and fields that are no numbers."""
+    run = await relay.run(board)
+    for form, status, words in (
+        ({"action": "cancel", "revision": "99"}, 409, "somebody acted in between"),
+        ({"action": "approve", "shot": "s9"}, 404, "no shot s9"),
+        ({"action": "pick", "shot": "s1", "take": "5"}, 404, "no take 5"),
+        ({"action": "retake", "shot": "s1", "prompt": "x"}, 409, "a retake is for one that is done or failed"),
+        ({"action": "retake", "shot": "s1", "seed": "-2"}, 422, "seed is a whole number"),
+        ({"action": "retake", "shot": "s1", "seed": "x" * 99}, 422, "seed is a whole number"),
+        ({"action": "resume"}, 409, "nothing to resume"),
+        ({"action": "dance"}, 422, "no such decision"),
+        ({}, 422, "no such decision"),
+    ):
+        answer = await browser.post(f"/runs/{run}/act", data=form)
+        assert (answer.status_code, words in answer.text.lower()) == (status, True), (form, answer.text)
+        assert answer.headers["Content-Type"].startswith("text/html")
+        assert status == 404 or f'href="/runs/{run}"' in answer.text
+    assert (await relay.shown(run))["revision"] == 0
+
+
+async def test_another_site_and_a_stranger_decide_nothing(browser: Any, relay: Any, board: Any) -> None:
+    """The check of the origin is that of the API; without a session it is the form that asks for the key."""
+    run = await relay.run(board)
+    for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}):
+        answer = await browser.post(f"/runs/{run}/act", data={"action": "cancel"}, headers=headers)
+        assert (answer.status_code, "from another site" in answer.text) == (403, True)
+    assert (await browser.post("/logout")).status_code == 303
+    assert (await browser.post(f"/runs/{run}/act", data={"action": "cancel"})).status_code == 401
+    assert (await relay.shown(run))["status"] == "running"
+
+
+async def test_a_shot_has_its_history_with_callbacks_as_they_came(
+    browser: Any, relay: Any, board: Any, render: Any, take_address: Any
+) -> None:
+    """Events in words and the raw bodies, in order; what is hostile is text, what opens anything is gone."""
+    run = await relay.run(board)
+    await render(run, "s1")
+    body = {"id": "job_s1_1", "status": "succeeded", "note": HOSTILE, "url": "https://v.example.com/v.mp4?sig=opens"}
+    assert (await relay.api.post(take_address("s1", run=run), json=body)).status_code == 200
+    other = take_address("s2", run=run)
+    assert (await relay.api.post(other, json={"id": "job_other", "status": "running"})).status_code == 200
+    page = (await browser.get(f"/runs/{run}/shots/s1")).text
+    for words in ("Take 1 is submitted", "Take 1 is rendered", "A callback came", "&lt;script&gt;", "job_s1_1"):
+        assert words in page, words
+    for words in ("<script>alert", "sig=opens", "job_other"):
+        assert words not in page, words
+    assert page.index("is submitted") < page.index("A callback came")
+    assert (await browser.get(f"/runs/{run}/shots/s9")).status_code == 404
+
+
+async def test_the_callbacks_are_in_figures(browser: Any, relay: Any, finish: Any, take_address: Any) -> None:
+    """Received, found by looking, refused; and a sentence when none arrives where they should."""
+    assert "Nothing yet." in (await browser.get("/callbacks")).text
+    run = await finish()
+    await relay.api.post(take_address("s1", run=run), json={"id": "job_s1_1", "status": "succeeded", "note": HOSTILE})
+    await relay.api.post("/webhook/x", json={"id": "stranger"})
+    page = (await browser.get("/callbacks")).text
+    figures = dict(re.findall(r"<dt>([^<]+)</dt><dd>(\d+)</dd>", page))
+    assert [figures[name] for name in ("received", "found by looking", "refused")] == ["1", "1", "1"]
+    assert [figures[name] for name in ("in quarantine", "conflicts")] == ["0", "0"]
+    assert "seems not to reach" in page
+    assert f'href="/runs/{run}/shots/s1"' in page
+    assert "<script>alert" not in page
+    assert "No callback came" in (await browser.get(f"/runs/{run}")).text
+
+
+async def test_a_run_of_a_hundred_shots_is_a_light_page(browser: Any, relay: Any, board: Any, redis: Any) -> None:
+    """Three takes each: below 300 KB, and one command to Redis, however much there is to show."""
+    shots = [{"id": f"s{number}", "prompt": f"镜头横移，车灯划过 {number} " * 4, "takes": 3} for number in range(100)]
+    run_id = await relay.run({**board, "budget": {"jobs": 400}, "shots": shots})
+    run = await relay.store.load(run_id)
+    frame = Frame(path=f"{run_id}/s1.1.last.png", sha256="0" * 64, width=1280, height=720)
+    clip = Clip(path=f"{run_id}/s1.1.mp4", sha256="0" * 64, bytes=9, width=1280, height=720, duration_s=5, frames=121)
+    take = Take(number=1, status=TakeStatus.DONE, intent="i", submitted_at=1.0, due_at=1.0, seed=12345, video=clip)
+    full = replace(take, last_frame=frame, job_ids=("job_1",), rendered_at=9.0)
+    takes = tuple(replace(full, number=number) for number in (1, 2, 3))
+    made = replace(run, shots=tuple(replace(shot, takes=takes, picked=1) for shot in run.shots), revision=1)
+    assert await relay.store.save(settled(made), before=run, event={"event": "joined"}, steps=[], wake_at=None)
+    await browser.get(f"/runs/{run_id}")
+    before = await redis.info("commandstats")
+    page = await browser.get(f"/runs/{run_id}")
+    after = await redis.info("commandstats")
+    assert page.text.count('class="shot ') == 100
+    assert len(page.content) < 300_000
+    calls = {name: after[name]["calls"] - before.get(name, {"calls": 0})["calls"] for name in after}
+    assert {name: count for name, count in calls.items() if count and name != "cmdstat_info"} == {"cmdstat_hget": 1}
+
+
+async def test_an_invitation_lets_in_once(relay: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session for the first who comes; later the form, with words; not by HEAD, not changed, not after its time."""
+    sessions = Sessions(SECRET, secure=False)
+    word = sessions.invite()
+    async with httpx.AsyncClient(base_url=relay.settings.listen_url, headers=HTML, trust_env=False) as http:
+        assert "set-cookie" not in (await http.head("/login", params={"once": word})).headers
+        first = await http.get("/login", params={"once": word})
+        assert (first.status_code, first.headers["Location"]) == (303, "/")
+        assert (await http.get("/")).status_code == 200
+        assert (await http.get("/login", params={"once": word})).status_code == 303
+        http.cookies.clear()
+        until, name, mac = sessions.invite().split(".")
+        monkeypatch.setattr("receiver.sessions.INVITED_S", -1)
+        old = sessions.invite()
+        cookie = first.headers["set-cookie"].partition("=")[2].partition(";")[0]
+        for wrong in (word, old, f"{int(until) + 1}.{name}.{mac}", f"{until}.{name}x.{mac}", "x", "..", cookie):
+            answer = await http.get("/login", params={"once": wrong})
+            assert (answer.status_code, "used already" in answer.text) == (401, True), wrong
+            assert "set-cookie" not in answer.headers
+        http.cookies.set(COOKIE, sessions.invite())
+        assert (await http.get("/")).status_code == 401
+
+
+async def test_what_becomes_stale_is_said_before_and_after(browser: Any, relay: Any, board: Any, render: Any) -> None:
+    """The retake of a shot that others were made from names them; then they are shown as stale."""
+    shots = [{"id": "s1", "prompt": "a"}, {"id": "s2", "prompt": "b"}]
+    run = await relay.run({**board, "budget": {"jobs": 9}, "shots": shots})
+    await render(run, "s1")
+    await render(run, "s2", begun_from=1)
+    page = (await browser.get(f"/runs/{run}")).text
+    assert "Spends 1 job of the 7 that are left. Made from the old take, and stale until retaken as well: s2." in page
+    assert "Stale:" not in page
+    form = {"action": "retake", "shot": "s1", "seed": "5"}
+    assert (await browser.post(f"/runs/{run}/act", data=form)).status_code == 303
+    page = (await browser.get(f"/runs/{run}")).text
+    assert page.count("Stale: what it begins with is no longer where s1 ends") == 1
