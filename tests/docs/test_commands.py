@@ -1,8 +1,8 @@
 """
 Every command in README and manual is typed as it stands there: page by page, in a folder with the samples.
 
-A sandbox stands for the provider, and quick clips for long ones. What a page does not start itself (sandbox, `up`) is
-there already; what it starts stays until its end. `run_…`, `cb_…` and the like are what a command printed last.
+A sandbox stands for the provider, and quick clips for long ones. A page that starts nothing itself finds sandbox and
+`up` running; what one starts stays until its end. `run_…`, `cb_…` and the like are what a command printed last.
 """
 
 import os
@@ -202,24 +202,39 @@ def _free_ports() -> tuple[int, int]:
 
 
 @pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Terminal]:
-    (tmp_path / "film").mkdir()
+def own(tmp_path: Path) -> Iterator[Terminal]:
+    """For a page that starts things itself."""
     with Terminal(folder=tmp_path / "film", ports=_free_ports()) as opened:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+    """For the others: sandbox and FrameRelay run already."""
+    with Terminal(folder=tmp_path_factory.mktemp("shared") / "film", ports=_free_ports()) as opened:
+        _start_provider(opened)
+        _has_started(opened, "framerelay up")
+        yield opened
+
+
+def _start_provider(terminal: Terminal) -> None:
+    _has_started(terminal, "framerelay sandbox")
+    upstream = f"http://127.0.0.1:{terminal.ports[0]}"
+    terminal.type(f"export FRAMERELAY_UPSTREAM_URL={upstream} FRAMERELAY_UPSTREAM_KEY=sk-sandbox")
+    terminal.type("export FRAMERELAY_TRUSTED_HOSTS=127.0.0.1")
+
+
 @pytest.mark.parametrize("page", typed_pages())
-def test_the_commands_of_a_page_do_what_it_says(page: Path, terminal: Terminal) -> None:
+def test_the_commands_of_a_page_do_what_it_says(page: Path, request: pytest.FixtureRequest) -> None:
     """A newcomer can type them from top to bottom; each ends as the page says, else with 0."""
     blocks = blocks_of(page)
     typed = "".join(block.text for block in blocks if block.is_typed and not block.note.startswith("not run: "))
-    if "framerelay sandbox" not in typed:
-        _has_started(terminal, "framerelay sandbox")
-        upstream = f"http://127.0.0.1:{terminal.ports[0]}"
-        terminal.type(f"export FRAMERELAY_UPSTREAM_URL={upstream} FRAMERELAY_UPSTREAM_KEY=sk-sandbox")
-        terminal.type("export FRAMERELAY_TRUSTED_HOSTS=127.0.0.1")
-    if not re.search(r"framerelay (up|receiver)\b", typed):
-        _has_started(terminal, "framerelay up")
+    starts = re.search(r"framerelay (up|receiver|sandbox)\b", typed)
+    terminal: Terminal = request.getfixturevalue("own" if starts else "shared")
+    terminal.type(f"cd {terminal.folder}")
+    terminal.seen.clear()
+    if starts and "framerelay sandbox" not in typed:
+        _start_provider(terminal)
     for block in blocks:
         if named := FILE.match(block.text):
             (terminal.folder / named["name"]).write_text(block.text, encoding="utf-8")
