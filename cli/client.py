@@ -21,17 +21,19 @@ _NOT_NOW: Final = frozenset({502, 503, 504})
 class Unreachable(Stop):
     """There is no receiver, or it cannot answer now; asking again may help."""
 
+    code = "unreachable"
+
 
 class NoAnswer(Unreachable):
     """The request went out, and nobody knows what came of it."""
+
+    code = "no_answer"
 
 
 class Refused(Stop):
     """The receiver understood and said no."""
 
-    def __init__(self, message: str, *, status: int) -> None:
-        super().__init__(message)
-        self.status = status
+    code = "refused"
 
 
 class Receiver:
@@ -127,17 +129,19 @@ class Receiver:
         if status == 401:
             return Stop(
                 f"the receiver at {self._url} has another API key: run this in the folder where it runs, or set "
-                "FRAMERELAY_DATA_DIR to its data folder or FRAMERELAY_API_KEY to its key"
+                "FRAMERELAY_DATA_DIR to its data folder or FRAMERELAY_API_KEY to its key",
+                code="unauthorized",
             )
         if mistakes := refusal.get("mistakes"):
             return StoryboardInvalid([Mistake(**mistake) for mistake in mistakes])
-        return Unreachable(message) if status in _NOT_NOW else Refused(message, status=status)
+        kind = Unreachable if status in _NOT_NOW else Refused
+        return kind(message, code=refusal.get("code"), param=refusal.get("param"))
 
 
 def checked_id(text: str, what: str) -> str:
     """*text* if it can be an id, so that nothing else gets into an address. Raises: Stop."""
     if not _ID.fullmatch(text):
-        raise Stop(f"there is no {what} {text!r}")
+        raise Stop(f"there is no {what} {text!r}", code="not_found")
     return text
 
 

@@ -31,13 +31,18 @@ class Group(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[AS_JSON] = "--json" in args  # Before a command's own options are read: they may be what is wrong.
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         from cli.errors import explained
 
-        with explained():
+        with explained(as_json=ctx.meta[AS_JSON]):
             return super().invoke(ctx)
 
 
+AS_JSON = "framerelay.json"
 STATUSES = ("running", "waiting", "succeeded", "failed", "cancelled")
 FAULTS = {
     "lose": "A callback is not sent.",
@@ -303,7 +308,8 @@ def export(run_id: str, to: Path | None, as_json: bool) -> None:
 
 @cli.command("callback-url")
 @click.argument("hook")
-def callback_url(hook: str) -> None:
+@json_option
+def callback_url(hook: str, as_json: bool) -> None:
     """
     Print an address to give as callback_url.
 
@@ -311,7 +317,7 @@ def callback_url(hook: str) -> None:
     """
     from cli.callbacks import print_address
 
-    sys.exit(print_address(hook))
+    sys.exit(print_address(hook, as_json=as_json))
 
 
 @cli.command()
