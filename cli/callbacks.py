@@ -12,9 +12,9 @@ from cli.client import Receiver, checked_id
 from cli.errors import Stop
 from cli.keys import keys_of
 from cli.runs import print_json
-from cli.words import duration, printable
 from config.settings import from_environment
 from runs.tokens import HookAddress, Tokens
+from runs.words import duration, printable
 
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 

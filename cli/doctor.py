@@ -19,10 +19,10 @@ from cli.doctor_peers import look_at_receiver, look_at_upstream
 from cli.doctor_redis import look_at_redis, look_at_worker
 from cli.errors import FAILED, os_words
 from cli.runs import print_json
-from cli.words import printable
 from config.logs import configure_logging, redacted, secrets_of
 from config.settings import SettingInvalid, Settings, from_environment
 from runs.errors import FrameRelayError
+from runs.words import printable
 
 Look = Callable[[Settings], Awaitable[Finding | list[Finding]]]
 Say = Callable[[str, Finding], None]

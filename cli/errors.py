@@ -10,9 +10,9 @@ from typing import NoReturn
 
 import click
 
-from cli.words import printable
 from config.settings import SettingInvalid
 from runs.errors import FrameRelayError, StoryboardInvalid
+from runs.words import printable
 
 FAILED, USAGE = 1, 2
 INTERRUPTED = 130  # As a shell reports a program that SIGINT ended.

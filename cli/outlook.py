@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from cli.words import Json, listed, soon, waits_for
+from runs.words import Json, listed, soon, waits_for
 
 Place = Callable[[str], str]
 

@@ -8,7 +8,7 @@ from rich.console import OverflowMethod
 from rich.text import Text
 
 from cli.outlook import Place, outlook
-from cli.words import Json, duration, printable, share_done, shot_words
+from runs.words import Json, duration, printable, share_done, shot_words
 
 MARKS: Final = {"done": "✓", "failed": "✗", "cancelled": "–", "waiting": "?", "pending": "·"}
 STYLES: Final = {"done": "green", "failed": "red", "waiting": "yellow", "pending": "dim", "cancelled": "dim"}

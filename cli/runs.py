@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from cli.client import Receiver, checked_id
-from cli.words import one_line
+from runs.words import one_line
 
 
 def list_runs(*, status: str | None, limit: int, as_json: bool) -> int:

@@ -10,7 +10,7 @@ from rich.live import Live
 from cli.client import Receiver, Unreachable
 from cli.outlook import Place
 from cli.picture import Line, end_lines, id_width, live_lines, whole_lines
-from cli.words import Json, duration, printable, shot_words
+from runs.words import Json, duration, printable, shot_words
 
 ENDED: Final = frozenset({"succeeded", "failed", "cancelled", "waiting"})
 ASK_EVERY_S: Final = 0.4  # The receiver on this machine, not the provider.

@@ -6,7 +6,7 @@ import pytest
 
 from cli.outlook import outlook
 from cli.picture import live_lines, whole_lines
-from cli.words import duration, printable, shot_words, usual_s
+from runs.words import duration, printable, shot_words, usual_s
 
 NOW = 1_000.0
 
