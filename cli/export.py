@@ -11,7 +11,7 @@ import msgspec
 from cli.client import Receiver, checked_id
 from cli.export_folder import Folder
 from cli.runs import print_json
-from cli.words import Json, listed
+from runs.words import Json, listed
 
 FILM: Final = "film.mp4"
 TIMELINE: Final = "film.otio"

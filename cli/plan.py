@@ -10,13 +10,13 @@ from rich.tree import Tree
 
 from cli.boards import read_board
 from cli.runs import print_json
-from cli.words import printable
 from receiver.plan import plan_json
 from runs.errors import Mistake, RequestInvalid, StoryboardInvalid
 from runs.files import name_of_given
 from runs.model import Shot
 from runs.plan import Plan, plan_of
 from runs.storyboard import Storyboard
+from runs.words import printable
 
 PROMPT_CHARS: Final = 60
 WHOLE: Final = 1000  # Columns that nothing here fills: what is no terminal gets lines that are not cut.
