@@ -39,17 +39,19 @@ class Refused(Stop):
 class Receiver:
     """Talks to the receiver of the settings; use it as a context manager."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, timeout_s: float = 30.0) -> None:
         self._settings = settings
         self._url = settings.command_url
         key = find_api_key(settings)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx.Client(base_url=self._url, headers=headers, timeout=httpx.Timeout(30.0), trust_env=False)
+        self._http = httpx.Client(
+            base_url=self._url, headers=headers, timeout=httpx.Timeout(timeout_s), trust_env=False
+        )
 
     @classmethod
-    def of_environment(cls) -> "Receiver":
+    def of_environment(cls, *, timeout_s: float = 30.0) -> "Receiver":
         """The receiver that the environment names."""
-        return cls(from_environment())
+        return cls(from_environment(), timeout_s=timeout_s)
 
     def __enter__(self) -> "Receiver":
         return self

@@ -73,6 +73,23 @@ def cli() -> None:
     """The callback_url of your video API: keeps each clip, hands its last frame to the next shot, joins the film."""
 
 
+def completed_by(what: str) -> Callable[..., Any]:
+    """What a shell offers for an argument: ids of the receiver that is running."""
+
+    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> Any:
+        from cli.completion import items
+
+        return items(what, ctx, incomplete)
+
+    return complete
+
+
+RUN = completed_by("runs")
+SHOT = completed_by("shots")
+TAKE = completed_by("takes")
+CALLBACK = completed_by("callbacks")
+
+
 def json_option(command: Command) -> Command:
     """``--json``: for programs."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
@@ -184,7 +201,7 @@ def runs(status: str | None, limit: int, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=RUN)
 @click.option("--watch", is_flag=True, help="Stay and show it to its end.")
 @json_option
 def show(run_id: str, watch: bool, as_json: bool) -> None:
@@ -199,7 +216,7 @@ def show(run_id: str, watch: bool, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=RUN)
 @json_option
 def cancel(run_id: str, as_json: bool) -> None:
     """Stop a run: nothing more is submitted. Jobs under way are paid for; the provider offers no way to stop them."""
@@ -209,7 +226,7 @@ def cancel(run_id: str, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=RUN)
 @json_option
 def remove(run_id: str, as_json: bool) -> None:
     """Remove a run that has ended, with all its files. There is no way back; the pictures that you gave are kept."""
@@ -219,7 +236,7 @@ def remove(run_id: str, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=RUN)
 @json_option
 def resume(run_id: str, as_json: bool) -> None:
     """
@@ -234,8 +251,8 @@ def resume(run_id: str, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("run_id", metavar="RUN")
-@click.argument("shot")
+@click.argument("run_id", metavar="RUN", shell_complete=RUN)
+@click.argument("shot", shell_complete=SHOT)
 @json_option
 def approve(run_id: str, shot: str, as_json: bool) -> None:
     """Let a shot with `gate: approve` be submitted."""
@@ -245,9 +262,9 @@ def approve(run_id: str, shot: str, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("run_id", metavar="RUN")
-@click.argument("shot")
-@click.argument("take", type=click.IntRange(1))
+@click.argument("run_id", metavar="RUN", shell_complete=RUN)
+@click.argument("shot", shell_complete=SHOT)
+@click.argument("take", type=click.IntRange(1), shell_complete=TAKE)
 @json_option
 def pick(run_id: str, shot: str, take: int, as_json: bool) -> None:
     """Choose the take of a shot to go on from."""
@@ -257,8 +274,8 @@ def pick(run_id: str, shot: str, take: int, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("run_id", metavar="RUN")
-@click.argument("shot")
+@click.argument("run_id", metavar="RUN", shell_complete=RUN)
+@click.argument("shot", shell_complete=SHOT)
 @click.option("--prompt", help="Another prompt, whole: the storyboard's style is not added.  [default: the same]")
 @click.option("--seed", type=click.IntRange(-1, 2**32 - 1), help="Another seed.  [default: the last one + 1]")
 @json_option
@@ -276,8 +293,8 @@ def retake(run_id: str, shot: str, prompt: str | None, seed: int | None, as_json
 
 @cli.command()
 @click.argument("job_id", metavar="JOB_ID")
-@click.option("--run", "run_id", metavar="RUN", required=True, help="The run that it belongs to.")
-@click.option("--shot", required=True, help="The shot that it is a take of.")
+@click.option("--run", "run_id", metavar="RUN", required=True, help="The run that it belongs to.", shell_complete=RUN)
+@click.option("--shot", required=True, help="The shot that it is a take of.", shell_complete=SHOT)
 @json_option
 def adopt(job_id: str, run_id: str, shot: str, as_json: bool) -> None:
     """
@@ -291,7 +308,7 @@ def adopt(job_id: str, run_id: str, shot: str, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=RUN)
 @click.option("--to", type=click.Path(path_type=Path), metavar="DIR", help="The folder.  [default: ./RUN]")
 @json_option
 def export(run_id: str, to: Path | None, as_json: bool) -> None:
@@ -331,7 +348,7 @@ def callbacks(limit: int, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("callback_id", metavar="ID")
+@click.argument("callback_id", metavar="ID", shell_complete=CALLBACK)
 @click.option("--yes", is_flag=True, help="Do it, even if new jobs are submitted and paid for.")
 @json_option
 def replay(callback_id: str, yes: bool, as_json: bool) -> None:
@@ -360,7 +377,7 @@ def doctor(as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("callback_id", metavar="[ID]", required=False)
+@click.argument("callback_id", metavar="[ID]", required=False, shell_complete=CALLBACK)
 @click.option("--all", "everything", is_flag=True, help="All that are in quarantine.")
 @json_option
 def release(callback_id: str | None, everything: bool, as_json: bool) -> None:
@@ -375,6 +392,20 @@ def release(callback_id: str | None, everything: bool, as_json: bool) -> None:
     if (callback_id is None) is not everything:
         raise click.UsageError("Give an ID, or --all.")
     sys.exit(release_callbacks(callback_id, as_json=as_json))
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """
+    Print the script by which a shell completes commands and ids.
+
+    For bash: eval "$(framerelay completion bash)" in ~/.bashrc. Ids of runs, shots and callbacks come from the receiver
+    that is running.
+    """
+    from cli.completion import script
+
+    click.echo(script(cli, shell))
 
 
 def main() -> None:
