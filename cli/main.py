@@ -241,17 +241,19 @@ def pick(run_id: str, shot: str, take: int, as_json: bool) -> None:
 @click.argument("shot")
 @click.option("--prompt", help="Another prompt, whole: the storyboard's style is not added.  [default: the same]")
 @click.option("--seed", type=click.IntRange(-1, 2**32 - 1), help="Another seed.  [default: the last one + 1]")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
-def retake(run_id: str, shot: str, prompt: str | None, seed: int | None, as_json: bool) -> None:
+def retake(run_id: str, shot: str, prompt: str | None, seed: int | None, yes: bool, as_json: bool) -> None:
     """
     Make a shot once more, inside the budget.
 
-    The film goes on from the new take when it is done; `pick` goes back to an old one. Refused while later shots are
-    made from the old take.
+    The film goes on from the new take when it is done; `pick` goes back to an old one. Later shots that were made from
+    the old take stay as they are, stale; refused while one is under way. At a terminal it says what that spends, and
+    asks.
     """
-    from cli.runs import decide_shot
+    from cli.runs import retake
 
-    sys.exit(decide_shot(run_id, shot, "retake", {"prompt": prompt, "seed": seed}, as_json=as_json))
+    sys.exit(retake(run_id, shot, {"prompt": prompt, "seed": seed}, yes=yes, as_json=as_json))
 
 
 @cli.command()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from runs.words import Json, coming, waits_for
+from runs.words import Json, coming, new_submits, waits_for
 
 Place = Callable[[str], str]
 
@@ -43,9 +43,11 @@ def _turn(run: Json, shot: Json, place: Place | None) -> Iterator[str]:
     match waits_for(shot):
         case "approval":
             yield f"your turn: framerelay approve {run['id']} {shot['id']}"
+            yield from _to_come(run)
             yield from _begins_with(run, shot, place) if place else ()
         case "pick":
             yield f"your turn: framerelay pick {run['id']} {shot['id']} TAKE"
+            yield from _to_come(run)
             yield from _to_pick_from(shot, place) if place else ()
         case "outcome":
             yield "it is held, not sent again; a late callback still lets it go on"
@@ -59,6 +61,12 @@ def _turn(run: Json, shot: Json, place: Place | None) -> Iterator[str]:
             yield "it is tried again by itself and goes on when the provider is back"
             yield f"to see it: framerelay show {run['id']} --watch"
             yield f"to give it up: framerelay cancel {run['id']}"
+
+
+def _to_come(run: Json) -> Iterator[str]:
+    """What saying yes may cost, once for all that is waited for."""
+    if run["submits_to_come"]:
+        yield f"  then {new_submits(run['submits_to_come'])} to its end, if nothing fails"
 
 
 def _begins_with(run: Json, shot: Json, place: Place) -> Iterator[str]:

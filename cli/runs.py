@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from cli.client import Receiver, checked_id
-from runs.words import one_line
+from runs.words import new_submits, one_line, printable
 
 
 def list_runs(*, status: str | None, limit: int, as_json: bool) -> int:
@@ -61,17 +61,33 @@ def remove_run(run_id: str, *, as_json: bool) -> int:
 
 
 def decide_shot(run_id: str, shot: str, what: str, body: Mapping[str, object] | None = None, *, as_json: bool) -> int:
-    """One decision about a shot of a run; returns the exit code."""
-    return decide(run_id, f"shots/{checked_id(shot, 'shot')}/{what}", body, as_json=as_json)
+    """A decision that lets a shot go on; says how much may be submitted by that, and returns the exit code."""
+    return _go_on(run_id, f"shots/{checked_id(shot, 'shot')}/{what}", body, as_json=as_json)
+
+
+def retake(run_id: str, shot: str, body: Mapping[str, object], *, yes: bool, as_json: bool) -> int:
+    """Make a shot once more; a person at a terminal is told what that spends, and asked, unless they said *yes*."""
+    place = f"/v1/runs/{checked_id(run_id, 'run')}/shots/{checked_id(shot, 'shot')}/retake"
+    with Receiver.of_environment() as receiver:
+        if not (yes or as_json) and sys.stdin.isatty() and sys.stdout.isatty():
+            would = receiver.post(place, json={**body, "dry_run": True})["would"]
+            if not click.confirm(printable(f"{would}.\nGo on?")):
+                click.echo("nothing was done", err=True)
+                return 1
+        _print(receiver, receiver.post(place, json=dict(body)), as_json)
+    return 0
 
 
 def resume(run_id: str, *, as_json: bool) -> int:
-    """Go on with a run; says first how much may be submitted by that."""
+    """Go on with a run; says how much may be submitted by that."""
+    return _go_on(run_id, "resume", as_json=as_json)
+
+
+def _go_on(run_id: str, what: str, body: Mapping[str, object] | None = None, *, as_json: bool) -> int:
     checked_id(run_id, "run")
     with Receiver.of_environment() as receiver:
-        run = receiver.post(f"/v1/runs/{run_id}/resume", json={})
-        count = run["submits_to_come"]
-        submits = f"{count or 'no'} new submit{'' if count == 1 else 's'}"
+        run = receiver.post(f"/v1/runs/{run_id}/{what}", json=dict(body or {}))
+        submits = new_submits(run["submits_to_come"])
         click.echo(f"it goes on from what is there: {submits} to its end, if nothing fails", err=True)
         _print(receiver, run, as_json)
     return 0

@@ -10,7 +10,8 @@ from processors.waits import wait_s
 from runs import events
 from runs.errors import FrameRelayError, StorageFailed, Transient
 from runs.machine import Step, StepName, steps_due
-from runs.model import Film, Run, Shot, TakeStatus
+from runs.model import Film, Run, Shot, Take, TakeStatus
+from runs.outlook import has_moved_on
 from runs.progress import record
 from runs.standing import chosen
 
@@ -53,7 +54,12 @@ def parts_of(deps: Deps, run: Run) -> list[FilmPart]:
         take = chosen(shot)
         if take is None or take.status is not TakeStatus.DONE or take.video is None:
             continue
-        continued = before is not None and shot.source == before.id
+        continued = before is not None and _is_continued(before, shot, take)
         parts.append(FilmPart(path=deps.files.existing(take.video.path), continued=continued))
         before = shot
     return parts
+
+
+def _is_continued(before: Shot, shot: Shot, take: Take) -> bool:
+    """A frame is repeated only if *take* began with the end of the very take that stands in the film."""
+    return shot.source == before.id and not (take.first_frame and has_moved_on(before, take.first_frame))

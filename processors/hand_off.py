@@ -1,6 +1,7 @@
 """Giving a shot its first frame (and its last, for a bridge) in a form that the provider can fetch."""
 
 import time
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -31,10 +32,10 @@ async def first_frame(deps: Deps, run: Run, shot: Shot) -> FirstFrame | None:
     if take is None:
         raise RequestInvalid(f"shot {source.id} has no last frame yet")
     if deps.settings.handoff == "auto" and _is_fresh(take) and take.provider_frame_url:
-        return FirstFrame(url=take.provider_frame_url, source="provider")
+        return FirstFrame(url=take.provider_frame_url, source="provider", take=take.number)
     if take.last_frame is None:
         raise NotFound(f"the last frame of shot {source.id} is not kept")
-    return await _sent(deps, take.last_frame.path)
+    return replace(await _sent(deps, take.last_frame.path), take=take.number)
 
 
 async def last_frame_url(deps: Deps, shot: Shot) -> str | None:

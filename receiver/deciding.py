@@ -11,8 +11,9 @@ from runs import events
 from runs.decisions import why_not
 from runs.errors import Conflict, NotFound
 from runs.events import Event
+from runs.machine import apply
 from runs.model import Run
-from runs.progress import record
+from runs.progress import check_revision, record
 
 RUN_ID: Final = re.compile(r"run_[a-z0-9]{1,40}")
 
@@ -25,17 +26,31 @@ async def decide(state: State, run_id: str, event: Event, *, revision: int | Non
 
     Raises: NotFound without such a run, shot or take; Conflict if *revision* is an older one, or nothing changed.
     """
-    run = await stored_run(state, run_id)
-    shot = getattr(event, "shot", None)
-    if shot is not None and run.shot(shot) is None:
-        raise NotFound(f"the run has no shot {shot}")
+    run = await _with_shot(state, run_id, event)
     recorded = await record(state.store, run.id, event, revision=revision)
     if isinstance(event, events.Picked) and run.take(event.shot, event.take) is None:
         raise NotFound(f"shot {event.shot} has no take {event.take}")
     if not recorded.changed and not _holds_already(recorded.run, event):
         raise Conflict(_why_not(recorded.run, event))
-    log.info("person_decided", run_id=run.id, shot=shot, decision=type(event).__name__)
+    log.info("person_decided", run_id=run.id, shot=getattr(event, "shot", None), decision=type(event).__name__)
     return recorded.run
+
+
+async def undecided(state: State, run_id: str, event: Event, *, revision: int | None) -> Run:
+    """The run as it stands, if *event* would change it; nothing happens to it. Raises: as `decide`."""
+    run = await _with_shot(state, run_id, event)
+    check_revision(run, revision)
+    if apply(run, event, time.time()) is run:
+        raise Conflict(_why_not(run, event))
+    return run
+
+
+async def _with_shot(state: State, run_id: str, event: Event) -> Run:
+    run = await stored_run(state, run_id)
+    shot = getattr(event, "shot", None)
+    if shot is not None and run.shot(shot) is None:
+        raise NotFound(f"the run has no shot {shot}")
+    return run
 
 
 async def stored_run(state: State, run_id: str) -> Run:

@@ -151,8 +151,9 @@ def _refused_by_the_door(operation: Operation) -> dict[int, str]:
 
 def _response(answer: Answer) -> dict[str, Any]:
     response: dict[str, Any] = {"description": answer.about}
-    if answer.shape:
-        response["content"] = {"application/json": {"schema": {"$ref": REF.format(name=answer.shape.__name__)}}}
+    schemas = [{"$ref": REF.format(name=shape.__name__)} for shape in (answer.shape, answer.other) if shape]
+    if schemas:
+        response["content"] = {"application/json": {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
     elif answer.kinds:
         response["content"] = {kind: {} for kind in answer.kinds}
     return {**response, **_headers(answer.headers)}

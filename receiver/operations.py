@@ -19,10 +19,11 @@ Schema = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """One answer that is no error. *shape*: of its JSON; *kinds*: its content types where it is no JSON."""
+    """One answer that is no error. *shape*, or *other*: of its JSON; *kinds*: its content types where it is no JSON."""
 
     about: str
     shape: type[Struct] | None = None
+    other: type[Struct] | None = None
     kinds: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
 
@@ -69,6 +70,7 @@ REVISION: Final[Schema] = {
 }
 NAME: Final[Schema] = {"type": "string", "pattern": "^[!-~]{1,200}$"}
 SEED: Final[Schema] = {"anyOf": [{"type": "integer", "minimum": -1, "maximum": 2**32 - 1}, {"type": "null"}]}
+YES_NO: Final[Schema] = {"anyOf": [{"type": "boolean"}, {"type": "null"}]}
 TEXT: Final[Schema] = {"anyOf": [{"type": "string", "pattern": r"\S"}, {"type": "null"}]}
 
 BOARD: Final = Body(kinds=("application/json", "application/yaml"), schema={"$ref": "#/components/schemas/Storyboard"})
@@ -196,10 +198,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/runs/{run}/shots/{shot}/retake": Operation(
         name="retakeShot",
         about="Make a shot once more, inside the budget",
-        more="While no later shot is made from it.",
+        more="Later shots that are made from it stay as they are, stale. With dry_run: true it only says so.",
         right=Right.OPERATE,
-        body=_decision({"prompt": TEXT, "seed": SEED}),
-        answers=_RUN,
+        body=_decision({"prompt": TEXT, "seed": SEED, "dry_run": YES_NO}),
+        answers={
+            200: Answer(
+                about="The run as it stands after it; or what it would do.", shape=shapes.Run, other=shapes.Outlook
+            )
+        },
         refused={**_NO_SHOT, **_NOT_NOW, **_BAD_BODY},
     ),
     "POST /v1/jobs/adopt": Operation(

@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from receiver.body import read_body
-from receiver.deciding import decide, stored_run
+from receiver.deciding import decide, stored_run, undecided
 from receiver.state import State, state_of
-from receiver.views import callback_json, run_json
+from receiver.views import callback_json, outlook_json, run_json
 from runs import events
 from runs.errors import RequestInvalid, StorageFailed, StoreUnavailable
 from runs.events import Event
@@ -111,14 +111,21 @@ async def resume(request: Request) -> Response:
 
 
 async def retake(request: Request) -> Response:
-    """``POST /v1/runs/{id}/shots/{shot}/retake`` ``{"prompt": …, "seed": …}``: one take more, inside the budget."""
+    """
+    ``POST /v1/runs/{id}/shots/{shot}/retake`` ``{"prompt": …, "seed": …}``: one take more, inside the budget.
+
+    With ``{"dry_run": true}`` it says what that would spend and leave stale, and does nothing.
+    """
     body = await _body(request)
-    prompt, seed = body.get("prompt"), body.get("seed")
+    prompt, seed, asks = body.get("prompt"), body.get("seed"), body.get("dry_run")
     if prompt is not None and (not isinstance(prompt, str) or not prompt.strip()):
         raise RequestInvalid("prompt is text", param="prompt")
     if seed is not None and (type(seed) is not int or not -1 <= seed <= SEED_MAX):
         raise RequestInvalid(f"seed is a whole number from -1 to {SEED_MAX}", param="seed")
-    return await _act(request, events.Retaken(shot=request.path_params["shot"], prompt=prompt, seed=seed), body)
+    if asks is not None and not isinstance(asks, bool):
+        raise RequestInvalid("dry_run is true or false", param="dry_run")
+    event = events.Retaken(shot=request.path_params["shot"], prompt=prompt, seed=seed)
+    return await (_look_ahead if asks else _act)(request, event, body)
 
 
 async def adopt(request: Request) -> Response:
@@ -187,11 +194,22 @@ async def _events(state: State, run_id: str, after: str) -> AsyncIterator[str]:
 async def _act(request: Request, event: Event, body: dict[str, Any] | None = None) -> Response:
     """A person's decision: refused if they looked at an older revision, or if it changes nothing."""
     state = state_of(request)
-    revision = (await _body(request) if body is None else body).get("revision")
-    if revision is not None and type(revision) is not int:
-        raise RequestInvalid("revision is a whole number", param="revision")
+    revision = _revision(await _body(request) if body is None else body)
     run = await decide(state, request.path_params["run"], event, revision=revision)
     return JSONResponse(_json(state, run))
+
+
+async def _look_ahead(request: Request, event: events.Retaken, body: dict[str, Any]) -> Response:
+    """What that decision would bring about; refused where the decision itself would be."""
+    run = await undecided(state_of(request), request.path_params["run"], event, revision=_revision(body))
+    return JSONResponse(outlook_json(run, event.shot))
+
+
+def _revision(body: dict[str, Any]) -> int | None:
+    revision = body.get("revision")
+    if revision is not None and type(revision) is not int:
+        raise RequestInvalid("revision is a whole number", param="revision")
+    return revision
 
 
 async def _run(state: State, request: Request) -> Run:

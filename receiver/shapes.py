@@ -95,6 +95,7 @@ class Shot(Struct, kw_only=True):
     picked: Annotated[int | None, Meta(description="The take that a person chose.")]
     set_aside: Annotated[int, Meta(description="Takes up to this number only count as spent.")]
     takes_wanted: int
+    stale: Annotated[bool, Meta(description="Its take began with a frame that is no longer its source's.")]
     held_by: Annotated[Problem | None, Meta(description="Why its submit was put off.")]
     next_try: Annotated[float | None, Meta(description="When a submit that was put off is tried again.")]
     error: Problem | None
@@ -132,6 +133,16 @@ class Run(Struct, kw_only=True):
     shots: list[Shot]
     film: Film | None
     error: Problem | None
+
+
+class Outlook(Struct, kw_only=True):
+    """What a retake would bring about; nothing has happened."""
+
+    object: Literal["outlook"]
+    jobs: Annotated[int, Meta(description="So many it leads to if nothing fails, all paid.")]
+    stale: Annotated[list[str], Meta(description="Shots that are done and made from the old take.")]
+    budget_left: Annotated[int | None, Meta(description="Jobs before it; null is no limit.")]
+    would: Annotated[str, Meta(description="In words for a person.")]
 
 
 class Callback(Struct, kw_only=True):
@@ -291,6 +302,7 @@ SHAPES: tuple[type[Struct], ...] = (
         Callbacks,
         Event,
         Removed,
+        Outlook,
         Replay,
         Release,
         Releases,

@@ -8,6 +8,7 @@ from config.logs import redacted
 from receiver import shapes
 from runs.inbox import Callback
 from runs.model import Clip, Film, FirstFrame, Frame, Problem, Run, Shot, Take
+from runs.outlook import budget_left, jobs_of_retake, stale_after, stale_shots, words_of_retake
 from runs.standing import callbacks_missed, jobs_spent, needs_operator, seems_unreachable, submits_to_come
 
 UNREACHABLE: Final = shapes.Oddity(
@@ -20,6 +21,7 @@ BODY_CHARS_MAX: Final = 16_384  # A page may list two hundred, and callbacks wai
 
 def run_json(run: Run, *, base_url: str) -> dict[str, Any]:
     """A run, as `shapes.Run`; addresses begin with *base_url* and need the API key."""
+    stale = stale_shots(run)
     shown = shapes.Run(
         id=run.id,
         object="run",
@@ -35,9 +37,21 @@ def run_json(run: Run, *, base_url: str) -> dict[str, Any]:
         submits_to_come=submits_to_come(run),
         callbacks_missed=callbacks_missed(run),
         warnings=[UNREACHABLE] if seems_unreachable(run) else [],
-        shots=[_shot(shot, base_url) for shot in run.shots],
+        shots=[_shot(shot, base_url, stale=shot.id in stale) for shot in run.shots],
         film=_film(run.film, base_url),
         error=_problem(run.error),
+    )
+    return dict(to_builtins(shown))
+
+
+def outlook_json(run: Run, shot: str) -> dict[str, Any]:
+    """What a retake of *shot* would bring about, as `shapes.Outlook`."""
+    shown = shapes.Outlook(
+        object="outlook",
+        jobs=jobs_of_retake(run, shot),
+        stale=list(stale_after(run, shot)),
+        budget_left=budget_left(run),
+        would=words_of_retake(run, shot),
     )
     return dict(to_builtins(shown))
 
@@ -70,7 +84,7 @@ def callback_json(callback: Callback, *, secrets: tuple[str, ...]) -> dict[str, 
     return dict(to_builtins(shown))
 
 
-def _shot(shot: Shot, base_url: str) -> shapes.Shot:
+def _shot(shot: Shot, base_url: str, *, stale: bool) -> shapes.Shot:
     return shapes.Shot(
         id=shot.id,
         scene=shot.scene,
@@ -83,6 +97,7 @@ def _shot(shot: Shot, base_url: str) -> shapes.Shot:
         picked=shot.picked,
         set_aside=shot.set_aside,
         takes_wanted=shot.takes_wanted,
+        stale=stale,
         held_by=_problem(shot.held_by),
         next_try=shot.due_at if shot.held_by and not needs_operator(shot) else None,
         error=_problem(shot.error),

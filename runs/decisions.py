@@ -143,16 +143,20 @@ def _why_not_taken_again(run: Run, shot: Shot, event: events.Retaken) -> str | N
     refused = shot.status is ShotStatus.FAILED and problem_of(shot).family is Family.TEXT_MODERATED
     if refused and event.prompt is None:
         return f"the provider refused the text of shot {shot.id}; give another prompt"
-    later = [each.id for each in _heirs(run, shot) if _is_begun(each, OPEN | {TakeStatus.DONE})]
+    later = [each.id for each in heirs_of(run, shot) if _is_begun(each, OPEN)]
     if later:
-        return f"made from shot {shot.id}, and paid for: {', '.join(later)}; a retake would not fit them"
+        return f"made from shot {shot.id}, and still under way: {', '.join(later)}; a retake would not fit them"
     if jobs_left(run) == 0:
         return f"the budget of {run.budget_jobs} jobs is spent"
     return None
 
 
 def _taken_again(run: Run, shot: Shot, event: events.Retaken, now: float) -> Run:
-    """One take more, which is gone on from when it is done; the film, if there is one, is joined again."""
+    """
+    One take more, which is gone on from when it is done; the film, if there is one, is joined again.
+
+    Later shots that are done were paid for and stay as they are, stale (`runs.outlook`); those that failed begin anew.
+    """
     given = {"prompt": event.prompt, "seed": event.seed}
     number = _last_number(shot) + 1
     again = replace(
@@ -167,20 +171,29 @@ def _taken_again(run: Run, shot: Shot, event: events.Retaken, now: float) -> Run
         due_at=now,
         turns=shot.turns + 1,
     )
-    heirs = [replace(each, set_aside=_last_number(each), error=None) for each in _heirs(run, shot)]
-    after = _with_shots(run, [again, *heirs])
+    after = _with_shots(run, [again, *heirs_begun_anew(run, shot)])
     return replace(after, film=None, join_error=None, due_at=now, turns=run.turns + 1)
 
 
-def _heirs(run: Run, shot: Shot) -> list[Shot]:
-    """The shots that begin with its last frame, or with that of one that does; sources stand before their heirs."""
+def heirs_of(run: Run, shot: Shot, *, past_done: bool = True) -> list[Shot]:
+    """
+    The shots that begin with its last frame, or with that of one that does; sources stand before their heirs.
+
+    Without *past_done* those that are done are left out, and what begins with them.
+    """
     found: list[Shot] = []
     ids = {shot.id}
     for each in run.shots:
-        if each.source in ids:
+        if each.source in ids and (past_done or each.status is not ShotStatus.DONE):
             ids.add(each.id)
             found.append(each)
     return found
+
+
+def heirs_begun_anew(run: Run, shot: Shot) -> list[Shot]:
+    """The shots that wait for its last frame, or failed with it, as a retake leaves them: with nothing tried yet."""
+    heirs = heirs_of(run, shot, past_done=False)
+    return [replace(each, set_aside=_last_number(each), error=None) for each in heirs]
 
 
 def _is_begun(shot: Shot, statuses: Iterable[TakeStatus]) -> bool:

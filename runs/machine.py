@@ -56,7 +56,8 @@ def apply(run: Run, event: Event, now: float) -> Run:
     A changed run has the next revision and fresh statuses. Order and repetition of events do not matter: a take only
     moves forward, and what is final stays so.
     """
-    over = run.status is RunStatus.SUCCEEDED and not isinstance(event, events.Retaken | events.CalledBack)
+    late = events.Retaken | events.Picked | events.CalledBack
+    over = run.status is RunStatus.SUCCEEDED and not isinstance(event, late)
     if run.cancelled or over:
         return run
     changed = _changed(run, event, now)
@@ -124,7 +125,7 @@ def _changed(run: Run, event: Event, now: float) -> Run:
             shot = run.shot(event.shot)
             return _with_shot(run, replace(shot, approved=True)) if shot and not shot.approved else run
         case events.Picked():
-            return _with_pick(run, event)
+            return _with_pick(run, event, now)
         case events.Resumed() | events.Adopted() | events.Retaken():
             return decided(run, event, now)
         case events.RunCancelled():
@@ -187,13 +188,18 @@ def _unprepared(run: Run, event: events.PreparationFailed, now: float) -> Run:
     return _with_shot(run, replace(shot, due_at=event.until or now, turns=shot.turns + 1, held_by=event.problem))
 
 
-def _with_pick(run: Run, event: events.Picked) -> Run:
+def _with_pick(run: Run, event: events.Picked, now: float) -> Run:
     shot, take = run.shot(event.shot), run.take(event.shot, event.take)
     if shot is None or take is None or take.status is not TakeStatus.DONE or shot.picked == take.number:
         return run
-    if any(later.takes for later in run.shots if later.source == shot.id):
-        return run  # Later shots were paid for from the other take.
-    return _with_shot(run, replace(shot, picked=take.number, set_aside=min(shot.set_aside, take.number - 1)))
+    if any(made.status in OPEN for later in run.shots if later.source == shot.id for made in later.takes):
+        return run  # Later shots are being paid for from the other take.
+    after = _with_shot(run, replace(shot, picked=take.number, set_aside=min(shot.set_aside, take.number - 1)))
+    return (
+        replace(after, film=None, join_error=None, due_at=now, turns=run.turns + 1)
+        if run.film or run.join_error
+        else after
+    )
 
 
 def _cancelled(run: Run) -> Run:

@@ -124,12 +124,13 @@ class FirstFrame:
     What a take was given to begin with.
 
     ``source``: ``given`` by the storyboard · ``provider`` (its own last frame) · ``upload`` · ``serve`` (by us).
-    ``path``: our file, where it is one.
+    ``path``: our file, where it is one. ``take``: of the shot that it was handed on from, the take whose end it is.
     """
 
     url: str
     source: str
     path: str | None = None
+    take: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,8 +44,7 @@ async def record(store: Store, run_id: str, event: Event, *, revision: int | Non
         run = await store.load(run_id)
         if run is None:
             raise NotFound(f"there is no run {run_id}")
-        if revision is not None and run.revision != revision:
-            raise Conflict(f"the run is at revision {run.revision}, not {revision}: somebody acted in between")
+        check_revision(run, revision)
         now = time.time()
         after = apply(run, event, now)
         if after is run:
@@ -54,6 +53,12 @@ async def record(store: Store, run_id: str, event: Event, *, revision: int | Non
         if await store.save(after, before=run, event=logged, steps=steps_due(after, now), wake_at=wake_at(after, now)):
             return Recorded(run=after, changed=True)
     raise Conflict(f"run {run_id} changes faster than it can be saved")
+
+
+def check_revision(run: Run, revision: int | None) -> None:
+    """Raises: Conflict if *run* is not at the revision that a person looked at, where they say which."""
+    if revision is not None and run.revision != revision:
+        raise Conflict(f"the run is at revision {run.revision}, not {revision}: somebody acted in between")
 
 
 async def start(store: Store, run: Run, *, first: Event | None = None) -> Run:

@@ -110,6 +110,11 @@ def soon(seconds: float) -> str:
     return "now" if seconds < 1 else f"in {duration(seconds)}"
 
 
+def new_submits(count: int) -> str:
+    """``no new submits``, ``1 new submit``, ``3 new submits``."""
+    return f"{count or 'no'} new submit{'' if count == 1 else 's'}"
+
+
 def listed(names: Sequence[str], last: str) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return f" {last} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
@@ -137,8 +142,9 @@ def _done(shot: Json) -> str:
     which = f"take {take['number']} of {len(shot['takes'])}, " if len(shot["takes"]) > 1 else ""
     frame = _FRAMES[first["source"] if shot["source"] else "given"] if first else None
     given = f", begun from {frame}" if frame else ""
+    stale = f"; stale: {shot['source']} is another one by now" if shot["stale"] else ""
     video = take["video"]
-    return f"done: {which}{video['duration_s']:.2f} s, {video['width']}x{video['height']}{given}"
+    return f"done: {which}{video['duration_s']:.2f} s, {video['width']}x{video['height']}{given}{stale}"
 
 
 def _waiting(shot: Json) -> str:

@@ -320,7 +320,9 @@ class Documented:
             return
         assert kind in kinds or f"{kind.partition('/')[0]}/*" in kinds, f"{where}: it is {kind}"
         if answer.request.method != "HEAD" and "schema" in kinds.get(kind, {}):
-            self.fits(kinds[kind]["schema"]["$ref"].rpartition("/")[2], answer.json(), where)
+            schema, value = kinds[kind]["schema"], answer.json()
+            names = [each["$ref"].rpartition("/")[2] for each in schema.get("anyOf", [schema])]
+            self.fits(next((name for name in names if name.lower() == value.get("object")), names[0]), value, where)
 
 
 def _pattern(path: str) -> str:

@@ -16,7 +16,19 @@ MAY_IMPORT = {
     "sandbox": {"upstream", "config"},
     "cli": {"sandbox", "processors", "receiver", "media", "upstream", "runs", "config"},
 }
-PURE = ("model", "events", "machine", "takes", "standing", "decisions", "tokens", "storyboard", "hooks", "inputs")
+PURE = (
+    "model",
+    "events",
+    "machine",
+    "takes",
+    "standing",
+    "decisions",
+    "outlook",
+    "tokens",
+    "storyboard",
+    "hooks",
+    "inputs",
+)
 EFFECTFUL = ("runs.store", "runs.queue", "runs.inbox", "runs.progress", "runs.embedded_redis", "runs.redis_keeper")
 
 

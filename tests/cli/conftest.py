@@ -1,13 +1,18 @@
 """The command as a person runs it: real processes in a folder of their own, against a real sandbox."""
 
+import fcntl
 import json
 import os
+import pty
+import re
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -129,6 +134,27 @@ class Shell:
         """Start ``framerelay *words*`` and go on; its outputs are pipes unless *arguments* say otherwise."""
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen([FRAMERELAY, *words], cwd=self.folder, env=self.environ, **{**pipes, **arguments})
+
+    def on_a_terminal(self, *words: str, typed: str = "") -> tuple[str, int]:
+        """All that it wrote to a terminal of 80 by 24, escape sequences left out, and its exit code; *typed* waits."""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        shell = Shell(folder=self.folder, settings={**self.settings, "TERM": "xterm-256color"})
+        process = shell.start(*words, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        os.write(ours, typed.encode())
+        written, deadline = b"", time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if select.select([ours], [], [], 0.1)[0]:
+                try:
+                    written += os.read(ours, 65536)
+                except OSError:  # Linux says EIO when the last writer has gone.
+                    break
+            elif process.poll() is not None:
+                break
+        os.close(ours)
+        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode())
+        return text, process.wait(timeout=10)
 
     def write(self, name: str, text: str) -> str:
         """Write a file into the folder; returns its name."""

@@ -73,7 +73,6 @@ def test_a_wrong_shot_take_or_moment_is_one_sentence_and_changes_nothing(relay: 
         (("adopt", "no id", "--run", film, "--shot", "s1"), "job_id is missing, or no id"),
         (("adopt", "job_9", "--run", film, "--shot", "s1"), "the run has succeeded"),
         (("resume", film), "the run has succeeded"),
-        (("retake", film, "s1"), "made from shot s1, and paid for: s2; a retake would not fit them"),
         (("retake", film, "s2", "--prompt", " "), "prompt is text"),
     ):
         ended = relay.run(*words)
@@ -94,6 +93,28 @@ def test_a_shot_is_made_once_more_and_the_old_take_picked_again(relay: Any, prov
     run = relay.shown(film)
     assert (run["shots"][1]["picked"], run["shots"][1]["takes"][1]["seed"]) == (2, 40)
     assert len(provider.journal()["submits"]) == submits + 1
+
+
+def test_a_retake_at_a_terminal_says_what_it_spends_and_asks(relay: Any, provider: Any) -> None:
+    """Whoever says no has spent nothing; --yes, --json or no terminal are not asked."""
+    film = ended_run(relay, TWO)
+    submits, before = len(provider.journal()["submits"]), relay.shown(film)
+    sentence = "shot s1 is made once more, for 1 job; s2 is made from the old take, and is stale until it is retaken"
+
+    screen, code = relay.on_a_terminal("retake", film, "s1", typed="n\n")
+
+    assert sentence in " ".join(screen.split())
+    assert (code, "nothing was done" in screen) == (1, True)
+    assert relay.shown(film) == before
+    screen, code = relay.on_a_terminal("retake", film, "s1", typed="y\n")
+    assert (code, sentence in " ".join(screen.split())) == (0, True)
+    assert relay.run("show", film, "--watch").code == 0
+    assert "stale: s1 is another one by now" in relay.run("show", film).out
+    screen, code = relay.on_a_terminal("retake", film, "s2", "--yes")
+    assert (code, "Go on?" in screen) == (0, False)
+    assert relay.run("show", film, "--watch").code == 0
+    assert [shot["stale"] for shot in relay.shown(film)["shots"]] == [False, False]
+    assert len(provider.journal()["submits"]) == submits + 2
 
 
 def test_a_clip_that_was_refused_is_fetched_after_a_resume(provider: Any, tmp_path: Path, tools: Any) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import httpx
 import pytest
 
 from cli.main import cli
@@ -18,6 +19,9 @@ def test_the_demo_makes_one_film_of_four_chained_shots(shell: Any, tools: Any) -
     shell = shell.__class__(folder=shell.folder, settings={"TMPDIR": str(shell.folder)})
     demo = shell.start("demo", "--out", "films", "--keep")
     lines = iter(demo.stdout.readline, "")
+    link = next(line.partition("In a browser: ")[2].strip() for line in lines if "In a browser" in line)
+    with httpx.Client(trust_env=False, follow_redirects=True) as browser:
+        assert "Log out" in browser.get(link).text
     assert any("Still running" in line for line in lines)
     (data,) = shell.folder.glob("framerelay-demo-*/data")
     clips = sorted(data.glob("media/run_*/s?.1.mp4"))

@@ -1,18 +1,11 @@
 """`run`, `runs`, `show` and a person's decisions, as typed."""
 
-import fcntl
 import json
-import os
-import pty
 import re
-import select
 import signal
-import struct
 import subprocess
 import sys
-import termios
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -120,12 +113,13 @@ def test_a_run_waits_for_approval_and_for_a_pick(relay: Any, tools: Any) -> None
     waiting = relay.run("run", relay.write("gate.yaml", board), "--watch")
     run_id = waiting.out.splitlines()[0].removeprefix("run: ")
     assert waiting.code == 4
-    assert f"your turn: framerelay approve {run_id} s2" in waiting.out
+    assert f"your turn: framerelay approve {run_id} s2\n    then 2 new submits to its end" in waiting.out
     frame = re.search(r"s2 begins with (/.*\.png)", waiting.out)
     assert frame
     assert Path(frame[1]).read_bytes().startswith(b"\x89PNG")
 
-    assert relay.run("approve", run_id, "s2").code == 0
+    approved = relay.run("approve", run_id, "s2")
+    assert (approved.code, approved.err[:46]) == (0, "it goes on from what is there: 2 new submits t")
     picking = relay.run("show", run_id, "--watch")
     assert picking.code == 4
     assert f"your turn: framerelay pick {run_id} s2 TAKE" in picking.out
@@ -254,7 +248,7 @@ def test_ctrl_c_ends_the_watching_and_not_the_run(relay: Any, tools: Any) -> Non
 
 def test_a_terminal_shows_what_happens_and_what_comes_next(relay: Any) -> None:
     """On 80 columns: state in words, seconds, the usual time, what is next; in the end the film's whole address."""
-    screen, code = on_a_terminal(relay, "run", relay.write("chain.yaml", CHAIN), "--watch")
+    screen, code = relay.on_a_terminal("run", relay.write("chain.yaml", CHAIN), "--watch")
     assert code == 0
     assert re.search(r"▸ s1 (generating|queued)", screen)
     assert "· s2 waits for the last frame of s1" in screen
@@ -263,24 +257,3 @@ def test_a_terminal_shows_what_happens_and_what_comes_next(relay: Any) -> None:
     film = re.search(r"film: (/\S+film\.mp4)", screen)
     assert film
     assert Path(film[1]).is_file()
-
-
-def on_a_terminal(shell: Any, *words: str) -> tuple[str, int]:
-    """Everything that the command wrote to a terminal of 80 by 24, escape sequences left out, and its exit code."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    shell = shell.__class__(folder=shell.folder, settings={**shell.settings, "TERM": "xterm-256color"})
-    process = shell.start(*words, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    written, deadline = b"", time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if select.select([ours], [], [], 0.1)[0]:
-            try:
-                written += os.read(ours, 65536)
-            except OSError:  # Linux says EIO when the last writer has gone.
-                break
-        elif process.poll() is not None:
-            break
-    os.close(ours)
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode())
-    return text, process.wait(timeout=10)

@@ -32,13 +32,13 @@ def a_take(status: str, *, since_s: float = 0.0, **more: Any) -> dict[str, Any]:
 def a_shot(name: str, status: str, *takes: dict[str, Any], **more: Any) -> dict[str, Any]:
     """A shot as the API shows it."""
     plain = {"source": None, "gate": None, "approved": False, "picked": 1, "held_by": None, "error": None}
-    return {"id": name, "status": status, "takes": list(takes), **plain, **more}
+    return {"id": name, "status": status, "takes": list(takes), "stale": False, **plain, **more}
 
 
 def a_run(status: str, *shots: dict[str, Any], **more: Any) -> dict[str, Any]:
     """A run as the API shows it."""
     plain = {"title": "Rain", "created": 0.0, "updated": NOW, "budget": {"jobs": None}, "spent": {"jobs": 1}}
-    whole = {"film": None, "error": None, "warnings": [], **plain}
+    whole = {"film": None, "error": None, "warnings": [], "submits_to_come": 2, **plain}
     return {"id": "run_x", "status": status, "shots": list(shots), **whole, **more}
 
 
@@ -65,6 +65,14 @@ def test_a_take_under_way_says_its_state_its_seconds_and_what_is_usual(take: dic
     shot = a_shot("s2", take["status"], take, source="s1")
     assert usual_s(a_run("running", DONE, shot)) == 40
     assert shot_words(a_run("running", DONE, shot), shot, now=NOW) == words
+
+
+def test_a_stale_shot_says_which_shot_it_no_longer_fits() -> None:
+    """Also where it is the shot before that one that changed."""
+    shot = a_shot("s2", "done", a_take("done", video=VIDEO), source="s1", stale=True)
+    assert (
+        shot_words(a_run("running", DONE, shot), shot, now=NOW) == "done: 1.00 s, 2x2; stale: s1 is another one by now"
+    )
 
 
 def test_takes_that_do_the_same_share_a_clause() -> None:

@@ -28,7 +28,7 @@ from config.logs import configure_logging
 from config.settings import Settings
 from runs import events
 from runs.embedded_redis import find_server
-from runs.model import Clip, Film, Frame
+from runs.model import Clip, Film, FirstFrame, Frame
 from runs.progress import record
 from runs.queue import QUEUE, connect, disconnect, unpack
 from runs.store import Store
@@ -181,14 +181,19 @@ def kept(relay: Any) -> Callable[..., Any]:
 
 @pytest.fixture
 def render(relay: Any) -> Callable[..., Any]:
-    """``await render(run, "s1", 1)``: what a worker would record about a take, from submit to a clip on our disk."""
+    """
+    ``await render(run, "s1", 1)``: what a worker would record about a take, from submit to a clip on our disk.
+
+    *begun_from*: the take of the shot before whose last frame it begins with.
+    """
     clip = Clip(path="c", sha256="0" * 64, bytes=9, width=1280, height=720, duration_s=5.04, frames=121)
     frame = Frame(path="f", sha256="0" * 64, width=1280, height=720)
 
-    async def happen(run: str, shot: str, take: int = 1) -> None:
+    async def happen(run: str, shot: str, take: int = 1, *, begun_from: int | None = None) -> None:
+        first = begun_from and FirstFrame(url="https://u.example.com/f.png", source="upload", path="f", take=begun_from)
         name: dict[str, Any] = {"shot": shot, "take": take}
         for event in (
-            events.Submitting(**name, intent="i", seed=None, first_frame=None),
+            events.Submitting(**name, intent="i", seed=None, first_frame=first or None),
             events.Submitted(**name, job_id=f"job_{shot}_{take}"),
             events.Rendered(**name, job_ids=(), video_url="https://v.example.com/v.mp4"),
             events.Collected(**name, video=clip, last_frame=frame),

@@ -283,7 +283,7 @@ async def test_the_callbacks_are_in_figures(browser: Any, relay: Any, finish: An
 
 async def test_a_run_of_a_hundred_shots_is_a_light_page(browser: Any, relay: Any, board: Any, redis: Any) -> None:
     """Three takes each: below 300 KB, and one command to Redis, however much there is to show."""
-    shots = [{"id": f"s{number}", "prompt": f"镜头横移，车灯划过 {number} " * 4, "takes": 3} for number in range(100)]
+    shots = [{"id": f"s{number}", "prompt": f"镜头横移，车灯划过 {number} " * 9, "takes": 3} for number in range(100)]
     run_id = await relay.run({**board, "budget": {"jobs": 400}, "shots": shots})
     run = await relay.store.load(run_id)
     frame = Frame(path=f"{run_id}/s1.1.last.png", sha256="0" * 64, width=1280, height=720)
@@ -299,6 +299,7 @@ async def test_a_run_of_a_hundred_shots_is_a_light_page(browser: Any, relay: Any
     after = await redis.info("commandstats")
     assert page.text.count('class="shot ') == 100
     assert len(page.content) < 300_000
+    assert "Retake s7: spend 1 job" in (await browser.get(f"/runs/{run_id}/shots/s7")).text
     calls = {name: after[name]["calls"] - before.get(name, {"calls": 0})["calls"] for name in after}
     assert {name: count for name, count in calls.items() if count and name != "cmdstat_info"} == {"cmdstat_hget": 1}
 
@@ -324,3 +325,18 @@ async def test_an_invitation_lets_in_once(relay: Any, monkeypatch: pytest.Monkey
             assert "set-cookie" not in answer.headers
         http.cookies.set(COOKIE, sessions.invite())
         assert (await http.get("/")).status_code == 401
+
+
+async def test_what_becomes_stale_is_said_before_and_after(browser: Any, relay: Any, board: Any, render: Any) -> None:
+    """The retake of a shot that others were made from names them; then they are shown as stale."""
+    shots = [{"id": "s1", "prompt": "a"}, {"id": "s2", "prompt": "b"}]
+    run = await relay.run({**board, "budget": {"jobs": 9}, "shots": shots})
+    await render(run, "s1")
+    await render(run, "s2", begun_from=1)
+    page = (await browser.get(f"/runs/{run}")).text
+    assert "Spends 1 job of the 7 that are left. Made from the old take, and stale until retaken as well: s2." in page
+    assert "Stale:" not in page
+    form = {"action": "retake", "shot": "s1", "seed": "5"}
+    assert (await browser.post(f"/runs/{run}/act", data=form)).status_code == 303
+    page = (await browser.get(f"/runs/{run}")).text
+    assert page.count("Stale: what it begins with is no longer where s1 ends") == 1

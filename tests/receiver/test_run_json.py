@@ -58,6 +58,7 @@ def check_run(run: Any) -> None:
     assert type(run["spent"]["jobs"]) is int
     for shot in run["shots"]:
         check(shot, SHOT_KEYS)
+        assert type(shot["stale"]) is bool
         assert shot["status"] in STATUSES["shot"]
         for take in shot["takes"]:
             check(take, TAKE_KEYS)

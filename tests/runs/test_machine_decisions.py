@@ -232,7 +232,43 @@ def test_retake_of_a_shot_with_several_takes_makes_one_more() -> None:
     assert due(after(run, events.Retaken(shot="s1"))) == [("submit", "s1", 3)]
 
 
-def test_retake_is_refused_when_later_shots_were_made_from_it_or_nothing_is_left_to_spend() -> None:
+def test_retake_leaves_later_shots_that_are_done_as_they_are() -> None:
+    """They were paid for: nothing is submitted for them, and the film is joined with the new take."""
+    run = after(new_run(shots=3), *collected(), *collected("s2"), *collected("s3"), events.Joined(film=FILM))
+
+    run = after(run, events.Retaken(shot="s1"))
+    assert due(run) == [("submit", "s1", 2)]
+    run = after(run, *collected("s1", 2))
+
+    assert due(run) == [("join", "", 0)]
+    assert [len(shot.takes) for shot in run.shots] == [2, 1, 1]
+    assert submits_to_come(run) == 0
+
+
+def test_a_shot_that_failed_behind_one_that_stays_is_not_paid_for_again_by_a_retake() -> None:
+    """Only what begins with the new take's frame gets another chance; what is done ends that row."""
+    run = after(new_run(shots=3), *collected(), *collected("s2"), *failed(Family.UNKNOWN, "s3"))
+
+    run = after(run, events.Retaken(shot="s1"), *collected("s1", 2))
+
+    assert due(run) == []
+    assert run.status is RunStatus.FAILED
+
+
+def test_an_old_take_is_picked_again_though_the_film_is_there() -> None:
+    """It spends nothing, and the film is joined once more; refused while a later shot is being made."""
+    run = after(new_run(), *collected(), *collected("s2"), events.Retaken(shot="s1"), *collected("s1", 2))
+    run = after(run, events.Joined(film=FILM))
+
+    back = after(run, events.Picked(shot="s1", take=1))
+
+    assert (back.shots[0].picked, due(back), submits_to_come(back)) == (1, [("join", "", 0)], 0)
+    assert steps_due(back, NOW)[0].turn > run.turns
+    moving = after(run, events.Retaken(shot="s2"), *submitted("s2", 2))
+    assert apply(moving, events.Picked(shot="s1", take=1), NOW) is moving
+
+
+def test_retake_is_refused_while_later_shots_are_made_from_it_or_nothing_is_left_to_spend() -> None:
     """The words name the later shots."""
     three = after(new_run(shots=3), *collected(), *collected("s2"), *submitted("s3"))
     spent = after(new_run(shots=1, budget_jobs=1), *collected(), events.Joined(film=FILM))
@@ -243,7 +279,7 @@ def test_retake_is_refused_when_later_shots_were_made_from_it_or_nothing_is_left
     first = after(of_one_shot(takes_wanted=2, pick_first=True), *both)
 
     for run, words in (
-        (three, "s2, s3"),
+        (three, "under way: s3"),
         (spent, "budget"),
         (new_run(), "is pending"),
         (moving, "generating"),

@@ -56,23 +56,52 @@ async def test_a_job_that_was_paid_for_and_lost_is_brought_in(start_provider: An
 
 
 async def test_a_shot_is_made_once_more_and_the_film_with_it(start_provider: Any, start_relay: Any) -> None:
-    """Another prompt and seed for the last shot; the one before it is refused, since the last one was made from it."""
+    """Another prompt and seed for the last shot: one submit, and the film is joined again."""
     async with start_provider() as provider, start_relay(provider.url) as relay:
         run_id = await relay.run(TWO)
         before = await relay.ended(run_id)
-        refused = await relay.api.post(f"/v1/runs/{run_id}/shots/s1/retake")
         retake = f"/v1/runs/{run_id}/shots/s2/retake"
         asked = await relay.api.post(retake, json={"prompt": "from above", "seed": 40})
         run = await relay.ended(run_id)
-        stale = await relay.api.post(retake, json={"revision": before["revision"]})
+        late = await relay.api.post(retake, json={"revision": before["revision"]})
         journal = await provider.journal()
 
     assert before["status"] == "succeeded", before["error"]
-    assert refused.status_code == 409
-    assert "s2" in refused.json()["error"]["message"]
     assert (asked.status_code, asked.json()["status"], asked.json()["submits_to_come"]) == (200, "running", 1)
     assert run["status"] == "succeeded", run["error"]
     assert (run["shots"][1]["picked"], run["shots"][1]["takes"][1]["seed"]) == (2, 40)
     assert run["film"] is not None
     assert len(journal["submits"]) == 3
-    assert stale.status_code == 409
+    assert late.status_code == 409
+
+
+async def test_a_retake_of_an_earlier_shot_leaves_the_later_one_stale(start_provider: Any, start_relay: Any) -> None:
+    """It was paid for and stays, the film shows all of both; the old take picked again, all fits as before."""
+    async with start_provider() as provider, start_relay(provider.url) as relay:
+        run_id = await relay.run(TWO)
+        before = await relay.ended(run_id)
+        shot = f"/v1/runs/{run_id}/shots/s1"
+        outlook = await relay.api.post(f"{shot}/retake", json={"seed": 40, "dry_run": True})
+        refused = await relay.api.post(f"{shot}/retake", json={"dry_run": True, "revision": before["revision"] - 1})
+        unchanged = await relay.shown(run_id)
+        asked = await relay.api.post(f"{shot}/retake", json={"seed": 40})
+        run = await relay.ended(run_id)
+        picked = await relay.api.post(f"{shot}/pick", json={"take": 1})
+        after = await relay.ended(run_id)
+        journal = await provider.journal()
+
+    assert outlook.json() == {
+        "object": "outlook",
+        "jobs": 1,
+        "stale": ["s2"],
+        "budget_left": None,
+        "would": "shot s1 is made once more, for 1 job; "
+        "s2 is made from the old take, and is stale until it is retaken as well",
+    }
+    assert (refused.status_code, unchanged) == (409, before)
+    assert (asked.status_code, picked.status_code) == (200, 200), (asked.text, picked.text)
+    assert [shot["stale"] for shot in run["shots"]] == [False, True]
+    assert [shot["stale"] for shot in after["shots"]] == [False, False]
+    assert run["film"]["frames"] == before["film"]["frames"] + 1, "no frame is repeated at that seam"
+    assert {**after["film"], "url": ""} == {**before["film"], "url": ""}
+    assert len(journal["submits"]) == 3

@@ -1,0 +1,89 @@
+"""
+What a decision would bring about and cost, before it is made; and which shots no longer fit what they began with.
+
+Pure questions about a run; the decisions themselves are in `runs.decisions`.
+"""
+
+from runs.decisions import heirs_begun_anew, heirs_of
+from runs.model import FirstFrame, Run, Shot, ShotStatus
+from runs.standing import chosen, jobs_left, takes_missing
+
+
+def is_stale(run: Run, shot: Shot) -> bool:
+    """
+    Whether the take that *shot* goes on with began with a frame that is no longer its source's.
+
+    It is so when the source was made again, or another of its takes was picked, and no more when the old one is; and
+    when the source itself is stale.
+    """
+    while shot.source is not None and (first := _first_frame(shot)) and (source := run.shot(shot.source)):
+        if has_moved_on(source, first):
+            return True
+        shot = source
+    return False
+
+
+def stale_shots(run: Run) -> frozenset[str]:
+    """The ids of all stale shots in one go; a source stands before the shots that are made from it."""
+    found: set[str] = set()
+    for shot in run.shots:
+        first, source = _first_frame(shot), run.shot(shot.source) if shot.source else None
+        if first and source and (source.id in found or has_moved_on(source, first)):
+            found.add(shot.id)
+    return frozenset(found)
+
+
+def stale_after(run: Run, shot_id: str) -> tuple[str, ...]:
+    """The shots that a retake of *shot_id* leaves stale, in story order: done, and made from it, directly or not."""
+    shot = run.shot(shot_id)
+    return tuple(each.id for each in heirs_of(run, shot) if each.status is ShotStatus.DONE) if shot else ()
+
+
+def jobs_of_retake(run: Run, shot_id: str) -> int:
+    """How many jobs a retake adds, if nothing fails: its own, and those of shots that failed from its last frame."""
+    shot = run.shot(shot_id)
+    if shot is None:
+        return 0
+    before = sum(takes_missing(run, each) for each in heirs_of(run, shot, past_done=False) if not each.error)
+    return 1 + sum(takes_missing(run, each) for each in heirs_begun_anew(run, shot)) - before
+
+
+def budget_left(run: Run) -> int | None:
+    """How many more jobs the budget allows; None without a budget."""
+    return jobs_left(run)
+
+
+def words_of_retake(run: Run, shot_id: str) -> str:
+    """What a retake of *shot_id* would do, in a sentence for the person who pays."""
+    jobs, left, stale = jobs_of_retake(run, shot_id), budget_left(run), stale_after(run, shot_id)
+    paid = f"{jobs} job{'' if jobs == 1 else 's'}" + ("" if left is None else f" of the {left} left in the budget")
+    sentence = f"shot {shot_id} is made once more, for {paid}"
+    if not stale:
+        return sentence
+    names = " and ".join(filter(None, (", ".join(stale[:-1]), stale[-1])))
+    are, they = ("is", "it is") if len(stale) == 1 else ("are", "they are")
+    return f"{sentence}; {names} {are} made from the old take, and {are} stale until {they} retaken as well"
+
+
+def has_moved_on(source: Shot, first: FirstFrame) -> bool:
+    """Whether *source* would hand on the end of another take now, or is being made again."""
+    number = first.take or _take_of(source, first)
+    if number is None:
+        return False
+    now = chosen(source)
+    return number <= source.set_aside if now is None else now.number != number
+
+
+def _first_frame(shot: Shot) -> FirstFrame | None:
+    """What the take began with that *shot* goes on with."""
+    take = chosen(shot)
+    return take.first_frame if take else None
+
+
+def _take_of(source: Shot, first: FirstFrame) -> int | None:
+    """Early versions did not write it down: the take whose file or address it is, if that can be told."""
+    for take in source.takes:
+        ours = take.last_frame is not None and first.path == take.last_frame.path
+        if ours or first.url == take.provider_frame_url:
+            return take.number
+    return None
