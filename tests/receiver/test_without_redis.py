@@ -251,3 +251,17 @@ async def test_every_route_answers_as_the_document_says(
         documented.check(answer)
 
     assert {name for name, status in documented.seen if status == 503} == said
+
+
+async def test_the_page_says_what_is_wrong(relay: Any, private_server: Any) -> None:
+    """503 with a sentence and ``Retry-After``, for a browser that has a session."""
+    url = relay.settings.listen_url
+    headers = {"Accept": "text/html", "Origin": url}
+    async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False, timeout=30) as browser:
+        key = relay.api.headers["Authorization"].split()[1]
+        assert (await browser.post("/login", data={"key": key})).status_code == 303
+        private_server.stop()
+        for path in ("/", "/runs/run_" + "a" * 24, "/callbacks"):
+            answer = await browser.get(path)
+            assert (answer.status_code, "Not possible at the moment" in answer.text) == (503, True), path
+            assert int(answer.headers["Retry-After"]) > 0
