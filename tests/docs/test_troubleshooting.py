@@ -65,6 +65,21 @@ def codes_of_answers() -> set[str]:
     return {code for code in said if code} | set(CODES_OF_STATUSES.values()) | {"refused"}
 
 
+def codes_of_the_command() -> set[str]:
+    """What a command gives as the reason why it cannot go on, besides what the receiver answered."""
+    found = set()
+    for file in (ROOT / "cli").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Assign(targets=[ast.Name(id="code")], value=ast.Constant(value=str(code))):
+                    found.add(code)
+                case ast.AnnAssign(target=ast.Name(id="code"), value=ast.Constant(value=str(code))):
+                    found.add(code)
+                case ast.keyword(arg="code", value=ast.Constant(value=str(code))):
+                    found.add(code)
+    return found
+
+
 def log_events() -> set[str]:
     """What is logged as a warning or an error."""
     known = {name for name in LEVELS} | {"_say"}
@@ -138,6 +153,11 @@ def test_every_code_of_an_answer_is_explained() -> None:
     """What `error.code` of the API says."""
     assert codes_of_answers() - listed("HTTP errors") == set()
     assert listed("HTTP errors") - codes_of_answers() - codes_of_errors() == set()
+
+
+def test_every_code_of_the_command_is_explained() -> None:
+    """What `--json` writes to standard error."""
+    assert listed("What the command cannot do") == codes_of_the_command()
 
 
 def test_every_error_of_the_tree_is_explained() -> None:
