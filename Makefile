@@ -64,8 +64,24 @@ bench: setup .venv/bench/.ready  ## ask every question of benchmarks/ against it
 screenshots: setup browser  ## take the manual's pictures anew, of the running program
 	@$(BIN)/pytest -q tests/page/screenshots.py
 
-docs: setup  ## write docs/settings.md anew from the settings
+docs: setup  ## write docs/settings.md and docs/storyboard.schema.json anew from the code
 	@$(BIN)/python -m config.reference
+	@$(BIN)/python -m receiver.storyboard_schema
+
+manual: export NO_MKDOCS_2_WARNING = 1
+manual: .venv/docs/.ready  ## build the manual as a site in build/manual/
+	@.venv/docs/bin/mkdocs build --quiet
+	@echo "The manual: build/manual/index.html"
+
+manual-serve: export NO_MKDOCS_2_WARNING = 1
+manual-serve: .venv/docs/.ready  ## show the manual while you write it
+	@.venv/docs/bin/mkdocs serve --dev-addr 127.0.0.1:8000
+
+.venv/docs/.ready: requirements/docs.lock
+	@echo "Fetching what builds the manual (once, 60 MB) …"
+	@$(PYTHON) -m venv .venv/docs
+	@.venv/docs/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 format: setup  ## let ruff tidy the code
 	@$(BIN)/ruff format .
@@ -82,4 +98,4 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 clean:  ## remove .venv/ and caches (never your data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
-.PHONY: help setup demo test browser fuzz audit chaos chaos-broken bench screenshots docs format lock clean
+.PHONY: help setup demo test browser fuzz audit chaos chaos-broken bench screenshots docs manual manual-serve format lock clean

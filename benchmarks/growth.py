@@ -2,10 +2,15 @@
 Does an event cost more when more runs are stored, or when its run is longer?
 
 Real processes: receiver, worker, synced Redis, a provider that is instant in this process, a clip that weighs nothing.
-Two such houses stand side by side. One keeps 10 stored runs; the other grows to 1,000, 10,000 and 100,000, every second
-of them with a place in the time-table. They take turns, so that whatever else the machine does hits both, and each
-figure of the larger one is a ratio to the smaller one's in the same round. Runs of 4, 20 and 100 shots take turns in
-the first house. An event is one callback with all that follows from it, the next submit included.
+What is measured is always the same leg: a chain that stands still is let go, makes three shots, of which two follow
+from a callback, and stands still again; the clocks run from its first submit on, when the worker has read the run that
+the receiver changed by the approval. Long and short take turns leg by leg, a few tenths of a second each, so that
+whatever else the machine does hits both, and every figure is a ratio to its partner's in the same turn.
+
+Shots: a run of 4, one of 20 and one of 100, each made leg by leg up to its end. Stored runs: two houses side by side,
+of which one keeps 10 stored runs; the other has as many, which shows the noise, and grows to 1,000, 10,000 and 100,000,
+every second of them with a place in the time-table. An event is one callback with all that follows from it, the next
+submit included; its milliseconds on a core (of receiver and worker) tell more than the time it took.
 """
 
 import asyncio
@@ -13,15 +18,15 @@ import json
 import statistics
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import uvloop
 from arq.connections import ArqRedis
 
-from benchmarks.relay import SECRET, Relay, memory_mb, relay, small_clip
+from benchmarks.relay import SECRET, Relay, cpu_ms, memory_mb, relay, small_clip
 from runs.machine import begin
 from runs.model import Run, RunId, RunStatus, Shot, Terms
 from runs.queue import QUEUE, WAKE
@@ -29,14 +34,16 @@ from runs.store import Store, run_key
 from runs.tokens import TakeAddress, Tokens
 
 FEW = 10
-STORED = (1_000, 10_000, 100_000)
+STORED = (FEW, 1_000, 10_000, 100_000)
 SHOTS = (4, 20, 100)
-ROUNDS = 3
-SAVED_AT_ONCE = 500
+LEG = 3  # Shots from one stop to the next.
+TURNS = 33  # As many legs as the longest run has.
+TURNS_OF_HOUSES = 16
+LOADS = 9
+LOAD_S = 0.25
 CONNECTIONS = 32
-LOAD_S = 0.7
-SHOTS_OF_A_FILM = 20
-FIGURES = ("hop_ms", "commands", "bytes_in", "bytes_out", "callbacks_per_s")
+SAVED_AT_ONCE = 500
+FIGURES = ("hop_ms", "cpu_ms", "commands", "bytes_in", "bytes_out", "callbacks_per_s", "callback_cpu_ms")
 
 Figures = dict[str, float]
 
@@ -52,7 +59,9 @@ async def _measure(folder: Path) -> dict[str, Any]:
     async with relay(folder / "few", [clip]) as few, relay(folder / "many", [clip]) as many:
         for house in (few, many):
             await _store(house.redis, range(FEW))
-            await _film(house, SHOTS_OF_A_FILM)  # What is loaded on first use counts for nobody.
+            for _ in range(6):
+                await Film(house, 4).leg()  # What is loaded on first use counts for nobody.
+            await _callbacks(house)
         longer = await _by_shots(few)
         stored, more = FEW, []
         for wanted in STORED:
@@ -68,70 +77,105 @@ async def _measure(folder: Path) -> dict[str, Any]:
 
 
 async def _by_shots(house: Relay) -> list[dict[str, Any]]:
-    rounds = [[await _films(house, shots) for shots in SHOTS] for _ in range(ROUNDS)]
+    films = [Film(house, shots) for shots in SHOTS]
+    turns = []
+    for turn in range(TURNS):
+        order = _rotated(films, turn)
+        found = {film.shots: await film.leg() for film in order}
+        turns.append([found[shots] for shots in SHOTS])
     return [
-        {"shots": shots, **_compared([(each[place], each[0]) for each in rounds])} for place, shots in enumerate(SHOTS)
+        {"shots": shots, **_compared([(each[place], each[0]) for each in turns])} for place, shots in enumerate(SHOTS)
     ]
 
 
-async def _films(house: Relay, shots: int) -> Figures:
-    """As many films one after the other as make some twenty events."""
-    films = [await _film(house, shots) for _ in range(max(1, SHOTS_OF_A_FILM // shots))]
-    return {name: statistics.mean(film[name] for film in films) for name in films[0]}
-
-
 async def _side_by_side(few: Relay, many: Relay) -> dict[str, Any]:
-    pairs = []
-    for turn in range(ROUNDS):
-        order = (few, many) if turn % 2 else (many, few)
-        films = {house.port: await _film(house, SHOTS_OF_A_FILM) for house in order}
-        rates = {house.port: await _callbacks_per_s(house) for house in order}
-        found = [{**films[house.port], "callbacks_per_s": rates[house.port]} for house in (many, few)]
-        pairs.append((found[0], found[1]))
+    films = [Film(many, 20), Film(few, 20)]
+    legs, loads = [], []
+    for turn in range(TURNS_OF_HOUSES):
+        found = {film.house.port: await film.leg() for film in _rotated(films, turn)}
+        legs.append((found[many.port], found[few.port]))
+    for turn in range(LOADS):
+        taken = {house.port: await _callbacks(house) for house in _rotated([many, few], turn)}
+        loads.append((taken[many.port], taken[few.port]))
     memory = {"receiver_mb": memory_mb(many.receiver), "worker_mb": memory_mb(many.worker)}
-    return {**_compared(pairs), **memory}
+    return {**_compared(legs), **_compared(loads), **memory}
+
+
+def _rotated(sides: Sequence[Any], turn: int) -> list[Any]:
+    first = turn % len(sides)
+    return [*sides[first:], *sides[:first]]
 
 
 def _compared(pairs: list[tuple[Figures, Figures]]) -> dict[str, Any]:
-    """Each figure: its median, and the median, least and greatest ratio to its partner's."""
+    """Each figure: its median, and the median ratio to its partner's with the middle half of the ratios."""
     found: dict[str, Any] = {}
-    for name in (name for name in FIGURES if name in pairs[0][0]):
-        ratios = sorted(mine[name] / other[name] for mine, other in pairs)
-        found[name] = round(statistics.median(mine[name] for mine, _ in pairs), 1)
-        found[f"{name}_ratio"] = [round(value, 3) for value in (statistics.median(ratios), ratios[0], ratios[-1])]
+    for name in pairs[0][0]:
+        ratios = [mine[name] / other[name] for mine, other in pairs]
+        low, median, high = statistics.quantiles(ratios, n=4, method="inclusive")
+        found[name] = round(statistics.median(mine[name] for mine, _ in pairs), 3 if name.endswith("cpu_ms") else 1)
+        found[f"{name}_ratio"] = [round(value, 3) for value in (median, low, high)]
     return found
 
 
 # --- one measurement ---------------------------------------------------------------------------------------------
 
 
-async def _film(house: Relay, shots: int) -> Figures:
-    """A run of so many chained shots: the median hop, and for each callback what Redis was asked."""
-    library = house.library
-    first = len(library.submits)
-    before = await _asked(house.redis)
-    run_id = await house.start(shots)
-    looks = await _ended(house, run_id, submits=first + shots)
-    after = await _asked(house.redis)
-    left = library.called_back[first : first + shots - 1]
-    hops = [submit - called for called, (submit, _) in zip(left, library.submits[first + 1 :], strict=True)]
-    used = {name: after[name] - before[name] for name in after}
-    used["commands"] -= looks
-    return {"hop_ms": statistics.median(hops) * 1000, **{name: value / shots for name, value in used.items()}}
+@dataclass
+class Film:
+    """A chain of *shots* that is made leg by leg; at its end, the next one of as many begins."""
+
+    house: Relay
+    shots: int
+    run_id: str = ""
+    at: int = 0
+
+    async def leg(self) -> Figures:
+        """The mean hop, and what each shot of the leg cost, behind the first submit: on our cores, and in Redis."""
+        house, library = self.house, self.house.library
+        if not self.run_id or self.at + LEG >= self.shots:  # Behind the last leg there is a stop, too.
+            self.run_id, self.at = await house.start(self.shots, stop_every=LEG), 0
+            await _at_a_stop(house, self.run_id, submits=0)
+        first = len(library.submits)
+        asking = await _cost_of_asking(house)
+        await house.approve(self.run_id, self.at)
+        await _submitted(house, first + 1)
+        asked, used = await _asked(house.redis), house.cpu_ms()
+        looks = await _at_a_stop(house, self.run_id, submits=first + LEG)
+        used = {name: value - used[name] for name, value in house.cpu_ms().items()}
+        spent = {name: value - asked[name] - asking[name] for name, value in (await _asked(house.redis)).items()}
+        spent["commands"] -= looks
+        self.at += LEG
+        left = library.called_back[first : first + LEG - 1]
+        hops = [submit - called for called, (submit, _) in zip(left, library.submits[first + 1 :], strict=True)]
+        each = {name: value / LEG for name, value in {"cpu_ms": sum(used.values()), **spent}.items()}
+        return {"hop_ms": statistics.mean(hops) * 1000, **each}
 
 
-async def _ended(house: Relay, run_id: str, *, submits: int) -> int:
-    """Waits for the film; returns how often we asked Redis about it."""
-    deadline = time.monotonic() + 60
-    looks, status = 0, b"running"
-    while status == b"running" and time.monotonic() < deadline:
-        await asyncio.sleep(0.03)
+async def _submitted(house: Relay, submits: int) -> None:
+    deadline = time.monotonic() + 30
+    while len(house.library.submits) < submits:
+        if time.monotonic() > deadline:
+            raise SystemExit("what was approved was not submitted")
+        await asyncio.sleep(0.001)
+
+
+async def _at_a_stop(house: Relay, run_id: str, *, submits: int) -> int:
+    """Waits until so many submits have left and the run waits for an approval; returns how often we asked Redis."""
+    deadline = time.monotonic() + 30
+    looks, status = 0, b""
+    while status != RunStatus.WAITING.encode():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"the run did not come to its next stop: {status!r}")
+        await asyncio.sleep(0.01)
         if len(house.library.submits) >= submits:
             status = await house.redis.hget(run_key(run_id), "status")  # type: ignore[misc]  # redis-py's union
             looks += 1
-    if status != RunStatus.SUCCEEDED.encode():
-        raise SystemExit(f"the run did not get to its end: {status!r}")
     return looks
+
+
+async def _cost_of_asking(house: Relay) -> Figures:
+    before, after = await _asked(house.redis), await _asked(house.redis)
+    return {name: after[name] - before[name] for name in after}
 
 
 async def _asked(redis: ArqRedis) -> Figures:
@@ -145,13 +189,15 @@ async def _asked(redis: ArqRedis) -> Figures:
     }
 
 
-async def _callbacks_per_s(house: Relay) -> float:
+async def _callbacks(house: Relay) -> Figures:
     """Durable callbacks over kept connections; the worker stands still, and what they ask for is thrown away."""
-    requests, until = _requests(), time.monotonic() + LOAD_S
+    requests, used = _requests(), cpu_ms(house.receiver)
+    until = time.monotonic() + LOAD_S
     with house.without_worker():
         counts = await asyncio.gather(*(_call_until(house.port, requests, until) for _ in range(CONNECTIONS)))
+        used = cpu_ms(house.receiver) - used
         await house.redis.delete(QUEUE, WAKE)
-    return sum(counts) / LOAD_S
+    return {"callbacks_per_s": sum(counts) / LOAD_S, "callback_cpu_ms": used / sum(counts)}
 
 
 async def _call_until(port: int, requests: Iterator[bytes], until: float) -> int:
@@ -192,6 +238,10 @@ async def _store(redis: ArqRedis, numbers: range) -> None:
             await pipe.execute()
     if await redis.zcard("framerelay:runs") < numbers.stop:
         raise SystemExit("not all runs were stored")
+    for _ in range(300):  # So much at once makes Redis write its file anew; that is no event's cost.
+        if not (await redis.info("persistence"))["aof_rewrite_in_progress"]:
+            break
+        await asyncio.sleep(0.1)
 
 
 async def _save(store: Store, number: int) -> None:
@@ -208,17 +258,11 @@ def main() -> None:
     found = measure()
     print(json.dumps(found))
     for word, table in (("stored runs", found["stored"]), ("shots in a run", found["shots"])):
-        worst: dict[str, float] = defaultdict(float)
-        for row in table:
-            for name in FIGURES:
-                if f"{name}_ratio" in row:
-                    ratio = row[f"{name}_ratio"][0]
-                    worst[name] = max(worst[name], 1 / ratio if name == "callbacks_per_s" else ratio, key=abs)
-        last = table[-1]
         sizes = ", ".join(f"{row.get('runs', row.get('shots')):,}" for row in table)
-        figures = ", ".join(f"{name} {last[name]:,}" for name in FIGURES if name in last)
-        growth = ", ".join(f"{name} × {value:.2f}" for name, value in worst.items())
-        print(f"One event at {sizes} {word}: at the most {figures}; the worst ratio to the fewest: {growth}.")
+        names = [name for name in FIGURES if name in table[0]]
+        figures = ", ".join(f"{name} {table[-1][name]:,}" for name in names)
+        growth = "; ".join(f"{name} × " + " ".join(f"{row[f'{name}_ratio'][0]:.2f}" for row in table) for name in names)
+        print(f"One event at {sizes} {word}: at the most {figures}; the ratios to the fewest: {growth}.")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -37,13 +38,29 @@ class Relay:
     receiver: int
     worker: int
 
-    async def start(self, shots: int, *, title: str = "bench") -> str:
-        """Begin a chain of so many shots; returns the id of the run."""
-        story = {"title": title, "model": "m", "shots": [{"id": f"s{n}", "prompt": "bench"} for n in range(shots)]}
-        answer = await self.api.post("/v1/runs", json=story)
+    async def start(self, shots: int, *, title: str = "bench", stop_every: int = 0) -> str:
+        """
+        Begin a chain of so many shots; returns the id of the run.
+
+        With *stop_every* it waits for an approval before its first shot, and before each so many further on.
+        """
+        chain: list[dict[str, str]] = [{"id": f"s{number}", "prompt": "bench"} for number in range(shots)]
+        for shot in chain[::stop_every] if stop_every else []:
+            shot["gate"] = "approve"
+        answer = await self.api.post("/v1/runs", json={"title": title, "model": "m", "shots": chain})
         if answer.status_code != 201:
             raise SystemExit(f"a run was refused: {answer.text}")
         return str(answer.json()["id"])
+
+    async def approve(self, run_id: str, shot: int) -> None:
+        """Let the run go on from that shot."""
+        answer = await self.api.post(f"/v1/runs/{run_id}/shots/s{shot}/approve")
+        if answer.status_code != 200:
+            raise SystemExit(f"an approval was refused: {answer.text}")
+
+    def cpu_ms(self) -> dict[str, float]:
+        """What receiver and worker have used of a core so far, by the kernel's own clocks; decoders not included."""
+        return {name: cpu_ms(pid) for name, pid in (("receiver", self.receiver), ("worker", self.worker))}
 
     @contextmanager
     def without_worker(self) -> Iterator[None]:
@@ -94,6 +111,11 @@ def small_clip(folder: Path) -> Path:
     order = ClipOrder(number=1, prompt="bench", seed=1, width=160, height=96, frames=12, bframes=0)
     render_clip(order, clip, last_frame_into=None, stop=threading.Event())
     return clip
+
+
+def cpu_ms(pid: int) -> float:
+    """What the process itself has used of a core so far; its clock is named by its id, as POSIX has it."""
+    return time.clock_gettime(~pid << 3 | 2) * 1000
 
 
 def memory_mb(pid: int) -> float:

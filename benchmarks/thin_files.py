@@ -6,7 +6,6 @@ as fast as this machine. It prints its address and ends with its standard input.
 """
 
 import asyncio
-import socket
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
@@ -18,8 +17,7 @@ from starlette.applications import Starlette
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from benchmarks.thin_provider import BUFFER_BYTES, Thin
-from cli.http import listening_on, serving
+from benchmarks.thin_provider import Thin, serve
 
 ROUND_TRIP_S = 0.02
 
@@ -50,13 +48,7 @@ async def _serve(folder: Path, mbit_s: float) -> None:
     app.mount("/", far_away)
     if mbit_s:
         app.add_middleware(Thin, mbit_s)
-    with listening_on("127.0.0.1", 0) as listener:
-        if mbit_s:
-            for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-                listener.setsockopt(socket.SOL_SOCKET, buffer, BUFFER_BYTES)
-        async with serving(app, listener):
-            print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
-            await asyncio.to_thread(sys.stdin.read)
+    await serve(app, thin=bool(mbit_s))
 
 
 if __name__ == "__main__":

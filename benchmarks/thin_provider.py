@@ -124,8 +124,13 @@ async def _serve(mbit_s: float, library: Library) -> None:
     app = library.app()
     app.add_middleware(Thin, mbit_s)
     app.routes.append(Route("/seen", seen))
+    await serve(app, thin=True)
+
+
+async def serve(app: ASGIApp, *, thin: bool) -> None:
+    """Print the address and answer until the standard input ends; a *thin* line holds little that has not arrived."""
     with listening_on("127.0.0.1", 0) as listener:
-        for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+        for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF) if thin else ():
             listener.setsockopt(socket.SOL_SOCKET, buffer, BUFFER_BYTES)
         async with serving(app, listener):
             print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)

@@ -30,6 +30,7 @@ from runs.storyboard import read_storyboard
 READY_S: Final = 30.0
 END_S: Final = 15.0
 FILM: Final = "framerelay-demo.mp4"
+ONE_LOST: Final = ("--lose", "0.3", "--seed", "23180")  # The callbacks about the third job, and no others.
 PR_SET_PDEATHSIG: Final = 1
 
 
@@ -80,10 +81,11 @@ def _start(stack: ExitStack, folder: Path) -> Settings:
         "FRAMERELAY_PORT": str(port),
         "FRAMERELAY_DATA_DIR": str(folder / "data"),
         "FRAMERELAY_CONFIG": str(folder / "framerelay.yaml"),
-        "FRAMERELAY_LOOKUP_AFTER_S": "20",
+        "FRAMERELAY_LOOKUP_AFTER_S": "10",
     }
-    click.echo("Starting a sandbox that plays the provider, and FrameRelay beside it …")
-    words = ["sandbox", "--port", str(sandbox), "--key", key]
+    click.echo("Starting a sandbox that plays the provider, and FrameRelay beside it.")
+    click.echo("The sandbox will lose the callback about one of four shots, on purpose …")
+    words = ["sandbox", "--port", str(sandbox), "--key", key, *ONE_LOST]
     provider = stack.enter_context(_process(words, environ, folder))
     relay = stack.enter_context(_process(["up"], environ, folder))
     settings = from_environment(environ, env_file=folder / "none.env")

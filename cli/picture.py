@@ -68,6 +68,12 @@ def id_width(run: Json) -> int:
     return min(16, max(len(shot["id"]) for shot in run["shots"]))
 
 
+def missed_words(run: Json) -> str:
+    """``, 1 callback lost and found by looking``; nothing where all came."""
+    missed = run["callbacks_missed"]
+    return f", {missed} callback{'s' * (missed > 1)} lost and found by looking" if missed else ""
+
+
 def _head(run: Json) -> Line:
     return Line(text=f"{run['id']} · {run['title']}", style="bold")
 
@@ -76,7 +82,8 @@ def _tally(run: Json, now: float) -> Line:
     shots = f"{_done(run['shots'])} of {len(run['shots'])} shots"
     budget = f" of {run['budget']['jobs']}" if run["budget"]["jobs"] is not None else ""
     until = now if run["status"] in ("running", "waiting") else run["updated"]
-    text = f"  {run['status']}: {shots}, {run['spent']['jobs']}{budget} jobs, {duration(until - run['created'])}"
+    tally = f"{shots}, {run['spent']['jobs']}{budget} jobs, {duration(until - run['created'])}{missed_words(run)}"
+    text = f"  {run['status']}: {tally}"
     return Line(text=text, style={"failed": "red", "waiting": "yellow", "succeeded": "green"}.get(run["status"], "dim"))
 
 

@@ -9,7 +9,7 @@ from rich.live import Live
 
 from cli.client import Receiver, Unreachable
 from cli.outlook import Place
-from cli.picture import Line, end_lines, id_width, live_lines, whole_lines
+from cli.picture import Line, end_lines, id_width, live_lines, missed_words, whole_lines
 from runs.words import Json, duration, printable, shot_words
 
 ENDED: Final = frozenset({"succeeded", "failed", "cancelled", "waiting"})
@@ -75,7 +75,7 @@ def _plain(receiver: Receiver, first: dict[str, Any], console: Console) -> dict[
             if said.get(shot["id"]) != doing and doing not in _IDLE:
                 say(f"{shot['id']:<{width}} {shot_words(run, shot, now=time.time())}")
             said[shot["id"]] = doing
-    say(run["status"])
+    say(f"{run['status']}{missed_words(run)}")
     return run
 
 

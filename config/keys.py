@@ -73,10 +73,10 @@ def refuse_weak_keys(settings: Settings) -> None:
 
 def _is_public(settings: Settings) -> bool:
     hosts = [settings.host, urlsplit(settings.public_url or "").hostname or "localhost"]
-    return not all(_is_loopback(host) for host in hosts)
+    return not all(is_loopback(host) for host in hosts)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -34,7 +34,10 @@ _ADDRESS = re.compile(
     r"([hH][tT][tT][pP][sS]?:\\*/\\*/[^\s\"'<>?#\\%]*(?:(?!\\u003[fF]|\\u0023|%3[fF])[\\%][^\s\"'<>?#\\%]*)*)"
     r"((?:[?#]|\\u003[fF]|\\u0023|%3[fF])[^\s\"'<>]*)?"
 )
-_KEYS = {name: re.compile(rf"{name}(?<!\w{name})[-_][A-Za-z0-9_\-]{{12,}}") for name in ("sk", "fr", "whsec")}
+_KEYS = {
+    name: re.compile(rf"{name}(?<!\w{name})[-_][{letters}]{{12,}}")
+    for name, letters in (("sk", r"A-Za-z0-9_\-"), ("fr", r"A-Za-z0-9_\-"), ("whsec", r"A-Za-z0-9_\-+/="))
+}
 _REDACTIONS: tuple[tuple[tuple[str, ...], re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (("webhook",), re.compile(r"(/webhook\\*/)[A-Za-z0-9_.~%-]+"), r"\1[token]"),
     (
@@ -59,20 +62,11 @@ _REDACTIONS: tuple[tuple[tuple[str, ...], re.Pattern[str], str | Callable[[re.Ma
     ),
 )
 _SUSPICIOUS = re.compile(r"[^\w:-]|sk[-_]|fr[-_]|whsec")  # Without any of these none of the patterns can match.
-# Where nothing is escaped and no address has a query any more, only a text with one of these needs a closer look.
-_TELLING = (
-    "/webhook",
-    "ddo",
-    "ddp",
-    "ado",
-    "adp",
-    "@",
-    "bearer",
-    "/media",
-    "=",
-    "%3d",
-    *(f'{f}"' for f in SECRET_FIELDS),
-)
+# At a glance: where nothing is escaped and no address has a query any more, only a text that holds one of these signs,
+# or one of these words in small letters, needs a closer look. Of many fields the end of the name is enough.
+_SCHEMES = ("https://", "http://")
+_SIGNS = ("#", "%", "=", "@", "\\", "Do", "Dp", "sk-", "fr-", "fr_", "whsec")
+_TELLING = ("/webhook", "/media", "bearer", 'ization"', 'key"', 'secret"', 'token"', 'password"', 'cookie"')
 _SECRET_CHARS_MIN = 8  # A shorter one would blank out half of every line; its place in a log is the smaller harm.
 
 
@@ -127,7 +121,14 @@ def bound(**fields: object) -> Iterator[None]:
 
 def secrets_of(settings: Settings, *more: Secret) -> tuple[str, ...]:
     """The very texts that must not be shown, whatever their shape: the secrets of *settings*, and *more*."""
-    known = (*settings.api_key, *settings.read_key, settings.upstream_key, settings.secret, *more)
+    known = (
+        *settings.api_key,
+        *settings.read_key,
+        *settings.notify_secret,
+        settings.upstream_key,
+        settings.secret,
+        *more,
+    )
     given = {str(secret) for secret in known if secret}
     return tuple(sorted((text for text in given if len(text) >= _SECRET_CHARS_MIN), key=len, reverse=True))
 
@@ -156,13 +157,20 @@ def redacted(value: Any, *, secrets: tuple[str, ...] = ()) -> Any:
 
 
 def redacted_at_a_glance(text: str) -> str | None:
-    """*text* as `redacted` shows it, if queries of addresses are all that has to go; None: it needs a closer look."""
-    if "\\" in text:
+    """*text*, which is JSON, as `redacted` shows it, if queries of addresses are all that has to go, else None."""
+    pieces, at = [], 0
+    while (query := text.find("?", at)) >= 0:
+        begin, end = text.rfind('"', at, query) + 1, text.find('"', query)
+        value = text[begin:end]
+        if not begin or end < 0 or not value.startswith(_SCHEMES) or any(map(value.__contains__, " '<>\t\n\r")):
+            return None
+        pieces.append(text[at:query])
+        at = end
+    pieces.append(text[at:])
+    plain = "".join(pieces)
+    if any(map(plain.__contains__, _SIGNS)) or plain.count("sk_") != plain.count("task_"):
         return None
-    plain = _ADDRESS.sub(_without_query, text)
-    if any(map(plain.lower().__contains__, _TELLING)) or any(key.search(plain) for key in _KEYS.values()):
-        return None
-    return plain
+    return None if any(map(plain.lower().__contains__, _TELLING)) else "?[query]".join(pieces)
 
 
 def _redacted_text(text: str, secrets: tuple[str, ...]) -> str:

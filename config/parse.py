@@ -4,6 +4,7 @@ From the text of a setting to its value; one function for each kind.
 Raises: ValueError; its words begin with "it must", or it is a number that is none.
 """
 
+import base64
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -48,6 +49,19 @@ def as_secret(text: str) -> Secret:
 def as_secrets(text: str) -> tuple[Secret, ...]:
     """Texts that are never shown, with commas between."""
     return tuple(Secret(each.strip()) for each in text.split(",") if each.strip())
+
+
+def as_signing_secrets(text: str) -> tuple[Secret, ...]:
+    """Secrets of Standard Webhooks, with commas between: ``whsec_`` and the base64 of 24 to 64 bytes."""
+    found = as_secrets(text)
+    for each in map(str, found):
+        try:
+            key = base64.b64decode(each.removeprefix("whsec_"), validate=True)
+        except ValueError:
+            key = b""
+        if not each.startswith("whsec_") or not 24 <= len(key) <= 64:
+            raise ValueError("it must be whsec_ and the base64 of 24 to 64 bytes, several with commas between")
+    return found
 
 
 def as_hosts(text: str) -> frozenset[str]:

@@ -28,6 +28,7 @@ from config.parse import (
     as_seconds,
     as_secret,
     as_secrets,
+    as_signing_secrets,
     as_url,
     one_of,
 )
@@ -52,7 +53,7 @@ class Knob:
 
 def knob(variable: str, parse: Callable[[str], object], default: object, about: str, *, unit: str = "") -> Any:
     """One field of `Settings`; *about* is the line that the docs carry."""
-    secret = parse in (as_secret, as_secrets)
+    secret = parse in (as_secret, as_secrets, as_signing_secrets)
     return dataclasses.field(
         default=default,
         metadata={"knob": Knob(variable=variable, unit=unit, about=about, parse=parse, secret=secret)},
@@ -110,11 +111,20 @@ class Settings:
         None,
         "Signs callback addresses and media links. Unset: made on first start, kept in `secret` under the data folder.",
     )
+    notify_secret: tuple[Secret, ...] = knob(
+        "FRAMERELAY_NOTIFY_SECRET",
+        as_signing_secrets,
+        (),
+        "Signs notifications, as Standard Webhooks has it: `whsec_` and base64. Several with commas between all sign, "
+        "for a change of secrets. Unset: one that follows from `FRAMERELAY_SECRET`; "
+        "`framerelay notifications --secret` prints it.",
+    )
     trusted_hosts: frozenset[str] = knob(
         "FRAMERELAY_TRUSTED_HOSTS",
         as_hosts,
         frozenset(),
-        "Comma list of `host` or `host:port` that may be private addresses or plain http when clips are fetched.",
+        "Comma list of `host` or `host:port` that may be private addresses or plain http when clips are fetched or "
+        "notifications sent.",
     )
     handoff: str = knob(
         "FRAMERELAY_HANDOFF",
@@ -245,7 +255,7 @@ class Settings:
         "FRAMERELAY_CALLBACKS_KEEP_S",
         as_seconds,
         30 * 86_400.0,
-        "How long received callbacks can be read again.",
+        "How long received callbacks, and notifications with their deliveries, can be read again.",
         unit="s",
     )
     runs_keep_s: float | None = knob(

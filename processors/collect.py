@@ -11,15 +11,17 @@ from media.download import download
 from media.fetch import fetch_clip
 from media.model import Examination
 from processors.deps import Deps
+from processors.opening import is_waited_for, keep_opening
 from processors.problems import problem_of
 from processors.waits import wait_s
 from runs import events
-from runs.errors import ClipUnusable, DownloadExpired, FrameRelayError, StorageFailed, Transient
+from runs.errors import ClipUnusable, DecoderFailed, DownloadExpired, FrameRelayError, StorageFailed, Transient
 from runs.model import Clip, Frame, Take, TakeStatus
 from runs.progress import record
 
 FETCHES_MAX: Final = 8  # Trouble on the way; each is tried again after a growing wait.
 DAMAGED_MAX: Final = 2  # The same bytes may be half written at first; more often they stay bad.
+CRASHES_MAX: Final = 2  # What ended the decoder twice running is the clip's doing; the machine may have been, once.
 SAME_FRAME_LEVELS: Final = 2.0  # Of 255; beyond this the provider's frame is not the clip's last one.
 
 log = structlog.get_logger()
@@ -29,11 +31,16 @@ async def collect(deps: Deps, *, run: str, shot: str, take: int, turn: int) -> s
     """
     Fetch the clip of a take and its last frame; returns what came of it, for the log.
 
-    Doing it twice replaces the same files. The run is told only when everything is on disk and was checked.
+    Doing it twice replaces the same files. The run is told only when everything is on disk and was checked. The clip's
+    first frame is taken when the next submit is queued, or before, where none waits for this shot.
     """
     loaded = await deps.store.load(run)
     found = loaded.take(shot, take) if loaded else None
-    if found is None or found.status is not TakeStatus.COLLECTING or found.turns != turn or not found.video_url:
+    if loaded is None or found is None or found.turns != turn or not found.video_url:
+        return "not_due"
+    if found.status is TakeStatus.DONE and found.opening is None:  # We were cut off between the two.
+        await keep_opening(deps, loaded, shot, found)
+    if found.status is not TakeStatus.COLLECTING:
         return "not_due"
     try:
         try:
@@ -42,7 +49,12 @@ async def collect(deps: Deps, *, run: str, shot: str, take: int, turn: int) -> s
             raise StorageFailed.of(error) from error
     except FrameRelayError as error:
         return await _failed(deps, run, shot, found, error)
-    await record(deps.store, run, event)
+    if not is_waited_for(loaded, shot):
+        await keep_opening(deps, loaded, shot, found)
+        await record(deps.store, run, event)
+        return "collected"
+    recorded = await record(deps.store, run, event)
+    await keep_opening(deps, recorded.run, shot, found)
     return "collected"
 
 
@@ -108,7 +120,8 @@ async def _failed(deps: Deps, run: str, shot: str, take: Take, error: FrameRelay
     problem = problem_of(error)
     damaged = isinstance(error, ClipUnusable) and error.reason in ("truncated", "corrupt")
     expired = isinstance(error, DownloadExpired)
-    most = DAMAGED_MAX if damaged else FETCHES_MAX
+    crashed_again = isinstance(error, DecoderFailed) and take.error is not None and take.error.code == error.code
+    most = DAMAGED_MAX if damaged else CRASHES_MAX if crashed_again else FETCHES_MAX
     passing = damaged or expired or isinstance(error, Transient)
     # A clip that was paid for is not given up because our own disk is full.
     if not passing or (take.fetches >= most and not isinstance(error, StorageFailed)):

@@ -14,11 +14,14 @@ from config.settings import SettingInvalid, Settings
 from media.addresses import guarded_client
 from media.decoder import Decoder
 from media.download import DownloadLimits
+from processors.notify import ANSWER_S, CONNECT_S, HANDS, Courier
 from processors.turnstile import Turnstile
 from runs.files import MediaFiles
 from runs.hooks import Hook
 from runs.inbox import Inbox
+from runs.outbox import Outbox
 from runs.pace import Pace
+from runs.signing import signing_secrets
 from runs.store import Store
 from runs.tokens import Links, Tokens
 from upstream.client import JobsClient, Timeouts
@@ -44,6 +47,7 @@ class Deps:
     frames: Decoder
     films: Decoder
     hooks: Mapping[str, Hook]
+    courier: Courier
 
 
 @asynccontextmanager
@@ -53,9 +57,19 @@ async def open_deps(
     """Everything that tasks need, closed again at the end; *redis* and *jobs* stay the caller's."""
     secret = str(keys.secret)
     async with AsyncExitStack() as stack:
+        # A client of its own: receivers that hang must not hold the connections by which clips come.
+        told = await stack.enter_async_context(
+            guarded_client(
+                settings.trusted_hosts,
+                connect_timeout_s=CONNECT_S,
+                read_timeout_s=ANSWER_S,
+                connections_max=HANDS,
+                ssl_context=tls_of(settings),
+            )
+        )
         yield Deps(
             settings=settings,
-            store=Store(redis),
+            store=Store(redis, notices_keep_s=settings.callbacks_keep_s),
             files=MediaFiles(settings.data_dir),
             tokens=Tokens(secret),
             links=Links(secret),
@@ -70,6 +84,12 @@ async def open_deps(
             frames=await stack.enter_async_context(Decoder()),
             films=await stack.enter_async_context(Decoder()),
             hooks=hooks,
+            courier=Courier(
+                Outbox(redis),
+                told,
+                secrets=signing_secrets(settings, keys.secret),
+                base_url=settings.reachable_url,
+            ),
         )
 
 

@@ -171,7 +171,7 @@ class RelayWorker(Worker):
         room = self.max_jobs - len(self.tasks)
         if room <= 0:
             return float(IDLE_S)
-        arguments = [room, int(LEASE_S * 1000)]
+        arguments: list[str | int] = [room, int(LEASE_S * 1000), *self._held]
         claimed, now_ms, next_task, next_run = await self._claim(keys=[QUEUE, WAKE, DUE], args=arguments)
         self._ahead_ms = now_ms - time.monotonic() * 1000
         for job_id, score in zip(claimed[::2], claimed[1::2], strict=True):
@@ -243,6 +243,7 @@ def create_worker(deps: Deps, *, redis: ArqRedis, listening: ArqRedis) -> RelayW
         "join": join,
         "hook": hook,
         "sweep": sweep,
+        "notify": _notify,
     }
     functions = [func(_task(name, handler, deps), name=name) for name, handler in handlers.items()]
     return RelayWorker(
@@ -250,8 +251,14 @@ def create_worker(deps: Deps, *, redis: ArqRedis, listening: ArqRedis) -> RelayW
         redis=redis,
         listening=listening,
         tasks_max=deps.settings.tasks_max,
-        chores=[partial(keep_tidy, deps), partial(catch_up, deps)],
+        chores=[partial(keep_tidy, deps), partial(catch_up, deps), deps.courier.deliver],
     )
+
+
+async def _notify(deps: Deps) -> str:
+    """A change was saved that has to be told: this worker's courier looks at once."""
+    deps.courier.wake()
+    return "woken"
 
 
 def _task(name: str, handler: Handler, deps: Deps) -> Callable[..., Coroutine[Any, Any, None]]:

@@ -13,6 +13,7 @@ from runs.errors import (
     Conflict,
     FrameRelayError,
     NotFound,
+    PlanChanged,
     RequestInvalid,
     StoryboardInvalid,
     Transient,
@@ -21,6 +22,7 @@ from runs.errors import (
 _STATUS: Final[dict[type[FrameRelayError], int]] = {
     NotFound: 404,
     Conflict: 409,
+    PlanChanged: 409,
     RequestInvalid: 422,
     StoryboardInvalid: 422,
 }

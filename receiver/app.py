@@ -1,6 +1,7 @@
 """The receiver as a Starlette application: its routes, and what is opened when it starts."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -15,7 +16,7 @@ from starlette.routing import Route
 from config.keys import Keys
 from config.logs import secrets_of
 from config.settings import Settings
-from receiver import answers, callbacks, health, media, openapi, release, replay, runs_api
+from receiver import answers, callbacks, health, media, metrics, notifications, openapi, plan, release, replay, runs_api
 from receiver.access import keyed, log_in, log_out
 from receiver.gate import Gate
 from receiver.headers import SecurityHeaders
@@ -30,7 +31,9 @@ from receiver.verification import Verification
 from runs.errors import FrameRelayError
 from runs.files import MediaFiles
 from runs.inbox import Inbox
+from runs.outbox import Outbox
 from runs.queue import connect, disconnect
+from runs.signing import signing_secrets
 from runs.spool import Spool
 from runs.store import Store
 from runs.tokens import Links, Tokens
@@ -56,10 +59,17 @@ def create_app(
         app.state.receiver = state = State(
             settings=settings,
             gate=Gate(keys, settings),
-            secrets=secrets_of(settings, *keys.operate, keys.secret, *map(Secret, verification.verifiers.secrets)),
-            store=Store(redis),
+            secrets=secrets_of(
+                settings,
+                *keys.operate,
+                keys.secret,
+                *signing_secrets(settings, keys.secret),
+                *map(Secret, verification.verifiers.secrets),
+            ),
+            store=Store(redis, notices_keep_s=settings.callbacks_keep_s),
             history=Store(watching),
             inbox=inbox,
+            outbox=Outbox(redis),
             spool=spool,
             readiness=Readiness(inbox, spool),
             strangers=Strangers(inbox),
@@ -69,6 +79,8 @@ def create_app(
             files=MediaFiles(settings.data_dir),
             tokens=Tokens(secret),
             links=Links(secret),
+            redis=watching,
+            counts=Counter(),
         )
         draining = asyncio.create_task(spool.drain_for_ever(inbox))
         yield {callbacks.TAKER: callbacks.ShortWay(state).take}
@@ -97,6 +109,7 @@ def routes() -> list[Route]:
         Route("/webhook/{token:path}", callbacks.Callbacks(), methods=["POST"]),
         keyed("/v1/runs", runs_api.start, methods=["POST"]),
         keyed("/v1/runs", runs_api.list_runs),
+        keyed("/v1/plan", plan.plan, methods=["POST"]),
         keyed(run, runs_api.read),
         keyed(run, runs_api.remove, methods=["DELETE"]),
         keyed(f"{run}/events", runs_api.watch),
@@ -110,9 +123,12 @@ def routes() -> list[Route]:
         keyed("/v1/callbacks/{callback}/replay", replay.replay, methods=["POST"]),
         keyed("/v1/callbacks/release", release.release_all, methods=["POST"]),
         keyed("/v1/callbacks/{callback}/release", release.release, methods=["POST"]),
+        keyed("/v1/notifications", notifications.list_notifications),
+        keyed("/v1/notifications/{notification}/replay", notifications.replay_notification, methods=["POST"]),
         keyed("/v1/files", runs_api.give_file, methods=["POST"]),
         Route("/media/{path:path}", media.serve),  # A key, a session, or a signed link.
         keyed("/openapi.json", openapi.serve),
+        keyed("/metrics", metrics.serve),
         page("/login", log_in, methods=["POST"], open_to_all=True),
         Route("/logout", log_out, methods=["POST"]),
         Route("/livez", health.live),

@@ -29,6 +29,7 @@ from runs.tokens import Address, HookAddress, ProbeAddress, TakeAddress
 from upstream.callback import parse_object
 from upstream.job import JobNews, read_news
 from upstream.signatures import collect
+from upstream.wire import JobState
 
 ADDRESSES: Final = "/webhook/"
 JOB_ID_CHARS_MAX: Final = 200  # Both go into tasks and log lines, while a body may have a mebibyte.
@@ -67,7 +68,11 @@ async def received(request: Request) -> Response:
     address = state.tokens.read(request.scope["path_params"]["token"], now=time.time())
     if address is None:
         return await _refusal(request, state)
-    state.limits.count_callback(address)
+    try:
+        state.limits.count_callback(address)
+    except HTTPException:
+        state.counts["limited"] += 1
+        raise
     callback, refusal = await _read(request, state, address)
     if callback.held and refusal:
         return await _held(state, callback, refusal)
@@ -101,6 +106,7 @@ class ShortWay:
 
     def _kept(self, callback: Callback, address: Address, answer: Answer, kept: Kept) -> None:
         if kept.exception() is None:
+            self._state.counts["kept" if kept.result() else "repeated"] += 1
             answer(_acknowledged(callback, is_new=kept.result()))
             return
         task = asyncio.create_task(self._say(callback, address, kept, answer))
@@ -122,7 +128,9 @@ async def _answered(
         is_new, spooled = await _keep(state, callback, address, kept)
     except StoreUnavailable as error:
         log.error("callback_received", **_said(callback, outcome="not_kept"), reason=error.message)
+        state.counts["not_kept"] += 1
         return try_later(error)
+    state.counts["spooled" if spooled else "kept" if is_new else "repeated"] += 1
     acknowledged = _acknowledged(callback, is_new=is_new, spooled=spooled)
     return refusal or acknowledged
 
@@ -144,6 +152,7 @@ def _said(callback: Callback, *, outcome: str | None = None) -> dict[str, Any]:
 
 async def _refusal(request: Request, state: State) -> Response:
     """404, or 429 for one more of many; what is kept of it, if anything, is written behind the answer."""
+    state.counts["refused"] += 1
     state.limits.count_stranger(request)
     log.info("callback_refused", reason="unknown_token")
     answer = error_answer(404, "not_found", NO_SUCH_ADDRESS)
@@ -163,7 +172,9 @@ async def _held(state: State, callback: Callback, refusal: Response) -> Response
         kept = await state.quarantine.hold(callback, within_s=KEEP_WITHIN_S)
     except StoreUnavailable as error:
         log.error("callback_held", kept=False, trouble=error.message, **said)
+        state.counts["not_kept"] += 1
         return try_later(error)
+    state.counts["held"] += 1
     log.warning("callback_held", kept=kept, **said)
     return refusal
 
@@ -222,9 +233,16 @@ def interpreted(state: State, address: Address, callback: Callback) -> tuple[Cal
         sha256=sha256,
         evidence=(),
         job_id=job_id,
-        word=redacted(news.status_word, secrets=state.secrets)[:WORD_CHARS_MAX] if news.status_word else None,
+        word=_shown(news, state),
         ending=f"{address.name}:{job_id}" if job_id and news.state.is_final else None,
     ), None
+
+
+def _shown(news: JobNews, state: State) -> str | None:
+    """The status word, which a stranger may have chosen unless it is one that we know."""
+    if news.status_word is None or news.state is not JobState.UNKNOWN:
+        return news.status_word
+    return str(redacted(news.status_word, secrets=state.secrets))[:WORD_CHARS_MAX]
 
 
 def _job_id(news: JobNews) -> str | None:

@@ -28,10 +28,21 @@ PARAMETERS: Final[dict[str, Schema]] = {
     "limit": {"in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200, "default": 20}},
     "after": {"in": "query", "description": "The next of the page before.", "schema": {"type": "string"}},
     "status": {"in": "query", "schema": {"type": "string", "enum": [status.value for status in RunStatus]}},
+    "of-run": {"name": "run", "in": "query", "description": "Only of this run.", "schema": {"type": "string"}},
     "Idempotency-Key": {
         "in": "header",
         "description": "Whoever repeats a request with the same key gets the run that the first one made.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+    },
+    "Plan": {
+        "in": "header",
+        "description": "The id of the plan that a person agreed to: any other storyboard is refused.",
+        "schema": {"type": "string", "pattern": "^plan_[0-9a-f]{24}$"},
+    },
+    "Max-Jobs": {
+        "in": "header",
+        "description": "At most so many jobs, whatever budget the storyboard allows.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": 999999},
     },
     "Last-Event-ID": {
         "in": "header",
@@ -53,6 +64,7 @@ IN_PATHS: Final[dict[str, Schema]] = {
     "run": {"schema": {"type": "string", "pattern": "^run_[a-z0-9]{1,40}$"}},
     "shot": {"schema": {"type": "string"}},
     "callback": {"schema": {"type": "string"}},
+    "notification": {"schema": {"type": "string"}},
     "path": {"description": "As a url of a run says it; it may hold slashes.", "schema": {"type": "string"}},
 }
 HEADERS: Final[dict[str, Schema]] = {

@@ -115,7 +115,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         name="startRun",
         about="Start a run",
         right=Right.OPERATE,
-        parameters=("Idempotency-Key",),
+        parameters=("Idempotency-Key", "Plan", "Max-Jobs"),
         body=BOARD,
         answers={
             201: Answer(
@@ -123,9 +123,19 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             )
         },
         refused={
-            409: "The run that this Idempotency-Key made was removed.",
-            422: "The storyboard has mistakes, all of them in mistakes with their places; or the key is none.",
+            409: "The run that this Idempotency-Key made was removed; or, plan_changed, Plan is of another storyboard.",
+            422: "The storyboard has mistakes, all of them in mistakes with their places; or a header is none.",
         },
+    ),
+    "POST /v1/plan": Operation(
+        name="planRun",
+        about="What a storyboard would do and cost",
+        more="Nothing is spent or stored. The plan's id as Plan of POST /v1/runs starts exactly this storyboard.",
+        right=Right.OPERATE,
+        body=BOARD,
+        answers={200: Answer(about="The plan.", shape=shapes.Plan)},
+        refused={422: "The storyboard has mistakes, all of them in mistakes with their places."},
+        asks_redis=False,
     ),
     "GET /v1/runs": Operation(
         name="listRuns",
@@ -260,6 +270,22 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         answers={200: Answer(about="What became of each.", shape=shapes.Releases)},
         refused={},
     ),
+    "GET /v1/notifications": Operation(
+        name="listNotifications",
+        about="What was told to the notify_url of runs, newest first, with each delivery",
+        right=Right.READ,
+        parameters=("limit", "after", "of-run"),
+        answers={200: Answer(about="A page of them.", shape=shapes.Notifications)},
+        refused={422: "limit is none."},
+    ),
+    "POST /v1/notifications/{notification}/replay": Operation(
+        name="replayNotification",
+        about="Send a notification again at once, under the same id",
+        more="Whatever came of it so far; what fails is tried for another day.",
+        right=Right.OPERATE,
+        answers={200: Answer(about="It is to be sent.", shape=shapes.Notification)},
+        refused={404: "There is no such notification, or it is no longer kept."},
+    ),
     "POST /v1/files": Operation(
         name="giveFile",
         about="Give a picture that a storyboard can name",
@@ -322,6 +348,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             200: Answer(about="It can.", shape=shapes.Health),
             503: Answer(about="Redis would keep nothing now.", shape=shapes.NotReady, headers=("Retry-After",)),
         },
+        refused={},
+        asks_redis=False,
+    ),
+    "GET /metrics": Operation(
+        name="readMetrics",
+        about="Figures in Prometheus's text format",
+        right=Right.READ,
+        answers={200: Answer(about="What there is now.", kinds=("text/plain",))},
         refused={},
         asks_redis=False,
     ),

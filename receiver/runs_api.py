@@ -15,19 +15,18 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from receiver.body import read_body
 from receiver.deciding import decide, stored_run, undecided
+from receiver.plan import agreed, read_board
 from receiver.state import State, state_of
 from receiver.views import callback_json, outlook_json, run_json
 from runs import events
 from runs.errors import RequestInvalid, StorageFailed, StoreUnavailable
 from runs.events import Event
 from runs.model import Run, RunId, RunStatus, Terms
-from runs.notation import Form
 from runs.progress import start as start_run_now
 from runs.removal import remove as remove_run
-from runs.storyboard import read_storyboard, start_run
+from runs.storyboard import start_run
 from upstream.callback import parse_object
 
-STORYBOARD_BYTES_MAX: Final = 1 << 20
 PICTURE_BYTES_MAX: Final = 30_000_000  # Ark's limit for an input image.
 DECISION_BYTES_MAX: Final = 1 << 16
 PAGE_MAX: Final = 200
@@ -43,10 +42,7 @@ log = structlog.get_logger()
 async def start(request: Request) -> Response:
     """``POST /v1/runs``: a storyboard becomes a run; the same ``Idempotency-Key`` always gives the same one."""
     state = state_of(request)
-    body = await read_body(request, bytes_max=STORYBOARD_BYTES_MAX)
-    form: Form = "yaml" if "yaml" in request.headers.get("content-type", "").lower() else "json"
-    # YAML takes up to seconds; callbacks must not wait for it.
-    storyboard = await asyncio.to_thread(read_storyboard, body, form=form, allow_paths=False)
+    storyboard = agreed(request, await read_board(request))
     run_id = RunId("run_" + "".join(secrets.choice(ID_LETTERS) for _ in range(24)))
     if key := request.headers.get("idempotency-key"):
         run_id = await state.store.asked_before(_key(key), run_id)
@@ -67,7 +63,7 @@ async def read(request: Request) -> Response:
 async def list_runs(request: Request) -> Response:
     """``GET /v1/runs?limit=&after=&status=``: newest first; ``next`` is the *after* of the next page."""
     state = state_of(request)
-    limit, after = _page(request)
+    limit, after = page_of(request)
     wanted = request.query_params.get("status")
     if wanted is not None and wanted not in set(RunStatus):
         raise RequestInvalid(f"status is one of {', '.join(RunStatus)}", param="status")
@@ -156,7 +152,7 @@ async def watch(request: Request) -> Response:
 async def callbacks(request: Request) -> Response:
     """``GET /v1/callbacks?limit=&after=``: what came in, newest first."""
     state = state_of(request)
-    limit, after = _page(request)
+    limit, after = page_of(request)
     found = await state.inbox.recent(limit=limit + 1, after=after)
     more = found[limit - 1].id if len(found) > limit else None
     shown = [callback_json(each, secrets=state.secrets) for each in found[:limit]]
@@ -228,7 +224,8 @@ def _named(body: dict[str, Any], name: str) -> str:
     return value
 
 
-def _page(request: Request) -> tuple[int, str | None]:
+def page_of(request: Request) -> tuple[int, str | None]:
+    """``limit`` and ``after`` of a list. Raises: RequestInvalid."""
     limit = request.query_params.get("limit", "20")
     if not re.fullmatch("[0-9]{1,3}", limit) or not 1 <= int(limit) <= PAGE_MAX:
         raise RequestInvalid(f"limit is a number from 1 to {PAGE_MAX}", param="limit")

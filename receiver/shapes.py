@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from runs.model import Family, RunStatus, ShotStatus, TakeStatus
+from runs.notices import NoticeType
+from runs.outbox import NotificationState
 
 Seconds = Annotated[float, Meta(description="Seconds since 1970, UTC.")]
 Address = Annotated[str, Meta(description="Below /media; it needs the key, and takes Range.")]
@@ -60,6 +62,15 @@ class FirstFrame(Struct, kw_only=True):
     source: Annotated[str, Meta(description="given by the storyboard · provider · upload · serve")]
 
 
+class Seam(Struct, kw_only=True):
+    """How a clip goes on from the last frame that it was given."""
+
+    difference: Annotated[
+        float,
+        Meta(description="Mean absolute difference per channel, of 255, between that frame and the clip's opening."),
+    ]
+
+
 class Take(Struct, kw_only=True):
     """One attempt at a shot: one submit, one job, one payment."""
 
@@ -77,6 +88,8 @@ class Take(Struct, kw_only=True):
     first_frame: FirstFrame | None
     last_frame: Frame | None
     provider_frame: Frame | None
+    opening: Annotated[Frame | None, Meta(description="The first frame of its clip; a moment later than the clip.")]
+    seam: Annotated[Seam | None, Meta(description="Null where nothing was handed on, or not yet.")]
 
 
 class Shot(Struct, kw_only=True):
@@ -186,6 +199,9 @@ class Event(Struct, kw_only=True):
     seed: int | UnsetType = UNSET
     until: Annotated[float | UnsetType, Meta(description="It was put off until then.")] = UNSET
     first_frame: Annotated[str | UnsetType, Meta(description="Where the first frame came from.")] = UNSET
+    seam: Annotated[float | UnsetType, Meta(description="How far the clip's opening is from what was handed on.")] = (
+        UNSET
+    )
     problem: Annotated[dict[str, str] | UnsetType, Meta(description="Its code and message.")] = UNSET
 
 
@@ -251,6 +267,85 @@ class File(Struct, kw_only=True):
     bytes: int
 
 
+class PlannedShot(Struct, kw_only=True):
+    """A shot as it would be made."""
+
+    id: str
+    origin: Annotated[str, Meta(description="continue · bridge · cut · the id of an earlier shot, as written")] = field(
+        name="from"
+    )
+    source: Annotated[str | None, Meta(description="The shot whose last frame it would begin with.")]
+    gate: Annotated[str | None, Meta(description="approve: it would wait for a person before it is submitted.")]
+    takes: Annotated[int, Meta(description="Jobs that it costs, if nothing fails.")]
+    prompt: Annotated[str, Meta(description="As it would be sent, style included.")]
+
+
+class PlannedScene(Struct, kw_only=True):
+    """Shots that hang on each other; scenes go side by side."""
+
+    id: str
+    shots: list[PlannedShot]
+
+
+class Caution(Struct, kw_only=True):
+    """Something that is allowed and likely to disappoint; docs/plan.md has all codes."""
+
+    code: str
+    place: Annotated[str, Meta(description="Where it can be mended.", examples=["defaults.watermark"])]
+    line: Annotated[int | None, Meta(description="Its line in the text that was sent.")]
+    message: str
+
+
+class Plan(Struct, kw_only=True):
+    """What a storyboard would do and cost; nothing was spent or stored."""
+
+    id: Annotated[str, Meta(description="Of exactly this storyboard.", pattern="^plan_[0-9a-f]{24}$")]
+    object: Literal["plan"]
+    title: str
+    model: str
+    jobs: Annotated[int, Meta(description="Submits, each of them paid, if nothing fails.")]
+    budget: Jobs
+    longest_chain: Annotated[int, Meta(description="Shots that are made one after another.")]
+    scenes: list[PlannedScene]
+    warnings: list[Caution]
+
+
+class Delivery(Struct, kw_only=True):
+    """One try to deliver a notification."""
+
+    at: Seconds
+    status: Annotated[int | None, Meta(description="Of the answer; null if none came.")]
+    outcome: Annotated[str, Meta(description="What came of it, in words.")]
+    took_ms: int
+
+
+class Notification(Struct, kw_only=True):
+    """Something that was told to the notify_url of a run, or is to be."""
+
+    id: Annotated[str, Meta(description="The webhook-id of every try.", pattern="^ntf_[0-9a-f]{24}$")]
+    object: Literal["notification"]
+    type: NoticeType
+    created: Annotated[float, Meta(description="When it happened: seconds since 1970, UTC.")]
+    run: str
+    shot: str | None
+    status: Annotated[str, Meta(description="The shot's for shot.…, else the run's, as it was then.")]
+    host: Annotated[str, Meta(description="Of the address; the rest of it is not shown.")]
+    state: Annotated[
+        NotificationState,
+        Meta(description="gone: the receiver answered 410 · refused: we may not contact the address"),
+    ]
+    next_try: Annotated[float | None, Meta(description="When it is sent next, or again if nobody answers now.")]
+    deliveries: Annotated[list[Delivery], Meta(description="Every try, the newest last.")]
+
+
+class Notifications(Struct, kw_only=True):
+    """A page of notifications, newest first."""
+
+    object: Literal["list"]
+    data: list[Notification]
+    next: Annotated[str | None, Meta(description="The after of the next page; null at the end.")]
+
+
 class Received(Struct, kw_only=True):
     """A callback is kept; repeated: it was before."""
 
@@ -307,6 +402,9 @@ SHAPES: tuple[type[Struct], ...] = (
         Release,
         Releases,
         File,
+        Plan,
+        Notification,
+        Notifications,
         Received,
         Health,
         NotReady,

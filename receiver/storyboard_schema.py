@@ -1,5 +1,7 @@
 """Storyboards as JSON schemas, for editors and clients; `runs.storyboard` knows more and tells every mistake."""
 
+import json
+from pathlib import Path
 from typing import Any, Final
 
 from runs.inputs import INPUT_FIELDS, PLAIN_FIELDS, Kind
@@ -10,7 +12,10 @@ Schema = dict[str, Any]
 TEXT: Final[Schema] = {"type": "string", "minLength": 1}
 ID: Final[Schema] = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,40}$"}
 URL: Final[Schema] = {"type": "string", "format": "uri"}
-FRAME: Final[Schema] = {"type": "string", "description": "A URL, or file:NAME as POST /v1/files answered it."}
+FRAME: Final[Schema] = {
+    "type": "string",
+    "description": "A URL, or file:NAME as POST /v1/files answered it; for the command a file beside it, too.",
+}
 _KINDS: Final[dict[Kind, Schema]] = {
     Kind.TEXT: TEXT,
     Kind.WHOLE_NUMBER: {"type": "integer"},
@@ -22,6 +27,11 @@ _KINDS: Final[dict[Kind, Schema]] = {
 _INPUTS: Final = {name: _KINDS[INPUT_FIELDS[name]] for name in PLAIN_FIELDS}
 
 
+def _said(schema: Schema, description: str, *examples: str) -> Schema:
+    """What an editor shows at the key, and offers as its value."""
+    return {**schema, "description": description, **({"examples": list(examples)} if examples else {})}
+
+
 def _group(needs: tuple[str, ...] = (), /, **keys: Schema) -> Schema:
     required = {"required": list(needs)} if needs else {}
     return {"type": "object", "properties": keys, "additionalProperties": False, **required}
@@ -29,16 +39,16 @@ def _group(needs: tuple[str, ...] = (), /, **keys: Schema) -> Schema:
 
 _SHOT: Final = _group(
     ("prompt",),
-    id=ID,
-    prompt=TEXT,
-    **{"from": {**TEXT, "description": "continue, bridge, cut, or the id of an earlier shot."}},
+    id=_said(ID, "Its name, once in the whole storyboard."),
+    prompt=_said(TEXT, "What is to be seen."),
+    **{"from": _said(TEXT, "continue, bridge, cut, or the id of an earlier shot.", "continue", "bridge", "cut")},
     first_frame=FRAME,
     first_frame_url=URL,
     last_frame=FRAME,
     last_frame_url=URL,
-    takes={"type": "integer", "minimum": 1, "maximum": TAKES_MAX},
-    pick={"const": "first"},
-    gate={"const": "approve"},
+    takes=_said({"type": "integer", "minimum": 1, "maximum": TAKES_MAX}, "So many paid jobs; you pick one of them."),
+    pick=_said({"const": "first"}, "The first take that is done is the one."),
+    gate=_said({"const": "approve"}, "It is submitted after you approved it."),
     **_INPUTS,
 )
 _SHOTS: Final[Schema] = {
@@ -51,14 +61,14 @@ _SCENE: Final = _group(("shots",), id=ID, first_frame=FRAME, first_frame_url=URL
 _WHOLE: Final = _group(
     ("model",),
     version={"const": 1},
-    title=TEXT,
-    model=TEXT,
-    budget=_group(("jobs",), jobs={"type": "integer", "minimum": 1}),
-    defaults=_group(**_INPUTS),
-    style=TEXT,
+    title=_said(TEXT, "The name of the run."),
+    model=_said(TEXT, "The provider's model, for all shots."),
+    budget=_said(_group(("jobs",), jobs={"type": "integer", "minimum": 1}), "No submit past it, retakes included."),
+    defaults=_said(_group(**_INPUTS), "Input fields of the jobs API for every shot."),
+    style=_said(TEXT, "What all prompts share; it is put behind each of them."),
     scenes={"type": "array", "items": {"$ref": "#/components/schemas/StoryboardScene"}, "minItems": 1},
     shots=_SHOTS,
-    notify_url=URL,
+    notify_url=_said(URL, "We POST there when the run ends or waits for you."),
 )
 
 STORYBOARD_SCHEMAS: Final[dict[str, Schema]] = {
@@ -70,3 +80,19 @@ STORYBOARD_SCHEMAS: Final[dict[str, Schema]] = {
     "StoryboardScene": {"description": "Shots that hang on each other.", **_SCENE},
     "StoryboardShot": {"description": "One clip of the film; input fields of the jobs API are passed on.", **_SHOT},
 }
+
+
+def schema_file() -> str:
+    """`docs/storyboard.schema.json`: the same in one document, for editors; `make docs` writes it."""
+    whole, *parts = STORYBOARD_SCHEMAS
+    document = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "FrameRelay storyboard",
+        **STORYBOARD_SCHEMAS[whole],
+        "$defs": {name: STORYBOARD_SCHEMAS[name] for name in parts},
+    }
+    return json.dumps(document, indent=2).replace("#/components/schemas/", "#/$defs/") + "\n"
+
+
+if __name__ == "__main__":
+    Path("docs/storyboard.schema.json").write_text(schema_file(), encoding="utf-8")

@@ -1,6 +1,7 @@
 """Runs and callbacks as the JSON of the API, in the shapes that ``/openapi.json`` describes."""
 
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from msgspec import UNSET, to_builtins
 
@@ -8,7 +9,8 @@ from config.logs import redacted
 from receiver import shapes
 from runs.inbox import Callback
 from runs.model import Clip, Film, FirstFrame, Frame, Problem, Run, Shot, Take
-from runs.outlook import budget_left, jobs_of_retake, stale_after, stale_shots, words_of_retake
+from runs.outbox import Notification
+from runs.outlook import budget_left, jobs_of_retake, seams_that_jump, stale_after, stale_shots, words_of_retake
 from runs.standing import callbacks_missed, jobs_spent, needs_operator, seems_unreachable, submits_to_come
 
 UNREACHABLE: Final = shapes.Oddity(
@@ -36,7 +38,7 @@ def run_json(run: Run, *, base_url: str) -> dict[str, Any]:
         spent=shapes.Jobs(jobs=jobs_spent(run)),
         submits_to_come=submits_to_come(run),
         callbacks_missed=callbacks_missed(run),
-        warnings=[UNREACHABLE] if seems_unreachable(run) else [],
+        warnings=_warnings(run),
         shots=[_shot(shot, base_url, stale=shot.id in stale) for shot in run.shots],
         film=_film(run.film, base_url),
         error=_problem(run.error),
@@ -84,6 +86,40 @@ def callback_json(callback: Callback, *, secrets: tuple[str, ...]) -> dict[str, 
     return dict(to_builtins(shown))
 
 
+def notification_json(notification: Notification) -> dict[str, Any]:
+    """A notification, as `shapes.Notification`; of its address the host alone, since a path may be a secret."""
+    notice = notification.notice
+    shown = shapes.Notification(
+        id=notice.id,
+        object="notification",
+        type=notice.type,
+        created=notice.at,
+        run=notice.run,
+        shot=notice.shot,
+        status=notice.status,
+        host=urlsplit(notice.to).hostname or "",
+        state=notification.state,
+        next_try=notification.next_at,
+        deliveries=[
+            shapes.Delivery(at=each.at, status=each.status, outcome=each.outcome, took_ms=each.took_ms)
+            for each in notification.deliveries
+        ],
+    )
+    return dict(to_builtins(shown))
+
+
+def _warnings(run: Run) -> list[shapes.Oddity]:
+    jumps = [
+        shapes.Oddity(
+            code="seam_jumps",
+            message=f"shot {shot} opens {levels:.1f} of 255 levels away from the frame that it was given: "
+            "look at that seam; another take may fit better",
+        )
+        for shot, levels in seams_that_jump(run)
+    ]
+    return [UNREACHABLE, *jumps] if seems_unreachable(run) else jumps
+
+
 def _shot(shot: Shot, base_url: str, *, stale: bool) -> shapes.Shot:
     return shapes.Shot(
         id=shot.id,
@@ -121,6 +157,8 @@ def _take(take: Take, base_url: str) -> shapes.Take:
         first_frame=_first_frame(take.first_frame, base_url),
         last_frame=_frame(take.last_frame, base_url),
         provider_frame=_frame(take.provider_frame, base_url),
+        opening=_frame(take.opening, base_url),
+        seam=None if take.seam is None else shapes.Seam(difference=take.seam),
     )
 
 

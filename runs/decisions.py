@@ -122,12 +122,12 @@ def _with_job(run: Run, shot: Shot, job_id: str, now: float) -> Run:
         job_ids=(job_id,),
         adopted=True,
     )
-    return _with_shots(run, [replace(shot, takes=(*shot.takes, take), error=None, held_by=None)])
+    return run.with_shots(replace(shot, takes=(*shot.takes, take), error=None, held_by=None))
 
 
 def _with_take(run: Run, shot: Shot, take: Take) -> Run:
     takes = tuple(take if other.number == take.number else other for other in shot.takes)
-    return _with_shots(run, [replace(shot, takes=takes, set_aside=min(shot.set_aside, take.number - 1))])
+    return run.with_shots(replace(shot, takes=takes, set_aside=min(shot.set_aside, take.number - 1)))
 
 
 # --- retake ------------------------------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ def _taken_again(run: Run, shot: Shot, event: events.Retaken, now: float) -> Run
         due_at=now,
         turns=shot.turns + 1,
     )
-    after = _with_shots(run, [again, *heirs_begun_anew(run, shot)])
+    after = run.with_shots(again, *heirs_begun_anew(run, shot))
     return replace(after, film=None, join_error=None, due_at=now, turns=run.turns + 1)
 
 
@@ -205,8 +205,3 @@ def _is_begun(shot: Shot, statuses: Iterable[TakeStatus]) -> bool:
 
 def _last_number(shot: Shot) -> int:
     return max((take.number for take in shot.takes), default=0)
-
-
-def _with_shots(run: Run, changed: list[Shot]) -> Run:
-    by_id = {shot.id: shot for shot in changed}
-    return replace(run, shots=tuple(by_id.get(shot.id, shot) for shot in run.shots))

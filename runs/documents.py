@@ -63,6 +63,16 @@ def place_of(path: Path) -> str:
     return words.removeprefix(".") or "storyboard"
 
 
+def line_at(spot: Spot | None, path: Path) -> int | None:
+    """The line of the innermost part of *path* that was written; None where no lines are known."""
+    for step in path:
+        inner = spot.inside.get(step) if spot else None
+        if inner is None:
+            break
+        spot = inner
+    return spot.line if spot else None
+
+
 # --- the builder -------------------------------------------------------------------------------------------------
 
 

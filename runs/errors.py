@@ -20,7 +20,8 @@ Everything that can go wrong and that we foresee, as one tree; each leaf says if
     │   ├── StoryboardInvalid         it lists every mistake with its place
     │   ├── Unverified                a callback does not prove who sent it
     │   ├── NotFound                  no such run, shot, file
-    │   └── Conflict                  somebody else was faster, or the state does not allow it
+    │   ├── Conflict                  somebody else was faster, or the state does not allow it
+    │   └── PlanChanged               the storyboard is not the one that was planned
     └── OutcomeUnknown                a submit that may or may not have been accepted: never posted again
 """
 
@@ -197,6 +198,12 @@ class Conflict(Permanent):
     """The state has changed in between, or does not allow this."""
 
     code = "conflict"
+
+
+class PlanChanged(Permanent):
+    """This storyboard is not the one that the plan was made of: plan it again."""
+
+    code = "plan_changed"
 
 
 class OutcomeUnknown(FrameRelayError):

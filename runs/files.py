@@ -42,6 +42,10 @@ class MediaFiles:
         """The last frame that the provider gave for it."""
         return f"{run}/{shot}.{take}.provider.png"
 
+    def opening(self, run: str, shot: str, take: int) -> str:
+        """The first frame of its clip."""
+        return f"{run}/{shot}.{take}.first.png"
+
     def film(self, run: str) -> str:
         """The film of a run."""
         return f"{run}/film.mp4"
@@ -73,7 +77,7 @@ class MediaFiles:
 
         Raises: RequestInvalid unless it begins like a PNG, JPEG, WebP, GIF, BMP or TIFF file.
         """
-        path = f"given/{hashlib.sha256(content).hexdigest()[:40]}{_ending(content)}"
+        path = name_of_given(content)
         place = self.place(path)
         if not place.exists():
             draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
@@ -86,6 +90,11 @@ class MediaFiles:
             finally:
                 draft.unlink(missing_ok=True)
         return path
+
+
+def name_of_given(content: bytes) -> str:
+    """The name that `MediaFiles.keep_given` gives this picture. Raises: RequestInvalid."""
+    return f"given/{hashlib.sha256(content).hexdigest()[:40]}{_ending(content)}"
 
 
 def _ending(content: bytes) -> str:

@@ -11,15 +11,19 @@ Early versions kept the whole `Run` in one field ``body``; it is still read, and
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
 import msgspec
 
 from runs.model import Run, Shot
 from runs.queue import pack
+from runs.standing import places_changed
 
 SHOTS_REMEMBERED: Final = 5_000  # About 15 MB.
+
+# ``index`` follows from the shots, which have fields of their own.
+_OF_THE_HEAD: Final = tuple(field.name for field in fields(Run) if field.name not in ("shots", "index"))
 
 _decode_run = msgspec.msgpack.Decoder(Run).decode
 _decode_shot = msgspec.msgpack.Decoder(Shot).decode
@@ -27,12 +31,11 @@ _decode_shot = msgspec.msgpack.Decoder(Shot).decode
 
 def fields_of(run: Run, *, before: Run | None) -> list[str | bytes]:
     """Names and values, in turn: the head, and the shots that are not the same objects as in *before*, or else all."""
-    fields: list[str | bytes] = ["head", pack(replace(run, shots=()))]
-    earlier: tuple[Shot | None, ...] = (None,) * len(run.shots) if before is None else before.shots
-    for number, (shot, was) in enumerate(zip(run.shots, earlier, strict=True)):
-        if shot is not was:
-            fields += [str(number), pack(shot)]
-    return fields
+    head = {name: getattr(run, name) for name in _OF_THE_HEAD}
+    written: list[str | bytes] = ["head", pack({**head, "shots": ()})]
+    for place in range(len(run.shots)) if before is None else places_changed(run, before=before):
+        written += [str(place), pack(run.shots[place])]
+    return written
 
 
 def run_of(fields: Mapping[bytes, bytes]) -> Run | None:

@@ -16,8 +16,8 @@ from typing import Final
 from runs import events
 from runs.decisions import decided
 from runs.events import Event, TakeEvent
-from runs.model import Run, RunId, RunStatus, Shot, ShotStatus, Take, TakeStatus
-from runs.standing import FOR_A_PERSON, jobs_left, settled, takes_to_submit
+from runs.model import Run, RunId, RunStatus, Shot, Take, TakeStatus
+from runs.standing import FOR_A_PERSON, awake, heirs, jobs_left, overview, settled, takes_to_submit
 from runs.takes import NEVER_ARRIVED, OPEN, SUBMIT_CUT_SHORT, take_after, unsure
 
 RECHECK_S: Final = 15.0  # A step that was enqueued and is still due after this long is enqueued again.
@@ -56,14 +56,14 @@ def apply(run: Run, event: Event, now: float) -> Run:
     A changed run has the next revision and fresh statuses. Order and repetition of events do not matter: a take only
     moves forward, and what is final stays so.
     """
-    late = events.Retaken | events.Picked | events.CalledBack
+    late = events.Retaken | events.Picked | events.CalledBack | events.OpeningTaken
     over = run.status is RunStatus.SUCCEEDED and not isinstance(event, late)
     if run.cancelled or over:
         return run
     changed = _changed(run, event, now)
     if changed is run:
         return run
-    return settled(replace(changed, revision=run.revision + 1, updated_at=now))
+    return settled(replace(changed, revision=run.revision + 1, updated_at=now), before=run)
 
 
 def begin(run: Run) -> Run:
@@ -79,12 +79,12 @@ def steps_due(run: Run, now: float) -> list[Step]:
     """
     if run.cancelled or run.film:
         return []
-    if all(shot.status is ShotStatus.DONE for shot in run.shots):
+    if not overview(run).undone:
         joining = run.due_at <= now and not run.join_error
         return [Step(name=StepName.JOIN, run=run.id, turn=run.turns)] if joining else []
     steps: list[Step] = []
     purse = jobs_left(run)
-    for shot in run.shots:
+    for shot in awake(run):
         if shot.takes:
             steps += _take_steps(run, shot, now)
         if shot.due_at <= now:
@@ -98,8 +98,9 @@ def steps_due(run: Run, now: float) -> list[Step]:
 
 def wake_at(run: Run, now: float) -> float | None:
     """When *run* wants to be looked at though nothing happened to it; None when only an event can move it."""
-    later = [take.due_at for shot in run.shots for take in shot.takes if take.due_at > now and take.status in OPEN]
-    later += [shot.due_at for shot in run.shots if shot.due_at > now and takes_to_submit(run, shot)]
+    shots = awake(run)
+    later = [take.due_at for shot in shots for take in shot.takes if take.due_at > now and take.status in OPEN]
+    later += [shot.due_at for shot in shots if shot.due_at > now and takes_to_submit(run, shot)]
     later += [run.due_at] if run.due_at > now else []
     if steps_due(run, now):
         later.append(now + RECHECK_S)
@@ -123,7 +124,7 @@ def _changed(run: Run, event: Event, now: float) -> Run:
             return _unprepared(run, event, now)
         case events.Approved():
             shot = run.shot(event.shot)
-            return _with_shot(run, replace(shot, approved=True)) if shot and not shot.approved else run
+            return run.with_shots(replace(shot, approved=True)) if shot and not shot.approved else run
         case events.Picked():
             return _with_pick(run, event, now)
         case events.Resumed() | events.Adopted() | events.Retaken():
@@ -138,6 +139,8 @@ def _changed(run: Run, event: Event, now: float) -> Run:
             take = run.take(event.shot, event.take)
             news = take is not None and not take.called_back
             return _with_take(run, event.shot, replace(take, called_back=True)) if take and news else run
+        case events.OpeningTaken():
+            return _with_opening(run, event)
         case events.Joined():
             return replace(run, film=event.film, join_error=None)
         case events.JoinFailed():
@@ -164,7 +167,7 @@ def _with_intent(run: Run, event: events.Submitting, now: float) -> Run:
         expected_s=event.expected_s,
     )
     takes = sorted((*shot.takes, take), key=lambda each: each.number)
-    return _with_shot(run, replace(shot, takes=tuple(takes), held_by=None))
+    return run.with_shots(replace(shot, takes=tuple(takes), held_by=None))
 
 
 def _without_intent(run: Run, event: events.SubmitPutOff | events.SubmitRefused, *, until: float) -> Run:
@@ -175,7 +178,7 @@ def _without_intent(run: Run, event: events.SubmitPutOff | events.SubmitRefused,
         return run
     rest = tuple(other for other in shot.takes if other.number != take.number)
     held = replace(shot, takes=rest, due_at=until, turns=shot.turns + 1, held_by=event.problem)
-    return _with_shot(run, held)
+    return run.with_shots(held)
 
 
 def _unprepared(run: Run, event: events.PreparationFailed, now: float) -> Run:
@@ -184,17 +187,17 @@ def _unprepared(run: Run, event: events.PreparationFailed, now: float) -> Run:
         return run
     held = event.problem.family in FOR_A_PERSON
     if event.until is None and not held:
-        return _with_shot(run, replace(shot, error=event.problem))
-    return _with_shot(run, replace(shot, due_at=event.until or now, turns=shot.turns + 1, held_by=event.problem))
+        return run.with_shots(replace(shot, error=event.problem))
+    return run.with_shots(replace(shot, due_at=event.until or now, turns=shot.turns + 1, held_by=event.problem))
 
 
 def _with_pick(run: Run, event: events.Picked, now: float) -> Run:
     shot, take = run.shot(event.shot), run.take(event.shot, event.take)
     if shot is None or take is None or take.status is not TakeStatus.DONE or shot.picked == take.number:
         return run
-    if any(made.status in OPEN for later in run.shots if later.source == shot.id for made in later.takes):
+    if any(made.status in OPEN for later in heirs(run, shot) for made in later.takes):
         return run  # Later shots are being paid for from the other take.
-    after = _with_shot(run, replace(shot, picked=take.number, set_aside=min(shot.set_aside, take.number - 1)))
+    after = run.with_shots(replace(shot, picked=take.number, set_aside=min(shot.set_aside, take.number - 1)))
     return (
         replace(after, film=None, join_error=None, due_at=now, turns=run.turns + 1)
         if run.film or run.join_error
@@ -202,12 +205,21 @@ def _with_pick(run: Run, event: events.Picked, now: float) -> Run:
     )
 
 
+def _with_opening(run: Run, event: events.OpeningTaken) -> Run:
+    """It comes when the clip is there, before or behind `Collected`, and nothing follows from it."""
+    take = run.take(event.shot, event.take)
+    if take is None or take.status not in (TakeStatus.COLLECTING, TakeStatus.DONE):
+        return run
+    after = replace(take, opening=event.opening, seam=event.seam)
+    return run if after == take else _with_take(run, event.shot, after)
+
+
 def _cancelled(run: Run) -> Run:
-    shots = tuple(
+    shots = [
         replace(shot, takes=tuple(_ended(take) if take.status in OPEN else take for take in shot.takes))
-        for shot in run.shots
-    )
-    return replace(run, cancelled=True, shots=shots)
+        for shot in awake(run)
+    ]
+    return replace(run.with_shots(*shots), cancelled=True)
 
 
 def _ended(take: Take) -> Take:
@@ -215,7 +227,7 @@ def _ended(take: Take) -> Take:
 
 
 def _after_deadlines(run: Run, now: float) -> Run:
-    for shot in run.shots:
+    for shot in awake(run):
         for take in shot.takes:
             if take.due_at > now:
                 continue
@@ -227,7 +239,7 @@ def _after_deadlines(run: Run, now: float) -> Run:
 
 
 def _looked_up_now(run: Run, now: float) -> Run:
-    for shot in run.shots:
+    for shot in awake(run):
         for take in shot.takes:
             if take.status is TakeStatus.GENERATING and take.due_at > now:
                 run = _with_take(run, shot.id, replace(take, due_at=now, turns=take.turns + 1))
@@ -259,13 +271,9 @@ def _take_steps(run: Run, shot: Shot, now: float) -> Iterator[Step]:
 # --- small tools -------------------------------------------------------------------------------------------------
 
 
-def _with_shot(run: Run, shot: Shot) -> Run:
-    return replace(run, shots=tuple(shot if other.id == shot.id else other for other in run.shots))
-
-
 def _with_take(run: Run, shot_id: str, take: Take) -> Run:
     shot = run.shot(shot_id)
     if shot is None:
         return run
     takes = tuple(take if other.number == take.number else other for other in shot.takes)
-    return _with_shot(run, replace(shot, takes=takes))
+    return run.with_shots(replace(shot, takes=takes))

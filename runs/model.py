@@ -4,7 +4,7 @@ A run and what it is made of: scenes of shots, shots of takes; all values, no be
 Times are seconds since 1970 (UTC), as in the jobs API. Files are named by their path below the media folder.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, NewType
 
@@ -143,7 +143,8 @@ class Take:
     ``turns``: how often that was put off; it tells one task about this take from the next.
     ``fetches``: how often fetching the clip was put off. ``expected_s``: 19 of 20 such jobs were done so long after
     their submit, when it was submitted. ``rendered_at`` · ``ended_at``: when we learnt that the job is done, or that it
-    ended otherwise. ``called_back``: a callback told of that. ``adopted``: a person named the job.
+    ended otherwise. ``called_back``: a callback told of that. ``adopted``: a person named the job. ``opening``: the
+    clip's first frame. ``seam``: its mean difference, in levels of 255, from the frame that was handed on.
     """
 
     number: int
@@ -167,6 +168,8 @@ class Take:
     video: Clip | None = None
     last_frame: Frame | None = None
     provider_frame: Frame | None = None
+    opening: Frame | None = None
+    seam: float | None = None
     error: Problem | None = None
 
     @property
@@ -245,12 +248,62 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """
+    What the rules ask of all shots of a run together; `runs.standing` makes it, and carries it on with each change.
+
+    ``awake``: places of the shots that something is under way for, or that could be submitted. ``undone``: how many
+    are not done. ``spent`` · ``heard`` · ``missed``: jobs that were paid for, told of by a callback, found by looking.
+    """
+
+    awake: tuple[int, ...] = ()
+    undone: int = 0
+    spent: int = 0
+    heard: int = 0
+    missed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """
+    The shots of a run once more, so that none has to be looked for: it is true of exactly these ``shots``.
+
+    ``places``: where each stands, by its id. ``heirs``: the places of those that begin with its last frame.
+    ``overview``: None until the run is settled.
+    """
+
+    shots: tuple[Shot, ...] = ()
+    places: dict[str, int] = field(default_factory=dict)
+    heirs: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    overview: Overview | None = None
+
+    @classmethod
+    def of(cls, shots: tuple[Shot, ...]) -> "Index":
+        """An index made from nothing else."""
+        heirs: dict[str, tuple[int, ...]] = {}
+        for place, shot in enumerate(shots):
+            if shot.source is not None:
+                heirs[shot.source] = (*heirs.get(shot.source, ()), place)
+        return cls(shots=shots, places={shot.id: place for place, shot in enumerate(shots)}, heirs=heirs)
+
+    def with_shots(self, *changed: Shot) -> "Index":
+        """With *changed* in place of the shots of the same ids; what hangs on what never changes in a run."""
+        shots = list(self.shots)
+        for shot in changed:
+            shots[self.places[shot.id]] = shot
+        return replace(self, shots=tuple(shots), overview=None)
+
+
+_NO_SHOTS = Index()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """
     One execution of a storyboard; ``shots`` stand in the order of the film.
 
     ``due_at`` · ``turns``: the joining of the film was put off until then, so often. ``join_error``: it is impossible.
-    ``by_id``: its shots once more, since the rules ask for the source of every shot.
+    ``index`` follows from the shots and is not stored.
     """
 
     id: RunId
@@ -271,14 +324,21 @@ class Run:
     turns: int = 0
     join_error: Problem | None = None
     error: Problem | None = None
-    by_id: dict[str, Shot] = field(init=False, default_factory=dict, repr=False, compare=False)
+    index: Index = field(default=_NO_SHOTS, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "by_id", {shot.id: shot for shot in self.shots})
+        if self.index.shots is not self.shots:
+            object.__setattr__(self, "index", Index.of(self.shots))
+
+    def with_shots(self, *changed: Shot) -> "Run":
+        """The run with *changed* in place of the shots of the same ids, which it has."""
+        index = self.index.with_shots(*changed)
+        return replace(self, shots=index.shots, index=index)
 
     def shot(self, shot_id: str) -> Shot | None:
         """The shot of that id, if the run has it."""
-        return self.by_id.get(shot_id)
+        place = self.index.places.get(shot_id)
+        return None if place is None else self.shots[place]
 
     def take(self, shot_id: str, number: int) -> Take | None:
         """The take of that number, if the shot has it."""

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Final
 from urllib.parse import urlsplit
 
-from runs.documents import Document, Path, Spot, place_of
+from runs.documents import Document, Path, Spot, line_at, place_of
 from runs.errors import Mistake, StoryboardInvalid
 from runs.notation import shown
 
@@ -34,22 +34,13 @@ class Notes:
 
     def add(self, path: Path, order: tuple[int, ...], message: str, line: int | None = None) -> None:
         """Note a mistake; its line is that of the innermost part of *path* that was written."""
-        line = line or self._line_of(path)
+        line = line or line_at(self.spot, path)
         self._found.append((line or 0, order, Mistake(place=place_of(path), message=message, line=line)))
 
     def raise_if_any(self) -> None:
         """Raises: StoryboardInvalid with every mistake, in the order of the document."""
         if self._found:
             raise StoryboardInvalid([mistake for _, _, mistake in sorted(self._found, key=lambda found: found[:2])])
-
-    def _line_of(self, path: Path) -> int | None:
-        spot = self.spot
-        for step in path:
-            inner = spot.inside.get(step) if spot else None
-            if inner is None:
-                break
-            spot = inner
-        return spot.line if spot else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

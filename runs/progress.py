@@ -1,5 +1,6 @@
 """
-The one way in which a run changes: load, `apply`, save if nobody was faster, with the tasks that are due.
+The one way in which a run changes: load, `apply`, save if nobody was faster, with the tasks that are due and the
+notices that are to be sent.
 
 Tasks, callbacks, people and the sweep all come through here; there is no second door.
 """
@@ -16,11 +17,12 @@ from runs.errors import Conflict, NotFound
 from runs.events import Event
 from runs.machine import apply, begin, steps_due, wake_at
 from runs.model import Problem, Run
+from runs.notices import notices_of
 from runs.store import Store
 
 RACES_MAX: Final = 100
 RACE_S: Final = 0.002  # Writers that lost a race step aside, each time a little longer.
-_SHOWN: Final = frozenset({"shot", "take", "job_id", "word", "seed", "status", "until"})
+_SHOWN: Final = frozenset({"shot", "take", "job_id", "word", "seed", "status", "until", "seam"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +51,7 @@ async def record(store: Store, run_id: str, event: Event, *, revision: int | Non
         after = apply(run, event, now)
         if after is run:
             return Recorded(run=run, changed=False)
-        logged = describe(event, after, now)
-        if await store.save(after, before=run, event=logged, steps=steps_due(after, now), wake_at=wake_at(after, now)):
+        if await _save(store, after, before=run, event=describe(event, after, now), now=now):
             return Recorded(run=after, changed=True)
     raise Conflict(f"run {run_id} changes faster than it can be saved")
 
@@ -71,12 +72,24 @@ async def start(store: Store, run: Run, *, first: Event | None = None) -> Run:
     if first is not None:
         new = apply(new, first, now)
     logged = {"event": "started", "at": now, "revision": new.revision, "status": new.status.value}
-    if await store.save(new, before=None, event=logged, steps=steps_due(new, now), wake_at=wake_at(new, now)):
+    if await _save(store, new, before=None, event=logged, now=now):
         return new
     held = await store.load(run.id)
     if held is None:
         raise Conflict(f"run {run.id} was removed; it is not made again")
     return held
+
+
+async def _save(store: Store, run: Run, *, before: Run | None, event: dict[str, Any], now: float) -> bool:
+    """*run* with all that follows from its change: tasks, the next look, and what is to be told of it."""
+    return await store.save(
+        run,
+        before=before,
+        event=event,
+        steps=steps_due(run, now),
+        wake_at=wake_at(run, now),
+        notices=notices_of(before, run),
+    )
 
 
 def describe(event: Event, run: Run, now: float) -> dict[str, Any]:

@@ -27,7 +27,8 @@ _WORDS: Final = {
     "NOPERM": "Redis forbids its user something that we need: allow all commands on framerelay:* and arq:*",
     "LOADING": "Redis is still loading its data: wait until it has done so",
     # A script is loaded and called at once; it is only missing again if the server was another one by then.
-    "NOSCRIPT": "Redis ended while it was writing: its disk may be full; its log says more",
+    "NOSCRIPT": "Redis was started anew, or another one answers than before: what was under way is tried again; if it "
+    "goes on so, its log says why it ends, and FRAMERELAY_REDIS_URL must lead to one server only",
 }
 _CLIENTS: Final = "Redis takes no more connections: raise its maxclients, or end programs that hold some"
 _SLOW: Final = "Redis does not answer in time: it hangs, its disk is slow, or the network is cut"

@@ -1,16 +1,19 @@
 """
 How a run stands, purely: what its shots still need, and the statuses that follow from its takes.
 
-Nothing here is stored on its own account: `settled` computes it anew after every change.
+Nothing here is stored on its own account: `settled` computes it after every change, for what the change touches.
 """
 
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
-from itertools import count, islice
+from itertools import compress, count, islice
+from operator import is_not
 from typing import Final
 
-from runs.model import Family, Problem, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
-from runs.takes import SUBMIT_CUT_SHORT
+from runs.model import Family, Overview, Problem, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
+from runs.takes import OPEN, SUBMIT_CUT_SHORT
 
+MOVING: Final = frozenset({ShotStatus.SUBMITTING, ShotStatus.GENERATING, ShotStatus.COLLECTING})
 HELD_AFTER: Final = 6  # Submits put off because the provider is out of order, before a person is told: about 15 s.
 # A new take may help: moderation of the output is said to strike at random, the others are nobody's fault.
 WORTH_A_RETAKE: Final = frozenset({Family.VIDEO_MODERATED, Family.AUDIO_MODERATED, Family.SERVER, Family.EXPIRED})
@@ -19,17 +22,30 @@ WORTH_A_RETAKE: Final = frozenset({Family.VIDEO_MODERATED, Family.AUDIO_MODERATE
 FOR_A_PERSON: Final = frozenset({Family.ACCOUNT, Family.QUOTA})
 
 
-def settled(run: Run) -> Run:
+def settled(run: Run, *, before: Run | None = None) -> Run:
     """
-    *run* with picks, shot statuses and its own status computed anew from the takes.
+    *run* with picks, shot statuses and its own status as they follow from the takes.
 
+    *before*: what it grew from. If that was settled, only those shots are looked at that have changed since, that begin
+    with one of these, or that wait for the budget, however many the run has.
     A shot that stays as it was stays the same object: `runs.store` writes the others.
     """
-    run = replace(run, shots=tuple(_with_own_pick(run, shot) for shot in run.shots))
-    left = jobs_left(run)
-    run = replace(run, shots=tuple(_with_status(shot, _shot_status(run, shot, left)) for shot in run.shots))
-    status, error = _run_status(run, left)
-    return replace(run, status=status, error=error)
+    if before is not None and (before.index.overview is None or before.cancelled is not run.cancelled):
+        before = None
+    places = range(len(run.shots)) if before is None else places_changed(run, before=before)
+    run = run.with_shots(*(_with_own_pick(run, run.shots[place]) for place in places))
+    view = _carried_on(before, run, places)
+    left = _left(run, view)
+    near = {*places, *_heirs(run, places), *view.awake}
+    shots = (run.shots[place] for place in near)
+    run = run.with_shots(*(_with_status(shot, _shot_status(run, shot, left)) for shot in shots))
+    status, error = _run_status(run, view, left)
+    return replace(run, status=status, error=error, index=replace(run.index, overview=view))
+
+
+def places_changed(run: Run, *, before: Run) -> list[int]:
+    """Places of the shots that are not the same objects as *before*; next to nothing for each that is."""
+    return list(compress(count(), map(is_not, run.shots, before.shots)))
 
 
 def _with_own_pick(run: Run, shot: Shot) -> Shot:
@@ -86,20 +102,21 @@ def _is_stuck(shot: Shot) -> bool:
     return tried_long and shot.held_by is not None and shot.held_by.family is Family.SERVER
 
 
-def _run_status(run: Run, left: int | None) -> tuple[RunStatus, Problem | None]:
-    shots = {status: [shot for shot in run.shots if shot.status is status] for status in ShotStatus}
+def _run_status(run: Run, view: Overview, left: int | None) -> tuple[RunStatus, Problem | None]:
     if run.cancelled:
         return RunStatus.CANCELLED, None
     if run.film:
         return RunStatus.SUCCEEDED, None
-    if len(shots[ShotStatus.DONE]) == len(run.shots):
+    if not view.undone:
         return (RunStatus.FAILED, run.join_error) if run.join_error else (RunStatus.RUNNING, None)
-    moving = shots[ShotStatus.SUBMITTING] + shots[ShotStatus.GENERATING] + shots[ShotStatus.COLLECTING]
-    if moving or (left != 0 and any(takes_to_submit(run, shot) and not _is_stuck(shot) for shot in run.shots)):
+    awake = [run.shots[place] for place in view.awake]
+    moving = any(shot.status in MOVING for shot in awake)
+    if moving or (left != 0 and any(takes_to_submit(run, shot) and not _is_stuck(shot) for shot in awake)):
         return RunStatus.RUNNING, None
-    if shots[ShotStatus.WAITING]:
-        return RunStatus.WAITING, _waiting_for(run, shots[ShotStatus.WAITING][0])
-    failed = (shots[ShotStatus.FAILED] or list(run.shots))[0]
+    waiting = next((shot for shot in run.shots if shot.status is ShotStatus.WAITING), None)
+    if waiting is not None:
+        return RunStatus.WAITING, _waiting_for(run, waiting)
+    failed = next((shot for shot in run.shots if shot.status is ShotStatus.FAILED), run.shots[0])
     return RunStatus.FAILED, _named(failed, problem_of(failed))
 
 
@@ -138,12 +155,16 @@ def chosen(shot: Shot) -> Take | None:
 
 def jobs_spent(run: Run) -> int:
     """Jobs that were or may have been accepted, the intended ones included: this is what the budget counts."""
-    return sum(_may_cost(take) for shot in run.shots for take in shot.takes)
+    return overview(run).spent
 
 
 def jobs_left(run: Run) -> int | None:
     """How many more submits the budget allows; None without a budget."""
-    return None if run.budget_jobs is None else max(0, run.budget_jobs - jobs_spent(run))
+    return _left(run, overview(run))
+
+
+def _left(run: Run, view: Overview) -> int | None:
+    return None if run.budget_jobs is None else max(0, run.budget_jobs - view.spent)
 
 
 def takes_to_submit(run: Run, shot: Shot) -> list[int]:
@@ -175,14 +196,13 @@ def counted(shot: Shot) -> list[Take]:
 
 def callbacks_missed(run: Run) -> int:
     """How many jobs ended that we had to find by looking: their callbacks did not come."""
-    return sum(_was_found(take) for shot in run.shots for take in shot.takes)
+    return overview(run).missed
 
 
 def seems_unreachable(run: Run) -> bool:
     """Not one callback came about jobs that ended, and it was not a single accident."""
-    heard = any(take.called_back for shot in run.shots for take in shot.takes)
     enough = 2 if run.status is RunStatus.RUNNING and len(run.shots) > 1 else 1
-    return not heard and callbacks_missed(run) >= enough
+    return not overview(run).heard and callbacks_missed(run) >= enough
 
 
 def _was_found(take: Take) -> bool:
@@ -218,3 +238,61 @@ def _hands_on(run: Run, take: Take) -> bool:
 
 def _may_cost(take: Take) -> bool:
     return bool(take.job_ids) or take.status in (TakeStatus.SUBMITTING, TakeStatus.UNSURE)
+
+
+# --- all shots together ------------------------------------------------------------------------------------------
+
+
+def overview(run: Run) -> Overview:
+    """Of a settled run, what is known; else from all its shots."""
+    return run.index.overview or _carried_on(None, run, range(len(run.shots)))
+
+
+def awake(run: Run) -> list[Shot]:
+    """In the order of the film, the shots that something is under way for, or that could be submitted: no others."""
+    return [run.shots[place] for place in overview(run).awake]
+
+
+def heirs(run: Run, shot: Shot) -> list[Shot]:
+    """The shots that begin with its last frame."""
+    return [run.shots[place] for place in run.index.heirs.get(shot.id, ())]
+
+
+def _carried_on(before: Run | None, run: Run, places: Collection[int]) -> Overview:
+    """What is known of *before*, with the shots at *places* as they are now; these are all if there was none before."""
+    known = (before and before.index.overview) or Overview()
+    new = [run.shots[place] for place in places]
+    old = [before.shots[place] for place in places] if before else []
+
+    def more(worth: Callable[[Shot], int]) -> int:
+        return sum(map(worth, new)) - sum(map(worth, old))
+
+    near = {*places, *_heirs(run, places)}
+    still = (set(known.awake) - near) | {place for place in near if _is_awake(run, run.shots[place])}
+    return Overview(
+        awake=tuple(sorted(still)),
+        undone=known.undone + more(_is_undone),
+        spent=known.spent + more(lambda shot: sum(map(_may_cost, shot.takes))),
+        heard=known.heard + more(lambda shot: sum(take.called_back for take in shot.takes)),
+        missed=known.missed + more(lambda shot: sum(map(_was_found, shot.takes))),
+    )
+
+
+def _heirs(run: Run, places: Iterable[int]) -> Iterable[int]:
+    return (heir for place in places for heir in run.index.heirs.get(run.shots[place].id, ()))
+
+
+def _is_undone(shot: Shot) -> bool:
+    kept = chosen(shot)
+    return kept is None or kept.status is not TakeStatus.DONE
+
+
+def _is_awake(run: Run, shot: Shot) -> bool:
+    """All that may still be submitted are, and a few more: this does not ask for terms, budgets or approvals."""
+    if any(take.status in OPEN for take in shot.takes):
+        return True
+    source = run.shot(shot.source) if shot.source is not None else None
+    given = chosen(source) if source else None
+    early = given is not None and given.status in (TakeStatus.DONE, TakeStatus.COLLECTING)
+    complete = len(counted(shot)) >= shot.takes_wanted and chosen(shot) is not None
+    return not complete and (early or shot.source is None)

@@ -10,6 +10,8 @@ Runs in Redis: a run and everything that follows from its change are written in 
     framerelay:due             zset    runs by the time at which they are looked at next
     framerelay:asked:KEY       string  the run that an ``Idempotency-Key`` made
     framerelay:used:NAME       string  an invitation to the page that was used
+
+What has to be told of a change goes to `runs.outbox` in the same step.
 """
 
 import secrets
@@ -23,6 +25,8 @@ from arq.connections import ArqRedis
 from runs.layout import Memory, fields_of, run_of
 from runs.machine import Step
 from runs.model import Run, RunId, RunStatus
+from runs.notices import Notice
+from runs.outbox import KEEP_S, NOTIFICATIONS, NOTIFICATIONS_DUE, WAKE_COURIER, entries_of
 from runs.queue import DUE, QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script, task_of, unpack
 from runs.redis_words import unavailable
 from runs.takes import OPEN
@@ -68,10 +72,12 @@ class Store:
     Loads and saves runs; the only writer of what it names.
 
     It remembers the runs that it saw last: one that has not changed meanwhile costs a word to load, however long it is.
+    *notices_keep_s*: so long what was told of a run can be read again.
     """
 
-    def __init__(self, redis: ArqRedis) -> None:
+    def __init__(self, redis: ArqRedis, *, notices_keep_s: float = KEEP_S) -> None:
         self._redis = redis
+        self._notices_keep_ms = int(notices_keep_s * 1000)
         self._memory = Memory()
         self._save = redis.register_script(script("save", with_enqueue=True))
         self._enqueue = redis.register_script(script("tasks", with_enqueue=True))
@@ -96,10 +102,18 @@ class Store:
         return run
 
     async def save(
-        self, run: Run, *, before: Run | None, event: dict[str, Any], steps: Sequence[Step], wake_at: float | None
+        self,
+        run: Run,
+        *,
+        before: Run | None,
+        event: dict[str, Any],
+        steps: Sequence[Step],
+        wake_at: float | None,
+        notices: Sequence[Notice] = (),
     ) -> bool:
         """
-        Write what of *run* has changed, with its event, its next wake-up and the tasks of *steps*, all or nothing.
+        Write what of *run* has changed, with its event, its next wake-up, the tasks of *steps* and the *notices* that
+        are to be sent, all or nothing.
 
         *before*: what was loaded and it grew from; None for a new run. Returns False if another worker got there first.
         Raises: StoreUnavailable; it may then have been written or not, and saving it again tells which.
@@ -107,7 +121,7 @@ class Store:
         saved = secrets.token_bytes(8)
         expected = "" if before is None else str(before.revision)
         now_ms = int(time.time() * 1000)
-        keys = [run_key(run.id), events_key(run.id), DUE, RUNS, QUEUE, WAKE, ENDED]
+        keys = [run_key(run.id), events_key(run.id), DUE, RUNS, QUEUE, WAKE, ENDED, NOTIFICATIONS, NOTIFICATIONS_DUE]
         follows: list[str | bytes | int | float] = [
             pack(event),
             "" if wake_at is None else int(wake_at * 1000),
@@ -120,12 +134,15 @@ class Store:
             run.status.value,
             run.updated_at if has_ended(run) else "",
         ]
-        tasks = [value for task in map(task_of, steps) for value in (task.id, task.definition(now_ms))]
+        wanted = [*map(task_of, steps), *([WAKE_COURIER] if notices else [])]
+        tasks = [value for task in wanted for value in (task.id, task.definition(now_ms))]
+        told = entries_of(notices)
         try:
             for known in (before, None):
                 fields = ["saved", saved, *fields_of(run, before=known)]
                 how = "some" if known else "all"
-                arguments = [expected, how, *follows, len(fields), *fields, *tasks]
+                counts = [len(fields), len(told), self._notices_keep_ms]
+                arguments = [expected, how, *follows, *counts, *fields, *told, *tasks]
                 answer = await self._save(keys=keys, args=arguments)
                 if answer != _WANTS_ALL:
                     break

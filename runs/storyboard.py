@@ -6,11 +6,11 @@ the fields of the jobs API. The keys are described in ``docs/storyboard.md``.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from runs.boundaries import LOCAL, Setting
-from runs.documents import Path, place_of, read_document
+from runs.documents import Path, Spot, place_of, read_document
 from runs.errors import Mistake, StoryboardInvalid
 from runs.inputs import CALLBACK_IS_OURS, PLAIN_FIELDS, read_inputs
 from runs.machine import begin
@@ -47,7 +47,7 @@ class Storyboard:
     A storyboard without mistakes.
 
     ``shots`` stand in the order of the film, none has a take yet. ``document``: what was read, as plain values that
-    can be sent as JSON and read again.
+    can be sent as JSON and read again; ``spot``: the lines of its values, where it was a text.
     """
 
     title: str
@@ -56,6 +56,7 @@ class Storyboard:
     notify_url: str | None
     shots: tuple[Shot, ...]
     document: dict[str, Any]
+    spot: Spot | None = field(default=None, repr=False, compare=False)
 
     def local_files(self) -> dict[str, list[str]]:
         """Files that are not with us yet, as written, each with the places that name it: upload them first."""
@@ -135,6 +136,7 @@ def storyboard_of(part: Part, *, allow_paths: bool, before: str | None) -> Story
         notify_url=notify_url,
         shots=shots,
         document=part.value if isinstance(part.value, dict) else {},
+        spot=part.notes.spot,
     )
 
 

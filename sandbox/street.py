@@ -150,7 +150,7 @@ def _shop(canvas: _Canvas, pen: ImageDraw.ImageDraw, box: tuple[float, float, fl
     high = canvas.unit * (1.1, 2.0, 3.3)[depth - 1]
     inside = canvas.dice.choice(((255, 196, 120), (214, 228, 255), canvas.palette[2], canvas.palette[3]))
     edge = (right - left) * 0.08
-    pen.rectangle((left + edge, bottom - high, right - edge, bottom - 1), fill=_dimmed(inside, 0.55))
+    pen.rectangle((left + edge, bottom - high, right - edge, bottom - min(1, high)), fill=_dimmed(inside, 0.55))
     for pane in range(1, 4):
         x = left + edge + (right - left - 2 * edge) * pane / 4
         pen.line((x, bottom - high, x, bottom), fill=(16, 14, 22), width=max(1, round(canvas.unit * 0.3)))

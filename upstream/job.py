@@ -67,8 +67,8 @@ class JobNews(msgspec.Struct, frozen=True, kw_only=True):
 def read_news(document: Mapping[str, object]) -> JobNews:
     """Which job *document* is about and in which state, as `read_job` reads it: one is read for each callback."""
     body = _unwrap(document)
-    word = _status_word(_places(body))
-    state = read_state(word)
+    places = _places(body)
+    word, state = _status(places)
     shown = word if state is not JobState.UNKNOWN else redacted(word)
     return JobNews(job_ids=_job_ids(document, body), state=state, status_word=shown)
 
@@ -82,8 +82,7 @@ def read_job(document: Mapping[str, object]) -> JobReport:
     """
     body = _unwrap(document)
     places = _places(body)
-    status_word = _status_word(places)
-    state = read_state(status_word)
+    status_word, state = _status(places)
     return JobReport(
         job_ids=_job_ids(document, body),
         state=state,
@@ -140,21 +139,23 @@ def _inner(body: Mapping[str, object]) -> list[Mapping[str, object]]:
     return [place for key in _INNER if key in body and isinstance(place := body[key], dict)]
 
 
-def _status_word(places: list[Mapping[str, object]]) -> str | None:
+def _status(places: list[Mapping[str, object]]) -> tuple[str | None, JobState]:
+    """The first word that we know, else the first of all, and the state that it means."""
     unknown = None
     for place in places:
         for key in _STATUS_KEYS:
             if key in place and (word := _text(place[key])) is not None:
-                if read_state(word) is not JobState.UNKNOWN:
-                    return word
+                if (state := read_state(word)) is not JobState.UNKNOWN:
+                    return word, state
                 unknown = unknown or word
-    return unknown
+    return unknown, JobState.UNKNOWN
 
 
 def _job_ids(document: Mapping[str, object], body: Mapping[str, object]) -> tuple[str, ...]:
     """Each id once. The create answer's ``id`` is the one to look up with, so ``id`` comes before ``task_id``."""
     found: dict[str, None] = {}
-    for place in (body, *_inner(body), document):
+    outer = () if document is body else (document,)
+    for place in (body, *_inner(body), *outer):
         for key in _ID_KEYS:
             if key in place and (job_id := _text(place[key])) is not None:
                 found[job_id] = None

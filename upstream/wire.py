@@ -106,4 +106,6 @@ def read_state(word: str | None) -> JobState:
     """The state that a status word means; a word we do not know is ``unknown``: look again later."""
     if word is None:
         return JobState.UNKNOWN
+    if (state := _STATE_OF_WORD.get(word)) is not None:  # Most are written as we list them.
+        return state
     return _STATE_OF_WORD.get(word.strip().lower().replace("-", "_").replace(" ", "_"), JobState.UNKNOWN)

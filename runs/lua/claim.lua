@@ -3,22 +3,73 @@
 -- that off for all its tasks by one command. So nobody looks at a held task, however many there are, and a killed
 -- worker's tasks are found at the very moment when they are free. Redis's own clock rules; workers' may differ.
 -- KEYS: 1 queue · 2 wake · 3 runs that are due
--- ARGV: 1 at most so many · 2 lease ms
+-- ARGV: 1 at most so many · 2 lease ms · then the ids of the tasks that this worker holds
 -- Answers {ids and scores in turn, now ms, when the next task is due or '', when the next run is due or ''}. If more
--- could be started than this worker has room for, another one is woken.
+-- could be started than this worker has room for, runs take turns, and another worker is woken.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local room = math.min(tonumber(ARGV[1]), 1000)  -- Lua hands on a few thousand values at most.
+
+-- A task's second word is its run ('submit:RUN:…'); others stand for themselves.
+local function run_of(id)
+  return string.match(id, '^[^:]*:([^:]*)') or id
+end
+
+-- So many of the tasks that are due, ids and scores in turn, as runs take turns: the next place goes to the run that
+-- has the fewest, what this worker holds counted in; among those to the task that is due the longest. The second answer
+-- says that a task whose run has a place was given one. A run that has none is thus never behind one that has some.
+local function in_turns(due)
+  local has, ranks, last = {}, {}, 0
+  for i = 3, #ARGV do
+    local run = run_of(ARGV[i])
+    has[run] = (has[run] or 0) + 1
+  end
+  for i = 1, #due, 2 do
+    local run = run_of(due[i])
+    local rank = has[run] or 0
+    has[run] = rank + 1
+    ranks[rank] = ranks[rank] or {}
+    table.insert(ranks[rank], i)
+    last = math.max(last, rank)
+  end
+  local chosen = {}
+  for rank = 0, last do
+    for _, i in ipairs(ranks[rank] or {}) do
+      if #chosen == 2 * room then
+        return chosen, rank > 0
+      end
+      chosen[#chosen + 1] = due[i]
+      chosen[#chosen + 1] = due[i + 1]
+    end
+  end
+  return chosen, last > 0
+end
+
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'WITHSCORES', 'LIMIT', 0, room + 1)
-local claimed, leases = {}, {}
-for i = 1, math.min(#due, 2 * room) do
-  claimed[i] = due[i]
-  leases[i] = i % 2 == 1 and now + ARGV[2] or due[i - 1]
+local more = #due > 2 * room
+local claimed, leases = due, {}
+if more then
+  local unfair
+  claimed, unfair = in_turns(due)
+  if unfair then  -- A run without a place may stand further back: behind the many tasks of another, or it just came.
+    local number, oldest = redis.call('ZCOUNT', KEYS[1], '-inf', now), math.max(200, room)
+    due = redis.call('ZRANGE', KEYS[1], 0, math.min(number, oldest) - 1, 'WITHSCORES')
+    if number > oldest then
+      local newest = redis.call('ZRANGE', KEYS[1], math.max(oldest, number - 100), number - 1, 'WITHSCORES')
+      for _, value in ipairs(newest) do
+        due[#due + 1] = value
+      end
+    end
+    claimed = in_turns(due)
+  end
+end
+for i = 1, #claimed, 2 do
+  leases[i], leases[i + 1] = now + ARGV[2], claimed[i]
 end
 if #leases > 0 then
   redis.call('ZADD', KEYS[1], 'XX', unpack(leases))
 end
-if #due > #claimed and redis.call('LLEN', KEYS[2]) < 8 then
+if more and redis.call('LLEN', KEYS[2]) < 8 then
   redis.call('RPUSH', KEYS[2], 1)
   redis.call('PEXPIRE', KEYS[2], 60000)
 end

@@ -1,9 +1,10 @@
 -- Saves a run if nobody was faster, with all that follows from it: its event, its next wake-up, its due tasks.
 -- KEYS: 1 run · 2 its events · 3 due · 4 all runs (and, with ':STATUS' behind it, those of one status) · 5 queue · 6 wake
---       7 runs that have ended
+--       7 runs that have ended · 8 notifications (and, with ':RUN' behind it, those of one run) · 9 those that are due
 -- ARGV: 1 expected revision ('' = must not exist) · 2 'all' fields of the run follow, or 'some' · 3 event · 4 wake-up or '' · 5 run id · 6 created
 --       7 events kept · 8 new revision · 9 now ms · 10 task life ms · 11 status · 12 ended at or ''
---       13 so many names and values of fields of the run, then these, then id, definition for each task
+--       13 so many names and values of fields of the run · 14 so many ids and records of notices · 15 notices kept for ms
+--       then these fields, these notices, then id, definition for each task
 -- Answers 1 (saved), 0 (somebody was faster) or 2 (an early version kept the run in one 'body': all fields are needed)
 local held = redis.call('HMGET', KEYS[1], 'revision', 'status', 'body')
 if (held[1] or '') ~= ARGV[1] then
@@ -15,8 +16,8 @@ if held[3] then
   end
   redis.call('HDEL', KEYS[1], 'body')
 end
-local fields_end = 13 + ARGV[13]
-redis.call('HSET', KEYS[1], 'revision', ARGV[8], 'status', ARGV[11], unpack(ARGV, 14, fields_end))
+local fields_end = 15 + ARGV[13]
+redis.call('HSET', KEYS[1], 'revision', ARGV[8], 'status', ARGV[11], unpack(ARGV, 16, fields_end))
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], '*', 'event', ARGV[3])
 if ARGV[4] == '' then
   redis.call('ZREM', KEYS[3], ARGV[5])
@@ -37,5 +38,17 @@ if ARGV[12] ~= '' then
 else
   redis.call('ZREM', KEYS[7], ARGV[5])
 end
-enqueue(KEYS[5], KEYS[6], ARGV, fields_end + 1, ARGV[9], ARGV[10])
+local notices_end = fields_end + ARGV[14]
+for i = fields_end + 1, notices_end, 2 do
+  local id = ARGV[i]
+  local key = 'framerelay:notification:' .. id
+  redis.call('HSET', key, 'notice', ARGV[i + 1], 'state', 'waiting', 'since', ARGV[9] / 1000, 'tries', 0)
+  redis.call('PEXPIRE', key, ARGV[15])
+  redis.call('ZADD', KEYS[8], ARGV[9], id)
+  redis.call('ZADD', KEYS[8] .. ':' .. ARGV[5], ARGV[9], id)
+  redis.call('PEXPIRE', KEYS[8] .. ':' .. ARGV[5], ARGV[15])
+  redis.call('ZADD', KEYS[9], ARGV[9], id)
+  redis.call('ZREMRANGEBYSCORE', KEYS[8], '-inf', ARGV[9] - ARGV[15])
+end
+enqueue(KEYS[5], KEYS[6], ARGV, notices_end + 1, ARGV[9], ARGV[10])
 return 1

@@ -168,6 +168,14 @@ class Shell:
         answer: dict[str, Any] = httpx.get(url, headers={"Authorization": f"Bearer {key}"}, **PLAIN).json()
         return answer
 
+    def api_post(self, path: str, content: bytes, *, kind: str = "application/octet-stream") -> dict[str, Any]:
+        """What the receiver of this shell answers to *content*."""
+        key = (self.folder / "data" / "api_key").read_text().strip()
+        url = f"http://127.0.0.1:{self.settings['FRAMERELAY_PORT']}{path}"
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": kind}
+        answer: dict[str, Any] = httpx.post(url, content=content, headers=headers, **PLAIN).json()
+        return answer
+
     def shown(self, run_id: str) -> dict[str, Any]:
         """The run as it stands."""
         return self.api(f"/v1/runs/{run_id}")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 HEAVY = {"av", "numpy", "PIL", "arq", "redis", "uvicorn", "uvloop", "cryptography", "structlog", "rich", "pygments"}
+HEAVY |= {"mcp", "pydantic"}  # The SDK takes a second.
 NETWORK = {"starlette", "httpx", "asyncio", "anyio", "ssl", "msgspec", "ruamel"}
 
 

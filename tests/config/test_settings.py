@@ -79,11 +79,14 @@ def test_every_secret_can_come_from_a_file(tmp_path: Path) -> None:
     """As container platforms give them; the variable itself wins."""
     secrets = [knob.variable for _, knob, _ in knobs() if knob.secret]
     assert {"FRAMERELAY_UPSTREAM_KEY", "FRAMERELAY_API_KEY", "FRAMERELAY_SECRET"} <= set(secrets)
-    (tmp_path / "key").write_text("from the file\n")
     for name in secrets:
         field = name.removeprefix("FRAMERELAY_").lower()
+        filed, direct = "from the file", "direct"
+        if name == "FRAMERELAY_NOTIFY_SECRET":  # It has a form.
+            filed, direct = "whsec_" + "A" * 32, "whsec_" + "B" * 32
+        (tmp_path / "key").write_text(f"{filed}\n")
         given = {f"{name}_FILE": str(tmp_path / "key")}
-        for environ, text in ((given, "from the file"), ({**given, name: "direct"}, "direct")):
+        for environ, text in ((given, filed), ({**given, name: direct}, direct)):
             value = getattr(from_environment(environ), field)
             assert str(value[0] if isinstance(value, tuple) else value) == text
 
@@ -93,6 +96,15 @@ def test_several_keys_stand_in_one_setting(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text("new,\nold,\n")
     for given in ({"FRAMERELAY_API_KEY": " new, old ,"}, {"FRAMERELAY_API_KEY_FILE": str(tmp_path / "keys")}):
         assert [str(key) for key in from_environment(given).api_key] == ["new", "old"]
+
+
+@pytest.mark.parametrize("text", ["A" * 32, "whsec_", "whsec_short", "whsec_" + "ä" * 32, "whsec_" + "A" * 32 + ", x"])
+def test_a_secret_that_cannot_sign_stops_the_start_and_is_not_shown(text: str) -> None:
+    """Receivers' libraries take only this form; a wrong one would be found when the first of them fails."""
+    with pytest.raises(SettingInvalid) as raised:
+        from_environment({"FRAMERELAY_NOTIFY_SECRET": text})
+
+    assert str(raised.value).startswith("FRAMERELAY_NOTIFY_SECRET: it must be whsec_ and the base64 of 24 to 64 bytes")
 
 
 def test_a_secrets_file_that_gives_none_is_named(tmp_path: Path) -> None:

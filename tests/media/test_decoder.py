@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from media import decoder as decoder_module
+from media import decoder_process
 from media.decoder import Decoder
 from media.model import FilmPart
 from media.png import write_png
@@ -91,7 +92,7 @@ async def test_a_process_that_died_between_jobs_fails_none(decoder: Decoder, mak
     first = process_of(decoder)
     os.kill(first, signal.SIGKILL)
     await until_gone(first)
-    await until(lambda: not decoder_module.has_child(starting(decoder)))
+    await until(lambda: not decoder_process.has_child(starting(decoder)))
 
     await serve_one(decoder, make_clip)
     assert process_of(decoder) != first
@@ -170,7 +171,7 @@ async def test_nonsense_from_the_process_is_a_failure(
 ) -> None:
     """If it was taken over by a clip, what it says is input like any other."""
     script = f"print('{READY}', flush=True); input(); print({says}, flush=True); input()"
-    monkeypatch.setattr(decoder_module, "COMMAND", (sys.executable, "-I", "-c", script))
+    monkeypatch.setattr(decoder_process, "COMMAND", (sys.executable, "-I", "-c", script))
     clip = make_clip(**SMALL)
     async with Decoder() as decoder:
         with pytest.raises(DecoderFailed):
@@ -181,20 +182,20 @@ async def test_a_process_that_cannot_start_is_said_so_and_tried_again(
     make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the start it stops the program; later it fails a job, and the next one tries again."""
-    good = decoder_module.COMMAND
-    monkeypatch.setattr(decoder_module, "COMMAND", (sys.executable, "-I", "-c", "raise SystemExit(3)"))
+    good = decoder_process.COMMAND
+    monkeypatch.setattr(decoder_process, "COMMAND", (sys.executable, "-I", "-c", "raise SystemExit(3)"))
     with pytest.raises(DecoderFailed, match="exit code 3"):
         async with Decoder():
             pass
 
-    monkeypatch.setattr(decoder_module, "COMMAND", good)
+    monkeypatch.setattr(decoder_process, "COMMAND", good)
     clip = make_clip(**SMALL)
     async with Decoder(jobs_max=1) as decoder:
-        monkeypatch.setattr(decoder_module, "COMMAND", (sys.executable, "-I", "-c", "raise SystemExit(3)"))
+        monkeypatch.setattr(decoder_process, "COMMAND", (sys.executable, "-I", "-c", "raise SystemExit(3)"))
         await serve_one(decoder, make_clip)
         with pytest.raises(DecoderFailed, match="exit code 3"):
             await decoder.examine(clip, frame_into=clip.with_suffix(".png"))
-        monkeypatch.setattr(decoder_module, "COMMAND", good)
+        monkeypatch.setattr(decoder_process, "COMMAND", good)
         await serve_one(decoder, make_clip)
 
 
@@ -237,7 +238,7 @@ async def test_the_process_has_limits_and_no_secrets(decoder: Decoder) -> None:
 
 
 def test_the_process_ends_with_its_owner() -> None:
-    """Killed without a chance to tidy up, the owner leaves nothing behind, not even a hung job."""
+    """Killed without a chance to tidy up, the owner leaves nothing behind, not even what was stopped."""
     script = """
 import asyncio, sys
 from media.decoder import Decoder
@@ -250,9 +251,15 @@ asyncio.run(main())
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as owner:
         assert owner.stderr
         process = int(owner.stderr.readline())
-        os.killpg(process, signal.SIGSTOP)
-        owner.kill()
-    asyncio.run(until_gone(process))
+        try:
+            asyncio.run(until(lambda: states_in_group(process) == ["S", "S"]))  # It, and the next job, wait for work.
+            os.killpg(process, signal.SIGSTOP)
+            owner.kill()
+            asyncio.run(until(lambda: not states_in_group(process)))
+        finally:
+            owner.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process, signal.SIGKILL)
 
 
 async def test_leaving_the_decoder_ends_its_process(make_clip: MakeClip) -> None:
@@ -373,6 +380,16 @@ def children() -> list[int]:
     """The decoder processes that we are the parent of."""
     ours = told_by_kernel(os.getpid(), f"task/{os.getpid()}/children").split()
     return [int(child) for child in ours if "decoder_child" in told_by_kernel(int(child), "cmdline")]
+
+
+def states_in_group(group: int) -> list[str]:
+    """How the living processes of a group are: ``S`` sleeps, ``T`` is stopped."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            state, _, its_group = (folder / "stat").read_text().rpartition(")")[2].split()[:3]
+            found += [state] if int(its_group) == group and state != "Z" else []
+    return found
 
 
 def told_by_kernel(process: int, what: str) -> str:

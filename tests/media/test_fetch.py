@@ -106,8 +106,8 @@ async def serving(store: Store) -> AsyncIterator[Store]:
 
 
 async def fetch(store: Store, folder: Path, decoder: Decoder, **more: Any) -> Examination:
-    """The clip arrives byte for byte, and its frame is that of the whole file."""
-    async with guarded_client(frozenset({"127.0.0.1"})) as client:
+    """The clip arrives byte for byte, and its frame is that of the whole file; one that never comes is a failure."""
+    async with asyncio.timeout(40), guarded_client(frozenset({"127.0.0.1"})) as client:
         fetched, examined = await fetch_clip(
             store.url,
             folder / "fetched.mp4",

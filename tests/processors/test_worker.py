@@ -49,6 +49,27 @@ def task(name: str = "t", **arguments: Any) -> Task:
     return Task(id=name, function="work", arguments=arguments)
 
 
+def unending(started: list[str], name: str) -> Callable[..., Awaitable[None]]:
+    """Work that notes who began it, and does not end by itself."""
+
+    async def work(_: dict[str, Any]) -> None:
+        started.append(name)
+        await asyncio.sleep(600)
+
+    return work
+
+
+async def at_rest(redis: ArqRedis, *workers: RelayWorker) -> None:
+    """Returns when all of them, and there are no others, have looked once and wait to be woken."""
+    async with asyncio.timeout(10):
+        while not all(worker._ahead_ms for worker in workers) or await listeners(redis) != len(workers):
+            await asyncio.sleep(0.01)
+
+
+async def listeners(redis: ArqRedis) -> int:
+    return sum("b" in client["flags"] for client in await redis.client_list())
+
+
 async def test_a_task_is_started_because_it_was_queued_not_because_a_poll_came_round(
     redis: ArqRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,8 +80,8 @@ async def test_a_task_is_started_because_it_was_queued_not_because_a_poll_came_r
     async def work(_: dict[str, Any]) -> None:
         started.set()
 
-    async with working(redis_url, work):
-        await asyncio.sleep(0.2)  # The worker is at rest now.
+    async with working(redis_url, work) as worker:
+        await at_rest(redis, worker)
         await Store(redis).enqueue([task()])
         async with asyncio.timeout(5):
             await started.wait()
@@ -72,8 +93,8 @@ async def test_an_idle_worker_leaves_redis_alone(redis: ArqRedis, redis_url: str
     async def work(_: dict[str, Any]) -> None:
         return None
 
-    async with working(redis_url, work):
-        await asyncio.sleep(0.5)
+    async with working(redis_url, work) as worker:
+        await at_rest(redis, worker)
         before = (await redis.info("stats"))["total_commands_processed"]
         await asyncio.sleep(2.0)
         after = (await redis.info("stats"))["total_commands_processed"]
@@ -90,9 +111,10 @@ async def test_nor_does_one_that_holds_twenty_tasks(redis: ArqRedis, redis_url: 
         started += 1
         await asyncio.sleep(600)
 
-    async with working(redis_url, work, tasks_max=30):
+    async with working(redis_url, work, tasks_max=30) as worker:
         await Store(redis).enqueue([task(f"t{number}") for number in range(20)])
         await wait_until(lambda: started == 20, "all are held")
+        await at_rest(redis, worker)  # It has looked as often as it was woken.
         before = await commands_so_far(redis)
         await asyncio.sleep(6.0)
         after = await commands_so_far(redis)
@@ -111,19 +133,12 @@ async def test_a_worker_that_is_full_leaves_the_wake_up_to_one_that_has_room(
     monkeypatch.setattr(worker_module, "IDLE_S", 60)
     started: list[str] = []
 
-    def by(name: str) -> Callable[..., Awaitable[None]]:
-        async def work(_: dict[str, Any]) -> None:
-            started.append(name)
-            await asyncio.sleep(600)
-
-        return work
-
-    async with working(redis_url, by("full"), tasks_max=1):
-        await asyncio.sleep(0.2)  # It listens now.
+    async with working(redis_url, unending(started, "full"), tasks_max=1) as full:
+        await at_rest(redis, full)
         await Store(redis).enqueue([task("first")])
         await wait_until(lambda: started == ["full"], "its only place is taken")
-        async with working(redis_url, by("idle")):
-            await asyncio.sleep(0.2)  # Listens as well, behind the other.
+        async with working(redis_url, unending(started, "idle")) as idle:
+            await at_rest(redis, full, idle)  # The first one stands in front.
             await Store(redis).enqueue([task("second")])
             await wait_until(lambda: started == ["full", "idle"], "the other one has it", within_s=4)
 
@@ -355,18 +370,11 @@ async def test_what_a_deploy_gives_back_is_taken_up_at_once(
     monkeypatch.setattr(worker_module, "IDLE_S", 60)
     started: list[str] = []
 
-    def by(name: str) -> Callable[..., Awaitable[None]]:
-        async def work(_: dict[str, Any]) -> None:
-            started.append(name)
-            await asyncio.sleep(600)
-
-        return work
-
-    async with working(redis_url, by("old")) as old:
+    async with working(redis_url, unending(started, "old")) as old:
         await Store(redis).enqueue([task()])
         await wait_until(lambda: started == ["old"], "it runs")
-        async with working(redis_url, by("new")):
-            await asyncio.sleep(0.2)  # At rest, by its clock until the lease of the other ends.
+        async with working(redis_url, unending(started, "new")) as new:
+            await at_rest(redis, old, new)  # By the new one's clock until the lease of the other ends.
             await old.stop(grace_s=0.01)
             await wait_until(lambda: started == ["old", "new"], "it runs again", within_s=3)
 

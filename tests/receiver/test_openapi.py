@@ -136,6 +136,7 @@ async def test_every_answer_that_it_names_is_given_as_it_says(
     await _runs(drive, documented, board, finish)
     await _decisions(drive, relay, board, render, finish)
     await _files(drive, relay)
+    await _notifications(drive, board)
     for method, path in (("PATCH", "/v1/runs"), ("GET", "/webhook/x"), ("GET", "/nothing"), ("GET", "/v1/runs/")):
         documented.check(await relay.api.request(method, path))
 
@@ -174,7 +175,7 @@ async def _the_door(drive: Any, relay: Any, monkeypatch: Any) -> None:
     await drive("POST", "/login", 401, data={"key": "wrong"}, headers=own)
     await drive("POST", "/logout", 303)
     relay.api.headers["Authorization"] = key
-    for path in ("/livez", "/readyz", "/openapi.json"):
+    for path in ("/livez", "/readyz", "/openapi.json", "/metrics"):
         await drive("GET", path, 200)
         await drive("HEAD", path, 200)
 
@@ -208,6 +209,8 @@ async def _runs(drive: Any, documented: Any, board: Any, finish: Any) -> None:
     text = b"model: m\nshots: [{prompt: a}]\n"
     await drive("POST", "/v1/runs", 201, content=text, headers={"Content-Type": "application/yaml"})
     await drive("POST", "/v1/runs", 422, json={"shots": [{}], "modle": "m"})
+    await drive("POST", "/v1/plan", 200, json=board)
+    await drive("POST", "/v1/plan", 422, json={"shots": [{}]})
     await drive("GET", "/v1/runs", 200, params={"limit": 1})
     await drive("GET", "/v1/runs", 422, params={"status": "done"})
     await drive("GET", place, 200)
@@ -273,3 +276,14 @@ async def _files(drive: Any, relay: Any) -> None:
     await drive("GET", f"/media/{name}", 200)
     await drive("HEAD", f"/media/{name}", 200)
     await drive("GET", "/media/given/none.png", 404)
+
+
+async def _notifications(drive: Any, board: Any) -> None:
+    gated = [{"id": "s1", "prompt": "a", "gate": "approve"}]
+    told = {**board, "shots": gated, "notify_url": "https://hooks.example.com/framerelay"}
+    run = (await drive("POST", "/v1/runs", 201, json=told)).json()["id"]
+    (first,) = (await drive("GET", "/v1/notifications", 200, params={"run": run, "limit": 1})).json()["data"]
+    assert (first["run"], first["host"], first["deliveries"]) == (run, "hooks.example.com", [])
+    await drive("GET", "/v1/notifications", 422, params={"limit": "all"})
+    await drive("POST", f"/v1/notifications/{first['id']}/replay", 200)
+    await drive("POST", "/v1/notifications/ntf_gone/replay", 404)

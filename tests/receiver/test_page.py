@@ -299,6 +299,8 @@ async def test_a_run_of_a_hundred_shots_is_a_light_page(browser: Any, relay: Any
     after = await redis.info("commandstats")
     assert page.text.count('class="shot ') == 100
     assert len(page.content) < 300_000
+    assert f'href="/runs/{run_id}/shots/s7#retake"' in page.text
+    assert "<textarea" not in page.text
     assert "Retake s7: spend 1 job" in (await browser.get(f"/runs/{run_id}/shots/s7")).text
     calls = {name: after[name]["calls"] - before.get(name, {"calls": 0})["calls"] for name in after}
     assert {name: count for name, count in calls.items() if count and name != "cmdstat_info"} == {"cmdstat_hget": 1}

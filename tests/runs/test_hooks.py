@@ -265,7 +265,7 @@ def test_only_a_shot_that_continues_begins_from_the_job(
 
 def test_the_hooks_in_the_page_are_sound(tmp_path: Path) -> None:
     """What a reader copies into framerelay.yaml works, from the folder of the checkout."""
-    text = (ROOT / "docs" / "storyboard.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "hooks.md").read_text(encoding="utf-8")
     (block,) = [block for block in re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S) if "hooks:" in block]
     (tmp_path / "docs").symlink_to(ROOT / "docs")
 

@@ -151,6 +151,12 @@ def test_the_same_order_gives_the_same_picture() -> None:
     assert not any(np.array_equal(one, np.asarray(other)) for other in others)
 
 
+def test_a_street_can_be_tiny() -> None:
+    """`--scale 0.1` paints houses whose shop is less than a pixel high."""
+    for seed in range(20):
+        assert paint_street(86, 50, seed=seed, prompt="rain").size == (86, 50)
+
+
 @pytest.mark.parametrize("resolution", SIZES)
 @pytest.mark.parametrize("ratio", SIZES["480p"])
 def test_every_size_has_a_readable_label(resolution: str, ratio: str) -> None:

@@ -1,0 +1,236 @@
+"""What the MCP tools answer: typed, short, with a sentence on what to do next. Made from the JSON of the run API."""
+
+import time
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from cli.outlook import outlook
+from runs.words import Json, printable, shot_words, waits_for
+
+
+class PlannedShot(BaseModel):
+    """One clip of the film to be."""
+
+    id: str
+    scene: str
+    begins_with: Annotated[str | None, Field(description="The shot whose last frame it begins with.")]
+    waits_for_approval: bool
+    takes: Annotated[int, Field(description="Jobs that it costs if nothing fails.")]
+    prompt: str | None
+
+
+class FilmPlan(BaseModel):
+    """What a storyboard would do and cost. Nothing was spent."""
+
+    plan_id: Annotated[str, Field(description="Of exactly this storyboard; start_film asks for it.")]
+    title: str
+    model: str
+    jobs: Annotated[int, Field(description="Paid jobs at the provider, if none fails.")]
+    budget_jobs: Annotated[int | None, Field(description="The storyboard's own hard limit.")]
+    longest_chain: Annotated[int, Field(description="Shots that are made one after another: what its time hangs on.")]
+    shots: list[PlannedShot]
+    warnings: list[str]
+    next: str
+
+
+class ShotStatus(BaseModel):
+    """Where one shot stands."""
+
+    id: str
+    scene: str
+    status: str
+    words: Annotated[str, Field(description="What it is doing, for a person.")]
+    takes: Annotated[list[str], Field(description="Its takes, as `1 done`; each one was a paid job.")]
+    picked: Annotated[int | None, Field(description="The take that the film goes on from.")]
+    stale: Annotated[bool, Field(description="Made from a frame that its source no longer ends on.")]
+
+
+class FilmStatus(BaseModel):
+    """Where a film stands."""
+
+    run: Annotated[str, Field(description="Its id, for all other tools.")]
+    title: str
+    status: Annotated[str, Field(description="running · waiting · succeeded · failed · cancelled")]
+    jobs_spent: int
+    jobs_allowed: Annotated[int | None, Field(description="The hard limit; null is none.")]
+    shots: list[ShotStatus]
+    warnings: list[str]
+    next: Annotated[list[str], Field(description="What happens next, or which tool to call.")]
+    page: Annotated[str, Field(description="Where a person watches it; it asks for the API key.")]
+    strip: Annotated[str | None, Field(description="What the picture that comes with this answer shows.")] = None
+
+
+class RetakeAnswer(BaseModel):
+    """What a retake would cost and make stale; or that it was begun."""
+
+    begun: bool
+    jobs: Annotated[int, Field(description="Paid jobs that it leads to.")]
+    stale: Annotated[list[str], Field(description="Later shots that would no longer fit, made from the old take.")]
+    budget_left: Annotated[int | None, Field(description="Jobs that the film may still spend; null is no limit.")]
+    outlook_id: Annotated[str, Field(description="Of exactly this outlook; give it back to confirm.")]
+    words: str
+    next: str
+
+
+class Address(BaseModel):
+    """A file, by what can be opened."""
+
+    url: Annotated[str, Field(description="A link that works without a key until `links_end`, unless that is null.")]
+    path: Annotated[str | None, Field(description="Where it lies, if on this machine.")]
+    bytes: int
+    sha256: str | None
+    duration_s: float
+
+
+class ClipOf(BaseModel):
+    """The clip of a shot as it is in the film."""
+
+    shot: str
+    take: int
+    job_id: str | None
+    seed: int | None
+    video: Address
+
+
+class FilmResult(BaseModel):
+    """The film and the clips that it is made of, as a manifest."""
+
+    run: str
+    title: str
+    status: str
+    film: Address | None
+    clips: list[ClipOf]
+    links_end: Annotated[str | None, Field(description="When the links end; null: they ask for the API key as Bearer.")]
+    next: str
+
+
+def plan_answer(plan: Json) -> FilmPlan:
+    """The plan of `POST /v1/plan`, with what to say to `start_film`."""
+    return FilmPlan(
+        plan_id=plan["id"],
+        title=printable(plan["title"]),
+        model=plan["model"],
+        jobs=plan["jobs"],
+        budget_jobs=plan["budget"]["jobs"],
+        longest_chain=plan["longest_chain"],
+        shots=[
+            PlannedShot(
+                id=shot["id"],
+                scene=scene["id"],
+                begins_with=shot["source"],
+                waits_for_approval=bool(shot["gate"]),
+                takes=shot["takes"],
+                prompt=shot["prompt"],
+            )
+            for scene in plan["scenes"]
+            for shot in scene["shots"]
+        ],
+        warnings=[f"{warning['place']}: {warning['message']}" for warning in plan["warnings"]],
+        next=f"Show the person what it costs. Then start_film with this storyboard, plan_id {plan['id']} and the most "
+        f"jobs that may be spent: {plan['jobs']} if nothing fails.",
+    )
+
+
+def status_answer(run: Json, *, page: str, strip: str | None = None) -> FilmStatus:
+    """A run as it stands now."""
+    now = time.time()
+    return FilmStatus(
+        run=run["id"],
+        title=printable(run["title"]),
+        status=run["status"],
+        jobs_spent=run["spent"]["jobs"],
+        jobs_allowed=run["budget"]["jobs"],
+        shots=[_shot(run, shot, now) for shot in run["shots"]],
+        warnings=[warning["message"] for warning in run["warnings"]],
+        next=list(dict.fromkeys(next_words(run, now=now))),
+        page=page,
+        strip=strip,
+    )
+
+
+def _shot(run: Json, shot: Json, now: float) -> ShotStatus:
+    return ShotStatus(
+        id=shot["id"],
+        scene=shot["scene"],
+        status=shot["status"],
+        words=shot_words(run, shot, now=now),
+        takes=[f"{take['number']} {take['status']}" for take in shot["takes"]],
+        picked=shot["picked"],
+        stale=shot.get("stale", False),
+    )
+
+
+def next_words(run: Json, *, now: float) -> Iterator[str]:
+    """What happens next, or whose turn it is with the tool to call."""
+    if run["error"] and run["error"]["code"] not in ("approval_needed", "pick_needed"):
+        yield run["error"]["message"]
+    for shot in run["shots"]:
+        if shot["status"] == "waiting":
+            yield _turn(run, shot)
+        if shot.get("stale"):
+            yield f"{shot['id']} is stale: ask the person, then retake_shot if it should fit again."
+    match run["status"]:
+        case "running":
+            yield from (line for line in outlook(run, now=now) if line.startswith("next: "))
+            yield "Nothing to do while it runs; ask film_status again in a minute."
+        case "succeeded":
+            yield "The film is ready: film_result gives its address."
+        case "failed":
+            yield _after_failure(run)
+        case "cancelled":
+            yield "It was cancelled; film_result gives the clips that were made."
+
+
+def _turn(run: Json, shot: Json) -> str:
+    """What lets a waiting shot go on; what a person decides is asked of a person."""
+    name = shot["id"]
+    match waits_for(shot):
+        case "approval":
+            return f"{name} waits for a yes: show the person the strip, then approve_shot, or cancel_film."
+        case "pick":
+            takes = [str(take["number"]) for take in shot["takes"] if take["status"] == "done"]
+            return f"{name} waits for a choice of its takes {', '.join(takes)}: ask the person, then pick_take."
+        case "outcome":
+            return (
+                f"Nobody knows if the submit of {name} was accepted, so it is held and not paid for again. A late "
+                f"callback lets it go on; a person can bring its job in by `framerelay adopt JOB_ID --run {run['id']} "
+                f"--shot {name}`."
+            )
+        case "operator":
+            return f"{name} is held: a person mends the key, account or quota, then `framerelay resume {run['id']}`."
+        case "budget":
+            return f"{name} is past the limit of {run['budget']['jobs']} jobs: a person decides if more may be spent."
+        case _:
+            return f"{name} is tried again by itself when the provider is back."
+
+
+def _after_failure(run: Json) -> str:
+    failed = [shot["id"] for shot in run["shots"] if shot["status"] == "failed"]
+    if not failed:
+        return f"A person mends the reason, then `framerelay resume {run['id']}`; nothing rendered is paid for again."
+    return f"It failed at {failed[0]}: change what the message names, then retake_shot with another prompt."
+
+
+def retake_answer(outlook: Json, *, shot: str, outlook_id: str, begun: bool) -> RetakeAnswer:
+    """An outlook as the API tells it, before or after it was confirmed."""
+    confirm = f"To do it: the same call with outlook_id {outlook_id} and max_jobs of at least {outlook['jobs']}."
+    return RetakeAnswer(
+        begun=begun,
+        jobs=outlook["jobs"],
+        stale=list(outlook["stale"]),
+        budget_left=outlook["budget_left"],
+        outlook_id=outlook_id,
+        words=outlook["would"],
+        next=f"{shot} is made once more; film_status shows it." if begun else confirm,
+    )
+
+
+def clips_of(run: Json) -> Iterator[tuple[Json, dict[str, Any]]]:
+    """Each shot that has a clip, with the take that counts: the picked one, else the last that is done."""
+    for shot in run["shots"]:
+        done = [take for take in shot["takes"] if take["video"]]
+        picked = [take for take in done if take["number"] == shot["picked"]]
+        if done:
+            yield shot, (picked or done)[-1]

@@ -1,0 +1,53 @@
+"""Where the files of a run can be opened: links that need no key where they can be signed, and local paths."""
+
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+from cli.client import Receiver
+from cli.mcp_answers import Address
+from config.keys import find_secret
+from config.settings import Settings
+from runs.tokens import Links
+from runs.words import Json
+
+LINK_LIFE_S: Final = 24 * 3600
+
+
+class Addresses:
+    """Addresses of a run's files, as links that need no key where we can sign them."""
+
+    def __init__(self, receiver: Receiver, settings: Settings) -> None:
+        secret = find_secret(settings)
+        self._receiver = receiver
+        self._links = Links(str(secret)) if secret else None
+        self._end = int(time.time()) + LINK_LIFE_S
+        self._tried = False
+
+    @property
+    def links_end(self) -> str | None:
+        """When the links end; None if they need the key."""
+        return datetime.fromtimestamp(self._end, UTC).isoformat() if self._links else None
+
+    def of(self, file: Json) -> Address:
+        """Where *file* can be opened."""
+        return Address(
+            url=self._signed(str(file["url"])),
+            path=place if (place := self._receiver.place_of(str(file["url"]))) != file["url"] else None,
+            bytes=file["bytes"],
+            sha256=file.get("sha256"),
+            duration_s=file["duration_s"],
+        )
+
+    def _signed(self, url: str) -> str:
+        """Signed if our secret is the receiver's own, which the first link shows."""
+        base, slash, path = url.partition("/media/")
+        if self._links is None:
+            return url
+        signed = self._links.signed(f"{slash}{path}", expires_at=self._end)
+        if not self._tried:
+            self._tried = True
+            if not self._receiver.opens(signed):
+                self._links = None
+                return url
+        return f"{base}{signed}"

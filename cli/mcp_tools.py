@@ -1,0 +1,251 @@
+"""
+The tools that an assistant gets: plan a film, start it within a limit, look, decide, fetch the result.
+
+Each asks the run API once or twice and answers at once; nothing is kept between calls. What spends asks for the id of
+what was looked at before: a plan's, or an outlook's.
+"""
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from mcp.types import CallToolResult, ImageContent, TextContent
+from pydantic import Field, WithJsonSchema
+
+from cli.client import Receiver, checked_id
+from cli.errors import Stop
+from cli.mcp_answers import (
+    ClipOf,
+    FilmPlan,
+    FilmResult,
+    FilmStatus,
+    RetakeAnswer,
+    clips_of,
+    plan_answer,
+    retake_answer,
+    status_answer,
+)
+from cli.mcp_links import Addresses
+from cli.mcp_strip import SHOTS_MAX, Thumbnails, draw_strip
+from cli.start import give_pictures
+from config.settings import from_environment
+from receiver.storyboard_schema import STORYBOARD_SCHEMAS
+from runs.errors import Mistake, StoryboardInvalid
+from runs.storyboard import Storyboard, check_storyboard
+from runs.words import Json
+
+
+def _storyboard_schema() -> dict[str, Any]:
+    """The schema of a storyboard in one piece; the definitions of `/openapi.json` name each other."""
+    shot = STORYBOARD_SCHEMAS["StoryboardShot"]
+    scene = json.loads(json.dumps(STORYBOARD_SCHEMAS["StoryboardScene"]))
+    whole = json.loads(json.dumps(STORYBOARD_SCHEMAS["Storyboard"]))
+    scene["properties"]["shots"]["items"] = whole["properties"]["shots"]["items"] = shot
+    whole["properties"]["scenes"]["items"] = scene
+    return {**whole, "description": "Scenes of shots, or the shots of one scene."}
+
+
+Board = Annotated[dict[str, Any], WithJsonSchema(_storyboard_schema())]
+SameBoard = Annotated[dict[str, Any], Field(description="The storyboard, exactly as it was planned.")]
+RunId = Annotated[str, Field(description="The film's run, as start_film answered it: run_…")]
+ShotId = Annotated[str, Field(description="The shot's id in its storyboard.")]
+
+
+class Tools:
+    """The tools; *pictures* is the folder whose pictures a storyboard may name, None if it may name none."""
+
+    def __init__(self, pictures: Path | None) -> None:
+        self._pictures = pictures
+        self._thumbnails = Thumbnails()
+
+    def plan_film(self, storyboard: Board) -> FilmPlan:
+        """
+        Say what a storyboard would do and cost: its shots, its paid jobs, what is likely to disappoint. It is free.
+
+        Always the first step; its plan_id is what start_film asks for. A shot begins with the last frame of the shot
+        before it in its scene, unless `from` says otherwise (cut: a new beginning; bridge: also end on last_frame; or
+        the id of an earlier shot). Scenes are made side by side. `gate: approve` makes a shot wait for a person,
+        `takes: 2` makes two to pick from. Every mistake of a storyboard is named with its place.
+        Example: {"title": "Rain", "model": "seedance-1.5-pro-1080p", "defaults": {"resolution": "720p", "duration": 5,
+        "ratio": "16:9"}, "shots": [{"id": "s1", "prompt": "A car in the neon rain"}, {"id": "s2", "prompt": "Closer"}]}
+        """
+        with Receiver.of_environment() as receiver:
+            board = self._with_pictures(receiver, storyboard)
+            return plan_answer(receiver.post("/v1/plan", json=board.document))
+
+    def start_film(
+        self,
+        storyboard: SameBoard,
+        plan_id: Annotated[str, Field(description="From plan_film, after the person has seen what it costs.")],
+        max_jobs: Annotated[int, Field(ge=1, description="Paid jobs at most, whatever fails. A hard limit.")],
+    ) -> FilmStatus:
+        """
+        Start a planned film. This spends money: one paid job for each take, and never more than max_jobs.
+
+        It answers at once; rendering takes minutes for each shot, film_status tells how far it is. Calling it again
+        with the same plan_id starts nothing new and answers the same film: change the title to make a second one.
+        """
+        if not plan_id.startswith("plan_"):
+            raise Stop("Call plan_film first, show the person what it costs, and give its plan_id.")
+        headers = {"Plan": plan_id, "Max-Jobs": str(max_jobs), "Idempotency-Key": f"mcp-{plan_id}"}
+        with Receiver.of_environment() as receiver:
+            board = self._with_pictures(receiver, storyboard)
+            run = receiver.start(board.document, headers=headers)
+            status = self._status(receiver, run)
+        allowed = run["budget"]["jobs"]
+        if allowed is None or allowed > max_jobs:
+            status.next.insert(0, f"It was started before, with a limit of {allowed} jobs, which stays as it is.")
+        return status
+
+    def film_status(
+        self,
+        run: RunId,
+        strip: Annotated[bool, Field(description="Add the film strip as a picture.")] = True,
+    ) -> Annotated[CallToolResult, FilmStatus]:
+        """
+        Say where a film stands, what happens next and whose turn it is, with its film strip as one picture.
+
+        It answers at once and waits for nothing; a shot takes minutes, so ask again in a minute rather than at once.
+        The strip has a cell for each shot: its first and its last frame, side by side.
+        """
+        with Receiver.of_environment() as receiver:
+            found = receiver.get(f"/v1/runs/{checked_id(run, 'run')}")
+            drawn = draw_strip(found, receiver.picture, self._thumbnails) if strip else None
+            words = f"{drawn.frames} frames of {', '.join(drawn.shots)}" if drawn else None
+            if drawn and len(found["shots"]) > SHOTS_MAX:
+                words = f"{words}, of {len(found['shots'])} shots"
+            status = self._status(receiver, found, strip=words).model_dump(mode="json")
+        content: list[Any] = [TextContent(type="text", text=json.dumps(status, ensure_ascii=False))]
+        if drawn and drawn.frames:
+            picture = base64.b64encode(drawn.png).decode()
+            content.append(ImageContent(type="image", data=picture, mimeType="image/png"))
+        return CallToolResult(content=content, structuredContent=status)
+
+    def approve_shot(self, run: RunId, shot: ShotId) -> FilmStatus:
+        """
+        Let a shot that waits for approval (`gate: approve`) be made. It spends what was planned, within the limit.
+
+        Ask the person first, with the strip of film_status: the shot begins with the last frame of the one before.
+        """
+        return self._decide(run, f"shots/{checked_id(shot, 'shot')}/approve", {})
+
+    def pick_take(
+        self, run: RunId, shot: ShotId, take: Annotated[int, Field(ge=1, description="The take's number.")]
+    ) -> FilmStatus:
+        """
+        Choose the take of a shot that the film goes on from; shots that wait for it are submitted then.
+
+        For shots with several takes, and to go back after a retake. The choice is the person's.
+        """
+        return self._decide(run, f"shots/{checked_id(shot, 'shot')}/pick", {"take": take})
+
+    def cancel_film(self, run: RunId) -> FilmStatus:
+        """
+        Stop a film for good: nothing more is submitted. Jobs under way are paid for already and given up.
+
+        There is no way back. Ask the person first.
+        """
+        return self._decide(run, "cancel", {})
+
+    def retake_shot(
+        self,
+        run: RunId,
+        shot: ShotId,
+        prompt: Annotated[str | None, Field(description="Another prompt, whole. Default: the same.")] = None,
+        seed: Annotated[int | None, Field(description="Another seed. Default: the last one + 1.")] = None,
+        outlook_id: Annotated[str | None, Field(description="To confirm: from the first call.")] = None,
+        max_jobs: Annotated[int | None, Field(description="To confirm: the most paid jobs it may lead to.")] = None,
+    ) -> RetakeAnswer:
+        """
+        Make a shot once more. The first call, without outlook_id, is free and says what it would cost and make stale.
+
+        Only a second call with the same arguments, the outlook_id of the first and max_jobs does it, and spends. If
+        anything has changed in between it is refused; a repeated confirmation is, too, and so never pays twice.
+        """
+        place = f"/v1/runs/{checked_id(run, 'run')}"
+        asked = {"prompt": prompt, "seed": seed}
+        with Receiver.of_environment() as receiver:
+            found = receiver.get(place)
+            outlook = receiver.post(f"{place}/shots/{checked_id(shot, 'shot')}/retake", json={**asked, "dry_run": True})
+            current = _outlook_id(found, shot, asked, outlook)
+            if outlook_id is None:
+                return retake_answer(outlook, shot=shot, outlook_id=current, begun=False)
+            if outlook_id != current:
+                raise Stop("This is not the outlook that you asked for, or the film has changed: look again first.")
+            if max_jobs is None or max_jobs < outlook["jobs"]:
+                raise Stop(f"It leads to {outlook['jobs']} paid jobs: ask the person, then give max_jobs.")
+            receiver.post(f"{place}/shots/{shot}/retake", json={**asked, "revision": found["revision"]})
+            return retake_answer(outlook, shot=shot, outlook_id=current, begun=True)
+
+    def film_result(self, run: RunId) -> FilmResult:
+        """
+        Give the film and the clips that it is made of: links or paths that can be opened, sizes and SHA-256.
+
+        It is free, and works before the film is done, too: then with the clips that there are.
+        """
+        settings = from_environment()
+        with Receiver(settings) as receiver:
+            found = receiver.get(f"/v1/runs/{checked_id(run, 'run')}")
+            files = Addresses(receiver, settings)
+            film = files.of(found["film"]) if found["film"] else None
+            clips = [
+                ClipOf(
+                    shot=shot["id"],
+                    take=take["number"],
+                    job_id=take["job_id"],
+                    seed=take["seed"],
+                    video=files.of(take["video"]),
+                )
+                for shot, take in clips_of(found)
+            ]
+        status = status_answer(found, page="")
+        done = "Give the person the link of the film." if film else " ".join(status.next)
+        return FilmResult(
+            run=found["id"],
+            title=status.title,
+            status=found["status"],
+            film=film,
+            clips=clips,
+            links_end=files.links_end,
+            next=done,
+        )
+
+    def _decide(self, run: str, what: str, body: dict[str, Any]) -> FilmStatus:
+        with Receiver.of_environment() as receiver:
+            return self._status(receiver, receiver.post(f"/v1/runs/{checked_id(run, 'run')}/{what}", json=body))
+
+    def _status(self, receiver: Receiver, run: Json, *, strip: str | None = None) -> FilmStatus:
+        return status_answer(run, page=f"{receiver.url}/runs/{run['id']}", strip=strip)
+
+    def _with_pictures(self, receiver: Receiver, document: dict[str, Any]) -> Storyboard:
+        """*document* with its pictures handed over. Raises: StoryboardInvalid, also for files outside the folder."""
+        board = check_storyboard(document)
+        files = board.local_files()
+        outside = [
+            Mistake(place=places[0], message=_why_not_given(name, self._pictures))
+            for name, places in files.items()
+            if not _is_inside(name, self._pictures)
+        ]
+        if outside:
+            raise StoryboardInvalid(outside)
+        return board.with_files(give_pictures(receiver, board, self._pictures)) if self._pictures else board
+
+
+def _outlook_id(run: Json, shot: str, asked: Json, outlook: Json) -> str:
+    """Of what is asked and what comes of it; a take more makes it another one, so that it serves once."""
+    takes = [len(each["takes"]) for each in run["shots"] if each["id"] == shot]
+    whole = [run["id"], shot, asked, takes, outlook["jobs"], outlook["stale"]]
+    return f"outlook_{hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:24]}"
+
+
+def _is_inside(name: str, folder: Path | None) -> bool:
+    """What an assistant writes opens no other file of this computer."""
+    return folder is not None and (folder / name).resolve().is_relative_to(folder.resolve())
+
+
+def _why_not_given(name: str, folder: Path | None) -> str:
+    if folder is None:
+        return f"{name} is a file of this computer: give a URL, or start the server with --pictures FOLDER"
+    return f"{name} does not lie in {folder}, from which pictures may be taken"

@@ -1,0 +1,87 @@
+"""`plan`: what a storyboard would do and cost. It asks nobody: no receiver, no key, no network."""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+
+from cli.boards import read_board
+from cli.runs import print_json
+from receiver.plan import plan_json
+from runs.errors import Mistake, RequestInvalid, StoryboardInvalid
+from runs.files import name_of_given
+from runs.model import Shot
+from runs.plan import Plan, plan_of
+from runs.storyboard import Storyboard
+from runs.words import printable
+
+PROMPT_CHARS: Final = 60
+WHOLE: Final = 1000  # Columns that nothing here fills: what is no terminal gets lines that are not cut.
+
+
+def show_plan(path: Path, *, as_json: bool) -> int:
+    """Print the plan; its id is the one that the receiver finds once the pictures are handed over."""
+    plan = plan_of(_named(*read_board(path)))
+    if as_json:
+        print_json(plan_json(plan))
+        return 0
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WHOLE)
+    console.print(_tree(plan))
+    console.print(_tally(plan), markup=False)
+    for caution in plan.cautions:
+        console.print(Text(f"! {printable(str(caution))}", "yellow"))
+    console.print(f"to start it: framerelay run {path}", markup=False, style="dim")
+    return 0
+
+
+def _named(board: Storyboard, folder: Path) -> Storyboard:
+    """*board* with its files under the names that they will have, so that another picture is another plan."""
+    names: dict[str, str] = {}
+    mistakes: list[Mistake] = []
+    for name, places in board.local_files().items():
+        try:
+            names[name] = f"file:{name_of_given((folder / name).read_bytes())}"
+        except (RequestInvalid, OSError) as error:
+            mistakes.append(Mistake(place=places[0], message=f"{name}: {error}"))
+    if mistakes:
+        raise StoryboardInvalid(mistakes)
+    return board.with_files(names)
+
+
+def _tree(plan: Plan) -> Tree:
+    tree = Tree(Text(f"{printable(plan.title)} · {printable(plan.model)}", "bold"), guide_style="dim")
+    width = min(16, max(len(shot.id) for shot in plan.shots))
+    for scene, shots in plan.scenes():
+        branch = tree.add(Text(scene))
+        for shot in shots:
+            parts = (f"{shot.id:<{width}}", "bold"), f" {_words(shot)}  ", (_prompt(shot), "dim")
+            branch.add(Text.assemble(*parts, no_wrap=True, overflow="ellipsis"))
+    return tree
+
+
+def _words(shot: Shot) -> str:
+    """Where it begins and ends, and what it costs beyond one job."""
+    given = "your picture" if shot.first_frame else "the prompt alone"
+    words = [f"begins with {f'the last frame of {shot.source}' if shot.source else given}"]
+    if shot.last_frame:
+        words.append("ends on your picture")
+    if shot.gated:
+        words.append("waits for your approval")
+    if shot.takes_wanted > 1:
+        words.append(f"{shot.takes_wanted} takes, {'the first that is done' if shot.pick_first else 'then your pick'}")
+    return ", ".join(words)
+
+
+def _prompt(shot: Shot) -> str:
+    prompt = printable(shot.input["prompt"])
+    return prompt if len(prompt) <= PROMPT_CHARS else f"{prompt[: PROMPT_CHARS - 1]}…"
+
+
+def _tally(plan: Plan) -> str:
+    jobs = f"{plan.jobs} job{'' if plan.jobs == 1 else 's'} if nothing fails"
+    budget = f"at most {plan.budget_jobs} (budget)" if plan.budget_jobs else "no limit (budget: {jobs: …} sets one)"
+    chain = f"{plan.longest_chain} shot{'' if plan.longest_chain == 1 else 's'} one after another in the longest chain"
+    return f"{jobs}; {budget}; {chain}"

@@ -1,0 +1,76 @@
+"""A run as an OpenTimelineIO timeline: the clips of its film for an editor, on one track, as the film shows them."""
+
+from collections.abc import Mapping
+from statistics import median
+from typing import Any, Final
+
+import opentimelineio as otio
+from opentimelineio.opentime import RationalTime, TimeRange
+
+from runs.words import Json
+
+RATES: Final = (24.0, 25.0, 30.0, 16.0, 60.0, 50.0, 48.0, 15.0, 12.0, 24000 / 1001, 30000 / 1001, 60000 / 1001)
+RATE: Final = 24.0  # Of gaps where no clip tells another.
+GAP_S: Final = 5.0  # Likewise.
+
+
+def timeline_of(run: Json, clips: Mapping[str, tuple[str, Json]]) -> str:
+    """
+    The timeline of *run* as ``.otio``; *clips*: the file and the take of each shot that has one.
+
+    A file is named relative to the timeline. A frame that the next shot repeats is left out of the shot before, as in
+    the film; a shot without a clip is a gap as long as most clips are.
+    """
+    track = otio.schema.Track(name="film", kind=otio.schema.TrackKind.Video)
+    gap = _gap_length([take["video"] for _, take in clips.values()])
+    shots = run["shots"]
+    for shot, following in zip(shots, [*shots[1:], None], strict=True):
+        if shot["id"] in clips:
+            file, take = clips[shot["id"]]
+            repeated = following is not None and following["source"] == shot["id"] and following["id"] in clips
+            track.append(_clip(run, shot, take, file, repeated=repeated))
+        else:
+            span = TimeRange(RationalTime(0, gap.rate), gap)
+            track.append(otio.schema.Gap(name=shot["id"], source_range=span, metadata=_noted(run, shot, None)))
+    timeline = otio.schema.Timeline(name=run["title"], metadata={"framerelay": {"run": run["id"]}})
+    timeline.tracks.append(track)
+    return str(otio.adapters.write_to_string(timeline, "otio_json"))
+
+
+def rate_of(video: Json) -> float:
+    """Frames per second: the first usual rate that fits the length, told to the millisecond; or what it comes to."""
+    frames, length_s = video["frames"], video["duration_s"]
+    fitting = (rate for rate in RATES if abs(frames / rate - length_s) < 0.0006)
+    return next(fitting, round(frames / length_s, 3))
+
+
+def _clip(run: Json, shot: Json, take: Json, file: str, *, repeated: bool) -> otio.schema.Clip:
+    rate, frames = rate_of(take["video"]), take["video"]["frames"]
+    start = RationalTime(0, rate)
+    return otio.schema.Clip(
+        name=shot["id"],
+        media_reference=otio.schema.ExternalReference(
+            target_url=file, available_range=TimeRange(start, RationalTime(frames, rate))
+        ),
+        source_range=TimeRange(start, RationalTime(frames - repeated, rate)),
+        metadata=_noted(run, shot, take),
+    )
+
+
+def _gap_length(videos: list[Json]) -> RationalTime:
+    if not videos:
+        return RationalTime(GAP_S * RATE, RATE)
+    rate = rate_of(videos[0])
+    return RationalTime(round(median(video["duration_s"] for video in videos) * rate), rate)
+
+
+def _noted(run: Json, shot: Json, take: Json | None) -> dict[str, Any]:
+    facts = {"run": run["id"], "scene": shot["scene"], "shot": shot["id"], "prompt": shot["prompt"]}
+    if take:
+        facts |= {
+            "take": take["number"],
+            "seed": take["seed"],
+            "job_id": take["job_id"],
+            "sha256": take["video"]["sha256"],
+        }
+    return {"framerelay": facts}

@@ -1,0 +1,218 @@
+"""
+Notifications go out: signed, to public addresses only, for a day if need be, and beside everything else.
+
+They are no tasks: a courier in each worker takes what is due from `runs.outbox`. A receiver that hangs so holds a few
+of its hands, and none of those that make the film.
+"""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+import structlog
+from starlette.datastructures import Secret
+
+from config.logs import redacted
+from runs.errors import AddressForbidden, StoreUnavailable
+from runs.notices import Notice
+from runs.outbox import Claimed, Delivery, NotificationState, Outbox
+from runs.signing import signed_headers
+from upstream.answers import read_retry_after
+
+LADDER_S: Final = (5.0, 60.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0)
+"""Before the second try, the third, …; the last one again until a day is over."""
+GIVEN_UP_AFTER_S: Final = 86_400.0
+ASKED_S_MAX: Final = 21_600.0  # A ``Retry-After`` beyond this would eat up the day.
+CONNECT_S: Final = 5.0
+ANSWER_S: Final = 15.0  # For a whole try: Standard Webhooks asks for 15 to 30 s.
+LEASE_S: Final = 30.0
+HANDS: Final = 16
+HANDS_PER_HOST: Final = 4
+IDLE_S: Final = 3.0
+FAREWELL_S: Final = 2.0  # What is under way when the worker ends may still be answered.
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What came of one POST; *forbidden*: nothing was sent, and waiting does not change that."""
+
+    words: str
+    status: int | None = None
+    retry_after_s: float | None = None
+    forbidden: bool = False
+
+
+class Courier:
+    """Sends what is due; `wake` tells it that there may be something."""
+
+    def __init__(self, outbox: Outbox, http: httpx.AsyncClient, *, secrets: tuple[Secret, ...], base_url: str) -> None:
+        self._outbox = outbox
+        self._http = http
+        self._secrets = secrets
+        self._base_url = base_url
+        self._woken = asyncio.Event()
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._hosts: Counter[str] = Counter()
+
+    def wake(self) -> None:
+        """Look at once."""
+        self._woken.set()
+
+    async def deliver(self) -> None:
+        """For as long as the worker lives."""
+        try:
+            while True:
+                self._woken.clear()
+                rest_s = IDLE_S
+                try:
+                    rest_s = await self._start_due()
+                except StoreUnavailable as error:
+                    log.warning("notifications_put_off", reason=error.message)
+                except Exception as error:  # What we did not foresee must not end it for good.
+                    log.exception("notifications_surprised", reason=str(error))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(rest_s):
+                        await self._woken.wait()
+        finally:
+            await self._part()
+
+    async def _start_due(self) -> float:
+        """Begin as many as there are hands; returns how long to rest if nothing wakes us."""
+        room = HANDS - len(self._under_way)
+        if not room:
+            return IDLE_S
+        claimed, next_in_s = await self._outbox.claim(room=room, lease_s=LEASE_S)
+        crowded: Counter[str] = Counter()
+        for each in claimed:
+            host = host_of(each.notice.to)
+            if self._hosts[host] < HANDS_PER_HOST:
+                self._start(each, host)
+            else:  # Others must not wait behind one that hangs.
+                await self._outbox.put_back(each, wait_s=1.0 + crowded[host] // HANDS_PER_HOST)
+                crowded[host] += 1
+        return min(IDLE_S, max(0.01, next_in_s)) if next_in_s is not None else IDLE_S
+
+    def _start(self, claimed: Claimed, host: str) -> None:
+        self._hosts[host] += 1
+        task = asyncio.create_task(self._send(claimed, host))
+        self._under_way.add(task)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._under_way.discard(task)
+            self._hosts[host] -= 1
+            if not task.cancelled() and (error := task.exception()):
+                log.error("notifications_surprised", reason=redacted(repr(error)))
+            self.wake()
+
+        task.add_done_callback(ended)
+
+    async def _send(self, claimed: Claimed, host: str) -> None:
+        """One try, and what follows from it. If Redis does not take that, the lease ends and it is sent again."""
+        notice, began, started = claimed.notice, time.time(), time.monotonic()
+        answer = await self._post(notice, began)
+        took_ms = round((time.monotonic() - started) * 1000)
+        state, next_s = _what_follows(claimed, answer, now=time.time())
+        delivery = Delivery(at=began, status=answer.status, outcome=answer.words, took_ms=took_ms)
+        line = {"notification_id": notice.id, "type": notice.type.value, "run_id": notice.run, "host": host}
+        tell = log.info if state is NotificationState.DELIVERED else log.warning
+        tell(
+            "notification_put_off" if next_s is not None else f"notification_{state.value}",
+            **line,
+            outcome=answer.words,
+            tried=claimed.tries + 1,
+            took_ms=took_ms,
+            **({} if next_s is None else {"wait_s": round(next_s)}),
+        )
+        try:
+            await self._outbox.settle(claimed, delivery, state, wait_s=next_s)
+        except StoreUnavailable as error:
+            log.warning("notification_not_recorded", **line, reason=error.message)
+
+    async def _post(self, notice: Notice, now: float) -> _Answer:
+        body = body_of(notice, base_url=self._base_url)
+        headers = signed_headers(self._secrets, name=notice.id, at=int(now), body=body)
+        headers |= {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        try:
+            # The answer's body is not read: it has nothing to say, and may have no end.
+            async with (
+                asyncio.timeout(ANSWER_S),
+                self._http.stream("POST", notice.to, content=body, headers=headers) as answer,
+            ):
+                asked = read_retry_after(answer.headers.get("retry-after"), now=datetime.now(UTC))
+                return _Answer(words=_words_for(answer.status_code), status=answer.status_code, retry_after_s=asked)
+        except AddressForbidden as error:
+            return _Answer(words=f"not sent: {redacted(error.message)}", forbidden=True)
+        except httpx.ConnectTimeout:
+            return _Answer(words=f"no connection within {CONNECT_S:.0f} s")
+        except (TimeoutError, httpx.TimeoutException):
+            return _Answer(words=f"no answer within {ANSWER_S:.0f} s")
+        except httpx.ConnectError as error:
+            return _Answer(words=f"no connection: {redacted(str(error))[:200]}")
+        except (httpx.HTTPError, OSError):
+            return _Answer(words="the connection broke before an answer came")
+
+    async def _part(self) -> None:
+        """What is not answered by then is sent again when its lease ends."""
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=FAREWELL_S)
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+
+def _what_follows(claimed: Claimed, answer: _Answer, *, now: float) -> tuple[NotificationState, float | None]:
+    """Its state, and in how many seconds it is tried again, if it is."""
+    if answer.forbidden:
+        return NotificationState.REFUSED, None
+    if answer.status is not None and 200 <= answer.status < 300:
+        return NotificationState.DELIVERED, None
+    if answer.status == httpx.codes.GONE:
+        return NotificationState.GONE, None
+    wait = wait_s(claimed.tries, age_s=now - claimed.since, retry_after_s=answer.retry_after_s)
+    return (NotificationState.GIVEN_UP, None) if wait is None else (NotificationState.WAITING, wait)
+
+
+def wait_s(tries: int, *, age_s: float, retry_after_s: float | None = None) -> float | None:
+    """
+    Seconds until the next try, after *tries* before the one that failed; None: a day has passed, it is given up.
+
+    A rung of the ladder with up to a tenth of jitter either way; what the receiver asked for is not undercut, up to six
+    hours. The last try is when the day ends.
+    """
+    left_s = GIVEN_UP_AFTER_S - age_s
+    if left_s <= 0:
+        return None
+    rung_s = LADDER_S[min(tries, len(LADDER_S) - 1)]
+    asked_s = min(retry_after_s or 0.0, ASKED_S_MAX)
+    jitter = 0.9 + random.random() / 5  # noqa: S311  (spreads load; not a secret)
+    return min(max(rung_s * jitter, asked_s), left_s)
+
+
+def body_of(notice: Notice, *, base_url: str) -> bytes:
+    """What is sent: what happened, and where to look; its address does not expire."""
+    data = {"run": notice.run, "status": notice.status, "url": f"{base_url}/runs/{notice.run}"}
+    if notice.shot is not None:
+        data["shot"] = notice.shot
+    moment = datetime.fromtimestamp(notice.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return msgspec.json.encode({"type": notice.type.value, "timestamp": moment, "data": data})
+
+
+def host_of(address: str) -> str:
+    """All that is shown of an address: its path may be a secret."""
+    return urlsplit(address).hostname or ""
+
+
+def _words_for(status: int) -> str:
+    if 300 <= status < 400:
+        return f"answered {status}; redirects are not followed"
+    return f"answered {status}"

@@ -1,0 +1,33 @@
+"""``GET /v1/notifications`` and ``POST /v1/notifications/{id}/replay``: what was told to whom, and what came of it."""
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from receiver.runs_api import page_of
+from receiver.state import state_of
+from receiver.views import notification_json
+from runs.errors import NotFound
+
+log = structlog.get_logger()
+
+
+async def list_notifications(request: Request) -> Response:
+    """``GET /v1/notifications?run=&limit=&after=``: newest first, each with all its deliveries."""
+    limit, after = page_of(request)
+    outbox = state_of(request).outbox
+    found = await outbox.recent(limit=limit + 1, after=after, run=request.query_params.get("run"))
+    more = found[limit - 1].notice.id if len(found) > limit else None
+    shown = [notification_json(each) for each in found[:limit]]
+    return JSONResponse({"object": "list", "data": shown, "next": more})
+
+
+async def replay_notification(request: Request) -> Response:
+    """Send it again at once, under the same id; what fails is tried for another day."""
+    outbox, name = state_of(request).outbox, request.path_params["notification"]
+    sent = await outbox.send_again(name)
+    notification = await outbox.find(name)
+    if not sent or notification is None:
+        raise NotFound("there is no such notification, or it is no longer kept")
+    log.info("notification_replayed", notification_id=name, run_id=notification.notice.run)
+    return JSONResponse(notification_json(notification))

@@ -1,0 +1,81 @@
+"""``POST /v1/plan``: what a storyboard would do and cost; and starting no other one than was planned."""
+
+import asyncio
+import re
+from dataclasses import replace
+from typing import Any, Final
+
+from msgspec import to_builtins
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from receiver import shapes
+from receiver.body import read_body
+from runs.errors import PlanChanged, RequestInvalid
+from runs.model import Shot
+from runs.notation import Form
+from runs.plan import Plan, plan_of
+from runs.storyboard import Storyboard, read_storyboard
+
+STORYBOARD_BYTES_MAX: Final = 1 << 20
+
+
+async def plan(request: Request) -> Response:
+    """``POST /v1/plan``: nothing is spent, nothing is stored."""
+    board = await read_board(request)
+    return JSONResponse(plan_json(await asyncio.to_thread(plan_of, board)))
+
+
+async def read_board(request: Request) -> Storyboard:
+    """The storyboard that was sent, as YAML if its Content-Type says so. Raises: StoryboardInvalid."""
+    body = await read_body(request, bytes_max=STORYBOARD_BYTES_MAX)
+    form: Form = "yaml" if "yaml" in request.headers.get("content-type", "").lower() else "json"
+    # YAML takes up to seconds; callbacks must not wait for it.
+    return await asyncio.to_thread(read_storyboard, body, form=form, allow_paths=False)
+
+
+def agreed(request: Request, board: Storyboard) -> Storyboard:
+    """
+    *board* as the headers ``Plan`` and ``Max-Jobs`` allow it: the one that was planned, with so many jobs at most.
+
+    Raises: PlanChanged for another storyboard; RequestInvalid for a limit that is none.
+    """
+    planned = request.headers.get("plan")
+    if planned is not None and planned != plan_of(board).id:
+        raise PlanChanged
+    limit = request.headers.get("max-jobs")
+    if limit is None:
+        return board
+    if not re.fullmatch("[0-9]{1,6}", limit) or int(limit) < 1:
+        raise RequestInvalid("it is a whole number of jobs, at least 1", param="Max-Jobs")
+    return replace(board, budget_jobs=min(int(limit), board.budget_jobs or int(limit)))
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """A plan, as `shapes.Plan`."""
+    shown = shapes.Plan(
+        id=plan.id,
+        object="plan",
+        title=plan.title,
+        model=plan.model,
+        jobs=plan.jobs,
+        budget=shapes.Jobs(jobs=plan.budget_jobs),
+        longest_chain=plan.longest_chain,
+        scenes=[shapes.PlannedScene(id=scene, shots=[_shot(shot) for shot in shots]) for scene, shots in plan.scenes()],
+        warnings=[
+            shapes.Caution(code=each.code, place=each.place, line=each.line, message=each.message)
+            for each in plan.cautions
+        ],
+    )
+    return dict(to_builtins(shown))
+
+
+def _shot(shot: Shot) -> shapes.PlannedShot:
+    return shapes.PlannedShot(
+        id=shot.id,
+        origin=shot.origin,
+        source=shot.source,
+        gate="approve" if shot.gated else None,
+        takes=shot.takes_wanted,
+        prompt=shot.input["prompt"],
+    )

@@ -1,0 +1,118 @@
+"""
+Which change of a run is told to whoever wrote ``notify_url``: purely, from the run before and after it.
+
+    notices = notices_of(before, after)      one for each thing that came to be by this change, mostly none
+"""
+
+import hashlib
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from runs.model import Run, RunStatus, Shot, ShotStatus, TakeStatus
+from runs.standing import counted, jobs_left, takes_missing
+
+
+class NoticeType(StrEnum):
+    """What can be told; ``docs/notifications.md`` says when."""
+
+    RUN_SUCCEEDED = "run.succeeded"
+    RUN_FAILED = "run.failed"
+    RUN_WAITING = "run.waiting"
+    SHOT_SUCCEEDED = "shot.succeeded"
+    SHOT_FAILED = "shot.failed"
+    BUDGET_REACHED = "budget.reached"
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One thing to tell, to the address *to*; a struct, since it is stored as it is.
+
+    ``id`` follows from the run, its revision, type and shot: the same change is the same notice, whoever saves it
+    again. ``status``: the shot's for ``shot.…``, else the run's. ``at``: seconds since 1970, when it happened.
+    """
+
+    id: str
+    type: NoticeType
+    run: str
+    shot: str | None
+    status: str
+    to: str
+    at: float
+
+
+RUN_TYPES: Final = {
+    RunStatus.SUCCEEDED: NoticeType.RUN_SUCCEEDED,
+    RunStatus.FAILED: NoticeType.RUN_FAILED,
+    RunStatus.WAITING: NoticeType.RUN_WAITING,
+}
+SHOT_TYPES: Final = {ShotStatus.DONE: NoticeType.SHOT_SUCCEEDED, ShotStatus.FAILED: NoticeType.SHOT_FAILED}
+
+
+def notices_of(before: Run | None, after: Run) -> tuple[Notice, ...]:
+    """
+    What the step from *before* (None: the run is new) to *after* is worth telling; nothing without a ``notify_url``.
+
+    A run that waits is told of when it stands still, and before that when a shot asks for an approval or a pick while
+    others go on: one notice for each change, however many shots ask.
+    """
+    if after.notify_url is None:
+        return ()
+    changed = list(_changed(before, after))
+    told = [
+        _notice(after, SHOT_TYPES[shot.status], shot)
+        for was, shot in changed
+        if shot.status in SHOT_TYPES and (was is None or was.status is not shot.status)
+    ]
+    if is_out_of_budget(after) and not (before is not None and is_out_of_budget(before)):
+        told.append(_notice(after, NoticeType.BUDGET_REACHED))
+    asking = [shot for was, shot in changed if _asks_a_person(shot) and not (was and _asks_a_person(was))]
+    came_to = RUN_TYPES.get(after.status) if before is None or before.status is not after.status else None
+    if came_to is NoticeType.RUN_WAITING or (asking and came_to is None):
+        waiting = asking or [shot for shot in after.shots if shot.status is ShotStatus.WAITING]
+        told.append(_notice(after, NoticeType.RUN_WAITING, *waiting[:1], status=after.status))
+    elif came_to is not None:
+        told.append(_notice(after, came_to))
+    return tuple(told)
+
+
+def is_out_of_budget(run: Run) -> bool:
+    """
+    The provider has accepted every job of the budget, and shots still want more.
+
+    Submits that are only intended do not count: one that is put off comes back, and would be told of each time.
+    """
+    if run.cancelled or run.film or run.budget_jobs is None or jobs_left(run) != 0:
+        return False
+    accepted = sum(bool(take.job_ids) or take.status is TakeStatus.UNSURE for shot in run.shots for take in shot.takes)
+    return accepted >= run.budget_jobs and any(takes_missing(run, shot) for shot in run.shots if not shot.error)
+
+
+def _changed(before: Run | None, after: Run) -> Iterator[tuple[Shot | None, Shot]]:
+    """Shots that are not as they were, with what they were; a run's shots keep their places."""
+    earlier: tuple[Shot | None, ...] = (None,) * len(after.shots) if before is None else before.shots
+    return ((was, shot) for was, shot in zip(earlier, after.shots, strict=True) if shot is not was)
+
+
+def _asks_a_person(shot: Shot) -> bool:
+    """For an approval or a pick; what else a shot may wait for concerns the whole run, or mends itself."""
+    if shot.status is not ShotStatus.WAITING:
+        return False
+    unapproved = shot.gated and not shot.approved
+    return unapproved or any(take.status is TakeStatus.DONE for take in counted(shot))
+
+
+def _notice(run: Run, kind: NoticeType, shot: Shot | None = None, *, status: str | None = None) -> Notice:
+    name = shot.id if shot else None
+    digest = hashlib.sha256(f"{run.id}:{run.revision}:{kind}:{name or ''}".encode()).hexdigest()
+    return Notice(
+        id=f"ntf_{digest[:24]}",
+        type=kind,
+        run=run.id,
+        shot=name,
+        status=status or (shot.status if shot else run.status).value,
+        to=run.notify_url or "",
+        at=run.updated_at,
+    )

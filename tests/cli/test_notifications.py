@@ -1,0 +1,59 @@
+"""`framerelay notifications`: what was told, once more, and the secret that signs it."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+BOARD = "model: m\nshots: [{id: s1, prompt: a, gate: approve}]\nnotify_url: https://127.0.0.1/hooks/secret-path\n"
+
+
+@pytest.fixture(scope="module")
+def told(relay: Any, tools: Any) -> str:
+    """A run that waits, and has told so to an address that may not be contacted; its id."""
+    shell = relay
+    started = json.loads(shell.run("run", shell.write("told.yaml", BOARD), "--json").out)
+    run_id: str = started["id"]
+    page = f"/v1/notifications?run={run_id}"
+    tools.wait_for(lambda: [each["state"] for each in shell.api(page)["data"]] == ["refused"], "it is refused")
+    return run_id
+
+
+def test_it_lists_what_was_told_and_what_came_of_it(relay: Any, told: str) -> None:
+    """A line for each, with the reason in words and without the path of the address; the same for programs."""
+    ended = relay.run("notifications", "--run", told)
+    page = json.loads(relay.run("notifications", "--run", told, "--json").out)["data"]
+
+    (line,) = ended.out.splitlines()
+    assert ended.code == 0
+    assert f"run.waiting    {told} s1  127.0.0.1: not sent: 127.0.0.1 leads to 127.0.0.1" in line
+    assert "secret-path" not in line
+    assert line.startswith(page[0]["id"])
+    assert relay.run("notifications", "--run", "run_other").err == (
+        "no notifications yet; a storyboard asks for them with notify_url\n"
+    )
+
+
+def test_one_is_sent_again(relay: Any, told: str, tools: Any) -> None:
+    """Under the same id; an unknown one is one sentence."""
+    (shown,) = relay.api(f"/v1/notifications?run={told}")["data"]
+    ended = relay.run("notifications", "replay", shown["id"])
+
+    def tries() -> int:
+        return len(relay.api(f"/v1/notifications?run={told}")["data"][0]["deliveries"])
+
+    assert (ended.code, ended.out) == (0, f"{shown['id']}: run.waiting of {told} is sent again to 127.0.0.1\n")
+    tools.wait_for(lambda: tries() > len(shown["deliveries"]), "it was tried again")
+    gone = relay.run("notifications", "replay", "ntf_gone")
+    assert (gone.code, gone.sentence) == (1, "there is no such notification, or it is no longer kept")
+
+
+def test_the_secret_is_printed_for_the_receiver(relay: Any) -> None:
+    """The one that follows from ours, always the same; or those of the settings."""
+    ours = relay.run("notifications", "--secret").out
+    given = "whsec_" + "A" * 32
+
+    assert len(base64.b64decode(ours.strip().removeprefix("whsec_"))) == 32
+    assert relay.run("notifications", "--secret").out == ours
+    assert relay.having(NOTIFY_SECRET=given).run("notifications", "--secret").out == f"{given}\n"

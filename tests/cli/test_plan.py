@@ -1,0 +1,53 @@
+"""`plan`, as typed: without a receiver, a key or a network."""
+
+import json
+import re
+from typing import Any
+
+BOARD = """\
+title: 霓虹雨夜
+model: seedance-1.5-pro-720p
+budget: {jobs: 2}
+defaults: {watermark: true}
+shots:
+  - {id: s1, prompt: 跑车驶过街道, first_frame: ./street.png}
+  - {id: s2, prompt: 镜头拉近, gate: approve, takes: 2}
+"""
+PNG = "\x89PNG\r\n\x1a\n".encode("latin-1")
+
+
+def test_a_plan_needs_nobody_and_says_what_it_would_cost(shell: Any) -> None:
+    """The tree, the jobs, the budget, and a warning with its line; exit 0 although there are warnings."""
+    (shell.folder / "street.png").write_bytes(PNG + b"one")
+    ended = shell.run("plan", shell.write("film.yaml", BOARD))
+
+    assert (ended.code, ended.err) == (0, "")
+    words = "begins with the last frame of s1, waits for your approval, 2 takes, then your pick"
+    assert re.search(rf"└── s2 +{words} +镜头拉近$", ended.out, re.M)
+    assert "3 jobs if nothing fails; at most 2 (budget); 2 shots one after another" in ended.out
+    assert re.search(r"^! line 3, budget.jobs: .*raise it to 3 or more$", ended.out, re.M)
+    assert re.search(r"^! line 4, defaults.watermark: .*return_last_frame: true.* \(s1\)$", ended.out, re.M)
+    assert ended.last == "to start it: framerelay run film.yaml"
+    assert not (shell.folder / "data").exists()
+
+
+def test_a_bad_storyboard_is_exit_2_with_every_mistake(shell: Any) -> None:
+    """As `run` tells them; a file that is missing or no picture is one of them."""
+    missing = shell.run("plan", shell.write("film.yaml", BOARD))
+    assert (missing.code, missing.out) == (2, "")
+    assert "there is no file ./street.png" in missing.sentence
+    (shell.folder / "street.png").write_bytes(b"no picture")
+    assert "shots[0].first_frame: ./street.png: the file is not a PNG" in shell.run("plan", "film.yaml").sentence
+    assert shell.run("plan", "nowhere.yaml").code == 2
+
+
+def test_the_id_is_the_one_by_which_the_receiver_knows_it(relay: Any) -> None:
+    """It holds when the pictures were handed over; with another picture it is another plan."""
+    (relay.folder / "street.png").write_bytes(PNG + b"one")
+    plan = json.loads(relay.run("plan", relay.write("film.yaml", BOARD), "--json").out)
+    name = relay.api_post("/v1/files", PNG + b"one")["name"]
+    told = relay.api_post("/v1/plan", BOARD.replace("./street.png", name).encode(), kind="application/yaml")
+    assert plan == told
+
+    (relay.folder / "street.png").write_bytes(PNG + b"two")
+    assert json.loads(relay.run("plan", "film.yaml", "--json").out)["id"] != plan["id"]

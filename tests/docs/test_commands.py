@@ -1,0 +1,257 @@
+"""
+Every command in README and manual is typed as it stands there: page by page, in a folder with the samples.
+
+A sandbox stands for the provider, and quick clips for long ones. What a page does not start itself (sandbox, `up`) is
+there already; what it starts stays until its end. `run_…`, `cb_…` and the like are what a command printed last.
+"""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = [ROOT / "README.md", ROOT / "deploy" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+WITHIN_S = 60.0
+BLOCK = re.compile(
+    r"^(?:<!-- (?P<note>[^>]*?) -->\n)?```(?P<kind>\w*)[^\n]*\n(?P<text>.*?)^```$", re.M | re.S | re.ASCII
+)
+FILE = re.compile(r"# (?:\./)?(?P<name>[\w-]+\.ya?ml)\b")
+QUICK = "--scale 0.1 --clip-s 0.4 --job-s 0.1"
+PRINTED = ("run_", "cb_", "job_", "plan_", "ntf_")
+SHELL = r"""
+answer() {
+  . "$HOUSE/command" < /dev/null > "$HOUSE/output" 2>&1
+  echo $? > "$HOUSE/new"
+  mv "$HOUSE/new" "$HOUSE/code"
+}
+framerelay() {
+  case "$1" in
+    up|receiver|worker|sandbox) start "$@" ;;
+    *) command framerelay "$@" ;;
+  esac
+}
+curl() { command curl --fail-with-body --silent --show-error --max-time 30 "$@"; }
+start() {  # As in a terminal of its own; one of a kind at a time.
+  stop "$1"
+  local more=; [ "$1" = sandbox ] && more="$QUICK"
+  command framerelay "$@" $more > "$HOUSE/$1.log" 2>&1 &
+  echo $! > "$HOUSE/$1.pid"
+  local tries=0
+  until grep -qE "$(ready "$1")" "$HOUSE/$1.log"; do
+    kill -0 "$(cat "$HOUSE/$1.pid")" 2> /dev/null && [ $((tries += 1)) -lt 600 ] || { cat "$HOUSE/$1.log"; return 1; }
+    sleep 0.05
+  done
+}
+ready() { case "$1" in up|worker) echo worker_ready ;; receiver) echo receiver_ready ;; *) echo "answers at" ;; esac; }
+stop() {
+  [ -f "$HOUSE/$1.pid" ] || return 0
+  kill "$(cat "$HOUSE/$1.pid")" 2> /dev/null
+  wait "$(cat "$HOUSE/$1.pid")" 2> /dev/null
+  rm -f "$HOUSE/$1.pid"
+}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """One fenced block of a page; *line* counted from 1."""
+
+    line: int
+    kind: str
+    text: str
+    note: str
+
+    @property
+    def is_typed(self) -> bool:
+        return self.kind in ("sh", "bash", "shell", "console")
+
+    def commands(self) -> list[str]:
+        """Its commands, each whole: lines are joined until the shell understands them."""
+        found, open_lines = [], ""
+        for line in self.text.splitlines(keepends=True):
+            if self.kind == "console":
+                line = line[2:] if line.startswith(("$ ", "> ")) else ""
+            open_lines += line
+            if open_lines.strip() and _is_whole(open_lines):
+                found.append(open_lines)
+                open_lines = ""
+        assert not open_lines.strip(), f"line {self.line}: the shell waits for more: {open_lines}"
+        return [command for command in found if not command.lstrip().startswith("#")]
+
+
+def _is_whole(text: str) -> bool:
+    if text.rstrip("\n").endswith("\\"):
+        return False
+    checked = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True)
+    return not checked.stderr
+
+
+def blocks_of(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(
+            line=text.count("\n", 0, found.start()) + 1,
+            kind=found["kind"],
+            text=found["text"],
+            note=found["note"] or "",
+        )
+        for found in BLOCK.finditer(text)
+    ]
+
+
+def typed_pages() -> list[object]:
+    """The pages that have anything to type."""
+    return [
+        pytest.param(page, id=page.relative_to(ROOT).as_posix())
+        for page in PAGES
+        if any(block.is_typed and not block.note.startswith("not run: ") for block in blocks_of(page))
+    ]
+
+
+@dataclass(slots=True, kw_only=True)
+class Terminal:
+    """A shell in a folder of its own; what is started in it ends with it."""
+
+    folder: Path
+    ports: tuple[int, int]
+    seen: dict[str, str] = field(default_factory=dict)
+    _shell: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "Terminal":
+        shutil.copytree(ROOT / "docs" / "samples", self.folder / "docs" / "samples")
+        shutil.copytree(ROOT / "docs" / "samples" / "refs", self.folder / "refs")
+        house = self.folder.parent / "house"
+        house.mkdir()
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("FRAMERELAY_")}
+        environ |= {
+            "PATH": f"{Path(sys.executable).parent}:{environ['PATH']}",
+            "HOUSE": str(house),
+            "QUICK": QUICK,
+            "FRAMERELAY_PORT": str(self.ports[1]),
+            "FRAMERELAY_LOOKUP_AFTER_S": "1",
+            "COLUMNS": "100",
+        }
+        (house / "shell").write_text(SHELL, encoding="utf-8")
+        self._shell = subprocess.Popen(["bash", "--norc"], cwd=self.folder, env=environ, stdin=subprocess.PIPE)
+        assert self._shell.stdin
+        self._shell.stdin.write(b'. "$HOUSE/shell"\n')
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.type("for each in worker up receiver sandbox; do stop $each; done")
+        assert self._shell
+        assert self._shell.stdin
+        self._shell.stdin.close()
+        self._shell.wait(timeout=WITHIN_S)
+
+    def type(self, command: str) -> tuple[int, str]:
+        """What it ended with, and everything that it printed."""
+        assert self._shell
+        assert self._shell.stdin
+        house = self.folder.parent / "house"
+        code, output = house / "code", house / "output"
+        (house / "command").write_text(self._as_here(command), encoding="utf-8")
+        self._shell.stdin.write(b"answer\n")
+        self._shell.stdin.flush()
+        deadline = time.monotonic() + WITHIN_S
+        while not code.exists():
+            if time.monotonic() > deadline or self._shell.poll() is not None:
+                pytest.fail(f"no end within {WITHIN_S:.0f} s: {command}\n{output.read_text(encoding='utf-8')}")
+            time.sleep(0.01)
+        ended = int(code.read_text(encoding="ascii"))
+        code.unlink()
+        said = output.read_text(encoding="utf-8")
+        for prefix in PRINTED:
+            if printed := re.search(rf"\b{prefix}[A-Za-z0-9]{{8,}}", said):
+                self.seen[prefix] = printed[0]
+        return ended, said
+
+    def _as_here(self, command: str) -> str:
+        """The command with the addresses, keys and names of this folder."""
+        sandbox, relay = (f"127.0.0.1:{port}" for port in self.ports)
+        here = {
+            ".venv/bin/framerelay": "framerelay",
+            "https://api.example.com": f"http://{sandbox}",
+            "https://relay.example.com": f"http://{relay}",
+            "127.0.0.1:8090": sandbox,
+            "--port 8090": f"--port {self.ports[0]}",
+            "127.0.0.1:8080": relay,
+            "sk-…": "sk-sandbox",
+            **{f"{prefix}…": name for prefix, name in self.seen.items()},
+        }
+        for there, ours in here.items():
+            command = command.replace(there, ours)
+        command = re.sub(r"\bframerelay sandbox(?! --port)", f"framerelay sandbox --port {self.ports[0]}", command)
+        command = re.sub(r"(framerelay (?:up|receiver|worker|sandbox)\b[^\n&]*?) +&\s*$", r"\1\n", command, flags=re.M)
+        assert not re.search(r"\b[a-z]+_…", command), f"nothing was printed that could be given here: {command}"
+        return command
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        return one.getsockname()[1], other.getsockname()[1]
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    (tmp_path / "film").mkdir()
+    with Terminal(folder=tmp_path / "film", ports=_free_ports()) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("page", typed_pages())
+def test_the_commands_of_a_page_do_what_it_says(page: Path, terminal: Terminal) -> None:
+    """A newcomer can type them from top to bottom; each ends as the page says, else with 0."""
+    blocks = blocks_of(page)
+    typed = "".join(block.text for block in blocks if block.is_typed and not block.note.startswith("not run: "))
+    if "framerelay sandbox" not in typed:
+        _has_started(terminal, "framerelay sandbox")
+        upstream = f"http://127.0.0.1:{terminal.ports[0]}"
+        terminal.type(f"export FRAMERELAY_UPSTREAM_URL={upstream} FRAMERELAY_UPSTREAM_KEY=sk-sandbox")
+        terminal.type("export FRAMERELAY_TRUSTED_HOSTS=127.0.0.1")
+    if not re.search(r"framerelay (up|receiver)\b", typed):
+        _has_started(terminal, "framerelay up")
+    for block in blocks:
+        if named := FILE.match(block.text):
+            (terminal.folder / named["name"]).write_text(block.text, encoding="utf-8")
+        if block.is_typed and not block.note.startswith("not run: "):
+            _type(terminal, page, block)
+
+
+def _has_started(terminal: Terminal, command: str) -> None:
+    code, said = terminal.type(command)
+    assert code == 0, said
+
+
+def _type(terminal: Terminal, page: Path, block: Block) -> None:
+    *before, last = block.commands()
+    ends = re.fullmatch(r"ends with (\d+)", block.note)
+    for command, expected in [*((each, 0) for each in before), (last, int(ends[1]) if ends else 0)]:
+        code, said = terminal.type(command)
+        logs = "".join(
+            f"\n--- {log.name}\n{log.read_text()[-1500:]}" for log in terminal.folder.parent.glob("house/*.log")
+        )
+        assert code == expected, f"{page.name}:{block.line}: {command}ended with {code}, not {expected}:\n{said}{logs}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_no_command_stands_where_nobody_types_it(page: Path) -> None:
+    """Commands stand in `sh` blocks, and what is not typed there says why."""
+    text = page.read_text(encoding="utf-8")
+    for block in blocks_of(page):
+        assert not block.note.startswith("not run") or re.fullmatch(r"not run: \w.{8,}", block.note), block
+        if not block.is_typed:
+            assert not re.search(r"^(\$ )?(\.venv/bin/)?(framerelay \w|curl )", block.text, re.M), (
+                f"{page.name}:{block.line}"
+            )
+    outside = BLOCK.sub("", text)
+    assert not re.search(r"^    (\.venv/bin/)?(framerelay \w|curl )", outside, re.M), page.name

@@ -1,0 +1,54 @@
+"""The manual as a site: `make manual`."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+SITE = ROOT / "build" / "manual"
+
+
+@pytest.fixture(scope="module")
+def site() -> Path:
+    """Built by the command that a person types; its packages are fetched once, where they can be had."""
+    ready = make(".venv/docs/.ready")
+    if ready.returncode:
+        pytest.skip(f"the packages that build the manual cannot be had here: {ready.stderr.strip()[-200:]}")
+    built = make("manual")
+    assert built.returncode == 0, built.stdout + built.stderr
+    assert "build/manual/index.html" in built.stdout
+    return SITE
+
+
+def make(target: str) -> subprocess.CompletedProcess[str]:
+    command = ["make", "--no-print-directory", target, f"PYTHON={sys.executable}"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180)
+
+
+def test_every_page_is_built_and_every_link_leads_somewhere(site: Path) -> None:
+    """The build is strict: a link, an anchor or a page outside the nav that is wrong ends it."""
+    for page in ["index", "first-film", "storyboard", "troubleshooting", "deployment", "contributing", "changes"]:
+        assert (site / f"{page}.html").is_file(), page
+    assert (site / "storyboard.schema.json").is_file()
+
+
+def test_the_site_fetches_nothing_from_elsewhere(site: Path) -> None:
+    """No fonts, scripts, styles or pictures of others: it works without a network, and nobody learns who reads it."""
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        fetched = re.findall(r"<(?:script|img|iframe|source)[^>]+src=\"?([^\"\s>]+)", text)
+        fetched += re.findall(r"<link[^>]+rel=\"?(?:stylesheet|icon|preload|preconnect)[^>]*href=\"?([^\"\s>]+)", text)
+        assert fetched, page
+        assert [address for address in fetched if re.match(r"(https?:)?//", address)] == [], page
+        assert "mermaid" not in text, f"{page.name}: a diagram that the site would draw by a script from elsewhere"
+
+
+def test_the_states_are_a_table_on_the_site(site: Path) -> None:
+    """Code hosts draw the diagram of a take; the site shows each of its edges as a row."""
+    drawn = re.findall(r"^ +\S+ --> \S+: ", (ROOT / "docs" / "lifecycle.md").read_text(encoding="utf-8"), re.M)
+    take = (site / "lifecycle.html").read_text(encoding="utf-8").partition("A shot")[0]
+
+    assert take.count("<tr>") == len(drawn) + 1

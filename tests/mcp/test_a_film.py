@@ -1,0 +1,219 @@
+"""A film from plan to result, as an assistant makes it; and what it may not do."""
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.anyio
+
+KEY = "fr_test"
+SECRET = "only for tests"
+TWO = {
+    "title": "Rain",
+    "model": "seedance-1.5-pro-720p",
+    "shots": [{"id": "s1", "prompt": "a car"}, {"id": "s2", "prompt": "closer", "gate": "approve"}],
+}
+ONE: dict[str, Any] = {"title": "One", "model": "seedance-1.5-pro-720p", "shots": [{"id": "s1", "prompt": "a car"}]}
+
+
+def frames_in(picture: str) -> int:
+    """How many pictures are on a strip: what is not paper, in pieces too large for letters and outlines, row by row."""
+    sheet = Image.open(io.BytesIO(base64.b64decode(picture)))
+    assert sheet.format == "PNG"
+    assert sheet.width <= 1204
+    assert sheet.height <= 1548
+    filled = np.abs(np.asarray(sheet.convert("RGB")).astype(int) - [24, 24, 27]).sum(axis=2) > 12
+    found = 0
+    for top in range(12, sheet.height, 128):
+        columns = np.concatenate([[False], filled[top : top + 96].sum(axis=0) > 50, [False]])
+        edges = np.flatnonzero(columns[1:] != columns[:-1])
+        found += int((edges[1::2] - edges[::2] > 40).sum())
+    return found
+
+
+async def test_a_whole_film_from_plan_to_result(
+    mcp: Any, start_provider: Any, start_relay: Any, tmp_path: Path
+) -> None:
+    """Plan for nothing, start within a limit, approve, watch the strip grow, open the film without a key."""
+    async with (
+        start_provider() as provider,
+        start_relay(provider.url) as relay,
+        mcp.by_stdio(tmp_path, relay.settings.listen_url, API_KEY=KEY, SECRET=SECRET) as assistant,
+    ):
+        plan = await assistant.ask("plan_film", storyboard=TWO)
+        assert (plan["jobs"], plan["longest_chain"], plan["shots"][1]["begins_with"]) == (2, 2, "s1")
+        assert (await provider.journal())["submits"] == []
+
+        begun = await assistant.ask("start_film", storyboard=TWO, plan_id=plan["plan_id"], max_jobs=3)
+        assert begun["jobs_allowed"] == 3
+        run = begun["run"]
+        again = await assistant.ask("start_film", storyboard=TWO, plan_id=plan["plan_id"], max_jobs=3)
+        assert again["run"] == run
+
+        waiting = await assistant.until(run, "waiting")
+        assert "approve_shot" in " ".join(waiting["next"])
+        look = await assistant.call("film_status", run=run)
+        shown = frames_in(mcp.picture_of(look))
+        assert look.structuredContent["strip"] == f"{shown} frames of s1, s2"
+        first_has = 2 if (await relay.shown(run))["shots"][0]["takes"][0].get("opening") else 1
+        assert shown == first_has
+
+        await assistant.ask("approve_shot", run=run, shot="s2")
+        done = await assistant.until(run, "succeeded")
+        assert done["jobs_spent"] == 2
+        look = await assistant.call("film_status", run=run)
+        assert frames_in(mcp.picture_of(look)) == 2 + first_has
+
+        result = await assistant.ask("film_result", run=run)
+        assert [clip["shot"] for clip in result["clips"]] == ["s1", "s2"]
+        assert result["links_end"]
+        async with httpx.AsyncClient(trust_env=False) as stranger:
+            for file in (result["film"], result["clips"][0]["video"]):
+                answer = await stranger.get(file["url"])
+                assert (answer.status_code, len(answer.content)) == (200, file["bytes"])
+
+
+async def test_nothing_is_spent_without_the_plan_of_this_storyboard(
+    mcp: Any, start_provider: Any, start_relay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No id, another's id, a storyboard that was changed, no limit, mistakes: a sentence each, and no submit."""
+    async with (
+        start_provider() as provider,
+        start_relay(provider.url, worker=False) as relay,
+        mcp.in_process(relay.settings.listen_url, monkeypatch, API_KEY=KEY) as assistant,
+    ):
+        plan = (await assistant.ask("plan_film", storyboard=ONE))["plan_id"]
+        changed = {**ONE, "shots": [{"id": "s1", "prompt": "a lorry"}]}
+        for arguments, words in (
+            ({"storyboard": ONE, "max_jobs": 1}, "plan_id: Field required"),
+            ({"storyboard": ONE, "max_jobs": 1, "plan_id": ""}, "Call plan_film first"),
+            ({"storyboard": ONE, "max_jobs": 1, "plan_id": "plan_" + "0" * 24}, "plan it again"),
+            ({"storyboard": changed, "max_jobs": 1, "plan_id": plan}, "plan it again"),
+            ({"storyboard": ONE, "plan_id": plan}, "max_jobs: Field required"),
+            ({"storyboard": ONE, "max_jobs": 0, "plan_id": plan}, "max_jobs: Input should be greater"),
+            ({"storyboard": {**ONE, "shots": []}, "max_jobs": 1, "plan_id": plan}, "shots: "),
+        ):
+            assert words in await assistant.refused("start_film", **arguments), arguments
+        assert "there is no run run_x" in await assistant.refused("film_status", run="run_x")
+        assert "there is no run '../x'" in await assistant.refused("film_result", run="../x")
+        assert (await relay.api.get("/v1/runs")).json()["data"] == []
+
+
+async def test_a_limit_is_kept_and_the_film_says_so(
+    mcp: Any, start_provider: Any, start_relay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One job is paid, however much the storyboard would need; a second start raises no limit."""
+    board = {**TWO, "shots": [{"id": "s1", "prompt": "a car"}, {"id": "s2", "prompt": "closer"}]}
+    async with (
+        start_provider() as provider,
+        start_relay(provider.url) as relay,
+        mcp.in_process(relay.settings.listen_url, monkeypatch, API_KEY=KEY) as assistant,
+    ):
+        plan = (await assistant.ask("plan_film", storyboard=board))["plan_id"]
+        run = (await assistant.ask("start_film", storyboard=board, plan_id=plan, max_jobs=1))["run"]
+        waiting = await assistant.until(run, "waiting")
+        assert "past the limit of 1 jobs" in " ".join(waiting["next"])
+        again = await assistant.ask("start_film", storyboard=board, plan_id=plan, max_jobs=9)
+        assert (again["run"], again["jobs_allowed"]) == (run, 1)
+        assert len((await provider.journal())["submits"]) == 1
+
+        result = await assistant.ask("film_result", run=run)
+        assert (result["film"], result["links_end"]) == (None, None)
+        assert (relay.settings.data_dir / "media" / run / "s1.1.mp4").is_file()
+        assert (await assistant.ask("cancel_film", run=run))["status"] == "cancelled"
+
+
+async def test_a_retake_is_priced_first_and_paid_once(
+    mcp: Any, start_provider: Any, start_relay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outlook is free; its id and a limit do it; the same confirmation again is refused, and so is another's."""
+    async with (
+        start_provider() as provider,
+        start_relay(provider.url) as relay,
+        mcp.in_process(relay.settings.listen_url, monkeypatch, API_KEY=KEY) as assistant,
+    ):
+        plan = (await assistant.ask("plan_film", storyboard=ONE))["plan_id"]
+        run = (await assistant.ask("start_film", storyboard=ONE, plan_id=plan, max_jobs=5))["run"]
+        await assistant.until(run, "succeeded")
+
+        outlook = await assistant.ask("retake_shot", run=run, shot="s1", prompt="from above")
+        assert (outlook["begun"], outlook["jobs"], outlook["stale"], outlook["budget_left"]) == (False, 1, [], 4)
+        confirm = {"run": run, "shot": "s1", "prompt": "from above", "outlook_id": outlook["outlook_id"]}
+        assert "ask the person" in await assistant.refused("retake_shot", **confirm)
+        other = {**confirm, "prompt": "from below", "max_jobs": 1}
+        assert "look again" in await assistant.refused("retake_shot", **other)
+        assert len((await provider.journal())["submits"]) == 1
+
+        assert (await assistant.ask("retake_shot", **confirm, max_jobs=1))["begun"]
+        await assistant.until(run, "succeeded")
+        assert "look again" in await assistant.refused("retake_shot", **confirm, max_jobs=1)
+        assert len((await provider.journal())["submits"]) == 2
+
+        back = await assistant.ask("pick_take", run=run, shot="s1", take=1)
+        assert back["shots"][0]["picked"] == 1
+
+
+async def test_only_pictures_of_the_named_folder_are_handed_over(
+    mcp: Any, start_provider: Any, start_relay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an assistant writes opens no other file; with no folder named, none."""
+    folder = tmp_path / "refs"
+    folder.mkdir()
+    for file in (folder / "street.png", tmp_path / "private.png"):
+        Image.new("RGB", (640, 360), (200, 30, 30)).save(file)
+    (folder / "link.png").symlink_to(tmp_path / "private.png")
+
+    def board(name: str) -> dict[str, Any]:
+        return {**ONE, "shots": [{"id": "s1", "prompt": "a car", "first_frame": name}]}
+
+    async with start_provider() as provider, start_relay(provider.url, worker=False) as relay:
+        url = relay.settings.listen_url
+        async with mcp.in_process(url, monkeypatch, pictures=folder, API_KEY=KEY) as assistant:
+            await assistant.ask("plan_film", storyboard=board("street.png"))
+            for outside in ("../private.png", str(tmp_path / "private.png"), "link.png"):
+                words = await assistant.refused("plan_film", storyboard=board(outside))
+                assert f"does not lie in {folder}" in words, outside
+        async with mcp.in_process(url, monkeypatch, API_KEY=KEY) as assistant:
+            words = await assistant.refused("plan_film", storyboard=board("refs/street.png"))
+            assert "give a URL, or start the server with --pictures FOLDER" in words
+
+
+async def test_a_receiver_that_is_not_running_is_a_sentence(mcp: Any, tmp_path: Path) -> None:
+    """The server starts all the same, and says how to start the receiver."""
+    async with mcp.by_stdio(tmp_path, "http://127.0.0.1:9", API_KEY=KEY) as assistant:
+        assert "start one with `framerelay up`" in await assistant.refused("film_status", run="run_1")
+
+
+async def test_a_wrong_key_says_where_the_right_one_is(
+    mcp: Any, start_relay: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sentence that a person can act on."""
+    async with (
+        start_relay("http://127.0.0.1:9", worker=False) as relay,
+        mcp.in_process(relay.settings.listen_url, monkeypatch, API_KEY="fr_another") as assistant,
+    ):
+        words = await assistant.refused("plan_film", storyboard=ONE)
+        assert "has another API key" in words
+        assert "FRAMERELAY_API_KEY" in words
+
+
+async def test_every_tool_explains_itself_and_says_what_it_may_do(mcp: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Descriptions, typed answers, and hints by which a client asks before money is spent."""
+    async with mcp.in_process("http://127.0.0.1:9", monkeypatch) as assistant:
+        tools = {tool.name: tool for tool in (await assistant.session.list_tools()).tools}
+
+    assert all(tool.description and tool.outputSchema and tool.title for tool in tools.values())
+    reading = {name for name, tool in tools.items() if tool.annotations.readOnlyHint}
+    destroying = {name for name, tool in tools.items() if tool.annotations.destructiveHint}
+    assert reading == {"plan_film", "film_status", "film_result"}
+    assert destroying == {"retake_shot", "cancel_film"}
+    assert tools.keys() == reading | destroying | {"start_film", "approve_shot", "pick_take"}
+    assert {"storyboard", "plan_id", "max_jobs"} == set(tools["start_film"].inputSchema["required"])
+    shots = tools["plan_film"].inputSchema["properties"]["storyboard"]["properties"]["shots"]
+    assert "gate" in shots["items"]["properties"]

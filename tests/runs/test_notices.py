@@ -1,0 +1,190 @@
+"""Which change of a run is told, and that it is told once."""
+
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runs import events
+from runs.machine import apply, begin
+from runs.model import Clip, Family, Film, Frame, Problem, Run, RunId, Shot, TakeStatus, Terms
+from runs.notices import notices_of
+
+NOW = 1_000_000.0
+CLIP = Clip(path="c", sha256="0", bytes=1, width=16, height=9, duration_s=5.04, frames=121)
+FRAME = Frame(path="f", sha256="0", width=16, height=9)
+JOINED = events.Joined(film=Film(path="film", bytes=1, duration_s=10.0, frames=241, copied=True))
+REFUSED = Problem(code="InvalidParameter", message="no such size", family=Family.REQUEST_INVALID)
+BUSY = Problem(code="busy", message="busy", family=Family.RATE)
+URL = "https://hooks.example.com/framerelay"
+
+
+def shot(name: str, source: str | None = None, **more: Any) -> Shot:
+    return Shot(id=name, scene=more.pop("scene", "a"), origin="continue", source=source, input={}, **more)
+
+
+def a_run(*shots: Shot, **more: Any) -> Run:
+    fields: dict[str, Any] = {"title": "t", "model": "m", "created_at": NOW, "updated_at": NOW, "terms": Terms()}
+    return begin(Run(id=RunId("run_1"), shots=shots, **{**fields, "notify_url": URL, **more}))
+
+
+def made(name: str, take: int = 1) -> list[events.Event]:
+    """Everything that happens to a take that goes well."""
+    about: dict[str, Any] = {"shot": name, "take": take}
+    job = f"job_{name}_{take}"
+    return [
+        events.Submitting(**about, intent="i", seed=None, first_frame=None),
+        events.Submitted(**about, job_id=job),
+        events.Rendered(**about, job_ids=(job,), video_url="https://v"),
+        events.Collected(**about, video=CLIP, last_frame=FRAME),
+    ]
+
+
+def refused(name: str) -> list[events.Event]:
+    submitting = made(name)[0]
+    return [submitting, events.SubmitRefused(shot=name, take=1, problem=REFUSED)]
+
+
+def told(run: Run, *happened: events.Event) -> list[str]:
+    """``type shot status`` of each notice, from the start of *run* on; none of them twice."""
+    notices = list(notices_of(None, run))
+    for number, event in enumerate(happened):
+        after = apply(run, event, NOW + number)
+        notices += notices_of(run, after)
+        run = after
+    assert len({notice.id for notice in notices}) == len(notices)
+    assert {(notice.run, notice.to) for notice in notices} <= {("run_1", URL)}
+    return [" ".join([notice.type, notice.shot or "-", notice.status]) for notice in notices]
+
+
+def test_a_film_tells_of_each_shot_and_of_its_end() -> None:
+    """In the order in which it happened, and nothing of what is under way."""
+    chain = a_run(shot("s1"), shot("s2", "s1"))
+
+    assert told(chain, *made("s1"), *made("s2"), JOINED, events.CalledBack(shot="s2", take=1)) == [
+        "shot.succeeded s1 done",
+        "shot.succeeded s2 done",
+        "run.succeeded - succeeded",
+    ]
+
+
+def test_nobody_is_told_without_an_address() -> None:
+    """No `notify_url`, no notices."""
+    assert told(a_run(shot("s1"), notify_url=None), *made("s1"), JOINED) == []
+
+
+def test_a_shot_that_fails_takes_the_run_with_it() -> None:
+    """Both are told: which shot, and that nothing goes on."""
+    assert told(a_run(shot("s1"), shot("s2", "s1")), *refused("s1")) == ["shot.failed s1 failed", "run.failed - failed"]
+
+
+def test_a_film_that_cannot_be_joined_is_a_run_that_failed() -> None:
+    """No shot is to blame; each putting off before that is nobody's business."""
+    put_off = events.JoinFailed(problem=BUSY, until=NOW + 100)
+    final = events.JoinFailed(problem=REFUSED, until=None)
+
+    assert told(a_run(shot("s1")), *made("s1"), put_off, final) == ["shot.succeeded s1 done", "run.failed - failed"]
+
+
+def test_a_run_that_waits_from_its_first_moment_is_told() -> None:
+    """A gate on the first shot: there is no change before, and a person is needed at once."""
+    gated = a_run(shot("s1", gated=True))
+
+    assert told(gated) == ["run.waiting s1 waiting"]
+    assert told(gated, events.Approved(shot="s1"))[1:] == []
+
+
+def test_each_gate_is_told_when_it_is_reached() -> None:
+    """One approval does not silence the next."""
+    gates = a_run(shot("s1"), shot("s2", "s1", gated=True), shot("s3", "s2", gated=True))
+
+    assert told(gates, *made("s1"), events.Approved(shot="s2"), *made("s2")) == [
+        "shot.succeeded s1 done",
+        "run.waiting s2 waiting",
+        "shot.succeeded s2 done",
+        "run.waiting s3 waiting",
+    ]
+
+
+def test_a_gate_is_told_while_another_scene_goes_on() -> None:
+    """A person can act before everything stands still; that it then does is told as well."""
+    scenes = a_run(shot("s1", gated=True), shot("t1", scene="b"), shot("t2", "t1", scene="b", gated=True))
+
+    assert told(scenes, *made("t1")) == [
+        "run.waiting s1 running",
+        "shot.succeeded t1 done",
+        "run.waiting t2 waiting",
+    ]
+
+
+def test_takes_to_choose_from_wait_for_a_person() -> None:
+    """Told when there is a choice; not again for the second take, until the run stands still."""
+    two = a_run(shot("s1", takes_wanted=2))
+    first, second = made("s1"), made("s1", 2)
+
+    assert told(two, first[0], second[0], *first[1:], *second[1:]) == ["run.waiting s1 waiting"]
+
+
+def test_a_spent_budget_is_told_once_and_only_if_something_is_still_wanted() -> None:
+    """When the last job of it is accepted; an intent that is put off and comes back does not count."""
+    chain, put_off = (shot("s1"), shot("s2", "s1")), events.SubmitPutOff(shot="s1", take=1, problem=BUSY, until=NOW)
+    again = [made("s1")[0], put_off]
+
+    assert told(a_run(*chain, budget_jobs=1), *again, *again, *made("s1")) == [
+        "budget.reached - running",
+        "shot.succeeded s1 done",
+        "run.waiting s2 waiting",
+    ]
+    assert "budget.reached - running" not in told(a_run(*chain, budget_jobs=2), *made("s1"), *made("s2"), JOINED)
+
+
+def test_a_cancelled_run_tells_nothing() -> None:
+    """Whoever cancelled it knows."""
+    assert told(a_run(shot("s1"), budget_jobs=1), *made("s1")[:2], events.RunCancelled()) == []
+
+
+def test_a_film_made_anew_is_told_anew() -> None:
+    """A retake after the end: the same kinds, other notices."""
+    ends = ["shot.succeeded s1 done", "run.succeeded - succeeded"]
+
+    assert told(a_run(shot("s1")), *made("s1"), JOINED, events.Retaken(shot="s1"), *made("s1", 2), JOINED) == ends * 2
+
+
+def test_the_same_change_is_the_same_notice() -> None:
+    """Whoever saves it again, after an answer that was lost, makes no second one; another run's are others."""
+    run = a_run(shot("s1"))
+    for event in made("s1")[:-1]:
+        run = apply(run, event, NOW)
+    last = made("s1")[-1]
+    first, again = (notices_of(run, apply(run, last, NOW + late))[0] for late in (0, 60))
+    other = replace(run, id=RunId("run_2"))
+
+    assert first.id == again.id
+    assert notices_of(other, apply(other, last, NOW))[0].id != first.id
+
+
+@given(st.permutations([*made("s1"), *made("s2"), JOINED, *made("s1"), *made("s2"), JOINED]))
+def test_in_whatever_order_it_happens_an_ending_is_told_once(happened: list[events.Event]) -> None:
+    """Repeats and reorderings of callbacks change nothing about that."""
+    lines = told(a_run(shot("s1"), shot("s2", "s1")), *happened)
+
+    assert len(lines) == len(set(lines))
+
+
+@given(st.permutations([*made("s1"), *refused("s1")[1:], events.RunCancelled(), events.Elapsed()]))
+def test_a_shot_is_never_told_to_have_both_succeeded_and_failed(happened: list[events.Event]) -> None:
+    """What is final stays so, in what is told, too."""
+    lines = told(a_run(shot("s1")), *happened)
+
+    assert len([line for line in lines if line.startswith("shot.")]) <= 1
+
+
+def test_takes_of_unknown_outcome_count_as_spent() -> None:
+    """The provider may have accepted them: the budget is reached, and a person is told that the run waits."""
+    lost = events.SubmitLost(shot="s1", take=1, problem=REFUSED)
+    run = a_run(shot("s1"), shot("s2", "s1"), budget_jobs=1)
+    lines = told(run, made("s1")[0], lost)
+
+    assert lines == ["budget.reached - waiting", "run.waiting s1 waiting"]
+    assert apply(apply(run, made("s1")[0], NOW), lost, NOW).shots[0].takes[0].status is TakeStatus.UNSURE
