@@ -53,11 +53,10 @@ CHASE = {**RAIN, "title": "The chase"}
 
 async def test_the_pictures_are_taken(start_provider: Any, start_relay: Any, visit: Any, wait_until: Any) -> None:
     """A list, a run while it runs, a seam, a phone, and a film in the dark."""
-    options = {"scale": 0.75, "seconds_per_clip": 3.0, "queue_s": 0.3, "job_s": 3.0}
+    options = {"scale": 0.6, "seconds_per_clip": 3.0, "queue_s": 0.3, "job_s": 4.0}
     async with start_provider(options=options) as provider, start_relay(provider.url) as relay:
-        waiting = await relay.run(HARBOUR)
-        await relay.ended(waiting, within_s=120)
-        rain = await relay.run(RAIN)
+        harbour, rain = await relay.run(HARBOUR), await relay.run(RAIN)
+        await relay.ended(harbour, within_s=180)
         await relay.ended(rain, within_s=180)
         await relay.api.post(f"/v1/runs/{rain}/shots/leap/approve")
         done = await relay.ended(rain, within_s=180)
@@ -70,29 +69,31 @@ async def test_the_pictures_are_taken(start_provider: Any, start_relay: Any, vis
 
         await wait_until(is_under_way, "one shot is done and the next one generates", within_s=60)
         async with visit(relay, device_scale_factor=1.5) as person:
-            await keep(await shown(await person.open(f"/runs/{chase}")), "run")
+            await keep(await shown(await person.open(f"/runs/{chase}")), "run", whole=True)
+        async with visit(relay, device_scale_factor=1.5, viewport={"width": 1280, "height": 340}) as person:
             await keep(await shown(await person.open("/")), "list")
+        async with visit(relay, device_scale_factor=3) as person:
             film = await shown(await person.open(f"/runs/{rain}"))
-            await keep(film, "film")
+            await keep(film.locator(".seam").first, "seam")
         async with visit(relay, device_scale_factor=1.5, color_scheme="dark") as person:
             await keep(await shown(await person.open(f"/runs/{rain}")), "dark")
-        async with visit(relay, device_scale_factor=2, viewport={"width": 390, "height": 844}) as person:
-            await keep(await shown(await person.open(f"/runs/{waiting}")), "phone")
+        async with visit(relay, device_scale_factor=1.5, viewport={"width": 390, "height": 844}) as person:
+            await keep(await shown(await person.open(f"/runs/{harbour}")), "phone")
         await relay.api.post(f"/v1/runs/{chase}/cancel")
 
 
 async def shown(page: Page) -> Page:
-    """*page*, with every picture and the first frame of every clip in place."""
-    await page.wait_for_load_state("load")
-    await page.evaluate("Promise.all([...document.images].map(each => each.decode().catch(() => 0)))")
+    """*page* with every picture in place, those included that load only when they are scrolled to."""
+    await page.evaluate(
+        "Promise.all([...document.images].map(each => { each.loading = 'eager'; return each.decode().catch(() => 0) }))"
+    )
     return page
 
 
-async def keep(what: Page | Locator, name: str) -> None:
-    """Into `INTO`, in 256 colours: as sharp, and a quarter of the size."""
+async def keep(what: Page | Locator, name: str, *, whole: bool = False) -> None:
+    """Into `INTO`, in 256 colours: as sharp, and a quarter of the size. *whole*: what is below, too."""
     INTO.mkdir(exist_ok=True)
-    picture = Image.open(io.BytesIO(await what.screenshot())).convert("RGB")
-    picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG).save(
-        INTO / f"{name}.png", optimize=True
-    )
+    taken = await (what.screenshot(full_page=whole) if isinstance(what, Page) else what.screenshot())
+    picture = Image.open(io.BytesIO(taken)).convert("RGB")
+    picture.quantize(256, kmeans=2, dither=Image.Dither.FLOYDSTEINBERG).save(INTO / f"{name}.png", optimize=True)
     assert (INTO / f"{name}.png").stat().st_size < BYTES_MAX, name

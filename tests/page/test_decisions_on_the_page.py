@@ -14,6 +14,7 @@ GATED: dict[str, Any] = {
     "budget": {"jobs": 4},
     "shots": [{"id": "s1", "prompt": "a car"}, {"id": "s2", "prompt": "closer", "gate": "approve"}],
 }
+TWO = [{"id": "s1", "prompt": "a car"}, {"id": "s2", "prompt": "closer"}]
 TAKES = {
     **MODEL,
     "title": "two tries",
@@ -56,22 +57,26 @@ async def test_a_take_is_picked(relay: Any, visit: Any, picture: Any) -> None:
 
 
 async def test_a_shot_is_made_once_more_with_another_prompt(relay: Any, visit: Any, picture: Any) -> None:
-    """Before the click it says what would be spent; the new take has the new prompt, and the film is joined anew."""
-    run_id = await relay.run({**GATED, "title": "once more", "shots": GATED["shots"][:1]})
+    """It says first what is spent and what no longer fits; then there is a take with the new prompt, and a new film."""
+    run_id = await relay.run({**MODEL, "title": "once more", "budget": {"jobs": 4}, "shots": TWO})
     before = await relay.ended(run_id)
     async with visit(relay) as person:
         page = await person.open(f"/runs/{run_id}")
         await page.get_by_text("Retake s1 …").click()
-        await page.get_by_label("Prompt").fill("a car in the snow")
-        await expect(page.get_by_text("Spends 1 job of the 3 that are left.")).to_be_visible()
+        await page.get_by_role("textbox", name="Prompt").first.fill("a car in the snow")
+        told = page.get_by_text("Spends 1 job of the 2 that are left.").first
+        await expect(told).to_contain_text("stale until retaken as well: s2")
         await picture(page, "run-retake")
         await page.get_by_role("button", name="Retake s1: spend 1 job").click()
-        await expect(page.get_by_text("a car in the snow").first).to_be_visible()
+        await expect(page.get_by_text("Stale: what it begins with is no longer where s1 ends.")).to_be_visible()
         await has_film(page)
+        await expect(page.get_by_text("a car in the snow").first).to_be_visible()
+        await picture(page, "run-stale")
 
     run = await relay.ended(run_id)
     assert before["status"] == run["status"] == "succeeded"
     assert (run["shots"][0]["prompt"], len(run["shots"][0]["takes"])) == ("a car in the snow", 2)
+    assert run["spent"]["jobs"] == 3
 
 
 async def test_a_run_is_cancelled(relay: Any, visit: Any, picture: Any) -> None:
