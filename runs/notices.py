@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from runs.model import Run, RunStatus, Shot, ShotStatus, TakeStatus
+from runs.model import Family, Run, RunStatus, Shot, ShotStatus, TakeStatus
 from runs.standing import counted, jobs_left, takes_missing
 
 
@@ -56,7 +56,8 @@ def notices_of(before: Run | None, after: Run) -> tuple[Notice, ...]:
     What the step from *before* (None: the run is new) to *after* is worth telling; nothing without a ``notify_url``.
 
     A run that waits is told of when it stands still, and before that when a shot asks for an approval or a pick while
-    others go on: one notice for each change, however many shots ask.
+    others go on: one notice for each change, however many shots ask. One that waits for a provider that is out of
+    order comes and goes with each try: that is the same notice for an hour.
     """
     if after.notify_url is None:
         return ()
@@ -72,7 +73,9 @@ def notices_of(before: Run | None, after: Run) -> tuple[Notice, ...]:
     came_to = RUN_TYPES.get(after.status) if before is None or before.status is not after.status else None
     if came_to is NoticeType.RUN_WAITING or (asking and came_to is None):
         waiting = asking or [shot for shot in after.shots if shot.status is ShotStatus.WAITING]
-        told.append(_notice(after, NoticeType.RUN_WAITING, *waiting[:1], status=after.status))
+        tried_on = not asking and any(_is_out_of_order(shot) for shot in waiting)
+        when = f"hour {after.updated_at // 3600:.0f}" if tried_on else str(after.revision)
+        told.append(_notice(after, NoticeType.RUN_WAITING, *waiting[:1], status=after.status, when=when))
     elif came_to is not None:
         told.append(_notice(after, came_to))
     return tuple(told)
@@ -104,9 +107,16 @@ def _asks_a_person(shot: Shot) -> bool:
     return unapproved or any(take.status is TakeStatus.DONE for take in counted(shot))
 
 
-def _notice(run: Run, kind: NoticeType, shot: Shot | None = None, *, status: str | None = None) -> Notice:
+def _is_out_of_order(shot: Shot) -> bool:
+    """Its provider is: the shot goes on being tried, and waits in between."""
+    return shot.held_by is not None and shot.held_by.family is Family.SERVER
+
+
+def _notice(
+    run: Run, kind: NoticeType, shot: Shot | None = None, *, status: str | None = None, when: str | None = None
+) -> Notice:
     name = shot.id if shot else None
-    digest = hashlib.sha256(f"{run.id}:{run.revision}:{kind}:{name or ''}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{run.id}:{when or run.revision}:{kind}:{name or ''}".encode()).hexdigest()
     return Notice(
         id=f"ntf_{digest[:24]}",
         type=kind,

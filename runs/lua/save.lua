@@ -42,13 +42,15 @@ local notices_end = fields_end + ARGV[14]
 for i = fields_end + 1, notices_end, 2 do
   local id = ARGV[i]
   local key = 'framerelay:notification:' .. id
-  redis.call('HSET', key, 'notice', ARGV[i + 1], 'state', 'waiting', 'since', ARGV[9] / 1000, 'tries', 0)
-  redis.call('PEXPIRE', key, ARGV[15])
-  redis.call('ZADD', KEYS[8], ARGV[9], id)
-  redis.call('ZADD', KEYS[8] .. ':' .. ARGV[5], ARGV[9], id)
-  redis.call('PEXPIRE', KEYS[8] .. ':' .. ARGV[5], ARGV[15])
-  redis.call('ZADD', KEYS[9], ARGV[9], id)
-  redis.call('ZREMRANGEBYSCORE', KEYS[8], '-inf', ARGV[9] - ARGV[15])
+  if redis.call('HSETNX', key, 'notice', ARGV[i + 1]) == 1 then  -- Else it was told already.
+    redis.call('HSET', key, 'state', 'waiting', 'since', ARGV[9] / 1000, 'tries', 0)
+    redis.call('PEXPIRE', key, ARGV[15])
+    redis.call('ZADD', KEYS[8], ARGV[9], id)
+    redis.call('ZADD', KEYS[8] .. ':' .. ARGV[5], ARGV[9], id)
+    redis.call('PEXPIRE', KEYS[8] .. ':' .. ARGV[5], ARGV[15])
+    redis.call('ZADD', KEYS[9], ARGV[9], id)
+    redis.call('ZREMRANGEBYSCORE', KEYS[8], '-inf', ARGV[9] - ARGV[15])
+  end
 end
 enqueue(KEYS[5], KEYS[6], ARGV, notices_end + 1, ARGV[9], ARGV[10])
 return 1

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runs import events
@@ -164,6 +164,7 @@ def test_the_same_change_is_the_same_notice() -> None:
     assert notices_of(other, apply(other, last, NOW))[0].id != first.id
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.permutations([*made("s1"), *made("s2"), JOINED, *made("s1"), *made("s2"), JOINED]))
 def test_in_whatever_order_it_happens_an_ending_is_told_once(happened: list[events.Event]) -> None:
     """Repeats and reorderings of callbacks change nothing about that."""
@@ -172,12 +173,29 @@ def test_in_whatever_order_it_happens_an_ending_is_told_once(happened: list[even
     assert len(lines) == len(set(lines))
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.permutations([*made("s1"), *refused("s1")[1:], events.RunCancelled(), events.Elapsed()]))
 def test_a_shot_is_never_told_to_have_both_succeeded_and_failed(happened: list[events.Event]) -> None:
     """What is final stays so, in what is told, too."""
     lines = told(a_run(shot("s1")), *happened)
 
     assert len([line for line in lines if line.startswith("shot.")]) <= 1
+
+
+def test_a_provider_that_is_out_of_order_is_told_once_an_hour() -> None:
+    """The run waits and is tried each minute for three hours; whoever is told does not need to hear of each try."""
+    down = Problem(code="upstream_unavailable", message="no answer", family=Family.SERVER)
+    run, ids, waited = a_run(shot("s1")), [], 0
+    for minute in range(180):
+        now = NOW + 60 * minute
+        for event in (made("s1")[0], events.SubmitPutOff(shot="s1", take=1, problem=down, until=now)):
+            after = apply(run, event, now)
+            waited += after.status != run.status
+            ids += [notice.id for notice in notices_of(run, after)]
+            run = after
+
+    assert waited > 300
+    assert 3 <= len(set(ids)) <= 4
 
 
 def test_takes_of_unknown_outcome_count_as_spent() -> None:

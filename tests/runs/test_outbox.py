@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -57,6 +58,19 @@ async def test_a_save_that_lost_a_race_tells_nothing(redis: ArqRedis, outbox: Ou
     await asyncio.gather(*(record(Store(redis), "run_1", events.Approved(shot="s1")) for _ in range(5)))
 
     assert len(await outbox.recent(limit=9)) == 1
+
+
+async def test_what_was_told_is_not_told_again(redis: ArqRedis, outbox: Outbox) -> None:
+    """A notice of the same id with a later change: what came of it stays."""
+    store = Store(redis)
+    run = await start(store, a_run())
+    (first,) = await claimed(outbox)
+    await outbox.settle(first, SENT, NotificationState.DELIVERED, wait_s=None)
+    later = replace(run, revision=run.revision + 1)
+    assert await store.save(later, before=run, event={}, steps=[], wake_at=None, notices=[first.notice])
+
+    assert await outbox.claim(room=9, lease_s=1.0) == ([], None)
+    assert [each.state for each in await outbox.recent(limit=9)] == [NotificationState.DELIVERED]
 
 
 async def test_of_many_senders_one_has_it_until_its_lease_ends(redis: ArqRedis, outbox: Outbox) -> None:
