@@ -3,19 +3,23 @@
 import re
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 import click
+import msgspec
 
-from cli.client import Receiver, checked_id
+from cli.client import Receiver, Unreachable, checked_id
 from cli.errors import Stop
 from cli.keys import keys_of
 from cli.runs import print_json
 from config.settings import from_environment
 from runs.tokens import HookAddress, Tokens
-from runs.words import duration, printable
+from runs.words import Json, duration, printable
 
+ASK_EVERY_S: Final = 0.5  # The receiver on this machine, not the provider.
+MISSING_S_MAX: Final = 60.0
+PAGES_MAX: Final = 6
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
@@ -48,6 +52,49 @@ def list_callbacks(*, limit: int, as_json: bool) -> int:
     if not page["data"]:
         click.echo("no callbacks yet", err=True)
     return 0
+
+
+def follow_callbacks(*, limit: int, as_json: bool) -> NoReturn:
+    """
+    A line for each callback, the last *limit* first, then those that come. Ctrl-C ends it.
+
+    A receiver that stops answering is asked again for a minute, and what came meanwhile is told then. Raises: Stop.
+    """
+    last: Json | None = None
+    with Receiver.of_environment() as receiver:
+        news = receiver.get("/v1/callbacks", limit=limit)["data"]
+        heard = time.monotonic()
+        while True:
+            for callback in reversed(news):
+                if as_json:
+                    click.echo(msgspec.json.encode(callback))
+                else:
+                    click.echo(_line(callback, now=time.time()))
+            last = news[0] if news else last
+            time.sleep(ASK_EVERY_S)
+            try:
+                news = _newer(receiver, last)
+                heard = time.monotonic()
+            except Unreachable as silence:
+                news = []
+                if time.monotonic() - heard > MISSING_S_MAX:
+                    raise Unreachable(f"{silence}; callbacks that came are kept: ask again later") from None
+
+
+def _newer(receiver: Receiver, last: Json | None) -> list[Json]:
+    """The callbacks since *last*, newest first; of a storm the last thousand."""
+    found: list[Json] = []
+    after: str | None = None
+    for _ in range(PAGES_MAX):
+        page = receiver.get("/v1/callbacks", limit=200 if found else 20, after=after)
+        for callback in page["data"]:
+            if last and (callback["id"] == last["id"] or callback["received"] < last["received"]):
+                return found
+            found.append(callback)
+        after = page["next"]
+        if after is None:
+            break
+    return found
 
 
 def replay_callback(callback_id: str, *, yes: bool, as_json: bool) -> int:

@@ -15,6 +15,13 @@ from runs.errors import Mistake, StoryboardInvalid
 
 TRIES: Final = 3
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_LISTED_BY: Final = {
+    "there is no run": "`framerelay runs` lists them",
+    "there is no shot": "`framerelay show RUN` names those of a run",
+    "the run has no shot": "`framerelay show RUN` names its shots",
+    "there is no callback": "`framerelay callbacks` lists them",
+    "there is no such callback": "`framerelay callbacks` lists them",
+}
 # A proxy's words for "nobody there" count like a refused connection; 503 is the receiver's own for "Redis is away".
 _NOT_NOW: Final = frozenset({502, 503, 504})
 
@@ -160,14 +167,20 @@ class Receiver:
         if mistakes := refusal.get("mistakes"):
             return StoryboardInvalid([Mistake(**mistake) for mistake in mistakes])
         kind = Unreachable if status in _NOT_NOW else Refused
-        return kind(message, code=refusal.get("code"), param=refusal.get("param"))
+        return kind(with_advice(message), code=refusal.get("code"), param=refusal.get("param"))
 
 
 def checked_id(text: str, what: str) -> str:
     """*text* if it can be an id, so that nothing else gets into an address. Raises: Stop."""
     if not _ID.fullmatch(text):
-        raise Stop(f"there is no {what} {text!r}", code="not_found")
+        raise Stop(with_advice(f"there is no {what} {text!r}"), code="not_found")
     return text
+
+
+def with_advice(message: str) -> str:
+    """*message*, and where a person finds what they may have mistyped."""
+    advice = next((advice for words, advice in _LISTED_BY.items() if message.startswith(words)), None)
+    return f"{message}; {advice}" if advice else message
 
 
 def _document(response: httpx.Response) -> object:

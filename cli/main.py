@@ -218,6 +218,21 @@ def show(run_id: str, watch: bool, as_json: bool) -> None:
 @cli.command()
 @click.argument("run_id", metavar="RUN", shell_complete=RUN)
 @json_option
+def watch(run_id: str, as_json: bool) -> None:
+    """
+    Show a run live, to its end or until it needs you.
+
+    The same as show --watch. The exit code is 0 succeeded, 3 budget, 4 waits for a person, 5 failed. Ctrl-C ends the
+    watching, never the run.
+    """
+    from cli.runs import show_run
+
+    sys.exit(show_run(run_id, watch=True, as_json=as_json))
+
+
+@cli.command()
+@click.argument("run_id", metavar="RUN", shell_complete=RUN)
+@json_option
 def cancel(run_id: str, as_json: bool) -> None:
     """Stop a run: nothing more is submitted. Jobs under way are paid for; the provider offers no way to stop them."""
     from cli.runs import decide
@@ -341,12 +356,17 @@ def callback_url(hook: str, as_json: bool) -> None:
 
 @cli.command()
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most so many.")
+@click.option("--follow", is_flag=True, help="Stay and print those that come, until Ctrl-C; newest last.")
 @json_option
-def callbacks(limit: int, as_json: bool) -> None:
-    """List what called back, newest first."""
-    from cli.callbacks import list_callbacks
+def callbacks(limit: int, follow: bool, as_json: bool) -> None:
+    """
+    List what called back, newest first.
 
-    sys.exit(list_callbacks(limit=limit, as_json=as_json))
+    With --follow they are lines as they come, with --json an object each.
+    """
+    from cli.callbacks import follow_callbacks, list_callbacks
+
+    sys.exit((follow_callbacks if follow else list_callbacks)(limit=limit, as_json=as_json))
 
 
 @cli.command()

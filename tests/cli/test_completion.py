@@ -20,7 +20,7 @@ shots:
 TAB = """
 eval "$(framerelay completion bash)"
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}
-_framerelay_completion framerelay 2>/dev/null
+_framerelay_completion framerelay
 printf '%s\\n' "${COMPREPLY[@]}"
 """
 

@@ -37,11 +37,12 @@ def film(relay: Any) -> str:
     ],
 )
 def test_a_decision_about_what_is_not_there_is_one_sentence(relay: Any, words: tuple[str, ...]) -> None:
-    """Exit 1 and nothing on standard output."""
+    """Exit 1, nothing on standard output, and where to look for what was mistyped."""
     ended = relay.run(*words)
     assert (ended.code, ended.out) == (1, "")
     missing = "such callback, or it is no longer kept" if words[0] == "replay" else "run run_x"
-    assert ended.sentence == f"there is no {missing}"
+    lists = "callbacks" if words[0] == "replay" else "runs"
+    assert ended.sentence == f"there is no {missing}; `framerelay {lists}` lists them"
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,8 @@ def test_a_wrong_shot_take_or_moment_is_one_sentence_and_changes_nothing(relay: 
         (("retake", film, "s2", "--prompt", " "), "prompt is text"),
     ):
         ended = relay.run(*words)
-        assert (ended.code, ended.out, ended.sentence) == (1, "", sentence), words
+        said = ended.sentence.removesuffix("; `framerelay show RUN` names its shots")
+        assert (ended.code, ended.out, said) == (1, "", sentence), words
     assert relay.shown(film) == before
 
 
