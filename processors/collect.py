@@ -32,14 +32,14 @@ async def collect(deps: Deps, *, run: str, shot: str, take: int, turn: int) -> s
     Fetch the clip of a take and its last frame; returns what came of it, for the log.
 
     Doing it twice replaces the same files. The run is told only when everything is on disk and was checked. The clip's
-    first frame is taken when the next submit is queued, or before, where none waits for this shot.
+    first frame is taken when the next submit has left, or at once, where none waits for this shot.
     """
     loaded = await deps.store.load(run)
     found = loaded.take(shot, take) if loaded else None
     if loaded is None or found is None or found.turns != turn or not found.video_url:
         return "not_due"
     if found.status is TakeStatus.DONE and found.opening is None:  # We were cut off between the two.
-        await keep_opening(deps, loaded, shot, found)
+        await keep_opening(deps, loaded, shot, found, behind_submits=True)
     if found.status is not TakeStatus.COLLECTING:
         return "not_due"
     try:
@@ -50,11 +50,11 @@ async def collect(deps: Deps, *, run: str, shot: str, take: int, turn: int) -> s
     except FrameRelayError as error:
         return await _failed(deps, run, shot, found, error)
     if not is_waited_for(loaded, shot):
-        await keep_opening(deps, loaded, shot, found)
+        await keep_opening(deps, loaded, shot, found, behind_submits=False)
         await record(deps.store, run, event)
         return "collected"
     recorded = await record(deps.store, run, event)
-    await keep_opening(deps, recorded.run, shot, found)
+    await keep_opening(deps, recorded.run, shot, found, behind_submits=True)
     return "collected"
 
 

@@ -37,7 +37,7 @@ async def test_each_clip_shows_what_it_opens_with_and_how_it_fits(start_provider
     """
     The seam is that between the frame that was handed on and the opening; a cut has none.
 
-    No submit waits for it: it is taken when that is queued, or, where no shot waits, before the run ends.
+    No submit waits for it: it is taken when that has left, or, where no shot waits, before the run ends.
     """
     async with start_provider() as provider, start_relay(provider.url) as relay:
         with structlog.testing.capture_logs() as lines:
@@ -55,7 +55,7 @@ async def test_each_clip_shows_what_it_opens_with_and_how_it_fits(start_provider
     assert not [warning for warning in run["warnings"] if warning["code"] == "seam_jumps"]
     measured = [line for line in lines if line["event"] == "seam_measured"]
     assert [line["levels"] for line in measured] == [second["seam"]["difference"]]
-    assert told.index(("collected", "s1")) < told.index(("opening_taken", "s1"))
+    assert told.index(("submitted", "s2")) < told.index(("opening_taken", "s1"))
     assert told.index(("opening_taken", "s2")) < told.index(("collected", "s2"))
     assert told.index(("opening_taken", "s3")) < told.index(("joined", ""))
 
@@ -98,12 +98,12 @@ async def test_a_worker_that_dies_before_the_opening_leaves_it_to_the_next(
     """Its task is run again, after a rest: the clip is not fetched a second time, the opening is taken."""
     left = 1
 
-    async def dies_once(*arguments: Any) -> None:
+    async def dies_once(*arguments: Any, **more: Any) -> None:
         nonlocal left
         left -= 1
         if left == 0:
             raise RuntimeError("killed, say")
-        await keep_opening(*arguments)
+        await keep_opening(*arguments, **more)
 
     monkeypatch.setattr(processors.collect, "keep_opening", dies_once)
     async with start_provider() as provider, start_relay(provider.url) as relay:
