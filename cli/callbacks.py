@@ -19,14 +19,19 @@ from runs.words import duration, printable
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
-def print_address(hook: str) -> int:
+def print_address(hook: str, *, as_json: bool) -> int:
     """The address of *hook*; only who can read our secret can make it."""
     if not NAME.fullmatch(hook):
         raise Stop(f"{hook!r} is no name for a hook: use letters, digits, - and _, at most 40")
     settings = from_environment()
     token = Tokens(str(keys_of(settings).secret)).mint(HookAddress(hook=hook))
-    click.echo(f"{settings.reachable_url}/webhook/{token}")
-    if not settings.public_url and urlsplit(settings.listen_url).hostname in ("127.0.0.1", "localhost", "::1"):
+    url = f"{settings.reachable_url}/webhook/{token}"
+    local = not settings.public_url and urlsplit(settings.listen_url).hostname in ("127.0.0.1", "localhost", "::1")
+    if as_json:
+        print_json({"object": "callback_url", "hook": hook, "url": url, "local": local})
+        return 0
+    click.echo(url)
+    if local:
         click.echo("(only this machine can reach it; set FRAMERELAY_PUBLIC_URL for a provider elsewhere)", err=True)
     return 0
 

@@ -22,33 +22,37 @@ _NOT_NOW: Final = frozenset({502, 503, 504})
 class Unreachable(Stop):
     """There is no receiver, or it cannot answer now; asking again may help."""
 
+    code = "unreachable"
+
 
 class NoAnswer(Unreachable):
     """The request went out, and nobody knows what came of it."""
+
+    code = "no_answer"
 
 
 class Refused(Stop):
     """The receiver understood and said no."""
 
-    def __init__(self, message: str, *, status: int) -> None:
-        super().__init__(message)
-        self.status = status
+    code = "refused"
 
 
 class Receiver:
     """Talks to the receiver of the settings; use it as a context manager."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, timeout_s: float = 30.0) -> None:
         self._settings = settings
         self._url = settings.command_url
         key = find_api_key(settings)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx.Client(base_url=self._url, headers=headers, timeout=httpx.Timeout(30.0), trust_env=False)
+        self._http = httpx.Client(
+            base_url=self._url, headers=headers, timeout=httpx.Timeout(timeout_s), trust_env=False
+        )
 
     @classmethod
-    def of_environment(cls) -> "Receiver":
+    def of_environment(cls, *, timeout_s: float = 30.0) -> "Receiver":
         """The receiver that the environment names."""
-        return cls(from_environment())
+        return cls(from_environment(), timeout_s=timeout_s)
 
     def __enter__(self) -> "Receiver":
         return self
@@ -150,17 +154,19 @@ class Receiver:
         if status == 401:
             return Stop(
                 f"the receiver at {self._url} has another API key: run this in the folder where it runs, or set "
-                "FRAMERELAY_DATA_DIR to its data folder or FRAMERELAY_API_KEY to its key"
+                "FRAMERELAY_DATA_DIR to its data folder or FRAMERELAY_API_KEY to its key",
+                code="unauthorized",
             )
         if mistakes := refusal.get("mistakes"):
             return StoryboardInvalid([Mistake(**mistake) for mistake in mistakes])
-        return Unreachable(message) if status in _NOT_NOW else Refused(message, status=status)
+        kind = Unreachable if status in _NOT_NOW else Refused
+        return kind(message, code=refusal.get("code"), param=refusal.get("param"))
 
 
 def checked_id(text: str, what: str) -> str:
     """*text* if it can be an id, so that nothing else gets into an address. Raises: Stop."""
     if not _ID.fullmatch(text):
-        raise Stop(f"there is no {what} {text!r}")
+        raise Stop(f"there is no {what} {text!r}", code="not_found")
     return text
 
 

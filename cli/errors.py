@@ -1,10 +1,12 @@
-"""Foreseen errors as one sentence on standard error, with the exit code of the contract."""
+"""Foreseen errors on standard error: a sentence, or the envelope of the API; with the exit code of the contract."""
 
 import errno
+import json
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import click
 
@@ -17,18 +19,37 @@ INTERRUPTED = 130  # As a shell reports a program that SIGINT ended.
 
 
 class Stop(Exception):
-    """The command cannot go on; the message is for a person."""
+    """The command cannot go on; the message is for a person, the code for programs."""
+
+    code: str = "cannot"
+
+    def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code or self.code
+        self.param = param
 
 
 @contextmanager
-def explained() -> Iterator[None]:
-    """Turn what a person can mend into a sentence; anything else is a defect of ours and keeps its traceback."""
+def explained(*, as_json: bool = False) -> Iterator[None]:
+    """
+    Turn what a person can mend into a sentence; anything else is a defect of ours and keeps its traceback.
+
+    *as_json*: for programs, as one line ``{"error": {"code", "message", "param", …}}``, as the API has it.
+    """
+    say = _say_json if as_json else _say
     try:
         yield
     except StoryboardInvalid as error:
-        _say(error.message, USAGE)
-    except (Stop, SettingInvalid, FrameRelayError) as error:
-        _say(str(error), FAILED)
+        mistakes = [{"place": each.place, "line": each.line, "message": each.message} for each in error.mistakes]
+        say(USAGE, error.message, code=error.code, param=error.mistakes[0].place, mistakes=mistakes)
+    except (Stop, FrameRelayError) as error:
+        say(FAILED, str(error), code=error.code, param=getattr(error, "param", None))
+    except SettingInvalid as error:
+        say(FAILED, str(error), code="setting_invalid")
+    except click.UsageError as error:
+        if not as_json:
+            raise
+        say(USAGE, error.format_message(), code="usage")
     except (KeyboardInterrupt, click.Abort):
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
@@ -36,7 +57,7 @@ def explained() -> Iterator[None]:
         sys.exit(FAILED)
     except OSError as error:
         _forget_output()
-        _say(os_words(error), FAILED)
+        say(FAILED, os_words(error), code="system")
 
 
 def os_words(error: OSError) -> str:
@@ -59,7 +80,13 @@ def _forget_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _say(message: str, code: int) -> None:
+def _say(exit_code: int, message: str, **_: object) -> NoReturn:
     for line in message.splitlines() or [message]:
         click.echo(f"framerelay: {printable(line)}", err=True)
-    sys.exit(code)
+    sys.exit(exit_code)
+
+
+def _say_json(exit_code: int, message: str, *, code: str, param: str | None = None, **more: object) -> NoReturn:
+    error = {"code": code, "message": printable(message), "param": param, **more}
+    click.echo(json.dumps({"error": error}, ensure_ascii=False), err=True)
+    sys.exit(exit_code)

@@ -118,14 +118,14 @@ def _take(shot: Json, take: Json, folder: Folder) -> dict[str, Any]:
 
 
 def _tell(run: Json, folder: Folder, missing: list[str], as_json: bool) -> None:
-    if missing:
-        gaps = f"{'is a gap' if len(missing) == 1 else 'are gaps'} in {TIMELINE}"
-        words = f"no clip yet of {listed(missing[:6], 'and')}{' and others' if len(missing) > 6 else ''}, which {gaps}"
-        click.echo(f"{words}; export again into the same folder when there is one", err=True)
     if as_json:
         answer = {"object": "export", "run": run["id"], "folder": str(folder.root.absolute()), "missing": missing}
         print_json({**answer, "files": folder.report()})
         return
+    if missing:
+        gaps = f"{'is a gap' if len(missing) == 1 else 'are gaps'} in {TIMELINE}"
+        words = f"no clip yet of {listed(missing[:6], 'and')}{' and others' if len(missing) > 6 else ''}, which {gaps}"
+        click.echo(f"{words}; export again into the same folder when there is one", err=True)
     for file in folder.report():
         click.echo(f"{'kept   ' if file['kept'] else 'written'}  {file['file']}")
     click.echo(f"export: {folder.root.absolute()}")

@@ -31,13 +31,18 @@ class Group(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[AS_JSON] = "--json" in args  # Before a command's own options are read: they may be what is wrong.
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         from cli.errors import explained
 
-        with explained():
+        with explained(as_json=ctx.meta[AS_JSON]):
             return super().invoke(ctx)
 
 
+AS_JSON = "framerelay.json"
 STATUSES = ("running", "waiting", "succeeded", "failed", "cancelled")
 FAULTS = {
     "lose": "A callback is not sent.",
@@ -66,6 +71,23 @@ def fault_options(command: Command) -> Command:
 @click.version_option(package_name="framerelay", message="framerelay %(version)s")
 def cli() -> None:
     """The callback_url of your video API: keeps each clip, hands its last frame to the next shot, joins the film."""
+
+
+def completed_by(what: str) -> Callable[..., Any]:
+    """What a shell offers for an argument: ids of the receiver that is running."""
+
+    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> Any:
+        from cli.completion import items
+
+        return items(what, ctx, incomplete)
+
+    return complete
+
+
+RUN = completed_by("runs")
+SHOT = completed_by("shots")
+TAKE = completed_by("takes")
+CALLBACK = completed_by("callbacks")
 
 
 def json_option(command: Command) -> Command:
@@ -179,7 +201,7 @@ def runs(status: str | None, limit: int, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=RUN)
 @click.option("--watch", is_flag=True, help="Stay and show it to its end.")
 @json_option
 def show(run_id: str, watch: bool, as_json: bool) -> None:
@@ -194,7 +216,7 @@ def show(run_id: str, watch: bool, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=RUN)
 @json_option
 def cancel(run_id: str, as_json: bool) -> None:
     """Stop a run: nothing more is submitted. Jobs under way are paid for; the provider offers no way to stop them."""
@@ -204,7 +226,7 @@ def cancel(run_id: str, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=RUN)
 @json_option
 def remove(run_id: str, as_json: bool) -> None:
     """Remove a run that has ended, with all its files. There is no way back; the pictures that you gave are kept."""
@@ -214,7 +236,7 @@ def remove(run_id: str, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=RUN)
 @json_option
 def resume(run_id: str, as_json: bool) -> None:
     """
@@ -229,8 +251,8 @@ def resume(run_id: str, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("run_id", metavar="RUN")
-@click.argument("shot")
+@click.argument("run_id", metavar="RUN", shell_complete=RUN)
+@click.argument("shot", shell_complete=SHOT)
 @json_option
 def approve(run_id: str, shot: str, as_json: bool) -> None:
     """Let a shot with `gate: approve` be submitted."""
@@ -240,9 +262,9 @@ def approve(run_id: str, shot: str, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("run_id", metavar="RUN")
-@click.argument("shot")
-@click.argument("take", type=click.IntRange(1))
+@click.argument("run_id", metavar="RUN", shell_complete=RUN)
+@click.argument("shot", shell_complete=SHOT)
+@click.argument("take", type=click.IntRange(1), shell_complete=TAKE)
 @json_option
 def pick(run_id: str, shot: str, take: int, as_json: bool) -> None:
     """Choose the take of a shot to go on from."""
@@ -252,8 +274,8 @@ def pick(run_id: str, shot: str, take: int, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("run_id", metavar="RUN")
-@click.argument("shot")
+@click.argument("run_id", metavar="RUN", shell_complete=RUN)
+@click.argument("shot", shell_complete=SHOT)
 @click.option("--prompt", help="Another prompt, whole: the storyboard's style is not added.  [default: the same]")
 @click.option("--seed", type=click.IntRange(-1, 2**32 - 1), help="Another seed.  [default: the last one + 1]")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -273,8 +295,8 @@ def retake(run_id: str, shot: str, prompt: str | None, seed: int | None, yes: bo
 
 @cli.command()
 @click.argument("job_id", metavar="JOB_ID")
-@click.option("--run", "run_id", metavar="RUN", required=True, help="The run that it belongs to.")
-@click.option("--shot", required=True, help="The shot that it is a take of.")
+@click.option("--run", "run_id", metavar="RUN", required=True, help="The run that it belongs to.", shell_complete=RUN)
+@click.option("--shot", required=True, help="The shot that it is a take of.", shell_complete=SHOT)
 @json_option
 def adopt(job_id: str, run_id: str, shot: str, as_json: bool) -> None:
     """
@@ -288,7 +310,7 @@ def adopt(job_id: str, run_id: str, shot: str, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=RUN)
 @click.option("--to", type=click.Path(path_type=Path), metavar="DIR", help="The folder.  [default: ./RUN]")
 @json_option
 def export(run_id: str, to: Path | None, as_json: bool) -> None:
@@ -305,7 +327,8 @@ def export(run_id: str, to: Path | None, as_json: bool) -> None:
 
 @cli.command("callback-url")
 @click.argument("hook")
-def callback_url(hook: str) -> None:
+@json_option
+def callback_url(hook: str, as_json: bool) -> None:
     """
     Print an address to give as callback_url.
 
@@ -313,7 +336,7 @@ def callback_url(hook: str) -> None:
     """
     from cli.callbacks import print_address
 
-    sys.exit(print_address(hook))
+    sys.exit(print_address(hook, as_json=as_json))
 
 
 @cli.command()
@@ -327,7 +350,7 @@ def callbacks(limit: int, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("callback_id", metavar="ID")
+@click.argument("callback_id", metavar="ID", shell_complete=CALLBACK)
 @click.option("--yes", is_flag=True, help="Do it, even if new jobs are submitted and paid for.")
 @json_option
 def replay(callback_id: str, yes: bool, as_json: bool) -> None:
@@ -356,7 +379,7 @@ def doctor(as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("callback_id", metavar="[ID]", required=False)
+@click.argument("callback_id", metavar="[ID]", required=False, shell_complete=CALLBACK)
 @click.option("--all", "everything", is_flag=True, help="All that are in quarantine.")
 @json_option
 def release(callback_id: str | None, everything: bool, as_json: bool) -> None:
@@ -421,6 +444,20 @@ def mcp_server(http: bool, host: str, port: int, names: tuple[str, ...], picture
     from cli.mcp_server import serve_mcp
 
     sys.exit(serve_mcp(http=http, host=host, port=port, names=names, pictures=pictures))
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """
+    Print the script by which a shell completes commands and ids.
+
+    For bash: eval "$(framerelay completion bash)" in ~/.bashrc. Ids of runs, shots and callbacks come from the receiver
+    that is running.
+    """
+    from cli.completion import script
+
+    click.echo(script(cli, shell))
 
 
 def main() -> None:

@@ -87,8 +87,9 @@ def _go_on(run_id: str, what: str, body: Mapping[str, object] | None = None, *, 
     checked_id(run_id, "run")
     with Receiver.of_environment() as receiver:
         run = receiver.post(f"/v1/runs/{run_id}/{what}", json=dict(body or {}))
-        submits = new_submits(run["submits_to_come"])
-        click.echo(f"it goes on from what is there: {submits} to its end, if nothing fails", err=True)
+        if not as_json:
+            submits = new_submits(run["submits_to_come"])
+            click.echo(f"it goes on from what is there: {submits} to its end, if nothing fails", err=True)
         _print(receiver, run, as_json)
     return 0
 
@@ -111,8 +112,9 @@ def exit_code(run: Mapping[str, Any]) -> int:
 
 
 def print_json(answer: Mapping[str, Any]) -> None:
-    """*answer* for programs."""
-    click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
+    """*answer* for programs: one object on one line; on a terminal, where a person reads it, on many."""
+    text = msgspec.json.encode(answer)
+    click.echo((msgspec.json.format(text, indent=2) if sys.stdout.isatty() else text).decode())
 
 
 def watched(receiver: Receiver, run_id: str, *, as_json: bool) -> int:

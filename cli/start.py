@@ -48,6 +48,6 @@ def give_pictures(receiver: Receiver, storyboard: Storyboard, folder: Path) -> d
 
 def _give(receiver: Receiver, file: Path) -> str:
     if file.stat().st_size > PICTURE_BYTES_MAX:
-        raise Refused(f"it is larger than {PICTURE_BYTES_MAX // 1_000_000} MB, more than providers take", status=413)
+        raise Refused(f"it is larger than {PICTURE_BYTES_MAX // 1_000_000} MB, more than providers take")
     name: str = receiver.post("/v1/files", content=file.read_bytes())["name"]
     return name

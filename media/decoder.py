@@ -1,21 +1,17 @@
 """The owner's end of the decoder process: keep one warm, give it one job at a time, replace it when it fails."""
 
 import asyncio
-import os
-import signal
-import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
 import msgspec
-import structlog
 
+from media.decoder_process import Child, end_starting, has_child, say_what_holds, start_child
 from media.follow import Follower
 from media.growing import GaveWay
-from media.model import Examination, FilmFacts, FilmPart
+from media.model import Examination, FilmFacts, FilmPart, Opening
 from media.wire import (
     Answer,
     Check,
@@ -24,30 +20,18 @@ from media.wire import (
     Examine,
     Failed,
     Follow,
-    FrameTaken,
     Join,
     Level,
-    Ready,
+    Open,
     Request,
     Size,
     Stopped,
     SystemFailed,
-    Wants,
-    read_answer,
     read_result,
-    to_json,
 )
 from runs.errors import ClipUnusable, DecoderFailed, RequestInvalid
 
 T = TypeVar("T")
-
-COMMAND = (sys.executable, "-I", "-m", "media.decoder_child")
-START_S_MAX = 30.0
-LINE_BYTES_MAX = 1024 * 1024
-KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
-CAGE = ("memory", "cpu_time", "file_size", "open_files", "network", "processes", "files")
-
-log = structlog.get_logger()
 
 
 class Decoder:
@@ -112,13 +96,27 @@ class Decoder:
         size = await self._ask(Check(picture=picture), Size, self._examine_s_max)
         return size.width, size.height
 
+    async def open(self, clip: Path, *, frame_into: Path, begun_with: Path | None) -> Opening:
+        """
+        Write the first frame of *clip* to *frame_into* (see media.opening.take_opening).
+
+        Nobody waits for it: a clip that is being followed goes on first.
+        """
+        request = Open(clip=clip, frame_into=frame_into, begun_with=begun_with)
+        return await self._ask(request, Opening, self._examine_s_max)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether another job would have to wait."""
+        return self._free.locked()
+
     async def join(self, parts: Sequence[FilmPart], into: Path) -> FilmFacts:
         """Join the clips of *parts* into one film (see media.film.join)."""
         return await self._ask(Join(parts=list(parts), into=into), FilmFacts, self._join_s_max)
 
     async def _ask(self, request: Request, kind: type[T], seconds_max: float, follower: Follower | None = None) -> T:
         """Give the job to the process when it is free; replace it unless it answered, be it that the clip is bad."""
-        if self._follower:
+        if self._follower and not isinstance(request, Open):
             self._follower.give_way()
         async with self._free:
             self._follower = follower
@@ -143,7 +141,7 @@ class Decoder:
                 self._replace(child)
             return result
 
-    async def _warm_child(self) -> "Child":
+    async def _warm_child(self) -> Child:
         """A living process that has everything loaded; a cancelled wait leaves it to the next caller."""
         starting = self._current()
         if starting.done() and not has_child(starting):
@@ -153,7 +151,7 @@ class Decoder:
         self._current()  # It may have been stopped meanwhile.
         return child
 
-    def _current(self) -> "asyncio.Task[Child]":
+    def _current(self) -> asyncio.Task[Child]:
         """The task that starts, or started, the process."""
         if self._starting is None:
             raise DecoderFailed("The decoder was not started, or was stopped.")
@@ -170,7 +168,7 @@ class Decoder:
             await asyncio.gather(*self._ending)
             await end_starting(starting)
 
-    def _replace(self, child: "Child") -> None:
+    def _replace(self, child: Child) -> None:
         """Kill *child*, and start its successor without waiting for either."""
         child.kill()
         ending = asyncio.create_task(child.close())
@@ -180,137 +178,9 @@ class Decoder:
             self._starting = asyncio.create_task(start_child())
 
 
-class Child:
-    """One decoder process."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdin and process.stdout  # noqa: S101, PT018  (Both were asked for.)
-        self.process = process
-        self.requests = process.stdin
-        self.answers = process.stdout
-        self.jobs_done = 0
-        self.holds: list[str] = []
-
-    async def ask(self, request: Request, follower: Follower | None, ending: Callable[[], object]) -> Answer:
-        """Send *request* and wait for its answer; DecoderFailed if there is none. *follower* has words to add."""
-        try:
-            self.requests.write(to_json(request) + b"\n")
-            await self.requests.drain()
-        except ConnectionError:
-            pass  # It died; the empty answer below says how.
-        if follower:
-            follower.attach(self.say, ending)
-        answer = await self.hear()
-        while follower and isinstance(answer, Wants | FrameTaken):
-            follower.hear(answer)
-            answer = await self.hear()
-        self.jobs_done += 1
-        return answer
-
-    def say(self, line: bytes) -> None:
-        """Add *line* to a request, without waiting; if the process is gone, the missing answer tells."""
-        if not self.requests.is_closing():
-            self.requests.write(line)
-
-    async def hear(self) -> Answer:
-        """The next line of the process."""
-        try:
-            line = await self.answers.readline()
-        except ValueError as error:
-            raise DecoderFailed("The decoder process sent a line without end.") from error
-        if not line:
-            raise DecoderFailed(f"The decoder process died ({await self.ending()}).")
-        try:
-            return read_answer(line)
-        except msgspec.MsgspecError as error:
-            raise DecoderFailed("The decoder process answered nonsense.") from error
-
-    async def ending(self) -> str:
-        """How the process ended, in words."""
-        code = await self.process.wait()
-        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
-
-    def kill(self) -> None:
-        """End the process at once, whatever it does; it leads a group of its own."""
-        if self.process.returncode is None:  # Else its number may be somebody else's by now.
-            with suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-
-    async def close(self) -> None:
-        """Kill the process and wait until it and its pipes are gone."""
-        self.kill()
-        with suppress(ConnectionError):
-            await self.process.communicate()
-
-
-async def start_child() -> Child:
-    """Start a process and wait until it is warm."""
-    spawning = asyncio.create_task(spawn())
-    try:
-        child = await asyncio.shield(spawning)  # Given up half-way, uvloop would leave the process behind.
-    except asyncio.CancelledError:
-        await (await spawning).close()
-        raise
-    try:
-        async with asyncio.timeout(START_S_MAX):
-            answer = await child.hear()
-        if not isinstance(answer, Ready):
-            raise DecoderFailed(f"The decoder process did not start: {answer}.")
-        child.holds = answer.holds
-    except TimeoutError:
-        await child.close()
-        raise DecoderFailed(f"The decoder process did not start within {START_S_MAX:g} s.") from None
-    except BaseException:
-        await child.close()
-        raise
-    return child
-
-
-def say_what_holds(child: Child) -> None:
-    """Which of the limits on what a clip may do are enforced on this system, and, loudly, which are not."""
-    log.info("decoder_caged", holds=child.holds)
-    missing = [limit for limit in CAGE if limit not in child.holds]
-    if missing:
-        log.warning("decoder_not_caged", missing=missing, see="docs/security.md")
-
-
-async def spawn() -> Child:
-    """A new process, still cold."""
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        limit=LINE_BYTES_MAX,
-        env=child_environment(),
-        start_new_session=True,
-    )
-    return Child(process)
-
-
-def child_environment() -> dict[str, str]:
-    """Nothing of ours that is secret; one arena per thread would cost 64 MB of the process's limit each."""
-    kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
-    return kept | {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
-
-
-async def end_starting(starting: asyncio.Task[Child]) -> None:
-    """End what *starting* started or is about to start."""
-    starting.cancel()
-    with suppress(asyncio.CancelledError, DecoderFailed, OSError):
-        await (await starting).close()
-
-
 def in_seconds(seconds: float) -> float:
     """That time, by the clock of the event loop."""
     return asyncio.get_running_loop().time() + seconds
-
-
-def has_child(starting: asyncio.Task[Child]) -> bool:
-    """Whether the task *starting* is done and gave a process, and the process still lives."""
-    if not starting.done() or starting.cancelled() or starting.exception():
-        return False
-    return starting.result().process.returncode is None
 
 
 def unwrap(answer: Answer, kind: type[T]) -> T:

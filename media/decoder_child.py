@@ -32,6 +32,7 @@ from media.wire import (
     Has,
     Join,
     Level,
+    Open,
     Ready,
     Request,
     Size,
@@ -49,6 +50,9 @@ Work = Callable[[Request], Any]
 
 NO_MORE = 3
 """How the process of a job ends when there is no job left."""
+
+NICE = 10
+"""Of a job that nobody waits for: a submit on its way, or another clip, goes first."""
 
 
 def main() -> None:
@@ -111,6 +115,10 @@ def shut_in(request: Request) -> None:
     match request:
         case Examine(clip=clip, frame_into=into) | Follow(clip=clip, frame_into=into):
             cage.close(reading=[clip], writing=into.parent, cpu_s_max=300, file_bytes_max=128 * 1024 * 1024)
+        case Open(clip=clip, frame_into=into, begun_with=begun_with):
+            os.nice(NICE)
+            reading = [clip, begun_with] if begun_with else [clip]
+            cage.close(reading=reading, writing=into.parent, cpu_s_max=60, file_bytes_max=128 * 1024 * 1024)
         case Compare(a=a, b=b):
             cage.close(reading=[a, b], writing=None, cpu_s_max=60, file_bytes_max=0)
         case Check(picture=picture):
@@ -144,11 +152,14 @@ def load() -> Work:
     from media.film import join
     from media.frames import examine
     from media.images import check, difference
+    from media.opening import take_opening
 
     def work(request: Request) -> Any:
         match request:
             case Examine():
                 return examine(request.clip, frame_into=request.frame_into)
+            case Open():
+                return take_opening(request.clip, frame_into=request.frame_into, begun_with=request.begun_with)
             case Compare():
                 return Level(mean=difference(request.a, request.b))
             case Check():

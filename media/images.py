@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, MpoImagePlugin, UnidentifiedImageError, WebPImagePlugin
+from PIL import Image, ImageOps, MpoImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
 from runs.errors import ClipUnusable
 
@@ -32,6 +32,20 @@ def difference(a: Path, b: Path) -> float | None:
     if first.shape != second.shape:
         return None
     return float(np.abs(first.astype(np.int16) - second).mean())
+
+
+def distance(image: npt.NDArray[np.uint8], picture: Path) -> float:
+    """
+    As `difference`, of *image* (RGB, height x width x 3) and a *picture* that is brought to its size if it has another.
+
+    As providers do with a first frame: scaled until it covers the whole (bicubic), and cut evenly at the sides that
+    stand out.
+    """
+    height, width, _ = image.shape
+    other = load(picture)
+    if other.shape != image.shape:
+        other = np.asarray(ImageOps.fit(Image.fromarray(other), (width, height), Image.Resampling.BICUBIC))
+    return float(np.abs(image.astype(np.int16) - other).mean())
 
 
 def check(picture: Path) -> tuple[int, int]:

@@ -49,6 +49,14 @@ class Examination:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """The first frame of a clip, and its mean ``difference``, in levels of 255, from the picture that it began with."""
+
+    frame: FrameFacts
+    difference: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FilmPart:
     """A clip on its way into a film; ``continued``: its first frame repeats the last frame of the part before."""
 

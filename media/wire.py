@@ -42,6 +42,14 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
     """No more parts will come."""
 
 
+class Open(msgspec.Struct, frozen=True, tag="open"):
+    """Write the first frame of *clip*, and measure how far it is from *begun_with*; answered with an Opening."""
+
+    clip: Path
+    frame_into: Path
+    begun_with: Path | None
+
+
 class Compare(msgspec.Struct, frozen=True, tag="compare"):
     """How far two pictures differ; answered with a Level."""
 
@@ -75,7 +83,7 @@ class Join(msgspec.Struct, frozen=True, tag="join"):
     into: Path
 
 
-Request = Examine | Follow | Compare | Check | Join
+Request = Examine | Follow | Open | Compare | Check | Join
 Word = Has | Stop
 """What is said about a clip that is followed; late words reach a process that knows nothing of it any more."""
 

@@ -11,6 +11,7 @@ from media.download import download
 from media.fetch import fetch_clip
 from media.model import Examination
 from processors.deps import Deps
+from processors.opening import is_waited_for, keep_opening
 from processors.problems import problem_of
 from processors.waits import wait_s
 from runs import events
@@ -30,11 +31,16 @@ async def collect(deps: Deps, *, run: str, shot: str, take: int, turn: int) -> s
     """
     Fetch the clip of a take and its last frame; returns what came of it, for the log.
 
-    Doing it twice replaces the same files. The run is told only when everything is on disk and was checked.
+    Doing it twice replaces the same files. The run is told only when everything is on disk and was checked. The clip's
+    first frame is taken when the next submit is queued, or before, where none waits for this shot.
     """
     loaded = await deps.store.load(run)
     found = loaded.take(shot, take) if loaded else None
-    if found is None or found.status is not TakeStatus.COLLECTING or found.turns != turn or not found.video_url:
+    if loaded is None or found is None or found.turns != turn or not found.video_url:
+        return "not_due"
+    if found.status is TakeStatus.DONE and found.opening is None:  # We were cut off between the two.
+        await keep_opening(deps, loaded, shot, found)
+    if found.status is not TakeStatus.COLLECTING:
         return "not_due"
     try:
         try:
@@ -43,7 +49,12 @@ async def collect(deps: Deps, *, run: str, shot: str, take: int, turn: int) -> s
             raise StorageFailed.of(error) from error
     except FrameRelayError as error:
         return await _failed(deps, run, shot, found, error)
-    await record(deps.store, run, event)
+    if not is_waited_for(loaded, shot):
+        await keep_opening(deps, loaded, shot, found)
+        await record(deps.store, run, event)
+        return "collected"
+    recorded = await record(deps.store, run, event)
+    await keep_opening(deps, recorded.run, shot, found)
     return "collected"
 
 

@@ -1,6 +1,7 @@
 """The receiver as a Starlette application: its routes, and what is opened when it starts."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -15,7 +16,7 @@ from starlette.routing import Route
 from config.keys import Keys
 from config.logs import secrets_of
 from config.settings import Settings
-from receiver import answers, callbacks, health, media, notifications, openapi, plan, release, replay, runs_api
+from receiver import answers, callbacks, health, media, metrics, notifications, openapi, plan, release, replay, runs_api
 from receiver.access import keyed, log_in, log_out
 from receiver.gate import Gate
 from receiver.headers import SecurityHeaders
@@ -78,6 +79,8 @@ def create_app(
             files=MediaFiles(settings.data_dir),
             tokens=Tokens(secret),
             links=Links(secret),
+            redis=watching,
+            counts=Counter(),
         )
         draining = asyncio.create_task(spool.drain_for_ever(inbox))
         yield {callbacks.TAKER: callbacks.ShortWay(state).take}
@@ -125,6 +128,7 @@ def routes() -> list[Route]:
         keyed("/v1/files", runs_api.give_file, methods=["POST"]),
         Route("/media/{path:path}", media.serve),  # A key, a session, or a signed link.
         keyed("/openapi.json", openapi.serve),
+        keyed("/metrics", metrics.serve),
         page("/login", log_in, methods=["POST"], open_to_all=True),
         Route("/logout", log_out, methods=["POST"]),
         Route("/livez", health.live),

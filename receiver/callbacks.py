@@ -68,7 +68,11 @@ async def received(request: Request) -> Response:
     address = state.tokens.read(request.scope["path_params"]["token"], now=time.time())
     if address is None:
         return await _refusal(request, state)
-    state.limits.count_callback(address)
+    try:
+        state.limits.count_callback(address)
+    except HTTPException:
+        state.counts["limited"] += 1
+        raise
     callback, refusal = await _read(request, state, address)
     if callback.held and refusal:
         return await _held(state, callback, refusal)
@@ -102,6 +106,7 @@ class ShortWay:
 
     def _kept(self, callback: Callback, address: Address, answer: Answer, kept: Kept) -> None:
         if kept.exception() is None:
+            self._state.counts["kept" if kept.result() else "repeated"] += 1
             answer(_acknowledged(callback, is_new=kept.result()))
             return
         task = asyncio.create_task(self._say(callback, address, kept, answer))
@@ -123,7 +128,9 @@ async def _answered(
         is_new, spooled = await _keep(state, callback, address, kept)
     except StoreUnavailable as error:
         log.error("callback_received", **_said(callback, outcome="not_kept"), reason=error.message)
+        state.counts["not_kept"] += 1
         return try_later(error)
+    state.counts["spooled" if spooled else "kept" if is_new else "repeated"] += 1
     acknowledged = _acknowledged(callback, is_new=is_new, spooled=spooled)
     return refusal or acknowledged
 
@@ -145,6 +152,7 @@ def _said(callback: Callback, *, outcome: str | None = None) -> dict[str, Any]:
 
 async def _refusal(request: Request, state: State) -> Response:
     """404, or 429 for one more of many; what is kept of it, if anything, is written behind the answer."""
+    state.counts["refused"] += 1
     state.limits.count_stranger(request)
     log.info("callback_refused", reason="unknown_token")
     answer = error_answer(404, "not_found", NO_SUCH_ADDRESS)
@@ -164,7 +172,9 @@ async def _held(state: State, callback: Callback, refusal: Response) -> Response
         kept = await state.quarantine.hold(callback, within_s=KEEP_WITHIN_S)
     except StoreUnavailable as error:
         log.error("callback_held", kept=False, trouble=error.message, **said)
+        state.counts["not_kept"] += 1
         return try_later(error)
+    state.counts["held"] += 1
     log.warning("callback_held", kept=kept, **said)
     return refusal
 

@@ -351,6 +351,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         refused={},
         asks_redis=False,
     ),
+    "GET /metrics": Operation(
+        name="readMetrics",
+        about="Figures in Prometheus's text format",
+        right=Right.READ,
+        answers={200: Answer(about="What there is now.", kinds=("text/plain",))},
+        refused={},
+        asks_redis=False,
+    ),
     "GET /openapi.json": Operation(
         name="readOpenapi",
         about="This document",

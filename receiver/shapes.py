@@ -62,6 +62,15 @@ class FirstFrame(Struct, kw_only=True):
     source: Annotated[str, Meta(description="given by the storyboard · provider · upload · serve")]
 
 
+class Seam(Struct, kw_only=True):
+    """How a clip goes on from the last frame that it was given."""
+
+    difference: Annotated[
+        float,
+        Meta(description="Mean absolute difference per channel, of 255, between that frame and the clip's opening."),
+    ]
+
+
 class Take(Struct, kw_only=True):
     """One attempt at a shot: one submit, one job, one payment."""
 
@@ -79,6 +88,8 @@ class Take(Struct, kw_only=True):
     first_frame: FirstFrame | None
     last_frame: Frame | None
     provider_frame: Frame | None
+    opening: Annotated[Frame | None, Meta(description="The first frame of its clip; a moment later than the clip.")]
+    seam: Annotated[Seam | None, Meta(description="Null where nothing was handed on, or not yet.")]
 
 
 class Shot(Struct, kw_only=True):
@@ -188,6 +199,9 @@ class Event(Struct, kw_only=True):
     seed: int | UnsetType = UNSET
     until: Annotated[float | UnsetType, Meta(description="It was put off until then.")] = UNSET
     first_frame: Annotated[str | UnsetType, Meta(description="Where the first frame came from.")] = UNSET
+    seam: Annotated[float | UnsetType, Meta(description="How far the clip's opening is from what was handed on.")] = (
+        UNSET
+    )
     problem: Annotated[dict[str, str] | UnsetType, Meta(description="Its code and message.")] = UNSET
 
 

@@ -1,8 +1,10 @@
 """What the routes work with; built once in the lifespan of the application."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import cast
 
+from arq.connections import ArqRedis
 from starlette.requests import HTTPConnection
 
 from config.settings import Settings
@@ -25,7 +27,7 @@ class State:
     """
     ``history`` reads through connections of its own: watchers that wait must not keep callbacks waiting.
 
-    ``secrets``: what no answer may show.
+    ``secrets``: what no answer may show. ``counts``: callbacks by what this process did with them, for `metrics`.
     """
 
     settings: Settings
@@ -44,6 +46,8 @@ class State:
     files: MediaFiles
     tokens: Tokens
     links: Links
+    redis: ArqRedis
+    counts: Counter[str]
 
 
 def state_of(request: HTTPConnection) -> State:

@@ -10,7 +10,7 @@ from receiver import shapes
 from runs.inbox import Callback
 from runs.model import Clip, Film, FirstFrame, Frame, Problem, Run, Shot, Take
 from runs.outbox import Notification
-from runs.outlook import budget_left, jobs_of_retake, stale_after, stale_shots, words_of_retake
+from runs.outlook import budget_left, jobs_of_retake, seams_that_jump, stale_after, stale_shots, words_of_retake
 from runs.standing import callbacks_missed, jobs_spent, needs_operator, seems_unreachable, submits_to_come
 
 UNREACHABLE: Final = shapes.Oddity(
@@ -38,7 +38,7 @@ def run_json(run: Run, *, base_url: str) -> dict[str, Any]:
         spent=shapes.Jobs(jobs=jobs_spent(run)),
         submits_to_come=submits_to_come(run),
         callbacks_missed=callbacks_missed(run),
-        warnings=[UNREACHABLE] if seems_unreachable(run) else [],
+        warnings=_warnings(run),
         shots=[_shot(shot, base_url, stale=shot.id in stale) for shot in run.shots],
         film=_film(run.film, base_url),
         error=_problem(run.error),
@@ -108,6 +108,18 @@ def notification_json(notification: Notification) -> dict[str, Any]:
     return dict(to_builtins(shown))
 
 
+def _warnings(run: Run) -> list[shapes.Oddity]:
+    jumps = [
+        shapes.Oddity(
+            code="seam_jumps",
+            message=f"shot {shot} opens {levels:.1f} of 255 levels away from the frame that it was given: "
+            "look at that seam; another take may fit better",
+        )
+        for shot, levels in seams_that_jump(run)
+    ]
+    return [UNREACHABLE, *jumps] if seems_unreachable(run) else jumps
+
+
 def _shot(shot: Shot, base_url: str, *, stale: bool) -> shapes.Shot:
     return shapes.Shot(
         id=shot.id,
@@ -145,6 +157,8 @@ def _take(take: Take, base_url: str) -> shapes.Take:
         first_frame=_first_frame(take.first_frame, base_url),
         last_frame=_frame(take.last_frame, base_url),
         provider_frame=_frame(take.provider_frame, base_url),
+        opening=_frame(take.opening, base_url),
+        seam=None if take.seam is None else shapes.Seam(difference=take.seam),
     )
 
 

@@ -119,6 +119,14 @@ class Collected(TakeEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpeningTaken(TakeEvent):
+    """The first frame of its clip is on our disk; *seam*: how far it is from the one handed on, if one was."""
+
+    opening: Frame
+    seam: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CollectPutOff(TakeEvent):
     """The clip could not be fetched this time; *ask_again* wants a look-up first (the address has expired)."""
 
@@ -214,6 +222,7 @@ Event = (
     | CalledBack
     | LookedInVain
     | Collected
+    | OpeningTaken
     | CollectPutOff
     | CollectFailed
     | Joined

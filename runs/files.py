@@ -42,6 +42,10 @@ class MediaFiles:
         """The last frame that the provider gave for it."""
         return f"{run}/{shot}.{take}.provider.png"
 
+    def opening(self, run: str, shot: str, take: int) -> str:
+        """The first frame of its clip."""
+        return f"{run}/{shot}.{take}.first.png"
+
     def film(self, run: str) -> str:
         """The film of a run."""
         return f"{run}/film.mp4"

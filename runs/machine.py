@@ -56,7 +56,7 @@ def apply(run: Run, event: Event, now: float) -> Run:
     A changed run has the next revision and fresh statuses. Order and repetition of events do not matter: a take only
     moves forward, and what is final stays so.
     """
-    late = events.Retaken | events.Picked | events.CalledBack
+    late = events.Retaken | events.Picked | events.CalledBack | events.OpeningTaken
     over = run.status is RunStatus.SUCCEEDED and not isinstance(event, late)
     if run.cancelled or over:
         return run
@@ -139,6 +139,8 @@ def _changed(run: Run, event: Event, now: float) -> Run:
             take = run.take(event.shot, event.take)
             news = take is not None and not take.called_back
             return _with_take(run, event.shot, replace(take, called_back=True)) if take and news else run
+        case events.OpeningTaken():
+            return _with_opening(run, event)
         case events.Joined():
             return replace(run, film=event.film, join_error=None)
         case events.JoinFailed():
@@ -201,6 +203,15 @@ def _with_pick(run: Run, event: events.Picked, now: float) -> Run:
         if run.film or run.join_error
         else after
     )
+
+
+def _with_opening(run: Run, event: events.OpeningTaken) -> Run:
+    """It comes when the clip is there, before or behind `Collected`, and nothing follows from it."""
+    take = run.take(event.shot, event.take)
+    if take is None or take.status not in (TakeStatus.COLLECTING, TakeStatus.DONE):
+        return run
+    after = replace(take, opening=event.opening, seam=event.seam)
+    return run if after == take else _with_take(run, event.shot, after)
 
 
 def _cancelled(run: Run) -> Run:

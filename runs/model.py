@@ -143,7 +143,8 @@ class Take:
     ``turns``: how often that was put off; it tells one task about this take from the next.
     ``fetches``: how often fetching the clip was put off. ``expected_s``: 19 of 20 such jobs were done so long after
     their submit, when it was submitted. ``rendered_at`` · ``ended_at``: when we learnt that the job is done, or that it
-    ended otherwise. ``called_back``: a callback told of that. ``adopted``: a person named the job.
+    ended otherwise. ``called_back``: a callback told of that. ``adopted``: a person named the job. ``opening``: the
+    clip's first frame. ``seam``: its mean difference, in levels of 255, from the frame that was handed on.
     """
 
     number: int
@@ -167,6 +168,8 @@ class Take:
     video: Clip | None = None
     last_frame: Frame | None = None
     provider_frame: Frame | None = None
+    opening: Frame | None = None
+    seam: float | None = None
     error: Problem | None = None
 
     @property

@@ -4,9 +4,15 @@ What a decision would bring about and cost, before it is made; and which shots n
 Pure questions about a run; the decisions themselves are in `runs.decisions`.
 """
 
+from typing import Final
+
 from runs.decisions import heirs_begun_anew, heirs_of
 from runs.model import FirstFrame, Run, Shot, ShotStatus
 from runs.standing import chosen, jobs_left, takes_missing
+
+# Of 255, mean of all pixels and channels. The sandbox's clips open 1 to 2 levels from the frame that they were given
+# (encoding), another picture is 20 to 25 away, a shift of 2 in 256 pixels 11; 8 in brightness alone is seen as a jump.
+SEAM_LEVELS_MAX: Final = 8.0
 
 
 def is_stale(run: Run, shot: Shot) -> bool:
@@ -72,6 +78,12 @@ def has_moved_on(source: Shot, first: FirstFrame) -> bool:
         return False
     now = chosen(source)
     return number <= source.set_aside if now is None else now.number != number
+
+
+def seams_that_jump(run: Run) -> list[tuple[str, float]]:
+    """The shots whose clip opens further than `SEAM_LEVELS_MAX` from the frame that was handed on, and how far."""
+    seams = [(shot.id, take.seam) for shot in run.shots if (take := chosen(shot)) and take.seam is not None]
+    return [(shot_id, levels) for shot_id, levels in seams if levels > SEAM_LEVELS_MAX]
 
 
 def _first_frame(shot: Shot) -> FirstFrame | None:

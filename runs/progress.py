@@ -22,7 +22,7 @@ from runs.store import Store
 
 RACES_MAX: Final = 100
 RACE_S: Final = 0.002  # Writers that lost a race step aside, each time a little longer.
-_SHOWN: Final = frozenset({"shot", "take", "job_id", "word", "seed", "status", "until"})
+_SHOWN: Final = frozenset({"shot", "take", "job_id", "word", "seed", "status", "until", "seam"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,11 @@ class Spool:
         # Threads of its own: a disk that hangs must not take those that the rest of the receiver needs.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="spool")
 
+    @property
+    def files(self) -> int:
+        """How many lay there a second ago, and came from this process since."""
+        return self._files
+
     async def keep(self, callback: Callback, *, fingerprint: str, task: Task | None) -> None:
         """
         Return when *callback* is synced to disk, a few milliseconds on a disk that is well.

@@ -141,7 +141,8 @@ def _done(shot: Json) -> str:
     first = take["first_frame"]
     which = f"take {take['number']} of {len(shot['takes'])}, " if len(shot["takes"]) > 1 else ""
     frame = _FRAMES[first["source"] if shot["source"] else "given"] if first else None
-    given = f", begun from {frame}" if frame else ""
+    seam = f", {take['seam']['difference']:.1f} of 255 away from it" if take["seam"] else ""
+    given = f", begun from {frame}{seam}" if frame else ""
     stale = f"; stale: {shot['source']} is another one by now" if shot["stale"] else ""
     video = take["video"]
     return f"done: {which}{video['duration_s']:.2f} s, {video['width']}x{video['height']}{given}{stale}"

@@ -7,7 +7,7 @@ from typing import Final
 from receiver.page.strip import TakeCell, scenes_of
 from runs import events
 from runs.decisions import decided, why_not
-from runs.model import Run, RunStatus, ShotStatus
+from runs.model import Run, RunStatus, Shot, ShotStatus
 from runs.outlook import budget_left, jobs_of_retake, stale_after
 from runs.standing import submits_to_come, takes_missing
 from runs.words import Json, coming, duration, listed, waits_for
@@ -76,11 +76,8 @@ def what_is_next(run: Run, shown: Json, *, now: float) -> Next:
         choices=_choices(shown, [shot["id"] for shot in waiting if waits_for(shot) == "pick"], now=now),
         resume=_resume(run, now),
         cancel=_cancel(run),
-        retakes={shot.id: _retake(run, shot.id, now) for shot in run.shots if shot.status in _RETAKEN},
+        retakes={shot.id: retake for shot in run.shots if (retake := retake_of(run, shot, now))},
     )
-
-
-_RETAKEN: Final = frozenset({ShotStatus.DONE, ShotStatus.FAILED})
 
 
 def _sentence(run: Json, waiting: Sequence[Json], *, now: float) -> str:
@@ -161,14 +158,16 @@ def _cancel(run: Run) -> str | None:
     return f"Nothing more is submitted{given_up}. Clips that are done stay. It cannot be taken back."
 
 
-def _retake(run: Run, shot: str, now: float) -> Retake:
-    """As if another prompt were given, which is what some refusals ask for."""
-    jobs, left = jobs_of_retake(run, shot), budget_left(run)
+def retake_of(run: Run, shot: Shot, now: float) -> Retake | None:
+    """As if another prompt were given, which is what some refusals ask for; None where nobody would ask for one."""
+    if shot.status not in (ShotStatus.DONE, ShotStatus.FAILED):
+        return None
+    jobs, left = jobs_of_retake(run, shot.id), budget_left(run)
     return Retake(
         jobs=_jobs(jobs),
         spends=f"{_jobs(jobs)}{'' if left is None else f' of the {left} that are left'}",
-        stale=stale_after(run, shot),
-        why_not=why_not(run, events.Retaken(shot=shot, prompt="another"), now),
+        stale=stale_after(run, shot.id),
+        why_not=why_not(run, events.Retaken(shot=shot.id, prompt="another"), now),
     )
 
 

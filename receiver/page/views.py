@@ -10,7 +10,7 @@ from starlette.responses import Response
 from receiver.body import read_body
 from receiver.deciding import decide, stored_run
 from receiver.page.health import health_of
-from receiver.page.next import what_is_next
+from receiver.page.next import retake_of, what_is_next
 from receiver.page.rendering import login_form, rendered
 from receiver.page.strip import clips_of, latest_frame, scenes_of
 from receiver.page.timeline import timeline_of
@@ -27,6 +27,7 @@ from runs.words import shot_words
 
 RUNS_A_PAGE: Final = 20
 CALLBACKS_A_PAGE: Final = 100
+FORMS_MAX: Final = 40  # Of more shots each has its form on its own page: prompts are long.
 FORM_BYTES_MAX: Final = 1 << 16
 EVENT_NAMES: Final = ("started", *map(name_of, get_args(Event)))
 
@@ -77,9 +78,8 @@ async def show_shot(request: Request) -> Response:
     now, shown = time.time(), _shown(run)
     cell = next(each for each in shown["shots"] if each["id"] == shot.id)
     moments = await timeline_of(state, run, shot)
-    return await rendered(
-        request, "shot.html", run=shown, shot=cell, words=shot_words(shown, cell, now=now), moments=moments
-    )
+    words, retake = shot_words(shown, cell, now=now), retake_of(run, shot, now)
+    return await rendered(request, "shot.html", run=shown, shot=cell, words=words, retake=retake, moments=moments)
 
 
 async def show_callbacks(request: Request) -> Response:
@@ -165,6 +165,7 @@ async def _run_page(request: Request, template: str) -> Response:
         live=run.status not in ENDED,
         moving=any(shot.status in _MOVING for shot in run.shots),
         event_names=EVENT_NAMES,
+        forms_here=len(run.shots) <= FORMS_MAX,
     )
 
 

@@ -28,7 +28,6 @@ def film(relay: Any) -> str:
     "words",
     [
         ("resume", "run_x"),
-        ("resume", "run_x", "--json"),
         ("remove", "run_x"),
         ("retake", "run_x", "s1"),
         ("pick", "run_x", "s1", "1"),
@@ -38,7 +37,7 @@ def film(relay: Any) -> str:
     ],
 )
 def test_a_decision_about_what_is_not_there_is_one_sentence(relay: Any, words: tuple[str, ...]) -> None:
-    """Exit 1 and nothing on standard output, with --json, too."""
+    """Exit 1 and nothing on standard output."""
     ended = relay.run(*words)
     assert (ended.code, ended.out) == (1, "")
     missing = "such callback, or it is no longer kept" if words[0] == "replay" else "run run_x"

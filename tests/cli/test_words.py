@@ -25,6 +25,8 @@ def a_take(status: str, *, since_s: float = 0.0, **more: Any) -> dict[str, Any]:
         "first_frame": None,
         "last_frame": None,
         "provider_frame": None,
+        "opening": None,
+        "seam": None,
         **more,
     }
 
@@ -80,6 +82,14 @@ def test_a_stale_shot_says_which_shot_it_no_longer_fits() -> None:
     assert (
         shot_words(a_run("running", DONE, shot), shot, now=NOW) == "done: 1.00 s, 2x2; stale: s1 is another one by now"
     )
+
+
+def test_a_done_shot_says_how_far_it_opens_from_what_it_was_given() -> None:
+    """The figure of its seam, in levels."""
+    begun = {"seam": {"difference": 1.84}, "first_frame": {"url": "u", "source": "upload"}}
+    shot = a_shot("s2", "done", a_take("done", video=VIDEO, **begun), source="s1")
+    words = "done: 1.00 s, 2x2, begun from our last frame, uploaded, 1.8 of 255 away from it"
+    assert shot_words(a_run("running", DONE, shot), shot, now=NOW) == words
 
 
 def test_takes_that_do_the_same_share_a_clause() -> None:

@@ -2,7 +2,7 @@
 Every command in README and manual is typed as it stands there: page by page, in a folder with the samples.
 
 A sandbox stands for the provider, and quick clips for long ones. What a page does not start itself (sandbox, `up`) is
-there already; what it starts stays until its end. `run_…`, `cb_…` and `job_…` are what a command printed last.
+there already; what it starts stays until its end. `run_…`, `cb_…` and the like are what a command printed last.
 """
 
 import os
@@ -26,6 +26,7 @@ BLOCK = re.compile(
 )
 FILE = re.compile(r"# (?:\./)?(?P<name>[\w-]+\.ya?ml)\b")
 QUICK = "--scale 0.1 --clip-s 0.4 --job-s 0.1"
+PRINTED = ("run_", "cb_", "job_", "plan_", "ntf_")
 SHELL = r"""
 answer() {
   . "$HOUSE/command" < /dev/null > "$HOUSE/output" 2>&1
@@ -169,7 +170,7 @@ class Terminal:
         ended = int(code.read_text(encoding="ascii"))
         code.unlink()
         said = output.read_text(encoding="utf-8")
-        for prefix in ("run_", "cb_", "job_"):
+        for prefix in PRINTED:
             if printed := re.search(rf"\b{prefix}[A-Za-z0-9]{{8,}}", said):
                 self.seen[prefix] = printed[0]
         return ended, said
@@ -191,7 +192,7 @@ class Terminal:
             command = command.replace(there, ours)
         command = re.sub(r"\bframerelay sandbox(?! --port)", f"framerelay sandbox --port {self.ports[0]}", command)
         command = re.sub(r"(framerelay (?:up|receiver|worker|sandbox)\b[^\n&]*?) +&\s*$", r"\1\n", command, flags=re.M)
-        assert not re.search(r"\b(run|cb|job)_…", command), f"nothing was printed that could be given here: {command}"
+        assert not re.search(r"\b[a-z]+_…", command), f"nothing was printed that could be given here: {command}"
         return command
 
 

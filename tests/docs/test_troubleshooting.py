@@ -12,10 +12,12 @@ from processors.look_up import ENDED
 from receiver.answers import _CODES as CODES_OF_STATUSES
 from runs import errors
 from runs.model import Family
+from runs.outbox import NotificationState
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "troubleshooting.md"
 PACKAGES = ("config", "runs", "upstream", "media", "receiver", "processors", "cli")
+PUT_OFF, NOT_SAID_ABOUT_IT = "notification_put_off", {NotificationState.WAITING, NotificationState.DELIVERED}
 LEVELS = ("warning", "error", "exception", "critical")
 
 
@@ -67,7 +69,8 @@ def log_events() -> set[str]:
     """What is logged as a warning or an error."""
     known = {name for name in LEVELS} | {"_say"}
     found = (text_of(argument(call, 0, "event")) for name, call in calls(*PACKAGES) if name in known)
-    return {event for event in found if event and re.fullmatch(r"[a-z]+(_[a-z]+)+", event)}
+    sent = {f"notification_{state.value}" for state in NotificationState if state not in NOT_SAID_ABOUT_IT}
+    return {event for event in found if event and re.fullmatch(r"[a-z]+(_[a-z]+)+", event)} | sent | {PUT_OFF}
 
 
 def exit_codes() -> set[str]:

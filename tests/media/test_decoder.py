@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from media import decoder as decoder_module
+from media import decoder_process
 from media.decoder import Decoder
 from media.model import FilmPart
 from media.png import write_png
@@ -92,7 +92,7 @@ async def test_a_process_that_died_between_jobs_fails_none(decoder: Decoder, mak
     first = process_of(decoder)
     os.kill(first, signal.SIGKILL)
     await until_gone(first)
-    await until(lambda: not decoder_module.has_child(starting(decoder)))
+    await until(lambda: not decoder_process.has_child(starting(decoder)))
 
     await serve_one(decoder, make_clip)
     assert process_of(decoder) != first
@@ -171,7 +171,7 @@ async def test_nonsense_from_the_process_is_a_failure(
 ) -> None:
     """If it was taken over by a clip, what it says is input like any other."""
     script = f"print('{READY}', flush=True); input(); print({says}, flush=True); input()"
-    monkeypatch.setattr(decoder_module, "COMMAND", (sys.executable, "-I", "-c", script))
+    monkeypatch.setattr(decoder_process, "COMMAND", (sys.executable, "-I", "-c", script))
     clip = make_clip(**SMALL)
     async with Decoder() as decoder:
         with pytest.raises(DecoderFailed):
@@ -182,20 +182,20 @@ async def test_a_process_that_cannot_start_is_said_so_and_tried_again(
     make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At the start it stops the program; later it fails a job, and the next one tries again."""
-    good = decoder_module.COMMAND
-    monkeypatch.setattr(decoder_module, "COMMAND", (sys.executable, "-I", "-c", "raise SystemExit(3)"))
+    good = decoder_process.COMMAND
+    monkeypatch.setattr(decoder_process, "COMMAND", (sys.executable, "-I", "-c", "raise SystemExit(3)"))
     with pytest.raises(DecoderFailed, match="exit code 3"):
         async with Decoder():
             pass
 
-    monkeypatch.setattr(decoder_module, "COMMAND", good)
+    monkeypatch.setattr(decoder_process, "COMMAND", good)
     clip = make_clip(**SMALL)
     async with Decoder(jobs_max=1) as decoder:
-        monkeypatch.setattr(decoder_module, "COMMAND", (sys.executable, "-I", "-c", "raise SystemExit(3)"))
+        monkeypatch.setattr(decoder_process, "COMMAND", (sys.executable, "-I", "-c", "raise SystemExit(3)"))
         await serve_one(decoder, make_clip)
         with pytest.raises(DecoderFailed, match="exit code 3"):
             await decoder.examine(clip, frame_into=clip.with_suffix(".png"))
-        monkeypatch.setattr(decoder_module, "COMMAND", good)
+        monkeypatch.setattr(decoder_process, "COMMAND", good)
         await serve_one(decoder, make_clip)
 
 

@@ -4,13 +4,13 @@ import os
 import re
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request, async_playwright, expect
 
 from runs.embedded_redis import EmbeddedRedis
 
@@ -126,7 +126,8 @@ def visit(request: pytest.FixtureRequest, browser: Browser) -> Visit:
             assert not person.unexpected(), "\n".join(person.unexpected())
         except BaseException:
             for number, tab in enumerate(context.pages, 1):
-                await tab.screenshot(path=PICTURES / "failed" / f"{request.node.name}-{number}.png")
+                with suppress(Error):  # A tab that hangs must not hide why.
+                    await tab.screenshot(path=PICTURES / "failed" / f"{request.node.name}-{number}.png", timeout=5000)
             raise
         finally:
             await context.close()

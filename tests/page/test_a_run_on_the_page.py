@@ -66,6 +66,22 @@ async def test_clips_and_film_play(relay: Any, visit: Any, wait_until: Any) -> N
         assert await video.evaluate("it => it.error") is None
 
 
+async def test_a_shot_tells_its_history(relay: Any, visit: Any) -> None:
+    """From submit to clip, with the callback as it was received."""
+    run_id = await relay.run(CHAIN)
+    await relay.ended(run_id)
+    async with visit(relay) as person:
+        page = await person.open(f"/runs/{run_id}")
+        await page.get_by_role("link", name="s1", exact=True).click()
+        await expect(page.get_by_role("heading", level=1, name="Shot s1")).to_be_visible()
+        await page.get_by_text("As it was received").last.click()
+        body = await page.locator("pre:visible").inner_text()
+
+    run = await relay.shown(run_id)
+    assert run["shots"][0]["takes"][0]["job_id"] in body
+    assert '"succeeded"' in body
+
+
 async def test_a_page_that_lost_its_events_finds_back(relay: Any, home: Any, relay_in: Any, visit: Any) -> None:
     """The receiver goes away while the run goes on, and comes back: the page shows how things stand, unasked."""
     run_id = await relay.run(GATED)

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
+from receiver.sessions import Sessions
+
 pytestmark = pytest.mark.anyio
 
 KEY = "fr_test"
@@ -50,3 +52,17 @@ async def test_a_run_that_was_asked_for_comes_after_the_log_in(relay: Any, visit
         await page.get_by_role("button", name="Log in").click()
 
         await expect(page.get_by_role("heading", level=1, name="linked")).to_be_visible()
+
+
+async def test_the_link_of_the_demo_lets_in_once(relay: Any, visit: Any) -> None:
+    """Nobody types the demo's key; whoever finds the link in a history later gets the form, and words."""
+    link = f"/login?once={Sessions('only for tests', secure=False).invite()}"
+    async with visit(relay, logged_in=False) as person, visit(relay, logged_in=False) as another:
+        another.expects("status of 401")
+        page = await person.open(link)
+        await expect(page.get_by_role("heading", level=1, name="Runs")).to_be_visible()
+        again = await another.open(link)
+
+        await expect(again.get_by_role("alert")).to_contain_text("used already")
+        await expect(again.get_by_label("key")).to_be_visible()
+        assert page.url == f"{person.url}/"

@@ -175,7 +175,7 @@ async def _the_door(drive: Any, relay: Any, monkeypatch: Any) -> None:
     await drive("POST", "/login", 401, data={"key": "wrong"}, headers=own)
     await drive("POST", "/logout", 303)
     relay.api.headers["Authorization"] = key
-    for path in ("/livez", "/readyz", "/openapi.json"):
+    for path in ("/livez", "/readyz", "/openapi.json", "/metrics"):
         await drive("GET", path, 200)
         await drive("HEAD", path, 200)
 

@@ -283,7 +283,7 @@ async def test_the_callbacks_are_in_figures(browser: Any, relay: Any, finish: An
 
 async def test_a_run_of_a_hundred_shots_is_a_light_page(browser: Any, relay: Any, board: Any, redis: Any) -> None:
     """Three takes each: below 300 KB, and one command to Redis, however much there is to show."""
-    shots = [{"id": f"s{number}", "prompt": f"镜头横移，车灯划过 {number} " * 4, "takes": 3} for number in range(100)]
+    shots = [{"id": f"s{number}", "prompt": f"镜头横移，车灯划过 {number} " * 9, "takes": 3} for number in range(100)]
     run_id = await relay.run({**board, "budget": {"jobs": 400}, "shots": shots})
     run = await relay.store.load(run_id)
     frame = Frame(path=f"{run_id}/s1.1.last.png", sha256="0" * 64, width=1280, height=720)
@@ -299,6 +299,9 @@ async def test_a_run_of_a_hundred_shots_is_a_light_page(browser: Any, relay: Any
     after = await redis.info("commandstats")
     assert page.text.count('class="shot ') == 100
     assert len(page.content) < 300_000
+    assert f'href="/runs/{run_id}/shots/s7#retake"' in page.text
+    assert "<textarea" not in page.text
+    assert "Retake s7: spend 1 job" in (await browser.get(f"/runs/{run_id}/shots/s7")).text
     calls = {name: after[name]["calls"] - before.get(name, {"calls": 0})["calls"] for name in after}
     assert {name: count for name, count in calls.items() if count and name != "cmdstat_info"} == {"cmdstat_hget": 1}
 

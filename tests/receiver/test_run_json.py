@@ -5,6 +5,10 @@ from typing import Any
 
 import pytest
 
+from runs import events
+from runs.model import Frame
+from runs.progress import record
+
 pytestmark = pytest.mark.anyio
 
 RUN_KEYS = {
@@ -100,6 +104,8 @@ async def test_a_finished_run_has_the_shape_of_the_contract(start_provider: Any,
             assert len((await relay.api.get(take["video"]["url"])).content) == take["video"]["bytes"]
             assert (await relay.api.get(take["last_frame"]["url"])).headers["Content-Type"] == "image/png"
             assert take["last_frame"]["width"] == take["video"]["width"]
+            check(take["opening"], FRAME_KEYS)
+            assert (await relay.api.get(take["opening"]["url"])).headers["Content-Type"] == "image/png"
         first, second = (shot["takes"][0] for shot in run["shots"])
         assert (first["seed"], first["first_frame"]) == (7, None)
         check(second["first_frame"], {"url": str, "source": str})
@@ -118,3 +124,18 @@ async def test_a_problem_has_a_code_and_words(relay: Any, board: Any, render: An
     assert run["status"] == "waiting"
     check(run["error"], {"code": str, "message": str})
     assert run["error"]["message"].startswith("shot s2:")
+
+
+async def test_a_seam_that_jumps_is_a_warning(relay: Any, board: Any, render: Any) -> None:
+    """Beyond what encoding does; a seam that fits is a figure alone, and one that nobody measured is null."""
+    run_id = await relay.run({**board, "shots": [{"id": name, "prompt": name} for name in ("s1", "s2", "s3")]})
+    opening = Frame(path="run_x/s.1.first.png", sha256="0" * 64, width=1280, height=720)
+    for name, seam in (("s1", None), ("s2", 8.0), ("s3", 23.14)):
+        await render(run_id, name)
+        await record(relay.store, run_id, events.OpeningTaken(shot=name, take=1, opening=opening, seam=seam))
+    run = await relay.shown(run_id)
+
+    seams = [shot["takes"][0]["seam"] for shot in run["shots"]]
+    assert seams == [None, {"difference": 8.0}, {"difference": 23.14}]
+    (warning,) = [each for each in run["warnings"] if each["code"] == "seam_jumps"]
+    assert warning["message"].startswith("shot s3 opens 23.1 of 255 levels away from the frame that it was given")

@@ -105,6 +105,23 @@ async def test_the_tries_of_one_callback_during_an_outage_are_one_callback(
     assert [(each["job_id"], each["repeats"]) for each in await kept()] == [("job_1", 2)]
 
 
+async def test_metrics_tell_of_an_outage(relay: Any, take_address: Any, private_server: Any) -> None:
+    """The scrape does not fail with Redis: what this receiver knows by itself is told, and that Redis is away."""
+    private_server.stop()
+    await relay.api.post(take_address(), json=DONE)
+    during = await relay.api.get("/metrics")
+    private_server.start()
+
+    assert during.status_code == 200
+    for line in (
+        "framerelay_redis_up 0",
+        'framerelay_callbacks_total{outcome="spooled"} 1',
+        "framerelay_spool_files 1",
+    ):
+        assert line in during.text.splitlines()
+    assert "framerelay_runs" not in during.text
+
+
 async def test_a_spooled_callback_outlives_the_receiver(
     tmp_path: Path, private_server: Any, take_address: Any, nobody_calls: str, redis_url: str, wait_until: Any
 ) -> None:
@@ -243,7 +260,8 @@ async def test_every_route_answers_as_the_document_says(
     }
     said, asked = set(), []
     for path, methods in document()["paths"].items():
-        place = take_address() if "{token}" in path else path.format(run=run, shot="s1", callback="cb_x", path="x")
+        names = {"run": run, "shot": "s1", "callback": "cb_x", "notification": "ntf_x", "path": "x"}
+        place = take_address() if "{token}" in path else path.format(**names)
         for method, operation in methods.items():
             asked.append(relay.api.request(method, place, **needed.get(operation["operationId"], {})))
             said |= {operation["operationId"]} if "503" in operation["responses"] else set()
@@ -251,3 +269,17 @@ async def test_every_route_answers_as_the_document_says(
         documented.check(answer)
 
     assert {name for name, status in documented.seen if status == 503} == said
+
+
+async def test_the_page_says_what_is_wrong(relay: Any, private_server: Any) -> None:
+    """503 with a sentence and ``Retry-After``, for a browser that has a session."""
+    url = relay.settings.listen_url
+    headers = {"Accept": "text/html", "Origin": url}
+    async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False, timeout=30) as browser:
+        key = relay.api.headers["Authorization"].split()[1]
+        assert (await browser.post("/login", data={"key": key})).status_code == 303
+        private_server.stop()
+        for path in ("/", "/runs/run_" + "a" * 24, "/callbacks"):
+            answer = await browser.get(path)
+            assert (answer.status_code, "Not possible at the moment" in answer.text) == (503, True), path
+            assert int(answer.headers["Retry-After"]) > 0

@@ -419,3 +419,20 @@ def test_a_worker_that_starts_has_takes_in_flight_looked_up_at_once() -> None:
 
     assert due(run) == [("look_up", "s1", 1)]
     assert apply(run, events.WorkerStarted(), NOW) is run
+
+
+def test_an_opening_is_kept_before_and_behind_the_clip_and_nothing_follows_from_it() -> None:
+    """It is for people: the steps that are due stay the same, and an ended film is not made again."""
+    taken = events.OpeningTaken(shot="s1", take=1, opening=FRAME, seam=1.5)
+    run = after(chain(), submitting(), submitted())
+    assert apply(run, taken, NOW) is run, "there is no clip yet"
+    run = after(run, rendered())
+    before, behind = after(run, taken, collected()), after(run, collected(), taken)
+
+    assert before == behind
+    assert (behind.shots[0].takes[0].opening, behind.shots[0].takes[0].seam) == (FRAME, 1.5)
+    assert steps_due(behind, NOW) == steps_due(after(run, collected()), NOW)
+    assert apply(behind, taken, NOW) is behind
+    film = after(done(done(chain()), "s2"), events.Joined(film=FILM))
+    late = after(film, taken)
+    assert (late.film, late.status, late.shots[0].takes[0].opening) == (FILM, RunStatus.SUCCEEDED, FRAME)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import structlog
 
-from media import decoder as decoder_module
+from media import decoder_process
 from media.cage import IS_LINUX
 from media.decoder import Decoder
 from media.png import write_png
@@ -87,7 +87,7 @@ def take_over(monkeypatch: pytest.MonkeyPatch) -> TakeOver:
 
     def use(attempt: str, **limits: Any) -> None:
         script = TAKEN_OVER.replace("{attempt}", attempt).replace("{limits}", repr(limits))
-        monkeypatch.setattr(decoder_module, "COMMAND", (sys.executable, "-I", "-c", script))
+        monkeypatch.setattr(decoder_process, "COMMAND", (sys.executable, "-I", "-c", script))
 
     return use
 
@@ -179,7 +179,7 @@ async def test_what_holds_is_said_at_the_start(monkeypatch: pytest.MonkeyPatch) 
     ]
 
     script = "from media import cage, decoder_child; cage.leave_files = lambda *_: None; decoder_child.main()"
-    monkeypatch.setattr(decoder_module, "COMMAND", (sys.executable, "-I", "-c", script))
+    monkeypatch.setattr(decoder_process, "COMMAND", (sys.executable, "-I", "-c", script))
     with structlog.testing.capture_logs() as lines:
         async with Decoder():
             pass

@@ -1,0 +1,70 @@
+"""What a shell completes: the script that asks us, and ids from the receiver that is running."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import click
+from click.shell_completion import CompletionItem, get_completion_class
+
+from cli.client import Receiver, checked_id
+from cli.errors import Stop
+from runs.words import printable
+
+TIMEOUT_S: Final = 1.0  # A person has pressed a key; later than that it is of no use.
+RUNS_MAX: Final = 50
+VARIABLE: Final = "_FRAMERELAY_COMPLETE"
+
+
+def script(cli: click.Command, shell: str) -> str:
+    """What *shell* has to read; it calls us back with `VARIABLE` set, whenever a person presses Tab."""
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise Stop(f"there is no completion for {shell}: bash, zsh or fish")
+    return kind(cli, {}, "framerelay", VARIABLE).source()
+
+
+def items(what: str, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    """
+    The *what* that begin with *incomplete*: ``runs``, ``shots``, ``takes`` or ``callbacks``.
+
+    None without a receiver, whatever the reason: on the line that a person is writing there is no place for a sentence.
+    """
+    try:
+        with Receiver.of_environment(timeout_s=TIMEOUT_S) as receiver:
+            found = list(_SOURCES[what](receiver, ctx))
+    except Exception:
+        return []
+    return [CompletionItem(name, help=printable(about)) for name, about in found if name.startswith(incomplete)]
+
+
+def _runs(receiver: Receiver, _: click.Context) -> Iterable[tuple[str, str]]:
+    for run in receiver.get("/v1/runs", limit=RUNS_MAX)["data"]:
+        yield run["id"], f"{run['status']} {run['title']}"
+
+
+def _shots(receiver: Receiver, ctx: click.Context) -> Iterable[tuple[str, str]]:
+    for shot in _run(receiver, ctx)["shots"]:
+        yield shot["id"], f"{shot['status']} {shot['prompt'] or ''}"
+
+
+def _takes(receiver: Receiver, ctx: click.Context) -> Iterable[tuple[str, str]]:
+    for shot in _run(receiver, ctx)["shots"]:
+        if shot["id"] == ctx.params["shot"]:
+            yield from ((str(take["number"]), take["status"]) for take in shot["takes"])
+
+
+def _callbacks(receiver: Receiver, _: click.Context) -> Iterable[tuple[str, str]]:
+    for callback in receiver.get("/v1/callbacks", limit=RUNS_MAX)["data"]:
+        yield callback["id"], f"{callback['outcome']} {callback['run'] or ''} {callback['shot'] or ''}"
+
+
+def _run(receiver: Receiver, ctx: click.Context) -> dict[str, Any]:
+    return receiver.get(f"/v1/runs/{checked_id(ctx.params['run_id'], 'run')}")
+
+
+_SOURCES: Final[dict[str, Callable[[Receiver, click.Context], Iterable[tuple[str, str]]]]] = {
+    "runs": _runs,
+    "shots": _shots,
+    "takes": _takes,
+    "callbacks": _callbacks,
+}

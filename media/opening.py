@@ -1,0 +1,48 @@
+"""
+The first frame of a clip, as it is shown, and how far it is from the picture that the clip was to begin with.
+
+Runs in the decoder process alone, when the clip was examined and its last frame handed on. Only what stands before the
+first frame is decoded, most often nothing: that costs less than carrying it along while the last frame is taken would,
+where every millisecond is one before the next submit.
+"""
+
+from pathlib import Path
+
+from av.container import InputContainer
+
+from media.clips import check_size, find_picture, foreseen_errors, list_samples, open_clip
+from media.colour import to_rgb
+from media.containers import identify
+from media.frames import Picture, set_up_decoder, write_frame
+from media.images import distance
+from media.model import Opening
+from runs.errors import ClipUnusable
+
+
+def take_opening(clip: Path, *, frame_into: Path, begun_with: Path | None) -> Opening:
+    """
+    Write the frame of *clip* that is shown first to *frame_into* as PNG, by the same way of colours as the last one.
+
+    The difference is from the picture *begun_with* (see media.images.distance); None without one.
+    Raises: ClipUnusable, also if *begun_with* is no picture; the frame is written then.
+    """
+    with foreseen_errors(), open_clip(clip, identify(clip), probe=False) as container:
+        picture = first_shown(container)
+    frame = write_frame(picture, frame_into)
+    return Opening(frame=frame, difference=distance(picture.image, begun_with) if begun_with else None)
+
+
+def first_shown(container: InputContainer) -> Picture:
+    """The frame of the smallest time that is shown; an edit list may hide some that are decoded before it."""
+    stream = find_picture(container)
+    samples = list_samples(container, stream)
+    first_pts = min(sample.pts for sample in samples if sample.is_shown)
+    set_up_decoder(stream, threads=1)
+    container.seek(min(sample.pts for sample in samples), stream=stream)
+    for packet in container.demux(stream):
+        for frame in packet.decode():
+            check_size(frame.width, frame.height)
+            if frame.pts is not None and frame.pts >= first_pts and not frame.is_corrupt:
+                image, matrix = to_rgb(frame)
+                return Picture(image=image, matrix=matrix)
+    raise ClipUnusable("The clip has no first frame.", reason="corrupt")

@@ -1,0 +1,65 @@
+"""
+``GET /metrics`` in Prometheus's text format: what this receiver has counted since its start, and what lies in Redis.
+
+Labels are words of ours alone, never ids or anything that came from outside. It costs one round trip to Redis; without
+Redis it still answers, with what the receiver knows by itself.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from receiver.state import state_of
+from runs.errors import StoreUnavailable
+from runs.figures import Figures, Waiting, figures
+
+KIND: Final = "text/plain; version=0.0.4; charset=utf-8"
+OUTCOMES: Final = ("kept", "repeated", "spooled", "refused", "held", "limited", "not_kept")
+
+
+async def serve(request: Request) -> Response:
+    """The figures; they need a key that reads."""
+    state = state_of(request)
+    try:
+        found = await figures(state.redis)
+    except StoreUnavailable:
+        found = None
+    lines = [*_of_this_receiver(state.counts, state.spool.files), *_of_redis(found)]
+    return Response("\n".join(lines) + "\n", media_type=KIND)
+
+
+def _of_this_receiver(counts: Counter[str], spooled: int) -> Iterator[str]:
+    by_outcome = {f'outcome="{outcome}"': counts[outcome] for outcome in OUTCOMES}
+    yield from _metric(
+        "callbacks_total", "counter", "Callbacks that came to this receiver, by what it did.", by_outcome
+    )
+    yield from _metric("spool_files", "gauge", "Callbacks in the spool, not yet handed to Redis.", {"": spooled})
+
+
+def _of_redis(found: Figures | None) -> Iterator[str]:
+    yield from _metric("redis_up", "gauge", "Whether Redis answered just now.", {"": int(found is not None)})
+    if found is None:
+        return
+    runs = {f'status="{status.value}"': number for status, number in found.runs.items()}
+    yield from _metric("runs", "gauge", "Runs that are kept, by status.", runs)
+    yield from _waiting("queue", "Tasks that wait or run", found.tasks)
+    yield from _waiting("runs_due", "Runs that will be looked at", found.runs_due)
+    yield from _waiting("notifications_due", "Notifications to be sent", found.notifications)
+    yield from _metric("callbacks_stored", "gauge", "Callbacks that can be read again.", {"": found.callbacks})
+    yield from _metric("quarantine", "gauge", "Callbacks in quarantine.", {"": found.quarantine})
+
+
+def _waiting(name: str, about: str, waiting: Waiting) -> Iterator[str]:
+    yield from _metric(name, "gauge", f"{about}.", {"": waiting.number})
+    late = {"": round(waiting.late_s, 3)}
+    yield from _metric(f"{name}_late_seconds", "gauge", f"{about}: for how long the first of them should have.", late)
+
+
+def _metric(name: str, kind: str, about: str, values: Mapping[str, float]) -> Iterator[str]:
+    yield f"# HELP framerelay_{name} {about}"
+    yield f"# TYPE framerelay_{name} {kind}"
+    for labels, value in values.items():
+        yield f"framerelay_{name}{{{labels}}} {value}" if labels else f"framerelay_{name} {value}"

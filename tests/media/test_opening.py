@@ -1,0 +1,107 @@
+"""The first frame of a clip: exact on every kind that we accept, and how far it is from what the clip began with."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from media.decoder import Decoder
+from media.model import Opening
+from media.opening import take_opening
+from media.png import write_png
+from runs.errors import ClipUnusable
+
+MakeClip = Callable[..., Path]
+FEW: dict[str, Any] = {"frames": 12, "audio_s": None, "first_number": 700}
+
+
+def opening(clip: Path, begun_with: Path | None = None) -> tuple[Opening, np.ndarray[Any, np.dtype[np.uint8]]]:
+    """What is found, and the picture that was written."""
+    found = take_opening(clip, frame_into=clip.with_suffix(".first.png"), begun_with=begun_with)
+    with Image.open(found.frame.path) as image:
+        return found, np.asarray(image.convert("RGB"))
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("clip.mp4", {}),
+        ("clip.mp4", {"cut_at": 7}),
+        ("clip.mp4", {"gop": 4, "faststart": True}),
+        ("clip.mp4", {"fragmented": True, "manifest": False}),
+        ("clip.mp4", {"codec": "hevc"}),
+        ("clip.mp4", {"codec": "av1"}),
+        ("clip.mkv", {}),
+        ("clip.webm", {"codec": "vp9", "bframes": 0}),
+        ("clip.mp4", {"cover": True, "audio_first": True, "audio_s": 0.5}),
+        ("clip.mp4", {"shown_frames": 9}),
+    ],
+)
+def test_the_frame_that_is_shown_first_is_taken(
+    make_clip: MakeClip, clipmaker: ModuleType, name: str, fields: dict[str, Any]
+) -> None:
+    """Its number is printed on it; B-frames, late keyframes, cover art and sound do not mislead."""
+    found, picture = opening(make_clip(name, **{**FEW, **fields}))
+
+    assert clipmaker.read_number(picture) == 700
+    assert (found.frame.width, found.frame.height) == (320, 180)
+    assert found.frame.bytes == found.frame.path.stat().st_size
+
+
+def test_a_turned_clip_opens_upright(make_clip: MakeClip) -> None:
+    """As its last frame does."""
+    found, _ = opening(make_clip(**FEW, rotation=90))
+    assert (found.frame.width, found.frame.height) == (180, 320)
+
+
+def test_the_difference_is_zero_from_itself_and_large_from_another_picture(make_clip: MakeClip, tmp_path: Path) -> None:
+    """In levels of 255, the mean over all pixels and channels."""
+    clip = make_clip(**FEW)
+    _, picture = opening(clip)
+    same, far = tmp_path / "same.png", tmp_path / "far.png"
+    write_png(picture, same)
+    write_png(np.asarray(picture ^ 0x40, np.uint8), far)
+
+    assert opening(clip)[0].difference is None
+    assert opening(clip, same)[0].difference == 0
+    assert opening(clip, far)[0].difference == 64
+
+
+def test_a_picture_of_another_size_covers_the_clip_and_is_cut_evenly(make_clip: MakeClip, tmp_path: Path) -> None:
+    """As providers do: twice as large is scaled, and what stands out above and below does not count."""
+    clip = make_clip(**FEW)
+    _, picture = opening(clip)
+    large, tall = tmp_path / "large.png", tmp_path / "tall.png"
+    doubled = picture.repeat(2, axis=0).repeat(2, axis=1)
+    write_png(np.ascontiguousarray(doubled), large)
+    write_png(np.pad(picture, ((50, 50), (0, 0), (0, 0)), constant_values=255), tall)
+
+    assert (opening(clip, large)[0].difference or 99) < 3
+    assert opening(clip, tall)[0].difference == 0
+
+
+@pytest.fixture
+async def decoder() -> AsyncIterator[Decoder]:
+    """A decoder that is ready."""
+    async with Decoder() as decoder:
+        yield decoder
+
+
+@pytest.mark.anyio
+async def test_it_is_taken_in_the_cage(decoder: Decoder, make_clip: MakeClip, tmp_path: Path) -> None:
+    """With everything loaded that it needs, scaling included; and a picture that is none is said to be so."""
+    clip = make_clip(**FEW)
+    into, other, none = tmp_path / "first.png", tmp_path / "other.png", tmp_path / "none.png"
+    write_png(np.zeros((90, 320, 3), np.uint8), other)
+    none.write_text("no picture")
+
+    found = await decoder.open(clip, frame_into=into, begun_with=other)
+
+    assert (found.frame.path, found.difference is not None) == (into, True)
+    assert not decoder.is_busy
+    with pytest.raises(ClipUnusable):
+        await decoder.open(clip, frame_into=into, begun_with=none)

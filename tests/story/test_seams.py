@@ -1,0 +1,120 @@
+"""The first frame of each clip, and how its seam fits: for people to see, and never in the way of the next submit."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from PIL import Image
+
+import processors.collect
+from media.decoder import Decoder
+from media.images import difference
+from processors.opening import keep_opening
+from runs.errors import DecoderFailed
+
+pytestmark = pytest.mark.anyio
+THREE = {
+    "model": "seedance-1.5-pro-720p",
+    "shots": [{"id": "s1", "prompt": "a"}, {"id": "s2", "prompt": "b"}, {"id": "s3", "prompt": "c", "from": "cut"}],
+}
+
+
+async def history(relay: Any, run_id: str) -> list[tuple[str, str]]:
+    """What happened to which shot, in order."""
+    text = (await relay.api.get(f"/v1/runs/{run_id}/events")).text
+    lines = [json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line.startswith("data: ")]
+    return [(line["event"], line.get("shot", "")) for line in lines]
+
+
+def file_of(relay: Any, frame: Any) -> Path:
+    """Where a frame of a run lies."""
+    return Path(relay.settings.data_dir) / "media" / str(frame["url"]).partition("/media/")[2]
+
+
+async def test_each_clip_shows_what_it_opens_with_and_how_it_fits(start_provider: Any, start_relay: Any) -> None:
+    """
+    The seam is that between the frame that was handed on and the opening; a cut has none.
+
+    No submit waits for it: it is taken when that is queued, or, where no shot waits, before the run ends.
+    """
+    async with start_provider() as provider, start_relay(provider.url) as relay:
+        with structlog.testing.capture_logs() as lines:
+            run = await relay.ended(await relay.run(THREE))
+        told = await history(relay, run["id"])
+        first, second, third = (shot["takes"][0] for shot in run["shots"])
+        levels = difference(file_of(relay, first["last_frame"]), file_of(relay, second["opening"]))
+        with Image.open(file_of(relay, third["opening"])) as opening:
+            size = opening.size
+
+    assert (first["seam"], third["seam"]) == (None, None)
+    assert second["seam"] == {"difference": round(levels or 99, 1)}
+    assert second["seam"]["difference"] < 4
+    assert size == (third["video"]["width"], third["video"]["height"])
+    assert not [warning for warning in run["warnings"] if warning["code"] == "seam_jumps"]
+    measured = [line for line in lines if line["event"] == "seam_measured"]
+    assert [line["levels"] for line in measured] == [second["seam"]["difference"]]
+    assert told.index(("collected", "s1")) < told.index(("opening_taken", "s1"))
+    assert told.index(("opening_taken", "s2")) < told.index(("collected", "s2"))
+    assert told.index(("opening_taken", "s3")) < told.index(("joined", ""))
+
+
+async def test_the_frame_that_the_provider_gave_is_the_one_that_is_compared(
+    start_provider: Any, start_relay: Any
+) -> None:
+    """What was handed on is its picture, not ours; it is kept beside ours."""
+    board = {**THREE, "defaults": {"return_last_frame": True}, "shots": THREE["shots"][:2]}
+    async with start_provider() as provider, start_relay(provider.url) as relay:
+        run = await relay.ended(await relay.run(board))
+        first, second = (shot["takes"][0] for shot in run["shots"])
+        levels = difference(file_of(relay, first["provider_frame"]), file_of(relay, second["opening"]))
+
+    assert second["first_frame"]["source"] == "provider"
+    assert second["seam"] == {"difference": round(levels or 99, 1)}
+
+
+async def test_a_clip_whose_opening_cannot_be_taken_is_a_shot_like_any_other(
+    start_provider: Any, start_relay: Any, monkeypatch: Any
+) -> None:
+    """The film is made; the opening is null, and the log says why."""
+
+    async def fails(*_: Any, **__: Any) -> None:
+        raise DecoderFailed("it died")
+
+    monkeypatch.setattr(Decoder, "open", fails)
+    async with start_provider() as provider, start_relay(provider.url) as relay:
+        with structlog.testing.capture_logs() as lines:
+            run = await relay.ended(await relay.run({**THREE, "shots": THREE["shots"][:2]}))
+
+    assert run["status"] == "succeeded", run["error"]
+    assert [shot["takes"][0]["opening"] for shot in run["shots"]] == [None, None]
+    assert {line["reason"] for line in lines if line["event"] == "opening_missing"} == {"it died"}
+
+
+async def test_a_worker_that_dies_before_the_opening_leaves_it_to_the_next(
+    start_provider: Any, start_relay: Any, wait_until: Any, monkeypatch: Any
+) -> None:
+    """Its task is run again, after a rest: the clip is not fetched a second time, the opening is taken."""
+    left = 1
+
+    async def dies_once(*arguments: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise RuntimeError("killed, say")
+        await keep_opening(*arguments)
+
+    monkeypatch.setattr(processors.collect, "keep_opening", dies_once)
+    async with start_provider() as provider, start_relay(provider.url) as relay:
+        run_id = await relay.run({**THREE, "shots": THREE["shots"][:2]})
+
+        async def have_openings() -> bool:
+            run = await relay.shown(run_id)
+            return all(take["opening"] for shot in run["shots"] for take in shot["takes"])
+
+        await relay.ended(run_id)
+        await wait_until(have_openings, "both shots have their openings")
+        told = await history(relay, run_id)
+
+    assert told.count(("collected", "s1")) == 1
