@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from cli.outlook import outlook
-from runs.words import Json, printable, shot_words, waits_for
+from runs.words import Json, one_line, printable, shot_words, waits_for
 
 
 class PlannedShot(BaseModel):
@@ -60,6 +60,21 @@ class FilmStatus(BaseModel):
     next: Annotated[list[str], Field(description="What happens next, or which tool to call.")]
     page: Annotated[str, Field(description="Where a person watches it; it asks for the API key.")]
     strip: Annotated[str | None, Field(description="What the picture that comes with this answer shows.")] = None
+
+
+class FilmLine(BaseModel):
+    """One film of a list."""
+
+    run: str
+    title: str
+    status: str
+    words: Annotated[str, Field(description="How many of its shots are done, and how old it is.")]
+
+
+class Films(BaseModel):
+    """Films, newest first."""
+
+    films: list[FilmLine]
 
 
 class RetakeAnswer(BaseModel):
@@ -147,6 +162,17 @@ def status_answer(run: Json, *, page: str, strip: str | None = None) -> FilmStat
         next=list(dict.fromkeys(next_words(run, now=now))),
         page=page,
         strip=strip,
+    )
+
+
+def films_answer(page: Json) -> Films:
+    """A page of `GET /v1/runs`."""
+    now = time.time()
+    return Films(
+        films=[
+            FilmLine(run=run["id"], title=printable(run["title"]), status=run["status"], words=one_line(run, now=now))
+            for run in page["data"]
+        ]
     )
 
 

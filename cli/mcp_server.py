@@ -120,6 +120,7 @@ def create_server(pictures: Path | None, **options: Any) -> Server:
     for tool, title, annotations in (
         (tools.plan_film, "Plan a film (free)", LOOK),
         (tools.start_film, "Start a planned film (spends)", SPEND),
+        (tools.list_films, "Films, newest first", LOOK),
         (tools.film_status, "Where a film stands", LOOK),
         (tools.approve_shot, "Approve a shot (spends)", SPEND),
         (tools.pick_take, "Pick a take", SPEND),

@@ -20,9 +20,11 @@ from cli.mcp_answers import (
     ClipOf,
     FilmPlan,
     FilmResult,
+    Films,
     FilmStatus,
     RetakeAnswer,
     clips_of,
+    films_answer,
     plan_answer,
     retake_answer,
     status_answer,
@@ -98,6 +100,11 @@ class Tools:
         if allowed is None or allowed > max_jobs:
             status.next.insert(0, f"It was started before, with a limit of {allowed} jobs, which stays as it is.")
         return status
+
+    def list_films(self, limit: Annotated[int, Field(ge=1, le=100, description="At most so many.")] = 20) -> Films:
+        """List the films of this receiver, newest first: to find the run of one that was started before."""
+        with Receiver.of_environment() as receiver:
+            return films_answer(receiver.get("/v1/runs", limit=limit))
 
     def film_status(
         self,

@@ -1,5 +1,6 @@
 """The workflows for n8n: made of nodes that there are, wired soundly, and asking for what our API and provider take."""
 
+import asyncio
 import base64
 import functools
 import json
@@ -15,7 +16,12 @@ import jsonschema_rs
 import playwright
 import pytest
 from standardwebhooks import Webhook
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
+from cli.http import listening_on, serving
 from receiver.openapi import document
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "n8n"
@@ -63,22 +69,22 @@ def kind_of(node: dict[str, Any]) -> str:
     return str(node["type"]).removeprefix("n8n-nodes-base.")
 
 
-def said(value: str, item: dict[str, Any], before: dict[str, dict[str, Any]]) -> Any:
+def said(value: str, item: dict[str, Any], before: dict[str, dict[str, Any]], *, resume: str = RESUME) -> Any:
     """What a field says for *item*, as n8n reads it: ``=`` begins an expression, ``{{ }}`` holds JavaScript."""
     if not value.startswith("="):
         return value
     parts = re.split(r"\{\{(.*?)\}\}(?=[^}]|$)", value[1:], flags=re.S)
     whole = len(parts) == 3 and not parts[0].strip() and not parts[2].strip()
-    results = [_evaluated(part, json.dumps(item), json.dumps(before)) for part in parts[1::2]]
+    results = [_evaluated(part, json.dumps(item), json.dumps(before), resume) for part in parts[1::2]]
     if whole:
         return results[0]
     return "".join(part if index % 2 == 0 else str(results[index // 2]) for index, part in enumerate(parts))
 
 
 @functools.cache
-def _evaluated(expression: str, item: str, before: str) -> Any:
+def _evaluated(expression: str, item: str, before: str, resume: str) -> Any:
     script = f"""
-      const $json = {item}, before = {before}, $execution = {{ id: '7', resumeUrl: {json.dumps(RESUME)} }};
+      const $json = {item}, before = {before}, $execution = {{ id: '7', resumeUrl: {json.dumps(resume)} }};
       const $ = (name) => ({{ first: () => ({{ json: before[name] }}) }});
       process.stdout.write(JSON.stringify({{ said: ({expression}) }}));
     """
@@ -170,23 +176,67 @@ def test_a_film_is_started_as_our_api_takes_it_and_once() -> None:
 )
 def test_a_film_is_looked_at_when_framerelay_tells_and_goes_its_way(status: str, next_node: str) -> None:
     """What was told is never believed: the run's own status decides, and an unfinished film is waited for again."""
-    nodes, wires = nodes_of("film"), workflow("film")["connections"]
+    nodes = nodes_of("film")
     item = settings(nodes["Settings"], {})
     before = {"Settings": item, "Start the film": RUN}
     asked = said(nodes["Look at the film"]["parameters"]["url"], {"body": {"type": "run.succeeded"}}, before)
     assert asked == f"{item['framerelay_url']}/v1/runs/{RUN['id']}"
+    assert after("How does it stand", {**RUN, "status": status}) == next_node
+    assert workflow("film")["connections"]["Tell a person"]["main"][0][0]["node"] == "Until FrameRelay tells"
 
-    rules = nodes["How does it stand"]["parameters"]["rules"]["values"]
-    run = {**RUN, "status": status}
+
+def after(switch: str, run: dict[str, Any]) -> str:
+    """The node that a switch of the film's workflow leads to."""
+    rules = nodes_of("film")[switch]["parameters"]["rules"]["values"]
     fitting = [
         index
         for index, rule in enumerate(rules)
         for condition in rule["conditions"]["conditions"]
-        if said(condition["leftValue"], run, before) == condition["rightValue"]
+        if said(condition["leftValue"], run, {}) == condition["rightValue"]
     ]
-    outputs = wires["How does it stand"]["main"]
-    assert [edge["node"] for edge in outputs[fitting[0] if fitting else len(rules)]] == [next_node]
-    assert [edge["node"] for edge in wires["Tell a person"]["main"][0]] == ["Until FrameRelay tells"]
+    [edge] = workflow("film")["connections"][switch]["main"][fitting[0] if fitting else len(rules)]
+    return str(edge["node"])
+
+
+@pytest.mark.anyio
+async def test_a_film_is_made_node_by_node(start_provider: Any, start_relay: Any) -> None:
+    """Walked as n8n would, with the real notifications: started once, woken, looked at, downloaded whole."""
+    nodes = nodes_of("film")
+    woken: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def wake(request: Request) -> Response:
+        woken.put_nowait(await request.body())
+        return Response(status_code=200)
+
+    n8n = Starlette(routes=[Route("/webhook-waiting/7", wake, methods=["POST"])])
+    async with start_provider() as provider, start_relay(provider.url) as relay:
+        with listening_on("127.0.0.1", 0) as listener:
+            async with serving(n8n, listener):
+                resume = f"http://127.0.0.1:{listener.getsockname()[1]}/webhook-waiting/7?signature=abc"
+                item = {**settings(nodes["Settings"], {}), "framerelay_url": relay.settings.listen_url}
+                before = {"Settings": item, "Start the film": await begun(relay, nodes["Start the film"], item, resume)}
+                reached, run = "Until FrameRelay tells", RUN
+                while reached == "Until FrameRelay tells":
+                    await asyncio.wait_for(woken.get(), 30)
+                    look = said(nodes["Look at the film"]["parameters"]["url"], {}, before)
+                    run = (await relay.api.get(look)).json()
+                    reached = after("How does it stand", run)
+                film = await relay.api.get(said(nodes[reached]["parameters"]["url"], run, before))
+        assert (reached, len(film.content)) == ("Download the film", run["film"]["bytes"])
+        assert len((await provider.journal())["submits"]) == 3
+
+
+async def begun(relay: Any, node: dict[str, Any], item: dict[str, Any], resume: str) -> dict[str, Any]:
+    """The run that *node* starts; asked again, as n8n does when an answer was lost, it is the same."""
+    asks = node["parameters"]
+    headers = {each["name"]: str(said(each["value"], item, {})) for each in asks["headerParameters"]["parameters"]}
+    body = json.loads(said(asks["jsonBody"], item, {}, resume=resume))
+    first, again = [
+        (await relay.api.post(said(asks["url"], item, {}), json=body, headers=headers)).json() for _ in "ab"
+    ]
+    assert (first["id"], first["budget"]) == (again["id"], {"jobs": item["max_jobs"]})
+    run: dict[str, Any] = first
+    return run
 
 
 def test_the_wait_is_for_a_post_and_ends_by_itself() -> None:

@@ -118,6 +118,8 @@ async def test_a_limit_is_kept_and_the_film_says_so(
         plan = (await assistant.ask("plan_film", storyboard=board))["plan_id"]
         run = (await assistant.ask("start_film", storyboard=board, plan_id=plan, max_jobs=1))["run"]
         waiting = await assistant.until(run, "waiting")
+        [line] = (await assistant.ask("list_films"))["films"]
+        assert (line["run"], line["status"]) == (run, "waiting")
         assert "past the limit of 1 jobs" in " ".join(waiting["next"])
         again = await assistant.ask("start_film", storyboard=board, plan_id=plan, max_jobs=9)
         assert (again["run"], again["jobs_allowed"]) == (run, 1)
@@ -211,7 +213,7 @@ async def test_every_tool_explains_itself_and_says_what_it_may_do(mcp: Any, monk
     assert all(tool.description and tool.outputSchema and tool.title for tool in tools.values())
     reading = {name for name, tool in tools.items() if tool.annotations.readOnlyHint}
     destroying = {name for name, tool in tools.items() if tool.annotations.destructiveHint}
-    assert reading == {"plan_film", "film_status", "film_result"}
+    assert reading == {"plan_film", "list_films", "film_status", "film_result"}
     assert destroying == {"retake_shot", "cancel_film"}
     assert tools.keys() == reading | destroying | {"start_film", "approve_shot", "pick_take"}
     assert {"storyboard", "plan_id", "max_jobs"} == set(tools["start_film"].inputSchema["required"])
