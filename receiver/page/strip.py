@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
+from runs.outlook import SEAM_LEVELS_MAX
 from runs.words import Json, share_done, shot_words, take_words
 
 WIDTH_MAX: Final = 15
 USUAL_S: Final = 5.0
-JUMP: Final = 6.0  # Of 255: from about here on a cut is seen where none should be.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class Seam:
     @property
     def jumps(self) -> bool:
         """Whether the difference will be seen."""
-        return self.difference is not None and self.difference > JUMP
+        return self.difference is not None and self.difference > SEAM_LEVELS_MAX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,7 @@ def _cell(run: Json, shot: Json, by_id: dict[str, Json], now: float) -> ShotCell
         clip=video["url"] if video else None,
         takes=list(_takes(run, shot, now)),
         spent=sum(each["job_id"] is not None or each["status"] in ("submitting", "unsure") for each in shot["takes"]),
-        stale=bool(shot.get("stale")),
+        stale=shot["stale"],
         seam=_seam(shot, by_id.get(shot["source"]), take),
     )
 
@@ -139,7 +139,7 @@ def _seam(shot: Json, source: Json | None, take: Json | None) -> Seam | None:
     if source is None:
         return None
     handed = shown_take(source)
-    seam = take.get("seam") if take else None
+    seam = take["seam"] if take else None
     return Seam(
         source=source["id"],
         ends=_frame(handed) if handed else None,
@@ -156,5 +156,5 @@ def _frame(take: Json) -> str | None:
 
 def _opening(take: Json) -> str | None:
     """The first frame of the clip, else the picture it was to begin with, if we have that."""
-    frame = take.get("opening") or take["first_frame"]
+    frame = take["opening"] or take["first_frame"]
     return str(frame["url"]) if frame and frame["url"].startswith("/media/") else None

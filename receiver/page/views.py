@@ -17,7 +17,7 @@ from receiver.page.timeline import timeline_of
 from receiver.runs_api import ENDED, SEED_MAX
 from receiver.sessions import INVITED_S
 from receiver.state import state_of
-from receiver.views import callback_json, run_json
+from receiver.views import UNREACHABLE, callback_json, run_json
 from runs import events
 from runs.errors import NotFound, RequestInvalid
 from runs.events import Event
@@ -40,7 +40,7 @@ async def list_runs(request: Request) -> Response:
     found = await state_of(request).store.runs(limit=RUNS_A_PAGE + 1, after=after, status=status)
     shown = [_shown(run) for run in found[:RUNS_A_PAGE]]
     more = shown[-1]["id"] if len(found) > RUNS_A_PAGE else None
-    rows = [{"run": run, "frame": latest_frame(run), "done": _done(run)} for run in shown]
+    rows = [{"run": run, "frame": latest_frame(run), "done": _done(run), "unheard": _is_unheard(run)} for run in shown]
     return await rendered(
         request, "runs.html", rows=rows, more=more, after=after, wanted=status, statuses=list(RunStatus)
     )
@@ -159,6 +159,7 @@ async def _run_page(request: Request, template: str) -> Response:
         run=shown,
         now=now,
         done=_done(shown),
+        unheard=_is_unheard(shown),
         scenes=scenes_of(shown, now=now),
         clips=clips_of(shown),
         next=what_is_next(run, shown, now=now),
@@ -178,3 +179,7 @@ def _shown(run: Run) -> dict[str, Any]:
 
 def _done(run: dict[str, Any]) -> int:
     return sum(shot["status"] == "done" for shot in run["shots"])
+
+
+def _is_unheard(run: dict[str, Any]) -> bool:
+    return any(warning["code"] == UNREACHABLE.code for warning in run["warnings"])

@@ -342,3 +342,21 @@ async def test_what_becomes_stale_is_said_before_and_after(browser: Any, relay: 
     assert (await browser.post(f"/runs/{run}/act", data=form)).status_code == 303
     page = (await browser.get(f"/runs/{run}")).text
     assert page.count("Stale: what it begins with is no longer where s1 ends") == 1
+
+
+async def test_a_seam_that_jumps_is_marked(browser: Any, relay: Any, board: Any, render: Any) -> None:
+    """The figure between two shots; nothing is marked where it is small, or not known."""
+    run_id = await relay.run({**board, "shots": [{"id": "s1", "prompt": "a"}, {"id": "s2", "prompt": "b"}]})
+    await render(run_id, "s1")
+    await render(run_id, "s2", begun_from=1)
+    for levels, marked in ((1.25, False), (21.0, True), (None, False)):
+        run = await relay.store.load(run_id)
+        first, second = run.shots
+        takes = (replace(second.takes[0], seam=levels),)
+        changed = replace(run, shots=(first, replace(second, takes=takes)), revision=run.revision + 1)
+        assert await relay.store.save(changed, before=run, event={"event": "x"}, steps=[], wake_at=None)
+        page = (await browser.get(f"/runs/{run_id}")).text
+        assert f"<b>{'–' if levels is None else f'{levels:.1f}'}</b>" in page
+        assert ('class="seam jumps"' in page) == marked
+        assert ("look at that seam" in page) == marked
+        assert "no callback arrived" in (await browser.get("/")).text
