@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 pytestmark = pytest.mark.anyio
 
@@ -119,3 +119,29 @@ async def test_hostile_words_are_shown_and_do_nothing(relay: Any, visit: Any, pi
 
     assert shown.startswith('<img src=x onerror="document.title=1"></script><script>')
     assert "{{7*7}}&lt;b&gt;" in shown
+
+
+async def test_ten_tabs_do_not_starve_each_other(relay: Any, visit: Any) -> None:
+    """A browser keeps six connections to a host; a tab that nobody sees gives its own back, and catches up later."""
+    run_id = await relay.run(GATED)
+    await relay.ended(run_id)
+    async with visit(relay) as person:
+        for _ in range(10):
+            page = await person.open(f"/runs/{run_id}")
+            await expect(page.get_by_role("button", name="Approve s2")).to_be_visible()
+            await turn(page, "hidden")
+        await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve")
+        await relay.ended(run_id)
+        await turn(page, "visible")
+
+        await expect(page.get_by_role("link", name="Play the film")).to_be_visible()
+
+
+async def turn(page: Page, state: str) -> None:
+    """Headless tabs are all in sight; this one says otherwise."""
+    await page.evaluate(
+        "state => { for (const [name, value] of [['hidden', state === 'hidden'], ['visibilityState', state]])"
+        " Object.defineProperty(document, name, { value, configurable: true });"
+        " document.dispatchEvent(new Event('visibilitychange')); }",
+        state,
+    )

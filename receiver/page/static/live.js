@@ -71,8 +71,16 @@ live.addEventListener("input", (event) => {
   if (event.target.form) event.target.form.dataset.typed = "yes";
 });
 
+// A hidden tab gives its stream back: a browser keeps six connections to a host, and each stream would hold one for ever.
+function leave() {
+  stream?.close();
+  stream = null;
+  clearTimeout(patience);
+  patience = null;
+}
+
 function listen() {
-  if (!live.dataset.events || stream) return;
+  if (!live.dataset.events || stream || document.hidden) return;
   stream = new EventSource(live.dataset.events);
   for (const name of live.dataset.names.split(" ")) stream.addEventListener(name, () => soon(TOGETHER_MS));
   stream.onopen = () => {
@@ -108,7 +116,7 @@ function look() {
 }
 
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) return;
+  if (document.hidden) return leave();
   soon(0);
   listen();
 });
