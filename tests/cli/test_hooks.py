@@ -24,7 +24,8 @@ def run_of(relay: Any, tools: Any, job_id: str) -> dict[str, Any]:
 
     def ended() -> dict[str, Any] | None:
         for run in relay.api("/v1/runs?limit=200")["data"]:
-            if run["shots"][0]["takes"][0]["job_id"] == job_id and run["status"] != "running":
+            first = run["shots"][0]["takes"][:1]  # Others' runs in this house may have none.
+            if [take["job_id"] for take in first] == [job_id] and run["status"] != "running":
                 return dict(run)
         return None
 

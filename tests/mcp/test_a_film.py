@@ -67,8 +67,9 @@ async def test_a_whole_film_from_plan_to_result(
         await assistant.ask("approve_shot", run=run, shot="s2")
         done = await assistant.until(run, "succeeded")
         assert done["jobs_spent"] == 2
+        opened = sum(bool(shot["takes"][0].get("opening")) for shot in (await relay.shown(run))["shots"])
         look = await assistant.call("film_status", run=run)
-        assert frames_in(mcp.picture_of(look)) == 2 + first_has
+        assert frames_in(mcp.picture_of(look)) == 2 + opened
 
         result = await assistant.ask("film_result", run=run)
         assert [clip["shot"] for clip in result["clips"]] == ["s1", "s2"]

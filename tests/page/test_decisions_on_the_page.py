@@ -105,7 +105,8 @@ async def test_the_second_of_two_tabs_is_told_that_it_came_too_late(relay: Any, 
         await has_film(first)
         await second.get_by_role("button", name="Pick take 1").click()
         await expect(second.get_by_role("alert")).to_contain_text("somebody")
-        await second.get_by_role("link", name="Look at the run as it is now").click()
+        async with second.expect_navigation():
+            await second.get_by_role("link", name="Look at the run as it is now").click()
         await has_film(second)
 
     assert (await relay.shown(run_id))["shots"][0]["picked"] == 2

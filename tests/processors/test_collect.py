@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from media import decoder as decoder_module
+from media import decoder_process
 
 pytestmark = pytest.mark.anyio
 
@@ -27,7 +27,7 @@ async def test_a_clip_that_crashes_the_decoder_again_and_again_is_given_up(
     monkeypatch: pytest.MonkeyPatch, start_provider: Any, start_relay: Any
 ) -> None:
     """It is fetched three times, not eight; nothing is paid anew, and a person may still resume."""
-    monkeypatch.setattr(decoder_module, "COMMAND", (sys.executable, "-I", "-c", CRASHES))
+    monkeypatch.setattr(decoder_process, "COMMAND", (sys.executable, "-I", "-c", CRASHES))
     async with start_provider() as provider, start_relay(provider.url) as relay:
         run_id = await relay.run(ONE)
         run = await relay.ended(run_id)

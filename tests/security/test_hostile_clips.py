@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from media import decoder as decoder_module
+from media import decoder_process
 from media.clips import open_clip
 from media.decoder import Decoder
 from runs.errors import ClipUnusable, FrameRelayError
@@ -96,7 +96,7 @@ async def test_what_names_a_place_opens_nothing_even_without_the_cage(
     suffix: str, elsewhere: Address, secret: Callable[[], bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The demuxer is chosen by content and told to follow no reference, so that the cage is the second lock."""
-    monkeypatch.setattr(decoder_module, "COMMAND", (sys.executable, "-I", "-c", UNCAGED))
+    monkeypatch.setattr(decoder_process, "COMMAND", (sys.executable, "-I", "-c", UNCAGED))
     clip = tmp_path / f"clip{suffix}"
     async with Decoder(examine_s_max=20) as decoder:
         for name, (body, expected) in hostile_files.naming_places(elsewhere.place).items():

@@ -132,7 +132,7 @@ async def _furnished(door: Door, redis_url: str, media: Path) -> dict[str, list[
         b'{"id": "s2", "prompt": "b", "from": "cut", "gate": "approve"}, {"id": "s3", "prompt": "c", "from": "cut"}]}'
     )
     runs = [(await post("/v1/runs", board)).json()["id"] for _ in range(6)]
-    short = b'{"model": "m", "shots": [{"id": "s1", "prompt": "a"}]}'
+    short = b'{"model": "m", "notify_url": "https://example.com/told", "shots": [{"id": "s1", "prompt": "a"}]}'
     runs += [(await post("/v1/runs", short)).json()["id"] for _ in range(3)]
     redis = connect(redis_url)
     for run, shot, take in ((runs[1], "s1", 1), (runs[2], "s1", 1), (runs[2], "s1", 2), (runs[6], "s1", 1)):
@@ -149,6 +149,7 @@ async def _furnished(door: Door, redis_url: str, media: Path) -> dict[str, list[
     for token in tokens:
         await post(f"/webhook/{token}", b'{"id": "job_1", "status": "succeeded"}')
     listed = await door._ask(Asked(method="GET", target="/v1/callbacks?limit=50", headers=(key,)))
+    told = await door._ask(Asked(method="GET", target="/v1/notifications?limit=50", headers=(key,)))
     given = (await post("/v1/files", b"\x89PNG\r\n\x1a\n" + b"p" * 500)).json()["name"].removeprefix("file:")
     (media / runs[6]).mkdir(parents=True)
     (media / runs[6] / "s1.1.mp4").write_bytes(bytes(range(256)) * 9)
@@ -159,6 +160,7 @@ async def _furnished(door: Door, redis_url: str, media: Path) -> dict[str, list[
         "run": [*runs, *runs[1:4] * 5],  # Those where most can be decided.
         "shot": ["s1", "s1", "s1", "s2", "s3"],
         "callback": [callback["id"] for callback in listed.json()["data"]],
+        "notification": [each["id"] for each in told.json()["data"]],
         "token": tokens,
         "path": [given, f"{runs[6]}/s1.1.mp4"],
         "after": [runs[2], listed.json()["data"][0]["id"]],
