@@ -63,7 +63,18 @@ def apply(run: Run, event: Event, now: float) -> Run:
     changed = _changed(run, event, now)
     if changed is run:
         return run
-    return settled(replace(changed, revision=run.revision + 1, updated_at=now), before=run)
+    revision = run.revision + 1
+    news = _news(run) if isinstance(event, events.OpeningTaken) else revision
+    return settled(replace(changed, revision=revision, news=news, updated_at=now), before=run)
+
+
+def is_news(run: Run, revision: int) -> bool:
+    """Whether *run* is another one for a person who saw it at *revision*; that a clip's first frame came is no news."""
+    return not _news(run) <= revision <= run.revision
+
+
+def _news(run: Run) -> int:
+    return run.revision if run.news is None else run.news
 
 
 def begin(run: Run) -> Run:

@@ -302,6 +302,7 @@ class Run:
     """
     One execution of a storyboard; ``shots`` stand in the order of the film.
 
+    ``news``: the last revision in which more changed than the first frame of a clip; None: kept by an early version.
     ``due_at`` · ``turns``: the joining of the film was put off until then, so often. ``join_error``: it is impossible.
     ``index`` follows from the shots and is not stored.
     """
@@ -314,6 +315,7 @@ class Run:
     shots: tuple[Shot, ...]
     terms: Terms
     revision: int = 0
+    news: int | None = None
     status: RunStatus = RunStatus.RUNNING
     budget_jobs: int | None = None
     notify_url: str | None = None

@@ -15,7 +15,7 @@ from typing import Any, Final
 from runs import events
 from runs.errors import Conflict, NotFound
 from runs.events import Event
-from runs.machine import apply, begin, steps_due, wake_at
+from runs.machine import apply, begin, is_news, steps_due, wake_at
 from runs.model import Problem, Run
 from runs.notices import notices_of
 from runs.store import Store
@@ -37,7 +37,7 @@ async def record(store: Store, run_id: str, event: Event, *, revision: int | Non
     """
     Let *event* happen to the run; what follows from it is queued in the same transaction.
 
-    *revision*: only if the run still has this one. Losing a race to another worker is normal: the event is then
+    *revision*: only if the run is still as it was then. Losing a race to another worker is normal: the event is then
     applied to what that one made of the run.
     Raises: NotFound; Conflict for a stale *revision*; StoreUnavailable.
     """
@@ -57,8 +57,8 @@ async def record(store: Store, run_id: str, event: Event, *, revision: int | Non
 
 
 def check_revision(run: Run, revision: int | None) -> None:
-    """Raises: Conflict if *run* is not at the revision that a person looked at, where they say which."""
-    if revision is not None and run.revision != revision:
+    """Raises: Conflict if *run* is no longer as a person saw it at *revision*, where they say which."""
+    if revision is not None and is_news(run, revision):
         raise Conflict(f"the run is at revision {run.revision}, not {revision}: somebody acted in between")
 
 

@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from runs import events
+from runs.model import Frame
+from runs.progress import record
+
 pytestmark = pytest.mark.anyio
 
 PICTURE = b"\x89PNG\r\n\x1a\n" + b"p" * 100
@@ -206,6 +210,22 @@ async def test_a_decision_about_an_older_revision_is_409(relay: Any, board: Any)
 
     answer = await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve", json={"revision": run["revision"]})
     assert answer.status_code == 200
+
+
+async def test_a_first_frame_that_came_meanwhile_makes_no_decision_stale(relay: Any, board: Any, render: Any) -> None:
+    """It is taken behind the hand-off, just when a person is asked; a decision made between is one, though."""
+    run_id = await relay.run(board)
+    await render(run_id, "s1")
+    seen = (await relay.shown(run_id))["revision"]
+    opening = Frame(path="run_x/s1.1.first.png", sha256="0" * 64, width=1280, height=720)
+    await record(relay.store, run_id, events.OpeningTaken(shot="s1", take=1, opening=opening, seam=None))
+    assert (await relay.shown(run_id))["revision"] == seen + 1
+
+    answer = await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve", json={"revision": seen})
+    late = await relay.api.post(f"/v1/runs/{run_id}/cancel", json={"revision": seen + 1})
+    ahead = await relay.api.post(f"/v1/runs/{run_id}/cancel", json={"revision": seen + 9})
+
+    assert [each.status_code for each in (answer, late, ahead)] == [200, 409, 409]
 
 
 async def test_only_a_run_that_has_ended_is_removed(relay: Any, board: Any) -> None:
