@@ -67,10 +67,10 @@ class JobNews(msgspec.Struct, frozen=True, kw_only=True):
 def read_news(document: Mapping[str, object]) -> JobNews:
     """Which job *document* is about and in which state, as `read_job` reads it: one is read for each callback."""
     body = _unwrap(document)
-    places = _places(body)
-    word, state = _status(places)
+    inner = _inner(body)
+    word, state = _status(_places(body, inner))
     shown = word if state is not JobState.UNKNOWN else redacted(word)
-    return JobNews(job_ids=_job_ids(document, body), state=state, status_word=shown)
+    return JobNews(job_ids=_job_ids(document, body, inner), state=state, status_word=shown)
 
 
 def read_job(document: Mapping[str, object]) -> JobReport:
@@ -81,10 +81,11 @@ def read_job(document: Mapping[str, object]) -> JobReport:
     often the echo of the create answer.
     """
     body = _unwrap(document)
-    places = _places(body)
+    inner = _inner(body)
+    places = _places(body, inner)
     status_word, state = _status(places)
     return JobReport(
-        job_ids=_job_ids(document, body),
+        job_ids=_job_ids(document, body, inner),
         state=state,
         status_word=redacted(status_word),  # It is logged and shown as it is; some gateways put a whole refusal there.
         video_url=next((url for place in places for key in _VIDEO_KEYS for url in _urls(place.get(key), 0)), None),
@@ -125,13 +126,10 @@ def _unwrap(document: Mapping[str, object]) -> Mapping[str, object]:
     return inner
 
 
-def _places(body: Mapping[str, object]) -> list[Mapping[str, object]]:
+def _places(body: Mapping[str, object], inner: list[Mapping[str, object]]) -> list[Mapping[str, object]]:
     """Where fields may stand, innermost first."""
-    places = _inner(body)
-    places.append(body)
-    for outer in places.copy():
-        if "metadata" in outer and isinstance(metadata := outer["metadata"], dict):
-            places.append(metadata)
+    places = [*inner, body]
+    places += [metadata for place in places if isinstance(metadata := place.get("metadata"), dict)]
     return places
 
 
@@ -151,11 +149,13 @@ def _status(places: list[Mapping[str, object]]) -> tuple[str | None, JobState]:
     return unknown, JobState.UNKNOWN
 
 
-def _job_ids(document: Mapping[str, object], body: Mapping[str, object]) -> tuple[str, ...]:
+def _job_ids(
+    document: Mapping[str, object], body: Mapping[str, object], inner: list[Mapping[str, object]]
+) -> tuple[str, ...]:
     """Each id once. The create answer's ``id`` is the one to look up with, so ``id`` comes before ``task_id``."""
     found: dict[str, None] = {}
     outer = () if document is body else (document,)
-    for place in (body, *_inner(body), *outer):
+    for place in (body, *inner, *outer):
         for key in _ID_KEYS:
             if key in place and (job_id := _text(place[key])) is not None:
                 found[job_id] = None
