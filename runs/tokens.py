@@ -9,9 +9,10 @@ import binascii
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
+
+import msgspec
 
 MAC_BYTES: Final = 18
 TOKEN_CHARS_MAX: Final = 300
@@ -20,19 +21,19 @@ _FROM_URL: Final = bytes.maketrans(b"-_", b"+/")
 _NO_MAC: Final = bytes(MAC_BYTES)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TakeAddress:
+class TakeAddress(msgspec.Struct, frozen=True, kw_only=True):
     """
     The callback address of one take; whatever its life, it names the same take.
 
     ``ends_at``: seconds since 1970, from which on it is nobody's address any more. None: without an end, as takes had
     them before addresses ended; jobs submitted then may still call. They are read until version 0.3.
+    A struct, as the two below, since each callback makes one.
     """
 
     run: str
     shot: str
     take: int
-    ends_at: int | None = field(default=None, compare=False, repr=False)
+    ends_at: int | None = None
 
     @property
     def name(self) -> str:
@@ -40,8 +41,7 @@ class TakeAddress:
         return f"t:{self.run}:{self.shot}:{self.take}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HookAddress:
+class HookAddress(msgspec.Struct, frozen=True, kw_only=True):
     """The callback address of a hook: for jobs that somebody else submitted."""
 
     hook: str
@@ -52,8 +52,7 @@ class HookAddress:
         return f"h:{self.hook}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeAddress:
+class ProbeAddress(msgspec.Struct, frozen=True, kw_only=True):
     """Where `doctor` sends a callback to itself, until ``ends_at`` (seconds since 1970)."""
 
     nonce: str

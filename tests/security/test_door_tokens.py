@@ -71,5 +71,5 @@ async def test_an_address_lives_a_day_longer_than_its_job_may(
 
     address = relay.tokens.read(job["input"]["callback_url"].rpartition("/")[2], now=after)
     assert run["status"] == "succeeded"
-    assert address == TakeAddress(run=run["id"], shot="s1", take=1)
+    assert address.name == TakeAddress(run=run["id"], shot="s1", take=1).name
     assert before + life_s + 86_400 <= address.ends_at <= after + life_s + 86_401
