@@ -64,8 +64,10 @@ _REDACTIONS: tuple[tuple[tuple[str, ...], re.Pattern[str], str | Callable[[re.Ma
 _SUSPICIOUS = re.compile(r"[^\w:-]|sk[-_]|fr[-_]|whsec")  # Without any of these none of the patterns can match.
 # At a glance: where nothing is escaped and no address has a query any more, only a text that holds one of these signs,
 # or one of these words in small letters, needs a closer look. Of many fields the end of the name is enough.
-_SCHEMES = ("https://", "http://")
-_SIGNS = ("#", "%", "=", "@", "\\", "Do", "Dp", "sk-", "fr-", "fr_", "whsec")
+# What ends an address: as above, with the white space of `\\s` spelt out, since a set is looked up and a class asked.
+_ENDS = "\\0\\t-\\r\\x1c- \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\"'<>?\\\\"
+_QUERY = re.compile(rf'("https?://[^{_ENDS}]*)\?[^{_ENDS}]*(?=")')
+_SIGNS = ("?", "#", "%", "=", "@", "\\", "Do", "Dp", "sk-", "fr-", "fr_", "whsec")
 _TELLING = ("/webhook", "/media", "bearer", 'ization"', 'key"', 'secret"', 'token"', 'password"', 'cookie"')
 _SECRET_CHARS_MIN = 8  # A shorter one would blank out half of every line; its place in a log is the smaller harm.
 
@@ -157,20 +159,19 @@ def redacted(value: Any, *, secrets: tuple[str, ...] = ()) -> Any:
 
 
 def redacted_at_a_glance(text: str) -> str | None:
-    """*text*, which is JSON, as `redacted` shows it, if queries of addresses are all that has to go, else None."""
-    pieces, at = [], 0
-    while (query := text.find("?", at)) >= 0:
-        begin, end = text.rfind('"', at, query) + 1, text.find('"', query)
-        value = text[begin:end]
-        if not begin or end < 0 or not value.startswith(_SCHEMES) or any(map(value.__contains__, " '<>\t\n\r")):
-            return None
-        pieces.append(text[at:query])
-        at = end
-    pieces.append(text[at:])
-    plain = "".join(pieces)
+    """
+    *text*, which is JSON, as `redacted` shows it, if queries of addresses are all that has to go, else None.
+
+    Several of them may be one text, with NUL between them, which none can hold.
+    """
+    parts = _QUERY.split(text)  # Other text and an address in turn, all without the queries.
+    plain = "".join(parts)
     if any(map(plain.__contains__, _SIGNS)) or plain.count("sk_") != plain.count("task_"):
         return None
-    return None if any(map(plain.lower().__contains__, _TELLING)) else "?[query]".join(pieces)
+    if any(map(plain.lower().__contains__, _TELLING)):
+        return None
+    parts[1::2] = [f"{address}?[query]" for address in parts[1::2]]
+    return "".join(parts)
 
 
 def _redacted_text(text: str, secrets: tuple[str, ...]) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import certifi
 import httpx
-from arq.connections import ArqRedis
 
 from config.keys import Keys
 from config.settings import SettingInvalid, Settings
@@ -21,6 +20,7 @@ from runs.hooks import Hook
 from runs.inbox import Inbox
 from runs.outbox import Outbox
 from runs.pace import Pace
+from runs.queue import RelayRedis
 from runs.signing import signing_secrets
 from runs.store import Store
 from runs.tokens import Links, Tokens
@@ -52,7 +52,7 @@ class Deps:
 
 @asynccontextmanager
 async def open_deps(
-    settings: Settings, keys: Keys, redis: ArqRedis, *, jobs: JobsClient, hooks: Mapping[str, Hook]
+    settings: Settings, keys: Keys, redis: RelayRedis, *, jobs: JobsClient, hooks: Mapping[str, Hook]
 ) -> AsyncIterator[Deps]:
     """Everything that tasks need, closed again at the end; *redis* and *jobs* stay the caller's."""
     secret = str(keys.secret)

@@ -1,7 +1,7 @@
 """What is kept of a callback's body: what it says, without what opens anything."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from config.logs import redacted, redacted_at_a_glance
 
@@ -23,3 +23,20 @@ def without_secrets(body: bytes, document: Mapping[str, object] | None, *, secre
         return body if shown == text else shown.encode()
     plain = redacted(document, secrets=secrets)
     return body if plain == document else json.dumps(plain, ensure_ascii=False).encode()
+
+
+def all_without_secrets(bodies: Sequence[bytes], *, secrets: tuple[str, ...]) -> Sequence[bytes | None]:
+    """
+    The same for many at once that are JSON, for little more than for one; None for those that want a closer look.
+
+    What each may hold is looked for in all together, so that one that looks suspicious has all looked at one by one.
+    """
+    try:
+        text = b"\0".join(bodies).decode()
+    except UnicodeDecodeError:
+        text = "?"
+    shown = None if any(map(text.__contains__, secrets)) else redacted_at_a_glance(text)
+    parts = shown.encode().split(b"\0") if shown is not None else []
+    if len(parts) == len(bodies):
+        return parts
+    return [None] * len(bodies)

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import logging
-import secrets
+import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from config.logs import redacted
 from receiver.answers import NO_SUCH_ADDRESS, code_of, error_answer, refused, surprise, try_later
-from receiver.bodies import without_secrets
+from receiver.bodies import all_without_secrets, without_secrets
 from receiver.body import read_body
 from receiver.state import State, state_of
 from runs.errors import RequestInvalid, StorageFailed, StoreUnavailable, Unverified
@@ -39,9 +39,8 @@ PROBED: Final = "sent by `framerelay doctor`"
 KEPT: Final = JSONResponse({"received": True, "repeated": False})
 REPEATED: Final = JSONResponse({"received": True, "repeated": True})
 
-Kept = asyncio.Future[bool]
-Answer = Callable[[Response], None]
-Taker = Callable[[str, bytes, Answer], bool]
+Answer = Callable[[Response | None], None]
+Taker = Callable[[str, bytes, Answer], None]
 TAKER: Final = "take_callback"
 
 log = structlog.get_logger()
@@ -76,67 +75,93 @@ async def received(request: Request) -> Response:
     callback, refusal = await _read(request, state, address)
     if callback.held and refusal:
         return await _held(state, callback, refusal)
-    return await _answered(state, callback, address, _give(state, callback, address), refusal)
+    answer = await _answered(state, callback, address)
+    return refusal if refusal and answer.status_code == 200 else answer
 
 
 class ShortWay:
-    """The same for callbacks that came whole, without a request around them: thousands a second are spared that."""
+    """
+    The same for callbacks that came whole, without a request around them: thousands a second are spared that.
+
+    Those that came in one round of the loop are read together.
+    """
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._came: list[tuple[str, bytes, Answer]] = []
         self._slow = set[asyncio.Task[None]]()
 
-    def take(self, token: str, body: bytes, answer: Answer) -> bool:
-        """Call *answer* once *body* is kept, and return True; False: nothing was done, it has to go the long way."""
-        try:
-            read = self._read(token, body)
-        except Exception:  # It comes again on the long way, where there is a log and an answer for it.
-            return False
-        if read is not None:
-            _give(self._state, *read).add_done_callback(partial(self._kept, *read, answer))
-        return read is not None
+    def take(self, token: str, body: bytes, answer: Answer) -> None:
+        """Call *answer* when *body* is kept; with None, soon, if nothing was done and it has to go the long way."""
+        if not self._came:
+            asyncio.get_running_loop().call_soon(self._read_all)
+        self._came.append((token, body, answer))
 
-    def _read(self, token: str, body: bytes) -> tuple[Callback, Address] | None:
+    def _read_all(self) -> None:
+        came, self._came = self._came, []
+        now = time.time()
+        shown = all_without_secrets([body for _, body, _ in came], secrets=self._state.secrets)
+        for (token, body, answer), kept in zip(came, shown, strict=True):
+            try:
+                is_taken = self._read(token, body, kept, answer, now)
+            except Exception:  # It comes again on the long way, where there is a log and an answer for it.
+                is_taken = False
+            if not is_taken:
+                answer(None)
+
+    def _read(self, token: str, body: bytes, shown: bytes | None, answer: Answer, now: float) -> bool:
         state = self._state
-        address = state.tokens.read(token, now=time.time())
+        address = state.tokens.read(token, now=now)
         if address is None or state.verification.recipe_of(address) is not None:
-            return None
-        callback, refusal = interpreted(state, address, replace(_came(address), body=body))
-        return (callback, address) if refusal is None and state.limits.lets_in(address) else None
+            return False
+        callback, refusal = interpreted(state, address, _came(address, now, body), shown)
+        if refusal is not None or not state.limits.lets_in(address):
+            return False
+        state.inbox.give(
+            callback,
+            fingerprint=fingerprint_of(address, callback),
+            task=task_for(address, callback),
+            told=partial(self._told, callback, address, answer),
+        )
+        return True
 
-    def _kept(self, callback: Callback, address: Address, answer: Answer, kept: Kept) -> None:
-        if kept.exception() is None:
-            self._state.counts["kept" if kept.result() else "repeated"] += 1
-            answer(_acknowledged(callback, is_new=kept.result()))
+    def _told(self, callback: Callback, address: Address, answer: Answer, kept: bool | Exception) -> None:
+        if isinstance(kept, bool):
+            answer(_acknowledged(self._state, callback, is_new=kept))
             return
         task = asyncio.create_task(self._say(callback, address, kept, answer))
         self._slow.add(task)
         task.add_done_callback(self._slow.discard)
 
-    async def _say(self, callback: Callback, address: Address, kept: Kept, answer: Answer) -> None:
+    async def _say(self, callback: Callback, address: Address, trouble: Exception, answer: Answer) -> None:
         try:
-            answer(await _answered(self._state, callback, address, kept))
+            answer(await _answered(self._state, callback, address, trouble))
         except Exception as error:
             answer(surprise(error))
 
 
-async def _answered(
-    state: State, callback: Callback, address: Address, kept: Kept, refusal: Response | None = None
-) -> Response:
-    """The answer, or *refusal*, as soon as *callback* lies in Redis or in the spool; and a line about it."""
+async def _answered(state: State, callback: Callback, address: Address, trouble: Exception | None = None) -> Response:
+    """The answer, as soon as *callback* lies in Redis or, where that has *trouble*, in the spool; and a line for it."""
     try:
-        is_new, spooled = await _keep(state, callback, address, kept)
+        if trouble is not None:
+            raise trouble
+        task = task_for(address, callback)
+        is_new = await state.inbox.accept(callback, fingerprint=fingerprint_of(address, callback), task=task)
+        return _acknowledged(state, callback, is_new=is_new)
+    except StoreUnavailable as error:
+        reason = error.message
+    try:
+        await _spool(state, callback, address, reason)
     except StoreUnavailable as error:
         log.error("callback_received", **_said(callback, outcome="not_kept"), reason=error.message)
         state.counts["not_kept"] += 1
         return try_later(error)
-    state.counts["spooled" if spooled else "kept" if is_new else "repeated"] += 1
-    acknowledged = _acknowledged(callback, is_new=is_new, spooled=spooled)
-    return refusal or acknowledged
+    return _acknowledged(state, callback, is_new=True, spooled=reason)
 
 
-def _acknowledged(callback: Callback, *, is_new: bool, spooled: str | None = None) -> Response:
+def _acknowledged(state: State, callback: Callback, *, is_new: bool, spooled: str | None = None) -> Response:
     """200, and a line about it; *spooled*: why Redis does not have it."""
+    state.counts["spooled" if spooled else "kept" if is_new else "repeated"] += 1
     if spooled:
         log.warning("callback_received", **_said(callback), repeated=False, spooled=spooled)
     elif _log.isEnabledFor(logging.INFO):
@@ -181,7 +206,7 @@ async def _held(state: State, callback: Callback, refusal: Response) -> Response
 
 async def _read(request: Request, state: State, address: Address) -> tuple[Callback, Response | None]:
     """What came, and the answer to it if that is not 200; a body that nobody could verify says nothing."""
-    callback = _came(address)
+    callback = _came(address, time.time())
     recipe = state.verification.recipe_of(address)
     if recipe is not None:
         callback = replace(callback, evidence=collect(recipe, request.headers.raw))
@@ -201,20 +226,26 @@ async def _read(request: Request, state: State, address: Address) -> tuple[Callb
     return interpreted(state, address, callback)
 
 
-def _came(address: Address) -> Callback:
+def _came(address: Address, now: float, body: bytes = b"") -> Callback:
     """Something to this address, of which nothing is known yet."""
-    now, name = time.time(), f"cb_{secrets.token_hex(10)}"
+    name = f"cb_{os.urandom(10).hex()}"
     match address:
         case TakeAddress(run=run, shot=shot, take=take):
-            return Callback(id=name, received_at=now, outcome="accepted", body=b"", run=run, shot=shot, take=take)
+            return Callback(id=name, received_at=now, outcome="accepted", body=body, run=run, shot=shot, take=take)
         case HookAddress(hook=hook):
-            return Callback(id=name, received_at=now, outcome="accepted", body=b"", hook=hook)
+            return Callback(id=name, received_at=now, outcome="accepted", body=body, hook=hook)
         case ProbeAddress(nonce=nonce):
-            return Callback(id=f"cb_{nonce}", received_at=now, outcome="probe", body=b"", reason=PROBED)
+            return Callback(id=f"cb_{nonce}", received_at=now, outcome="probe", body=body, reason=PROBED)
 
 
-def interpreted(state: State, address: Address, callback: Callback) -> tuple[Callback, Response | None]:
-    """What the body of a callback says that needs no more proof, and the answer to it if that is not 200."""
+def interpreted(
+    state: State, address: Address, callback: Callback, shown: bytes | None = None
+) -> tuple[Callback, Response | None]:
+    """
+    What the body of a callback says that needs no more proof, and the answer to it if that is not 200.
+
+    *shown*: the body as it may be kept if it is JSON, where that is known already.
+    """
     body = callback.body
     sha256 = hashlib.sha256(body).hexdigest()
     try:
@@ -228,7 +259,7 @@ def interpreted(state: State, address: Address, callback: Callback) -> tuple[Cal
     job_id = _job_id(news)
     return replace(
         callback,
-        body=without_secrets(body, document, secrets=state.secrets),
+        body=without_secrets(body, document, secrets=state.secrets) if shown is None else shown,
         size=len(body),
         sha256=sha256,
         evidence=(),
@@ -252,26 +283,17 @@ def _job_id(news: JobNews) -> str | None:
     return None
 
 
-def _give(state: State, callback: Callback, address: Address) -> Kept:
-    return state.inbox.give(callback, fingerprint=fingerprint_of(address, callback), task=task_for(address, callback))
-
-
-async def _keep(state: State, callback: Callback, address: Address, kept: Kept) -> tuple[bool, str | None]:
+async def _spool(state: State, callback: Callback, address: Address, reason: str) -> None:
     """
-    In Redis, or else in the spool, with the reason; False for a repeat: the same outcome and body at the same address.
+    Keep on disk what Redis does not take, for the *reason* given.
 
-    Raises: StoreUnavailable when neither takes it.
+    Raises: StoreUnavailable when the disk does not take it either.
     """
-    try:
-        return await kept, None
-    except StoreUnavailable as error:
-        reason = error.message
     try:
         fingerprint, task = fingerprint_of(address, callback), task_for(address, callback)
         await state.spool.keep(callback, fingerprint=fingerprint, task=task)
     except StorageFailed as error:
         raise StoreUnavailable(f"{reason}; {error.message}", retry_after_s=error.retry_after_s or 1) from error
-    return True, reason
 
 
 def fingerprint_of(address: Address, callback: Callback) -> str:
@@ -285,7 +307,7 @@ def task_for(address: Address, callback: Callback) -> Task | None:
     if isinstance(address, TakeAddress):
         named = {"run": address.run, "shot": address.shot, "take": address.take}
         arguments = {**named, **came, "job_id": callback.job_id, "word": callback.word}
-        return Task(id=f"look_up:{callback.id}", function="look_up", arguments=arguments)
+        return Task(id=f"look_up:{address.run}:{callback.id}", function="look_up", arguments=arguments)
     if isinstance(address, ProbeAddress) or callback.job_id is None:
         return None
     arguments = {**came, "hook": address.hook, "job_id": callback.job_id}

@@ -11,6 +11,7 @@ server is down. Several receivers each allow as much.
 
 import math
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Final
 
@@ -80,7 +81,9 @@ class Rate:
         self._each_s = 60.0 / per_minute
         self._keys_max = keys_max
         self._clock = clock
-        self._empty_at: dict[Hashable, float] = {}
+        self._empty_at: OrderedDict[Hashable, float] = (
+            OrderedDict()
+        )  # A dict looks for its first key longer and longer.
 
     def wait_s(self, key: Hashable) -> float:
         """0.0, and it is counted; or the seconds until one more is let in, and it is not."""
@@ -92,7 +95,7 @@ class Rate:
             return wait_s
         self._empty_at[key] = empty_at + self._each_s
         if len(self._empty_at) > self._keys_max:
-            del self._empty_at[next(iter(self._empty_at))]
+            self._empty_at.popitem(last=False)
         return 0.0
 
     def has_room_for(self, key: Hashable) -> bool:

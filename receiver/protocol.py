@@ -1,15 +1,15 @@
 """
 The protocol of one server: behind the door, a short way for callbacks that are as they should be.
 
-Authenticating and keeping such a callback costs little more than uvicorn's cycle, Starlette's way to the route and a
-task for both. So one that comes whole and plain is handed over where the parser is done with it, and its answer is
-written at once. Whatever is not so goes to the application, as if there were no other way. What happens to a callback
-stands in `receiver.callbacks`, for both ways.
+Authenticating and keeping such a callback costs less than the parser, uvicorn's cycle, Starlette's way to the route and
+a task around them. So one that comes in one piece, plainly written and alone, is handed over as it stands, and its
+answer is written at once. Whatever is not so, or turns out not to be, is given to the parser as if it had just come.
+What happens to a callback stands in `receiver.callbacks`, for both ways.
 """
 
 import logging
-from collections.abc import Callable
-from functools import partial
+import re
+from functools import lru_cache
 from typing import ClassVar, Final
 
 from starlette.responses import Response
@@ -17,11 +17,19 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from config.settings import Settings
-from receiver.callbacks import ADDRESSES, TAKER, Taker
+from receiver.callbacks import TAKER, Taker
 from receiver.door import Door, spare
 
-_UNUSUAL: Final = frozenset({b"content-encoding", b"transfer-encoding", b"expect"})
-_LENGTH_DIGITS_MAX: Final = 6
+# One reading is possible, or none: no header that frames or encodes a body in another way, nothing but printable ASCII.
+_HEADER: Final = (
+    rb"(?:(?!(?i:content-length|content-encoding|transfer-encoding|connection|expect|upgrade):)"
+    rb"[A-Za-z0-9-]++:[\t -~]*+|(?i:connection: ?keep-alive))\r\n"
+)
+_LENGTH: Final = rb"(?i:content-length): ?([0-9]{1,6})\r\n"
+PLAIN: Final = re.compile(
+    rb"POST /webhook/([\w.-]++) HTTP/1\.1\r\n(?:%b){0,40}+%b(?:%b){0,40}+\r\n" % (_HEADER, _LENGTH, _HEADER), re.ASCII
+)
+_LAST: Final = ((b"connection", b"close"),)
 
 
 def protocol(settings: Settings) -> "type[Door]":
@@ -42,80 +50,76 @@ class ShortWay(Door):
 
     short_bytes_max: ClassVar[int]
 
-    _callback: "_Callback | None" = None
+    _under_way: bytes | None = None  # A callback on the short way, as it came.
+    _behind = b""  # What came after it.
+    _closing = False
 
-    def on_message_complete(self) -> None:
-        """A callback has come whole."""
-        super().on_message_complete()
-        callback = self._callback
-        if callback is None or callback.disconnected:
+    def data_received(self, data: bytes) -> None:
+        """A callback, anything else, or a piece of it."""
+        if self._under_way is not None:
+            self._behind += data
+            self.flow.pause_reading()  # Answers leave in the order of their requests.
             return
-        self._callback = None
-        token = self.url[len(ADDRESSES) :].decode("ascii", "replace")
-        take: Taker | None = self.app_state.get(TAKER)
-        if take is None or not take(token, bytes(callback.body), partial(self._answer, callback)):
-            self._go_the_long_way(callback)
+        plain = PLAIN.match(data)
+        if plain is None or not self._is_whole(plain, data) or not self._is_idle():
+            super().data_received(data)
+            return
+        self._unset_keepalive_if_required()
+        self.waiting.pop(self, None)
+        self._under_way, self._due = data, None
+        take: Taker = self.app_state[TAKER]
+        take(plain[1].decode(), data[plain.end() :], self._answer)
 
-    def _begin(self) -> None:
-        if self.app is self.config.loaded_app and self._is_plain():
-            self._callback = _Callback(self._broke_off)
-            self.cycle = self._callback  # type: ignore[assignment]  # It stands in for uvicorn's.
+    def connection_lost(self, exc: Exception | None) -> None:
+        """What is under way is kept nevertheless; nobody hears of it."""
+        self._under_way, self._behind = None, b""
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Whoever waits for an answer gets it first."""
+        if self._under_way is None:
+            super().shutdown()
         else:
-            super()._begin()
+            self._closing = True
 
-    def _broke_off(self) -> None:
-        """The sender is gone or too slow, which is a reason to ask, too."""
-        callback, self._callback = self._callback, None
-        if callback is not None:
-            self._go_the_long_way(callback)
+    def _is_whole(self, plain: re.Match[bytes], data: bytes) -> bool:
+        length = int(plain[2])
+        return length <= self.short_bytes_max and plain.end() + length == len(data)
 
-    def _go_the_long_way(self, callback: "_Callback") -> None:
-        self.cycle = None  # type: ignore[assignment]  # As it is before the first request.
-        super()._begin()
-        self.cycle.body += callback.body
-        self.cycle.more_body, self.cycle.disconnected = callback.more_body, callback.disconnected
-        self.cycle.message_event.set()
-
-    def _is_plain(self) -> bool:
-        """Nothing but a callback's body is to come, and nothing is under way before it."""
-        if not self.url.startswith(ADDRESSES.encode()) or self.parser.get_method() != b"POST":
+    def _is_idle(self) -> bool:
+        """Nothing of another request is outstanding, on either side, and this one may be let in."""
+        if not self._whole or self._refused or self.flow.write_paused or self.transport.is_closing():
             return False
-        if self.cycle is not None and not self.cycle.response_complete:
+        if len(self.connections) > self.connections_max:
             return False
-        if self.flow.write_paused or not self.parser.should_keep_alive() or self.parser.get_http_version() != "1.1":
-            return False
-        headers = dict(self.headers)
-        length = headers.get(b"content-length", b"")
-        if not length.isdigit() or len(length) > _LENGTH_DIGITS_MAX or int(length) > self.short_bytes_max:
-            return False
-        return headers.keys().isdisjoint(_UNUSUAL) and not self.parser.should_upgrade()
+        return self.cycle is None or self.cycle.response_complete
 
-    def _answer(self, callback: "_Callback", answer: Response) -> None:
-        if callback.disconnected:
-            return
-        callback.response_started = callback.response_complete = True
-        headers = [*self.server_state.default_headers, *answer.raw_headers]
-        if not callback.keep_alive:
-            headers.append((b"connection", b"close"))
-        head = b"".join([b"%b: %b\r\n" % header for header in headers])
-        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[answer.status_code], head, bytes(answer.body)))
-        if not callback.keep_alive:
-            self.transport.close()
-        self.on_response_complete()
+    def _answer(self, answer: Response | None) -> None:
+        """Write *answer*; None: the callback has to go the long way."""
+        data, behind = self._under_way, self._behind
+        if data is None:
+            return  # The sender is gone.
+        self._under_way, self._behind = None, b""
+        if answer is None:
+            super().data_received(data)
+            if self._closing:
+                super().shutdown()
+        else:
+            ending = _LAST if self._closing else ()
+            self.transport.write(_written(answer, (*self.server_state.default_headers, *ending)))
+            self.server_state.total_requests += 1
+            if self._closing:
+                self.transport.close()
+                return
+            self._due = self.loop.time() + self.timeout_keep_alive
+            self.waiting[self] = None
+        if behind:
+            self.flow.resume_reading()
+            self.data_received(behind)
 
 
-class _Callback:
-    """One that is under way, with what uvicorn and the door ask of a cycle of their own."""
-
-    response_started = response_complete = disconnected = False
-    keep_alive = more_body = True
-
-    def __init__(self, broke_off: Callable[[], None]) -> None:
-        self.body = bytearray()
-        self.message_event = self
-        self._broke_off = broke_off
-
-    def set(self) -> None:
-        """There is more of it, or there will not be."""
-        if self.disconnected:
-            self._broke_off()
+@lru_cache(maxsize=8)  # Nearly all are the same two for a second: uvicorn's headers hold the date.
+def _written(answer: Response, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """*answer* as it leaves, with *headers* before its own."""
+    head = b"".join([b"%b: %b\r\n" % header for header in (*headers, *answer.raw_headers)])
+    return b"%b%b\r\n%b" % (STATUS_LINE[answer.status_code], head, bytes(answer.body))

@@ -15,15 +15,15 @@ last one is synced to disk. A callback counts as kept only when Redis has answer
 
 import asyncio
 import time
-from collections.abc import Iterable
-from itertools import chain, islice
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import chain, islice, repeat
 from typing import Final
 
 import msgspec
-from arq.connections import ArqRedis
 from msgspec.structs import replace
 
-from runs.queue import QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script
+from runs.queue import QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Line, RelayRedis, Task, pack, script
 from runs.redis_words import unavailable
 
 CALLBACKS: Final = "framerelay:callbacks"
@@ -37,6 +37,8 @@ QUARANTINE_BYTES_MAX: Final = 16 << 20
 BATCH_MAX: Final = 256
 KEEP_WITHIN_S: Final = 3.0  # Providers wait 5 s; a Redis that hangs must not cost the event its next try.
 PROVE_WITHIN_S: Final = 2.0
+
+Told = Callable[[bool | BaseException], None]
 
 
 class Callback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -82,14 +84,14 @@ _decode_callback = msgspec.msgpack.Decoder(Callback).decode
 class Inbox:
     """Keeps callbacks; `accept` returns when Redis has them."""
 
-    def __init__(self, redis: ArqRedis, *, keep_s: float) -> None:
+    def __init__(self, redis: RelayRedis, *, keep_s: float) -> None:
         self._redis = redis
         self._keep_ms = int(keep_s * 1000)
         self._accept = redis.register_script(script("accept", with_enqueue=True))
         self._late = redis.register_script(script("late"))
         self._set_aside = redis.register_script(script("set_aside"))
-        self._waiting: dict[asyncio.Future[bool], tuple[str | bytes, ...]] = {}
-        self._patience: dict[asyncio.Future[bool], float] = {}
+        self._waiting: dict[_Given, None] = {}
+        self._patience: dict[_Given, None] = {}
         self._impatient: asyncio.TimerHandle | None = None
         self._writer: asyncio.Task[None] | None = None
 
@@ -100,18 +102,18 @@ class Inbox:
         Giving the same callback again is safe. Whoever stops waiting is forgotten, unless the write is under way.
         Raises: StoreUnavailable when it is not certain that it was kept, at the latest after ``KEEP_WITHIN_S``.
         """
-        kept = self.give(callback, fingerprint=fingerprint, task=task)
+        kept = asyncio.get_running_loop().create_future()
+        given = self.give(callback, fingerprint=fingerprint, task=task, told=partial(_settle, kept))
         try:
-            return await kept
+            return bool(await kept)
         finally:
-            self._waiting.pop(kept, None)  # While Redis hangs, bodies whose sender has its answer would pile up.
-            self._patience.pop(kept, None)
+            self._waiting.pop(given, None)  # While Redis hangs, bodies whose sender has its answer would pile up.
+            self._patience.pop(given, None)
 
-    def give(self, callback: Callback, *, fingerprint: str, task: Task | None) -> asyncio.Future[bool]:
-        """What `accept` waits for; for those who have something else to do meanwhile."""
+    def give(self, callback: Callback, *, fingerprint: str, task: Task | None, told: Told) -> "_Given":
+        """What `accept` waits for; *told* is called, once, with what it returns or raises."""
         loop = asyncio.get_running_loop()
-        kept: asyncio.Future[bool] = loop.create_future()
-        self._waiting[kept] = (
+        words = (
             callback.id,
             callback.sha256 or "",
             pack(callback),
@@ -120,12 +122,13 @@ class Inbox:
             task.id if task else "",
             task.definition(int(callback.received_at * 1000)) if task else b"",
         )
-        self._patience[kept] = loop.time() + KEEP_WITHIN_S
+        given = _Given(words=words, told=told, until=loop.time() + KEEP_WITHIN_S)
+        self._waiting[given] = self._patience[given] = None
         if self._impatient is None:
             self._impatient = loop.call_later(KEEP_WITHIN_S, self._give_up)
         if self._writer is None or self._writer.done():
             self._writer = loop.create_task(self._write())
-        return kept
+        return given
 
     async def refuse(self, callback: Callback) -> None:
         """
@@ -236,37 +239,62 @@ class Inbox:
         """One clock for all that wait, since each of their own would cost more than the rest of the waiting."""
         loop, self._impatient = asyncio.get_running_loop(), None
         late = []
-        for kept, until in self._patience.items():
-            if until > loop.time():
-                self._impatient = loop.call_at(until, self._give_up)
+        for given in self._patience:
+            if given.until > loop.time():
+                self._impatient = loop.call_at(given.until, self._give_up)
                 break
-            late.append(kept)
-        self._fail(late, unavailable(TimeoutError()))
+            late.append(given)
+        self._tell(late, repeat(unavailable(TimeoutError())))
 
     async def _write(self) -> None:
-        while self._waiting:
-            batch = {kept: self._waiting.pop(kept) for kept in list(islice(self._waiting, BATCH_MAX))}
-            header: list[str | bytes | int] = [int(time.time() * 1000), self._keep_ms, TASK_LIFE_MS]
-            arguments = [*header, *chain.from_iterable(batch.values())]
-            try:
-                answers = await self._accept(keys=[CALLBACKS, QUEUE, WAKE], args=arguments)
-            except REDIS_ERRORS as error:
-                self._fail(batch, unavailable(error))
-            except BaseException as error:
-                self._fail(batch, error)
-                raise
-            else:
-                for kept, answer in zip(batch, answers, strict=True):
-                    self._patience.pop(kept, None)
-                    if not kept.done():
-                        kept.set_result(bool(answer))
+        line = Line(self._redis)
+        try:
+            while self._waiting:
+                await self._write_together(line)
+        finally:
+            self._writer = None  # At once: whoever comes from now on begins another one.
+            await line.close()
 
-    def _fail(self, batch: Iterable[asyncio.Future[bool]], error: BaseException) -> None:
-        for kept in batch:
-            self._waiting.pop(kept, None)
-            self._patience.pop(kept, None)
-            if not kept.done():
-                kept.set_exception(error)
+    async def _write_together(self, line: Line) -> None:
+        batch = list(islice(self._waiting, BATCH_MAX))
+        for given in batch:
+            del self._waiting[given]
+        header: list[str | bytes | int] = [int(time.time() * 1000), self._keep_ms, TASK_LIFE_MS]
+        words = chain.from_iterable(given.words for given in batch)
+        try:
+            answers = await line.call(self._accept, [CALLBACKS, QUEUE, WAKE], [*header, *words])
+        except REDIS_ERRORS as error:
+            self._tell(batch, repeat(unavailable(error)))
+        except BaseException as error:
+            self._tell(batch, repeat(error))
+            raise
+        else:
+            self._tell(batch, map(bool, answers))
+
+    def _tell(self, batch: Iterable["_Given"], outcomes: Iterable[bool | BaseException]) -> None:
+        """Those who have not been told yet."""
+        for given, outcome in zip(batch, outcomes, strict=False):
+            self._waiting.pop(given, None)
+            if given in self._patience:
+                del self._patience[given]
+                given.told(outcome)
+
+
+class _Given(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """A callback as the script takes it, and who waits for it until when, by the clock of the loop."""
+
+    words: tuple[str | bytes, ...]
+    told: Told
+    until: float
+
+
+def _settle(kept: asyncio.Future[bool], outcome: bool | BaseException) -> None:
+    if kept.done():
+        return  # Nobody waits any more.
+    if isinstance(outcome, bool):
+        kept.set_result(outcome)
+    else:
+        kept.set_exception(outcome)
 
 
 def _keys(callback_id: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ three round trips. Our scripts write a task together with the state or the callb
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any, Final
 
@@ -16,9 +17,10 @@ from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
+from redis.commands.core import AsyncScript
 from redis.connection import HiredisRespSerializer
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from runs.machine import Step
@@ -68,12 +70,45 @@ class RelayRedis(ArqRedis):
 
     def __init__(self, *arguments: Any, timeout_s: float, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
 
     async def execute_command(self, *arguments: Any, **options: Any) -> Any:
         """Raises: TimeoutError beside what redis-py raises."""
-        async with asyncio.timeout(self._timeout_s):
+        async with asyncio.timeout(self.timeout_s):
             return await super().execute_command(*arguments, **options)  # type: ignore[no-untyped-call]
+
+
+class Line:
+    """
+    One connection of *redis*, for whoever calls scripts again and again.
+
+    redis-py's way to a connection and around each call costs more than the call itself; this one has the clock alone.
+    """
+
+    def __init__(self, redis: RelayRedis) -> None:
+        self._redis = redis
+        self._connection: AbstractConnection | None = None
+
+    async def call(self, called: AsyncScript, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
+        """
+        What the script answers; where the connection is broken or the script not known, redis-py tries it anew.
+
+        So the script must do no harm when it is called twice. Raises: as `RelayRedis.execute_command`.
+        """
+        try:
+            async with asyncio.timeout(self._redis.timeout_s):
+                if self._connection is None:
+                    self._connection = await self._redis.connection_pool.get_connection()
+                words = self._connection.pack_command("EVALSHA", called.sha, len(keys), *keys, *arguments)
+                await self._connection.send_packed_command(words, check_health=False)
+                return await self._connection.read_response()
+        except (RedisConnectionError, NoScriptError):
+            return await called(keys=keys, args=arguments)
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        if self._connection is not None:
+            await self._redis.connection_pool.release(self._connection)
 
 
 def connect(url: str, *, connections_max: int = 20, timeout_s: float = 5.0) -> RelayRedis:

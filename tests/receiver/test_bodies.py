@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from config.logs import redacted, redacted_at_a_glance
-from receiver.bodies import without_secrets
+from receiver.bodies import all_without_secrets, without_secrets
 
 OURS = ("a correct horse battery", "1234567890")
 TOKEN = "dDpydW5fMTpzMTox.AAAAAAAAAAAAAAAAAAAAAAAA"
@@ -39,6 +39,32 @@ def test_what_is_kept_says_what_the_redacted_document_says(
     kept = without_secrets(body, document, secrets=OURS)
 
     assert json.loads(kept) == redacted(document, secrets=OURS)
+
+
+@settings(max_examples=200, deadline=None)
+@given(many=st.lists(documents, min_size=1, max_size=4), ascii_only=st.booleans())
+@example(
+    many=[{"a": "https://clips.example/a.mp4?sig=1"}, {"b": ["https://clips.example/b.mp4?sig=2&x=3"]}], ascii_only=True
+)
+def test_many_bodies_are_kept_as_each_alone(many: list[dict[str, object]], ascii_only: bool) -> None:
+    """Or want a closer look: nothing gets from one to another, and one that hides something hides no other."""
+    bodies = [json.dumps(document, ensure_ascii=ascii_only).encode() for document in many]
+    alone = [without_secrets(body, document, secrets=OURS) for body, document in zip(bodies, many, strict=True)]
+
+    together = all_without_secrets(bodies, secrets=OURS)
+
+    assert list(together) in ([None] * len(many), alone)
+
+
+def test_whatever_comes_beside_it_a_body_stays_itself() -> None:
+    """What is no JSON may hold anything, even what stands between the bodies."""
+    plain = b'{"a":"https://clips.example/a.mp4?sig=1"}'
+    for stranger in (b"\0", b'{"a":"https://clips.example/a.mp4?', b'"https://clips.example', b"\xff", b'?"', b""):
+        for bodies in ([plain, stranger], [stranger, plain]):
+            kept = all_without_secrets(bodies, secrets=OURS)
+            assert kept[bodies.index(plain)] in (None, b'{"a":"https://clips.example/a.mp4?[query]"}')
+
+    assert all_without_secrets([plain, plain], secrets=OURS) == [b'{"a":"https://clips.example/a.mp4?[query]"}'] * 2
 
 
 @pytest.mark.parametrize("body", [b'{"id" : "job_1",\n "n":1.50}', b'{"url":"https:\\/\\/a.example\\/b"}'])

@@ -1,12 +1,17 @@
 """Callbacks that come whole and plain go a short way; nobody can tell it from the long one."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
+import httptools
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 import receiver.callbacks
 from receiver.callbacks import ShortWay
+from receiver.protocol import PLAIN
 from runs.tokens import HookAddress
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +26,7 @@ def ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     read, received = ShortWay._read, receiver.callbacks.received
 
     def short(self: ShortWay, *arguments: Any) -> Any:
-        if (taken := read(self, *arguments)) is not None:
+        if taken := read(self, *arguments):
             went.append("short")
         return taken
 
@@ -110,8 +115,51 @@ async def test_whatever_is_not_plain_goes_the_long_way(
 
 
 async def test_requests_that_come_together_are_answered_in_their_order(ways: list[str], talk: Any, path: str) -> None:
-    """Another request behind a callback waits for it; one more callback behind that, too."""
+    """In one piece, they are for the parser to take apart."""
     talk.writer.write(post(path, DONE) + b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" + post(path, DONE))
+
+    bodies = [(await talk.answer())[2] for _ in range(3)]
+
+    assert bodies == [b'{"received":true,"repeated":false}', b'{"status":"ok"}', b'{"received":true,"repeated":true}']
+    assert ways == ["long", "long"]
+
+
+async def test_a_callback_in_pieces_is_one(ways: list[str], talk: Any, path: str) -> None:
+    """Heads and bodies come as the network likes; the next one finds the short way open."""
+    whole = post(path, DONE)
+    for start in range(0, len(whole), 7):
+        talk.writer.write(whole[start : start + 7])
+        await asyncio.sleep(0)
+
+    assert (await talk.answer())[0] == 200
+    assert (await talk.ask(whole))[0] == 200
+    assert ways == ["long", "short"]
+
+
+@pytest.fixture
+def under_way(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The callbacks on the short way, each a call that lets it go on; they wait there."""
+    held: list[Any] = []
+    monkeypatch.setattr(ShortWay, "_read_all", lambda self, go=ShortWay._read_all: held.append(partial(go, self)))
+    return held
+
+
+def connection_of(held: Any) -> Any:
+    """The protocol that waits for the answer."""
+    (way,) = held.args
+    return way._came[0][-1].__self__
+
+
+async def test_what_comes_behind_a_callback_waits_for_its_answer(
+    ways: list[str], under_way: list[Any], talk: Any, path: str, wait_until: Any
+) -> None:
+    """Whatever it is, and in as many pieces as it likes."""
+    talk.writer.write(post(path, DONE))
+    await wait_until(lambda: under_way, "it is under way")
+    talk.writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" + post(path, DONE)[:50])
+    await wait_until(lambda: connection_of(under_way[0])._behind, "something has come behind it")
+    under_way.pop()()
+    talk.writer.write(post(path, DONE)[50:])
 
     bodies = [(await talk.answer())[2] for _ in range(3)]
 
@@ -119,15 +167,86 @@ async def test_requests_that_come_together_are_answered_in_their_order(ways: lis
     assert ways == ["short", "long"]
 
 
-async def test_a_callback_in_pieces_is_one(ways: list[str], talk: Any, path: str) -> None:
-    """Heads and bodies come as the network likes."""
-    whole = post(path, DONE)
-    for start in range(0, len(whole), 7):
-        talk.writer.write(whole[start : start + 7])
-        await asyncio.sleep(0)
+@pytest.mark.parametrize("body", [DONE, b"not json"], ids=["short", "long"])
+async def test_a_receiver_that_ends_answers_first(
+    under_way: list[Any], talk: Any, path: str, wait_until: Any, body: bytes
+) -> None:
+    """Whichever way is the right one; then the connection is closed."""
+    talk.writer.write(post(path, body))
+    await wait_until(lambda: under_way, "it is under way")
+    connection_of(under_way[0]).shutdown()
+    under_way.pop()()
 
-    assert (await talk.answer())[0] == 200
-    assert ways == ["short"]
+    status, headers, _ = await talk.answer()
+
+    assert (status, headers["connection"]) == (200 if body == DONE else 400, "close")
+    assert await asyncio.wait_for(talk._reader.read(), 10) == b""
+
+
+async def test_a_sender_that_does_not_wait_is_heard(
+    under_way: list[Any], relay: Any, talk: Any, path: str, wait_until: Any
+) -> None:
+    """Its callback is kept like any other."""
+    talk.writer.write(post(path, DONE))
+    await wait_until(lambda: under_way, "it is under way")
+    connection = connection_of(under_way[0])
+    talk.writer.close()
+    await wait_until(lambda: connection not in connection.connections, "the connection is gone")
+    under_way.pop()()
+
+    async def outcomes() -> list[str]:
+        return [each["outcome"] for each in (await relay.api.get("/v1/callbacks")).json()["data"]]
+
+    await wait_until(outcomes, "it is listed")
+    assert await outcomes() == ["accepted"]
+
+
+HEADERS = [
+    "Host: x", "User-Agent: Go-http-client/1.1", "Content-Type: application/json", "Connection: keep-alive", "A:",
+    "connection: close", "Connection: Upgrade", "Upgrade: h2c", "Transfer-Encoding: chunked", "TRANSFER-ENCODING: x",
+    "Content-Encoding: gzip", "content-encoding:", "Expect: 100-continue", "Content-Length: 3", "content-length:35",
+    "CONTENT-LENGTH: 35", "Content-Length : 35", "Content-Length: +35", "Content-Length: 35, 3", " folded: 35",
+    "X: \t a", "X: \x00", "X: \xe9", "X-Content-Length: 3", "no colon", "", "X: a\rb", "X: a\nContent-Length: 3",
+]  # fmt: skip
+
+
+class Parsed:
+    """What uvicorn's parser makes of a request."""
+
+    def __init__(self, data: bytes) -> None:
+        self.url, self.body, self.ends, self.headers = b"", b"", 0, list[tuple[bytes, bytes]]()
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.feed_data(data)
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
+    def on_body(self, body: bytes) -> None:
+        self.body += body
+
+    def on_message_complete(self) -> None:
+        self.ends += 1
+
+
+@settings(max_examples=400, deadline=None)
+@given(headers=st.lists(st.sampled_from(HEADERS), max_size=5), query=st.sampled_from(["", "?a=b", "/c", "%2e", "é"]))
+@example(headers=["Host: x", "connection: Keep-Alive", "Content-Length: 35"], query="")
+def test_whatever_is_plain_is_read_as_the_parser_reads_it(headers: list[str], query: str) -> None:
+    """There is one reading of each request, or it goes the long way."""
+    data = "\r\n".join([f"POST /webhook/abc.def{query} HTTP/1.1", *headers, "", ""]).encode("latin-1") + DONE
+    plain = PLAIN.match(data)
+    if plain is None or plain.end() + int(plain[2]) != len(data):
+        return
+
+    parsed = Parsed(data)
+
+    assert (parsed.url, parsed.body, parsed.ends) == (b"/webhook/" + plain[1], data[plain.end() :], 1)
+    assert parsed.parser.should_keep_alive()
+    assert not parsed.parser.should_upgrade()
+    assert dict(parsed.headers).keys().isdisjoint({b"content-encoding", b"transfer-encoding", b"expect"})
 
 
 async def test_a_sender_that_hangs_up_in_the_middle_is_heard(

@@ -156,7 +156,8 @@ async def test_nobody_waits_longer_than_a_provider_does(monkeypatch: pytest.Monk
             async with asyncio.timeout(10):
                 await second
 
-        assert inbox._writer is not None
-        inbox._writer.cancel()
-        await asyncio.wait([inbox._writer])
+        writer = inbox._writer
+        assert writer is not None
+        writer.cancel()
+        await asyncio.wait([writer])
         await disconnect(client)
