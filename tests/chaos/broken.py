@@ -32,13 +32,15 @@ class Suspicion:
     gently: float = 0.3
     seconds: float = 60.0
     seed: int = 3
+    doubled: float = 0.1
     point: str | None = None
     """No storm, but one run through the end of a process at this point."""
 
 
 NOTHING: Final = "nothing"
 SUSPICIONS: Final = {
-    "save_without_looking": Suspicion(words="paid twice:"),
+    # Left to chance, two writers of one shot meet too seldom: each submit gets a twin.
+    "save_without_looking": Suspicion(words="paid twice:", doubled=1.0, runs=1, strikes=0),
     # The first job of seed 4 is accepted and answered 500.
     "submit_again": Suspicion(words="paid twice:", seed=4, runs=1, strikes=0),
     "post_before_intent": Suspicion(words="paid twice:", gently=0.0),
@@ -84,7 +86,7 @@ def small_storm(suspicion: Suspicion, *, broken: str | None) -> Verdict:
     )
     folder = Path(tempfile.mkdtemp(prefix="fr-broken-"))
     try:
-        return storm(folder, Weather(seed=suspicion.seed, broken=broken), plan)
+        return storm(folder, Weather(seed=suspicion.seed, doubled=suspicion.doubled, broken=broken), plan)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

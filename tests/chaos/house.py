@@ -34,6 +34,8 @@ class Weather:
     accept_then_500: float = 0.2
     job_s: float = 0.2
     hold_s: float = 30.0
+    doubled: float = 0.1
+    """The share of tasks that come twice, side by side: a queue promises no more than "at least once"."""
     broken: str | None = None
     """The safeguard that is switched off, to see that the storm finds it."""
 
@@ -127,7 +129,7 @@ class House:
         return Process("sandbox", command, self._environment(weather, self.urls[0]), self.folder / "sandbox.log")
 
     def _ours(self, role: str, number: int, weather: Weather) -> Process:
-        command = [sys.executable, str(LAUNCHER), role, "--marks", str(self.folder)]
+        command = [sys.executable, str(LAUNCHER), role, "--marks", str(self.folder), "--doubled", str(weather.doubled)]
         if weather.broken:
             command += ["--broken", weather.broken]
         environment = self._environment(weather, self.urls[number - 1])

@@ -21,7 +21,8 @@ from monkey import RECEIVER_POINTS, WORKER_POINTS, Monkey
 from storm import Plan, weather
 from verdict import Verdict
 
-FAIR: Final[Any] = {name: 0.0 for name in ("lose", "repeat", "reorder", "early", "unavailable", "accept_then_500")}
+RATES: Final = ("lose", "repeat", "reorder", "early", "unavailable", "accept_then_500", "doubled")
+FAIR: Final[Any] = dict.fromkeys(RATES, 0.0)
 WITHOUT_REDIS: Final = ("after_spooled_200", "mid_drain")
 DEPLOYS: Final = ("after_accept", "after_intent_saved", "mid_download", "mid_join")
 UNSURE: Final = "after_intent_saved"  # Nobody knows if anything was sent: the take gives way to a second one.

@@ -1,16 +1,18 @@
 """
 Receiver or worker of FrameRelay, with a trap that kills it at an exact point, or with a safeguard switched off.
 
-    worker_with_a_trap.py receiver|worker --marks FOLDER [--trap POINT [--gently]] [--broken SAFEGUARD]
+    worker_with_a_trap.py receiver|worker --marks FOLDER [--trap POINT [--gently]] [--doubled SHARE]
+                          [--broken SAFEGUARD]
 
 The product has no hooks for this: functions are wrapped from outside before it starts. A trap goes off once; its mark
 in FOLDER says that it did. It is a SIGKILL, or gently a SIGTERM, as at a deploy. A submit's margin is cut from 30 s to
-2 s: the wait is shorter, the rule is the same.
+2 s: the wait is shorter, the rule is the same. So many of a worker's tasks as SHARE says come twice, side by side.
 """
 
 import argparse
 import asyncio
 import os
+import random
 import re
 import signal
 import sys
@@ -51,9 +53,12 @@ def main() -> None:
     options.add_argument("--marks", type=Path, required=True)
     options.add_argument("--trap", choices=[*RECEIVER_POINTS, *WORKER_POINTS])
     options.add_argument("--gently", action="store_true")
+    options.add_argument("--doubled", type=float, default=0.0)
     options.add_argument("--broken", choices=[*SAFEGUARDS, "redis_keeps_nothing"])
     given = options.parse_args()
     runs.machine.SUBMIT_MARGIN_S = 2.0  # type: ignore[misc]  # Final in the product, shorter here.
+    for name in ("submit", "look_up", "collect", "join", "hook", "sweep"):
+        _double(name, given.doubled)
     if given.broken in SAFEGUARDS:
         SAFEGUARDS[given.broken]()
     if given.trap:
@@ -70,6 +75,29 @@ def _end_once(mark: Path, *, gently: bool) -> None:
     if gently:
         sys.stderr.write(f"{TOLD_BY_TRAP}\n")
     os.kill(os.getpid(), signal.SIGTERM if gently else signal.SIGKILL)
+
+
+# --- tasks that come twice -----------------------------------------------------------------------------------------
+
+
+def _double(name: str, share: float) -> None:
+    """
+    As when a worker slept for longer than its lease: the same task runs twice at once.
+
+    Both begin in one breath, so both have loaded the run before either can save it.
+    """
+    whole = getattr(processors.worker, name)
+
+    async def doubled(deps: Any, **arguments: Any) -> Any:
+        if random.random() >= share:
+            return await whole(deps, **arguments)
+        twins = await asyncio.gather(*(whole(deps, **arguments) for _ in range(2)), return_exceptions=True)
+        for outcome in twins:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return twins[0]
+
+    setattr(processors.worker, name, doubled)
 
 
 # --- points at which it dies ---------------------------------------------------------------------------------------
@@ -218,7 +246,7 @@ WORKER_POINTS: Final[dict[str, Callable[[Spring], None]]] = {
 
 
 def _save_without_looking() -> None:
-    """The last writer wins; each write is a little late, so that there are two at a time in a short storm."""
+    """The last writer wins; each write is a little late, so that twins have both loaded what they change."""
     text = runs.store.script("save", with_enqueue=True)
     blind = re.sub(r"if \(held\S* or ''\) ~= ARGV\[1\] then", "if false then", text)
     if blind == text:

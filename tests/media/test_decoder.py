@@ -76,7 +76,7 @@ async def test_a_missing_file_and_a_missing_folder_are_system_errors(
 async def test_a_crash_fails_the_job_and_not_the_next_one(decoder: Decoder, make_clip: MakeClip) -> None:
     """A signal in the middle of a job is told as what it was."""
     clip = make_clip(**SMALL)
-    os.killpg(process_of(decoder), signal.SIGSTOP)  # The job cannot be over before it dies.
+    await stop(process_of(decoder))  # The job cannot be over before it dies.
     job = asyncio.create_task(decoder.examine(clip, frame_into=clip.with_suffix(".png")))
     await until(decoder._free.locked)
     os.killpg(process_of(decoder), signal.SIGSEGV)
@@ -103,7 +103,7 @@ async def test_a_hang_is_ended_by_the_clock(make_clip: MakeClip) -> None:
     clip = make_clip(**SMALL)
     async with Decoder(examine_s_max=1.0) as decoder:
         hanging = process_of(decoder)
-        os.killpg(hanging, signal.SIGSTOP)
+        await stop(hanging)
 
         with pytest.raises(DecoderFailed, match="longer than 1 s"):
             await decoder.examine(clip, frame_into=clip.with_suffix(".png"))
@@ -115,7 +115,7 @@ async def test_a_cancelled_job_leaves_no_answer_behind(decoder: Decoder, make_cl
     """The next caller must not get the facts of a clip that somebody else gave up on."""
     clip = make_clip("cancelled.mp4", frames=20, audio_s=None)
     first = process_of(decoder)
-    os.killpg(first, signal.SIGSTOP)
+    await stop(first)
     job = asyncio.create_task(decoder.examine(clip, frame_into=clip.with_suffix(".png")))
     await until(decoder._free.locked)  # The request is in the pipe; the process, being stopped, cannot answer it.
     job.cancel()
@@ -252,8 +252,7 @@ asyncio.run(main())
         assert owner.stderr
         process = int(owner.stderr.readline())
         try:
-            asyncio.run(until(lambda: states_in_group(process) == ["S", "S"]))  # It, and the next job, wait for work.
-            os.killpg(process, signal.SIGSTOP)
+            asyncio.run(stop(process))
             owner.kill()
             asyncio.run(until(lambda: not states_in_group(process)))
         finally:
@@ -277,7 +276,7 @@ async def test_leaving_the_decoder_fails_the_job_that_runs(make_clip: MakeClip) 
     """A worker that is told to stop does not wait for a film, and nothing hangs."""
     clip = make_clip(**SMALL)
     async with asyncio.timeout(20), Decoder() as decoder:
-        os.killpg(process_of(decoder), signal.SIGSTOP)
+        await stop(process_of(decoder))
         jobs = [asyncio.create_task(decoder.examine(clip, frame_into=clip.with_suffix(".png"))) for _ in range(2)]
         await until(decoder._free.locked)
 
@@ -369,6 +368,17 @@ def process_of(decoder: Decoder) -> int:
     """The id of the current process."""
     pid: int = starting(decoder).result().process.pid
     return pid
+
+
+async def stop(process: int) -> None:
+    """
+    SIGSTOP it and its next job, when both wait for work.
+
+    A job that is stopped in its first millisecond has not yet asked to die with its parent: should this test be killed
+    then, it would stay for ever.
+    """
+    await until(lambda: states_in_group(process) == ["S", "S"])
+    os.killpg(process, signal.SIGSTOP)
 
 
 async def until_gone(process: int) -> None:

@@ -29,6 +29,22 @@ def intent(shot: str = "s0", name: str = "i") -> events.Submitting:
     return events.Submitting(shot=shot, take=1, intent=name, seed=None, first_frame=None)
 
 
+class Meeting(Store):
+    """A store whose first *writers* have all loaded before any of them can save: left to chance, they seldom meet."""
+
+    def __init__(self, redis: ArqRedis, *, writers: int) -> None:
+        super().__init__(redis)
+        self._all_are_here = asyncio.Barrier(writers)
+        self._expected = writers
+
+    async def load(self, run_id: str) -> Run | None:
+        run = await super().load(run_id)
+        if self._expected:
+            self._expected -= 1
+            await self._all_are_here.wait()
+        return run
+
+
 async def test_a_run_comes_back_as_it_was_saved(redis: ArqRedis) -> None:
     """Every field, Chinese text included."""
     store, run = Store(redis), a_run()
@@ -52,7 +68,7 @@ async def test_a_new_run_is_saved_with_its_first_task_and_its_next_look(redis: A
 
 async def test_of_many_writers_one_wins_and_the_others_build_on_it(redis: ArqRedis) -> None:
     """Fifty scenes begun at once: no intent is lost, each revision is used once."""
-    store = Store(redis)
+    store = Meeting(redis, writers=50)
     await start(store, a_run(scenes=50))
 
     await asyncio.gather(*(record(store, "run_1", intent(f"s{number}")) for number in range(50)))
@@ -65,7 +81,7 @@ async def test_of_many_writers_one_wins_and_the_others_build_on_it(redis: ArqRed
 
 async def test_of_many_intents_for_one_take_exactly_one_is_stored(redis: ArqRedis) -> None:
     """The gate in front of money holds between processes."""
-    store = Store(redis)
+    store = Meeting(redis, writers=20)
     await start(store, a_run())
 
     results = await asyncio.gather(*(record(store, "run_1", intent(name=str(n))) for n in range(20)))
