@@ -47,18 +47,25 @@ def problem_words(shot: Json) -> str:
     return _sentence(found) if found else "the budget is spent"
 
 
-def usual_s(run: Json) -> float | None:
-    """Seconds from submit to result, as the takes of this run took so far; None while there is none to go by."""
+def usual_s(run: Json, take: Json | None = None) -> float | None:
+    """
+    Seconds from submit to result, of *take* or any: as jobs of its kind took before, else as the takes of this run did.
+
+    None while there is nothing to go by.
+    """
+    if take and take["usual_s"]:
+        return float(take["usual_s"])
     shots = run["shots"][1:] if run.get("hook") else run["shots"]  # A hook's first job was submitted elsewhere.
     took = [take["rendered"] - take["submitted"] for shot in shots for take in shot["takes"] if take["rendered"]]
-    return statistics.median(took) if took else None
+    known = took or [each["usual_s"] for shot in run["shots"] for each in shot["takes"] if each["usual_s"]]
+    return statistics.median(known) if known else None
 
 
 def share_done(run: Json, shot: Json, *, now: float) -> float | None:
     """How much of the usual time a generating shot has behind it, 0 to 1; None where nothing is known to go by."""
-    usual = usual_s(run)
-    since = [now - take["submitted"] for take in shot["takes"] if take["status"] == "generating"]
-    return min(1.0, max(0.0, min(since) / usual)) if usual and since else None
+    takes = [take for take in shot["takes"] if take["status"] == "generating"]
+    shares = [(now - take["submitted"]) / usual for take in takes if (usual := usual_s(run, take))]
+    return min(1.0, max(0.0, min(shares))) if shares else None
 
 
 def coming(run: Json, *, now: float) -> str | None:
@@ -108,6 +115,11 @@ def duration(seconds: float) -> str:
 def soon(seconds: float) -> str:
     """``now``, ``in 12 s``."""
     return "now" if seconds < 1 else f"in {duration(seconds)}"
+
+
+def jobs(number: int) -> str:
+    """``1 job``, ``3 jobs``."""
+    return f"{number} job{'' if number == 1 else 's'}"
 
 
 def new_submits(count: int) -> str:
@@ -201,7 +213,7 @@ def take_words(run: Json, take: Json, *, now: float) -> str:
 
 
 def _generating(run: Json, take: Json, now: float) -> str:
-    age, usual = now - take["submitted"], usual_s(run)
+    age, usual = now - take["submitted"], usual_s(run, take)
     trouble = f" ({_sentence(take['error'])}; asked again {soon(take['next_look'] - now)})" if take["error"] else ""
     if (take["provider_status"] or "").lower() in IN_QUEUE:
         return f"queued at the provider{_since(age)}{trouble}"

@@ -210,7 +210,7 @@ async def test_a_retake_says_what_it_spends_and_why_it_is_not_possible(
     run = await relay.run({**board, "budget": {"jobs": 1}, "shots": board["shots"][:1]})
     await render(run, "s1")
     page = (await browser.get(f"/runs/{run}")).text
-    assert "Not possible now: the budget of 1 jobs is spent." in page
+    assert "Not possible now: the budget of 1 job is spent." in page
     assert 'value="retake"' not in page
 
 
