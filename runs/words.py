@@ -117,9 +117,9 @@ def soon(seconds: float) -> str:
     return "now" if seconds < 1 else f"in {duration(seconds)}"
 
 
-def jobs(number: int) -> str:
+def number_of(noun: str, count: int) -> str:
     """``1 job``, ``3 jobs``."""
-    return f"{number} job{'' if number == 1 else 's'}"
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def new_submits(count: int) -> str:
@@ -149,15 +149,31 @@ def _pending(run: Json, shot: Json) -> str:
 
 
 def _done(shot: Json) -> str:
-    take = next((take for take in shot["takes"] if take["number"] == shot["picked"]), shot["takes"][-1])
-    first = take["first_frame"]
-    which = f"take {take['number']} of {len(shot['takes'])}, " if len(shot["takes"]) > 1 else ""
-    frame = _FRAMES[first["source"] if shot["source"] else "given"] if first else None
+    take = _chosen(shot)
+    frame = begun_from(shot, take)
     seam = f", {take['seam']['difference']:.1f} of 255 away from it" if take["seam"] else ""
     given = f", begun from {frame}{seam}" if frame else ""
     stale = f"; stale: {shot['source']} is another one by now" if shot["stale"] else ""
+    return f"{made_words(shot)}{given}{stale}"
+
+
+def made_words(shot: Json) -> str:
+    """What was made of a shot that is done."""
+    take = _chosen(shot)
+    which = f"take {take['number']} of {len(shot['takes'])}, " if len(shot["takes"]) > 1 else ""
     video = take["video"]
-    return f"done: {which}{video['duration_s']:.2f} s, {video['width']}x{video['height']}{given}{stale}"
+    return f"done: {which}{video['duration_s']:.2f} s, {video['width']}x{video['height']}"
+
+
+def begun_from(shot: Json, take: Json) -> str | None:
+    """Which picture *take* was given to begin with."""
+    first = take["first_frame"]
+    return _FRAMES[first["source"] if shot["source"] else "given"] if first else None
+
+
+def _chosen(shot: Json) -> Json:
+    found: Json = next((take for take in shot["takes"] if take["number"] == shot["picked"]), shot["takes"][-1])
+    return found
 
 
 def _waiting(shot: Json) -> str:

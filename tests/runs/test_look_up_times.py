@@ -8,7 +8,7 @@ from arq.connections import ArqRedis
 from runs import events
 from runs.machine import apply, begin
 from runs.model import Family, Problem, Run, RunId, Shot, Take, TakeStatus, Terms
-from runs.pace import Expected, SAMPLES_MAX, Pace, slowest
+from runs.pace import SAMPLES_MAX, Expected, Pace, slowest
 from runs.standing import callbacks_missed, seems_unreachable
 
 NOW = 1_000_000.0
