@@ -94,7 +94,7 @@ async def test_a_run_is_a_strip_with_what_happens_next(browser: Any, relay: Any,
         "waits for your approval",
         "done: 5.04 s, 1280x720",
         'id="seam-s2"',
-        'src="/media/f" alt="s1, last frame"',
+        'src="/media/f?small" alt="s1, last frame"',
         "Retake s1: spend 1 job",
     ):
         assert words in page, words
