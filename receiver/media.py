@@ -28,9 +28,7 @@ async def serve(request: Request) -> Response:
         await require(request, Right.READ)
     wants_small = "small" in query
     place = state.files.small_or_whole(path) if wants_small else state.files.existing(path)
-    is_stand_in = (
-        wants_small and place.suffix != ".jpg"
-    )  # A moment too early; soon there is the small one.
+    is_stand_in = wants_small and place.suffix != ".jpg"  # A moment too early; soon there is the small one.
     headers = {
         "Cache-Control": f"private, max-age={10 if is_stand_in else 3600}",
         "X-Content-Type-Options": "nosniff",

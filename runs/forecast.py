@@ -20,12 +20,12 @@ def film_in_s(run: Json, *, now: float) -> float | None:
     Seconds until the last clip is there, if all goes as it did so far.
 
     None where it hangs on something else than time: a person's yes or pick, a budget that is too small, a provider in
-    trouble; and while no such job was done yet.
+    trouble; and while too few such jobs were done.
     """
     waiting = [shot for shot in run["shots"] if shot["status"] == "pending"]
     budget = run["budget"]["jobs"]
     short = budget is not None and budget - run["spent"]["jobs"] < len(waiting)
-    if run["status"] != "running" or short:
+    if run["status"] != "running" or short or _too_few_are_done(run):
         return None
     ends_in: dict[str, float] = {}
     for shot in run["shots"]:
@@ -38,11 +38,18 @@ def film_in_s(run: Json, *, now: float) -> float | None:
 
 def about(seconds: float) -> str:
     """As exact as a guess is: ``about 40 s``, ``about 4 min``, ``about 1 h 20``."""
-    if seconds < 55:
+    if seconds <= 50:
         return f"about {max(10, math.ceil(seconds / 10) * 10)} s"
     if seconds < 3570:
         return f"about {max(1, round(seconds / 60))} min"
     return f"about {duration(round(seconds / 600) * 600)}"
+
+
+def _too_few_are_done(run: Json) -> bool:
+    """The first of many to be done are the quickest: they alone say little, where jobs before this run do not help."""
+    takes = [take for shot in run["shots"] for take in shot["takes"]]
+    under_way = sum(take["status"] in ("submitting", "generating") for take in takes)
+    return not any(take["usual_s"] for take in takes) and sum(bool(take["rendered"]) for take in takes) < under_way
 
 
 def _ends_in_s(run: Json, shot: Json, source_ends_in_s: float, now: float) -> float | None:

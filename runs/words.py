@@ -51,14 +51,14 @@ def usual_s(run: Json, take: Json | None = None) -> float | None:
     """
     Seconds from submit to result, of *take* or any: as jobs of its kind took before, else as the takes of this run did.
 
-    None while there is nothing to go by.
+    None while there is nothing to go by. In a run that has many takes under way the first to be done are the quickest.
     """
     if take and take["usual_s"]:
         return float(take["usual_s"])
+    known = [each["usual_s"] for shot in run["shots"] for each in shot["takes"] if each["usual_s"]]
     shots = run["shots"][1:] if run.get("hook") else run["shots"]  # A hook's first job was submitted elsewhere.
     took = [take["rendered"] - take["submitted"] for shot in shots for take in shot["takes"] if take["rendered"]]
-    known = took or [each["usual_s"] for shot in run["shots"] for each in shot["takes"] if each["usual_s"]]
-    return statistics.median(known) if known else None
+    return statistics.median(known or took) if known or took else None
 
 
 def share_done(run: Json, shot: Json, *, now: float) -> float | None:

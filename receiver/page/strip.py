@@ -33,7 +33,7 @@ class Seam:
     """
     Where one shot ends and the next begins, as soon as that is there. ``handed``: which picture went over it.
 
-    ``difference``: of 255; None where it was not measured, or between other pictures than these: of a stale shot.
+    ``difference``: of 255; None where it was not measured. Neither is about these pictures where the shot is stale.
     """
 
     source: str
@@ -161,7 +161,7 @@ def _seam(shot: Json, source: Json | None, take: Json | None) -> Seam | None:
         source=source["id"],
         ends=_frame(handed) if handed else None,
         begins=str(take["opening"]["url"]) if take and take["opening"] else None,
-        handed=begun_from(shot, take) if take else None,
+        handed=begun_from(shot, take) if take and not shot["stale"] else None,
         difference=seam["difference"] if seam and not shot["stale"] else None,
     )
 

@@ -353,7 +353,7 @@ async def test_a_seam_is_two_frames_and_a_figure(browser: Any, relay: Any, board
     shots = [{"id": "s1", "prompt": "a"}, {"id": "s2", "prompt": "b"}]
     run_id = await relay.run({**board, "budget": {"jobs": 9}, "shots": shots})
     await render(run_id, "s1")
-    assert 's1 → s2<br><span class="hint">not made yet' in (await browser.get(f"/runs/{run_id}")).text
+    assert 's1 → s2 <br><span class="hint">not made yet' in (await browser.get(f"/runs/{run_id}")).text
     await render(run_id, "s2", begun_from=1)
     opening = Frame(path=f"{run_id}/s2.1.first.png", sha256="0" * 64, width=1280, height=720)
     for levels, words, marked in (
@@ -368,12 +368,23 @@ async def test_a_seam_is_two_frames_and_a_figure(browser: Any, relay: Any, board
         assert await relay.store.save(changed, before=run, event={"event": "x"}, steps=[], wake_at=None)
         page = (await browser.get(f"/runs/{run_id}")).text
         assert words in page
-        assert f'href="/media/{opening.path}" data-ends="/media/f"' in page
+        assert f'class="pair compare" href="/media/{opening.path}"><img src="/media/f?small" alt="s1 ends"' in page
         assert ('class="seam jumps"' in page) == marked
         assert ("look at that seam" in page) == marked
         assert "no callback arrived" in (await browser.get("/")).text
     await browser.post(f"/runs/{run_id}/act", data={"action": "retake", "shot": "s1", "seed": "5"})
     assert "no longer fits" in (await browser.get(f"/runs/{run_id}")).text
+
+
+async def test_it_says_when_the_film_comes(browser: Any, relay: Any, board: Any, render: Any) -> None:
+    """Where jobs of the kind were done before; not while a person has to say yes."""
+    shots = [{"id": "s1", "prompt": "a"}, {"id": "s2", "prompt": "b"}]
+    for gate, said in (({}, True), ({"gate": "approve"}, False)):
+        run = await relay.run({**board, "shots": [shots[0], {**shots[1], **gate}]})
+        submitting = events.Submitting(shot="s1", take=1, intent="i", seed=None, first_frame=None, usual_s=120.0)
+        for event in (submitting, events.Submitted(shot="s1", take=1, job_id=f"job_{said}")):
+            assert (await record(relay.store, run, event)).changed
+        assert ("film in about 4 min" in (await browser.get(f"/runs/{run}")).text) == said
 
 
 async def test_a_job_that_nobody_knew_of_is_named_on_the_page(browser: Any, relay: Any, board: Any) -> None:

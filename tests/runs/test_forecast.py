@@ -60,15 +60,16 @@ def test_the_longest_way_through_the_run_is_what_is_left(shots: list[dict[str, A
         a_run(DONE, UNDER_WAY, a_shot("s3", "failed")),
         a_run(DONE, UNDER_WAY, a_shot("s3", "pending"), budget={"jobs": 2}, spent={"jobs": 2}),
         a_run(DONE, UNDER_WAY, status="waiting"),
+        a_run(DONE, UNDER_WAY, a_shot("t1", "generating", a_take("generating", submitted=NOW))),
     ],
 )
 def test_nothing_is_said_where_it_does_not_hang_on_time(run: dict[str, Any]) -> None:
-    """All done; nothing known; in a queue; trouble; a yes or a pick to come; no money for it; not running."""
+    """All done; nothing known; late; trouble; a yes or a pick to come; no money; not running; the quickest alone."""
     assert film_in(run, now=NOW) is None
 
 
 def test_a_guess_is_said_as_exact_as_it_is() -> None:
     """Tens of seconds, minutes, then tens of minutes."""
-    said = {1: "10 s", 41: "50 s", 55: "1 min", 100: "2 min", 3_569: "59 min", 3_570: "1 h 00", 5_000: "1 h 20"}
+    said = {1: "10 s", 41: "50 s", 51: "1 min", 100: "2 min", 3_569: "59 min", 3_570: "1 h 00", 5_000: "1 h 20"}
     assert {seconds: about(seconds).removeprefix("about ") for seconds in said} == said
     assert film_in(a_run(DONE, UNDER_WAY), now=NOW) == "film in about 30 s"

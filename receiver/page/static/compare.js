@@ -15,12 +15,16 @@ function differ() {
 }
 
 function compare(link) {
-  const [ends, begins] = [...link.querySelectorAll("img")].map((each) => each.alt);
-  for (const [id, url, alt] of [["ends", link.dataset.ends, ends], ["begins", link.href, begins]]) {
-    Object.assign(document.getElementById(id), { src: url, alt });
+  const [name, ...figure] = link.nextElementSibling.innerText.split("\n");
+  for (const [place, small] of [...link.querySelectorAll("img")].entries()) {
+    const whole = document.getElementById(place ? "begins" : "ends");
+    whole.src = small.src.replace("?small", "");
+    whole.alt = small.alt;
   }
-  document.getElementById("compare-h").textContent = link.dataset.name;
-  document.getElementById("figure").textContent = link.nextElementSibling.innerText.split("\n").slice(1).join(" · ");
+  const [ends, begins] = layers.querySelectorAll("img");
+  document.getElementById("compare-h").textContent = name;
+  document.getElementById("sides").textContent = `Left of the line ${ends.alt}, right of it ${begins.alt}`;
+  document.getElementById("figure").textContent = figure.join(" · ");
   wipe.value = 50;
   uncover();
   seam.showModal();
