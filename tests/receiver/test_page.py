@@ -76,7 +76,7 @@ async def test_the_list_shows_how_each_run_stands(browser: Any, relay: Any, boar
     only = (await browser.get("/?status=succeeded")).text
     assert re.findall(r'href="/runs/(\w+)"', only) == [done]
     assert "1 of 1 shot" in only
-    assert "none of this status" in (await browser.get("/?status=failed")).text
+    assert "There is no failed run." in (await browser.get("/?status=failed")).text
 
 
 async def test_a_run_is_a_strip_with_what_happens_next(browser: Any, relay: Any, board: Any, render: Any) -> None:
