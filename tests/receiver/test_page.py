@@ -14,7 +14,7 @@ from receiver.page import timeline
 from receiver.sessions import COOKIE, Sessions
 from runs import events
 from runs.events import Event
-from runs.model import Clip, Frame, Problem, Take, TakeStatus
+from runs.model import Clip, FirstFrame, Frame, Problem, Take, TakeStatus
 from runs.progress import name_of, record
 from runs.standing import settled
 
@@ -266,6 +266,8 @@ async def test_a_shot_has_its_history_with_callbacks_as_they_came(
     for words in ("<script>alert", "sig=opens", "job_other"):
         assert words not in page, words
     assert page.index("is submitted") < page.index("A callback came")
+    assert '<div id="live" data-every="5">' in page
+    assert 'src="/media/f?small" alt="Take 1 ends"' in page
     assert (await browser.get(f"/runs/{run}/shots/s9")).status_code == 404
 
 
@@ -293,7 +295,9 @@ async def test_a_run_of_a_hundred_shots_is_a_light_page(browser: Any, relay: Any
     frame = Frame(path=f"{run_id}/s1.1.last.png", sha256="0" * 64, width=1280, height=720)
     clip = Clip(path=f"{run_id}/s1.1.mp4", sha256="0" * 64, bytes=9, width=1280, height=720, duration_s=5, frames=121)
     take = Take(number=1, status=TakeStatus.DONE, intent="i", submitted_at=1.0, due_at=1.0, seed=12345, video=clip)
-    full = replace(take, last_frame=frame, job_ids=("job_1",), rendered_at=9.0)
+    begun = FirstFrame(url=frame.path, source="upload", path=frame.path, take=1)
+    full = replace(take, last_frame=frame, opening=frame, seam=1.25, first_frame=begun, job_ids=("job_1",))
+    full = replace(full, rendered_at=9.0, usual_s=80.0)
     takes = tuple(replace(full, number=number) for number in (1, 2, 3))
     made = replace(run, shots=tuple(replace(shot, takes=takes, picked=1) for shot in run.shots), revision=1)
     assert await relay.store.save(settled(made), before=run, event={"event": "joined"}, steps=[], wake_at=None)
@@ -301,7 +305,7 @@ async def test_a_run_of_a_hundred_shots_is_a_light_page(browser: Any, relay: Any
     before = await redis.info("commandstats")
     page = await browser.get(f"/runs/{run_id}")
     after = await redis.info("commandstats")
-    assert page.text.count('class="shot ') == 100
+    assert (page.text.count('class="shot '), page.text.count('class="pair compare"')) == (100, 99)
     assert len(page.content) < 300_000
     assert f'href="/runs/{run_id}/shots/s7#retake"' in page.text
     assert "<textarea" not in page.text
