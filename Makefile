@@ -38,6 +38,15 @@ browser:
 	  else false; fi; \
 	} || echo "No Chromium here, and it cannot be installed: the browser tests will be skipped."
 
+# The manual's pictures show a Chinese title; without a font for it Chromium draws boxes.
+fonts:
+	@fc-list :lang=zh 2>/dev/null | grep -q . || { \
+	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	    echo "Installing a font for the pictures (once, 57 MB) …"; export DEBIAN_FRONTEND=noninteractive; \
+	    { apt-get update -qq && apt-get install -y -qq --no-install-recommends fonts-noto-cjk; } >/dev/null; \
+	  else false; fi; \
+	} || echo "No Chinese font here, and it cannot be installed: no pictures are taken."
+
 fuzz: setup  ## ask every route thousands of odd things: no 500, nothing that /openapi.json does not say
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-2000} $(BIN)/pytest -q -n 2 tests/security/fuzz
 
@@ -61,7 +70,7 @@ bench: setup .venv/bench/.ready  ## ask every question of benchmarks/ against it
 	@{ $(PYTHON) -m venv .venv/bench && .venv/bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $< && touch $@; } || true
 	@command -v webhook >/dev/null || { cd .venv/bench && apt-get download webhook && dpkg -x webhook_*.deb debian && rm -f webhook_*.deb; } >/dev/null 2>&1 || true
 
-screenshots: setup browser  ## take the manual's pictures anew, of the running program
+screenshots: setup browser fonts  ## take the manual's pictures anew, of the running program
 	@$(BIN)/pytest -q tests/page/screenshots.py
 
 docs: setup  ## write docs/settings.md and docs/storyboard.schema.json anew from the code
@@ -98,4 +107,4 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 clean:  ## remove .venv/ and caches (never your data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
-.PHONY: help setup demo test browser fuzz audit chaos chaos-broken bench screenshots docs manual manual-serve format lock clean
+.PHONY: help setup demo test browser fonts fuzz audit chaos chaos-broken bench screenshots docs manual manual-serve format lock clean

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from runs.forecast import film_in
 from runs.words import Json, coming, new_submits, waits_for
 
 Place = Callable[[str], str]
@@ -27,7 +28,7 @@ def outlook(run: Json, *, now: float, place: Place | None = None) -> list[str]:
         if shot["status"] == "waiting":
             lines += [line for line in _turn(run, shot, place) if line not in lines]
     if run["status"] == "running" and (to_come := coming(run, now=now)):
-        lines.append(f"next: {to_come}")
+        lines.append(", ".join(filter(None, (f"next: {to_come}", film_in(run, now=now)))))
     if run["status"] == "failed":
         failed = next((shot["id"] for shot in run["shots"] if shot["status"] == "failed"), "SHOT")
         lines.append(_advice(run, failed, run["error"]))

@@ -16,7 +16,7 @@ from runs.files import name_of_given
 from runs.model import Shot
 from runs.plan import Plan, plan_of
 from runs.storyboard import Storyboard
-from runs.words import printable
+from runs.words import number_of, printable
 
 PROMPT_CHARS: Final = 60
 WHOLE: Final = 1000  # Columns that nothing here fills: what is no terminal gets lines that are not cut.
@@ -81,7 +81,7 @@ def _prompt(shot: Shot) -> str:
 
 
 def _tally(plan: Plan) -> str:
-    jobs = f"{plan.jobs} job{'' if plan.jobs == 1 else 's'} if nothing fails"
+    needed = f"{number_of('job', plan.jobs)} if nothing fails"
     budget = f"at most {plan.budget_jobs} (budget)" if plan.budget_jobs else "no limit (budget: {jobs: …} sets one)"
     chain = f"{plan.longest_chain} shot{'' if plan.longest_chain == 1 else 's'} one after another in the longest chain"
-    return f"{jobs}; {budget}; {chain}"
+    return f"{needed}; {budget}; {chain}"

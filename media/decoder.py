@@ -96,13 +96,15 @@ class Decoder:
         size = await self._ask(Check(picture=picture), Size, self._examine_s_max)
         return size.width, size.height
 
-    async def open(self, clip: Path, *, frame_into: Path, begun_with: Path | None) -> Opening:
+    async def open(
+        self, clip: Path, *, frame_into: Path, begun_with: Path | None, small: Sequence[tuple[Path, Path]] = ()
+    ) -> Opening:
         """
         Write the first frame of *clip* to *frame_into* (see media.opening.take_opening).
 
         Nobody waits for it: a clip that is being followed goes on first.
         """
-        request = Open(clip=clip, frame_into=frame_into, begun_with=begun_with)
+        request = Open(clip=clip, frame_into=frame_into, begun_with=begun_with, small=list(small))
         return await self._ask(request, Opening, self._examine_s_max)
 
     @property

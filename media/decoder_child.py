@@ -159,7 +159,12 @@ def load() -> Work:
             case Examine():
                 return examine(request.clip, frame_into=request.frame_into)
             case Open():
-                return take_opening(request.clip, frame_into=request.frame_into, begun_with=request.begun_with)
+                return take_opening(
+                    request.clip,
+                    frame_into=request.frame_into,
+                    begun_with=request.begun_with,
+                    small=request.small,
+                )
             case Compare():
                 return Level(mean=difference(request.a, request.b))
             case Check():

@@ -6,6 +6,7 @@ first frame is decoded, most often nothing: that costs less than carrying it alo
 where every millisecond is one before the next submit.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from av.container import InputContainer
@@ -16,19 +17,25 @@ from media.containers import identify
 from media.frames import Picture, set_up_decoder, write_frame
 from media.images import distance
 from media.model import Opening
+from media.small import write_small
 from runs.errors import ClipUnusable
 
 
-def take_opening(clip: Path, *, frame_into: Path, begun_with: Path | None) -> Opening:
+def take_opening(
+    clip: Path, *, frame_into: Path, begun_with: Path | None, small: Sequence[tuple[Path, Path]] = ()
+) -> Opening:
     """
     Write the frame of *clip* that is shown first to *frame_into* as PNG, by the same way of colours as the last one.
 
+    *small*: frames, and where a small copy of each goes (see media.small), that of this frame among them.
     The difference is from the picture *begun_with* (see media.images.distance); None without one.
     Raises: ClipUnusable, also if *begun_with* is no picture; the frame is written then.
     """
     with foreseen_errors(), open_clip(clip, identify(clip), probe=False) as container:
         picture = first_shown(container)
     frame = write_frame(picture, frame_into)
+    for whole, into in small:
+        write_small(whole, into)
     return Opening(frame=frame, difference=distance(picture.image, begun_with) if begun_with else None)
 
 

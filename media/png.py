@@ -29,6 +29,12 @@ def write_png(image: Image, into: Path) -> tuple[int, str]:
     Returns: size in bytes and SHA-256 (hex) of the file.
     """
     data = encode_png(image)
+    write_file(data, into)
+    return len(data), hashlib.sha256(data).hexdigest()
+
+
+def write_file(data: bytes, into: Path) -> None:
+    """Write *data* to *into*, whole and synced to disk, or not at all."""
     handle, temporary = tempfile.mkstemp(dir=into.parent, prefix=f".{into.name}.")
     try:
         with open(handle, "wb") as file:
@@ -40,7 +46,6 @@ def write_png(image: Image, into: Path) -> tuple[int, str]:
     except BaseException:
         os.unlink(temporary)
         raise
-    return len(data), hashlib.sha256(data).hexdigest()
 
 
 def encode_png(image: Image) -> bytes:

@@ -43,11 +43,16 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
 
 
 class Open(msgspec.Struct, frozen=True, tag="open"):
-    """Write the first frame of *clip*, and measure how far it is from *begun_with*; answered with an Opening."""
+    """
+    Write the first frame of *clip*, and measure how far it is from *begun_with*; answered with an Opening.
+
+    *small*: frames, and where a small copy of each goes; all in the folder of *frame_into*.
+    """
 
     clip: Path
     frame_into: Path
     begun_with: Path | None
+    small: list[tuple[Path, Path]] = []
 
 
 class Compare(msgspec.Struct, frozen=True, tag="compare"):

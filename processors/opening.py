@@ -1,4 +1,4 @@
-"""The first frame of a clip, and the figure of its seam: for people to look at, so no submit waits for them."""
+"""A clip's first frame, the figure of its seam, small copies: for people to look at, so no submit waits for them."""
 
 import asyncio
 from pathlib import Path
@@ -35,6 +35,7 @@ async def keep_opening(deps: Deps, run: Run, shot_id: str, take: Take, *, behind
     """
     shot = run.shot(shot_id)
     path = deps.files.opening(run.id, shot_id, take.number)
+    frames = (path, deps.files.last_frame(run.id, shot_id, take.number))
     try:
         if behind_submits:
             await _submits(deps, run, shot_id)
@@ -42,7 +43,9 @@ async def keep_opening(deps: Deps, run: Run, shot_id: str, take: Take, *, behind
         begun_with = handed_on(deps, run, shot, take.first_frame) if shot and take.first_frame else None
         decoder = deps.frames if deps.films.is_busy else deps.films
         async with asyncio.timeout(OPENING_S_MAX):
-            found = await decoder.open(clip, frame_into=deps.files.place(path), begun_with=begun_with)
+            found = await decoder.open(
+                clip, frame_into=deps.files.place(path), begun_with=begun_with, small=deps.files.small_copies(frames)
+            )
         seam = None if found.difference is None else round(found.difference, 1)
         facts = found.frame
         opening = Frame(path=path, sha256=facts.sha256, width=facts.width, height=facts.height)

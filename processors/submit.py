@@ -79,14 +79,15 @@ async def _intend(deps: Deps, run: Run, shot: Shot, number: int, first: FirstFra
 
     The name of the intent settles who won when the answer to our own save was lost.
     """
-    intent = secrets.token_hex(8)
+    intent, expected = secrets.token_hex(8), await deps.pace.expected(run, shot)
     event = events.Submitting(
         shot=shot.id,
         take=number,
         intent=intent,
         seed=_seed(shot, number),
         first_frame=first,
-        expected_s=await deps.pace.expected_s(run, shot),
+        expected_s=expected.slowest_s,
+        usual_s=expected.usual_s,
     )
     saving = asyncio.create_task(record(deps.store, run.id, event))
     try:

@@ -13,7 +13,11 @@ from receiver.state import state_of
 
 
 async def serve(request: Request) -> Response:
-    """The file, or the part of it that ``Range`` asks for; 401 without key or link, 404 if there is none."""
+    """
+    The file, or the part of it that ``Range`` asks for; 401 without key or link, 404 if there is none.
+
+    With ``?small`` of a frame a copy of at most 480 pixels, if there is one by now.
+    """
     state = state_of(request)
     path = request.path_params["path"]
     query = request.query_params
@@ -22,14 +26,17 @@ async def serve(request: Request) -> Response:
     )
     if not opened:
         await require(request, Right.READ)
+    wants_small = "small" in query
+    place = state.files.small_or_whole(path) if wants_small else state.files.existing(path)
+    is_stand_in = wants_small and place.suffix != ".jpg"  # A moment too early; soon there is the small one.
     headers = {
-        "Cache-Control": "private, max-age=3600",
+        "Cache-Control": f"private, max-age={10 if is_stand_in else 3600}",
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "sandbox",
     }
     # Python 3.11 knows WebP only where the system has a list of types, which small images lack.
     kind = "image/webp" if path.endswith(".webp") else None
-    return _File(state.files.existing(path), media_type=kind, headers=headers)
+    return _File(place, media_type=kind, headers=headers)
 
 
 class _File(FileResponse):

@@ -56,6 +56,11 @@ PARAMETERS: Final[dict[str, Schema]] = {
         "schema": {"type": "string", "pattern": "^[0-9]{1,18}(-[0-9]{1,18})?$"},
     },
     "Range": {"in": "header", "schema": {"type": "string", "examples": ["bytes=0-99", "bytes=-100"]}},
+    "small": {
+        "in": "query",
+        "description": "Of a frame a copy for pages, at most 480 pixels wide and high, if there is one by now.",
+        "schema": {"type": "string"},
+    },
     "expires": {"in": "query", "description": "Of a signed link.", "schema": {"type": "string"}},
     "signature": {"in": "query", "description": "Of a signed link.", "schema": {"type": "string"}},
 }

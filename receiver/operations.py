@@ -300,7 +300,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         about="A clip, a frame, a film or a picture that was given",
         more="By key, session, or the expires and signature of a link that was signed for the provider.",
         right=Right.READ,
-        parameters=("Range", "expires", "signature"),
+        parameters=("Range", "small", "expires", "signature"),
         answers={
             200: Answer(about="The file.", kinds=("video/mp4", "image/*"), headers=("Accept-Ranges",)),
             206: Answer(

@@ -82,6 +82,9 @@ class Take(Struct, kw_only=True):
     rendered: Annotated[float | None, Meta(description="When we learnt that the job is done.")]
     called_back: Annotated[bool, Meta(description="A callback told how the job ended.")]
     next_look: Annotated[float, Meta(description="When it is looked up or fetched next, if it is still open.")]
+    usual_s: Annotated[
+        float | None, Meta(description="From submit to result, of jobs of its kind before; null while few were done.")
+    ]
     provider_status: Annotated[str | None, Meta(description="The provider's own word, as it came last.")]
     error: Problem | None
     video: Video | None

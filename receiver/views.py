@@ -151,6 +151,7 @@ def _take(take: Take, base_url: str) -> shapes.Take:
         rendered=take.rendered_at,
         called_back=take.called_back,
         next_look=take.due_at,
+        usual_s=take.usual_s,
         provider_status=take.word,
         error=_problem(take.error),
         video=_video(take.video, base_url),

@@ -13,6 +13,7 @@ from runs import events
 from runs.model import Family, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
 from runs.standing import counted, jobs_left, problem_of
 from runs.takes import BROUGHT_IN, NEVER_ARRIVED, OPEN
+from runs.words import number_of
 
 Decision = events.Resumed | events.Adopted | events.Retaken
 
@@ -147,7 +148,7 @@ def _why_not_taken_again(run: Run, shot: Shot, event: events.Retaken) -> str | N
     if later:
         return f"made from shot {shot.id}, and still under way: {', '.join(later)}; a retake would not fit them"
     if jobs_left(run) == 0:
-        return f"the budget of {run.budget_jobs} jobs is spent"
+        return f"the budget of {number_of('job', run.budget_jobs or 0)} is spent"
     return None
 
 

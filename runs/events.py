@@ -25,6 +25,7 @@ class Submitting(TakeEvent):
     seed: int | None
     first_frame: FirstFrame | None
     expected_s: float | None = None
+    usual_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +46,17 @@ class MediaFiles:
     def opening(self, run: str, shot: str, take: int) -> str:
         """The first frame of its clip."""
         return f"{run}/{shot}.{take}.first.png"
+
+    def small_copies(self, frames: Iterable[str]) -> list[tuple[Path, Path]]:
+        """Where each of *frames* lies, and where its small copy goes, which a page shows in its place."""
+        return [(self.place(frame), self.place(_small(frame))) for frame in frames]
+
+    def small_or_whole(self, path: str) -> Path:
+        """The small copy of the frame *path*, or that itself where there is none (yet). Raises: NotFound."""
+        try:
+            return self.existing(_small(path))
+        except NotFound:
+            return self.existing(path)
 
     def film(self, run: str) -> str:
         """The film of a run."""
@@ -90,6 +102,10 @@ class MediaFiles:
             finally:
                 draft.unlink(missing_ok=True)
         return path
+
+
+def _small(frame: str) -> str:
+    return frame.removesuffix(".png") + ".jpg"
 
 
 def name_of_given(content: bytes) -> str:

@@ -176,6 +176,7 @@ def _with_intent(run: Run, event: events.Submitting, now: float) -> Run:
         seed=event.seed,
         first_frame=event.first_frame,
         expected_s=event.expected_s,
+        usual_s=event.usual_s,
     )
     takes = sorted((*shot.takes, take), key=lambda each: each.number)
     return run.with_shots(replace(shot, takes=tuple(takes), held_by=None))

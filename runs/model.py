@@ -142,9 +142,10 @@ class Take:
     ``due_at``: when it is to be looked at, fetched or given up, whatever its status asks for next.
     ``turns``: how often that was put off; it tells one task about this take from the next.
     ``fetches``: how often fetching the clip was put off. ``expected_s``: 19 of 20 such jobs were done so long after
-    their submit, when it was submitted. ``rendered_at`` · ``ended_at``: when we learnt that the job is done, or that it
-    ended otherwise. ``called_back``: a callback told of that. ``adopted``: a person named the job. ``opening``: the
-    clip's first frame. ``seam``: its mean difference, in levels of 255, from the frame that was handed on.
+    their submit, when it was submitted; ``usual_s``: half of them. ``rendered_at`` · ``ended_at``: when we learnt that
+    the job is done, or that it ended otherwise. ``called_back``: a callback told of that. ``adopted``: a person named
+    the job. ``opening``: the clip's first frame. ``seam``: its mean difference, in levels of 255, from the frame that
+    was handed on.
     """
 
     number: int
@@ -161,6 +162,7 @@ class Take:
     video_url: str | None = None
     provider_frame_url: str | None = None
     expected_s: float | None = None
+    usual_s: float | None = None
     rendered_at: float | None = None
     ended_at: float | None = None
     called_back: bool = False

@@ -9,6 +9,7 @@ from typing import Final
 from runs.decisions import heirs_begun_anew, heirs_of
 from runs.model import FirstFrame, Run, Shot, ShotStatus
 from runs.standing import chosen, jobs_left, takes_missing
+from runs.words import number_of
 
 # Of 255, mean of all pixels and channels. The sandbox's clips open 1 to 2 levels from the frame that they were given
 # (encoding), another picture is 20 to 25 away, a shift of 2 in 256 pixels 11; 8 in brightness alone is seen as a jump.
@@ -61,8 +62,8 @@ def budget_left(run: Run) -> int | None:
 
 def words_of_retake(run: Run, shot_id: str) -> str:
     """What a retake of *shot_id* would do, in a sentence for the person who pays."""
-    jobs, left, stale = jobs_of_retake(run, shot_id), budget_left(run), stale_after(run, shot_id)
-    paid = f"{jobs} job{'' if jobs == 1 else 's'}" + ("" if left is None else f" of the {left} left in the budget")
+    spends, left, stale = jobs_of_retake(run, shot_id), budget_left(run), stale_after(run, shot_id)
+    paid = number_of("job", spends) + ("" if left is None else f" of the {left} left in the budget")
     sentence = f"shot {shot_id} is made once more, for {paid}"
     if not stale:
         return sentence

@@ -12,6 +12,7 @@ from typing import Final
 
 from runs.model import Family, Overview, Problem, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
 from runs.takes import OPEN, SUBMIT_CUT_SHORT
+from runs.words import number_of
 
 MOVING: Final = frozenset({ShotStatus.SUBMITTING, ShotStatus.GENERATING, ShotStatus.COLLECTING})
 HELD_AFTER: Final = 6  # Submits put off because the provider is out of order, before a person is told: about 15 s.
@@ -130,7 +131,7 @@ def _waiting_for(run: Run, shot: Shot) -> Problem:
         return _named(shot, Problem(code="approval_needed", message="it waits for your approval"))
     if shot.held_by is not None and (needs_operator(shot) or _is_stuck(shot)):
         return _named(shot, shot.held_by)
-    spent = f"the budget of {run.budget_jobs} jobs is spent; nothing more is submitted"
+    spent = f"the budget of {number_of('job', run.budget_jobs or 0)} is spent; nothing more is submitted"
     return _named(shot, Problem(code="budget_reached", message=spent, family=Family.QUOTA))
 
 

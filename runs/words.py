@@ -47,18 +47,25 @@ def problem_words(shot: Json) -> str:
     return _sentence(found) if found else "the budget is spent"
 
 
-def usual_s(run: Json) -> float | None:
-    """Seconds from submit to result, as the takes of this run took so far; None while there is none to go by."""
+def usual_s(run: Json, take: Json | None = None) -> float | None:
+    """
+    Seconds from submit to result, of *take* or any: as jobs of its kind took before, else as the takes of this run did.
+
+    None while there is nothing to go by. In a run that has many takes under way the first to be done are the quickest.
+    """
+    if take and take["usual_s"]:
+        return float(take["usual_s"])
+    known = [each["usual_s"] for shot in run["shots"] for each in shot["takes"] if each["usual_s"]]
     shots = run["shots"][1:] if run.get("hook") else run["shots"]  # A hook's first job was submitted elsewhere.
     took = [take["rendered"] - take["submitted"] for shot in shots for take in shot["takes"] if take["rendered"]]
-    return statistics.median(took) if took else None
+    return statistics.median(known or took) if known or took else None
 
 
 def share_done(run: Json, shot: Json, *, now: float) -> float | None:
     """How much of the usual time a generating shot has behind it, 0 to 1; None where nothing is known to go by."""
-    usual = usual_s(run)
-    since = [now - take["submitted"] for take in shot["takes"] if take["status"] == "generating"]
-    return min(1.0, max(0.0, min(since) / usual)) if usual and since else None
+    takes = [take for take in shot["takes"] if take["status"] == "generating"]
+    shares = [(now - take["submitted"]) / usual for take in takes if (usual := usual_s(run, take))]
+    return min(1.0, max(0.0, min(shares))) if shares else None
 
 
 def coming(run: Json, *, now: float) -> str | None:
@@ -110,6 +117,11 @@ def soon(seconds: float) -> str:
     return "now" if seconds < 1 else f"in {duration(seconds)}"
 
 
+def number_of(noun: str, count: int) -> str:
+    """``1 job``, ``3 jobs``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def new_submits(count: int) -> str:
     """``no new submits``, ``1 new submit``, ``3 new submits``."""
     return f"{count or 'no'} new submit{'' if count == 1 else 's'}"
@@ -137,15 +149,31 @@ def _pending(run: Json, shot: Json) -> str:
 
 
 def _done(shot: Json) -> str:
-    take = next((take for take in shot["takes"] if take["number"] == shot["picked"]), shot["takes"][-1])
-    first = take["first_frame"]
-    which = f"take {take['number']} of {len(shot['takes'])}, " if len(shot["takes"]) > 1 else ""
-    frame = _FRAMES[first["source"] if shot["source"] else "given"] if first else None
+    take = _chosen(shot)
+    frame = begun_from(shot, take)
     seam = f", {take['seam']['difference']:.1f} of 255 away from it" if take["seam"] else ""
     given = f", begun from {frame}{seam}" if frame else ""
     stale = f"; stale: {shot['source']} is another one by now" if shot["stale"] else ""
+    return f"{made_words(shot)}{given}{stale}"
+
+
+def made_words(shot: Json) -> str:
+    """What was made of a shot that is done."""
+    take = _chosen(shot)
+    which = f"take {take['number']} of {len(shot['takes'])}, " if len(shot["takes"]) > 1 else ""
     video = take["video"]
-    return f"done: {which}{video['duration_s']:.2f} s, {video['width']}x{video['height']}{given}{stale}"
+    return f"done: {which}{video['duration_s']:.2f} s, {video['width']}x{video['height']}"
+
+
+def begun_from(shot: Json, take: Json) -> str | None:
+    """Which picture *take* was given to begin with."""
+    first = take["first_frame"]
+    return _FRAMES[first["source"] if shot["source"] else "given"] if first else None
+
+
+def _chosen(shot: Json) -> Json:
+    found: Json = next((take for take in shot["takes"] if take["number"] == shot["picked"]), shot["takes"][-1])
+    return found
 
 
 def _waiting(shot: Json) -> str:
@@ -201,7 +229,7 @@ def take_words(run: Json, take: Json, *, now: float) -> str:
 
 
 def _generating(run: Json, take: Json, now: float) -> str:
-    age, usual = now - take["submitted"], usual_s(run)
+    age, usual = now - take["submitted"], usual_s(run, take)
     trouble = f" ({_sentence(take['error'])}; asked again {soon(take['next_look'] - now)})" if take["error"] else ""
     if (take["provider_status"] or "").lower() in IN_QUEUE:
         return f"queued at the provider{_since(age)}{trouble}"

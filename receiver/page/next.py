@@ -7,12 +7,13 @@ from typing import Final
 from receiver.page.strip import TakeCell, scenes_of
 from runs import events
 from runs.decisions import decided, why_not
-from runs.model import Run, RunStatus, Shot, ShotStatus
+from runs.forecast import film_in
+from runs.model import Run, RunStatus, Shot, ShotStatus, TakeStatus
 from runs.outlook import budget_left, jobs_of_retake, stale_after
-from runs.standing import submits_to_come, takes_missing
-from runs.words import Json, coming, duration, listed, waits_for
+from runs.standing import MOVING, submits_to_come, takes_missing
+from runs.words import Json, coming, duration, listed, number_of, soon, waits_for
 
-APPROVALS_MAX: Final = 12
+ASKED_MAX: Final = 12  # Of each kind, in one card; the others have their turn when these are decided.
 
 # What a person can do about each family of failure; the rest may pass by trying again.
 _ADVICE: Final = {
@@ -46,6 +47,14 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """A shot whose job nobody knows; a person who finds it at the provider can name it. ``then``: what follows else."""
+
+    shot: str
+    then: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retake:
     """Whether a shot can be made once more: ``spends`` and ``stale`` if so, else ``why_not``."""
 
@@ -57,9 +66,17 @@ class Retake:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Next:
-    """One sentence, and the decisions that are open. ``resume``: what it spends; None if there is nothing to resume."""
+    """
+    One sentence, and the decisions that are open. ``resume``: what it spends; None if there is nothing to resume.
+
+    ``failed``: the shots that a retake may help.
+    """
 
     sentence: str
+    film_in: str | None = None
+    under_way: Sequence[str] = ()
+    lost: Sequence[Lost] = ()
+    failed: Sequence[str] = ()
     approvals: Sequence[Approval] = ()
     choices: Sequence[Choice] = ()
     resume: str | None = None
@@ -70,20 +87,27 @@ class Next:
 def what_is_next(run: Run, shown: Json, *, now: float) -> Next:
     """Of *run*, which is *shown* in JSON."""
     waiting = [shot for shot in shown["shots"] if shot["status"] == "waiting"]
+    sentence = _sentence(shown, waiting, now=now)
+    retakes = {shot.id: retake for shot in run.shots if (retake := retake_of(run, shot, now))}
+    failed = [shot.id for shot in run.shots if shot.status is ShotStatus.FAILED and not retakes[shot.id].why_not]
     return Next(
-        sentence=_sentence(shown, waiting, now=now),
-        approvals=[_approval(run, shown, shot) for shot in waiting if waits_for(shot) == "approval"][:APPROVALS_MAX],
+        sentence=sentence[:1].upper() + sentence[1:],
+        film_in=film_in(shown, now=now),
+        under_way=[shot.id for shot in run.shots if shot.status in MOVING][:ASKED_MAX],
+        lost=[_lost(run, shot, now) for shot in waiting if waits_for(shot) == "outcome"][:ASKED_MAX],
+        failed=failed[:ASKED_MAX],
+        approvals=[_approval(run, shown, shot) for shot in waiting if waits_for(shot) == "approval"][:ASKED_MAX],
         choices=_choices(shown, [shot["id"] for shot in waiting if waits_for(shot) == "pick"], now=now),
         resume=_resume(run, now),
         cancel=_cancel(run),
-        retakes={shot.id: retake for shot in run.shots if (retake := retake_of(run, shot, now))},
+        retakes=retakes,
     )
 
 
 def _sentence(run: Json, waiting: Sequence[Json], *, now: float) -> str:
     match run["status"]:
         case "succeeded":
-            return f"The film is ready: {duration(run['film']['duration_s'])} long."
+            return f"The film is ready: {_length(run['film']['duration_s'])} long."
         case "cancelled":
             return "It was cancelled; nothing more is submitted."
         case "failed":
@@ -96,6 +120,10 @@ def _sentence(run: Json, waiting: Sequence[Json], *, now: float) -> str:
     return f"Next: {to_come}." if to_come else "Nothing is to come."
 
 
+def _length(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
+
+
 def _turns(waiting: Sequence[Json]) -> str:
     """What a person has to do, each kind in a clause."""
     kinds = {shot["id"]: waits_for(shot) for shot in waiting}
@@ -103,8 +131,8 @@ def _turns(waiting: Sequence[Json]) -> str:
     for kind, words in _TURNS.items():
         names = [name for name, each in kinds.items() if each == kind]
         if names:
-            about = listed(names, "and") if len(names) < 4 else f"{len(names)} shots"
             one = len(names) == 1
+            about = f"shot{'' if one else 's'} {listed(names, 'and')}" if len(names) < 4 else f"{len(names)} shots"
             clauses.append(words.format(shots=about, is_="is" if one else "are", s="s" if one else ""))
     return "; ".join(clauses)
 
@@ -139,6 +167,12 @@ def _choices(run: Json, names: Sequence[str], *, now: float) -> list[Choice]:
     return [Choice(shot=name, takes=cells[name].takes, then=_then(run, name)) for name in names]
 
 
+def _lost(run: Run, shot: Json, now: float) -> Lost:
+    until = min(take["next_look"] for take in shot["takes"] if take["status"] == "unsure")
+    anew = f"Without it the shot is given up {soon(until - now)}, and made anew inside the budget."
+    return Lost(shot=shot["id"], then=anew if run.terms.unsure == "retake" else "Without it the shot stays held.")
+
+
 def _then(run: Json, shot: str) -> str:
     heirs = [each["id"] for each in run["shots"] if each["source"] == shot]
     return f"{listed(heirs, 'and')} begin{'s' if len(heirs) == 1 else ''} with its last frame" if heirs else ""
@@ -147,7 +181,13 @@ def _then(run: Json, shot: str) -> str:
 def _resume(run: Run, now: float) -> str | None:
     if why_not(run, events.Resumed(), now):
         return None
-    return f"may spend {_jobs(submits_to_come(decided(run, events.Resumed(), now)))}"
+    return f"may spend {number_of('job', submits_to_come(decided(run, events.Resumed(), now)))}"
+
+
+def may_be_lost(run: Run, shot: Shot, now: float) -> bool:
+    """Whether a job that a person finds at the provider could still be the one of *shot*."""
+    ended = shot.status is ShotStatus.FAILED or any(take.status is TakeStatus.UNSURE for take in shot.takes)
+    return ended and why_not(run, events.Adopted(shot=shot.id, job_id=""), now) is None
 
 
 def _cancel(run: Run) -> str | None:
@@ -164,15 +204,11 @@ def retake_of(run: Run, shot: Shot, now: float) -> Retake | None:
         return None
     jobs, left = jobs_of_retake(run, shot.id), budget_left(run)
     return Retake(
-        jobs=_jobs(jobs),
-        spends=f"{_jobs(jobs)}{'' if left is None else f' of the {left} that are left'}",
+        jobs=number_of("job", jobs),
+        spends=f"{number_of('job', jobs)}{'' if left is None else f' of the {left} that are left'}",
         stale=stale_after(run, shot.id),
         why_not=why_not(run, events.Retaken(shot=shot.id, prompt="another"), now),
     )
-
-
-def _jobs(number: int) -> str:
-    return f"{number} job{'' if number == 1 else 's'}"
 
 
 def _message(problem: Json | None) -> str:

@@ -1,5 +1,6 @@
 """How a page is answered: its template filled in, with headers of its own, and its errors in words."""
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
@@ -18,7 +19,7 @@ from receiver.gate import Right
 from receiver.page.static_files import address_of
 from receiver.state import state_of
 from runs.errors import FrameRelayError
-from runs.words import duration
+from runs.words import duration, number_of
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -116,6 +117,18 @@ def _clock(seconds: float, form: str = "%H:%M:%S") -> str:
     return time.strftime(form, time.gmtime(seconds))
 
 
+def _language(text: str) -> str | None:
+    """Which of the languages that share their signs *text* is in, so that it is drawn by the right font."""
+    return next((name for name, signs in _SIGNS.items() if signs.search(text)), None)
+
+
+_SIGNS: Final = {
+    "ja": re.compile("[\u3041-\u30ff\uff66-\uff9f]"),
+    "ko": re.compile("[\u1100-\u11ff\uac00-\ud7af]"),
+    "zh": re.compile("[\u3400-\u9fff\uf900-\ufaff]"),
+}
+
+
 def _environment() -> jinja2.Environment:
     """Everything is escaped, and a name that is missing is a mistake."""
     made = jinja2.Environment(
@@ -125,7 +138,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(duration=duration, ago=_ago, megabytes=_megabytes, clock=_clock)
+    made.filters.update(duration=duration, ago=_ago, megabytes=_megabytes, clock=_clock, language=_language)
+    made.globals.update(number_of=number_of)
     made.globals.update(static=address_of)
     return made
 

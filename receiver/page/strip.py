@@ -1,43 +1,46 @@
 """A run as a film strip, purely: scenes of shots, and between two that hand on a seam. Made of the API's JSON."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
+from statistics import median
 from typing import Final
 
 from runs.outlook import SEAM_LEVELS_MAX
-from runs.words import Json, share_done, shot_words, take_words
+from runs.words import Json, begun_from, made_words, share_done, shot_words, take_words
 
 WIDTH_MAX: Final = 15
 USUAL_S: Final = 5.0
+SQUARE: Final = (0.8, 1.25)  # From 4:5 to 5:4.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeCell:
-    """One take, in words. ``chosen``: the film goes on from it. ``clip`` · ``frame``: addresses."""
+    """One take, in words. ``chosen``: the film goes on from it. ``clip`` · ``first`` · ``frame``: addresses."""
 
     number: int
     status: str
     words: str
     seed: int | None
     clip: str | None
+    first: str | None
     frame: str | None
     chosen: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seam:
-    """Where one shot ends and the next begins. ``difference``: of 255, None where it is not known."""
+    """
+    Where one shot ends and the next begins, as soon as that is there. ``handed``: which picture went over it.
+
+    ``difference``: of 255; None where it was not measured. Neither is about these pictures where the shot is stale.
+    """
 
     source: str
     ends: str | None
     begins: str | None
+    handed: str | None
     difference: float | None
-
-    @property
-    def words(self) -> str:
-        """The figure as people read it."""
-        return "–" if self.difference is None else f"{self.difference:.1f}"
 
     @property
     def jumps(self) -> bool:
@@ -75,8 +78,10 @@ class Scene:
 def scenes_of(run: Json, *, now: float) -> list[Scene]:
     """The rows of the strip, in the order of the film."""
     by_id = {shot["id"]: shot for shot in run["shots"]}
+    lengths = [take["video"]["duration_s"] for shot in run["shots"] for take in shot["takes"] if take["video"]]
+    usual = median(lengths) if lengths else USUAL_S
     return [
-        Scene(id=name, shots=[_cell(run, shot, by_id, now) for shot in shots])
+        Scene(id=name, shots=[_cell(run, shot, by_id, usual, now) for shot in shots])
         for name, shots in groupby(run["shots"], key=lambda shot: str(shot["scene"]))
     ]
 
@@ -93,6 +98,14 @@ def latest_frame(run: Json) -> str | None:
     return _frame(max(takes, key=lambda take: float(take["rendered"] or 0))) if takes else None
 
 
+def shape_of(run: Json) -> str:
+    """``tall``, ``square`` or ``wide``: how its frames stand, as far as one is there."""
+    frames = (take["last_frame"] for shot in run["shots"] for take in shot["takes"] if take["last_frame"])
+    frame = next(frames, None)
+    ratio = frame["width"] / frame["height"] if frame else 16 / 9
+    return "tall" if ratio < SQUARE[0] else "wide" if ratio > SQUARE[1] else "square"
+
+
 def shown_take(shot: Json) -> Json | None:
     """The take that stands for the shot: the one it goes on from, else the newest that has a clip, else the newest."""
     takes: Sequence[Json] = shot["takes"]
@@ -101,28 +114,31 @@ def shown_take(shot: Json) -> Json | None:
     return next(iter([*picked, *there[-1:], *takes[-1:]]), None)
 
 
-def _cell(run: Json, shot: Json, by_id: dict[str, Json], now: float) -> ShotCell:
+def _cell(run: Json, shot: Json, by_id: dict[str, Json], usual: float, now: float) -> ShotCell:
     take = shown_take(shot)
     video = take["video"] if take else None
     share = share_done(run, shot, now=now)
+    words = made_words(shot) if shot["status"] == "done" else shot_words(run, shot, now=now)
+    takes = [replace(take, words=take.status) if take.words == words else take for take in takes_of(run, shot, now=now)]
     return ShotCell(
         id=shot["id"],
         status=shot["status"],
-        words=shot_words(run, shot, now=now),
+        words=words,
         prompt=shot["prompt"] or "",
-        width=min(WIDTH_MAX, max(2, round(video["duration_s"] if video else USUAL_S))),
+        width=min(WIDTH_MAX, max(2, round(video["duration_s"] if video else usual))),
         share=None if share is None else round(100 * share),
         first=_opening(take) if take else None,
         last=_frame(take) if take else None,
         clip=video["url"] if video else None,
-        takes=list(_takes(run, shot, now)),
+        takes=takes,
         spent=sum(each["job_id"] is not None or each["status"] in ("submitting", "unsure") for each in shot["takes"]),
         stale=shot["stale"],
         seam=_seam(shot, by_id.get(shot["source"]), take),
     )
 
 
-def _takes(run: Json, shot: Json, now: float) -> Iterator[TakeCell]:
+def takes_of(run: Json, shot: Json, *, now: float) -> Iterator[TakeCell]:
+    """The takes of *shot*, oldest first."""
     for take in shot["takes"]:
         yield TakeCell(
             number=take["number"],
@@ -130,6 +146,7 @@ def _takes(run: Json, shot: Json, now: float) -> Iterator[TakeCell]:
             words=take_words(run, take, now=now),
             seed=take["seed"],
             clip=take["video"]["url"] if take["video"] else None,
+            first=_opening(take),
             frame=_frame(take),
             chosen=take["number"] == shot["picked"],
         )
@@ -143,8 +160,9 @@ def _seam(shot: Json, source: Json | None, take: Json | None) -> Seam | None:
     return Seam(
         source=source["id"],
         ends=_frame(handed) if handed else None,
-        begins=_opening(take) if take else None,
-        difference=seam["difference"] if seam else None,
+        begins=str(take["opening"]["url"]) if take and take["opening"] else None,
+        handed=begun_from(shot, take) if take and not shot["stale"] else None,
+        difference=seam["difference"] if seam and not shot["stale"] else None,
     )
 
 

@@ -33,6 +33,7 @@ _WORDS: Final = {
     "picked": "was picked by a person",
     "adopted": "was given a job by a person",
     "retaken": "is to be made once more, as a person asked",
+    "opening_taken": "shows how it begins: its first frame is kept, its seam measured",
 }
 _DETAILS: Final = {"job_id": "", "word": "the provider says", "seed": "seed", "first_frame": "first frame:"}
 _TROUBLE: Final = frozenset({"submit_refused", "submit_lost", "preparation_failed", "job_ended", "collect_failed"})

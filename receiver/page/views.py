@@ -10,19 +10,20 @@ from starlette.responses import Response
 from receiver.body import read_body
 from receiver.deciding import decide, stored_run
 from receiver.page.health import health_of
-from receiver.page.next import retake_of, what_is_next
+from receiver.page.next import may_be_lost, retake_of, what_is_next
 from receiver.page.rendering import login_form, rendered
-from receiver.page.strip import clips_of, latest_frame, scenes_of
+from receiver.page.strip import clips_of, latest_frame, scenes_of, shape_of, takes_of
 from receiver.page.timeline import timeline_of
-from receiver.runs_api import ENDED, SEED_MAX
+from receiver.runs_api import ENDED, NAME, SEED_MAX
 from receiver.sessions import INVITED_S
 from receiver.state import state_of
 from receiver.views import UNREACHABLE, callback_json, run_json
 from runs import events
 from runs.errors import NotFound, RequestInvalid
 from runs.events import Event
-from runs.model import Run, RunStatus, ShotStatus
+from runs.model import Run, RunStatus
 from runs.progress import name_of
+from runs.standing import MOVING
 from runs.words import shot_words
 
 RUNS_A_PAGE: Final = 20
@@ -77,9 +78,19 @@ async def show_shot(request: Request) -> Response:
         raise NotFound("there is no such shot in the run")
     now, shown = time.time(), _shown(run)
     cell = next(each for each in shown["shots"] if each["id"] == shot.id)
-    moments = await timeline_of(state, run, shot)
-    words, retake = shot_words(shown, cell, now=now), retake_of(run, shot, now)
-    return await rendered(request, "shot.html", run=shown, shot=cell, words=words, retake=retake, moments=moments)
+    return await rendered(
+        request,
+        "shot.html",
+        run=shown,
+        shot=cell,
+        words=shot_words(shown, cell, now=now),
+        takes=list(takes_of(shown, cell, now=now)),
+        shape=shape_of(shown),
+        retake=retake_of(run, shot, now),
+        lost=may_be_lost(run, shot, now),
+        live=run.status not in ENDED,
+        moments=await timeline_of(state, run, shot),
+    )
 
 
 async def show_callbacks(request: Request) -> Response:
@@ -90,7 +101,8 @@ async def show_callbacks(request: Request) -> Response:
     shown = [callback_json(each, secrets=state.secrets) for each in found[:CALLBACKS_A_PAGE]]
     more = shown[-1]["id"] if len(found) > CALLBACKS_A_PAGE else None
     health = health_of(found[:CALLBACKS_A_PAGE], runs)
-    return await rendered(request, "callbacks.html", health=health, callbacks=shown, more=more)
+    titles = {run.id: run.title for run in runs}
+    return await rendered(request, "callbacks.html", health=health, callbacks=shown, titles=titles, more=more)
 
 
 async def log_in_form(request: Request) -> Response:
@@ -124,6 +136,8 @@ def _decision(form: dict[str, str], run: Run) -> Event:
             return events.Approved(shot=shot)
         case "pick":
             return events.Picked(shot=shot, take=_number(form, "take") or 0)
+        case "adopt":
+            return events.Adopted(shot=shot, job_id=_job_id(form))
         case "retake":
             return _retake(form, run)
         case _:
@@ -139,6 +153,13 @@ def _retake(form: dict[str, str], run: Run) -> events.Retaken:
     stored = run.shot(form.get("shot", ""))
     same = stored is not None and prompt == str(stored.input.get("prompt", "")).strip()
     return events.Retaken(shot=form.get("shot", ""), prompt=None if same or not prompt else prompt, seed=seed)
+
+
+def _job_id(form: dict[str, str]) -> str:
+    given = form.get("job_id", "").strip()
+    if not NAME.fullmatch(given):
+        raise RequestInvalid("the id of a job has no blanks, as job_… has none", param="job_id")
+    return given
 
 
 def _number(form: dict[str, str], name: str) -> int | None:
@@ -162,15 +183,13 @@ async def _run_page(request: Request, template: str) -> Response:
         unheard=_is_unheard(shown),
         scenes=scenes_of(shown, now=now),
         clips=clips_of(shown),
+        shape=shape_of(shown),
         next=what_is_next(run, shown, now=now),
         live=run.status not in ENDED,
-        moving=any(shot.status in _MOVING for shot in run.shots),
+        moving=any(shot.status in MOVING for shot in run.shots),
         event_names=EVENT_NAMES,
         forms_here=len(run.shots) <= FORMS_MAX,
     )
-
-
-_MOVING: Final = frozenset({ShotStatus.SUBMITTING, ShotStatus.GENERATING, ShotStatus.COLLECTING})
 
 
 def _shown(run: Run) -> dict[str, Any]:

@@ -135,7 +135,7 @@ def test_a_spent_budget_is_exit_3(relay: Any) -> None:
     """The budget is hard, and it is told apart from waiting for a person."""
     ended = relay.run("run", relay.write("poor.yaml", CHAIN.replace("jobs: 6", "jobs: 1")), "--watch")
     assert ended.code == 3
-    assert "the budget of 1 jobs is spent" in ended.out
+    assert "the budget of 1 job is spent" in ended.out
 
 
 def test_a_cancelled_run_is_exit_5_and_submits_nothing_more(relay: Any, provider: Any) -> None:

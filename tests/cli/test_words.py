@@ -19,6 +19,7 @@ def a_take(status: str, *, since_s: float = 0.0, **more: Any) -> dict[str, Any]:
         "submitted": NOW - since_s,
         "rendered": None,
         "next_look": NOW + 60,
+        "usual_s": None,
         "provider_status": "running",
         "error": None,
         "video": None,
@@ -33,7 +34,15 @@ def a_take(status: str, *, since_s: float = 0.0, **more: Any) -> dict[str, Any]:
 
 def a_shot(name: str, status: str, *takes: dict[str, Any], **more: Any) -> dict[str, Any]:
     """A shot as the API shows it."""
-    plain = {"source": None, "gate": None, "approved": False, "picked": 1, "held_by": None, "error": None}
+    plain = {
+        "source": None,
+        "gate": None,
+        "approved": False,
+        "picked": 1,
+        "held_by": None,
+        "error": None,
+        "takes_wanted": 1,
+    }
     return {"id": name, "status": status, "takes": list(takes), "stale": False, **plain, **more}
 
 

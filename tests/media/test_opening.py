@@ -13,6 +13,7 @@ from media.decoder import Decoder
 from media.model import Opening
 from media.opening import take_opening
 from media.png import write_png
+from media.small import write_small
 from runs.errors import ClipUnusable
 
 MakeClip = Callable[..., Path]
@@ -84,6 +85,19 @@ def test_a_picture_of_another_size_covers_the_clip_and_is_cut_evenly(make_clip: 
     assert opening(clip, tall)[0].difference == 0
 
 
+def test_a_large_frame_has_a_small_copy(tmp_path: Path) -> None:
+    """Scaled whole: a tall one is as high as a wide one is wide."""
+    whole, small = tmp_path / "whole.png", tmp_path / "small.jpg"
+    write_png(np.full((1920, 1080, 3), 90, np.uint8), whole)
+    write_small(whole, small)
+    with Image.open(small) as picture:
+        assert picture.size == (270, 480)
+        assert picture.getpixel((100, 100)) == (90, 90, 90)
+    whole.write_text("no picture")
+    with pytest.raises(ClipUnusable):
+        write_small(whole, small)
+
+
 @pytest.fixture
 async def decoder() -> AsyncIterator[Decoder]:
     """A decoder that is ready."""
@@ -99,9 +113,12 @@ async def test_it_is_taken_in_the_cage(decoder: Decoder, make_clip: MakeClip, tm
     write_png(np.zeros((90, 320, 3), np.uint8), other)
     none.write_text("no picture")
 
-    found = await decoder.open(clip, frame_into=into, begun_with=other)
+    found = await decoder.open(clip, frame_into=into, begun_with=other, small=[(into, tmp_path / "first.jpg")])
 
     assert (found.frame.path, found.difference is not None) == (into, True)
+    with Image.open(tmp_path / "first.jpg") as small, Image.open(into) as whole:
+        assert (small.format, small.size) == ("JPEG", (320, 180))
+        assert np.abs(np.asarray(small).astype(np.int16) - np.asarray(whole.convert("RGB"))).mean() < 3
     assert not decoder.is_busy
     with pytest.raises(ClipUnusable):
         await decoder.open(clip, frame_into=into, begun_with=none)

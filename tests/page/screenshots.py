@@ -5,6 +5,7 @@ It is written as a test, for the sake of the fixtures, and named so that `make t
 """
 
 import io
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ pytestmark = pytest.mark.anyio
 INTO = Path(__file__).parents[2] / "docs" / "pictures"
 BYTES_MAX = 200_000
 MODEL = {"version": 1, "model": "seedance-1.5-pro-1080p", "defaults": {"resolution": "480p", "seed": 12345}}
-RAIN = {
+RAIN: dict[str, Any] = {
     **MODEL,
-    "title": "Neon rain",
+    "title": "霓虹雨夜",
     "budget": {"jobs": 12},
     "scenes": [
         {
@@ -48,11 +49,26 @@ HARBOUR = {
         {"id": "boat", "prompt": "A boat comes out of the mist", "takes": 2},
     ],
 }
-CHASE = {**RAIN, "title": "The chase"}
+CHASE: dict[str, Any] = {
+    **RAIN,
+    "title": "霓虹雨夜，第二版",
+    "scenes": [
+        {**scene, "shots": [{name: shot[name] for name in ("id", "prompt")} for shot in scene["shots"]]}
+        for scene in RAIN["scenes"]
+    ],
+}
+
+
+@pytest.fixture(autouse=True)
+def font() -> None:
+    """A picture of boxes instead of signs is worse than an old one."""
+    found = subprocess.run(["fc-list", ":lang=zh"], capture_output=True, text=True, check=False).stdout
+    if not found:
+        pytest.fail("no font for Chinese here: apt-get install fonts-noto-cjk")
 
 
 async def test_the_pictures_are_taken(start_provider: Any, start_relay: Any, visit: Any, wait_until: Any) -> None:
-    """A list, a run while it runs, a seam, a phone, and a film in the dark."""
+    """A list, a run while it runs, a seam, both of its frames in one, a phone, and a film in the dark."""
     options = {"scale": 0.6, "seconds_per_clip": 3.0, "queue_s": 0.3, "job_s": 4.0}
     async with start_provider(options=options) as provider, start_relay(provider.url) as relay:
         harbour, rain = await relay.run(HARBOUR), await relay.run(RAIN)
@@ -64,10 +80,11 @@ async def test_the_pictures_are_taken(start_provider: Any, start_relay: Any, vis
         chase = await relay.run(CHASE)
 
         async def is_under_way() -> bool:
-            shots = {shot["id"]: shot["status"] for shot in (await relay.shown(chase))["shots"]}
-            return shots["arrival"] == "done" and shots["wheel"] == "generating"
+            shots = {shot["id"]: shot for shot in (await relay.shown(chase))["shots"]}
+            has_seam = shots["wheel"]["takes"] and shots["wheel"]["takes"][0]["seam"]
+            return bool(has_seam) and shots["brake"]["status"] == "generating"
 
-        await wait_until(is_under_way, "one shot is done and the next one generates", within_s=60)
+        await wait_until(is_under_way, "two shots and their seam are done, and the next one generates", within_s=60)
         async with visit(relay, device_scale_factor=1.5) as person:
             await keep(await shown(await person.open(f"/runs/{chase}")), "run", whole=True)
         async with visit(relay, device_scale_factor=1.5, viewport={"width": 1280, "height": 340}) as person:
@@ -75,6 +92,12 @@ async def test_the_pictures_are_taken(start_provider: Any, start_relay: Any, vis
         async with visit(relay, device_scale_factor=3) as person:
             film = await shown(await person.open(f"/runs/{rain}"))
             await keep(film.locator(".seam").first, "seam")
+        async with visit(relay, viewport={"width": 1000, "height": 800}) as person:
+            film = await shown(await person.open(f"/runs/{rain}"))
+            await film.locator("a.compare").first.click()
+            frames = film.locator("dialog img")
+            await frames.last.evaluate("it => it.decode()")
+            await keep(film.get_by_role("dialog"), "compare")
         async with visit(relay, device_scale_factor=1.5, color_scheme="dark") as person:
             await keep(await shown(await person.open(f"/runs/{rain}")), "dark")
         async with visit(relay, device_scale_factor=1.5, viewport={"width": 390, "height": 844}) as person:

@@ -18,6 +18,14 @@ GATED = {**CHAIN, "title": "a pause", "shots": [CHAIN["shots"][0], {**CHAIN["sho
 HOSTILE = '<img src=x onerror="document.title=1"></script><script>document.title=2</script>{{7*7}}&lt;b&gt;"\'`\u202e'
 
 
+@pytest.fixture(scope="module")
+async def film(relay: Any) -> str:
+    """A run that has its film, and that nobody changes."""
+    run_id = str(await relay.run(CHAIN))
+    await relay.ended(run_id)
+    return run_id
+
+
 async def test_a_run_goes_from_its_start_to_its_film_before_ones_eyes(
     start_provider: Any, start_relay: Any, visit: Any, picture: Any
 ) -> None:
@@ -66,18 +74,46 @@ async def test_clips_and_film_play(relay: Any, visit: Any, wait_until: Any) -> N
         assert await video.evaluate("it => it.error") is None
 
 
-async def test_a_shot_tells_its_history(relay: Any, visit: Any) -> None:
-    """From submit to clip, with the callback as it was received."""
-    run_id = await relay.run(CHAIN)
-    await relay.ended(run_id)
+async def test_the_frames_of_a_seam_are_laid_over_each_other(
+    relay: Any, film: str, visit: Any, picture: Any, axe: Any
+) -> None:
+    """By the keyboard: Enter opens them, whole; the arrows wipe from one to the other; Escape leads back."""
     async with visit(relay) as person:
-        page = await person.open(f"/runs/{run_id}")
+        page = await person.open(f"/runs/{film}")
+        seam = page.locator("#seam-s2 a")
+        await seam.press("Enter")
+        dialog = page.get_by_role("dialog", name="s1 → s2")
+        await expect(dialog.get_by_role("img", name="s2 begins")).to_be_visible()
+        await expect(dialog).to_contain_text("difference")
+        shown = "[...document.querySelectorAll('dialog img')].map(e => e.complete && !!e.naturalWidth && e.currentSrc)"
+        await page.wait_for_function(f"{shown}.every(Boolean)")
+        sources = await page.evaluate(shown)
+        slider = dialog.get_by_role("slider")
+        await expect(slider).to_be_focused()
+        await slider.press("ArrowLeft")
+        wiped = await dialog.locator(".wipe").evaluate("it => it.style.getPropertyValue('--wipe')")
+        await dialog.get_by_role("checkbox").check()
+        await picture(page, "seam", whole=False)
+        found = await axe(page)
+        await page.keyboard.press("Escape")
+        await expect(dialog).to_be_hidden()
+        await expect(seam).to_be_focused()
+
+    assert wiped == "49%"
+    assert [source.partition("/media/")[2].partition(".")[2] for source in sources] == ["1.last.png", "1.first.png"]
+    assert found == []
+
+
+async def test_a_shot_tells_its_history(relay: Any, film: str, visit: Any) -> None:
+    """From submit to clip, with the callback as it was received."""
+    async with visit(relay) as person:
+        page = await person.open(f"/runs/{film}")
         await page.get_by_role("link", name="s1", exact=True).click()
         await expect(page.get_by_role("heading", level=1, name="Shot s1")).to_be_visible()
         await page.get_by_text("As it was received").last.click()
         body = await page.locator("pre:visible").inner_text()
 
-    run = await relay.shown(run_id)
+    run = await relay.shown(film)
     assert run["shots"][0]["takes"][0]["job_id"] in body
     assert '"succeeded"' in body
 

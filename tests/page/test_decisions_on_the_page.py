@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from sandbox import Faults
+
 pytestmark = pytest.mark.anyio
 
 MODEL = {"model": "seedance-1.5-pro-1080p"}
@@ -90,6 +92,29 @@ async def test_a_run_is_cancelled(relay: Any, visit: Any, picture: Any) -> None:
         await picture(page, "run-cancelled")
 
     assert (await relay.shown(run_id))["status"] == "cancelled"
+
+
+async def test_a_job_that_was_lost_is_brought_in(
+    start_provider: Any, start_relay: Any, visit: Any, picture: Any
+) -> None:
+    """Its submit was answered with an error and no callback came; a person finds it in the provider's own list."""
+    faults = Faults(accept_then_500=1, lose=1)
+    async with (
+        start_provider(options={"faults": faults}) as provider,
+        start_relay(provider.url) as relay,
+        visit(relay) as person,
+    ):
+        run_id = await waiting(relay, {**MODEL, "title": "lost", "shots": TWO[:1]})
+        page = await person.open(f"/runs/{run_id}")
+        await expect(page.get_by_text("Nobody knows if shot s1 is made")).to_be_visible()
+        await picture(page, "run-lost")
+        (job,) = (await provider.journal())["jobs"]
+        await page.get_by_label("Id of the job of s1").fill(job["id"])
+        await page.get_by_role("button", name="This job is s1").click()
+        await has_film(page)
+        run = await relay.shown(run_id)
+
+    assert (run["shots"][0]["takes"][0]["job_id"], run["spent"]["jobs"]) == (job["id"], 1)
 
 
 async def test_the_second_of_two_tabs_is_told_that_it_came_too_late(relay: Any, visit: Any) -> None:

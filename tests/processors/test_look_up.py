@@ -44,7 +44,7 @@ async def test_a_run_that_is_called_back_warns_of_nothing(start_provider: Any, s
 
 
 async def test_the_time_that_jobs_take_is_learnt_from_their_callbacks(start_provider: Any, start_relay: Any) -> None:
-    """After a few of a kind the next take's first look-up is planned by it."""
+    """After a few of a kind the next take's first look-up is planned by it, and a person is told how long it takes."""
     board = {**TWO, "shots": [{"id": f"s{n}", "prompt": "x", "from": "cut"} for n in range(6)]}
     async with start_provider() as provider, start_relay(provider.url, lookup_after_s=500.0) as relay:
         await relay.ended(await relay.run(board))
@@ -55,7 +55,8 @@ async def test_the_time_that_jobs_take_is_learnt_from_their_callbacks(start_prov
     take = learnt.take("s1", 1) if learnt else None
     assert take is not None
     assert take.expected_s is not None
-    assert 0 < take.expected_s < 30
+    assert take.usual_s is not None
+    assert 0 < take.usual_s <= take.expected_s < 30
 
 
 async def test_a_callback_that_comes_when_all_is_settled_is_marked_late(

@@ -41,6 +41,24 @@ async def test_a_clip_comes_whole(relay: Any, clip: str) -> None:
     assert "private" in answer.headers["Cache-Control"]
 
 
+async def test_a_frame_comes_small_if_that_is_there(relay: Any, clip: str) -> None:
+    """Else whole, to be asked for again soon; nothing else changes for files that have no small copy."""
+    folder = (relay.settings.data_dir / "media" / CLIP).parent
+    (folder / "s1.1.last.png").write_bytes(b"whole")
+    frame = f"/media/{RUN}/s1.1.last.png"
+
+    whole = await relay.api.get(f"{frame}?small")
+    (folder / "s1.1.last.jpg").write_bytes(b"small")
+    small = await relay.api.get(f"{frame}?small")
+
+    assert (whole.content, whole.headers["Cache-Control"]) == (b"whole", "private, max-age=10")
+    assert (small.content, small.headers["Cache-Control"]) == (b"small", "private, max-age=3600")
+    assert small.headers["Content-Type"] == "image/jpeg"
+    assert (await relay.api.get(frame)).content == b"whole"
+    assert (await relay.api.get(f"{clip}?small")).content == BYTES
+    assert (await relay.api.get(f"/media/{RUN}/s2.1.last.png?small")).status_code == 404
+
+
 async def test_its_head_comes_alone(relay: Any, clip: str) -> None:
     """As long as the whole, without the bytes."""
     answer = await relay.api.head(clip)

@@ -5,13 +5,17 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from importlib import resources
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
 
+from receiver.page import timeline
 from receiver.sessions import COOKIE, Sessions
-from runs.model import Clip, Frame, Take, TakeStatus
+from runs import events
+from runs.events import Event
+from runs.model import Clip, FirstFrame, Frame, Problem, Take, TakeStatus
+from runs.progress import name_of, record
 from runs.standing import settled
 
 pytestmark = pytest.mark.anyio
@@ -71,8 +75,8 @@ async def test_the_list_shows_how_each_run_stands(browser: Any, relay: Any, boar
     assert re.findall(r'href="/runs/(\w+)"', second) == [ids[0], done]
     only = (await browser.get("/?status=succeeded")).text
     assert re.findall(r'href="/runs/(\w+)"', only) == [done]
-    assert "1 of 1 shots" in only
-    assert "none of this status" in (await browser.get("/?status=failed")).text
+    assert "1 of 1 shot" in only
+    assert "There is no failed run." in (await browser.get("/?status=failed")).text
 
 
 async def test_a_run_is_a_strip_with_what_happens_next(browser: Any, relay: Any, board: Any, render: Any) -> None:
@@ -90,7 +94,7 @@ async def test_a_run_is_a_strip_with_what_happens_next(browser: Any, relay: Any,
         "waits for your approval",
         "done: 5.04 s, 1280x720",
         'id="seam-s2"',
-        'src="/media/f" alt="s1, last frame"',
+        'src="/media/f?small" alt="s1, last frame"',
         "Retake s1: spend 1 job",
     ):
         assert words in page, words
@@ -195,7 +199,7 @@ async def test_a_take_is_picked_on_the_page(browser: Any, relay: Any, board: Any
     page = (await browser.get(f"/runs/{run}")).text
     assert "s1 waits for you to pick a take." in page
     assert "Pick a take of s1; s2 begins with its last frame" in page
-    assert "Pick take 2 of s1" in page
+    assert 'Pick take 2<span class="unseen"> of s1</span>' in page
     answer = await browser.post(f"/runs/{run}/act", data={"action": "pick", "shot": "s1", "take": "2"})
     assert answer.status_code == 303
     assert (await relay.shown(run))["shots"][0]["picked"] == 2
@@ -210,7 +214,7 @@ async def test_a_retake_says_what_it_spends_and_why_it_is_not_possible(
     run = await relay.run({**board, "budget": {"jobs": 1}, "shots": board["shots"][:1]})
     await render(run, "s1")
     page = (await browser.get(f"/runs/{run}")).text
-    assert "Not possible now: the budget of 1 jobs is spent." in page
+    assert "Not possible now: the budget of 1 job is spent." in page
     assert 'value="retake"' not in page
 
 
@@ -262,6 +266,8 @@ async def test_a_shot_has_its_history_with_callbacks_as_they_came(
     for words in ("<script>alert", "sig=opens", "job_other"):
         assert words not in page, words
     assert page.index("is submitted") < page.index("A callback came")
+    assert '<div id="live" data-every="5">' in page
+    assert 'src="/media/f?small" alt="Take 1 ends"' in page
     assert (await browser.get(f"/runs/{run}/shots/s9")).status_code == 404
 
 
@@ -289,7 +295,9 @@ async def test_a_run_of_a_hundred_shots_is_a_light_page(browser: Any, relay: Any
     frame = Frame(path=f"{run_id}/s1.1.last.png", sha256="0" * 64, width=1280, height=720)
     clip = Clip(path=f"{run_id}/s1.1.mp4", sha256="0" * 64, bytes=9, width=1280, height=720, duration_s=5, frames=121)
     take = Take(number=1, status=TakeStatus.DONE, intent="i", submitted_at=1.0, due_at=1.0, seed=12345, video=clip)
-    full = replace(take, last_frame=frame, job_ids=("job_1",), rendered_at=9.0)
+    begun = FirstFrame(url=frame.path, source="upload", path=frame.path, take=1)
+    full = replace(take, last_frame=frame, opening=frame, seam=1.25, first_frame=begun, job_ids=("job_1",))
+    full = replace(full, rendered_at=9.0, usual_s=80.0)
     takes = tuple(replace(full, number=number) for number in (1, 2, 3))
     made = replace(run, shots=tuple(replace(shot, takes=takes, picked=1) for shot in run.shots), revision=1)
     assert await relay.store.save(settled(made), before=run, event={"event": "joined"}, steps=[], wake_at=None)
@@ -297,7 +305,7 @@ async def test_a_run_of_a_hundred_shots_is_a_light_page(browser: Any, relay: Any
     before = await redis.info("commandstats")
     page = await browser.get(f"/runs/{run_id}")
     after = await redis.info("commandstats")
-    assert page.text.count('class="shot ') == 100
+    assert (page.text.count('class="shot '), page.text.count('class="pair compare"')) == (100, 99)
     assert len(page.content) < 300_000
     assert f'href="/runs/{run_id}/shots/s7#retake"' in page.text
     assert "<textarea" not in page.text
@@ -344,19 +352,82 @@ async def test_what_becomes_stale_is_said_before_and_after(browser: Any, relay: 
     assert page.count("Stale: what it begins with is no longer where s1 ends") == 1
 
 
-async def test_a_seam_that_jumps_is_marked(browser: Any, relay: Any, board: Any, render: Any) -> None:
-    """The figure between two shots; nothing is marked where it is small, or not known."""
-    run_id = await relay.run({**board, "shots": [{"id": "s1", "prompt": "a"}, {"id": "s2", "prompt": "b"}]})
+async def test_a_seam_is_two_frames_and_a_figure(browser: Any, relay: Any, board: Any, render: Any) -> None:
+    """Marked where it jumps; with words instead where it is not made, not measured, or between other frames by now."""
+    shots = [{"id": "s1", "prompt": "a"}, {"id": "s2", "prompt": "b"}]
+    run_id = await relay.run({**board, "budget": {"jobs": 9}, "shots": shots})
     await render(run_id, "s1")
+    assert 's1 → s2 <br><span class="hint">not made yet' in (await browser.get(f"/runs/{run_id}")).text
     await render(run_id, "s2", begun_from=1)
-    for levels, marked in ((1.25, False), (21.0, True), (None, False)):
+    opening = Frame(path=f"{run_id}/s2.1.first.png", sha256="0" * 64, width=1280, height=720)
+    for levels, words, marked in (
+        (1.25, "<b>1.2</b>", False),
+        (21.0, "<b>21.0</b>", True),
+        (None, "not measured", False),
+    ):
         run = await relay.store.load(run_id)
         first, second = run.shots
-        takes = (replace(second.takes[0], seam=levels),)
+        takes = (replace(second.takes[0], seam=levels, opening=opening),)
         changed = replace(run, shots=(first, replace(second, takes=takes)), revision=run.revision + 1)
         assert await relay.store.save(changed, before=run, event={"event": "x"}, steps=[], wake_at=None)
         page = (await browser.get(f"/runs/{run_id}")).text
-        assert f"<b>{'–' if levels is None else f'{levels:.1f}'}</b>" in page
+        assert words in page
+        assert f'class="pair compare" href="/media/{opening.path}"><img src="/media/f?small" alt="s1 ends"' in page
         assert ('class="seam jumps"' in page) == marked
         assert ("look at that seam" in page) == marked
         assert "no callback arrived" in (await browser.get("/")).text
+    await browser.post(f"/runs/{run_id}/act", data={"action": "retake", "shot": "s1", "seed": "5"})
+    assert "no longer fits" in (await browser.get(f"/runs/{run_id}")).text
+
+
+async def test_it_says_when_the_film_comes(browser: Any, relay: Any, board: Any, render: Any) -> None:
+    """Where jobs of the kind were done before; not while a person has to say yes."""
+    shots = [{"id": "s1", "prompt": "a"}, {"id": "s2", "prompt": "b"}]
+    for gate, said in (({}, True), ({"gate": "approve"}, False)):
+        run = await relay.run({**board, "shots": [shots[0], {**shots[1], **gate}]})
+        submitting = events.Submitting(shot="s1", take=1, intent="i", seed=None, first_frame=None, usual_s=120.0)
+        for event in (submitting, events.Submitted(shot="s1", take=1, job_id=f"job_{said}")):
+            assert (await record(relay.store, run, event)).changed
+        assert ("film in about 4 min" in (await browser.get(f"/runs/{run}")).text) == said
+
+
+async def test_a_job_that_nobody_knew_of_is_named_on_the_page(browser: Any, relay: Any, board: Any) -> None:
+    """Where the shot is held, and on its own page; by the revision that was seen, and no words for an id."""
+    run = await relay.run(board)
+    problem = Problem(code="outcome_unknown", message="nobody knows")
+    for event in (
+        events.Submitting(shot="s1", take=1, intent="i", seed=None, first_frame=None),
+        events.SubmitLost(shot="s1", take=1, problem=problem),
+    ):
+        assert (await record(relay.store, run, event)).changed
+    page = (await browser.get(f"/runs/{run}")).text
+    assert "Nobody knows if shot s1 is made at the provider" in page
+    assert "This job is s1" in page
+    assert "Without it the shot is given up in 47 h 59, and made anew inside the budget." in page
+    assert "This job is s1" in (await browser.get(f"/runs/{run}/shots/s1")).text
+    revision = (await relay.shown(run))["revision"]
+    for job_id, seen, status in (("job a", revision, 422), ("", revision, 422), ("job_a", revision - 1, 409)):
+        form = {"action": "adopt", "shot": "s1", "job_id": job_id, "revision": seen}
+        assert (await browser.post(f"/runs/{run}/act", data=form)).status_code == status, job_id
+    form = {"action": "adopt", "shot": "s1", "job_id": " job_a ", "revision": revision}
+    assert (await browser.post(f"/runs/{run}/act", data=form)).status_code == 303
+    take = (await relay.shown(run))["shots"][0]["takes"][0]
+    assert (take["job_id"], take["status"]) == ("job_a", "generating")
+    assert "This job is s1" not in (await browser.get(f"/runs/{run}")).text
+
+
+async def test_what_people_wrote_stands_in_its_own_direction_and_signs(browser: Any, relay: Any, board: Any) -> None:
+    """Titles and prompts alone in their ``bdi``; Chinese, Japanese and Korean by the fonts of their own."""
+    shots = [{"id": f"s{place}", "prompt": text} for place, text in enumerate(("夜の雨", "비 오는 밤", "ليلة ممطرة"))]
+    run = await relay.run({**board, "title": "霓虹雨夜", "shots": shots})
+    for path in ("/", f"/runs/{run}"):
+        assert '<bdi lang="zh">霓虹雨夜</bdi>' in (await browser.get(path)).text
+    page = (await browser.get(f"/runs/{run}")).text
+    for words in ('<bdi lang="ja">夜の雨</bdi>', '<bdi lang="ko">비 오는 밤</bdi>', "<bdi>ليلة ممطرة</bdi>"):
+        assert words in page, words
+
+
+def test_every_event_has_words() -> None:
+    """Nothing in a shot's history is told by its name in the code."""
+    told = {name_of(each) for each in get_args(Event) if "shot" in each.__dataclass_fields__}
+    assert told - timeline._WORDS.keys() == set()

@@ -8,7 +8,7 @@ from arq.connections import ArqRedis
 from runs import events
 from runs.machine import apply, begin
 from runs.model import Family, Problem, Run, RunId, Shot, Take, TakeStatus, Terms
-from runs.pace import SAMPLES_MAX, Pace, slowest
+from runs.pace import SAMPLES_MAX, Expected, Pace, slowest
 from runs.standing import callbacks_missed, seems_unreachable
 
 NOW = 1_000_000.0
@@ -152,5 +152,8 @@ async def test_what_was_learnt_is_kept_by_model_size_and_length(redis: ArqRedis)
     for _ in range(SAMPLES_MAX):
         await pace.learn(small, small.shots[0], 30.0)
 
-    assert await pace.expected_s(small, small.shots[0]) == 30.0
-    assert await pace.expected_s(large, large.shots[0]) is None
+    for took_s in (31.0, 90.0, 20.0):
+        await pace.learn(small, small.shots[0], took_s)
+
+    assert await pace.expected(small, small.shots[0]) == Expected(usual_s=30.0, slowest_s=30.0)
+    assert await pace.expected(large, large.shots[0]) == Expected(usual_s=None, slowest_s=None)

@@ -47,10 +47,14 @@ async def test_each_clip_shows_what_it_opens_with_and_how_it_fits(start_provider
         levels = difference(file_of(relay, first["last_frame"]), file_of(relay, second["opening"]))
         with Image.open(file_of(relay, third["opening"])) as opening:
             size = opening.size
+        small = await relay.api.get(f"{second['last_frame']['url']}?small")
+        whole = await relay.api.get(second["last_frame"]["url"])
 
     assert (first["seam"], third["seam"]) == (None, None)
     assert second["seam"] == {"difference": round(levels or 99, 1)}
     assert second["seam"]["difference"] < 4
+    assert (small.headers["Content-Type"], whole.headers["Content-Type"]) == ("image/jpeg", "image/png")
+    assert len(small.content) < len(whole.content) / 3
     assert size == (third["video"]["width"], third["video"]["height"])
     assert not [warning for warning in run["warnings"] if warning["code"] == "seam_jumps"]
     measured = [line for line in lines if line["event"] == "seam_measured"]
