@@ -62,11 +62,11 @@ _REDACTIONS: tuple[tuple[tuple[str, ...], re.Pattern[str], str | Callable[[re.Ma
     ),
 )
 _SUSPICIOUS = re.compile(r"[^\w:-]|sk[-_]|fr[-_]|whsec")  # Without any of these none of the patterns can match.
+# What ends an address: as above, with the white space of `\s` spelt out, since a set is looked up and a class asked.
+_ENDS = "\\0\\t-\\r\\x1c- \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\"'<>?\\\\"
+_QUERY = re.compile(rf'("https?://[^{_ENDS}]*)\?[^{_ENDS}]*(?:\\u0026[^{_ENDS}]*)*(?=")')  # Go writes & so.
 # At a glance: where nothing is escaped and no address has a query any more, only a text that holds one of these signs,
 # or one of these words in small letters, needs a closer look. Of many fields the end of the name is enough.
-# What ends an address: as above, with the white space of `\\s` spelt out, since a set is looked up and a class asked.
-_ENDS = "\\0\\t-\\r\\x1c- \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\"'<>?\\\\"
-_QUERY = re.compile(rf'("https?://[^{_ENDS}]*)\?[^{_ENDS}]*(?=")')
 _SIGNS = ("?", "#", "%", "=", "@", "\\", "Do", "Dp", "sk-", "fr-", "fr_", "whsec")
 _TELLING = ("/webhook", "/media", "bearer", 'ization"', 'key"', 'secret"', 'token"', 'password"', 'cookie"')
 _SECRET_CHARS_MIN = 8  # A shorter one would blank out half of every line; its place in a log is the smaller harm.

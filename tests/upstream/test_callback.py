@@ -115,4 +115,8 @@ def test_the_quick_reader_takes_nothing_that_the_strict_one_refuses(body: bytes)
 def test_the_quick_reader_is_used() -> None:
     """For what providers send; else the test before this one would say nothing."""
     assert callback._read_quickly(b'{"id":"a","output":{"videos":["https://a.example"]},"created":1795348800}')
+    assert callback._read_quickly(rb'{"id":"a","url":"https://a.example/?b=1\u0026c=2"}') == {
+        "id": "a",
+        "url": "https://a.example/?b=1&c=2",
+    }
     assert callback._read_quickly(b'{"id":"a","id":"b"}') is None
