@@ -1,6 +1,6 @@
 """The first frame of a clip: exact on every kind that we accept, and how far it is from what the clip began with."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -85,10 +85,9 @@ def test_a_picture_of_another_size_covers_the_clip_and_is_cut_evenly(make_clip: 
 
 
 @pytest.fixture
-async def decoder() -> AsyncIterator[Decoder]:
+def decoder(decoders: tuple[Decoder, Decoder]) -> Decoder:
     """A decoder that is ready."""
-    async with Decoder() as decoder:
-        yield decoder
+    return decoders[0]
 
 
 @pytest.mark.anyio
