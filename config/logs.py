@@ -162,8 +162,10 @@ def redacted_at_a_glance(text: str) -> str | None:
     while (query := text.find("?", at)) >= 0:
         begin, end = text.rfind('"', at, query) + 1, text.find('"', query)
         value = text[begin:end]
-        if not begin or end < 0 or not value.startswith(_SCHEMES) or any(map(value.__contains__, " '<>\t\n\r")):
+        if not begin or end < 0 or not value.startswith(_SCHEMES) or any(map(value.__contains__, "'<>")):
             return None
+        if value.split() != [value] or "\\" in value.replace("\\/", "/").replace("\\u0026", "&"):
+            return None  # A space of any kind ends an address, and may be written as an escape.
         pieces.append(text[at:query])
         at = end
     pieces.append(text[at:])

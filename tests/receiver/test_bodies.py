@@ -29,6 +29,8 @@ documents = st.dictionaries(
 @given(document=documents, ascii_only=st.booleans(), spaced=st.booleans())
 @example(document={"a": 1234567890}, ascii_only=True, spaced=True)
 @example(document={"token": ["x"]}, ascii_only=True, spaced=True)
+@example(document={"a": "https://clips.example/a.mp4?sig=1\u2028b"}, ascii_only=False, spaced=False)
+@example(document={"a": "https://clips.example/a.mp4?sig=1\u2028b"}, ascii_only=True, spaced=False)
 def test_what_is_kept_says_what_the_redacted_document_says(
     document: dict[str, object], ascii_only: bool, spaced: bool
 ) -> None:
