@@ -29,13 +29,17 @@ test: setup .venv/test-clips/.ready browser  ## lint, types and every test
 	@$(BIN)/mypy
 	@$(BIN)/pytest -n 4 --dist worksteal
 
-# Without one the browser tests are skipped and say so, except where this could have had it (tests/page/conftest.py).
-browser:
-	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
+# The one without windows does the same with half the work; where there is another it is asked for once. Without any the
+# browser tests are skipped and say so, except where this could have had one (tests/page/conftest.py).
+ANY_BROWSER := { command -v chromium || command -v google-chrome; } >/dev/null
+browser: setup
+	@command -v chromium-headless-shell >/dev/null || { test -e .venv/.browser && $(ANY_BROWSER); } || { \
+	  touch .venv/.browser; \
 	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	    echo "Installing Chromium for the browser tests (once) …"; export DEBIAN_FRONTEND=noninteractive; \
-	    { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } >/dev/null; \
-	  else false; fi; \
+	    { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium-headless-shell; } >/dev/null 2>&1 \
+	      || $(ANY_BROWSER) || apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	  else $(ANY_BROWSER); fi; \
 	} || echo "No Chromium here, and it cannot be installed: the browser tests will be skipped."
 
 # The manual's pictures show a Chinese title; without a font for it Chromium draws boxes.

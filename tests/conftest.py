@@ -9,7 +9,14 @@ import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +34,8 @@ from cli.http import listening_on, serving
 from cli.serve import running_receiver, running_worker
 from config.keys import Keys
 from config.settings import Settings
+from media.decoder import Decoder
+from processors import deps
 from receiver import openapi
 from receiver.app import pages
 from runs.embedded_redis import find_server
@@ -220,12 +229,44 @@ def provider_in() -> StartProvider:
 
 
 @pytest.fixture(scope="session")
-def relay_in(documented: "Documented") -> StartRelay:
-    """``relay_in(folder, redis_url, provider.url, …)``: as `start_relay`, for what several tests share."""
+async def decoders() -> AsyncIterator[tuple[Decoder, Decoder]]:
+    """Two for all tests: to load the libraries takes longer than most of what is decoded. They outlive a bad clip."""
+    async with Decoder() as frames, Decoder() as films:
+        yield frames, films
+
+
+@pytest.fixture(scope="session")
+def lent_decoders(decoders: tuple[Decoder, Decoder]) -> Callable[[], AbstractContextManager[None]]:
+    """``with lent_decoders():`` a worker that starts meanwhile is lent those of all tests, and starts none."""
+
+    @contextmanager
+    def lend() -> Iterator[None]:
+        ready = iter(decoders)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(deps, "Decoder", lambda: nullcontext(next(ready)))
+            yield
+
+    return lend
+
+
+@pytest.fixture(scope="session")
+def relay_in(documented: "Documented", lent_decoders: Callable[[], AbstractContextManager[None]]) -> StartRelay:
+    """
+    ``relay_in(folder, redis_url, provider.url, …)``: as `start_relay`, for what several tests share.
+
+    *own_decoders*: started and ended with it, as in production.
+    """
 
     @asynccontextmanager
     async def start(
-        folder: Path, redis_url: str, upstream_url: str, *, worker: bool = True, port: int = 0, **chosen: Any
+        folder: Path,
+        redis_url: str,
+        upstream_url: str,
+        *,
+        worker: bool = True,
+        own_decoders: bool = False,
+        port: int = 0,
+        **chosen: Any,
     ) -> AsyncIterator[Relay]:
         async with AsyncExitStack() as stack:
             listener = stack.enter_context(listening_on("127.0.0.1", port))
@@ -244,7 +285,8 @@ def relay_in(documented: "Documented") -> StartRelay:
             keys = Keys(api_key=Secret(API_KEY), secret=Secret(SECRET), new_api_key=False)
             await stack.enter_async_context(running_receiver(settings, keys, redis_url, listener))
             if worker:
-                await stack.enter_async_context(running_worker(settings, keys, redis_url))
+                with nullcontext() if own_decoders else lent_decoders():
+                    await stack.enter_async_context(running_worker(settings, keys, redis_url))
             redis = connect(redis_url)
             stack.push_async_callback(disconnect, redis)
             api = httpx.AsyncClient(

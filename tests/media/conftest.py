@@ -13,12 +13,6 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """Async tests run on asyncio, as the program does."""
-    return "asyncio"
-
-
 @pytest.fixture(scope="session")
 def clipmaker() -> ModuleType:
     """The module beside this file: Clip, write_clip, draw, read_number and the boxes."""

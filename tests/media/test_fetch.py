@@ -38,10 +38,9 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def decoder() -> AsyncIterator[Decoder]:
+def decoder(decoders: tuple[Decoder, Decoder]) -> Decoder:
     """A decoder that is ready."""
-    async with Decoder() as decoder:
-        yield decoder
+    return decoders[0]
 
 
 @dataclass

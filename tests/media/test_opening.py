@@ -1,6 +1,6 @@
 """The first frame of a clip: exact on every kind that we accept, and how far it is from what the clip began with."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -99,10 +99,9 @@ def test_a_large_frame_has_a_small_copy(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-async def decoder() -> AsyncIterator[Decoder]:
+def decoder(decoders: tuple[Decoder, Decoder]) -> Decoder:
     """A decoder that is ready."""
-    async with Decoder() as decoder:
-        yield decoder
+    return decoders[0]
 
 
 @pytest.mark.anyio

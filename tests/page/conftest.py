@@ -17,6 +17,7 @@ from runs.embedded_redis import EmbeddedRedis
 PICTURES = Path(__file__).parents[2] / ".ci" / "artefacts" / "screenshots"
 API_KEY = "fr_test"
 WAIT_MS = 20_000
+BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
 DESK = {"width": 1280, "height": 800}
 FLAGS = [
     "--no-sandbox",  # Containers run as root, where Chromium's own cage cannot be built.
@@ -37,10 +38,12 @@ expect.set_options(timeout=WAIT_MS)
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """
-    The path of the system's own. Without one the tests are skipped, except where `make test` could have installed it:
-    a browser that nobody notices missing would let everything here pass for ever.
+    The path of the system's own, one without windows if there is: the rest of a desktop's browser is half the work.
+
+    Without any the tests are skipped, except where `make test` could have installed it: a browser that nobody notices
+    missing would let everything here pass for ever.
     """
-    if found := shutil.which("chromium") or shutil.which("google-chrome"):
+    if found := next(filter(None, map(shutil.which, BROWSERS)), None):
         return found
     if os.geteuid() == 0 and shutil.which("apt-get"):
         pytest.fail("no Chromium, though `make test` can install it here: apt-get install chromium")

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,27 +62,36 @@ def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serve, "GRACE_S", 0.1)
 
 
-@asynccontextmanager
-async def working(relay: Any, redis_url: str) -> AsyncIterator[None]:
-    keys = Keys(api_key=Secret("fr_test"), secret=Secret("only for tests"), new_api_key=False)
-    async with serve.running_worker(relay.settings, keys, redis_url):
-        yield
-
-
+Working = Callable[[Any], AbstractAsyncContextManager[None]]
 WaitUntil = Callable[..., Awaitable[None]]
 
 
+@pytest.fixture
+def working(redis_url: str, lent_decoders: Any) -> Working:
+    """``async with working(relay)``: a worker beside it."""
+
+    @asynccontextmanager
+    async def work(relay: Any) -> AsyncIterator[None]:
+        keys = Keys(api_key=Secret("fr_test"), secret=Secret("only for tests"), new_api_key=False)
+        async with AsyncExitStack() as stack:
+            with lent_decoders():
+                await stack.enter_async_context(serve.running_worker(relay.settings, keys, redis_url))
+            yield
+
+    return work
+
+
 async def test_a_post_that_was_under_way_is_held_at_once(
-    start_relay: Any, provider: SlowProvider, redis_url: str, wait_until: WaitUntil
+    start_relay: Any, provider: SlowProvider, working: Working, wait_until: WaitUntil
 ) -> None:
     """Nobody knows what became of it, and nobody waits a minute and a half to be told; it is not posted again."""
     async with start_relay(provider.url, worker=False) as relay:
         run_id = await relay.run(BOARD)
-        async with working(relay, redis_url):
+        async with working(relay):
             await wait_until(lambda: provider.heard, "the POST is under way")
         run = await relay.shown(run_id)
         provider.go_on.set()
-        async with working(relay, redis_url):
+        async with working(relay):
             await asyncio.sleep(0.5)  # Time for a second POST, which must not come.
 
     (take,) = run["shots"][0]["takes"]
@@ -104,7 +113,7 @@ def clogged() -> Iterator[str]:
 
 
 async def test_a_post_that_never_left_holds_nothing(
-    start_relay: Any, clogged: str, redis_url: str, wait_until: WaitUntil
+    start_relay: Any, clogged: str, working: Working, wait_until: WaitUntil
 ) -> None:
     """The intent was saved, but not one byte of the POST was written: nothing can have been paid."""
     async with start_relay(clogged, worker=False) as relay:
@@ -113,7 +122,7 @@ async def test_a_post_that_never_left_holds_nothing(
         async def is_connecting() -> bool:
             return bool((await relay.shown(run_id))["shots"][0]["takes"])
 
-        async with working(relay, redis_url):
+        async with working(relay):
             await wait_until(is_connecting, "the intent is saved")
         run = await relay.shown(run_id)
 
@@ -122,13 +131,13 @@ async def test_a_post_that_never_left_holds_nothing(
 
 
 async def test_a_submit_whose_inputs_were_being_prepared_holds_nothing(
-    start_relay: Any, provider: SlowProvider, redis_url: str, wait_until: WaitUntil
+    start_relay: Any, provider: SlowProvider, working: Working, wait_until: WaitUntil
 ) -> None:
     """An upload costs nothing and is made again."""
     async with start_relay(provider.url, worker=False, handoff="upload") as relay:
         given = (await relay.api.post("/v1/files", content=PIXEL)).json()["name"]
         run_id = await relay.run({**BOARD, "shots": [{**BOARD["shots"][0], "first_frame": given}]})  # type: ignore[index,dict-item]
-        async with working(relay, redis_url):
+        async with working(relay):
             await wait_until(lambda: provider.heard, "the upload is under way")
         run = await relay.shown(run_id)
 
@@ -152,25 +161,25 @@ def slow_to_tell(monkeypatch: pytest.MonkeyPatch, kind: type[events.Event]) -> a
 
 
 async def test_an_intent_whose_saving_was_cut_short_is_taken_back_and_the_next_worker_submits(
-    start_relay: Any, provider: SlowProvider, redis_url: str, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+    start_relay: Any, provider: SlowProvider, working: Working, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was saved and no POST followed: the budget of one job is still whole."""
     told = slow_to_tell(monkeypatch, events.Submitting)
     provider.go_on.set()
     async with start_relay(provider.url, worker=False) as relay:
         run_id = await relay.run(BOARD)
-        async with working(relay, redis_url):
+        async with working(relay):
             await wait_until(told.is_set, "the intent is saved")
         cut_short = await relay.shown(run_id)
         heard = list(provider.heard)
-        async with working(relay, redis_url):
+        async with working(relay):
             await wait_until(lambda: provider.heard, "the next worker submits")
 
     assert (cut_short["status"], cut_short["shots"][0]["takes"], heard) == ("running", [], [])
 
 
 async def test_an_answer_whose_recording_was_cut_short_is_recorded(
-    start_relay: Any, provider: SlowProvider, redis_url: str, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+    start_relay: Any, provider: SlowProvider, working: Working, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The id of a job that was paid for is not let go of."""
     answered, record = asyncio.Event(), submit_module.record
@@ -185,7 +194,7 @@ async def test_an_answer_whose_recording_was_cut_short_is_recorded(
     provider.go_on.set()
     async with start_relay(provider.url, worker=False) as relay:
         run_id = await relay.run(BOARD)
-        async with working(relay, redis_url):
+        async with working(relay):
             await wait_until(answered.is_set, "the answer has come")
         run = await relay.shown(run_id)
 
@@ -193,7 +202,7 @@ async def test_an_answer_whose_recording_was_cut_short_is_recorded(
 
 
 async def test_a_stop_that_redis_does_not_hear_of_ends_nevertheless(
-    start_relay: Any, provider: SlowProvider, redis_url: str, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+    start_relay: Any, provider: SlowProvider, working: Working, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last word is bounded; time will tell instead."""
     monkeypatch.setattr(submit_module, "LAST_WORD_S", 0.05)
@@ -207,7 +216,7 @@ async def test_a_stop_that_redis_does_not_hear_of_ends_nevertheless(
     monkeypatch.setattr(submit_module, "record", never)
     async with start_relay(provider.url, worker=False) as relay:
         run_id = await relay.run(BOARD)
-        async with asyncio.timeout(15), working(relay, redis_url):
+        async with asyncio.timeout(15), working(relay):
             await wait_until(lambda: provider.heard, "the POST is under way")
         run = await relay.shown(run_id)
         provider.go_on.set()

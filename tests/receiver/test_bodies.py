@@ -31,6 +31,8 @@ documents = st.dictionaries(
 @example(document={"token": ["x"]}, ascii_only=True, spaced=True)
 @example(document={"a": "https://clips.example/a.mp4?sig=1\u2028 b"}, ascii_only=False, spaced=False)
 @example(document={"a": "https://clips.example/a.mp4?sig=1\n b"}, ascii_only=False, spaced=False)
+@example(document={"a": "https://clips.example/a.mp4?sig=1\u2028b"}, ascii_only=False, spaced=False)
+@example(document={"a": "https://clips.example/a.mp4?sig=1\u2028b"}, ascii_only=True, spaced=False)
 def test_what_is_kept_says_what_the_redacted_document_says(
     document: dict[str, object], ascii_only: bool, spaced: bool
 ) -> None:

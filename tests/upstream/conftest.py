@@ -13,11 +13,6 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @dataclass
 class Provider:
     """``answers`` are given in turn, the last one for ever; ``requests`` holds (method, raw path, headers, body)."""
