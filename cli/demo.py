@@ -42,7 +42,7 @@ def run_demo(out: Path, *, keep: bool) -> int:
     signal.signal(signal.SIGHUP, _interrupt)
     try:
         run = _make(folder, into, keep=keep)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenPipeError):  # Nobody reads on: `framerelay demo | head`.
         _clear(folder, keep=keep)
         click.echo("\nStopped.", err=True)
         raise
