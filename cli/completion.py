@@ -20,7 +20,10 @@ def script(cli: click.Command, shell: str) -> str:
     kind = get_completion_class(shell)
     if kind is None:
         raise Stop(f"there is no completion for {shell}: bash, zsh or fish")
-    return kind(cli, {}, "framerelay", VARIABLE).source()
+    source = kind(cli, {}, "framerelay", VARIABLE).source()
+    # click's for fish sorts by name, and ends what is said of each at its first comma.
+    newest_first = source.replace("complete --no-files", "complete --keep-order --no-files")
+    return newest_first.replace('string split ","', 'string split --max 1 ","')
 
 
 def items(what: str, ctx: click.Context, incomplete: str) -> list[CompletionItem]:

@@ -42,7 +42,7 @@ def run_demo(out: Path, *, keep: bool) -> int:
     signal.signal(signal.SIGHUP, _interrupt)
     try:
         run = _make(folder, into, keep=keep)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenPipeError):  # Nobody reads on: `framerelay demo | head`.
         _clear(folder, keep=keep)
         click.echo("\nStopped.", err=True)
         raise
@@ -50,6 +50,8 @@ def run_demo(out: Path, *, keep: bool) -> int:
         click.echo(f"The demo's logs and data stay in {folder}", err=True)
         raise
     _clear(folder, keep=keep)
+    if not keep:
+        click.echo(f"To look around on the page: {sys.argv[0]} demo --keep\nYour own film: docs/first-film.md")
     click.echo(f"film: {into}")
     return exit_code(run)
 
@@ -58,7 +60,7 @@ def _make(folder: Path, into: Path, *, keep: bool) -> dict[str, Any]:
     """Start everything, make the film, write it to *into*; everything has ended when this returns."""
     with ExitStack() as stack:
         settings = _start(stack, folder)
-        click.echo(f"In a browser: {_invitation(settings)}")
+        click.echo(f"To watch it in a browser, too:\n{_invitation(settings)}")
         with Receiver(settings) as receiver:
             run = _show(receiver)
             if run["status"] != "succeeded":
@@ -83,8 +85,8 @@ def _start(stack: ExitStack, folder: Path) -> Settings:
         "FRAMERELAY_CONFIG": str(folder / "framerelay.yaml"),
         "FRAMERELAY_LOOKUP_AFTER_S": "10",
     }
-    click.echo("Starting a sandbox that plays the provider, and FrameRelay beside it.")
-    click.echo("The sandbox will lose the callback about one of four shots, on purpose …")
+    click.echo("Starting a sandbox as the provider, FrameRelay beside it.")
+    click.echo("It loses the callback about one of four shots, on purpose …")
     words = ["sandbox", "--port", str(sandbox), "--key", key, *ONE_LOST]
     provider = stack.enter_context(_process(words, environ, folder))
     relay = stack.enter_context(_process(["up"], environ, folder))

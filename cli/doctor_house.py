@@ -15,8 +15,8 @@ from cli.doctor_network import LEADS, Reach, in_thread, reach_of
 from cli.errors import folder_words
 from config.keys import weakness
 from config.settings import SettingInvalid, Settings, misspelt
-from media.addresses import Trusted
 from processors.deps import tls_of
+from runs.addresses import Trusted
 from runs.errors import StoryboardInvalid
 from runs.hooks import read_hooks
 

@@ -17,8 +17,8 @@ import httpx
 import msgspec
 
 from config.settings import Settings
-from media.addresses import is_public
 from processors.deps import tls_of
+from runs.addresses import is_public
 
 WITHIN_S: Final = 8.0
 BODY_BYTES_MAX: Final = 8 << 20  # Fifty callbacks as the receiver lists them, at their longest.

@@ -3,7 +3,9 @@
 import errno
 import json
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -82,11 +84,24 @@ def _forget_output() -> None:
 
 def _say(exit_code: int, message: str, **_: object) -> NoReturn:
     for line in message.splitlines() or [message]:
-        click.echo(f"framerelay: {printable(line)}", err=True)
+        click.echo(_fitted(f"framerelay: {printable(line)}"), err=True)
     sys.exit(exit_code)
 
 
+def _fitted(line: str) -> str:
+    """On a terminal it is parted between words; what hangs over is indented."""
+    if not sys.stderr.isatty():
+        return line
+    return textwrap.fill(
+        line,
+        shutil.get_terminal_size().columns,
+        subsequent_indent=" " * 4,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 def _say_json(exit_code: int, message: str, *, code: str, param: str | None = None, **more: object) -> NoReturn:
-    error = {"code": code, "message": printable(message), "param": param, **more}
+    error = {"code": code, "message": printable("; ".join(message.splitlines())), "param": param, **more}
     click.echo(json.dumps({"error": error}, ensure_ascii=False), err=True)
     sys.exit(exit_code)

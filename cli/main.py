@@ -431,7 +431,9 @@ def notifications(context: click.Context, run_id: str | None, limit: int, secret
     from cli.notifications import list_notifications, print_secret
 
     if context.invoked_subcommand is None:
-        sys.exit(print_secret() if secret else list_notifications(run_id=run_id, limit=limit, as_json=as_json))
+        sys.exit(
+            print_secret(as_json=as_json) if secret else list_notifications(run_id=run_id, limit=limit, as_json=as_json)
+        )
 
 
 @notifications.command("replay")

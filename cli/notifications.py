@@ -42,11 +42,14 @@ def replay_notification(notification_id: str, *, as_json: bool) -> int:
     return 0
 
 
-def print_secret() -> int:
+def print_secret(*, as_json: bool) -> int:
     """The secrets that sign, one to a line; only who can read our settings and data folder can tell them."""
     settings = from_environment()
-    for secret in signing_secrets(settings, keys_of(settings).secret):
-        click.echo(str(secret))
+    secrets = [str(secret) for secret in signing_secrets(settings, keys_of(settings).secret)]
+    if as_json:
+        print_json({"object": "notify_secrets", "secrets": secrets})
+    else:
+        click.echo("\n".join(secrets))
     return 0
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from rich.console import OverflowMethod
+from rich.cells import cell_len
+from rich.console import Console, OverflowMethod
 from rich.text import Text
 
 from cli.outlook import Place, outlook
@@ -13,6 +14,9 @@ from runs.words import Json, duration, printable, share_done, shot_words
 MARKS: Final = {"done": "✓", "failed": "✗", "cancelled": "–", "waiting": "?", "pending": "·"}
 STYLES: Final = {"done": "green", "failed": "red", "waiting": "yellow", "pending": "dim", "cancelled": "dim"}
 BAR: Final = 12
+HANGING: Final = "    "
+# What is asked of a person stands beside the shot, and in the line with the command to type.
+_SAID_ANYWAY: Final = frozenset({"approval_needed", "pick_needed"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +26,15 @@ class Line:
     text: str
     style: str = ""
     whole: bool = False
+
+    def rows(self, console: Console) -> list[str]:
+        """Its text for *console*: on a terminal parted between words, what hangs over indented; else in one row."""
+        text = printable(self.text)
+        if self.whole or not console.is_terminal or cell_len(text) <= console.width:
+            return [text]
+        lead = " " * (len(text) - len(text.lstrip()))
+        rows = Text(text.lstrip()).wrap(console, max(20, console.width - len(lead) - len(HANGING)))
+        return [f"{lead}{HANGING if number else ''}{row.plain.rstrip()}" for number, row in enumerate(rows)]
 
     def rich(self) -> Text:
         """The line for the live view."""
@@ -45,11 +58,10 @@ def whole_lines(run: Json, *, now: float, place: Place | None = None) -> list[Li
 
 def end_lines(run: Json, *, now: float, place: Place | None = None) -> Iterator[Line]:
     """What a run waits for, why it failed, where its files lie; a film's place is the last line."""
-    if run["error"]:
-        style = "red" if run["status"] == "failed" else "yellow"
-        yield Line(text=f"  {run['error']['message']}", style=style, whole=True)
+    if run["error"] and run["error"]["code"] not in _SAID_ANYWAY:
+        yield Line(text=f"  {run['error']['message']}", style="red" if run["status"] == "failed" else "yellow")
     for warning in run["warnings"]:
-        yield Line(text=f"  {warning['message']}", style="yellow", whole=True)
+        yield Line(text=f"  {warning['message']}", style="yellow")
     yield from _outlook_lines(run, now, place)
     if run["film"]:
         film = run["film"]

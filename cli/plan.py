@@ -10,7 +10,9 @@ from rich.tree import Tree
 
 from cli.boards import read_board
 from cli.runs import print_json
+from config.settings import from_environment
 from receiver.plan import plan_json
+from runs.addresses import Trusted
 from runs.errors import Mistake, RequestInvalid, StoryboardInvalid
 from runs.files import name_of_given
 from runs.model import Shot
@@ -24,16 +26,16 @@ WHOLE: Final = 1000  # Columns that nothing here fills: what is no terminal gets
 
 def show_plan(path: Path, *, as_json: bool) -> int:
     """Print the plan; its id is the one that the receiver finds once the pictures are handed over."""
-    plan = plan_of(_named(*read_board(path)))
+    plan = plan_of(_named(*read_board(path)), Trusted(from_environment().trusted_hosts))
     if as_json:
         print_json(plan_json(plan))
         return 0
-    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WHOLE)
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else WHOLE)
     console.print(_tree(plan))
     console.print(_tally(plan), markup=False)
     for caution in plan.cautions:
         console.print(Text(f"! {printable(str(caution))}", "yellow"))
-    console.print(f"to start it: framerelay run {path}", markup=False, style="dim")
+    console.print(f"to start it: framerelay run {path}", markup=False, style="dim", soft_wrap=True)
     return 0
 
 
@@ -83,5 +85,5 @@ def _prompt(shot: Shot) -> str:
 def _tally(plan: Plan) -> str:
     needed = f"{number_of('job', plan.jobs)} if nothing fails"
     budget = f"at most {plan.budget_jobs} (budget)" if plan.budget_jobs else "no limit (budget: {jobs: …} sets one)"
-    chain = f"{plan.longest_chain} shot{'' if plan.longest_chain == 1 else 's'} one after another in the longest chain"
-    return f"{needed}; {budget}; {chain}"
+    chain = f"; {plan.longest_chain} shots one after another in the longest chain" if plan.longest_chain > 1 else ""
+    return f"{needed}; {budget}{chain}"

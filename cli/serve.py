@@ -26,6 +26,7 @@ from processors.worker import RelayWorker, create_worker
 from receiver.app import create_app
 from receiver.protocol import protocol
 from receiver.verification import Verification
+from runs.addresses import Trusted
 from runs.embedded_redis import EmbeddedRedis
 from runs.errors import StoryboardInvalid
 from runs.hooks import read_hooks
@@ -103,7 +104,7 @@ async def redis_at(settings: Settings) -> AsyncIterator[str]:
 @asynccontextmanager
 async def running_worker(settings: Settings, keys: Keys, redis_url: str) -> AsyncIterator[asyncio.Task[None]]:
     with _mistakes_of(settings):
-        hooks = read_hooks(settings.config_file)
+        hooks = read_hooks(settings.config_file, Trusted(settings.trusted_hosts))
     redis, listening = connect(redis_url, connections_max=50), connect(redis_url, connections_max=2)
     try:
         async with (

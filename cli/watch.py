@@ -33,14 +33,15 @@ def watch(receiver: Receiver, run_id: str, *, out: TextIO, place: Place | None =
 
 
 def console_on(out: TextIO) -> Console:
-    """A console that leaves long lines whole, so that they can be copied."""
+    """A console that parts no line by itself: paths and commands can be copied."""
     return Console(file=out, highlight=False, soft_wrap=True)
 
 
 def show_lines(console: Console, lines: Iterator[Line] | list[Line]) -> None:
     """Print *lines*, in colour on a terminal."""
     for line in lines:
-        console.print(printable(line.text), style=line.style or None, markup=False)
+        for row in line.rows(console):
+            console.print(row, style=line.style or None, markup=False)
 
 
 def _live(receiver: Receiver, first: dict[str, Any], console: Console) -> dict[str, Any]:

@@ -67,9 +67,10 @@ async def open_deps(
                 ssl_context=tls_of(settings),
             )
         )
+        store = Store(redis, notices_keep_s=settings.callbacks_keep_s)
         yield Deps(
             settings=settings,
-            store=Store(redis, notices_keep_s=settings.callbacks_keep_s),
+            store=store,
             files=MediaFiles(settings.data_dir),
             tokens=Tokens(secret),
             links=Links(secret),
@@ -86,6 +87,7 @@ async def open_deps(
             hooks=hooks,
             courier=Courier(
                 Outbox(redis),
+                store,
                 told,
                 secrets=signing_secrets(settings, keys.secret),
                 base_url=settings.reachable_url,

@@ -21,10 +21,14 @@ import structlog
 from starlette.datastructures import Secret
 
 from config.logs import redacted
-from runs.errors import AddressForbidden, StoreUnavailable
+from runs.errors import AddressForbidden, Conflict, NotFound, StoreUnavailable
+from runs.events import Told
+from runs.model import Problem
 from runs.notices import Notice
 from runs.outbox import Claimed, Delivery, NotificationState, Outbox
+from runs.progress import record
 from runs.signing import signed_headers
+from runs.store import Store
 from upstream.answers import read_retry_after
 
 LADDER_S: Final = (5.0, 60.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0)
@@ -44,19 +48,22 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
-    """What came of one POST; *forbidden*: nothing was sent, and waiting does not change that."""
+    """What came of one POST; *refused*: why nothing was sent, which waiting does not change."""
 
     words: str
     status: int | None = None
     retry_after_s: float | None = None
-    forbidden: bool = False
+    refused: str | None = None
 
 
 class Courier:
     """Sends what is due; `wake` tells it that there may be something."""
 
-    def __init__(self, outbox: Outbox, http: httpx.AsyncClient, *, secrets: tuple[Secret, ...], base_url: str) -> None:
+    def __init__(
+        self, outbox: Outbox, store: Store, http: httpx.AsyncClient, *, secrets: tuple[Secret, ...], base_url: str
+    ) -> None:
         self._outbox = outbox
+        self._store = store
         self._http = http
         self._secrets = secrets
         self._base_url = base_url
@@ -135,8 +142,15 @@ class Courier:
         )
         try:
             await self._outbox.settle(claimed, delivery, state, wait_s=next_s)
+            await self._tell_run(notice.run, answer)
         except StoreUnavailable as error:
             log.warning("notification_not_recorded", **line, reason=error.message)
+
+    async def _tell_run(self, run_id: str, answer: _Answer) -> None:
+        """Whoever looks at the run has to learn that nothing is sent; the log of deliveries is seldom looked at."""
+        problem = Problem(code=AddressForbidden.code, message=answer.refused) if answer.refused else None
+        with suppress(NotFound, Conflict):  # It was removed, or so much happens to it that the next one will say so.
+            await record(self._store, run_id, Told(problem=problem))
 
     async def _post(self, notice: Notice, now: float) -> _Answer:
         body = body_of(notice, base_url=self._base_url)
@@ -151,7 +165,8 @@ class Courier:
                 asked = read_retry_after(answer.headers.get("retry-after"), now=datetime.now(UTC))
                 return _Answer(words=_words_for(answer.status_code), status=answer.status_code, retry_after_s=asked)
         except AddressForbidden as error:
-            return _Answer(words=f"not sent: {redacted(error.message)}", forbidden=True)
+            refused = redacted(error.message)
+            return _Answer(words=f"not sent: {refused}", refused=refused)
         except httpx.ConnectTimeout:
             return _Answer(words=f"no connection within {CONNECT_S:.0f} s")
         except (TimeoutError, httpx.TimeoutException):
@@ -172,7 +187,7 @@ class Courier:
 
 def _what_follows(claimed: Claimed, answer: _Answer, *, now: float) -> tuple[NotificationState, float | None]:
     """Its state, and in how many seconds it is tried again, if it is."""
-    if answer.forbidden:
+    if answer.refused:
         return NotificationState.REFUSED, None
     if answer.status is not None and 200 <= answer.status < 300:
         return NotificationState.DELIVERED, None

@@ -12,7 +12,7 @@ from runs.decisions import why_not
 from runs.errors import Conflict, NotFound
 from runs.events import Event
 from runs.machine import apply
-from runs.model import Run
+from runs.model import Run, RunStatus
 from runs.progress import check_revision, record
 
 RUN_ID: Final = re.compile(r"run_[a-z0-9]{1,40}")
@@ -64,7 +64,8 @@ async def stored_run(state: State, run_id: str) -> Run:
 def _why_not(run: Run, event: Event) -> str:
     decision = events.Resumed | events.Adopted | events.Retaken
     words = why_not(run, event, time.time()) if isinstance(event, decision) else None
-    return words or f"the run is {run.status.value}; this is not possible now"
+    has = "has" if run.status in (RunStatus.SUCCEEDED, RunStatus.FAILED) else "is"
+    return words or f"the run {has} {run.status.value}; this is not possible now"
 
 
 def _holds_already(run: Run, event: Event) -> bool:

@@ -11,6 +11,8 @@ from starlette.responses import JSONResponse, Response
 
 from receiver import shapes
 from receiver.body import read_body
+from receiver.state import state_of
+from runs.addresses import Trusted
 from runs.errors import PlanChanged, RequestInvalid
 from runs.model import Shot
 from runs.notation import Form
@@ -31,7 +33,8 @@ async def read_board(request: Request) -> Storyboard:
     body = await read_body(request, bytes_max=STORYBOARD_BYTES_MAX)
     form: Form = "yaml" if "yaml" in request.headers.get("content-type", "").lower() else "json"
     # YAML takes up to seconds; callbacks must not wait for it.
-    return await asyncio.to_thread(read_storyboard, body, form=form, allow_paths=False)
+    trusted = Trusted(state_of(request).settings.trusted_hosts)
+    return await asyncio.to_thread(read_storyboard, body, form=form, allow_paths=False, trusted=trusted)
 
 
 def agreed(request: Request, board: Storyboard) -> Storyboard:

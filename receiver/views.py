@@ -7,6 +7,7 @@ from msgspec import UNSET, to_builtins
 
 from config.logs import redacted
 from receiver import shapes
+from runs.addresses import HOW_TO_TRUST
 from runs.inbox import Callback
 from runs.model import Clip, Film, FirstFrame, Frame, Problem, Run, Shot, Take
 from runs.outbox import Notification
@@ -117,7 +118,12 @@ def _warnings(run: Run) -> list[shapes.Oddity]:
         )
         for shot, levels in seams_that_jump(run)
     ]
-    return [UNREACHABLE, *jumps] if seems_unreachable(run) else jumps
+    untold = [shapes.Oddity(code="notify_url_refused", message=_untold(run.untold))] if run.untold else []
+    return [*([UNREACHABLE] if seems_unreachable(run) else []), *untold, *jumps]
+
+
+def _untold(problem: Problem) -> str:
+    return f"nothing is told to notify_url: {redacted(problem.message)}; {HOW_TO_TRUST}"
 
 
 def _shot(shot: Shot, base_url: str, *, stale: bool) -> shapes.Shot:

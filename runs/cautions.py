@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from runs.addresses import HOW_TO_TRUST, Trusted, check_in_advance
 from runs.documents import Path, line_at, place_of
+from runs.errors import AddressForbidden
 from runs.model import Shot
 from runs.parts import is_web_address
 from runs.storyboard import Storyboard
@@ -51,8 +53,12 @@ Found = tuple[str, tuple[str, ...], str]
 """A code, the keys that can be to blame (the first that is written has the place), and what to do."""
 
 
-def cautions_of(board: Storyboard, *, jobs: int) -> tuple[Caution, ...]:
-    """Every warning about *board*, which leads to so many *jobs*; one that several shots share is said once."""
+def cautions_of(board: Storyboard, *, jobs: int, trusted: Trusted | None = None) -> tuple[Caution, ...]:
+    """
+    Every warning about *board*, which leads to so many *jobs*; one that several shots share is said once.
+
+    *trusted*: the hosts that a receiver with the settings at hand would notify though they are not public.
+    """
     story = _story_of(board)
     shots: dict[tuple[str, Path, str], list[str]] = {}
     for shot, path in zip(board.shots, _paths(board.document), strict=True):
@@ -62,6 +68,7 @@ def cautions_of(board: Storyboard, *, jobs: int) -> tuple[Caution, ...]:
     found = [(code, path, f"{message} ({_named(ids)})") for (code, path, message), ids in shots.items()]
     if board.budget_jobs is not None and board.budget_jobs < jobs:
         found.insert(0, _small_budget(board.budget_jobs, jobs))
+    found += _untold(board, trusted)
     cautions = [
         Caution(code=code, place=place_of(path), line=line_at(board.spot, path), message=message)
         for code, path, message in found
@@ -115,6 +122,17 @@ def _named(ids: list[str]) -> str:
 def _small_budget(budget: int, jobs: int) -> tuple[str, Path, str]:
     message = f"the film needs {jobs} jobs if nothing fails, the run stops after {budget}: raise it to {jobs} or more"
     return "budget_too_small", ("budget", "jobs"), message
+
+
+def _untold(board: Storyboard, trusted: Trusted | None) -> Iterator[tuple[str, Path, str]]:
+    """A receiver elsewhere may trust other hosts; so here it is no mistake."""
+    if board.notify_url is None or trusted is None:
+        return
+    try:
+        check_in_advance(board.notify_url, trusted)
+    except AddressForbidden as error:
+        message = f"the run would be refused, since nothing can be sent there: {error.message}; {HOW_TO_TRUST}"
+        yield "notify_url_refused", ("notify_url",), message
 
 
 def _watermark(shot: Shot, story: Story) -> Iterator[Found]:

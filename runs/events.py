@@ -159,6 +159,13 @@ class JoinFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A notification was sent, whoever took it; or none is sent to where the run wants them (*problem*)."""
+
+    problem: Problem | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Elapsed:
     """Time passed: the machine looks if a deadline did."""
 
@@ -228,6 +235,7 @@ Event = (
     | CollectFailed
     | Joined
     | JoinFailed
+    | Told
     | Elapsed
     | WorkerStarted
     | Approved

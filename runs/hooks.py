@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
+from runs.addresses import Trusted
 from runs.documents import read_document
 from runs.errors import Mistake, StoryboardInvalid
 from runs.machine import begin
 from runs.model import From, Run, RunId, Shot, Take, TakeStatus, Terms
 from runs.notation import Form, shown
 from runs.parts import Part, root_of
-from runs.storyboard import UNTITLED, Storyboard, read_storyboard, storyboard_of
+from runs.storyboard import UNTITLED, Storyboard, read_notify_url, read_storyboard, storyboard_of
 
 START: Final = "start"  # The shot whose one take is the job that called; no shot of a hook's storyboard has this id.
 
@@ -35,14 +36,14 @@ class Hook:
     title: str | None = None
 
 
-def read_hooks(path: Path) -> dict[str, Hook]:
+def read_hooks(path: Path, trusted: Trusted | None = None) -> dict[str, Hook]:
     """
     The hooks of the settings file *path*, by name; none where there is no such file.
 
-    A storyboard stands in it, or is named by a path relative to it.
+    A storyboard stands in it, or is named by a path relative to it. *trusted* as in `read_storyboard`.
     Raises: StoryboardInvalid with every mistake in this file and in those that it names.
     """
-    return read_settings_file(path, lambda root: _read_root(root, path.parent)) or {}
+    return read_settings_file(path, lambda root: _read_root(root, path.parent, trusted)) or {}
 
 
 def read_settings_file(path: Path, read: Callable[[Part], Found]) -> Found | None:
@@ -100,36 +101,36 @@ def _start(job_id: str, board: Storyboard | None, now: float) -> Shot:
     return Shot(id=START, scene=scene, origin=From.CUT.value, source=None, input={}, takes_wanted=0, takes=(take,))
 
 
-def _read_root(root: Part, folder: Path) -> dict[str, Hook]:
+def _read_root(root: Part, folder: Path, trusted: Trusted | None) -> dict[str, Hook]:
     top = root.group(FILE_KEYS) or {}
     if "hooks" not in top or top["hooks"].value is None:
         return {}
-    return {name: _read_hook(name, part, folder) for name, part in (top["hooks"].named_parts() or {}).items()}
+    return {name: _read_hook(name, part, folder, trusted) for name, part in (top["hooks"].named_parts() or {}).items()}
 
 
-def _read_hook(name: str, part: Part, folder: Path) -> Hook:
+def _read_hook(name: str, part: Part, folder: Path, trusted: Trusted | None) -> Hook:
     if part.value is None:
         return Hook(name=name)
     keys = part.group(HOOK_KEYS) or {}
     return Hook(
         name=name,
-        storyboard=_read_board(keys["storyboard"], folder) if "storyboard" in keys else None,
-        notify_url=keys["notify_url"].web_address() if "notify_url" in keys else None,
+        storyboard=_read_board(keys["storyboard"], folder, trusted) if "storyboard" in keys else None,
+        notify_url=read_notify_url(keys["notify_url"], trusted) if "notify_url" in keys else None,
         title=keys["title"].text() if "title" in keys else None,
     )
 
 
-def _read_board(part: Part, folder: Path) -> Storyboard | None:
+def _read_board(part: Part, folder: Path, trusted: Trusted | None) -> Storyboard | None:
     """Frames must be with us already: when a job calls, nobody is there who could hand a file over."""
     if isinstance(part.value, dict):
-        return storyboard_of(part, allow_paths=False, before=START)
+        return storyboard_of(part, allow_paths=False, before=START, trusted=trusted)
     name = part.text()
     if name is None:
         return None
     try:
         text = (folder / name).read_bytes()
         form: Form = "json" if name.lower().endswith(".json") else "yaml"
-        return read_storyboard(text, form=form, allow_paths=False, before=START)
+        return read_storyboard(text, form=form, allow_paths=False, before=START, trusted=trusted)
     except OSError as error:
         part.complain(f"{shown(name)} cannot be read: {(error.strerror or 'it is no file').lower()}")
     except ValueError:

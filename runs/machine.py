@@ -56,16 +56,18 @@ def apply(run: Run, event: Event, now: float) -> Run:
     A changed run has the next revision and fresh statuses. Order and repetition of events do not matter: a take only
     moves forward, and what is final stays so.
     """
-    late = events.Retaken | events.Picked | events.CalledBack | events.OpeningTaken
+    late = events.Retaken | events.Picked | events.CalledBack | events.OpeningTaken | events.Told
     over = run.status is RunStatus.SUCCEEDED and not isinstance(event, late)
     if run.cancelled or over:
         return run
     changed = _changed(run, event, now)
     if changed is run:
         return run
-    revision = run.revision + 1
-    news = _news(run) if isinstance(event, events.OpeningTaken) else revision
-    return settled(replace(changed, revision=revision, news=news, updated_at=now), before=run)
+    changed = replace(changed, revision=run.revision + 1)
+    if isinstance(event, events.Told):  # It says nothing of the film: no decision is stale, and no run lasted longer.
+        return replace(changed, news=_news(run))
+    news = _news(run) if isinstance(event, events.OpeningTaken) else changed.revision
+    return settled(replace(changed, news=news, updated_at=now), before=run)
 
 
 def is_news(run: Run, revision: int) -> bool:
@@ -152,6 +154,8 @@ def _changed(run: Run, event: Event, now: float) -> Run:
             return _with_take(run, event.shot, replace(take, called_back=True)) if take and news else run
         case events.OpeningTaken():
             return _with_opening(run, event)
+        case events.Told():
+            return run if run.untold == event.problem else replace(run, untold=event.problem)
         case events.Joined():
             return replace(run, film=event.film, join_error=None)
         case events.JoinFailed():

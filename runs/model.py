@@ -306,7 +306,7 @@ class Run:
 
     ``news``: the last revision in which more changed than the first frame of a clip; None: kept by an early version.
     ``due_at`` · ``turns``: the joining of the film was put off until then, so often. ``join_error``: it is impossible.
-    ``index`` follows from the shots and is not stored.
+    ``untold``: why nothing is sent to ``notify_url``, if it is refused. ``index`` follows from the shots, not stored.
     """
 
     id: RunId
@@ -328,6 +328,7 @@ class Run:
     turns: int = 0
     join_error: Problem | None = None
     error: Problem | None = None
+    untold: Problem | None = None
     index: Index = field(default=_NO_SHOTS, repr=False, compare=False)
 
     def __post_init__(self) -> None:

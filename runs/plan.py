@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
+from runs.addresses import Trusted
 from runs.cautions import Caution, cautions_of
 from runs.model import Shot
 from runs.storyboard import Storyboard
@@ -39,8 +40,8 @@ class Plan:
             yield scene, tuple(shots)
 
 
-def plan_of(board: Storyboard) -> Plan:
-    """What *board* leads to; the same storyboard always gives the same plan."""
+def plan_of(board: Storyboard, trusted: Trusted | None = None) -> Plan:
+    """What *board* leads to; the same storyboard always has the same id. *trusted* as in `cautions_of`."""
     jobs = sum(shot.takes_wanted for shot in board.shots)
     return Plan(
         id=_id_of(board),
@@ -50,7 +51,7 @@ def plan_of(board: Storyboard) -> Plan:
         budget_jobs=board.budget_jobs,
         longest_chain=_longest_chain(board.shots),
         shots=board.shots,
-        cautions=cautions_of(board, jobs=jobs),
+        cautions=cautions_of(board, jobs=jobs, trusted=trusted),
     )
 
 

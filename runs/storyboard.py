@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from runs.addresses import HOW_TO_TRUST, Trusted, check_in_advance
 from runs.boundaries import LOCAL, Setting
 from runs.documents import Path, Spot, place_of, read_document
-from runs.errors import Mistake, StoryboardInvalid
+from runs.errors import AddressForbidden, Mistake, StoryboardInvalid
 from runs.inputs import CALLBACK_IS_OURS, PLAIN_FIELDS, read_inputs
 from runs.machine import begin
 from runs.model import Run, RunId, Shot, Terms
@@ -86,33 +87,41 @@ class Storyboard:
 
 
 def read_storyboard(
-    text: str | bytes, *, form: Form, allow_paths: bool = True, before: str | None = None
+    text: str | bytes,
+    *,
+    form: Form,
+    allow_paths: bool = True,
+    before: str | None = None,
+    trusted: Trusted | None = None,
 ) -> Storyboard:
     """
     The storyboard that *text* says; mistakes come with their lines.
 
     *allow_paths*: whether a frame may be a file of the writer's own computer. *before*: the id of a shot that stands
-    before the first one and hands its last frame to it.
+    before the first one and hands its last frame to it. *trusted*: hosts that may be told though they are not public; a
+    ``notify_url`` to which nothing would be sent is a mistake then.
     Raises: StoryboardInvalid with every mistake, in the order of the text.
     """
     root = root_of(read_document(text, form=form))
     if root.value is None:
         raise StoryboardInvalid([Mistake(place="storyboard", message="there is nothing in it", line=1)])
-    return _sound(root, allow_paths, before)
+    return _sound(root, allow_paths, before, trusted)
 
 
 def check_storyboard(document: object, *, allow_paths: bool = True, before: str | None = None) -> Storyboard:
     """As `read_storyboard`, for what was decoded elsewhere; mistakes have no lines."""
-    return _sound(Part(value=document, notes=Notes()), allow_paths, before)
+    return _sound(Part(value=document, notes=Notes()), allow_paths, before, None)
 
 
-def _sound(part: Part, allow_paths: bool, before: str | None) -> Storyboard:
-    storyboard = storyboard_of(part, allow_paths=allow_paths, before=before)
+def _sound(part: Part, allow_paths: bool, before: str | None, trusted: Trusted | None) -> Storyboard:
+    storyboard = storyboard_of(part, allow_paths=allow_paths, before=before, trusted=trusted)
     part.notes.raise_if_any()
     return storyboard
 
 
-def storyboard_of(part: Part, *, allow_paths: bool, before: str | None) -> Storyboard:
+def storyboard_of(
+    part: Part, *, allow_paths: bool, before: str | None = None, trusted: Trusted | None = None
+) -> Storyboard:
     """As `read_storyboard`, for a part of a larger document: useless unless ``part.notes.raise_if_any()`` passes."""
     top = part.group(_TOP_KEYS, elsewhere=_NOT_AT_THE_TOP) or {}
     if isinstance(part.value, dict):
@@ -128,7 +137,7 @@ def storyboard_of(part: Part, *, allow_paths: bool, before: str | None) -> Story
     title = top["title"].text() if "title" in top else None
     model = top["model"].text() if "model" in top else None
     budget_jobs = _read_budget(top)
-    notify_url = top["notify_url"].web_address() if "notify_url" in top else None
+    notify_url = read_notify_url(top["notify_url"], trusted) if "notify_url" in top else None
     return Storyboard(
         title=title or UNTITLED,
         model=model or "",
@@ -138,6 +147,17 @@ def storyboard_of(part: Part, *, allow_paths: bool, before: str | None) -> Story
         document=part.value if isinstance(part.value, dict) else {},
         spot=part.notes.spot,
     )
+
+
+def read_notify_url(part: Part, trusted: Trusted | None) -> str | None:
+    """Where notifications go; a mistake if it is known that none could be sent there (without *trusted*: not asked)."""
+    address = part.web_address()
+    if address is not None and trusted is not None:
+        try:
+            check_in_advance(address, trusted)
+        except AddressForbidden as error:
+            part.complain(f"nothing would be sent there: {error.message}; {HOW_TO_TRUST}")
+    return address
 
 
 def start_run(storyboard: Storyboard, *, run_id: RunId, now: float, terms: Terms) -> Run:

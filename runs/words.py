@@ -7,12 +7,6 @@ from typing import Any, Final
 Json = Mapping[str, Any]
 
 IN_QUEUE: Final = frozenset({"queued", "pending", "submitted", "created"})
-_FRAMES: Final = {
-    "given": "the given picture",
-    "provider": "the provider's last frame",
-    "upload": "our last frame, uploaded",
-    "serve": "our last frame, served",
-}
 
 
 def one_line(run: Json, *, now: float) -> str:
@@ -150,9 +144,9 @@ def _pending(run: Json, shot: Json) -> str:
 
 def _done(shot: Json) -> str:
     take = _chosen(shot)
-    frame = begun_from(shot, take)
-    seam = f", {take['seam']['difference']:.1f} of 255 away from it" if take["seam"] else ""
-    given = f", begun from {frame}{seam}" if frame else ""
+    first = take["first_frame"]
+    seam = f", seam {take['seam']['difference']:.1f} of 255" if take["seam"] else ""
+    given = f"; begins with {_frame(shot['source'], first)}{seam}" if first else ""
     stale = f"; stale: {shot['source']} is another one by now" if shot["stale"] else ""
     return f"{made_words(shot)}{given}{stale}"
 
@@ -174,6 +168,12 @@ def begun_from(shot: Json, take: Json) -> str | None:
 def _chosen(shot: Json) -> Json:
     found: Json = next((take for take in shot["takes"] if take["number"] == shot["picked"]), shot["takes"][-1])
     return found
+
+
+def _frame(source: str | None, first: Json) -> str:
+    if source is None:
+        return "the given picture"
+    return f"{source}'s last frame{', as the provider gave it' if first['source'] == 'provider' else ''}"
 
 
 def _waiting(shot: Json) -> str:

@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "cli": {"sandbox", "processors", "receiver", "media", "upstream", "runs", "config"},
 }
 PURE = ("model", "events", "machine", "takes", "standing", "decisions", "tokens", "storyboard", "hooks", "inputs")
-PURE += ("plan", "cautions", "notices", "outlook")
+PURE += ("plan", "cautions", "notices", "outlook", "addresses")
 EFFECTFUL = ("runs.store", "runs.queue", "runs.inbox", "runs.outbox", "runs.progress", "runs.embedded_redis")
 EFFECTFUL += ("runs.redis_keeper",)
 

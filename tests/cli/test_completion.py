@@ -1,8 +1,12 @@
-"""What Tab offers, asked of a real bash."""
+"""What Tab offers, asked of real shells."""
 
+import os
+import pty
+import select
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,13 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LI
 _framerelay_completion framerelay
 printf '%s\\n' "${COMPREPLY[@]}"
 """
+
+
+def there(shell: str) -> str:
+    """Where *shell* is; without it nothing is known about its completion, and the summary of the tests says so."""
+    return shutil.which(shell) or pytest.skip(
+        f"no {shell} here: its completion was NOT tried (apt-get install {shell})"
+    )
 
 
 def offered(shell: Any, *words: str) -> list[str]:
@@ -60,6 +71,54 @@ def test_nobody_waits_for_a_receiver_that_does_not_answer(relay: Any, tools: Any
     """No ids and no words: none that listens, a setting that cannot be read."""
     assert offered(relay.having(PORT=tools.free_port()), "show", "") == []
     assert offered(relay.having(PORT="many"), "show", "") == []
+
+
+def test_fish_completes_what_bash_does(relay: Any) -> None:
+    """With state and title beside each id, asked of the shell's own engine."""
+    fish = there("fish")
+    runs = [relay.run("run", relay.write("gated.yaml", GATED)).out.split()[1] for _ in range(2)]
+    asked = "framerelay completion fish | source; complete -C $argv[1]"
+
+    def offers(line: str) -> list[str]:
+        environ = {**relay.environ, "PATH": f"{BIN}:{relay.environ['PATH']}"}
+        command = [fish, "--no-config", "-c", asked, line]
+        return subprocess.run(
+            command, cwd=relay.folder, env=environ, capture_output=True, text=True, check=True, timeout=60
+        ).stdout.splitlines()
+
+    assert [line.split("\t")[0] for line in offers("framerelay rem")] == ["remove"]
+    assert offers(f"framerelay approve {runs[0]} st") == ["street\twaiting a", "stop\tpending b"]
+    assert offers("framerelay show run_")[:2] == [f"{run}\twaiting 雨夜, neon" for run in runs[::-1]]
+    for run in runs:
+        relay.run("cancel", run)
+
+
+def test_zsh_completes_what_bash_does(relay: Any) -> None:
+    """On a terminal, as its completion only works there: Tab writes what is left of a word that is the only one."""
+    zsh = there("zsh")
+    run = relay.run("run", relay.write("gated.yaml", GATED)).out.split()[1]
+    environ = {**relay.environ, "PATH": f"{BIN}:{relay.environ['PATH']}", "TERM": "dumb", "PS1": "> "}
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([zsh, "-f"], cwd=relay.folder, env=environ, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+
+    def typed(words: str, until: str) -> None:
+        os.write(ours, words.encode())
+        seen, deadline = "", time.monotonic() + 60
+        while until not in seen:
+            assert select.select([ours], [], [], max(0.0, deadline - time.monotonic()))[0], seen
+            seen += os.read(ours, 4096).decode(errors="replace")
+
+    try:
+        typed('autoload -U compinit; compinit -D; eval "$(framerelay completion zsh)"; print rea""dy\n', "ready")
+        typed("framerelay runs --st\t", "--status")
+        typed(f"\x15framerelay approve {run} stre\t", "street")
+        typed("\x15framerelay show run_\t", run[-8:])
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+        relay.run("cancel", run)
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])

@@ -54,6 +54,7 @@ def test_each_answers_with_one_object_on_one_line(relay: Any, tools: Any, tmp_pa
         (["runs"], lambda said: run in [each["id"] for each in said["data"]]),
         (["export", run, "--to", str(tmp_path)], lambda said: said["object"] == "export"),
         (["callback-url", "mine"], lambda said: said["url"].startswith("http") and said["local"]),
+        (["notifications", "--secret"], lambda said: said["secrets"][0].startswith("whsec_")),
         (["release", "--all"], lambda said: said["object"] == "list"),
     ]
     for words, holds in decisions:

@@ -1,11 +1,13 @@
 """A run in words: what is hard to reach from outside."""
 
+from io import StringIO
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from cli.outlook import outlook
-from cli.picture import live_lines, whole_lines
+from cli.picture import Line, live_lines, whole_lines
 from runs.words import duration, printable, shot_words, usual_s
 
 NOW = 1_000.0
@@ -97,7 +99,7 @@ def test_a_done_shot_says_how_far_it_opens_from_what_it_was_given() -> None:
     """The figure of its seam, in levels."""
     begun = {"seam": {"difference": 1.84}, "first_frame": {"url": "u", "source": "upload"}}
     shot = a_shot("s2", "done", a_take("done", video=VIDEO, **begun), source="s1")
-    words = "done: 1.00 s, 2x2, begun from our last frame, uploaded, 1.8 of 255 away from it"
+    words = "done: 1.00 s, 2x2; begins with s1's last frame, seam 1.8 of 255"
     assert shot_words(a_run("running", DONE, shot), shot, now=NOW) == words
 
 
@@ -133,6 +135,23 @@ def test_the_film_is_the_last_line_and_stands_alone() -> None:
     film = {"url": "u", "duration_s": 1.0, "bytes": 10, "copied": True, "reason": None}
     run = a_run("succeeded", DONE, film=film)
     assert whole_lines(run, now=NOW, place=lambda url: f"/here/{url}")[-1].text == "film: /here/u"
+
+
+def test_a_narrow_terminal_parts_lines_between_words_and_leaves_commands_whole() -> None:
+    """What hangs over is indented, wide letters count twice; a file gets its lines as they are."""
+    narrow = Console(file=StringIO(), width=30, force_terminal=True)
+    line = Line(text="  ✓ s1 done: 4.04 s, 864x496; begins with 霓虹雨夜霓虹雨夜's last frame")
+
+    assert line.rows(narrow) == [
+        "  ✓ s1 done: 4.04 s,",
+        "      864x496; begins with",
+        "      霓虹雨夜霓虹雨夜's last",
+        "      frame",
+    ]
+    assert line.rows(Console(file=StringIO(), width=30)) == [line.text]
+    assert Line(text="film: /a/path/that/is/longer/than/the/screen", whole=True).rows(narrow) == [
+        "film: /a/path/that/is/longer/than/the/screen"
+    ]
 
 
 def test_durations_are_as_people_say_them() -> None:

@@ -13,7 +13,8 @@ import httpcore
 import httpx
 import pytest
 
-from media.addresses import GuardedBackend, Trusted, guarded_client, is_public
+from media.addresses import GuardedBackend, guarded_client
+from runs.addresses import Trusted, is_public
 from runs.errors import AddressForbidden
 
 pytestmark = pytest.mark.anyio

@@ -7,6 +7,7 @@ import logging
 import re
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -27,8 +28,11 @@ from starlette.routing import Route
 from cli.http import listening_on, serving
 from config.logs import configure_logging
 from processors import notify
+from runs.model import RunId, Terms
 from runs.outbox import Outbox
+from runs.progress import start
 from runs.signing import signing_secrets
+from runs.storyboard import check_storyboard, start_run
 
 pytestmark = pytest.mark.anyio
 
@@ -243,24 +247,52 @@ async def test_a_try_whose_worker_died_is_made_again(
 
 
 async def test_nothing_is_sent_to_an_address_that_is_not_public(start_relay: Any, wait_until: Any) -> None:
-    """Our own network is not reached by a storyboard's `notify_url`, however it is written; and it is said."""
-    async with an_ear() as ear, start_relay("http://127.0.0.1:9", trusted_hosts=frozenset()) as relay:
-        host = httpx.URL(ear.url).netloc.decode()
-        expected = {
-            f"http://{host}/x": "127.0.0.1 would be contacted without encryption; it is not a trusted host",
-            "https://127.0.0.1/x": "127.0.0.1 leads to 127.0.0.1, which is not a public address",
-            "https://2130706433/x": "2130706433 leads to 127.0.0.1, which is not a public address",
-            "https://[::ffff:169.254.169.254]/x": "which is not a public address",
-        }
-        runs = {await relay.run({**GATED, "notify_url": address}): words for address, words in expected.items()}
+    """
+    Our own network is not reached by a `notify_url`, however it is written. A run that has it all the same (its name
+    led outside when it was started, or its host was trusted then) says so itself, until something was sent.
+    """
+    async with an_ear() as ear:
+        async with start_relay("http://127.0.0.1:9", trusted_hosts=frozenset()) as relay:
+            host = httpx.URL(ear.url).netloc.decode()
+            expected = {
+                f"http://{host}/x": "127.0.0.1 would be contacted without encryption; it is not a trusted host",
+                "https://127.0.0.1/x": "127.0.0.1 leads to 127.0.0.1, which is not a public address",
+                "https://2130706433/x": "2130706433 leads to 127.0.0.1, which is not a public address",
+                "https://[::ffff:169.254.169.254]/x": "which is not a public address",
+            }
+            runs = {}
+            for number, (address, words) in enumerate(expected.items()):
+                answer = await relay.api.post("/v1/runs", json={**GATED, "notify_url": address})
+                assert (answer.status_code, answer.json()["error"]["param"]) == (422, "notify_url")
+                board = check_storyboard({**GATED, "notify_url": address})
+                run_id = RunId("run_" + "abcd"[number] * 24)
+                await start(
+                    relay.store, start_run(board, run_id=run_id, now=time.time(), terms=Terms.of(relay.settings))
+                )
+                runs[run_id] = words
 
-        async def refused() -> bool:
-            return states(await relay.api.get("/v1/notifications")) == ["refused"] * 4
+            async def refused() -> bool:
+                return states(await relay.api.get("/v1/notifications")) == ["refused"] * 4
 
-        await wait_until(refused, "all are refused")
-        listed = (await relay.api.get("/v1/notifications")).json()["data"]
+            async def warned() -> bool:
+                shown = [await relay.shown(run_id) for run_id in runs]
+                return all([each["code"] for each in run["warnings"]] == ["notify_url_refused"] for run in shown)
 
-    assert ear.heard == []
+            await wait_until(refused, "all are refused")
+            await wait_until(warned, "the runs say so")
+            listed = (await relay.api.get("/v1/notifications")).json()["data"]
+
+        assert ear.heard == []
+        async with start_relay("http://127.0.0.1:9") as relay:  # Whose settings trust that host.
+            again = next(each["id"] for each in listed if each["run"].startswith("run_a"))
+            assert (await relay.api.post(f"/v1/notifications/{again}/replay")).status_code == 200
+
+            async def content() -> bool:
+                return (await relay.shown("run_" + "a" * 24))["warnings"] == []
+
+            await wait_until(content, "what could be sent is no trouble any more")
+            assert len(ear.heard) == 1
+
     for shown in listed:
         (delivery,) = shown["deliveries"]
         assert delivery["outcome"].startswith("not sent: ")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from runs import events
+from runs.addresses import Trusted
 from runs.errors import StoryboardInvalid
 from runs.hooks import START, Hook, hook_run, read_hooks
 from runs.machine import StepName, apply, jobs_left, steps_due
@@ -94,6 +95,20 @@ def test_a_storyboard_is_found_beside_the_settings_file(tmp_path: Path) -> None:
 
     assert hooks["a"].storyboard == hooks["b"].storyboard
     assert hooks["a"].storyboard is not None
+
+
+def test_a_hook_that_could_tell_nobody_stops_the_start(tmp_path: Path) -> None:
+    """In the file itself and in its storyboards; a host that is trusted may be told."""
+    board = "{model: m, notify_url: 'http://10.0.0.1:9/x', shots: [{prompt: a}]}"
+    path = write(tmp_path, f"hooks:\n  a: {{notify_url: 'https://localhost/x'}}\n  b: {{storyboard: {board}}}\n")
+
+    with pytest.raises(StoryboardInvalid) as caught:
+        read_hooks(path, Trusted([]))
+    assert [(each.place, each.line) for each in caught.value.mistakes] == [
+        ("hooks.a.notify_url", 2),
+        ("hooks.b.storyboard.notify_url", 3),
+    ]
+    assert read_hooks(path, Trusted(["localhost", "10.0.0.1:9"])).keys() == {"a", "b"}
 
 
 def test_every_mistake_of_every_hook_is_told_with_its_place(tmp_path: Path) -> None:

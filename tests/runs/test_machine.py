@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from runs import events
-from runs.machine import StepName, apply, begin, steps_due, wake_at
+from runs.machine import StepName, apply, begin, is_news, steps_due, wake_at
 from runs.model import (
     Clip,
     Family,
@@ -437,3 +437,16 @@ def test_an_opening_is_kept_before_and_behind_the_clip_and_nothing_follows_from_
     film = after(done(done(chain()), "s2"), events.Joined(film=FILM))
     late = after(film, taken)
     assert (late.film, late.status, late.shots[0].takes[0].opening) == (FILM, RunStatus.SUCCEEDED, FRAME)
+
+
+def test_that_nobody_can_be_told_is_remembered_and_changes_nothing_else() -> None:
+    """No decision becomes stale by it, an ended film has not taken longer, and it is forgotten when it is mended."""
+    problem = Problem(code="address_forbidden", message="no")
+    film = after(done(done(chain()), "s2"), events.Joined(film=FILM))
+    untold = apply(film, events.Told(problem=problem), NOW + 1000)
+
+    assert replace(untold, untold=None, revision=film.revision, news=film.news) == film
+    assert (untold.untold, untold.revision, is_news(untold, film.revision)) == (problem, film.revision + 1, False)
+    assert apply(untold, events.Told(problem=problem), NOW) is untold
+    assert apply(untold, events.Told(problem=None), NOW).untold is None
+    assert apply(film, events.Told(problem=None), NOW) is film

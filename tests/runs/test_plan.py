@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from runs import cautions
+from runs.addresses import Trusted
 from runs.plan import Plan, plan_of
 from runs.storyboard import check_storyboard, read_storyboard
 
@@ -153,6 +154,15 @@ def test_a_warning_has_its_line_and_names_the_shots() -> None:
 
     assert str(caution).startswith("line 3, defaults.watermark: the watermark would be handed on")
     assert caution.message.endswith("(s1, s2, s3)")
+
+
+def test_it_warns_of_an_address_that_a_receiver_would_refuse() -> None:
+    """As far as the settings at hand say; without any it is not asked."""
+    board = read_storyboard("model: m\nnotify_url: http://n8n:5678/x\nshots: [{prompt: a}]\n", form="yaml")
+    (caution,) = plan_of(board, Trusted([])).cautions
+
+    assert (caution.code, caution.place, caution.line) == ("notify_url_refused", "notify_url", 2)
+    assert plan_of(board, Trusted(["n8n:5678"])) == plan_of(board)
 
 
 def test_no_sample_of_ours_is_warned_of() -> None:
