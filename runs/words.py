@@ -7,6 +7,12 @@ from typing import Any, Final
 Json = Mapping[str, Any]
 
 IN_QUEUE: Final = frozenset({"queued", "pending", "submitted", "created"})
+_FRAMES: Final = {
+    "given": "the given picture",
+    "provider": "the provider's last frame",
+    "upload": "our last frame, uploaded",
+    "serve": "our last frame, served",
+}
 
 
 def one_line(run: Json, *, now: float) -> str:
