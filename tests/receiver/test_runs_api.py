@@ -282,7 +282,7 @@ async def test_a_long_storyboard_keeps_no_callback_waiting(relay: Any, take_addr
         assert time.monotonic() - began < 3
 
     assert (await starting).status_code == 422
-    assert answered >= 2
+    assert answered >= 1  # A loop that is held up answers none; how many depends on the machine.
 
 
 async def test_a_picture_is_kept_under_the_name_of_its_content(relay: Any, board: Any) -> None:
