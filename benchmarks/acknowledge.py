@@ -26,6 +26,7 @@ import uvloop
 
 from benchmarks.load import Load, callbacks, load
 from benchmarks.peers import webhook
+from benchmarks.processes import cpu_s
 from cli.http import listening_on
 from runs.embedded_redis import find_server, server_environ
 
@@ -81,7 +82,18 @@ async def _load(side: Side, again: list[bytes], *, seconds: float) -> Load:
     requests = callbacks(SECRET, NEW) if side.is_ours else again
     if side.path is not None:
         requests = [b"POST " + side.path + request[request.index(b" HTTP/1.1") :] for request in requests]
-    return await load(side.ports, requests, seconds=seconds, pids=side.pids)
+    found = await load(side.ports, requests, seconds=seconds, pids=side.pids)
+    await _until_it_rests(side)
+    return found
+
+
+async def _until_it_rests(side: Side) -> None:
+    """`webhook` still starts commands when it has answered, and would slow down whose turn is next."""
+    before, now = -1.0, 0.0
+    async with asyncio.timeout(60):
+        while now != before:
+            await asyncio.sleep(0.2)
+            before, now = now, sum(cpu_s(pid) or 0.0 for pid in side.pids)
 
 
 def _figures(turns: list[dict[str, Load]]) -> dict[str, Any]:
