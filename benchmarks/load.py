@@ -1,4 +1,4 @@
-"""Fifty kept connections that each send the next request when the last one is answered."""
+"""64 kept connections that each send the next request when the last one is answered."""
 
 import asyncio
 import itertools
@@ -12,7 +12,7 @@ from typing import cast
 
 from runs.tokens import TakeAddress, Tokens
 
-CONNECTIONS = 50
+CONNECTIONS = 64
 _run_numbers = itertools.count()
 
 

@@ -143,9 +143,9 @@ def _split(token: str) -> tuple[bytes, bytes]:
     """Payload and MAC as they were sent; for what has not the form of a token, a pair that cannot be right."""
     if len(token) > TOKEN_CHARS_MAX or not _TOKEN.fullmatch(token):
         return b"", _NO_MAC
-    payload, _, mac = token.partition(".")
+    payload, _, mac = token.encode().translate(_FROM_URL).partition(b".")
     try:
-        return _unb64(payload), _unb64(mac)
+        return binascii.a2b_base64(payload + b"=" * (-len(payload) % 4)), binascii.a2b_base64(mac)
     except binascii.Error:
         return b"", _NO_MAC
 
@@ -163,7 +163,3 @@ def _mac(keyed: hmac.HMAC, payload: bytes) -> bytes:
 
 def _b64(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
-
-
-def _unb64(text: str) -> bytes:
-    return binascii.a2b_base64(text.encode().translate(_FROM_URL) + b"=" * (-len(text) % 4))
