@@ -37,7 +37,9 @@ async def look_at_settings(settings: Settings) -> list[Finding]:
     except SettingInvalid as error:
         found.append(fail(str(error), "correct it: the worker does not start with it"))
     try:
-        await in_thread(lambda: read_hooks(settings.config_file))
+        await in_thread(lambda: read_hooks(settings.config_file, Trusted(settings.trusted_hosts)))
+    except ValueError:
+        pass  # The trusted hosts are wrong, and that is said above.
     except StoryboardInvalid as error:
         mistakes = "; ".join(str(mistake) for mistake in error.mistakes)
         found.append(fail(f"{settings.config_file}: {mistakes}", "correct the file: nothing starts with it"))

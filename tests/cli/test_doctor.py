@@ -283,6 +283,16 @@ async def test_misspelt_variables_and_a_bad_settings_file_are_named(
 
 
 @pytest.mark.anyio
+async def test_a_hook_that_the_worker_would_not_start_with_is_said(tmp_path: Path) -> None:
+    """Its messages would go to a private address, which only a trusted host may have."""
+    file = tmp_path / "framerelay.yaml"
+    file.write_text("hooks: {night: {notify_url: 'http://127.0.0.1:9/done'}}\n")
+    trusting = Settings(config_file=file, trusted_hosts=["127.0.0.1:9"], api_key=["k" * 43])
+    said((await look_at_settings(Settings(config_file=file)))[-1], Status.FAIL, "framerelay.yaml", "notify_url")
+    assert not [found for found in await look_at_settings(trusting) if found.status is Status.FAIL]
+
+
+@pytest.mark.anyio
 async def test_a_data_folder_that_is_none_or_full_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Clips and callbacks would have no place. A full disk is pretended: filling one takes another file system."""
     (tmp_path / "file").write_text("")
