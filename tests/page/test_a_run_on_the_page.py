@@ -118,6 +118,20 @@ async def test_a_shot_tells_its_history(relay: Any, film: str, visit: Any) -> No
     assert '"succeeded"' in body
 
 
+async def test_callbacks_appear_as_they_arrive(relay: Any, film: str, visit: Any) -> None:
+    """Nobody reloads, and a body that somebody has opened to read it stays open."""
+    async with visit(relay) as person:
+        page = await person.open("/callbacks")
+        await page.evaluate("window.seenFirst = true")
+        read = page.locator("li", has_text=(await relay.shown(film))["shots"][1]["takes"][0]["job_id"]).last
+        await read.get_by_text("As it was received").click()
+        await relay.run({**CHAIN, "title": "while one looks"})
+        await expect(page.get_by_role("link", name="while one looks: s2, take 1").first).to_be_visible()
+
+        await expect(read.locator("pre")).to_be_visible()
+        assert await page.evaluate("window.seenFirst"), "it was loaded anew"
+
+
 async def test_a_page_that_lost_its_events_finds_back(relay: Any, home: Any, relay_in: Any, visit: Any) -> None:
     """The receiver goes away while the run goes on, and comes back: the page shows how things stand, unasked."""
     run_id = await relay.run(GATED)
