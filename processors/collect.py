@@ -11,7 +11,7 @@ from media.download import download
 from media.fetch import fetch_clip
 from media.model import Examination
 from processors.deps import Deps
-from processors.opening import is_waited_for, keep_opening
+from processors.opening import is_waited_for, keep_opening, leave_opening
 from processors.problems import problem_of
 from processors.waits import wait_s
 from runs import events
@@ -39,7 +39,7 @@ async def collect(deps: Deps, *, run: str, shot: str, take: int, turn: int) -> s
     if loaded is None or found is None or found.turns != turn or not found.video_url:
         return "not_due"
     if found.status is TakeStatus.DONE and found.opening is None:  # We were cut off between the two.
-        await keep_opening(deps, loaded, shot, found, behind_submits=True)
+        await leave_opening(deps, run, shot, take)
     if found.status is not TakeStatus.COLLECTING:
         return "not_due"
     try:
@@ -50,11 +50,11 @@ async def collect(deps: Deps, *, run: str, shot: str, take: int, turn: int) -> s
     except FrameRelayError as error:
         return await _failed(deps, run, shot, found, error)
     if not is_waited_for(loaded, shot):
-        await keep_opening(deps, loaded, shot, found, behind_submits=False)
+        await keep_opening(deps, loaded, shot, found)
         await record(deps.store, run, event)
         return "collected"
-    recorded = await record(deps.store, run, event)
-    await keep_opening(deps, recorded.run, shot, found, behind_submits=True)
+    await record(deps.store, run, event)
+    await leave_opening(deps, run, shot, take)
     return "collected"
 
 

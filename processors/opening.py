@@ -9,13 +9,13 @@ import structlog
 from processors.deps import Deps
 from runs import events
 from runs.errors import FrameRelayError, NotFound
-from runs.model import FirstFrame, Frame, Run, Shot, ShotStatus, Take
+from runs.model import FirstFrame, Frame, Run, Shot, Take, TakeStatus
 from runs.progress import record
-from runs.standing import takes_missing, takes_to_submit
+from runs.queue import Task
+from runs.standing import takes_missing
 
 OPENING_S_MAX: Final = 60.0
-SUBMIT_S_MAX: Final = 3.0  # A submit takes a tenth of that, or is put off.
-LOOK_EVERY_S: Final = 0.1
+BEHIND_SUBMITS_S: Final = 1.0  # A submit takes a tenth of that, or is put off.
 
 log = structlog.get_logger()
 
@@ -25,20 +25,38 @@ def is_waited_for(run: Run, shot_id: str) -> bool:
     return any(each.source == shot_id and takes_missing(run, each) for each in run.shots)
 
 
-async def keep_opening(deps: Deps, run: Run, shot_id: str, take: Take, *, behind_submits: bool) -> None:
+async def leave_opening(deps: Deps, run_id: str, shot_id: str, take: int) -> None:
+    """
+    Have it taken when the shots that begin with the last frame are on their way.
+
+    Even on another core it took some 15 ms of each such submit: both write the run, and the machine is busy as it is.
+    A task of its own rests without a place among those at work.
+    """
+    named = {"run": run_id, "shot": shot_id, "take": take}
+    task = Task(id=f"opening:{run_id}:{shot_id}:{take}", function="opening", arguments=named)
+    await deps.store.enqueue([task], rest_s=BEHIND_SUBMITS_S)
+
+
+async def opening(deps: Deps, *, run: str, shot: str, take: int) -> str:
+    """The task; returns what came of it, for the log."""
+    loaded = await deps.store.load(run)
+    found = loaded.take(shot, take) if loaded else None
+    if loaded is None or found is None or found.status is not TakeStatus.DONE or found.opening is not None:
+        return "not_due"
+    await keep_opening(deps, loaded, shot, found)
+    return "looked_at"
+
+
+async def keep_opening(deps: Deps, run: Run, shot_id: str, take: Take) -> None:
     """
     Take the first frame of a clip that is on disk, measure its seam and tell the run; trouble is only noted.
 
-    *behind_submits*: when the shots that begin with its last frame are on their way. Even on another core it took some
-    15 ms of each such submit: both write the run, and the machine is busy as it is. Whichever decoder is free does it:
-    that of the films, most often, so that no last frame has to wait.
+    Whichever decoder is free does it: that of the films, most often, so that no last frame has to wait.
     """
     shot = run.shot(shot_id)
     path = deps.files.opening(run.id, shot_id, take.number)
     frames = (path, deps.files.last_frame(run.id, shot_id, take.number))
     try:
-        if behind_submits:
-            await _submits(deps, run, shot_id)
         clip = deps.files.existing(deps.files.clip(run.id, shot_id, take.number))
         begun_with = handed_on(deps, run, shot, take.first_frame) if shot and take.first_frame else None
         decoder = deps.frames if deps.films.is_busy else deps.films
@@ -56,16 +74,6 @@ async def keep_opening(deps: Deps, run: Run, shot_id: str, take: Take, *, behind
         return
     if seam is not None:
         log.info("seam_measured", levels=seam)
-
-
-async def _submits(deps: Deps, run: Run, shot_id: str) -> None:
-    """Wait for the submits that the shot leads to, as far as they come at once."""
-    for _ in range(round(SUBMIT_S_MAX / LOOK_EVERY_S)):
-        await asyncio.sleep(LOOK_EVERY_S)
-        now = await deps.store.load(run.id) or run
-        heirs = [each for each in now.shots if each.source == shot_id]
-        if not any(takes_to_submit(now, each) or each.status is ShotStatus.SUBMITTING for each in heirs):
-            return
 
 
 def handed_on(deps: Deps, run: Run, shot: Shot, first: FirstFrame) -> Path | None:

@@ -25,6 +25,7 @@ from processors.deps import Deps
 from processors.film import join
 from processors.hook import hook
 from processors.look_up import look_up
+from processors.opening import opening
 from processors.retention import keep_tidy
 from processors.submit import submit
 from processors.sweep import sweep
@@ -240,6 +241,7 @@ def create_worker(deps: Deps, *, redis: ArqRedis, listening: ArqRedis) -> RelayW
         "submit": submit,
         "look_up": look_up,
         "collect": collect,
+        "opening": opening,
         "join": join,
         "hook": hook,
         "sweep": sweep,

@@ -152,9 +152,9 @@ class Store:
             self._memory.keep(run, saved)
         return bool(answer)
 
-    async def enqueue(self, tasks: Sequence[Task]) -> None:
-        """Queue *tasks* beside any change of a run; one that waits or runs is not queued again."""
-        now_ms = int(time.time() * 1000)
+    async def enqueue(self, tasks: Sequence[Task], *, rest_s: float = 0.0) -> None:
+        """Queue *tasks* beside any change of a run, to begin after *rest_s*; one that waits or runs is not doubled."""
+        now_ms = int((time.time() + rest_s) * 1000)
         pairs = [value for task in tasks for value in (task.id, task.definition(now_ms))]
         try:
             await self._enqueue(keys=[QUEUE, WAKE], args=[now_ms, TASK_LIFE_MS, *pairs])

@@ -57,7 +57,7 @@ def main() -> None:
     options.add_argument("--broken", choices=[*SAFEGUARDS, "redis_keeps_nothing"])
     given = options.parse_args()
     runs.machine.SUBMIT_MARGIN_S = 2.0  # type: ignore[misc]  # Final in the product, shorter here.
-    for name in ("submit", "look_up", "collect", "join", "hook", "sweep"):
+    for name in ("submit", "look_up", "collect", "opening", "join", "hook", "sweep"):
         _double(name, given.doubled)
     if given.broken in SAFEGUARDS:
         SAFEGUARDS[given.broken]()

@@ -1,6 +1,7 @@
 """The first frame of each clip, and how its seam fits: for people to see, and never in the way of the next submit."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ import structlog
 from PIL import Image
 
 import processors.collect
+import processors.opening
 from media.decoder import Decoder
 from media.images import difference
-from processors.opening import keep_opening
 from runs.errors import DecoderFailed
 
 pytestmark = pytest.mark.anyio
@@ -28,12 +29,20 @@ async def history(relay: Any, run_id: str) -> list[tuple[str, str]]:
     return [(line["event"], line.get("shot", "")) for line in lines]
 
 
+async def has_all_openings(relay: Any, run_id: str) -> bool:
+    """Each take of each shot."""
+    run = await relay.shown(run_id)
+    return all(take["opening"] for shot in run["shots"] for take in shot["takes"])
+
+
 def file_of(relay: Any, frame: Any) -> Path:
     """Where a frame of a run lies."""
     return Path(relay.settings.data_dir) / "media" / str(frame["url"]).partition("/media/")[2]
 
 
-async def test_each_clip_shows_what_it_opens_with_and_how_it_fits(start_provider: Any, start_relay: Any) -> None:
+async def test_each_clip_shows_what_it_opens_with_and_how_it_fits(
+    start_provider: Any, start_relay: Any, wait_until: Any
+) -> None:
     """
     The seam is that between the frame that was handed on and the opening; a cut has none.
 
@@ -42,6 +51,7 @@ async def test_each_clip_shows_what_it_opens_with_and_how_it_fits(start_provider
     async with start_provider() as provider, start_relay(provider.url) as relay:
         with structlog.testing.capture_logs() as lines:
             run = await relay.ended(await relay.run(THREE))
+        await wait_until(partial(has_all_openings, relay, run["id"]), "all shots have their openings")
         told = await history(relay, run["id"])
         first, second, third = (shot["takes"][0] for shot in run["shots"])
         levels = difference(file_of(relay, first["last_frame"]), file_of(relay, second["opening"]))
@@ -96,29 +106,36 @@ async def test_a_clip_whose_opening_cannot_be_taken_is_a_shot_like_any_other(
     assert {line["reason"] for line in lines if line["event"] == "opening_missing"} == {"it died"}
 
 
+async def test_a_submit_needs_no_place_that_the_opening_before_it_holds(start_provider: Any, start_relay: Any) -> None:
+    """One task at a time: whatever waits for the submit would keep it waiting."""
+    async with start_provider() as provider, start_relay(provider.url, tasks_max=1) as relay:
+        run = await relay.ended(await relay.run({**THREE, "shots": THREE["shots"][:2]}))
+        told = await history(relay, run["id"])
+
+    assert ("opening_taken", "s1") not in told[: told.index(("submitted", "s2"))]
+
+
+@pytest.mark.parametrize(
+    ("where", "what"), [(processors.collect, "leave_opening"), (processors.opening, "keep_opening")]
+)
 async def test_a_worker_that_dies_before_the_opening_leaves_it_to_the_next(
-    start_provider: Any, start_relay: Any, wait_until: Any, monkeypatch: Any
+    start_provider: Any, start_relay: Any, wait_until: Any, monkeypatch: Any, where: Any, what: str
 ) -> None:
     """Its task is run again, after a rest: the clip is not fetched a second time, the opening is taken."""
-    left = 1
+    left, does = 1, getattr(where, what)
 
     async def dies_once(*arguments: Any, **more: Any) -> None:
         nonlocal left
         left -= 1
         if left == 0:
             raise RuntimeError("killed, say")
-        await keep_opening(*arguments, **more)
+        await does(*arguments, **more)
 
-    monkeypatch.setattr(processors.collect, "keep_opening", dies_once)
+    monkeypatch.setattr(where, what, dies_once)
     async with start_provider() as provider, start_relay(provider.url) as relay:
         run_id = await relay.run({**THREE, "shots": THREE["shots"][:2]})
-
-        async def have_openings() -> bool:
-            run = await relay.shown(run_id)
-            return all(take["opening"] for shot in run["shots"] for take in shot["takes"])
-
         await relay.ended(run_id)
-        await wait_until(have_openings, "both shots have their openings")
+        await wait_until(partial(has_all_openings, relay, run_id), "both shots have their openings")
         told = await history(relay, run_id)
 
     assert told.count(("collected", "s1")) == 1
