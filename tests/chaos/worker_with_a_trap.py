@@ -37,7 +37,7 @@ from media.decoder import Decoder
 from processors.worker import RelayWorker
 from runs import events
 from runs.errors import OutcomeUnknown
-from runs.inbox import Inbox
+from runs.inbox import Inbox, Told
 from runs.progress import record
 from runs.spool import Spool
 from runs.store import Store
@@ -174,23 +174,28 @@ def _after_some_answers(spring: Spring, is_one: Callable[[], bool]) -> None:
 
 
 def _before_given(spring: Spring) -> None:
-    _on_giving(lambda give: spring() or give())
+    _on_giving(lambda give, *arguments, **named: spring() or give(*arguments, **named))
 
 
 def _after_given(spring: Spring) -> None:
-    def give_and_die(give: Callable[[], asyncio.Future[bool]]) -> asyncio.Future[bool]:
-        kept = give()
-        kept.add_done_callback(lambda _: spring())
-        return kept
+    """Redis has the callback, and whoever gave it has not heard of it."""
+
+    def give_and_die(give: Callable[..., Any], *arguments: Any, told: Told, **named: Any) -> Any:
+        def die_and_tell(outcome: bool | BaseException) -> None:
+            if isinstance(outcome, bool):
+                spring()
+            told(outcome)
+
+        return give(*arguments, told=die_and_tell, **named)
 
     _on_giving(give_and_die)
 
 
-def _on_giving(do: Callable[[Callable[[], asyncio.Future[bool]]], asyncio.Future[bool]]) -> None:
+def _on_giving(do: Callable[..., Any]) -> None:
     whole = Inbox.give
 
-    def trapped(self: Inbox, *arguments: Any, **named: Any) -> asyncio.Future[bool]:
-        return do(lambda: whole(self, *arguments, **named))
+    def trapped(self: Inbox, *arguments: Any, **named: Any) -> Any:
+        return do(partial(whole, self), *arguments, **named)
 
     Inbox.give = trapped  # type: ignore[method-assign]
 
