@@ -5,6 +5,7 @@ from typing import Final
 
 from media.model import FilmPart
 from processors.deps import Deps
+from processors.opening import keep_those_left
 from processors.problems import problem_of
 from processors.waits import wait_s
 from runs import events
@@ -23,6 +24,7 @@ async def join(deps: Deps, *, run: str, turn: int, **_: object) -> str:
     loaded = await deps.store.load(run)
     if loaded is None or Step(name=StepName.JOIN, run=loaded.id, turn=turn) not in steps_due(loaded, time.time()):
         return "not_due"
+    await keep_those_left(deps, loaded)
     path = deps.files.film(run)
     try:
         try:

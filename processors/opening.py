@@ -12,10 +12,10 @@ from runs.errors import FrameRelayError, NotFound
 from runs.model import FirstFrame, Frame, Run, Shot, Take, TakeStatus
 from runs.progress import record
 from runs.queue import Task
-from runs.standing import takes_missing
+from runs.standing import chosen, takes_missing
 
 OPENING_S_MAX: Final = 60.0
-BEHIND_SUBMITS_S: Final = 1.0  # A submit takes a tenth of that, or is put off.
+BEHIND_SUBMITS_S: Final = 0.3  # A submit takes a third of that, or is put off.
 
 log = structlog.get_logger()
 
@@ -74,6 +74,14 @@ async def keep_opening(deps: Deps, run: Run, shot_id: str, take: Take) -> None:
         return
     if seam is not None:
         log.info("seam_measured", levels=seam)
+
+
+async def keep_those_left(deps: Deps, run: Run) -> None:
+    """Before the film is made: a run that has ended should not change any more."""
+    for shot in run.shots:
+        take = chosen(shot)
+        if take is not None and take.status is TakeStatus.DONE and take.opening is None:
+            await keep_opening(deps, run, shot.id, take)
 
 
 def handed_on(deps: Deps, run: Run, shot: Shot, first: FirstFrame) -> Path | None:
