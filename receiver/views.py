@@ -147,6 +147,7 @@ def _shot(run: Run, shot: Shot, base_url: str, *, stale: bool) -> shapes.Shot:
         picked=shot.picked,
         set_aside=shot.set_aside,
         takes_wanted=shot.takes_wanted,
+        pick="first" if shot.pick_first else None,
         stale=stale,
         continued=is_continued(run, shot),
         held_by=_problem(shot.held_by),
