@@ -23,11 +23,15 @@ demo: setup  ## four chained shots become one film: no key, nothing else to inst
 	@$(BIN)/framerelay demo
 
 test: export PYTHONDONTWRITEBYTECODE :=  # Else every process that a test starts would compile everything anew.
-test: setup .venv/test-clips/.ready browser  ## lint, types and every test
+test: setup .venv/test-clips/.ready browser shells  ## lint, types and every test
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/pytest -n 4 --dist worksteal
+
+CAN_INSTALL := { command -v apt-get && [ "$$(id -u)" = 0 ]; } >/dev/null
+INSTALL := apt-get install -y -qq --no-install-recommends
+browser shells fonts: export DEBIAN_FRONTEND := noninteractive
 
 # The one without windows does the same with half the work; where there is another it is asked for once. Without any the
 # browser tests are skipped and say so, except where this could have had one (tests/page/conftest.py).
@@ -35,19 +39,29 @@ ANY_BROWSER := { command -v chromium || command -v google-chrome; } >/dev/null
 browser: setup
 	@command -v chromium-headless-shell >/dev/null || { test -e .venv/.browser && $(ANY_BROWSER); } || { \
 	  touch .venv/.browser; \
-	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-	    echo "Installing Chromium for the browser tests (once) …"; export DEBIAN_FRONTEND=noninteractive; \
-	    { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium-headless-shell; } >/dev/null 2>&1 \
-	      || $(ANY_BROWSER) || apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	  if $(CAN_INSTALL); then \
+	    echo "Installing Chromium for the browser tests (once) …"; \
+	    { apt-get update -qq && $(INSTALL) chromium-headless-shell; } >/dev/null 2>&1 \
+	      || $(ANY_BROWSER) || $(INSTALL) chromium >/dev/null; \
 	  else $(ANY_BROWSER); fi; \
 	} || echo "No Chromium here, and it cannot be installed: the browser tests will be skipped."
+
+# Completion is tried in the shells themselves. They are asked for once; without them its tests are skipped and say so.
+shells: setup
+	@{ command -v zsh && command -v fish; } >/dev/null || test -e .venv/.shells || { \
+	  touch .venv/.shells; \
+	  if $(CAN_INSTALL); then \
+	    echo "Installing zsh and fish for the tests of completion (once) …"; \
+	    { apt-get update -qq && $(INSTALL) zsh fish; } >/dev/null 2>&1; \
+	  else false; fi; \
+	} || echo "No zsh or no fish here, and it cannot be installed: the tests of its completion are skipped."
 
 # The manual's pictures show a Chinese title; without a font for it Chromium draws boxes.
 fonts:
 	@fc-list :lang=zh 2>/dev/null | grep -q . || { \
-	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-	    echo "Installing a font for the pictures (once, 57 MB) …"; export DEBIAN_FRONTEND=noninteractive; \
-	    { apt-get update -qq && apt-get install -y -qq --no-install-recommends fonts-noto-cjk; } >/dev/null; \
+	  if $(CAN_INSTALL); then \
+	    echo "Installing a font for the pictures (once, 57 MB) …"; \
+	    { apt-get update -qq && $(INSTALL) fonts-noto-cjk; } >/dev/null; \
 	  else false; fi; \
 	} || echo "No Chinese font here, and it cannot be installed: no pictures are taken."
 
@@ -111,4 +125,4 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 clean:  ## remove .venv/ and caches (never your data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
-.PHONY: help setup demo test browser fonts fuzz audit chaos chaos-broken bench screenshots docs manual manual-serve format lock clean
+.PHONY: help setup demo test browser shells fonts fuzz audit chaos chaos-broken bench screenshots docs manual manual-serve format lock clean

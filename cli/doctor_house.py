@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -14,11 +14,12 @@ from cli.doctor_finding import Finding, fail, ok, warn
 from cli.doctor_network import LEADS, Reach, in_thread, reach_of
 from cli.errors import folder_words
 from config.keys import weakness
-from config.settings import SettingInvalid, Settings, misspelt
+from config.settings import SettingInvalid, Settings, environment, misspelt
 from processors.deps import tls_of
 from runs.addresses import Trusted
 from runs.errors import StoryboardInvalid
 from runs.hooks import read_hooks
+from upstream.verifiers import read_verifiers
 
 SCARCE_BYTES: Final = 2 << 30  # Some hundred clips and their film.
 FULL_BYTES: Final = 256 << 20
@@ -36,13 +37,7 @@ async def look_at_settings(settings: Settings) -> list[Finding]:
         await in_thread(lambda: tls_of(settings))
     except SettingInvalid as error:
         found.append(fail(str(error), "correct it: the worker does not start with it"))
-    try:
-        await in_thread(lambda: read_hooks(settings.config_file, Trusted(settings.trusted_hosts)))
-    except ValueError:
-        pass  # The trusted hosts are wrong, and that is said above.
-    except StoryboardInvalid as error:
-        mistakes = "; ".join(str(mistake) for mistake in error.mistakes)
-        found.append(fail(f"{settings.config_file}: {mistakes}", "correct the file: nothing starts with it"))
+    found += await in_thread(lambda: list(_settings_file(settings)))
     file = await in_thread(Path(".env").is_file)
     return found or [ok(f"read from the environment{' and .env' if file else ''}; nothing is misspelt")]
 
@@ -109,6 +104,33 @@ def _untrusted(settings: Settings) -> list[Finding]:
     place = "on this machine" if reach_of(str(url)) is Reach.MACHINE else "in a private network"
     message = f"clips that {host}:{port} serves would not be fetched: it is {place}, and not trusted"
     return [warn(message, f"if the provider's clips come from there: FRAMERELAY_TRUSTED_HOSTS={host}:{port}")]
+
+
+def _settings_file(settings: Settings) -> Iterator[Finding]:
+    """What worker and receiver would not start with. A mistake that both find is said once."""
+    said: set[str] = set()
+    for read, advice in (
+        (_hooks, "correct the file: nothing starts with it"),
+        (_verifiers, "correct the file, or give the secret: the receiver does not start with it"),
+    ):
+        try:
+            read(settings)
+        except StoryboardInvalid as error:
+            if mistakes := [words for mistake in error.mistakes if (words := str(mistake)) not in said]:
+                yield fail(f"{settings.config_file}: {'; '.join(mistakes)}", advice)
+            said.update(mistakes)
+
+
+def _hooks(settings: Settings) -> None:
+    try:
+        trusted = Trusted(settings.trusted_hosts)
+    except ValueError:
+        return  # That is said already, and the hooks are judged by them.
+    read_hooks(settings.config_file, trusted)
+
+
+def _verifiers(settings: Settings) -> None:
+    read_verifiers(settings.config_file, environment())
 
 
 def _weak(variable: str, secrets: Iterable[Secret], danger: str) -> list[Finding]:

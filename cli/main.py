@@ -137,7 +137,11 @@ def worker() -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="Port to listen on.")
 @click.option("--key", default="sk-sandbox", show_default=True, help="The key that clients must send as Bearer.")
-@click.option("--folder", type=click.Path(path_type=Path), help="Keep its files here.  [default: a temporary folder]")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep its files here.  [default: a temporary folder]",
+)
 @click.option("--public-url", help="Base of the addresses in its answers.  [default: as it was reached]")
 @click.option("--dialect", type=click.Choice(["jobs", "ark"]), default="jobs", show_default=True, help="Shape of jobs.")
 @click.option("--job-s", type=float, default=2.0, show_default=True, help="Seconds that a job runs at least.")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from runs.forecast import film_in
-from runs.words import Json, coming, new_submits, waits_for
+from runs.words import Json, coming, frame_for, new_submits, waits_for
 
 Place = Callable[[str], str]
 
@@ -71,11 +71,8 @@ def _to_come(run: Json) -> Iterator[str]:
 
 
 def _begins_with(run: Json, shot: Json, place: Place) -> Iterator[str]:
-    source = next((other for other in run["shots"] if other["id"] == shot["source"]), None)
-    for take in source["takes"] if source else ():
-        frame = take["last_frame"] or take["provider_frame"]
-        if source and frame and take["number"] == source["picked"]:
-            yield f"  {shot['id']} begins with {place(frame['url'])}"
+    if frame := frame_for(run, shot):
+        yield f"  {shot['id']} begins with {place(frame['url'])}"
 
 
 def _to_pick_from(shot: Json, place: Place) -> Iterator[str]:

@@ -15,7 +15,7 @@ from cli.http import listening_on, serving
 from config.logs import configure_logging
 from config.settings import from_environment
 from sandbox import Faults, SandboxOptions, create_sandbox
-from sandbox.faults import SWITCHES
+from sandbox.faults import SWITCHES, OptionInvalid
 
 
 def run_sandbox(
@@ -34,24 +34,34 @@ def run_sandbox(
     seed: int,
     **rates: Any,
 ) -> int:
-    """Serve until SIGINT or SIGTERM; returns the exit code."""
+    """Serve until SIGINT or SIGTERM; returns the exit code. Raises: click.BadParameter for an option without sense."""
     configure_logging(from_environment())
     with ExitStack() as stack:
-        listener = stack.enter_context(listening_on(host, port))
         place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="framerelay-sandbox-")))
-        options = SandboxOptions(
-            key=key,
-            folder=place,
-            public_url=public_url,
-            dialect=dialect,
-            job_s=job_s,
-            seconds_per_clip=clip_s,
-            scale=scale,
-            bframes=bframes,
-            output_ttl_s=output_ttl_s,
-            faults=Faults(seed=seed, **{name: rates[name] for name in SWITCHES}),
-        )
+        try:
+            options = SandboxOptions(
+                key=key,
+                folder=place,
+                public_url=public_url,
+                dialect=dialect,
+                job_s=job_s,
+                seconds_per_clip=clip_s,
+                scale=scale,
+                bframes=bframes,
+                output_ttl_s=output_ttl_s,
+                faults=Faults(seed=seed, **{name: rates[name] for name in SWITCHES}),
+            )
+        except OptionInvalid as error:
+            name = "clip-s" if error.name == "seconds_per_clip" else error.name.replace("_", "-")
+            raise _refused(name, error.rule) from error
+        if not host:
+            raise _refused("host", "must be an address of this machine.")  # An empty one would be all of them.
+        listener = stack.enter_context(listening_on(host, port))
         return uvloop.run(_serve(options, listener, f"http://{host}:{listener.getsockname()[1]}"))
+
+
+def _refused(option: str, rule: str) -> click.BadParameter:
+    return click.BadParameter(rule, ctx=click.get_current_context(), param_hint=f"'--{option}'")
 
 
 async def _serve(options: SandboxOptions, listener: socket.socket, url: str) -> int:

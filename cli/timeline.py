@@ -27,7 +27,7 @@ def timeline_of(run: Json, clips: Mapping[str, tuple[str, Json]]) -> str:
     for shot, following in zip(shots, [*shots[1:], None], strict=True):
         if shot["id"] in clips:
             file, take = clips[shot["id"]]
-            repeated = following is not None and following["source"] == shot["id"] and following["id"] in clips
+            repeated = following is not None and following["continued"] and following["id"] in clips
             track.append(_clip(run, shot, take, file, repeated=repeated))
         else:
             span = TimeRange(RationalTime(0, gap.rate), gap)

@@ -28,12 +28,12 @@ def _line(knob: Knob, default: object) -> str:
 
 
 def _shown(knob: Knob, default: object) -> str:
-    if default is None or default == frozenset():
+    if default in (None, (), frozenset()):
         return "–"
     if isinstance(default, Path):
         return f"`./{default}`"
-    number = f"{default:g}" if isinstance(default, float) and default < 1e6 else str(default)
-    return f"`{number}` {knob.unit}".strip()
+    whole = isinstance(default, float) and default.is_integer()
+    return f"`{f'{default:.0f}' if whole else default}` {knob.unit}".strip()
 
 
 if __name__ == "__main__":

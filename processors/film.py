@@ -11,8 +11,8 @@ from processors.waits import wait_s
 from runs import events
 from runs.errors import FrameRelayError, StorageFailed, Transient
 from runs.machine import Step, StepName, steps_due
-from runs.model import Film, Run, Shot, Take, TakeStatus
-from runs.outlook import has_moved_on
+from runs.model import Film, Run, TakeStatus
+from runs.outlook import is_continued
 from runs.progress import record
 from runs.standing import chosen
 
@@ -49,19 +49,11 @@ async def join(deps: Deps, *, run: str, turn: int, **_: object) -> str:
 
 
 def parts_of(deps: Deps, run: Run) -> list[FilmPart]:
-    """The chosen clips in story order; one is ``continued`` if it begins with the end of the clip right before it."""
+    """The chosen clips in story order; of a run that asks for its film every shot has one."""
     parts = []
-    before: Shot | None = None
     for shot in run.shots:
         take = chosen(shot)
         if take is None or take.status is not TakeStatus.DONE or take.video is None:
             continue
-        continued = before is not None and _is_continued(before, shot, take)
-        parts.append(FilmPart(path=deps.files.existing(take.video.path), continued=continued))
-        before = shot
+        parts.append(FilmPart(path=deps.files.existing(take.video.path), continued=is_continued(run, shot)))
     return parts
-
-
-def _is_continued(before: Shot, shot: Shot, take: Take) -> bool:
-    """A frame is repeated only if *take* began with the end of the very take that stands in the film."""
-    return shot.source == before.id and not (take.first_frame and has_moved_on(before, take.first_frame))

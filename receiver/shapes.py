@@ -111,7 +111,14 @@ class Shot(Struct, kw_only=True):
     picked: Annotated[int | None, Meta(description="The take that a person chose.")]
     set_aside: Annotated[int, Meta(description="Takes up to this number only count as spent.")]
     takes_wanted: int
+    pick: Annotated[
+        Literal["first"] | None,
+        Meta(description="first: it goes on from the first take that is done; null: a person picks."),
+    ]
     stale: Annotated[bool, Meta(description="Its take began with a frame that is no longer its source's.")]
+    continued: Annotated[
+        bool, Meta(description="Its clip begins with the end of the clip before it; the film shows that frame once.")
+    ]
     held_by: Annotated[Problem | None, Meta(description="Why its submit was put off.")]
     next_try: Annotated[float | None, Meta(description="When a submit that was put off is tried again.")]
     error: Problem | None

@@ -11,7 +11,15 @@ from runs.addresses import HOW_TO_TRUST
 from runs.inbox import Callback
 from runs.model import Clip, Film, FirstFrame, Frame, Problem, Run, Shot, Take
 from runs.outbox import Notification
-from runs.outlook import budget_left, jobs_of_retake, seams_that_jump, stale_after, stale_shots, words_of_retake
+from runs.outlook import (
+    budget_left,
+    is_continued,
+    jobs_of_retake,
+    seams_that_jump,
+    stale_after,
+    stale_shots,
+    words_of_retake,
+)
 from runs.standing import callbacks_missed, jobs_spent, needs_operator, seems_unreachable, submits_to_come
 
 UNREACHABLE: Final = shapes.Oddity(
@@ -40,7 +48,7 @@ def run_json(run: Run, *, base_url: str) -> dict[str, Any]:
         submits_to_come=submits_to_come(run),
         callbacks_missed=callbacks_missed(run),
         warnings=_warnings(run),
-        shots=[_shot(shot, base_url, stale=shot.id in stale) for shot in run.shots],
+        shots=[_shot(run, shot, base_url, stale=shot.id in stale) for shot in run.shots],
         film=_film(run.film, base_url),
         error=_problem(run.error),
     )
@@ -126,7 +134,7 @@ def _untold(problem: Problem) -> str:
     return f"nothing is told to notify_url: {redacted(problem.message)}; {HOW_TO_TRUST}"
 
 
-def _shot(shot: Shot, base_url: str, *, stale: bool) -> shapes.Shot:
+def _shot(run: Run, shot: Shot, base_url: str, *, stale: bool) -> shapes.Shot:
     return shapes.Shot(
         id=shot.id,
         scene=shot.scene,
@@ -139,7 +147,9 @@ def _shot(shot: Shot, base_url: str, *, stale: bool) -> shapes.Shot:
         picked=shot.picked,
         set_aside=shot.set_aside,
         takes_wanted=shot.takes_wanted,
+        pick="first" if shot.pick_first else None,
         stale=stale,
+        continued=is_continued(run, shot),
         held_by=_problem(shot.held_by),
         next_try=shot.due_at if shot.held_by and not needs_operator(shot) else None,
         error=_problem(shot.error),

@@ -22,9 +22,9 @@ def film_in_s(run: Json, *, now: float) -> float | None:
     None where it hangs on something else than time: a person's yes or pick, a budget that is too small, a provider in
     trouble; and while too few such jobs were done.
     """
-    waiting = [shot for shot in run["shots"] if shot["status"] == "pending"]
+    to_come = sum(shot["takes_wanted"] for shot in run["shots"] if shot["status"] == "pending")
     budget = run["budget"]["jobs"]
-    short = budget is not None and budget - run["spent"]["jobs"] < len(waiting)
+    short = budget is not None and budget - run["spent"]["jobs"] < to_come
     if run["status"] != "running" or short or _too_few_are_done(run):
         return None
     ends_in: dict[str, float] = {}
@@ -56,21 +56,23 @@ def _ends_in_s(run: Json, shot: Json, source_ends_in_s: float, now: float) -> fl
     """Seconds until *shot* is done."""
     if shot["status"] in ("done", "collecting"):
         return 0.0
-    troubled = shot["held_by"] or any(take["error"] for take in shot["takes"] if take["status"] == "generating")
-    if troubled or shot["takes_wanted"] > 1 or (shot["gate"] and not shot["approved"]):
+    asks = (shot["gate"] and not shot["approved"]) or (shot["takes_wanted"] > 1 and shot["pick"] != "first")
+    if asks or shot["held_by"]:
         return None
     match shot["status"]:
         case "pending":
             usual = usual_s(run)
             return None if usual is None else source_ends_in_s + usual
         case "submitting" | "generating":
-            return _take_ends_in_s(run, shot["takes"][-1], now)
+            under_way = [take for take in shot["takes"] if take["status"] in ("submitting", "generating")]
+            ends = [_take_ends_in_s(run, take, now) for take in under_way]
+            return min((end for end in ends if end is not None), default=None)
         case _:
             return None
 
 
 def _take_ends_in_s(run: Json, take: Json, now: float) -> float | None:
     usual, age = usual_s(run, take), now - float(take["submitted"])
-    if not usual or age > LATE * usual:
+    if not usual or age > LATE * usual or (take["error"] and take["status"] == "generating"):
         return None
     return max(usual - age, LEFT_OF_LATE * usual)

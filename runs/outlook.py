@@ -81,6 +81,14 @@ def has_moved_on(source: Shot, first: FirstFrame) -> bool:
     return number <= source.set_aside if now is None else now.number != number
 
 
+def is_continued(run: Run, shot: Shot) -> bool:
+    """Whether *shot* begins with the end of the very clip that stands before it: the film shows that frame once."""
+    place, take = run.index.places[shot.id], chosen(shot)
+    if not place or take is None or shot.source != (before := run.shots[place - 1]).id:
+        return False
+    return not (take.first_frame and has_moved_on(before, take.first_frame))
+
+
 def seams_that_jump(run: Run) -> list[tuple[str, float]]:
     """The shots whose clip opens further than `SEAM_LEVELS_MAX` from the frame that was handed on, and how far."""
     seams = [(shot.id, take.seam) for shot in run.shots if (take := chosen(shot)) and take.seam is not None]

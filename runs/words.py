@@ -171,6 +171,13 @@ def begun_from(shot: Json, take: Json) -> str | None:
     return _FRAMES[first["source"] if shot["source"] else "given"] if first else None
 
 
+def frame_for(run: Json, shot: Json) -> Json | None:
+    """What *shot* would be given to begin with: the end of its source's picked take, our copy before the provider's."""
+    source = next((each for each in run["shots"] if each["id"] == shot["source"]), None)
+    picked = [take for take in source["takes"] if take["number"] == source["picked"]] if source else []
+    return next((take["last_frame"] or take["provider_frame"] for take in picked), None)
+
+
 def _chosen(shot: Json) -> Json:
     found: Json = next((take for take in shot["takes"] if take["number"] == shot["picked"]), shot["takes"][-1])
     return found

@@ -5,7 +5,12 @@ from dataclasses import dataclass, fields
 
 
 class OptionInvalid(ValueError):
-    """An option of the sandbox that makes no sense; the message names it."""
+    """An option of the sandbox that makes no sense: *name* as in `SandboxOptions` or `Faults`, and the *rule*."""
+
+    def __init__(self, name: str, rule: str) -> None:
+        super().__init__(f"{name} {rule}")
+        self.name = name
+        self.rule = rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +47,7 @@ class Faults:
     def __post_init__(self) -> None:
         for name in SWITCHES:
             if not 0 <= getattr(self, name) <= 1:
-                raise OptionInvalid(f"The rate {name} must lie between 0 and 1.")
+                raise OptionInvalid(name, "must lie between 0 and 1.")
 
     def strikes(self, switch: str, *what: object) -> bool:
         """Whether *switch* strikes *what*; the same question always has the same answer."""

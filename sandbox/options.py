@@ -2,9 +2,18 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from sandbox.faults import Faults, OptionInvalid
+
+_BOUNDS: Final = (
+    ("scale", 0.05, 1),
+    ("seconds_per_clip", 0, 15),
+    ("concurrency", 1, 64),
+    ("bframes", 0, 16),
+    ("job_s", 0, 86_400),
+    ("output_ttl_s", 0, 31_536_000),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +58,10 @@ class SandboxOptions:
 
     def __post_init__(self) -> None:
         if not self.key or not self.key.isascii() or not self.key.isprintable():
-            raise OptionInvalid("The sandbox needs a key of printable ASCII.")
-        if not 0.05 <= self.scale <= 1:
-            raise OptionInvalid("scale must lie between 0.05 and 1.")
-        if self.seconds_per_clip is not None and not 0 <= self.seconds_per_clip <= 15:
-            raise OptionInvalid("seconds_per_clip must lie between 0 and 15.")
-        if not 1 <= self.concurrency <= 64:
-            raise OptionInvalid("concurrency must lie between 1 and 64.")
-        if not 0 <= self.bframes <= 16:
-            raise OptionInvalid("bframes must lie between 0 and 16.")
+            raise OptionInvalid("key", "must be printable ASCII.")
+        if self.public_url is not None and not self.public_url.startswith(("http://", "https://")):
+            raise OptionInvalid("public_url", "must begin with http:// or https://.")
+        for name, least, most in _BOUNDS:
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise OptionInvalid(name, f"must lie between {least} and {most}.")

@@ -33,6 +33,13 @@ def test_the_settings_page_is_written_from_the_settings() -> None:
     assert (DOCS / "settings.md").read_text(encoding="utf-8") == settings_page()
 
 
+def test_a_default_is_written_as_a_person_would() -> None:
+    """Nothing as a dash, whatever its type; a whole number without a fraction, however large."""
+    shown = re.findall(r"^\| `\w+` \| (.*?) \|", settings_page(), re.M)
+    assert len(shown) > 20
+    assert [words for words in shown if not re.fullmatch(r"–|`[\w./]+`( s| bytes)?", words) or ".0`" in words] == []
+
+
 def test_every_setting_says_what_it_does() -> None:
     """A person can decide from its line."""
     for _, knob, _ in knobs():

@@ -11,7 +11,7 @@ from runs.forecast import film_in
 from runs.model import Run, RunStatus, Shot, ShotStatus, TakeStatus
 from runs.outlook import budget_left, jobs_of_retake, stale_after
 from runs.standing import MOVING, submits_to_come, takes_missing
-from runs.words import Json, coming, duration, listed, number_of, soon, waits_for
+from runs.words import Json, coming, duration, frame_for, listed, number_of, soon, waits_for
 
 ASKED_MAX: Final = 12  # Of each kind, in one card; the others have their turn when these are decided.
 
@@ -149,13 +149,11 @@ _TURNS: Final = {
 
 
 def _approval(run: Run, shown: Json, shot: Json) -> Approval:
-    source = next((each for each in shown["shots"] if each["id"] == shot["source"]), None)
-    frames = [take["last_frame"] or take["provider_frame"] for take in source["takes"]] if source else []
-    stored = run.shot(shot["id"])
+    stored, frame = run.shot(shot["id"]), frame_for(shown, shot)
     return Approval(
         shot=shot["id"],
         spends=takes_missing(run, stored) if stored else 1,
-        begins=next((frame["url"] for frame in reversed(frames) if frame), None),
+        begins=frame["url"] if frame else None,
         prompt=shot["prompt"] or "",
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 BIN = Path(sys.executable).parent
+MAKEFILE = Path(__file__).parents[2] / "Makefile"
 GATED = """
 title: 雨夜, neon
 model: seedance-1.5-pro-720p
@@ -32,7 +33,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 def there(shell: str) -> str:
     """Where *shell* is; without it nothing is known about its completion, and the summary of the tests says so."""
     return shutil.which(shell) or pytest.skip(
-        f"no {shell} here: its completion was NOT tried (apt-get install {shell})"
+        f"no {shell} here: its completion was NOT tried; as root on Debian or Ubuntu `make test` installs it"
     )
 
 
@@ -119,6 +120,40 @@ def test_zsh_completes_what_bash_does(relay: Any) -> None:
         process.wait()
         os.close(ours)
         relay.run("cancel", run)
+
+
+APT = """#!/bin/sh
+echo "$@" >> "{folder}/asked"
+[ "$1" = update ] || {{ {comes} && ln -s "{true}" "{folder}/bin/zsh" && ln -s "{true}" "{folder}/bin/fish"; }}
+"""
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_make_installs_the_shells_that_are_missing_once(tmp_path: Path, comes: bool) -> None:
+    """As root on Debian, which is played here; where they do not come the tests go on, and nobody asks again."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / ".venv").mkdir()
+    apt = APT.format(folder=tmp_path, comes=str(comes).lower(), true=shutil.which("true"))
+    for name, script in (("apt-get", apt), ("id", "#!/bin/sh\necho 0\n")):
+        (tmp_path / "bin" / name).write_text(script)
+        (tmp_path / "bin" / name).chmod(0o755)
+    (tmp_path / "bin" / "touch").symlink_to(str(shutil.which("touch")))
+    (tmp_path / "bin" / "ln").symlink_to(str(shutil.which("ln")))
+
+    def make() -> list[str]:
+        command = [there("make"), "--no-print-directory", "-f", str(MAKEFILE), "-o", "setup", "shells"]
+        environ = {"PATH": str(tmp_path / "bin"), "LANG": "C.UTF-8"}
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=True, timeout=60
+        )
+        assert done.stderr == ""
+        return done.stdout.splitlines()
+
+    first, *rest = make()
+    assert first == "Installing zsh and fish for the tests of completion (once) …"
+    assert [line.endswith("are skipped.") for line in rest] == ([] if comes else [True])
+    assert make() == []
+    assert len((tmp_path / "asked").read_text().splitlines()) == 2
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])

@@ -11,26 +11,40 @@ import av
 import httpx
 import pytest
 
+from cli import demo
 from cli.main import cli
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
 def test_the_demo_makes_one_film_of_four_chained_shots(shell: Any, tools: Any) -> None:
-    """Exit 0, last line ``film: PATH``, every frame but the repeated ones; one callback is lost, no process is left."""
+    """
+    Exit 0, last line ``film: PATH``, every frame but the repeated ones; one callback is lost, no process is left.
+
+    While it stays, what it says about looking around is true: a link that lets in, and settings for the command.
+    """
     shell = shell.__class__(folder=shell.folder, settings={"TMPDIR": str(shell.folder)})
-    demo = shell.start("demo", "--out", "films", "--keep")
-    lines = iter(demo.stdout.readline, "")
+    process = shell.start("demo", "--out", "films", "--keep")
+    lines = iter(process.stdout.readline, "")
     link = next(line.strip() for line in lines if "/login?once=" in line)
     assert len(link) < 80, "a terminal would break it"
     with httpx.Client(trust_env=False, follow_redirects=True) as browser:
         assert "Log out" in browser.get(link).text
-    said = list(itertools.takewhile(lambda line: "Still running" not in line, lines))
+    said = list(itertools.takewhile(lambda line: not line.endswith(" runs\n"), lines))
     assert any("succeeded, 1 callback lost and found by looking" in line for line in said)
+    stays, export = said[-3].strip(), said[-1].split()
+    assert (stays.startswith("Still running; Ctrl-C ends it. To look around: http"), export[0]) == (True, "export")
+    with httpx.Client(trust_env=False, follow_redirects=True) as browser:
+        assert "Log out" in browser.get(stays.split()[-1]).text
+    there = shell.__class__(folder=shell.folder, settings=dict(word.split("=", 1) for word in export[1:]))
+    assert "succeeded" in there.run("runs").last
     (data,) = shell.folder.glob("framerelay-demo-*/data")
     clips = sorted(data.glob("media/run_*/s?.1.mp4"))
-    demo.send_signal(signal.SIGINT)
-    out, err = demo.communicate(timeout=30)
-    assert (demo.returncode, err) == (0, "")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "")
+    assert f"The demo's logs and data stay in {data.parent}" in out
     film = shell.folder / "films" / "framerelay-demo.mp4"
     assert out.splitlines()[-1] == f"film: {film}"
     assert len(clips) == 4
@@ -38,16 +52,30 @@ def test_the_demo_makes_one_film_of_four_chained_shots(shell: Any, tools: Any) -
     assert tools.left_over(shell.folder) == []
 
 
+def test_a_demo_that_does_not_stay_ends_with_the_next_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """How to look around, where one's own film begins, the film's path last; the film itself is not made here."""
+    monkeypatch.setattr(demo, "_make", lambda *_, **__: {"status": "succeeded"})
+    monkeypatch.setattr(sys, "argv", [".venv/bin/framerelay", "demo"])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    code = demo.run_demo(tmp_path, keep=False)
+    *_, look, begin, film = capsys.readouterr().out.splitlines()
+    assert (code, look) == (0, "To look around on the page: .venv/bin/framerelay demo --keep")
+    assert (ROOT / begin.removeprefix("Your own film: ")).is_file()
+    assert film == f"film: {tmp_path / demo.FILM}"
+
+
 @pytest.mark.slow
 def test_an_interrupted_demo_leaves_nothing_behind(shell: Any, tools: Any) -> None:
     """Ctrl-C or a closed terminal at any time: exit 130, no file, no folder, no process, no traceback."""
     shell = shell.__class__(folder=shell.folder, settings={"TMPDIR": str(shell.folder)})
     for number, until in ((signal.SIGINT, "Starting"), (signal.SIGHUP, "s1 ")):
-        demo = shell.start("demo")
-        assert any(until in line for line in iter(demo.stdout.readline, ""))
-        demo.send_signal(number)
-        _, err = demo.communicate(timeout=30)
-        assert (demo.returncode, err.strip()) == (130, "Stopped.")
+        process = shell.start("demo")
+        assert any(until in line for line in iter(process.stdout.readline, ""))
+        process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+        assert (process.returncode, err.strip()) == (130, "Stopped.")
         assert list(shell.folder.iterdir()) == []
         assert tools.left_over(shell.folder) == []
 

@@ -293,6 +293,27 @@ async def test_a_hook_that_the_worker_would_not_start_with_is_said(tmp_path: Pat
 
 
 @pytest.mark.anyio
+async def test_a_proof_that_the_receiver_would_not_start_with_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its secret is missing; a mistake that hooks and proofs both stumble over is said once; a secret that is there."""
+    file = tmp_path / "framerelay.yaml"
+    settings = Settings(config_file=file, trusted_hosts=frozenset({"bad/host"}))
+    file.write_text("verify: {scheme: hmac, header: X-Signature}\n")
+    said((await look_at_settings(settings))[-1], Status.FAIL, "framerelay.yaml", "secret_env", "the receiver does not")
+    file.write_text("verify: {scheme: hmac, header: X-Signature, secret_env: HOOK_SECRET}\nhook: {}\n")
+    settings = replace(settings, trusted_hosts=frozenset())
+    both, proof = await look_at_settings(settings)
+    said(both, Status.FAIL, "hook", "nothing starts")
+    said(proof, Status.FAIL, "the variable HOOK_SECRET is not set")
+    assert "hook:" not in proof.message
+
+    file.write_text("verify: {scheme: hmac, header: X-Signature, secret_env: HOOK_SECRET}\n")
+    monkeypatch.setenv("HOOK_SECRET", "c2VjcmV0IHNlY3JldCBzZWNyZXQ=")
+    assert [each.status for each in await look_at_settings(settings)] == [Status.OK]
+
+
+@pytest.mark.anyio
 async def test_a_data_folder_that_is_none_or_full_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Clips and callbacks would have no place. A full disk is pretended: filling one takes another file system."""
     (tmp_path / "file").write_text("")

@@ -183,6 +183,19 @@ def test_a_run_that_is_not_done_has_gaps_and_a_film_joined_anew_takes_the_place_
     assert (tmp_path / "film.mp4").read_bytes() != film
 
 
+def test_the_timeline_is_as_long_as_a_film_with_a_stale_shot(relay: Any, tmp_path: Path) -> None:
+    """s2 begins with the end of a take that is not in the film any more, so no frame of s1 is there twice."""
+    board = relay.write("two.yaml", GATED.replace(", gate: approve", ""))
+    run = json.loads(relay.run("run", board, "--watch", "--json").out)
+    relay.run("retake", run["id"], "s1", "--seed", "99", "--yes")
+    run = json.loads(relay.run("show", run["id"], "--watch", "--json").out)
+    exported(relay, run, "--to", str(tmp_path))
+
+    (track,) = otio.adapters.read_from_file(str(tmp_path / "film.otio")).tracks
+    assert [(shot["stale"], shot["continued"]) for shot in run["shots"]] == [(False, False), (True, False)]
+    assert sum(clip.duration().value for clip in track) == run["film"]["frames"]
+
+
 def test_what_cannot_be_exported_is_one_sentence(relay: Any, tmp_path: Path) -> None:
     """No such run; a folder that is a file."""
     assert "there is no run" in relay.run("export", "run_x").sentence

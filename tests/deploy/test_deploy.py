@@ -90,13 +90,13 @@ def test_only_the_receiver_is_published_and_only_to_its_own_machine(compose: Any
 def test_receiver_and_worker_share_redis_data_and_so_their_keys(
     compose: Any, dockerfile: list[tuple[str, str]]
 ) -> None:
-    """The worker writes what the receiver serves, and each must read what the other has signed."""
+    """The worker writes what the receiver serves, each reads what the other signed, and both trust the same hosts."""
     receiver, worker = compose["services"]["receiver"], compose["services"]["worker"]
     folder = image_environment(dockerfile)["FRAMERELAY_DATA_DIR"]
     assert receiver["volumes"] == worker["volumes"] == [f"data:{folder}"]
     assert ("VOLUME", folder) in dockerfile
     assert set(compose["volumes"]) == {"data", "redis"}
-    for name in ("FRAMERELAY_REDIS_URL", "FRAMERELAY_PUBLIC_URL"):
+    for name in ("FRAMERELAY_REDIS_URL", "FRAMERELAY_PUBLIC_URL", "FRAMERELAY_TRUSTED_HOSTS"):
         assert receiver["environment"][name] == worker["environment"][name]
     assert receiver["environment"]["FRAMERELAY_REDIS_URL"] == "redis://redis:6379/0"
     assert not any("API_KEY" in name or name.endswith("_SECRET") for name in receiver["environment"])

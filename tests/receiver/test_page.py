@@ -205,6 +205,20 @@ async def test_a_take_is_picked_on_the_page(browser: Any, relay: Any, board: Any
     assert (await relay.shown(run))["shots"][0]["picked"] == 2
 
 
+async def test_an_approval_shows_the_frame_of_the_take_that_was_picked(
+    browser: Any, relay: Any, board: Any, render: Any
+) -> None:
+    """Who says yes looks at what is handed on, not at the end of the take that was made last."""
+    shots = [{"id": "s1", "prompt": "a", "takes": 2}, {"id": "s2", "prompt": "b", "gate": "approve"}]
+    run = await relay.run({**board, "shots": shots})
+    for take in (1, 2):
+        await render(run, "s1", take, ends=f"s1.{take}.last.png")
+    await browser.post(f"/runs/{run}/act", data={"action": "pick", "shot": "s1", "take": "1"})
+    page = (await browser.get(f"/runs/{run}")).text
+    shown = re.findall(r'src="/media/([^"?]+)[^"]*" alt="s2 would begin with this frame"', page)
+    assert shown == ["s1.1.last.png"]
+
+
 async def test_a_retake_says_what_it_spends_and_why_it_is_not_possible(
     browser: Any, relay: Any, board: Any, render: Any, finish: Any
 ) -> None:

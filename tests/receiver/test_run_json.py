@@ -84,6 +84,14 @@ async def test_a_new_run_has_the_shape_of_the_contract(relay: Any, board: Any) -
     assert (run["film"], run["error"]) == (None, None)
 
 
+async def test_a_shot_says_who_picks_its_take(relay: Any, board: Any) -> None:
+    """``first`` as in the storyboard; null where a person does, or where there is nothing to pick."""
+    takes = [{"takes": 2, "pick": "first"}, {"takes": 2}, {}]
+    shots = [{"id": f"s{number}", "prompt": "x", **more} for number, more in enumerate(takes)]
+    run = await relay.shown(await relay.run({**board, "budget": {"jobs": 9}, "shots": shots}))
+    assert [shot["pick"] for shot in run["shots"]] == ["first", None, None]
+
+
 async def test_a_finished_run_has_the_shape_of_the_contract(start_provider: Any, start_relay: Any, board: Any) -> None:
     """Every address in it can be fetched and is what it says."""
     shots = [{"id": "s1", "prompt": "a", "seed": 7}, {"id": "s2", "prompt": "b"}]

@@ -18,7 +18,7 @@ def a_take(status: str, **more: Any) -> dict[str, Any]:
 
 def a_shot(name: str, status: str, *takes: dict[str, Any], **more: Any) -> dict[str, Any]:
     """A shot as the API shows it."""
-    plain = {"source": None, "gate": None, "approved": False, "held_by": None, "takes_wanted": 1}
+    plain = {"source": None, "gate": None, "approved": False, "held_by": None, "takes_wanted": 1, "pick": None}
     return {"id": name, "status": status, "takes": list(takes), **plain, **more}
 
 
@@ -45,6 +45,28 @@ UNDER_WAY = a_shot("s2", "generating", a_take("generating", submitted=NOW - 15),
 def test_the_longest_way_through_the_run_is_what_is_left(shots: list[dict[str, Any]], seconds: float) -> None:
     """Shots one after another add up, scenes side by side do not; what is late is nearly done."""
     assert film_in_s(a_run(*shots), now=NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("takes", "seconds"),
+    [
+        ([a_take("generating", submitted=NOW - 15), a_take("generating", submitted=NOW - 25)], 15),
+        ([a_take("generating", submitted=NOW - 15), a_take("generating", submitted=NOW - 25, error=TROUBLE)], 25),
+        ([a_take("generating", submitted=NOW - 15), a_take("generating", submitted=NOW - 90)], 25),
+        ([a_take("generating", submitted=NOW - 15), a_take("failed", submitted=NOW - 25)], 25),
+        ([a_take("generating", submitted=NOW - 90), a_take("generating", submitted=NOW - 25, error=TROUBLE)], None),
+    ],
+)
+def test_the_earliest_of_several_takes_counts_where_the_first_is_picked(
+    takes: list[dict[str, Any]], seconds: float | None
+) -> None:
+    """One in trouble, late or failed says nothing while another is well."""
+    before = [a_shot(name, "done", a_take("done")) for name in ("r1", "r2")]
+    shot = a_shot("s1", "generating", *takes, takes_wanted=2, pick="first")
+    assert film_in_s(a_run(*before, shot), now=NOW) == seconds
+    then = a_shot("s2", "pending", source="s1", takes_wanted=2, pick="first")
+    assert film_in_s(a_run(*before, shot, then), now=NOW) == (seconds and seconds + 40)
+    assert film_in_s(a_run(*before, shot, then, budget={"jobs": 2}), now=NOW) is None, "one of its takes cannot be paid"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from runs.machine import StepName, apply, begin, steps_due
 from runs.model import Clip, Family, FirstFrame, Frame, Problem, Run, RunId, Shot, TakeStatus, Terms
 from runs.outlook import (
     budget_left,
+    is_continued,
     is_stale,
     jobs_of_retake,
     stale_after,
@@ -110,6 +111,15 @@ def test_a_shot_made_from_a_stale_one_is_stale_from_its_first_take_on() -> None:
     run = made(apply(run, events.Retaken(shot="s3"), NOW), "s3")
 
     assert stale(run) == ["s2", "s3"]
+
+
+def test_a_frame_stands_twice_in_the_film_only_where_both_of_its_clips_do() -> None:
+    """A branch repeats nothing, nor does a stale shot; one that is stale through its source alone still does."""
+    run = made(chain(None, "s1", "s2", "s2"), "s1", "s2", "s3", "s4")
+    assert [is_continued(run, shot) for shot in run.shots] == [False, True, True, False]
+    again = made(apply(run, events.Retaken(shot="s1"), NOW), "s1")
+    assert stale(again) == ["s2", "s3", "s4"]
+    assert [is_continued(again, shot) for shot in again.shots] == [False, False, True, False]
 
 
 def test_a_first_frame_of_unknown_origin_makes_nothing_stale() -> None:
