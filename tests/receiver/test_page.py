@@ -285,12 +285,19 @@ async def test_a_shot_has_its_history_with_callbacks_as_they_came(
     assert (await browser.get(f"/runs/{run}/shots/s9")).status_code == 404
 
 
-async def test_the_callbacks_are_in_figures(browser: Any, relay: Any, finish: Any, take_address: Any) -> None:
+async def test_the_callbacks_are_in_figures(
+    browser: Any, relay: Any, redis: Any, finish: Any, take_address: Any, wait_until: Any
+) -> None:
     """Received, found by looking, refused; and a sentence when none arrives where they should."""
     assert "Nothing yet." in (await browser.get("/callbacks")).text
     run = await finish()
     await relay.api.post(take_address("s1", run=run), json={"id": "job_s1_1", "status": "succeeded", "note": HOSTILE})
     await relay.api.post("/webhook/x", json={"id": "stranger"})
+
+    async def is_listed() -> bool:
+        return bool(await redis.exists("framerelay:refused"))
+
+    await wait_until(is_listed, "the sample of what was refused is written, behind its answer")
     page = (await browser.get("/callbacks")).text
     figures = dict(re.findall(r"<dt>([^<]+)</dt><dd>(\d+)</dd>", page))
     assert [figures[name] for name in ("received", "found by looking", "refused")] == ["1", "1", "1"]
