@@ -88,11 +88,19 @@ def test_a_take_under_way_says_its_state_its_seconds_and_what_is_usual(take: dic
 
 
 def test_a_stale_shot_says_which_shot_it_no_longer_fits() -> None:
-    """Also where it is the shot before that one that changed."""
+    """It is the shot that was made again."""
     shot = a_shot("s2", "done", a_take("done", video=VIDEO), source="s1", stale=True)
     assert (
         shot_words(a_run("running", DONE, shot), shot, now=NOW) == "done: 1.00 s, 2x2; stale: s1 is another one by now"
     )
+
+
+def test_a_shot_made_from_a_stale_one_names_that() -> None:
+    """To retake it alone would mend nothing."""
+    second = a_shot("s2", "done", a_take("done", video=VIDEO), source="s1", stale=True)
+    third = a_shot("s3", "done", a_take("done", video=VIDEO), source="s2", stale=True)
+    words = shot_words(a_run("running", DONE, second, third), third, now=NOW)
+    assert words == "done: 1.00 s, 2x2; stale, since s2 is"
 
 
 def test_a_done_shot_says_how_far_it_opens_from_what_it_was_given() -> None:

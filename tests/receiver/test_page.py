@@ -380,6 +380,21 @@ async def test_a_seam_is_two_frames_and_a_figure(browser: Any, relay: Any, board
     assert "no longer fits" in (await browser.get(f"/runs/{run_id}")).text
 
 
+async def test_a_shot_made_from_a_stale_one_fits_it_still(browser: Any, relay: Any, board: Any, render: Any) -> None:
+    """Its seam is measured as before, and what has to be retaken first is named: alone it would mend nothing."""
+    shots = [{"id": f"s{number}", "prompt": "a"} for number in (1, 2, 3)]
+    run_id = await relay.run({**board, "budget": {"jobs": 9}, "shots": shots})
+    await render(run_id, "s1")
+    for shot, levels in (("s2", 1.5), ("s3", 2.5)):
+        await render(run_id, shot, begun_from=1)
+        opening = Frame(path=f"{run_id}/{shot}.1.first.png", sha256="0" * 64, width=1280, height=720)
+        await record(relay.store, run_id, events.OpeningTaken(shot=shot, take=1, opening=opening, seam=levels))
+    await browser.post(f"/runs/{run_id}/act", data={"action": "retake", "shot": "s1", "seed": "5"})
+    page = (await browser.get(f"/runs/{run_id}")).text
+    assert (page.count("Stale:"), page.count("Stale, since s2 is: first retake that, then this one.")) == (1, 1)
+    assert ("<b>1.5</b>" in page, "<b>2.5</b>" in page, page.count("no longer fits")) == (False, True, 1)
+
+
 async def test_it_says_when_the_film_comes(browser: Any, relay: Any, board: Any, render: Any) -> None:
     """Where jobs of the kind were done before; not while a person has to say yes."""
     shots = [{"id": "s1", "prompt": "a"}, {"id": "s2", "prompt": "b"}]
