@@ -80,7 +80,7 @@ async def _error_page(request: Request, error: HTTPException | FrameRelayError) 
     else:
         words = error.detail if isinstance(error, HTTPException) else error.message
         words = NO_SUCH_ADDRESS if status == 404 and isinstance(error, HTTPException) else words
-        run = request.path_params.get("run")
+        run = None if words.startswith("there is no run ") else request.path_params.get("run")
         heading = HEADINGS.get(status, "It did not work")
         answer = await rendered(
             request,

@@ -268,15 +268,25 @@ async def test_a_shot_has_its_history_with_callbacks_as_they_came(
     assert page.index("is submitted") < page.index("A callback came")
     assert '<div id="live" data-every="5">' in page
     assert 'src="/media/f?small" alt="Take 1 ends"' in page
-    assert (await browser.get(f"/runs/{run}/shots/s9")).status_code == 404
+    nowhere = await browser.get(f"/runs/{run}/shots/s9")
+    assert (nowhere.status_code, f'href="/runs/{run}"' in nowhere.text) == (404, True)
+    gone = await browser.get("/runs/run_gone")
+    assert (gone.status_code, 'href="/">To the runs' in gone.text, "/runs/run_gone" in gone.text) == (404, True, False)
 
 
-async def test_the_callbacks_are_in_figures(browser: Any, relay: Any, finish: Any, take_address: Any) -> None:
+async def test_the_callbacks_are_in_figures(
+    browser: Any, relay: Any, finish: Any, take_address: Any, wait_until: Any
+) -> None:
     """Received, found by looking, refused; and a sentence when none arrives where they should."""
     assert "Nothing yet." in (await browser.get("/callbacks")).text
     run = await finish()
     await relay.api.post(take_address("s1", run=run), json={"id": "job_s1_1", "status": "succeeded", "note": HOSTILE})
     await relay.api.post("/webhook/x", json={"id": "stranger"})
+
+    async def is_kept() -> bool:
+        return "stranger" in (await relay.api.get("/v1/callbacks")).text
+
+    await wait_until(is_kept, "the refused callback is kept, which happens behind its answer")
     page = (await browser.get("/callbacks")).text
     figures = dict(re.findall(r"<dt>([^<]+)</dt><dd>(\d+)</dd>", page))
     assert [figures[name] for name in ("received", "found by looking", "refused")] == ["1", "1", "1"]
