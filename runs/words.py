@@ -7,6 +7,7 @@ from typing import Any, Final
 Json = Mapping[str, Any]
 
 IN_QUEUE: Final = frozenset({"queued", "pending", "submitted", "created"})
+_JOINERS: Final = "\u200c\u200d"  # Parts of words in Persian and Hindi, and of many an emoji; they steer nothing.
 _FRAMES: Final = {
     "given": "the given picture",
     "provider": "the provider's last frame",
@@ -134,7 +135,7 @@ def listed(names: Sequence[str], last: str) -> str:
 
 def printable(text: str) -> str:
     """*text* without anything that could steer a terminal: titles and errors are written by others."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    return "".join(letter if letter.isprintable() or letter in _JOINERS else " " for letter in text)
 
 
 def _pending(run: Json, shot: Json) -> str:

@@ -170,6 +170,9 @@ def test_durations_are_as_people_say_them() -> None:
 def test_what_others_wrote_cannot_steer_the_terminal() -> None:
     """Escape sequences and line breaks become blanks, any script stays."""
     assert printable("雨\x1b[2J\n\x07夜") == "雨 [2J  夜"
+    assert printable("a\u202eb\u200bc") == "a b c"
+    for whole in ("👩\u200d👧", "می\u200cخواهم"):
+        assert printable(whole) == whole
 
 
 def test_each_kind_of_failure_says_what_a_person_can_do() -> None:
