@@ -135,7 +135,10 @@ def test_of_many_shots_a_small_terminal_shows_those_under_way() -> None:
     assert len(texts) <= 24
     assert any("▸ now" in text for text in texts)
     assert any("… 49 before, 49 of them done" in text for text in texts)
+    assert any(" after, none of them done" in text for text in texts)
     assert texts[-1].startswith("  next: a callback about now")
+    texts = [line.text for line in live_lines(a_run("running", *shots[50:]), now=NOW, rows=24)]
+    assert not any(" before, " in text for text in texts), "there is nothing to count"
 
 
 def test_the_film_is_the_last_line_and_stands_alone() -> None:
