@@ -98,7 +98,8 @@ async def _error_page(request: Request, error: HTTPException | FrameRelayError) 
 
 async def login_form(request: Request, *, status: int = 200, wrong: bool = False, spent: bool = False) -> Response:
     """The form that asks for the key; *wrong*: the one that was given is none. *spent*: a link was used before."""
-    wanted = "/" if request.url.path in ("/login", "/logout") or request.method == "POST" else request.url.path
+    here = "/" if request.url.path in ("/login", "/logout") or request.method == "POST" else request.url.path
+    wanted = getattr(request.state, "wanted", here)
     return await rendered(request, "login.html", status=status, wrong=wrong, spent=spent, wanted=wanted)
 
 

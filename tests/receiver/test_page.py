@@ -51,6 +51,9 @@ async def test_a_stranger_sees_the_form_and_comes_to_where_they_wanted(relay: An
         assert wrong.status_code == 401
         assert "no key of this receiver" in wrong.text
         assert "set-cookie" not in wrong.headers
+        for wanted, stays in ((f"/runs/{run}", f"/runs/{run}"), ("//evil.example", "/")):
+            wrong = await http.post("/login", data={"key": "wrong", "next": wanted})
+            assert f'name="next" value="{stays}"' in wrong.text
         key = relay.api.headers["Authorization"].split()[1]
         for wanted, leads_to in (
             (f"/runs/{run}", f"/runs/{run}"),
