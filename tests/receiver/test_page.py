@@ -180,16 +180,19 @@ async def test_a_person_decides_on_the_page(browser: Any, relay: Any, board: Any
         assert (answer.status_code, answer.headers["Location"].partition("#")[0]) == (303, f"/runs/{run}"), answer.text
         return answer
 
-    await act(action="retake", shot="s1", prompt="a red car,\r\nin rain", seed="7")
+    again = await act(action="retake", shot="s1", prompt="a red car,\r\nin rain", seed="7")
+    assert again.headers["Location"].endswith("#shot-s1"), "its form stands in the strip"
     shot = (await relay.shown(run))["shots"][0]
     assert (shot["prompt"], shot["status"]) == ("a red car,\nin rain", "pending")
     await render(run, "s1", 2)
-    await act(action="approve", shot="s2")
+    approved = await act(action="approve", shot="s2")
+    assert approved.headers["Location"].endswith("#next"), "where the next decision will stand, too"
     assert (await relay.shown(run))["shots"][1]["approved"]
     assert "Cancel the run" in (await browser.get(f"/runs/{run}")).text
     await act(action="cancel")
     assert (await relay.shown(run))["status"] == "cancelled"
     page = (await browser.get(f"/runs/{run}")).text
+    assert "not made yet" not in page
     assert "It was cancelled; nothing more is submitted." in page
     assert 'value="cancel"' not in page
 
