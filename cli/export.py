@@ -124,8 +124,10 @@ def _tell(run: Json, folder: Folder, missing: list[str], as_json: bool) -> None:
         return
     if missing:
         gaps = f"{'is a gap' if len(missing) == 1 else 'are gaps'} in {TIMELINE}"
-        words = f"no clip yet of {listed(missing[:6], 'and')}{' and others' if len(missing) > 6 else ''}, which {gaps}"
-        click.echo(f"{words}; export again into the same folder when there is one", err=True)
+        names = f"{listed(missing[:6], 'and')}{' and others' if len(missing) > 6 else ''}, which {gaps}"
+        again = "; export again into the same folder when there is one"
+        over = run["status"] == "cancelled"
+        click.echo(f"no clip of {names}" if over else f"no clip yet of {names}{again}", err=True)
     for file in folder.report():
         click.echo(f"{'kept   ' if file['kept'] else 'written'}  {file['file']}")
     click.echo(f"export: {folder.root.absolute()}")

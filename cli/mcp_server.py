@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -116,6 +117,7 @@ class Server(FastMCP):
 def create_server(pictures: Path | None, **options: Any) -> Server:
     """The server with its tools; *options* are the SDK's own."""
     server = Server("FrameRelay", instructions=INSTRUCTIONS, log_level="WARNING", **options)
+    server._mcp_server.version = version("framerelay")  # Else clients are told the SDK's own.
     tools = Tools(pictures)
     for tool, title, annotations in (
         (tools.plan_film, "Plan a film (free)", LOOK),

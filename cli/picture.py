@@ -47,8 +47,8 @@ def live_lines(run: Json, *, now: float, rows: int) -> list[Line]:
     ending = [_tally(run, now), *_outlook_lines(run, now, None)]
     room = max(3, rows - 2 - len(ending))
     shots = _around_active(run["shots"], room)
-    left_out = _left_out(run["shots"], shots)
-    return [_head(run), *left_out[:1], *_shot_lines(run, shots, now, bars=True), *left_out[1:], *ending]
+    before, after = _left_out(run["shots"], shots)
+    return [_head(run), *before, *_shot_lines(run, shots, now, bars=True), *after, *ending]
 
 
 def whole_lines(run: Json, *, now: float, place: Place | None = None) -> list[Line]:
@@ -123,15 +123,15 @@ def _around_active(shots: Sequence[Json], room: int) -> Sequence[Json]:
     return shots[first : first + size]
 
 
-def _left_out(shots: Sequence[Json], seen: Sequence[Json]) -> list[Line]:
-    """A line for the shots before those that are seen, and one for those after."""
-    if len(seen) == len(shots):
-        return []
-    first = next(index for index, shot in enumerate(shots) if shot["id"] == seen[0]["id"])
-    parts = {"before": shots[:first], "after": shots[first + len(seen) :]}
-    return [
-        Line(text=f"    … {len(part)} {word}, {_done(part)} of them done", style="dim") for word, part in parts.items()
-    ]
+def _left_out(shots: Sequence[Json], seen: Sequence[Json]) -> tuple[list[Line], list[Line]]:
+    """A line for the shots before those that are seen, and one for those after; none where there are none."""
+    first = next((index for index, shot in enumerate(shots) if shot["id"] == seen[0]["id"]), 0)
+    return _count("before", shots[:first]), _count("after", shots[first + len(seen) :])
+
+
+def _count(where: str, shots: Sequence[Json]) -> list[Line]:
+    words = f"    … {len(shots)} {where}, {_done(shots) or 'none'} of them done"
+    return [Line(text=words, style="dim")] if shots else []
 
 
 def _done(shots: Sequence[Json]) -> int:

@@ -87,7 +87,7 @@ def _go_on(run_id: str, what: str, body: Mapping[str, object] | None = None, *, 
     checked_id(run_id, "run")
     with Receiver.of_environment() as receiver:
         run = receiver.post(f"/v1/runs/{run_id}/{what}", json=dict(body or {}))
-        if not as_json:
+        if not as_json and run["status"] == "running":
             submits = new_submits(run["submits_to_come"])
             click.echo(f"it goes on from what is there: {submits} to its end, if nothing fails", err=True)
         _print(receiver, run, as_json)

@@ -58,7 +58,8 @@ async def log_in(request: Request) -> Response:
         raise HTTPException(403, "log in from the page itself")
     form = parse_qs((await read_body(request, bytes_max=LOGIN_BYTES_MAX)).decode("utf-8", "replace"))
     key = form.get("key", [""])[0].strip()
-    answer = Response(status_code=303, headers={"Location": _wanted(form.get("next", [""])[0])})
+    request.state.wanted = _wanted(form.get("next", [""])[0])  # For the form again, after a wrong key.
+    answer = Response(status_code=303, headers={"Location": request.state.wanted})
     if gate.right_of(key) is None:
         await gate.guessed(request)
         raise HTTPException(401, "this is no key of this receiver", headers=CHALLENGE)

@@ -27,6 +27,8 @@ async def decide(state: State, run_id: str, event: Event, *, revision: int | Non
     Raises: NotFound without such a run, shot or take; Conflict if *revision* is an older one, or nothing changed.
     """
     run = await _with_shot(state, run_id, event)
+    if isinstance(event, events.Approved) and apply(run, event, time.time()) is not run and not _is_gated(run, event):
+        raise Conflict(f"shot {event.shot} waits for no approval: it has no gate in the storyboard")
     recorded = await record(state.store, run.id, event, revision=revision)
     if isinstance(event, events.Picked) and run.take(event.shot, event.take) is None:
         raise NotFound(f"shot {event.shot} has no take {event.take}")
@@ -66,6 +68,11 @@ def _why_not(run: Run, event: Event) -> str:
     words = why_not(run, event, time.time()) if isinstance(event, decision) else None
     has = "has" if run.status in (RunStatus.SUCCEEDED, RunStatus.FAILED) else "is"
     return words or f"the run {has} {run.status.value}; this is not possible now"
+
+
+def _is_gated(run: Run, event: events.Approved) -> bool:
+    shot = run.shot(event.shot)
+    return shot is not None and shot.gated
 
 
 def _holds_already(run: Run, event: Event) -> bool:

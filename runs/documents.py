@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from runs.notation import DEPTH_MAX, Form, Kind, Piece, pieces_of, shown, stop
+from runs.notation import DEPTH_MAX, Form, Kind, Piece, pieces_of, shown, stop, wide_sign
 
 Path = tuple[str | int, ...]
 
@@ -54,7 +54,12 @@ def read_document(text: str | bytes, *, form: Form) -> Document:
     except UnicodeDecodeError as error:
         wrong = f"this is not UTF-8 text (byte 0x{data[error.start]:02x}); save the file as UTF-8"
         raise stop(wrong, data.count(b"\n", 0, error.start) + 1) from None
-    return _built(pieces_of(plain, form=form))
+    document = _built(pieces_of(plain, form=form))
+    if isinstance(document.value, str) and (
+        wide := wide_sign(document.value[:200])
+    ):  # Its colons were meant, and are none.
+        raise stop(wide, document.spot.line)
+    return document
 
 
 def place_of(path: Path) -> str:

@@ -58,6 +58,19 @@ def shown(text: str) -> str:
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in short)
 
 
+# As a Chinese or Japanese keyboard writes them where YAML has its own: behind a key, between two, around a text.
+_WIDE: Final = re.compile(r"(?:^\s*(?:- )?|[{,，]) *\w{1,40} *(：)|(，) *\w{1,40} *[:：]|[:：] *([“”「])", re.ASCII)
+_NARROW: Final = {"：": "a colon and a space", "，": "a comma and a space"}
+
+
+def wide_sign(line: str) -> str | None:
+    """What to do about a wide sign in *line* that looks as if it should be one of YAML's own; None without one."""
+    if not (found := _WIDE.search(line)):
+        return None
+    sign = next(filter(None, found.groups()))
+    return f'"{sign}" is no sign of YAML here: write {_NARROW.get(sign, "plain quotes")}'
+
+
 def stop(message: str, line: int | None = None) -> StoryboardInvalid:
     """The one mistake after which nothing more can be read."""
     return StoryboardInvalid([Mistake(place="storyboard", message=message, line=line)])
@@ -76,7 +89,7 @@ def _json_pieces(text: str) -> Iterator[Piece]:
     except json.JSONDecodeError as error:
         if not text.strip():
             return
-        raise stop(f"this is not JSON: {error.msg[:1].lower()}{error.msg[1:]}", error.lineno) from None
+        raise _json_mistake(error) from None
     except RecursionError:
         raise stop(f"this is nested more than {DEPTH_MAX} levels deep") from None
     line, seen = 1, 0
@@ -89,6 +102,18 @@ def _json_pieces(text: str) -> Iterator[Piece]:
         else:
             value = json.loads(sign) if sign[0] == '"' else _scalar(sign)
             yield Piece(kind=Kind.VALUE, line=line, value=value, text=value if isinstance(value, str) else sign)
+
+
+_COMMA_TOO_MANY: Final = re.compile(r"\s*,\s*([}\]])")
+
+
+def _json_mistake(error: json.JSONDecodeError) -> StoryboardInvalid:
+    """The library's words, except for a last comma: it would name what it expected behind that."""
+    before = error.doc[: error.pos].rstrip().removesuffix(",")  # Its position is the comma or what follows, by version.
+    if last := _COMMA_TOO_MANY.match(error.doc, len(before)):
+        comma = error.doc.count("\n", 0, error.doc.index(",", len(before))) + 1
+        return stop(f"this is not JSON: the last comma before {last[1]} is one too many", comma)
+    return stop(f"this is not JSON: {error.msg[:1].lower()}{error.msg[1:]}", error.lineno)
 
 
 # --- YAML --------------------------------------------------------------------------------------------------------
@@ -171,8 +196,8 @@ _IN_PLAIN_WORDS: Final = {
     "character '\\t'": "a tab stands where only spaces may: indent with spaces",
     "that cannot start any token": "a text cannot begin with this sign: put the text in quotes",
     "unexpected end of stream": "a quote is opened and never closed",
-    "expected ',' or '}'": "a comma or a closing } is missing",
-    "expected ',' or ']'": "a comma or a closing ] is missing",
+    "expected ',' or '}'": "a comma or a closing } is missing, or a text with a colon in it stands without quotes",
+    "expected ',' or ']'": "a comma or a closing ] is missing, or a text with a colon in it stands without quotes",
     "expected <block end>": "this line is not indented like its neighbours",
     "could not find expected ':'": "a colon is missing after this word",
     "unknown escape character": "a backslash between double quotes begins a code: write \\\\ for one, or use single "
@@ -191,4 +216,7 @@ def _yaml_mistake(error: YAMLError, text: str) -> StoryboardInvalid:
     line = None if mark is None else mark.line + 1
     opened = None if error.context_mark is None else error.context_mark.line + 1
     since = f" (it began in line {opened})" if opened and opened != line else ""
+    for near in (opened, line and line - 1, line):  # A key without its colon is missed a line later.
+        if near and (wide := wide_sign("".join(text.split("\n")[near - 1 : near]))):
+            return stop(wide, near)
     return stop(f"this is not YAML: {sentence}{since}", line)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from runs.documents import Document, Path, Spot, line_at, place_of
 from runs.errors import Mistake, StoryboardInvalid
-from runs.notation import shown
+from runs.notation import shown, wide_sign
 
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 INTEGER_MAX: Final = 2**63 - 1
@@ -230,7 +230,8 @@ def _no_name(text: str) -> str:
 
 
 def _unknown(key: str, known: Collection[str]) -> str:
-    hint = near(key, known)
+    wide = wide_sign(key)
+    hint = f"; {wide}" if wide else near(key, known)
     if not hint and 0 < len(known) <= 12:
         hint = f"; known here: {', '.join(known)}"
     return f'unknown key "{shown(key)}"{hint}'

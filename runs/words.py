@@ -7,6 +7,7 @@ from typing import Any, Final
 Json = Mapping[str, Any]
 
 IN_QUEUE: Final = frozenset({"queued", "pending", "submitted", "created"})
+_JOINERS: Final = "\u200c\u200d"  # Parts of words in Persian and Hindi, and of many an emoji; they steer nothing.
 _FRAMES: Final = {
     "given": "the given picture",
     "provider": "the provider's last frame",
@@ -29,7 +30,7 @@ def shot_words(run: Json, shot: Json, *, now: float) -> str:
         case "pending":
             return _pending(run, shot)
         case "done":
-            return _done(shot)
+            return _done(run, shot)
         case "waiting":
             return _waiting(shot)
         case "failed":
@@ -134,7 +135,7 @@ def listed(names: Sequence[str], last: str) -> str:
 
 def printable(text: str) -> str:
     """*text* without anything that could steer a terminal: titles and errors are written by others."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    return "".join(letter if letter.isprintable() or letter in _JOINERS else " " for letter in text)
 
 
 def _pending(run: Json, shot: Json) -> str:
@@ -142,19 +143,35 @@ def _pending(run: Json, shot: Json) -> str:
         return f"put off: {_sentence(shot['held_by'])}; tried again by itself"
     if run["status"] in ("failed", "cancelled"):
         return "not made"
-    source = next((other for other in run["shots"] if other["id"] == shot["source"]), None)
+    source = _source(run, shot)
     if source and source["status"] != "done":
         return f"waits for the last frame of {source['id']}"
     return "about to be submitted"
 
 
-def _done(shot: Json) -> str:
+def _source(run: Json, shot: Json) -> Json | None:
+    return next((other for other in run["shots"] if other["id"] == shot["source"]), None)
+
+
+def _done(run: Json, shot: Json) -> str:
     take = _chosen(shot)
     first = take["first_frame"]
     seam = f", seam {take['seam']['difference']:.1f} of 255" if take["seam"] else ""
     given = f"; begins with {_frame(shot['source'], first)}{seam}" if first else ""
-    stale = f"; stale: {shot['source']} is another one by now" if shot["stale"] else ""
-    return f"{made_words(shot)}{given}{stale}"
+    return f"{made_words(shot)}{given}{_stale(run, shot)}"
+
+
+def stale_source(run: Json, shot: Json) -> str | None:
+    """The shot that has to be made again before *shot* can fit, where its source is stale itself; else None."""
+    source = _source(run, shot)
+    return source["id"] if source and source["stale"] else None
+
+
+def _stale(run: Json, shot: Json) -> str:
+    if not shot["stale"]:
+        return ""
+    first = stale_source(run, shot)
+    return f"; stale, since {first} is" if first else f"; stale: {shot['source']} is another one by now"
 
 
 def made_words(shot: Json) -> str:

@@ -80,7 +80,7 @@ async def _error_page(request: Request, error: HTTPException | FrameRelayError) 
     else:
         words = error.detail if isinstance(error, HTTPException) else error.message
         words = NO_SUCH_ADDRESS if status == 404 and isinstance(error, HTTPException) else words
-        run = request.path_params.get("run")
+        run = None if words.startswith("there is no run ") else request.path_params.get("run")
         heading = HEADINGS.get(status, "It did not work")
         answer = await rendered(
             request,
@@ -98,7 +98,8 @@ async def _error_page(request: Request, error: HTTPException | FrameRelayError) 
 
 async def login_form(request: Request, *, status: int = 200, wrong: bool = False, spent: bool = False) -> Response:
     """The form that asks for the key; *wrong*: the one that was given is none. *spent*: a link was used before."""
-    wanted = "/" if request.url.path in ("/login", "/logout") or request.method == "POST" else request.url.path
+    here = "/" if request.url.path in ("/login", "/logout") or request.method == "POST" else request.url.path
+    wanted = getattr(request.state, "wanted", here)
     return await rendered(request, "login.html", status=status, wrong=wrong, spent=spent, wanted=wanted)
 
 

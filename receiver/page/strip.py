@@ -7,7 +7,7 @@ from statistics import median
 from typing import Final
 
 from runs.outlook import SEAM_LEVELS_MAX
-from runs.words import Json, begun_from, made_words, share_done, shot_words, take_words
+from runs.words import Json, begun_from, made_words, share_done, shot_words, stale_source, take_words
 
 WIDTH_MAX: Final = 15
 USUAL_S: Final = 5.0
@@ -33,12 +33,14 @@ class Seam:
     """
     Where one shot ends and the next begins, as soon as that is there. ``handed``: which picture went over it.
 
-    ``difference``: of 255; None where it was not measured. Neither is about these pictures where the shot is stale.
+    ``difference``: of 255; None where it was not measured. ``fits``: whether the pictures belong together, which they
+    no longer do once the source was made again.
     """
 
     source: str
     ends: str | None
     begins: str | None
+    fits: bool
     handed: str | None
     difference: float | None
 
@@ -50,7 +52,11 @@ class Seam:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotCell:
-    """One shot. ``width``: its seconds, 2 to 15. ``share``: percent of the usual time. ``spent``: jobs."""
+    """
+    One shot. ``width``: its seconds, 2 to 15. ``share``: percent of the usual time. ``spent``: jobs.
+
+    ``stale_source``: the stale shot that it begins with, which has to be made again first.
+    """
 
     id: str
     status: str
@@ -64,6 +70,7 @@ class ShotCell:
     takes: Sequence[TakeCell]
     spent: int
     stale: bool
+    stale_source: str | None
     seam: Seam | None
 
 
@@ -133,6 +140,7 @@ def _cell(run: Json, shot: Json, by_id: dict[str, Json], usual: float, now: floa
         takes=takes,
         spent=sum(each["job_id"] is not None or each["status"] in ("submitting", "unsure") for each in shot["takes"]),
         stale=shot["stale"],
+        stale_source=stale_source(run, shot),
         seam=_seam(shot, by_id.get(shot["source"]), take),
     )
 
@@ -157,13 +165,23 @@ def _seam(shot: Json, source: Json | None, take: Json | None) -> Seam | None:
         return None
     handed = shown_take(source)
     seam = take["seam"] if take else None
+    fits = not shot["stale"] or (source["stale"] and source["status"] == "done" and _is_handed(handed, take))
     return Seam(
         source=source["id"],
         ends=_frame(handed) if handed else None,
         begins=str(take["opening"]["url"]) if take and take["opening"] else None,
-        handed=begun_from(shot, take) if take and not shot["stale"] else None,
-        difference=seam["difference"] if seam and not shot["stale"] else None,
+        fits=fits,
+        handed=begun_from(shot, take) if take and fits else None,
+        difference=seam["difference"] if seam and fits else None,
     )
+
+
+def _is_handed(source: Json | None, take: Json | None) -> bool:
+    """Whether *take* began with a last frame of the take *source*: a stale shot may still fit one that is as stale."""
+    if not (source and take and take["first_frame"]):
+        return False
+    frames = (source["last_frame"], source["provider_frame"])
+    return take["first_frame"]["url"] in {frame["url"] for frame in frames if frame}
 
 
 def _frame(take: Json) -> str | None:

@@ -88,7 +88,7 @@ def _event(fields: Mapping[str, Any]) -> Moment:
     problem = fields.get("problem") or {}
     details = [(words, str(fields[name])) for name, words in _DETAILS.items() if name in fields]
     if problem:
-        details.append(("why", f"{problem['message']} ({problem['code']})"))
+        details.append(("", f"{str(problem['message']).rstrip('.')} ({problem['code']})"))
     words = f"{take}{_WORDS.get(name, name.replace('_', ' '))}"
     return Moment(at=fields["at"], words=words, details=details, trouble=name in _TROUBLE)
 
@@ -96,6 +96,6 @@ def _event(fields: Mapping[str, Any]) -> Moment:
 def _callback(shown: dict[str, Any]) -> Moment:
     words = "A callback came" if shown["outcome"] == "accepted" else f"A callback came: {shown['outcome']}"
     again = f", and again {shown['repeats']} times" if shown["repeats"] else ""
-    pairs = (("says", shown["status"]), ("", shown["job_id"]), ("why", shown["reason"]))
+    pairs = (("says", shown["status"]), ("", shown["job_id"]), ("", shown["reason"]))
     details = [(name, str(value)) for name, value in pairs if value]
     return Moment(at=shown["received"], words=words + again, details=details, callback=shown)

@@ -58,14 +58,18 @@ async def show_strip(request: Request) -> Response:
 
 
 async def act(request: Request) -> Response:
-    """``POST /runs/{run}/act``: a decision from a form; 303 back to the run. Raises: as `receiver.deciding.decide`."""
+    """
+    ``POST /runs/{run}/act``: a decision from a form; 303 back to where on the run's page it was made.
+
+    Raises: as `receiver.deciding.decide`.
+    """
     raw = (await read_body(request, bytes_max=FORM_BYTES_MAX)).decode("utf-8", "replace")
     form = {name: values[-1] for name, values in parse_qs(raw, keep_blank_values=True, max_num_fields=20).items()}
     state = state_of(request)
     run = await stored_run(state, request.path_params["run"])
     revision = _number(form, "revision")
     await decide(state, run.id, _decision(form, run), revision=revision)
-    place = f"#shot-{form['shot']}" if form.get("shot") else ""
+    place = f"#shot-{form['shot']}" if form["action"] == "retake" else "#next"
     return Response(status_code=303, headers={"Location": f"/runs/{run.id}{place}"})
 
 

@@ -169,6 +169,9 @@ def test_a_run_that_is_not_done_has_gaps_and_a_film_joined_anew_takes_the_place_
     (track,) = otio.adapters.read_from_file(str(tmp_path / "film.otio")).tracks
     assert [type(item).__name__ for item in track] == ["Clip", "Gap"]
     assert track[1].duration() == track[0].duration()
+    never = relay.run("run", relay.write("gated.yaml", GATED), "--watch").out.splitlines()[0].removeprefix("run: ")
+    relay.run("cancel", never)
+    assert "no clip of s2, which is a gap in film.otio\n" in relay.run("export", never).err
 
     relay.run("approve", run["id"], "s2")
     assert relay.run("show", run["id"], "--watch").code == 0

@@ -128,6 +128,8 @@ def test_a_run_waits_for_approval_and_for_a_pick(relay: Any, tools: Any) -> None
     assert relay.run("pick", run_id, "s2", "7").code == 1
     assert relay.run("pick", run_id, "s2", "2").code == 0
     assert relay.run("show", run_id, "--watch").code == 0
+    again = relay.run("pick", run_id, "s2", "2")
+    assert (again.code, again.err) == (0, ""), "nothing goes on"
     assert relay.shown(run_id)["shots"][1]["picked"] == 2
 
 

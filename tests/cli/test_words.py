@@ -88,11 +88,19 @@ def test_a_take_under_way_says_its_state_its_seconds_and_what_is_usual(take: dic
 
 
 def test_a_stale_shot_says_which_shot_it_no_longer_fits() -> None:
-    """Also where it is the shot before that one that changed."""
+    """It is the shot that was made again."""
     shot = a_shot("s2", "done", a_take("done", video=VIDEO), source="s1", stale=True)
     assert (
         shot_words(a_run("running", DONE, shot), shot, now=NOW) == "done: 1.00 s, 2x2; stale: s1 is another one by now"
     )
+
+
+def test_a_shot_made_from_a_stale_one_names_that() -> None:
+    """To retake it alone would mend nothing."""
+    second = a_shot("s2", "done", a_take("done", video=VIDEO), source="s1", stale=True)
+    third = a_shot("s3", "done", a_take("done", video=VIDEO), source="s2", stale=True)
+    words = shot_words(a_run("running", DONE, second, third), third, now=NOW)
+    assert words == "done: 1.00 s, 2x2; stale, since s2 is"
 
 
 def test_a_done_shot_says_how_far_it_opens_from_what_it_was_given() -> None:
@@ -127,7 +135,10 @@ def test_of_many_shots_a_small_terminal_shows_those_under_way() -> None:
     assert len(texts) <= 24
     assert any("▸ now" in text for text in texts)
     assert any("… 49 before, 49 of them done" in text for text in texts)
+    assert any(" after, none of them done" in text for text in texts)
     assert texts[-1].startswith("  next: a callback about now")
+    texts = [line.text for line in live_lines(a_run("running", *shots[50:]), now=NOW, rows=24)]
+    assert not any(" before, " in text for text in texts), "there is nothing to count"
 
 
 def test_the_film_is_the_last_line_and_stands_alone() -> None:
@@ -162,6 +173,9 @@ def test_durations_are_as_people_say_them() -> None:
 def test_what_others_wrote_cannot_steer_the_terminal() -> None:
     """Escape sequences and line breaks become blanks, any script stays."""
     assert printable("雨\x1b[2J\n\x07夜") == "雨 [2J  夜"
+    assert printable("a\u202eb\u200bc") == "a b c"
+    for whole in ("👩\u200d👧", "می\u200cخواهم"):
+        assert printable(whole) == whole
 
 
 def test_each_kind_of_failure_says_what_a_person_can_do() -> None:

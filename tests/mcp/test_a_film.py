@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+
+from cli.mcp_server import create_server
 
 pytestmark = pytest.mark.anyio
 
@@ -214,6 +217,12 @@ async def test_a_wrong_key_says_where_the_right_one_is(
         words = await assistant.refused("plan_film", storyboard=ONE)
         assert "has another API key" in words
         assert "FRAMERELAY_API_KEY" in words
+
+
+def test_clients_are_told_our_version() -> None:
+    """Not that of the library that speaks for us."""
+    options = create_server(None)._mcp_server.create_initialization_options()
+    assert (options.server_name, options.server_version) == ("FrameRelay", version("framerelay"))
 
 
 async def test_every_tool_explains_itself_and_says_what_it_may_do(mcp: Any, monkeypatch: pytest.MonkeyPatch) -> None:

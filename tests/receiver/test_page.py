@@ -51,6 +51,9 @@ async def test_a_stranger_sees_the_form_and_comes_to_where_they_wanted(relay: An
         assert wrong.status_code == 401
         assert "no key of this receiver" in wrong.text
         assert "set-cookie" not in wrong.headers
+        for wanted, stays in ((f"/runs/{run}", f"/runs/{run}"), ("//evil.example", "/")):
+            wrong = await http.post("/login", data={"key": "wrong", "next": wanted})
+            assert f'name="next" value="{stays}"' in wrong.text
         key = relay.api.headers["Authorization"].split()[1]
         for wanted, leads_to in (
             (f"/runs/{run}", f"/runs/{run}"),
@@ -177,16 +180,19 @@ async def test_a_person_decides_on_the_page(browser: Any, relay: Any, board: Any
         assert (answer.status_code, answer.headers["Location"].partition("#")[0]) == (303, f"/runs/{run}"), answer.text
         return answer
 
-    await act(action="retake", shot="s1", prompt="a red car,\r\nin rain", seed="7")
+    again = await act(action="retake", shot="s1", prompt="a red car,\r\nin rain", seed="7")
+    assert again.headers["Location"].endswith("#shot-s1"), "its form stands in the strip"
     shot = (await relay.shown(run))["shots"][0]
     assert (shot["prompt"], shot["status"]) == ("a red car,\nin rain", "pending")
     await render(run, "s1", 2)
-    await act(action="approve", shot="s2")
+    approved = await act(action="approve", shot="s2")
+    assert approved.headers["Location"].endswith("#next"), "where the next decision will stand, too"
     assert (await relay.shown(run))["shots"][1]["approved"]
     assert "Cancel the run" in (await browser.get(f"/runs/{run}")).text
     await act(action="cancel")
     assert (await relay.shown(run))["status"] == "cancelled"
     page = (await browser.get(f"/runs/{run}")).text
+    assert "not made yet" not in page
     assert "It was cancelled; nothing more is submitted." in page
     assert 'value="cancel"' not in page
 
@@ -282,11 +288,14 @@ async def test_a_shot_has_its_history_with_callbacks_as_they_came(
     assert page.index("is submitted") < page.index("A callback came")
     assert '<div id="live" data-every="5">' in page
     assert 'src="/media/f?small" alt="Take 1 ends"' in page
-    assert (await browser.get(f"/runs/{run}/shots/s9")).status_code == 404
+    nowhere = await browser.get(f"/runs/{run}/shots/s9")
+    assert (nowhere.status_code, f'href="/runs/{run}"' in nowhere.text) == (404, True)
+    gone = await browser.get("/runs/run_gone")
+    assert (gone.status_code, 'href="/">To the runs' in gone.text, "/runs/run_gone" in gone.text) == (404, True, False)
 
 
 async def test_the_callbacks_are_in_figures(
-    browser: Any, relay: Any, redis: Any, finish: Any, take_address: Any, wait_until: Any
+    browser: Any, relay: Any, finish: Any, take_address: Any, wait_until: Any
 ) -> None:
     """Received, found by looking, refused; and a sentence when none arrives where they should."""
     assert "Nothing yet." in (await browser.get("/callbacks")).text
@@ -294,10 +303,10 @@ async def test_the_callbacks_are_in_figures(
     await relay.api.post(take_address("s1", run=run), json={"id": "job_s1_1", "status": "succeeded", "note": HOSTILE})
     await relay.api.post("/webhook/x", json={"id": "stranger"})
 
-    async def is_listed() -> bool:
-        return bool(await redis.exists("framerelay:refused"))
+    async def is_kept() -> bool:
+        return "stranger" in (await relay.api.get("/v1/callbacks")).text
 
-    await wait_until(is_listed, "the sample of what was refused is written, behind its answer")
+    await wait_until(is_kept, "the refused callback is kept, which happens behind its answer")
     page = (await browser.get("/callbacks")).text
     figures = dict(re.findall(r"<dt>([^<]+)</dt><dd>(\d+)</dd>", page))
     assert [figures[name] for name in ("received", "found by looking", "refused")] == ["1", "1", "1"]
@@ -399,6 +408,21 @@ async def test_a_seam_is_two_frames_and_a_figure(browser: Any, relay: Any, board
         assert "no callback arrived" in (await browser.get("/")).text
     await browser.post(f"/runs/{run_id}/act", data={"action": "retake", "shot": "s1", "seed": "5"})
     assert "no longer fits" in (await browser.get(f"/runs/{run_id}")).text
+
+
+async def test_a_shot_made_from_a_stale_one_fits_it_still(browser: Any, relay: Any, board: Any, render: Any) -> None:
+    """Its seam is measured as before, and what has to be retaken first is named: alone it would mend nothing."""
+    shots = [{"id": f"s{number}", "prompt": "a"} for number in (1, 2, 3)]
+    run_id = await relay.run({**board, "budget": {"jobs": 9}, "shots": shots})
+    await render(run_id, "s1")
+    for shot, levels in (("s2", 1.5), ("s3", 2.5)):
+        await render(run_id, shot, begun_from=1)
+        opening = Frame(path=f"{run_id}/{shot}.1.first.png", sha256="0" * 64, width=1280, height=720)
+        await record(relay.store, run_id, events.OpeningTaken(shot=shot, take=1, opening=opening, seam=levels))
+    await browser.post(f"/runs/{run_id}/act", data={"action": "retake", "shot": "s1", "seed": "5"})
+    page = (await browser.get(f"/runs/{run_id}")).text
+    assert (page.count("Stale:"), page.count("Stale, since s2 is: first retake that, then this one.")) == (1, 1)
+    assert ("<b>1.5</b>" in page, "<b>2.5</b>" in page, page.count("no longer fits")) == (False, True, 1)
 
 
 async def test_it_says_when_the_film_comes(browser: Any, relay: Any, board: Any, render: Any) -> None:

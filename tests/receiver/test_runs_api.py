@@ -176,6 +176,18 @@ async def test_a_gated_shot_waits_for_its_approval(relay: Any, board: Any, rende
     assert ("submit", {"run": run_id, "shot": "s2", "take": 1, "turn": 0}) in await queued()
 
 
+async def test_a_shot_without_a_gate_cannot_be_approved(relay: Any, board: Any) -> None:
+    """Who approves it has mistaken the shot; a 200 would let them wait for what does not come."""
+    run_id = await relay.run(board)
+    before = await relay.shown(run_id)
+
+    answer = await relay.api.post(f"/v1/runs/{run_id}/shots/s1/approve")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict")
+    assert answer.json()["error"]["message"] == "shot s1 waits for no approval: it has no gate in the storyboard"
+    assert await relay.shown(run_id) == before
+
+
 async def test_a_person_picks_a_take(relay: Any, board: Any, render: Any) -> None:
     """One that is done; saying it twice is fine, a take that is not there is 404, no number is 422."""
     run_id = await relay.run({**board, "shots": [{"id": "s1", "prompt": "a", "takes": 2}]})
@@ -199,7 +211,6 @@ async def test_a_person_picks_a_take(relay: Any, board: Any, render: Any) -> Non
 async def test_a_decision_about_an_older_revision_is_409(relay: Any, board: Any) -> None:
     """The person looked at something that is no longer so; nothing changes. The right revision passes."""
     run_id = await relay.run(board)
-    await relay.api.post(f"/v1/runs/{run_id}/shots/s1/approve")
     run = await relay.shown(run_id)
 
     for place, body in (("shots/s2/approve", {}), ("shots/s1/pick", {"take": 1}), ("cancel", {})):

@@ -63,6 +63,7 @@ def test_aliases_are_followed() -> None:
         ("model:\n\tb: 1", 2, "indent with spaces"),
         ("a: {b: 1", 1, "closing }"),
         ("a: [b\nc: 1", 2, "closing ]"),
+        ("a: {b: He says: stop}", 1, "a text with a colon in it stands without quotes"),
         ('a: "b', 1, "never closed"),
         ("a: @b", 1, "put the text in quotes"),
         ("- a\nb: 1", 2, "not indented like its neighbours (it began in line 1)"),
@@ -91,7 +92,8 @@ def test_text_that_cannot_be_read_gets_one_plain_sentence(text: str | bytes, lin
     ("text", "line", "words"),
     [
         ("", 1, "there is nothing in it"),
-        ('{\n"model": "m",\n}', 3, "this is not JSON: "),
+        ('{\n"model": "m",\n}', 2, "this is not JSON: the last comma before } is one too many"),
+        ('{"model": "m", "shots": [{"prompt": "a"},\n ]}', 1, "the last comma before ] is one too many"),
         ('{"model": "m"\n"shots": 1}', 2, "this is not JSON: expecting ',' delimiter"),
         ('{"model": "m"', 1, "this is not JSON: "),
         ('{"model": "m", "shots": [{"prompt": "a", "prompt": "b"}]}', 1, "a second time"),
@@ -107,6 +109,36 @@ def test_json_that_cannot_be_read_gets_one_plain_sentence(text: str, line: int |
 
     assert mistake.line == line
     assert words in mistake.message
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "sign", "instead"),
+    [
+        ("title：霓虹\nmodel：m\nshots：\n  - {prompt：跑车}\n", 1, "：", "a colon and a space"),
+        ("model: m\nbudget：{jobs: 2}\nshots: [{prompt: a}]", 2, "：", "a colon and a space"),
+        ("model: m\nshots：\n  - {prompt: a}", 2, "：", "a colon and a space"),
+        ("model: m\nshots:\n  - {prompt：a}", 3, "：", "a colon and a space"),
+        ("model: m\nshots:\n  - id: a\n    prompt：跑车\n", 4, "：", "a colon and a space"),
+        ("model: m\nshots:\n  - id：a\n    prompt: 跑车\n", 3, "：", "a colon and a space"),
+        ("model: m\nshots:\n  - {id: a，prompt: 跑车}", 3, "，", "a comma and a space"),
+        ("model: m\nshots:\n  - {id: a, prompt: “跑车: 停下”}", 3, "“", "plain quotes"),
+    ],
+)
+def test_a_sign_of_a_chinese_keyboard_is_named(text: str, line: int, sign: str, instead: str) -> None:
+    """It looks like YAML's own, and the parser's complaint would be about something else."""
+    mistake = mistakes_in(text)[0]
+
+    assert (mistake.line, f'"{sign}" is no sign of YAML here: write {instead}' in mistake.message) == (line, True), (
+        mistake
+    )
+
+
+def test_wide_signs_in_a_text_are_the_text() -> None:
+    """They are no mistake, and none is blamed on them."""
+    text = "model: m\ntitle: 第一集：雨夜\nshots:\n  - {id: a, prompt: 跑车，停下：远景, seed: 1}\n"
+    assert read_storyboard(text, form="yaml").shots[0].input["prompt"] == "跑车，停下：远景"
+    (mistake,) = mistakes_in(text.replace("seed: 1}", "seed: 1"))
+    assert "closing }" in mistake.message
 
 
 def test_a_byte_order_mark_is_no_mistake() -> None:
