@@ -1,5 +1,6 @@
 """`plan`: what a storyboard would do and cost. It asks nobody: no receiver, no key, no network."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Final
@@ -35,7 +36,7 @@ def show_plan(path: Path, *, as_json: bool) -> int:
     console.print(_tally(plan), markup=False)
     for caution in plan.cautions:
         console.print(Text(f"! {printable(str(caution))}", "yellow"))
-    console.print(f"to start it: framerelay run {path}", markup=False, style="dim", soft_wrap=True)
+    console.print(f"to start it: framerelay run {shlex.quote(str(path))}", markup=False, style="dim", soft_wrap=True)
     return 0
 
 

@@ -28,6 +28,8 @@ def test_a_plan_needs_nobody_and_says_what_it_would_cost(shell: Any) -> None:
     assert re.search(r"^! line 3, budget.jobs: .*raise it to 3 or more$", ended.out, re.M)
     assert re.search(r"^! line 4, defaults.watermark: .*return_last_frame: true.* \(s1\)$", ended.out, re.M)
     assert ended.last == "to start it: framerelay run film.yaml"
+    spaced = shell.run("plan", shell.write("雨 夜.yaml", BOARD))
+    assert spaced.last == "to start it: framerelay run '雨 夜.yaml'"
     assert not (shell.folder / "data").exists()
 
 
