@@ -32,7 +32,7 @@ from cli.http import listening_on
 from runs.embedded_redis import find_server, server_environ
 
 EACH_S = 0.4
-TURNS = 11
+TURNS = 9
 REQUESTS, NEW = 20_000, 15_000  # More than any of them, and than ours, answers in one turn.
 SECRET = "only for the benchmark of acknowledgements"
 AT_LEAST = {"everysec": 0.60, "always": 0.45}

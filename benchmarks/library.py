@@ -1,5 +1,6 @@
 """A provider that renders nothing: jobs are done at once or when told, their clips those of a given list in turn."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -24,11 +25,13 @@ class Library:
 
     ``submits``: the input of each job and when it came (monotonic seconds) · ``uploads``: what was uploaded, by name ·
     ``called_back``: when each job's callback left · ``moments``: everything that happened, in order, each with when.
-    ``rendering_s``: how long the first jobs take; all others are done at once.
+    ``rendering_s``: how long the first jobs take; all others are done at once. ``called_back_after_s``: how long after
+    its submit a job calls back.
     """
 
     clips: Sequence[Path]
     rendering_s: Sequence[float] = ()
+    called_back_after_s: float = 0.0
     submits: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     uploads: dict[str, bytes] = field(default_factory=dict)
     called_back: list[float] = field(default_factory=list)
@@ -71,6 +74,7 @@ class Library:
 
     async def _call_back(self, url: str, job: dict[str, Any]) -> None:
         assert self._http is not None
+        await asyncio.sleep(self.called_back_after_s)
         self.called_back.append(self._note("callback"))
         await self._http.post(url, json=job)
         self._note("callback answered")
