@@ -56,10 +56,15 @@ class Lost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retake:
-    """Whether a shot can be made once more: ``spends`` and ``stale`` if so, else ``why_not``."""
+    """
+    Whether a shot can be made once more: ``spends``, ``follows`` and ``stale`` if so, else ``why_not``.
+
+    ``follows``: jobs that a run which had stopped goes on with.
+    """
 
     jobs: str
     spends: str
+    follows: str | None
     stale: Sequence[str]
     why_not: str | None
 
@@ -204,9 +209,17 @@ def retake_of(run: Run, shot: Shot, now: float) -> Retake | None:
     return Retake(
         jobs=number_of("job", jobs),
         spends=f"{number_of('job', jobs)}{'' if left is None else f' of the {left} that are left'}",
+        follows=_follows(run, shot, jobs, now),
         stale=stale_after(run, shot.id),
         why_not=why_not(run, events.Retaken(shot=shot.id, prompt="another"), now),
     )
+
+
+def _follows(run: Run, shot: Shot, jobs: int, now: float) -> str | None:
+    """The jobs that a run which had stopped would go on with, once the retake of *shot* is done."""
+    goes_on = decided(run, events.Retaken(shot=shot.id, prompt="another"), now)
+    more = submits_to_come(goes_on) - jobs if run.status is RunStatus.FAILED else 0
+    return f"{number_of('job', more)} more" if more > 0 else None
 
 
 def _message(problem: Json | None) -> str:

@@ -238,6 +238,20 @@ async def test_a_retake_says_what_it_spends_and_why_it_is_not_possible(
     assert 'value="retake"' not in page
 
 
+async def test_a_retake_of_what_stopped_the_run_says_what_follows(browser: Any, relay: Any, board: Any) -> None:
+    """One button leads to the jobs of all shots that waited for it; a shot behind a gate asks for itself."""
+    shots = [{"id": name, "prompt": "a"} for name in ("s1", "s2", "s3")]
+    run = await relay.run({**board, "budget": {"jobs": 9}, "shots": shots})
+    for event in (
+        events.Submitting(shot="s1", take=1, intent="i", seed=None, first_frame=None),
+        events.SubmitRefused(shot="s1", take=1, problem=Problem(code="x", message="no")),
+    ):
+        assert (await record(relay.store, run, event)).changed
+    page = (await browser.get(f"/runs/{run}")).text
+    assert (await relay.shown(run))["status"] == "failed"
+    assert "Spends 1 job of the 9 that are left. Then the run goes on, with 2 jobs more." in page
+
+
 async def test_a_decision_about_an_older_state_is_refused_in_words(browser: Any, relay: Any, board: Any) -> None:
     """409 as a page that leads back; so are decisions that are none, and fields that are no numbers."""
     run = await relay.run(board)
