@@ -15,12 +15,14 @@ from runs.errors import (
     NotFound,
     PlanChanged,
     RequestInvalid,
+    RunNotFound,
     StoryboardInvalid,
     Transient,
 )
 
 _STATUS: Final[dict[type[FrameRelayError], int]] = {
     NotFound: 404,
+    RunNotFound: 404,
     Conflict: 409,
     PlanChanged: 409,
     RequestInvalid: 422,

@@ -9,7 +9,7 @@ import structlog
 from receiver.state import State
 from runs import events
 from runs.decisions import why_not
-from runs.errors import Conflict, NotFound
+from runs.errors import Conflict, NotFound, RunNotFound
 from runs.events import Event
 from runs.machine import apply
 from runs.model import Run, RunStatus
@@ -27,8 +27,6 @@ async def decide(state: State, run_id: str, event: Event, *, revision: int | Non
     Raises: NotFound without such a run, shot or take; Conflict if *revision* is an older one, or nothing changed.
     """
     run = await _with_shot(state, run_id, event)
-    if isinstance(event, events.Approved) and apply(run, event, time.time()) is not run and not _is_gated(run, event):
-        raise Conflict(f"shot {event.shot} waits for no approval: it has no gate in the storyboard")
     recorded = await record(state.store, run.id, event, revision=revision)
     if isinstance(event, events.Picked) and run.take(event.shot, event.take) is None:
         raise NotFound(f"shot {event.shot} has no take {event.take}")
@@ -59,20 +57,17 @@ async def stored_run(state: State, run_id: str) -> Run:
     """The run of that id. Raises: NotFound."""
     run = await state.store.load(run_id) if RUN_ID.fullmatch(run_id) else None
     if run is None:
-        raise NotFound(f"there is no run {run_id}")
+        raise RunNotFound(run_id)
     return run
 
 
 def _why_not(run: Run, event: Event) -> str:
+    if isinstance(event, events.Approved) and run.status in (RunStatus.RUNNING, RunStatus.WAITING):
+        return f"shot {event.shot} waits for no approval: it has no gate in the storyboard"
     decision = events.Resumed | events.Adopted | events.Retaken
     words = why_not(run, event, time.time()) if isinstance(event, decision) else None
     has = "has" if run.status in (RunStatus.SUCCEEDED, RunStatus.FAILED) else "is"
     return words or f"the run {has} {run.status.value}; this is not possible now"
-
-
-def _is_gated(run: Run, event: events.Approved) -> bool:
-    shot = run.shot(event.shot)
-    return shot is not None and shot.gated
 
 
 def _holds_already(run: Run, event: Event) -> bool:

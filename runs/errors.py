@@ -194,6 +194,13 @@ class NotFound(Permanent):
     code = "not_found"
 
 
+class RunNotFound(NotFound):
+    """There is no run of that id, or none any more."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"there is no run {run_id}")
+
+
 class Conflict(Permanent):
     """The state has changed in between, or does not allow this."""
 

@@ -137,7 +137,7 @@ def _changed(run: Run, event: Event, now: float) -> Run:
             return _unprepared(run, event, now)
         case events.Approved():
             shot = run.shot(event.shot)
-            return run.with_shots(replace(shot, approved=True)) if shot and not shot.approved else run
+            return run.with_shots(replace(shot, approved=True)) if shot and shot.gated and not shot.approved else run
         case events.Picked():
             return _with_pick(run, event, now)
         case events.Resumed() | events.Adopted() | events.Retaken():

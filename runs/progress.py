@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from runs import events
-from runs.errors import Conflict, NotFound
+from runs.errors import Conflict, RunNotFound
 from runs.events import Event
 from runs.machine import apply, begin, is_news, steps_due, wake_at
 from runs.model import Problem, Run
@@ -39,13 +39,13 @@ async def record(store: Store, run_id: str, event: Event, *, revision: int | Non
 
     *revision*: only if the run is still as it was then. Losing a race to another worker is normal: the event is then
     applied to what that one made of the run.
-    Raises: NotFound; Conflict for a stale *revision*; StoreUnavailable.
+    Raises: RunNotFound; Conflict for a stale *revision*; StoreUnavailable.
     """
     for lost in range(RACES_MAX):
         await asyncio.sleep(random.random() * min(lost, 10) * RACE_S)  # noqa: S311  (spreads writers; not a secret)
         run = await store.load(run_id)
         if run is None:
-            raise NotFound(f"there is no run {run_id}")
+            raise RunNotFound(run_id)
         check_revision(run, revision)
         now = time.time()
         after = apply(run, event, now)

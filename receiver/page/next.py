@@ -206,19 +206,21 @@ def retake_of(run: Run, shot: Shot, now: float) -> Retake | None:
     if shot.status not in (ShotStatus.DONE, ShotStatus.FAILED):
         return None
     jobs, left = jobs_of_retake(run, shot.id), budget_left(run)
+    event = events.Retaken(shot=shot.id, prompt="another")
     return Retake(
         jobs=number_of("job", jobs),
         spends=f"{number_of('job', jobs)}{'' if left is None else f' of the {left} that are left'}",
-        follows=_follows(run, shot, jobs, now),
+        follows=_follows(run, event, jobs, now),
         stale=stale_after(run, shot.id),
-        why_not=why_not(run, events.Retaken(shot=shot.id, prompt="another"), now),
+        why_not=why_not(run, event, now),
     )
 
 
-def _follows(run: Run, shot: Shot, jobs: int, now: float) -> str | None:
-    """The jobs that a run which had stopped would go on with, once the retake of *shot* is done."""
-    goes_on = decided(run, events.Retaken(shot=shot.id, prompt="another"), now)
-    more = submits_to_come(goes_on) - jobs if run.status is RunStatus.FAILED else 0
+def _follows(run: Run, event: events.Retaken, jobs: int, now: float) -> str | None:
+    """The jobs that a run which had stopped would go on with, once the retake is done."""
+    if run.status is not RunStatus.FAILED:
+        return None
+    more = submits_to_come(decided(run, event, now)) - jobs
     return f"{number_of('job', more)} more" if more > 0 else None
 
 

@@ -18,7 +18,7 @@ from receiver.answers import NO_SUCH_ADDRESS, foreseen, refused
 from receiver.gate import Right
 from receiver.page.static_files import address_of
 from receiver.state import state_of
-from runs.errors import FrameRelayError
+from runs.errors import FrameRelayError, RunNotFound
 from runs.words import duration, number_of
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -80,7 +80,7 @@ async def _error_page(request: Request, error: HTTPException | FrameRelayError) 
     else:
         words = error.detail if isinstance(error, HTTPException) else error.message
         words = NO_SUCH_ADDRESS if status == 404 and isinstance(error, HTTPException) else words
-        run = None if words.startswith("there is no run ") else request.path_params.get("run")
+        run = None if isinstance(error, RunNotFound) else request.path_params.get("run")
         heading = HEADINGS.get(status, "It did not work")
         answer = await rendered(
             request,
