@@ -66,7 +66,9 @@ def _fetch(receiver: Receiver, folder: Folder, name: str, url: str, sha256: str 
 
 
 def _has_film(run: Json, folder: Folder) -> bool:
-    """A run does not say its film's hash; the film is the same if it was made of the same clips."""
+    """A film of an early version has no hash in its run; it is the same if it was made of the same clips."""
+    if run["film"].get("sha256"):
+        return folder.has(FILM, str(run["film"]["sha256"]))
     before = folder.before
     if before is None or not before.get("film") or _parts(before) != _parts(run):
         return False

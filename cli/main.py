@@ -238,7 +238,7 @@ def watch(run_id: str, as_json: bool) -> None:
 @click.argument("run_id", metavar="RUN", shell_complete=RUN)
 @json_option
 def cancel(run_id: str, as_json: bool) -> None:
-    """Stop a run: nothing more is submitted. Jobs under way are paid for; the provider offers no way to stop them."""
+    """Stop a run: nothing more is submitted. Jobs under way are paid for, so their clips are still kept."""
     from cli.runs import decide
 
     sys.exit(decide(run_id, "cancel", as_json=as_json))

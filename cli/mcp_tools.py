@@ -150,7 +150,7 @@ class Tools:
 
     def cancel_film(self, run: RunId) -> FilmStatus:
         """
-        Stop a film for good: nothing more is submitted. Jobs under way are paid for already and given up.
+        Stop a film for good: nothing more is submitted. Jobs under way are paid for; their clips are still kept.
 
         There is no way back. Ask the person first.
         """

@@ -5,6 +5,7 @@ import math
 import secrets
 import time
 from collections.abc import Awaitable
+from itertools import count
 from typing import Any, Final
 
 import structlog
@@ -17,6 +18,7 @@ from runs import events
 from runs.errors import (
     FrameRelayError,
     OutcomeUnknown,
+    StoreUnavailable,
     Transient,
     UpstreamRateLimited,
     UpstreamRejected,
@@ -69,7 +71,9 @@ async def _unprepared(deps: Deps, shot: Shot, run: str, error: FrameRelayError) 
     passing = isinstance(error, Transient)
     retry_after_s = error.retry_after_s if isinstance(error, Transient) else None
     until = time.time() + wait_s(shot.turns, retry_after_s=retry_after_s) if passing else None
-    await record(deps.store, run, events.PreparationFailed(shot=shot.id, problem=problem_of(error), until=until))
+    problem = problem_of(error)
+    event = events.PreparationFailed(shot=shot.id, problem=problem, until=until, turn=shot.turns)
+    await record(deps.store, run, event)
     return "put_off" if passing else "impossible"
 
 
@@ -105,55 +109,79 @@ async def _take_back(
     """The intent may be saved or not; if it is, and is ours, nobody else has sent anything for it."""
     take = (await saving).run.take(shot.id, number)
     if take is not None and take.intent == intent:
-        event = events.SubmitPutOff(shot=shot.id, take=number, problem=NOTHING_LEFT, until=time.time())
+        until = time.time()
+        event = events.SubmitPutOff(shot=shot.id, take=number, intent=intent, problem=NOTHING_LEFT, until=until)
         await record(deps.store, run.id, event)
 
 
-async def _in_time(telling: Awaitable[object]) -> None:
-    """Let the last word of a cancelled submit be said, if Redis takes it soon."""
+async def _in_time(saving: Awaitable[object], *, job_id: str | None = None) -> None:
+    """Let the last word of a cancelled submit be saved, if Redis takes it soon; else the log names its job."""
     try:
         async with asyncio.timeout(LAST_WORD_S):
-            await telling
+            await saving
     except (FrameRelayError, TimeoutError) as error:
-        log.warning("submit_cut_short", told=False, reason=str(error) or "Redis did not take it in time")
+        reason = str(error) or "Redis did not take it in time"
+        log.warning("submit_cut_short", told=False, job_id=job_id, reason=reason)
 
 
 async def _post(deps: Deps, run: Run, shot: Shot, take: Take, last: str | None) -> str:
     leaving = asyncio.Event()
-    told: dict[str, Any] = {"shot": shot.id, "take": take.number}
+    about: dict[str, Any] = {"shot": shot.id, "take": take.number, "intent": take.intent}
     try:
         outcome, event = await _sent(deps, run, shot, take, last, leaving)
     except asyncio.CancelledError:
-        lost = events.SubmitLost(**told, problem=CUT_OFF)
-        put_off = events.SubmitPutOff(**told, problem=NOTHING_LEFT, until=time.time())
+        lost = events.SubmitLost(**about, problem=CUT_OFF)
+        put_off = events.SubmitPutOff(**about, problem=NOTHING_LEFT, until=time.time())
         await _in_time(record(deps.store, run.id, lost if leaving.is_set() else put_off))
         raise
-    telling = asyncio.create_task(record(deps.store, run.id, event))
+    saving = asyncio.create_task(_saved(deps, run, event))
     try:
-        await asyncio.shield(telling)
+        after = await asyncio.shield(saving)
     except asyncio.CancelledError:
-        await _in_time(telling)
+        await _in_time(saving, job_id=_job_id(event))
+        saving.cancel()
         raise
+    if after.cancelled and isinstance(event, events.Submitted):
+        log.warning("job_of_cancelled_run", job_id=event.job_id, advice="it was paid for; its clip is kept")
     return outcome
+
+
+async def _saved(deps: Deps, run: Run, event: Event) -> Run:
+    """
+    *event*, recorded; while Redis does not take it, again and again: a job that the provider made must not be lost.
+
+    Returns the run as it is then. Raises: RunNotFound, if it was removed meanwhile.
+    """
+    for tries in count():
+        try:
+            return (await record(deps.store, run.id, event)).run
+        except StoreUnavailable as error:
+            log.error("submit_not_saved_yet", job_id=_job_id(event), reason=error.message)
+            await asyncio.sleep(wait_s(tries))
+    raise AssertionError  # It counts for ever.
+
+
+def _job_id(event: Event) -> str | None:
+    return event.job_id if isinstance(event, events.Submitted) else None
 
 
 async def _sent(
     deps: Deps, run: Run, shot: Shot, take: Take, last: str | None, leaving: asyncio.Event
 ) -> tuple[str, Event]:
     """What came of the one POST, in a word and as an event."""
-    told: dict[str, Any] = {"shot": shot.id, "take": take.number}
+    about: dict[str, Any] = {"shot": shot.id, "take": take.number, "intent": take.intent}
     fields = _input(deps, run, shot, take, last)
     key = f"{run.id}:{shot.id}:{take.intent}"
     try:
         answer = await deps.jobs.submit(run.model, fields, idempotency_key=key, leaving=leaving)
     except (UpstreamRateLimited, UpstreamUnavailable) as error:
         until = time.time() + wait_s(shot.turns, retry_after_s=error.retry_after_s)
-        return "put_off", events.SubmitPutOff(**told, problem=problem_of(error), until=until)
+        return "put_off", events.SubmitPutOff(**about, problem=problem_of(error), until=until)
     except UpstreamRejected as error:
-        return "refused", events.SubmitRefused(**told, problem=problem_of(error))
+        return "refused", events.SubmitRefused(**about, problem=problem_of(error))
     except OutcomeUnknown as error:
-        return "outcome_unknown", events.SubmitLost(**told, problem=problem_of(error))
-    return "submitted", events.Submitted(**told, job_id=answer.job_id, word=answer.status_word)
+        return "outcome_unknown", events.SubmitLost(**about, problem=problem_of(error))
+    return "submitted", events.Submitted(**about, job_id=answer.job_id, aliases=answer.aliases, word=answer.status_word)
 
 
 def _input(deps: Deps, run: Run, shot: Shot, take: Take, last: str | None) -> dict[str, Any]:

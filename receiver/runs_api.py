@@ -19,18 +19,19 @@ from receiver.plan import agreed, read_board
 from receiver.state import State, state_of
 from receiver.views import callback_json, outlook_json, run_json
 from runs import events
-from runs.errors import RequestInvalid, StorageFailed, StoreUnavailable
-from runs.events import Event
+from runs.decisions import Decision
+from runs.errors import NotFound, RequestInvalid, StorageFailed, StoreUnavailable
 from runs.model import Run, RunId, RunStatus, Terms
+from runs.progress import record
 from runs.progress import start as start_run_now
 from runs.removal import remove as remove_run
+from runs.standing import has_ended
 from runs.storyboard import start_run
 from upstream.callback import parse_object
 
 PICTURE_BYTES_MAX: Final = 30_000_000  # Ark's limit for an input image.
 DECISION_BYTES_MAX: Final = 1 << 16
 PAGE_MAX: Final = 200
-ENDED: Final = frozenset({RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED})
 ID_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"
 NAME: Final = re.compile(r"[!-~]{1,200}")
 SEED_MAX: Final = 2**32 - 1
@@ -74,7 +75,7 @@ async def list_runs(request: Request) -> Response:
 
 
 async def cancel(request: Request) -> Response:
-    """``POST /v1/runs/{id}/cancel``: nothing more is submitted; what was paid for and is not done is given up."""
+    """``POST /v1/runs/{id}/cancel``: nothing more is submitted; jobs under way are followed, and their clips kept."""
     return await _act(request, events.RunCancelled())
 
 
@@ -102,8 +103,24 @@ async def pick(request: Request) -> Response:
 
 
 async def resume(request: Request) -> Response:
-    """``POST /v1/runs/{id}/resume``: go on from what is there; ``submits_to_come`` says what that may cost."""
-    return await _act(request, events.Resumed())
+    """
+    ``POST /v1/runs/{id}/resume``: go on from what is there; ``submits_to_come`` says what that may cost.
+
+    A film whose file is gone is joined again.
+    """
+    state, body = state_of(request), await _body(request)
+    run = await _run(state, request)
+    if run.film is None or await asyncio.to_thread(_is_there, state, run.film.path):
+        return await _act(request, events.Resumed(), body)
+    recorded = await record(state.store, run.id, events.FilmLost(path=run.film.path), revision=_revision(body))
+    return JSONResponse(_json(state, recorded.run))
+
+
+def _is_there(state: State, path: str) -> bool:
+    try:
+        return state.files.existing(path).is_file()
+    except NotFound:
+        return False
 
 
 async def retake(request: Request) -> Response:
@@ -143,7 +160,7 @@ async def watch(request: Request) -> Response:
     after = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
     if not EVENT_ID.fullmatch(after):
         raise RequestInvalid("it is not an id of an event", param="Last-Event-ID")
-    if run.status in ENDED and after != "0" and not await state.history.history(run.id, after=after):
+    if has_ended(run) and after != "0" and not await state.history.history(run.id, after=after):
         return Response(status_code=204)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_events(state, run.id, after), media_type="text/event-stream", headers=headers)
@@ -182,12 +199,12 @@ async def _events(state: State, run_id: str, after: str) -> AsyncIterator[str]:
             if ended and not lines:
                 return
             run = await state.history.load(run_id)
-            ended = run is None or run.status in ENDED
+            ended = run is None or has_ended(run)
             if not lines:
                 yield ": still here\n\n"
 
 
-async def _act(request: Request, event: Event, body: dict[str, Any] | None = None) -> Response:
+async def _act(request: Request, event: Decision, body: dict[str, Any] | None = None) -> Response:
     """A person's decision: refused if they looked at an older revision, or if it changes nothing."""
     state = state_of(request)
     revision = _revision(await _body(request) if body is None else body)

@@ -87,6 +87,10 @@ class Take(Struct, kw_only=True):
     ]
     provider_status: Annotated[str | None, Meta(description="The provider's own word, as it came last.")]
     error: Problem | None
+    twin_of: Annotated[
+        int | None,
+        Meta(description="The provider made a second job for the take of that number; this one keeps its clip."),
+    ]
     video: Video | None
     first_frame: FirstFrame | None
     last_frame: Frame | None
@@ -127,6 +131,14 @@ class Shot(Struct, kw_only=True):
 
 class Film(Struct, kw_only=True):
     """The clips of a run, joined; copied: no picture was encoded again, else reason says why."""
+
+    takes: Annotated[
+        dict[str, int] | None,
+        Meta(
+            description="The take of each shot that it is made of; null: an early version joined it, and did not say."
+        ),
+    ]
+    sha256: Annotated[Digest | None, Meta(description="Null: likewise.")]
 
     url: Address
     bytes: int

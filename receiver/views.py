@@ -12,10 +12,12 @@ from runs.inbox import Callback
 from runs.model import Clip, Film, FirstFrame, Frame, Problem, Run, Shot, Take
 from runs.outbox import Notification
 from runs.outlook import (
+    SecondJob,
     budget_left,
     is_continued,
     jobs_of_retake,
     seams_that_jump,
+    second_jobs,
     stale_after,
     stale_shots,
     words_of_retake,
@@ -127,7 +129,17 @@ def _warnings(run: Run) -> list[shapes.Oddity]:
         for shot, levels in seams_that_jump(run)
     ]
     untold = [shapes.Oddity(code="notify_url_refused", message=_untold(run.untold))] if run.untold else []
-    return [*([UNREACHABLE] if seems_unreachable(run) else []), *untold, *jumps]
+    return [*([UNREACHABLE] if seems_unreachable(run) else []), *map(_paid_twice, second_jobs(run)), *untold, *jumps]
+
+
+def _paid_twice(second: SecondJob) -> shapes.Oddity:
+    jobs = f"{second.first or 'a job'} and {second.second}"
+    message = (
+        f"shot {second.shot}: the provider made two jobs for take {second.take} ({jobs}), so it was paid for twice; "
+        f"the clip of the second one is kept as take {second.kept_as}. Redis may have fallen back to an older copy, "
+        "or the submit was sent on twice on its way"
+    )
+    return shapes.Oddity(code="paid_twice", message=message)
 
 
 def _untold(problem: Problem) -> str:
@@ -176,6 +188,7 @@ def _take(take: Take, base_url: str) -> shapes.Take:
         provider_frame=_frame(take.provider_frame, base_url),
         opening=_frame(take.opening, base_url),
         seam=None if take.seam is None else shapes.Seam(difference=take.seam),
+        twin_of=take.twin_of,
     )
 
 
@@ -222,6 +235,8 @@ def _film(film: Film | None, base_url: str) -> shapes.Film | None:
         frames=film.frames,
         copied=film.copied,
         reason=film.reason,
+        takes=film.takes,
+        sha256=film.sha256,
     )
 
 

@@ -1,7 +1,7 @@
 """
-What a person decides about a run that has come to a stop, purely: go on, bring a job in, make a shot once more.
+What a person decides about a run, purely: approve, pick, go on, bring a job in, make a shot once more, stop.
 
-    run = decided(run, event, now)        the very same run if that is not possible
+    run = decided(run, event, now)        the very same run if that is not possible, or is so already
     words = why_not(run, event, now)      why, for the person
 """
 
@@ -11,46 +11,94 @@ from typing import Final
 
 from runs import events
 from runs.model import Family, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
-from runs.standing import counted, jobs_left, problem_of
+from runs.standing import counted, heirs, jobs_left, problem_of, unjoined
 from runs.takes import BROUGHT_IN, NEVER_ARRIVED, OPEN
 from runs.words import number_of
 
-Decision = events.Resumed | events.Adopted | events.Retaken
+Decision = events.Approved | events.Picked | events.Resumed | events.Adopted | events.Retaken | events.RunCancelled
 
 # The same text, the same picture: the provider's answer would be the same.
 REFUSED_FOR_EVER: Final = frozenset({Family.TEXT_MODERATED, Family.IMAGE_MODERATED})
-_FINAL: Final = frozenset({TakeStatus.FAILED, TakeStatus.EXPIRED})
+_FINAL: Final = frozenset({TakeStatus.FAILED, TakeStatus.EXPIRED, TakeStatus.CANCELLED})
 
 
 def decided(run: Run, event: Decision, now: float) -> Run:
-    """*run* after a person's decision; unchanged where `why_not` has an answer, or where it was so already."""
+    """*run* after a person's decision; the very same where `why_not` has an answer."""
+    if why_not(run, event, now):
+        return run
     match event:
+        case events.RunCancelled():
+            return replace(run, cancelled=True)
         case events.Resumed():
             return _resumed(run, now)
+    shot = _shot_of(run, event)
+    match event:
+        case events.Approved():
+            return run.with_shots(replace(shot, approved=True))
+        case events.Picked():
+            set_aside = min(shot.set_aside, event.take - 1)
+            return run.with_shots(replace(shot, picked=event.take, set_aside=set_aside))
         case events.Adopted():
-            shot = run.shot(event.shot)
-            return run if shot is None or why_not(run, event, now) else _with_job(run, shot, event.job_id, now)
+            return _with_job(run, shot, event.job_id, now)
         case events.Retaken():
-            shot = run.shot(event.shot)
-            return run if shot is None or why_not(run, event, now) else _taken_again(run, shot, event, now)
+            return _taken_again(run, shot, event, now)
 
 
 def why_not(run: Run, event: Decision, now: float) -> str | None:
-    """Why a decision is not possible now, in words for a person; None if it is."""
-    if run.cancelled:
-        return "the run was cancelled; start it again"
-    if run.status is RunStatus.SUCCEEDED and not isinstance(event, events.Retaken):
-        return "the run has succeeded"
+    """Why a decision is not possible now, or would change nothing, in words for a person; None if it is, and does."""
+    # A job that was paid for is brought in whatever became of the run.
+    if run.cancelled and not isinstance(event, events.Adopted):
+        return "the run was cancelled already" if isinstance(event, events.RunCancelled) else _CANCELLED
     match event:
+        case events.RunCancelled():
+            return "the run has succeeded" if run.status is RunStatus.SUCCEEDED else None
         case events.Resumed():
+            if run.status is RunStatus.SUCCEEDED:
+                return "the run has succeeded"
             nothing = run.error.message if run.error else "the run is going on"
             return f"there is nothing to resume: {nothing}" if _resumed(run, now) is run else None
+    if run.shot(event.shot) is None:
+        return "there is no such shot"
+    shot = _shot_of(run, event)
+    match event:
+        case events.Approved():
+            return _why_not_approved(shot)
+        case events.Picked():
+            return _why_not_picked(run, shot, event.take)
         case events.Adopted():
-            shot = run.shot(event.shot)
-            return _why_not_adopted(run, shot, event.job_id) if shot else "there is no such shot"
+            return _why_not_adopted(run, shot, event.job_id)
         case events.Retaken():
-            shot = run.shot(event.shot)
-            return _why_not_taken_again(run, shot, event) if shot else "there is no such shot"
+            return _why_not_taken_again(run, shot, event)
+
+
+_CANCELLED: Final = "the run was cancelled; start it again"
+
+
+def _shot_of(run: Run, event: events.Approved | events.Picked | events.Adopted | events.Retaken) -> Shot:
+    return run.shots[run.index.places[event.shot]]
+
+
+# --- approve and pick --------------------------------------------------------------------------------------------
+
+
+def _why_not_approved(shot: Shot) -> str | None:
+    if not shot.gated:
+        return f"shot {shot.id} waits for no approval: it has no gate in the storyboard"
+    return f"shot {shot.id} is approved already" if shot.approved else None
+
+
+def _why_not_picked(run: Run, shot: Shot, number: int) -> str | None:
+    take = run.take(shot.id, number)
+    if take is None:
+        return f"shot {shot.id} has no take {number}"
+    if take.status is not TakeStatus.DONE:
+        return f"take {number} of shot {shot.id} is {take.status.value}; only one that is done can be picked"
+    if shot.picked == number:
+        return f"take {number} of shot {shot.id} is picked already"
+    later = [each.id for each in heirs(run, shot) if _is_begun(each, OPEN)]
+    if later:
+        return f"made from another take of shot {shot.id}, and still under way: {', '.join(later)}"
+    return None
 
 
 # --- resume ------------------------------------------------------------------------------------------------------
@@ -59,7 +107,7 @@ def why_not(run: Run, event: Decision, now: float) -> str | None:
 def _resumed(run: Run, now: float) -> Run:
     shots = tuple(_resumed_shot(shot, now) for shot in run.shots)
     if run.join_error is not None:
-        return replace(run, shots=shots, join_error=None, due_at=now, turns=run.turns + 1)
+        return unjoined(replace(run, shots=shots))
     return run if shots == run.shots else replace(run, shots=shots)
 
 
@@ -95,9 +143,13 @@ def _asked_again(take: Take, now: float) -> Take:
 
 
 def _why_not_adopted(run: Run, shot: Shot, job_id: str) -> str | None:
-    owner = next((each for each in run.shots for take in each.takes if job_id in take.job_ids), None)
-    if owner is not None:
-        return None if owner is shot else f"{job_id} is the job of shot {owner.id}"
+    jobs = ((each, take) for each in run.shots for take in each.takes)
+    owner, known = next(((each, take) for each, take in jobs if job_id in take.job_ids), (None, None))
+    if owner is not None and owner is not shot:
+        return f"{job_id} is the job of shot {owner.id}"
+    if known is not None:
+        here = f"{job_id} is the job of take {known.number} of shot {shot.id} already, which is {known.status.value}"
+        return None if known.status in _FINAL else here
     if shot.status is ShotStatus.DONE:
         return f"shot {shot.id} is done"
     moving = next((take for take in shot.takes if take.status in OPEN - {TakeStatus.UNSURE}), None)
@@ -110,7 +162,7 @@ def _why_not_adopted(run: Run, shot: Shot, job_id: str) -> str | None:
 def _with_job(run: Run, shot: Shot, job_id: str, now: float) -> Run:
     known = next((take for take in shot.takes if job_id in take.job_ids), None)
     if known is not None:
-        return run if known.status not in _FINAL else _with_take(run, shot, _asked_again(known, now))
+        return _with_take(run, shot, _asked_again(known, now))
     unsure = next((take for take in shot.takes if take.status is TakeStatus.UNSURE), None)
     if unsure is not None:
         return _with_take(run, shot, replace(_asked_again(unsure, now), job_ids=(job_id,), adopted=True))
@@ -154,7 +206,7 @@ def _why_not_taken_again(run: Run, shot: Shot, event: events.Retaken) -> str | N
 
 def _taken_again(run: Run, shot: Shot, event: events.Retaken, now: float) -> Run:
     """
-    One take more, which is gone on from when it is done; the film, if there is one, is joined again.
+    One take more, which is gone on from when it is done.
 
     Later shots that are done were paid for and stay as they are, stale (`runs.outlook`); those that failed begin anew.
     """
@@ -172,8 +224,7 @@ def _taken_again(run: Run, shot: Shot, event: events.Retaken, now: float) -> Run
         due_at=now,
         turns=shot.turns + 1,
     )
-    after = run.with_shots(again, *heirs_begun_anew(run, shot))
-    return replace(after, film=None, join_error=None, due_at=now, turns=run.turns + 1)
+    return run.with_shots(again, *heirs_begun_anew(run, shot))
 
 
 def heirs_of(run: Run, shot: Shot, *, past_done: bool = True) -> list[Shot]:

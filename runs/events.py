@@ -1,6 +1,9 @@
 """
 What can happen to a run: past-tense facts, each about one shot or take, for `runs.machine.apply`.
 
+A fact says which state it is about, where that can have changed since: the *intent* of a submit, the *turn* of a task,
+the id of a job. It is dropped if that is no longer so; None there stands for whatever the state is.
+
 Whoever learns a fact records it (`processors.progress`); nobody but the machine says what follows from it.
 """
 
@@ -30,10 +33,12 @@ class Submitting(TakeEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted(TakeEvent):
-    """The provider answered with a job."""
+    """The provider answered with a job, which is paid for; *aliases*: other ids that the answer gave it."""
 
     job_id: str
     word: str | None = None
+    intent: str | None = None
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +46,7 @@ class SubmitRefused(TakeEvent):
     """The provider said no: there is no job, and nothing was paid."""
 
     problem: Problem
+    intent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +55,7 @@ class SubmitPutOff(TakeEvent):
 
     problem: Problem
     until: float
+    intent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,15 +63,21 @@ class SubmitLost(TakeEvent):
     """Nobody knows if the provider accepted: the take is held."""
 
     problem: Problem
+    intent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparationFailed:
-    """A shot's inputs could not be made ready (its frame could not be uploaded, say); nothing was submitted."""
+    """
+    A shot's inputs could not be made ready (its frame could not be uploaded, say); nothing was submitted.
+
+    *turn*: the shot's, when they were wanted.
+    """
 
     shot: str
     problem: Problem
     until: float | None
+    turn: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,11 +116,19 @@ class CalledBack(TakeEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookedInVain(TakeEvent):
-    """The provider could not be asked this time; or it says that it knows no such job (*gone*)."""
+    """The provider could not be asked about *job_id* this time; or it says that it knows no such job (*gone*)."""
 
     problem: Problem
     retry_after_s: float | None = None
     gone: bool = False
+    job_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondJobFound(TakeEvent):
+    """The take's address was called about a job that is not the take's own; the provider knows it (asked by GET)."""
+
+    job_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +155,7 @@ class CollectPutOff(TakeEvent):
     problem: Problem
     until: float
     ask_again: bool = False
+    turn: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,21 +163,31 @@ class CollectFailed(TakeEvent):
     """The clip cannot be used, and fetching it again did not help."""
 
     problem: Problem
+    turn: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined:
-    """The film is on our disk."""
+    """The film is on our disk: made of the takes that it names, by the join of that *turn* of the run."""
 
     film: Film
+    turn: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinFailed:
-    """The film could not be made this time; ``until`` is None when trying again will not help."""
+    """The film could not be made in that *turn*; ``until`` is None when trying again will not help."""
 
     problem: Problem
     until: float | None
+    turn: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilmLost:
+    """The file of the film at *path* is gone; its clips are there."""
+
+    path: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +205,13 @@ class Elapsed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerStarted:
     """Nobody may have listened for a while: what is generating is looked up now, instead of when it was planned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repaired:
+    """An early version left the run in a state from which nobody goes on; *join*: or with a film of unknown takes."""
+
+    join: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,15 +268,18 @@ Event = (
     | JobEnded
     | CalledBack
     | LookedInVain
+    | SecondJobFound
     | Collected
     | OpeningTaken
     | CollectPutOff
     | CollectFailed
     | Joined
     | JoinFailed
+    | FilmLost
     | Told
     | Elapsed
     | WorkerStarted
+    | Repaired
     | Approved
     | Picked
     | Resumed

@@ -14,6 +14,8 @@ from typing import Final
 
 from runs.errors import NotFound, RequestInvalid
 
+FIRST_FILM: Final = "film.mp4"
+_FILM: Final = re.compile(r"film(?:-(?P<turn>[0-9]{1,9})-[0-9a-f]{8})?\.mp4")
 _PATH: Final = re.compile(r"(?:run_[a-z0-9]{20,40}|given)/[A-Za-z0-9_-]{1,80}(?:\.[a-z0-9-]{1,20}){1,3}")
 _KINDS: Final = {
     b"\x89PNG\r\n\x1a\n": ".png",
@@ -58,9 +60,33 @@ class MediaFiles:
         except NotFound:
             return self.existing(path)
 
-    def film(self, run: str) -> str:
-        """The film of a run."""
-        return f"{run}/film.mp4"
+    def film_draft(self, run: str) -> Path:
+        """Where a film is written before it has a name."""
+        return self.place(f"{run}/film.mp4").with_name(f".film.mp4.{secrets.token_hex(4)}.part")
+
+    def publish_film(self, draft: Path, run: str, turn: int) -> str:
+        """
+        Give the film at *draft*, made in that *turn* of its run, a name that no other film of the run has or had.
+
+        So a join that comes too late cannot put its film in the place of the one that is shown.
+        """
+        names = (FIRST_FILM,) if turn == 0 else ()
+        for name in (*names, f"film-{turn}-{secrets.token_hex(4)}.mp4"):
+            place = self.place(f"{run}/{name}")
+            try:
+                os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            except FileExistsError:
+                continue
+            draft.replace(place)
+            return f"{run}/{name}"
+        raise FileExistsError(f"film of turn {turn}")  # Nobody draws the same eight letters twice.
+
+    def remove_old_films(self, run: str, *, before_turn: int) -> None:
+        """Remove the films of earlier turns; they can be made again from their clips."""
+        for place in self.place(f"{run}/{FIRST_FILM}").parent.glob("film*.mp4"):
+            named = _FILM.fullmatch(place.name)
+            if named and int(named["turn"] or 0) < before_turn:
+                place.unlink(missing_ok=True)
 
     def place(self, path: str) -> Path:
         """

@@ -16,9 +16,9 @@ from typing import Final
 from runs import events
 from runs.decisions import decided
 from runs.events import Event, TakeEvent
-from runs.model import Run, RunId, RunStatus, Shot, Take, TakeStatus
-from runs.standing import FOR_A_PERSON, awake, heirs, jobs_left, overview, settled, takes_to_submit
-from runs.takes import NEVER_ARRIVED, OPEN, SUBMIT_CUT_SHORT, take_after, unsure
+from runs.model import Run, RunId, Shot, Take, TakeStatus
+from runs.standing import FOR_A_PERSON, awake, is_complete, jobs_left, picks, settled, takes_to_submit, unjoined
+from runs.takes import NEVER_ARRIVED, OPEN, SUBMIT_CUT_SHORT, TWINS_MAX, is_about, is_unheard, take_after, twin, unsure
 
 RECHECK_S: Final = 15.0  # A step that was enqueued and is still due after this long is enqueued again.
 SUBMIT_MARGIN_S: Final = 30.0  # Beyond the submit time-out, before a take without an answer counts as unsure.
@@ -54,12 +54,9 @@ def apply(run: Run, event: Event, now: float) -> Run:
     *run* after *event* happened at *now*; the very same object if it changes nothing.
 
     A changed run has the next revision and fresh statuses. Order and repetition of events do not matter: a take only
-    moves forward, and what is final stays so.
+    moves forward, what is final stays so, and what is about another state is dropped. That holds for a run that has
+    ended as well: its jobs are followed to their end, since they were paid for.
     """
-    late = events.Retaken | events.Picked | events.CalledBack | events.OpeningTaken | events.Told
-    over = run.status is RunStatus.SUCCEEDED and not isinstance(event, late)
-    if run.cancelled or over:
-        return run
     changed = _changed(run, event, now)
     if changed is run:
         return run
@@ -90,12 +87,9 @@ def steps_due(run: Run, now: float) -> list[Step]:
 
     Submits stop at the budget, so that taking all of them at once still keeps it.
     """
-    if run.cancelled or run.film:
-        return []
-    if not overview(run).undone:
-        joining = run.due_at <= now and not run.join_error
-        return [Step(name=StepName.JOIN, run=run.id, turn=run.turns)] if joining else []
     steps: list[Step] = []
+    if wants_film(run) and run.due_at <= now and not run.join_error:
+        steps.append(Step(name=StepName.JOIN, run=run.id, turn=run.turns))
     purse = jobs_left(run)
     for shot in awake(run):
         if shot.takes:
@@ -114,12 +108,34 @@ def wake_at(run: Run, now: float) -> float | None:
     shots = awake(run)
     later = [take.due_at for shot in shots for take in shot.takes if take.due_at > now and take.status in OPEN]
     later += [shot.due_at for shot in shots if shot.due_at > now and takes_to_submit(run, shot)]
-    later += [run.due_at] if run.due_at > now else []
+    later += [run.due_at] if run.due_at > now and wants_film(run) else []
     if steps_due(run, now):
         later.append(now + RECHECK_S)
     if _after_deadlines(run, now) is not run:
         later.append(now)
-    return None if run.cancelled or run.film or not later else min(later)
+    return min(later, default=None)
+
+
+def is_left_over(run: Run) -> bool:
+    """
+    Early versions ended a run with jobs under way that nobody followed, or with a film though a shot was being retaken.
+    """
+    takes = [take for shot in run.shots for take in shot.takes]
+    if run.film is not None or run.cancelled:
+        undone = run.film is not None and not is_complete(run)
+        return undone or any(take.status in OPEN or _was_given_up(take) for take in takes)
+    return False
+
+
+def has_doubtful_film(run: Run) -> bool:
+    """Early versions did not say which takes a film is of; where there is a choice, it may be of other ones."""
+    choice = any(sum(take.status is TakeStatus.DONE for take in shot.takes) > 1 for shot in run.shots)
+    return run.film is not None and run.film.takes is None and choice
+
+
+def wants_film(run: Run) -> bool:
+    """Every shot is done, and the film of these takes is not there yet."""
+    return is_complete(run) and not run.film and not run.cancelled
 
 
 # --- what happened -----------------------------------------------------------------------------------------------
@@ -135,19 +151,25 @@ def _changed(run: Run, event: Event, now: float) -> Run:
             return _without_intent(run, event, until=now)
         case events.PreparationFailed():
             return _unprepared(run, event, now)
-        case events.Approved():
-            shot = run.shot(event.shot)
-            return run.with_shots(replace(shot, approved=True)) if shot and shot.gated and not shot.approved else run
-        case events.Picked():
-            return _with_pick(run, event, now)
-        case events.Resumed() | events.Adopted() | events.Retaken():
+        case (
+            events.Approved()
+            | events.Picked()
+            | events.Resumed()
+            | events.Adopted()
+            | events.Retaken()
+            | events.RunCancelled()
+        ):
             return decided(run, event, now)
-        case events.RunCancelled():
-            return _cancelled(run)
+        case events.Submitted():
+            return _with_answer(run, event, now)
+        case events.SecondJobFound():
+            return _with_twin(run, event.shot, event.take, event.job_ids, now)
         case events.Elapsed():
             return _after_deadlines(run, now)
         case events.WorkerStarted():
             return _looked_up_now(run, now)
+        case events.Repaired():
+            return _looked_up_now(unjoined(run) if event.join else replace(run), now)
         case events.CalledBack():
             take = run.take(event.shot, event.take)
             news = take is not None and not take.called_back
@@ -157,10 +179,15 @@ def _changed(run: Run, event: Event, now: float) -> Run:
         case events.Told():
             return run if run.untold == event.problem else replace(run, untold=event.problem)
         case events.Joined():
-            return replace(run, film=event.film, join_error=None)
+            awaited = wants_film(run) and event.turn == run.turns and event.film.takes == picks(run)
+            return replace(run, film=event.film, join_error=None) if awaited else run
         case events.JoinFailed():
+            if not wants_film(run) or event.turn not in (None, run.turns):
+                return run
             final = event.problem if event.until is None else None
             return replace(run, turns=run.turns + 1, due_at=event.until or now, join_error=final)
+        case events.FilmLost():
+            return unjoined(run) if run.film is not None and run.film.path == event.path else run
         case _:
             return _with_take_event(run, event, now)
 
@@ -190,7 +217,7 @@ def _without_intent(run: Run, event: events.SubmitPutOff | events.SubmitRefused,
     """Nothing was accepted, and the shot is not to blame: the take never was."""
     shot, take = run.shot(event.shot), run.take(event.shot, event.take)
     unborn = (TakeStatus.SUBMITTING, TakeStatus.UNSURE)
-    if shot is None or take is None or take.status not in unborn or take.job_ids:
+    if shot is None or take is None or take.status not in unborn or take.job_ids or not is_about(take, event):
         return run
     rest = tuple(other for other in shot.takes if other.number != take.number)
     held = replace(shot, takes=rest, due_at=until, turns=shot.turns + 1, held_by=event.problem)
@@ -199,7 +226,7 @@ def _without_intent(run: Run, event: events.SubmitPutOff | events.SubmitRefused,
 
 def _unprepared(run: Run, event: events.PreparationFailed, now: float) -> Run:
     shot = run.shot(event.shot)
-    if shot is None or not takes_to_submit(run, shot):
+    if shot is None or not takes_to_submit(run, shot) or event.turn not in (None, shot.turns):
         return run
     held = event.problem.family in FOR_A_PERSON
     if event.until is None and not held:
@@ -207,18 +234,33 @@ def _unprepared(run: Run, event: events.PreparationFailed, now: float) -> Run:
     return run.with_shots(replace(shot, due_at=event.until or now, turns=shot.turns + 1, held_by=event.problem))
 
 
-def _with_pick(run: Run, event: events.Picked, now: float) -> Run:
+def _with_answer(run: Run, event: events.Submitted, now: float) -> Run:
+    """The job is the take's, if the take waits for just this answer; else it is one more, and is kept beside it."""
     shot, take = run.shot(event.shot), run.take(event.shot, event.take)
-    if shot is None or take is None or take.status is not TakeStatus.DONE or shot.picked == take.number:
+    if shot is None:
         return run
-    if any(made.status in OPEN for later in heirs(run, shot) for made in later.takes):
-        return run  # Later shots are being paid for from the other take.
-    after = run.with_shots(replace(shot, picked=take.number, set_aside=min(shot.set_aside, take.number - 1)))
-    return (
-        replace(after, film=None, join_error=None, due_at=now, turns=run.turns + 1)
-        if run.film or run.join_error
-        else after
-    )
+    ids = (event.job_id, *event.aliases)
+    owner = next((each for each in shot.takes if set(ids) & set(each.job_ids)), None)
+    if owner is None and take is None:  # Its intent was taken back, or is lost: the job is there all the same.
+        status, intent = TakeStatus.UNSURE, event.intent or ""
+        take = Take(number=event.take, status=status, intent=intent, submitted_at=now, due_at=now)
+        shot = replace(shot, takes=tuple(sorted((*shot.takes, take), key=lambda each: each.number)))
+        run = run.with_shots(shot)
+    mine = owner or (take if take and not take.job_ids and event.intent in (None, take.intent) else None)
+    if mine is None:
+        return _with_twin(run, event.shot, event.take, ids, now)
+    after = take_after(run, shot, mine, event, now)
+    return run if after == mine else _with_take(run, event.shot, after)
+
+
+def _with_twin(run: Run, shot_id: str, number: int, job_ids: tuple[str, ...], now: float) -> Run:
+    """The provider made two jobs for one take, and both were paid for: the second one's clip is kept as well."""
+    shot = run.shot(shot_id)
+    if shot is None or _belongs_to_another(run, job_ids) or run.take(shot_id, number) is None:
+        return run
+    if sum(take.twin_of is not None for take in shot.takes) >= TWINS_MAX:
+        return run
+    return run.with_shots(replace(shot, takes=(*shot.takes, twin(shot, number, job_ids, now))))
 
 
 def _with_opening(run: Run, event: events.OpeningTaken) -> Run:
@@ -230,18 +272,6 @@ def _with_opening(run: Run, event: events.OpeningTaken) -> Run:
     return run if after == take else _with_take(run, event.shot, after)
 
 
-def _cancelled(run: Run) -> Run:
-    shots = [
-        replace(shot, takes=tuple(_ended(take) if take.status in OPEN else take for take in shot.takes))
-        for shot in awake(run)
-    ]
-    return replace(run.with_shots(*shots), cancelled=True)
-
-
-def _ended(take: Take) -> Take:
-    return replace(take, status=TakeStatus.CANCELLED)
-
-
 def _after_deadlines(run: Run, now: float) -> Run:
     for shot in awake(run):
         for take in shot.takes:
@@ -249,32 +279,63 @@ def _after_deadlines(run: Run, now: float) -> Run:
                 continue
             if take.status is TakeStatus.SUBMITTING:
                 run = _with_take(run, shot.id, unsure(run, shot, take, SUBMIT_CUT_SHORT, now))
-            elif take.status is TakeStatus.UNSURE and run.terms.unsure == "retake":
+            elif take.status is TakeStatus.UNSURE and (run.terms.unsure == "retake" or run.cancelled or run.film):
                 run = _with_take(run, shot.id, replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED))
     return run
 
 
 def _looked_up_now(run: Run, now: float) -> Run:
-    for shot in awake(run):
+    for shot in run.shots if run.cancelled else awake(run):
         for take in shot.takes:
-            if take.status is TakeStatus.GENERATING and take.due_at > now:
-                run = _with_take(run, shot.id, replace(take, due_at=now, turns=take.turns + 1))
+            late = take.status is TakeStatus.GENERATING and take.due_at > now
+            if late or _was_given_up(take):
+                again = replace(take, status=TakeStatus.GENERATING, due_at=now, turns=take.turns + 1)
+                run = _with_take(run, shot.id, again)
     return run
+
+
+def _was_given_up(take: Take) -> bool:
+    """Early versions did not follow the jobs of a run that was cancelled."""
+    return take.status is TakeStatus.CANCELLED and bool(take.job_ids) and take.ended_at is None
 
 
 def _with_take_event(run: Run, event: TakeEvent, now: float) -> Run:
     shot, take = run.shot(event.shot), run.take(event.shot, event.take)
-    if shot is None or take is None or take.status not in OPEN:
+    if shot is None or take is None:
+        return run
+    if take.twin_of is not None and (merged := _merged(run, shot, take, event)) is not None:
+        return merged
+    ids = _ids_of(event)
+    if not take.job_ids and _belongs_to_another(run, ids):
+        return run
+    if ids and take.job_ids and not set(ids) & set(take.job_ids):  # The take had none yet when it was asked about.
+        return _with_twin(run, shot.id, take.number, ids, now)
+    if take.status not in OPEN and not is_unheard(take):
         return run
     after = take_after(run, shot, take, event, now)
     return run if after == take else _with_take(run, event.shot, after)
 
 
+def _merged(run: Run, shot: Shot, take: Take, event: TakeEvent) -> Run | None:
+    """The second job turns out to be the first one by another of its ids: there was no second one."""
+    first = run.take(shot.id, take.twin_of or 0)
+    ids = _ids_of(event)
+    if first is None or take.status not in OPEN or not set(ids) & set(first.job_ids):
+        return None
+    rest = tuple(each for each in shot.takes if each.number != take.number)
+    known = replace(first, job_ids=tuple(dict.fromkeys((*first.job_ids, *take.job_ids, *ids))))
+    return _with_take(run.with_shots(replace(shot, takes=rest)), shot.id, known)
+
+
+def _ids_of(event: TakeEvent) -> tuple[str, ...]:
+    return event.job_ids if isinstance(event, events.JobSeen | events.Rendered | events.JobEnded) else ()
+
+
+def _belongs_to_another(run: Run, job_ids: tuple[str, ...]) -> bool:
+    return any(set(job_ids) & set(take.job_ids) for shot in run.shots for take in shot.takes)
+
+
 # --- what follows ------------------------------------------------------------------------------------------------
-
-
-def _submit_step(run: Run, shot: Shot, number: int) -> Step:
-    return Step(name=StepName.SUBMIT, run=run.id, shot=shot.id, take=number, turn=shot.turns)
 
 
 def _take_steps(run: Run, shot: Shot, now: float) -> Iterator[Step]:

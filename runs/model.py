@@ -145,7 +145,8 @@ class Take:
     their submit, when it was submitted; ``usual_s``: half of them. ``rendered_at`` · ``ended_at``: when we learnt that
     the job is done, or that it ended otherwise. ``called_back``: a callback told of that. ``adopted``: a person named
     the job. ``opening``: the clip's first frame. ``seam``: its mean difference, in levels of 255, from the frame that
-    was handed on.
+    was handed on. ``twin_of``: the provider made a second job for the take of that number, and this take keeps its
+    clip; it is never gone on from unless a person picks it.
     """
 
     number: int
@@ -173,6 +174,7 @@ class Take:
     opening: Frame | None = None
     seam: float | None = None
     error: Problem | None = None
+    twin_of: int | None = None
 
     @property
     def job_id(self) -> str | None:
@@ -216,7 +218,11 @@ class Shot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Film:
-    """The clips of a run joined into one file; ``copied``: no picture was encoded again, else ``reason`` says why."""
+    """
+    The clips of a run joined into one file; ``copied``: no picture was encoded again, else ``reason`` says why.
+
+    ``takes``: the take of each shot that it is made of; None: an early version joined it. ``sha256``: of the file, hex.
+    """
 
     path: str
     bytes: int
@@ -224,6 +230,8 @@ class Film:
     frames: int
     copied: bool
     reason: str | None = None
+    takes: dict[str, int] | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,12 +263,14 @@ class Overview:
     What the rules ask of all shots of a run together; `runs.standing` makes it, and carries it on with each change.
 
     ``awake``: places of the shots that something is under way for, or that could be submitted. ``undone``: how many
-    are not done. ``spent`` · ``heard`` · ``missed``: jobs that were paid for, told of by a callback, found by looking.
+    are not done. ``spent`` · ``intended``: jobs that were or may have been accepted; submits that are under way.
+    ``heard`` · ``missed``: jobs told of by a callback, found by looking.
     """
 
     awake: tuple[int, ...] = ()
     undone: int = 0
     spent: int = 0
+    intended: int = 0
     heard: int = 0
     missed: int = 0
 
@@ -305,7 +315,8 @@ class Run:
     One execution of a storyboard; ``shots`` stand in the order of the film.
 
     ``news``: the last revision in which more changed than the first frame of a clip; None: kept by an early version.
-    ``due_at`` · ``turns``: the joining of the film was put off until then, so often. ``join_error``: it is impossible.
+    ``due_at`` · ``turns``: the film is not joined before then; a join that was begun under another turn no longer
+    counts. ``join_error``: it is impossible.
     ``untold``: why nothing is sent to ``notify_url``, if it is refused. ``index`` follows from the shots, not stored.
     """
 

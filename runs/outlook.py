@@ -4,6 +4,7 @@ What a decision would bring about and cost, before it is made; and which shots n
 Pure questions about a run; the decisions themselves are in `runs.decisions`.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from runs.decisions import heirs_begun_anew, heirs_of
@@ -93,6 +94,35 @@ def seams_that_jump(run: Run) -> list[tuple[str, float]]:
     """The shots whose clip opens further than `SEAM_LEVELS_MAX` from the frame that was handed on, and how far."""
     seams = [(shot.id, take.seam) for shot in run.shots if (take := chosen(shot)) and take.seam is not None]
     return [(shot_id, levels) for shot_id, levels in seams if levels > SEAM_LEVELS_MAX]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondJob:
+    """
+    Two jobs were made for one take: ``take`` has the ``first`` one (None: it is not known), ``kept_as`` the ``second``.
+    """
+
+    shot: str
+    take: int
+    first: str | None
+    second: str | None
+    kept_as: int
+
+
+def second_jobs(run: Run) -> list[SecondJob]:
+    """What was paid for twice."""
+    return [
+        SecondJob(
+            shot=shot.id,
+            take=take.twin_of,
+            first=first.job_id if (first := run.take(shot.id, take.twin_of)) else None,
+            second=take.job_id,
+            kept_as=take.number,
+        )
+        for shot in run.shots
+        for take in shot.takes
+        if take.twin_of is not None
+    ]
 
 
 def _first_frame(shot: Shot) -> FirstFrame | None:

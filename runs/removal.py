@@ -19,8 +19,9 @@ import structlog
 
 from runs.errors import Conflict
 from runs.files import MediaFiles
-from runs.model import Run
-from runs.store import Store, has_ended
+from runs.model import Run, RunStatus
+from runs.standing import has_ended
+from runs.store import Store
 
 _RUN: Final = re.compile(r"run_[a-z0-9]{1,40}")
 _OURS: Final = re.compile(r"run_[a-z0-9]{1,40}|given")
@@ -35,8 +36,10 @@ async def remove(store: Store, files: MediaFiles, run: Run) -> None:
 
     Raises: Conflict unless it has ended, or if somebody acted in between; StoreUnavailable.
     """
-    if not has_ended(run):
+    if run.status in (RunStatus.RUNNING, RunStatus.WAITING):
         raise Conflict(f"the run is {run.status.value}; only a run that has ended can be removed: cancel it first")
+    if not has_ended(run):
+        raise Conflict("jobs of the run are still under way, and paid for; it can be removed when their clips are kept")
     if not await store.remove(run, now=time.time()):
         raise Conflict("the run has changed in between")
     log.info("run_removed", run_id=run.id, status=run.status.value)

@@ -11,7 +11,7 @@ from operator import is_not
 from typing import Final
 
 from runs.model import Family, Overview, Problem, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
-from runs.takes import OPEN, SUBMIT_CUT_SHORT
+from runs.takes import BROUGHT_IN, OPEN, SUBMIT_CUT_SHORT, is_unheard
 from runs.words import number_of
 
 MOVING: Final = frozenset({ShotStatus.SUBMITTING, ShotStatus.GENERATING, ShotStatus.COLLECTING})
@@ -31,11 +31,13 @@ def settled(run: Run, *, before: Run | None = None) -> Run:
     with one of these, or that wait for the budget, however many the run has.
     A shot that stays as it was stays the same object: `runs.store` writes the others.
     """
+    earlier = before
     if before is not None and (before.index.overview is None or before.cancelled is not run.cancelled):
         before = None
     places = range(len(run.shots)) if before is None else places_changed(run, before=before)
     run = run.with_shots(*(_with_own_pick(run, run.shots[place]) for place in places))
     view = _carried_on(before, run, places)
+    run = _without_old_film(run, view, earlier)
     left = _left(run, view)
     near = {*places, *_heirs(run, places), *view.awake}
     shots = (run.shots[place] for place in near)
@@ -47,6 +49,43 @@ def settled(run: Run, *, before: Run | None = None) -> Run:
 def places_changed(run: Run, *, before: Run) -> list[int]:
     """Places of the shots that are not the same objects as *before*; next to nothing for each that is."""
     return list(compress(count(), map(is_not, run.shots, before.shots)))
+
+
+def _without_old_film(run: Run, view: Overview, earlier: Run | None) -> Run:
+    """
+    A film is of just the takes that are picked. If these are no longer the same, the one that is there is none any
+    more, and one that is being joined meets another turn of the run when it is ready.
+    """
+    if run.film is not None and view.undone:
+        return unjoined(run)
+    if earlier is None or overview(earlier).undone:
+        return run
+    moved = any(earlier.shots[place].picked != run.shots[place].picked for place in places_changed(run, before=earlier))
+    return unjoined(run) if moved or view.undone else run
+
+
+def unjoined(run: Run) -> Run:
+    """*run* with its film to be joined again; a join that is under way no longer counts."""
+    return replace(run, film=None, join_error=None, due_at=0.0, turns=run.turns + 1)
+
+
+def picks(run: Run) -> dict[str, int]:
+    """Of each shot that is done, the take that the film is made of."""
+    made = ((shot.id, chosen(shot)) for shot in run.shots)
+    return {name: take.number for name, take in made if take is not None and take.status is TakeStatus.DONE}
+
+
+def has_ended(run: Run) -> bool:
+    """Nothing can happen to it any more but a person's decision: no job is under way whose clip is to be kept."""
+    if run.status not in (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED):
+        return False
+    followed = OPEN - {TakeStatus.UNSURE}
+    return not any(take.status in followed for shot in run.shots for take in shot.takes)
+
+
+def is_complete(run: Run) -> bool:
+    """Every shot is done: a film can be made of what is picked."""
+    return not overview(run).undone
 
 
 def _with_own_pick(run: Run, shot: Shot) -> Shot:
@@ -106,7 +145,7 @@ def _is_stuck(shot: Shot) -> bool:
 def _run_status(run: Run, view: Overview, left: int | None) -> tuple[RunStatus, Problem | None]:
     if run.cancelled:
         return RunStatus.CANCELLED, None
-    if run.film:
+    if run.film and not view.undone:
         return RunStatus.SUCCEEDED, None
     if not view.undone:
         return (RunStatus.FAILED, run.join_error) if run.join_error else (RunStatus.RUNNING, None)
@@ -155,23 +194,23 @@ def chosen(shot: Shot) -> Take | None:
 
 
 def jobs_spent(run: Run) -> int:
-    """Jobs that were or may have been accepted, the intended ones included: this is what the budget counts."""
+    """Jobs that were or may have been accepted; it never falls, as a submit that is under way is not in it yet."""
     return overview(run).spent
 
 
 def jobs_left(run: Run) -> int | None:
-    """How many more submits the budget allows; None without a budget."""
+    """How many more submits the budget allows, beside those that are under way; None without a budget."""
     return _left(run, overview(run))
 
 
 def _left(run: Run, view: Overview) -> int | None:
-    return None if run.budget_jobs is None else max(0, run.budget_jobs - view.spent)
+    return None if run.budget_jobs is None else max(0, run.budget_jobs - view.spent - view.intended)
 
 
 def takes_to_submit(run: Run, shot: Shot) -> list[int]:
     """Numbers of the takes that *shot* still needs and nothing but time or money holds back."""
     held = shot.error is not None or needs_operator(shot) or (shot.gated and not shot.approved)
-    if run.cancelled or held or not _has_first_frame(run, shot):
+    if run.cancelled or run.film or held or not _has_first_frame(run, shot):
         return []
     missing = takes_missing(run, shot)
     if not missing:
@@ -191,8 +230,8 @@ def takes_missing(run: Run, shot: Shot) -> int:
 
 
 def counted(shot: Shot) -> list[Take]:
-    """The takes that something can still come of: all but those that a person went on without."""
-    return [take for take in shot.takes if take.number > shot.set_aside]
+    """The takes that something can still come of: all but those that a person went on without, and second jobs."""
+    return [take for take in shot.takes if take.number > shot.set_aside and take.twin_of is None]
 
 
 def callbacks_missed(run: Run) -> int:
@@ -208,7 +247,7 @@ def seems_unreachable(run: Run) -> bool:
 
 def _was_found(take: Take) -> bool:
     known = take.rendered_at is not None or take.ended_at is not None
-    return known and not take.called_back and not take.adopted
+    return known and not take.called_back and not take.adopted and take.twin_of is None
 
 
 def submits_to_come(run: Run) -> int:
@@ -238,7 +277,13 @@ def _hands_on(run: Run, take: Take) -> bool:
 
 
 def _may_cost(take: Take) -> bool:
-    return bool(take.job_ids) or take.status in (TakeStatus.SUBMITTING, TakeStatus.UNSURE)
+    """A job that a person named counts when the provider knows it."""
+    unproven = take.intent == BROUGHT_IN and take.word is None and take.rendered_at is None and take.ended_at is None
+    return bool(take.job_ids and not unproven) or take.status is TakeStatus.UNSURE or is_unheard(take)
+
+
+def _is_intended(take: Take) -> bool:
+    return take.status is TakeStatus.SUBMITTING and not take.job_ids
 
 
 # --- all shots together ------------------------------------------------------------------------------------------
@@ -274,6 +319,7 @@ def _carried_on(before: Run | None, run: Run, places: Collection[int]) -> Overvi
         awake=tuple(sorted(still)),
         undone=known.undone + more(_is_undone),
         spent=known.spent + more(lambda shot: sum(map(_may_cost, shot.takes))),
+        intended=known.intended + more(lambda shot: sum(map(_is_intended, shot.takes))),
         heard=known.heard + more(lambda shot: sum(take.called_back for take in shot.takes)),
         missed=known.missed + more(lambda shot: sum(map(_was_found, shot.takes))),
     )

@@ -10,6 +10,7 @@ Runs in Redis: a run and everything that follows from its change are written in 
     framerelay:due             zset    runs by the time at which they are looked at next
     framerelay:asked:KEY       string  the run that an ``Idempotency-Key`` made
     framerelay:used:NAME       string  an invitation to the page that was used
+    framerelay:repaired        set     what was done once for all runs that an early version had left
 
 What has to be told of a change goes to `runs.outbox` in the same step.
 """
@@ -29,13 +30,14 @@ from runs.notices import Notice
 from runs.outbox import KEEP_S, NOTIFICATIONS, NOTIFICATIONS_DUE, WAKE_COURIER, entries_of
 from runs.queue import DUE, QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script, task_of, unpack
 from runs.redis_words import unavailable
-from runs.takes import OPEN
+from runs.standing import has_ended
 
 RUNS: Final = "framerelay:runs"
 EVENTS_KEPT: Final = 2000
 ASKED_LIFE_MS: Final = 7 * 86_400_000
 ENDED: Final = "framerelay:runs-ended"
 REMOVED: Final = "framerelay:runs-removed"
+REPAIRED: Final = "framerelay:repaired"
 # So long a run that was removed is not made again by a repeated request or by a late callback at a hook.
 REMOVED_LIFE_MS: Final = 30 * 86_400_000
 
@@ -58,13 +60,6 @@ def run_key(run_id: str) -> str:
 def events_key(run_id: str) -> str:
     """Where its history lives."""
     return f"framerelay:run:{run_id}:events"
-
-
-def has_ended(run: Run) -> bool:
-    """Nothing can happen to it any more but a person's decision; a failed run may still have a job under way."""
-    if run.status is RunStatus.FAILED:
-        return not any(take.status in OPEN for shot in run.shots for take in shot.takes)
-    return run.status in (RunStatus.SUCCEEDED, RunStatus.CANCELLED)
 
 
 class Store:
@@ -269,6 +264,20 @@ class Store:
         except REDIS_ERRORS as error:
             raise unavailable(error) from error
         return RunId(held.decode()) if held else run_id
+
+    async def is_repaired(self, step: str) -> bool:
+        """Whether a worker has been through all stored runs for that *step*. Raises: StoreUnavailable."""
+        try:
+            return bool(await self._redis.sismember(REPAIRED, step))  # type: ignore[misc]  # redis-py's sync/async union
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+
+    async def set_repaired(self, step: str) -> None:
+        """No other worker need do so."""
+        try:
+            await self._redis.sadd(REPAIRED, step)  # type: ignore[misc]  # redis-py's sync/async union
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
 
     async def is_first_use(self, name: str, *, life_s: int) -> bool:
         """Whether *name* is used for the first time in *life_s*, by whichever receiver. Raises: StoreUnavailable."""

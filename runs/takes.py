@@ -16,6 +16,8 @@ LATE_S: Final = 2.0  # Beyond the time that nearly all such jobs took: their cal
 LOOK_UP_AGAIN_S: Final = (2.0, 120.0)  # After a GET that failed: never sooner, never later.
 
 BROUGHT_IN: Final = "adopted"  # The intent of a take that none of our executions has sent.
+TWIN: Final = "twin"  # Likewise, of one that keeps a second job.
+TWINS_MAX: Final = 8  # Of one shot: whoever learned a take's address cannot fill a run with other jobs of the account.
 OPEN: Final = frozenset({TakeStatus.SUBMITTING, TakeStatus.GENERATING, TakeStatus.COLLECTING, TakeStatus.UNSURE})
 SUBMIT_CUT_SHORT: Final = Problem(
     code="outcome_unknown",
@@ -30,13 +32,16 @@ NEVER_ARRIVED: Final = Problem(
 
 
 def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -> Take:
-    """*take* after one event about it; the same value where the event comes too late to matter."""
+    """*take* after one event about it; the same value where the event comes too late, or is about another state."""
+    if not is_about(take, event):
+        return take
     unborn = take.status in (TakeStatus.SUBMITTING, TakeStatus.UNSURE)
-    waiting = unborn or take.status is TakeStatus.GENERATING
+    waiting = unborn or take.status is TakeStatus.GENERATING or is_unheard(take)
     match event:
         case events.Submitted():
-            known = replace(take, job_ids=_joined_ids(take.job_ids, (event.job_id,)))
-            return _generating(run, shot, known, now, word=event.word) if unborn else known
+            known = replace(take, job_ids=_joined_ids(take.job_ids, (event.job_id, *event.aliases)))
+            unstarted = unborn or is_unheard(take)
+            return _generating(run, shot, replace(known, error=None), now, word=event.word) if unstarted else known
         case events.SubmitRefused() if unborn:
             return replace(take, status=TakeStatus.FAILED, error=event.problem)
         case events.SubmitLost() if take.status is TakeStatus.SUBMITTING:
@@ -74,6 +79,39 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
             )
         case _:
             return take
+
+
+def is_about(take: Take, event: TakeEvent) -> bool:
+    """Whether *event* is about the state in which *take* is: its intent, its job, its turn, as far as it names them."""
+    match event:
+        case events.SubmitRefused() | events.SubmitPutOff() | events.SubmitLost():
+            return event.intent in (None, take.intent)
+        case events.CollectPutOff() | events.CollectFailed():
+            return event.turn in (None, take.turns)
+        case events.JobSeen() | events.Rendered() | events.JobEnded():
+            return not take.job_ids or not event.job_ids or bool(set(event.job_ids) & set(take.job_ids))
+        case events.LookedInVain():
+            return event.job_id is None or event.job_id in take.job_ids
+        case _:
+            return True
+
+
+def is_unheard(take: Take) -> bool:
+    """Given up though nobody knows what became of its submit: should its job be named after all, it is kept."""
+    return take.status in (TakeStatus.EXPIRED, TakeStatus.CANCELLED) and not take.job_ids
+
+
+def twin(shot: Shot, number: int, job_ids: tuple[str, ...], now: float) -> Take:
+    """A take of its own for a second job of take *number*, looked up at once."""
+    return Take(
+        number=max(each.number for each in shot.takes) + 1,
+        status=TakeStatus.GENERATING,
+        intent=TWIN,
+        submitted_at=now,
+        due_at=now,
+        job_ids=job_ids,
+        twin_of=number,
+    )
 
 
 def _generating(run: Run, shot: Shot, take: Take, now: float, *, word: str | None) -> Take:

@@ -37,6 +37,8 @@ def shot_words(run: Json, shot: Json, *, now: float) -> str:
             return f"failed: {problem_words(shot)}"
         case "submitting" | "generating" | "collecting":
             return "; ".join(_takes_words(run, shot, now))
+        case "cancelled" if any(take["status"] in ("submitting", "generating", "collecting") for take in shot["takes"]):
+            return "cancelled; its job was under way, and its clip is kept when it is done"
         case status:
             return str(status)
 

@@ -47,11 +47,12 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitAnswer:
-    """The provider has the job: its id, its first status word, and the whole answer."""
+    """The provider has the job: its id, other ids that the answer gave it, its first status word, the whole answer."""
 
     job_id: str
     status_word: str | None
     raw: Mapping[str, object]
+    aliases: tuple[str, ...] = ()
 
 
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
@@ -233,7 +234,8 @@ def _read_submit(answer: _Answer) -> SubmitAnswer:
     report = read_job(document)
     if not report.job_ids:
         raise OutcomeUnknown("The submit was accepted, but its answer holds no job id.")
-    return SubmitAnswer(job_id=report.job_ids[0], status_word=report.status_word, raw=document)
+    job_id, *aliases = report.job_ids
+    return SubmitAnswer(job_id=job_id, status_word=report.status_word, raw=document, aliases=tuple(aliases))
 
 
 def _setting(leaving: asyncio.Event) -> Callable[[str, object], Awaitable[None]]:

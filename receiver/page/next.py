@@ -13,6 +13,7 @@ from runs.outlook import budget_left, jobs_of_retake, stale_after
 from runs.standing import MOVING, submits_to_come, takes_missing
 from runs.words import Json, coming, duration, frame_for, listed, number_of, soon, waits_for
 
+UNDER_WAY: Final = frozenset({"submitting", "generating", "collecting"})
 ASKED_MAX: Final = 12  # Of each kind, in one card; the others have their turn when these are decided.
 
 # What a person can do about each family of failure; the rest may pass by trying again.
@@ -114,7 +115,7 @@ def _sentence(run: Json, waiting: Sequence[Json], *, now: float) -> str:
         case "succeeded":
             return f"The film is ready: {_length(run['film']['duration_s'])} long."
         case "cancelled":
-            return "It was cancelled; nothing more is submitted."
+            return f"It was cancelled; nothing more is submitted{_still_kept(run)}."
         case "failed":
             family = (run["error"] or {}).get("family", "")
             return f"It stopped: {_message(run['error'])}. {_ADVICE.get(family, 'When the reason is mended, resume.')}"
@@ -123,6 +124,11 @@ def _sentence(run: Json, waiting: Sequence[Json], *, now: float) -> str:
         return f"{turns}."
     to_come = coming(run, now=now)
     return f"Next: {to_come}." if to_come else "Nothing is to come."
+
+
+def _still_kept(run: Json) -> str:
+    under_way = sum(take["status"] in UNDER_WAY for shot in run["shots"] for take in shot["takes"])
+    return f"; {number_of('clip', under_way)} of jobs that were under way will still be kept" if under_way else ""
 
 
 def _length(seconds: float) -> str:
@@ -197,8 +203,12 @@ def _cancel(run: Run) -> str | None:
     if run.status not in (RunStatus.RUNNING, RunStatus.WAITING):
         return None
     under_way = sum(shot.status in (ShotStatus.SUBMITTING, ShotStatus.GENERATING) for shot in run.shots)
-    given_up = f"; what is under way for {under_way} of its shots is paid for and given up" if under_way else ""
-    return f"Nothing more is submitted{given_up}. Clips that are done stay. It cannot be taken back."
+    paid = (
+        f"; jobs under way for {under_way} of its shots are paid for, and their clips are still kept"
+        if under_way
+        else ""
+    )
+    return f"Nothing more is submitted{paid}. Clips that are done stay. It cannot be taken back."
 
 
 def retake_of(run: Run, shot: Shot, now: float) -> Retake | None:

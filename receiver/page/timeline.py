@@ -25,6 +25,7 @@ _WORDS: Final = {
     "job_ended": "ended without a clip",
     "called_back": "was called back about",
     "looked_in_vain": "could not be looked up",
+    "second_job_found": "has a second job at the provider: it was paid for twice, and both clips are kept",
     "collected": "is on our disk, with its last frame",
     "collect_put_off": "could not be fetched this time",
     "collect_failed": "cannot be used",

@@ -14,16 +14,17 @@ from receiver.page.next import may_be_lost, retake_of, what_is_next
 from receiver.page.rendering import login_form, rendered
 from receiver.page.strip import clips_of, latest_frame, scenes_of, shape_of, takes_of
 from receiver.page.timeline import timeline_of
-from receiver.runs_api import ENDED, NAME, SEED_MAX
+from receiver.runs_api import NAME, SEED_MAX
 from receiver.sessions import INVITED_S
 from receiver.state import state_of
 from receiver.views import UNREACHABLE, callback_json, run_json
 from runs import events
+from runs.decisions import Decision
 from runs.errors import NotFound, RequestInvalid
 from runs.events import Event
 from runs.model import Run, RunStatus
 from runs.progress import name_of
-from runs.standing import MOVING
+from runs.standing import MOVING, has_ended
 from runs.words import shot_words
 
 RUNS_A_PAGE: Final = 20
@@ -92,7 +93,7 @@ async def show_shot(request: Request) -> Response:
         shape=shape_of(shown),
         retake=retake_of(run, shot, now),
         lost=may_be_lost(run, shot, now),
-        live=run.status not in ENDED,
+        live=not has_ended(run),
         moments=await timeline_of(state, run, shot),
     )
 
@@ -129,7 +130,7 @@ async def _let_in(request: Request, once: str) -> Response:
     return answer
 
 
-def _decision(form: dict[str, str], run: Run) -> Event:
+def _decision(form: dict[str, str], run: Run) -> Decision:
     shot = form.get("shot", "")
     match form.get("action"):
         case "cancel":
@@ -189,7 +190,7 @@ async def _run_page(request: Request, template: str) -> Response:
         clips=clips_of(shown),
         shape=shape_of(shown),
         next=what_is_next(run, shown, now=now),
-        live=run.status not in ENDED,
+        live=not has_ended(run),
         moving=any(shot.status in MOVING for shot in run.shots),
         event_names=EVENT_NAMES,
         forms_here=len(run.shots) <= FORMS_MAX,

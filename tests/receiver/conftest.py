@@ -210,8 +210,8 @@ def finish(relay: Any, render: Callable[..., Any], board: dict[str, Any]) -> Cal
     async def happen() -> str:
         run_id = str(await relay.run({**board, "shots": board["shots"][:1]}))
         await render(run_id, "s1")
-        film = Film(path=f"{run_id}/film.mp4", bytes=9, duration_s=5.04, frames=121, copied=True)
-        await record(relay.store, run_id, events.Joined(film=film))
+        film = Film(path=f"{run_id}/film.mp4", bytes=9, duration_s=5.04, frames=121, copied=True, takes={"s1": 1})
+        await record(relay.store, run_id, events.Joined(film=film, turn=0))
         return run_id
 
     return happen

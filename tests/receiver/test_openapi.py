@@ -252,12 +252,13 @@ async def _decisions(drive: Any, relay: Any, board: Any, render: Any, finish: An
     await drive("POST", "/v1/jobs/adopt", 409, json={**adopted, "shot": "s1"})
     await drive("POST", "/v1/jobs/adopt", 200, json=adopted)
     await drive("POST", f"{place}/shots/s3/approve", 200)
-    await drive("POST", f"{place}/shots/s1/pick", 200, json={"take": 1})
+    await drive("POST", f"{place}/shots/s1/pick", 409, json={"take": 1})
     await drive("POST", f"{place}/shots/s1/pick", 404, json={"take": 7})
     retake = f"/v1/runs/{await finish()}/shots/s1/retake"
     await drive("POST", retake, 200, json={"dry_run": True})
     await drive("POST", retake, 422, json={"dry_run": 1})
     await drive("POST", retake, 200, json={"prompt": "b", "seed": -1})
+    await drive("POST", retake.replace("/retake", "/pick"), 200, json={"take": 1})
     await drive("POST", f"{place}/resume", 409)
     await record(
         relay.store, run, events.PreparationFailed(shot="s3", problem=Problem(code="c", message="m"), until=None)

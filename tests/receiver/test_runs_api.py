@@ -145,14 +145,15 @@ async def test_a_page_that_cannot_be_is_422_with_its_name(relay: Any) -> None:
     assert (answer.status_code, answer.json()["error"]["param"]) == (422, "status")
 
 
-async def test_cancelling_twice_is_fine(relay: Any, board: Any) -> None:
-    """Nothing is submitted any more, and saying it again is no mistake."""
+async def test_cancelling_twice_says_that_it_was_cancelled_already(relay: Any, board: Any) -> None:
+    """Nothing is submitted any more; a decision that changes nothing is 409, and nothing happens."""
     run_id = await relay.run(board)
     first, second = [(await relay.api.post(f"/v1/runs/{run_id}/cancel")) for _ in range(2)]
 
-    assert (first.status_code, second.status_code) == (200, 200)
+    assert (first.status_code, second.status_code) == (200, 409)
     assert first.json()["status"] == "cancelled"
-    assert second.json() == first.json()
+    assert second.json()["error"]["message"] == "the run was cancelled already"
+    assert await relay.shown(run_id) == first.json()
 
 
 async def test_a_finished_run_cannot_be_cancelled(relay: Any, finish: Any) -> None:
@@ -163,16 +164,17 @@ async def test_a_finished_run_cannot_be_cancelled(relay: Any, finish: Any) -> No
 
 
 async def test_a_gated_shot_waits_for_its_approval(relay: Any, board: Any, render: Any, queued: Any) -> None:
-    """Approved once it is queued; approving again changes nothing."""
+    """Approved once it is queued; approving again changes nothing, and says so."""
     run_id = await relay.run(board)
     await render(run_id, "s1")
     assert (await relay.shown(run_id))["error"]["code"] == "approval_needed"
 
     first, second = [(await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve")) for _ in range(2)]
 
-    assert (first.status_code, second.status_code) == (200, 200)
+    assert (first.status_code, second.status_code) == (200, 409)
     assert first.json()["shots"][1]["approved"] is True
-    assert first.json()["revision"] == second.json()["revision"]
+    assert second.json()["error"]["message"] == "shot s2 is approved already"
+    assert (await relay.shown(run_id))["revision"] == first.json()["revision"]
     assert ("submit", {"run": run_id, "shot": "s2", "take": 1, "turn": 0}) in await queued()
 
 
@@ -189,7 +191,7 @@ async def test_a_shot_without_a_gate_cannot_be_approved(relay: Any, board: Any) 
 
 
 async def test_a_person_picks_a_take(relay: Any, board: Any, render: Any) -> None:
-    """One that is done; saying it twice is fine, a take that is not there is 404, no number is 422."""
+    """One that is done; saying it twice is 409, a take that is not there is 404, no number is 422."""
     run_id = await relay.run({**board, "shots": [{"id": "s1", "prompt": "a", "takes": 2}]})
     await render(run_id, "s1", 1)
     await render(run_id, "s1", 2)
@@ -203,7 +205,8 @@ async def test_a_person_picks_a_take(relay: Any, board: Any, render: Any) -> Non
     picked = await relay.api.post(pick, json={"take": 2})
     again = await relay.api.post(pick, json={"take": 2})
 
-    assert (picked.status_code, again.status_code) == (200, 200)
+    assert (picked.status_code, again.status_code) == (200, 409)
+    assert again.json()["error"]["message"] == "take 2 of shot s1 is picked already"
     assert picked.json()["shots"][0]["picked"] == 2
     assert picked.json()["shots"][0]["status"] == "done"
 

@@ -10,7 +10,8 @@ from runs.addresses import Trusted
 from runs.errors import StoryboardInvalid
 from runs.hooks import START, Hook, hook_run, read_hooks
 from runs.machine import StepName, apply, jobs_left, steps_due
-from runs.model import Clip, Family, Film, Frame, Problem, Run, RunId, RunStatus, ShotStatus, Take, TakeStatus, Terms
+from runs.model import Clip, Family, Frame, Problem, Run, RunId, RunStatus, ShotStatus, Take, TakeStatus, Terms
+from tests.runs.films import joined
 
 ROOT = Path(__file__).parents[2]
 NOW = 1_000_000.0
@@ -210,8 +211,7 @@ def test_a_run_without_storyboard_ends_with_the_clip_as_its_film() -> None:
     run = collected(run_of(Hook(name="night")))
 
     assert [step.name for step in steps_due(run, NOW)] == [StepName.JOIN]
-    film = Film(path="film", bytes=1, duration_s=5.0, frames=121, copied=True)
-    assert apply(run, events.Joined(film=film), NOW).status is RunStatus.SUCCEEDED
+    assert apply(run, joined(run), NOW).status is RunStatus.SUCCEEDED
 
 
 @pytest.mark.parametrize("family", list(Family))

@@ -35,7 +35,7 @@ def look(run: Run, age: float) -> Run:
 
 
 def rendered(run: Run, name: str, *, called_back: bool) -> Run:
-    done = events.Rendered(shot=name, take=1, job_ids=("j",), video_url="https://v", called_back=called_back)
+    done = events.Rendered(shot=name, take=1, job_ids=(f"job_{name}",), video_url="https://v", called_back=called_back)
     return apply(run, done, NOW + 60)
 
 

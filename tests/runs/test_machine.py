@@ -1,5 +1,6 @@
 """The rules of a run, one by one: what happened before, what happens, what is asked for next."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,6 @@ from runs.machine import StepName, apply, begin, is_news, steps_due, wake_at
 from runs.model import (
     Clip,
     Family,
-    Film,
     Frame,
     Problem,
     Run,
@@ -21,11 +21,11 @@ from runs.model import (
     Terms,
 )
 from runs.standing import jobs_left, jobs_spent
+from tests.runs.films import joined
 
 NOW = 1_000_000.0
 CLIP = Clip(path="c", sha256="0", bytes=1, width=16, height=9, duration_s=5.04, frames=121)
 FRAME = Frame(path="f", sha256="0", width=16, height=9)
-FILM = Film(path="film", bytes=1, duration_s=10.0, frames=241, copied=True)
 BROKEN = Problem(code="InternalError", message="it broke", family=Family.SERVER)
 REFUSED = Problem(code="InvalidParameter", message="no such size", family=Family.REQUEST_INVALID)
 
@@ -63,9 +63,10 @@ def collected(name: str = "s1", take: int = 1) -> events.Collected:
     return events.Collected(shot=name, take=take, video=CLIP, last_frame=FRAME)
 
 
-def after(run: Run, *happened: events.Event, now: float = NOW) -> Run:
+def after(run: Run, *happened: events.Event | Callable[[Run], events.Event], now: float = NOW) -> Run:
+    """*run* after that; what depends on how the run stands then is made from it."""
     for event in happened:
-        run = apply(run, event, now)
+        run = apply(run, event(run) if callable(event) else event, now)
     return run
 
 
@@ -100,7 +101,7 @@ def test_one_chain_goes_from_submit_to_film() -> None:
     assert due(run) == [("submit", "s2", 1)]
     run = done(run, "s2")
     assert due(run) == [("join", "", 0)]
-    run = after(run, events.Joined(film=FILM))
+    run = after(run, joined)
 
     assert run.status is RunStatus.SUCCEEDED
     assert due(run) == []
@@ -159,7 +160,7 @@ def test_the_budget_holds_however_many_submits_are_asked_for_at_once() -> None:
 
     run = after(run, submitting("a1"), submitting("b1"), submitting("c1"))
 
-    assert jobs_spent(run) == 2
+    assert jobs_spent(run) == 0, "nobody has accepted anything yet"
     assert jobs_left(run) == 0
     assert run.take("c1", 1) is None
     run = after(run, *(event for name in ("a1", "b1") for event in (submitted(name), rendered(name), collected(name))))
@@ -267,11 +268,11 @@ def test_an_unsure_take_that_can_no_longer_be_alive_gives_way_to_one_new_take() 
 def test_a_failed_job_gets_one_new_take_where_that_may_help(family: Family, again: bool) -> None:
     """What fails for the same reason every time is not paid for again."""
     problem = Problem(code="x", message="x", family=family)
-    ended = events.JobEnded(shot="s1", take=1, job_ids=("j",), status=TakeStatus.FAILED, problem=problem)
+    ended = events.JobEnded(shot="s1", take=1, job_ids=("job_s1_1",), status=TakeStatus.FAILED, problem=problem)
     run = after(chain(), submitting(), submitted(), ended)
     assert due(run) == ([("submit", "s1", 2)] if again else [])
     if again:
-        ended = events.JobEnded(shot="s1", take=2, job_ids=("k",), status=TakeStatus.FAILED, problem=problem)
+        ended = events.JobEnded(shot="s1", take=2, job_ids=("job_s1_2",), status=TakeStatus.FAILED, problem=problem)
         run = after(run, submitting(take=2), submitted(take=2), ended)
         assert due(run) == []
     assert run.shots[0].status is ShotStatus.FAILED
@@ -334,15 +335,34 @@ def test_pick_first_goes_on_from_the_first_take_that_is_done() -> None:
     assert run.shots[0].picked == 2
 
 
-def test_a_cancelled_run_asks_for_nothing_and_late_facts_change_nothing() -> None:
-    """What is under way is given up; what is done stays."""
+def test_a_cancelled_run_submits_nothing_and_keeps_the_clips_of_jobs_that_were_under_way() -> None:
+    """They were paid for: each is looked up and collected as ever, and no film is made of them."""
     run = after(done(chain()), submitting("s2"), submitted("s2"), events.RunCancelled())
 
     assert run.status is RunStatus.CANCELLED
     assert [each.status for each in run.shots] == [ShotStatus.DONE, ShotStatus.CANCELLED]
-    assert due(run, NOW + 10_000) == []
-    assert wake_at(run, NOW) is None
-    assert apply(run, rendered("s2"), NOW) is run
+    assert due(run, NOW + 10_000) == [("look_up", "s2", 1)]
+    assert wake_at(run, NOW) is not None
+    run = after(run, rendered("s2"))
+    assert due(run) == [("collect", "s2", 1)]
+    run = after(run, collected("s2"))
+    assert (run.status, run.shots[1].status, due(run), wake_at(run, NOW)) == (
+        *(RunStatus.CANCELLED, ShotStatus.DONE),
+        *([], None),
+    )
+    assert jobs_spent(run) == 2
+
+
+def test_an_answer_that_comes_after_the_cancel_keeps_its_job() -> None:
+    """The provider had accepted it: it is followed, and counts from then on."""
+    run = after(chain(), submitting(), events.RunCancelled())
+    assert jobs_spent(run) == 0
+
+    run = after(run, submitted())
+
+    assert run.shots[0].takes[0].job_id == "job_s1_1"
+    assert (jobs_spent(run), run.status) == (1, RunStatus.CANCELLED)
+    assert due(run, NOW + 10_000) == [("look_up", "s1", 1)]
 
 
 def test_look_ups_come_when_such_jobs_are_usually_done_and_then_ever_more_rarely() -> None:
@@ -434,15 +454,15 @@ def test_an_opening_is_kept_before_and_behind_the_clip_and_nothing_follows_from_
     assert (behind.shots[0].takes[0].opening, behind.shots[0].takes[0].seam) == (FRAME, 1.5)
     assert steps_due(behind, NOW) == steps_due(after(run, collected()), NOW)
     assert apply(behind, taken, NOW) is behind
-    film = after(done(done(chain()), "s2"), events.Joined(film=FILM))
+    film = after(done(done(chain()), "s2"), joined)
     late = after(film, taken)
-    assert (late.film, late.status, late.shots[0].takes[0].opening) == (FILM, RunStatus.SUCCEEDED, FRAME)
+    assert (late.film, late.status, late.shots[0].takes[0].opening) == (film.film, RunStatus.SUCCEEDED, FRAME)
 
 
 def test_that_nobody_can_be_told_is_remembered_and_changes_nothing_else() -> None:
     """No decision becomes stale by it, an ended film has not taken longer, and it is forgotten when it is mended."""
     problem = Problem(code="address_forbidden", message="no")
-    film = after(done(done(chain()), "s2"), events.Joined(film=FILM))
+    film = after(done(done(chain()), "s2"), joined)
     untold = apply(film, events.Told(problem=problem), NOW + 1000)
 
     assert replace(untold, untold=None, revision=film.revision, news=film.news) == film

@@ -1,5 +1,6 @@
 """What a person decides about a run: each decision before, and what the state asks for after."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -8,13 +9,13 @@ import pytest
 from runs import events
 from runs.decisions import why_not
 from runs.machine import apply, begin, steps_due, wake_at
-from runs.model import Clip, Family, Film, Frame, Problem, Run, RunId, RunStatus, Shot, ShotStatus, TakeStatus, Terms
+from runs.model import Clip, Family, Frame, Problem, Run, RunId, RunStatus, Shot, ShotStatus, TakeStatus, Terms
 from runs.standing import jobs_spent, submits_to_come
+from tests.runs.films import joined
 
 NOW = 1_000_000.0
 CLIP = Clip(path="c", sha256="0", bytes=1, width=16, height=9, duration_s=5.04, frames=121)
 FRAME = Frame(path="f", sha256="0", width=16, height=9)
-FILM = Film(path="film", bytes=1, duration_s=10.0, frames=241, copied=True)
 FORBIDDEN = Problem(code="address_forbidden", message="not trusted")
 LOST = Problem(code="outcome_unknown", message="nobody knows", family=Family.SERVER)
 
@@ -35,9 +36,10 @@ def new_run(*, shots: int = 2, **more: object) -> Run:
     )
 
 
-def after(run: Run, *happened: events.Event, now: float = NOW) -> Run:
+def after(run: Run, *happened: events.Event | Callable[[Run], events.Event], now: float = NOW) -> Run:
+    """*run* after that; what depends on how the run stands then is made from it."""
     for event in happened:
-        run = apply(run, event, now)
+        run = apply(run, event(run) if callable(event) else event, now)
     return run
 
 
@@ -136,7 +138,7 @@ def test_resume_prepares_inputs_again_and_joins_the_film_again() -> None:
 
 def test_resume_leaves_alone_what_is_done_cancelled_or_waits_for_another_decision() -> None:
     """Nothing changes, and the words say why."""
-    film = after(new_run(shots=1), *collected(), events.Joined(film=FILM))
+    film = after(new_run(shots=1), *collected(), joined)
     stopped = after(new_run(), events.RunCancelled())
     spent = after(new_run(budget_jobs=1), *collected())
 
@@ -165,7 +167,9 @@ def test_adopt_makes_a_take_where_there_is_none_and_no_submit_follows() -> None:
 
         assert [step[0] for step in due(adopted)] == ["look_up"]
         assert adopted.shots[0].status is ShotStatus.GENERATING
-        assert jobs_spent(adopted) == jobs_spent(run) + 1
+        assert jobs_spent(adopted) == jobs_spent(run), "the provider may know no such job"
+        seen = events.JobSeen(shot="s1", take=adopted.shots[0].takes[-1].number, job_ids=("job_found",), word="running")
+        assert jobs_spent(after(adopted, seen)) == jobs_spent(run) + 1
 
 
 def test_adopt_ends_what_held_the_shot() -> None:
@@ -209,7 +213,7 @@ def test_adopt_is_refused_where_the_shot_is_done_or_has_another_job() -> None:
 
 def test_retake_makes_one_more_take_and_the_film_again() -> None:
     """The last shot of a finished film: the new take is gone on from, and the old one can be picked again."""
-    run = after(new_run(), *collected(), *collected("s2"), events.Joined(film=FILM))
+    run = after(new_run(), *collected(), *collected("s2"), joined)
 
     run = after(run, events.Retaken(shot="s2", prompt="closer", seed=40))
 
@@ -234,7 +238,7 @@ def test_retake_of_a_shot_with_several_takes_makes_one_more() -> None:
 
 def test_retake_leaves_later_shots_that_are_done_as_they_are() -> None:
     """They were paid for: nothing is submitted for them, and the film is joined with the new take."""
-    run = after(new_run(shots=3), *collected(), *collected("s2"), *collected("s3"), events.Joined(film=FILM))
+    run = after(new_run(shots=3), *collected(), *collected("s2"), *collected("s3"), joined)
 
     run = after(run, events.Retaken(shot="s1"))
     assert due(run) == [("submit", "s1", 2)]
@@ -258,7 +262,7 @@ def test_a_shot_that_failed_behind_one_that_stays_is_not_paid_for_again_by_a_ret
 def test_an_old_take_is_picked_again_though_the_film_is_there() -> None:
     """It spends nothing, and the film is joined once more; refused while a later shot is being made."""
     run = after(new_run(), *collected(), *collected("s2"), events.Retaken(shot="s1"), *collected("s1", 2))
-    run = after(run, events.Joined(film=FILM))
+    run = after(run, joined)
 
     back = after(run, events.Picked(shot="s1", take=1))
 
@@ -271,7 +275,7 @@ def test_an_old_take_is_picked_again_though_the_film_is_there() -> None:
 def test_retake_is_refused_while_later_shots_are_made_from_it_or_nothing_is_left_to_spend() -> None:
     """The words name the later shots."""
     three = after(new_run(shots=3), *collected(), *collected("s2"), *submitted("s3"))
-    spent = after(new_run(shots=1, budget_jobs=1), *collected(), events.Joined(film=FILM))
+    spent = after(new_run(shots=1, budget_jobs=1), *collected(), joined)
     moving = after(new_run(), *submitted())
     refused = after(new_run(), *failed(Family.TEXT_MODERATED))
     hooked = after(of_one_shot(takes_wanted=0), events.Adopted(shot="s1", job_id="job_s1_1"), *collected()[2:])

@@ -1,136 +1,21 @@
 """The rules under any order, repetition and loss: a small world of tasks that die and messages that vanish."""
 
 import random
-from dataclasses import dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runs import events
-from runs.machine import Step, StepName, apply, begin, steps_due, wake_at
-from runs.model import (
-    Clip,
-    Family,
-    Film,
-    Frame,
-    Problem,
-    Run,
-    RunId,
-    RunStatus,
-    Shot,
-    TakeStatus,
-    Terms,
-)
+from runs.machine import apply
+from runs.model import Clip, Frame, RunStatus, TakeStatus
+from runs.standing import jobs_spent, picks
+from tests.runs.world import LOST, World, film_of, with_shots
 
 CLIP = Clip(path="c", sha256="0", bytes=1, width=16, height=9, duration_s=5.04, frames=121)
 FRAME = Frame(path="f", sha256="0", width=16, height=9)
-FILM = Film(path="film", bytes=1, duration_s=10.0, frames=241, copied=True)
-PATIENT = Terms(unsure_hold_s=600, retakes=30)  # So much dies here that one new take for a shot would not do.
-LOST = Problem(code="lost", message="lost", family=Family.SERVER)
 
 
-def film_of(scenes: int, shots: int, **more: object) -> Run:
-    made = tuple(
-        Shot(
-            id=f"s{scene}_{number}",
-            scene=f"scene{scene}",
-            origin="continue",
-            source=f"s{scene}_{number - 1}" if number else None,
-            input={"prompt": "x"},
-            takes_wanted=1 + (number + scene) % 2,
-            pick_first=True,
-        )
-        for scene in range(scenes)
-        for number in range(shots)
-    )
-    run = Run(id=RunId("run_1"), title="t", model="m", created_at=0, updated_at=0, shots=made, terms=PATIENT, **more)  # type: ignore[arg-type]
-    return begin(run)
-
-
-@dataclass
-class World:
-    """A provider and a worker, both unreliable; `seed` decides everything."""
-
-    run: Run
-    chance: random.Random
-    loss: float
-    death: float
-    now: float = 0.0
-    posts: list[tuple[str, int]] = field(default_factory=list)
-    done_at: dict[tuple[str, int], float] = field(default_factory=dict)
-
-    def record(self, event: events.Event) -> bool:
-        before = self.run
-        self.run = apply(self.run, event, self.now)
-        assert self.run.revision >= before.revision
-        return self.run is not before
-
-    def dies(self) -> bool:
-        return self.chance.random() < self.death
-
-    def do(self, step: Step) -> None:
-        """A task: it may die between any two of its actions."""
-        if step not in steps_due(self.run, self.now):
-            return
-        match step.name:
-            case StepName.SUBMIT:
-                self.submit(step)
-            case StepName.LOOK_UP:
-                self.look_up(step.shot, step.take)
-            case StepName.COLLECT:
-                if not self.dies():
-                    self.record(events.Collected(shot=step.shot, take=step.take, video=CLIP, last_frame=FRAME))
-            case StepName.JOIN:
-                if not self.dies():
-                    self.record(events.Joined(film=FILM))
-
-    def submit(self, step: Step) -> None:
-        intent = str(self.chance.random())
-        mine = self.record(
-            events.Submitting(shot=step.shot, take=step.take, intent=intent, seed=None, first_frame=None)
-        )
-        if not mine or self.dies():
-            return
-        self.posts.append((step.shot, step.take))
-        self.done_at[step.shot, step.take] = self.now + self.chance.uniform(1, 200)
-        if self.dies():
-            return
-        if self.chance.random() < self.loss:
-            self.record(events.SubmitLost(shot=step.shot, take=step.take, problem=LOST))
-        else:
-            self.record(events.Submitted(shot=step.shot, take=step.take, job_id=f"{step.shot}-{step.take}"))
-
-    def look_up(self, shot: str, take: int) -> None:
-        ids = (f"{shot}-{take}",)
-        if self.done_at.get((shot, take), 1e18) > self.now:
-            self.record(events.JobSeen(shot=shot, take=take, job_ids=ids, word="running"))
-        else:
-            self.record(events.Rendered(shot=shot, take=take, job_ids=ids, video_url="v"))
-
-    def callbacks(self) -> None:
-        """Callbacks of everything that is done: late, repeated, shuffled, many of them lost."""
-        heard = [key for key, moment in self.done_at.items() if moment <= self.now] * 2
-        self.chance.shuffle(heard)
-        for shot, take in heard:
-            if self.chance.random() >= self.loss:
-                self.look_up(shot, take)
-
-    def live(self, turns: int) -> None:
-        for _ in range(turns):
-            if self.run.status is RunStatus.SUCCEEDED:
-                return
-            tasks = [step for step in steps_due(self.run, self.now) if self.chance.random() >= self.loss] * 2
-            self.chance.shuffle(tasks)
-            for step in tasks:
-                self.do(step)
-            self.callbacks()
-            moment = wake_at(self.run, self.now)
-            assert moment is not None or self.run.status is not RunStatus.RUNNING, "a run that goes on must be woken"
-            self.now = max(self.now + 1, min(moment or 0, self.now + 60))
-            self.record(events.Elapsed())
-
-
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 2**32), scenes=st.integers(1, 3), shots=st.integers(1, 4))
 def test_any_loss_repetition_and_death_ends_in_a_film_with_one_post_per_take(
     seed: int, scenes: int, shots: int
@@ -140,7 +25,8 @@ def test_any_loss_repetition_and_death_ends_in_a_film_with_one_post_per_take(
     world.live(turns=20_000)
 
     assert world.run.status is RunStatus.SUCCEEDED
-    assert len(world.posts) == len(set(world.posts)), "a take was posted twice"
+    posts = [(job.shot, job.take) for job in world.jobs]
+    assert len(posts) == len(set(posts)), "a take was posted twice"
     for shot in world.run.shots:
         numbers = [take.number for take in shot.takes]
         assert numbers == sorted(set(numbers))
@@ -152,10 +38,68 @@ def test_any_loss_repetition_and_death_ends_in_a_film_with_one_post_per_take(
 def test_no_interleaving_passes_the_budget(seed: int, budget: int) -> None:
     """However tasks die and repeat, the provider never sees more POSTs than the budget allows."""
     world = World(run=film_of(3, 2, budget_jobs=budget), chance=random.Random(seed), loss=0.3, death=0.2)
-    for _ in range(400):
-        world.live(turns=1)
+    world.live(turns=400)
 
-    assert len(world.posts) <= budget
+    assert len(world.jobs) <= budget
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    scenes=st.integers(1, 2),
+    shots=st.integers(1, 3),
+    gated=st.booleans(),
+    asks=st.booleans(),
+    budget=st.sampled_from([None, None, 5]),
+    cancels=st.booleans(),
+)
+def test_decisions_at_any_moment_lose_nothing_that_was_paid_for_and_show_the_film_that_there_is(
+    seed: int, scenes: int, shots: int, gated: bool, asks: bool, budget: int | None, cancels: bool
+) -> None:
+    """
+    Before, during and after each step, the join included, while saves are lost and doubled: every job's clip is kept,
+    the film is of the takes that are shown, and no run ends with a take that nobody wakes (`World.check`).
+    """
+    run = film_of(scenes, shots, budget_jobs=budget)
+    if gated or asks:
+        run = with_shots(run, gated=gated, **({"takes_wanted": 2, "pick_first": False} if asks else {}))
+    world = World(run=run, chance=random.Random(seed), loss=0.2, death=0.1, failure=0.1)
+    for _ in range(world.chance.randint(20, 200)):
+        world.tick()
+        for _ in range(world.chance.randint(0, 4)):
+            world.go_on()
+            world.chance.choice([world.decide, world.say_again, world.go_on, world.go_on])()
+    if cancels:
+        world.record(events.RunCancelled())
+    world.settle()
+
+    assert budget is None or len(world.jobs) <= budget
+    kept = {job_id: take for _, take in world.takes() for job_id in take.job_ids}
+    for job in world.jobs:
+        assert job.id in kept, f"{job} was paid for and is not in the run"
+        take = kept[job.id]
+        assert job.fails or (take.status is TakeStatus.DONE and take.video and take.video.path == job.id), take
+    assert len(world.jobs) <= jobs_spent(world.run)
+    if world.run.film:
+        assert world.disk[world.run.film.path] == picks(world.run)
+
+
+@settings(max_examples=200, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_what_a_redis_that_fell_back_forgot_is_found_again(seed: int) -> None:
+    """Submits after the older copy are made again, and paid for twice: each job is kept, the second one beside it."""
+    world = World(run=film_of(2, 2), chance=random.Random(seed), loss=0.1, death=0.0)
+    world.live(turns=world.chance.randint(1, 8))
+    older = world.run
+    world.live(turns=world.chance.randint(1, 8))
+    world.run, world.tasks, world.saved = older, [], []
+    world.settle()
+
+    kept = {job_id for _, take in world.takes() for job_id in take.job_ids}
+    assert {job.id for job in world.jobs} <= kept
+    assert world.run.status is RunStatus.SUCCEEDED
+    assert all(take.status is TakeStatus.DONE for _, take in world.takes() if take.twin_of is not None)
+    assert jobs_spent(world.run) >= len(world.jobs)
 
 
 gossip = st.builds(

@@ -1,5 +1,6 @@
 """Which change of a run is told, and that it is told once."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -8,13 +9,13 @@ from hypothesis import strategies as st
 
 from runs import events
 from runs.machine import apply, begin
-from runs.model import Clip, Family, Film, Frame, Problem, Run, RunId, Shot, TakeStatus, Terms
+from runs.model import Clip, Family, Frame, Problem, Run, RunId, Shot, TakeStatus, Terms
 from runs.notices import notices_of
+from tests.runs.films import joined
 
 NOW = 1_000_000.0
 CLIP = Clip(path="c", sha256="0", bytes=1, width=16, height=9, duration_s=5.04, frames=121)
 FRAME = Frame(path="f", sha256="0", width=16, height=9)
-JOINED = events.Joined(film=Film(path="film", bytes=1, duration_s=10.0, frames=241, copied=True))
 REFUSED = Problem(code="InvalidParameter", message="no such size", family=Family.REQUEST_INVALID)
 BUSY = Problem(code="busy", message="busy", family=Family.RATE)
 URL = "https://hooks.example.com/framerelay"
@@ -46,11 +47,11 @@ def refused(name: str) -> list[events.Event]:
     return [submitting, events.SubmitRefused(shot=name, take=1, problem=REFUSED)]
 
 
-def told(run: Run, *happened: events.Event) -> list[str]:
+def told(run: Run, *happened: events.Event | Callable[[Run], events.Event]) -> list[str]:
     """``type shot status`` of each notice, from the start of *run* on; none of them twice."""
     notices = list(notices_of(None, run))
     for number, event in enumerate(happened):
-        after = apply(run, event, NOW + number)
+        after = apply(run, event(run) if callable(event) else event, NOW + number)
         notices += notices_of(run, after)
         run = after
     assert len({notice.id for notice in notices}) == len(notices)
@@ -62,7 +63,7 @@ def test_a_film_tells_of_each_shot_and_of_its_end() -> None:
     """In the order in which it happened, and nothing of what is under way."""
     chain = a_run(shot("s1"), shot("s2", "s1"))
 
-    assert told(chain, *made("s1"), *made("s2"), JOINED, events.CalledBack(shot="s2", take=1)) == [
+    assert told(chain, *made("s1"), *made("s2"), joined, events.CalledBack(shot="s2", take=1)) == [
         "shot.succeeded s1 done",
         "shot.succeeded s2 done",
         "run.succeeded - succeeded",
@@ -71,7 +72,7 @@ def test_a_film_tells_of_each_shot_and_of_its_end() -> None:
 
 def test_nobody_is_told_without_an_address() -> None:
     """No `notify_url`, no notices."""
-    assert told(a_run(shot("s1"), notify_url=None), *made("s1"), JOINED) == []
+    assert told(a_run(shot("s1"), notify_url=None), *made("s1"), joined) == []
 
 
 def test_a_shot_that_fails_takes_the_run_with_it() -> None:
@@ -136,7 +137,7 @@ def test_a_spent_budget_is_told_once_and_only_if_something_is_still_wanted() -> 
         "shot.succeeded s1 done",
         "run.waiting s2 waiting",
     ]
-    assert "budget.reached - running" not in told(a_run(*chain, budget_jobs=2), *made("s1"), *made("s2"), JOINED)
+    assert "budget.reached - running" not in told(a_run(*chain, budget_jobs=2), *made("s1"), *made("s2"), joined)
 
 
 def test_a_cancelled_run_tells_nothing() -> None:
@@ -148,7 +149,7 @@ def test_a_film_made_anew_is_told_anew() -> None:
     """A retake after the end: the same kinds, other notices."""
     ends = ["shot.succeeded s1 done", "run.succeeded - succeeded"]
 
-    assert told(a_run(shot("s1")), *made("s1"), JOINED, events.Retaken(shot="s1"), *made("s1", 2), JOINED) == ends * 2
+    assert told(a_run(shot("s1")), *made("s1"), joined, events.Retaken(shot="s1"), *made("s1", 2), joined) == ends * 2
 
 
 def test_the_same_change_is_the_same_notice() -> None:
@@ -165,7 +166,7 @@ def test_the_same_change_is_the_same_notice() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.permutations([*made("s1"), *made("s2"), JOINED, *made("s1"), *made("s2"), JOINED]))
+@given(st.permutations([*made("s1"), *made("s2"), joined, *made("s1"), *made("s2"), joined]))
 def test_in_whatever_order_it_happens_an_ending_is_told_once(happened: list[events.Event]) -> None:
     """Repeats and reorderings of callbacks change nothing about that."""
     lines = told(a_run(shot("s1"), shot("s2", "s1")), *happened)

@@ -139,8 +139,8 @@ async def _furnished(door: Door, redis_url: str, media: Path) -> dict[str, list[
         await _render(Store(redis), run, shot, take)
     problem = Problem(code="c", message="m")
     await record(Store(redis), runs[3], events.PreparationFailed(shot="s3", problem=problem, until=None))
-    film = Film(path=f"{runs[6]}/film.mp4", bytes=9, duration_s=5.0, frames=121, copied=True)
-    await record(Store(redis), runs[6], events.Joined(film=film))
+    film = Film(path=f"{runs[6]}/film.mp4", bytes=9, duration_s=5.0, frames=121, copied=True, takes={"s1": 1})
+    await record(Store(redis), runs[6], events.Joined(film=film, turn=0))
     await disconnect(redis)
     for run in (runs[4], runs[7]):
         await post(f"/v1/runs/{run}/cancel", b"")

@@ -1,0 +1,286 @@
+"""
+A world for the rules: a provider, workers and a person, none of them reliable; a seed decides everything.
+
+Each task is a row of steps between which anything may happen: another task goes on, a person decides, a callback comes,
+time passes, the task dies, or what somebody saved is saved once more. What the provider was paid for and what lies on
+disk are written down beside the run, so that a test can hold the run against them.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from runs import events
+from runs.machine import Step, StepName, apply, begin, steps_due, wake_at
+from runs.model import Clip, Family, Film, Frame, Problem, Run, RunId, RunStatus, Shot, Take, TakeStatus, Terms
+from runs.standing import jobs_spent, picks
+from runs.takes import OPEN
+
+FRAME = Frame(path="f", sha256="0", width=16, height=9)
+LOST = Problem(code="lost", message="lost", family=Family.SERVER)
+BAD = Problem(code="bad", message="bad", family=Family.UNKNOWN)
+PATIENT = Terms(unsure_hold_s=600, retakes=30)  # So much dies here that one new take for a shot would not do.
+
+
+def film_of(scenes: int, shots: int, **more: object) -> Run:
+    """Chains side by side; every second shot has two takes, and goes on from the first that is done."""
+    made = tuple(
+        Shot(
+            id=f"s{scene}_{number}",
+            scene=f"scene{scene}",
+            origin="continue",
+            source=f"s{scene}_{number - 1}" if number else None,
+            input={"prompt": "x"},
+            takes_wanted=1 + (number + scene) % 2,
+            pick_first=True,
+        )
+        for scene in range(scenes)
+        for number in range(shots)
+    )
+    fields: dict[str, object] = {"terms": PATIENT, **more}
+    return begin(Run(id=RunId("run_1"), title="t", model="m", created_at=0, updated_at=0, shots=made, **fields))  # type: ignore[arg-type]
+
+
+@dataclass(kw_only=True)
+class Job:
+    """One payment; *ends_at*: when the provider is done with it. *fails*: without a clip."""
+
+    id: str
+    shot: str
+    take: int
+    ends_at: float
+    fails: bool = False
+
+
+@dataclass(kw_only=True)
+class World:
+    """*loss*: chance that a message is lost. *death*: that a task dies before its next step."""
+
+    run: Run
+    chance: random.Random
+    loss: float
+    death: float
+    failure: float = 0.0
+    now: float = 0.0
+    jobs: list[Job] = field(default_factory=list)
+    disk: dict[str, dict[str, int]] = field(default_factory=dict)
+    tasks: list[Iterator[None]] = field(default_factory=list)
+    saved: list[events.Event] = field(default_factory=list)
+
+    def happens(self, likely: float) -> bool:
+        """Whether something of that chance happens now."""
+        return self.chance.random() < likely
+
+    # --- what is saved ---------------------------------------------------------------------------------------
+
+    def record(self, event: events.Event) -> bool:
+        """Save it, and hold the run to what must be true at every moment; whether it changed anything."""
+        before, self.run = self.run, apply(self.run, event, self.now)
+        self.check(before, event)
+        return self.run is not before
+
+    def save(self, event: events.Event) -> bool:
+        """Likewise, for what a task learned: it may be saved once more at any later time."""
+        self.saved.append(event)
+        return self.record(event)
+
+    def check(self, before: Run, event: events.Event) -> None:
+        """What no event may break."""
+        run = self.run
+        assert run.revision >= before.revision
+        refused = isinstance(event, events.SubmitPutOff | events.SubmitRefused)
+        assert refused or jobs_spent(run) >= jobs_spent(before), f"spent falls with {event}"
+        for shot, take in self.takes():
+            earlier = before.take(shot.id, take.number)
+            paid = {job.id for job in self.jobs} & set(earlier.job_ids if earlier else ())
+            assert paid <= set(take.job_ids), f"a job is dropped with {event}"
+            for_ever = take.status is TakeStatus.UNSURE and take.due_at <= self.now and run.terms.unsure == "wait"
+            if take.status in OPEN and not for_ever:
+                assert wake_at(run, self.now) is not None, f"nobody wakes take {take.number} of {shot.id}"
+        if run.status is RunStatus.SUCCEEDED:
+            assert run.film is not None
+            assert run.film.takes == picks(run) == self.disk[run.film.path], f"another film after {event}"
+            assert len(picks(run)) == len(run.shots)
+
+    def takes(self) -> list[tuple[Shot, Take]]:
+        """Every take of the run with its shot."""
+        return [(shot, take) for shot in self.run.shots for take in shot.takes]
+
+    # --- tasks -----------------------------------------------------------------------------------------------
+
+    def begun(self, step: Step) -> Iterator[None]:
+        """The task of *step*, to be gone on with step by step."""
+        match step.name:
+            case StepName.SUBMIT:
+                return self.submit(step)
+            case StepName.LOOK_UP:
+                return self.look_up(step.shot, step.take)
+            case StepName.COLLECT:
+                return self.collect(step)
+            case StepName.JOIN:
+                return self.join(step)
+
+    def submit(self, step: Step) -> Iterator[None]:
+        if step not in steps_due(self.run, self.now):
+            return
+        shot = self.run.shot(step.shot)
+        yield
+        if shot and self.happens(self.failure / 4):
+            self.save(events.PreparationFailed(shot=step.shot, problem=BAD, until=None, turn=shot.turns))
+            return
+        about = {"shot": step.shot, "take": step.take, "intent": f"i{self.chance.random()}"}
+        self.record(events.Submitting(**about, seed=None, first_frame=None))  # type: ignore[arg-type]
+        mine = self.run.take(step.shot, step.take)
+        if mine is None or mine.intent != about["intent"]:
+            return
+        yield
+        if self.happens(self.failure / 4):
+            self.save(events.SubmitPutOff(**about, problem=LOST, until=self.now + 1))  # type: ignore[arg-type]
+            return
+        number = len(self.jobs) + 1
+        ends_at = self.now + self.chance.uniform(1, 200)
+        job = Job(id=f"job{number}", shot=step.shot, take=step.take, ends_at=ends_at, fails=self.happens(self.failure))
+        self.jobs.append(job)
+        yield
+        if self.happens(self.loss):
+            self.save(events.SubmitLost(**about, problem=LOST))  # type: ignore[arg-type]
+        else:
+            self.save(events.Submitted(**about, job_id=job.id))  # type: ignore[arg-type]
+
+    def look_up(self, shot: str, take: int, called: str | None = None) -> Iterator[None]:
+        """As a task does: planned by the state, or because of a callback about the job *called*."""
+        found = self.run.take(shot, take)
+        if found is None:
+            yield
+            if called and not any(called in each.job_ids for _, each in self.takes()):
+                self.save(events.Submitted(shot=shot, take=take, job_id=called))
+            return
+        if called and found.job_ids and not any(called in each.job_ids for _, each in self.takes()):
+            yield
+            self.save(events.SecondJobFound(shot=shot, take=take, job_ids=(called,)))
+        asked = found.job_id or called
+        if asked is None or (not found.job_ids and any(asked in each.job_ids for _, each in self.takes())):
+            return
+        yield
+        job = next((each for each in self.jobs if each.id == asked), None)
+        about = {"shot": shot, "take": take, "job_ids": (asked,)}
+        if job is None:
+            gone = events.LookedInVain(shot=shot, take=take, problem=LOST, gone=True, job_id=asked)
+            self.save(gone)
+        elif job.ends_at > self.now:
+            self.save(events.JobSeen(**about, word="running"))  # type: ignore[arg-type]
+        elif job.fails:
+            self.save(events.JobEnded(**about, status=TakeStatus.FAILED, problem=BAD))  # type: ignore[arg-type]
+        else:
+            self.save(events.Rendered(**about, video_url=asked))  # type: ignore[arg-type]
+
+    def collect(self, step: Step) -> Iterator[None]:
+        found = self.run.take(step.shot, step.take)
+        if found is None or found.turns != step.turn or found.status is not TakeStatus.COLLECTING:
+            return
+        yield
+        about = {"shot": step.shot, "take": step.take}
+        if self.happens(self.failure / 2):
+            turned = {**about, "problem": LOST, "turn": step.turn}
+            self.save(events.CollectPutOff(**turned, until=self.now + 1, ask_again=self.happens(0.5)))  # type: ignore[arg-type]
+        else:
+            clip = Clip(path=found.video_url or "", sha256="0", bytes=1, width=1, height=1, duration_s=5, frames=1)
+            self.save(events.Collected(**about, video=clip, last_frame=FRAME))  # type: ignore[arg-type]
+
+    def join(self, step: Step) -> Iterator[None]:
+        """It takes its time; what it is made of was settled when it began."""
+        if step not in steps_due(self.run, self.now):
+            return
+        takes = picks(self.run)
+        for _ in range(self.chance.randint(1, 4)):
+            yield
+        if self.happens(self.failure / 4):
+            until = self.now + 1 if self.happens(0.7) else None
+            self.save(events.JoinFailed(problem=LOST, until=until, turn=step.turn))
+            return
+        path = f"film{len(self.disk)}"
+        self.disk[path] = takes
+        yield
+        film = Film(path=path, bytes=1, duration_s=10.0, frames=241, copied=True, takes=takes, sha256="0")
+        self.save(events.Joined(film=film, turn=step.turn))
+
+    # --- what goes on ----------------------------------------------------------------------------------------
+
+    def call(self, job: Job) -> None:
+        """The provider calls back about *job*; maybe twice, maybe not at all."""
+        if not self.happens(self.loss):
+            self.tasks += [self.look_up(job.shot, job.take, job.id) for _ in range(self.chance.randint(1, 2))]
+
+    def go_on(self) -> None:
+        """One task takes its next step, or dies before it."""
+        if not self.tasks:
+            return
+        task = self.chance.choice(self.tasks)
+        ended = self.happens(self.death) or next(task, self.tasks) is self.tasks
+        if ended:
+            self.tasks.remove(task)
+
+    def tick(self) -> None:
+        """Time passes; what is due becomes tasks, some of them twice, and some are lost on the way."""
+        moment = wake_at(self.run, self.now)
+        self.now = max(self.now + 1, min(moment or 0, self.now + 60))
+        self.record(events.Elapsed())
+        for step in steps_due(self.run, self.now):
+            self.tasks += [self.begun(step) for _ in range(self.chance.randint(1, 2)) if not self.happens(self.loss)]
+        for job in self.jobs:
+            if job.ends_at <= self.now and self.happens(0.3):
+                self.call(job)
+
+    def live(self, turns: int) -> None:
+        """So many turns of time, and as many steps of tasks between them as chance has it."""
+        for _ in range(turns):
+            if self.is_at_rest():
+                return
+            self.tick()
+            for _ in range(self.chance.randint(0, 3 * len(self.tasks) + 1)):
+                self.go_on()
+
+    def is_at_rest(self) -> bool:
+        """Nothing is to come but a person's decision."""
+        return (
+            not self.tasks and wake_at(self.run, self.now) is None and all(job.ends_at < self.now for job in self.jobs)
+        )
+
+    def settle(self) -> None:
+        """From now on nothing is lost and nobody dies or decides, until all is at rest."""
+        self.loss = self.death = self.failure = 0.0
+        for job in self.jobs:
+            self.call(job)
+        for _ in range(3000):
+            if self.is_at_rest():
+                return
+            self.tick()
+            while self.tasks:
+                self.go_on()
+        raise AssertionError(f"it never comes to rest: {self.run}")
+
+    # --- a person --------------------------------------------------------------------------------------------
+
+    def decide(self) -> None:
+        """A person decides anything, about anything."""
+        shot = self.chance.choice(self.run.shots)
+        number = self.chance.randint(1, 4)
+        jobs = [job.id for job in self.jobs] or ["nobody's"]
+        kinds: list[events.Event] = [
+            events.Approved(shot=shot.id),
+            *[events.Picked(shot=shot.id, take=number)] * 4,
+            *[events.Retaken(shot=shot.id, prompt="again")] * 4,
+            *[events.Resumed()] * 3,
+            events.Adopted(shot=shot.id, job_id=self.chance.choice(jobs)),
+        ]
+        self.record(self.chance.choice(kinds))
+
+    def say_again(self) -> None:
+        """Something that a task saved is saved once more: its answer had been lost."""
+        if self.saved:
+            self.record(self.chance.choice(self.saved))
+
+
+def with_shots(run: Run, **more: object) -> Run:
+    """*run* with these fields in all its shots."""
+    return begin(replace(run, shots=tuple(replace(shot, **more) for shot in run.shots)))  # type: ignore[arg-type]
