@@ -12,7 +12,7 @@ from runs.events import Event
 from runs.model import Family, Problem, Run, Take, TakeStatus
 from runs.progress import record
 from runs.standing import callbacks_missed, seems_unreachable
-from runs.takes import OPEN
+from runs.takes import OPEN, is_unheard
 from upstream.job import JobReport
 from upstream.wire import JobState, read_state
 
@@ -55,10 +55,14 @@ async def look_up(
     loaded = await deps.store.load(run)
     found = loaded.take(shot, take) if loaded else None
     planned = turn is not None
+    if loaded is not None and found is None and job_id is not None:
+        return await _forgotten(deps, loaded, shot, take, job_id, tried)
     if loaded is None or found is None or (planned and (found.status not in LOOKING or turn != found.turns)):
         return "not_due"
     at_work = read_state(word) in AT_WORK
-    if found.status not in LOOKING:
+    if job_id is not None and not at_work and _is_another(loaded, found, job_id):
+        await _keep_second_job(deps, loaded, shot, found, job_id, tried)
+    if found.status not in LOOKING and not is_unheard(found):
         return await _too_late(deps, run, shot, found, callback, received_at, told=not at_work)
     if not planned and at_work and found.status is TakeStatus.GENERATING:
         return "no_news"
@@ -72,7 +76,7 @@ async def look_up(
             report = await deps.jobs.get_job(asked)
     except FrameRelayError as error:
         return await _looked_in_vain(deps, run, shot, found, error, tried)
-    if found.job_id is None and _is_foreign(report, loaded, found, asked):
+    if found.job_id is None and _is_foreign(report, loaded, found.submitted_at, asked):
         return "foreign_job"
     event = event_of(report, shot=shot, take=take, asked=asked, called_back=not planned)
     recorded = await record(deps.store, run, event)
@@ -82,12 +86,60 @@ async def look_up(
     return report.status_word or report.state.value
 
 
-def _is_foreign(report: JobReport, run: Run, take: Take, asked: str) -> bool:
-    """Whoever holds a take's callback address may name any job: not one of another take, nor one made before."""
+def _is_another(run: Run, take: Take, job_id: str) -> bool:
+    """The take has its job, and nobody in the run has this one."""
+    return bool(take.job_ids) and not any(job_id in each.job_ids for shot in run.shots for each in shot.takes)
+
+
+async def _keep_second_job(deps: Deps, run: Run, shot: str, take: Take, job_id: str, tried: int) -> None:
+    """
+    The take's address was called about a job that is not the take's own: if there is such a job, it was paid for, too.
+
+    That can be when Redis fell back to an older copy and forgot a submit. Raises: arq.Retry if the provider cannot be
+    asked now.
+    """
+    report = await _report_of(deps, job_id, tried)
+    if report is None:
+        return
+    ids = tuple(dict.fromkeys((job_id, *report.job_ids)))
+    if set(ids) & set(take.job_ids) or _is_foreign(report, run, take.submitted_at, job_id):
+        return  # Another name of the same job; or one that is not ours.
+    if (await record(deps.store, run.id, events.SecondJobFound(shot=shot, take=take.number, job_ids=ids))).changed:
+        log.error("paid_twice", job_id=take.job_id, second_job_id=job_id, advice="the second clip is kept as a take")
+
+
+async def _forgotten(deps: Deps, run: Run, shot: str, take: int, job_id: str, tried: int) -> str:
+    """A job was submitted for a take that the run does not know (any more): if the provider knows it, it is kept."""
+    report = await _report_of(deps, job_id, tried) if run.shot(shot) else None
+    if report is None:
+        return "not_due"
+    if _is_foreign(report, run, run.created_at, job_id):
+        return "foreign_job"
+    event = events.Submitted(shot=shot, take=take, job_id=job_id, aliases=report.job_ids, word=report.status_word)
+    if (await record(deps.store, run.id, event)).changed:
+        log.warning("forgotten_job", job_id=job_id, advice="its submit was not on record; it was paid for, and is kept")
+    return "forgotten_job"
+
+
+async def _report_of(deps: Deps, job_id: str, tried: int) -> JobReport | None:
+    """What the provider says of a job that a callback named; None if it knows none, or says nothing readable."""
+    if wait := deps.turnstile.wait_s(planned=False):
+        raise Retry(defer=wait)
+    try:
+        return await deps.jobs.get_job(job_id)
+    except Transient as error:
+        raise Retry(defer=wait_s(tried, retry_after_s=error.retry_after_s)) from error
+    except FrameRelayError as error:
+        log.warning("named_job_unreadable", job_id=job_id, reason=error.message)
+        return None
+
+
+def _is_foreign(report: JobReport, run: Run, since: float, asked: str) -> bool:
+    """Whoever holds a callback address may name any job: not one of another take, nor one made before *since*."""
     ids = {asked, *report.job_ids}
     if any(ids & set(other.job_ids) for shot in run.shots for other in shot.takes):
         return True
-    age_s = take.submitted_at - report.created.timestamp() if report.created else 0.0
+    age_s = since - report.created.timestamp() if report.created else 0.0
     return CLOCKS_APART_S < age_s < JOBS_KEPT_S
 
 

@@ -26,6 +26,7 @@ from processors.film import join
 from processors.hook import hook
 from processors.look_up import look_up
 from processors.opening import opening
+from processors.repair import repair
 from processors.retention import keep_tidy
 from processors.submit import submit
 from processors.sweep import sweep
@@ -253,7 +254,7 @@ def create_worker(deps: Deps, *, redis: ArqRedis, listening: ArqRedis) -> RelayW
         redis=redis,
         listening=listening,
         tasks_max=deps.settings.tasks_max,
-        chores=[partial(keep_tidy, deps), partial(catch_up, deps), deps.courier.deliver],
+        chores=[partial(keep_tidy, deps), partial(catch_up, deps), partial(repair, deps), deps.courier.deliver],
     )
 
 

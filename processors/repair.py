@@ -1,0 +1,54 @@
+"""What a worker does once for all stored runs: those that early versions left in a state that nobody goes on from."""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from processors.deps import Deps
+from processors.film import parts_of
+from runs import events
+from runs.errors import FrameRelayError, NotFound
+from runs.machine import has_doubtful_film, is_left_over
+from runs.model import Run, RunStatus
+from runs.progress import record
+
+DONE: Final = "ended-runs-1"
+PAGE: Final = 50
+REST_S: Final = 0.05  # Between pages: it is in no hurry, and others use the same Redis.
+
+log = structlog.get_logger()
+
+
+async def repair(deps: Deps) -> None:
+    """Look at every run that has ended, if no worker has done so before; a break leaves it to the next start."""
+    try:
+        if await deps.store.is_repaired(DONE):
+            return
+        repaired = 0
+        for status in (RunStatus.SUCCEEDED, RunStatus.CANCELLED):
+            after: str | None = None
+            while page := await deps.store.runs(limit=PAGE, after=after, status=status):
+                repaired += [await _repaired(deps, run) for run in page].count(True)
+                after = page[-1].id
+                await asyncio.sleep(REST_S)
+        await deps.store.set_repaired(DONE)
+    except FrameRelayError as error:
+        log.warning("repair_broken_off", reason=error.message)
+        return
+    if repaired:
+        log.info("runs_repaired", runs=repaired)
+
+
+async def _repaired(deps: Deps, run: Run) -> bool:
+    join = has_doubtful_film(run) and await asyncio.to_thread(_has_all_clips, deps, run)
+    if not join and not is_left_over(run):
+        return False
+    return (await record(deps.store, run.id, events.Repaired(join=join), revision=run.revision)).changed
+
+
+def _has_all_clips(deps: Deps, run: Run) -> bool:
+    try:
+        return len(parts_of(deps, run)) == len(run.shots)
+    except NotFound:
+        return False
