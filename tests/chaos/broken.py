@@ -32,6 +32,7 @@ class Suspicion:
     gently: float = 0.3
     seconds: float = 60.0
     seed: int = 3
+    whims: bool = False
     doubled: float = 0.1
     point: str | None = None
     """No storm, but one run through the end of a process at this point."""
@@ -50,6 +51,9 @@ SUSPICIONS: Final = {
     "no_drain": Suspicion(words="on disk for good:", point="after_spooled_200"),
     "no_goodbye": Suspicion(words="at SIGTERM", gently=1.0),
     # The first that seed 3 strikes is Redis, and six strikes are one round: it comes twice.
+    # A person decides all the time, so no strikes are needed.
+    "ended_is_over": Suspicion(words="paid and not kept:", whims=True, runs=16, strikes=0),
+    "any_film_will_do": Suspicion(words="another film:", whims=True, runs=16, strikes=0),
     "redis_keeps_nothing": Suspicion(words=" is missing:", runs=4, strikes=6, gently=0.0),
 }
 
@@ -64,7 +68,7 @@ def main() -> int:
 
 def is_found(name: str) -> bool:
     """Whether the storm says of the safeguard *name* what it should; prints a line."""
-    suspicion = SUSPICIONS.get(name, Suspicion(words="", seconds=120.0))
+    suspicion = SUSPICIONS.get(name, Suspicion(words="", seconds=120.0, whims=True))
     if suspicion.point:
         said = verdict_at(suspicion.point, broken=name).broken
     else:
@@ -83,6 +87,7 @@ def small_storm(suspicion: Suspicion, *, broken: str | None) -> Verdict:
         pause_s=(0.6, 1.5),
         seconds=suspicion.seconds,
         leaves_unsure=True,
+        whims=suspicion.whims,
     )
     folder = Path(tempfile.mkdtemp(prefix="fr-broken-"))
     try:

@@ -37,6 +37,13 @@ class Caller:
             return None
         return answer.json()["id"] if answer.status_code == 201 else None
 
+    def decide(self, path: str, body: dict[str, Any]) -> int | None:
+        """POST a decision; the status of its answer, None if there was none."""
+        try:
+            return next(self._next).post(path, json=body).status_code
+        except httpx.HTTPError:
+            return None
+
     def ask(self, path: str) -> dict[str, Any] | None:
         """What *path* answers; None while nobody can, a run of status ``missing`` for a 404."""
         try:
@@ -71,9 +78,15 @@ def surely(ask: Callable[[], Answer | None]) -> Answer:
 
 
 def storyboard(number: int) -> dict[str, Any]:
-    """Four shots: a chain, or two scenes side by side."""
-    shots = [{"id": f"s{place}", "prompt": f"run {number}, shot {place}"} for place in (1, 2, 3, 4)]
-    head = {"title": f"storm {number}", "model": "seedance-1.5-pro-1080p", "budget": {"jobs": 8}}
+    """Four shots, in a chain or two scenes; one run in five has an approval, one has two takes of a shot."""
+    shots: list[dict[str, Any]] = [
+        {"id": f"s{place}", "prompt": f"run {number}, shot {place}"} for place in (1, 2, 3, 4)
+    ]
+    if number % 5 == 2:
+        shots[3]["gate"] = "approve"
+    if number % 5 == 3:
+        shots[2] |= {"takes": 2} if number % 2 else {"takes": 2, "pick": "first"}
+    head = {"title": f"storm {number}", "model": "seedance-1.5-pro-1080p", "budget": {"jobs": 16}}
     if number % 2:
         return {**head, "shots": shots}
     return {**head, "scenes": [{"id": "a", "shots": shots[:2]}, {"id": "b", "shots": shots[2:]}]}

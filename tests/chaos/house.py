@@ -50,6 +50,7 @@ class House:
 
     def __init__(self, folder: Path, weather: Weather) -> None:
         self.folder = folder
+        self.seed = weather.seed
         self.sandbox_url, *self.urls = (f"http://127.0.0.1:{port}" for port in free_ports(3))
         self.redis = self._redis(weather)
         self.sandbox = self._sandbox(weather)

@@ -57,7 +57,7 @@ def verdict_at(point: str, *, gently: bool = False, broken: str | None = None) -
     try:
         house.open(traps={"receiver" if point in RECEIVER_POINTS else "worker": point}, gently=gently)
         monkey = Outages(house, point) if point in WITHOUT_REDIS else Monkey(house, seed=1)
-        return weather(house, monkey, Plan(runs=1, first=1, seconds=120))  # An odd number is a chain.
+        return weather(house, monkey, Plan(runs=1, first=1, seconds=120, whims=False))  # An odd number is a chain.
     finally:
         house.close()
         shutil.rmtree(folder, ignore_errors=True)

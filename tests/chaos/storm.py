@@ -19,6 +19,7 @@ from pathlib import Path
 
 import click
 from caller import Caller, surely
+from director import Director, is_going
 from house import House, Weather
 from monkey import Monkey
 from verdict import Verdict, judge, lost, paid_twice
@@ -39,6 +40,7 @@ def main() -> int:
     options.add_argument("--pause-s", type=float, nargs=2, default=(1.0, 4.0), help="between two strikes")
     options.add_argument("--hold-s", type=float, default=30.0, help="how long an unsure take may be alive")
     options.add_argument("--leave-unsure", action="store_true", help="do not wait until such takes give way")
+    options.add_argument("--no-whims", action="store_true", help="nobody decides anything that is not asked for")
     options.add_argument("--broken", help="a safeguard of worker_with_a_trap.py to switch off")
     given = options.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -50,6 +52,7 @@ def main() -> int:
         pause_s=tuple(given.pause_s),
         seconds=given.minutes * 60,
         leaves_unsure=given.leave_unsure,
+        whims=not given.no_whims,
     )
     began = time.monotonic()
     verdict = storm(folder, outside, plan)
@@ -68,7 +71,7 @@ class Plan:
 
     *gently*: the share of strikes that tell a process to end, as at a deploy; the others kill it.
     It is over after *seconds* at the latest. ``leaves_unsure``: a run that waits for a take of which nothing is known
-    is not waited for.
+    is not waited for. ``whims``: a person retakes, picks, adopts and cancels at random moments.
     """
 
     runs: int
@@ -78,6 +81,7 @@ class Plan:
     gently: float = 0.3
     seconds: float
     leaves_unsure: bool = False
+    whims: bool = True
 
 
 def storm(folder: Path, outside: Weather, plan: Plan) -> Verdict:
@@ -97,9 +101,12 @@ def weather(house: House, monkey: Monkey, plan: Plan) -> Verdict:
     glance_at = time.monotonic() + GLANCE_S
     statuses: dict[str, str] = {}
     with Caller(house.urls) as caller:
+        director = Director(caller, seed=house.seed, whims=plan.whims)
         while time.monotonic() < deadline:
             monkey.tick()
-            look_after(caller, monkey, statuses, plan)
+            look_after(caller, monkey, director, statuses, plan)
+            if monkey.is_done and len(statuses) == plan.runs:
+                director.rest()
             at_peace = monkey.is_done and len(statuses) == plan.runs
             if at_peace and all(status in ENDED for status in statuses.values()):
                 break
@@ -108,25 +115,27 @@ def weather(house: House, monkey: Monkey, plan: Plan) -> Verdict:
                 if "missing" in statuses.values() or beyond_repair(house, caller):
                     break
                 if plan.leaves_unsure and at_peace and "running" not in statuses.values():
-                    verdict = settled(house, caller, list(statuses))
+                    verdict = settled(house, caller, director, list(statuses))
                     if not verdict.broken:
                         return verdict
                 now = time.monotonic()
                 glance_at = now + max(GLANCE_S, 20 * (now - began))
             time.sleep(0.1)
         calm(house, monkey)
-        return settled(house, caller, list(statuses))
+        return settled(house, caller, director, list(statuses))
 
 
-def look_after(caller: Caller, monkey: Monkey, statuses: dict[str, str], plan: Plan) -> None:
-    """Start the next run if there is room, and see how those are that go on."""
+def look_after(caller: Caller, monkey: Monkey, director: Director, statuses: dict[str, str], plan: Plan) -> None:
+    """Start the next run if there is room, see how those are that go on, and let a person decide about them."""
     going = [run_id for run_id, status in statuses.items() if status not in ENDED]
     if len(statuses) < plan.runs and len(going) < AT_ONCE and (new := caller.start(plan.first + len(statuses))):
         statuses[new] = "running"
     for run_id in going:
         monkey.tick()
         if (run := caller.ask(f"/v1/runs/{run_id}")) is not None:
-            statuses[run_id] = run["status"]
+            statuses[run_id] = "running" if is_going(run) else run["status"]
+            if run["status"] != "missing":
+                director.look(run)
 
 
 def beyond_repair(house: House, caller: Caller) -> bool:
@@ -154,14 +163,14 @@ def calm(house: House, monkey: Monkey) -> None:
     raise TimeoutError(f"not everything came back; logs are in {house.folder}")
 
 
-def settled(house: House, caller: Caller, run_ids: list[str]) -> Verdict:
+def settled(house: House, caller: Caller, director: Director, run_ids: list[str]) -> Verdict:
     """Judged when the spool is empty; it is emptied in its own time."""
     shown = [surely(partial(caller.ask, f"/v1/runs/{run_id}")) for run_id in run_ids]
     deadline = time.monotonic() + SPOOL_S
     while house.spooled() and time.monotonic() < deadline:
         time.sleep(0.1)
     journal = house.journal()  # Before the callbacks are listed: what is acknowledged after this is not asked for.
-    return judge(house, journal, shown, surely(caller.callbacks))
+    return judge(house, journal, shown, surely(caller.callbacks), director)
 
 
 def say(verdict: Verdict, *, seed: int, took_s: float) -> None:

@@ -1,9 +1,11 @@
 """What came of a storm: the figures, and every promise that did not hold, in words."""
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 
+from director import Director
 from house import House
 
 from runs.tokens import TakeAddress, Tokens
@@ -20,9 +22,16 @@ class Verdict:
 
 
 def judge(
-    house: House, journal: dict[str, Any], runs: list[dict[str, Any]], callbacks: list[dict[str, Any]]
+    house: House,
+    journal: dict[str, Any],
+    runs: list[dict[str, Any]],
+    callbacks: list[dict[str, Any]],
+    director: Director,
 ) -> Verdict:
-    """Compare what the sandbox saw, its *journal*, with the *runs* and *callbacks* that FrameRelay shows."""
+    """
+    Compare what the sandbox saw, its *journal*, with the *runs* and *callbacks* that FrameRelay shows, and what the
+    *director* decided and was shown.
+    """
     jobs: list[dict[str, Any]] = journal["jobs"]
     acknowledged = _acknowledged(jobs)
     gone = lost(journal, callbacks)
@@ -35,7 +44,10 @@ def judge(
     broken = twice + [
         f"lost: {count} acknowledged callback(s) of {job} about {state}" for (job, state), count in gone.items()
     ]
-    broken += [sentence for run in runs for sentence in _wrong_with(run, by_take, heard)]
+    broken += [sentence for run in runs for sentence in _wrong_with(run, by_take, heard, director.cancelled)]
+    unkept = not_kept(heard, takes)
+    others = [sentence for run in runs for sentence in _other_film(run, house)]
+    broken += [*unkept, *others, *director.broken]
     known = {(run["id"], shot["id"], take["number"]) for run, shot, take in takes}
     broken += [f"paid, and no take knows it: {take}" for take in by_take if take not in known]
     broken += [sentence for process in [*house.ours, house.redis, house.sandbox] for sentence in process.deserted]
@@ -52,6 +64,9 @@ def judge(
             "jobs": len(jobs),
             "distinct paid jobs per take, at most": max(map(len, by_take.values()), default=0),
             "takes paid twice": len(twice),
+            "jobs paid and not kept": len(unkept),
+            "films of other takes than shown": len(others),
+            "decisions at random moments": director.decisions.total(),
             "new takes, each with its reason": sum(take["number"] > 1 for _, _, take in takes),
             "callbacks acknowledged": acknowledged.total(),
             "callbacks lost on purpose": _lost_on_purpose(jobs),
@@ -62,6 +77,7 @@ def judge(
             "of these at an exact point": len(list(house.folder.glob("trap.*"))),
             "processes told to end, exit code 0": sum(process.goodbyes for process in house.ours),
             "Redis stopped and restarted": house.redis.kills + house.redis.goodbyes,
+            "runs that were cancelled": sum(run["status"] == "cancelled" for run in runs),
             "runs that succeeded": sum(run["status"] == "succeeded" for run in runs),
             "runs that hold an unsure take": sum(run["status"] == "waiting" for run in runs),
             "runs given up with a reason": sum(run["status"] == "failed" for run in runs),
@@ -77,6 +93,25 @@ def paid_twice(journal: dict[str, Any]) -> list[str]:
         for (run, shot, take), ids in _jobs_by_take(journal["jobs"]).items()
         if len(ids) > 1
     ]
+
+
+def not_kept(heard: set[str], takes: list[tuple[Any, Any, dict[str, Any]]]) -> list[str]:
+    """Each job of which a callback was acknowledged, and whose clip is in no take, in words."""
+    kept = {take["job_id"] for _, _, take in takes if take["status"] == "done"}
+    return [f"paid and not kept: {job_id}" for job_id in sorted(heard - kept)]
+
+
+def _other_film(run: dict[str, Any], house: House) -> list[str]:
+    """A film is of just the takes that are picked, and its file is the one that the run describes."""
+    film = run["film"]
+    if run["status"] != "succeeded" or film is None:
+        return []
+    picked = {shot["id"]: shot["picked"] for shot in run["shots"]}
+    place = house.folder / "data" / "media" / film["url"].partition("/media/")[2]
+    is_there = place.is_file() and hashlib.sha256(place.read_bytes()).hexdigest() == film["sha256"]
+    if film["takes"] == picked and is_there:
+        return []
+    return [f"another film: {run['id']} shows {picked}, its film is of {film['takes']}, its file {is_there=}"]
 
 
 def lost(journal: dict[str, Any], callbacks: list[dict[str, Any]]) -> Counter[tuple[str, str]]:
@@ -114,10 +149,13 @@ def _jobs_by_take(jobs: list[dict[str, Any]]) -> dict[tuple[str, str, int], list
     return found
 
 
-def _wrong_with(run: dict[str, Any], by_take: dict[tuple[str, str, int], list[str]], heard: set[str]) -> list[str]:
+def _wrong_with(
+    run: dict[str, Any], by_take: dict[tuple[str, str, int], list[str]], heard: set[str], cancelled: set[str]
+) -> list[str]:
     """
-    A run ends in its film. A take may end otherwise, or be held, only as one of which nothing could be known: a submit
-    whose answer was lost, and no callback of whose job was acknowledged. Only two such takes may cost a shot its film.
+    A run ends in its film, unless it was *cancelled*. A take may end otherwise, or be held, only as one of which
+    nothing could be known: a submit whose answer was lost, and no callback of whose job was acknowledged. Only two such
+    takes may cost a shot its film.
     """
     wrong = []
     for shot in run["shots"]:
@@ -127,7 +165,9 @@ def _wrong_with(run: dict[str, Any], by_take: dict[tuple[str, str, int], list[st
                 wrong.append(f"{run['id']} {shot['id']}.{take['number']} is {take['status']}: {take['error']}")
     if run["status"] == "succeeded":
         return wrong + _wrong_with_film(run)
-    if run["status"] == "failed" and any(len(shot["takes"]) == 2 for shot in run["shots"]):
+    if run["status"] == "failed" and any(len(shot["takes"]) >= 2 for shot in run["shots"]):
+        return wrong
+    if run["status"] == "cancelled" and run["id"] in cancelled:
         return wrong
     if run["status"] == "waiting" and run["error"]["code"] == "outcome_unknown":
         return wrong
@@ -137,8 +177,7 @@ def _wrong_with(run: dict[str, Any], by_take: dict[tuple[str, str, int], list[st
 def _wrong_with_film(run: dict[str, Any]) -> list[str]:
     """The film has every frame of its clips, those that were handed on once."""
     frames = [_done(shot)["video"]["frames"] for shot in run["shots"]]
-    before = [None, *(shot["id"] for shot in run["shots"])]
-    handed_on = sum(shot["source"] == last for shot, last in zip(run["shots"], before, strict=False) if last)
+    handed_on = sum(shot["continued"] for shot in run["shots"])
     wanted, found = sum(frames) - handed_on, run["film"]["frames"]
     return [] if wanted == found else [f"{run['id']}: its film has {found} frames, its clips {wanted}"]
 

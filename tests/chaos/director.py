@@ -1,0 +1,93 @@
+"""The person who changes their mind: decides about runs at random moments, and remembers what they were shown."""
+
+import random
+from collections import Counter
+from typing import Any, Final
+
+from caller import Caller
+
+OPEN: Final = ("submitting", "generating", "collecting")
+RETAKES_MAX: Final = 2  # Of one run: more would only make the storm longer.
+WHIMS: Final = 0.2  # The chance of each for every look at a run.
+
+
+class Director:
+    """
+    ``look`` at a run as often as you like; now and then that leads to a decision.
+
+    Without *whims* only what a run waits for is decided: an approval, a pick. Every tenth run is cancelled on the way.
+    What must hold for whoever only looks is noted in ``broken``: `spent` never falls.
+    """
+
+    def __init__(self, caller: Caller, *, seed: int, whims: bool) -> None:
+        self._caller = caller
+        self._dice = random.Random(f"director/{seed}")
+        self._whims = whims
+        self._retakes: Counter[str] = Counter()
+        self._spent: dict[str, int] = {}
+        self._doomed: dict[str, bool] = {}
+        self.decisions: Counter[str] = Counter()
+        self.cancelled: set[str] = set()
+        self.broken: list[str] = []
+
+    def look(self, run: dict[str, Any]) -> None:
+        """At a run as it is shown."""
+        before = self._spent.get(run["id"], 0)
+        self._spent[run["id"]] = spent = run["spent"]["jobs"]
+        if spent < before:
+            self.broken.append(f"spent fell: {run['id']} had {before} jobs, and has {spent}")
+        code = (run["error"] or {}).get("code")
+        for shot in run["shots"]:
+            if shot["gate"] and not shot["approved"] and code == "approval_needed":
+                self._decide(run, shot, "approve")
+            elif code == "pick_needed" and shot["status"] == "waiting":
+                self._decide(run, shot, "pick", take=self._dice.choice(_done(shot)))
+        if self._whims:
+            self._follow_a_whim(run)
+
+    def rest(self) -> None:
+        """No whim from now on."""
+        self._whims = False
+
+    def _follow_a_whim(self, run: dict[str, Any]) -> None:
+        doomed = self._doomed.setdefault(run["id"], self._dice.random() < 0.1)
+        shot = self._dice.choice(run["shots"])
+        done = _done(shot)
+        if doomed and self._happens() and run["status"] in ("running", "waiting"):
+            if self._post(f"/v1/runs/{run['id']}/cancel", {}):
+                self.decisions["cancel"] += 1
+                self.cancelled.add(run["id"])
+        elif self._happens() and self._retakes[run["id"]] < RETAKES_MAX and done:
+            self._retakes[run["id"]] += self._decide(run, shot, "retake", prompt=f"again {self._dice.random()}")
+        elif self._happens() and len(done) > 1:
+            self._decide(run, shot, "pick", take=self._dice.choice(done))
+        elif self._happens():
+            self._adopt(run, shot)
+
+    def _adopt(self, run: dict[str, Any], shot: dict[str, Any]) -> None:
+        """Any job of the run, known or not to the shot: mostly refused."""
+        jobs = [take["job_id"] for each in run["shots"] for take in each["takes"] if take["job_id"]]
+        if jobs:
+            body = {"run": run["id"], "shot": shot["id"], "job_id": self._dice.choice(jobs)}
+            self.decisions["adopt"] += self._post("/v1/jobs/adopt", body)
+
+    def _happens(self) -> bool:
+        return self._dice.random() < WHIMS
+
+    def _decide(self, run: dict[str, Any], shot: dict[str, Any], name: str, **body: Any) -> bool:
+        made = self._post(f"/v1/runs/{run['id']}/shots/{shot['id']}/{name}", body)
+        self.decisions[name] += made
+        return made
+
+    def _post(self, path: str, body: dict[str, Any]) -> bool:
+        """Whether it was done, for all that is known: an answer may be lost, and somebody may have been faster."""
+        return self._caller.decide(path, body) == 200
+
+
+def is_going(run: dict[str, Any]) -> bool:
+    """Whether a job of it is still followed, whatever became of the run."""
+    return any(take["status"] in OPEN for shot in run["shots"] for take in shot["takes"])
+
+
+def _done(shot: dict[str, Any]) -> list[int]:
+    return [take["number"] for take in shot["takes"] if take["status"] == "done"]
