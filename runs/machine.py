@@ -308,8 +308,10 @@ def _with_take_event(run: Run, event: TakeEvent, now: float) -> Run:
     ids = _ids_of(event)
     if not take.job_ids and _belongs_to_another(run, ids):
         return run
-    if ids and take.job_ids and not set(ids) & set(take.job_ids):  # The take had none yet when it was asked about.
-        return _with_twin(run, shot.id, take.number, ids, now)
+    if ids and take.job_ids and not set(ids) & set(take.job_ids):
+        # The take had none yet when it was asked about; of one that ended without a clip nothing is to be kept.
+        ended = isinstance(event, events.JobEnded)
+        return run if ended else _with_twin(run, shot.id, take.number, ids, now)
     if take.status not in OPEN and not is_unheard(take):
         return run
     after = take_after(run, shot, take, event, now)

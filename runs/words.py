@@ -244,6 +244,8 @@ def _takes_words(run: Json, shot: Json, now: float) -> list[str]:
 
 def take_words(run: Json, take: Json, *, now: float) -> str:
     """What one take is doing, and since when."""
+    if take.get("twin_of"):
+        return f"a second job of take {take['twin_of']}: {take_words(run, {**take, 'twin_of': None}, now=now)}"
     since = _since(now - take["submitted"])
     match take["status"]:
         case "submitting":

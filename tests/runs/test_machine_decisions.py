@@ -357,3 +357,25 @@ def test_an_unsure_take_may_wait_for_a_person_instead_of_a_new_take() -> None:
 
     run = after(run, events.Resumed(), now=later)
     assert due(run, later) == [("submit", "s1", 2)]
+
+
+def test_a_film_of_other_takes_is_dropped_even_in_its_turn() -> None:
+    """A Redis that fell back to an older copy gives a turn twice."""
+    run = after(of_one_shot(takes_wanted=2), *collected(), *collected(take=2), events.Picked(shot="s1", take=2))
+    film = joined(run)
+
+    other = replace(film, film=replace(film.film, takes={"s1": 1}))
+
+    assert apply(run, other, NOW) is run
+    assert apply(run, film, NOW).status is RunStatus.SUCCEEDED
+
+
+def test_a_film_whose_file_is_gone_is_due_again_and_only_that_one() -> None:
+    """The clips are there; a film that was joined since is not touched."""
+    run = after(new_run(shots=1), *collected(), joined)
+
+    again = after(run, events.FilmLost(path="film"))
+
+    assert (due(again), again.status, jobs_spent(again)) == ([("join", "", 0)], RunStatus.RUNNING, 1)
+    assert apply(run, events.FilmLost(path="another"), NOW) is run
+    assert apply(again, joined(run), NOW) is again, "that join was of another turn"
