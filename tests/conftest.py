@@ -45,7 +45,7 @@ from runs.store import Store
 from runs.tokens import Tokens
 from sandbox import Faults, SandboxOptions, create_sandbox
 
-WAIT_S = 20.0
+WAIT_S = 90.0
 KEY = "sk-sandbox"
 API_KEY = "fr_test"
 SECRET = "only for tests"
@@ -199,7 +199,7 @@ class Relay:
         run: dict[str, Any] = (await self.api.get(f"/v1/runs/{run_id}")).json()
         return run
 
-    async def ended(self, run_id: str, *, within_s: float = 60.0) -> dict[str, Any]:
+    async def ended(self, run_id: str, *, within_s: float = 180.0) -> dict[str, Any]:
         """The run when it is no longer running."""
         deadline = time.monotonic() + within_s
         while (run := await self.shown(run_id))["status"] == "running":
@@ -311,7 +311,7 @@ def relay_in(documented: "Documented", lent_decoders: Callable[[], AbstractConte
                 headers={"Authorization": f"Bearer {API_KEY}"},
                 event_hooks={"response": [documented.watch]},
                 trust_env=False,
-                timeout=30,
+                timeout=120,
             )
             yield Relay(
                 settings=settings, store=Store(redis), tokens=Tokens(SECRET), api=await stack.enter_async_context(api)

@@ -27,7 +27,7 @@ import pytest
 FRAMERELAY = str(Path(sys.executable).with_name("framerelay"))
 WARM_START = Path(__file__).with_name("warm_start.py")
 KEY = "sk-sandbox"
-WAIT_S = 30.0
+WAIT_S = 90.0
 PLAIN: dict[str, Any] = {"trust_env": False, "verify": False}  # Loading certificates takes longer than all the rest.
 QUICK = ("--scale", "0.2", "--clip-s", "0.5", "--job-s", "0.3")
 
@@ -87,7 +87,7 @@ class WarmStart:
     def end(self) -> None:
         """No more commands."""
         self._asking.close()
-        self._process.wait(timeout=20)
+        self._process.wait(timeout=90)
 
 
 def _file() -> Any:
@@ -124,7 +124,7 @@ class Shell:
         more = {f"FRAMERELAY_{name}": str(value) for name, value in settings.items()}
         return Shell(folder=self.folder, settings={**self.settings, **more})
 
-    def run(self, *words: str, within_s: float = 60.0, input: str = "") -> Ended:
+    def run(self, *words: str, within_s: float = 180.0, input: str = "") -> Ended:
         """Run ``framerelay *words*`` to its end."""
         ended = warm_start().run(words, self.folder, self.environ, input, within_s)
         assert "Traceback" not in ended.err, ended.err
@@ -143,7 +143,7 @@ class Shell:
         process = shell.start(*words, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
         os.write(ours, typed.encode())
-        written, deadline = b"", time.monotonic() + 60
+        written, deadline = b"", time.monotonic() + 90
         while time.monotonic() < deadline:
             if select.select([ours], [], [], 0.1)[0]:
                 try:
@@ -154,7 +154,7 @@ class Shell:
                 break
         os.close(ours)
         text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode())
-        return text, process.wait(timeout=10)
+        return text, process.wait(timeout=90)
 
     def write(self, name: str, text: str) -> str:
         """Write a file into the folder; returns its name."""
@@ -192,7 +192,7 @@ class Service:
     def end(self) -> int:
         """Ask it to end, as Ctrl-C does; returns its exit code."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=90)
 
     def journal(self) -> dict[str, Any]:
         """Of a sandbox: what was asked of it."""
@@ -229,7 +229,7 @@ def serving(shell: Shell, *words: str, url: str, ready: str) -> Iterator[Service
         yield Service(process=process, url=url, log=log)
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=90)
 
 
 def _answers(process: "subprocess.Popen[str]", url: str, log: Path) -> bool:

@@ -71,7 +71,7 @@ def start_redis() -> Iterator[Callable[..., str]]:
         folder = Path(tempfile.mkdtemp(prefix="fr-doctor-"))
         command = [str(find_server()), "--port", "0", "--unixsocket", f"{folder}/s", "--dir", str(folder), *arguments]
         started.append((subprocess.Popen(command, stdout=subprocess.DEVNULL), folder))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while time.monotonic() < deadline:
             with redis_sync.Redis.from_url(f"unix://{folder}/s") as client:
                 try:

@@ -276,7 +276,7 @@ async def test_leaving_the_decoder_ends_its_process(make_clip: MakeClip) -> None
 async def test_leaving_the_decoder_fails_the_job_that_runs(make_clip: MakeClip) -> None:
     """A worker that is told to stop does not wait for a film, and nothing hangs."""
     clip = make_clip(**SMALL)
-    async with asyncio.timeout(20), Decoder() as decoder:
+    async with asyncio.timeout(60), Decoder() as decoder:
         await stop(process_of(decoder))
         jobs = [asyncio.create_task(decoder.examine(clip, frame_into=clip.with_suffix(".png"))) for _ in range(2)]
         await until(decoder._free.locked)
@@ -417,7 +417,7 @@ def is_alive(process: int) -> bool:
         return False
 
 
-async def until(holds: Callable[[], bool], seconds: float = 10) -> None:
+async def until(holds: Callable[[], bool], seconds: float = 90) -> None:
     """Wait for a condition with a deadline."""
     deadline = time.monotonic() + seconds
     while not holds():

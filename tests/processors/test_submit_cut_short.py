@@ -216,7 +216,7 @@ async def test_a_stop_that_redis_does_not_hear_of_ends_nevertheless(
     monkeypatch.setattr(submit_module, "record", never)
     async with start_relay(provider.url, worker=False) as relay:
         run_id = await relay.run(BOARD)
-        async with asyncio.timeout(15), working(relay):
+        async with asyncio.timeout(60), working(relay):
             await wait_until(lambda: provider.heard, "the POST is under way")
         run = await relay.shown(run_id)
         provider.go_on.set()

@@ -61,7 +61,7 @@ def unending(started: list[str], name: str) -> Callable[..., Awaitable[None]]:
 
 async def at_rest(redis: ArqRedis, *workers: RelayWorker) -> None:
     """Returns when all of them, and there are no others, have looked once and wait to be woken."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not all(worker._ahead_ms for worker in workers) or await listeners(redis) != len(workers):
             await asyncio.sleep(0.01)
 
@@ -83,7 +83,7 @@ async def test_a_task_is_started_because_it_was_queued_not_because_a_poll_came_r
     async with working(redis_url, work) as worker:
         await at_rest(redis, worker)
         await Store(redis).enqueue([task()])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await started.wait()
 
 
@@ -140,7 +140,7 @@ async def test_a_worker_that_is_full_leaves_the_wake_up_to_one_that_has_room(
         async with working(redis_url, unending(started, "idle")) as idle:
             await at_rest(redis, full, idle)  # The first one stands in front.
             await Store(redis).enqueue([task("second")])
-            await wait_until(lambda: started == ["full", "idle"], "the other one has it", within_s=4)
+            await wait_until(lambda: started == ["full", "idle"], "the other one has it")
 
 
 async def test_a_worker_that_lost_a_lease_to_itself_does_not_start_the_task_again(
@@ -294,7 +294,7 @@ async def test_a_killed_workers_task_is_taken_over_in_seconds(
         taken_over.set()
 
     async with working(redis_url, work):
-        await wait_until(taken_over.is_set, "the task runs again", within_s=15)
+        await wait_until(taken_over.is_set, "the task runs again")
 
 
 def _read_until(stream: Any, word: bytes) -> None:
@@ -347,7 +347,7 @@ async def test_a_deploy_gives_running_tasks_back_and_spends_nothing(
         redis_of_worker, listening = connect(redis_url), connect(redis_url)
         worker = RelayWorker([func(endless, name="work")], redis=redis_of_worker, listening=listening, tasks_max=1)
         running = asyncio.create_task(worker.main())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await started.wait()
         await worker.stop(grace_s=0.01)
         await running
@@ -376,7 +376,7 @@ async def test_what_a_deploy_gives_back_is_taken_up_at_once(
         async with working(redis_url, unending(started, "new")) as new:
             await at_rest(redis, old, new)  # By the new one's clock until the lease of the other ends.
             await old.stop(grace_s=0.01)
-            await wait_until(lambda: started == ["old", "new"], "it runs again", within_s=3)
+            await wait_until(lambda: started == ["old", "new"], "it runs again")
 
 
 async def test_a_task_that_was_being_claimed_when_the_stop_came_is_given_back_like_the_others(
@@ -404,7 +404,7 @@ async def test_a_task_that_was_being_claimed_when_the_stop_came_is_given_back_li
 
         monkeypatch.setattr(worker, "_claim", slowly)
         await Store(redis).enqueue([task()])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await claiming.wait()
         await worker.stop(grace_s=0.5)
         assert worker.tasks == {}
@@ -429,7 +429,7 @@ async def test_no_other_worker_takes_what_one_that_is_stopping_still_does(
     stopping, listening = connect(redis_url), connect(redis_url)
     worker = RelayWorker([func(work, name="work")], redis=stopping, listening=listening, tasks_max=1)  # type: ignore[arg-type]
     running = asyncio.create_task(worker.main())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not starts:
             await asyncio.sleep(0.01)
     async with working(redis_url, work):
@@ -484,7 +484,7 @@ async def test_the_worker_outlives_its_redis(tmp_path: Path, wait_until: WaitUnt
 
 
 async def _answers(redis: ArqRedis) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             try:
                 await redis.ping()

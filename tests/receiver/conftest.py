@@ -126,7 +126,7 @@ async def shared_receiver(
             headers=headers,
             event_hooks={"response": [documented.watch]},
             trust_env=False,
-            timeout=30,
+            timeout=120,
         )
         await stack.enter_async_context(api)
         yield Receiver(settings=settings, store=Store(redis), tokens=Tokens(SECRET), api=api)
@@ -234,7 +234,7 @@ class PrivateServer:
         # As Python ignores it, so does the server: a write past a limit on its files fails as on a full disk.
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, restore_signals=False)
         client = redis_sync.Redis.from_url(self.url)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 90
         while True:
             with suppress(redis_sync.ConnectionError):
                 if client.ping():
