@@ -5,6 +5,7 @@ import copy
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -57,14 +58,19 @@ RAM_DISK_BYTES_MIN = 2 << 30
 
 def pytest_configure() -> None:
     """
-    What tests write lies in memory where there is room for it: a disk that others keep busy makes nobody wait.
+    All machines are alike: what they do with their disk, and how the tests were started, is no test's business.
 
-    A sync then costs nothing, of which Redis makes one for each write; how fast a disk is is no test's business.
+    What is written lies in memory where there is room for it: a disk that others keep busy makes nobody wait.
+
+    A sync then costs nothing, of which Redis makes one for each write.
     """
     with suppress(OSError):
         room = os.statvfs(RAM_DISK)
         if room.f_bavail * room.f_frsize >= RAM_DISK_BYTES_MIN and not room.f_flag & os.ST_NOEXEC:
             os.environ["TMPDIR"] = tempfile.tempdir = str(RAM_DISK)
+    for number in (signal.SIGINT, signal.SIGHUP):  # `nohup make test &` has them ignored, and all that we start, too.
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -140,8 +146,8 @@ def redis_url(redis_server: str) -> str:
 
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[ArqRedis]:
-    """A client of the empty server."""
-    client = connect(redis_url)
+    """A client of the empty server; on a machine that pauses it waits for longer than the product's."""
+    client = connect(redis_url, timeout_s=WAIT_S)
     yield client
     await disconnect(client)
 
@@ -163,6 +169,26 @@ def wait_until() -> Callable[..., Awaitable[None]]:
             await asyncio.sleep(0.01)
 
     return wait
+
+
+@pytest.fixture
+def ends() -> Callable[[], AbstractContextManager[None]]:
+    """``with ends():`` what might go on for hours ends, be it on the slowest machine, within a minute and a half."""
+
+    def too_long(*_: object) -> None:
+        pytest.fail(f"no end within {WAIT_S:.0f} s")
+
+    @contextmanager
+    def watch() -> Iterator[None]:
+        before = signal.signal(signal.SIGALRM, too_long)
+        signal.setitimer(signal.ITIMER_REAL, WAIT_S)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+    return watch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,8 @@ class Shell:
 
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
+    program: tuple[str, ...] = (FRAMERELAY,)
+    """What `start` starts; `run` always runs the command itself."""
 
     @property
     def environ(self) -> dict[str, str]:
@@ -122,7 +124,7 @@ class Shell:
     def having(self, **settings: str | int) -> "Shell":
         """The same folder with more settings, named without ``FRAMERELAY_``."""
         more = {f"FRAMERELAY_{name}": str(value) for name, value in settings.items()}
-        return Shell(folder=self.folder, settings={**self.settings, **more})
+        return replace(self, settings={**self.settings, **more})
 
     def run(self, *words: str, within_s: float = 180.0, input: str = "") -> Ended:
         """Run ``framerelay *words*`` to its end."""
@@ -133,7 +135,7 @@ class Shell:
     def start(self, *words: str, **arguments: Any) -> "subprocess.Popen[str]":
         """Start ``framerelay *words*`` and go on; its outputs are pipes unless *arguments* say otherwise."""
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen([FRAMERELAY, *words], cwd=self.folder, env=self.environ, **{**pipes, **arguments})
+        return subprocess.Popen([*self.program, *words], cwd=self.folder, env=self.environ, **{**pipes, **arguments})
 
     def on_a_terminal(self, *words: str, typed: str = "") -> tuple[str, int]:
         """All that it wrote to a terminal of 80 by 24, escape sequences left out, and its exit code; *typed* waits."""
@@ -214,7 +216,7 @@ def wait_for(condition: Callable[[], Any], description: str, *, within_s: float 
     while not (held := condition()):
         if time.monotonic() > deadline:
             pytest.fail(f"not within {within_s:.0f} s: {description}")
-        time.sleep(0.1)  # Each look may be a process.
+        time.sleep(0.05)
     return held
 
 

@@ -4,8 +4,10 @@ import resource
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,13 @@ shots:
   - {id: s3, prompt: three}
 """
 ONE = "model: seedance-1.5-pro-720p\nshots:\n  - {id: s1, prompt: one}\n"
+HASTY = """
+import sys
+from processors import waits
+waits.AGAIN_S_MAX = 0.5
+from cli.main import main
+sys.exit(main())
+"""
 NOWHERE = "http://127.0.0.1:9"
 
 
@@ -76,11 +85,15 @@ def test_a_wrong_upstream_key_waits_for_a_person_with_one_clear_sentence(
     assert "FRAMERELAY_UPSTREAM_KEY" in ended.out
 
 
-@pytest.mark.slow
 def test_an_unreachable_provider_is_waited_for(ready: Any, tools: Any) -> None:
-    """After a few tries the watch ends with 4 and says that it goes on by itself; and it does."""
+    """
+    After a few tries the watch ends with 4 and says that it goes on by itself; and it does.
+
+    Half a minute passes between two tries in the end; here it is half a second.
+    """
     port = tools.free_port()
-    shell = ready.having(UPSTREAM_URL=f"http://127.0.0.1:{port}", TRUSTED_HOSTS=f"127.0.0.1:{port}")
+    settings = {"UPSTREAM_URL": f"http://127.0.0.1:{port}", "TRUSTED_HOSTS": f"127.0.0.1:{port}"}
+    shell = replace(ready, program=(sys.executable, "-c", HASTY)).having(**settings)
     with tools.up_in(shell) as up:
         ended = shell.run("run", shell.write("one.yaml", ONE), "--watch")
         assert ended.code == 4

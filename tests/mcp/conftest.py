@@ -55,7 +55,7 @@ class Assistant:
         while (found := await self.ask("film_status", run=run, strip=False))["status"] not in statuses:
             if asyncio.get_running_loop().time() > deadline:
                 pytest.fail(f"not {statuses} within {within_s:.0f} s: {found}")
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.05)
         return found
 
 
