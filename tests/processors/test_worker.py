@@ -428,7 +428,8 @@ async def test_a_task_that_was_being_claimed_when_the_stop_came_is_given_back_li
             claimed = await claim(**arguments)
             if claimed[0]:
                 claiming.set()
-                await asyncio.sleep(0.2)
+                while not worker._stopping:
+                    await asyncio.sleep(0.01)
             return claimed
 
         monkeypatch.setattr(worker, "_claim", slowly)
