@@ -272,6 +272,13 @@ def private_server() -> Iterator[PrivateServer]:
 
 
 @pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What looks again and again whether Redis is back does so ten times as often."""
+    monkeypatch.setattr("runs.spool.DRAIN_EVERY_S", 0.1)
+    monkeypatch.setattr("receiver.readiness.HOLDS_S", 0.1)
+
+
+@pytest.fixture
 def logged(tmp_path: Path) -> Iterator[io.StringIO]:
     """Everything that this process logs at ``debug``, as a file would get it: one JSON object on each line."""
     root = logging.getLogger()
