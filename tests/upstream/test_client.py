@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 
 ACCEPTED = {"id": "job_1", "object": "job", "status": "processing", "model": "m", "created": 1710000000}
 TOO_LARGE = b'{"id":"job_1"' + b" " * ANSWER_BYTES_MAX + b"}"
-SHORT = Timeouts(connect_s=60.0, submit_s=0.3, look_up_s=0.3, upload_s=0.3)
+SHORT = Timeouts(connect_s=2.0, submit_s=0.3, look_up_s=0.3, upload_s=0.3)
 
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -214,7 +214,7 @@ async def test_a_trickle_cannot_hold_a_call_open() -> None:
             await writer.drain()
             await asyncio.sleep(0.02)
 
-    timeouts = Timeouts(connect_s=60.0, submit_s=0.2, look_up_s=0.2)
+    timeouts = Timeouts(connect_s=1.0, submit_s=0.2, look_up_s=0.2)
     async with tcp_server(trickle) as url, JobsClient(url, "sk", timeouts=timeouts) as client, asyncio.timeout(60):
         with pytest.raises(UpstreamUnavailable):
             await look_up(client)
