@@ -107,6 +107,19 @@ def _no_warm_start_is_left() -> Iterator[None]:
         warm_start().end()
 
 
+STARTED: list["subprocess.Popen[str]"] = []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _what_was_started_ends() -> Iterator[None]:
+    """A test that fails leaves what it started: a demo that stays would stay for ever."""
+    yield
+    for process in STARTED:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(timeout=90)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shell:
     """A folder and an environment of its own, nothing inherited but PATH."""
@@ -135,7 +148,10 @@ class Shell:
     def start(self, *words: str, **arguments: Any) -> "subprocess.Popen[str]":
         """Start ``framerelay *words*`` and go on; its outputs are pipes unless *arguments* say otherwise."""
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen([*self.program, *words], cwd=self.folder, env=self.environ, **{**pipes, **arguments})
+        command = [*self.program, *words]
+        process = subprocess.Popen(command, cwd=self.folder, env=self.environ, **{**pipes, **arguments})
+        STARTED.append(process)
+        return process
 
     def on_a_terminal(self, *words: str, typed: str = "") -> tuple[str, int]:
         """All that it wrote to a terminal of 80 by 24, escape sequences left out, and its exit code; *typed* waits."""
