@@ -27,7 +27,11 @@ test: setup .venv/test-clips/.ready browser shells  ## lint, types and every tes
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/pytest -n 4 --dist worksteal
+	@$(BIN)/pytest -n auto --dist worksteal
+
+test-busy: export PYTHONDONTWRITEBYTECODE :=
+test-busy: setup .venv/test-clips/.ready browser shells  ## every test five times beside processes that burn all cores (RUNS=1: once)
+	@$(BIN)/python tests/busy.py $(or $(RUNS),5)
 
 CAN_INSTALL := { command -v apt-get && [ "$$(id -u)" = 0 ]; } >/dev/null
 INSTALL := apt-get install -y -qq --no-install-recommends
@@ -125,4 +129,4 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 clean:  ## remove .venv/ and caches (never your data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
-.PHONY: help setup demo test browser shells fonts fuzz audit chaos chaos-broken bench screenshots docs manual manual-serve format lock clean
+.PHONY: help setup demo test test-busy browser shells fonts fuzz audit chaos chaos-broken bench screenshots docs manual manual-serve format lock clean

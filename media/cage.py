@@ -27,6 +27,7 @@ MEMORY_BYTES_MAX = 1_536 * 1024 * 1024
 
 FILES_MAX = 64
 IS_LINUX = sys.platform == "linux"
+LIBC = ctypes.CDLL(None, use_errno=True) if IS_LINUX else None  # Between a fork and what follows nothing is loaded.
 
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 SECCOMP_SET_MODE_FILTER, SPECULATION_ALLOWED = 1, 1 << 2  # The flag: no slower branches, which old kernels impose.
@@ -104,12 +105,12 @@ def limit(what: int, most: int) -> None:
 
 def die_with(parent: int) -> None:
     """
-    Be killed when the process *parent* is, even in the middle of a job.
+    Be killed when the process *parent* is, even in the middle of a job, even stopped; it stays so for what is executed.
 
     Elsewhere than on Linux the end of the input must do, which is noticed after the job.
     """
-    if IS_LINUX:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, 9)
+    if LIBC is not None:
+        LIBC.prctl(PR_SET_PDEATHSIG, 9)
     if os.getppid() != parent:  # It was quicker.
         os._exit(1)
 

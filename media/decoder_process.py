@@ -6,10 +6,12 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import msgspec
 import structlog
 
+from media.cage import die_with
 from media.follow import Follower
 from media.wire import Answer, FrameTaken, Ready, Request, Wants, read_answer, to_json
 from runs.errors import DecoderFailed
@@ -127,6 +129,7 @@ async def spawn() -> Child:
         limit=LINE_BYTES_MAX,
         env=child_environment(),
         start_new_session=True,
+        preexec_fn=partial(die_with, os.getpid()),  # Not a moment later: a child may be stopped while it loads Python.
     )
     return Child(process)
 

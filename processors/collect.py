@@ -11,7 +11,7 @@ from media.download import download
 from media.fetch import fetch_clip
 from media.model import Examination
 from processors.deps import Deps
-from processors.opening import is_waited_for, keep_opening, leave_opening
+from processors.opening import is_ahead, is_waited_for, keep_opening, leave_opening, left_by
 from processors.problems import problem_of
 from processors.waits import wait_s
 from runs import events
@@ -49,12 +49,13 @@ async def collect(deps: Deps, *, run: str, shot: str, take: int, turn: int) -> s
             raise StorageFailed.of(error) from error
     except FrameRelayError as error:
         return await _failed(deps, run, shot, found, error)
-    if not is_waited_for(loaded, shot):
-        await keep_opening(deps, loaded, shot, found)
-        await record(deps.store, run, event)
-        return "collected"
+    now = await deps.store.load(run) or loaded  # The clip before may have come meanwhile.
+    later = is_waited_for(now, shot) or is_ahead(now, shot, found)
+    if not later:
+        await keep_opening(deps, now, shot, found)
     await record(deps.store, run, event)
-    await leave_opening(deps, run, shot, take)
+    if later or left_by(now, shot, take):
+        await leave_opening(deps, run, shot, take)
     return "collected"
 
 

@@ -25,6 +25,24 @@ def is_waited_for(run: Run, shot_id: str) -> bool:
     return any(each.source == shot_id and takes_missing(run, each) for each in run.shots)
 
 
+def is_ahead(run: Run, shot_id: str, take: Take) -> bool:
+    """Whether it began with a provider's frame whose clip is still being collected: its seam cannot be measured yet."""
+    shot, first = run.shot(shot_id), take.first_frame
+    source = run.take(shot.source, first.take) if shot and shot.source and first and first.take else None
+    return source is not None and source.status is TakeStatus.COLLECTING
+
+
+def left_by(run: Run, shot_id: str, number: int) -> list[tuple[str, Take]]:
+    """The takes that were ahead of that one, and have no opening for it."""
+    return [
+        (shot.id, take)
+        for shot in run.shots
+        for take in shot.takes
+        if shot.source == shot_id and take.first_frame and take.first_frame.take == number
+        if take.status is TakeStatus.DONE and take.opening is None
+    ]
+
+
 async def leave_opening(deps: Deps, run_id: str, shot_id: str, take: int) -> None:
     """
     Have it taken when the shots that begin with the last frame are on their way.
@@ -41,10 +59,13 @@ async def opening(deps: Deps, *, run: str, shot: str, take: int) -> str:
     """The task; returns what came of it, for the log."""
     loaded = await deps.store.load(run)
     found = loaded.take(shot, take) if loaded else None
-    if loaded is None or found is None or found.status is not TakeStatus.DONE or found.opening is not None:
+    if loaded is None or found is None or found.status is not TakeStatus.DONE:
         return "not_due"
-    await keep_opening(deps, loaded, shot, found)
-    return "looked_at"
+    ours = [(shot, found)] if found.opening is None and not is_ahead(loaded, shot, found) else []
+    due = [*ours, *left_by(loaded, shot, take)]
+    for each, its_take in due:
+        await keep_opening(deps, loaded, each, its_take)
+    return "looked_at" if due else "not_due"
 
 
 async def keep_opening(deps: Deps, run: Run, shot_id: str, take: Take) -> None:

@@ -38,6 +38,7 @@ from runs.store import Store
 
 WORKER: Final = "framerelay:worker"  # The worker that said last that it is there; gone when none is.
 LEASE_S: Final = 6.0
+RENEW_S: Final = 2.0  # Two renewals may fail before a lease runs out.
 IDLE_S: Final = 3  # What came without a wake-up (a stock arq's enqueue) is found at the latest after this long.
 TASK_S_MAX: Final = 3600.0  # A backstop; every call inside a task has a time-out of its own.
 SURPRISES_MAX: Final = 5  # Tries of a task that fails in a way we did not foresee; its state asks again after that.
@@ -233,7 +234,7 @@ class RelayWorker(Worker):
                     await pipe.execute()
             except REDIS_ERRORS as error:
                 log.warning("leases_not_renewed", reason=redis_words(error))
-            await asyncio.sleep(LEASE_S / 3)
+            await asyncio.sleep(RENEW_S)
 
 
 def create_worker(deps: Deps, *, redis: ArqRedis, listening: ArqRedis) -> RelayWorker:

@@ -16,7 +16,7 @@ import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ import pytest
 FRAMERELAY = str(Path(sys.executable).with_name("framerelay"))
 WARM_START = Path(__file__).with_name("warm_start.py")
 KEY = "sk-sandbox"
-WAIT_S = 30.0
+WAIT_S = 90.0
 PLAIN: dict[str, Any] = {"trust_env": False, "verify": False}  # Loading certificates takes longer than all the rest.
 QUICK = ("--scale", "0.2", "--clip-s", "0.5", "--job-s", "0.3")
 
@@ -87,7 +87,7 @@ class WarmStart:
     def end(self) -> None:
         """No more commands."""
         self._asking.close()
-        self._process.wait(timeout=20)
+        self._process.wait(timeout=90)
 
 
 def _file() -> Any:
@@ -107,12 +107,27 @@ def _no_warm_start_is_left() -> Iterator[None]:
         warm_start().end()
 
 
+STARTED: list["subprocess.Popen[str]"] = []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _what_was_started_ends() -> Iterator[None]:
+    """A test that fails leaves what it started: a demo that stays would stay for ever."""
+    yield
+    for process in STARTED:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(timeout=90)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shell:
     """A folder and an environment of its own, nothing inherited but PATH."""
 
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
+    program: tuple[str, ...] = (FRAMERELAY,)
+    """What `start` starts; `run` always runs the command itself."""
 
     @property
     def environ(self) -> dict[str, str]:
@@ -122,9 +137,9 @@ class Shell:
     def having(self, **settings: str | int) -> "Shell":
         """The same folder with more settings, named without ``FRAMERELAY_``."""
         more = {f"FRAMERELAY_{name}": str(value) for name, value in settings.items()}
-        return Shell(folder=self.folder, settings={**self.settings, **more})
+        return replace(self, settings={**self.settings, **more})
 
-    def run(self, *words: str, within_s: float = 60.0, input: str = "") -> Ended:
+    def run(self, *words: str, within_s: float = 180.0, input: str = "") -> Ended:
         """Run ``framerelay *words*`` to its end."""
         ended = warm_start().run(words, self.folder, self.environ, input, within_s)
         assert "Traceback" not in ended.err, ended.err
@@ -133,7 +148,10 @@ class Shell:
     def start(self, *words: str, **arguments: Any) -> "subprocess.Popen[str]":
         """Start ``framerelay *words*`` and go on; its outputs are pipes unless *arguments* say otherwise."""
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen([FRAMERELAY, *words], cwd=self.folder, env=self.environ, **{**pipes, **arguments})
+        command = [*self.program, *words]
+        process = subprocess.Popen(command, cwd=self.folder, env=self.environ, **{**pipes, **arguments})
+        STARTED.append(process)
+        return process
 
     def on_a_terminal(self, *words: str, typed: str = "") -> tuple[str, int]:
         """All that it wrote to a terminal of 80 by 24, escape sequences left out, and its exit code; *typed* waits."""
@@ -143,7 +161,7 @@ class Shell:
         process = shell.start(*words, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
         os.write(ours, typed.encode())
-        written, deadline = b"", time.monotonic() + 60
+        written, deadline = b"", time.monotonic() + 90
         while time.monotonic() < deadline:
             if select.select([ours], [], [], 0.1)[0]:
                 try:
@@ -154,7 +172,7 @@ class Shell:
                 break
         os.close(ours)
         text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode())
-        return text, process.wait(timeout=10)
+        return text, process.wait(timeout=90)
 
     def write(self, name: str, text: str) -> str:
         """Write a file into the folder; returns its name."""
@@ -192,7 +210,7 @@ class Service:
     def end(self) -> int:
         """Ask it to end, as Ctrl-C does; returns its exit code."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=90)
 
     def journal(self) -> dict[str, Any]:
         """Of a sandbox: what was asked of it."""
@@ -214,7 +232,7 @@ def wait_for(condition: Callable[[], Any], description: str, *, within_s: float 
     while not (held := condition()):
         if time.monotonic() > deadline:
             pytest.fail(f"not within {within_s:.0f} s: {description}")
-        time.sleep(0.1)  # Each look may be a process.
+        time.sleep(0.05)
     return held
 
 
@@ -229,7 +247,7 @@ def serving(shell: Shell, *words: str, url: str, ready: str) -> Iterator[Service
         yield Service(process=process, url=url, log=log)
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=90)
 
 
 def _answers(process: "subprocess.Popen[str]", url: str, log: Path) -> bool:

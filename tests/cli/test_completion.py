@@ -105,7 +105,7 @@ def test_zsh_completes_what_bash_does(relay: Any) -> None:
 
     def typed(words: str, until: str) -> None:
         os.write(ours, words.encode())
-        seen, deadline = "", time.monotonic() + 60
+        seen, deadline = "", time.monotonic() + 90
         while until not in seen:
             assert select.select([ours], [], [], max(0.0, deadline - time.monotonic()))[0], seen
             seen += os.read(ours, 4096).decode(errors="replace")
@@ -163,4 +163,4 @@ def test_each_shell_has_its_script(shell: Any, name: str) -> None:
     assert (ended.code, ended.err) == (0, "")
     assert "_FRAMERELAY_COMPLETE" in ended.out
     if found := shutil.which(name):
-        subprocess.run([found, "-n"], input=ended.out, text=True, check=True, timeout=30)
+        subprocess.run([found, "-n"], input=ended.out, text=True, check=True, timeout=90)

@@ -23,7 +23,7 @@ def test_a_run_can_be_watched_from_anywhere(relay: Any) -> None:
 def test_callbacks_are_told_as_they_come_until_ctrl_c(relay: Any) -> None:
     """First the last ones, then each as it comes, once, oldest first; exit 130 and not a word more."""
     url = relay.run("callback-url", "followed").out.strip()
-    send = {"trust_env": False, "timeout": 30}
+    send = {"trust_env": False, "timeout": 120}
     assert httpx.post(url, json={"id": "job_0", "status": "running"}, **send).status_code == 200
     following = relay.start("callbacks", "--follow", "--json", "--limit", "1")
     deadline = threading.Timer(60, following.kill)  # Reading ends then, too.
@@ -36,6 +36,6 @@ def test_callbacks_are_told_as_they_come_until_ctrl_c(relay: Any) -> None:
     assert {each["hook"] for each in told} == {"followed"}
 
     following.send_signal(signal.SIGINT)
-    out, err = following.communicate(timeout=30)
+    out, err = following.communicate(timeout=90)
     deadline.cancel()
     assert (following.returncode, out, err) == (130, "", "")

@@ -242,7 +242,7 @@ def test_ctrl_c_ends_the_watching_and_not_the_run(relay: Any, tools: Any) -> Non
     watching = relay.start("run", relay.write("chain.yaml", CHAIN), "--watch")
     run_id = watching.stdout.readline().removeprefix("run: ").strip()
     watching.send_signal(signal.SIGINT)
-    _, err = watching.communicate(timeout=10)
+    _, err = watching.communicate(timeout=90)
     assert watching.returncode == 130
     assert err.strip() == f"The run goes on. To see it again: framerelay show {run_id} --watch"
     tools.wait_for(lambda: relay.shown(run_id)["status"] == "succeeded", "the run ends without us")

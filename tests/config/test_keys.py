@@ -69,7 +69,7 @@ def test_ten_threads_that_start_at_once_have_one_key(tmp_path: Path) -> None:
     barrier = Barrier(10)
 
     def start(_: int) -> tuple[str, str, bool]:
-        barrier.wait(timeout=10)
+        barrier.wait(timeout=90)
         keys = load_keys(Settings(data_dir=tmp_path / "data"))
         return str(keys.api_key), str(keys.secret), keys.new_api_key
 
@@ -100,7 +100,7 @@ def test_four_processes_that_start_at_once_have_one_key(tmp_path: Path) -> None:
         assert process.stdout is not None
         found.append(process.stdout.read().split())
         process.stdout.close()
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=90) == 0
 
     assert len({(api_key, secret) for api_key, secret, _ in found}) == 1
     assert sorted(new for _, _, new in found) == ["False"] * 3 + ["True"]

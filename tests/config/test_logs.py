@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -206,12 +205,10 @@ def test_what_looks_like_a_secret_is_taken_out_and_the_rest_stays(text: str, sho
         "https://%3",
     ],
 )
-def test_a_mebibyte_made_to_be_slow_is_not(piece: str) -> None:
+def test_a_mebibyte_made_to_be_slow_is_not(piece: str, ends: Any) -> None:
     """Strangers write callbacks' bodies; a pattern that looks back and forth would take hours for them."""
-    began = time.monotonic()
-    redacted(piece * ((1 << 20) // len(piece)))
-
-    assert time.monotonic() - began < 5
+    with ends():
+        redacted(piece * ((1 << 20) // len(piece)))
 
 
 def test_fields_that_hold_secrets_by_name_are_blanked() -> None:

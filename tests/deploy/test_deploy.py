@@ -296,7 +296,7 @@ def test_a_service_starts_as_composed_and_its_health_check_knows(
     check = [str(binaries / check[0]), *map(on_this_machine, check[1:])]
     command = [str(binaries / "framerelay"), *map(on_this_machine, service["command"])]
     with running(command, environ, tmp_path) as log:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while not (UP[name] in log.read_text() and is_healthy(check, environ)):
             assert time.monotonic() < deadline, f"{name} is not healthy: {log.read_text()}"
             time.sleep(0.05)

@@ -92,7 +92,7 @@ def _evaluated(expression: str, item: str, before: str, resume: str) -> Any:
 
 
 def _node(script: str) -> str:
-    done = subprocess.run([NODE, "-e", script], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([NODE, "-e", script], capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -217,7 +217,7 @@ async def test_a_film_is_made_node_by_node(start_provider: Any, start_relay: Any
                 before = {"Settings": item, "Start the film": await begun(relay, nodes["Start the film"], item, resume)}
                 reached, run = "Until FrameRelay tells", RUN
                 while reached == "Until FrameRelay tells":
-                    await asyncio.wait_for(woken.get(), 30)
+                    await asyncio.wait_for(woken.get(), 60)
                     look = said(nodes["Look at the film"]["parameters"]["url"], {}, before)
                     run = (await relay.api.get(look)).json()
                     reached = after("How does it stand", run)

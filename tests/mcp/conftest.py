@@ -23,7 +23,7 @@ from mcp.types import CallToolResult, ImageContent, TextContent
 from cli.mcp_server import create_server
 
 FRAMERELAY = str(Path(sys.executable).with_name("framerelay"))
-ANSWER_S = 20.0
+ANSWER_S = 90.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +49,13 @@ class Assistant:
         """The whole answer; one that waits for a render would not come in time."""
         return await asyncio.wait_for(self.session.call_tool(tool, arguments), ANSWER_S)
 
-    async def until(self, run: str, *statuses: str, within_s: float = 60.0) -> dict[str, Any]:
+    async def until(self, run: str, *statuses: str, within_s: float = 180.0) -> dict[str, Any]:
         """The film when it is in one of these states, asked as an assistant would."""
         deadline = asyncio.get_running_loop().time() + within_s
         while (found := await self.ask("film_status", run=run, strip=False))["status"] not in statuses:
             if asyncio.get_running_loop().time() > deadline:
                 pytest.fail(f"not {statuses} within {within_s:.0f} s: {found}")
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.05)
         return found
 
 
@@ -112,7 +112,7 @@ async def _http_server(folder: Path, url: str, *options: str, **settings: str) -
         yield found[0]
     finally:
         process.send_signal(signal.SIGINT)
-        code = await asyncio.to_thread(process.wait, 20)
+        code = await asyncio.to_thread(process.wait, 90)
         process.stderr.close()
     assert code == 0
 
@@ -121,7 +121,7 @@ async def _http_server(folder: Path, url: str, *options: str, **settings: str) -
 async def _by_http(address: str, key: str) -> AsyncIterator[Assistant]:
     headers = {"Authorization": f"Bearer {key}"}
     async with (
-        httpx.AsyncClient(headers=headers, trust_env=False, timeout=30) as http,
+        httpx.AsyncClient(headers=headers, trust_env=False, timeout=120) as http,
         streamable_http_client(address, http_client=http) as (reading, writing, _),
         ClientSession(reading, writing) as session,
     ):

@@ -86,7 +86,7 @@ async def test_a_whole_film_from_plan_to_result(
 
 async def opened(relay: Any, run: str, clips: int) -> None:
     """Waits for the first frames of so many clips, which are taken a moment after their last ones."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while clips > sum(
             bool(take["opening"]) for shot in (await relay.shown(run))["shots"] for take in shot["takes"]
         ):

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from media import decoder_process
+from media import cage, decoder_process
 from media.decoder import Decoder
 from media.model import FilmPart
 from media.png import write_png
@@ -276,7 +276,7 @@ async def test_leaving_the_decoder_ends_its_process(make_clip: MakeClip) -> None
 async def test_leaving_the_decoder_fails_the_job_that_runs(make_clip: MakeClip) -> None:
     """A worker that is told to stop does not wait for a film, and nothing hangs."""
     clip = make_clip(**SMALL)
-    async with asyncio.timeout(20), Decoder() as decoder:
+    async with asyncio.timeout(60), Decoder() as decoder:
         await stop(process_of(decoder))
         jobs = [asyncio.create_task(decoder.examine(clip, frame_into=clip.with_suffix(".png"))) for _ in range(2)]
         await until(decoder._free.locked)
@@ -295,6 +295,29 @@ async def test_a_start_that_is_given_up_leaves_no_process() -> None:
     with pytest.raises(asyncio.CancelledError):
         await start
     assert children() == others
+
+
+@pytest.mark.skipif(not cage.IS_LINUX, reason="elsewhere nothing ends a process that is stopped")
+@pytest.mark.parametrize("loop", ["asyncio.run", "uvloop.run"])
+async def test_a_child_that_is_stopped_before_it_does_anything_ends_with_its_owner(loop: str) -> None:
+    """Loading Python takes it a while, in which its owner may be killed."""
+    script = (
+        "import asyncio, os, signal, uvloop\n"
+        "from media.decoder_process import spawn\n"
+        "async def main():\n"
+        "    child = await spawn()\n"
+        "    os.kill(child.process.pid, signal.SIGSTOP)\n"
+        "    print(child.process.pid, flush=True)\n"
+        "    await asyncio.sleep(600)\n"
+        f"{loop}(main())\n"
+    )
+    with subprocess.Popen([sys.executable, "-I", "-c", script], stdout=subprocess.PIPE) as owner:
+        assert owner.stdout is not None
+        child = int(await asyncio.to_thread(owner.stdout.readline))
+        await until(lambda: ") T " in told_by_kernel(child, "stat"))
+        owner.kill()
+
+    await until_gone(child)
 
 
 async def test_two_pictures_are_compared_by_levels(decoder: Decoder, tmp_path: Path) -> None:
@@ -417,7 +440,7 @@ def is_alive(process: int) -> bool:
         return False
 
 
-async def until(holds: Callable[[], bool], seconds: float = 10) -> None:
+async def until(holds: Callable[[], bool], seconds: float = 90) -> None:
     """Wait for a condition with a deadline."""
     deadline = time.monotonic() + seconds
     while not holds():

@@ -422,7 +422,7 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 90) -> None:
     """Wait for *condition*."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -60,7 +60,7 @@ async def test_the_provider_is_given_the_last_frame_of_each_kind_of_clip(
     with listening_on("127.0.0.1", 0) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         async with serving(library.app(), listener), start_relay(url) as relay:
-            run = await relay.ended(await relay.run({"title": "kinds", "model": "m", "shots": shots}), within_s=120)
+            run = await relay.ended(await relay.run({"title": "kinds", "model": "m", "shots": shots}))
 
     assert [shot["status"] for shot in run["shots"]] == ["done"] * len(shots), run["error"]
     for number, clip in enumerate(clips, start=1):

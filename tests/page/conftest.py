@@ -16,7 +16,7 @@ from runs.embedded_redis import EmbeddedRedis
 
 PICTURES = Path(__file__).parents[2] / ".ci" / "artefacts" / "screenshots"
 API_KEY = "fr_test"
-WAIT_MS = 20_000
+WAIT_MS = 60_000
 BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
 DESK = {"width": 1280, "height": 800}
 FLAGS = [

@@ -42,7 +42,7 @@ async def test_a_run_goes_from_its_start_to_its_film_before_ones_eyes(
         await expect(page.get_by_text("generating").first).to_be_visible()
         await picture(page, "run-generating")
         await expect(page.get_by_text("waits for the last frame of s1")).to_be_visible()
-        await expect(page.get_by_role("link", name="Download it")).to_be_visible(timeout=60_000)
+        await expect(page.get_by_role("link", name="Download it")).to_be_visible(timeout=120_000)
         await picture(page, "run-film")
 
         assert await page.evaluate("window.seenFirst"), "it was loaded anew"
@@ -147,7 +147,7 @@ async def test_a_page_that_lost_its_events_finds_back(relay: Any, home: Any, rel
         await relay.ended(run_id)
         port = another.settings.port
         await stack.enter_async_context(relay_in(*home, "http://127.0.0.1:9", worker=False, port=port))
-        await expect(page.get_by_role("link", name="Download it")).to_be_visible(timeout=40_000)
+        await expect(page.get_by_role("link", name="Download it")).to_be_visible(timeout=120_000)
 
         assert await page.evaluate("window.seenFirst"), "it was loaded anew"
 

@@ -32,7 +32,7 @@ async def waiting(relay: Any, board: dict[str, Any]) -> str:
 
 
 async def has_film(page: Page) -> None:
-    await expect(page.get_by_role("link", name="Download it")).to_be_visible(timeout=40_000)
+    await expect(page.get_by_role("link", name="Download it")).to_be_visible(timeout=120_000)
 
 
 async def test_a_shot_is_approved(relay: Any, visit: Any, picture: Any) -> None:

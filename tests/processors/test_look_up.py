@@ -1,12 +1,12 @@
 """Looking up through the whole program: learnt times, missed and late callbacks, a provider that asks for a rest."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from arq.connections import ArqRedis
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from cli.http import listening_on, serving
 from processors.turnstile import Turnstile
+from runs.queue import QUEUE
 from runs.tokens import TakeAddress
 
 pytestmark = pytest.mark.anyio
@@ -127,14 +128,18 @@ async def busy_provider(rest_s: int) -> AsyncIterator[tuple[str, list[float]]]:
 
 
 async def test_a_429_stops_all_look_ups_of_a_worker_not_one(
-    start_relay: Any, wait_until: Callable[..., Awaitable[None]]
+    start_relay: Any, redis: ArqRedis, wait_until: Callable[..., Awaitable[None]]
 ) -> None:
     """Twelve takes are due at once; the provider says no, and is left in peace for as long as it asked."""
     board = {**TWO, "shots": [{"id": f"s{n}", "prompt": "x", "from": "cut"} for n in range(12)]}
+
+    async def all_rest() -> bool:
+        return len(asked) + await redis.zcount(QUEUE, (time.time() + 20) * 1000, "+inf") == 12
+
     async with busy_provider(60) as (url, asked), start_relay(url, lookup_after_s=1.0, lookups_max=2) as relay:
         run_id = await relay.run(board)
         await wait_until(lambda: asked, "the provider was asked")
-        await asyncio.sleep(2.0)  # In which all twelve would have asked.
+        await wait_until(all_rest, "all others were put off")
         run = await relay.shown(run_id)
 
     assert 1 <= len(asked) <= 2

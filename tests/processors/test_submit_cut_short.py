@@ -145,15 +145,28 @@ async def test_a_submit_whose_inputs_were_being_prepared_holds_nothing(
     assert (run["status"], run["spent"]["jobs"], run["shots"][0]["takes"]) == ("running", 0, [])
 
 
+def cut_off(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Set as soon as a submit was cancelled; its last word has a minute."""
+    cut, in_time = asyncio.Event(), submit_module._in_time
+
+    async def noticed(telling: Awaitable[object]) -> None:
+        cut.set()
+        await in_time(telling)
+
+    monkeypatch.setattr(submit_module, "_in_time", noticed)
+    monkeypatch.setattr(submit_module, "LAST_WORD_S", 60.0)
+    return cut
+
+
 def slow_to_tell(monkeypatch: pytest.MonkeyPatch, kind: type[events.Event]) -> asyncio.Event:
     """Redis takes its time with the answer to an event of that kind; set as soon as it has been told of one."""
-    told, record = asyncio.Event(), submit_module.record
+    told, record, cut = asyncio.Event(), submit_module.record, cut_off(monkeypatch)
 
     async def slowly(store: Store, run_id: str, event: events.Event) -> Any:
         recorded = await record(store, run_id, event)
         if isinstance(event, kind):
             told.set()
-            await asyncio.sleep(0.4)
+            await cut.wait()
         return recorded
 
     monkeypatch.setattr(submit_module, "record", slowly)
@@ -182,12 +195,12 @@ async def test_an_answer_whose_recording_was_cut_short_is_recorded(
     start_relay: Any, provider: SlowProvider, working: Working, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The id of a job that was paid for is not let go of."""
-    answered, record = asyncio.Event(), submit_module.record
+    answered, record, cut = asyncio.Event(), submit_module.record, cut_off(monkeypatch)
 
     async def late(store: Store, run_id: str, event: events.Event) -> Any:
         if isinstance(event, events.Submitted):
             answered.set()
-            await asyncio.sleep(0.4)
+            await cut.wait()
         return await record(store, run_id, event)
 
     monkeypatch.setattr(submit_module, "record", late)
@@ -216,7 +229,7 @@ async def test_a_stop_that_redis_does_not_hear_of_ends_nevertheless(
     monkeypatch.setattr(submit_module, "record", never)
     async with start_relay(provider.url, worker=False) as relay:
         run_id = await relay.run(BOARD)
-        async with asyncio.timeout(15), working(relay):
+        async with asyncio.timeout(60), working(relay):
             await wait_until(lambda: provider.heard, "the POST is under way")
         run = await relay.shown(run_id)
         provider.go_on.set()

@@ -126,7 +126,7 @@ async def shared_receiver(
             headers=headers,
             event_hooks={"response": [documented.watch]},
             trust_env=False,
-            timeout=30,
+            timeout=120,
         )
         await stack.enter_async_context(api)
         yield Receiver(settings=settings, store=Store(redis), tokens=Tokens(SECRET), api=api)
@@ -234,7 +234,7 @@ class PrivateServer:
         # As Python ignores it, so does the server: a write past a limit on its files fails as on a full disk.
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, restore_signals=False)
         client = redis_sync.Redis.from_url(self.url)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 90
         while True:
             with suppress(redis_sync.ConnectionError):
                 if client.ping():
@@ -269,6 +269,13 @@ def private_server() -> Iterator[PrivateServer]:
     finally:
         server.stop()
         shutil.rmtree(server.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What looks again and again whether Redis is back does so ten times as often."""
+    monkeypatch.setattr("runs.spool.DRAIN_EVERY_S", 0.1)
+    monkeypatch.setattr("receiver.readiness.HOLDS_S", 0.1)
 
 
 @pytest.fixture

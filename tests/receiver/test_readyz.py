@@ -21,7 +21,7 @@ def redis_url(private_server: Any) -> str:
 
 
 @pytest.fixture
-async def relay(start_relay: Any, nobody_calls: str) -> AsyncIterator[Any]:
+async def relay(start_relay: Any, nobody_calls: str, impatient: None) -> AsyncIterator[Any]:
     """A receiver on that server."""
     async with start_relay(nobody_calls, worker=False) as started:
         yield started

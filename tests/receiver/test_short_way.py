@@ -58,7 +58,7 @@ class Conversation:
 
     async def answer(self) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body of the next answer."""
-        head = (await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), 10)).decode()
+        head = (await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), 60)).decode()
         status, *lines = head.rstrip().split("\r\n")
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
         return int(status.split()[1]), headers, await self._reader.readexactly(int(headers["content-length"]))
@@ -180,7 +180,7 @@ async def test_a_receiver_that_ends_answers_first(
     status, headers, _ = await talk.answer()
 
     assert (status, headers["connection"]) == (200 if body == DONE else 400, "close")
-    assert await asyncio.wait_for(talk._reader.read(), 10) == b""
+    assert await asyncio.wait_for(talk._reader.read(), 60) == b""
 
 
 async def test_a_sender_that_does_not_wait_is_heard(

@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 import redis as redis_sync
 
 from receiver.openapi import document
+from runs import inbox, spool
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +31,7 @@ def redis_url(private_server: Any) -> str:
 
 
 @pytest.fixture
-async def relay(start_relay: Any, nobody_calls: str) -> AsyncIterator[Any]:
+async def relay(start_relay: Any, nobody_calls: str, impatient: None) -> AsyncIterator[Any]:
     """A receiver on that server."""
     async with start_relay(nobody_calls, worker=False) as started:
         yield started
@@ -48,16 +48,13 @@ async def test_a_callback_that_redis_cannot_take_is_spooled_and_handed_on_when_i
 ) -> None:
     """200 within the provider's five seconds: a hook's callback, too, which no look-up could ever make good."""
     getattr(private_server, trouble)()
-    began = time.monotonic()
     asked = [relay.api.post(path, json=DONE) for path in (take_address(), hook_address)]
     answers = await asyncio.gather(*asked, relay.api.post(take_address(take=2), content=b"not json"))
-    took = time.monotonic() - began
     waiting = spooled(relay)
     private_server.go_on() if trouble == "hang" else private_server.start()
     await wait_until(lambda: not spooled(relay), "the spool is empty")
 
     assert [answer.status_code for answer in answers] == [200, 200, 400]
-    assert took < 4.5
     assert len(waiting) == 3
     assert sorted((str(each["shot"]), each["hook"], each["outcome"]) for each in await kept()) == [
         ("None", "mine", "accepted"),
@@ -65,6 +62,15 @@ async def test_a_callback_that_redis_cannot_take_is_spooled_and_handed_on_when_i
         ("s1", None, "unreadable"),
     ]
     assert (await relay.api.post(take_address(), json=DONE)).json()["repeated"] is True
+
+
+def test_redis_and_disk_together_have_less_time_than_a_provider() -> None:
+    """
+    Providers give a callback five seconds, and both may hang.
+
+    That each takes no longer than its own time is shown where it is used (`tests/runs/test_inbox.py`, `test_spool.py`).
+    """
+    assert inbox.KEEP_WITHIN_S + spool.WRITE_WITHIN_S < 4.5
 
 
 @asynccontextmanager
@@ -172,7 +178,6 @@ async def test_without_redis_everything_that_needs_it_says_so_and_the_rest_goes_
     """Even without a spool: 503 with Retry-After; a wrong token is still 404; all heals by itself."""
     private_server.stop()
 
-    began = time.monotonic()
     answers = await asyncio.gather(
         relay.api.post(take_address(), json=DONE),
         relay.api.post(take_address(), content=b"not json"),
@@ -183,7 +188,6 @@ async def test_without_redis_everything_that_needs_it_says_so_and_the_rest_goes_
     )
     assert [answer.status_code for answer in answers] == [503] * 6
     assert all(int(answer.headers["Retry-After"]) >= 1 for answer in answers)
-    assert time.monotonic() - began < 5
     assert (await relay.api.get("/livez")).json() == {"status": "ok"}
     for wrong in ("x", take_address().removeprefix("/webhook/") + "A"):
         assert (await relay.api.post(f"/webhook/{wrong}", json=DONE)).status_code == 404
@@ -204,16 +208,12 @@ async def test_a_redis_that_hangs_is_answered_before_the_provider_gives_up(
     await relay.api.post(take_address("s0"), json=DONE)
     private_server.hang()
 
-    async def timed(request: Any) -> tuple[int, float]:
-        began = time.monotonic()
-        status: int = (await request).status_code
-        return status, time.monotonic() - began
-
-    first = [timed(relay.api.post(take_address("s1", number), json=DONE)) for number in range(5)]
-    waiting = asyncio.gather(*first, timed(relay.api.get("/readyz")))
-    wrong = await timed(relay.api.post("/webhook/x", json=DONE))
-    later = await timed(relay.api.post(take_address("s2"), json=DONE))
-    answers = [*await waiting, later]
+    first = [relay.api.post(take_address("s1", number), json=DONE) for number in range(5)]
+    waiting = asyncio.gather(*first, relay.api.get("/readyz"))
+    assert (await relay.api.post("/webhook/x", json=DONE)).status_code == 404
+    assert not waiting.done()
+    later = await relay.api.post(take_address("s2"), json=DONE)
+    answers = [*await waiting, later]  # All while it still hangs.
     private_server.go_on()
     reasons = {
         line["reason"] for line in map(json.loads, logged.getvalue().splitlines()) if line.get("outcome") == "not_kept"
@@ -223,9 +223,7 @@ async def test_a_redis_that_hangs_is_answered_before_the_provider_gives_up(
         return bool((await relay.api.post(take_address("s2"), json=DONE)).status_code == 200)
 
     await wait_until(is_taken, "the callback is kept")
-    assert (wrong[0], wrong[1] < 2) == (404, True)
-    assert {status for status, _ in answers} == {503}
-    assert max(took for _, took in answers) < 3.9, "nobody waits until two writes have failed, one after the other"
+    assert {answer.status_code for answer in answers} == {503}
     assert not any(reason.endswith(": ") for reason in reasons), reasons
     assert [record["shot"] for record in await kept()].count("s2") == 1
 
@@ -237,7 +235,7 @@ async def test_a_watcher_is_let_go_when_redis_dies(relay: Any, board: Any, priva
         lines = answer.aiter_lines()
         assert (await anext(lines)).startswith("id: ")
         private_server.stop()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             rest = [line async for line in lines]
 
     assert any("started" in line for line in rest)
@@ -276,7 +274,7 @@ async def test_the_page_says_what_is_wrong(relay: Any, private_server: Any) -> N
     """503 with a sentence and ``Retry-After``, for a browser that has a session."""
     url = relay.settings.listen_url
     headers = {"Accept": "text/html", "Origin": url}
-    async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False, timeout=30) as browser:
+    async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False, timeout=120) as browser:
         key = relay.api.headers["Authorization"].split()[1]
         assert (await browser.post("/login", data={"key": key})).status_code == 303
         private_server.stop()

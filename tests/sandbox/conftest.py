@@ -41,7 +41,7 @@ async def serve(app: object) -> AsyncIterator[str]:
             await task
 
 
-async def until(probe: Callable[[], Awaitable[object]], *, seconds: float = 30) -> object:
+async def until(probe: Callable[[], Awaitable[object]], *, seconds: float = 90) -> object:
     """Ask *probe* again and again until it answers something true; on time-out, say what it answered last."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not (answer := await probe()):
@@ -101,7 +101,7 @@ def sandbox(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Client]
         app = create_sandbox(SandboxOptions(key=KEY, folder=tmp_path / "sandbox", **(quick | options)))
         headers = {"Authorization": f"Bearer {KEY}"}
         # Plain HTTP: loading the certificate authorities for each test would take longer than the test.
-        client = httpx.AsyncClient(headers=headers, trust_env=False, timeout=20, verify=False)
+        client = httpx.AsyncClient(headers=headers, trust_env=False, timeout=120, verify=False)
         async with serve(app) as url, client as http:
             yield Client(url, http)
 
@@ -146,7 +146,7 @@ def receiving() -> Iterator[Receiver]:
         thread.start()
         yield receiver
         server.should_exit = True
-        thread.join(timeout=10)
+        thread.join(timeout=90)
         assert not thread.is_alive()
 
 

@@ -185,7 +185,7 @@ async def test_a_body_past_the_limit_is_refused_unread(sandbox) -> None:
             reader, writer = await asyncio.open_connection("127.0.0.1", int(client.url.rpartition(":")[2]))
             writer.write(b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-sandbox\r\n" + header)
             writer.write(b"\r\n\r\n")
-            answers.append(await asyncio.wait_for(reader.readline(), 10))
+            answers.append(await asyncio.wait_for(reader.readline(), 60))
             writer.close()
             await writer.wait_closed()
 
@@ -219,7 +219,7 @@ async def test_more_jobs_than_places_are_queued(sandbox) -> None:
     """Over its concurrency the real API queues."""
     async with sandbox(concurrency=1, job_s=0.3) as client:
         first, second = await client.submit(), await client.submit()
-        await asyncio.wait_for(_running(client, first), 10)
+        await asyncio.wait_for(_running(client, first), 60)
         states = [(await client.get(job))["output"]["status"] for job in (first, second)]
         await client.done(second)
 

@@ -154,7 +154,7 @@ async def a_house(upstream: str, redis_url: str, folder: Path, logged: io.String
         await stack.enter_async_context(running_receiver(settings, keys, redis_url, listener))
         await stack.enter_async_context(running_worker(settings, keys, redis_url))
         headers = {"Authorization": f"Bearer {API_KEY}"}
-        api = httpx.AsyncClient(base_url=settings.listen_url, headers=headers, trust_env=False, timeout=30)
+        api = httpx.AsyncClient(base_url=settings.listen_url, headers=headers, trust_env=False, timeout=120)
         await stack.enter_async_context(api)
         yield House(settings=settings, api=api, tokens=Tokens(SECRET), logged=logged)
 
@@ -195,7 +195,7 @@ async def test_nothing_that_stays_holds_a_secret(
         await _something_breaks(house, gossip, monkeypatch, wait_until)
 
         await wait_until(
-            lambda: _all_is_over(house, run_ids), "every run has come to its end or its trouble", within_s=40
+            lambda: _all_is_over(house, run_ids), "every run has come to its end or its trouble", within_s=120
         )
         shown = await _everything_shown(house, run_ids)
         stored = await everything_in(redis)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 RUN = "run_" + "a" * 24
 DONE = b'{"id":"job_1","status":"succeeded"}'
-PATIENCE_S = 15.0
+PATIENCE_S = 90.0
 
 
 @pytest.fixture

@@ -412,7 +412,7 @@ class Door:
     async def _say(self, raw: bytes) -> int:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.relay.settings.port)
         writer.write(raw)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             line = await reader.readline()
         writer.close()
         return int(line.split(b" ")[1]) if line else 0

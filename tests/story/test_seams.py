@@ -1,5 +1,6 @@
 """The first frame of each clip, and how its seam fits: for people to see, and never in the way of the next submit."""
 
+import asyncio
 import json
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ import processors.opening
 from media.decoder import Decoder
 from media.images import difference
 from runs.errors import DecoderFailed
+from runs.model import Take
 
 pytestmark = pytest.mark.anyio
 THREE = {
@@ -85,6 +87,41 @@ async def test_the_frame_that_the_provider_gave_is_the_one_that_is_compared(
 
     assert second["first_frame"]["source"] == "provider"
     assert second["seam"] == {"difference": round(levels or 99, 1)}
+
+
+@pytest.mark.parametrize("gate", [None, "approve"])
+async def test_a_clip_that_is_quicker_than_the_one_before_waits_for_its_frame(
+    start_provider: Any, start_relay: Any, wait_until: Any, monkeypatch: Any, gate: str | None
+) -> None:
+    """With the provider's frame the second shot begins early; its seam is measured when that frame is ours, too."""
+    fetch = processors.collect._provider_frame
+    quicker = asyncio.Event()
+
+    async def slowly(deps: Any, run: str, shot: str, take: Take) -> Any:
+        if shot == "s1":
+            await quicker.wait()
+        return await fetch(deps, run, shot, take)
+
+    monkeypatch.setattr(processors.collect, "_provider_frame", slowly)
+    third = [{"id": "s3", "prompt": "x", "gate": "approve"}] if gate else []
+    board = {**THREE, "defaults": {"return_last_frame": True}, "shots": [*THREE["shots"][:2], *third]}
+    async with start_provider() as provider, start_relay(provider.url) as relay:
+        run_id = await relay.run(board)
+
+        async def shot(number: int) -> Any:
+            return (await relay.shown(run_id))["shots"][number]
+
+        async def is_there() -> bool:
+            return bool((await shot(1))["status"] == "done")
+
+        async def is_measured() -> bool:
+            return bool((await shot(1))["takes"][0]["seam"])
+
+        await wait_until(is_there, "the second clip is there")
+        assert (await shot(0))["status"] == "collecting"
+        assert (await shot(1))["takes"][0]["opening"] is None
+        quicker.set()
+        await wait_until(is_measured, "the seam is measured, long before there is a film")
 
 
 async def test_a_clip_whose_opening_cannot_be_taken_is_a_shot_like_any_other(

@@ -42,7 +42,7 @@ def serving() -> Iterator[Provider]:
         thread.start()
         yield provider
         server.should_exit = True
-        thread.join(timeout=10)
+        thread.join(timeout=90)
         assert not thread.is_alive()
 
 

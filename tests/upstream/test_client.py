@@ -50,7 +50,7 @@ async def tcp_server(handle: Handler) -> AsyncIterator[str]:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        await asyncio.wait_for(asyncio.gather(*tasks), 10)
+        await asyncio.wait_for(asyncio.gather(*tasks), 60)
 
 
 @asynccontextmanager
@@ -214,8 +214,8 @@ async def test_a_trickle_cannot_hold_a_call_open() -> None:
             await writer.drain()
             await asyncio.sleep(0.02)
 
-    timeouts = Timeouts(connect_s=0.1, submit_s=0.2, look_up_s=0.2)
-    async with tcp_server(trickle) as url, JobsClient(url, "sk", timeouts=timeouts) as client, asyncio.timeout(5):
+    timeouts = Timeouts(connect_s=1.0, submit_s=0.2, look_up_s=0.2)
+    async with tcp_server(trickle) as url, JobsClient(url, "sk", timeouts=timeouts) as client, asyncio.timeout(60):
         with pytest.raises(UpstreamUnavailable):
             await look_up(client)
         with pytest.raises(OutcomeUnknown):
