@@ -117,7 +117,7 @@ class LinesLogger:
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
 
-    def log(self, /, **event: Any) -> None:
+    def log(self, event: EventDict) -> None:
         """Of any level, which the event has as a field."""
         self._lines.add(event)
 

@@ -72,12 +72,10 @@ _QUERY = re.compile(rf'("https?://[^{_ENDS}]*)\?[^{_ENDS}]*(?:\\u0026[^{_ENDS}]*
 # At a glance: where nothing is escaped and no address has a query any more, only a text that holds one of these signs,
 # or one of these words in small letters, needs a closer look. Of many fields the end of the name is enough.
 _SIGNS = ("?", "#", "%", "=", "@", "\\", "sk-", "fr-", "fr_", "whsec")
-_TELLING = ("/webhook", "/media", "bearer", 'ization"', 'key"', 'secret"', 'token"', 'password"', 'cookie"')
-SHARED: Final[tuple[Processor, ...]] = (
-    structlog.contextvars.merge_contextvars,
-    structlog.processors.add_log_level,
-)
-ENDING: Final[tuple[Processor, ...]] = (structlog.processors.StackInfoRenderer(), structlog.processors.format_exc_info)
+_PLACES = ("/webhook", "/media")
+_TELLING = ("bearer", 'ization"', 'key"', 'secret"', 'token"', 'password"', 'cookie"')
+_TROUBLE: Final = (structlog.processors.StackInfoRenderer(), structlog.processors.format_exc_info)
+_extra = cast(Processor, structlog.stdlib.ExtraAdder())  # It asks for a logger and looks at the record alone.
 _SECRET_CHARS_MIN = 8  # A shorter one would blank out half of every line; its place in a log is the smaller harm.
 
 
@@ -89,10 +87,11 @@ def configure_logging(settings: Settings, *, stream: Any = None) -> None:
     lines = Lines(
         stream, render=_json_lines(secrets) if as_json else _plain_lines(secrets, stream), to_event=_event_of_record
     )
+    front = LinesLogger(lines)
     structlog.configure(
-        processors=[*SHARED, *ENDING],
+        processors=[_completed, _as_argument],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level.upper()),
-        logger_factory=lambda *_: LinesLogger(lines),
+        logger_factory=lambda *_: front,
         cache_logger_on_first_use=False,
     )
     write_waiting_lines()
@@ -174,11 +173,16 @@ def redacted_at_a_glance(text: str) -> str | None:
 
 def _looks_harmless(text: str) -> bool:
     """Nothing in *text*, which is JSON, can be what one of the patterns takes out."""
-    if any(map(text.__contains__, _SIGNS)) or text.count("sk_") != text.count("task_"):
+    if any(map(text.__contains__, _SIGNS)):
+        return False
+    if (many := text.count("sk_")) and many != text.count("task_"):
         return False
     if "D" in text and ("Do" in text or "Dp" in text):
         return False
-    return not any(map(text.lower().__contains__, _TELLING))
+    lowered = text.lower()
+    if "/" in text and any(map(lowered.__contains__, _PLACES)):
+        return False
+    return not any(map(lowered.__contains__, _TELLING))
 
 
 def _redacted_text(text: str, secrets: tuple[str, ...]) -> str:
@@ -192,6 +196,21 @@ def _redacted_text(text: str, secrets: tuple[str, ...]) -> str:
             text = pattern.sub(replacement, text)
             lowered = text.lower()
     return text
+
+
+def _completed(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+    """With what is bound, the level and, where there is one, the traceback: one step, since there are thousands."""
+    event = structlog.contextvars.merge_contextvars(logger, name, event)
+    event = structlog.processors.add_log_level(logger, name, event)
+    if "exc_info" in event or "stack_info" in event:
+        for processor in _TROUBLE:
+            event = processor(logger, name, event)
+    return event
+
+
+def _as_argument(_: WrappedLogger, __: str, event: EventDict) -> tuple[tuple[EventDict], dict[str, Any]]:
+    """Handed over as it is; structlog would take it to pieces."""
+    return (event,), {}
 
 
 def _json_lines(secrets: tuple[str, ...]) -> Render:
@@ -251,11 +270,10 @@ def _event_of_record(record: logging.LogRecord) -> EventDict:
         event["exc_info"] = record.exc_info
     if record.stack_info:
         event["stack"] = record.stack_info
-    chain: list[Processor] = [*SHARED, structlog.stdlib.ExtraAdder(), name_foreign, *ENDING]
-    for processor in chain:
-        event = cast(EventDict, processor(None, record.levelname.lower(), event))
+    level = record.levelname.lower()
+    event = name_foreign(None, level, cast(EventDict, _extra(None, level, event)))
     del event["_record"]
-    return event
+    return _completed(None, level, event)
 
 
 def name_foreign(logger: WrappedLogger, _: str, event: EventDict) -> EventDict:

@@ -170,9 +170,12 @@ def _acknowledged(state: State, callback: Callback, *, is_new: bool, spooled: st
 
 
 def _said(callback: Callback, *, outcome: str | None = None) -> dict[str, Any]:
-    about = {"run_id": callback.run, "shot": callback.shot, "take": callback.take, "hook": callback.hook}
-    said = {"job_id": callback.job_id, "word": callback.word, "outcome": outcome or callback.outcome}
-    return {"callback_id": callback.id} | {name: of for name, of in about.items() if of is not None} | said
+    said: dict[str, Any] = {"callback_id": callback.id}
+    if callback.run is not None:
+        said |= {"run_id": callback.run, "shot": callback.shot, "take": callback.take}
+    if callback.hook is not None:
+        said["hook"] = callback.hook
+    return said | {"job_id": callback.job_id, "word": callback.word, "outcome": outcome or callback.outcome}
 
 
 async def _refusal(request: Request, state: State) -> Response:
