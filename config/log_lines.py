@@ -55,14 +55,13 @@ class Lines(logging.Handler):
         if not _IMMUTABLE.issuperset(map(type, event.values())):
             event = {name: _copied(value) for name, value in event.items()}
         event["timestamp"] = datetime.now(UTC)
-        with self._guard:
-            self._waiting.append(event)
-            loop = _running_loop()
-            if loop is None or len(self._waiting) >= LINES_MAX:
-                self.flush()
-            elif self._due_in is not loop:
-                self._due_in = loop
-                loop.call_soon(self.flush)
+        self._waiting.append(event)
+        loop = _running_loop()
+        if loop is None or len(self._waiting) >= LINES_MAX:
+            self.flush()
+        elif self._due_in is not loop:
+            self._due_in = loop
+            loop.call_soon(self.flush)
 
     def emit(self, record: logging.LogRecord) -> None:
         """A line of a library's."""
@@ -75,9 +74,10 @@ class Lines(logging.Handler):
                 return
             self._is_writing = True
             try:
-                while self._waiting:
-                    events, self._waiting = self._waiting, []
-                    self._due_in = None
+                self._due_in = None
+                while number := len(self._waiting):
+                    events = self._waiting[:number]
+                    del self._waiting[:number]  # Others may add to it meanwhile, without the guard.
                     self._write(self._render(events))
             finally:
                 self._is_writing = False
