@@ -1,11 +1,12 @@
 """
 How many durable callbacks a second, against the same uvicorn's bare 202?
 
-One receiver process, one Redis that appends to its file (synced each second, then with each write), 64 kept
-connections, each callback with a token and a body of its own. Beside it, in many short turns, so that whatever else the
-machine does hits all: a server that answers 202 and reads nothing; arq's own `enqueue_job` for each request; the Go
-program `webhook` that runs ``/bin/true`` and keeps nothing; and two receivers instead of one. Ratios are medians of
-the turns.
+One receiver process, one Redis that appends to its file (each write synced, as shipped; then synced each second), 64
+kept connections, each callback with a token and a body of its own. The receiver is measured as it is shipped, with a
+line for each callback in its log, and at ``warning``, where there is none. Beside it, in many short turns, so that
+whatever else the machine does hits all: a server that answers 202 and reads nothing; arq's own `enqueue_job` for each
+request; the Go program `webhook` that runs ``/bin/true`` and keeps nothing; and two receivers instead of one. Ratios
+are medians of the turns.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import uvloop
 
@@ -35,7 +36,9 @@ EACH_S = 0.4
 TURNS = 9
 REQUESTS, NEW = 20_000, 15_000  # More than any of them, and than ours, answers in one turn.
 SECRET = "only for the benchmark of acknowledgements"
-AT_LEAST = {"everysec": 0.60, "always": 0.45}
+LEVELS = {"ours": "info", "at_warning": "warning"}  # The first is what is shipped.
+AT_LEAST = {"always": {"ours": 0.45, "at_warning": 0.50}, "everysec": {"at_warning": 0.70}}
+P99_AT_MOST = 2.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,7 @@ class Side:
     @property
     def is_ours(self) -> bool:
         """It knows callbacks that it has had before."""
-        return self.name in ("ours", "two_receivers")
+        return self.name in (*LEVELS, "two_receivers")
 
 
 def measure(fsync: str) -> dict[str, Any]:
@@ -58,16 +61,23 @@ def measure(fsync: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="fr-bench-") as name, ExitStack() as stack:
         folder = Path(name)
         stack.enter_context(_redis(folder, fsync))
-        receivers = [stack.enter_context(_receiver(folder, number)) for number in range(2)]
+        receivers = {name: stack.enter_context(_receiver(folder, name, LEVELS[name])) for name in LEVELS}
+        second = stack.enter_context(_receiver(folder, "second", LEVELS["ours"]))
+        pair = [receivers["ours"], second]
         sides = [
-            Side(name="ours", ports=[receivers[0][1]], pids=[receivers[0][0]]),
+            *(Side(name=name, ports=[port], pids=[pid]) for name, (pid, port) in receivers.items()),
             _peer(stack, folder, "bare"),
-            Side(name="two_receivers", ports=[port for _, port in receivers], pids=[pid for pid, _ in receivers]),
+            Side(name="two_receivers", ports=[port for _, port in pair], pids=[pid for pid, _ in pair]),
         ]
         if fsync == "everysec":
             sides += [_peer(stack, folder, "arq"), *_webhook(stack, folder)]
         turns = uvloop.run(_turns(sides))
-    return {"question": "acknowledge", "fsync": fsync, **_figures(turns), "to_reach": AT_LEAST[fsync]}
+    return {
+        "question": "acknowledge",
+        "fsync": fsync,
+        **_figures(turns),
+        "to_reach": AT_LEAST[fsync] | {"p99_ratio": P99_AT_MOST},
+    }
 
 
 async def _turns(sides: list[Side]) -> list[dict[str, Load]]:
@@ -98,23 +108,32 @@ async def _until_it_rests(side: Side) -> None:
 
 
 def _figures(turns: list[dict[str, Load]]) -> dict[str, Any]:
-    def median(name: str, of: Callable[[Load], float]) -> float:
-        return statistics.median(of(turn[name]) for turn in turns)
-
+    """What is shipped first, then at ``warning``, then what stands beside them."""
     ratios = {name: [turn[name].per_s / turn["bare"].per_s for turn in turns] for name in turns[0]}
     return {
-        "callbacks_per_s": round(median("ours", lambda side: side.per_s)),
-        "bare_202_per_s": round(median("bare", lambda side: side.per_s)),
-        "ratio": round(statistics.median(ratios["ours"]), 3),
-        "quartiles": [round(ratio, 3) for ratio in statistics.quantiles(ratios["ours"], n=4)],
-        "p99_ms": round(median("ours", lambda side: side.p99_ms), 1),
-        "bare_p99_ms": round(median("bare", lambda side: side.p99_ms), 1),
-        "p99_ratio": round(statistics.median(turn["ours"].p99_ms / turn["bare"].p99_ms for turn in turns), 2),
-        "cpu_us": round(median("ours", lambda side: side.cpu_us)),
-        "bare_cpu_us": round(median("bare", lambda side: side.cpu_us)),
+        **_of_side("ours", turns, ratios),
+        "bare_202_per_s": round(statistics.median(turn["bare"].per_s for turn in turns)),
+        "bare_p99_ms": round(statistics.median(turn["bare"].p99_ms for turn in turns), 1),
+        "bare_cpu_us": round(statistics.median(turn["bare"].cpu_us for turn in turns)),
+        "at_warning": _of_side("at_warning", turns, ratios),
         "two_receivers": round(statistics.median(t["two_receivers"].per_s / t["ours"].per_s for t in turns), 2),
         "arq_enqueue_job": round(statistics.median(ratios["arq"]), 3) if "arq" in ratios else None,
         "webhook_true": round(statistics.median(ratios["webhook"]), 3) if "webhook" in ratios else None,
+    }
+
+
+def _of_side(name: str, turns: list[dict[str, Load]], ratios: dict[str, list[float]]) -> dict[str, Any]:
+    def median(of: Callable[[Load], float]) -> float:
+        return statistics.median(of(turn[name]) for turn in turns)
+
+    return {
+        "callbacks_per_s": round(median(lambda side: side.per_s)),
+        "ratio": round(statistics.median(ratios[name]), 3),
+        "quartiles": [round(ratio, 3) for ratio in statistics.quantiles(ratios[name], n=4)],
+        "p99_ms": round(median(lambda side: side.p99_ms), 1),
+        "p99_ratio": round(statistics.median(turn[name].p99_ms / turn["bare"].p99_ms for turn in turns), 2),
+        "cpu_us": round(median(lambda side: side.cpu_us)),
+        "cpu_ratio": round(statistics.median(turn[name].cpu_us / turn["bare"].cpu_us for turn in turns), 2),
     }
 
 
@@ -143,19 +162,22 @@ def _redis(folder: Path, fsync: str) -> Iterator[None]:
 
 
 @contextmanager
-def _receiver(folder: Path, number: int) -> Iterator[tuple[int, int]]:
-    """Its process and port."""
+def _receiver(folder: Path, name: str, log_level: str) -> Iterator[tuple[int, int]]:
+    """Its process and port; its log goes to a file, as that of a service does."""
     port = _free_port()
     settings = {
         "REDIS_URL": f"unix://{folder}/redis.sock",
         "SECRET": SECRET,
         "PORT": str(port),
-        "DATA_DIR": str(folder / f"data{number}"),
-        "LOG_LEVEL": "warning",  # As a busy receiver's would be; the bare server logs nothing either.
+        "DATA_DIR": str(folder / name),
+        "LOG_LEVEL": log_level,
     }
     environ = {name: value for name, value in os.environ.items() if not name.startswith("FRAMERELAY_")}
     environ |= {f"FRAMERELAY_{name}": value for name, value in settings.items()}
-    with _process([sys.executable, "-m", "cli.main", "receiver"], environ) as pid:
+    with (
+        (folder / f"{name}.log").open("wb") as log,
+        _process([sys.executable, "-m", "cli.main", "receiver"], environ, log=log) as pid,
+    ):
         yield pid, port
 
 
@@ -182,8 +204,10 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _process(command: list[str], environ: dict[str, str] | None = None) -> Iterator[int]:
-    process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def _process(
+    command: list[str], environ: dict[str, str] | None = None, *, log: IO[bytes] | int = subprocess.DEVNULL
+) -> Iterator[int]:
+    process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=log)
     try:
         yield process.pid
     finally:
@@ -192,15 +216,28 @@ def _process(command: list[str], environ: dict[str, str] | None = None) -> Itera
 
 
 def main() -> None:
-    """One JSON line and one sentence for each way of syncing."""
+    """One JSON line and one sentence for each way of syncing, the shipped one first."""
     for fsync in AT_LEAST:
         found = measure(fsync)
         print(json.dumps(found))
         print(
-            f"Durable callbacks, {fsync}: {found['callbacks_per_s']}/s, {found['ratio']} of a bare 202's "
-            f"{found['bare_202_per_s']}/s; p99 {found['p99_ms']} ms against {found['bare_p99_ms']} ms; two receivers: "
-            f"{found['two_receivers']} times as many; to reach: {found['to_reach']}.{_beside(found)}"
+            f"Durable callbacks, {fsync}: as shipped {_words(found)}; at warning {_words(found['at_warning'])}; the "
+            f"bare 202: {found['bare_202_per_s']}/s, p99 {found['bare_p99_ms']} ms, {found['bare_cpu_us']} µs of a "
+            f"core; two receivers: {found['two_receivers']} times as many; to reach: {_goals(fsync)}.{_beside(found)}"
         )
+
+
+def _words(side: dict[str, Any]) -> str:
+    return (
+        f"{side['callbacks_per_s']}/s, {side['ratio']} of a bare 202, p99 {side['p99_ms']} ms ({side['p99_ratio']} "
+        f"times its), {side['cpu_us']} µs of a core each"
+    )
+
+
+def _goals(fsync: str) -> str:
+    goals = AT_LEAST[fsync]
+    shipped = f"{goals['ours']} as shipped with a p99 of at most {P99_AT_MOST} times its, " if "ours" in goals else ""
+    return f"{shipped}{goals['at_warning']} at warning"
 
 
 def _beside(found: dict[str, Any]) -> str:

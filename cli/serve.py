@@ -18,7 +18,7 @@ from cli.errors import Stop
 from cli.http import listening_on, serving
 from cli.keys import keys_of
 from config.keys import Keys, refuse_weak_keys
-from config.logs import configure_logging
+from config.logs import configure_logging, write_waiting_lines
 from config.settings import Settings, environment, from_environment, misspelt
 from media.addresses import guarded_client
 from processors.deps import open_deps, open_jobs_client, tls_of
@@ -177,6 +177,7 @@ def _greet(settings: Settings, *, receiver: bool, worker: bool) -> None:
     """A line for a person; programs read the log."""
     if not sys.stderr.isatty():
         return
+    write_waiting_lines()
     what = f"FrameRelay answers at {settings.listen_url}" if receiver else "A worker of FrameRelay is ready"
     click.echo(f"{what}, its data is in {settings.data_dir}. Ctrl-C ends it.", err=True)
     if receiver and worker:

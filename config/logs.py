@@ -2,19 +2,23 @@
 Logging: one pipe for structlog, uvicorn and arq; plain lines on a terminal, JSON elsewhere; secrets never pass.
 
 An event is a fixed ``noun_verb``, the rest are fields. ``bound`` ties run, shot and take to all lines of a task.
+How lines leave, many at once, stands in `config.log_lines`.
 """
 
+import json
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final, cast
 
+import msgspec
 import structlog
 from starlette.datastructures import Secret
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from config.log_lines import Lines, LinesLogger, Render
 from config.settings import Settings
 
 
@@ -68,7 +72,10 @@ _QUERY = re.compile(rf'("https?://[^{_ENDS}]*)\?[^{_ENDS}]*(?:\\u0026[^{_ENDS}]*
 # At a glance: where nothing is escaped and no address has a query any more, only a text that holds one of these signs,
 # or one of these words in small letters, needs a closer look. Of many fields the end of the name is enough.
 _SIGNS = ("?", "#", "%", "=", "@", "\\", "sk-", "fr-", "fr_", "whsec")
-_TELLING = ("/webhook", "/media", "bearer", 'ization"', 'key"', 'secret"', 'token"', 'password"', 'cookie"')
+_PLACES = ("/webhook", "/media")
+_TELLING = ("bearer", 'ization"', 'key"', 'secret"', 'token"', 'password"', 'cookie"')
+_TROUBLE: Final = (structlog.processors.StackInfoRenderer(), structlog.processors.format_exc_info)
+_extra = cast(Processor, structlog.stdlib.ExtraAdder())  # It asks for a logger and looks at the record alone.
 _SECRET_CHARS_MIN = 8  # A shorter one would blank out half of every line; its place in a log is the smaller harm.
 
 
@@ -76,33 +83,20 @@ def configure_logging(settings: Settings, *, stream: Any = None) -> None:
     """Send every log line of this process through one pipe to *stream* (default: standard error)."""
     stream = stream or sys.stderr
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not stream.isatty())
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.StackInfoRenderer(),
-    ]
-    ending: list[Processor] = [structlog.processors.format_exc_info, _redactor(secrets_of(settings))]
-    ending.append(
-        structlog.processors.JSONRenderer(ensure_ascii=False)
-        if as_json
-        else structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=26)
+    secrets = secrets_of(settings)
+    lines = Lines(
+        stream, render=_json_lines(secrets) if as_json else _plain_lines(secrets, stream), to_event=_event_of_record
     )
+    front = LinesLogger(lines)
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[_completed, _as_argument],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level.upper()),
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=lambda *_: front,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), name_foreign],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
-        )
-    )
+    write_waiting_lines()
     root = logging.getLogger()
-    root.handlers = [handler]
+    root.handlers = [lines]
     root.setLevel(settings.log_level.upper())
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "arq", "arq.worker"):
         logging.getLogger(name).handlers = []
@@ -110,6 +104,12 @@ def configure_logging(settings: Settings, *, stream: Any = None) -> None:
     # Their chatter repeats what our own lines say: one line per callback, per task and per call of the provider.
     for name in ("uvicorn.error", "uvicorn.access", "arq.worker", "httpx", "httpcore", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def write_waiting_lines() -> None:
+    """At once, and not at the end of the loop's round: something else is to be printed behind them."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
 
 
 @contextmanager
@@ -165,15 +165,24 @@ def redacted_at_a_glance(text: str) -> str | None:
     Several of them may be one text, with NUL between them, which none can hold.
     """
     parts = _QUERY.split(text)  # Other text and an address in turn, all without the queries.
-    plain = "".join(parts)
-    if any(map(plain.__contains__, _SIGNS)) or plain.count("sk_") != plain.count("task_"):
-        return None
-    if "D" in plain and ("Do" in plain or "Dp" in plain):
-        return None
-    if any(map(plain.lower().__contains__, _TELLING)):
+    if not _looks_harmless("".join(parts)):
         return None
     parts[1::2] = [f"{address}?[query]" for address in parts[1::2]]
     return "".join(parts)
+
+
+def _looks_harmless(text: str) -> bool:
+    """Nothing in *text*, which is JSON, can be what one of the patterns takes out."""
+    if any(map(text.__contains__, _SIGNS)):
+        return False
+    if (many := text.count("sk_")) and many != text.count("task_"):
+        return False
+    if "D" in text and ("Do" in text or "Dp" in text):
+        return False
+    lowered = text.lower()
+    if "/" in text and any(map(lowered.__contains__, _PLACES)):
+        return False
+    return not any(map(lowered.__contains__, _TELLING))
 
 
 def _redacted_text(text: str, secrets: tuple[str, ...]) -> str:
@@ -189,11 +198,82 @@ def _redacted_text(text: str, secrets: tuple[str, ...]) -> str:
     return text
 
 
-def _redactor(secrets: tuple[str, ...]) -> Processor:
-    def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-        return dict(redacted(event, secrets=secrets))
+def _completed(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+    """With what is bound, the level and, where there is one, the traceback: one step, since there are thousands."""
+    event = structlog.contextvars.merge_contextvars(logger, name, event)
+    event = structlog.processors.add_log_level(logger, name, event)
+    if "exc_info" in event or "stack_info" in event:
+        for processor in _TROUBLE:
+            event = processor(logger, name, event)
+    return event
 
-    return redact
+
+def _as_argument(_: WrappedLogger, __: str, event: EventDict) -> tuple[tuple[EventDict], dict[str, Any]]:
+    """Handed over as it is; structlog would take it to pieces."""
+    return (event,), {}
+
+
+def _json_lines(secrets: tuple[str, ...]) -> Render:
+    """
+    One JSON object for each line. All are looked through at a glance; which of them wants a closer look has it.
+
+    Most rounds have nothing to hide, and then the glance is all that hiding costs them.
+    """
+    encode = msgspec.json.Encoder().encode_lines
+
+    def is_harmless(data: bytes) -> bool:
+        text = data.decode()
+        return not any(map(text.__contains__, secrets)) and _looks_harmless(text)
+
+    def encoded(events: Sequence[EventDict]) -> bytes | None:
+        with suppress(UnicodeEncodeError, TypeError):  # Half a surrogate pair; a name of a field that is no text.
+            data = encode(events)
+            return data if is_harmless(data) else None
+        return None
+
+    def render(events: Sequence[EventDict]) -> bytes:
+        return encoded(events) or b"".join(encoded([event]) or closely(event) for event in events)
+
+    def closely(event: EventDict) -> bytes:
+        shown = _redacted_event(event, secrets)
+        with suppress(UnicodeEncodeError, TypeError):
+            return encode([shown])
+        return json.dumps(shown, default=repr).encode() + b"\n"
+
+    return render
+
+
+def _plain_lines(secrets: tuple[str, ...], stream: Any) -> Render:
+    """For people, in the encoding of their terminal."""
+    renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=26)
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+
+    def render(events: Sequence[EventDict]) -> bytes:
+        shown = [str(renderer(None, "", _redacted_event(event, secrets))) for event in events]
+        return "".join(f"{line}\n" for line in shown).encode(encoding, "backslashreplace")
+
+    return render
+
+
+def _redacted_event(event: EventDict, secrets: tuple[str, ...]) -> EventDict:
+    stamp = event["timestamp"].isoformat().replace("+00:00", "Z")
+    return dict(redacted({**event, "timestamp": stamp}, secrets=secrets))
+
+
+def _event_of_record(record: logging.LogRecord) -> EventDict:
+    try:
+        said = record.getMessage()
+    except Exception:  # A library's slip must not cost the line.
+        said = f"{record.msg} {record.args}"
+    event: EventDict = {"event": said, "_record": record}
+    if record.exc_info:
+        event["exc_info"] = record.exc_info
+    if record.stack_info:
+        event["stack"] = record.stack_info
+    level = record.levelname.lower()
+    event = name_foreign(None, level, cast(EventDict, _extra(None, level, event)))
+    del event["_record"]
+    return _completed(None, level, event)
 
 
 def name_foreign(logger: WrappedLogger, _: str, event: EventDict) -> EventDict:

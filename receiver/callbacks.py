@@ -5,7 +5,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
+from structlog.typing import FilteringBoundLogger
 
 from config.logs import redacted
 from receiver.answers import NO_SUCH_ADDRESS, code_of, error_answer, refused, surprise, try_later
@@ -34,6 +35,7 @@ from upstream.wire import JobState
 ADDRESSES: Final = "/webhook/"
 JOB_ID_CHARS_MAX: Final = 200  # Both go into tasks and log lines, while a body may have a mebibyte.
 WORD_CHARS_MAX: Final = 100
+ID_BYTES: Final = 10
 PROBED: Final = "sent by `framerelay doctor`"
 
 KEPT: Final = JSONResponse({"received": True, "repeated": False})
@@ -43,7 +45,7 @@ Answer = Callable[[Response | None], None]
 Taker = Callable[[str, bytes, Answer], None]
 TAKER: Final = "take_callback"
 
-log = structlog.get_logger()
+log: FilteringBoundLogger = structlog.get_logger()
 _log = logging.getLogger(__name__)
 
 
@@ -83,13 +85,14 @@ class ShortWay:
     """
     The same for callbacks that came whole, without a request around them: thousands a second are spared that.
 
-    Those that came in one round of the loop are read together.
+    Those that came in one round of the loop are read together. `receiver.protocol` says what that earns.
     """
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._came: list[tuple[str, bytes, Answer]] = []
         self._slow = set[asyncio.Task[None]]()
+        self._log: FilteringBoundLogger = log
 
     def take(self, token: str, body: bytes, answer: Answer) -> None:
         """Call *answer* when *body* is kept; with None, soon, if nothing was done and it has to go the long way."""
@@ -99,22 +102,23 @@ class ShortWay:
 
     def _read_all(self) -> None:
         came, self._came = self._came, []
-        now = time.time()
+        now, self._log = time.time(), log.bind()  # For all of them: structlog looks up how to log at each line.
         shown = all_without_secrets([body for _, body, _ in came], secrets=self._state.secrets)
-        for (token, body, answer), kept in zip(came, shown, strict=True):
+        names = random_ids(len(came))
+        for (token, body, answer), kept, name in zip(came, shown, names, strict=True):
             try:
-                is_taken = self._read(token, body, kept, answer, now)
+                is_taken = self._read(token, body, kept, answer, now, name)
             except Exception:  # It comes again on the long way, where there is a log and an answer for it.
                 is_taken = False
             if not is_taken:
                 answer(None)
 
-    def _read(self, token: str, body: bytes, shown: bytes | None, answer: Answer, now: float) -> bool:
+    def _read(self, token: str, body: bytes, shown: bytes | None, answer: Answer, now: float, name: str) -> bool:
         state = self._state
         address = state.tokens.read(token, now=now)
         if address is None or state.verification.recipe_of(address) is not None:
             return False
-        callback, refusal = interpreted(state, address, _came(address, now, body), shown)
+        callback, refusal = interpreted(state, address, _came(address, now, body, name), shown)
         if refusal is not None or not state.limits.lets_in(address):
             return False
         state.inbox.give(
@@ -127,7 +131,7 @@ class ShortWay:
 
     def _told(self, callback: Callback, address: Address, answer: Answer, kept: bool | Exception) -> None:
         if isinstance(kept, bool):
-            answer(_acknowledged(self._state, callback, is_new=kept))
+            answer(_acknowledged(self._state, callback, is_new=kept, log=self._log))
             return
         task = asyncio.create_task(self._say(callback, address, kept, answer))
         self._slow.add(task)
@@ -159,7 +163,14 @@ async def _answered(state: State, callback: Callback, address: Address, trouble:
     return _acknowledged(state, callback, is_new=True, spooled=reason)
 
 
-def _acknowledged(state: State, callback: Callback, *, is_new: bool, spooled: str | None = None) -> Response:
+def _acknowledged(
+    state: State,
+    callback: Callback,
+    *,
+    is_new: bool,
+    spooled: str | None = None,
+    log: FilteringBoundLogger = log,
+) -> Response:
     """200, and a line about it; *spooled*: why Redis does not have it."""
     state.counts["spooled" if spooled else "kept" if is_new else "repeated"] += 1
     if spooled:
@@ -170,9 +181,12 @@ def _acknowledged(state: State, callback: Callback, *, is_new: bool, spooled: st
 
 
 def _said(callback: Callback, *, outcome: str | None = None) -> dict[str, Any]:
-    about = {"run_id": callback.run, "shot": callback.shot, "take": callback.take, "hook": callback.hook}
-    said = {"job_id": callback.job_id, "word": callback.word, "outcome": outcome or callback.outcome}
-    return {"callback_id": callback.id} | {name: of for name, of in about.items() if of is not None} | said
+    said: dict[str, Any] = {"callback_id": callback.id}
+    if callback.run is not None:
+        said |= {"run_id": callback.run, "shot": callback.shot, "take": callback.take}
+    if callback.hook is not None:
+        said["hook"] = callback.hook
+    return said | {"job_id": callback.job_id, "word": callback.word, "outcome": outcome or callback.outcome}
 
 
 async def _refusal(request: Request, state: State) -> Response:
@@ -226,9 +240,15 @@ async def _read(request: Request, state: State, address: Address) -> tuple[Callb
     return interpreted(state, address, callback)
 
 
-def _came(address: Address, now: float, body: bytes = b"") -> Callback:
-    """Something to this address, of which nothing is known yet."""
-    name = f"cb_{os.urandom(10).hex()}"
+def random_ids(number: int) -> Sequence[str]:
+    """So many ids of callbacks; asking the kernel for each would cost more than making it."""
+    digits = os.urandom(ID_BYTES * number).hex()
+    return [f"cb_{digits[at : at + 2 * ID_BYTES]}" for at in range(0, len(digits), 2 * ID_BYTES)]
+
+
+def _came(address: Address, now: float, body: bytes = b"", name: str | None = None) -> Callback:
+    """Something to this address, of which nothing is known yet; under the id *name*, or one of its own."""
+    name = name or random_ids(1)[0]
     match address:
         case TakeAddress(run=run, shot=shot, take=take):
             return Callback(id=name, received_at=now, outcome="accepted", body=body, run=run, shot=shot, take=take)

@@ -1,5 +1,6 @@
 """What the receiver logs: one full line per callback, everything through one pipe, and no secret ever."""
 
+import asyncio
 import io
 import json
 import logging
@@ -153,6 +154,24 @@ async def test_no_secret_ever_shows(relay: Any, tmp_path: Any, logged: Any, monk
     for name, canary in canaries.items():
         assert canary not in logged.getvalue(), name
         assert canary not in shown, name
+
+
+async def test_among_many_at_once_no_secret_shows(relay: Any, tmp_path: Any, logged: Any) -> None:
+    """Lines are looked through together: each callback has its own nevertheless, and hides what it has to hide."""
+    configure_logging(Settings(data_dir=tmp_path, api_key=(Secret(API_KEY),)), stream=logged)
+    texts = [API_KEY, SIGNED, BEARER, "sk-canary-canary", "/webhook/canary.token", "signature=canary"]
+    ids = [
+        f"{texts[number // 5 % len(texts)]} {number}" if number % 5 == 0 else f"job_{number}" for number in range(60)
+    ]
+    addresses = ["/webhook/" + relay.tokens.mint(TakeAddress(run=RUN, shot="s3", take=take)) for take in range(60)]
+    many = [relay.api.post(address, json={"id": job_id}) for address, job_id in zip(addresses, ids, strict=True)]
+    answers = await asyncio.gather(*many)
+
+    assert {answer.status_code for answer in answers} == {200}
+    lines = {line["take"]: line for line in lines_of(logged) if line["event"] == "callback_received"}
+    assert set(lines) == set(range(60))
+    assert all(lines[take]["job_id"] == ids[take] for take in range(60) if take % 5)
+    assert not [canary for canary in ("canary", API_KEY) if canary in logged.getvalue()]
 
 
 def _say_everything(texts: list[str]) -> None:
