@@ -18,7 +18,9 @@ from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
 from media.growing import GaveWay, Growing
+from media.hidden import holds_picture
 from media.model import ClipFacts
+from media.sounds import SOUND_CODECS
 from runs.errors import ClipUnusable
 
 CODECS = frozenset({"h264", "hevc", "av1", "vp9"})
@@ -33,7 +35,7 @@ DEMUXER_OPTIONS = {
     "mp4": {"enable_drefs": "0", "use_absolute_path": "0"},  # Its samples may be said to lie in another file.
     "matroska": {},
 }
-PROBE_DECODERS = "h264,hevc,av1,libdav1d,vp9,aac,mp3float,mp3,opus,libopus,vorbis,flac,alac,ac3,eac3"
+PROBE_DECODERS = ",".join(["h264,hevc,av1,libdav1d,vp9,mp3float,mp2float,libopus", *sorted(SOUND_CODECS)])
 """What the opening may decode with, sound included, if it does; which codec is accepted is checked after it."""
 
 
@@ -45,6 +47,7 @@ class Sample:
     duration: int
     is_keyframe: bool
     is_shown: bool
+    is_hidden: bool = False  # By an edit list; a packet that holds nothing to show is neither.
 
 
 def open_clip(clip: Path | Growing, demuxer: str, *, probe: bool) -> InputContainer:
@@ -100,6 +103,12 @@ def codec_name(stream: VideoStream) -> str:
     return context.codec.canonical_name if context else "unknown"
 
 
+def headers_of(stream: VideoStream) -> bytes:
+    """The decoder's configuration, as the container has it."""
+    context = getattr(stream, "codec_context", None)
+    return (context.extradata or b"") if context else b""
+
+
 def check_size(width: int, height: int) -> None:
     """Refuse what no model renders, before memory is taken for it."""
     if max(width, height) > SIDE_MAX or width * height > PIXELS_MAX:
@@ -112,11 +121,16 @@ def list_samples(container: InputContainer, stream: VideoStream) -> list[Sample]
     for packet in container.demux(stream):
         if is_end(packet):
             break
-        if len(samples) == PACKETS_MAX:
-            raise ClipUnusable(f"The clip has more than {PACKETS_MAX} frames.", reason="not_allowed")
         samples.append(to_sample(packet))
+        check_count(samples)
     check_samples(stream, samples)
     return samples
+
+
+def check_count(samples: list[Sample]) -> None:
+    """Refuse a bomb of tiny frames while it is read."""
+    if len(samples) > PACKETS_MAX:
+        raise ClipUnusable(f"The clip has more than {PACKETS_MAX} frames.", reason="not_allowed")
 
 
 def is_end(packet: "Packet[Any]") -> bool:
@@ -134,7 +148,8 @@ def to_sample(packet: "Packet[Any]") -> Sample:
         pts=packet.pts,
         duration=packet.duration or 0,
         is_keyframe=packet.is_keyframe,
-        is_shown=not packet.is_discard,
+        is_shown=not packet.is_discard and holds_picture(packet, codec_name(packet.stream), headers_of(packet.stream)),
+        is_hidden=packet.is_discard,
     )
 
 
@@ -152,7 +167,7 @@ def measure(container: InputContainer, stream: VideoStream, samples: list[Sample
     last = last_shown(samples)
     time_base = stream.time_base or 0
     ticks = last.pts - min(sample.pts for sample in shown)
-    still = last.duration or (round(ticks / (len(shown) - 1)) if len(shown) > 1 else 0)
+    still = still_ticks(samples)
     duration_s = float((ticks + still) * time_base)
     if duration_s < announced_s(container, stream) - float(still * time_base) / 2:
         raise ClipUnusable("The picture ends before the file says it does.", reason="truncated")
@@ -170,6 +185,12 @@ def measure(container: InputContainer, stream: VideoStream, samples: list[Sample
         video_codec=codec_name(stream),
         has_audio=bool(container.streams.audio),
     )
+
+
+def still_ticks(samples: list[Sample]) -> int:
+    """How long the last frame shows: as its packet says, else as long as the others do on average."""
+    times = [sample.pts for sample in samples if sample.is_shown]
+    return last_shown(samples).duration or (round((max(times) - min(times)) / (len(times) - 1)) if times[1:] else 0)
 
 
 def announced_s(container: InputContainer, stream: VideoStream) -> float:
@@ -203,4 +224,5 @@ def foreseen_errors() -> Iterator[None]:
         message = "The clip needs more memory, or has more streams, than a clip may."
         raise ClipUnusable(message, reason="not_allowed") from error
     except Exception as error:  # Fuzzing showed a dozen types, from UnicodeDecodeError to PatchWelcomeError.
-        raise ClipUnusable(f"The clip cannot be decoded: {error}.", reason="corrupt") from error
+        words = str(error) or type(error).__name__  # Some have none.
+        raise ClipUnusable(f"The clip cannot be decoded: {words}.", reason="corrupt") from error

@@ -65,15 +65,25 @@ class FilmPart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FilmWarning:
+    """What a film lacks of its *part* (counted from 1), in words that may follow its name."""
+
+    part: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FilmFacts:
     """
-    A film that was written.
+    A film that was written; ``sha256`` (hex) is that of the file.
 
     ``copied``: the picture was taken over without loss; if not, ``reason`` says in words why it was encoded again.
     """
 
     bytes: int
+    sha256: str
     duration_s: float
     frames: int
     copied: bool
     reason: str | None
+    warnings: tuple[FilmWarning, ...] = ()
