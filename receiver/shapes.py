@@ -146,6 +146,7 @@ class Film(Struct, kw_only=True):
     frames: int
     copied: bool
     reason: str | None
+    warnings: Annotated[list[str], Meta(description="What it lacks of its clips, each in words that name the shot.")]
 
 
 class Run(Struct, kw_only=True):

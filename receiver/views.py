@@ -129,7 +129,9 @@ def _warnings(run: Run) -> list[shapes.Oddity]:
         for shot, levels in seams_that_jump(run)
     ]
     untold = [shapes.Oddity(code="notify_url_refused", message=_untold(run.untold))] if run.untold else []
-    return [*([UNREACHABLE] if seems_unreachable(run) else []), *map(_paid_twice, second_jobs(run)), *untold, *jumps]
+    lacks = [shapes.Oddity(code="film_incomplete", message=words) for words in (run.film.warnings if run.film else ())]
+    unreachable = [UNREACHABLE] if seems_unreachable(run) else []
+    return [*unreachable, *map(_paid_twice, second_jobs(run)), *untold, *jumps, *lacks]
 
 
 def _paid_twice(second: SecondJob) -> shapes.Oddity:
@@ -237,6 +239,7 @@ def _film(film: Film | None, base_url: str) -> shapes.Film | None:
         reason=film.reason,
         takes=film.takes,
         sha256=film.sha256,
+        warnings=list(film.warnings),
     )
 
 

@@ -222,6 +222,7 @@ class Film:
     The clips of a run joined into one file; ``copied``: no picture was encoded again, else ``reason`` says why.
 
     ``takes``: the take of each shot that it is made of; None: an early version joined it. ``sha256``: of the file, hex.
+    ``warnings``: what it lacks of its clips, in words that name the shot.
     """
 
     path: str
@@ -232,6 +233,7 @@ class Film:
     reason: str | None = None
     takes: dict[str, int] | None = None
     sha256: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
