@@ -11,7 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import av
-import av.subtitles.stream  # The first packet would import it, and in a job no file of ours can be opened any more.
+
+# What PyAV would import when it meets such a stream, in a job that cannot open any file of ours any more.
+import av.subtitles.codeccontext
+import av.subtitles.stream
+import av.subtitles.subtitle
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Disposition
@@ -21,6 +25,7 @@ from media.growing import GaveWay, Growing
 from media.hidden import holds_picture
 from media.model import ClipFacts
 from media.sounds import SOUND_CODECS
+from media.words import in_words
 from runs.errors import ClipUnusable
 
 CODECS = frozenset({"h264", "hevc", "av1", "vp9"})
@@ -169,7 +174,9 @@ def measure(container: InputContainer, stream: VideoStream, samples: list[Sample
     ticks = last.pts - min(sample.pts for sample in shown)
     still = still_ticks(samples)
     duration_s = float((ticks + still) * time_base)
-    if duration_s < announced_s(container, stream) - float(still * time_base) / 2:
+    # What is announced may count from the file's beginning, whenever the picture begins.
+    end_s = max(duration_s, float((last.pts + still) * time_base))
+    if end_s < announced_s(container, stream) - float(still * time_base) / 2:
         raise ClipUnusable("The picture ends before the file says it does.", reason="truncated")
     if duration_s > DURATION_S_MAX:
         raise ClipUnusable(f"The clip lasts {duration_s:.0f} s.", reason="not_allowed")
@@ -215,7 +222,11 @@ def last_shown(samples: list[Sample]) -> Sample:
 
 @contextmanager
 def foreseen_errors() -> Iterator[None]:
-    """Turn whatever a decoder may say about a stranger's bytes into ClipUnusable."""
+    """
+    Turn whatever a decoder may say about a stranger's bytes into ClipUnusable.
+
+    What the system says of our own files stays an OSError: no clip is to blame for a disk that is full.
+    """
     try:
         yield
     except (ClipUnusable, GaveWay):
@@ -223,6 +234,8 @@ def foreseen_errors() -> Iterator[None]:
     except MemoryError as error:
         message = "The clip needs more memory, or has more streams, than a clip may."
         raise ClipUnusable(message, reason="not_allowed") from error
-    except Exception as error:  # Fuzzing showed a dozen types, from UnicodeDecodeError to PatchWelcomeError.
-        words = str(error) or type(error).__name__  # Some have none.
-        raise ClipUnusable(f"The clip cannot be decoded: {words}.", reason="corrupt") from error
+    except Exception as error:
+        if isinstance(error, OSError) and not isinstance(error, av.FFmpegError):
+            raise
+        # Fuzzing showed a dozen types, from UnicodeDecodeError to PatchWelcomeError.
+        raise ClipUnusable(f"The clip cannot be decoded: {in_words(error)}.", reason="corrupt") from error

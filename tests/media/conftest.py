@@ -25,6 +25,21 @@ def clipmaker() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def ffmpeg() -> str:
+    """
+    The path of the system's own: a decoder of another make than ours, and a writer of what PyAV cannot write.
+
+    Without it the tests are skipped, except where `make test` could have installed it: a judge that nobody notices
+    missing would let everything pass for ever.
+    """
+    if found := shutil.which("ffmpeg"):
+        return found
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        pytest.fail("no ffmpeg, though `make test` can install it here: apt-get install ffmpeg")
+    pytest.skip("no ffmpeg on PATH; as root on Debian or Ubuntu `make test` installs it")
+
+
+@pytest.fixture(scope="session")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for clips that several tests want, shared by all processes of this test run."""
     own = tmp_path_factory.getbasetemp()
