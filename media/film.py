@@ -23,6 +23,7 @@ from media.film_parts import Part, difference, measure_part
 from media.film_picture import Copier, Encoder
 from media.film_sound import Soundtrack, common_sound
 from media.model import FilmFacts, FilmPart, FilmWarning
+from media.words import in_words
 from runs.errors import RequestInvalid
 
 SCALE_MIN, SCALE_MAX = 10_000, 1_000_000
@@ -186,7 +187,7 @@ def copying() -> Iterator[None]:
     except (OSError, MemoryError):
         raise
     except Exception as error:  # Of the reader, of the writer, or a clip that does not hold what its index said.
-        raise Unsuitable(str(error) or type(error).__name__) from error
+        raise Unsuitable(in_words(error)) from error
 
 
 def add_sound(output: OutputContainer, shots: Sequence[Shot]) -> Soundtrack | None:
