@@ -10,7 +10,7 @@ import math
 import os
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
@@ -20,7 +20,7 @@ import av
 from av.container import OutputContainer
 
 from media.film_parts import Part, difference, measure_part
-from media.film_picture import Copier, Encoder
+from media.film_picture import THREADS, Copier, Encoder
 from media.film_sound import Soundtrack, common_sound
 from media.model import FilmFacts, FilmPart, FilmWarning
 from media.words import in_words
@@ -28,6 +28,9 @@ from runs.errors import RequestInvalid
 
 SCALE_MIN, SCALE_MAX = 10_000, 1_000_000
 """Ticks per second of the film's picture: any common frame rate is exact."""
+
+
+COPIED = 0  # Threads: nothing is decoded.
 
 
 def join(parts: Sequence[FilmPart], into: Path) -> FilmFacts:
@@ -46,11 +49,7 @@ def join(parts: Sequence[FilmPart], into: Path) -> FilmFacts:
     reason = reason_to_encode(measured)
     temporary = into.with_name(f".{into.name}.{secrets.token_hex(4)}.part")
     try:
-        try:
-            shots, warnings = write(measured, temporary, encode=reason is not None)
-        except Unsuitable as error:
-            reason = f"its packets cannot stand in an MP4: {error}"
-            shots, warnings = write(measured, temporary, encode=True)
+        shots, warnings, reason = write_somehow(measured, temporary, reason)
         size, sha256 = publish(temporary, into)
     finally:
         temporary.unlink(missing_ok=True)
@@ -146,28 +145,44 @@ def common_scale(parts: Sequence[Part]) -> int:
     return scale
 
 
-def write(parts: Sequence[Part], path: Path, *, encode: bool) -> tuple[list[Shot], list[FilmWarning]]:
+def write_somehow(
+    parts: Sequence[Part], path: Path, reason: str | None
+) -> tuple[list[Shot], list[FilmWarning], str | None]:
+    """
+    As `write`: copied unless there is a *reason*, else encoded; and the reason, which may only show on the way.
+
+    Encoding the largest pictures may take more memory than there is; on one thread it takes less.
+    """
+    for threads in (THREADS,) if reason else (COPIED, THREADS):
+        try:
+            return *write(parts, path, threads=threads), reason
+        except Unsuitable as obstacle:
+            reason = reason or f"its packets cannot stand in an MP4: {obstacle}"
+        # Here, and not above: an error that is handled keeps all that its way had in memory.
+    return *write(parts, path, threads=1), reason
+
+
+def write(parts: Sequence[Part], path: Path, *, threads: int) -> tuple[list[Shot], list[FilmWarning]]:
     """
     Write the film, its index in front so that it can be played while it is loaded; what it lacks is told.
 
-    Raises: Unsuitable if packets cannot be taken over after all; ClipUnusable; OSError.
+    *threads*: of decoder and encoder, or `COPIED`.
+    Raises: Unsuitable if it does not work out that way; ClipUnusable; OSError.
     """
-    shots = lay_out(parts, cut_exactly=encode)
+    shots = lay_out(parts, cut_exactly=threads != COPIED)
     options = {
         "movflags": "+faststart",
         "movie_timescale": str(shots[0].scale),  # The edit list counts in it; in milliseconds it would cut the end.
         "fflags": "+bitexact",  # No version of the writer in the file.
     }
-    with av.open(str(path), "w", format="mp4", options=options) as output:
-        with nullcontext() if encode else copying():
-            picture = (Encoder if encode else Copier)(output, shots, shots[0].scale)
+    with trying(threads), av.open(str(path), "w", format="mp4", options=options) as output:
+        picture = Copier(output, shots) if threads == COPIED else Encoder(output, shots, threads)
         sound = add_sound(output, shots)
         for shot in shots:
             # Sound first: the writer orders by time, and so never holds back more than one shot's sound.
             if sound:
                 sound.add(shot)
-            with nullcontext() if encode else copying():
-                picture.add(shot)
+            picture.add(shot)
         picture.close()
         if sound:
             sound.close()
@@ -176,17 +191,23 @@ def write(parts: Sequence[Part], path: Path, *, encode: bool) -> tuple[list[Shot
 
 
 class Unsuitable(Exception):
-    """The packets of a clip cannot be taken over, whatever was measured of it."""
+    """A film cannot be made in this way, in words."""
 
 
 @contextmanager
-def copying() -> Iterator[None]:
-    """What goes wrong with packets is no reason for no film; what the system says, of a full disk say, is."""
+def trying(threads: int) -> Iterator[None]:
+    """
+    What goes wrong in one way of making a film is no reason for no film, unless there is no other way.
+
+    What the system says, of a full disk say, is.
+    """
     try:
         yield
-    except (OSError, MemoryError):
+    except OSError:
         raise
     except Exception as error:  # Of the reader, of the writer, or a clip that does not hold what its index said.
+        if threads == 1:
+            raise
         raise Unsuitable(in_words(error)) from error
 
 

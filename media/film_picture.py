@@ -48,20 +48,22 @@ class Shot(Protocol):
     def frames(self) -> range: ...
     @property
     def number(self) -> int: ...
+    @property
+    def scale(self) -> int: ...
     def tick(self, frame: int) -> int: ...
 
 
 class Copier:
     """Takes the packets of the shots over, with new time stamps."""
 
-    def __init__(self, output: OutputContainer, shots: Sequence[Shot], scale: int) -> None:
+    def __init__(self, output: OutputContainer, shots: Sequence[Shot]) -> None:
         first = shots[0].part
         with clip_errors(first.path), open_clip(first.path, first.demuxer, probe=True) as container:
             source = find_picture(container)
             self._stream = output.add_stream_from_template(source, opaque=True)
             if source.codec_context.codec_tag == "hvc1":
                 self._stream.codec_context.codec_tag = "hvc1"  # Apple's players want this one.
-        self._stream.time_base = self._time_base = Fraction(1, scale)
+        self._stream.time_base = self._time_base = Fraction(1, shots[0].scale)
         self._output = output
         self.warnings: list[FilmWarning] = []
         # Decoding order runs ahead of showing; the film needs the largest lead of all its shots.
@@ -98,10 +100,11 @@ def _lead(shot: Shot) -> int:
 class Encoder:
     """Decodes the shots and encodes them as H.264, in the size, shape and colour of the first one."""
 
-    def __init__(self, output: OutputContainer, shots: Sequence[Shot], scale: int) -> None:
+    def __init__(self, output: OutputContainer, shots: Sequence[Shot], threads: int) -> None:
         self._target = _target(shots[0].part.picture)
         self._output = output
-        self._time_base = Fraction(1, scale)
+        self._time_base = Fraction(1, shots[0].scale)
+        self._threads = threads
         self._durations: deque[int] = deque()
         self.warnings: list[FilmWarning] = []
         rate = self._target.rate or Fraction(24)
@@ -112,7 +115,7 @@ class Encoder:
         self._stream.time_base = self._time_base
         context = self._stream.codec_context
         context.time_base = self._time_base
-        context.thread_count = THREADS
+        context.thread_count = threads
         context.color_range, context.colorspace = self._target.range, self._target.matrix
         context.color_primaries, context.color_trc = self._target.primaries, self._target.transfer
 
@@ -120,7 +123,7 @@ class Encoder:
         """Encode every frame of one shot that the film shows."""
         convert = Converter(shot.part.picture, self._target)
         missing = 0
-        for n, (frame, is_itself) in enumerate(frames_of(shot.part)):
+        for n, (frame, is_itself) in enumerate(frames_of(shot.part, threads=self._threads)):
             if n in shot.frames:
                 missing += not is_itself
                 frame = convert(frame)
@@ -144,7 +147,7 @@ class Encoder:
             self._output.mux_one(packet)
 
 
-def frames_of(part: Part) -> Iterator[tuple[VideoFrame, bool]]:
+def frames_of(part: Part, *, threads: int) -> Iterator[tuple[VideoFrame, bool]]:
     """
     One frame for each entry of ``part.pts``, in that order, and whether it is the clip's own.
 
@@ -153,7 +156,7 @@ def frames_of(part: Part) -> Iterator[tuple[VideoFrame, bool]]:
     """
     count = 0
     with suppress(ClipUnusable), clip_errors(part.path):
-        for frame in _all_frames(part, threads=THREADS):
+        for frame in _all_frames(part, threads=threads, strict=True):
             if count == len(part.pts) or frame.pts != part.pts[count] or frame.is_corrupt:
                 break
             count += 1
@@ -167,7 +170,7 @@ def _patiently(part: Part) -> Iterator[tuple[VideoFrame, bool]]:
     with clip_errors(part.path):
         counts = len(set(part.pts)) < len(part.pts)  # Two of one time: only their order tells which is which.
         slot, place, latest = 0, -1, None
-        for n, frame in enumerate(_all_frames(part, threads=1)):
+        for n, frame in enumerate(_all_frames(part, threads=1, strict=False)):
             theirs = n if counts or frame.pts is None else bisect_left(part.pts, frame.pts)
             if theirs < place:
                 continue
@@ -182,21 +185,20 @@ def _patiently(part: Part) -> Iterator[tuple[VideoFrame, bool]]:
             slot += 1
 
 
-def _all_frames(part: Part, *, threads: int) -> Iterator[VideoFrame]:
+def _all_frames(part: Part, *, threads: int, strict: bool) -> Iterator[VideoFrame]:
     """
     What the decoder gives for *part*, in its order.
 
-    On one thread, packets that it can do nothing with are stepped over; on more the first complaint is an error.
+    *strict*: its first complaint is an error; else packets that it can do nothing with are stepped over.
     """
     with open_clip(part.path, part.demuxer, probe=True) as container:
         stream = find_picture(container)
-        if threads > 1:
+        if strict:
             set_up_decoder(stream, threads=threads)
         else:
-            stream.codec_context.thread_count, stream.codec_context.thread_type = 1, "NONE"
+            stream.codec_context.thread_count, stream.codec_context.thread_type = threads, "NONE"
         for packet in container.demux(stream):
-            frames = packet.decode() if threads > 1 else decoded(packet)
-            for frame in frames:
+            for frame in packet.decode() if strict else decoded(packet):
                 check_size(frame.width, frame.height)
                 yield frame
 
