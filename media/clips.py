@@ -21,6 +21,7 @@ from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
+from media.containers import ENCRYPTED
 from media.growing import GaveWay, Growing
 from media.hidden import holds_picture
 from media.model import ClipFacts
@@ -28,7 +29,8 @@ from media.sounds import SOUND_CODECS
 from media.words import in_words
 from runs.errors import ClipUnusable
 
-CODECS = frozenset({"h264", "hevc", "av1", "vp9"})
+CODECS = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
+"""The last is MPEG-4 Part 2 (``mp4v``), which OpenCV writes unless told otherwise."""
 SIDE_MAX = 8192
 PIXELS_MAX = 4096 * 2304
 DURATION_S_MAX = 600
@@ -36,11 +38,17 @@ RATE_MAX = 240  # Frames per second.
 STREAMS_MAX = 16  # Picture, sound, cover art and a few tracks of data.
 PACKETS_MAX = 5000  # Three minutes at 24 frames per second; a bomb of tiny frames has a hundred thousand.
 
+BESIDE = Disposition.timed_thumbnails | Disposition.still_image | Disposition.dependent
+"""Roles of a picture that is not the main one; cover art is none at all."""
+
 DEMUXER_OPTIONS = {
     "mp4": {"enable_drefs": "0", "use_absolute_path": "0"},  # Its samples may be said to lie in another file.
     "matroska": {},
 }
-PROBE_DECODERS = ",".join(["h264,hevc,av1,libdav1d,vp9,mp3float,mp2float,libopus", *sorted(SOUND_CODECS)])
+ENCRYPTION_KEY = "enc_key_id"
+"""Which key a track of Matroska is locked with; an MP4 says so in its boxes (media/containers.py)."""
+
+PROBE_DECODERS = ",".join(["h264,hevc,av1,libdav1d,vp9,mpeg4,mp3float,mp2float,libopus", *sorted(SOUND_CODECS)])
 """What the opening may decode with, sound included, if it does; which codec is accepted is checked after it."""
 
 
@@ -80,11 +88,15 @@ def open_clip(clip: Path | Growing, demuxer: str, *, probe: bool) -> InputContai
 
 
 def find_picture(container: InputContainer) -> VideoStream:
-    """The first video stream that is no cover art, set up to be read alone; sound may well be stream 0."""
+    """
+    The video stream that a player shows, set up to be read alone; sound may well be stream 0.
+
+    Cover art, thumbnails, still pictures and what is switched off stand behind, whatever comes first in the file.
+    """
     pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not pictures:
         raise ClipUnusable("The clip has no picture.", reason="no_picture")
-    stream = pictures[0]
+    stream = max(pictures, key=standing)
     for other in container.streams:
         if other.index != stream.index:
             other.discard = Discard.all
@@ -92,9 +104,27 @@ def find_picture(container: InputContainer) -> VideoStream:
     return stream
 
 
+def standing(stream: VideoStream) -> tuple[bool, bool, bool, bool, float]:
+    """How likely *stream* is the one that a player shows; the larger one is, and of equals the first."""
+    return (
+        codec_name(stream) in CODECS,
+        not stream.disposition & BESIDE,
+        frames_said(stream) != 1,
+        bool(stream.disposition & Disposition.default),
+        float((stream.duration or 0) * (stream.time_base or 0)) or float(frames_said(stream)),
+    )
+
+
+def frames_said(stream: VideoStream) -> int:
+    """How many frames the container says that *stream* has; 0 if it does not."""
+    return stream.frames or len(stream.index_entries)
+
+
 def check_limits(stream: VideoStream) -> None:
     """Refuse codecs that we do not know to be safe, and pictures that are too large to be a clip."""
     codec = codec_name(stream)
+    if ENCRYPTION_KEY in stream.metadata:
+        raise ClipUnusable(ENCRYPTED, reason="not_allowed")
     if codec not in CODECS:
         raise ClipUnusable(f"The codec {codec} is not accepted.", reason="not_allowed")
     check_size(stream.width, stream.height)

@@ -37,6 +37,12 @@ def says_siting(stream: VideoStream, first_packet: bytes = b"") -> bool:
     return bool(headers) and is_among_its_retellings(headers, stream, codec)
 
 
+def needs_first_packet(stream: VideoStream) -> bool:
+    """Whether what is said of its pictures comes with them alone."""
+    codec = stream.codec_context.codec.canonical_name
+    return codec in SEQUENCE_HEADERS and not sequence_headers(stream.codec_context.extradata or b"", codec)
+
+
 def is_among_its_retellings(headers: bytes, stream: VideoStream, codec: str) -> bool:
     """
     Whether *headers* stay what they are if they are told to say one kind of siting or another.
