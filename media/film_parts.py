@@ -27,10 +27,11 @@ from media.clips import (
     still_ticks,
     to_sample,
 )
+from media.colour import Tags, said
 from media.containers import identify
+from media.frames import tags_of
 from media.hidden import first_bytes_of_units, kind
 from media.orientation import Orientation, orientation_of, pixel_shape
-from media.siting import says_siting
 from media.sounds import Sound, find_sound
 from media.tone import CURVES
 from runs.errors import ClipUnusable
@@ -75,6 +76,7 @@ class Part:
     length: Fraction  # Seconds from the first frame to the end of the last.
     obstacle: str | None  # Why its packets cannot be taken over as they are.
     left_out: str | None  # Why the film does not have its sound, though it has one.
+    tags: Tags
 
     def offsets(self) -> tuple[Fraction, ...]:
         """
@@ -109,6 +111,8 @@ def measure_part(path: Path, *, continued: bool) -> Part:
     Raises: ClipUnusable.
     """
     demuxer = identify(path)
+    with clip_errors(path), open_clip(path, demuxer, probe=False) as container:  # A probe would decode.
+        tags = tags_of(path, demuxer, find_picture(container))
     with clip_errors(path), open_clip(path, demuxer, probe=True) as container:
         sound, left_out = find_sound(container)
         stream = find_picture(container)
@@ -116,7 +120,7 @@ def measure_part(path: Path, *, continued: bool) -> Part:
         pts = tuple(sorted(sample.pts for sample in samples if sample.is_shown))
         time_base = stream.time_base or Fraction(1, 90_000)
         rate = _constant_rate(stream, pts, time_base)
-        picture = _picture(stream, frame, rate, says_siting(stream, bytes(first)))
+        picture = _picture(stream, frame, rate, tags)
         return Part(
             path=path,
             demuxer=demuxer,
@@ -129,6 +133,7 @@ def measure_part(path: Path, *, continued: bool) -> Part:
             length=len(pts) / rate if rate else (pts[-1] - pts[0] + still_ticks(samples)) * time_base,
             obstacle=_obstacle(picture, samples, first),
             left_out=left_out,
+            tags=tags,
         )
 
 
@@ -221,7 +226,7 @@ def _constant_rate(stream: VideoStream, pts: Sequence[int], time_base: Fraction)
     return None if len(pts) > 1 else Fraction(24)
 
 
-def _picture(stream: VideoStream, frame: VideoFrame, rate: Fraction | None, says_siting: bool) -> Picture:
+def _picture(stream: VideoStream, frame: VideoFrame, rate: Fraction | None, tags: Tags) -> Picture:
     context = stream.codec_context
     return Picture(
         codec=codec_name(stream),
@@ -229,11 +234,11 @@ def _picture(stream: VideoStream, frame: VideoFrame, rate: Fraction | None, says
         pixel_format=frame.format.name,
         pixel_shape=pixel_shape(stream),
         orientation=orientation_of(frame),
-        says_siting=says_siting,
+        says_siting=tags.sited,
         range=int(context.color_range),
-        matrix=int(context.colorspace),
-        primaries=int(context.color_primaries),
-        transfer=int(context.color_trc),
+        matrix=said(int(frame.colorspace), tags.matrix),
+        primaries=said(int(frame.color_primaries), tags.primaries),
+        transfer=said(int(frame.color_trc), tags.transfer),
         rate=rate,
         headers=context.extradata or b"",
     )

@@ -16,10 +16,12 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from media.clips import check_size, find_picture, open_clip
+from media.colour import to_rgb
 from media.film_parts import Part, Picture, clip_errors, decoded, read_packets
 from media.frames import set_up_decoder
 from media.model import FilmWarning
 from media.orientation import Orientation, squared
+from media.tone import CURVES
 from runs.errors import ClipUnusable
 
 EXACT = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
@@ -33,10 +35,10 @@ THREADS = 4
 """Fixed: x264 writes other bytes with another number, and a film must not depend on who made it."""
 
 STOOD_IN = "are missing or damaged, and what was to be had stands in"
-RGB, BT601 = 0, 6
+RGB, BT709, BT601 = 0, 1, 6
 CENTER = 1  # Where the colour of the film lies; most clips do not say, and mean that (media/siting.py).
 MATRIX_NAMES = {1: "bt709", 4: "fcc", 5: "bt470", 6: "smpte170m", 7: "smpte240m", 9: "bt2020"}
-FULL_RANGE = 2
+LIMITED_RANGE, FULL_RANGE = 1, 2
 
 
 class Shot(Protocol):
@@ -121,7 +123,7 @@ class Encoder:
 
     def add(self, shot: Shot) -> None:
         """Encode every frame of one shot that the film shows."""
-        convert = Converter(shot.part.picture, self._target)
+        convert = Converter(shot.part, self._target)
         missing = 0
         for n, (frame, is_itself) in enumerate(frames_of(shot.part, threads=self._threads)):
             if n in shot.frames:
@@ -204,22 +206,13 @@ def _all_frames(part: Part, *, threads: int, strict: bool) -> Iterator[VideoFram
 
 
 def _target(picture: Picture) -> Picture:
-    """What all frames become: as the first shot is displayed, in square pixels, with even sides and eight bits."""
+    """What all frames become: as the first shot is displayed, in square pixels, even sides, eight bits and SDR."""
     width, height = _displayed(picture)
-    return Picture(
-        codec="h264",
-        size=(width + width % 2, height + height % 2),
-        pixel_format="yuv420p",
-        pixel_shape=Fraction(1),
-        orientation=Orientation(),
-        says_siting=False,
-        range=picture.range,
-        matrix=BT601 if picture.matrix == RGB else picture.matrix,
-        primaries=picture.primaries,
-        transfer=picture.transfer,
-        rate=picture.rate,
-        headers=b"",
-    )
+    upright = replace(picture, codec="h264", pixel_shape=Fraction(1), orientation=Orientation(), says_siting=False)
+    target = replace(upright, size=(width + width % 2, height + height % 2), pixel_format="yuv420p", headers=b"")
+    if picture.transfer in CURVES:
+        return replace(target, range=LIMITED_RANGE, matrix=BT709, primaries=BT709, transfer=BT709)
+    return replace(target, matrix=BT601) if picture.matrix == RGB else target
 
 
 def _displayed(picture: Picture) -> tuple[int, int]:
@@ -227,14 +220,22 @@ def _displayed(picture: Picture) -> tuple[int, int]:
 
 
 class Converter:
-    """Turns frames of a clip into frames of *target*: upright, scaled to fit, black at the sides."""
+    """Turns frames of a clip into frames of *target*: upright, scaled to fit, black at the sides, in SDR."""
 
-    def __init__(self, source: Picture, target: Picture) -> None:
-        self._source, self._target = source, target
+    def __init__(self, part: Part, target: Picture) -> None:
+        self._part, self._target = part, target
+        self._source = part.picture
+        self._is_hdr = part.picture.transfer in CURVES
+        if self._is_hdr:  # As such a frame is handed on, so it shows in the film.
+            upright = replace(part.picture, orientation=Orientation(), pixel_shape=Fraction(1), says_siting=True)
+            self._source = replace(upright, range=FULL_RANGE, matrix=RGB, primaries=BT709, transfer=BT709)
         self._form: tuple[int, int, str] | None = None
         self._graph: Graph | None = None
 
     def __call__(self, frame: VideoFrame) -> VideoFrame:
+        if self._is_hdr:
+            image, _ = to_rgb(frame, self._part.tags, self._part.picture.pixel_shape)
+            frame = VideoFrame.from_ndarray(image, format="rgb24")
         form = (frame.width, frame.height, frame.format.name)
         if form != self._form:  # The first one, or the clip goes on in another size.
             self._form = form

@@ -233,13 +233,13 @@ def decode_latest(
             samples.append(sample)
             if len(samples) > PACKETS_MAX:
                 raise ClipUnusable(f"The clip has more than {PACKETS_MAX} frames.", reason="not_allowed")
-            is_front = sample.is_shown and (front is None or sample.pts > front)
+            is_front = sample.is_shown and (front is None or sample.pts >= front)
             front = sample.pts if is_front else front
             if sparing:
                 stream.codec_context.skip_frame = "DEFAULT" if is_front else "NONREF"
         for frame in packet.decode():
             check_size(frame.width, frame.height)
-            if frame.pts is not None and (latest is None or latest.pts is None or frame.pts > latest.pts):
+            if frame.pts is not None and (latest is None or latest.pts is None or frame.pts >= latest.pts):
                 latest = frame
     return latest
 
