@@ -21,6 +21,7 @@ from media.film_parts import Part, Picture, clip_errors, decoded, read_packets
 from media.frames import set_up_decoder
 from media.model import FilmWarning
 from media.orientation import Orientation, squared
+from media.siting import SEQUENCE_HEADERS
 from media.tone import CURVES
 from runs.errors import ClipUnusable
 
@@ -66,6 +67,8 @@ class Copier:
             if source.codec_context.codec_tag == "hvc1":
                 self._stream.codec_context.codec_tag = "hvc1"  # Apple's players want this one.
         self._stream.time_base = self._time_base = Fraction(1, shots[0].scale)
+        if first.picture.pixel_shape != 1:  # The container alone may have said so.
+            self._stream.sample_aspect_ratio = first.picture.pixel_shape
         self._output = output
         self.warnings: list[FilmWarning] = []
         # Decoding order runs ahead of showing; the film needs the largest lead of all its shots.
@@ -219,21 +222,31 @@ def _displayed(picture: Picture) -> tuple[int, int]:
     return picture.orientation.turned(squared(*picture.size, picture.pixel_shape))
 
 
+def is_developed(picture: Picture) -> bool:
+    """
+    Whether frames first become what would be handed on of them, by the same code, which takes longer.
+
+    The scaler alone knows no HDR, reads gray otherwise, and leaves colour where it lies if nothing else is to be done.
+    """
+    is_sited = picture.says_siting and picture.codec in SEQUENCE_HEADERS
+    return picture.transfer in CURVES or picture.pixel_format.startswith("gray") or is_sited
+
+
 class Converter:
     """Turns frames of a clip into frames of *target*: upright, scaled to fit, black at the sides, in SDR."""
 
     def __init__(self, part: Part, target: Picture) -> None:
         self._part, self._target = part, target
         self._source = part.picture
-        self._is_hdr = part.picture.transfer in CURVES
-        if self._is_hdr:  # As such a frame is handed on, so it shows in the film.
+        self._is_developed = is_developed(part.picture)
+        if self._is_developed:
             upright = replace(part.picture, orientation=Orientation(), pixel_shape=Fraction(1), says_siting=True)
-            self._source = replace(upright, range=FULL_RANGE, matrix=RGB, primaries=BT709, transfer=BT709)
+            self._source = replace(upright, range=FULL_RANGE, matrix=RGB)
         self._form: tuple[int, int, str] | None = None
         self._graph: Graph | None = None
 
     def __call__(self, frame: VideoFrame) -> VideoFrame:
-        if self._is_hdr:
+        if self._is_developed:
             image, _ = to_rgb(frame, self._part.tags, self._part.picture.pixel_shape)
             frame = VideoFrame.from_ndarray(image, format="rgb24")
         form = (frame.width, frame.height, frame.format.name)

@@ -19,6 +19,7 @@ import av
 import numpy as np
 import pytest
 from av.bitstream import BitStreamFilterContext
+from PIL import Image
 
 from media.film import join
 from media.film_parts import decoded
@@ -82,7 +83,7 @@ def assert_film(clip: Path, plain: Path, film_of: FilmOf, frames: int, tmp_path:
 
 @pytest.mark.parametrize("at", [0, 7, 14])
 def test_a_frame_that_lasts_no_time_gets_some(
-    make_clip: MakeClip, film_of: FilmOf, plain: Path, tmp_path: Path, at: int
+    make_clip: MakeClip, film_of: FilmOf, plain: Path, tmp_path: Path, clipmaker: ModuleType, at: int
 ) -> None:
     """Two frames claim one time: each of them shows, in order, and the film is as long as the clips."""
     clip = make_clip("clip.mp4", **SMALL)
@@ -92,6 +93,8 @@ def test_a_frame_that_lasts_no_time_gets_some(
     assert doubled.facts.frames == 31
     assert doubled.numbers == [*range(15), *range(16)]
     assert behind.numbers == [500, 501, *range(16)]
+    handed_on = np.asarray(Image.open(tmp_path / "last.png"))
+    assert clipmaker.read_number(handed_on) == 15, "the film ends on what is handed on"
     assert doubled.facts.duration_s == pytest.approx(29.5 / 24 if at == 14 else 29 / 24, abs=0.001)
     assert not doubled.facts.warnings
 
