@@ -44,6 +44,7 @@ class Video(Struct, kw_only=True):
     height: int
     duration_s: float
     frames: int
+    notes: list[str]
 
 
 class Frame(Struct, kw_only=True):

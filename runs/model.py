@@ -97,7 +97,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """A video that we keep. *duration_s* is that of the picture."""
+    """
+    A video that we keep. *duration_s* is that of the picture.
+
+    *notes*: what is odd about its pictures (media.model.ClipFacts); none are known of clips that came earlier.
+    """
 
     path: str
     sha256: str
@@ -106,6 +110,7 @@ class Clip:
     height: int
     duration_s: float
     frames: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
