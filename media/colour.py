@@ -115,7 +115,7 @@ def to_rgb(frame: VideoFrame, tags: Tags = Tags(), shape: Fraction = Fraction(1)
         pixels = to_sdr(pixels.astype(np.uint16), curve, said(int(frame.color_primaries), tags.primaries))
     elif is_deep:
         pixels = (pixels.astype(np.uint32) * 255 + 32_767) // 65_535
-    return orientation_of(frame).apply(pixels.astype(np.uint8)), matrix
+    return orientation_of(frame).apply(pixels.astype(np.uint8, copy=False)), matrix
 
 
 def converted(

@@ -40,14 +40,15 @@ def name_of(head: bytes) -> str | None:
     if head[8:16] == b"WEBPVP8X" and head[20:21] and head[20] & 2:
         return "animated WebP"
     known = next((name for at, mark, name in MARKS if head[at : at + len(mark)] == mark), None)
-    return known or name_of_raw_stream(head.removeprefix(b"\0"))
+    return known or name_of_raw_stream(head)
 
 
 def name_of_raw_stream(head: bytes) -> str | None:
     """What it is if it is the units of a codec, each after a mark of its beginning and nothing more."""
-    if not head.startswith(b"\0\0\x01") or len(head) < 4:
+    unit = head.lstrip(b"\0")
+    if len(head) - len(unit) not in (2, 3) or unit[:1] != b"\1" or len(unit) < 2:
         return None
     for mask, kinds, name in RAW_STREAMS:
-        if head[3] & mask in kinds:
+        if unit[1] & mask in kinds:
             return f"{name} stream without a container"
     return None
