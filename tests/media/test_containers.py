@@ -122,6 +122,7 @@ def test_fragments_are_missed_by_more_than_rounding(make_clip: MakeClip, clipmak
         (b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\x02" + bytes(40), "animated WebP"),
         (b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\x10" + bytes(40), "a still picture (WebP)"),
     ],
+    ids=["ts", "m2ts", "h264", "hevc", "animation", "still"],
 )
 def test_a_file_is_told_by_its_first_bytes(head: bytes, name: str, tmp_path: Path) -> None:
     """Whatever it is called."""
@@ -132,7 +133,9 @@ def test_a_file_is_told_by_its_first_bytes(head: bytes, name: str, tmp_path: Pat
     assert refusal(file).reason == "not_a_clip"
 
 
-@pytest.mark.parametrize("head", [b"G" + bytes(600), b"Good morning, this is a page of text" + bytes(200), bytes(600)])
+@pytest.mark.parametrize(
+    "head", [b"G" + bytes(600), b"Good morning, a page of text" + bytes(200), bytes(600)], ids="gtz"
+)
 def test_what_is_none_of_them_has_no_name(head: bytes, tmp_path: Path) -> None:
     """A G alone makes no MPEG-TS."""
     file = tmp_path / "clip.mp4"
