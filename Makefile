@@ -23,7 +23,7 @@ demo: setup  ## four chained shots become one film: no key, nothing else to inst
 	@$(BIN)/framerelay demo
 
 test: export PYTHONDONTWRITEBYTECODE :=  # Else every process that a test starts would compile everything anew.
-test: setup .venv/test-clips/.ready browser shells  ## lint, types and every test
+test: setup .venv/test-clips/.ready browser shells ffmpeg  ## lint, types and every test
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -35,7 +35,7 @@ test-busy: setup .venv/test-clips/.ready browser shells  ## every test five time
 
 CAN_INSTALL := { command -v apt-get && [ "$$(id -u)" = 0 ]; } >/dev/null
 INSTALL := apt-get install -y -qq --no-install-recommends
-browser shells fonts: export DEBIAN_FRONTEND := noninteractive
+browser shells ffmpeg fonts: export DEBIAN_FRONTEND := noninteractive
 
 # The one without windows does the same with half the work; where there is another it is asked for once. Without any the
 # browser tests are skipped and say so, except where this could have had one (tests/page/conftest.py).
@@ -59,6 +59,16 @@ shells: setup
 	    { apt-get update -qq && $(INSTALL) zsh fish; } >/dev/null 2>&1; \
 	  else false; fi; \
 	} || echo "No zsh or no fish here, and it cannot be installed: the tests of its completion are skipped."
+
+# Frames and films are judged by a decoder of another make and year than the one that made them (tests/media/conftest.py).
+ffmpeg: setup
+	@command -v ffmpeg >/dev/null || test -e .venv/.ffmpeg || { \
+	  touch .venv/.ffmpeg; \
+	  if $(CAN_INSTALL); then \
+	    echo "Installing FFmpeg, which judges the frames that ours decodes (once) …"; \
+	    { apt-get update -qq && $(INSTALL) ffmpeg; } >/dev/null 2>&1; \
+	  else false; fi; \
+	} || echo "No FFmpeg here, and it cannot be installed: the tests that it judges are skipped."
 
 # The manual's pictures show a Chinese title; without a font for it Chromium draws boxes.
 fonts:
@@ -129,4 +139,4 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 clean:  ## remove .venv/ and caches (never your data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
-.PHONY: help setup demo test test-busy browser shells fonts fuzz audit chaos chaos-broken bench screenshots docs manual manual-serve format lock clean
+.PHONY: help setup demo test test-busy browser shells ffmpeg fonts fuzz audit chaos chaos-broken bench screenshots docs manual manual-serve format lock clean

@@ -11,17 +11,26 @@ from pathlib import Path
 from typing import Any
 
 import av
-import av.subtitles.stream  # The first packet would import it, and in a job no file of ours can be opened any more.
+
+# What PyAV would import when it meets such a stream, in a job that cannot open any file of ours any more.
+import av.subtitles.codeccontext
+import av.subtitles.stream
+import av.subtitles.subtitle
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
+from media.containers import ENCRYPTED
 from media.growing import GaveWay, Growing
+from media.hidden import holds_picture
 from media.model import ClipFacts
+from media.sounds import SOUND_CODECS
+from media.words import in_words
 from runs.errors import ClipUnusable
 
-CODECS = frozenset({"h264", "hevc", "av1", "vp9"})
+CODECS = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
+"""The last is MPEG-4 Part 2 (``mp4v``), which OpenCV writes unless told otherwise."""
 SIDE_MAX = 8192
 PIXELS_MAX = 4096 * 2304
 DURATION_S_MAX = 600
@@ -29,11 +38,17 @@ RATE_MAX = 240  # Frames per second.
 STREAMS_MAX = 16  # Picture, sound, cover art and a few tracks of data.
 PACKETS_MAX = 5000  # Three minutes at 24 frames per second; a bomb of tiny frames has a hundred thousand.
 
+BESIDE = Disposition.timed_thumbnails | Disposition.still_image | Disposition.dependent
+"""Roles of a picture that is not the main one; cover art is none at all."""
+
 DEMUXER_OPTIONS = {
     "mp4": {"enable_drefs": "0", "use_absolute_path": "0"},  # Its samples may be said to lie in another file.
     "matroska": {},
 }
-PROBE_DECODERS = "h264,hevc,av1,libdav1d,vp9,aac,mp3float,mp3,opus,libopus,vorbis,flac,alac,ac3,eac3"
+ENCRYPTION_KEY = "enc_key_id"
+"""Which key a track of Matroska is locked with; an MP4 says so in its boxes (media/containers.py)."""
+
+PROBE_DECODERS = ",".join(["h264,hevc,av1,libdav1d,vp9,mpeg4,mp3float,mp2float,libopus", *sorted(SOUND_CODECS)])
 """What the opening may decode with, sound included, if it does; which codec is accepted is checked after it."""
 
 
@@ -45,6 +60,7 @@ class Sample:
     duration: int
     is_keyframe: bool
     is_shown: bool
+    is_hidden: bool = False  # By an edit list; a packet that holds nothing to show is neither.
 
 
 def open_clip(clip: Path | Growing, demuxer: str, *, probe: bool) -> InputContainer:
@@ -72,11 +88,15 @@ def open_clip(clip: Path | Growing, demuxer: str, *, probe: bool) -> InputContai
 
 
 def find_picture(container: InputContainer) -> VideoStream:
-    """The first video stream that is no cover art, set up to be read alone; sound may well be stream 0."""
+    """
+    The video stream that a player shows, set up to be read alone; sound may well be stream 0.
+
+    Cover art, thumbnails, still pictures and what is switched off stand behind, whatever comes first in the file.
+    """
     pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not pictures:
         raise ClipUnusable("The clip has no picture.", reason="no_picture")
-    stream = pictures[0]
+    stream = max(pictures, key=standing)
     for other in container.streams:
         if other.index != stream.index:
             other.discard = Discard.all
@@ -84,9 +104,27 @@ def find_picture(container: InputContainer) -> VideoStream:
     return stream
 
 
+def standing(stream: VideoStream) -> tuple[bool, bool, bool, bool, float]:
+    """How likely *stream* is the one that a player shows; the larger one is, and of equals the first."""
+    return (
+        codec_name(stream) in CODECS,
+        not stream.disposition & BESIDE,
+        frames_said(stream) != 1,
+        bool(stream.disposition & Disposition.default),
+        float((stream.duration or 0) * (stream.time_base or 0)) or float(frames_said(stream)),
+    )
+
+
+def frames_said(stream: VideoStream) -> int:
+    """How many frames the container says that *stream* has; 0 if it does not."""
+    return stream.frames or len(stream.index_entries)
+
+
 def check_limits(stream: VideoStream) -> None:
     """Refuse codecs that we do not know to be safe, and pictures that are too large to be a clip."""
     codec = codec_name(stream)
+    if ENCRYPTION_KEY in stream.metadata:
+        raise ClipUnusable(ENCRYPTED, reason="not_allowed")
     if codec not in CODECS:
         raise ClipUnusable(f"The codec {codec} is not accepted.", reason="not_allowed")
     check_size(stream.width, stream.height)
@@ -98,6 +136,12 @@ def codec_name(stream: VideoStream) -> str:
     """``h264`` and the like, whichever decoder stands for it."""
     context = getattr(stream, "codec_context", None)  # None, whatever the types say, if there is no decoder for it.
     return context.codec.canonical_name if context else "unknown"
+
+
+def headers_of(stream: VideoStream) -> bytes:
+    """The decoder's configuration, as the container has it."""
+    context = getattr(stream, "codec_context", None)
+    return (context.extradata or b"") if context else b""
 
 
 def check_size(width: int, height: int) -> None:
@@ -112,11 +156,16 @@ def list_samples(container: InputContainer, stream: VideoStream) -> list[Sample]
     for packet in container.demux(stream):
         if is_end(packet):
             break
-        if len(samples) == PACKETS_MAX:
-            raise ClipUnusable(f"The clip has more than {PACKETS_MAX} frames.", reason="not_allowed")
         samples.append(to_sample(packet))
+        check_count(samples)
     check_samples(stream, samples)
     return samples
+
+
+def check_count(samples: list[Sample]) -> None:
+    """Refuse a bomb of tiny frames while it is read."""
+    if len(samples) > PACKETS_MAX:
+        raise ClipUnusable(f"The clip has more than {PACKETS_MAX} frames.", reason="not_allowed")
 
 
 def is_end(packet: "Packet[Any]") -> bool:
@@ -134,7 +183,8 @@ def to_sample(packet: "Packet[Any]") -> Sample:
         pts=packet.pts,
         duration=packet.duration or 0,
         is_keyframe=packet.is_keyframe,
-        is_shown=not packet.is_discard,
+        is_shown=not packet.is_discard and holds_picture(packet, codec_name(packet.stream), headers_of(packet.stream)),
+        is_hidden=packet.is_discard,
     )
 
 
@@ -152,9 +202,11 @@ def measure(container: InputContainer, stream: VideoStream, samples: list[Sample
     last = last_shown(samples)
     time_base = stream.time_base or 0
     ticks = last.pts - min(sample.pts for sample in shown)
-    still = last.duration or (round(ticks / (len(shown) - 1)) if len(shown) > 1 else 0)
+    still = still_ticks(samples)
     duration_s = float((ticks + still) * time_base)
-    if duration_s < announced_s(container, stream) - float(still * time_base) / 2:
+    # What is announced may count from the file's beginning, whenever the picture begins.
+    end_s = max(duration_s, float((last.pts + still) * time_base))
+    if end_s < announced_s(container, stream) - float(still * time_base) / 2:
         raise ClipUnusable("The picture ends before the file says it does.", reason="truncated")
     if duration_s > DURATION_S_MAX:
         raise ClipUnusable(f"The clip lasts {duration_s:.0f} s.", reason="not_allowed")
@@ -170,6 +222,12 @@ def measure(container: InputContainer, stream: VideoStream, samples: list[Sample
         video_codec=codec_name(stream),
         has_audio=bool(container.streams.audio),
     )
+
+
+def still_ticks(samples: list[Sample]) -> int:
+    """How long the last frame shows: as its packet says, else as long as the others do on average."""
+    times = [sample.pts for sample in samples if sample.is_shown]
+    return last_shown(samples).duration or (round((max(times) - min(times)) / (len(times) - 1)) if times[1:] else 0)
 
 
 def announced_s(container: InputContainer, stream: VideoStream) -> float:
@@ -194,7 +252,11 @@ def last_shown(samples: list[Sample]) -> Sample:
 
 @contextmanager
 def foreseen_errors() -> Iterator[None]:
-    """Turn whatever a decoder may say about a stranger's bytes into ClipUnusable."""
+    """
+    Turn whatever a decoder may say about a stranger's bytes into ClipUnusable.
+
+    What the system says of our own files stays an OSError: no clip is to blame for a disk that is full.
+    """
     try:
         yield
     except (ClipUnusable, GaveWay):
@@ -202,5 +264,8 @@ def foreseen_errors() -> Iterator[None]:
     except MemoryError as error:
         message = "The clip needs more memory, or has more streams, than a clip may."
         raise ClipUnusable(message, reason="not_allowed") from error
-    except Exception as error:  # Fuzzing showed a dozen types, from UnicodeDecodeError to PatchWelcomeError.
-        raise ClipUnusable(f"The clip cannot be decoded: {error}.", reason="corrupt") from error
+    except Exception as error:
+        if isinstance(error, OSError) and not isinstance(error, av.FFmpegError):
+            raise
+        # Fuzzing showed a dozen types, from UnicodeDecodeError to PatchWelcomeError.
+        raise ClipUnusable(f"The clip cannot be decoded: {in_words(error)}.", reason="corrupt") from error

@@ -1,16 +1,36 @@
-"""From a decoder's frame to RGB without a bias: what swscale rounds away by default adds up from shot to shot."""
+"""
+From a decoder's frame to RGB without a bias: what swscale rounds away by default adds up from shot to shot.
+
+What a clip says of its colours counts, the picture before the container. An untagged one is read as BT.601 in limited
+range, its colour in the centre (media/siting.py): encoders that are fed RGB write that. HDR becomes SDR
+(media/tone.py).
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
+from av.video.stream import VideoStream
+
+from media.orientation import orientation_of, squared
+from media.siting import centered, says_siting
+from media.tone import CURVES, to_sdr
+from runs.errors import ClipUnusable
 
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 """The three together; without them each extraction darkens by 1 to 1.5 levels, and ACCURATE_RND alone is worse."""
 
-RGB_TAG = 0
+SILENT = 2
+"""What a tag says that says nothing."""
 MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}
-"""The numbers of ITU-T H.273, table 4. Untagged (2) is read as BT.601: encoders that are fed RGB write that."""
+"""The numbers of ITU-T H.273, table 4."""
+UNREADABLE = {8: "YCgCo", 11: "YDzDx", 14: "ICtCp", 15: "IPT-C2", 16: "YCgCo-Re", 17: "YCgCo-Ro"}
+"""Read as any of the others, a picture would be in false colours."""
 
 COEFFICIENTS = {
     "bt601": Colorspace.ITU601,
@@ -22,20 +42,120 @@ COEFFICIENTS = {
 }
 
 
-def to_rgb(frame: VideoFrame) -> tuple[npt.NDArray[np.uint8], str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tags:
     """
-    *frame* as 8-bit RGB (height x width x 3), turned upright, and the name of the matrix by which YUV was read.
+    What a clip says of the colours of its frames, beside what each of them says: numbers of ITU-T H.273.
 
-    Matrix and range are those of the frame's tags; an untagged frame is read as BT.601, limited range.
+    ``sited``: it says where its colour lies, so that a frame is to be believed there.
     """
-    matrix = "rgb" if frame.format.is_rgb else MATRICES.get(int(frame.colorspace), "bt601")
-    full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
-    image = frame.reformat(
-        format="rgb24",
+
+    matrix: int = SILENT
+    transfer: int = SILENT
+    primaries: int = SILENT
+    sited: bool = False
+
+
+def read_tags(stream: VideoStream, first_packet: bytes = b"") -> Tags:
+    """
+    Those of *stream*, before any of it was decoded: the decoder overwrites the container's with its own silence.
+
+    *first_packet*: of its picture, for a clip whose headers are not in the container (see media.siting).
+    """
+    context = stream.codec_context
+    return Tags(
+        matrix=int(context.colorspace),
+        transfer=int(context.color_trc),
+        primaries=int(context.color_primaries),
+        sited=says_siting(stream, first_packet),
+    )
+
+
+def curve_of(frame: VideoFrame, tags: Tags) -> str | None:
+    """``pq`` or ``hlg`` for a picture in HDR."""
+    return CURVES.get(said(int(frame.color_trc), tags.transfer))
+
+
+def matrix_of(frame: VideoFrame, tags: Tags) -> str:
+    """
+    The name of the matrix by which *frame* is to be read, a key of `COEFFICIENTS`.
+
+    Raises: ClipUnusable for one that swscale does not know.
+    """
+    if frame.format.is_rgb:
+        return "rgb"
+    number = said(int(frame.colorspace), tags.matrix)
+    if number in UNREADABLE:
+        raise ClipUnusable(f"The color matrix {UNREADABLE[number]} is not taken.", reason="not_allowed")
+    return MATRICES.get(number, "bt2020" if curve_of(frame, tags) else "bt601")
+
+
+def said(by_picture: int, by_container: int) -> int:
+    """The one that says something, the picture's first."""
+    return by_container if by_picture == SILENT else by_picture
+
+
+def to_rgb(frame: VideoFrame, tags: Tags = Tags(), shape: Fraction = Fraction(1)) -> tuple[npt.NDArray[np.uint8], str]:
+    """
+    *frame* as a player shows it: 8-bit RGB (height x width x 3) in SDR, upright, in square pixels.
+
+    *shape*: width through height of its pixels.
+    Returns: the picture, and the name of the matrix by which YUV was read, or ``rgb``.
+    Raises: ClipUnusable, see `matrix_of`.
+    """
+    matrix, curve = matrix_of(frame, tags), curve_of(frame, tags)
+    full = matrix == "rgb" or frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
+    is_deep = curve is not None or (full and frame.format.components[0].bits > 8)
+    pixels: npt.NDArray[Any]
+    if frame.format.name.startswith("gray"):
+        pixels, is_deep = gray_codes(frame, shape, full=full), True
+    else:
+        pixels = converted(frame, tags, shape, matrix, full=full, is_deep=is_deep)
+    if curve:
+        pixels = to_sdr(pixels.astype(np.uint16), curve, said(int(frame.color_primaries), tags.primaries))
+    elif is_deep:
+        pixels = (pixels.astype(np.uint32) * 255 + 32_767) // 65_535
+    return orientation_of(frame).apply(pixels.astype(np.uint8, copy=False)), matrix
+
+
+def converted(
+    frame: VideoFrame, tags: Tags, shape: Fraction, matrix: str, *, full: bool, is_deep: bool
+) -> npt.NDArray[Any]:
+    """*frame* as RGB of 8 bits, or if *is_deep* of 16, in square pixels; not turned, and in its own curve."""
+    width, height = squared(frame.width, frame.height, shape)
+    image = (frame if tags.sited or matrix == "rgb" else centered(frame)).reformat(
+        width=width,
+        height=height,
+        format="rgb48le" if is_deep else "rgb24",
         src_colorspace=COEFFICIENTS[matrix],
-        src_color_range=ColorRange.JPEG if full or matrix == "rgb" else ColorRange.MPEG,
+        src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
         dst_color_range=ColorRange.JPEG,
         interpolation=EXACT,
-    ).to_ndarray()
-    upright = np.rot90(image, k=round(frame.rotation / 90) % 4)
-    return np.ascontiguousarray(upright, dtype=np.uint8), matrix
+    )
+    pixels: npt.NDArray[Any] = image.to_ndarray()
+    return spread(frame.format.components[0].bits)[pixels] if full and is_deep and matrix != "rgb" else pixels
+
+
+def gray_codes(frame: VideoFrame, shape: Fraction, *, full: bool) -> npt.NDArray[np.uint16]:
+    """
+    As `converted`, of a picture without colour, in 16 bits.
+
+    swscale takes gray for full range whatever it is told.
+    """
+    width, height = squared(frame.width, frame.height, shape)
+    plane = frame.reformat(width=width, height=height, interpolation=EXACT).to_ndarray().astype(np.float32)
+    unit = 1 << (frame.format.components[0].bits - 8)
+    level = plane / (256 * unit - 1) if full else (plane / unit - 16) / 219
+    codes = np.rint(np.clip(level, 0, 1) * 65_535).astype(np.uint16)
+    return np.repeat(codes[..., np.newaxis], 3, axis=2)
+
+
+@cache
+def spread(bits: int) -> npt.NDArray[np.uint16]:
+    """
+    From codes of full range as swscale gives them to those of 16 bits.
+
+    It moves the bits, so that the brightest code of ten bits becomes 65,472 of 65,535.
+    """
+    top = ((1 << bits) - 1) << (16 - bits)
+    return np.rint(np.minimum(np.arange(65_536), top) * (65_535 / top)).astype(np.uint16)

@@ -2,16 +2,21 @@
 
 import os
 import struct
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
+from media.boxes import BOXES_MAX, Box, File, children, descend, read_box, read_exactly
+from media.fragments import check_length, check_overview
 from media.growing import Growing
+from media.kinds import HEAD_BYTES, name_of
 from runs.errors import ClipUnusable
 
-MP4_FIRST_BOXES = frozenset({b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip"})
+MP4_FIRST_BOXES = frozenset({b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip", b"uuid", b"pnot", b"pdin"})
 EBML = b"\x1a\x45\xdf\xa3"
+ENCRYPTED = "The clip is encrypted."
 SEGMENT = b"\x18\x53\x80\x67"
-BOXES_MAX = 100_000  # A fragment has two, and may hold a single frame; more are a way to keep us busy.
+CLEAR_PICTURES = frozenset({b"avc1", b"avc3", b"hvc1", b"hev1", b"av01", b"vp09", b"mp4v"})
+"""Kinds of sample that are a picture, and not locked."""
 
 
 def identify(clip: Path | Growing) -> str:
@@ -30,31 +35,56 @@ def identify(clip: Path | Growing) -> str:
         return identify_bytes(file, clip.stat().st_size)
 
 
-def identify_bytes(file: BinaryIO | Growing, size: int) -> str:
+def identify_bytes(file: File, size: int) -> str:
     """As `identify`, of an open file."""
-    head = file.read(12)
+    head = read_exactly(file, HEAD_BYTES)
     if len(head) < 12:
         raise ClipUnusable(f"The file has {len(head)} bytes.", reason="truncated")
     if head[4:8] in MP4_FIRST_BOXES:
-        check_boxes(file, size)
+        check_mp4(file, size)
         return "mp4"
     if head[:4] == EBML:
         check_segment(file, size)
         return "matroska"
+    if name := name_of(head):
+        raise ClipUnusable(f"The file is {name}, which is not taken: ask the provider for MP4.", reason="not_a_clip")
     raise ClipUnusable("The file is neither MP4 nor Matroska/WebM.", reason="not_a_clip")
 
 
-def check_boxes(file: BinaryIO | Growing, size: int) -> None:
-    """Walk the top-level boxes of an MP4: the last one must end within the file, and a moov must be among them."""
-    at, count, names = 0, 0, set()
+def check_mp4(file: File, size: int) -> None:
+    """All of an MP4 must be there, as far as its boxes say, and its picture must not be locked."""
+    boxes, end = list_boxes(file, size)
+    moov = next((box for box in boxes if box.name == b"moov"), None)
+    if moov is None:
+        reason = "corrupt" if end + 8 <= size else "truncated"
+        raise ClipUnusable("The MP4 has no index (moov).", reason=reason)
+    with suppress(ValueError, LookupError, struct.error):  # What is damaged within is for the demuxer to judge.
+        check_lock(file, moov)
+        for box in boxes:
+            if box.name == b"sidx":
+                check_overview(file, box, size)
+        check_length(file, moov, [box for box in boxes if box.name == b"moof"])
+
+
+def check_lock(file: File, moov: Box) -> None:
+    """A picture that is encrypted has another kind of samples, or one beside those that are not."""
+    tables = descend(file, moov, b"trak", b"mdia", b"minf", b"stbl", b"stsd")
+    kinds = {entry.name for table in tables for entry in children(file, table, skip=8)}
+    if b"encv" in kinds and not kinds & CLEAR_PICTURES:
+        raise ClipUnusable(ENCRYPTED, reason="not_allowed")
+
+
+def list_boxes(file: File, size: int) -> tuple[list[Box], int]:
+    """The top-level boxes of an MP4, and where a next one would begin; the last one must end within the file."""
+    boxes: list[Box] = []
+    at = 0
     while at + 8 <= size:
-        count += 1
-        if count > BOXES_MAX:
+        if len(boxes) == BOXES_MAX:
             raise ClipUnusable(f"The MP4 has more than {BOXES_MAX} boxes.", reason="not_allowed")
-        length, name = read_box(file, at)
+        length, name, header = read_box(file, at)
         if not name.isalnum():
             break  # Junk after the boxes; players ignore it, and so do we if a moov was found.
-        names.add(name)
+        boxes.append(Box(name, at, at + header, at + length if length else size))
         if length == 0:  # "Up to the end of the file."
             break
         if length < 8:
@@ -62,23 +92,10 @@ def check_boxes(file: BinaryIO | Growing, size: int) -> None:
         if at + length > size:
             raise ClipUnusable(f"The file ends {at + length - size} bytes too early.", reason="truncated")
         at += length
-    if b"moov" not in names:
-        reason = "corrupt" if at + 8 <= size else "truncated"
-        raise ClipUnusable("The MP4 has no index (moov).", reason=reason)
+    return boxes, at
 
 
-def read_box(file: BinaryIO | Growing, at: int) -> tuple[int, bytes]:
-    """(length, name) of the box that starts at *at*; length includes the header, 0 means up to the end."""
-    file.seek(at)
-    header = file.read(16)
-    length, name = struct.unpack_from(">I4s", header)
-    if length == 1 and len(header) == 16:
-        (length,) = struct.unpack_from(">Q", header, 8)
-        length = max(length, 1)  # Never read a broken large size as "up to the end".
-    return length, name
-
-
-def check_segment(file: BinaryIO | Growing, size: int) -> None:
+def check_segment(file: File, size: int) -> None:
     """The segment of a Matroska file must end within the file; a live recording does not say where it ends."""
     file.seek(4)
     header_length = read_vint(file)
@@ -87,7 +104,7 @@ def check_segment(file: BinaryIO | Growing, size: int) -> None:
     if file.tell() + header_length > size:  # The system refuses to go as far as it may say.
         raise ClipUnusable("The file ends within its header.", reason="truncated")
     file.seek(header_length, os.SEEK_CUR)
-    if file.read(4) != SEGMENT:
+    if read_exactly(file, 4) != SEGMENT:
         raise ClipUnusable(
             "The Matroska file has no segment.", reason="truncated" if file.tell() >= size else "corrupt"
         )
@@ -96,11 +113,11 @@ def check_segment(file: BinaryIO | Growing, size: int) -> None:
         raise ClipUnusable(f"The file ends {file.tell() + length - size} bytes too early.", reason="truncated")
 
 
-def read_vint(file: BinaryIO | Growing) -> int | None:
+def read_vint(file: File) -> int | None:
     """A length as EBML writes it (the first set bit tells how many bytes it has); None for "unknown"."""
     first = file.read(1)
     if not first or not first[0]:
         return None
     more = 8 - first[0].bit_length()
-    value = int.from_bytes(first + file.read(more)) & ((1 << 7 * (more + 1)) - 1)
+    value = int.from_bytes(first + read_exactly(file, more)) & ((1 << 7 * (more + 1)) - 1)
     return None if value == (1 << 7 * (more + 1)) - 1 else value

@@ -44,6 +44,7 @@ from media.wire import (
     read_request,
     to_json,
 )
+from media.words import in_words
 from runs.errors import ClipUnusable, DecoderFailed, FrameRelayError, RequestInvalid
 
 Work = Callable[[Request], Any]
@@ -218,7 +219,8 @@ def reply(request: Request, work: Work) -> Answer:
     except OSError as error:
         return SystemFailed(number=error.errno or 0, message=error.strerror or str(error), path=error.filename)
     except Exception as error:
-        return Failed(code=DecoderFailed.code, message=f"The decoder process met a surprise: {error!r}.")
+        message = f"The decoder process met a surprise: {type(error).__name__}, {in_words(error)}."
+        return Failed(code=DecoderFailed.code, message=message)
 
 
 if __name__ == "__main__":

@@ -5,25 +5,32 @@ The picture is taken over without loss where all clips are alike, and encoded ag
 sound is always fitted to the picture and encoded once (film_sound.py). ``docs/film.md`` tells which and why.
 """
 
+import hashlib
 import math
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 
 import av
 from av.container import OutputContainer
 
 from media.film_parts import Part, difference, measure_part
-from media.film_picture import Copier, Encoder
+from media.film_picture import THREADS, Copier, Encoder
 from media.film_sound import Soundtrack, common_sound
-from media.model import FilmFacts, FilmPart
+from media.model import FilmFacts, FilmPart, FilmWarning
+from media.words import in_words
 from runs.errors import RequestInvalid
 
 SCALE_MIN, SCALE_MAX = 10_000, 1_000_000
 """Ticks per second of the film's picture: any common frame rate is exact."""
+
+
+COPIED = 0  # Threads: nothing is decoded.
 
 
 def join(parts: Sequence[FilmPart], into: Path) -> FilmFacts:
@@ -40,19 +47,20 @@ def join(parts: Sequence[FilmPart], into: Path) -> FilmFacts:
         raise RequestInvalid("A film needs at least one clip.", param="parts")
     measured = [measure_part(part.path, continued=part.continued and n > 0) for n, part in enumerate(parts)]
     reason = reason_to_encode(measured)
-    shots = lay_out(measured, cut_exactly=reason is not None)
     temporary = into.with_name(f".{into.name}.{secrets.token_hex(4)}.part")
     try:
-        write(shots, temporary, encode=reason is not None)
-        size = publish(temporary, into)
+        shots, warnings, reason = write_somehow(measured, temporary, reason)
+        size, sha256 = publish(temporary, into)
     finally:
         temporary.unlink(missing_ok=True)
     return FilmFacts(
         bytes=size,
+        sha256=sha256,
         duration_s=float(shots[-1].end),
         frames=sum(shot.shown for shot in shots),
         copied=reason is None,
         reason=reason,
+        warnings=tuple(sorted(warnings, key=lambda warning: warning.part)),
     )
 
 
@@ -70,23 +78,27 @@ def reason_to_encode(parts: Sequence[Part]) -> str | None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shot:
     """
-    A part at its place in the film. Times are seconds from the film's start; ticks are 1/``scale`` seconds.
+    A part at its place in the film, the *number*-th. Times are seconds from the film's start; ticks are 1/``scale`` s.
 
-    ``frames`` are those that are written; ``shown`` counts those that stand for their whole time.
+    ``frames`` are those that are written, and ``ticks`` when each of them shows, and when the last one ends;
+    ``shown`` counts those that stand for their whole time.
     """
 
     part: Part
-    start: Fraction
-    end: Fraction
+    number: int
     scale: int
     frames: range
+    ticks: tuple[int, ...]
     shown: int
 
     def tick(self, frame: int) -> int:
         """When *frame* of the part shows, in ticks of the film; the one past the last tells where the shot ends."""
-        if frame >= len(self.frames):
-            return round(self.end * self.scale)
-        return round((self.start + self.part.offset(frame)) * self.scale)
+        return self.ticks[min(frame, len(self.frames))]
+
+    @property
+    def end(self) -> Fraction:
+        """Where the next shot begins."""
+        return Fraction(self.ticks[-1], self.scale)
 
 
 def lay_out(parts: Sequence[Part], *, cut_exactly: bool) -> list[Shot]:
@@ -101,17 +113,22 @@ def lay_out(parts: Sequence[Part], *, cut_exactly: bool) -> list[Shot]:
     shots: list[Shot] = []
     start = Fraction(0)
     for n, part in enumerate(parts):
-        count = len(part.pts)
+        count, offsets = len(part.pts), part.offsets()
         repeated = n + 1 < len(parts) and parts[n + 1].continued
         left_out = repeated and (cut_exactly or part.last_is_droppable)
-        if not repeated:
-            end = start + part.length
-        else:
-            end = start + part.offset(count - 1) + (0 if left_out else Fraction(1, scale))
+        lasts = offsets[-1] + (0 if left_out else Fraction(1, scale)) if repeated else part.length
         frames = range(count - left_out)
-        shots.append(Shot(part=part, start=start, end=end, scale=scale, frames=frames, shown=count - repeated))
-        start = end
+        ticks = rising(
+            [round((start + offset) * scale) for offset in offsets[: len(frames)]] + [round((start + lasts) * scale)]
+        )
+        shots.append(Shot(part=part, number=n + 1, scale=scale, frames=frames, ticks=ticks, shown=count - repeated))
+        start = shots[-1].end
     return shots
+
+
+def rising(ticks: Sequence[int]) -> tuple[int, ...]:
+    """*ticks*, each put off to one past the one before it where it is not later: no two frames have one time."""
+    return tuple(accumulate(ticks, lambda before, tick: max(before + 1, tick)))
 
 
 def common_scale(parts: Sequence[Part]) -> int:
@@ -128,24 +145,70 @@ def common_scale(parts: Sequence[Part]) -> int:
     return scale
 
 
-def write(shots: Sequence[Shot], path: Path, *, encode: bool) -> None:
-    """Write the film, its index in front so that it can be played while it is loaded."""
+def write_somehow(
+    parts: Sequence[Part], path: Path, reason: str | None
+) -> tuple[list[Shot], list[FilmWarning], str | None]:
+    """
+    As `write`: copied unless there is a *reason*, else encoded; and the reason, which may only show on the way.
+
+    Encoding the largest pictures may take more memory than there is; on one thread it takes less.
+    """
+    for threads in (THREADS,) if reason else (COPIED, THREADS):
+        try:
+            return *write(parts, path, threads=threads), reason
+        except Unsuitable as obstacle:
+            reason = reason or f"its packets cannot stand in an MP4: {obstacle}"
+        # Here, and not above: an error that is handled keeps all that its way had in memory.
+    return *write(parts, path, threads=1), reason
+
+
+def write(parts: Sequence[Part], path: Path, *, threads: int) -> tuple[list[Shot], list[FilmWarning]]:
+    """
+    Write the film, its index in front so that it can be played while it is loaded; what it lacks is told.
+
+    *threads*: of decoder and encoder, or `COPIED`.
+    Raises: Unsuitable if it does not work out that way; ClipUnusable; OSError.
+    """
+    shots = lay_out(parts, cut_exactly=threads != COPIED)
     options = {
         "movflags": "+faststart",
         "movie_timescale": str(shots[0].scale),  # The edit list counts in it; in milliseconds it would cut the end.
         "fflags": "+bitexact",  # No version of the writer in the file.
     }
-    with av.open(str(path), "w", format="mp4", options=options) as output:
-        picture = (Encoder if encode else Copier)(output, shots, shots[0].scale)
+    with trying(threads), av.open(str(path), "w", format="mp4", options=options) as output:
+        picture = Copier(output, shots) if threads == COPIED else Encoder(output, shots, threads)
         sound = add_sound(output, shots)
         for shot in shots:
             # Sound first: the writer orders by time, and so never holds back more than one shot's sound.
             if sound:
-                sound.add(shot.part, shot.end)
+                sound.add(shot)
             picture.add(shot)
         picture.close()
         if sound:
             sound.close()
+    left_out = [FilmWarning(part=n, message=part.left_out) for n, part in enumerate(parts, start=1) if part.left_out]
+    return shots, left_out + picture.warnings + (sound.warnings if sound else [])
+
+
+class Unsuitable(Exception):
+    """A film cannot be made in this way, in words."""
+
+
+@contextmanager
+def trying(threads: int) -> Iterator[None]:
+    """
+    What goes wrong in one way of making a film is no reason for no film, unless there is no other way.
+
+    What the system says, of a full disk say, is.
+    """
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:  # Of the reader, of the writer, or a clip that does not hold what its index said.
+        if threads == 1:
+            raise
+        raise Unsuitable(in_words(error)) from error
 
 
 def add_sound(output: OutputContainer, shots: Sequence[Shot]) -> Soundtrack | None:
@@ -154,10 +217,11 @@ def add_sound(output: OutputContainer, shots: Sequence[Shot]) -> Soundtrack | No
     return Soundtrack(output, sound) if sound else None
 
 
-def publish(temporary: Path, into: Path) -> int:
-    """Make the bytes durable, then the name; return how many there are."""
+def publish(temporary: Path, into: Path) -> tuple[int, str]:
+    """Make the bytes durable, then the name; return how many there are, and their SHA-256 (hex)."""
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
         size = os.fstat(file.fileno()).st_size
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     temporary.replace(into)
-    return size
+    return size, sha256

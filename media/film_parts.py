@@ -1,21 +1,44 @@
 """What must be known of a clip before it becomes part of a film: its parameters, and when each of its frames shows."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from av.container import InputContainer
+from av.error import FFmpegError
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from media.clips import Sample, codec_name, find_picture, foreseen_errors, list_samples, open_clip
+from media.clips import (
+    Sample,
+    check_count,
+    check_samples,
+    codec_name,
+    find_picture,
+    foreseen_errors,
+    headers_of,
+    is_end,
+    open_clip,
+    still_ticks,
+    to_sample,
+)
+from media.colour import Tags, said
 from media.containers import identify
+from media.frames import tags_of
+from media.hidden import first_bytes_of_units, kind
+from media.orientation import Orientation, orientation_of, pixel_shape
+from media.sounds import Sound, find_sound
+from media.tone import CURVES
 from runs.errors import ClipUnusable
 
-SOUND_CODECS = frozenset({"aac", "mp3", "opus", "vorbis", "flac", "alac", "ac3", "eac3"})
+COPIED_CODECS = frozenset({"h264", "hevc", "vp9", "av1"})
+"""What players show; anything else that is accepted is encoded."""
+
 IDR_UNITS = {"h264": frozenset({5}), "hevc": frozenset({19, 20})}
 """Kinds of units that begin a sequence to which nothing before it matters (ITU-T H.264 and H.265, table 7-1)."""
 
@@ -28,21 +51,14 @@ class Picture:
     size: tuple[int, int]
     pixel_format: str
     pixel_shape: Fraction  # Width through height; 1 where the file does not say.
-    rotation: int  # Degrees, counter-clockwise, in which a player turns the picture.
+    orientation: Orientation  # How a player turns and mirrors the picture.
+    says_siting: bool  # Else its colour lies in the centre, whatever the decoder says.
     range: int  # The four tags of colour as FFmpeg numbers them.
     matrix: int
     primaries: int
     transfer: int
     rate: Fraction | None  # Frames per second; None where the frames do not stand equally long.
     headers: bytes  # The decoder's configuration (SPS and PPS, for H.264): a track has one.
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sound:
-    """Samples per second, and channels."""
-
-    rate: int
-    channels: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,16 +71,30 @@ class Part:
     picture: Picture
     sound: Sound | None
     time_base: Fraction
-    pts: tuple[int, ...]  # When each frame shows.
-    order: tuple[int, ...]  # Which frame the n-th packet of the file holds.
+    pts: tuple[int, ...]  # When each frame shows; two may have one time.
+    order: tuple[int, ...]  # Which frame the n-th packet of the file holds; of no use where there is an obstacle.
     length: Fraction  # Seconds from the first frame to the end of the last.
     obstacle: str | None  # Why its packets cannot be taken over as they are.
+    left_out: str | None  # Why the film does not have its sound, though it has one.
+    tags: Tags
 
-    def offset(self, frame: int) -> Fraction:
-        """Seconds from the first frame to *frame*; without the jitter of a container that counts in milliseconds."""
+    def offsets(self) -> tuple[Fraction, ...]:
+        """
+        Seconds from the first frame to each.
+
+        Without the jitter of a container that counts in milliseconds. Frames that claim one time share the time that
+        is left until the next, so that each of them shows.
+        """
         if self.picture.rate is not None:
-            return frame / self.picture.rate
-        return (self.pts[frame] - self.pts[0]) * self.time_base
+            return tuple(frame / self.picture.rate for frame in range(len(self.pts)))
+        places = Counter(self.pts)
+        times = sorted(places)
+        ends = dict(zip(times, [*((time - times[0]) * self.time_base for time in times[1:]), self.length], strict=True))
+        offsets: list[Fraction] = []
+        for time in times:
+            start, count = (time - times[0]) * self.time_base, places[time]
+            offsets += [start + (ends[time] - start) * n / count for n in range(count)]
+        return tuple(offsets)
 
     @property
     def last_is_droppable(self) -> bool:
@@ -76,30 +106,63 @@ def measure_part(path: Path, *, continued: bool) -> Part:
     """
     Read the index of a clip and decode one frame.
 
+    What counts as a frame is what counts when a clip is examined (media/clips.py), so that a clip which was accepted
+    can be joined, however odd it is.
     Raises: ClipUnusable.
     """
     demuxer = identify(path)
+    with clip_errors(path), open_clip(path, demuxer, probe=False) as container:  # A probe would decode.
+        tags = tags_of(path, demuxer, find_picture(container))
     with clip_errors(path), open_clip(path, demuxer, probe=True) as container:
+        sound, left_out = find_sound(container)
         stream = find_picture(container)
-        samples = list_samples(container, stream)
-        pts = _times(samples)
+        samples, first, frame = _read(container, stream)
+        pts = tuple(sorted(sample.pts for sample in samples if sample.is_shown))
         time_base = stream.time_base or Fraction(1, 90_000)
         rate = _constant_rate(stream, pts, time_base)
-        container.seek(0)
-        obstacle = _obstacle(samples, next(container.demux(stream)))
-        container.seek(0)
+        picture = _picture(stream, frame, rate, tags)
         return Part(
             path=path,
             demuxer=demuxer,
             continued=continued,
-            picture=_picture(stream, next(container.decode(stream)), rate),
-            sound=_sound(container),
+            picture=picture,
+            sound=sound,
             time_base=time_base,
             pts=pts,
             order=_order(samples, pts),
-            length=_length(samples, pts, time_base, rate),
-            obstacle=obstacle,
+            length=len(pts) / rate if rate else (pts[-1] - pts[0] + still_ticks(samples)) * time_base,
+            obstacle=_obstacle(picture, samples, first),
+            left_out=left_out,
+            tags=tags,
         )
+
+
+def _read(container: InputContainer, stream: VideoStream) -> tuple[list[Sample], "Packet[VideoStream]", VideoFrame]:
+    """Every packet's facts, the first packet, and the first frame that can be decoded."""
+    samples: list[Sample] = []
+    packets: list[Packet[VideoStream]] = []
+    frame: VideoFrame | None = None
+    for packet in container.demux(stream):
+        if not is_end(packet):
+            samples.append(to_sample(packet))
+            check_count(samples)
+            packets = packets or [packet]
+        if frame is None:
+            frame = next(iter(decoded(packet)), None)
+    check_samples(stream, samples)
+    if frame is None:
+        raise ClipUnusable("None of the clip's frames can be decoded.", reason="corrupt")
+    return samples, packets[0], frame
+
+
+def decoded(packet: "Packet[Any]") -> list[Any]:
+    """The frames that the decoder gives for *packet*; none if it cannot make anything of it."""
+    try:
+        return list(packet.decode())
+    except MemoryError:
+        raise
+    except (FFmpegError, ValueError):
+        return []
 
 
 def read_packets(part: Part) -> Iterator["Packet[VideoStream]"]:
@@ -135,6 +198,10 @@ def difference(first: Picture, other: Picture) -> str | None:
                 return f"its colour {field.name} is tagged otherwise"
             case "headers":
                 return "its codec is set up otherwise"
+            case "says_siting":
+                return "where its colour lies is tagged otherwise"
+            case "orientation":
+                return "it is turned or mirrored otherwise"
             case "size":
                 return f"{theirs[0]}x{theirs[1]} pixels instead of {ours[0]}x{ours[1]}"
             case "rate":
@@ -143,65 +210,51 @@ def difference(first: Picture, other: Picture) -> str | None:
     return None
 
 
-def _times(samples: Sequence[Sample]) -> tuple[int, ...]:
-    pts = tuple(sorted(sample.pts for sample in samples if sample.is_shown))
-    if len(set(pts)) < len(pts):
-        raise ClipUnusable("Two frames show at the same time.", reason="corrupt")
-    return pts
-
-
 def _order(samples: Sequence[Sample], pts: Sequence[int]) -> tuple[int, ...]:
     place = {time: n for n, time in enumerate(pts)}
     return tuple(place[sample.pts] for sample in samples if sample.is_shown)
 
 
-def _length(samples: Sequence[Sample], pts: Sequence[int], time_base: Fraction, rate: Fraction | None) -> Fraction:
-    if rate:
-        return len(pts) / rate
-    stands = next(sample.duration for sample in samples if sample.pts == pts[-1])
-    return (pts[-1] - pts[0] + (stands or pts[-1] - pts[-2])) * time_base
-
-
 def _constant_rate(stream: VideoStream, pts: Sequence[int], time_base: Fraction) -> Fraction | None:
     """The rate at which every frame falls on its place, to one tick of the container; None if there is none."""
     candidates = [stream.average_rate, stream.guessed_rate, stream.base_rate]
-    if len(pts) > 1:
+    if pts[1:] and pts[1] > pts[0]:
         candidates.append(1 / ((pts[1] - pts[0]) * time_base))
     for rate in filter(None, candidates):
         if all(abs((time - pts[0]) * time_base - n / rate) <= time_base for n, time in enumerate(pts)):
-            return Fraction(rate)
+            return Fraction(rate).limit_denominator(100_000)
     return None if len(pts) > 1 else Fraction(24)
 
 
-def _picture(stream: VideoStream, frame: VideoFrame, rate: Fraction | None) -> Picture:
+def _picture(stream: VideoStream, frame: VideoFrame, rate: Fraction | None, tags: Tags) -> Picture:
     context = stream.codec_context
     return Picture(
         codec=codec_name(stream),
         size=(frame.width, frame.height),
         pixel_format=frame.format.name,
-        pixel_shape=stream.sample_aspect_ratio or Fraction(1),
-        rotation=frame.rotation % 360,
+        pixel_shape=pixel_shape(stream),
+        orientation=orientation_of(frame),
+        says_siting=tags.sited,
         range=int(context.color_range),
-        matrix=int(context.colorspace),
-        primaries=int(context.color_primaries),
-        transfer=int(context.color_trc),
+        matrix=said(int(frame.colorspace), tags.matrix),
+        primaries=said(int(frame.color_primaries), tags.primaries),
+        transfer=said(int(frame.color_trc), tags.transfer),
         rate=rate,
         headers=context.extradata or b"",
     )
 
 
-def _sound(container: InputContainer) -> Sound | None:
-    for stream in container.streams.audio[:1]:
-        context = stream.codec_context
-        known = context and context.codec.canonical_name in SOUND_CODECS
-        if known and context.sample_rate and context.layout.nb_channels:
-            return Sound(rate=context.sample_rate, channels=context.layout.nb_channels)
-    return None
-
-
-def _obstacle(samples: Sequence[Sample], first: "Packet[VideoStream]") -> str | None:
-    if not all(sample.is_shown for sample in samples):
+def _obstacle(picture: Picture, samples: Sequence[Sample], first: "Packet[VideoStream]") -> str | None:
+    if picture.transfer in CURVES:
+        return "it is HDR, and the film is not"
+    if picture.codec not in COPIED_CODECS:
+        return f"few players show {picture.codec}"
+    if any(sample.is_hidden for sample in samples):
         return "an edit list hides some of its frames"
+    if not all(sample.is_shown for sample in samples):
+        return "some of its packets hold no frame that shows"
+    if len({sample.pts for sample in samples}) < len(samples):
+        return "some of its frames claim the same time"
     if not _starts_afresh(first) or samples[0].pts != min(sample.pts for sample in samples):
         return "it does not begin with a frame that needs no other"
     return None
@@ -216,17 +269,8 @@ def _starts_afresh(packet: "Packet[VideoStream]") -> bool:
     codec = codec_name(packet.stream)
     if codec not in IDR_UNITS or not packet.is_keyframe:
         return packet.is_keyframe
-    headers = packet.stream.codec_context.extradata or b""
-    if len(headers) < 23 or headers[0] != 1:
+    try:
+        units = list(first_bytes_of_units(bytes(packet), codec, headers_of(packet.stream)))
+    except IndexError:
         return False  # Not in the form that MP4 wants.
-    width = (headers[21 if codec == "hevc" else 4] & 3) + 1
-    kinds = {unit >> 1 & 0x3F if codec == "hevc" else unit & 0x1F for unit in _first_bytes(bytes(packet), width)}
-    return not kinds.isdisjoint(IDR_UNITS[codec])
-
-
-def _first_bytes(data: bytes, width: int) -> Iterator[int]:
-    """The first byte of each unit, which tells its kind; each is preceded by its length in *width* bytes."""
-    at = 0
-    while at + width < len(data):
-        yield data[at + width]
-        at += width + int.from_bytes(data[at : at + width])
+    return not IDR_UNITS[codec].isdisjoint(kind(codec, first) for first in units)

@@ -1,9 +1,12 @@
 """The picture of a film: packets taken over as they are, or frames encoded again; both on the same timeline."""
 
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
 from typing import Protocol
 
 from av import VideoFormat, VideoFrame
@@ -12,9 +15,14 @@ from av.filter import Graph
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from media.clips import find_picture, open_clip
-from media.film_parts import Part, Picture, clip_errors, read_packets
+from media.clips import check_size, find_picture, open_clip
+from media.colour import to_rgb
+from media.film_parts import Part, Picture, clip_errors, decoded, read_packets
 from media.frames import set_up_decoder
+from media.model import FilmWarning
+from media.orientation import Orientation, squared
+from media.siting import SEQUENCE_HEADERS
+from media.tone import CURVES
 from runs.errors import ClipUnusable
 
 EXACT = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
@@ -27,14 +35,11 @@ takes half as long again. Without B-frames decoding and showing are in one order
 THREADS = 4
 """Fixed: x264 writes other bytes with another number, and a film must not depend on who made it."""
 
-TURNS = {
-    90: (("transpose", "cclock"),),
-    180: (("hflip", None), ("vflip", None)),
-    270: (("transpose", "clock"),),
-}
-RGB, BT601 = 0, 6
+STOOD_IN = "are missing or damaged, and what was to be had stands in"
+RGB, BT709, BT601 = 0, 1, 6
+CENTER = 1  # Where the colour of the film lies; most clips do not say, and mean that (media/siting.py).
 MATRIX_NAMES = {1: "bt709", 4: "fcc", 5: "bt470", 6: "smpte170m", 7: "smpte240m", 9: "bt2020"}
-FULL_RANGE = 2
+LIMITED_RANGE, FULL_RANGE = 1, 2
 
 
 class Shot(Protocol):
@@ -44,21 +49,28 @@ class Shot(Protocol):
     def part(self) -> Part: ...
     @property
     def frames(self) -> range: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def scale(self) -> int: ...
     def tick(self, frame: int) -> int: ...
 
 
 class Copier:
     """Takes the packets of the shots over, with new time stamps."""
 
-    def __init__(self, output: OutputContainer, shots: Sequence[Shot], scale: int) -> None:
+    def __init__(self, output: OutputContainer, shots: Sequence[Shot]) -> None:
         first = shots[0].part
         with clip_errors(first.path), open_clip(first.path, first.demuxer, probe=True) as container:
             source = find_picture(container)
             self._stream = output.add_stream_from_template(source, opaque=True)
             if source.codec_context.codec_tag == "hvc1":
                 self._stream.codec_context.codec_tag = "hvc1"  # Apple's players want this one.
-        self._stream.time_base = self._time_base = Fraction(1, scale)
+        self._stream.time_base = self._time_base = Fraction(1, shots[0].scale)
+        if first.picture.pixel_shape != 1:  # The container alone may have said so.
+            self._stream.sample_aspect_ratio = first.picture.pixel_shape
         self._output = output
+        self.warnings: list[FilmWarning] = []
         # Decoding order runs ahead of showing; the film needs the largest lead of all its shots.
         self._lead = max(_lead(shot) for shot in shots)
 
@@ -93,28 +105,32 @@ def _lead(shot: Shot) -> int:
 class Encoder:
     """Decodes the shots and encodes them as H.264, in the size, shape and colour of the first one."""
 
-    def __init__(self, output: OutputContainer, shots: Sequence[Shot], scale: int) -> None:
+    def __init__(self, output: OutputContainer, shots: Sequence[Shot], threads: int) -> None:
         self._target = _target(shots[0].part.picture)
         self._output = output
-        self._time_base = Fraction(1, scale)
+        self._time_base = Fraction(1, shots[0].scale)
+        self._threads = threads
         self._durations: deque[int] = deque()
+        self.warnings: list[FilmWarning] = []
         rate = self._target.rate or Fraction(24)
-        options = {"crf": CRF, "preset": PRESET, "bf": "0"}
+        options = {"crf": CRF, "preset": PRESET, "bf": "0", "x264-params": f"chromaloc={CENTER}"}
         self._stream: VideoStream = output.add_stream("libx264", rate=rate, options=options)
         self._stream.width, self._stream.height = self._target.size
         self._stream.pix_fmt = self._target.pixel_format
         self._stream.time_base = self._time_base
         context = self._stream.codec_context
         context.time_base = self._time_base
-        context.thread_count = THREADS
+        context.thread_count = threads
         context.color_range, context.colorspace = self._target.range, self._target.matrix
         context.color_primaries, context.color_trc = self._target.primaries, self._target.transfer
 
     def add(self, shot: Shot) -> None:
         """Encode every frame of one shot that the film shows."""
-        convert = _converter(shot.part.picture, self._target)
-        for n, frame in enumerate(_decoded(shot.part)):
+        convert = Converter(shot.part, self._target)
+        missing = 0
+        for n, (frame, is_itself) in enumerate(frames_of(shot.part, threads=self._threads)):
             if n in shot.frames:
+                missing += not is_itself
                 frame = convert(frame)
                 frame.pts, frame.time_base = shot.tick(n), self._time_base
                 self._durations.append(shot.tick(n + 1) - shot.tick(n))
@@ -122,6 +138,8 @@ class Encoder:
                 frame.color_range, frame.colorspace = self._target.range, self._target.matrix
                 frame.color_primaries, frame.color_trc = self._target.primaries, self._target.transfer
                 self._write(self._stream.encode(frame))
+        if missing:
+            self.warnings.append(FilmWarning(part=shot.number, message=f"{missing} of its frames {STOOD_IN}"))
 
     def close(self) -> None:
         """Write what the encoder still holds."""
@@ -134,70 +152,134 @@ class Encoder:
             self._output.mux_one(packet)
 
 
-def _decoded(part: Part) -> Iterator[VideoFrame]:
+def frames_of(part: Part, *, threads: int) -> Iterator[tuple[VideoFrame, bool]]:
     """
-    Every frame of a clip in the order of showing.
+    One frame for each entry of ``part.pts``, in that order, and whether it is the clip's own.
 
-    Raises: ClipUnusable if one is missing or damaged: a film with a hole is no film.
+    Where one is missing or damaged, as it may be in a clip whose last frame is sound, the one before it stands, or a
+    picture that the decoder made up from what there is: the clip was paid for, and so were those that follow it.
     """
     count = 0
-    with clip_errors(part.path), open_clip(part.path, part.demuxer, probe=True) as container:
-        stream = find_picture(container)
-        set_up_decoder(stream, threads=THREADS)
-        for frame in container.decode(stream):
+    with suppress(ClipUnusable), clip_errors(part.path):
+        for frame in _all_frames(part, threads=threads, strict=True):
             if count == len(part.pts) or frame.pts != part.pts[count] or frame.is_corrupt:
                 break
             count += 1
-            yield frame
-        if count < len(part.pts):
-            raise ClipUnusable(f"Frame {count} is missing or damaged.", reason="corrupt")
+            yield frame, True
+    if count < len(part.pts):
+        yield from islice(_patiently(part), count, None)
+
+
+def _patiently(part: Part) -> Iterator[tuple[VideoFrame, bool]]:
+    """As `frames_of`, of a clip that is damaged, or whose decoder does not give what the packets promise."""
+    with clip_errors(part.path):
+        counts = len(set(part.pts)) < len(part.pts)  # Two of one time: only their order tells which is which.
+        slot, place, latest = 0, -1, None
+        for n, frame in enumerate(_all_frames(part, threads=1, strict=False)):
+            theirs = n if counts or frame.pts is None else bisect_left(part.pts, frame.pts)
+            if theirs < place:
+                continue
+            while slot < min(theirs, len(part.pts)):
+                yield latest or frame, place == slot and bool(latest and not latest.is_corrupt)
+                slot += 1
+            place, latest = theirs, frame
+        if latest is None:
+            raise ClipUnusable("None of its frames can be decoded.", reason="corrupt")
+        while slot < len(part.pts):
+            yield latest, place == slot and not latest.is_corrupt
+            slot += 1
+
+
+def _all_frames(part: Part, *, threads: int, strict: bool) -> Iterator[VideoFrame]:
+    """
+    What the decoder gives for *part*, in its order.
+
+    *strict*: its first complaint is an error; else packets that it can do nothing with are stepped over.
+    """
+    with open_clip(part.path, part.demuxer, probe=True) as container:
+        stream = find_picture(container)
+        if strict:
+            set_up_decoder(stream, threads=threads)
+        else:
+            stream.codec_context.thread_count, stream.codec_context.thread_type = threads, "NONE"
+        for packet in container.demux(stream):
+            for frame in packet.decode() if strict else decoded(packet):
+                check_size(frame.width, frame.height)
+                yield frame
 
 
 def _target(picture: Picture) -> Picture:
-    """What all frames become: as the first shot is displayed, in square pixels, with even sides and eight bits."""
+    """What all frames become: as the first shot is displayed, in square pixels, even sides, eight bits and SDR."""
     width, height = _displayed(picture)
-    return Picture(
-        codec="h264",
-        size=(width + width % 2, height + height % 2),
-        pixel_format="yuv420p",
-        pixel_shape=Fraction(1),
-        rotation=0,
-        range=picture.range,
-        matrix=BT601 if picture.matrix == RGB else picture.matrix,
-        primaries=picture.primaries,
-        transfer=picture.transfer,
-        rate=picture.rate,
-        headers=b"",
-    )
+    upright = replace(picture, codec="h264", pixel_shape=Fraction(1), orientation=Orientation(), says_siting=False)
+    target = replace(upright, size=(width + width % 2, height + height % 2), pixel_format="yuv420p", headers=b"")
+    if picture.transfer in CURVES:
+        return replace(target, range=LIMITED_RANGE, matrix=BT709, primaries=BT709, transfer=BT709)
+    return replace(target, matrix=BT601) if picture.matrix == RGB else target
 
 
 def _displayed(picture: Picture) -> tuple[int, int]:
-    width, height = round(picture.size[0] * picture.pixel_shape), picture.size[1]
-    return (height, width) if picture.rotation % 180 else (width, height)
+    return picture.orientation.turned(squared(*picture.size, picture.pixel_shape))
 
 
-def _converter(source: Picture, target: Picture) -> Callable[[VideoFrame], VideoFrame]:
-    """What turns frames of *source* into frames of *target*: turned upright, scaled to fit, black at the sides."""
+def is_developed(picture: Picture) -> bool:
+    """
+    Whether frames first become what would be handed on of them, by the same code, which takes longer.
+
+    The scaler alone knows no HDR, reads gray otherwise, and leaves colour where it lies if nothing else is to be done.
+    """
+    is_sited = picture.says_siting and picture.codec in SEQUENCE_HEADERS
+    return picture.transfer in CURVES or picture.pixel_format.startswith("gray") or is_sited
+
+
+class Converter:
+    """Turns frames of a clip into frames of *target*: upright, scaled to fit, black at the sides, in SDR."""
+
+    def __init__(self, part: Part, target: Picture) -> None:
+        self._part, self._target = part, target
+        self._source = part.picture
+        self._is_developed = is_developed(part.picture)
+        if self._is_developed:
+            upright = replace(part.picture, orientation=Orientation(), pixel_shape=Fraction(1), says_siting=True)
+            self._source = replace(upright, range=FULL_RANGE, matrix=RGB)
+        self._form: tuple[int, int, str] | None = None
+        self._graph: Graph | None = None
+
+    def __call__(self, frame: VideoFrame) -> VideoFrame:
+        if self._is_developed:
+            image, _ = to_rgb(frame, self._part.tags, self._part.picture.pixel_shape)
+            frame = VideoFrame.from_ndarray(image, format="rgb24")
+        form = (frame.width, frame.height, frame.format.name)
+        if form != self._form:  # The first one, or the clip goes on in another size.
+            self._form = form
+            size = frame.width, frame.height
+            self._graph = _graph(replace(self._source, size=size, pixel_format=frame.format.name), self._target)
+        if self._graph is None:
+            return frame
+        self._graph.vpush(frame)
+        return self._graph.vpull()
+
+
+def _graph(source: Picture, target: Picture) -> Graph | None:
+    """What makes *target* of *source*; None where they are alike."""
     if replace(source, codec="h264", rate=target.rate, headers=b"") == target:
-        return lambda frame: frame
+        return None
     width, height = _displayed(source)
     factor = min(Fraction(target.size[0], width), Fraction(target.size[1], height))
     inner = [max(2, round(side * factor / 2) * 2) for side in (width, height)]
     graph = Graph()
     width, height = source.size
     chain = [graph.add_buffer(None, width, height, VideoFormat(source.pixel_format), time_base=Fraction(1, 1000))]
-    chain += [graph.add(name, arguments) for name, arguments in TURNS.get(source.rotation % 360, ())]
-    chain.append(graph.add("scale", f"{inner[0]}:{inner[1]}:flags={EXACT}:{_colours(source, target)}"))
+    if not source.says_siting:
+        chain.append(graph.add("setparams", "chroma_location=center"))
+    chain += [graph.add(name, arguments) for name, arguments in source.orientation.filters()]
+    colours = f"{_colours(source, target)}:out_chroma_loc=center"
+    chain.append(graph.add("scale", f"{inner[0]}:{inner[1]}:flags={EXACT}:{colours}"))
     chain.append(graph.add("format", target.pixel_format))
     chain.append(graph.add("pad", f"{target.size[0]}:{target.size[1]}:-1:-1:black"))
     chain.append(graph.add("buffersink"))
     graph.link_nodes(*chain).configure()
-
-    def convert(frame: VideoFrame) -> VideoFrame:
-        graph.vpush(frame)
-        return graph.vpull()
-
-    return convert
+    return graph
 
 
 def _colours(source: Picture, target: Picture) -> str:

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from av import AudioFrame, AudioResampler
 from av.audio.stream import AudioStream
-from av.container import InputContainer, OutputContainer
-from av.error import FFmpegError
+from av.container import OutputContainer
 
 from media.clips import open_clip
-from media.film_parts import Part, Sound, clip_errors
+from media.film_parts import Part, clip_errors, decoded
+from media.model import FilmWarning
+from media.sounds import Sound
+from runs.errors import ClipUnusable
 
 FADE_S = 0.005
 """At both ends of each shot's sound: two waves that do not meet would click."""
@@ -42,6 +45,17 @@ def common_sound(parts: Sequence[Part]) -> Sound | None:
     return Sound(rate=rate, channels=min(2, max(sound.channels for sound in sounds)))
 
 
+class Shot(Protocol):
+    """Where a part stands in the film (see film.py)."""
+
+    @property
+    def part(self) -> Part: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def end(self) -> Fraction: ...
+
+
 class Soundtrack:
     """One AAC track. Shots are added in order, each from its start to its end in seconds of the film."""
 
@@ -52,12 +66,18 @@ class Soundtrack:
         self._stream: AudioStream = output.add_stream("aac", rate=sound.rate, layout=self._layout, options=ENCODING)
         self._stream.bit_rate = BITS_PER_CHANNEL * sound.channels
         self._written = 0
+        self.warnings: list[FilmWarning] = []
 
-    def add(self, part: Part, end: Fraction) -> None:
-        """Write the sound of *part*, from where the last one ended up to *end*; silence where it has none."""
-        samples = np.zeros((self._sound.channels, round(end * self._sound.rate) - self._written), np.float32)
-        if part.sound and samples.shape[1]:
-            first, last = self._fill(samples, part)
+    def add(self, shot: Shot) -> None:
+        """
+        Write the sound of *shot*, from where the last one ended up to its end; silence where it has none.
+
+        Sound that cannot be decoded is silence, too, from there on: no film fails for it.
+        """
+        length = round(shot.end * self._sound.rate) - self._written
+        samples = np.zeros((self._sound.channels, length), np.float32)
+        if shot.part.sound and length:
+            first, last = self._fill(samples, shot, shot.part.sound)
             _fade(samples[:, first:last], round(FADE_S * self._sound.rate))
         for start in range(0, samples.shape[1], self._sound.rate):
             self._encode(samples[:, start : start + self._sound.rate])
@@ -66,46 +86,53 @@ class Soundtrack:
         """Write what the encoder still holds."""
         self._output.mux(self._stream.encode(None))
 
-    def _fill(self, samples: Samples, part: Part) -> tuple[int, int]:
+    def _fill(self, samples: Samples, shot: Shot, sound: Sound) -> tuple[int, int]:
         """Put the decoded sound at its place in *samples*; return where it begins and ends."""
         begin, at = samples.shape[1], 0
-        for start_s, block in self._decoded(part):
-            place = round(start_s * self._sound.rate)
-            if abs(place - at) > JITTER_S * self._sound.rate or not at:
-                at = place
-            lead = max(0, -at)  # Sound from before the first frame.
-            fitting = block[:, lead : max(lead, samples.shape[1] - at)]
-            samples[:, at + lead : at + lead + fitting.shape[1]] = fitting
-            begin = min(begin, at + lead)
-            at += block.shape[1]
-            if at >= samples.shape[1]:
-                break
-        return begin, min(at, samples.shape[1])
+        try:
+            for start_s, block in self._decoded(shot.part, sound):
+                place = round(start_s * self._sound.rate)
+                if abs(place - at) > JITTER_S * self._sound.rate or not at:
+                    at = place
+                lead = max(0, -at)  # Sound from before the first frame.
+                fitting = block[:, lead : max(lead, samples.shape[1] - at)]
+                samples[:, at + lead : at + lead + fitting.shape[1]] = fitting
+                begin = min(begin, at + lead)
+                at += block.shape[1]
+                if at >= samples.shape[1]:
+                    break
+        except ClipUnusable:
+            self.warnings.append(FilmWarning(part=shot.number, message="its sound cannot be decoded to its end"))
+        else:
+            if begin == samples.shape[1] and not at:
+                self.warnings.append(FilmWarning(part=shot.number, message="its sound cannot be decoded"))
+        return begin, max(begin, min(at, samples.shape[1]))
 
-    def _decoded(self, part: Part) -> Iterator[tuple[float, Samples]]:
-        """Blocks of sound in the film's rate and channels, each with its time (s) after the first frame."""
+    def _decoded(self, part: Part, sound: Sound) -> Iterator[tuple[float, Samples]]:
+        """
+        Blocks of sound in the film's rate and channels, each with its time (s) after the first frame.
+
+        Raises: ClipUnusable.
+        """
+        shown_at = float(part.pts[0] * part.time_base)
         with clip_errors(part.path), open_clip(part.path, part.demuxer, probe=True) as container:
-            shown_at = float(part.pts[0] * part.time_base)
-            resampler = AudioResampler(format="fltp", layout=self._layout, rate=self._sound.rate)
-            for frame in _frames(container):
-                for block in resampler.resample(frame):
-                    if block.samples and block.time is not None:
-                        yield block.time - shown_at, block.to_ndarray().astype(np.float32)
+            form, resampler = None, None
+            for n, packet in enumerate(container.demux(container.streams[sound.index])):
+                if n == 0 and part.demuxer == "matroska" and packet.pts == -part.pts[0]:
+                    shown_at = 0  # FFmpeg up to 5 put the picture later by what is to be skipped of Opus: not meant.
+                for frame in decoded(packet):  # A damaged packet gives none, its place stays silent.
+                    if form != (frame.format.name, frame.layout.name, frame.sample_rate) or resampler is None:
+                        form = (frame.format.name, frame.layout.name, frame.sample_rate)
+                        resampler = AudioResampler(format="fltp", layout=self._layout, rate=self._sound.rate)
+                    for block in resampler.resample(frame):
+                        if block.samples and block.time is not None:
+                            yield block.time - shown_at, block.to_ndarray().astype(np.float32)
 
     def _encode(self, samples: Samples) -> None:
         frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=self._layout)
         frame.sample_rate, frame.pts, frame.time_base = self._sound.rate, self._written, Fraction(1, self._sound.rate)
         self._written += samples.shape[1]
         self._output.mux(self._stream.encode(frame))
-
-
-def _frames(container: InputContainer) -> Iterator[AudioFrame]:
-    """Decoded sound; a damaged packet is left out, its place stays silent."""
-    for packet in container.demux(container.streams.audio[0]):
-        try:
-            yield from packet.decode()
-        except FFmpegError:
-            continue
 
 
 def _fade(samples: Samples, length: int) -> None:

@@ -28,11 +28,13 @@ from media.clips import (
     open_clip,
     to_sample,
 )
-from media.colour import to_rgb
+from media.colour import Tags, curve_of, read_tags, to_rgb
 from media.containers import identify
 from media.growing import Growing
 from media.model import ClipFacts, Examination, FrameFacts
+from media.orientation import pixel_shape, squared
 from media.png import write_png
+from media.siting import needs_first_packet
 from runs.errors import ClipUnusable
 
 SPARING_CODECS = frozenset({"h264", "hevc"})
@@ -45,10 +47,11 @@ PAST_THE_END = 1 << 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A frame as RGB, upright, and the matrix by which it was read."""
+    """A frame in RGB as a player shows it, the matrix by which it was read, and its oddities (see ClipFacts.notes)."""
 
     image: npt.NDArray[np.uint8]
     matrix: str
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +77,13 @@ def examine(clip: Path | Growing, *, frame_into: Path) -> Examination:
     with foreseen_errors():
         with open_clip(clip, demuxer, probe=False) as container:
             stream = find_picture(container)
+            tags = tags_of(clip, demuxer, stream)
             samples = list_samples(container, stream)
             facts = measure(container, stream, samples)
-            picture = decode_sparingly(container, stream, samples)
+            picture = decode_sparingly(container, stream, samples, tags)
         if picture is None:
-            picture = decode_everything(clip, demuxer, last_shown(samples).pts)
-    return examination(facts, write_frame(picture, frame_into))
+            picture = decode_everything(clip, demuxer, last_shown(samples).pts, tags)
+    return examination(facts, write_frame(picture, frame_into), picture)
 
 
 def examine_coming(clip: Growing, *, frame_into: Path, announce: Callable[[FrameFacts], object]) -> Examination:
@@ -97,23 +101,35 @@ def examine_coming(clip: Growing, *, frame_into: Path, announce: Callable[[Frame
             if taken:
                 frame = write_frame(taken.picture, frame_into)
                 if taken.facts:
-                    return examination(taken.facts, frame)
+                    return examination(taken.facts, frame, taken.picture)
                 announce(frame)
                 facts, last_pts = measure_whole(clip)
                 if last_pts == taken.pts:
-                    return examination(facts, frame)
+                    return examination(facts, frame, taken.picture)
     return examine(clip, frame_into=frame_into)
 
 
-def examination(facts: ClipFacts, frame: FrameFacts) -> Examination:
+def examination(facts: ClipFacts, frame: FrameFacts, picture: Picture) -> Examination:
     """Both; a clip is as large as its frames turned out to be, whatever it says."""
-    return Examination(clip=replace(facts, width=frame.width, height=frame.height), frame=frame)
+    return Examination(
+        clip=replace(facts, width=frame.width, height=frame.height, notes=picture.notes),
+        frame=frame,
+    )
+
+
+def tags_of(clip: Path | Growing, demuxer: str, stream: VideoStream) -> Tags:
+    """What *clip* says of the colours of *stream*, of which nothing was decoded yet."""
+    if not needs_first_packet(stream):
+        return read_tags(stream)
+    with open_clip(clip, demuxer, probe=False) as container:  # Read apart: no jump back can be relied on.
+        return read_tags(stream, bytes(next(container.demux(find_picture(container)))))
 
 
 def take_coming(clip: Growing) -> Taken | None:
     """The last frame of an MP4, decoded as it comes; None if that did not work out."""
     with open_clip(clip, "mp4", probe=False) as container:
         stream = find_picture(container)
+        tags = tags_of(clip, "mp4", stream)
         entries = stream.index_entries
         keyframes = [n for n in range(len(entries)) if entries[n].is_keyframe]
         if not keyframes:
@@ -131,7 +147,7 @@ def take_coming(clip: Growing) -> Taken | None:
         if not any(sample.is_shown for sample in samples):
             return None
         last = last_shown(samples)
-        picture = to_picture(latest, last.pts)
+        picture = to_picture(latest, last.pts, stream, tags)
         if picture is None:
             return None
         if keyframes[-1]:
@@ -148,7 +164,9 @@ def measure_whole(clip: Growing) -> tuple[ClipFacts, int]:
         return measure(container, stream, samples), last_shown(samples).pts
 
 
-def decode_sparingly(container: InputContainer, stream: VideoStream, samples: list[Sample]) -> Picture | None:
+def decode_sparingly(
+    container: InputContainer, stream: VideoStream, samples: list[Sample], tags: Tags
+) -> Picture | None:
     """The last frame, by decoding as little as can be; None if that did not work out."""
     last = last_shown(samples)
     keyframes = [sample for sample in samples[: samples.index(last) + 1] if sample.is_keyframe]
@@ -158,19 +176,20 @@ def decode_sparingly(container: InputContainer, stream: VideoStream, samples: li
     try:
         container.seek(begin.pts, stream=stream)
         sparing = codec_name(stream) in SPARING_CODECS
-        return to_picture(decode_latest(container, stream, [], begin_pts=begin.pts, sparing=sparing), last.pts)
+        latest = decode_latest(container, stream, [], begin_pts=begin.pts, sparing=sparing)
+        return to_picture(latest, last.pts, stream, tags)
     except MemoryError:
         raise
     except av.FFmpegError:
         return None
 
 
-def decode_everything(clip: Path | Growing, demuxer: str, last_pts: int) -> Picture:
+def decode_everything(clip: Path | Growing, demuxer: str, last_pts: int, tags: Tags) -> Picture:
     """The last frame, by decoding all of *clip* in order, every complaint being final."""
     with open_clip(clip, demuxer, probe=True) as container:
         stream = find_picture(container)
         set_up_decoder(stream, threads=1)
-        picture = to_picture(decode_latest(container, stream, [], sparing=False), last_pts)
+        picture = to_picture(decode_latest(container, stream, [], sparing=False), last_pts, stream, tags)
         if picture is None:
             raise ClipUnusable("The last frame of the clip is missing or damaged.", reason="corrupt")
         return picture
@@ -214,23 +233,32 @@ def decode_latest(
             samples.append(sample)
             if len(samples) > PACKETS_MAX:
                 raise ClipUnusable(f"The clip has more than {PACKETS_MAX} frames.", reason="not_allowed")
-            is_front = sample.is_shown and (front is None or sample.pts > front)
+            is_front = sample.is_shown and (front is None or sample.pts >= front)
             front = sample.pts if is_front else front
             if sparing:
                 stream.codec_context.skip_frame = "DEFAULT" if is_front else "NONREF"
         for frame in packet.decode():
             check_size(frame.width, frame.height)
-            if frame.pts is not None and (latest is None or latest.pts is None or frame.pts > latest.pts):
+            if frame.pts is not None and (latest is None or latest.pts is None or frame.pts >= latest.pts):
                 latest = frame
     return latest
 
 
-def to_picture(latest: VideoFrame | None, last_pts: int) -> Picture | None:
+def to_picture(latest: VideoFrame | None, last_pts: int, stream: VideoStream, tags: Tags) -> Picture | None:
     """*latest* as RGB; None if it is not the frame of *last_pts*, or not sound."""
     if latest is None or latest.pts != last_pts or latest.is_corrupt:
         return None
-    image, matrix = to_rgb(latest)
-    return Picture(image=image, matrix=matrix)
+    return develop(latest, stream, tags)
+
+
+def develop(frame: VideoFrame, stream: VideoStream, tags: Tags) -> Picture:
+    """*frame*, which is of *stream*, as a player shows it."""
+    shape = pixel_shape(stream)
+    check_size(*squared(frame.width, frame.height, shape))
+    image, matrix = to_rgb(frame, tags, shape)
+    curve = curve_of(frame, tags)
+    notes = (f"hdr_{curve}" if curve else None, "interlaced" if frame.interlaced_frame else None)
+    return Picture(image=image, matrix=matrix, notes=tuple(filter(None, notes)))
 
 
 def write_frame(picture: Picture, into: Path) -> FrameFacts:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, MpoImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
+from media.words import in_words
 from runs.errors import ClipUnusable
 
 FRAME_FORMATS = ("PNG", "JPEG", "WEBP")
@@ -69,7 +70,8 @@ def load(path: Path) -> npt.NDArray[np.uint8]:
 def opened(path: Path, formats: tuple[str, ...], *, side_max: int, pixels_max: int) -> Iterator[Image.Image]:
     """The picture at *path*, one of *formats*; its size is checked before memory is taken for it."""
     try:
-        with Image.open(path, formats=formats) as image:
+        # By its name Pillow would import what it thinks fitting, and in a job no code can be opened any more.
+        with path.open("rb") as file, Image.open(file, formats=formats) as image:
             if max(image.size) > side_max or image.width * image.height > pixels_max:
                 raise ClipUnusable(f"The picture is too large: {image.width}x{image.height}.", reason="not_allowed")
             yield image
@@ -84,4 +86,4 @@ def opened(path: Path, formats: tuple[str, ...], *, side_max: int, pixels_max: i
     except Exception as error:  # Pillow says OSError without a number, SyntaxError, ValueError, … to damaged files.
         if isinstance(error, OSError) and error.errno:
             raise
-        raise ClipUnusable(f"The picture cannot be read: {error}.", reason="corrupt") from error
+        raise ClipUnusable(f"The picture cannot be read: {in_words(error)}.", reason="corrupt") from error

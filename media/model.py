@@ -9,9 +9,10 @@ class ClipFacts:
     """
     What a clip holds, measured on its picture.
 
-    ``width`` and ``height`` are pixels as displayed (after rotation); ``frames`` counts the frames that are presented
-    (an edit list may hide some); ``duration_s`` runs from the first frame to the end of the last one. Sound may
-    last longer and is not counted.
+    ``width`` and ``height`` are pixels as displayed (square ones, after rotation); ``frames`` counts the frames that
+    are presented (an edit list may hide some); ``duration_s`` runs from the first frame to the end of the last one.
+    Sound may last longer and is not counted. ``notes`` are what is odd about its pictures: ``hdr_pq`` or ``hdr_hlg``
+    (they are handed on in SDR), ``interlaced`` (each shows two moments).
     """
 
     width: int
@@ -21,6 +22,7 @@ class ClipFacts:
     duration_s: float
     video_codec: str
     has_audio: bool
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,15 +67,25 @@ class FilmPart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FilmWarning:
+    """What a film lacks of its *part* (counted from 1), in words that may follow its name."""
+
+    part: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FilmFacts:
     """
-    A film that was written.
+    A film that was written; ``sha256`` (hex) is that of the file.
 
     ``copied``: the picture was taken over without loss; if not, ``reason`` says in words why it was encoded again.
     """
 
     bytes: int
+    sha256: str
     duration_s: float
     frames: int
     copied: bool
     reason: str | None
+    warnings: tuple[FilmWarning, ...] = ()

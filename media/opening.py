@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from media.clips import check_size, find_picture, foreseen_errors, list_samples, open_clip
-from media.colour import to_rgb
+from media.colour import Tags
 from media.containers import identify
-from media.frames import Picture, set_up_decoder, write_frame
+from media.frames import Picture, develop, set_up_decoder, tags_of, write_frame
 from media.images import distance
 from media.model import Opening
 from media.small import write_small
@@ -31,17 +32,18 @@ def take_opening(
     The difference is from the picture *begun_with* (see media.images.distance); None without one.
     Raises: ClipUnusable, also if *begun_with* is no picture; the frame is written then.
     """
-    with foreseen_errors(), open_clip(clip, identify(clip), probe=False) as container:
-        picture = first_shown(container)
+    demuxer = identify(clip)
+    with foreseen_errors(), open_clip(clip, demuxer, probe=False) as container:
+        stream = find_picture(container)
+        picture = first_shown(container, stream, tags_of(clip, demuxer, stream))
     frame = write_frame(picture, frame_into)
     for whole, into in small:
         write_small(whole, into)
     return Opening(frame=frame, difference=distance(picture.image, begun_with) if begun_with else None)
 
 
-def first_shown(container: InputContainer) -> Picture:
+def first_shown(container: InputContainer, stream: VideoStream, tags: Tags) -> Picture:
     """The frame of the smallest time that is shown; an edit list may hide some that are decoded before it."""
-    stream = find_picture(container)
     samples = list_samples(container, stream)
     first_pts = min(sample.pts for sample in samples if sample.is_shown)
     set_up_decoder(stream, threads=1)
@@ -50,6 +52,5 @@ def first_shown(container: InputContainer) -> Picture:
         for frame in packet.decode():
             check_size(frame.width, frame.height)
             if frame.pts is not None and frame.pts >= first_pts and not frame.is_corrupt:
-                image, matrix = to_rgb(frame)
-                return Picture(image=image, matrix=matrix)
+                return develop(frame, stream, tags)
     raise ClipUnusable("The clip has no first frame.", reason="corrupt")

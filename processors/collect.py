@@ -147,4 +147,5 @@ def _clip(path: str, sha256: str, size: int, examined: Examination) -> Clip:
         height=facts.height,
         duration_s=facts.duration_s,
         frames=facts.frames,
+        notes=facts.notes,
     )

@@ -1,9 +1,7 @@
 """Joining the clips of a run into its film."""
 
 import asyncio
-import hashlib
 import time
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -14,12 +12,13 @@ from processors.opening import keep_those_left
 from processors.problems import problem_of
 from processors.waits import wait_s
 from runs import events
-from runs.errors import FrameRelayError, StorageFailed, Transient
+from runs.errors import FrameRelayError, NotFound, StorageFailed, Transient
+from runs.kept import clip_of, clips_of_film, gone
 from runs.machine import Step, StepName, steps_due
-from runs.model import Film, Run, TakeStatus
+from runs.model import Film, Run
 from runs.outlook import is_continued
 from runs.progress import record
-from runs.standing import chosen, picks
+from runs.standing import picks
 
 JOINS_MAX: Final = 5
 
@@ -60,10 +59,13 @@ async def _joined(deps: Deps, run: Run) -> Film:
     draft = deps.files.film_draft(run.id)
     try:
         facts = await deps.films.join(parts_of(deps, run), draft)
-        sha256 = await asyncio.to_thread(_sha256, draft)
         path = deps.files.publish_film(draft, run.id, run.turns)
     finally:
         draft.unlink(missing_ok=True)
+    shots = [shot.id for shot, _ in clips_of_film(run)]
+    lacks = [(shots[warning.part - 1], warning.message) for warning in facts.warnings]
+    for shot, reason in lacks:
+        log.warning("film_incomplete", shot=shot, reason=reason)
     return Film(
         path=path,
         bytes=facts.bytes,
@@ -72,21 +74,16 @@ async def _joined(deps: Deps, run: Run) -> Film:
         copied=facts.copied,
         reason=facts.reason,
         takes=picks(run),
-        sha256=sha256,
+        sha256=facts.sha256,
+        warnings=tuple(f"shot {shot}: {reason}" for shot, reason in lacks),
     )
 
 
-def _sha256(place: Path) -> str:
-    with place.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def parts_of(deps: Deps, run: Run) -> list[FilmPart]:
-    """The chosen clips in story order; of a run that asks for its film every shot has one."""
+    """The chosen clips in story order. Raises: NotFound, in words that name the shot, if one is gone."""
     parts = []
-    for shot in run.shots:
-        take = chosen(shot)
-        if take is None or take.status is not TakeStatus.DONE or take.video is None:
-            continue
-        parts.append(FilmPart(path=deps.files.existing(take.video.path), continued=is_continued(run, shot)))
+    for shot, clip in clips_of_film(run):
+        if not deps.files.has(clip.path):
+            raise NotFound(gone(clip_of(run, clip)))
+        parts.append(FilmPart(path=deps.files.existing(clip.path), continued=is_continued(run, shot)))
     return parts

@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 
+from processors.again import ensure
 from processors.deps import Deps
 from runs.errors import ClipUnusable, NotFound, RequestInvalid, UpstreamAnswerUnreadable, UpstreamRejected
 from runs.model import FirstFrame, Run, Shot, Take
@@ -23,7 +24,8 @@ async def first_frame(deps: Deps, run: Run, shot: Shot) -> FirstFrame | None:
     What *shot* begins with; None if it may begin with anything.
 
     ``auto``: the provider's own last frame while its address lives, else ours by upload, else ours by a signed link.
-    Raises: Transient when the upload may work later; NotFound or RequestInvalid when our own file is gone.
+    A frame of ours that is gone is taken again from its clip.
+    Raises: Transient when the upload may work later; NotFound when our own file and its clip are gone; RequestInvalid.
     """
     source = run.shot(shot.source) if shot.source else None
     if source is None:
@@ -35,6 +37,7 @@ async def first_frame(deps: Deps, run: Run, shot: Shot) -> FirstFrame | None:
         return FirstFrame(url=take.provider_frame_url, source="provider", take=take.number)
     if take.last_frame is None:
         raise NotFound(f"the last frame of shot {source.id} is not kept")
+    await ensure(deps, run, take.last_frame.path)
     return replace(await _sent(deps, take.last_frame.path), take=take.number)
 
 
@@ -54,6 +57,8 @@ async def _given(deps: Deps, reference: str) -> FirstFrame:
 
 async def _check(deps: Deps, path: str) -> None:
     """A person may have been given a picture that is none; it is looked at before anything is sent, or paid for."""
+    if not deps.files.has(path):
+        raise NotFound("the picture that was given is gone from the data folder: put it back, or give it again")
     try:
         await deps.frames.check(deps.files.existing(path))
     except ClipUnusable as error:

@@ -19,6 +19,7 @@ from arq.connections import ArqRedis
 from arq.worker import Retry, Worker, func
 
 from config.logs import bound
+from processors.again import make_again
 from processors.catch_up import catch_up
 from processors.collect import collect
 from processors.deps import Deps
@@ -245,6 +246,7 @@ def create_worker(deps: Deps, *, redis: ArqRedis, listening: ArqRedis) -> RelayW
         "collect": collect,
         "opening": opening,
         "join": join,
+        "make_again": make_again,
         "hook": hook,
         "sweep": sweep,
         "notify": _notify,

@@ -9,7 +9,11 @@ from starlette.types import Message, Receive, Scope, Send
 from receiver.access import require
 from receiver.answers import error_answer
 from receiver.gate import Right
-from receiver.state import state_of
+from receiver.state import State, state_of
+from runs.errors import NotFound
+from runs.kept import gone, kept_as, task_to_make_again
+
+AGAIN_S = 2  # A frame is there in a second; a film may take longer, and says so again.
 
 
 async def serve(request: Request) -> Response:
@@ -27,6 +31,10 @@ async def serve(request: Request) -> Response:
     if not opened:
         await require(request, Right.READ)
     wants_small = "small" in query
+    if path.startswith("run_") and not state.files.has(path):
+        missing = await _missing(state, path)
+        if missing is not None:
+            return missing
     place = state.files.small_or_whole(path) if wants_small else state.files.existing(path)
     is_stand_in = wants_small and place.suffix != ".jpg"  # A moment too early; soon there is the small one.
     headers = {
@@ -37,6 +45,23 @@ async def serve(request: Request) -> Response:
     # Python 3.11 knows WebP only where the system has a list of types, which small images lack.
     kind = "image/webp" if path.endswith(".webp") else None
     return _File(place, media_type=kind, headers=headers)
+
+
+async def _missing(state: State, path: str) -> Response | None:
+    """
+    The answer for a file of a run that is gone: which it is, and that it comes again where it can; None for any other.
+
+    Only a worker decodes and joins; it is told, and whoever asked may ask again.
+    """
+    run = await state.store.load(path.partition("/")[0])
+    kept = kept_as(run, path) if run else None
+    if run is None or kept is None:
+        return None
+    if not kept.made_of or not all(state.files.has(clip.path) for clip in kept.made_of):
+        return error_answer(404, NotFound.code, gone(kept))
+    await state.store.enqueue([task_to_make_again(run, kept)])
+    words = f"{kept} was gone from the data folder and is made again: ask again in a moment"
+    return error_answer(503, "made_again", words, headers={"Retry-After": str(AGAIN_S)})
 
 
 class _File(FileResponse):

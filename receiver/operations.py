@@ -308,8 +308,11 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 kinds=("video/mp4", "image/*", "multipart/byteranges"),
             ),
         },
-        refused={400: "Range cannot be read.", 404: "There is no such file.", 416: "The file has no such part."},
-        asks_redis=False,
+        refused={
+            400: "Range cannot be read.",
+            404: "There is no such file, or it is gone and cannot be made again.",
+            416: "The file has no such part.",
+        },
     ),
     "POST /login": Operation(
         name="logIn",

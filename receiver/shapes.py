@@ -44,6 +44,7 @@ class Video(Struct, kw_only=True):
     height: int
     duration_s: float
     frames: int
+    notes: list[str]
 
 
 class Frame(Struct, kw_only=True):
@@ -146,6 +147,7 @@ class Film(Struct, kw_only=True):
     frames: int
     copied: bool
     reason: str | None
+    warnings: Annotated[list[str], Meta(description="What it lacks of its clips, each in words that name the shot.")]
 
 
 class Run(Struct, kw_only=True):

@@ -14,6 +14,7 @@ from runs.outbox import Notification
 from runs.outlook import (
     SecondJob,
     budget_left,
+    clips_that_are_odd,
     is_continued,
     jobs_of_retake,
     seams_that_jump,
@@ -128,8 +129,11 @@ def _warnings(run: Run) -> list[shapes.Oddity]:
         )
         for shot, levels in seams_that_jump(run)
     ]
+    odd = [_odd_clip(shot, note) for shot, note in clips_that_are_odd(run)]
     untold = [shapes.Oddity(code="notify_url_refused", message=_untold(run.untold))] if run.untold else []
-    return [*([UNREACHABLE] if seems_unreachable(run) else []), *map(_paid_twice, second_jobs(run)), *untold, *jumps]
+    lacks = [shapes.Oddity(code="film_incomplete", message=words) for words in (run.film.warnings if run.film else ())]
+    unreachable = [UNREACHABLE] if seems_unreachable(run) else []
+    return [*unreachable, *map(_paid_twice, second_jobs(run)), *untold, *jumps, *filter(None, odd), *lacks]
 
 
 def _paid_twice(second: SecondJob) -> shapes.Oddity:
@@ -140,6 +144,18 @@ def _paid_twice(second: SecondJob) -> shapes.Oddity:
         "or the submit was sent on twice on its way"
     )
     return shapes.Oddity(code="paid_twice", message=message)
+
+
+def _odd_clip(shot: str, note: str) -> shapes.Oddity | None:
+    match note:
+        case "hdr_pq" | "hdr_hlg":
+            kind = note.removeprefix("hdr_").upper()
+            message = f"the clip of shot {shot} is HDR ({kind}): its last frame was handed on in SDR"
+            return shapes.Oddity(code="clip_hdr", message=f"{message}; ask the model for SDR if you can")
+        case "interlaced":
+            message = f"the clip of shot {shot} is interlaced: its last frame, which is handed on, shows two moments"
+            return shapes.Oddity(code="clip_interlaced", message=message)
+    return None  # Of a later version.
 
 
 def _untold(problem: Problem) -> str:
@@ -203,6 +219,7 @@ def _video(clip: Clip | None, base_url: str) -> shapes.Video | None:
         height=clip.height,
         duration_s=round(clip.duration_s, 3),
         frames=clip.frames,
+        notes=list(clip.notes),
     )
 
 
@@ -237,6 +254,7 @@ def _film(film: Film | None, base_url: str) -> shapes.Film | None:
         reason=film.reason,
         takes=film.takes,
         sha256=film.sha256,
+        warnings=list(film.warnings),
     )
 
 

@@ -109,6 +109,13 @@ class MediaFiles:
             raise NotFound("there is no such file")
         return place
 
+    def has(self, path: str) -> bool:
+        """Whether *path* is a file of ours, and there."""
+        try:
+            return bool(self.existing(path))
+        except NotFound:
+            return False
+
     def keep_given(self, content: bytes) -> str:
         """
         Keep a picture that a person gives us; the same bytes always get the same name.

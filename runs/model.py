@@ -97,7 +97,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """A video that we keep. *duration_s* is that of the picture."""
+    """
+    A video that we keep. *duration_s* is that of the picture.
+
+    *notes*: what is odd about its pictures (media.model.ClipFacts); none are known of clips that came earlier.
+    """
 
     path: str
     sha256: str
@@ -106,6 +110,7 @@ class Clip:
     height: int
     duration_s: float
     frames: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +227,7 @@ class Film:
     The clips of a run joined into one file; ``copied``: no picture was encoded again, else ``reason`` says why.
 
     ``takes``: the take of each shot that it is made of; None: an early version joined it. ``sha256``: of the file, hex.
+    ``warnings``: what it lacks of its clips, in words that name the shot.
     """
 
     path: str
@@ -232,6 +238,7 @@ class Film:
     reason: str | None = None
     takes: dict[str, int] | None = None
     sha256: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,6 +125,12 @@ def second_jobs(run: Run) -> list[SecondJob]:
     ]
 
 
+def clips_that_are_odd(run: Run) -> list[tuple[str, str]]:
+    """The shots whose clip is not as clips usually are, and each note of it (see model.Clip)."""
+    clips = [(shot.id, take.video) for shot in run.shots if (take := chosen(shot)) and take.video is not None]
+    return [(shot_id, note) for shot_id, clip in clips for note in clip.notes]
+
+
 def _first_frame(shot: Shot) -> FirstFrame | None:
     """What the take began with that *shot* goes on with."""
     take = chosen(shot)

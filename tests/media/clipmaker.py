@@ -43,7 +43,26 @@ ENCODERS = {
     "hevc": ("libx265", {"preset": "ultrafast", "crf": "20", "x265-params": "log-level=none"}),
     "vp9": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "crf": "24", "b": "0"}),
     "av1": ("libsvtav1", {"preset": "10", "crf": "30"}),
-    "mpeg4": ("mpeg4", {}),
+    "mpeg4": ("mpeg4", {"qscale": "3"}),  # As OpenCV writes it, unless told otherwise.
+    "mpeg2": ("mpeg2video", {}),
+}
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """How RGB becomes YUV, and how a file says so."""
+
+    coefficients: int
+    tag: int
+    primaries: int
+    curve: int
+
+
+MATRICES = {
+    "bt601": Matrix(Colorspace.ITU601, Colorspace.SMPTE170M, ColorPrimaries.SMPTE170M, ColorTrc.SMPTE170M),
+    "bt709": Matrix(Colorspace.ITU709, 1, ColorPrimaries.BT709, ColorTrc.BT709),
+    "smpte240m": Matrix(Colorspace.SMPTE240M, 7, ColorPrimaries.SMPTE240M, ColorTrc.SMPTE240M),
+    "bt2020": Matrix(Colorspace.BT2020, 9, ColorPrimaries.BT2020, ColorTrc.BT2020_10),
 }
 
 
@@ -64,7 +83,7 @@ class Clip:
     grain: int = 0  # Noise in levels, for files of realistic weight.
     encoder_options: dict[str, str] | None = None
 
-    matrix: str = "bt601"  # bt601 or bt709: how RGB becomes YUV …
+    matrix: str = "bt601"  # A key of MATRICES: how RGB becomes YUV …
     full_range: bool = False
     tagged: bool = False  # … and if the file says so. Seedance does not.
 
@@ -115,7 +134,7 @@ def muxer_options(path: Path, clip: Clip) -> dict[str, str]:
 def add_picture(container: Any, clip: Clip) -> Any:
     """Add the video stream, untagged unless asked for."""
     encoder, options = ENCODERS[clip.codec]
-    options = options | {"bf": str(clip.bframes)} if clip.codec in ("h264", "hevc", "mpeg4") else options
+    options = options | {"bf": str(clip.bframes)} if clip.codec in ("h264", "hevc", "mpeg4", "mpeg2") else options
     stream = container.add_stream(encoder, rate=clip.fps, options=options | (clip.encoder_options or {}))
     stream.width, stream.height = clip.size
     stream.pix_fmt = clip.pix_fmt
@@ -123,10 +142,8 @@ def add_picture(container: Any, clip: Clip) -> Any:
     context = stream.codec_context
     context.time_base = 1 / clip.fps
     if clip.tagged:
-        hd = clip.matrix == "bt709"
-        context.colorspace = Colorspace.ITU709 if hd else Colorspace.SMPTE170M
-        context.color_primaries = ColorPrimaries.BT709 if hd else ColorPrimaries.SMPTE170M
-        context.color_trc = ColorTrc.BT709 if hd else ColorTrc.SMPTE170M
+        matrix = MATRICES[clip.matrix]
+        context.colorspace, context.color_primaries, context.color_trc = matrix.tag, matrix.primaries, matrix.curve
         context.color_range = ColorRange.JPEG if clip.full_range else ColorRange.MPEG
     if clip.rotation:
         stream.set_display_rotation(clip.rotation)
@@ -159,7 +176,7 @@ def to_yuv(image: Image, clip: Clip) -> Any:
     """RGB to the clip's pixel format by its matrix and range; the tags are taken off again unless wanted."""
     frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(
         format=clip.pix_fmt,
-        dst_colorspace=Colorspace.ITU709 if clip.matrix == "bt709" else Colorspace.ITU601,
+        dst_colorspace=MATRICES[clip.matrix].coefficients,
         dst_color_range=ColorRange.JPEG if clip.full_range else ColorRange.MPEG,
         interpolation=EXACT,
     )

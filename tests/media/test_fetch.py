@@ -14,7 +14,7 @@ import pytest
 import media.download
 import media.tail
 from media.addresses import guarded_client
-from media.containers import read_box
+from media.boxes import read_box
 from media.decoder import Decoder
 from media.download import DownloadLimits
 from media.fetch import fetch_clip
@@ -131,7 +131,7 @@ def boxes_of(clip: Path) -> dict[bytes, int]:
     found, at = {}, 0
     with clip.open("rb") as file:
         while at < clip.stat().st_size:
-            length, name = read_box(file, at)
+            length, name, _ = read_box(file, at)
             found[name] = at
             at += length
     return found

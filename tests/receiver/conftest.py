@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -185,10 +185,19 @@ def render(relay: Any) -> Callable[..., Any]:
     ``await render(run, "s1", 1)``: what a worker would record about a take, from submit to a clip on our disk.
 
     *begun_from*: the take of the shot before whose last frame it begins with. *ends*: the path of its own last frame.
+    *notes*: what is odd about its clip.
     """
-    clip = Clip(path="c", sha256="0" * 64, bytes=9, width=1280, height=720, duration_s=5.04, frames=121)
+    usual = Clip(path="c", sha256="0" * 64, bytes=9, width=1280, height=720, duration_s=5.04, frames=121)
 
-    async def happen(run: str, shot: str, take: int = 1, *, begun_from: int | None = None, ends: str = "f") -> None:
+    async def happen(
+        run: str,
+        shot: str,
+        take: int = 1,
+        *,
+        begun_from: int | None = None,
+        ends: str = "f",
+        notes: tuple[str, ...] = (),
+    ) -> None:
         frame = Frame(path=ends, sha256="0" * 64, width=1280, height=720)
         first = begun_from and FirstFrame(url="https://u.example.com/f.png", source="upload", path="f", take=begun_from)
         name: dict[str, Any] = {"shot": shot, "take": take}
@@ -196,7 +205,7 @@ def render(relay: Any) -> Callable[..., Any]:
             events.Submitting(**name, intent="i", seed=None, first_frame=first or None),
             events.Submitted(**name, job_id=f"job_{shot}_{take}"),
             events.Rendered(**name, job_ids=(), video_url="https://v.example.com/v.mp4"),
-            events.Collected(**name, video=clip, last_frame=frame),
+            events.Collected(**name, video=replace(usual, notes=notes), last_frame=frame),
         ):
             assert (await record(relay.store, run, event)).changed, event
 

@@ -147,3 +147,19 @@ async def test_a_seam_that_jumps_is_a_warning(relay: Any, board: Any, render: An
     assert seams == [None, {"difference": 8.0}, {"difference": 23.14}]
     (warning,) = [each for each in run["warnings"] if each["code"] == "seam_jumps"]
     assert warning["message"].startswith("shot s3 opens 23.1 of 255 levels away from the frame that it was given")
+
+
+async def test_an_odd_clip_is_a_warning_and_has_its_notes(relay: Any, board: Any, render: Any) -> None:
+    """In HDR, or interlaced; of a note that a later version wrote nothing is said but the note itself."""
+    run_id = await relay.run({**board, "shots": [{"id": name, "prompt": name} for name in ("s1", "s2", "s3")]})
+    for name, notes in (("s1", ()), ("s2", ("hdr_pq", "interlaced")), ("s3", ("sung",))):
+        await render(run_id, name, notes=notes)
+    run = await relay.shown(run_id)
+
+    check_run(run)
+    assert [shot["takes"][0]["video"]["notes"] for shot in run["shots"]] == [[], ["hdr_pq", "interlaced"], ["sung"]]
+    hdr, interlaced = [each for each in run["warnings"] if each["code"].startswith("clip_")]
+    assert hdr["code"] == "clip_hdr"
+    assert hdr["message"].startswith("the clip of shot s2 is HDR (PQ): its last frame was handed on in SDR")
+    assert interlaced["code"] == "clip_interlaced"
+    assert interlaced["message"].startswith("the clip of shot s2 is interlaced")

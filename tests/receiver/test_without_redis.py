@@ -259,7 +259,7 @@ async def test_every_route_answers_as_the_document_says(
     }
     said, asked = set(), []
     for path, methods in document()["paths"].items():
-        names = {"run": run, "shot": "s1", "callback": "cb_x", "notification": "ntf_x", "path": "x"}
+        names = {"run": run, "shot": "s1", "callback": "cb_x", "notification": "ntf_x", "path": f"{run}/film.mp4"}
         place = take_address() if "{token}" in path else path.format(**names)
         for method, operation in methods.items():
             asked.append(relay.api.request(method, place, **needed.get(operation["operationId"], {})))

@@ -1,0 +1,75 @@
+"""The boxes of an MP4, one inside the other (ISO 14496-12, 4.2); of what they hold only what is asked for is read."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from media.growing import Growing
+
+BODY_BYTES_MAX = 4 * 1024 * 1024
+BOXES_MAX = 100_000  # A fragment has two, and may hold a single frame; more are a way to keep us busy.
+
+File = BinaryIO | Growing
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Its whole goes from *at* to before *end* of the file; its body begins at *body*."""
+
+    name: bytes
+    at: int
+    body: int
+    end: int
+
+
+def read_exactly(file: File, count: int) -> bytes:
+    """As many bytes, or as there are up to the end of the file; one that is coming gives fewer at a time."""
+    data = file.read(count)
+    while len(data) < count and (more := file.read(count - len(data))):
+        data += more
+    return data
+
+
+def read_box(file: File, at: int) -> tuple[int, bytes, int]:
+    """(length, name, length of the header) of the box that starts at *at*; a length of 0 means up to the end."""
+    file.seek(at)
+    header = read_exactly(file, 16)
+    length, name = struct.unpack_from(">I4s", header)
+    if length == 1 and len(header) == 16:
+        (length,) = struct.unpack_from(">Q", header, 8)
+        return max(length, 1), name, 16  # Never read a broken large size as "up to the end".
+    return length, name, 8
+
+
+def children(file: File, parent: Box, skip: int = 0) -> Iterator[Box]:
+    """
+    The boxes within *parent*, *skip* bytes of its body being something else.
+
+    Raises: ValueError if they are damaged, or too many.
+    """
+    at = parent.body + skip
+    for _ in range(BOXES_MAX):
+        if at + 8 > parent.end:
+            return
+        length, name, header = read_box(file, at)
+        end = at + length if length else parent.end
+        if end < at + header or end > parent.end:
+            raise ValueError("a box that is longer than the one around it")
+        yield Box(name, at, at + header, end)
+        at = end
+    raise ValueError("too many boxes")
+
+
+def descend(file: File, parent: Box, *path: bytes) -> list[Box]:
+    """All boxes that lie within *parent* on that way of names."""
+    found = [box for box in children(file, parent) if box.name == path[0]]
+    return found if len(path) == 1 else [box for each in found for box in descend(file, each, *path[1:])]
+
+
+def read_body(file: File, box: Box) -> bytes:
+    """What is in *box*, of those that are small; raises ValueError if it is not."""
+    if box.end - box.body > BODY_BYTES_MAX:
+        raise ValueError("a box that is longer than any of its kind")
+    file.seek(box.body)
+    return read_exactly(file, box.end - box.body)

@@ -1,0 +1,84 @@
+"""The census of clips, joined: what is handed on of a clip is what its film shows, the same colours the same way up."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from media.colour import to_rgb
+from media.film import join
+from media.frames import examine, tags_of
+from media.model import FilmPart
+from media.orientation import pixel_shape
+from tests.media.odd_clips import Kit, Row
+from tests.media.test_odd_clips import TAKEN, kit, name_of
+
+__all__ = ["kit"]  # A fixture.
+CODES_OF_HDR = {16, 18}
+LOOKS = [row for row in TAKEN if row.kind in ("color", "orientation", "shape")]
+
+
+def frame_of(film: Path, number: int) -> npt.NDArray[np.float32]:
+    """What a player shows as frame *number* of the film, which must not be HDR; -1 is the last."""
+    with av.open(str(film)) as container:
+        stream = container.streams.video[0]
+        tags = tags_of(film, "mp4", stream)
+        assert tags.transfer not in CODES_OF_HDR
+        frame = list(container.decode(stream))[number]
+        assert int(frame.color_trc) not in CODES_OF_HDR
+        image, _ = to_rgb(frame, tags, pixel_shape(stream))
+    return image.astype(np.float32)
+
+
+@pytest.mark.parametrize("row", TAKEN, ids=name_of)
+def test_the_film_shows_what_is_handed_on(row: Row, kit: Kit, make_clip: Callable[..., Path], tmp_path: Path) -> None:
+    """Doubled, which is copied where that is possible, and before another clip, which is encoded in its look."""
+    clip, film = row.make(kit), tmp_path / "film.mp4"
+    other = make_clip("other.mp4", size=(64, 64), frames=2, audio_s=None, manifest=False, tagged=True, matrix="bt709")
+    found = examine(clip, frame_into=tmp_path / "last.png")
+    handed_on = np.asarray(Image.open(found.frame.path)).astype(np.float32)
+
+    doubled = join([FilmPart(path=clip, continued=False), FilmPart(path=clip, continued=True)], film)
+    assert doubled.frames == 2 * found.clip.frames - 1
+    assert_alike(frame_of(film, -1), handed_on, exactly=doubled.copied)
+
+    encoded = join([FilmPart(path=clip, continued=False), FilmPart(path=other, continued=False)], film)
+    assert (encoded.copied, encoded.frames) == (False, found.clip.frames + 2)
+    assert_alike(frame_of(film, found.clip.frames - 1), handed_on)
+
+
+@pytest.mark.parametrize("row", LOOKS, ids=name_of)
+def test_behind_another_clip_the_film_shows_it_in_the_look_of_that(
+    row: Row, kit: Kit, make_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Fitted into its size, and read back by its tags."""
+    clip, film = row.make(kit), tmp_path / "film.mp4"
+    found = examine(clip, frame_into=tmp_path / "last.png")
+    size = (found.clip.width + found.clip.width % 2, found.clip.height + found.clip.height % 2)
+    first: dict[str, Any] = {"size": size, "frames": 2, "audio_s": None, "manifest": False, "codec": "vp9"}
+    handed_on = np.asarray(Image.open(found.frame.path)).astype(np.float32)
+    for look in ({}, {"tagged": True, "matrix": "bt709"}):
+        parts = [make_clip("first.mp4", **first | look), clip]
+        join([FilmPart(path=path, continued=False) for path in parts], film)
+        assert_alike(frame_of(film, found.clip.frames + 1), handed_on)
+
+
+def assert_alike(shown: npt.NDArray[np.float32], handed_on: npt.NDArray[np.float32], *, exactly: bool = False) -> None:
+    """To what an encoder loses; an encoded film may be a pixel wider or higher, since its sides are even."""
+    height, width = handed_on.shape[:2]
+    assert 0 <= shown.shape[0] - height <= 1
+    assert 0 <= shown.shape[1] - width <= 1
+    if shown.shape != handed_on.shape:
+        resized = Image.fromarray(shown.astype(np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
+        shown = np.asarray(resized).astype(np.float32)
+    error = shown - handed_on
+    assert not exactly or not error.any()
+    assert (
+        np.abs(error).mean() < 7
+    )  # Small pictures with hard edges, some of them scaled by a pixel; a mirror makes 30 of it.
+    assert np.abs(error.mean((0, 1))).max() < 1.5

@@ -1,0 +1,96 @@
+"""The census of clips: each is handed on as a player shows it, or refused in words; docs/film.md counts them."""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from media.frames import examine
+from runs.errors import ClipUnusable
+from tests.media.odd_clips import ROWS, Kit, Refused, Row, Shown
+
+FILM = Path(__file__).parents[2] / "docs" / "film.md"
+TAKEN = [row for row in ROWS if isinstance(row.right, Shown)]
+REFUSED = [row for row in ROWS if isinstance(row.right, Refused)]
+
+
+def name_of(row: Row) -> str:
+    """For pytest."""
+    return f"{row.kind}: {row.name}"
+
+
+@pytest.fixture
+def kit(make_clip: Callable[..., Path], clipmaker: ModuleType, ffmpeg: str, tmp_path: Path) -> Kit:
+    """What the rows are made with."""
+    return Kit(folder=tmp_path, ffmpeg=ffmpeg, clipmaker=clipmaker, make_clip=make_clip)
+
+
+@pytest.mark.parametrize("row", TAKEN, ids=name_of)
+def test_a_clip_is_handed_on_as_a_player_shows_it(row: Row, kit: Kit, oracle: ModuleType, tmp_path: Path) -> None:
+    """The right frame, the right way up, in the right size, shape and colours; and its facts are true."""
+    assert isinstance(row.right, Shown)
+    right, clip = row.right, row.make(kit)
+
+    found = examine(clip, frame_into=tmp_path / "last.png")
+
+    image = np.asarray(Image.open(found.frame.path))
+    assert kit.clipmaker.read_number(unturned(image, right.display)) == right.number
+    assert (image.shape[1], image.shape[0]) == (found.clip.width, found.clip.height) == right.size
+    assert (found.clip.frames, found.clip.video_codec, found.clip.notes) == (right.frames, right.codec, right.notes)
+    assert found.frame.matrix == right.matrix
+    if right.like == "samples":
+        frames, layout = oracle.frames(kit.ffmpeg, clip, right.stream)
+        assert len(frames) == right.frames
+        expected = oracle.to_rgb(frames[-1], layout, matrix=right.matrix, full=right.full, sited=right.sited)
+        oracle.assert_same(expected, unturned(image, right.display))
+    elif right.like == "plain":
+        plain = examine(kit.clip("plain.mp4"), frame_into=tmp_path / "plain.png")
+        assert found.frame.sha256 == plain.frame.sha256
+    else:
+        drawn = Image.fromarray(kit.drawn(right.number)).resize(right.size, Image.Resampling.BICUBIC)
+        error = image - np.asarray(drawn).astype(float)
+        assert np.abs(error).mean() < 4
+        assert np.abs(error.mean((0, 1))).max() < (3 if right.like == "light" else 1)
+
+
+@pytest.mark.parametrize("row", REFUSED, ids=name_of)
+def test_a_clip_that_cannot_be_handed_on_is_refused_in_words(row: Row, kit: Kit, tmp_path: Path) -> None:
+    """That say what it is and, where that helps, what to do; and nothing is left behind."""
+    assert isinstance(row.right, Refused)
+    clip, into = row.make(kit), tmp_path / "frames" / "last.png"
+    into.parent.mkdir()
+
+    with pytest.raises(ClipUnusable) as caught:
+        examine(clip, frame_into=into)
+
+    assert row.right.words in caught.value.message
+    assert row.right.reason == caught.value.reason
+    assert str(tmp_path) not in caught.value.message
+    assert not list(into.parent.iterdir())
+
+
+def test_the_manual_counts_what_is_tried() -> None:
+    """The table of docs/film.md is this one, summed up."""
+    rows = re.findall(r"(?m)^\| (\w+) .*\| (\d+) \| (\d+) \|$", FILM.read_text(encoding="utf-8"))
+    told = {kind: (int(taken), int(refused)) for kind, taken, refused in rows}
+    taken, refused = (Counter(row.kind for row in rows) for rows in (TAKEN, REFUSED))
+
+    expected = {kind: (taken[kind], refused[kind]) for kind in taken | refused}
+    assert {**expected, "all": (len(TAKEN), len(REFUSED))} == told
+    assert len({name_of(row) for row in ROWS}) == len(ROWS)
+
+
+def unturned(image: Any, display: tuple[int, int, int, int]) -> Any:
+    """*image* before it was shown by that display matrix: its inverse, pixel by pixel."""
+    a, b, c, d = display
+    y, x = np.mgrid[0 : image.shape[0], 0 : image.shape[1]]
+    to_x, to_y = a * x + b * y, c * x + d * y  # The matrix turns and mirrors alone: its inverse is its transpose.
+    before = np.empty((np.ptp(to_y) + 1, np.ptp(to_x) + 1, 3), image.dtype)
+    before[to_y - to_y.min(), to_x - to_x.min()] = image
+    return before
