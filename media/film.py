@@ -21,6 +21,7 @@ from media.film_picture import Copier, Encoder
 from media.film_sound import Soundtrack, common_sound
 from media.model import FilmFacts, FilmPart
 from runs.errors import RequestInvalid
+from runs.files import hold
 
 SCALE_MIN, SCALE_MAX = 10_000, 1_000_000
 """Ticks per second of the film's picture: any common frame rate is exact."""
@@ -43,7 +44,9 @@ def join(parts: Sequence[FilmPart], into: Path) -> FilmFacts:
     shots = lay_out(measured, cut_exactly=reason is not None)
     temporary = into.with_name(f".{into.name}.{secrets.token_hex(4)}.part")
     try:
-        write(shots, temporary, encode=reason is not None)
+        with temporary.open("xb") as draft:
+            hold(draft)
+            write(shots, temporary, encode=reason is not None)
         size = publish(temporary, into)
     finally:
         temporary.unlink(missing_ok=True)
