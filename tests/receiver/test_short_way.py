@@ -1,6 +1,9 @@
 """Callbacks that come whole and plain go a short way; nobody can tell it from the long one."""
 
 import asyncio
+import re
+import socket
+import struct
 from functools import partial
 from typing import Any
 
@@ -190,7 +193,9 @@ async def test_a_sender_that_does_not_wait_is_heard(
     talk.writer.write(post(path, DONE))
     await wait_until(lambda: under_way, "it is under way")
     connection = connection_of(under_way[0])
-    talk.writer.close()
+    reset_when_closed = struct.pack("ii", 1, 0)
+    talk.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset_when_closed)
+    talk.writer.transport.abort()
     await wait_until(lambda: connection not in connection.connections, "the connection is gone")
     under_way.pop()()
 
