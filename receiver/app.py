@@ -20,7 +20,7 @@ from receiver import answers, callbacks, health, media, metrics, notifications, 
 from receiver.access import keyed, log_in, log_out
 from receiver.gate import Gate
 from receiver.headers import SecurityHeaders
-from receiver.limits import Limits
+from receiver.limits import STREAMS_MAX, Limits, Seats
 from receiver.page import static_files, views
 from receiver.page.rendering import page
 from receiver.quarantine import Quarantine
@@ -53,7 +53,9 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, callbacks.Taker]]:
-        redis, watching = connect(redis_url, timeout_s=2.0), connect(redis_url, connections_max=200)
+        redis, figures = connect(redis_url, timeout_s=2.0), connect(redis_url, timeout_s=2.0)
+        # Each stream holds a connection while it waits; they have their own, so that nobody else waits for one.
+        streaming = connect(redis_url, connections_max=2 * STREAMS_MAX)
         secret = str(keys.secret)
         inbox, spool = Inbox(redis, keep_s=settings.callbacks_keep_s), Spool(settings.data_dir / "spool")
         app.state.receiver = state = State(
@@ -67,7 +69,8 @@ def create_app(
                 *map(Secret, verification.verifiers.secrets),
             ),
             store=Store(redis, notices_keep_s=settings.callbacks_keep_s),
-            history=Store(watching),
+            history=Store(streaming),
+            streams=Seats(STREAMS_MAX),
             inbox=inbox,
             outbox=Outbox(redis),
             spool=spool,
@@ -79,7 +82,7 @@ def create_app(
             files=MediaFiles(settings.data_dir),
             tokens=Tokens(secret),
             links=Links(secret),
-            redis=watching,
+            redis=figures,
             counts=Counter(),
         )
         draining = asyncio.create_task(spool.drain_for_ever(inbox))
@@ -88,7 +91,8 @@ def create_app(
         await asyncio.wait([draining])
         spool.close()
         await disconnect(redis)
-        await disconnect(watching)
+        await disconnect(figures)
+        await disconnect(streaming)
 
     handlers: dict[type[Exception] | int, Handler] = {
         FrameRelayError: answers.foreseen,

@@ -13,7 +13,8 @@ server is down. Several receivers each allow as much.
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import structlog
@@ -22,6 +23,7 @@ from starlette.requests import Request
 
 from config.settings import Settings
 from receiver.clients import Network, client_of
+from runs.errors import Busy
 from runs.tokens import Address, HookAddress
 
 ADDRESSES_MAX: Final = 20_000  # Some 4 MB; whoever hammers is among the last used, and so is never forgotten.
@@ -132,6 +134,24 @@ class Rate:
         if key in self._empty_at or len(self._empty_at) < self._keys_max - 1:
             return True
         return self._empty_at[next(iter(self._empty_at))] <= self._clock()
+
+
+class Seats:
+    """So many at once, and no more."""
+
+    def __init__(self, number: int) -> None:
+        self._free = number
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """One of them, until it is left. Raises: Busy if there is none."""
+        if not self._free:
+            raise Busy("too many event streams are open: read the run itself, or close another stream")
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1
 
 
 def _too_many(message: str, wait_s: float) -> HTTPException:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from receiver.body import read_body
 from receiver.deciding import decide, stored_run, undecided
@@ -159,11 +160,24 @@ async def watch(request: Request) -> Response:
     run = await _run(state, request)
     after = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
     if not EVENT_ID.fullmatch(after):
-        raise RequestInvalid("it is not an id of an event", param="Last-Event-ID")
+        raise RequestInvalid("it is not the id of an event", param="Last-Event-ID")
     if has_ended(run) and after != "0" and not await state.history.history(run.id, after=after):
         return Response(status_code=204)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(state, run.id, after), media_type="text/event-stream", headers=headers)
+    return _Stream(state, run.id, after)
+
+
+class _Stream(StreamingResponse):
+    """The events of a run, from one of the seats that there are. Raises: Busy, before anything is sent."""
+
+    def __init__(self, state: State, run_id: str, after: str) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # Of proxies that gather what they pass on.
+        super().__init__(_events(state, run_id, after), media_type="text/event-stream", headers=headers)
+        self._seats = state.streams
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Until the run has ended or the reader has gone."""
+        with self._seats.taken():
+            await super().__call__(scope, receive, send)
 
 
 async def callbacks(request: Request) -> Response:
