@@ -23,6 +23,7 @@ from runs import events
 from runs.decisions import Decision
 from runs.errors import NotFound, RequestInvalid, StorageFailed, StoreUnavailable
 from runs.model import Run, RunId, RunStatus, Terms
+from runs.plan import plan_of
 from runs.progress import record
 from runs.progress import start as start_run_now
 from runs.removal import remove as remove_run
@@ -42,12 +43,18 @@ log = structlog.get_logger()
 
 
 async def start(request: Request) -> Response:
-    """``POST /v1/runs``: a storyboard becomes a run; the same ``Idempotency-Key`` always gives the same one."""
+    """
+    ``POST /v1/runs``: a storyboard becomes a run; the same ``Idempotency-Key`` always gives the same one.
+
+    Raises: RequestInvalid for that key with another storyboard; a ``Max-Jobs`` that differs makes it no other.
+    """
     state = state_of(request)
-    storyboard = agreed(request, await read_board(request))
+    board = await read_board(request)
+    storyboard = agreed(request, board)
     run_id = RunId("run_" + "".join(secrets.choice(ID_LETTERS) for _ in range(24)))
     if key := request.headers.get("idempotency-key"):
-        run_id = await state.store.asked_before(_key(key), run_id)
+        planned = await asyncio.to_thread(plan_of, board)
+        run_id = await state.store.asked_before(_key(key), run_id, plan=planned.id)
     run = await state.store.load(run_id)
     if run is None:
         new = start_run(storyboard, run_id=run_id, now=time.time(), terms=Terms.of(state.settings))
@@ -265,7 +272,7 @@ def page_of(request: Request) -> tuple[int, str | None]:
 
 def _key(key: str) -> str:
     if not 1 <= len(key) <= 200 or not key.isprintable():
-        raise RequestInvalid("the key has at most 200 printable characters", param="Idempotency-Key")
+        raise RequestInvalid("the key is not 1 to 200 printable characters", param="Idempotency-Key")
     return key
 
 
