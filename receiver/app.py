@@ -16,11 +16,25 @@ from starlette.routing import Route
 from config.keys import Keys
 from config.logs import secrets_of
 from config.settings import Settings
-from receiver import answers, callbacks, health, media, metrics, notifications, openapi, plan, release, replay, runs_api
-from receiver.access import keyed, log_in, log_out
+from receiver import (
+    answers,
+    callbacks,
+    health,
+    media,
+    metrics,
+    notifications,
+    openapi,
+    plan,
+    release,
+    replay,
+    runs_api,
+)
+from receiver.access import keyed, log_in, log_out, unkeyed
+from receiver.fields import Names
 from receiver.gate import Gate
 from receiver.headers import SecurityHeaders
 from receiver.limits import STREAMS_MAX, Limits, Seats
+from receiver.operations import OPERATIONS
 from receiver.page import static_files, views
 from receiver.page.rendering import page
 from receiver.quarantine import Quarantine
@@ -133,10 +147,10 @@ def routes() -> list[Route]:
         Route("/media/{path:path}", media.serve),  # A key, a session, or a signed link.
         keyed("/openapi.json", openapi.serve),
         keyed("/metrics", metrics.serve),
-        page("/login", log_in, methods=["POST"], open_to_all=True),
-        Route("/logout", log_out, methods=["POST"]),
-        Route("/livez", health.live),
-        Route("/readyz", health.ready),
+        page("/login", log_in, methods=["POST"], open_to_all=True, names=OPERATIONS["POST /login"].names),
+        page("/logout", log_out, methods=["POST"], open_to_all=True, names=OPERATIONS["POST /logout"].names),
+        unkeyed("/livez", health.live),
+        unkeyed("/readyz", health.ready),
     ]
 
 
@@ -144,12 +158,12 @@ def pages() -> list[Route]:
     """What a person sees."""
     run = "/runs/{run}"
     return [
-        page("/", views.list_runs),
+        page("/", views.list_runs, names=Names(query=("status", "after"))),
         page(run, views.show_run),
         page(f"{run}/strip", views.show_strip),
-        page(f"{run}/act", views.act, methods=["POST"]),
+        page(f"{run}/act", views.act, methods=["POST"], names=Names(fields=views.FIELDS, as_form=True)),
         page(f"{run}/shots/{{shot}}", views.show_shot),
-        page("/callbacks", views.show_callbacks),
-        page("/login", views.log_in_form, open_to_all=True),
+        page("/callbacks", views.show_callbacks, names=Names(query=("after",))),
+        page("/login", views.log_in_form, open_to_all=True, names=Names(query=("once",))),
         Route("/static/{file:path}", static_files.serve),
     ]

@@ -8,7 +8,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from receiver.access import require
 from receiver.answers import error_answer
+from receiver.fields import check_query
 from receiver.gate import Right
+from receiver.operations import OPERATIONS
 from receiver.state import state_of
 
 
@@ -26,6 +28,7 @@ async def serve(request: Request) -> Response:
     )
     if not opened:
         await require(request, Right.READ)
+        check_query(request, OPERATIONS["GET /media/{path}"].names.query)  # Of a link that we signed others may add.
     wants_small = "small" in query
     place = state.files.small_or_whole(path) if wants_small else state.files.existing(path)
     is_stand_in = wants_small and place.suffix != ".jpg"  # A moment too early; soon there is the small one.
