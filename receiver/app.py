@@ -17,6 +17,7 @@ from config.keys import Keys
 from config.logs import secrets_of
 from config.settings import Settings
 from receiver import (
+    addresses,
     answers,
     callbacks,
     health,
@@ -114,7 +115,7 @@ def create_app(
         500: answers.surprised,
     }
     https = (settings.public_url or "").startswith("https://")
-    middleware = [Middleware(SecurityHeaders, https=https)]
+    middleware = [Middleware(addresses.OneSpelling), Middleware(SecurityHeaders, https=https)]
     app = Starlette(routes=[*routes(), *pages()], lifespan=lifespan, exception_handlers=handlers, middleware=middleware)
     app.router.redirect_slashes = False  # A redirect would repeat a callback's token, and senders do not follow it.
     return app
@@ -125,6 +126,7 @@ def routes() -> list[Route]:
     run, shot = "/v1/runs/{run}", "/v1/runs/{run}/shots/{shot}"
     return [
         Route("/webhook/{token:path}", callbacks.Callbacks(), methods=["POST"]),
+        Route("/webhook/{token:path}", addresses.look),
         keyed("/v1/runs", runs_api.start, methods=["POST"]),
         keyed("/v1/runs", runs_api.list_runs),
         keyed("/v1/plan", plan.plan, methods=["POST"]),

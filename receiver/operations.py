@@ -134,6 +134,16 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         },
         takes_anything=True,
     ),
+    "GET /webhook/{token}": Operation(
+        name="lookAtCallbackAddress",
+        about="Whether a callback address is one",
+        more="For senders that look before they use an address. Nothing is kept.",
+        right=None,
+        answers={200: Answer(about="It is.", shape=shapes.Health)},
+        refused={404: "There is no such address.", 429: "Too many at this address, or to addresses that are none."},
+        asks_redis=False,
+        takes_anything=True,
+    ),
     "POST /v1/runs": Operation(
         name="startRun",
         about="Start a run",

@@ -31,7 +31,8 @@ _HEADER: Final = (
 )
 _LENGTH: Final = rb"(?i:content-length): ?([0-9]{1,6})\r\n"
 PLAIN: Final = re.compile(
-    rb"POST /webhook/([\w.-]++) HTTP/1\.1\r\n(?:%b){0,40}+%b(?:%b){0,40}+\r\n" % (_HEADER, _LENGTH, _HEADER), re.ASCII
+    rb"POST /++webhook/++([\w.-]++)/*+ HTTP/1\.1\r\n(?:%b){0,40}+%b(?:%b){0,40}+\r\n" % (_HEADER, _LENGTH, _HEADER),
+    re.ASCII,
 )
 _LAST: Final = ((b"connection", b"close"),)
 
