@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -12,7 +13,9 @@ from starlette.routing import Route
 from receiver.fields import check, fields_of
 from receiver.gate import Right
 from receiver.operations import OPERATIONS
+from receiver.sessions import LIFE_S
 from receiver.state import state_of
+from runs.errors import StoreUnavailable
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -49,7 +52,7 @@ async def require(request: Request, needed: Right) -> None:
     """Raises: HTTPException 401 without a key or session, 403 if it does not open *needed*, 429 after many guesses."""
     gate = state_of(request).gate
     access = gate.access(request)
-    if access is None:
+    if access is None or (access.by_cookie and await _was_ended(request)):
         state_of(request).limits.count_stranger(request)
         await gate.turn_away(request)
         raise HTTPException(
@@ -80,13 +83,29 @@ async def log_in(request: Request) -> Response:
 
 
 async def log_out(request: Request) -> Response:
-    """``POST /logout``: the session is taken away. Raises: HTTPException 403 unless our own page asked for it."""
+    """
+    ``POST /logout``: the session is taken away, and opens nothing any more wherever else its cookie may be.
+
+    Raises: HTTPException 403 unless our own page asked for it; StoreUnavailable if it cannot be ended everywhere.
+    """
     gate = state_of(request).gate
     if not gate.is_own_origin(request):
         raise HTTPException(403, "log out from the page itself")
+    if gate.access(request) is not None:
+        await state_of(request).store.is_first_use(gate.sessions.name_of(request), life_s=LIFE_S)
     answer = Response(status_code=303, headers={"Location": "/"})
     gate.sessions.end(answer)
     return answer
+
+
+async def _was_ended(request: Request) -> bool:
+    """Whether the session of *request* was logged out; one that was is taken out of it. Without Redis none was."""
+    state = state_of(request)
+    with suppress(StoreUnavailable):
+        if await state.store.is_used(state.gate.sessions.name_of(request)):
+            request.cookies.clear()
+            return True
+    return False
 
 
 def _wanted(place: str) -> str:
