@@ -29,6 +29,7 @@ from cli.mcp_tools import Tools
 from config.keys import find_api_key, is_loopback, weakness
 from config.settings import SettingInvalid, Settings, from_environment
 from runs.errors import FrameRelayError
+from runs.parts import unknown
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -107,7 +108,12 @@ class Server(FastMCP):
     """The SDK's server; what went wrong is one sentence that says what to do."""
 
     async def call_tool(self, name: str, arguments: dict[str, Any]) -> Any:
-        """As the SDK does it. Raises: ToolError."""
+        """As the SDK does it, but an argument that no tool of that name has is refused. Raises: ToolError."""
+        tool = self._tool_manager.get_tool(name)
+        known = tool.parameters["properties"] if tool else arguments
+        for each in arguments:
+            if each not in known:
+                raise ToolError(unknown(each, known, kind="argument"))
         try:
             return await super().call_tool(name, arguments)
         except ToolError as error:
@@ -132,6 +138,8 @@ def create_server(pictures: Path | None, **options: Any) -> Server:
     ):
         about = inspect.cleandoc(tool.__doc__ or "")
         server.add_tool(_aside(tool), title=title, description=about, annotations=annotations)
+    for added in server._tool_manager.list_tools():
+        added.parameters["additionalProperties"] = False
     return server
 
 

@@ -251,6 +251,14 @@ class Settings:
         "Largest body of a callback; more is answered 413.",
         unit="bytes",
     )
+    callback_bytes_per_day: int = knob(
+        "FRAMERELAY_CALLBACK_BYTES_PER_DAY",
+        as_positive,
+        32 << 20,
+        "What is kept of callbacks at the address of one take before they are answered 429, at least four of the "
+        "largest; at that of a hook a hundred times as much. Each counts with a kilobyte more than its body.",
+        unit="bytes",
+    )
     callbacks_keep_s: float = knob(
         "FRAMERELAY_CALLBACKS_KEEP_S",
         as_seconds,

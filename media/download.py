@@ -30,6 +30,7 @@ from runs.errors import (
     StorageFailed,
     UpstreamAnswerUnreadable,
 )
+from runs.files import hold
 
 REDIRECTS_MAX = 5
 PAUSE_S = 0.2
@@ -91,6 +92,7 @@ async def download(
     temporary = into.with_name(f".{into.name}.{secrets.token_hex(4)}.part")
     try:
         with temporary.open("x+b", buffering=0) as file:
+            hold(file)
             transfer = _Transfer(url, file, temporary, client, limits, follower)
             async with asyncio.timeout(limits.total_s):
                 await transfer.run()

@@ -25,6 +25,7 @@ from media.film_sound import Soundtrack, common_sound
 from media.model import FilmFacts, FilmPart, FilmWarning
 from media.words import in_words
 from runs.errors import RequestInvalid
+from runs.files import hold
 
 SCALE_MIN, SCALE_MAX = 10_000, 1_000_000
 """Ticks per second of the film's picture: any common frame rate is exact."""
@@ -49,7 +50,9 @@ def join(parts: Sequence[FilmPart], into: Path) -> FilmFacts:
     reason = reason_to_encode(measured)
     temporary = into.with_name(f".{into.name}.{secrets.token_hex(4)}.part")
     try:
-        shots, warnings, reason = write_somehow(measured, temporary, reason)
+        with temporary.open("xb") as draft:
+            hold(draft)
+            shots, warnings, reason = write_somehow(measured, temporary, reason)
         size, sha256 = publish(temporary, into)
     finally:
         temporary.unlink(missing_ok=True)

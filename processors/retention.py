@@ -12,26 +12,36 @@ from runs.errors import Conflict, FrameRelayError
 from runs.removal import remove, remove_files, remove_unfinished
 
 EVERY_S: Final = 60.0
+UNFINISHED_S: Final = 180.0  # A download that stalls is given up sooner; and those that go on are held (`runs.files`).
+FILM_S_MAX: Final = 7200.0  # As the decoder's cage has it.
 AT_ONCE: Final = 100  # More than a thousand runs in ten minutes; the worker has better things to do.
 
 log = structlog.get_logger()
 
 
 async def keep_tidy(deps: Deps) -> None:
-    """For as long as the worker lives: once what a killed one left, then a few runs each minute."""
-    unfinished = await asyncio.to_thread(
-        remove_unfinished, deps.files, older_than=time.time() - deps.settings.download_timeout_s
-    )
-    if unfinished:
-        log.info("unfinished_files_removed", files=unfinished)
+    """For as long as the worker lives: what killed ones left is cleared away, and a few runs leave, each minute."""
+    since = 0.0  # At first all folders are looked into, then those in which something has begun of late.
     while True:
+        now = time.time()
         try:
-            await tidy(deps, time.time())
+            await clear_away(deps, now, changed_since=since)
+            since = now - deps.settings.download_timeout_s - FILM_S_MAX
+            await tidy(deps, now)
         except FrameRelayError as error:
             log.warning("tidying_put_off", reason=error.message)
         except Exception as error:  # What we did not foresee must not end it for good.
             log.exception("tidying_surprised", reason=str(error))
         await asyncio.sleep(EVERY_S)
+
+
+async def clear_away(deps: Deps, now: float, *, changed_since: float) -> None:
+    """Remove what was left half written, by whichever worker, in folders that have *changed_since*."""
+    unfinished = await asyncio.to_thread(
+        remove_unfinished, deps.files, older_than=now - UNFINISHED_S, changed_since=changed_since
+    )
+    if unfinished:
+        log.info("unfinished_files_removed", files=unfinished)
 
 
 async def tidy(deps: Deps, now: float) -> None:

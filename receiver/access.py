@@ -2,21 +2,23 @@
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Final
-from urllib.parse import parse_qs
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from receiver.body import read_body
+from receiver.fields import check, fields_of
 from receiver.gate import Right
+from receiver.operations import OPERATIONS
+from receiver.sessions import LIFE_S
 from receiver.state import state_of
+from runs.errors import StoreUnavailable
 
 Handler = Callable[[Request], Awaitable[Response]]
 
-LOGIN_BYTES_MAX: Final = 4096
 SAFE: Final = frozenset({"GET", "HEAD"})
 PLACE: Final = re.compile(r"/(callbacks|runs/[a-z0-9_]{1,60}(/shots/[A-Za-z0-9_-]{1,80})?)?")
 CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}  # HTTP wants it in every 401.
@@ -25,9 +27,22 @@ CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}  # HTTP wants it in every 401.
 def keyed(path: str, handler: Handler, *, methods: Sequence[str] = ("GET",)) -> Route:
     """A route for those who have a key: one that may operate, unless all *methods* only read."""
     needed = Right.READ if SAFE.issuperset(methods) else Right.OPERATE
+    return unkeyed(path, handler, methods=methods, needed=needed)
+
+
+def unkeyed(path: str, handler: Handler, *, methods: Sequence[str] = ("GET",), needed: Right | None = None) -> Route:
+    """
+    A route of the API for everybody, or for those who have the right *needed*.
+
+    Only what its operation names may stand in the query and in a body that is a JSON object (`receiver.fields`).
+    """
+    (method,) = methods
+    names = OPERATIONS[f"{method} {path.replace(':path}', '}')}"].names
 
     async def admitted(request: Request) -> Response:
-        await require(request, needed)
+        if needed is not None:
+            await require(request, needed)
+        await check(request, names)
         return await handler(request)
 
     return Route(path, admitted, methods=list(methods), name=handler.__name__)
@@ -37,7 +52,7 @@ async def require(request: Request, needed: Right) -> None:
     """Raises: HTTPException 401 without a key or session, 403 if it does not open *needed*, 429 after many guesses."""
     gate = state_of(request).gate
     access = gate.access(request)
-    if access is None:
+    if access is None or (access.by_cookie and await _was_ended(request)):
         state_of(request).limits.count_stranger(request)
         await gate.turn_away(request)
         raise HTTPException(
@@ -56,9 +71,9 @@ async def log_in(request: Request) -> Response:
     gate = state_of(request).gate
     if not gate.is_own_origin(request):
         raise HTTPException(403, "log in from the page itself")
-    form = parse_qs((await read_body(request, bytes_max=LOGIN_BYTES_MAX)).decode("utf-8", "replace"))
-    key = form.get("key", [""])[0].strip()
-    request.state.wanted = _wanted(form.get("next", [""])[0])  # For the form again, after a wrong key.
+    form = fields_of(request)
+    key = form.get("key", "").strip()
+    request.state.wanted = _wanted(form.get("next", ""))  # For the form again, after a wrong key.
     answer = Response(status_code=303, headers={"Location": request.state.wanted})
     if gate.right_of(key) is None:
         await gate.guessed(request)
@@ -68,10 +83,29 @@ async def log_in(request: Request) -> Response:
 
 
 async def log_out(request: Request) -> Response:
-    """``POST /logout``: the session is taken away."""
+    """
+    ``POST /logout``: the session is taken away, and opens nothing any more wherever else its cookie may be.
+
+    Raises: HTTPException 403 unless our own page asked for it; StoreUnavailable if it cannot be ended everywhere.
+    """
+    gate = state_of(request).gate
+    if not gate.is_own_origin(request):
+        raise HTTPException(403, "log out from the page itself")
+    if gate.access(request) is not None:
+        await state_of(request).store.is_first_use(gate.sessions.name_of(request), life_s=LIFE_S)
     answer = Response(status_code=303, headers={"Location": "/"})
-    state_of(request).gate.sessions.end(answer)
+    gate.sessions.end(answer)
     return answer
+
+
+async def _was_ended(request: Request) -> bool:
+    """Whether the session of *request* was logged out; one that was is taken out of it. Without Redis none was."""
+    state = state_of(request)
+    with suppress(StoreUnavailable):
+        if await state.store.is_used(state.gate.sessions.name_of(request)):
+            request.cookies.clear()
+            return True
+    return False
 
 
 def _wanted(place: str) -> str:

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from receiver.headers import HEADERS
 from runs.errors import (
+    Busy,
     Conflict,
     FrameRelayError,
     NotFound,
@@ -63,6 +64,8 @@ async def foreseen(_: Request, error: Exception) -> Response:
     """The answer to any `FrameRelayError`."""
     if not isinstance(error, FrameRelayError):
         raise error
+    if isinstance(error, Busy):
+        return try_later(error)
     if isinstance(error, Transient):
         log.error("request_failed", code=error.code, reason=error.message)
         return try_later(error)

@@ -16,11 +16,26 @@ from starlette.routing import Route
 from config.keys import Keys
 from config.logs import secrets_of
 from config.settings import Settings
-from receiver import answers, callbacks, health, media, metrics, notifications, openapi, plan, release, replay, runs_api
-from receiver.access import keyed, log_in, log_out
+from receiver import (
+    addresses,
+    answers,
+    callbacks,
+    health,
+    media,
+    metrics,
+    notifications,
+    openapi,
+    plan,
+    release,
+    replay,
+    runs_api,
+)
+from receiver.access import keyed, log_in, log_out, unkeyed
+from receiver.fields import Names
 from receiver.gate import Gate
 from receiver.headers import SecurityHeaders
-from receiver.limits import Limits
+from receiver.limits import STREAMS_MAX, Limits, Seats
+from receiver.operations import OPERATIONS
 from receiver.page import static_files, views
 from receiver.page.rendering import page
 from receiver.quarantine import Quarantine
@@ -53,7 +68,9 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, callbacks.Taker]]:
-        redis, watching = connect(redis_url, timeout_s=2.0), connect(redis_url, connections_max=200)
+        redis, figures = connect(redis_url, timeout_s=2.0), connect(redis_url, timeout_s=2.0)
+        # Each stream holds a connection while it waits; they have their own, so that nobody else waits for one.
+        streaming = connect(redis_url, connections_max=2 * STREAMS_MAX)
         secret = str(keys.secret)
         inbox, spool = Inbox(redis, keep_s=settings.callbacks_keep_s), Spool(settings.data_dir / "spool")
         app.state.receiver = state = State(
@@ -67,7 +84,8 @@ def create_app(
                 *map(Secret, verification.verifiers.secrets),
             ),
             store=Store(redis, notices_keep_s=settings.callbacks_keep_s),
-            history=Store(watching),
+            history=Store(streaming),
+            streams=Seats(STREAMS_MAX),
             inbox=inbox,
             outbox=Outbox(redis),
             spool=spool,
@@ -79,7 +97,7 @@ def create_app(
             files=MediaFiles(settings.data_dir),
             tokens=Tokens(secret),
             links=Links(secret),
-            redis=watching,
+            redis=figures,
             counts=Counter(),
         )
         draining = asyncio.create_task(spool.drain_for_ever(inbox))
@@ -88,7 +106,8 @@ def create_app(
         await asyncio.wait([draining])
         spool.close()
         await disconnect(redis)
-        await disconnect(watching)
+        await disconnect(figures)
+        await disconnect(streaming)
 
     handlers: dict[type[Exception] | int, Handler] = {
         FrameRelayError: answers.foreseen,
@@ -96,7 +115,7 @@ def create_app(
         500: answers.surprised,
     }
     https = (settings.public_url or "").startswith("https://")
-    middleware = [Middleware(SecurityHeaders, https=https)]
+    middleware = [Middleware(addresses.OneSpelling), Middleware(SecurityHeaders, https=https)]
     app = Starlette(routes=[*routes(), *pages()], lifespan=lifespan, exception_handlers=handlers, middleware=middleware)
     app.router.redirect_slashes = False  # A redirect would repeat a callback's token, and senders do not follow it.
     return app
@@ -107,6 +126,7 @@ def routes() -> list[Route]:
     run, shot = "/v1/runs/{run}", "/v1/runs/{run}/shots/{shot}"
     return [
         Route("/webhook/{token:path}", callbacks.Callbacks(), methods=["POST"]),
+        Route("/webhook/{token:path}", addresses.look),
         keyed("/v1/runs", runs_api.start, methods=["POST"]),
         keyed("/v1/runs", runs_api.list_runs),
         keyed("/v1/plan", plan.plan, methods=["POST"]),
@@ -129,10 +149,10 @@ def routes() -> list[Route]:
         Route("/media/{path:path}", media.serve),  # A key, a session, or a signed link.
         keyed("/openapi.json", openapi.serve),
         keyed("/metrics", metrics.serve),
-        page("/login", log_in, methods=["POST"], open_to_all=True),
-        Route("/logout", log_out, methods=["POST"]),
-        Route("/livez", health.live),
-        Route("/readyz", health.ready),
+        page("/login", log_in, methods=["POST"], open_to_all=True, names=OPERATIONS["POST /login"].names),
+        page("/logout", log_out, methods=["POST"], open_to_all=True, names=OPERATIONS["POST /logout"].names),
+        unkeyed("/livez", health.live),
+        unkeyed("/readyz", health.ready),
     ]
 
 
@@ -140,12 +160,12 @@ def pages() -> list[Route]:
     """What a person sees."""
     run = "/runs/{run}"
     return [
-        page("/", views.list_runs),
+        page("/", views.list_runs, names=Names(query=("status", "after"))),
         page(run, views.show_run),
         page(f"{run}/strip", views.show_strip),
-        page(f"{run}/act", views.act, methods=["POST"]),
+        page(f"{run}/act", views.act, methods=["POST"], names=Names(fields=views.FIELDS, as_form=True)),
         page(f"{run}/shots/{{shot}}", views.show_shot),
-        page("/callbacks", views.show_callbacks),
-        page("/login", views.log_in_form, open_to_all=True),
+        page("/callbacks", views.show_callbacks, names=Names(query=("after",))),
+        page("/login", views.log_in_form, open_to_all=True, names=Names(query=("once",))),
         Route("/static/{file:path}", static_files.serve),
     ]

@@ -69,16 +69,21 @@ async def received(request: Request) -> Response:
     address = state.tokens.read(request.scope["path_params"]["token"], now=time.time())
     if address is None:
         return await _refusal(request, state)
-    try:
-        state.limits.count_callback(address)
-    except HTTPException:
-        state.counts["limited"] += 1
-        raise
+    _count(state, state.limits.count_callback, address)
     callback, refusal = await _read(request, state, address)
     if callback.held and refusal:
         return await _held(state, callback, refusal)
+    _count(state, state.limits.count_body, address, len(callback.body))
     answer = await _answered(state, callback, address)
     return refusal if refusal and answer.status_code == 200 else answer
+
+
+def _count(state: State, limit: Callable[..., None], *what: object) -> None:
+    try:
+        limit(*what)
+    except HTTPException:
+        state.counts["limited"] += 1
+        raise
 
 
 class ShortWay:
@@ -119,7 +124,7 @@ class ShortWay:
         if address is None or state.verification.recipe_of(address) is not None:
             return False
         callback, refusal = interpreted(state, address, _came(address, now, body, name), shown)
-        if refusal is not None or not state.limits.lets_in(address):
+        if refusal is not None or not state.limits.lets_in(address, len(callback.body)):
             return False
         state.inbox.give(
             callback,

@@ -5,7 +5,7 @@ Each connection has one timer, which looks once a second; a request costs a few 
 """
 
 import logging
-from asyncio import TimerHandle, Transport
+from asyncio import Protocol, TimerHandle, Transport
 from typing import ClassVar, Final
 
 from starlette.responses import Response
@@ -42,6 +42,7 @@ class Door(HttpToolsProtocol):
     _in_head = False
     _answered = False  # Before it was whole: what still comes is passed over.
     _refused = False
+    _deaf = False  # What came behind a request was none; that one still gets its answer.
     _body_bytes = 0
     _framing_bytes = 0  # Of this request, without its body and without the read that it began in.
     _read_bytes = 0
@@ -53,8 +54,7 @@ class Door(HttpToolsProtocol):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # uvicorn narrows it, too.
         """Room is made for it if need be; its time begins."""
         super().connection_made(transport)
-        if len(self.connections) > self.connections_max and self.waiting:
-            self._make_room()
+        self._has_room()
         self._wait()
         self._looking = self.loop.call_later(LOOK_EVERY_S, self._look)
 
@@ -65,9 +65,20 @@ class Door(HttpToolsProtocol):
             self._looking.cancel()
         super().connection_lost(exc)
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn never wants the connection kept.
+        """
+        Whoever sends no more may still wait for an answer: the connection stays until it is written.
+
+        Not so a stream without an end, whose reader has most likely gone.
+        """
+        if not self._whole or not self._is_at_work() or self.cycle.chunked_encoding:
+            return False
+        self.cycle.keep_alive = False
+        return True
+
     def data_received(self, data: bytes) -> None:
         """What is neither head nor body to speak of is counted."""
-        if self._refused:
+        if self._refused or self._deaf:
             return
         requests, self._read_bytes = self._requests, len(data)
         super().data_received(data)
@@ -128,6 +139,10 @@ class Door(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """uvicorn's name for what the parser does not understand."""
+        if self._is_at_work() and not self.cycle.more_body:  # A line end too many, or a length in characters.
+            self._deaf, self._whole, self._in_head, self._due = True, True, False, None
+            self.cycle.keep_alive = False
+            return
         self._refuse(400, "not_http", "this is not HTTP/1.1 as it should be")
 
     def _unsupported_upgrade_warning(self) -> None:
@@ -143,18 +158,26 @@ class Door(HttpToolsProtocol):
         self._due = self.loop.time() + self.timeout_s
         self.waiting[self] = None
 
-    def _make_room(self) -> None:
-        """An abort takes effect a moment later; until then nobody else should choose the same one."""
-        oldest = next(iter(self.waiting))
-        del self.waiting[oldest]
-        oldest.transport.abort()
+    def _has_room(self) -> bool:
+        """
+        Whether this one is not one too many, once those have gone that wait longest, as many as need be.
+
+        An abort takes effect a moment later; until then nobody else should choose the same one, nor count it.
+        """
+        while len(self.connections) > self.connections_max and self.waiting:
+            oldest = next(iter(self.waiting))
+            del self.waiting[oldest]
+            self.connections.discard(oldest)
+            oldest.transport.abort()
+        over = len(self.connections) - self.connections_max
+        return over <= 0 or sum(map(_is_gone, self.connections)) >= over
 
     def _refusal(self) -> Response | None:
         """The answer instead of the application's, if there is one."""
         came = self._read_bytes + self._framing_bytes
         if len(self.headers) > HEADERS_MAX or (came > HEAD_BYTES_MAX and self._head_bytes() > HEAD_BYTES_MAX):
             return error_answer(431, "head_too_large", HEAD_TOO_LARGE, headers={"Connection": "close"})
-        if len(self.connections) > self.connections_max:
+        if not self._has_room():
             headers = {"Retry-After": "1", "Connection": "close"}
             return error_answer(503, "busy", "too many requests at once", headers=headers)
         return None
@@ -173,8 +196,12 @@ class Door(HttpToolsProtocol):
         elif now > self._due + self._body_bytes / BODY_BYTES_A_SECOND:
             self._give_up(now)
 
+    def _is_at_work(self) -> bool:
+        """A request has no whole answer yet."""
+        return self.cycle is not None and not self.cycle.response_complete
+
     def _give_up(self, now: float) -> None:
-        at_work = self.cycle is not None and not self.cycle.response_complete
+        at_work = self._is_at_work()
         if self.transport.is_closing() or self._refused or self._whole:
             self.transport.abort()
         elif self._in_head and at_work:
@@ -188,7 +215,7 @@ class Door(HttpToolsProtocol):
         """Say it in place of the application, then hear out what is on its way."""
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
-            if cycle.response_started or self._in_head:
+            if cycle.response_started or self._in_head or self.pipeline:
                 self.transport.abort()  # An answer is under way already; this one would be taken for a part of it.
                 return
             cycle.disconnected = True
@@ -202,6 +229,12 @@ class Door(HttpToolsProtocol):
         self.transport.write_eof()
         self._refused, self._due = True, self.loop.time() + LINGER_S
         self.waiting.pop(self, None)
+
+
+def _is_gone(connection: Protocol) -> bool:
+    """It is closed, and asyncio says so in a moment; one whose answer is still to be taken is there."""
+    transport: Transport = connection.transport  # type: ignore[attr-defined]  # Each of uvicorn's has one.
+    return transport.is_closing() and not transport.get_write_buffer_size()
 
 
 _garbage: Final = Rate(LINES_A_MINUTE, keys_max=1)

@@ -1,5 +1,6 @@
 """
-How often: callbacks at one address of ours, and requests without a good token or key from one address of theirs.
+How often: callbacks at one address of ours, and requests without a good token or key from one address of theirs. How
+much: bytes that are kept of callbacks at one address.
 
 The order is the point. A token costs one MAC to check and no database, so it is checked first, and whoever has a good
 one is never counted by where they come from: a studio's whole output comes from a few addresses of its provider. Only
@@ -12,7 +13,8 @@ server is down. Several receivers each allow as much.
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import structlog
@@ -21,11 +23,16 @@ from starlette.requests import Request
 
 from config.settings import Settings
 from receiver.clients import Network, client_of
+from runs.errors import Busy
 from runs.tokens import Address, HookAddress
 
 ADDRESSES_MAX: Final = 20_000  # Some 4 MB; whoever hammers is among the last used, and so is never forgotten.
 CLIENTS_MAX: Final = 10_000
 HOOK_SHARE: Final = 100  # The address of a hook is that of many jobs.
+A_DAY_S: Final = 86_400.0
+RECORD_BYTES: Final = 1024  # What Redis needs for a callback beside its body.
+BODIES_MIN: Final = 4  # Of the largest size that is allowed so many are kept, whatever the budget.
+STREAMS_MAX: Final = 200
 LINES_A_MINUTE: Final = 10
 THE_REST: Final = "the rest"
 
@@ -39,6 +46,9 @@ class Limits:
         a_minute = settings.callbacks_per_minute
         self._takes = Rate(a_minute, keys_max=ADDRESSES_MAX, clock=clock)
         self._hooks = Rate(a_minute * HOOK_SHARE, keys_max=ADDRESSES_MAX, clock=clock)
+        bytes_max = max(settings.callback_bytes_per_day, BODIES_MIN * settings.callback_bytes_max)
+        self._take_bytes = Rate(bytes_max, keys_max=ADDRESSES_MAX, over_s=A_DAY_S, clock=clock)
+        self._hook_bytes = Rate(bytes_max * HOOK_SHARE, keys_max=ADDRESSES_MAX, over_s=A_DAY_S, clock=clock)
         self._clients = Rate(settings.refusals_per_minute, keys_max=CLIENTS_MAX, clock=clock)
         self._lines = Rate(LINES_A_MINUTE, keys_max=2, clock=clock)
         self._proxies: frozenset[Network] = settings.trusted_proxies
@@ -49,9 +59,20 @@ class Limits:
             self._say("callbacks_limited", address=repr(address))
             raise _too_many("there are too many callbacks at this address", wait_s)
 
-    def lets_in(self, address: Address) -> bool:
-        """`count_callback` without its words: False, and nothing was counted, if it would raise."""
-        return not self._of(address).wait_s(address.name)
+    def count_body(self, address: Address, size: int) -> None:
+        """Before *size* bytes are kept: whoever learned an address must not fill Redis through it."""
+        if wait_s := self._bytes_of(address).wait_s(address.name, size + RECORD_BYTES):
+            self._say("callback_bytes_limited", address=repr(address))
+            raise _too_many("there is too much in the callbacks at this address", wait_s)
+
+    def lets_in(self, address: Address, size: int) -> bool:
+        """`count_callback` and `count_body` without their words: False if one of them would raise."""
+        if self._of(address).wait_s(address.name):
+            return False
+        if self._bytes_of(address).wait_s(address.name, size + RECORD_BYTES):
+            self._of(address).give_back(address.name)
+            return False
+        return True
 
     def count_stranger(self, request: Request) -> None:
         """After token, link or key were found wrong; strict. A new connection would cost us more than they do."""
@@ -63,6 +84,9 @@ class Limits:
     def _of(self, address: Address) -> "Rate":
         return self._hooks if isinstance(address, HookAddress) else self._takes
 
+    def _bytes_of(self, address: Address) -> "Rate":
+        return self._hook_bytes if isinstance(address, HookAddress) else self._take_bytes
+
     def _say(self, event: str, **fields: str) -> None:
         """A few lines in a minute tell as much as thousands, and do not fill the disk."""
         if not self._lines.wait_s(event):
@@ -71,38 +95,63 @@ class Limits:
 
 class Rate:
     """
-    So many in any minute for each key, all at once if they like; at most *keys_max* keys are remembered.
+    So many in any minute (*over_s*) for each key, all at once if they like; at most *keys_max* keys are remembered.
 
     One number is kept for each: when its minute will be empty again. The key that was used longest ago is forgotten
     first; `has_room_for` says if nobody has to be who is still counted.
     """
 
-    def __init__(self, per_minute: int, *, keys_max: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._each_s = 60.0 / per_minute
+    def __init__(
+        self, number: int, *, keys_max: int, over_s: float = 60.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._each_s = over_s / number
+        self._over_s = over_s
         self._keys_max = keys_max
         self._clock = clock
         self._empty_at: OrderedDict[Hashable, float] = (
             OrderedDict()
         )  # A dict looks for its first key longer and longer.
 
-    def wait_s(self, key: Hashable) -> float:
-        """0.0, and it is counted; or the seconds until one more is let in, and it is not."""
+    def wait_s(self, key: Hashable, number: int = 1) -> float:
+        """0.0, and it is counted, or so many; or the seconds until they are let in, and they are not."""
         now = self._clock()
         empty_at = max(self._empty_at.pop(key, now), now)
-        wait_s = empty_at + self._each_s - now - 60.0
+        wait_s = empty_at + self._each_s * number - now - self._over_s
         if wait_s > 1e-9:
             self._empty_at[key] = empty_at
             return wait_s
-        self._empty_at[key] = empty_at + self._each_s
+        self._empty_at[key] = empty_at + self._each_s * number
         if len(self._empty_at) > self._keys_max:
             self._empty_at.popitem(last=False)
         return 0.0
+
+    def give_back(self, key: Hashable) -> None:
+        """Forget one that was counted just now."""
+        self._empty_at[key] -= self._each_s
 
     def has_room_for(self, key: Hashable) -> bool:
         """Whether *key* can be counted without forgetting one that is not empty yet."""
         if key in self._empty_at or len(self._empty_at) < self._keys_max - 1:
             return True
         return self._empty_at[next(iter(self._empty_at))] <= self._clock()
+
+
+class Seats:
+    """So many at once, and no more."""
+
+    def __init__(self, number: int) -> None:
+        self._free = number
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """One of them, until it is left. Raises: Busy if there is none."""
+        if not self._free:
+            raise Busy("too many event streams are open: read the run itself, or close another stream")
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1
 
 
 def _too_many(message: str, wait_s: float) -> HTTPException:

@@ -8,7 +8,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from receiver.access import require
 from receiver.answers import error_answer
+from receiver.fields import check_query
 from receiver.gate import Right
+from receiver.operations import OPERATIONS
 from receiver.state import State, state_of
 from runs.errors import NotFound
 from runs.kept import gone, kept_as, task_to_make_again
@@ -30,6 +32,7 @@ async def serve(request: Request) -> Response:
     )
     if not opened:
         await require(request, Right.READ)
+        check_query(request, OPERATIONS["GET /media/{path}"].names.query)  # Of a link that we signed others may add.
     wants_small = "small" in query
     if path.startswith("run_") and not state.files.has(path):
         missing = await _missing(state, path)

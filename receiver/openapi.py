@@ -11,10 +11,10 @@ from starlette.responses import Response
 
 from receiver.gate import Right
 from receiver.operations import OPERATIONS, Answer, Operation, Schema
+from receiver.parameters import PARAMETERS
 from receiver.sessions import COOKIE
 from receiver.shapes import SHAPES
 from receiver.storyboard_schema import STORYBOARD_SCHEMAS
-from runs.model import RunStatus
 
 REF: Final = "#/components/schemas/{name}"
 ABOUT: Final = """\
@@ -24,46 +24,6 @@ Errors are one envelope, `Error`; its code is for programs, its message for peop
 answer. Each GET answers HEAD, too; other methods are 405, other paths 404. Any answer may be 500, which is a bug of \
 ours. A key that may only read opens each GET."""
 
-PARAMETERS: Final[dict[str, Schema]] = {
-    "limit": {"in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200, "default": 20}},
-    "after": {"in": "query", "description": "The next of the page before.", "schema": {"type": "string"}},
-    "status": {"in": "query", "schema": {"type": "string", "enum": [status.value for status in RunStatus]}},
-    "of-run": {"name": "run", "in": "query", "description": "Only of this run.", "schema": {"type": "string"}},
-    "Idempotency-Key": {
-        "in": "header",
-        "description": "Whoever repeats a request with the same key gets the run that the first one made.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 200},
-    },
-    "Plan": {
-        "in": "header",
-        "description": "The id of the plan that a person agreed to: any other storyboard is refused.",
-        "schema": {"type": "string", "pattern": "^plan_[0-9a-f]{24}$"},
-    },
-    "Max-Jobs": {
-        "in": "header",
-        "description": "At most so many jobs, whatever budget the storyboard allows.",
-        "schema": {"type": "integer", "minimum": 1, "maximum": 999999},
-    },
-    "Last-Event-ID": {
-        "in": "header",
-        "description": "The id of the last event that was heard.",
-        "schema": {"type": "string", "pattern": "^[0-9]{1,18}(-[0-9]{1,18})?$"},
-    },
-    "after-event": {
-        "name": "after",
-        "in": "query",
-        "description": "As Last-Event-ID, which goes before it.",
-        "schema": {"type": "string", "pattern": "^[0-9]{1,18}(-[0-9]{1,18})?$"},
-    },
-    "Range": {"in": "header", "schema": {"type": "string", "examples": ["bytes=0-99", "bytes=-100"]}},
-    "small": {
-        "in": "query",
-        "description": "Of a frame a copy for pages, at most 480 pixels wide and high, if there is one by now.",
-        "schema": {"type": "string"},
-    },
-    "expires": {"in": "query", "description": "Of a signed link.", "schema": {"type": "string"}},
-    "signature": {"in": "query", "description": "Of a signed link.", "schema": {"type": "string"}},
-}
 IN_PATHS: Final[dict[str, Schema]] = {
     "token": {"description": "Names the take or hook; nobody can guess it.", "schema": {"type": "string"}},
     "run": {"schema": {"type": "string", "pattern": "^run_[a-z0-9]{1,40}$"}},
@@ -163,6 +123,8 @@ def _refused_by_the_door(operation: Operation) -> dict[int, str]:
         refused |= {413: "The body is too large.", 415: "The body has a Content-Encoding."}
     if operation.asks_redis:
         refused |= {503: "Redis or our disk does not do its part; nothing was kept. The same may succeed soon."}
+    if not operation.takes_anything:
+        refused |= {422: "It names something that is unknown here: param says what."}
     return refused
 
 

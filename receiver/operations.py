@@ -12,9 +12,13 @@ from typing import Any, Final
 from msgspec import Struct
 
 from receiver import shapes
+from receiver.fields import Names
 from receiver.gate import Right
+from receiver.parameters import PARAMETERS
 
 Schema = dict[str, Any]
+
+FORM: Final = ("application/x-www-form-urlencoded",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +47,8 @@ class Operation:
     One method of one path.
 
     *right*: what its key must open; None for those that need none. *refused*: errors by status, beside those that its
-    key, its body and Redis bring about. *asks_redis*: whether it is 503 without Redis.
+    key, its body, names that are unknown and Redis bring about. *asks_redis*: whether it is 503 without Redis.
+    *takes_anything*: whatever its query and body name is passed over, since others choose it.
     """
 
     name: str
@@ -55,13 +60,28 @@ class Operation:
     parameters: tuple[str, ...] = ()
     body: Body | None = None
     asks_redis: bool = True
+    takes_anything: bool = False
+
+    @property
+    def names(self) -> Names:
+        """What its query and its body may name."""
+        found = ((key, PARAMETERS[key]) for key in self.parameters)
+        query = tuple(parameter.get("name", key) for key, parameter in found if parameter["in"] == "query")
+        if self.body is None or self.body.schema.get("additionalProperties", True):
+            return Names(query=query)
+        return Names(query=query, fields=tuple(self.body.schema["properties"]), as_form=self.body.kinds == FORM)
 
 
 def _decision(schema: Schema | None = None, *, needs: tuple[str, ...] = ()) -> Body:
     """A JSON object that may be left out where it *needs* nothing."""
     known = {**(schema or {}), "revision": REVISION}
-    whole = {"type": "object", "properties": known, **({"required": list(needs)} if needs else {})}
-    return Body(kinds=("application/json",), schema=whole, required=bool(needs))
+    return Body(kinds=("application/json",), schema=_fields(known, needs=needs), required=bool(needs))
+
+
+def _fields(known: Schema, *, needs: tuple[str, ...] = ()) -> Schema:
+    """An object with these fields and no others: what is misspelt is refused, not passed over."""
+    required = {"required": list(needs)} if needs else {}
+    return {"type": "object", "properties": known, "additionalProperties": False, **required}
 
 
 REVISION: Final[Schema] = {
@@ -85,16 +105,18 @@ PICTURE: Final = Body(
     kinds=("application/octet-stream", "image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/tiff"),
     schema={"type": "string", "format": "binary", "maxLength": 30_000_000},
 )
+NOTHING: Final = Body(kinds=("application/json",), schema=_fields({}), required=False)
 LOGIN: Final = Body(
-    kinds=("application/x-www-form-urlencoded",),
-    schema={"type": "object", "properties": {"key": {"type": "string"}}, "required": ["key"]},
+    kinds=FORM,
+    schema=_fields({"key": {"type": "string"}, "next": {"type": "string"}}, needs=("key",)),
 )
+LOGOUT: Final = Body(kinds=FORM, schema=_fields({}), required=False)
 
 _RUN: Final = {200: Answer(about="The run as it stands after it.", shape=shapes.Run)}
 _NO_RUN: Final = {404: "There is no such run."}
 _NO_SHOT: Final = {404: "There is no such run, or no such shot or take in it."}
 _NOT_NOW: Final = {409: "The state does not allow it, or somebody acted in between; the message says which."}
-_BAD_BODY: Final = {422: "The body is no JSON object, or a field of it is wrong: param says which."}
+_BAD_BODY: Final = {422: "The body is no JSON object, or a field of it is wrong or unknown: param says which."}
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /webhook/{token}": Operation(
@@ -108,8 +130,19 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             400: "The body is not JSON, or broke off.",
             401: "It does not prove where it comes from; it is held in quarantine.",
             404: "There is no such address.",
-            429: "Too many at this address, or too many to addresses that are none.",
+            429: "Too many, or too much, at this address; or too many to addresses that are none.",
         },
+        takes_anything=True,
+    ),
+    "GET /webhook/{token}": Operation(
+        name="lookAtCallbackAddress",
+        about="Whether a callback address is one",
+        more="For senders that look before they use an address. Nothing is kept.",
+        right=None,
+        answers={200: Answer(about="It is.", shape=shapes.Health)},
+        refused={404: "There is no such address.", 429: "Too many at this address, or to addresses that are none."},
+        asks_redis=False,
+        takes_anything=True,
     ),
     "POST /v1/runs": Operation(
         name="startRun",
@@ -124,7 +157,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         },
         refused={
             409: "The run that this Idempotency-Key made was removed; or, plan_changed, Plan is of another storyboard.",
-            422: "The storyboard has mistakes, all of them in mistakes with their places; or a header is none.",
+            422: "The storyboard has mistakes, all of them in mistakes with their places; or a header is wrong.",
         },
     ),
     "POST /v1/plan": Operation(
@@ -143,7 +176,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.READ,
         parameters=("limit", "after", "status"),
         answers={200: Answer(about="A page of them.", shape=shapes.Runs)},
-        refused={422: "limit or status is none."},
+        refused={422: "limit is not a number from 1 to 200, status not one of a run's, or a parameter unknown."},
     ),
     "GET /v1/runs/{run}": Operation(
         name="readRun",
@@ -156,6 +189,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         name="removeRun",
         about="Remove a run that has ended, with its history and files",
         right=Right.OPERATE,
+        body=NOTHING,
         answers={200: Answer(about="It is gone.", shape=shapes.Removed)},
         refused={**_NO_RUN, **_NOT_NOW},
     ),
@@ -233,7 +267,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.READ,
         parameters=("limit", "after"),
         answers={200: Answer(about="A page of them.", shape=shapes.Callbacks)},
-        refused={422: "limit is none."},
+        refused={422: "limit is not a number from 1 to 200, or a parameter is unknown."},
     ),
     "POST /v1/callbacks/{callback}/replay": Operation(
         name="replayCallback",
@@ -242,7 +276,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.OPERATE,
         body=Body(
             kinds=("application/json",),
-            schema={"type": "object", "properties": {"spend": {"type": "boolean"}}},
+            schema=_fields({"spend": {"type": "boolean"}}),
             required=False,
         ),
         answers={200: Answer(about="What it would do, or did.", shape=shapes.Replay)},
@@ -257,6 +291,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         about="Verify a callback in quarantine again, and process it",
         more="For after a wrong secret was mended and the receiver restarted.",
         right=Right.OPERATE,
+        body=NOTHING,
         answers={200: Answer(about="It is released.", shape=shapes.Release)},
         refused={
             404: "There is no such callback, or it is no longer kept.",
@@ -267,6 +302,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         name="releaseCallbacks",
         about="Verify all callbacks in quarantine again",
         right=Right.OPERATE,
+        body=NOTHING,
         answers={200: Answer(about="What became of each.", shape=shapes.Releases)},
         refused={},
     ),
@@ -276,13 +312,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.READ,
         parameters=("limit", "after", "of-run"),
         answers={200: Answer(about="A page of them.", shape=shapes.Notifications)},
-        refused={422: "limit is none."},
+        refused={422: "limit is not a number from 1 to 200, or a parameter is unknown."},
     ),
     "POST /v1/notifications/{notification}/replay": Operation(
         name="replayNotification",
         about="Send a notification again at once, under the same id",
         more="Whatever came of it so far; what fails is tried for another day.",
         right=Right.OPERATE,
+        body=NOTHING,
         answers={200: Answer(about="It is to be sent.", shape=shapes.Notification)},
         refused={404: "There is no such notification, or it is no longer kept."},
     ),
@@ -329,11 +366,11 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "POST /logout": Operation(
         name="logOut",
-        about="End the page's session in this browser",
+        about="End the page's session",
         right=None,
+        body=LOGOUT,
         answers={303: Answer(about="To the page, without the session.", headers=("Location", "Set-Cookie"))},
-        refused={},
-        asks_redis=False,
+        refused={403: "It was not asked for by our own page (Origin, Sec-Fetch-Site)."},
     ),
     "GET /livez": Operation(
         name="isAlive",

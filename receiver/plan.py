@@ -41,7 +41,7 @@ def agreed(request: Request, board: Storyboard) -> Storyboard:
     """
     *board* as the headers ``Plan`` and ``Max-Jobs`` allow it: the one that was planned, with so many jobs at most.
 
-    Raises: PlanChanged for another storyboard; RequestInvalid for a limit that is none.
+    Raises: PlanChanged for another storyboard; RequestInvalid for a limit that is no number.
     """
     planned = request.headers.get("plan")
     if planned is not None and planned != plan_of(board).id:
@@ -50,7 +50,7 @@ def agreed(request: Request, board: Storyboard) -> Storyboard:
     if limit is None:
         return board
     if not re.fullmatch("[0-9]{1,6}", limit) or int(limit) < 1:
-        raise RequestInvalid("it is a whole number of jobs, at least 1", param="Max-Jobs")
+        raise RequestInvalid("it is not a whole number of jobs, from 1 to 999999", param="Max-Jobs")
     return replace(board, budget_jobs=min(int(limit), board.budget_jobs or int(limit)))
 
 

@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from config.settings import Settings
 from receiver.callbacks import TAKER, Taker
-from receiver.door import Door, spare
+from receiver.door import HEAD_BYTES_MAX, Door, spare
 
 # One reading is possible, or none: no header that frames or encodes a body in another way, nothing but printable ASCII.
 _HEADER: Final = (
@@ -31,7 +31,8 @@ _HEADER: Final = (
 )
 _LENGTH: Final = rb"(?i:content-length): ?([0-9]{1,6})\r\n"
 PLAIN: Final = re.compile(
-    rb"POST /webhook/([\w.-]++) HTTP/1\.1\r\n(?:%b){0,40}+%b(?:%b){0,40}+\r\n" % (_HEADER, _LENGTH, _HEADER), re.ASCII
+    rb"POST /++webhook/++([\w.-]++)/*+ HTTP/1\.1\r\n(?:%b){0,40}+%b(?:%b){0,40}+\r\n" % (_HEADER, _LENGTH, _HEADER),
+    re.ASCII,
 )
 _LAST: Final = ((b"connection", b"close"),)
 
@@ -69,7 +70,6 @@ class ShortWay(Door):
             super().data_received(data)
             return
         self._unset_keepalive_if_required()
-        self.waiting.pop(self, None)
         self._under_way, self._due = data, None
         take: Taker = self.app_state[TAKER]
         take(plain[1].decode(), data[plain.end() :], self._answer)
@@ -79,6 +79,13 @@ class ShortWay(Door):
         self._under_way, self._behind = None, b""
         super().connection_lost(exc)
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # As in the door.
+        """Whoever sends no more may still wait for an answer."""
+        if self._under_way is None:
+            return super().eof_received()
+        self._closing = True
+        return True
+
     def shutdown(self) -> None:
         """Whoever waits for an answer gets it first."""
         if self._under_way is None:
@@ -87,16 +94,17 @@ class ShortWay(Door):
             self._closing = True
 
     def _is_whole(self, plain: re.Match[bytes], data: bytes) -> bool:
-        length = int(plain[2])
-        return length <= self.short_bytes_max and plain.end() + length == len(data)
+        head, length = plain.end(), int(plain[2])
+        return head <= HEAD_BYTES_MAX and length <= self.short_bytes_max and head + length == len(data)
 
     def _is_idle(self) -> bool:
         """Nothing of another request is outstanding, on either side, and this one may be let in."""
         if not self._whole or self._refused or self.flow.write_paused or self.transport.is_closing():
             return False
-        if len(self.connections) > self.connections_max:
+        if self.cycle is not None and not self.cycle.response_complete:
             return False
-        return self.cycle is None or self.cycle.response_complete
+        self.waiting.pop(self, None)  # Room is not made of the one that it is for.
+        return self._has_room()
 
     def _answer(self, answer: Response | None) -> None:
         """Write *answer*; None: the callback has to go the long way."""

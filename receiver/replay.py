@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from receiver.body import read_body
 from receiver.callbacks import task_for
+from receiver.fields import fields_of
 from receiver.state import State, state_of
 from runs.errors import Conflict, NotFound, RequestInvalid, StoryboardInvalid
 from runs.hooks import read_hooks
@@ -19,9 +19,6 @@ from runs.inbox import Callback
 from runs.model import TakeStatus
 from runs.takes import OPEN
 from runs.tokens import HookAddress, TakeAddress
-from upstream.callback import parse_object
-
-BODY_BYTES_MAX = 1 << 12
 
 log = structlog.get_logger()
 
@@ -42,7 +39,7 @@ async def replay(request: Request) -> Response:
     Raises: NotFound; Conflict for one that names nothing to ask about.
     """
     state = state_of(request)
-    spend = await _wants_to_spend(request)
+    spend = _wants_to_spend(request)
     callback = await state.inbox.find(request.path_params["callback"])
     if callback is None:
         raise NotFound("there is no such callback, or it is no longer kept")
@@ -79,11 +76,10 @@ async def replay(request: Request) -> Response:
     )
 
 
-async def _wants_to_spend(request: Request) -> bool:
-    raw = await read_body(request, bytes_max=BODY_BYTES_MAX)
-    spend = parse_object(raw).get("spend", False) if raw.strip() else False
+def _wants_to_spend(request: Request) -> bool:
+    spend = fields_of(request).get("spend", False)
     if not isinstance(spend, bool):
-        raise RequestInvalid("spend is true or false", param="spend")
+        raise RequestInvalid("spend is not true or false", param="spend")
     return spend
 
 

@@ -12,9 +12,11 @@ from typing import Any, Final
 import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from receiver.body import read_body
 from receiver.deciding import decide, stored_run, undecided
+from receiver.fields import fields_of
 from receiver.plan import agreed, read_board
 from receiver.state import State, state_of
 from receiver.views import callback_json, outlook_json, run_json
@@ -22,15 +24,14 @@ from runs import events
 from runs.decisions import Decision
 from runs.errors import NotFound, RequestInvalid, StorageFailed, StoreUnavailable
 from runs.model import Run, RunId, RunStatus, Terms
+from runs.plan import plan_of
 from runs.progress import record
 from runs.progress import start as start_run_now
 from runs.removal import remove as remove_run
 from runs.standing import has_ended
 from runs.storyboard import start_run
-from upstream.callback import parse_object
 
 PICTURE_BYTES_MAX: Final = 30_000_000  # Ark's limit for an input image.
-DECISION_BYTES_MAX: Final = 1 << 16
 PAGE_MAX: Final = 200
 ID_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"
 NAME: Final = re.compile(r"[!-~]{1,200}")
@@ -41,12 +42,18 @@ log = structlog.get_logger()
 
 
 async def start(request: Request) -> Response:
-    """``POST /v1/runs``: a storyboard becomes a run; the same ``Idempotency-Key`` always gives the same one."""
+    """
+    ``POST /v1/runs``: a storyboard becomes a run; the same ``Idempotency-Key`` always gives the same one.
+
+    Raises: RequestInvalid for that key with another storyboard; a ``Max-Jobs`` that differs makes it no other.
+    """
     state = state_of(request)
-    storyboard = agreed(request, await read_board(request))
+    board = await read_board(request)
+    storyboard = agreed(request, board)
     run_id = RunId("run_" + "".join(secrets.choice(ID_LETTERS) for _ in range(24)))
     if key := request.headers.get("idempotency-key"):
-        run_id = await state.store.asked_before(_key(key), run_id)
+        planned = await asyncio.to_thread(plan_of, board)
+        run_id = await state.store.asked_before(_key(key), run_id, plan=planned.id)
     run = await state.store.load(run_id)
     if run is None:
         new = start_run(storyboard, run_id=run_id, now=time.time(), terms=Terms.of(state.settings))
@@ -67,7 +74,7 @@ async def list_runs(request: Request) -> Response:
     limit, after = page_of(request)
     wanted = request.query_params.get("status")
     if wanted is not None and wanted not in set(RunStatus):
-        raise RequestInvalid(f"status is one of {', '.join(RunStatus)}", param="status")
+        raise RequestInvalid(f"status is not one of {', '.join(RunStatus)}", param="status")
     status = RunStatus(wanted) if wanted else None
     found = await state.store.runs(limit=limit + 1, after=after, status=status)
     more = found[limit - 1].id if len(found) > limit else None
@@ -95,11 +102,10 @@ async def approve(request: Request) -> Response:
 
 async def pick(request: Request) -> Response:
     """``POST /v1/runs/{id}/shots/{shot}/pick`` ``{"take": 2}``: the take to go on from."""
-    body = await _body(request)
-    number = body.get("take")
+    number = fields_of(request).get("take")
     if not isinstance(number, int) or isinstance(number, bool):
         raise RequestInvalid('give the number of a take: {"take": 1}', param="take")
-    return await _act(request, events.Picked(shot=request.path_params["shot"], take=number), body)
+    return await _act(request, events.Picked(shot=request.path_params["shot"], take=number))
 
 
 async def resume(request: Request) -> Response:
@@ -108,11 +114,11 @@ async def resume(request: Request) -> Response:
 
     A film whose file is gone is joined again.
     """
-    state, body = state_of(request), await _body(request)
+    state = state_of(request)
     run = await _run(state, request)
     if run.film is None or await asyncio.to_thread(_is_there, state, run.film.path):
-        return await _act(request, events.Resumed(), body)
-    recorded = await record(state.store, run.id, events.FilmLost(path=run.film.path), revision=_revision(body))
+        return await _act(request, events.Resumed())
+    recorded = await record(state.store, run.id, events.FilmLost(path=run.film.path), revision=_revision(request))
     return JSONResponse(_json(state, recorded.run))
 
 
@@ -129,24 +135,24 @@ async def retake(request: Request) -> Response:
 
     With ``{"dry_run": true}`` it says what that would spend and leave stale, and does nothing.
     """
-    body = await _body(request)
+    body = fields_of(request)
     prompt, seed, asks = body.get("prompt"), body.get("seed"), body.get("dry_run")
     if prompt is not None and (not isinstance(prompt, str) or not prompt.strip()):
-        raise RequestInvalid("prompt is text", param="prompt")
+        raise RequestInvalid("prompt is empty, or is not text", param="prompt")
     if seed is not None and (type(seed) is not int or not -1 <= seed <= SEED_MAX):
-        raise RequestInvalid(f"seed is a whole number from -1 to {SEED_MAX}", param="seed")
+        raise RequestInvalid(f"seed is not a whole number from -1 to {SEED_MAX}", param="seed")
     if asks is not None and not isinstance(asks, bool):
-        raise RequestInvalid("dry_run is true or false", param="dry_run")
+        raise RequestInvalid("dry_run is not true or false", param="dry_run")
     event = events.Retaken(shot=request.path_params["shot"], prompt=prompt, seed=seed)
-    return await (_look_ahead if asks else _act)(request, event, body)
+    return await (_look_ahead if asks else _act)(request, event)
 
 
 async def adopt(request: Request) -> Response:
     """``POST /v1/jobs/adopt`` ``{"job_id": …, "run": …, "shot": …}``: a job that was paid for belongs to this shot."""
-    body = await _body(request)
+    body = fields_of(request)
     job_id, run_id, shot = (_named(body, name) for name in ("job_id", "run", "shot"))
     request.path_params.update(run=run_id, shot=shot)
-    return await _act(request, events.Adopted(shot=shot, job_id=job_id), body)
+    return await _act(request, events.Adopted(shot=shot, job_id=job_id))
 
 
 async def watch(request: Request) -> Response:
@@ -159,11 +165,24 @@ async def watch(request: Request) -> Response:
     run = await _run(state, request)
     after = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
     if not EVENT_ID.fullmatch(after):
-        raise RequestInvalid("it is not an id of an event", param="Last-Event-ID")
+        raise RequestInvalid("it is not the id of an event", param="Last-Event-ID")
     if has_ended(run) and after != "0" and not await state.history.history(run.id, after=after):
         return Response(status_code=204)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(state, run.id, after), media_type="text/event-stream", headers=headers)
+    return _Stream(state, run.id, after)
+
+
+class _Stream(StreamingResponse):
+    """The events of a run, from one of the seats that there are. Raises: Busy, before anything is sent."""
+
+    def __init__(self, state: State, run_id: str, after: str) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # Of proxies that gather what they pass on.
+        super().__init__(_events(state, run_id, after), media_type="text/event-stream", headers=headers)
+        self._seats = state.streams
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Until the run has ended or the reader has gone."""
+        with self._seats.taken():
+            await super().__call__(scope, receive, send)
 
 
 async def callbacks(request: Request) -> Response:
@@ -204,24 +223,23 @@ async def _events(state: State, run_id: str, after: str) -> AsyncIterator[str]:
                 yield ": still here\n\n"
 
 
-async def _act(request: Request, event: Decision, body: dict[str, Any] | None = None) -> Response:
+async def _act(request: Request, event: Decision) -> Response:
     """A person's decision: refused if they looked at an older revision, or if it changes nothing."""
     state = state_of(request)
-    revision = _revision(await _body(request) if body is None else body)
-    run = await decide(state, request.path_params["run"], event, revision=revision)
+    run = await decide(state, request.path_params["run"], event, revision=_revision(request))
     return JSONResponse(_json(state, run))
 
 
-async def _look_ahead(request: Request, event: events.Retaken, body: dict[str, Any]) -> Response:
+async def _look_ahead(request: Request, event: events.Retaken) -> Response:
     """What that decision would bring about; refused where the decision itself would be."""
-    run = await undecided(state_of(request), request.path_params["run"], event, revision=_revision(body))
+    run = await undecided(state_of(request), request.path_params["run"], event, revision=_revision(request))
     return JSONResponse(outlook_json(run, event.shot))
 
 
-def _revision(body: dict[str, Any]) -> int | None:
-    revision = body.get("revision")
+def _revision(request: Request) -> int | None:
+    revision = fields_of(request).get("revision")
     if revision is not None and type(revision) is not int:
-        raise RequestInvalid("revision is a whole number", param="revision")
+        raise RequestInvalid("revision is not a whole number", param="revision")
     return revision
 
 
@@ -229,15 +247,10 @@ async def _run(state: State, request: Request) -> Run:
     return await stored_run(state, request.path_params["run"])
 
 
-async def _body(request: Request) -> dict[str, Any]:
-    raw = await read_body(request, bytes_max=DECISION_BYTES_MAX)
-    return parse_object(raw) if raw.strip() else {}
-
-
 def _named(body: dict[str, Any], name: str) -> str:
     value = body.get(name)
     if not isinstance(value, str) or not NAME.fullmatch(value):
-        raise RequestInvalid(f"{name} is missing, or no id", param=name)
+        raise RequestInvalid(f"{name} is missing, or is not an id", param=name)
     return value
 
 
@@ -245,13 +258,13 @@ def page_of(request: Request) -> tuple[int, str | None]:
     """``limit`` and ``after`` of a list. Raises: RequestInvalid."""
     limit = request.query_params.get("limit", "20")
     if not re.fullmatch("[0-9]{1,3}", limit) or not 1 <= int(limit) <= PAGE_MAX:
-        raise RequestInvalid(f"limit is a number from 1 to {PAGE_MAX}", param="limit")
+        raise RequestInvalid(f"limit is not a number from 1 to {PAGE_MAX}", param="limit")
     return int(limit), request.query_params.get("after")
 
 
 def _key(key: str) -> str:
     if not 1 <= len(key) <= 200 or not key.isprintable():
-        raise RequestInvalid("the key has at most 200 printable characters", param="Idempotency-Key")
+        raise RequestInvalid("the key is not 1 to 200 printable characters", param="Idempotency-Key")
     return key
 
 

@@ -1,8 +1,9 @@
 """
 The page's session: a cookie that stands for a key, so that the key itself is typed once and kept by no browser.
 
-The cookie says until when it counts and which key was given, under our MAC. Nothing is stored: whoever takes a key out
-of the settings ends its sessions, and a new ``FRAMERELAY_SECRET`` ends them all.
+The cookie says until when it counts and which key was given, under our MAC. Nothing is stored but the names of sessions
+that were ended before their time. Whoever takes a key out of the settings ends its sessions, and a new
+``FRAMERELAY_SECRET`` ends them all.
 """
 
 import base64
@@ -29,7 +30,7 @@ class Sessions:
 
     def begin(self, answer: Response, key: str) -> None:
         """Let *answer* carry a session of *key*."""
-        payload = f"{int(time.time()) + LIFE_S}.{_fingerprint(key)}"
+        payload = f"{int(time.time()) + LIFE_S}.{_fingerprint(key)}.{secrets.token_urlsafe(8)}"
         value = f"{payload}.{self._mac(payload)}"
         answer.set_cookie(COOKIE, value, max_age=LIFE_S, httponly=True, samesite="strict", secure=self._secure)
 
@@ -42,9 +43,13 @@ class Sessions:
         value = request.cookies.get(COOKIE, "")
         payload, _, mac = value.rpartition(".")
         sound = hmac.compare_digest(mac.encode(), self._mac(payload).encode())
-        until, _, fingerprint = payload.partition(".")
+        until, fingerprint, *_ = *payload.split("."), ""
         same = hmac.compare_digest(fingerprint.encode(), _fingerprint(key).encode())
         return sound and same and int(until) > time.time()
+
+    def name_of(self, request: Request) -> str:
+        """The name of the session that *request* comes in, which opens nothing."""
+        return f"session:{hashlib.sha256(request.cookies.get(COOKIE, '').encode()).hexdigest()[:32]}"
 
     def invite(self) -> str:
         """A word that begins a session, once, in the next ten minutes; only who has the secret can make one."""

@@ -9,7 +9,7 @@ from starlette.requests import HTTPConnection
 
 from config.settings import Settings
 from receiver.gate import Gate
-from receiver.limits import Limits
+from receiver.limits import Limits, Seats
 from receiver.quarantine import Quarantine
 from receiver.readiness import Readiness
 from receiver.strangers import Strangers
@@ -25,7 +25,8 @@ from runs.tokens import Links, Tokens
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """
-    ``history`` reads through connections of its own: watchers that wait must not keep callbacks waiting.
+    ``history`` reads through connections of its own, for as many as have a seat among the ``streams``: watchers that
+    wait must keep nobody else waiting. ``redis`` is asked for figures.
 
     ``secrets``: what no answer may show. ``counts``: callbacks by what this process did with them, for `metrics`.
     """
@@ -35,6 +36,7 @@ class State:
     secrets: tuple[str, ...]
     store: Store
     history: Store
+    streams: Seats
     inbox: Inbox
     outbox: Outbox
     spool: Spool

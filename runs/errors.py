@@ -8,6 +8,7 @@ Everything that can go wrong and that we foresee, as one tree; each leaf says if
     │   ├── DownloadInterrupted       cut, stalled, shorter than announced, 5xx
     │   ├── DecoderFailed             our decoder process died or took too long
     │   ├── StorageFailed             our disk is full or cannot be written
+    │   ├── Busy                      as many as there may be at once are under way
     │   └── StoreUnavailable          Redis cannot be reached or refuses to write
     ├── Permanent                     the same call will fail again
     │   ├── UpstreamRejected          the provider refused the request; it carries the provider's own code
@@ -97,6 +98,12 @@ class StoreUnavailable(Transient):
     """Redis cannot be reached or refuses to write."""
 
     code = "store_unavailable"
+
+
+class Busy(Transient):
+    """As many as there may be at once are under way."""
+
+    code = "busy"
 
 
 class UpstreamRejected(Permanent):

@@ -4,13 +4,15 @@ Names and places of what we keep: clips, frames, films and the pictures that peo
 Names are made from our own ids only. The processors write them, the receiver serves them; both meet in this folder.
 """
 
+import fcntl
 import hashlib
 import os
 import re
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from runs.errors import NotFound, RequestInvalid
 
@@ -128,6 +130,7 @@ class MediaFiles:
             draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
             try:
                 with draft.open("wb") as file:
+                    hold(file)
                     file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
@@ -135,6 +138,26 @@ class MediaFiles:
             finally:
                 draft.unlink(missing_ok=True)
         return path
+
+
+def hold(file: IO[bytes]) -> None:
+    """Mark a half-written *file* as somebody's while it is open; the kernel forgets that with the process."""
+    with suppress(OSError):  # Some network disks know no such marks; then only its age protects it.
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process has the file *path* on `hold`. Raises: OSError if it cannot be opened."""
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _small(frame: str) -> str:

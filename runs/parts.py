@@ -77,9 +77,9 @@ class Part:
                 part.complain(elsewhere[key])
             elif len(strange) < SUGGESTIONS_MAX:
                 strange.append(key)
-                part.complain(_unknown(key, known))
+                part.complain(unknown(key, known))
             else:
-                part.complain(_unknown(key, ()))
+                part.complain(unknown(key, ()))
         return parts
 
     def named_parts(self) -> dict[str, "Part"] | None:
@@ -229,12 +229,13 @@ def _no_name(text: str) -> str:
     return f'"{shown(text)}" cannot be a name here: use 1 to 40 of A-Z, a-z, 0-9, - and _'
 
 
-def _unknown(key: str, known: Collection[str]) -> str:
+def unknown(key: str, known: Collection[str], *, kind: str = "key") -> str:
+    """A sentence about a name that is not among those *known*, with the nearest of them, or all if they are few."""
     wide = wide_sign(key)
     hint = f"; {wide}" if wide else near(key, known)
     if not hint and 0 < len(known) <= 12:
         hint = f"; known here: {', '.join(known)}"
-    return f'unknown key "{shown(key)}"{hint}'
+    return f'unknown {kind} "{shown(key)}"{hint}'
 
 
 def _number_hint(value: object, *, whole: bool) -> str:

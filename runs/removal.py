@@ -7,6 +7,7 @@ was under way.
 """
 
 import asyncio
+import math
 import os
 import re
 import shutil
@@ -18,14 +19,15 @@ from typing import Final
 import structlog
 
 from runs.errors import Conflict
-from runs.files import MediaFiles
+from runs.files import MediaFiles, is_held
 from runs.model import Run, RunStatus
 from runs.standing import has_ended
 from runs.store import Store
 
 _RUN: Final = re.compile(r"run_[a-z0-9]{1,40}")
 _OURS: Final = re.compile(r"run_[a-z0-9]{1,40}|given")
-_UNFINISHED: Final = re.compile(r"\.[A-Za-z0-9_.-]+\.[0-9a-f]{8}\.part")
+# A clip, film or picture that comes, and a frame as the decoder writes it (`media.png`).
+_UNFINISHED: Final = re.compile(r"\.[A-Za-z0-9_.-]+\.(?:[0-9a-f]{8}\.part|(?:png|jpg)\.[a-z0-9_]{8})")
 
 log = structlog.get_logger()
 
@@ -61,23 +63,35 @@ def remove_files(files: MediaFiles, run_id: str) -> bool:
     return True
 
 
-def remove_unfinished(files: MediaFiles, *, older_than: float) -> int:
-    """Remove what killed processes left half written, if it was last written before *older_than*; returns how many."""
+def remove_unfinished(files: MediaFiles, *, older_than: float, changed_since: float = 0.0) -> int:
+    """
+    Remove what killed processes left half written, if it was last written before *older_than*; returns how many.
+
+    Never what a living process still writes. Only folders are looked into that have *changed_since*.
+    """
     removed = 0
     for entry in _entries(files.root):
-        if _OURS.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+        if _OURS.fullmatch(entry.name) and _changed_at(entry) >= changed_since:
             removed += sum(_remove_unfinished(each, older_than) for each in _entries(Path(entry.path)))
     return removed
+
+
+def _changed_at(entry: "os.DirEntry[str]") -> float:
+    """When something last came into a folder, or left it; for anything else minus infinity."""
+    try:
+        return entry.stat().st_mtime if entry.is_dir(follow_symlinks=False) else -math.inf
+    except OSError:
+        return -math.inf
 
 
 def _remove_unfinished(entry: "os.DirEntry[str]", older_than: float) -> bool:
     if not _UNFINISHED.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
         return False
     try:
-        if entry.stat(follow_symlinks=False).st_mtime >= older_than:
+        if entry.stat(follow_symlinks=False).st_mtime >= older_than or is_held(Path(entry.path)):
             return False
         Path(entry.path).unlink()
-    except OSError:  # Somebody else removed it, or the disk refuses; the next start tries again.
+    except OSError:  # Somebody else removed it, or the disk refuses; the next look tries again.
         return False
     return True
 

@@ -9,7 +9,8 @@ Runs in Redis: a run and everything that follows from its change are written in 
     framerelay:runs-removed    zset    those that were removed, until their files surely are gone too
     framerelay:due             zset    runs by the time at which they are looked at next
     framerelay:asked:KEY       string  the run that an ``Idempotency-Key`` made
-    framerelay:used:NAME       string  an invitation to the page that was used
+    framerelay:asked-plan:ID   string  the plan of that run, so that the key makes nothing else
+    framerelay:used:NAME       string  an invitation to the page that was used, or a session of it that was ended
     framerelay:repaired        set     what was done once for all runs that an early version had left
 
 What has to be told of a change goes to `runs.outbox` in the same step.
@@ -23,6 +24,7 @@ from typing import Any, Final
 
 from arq.connections import ArqRedis
 
+from runs.errors import RequestInvalid
 from runs.layout import Memory, fields_of, run_of
 from runs.machine import Step
 from runs.model import Run, RunId, RunStatus
@@ -60,6 +62,10 @@ def run_key(run_id: str) -> str:
 def events_key(run_id: str) -> str:
     """Where its history lives."""
     return f"framerelay:run:{run_id}:events"
+
+
+def _plan_key(run_id: str) -> str:
+    return f"framerelay:asked-plan:{run_id}"
 
 
 class Store:
@@ -254,16 +260,33 @@ class Store:
             for event_id, fields in entries
         ]
 
-    async def asked_before(self, key: str, run_id: RunId) -> RunId:
-        """The run that belongs to an ``Idempotency-Key``: *run_id* if the key is new, else the one it made."""
+    async def asked_before(self, key: str, run_id: RunId, *, plan: str = "") -> RunId:
+        """
+        The run that belongs to an ``Idempotency-Key``: *run_id* if the key is new, else the one it made.
+
+        *plan*: the id of what is asked for. Raises: RequestInvalid if it was another the first time.
+        """
         name = f"framerelay:asked:{key}"
         try:
-            if await self._redis.set(name, run_id, nx=True, px=ASKED_LIFE_MS):
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.set(_plan_key(run_id), plan, px=ASKED_LIFE_MS)
+                pipe.set(name, run_id, nx=True, get=True, px=ASKED_LIFE_MS)
+                _, held = await pipe.execute()
+            if held is None or held.decode() == run_id:  # Asked twice: the first answer may have been lost.
                 return run_id
-            held = await self._redis.get(name)
+            made = RunId(held.decode())
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.get(_plan_key(made))
+                pipe.delete(_plan_key(run_id))
+                planned, _ = await pipe.execute()
         except REDIS_ERRORS as error:
             raise unavailable(error) from error
-        return RunId(held.decode()) if held else run_id
+        if planned is not None and planned.decode() != plan:  # An earlier version kept no plan.
+            raise RequestInvalid(
+                f"the key was used for another storyboard, of which {made} was made: give each its own key",
+                param="Idempotency-Key",
+            )
+        return made
 
     async def is_repaired(self, step: str) -> bool:
         """Whether a worker has been through all stored runs for that *step*. Raises: StoreUnavailable."""
@@ -283,5 +306,12 @@ class Store:
         """Whether *name* is used for the first time in *life_s*, by whichever receiver. Raises: StoreUnavailable."""
         try:
             return bool(await self._redis.set(f"framerelay:used:{name}", 1, nx=True, ex=life_s))
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+
+    async def is_used(self, name: str) -> bool:
+        """Whether *name* has had its first use. Raises: StoreUnavailable."""
+        try:
+            return bool(await self._redis.exists(f"framerelay:used:{name}"))
         except REDIS_ERRORS as error:
             raise unavailable(error) from error

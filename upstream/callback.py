@@ -2,6 +2,7 @@
 
 import json
 import math
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
@@ -29,13 +30,14 @@ def read_callback(body: bytes) -> JobReport:
 
     Raises: RequestInvalid for what is not a JSON object in UTF-8, or holds a key twice, a number that JSON does not
     know or that is longer than ``DIGITS_MAX``, more than ``DEPTH_MAX`` levels or ``COMMAS_MAX`` values, or half a
-    surrogate pair. A byte order mark is no JSON either.
+    surrogate pair. A byte order mark before it is passed over.
     """
     return read_job(parse_object(body))
 
 
 def parse_object(body: bytes) -> dict[str, object]:
     """The JSON object in *body*, under the bounds of :func:`read_callback`."""
+    body = body.removeprefix(BOM_UTF8)
     if len(body) > COMMAS_MAX and body.count(b",") > COMMAS_MAX:
         raise RequestInvalid(f"The body holds more than {COMMAS_MAX} values.")
     return _read_quickly(body) or _read_strictly(body)

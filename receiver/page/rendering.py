@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from receiver.access import SAFE, require
 from receiver.answers import NO_SUCH_ADDRESS, foreseen, refused
+from receiver.fields import Names, check
 from receiver.gate import Right
 from receiver.page.static_files import address_of
 from receiver.state import state_of
@@ -30,6 +31,7 @@ HEADERS: Final = {
     "Referrer-Policy": "same-origin",
     "Vary": "Accept, Cookie",
 }
+NO_NAMES: Final = Names()
 HEADINGS: Final = {
     401: "Log in",
     403: "Not allowed",
@@ -41,14 +43,26 @@ HEADINGS: Final = {
 }
 
 
-def page(path: str, handler: Handler, *, methods: Sequence[str] = ("GET",), open_to_all: bool = False) -> Route:
-    """A route of the page: rights as everywhere (`receiver.access`), errors as pages for whoever reads HTML."""
+def page(
+    path: str,
+    handler: Handler,
+    *,
+    methods: Sequence[str] = ("GET",),
+    open_to_all: bool = False,
+    names: Names = NO_NAMES,
+) -> Route:
+    """
+    A route of the page: rights as everywhere (`receiver.access`), errors as pages for whoever reads HTML.
+
+    *names*: what its query, and the form that is sent to it, may name.
+    """
     needed = Right.READ if SAFE.issuperset(methods) else Right.OPERATE
 
     async def answered(request: Request) -> Response:
         try:
             if not open_to_all:
                 await require(request, needed)
+            await check(request, names)
             return await handler(request)
         except (HTTPException, FrameRelayError) as error:
             if "text/html" not in request.headers.get("accept", ""):

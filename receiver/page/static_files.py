@@ -10,11 +10,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from receiver.fields import check_query
+
 _KINDS: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
 async def serve(request: Request) -> Response:
-    """The file; whoever asks by its present address may keep it for ever. Raises: HTTPException 404."""
+    """The file; whoever asks by its present address may keep it for ever. Raises: HTTPException 404; RequestInvalid."""
+    check_query(request, ("v",))
     name = request.path_params["file"]
     content = _files().get(name)
     if content is None:

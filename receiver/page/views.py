@@ -2,13 +2,12 @@
 
 import time
 from typing import Any, Final, get_args
-from urllib.parse import parse_qs
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from receiver.body import read_body
 from receiver.deciding import decide, stored_run
+from receiver.fields import check_names, fields_of
 from receiver.page.health import health_of
 from receiver.page.next import may_be_lost, retake_of, what_is_next
 from receiver.page.rendering import login_form, rendered
@@ -30,7 +29,17 @@ from runs.words import shot_words
 RUNS_A_PAGE: Final = 20
 CALLBACKS_A_PAGE: Final = 100
 FORMS_MAX: Final = 40  # Of more shots each has its form on its own page: prompts are long.
-FORM_BYTES_MAX: Final = 1 << 16
+# Each decision with the fields of its form; all have these two.
+OF_ALL: Final = ("action", "revision")
+OF_ONE: Final[dict[str, tuple[str, ...]]] = {
+    "cancel": (),
+    "resume": (),
+    "approve": ("shot",),
+    "pick": ("shot", "take"),
+    "adopt": ("shot", "job_id"),
+    "retake": ("shot", "prompt", "seed"),
+}
+FIELDS: Final = (*OF_ALL, *sorted(set().union(*OF_ONE.values())))
 EVENT_NAMES: Final = ("started", *map(name_of, get_args(Event)))
 
 
@@ -64,9 +73,7 @@ async def act(request: Request) -> Response:
 
     Raises: as `receiver.deciding.decide`.
     """
-    raw = (await read_body(request, bytes_max=FORM_BYTES_MAX)).decode("utf-8", "replace")
-    form = {name: values[-1] for name, values in parse_qs(raw, keep_blank_values=True, max_num_fields=20).items()}
-    state = state_of(request)
+    state, form = state_of(request), fields_of(request)
     run = await stored_run(state, request.path_params["run"])
     revision = _number(form, "revision")
     await decide(state, run.id, _decision(form, run), revision=revision)
@@ -131,8 +138,9 @@ async def _let_in(request: Request, once: str) -> Response:
 
 
 def _decision(form: dict[str, str], run: Run) -> Decision:
-    shot = form.get("shot", "")
-    match form.get("action"):
+    action, shot = form.get("action"), form.get("shot", "")
+    check_names("field", form, (*OF_ALL, *OF_ONE.get(action or "", FIELDS)))
+    match action:
         case "cancel":
             return events.RunCancelled()
         case "resume":
@@ -153,7 +161,7 @@ def _retake(form: dict[str, str], run: Run) -> events.Retaken:
     """A prompt or seed that was left as it stood is no change."""
     seed = _number(form, "seed")
     if seed is not None and not -1 <= seed <= SEED_MAX:
-        raise RequestInvalid(f"seed is a whole number from -1 to {SEED_MAX}", param="seed")
+        raise RequestInvalid(f"seed is not a whole number from -1 to {SEED_MAX}", param="seed")
     prompt = form.get("prompt", "").replace("\r\n", "\n").strip()
     stored = run.shot(form.get("shot", ""))
     same = stored is not None and prompt == str(stored.input.get("prompt", "")).strip()
@@ -172,7 +180,7 @@ def _number(form: dict[str, str], name: str) -> int | None:
     if not text:
         return None
     if not (text.removeprefix("-").isascii() and text.removeprefix("-").isdigit() and len(text) <= 15):
-        raise RequestInvalid(f"{name} is a whole number", param=name)
+        raise RequestInvalid(f"{name} is not a whole number", param=name)
     return int(text)
 
 

@@ -70,10 +70,10 @@ def test_a_wrong_shot_take_or_moment_is_one_sentence_and_changes_nothing(relay: 
         (("approve", film, "s9"), "the run has no shot s9"),
         (("pick", film, "s2", "7"), "shot s2 has no take 7"),
         (("adopt", "job_9", "--run", film, "--shot", "s9"), "the run has no shot s9"),
-        (("adopt", "no id", "--run", film, "--shot", "s1"), "job_id is missing, or no id"),
+        (("adopt", "no id", "--run", film, "--shot", "s1"), "job_id is missing, or is not an id"),
         (("adopt", "job_9", "--run", film, "--shot", "s1"), "the run has succeeded"),
         (("resume", film), "the run has succeeded"),
-        (("retake", film, "s2", "--prompt", " "), "prompt is text"),
+        (("retake", film, "s2", "--prompt", " "), "prompt is empty, or is not text"),
     ):
         ended = relay.run(*words)
         said = ended.sentence.removesuffix("; `framerelay show RUN` names its shots")

@@ -219,6 +219,20 @@ async def test_a_wrong_key_says_where_the_right_one_is(
         assert "FRAMERELAY_API_KEY" in words
 
 
+async def test_an_argument_that_no_tool_has_is_refused(mcp: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the nearest that there is, before anything is asked of the receiver; the schemas say so, too."""
+    async with mcp.in_process("http://127.0.0.1:9", monkeypatch) as assistant:
+        for tool in (await assistant.session.list_tools()).tools:
+            assert tool.inputSchema["additionalProperties"] is False, tool.name
+            words = await assistant.refused(tool.name, updated_after="2026")
+            assert 'unknown argument "updated_after"' in words, tool.name
+        near = await assistant.refused("retake_shot", run="run_1", shot="s1", promt="x")
+        none = await assistant.refused("approve_shot", run="run_1", shot="s1", prompt="x")
+
+    assert near == 'unknown argument "promt" (did you mean "prompt"?)'
+    assert none == 'unknown argument "prompt"; known here: run, shot'
+
+
 def test_clients_are_told_our_version() -> None:
     """Not that of the library that speaks for us."""
     options = create_server(None)._mcp_server.create_initialization_options()

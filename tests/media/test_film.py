@@ -22,9 +22,11 @@ import numpy.typing as npt
 import pytest
 from av.video.reformatter import Colorspace
 
+import media.film
 from media.film import join
 from media.model import FilmFacts, FilmPart
 from runs.errors import ClipUnusable, RequestInvalid
+from runs.files import is_held
 
 MakeClip = Callable[..., Path]
 SHORT = {"size": (160, 90), "frames": 24, "audio_s": 1.04, "manifest": False}
@@ -218,6 +220,20 @@ def test_a_single_part_is_a_film(film_of: FilmOf, watch: Watch) -> None:
     assert (facts.copied, facts.frames) == (True, 24)
     assert film.numbers == list(range(24))
     assert_sound_ends_with_the_picture(film)
+
+
+def test_a_film_is_held_while_it_is_written(film_of: FilmOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that nobody takes what a long join writes for something that a killed one left."""
+    held: list[bool] = []
+
+    def write(shots: Any, path: Path, go: Any = media.film.write, **how: bool) -> None:
+        go(shots, path, **how)
+        held.append(is_held(path))
+
+    monkeypatch.setattr(media.film, "write", write)
+    path, _ = film_of({})
+
+    assert (held, is_held(path)) == ([True], False)
 
 
 def test_a_part_of_one_frame_is_its_own_repetition(film_of: FilmOf, watch: Watch) -> None:

@@ -1,14 +1,17 @@
 """Runs that ended leave by age, a few each turn."""
 
+import os
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import media.download
 from processors import retention
-from runs.files import MediaFiles
+from runs.files import MediaFiles, hold, is_held
 
 pytestmark = pytest.mark.anyio
 
@@ -109,3 +112,42 @@ async def test_files_that_come_back_after_the_removal_are_removed_again(start_pr
         assert answer.json() == {"id": run_id, "object": "run", "removed": True}
         assert not clip.parent.exists()
         assert await relay.store.removed_before(4e9, at_most=9) == []
+
+
+async def test_what_a_worker_that_was_killed_left_is_gone_while_others_live(
+    start_relay: Any, wait_until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at the next start alone: within minutes of the kill, by whichever worker; what is written now stays."""
+    monkeypatch.setattr(retention, "EVERY_S", 0.05)
+    async with start_relay("http://127.0.0.1:9") as relay:
+        folder = relay.settings.data_dir / "media" / ("run_" + "a" * 24)
+        folder.mkdir(parents=True)
+        left, coming, held = [folder / f".s1.{take}.mp4.0a1b2c3d.part" for take in (1, 2, 3)]
+        with held.open("wb") as file:
+            hold(file)
+            for draft in (left, coming, held):
+                draft.write_bytes(b"half")
+            for draft in (left, held):
+                os.utime(draft, (time.time() - retention.UNFINISHED_S - 1,) * 2)
+            await wait_until(lambda: not left.exists(), "it is gone")
+            assert [draft.exists() for draft in (coming, held)] == [True, True]
+
+
+async def test_a_clip_and_a_film_are_held_while_they_come(
+    start_provider: Any, start_relay: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the real worker; when all is done nothing is left of it."""
+    held: list[bool] = []
+
+    def publish(file: Any, temporary: Path, into: Path, go: Any = media.download._publish) -> None:
+        held.append(is_held(temporary))
+        go(file, temporary, into)
+
+    monkeypatch.setattr(media.download, "_publish", publish)
+    async with start_provider() as provider, start_relay(provider.url) as relay:
+        run_id = (await relay.api.post("/v1/runs", json=BOARD)).json()["id"]
+        assert (await relay.ended(run_id))["status"] == "succeeded"
+        folder = relay.settings.data_dir / "media" / run_id
+        assert {path.name for path in folder.glob(".*")} == set()
+
+    assert held == [True]

@@ -3,11 +3,13 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
 import pytest
 
+from receiver.limits import STREAMS_MAX
 from runs.store import Store
 
 pytestmark = pytest.mark.anyio
@@ -119,6 +121,43 @@ async def test_sixty_idle_watchers_keep_no_callback_waiting(relay: Any, board: A
             rests = await asyncio.gather(*(_rest(each) for each in lines))
         assert all(any("run_cancelled" in line for line in rest) for rest in rests)
         await asyncio.gather(*(stream.__aexit__(None, None, None) for stream in streams))
+
+
+async def test_streams_are_bounded_and_starve_nobody(
+    relay: Any, board: Any, take_address: Any, wait_until: Any
+) -> None:
+    """One too many is 503 with a sentence; figures stay true, and a seat that is left is free again."""
+    run_id = await relay.run(board)
+    path = f"/v1/runs/{run_id}/events"
+    async with (
+        httpx.AsyncClient(
+            base_url=relay.settings.listen_url,
+            headers=relay.api.headers,
+            trust_env=False,
+            timeout=30,
+            limits=httpx.Limits(max_connections=None),
+        ) as http,
+        AsyncExitStack() as stack,
+    ):
+        streams = [await stack.enter_async_context(http.stream("GET", path)) for _ in range(STREAMS_MAX)]
+        assert {stream.status_code for stream in streams} == {200}
+        assert streams[0].headers["X-Accel-Buffering"] == "no"  # A proxy would gather events into lumps.
+        refused = await relay.api.get(path)
+        figures = (await relay.api.get("/metrics")).text
+        callback = await relay.api.post(take_address(), json={"id": "job_1"})
+        await relay.api.post(f"/v1/runs/{run_id}/cancel")
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "busy")
+    assert "too many event streams" in refused.json()["error"]["message"]
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert "framerelay_redis_up 1" in figures
+    assert "framerelay_queue " in figures
+    assert callback.status_code == 200
+
+    async def is_free() -> bool:
+        return (await relay.api.get(path)).status_code == 200
+
+    await wait_until(is_free, "a seat is free")
 
 
 async def _rest(lines: AsyncIterator[str]) -> list[str]:

@@ -44,6 +44,35 @@ def test_so_many_in_a_minute_and_then_one_for_each_that_is_over() -> None:
     assert [rate.wait_s("a") for _ in range(61)] == [0.0] * 60 + [1.0]
 
 
+def test_several_are_counted_at_once_over_any_time() -> None:
+    """Bytes over a day as well as requests over a minute; what does not fit is not counted at all."""
+    clock = Clock()
+    rate = Rate(1000, keys_max=10, over_s=100.0, clock=clock)
+
+    assert [rate.wait_s("a", 400), rate.wait_s("a", 400)] == [0.0, 0.0]
+    assert rate.wait_s("a", 400) == pytest.approx(20.0)
+    assert rate.wait_s("a", 200) == 0.0
+    clock.now += 50.0
+    assert (rate.wait_s("a", 500), rate.wait_s("a")) == (0.0, pytest.approx(0.1))
+    rate.give_back("a")
+    assert rate.wait_s("a") == 0.0
+
+
+def test_a_body_of_the_largest_size_always_has_room() -> None:
+    """Whatever the budget is set to; a hook has a hundred times as much; what is refused uses up nothing else."""
+    limits = Limits(replace(Settings(), callback_bytes_per_day=1, callback_bytes_max=100_000, callbacks_per_minute=9))
+    take, hook = TakeAddress(run="run_a", shot="s1", take=1), HookAddress(hook="mine")
+
+    assert [limits.lets_in(take, 100_000 - 1024) for _ in range(5)] == [True] * 4 + [False]
+    assert [limits.lets_in(take, 100_000) for _ in range(9)] == [False] * 9
+    with pytest.raises(HTTPException) as refused:
+        limits.count_body(take, 100_000)
+    assert refused.value.status_code == 429
+    for _ in range(5):
+        limits.count_callback(take)  # Nine in a minute: four were let in.
+    assert [limits.lets_in(hook, 100_000 - 1024) for _ in range(401)].count(True) == 400
+
+
 def test_who_hammers_is_not_forgotten_and_memory_is_bounded() -> None:
     """A hundred thousand others push out only each other."""
     rate = Rate(2, keys_max=100, clock=Clock())

@@ -137,11 +137,12 @@ async def test_every_answer_that_it_names_is_given_as_it_says(
     await _decisions(drive, relay, board, render, finish)
     await _files(drive, relay)
     await _notifications(drive, board)
-    for method, path in (("PATCH", "/v1/runs"), ("GET", "/webhook/x"), ("GET", "/nothing"), ("GET", "/v1/runs/")):
+    for method, path in (("PATCH", "/v1/runs"), ("PUT", "/webhook/x"), ("GET", "/nothing"), ("GET", "/v1/runs/")):
         documented.check(await relay.api.request(method, path))
 
     # With a verifier, and at the door.
     elsewhere = {("receiveCallback", 401), ("receiveCallback", 429), ("releaseCallback", 200)}
+    elsewhere |= {("lookAtCallbackAddress", 429)}
     assert said(but={408, 431, 500, 503}) - documented.seen - elsewhere == set()  # 503: test_without_redis.py.
 
 
@@ -165,6 +166,8 @@ async def _the_door(drive: Any, relay: Any, monkeypatch: Any) -> None:
                 relay.api.cookies.update(session)
                 await drive(method, place, 403, headers={"Origin": "https://evil.example"})
                 relay.api.cookies.clear()
+            if "422" in refused:
+                await drive(method, place, 422, params={"x": "y"}, headers={"Authorization": key, **own})
             if "415" in refused:
                 await drive(method, place, 415, content=b"x", headers={"Authorization": key, **own, **PACKED})
             if "413" in refused:
@@ -173,7 +176,7 @@ async def _the_door(drive: Any, relay: Any, monkeypatch: Any) -> None:
     await drive("POST", "/login", 429, data={"key": "wrong"}, headers=own)
     monkeypatch.setattr("receiver.gate.FREE_GUESSES", 1000)  # It would be held back for seconds.
     await drive("POST", "/login", 401, data={"key": "wrong"}, headers=own)
-    await drive("POST", "/logout", 303)
+    await drive("POST", "/logout", 303, headers=own)
     relay.api.headers["Authorization"] = key
     for path in ("/livez", "/readyz", "/openapi.json", "/metrics"):
         await drive("GET", path, 200)
@@ -186,6 +189,9 @@ async def _callbacks(drive: Any, relay: Any, take_address: Any) -> None:
         await drive("POST", take_address(), 200, json=done)
     await drive("POST", take_address(), 400, content=b"[" * 9999)
     await drive("POST", "/webhook/x", 404, json=done)
+    for method in ("GET", "HEAD"):
+        await drive(method, take_address(), 200)
+        await drive(method, "/webhook/x", 404)
     await drive("POST", "/webhook/" + relay.tokens.mint(HookAddress(hook="mine")), 200, json=done)
     first, *others = (await drive("GET", "/v1/callbacks", 200)).json()["data"]
     await drive("GET", "/v1/callbacks", 200, params={"limit": 1, "after": first["id"]})

@@ -14,6 +14,15 @@ from runs.storyboard import read_storyboard
 
 pytestmark = pytest.mark.anyio
 
+YAML_OF = """\
+shots:
+  - {{prompt: a car, id: s1}}
+  - {{id: s2, prompt: closer, gate: approve}}
+budget: {budget}
+model: {model}
+title: {title}
+"""
+
 PICTURE = b"\x89PNG\r\n\x1a\n" + b"p" * 100
 YAML = """
 title: 霓虹雨夜
@@ -104,6 +113,34 @@ async def test_the_same_idempotency_key_is_the_same_run(relay: Any, board: Any, 
     assert other.json()["id"] != run_id
     assert [arguments["run"] for _, arguments in await queued()] == [run_id, other.json()["id"]]
     assert len((await relay.api.get("/v1/runs")).json()["data"]) == 2
+
+
+async def test_an_idempotency_key_is_for_one_storyboard(relay: Any, board: Any, redis: Any) -> None:
+    """Another one is 422 and starts nothing; the same one, however it is written or limited, is the same run."""
+    headers = {"Idempotency-Key": "order 44"}
+    first = await relay.api.post("/v1/runs", json=board, headers=headers)
+    for change in ({"title": "other"}, {"model": "n"}, {"budget": {"jobs": 2}}, {"shots": board["shots"][:1]}):
+        answer = await relay.api.post("/v1/runs", json={**board, **change}, headers=headers)
+        error = answer.json()["error"]
+        assert (answer.status_code, error["param"]) == (422, "Idempotency-Key"), change
+        assert first.json()["id"] in error["message"]
+    text = YAML_OF.format(**board).encode()
+    same = [
+        await relay.api.post("/v1/runs", content=text, headers={**headers, "Content-Type": "application/yaml"}),
+        await relay.api.post("/v1/runs", json=board, headers={**headers, "Max-Jobs": "1"}),
+    ]
+    assert [(answer.status_code, answer.json()["id"]) for answer in same] == [(201, first.json()["id"])] * 2
+    assert len((await relay.api.get("/v1/runs")).json()["data"]) == 1
+    assert len(await redis.keys("framerelay:asked-plan:*")) == 1
+
+
+async def test_a_key_of_an_older_version_still_names_its_run(relay: Any, board: Any, redis: Any) -> None:
+    """No plan was kept with it, so nothing can be compared."""
+    run_id = await relay.run(board)
+    await redis.set("framerelay:asked:order 45", run_id)
+    for _ in range(2):
+        answer = await relay.api.post("/v1/runs", json=board, headers={"Idempotency-Key": "order 45"})
+        assert (answer.status_code, answer.json()["id"]) == (201, run_id)
 
 
 async def test_an_idempotency_key_that_is_none_is_422(relay: Any, board: Any) -> None:
@@ -276,7 +313,8 @@ async def test_a_decision_about_nothing_is_404(relay: Any, board: Any) -> None:
     run_id = await relay.run(board)
     gone = "run_" + "z" * 24
     for path in (f"{run_id}/shots/s9/approve", f"{run_id}/shots/s9/pick", f"{gone}/cancel", f"{gone}/shots/s1/approve"):
-        answer = await relay.api.post(f"/v1/runs/{path}", json={"take": 1})
+        body = {"take": 1} if path.endswith("pick") else {}
+        answer = await relay.api.post(f"/v1/runs/{path}", json=body)
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found"), path
 
 

@@ -1,6 +1,8 @@
 """Runs leave with their files, and nothing else leaves with them."""
 
 import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -191,3 +193,55 @@ def test_what_a_killed_process_left_half_written_is_cleared_away(tmp_path: Path)
     assert not left.exists()
     assert all(path.exists() for path in kept)
     assert remove_unfinished(MediaFiles(tmp_path / "nowhere"), older_than=time.time()) == 0
+
+
+def test_a_frame_that_was_cut_short_is_cleared_away_too(tmp_path: Path) -> None:
+    """As `media.png` writes it; hidden files of a person's own stay."""
+    files = with_files(tmp_path)
+    left = [
+        files.root / RUN / name
+        for name in (".s1.1.last.png.k3_x9a2b", ".s1.1.first.jpg.abcdefgh", ".film.mp4.0a1b2c3d.part")
+    ]
+    kept = [
+        files.root / RUN / name
+        for name in (".DS_Store", ".s1.1.last.png", ".notes.txt.abcdefgh", ".s1.1.last.png.backup-1")
+    ]
+    for path in [*left, *kept]:
+        path.write_bytes(b"half")
+        os.utime(path, (1, 1))
+
+    assert remove_unfinished(files, older_than=time.time() - 180) == 3
+    assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in kept)
+
+
+def test_what_a_living_process_writes_stays_however_old_and_goes_with_it(tmp_path: Path) -> None:
+    """A laptop that slept, a clock that was set: age alone does not tell. The kernel knows who lives."""
+    files = with_files(tmp_path)
+    draft = files.root / RUN / ".s1.1.mp4.0a1b2c3d.part"
+    code = "import sys; from runs.files import hold; f = open(sys.argv[1], 'wb'); hold(f); print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(draft)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        os.utime(draft, (1, 1))
+        while_it_lives = remove_unfinished(files, older_than=time.time())
+        writer.kill()
+    afterwards = remove_unfinished(files, older_than=time.time())
+
+    assert (while_it_lives, afterwards, draft.exists()) == (0, 1, False)
+
+
+def test_only_folders_in_which_something_happened_are_looked_into(tmp_path: Path) -> None:
+    """With a hundred thousand runs that have ended, a look each minute costs a look at the media folder."""
+    files = with_files(tmp_path)
+    drafts = [files.root / run / ".s1.1.mp4.0a1b2c3d.part" for run in (RUN, OTHER)]
+    for draft in drafts:
+        draft.write_bytes(b"half")
+        os.utime(draft, (1, 1))
+    os.utime(files.root / OTHER, (1, 1))
+
+    assert remove_unfinished(files, older_than=time.time(), changed_since=time.time() - 60) == 1
+    assert [draft.exists() for draft in drafts] == [False, True]
+    assert remove_unfinished(files, older_than=time.time()) == 1

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -17,7 +18,8 @@ from cli.serve import running_receiver
 from config.keys import Keys, refuse_weak_keys
 from config.settings import SettingInvalid, Settings
 from receiver.app import routes
-from receiver.sessions import COOKIE
+from receiver.sessions import COOKIE, Sessions
+from receiver.sessions import _fingerprint as sessions_fingerprint
 
 pytestmark = pytest.mark.anyio
 
@@ -99,8 +101,33 @@ async def test_the_page_logs_in_once_and_its_cookie_is_out_of_reach(start_door: 
         assert "Secure" not in (await log_in(http, NEW)).headers["set-cookie"]
         assert (await http.get("/v1/runs")).status_code == 200
         assert (await http.post("/v1/runs", json=BOARD, headers=own(http))).status_code == 201
-        await http.post("/logout")
+        await http.post("/logout", headers=own(http))
         assert (await http.get("/v1/runs")).status_code == 401
+
+
+async def test_a_session_that_was_logged_out_is_over_wherever_its_cookie_is(start_door: Start) -> None:
+    """By our own page alone; another session of the same key goes on, and so does one that an older version began."""
+    async with start_door() as http:
+        first, second = [(await log_in(http, NEW)).cookies[COOKIE] for _ in range(2)]
+        http.cookies.clear()
+        sessions = Sessions("s", secure=False)
+        until = f"{int(time.time()) + 60}.{sessions_fingerprint(NEW)}"
+        old = f"{until}.{sessions._mac(until)}"
+
+        async def status(session: str, path: str = "/v1/runs") -> int:
+            return (await http.get(path, headers={"Cookie": f"{COOKIE}={session}"})).status_code
+
+        carried = {"Cookie": f"{COOKIE}={first}"}
+        for headers in ({}, {"Origin": "https://evil.example"}, {**own(http), "Sec-Fetch-Site": "cross-site"}):
+            answer = await http.post("/logout", headers={**carried, **headers})
+            assert (answer.status_code, "set-cookie" in answer.headers) == (403, False), headers
+        assert [await status(each) for each in (first, second, old)] == [200, 200, 200]
+
+        assert (await http.post("/logout", headers={**carried, **own(http)})).status_code == 303
+        assert [await status(each) for each in (first, second, old)] == [401, 200, 200]
+        assert [await status(first, path) for path in ("/", "/metrics", "/media/given/x.png")] == [401, 401, 401]
+        assert "Log out" not in (await http.get("/", headers={**carried, "Accept": "text/html"})).text
+        assert (await http.post("/v1/runs", json=BOARD, headers={**carried, **own(http)})).status_code == 401
 
 
 async def test_another_site_in_the_same_browser_changes_nothing(start_door: Start) -> None:
@@ -151,9 +178,11 @@ async def test_no_cookie_can_be_made_or_stretched(start_door: Start) -> None:
     """Every part of it stands under the MAC, and odd ones are refused, not errors."""
     async with start_door() as http:
         value = (await log_in(http, NEW)).headers["set-cookie"].partition(";")[0].partition("=")[2]
-        until, fingerprint, mac = value.split(".")
+        until, fingerprint, name, mac = value.split(".")
         http.cookies.clear()
         made = ["", ".", "..", "x", f"{int(until) + 1}.{fingerprint}.{mac}", f"{until}.{fingerprint}.{mac[:-1]}"]
+        made += [f"{until}.{fingerprint}.x.{mac}", f"{until}.{fingerprint}.{name}.x.{mac}"]
+        made += [f"{int(until) + 1}.{fingerprint}.{name}.{mac}", f"{until}.{fingerprint}.{name}.{mac[:-1]}"]
         made += [f"{until}..{mac}", f".{fingerprint}.{mac}", f"{until}.{fingerprint}.", "9" * 5000, f"{until}.é.{mac}"]
         for forged in made:
             headers = {"Cookie": f"{COOKIE}={forged}".encode("latin-1")}

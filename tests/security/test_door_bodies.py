@@ -50,7 +50,8 @@ NOT_JSON = {
     "a surrogate in UTF-8": b'{"id":"\xed\xa0\x80"}',
     "half a pair": b'{"id":"\\ud83d"}',
     "half a pair as a key": b'{"\\udfff":1}',
-    "a byte order mark": b"\xef\xbb\xbf" + DONE,
+    "two byte order marks": b"\xef\xbb\xbf" * 2 + DONE,
+    "a byte order mark alone": b"\xef\xbb\xbf",
     "UTF-16": DONE.decode().encode("utf-16"),
     "a control character": b'{"id":"a\x00b"}',
     "two objects": DONE + DONE,
@@ -80,6 +81,7 @@ async def test_just_inside_the_bounds_is_taken(start_relay: Any, talk: Any, post
         "a whole pair": b'{"id":"\\ud83c\\udfac"}',
         "an escaped zero": b'{"id":"a\\u0000b"}',
         "white space": b" \r\n\t" + DONE + b"\n",
+        "a byte order mark": b"\xef\xbb\xbf" + DONE + b"\r\n",
         "wrong types": b'{"id":{"id":[]},"status":true,"output":[[[]]],"data":7,"error":"x"}',
         "a mebibyte": DONE + b" " * (MEBIBYTE - len(DONE)),
     }

@@ -112,6 +112,37 @@ async def test_one_address_may_be_called_so_often_and_others_are_not_touched(sta
     assert sum(record["take"] == 1 for record in listed) == 30 - len(stopped)
 
 
+@pytest.mark.parametrize("header", [{}, {"Content-Encoding": "identity"}], ids=["short way", "long way"])
+async def test_what_one_address_may_have_kept_is_bounded_in_bytes(
+    start_relay: Any, address: Any, redis: Any, header: dict[str, str]
+) -> None:
+    """A leaked address fills nobody's Redis; others, and usual callbacks of tens of kilobytes, are not touched."""
+    budget = 256 * 1024
+    limits = {"callback_bytes_per_day": budget, "callback_bytes_max": budget // 4}
+    async with start_relay(NOBODY, worker=False, **limits) as relay:
+
+        async def send(take: int, size: int, number: int) -> httpx.Response:
+            body = b'{"id":"job_%d","x":"' % number + b"x" * size + b'"}'
+            return await relay.api.post(address(relay, take), content=body, headers=header)
+
+        large = [await send(1, 60_000, number) for number in range(8)]
+        small = [await send(2, 0, number) for number in range(400)]
+        usual = [(await send(take, 40_000, 1)).status_code for take in range(3, 9)]
+        memory = sum([len(await redis.get(key)) for key in await redis.keys("framerelay:callback:*")])
+        metrics = (await relay.api.get("/metrics")).text
+
+    assert [answer.status_code for answer in large] == [200] * 4 + [429] * 4
+    assert {answer.status_code for answer in small[:200]} == {200}
+    assert {answer.status_code for answer in small[300:]} == {429}
+    assert usual == [200] * 6
+    assert memory < 2 * budget + 6 * 42_000
+    refused = large[-1]
+    assert refused.json()["error"]["code"] == "too_many"
+    assert 1 <= int(refused.headers["Retry-After"]) <= 86_400
+    limited = sum(answer.status_code == 429 for answer in [*large, *small])
+    assert f'framerelay_callbacks_total{{outcome="limited"}} {limited}' in metrics
+
+
 @pytest.mark.parametrize(("trusted", "passes"), [((), False), (("127.0.0.0/8",), True)])
 async def test_proxies_are_believed_only_if_named(start_relay: Any, trusted: tuple[str, ...], passes: bool) -> None:
     """Strangers cannot choose whom they count as; behind a proxy of ours each is counted by itself."""

@@ -46,6 +46,65 @@ async def test_heads_are_bounded_in_bytes_and_number(relay: Any, talk: Any, post
     assert b'"code":"head_too_large"' in answer.body
 
 
+async def test_heads_are_bounded_on_the_short_way_too(relay: Any, connect_to: Any, path: str) -> None:
+    """A plain callback that the short way would take, its head below the bound, a little over it and far over it."""
+
+    async def status(*headers: str) -> bytes:
+        reader, writer = await connect_to(relay)
+        head = "\r\n".join([f"POST {path} HTTP/1.1", "Host: x", *headers, f"Content-Length: {len(DONE)}", "", ""])
+        writer.write(head.encode() + DONE)
+        async with asyncio.timeout(10):
+            line = await reader.readline()
+        writer.close()
+        return line[9:12]
+
+    found = {size: await status("X: " + "a" * size) for size in (32_000, 33_000, 100_000)}
+    many = await status(*(f"X-{number}: {'a' * 1_000}" for number in range(40)))
+
+    assert found == {32_000: b"200", 33_000: b"431", 100_000: b"431"}
+    assert many == b"431"
+
+
+@pytest.mark.parametrize("header", ["Content-Type: application/json", "Content-Encoding: identity"])
+async def test_whoever_sends_no_more_still_gets_its_answer(
+    relay: Any, connect_to: Any, post: Any, path: str, header: str
+) -> None:
+    """A whole request, and then the sender closes its half: on the short way and on the long one, once or twice."""
+    plain = post(path, DONE, header).replace(b"Connection: close\r\n", b"")
+    for raw, answers in ((plain, 1), (post("/v1/runs", b"", method="GET"), 1), (plain + plain, 2)):
+        reader, writer = await connect_to(relay)
+        writer.write(raw)
+        writer.write_eof()
+        async with asyncio.timeout(10):
+            said = await reader.read()
+        writer.close()
+        assert said.count(b"HTTP/1.1 ") == answers, said
+        assert b"connection: close" in said.lower()
+
+
+async def test_half_a_request_is_not_waited_for(relay: Any, connect_to: Any, post: Any, path: str) -> None:
+    """Its other half cannot come any more."""
+    reader, writer = await connect_to(relay)
+    writer.write(post(path, DONE)[:-3])
+    writer.write_eof()
+    async with asyncio.timeout(10):
+        assert await reader.read() == b""
+    writer.close()
+
+
+@pytest.mark.parametrize("behind", [b"}", b"\x00", b"HTTP\r\n\r\n", b"\xe9\xff", b"GET\r\n\r\n"])
+async def test_what_is_no_request_behind_one_takes_no_answer_away(
+    relay: Any, talk: Any, post: Any, path: str, behind: bytes
+) -> None:
+    """A length counted in characters leaves bytes over: the callback is kept and answered, the rest is not heard."""
+    plain = post(path, DONE).replace(b"Connection: close\r\n", b"")
+    answer = await talk(relay, plain + behind)
+
+    assert (answer.status, answer.header("connection")) == (200, "close")
+    assert answer.body.startswith(b'{"received":true')
+    assert b"HTTP/1.1" not in answer.body
+
+
 async def test_what_never_becomes_a_request_is_cut_while_it_comes(relay: Any, connect_to: Any, path: str) -> None:
     """A head without end, or a body that is all framing, fills nobody's memory: 431 long before 20 megabytes."""
     chunked = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -157,6 +157,66 @@ async def test_idlers_make_room_for_whoever_has_something_to_say(
             writer.close()
 
     assert [answer.status for answer in answers] == [200] * 10
+
+
+async def test_who_was_sent_away_is_not_counted_any_more(start_relay: Any, post: Any) -> None:
+    """As many idlers as there may be connections, and one more with each callback: none of them is told to wait."""
+    async with start_relay("http://127.0.0.1:1", worker=False, connections_max=20) as relay:
+        place = urlsplit(relay.settings.listen_url)
+        with ExitStack() as open_ones:
+            for _ in range(20):
+                open_ones.enter_context(socket.create_connection((place.hostname, place.port)))
+            lines = []
+            for take in range(60):
+                path = "/webhook/" + relay.tokens.mint(TakeAddress(run=RUN, shot="s1", take=take))
+                caller = open_ones.enter_context(socket.create_connection((place.hostname, place.port)))
+                for _ in range(9):
+                    await asyncio.sleep(0)  # The receiver is in this loop, and has taken it in by then.
+                open_ones.enter_context(socket.create_connection((place.hostname, place.port)))
+                for _ in range(take // 2 % 8):  # A moment ago, or just now: with the callback or before it.
+                    await asyncio.sleep(0)
+                caller.sendall(post(path, DONE, *(["Content-Encoding: identity"] if take % 2 else [])))
+                lines.append(await asyncio.to_thread(caller.recv, 12))
+
+    assert lines == [b"HTTP/1.1 200"] * 60
+
+
+async def test_room_is_made_when_it_is_needed(start_relay: Any, connect_to: Any, post: Any, drain_of: Any) -> None:
+    """All were at work when it came; by the time that it asks some wait, and the longest of them makes room."""
+    async with start_relay("http://127.0.0.1:1", worker=False, connections_max=3) as relay:
+        await relay.api.aclose()
+        paths = ["/webhook/" + relay.tokens.mint(TakeAddress(run=RUN, shot="s1", take=take)) for take in range(4)]
+        busy = [await connect_to(relay) for _ in range(3)]
+        for (_, writer), path in zip(busy, paths, strict=False):
+            writer.write(post(path, DONE, "Expect: 100-continue").replace(b"Connection: close\r\n", b"")[:-1])
+        assert [await drain_of(reader, whole=False) for reader, _ in busy] == [100] * 3
+        late_reader, late = await connect_to(relay)
+        for reader, writer in busy:
+            writer.write(DONE[-1:])
+            await reader.readline()
+        first = [await drain_of(reader, whole=False) for reader, _ in busy]
+        late.write(post(paths[3], DONE))
+        last = await drain_of(late_reader)
+        for _, writer in [*busy, (late_reader, late)]:
+            writer.close()
+
+    assert (first, last) == ([200] * 3, 200)
+
+
+@pytest.fixture
+def drain_of() -> Any:
+    """``await drain_of(reader)``: the status of the answer, 0 if there is none; *whole*: to its end."""
+
+    async def drain(reader: asyncio.StreamReader, *, whole: bool = True) -> int:
+        async with asyncio.timeout(PATIENCE_S):
+            with suppress(ConnectionError):
+                line = await reader.readline()
+                if whole:
+                    await reader.read()
+                return int(line.split()[1]) if line else 0
+        return 0
+
+    return drain
 
 
 async def test_where_all_are_at_work_one_more_is_asked_to_come_back(

@@ -1,0 +1,79 @@
+"""
+What a request may name, in its query and in its body: any other name is refused, with the nearest that there is.
+
+To pass over ``{"duration": 8}`` in a retake is to spend money on something else than was asked for. Names are checked
+where routes are made (`receiver.access.unkeyed`, `receiver.page.rendering.page`), so that a new route does by itself.
+"""
+
+from codecs import BOM_UTF8
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+
+from receiver.body import read_body
+from runs.errors import RequestInvalid
+from runs.notation import shown
+from runs.parts import unknown
+from upstream.callback import parse_object
+
+OBJECT_BYTES_MAX: Final = 1 << 16
+FORM_FIELDS_MAX: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """What a route knows: *query* parameters and *fields* of a body; None where its body is not read here."""
+
+    query: Collection[str] = ()
+    fields: Collection[str] | None = None
+    as_form: bool = False
+
+
+async def check(request: Request, names: Names) -> None:
+    """
+    Hold *request* against *names*; a body that has fields is read by this, and `fields_of` gives them.
+
+    Raises: RequestInvalid with the name as its ``param``; HTTPException as `read_body`.
+    """
+    check_query(request, names.query)
+    if names.fields is not None:
+        fields = await (_read_form if names.as_form else _read_object)(request)
+        check_names("field", fields, names.fields)
+        request.state.fields = fields
+
+
+def check_query(request: Request, known: Collection[str]) -> None:
+    """Raises: RequestInvalid for a query parameter that is not *known*."""
+    if request.scope["query_string"]:
+        check_names("parameter", request.query_params.keys(), known)
+
+
+def check_names(kind: str, names: Iterable[str], known: Collection[str]) -> None:
+    """Raises: RequestInvalid for the first of *names* that is not *known*; *kind*: what it is called."""
+    for name in names:
+        if name not in known:
+            hint = "" if known else f"; no {kind} is known here"
+            raise RequestInvalid(unknown(name, known, kind=kind) + hint, param=shown(name))
+
+
+def fields_of(request: Request) -> dict[str, Any]:
+    """What the body of *request* says, once its names were checked; empty where nothing was sent."""
+    return cast(dict[str, Any], request.state.fields)
+
+
+async def _read_form(request: Request) -> Mapping[str, object]:
+    """The last value counts where a name stands twice."""
+    text = (await read_body(request, bytes_max=OBJECT_BYTES_MAX)).decode("utf-8", "replace")
+    try:
+        values = parse_qs(text, keep_blank_values=True, max_num_fields=FORM_FIELDS_MAX)
+    except ValueError:
+        raise RequestInvalid(f"the form has more than {FORM_FIELDS_MAX} fields") from None
+    return {name: last for name, (*_, last) in values.items()}
+
+
+async def _read_object(request: Request) -> Mapping[str, object]:
+    raw = (await read_body(request, bytes_max=OBJECT_BYTES_MAX)).removeprefix(BOM_UTF8)
+    return parse_object(raw) if raw.strip() else {}

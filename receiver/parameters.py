@@ -1,0 +1,46 @@
+"""The parameters that operations take beside those of their path; `receiver.operations` names them by their keys."""
+
+from typing import Any, Final
+
+from runs.model import RunStatus
+
+PARAMETERS: Final[dict[str, dict[str, Any]]] = {
+    "limit": {"in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200, "default": 20}},
+    "after": {"in": "query", "description": "The next of the page before.", "schema": {"type": "string"}},
+    "status": {"in": "query", "schema": {"type": "string", "enum": [status.value for status in RunStatus]}},
+    "of-run": {"name": "run", "in": "query", "description": "Only of this run.", "schema": {"type": "string"}},
+    "Idempotency-Key": {
+        "in": "header",
+        "description": "Whoever repeats a request with the same key gets the run that the first one made.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+    },
+    "Plan": {
+        "in": "header",
+        "description": "The id of the plan that a person agreed to: any other storyboard is refused.",
+        "schema": {"type": "string", "pattern": "^plan_[0-9a-f]{24}$"},
+    },
+    "Max-Jobs": {
+        "in": "header",
+        "description": "At most so many jobs, whatever budget the storyboard allows.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": 999999},
+    },
+    "Last-Event-ID": {
+        "in": "header",
+        "description": "The id of the last event that was heard.",
+        "schema": {"type": "string", "pattern": "^[0-9]{1,18}(-[0-9]{1,18})?$"},
+    },
+    "after-event": {
+        "name": "after",
+        "in": "query",
+        "description": "As Last-Event-ID, which goes before it.",
+        "schema": {"type": "string", "pattern": "^[0-9]{1,18}(-[0-9]{1,18})?$"},
+    },
+    "Range": {"in": "header", "schema": {"type": "string", "examples": ["bytes=0-99", "bytes=-100"]}},
+    "small": {
+        "in": "query",
+        "description": "Of a frame a copy for pages, at most 480 pixels wide and high, if there is one by now.",
+        "schema": {"type": "string"},
+    },
+    "expires": {"in": "query", "description": "Of a signed link.", "schema": {"type": "string"}},
+    "signature": {"in": "query", "description": "Of a signed link.", "schema": {"type": "string"}},
+}
