@@ -1,11 +1,11 @@
 """Runs and callbacks as the JSON of the API, in the shapes that ``/openapi.json`` describes."""
 
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from msgspec import UNSET, to_builtins
 
 from config.logs import redacted
+from config.urls import host_of
 from receiver import shapes
 from runs.addresses import HOW_TO_TRUST
 from runs.inbox import Callback
@@ -108,7 +108,7 @@ def notification_json(notification: Notification) -> dict[str, Any]:
         run=notice.run,
         shot=notice.shot,
         status=notice.status,
-        host=urlsplit(notice.to).hostname or "",
+        host=host_of(notice.to),
         state=notification.state,
         next_try=notification.next_at,
         deliveries=[

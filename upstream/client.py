@@ -24,6 +24,7 @@ from uuid import uuid4
 import httpx
 import msgspec
 
+from config.urls import parse_url
 from runs.errors import (
     FrameRelayError,
     OutcomeUnknown,
@@ -261,10 +262,9 @@ def _open(headers: Mapping[str, str], tls: ssl.SSLContext, *, kept_alive: int) -
 def _root(base_url: str) -> str:
     """*base_url* without trailing slashes and ``/v1``."""
     try:
-        parts = urlsplit(base_url.strip())
-        is_usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        httpx.URL(base_url.strip())
-    except (ValueError, httpx.InvalidURL):
+        parts, url = urlsplit(base_url.strip()), parse_url(base_url.strip())
+        is_usable = url.scheme in ("http", "https") and url.host and parts.port != 0
+    except ValueError:
         is_usable = False
     if not is_usable or parts.query or parts.fragment:
         raise RequestInvalid("The upstream's address must be http(s)://host[:port][/path].", param="base_url")
