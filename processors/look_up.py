@@ -216,7 +216,8 @@ def _ending(report: JobReport) -> Problem:
     if report.state is JobState.EXPIRED:
         family = Family.EXPIRED
     code = (error.code if error else None) or f"job_{report.state.value}"
-    message = (error.message if error else None) or f"the provider reports the job as {report.state.value}"
+    words = error.message if error else None
+    message = f"the provider says: {words}" if words else f"the provider reports the job as {report.state.value}"
     return problem(code, message, family)
 
 
