@@ -195,6 +195,15 @@ class Settings:
         "What follows when such a take can no longer be alive: `retake` submits a new one inside the budget, `wait` "
         "leaves that to a person (`adopt` or `resume`).",
     )
+    ask_after_s: float = knob(
+        "FRAMERELAY_ASK_AFTER_S",
+        as_seconds,
+        900.0,
+        "When a person is asked about a job whose status is a word that is not known here, or of which the provider "
+        "knows nothing any more; and about a submit whose outcome nobody knows, where too few such jobs were done to "
+        "know how long they take (else after three times the usual time).",
+        unit="s",
+    )
     clip_bytes_max: int = knob(
         "FRAMERELAY_CLIP_BYTES_MAX", as_positive, 1 << 30, "Largest clip that is fetched.", unit="bytes"
     )

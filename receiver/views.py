@@ -9,7 +9,7 @@ from config.urls import host_of
 from receiver import shapes
 from runs.addresses import HOW_TO_TRUST
 from runs.inbox import Callback
-from runs.model import Clip, Film, FirstFrame, Frame, Problem, Run, Shot, Take
+from runs.model import Clip, Film, FirstFrame, Frame, Problem, Run, Shot, Take, TakeStatus
 from runs.outbox import Notification
 from runs.outlook import (
     SecondJob,
@@ -22,7 +22,16 @@ from runs.outlook import (
     stale_shots,
     words_of_retake,
 )
-from runs.standing import callbacks_missed, jobs_spent, needs_operator, seems_unreachable, submits_to_come
+from runs.standing import (
+    awake,
+    callbacks_missed,
+    counted,
+    jobs_spent,
+    needs_operator,
+    seems_unreachable,
+    submits_to_come,
+)
+from runs.words import duration
 
 UNREACHABLE: Final = shapes.Oddity(
     code="public_url_unreachable",
@@ -129,7 +138,19 @@ def _warnings(run: Run) -> list[shapes.Oddity]:
         for shot, levels in seams_that_jump(run)
     ]
     untold = [shapes.Oddity(code="notify_url_refused", message=_untold(run.untold))] if run.untold else []
-    return [*([UNREACHABLE] if seems_unreachable(run) else []), *map(_paid_twice, second_jobs(run)), *untold, *jumps]
+    strange = [
+        shapes.Oddity(code="status_unknown", message=_strange_words(run, shot, take))
+        for shot in awake(run)
+        for take in counted(shot)
+        if _is_strange(take)
+    ]
+    return [
+        *([UNREACHABLE] if seems_unreachable(run) else []),
+        *map(_paid_twice, second_jobs(run)),
+        *untold,
+        *strange,
+        *jumps,
+    ]
 
 
 def _paid_twice(second: SecondJob) -> shapes.Oddity:
@@ -140,6 +161,19 @@ def _paid_twice(second: SecondJob) -> shapes.Oddity:
         "or the submit was sent on twice on its way"
     )
     return shapes.Oddity(code="paid_twice", message=message)
+
+
+def _is_strange(take: Take) -> bool:
+    """Whether the last look-up brought a status that we do not know; that there is no such job is its error."""
+    return take.status is TakeStatus.GENERATING and take.strange_since is not None and take.error is None
+
+
+def _strange_words(run: Run, shot: Shot, take: Take) -> str:
+    word = f'says "{redacted(take.word)}"' if take.word else "names no status"
+    asked = "you are asked about it" if take.question else f"you are asked after {duration(run.terms.ask_after_s)}"
+    return (
+        f"shot {shot.id}: the provider {word} of job {take.job_id}, which is not known here; it is looked up, {asked}"
+    )
 
 
 def _untold(problem: Problem) -> str:
@@ -181,7 +215,9 @@ def _take(take: Take, base_url: str) -> shapes.Take:
         next_look=take.due_at,
         usual_s=take.usual_s,
         provider_status=take.word,
+        provider_status_known=not _is_strange(take),
         error=_problem(take.error),
+        question=_problem(take.question),
         video=_video(take.video, base_url),
         first_frame=_first_frame(take.first_frame, base_url),
         last_frame=_frame(take.last_frame, base_url),
