@@ -180,6 +180,14 @@ class Settings:
         "Longest wait for the answer to a submit; after it the outcome counts as unknown and the take is held.",
         unit="s",
     )
+    submit_503: str = knob(
+        "FRAMERELAY_SUBMIT_503",
+        one_of("put_off", "hold"),
+        "put_off",
+        "What follows a submit that the provider answers 503 with an error in JSON or `Retry-After`: `put_off` sends "
+        "it again later; `hold` counts its outcome as unknown, for a provider that may have accepted it all the same. "
+        "A bare 503 is always held.",
+    )
     unsure_hold_s: float = knob(
         "FRAMERELAY_UNSURE_HOLD_S",
         as_seconds,

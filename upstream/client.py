@@ -74,7 +74,8 @@ class JobsClient:
     and nowhere else: redirects are not followed, proxy and netrc variables are not read. An answer that repeats the key
     (some refusals do) is read as if it said ``[key]``.
     *upload_url_path* is a dotted path to the URL in the upload answer (``data.download_url``), for providers that
-    call it something else. *tls* replaces the usual certificate authorities, for a gateway that has its own.
+    call it something else. *refuses_by_503*: a 503 to a submit, in the provider's own words, says that nothing was
+    accepted. *tls* replaces the usual certificate authorities, for a gateway that has its own.
 
     Raises: RequestInvalid for a base URL or key that cannot be used.
     """
@@ -85,11 +86,13 @@ class JobsClient:
         key: str,
         *,
         upload_url_path: str | None = None,
+        refuses_by_503: bool = True,
         timeouts: Timeouts | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._root = _root(base_url)
         self._upload_url_path = upload_url_path
+        self._refuses_by_503 = refuses_by_503
         self._timeouts = timeouts or Timeouts()
         self._key_spellings = _spellings(key)
         headers = {"Authorization": f"Bearer {_usable(key)}", "Accept-Encoding": "identity"}
@@ -136,7 +139,7 @@ class JobsClient:
             raise UpstreamUnavailable(f"The provider cannot be reached; nothing was sent ({_words(error)}).") from error
         except Exception as error:  # Whatever it was: the POST may have left.
             raise OutcomeUnknown(f"The submit left, and its answer was lost ({_words(error)}).") from error
-        return _read_submit(answer)
+        return _read_submit(answer, refuses_by_503=self._refuses_by_503)
 
     async def get_job(self, job_id: str) -> JobReport:
         """
@@ -262,14 +265,14 @@ def _says_nothing_of_a_job(report: JobReport, refused: FrameRelayError) -> bool:
     return report.state is JobState.UNKNOWN or (absent and report.state is JobState.FAILED)
 
 
-def _read_submit(answer: _Answer) -> SubmitAnswer:
+def _read_submit(answer: _Answer, *, refuses_by_503: bool) -> SubmitAnswer:
     """
     Accepted, clearly refused, or neither.
 
     Source: RFC 9110, 15.6.4: a 503 says that the server does not handle the request. A bare one may come from a proxy
     that has passed the request on, and so may a 408, 500, 502 and 504.
     """
-    if _refuses(answer.status) and (answer.status != 503 or answer.is_in_own_words):
+    if _refuses(answer.status) and (answer.status != 503 or (refuses_by_503 and answer.is_in_own_words)):
         raise answer.as_refusal()
     if not answer.is_success:
         raise OutcomeUnknown(f"The submit may have been accepted: {answer.as_refusal().message}")
@@ -279,17 +282,18 @@ def _read_submit(answer: _Answer) -> SubmitAnswer:
         raise OutcomeUnknown(f"The submit was accepted without a job id: {error.message}") from error
     report = read_job(document)
     if not report.job_ids:
-        raise _without_a_job(answer, document)
+        raise _without_a_job(answer, document, refuses_by_503=refuses_by_503)
     job_id, *aliases = report.job_ids
     return SubmitAnswer(job_id=job_id, status_word=report.status_word, raw=document, aliases=tuple(aliases))
 
 
-def _without_a_job(answer: _Answer, document: Mapping[str, object]) -> FrameRelayError:
+def _without_a_job(answer: _Answer, document: Mapping[str, object], *, refuses_by_503: bool) -> FrameRelayError:
     """What a 2xx to a submit means that names no job: a refusal only where nothing else can be meant."""
     refused, status = refusal_within(answer.headers, document), status_within(document)
     if refused is None or status is None:
         return OutcomeUnknown("The submit was accepted, but its answer holds no job id.")
-    if not (status == 200 or _refuses(status)) or might_name_a_job(document):
+    is_clear = status == 200 or (_refuses(status) and (status != 503 or refuses_by_503))
+    if not is_clear or might_name_a_job(document):
         return OutcomeUnknown(f"The submit may have been accepted, and its answer holds no job id: {refused.message}")
     return refused
 

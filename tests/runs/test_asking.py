@@ -100,7 +100,8 @@ def test_made_again_the_first_take_is_still_waited_for_and_counts() -> None:
     assert [step.take for step in steps_due(again, NOW + 241)] == [2]
     assert (take_of(again).status, take_of(again).question, again.status) == (TakeStatus.UNSURE, None, "running")
 
-    both = after(again, (242, submitting(80.0, take=2)), (243, rendered()))
+    second = events.Submitted(shot="s1", take=2, job_id="job_2")
+    both = after(again, (242, submitting(80.0, take=2)), (243, second), (244, rendered()))
     assert (take_of(both).status, jobs_spent(both)) == (TakeStatus.COLLECTING, 2)
 
 

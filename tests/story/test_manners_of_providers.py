@@ -13,10 +13,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from cli.http import listening_on, serving
+from runs.tokens import HookAddress
 
 pytestmark = pytest.mark.anyio
 
 Json = dict[str, Any]
+KEY = "sk-sandbox"
 TWO = {"title": "two", "model": "m", "shots": [{"id": "s1", "prompt": "a car"}, {"id": "s2", "prompt": "closer"}]}
 ONE = {**TWO, "shots": TWO["shots"][:1]}
 Change = Callable[[str, int, Json], Response | Json]
@@ -77,6 +79,40 @@ async def test_a_404_for_a_moment_after_the_callback_costs_seconds_too(start_pro
 
     assert run["status"] == "succeeded", run["error"]
     assert run["callbacks_missed"] == 0
+
+
+async def test_a_hook_whose_first_look_up_finds_no_job_yet_asks_again(
+    start_provider: Any, start_relay: Any, wait_until: Callable[..., Awaitable[None]]
+) -> None:
+    """The callback is the only trace of a job that was submitted elsewhere; its look-ups lag, and then still run."""
+    answers = iter([JSONResponse({"error": {"code": "NotFound", "message": "no such job"}}, 404), "running"])
+
+    def change(method: str, _: int, body: Json) -> Response | Json:
+        found = next(answers, None) if method == "GET" else None
+        if found == "running":
+            body["output"] = {"task_id": body["id"], "status": "running"}
+        return found if isinstance(found, Response) else body
+
+    async with (
+        start_provider() as provider,
+        gateway(provider.url, change) as url,
+        start_relay(url, lookup_after_s=500.0) as relay,
+    ):
+        address = f"{relay.settings.listen_url}/webhook/{relay.tokens.mint(HookAddress(hook='mine'))}"
+        async with httpx.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {KEY}"}) as client:
+            job = (await client.post(f"{provider.url}/v1/jobs", json={"model": "m", "input": {"prompt": "x"}})).json()
+            await wait_until(lambda: _is_done(provider), "the job is done")
+            await client.post(address, json={"id": job["id"], "status": "succeeded"})
+
+        async def is_kept() -> bool:
+            runs = (await relay.api.get("/v1/runs")).json()["data"]
+            return [run["status"] for run in runs] == ["succeeded"]
+
+        await wait_until(is_kept, "its clip is kept", within_s=60.0)
+
+
+async def _is_done(provider: Any) -> bool:
+    return [job["state"] for job in (await provider.journal())["jobs"]] == ["succeeded"]
 
 
 async def test_a_refusal_inside_a_200_stops_the_shot_with_the_providers_words(
@@ -210,13 +246,16 @@ async def _succeeded(relay: Any, run_id: str) -> bool:
 async def test_an_address_of_a_clip_is_read_as_it_was_meant(start_provider: Any, start_relay: Any) -> None:
     """A line break behind one failed the shot that was paid for; a relative one never ended."""
     forms = iter(["  {url}\n", "{path}", "//{host}{path}"])
+    form_of: dict[str, str] = {}
 
     def change(method: str, _: int, body: Json) -> Json:
         if method == "POST" or not (videos := body["output"].get("videos")):
             return body
         url = httpx.URL(videos[0]["url"])
         parts = {"url": str(url), "path": url.path, "host": url.netloc.decode()}
-        body["output"]["videos"] = [next(forms, "{url}").format(**parts)]
+        if body["id"] not in form_of:
+            form_of[body["id"]] = next(forms)
+        body["output"]["videos"] = [form_of[body["id"]].format(**parts)]
         return body
 
     board = {**TWO, "shots": [*TWO["shots"], {"id": "s3", "prompt": "still closer"}]}

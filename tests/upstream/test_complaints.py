@@ -162,6 +162,16 @@ async def test_a_503_in_the_providers_own_words_accepted_nothing(
     assert error.retry_after_s == retry_after_s
 
 
+async def test_a_provider_whose_503_may_mean_anything_can_be_held_to_be_unclear(provider: Any) -> None:
+    """A setting, for those that accept a job and say so all the same."""
+    busy = {"code": "ServiceUnavailable", "message": "busy"}
+    provider.answers = [JSONResponse({"error": busy}, 503), JSONResponse(busy)]
+    async with JobsClient(provider.url, "sk", refuses_by_503=False) as client:
+        for _ in range(2):
+            with pytest.raises(OutcomeUnknown, match="busy"):
+                await client.submit("m", {"prompt": "rain"}, idempotency_key="take-1")
+
+
 @pytest.mark.parametrize(
     "answer",
     [
