@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from cli.outlook import outlook
-from runs.words import Json, one_line, printable, shot_words, waits_for
+from runs.words import Json, one_line, printable, problem_words, shot_words, waits_for
 
 
 class PlannedShot(BaseModel):
@@ -218,6 +218,12 @@ def _turn(run: Json, shot: Json) -> str:
         case "pick":
             takes = [str(take["number"]) for take in shot["takes"] if take["status"] == "done"]
             return f"{name} waits for a choice of its takes {', '.join(takes)}: ask the person, then pick_take."
+        case "answer":
+            return (
+                f"A person is asked about {name}: {printable(problem_words(shot))}. They adopt its job (`framerelay "
+                f"adopt JOB_ID --run {run['id']} --shot {name}`), or make it again (`framerelay retake {run['id']} "
+                f"{name}`)."
+            )
         case "outcome":
             return (
                 f"Nobody knows if the submit of {name} was accepted, so it is held and not paid for again. A late "

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from runs.forecast import film_in
-from runs.words import Json, coming, frame_for, new_submits, waits_for
+from runs.words import Json, coming, frame_for, new_submits, problem_words, waits_for
 
 Place = Callable[[str], str]
 
@@ -50,6 +50,10 @@ def _turn(run: Json, shot: Json, place: Place | None) -> Iterator[str]:
             yield f"your turn: framerelay pick {run['id']} {shot['id']} TAKE"
             yield from _to_come(run)
             yield from _to_pick_from(shot, place) if place else ()
+        case "answer":
+            yield f"your turn: {problem_words(shot)}"
+            yield f"if its job is there: framerelay adopt JOB_ID --run {run['id']} --shot {shot['id']}"
+            yield f"if not: framerelay retake {run['id']} {shot['id']}"
         case "outcome":
             yield "it is held, not sent again; a late callback still lets it go on"
             yield f"if the provider lists its job: framerelay adopt JOB_ID --run {run['id']} --shot {shot['id']}"

@@ -12,13 +12,15 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Secret
 
+from config.urls import parse_url
+
 
 def as_url(text: str) -> str:
     """A base address: http or https, nothing behind the path."""
     try:
-        parts = urlsplit(text)
-        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # Half an IPv6 address, or a port that is none.
+        parts, url = urlsplit(text), parse_url(text)
+        sound = url.scheme in ("http", "https") and url.host and parts.port != 0
+    except ValueError:  # Half an IPv6 address, a port that is none, a host that cannot be a name.
         sound = False
     if not sound or any(letter.isspace() for letter in text):
         raise ValueError("it must be an http:// or https:// address")

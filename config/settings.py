@@ -180,6 +180,14 @@ class Settings:
         "Longest wait for the answer to a submit; after it the outcome counts as unknown and the take is held.",
         unit="s",
     )
+    submit_503: str = knob(
+        "FRAMERELAY_SUBMIT_503",
+        one_of("put_off", "hold"),
+        "put_off",
+        "What follows a submit that the provider answers 503 with an error in JSON or `Retry-After`: `put_off` sends "
+        "it again later; `hold` counts its outcome as unknown, for a provider that may have accepted it all the same. "
+        "A bare 503 is always held.",
+    )
     unsure_hold_s: float = knob(
         "FRAMERELAY_UNSURE_HOLD_S",
         as_seconds,
@@ -194,6 +202,15 @@ class Settings:
         "retake",
         "What follows when such a take can no longer be alive: `retake` submits a new one inside the budget, `wait` "
         "leaves that to a person (`adopt` or `resume`).",
+    )
+    ask_after_s: float = knob(
+        "FRAMERELAY_ASK_AFTER_S",
+        as_seconds,
+        900.0,
+        "When a person is asked about a job whose status is a word that is not known here, or of which the provider "
+        "knows nothing any more; and about a submit whose outcome nobody knows, where too few such jobs were done to "
+        "know how long they take (else after three times the usual time).",
+        unit="s",
     )
     clip_bytes_max: int = knob(
         "FRAMERELAY_CLIP_BYTES_MAX", as_positive, 1 << 30, "Largest clip that is fetched.", unit="bytes"

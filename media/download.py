@@ -19,6 +19,7 @@ from typing import BinaryIO, NoReturn
 import anyio
 import httpx
 
+from config.urls import joined_url, parse_url
 from media.addresses import BYTES_RECEIVED
 from media.follow import Follower
 from media.tail import Tail
@@ -208,7 +209,7 @@ class _Transfer:
     async def follow(self, headers: dict[str, str]) -> httpx.Response:
         """The first answer that is not a redirect, its body not yet read."""
         try:
-            url = httpx.URL(self.url)
+            url = parse_url(self.url)
             for _ in range(REDIRECTS_MAX + 1):
                 request = self.client.build_request("GET", url, headers=headers, timeout=self.timeout())
                 async with asyncio.timeout(self.head_s()):
@@ -216,8 +217,8 @@ class _Transfer:
                 if not response.has_redirect_location:
                     return response
                 await response.aclose()
-                url = url.join(response.headers["location"])
-        except httpx.InvalidURL as error:
+                url = joined_url(url, response.headers["location"])
+        except (httpx.InvalidURL, ValueError) as error:
             raise AddressForbidden("the address is not a valid URL") from error
         raise DownloadInterrupted(f"{url.host} redirects more than {REDIRECTS_MAX} times")
 

@@ -22,6 +22,7 @@ from runs.progress import record
 FETCHES_MAX: Final = 8  # Trouble on the way; each is tried again after a growing wait.
 DAMAGED_MAX: Final = 2  # The same bytes may be half written at first; more often they stay bad.
 CRASHES_MAX: Final = 2  # What ended the decoder twice running is the clip's doing; the machine may have been, once.
+PICTURE_S: Final = 10.0
 SAME_FRAME_LEVELS: Final = 2.0  # Of 255; beyond this the provider's frame is not the clip's last one.
 
 log = structlog.get_logger()
@@ -73,7 +74,7 @@ async def _collected(deps: Deps, run: str, shot: str, take: Take, video_url: str
             decoder=deps.frames,
             limits=deps.limits,
         )
-        kept = await provider
+        kept = await _in_time(provider)
     finally:
         provider.cancel()
     if kept is not None:
@@ -92,8 +93,17 @@ async def _collected(deps: Deps, run: str, shot: str, take: Take, video_url: str
     )
 
 
+async def _in_time(picture: asyncio.Future[Frame | None]) -> Frame | None:
+    """*picture*, if it comes soon after the clip; the next shot does not wait for a server that sends no end."""
+    try:
+        return await asyncio.wait_for(picture, PICTURE_S)
+    except TimeoutError:
+        log.warning("provider_frame_missing", reason=f"it was not there {PICTURE_S:.0f} s after the clip")
+        return None
+
+
 async def _provider_frame(deps: Deps, run: str, shot: str, take: Take) -> Frame | None:
-    """The provider's own last frame, kept beside ours; nothing depends on it by now, so trouble is only noted."""
+    """The provider's own last frame, kept beside ours; nothing depends on it by now, so all trouble is only noted."""
     if take.provider_frame_url is None:
         return None
     path = deps.files.provider_frame(run, shot, take.number)
@@ -101,8 +111,8 @@ async def _provider_frame(deps: Deps, run: str, shot: str, take: Take) -> Frame 
         fetched = await download(
             take.provider_frame_url, deps.files.place(path), client=deps.downloads, limits=deps.limits
         )
-    except FrameRelayError as error:
-        log.warning("provider_frame_missing", reason=error.message)
+    except Exception as error:  # Whatever it was: a gift that cannot be kept costs no clip.
+        log.warning("provider_frame_missing", reason=_reason(error))
         return None
     return Frame(path=path, sha256=fetched.sha256, width=0, height=0)
 
@@ -110,11 +120,15 @@ async def _provider_frame(deps: Deps, run: str, shot: str, take: Take) -> Frame 
 async def _compare(deps: Deps, ours: Path, theirs: Path) -> None:
     try:
         levels = await deps.frames.difference(ours, theirs)
-    except FrameRelayError as error:
-        log.warning("provider_frame_unusable", reason=error.message)
+    except Exception as error:  # Likewise.
+        log.warning("provider_frame_unusable", reason=_reason(error))
         return
     if levels is None or levels > SAME_FRAME_LEVELS:
         log.warning("provider_frame_differs", levels=levels)
+
+
+def _reason(error: Exception) -> str:
+    return error.message if isinstance(error, FrameRelayError) else f"{type(error).__name__}: {error}"
 
 
 async def _failed(deps: Deps, run: str, shot: str, take: Take, error: FrameRelayError) -> str:

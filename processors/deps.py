@@ -100,6 +100,7 @@ def open_jobs_client(settings: Settings) -> JobsClient:
     return JobsClient(
         settings.upstream_url or "",
         str(settings.upstream_key or ""),
+        refuses_by_503=settings.submit_503 == "put_off",
         upload_url_path=settings.upload_url_path,
         timeouts=Timeouts(submit_s=settings.submit_timeout_s),
         tls=tls_of(settings),

@@ -1,16 +1,20 @@
 """A callback at a hook: a job that somebody else submitted becomes a run of its own."""
 
 import time
+from typing import Final
 
 from arq.worker import Retry
 
 from processors.deps import Deps
-from processors.look_up import event_of, look_up
+from processors.look_up import AT_WORK, GONE, event_of, look_up
 from processors.waits import wait_s
-from runs.errors import FrameRelayError, Transient
+from runs.errors import FrameRelayError, Transient, UpstreamRejected
 from runs.hooks import START, Hook, hook_run
 from runs.model import RunId, Terms
 from runs.progress import start
+from upstream.wire import read_state
+
+LAGS_MAX: Final = 6  # After 1, 2, 4 … 32 s.
 
 
 async def hook(
@@ -20,11 +24,13 @@ async def hook(
     job_id: str,
     callback: str | None = None,
     received_at: float | None = None,
+    word: str | None = None,
     tried: int = 1,
 ) -> str:
     """
     Take in the job *job_id*: the first callback about it makes the run, later ones look it up again.
 
+    *word*: the status that the callback named.
     Raises: arq.Retry while the provider cannot be asked; nothing is opened or spent on a callback's word alone.
     """
     run_id = RunId(deps.tokens.hook_run(hook, job_id))
@@ -35,6 +41,7 @@ async def hook(
             shot=START,
             take=1,
             job_id=job_id,
+            word=word,
             callback=callback,
             received_at=received_at,
             tried=tried,
@@ -43,11 +50,16 @@ async def hook(
         report = await deps.jobs.get_job(job_id)
     except Transient as error:
         raise Retry(defer=wait_s(tried, retry_after_s=error.retry_after_s)) from error
+    except UpstreamRejected as error:
+        if error.status in GONE and tried <= LAGS_MAX:  # Its look-ups may lag behind its callbacks.
+            raise Retry(defer=2.0 ** (tried - 1)) from error
+        return error.code
     except FrameRelayError as error:
         return error.code
     known = deps.hooks.get(hook) or Hook(name=hook)
     model = report.model or "unknown"
     run = hook_run(known, run_id=run_id, job_id=job_id, model=model, now=time.time(), terms=Terms.of(deps.settings))
-    first = event_of(report, shot=START, take=1, asked=job_id, called_back=True)
+    told = read_state(word) not in AT_WORK
+    first = event_of(report, shot=START, take=1, asked=job_id, called_back=True, told=told)
     await start(deps.store, run, first=first)
     return "started"

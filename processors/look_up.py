@@ -1,5 +1,7 @@
 """Asking the provider about one take: the GET is the truth, whoever gave the reason to look."""
 
+from dataclasses import replace
+
 import structlog
 from arq.worker import Retry
 
@@ -7,7 +9,8 @@ from processors.deps import Deps
 from processors.problems import problem, problem_of
 from processors.waits import wait_s
 from runs import events
-from runs.errors import FrameRelayError, Transient, UpstreamRateLimited, UpstreamRejected
+from runs.addresses import Trusted, check_in_advance
+from runs.errors import AddressForbidden, FrameRelayError, Transient, UpstreamRateLimited, UpstreamRejected
 from runs.events import Event
 from runs.model import Family, Problem, Run, Take, TakeStatus
 from runs.progress import record
@@ -21,6 +24,7 @@ ENDED = {
     JobState.EXPIRED: TakeStatus.EXPIRED,
     JobState.CANCELLED: TakeStatus.CANCELLED,
 }
+GONE = (404, 410)
 AT_WORK = frozenset({JobState.QUEUED, JobState.RUNNING})
 LOOKING = OPEN - {TakeStatus.COLLECTING}
 # A job of ours that we took for foreign is paid for twice: no time zone is further off than the one, and a job that
@@ -60,6 +64,7 @@ async def look_up(
     if loaded is None or found is None or (planned and (found.status not in LOOKING or turn != found.turns)):
         return "not_due"
     at_work = read_state(word) in AT_WORK
+    told = not planned and not at_work
     if job_id is not None and not at_work and _is_another(loaded, found, job_id):
         await _keep_second_job(deps, loaded, shot, found, job_id, tried)
     if found.status not in LOOKING and not is_unheard(found):
@@ -75,10 +80,11 @@ async def look_up(
         with deps.turnstile.passing(planned=planned):
             report = await deps.jobs.get_job(asked)
     except FrameRelayError as error:
-        return await _looked_in_vain(deps, run, shot, found, error, tried)
+        return await _looked_in_vain(deps, run, shot, found, error, tried, told=told)
     if found.job_id is None and _is_foreign(report, loaded, found.submitted_at, asked):
         return "foreign_job"
-    event = event_of(report, shot=shot, take=take, asked=asked, called_back=not planned)
+    report = _without_bad_frame(deps, report)
+    event = event_of(report, shot=shot, take=take, asked=asked, called_back=not planned, told=told)
     recorded = await record(deps.store, run, event)
     if recorded.changed:
         await _learn(deps, loaded, shot, found, report, received_at)
@@ -166,8 +172,8 @@ async def _learn(deps: Deps, run: Run, shot: str, take: Take, report: JobReport,
     known = run.shot(shot)
     if report.state is not JobState.SUCCEEDED or known is None or take.adopted or run.hook:
         return
-    if received_at is not None:
-        took_s = received_at - take.submitted_at
+    if received_at is not None or take.told_at is not None:
+        took_s = (take.told_at or received_at or 0.0) - take.submitted_at
     elif report.created and report.updated:
         took_s = (report.updated - report.created).total_seconds()
     else:
@@ -181,8 +187,12 @@ def _warn(before: Run, after: Run) -> None:
         log.warning("public_url_unreachable", missed=callbacks_missed(after), advice="framerelay doctor tries it")
 
 
-def event_of(report: JobReport, *, shot: str, take: int, asked: str, called_back: bool) -> Event:
-    """What *report* means for a take whose job was asked for by the id *asked*, because of a callback or not."""
+def event_of(report: JobReport, *, shot: str, take: int, asked: str, called_back: bool, told: bool) -> Event:
+    """
+    What *report* means for a take whose job was asked for by the id *asked*, because of a callback or not.
+
+    *told*: that callback did not say that the job is still at work.
+    """
     job_ids = tuple(dict.fromkeys((asked, *report.job_ids)))
     if report.state is JobState.SUCCEEDED and report.video_url:
         return events.Rendered(
@@ -196,7 +206,8 @@ def event_of(report: JobReport, *, shot: str, take: int, asked: str, called_back
         )
     if report.state is JobState.SUCCEEDED:
         missing = "the provider says that the job succeeded, but names no clip"
-        return events.LookedInVain(shot=shot, take=take, problem=Problem(code="no_clip_named", message=missing))
+        problem = Problem(code="no_clip_named", message=missing)
+        return events.LookedInVain(shot=shot, take=take, problem=problem, called_back=told)
     if report.state in ENDED:
         problem = _ending(report)
         return events.JobEnded(
@@ -207,7 +218,22 @@ def event_of(report: JobReport, *, shot: str, take: int, asked: str, called_back
             problem=problem,
             called_back=called_back,
         )
-    return events.JobSeen(shot=shot, take=take, job_ids=job_ids, word=report.status_word)
+    known = report.state is not JobState.UNKNOWN
+    return events.JobSeen(
+        shot=shot, take=take, job_ids=job_ids, word=report.status_word, is_known=known, called_back=told
+    )
+
+
+def _without_bad_frame(deps: Deps, report: JobReport) -> JobReport:
+    """*report* without a last frame that nobody may open: a gift must cost neither this clip nor the next."""
+    if report.last_frame_url is None:
+        return report
+    try:
+        check_in_advance(report.last_frame_url, Trusted(deps.settings.trusted_hosts))
+    except AddressForbidden as error:
+        log.warning("provider_frame_missing", reason=error.message)
+        return replace(report, last_frame_url=None)
+    return report
 
 
 def _ending(report: JobReport) -> Problem:
@@ -216,11 +242,14 @@ def _ending(report: JobReport) -> Problem:
     if report.state is JobState.EXPIRED:
         family = Family.EXPIRED
     code = (error.code if error else None) or f"job_{report.state.value}"
-    message = (error.message if error else None) or f"the provider reports the job as {report.state.value}"
+    words = error.message if error else None
+    message = f"the provider says: {words}" if words else f"the provider reports the job as {report.state.value}"
     return problem(code, message, family)
 
 
-async def _looked_in_vain(deps: Deps, run: str, shot: str, take: Take, error: FrameRelayError, tried: int) -> str:
+async def _looked_in_vain(
+    deps: Deps, run: str, shot: str, take: Take, error: FrameRelayError, tried: int, *, told: bool
+) -> str:
     """A take in flight has its next look-up in its state; one whose id only the callback knew must not lose it."""
     retry_after_s = error.retry_after_s if isinstance(error, Transient) else None
     if isinstance(error, UpstreamRateLimited):
@@ -228,7 +257,9 @@ async def _looked_in_vain(deps: Deps, run: str, shot: str, take: Take, error: Fr
     if take.status is not TakeStatus.GENERATING:
         raise Retry(defer=wait_s(tried, retry_after_s=retry_after_s)) from error
     problem = problem_of(error)
-    gone = isinstance(error, UpstreamRejected) and error.status in (404, 410)
-    event = events.LookedInVain(shot=shot, take=take.number, problem=problem, retry_after_s=retry_after_s, gone=gone)
+    gone = isinstance(error, UpstreamRejected) and error.status in GONE
+    event = events.LookedInVain(
+        shot=shot, take=take.number, problem=problem, retry_after_s=retry_after_s, gone=gone, called_back=told
+    )
     await record(deps.store, run, event)
     return error.code

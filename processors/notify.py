@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -21,6 +20,7 @@ import structlog
 from starlette.datastructures import Secret
 
 from config.logs import redacted
+from config.urls import host_of
 from runs.errors import AddressForbidden, Conflict, NotFound, StoreUnavailable
 from runs.events import Told
 from runs.model import Problem
@@ -167,6 +167,9 @@ class Courier:
         except AddressForbidden as error:
             refused = redacted(error.message)
             return _Answer(words=f"not sent: {refused}", refused=refused)
+        except (httpx.InvalidURL, ValueError):  # Kept by a version that did not look at it.
+            refused = "it is no address that can be opened"
+            return _Answer(words=f"not sent: {refused}", refused=refused)
         except httpx.ConnectTimeout:
             return _Answer(words=f"no connection within {CONNECT_S:.0f} s")
         except (TimeoutError, httpx.TimeoutException):
@@ -220,11 +223,6 @@ def body_of(notice: Notice, *, base_url: str) -> bytes:
         data["shot"] = notice.shot
     moment = datetime.fromtimestamp(notice.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return msgspec.json.encode({"type": notice.type.value, "timestamp": moment, "data": data})
-
-
-def host_of(address: str) -> str:
-    """All that is shown of an address: its path may be a secret."""
-    return urlsplit(address).hostname or ""
 
 
 def _words_for(status: int) -> str:

@@ -4,6 +4,9 @@ from config.logs import redacted
 from runs.errors import AddressForbidden, FrameRelayError, Transient, UpstreamRateLimited, UpstreamRejected
 from runs.model import Family, Problem
 from upstream.families import family_of
+from upstream.words import CODE_CHARACTERS_MAX, MESSAGE_CHARACTERS_MAX, cut
+
+OUR_WORDS_CHARACTERS_MAX = 300  # What we say around the words of others, which were cut where they came in.
 
 
 def problem_of(error: FrameRelayError) -> Problem:
@@ -17,8 +20,13 @@ def problem_of(error: FrameRelayError) -> Problem:
 
 
 def problem(code: str, message: str, family: Family) -> Problem:
-    """A problem in somebody else's words: a provider may repeat a signed address in them, or what was posted to it."""
-    return Problem(code=redacted(code), message=redacted(message), family=family)
+    """
+    A problem in somebody else's words, cut once more, whoever made them: a run is kept with them, and shown in lists.
+
+    A provider may repeat a signed address in its words, or what was posted to it.
+    """
+    shown = cut(redacted(message), MESSAGE_CHARACTERS_MAX + OUR_WORDS_CHARACTERS_MAX)
+    return Problem(code=cut(redacted(code), CODE_CHARACTERS_MAX), message=shown, family=family)
 
 
 def _family(error: FrameRelayError) -> Family:

@@ -33,6 +33,7 @@ from processors.submit import submit
 from processors.sweep import sweep
 from processors.waits import wait_s
 from runs.errors import FrameRelayError, StoreUnavailable, Transient
+from runs.machine import AHEAD_S_MAX
 from runs.queue import DUE, QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script, unpack
 from runs.redis_words import redis_words
 from runs.store import Store
@@ -175,7 +176,7 @@ class RelayWorker(Worker):
         room = self.max_jobs - len(self.tasks)
         if room <= 0:
             return float(IDLE_S)
-        arguments: list[str | int] = [room, int(LEASE_S * 1000), *self._held]
+        arguments: list[str | int] = [room, int(LEASE_S * 1000), int(AHEAD_S_MAX * 1000), *self._held]
         claimed, now_ms, next_task, next_run = await self._claim(keys=[QUEUE, WAKE, DUE], args=arguments)
         self._ahead_ms = now_ms - time.monotonic() * 1000
         for job_id, score in zip(claimed[::2], claimed[1::2], strict=True):

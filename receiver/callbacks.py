@@ -335,5 +335,5 @@ def task_for(address: Address, callback: Callback) -> Task | None:
         return Task(id=f"look_up:{address.run}:{callback.id}", function="look_up", arguments=arguments)
     if isinstance(address, ProbeAddress) or callback.job_id is None:
         return None
-    arguments = {**came, "hook": address.hook, "job_id": callback.job_id}
+    arguments = {**came, "hook": address.hook, "job_id": callback.job_id, "word": callback.word}
     return Task(id=f"hook:{callback.id}", function="hook", arguments=arguments)

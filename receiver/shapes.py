@@ -87,7 +87,13 @@ class Take(Struct, kw_only=True):
         float | None, Meta(description="From submit to result, of jobs of its kind before; null while few were done.")
     ]
     provider_status: Annotated[str | None, Meta(description="The provider's own word, as it came last.")]
+    provider_status_known: Annotated[
+        bool, Meta(description="false: the last look-up brought a status that is not known here.")
+    ]
     error: Problem | None
+    question: Annotated[
+        Problem | None, Meta(description="What a person is asked: nothing is heard of it that is understood.")
+    ]
     twin_of: Annotated[
         int | None,
         Meta(description="The provider made a second job for the take of that number; this one keeps its clip."),

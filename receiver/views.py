@@ -1,15 +1,15 @@
 """Runs and callbacks as the JSON of the API, in the shapes that ``/openapi.json`` describes."""
 
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from msgspec import UNSET, to_builtins
 
 from config.logs import redacted
+from config.urls import host_of
 from receiver import shapes
 from runs.addresses import HOW_TO_TRUST
 from runs.inbox import Callback
-from runs.model import Clip, Film, FirstFrame, Frame, Problem, Run, Shot, Take
+from runs.model import Clip, Film, FirstFrame, Frame, Problem, Run, Shot, Take, TakeStatus
 from runs.outbox import Notification
 from runs.outlook import (
     SecondJob,
@@ -23,7 +23,16 @@ from runs.outlook import (
     stale_shots,
     words_of_retake,
 )
-from runs.standing import callbacks_missed, jobs_spent, needs_operator, seems_unreachable, submits_to_come
+from runs.standing import (
+    awake,
+    callbacks_missed,
+    counted,
+    jobs_spent,
+    needs_operator,
+    seems_unreachable,
+    submits_to_come,
+)
+from runs.words import duration
 
 UNREACHABLE: Final = shapes.Oddity(
     code="public_url_unreachable",
@@ -109,7 +118,7 @@ def notification_json(notification: Notification) -> dict[str, Any]:
         run=notice.run,
         shot=notice.shot,
         status=notice.status,
-        host=urlsplit(notice.to).hostname or "",
+        host=host_of(notice.to),
         state=notification.state,
         next_try=notification.next_at,
         deliveries=[
@@ -131,9 +140,16 @@ def _warnings(run: Run) -> list[shapes.Oddity]:
     ]
     odd = [_odd_clip(shot, note) for shot, note in clips_that_are_odd(run)]
     untold = [shapes.Oddity(code="notify_url_refused", message=_untold(run.untold))] if run.untold else []
+    strange = [
+        shapes.Oddity(code="status_unknown", message=_strange_words(run, shot, take))
+        for shot in awake(run)
+        for take in counted(shot)
+        if _is_strange(take)
+    ]
     lacks = [shapes.Oddity(code="film_incomplete", message=words) for words in (run.film.warnings if run.film else ())]
     unreachable = [UNREACHABLE] if seems_unreachable(run) else []
-    return [*unreachable, *map(_paid_twice, second_jobs(run)), *untold, *jumps, *filter(None, odd), *lacks]
+    twice = map(_paid_twice, second_jobs(run))
+    return [*unreachable, *twice, *untold, *strange, *jumps, *filter(None, odd), *lacks]
 
 
 def _paid_twice(second: SecondJob) -> shapes.Oddity:
@@ -156,6 +172,19 @@ def _odd_clip(shot: str, note: str) -> shapes.Oddity | None:
             message = f"the clip of shot {shot} is interlaced: its last frame, which is handed on, shows two moments"
             return shapes.Oddity(code="clip_interlaced", message=message)
     return None  # Of a later version.
+
+
+def _is_strange(take: Take) -> bool:
+    """Whether the last look-up brought a status that we do not know; that there is no such job is its error."""
+    return take.status is TakeStatus.GENERATING and take.strange_since is not None and take.error is None
+
+
+def _strange_words(run: Run, shot: Shot, take: Take) -> str:
+    word = f'says "{redacted(take.word)}"' if take.word else "names no status"
+    asked = "you are asked about it" if take.question else f"you are asked after {duration(run.terms.ask_after_s)}"
+    return (
+        f"shot {shot.id}: the provider {word} of job {take.job_id}, which is not known here; it is looked up, {asked}"
+    )
 
 
 def _untold(problem: Problem) -> str:
@@ -197,7 +226,9 @@ def _take(take: Take, base_url: str) -> shapes.Take:
         next_look=take.due_at,
         usual_s=take.usual_s,
         provider_status=take.word,
+        provider_status_known=not _is_strange(take),
         error=_problem(take.error),
+        question=_problem(take.question),
         video=_video(take.video, base_url),
         first_frame=_first_frame(take.first_frame, base_url),
         last_frame=_frame(take.last_frame, base_url),

@@ -13,6 +13,7 @@ from typing import Final
 
 import httpx
 
+from config.urls import checked_url, parse_url
 from runs.errors import AddressForbidden
 
 HOW_TO_TRUST: Final = "a host of your own has to be named in FRAMERELAY_TRUSTED_HOSTS where FrameRelay runs"
@@ -80,8 +81,8 @@ def _host_and_port(entry: str) -> tuple[str, int | None]:
     if entry.count(":") > 1 and not entry.startswith("["):
         entry = f"[{entry}]"
     try:
-        url = httpx.URL(f"any://{entry}")
-    except httpx.InvalidURL as error:
+        url = parse_url(f"any://{entry}")
+    except ValueError as error:
         raise ValueError(f"{entry!r} is not a host or host:port: {error}") from error
     if not url.host or url.userinfo or url.raw_path not in (b"", b"/"):
         raise ValueError(f"{entry!r} is not a host or host:port")
@@ -94,6 +95,10 @@ def check_url(url: httpx.URL, trusted: Trusted) -> None:
 
     Raises: AddressForbidden; its message names the host, never the path or query.
     """
+    try:
+        checked_url(url)
+    except ValueError:
+        raise AddressForbidden("the address has no host that can be a name") from None
     if url.scheme not in ("http", "https") or not url.host:
         raise AddressForbidden(f"only http and https addresses are opened, not {url.scheme or 'one without a scheme'}")
     if url.userinfo:
@@ -122,8 +127,8 @@ def check_in_advance(address: str, trusted: Trusted) -> None:
     Raises: AddressForbidden.
     """
     try:
-        url = httpx.URL(address)
-    except httpx.InvalidURL:
+        url = parse_url(address)
+    except ValueError:
         raise AddressForbidden("it is no address that can be opened") from None
     check_url(url, trusted)
     host = url.raw_host.decode("ascii").lower().rstrip(".")

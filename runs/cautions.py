@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
 
+from config.urls import host_of
 from runs.addresses import HOW_TO_TRUST, Trusted, check_in_advance
 from runs.documents import Path, line_at, place_of
 from runs.errors import AddressForbidden
@@ -247,7 +247,7 @@ def _is_private(url: str) -> bool:
     """Whether *url* names a host of a private network, as far as its name says so."""
     if not is_web_address(url):
         return False
-    host = urlsplit(url).hostname or ""
+    host = host_of(url)
     try:
         return not ipaddress.ip_address(host).is_global
     except ValueError:

@@ -136,7 +136,8 @@ def _resumed_take(shot: Shot, take: Take, now: float) -> Take:
 
 def _asked_again(take: Take, now: float) -> Take:
     """It was submitted once and is not submitted again: the provider is asked what became of it."""
-    return replace(take, status=TakeStatus.GENERATING, due_at=now, turns=take.turns + 1, fetches=0, error=None)
+    again = replace(take, strange_since=None, question=None, told_at=None)
+    return replace(again, status=TakeStatus.GENERATING, due_at=now, turns=take.turns + 1, fetches=0, error=None)
 
 
 # --- adopt -------------------------------------------------------------------------------------------------------
@@ -152,7 +153,8 @@ def _why_not_adopted(run: Run, shot: Shot, job_id: str) -> str | None:
         return None if known.status in _FINAL else here
     if shot.status is ShotStatus.DONE:
         return f"shot {shot.id} is done"
-    moving = next((take for take in shot.takes if take.status in OPEN - {TakeStatus.UNSURE}), None)
+    open_ones = [take for take in shot.takes if take.question is None]
+    moving = next((take for take in open_ones if take.status in OPEN - {TakeStatus.UNSURE}), None)
     if moving is not None:
         about = f"job {moving.job_id}" if moving.job_id else "a submit"
         return f"shot {shot.id} has {about} under way"
@@ -166,6 +168,7 @@ def _with_job(run: Run, shot: Shot, job_id: str, now: float) -> Run:
     unsure = next((take for take in shot.takes if take.status is TakeStatus.UNSURE), None)
     if unsure is not None:
         return _with_take(run, shot, replace(_asked_again(unsure, now), job_ids=(job_id,), adopted=True))
+    shot = _without_question(shot)
     take = Take(
         number=_last_number(shot) + 1,
         status=TakeStatus.GENERATING,
@@ -176,6 +179,13 @@ def _with_job(run: Run, shot: Shot, job_id: str, now: float) -> Run:
         adopted=True,
     )
     return run.with_shots(replace(shot, takes=(*shot.takes, take), error=None, held_by=None))
+
+
+def _without_question(shot: Shot) -> Shot:
+    """A person has answered it: the take goes on being looked up, and the shot goes on without it."""
+    asked = [take.number for take in shot.takes if take.question]
+    takes = tuple(replace(take, question=None) if take.question else take for take in shot.takes)
+    return replace(shot, takes=takes, set_aside=max(*asked, shot.set_aside)) if asked else shot
 
 
 def _with_take(run: Run, shot: Shot, take: Take) -> Run:
@@ -189,9 +199,10 @@ def _with_take(run: Run, shot: Shot, take: Take) -> Run:
 def _why_not_taken_again(run: Run, shot: Shot, event: events.Retaken) -> str | None:
     if not shot.takes_wanted:
         return f"shot {shot.id} was submitted by somebody else; we know no prompt for it"
+    is_asked = shot.status is ShotStatus.WAITING and any(take.question for take in counted(shot))
     if shot.status is ShotStatus.DONE and _is_begun(shot, OPEN):
         return f"another take of shot {shot.id} is still under way"
-    if shot.status not in (ShotStatus.DONE, ShotStatus.FAILED) or _is_begun(shot, OPEN):
+    if not is_asked and (shot.status not in (ShotStatus.DONE, ShotStatus.FAILED) or _is_begun(shot, OPEN)):
         return f"shot {shot.id} is {shot.status.value}; a retake is for one that is done or failed"
     refused = shot.status is ShotStatus.FAILED and problem_of(shot).family is Family.TEXT_MODERATED
     if refused and event.prompt is None:
@@ -211,7 +222,7 @@ def _taken_again(run: Run, shot: Shot, event: events.Retaken, now: float) -> Run
     Later shots that are done were paid for and stay as they are, stale (`runs.outlook`); those that failed begin anew.
     """
     given = {"prompt": event.prompt, "seed": event.seed}
-    number = _last_number(shot) + 1
+    shot, number = _without_question(shot), _last_number(shot) + 1
     again = replace(
         shot,
         input={**shot.input, **{name: value for name, value in given.items() if value is not None}},

@@ -82,10 +82,16 @@ class PreparationFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSeen(TakeEvent):
-    """The job is alive and not finished (asked by GET)."""
+    """
+    The job is alive and not finished (asked by GET), or its status *word* is unknown to us (*is_known* is False).
+
+    ``called_back``: asked because a callback told that it has ended, which the provider's own answer does not say yet.
+    """
 
     job_ids: tuple[str, ...]
     word: str | None
+    is_known: bool = True
+    called_back: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,12 +122,17 @@ class CalledBack(TakeEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookedInVain(TakeEvent):
-    """The provider could not be asked about *job_id* this time; or it says that it knows no such job (*gone*)."""
+    """
+    The provider could not be asked about *job_id* this time; or it says that it knows no such job (*gone*).
+
+    ``called_back``: likewise.
+    """
 
     problem: Problem
     retry_after_s: float | None = None
     gone: bool = False
     job_id: str | None = None
+    called_back: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,10 +16,36 @@ from typing import Final
 from runs import events
 from runs.decisions import decided
 from runs.events import Event, TakeEvent
-from runs.model import Run, RunId, Shot, Take, TakeStatus
-from runs.standing import FOR_A_PERSON, awake, is_complete, jobs_left, picks, settled, takes_to_submit, unjoined
-from runs.takes import NEVER_ARRIVED, OPEN, SUBMIT_CUT_SHORT, TWINS_MAX, is_about, is_unheard, take_after, twin, unsure
+from runs.model import Run, RunId, Shot, ShotStatus, Take, TakeStatus
+from runs.standing import (
+    FOR_A_PERSON,
+    awake,
+    counted,
+    is_complete,
+    jobs_left,
+    picks,
+    settled,
+    takes_to_submit,
+    unjoined,
+)
+from runs.takes import (
+    NEVER_ARRIVED,
+    OPEN,
+    SUBMIT_CUT_SHORT,
+    TWINS_MAX,
+    ask_at,
+    asked,
+    is_about,
+    is_unheard,
+    set_back,
+    take_after,
+    twin,
+    unsure,
+)
 
+WAKE_S_MAX: Final = 900.0  # So that a time further off than this shows that the clock was set back since.
+CLOCKS_APART_S: Final = 300.0  # Those of two machines may be, without anybody having set one back.
+AHEAD_S_MAX: Final = WAKE_S_MAX + CLOCKS_APART_S
 RECHECK_S: Final = 15.0  # A step that was enqueued and is still due after this long is enqueued again.
 SUBMIT_MARGIN_S: Final = 30.0  # Beyond the submit time-out, before a take without an answer counts as unsure.
 
@@ -57,7 +83,7 @@ def apply(run: Run, event: Event, now: float) -> Run:
     moves forward, what is final stays so, and what is about another state is dropped. That holds for a run that has
     ended as well: its jobs are followed to their end, since they were paid for.
     """
-    changed = _changed(run, event, now)
+    changed = _changed(_with_clock(run, now), event, now)
     if changed is run:
         return run
     changed = replace(changed, revision=run.revision + 1)
@@ -111,9 +137,10 @@ def wake_at(run: Run, now: float) -> float | None:
     later += [run.due_at] if run.due_at > now and wants_film(run) else []
     if steps_due(run, now):
         later.append(now + RECHECK_S)
-    if _after_deadlines(run, now) is not run:
+    if _after_deadlines(_with_clock(run, now), now) is not run:
         later.append(now)
-    return min(later, default=None)
+    later += [moment for shot in shots for take in _askable(shot) if (moment := ask_at(run, take)) and moment > now]
+    return min(*later, now + WAKE_S_MAX) if later else None
 
 
 def is_left_over(run: Run) -> bool:
@@ -279,9 +306,36 @@ def _after_deadlines(run: Run, now: float) -> Run:
                 continue
             if take.status is TakeStatus.SUBMITTING:
                 run = _with_take(run, shot.id, unsure(run, shot, take, SUBMIT_CUT_SHORT, now))
-            elif take.status is TakeStatus.UNSURE and (run.terms.unsure == "retake" or run.cancelled or run.film):
-                run = _with_take(run, shot.id, replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED))
+            elif take.status is TakeStatus.UNSURE and _gives_way(run, shot, take):
+                over = replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED, question=None)
+                run = _with_take(run, shot.id, over)
+    for shot in awake(run):
+        for take in _askable(shot):
+            if (after := asked(run, take, now)) is not take:
+                run = _with_take(run, shot.id, after)
     return run
+
+
+def _gives_way(run: Run, shot: Shot, take: Take) -> bool:
+    """Whether an unsure take is given up by time alone: the terms say so, or nothing follows from it."""
+    return run.terms.unsure == "retake" or take.number <= shot.set_aside or run.cancelled or run.film is not None
+
+
+def _askable(shot: Shot) -> list[Take]:
+    """The takes that a person may have to be asked about: a shot that is done, or given up, needs none of them."""
+    is_over = shot.status in (ShotStatus.DONE, ShotStatus.CANCELLED)
+    return [] if is_over else [take for take in counted(shot) if take.question is None]
+
+
+def _with_clock(run: Run, now: float) -> Run:
+    """*run* with what waits for a time that was set before the clock went back; nothing was known to be so far off."""
+    if run.updated_at <= now + CLOCKS_APART_S:
+        return run
+    shots = [
+        replace(shot, due_at=min(shot.due_at, now), takes=tuple(set_back(take, now) for take in shot.takes))
+        for shot in awake(run)
+    ]
+    return replace(run.with_shots(*shots), due_at=min(run.due_at, now))
 
 
 def _looked_up_now(run: Run, now: float) -> Run:

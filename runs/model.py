@@ -148,10 +148,12 @@ class Take:
     ``turns``: how often that was put off; it tells one task about this take from the next.
     ``fetches``: how often fetching the clip was put off. ``expected_s``: 19 of 20 such jobs were done so long after
     their submit, when it was submitted; ``usual_s``: half of them. ``rendered_at`` · ``ended_at``: when we learnt that
-    the job is done, or that it ended otherwise. ``called_back``: a callback told of that. ``adopted``: a person named
-    the job. ``opening``: the clip's first frame. ``seam``: its mean difference, in levels of 255, from the frame that
-    was handed on. ``twin_of``: the provider made a second job for the take of that number, and this take keeps its
-    clip; it is never gone on from unless a person picks it.
+    the job is done, or that it ended otherwise. ``called_back``: a callback told of that. ``told_at``: when one did so
+    before the provider's own answer said it. ``strange_since``: since when look-ups bring nothing that is understood: a
+    status word that is unknown to us, or that there is no such job. ``question``: what a person is asked, since waiting
+    alone may bring nothing. ``adopted``: a person named the job. ``opening``: the clip's first frame. ``seam``: its
+    mean difference, in levels of 255, from the frame that was handed on. ``twin_of``: the provider made a second job
+    for the take of that number, and this take keeps its clip; it is never gone on from unless a person picks it.
     """
 
     number: int
@@ -172,6 +174,9 @@ class Take:
     rendered_at: float | None = None
     ended_at: float | None = None
     called_back: bool = False
+    told_at: float | None = None
+    strange_since: float | None = None
+    question: Problem | None = None
     adopted: bool = False
     video: Clip | None = None
     last_frame: Frame | None = None
@@ -249,6 +254,7 @@ class Terms:
     submit_timeout_s: float = 60.0
     unsure_hold_s: float = 172_800.0
     unsure: str = "retake"
+    ask_after_s: float = 900.0
     provider_frame_first: bool = True
     retakes: int = 1
 
@@ -260,6 +266,7 @@ class Terms:
             submit_timeout_s=settings.submit_timeout_s,
             unsure_hold_s=settings.unsure_hold_s,
             unsure=settings.unsure,
+            ask_after_s=settings.ask_after_s,
             provider_frame_first=settings.handoff == "auto",
         )
 

@@ -100,11 +100,15 @@ def _changed(before: Run | None, after: Run) -> Iterator[tuple[Shot | None, Shot
 
 
 def _asks_a_person(shot: Shot) -> bool:
-    """For an approval or a pick; what else a shot may wait for concerns the whole run, or mends itself."""
+    """
+    For an approval, a pick, or what became of a take.
+
+    What else a shot may wait for concerns the whole run, or mends itself.
+    """
     if shot.status is not ShotStatus.WAITING:
         return False
     unapproved = shot.gated and not shot.approved
-    return unapproved or any(take.status is TakeStatus.DONE for take in counted(shot))
+    return unapproved or any(take.status is TakeStatus.DONE or take.question for take in counted(shot))
 
 
 def _is_out_of_order(shot: Shot) -> bool:

@@ -9,7 +9,7 @@ from typing import Final
 
 from runs.decisions import heirs_begun_anew, heirs_of
 from runs.model import FirstFrame, Run, Shot, ShotStatus
-from runs.standing import chosen, jobs_left, takes_missing
+from runs.standing import chosen, counted, jobs_left, takes_missing
 from runs.words import number_of
 
 # Of 255, mean of all pixels and channels. The sandbox's clips open 1 to 2 levels from the frame that they were given
@@ -65,12 +65,19 @@ def words_of_retake(run: Run, shot_id: str) -> str:
     """What a retake of *shot_id* would do, in a sentence for the person who pays."""
     spends, left, stale = jobs_of_retake(run, shot_id), budget_left(run), stale_after(run, shot_id)
     paid = number_of("job", spends) + ("" if left is None else f" of the {left} left in the budget")
-    sentence = f"shot {shot_id} is made once more, for {paid}"
+    sentence = f"shot {shot_id} is made once more, for {paid}{_twice(run, shot_id)}"
     if not stale:
         return sentence
     names = " and ".join(filter(None, (", ".join(stale[:-1]), stale[-1])))
     are, they = ("is", "it is") if len(stale) == 1 else ("are", "they are")
     return f"{sentence}; {names} {are} made from the old take, and {are} stale until {they} retaken as well"
+
+
+def _twice(run: Run, shot_id: str) -> str:
+    """What a retake may cost beyond its own job: a person was asked about one that may have been accepted."""
+    shot = run.shot(shot_id)
+    in_doubt = shot is not None and any(take.question for take in counted(shot))
+    return "; if the job that nobody knows of was accepted after all, both are paid for" if in_doubt else ""
 
 
 def has_moved_on(source: Shot, first: FirstFrame) -> bool:

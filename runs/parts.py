@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
-from urllib.parse import urlsplit
 
+from config.urls import parse_url
 from runs.documents import Document, Path, Spot, line_at, place_of
 from runs.errors import Mistake, StoryboardInvalid
 from runs.notation import shown, wide_sign
@@ -200,8 +200,8 @@ def _near(word: str, names: Collection[str]) -> list[str]:
 def is_web_address(text: str) -> bool:
     """Whether *text* is an http(s) URL with a host, on one line."""
     try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", text)
+        url = parse_url(text)
+        return url.scheme in ("http", "https") and bool(url.host) and not re.search(r"\s", text)
     except ValueError:
         return False
 

@@ -107,7 +107,8 @@ def _with_status(shot: Shot, status: ShotStatus) -> Shot:
 
 
 def _shot_status(run: Run, shot: Shot, left: int | None) -> ShotStatus:
-    statuses = {take.status for take in counted(shot)}
+    takes = counted(shot)
+    statuses = {take.status for take in takes if take.question is None}
     kept = chosen(shot)
     if kept is not None and kept.status is TakeStatus.DONE:
         return ShotStatus.DONE
@@ -116,7 +117,8 @@ def _shot_status(run: Run, shot: Shot, left: int | None) -> ShotStatus:
     for status in (TakeStatus.COLLECTING, TakeStatus.GENERATING, TakeStatus.SUBMITTING):
         if status in statuses:
             return ShotStatus(status.value)
-    if statuses & {TakeStatus.UNSURE, TakeStatus.DONE} or _is_held(run, shot, left):
+    asks = any(take.question for take in takes)
+    if asks or statuses & {TakeStatus.UNSURE, TakeStatus.DONE} or _is_held(run, shot, left):
         return ShotStatus.WAITING
     if shot.error or (shot.takes and not takes_missing(run, shot)):
         return ShotStatus.FAILED
@@ -161,6 +163,9 @@ def _run_status(run: Run, view: Overview, left: int | None) -> tuple[RunStatus, 
 
 
 def _waiting_for(run: Run, shot: Shot) -> Problem:
+    question = next((take.question for take in counted(shot) if take.question), None)
+    if question is not None:
+        return _named(shot, question)
     unsure = next((take for take in shot.takes if take.status is TakeStatus.UNSURE), None)
     if unsure is not None:
         return _named(shot, unsure.error or SUBMIT_CUT_SHORT)

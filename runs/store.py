@@ -26,7 +26,7 @@ from arq.connections import ArqRedis
 
 from runs.errors import RequestInvalid
 from runs.layout import Memory, fields_of, run_of
-from runs.machine import Step
+from runs.machine import AHEAD_S_MAX, Step
 from runs.model import Run, RunId, RunStatus
 from runs.notices import Notice
 from runs.outbox import KEEP_S, NOTIFICATIONS, NOTIFICATIONS_DUE, WAKE_COURIER, entries_of
@@ -163,9 +163,15 @@ class Store:
             raise unavailable(error) from error
 
     async def overdue(self, now: float, *, put_off_s: float, at_most: int) -> list[str]:
-        """Ids of the runs whose time has come; each is put off, so that nobody else gets it meanwhile."""
+        """
+        Ids of the runs whose time has come; each is put off, so that nobody else gets it meanwhile.
+
+        So are those whose time is further off than any that is given: the clock was set back since.
+        """
+        now_ms, put_off_ms, ahead_ms = (int(each * 1000) for each in (now, put_off_s, AHEAD_S_MAX))
+        arguments = [now_ms, now_ms + put_off_ms, at_most, now_ms + ahead_ms]
         try:
-            ids = await self._overdue(keys=[DUE], args=[int(now * 1000), int((now + put_off_s) * 1000), at_most])
+            ids = await self._overdue(keys=[DUE], args=arguments)
         except REDIS_ERRORS as error:
             raise unavailable(error) from error
         return [run_id.decode() for run_id in ids]

@@ -10,10 +10,14 @@ from typing import Final
 from runs import events
 from runs.events import TakeEvent
 from runs.model import Family, Problem, Run, Shot, Take, TakeStatus
+from runs.words import duration
 
 LOOK_UP_EVERY_S_MAX: Final = 600.0
 LATE_S: Final = 2.0  # Beyond the time that nearly all such jobs took: their callbacks need a moment, too.
 LOOK_UP_AGAIN_S: Final = (2.0, 120.0)  # After a GET that failed: never sooner, never later.
+TOLD_S: Final = 60.0  # So long the look-up of a provider may lag behind its callback, before the planned times count.
+USUAL_TIMES: Final = 3.0  # Of the usual time, in which nothing is heard of a submit, before a person is asked.
+ASK_S_MIN: Final = 30.0  # Drafts take seconds; a callback that is tried again needs more.
 
 BROUGHT_IN: Final = "adopted"  # The intent of a take that none of our executions has sent.
 TWIN: Final = "twin"  # Likewise, of one that keeps a second job.
@@ -40,29 +44,35 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
     match event:
         case events.Submitted():
             known = replace(take, job_ids=_joined_ids(take.job_ids, (event.job_id, *event.aliases)))
-            unstarted = unborn or is_unheard(take)
-            return _generating(run, shot, replace(known, error=None), now, word=event.word) if unstarted else known
+            if not (unborn or is_unheard(take)):
+                return known
+            return _generating(run, shot, replace(known, error=None, question=None), now, word=event.word)
         case events.SubmitRefused() if unborn:
             return replace(take, status=TakeStatus.FAILED, error=event.problem)
         case events.SubmitLost() if take.status is TakeStatus.SUBMITTING:
             return unsure(run, shot, take, event.problem, now)
         case events.JobSeen() if waiting:
             known = replace(take, job_ids=_joined_ids(take.job_ids, event.job_ids), error=None)
-            return _generating(run, shot, known, now, word=event.word)
+            known = _understood(_told(known, event, now), None if event.is_known else now)
+            seen = _generating(run, shot, known, now, word=event.word)
+            return replace(seen, due_at=_soon(seen, seen.due_at, now))
         case events.Rendered() if waiting:
             return _collecting(take, event, now)
         case events.JobEnded() if waiting:
             ids = _joined_ids(take.job_ids, event.job_ids)
             known = replace(take, job_ids=ids, ended_at=now, called_back=take.called_back or event.called_back)
-            return replace(known, status=event.status, error=event.problem)
+            return replace(_understood(known, None), status=event.status, error=event.problem)
         case events.LookedInVain() if take.status is TakeStatus.GENERATING:
             # Only the provider can say that a job is no more: an outage of its own or ours says nothing.
             if event.gone and take.adopted and take.word is None:
                 return _unknown_job(run, shot, take, now)
             if event.gone and now > take.submitted_at + life_s(run, shot):
                 return replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED)
+            told = _told(take, event, now)
+            told = _understood(told, now) if event.gone else told
             wait = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
-            return _put_off(take, now + max(wait, event.retry_after_s or 0.0), event.problem)
+            soon = _soon(told, now + wait, now)
+            return _put_off(told, max(soon, now + (event.retry_after_s or 0.0)), event.problem)
         case events.CollectPutOff() if take.status is TakeStatus.COLLECTING:
             again = replace(_put_off(take, event.until, event.problem), fetches=take.fetches + 1)
             return replace(again, status=TakeStatus.GENERATING) if event.ask_again else again
@@ -120,6 +130,67 @@ def _generating(run: Run, shot: Shot, take: Take, now: float, *, word: str | Non
     return replace(take, status=TakeStatus.GENERATING, due_at=due_at, turns=turns, word=word or take.word)
 
 
+def _told(take: Take, event: events.JobSeen | events.LookedInVain, now: float) -> Take:
+    """A callback said that the job has ended; one that says so again does not make it be asked about for ever."""
+    if not event.called_back:
+        return take
+    is_old = take.told_at is not None and now - take.told_at <= TOLD_S
+    return replace(take, called_back=True, told_at=take.told_at if is_old else now)
+
+
+def _soon(take: Take, planned: float, now: float) -> float:
+    """The next look-up: after 1, 2, 4 … s while the answer lags behind a callback, else as *planned*."""
+    since = None if take.told_at is None else now - take.told_at
+    return planned if since is None or not 0 <= since <= TOLD_S else min(planned, now + 1.0 + since)
+
+
+def _understood(take: Take, strange_at: float | None) -> Take:
+    """What the provider says of the job is understood (None), or is not, at *strange_at*."""
+    if strange_at is None:
+        return replace(take, strange_since=None, question=None)
+    since = take.strange_since
+    return replace(take, strange_since=since or strange_at, question=None if since is None else take.question)
+
+
+def ask_at(run: Run, take: Take) -> float | None:
+    """When a person is asked about *take*, if nothing is heard of it that is understood; None while all is well."""
+    if take.status is TakeStatus.UNSURE:
+        usual = USUAL_TIMES * take.usual_s if take.usual_s else None
+        return take.submitted_at + (run.terms.ask_after_s if usual is None else max(usual, ASK_S_MIN))
+    if take.status is TakeStatus.GENERATING and take.strange_since is not None:
+        return take.strange_since + run.terms.ask_after_s
+    return None
+
+
+def asked(run: Run, take: Take, now: float) -> Take:
+    """*take* with the question that a person is asked about it, if it is time; the same value otherwise."""
+    moment = ask_at(run, take)
+    if moment is None or moment > now or take.question is not None:
+        return take
+    again = "or make the shot again, for one more job; if this one is found after all, both are paid for"
+    if take.status is TakeStatus.UNSURE:
+        usual = f"{duration(take.usual_s)} is usual for such a job" if take.usual_s else "no callback names a job"
+        message = (
+            f"nothing was heard of its submit for {duration(now - take.submitted_at)} ({usual}), and nobody knows if "
+            f"the provider accepted it: look at its own list of jobs, and adopt the job that is there, {again}"
+        )
+        return replace(take, question=Problem(code="nothing_heard", message=message, family=Family.SERVER))
+    last = take.error.message if take.error else f'its status is "{take.word}"' if take.word else "it has no status"
+    since = duration(now - (take.strange_since or now))
+    message = (
+        f"nothing that is understood here was said of its job {take.job_id} for {since} ({last}): "
+        f"look at the provider, and wait, adopt another job, {again}"
+    )
+    return replace(take, question=Problem(code="status_unknown", message=message))
+
+
+def set_back(take: Take, now: float) -> Take:
+    """*take* after the clock was set back to *now*: what costs nothing is due, and no hold ends sooner."""
+    if take.status in (TakeStatus.GENERATING, TakeStatus.COLLECTING):
+        return replace(take, due_at=min(take.due_at, now))
+    return take
+
+
 def _next_look_up(run: Run, shot: Shot, take: Take, now: float) -> float:
     """
     First when nearly all such jobs are done, at the latest when the terms say; then ever more rarely, by its age.
@@ -133,12 +204,14 @@ def _next_look_up(run: Run, shot: Shot, take: Take, now: float) -> float:
     wanted = first_at if now < first_at else max(now + 0.5 * (now - take.submitted_at), expected_at)
     over_at = take.submitted_at + life_s(run, shot) + LATE_S
     soonest = wanted if now < first_at else min(wanted, now + LOOK_UP_EVERY_S_MAX)
+    # After a clock was set back its submit lies in the future.
+    soonest = min(soonest, now + max(run.terms.lookup_after_s, LOOK_UP_EVERY_S_MAX))
     return min(soonest, over_at) if now < over_at else soonest
 
 
 def _collecting(take: Take, event: events.Rendered, now: float) -> Take:
     return replace(
-        take,
+        _understood(take, None),
         status=TakeStatus.COLLECTING,
         due_at=now,
         error=None,

@@ -45,7 +45,7 @@ def shot_words(run: Json, shot: Json, *, now: float) -> str:
 
 def problem_words(shot: Json) -> str:
     """What went wrong with a shot last, without its full stop."""
-    errors = [take["error"] for take in shot["takes"] if take["error"]]
+    errors = [error for take in shot["takes"] if (error := take.get("question") or take["error"])]
     found = shot["error"] or (errors[-1] if errors else None) or shot["held_by"]
     return _sentence(found) if found else "the budget is spent"
 
@@ -219,8 +219,14 @@ def _waiting(shot: Json) -> str:
 
 
 def waits_for(shot: Json) -> str:
-    """What lets a waiting shot go on: ``approval``, ``pick``, ``outcome``, ``operator``, ``provider``, ``budget``."""
-    if any(take["status"] == "unsure" for take in shot["takes"]):
+    """
+    What lets a waiting shot go on: ``answer`` (to a take's question), ``approval``, ``pick``, ``outcome``,
+    ``operator``, ``provider``, ``budget``.
+    """
+    takes = [take for take in shot["takes"] if take["number"] > shot.get("set_aside", 0)]
+    if any(take.get("question") for take in takes):
+        return "answer"
+    if any(take["status"] == "unsure" for take in takes):
         return "outcome"
     if any(take["status"] == "done" for take in shot["takes"]):
         return "pick"
@@ -265,6 +271,9 @@ def take_words(run: Json, take: Json, *, now: float) -> str:
 def _generating(run: Json, take: Json, now: float) -> str:
     age, usual = now - take["submitted"], usual_s(run, take)
     trouble = f" ({_sentence(take['error'])}; asked again {soon(take['next_look'] - now)})" if take["error"] else ""
+    if not trouble and not take.get("provider_status_known", True):
+        word = take["provider_status"] or ""
+        trouble = f' (the provider says "{word}", which is not known here; asked again {soon(take["next_look"] - now)})'
     if (take["provider_status"] or "").lower() in IN_QUEUE:
         return f"queued at the provider{_since(age)}{trouble}"
     if usual is None or usual < 1:

@@ -12,6 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TypedDict
 from uuid import uuid4
 
@@ -25,12 +26,12 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.checks import Refused, read_create
-from sandbox.faults import SLOW_S
+from sandbox.faults import LAG_S, SLOW_S
 from sandbox.job import Job, describe
 from sandbox.options import SandboxOptions
 from sandbox.storage import Storage
 from sandbox.workshop import Workshop
-from upstream.wire import CreateAnswer
+from upstream.wire import CreateAnswer, JobState
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 SUBMITS_KEPT_MAX = 10_000
@@ -108,6 +109,10 @@ class _Sandbox:
         faults = self._options.faults
         if faults.strikes("rate_limit", entry["number"]) or self._workshop.is_full:
             raise Refused(429, "RateLimitExceeded.EndpointRPMExceeded", "Too many requests.", kind="TooManyRequests")
+        if faults.strikes("busy", entry["number"]):
+            raise Refused(503, "ServiceUnavailable", "The service is busy.", kind="ServiceUnavailable")
+        if faults.strikes("refuse_with_200", entry["number"]):
+            return JSONResponse({"code": 4001, "message": "The prompt is too long."})
         body = await _read_body(request)
         create = read_create(body)
         fingerprint = hashlib.sha256(body).hexdigest()
@@ -148,6 +153,9 @@ class _Sandbox:
         if self._options.faults.strikes("slow", "look_up", job.number, job.look_ups):
             await asyncio.sleep(SLOW_S)
         self._maybe_unavailable("look_up", job.number, job.look_ups)
+        lags = job.state.is_final and time.monotonic() - job.ended_at < LAG_S
+        if lags and self._options.faults.strikes("lag", job.number):
+            job = replace(job, state=JobState.RUNNING, error=None)
         return JSONResponse(describe(job, self._options.dialect))
 
     async def upload(self, request: Request) -> Response:

@@ -37,6 +37,12 @@ class Faults:
     """A submit is accepted (and paid), but answered 500."""
     rate_limit: float = 0.0
     """A submit is answered 429 with ``Retry-After: 1``; nothing is accepted."""
+    busy: float = 0.0
+    """A submit is answered 503 with an error in JSON; nothing is accepted."""
+    refuse_with_200: float = 0.0
+    """A submit is answered 200 with ``{"code": 4001, "message": …}``; nothing is accepted."""
+    lag: float = 0.0
+    """The look-ups of a job go on saying that it runs for ``LAG_S`` after its end, of which its callback has told."""
     expire: float = 0.0
     """A job ends ``expired``."""
     moderate: float = 0.0
@@ -59,3 +65,4 @@ class Faults:
 SWITCHES = tuple(field.name for field in fields(Faults) if field.name != "seed")
 
 SLOW_S = 2.0
+LAG_S = 1.0

@@ -23,8 +23,9 @@ class Job:
     """
     A job from its acceptance to its end; only ``Workshop`` changes it.
 
-    ``number`` counts the accepted jobs from 1 and is burnt into the clip. ``given`` says which pictures were used,
-    ``callbacks`` what became of each callback; both are for tests and bug reports.
+    ``number`` counts the accepted jobs from 1 and is burnt into the clip. ``ended_at``: its last change, by the
+    monotonic clock. ``given`` says which pictures were used, ``callbacks`` what became of each callback; both are for
+    tests and bug reports.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Job:
     state: JobState = JobState.QUEUED
     created: int = field(default_factory=lambda: int(time.time()))
     updated: int = field(default_factory=lambda: int(time.time()))
+    ended_at: float = 0.0
     width: int = 0
     height: int = 0
     frames: int = 0

@@ -177,7 +177,7 @@ class Workshop:
             self._storage.prune()
 
     def _change(self, job: Job, state: JobState) -> None:
-        job.state, job.updated = state, int(time.time())
+        job.state, job.updated, job.ended_at = state, int(time.time()), time.monotonic()
         reason = {"error": job.error[0]} if job.error else {}
         log.info("sandbox_job_changed", job_id=job.id, state=state.value, **reason)
         self._postman.post(job)

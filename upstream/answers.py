@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from urllib.parse import urljoin
 
 import msgspec
 
@@ -14,10 +13,13 @@ from runs.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
+from upstream.complaints import complaint_in
 from upstream.families import Family, family_of
+from upstream.links import joined, read_address
+from upstream.words import CODE_CHARACTERS_MAX, cut
 
 RETRY_AFTER_S_MAX = 24 * 3600.0
-MESSAGE_CHARACTERS_MAX = 500
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes) -> FrameRelayError:
@@ -28,9 +30,50 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> FrameRelayE
     which also comes as 429; UpstreamUnavailable for 408, 425 and 5xx; UpstreamRejected for the rest, 501 (no such
     endpoint) and redirects included.
     """
-    code, said = _code_and_message(body)
-    family = family_of(code, said, status)
-    message = _sentence(status, code, said, headers)
+    code, words = _code_and_message(body)
+    return _as_error(status, code, words, headers, message=_sentence(status, code, words, headers))
+
+
+def refusal_within(headers: Mapping[str, str], document: Mapping[str, object]) -> FrameRelayError | None:
+    """
+    The error that a 2xx answer means though it is none: one whose body says no; None where it does not certainly.
+
+    As `refusal`, by the code in the body where that is an HTTP status. UpstreamRejected with status 404 says that there
+    is no such job. Raised to nobody who got a job's id: a job that was accepted is one, whatever else is said.
+    """
+    complaint, status = complaint_in(document), status_within(document)
+    if complaint is None or status is None:
+        return None
+    words = ": ".join(filter(None, (complaint.code, complaint.message))) or "it gives no reason"
+    message = f"HTTP 200 with an error inside: {words}{_request(headers)}"
+    return _as_error(status, complaint.code, complaint.message, headers, message=message)
+
+
+def status_within(document: Mapping[str, object]) -> int | None:
+    """
+    The HTTP status that a body deserves which says no, whatever it came with; None for one that does not.
+
+    404 for "no such job"; the code in the body, if that is a status; 500 for trouble of the provider's own, 503 if it
+    says to come again; else 200, since nothing is known but the words.
+    """
+    complaint = complaint_in(document)
+    if complaint is None:
+        return None
+    if complaint.means_absent or complaint.status is not None:
+        return 404 if complaint.means_absent else complaint.status
+    match family_of(complaint.code, complaint.message):
+        case Family.RATE:
+            return 429
+        case Family.SERVER:
+            return 503 if "unavailable" in f"{complaint.code} {complaint.message}".lower() else 500
+        case _:
+            return 200
+
+
+def _as_error(
+    status: int, code: str | None, words: str | None, headers: Mapping[str, str], *, message: str
+) -> FrameRelayError:
+    family = family_of(code, words, status)
     retry_after_s = read_retry_after(headers.get("retry-after"), now=datetime.now(UTC))
     if 400 <= status <= 499 and family is Family.RATE:
         return UpstreamRateLimited(message, retry_after_s=retry_after_s)
@@ -39,10 +82,15 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> FrameRelayE
     return UpstreamRejected(message, status=status, upstream_code=code)
 
 
+def says_why(body: bytes) -> bool:
+    """Whether *body* is an error in JSON, of whatever form; the page of a proxy is not."""
+    return _code_and_message(body) != (None, None)
+
+
 def read_object(body: bytes) -> dict[str, object]:
     """The JSON object in an answer. Raises: UpstreamAnswerUnreadable."""
     try:
-        document = msgspec.json.decode(body)
+        document = msgspec.json.decode(body.removeprefix(BYTE_ORDER_MARK))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise UpstreamAnswerUnreadable(f"The provider's answer is not JSON: {_begin(body)!r}") from error
     if not isinstance(document, dict):
@@ -76,10 +124,12 @@ def find_upload_url(answer: Mapping[str, object], *, root: str, path: str | None
     for value in _at_path(answer, path) if path else _usual_places(answer):
         if not isinstance(value, str) or not value.strip():
             continue
+        if (address := read_address(value, root=root)) is not None:
+            return address
         if "://" in value:
             return value.strip()
-        if "/" in value:
-            return urljoin(root + "/", value.strip())
+        if "/" in value and (address := joined(value.strip(), root=root)) is not None:
+            return address
         if path:
             return value.strip()
     looked = f"at {path!r}" if path else "under url, file_url, data.url or file.url"
@@ -113,7 +163,7 @@ def _keys(answer: Mapping[str, object]) -> str:
         for key, value in answer.items()
         for inner in (value if isinstance(value, Mapping) and value else (None,))
     ]
-    return ", ".join(names[:40]) or "no keys"
+    return cut(", ".join(names[:40])) or "no keys"
 
 
 def _code_and_message(body: bytes) -> tuple[str | None, str | None]:
@@ -126,16 +176,20 @@ def _code_and_message(body: bytes) -> tuple[str | None, str | None]:
     place = error if isinstance(error, Mapping) else document
     code = place.get("code") or place.get("type")
     message = place.get("message") or place.get("msg") or (error if isinstance(error, str) else None)
-    return (str(code) if code else None), (str(message)[:MESSAGE_CHARACTERS_MAX] if message else None)
+    return (cut(str(code), CODE_CHARACTERS_MAX) if code else None), (cut(str(message)) if message else None)
 
 
-def _sentence(status: int, code: str | None, said: str | None, headers: Mapping[str, str]) -> str:
+def _sentence(status: int, code: str | None, words: str | None, headers: Mapping[str, str]) -> str:
     """One line for a person. The request id is what a provider's support asks for."""
-    sentence = f"HTTP {status}" + (f" {code}" if code else "") + (f": {said}" if said else "")
+    sentence = f"HTTP {status}" + (f" {code}" if code else "") + (f": {words}" if words else "")
     if 300 <= status <= 399:
         sentence += " (a redirect, which is not followed: the key stays with the address that it was given for)"
+    return sentence + _request(headers)
+
+
+def _request(headers: Mapping[str, str]) -> str:
     request_id = headers.get("x-request-id")
-    return f"{sentence} [request {request_id[:100]}]" if request_id else sentence
+    return f" [request {cut(request_id, CODE_CHARACTERS_MAX)}]" if request_id else ""
 
 
 def _begin(body: bytes) -> str:

@@ -24,15 +24,20 @@ from uuid import uuid4
 import httpx
 import msgspec
 
+from config.urls import parse_url
 from runs.errors import (
     FrameRelayError,
     OutcomeUnknown,
     RequestInvalid,
     UpstreamAnswerUnreadable,
+    UpstreamRejected,
     UpstreamUnavailable,
 )
-from upstream.answers import find_upload_url, read_object, refusal
-from upstream.job import JobReport, read_job
+from upstream.answers import find_upload_url, read_object, refusal, refusal_within, says_why, status_within
+from upstream.complaints import might_name_a_job
+from upstream.job import JOB_ID_CHARACTERS_MAX, JobReport, read_job
+from upstream.wire import JobState
+from upstream.words import CODE_CHARACTERS_MAX, cut
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +61,6 @@ class SubmitAnswer:
 
 
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
-JOB_ID_CHARACTERS_MAX = 512
 KEY_CHARACTERS_MIN = 8
 
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -70,7 +74,8 @@ class JobsClient:
     and nowhere else: redirects are not followed, proxy and netrc variables are not read. An answer that repeats the key
     (some refusals do) is read as if it said ``[key]``.
     *upload_url_path* is a dotted path to the URL in the upload answer (``data.download_url``), for providers that
-    call it something else. *tls* replaces the usual certificate authorities, for a gateway that has its own.
+    call it something else. *refuses_by_503*: a 503 to a submit, in the provider's own words, says that nothing was
+    accepted. *tls* replaces the usual certificate authorities, for a gateway that has its own.
 
     Raises: RequestInvalid for a base URL or key that cannot be used.
     """
@@ -81,11 +86,13 @@ class JobsClient:
         key: str,
         *,
         upload_url_path: str | None = None,
+        refuses_by_503: bool = True,
         timeouts: Timeouts | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._root = _root(base_url)
         self._upload_url_path = upload_url_path
+        self._refuses_by_503 = refuses_by_503
         self._timeouts = timeouts or Timeouts()
         self._key_spellings = _spellings(key)
         headers = {"Authorization": f"Bearer {_usable(key)}", "Accept-Encoding": "identity"}
@@ -132,7 +139,7 @@ class JobsClient:
             raise UpstreamUnavailable(f"The provider cannot be reached; nothing was sent ({_words(error)}).") from error
         except Exception as error:  # Whatever it was: the POST may have left.
             raise OutcomeUnknown(f"The submit left, and its answer was lost ({_words(error)}).") from error
-        return _read_submit(answer)
+        return _read_submit(answer, refuses_by_503=self._refuses_by_503)
 
     async def get_job(self, job_id: str) -> JobReport:
         """
@@ -143,7 +150,8 @@ class JobsClient:
         Source: the jobs API's page, ``GET /v1/jobs/{id}``.
         """
         request = self._free.build_request("GET", f"{self._root}/v1/jobs/{_segment(job_id)}")
-        return read_job(await self._ask(request, self._timeouts.look_up_s))
+        answer = await self._ask(request, self._timeouts.look_up_s)
+        return _read_report(answer, root=self._root)
 
     async def upload(self, path: Path, *, kind: str, purpose: str) -> str:
         """
@@ -162,9 +170,13 @@ class JobsClient:
             "POST", f"{self._root}/v1/files/upload", data={"kind": kind, "purpose": purpose}, files={"file": file}
         )
         answer = await self._ask(request, self._timeouts.upload_s)
-        return find_upload_url(answer, root=self._root, path=self._upload_url_path)
+        document = read_object(answer.content)
+        try:
+            return find_upload_url(document, root=self._root, path=self._upload_url_path)
+        except UpstreamAnswerUnreadable as error:
+            raise refusal_within(answer.headers, document) or error from error
 
-    async def _ask(self, request: httpx.Request, seconds: float) -> dict[str, object]:
+    async def _ask(self, request: httpx.Request, seconds: float) -> "_Answer":
         """A call that costs nothing: any trouble on the way may pass."""
         try:
             answer = await self._exchange(self._free, request, seconds)
@@ -172,13 +184,14 @@ class JobsClient:
             raise UpstreamUnavailable(f"The provider did not answer ({_words(error)}).") from error
         if not answer.is_success:
             raise answer.as_refusal()
-        return read_object(answer.content)
+        return answer
 
     async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request, seconds: float) -> "_Answer":
         """
         One request out, one whole answer in. Another clock than httpx's covers it all, so that a trickle cannot last.
 
-        Raises: what httpx raises; TimeoutError; UpstreamAnswerUnreadable for more than ``ANSWER_BYTES_MAX``.
+        Raises: what httpx raises; TimeoutError; UpstreamAnswerUnreadable for more than ``ANSWER_BYTES_MAX``, and for a
+        2xx with a ``Content-Encoding``, which nobody asked for: a kilobyte of it may unpack to gigabytes.
         """
         connect_s = self._timeouts.connect_s
         request.extensions["timeout"] = httpx.Timeout(seconds, connect=connect_s, pool=connect_s).as_dict()
@@ -207,23 +220,59 @@ class _Answer:
     def is_success(self) -> bool:
         return 200 <= self.status <= 299
 
+    @property
+    def is_in_own_words(self) -> bool:
+        """Whether the provider itself speaks: by an error in JSON, or by when to come again."""
+        return "retry-after" in self.headers or says_why(self.content)
+
     def as_refusal(self) -> FrameRelayError:
         return refusal(self.status, self.headers, self.content)
 
 
 async def _read_bounded(response: httpx.Response) -> bytes:
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        if not response.is_success:
+            return b""  # Its status says enough; its words are not unpacked.
+        shown = cut(encoding, CODE_CHARACTERS_MAX)
+        raise UpstreamAnswerUnreadable(f"The provider's answer is encoded ({shown!r}) although asked not to be.")
     content = bytearray()
-    async for chunk in response.aiter_bytes():
+    async for chunk in response.aiter_raw():
         content += chunk
         if len(content) > ANSWER_BYTES_MAX:
             raise UpstreamAnswerUnreadable(f"The provider's answer is larger than {ANSWER_BYTES_MAX} bytes.")
     return bytes(content)
 
 
-def _read_submit(answer: _Answer) -> SubmitAnswer:
-    """Accepted, clearly refused, or neither."""
-    # A 408 may come from a proxy that gave up waiting for a backend which has taken the job.
-    if 400 <= answer.status <= 499 and answer.status != 408:
+def _read_report(answer: _Answer, *, root: str) -> JobReport:
+    """What a look-up was answered. Raises: as `JobsClient.get_job`, also for what the body alone says."""
+    document = read_object(answer.content)
+    report = read_job(document, root=root)
+    refused = refusal_within(answer.headers, document)
+    if refused is not None and _says_nothing_of_a_job(report, refused):
+        raise refused
+    if report.status_word is None and not report.job_ids and report.video_url is None:
+        keys = cut(", ".join(document)) or "none"
+        raise UpstreamAnswerUnreadable(f"The provider's answer describes no job; its keys: {keys}.")
+    return report
+
+
+def _says_nothing_of_a_job(report: JobReport, refused: FrameRelayError) -> bool:
+    """Of "error", a word for a job that has failed, none can tell if it is about the job or about the question."""
+    absent = isinstance(refused, UpstreamRejected) and refused.status == 404
+    if report.job_ids:
+        return report.status_word is None
+    return report.state is JobState.UNKNOWN or (absent and report.state is JobState.FAILED)
+
+
+def _read_submit(answer: _Answer, *, refuses_by_503: bool) -> SubmitAnswer:
+    """
+    Accepted, clearly refused, or neither.
+
+    Source: RFC 9110, 15.6.4: a 503 says that the server does not handle the request. A bare one may come from a proxy
+    that has passed the request on, and so may a 408, 500, 502 and 504.
+    """
+    if _refuses(answer.status) and (answer.status != 503 or (refuses_by_503 and answer.is_in_own_words)):
         raise answer.as_refusal()
     if not answer.is_success:
         raise OutcomeUnknown(f"The submit may have been accepted: {answer.as_refusal().message}")
@@ -233,9 +282,24 @@ def _read_submit(answer: _Answer) -> SubmitAnswer:
         raise OutcomeUnknown(f"The submit was accepted without a job id: {error.message}") from error
     report = read_job(document)
     if not report.job_ids:
-        raise OutcomeUnknown("The submit was accepted, but its answer holds no job id.")
+        raise _without_a_job(answer, document, refuses_by_503=refuses_by_503)
     job_id, *aliases = report.job_ids
     return SubmitAnswer(job_id=job_id, status_word=report.status_word, raw=document, aliases=tuple(aliases))
+
+
+def _without_a_job(answer: _Answer, document: Mapping[str, object], *, refuses_by_503: bool) -> FrameRelayError:
+    """What a 2xx to a submit means that names no job: a refusal only where nothing else can be meant."""
+    refused, status = refusal_within(answer.headers, document), status_within(document)
+    if refused is None or status is None:
+        return OutcomeUnknown("The submit was accepted, but its answer holds no job id.")
+    is_clear = status == 200 or (_refuses(status) and (status != 503 or refuses_by_503))
+    if not is_clear or might_name_a_job(document):
+        return OutcomeUnknown(f"The submit may have been accepted, and its answer holds no job id: {refused.message}")
+    return refused
+
+
+def _refuses(status: int) -> bool:
+    return status == 503 or (400 <= status <= 499 and status != 408)
 
 
 def _setting(leaving: asyncio.Event) -> Callable[[str, object], Awaitable[None]]:
@@ -261,10 +325,9 @@ def _open(headers: Mapping[str, str], tls: ssl.SSLContext, *, kept_alive: int) -
 def _root(base_url: str) -> str:
     """*base_url* without trailing slashes and ``/v1``."""
     try:
-        parts = urlsplit(base_url.strip())
-        is_usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        httpx.URL(base_url.strip())
-    except (ValueError, httpx.InvalidURL):
+        parts, url = urlsplit(base_url.strip()), parse_url(base_url.strip())
+        is_usable = url.scheme in ("http", "https") and url.host and parts.port != 0
+    except ValueError:
         is_usable = False
     if not is_usable or parts.query or parts.fragment:
         raise RequestInvalid("The upstream's address must be http(s)://host[:port][/path].", param="base_url")

@@ -19,7 +19,8 @@ def family_of(code: str | None, message: str | None = None, status: int | None =
     by_code = _moderation(code) or _by_prefix(code)
     if by_code:
         return by_code
-    return _moderation(message) or _BY_STATUS.get(status or 0) or (Family.SERVER if _is_5xx(status) else Family.UNKNOWN)
+    by_status = _BY_STATUS.get(status or 0) or (Family.SERVER if _is_5xx(status) else None)
+    return _moderation(message) or by_status or _by_words(message) or Family.UNKNOWN
 
 
 def _moderation(text: str | None) -> Family | None:
@@ -55,6 +56,21 @@ def _by_prefix(code: str | None) -> Family | None:
             if said.endswith(pattern[1:]) if pattern.startswith("*") else said.startswith(pattern):
                 return family
     return None
+
+
+def _by_words(message: str | None) -> Family | None:
+    """For codes such as 4001, which say nothing, inside HTTP 200, which says as much."""
+    said = (message or "").lower()
+    return next((family for family, words in _WORDS if any(word in said for word in words)), None)
+
+
+_WORDS: tuple[tuple[Family, tuple[str, ...]], ...] = (
+    (Family.RATE, ("rate limit", "too many requests", "too frequent", "concurrent", "concurrency", "system is busy")),
+    (Family.RATE, ("server is busy", "system busy", "server busy", "overloaded", "过于频繁", "限流", "繁忙", "并发")),
+    (Family.QUOTA, ("quota", "配额")),
+    (Family.ACCOUNT, ("insufficient balance", "insufficient credit", "not enough credit", "insufficient fund")),
+    (Family.ACCOUNT, ("invalid api key", "api key is invalid", "unauthorized", "arrears", "余额不足", "欠费")),
+)
 
 
 # Lower case, without underscores; the first match counts. A leading * means that the code ends so.

@@ -13,8 +13,14 @@ from datetime import UTC, datetime
 import msgspec
 
 from config.logs import redacted
+from upstream.complaints import Complaint, error_in
 from upstream.families import Family, family_of
+from upstream.links import read_address
 from upstream.wire import JobState, read_state
+from upstream.words import CODE_CHARACTERS_MAX, cut
+
+JOB_ID_CHARACTERS_MAX = 512
+"""A longer id cannot be part of an address, so it is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,36 +74,42 @@ def read_news(document: Mapping[str, object]) -> JobNews:
     """Which job *document* is about and in which state, as `read_job` reads it: one is read for each callback."""
     body = _unwrap(document)
     inner = _inner(body)
-    word, state = _status(_places(body, inner))
+    places = _places(body, inner)
+    word, state = _status(places)
+    if state is JobState.SUCCEEDED and _failed_after_all(places) is not None:
+        state = JobState.FAILED
     shown = word if state is not JobState.UNKNOWN else redacted(word)
     return JobNews(job_ids=_job_ids(document, body, inner), state=state, status_word=shown)
 
 
-def read_job(document: Mapping[str, object]) -> JobReport:
+def read_job(document: Mapping[str, object], *, root: str | None = None) -> JobReport:
     """
     What *document* says about a job; never raises: a field of the wrong type counts as not given.
 
     Where two levels carry a status, the inner one (``output.status``) counts if it is a word we know: the outer one is
-    often the echo of the create answer.
+    often the echo of the create answer. A job that is done, with an error and without a clip, has failed.
+    *root*: the address that the answer came from, without which a relative address of a clip is none.
     """
     body = _unwrap(document)
     inner = _inner(body)
     places = _places(body, inner)
     status_word, state = _status(places)
+    failure = _failed_after_all(places) if state is JobState.SUCCEEDED else None
+    state = state if failure is None else JobState.FAILED
     return JobReport(
         job_ids=_job_ids(document, body, inner),
         state=state,
         status_word=redacted(status_word),  # It is logged and shown as it is; some gateways put a whole refusal there.
-        video_url=next((url for place in places for key in _VIDEO_KEYS for url in _urls(place.get(key), 0)), None),
-        last_frame_url=next((url for place in places for key in _LAST_KEYS for url in _urls(place.get(key), 0)), None),
+        video_url=_address(places, _VIDEO_KEYS, root),
+        last_frame_url=_address(places, _LAST_KEYS, root),
         seed=_integer(_first(places, "seed")),
         duration_s=_duration(places),
         frames=_integer(_first(places, "frames")),
         frames_per_second=_number(_first(places, *_RATE_KEYS)),
-        resolution=_text(_first(places, "resolution")),
-        ratio=_text(_first(places, "ratio")),
-        error=_error(places, state, status_word),
-        model=_text(_first(places, "model")),
+        resolution=_word(_first(places, "resolution")),
+        ratio=_word(_first(places, "ratio")),
+        error=_error(places, state, status_word, failure),
+        model=_word(_first(places, "model")),
         usage=_mapping(_first(places, "usage")) or {},
         created=_time(_first(places, "created_at", "created")),
         updated=_time(_first(places, "updated_at", "updated")),
@@ -111,6 +123,7 @@ _STATUS_KEYS = ("status", "task_status", "state")
 _VIDEO_KEYS = ("videos", "video_url", "video", "urls", "outputs", "output", "file_url")
 _LAST_KEYS = ("last_frame_url", "last_frame")
 _RATE_KEYS = ("framespersecond", "framesPerSecond", "fps")
+_ANYWHERE = "https://any.invalid"
 _ERROR_KEYS = ("error_message", "failure_reason", "fail_reason", "message")
 _OTHER_KEYS = "seed duration frames resolution ratio error model usage created created_at updated updated_at metadata"
 _READ = frozenset(
@@ -142,7 +155,7 @@ def _status(places: list[Mapping[str, object]]) -> tuple[str | None, JobState]:
     unknown = None
     for place in places:
         for key in _STATUS_KEYS:
-            if key in place and (word := _text(place[key])) is not None:
+            if key in place and (word := _word(place[key])) is not None:
                 if (state := read_state(word)) is not JobState.UNKNOWN:
                     return word, state
                 unknown = unknown or word
@@ -157,33 +170,48 @@ def _job_ids(
     outer = () if document is body else (document,)
     for place in (body, *inner, *outer):
         for key in _ID_KEYS:
-            if key in place and (job_id := _text(place[key])) is not None:
+            if key in place and (job_id := _text(place[key])) is not None and len(job_id) <= JOB_ID_CHARACTERS_MAX:
                 found[job_id] = None
     return tuple(found)
 
 
-def _urls(value: object, depth: int) -> Iterator[str]:
-    """The URLs in one media value: a string, ``{url}``, ``{video: {url}}``, or a list of these."""
+def _failed_after_all(places: list[Mapping[str, object]]) -> Complaint | None:
+    """The error of a job that is said to be done, where it has no clip: some have no other word for a failure."""
+    if not any(place.get(key) for place in places for key in ("error", "errors")):
+        return None  # The usual case, and a callback is read in microseconds.
+    return error_in(places) if _address(places, _VIDEO_KEYS, _ANYWHERE) is None else None
+
+
+def _address(places: list[Mapping[str, object]], keys: tuple[str, ...], root: str | None) -> str | None:
+    texts = (text for place in places for key in keys for text in _texts(place.get(key), 0))
+    return next((url for text in texts if (url := read_address(text, root=root)) is not None), None)
+
+
+def _texts(value: object, depth: int) -> Iterator[str]:
+    """The texts in one media value: a string, ``{url}``, ``{video: {url}}``, or a list of these."""
     if depth > 3:
         return
     if isinstance(value, str):
-        if value.lower().startswith(("http://", "https://")):
-            yield value
+        yield value
     elif isinstance(value, list):
         for item in value:
-            yield from _urls(item, depth + 1)
+            yield from _texts(item, depth + 1)
     elif isinstance(value, Mapping):
         for key in ("url", "video_url", "video", "data"):
-            yield from _urls(value.get(key), depth + 1)
+            yield from _texts(value.get(key), depth + 1)
 
 
-def _error(places: list[Mapping[str, object]], state: JobState, status_word: str | None) -> JobError | None:
+def _error(
+    places: list[Mapping[str, object]], state: JobState, status_word: str | None, failure: Complaint | None
+) -> JobError | None:
     if not state.is_final or state is JobState.SUCCEEDED:
         return None
+    if failure is not None:
+        return JobError(code=failure.code, message=failure.message, family=family_of(failure.code, failure.message))
     given = _first(places, "error")
     details = _mapping(given) or {}
-    code = _text(details.get("code")) or (None if details else _text(_first(places, "code")))
-    message = _text(details.get("message")) or _text(given) or _text(_first(places, *_ERROR_KEYS))
+    code = _word(details.get("code")) or (None if details else _word(_first(places, "code")))
+    message = _sentence(details.get("message")) or _sentence(given) or _sentence(_first(places, *_ERROR_KEYS))
     family = {JobState.EXPIRED: Family.EXPIRED, JobState.CANCELLED: Family.CANCELLED}.get(state)
     return JobError(code=code, message=message, family=family or family_of(code or _telling(status_word), message))
 
@@ -215,6 +243,16 @@ def _text(value: object) -> str | None:
     if isinstance(value, str):
         return value.strip() or None
     return str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else None
+
+
+def _word(value: object) -> str | None:
+    text = _text(value)
+    return text if text is None or len(text) <= CODE_CHARACTERS_MAX else cut(text, CODE_CHARACTERS_MAX)
+
+
+def _sentence(value: object) -> str | None:
+    text = _text(value)
+    return None if text is None else cut(text)
 
 
 def _number(value: object) -> float | None:

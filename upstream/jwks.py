@@ -12,12 +12,12 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 import structlog
 
+from config.urls import host_of
 from runs.errors import FrameRelayError, UpstreamAnswerUnreadable, UpstreamUnavailable
 
 KEYS_MAX: Final = 16
@@ -95,13 +95,13 @@ class PublicKeys:
     async def _fetch(self, url: str) -> None:
         known, is_done = self._known[url], False
         known.wanted, known.tried_at = False, time.monotonic()
-        host = urlsplit(url).hostname
+        host = host_of(url)
         try:
             async with asyncio.timeout(FETCH_WITHIN_S):
                 known.keys = read_key_set(await _body(self._http, url))
             known.fetched_at, is_done = time.monotonic(), True
             log.info("public_keys_fetched", host=host, keys=len(known.keys))
-        except (FrameRelayError, httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+        except (FrameRelayError, httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
             log.warning("public_keys_missed", host=host, reason=str(error) or type(error).__name__)
         finally:
             known.wanted = known.wanted or not is_done

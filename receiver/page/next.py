@@ -10,8 +10,8 @@ from runs.decisions import decided, why_not
 from runs.forecast import film_in
 from runs.model import Run, RunStatus, Shot, ShotStatus, TakeStatus
 from runs.outlook import budget_left, jobs_of_retake, stale_after
-from runs.standing import MOVING, submits_to_come, takes_missing
-from runs.words import Json, coming, duration, frame_for, listed, number_of, soon, waits_for
+from runs.standing import MOVING, counted, submits_to_come, takes_missing
+from runs.words import Json, coming, duration, frame_for, listed, number_of, problem_words, soon, waits_for
 
 UNDER_WAY: Final = frozenset({"submitting", "generating", "collecting"})
 ASKED_MAX: Final = 12  # Of each kind, in one card; the others have their turn when these are decided.
@@ -95,12 +95,17 @@ def what_is_next(run: Run, shown: Json, *, now: float) -> Next:
     waiting = [shot for shot in shown["shots"] if shot["status"] == "waiting"]
     sentence = _sentence(shown, waiting, now=now)
     retakes = {shot.id: retake for shot in run.shots if (retake := retake_of(run, shot, now))}
-    failed = [shot.id for shot in run.shots if shot.status is ShotStatus.FAILED and not retakes[shot.id].why_not]
+    asked = {shot["id"] for shot in waiting if waits_for(shot) == "answer"}
+    failed = [
+        shot.id
+        for shot in run.shots
+        if (shot.status is ShotStatus.FAILED or shot.id in asked) and not retakes[shot.id].why_not
+    ]
     return Next(
         sentence=sentence[:1].upper() + sentence[1:],
         film_in=film_in(shown, now=now),
         under_way=[shot.id for shot in run.shots if shot.status in MOVING][:ASKED_MAX],
-        lost=[_lost(run, shot, now) for shot in waiting if waits_for(shot) == "outcome"][:ASKED_MAX],
+        lost=[_lost(run, shot, now) for shot in waiting if waits_for(shot) in ("outcome", "answer")][:ASKED_MAX],
         failed=failed[:ASKED_MAX],
         approvals=[_approval(run, shown, shot) for shot in waiting if waits_for(shot) == "approval"][:ASKED_MAX],
         choices=_choices(shown, [shot["id"] for shot in waiting if waits_for(shot) == "pick"], now=now),
@@ -121,7 +126,8 @@ def _sentence(run: Json, waiting: Sequence[Json], *, now: float) -> str:
             return f"It stopped: {_message(run['error'])}. {_ADVICE.get(family, 'When the reason is mended, resume.')}"
     turns = _turns(waiting)
     if turns:
-        return f"{turns}."
+        asked = [problem_words(shot) for shot in waiting if waits_for(shot) == "answer"]
+        return "; ".join((turns, *asked[:1])) + "."
     to_come = coming(run, now=now)
     return f"Next: {to_come}." if to_come else "Nothing is to come."
 
@@ -144,11 +150,16 @@ def _turns(waiting: Sequence[Json]) -> str:
         if names:
             one = len(names) == 1
             about = f"shot{'' if one else 's'} {listed(names, 'and')}" if len(names) < 4 else f"{len(names)} shots"
-            clauses.append(words.format(shots=about, is_="is" if one else "are", s="s" if one else ""))
+            clauses.append(
+                words.format(
+                    shots=about, is_="is" if one else "are", s="s" if one else "", its="its" if one else "their"
+                )
+            )
     return "; ".join(clauses)
 
 
 _TURNS: Final = {
+    "answer": "{shots} wait{s} for you to say what became of {its} job",
     "approval": "{shots} start{s} when you approve",
     "pick": "{shots} wait{s} for you to pick a take",
     "outcome": "nobody knows if {shots} {is_} made at the provider; it is held, not sent again, and a late callback "
@@ -177,6 +188,9 @@ def _choices(run: Json, names: Sequence[str], *, now: float) -> list[Choice]:
 
 
 def _lost(run: Run, shot: Json, now: float) -> Lost:
+    if waits_for(shot) == "answer":
+        anew = "If there is none, retake the shot; should the first job be found after all, both are paid for."
+        return Lost(shot=shot["id"], then=anew)
     until = min(take["next_look"] for take in shot["takes"] if take["status"] == "unsure")
     anew = f"Without it the shot is given up {soon(until - now)}, and made anew inside the budget."
     return Lost(shot=shot["id"], then=anew if run.terms.unsure == "retake" else "Without it the shot stays held.")
@@ -195,7 +209,9 @@ def _resume(run: Run, now: float) -> str | None:
 
 def may_be_lost(run: Run, shot: Shot, now: float) -> bool:
     """Whether a job that a person finds at the provider could still be the one of *shot*."""
-    ended = shot.status is ShotStatus.FAILED or any(take.status is TakeStatus.UNSURE for take in shot.takes)
+    ended = shot.status is ShotStatus.FAILED or any(
+        take.status is TakeStatus.UNSURE or take.question for take in shot.takes
+    )
     return ended and why_not(run, events.Adopted(shot=shot.id, job_id=""), now) is None
 
 
@@ -213,7 +229,8 @@ def _cancel(run: Run) -> str | None:
 
 def retake_of(run: Run, shot: Shot, now: float) -> Retake | None:
     """As if another prompt were given, which is what some refusals ask for; None where nobody would ask for one."""
-    if shot.status not in (ShotStatus.DONE, ShotStatus.FAILED):
+    is_asked = shot.status is ShotStatus.WAITING and any(take.question for take in counted(shot))
+    if shot.status not in (ShotStatus.DONE, ShotStatus.FAILED) and not is_asked:
         return None
     jobs, left = jobs_of_retake(run, shot.id), budget_left(run)
     event = events.Retaken(shot=shot.id, prompt="another")

@@ -3,7 +3,8 @@
 -- that off for all its tasks by one command. So nobody looks at a held task, however many there are, and a killed
 -- worker's tasks are found at the very moment when they are free. Redis's own clock rules; workers' may differ.
 -- KEYS: 1 queue · 2 wake · 3 runs that are due
--- ARGV: 1 at most so many · 2 lease ms · then the ids of the tasks that this worker holds
+-- ARGV: 1 at most so many · 2 lease ms · 3 a run is never due so many ms ahead · then the ids of the tasks that this
+-- worker holds
 -- Answers {ids and scores in turn, now ms, when the next task is due or '', when the next run is due or ''}. If more
 -- could be started than this worker has room for, runs take turns, and another worker is woken.
 local clock = redis.call('TIME')
@@ -20,7 +21,7 @@ end
 -- says that a task whose run has a place was given one. A run that has none is thus never behind one that has some.
 local function in_turns(due)
   local has, ranks, last = {}, {}, 0
-  for i = 3, #ARGV do
+  for i = 4, #ARGV do
     local run = run_of(ARGV[i])
     has[run] = (has[run] or 0) + 1
   end
@@ -74,5 +75,9 @@ if more and redis.call('LLEN', KEYS[2]) < 8 then
   redis.call('PEXPIRE', KEYS[2], 60000)
 end
 local next_task = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-local next_run = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')
-return {claimed, now, next_task[2] or '', next_run[2] or ''}
+local next_run = redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES')[2]
+local last_run = redis.call('ZRANGE', KEYS[3], -1, -1, 'WITHSCORES')[2]
+if last_run and tonumber(last_run) > now + ARGV[3] then  -- The clock was set back since: the sweep looks at it now.
+  next_run = now
+end
+return {claimed, now, next_task[2] or '', next_run or ''}

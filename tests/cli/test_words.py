@@ -127,6 +127,31 @@ def test_a_lost_submit_is_told_apart_from_a_turn_of_the_person() -> None:
     assert not any("your turn" in line for line in lines)
 
 
+def test_a_question_about_a_take_is_a_turn_of_the_person() -> None:
+    """With both answers to type, and what they may cost."""
+    asked = {"code": "nothing_heard", "message": "nothing was heard; both are paid for", "family": "server"}
+    shot = a_shot("s1", "waiting", a_take("unsure", error=LOST, question=asked))
+    lines = outlook(a_run("waiting", shot), now=NOW)
+
+    assert shot_words(a_run("waiting", shot), shot, now=NOW) == "waits: nothing was heard; both are paid for"
+    assert lines[0] == "your turn: nothing was heard; both are paid for"
+    assert any("framerelay adopt JOB_ID --run run_x --shot s1" in line for line in lines)
+    assert any("framerelay retake run_x s1" in line for line in lines)
+
+
+def test_a_question_that_was_answered_by_going_on_is_none_any_more() -> None:
+    """Of a take that was set aside nobody is asked."""
+    shot = a_shot("s1", "waiting", a_take("unsure", error=LOST), set_aside=1, gate="approve", approved=False)
+    assert any("approve" in line for line in outlook(a_run("waiting", shot), now=NOW))
+
+
+def test_a_status_that_is_not_known_is_shown_with_its_word() -> None:
+    """In the provider's own spelling."""
+    take = a_take("generating", since_s=12, provider_status="archiviert", provider_status_known=False)
+    shot = a_shot("s1", "generating", take)
+    assert 'the provider says "archiviert"' in shot_words(a_run("running", shot), shot, now=NOW)
+
+
 def test_of_many_shots_a_small_terminal_shows_those_under_way() -> None:
     """The view never outgrows the screen, and what is next stays in sight."""
     shots = [a_shot(f"s{number}", "done", *DONE["takes"]) for number in range(50)]

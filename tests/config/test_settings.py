@@ -127,6 +127,8 @@ BAD = [
     ("FRAMERELAY_UPSTREAM_URL", "https://api.example.com:port", "http://"),
     ("FRAMERELAY_UPSTREAM_URL", "https://[::1", "http://"),
     ("FRAMERELAY_UPSTREAM_URL", "https://a b.example.com", "http://"),
+    ("FRAMERELAY_UPSTREAM_URL", "https://xn--a", "http://"),
+    ("FRAMERELAY_PUBLIC_URL", "https://xn--localhost-/relay", "http://"),
     ("FRAMERELAY_PUBLIC_URL", "https://relay.example.com/?x=1", "before any"),
     ("FRAMERELAY_REDIS_URL", "localhost:6379", "redis://"),
     ("FRAMERELAY_HANDOFF", "magic", "auto, upload, serve"),

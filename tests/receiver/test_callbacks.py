@@ -134,13 +134,13 @@ async def test_chinese_text_is_kept_as_it_came(relay: Any, take_address: Any, ke
 async def test_a_hooks_callback_becomes_a_task_for_its_job(
     relay: Any, hook_address: str, queued: Any, kept: Any
 ) -> None:
-    """Only the job's id is taken from it; the task asks the provider for the rest."""
+    """Only the job's id and status word are taken from it; the task asks the provider for the rest."""
     answer = await relay.api.post(hook_address, json=DONE)
 
     assert answer.status_code == 200
     (record,) = await kept()
     told = {"callback": record["id"], "received_at": record["received"]}
-    assert await queued() == [("hook", {"hook": "mine", "job_id": "job_1", **told})]
+    assert await queued() == [("hook", {"hook": "mine", "job_id": "job_1", "word": "succeeded", **told})]
     assert (record["hook"], record["run"]) == ("mine", None)
 
 

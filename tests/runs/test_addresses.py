@@ -26,6 +26,10 @@ from runs.errors import AddressForbidden
         "https://[fe80::1]/x",
         "https://exa mple.com/x",
         "https://a%2Fb/x",
+        "https://xn--a/x",
+        "https://xn--/x",
+        "https://xn--localhost-/x",
+        "https://XN--A/x",
     ],
 )
 def test_an_address_that_would_be_refused_is_refused_in_advance(address: str) -> None:

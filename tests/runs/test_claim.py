@@ -21,7 +21,9 @@ async def queued(redis: ArqRedis, run: str, number: int, *, ago_s: float) -> lis
 
 async def claim(redis: ArqRedis, room: int, *, held: Sequence[str] = ()) -> list[str]:
     """The ids that a worker with so much room gets."""
-    claimed, *_ = await redis.register_script(script("claim"))(keys=[QUEUE, WAKE, DUE], args=[room, 6000, *held])
+    claimed, *_ = await redis.register_script(script("claim"))(
+        keys=[QUEUE, WAKE, DUE], args=[room, 6000, 1_200_000, *held]
+    )
     return [each.decode() for each in claimed[::2]]
 
 

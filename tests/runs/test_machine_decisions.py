@@ -347,7 +347,7 @@ def test_inputs_that_the_account_may_not_upload_wait_as_well() -> None:
 
 def test_an_unsure_take_may_wait_for_a_person_instead_of_a_new_take() -> None:
     """`FRAMERELAY_UNSURE=wait`: time alone spends nothing; after the hold, `resume` gives it up for a new take."""
-    patient = replace(new_run(shots=1), terms=Terms(unsure="wait", unsure_hold_s=600))
+    patient = replace(new_run(shots=1), terms=Terms(unsure="wait", unsure_hold_s=600, ask_after_s=60))
     run = after(patient, submitted()[0], events.SubmitLost(shot="s1", take=1, problem=LOST))
     assert apply(run, events.Resumed(), NOW + 599) is run, "it may still be alive"
     later = NOW + 601

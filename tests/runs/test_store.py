@@ -1,6 +1,7 @@
 """Runs in Redis: saved whole with what follows, or not at all."""
 
 import asyncio
+import time
 from dataclasses import replace
 
 import pytest
@@ -166,6 +167,17 @@ async def test_overdue_runs_are_given_to_one_sweep_at_a_time(redis: ArqRedis) ->
     later = await store.overdue(long_after + 31, put_off_s=30, at_most=10)
 
     assert (first, second, later) == (["run_1"], [], ["run_1"])
+
+
+async def test_a_run_whose_time_is_too_far_off_is_overdue_too(redis: ArqRedis) -> None:
+    """The clock was set back since; without it a lost callback cost as much as the step."""
+    store = Store(redis)
+    run = await start(store, a_run())
+    await redis.zadd(DUE, {run.id: int((time.time() + 3600) * 1000)})
+    now = time.time()
+
+    assert await store.overdue(now, put_off_s=30, at_most=10) == [run.id]
+    assert await store.overdue(now, put_off_s=30, at_most=10) == []
 
 
 async def test_history_tells_what_happened_in_order_and_resumes(redis: ArqRedis) -> None:

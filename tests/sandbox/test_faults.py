@@ -144,6 +144,33 @@ async def test_a_rate_limited_submit_accepts_nothing(sandbox) -> None:
 
 
 @pytest.mark.parametrize(
+    ("faults", "status", "code"),
+    [(Faults(busy=1.0), 503, "ServiceUnavailable"), (Faults(refuse_with_200=1.0), 200, 4001)],
+)
+async def test_a_submit_can_be_refused_in_other_ways(sandbox, faults: Faults, status: int, code: object) -> None:
+    """With the words where each has them; nothing is accepted."""
+    async with sandbox(faults=faults) as client:
+        response = await client.post(GOOD)
+        journal = await client.journal()
+
+    body = response.json()
+    assert (response.status_code, body.get("error", body)["code"], journal["jobs"]) == (status, code, [])
+
+
+async def test_look_ups_can_lag_behind_the_callback(sandbox, receiver) -> None:
+    """The job is said to run still, and then as it is."""
+    async with sandbox(faults=Faults(lag=1.0)) as client:
+        job_id = await client.submit(callback_url=receiver.url)
+        await receiver.wait_for(3)
+        document = await client.get(job_id)
+        done = await client.done(job_id)
+
+    assert receiver.states[-1] == "succeeded"
+    assert document["output"] == {"task_id": job_id, "status": "running"}
+    assert done["output"]["videos"]
+
+
+@pytest.mark.parametrize(
     ("faults", "state", "code"),
     [
         (Faults(expire=1.0), "expired", None),

@@ -30,6 +30,7 @@ FORBIDDEN = """
     http://good.example/ https://good.example:8443/ https://user:pass@good.example/ http://127.0.0.1:{own}@good.example/
     file:///etc/passwd gopher://127.0.0.1:{trap}/_INFO ftp://good.example/ data:video/mp4;base64,AAAA
     unix:/run/redis.sock http://[broken/ https://%31%32%37.0.0.1/ https://good.example%00.example/
+    https://xn--a/ //xn--localhost-/ https://good.xn--/
 """
 
 

@@ -1,0 +1,41 @@
+"""The one place where the text of an address becomes a URL: whatever is wrong with it is one kind of error."""
+
+import httpx
+
+
+def parse_url(text: str) -> httpx.URL:
+    """
+    The URL that *text* is; each of its parts can be asked for without another error.
+
+    httpx decodes a host such as ``xn--a`` only when it is asked for, and then raises an error of another library; that
+    is done here. Raises: ValueError, with words that repeat nothing of *text*.
+    """
+    try:
+        return checked_url(httpx.URL(text))
+    except (httpx.InvalidURL, TypeError) as error:
+        raise ValueError("it must be an address that can be opened") from error
+
+
+def checked_url(url: httpx.URL) -> httpx.URL:
+    """*url*, whose parts were asked for once. Raises: ValueError, as `parse_url`."""
+    try:
+        _ = url.host, url.port, url.raw_host.decode("ascii"), url.userinfo
+    except ValueError as error:  # Of idna, whose errors are UnicodeErrors, and those are ValueErrors.
+        raise ValueError("it must have a host that can be a name") from error
+    return url
+
+
+def joined_url(url: httpx.URL, location: str) -> httpx.URL:
+    """Where *location*, found at *url*, leads: as it stands, or relative. Raises: ValueError, as `parse_url`."""
+    try:
+        return checked_url(url.join(location))
+    except (httpx.InvalidURL, TypeError) as error:
+        raise ValueError("it must be an address that can be opened") from error
+
+
+def host_of(text: str) -> str:
+    """The host in *text*, as it stands there, in lower case; nothing where it is no address. Never raises."""
+    try:
+        return parse_url(text).raw_host.decode("ascii").lower().strip("[]")
+    except ValueError:
+        return ""

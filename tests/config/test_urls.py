@@ -1,0 +1,73 @@
+"""Whatever is wrong with an address, it is one kind of error, told where the address is read."""
+
+from pathlib import Path
+
+import pytest
+
+from config.parse import as_url
+from config.urls import host_of, joined_url, parse_url
+from media.addresses import guarded_client
+from media.download import DownloadLimits, download
+from runs.addresses import Trusted
+from runs.errors import AddressForbidden, RequestInvalid, StoryboardInvalid
+from runs.hooks import read_hooks
+from runs.parts import is_web_address
+from upstream.client import JobsClient
+
+UNDECODABLE = (
+    "https://xn--a/x",
+    "https://xn--/x",
+    "https://xn--localhost-/x",
+    "https://XN--A/x",
+    f"https://xn--{'a' * 60}/x",
+)
+BROKEN = (*UNDECODABLE, "https://[::1", "https://\ud800/", "https://a\x00b/", "https://b:port/", "x" * 70_000)
+
+
+@pytest.mark.parametrize("address", BROKEN, ids=range(len(BROKEN)))
+def test_an_address_that_cannot_be_is_a_value_error_whoever_reads_it(address: str) -> None:
+    """idna's errors come only when the host is asked for, and belong to another library."""
+    if "://" in address:
+        with pytest.raises(ValueError, match="it must"):
+            parse_url(address)
+    with pytest.raises(ValueError, match="it must"):
+        as_url(address)
+    with pytest.raises(RequestInvalid):
+        JobsClient(address, "sk")
+    assert not is_web_address(address)
+    assert host_of(address) == ""
+
+
+@pytest.mark.parametrize("location", ["//xn--a/x", "https://xn--/", "https://b:port/"])
+def test_so_is_one_that_a_redirect_leads_to(location: str) -> None:
+    """The address that is joined with is a good one."""
+    with pytest.raises(ValueError, match="it must"):
+        joined_url(parse_url("https://example.com/a"), location)
+
+
+@pytest.mark.parametrize("host", ["xn--a", "xn--localhost-"])
+def test_a_trusted_host_that_cannot_be_a_name_is_named(host: str) -> None:
+    """At the start, with the host, and not with the first clip."""
+    with pytest.raises(ValueError, match=host):
+        Trusted([host])
+
+
+@pytest.mark.parametrize("key", ["notify_url: 'https://xn--a/x'", "storyboard: {notify_url: 'https://xn--a/x'}"])
+def test_a_hook_that_names_one_stops_the_start_with_a_sentence(tmp_path: Path, key: str) -> None:
+    """A traceback says neither file nor line."""
+    path = tmp_path / "framerelay.yaml"
+    path.write_text(f"hooks:\n  a:\n    {key}\n", encoding="utf-8")
+
+    with pytest.raises(StoryboardInvalid) as caught:
+        read_hooks(path, Trusted([]))
+
+    assert any("notify_url" in mistake.place for mistake in caught.value.mistakes)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("address", UNDECODABLE, ids=range(len(UNDECODABLE)))
+async def test_a_clip_there_is_forbidden_like_any_other_that_must_not_be_opened(tmp_path: Path, address: str) -> None:
+    """It ends the take with a reason; as an error nobody foresaw, it was tried for ever."""
+    async with guarded_client() as client:
+        with pytest.raises(AddressForbidden):
+            await download(address, tmp_path / "clip.mp4", client=client, limits=DownloadLimits())

@@ -1,0 +1,284 @@
+"""The tour, further on: providers whose answers lag, refuse politely, are busy, or use words of their own."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from cli.http import listening_on, serving
+from runs.tokens import HookAddress
+
+pytestmark = pytest.mark.anyio
+
+Json = dict[str, Any]
+KEY = "sk-sandbox"
+TWO = {"title": "two", "model": "m", "shots": [{"id": "s1", "prompt": "a car"}, {"id": "s2", "prompt": "closer"}]}
+ONE = {**TWO, "shots": TWO["shots"][:1]}
+Change = Callable[[str, int, Json], Response | Json]
+"""Method, status and body of an answer → what a client gets in its place."""
+
+
+@asynccontextmanager
+async def gateway(url: str, change: Change) -> AsyncIterator[str]:
+    """The sandbox behind a gateway that answers in manners of its own."""
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+
+        async def forward(request: Request) -> Response:
+            headers = {
+                name: request.headers[name] for name in ("authorization", "content-type") if name in request.headers
+            }
+            answer = await http.request(request.method, request.url.path, content=await request.body(), headers=headers)
+            if "/jobs" not in request.url.path:
+                return Response(answer.content, answer.status_code, media_type="application/json")
+            changed = change(request.method, answer.status_code, answer.json())
+            return changed if isinstance(changed, Response) else JSONResponse(changed, answer.status_code)
+
+        app = Starlette(routes=[Route("/{path:path}", forward, methods=["GET", "POST"])])
+        with listening_on("127.0.0.1", 0) as listener:
+            async with serving(app, listener):
+                yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+async def test_look_ups_that_lag_behind_callbacks_cost_seconds_and_raise_no_alarm(
+    start_provider: Any, start_relay: Any
+) -> None:
+    """Each shot waited for the fallback look-up, and the public URL was said to be unreachable."""
+    async with start_provider(lag=1.0) as provider, start_relay(provider.url, lookup_after_s=500.0) as relay:
+        run = await relay.ended(await relay.run(TWO))
+        look_ups = [job["look_ups"] for job in (await provider.journal())["jobs"]]
+
+    assert run["status"] == "succeeded", run["error"]
+    assert (run["callbacks_missed"], run["warnings"]) == (0, [])
+    assert all(take["called_back"] for shot in run["shots"] for take in shot["takes"])
+    assert max(look_ups) <= 8
+
+
+async def test_a_404_for_a_moment_after_the_callback_costs_seconds_too(start_provider: Any, start_relay: Any) -> None:
+    """Read replicas of the provider's own; a hook's first callback meets it as well."""
+    first: dict[str, float] = {}
+
+    def change(method: str, _: int, body: Json) -> Response | Json:
+        if method == "POST":
+            return body
+        since = time.monotonic() - first.setdefault(body["id"], time.monotonic())
+        return JSONResponse({"code": 404, "message": "task does not exist"}) if since < 0.7 else body
+
+    async with (
+        start_provider() as provider,
+        gateway(provider.url, change) as url,
+        start_relay(url, lookup_after_s=500.0) as relay,
+    ):
+        run = await relay.ended(await relay.run(TWO))
+
+    assert run["status"] == "succeeded", run["error"]
+    assert run["callbacks_missed"] == 0
+
+
+async def test_a_hook_whose_first_look_up_finds_no_job_yet_asks_again(
+    start_provider: Any, start_relay: Any, wait_until: Callable[..., Awaitable[None]]
+) -> None:
+    """The callback is the only trace of a job that was submitted elsewhere; its look-ups lag, and then still run."""
+    answers = iter([JSONResponse({"error": {"code": "NotFound", "message": "no such job"}}, 404), "running"])
+
+    def change(method: str, _: int, body: Json) -> Response | Json:
+        found = next(answers, None) if method == "GET" else None
+        if found == "running":
+            body["output"] = {"task_id": body["id"], "status": "running"}
+        return found if isinstance(found, Response) else body
+
+    async with (
+        start_provider() as provider,
+        gateway(provider.url, change) as url,
+        start_relay(url, lookup_after_s=500.0) as relay,
+    ):
+        address = f"{relay.settings.listen_url}/webhook/{relay.tokens.mint(HookAddress(hook='mine'))}"
+        async with httpx.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {KEY}"}) as client:
+            job = (await client.post(f"{provider.url}/v1/jobs", json={"model": "m", "input": {"prompt": "x"}})).json()
+            await wait_until(lambda: _is_done(provider), "the job is done")
+            await client.post(address, json={"id": job["id"], "status": "succeeded"})
+
+        async def is_kept() -> bool:
+            runs = (await relay.api.get("/v1/runs")).json()["data"]
+            return [run["status"] for run in runs] == ["succeeded"]
+
+        await wait_until(is_kept, "its clip is kept", within_s=60.0)
+
+
+async def _is_done(provider: Any) -> bool:
+    return [job["state"] for job in (await provider.journal())["jobs"]] == ["succeeded"]
+
+
+async def test_a_refusal_inside_a_200_stops_the_shot_with_the_providers_words(
+    start_provider: Any, start_relay: Any
+) -> None:
+    """It was held for two days as an outcome that nobody knows."""
+    async with start_provider(refuse_with_200=1.0) as provider, start_relay(provider.url) as relay:
+        run = await relay.ended(await relay.run(TWO))
+        jobs = (await provider.journal())["jobs"]
+
+    assert (run["status"], run["spent"], jobs) == ("failed", {"jobs": 0}, [])
+    assert "The prompt is too long." in run["error"]["message"]
+    assert run["error"]["code"] == "4001"
+
+
+async def test_a_job_that_is_done_with_an_error_has_failed(start_provider: Any, start_relay: Any) -> None:
+    """It was looked up on and on for its clip."""
+
+    def change(method: str, _: int, body: Json) -> Json:
+        if method == "POST" or body["output"]["status"] != "succeeded":
+            return body
+        return {"id": body["id"], "status": "completed", "error": {"code": "x_1", "message": "a face was seen"}}
+
+    async with start_provider() as provider, gateway(provider.url, change) as url, start_relay(url) as relay:
+        run = await relay.ended(await relay.run(ONE))
+
+    assert run["status"] == "failed"
+    assert run["error"]["message"] == "shot s1: the provider says: a face was seen"
+
+
+async def test_a_busy_provider_that_says_so_is_asked_again(start_provider: Any, start_relay: Any) -> None:
+    """A 503 in its own words accepted nothing; each shot is made, and paid for, once."""
+    async with start_provider(busy=0.6) as provider, start_relay(provider.url) as relay:
+        run = await relay.ended(await relay.run(TWO))
+        journal = await provider.journal()
+
+    assert run["status"] == "succeeded", run["error"]
+    assert {503, 200} == {submit["answer"] for submit in journal["submits"]}
+    assert (len(journal["jobs"]), run["spent"]) == (2, {"jobs": 2})
+
+
+async def test_a_bare_503_is_held(start_provider: Any, start_relay: Any) -> None:
+    """A proxy may have passed the submit on, and here it has."""
+
+    def change(method: str, _: int, body: Json) -> Response | Json:
+        return Response("<html>busy</html>", 503) if method == "POST" else body
+
+    async with (
+        start_provider(lose=1.0) as provider,
+        gateway(provider.url, change) as url,
+        start_relay(url, unsure_hold_s=1000.0) as relay,
+    ):
+        run = await relay.ended(await relay.run(ONE))
+        journal = await provider.journal()
+
+    assert (run["status"], run["error"]["code"]) == ("waiting", "outcome_unknown")
+    assert len(journal["jobs"]) == 1
+
+
+async def test_a_submit_of_which_nothing_is_heard_is_asked_about_and_made_again(
+    start_provider: Any, start_relay: Any, wait_until: Callable[..., Awaitable[None]]
+) -> None:
+    """It sat silently for two days. Page, command and JSON ask; both jobs count."""
+    lost = iter([True])
+
+    def change(method: str, _: int, body: Json) -> Response | Json:
+        return Response("bad gateway", 502) if method == "POST" and next(lost, False) else body
+
+    async with (
+        start_provider(lose=1.0) as provider,
+        gateway(provider.url, change) as url,
+        start_relay(url, ask_after_s=1.0, lookup_after_s=0.3) as relay,
+    ):
+        run_id = await relay.run(ONE)
+
+        async def is_asked() -> bool:
+            takes = (await relay.shown(run_id))["shots"][0]["takes"]
+            return bool(takes and takes[0]["question"])
+
+        await wait_until(is_asked, "a person is asked")
+        asked = await relay.shown(run_id)
+        page = (await relay.api.get(f"/runs/{run_id}")).text
+        retake = f"/v1/runs/{run_id}/shots/s1/retake"
+        outlook = (await relay.api.post(retake, json={"dry_run": True})).json()
+        assert (await relay.api.post(retake, json={})).status_code == 200
+        run = await relay.ended(run_id)
+        jobs = (await provider.journal())["jobs"]
+
+    assert (asked["status"], asked["error"]["code"]) == ("waiting", "nothing_heard")
+    assert "both are paid for" in asked["error"]["message"]
+    assert "both are paid for" in outlook["would"]
+    assert "both are paid for" in page
+    assert (run["status"], run["spent"], len(jobs)) == ("succeeded", {"jobs": 2}, 2)
+
+
+async def test_a_status_that_is_not_known_is_shown_and_a_person_is_asked(
+    start_provider: Any, start_relay: Any, wait_until: Callable[..., Awaitable[None]]
+) -> None:
+    """Nothing was shown; the job is still looked up, and a word that is known lets it go on."""
+    word = ["archiviert"]
+
+    def change(method: str, _: int, body: Json) -> Json:
+        return body if method == "POST" or not word else {"id": body["id"], "status": word[0]}
+
+    async with (
+        start_provider(lose=1.0) as provider,
+        gateway(provider.url, change) as url,
+        start_relay(url, ask_after_s=0.5, lookup_after_s=0.3) as relay,
+    ):
+        run_id = await relay.run(ONE)
+
+        async def is_asked() -> bool:
+            return (await relay.shown(run_id))["status"] == "waiting"
+
+        await wait_until(is_asked, "a person is asked")
+        asked = await relay.shown(run_id)
+        word.clear()
+        await wait_until(lambda: _succeeded(relay, run_id), "it goes on by itself")
+
+    (take,) = asked["shots"][0]["takes"]
+    assert (take["provider_status"], take["provider_status_known"]) == ("archiviert", False)
+    assert asked["error"]["code"] == "status_unknown"
+    assert "archiviert" in asked["error"]["message"]
+    assert [warning["code"] for warning in asked["warnings"]] == ["status_unknown"]
+
+
+async def _succeeded(relay: Any, run_id: str) -> bool:
+    return bool((await relay.shown(run_id))["status"] == "succeeded")
+
+
+async def test_an_address_of_a_clip_is_read_as_it_was_meant(start_provider: Any, start_relay: Any) -> None:
+    """A line break behind one failed the shot that was paid for; a relative one never ended."""
+    forms = iter(["  {url}\n", "{path}", "//{host}{path}"])
+    form_of: dict[str, str] = {}
+
+    def change(method: str, _: int, body: Json) -> Json:
+        if method == "POST" or not (videos := body["output"].get("videos")):
+            return body
+        url = httpx.URL(videos[0]["url"])
+        parts = {"url": str(url), "path": url.path, "host": url.netloc.decode()}
+        if body["id"] not in form_of:
+            form_of[body["id"]] = next(forms)
+        body["output"]["videos"] = [form_of[body["id"]].format(**parts)]
+        return body
+
+    board = {**TWO, "shots": [*TWO["shots"], {"id": "s3", "prompt": "still closer"}]}
+    async with start_provider() as provider, gateway(provider.url, change) as url, start_relay(url) as relay:
+        run = await relay.ended(await relay.run(board))
+
+    assert run["status"] == "succeeded", run["error"]
+
+
+@pytest.mark.parametrize("address", ["https://xn--a/f.png", "http://10.0.0.1/f.png", "https://example.com:81/f.png"])
+async def test_a_last_frame_that_nobody_may_open_costs_no_clip(
+    start_provider: Any, start_relay: Any, address: str
+) -> None:
+    """It is a gift; the next shot begins with our own."""
+
+    def change(method: str, _: int, body: Json) -> Json:
+        if method == "GET" and "last_frame_url" in body["output"]:
+            body["output"]["last_frame_url"] = address
+        return body
+
+    board = {**TWO, "defaults": {"return_last_frame": True}}
+    async with start_provider() as provider, gateway(provider.url, change) as url, start_relay(url) as relay:
+        run = await relay.ended(await relay.run(board))
+
+    assert run["status"] == "succeeded", run["error"]
+    assert run["shots"][1]["takes"][0]["first_frame"]["source"] == "upload"
