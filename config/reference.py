@@ -9,7 +9,8 @@ HEAD: Final = """# Settings
 
 Read once at start, from the environment and from a `.env` file in the working directory (the environment wins). A
 secret can be read from a file instead: `FRAMERELAY_UPSTREAM_KEY_FILE=/run/secrets/key`. A value that cannot be used
-stops the program with the variable's name; a variable that looks like ours and is not is named in a warning.
+stops the program with the variable's name; a variable that looks like ours and is not is named in a warning, as is a
+line of `.env` that has no `=`. Files are UTF-8, with or without a byte order mark.
 
 This page is written by `make docs` from `config/settings.py`.
 

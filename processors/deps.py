@@ -10,6 +10,7 @@ import httpx
 
 from config.keys import Keys
 from config.settings import SettingInvalid, Settings
+from config.text import read_text
 from media.addresses import guarded_client
 from media.decoder import Decoder
 from media.download import DownloadLimits
@@ -116,8 +117,13 @@ def tls_of(settings: Settings) -> ssl.SSLContext | None:
         return None
     context = ssl.create_default_context(cafile=certifi.where())
     try:
-        context.load_verify_locations(cafile=settings.ca_file)
-    except OSError as error:  # SSLError is one of them.
-        reason = error.strerror or "it holds no certificate"
+        certificates = (
+            read_text(settings.ca_file).encode("ascii", "ignore").decode("ascii")
+        )  # Comments may be anything.
+        context.load_verify_locations(cadata=certificates)
+    except (OSError, ValueError) as error:  # SSLError is one of the former.
+        reason = (
+            None if isinstance(error, ssl.SSLError) else getattr(error, "strerror", None)
+        ) or "it holds no certificate"
         raise SettingInvalid(f"FRAMERELAY_CA_FILE = {str(settings.ca_file)!r}: {reason}") from None
     return context
