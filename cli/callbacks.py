@@ -12,6 +12,7 @@ import msgspec
 from cli.client import Receiver, Unreachable, checked_id
 from cli.errors import Stop
 from cli.keys import keys_of
+from cli.output import echo_json
 from cli.runs import print_json
 from config.settings import from_environment
 from runs.tokens import HookAddress, Tokens
@@ -67,7 +68,7 @@ def follow_callbacks(*, limit: int, as_json: bool) -> NoReturn:
         while True:
             for callback in reversed(news):
                 if as_json:
-                    click.echo(msgspec.json.encode(callback))
+                    echo_json(msgspec.json.encode(callback).decode())
                 else:
                     click.echo(_line(callback, now=time.time()))
             last = news[0] if news else last

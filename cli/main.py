@@ -5,13 +5,14 @@ Exit codes: 0 succeeded · 1 could not be tried · 2 bad storyboard or usage · 
 """
 
 import inspect
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from cli.output import prepare_output
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -488,9 +489,7 @@ def completion(shell: str) -> None:
 
 def main() -> None:
     """The entry point of the ``framerelay`` script."""
-    # Started with them closed (``>&-``), a program has no such objects at all.
-    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (open until we end)
-    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    prepare_output()
     # httpx would load a command of its own, with a highlighter for source code: 50 ms of every command of ours.
     sys.modules["httpx._main"] = None  # type: ignore[assignment]
     cli(prog_name="framerelay")

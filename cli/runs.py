@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from cli.client import Receiver, checked_id
+from cli.output import echo_json
 from runs.words import new_submits, one_line, printable
 
 
@@ -114,7 +115,7 @@ def exit_code(run: Mapping[str, Any]) -> int:
 def print_json(answer: Mapping[str, Any]) -> None:
     """*answer* for programs: one object on one line; on a terminal, where a person reads it, on many."""
     text = msgspec.json.encode(answer)
-    click.echo((msgspec.json.format(text, indent=2) if sys.stdout.isatty() else text).decode())
+    echo_json((msgspec.json.format(text, indent=2) if sys.stdout.isatty() else text).decode())
 
 
 def watched(receiver: Receiver, run_id: str, *, as_json: bool) -> int:
