@@ -107,7 +107,7 @@ def replay_callback(callback_id: str, *, yes: bool, as_json: bool) -> int:
         return 0
     click.echo(printable(f"{answer['id']}: {answer['would']}" if answer["done"] else f"It would {answer['would']}."))
     if not answer["done"]:
-        click.echo(f"To do it: framerelay replay {callback_id} --yes", err=True)
+        click.echo(f"To do it: framerelay replay {answer['replay_of']} --yes", err=True)
     return 0
 
 

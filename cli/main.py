@@ -71,7 +71,11 @@ def fault_options(command: Command) -> Command:
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="framerelay", message="framerelay %(version)s")
 def cli() -> None:
-    """The callback_url of your video API: keeps each clip, hands its last frame to the next shot, joins the film."""
+    """
+    The callback_url of your video API: keeps each clip, hands its last frame to the next shot, joins the film.
+
+    RUN is the id of a run, the first letters of one (run_eour), or last: the newest.
+    """
 
 
 def completed_by(what: str) -> Callable[..., Any]:
@@ -94,6 +98,11 @@ CALLBACK = completed_by("callbacks")
 def json_option(command: Command) -> Command:
     """``--json``: for programs."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
+
+
+def yes_option(command: Command) -> Command:
+    """``--yes``: for those who know, at a terminal; a script is not asked anyway."""
+    return click.option("--yes", is_flag=True, help="Do not ask.")(command)
 
 
 @cli.command()
@@ -237,22 +246,32 @@ def watch(run_id: str, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("run_id", metavar="RUN", shell_complete=RUN)
+@yes_option
 @json_option
-def cancel(run_id: str, as_json: bool) -> None:
-    """Stop a run: nothing more is submitted. Jobs under way are paid for, so their clips are still kept."""
-    from cli.runs import decide
+def cancel(run_id: str, yes: bool, as_json: bool) -> None:
+    """
+    Stop a run: nothing more is submitted.
 
-    sys.exit(decide(run_id, "cancel", as_json=as_json))
+    Jobs under way are paid for, so their clips are still kept. At a terminal it asks.
+    """
+    from cli.runs import cancel_run
+
+    sys.exit(cancel_run(run_id, yes=yes, as_json=as_json))
 
 
 @cli.command()
 @click.argument("run_id", metavar="RUN", shell_complete=RUN)
+@yes_option
 @json_option
-def remove(run_id: str, as_json: bool) -> None:
-    """Remove a run that has ended, with all its files. There is no way back; the pictures that you gave are kept."""
+def remove(run_id: str, yes: bool, as_json: bool) -> None:
+    """
+    Remove a run that has ended, with all its files.
+
+    There is no way back; the pictures that you gave are kept. At a terminal it asks.
+    """
     from cli.runs import remove_run
 
-    sys.exit(remove_run(run_id, as_json=as_json))
+    sys.exit(remove_run(run_id, yes=yes, as_json=as_json))
 
 
 @cli.command()
@@ -298,7 +317,7 @@ def pick(run_id: str, shot: str, take: int, as_json: bool) -> None:
 @click.argument("shot", shell_complete=SHOT)
 @click.option("--prompt", help="Another prompt, whole: the storyboard's style is not added.  [default: the same]")
 @click.option("--seed", type=click.IntRange(-1, 2**32 - 1), help="Another seed.  [default: the last one + 1]")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @json_option
 def retake(run_id: str, shot: str, prompt: str | None, seed: int | None, yes: bool, as_json: bool) -> None:
     """

@@ -175,6 +175,7 @@ class Tools:
         asked = {"prompt": prompt, "seed": seed}
         with Receiver.of_environment() as receiver:
             found = receiver.get(place)
+            place = f"/v1/runs/{found['id']}"  # What was given may be the beginning of it, or last.
             outlook = receiver.post(f"{place}/shots/{checked_id(shot, 'shot')}/retake", json={**asked, "dry_run": True})
             current = _outlook_id(found, shot, asked, outlook)
             if outlook_id is None:

@@ -93,6 +93,7 @@ LOGIN: Final = Body(
 _RUN: Final = {200: Answer(about="The run as it stands after it.", shape=shapes.Run)}
 _NO_RUN: Final = {404: "There is no such run."}
 _NO_SHOT: Final = {404: "There is no such run, or no such shot or take in it."}
+_SEVERAL: Final = {409: "Several ids begin with what was given (ambiguous); candidates are the first of them."}
 _NOT_NOW: Final = {409: "The state does not allow it, or somebody acted in between; the message says which."}
 _BAD_BODY: Final = {422: "The body is no JSON object, or a field of it is wrong: param says which."}
 
@@ -150,7 +151,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         about="One run",
         right=Right.READ,
         answers={200: Answer(about="The run.", shape=shapes.Run)},
-        refused=_NO_RUN,
+        refused={**_NO_RUN, **_SEVERAL},
     ),
     "DELETE /v1/runs/{run}": Operation(
         name="removeRun",
@@ -170,7 +171,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             200: Answer(about="The stream.", kinds=("text/event-stream",)),
             204: Answer(about="The run has ended, and you have heard all of it."),
         },
-        refused={**_NO_RUN, 422: "Last-Event-ID, or after, is no id of an event."},
+        refused={**_NO_RUN, **_SEVERAL, 422: "Last-Event-ID, or after, is no id of an event."},
     ),
     "POST /v1/runs/{run}/cancel": Operation(
         name="cancelRun",
@@ -276,7 +277,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.READ,
         parameters=("limit", "after", "of-run"),
         answers={200: Answer(about="A page of them.", shape=shapes.Notifications)},
-        refused={422: "limit is none."},
+        refused={**_SEVERAL, 422: "limit is none."},
     ),
     "POST /v1/notifications/{notification}/replay": Operation(
         name="replayNotification",
@@ -284,7 +285,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         more="Whatever came of it so far; what fails is tried for another day.",
         right=Right.OPERATE,
         answers={200: Answer(about="It is to be sent.", shape=shapes.Notification)},
-        refused={404: "There is no such notification, or it is no longer kept."},
+        refused={404: "There is no such notification, or it is no longer kept.", **_SEVERAL},
     ),
     "POST /v1/files": Operation(
         name="giveFile",

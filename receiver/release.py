@@ -26,7 +26,7 @@ async def release(request: Request) -> Response:
     One callback. Raises: NotFound; Conflict when it is not in quarantine, or still does not prove where it comes from.
     """
     state = state_of(request)
-    callback = await state.inbox.find(request.path_params["callback"])
+    callback = await state.inbox.named(request.path_params["callback"])
     if callback is None:
         raise NotFound("there is no such callback, or it is no longer kept")
     if not callback.held:

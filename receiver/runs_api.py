@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from receiver.body import read_body
-from receiver.deciding import decide, stored_run, undecided
+from receiver.deciding import decide, stored_run, stored_shot, undecided
 from receiver.plan import agreed, read_board
 from receiver.state import State, state_of
 from receiver.views import callback_json, outlook_json, run_json
@@ -215,7 +215,7 @@ async def _act(request: Request, event: Decision, body: dict[str, Any] | None = 
 async def _look_ahead(request: Request, event: events.Retaken, body: dict[str, Any]) -> Response:
     """What that decision would bring about; refused where the decision itself would be."""
     run = await undecided(state_of(request), request.path_params["run"], event, revision=_revision(body))
-    return JSONResponse(outlook_json(run, event.shot))
+    return JSONResponse(outlook_json(run, stored_shot(run, event.shot)))
 
 
 def _revision(body: dict[str, Any]) -> int | None:
