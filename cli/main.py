@@ -121,7 +121,11 @@ def demo(out: Path, keep: bool) -> None:
 
 @cli.command()
 def up() -> None:
-    """Run receiver and worker in one go, as usual on one machine."""
+    """
+    Run receiver and worker in one go, as usual on one machine.
+
+    SIGHUP has keys, secrets and the provider's address read again.
+    """
     from cli.serve import serve
 
     sys.exit(serve(receiver=True, worker=True))
@@ -281,8 +285,9 @@ def resume(run_id: str, as_json: bool) -> None:
     """
     Go on with a run that failed or waits, from what is there.
 
-    Mend the reason first: the key, the account, a trusted host, the disk. What was rendered is fetched, not paid for
-    again; a shot whose job failed gets a new take.
+    Mend the reason first: the key, the account, a trusted host, the disk. Keys are read again, so that no restart is
+    needed for one in .env or a file. What was rendered is fetched, not paid for again; a shot whose job failed gets a
+    new take.
     """
     from cli.runs import resume
 
@@ -430,8 +435,8 @@ def release(callback_id: str | None, everything: bool, as_json: bool) -> None:
     """
     Verify a callback in quarantine again, and process it.
 
-    For after a wrong secret was mended and the receiver restarted. What still does not prove where it comes from
-    stays. `framerelay callbacks` shows the IDs.
+    For after a wrong secret was mended; it is read again first. What still does not prove where it comes from stays.
+    `framerelay callbacks` shows the IDs.
     """
     from cli.callbacks import release_callbacks
 

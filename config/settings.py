@@ -50,14 +50,19 @@ class Knob:
     about: str
     parse: Callable[[str], object]
     secret: bool
+    live: bool
 
 
-def knob(variable: str, parse: Callable[[str], object], default: object, about: str, *, unit: str = "") -> Any:
-    """One field of `Settings`; *about* is the line that the docs carry."""
+def knob(
+    variable: str, parse: Callable[[str], object], default: object, about: str, *, unit: str = "", live: bool = False
+) -> Any:
+    """
+    One field of `Settings`; *about* is the line that the docs carry. *live*: a process that runs can read it again.
+    """
     secret = parse in (as_secret, as_secrets, as_signing_secrets)
     return dataclasses.field(
         default=default,
-        metadata={"knob": Knob(variable=variable, unit=unit, about=about, parse=parse, secret=secret)},
+        metadata={"knob": Knob(variable=variable, unit=unit, about=about, parse=parse, secret=secret, live=live)},
     )
 
 
@@ -66,13 +71,18 @@ class Settings:
     """All settings of one process; `from_environment` reads them, tests build them with `dataclasses.replace`."""
 
     upstream_url: str | None = knob(
-        "FRAMERELAY_UPSTREAM_URL", as_url, None, "Base address of the jobs API, for example `https://api.example.com`."
+        "FRAMERELAY_UPSTREAM_URL",
+        as_url,
+        None,
+        "Base address of the jobs API, for example `https://api.example.com`.",
+        live=True,
     )
     upstream_key: Secret | None = knob(
         "FRAMERELAY_UPSTREAM_KEY",
         as_secret,
         None,
         "Key of the jobs API; sent as Bearer to its own address and nowhere else.",
+        live=True,
     )
     public_url: str | None = knob(
         "FRAMERELAY_PUBLIC_URL",
@@ -99,12 +109,14 @@ class Settings:
         (),
         "Bearer key of `/v1`. Several with commas between all count, for a change of keys; the command sends the "
         "first. Unset: made on first start, printed once, kept in `api_key` under the data folder.",
+        live=True,
     )
     read_key: tuple[Secret, ...] = knob(
         "FRAMERELAY_READ_KEY",
         as_secrets,
         (),
         "Keys that may look at everything and change nothing, with commas between.",
+        live=True,
     )
     secret: Secret | None = knob(
         "FRAMERELAY_SECRET",
@@ -119,6 +131,7 @@ class Settings:
         "Signs notifications, as Standard Webhooks has it: `whsec_` and base64. Several with commas between all sign, "
         "for a change of secrets. Unset: one that follows from `FRAMERELAY_SECRET`; "
         "`framerelay notifications --secret` prints it.",
+        live=True,
     )
     trusted_hosts: frozenset[str] = knob(
         "FRAMERELAY_TRUSTED_HOSTS",

@@ -1,7 +1,7 @@
 """What a task works with: built once when a worker starts, by tests with other addresses."""
 
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -28,10 +28,15 @@ from runs.tokens import Links, Tokens
 from upstream.client import JobsClient, Timeouts
 
 
+async def _has_none() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deps:
     """
     ``frames`` and ``films`` are two decoder processes, so that a long film never delays the next shot's first frame.
+    ``has_another_key`` reads the keys again, and says whether ``jobs`` has a former one by now.
     """
 
     settings: Settings
@@ -49,6 +54,7 @@ class Deps:
     films: Decoder
     hooks: Mapping[str, Hook]
     courier: Courier
+    has_another_key: Callable[[], Awaitable[bool]] = _has_none
 
 
 @asynccontextmanager

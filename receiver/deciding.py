@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import structlog
 
+from receiver.renewal import read_again_everywhere
 from receiver.state import State
 from runs import events
 from runs.decisions import Decision, why_not
@@ -24,6 +25,8 @@ async def decide(state: State, run_id: str, event: Decision, *, revision: int | 
     Raises: NotFound without such a run, shot or take; Conflict if *revision* is an older one, or nothing changes.
     """
     run, event = await _with_shot(state, run_id, event)
+    if isinstance(event, events.Resumed):  # A person says so when they have put something right, a key perhaps.
+        await read_again_everywhere(state)
     before = why_not(run, event, time.time())
     recorded = await record(state.store, run.id, event, revision=revision)
     if isinstance(event, events.Picked) and run.take(event.shot, event.take) is None:

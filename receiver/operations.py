@@ -256,7 +256,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/callbacks/{callback}/release": Operation(
         name="releaseCallback",
         about="Verify a callback in quarantine again, and process it",
-        more="For after a wrong secret was mended and the receiver restarted.",
+        more="For after a wrong secret was mended; secrets are read again first.",
         right=Right.OPERATE,
         answers={200: Answer(about="It is released.", shape=shapes.Release)},
         refused={

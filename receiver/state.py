@@ -7,6 +7,7 @@ from typing import cast
 from arq.connections import ArqRedis
 from starlette.requests import HTTPConnection
 
+from config.live import LiveSettings
 from config.settings import Settings
 from receiver.gate import Gate
 from receiver.limits import Limits
@@ -22,15 +23,18 @@ from runs.store import Store
 from runs.tokens import Links, Tokens
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class State:
     """
+    Nothing of it is replaced but ``secrets``, when keys were read again (`receiver.renewal`).
+
     ``history`` reads through connections of its own: watchers that wait must not keep callbacks waiting.
 
     ``secrets``: what no answer may show. ``counts``: callbacks by what this process did with them, for `metrics`.
     """
 
     settings: Settings
+    live: LiveSettings
     gate: Gate
     secrets: tuple[str, ...]
     store: Store
