@@ -14,7 +14,7 @@ from cli.errors import Stop
 from cli.keys import keys_of
 from cli.output import echo_json
 from cli.runs import print_json
-from config.settings import from_environment
+from cli.settings import settings_of_command
 from runs.tokens import HookAddress, Tokens
 from runs.words import Json, duration, printable
 
@@ -28,7 +28,7 @@ def print_address(hook: str, *, as_json: bool) -> int:
     """The address of *hook*; only who can read our secret can make it."""
     if not NAME.fullmatch(hook):
         raise Stop(f"{hook!r} is no name for a hook: use letters, digits, - and _, at most 40")
-    settings = from_environment()
+    settings = settings_of_command()
     token = Tokens(str(keys_of(settings).secret)).mint(HookAddress(hook=hook))
     url = f"{settings.reachable_url}/webhook/{token}"
     local = not settings.public_url and urlsplit(settings.listen_url).hostname in ("127.0.0.1", "localhost", "::1")

@@ -48,10 +48,12 @@ def _judged(parts: list[Process], marks: dict[str, str]) -> list[Finding]:
     differing = [variable for variable in _compared(process) if _differs(parts, variable, marks)]
     found = []
     if SECRET in differing:  # Their marks are made under another key, and tell nothing about the rest.
-        found.append(fail(f"{name} has another {SECRET}: callbacks of one are strangers to the other", "start it anew"))
+        words = f"{name} has another FRAMERELAY_SECRET: callbacks of one are strangers to the other"
+        found.append(fail(words, "start it anew, where it is right"))
+    elif DECISIVE.intersection(differing):
+        found.append(fail(f"{name} still has another {listed(differing, 'and')}", _advice(process, differing)))
     elif differing:
-        say = fail if DECISIVE.intersection(differing) else warn
-        found.append(say(f"{name} still has another {listed(differing, 'and')}", _advice(process, differing)))
+        found.append(warn(f"{name} still has another {listed(differing, 'and')}", _advice(process, differing)))
     if process.version != (ours := version("framerelay")):
         found.append(warn(f"{name} is of version {process.version}, this command of {ours}", "start it anew"))
     return found

@@ -17,7 +17,7 @@ import uvloop
 
 from cli.errors import Stop
 from cli.http import listening_on, serving
-from cli.keys import keys_of
+from cli.keys import invitation, keys_of
 from config.keys import Keys, refuse_weak_keys
 from config.live import LiveSettings
 from config.logs import configure_logging, texts_of
@@ -75,7 +75,7 @@ async def _serve(settings: Settings, keys: Keys, listener: socket.socket | None,
             log.info("receiver_ready", url=settings.listen_url, public_url=settings.reachable_url)
         if worker:
             parts.append(await stack.enter_async_context(running_worker(settings, keys, redis_url, live)))
-        _greet(settings, receiver=listener is not None, worker=worker)
+        _greet(settings, keys, receiver=listener is not None, worker=worker)
         _spare_the_collector()
         waiting = asyncio.create_task(stop.wait())
         ended, _ = await asyncio.wait([waiting, *parts], return_when=asyncio.FIRST_COMPLETED)
@@ -208,7 +208,8 @@ def _mistakes_of(settings: Settings) -> Iterator[None]:
     try:
         yield
     except StoryboardInvalid as error:
-        raise Stop("\n".join(f"{settings.config_file.name}, {mistake}" for mistake in error.mistakes)) from error
+        name = settings.config_file.name
+        raise Stop("\n".join(f"{name}, {mistake.within(name)}" for mistake in error.mistakes)) from error
 
 
 def _spare_the_collector() -> None:
@@ -221,12 +222,14 @@ def _spare_the_collector() -> None:
     gc.set_threshold(COLLECT_AFTER, 10, 10)
 
 
-def _greet(settings: Settings, *, receiver: bool, worker: bool) -> None:
+def _greet(settings: Settings, keys: Keys, *, receiver: bool, worker: bool) -> None:
     """A line for a person; programs read the log."""
     if not sys.stderr.isatty():
         return
     what = f"FrameRelay answers at {settings.listen_url}" if receiver else "A worker of FrameRelay is ready"
     click.echo(f"{what}, its data is in {settings.data_dir}. Ctrl-C ends it.", err=True)
+    if receiver:
+        click.echo(f"  The page, logged in (once, within ten minutes): {invitation(settings, keys)}", err=True)
     if receiver and worker:
         click.echo("  In another terminal, in this folder: framerelay run STORYBOARD --watch", err=True)
 

@@ -172,6 +172,12 @@ class Mistake:
         where = f"line {self.line}, " if self.line else ""
         return f"{where}{self.place}: {self.message}"
 
+    def within(self, name: str) -> str:
+        """The same where the file *name* was named already; a mistake of the whole file has that for its place."""
+        line = f"line {self.line}" if self.line else ""
+        where = ", ".join(filter(None, (line, "" if self.place == name else self.place)))
+        return f"{where}: {self.message}" if where else self.message
+
 
 class StoryboardInvalid(Permanent):
     """The storyboard has mistakes."""

@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import pty
+import re
+import select
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from cli.doctor_finding import Finding, Status
@@ -89,15 +92,31 @@ def test_a_key_of_its_environment_stays_with_a_process_and_doctor_says_so(
 def test_a_terminal_that_is_closed_still_ends_what_runs_in_it(
     words: tuple[str, ...], provider: Any, tmp_path: Path, tools: Any
 ) -> None:
-    """It sends SIGHUP, too; only `nohup` outlives it, as before."""
+    """
+    It sends SIGHUP, too; only `nohup` outlives it, as before. While it is open, it shows a link that logs in once.
+    """
     shell = tools.shell_for(tmp_path / "here", provider.url)
     ours, theirs = pty.openpty()
-    log = shell.folder / "up.log"
-    with log.open("wb") as out:
-        script = ["setsid", "--ctty", *words, str(Path(sys.executable).with_name("framerelay")), "up"]
-        process = subprocess.Popen(script, cwd=shell.folder, env=shell.environ, stdin=theirs, stdout=out, stderr=out)
+    nohup = shell.folder / "nohup.out"
+    script = ["setsid", "--ctty", *words, str(Path(sys.executable).with_name("framerelay")), "up"]
+    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    process = subprocess.Popen(script, cwd=shell.folder, env={**shell.environ, "TERM": "dumb"}, **streams)
     os.close(theirs)
-    tools.wait_for(lambda: "worker_ready" in log.read_text(), "it is ready")
+    screen = b""
+
+    def shows(text: bytes) -> bool:
+        nonlocal screen
+        while select.select([ours], [], [], 0)[0]:
+            screen += os.read(ours, 65536)
+        return text in screen
+
+    if words:  # It writes into a file of its own.
+        tools.wait_for(lambda: nohup.exists() and "worker_ready" in nohup.read_text(), "it is ready")
+    else:
+        tools.wait_for(lambda: shows(b"In another terminal"), "it is ready")
+        (link,) = re.findall(r"http://\S+/login\?once=\S+", screen.decode())
+        answers = [httpx.get(link, trust_env=False) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [303, 401]
     os.close(ours)
     if words:
         process.send_signal(signal.SIGHUP)
