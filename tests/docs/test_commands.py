@@ -11,12 +11,15 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from cli.demo import FILM
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", ROOT / "deploy" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -26,6 +29,7 @@ BLOCK = re.compile(
 )
 FILE = re.compile(r"# (?:\./)?(?P<name>[\w-]+\.ya?ml)\b")
 QUICK = "--scale 0.1 --clip-s 0.4 --job-s 0.1"
+GIVEN = {"docs"}  # Of the repository.
 PRINTED = ("run_", "cb_", "job_", "plan_", "ntf_")
 SHELL = r"""
 answer() {
@@ -240,6 +244,27 @@ def test_the_commands_of_a_page_do_what_it_says(page: Path, request: pytest.Fixt
             (terminal.folder / named["name"]).write_text(block.text, encoding="utf-8")
         if block.is_typed and not block.note.startswith("not run: "):
             _type(terminal, page, block)
+    assert seen_by_git({each.name for each in terminal.folder.iterdir()} - GIVEN) == []
+
+
+def test_what_the_demo_leaves_is_ignored_by_git() -> None:
+    """`make demo` writes its film into the checkout."""
+    assert seen_by_git({FILM, "data", ".env", "nohup.out"}) == []
+    assert seen_by_git({"README.md", "docs", "mkdocs.yml"}) == ["README.md", "docs", "mkdocs.yml"]
+
+
+def seen_by_git(names: set[str]) -> list[str]:
+    """Those that `git status` would show if they lay in the checkout, be it as folders with a file in them."""
+    with tempfile.TemporaryDirectory() as folder:
+        checkout = Path(folder)
+        shutil.copy(ROOT / ".gitignore", checkout)
+        subprocess.run(["git", "init", "--quiet", folder], check=True)
+        for name in names:
+            (checkout / name).mkdir()
+            (checkout / name / "file").touch()
+        asked = ["git", "-C", folder, "check-ignore", "--", *(f"{name}/file" for name in names)]
+        ignored = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()
+    return sorted(name for name in names if f"{name}/file" not in ignored)
 
 
 def _has_started(terminal: Terminal, command: str) -> None:
