@@ -12,8 +12,9 @@ import msgspec
 from cli.client import Receiver, Unreachable, checked_id
 from cli.errors import Stop
 from cli.keys import keys_of
+from cli.output import echo_json
 from cli.runs import print_json
-from config.settings import from_environment
+from cli.settings import settings_of_command
 from runs.tokens import HookAddress, Tokens
 from runs.words import Json, duration, printable
 
@@ -27,7 +28,7 @@ def print_address(hook: str, *, as_json: bool) -> int:
     """The address of *hook*; only who can read our secret can make it."""
     if not NAME.fullmatch(hook):
         raise Stop(f"{hook!r} is no name for a hook: use letters, digits, - and _, at most 40")
-    settings = from_environment()
+    settings = settings_of_command()
     token = Tokens(str(keys_of(settings).secret)).mint(HookAddress(hook=hook))
     url = f"{settings.reachable_url}/webhook/{token}"
     local = not settings.public_url and urlsplit(settings.listen_url).hostname in ("127.0.0.1", "localhost", "::1")
@@ -67,7 +68,7 @@ def follow_callbacks(*, limit: int, as_json: bool) -> NoReturn:
         while True:
             for callback in reversed(news):
                 if as_json:
-                    click.echo(msgspec.json.encode(callback))
+                    echo_json(msgspec.json.encode(callback).decode())
                 else:
                     click.echo(_line(callback, now=time.time()))
             last = news[0] if news else last
@@ -106,7 +107,7 @@ def replay_callback(callback_id: str, *, yes: bool, as_json: bool) -> int:
         return 0
     click.echo(printable(f"{answer['id']}: {answer['would']}" if answer["done"] else f"It would {answer['would']}."))
     if not answer["done"]:
-        click.echo(f"To do it: framerelay replay {callback_id} --yes", err=True)
+        click.echo(f"To do it: framerelay replay {answer['replay_of']} --yes", err=True)
     return 0
 
 

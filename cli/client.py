@@ -9,6 +9,7 @@ from typing import Any, Final
 import httpx
 
 from cli.errors import Stop
+from cli.settings import settings_of_command
 from config.keys import find_api_key
 from config.settings import Settings, from_environment
 from runs.errors import Mistake, StoryboardInvalid
@@ -57,9 +58,9 @@ class Receiver:
         )
 
     @classmethod
-    def of_environment(cls, *, timeout_s: float = 30.0) -> "Receiver":
-        """The receiver that the environment names."""
-        return cls(from_environment(), timeout_s=timeout_s)
+    def of_environment(cls, *, timeout_s: float = 30.0, quiet: bool = False) -> "Receiver":
+        """The receiver that the environment names; unless *quiet*, variables that were meant to say so are told."""
+        return cls(from_environment() if quiet else settings_of_command(), timeout_s=timeout_s)
 
     def __enter__(self) -> "Receiver":
         return self

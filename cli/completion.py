@@ -33,7 +33,7 @@ def items(what: str, ctx: click.Context, incomplete: str) -> list[CompletionItem
     None without a receiver, whatever the reason: on the line that a person is writing there is no place for a sentence.
     """
     try:
-        with Receiver.of_environment(timeout_s=TIMEOUT_S) as receiver:
+        with Receiver.of_environment(timeout_s=TIMEOUT_S, quiet=True) as receiver:
             found = list(_SOURCES[what](receiver, ctx))
     except Exception:
         return []

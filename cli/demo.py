@@ -20,11 +20,10 @@ import httpx
 
 from cli.client import Receiver
 from cli.errors import Stop, folder_words
-from cli.keys import keys_of
+from cli.keys import invitation, keys_of
 from cli.runs import exit_code
 from cli.watch import watch
 from config.settings import Settings, from_environment
-from receiver.sessions import Sessions
 from runs.storyboard import read_storyboard
 
 READY_S: Final = 30.0
@@ -60,7 +59,7 @@ def _make(folder: Path, into: Path, *, keep: bool) -> dict[str, Any]:
     """Start everything, make the film, write it to *into*; everything has ended when this returns."""
     with ExitStack() as stack:
         settings = _start(stack, folder)
-        click.echo(f"To watch it in a browser, too:\n{_invitation(settings)}")
+        click.echo(f"To watch it in a browser, too:\n{invitation(settings, keys_of(settings))}")
         with Receiver(settings) as receiver:
             run = _show(receiver)
             if run["status"] != "succeeded":
@@ -168,16 +167,10 @@ def _show(receiver: Receiver) -> dict[str, Any]:
     return watch(receiver, run["id"], out=sys.stdout)
 
 
-def _invitation(settings: Settings) -> str:
-    """The page's address with a log-in that works once: nobody should have to type the demo's key."""
-    sessions = Sessions(str(keys_of(settings).secret), secure=False)
-    return f"{settings.listen_url}/login?once={sessions.invite()}"
-
-
 def _stay(settings: Settings, film: Path) -> None:
     with suppress(KeyboardInterrupt):
         click.echo(f"film: {film}\n")
-        click.echo(f"Still running; Ctrl-C ends it. To look around: {_invitation(settings)}")
+        click.echo(f"Still running; Ctrl-C ends it. To look around: {invitation(settings, keys_of(settings))}")
         click.echo("or in another terminal:")
         click.echo(f"  export FRAMERELAY_URL={settings.listen_url} FRAMERELAY_DATA_DIR={settings.data_dir}")
         click.echo(f"  {sys.argv[0]} runs")

@@ -16,6 +16,7 @@ from cli.doctor_finding import Finding, Status, fail, skipped
 from cli.doctor_house import look_at_data, look_at_settings
 from cli.doctor_network import Trouble
 from cli.doctor_peers import look_at_receiver, look_at_upstream
+from cli.doctor_processes import look_at_processes
 from cli.doctor_redis import look_at_redis, look_at_worker
 from cli.errors import FAILED, os_words
 from cli.runs import print_json
@@ -33,6 +34,7 @@ LOOKS: Final[Sequence[tuple[str, Look, float]]] = (
     ("redis", look_at_redis, 20.0),
     ("receiver", look_at_receiver, 20.0),
     ("worker", look_at_worker, 10.0),
+    ("processes", look_at_processes, 10.0),
     ("upstream", look_at_upstream, 20.0),
     ("callback", look_at_callback, 25.0),
 )

@@ -116,7 +116,8 @@ def _settings_file(settings: Settings) -> Iterator[Finding]:
         try:
             read(settings)
         except StoryboardInvalid as error:
-            if mistakes := [words for mistake in error.mistakes if (words := str(mistake)) not in said]:
+            name = settings.config_file.name
+            if mistakes := [words for mistake in error.mistakes if (words := mistake.within(name)) not in said]:
                 yield fail(f"{settings.config_file}: {'; '.join(mistakes)}", advice)
             said.update(mistakes)
 

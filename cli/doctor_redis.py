@@ -52,21 +52,25 @@ async def look_at_worker(settings: Settings) -> Finding:
         "no worker listens: nothing is submitted, looked up or fetched",
         "start one: framerelay up, or framerelay worker",
     )
-    unseen = skipped("a worker can only be seen in Redis, which does not answer")
+    try:
+        async with client_of(settings) as redis:
+            return ok("a worker listens") if redis and await redis.exists(WORKER) else nobody
+    except REDIS_ERRORS:
+        return skipped("a worker can only be seen in Redis, which does not answer")
+
+
+@asynccontextmanager
+async def client_of(settings: Settings) -> AsyncIterator[RelayRedis | None]:
+    """The Redis of the settings as it runs, None where our own does not. Raises: REDIS_ERRORS; Trouble."""
     url = settings.redis_url
     if url is None:
         server = EmbeddedRedis(settings.data_dir / "redis")
-        try:
-            if not await _runs(server):
-                return nobody
-        except TimeoutError:
-            return unseen
+        if not await _runs(server):
+            yield None
+            return
         url = server.url
-    try:
-        async with _client(url) as redis:
-            return ok("a worker listens") if await redis.exists(WORKER) else nobody
-    except REDIS_ERRORS:
-        return unseen
+    async with _client(url) as redis:
+        yield redis
 
 
 async def _look_at(url: str, name: str) -> Finding:

@@ -8,10 +8,11 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import click
 
+from cli.output import echo_json
 from config.settings import SettingInvalid
 from runs.errors import FrameRelayError, StoryboardInvalid
 from runs.words import printable
@@ -77,15 +78,25 @@ def folder_words(error: OSError) -> str:
     return os_words(error).removesuffix(f": {error.filename}")
 
 
-def _forget_output() -> None:
+def _forget_output(stream: TextIO | None = None) -> None:
     """What could not be written is not tried again at exit, where it would end in a traceback."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), (stream or sys.stdout).fileno())
 
 
 def _say(exit_code: int, message: str, **_: object) -> NoReturn:
-    for line in message.splitlines() or [message]:
-        click.echo(_fitted(f"framerelay: {printable(line)}"), err=True)
+    with _heard_or_not():
+        for line in message.splitlines() or [message]:
+            click.echo(_fitted(f"framerelay: {printable(line)}"), err=True)
     sys.exit(exit_code)
+
+
+@contextmanager
+def _heard_or_not() -> Iterator[None]:
+    """That nobody reads what went wrong does not change what went wrong."""
+    try:
+        yield
+    except OSError:
+        _forget_output(sys.stderr)
 
 
 def _fitted(line: str) -> str:
@@ -103,5 +114,6 @@ def _fitted(line: str) -> str:
 
 def _say_json(exit_code: int, message: str, *, code: str, param: str | None = None, **more: object) -> NoReturn:
     error = {"code": code, "message": printable("; ".join(message.splitlines())), "param": param, **more}
-    click.echo(json.dumps({"error": error}, ensure_ascii=False), err=True)
+    with _heard_or_not():
+        echo_json(json.dumps({"error": error}, ensure_ascii=False), err=True)
     sys.exit(exit_code)

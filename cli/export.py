@@ -29,7 +29,7 @@ def export(run_id: str, *, to: Path | None, as_json: bool) -> int:
     checked_id(run_id, "run")
     with Receiver.of_environment() as receiver:
         run = receiver.get(f"/v1/runs/{run_id}")
-        folder = Folder.open(to or Path(run_id), run_id=run_id, manifest=MANIFEST)
+        folder = Folder.open(to or Path(run["id"]), run_id=run["id"], manifest=MANIFEST)
         for shot, take in _takes(run):
             _fetch(receiver, folder, _file(shot, take), take["video"]["url"], take["video"]["sha256"])
         if run["film"] and not _has_film(run, folder):

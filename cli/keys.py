@@ -16,3 +16,10 @@ def keys_of(settings: Settings) -> Keys:
     if keys.new_api_key:
         click.echo(f"API key (kept in {settings.data_dir / 'api_key'}): {keys.api_key}", err=True)
     return keys
+
+
+def invitation(settings: Settings, keys: Keys) -> str:
+    """The page's address with a log-in that works once: nobody should have to type a key that was made for them."""
+    from receiver.sessions import Sessions
+
+    return f"{settings.listen_url}/login?once={Sessions(str(keys.secret), secure=False).invite()}"

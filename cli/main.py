@@ -5,13 +5,14 @@ Exit codes: 0 succeeded · 1 could not be tried · 2 bad storyboard or usage · 
 """
 
 import inspect
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from cli.output import prepare_output
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -73,7 +74,11 @@ def fault_options(command: Command) -> Command:
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="framerelay", message="framerelay %(version)s")
 def cli() -> None:
-    """The callback_url of your video API: keeps each clip, hands its last frame to the next shot, joins the film."""
+    """
+    The callback_url of your video API: keeps each clip, hands its last frame to the next shot, joins the film.
+
+    RUN is the id of a run, the first letters of one (run_eour), or last: the newest.
+    """
 
 
 def completed_by(what: str) -> Callable[..., Any]:
@@ -98,6 +103,11 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
 
 
+def yes_option(command: Command) -> Command:
+    """``--yes``: for those who know, at a terminal; a script is not asked anyway."""
+    return click.option("--yes", is_flag=True, help="Do not ask.")(command)
+
+
 @cli.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path(), help="Folder of the film.  [default: here]")
 @click.option("--keep", is_flag=True, help="Leave everything running and keep its data, to look around.")
@@ -114,7 +124,11 @@ def demo(out: Path, keep: bool) -> None:
 
 @cli.command()
 def up() -> None:
-    """Run receiver and worker in one go, as usual on one machine."""
+    """
+    Run receiver and worker in one go, as usual on one machine.
+
+    SIGHUP has keys, secrets and the provider's address read again.
+    """
     from cli.serve import serve
 
     sys.exit(serve(receiver=True, worker=True))
@@ -239,22 +253,32 @@ def watch(run_id: str, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("run_id", metavar="RUN", shell_complete=RUN)
+@yes_option
 @json_option
-def cancel(run_id: str, as_json: bool) -> None:
-    """Stop a run: nothing more is submitted. Jobs under way are paid for, so their clips are still kept."""
-    from cli.runs import decide
+def cancel(run_id: str, yes: bool, as_json: bool) -> None:
+    """
+    Stop a run: nothing more is submitted.
 
-    sys.exit(decide(run_id, "cancel", as_json=as_json))
+    Jobs under way are paid for, so their clips are still kept. At a terminal it asks.
+    """
+    from cli.runs import cancel_run
+
+    sys.exit(cancel_run(run_id, yes=yes, as_json=as_json))
 
 
 @cli.command()
 @click.argument("run_id", metavar="RUN", shell_complete=RUN)
+@yes_option
 @json_option
-def remove(run_id: str, as_json: bool) -> None:
-    """Remove a run that has ended, with all its files. There is no way back; the pictures that you gave are kept."""
+def remove(run_id: str, yes: bool, as_json: bool) -> None:
+    """
+    Remove a run that has ended, with all its files.
+
+    There is no way back; the pictures that you gave are kept. At a terminal it asks.
+    """
     from cli.runs import remove_run
 
-    sys.exit(remove_run(run_id, as_json=as_json))
+    sys.exit(remove_run(run_id, yes=yes, as_json=as_json))
 
 
 @cli.command()
@@ -264,8 +288,9 @@ def resume(run_id: str, as_json: bool) -> None:
     """
     Go on with a run that failed or waits, from what is there.
 
-    Mend the reason first: the key, the account, a trusted host, the disk. What was rendered is fetched, not paid for
-    again; a shot whose job failed gets a new take.
+    Mend the reason first: the key, the account, a trusted host, the disk. Keys are read again, so that no restart is
+    needed for one in .env or a file. What was rendered is fetched, not paid for again; a shot whose job failed gets a
+    new take.
     """
     from cli.runs import resume
 
@@ -300,7 +325,7 @@ def pick(run_id: str, shot: str, take: int, as_json: bool) -> None:
 @click.argument("shot", shell_complete=SHOT)
 @click.option("--prompt", help="Another prompt, whole: the storyboard's style is not added.  [default: the same]")
 @click.option("--seed", type=click.IntRange(-1, 2**32 - 1), help="Another seed.  [default: the last one + 1]")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @json_option
 def retake(run_id: str, shot: str, prompt: str | None, seed: int | None, yes: bool, as_json: bool) -> None:
     """
@@ -413,8 +438,8 @@ def release(callback_id: str | None, everything: bool, as_json: bool) -> None:
     """
     Verify a callback in quarantine again, and process it.
 
-    For after a wrong secret was mended and the receiver restarted. What still does not prove where it comes from
-    stays. `framerelay callbacks` shows the IDs.
+    For after a wrong secret was mended; it is read again first. What still does not prove where it comes from stays.
+    `framerelay callbacks` shows the IDs.
     """
     from cli.callbacks import release_callbacks
 
@@ -491,9 +516,7 @@ def completion(shell: str) -> None:
 
 def main() -> None:
     """The entry point of the ``framerelay`` script."""
-    # Started with them closed (``>&-``), a program has no such objects at all.
-    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (open until we end)
-    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    prepare_output()
     # httpx would load a command of its own, with a highlighter for source code: 50 ms of every command of ours.
     sys.modules["httpx._main"] = None  # type: ignore[assignment]
     cli(prog_name="framerelay")

@@ -73,7 +73,7 @@ class Tools:
         Example: {"title": "Rain", "model": "seedance-1.5-pro-1080p", "defaults": {"resolution": "720p", "duration": 5,
         "ratio": "16:9"}, "shots": [{"id": "s1", "prompt": "A car in the neon rain"}, {"id": "s2", "prompt": "Closer"}]}
         """
-        with Receiver.of_environment() as receiver:
+        with Receiver.of_environment(quiet=True) as receiver:
             board = self._with_pictures(receiver, storyboard)
             return plan_answer(receiver.post("/v1/plan", json=board.document))
 
@@ -92,7 +92,7 @@ class Tools:
         if not plan_id.startswith("plan_"):
             raise Stop("Call plan_film first, show the person what it costs, and give its plan_id.")
         headers = {"Plan": plan_id, "Max-Jobs": str(max_jobs), "Idempotency-Key": f"mcp-{plan_id}"}
-        with Receiver.of_environment() as receiver:
+        with Receiver.of_environment(quiet=True) as receiver:
             board = self._with_pictures(receiver, storyboard)
             run = receiver.start(board.document, headers=headers)
             status = self._status(receiver, run)
@@ -103,7 +103,7 @@ class Tools:
 
     def list_films(self, limit: Annotated[int, Field(ge=1, le=100, description="At most so many.")] = 20) -> Films:
         """List the films of this receiver, newest first: to find the run of one that was started before."""
-        with Receiver.of_environment() as receiver:
+        with Receiver.of_environment(quiet=True) as receiver:
             return films_answer(receiver.get("/v1/runs", limit=limit))
 
     def film_status(
@@ -117,7 +117,7 @@ class Tools:
         It answers at once and waits for nothing; a shot takes minutes, so ask again in a minute rather than at once.
         The strip has a cell for each shot: its first and its last frame, side by side.
         """
-        with Receiver.of_environment() as receiver:
+        with Receiver.of_environment(quiet=True) as receiver:
             found = receiver.get(f"/v1/runs/{checked_id(run, 'run')}")
             drawn = draw_strip(found, receiver.picture, self._thumbnails) if strip else None
             words = f"{drawn.frames} frames of {', '.join(drawn.shots)}" if drawn else None
@@ -173,8 +173,9 @@ class Tools:
         """
         place = f"/v1/runs/{checked_id(run, 'run')}"
         asked = {"prompt": prompt, "seed": seed}
-        with Receiver.of_environment() as receiver:
+        with Receiver.of_environment(quiet=True) as receiver:
             found = receiver.get(place)
+            place = f"/v1/runs/{found['id']}"  # What was given may be the beginning of it, or last.
             outlook = receiver.post(f"{place}/shots/{checked_id(shot, 'shot')}/retake", json={**asked, "dry_run": True})
             current = _outlook_id(found, shot, asked, outlook)
             if outlook_id is None:
@@ -220,7 +221,7 @@ class Tools:
         )
 
     def _decide(self, run: str, what: str, body: dict[str, Any]) -> FilmStatus:
-        with Receiver.of_environment() as receiver:
+        with Receiver.of_environment(quiet=True) as receiver:
             return self._status(receiver, receiver.post(f"/v1/runs/{checked_id(run, 'run')}/{what}", json=body))
 
     def _status(self, receiver: Receiver, run: Json, *, strip: str | None = None) -> FilmStatus:

@@ -10,7 +10,7 @@ import click
 from cli.client import Receiver, checked_id
 from cli.keys import keys_of
 from cli.runs import print_json
-from config.settings import from_environment
+from cli.settings import settings_of_command
 from runs.signing import signing_secrets
 from runs.words import duration, printable
 
@@ -44,7 +44,7 @@ def replay_notification(notification_id: str, *, as_json: bool) -> int:
 
 def print_secret(*, as_json: bool) -> int:
     """The secrets that sign, one to a line; only who can read our settings and data folder can tell them."""
-    settings = from_environment()
+    settings = settings_of_command()
     secrets = [str(secret) for secret in signing_secrets(settings, keys_of(settings).secret)]
     if as_json:
         print_json({"object": "notify_secrets", "secrets": secrets})

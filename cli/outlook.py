@@ -11,7 +11,8 @@ Place = Callable[[str], str]
 # What a person can do about each family of failure; the rest may pass by trying again.
 _RESUME: Final = "when the reason is mended: framerelay resume {run}"
 _ADVICE: Final = {
-    "account": "check FRAMERELAY_UPSTREAM_KEY and the account at the provider; then: framerelay resume {run}",
+    "account": "put FRAMERELAY_UPSTREAM_KEY or the account at the provider right; then, which has the key read anew: "
+    "framerelay resume {run}",
     "quota": "it is used up at the provider; add to it there, then: framerelay resume {run}",
     "text_moderated": "the same text is refused every time; another one: framerelay retake {run} {shot} --prompt TEXT",
     "image_moderated": "the same picture is refused every time; give another one, or retake the shot before it",

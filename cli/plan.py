@@ -11,7 +11,7 @@ from rich.tree import Tree
 
 from cli.boards import read_board
 from cli.runs import print_json
-from config.settings import from_environment
+from cli.settings import settings_of_command
 from receiver.plan import plan_json
 from runs.addresses import Trusted
 from runs.errors import Mistake, RequestInvalid, StoryboardInvalid
@@ -27,7 +27,7 @@ WHOLE: Final = 1000  # Columns that nothing here fills: what is no terminal gets
 
 def show_plan(path: Path, *, as_json: bool) -> int:
     """Print the plan; its id is the one that the receiver finds once the pictures are handed over."""
-    plan = plan_of(_named(*read_board(path)), Trusted(from_environment().trusted_hosts))
+    plan = plan_of(_named(*read_board(path)), Trusted(settings_of_command().trusted_hosts))
     if as_json:
         print_json(plan_json(plan))
         return 0

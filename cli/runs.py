@@ -10,7 +10,10 @@ import click
 import msgspec
 
 from cli.client import Receiver, checked_id
-from runs.words import new_submits, one_line, printable
+from cli.output import echo_json
+from runs.words import listed, new_submits, number_of, one_line, printable
+
+UNDER_WAY = frozenset({"submitting", "generating", "collecting", "unsure"})
 
 
 def list_runs(*, status: str | None, limit: int, as_json: bool) -> int:
@@ -35,28 +38,38 @@ def show_run(run_id: str, *, watch: bool, as_json: bool) -> int:
     checked_id(run_id, "run")
     with Receiver.of_environment() as receiver:
         if watch:
-            return watched(receiver, run_id, as_json=as_json)
+            return watched(receiver, receiver.get(f"/v1/runs/{run_id}")["id"], as_json=as_json)
         _print(receiver, receiver.get(f"/v1/runs/{run_id}"), as_json)
     return 0
 
 
-def decide(run_id: str, what: str, body: Mapping[str, object] | None = None, *, as_json: bool) -> int:
-    """One decision about a run; returns the exit code."""
+def cancel_run(run_id: str, *, yes: bool, as_json: bool) -> int:
+    """Submit nothing more of a run; a person at a terminal is asked, unless they said *yes*."""
     checked_id(run_id, "run")
     with Receiver.of_environment() as receiver:
-        _print(receiver, receiver.post(f"/v1/runs/{run_id}/{what}", json=dict(body or {})), as_json)
+        if _asks(yes, as_json):
+            run = receiver.get(f"/v1/runs/{run_id}")
+            if not _agreed(f"{_named(run)}: nothing more is submitted, for good{_under_way(run)}"):
+                return 1
+            run_id = run["id"]
+        _print(receiver, receiver.post(f"/v1/runs/{run_id}/cancel", json={}), as_json)
     return 0
 
 
-def remove_run(run_id: str, *, as_json: bool) -> int:
-    """Remove a run that has ended; returns the exit code."""
+def remove_run(run_id: str, *, yes: bool, as_json: bool) -> int:
+    """Remove a run that has ended; a person at a terminal is asked, unless they said *yes*. Returns the exit code."""
     checked_id(run_id, "run")
     with Receiver.of_environment() as receiver:
+        if _asks(yes, as_json):
+            run = receiver.get(f"/v1/runs/{run_id}")
+            if not _agreed(f"{_named(run)} is removed with {_files(run)}; there is no way back"):
+                return 1
+            run_id = run["id"]
         answer = receiver.delete(f"/v1/runs/{run_id}")
     if as_json:
         print_json(answer)
     else:
-        click.echo(f"removed {run_id} and its files")
+        click.echo(f"removed {answer['id']} and its files")
     return 0
 
 
@@ -67,15 +80,45 @@ def decide_shot(run_id: str, shot: str, what: str, body: Mapping[str, object] | 
 
 def retake(run_id: str, shot: str, body: Mapping[str, object], *, yes: bool, as_json: bool) -> int:
     """Make a shot once more; a person at a terminal is told what that spends, and asked, unless they said *yes*."""
-    place = f"/v1/runs/{checked_id(run_id, 'run')}/shots/{checked_id(shot, 'shot')}/retake"
+    checked_id(run_id, "run")
+    place = f"shots/{checked_id(shot, 'shot')}/retake"
     with Receiver.of_environment() as receiver:
-        if not (yes or as_json) and sys.stdin.isatty() and sys.stdout.isatty():
-            would = receiver.post(place, json={**body, "dry_run": True})["would"]
-            if not click.confirm(printable(f"{would}.\nGo on?")):
-                click.echo("nothing was done", err=True)
+        if _asks(yes, as_json):
+            run = receiver.get(f"/v1/runs/{run_id}")
+            would = receiver.post(f"/v1/runs/{run['id']}/{place}", json={**body, "dry_run": True})["would"]
+            if not _agreed(would if run["id"] == run_id else f"{_named(run)}: {would}"):
                 return 1
-        _print(receiver, receiver.post(place, json=dict(body)), as_json)
+            run_id = run["id"]
+        _print(receiver, receiver.post(f"/v1/runs/{run_id}/{place}", json=dict(body)), as_json)
     return 0
+
+
+def _asks(yes: bool, as_json: bool) -> bool:
+    """Only a person at a terminal is asked: a script that worked goes on to work."""
+    return not (yes or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _agreed(what: str) -> bool:
+    if click.confirm(printable(f"{what}.\nGo on?")):
+        return True
+    click.echo("nothing was done", err=True)
+    return False
+
+
+def _named(run: Mapping[str, Any]) -> str:
+    """The title and the whole id: what was typed may have been the beginning of one."""
+    return f'"{run["title"]}" ({run["id"]})'
+
+
+def _under_way(run: Mapping[str, Any]) -> str:
+    jobs = sum(take["status"] in UNDER_WAY for shot in run["shots"] for take in shot["takes"])
+    return f"; {number_of('job', jobs)} under way {'is' if jobs == 1 else 'are'} paid for" if jobs else ""
+
+
+def _files(run: Mapping[str, Any]) -> str:
+    clips = sum(bool(take["video"]) for shot in run["shots"] for take in shot["takes"])
+    parts = [*([number_of("clip", clips)] if clips else []), *(["its film"] if run["film"] else []), "its history"]
+    return listed(parts, "and")
 
 
 def resume(run_id: str, *, as_json: bool) -> int:
@@ -114,7 +157,7 @@ def exit_code(run: Mapping[str, Any]) -> int:
 def print_json(answer: Mapping[str, Any]) -> None:
     """*answer* for programs: one object on one line; on a terminal, where a person reads it, on many."""
     text = msgspec.json.encode(answer)
-    click.echo((msgspec.json.format(text, indent=2) if sys.stdout.isatty() else text).decode())
+    echo_json((msgspec.json.format(text, indent=2) if sys.stdout.isatty() else text).decode())
 
 
 def watched(receiver: Receiver, run_id: str, *, as_json: bool) -> int:

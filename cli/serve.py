@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 import socket
 import sys
@@ -16,9 +17,10 @@ import uvloop
 
 from cli.errors import Stop
 from cli.http import listening_on, serving
-from cli.keys import keys_of
+from cli.keys import invitation, keys_of
 from config.keys import Keys, refuse_weak_keys
-from config.logs import configure_logging, write_waiting_lines
+from config.live import LiveSettings
+from config.logs import configure_logging, texts_of, write_waiting_lines
 from config.settings import Settings, environment, from_environment, misspelt
 from media.addresses import guarded_client
 from processors.deps import open_deps, open_jobs_client, tls_of
@@ -60,18 +62,20 @@ def serve(*, receiver: bool, worker: bool) -> int:
 
 async def _serve(settings: Settings, keys: Keys, listener: socket.socket | None, *, worker: bool) -> int:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    check = refuse_weak_keys if listener is not None else None
+    live = LiveSettings(settings, keys, read=from_environment, check=check)
+    live.hand_to(_Hiding(settings).take)
+    _listen_to_signals(stop, live)
     async with AsyncExitStack() as stack:
         redis_url = await stack.enter_async_context(redis_at(settings))
         parts = []
         # The receiver first: it keeps callbacks while the worker warms its decoders, and while it ends.
         if listener is not None:
-            parts.append(await stack.enter_async_context(running_receiver(settings, keys, redis_url, listener)))
+            parts.append(await stack.enter_async_context(running_receiver(settings, keys, redis_url, listener, live)))
             log.info("receiver_ready", url=settings.listen_url, public_url=settings.reachable_url)
         if worker:
-            parts.append(await stack.enter_async_context(running_worker(settings, keys, redis_url)))
-        _greet(settings, receiver=listener is not None, worker=worker)
+            parts.append(await stack.enter_async_context(running_worker(settings, keys, redis_url, live)))
+        _greet(settings, keys, receiver=listener is not None, worker=worker)
         _spare_the_collector()
         waiting = asyncio.create_task(stop.wait())
         ended, _ = await asyncio.wait([waiting, *parts], return_when=asyncio.FIRST_COMPLETED)
@@ -80,6 +84,47 @@ async def _serve(settings: Settings, keys: Keys, listener: socket.socket | None,
             part.result()
             return 1
     return 0
+
+
+class _Hiding:
+    """Keeps secrets out of the log, those of before as well."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._known = texts_of(settings)
+
+    async def take(self, settings: Settings, _: Keys) -> None:
+        """Called when settings were read again."""
+        if not texts_of(settings) <= self._known:
+            self._known |= texts_of(settings)
+            configure_logging(settings, also=self._known)
+
+
+def _listen_to_signals(stop: asyncio.Event, live: LiveSettings) -> None:
+    """
+    SIGINT and SIGTERM end the process in order, SIGHUP has its keys read again.
+
+    A terminal that is closed sends SIGHUP, too: then the process ends, unless it was started by nohup.
+    """
+    loop, readings = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+    stays = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN or not _has_terminal()
+
+    def hear() -> None:
+        if not stays and not _has_terminal():
+            return stop.set()
+        readings.add(reading := loop.create_task(live.read_again()))  # The loop itself would forget it.
+        return reading.add_done_callback(readings.discard)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, hear)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 @asynccontextmanager
@@ -102,7 +147,10 @@ async def redis_at(settings: Settings) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def running_worker(settings: Settings, keys: Keys, redis_url: str) -> AsyncIterator[asyncio.Task[None]]:
+async def running_worker(
+    settings: Settings, keys: Keys, redis_url: str, live: LiveSettings | None = None
+) -> AsyncIterator[asyncio.Task[None]]:
+    live = live or LiveSettings(settings, keys)
     with _mistakes_of(settings):
         hooks = read_hooks(settings.config_file, Trusted(settings.trusted_hosts))
     redis, listening = connect(redis_url, connections_max=50), connect(redis_url, connections_max=2)
@@ -111,7 +159,7 @@ async def running_worker(settings: Settings, keys: Keys, redis_url: str) -> Asyn
             open_jobs_client(settings) as jobs,
             open_deps(settings, keys, redis, jobs=jobs, hooks=hooks) as deps,
         ):
-            worker: RelayWorker = create_worker(deps, redis=redis, listening=listening)
+            worker: RelayWorker = create_worker(deps, redis=redis, listening=listening, live=live)
             running = asyncio.create_task(worker.main())
             try:
                 yield running
@@ -125,10 +173,10 @@ async def running_worker(settings: Settings, keys: Keys, redis_url: str) -> Asyn
 
 @asynccontextmanager
 async def running_receiver(
-    settings: Settings, keys: Keys, redis_url: str, listener: socket.socket
+    settings: Settings, keys: Keys, redis_url: str, listener: socket.socket, live: LiveSettings | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
     async with _verification(settings) as verification:
-        app = create_app(settings, keys, redis_url=redis_url, verification=verification)
+        app = create_app(settings, keys, redis_url=redis_url, verification=verification, live=live)
         async with serving(app, listener, protocol=protocol(settings)) as running:
             yield running
 
@@ -160,7 +208,8 @@ def _mistakes_of(settings: Settings) -> Iterator[None]:
     try:
         yield
     except StoryboardInvalid as error:
-        raise Stop("\n".join(f"{settings.config_file.name}, {mistake}" for mistake in error.mistakes)) from error
+        name = settings.config_file.name
+        raise Stop("\n".join(f"{name}, {mistake.within(name)}" for mistake in error.mistakes)) from error
 
 
 def _spare_the_collector() -> None:
@@ -173,13 +222,15 @@ def _spare_the_collector() -> None:
     gc.set_threshold(COLLECT_AFTER, 10, 10)
 
 
-def _greet(settings: Settings, *, receiver: bool, worker: bool) -> None:
+def _greet(settings: Settings, keys: Keys, *, receiver: bool, worker: bool) -> None:
     """A line for a person; programs read the log."""
     if not sys.stderr.isatty():
         return
     write_waiting_lines()
     what = f"FrameRelay answers at {settings.listen_url}" if receiver else "A worker of FrameRelay is ready"
     click.echo(f"{what}, its data is in {settings.data_dir}. Ctrl-C ends it.", err=True)
+    if receiver:
+        click.echo(f"  The page, logged in (once, within ten minutes): {invitation(settings, keys)}", err=True)
     if receiver and worker:
         click.echo("  In another terminal, in this folder: framerelay run STORYBOARD --watch", err=True)
 

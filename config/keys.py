@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Secret
 
 from config.settings import SettingInvalid, Settings
+from config.text import read_text, trimmed
 
 CHARS_MIN: Final = 20
 DIFFERENT_MIN: Final = 8
@@ -133,9 +134,9 @@ def _kept(path: Path, prefix: str) -> tuple[Secret, bool]:
 def _read(path: Path) -> Secret:
     """An empty key would be one that everybody has."""
     try:
-        text = path.read_text(encoding="ascii").strip()
+        text = trimmed(read_text(path))
     except UnicodeDecodeError:
         text = ""
-    if not text:
+    if not text or not text.isascii():
         raise SettingInvalid(f"{path} holds no key: remove it, and the next start makes a new one")
     return Secret(text)

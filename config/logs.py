@@ -9,7 +9,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final, cast
 
@@ -79,11 +79,15 @@ _extra = cast(Processor, structlog.stdlib.ExtraAdder())  # It asks for a logger 
 _SECRET_CHARS_MIN = 8  # A shorter one would blank out half of every line; its place in a log is the smaller harm.
 
 
-def configure_logging(settings: Settings, *, stream: Any = None) -> None:
-    """Send every log line of this process through one pipe to *stream* (default: standard error)."""
+def configure_logging(settings: Settings, *, stream: Any = None, also: Iterable[str] = ()) -> None:
+    """
+    Send every log line of this process through one pipe to *stream* (default: standard error).
+
+    *also*: texts that are not shown either, beside the secrets of *settings*. A later call replaces an earlier one.
+    """
     stream = stream or sys.stderr
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not stream.isatty())
-    secrets = secrets_of(settings)
+    secrets = secrets_of(settings, *map(Secret, also))
     lines = Lines(
         stream, render=_json_lines(secrets) if as_json else _plain_lines(secrets, stream), to_event=_event_of_record
     )
@@ -123,16 +127,14 @@ def bound(**fields: object) -> Iterator[None]:
 
 def secrets_of(settings: Settings, *more: Secret) -> tuple[str, ...]:
     """The very texts that must not be shown, whatever their shape: the secrets of *settings*, and *more*."""
-    known = (
-        *settings.api_key,
-        *settings.read_key,
-        *settings.notify_secret,
-        settings.upstream_key,
-        settings.secret,
-        *more,
-    )
-    given = {str(secret) for secret in known if secret}
+    given = texts_of(settings) | {str(secret) for secret in more if secret}
     return tuple(sorted((text for text in given if len(text) >= _SECRET_CHARS_MIN), key=len, reverse=True))
+
+
+def texts_of(settings: Settings) -> set[str]:
+    """The secrets of *settings*."""
+    given = (*settings.api_key, *settings.read_key, *settings.notify_secret, settings.upstream_key, settings.secret)
+    return {str(secret) for secret in given if secret}
 
 
 def redacted(value: Any, *, secrets: tuple[str, ...] = ()) -> Any:

@@ -7,9 +7,16 @@ from config.settings import Knob, knobs
 
 HEAD: Final = """# Settings
 
-Read once at start, from the environment and from a `.env` file in the working directory (the environment wins). A
+Read at the start, from the environment and from a `.env` file in the working directory (the environment wins). A
 secret can be read from a file instead: `FRAMERELAY_UPSTREAM_KEY_FILE=/run/secrets/key`. A value that cannot be used
-stops the program with the variable's name; a variable that looks like ours and is not is named in a warning.
+stops the program with the variable's name; a variable that looks like ours and is not is named in a warning, as is a
+line of `.env` that has no `=`. Files are UTF-8, with or without a byte order mark.
+
+Those with a ↻ can be read again while the program runs: `framerelay resume` (or *Resume* on the page) has every
+receiver and worker do so, SIGHUP (`kill -HUP PID`) that process. The secrets that [`verify`](verification.md) names
+are read again, too. A variable of the environment itself stays with a process until it ends. What cannot be used
+leaves what was there, and the log says why (`settings_not_read_again`). All others need a new start, as do the hooks
+of `framerelay.yaml`.
 
 This page is written by `make docs` from `config/settings.py`.
 
@@ -24,7 +31,9 @@ def settings_page() -> str:
 
 
 def _line(knob: Knob, default: object) -> str:
-    return f"| `{knob.variable}` | {_shown(knob, default)} | {knob.about.replace('|', '·')} |"
+    return (
+        f"| `{knob.variable}`{' ↻' if knob.live else ''} | {_shown(knob, default)} | {knob.about.replace('|', '·')} |"
+    )
 
 
 def _shown(knob: Knob, default: object) -> str:

@@ -32,6 +32,7 @@ from config.parse import (
     as_url,
     one_of,
 )
+from config.text import read_text, trimmed
 
 HANDOFFS = ("auto", "upload", "serve")
 
@@ -49,14 +50,19 @@ class Knob:
     about: str
     parse: Callable[[str], object]
     secret: bool
+    live: bool
 
 
-def knob(variable: str, parse: Callable[[str], object], default: object, about: str, *, unit: str = "") -> Any:
-    """One field of `Settings`; *about* is the line that the docs carry."""
+def knob(
+    variable: str, parse: Callable[[str], object], default: object, about: str, *, unit: str = "", live: bool = False
+) -> Any:
+    """
+    One field of `Settings`; *about* is the line that the docs carry. *live*: a process that runs can read it again.
+    """
     secret = parse in (as_secret, as_secrets, as_signing_secrets)
     return dataclasses.field(
         default=default,
-        metadata={"knob": Knob(variable=variable, unit=unit, about=about, parse=parse, secret=secret)},
+        metadata={"knob": Knob(variable=variable, unit=unit, about=about, parse=parse, secret=secret, live=live)},
     )
 
 
@@ -65,13 +71,18 @@ class Settings:
     """All settings of one process; `from_environment` reads them, tests build them with `dataclasses.replace`."""
 
     upstream_url: str | None = knob(
-        "FRAMERELAY_UPSTREAM_URL", as_url, None, "Base address of the jobs API, for example `https://api.example.com`."
+        "FRAMERELAY_UPSTREAM_URL",
+        as_url,
+        None,
+        "Base address of the jobs API, for example `https://api.example.com`.",
+        live=True,
     )
     upstream_key: Secret | None = knob(
         "FRAMERELAY_UPSTREAM_KEY",
         as_secret,
         None,
         "Key of the jobs API; sent as Bearer to its own address and nowhere else.",
+        live=True,
     )
     public_url: str | None = knob(
         "FRAMERELAY_PUBLIC_URL",
@@ -98,12 +109,14 @@ class Settings:
         (),
         "Bearer key of `/v1`. Several with commas between all count, for a change of keys; the command sends the "
         "first. Unset: made on first start, printed once, kept in `api_key` under the data folder.",
+        live=True,
     )
     read_key: tuple[Secret, ...] = knob(
         "FRAMERELAY_READ_KEY",
         as_secrets,
         (),
         "Keys that may look at everything and change nothing, with commas between.",
+        live=True,
     )
     secret: Secret | None = knob(
         "FRAMERELAY_SECRET",
@@ -118,6 +131,7 @@ class Settings:
         "Signs notifications, as Standard Webhooks has it: `whsec_` and base64. Several with commas between all sign, "
         "for a change of secrets. Unset: one that follows from `FRAMERELAY_SECRET`; "
         "`framerelay notifications --secret` prints it.",
+        live=True,
     )
     trusted_hosts: frozenset[str] = knob(
         "FRAMERELAY_TRUSTED_HOSTS",
@@ -346,14 +360,23 @@ def environment() -> dict[str, str]:
 
 
 def _values_of(env_file: Path) -> dict[str, str]:
-    if not env_file.is_file():
-        return {}
+    return {name: value for _, name, value in _lines_of(env_file) if value is not None}
+
+
+def _lines_of(env_file: Path) -> list[tuple[int, str, str | None]]:
+    """Number, name and value of each line that is not blank or a comment; without a value where there is no ``=``."""
     try:
-        values = Config(env_file, environ={}).file_values
+        text = read_text(env_file) if env_file.is_file() else ""
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise SettingInvalid(f"cannot read {env_file}: {reason.lower()}") from None
-    return {name.removeprefix("export ").strip(): value for name, value in values.items()}
+    found: list[tuple[int, str, str | None]] = []
+    for number, line in enumerate(map(trimmed, re.split(r"\r\n|\r|\n", text)), start=1):
+        if line and not line.startswith("#"):
+            name, equals, value = line.partition("=")
+            name = trimmed(trimmed(name).removeprefix("export "))
+            found.append((number, name, trimmed(value).strip("\"'") if equals else None))
+    return found
 
 
 def knobs() -> list[tuple[str, Knob, object]]:
@@ -362,14 +385,14 @@ def knobs() -> list[tuple[str, Knob, object]]:
 
 
 def _text(config: Config, found: Knob) -> str:
-    text: str = config(found.variable, default="").strip()
+    text = trimmed(config(found.variable, default=""))
     if text or not found.secret:
         return text
-    path = config(found.variable + "_FILE", default="").strip()
+    path = trimmed(config(found.variable + "_FILE", default=""))
     if not path:
         return ""
     try:
-        secret = Path(path).read_text(encoding="utf-8").strip()
+        secret = trimmed(read_text(Path(path)))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise SettingInvalid(f"{found.variable}_FILE: cannot read {path}: {reason.lower()}") from None
@@ -390,13 +413,36 @@ def _parsed(found: Knob, text: str) -> object:
 
 def misspelt(environ: Mapping[str, str] | None = None, *, env_file: Path | None = None) -> list[str]:
     """Sentences about variables that look like ours and are not: a typo must not be silently without effect."""
+    file = env_file or Path(".env")
     known = {found.variable for _, found, _ in knobs()}
     known |= {found.variable + "_FILE" for _, found, _ in knobs() if found.secret}
-    names = {*(os.environ if environ is None else environ), *_values_of(env_file or Path(".env"))}
-    unknown = sorted(name for name in names if name.startswith("FRAMERELAY_") and name not in known)
-    return [f"{name} is no setting of FrameRelay{_hint(name, known)}; it has no effect" for name in unknown]
+    lines = _lines_of(file)
+    names = {name for name in (os.environ if environ is None else environ) if _is_meant_for_us(name)}
+    names |= {name for _, name, value in lines if value is not None and (_is_meant_for_us(name) or _near(name, known))}
+    return [
+        *(
+            f"{trimmed(name)} is no setting of FrameRelay{_hint(name, known)}; it has no effect"
+            for name in sorted(names - known)
+        ),
+        *(
+            f"{file}, line {number}: there is no = in it, so it has no effect"
+            for number, words, value in lines
+            if value is None and _is_meant_for_us(words)
+        ),
+    ]
+
+
+def _is_meant_for_us(name: str) -> bool:
+    """Whatever its case, and whatever an editor put in front of it."""
+    return re.sub(r"[^a-z]", "", name.lower()).startswith("framerelay")
+
+
+def _near(name: str, known: set[str], *, cutoff: float = 0.85) -> list[str]:
+    return difflib.get_close_matches(trimmed(name).upper(), known, n=1, cutoff=cutoff)
 
 
 def _hint(name: str, known: set[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
+    if trimmed(name) in known:
+        return ": signs that nobody sees stand around its name"
+    near = _near(name, known, cutoff=0.6)
     return f" (did you mean {near[0]}?)" if near else ""

@@ -1,7 +1,7 @@
 """What a task works with: built once when a worker starts, by tests with other addresses."""
 
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ import httpx
 
 from config.keys import Keys
 from config.settings import SettingInvalid, Settings
+from config.text import read_text
 from media.addresses import guarded_client
 from media.decoder import Decoder
 from media.download import DownloadLimits
@@ -27,10 +28,15 @@ from runs.tokens import Links, Tokens
 from upstream.client import JobsClient, Timeouts
 
 
+async def _has_none() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deps:
     """
     ``frames`` and ``films`` are two decoder processes, so that a long film never delays the next shot's first frame.
+    ``has_another_key`` reads the keys again, and says whether ``jobs`` has a former one by now.
     """
 
     settings: Settings
@@ -48,6 +54,7 @@ class Deps:
     films: Decoder
     hooks: Mapping[str, Hook]
     courier: Courier
+    has_another_key: Callable[[], Awaitable[bool]] = _has_none
 
 
 @asynccontextmanager
@@ -117,8 +124,13 @@ def tls_of(settings: Settings) -> ssl.SSLContext | None:
         return None
     context = ssl.create_default_context(cafile=certifi.where())
     try:
-        context.load_verify_locations(cafile=settings.ca_file)
-    except OSError as error:  # SSLError is one of them.
-        reason = error.strerror or "it holds no certificate"
+        certificates = (
+            read_text(settings.ca_file).encode("ascii", "ignore").decode("ascii")
+        )  # Comments may be anything.
+        context.load_verify_locations(cadata=certificates)
+    except (OSError, ValueError) as error:  # SSLError is one of the former.
+        reason = (
+            None if isinstance(error, ssl.SSLError) else getattr(error, "strerror", None)
+        ) or "it holds no certificate"
         raise SettingInvalid(f"FRAMERELAY_CA_FILE = {str(settings.ca_file)!r}: {reason}") from None
     return context

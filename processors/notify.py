@@ -71,6 +71,10 @@ class Courier:
         self._under_way: set[asyncio.Task[None]] = set()
         self._hosts: Counter[str] = Counter()
 
+    def sign_with(self, secrets: tuple[Secret, ...]) -> None:
+        """From the next try on; a receiver that changes its own has both for a while."""
+        self._secrets = secrets
+
     def wake(self) -> None:
         """Look at once."""
         self._woken.set()

@@ -26,13 +26,16 @@ from runs.errors import (
 )
 from runs.events import Event
 from runs.machine import Step, StepName, steps_due
-from runs.model import FirstFrame, Problem, Run, Shot, Take
+from runs.model import Family, FirstFrame, Problem, Run, Shot, Take
 from runs.progress import Recorded, record
 from runs.takes import life_s
 from runs.tokens import TakeAddress
 
 LAST_WORD_S: Final = 1.5  # Of what a container is given to end; what is not told by then, time tells: `unsure`.
 NOTHING_LEFT: Final = Problem(code="stopped", message="the worker was stopped before the submit left; it is sent anew")
+OTHER_KEY: Final = Problem(
+    code="key_changed", message="the key was refused, and is another one by now; it is sent anew with that"
+)
 CUT_OFF: Final = Problem(
     code="outcome_unknown",
     message="the worker was stopped while the submit was under way; it is held and not sent again",
@@ -68,6 +71,9 @@ async def submit(deps: Deps, *, run: str, shot: str, take: int, turn: int) -> st
 
 
 async def _unprepared(deps: Deps, shot: Shot, run: str, error: FrameRelayError) -> str:
+    if await _may_pass(deps, error):
+        await record(deps.store, run, events.PreparationFailed(shot=shot.id, problem=OTHER_KEY, until=time.time()))
+        return "put_off"
     passing = isinstance(error, Transient)
     retry_after_s = error.retry_after_s if isinstance(error, Transient) else None
     until = time.time() + wait_s(shot.turns, retry_after_s=retry_after_s) if passing else None
@@ -178,10 +184,17 @@ async def _sent(
         until = time.time() + wait_s(shot.turns, retry_after_s=error.retry_after_s)
         return "put_off", events.SubmitPutOff(**about, problem=problem_of(error), until=until)
     except UpstreamRejected as error:
+        if await _may_pass(deps, error):
+            return "put_off", events.SubmitPutOff(**about, problem=OTHER_KEY, until=time.time())
         return "refused", events.SubmitRefused(**about, problem=problem_of(error))
     except OutcomeUnknown as error:
         return "outcome_unknown", events.SubmitLost(**about, problem=problem_of(error))
     return "submitted", events.Submitted(**about, job_id=answer.job_id, aliases=answer.aliases, word=answer.status_word)
+
+
+async def _may_pass(deps: Deps, error: FrameRelayError) -> bool:
+    """It was refused for its key, and somebody has put that right meanwhile: it goes out again under the new one."""
+    return problem_of(error).family is Family.ACCOUNT and await deps.has_another_key()
 
 
 def _input(deps: Deps, run: Run, shot: Shot, take: Take, last: str | None) -> dict[str, Any]:

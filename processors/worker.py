@@ -18,6 +18,7 @@ import structlog
 from arq.connections import ArqRedis
 from arq.worker import Retry, Worker, func
 
+from config.live import LiveSettings
 from config.logs import bound
 from processors.again import make_again
 from processors.catch_up import catch_up
@@ -25,6 +26,7 @@ from processors.collect import collect
 from processors.deps import Deps
 from processors.film import join
 from processors.hook import hook
+from processors.in_use import DepsInUse
 from processors.look_up import look_up
 from processors.opening import opening
 from processors.repair import repair
@@ -34,6 +36,7 @@ from processors.sweep import sweep
 from processors.waits import wait_s
 from runs.errors import FrameRelayError, StoreUnavailable, Transient
 from runs.machine import AHEAD_S_MAX
+from runs.processes import READ_AGAIN, Presence, this_process
 from runs.queue import DUE, QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script, unpack
 from runs.redis_words import redis_words
 from runs.store import Store
@@ -56,7 +59,8 @@ class RelayWorker(Worker):
     Runs our tasks until `stop` is called; built by `create_worker`.
 
     *redis* serves the scripts; *listening* is a second client whose one connection waits for wake-ups. *chores* go on
-    beside the tasks for as long as it runs.
+    beside the tasks for as long as it runs. *asked* is called when keys are to be read again, before tasks that were
+    queued after that are begun; *close* when it stops, behind the last task.
     """
 
     def __init__(
@@ -67,6 +71,8 @@ class RelayWorker(Worker):
         listening: ArqRedis,
         tasks_max: int,
         chores: Sequence[Chore] = (),
+        asked: Callable[[], Awaitable[None]] | None = None,
+        close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__(
             functions,
@@ -84,6 +90,9 @@ class RelayWorker(Worker):
         )
         self._listening = listening
         self._chores = chores
+        self._asked = asked
+        self._close = close
+        self._word = b""  # Of the last time that keys were to be read again.
         self._store = Store(redis)
         self._claim = redis.register_script(script("claim"))
         self._name = secrets.token_hex(6)
@@ -132,6 +141,8 @@ class RelayWorker(Worker):
         for task in self.tasks.values():
             task.cancel()
         await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+        if self._close:
+            await self._close()
 
     async def finish_job(
         self,
@@ -177,8 +188,13 @@ class RelayWorker(Worker):
         if room <= 0:
             return float(IDLE_S)
         arguments: list[str | int] = [room, int(LEASE_S * 1000), int(AHEAD_S_MAX * 1000), *self._held]
-        claimed, now_ms, next_task, next_run = await self._claim(keys=[QUEUE, WAKE, DUE], args=arguments)
+        keys = [QUEUE, WAKE, DUE, READ_AGAIN]
+        claimed, now_ms, next_task, next_run, word = await self._claim(keys=keys, args=arguments)
         self._ahead_ms = now_ms - time.monotonic() * 1000
+        if word != self._word:
+            self._word = word
+            if word and self._asked:
+                await self._asked()
         for job_id, score in zip(claimed[::2], claimed[1::2], strict=True):
             self._start(job_id.decode(), int(float(score)))
         if next_run and float(next_run) <= now_ms:
@@ -239,8 +255,10 @@ class RelayWorker(Worker):
             await asyncio.sleep(RENEW_S)
 
 
-def create_worker(deps: Deps, *, redis: ArqRedis, listening: ArqRedis) -> RelayWorker:
-    """A worker for all our tasks."""
+def create_worker(deps: Deps, *, redis: ArqRedis, listening: ArqRedis, live: LiveSettings) -> RelayWorker:
+    """A worker for all our tasks, which takes over from *live* what has changed, whoever has it read again."""
+    in_use = DepsInUse(deps, live)
+    presence = Presence(redis, lambda: this_process("worker", in_use.now.settings, live.keys.secret))
     handlers: dict[str, Handler] = {
         "submit": submit,
         "look_up": look_up,
@@ -252,13 +270,21 @@ def create_worker(deps: Deps, *, redis: ArqRedis, listening: ArqRedis) -> RelayW
         "sweep": sweep,
         "notify": _notify,
     }
-    functions = [func(_task(name, handler, deps), name=name) for name, handler in handlers.items()]
+    functions = [func(_task(name, handler, in_use), name=name) for name, handler in handlers.items()]
     return RelayWorker(
         functions,
         redis=redis,
         listening=listening,
         tasks_max=deps.settings.tasks_max,
-        chores=[partial(keep_tidy, deps), partial(catch_up, deps), partial(repair, deps), deps.courier.deliver],
+        chores=[
+            partial(keep_tidy, deps),
+            partial(catch_up, deps),
+            partial(repair, deps),
+            deps.courier.deliver,
+            presence.keep,
+        ],
+        asked=live.read_again,
+        close=in_use.close,
     )
 
 
@@ -268,7 +294,7 @@ async def _notify(deps: Deps) -> str:
     return "woken"
 
 
-def _task(name: str, handler: Handler, deps: Deps) -> Callable[..., Coroutine[Any, Any, None]]:
+def _task(name: str, handler: Handler, in_use: DepsInUse) -> Callable[..., Coroutine[Any, Any, None]]:
     """*handler* as arq runs it: its log context, its one log line, and what becomes of its errors."""
 
     async def run(context: dict[str, Any], **arguments: Any) -> None:
@@ -283,7 +309,8 @@ def _task(name: str, handler: Handler, deps: Deps) -> Callable[..., Coroutine[An
             shot=arguments.get("shot") or None,
             take=arguments.get("take") or None,
         ):
-            outcome = await _outcome(handler, deps, arguments, tried)
+            async with in_use.lent() as deps:
+                outcome = await _outcome(handler, deps, arguments, tried)
             took_ms = round((time.monotonic() - began) * 1000, 1)
             log.info("task_done", outcome=outcome, waited_ms=waited_ms, took_ms=took_ms, **_again(tried))
 

@@ -13,6 +13,7 @@ from runs.errors import (
     Busy,
     Conflict,
     FrameRelayError,
+    IdAmbiguous,
     NotFound,
     PlanChanged,
     RequestInvalid,
@@ -25,6 +26,7 @@ _STATUS: Final[dict[type[FrameRelayError], int]] = {
     NotFound: 404,
     RunNotFound: 404,
     Conflict: 409,
+    IdAmbiguous: 409,
     PlanChanged: 409,
     RequestInvalid: 422,
     StoryboardInvalid: 422,
@@ -75,6 +77,8 @@ async def foreseen(_: Request, error: Exception) -> Response:
     if isinstance(error, StoryboardInvalid):
         mistakes = [{"place": each.place, "line": each.line, "message": each.message} for each in error.mistakes]
         return error_answer(status, error.code, error.message, param=error.mistakes[0].place, mistakes=mistakes)
+    if isinstance(error, IdAmbiguous):
+        return error_answer(status, error.code, error.message, candidates=list(error.candidates))
     param = error.param if isinstance(error, RequestInvalid) else None
     return error_answer(status, error.code, error.message, param=param)
 

@@ -4,9 +4,9 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from starlette.applications import Starlette
-from starlette.datastructures import Secret
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from config.keys import Keys
-from config.logs import secrets_of
+from config.live import LiveSettings
 from config.settings import Settings
 from receiver import (
     addresses,
@@ -40,6 +40,7 @@ from receiver.page import static_files, views
 from receiver.page.rendering import page
 from receiver.quarantine import Quarantine
 from receiver.readiness import Readiness
+from receiver.renewal import secrets_to_hide, take_over
 from receiver.state import State
 from receiver.strangers import Strangers
 from receiver.verification import Verification
@@ -47,8 +48,8 @@ from runs.errors import FrameRelayError
 from runs.files import MediaFiles
 from runs.inbox import Inbox
 from runs.outbox import Outbox
+from runs.processes import Presence, this_process
 from runs.queue import connect, disconnect
-from runs.signing import signing_secrets
 from runs.spool import Spool
 from runs.store import Store
 from runs.tokens import Links, Tokens
@@ -57,14 +58,19 @@ Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
 def create_app(
-    settings: Settings, keys: Keys, *, redis_url: str, verification: Verification | None = None
+    settings: Settings,
+    keys: Keys,
+    *,
+    redis_url: str,
+    verification: Verification | None = None,
+    live: LiveSettings | None = None,
 ) -> Starlette:
     """
     The receiver; it connects to the Redis at *redis_url* when it starts and knows no other process.
 
-    *verification*: what callbacks must prove beyond their token; None: nothing.
+    *verification*: what callbacks must prove beyond their token; None: nothing. *live*: whence keys are read again.
     """
-    verification = verification or Verification()
+    verification, live = verification or Verification(), live or LiveSettings(settings, keys)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, callbacks.Taker]]:
@@ -75,14 +81,9 @@ def create_app(
         inbox, spool = Inbox(redis, keep_s=settings.callbacks_keep_s), Spool(settings.data_dir / "spool")
         app.state.receiver = state = State(
             settings=settings,
+            live=live,
             gate=Gate(keys, settings),
-            secrets=secrets_of(
-                settings,
-                *keys.operate,
-                keys.secret,
-                *signing_secrets(settings, keys.secret),
-                *map(Secret, verification.verifiers.secrets),
-            ),
+            secrets=secrets_to_hide(settings, keys, verification.verifiers),
             store=Store(redis, notices_keep_s=settings.callbacks_keep_s),
             history=Store(streaming),
             streams=Seats(STREAMS_MAX),
@@ -100,10 +101,15 @@ def create_app(
             redis=figures,
             counts=Counter(),
         )
-        draining = asyncio.create_task(spool.drain_for_ever(inbox))
+        live.hand_to(partial(take_over, state))
+        presence = Presence(
+            figures, lambda: this_process("receiver", live.settings, keys.secret), asked=live.read_again
+        )
+        beside = [asyncio.create_task(work) for work in (spool.drain_for_ever(inbox), presence.keep())]
         yield {callbacks.TAKER: callbacks.ShortWay(state).take}
-        draining.cancel()
-        await asyncio.wait([draining])
+        for task in beside:
+            task.cancel()
+        await asyncio.wait(beside)
         spool.close()
         await disconnect(redis)
         await disconnect(figures)

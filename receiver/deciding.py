@@ -1,19 +1,19 @@
 """A person's decision about a run, from wherever it comes: the API or the page."""
 
-import re
 import time
-from typing import Final
+from dataclasses import replace
+from typing import Any, cast
 
 import structlog
 
+from receiver.renewal import read_again_everywhere
 from receiver.state import State
 from runs import events
 from runs.decisions import Decision, why_not
 from runs.errors import Conflict, NotFound, RunNotFound
+from runs.ids import shot_named
 from runs.model import Run
 from runs.progress import check_revision, record
-
-RUN_ID: Final = re.compile(r"run_[a-z0-9]{1,40}")
 
 log = structlog.get_logger()
 
@@ -24,7 +24,9 @@ async def decide(state: State, run_id: str, event: Decision, *, revision: int | 
 
     Raises: NotFound without such a run, shot or take; Conflict if *revision* is an older one, or nothing changes.
     """
-    run = await _with_shot(state, run_id, event)
+    run, event = await _with_shot(state, run_id, event)
+    if isinstance(event, events.Resumed):  # A person says so when they have put something right, a key perhaps.
+        await read_again_everywhere(state)
     before = why_not(run, event, time.time())
     recorded = await record(state.store, run.id, event, revision=revision)
     if isinstance(event, events.Picked) and run.take(event.shot, event.take) is None:
@@ -37,24 +39,33 @@ async def decide(state: State, run_id: str, event: Decision, *, revision: int | 
 
 async def undecided(state: State, run_id: str, event: Decision, *, revision: int | None) -> Run:
     """The run as it stands, if *event* would change it; nothing happens to it. Raises: as `decide`."""
-    run = await _with_shot(state, run_id, event)
+    run, event = await _with_shot(state, run_id, event)
     check_revision(run, revision)
     if words := why_not(run, event, time.time()):
         raise Conflict(words)
     return run
 
 
-async def _with_shot(state: State, run_id: str, event: Decision) -> Run:
+async def _with_shot(state: State, run_id: str, event: Decision) -> tuple[Run, Decision]:
+    """The run, and *event* about the shot that a person meant: the beginning of its id is enough."""
     run = await stored_run(state, run_id)
     shot = getattr(event, "shot", None)
-    if shot is not None and run.shot(shot) is None:
-        raise NotFound(f"the run has no shot {shot}")
-    return run
+    if shot is not None:
+        event = replace(cast(Any, event), shot=stored_shot(run, shot))
+    return run, event
+
+
+def stored_shot(run: Run, text: str) -> str:
+    """The id of the shot that *text* means. Raises: NotFound; IdAmbiguous."""
+    name = shot_named(run, text)
+    if name is None:
+        raise NotFound(f"the run has no shot {text}")
+    return name
 
 
 async def stored_run(state: State, run_id: str) -> Run:
-    """The run of that id. Raises: NotFound."""
-    run = await state.store.load(run_id) if RUN_ID.fullmatch(run_id) else None
+    """The run of that id, or of the id that begins so; the newest for ``last``. Raises: NotFound; IdAmbiguous."""
+    run = await state.store.named(run_id)
     if run is None:
         raise RunNotFound(run_id)
     return run

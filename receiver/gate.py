@@ -47,13 +47,17 @@ class Gate:
     """The keys of this receiver, and a memory for addresses that guess."""
 
     def __init__(self, keys: Keys, settings: Settings) -> None:
-        self._keys = [(str(key), Right.OPERATE) for key in keys.operate] + [(str(key), Right.READ) for key in keys.read]
+        self.use(keys)
         self._own = _origin(settings.public_url) if settings.public_url else None
         self._guesses: OrderedDict[str, tuple[int, float]] = OrderedDict()
         self._waiting = 0
         self._proxies = settings.trusted_proxies
         https = (settings.public_url or "").startswith("https://")
         self.sessions = Sessions(str(keys.secret), secure=https)
+
+    def use(self, keys: Keys) -> None:
+        """From now on these keys count; sessions of one that is not among them end."""
+        self._keys = [(str(key), Right.OPERATE) for key in keys.operate] + [(str(key), Right.READ) for key in keys.read]
 
     def access(self, request: Request) -> Access | None:
         """What *request* may do; a Bearer key counts before a session. None without either."""

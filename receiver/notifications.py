@@ -15,8 +15,10 @@ log = structlog.get_logger()
 async def list_notifications(request: Request) -> Response:
     """``GET /v1/notifications?run=&limit=&after=``: newest first, each with all its deliveries."""
     limit, after = page_of(request)
-    outbox = state_of(request).outbox
-    found = await outbox.recent(limit=limit + 1, after=after, run=request.query_params.get("run"))
+    state = state_of(request)
+    wanted = request.query_params.get("run")
+    run = await state.store.named(wanted) if wanted is not None else None  # One that was removed is told of still.
+    found = await state.outbox.recent(limit=limit + 1, after=after, run=run.id if run else wanted)
     more = found[limit - 1].notice.id if len(found) > limit else None
     shown = [notification_json(each) for each in found[:limit]]
     return JSONResponse({"object": "list", "data": shown, "next": more})
@@ -24,10 +26,11 @@ async def list_notifications(request: Request) -> Response:
 
 async def replay_notification(request: Request) -> Response:
     """Send it again at once, under the same id; what fails is tried for another day."""
-    outbox, name = state_of(request).outbox, request.path_params["notification"]
-    sent = await outbox.send_again(name)
-    notification = await outbox.find(name)
+    outbox = state_of(request).outbox
+    known = await outbox.named(request.path_params["notification"])
+    sent = known is not None and await outbox.send_again(known.notice.id)
+    notification = await outbox.find(known.notice.id) if known else None
     if not sent or notification is None:
         raise NotFound("there is no such notification, or it is no longer kept")
-    log.info("notification_replayed", notification_id=name, run_id=notification.notice.run)
+    log.info("notification_replayed", notification_id=notification.notice.id, run_id=notification.notice.run)
     return JSONResponse(notification_json(notification))

@@ -24,12 +24,21 @@ Errors are one envelope, `Error`; its code is for programs, its message for peop
 answer. Each GET answers HEAD, too; other methods are 405, other paths 404. Any answer may be 500, which is a bug of \
 ours. A key that may only read opens each GET."""
 
+BEGINNING: Final = (
+    "or its beginning with at least four signs behind the _, while no other begins so; last is the newest"
+)
 IN_PATHS: Final[dict[str, Schema]] = {
     "token": {"description": "Names the take or hook; nobody can guess it.", "schema": {"type": "string"}},
-    "run": {"schema": {"type": "string", "pattern": "^run_[a-z0-9]{1,40}$"}},
-    "shot": {"schema": {"type": "string"}},
-    "callback": {"schema": {"type": "string"}},
-    "notification": {"schema": {"type": "string"}},
+    "run": {
+        "description": f"Its id; {BEGINNING}.",
+        "schema": {"type": "string", "pattern": "^(run_[a-z0-9]{1,40}|last)$"},
+    },
+    "shot": {
+        "description": "Its id, or at least four signs of its beginning, while no other shot's begins so.",
+        "schema": {"type": "string"},
+    },
+    "callback": {"description": f"Its id; {BEGINNING}.", "schema": {"type": "string"}},
+    "notification": {"description": f"Its id; {BEGINNING}.", "schema": {"type": "string"}},
     "path": {"description": "As a url of a run says it; it may hold slashes.", "schema": {"type": "string"}},
 }
 HEADERS: Final[dict[str, Schema]] = {

@@ -115,6 +115,7 @@ LOGOUT: Final = Body(kinds=FORM, schema=_fields({}), required=False)
 _RUN: Final = {200: Answer(about="The run as it stands after it.", shape=shapes.Run)}
 _NO_RUN: Final = {404: "There is no such run."}
 _NO_SHOT: Final = {404: "There is no such run, or no such shot or take in it."}
+_SEVERAL: Final = {409: "Several ids begin with what was given (ambiguous); candidates are the first of them."}
 _NOT_NOW: Final = {409: "The state does not allow it, or somebody acted in between; the message says which."}
 _BAD_BODY: Final = {422: "The body is no JSON object, or a field of it is wrong or unknown: param says which."}
 
@@ -183,7 +184,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         about="One run",
         right=Right.READ,
         answers={200: Answer(about="The run.", shape=shapes.Run)},
-        refused=_NO_RUN,
+        refused={**_NO_RUN, **_SEVERAL},
     ),
     "DELETE /v1/runs/{run}": Operation(
         name="removeRun",
@@ -204,7 +205,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             200: Answer(about="The stream.", kinds=("text/event-stream",)),
             204: Answer(about="The run has ended, and you have heard all of it."),
         },
-        refused={**_NO_RUN, 422: "Last-Event-ID, or after, is no id of an event."},
+        refused={**_NO_RUN, **_SEVERAL, 422: "Last-Event-ID, or after, is no id of an event."},
     ),
     "POST /v1/runs/{run}/cancel": Operation(
         name="cancelRun",
@@ -289,7 +290,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/callbacks/{callback}/release": Operation(
         name="releaseCallback",
         about="Verify a callback in quarantine again, and process it",
-        more="For after a wrong secret was mended and the receiver restarted.",
+        more="For after a wrong secret was mended; secrets are read again first.",
         right=Right.OPERATE,
         body=NOTHING,
         answers={200: Answer(about="It is released.", shape=shapes.Release)},
@@ -312,7 +313,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.READ,
         parameters=("limit", "after", "of-run"),
         answers={200: Answer(about="A page of them.", shape=shapes.Notifications)},
-        refused={422: "limit is not a number from 1 to 200, or a parameter is unknown."},
+        refused={**_SEVERAL, 422: "limit is not a number from 1 to 200, or a parameter is unknown."},
     ),
     "POST /v1/notifications/{notification}/replay": Operation(
         name="replayNotification",
@@ -321,7 +322,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.OPERATE,
         body=NOTHING,
         answers={200: Answer(about="It is to be sent.", shape=shapes.Notification)},
-        refused={404: "There is no such notification, or it is no longer kept."},
+        refused={404: "There is no such notification, or it is no longer kept.", **_SEVERAL},
     ),
     "POST /v1/files": Operation(
         name="giveFile",

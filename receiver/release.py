@@ -1,7 +1,7 @@
 """
 ``POST /v1/callbacks/{id}/release`` and ``POST /v1/callbacks/release``: verify again what is in quarantine.
 
-It is verified as of its receipt, under the secrets that the receiver has now, and then goes the way of every callback.
+It is verified as of its receipt, under the secrets as they stand now, and then goes the way of every callback.
 """
 
 from typing import Any
@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from config.logs import bound
 from receiver.callbacks import fingerprint_of, interpreted, task_for
+from receiver.renewal import read_again_everywhere
 from receiver.replay import address_of
 from receiver.state import State, state_of
 from runs.errors import Conflict, NotFound, Unverified
@@ -26,7 +27,8 @@ async def release(request: Request) -> Response:
     One callback. Raises: NotFound; Conflict when it is not in quarantine, or still does not prove where it comes from.
     """
     state = state_of(request)
-    callback = await state.inbox.find(request.path_params["callback"])
+    await read_again_everywhere(state)
+    callback = await state.inbox.named(request.path_params["callback"])
     if callback is None:
         raise NotFound("there is no such callback, or it is no longer kept")
     if not callback.held:
@@ -40,6 +42,7 @@ async def release(request: Request) -> Response:
 async def release_all(request: Request) -> Response:
     """All that is in quarantine, oldest first; each says what became of it."""
     state = state_of(request)
+    await read_again_everywhere(state)
     outcomes = []
     for callback_id in await state.inbox.held():
         callback = await state.inbox.find(callback_id)

@@ -40,7 +40,7 @@ async def replay(request: Request) -> Response:
     """
     state = state_of(request)
     spend = _wants_to_spend(request)
-    callback = await state.inbox.find(request.path_params["callback"])
+    callback = await state.inbox.named(request.path_params["callback"])
     if callback is None:
         raise NotFound("there is no such callback, or it is no longer kept")
     if callback.held:

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from receiver.body import read_body
-from receiver.deciding import decide, stored_run, undecided
+from receiver.deciding import decide, stored_run, stored_shot, undecided
 from receiver.fields import fields_of
 from receiver.plan import agreed, read_board
 from receiver.state import State, state_of
@@ -233,7 +233,7 @@ async def _act(request: Request, event: Decision) -> Response:
 async def _look_ahead(request: Request, event: events.Retaken) -> Response:
     """What that decision would bring about; refused where the decision itself would be."""
     run = await undecided(state_of(request), request.path_params["run"], event, revision=_revision(request))
-    return JSONResponse(outlook_json(run, event.shot))
+    return JSONResponse(outlook_json(run, stored_shot(run, event.shot)))
 
 
 def _revision(request: Request) -> int | None:

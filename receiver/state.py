@@ -7,6 +7,7 @@ from typing import cast
 from arq.connections import ArqRedis
 from starlette.requests import HTTPConnection
 
+from config.live import LiveSettings
 from config.settings import Settings
 from receiver.gate import Gate
 from receiver.limits import Limits, Seats
@@ -22,9 +23,11 @@ from runs.store import Store
 from runs.tokens import Links, Tokens
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class State:
     """
+    Nothing of it is replaced but ``secrets``, when keys were read again (`receiver.renewal`).
+
     ``history`` reads through connections of its own, for as many as have a seat among the ``streams``: watchers that
     wait must keep nobody else waiting. ``redis`` is asked for figures.
 
@@ -32,6 +35,7 @@ class State:
     """
 
     settings: Settings
+    live: LiveSettings
     gate: Gate
     secrets: tuple[str, ...]
     store: Store

@@ -10,9 +10,9 @@ from upstream.signatures import FalRecipe, Recipe, verify
 from upstream.verifiers import Verifiers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Verification:
-    """*public_keys* must be there if a verifier needs some."""
+    """*public_keys* must be there if a verifier needs some; ``verifiers`` are others once secrets were read again."""
 
     verifiers: Verifiers = field(default_factory=Verifiers)
     public_keys: PublicKeys | None = None

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from config.text import text_of
 from runs.notation import DEPTH_MAX, Form, Kind, Piece, pieces_of, shown, stop, wide_sign
 
 Path = tuple[str | int, ...]
@@ -50,7 +51,7 @@ def read_document(text: str | bytes, *, form: Form) -> Document:
     if len(data) > TEXT_BYTES_MAX:
         raise stop(f"this is larger than {TEXT_BYTES_MAX // 1024} KiB; give images as files or URLs, not in the text")
     try:
-        plain = data.decode("utf-8-sig")
+        plain = text_of(data)
     except UnicodeDecodeError as error:
         wrong = f"this is not UTF-8 text (byte 0x{data[error.start]:02x}); save the file as UTF-8"
         raise stop(wrong, data.count(b"\n", 0, error.start) + 1) from None

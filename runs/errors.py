@@ -22,6 +22,7 @@ Everything that can go wrong and that we foresee, as one tree; each leaf says if
     │   ├── Unverified                a callback does not prove who sent it
     │   ├── NotFound                  no such run, shot, file
     │   ├── Conflict                  somebody else was faster, or the state does not allow it
+    │   ├── IdAmbiguous               what was given is the beginning of several ids
     │   └── PlanChanged               the storyboard is not the one that was planned
     └── OutcomeUnknown                a submit that may or may not have been accepted: never posted again
 """
@@ -178,6 +179,12 @@ class Mistake:
         where = f"line {self.line}, " if self.line else ""
         return f"{where}{self.place}: {self.message}"
 
+    def within(self, name: str) -> str:
+        """The same where the file *name* was named already; a mistake of the whole file has that for its place."""
+        line = f"line {self.line}" if self.line else ""
+        where = ", ".join(filter(None, (line, "" if self.place == name else self.place)))
+        return f"{where}: {self.message}" if where else self.message
+
 
 class StoryboardInvalid(Permanent):
     """The storyboard has mistakes."""
@@ -212,6 +219,17 @@ class Conflict(Permanent):
     """The state has changed in between, or does not allow this."""
 
     code = "conflict"
+
+
+class IdAmbiguous(Permanent):
+    """Several ids begin so; ``candidates`` are the first of them."""
+
+    code = "ambiguous"
+
+    def __init__(self, text: str, candidates: Sequence[str], *, more: bool = False) -> None:
+        listed = f"{', '.join(candidates)}{' and others' if more else ''}"
+        super().__init__(f"several ids begin with {text}: {listed}; give more of it")
+        self.candidates = tuple(candidates)
 
 
 class PlanChanged(Permanent):

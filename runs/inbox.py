@@ -23,6 +23,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from runs.ids import id_in
 from runs.queue import QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Line, RelayRedis, Task, pack, script
 from runs.redis_words import unavailable
 
@@ -194,6 +195,12 @@ class Inbox:
         except REDIS_ERRORS as error:
             raise unavailable(error) from error
         return found[0] if found else None
+
+    async def named(self, text: str) -> Callback | None:
+        """The callback of that id, of the id that begins so, or the newest (``last``). Raises: IdAmbiguous."""
+        found = await self.find(text)
+        name = await id_in(self._redis, CALLBACKS, text) if found is None else None
+        return await self.find(name) if name else found
 
     async def recent(self, *, limit: int, after: str | None = None) -> list[Callback]:
         """Callbacks, newest first, at most *limit*, beginning behind the callback *after*."""

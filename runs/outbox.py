@@ -20,6 +20,7 @@ from typing import Any, Final
 import msgspec
 from arq.connections import ArqRedis
 
+from runs.ids import id_in
 from runs.notices import Notice
 from runs.queue import QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script
 from runs.redis_words import unavailable
@@ -137,6 +138,12 @@ class Outbox:
         except REDIS_ERRORS as error:
             raise unavailable(error) from error
         return found[0] if found else None
+
+    async def named(self, text: str) -> Notification | None:
+        """The notification of that id, of the id that begins so, or the newest (``last``). Raises: IdAmbiguous."""
+        found = await self.find(text)
+        name = await id_in(self._redis, NOTIFICATIONS, text) if found is None else None
+        return await self.find(name) if name else found
 
     async def recent(self, *, limit: int, after: str | None = None, run: str | None = None) -> list[Notification]:
         """Notifications, those of *run* or all, newest first, at most *limit*, beginning behind the one *after*."""

@@ -4,6 +4,7 @@ Runs in Redis: a run and everything that follows from its change are written in 
     framerelay:run:ID          hash    the run, in the fields that `runs.layout` names
     framerelay:run:ID:events   stream  what happened to it, capped
     framerelay:runs            zset    every run by the time it was made
+    framerelay:runs-by-id      zset    every run, all with the score 0, so that they lie in the order of their ids
     framerelay:runs:STATUS     zset    those of one status, likewise; a run moves in the step that changes its status
     framerelay:runs-ended      zset    those that have ended, by their last change
     framerelay:runs-removed    zset    those that were removed, until their files surely are gone too
@@ -16,6 +17,7 @@ Runs in Redis: a run and everything that follows from its change are written in 
 What has to be told of a change goes to `runs.outbox` in the same step.
 """
 
+import re
 import secrets
 import time
 from collections.abc import Sequence
@@ -25,6 +27,7 @@ from typing import Any, Final
 from arq.connections import ArqRedis
 
 from runs.errors import RequestInvalid
+from runs.ids import LAST, SHOWN_MAX, is_beginning, the_one
 from runs.layout import Memory, fields_of, run_of
 from runs.machine import AHEAD_S_MAX, Step
 from runs.model import Run, RunId, RunStatus
@@ -35,6 +38,7 @@ from runs.redis_words import unavailable
 from runs.standing import has_ended
 
 RUNS: Final = "framerelay:runs"
+RUNS_BY_ID: Final = "framerelay:runs-by-id"
 EVENTS_KEPT: Final = 2000
 ASKED_LIFE_MS: Final = 7 * 86_400_000
 ENDED: Final = "framerelay:runs-ended"
@@ -42,6 +46,8 @@ REMOVED: Final = "framerelay:runs-removed"
 REPAIRED: Final = "framerelay:repaired"
 # So long a run that was removed is not made again by a repeated request or by a late callback at a hook.
 REMOVED_LIFE_MS: Final = 30 * 86_400_000
+INDEXED_AT_ONCE: Final = 1000
+RUN_ID: Final = re.compile(r"run_[a-z0-9]{1,40}")
 
 _WANTS_ALL: Final = 2  # What save.lua says where it finds a run in the layout of an early version.
 
@@ -244,6 +250,44 @@ class Store:
         except REDIS_ERRORS as error:
             raise unavailable(error) from error
         return [run for run in map(run_of, found) if run is not None]
+
+    async def named(self, text: str) -> Run | None:
+        """
+        The run whose id is *text*, or begins so; the newest for ``last``. None without one.
+
+        Raises: IdAmbiguous with those that begin so; StoreUnavailable.
+        """
+        run = await self.load(text) if RUN_ID.fullmatch(text) else None
+        if run is None and text == LAST:
+            return next(iter(await self.runs(limit=1)), None)
+        if run is None and is_beginning(text):
+            name = the_one(text, await self.ids_beginning(text, at_most=SHOWN_MAX + 1))
+            return await self.load(name) if name else None
+        return run
+
+    async def ids_beginning(self, text: str, *, at_most: int) -> list[str]:
+        """
+        Ids of runs that begin with *text*, in their order; the cost is that of the answer, however many runs there are.
+
+        Runs that were saved by a version without this index are put into it by the first who asks.
+        """
+        try:
+            if await self._redis.zcard(RUNS_BY_ID) < await self._redis.zcard(RUNS):
+                await self._index_ids()
+            beginning = text.encode()
+            ids = await self._redis.zrangebylex(
+                RUNS_BY_ID, b"[" + beginning, b"(" + beginning + b"\xff", start=0, num=at_most
+            )
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+        return [run_id.decode() for run_id in ids]
+
+    async def _index_ids(self) -> None:
+        """A run that is removed meanwhile stays in it, and is not found when it is loaded."""
+        start = 0
+        while ids := await self._redis.zrange(RUNS, start, start + INDEXED_AT_ONCE - 1):
+            await self._redis.zadd(RUNS_BY_ID, dict.fromkeys(ids, 0))
+            start += INDEXED_AT_ONCE
 
     async def _place_behind(self, after: str, index: str) -> int | None:
         """A run that has left the *index* since its page was read still marks the place where it stood."""

@@ -22,7 +22,7 @@ from contextlib import (
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import certifi
 import httpx
@@ -35,12 +35,14 @@ from starlette.datastructures import Secret
 from cli.http import listening_on, serving
 from cli.serve import running_receiver, running_worker
 from config.keys import Keys
+from config.live import LiveSettings
 from config.settings import Settings
 from media.decoder import Decoder
 from processors import deps
 from receiver import openapi
 from receiver.app import pages
 from runs.embedded_redis import find_server
+from runs.processes import Presence
 from runs.queue import connect, disconnect
 from runs.store import Store
 from runs.tokens import Tokens
@@ -102,6 +104,28 @@ def _one_certificate_authority(tmp_path_factory: pytest.TempPathFactory) -> Iter
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(certifi, "where", lambda: str(file))
         yield
+
+
+_SPEAKING: Final = Presence.keep
+
+
+async def _silent(_: Presence) -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_says_that_it_is_there() -> Iterator[None]:
+    """What receivers and workers write by the clock would be among the commands and keys that a test counts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Presence, "keep", _silent)
+        yield
+
+
+@pytest.fixture
+def presence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Receivers and workers that start from now on say that they are there, as in production but more often."""
+    monkeypatch.setattr(Presence, "keep", _SPEAKING)
+    monkeypatch.setattr("runs.processes.EVERY_S", 0.05)
 
 
 @pytest.fixture(scope="session")
@@ -297,7 +321,7 @@ def relay_in(documented: "Documented", lent_decoders: Callable[[], AbstractConte
     """
     ``relay_in(folder, redis_url, provider.url, …)``: as `start_relay`, for what several tests share.
 
-    *own_decoders*: started and ended with it, as in production.
+    *own_decoders*: started and ended with it, as in production. *read*: what is read again, from what it began with.
     """
 
     @asynccontextmanager
@@ -309,6 +333,7 @@ def relay_in(documented: "Documented", lent_decoders: Callable[[], AbstractConte
         worker: bool = True,
         own_decoders: bool = False,
         port: int = 0,
+        read: Callable[[Settings], Settings] | None = None,
         **chosen: Any,
     ) -> AsyncIterator[Relay]:
         async with AsyncExitStack() as stack:
@@ -326,10 +351,11 @@ def relay_in(documented: "Documented", lent_decoders: Callable[[], AbstractConte
                 **chosen,
             )
             keys = Keys(api_key=Secret(API_KEY), secret=Secret(SECRET), new_api_key=False)
-            await stack.enter_async_context(running_receiver(settings, keys, redis_url, listener))
+            live = LiveSettings(settings, keys, read=partial(read, settings) if read else None)
+            await stack.enter_async_context(running_receiver(settings, keys, redis_url, listener, live))
             if worker:
                 with nullcontext() if own_decoders else lent_decoders():
-                    await stack.enter_async_context(running_worker(settings, keys, redis_url))
+                    await stack.enter_async_context(running_worker(settings, keys, redis_url, live))
             redis = connect(redis_url)
             stack.push_async_callback(disconnect, redis)
             api = httpx.AsyncClient(

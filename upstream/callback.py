@@ -67,7 +67,7 @@ def _read_quickly(body: bytes) -> dict[str, object] | None:
 
 def _read_strictly(body: bytes) -> dict[str, object]:
     try:
-        document = _decode(body.decode("utf-8"))
+        document = _decode(body.decode("utf-8-sig"))  # Some platforms put a byte order mark in front of what they send.
     except UnicodeDecodeError:
         raise RequestInvalid("The body is not UTF-8.") from None
     except json.JSONDecodeError as error:

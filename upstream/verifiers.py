@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
+from config.text import text_of, trimmed
 from runs.hooks import FILE_KEYS, HOOK_KEYS, read_settings_file
 from runs.notation import shown
 from runs.parts import Part, found
@@ -109,7 +110,7 @@ class _Source:
         name = part.text()
         if name is None:
             return None
-        text = self.environ.get(name, "").strip()
+        text = trimmed(self.environ.get(name, ""))
         if not text:
             part.complain(f"the variable {shown(name)} is not set, or empty")
         return text or None
@@ -121,7 +122,8 @@ class _Source:
             return None
         try:
             with (self.folder / name).open("rb") as file:
-                text = file.read(SECRET_BYTES_MAX + 1).decode("utf-8").strip()
+                data = file.read(SECRET_BYTES_MAX + 4)  # And the mark that an editor may put in front.
+            text = trimmed(text_of(data))
         except OSError as error:
             part.complain(f"{shown(name)} cannot be read: {(error.strerror or 'it is no file').lower()}")
             return None

@@ -18,7 +18,7 @@ ASKED_MAX: Final = 12  # Of each kind, in one card; the others have their turn w
 
 # What a person can do about each family of failure; the rest may pass by trying again.
 _ADVICE: Final = {
-    "account": "Check FRAMERELAY_UPSTREAM_KEY and the account at the provider, then resume.",
+    "account": "Put FRAMERELAY_UPSTREAM_KEY or the account at the provider right, then resume: the key is read anew.",
     "quota": "Add to it at the provider, then resume.",
     "text_moderated": "The same text is refused every time; retake the shot with another prompt.",
     "image_moderated": "The same picture is refused every time; give another one, or retake the shot before it.",
@@ -144,17 +144,16 @@ def _length(seconds: float) -> str:
 def _turns(waiting: Sequence[Json]) -> str:
     """What a person has to do, each kind in a clause."""
     kinds = {shot["id"]: waits_for(shot) for shot in waiting}
+    held = [shot["held_by"] for shot in waiting if waits_for(shot) == "operator"]
+    said = _message(held[0]) if held else ""
     clauses = []
     for kind, words in _TURNS.items():
         names = [name for name, each in kinds.items() if each == kind]
         if names:
             one = len(names) == 1
             about = f"shot{'' if one else 's'} {listed(names, 'and')}" if len(names) < 4 else f"{len(names)} shots"
-            clauses.append(
-                words.format(
-                    shots=about, is_="is" if one else "are", s="s" if one else "", its="its" if one else "their"
-                )
-            )
+            filled = {"shots": about, "is_": "is" if one else "are", "s": "s" if one else ""}
+            clauses.append(words.format(**filled, its="its" if one else "their", said=said))
     return "; ".join(clauses)
 
 
@@ -164,7 +163,8 @@ _TURNS: Final = {
     "pick": "{shots} wait{s} for you to pick a take",
     "outcome": "nobody knows if {shots} {is_} made at the provider; it is held, not sent again, and a late callback "
     "still lets it go on",
-    "operator": "{shots} wait{s} until the account at the provider is in order, then resume",
+    "operator": "{shots} wait{s}, the provider says: {said}. Put the key or the account right, then resume: the key is "
+    "read anew",
     "budget": "the budget is spent before {shots}; start it again with a larger one",
     "provider": "{shots} {is_} tried again until the provider is back",
 }

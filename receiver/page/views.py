@@ -58,13 +58,17 @@ async def list_runs(request: Request) -> Response:
 
 
 async def show_run(request: Request) -> Response:
-    """``GET /runs/{run}``: the film strip, and what happens next."""
-    return await _run_page(request, "run.html")
+    """``GET /runs/{run}``: the film strip, and what happens next; from the beginning of an id on to the whole one."""
+    run = await stored_run(state_of(request), request.path_params["run"])
+    if run.id != request.path_params["run"]:
+        return Response(status_code=303, headers={"Location": f"/runs/{run.id}"})
+    return await _run_page(request, run, "run.html")
 
 
 async def show_strip(request: Request) -> Response:
     """``GET /runs/{run}/strip``: the part of it that changes."""
-    return await _run_page(request, "strip.html")
+    run = await stored_run(state_of(request), request.path_params["run"])
+    return await _run_page(request, run, "strip.html")
 
 
 async def act(request: Request) -> Response:
@@ -184,8 +188,7 @@ def _number(form: dict[str, str], name: str) -> int | None:
     return int(text)
 
 
-async def _run_page(request: Request, template: str) -> Response:
-    run = await stored_run(state_of(request), request.path_params["run"])
+async def _run_page(request: Request, run: Run, template: str) -> Response:
     now, shown = time.time(), _shown(run)
     return await rendered(
         request,

@@ -2,11 +2,11 @@
 -- A lease is a time in the queue: a task that is held is due again when its lease ends, and a worker that lives puts
 -- that off for all its tasks by one command. So nobody looks at a held task, however many there are, and a killed
 -- worker's tasks are found at the very moment when they are free. Redis's own clock rules; workers' may differ.
--- KEYS: 1 queue · 2 wake · 3 runs that are due
+-- KEYS: 1 queue · 2 wake · 3 runs that are due · 4 the word that changes when keys are to be read again
 -- ARGV: 1 at most so many · 2 lease ms · 3 a run is never due so many ms ahead · then the ids of the tasks that this
 -- worker holds
--- Answers {ids and scores in turn, now ms, when the next task is due or '', when the next run is due or ''}. If more
--- could be started than this worker has room for, runs take turns, and another worker is woken.
+-- Answers {ids and scores in turn, now ms, when the next task is due or '', when the next run is due or '', that word or
+-- ''}. If more could be started than this worker has room for, runs take turns, and another worker is woken.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local room = math.min(tonumber(ARGV[1]), 1000)  -- Lua hands on a few thousand values at most.
@@ -80,4 +80,4 @@ local last_run = redis.call('ZRANGE', KEYS[3], -1, -1, 'WITHSCORES')[2]
 if last_run and tonumber(last_run) > now + ARGV[3] then  -- The clock was set back since: the sweep looks at it now.
   next_run = now
 end
-return {claimed, now, next_task[2] or '', next_run or ''}
+return {claimed, now, next_task[2] or '', next_run or '', redis.call('GET', KEYS[4]) or ''}

@@ -1,5 +1,5 @@
 -- Saves a run if nobody was faster, with all that follows from it: its event, its next wake-up, its due tasks.
--- KEYS: 1 run · 2 its events · 3 due · 4 all runs (and, with ':STATUS' behind it, those of one status) · 5 queue · 6 wake
+-- KEYS: 1 run · 2 its events · 3 due · 4 all runs (and, with ':STATUS' behind it, those of one status; with '-by-id' by id) · 5 queue · 6 wake
 --       7 runs that have ended · 8 notifications (and, with ':RUN' behind it, those of one run) · 9 those that are due
 -- ARGV: 1 expected revision ('' = must not exist) · 2 'all' fields of the run follow, or 'some' · 3 event · 4 wake-up or '' · 5 run id · 6 created
 --       7 events kept · 8 new revision · 9 now ms · 10 task life ms · 11 status · 12 ended at or ''
@@ -26,6 +26,7 @@ else
 end
 if not held[1] then
   redis.call('ZADD', KEYS[4], ARGV[6], ARGV[5])
+  redis.call('ZADD', KEYS[4] .. '-by-id', 0, ARGV[5])
 end
 if held[2] ~= ARGV[11] then
   if held[2] then

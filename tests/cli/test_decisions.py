@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 ONE = "title: one\nmodel: seedance-1.5-pro-720p\nshots: [{id: s1, prompt: a car}]\n"
+GATED = "title: one night\nmodel: m\nshots: [{id: s1, prompt: a car, gate: approve}]\n"
 TWO = "title: two\nmodel: seedance-1.5-pro-720p\nshots: [{id: s1, prompt: a car}, {id: s2, prompt: closer}]\n"
 
 
@@ -116,6 +117,45 @@ def test_a_retake_at_a_terminal_says_what_it_spends_and_asks(relay: Any, provide
     assert relay.run("show", film, "--watch").code == 0
     assert [shot["stale"] for shot in relay.shown(film)["shots"]] == [False, False]
     assert len(provider.journal()["submits"]) == submits + 2
+
+
+def test_what_cannot_be_undone_is_asked_about_at_a_terminal(relay: Any) -> None:
+    """Title and whole id stand in the question, since the beginning of an id was enough; a script is not asked."""
+    run_id = relay.run("run", relay.write("gated.yaml", GATED)).out.strip().removeprefix("run: ")
+    short = run_id[:-4]
+
+    screen, code = relay.on_a_terminal("cancel", short, typed="n\n")
+    assert (code, "nothing was done" in screen) == (1, True)
+    assert f'"one night" ({run_id}): nothing more is submitted, for good. Go on?' in " ".join(screen.split())
+    assert relay.shown(run_id)["status"] == "waiting"
+    screen, code = relay.on_a_terminal("cancel", "last", typed="y\n")
+    assert (code, relay.shown(run_id)["status"]) == (0, "cancelled")
+
+    screen, code = relay.on_a_terminal("remove", short, typed="\n")
+    question = f'"one night" ({run_id}) is removed with its history; there is no way back. Go on?'
+    assert (code, question in " ".join(screen.split())) == (1, True)
+    screen, code = relay.on_a_terminal("remove", short, "--yes")
+    assert (code, "Go on?" in screen, f"removed {run_id}" in screen) == (0, False, True)
+
+    other = relay.run("run", "gated.yaml").out.strip().removeprefix("run: ")
+    assert relay.run("cancel", other[:-4]).code == 0, "no terminal: not asked"
+    assert relay.run("remove", other[:-4]).out == f"removed {other} and its files\n"
+
+
+def test_the_beginning_of_an_id_is_enough_for_every_command(relay: Any, film: str, tmp_path: Path) -> None:
+    """And `last` is the newest; what is printed, and the folder of an export, have the whole id."""
+    short = film[:-4]
+    assert relay.run("show", short).out == relay.run("show", film).out
+    assert json.loads(relay.run("watch", short, "--json").out)["id"] == film
+    assert json.loads(relay.run("show", "last", "--json").out)["id"].startswith("run_")
+    exported = json.loads(relay.run("export", short, "--json").out)
+    assert (exported["run"], Path(exported["folder"]).name) == (film, film)
+    assert relay.run("notifications", "--run", short).code == 0
+    hint = relay.run("replay", "last").err
+    newest = json.loads(relay.run("callbacks", "--limit", "1", "--json").out)["data"][0]["id"]
+    assert hint == f"To do it: framerelay replay {newest} --yes\n"
+    too_short = relay.run("show", film[:7])
+    assert (too_short.code, too_short.sentence) == (1, f"there is no run {film[:7]}; `framerelay runs` lists them")
 
 
 def test_a_clip_that_was_refused_is_fetched_after_a_resume(provider: Any, tmp_path: Path, tools: Any) -> None:

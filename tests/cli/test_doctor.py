@@ -38,7 +38,7 @@ from runs.tokens import HookAddress, ProbeAddress
 NOWHERE = "http://127.0.0.1:9"
 API_KEY, SECRET = Secret("fr_test"), Secret("only for tests")
 SECRET_KEY = Secret("sk-sandbox")
-LOOKED_AT = ["settings", "data", "redis", "receiver", "worker", "upstream", "callback"]
+LOOKED_AT = ["settings", "data", "redis", "receiver", "worker", "processes", "upstream", "callback"]
 
 
 @asynccontextmanager
@@ -172,7 +172,9 @@ def test_wrong_keys_are_told_apart_and_every_look_is_taken(relay: Any) -> None:
     assert (answer["object"], answer["ok"]) == ("diagnosis", False)
     assert [check["name"] for check in answer["checks"]] == LOOKED_AT
     found = {check["name"]: check for check in answer["checks"]}
-    assert [name for name, check in found.items() if check["status"] == "fail"] == ["receiver", "upstream", "callback"]
+    failed = [name for name, check in found.items() if check["status"] == "fail"]
+    assert failed == ["receiver", "processes", "upstream", "callback"]
+    assert "another FRAMERELAY_SECRET" in found["processes"]["message"]
     assert "FRAMERELAY_API_KEY" in found["receiver"]["advice"]
     assert "FRAMERELAY_UPSTREAM_KEY" in found["upstream"]["advice"]
     assert "another FRAMERELAY_SECRET" in found["callback"]["message"]
@@ -186,7 +188,7 @@ def test_before_anything_was_started_it_leaves_no_trace(shell: Any, tools: Any) 
     assert ended.code == 1
     assert [line.split()[:2] for line in ended.out.splitlines() if not line.startswith(" ")][:-1] == [
         *(["ok", "settings"], ["ok", "data"], ["ok", "redis"], ["FAIL", "receiver"], ["FAIL", "worker"]),
-        *(["FAIL", "upstream"], ["--", "callback"]),
+        *(["--", "processes"], ["FAIL", "upstream"], ["--", "callback"]),
     ]
     assert list(shell.folder.iterdir()) == []
     assert tools.left_over(shell.folder) == []
@@ -199,7 +201,7 @@ def test_a_setting_that_cannot_be_read_is_a_finding_like_any_other(shell: Any) -
 
     assert ended.code == 1
     assert "FRAMERELAY_PORT = 'many'" in checks[0]["message"]
-    assert [check["status"] for check in checks] == ["fail"] + ["skipped"] * 6
+    assert [check["status"] for check in checks] == ["fail"] + ["skipped"] * 7
 
 
 @pytest.mark.anyio

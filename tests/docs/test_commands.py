@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ BLOCK = re.compile(
 )
 FILE = re.compile(r"# (?:\./)?(?P<name>[\w-]+\.ya?ml)\b")
 QUICK = "--scale 0.1 --clip-s 0.4 --job-s 0.1"
+GIVEN = {"docs"}  # Of the repository.
 PRINTED = ("run_", "cb_", "job_", "plan_", "ntf_")
 SHELL = r"""
 answer() {
@@ -235,35 +237,34 @@ def test_the_commands_of_a_page_do_what_it_says(page: Path, request: pytest.Fixt
     terminal: Terminal = request.getfixturevalue("own" if starts else "shared")
     terminal.type(f"cd {terminal.folder}")
     terminal.seen.clear()
-    there = _files(terminal)
     if starts and "framerelay sandbox" not in typed:
         _start_provider(terminal)
     for block in blocks:
         if named := FILE.match(block.text):
             (terminal.folder / named["name"]).write_text(block.text, encoding="utf-8")
-            there.add(named["name"])
         if block.is_typed and not block.note.startswith("not run: "):
             _type(terminal, page, block)
-    assert _shown_by_git(_files(terminal) - there) == []
+    assert seen_by_git({each.name for each in terminal.folder.iterdir()} - GIVEN) == []
 
 
-def test_the_film_of_the_demo_is_ignored() -> None:
-    """`make demo` leaves it where it was typed."""
-    assert _shown_by_git({FILM}) == []
+def test_what_the_demo_leaves_is_ignored_by_git() -> None:
+    """`make demo` writes its film into the checkout."""
+    assert seen_by_git({FILM, "data", ".env", "nohup.out"}) == []
+    assert seen_by_git({"README.md", "docs", "mkdocs.yml"}) == ["README.md", "docs", "mkdocs.yml"]
 
 
-def _files(terminal: Terminal) -> set[str]:
-    return {str(path.relative_to(terminal.folder)) for path in terminal.folder.rglob("*") if path.is_file()}
-
-
-def _shown_by_git(names: set[str]) -> list[str]:
-    """Those that somebody who types the commands where FrameRelay was cloned to would find under "untracked"."""
-    command = ["git", "check-ignore", "--no-index", "--non-matching", "--verbose", "--stdin"]
-    if not (ROOT / ".git").exists():
-        return []  # An archive, not a clone.
-    asked = subprocess.run(command, cwd=ROOT, input="\n".join(sorted(names)), capture_output=True, text=True)
-    assert asked.returncode in (0, 1), asked.stderr
-    return [line.partition("\t")[2] for line in asked.stdout.splitlines() if line.startswith("::")]
+def seen_by_git(names: set[str]) -> list[str]:
+    """Those that `git status` would show if they lay in the checkout, be it as folders with a file in them."""
+    with tempfile.TemporaryDirectory() as folder:
+        checkout = Path(folder)
+        shutil.copy(ROOT / ".gitignore", checkout)
+        subprocess.run(["git", "init", "--quiet", folder], check=True)
+        for name in names:
+            (checkout / name).mkdir()
+            (checkout / name / "file").touch()
+        asked = ["git", "-C", folder, "check-ignore", "--", *(f"{name}/file" for name in names)]
+        ignored = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()
+    return sorted(name for name in names if f"{name}/file" not in ignored)
 
 
 def _has_started(terminal: Terminal, command: str) -> None:

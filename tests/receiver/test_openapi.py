@@ -14,7 +14,9 @@ from receiver import openapi
 from receiver.app import routes
 from runs import events
 from runs.model import Problem
+from runs.outbox import NOTIFICATIONS
 from runs.progress import record
+from runs.store import RUNS_BY_ID
 from runs.tokens import HookAddress
 
 pytestmark = pytest.mark.anyio
@@ -128,7 +130,15 @@ def drive(relay: Any, documented: Any) -> Callable[..., Any]:
 
 
 async def test_every_answer_that_it_names_is_given_as_it_says(
-    drive: Any, documented: Any, relay: Any, board: Any, render: Any, finish: Any, take_address: Any, monkeypatch: Any
+    drive: Any,
+    documented: Any,
+    relay: Any,
+    redis: Any,
+    board: Any,
+    render: Any,
+    finish: Any,
+    take_address: Any,
+    monkeypatch: Any,
 ) -> None:
     """Each operation with each status that a client can bring about: type, headers, every field of the body."""
     await _the_door(drive, relay, monkeypatch)
@@ -137,6 +147,7 @@ async def test_every_answer_that_it_names_is_given_as_it_says(
     await _decisions(drive, relay, board, render, finish)
     await _files(drive, relay)
     await _notifications(drive, board)
+    await _ids(drive, relay, redis)
     for method, path in (("PATCH", "/v1/runs"), ("PUT", "/webhook/x"), ("GET", "/nothing"), ("GET", "/v1/runs/")):
         documented.check(await relay.api.request(method, path))
 
@@ -294,3 +305,13 @@ async def _notifications(drive: Any, board: Any) -> None:
     await drive("GET", "/v1/notifications", 422, params={"limit": "all"})
     await drive("POST", f"/v1/notifications/{first['id']}/replay", 200)
     await drive("POST", "/v1/notifications/ntf_gone/replay", 404)
+
+
+async def _ids(drive: Any, relay: Any, redis: Any) -> None:
+    """What several ids begin with."""
+    await redis.zadd(RUNS_BY_ID, {"run_twina": 0, "run_twinb": 0})
+    await redis.zadd(NOTIFICATIONS, {"ntf_twina": 0, "ntf_twinb": 0})
+    await drive("GET", "/v1/runs/run_twin", 409)
+    await drive("GET", "/v1/runs/run_twin/events", 409)
+    await drive("GET", "/v1/notifications", 409, params={"run": "run_twin"})
+    await drive("POST", "/v1/notifications/ntf_twin/replay", 409)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 from arq.connections import ArqRedis
 
+from runs.processes import READ_AGAIN
 from runs.queue import DUE, QUEUE, WAKE, script
 
 pytestmark = pytest.mark.anyio
@@ -22,7 +23,7 @@ async def queued(redis: ArqRedis, run: str, number: int, *, ago_s: float) -> lis
 async def claim(redis: ArqRedis, room: int, *, held: Sequence[str] = ()) -> list[str]:
     """The ids that a worker with so much room gets."""
     claimed, *_ = await redis.register_script(script("claim"))(
-        keys=[QUEUE, WAKE, DUE], args=[room, 6000, 1_200_000, *held]
+        keys=[QUEUE, WAKE, DUE, READ_AGAIN], args=[room, 6000, 1_200_000, *held]
     )
     return [each.decode() for each in claimed[::2]]
 

@@ -8,12 +8,12 @@ import pytest
 from arq.connections import ArqRedis
 
 from runs import events
-from runs.errors import Conflict, NotFound, StoreUnavailable
+from runs.errors import Conflict, IdAmbiguous, NotFound, StoreUnavailable
 from runs.machine import begin, steps_due
 from runs.model import Run, RunId, RunStatus, Shot, Terms
 from runs.progress import record, start
 from runs.queue import DUE, QUEUE, Task, connect, disconnect, unpack
-from runs.store import Store
+from runs.store import RUNS, RUNS_BY_ID, Store
 
 pytestmark = pytest.mark.anyio
 
@@ -283,3 +283,63 @@ async def test_a_run_saved_without_the_index_is_listed_and_found_by_status_once_
     await record(store, "run_1", intent())
 
     assert [run.id for run in await store.runs(limit=9, status=RunStatus.RUNNING)] == ["run_1"]
+
+
+async def named(store: Store, text: str) -> str | None:
+    """The id of the run that *text* means."""
+    run = await store.named(text)
+    return run and run.id
+
+
+async def test_the_beginning_of_an_id_is_enough_while_no_other_begins_so(redis: ArqRedis) -> None:
+    """At least four signs behind run_; a whole id goes before those that it is the beginning of; last is the newest."""
+    store = Store(redis)
+    assert await named(store, "last") is None
+    for place, name in enumerate(("run_abcdef", "run_abcxyz", "run_abcxyz2", "run_zzzz")):
+        await start(store, replace(a_run(name), created_at=place))
+
+    for text, meant in {
+        **{
+            "run_abcd": "run_abcdef",
+            "run_abcdef": "run_abcdef",
+            "run_abcxyz": "run_abcxyz",
+            "run_abcxyz2": "run_abcxyz2",
+        },
+        **{"run_zzzz": "run_zzzz", "last": "run_zzzz", "run_zzz": None, "run_": None, "": None, "abcd": None},
+        **{"run_abcdefg": None, "LAST": None, "run_ABCD": None, "[run_abcd": None, "run_abcd*": None},
+    }.items():
+        assert await named(store, text) == meant, text
+    with pytest.raises(
+        IdAmbiguous, match="several ids begin with run_abcx: run_abcxyz, run_abcxyz2; give more"
+    ) as raised:
+        await store.named("run_abcx")
+    assert raised.value.candidates == ("run_abcxyz", "run_abcxyz2")
+
+
+async def test_of_many_that_begin_so_some_are_named(redis: ArqRedis) -> None:
+    """A sentence, not a page; one that was removed does not count."""
+    store = Store(redis)
+    for number in range(9):
+        await start(store, a_run(f"run_same{number}"))
+    with pytest.raises(IdAmbiguous, match="run_same4 and others"):
+        await store.named("run_same")
+    for number in range(8):
+        run = await store.load(f"run_same{number}")
+        assert run is not None
+        assert await store.remove(run, now=2)
+
+    assert await named(store, "run_same") == "run_same8"
+    assert await named(store, "run_same1") is None
+
+
+async def test_runs_of_before_the_index_are_found_by_the_first_who_asks(redis: ArqRedis) -> None:
+    """However many there are; those that were saved since are in it already."""
+    store = Store(redis)
+    await redis.zadd(RUNS, {f"run_old{number:05}": number for number in range(2500)})
+    await start(store, a_run("run_older"))
+    await redis.zrem(RUNS_BY_ID, "run_older")
+    await start(store, a_run("run_newer"))
+
+    assert await named(store, "run_older") == "run_older"
+    assert await store.ids_beginning("run_old0249", at_most=20) == [f"run_old0249{number}" for number in range(10)]
+    assert await redis.zcard(RUNS_BY_ID) == await redis.zcard(RUNS) == 2502

@@ -11,6 +11,7 @@ from arq.connections import ArqRedis
 from runs import events
 from runs.machine import begin
 from runs.model import Run, RunId, Shot, Terms
+from runs.processes import READ_AGAIN
 from runs.progress import record, start
 from runs.queue import DUE, QUEUE, WAKE, script
 from runs.tokens import TakeAddress
@@ -83,7 +84,7 @@ async def cost_of_one_callback(redis: ArqRedis, relay: Any, name: str) -> Counte
     before = await commands(redis)
 
     answer = await relay.api.post(f"/webhook/{token}", json={"id": name, "status": "running"})
-    claimed, *_ = await claim(keys=[QUEUE, WAKE, DUE], args=[5, 6000, 1_200_000])
+    claimed, *_ = await claim(keys=[QUEUE, WAKE, DUE, READ_AGAIN], args=[5, 6000, 1_200_000])
     seen = await record(relay.store, name, events.JobSeen(shot="s1", take=1, job_ids=("j",), word="running"))
     await relay.store.schedule(seen.run, steps=[], wake_at=time.time() + 999)
     assert (await relay.api.get("/v1/runs?status=running&limit=5")).status_code == 200

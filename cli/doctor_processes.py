@@ -1,0 +1,98 @@
+"""`doctor` at the processes that run: whether they still work with other settings than those that it reads."""
+
+import socket
+from importlib.metadata import version
+from itertools import groupby
+from typing import Final
+
+from cli.doctor_finding import Finding, fail, ok, skipped, warn
+from cli.doctor_network import in_thread
+from cli.doctor_redis import client_of
+from config.keys import find_secret
+from config.marks import SECRET, fixed, marks_of
+from config.settings import Settings, knobs
+from runs.processes import Process, processes
+from runs.queue import REDIS_ERRORS
+from runs.words import listed
+
+LIVE: Final = frozenset(knob.variable for _, knob, _ in knobs() if knob.live)
+# What must be the same wherever they run; other settings may fit the machine.
+EVERYWHERE: Final = frozenset({"FRAMERELAY_UPSTREAM_URL", "FRAMERELAY_UPSTREAM_KEY", "FRAMERELAY_PUBLIC_URL", SECRET})
+DECISIVE: Final = frozenset({"FRAMERELAY_UPSTREAM_URL", "FRAMERELAY_UPSTREAM_KEY", SECRET})
+
+
+async def look_at_processes(settings: Settings) -> list[Finding]:
+    """One finding for each process that has other settings or another version; else one for all. Raises: Trouble."""
+    secret = await in_thread(lambda: find_secret(settings))
+    if secret is None:
+        return [skipped("nothing was started here yet: there is no secret")]
+    try:
+        async with client_of(settings) as redis:
+            found = await processes(redis) if redis else []
+    except REDIS_ERRORS:
+        return [skipped("processes can only be seen in Redis, which does not answer")]
+    if not found:
+        return [skipped("no receiver and no worker runs")]
+    marks = marks_of(settings, secret)
+    found.sort(key=lambda each: (each.host, each.pid, each.part))
+    judged = []
+    for _, parts in groupby(found, key=lambda each: (each.host, each.pid)):
+        judged += _judged(list(parts), marks)
+    return judged or [ok(f"{_tally(found)}: with the settings that this command reads")]
+
+
+def _judged(parts: list[Process], marks: dict[str, str]) -> list[Finding]:
+    """What stands against one process, of which *parts* are in Redis."""
+    name = _name(parts)
+    process = parts[0]
+    differing = [variable for variable in _compared(process) if _differs(parts, variable, marks)]
+    found = []
+    if SECRET in differing:  # Their marks are made under another key, and tell nothing about the rest.
+        words = f"{name} has another FRAMERELAY_SECRET: callbacks of one are strangers to the other"
+        found.append(fail(words, "start it anew, where it is right"))
+    elif DECISIVE.intersection(differing):
+        found.append(fail(f"{name} still has another {listed(differing, 'and')}", _advice(process, differing)))
+    elif differing:
+        found.append(warn(f"{name} still has another {listed(differing, 'and')}", _advice(process, differing)))
+    if process.version != (ours := version("framerelay")):
+        found.append(warn(f"{name} is of version {process.version}, this command of {ours}", "start it anew"))
+    return found
+
+
+def _compared(process: Process) -> list[str]:
+    same_machine = process.host == socket.gethostname()
+    return [knob.variable for _, knob, _ in knobs() if same_machine or knob.variable in EVERYWHERE]
+
+
+def _differs(parts: list[Process], variable: str, marks: dict[str, str]) -> bool:
+    """A setting that one of the two does not know, or leaves to each process, is none to compare."""
+    ours = marks.get(variable)
+    return ours is not None and any(part.marks.get(variable, ours) != ours for part in parts)
+
+
+def _advice(process: Process, differing: list[str]) -> str:
+    """How it comes to have those that were read here."""
+    anew = f"start it anew (pid {process.pid} on {process.host})"
+    if not LIVE.issuperset(differing):
+        return f"{anew} with these settings"
+    if kept := [variable for variable in differing if variable in process.fixed]:
+        return f"it has {listed(kept, 'and')} from its environment, which it keeps: {anew} with the new one"
+    if shown := [variable for variable in differing if variable in fixed()]:
+        return (
+            f"this terminal has {listed(shown, 'and')} in its environment, which goes before .env: unset it, or {anew}"
+        )
+    hang_up = f"kill -HUP {process.pid}{'' if process.host == socket.gethostname() else f' on {process.host}'}"
+    return f"resume a run that waits for it, or have it read its keys again: {hang_up}"
+
+
+def _name(parts: list[Process]) -> str:
+    return f"the {listed([part.part for part in parts], 'and')} on {parts[0].host} (pid {parts[0].pid})"
+
+
+def _tally(found: list[Process]) -> str:
+    names = [_name(list(parts)) for _, parts in groupby(found, key=lambda each: (each.host, each.pid))]
+    return (
+        listed(names[:3], "and")
+        if len(names) <= 3
+        else f"{len(names)} processes on {len({p.host for p in found})} machines"
+    )

@@ -1,0 +1,14 @@
+"""The settings of a command that a person typed."""
+
+import click
+
+from config.settings import Settings, from_environment, misspelt
+from runs.words import printable
+
+
+def settings_of_command() -> Settings:
+    """As the environment and ``.env`` say them; what is misspelt there is told on standard error."""
+    settings = from_environment()
+    for sentence in misspelt():
+        click.echo(printable(f"framerelay: {sentence}"), err=True)
+    return settings

@@ -1,0 +1,88 @@
+"""
+What of the settings may change while a process runs: its keys, its secrets, and the provider's address.
+
+They are read again when somebody asks (SIGHUP, `resume`), from the same places as at the start, and handed to whoever
+works with them. The rest needs a new start: much is built on it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Final
+
+import structlog
+
+from config.keys import Keys, load_keys
+from config.settings import SettingInvalid, Settings, knobs
+
+Take = Callable[[Settings, Keys], Awaitable[None]]
+
+LIVE: Final = tuple(field for field, knob, _ in knobs() if knob.live)
+
+log = structlog.get_logger()
+
+
+class LiveSettings:
+    """
+    The settings and keys of this process as they are now.
+
+    *read* gives them anew (None: they never change), *check* says what is not to be taken over; they raise
+    SettingInvalid.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        keys: Keys,
+        *,
+        read: Callable[[], Settings] | None = None,
+        check: Callable[[Settings], None] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.keys = keys
+        self._read = read
+        self._check = check
+        self._takers: list[Take] = []
+        self._reading = asyncio.Lock()
+
+    def hand_to(self, take: Take) -> None:
+        """Have *take* called with settings and keys whenever they were read again, whether they changed or not."""
+        self._takers.append(take)
+
+    async def read_again(self) -> None:
+        """
+        Take over what has changed. Never raises: what cannot be used is logged, and what was there stays.
+
+        Who is called while another call still reads waits for a reading of its own, so that nothing is missed.
+        """
+        if self._read is None:
+            return
+        async with self._reading:
+            try:
+                settings, keys = await asyncio.to_thread(self._fresh, self._read)
+            except (SettingInvalid, OSError) as error:
+                log.warning("settings_not_read_again", reason=str(error))
+                return
+            changed = [knob.variable for field, knob, _ in knobs() if field in LIVE and self._differs(field, settings)]
+            self.settings, self.keys = settings, keys
+            for take in self._takers:
+                await take(settings, keys)
+            if changed:
+                log.info("settings_read_again", changed=changed)
+
+    def _fresh(self, read: Callable[[], Settings]) -> tuple[Settings, Keys]:
+        anew = read()
+        settings = replace(self.settings, **{field: getattr(anew, field) for field in LIVE})
+        if self._check:
+            self._check(settings)
+        return settings, replace(load_keys(settings), secret=self.keys.secret)
+
+    def _differs(self, field: str, settings: Settings) -> bool:
+        return str_of(getattr(settings, field)) != str_of(getattr(self.settings, field))
+
+
+def str_of(value: object) -> str:
+    """*value* of a setting as one text; of secrets the very text, so it is never to be shown."""
+    if isinstance(value, frozenset):
+        value = tuple(sorted(map(str, value)))
+    return "\n".join(map(str, value)) if isinstance(value, tuple) else str(value)

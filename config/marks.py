@@ -1,0 +1,45 @@
+"""
+Settings as marks that can be compared: two processes see whether theirs are the same, and nobody sees what they are.
+
+A mark is a MAC under a key that follows from ``FRAMERELAY_SECRET``. A plain hash could be compared with those of all
+keys that were ever leaked; this one is of no use to whoever has only read it.
+"""
+
+import hashlib
+import hmac
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.datastructures import Secret
+
+from config.live import str_of
+from config.settings import Settings, knobs
+
+SECRET: Final = "FRAMERELAY_SECRET"  # noqa: S105  (its name)
+# Where they listen, how they log and how much they do at once is each process's own affair.
+OWN: Final = frozenset(
+    f"FRAMERELAY_{name}" for name in ("HOST", "PORT", "URL", "LOG_FORMAT", "LOG_LEVEL", "TASKS_MAX", "CONNECTIONS_MAX")
+)
+SIGNS: Final = 16
+
+
+def marks_of(settings: Settings, secret: Secret) -> dict[str, str]:
+    """A mark for each setting that processes have in common, by its variable; *secret* is that of `Keys`."""
+    key = hmac.digest(str(secret).encode(), b"framerelay marks of settings v1", hashlib.sha256)
+
+    def mark(variable: str, text: str) -> str:
+        return hmac.new(key, f"{variable}\0{text}".encode(), hashlib.sha256).hexdigest()[:SIGNS]
+
+    marks = {
+        knob.variable: mark(knob.variable, str_of(getattr(settings, field)))
+        for field, knob, _ in knobs()
+        if knob.variable not in OWN
+    }
+    return {**marks, SECRET: mark(SECRET, "")}  # Given, or made and kept in a file: the key tells it alone.
+
+
+def fixed(environ: Mapping[str, str] | None = None) -> list[str]:
+    """The variables that come from the environment itself: a process keeps these until it ends."""
+    environ = os.environ if environ is None else environ
+    return [knob.variable for _, knob, _ in knobs() if environ.get(knob.variable, "").strip()]

@@ -1,0 +1,52 @@
+"""What a receiver takes over when keys are read again: its own keys, and secrets of those who call back."""
+
+import asyncio
+
+import structlog
+from starlette.datastructures import Secret
+
+from config.keys import Keys
+from config.logs import secrets_of
+from config.settings import SettingInvalid, Settings, environment
+from receiver.state import State
+from runs.errors import StoryboardInvalid
+from runs.processes import ask_to_read_again
+from runs.signing import signing_secrets
+from upstream.verifiers import Verifiers, read_verifiers
+
+log = structlog.get_logger()
+
+
+async def read_again_everywhere(state: State) -> None:
+    """Have this receiver, and the others and each worker soon, read their keys again. Raises: StoreUnavailable."""
+    await ask_to_read_again(state.redis)
+    await state.live.read_again()
+
+
+async def take_over(state: State, settings: Settings, keys: Keys) -> None:
+    """Let *state* work with these from now on; a request that is under way ends as it began."""
+    state.gate.use(keys)
+    verifiers = await asyncio.to_thread(_verifiers_of, settings)
+    if verifiers is not None and verifiers != state.verification.verifiers:
+        if state.verification.public_keys is None and verifiers.jwks_urls:
+            log.warning("settings_not_taken_over", reason="verify asks for public keys now: start the receiver anew")
+        else:
+            state.verification.verifiers = verifiers
+            log.info("verifiers_read_again")
+    # Former ones stay among them: what was a secret is not shown later either.
+    now = secrets_to_hide(settings, keys, state.verification.verifiers)
+    state.secrets = tuple(sorted({*state.secrets, *now}, key=len, reverse=True))
+
+
+def secrets_to_hide(settings: Settings, keys: Keys, verifiers: Verifiers) -> tuple[str, ...]:
+    """The very texts that no answer may show."""
+    more = (*keys.operate, keys.secret, *signing_secrets(settings, keys.secret), *map(Secret, verifiers.secrets))
+    return secrets_of(settings, *more)
+
+
+def _verifiers_of(settings: Settings) -> Verifiers | None:
+    try:
+        return read_verifiers(settings.config_file, environment())
+    except (SettingInvalid, StoryboardInvalid) as error:
+        log.warning("settings_not_taken_over", reason=str(error))
+        return None
