@@ -233,7 +233,9 @@ def test_a_clip_that_hides_its_length_is_seen_to_be_truncated(make_clip: MakeCli
         assert refusal(clip) == "truncated"
 
 
-@pytest.mark.parametrize("name", ["seedance_twin.mp4", "faststart.mp4", "hevc.mp4", "av1.mp4", "vp9.webm"])
+@pytest.mark.parametrize(
+    "name", ["seedance_twin.mp4", "faststart.mp4", "hevc.mp4", "av1.mp4", "vp9.webm", "opencv.mp4"]
+)
 def test_a_clip_whose_pixels_are_zeroed_gives_no_frame(name: str, make_clip: MakeClip) -> None:
     """The length is right, the bytes are not: a hole in a half-written file."""
     clip = make_clip(name, **CLIPS[name] | {"audio_s": None})

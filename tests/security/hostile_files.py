@@ -177,7 +177,7 @@ def other_kinds() -> dict[str, Hostile]:
         "transport stream": (written("mpegts", "libx264"), NOT_A_CLIP),
         "AVI": (written("avi", "mpeg4"), NOT_A_CLIP),
         "flash video": (written("flv", "libx264"), NOT_A_CLIP),
-        "MPEG-4 part 2": (good(codec="mpeg4"), NOT_ALLOWED),
+        "MPEG-2": (good(codec="mpeg2"), NOT_ALLOWED),
         "ProRes": (written("mov", "prores_ks", "yuv422p10le"), NOT_ALLOWED),
         "FFV1": (written("matroska", "ffv1"), NOT_ALLOWED),
         "motion JPEG": (written("mp4", "mjpeg", "yuvj420p"), NOT_ALLOWED),
