@@ -226,9 +226,10 @@ def test_a_film_is_held_while_it_is_written(film_of: FilmOf, monkeypatch: pytest
     """So that nobody takes what a long join writes for something that a killed one left."""
     held: list[bool] = []
 
-    def write(shots: Any, path: Path, go: Any = media.film.write, **how: bool) -> None:
-        go(shots, path, **how)
+    def write(parts: Any, path: Path, go: Any = media.film.write, **how: int) -> Any:
+        written = go(parts, path, **how)
         held.append(is_held(path))
+        return written
 
     monkeypatch.setattr(media.film, "write", write)
     path, _ = film_of({})
