@@ -4,9 +4,11 @@ import structlog
 
 from processors.deps import Deps
 from processors.film import parts_of
+from runs import events
 from runs.errors import FrameRelayError, NotFound, StorageFailed
 from runs.kept import Kept, Kind, gone, kept_as
 from runs.model import Run
+from runs.progress import record
 
 log = structlog.get_logger()
 
@@ -36,7 +38,7 @@ async def ensure(deps: Deps, run: Run, path: str) -> None:
 
 async def make(deps: Deps, run: Run, kept: Kept) -> None:
     """
-    Make *kept* of its clips again, under its own name; the run does not change.
+    Make *kept* of its clips again, under its own name; of the run only the hash of its film may change.
 
     Raises: NotFound, in words for a person, if one of the clips is gone, too; ClipUnusable; Transient.
     """
@@ -60,7 +62,9 @@ async def make(deps: Deps, run: Run, kept: Kept) -> None:
 async def _join(deps: Deps, run: Run, kept: Kept) -> None:
     draft = deps.files.film_draft(run.id)
     try:
-        await deps.films.join(parts_of(deps, run), draft)
+        facts = await deps.films.join(parts_of(deps, run), draft)
         draft.replace(deps.files.place(kept.path))
     finally:
         draft.unlink(missing_ok=True)
+    event = events.FilmMadeAgain(path=kept.path, bytes=facts.bytes, sha256=facts.sha256)
+    await record(deps.store, run.id, event)

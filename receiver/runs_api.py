@@ -22,10 +22,11 @@ from receiver.state import State, state_of
 from receiver.views import callback_json, outlook_json, run_json
 from runs import events
 from runs.decisions import Decision
-from runs.errors import NotFound, RequestInvalid, StorageFailed, StoreUnavailable
+from runs.errors import Conflict, RequestInvalid, StorageFailed, StoreUnavailable
+from runs.kept import gone, kept_as, task_to_make_again
 from runs.model import Run, RunId, RunStatus, Terms
 from runs.plan import plan_of
-from runs.progress import record
+from runs.progress import check_revision
 from runs.progress import start as start_run_now
 from runs.removal import remove as remove_run
 from runs.standing import has_ended
@@ -112,21 +113,17 @@ async def resume(request: Request) -> Response:
     """
     ``POST /v1/runs/{id}/resume``: go on from what is there; ``submits_to_come`` says what that may cost.
 
-    A film whose file is gone is joined again.
+    A film whose file is gone is made again, under the same name; the run stays as it is.
     """
     state = state_of(request)
     run = await _run(state, request)
-    if run.film is None or await asyncio.to_thread(_is_there, state, run.film.path):
+    if run.film is None or state.files.has(run.film.path) or (kept := kept_as(run, run.film.path)) is None:
         return await _act(request, events.Resumed())
-    recorded = await record(state.store, run.id, events.FilmLost(path=run.film.path), revision=_revision(request))
-    return JSONResponse(_json(state, recorded.run))
-
-
-def _is_there(state: State, path: str) -> bool:
-    try:
-        return state.files.existing(path).is_file()
-    except NotFound:
-        return False
+    check_revision(run, _revision(request))
+    if not all(state.files.has(clip.path) for clip in kept.made_of):
+        raise Conflict(gone(kept))
+    await state.store.enqueue([task_to_make_again(run, kept)])
+    return JSONResponse(_json(state, run))
 
 
 async def retake(request: Request) -> Response:

@@ -195,10 +195,12 @@ class JoinFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FilmLost:
-    """The file of the film at *path* is gone; its clips are there."""
+class FilmMadeAgain:
+    """The file of the film at *path* was gone and is there again; another version may have written other bytes."""
 
     path: str
+    bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,7 +288,7 @@ Event = (
     | CollectFailed
     | Joined
     | JoinFailed
-    | FilmLost
+    | FilmMadeAgain
     | Told
     | Elapsed
     | WorkerStarted

@@ -213,8 +213,8 @@ def _changed(run: Run, event: Event, now: float) -> Run:
                 return run
             final = event.problem if event.until is None else None
             return replace(run, turns=run.turns + 1, due_at=event.until or now, join_error=final)
-        case events.FilmLost():
-            return unjoined(run) if run.film is not None and run.film.path == event.path else run
+        case events.FilmMadeAgain():
+            return _with_film_again(run, event)
         case _:
             return _with_take_event(run, event, now)
 
@@ -297,6 +297,13 @@ def _with_opening(run: Run, event: events.OpeningTaken) -> Run:
         return run
     after = replace(take, opening=event.opening, seam=event.seam)
     return run if after == take else _with_take(run, event.shot, after)
+
+
+def _with_film_again(run: Run, event: events.FilmMadeAgain) -> Run:
+    if run.film is None or run.film.path != event.path:
+        return run
+    again = replace(run.film, bytes=event.bytes, sha256=event.sha256)
+    return run if again == run.film else replace(run, film=again)
 
 
 def _after_deadlines(run: Run, now: float) -> Run:

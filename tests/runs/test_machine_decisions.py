@@ -370,12 +370,12 @@ def test_a_film_of_other_takes_is_dropped_even_in_its_turn() -> None:
     assert apply(run, film, NOW).status is RunStatus.SUCCEEDED
 
 
-def test_a_film_whose_file_is_gone_is_due_again_and_only_that_one() -> None:
-    """The clips are there; a film that was joined since is not touched."""
+def test_a_film_that_was_made_again_keeps_its_takes_and_has_the_hash_of_its_file() -> None:
+    """Another version may have written it; a film that was joined since is not touched."""
     run = after(new_run(shots=1), *collected(), joined)
 
-    again = after(run, events.FilmLost(path="film"))
+    again = after(run, events.FilmMadeAgain(path="film", bytes=2, sha256="2"))
 
-    assert (due(again), again.status, jobs_spent(again)) == ([("join", "", 0)], RunStatus.RUNNING, 1)
-    assert apply(run, events.FilmLost(path="another"), NOW) is run
-    assert apply(again, joined(run), NOW) is again, "that join was of another turn"
+    assert again.film == replace(run.film, bytes=2, sha256="2")  # type: ignore[type-var]
+    assert (again.status, due(again)) == (RunStatus.SUCCEEDED, [])
+    assert apply(run, events.FilmMadeAgain(path="another", bytes=2, sha256="2"), NOW) is run

@@ -171,15 +171,19 @@ async def test_a_take_that_comes_after_the_film_is_kept_and_can_be_picked(
     assert (again["status"], again["film"]["takes"]) == ("succeeded", {"s1": 3 - first})
 
 
-async def test_a_film_whose_file_is_gone_is_joined_again(start_provider: Any, start_relay: Any) -> None:
-    """Its clips are there; ``resume`` says so, and only then."""
+async def test_a_film_whose_file_is_gone_is_made_again_by_resume(
+    start_provider: Any, start_relay: Any, wait_until: Callable[..., Awaitable[None]]
+) -> None:
+    """Its clips are there; ``resume`` is refused while the file is."""
     async with start_provider() as provider, start_relay(provider.url) as relay:
         run_id = await relay.run(ONE)
         before = await relay.ended(run_id)
         refused = await relay.api.post(f"/v1/runs/{run_id}/resume")
-        shown_film(relay, before).unlink()
+        film = shown_film(relay, before)
+        film.unlink()
         resumed = await relay.api.post(f"/v1/runs/{run_id}/resume")
-        run = await relay.ended(run_id)
+        await wait_until(film.exists, "the film is there again")
+        run = await relay.shown(run_id)
         shown_film(relay, run)
         jobs = (await provider.journal())["jobs"]
 
