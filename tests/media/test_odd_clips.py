@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from media.frames import examine
+from media.opening import take_opening
 from runs.errors import ClipUnusable
 from tests.media.odd_clips import ROWS, Kit, Refused, Row, Shown
 
@@ -59,6 +60,25 @@ def test_a_clip_is_handed_on_as_a_player_shows_it(row: Row, kit: Kit, oracle: Mo
         assert np.abs(error.mean((0, 1))).max() < (3 if right.like == "light" else 1)
 
 
+@pytest.mark.parametrize(
+    "row", [row for row in TAKEN if row.kind in ("shape", "oddity") or "PQ" in row.name], ids=name_of
+)
+def test_its_first_frame_is_kept_in_the_same_way(row: Row, kit: Kit, tmp_path: Path) -> None:
+    """Else a seam would be measured between a picture and its mirror image."""
+    assert isinstance(row.right, Shown)
+    clip = row.make(kit)
+
+    found = take_opening(clip, frame_into=tmp_path / "first.png", begun_with=None)
+    last = examine(clip, frame_into=tmp_path / "last.png").frame
+
+    image = np.asarray(Image.open(found.frame.path))
+    assert kit.clipmaker.read_number(unturned(image, row.right.display)) == 0
+    assert (found.frame.width, found.frame.height, found.frame.matrix) == (last.width, last.height, last.matrix)
+    assert (image.shape[1], image.shape[0]) == row.right.size
+    drawn = np.asarray(Image.fromarray(kit.drawn(0)).resize(image_size(image, row.right.display))).astype(float)
+    assert np.abs((unturned(image, row.right.display) - drawn).mean((0, 1))).max() < 3
+
+
 @pytest.mark.parametrize("row", REFUSED, ids=name_of)
 def test_a_clip_that_cannot_be_handed_on_is_refused_in_words(row: Row, kit: Kit, tmp_path: Path) -> None:
     """That say what it is and, where that helps, what to do; and nothing is left behind."""
@@ -84,6 +104,12 @@ def test_the_manual_counts_what_is_tried() -> None:
     expected = {kind: (taken[kind], refused[kind]) for kind in taken | refused}
     assert {**expected, "all": (len(TAKEN), len(REFUSED))} == told
     assert len({name_of(row) for row in ROWS}) == len(ROWS)
+
+
+def image_size(image: Any, display: tuple[int, int, int, int]) -> tuple[int, int]:
+    """Its width and height before it was shown by that display matrix."""
+    height, width = unturned(image, display).shape[:2]
+    return width, height
 
 
 def unturned(image: Any, display: tuple[int, int, int, int]) -> Any:
