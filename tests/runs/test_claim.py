@@ -104,3 +104,17 @@ async def test_turns_cost_the_same_however_many_wait(redis: ArqRedis) -> None:
 
     assert asked[0] == asked[1]
     assert asked[0].total() < 15
+
+
+async def test_a_run_whose_time_is_too_far_off_calls_the_sweep_at_once(redis: ArqRedis) -> None:
+    """No run is given such a time, so the clock was set back since; one within bounds is waited for."""
+    arguments = [5, 6000, 1_200_000]
+    claim = redis.register_script(script("claim"))
+    now_s = time.time()
+    await redis.zadd(DUE, {"run_a": (now_s + 600) * 1000})
+    _, now_ms, _, waited_for, _ = await claim(keys=[QUEUE, WAKE, DUE, READ_AGAIN], args=arguments)
+    await redis.zadd(DUE, {"run_b": (now_s + 3600) * 1000})
+    _, later_ms, _, at_once, _ = await claim(keys=[QUEUE, WAKE, DUE, READ_AGAIN], args=arguments)
+
+    assert float(waited_for) > now_ms
+    assert float(at_once) <= later_ms
