@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import gc
 import os
 import re
 import shutil
@@ -86,6 +87,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     first, second = slow[::2], slow[1::2]
     piece = len(items) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     items[:] = [*first, *others[: piece - len(first)], *second, *others[piece - len(first) :]]
+
+
+def pytest_collection_finish() -> None:
+    """What was loaded and collected stays: looking through it for garbage is a twentieth of all the work."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

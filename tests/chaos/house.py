@@ -95,12 +95,12 @@ class House:
         """Callbacks that wait on disk for Redis."""
         return list((self.folder / "data" / "spool").glob("*.callback"))
 
-    def wait_until_ready(self, *, within_s: float = 30.0) -> None:
+    def wait_until_ready(self, *, within_s: float = 120.0) -> None:
         """Until every receiver answers, and reaches Redis."""
         for url in self.urls:
             self.wait_for(f"{url}/readyz", within_s=within_s)
 
-    def wait_for(self, url: str, *, within_s: float = 30.0) -> None:
+    def wait_for(self, url: str, *, within_s: float = 120.0) -> None:
         """Until *url* answers 200."""
         deadline = time.monotonic() + within_s
         while True:
@@ -169,7 +169,7 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
-def wait_for_socket(path: Path, *, within_s: float = 20.0) -> None:
+def wait_for_socket(path: Path, *, within_s: float = 90.0) -> None:
     """Until somebody listens at *path*."""
     deadline = time.monotonic() + within_s
     while True:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-LEAVES_WITHIN_S: Final = 40.0  # 8 s for its tasks, 4 s for its connections, and patience with a busy machine.
+LEAVES_WITHIN_S: Final = 120.0  # 8 s for its tasks, 4 s for its connections, and patience with a busy machine.
 TOLD_BY_TRAP: Final = "told to end by a trap"
 PR_SET_PDEATHSIG: Final = 1
 

@@ -27,7 +27,7 @@ from verdict import Verdict, judge, lost, paid_twice
 ENDED = ("succeeded", "failed", "cancelled", "missing")
 AT_ONCE = 12  # More would wait in the sandbox for longer than a job may live.
 GLANCE_S = 1.5
-SPOOL_S = 15.0
+SPOOL_S = 90.0
 
 
 def main() -> int:
@@ -151,7 +151,7 @@ def beyond_repair(house: House, caller: Caller) -> bool:
 def calm(house: House, monkey: Monkey) -> None:
     """Everything runs again, so that it can be asked."""
     monkey.rest()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         monkey.tick()
         try:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-SHORT = ("--runs", "6", "--seed", "3", "--strikes", "5", "--pause-s", "0.6", "1.5", "--leave-unsure", "--minutes", "3")
+SHORT = ("--runs", "6", "--seed", "3", "--strikes", "5", "--pause-s", "0.6", "1.5", "--leave-unsure", "--minutes", "12")
 
 
 def program(name: str, *words: str) -> subprocess.CompletedProcess[str]:
     """A program of this folder, run to its end."""
-    return subprocess.run([sys.executable, str(HERE / name), *words], capture_output=True, text=True, timeout=240)
+    return subprocess.run([sys.executable, str(HERE / name), *words], capture_output=True, text=True, timeout=900)
 
 
 @pytest.mark.slow

@@ -103,7 +103,7 @@ def not_kept(heard: set[str], takes: list[tuple[Any, Any, dict[str, Any]]]) -> l
 
 def _other_film(run: dict[str, Any], house: House) -> list[str]:
     """A film is of just the takes that are picked, and its file is the one that the run describes."""
-    film = run["film"]
+    film = run.get("film")  # A run that was lost has none, and is told of elsewhere.
     if run["status"] != "succeeded" or film is None:
         return []
     picked = {shot["id"]: shot["picked"] for shot in run["shots"]}

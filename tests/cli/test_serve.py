@@ -116,11 +116,12 @@ def test_killed_and_started_again_the_film_is_finished_and_paid_for_once(tmp_pat
         shell.write("chain.yaml", CHAIN)
         with tools.up_in(shell) as up:
             watching = shell.start("run", "chain.yaml", "--watch")
+            lines = iter(watching.stdout.readline, "")
+            assert any(line.startswith("run: ") for line in lines)  # On a busy machine the submit may come before it.
             tools.wait_for(lambda: sandbox.journal()["submits"], "the first submit")
             up.process.kill()
             up.process.wait()
             # The watch asks now and then: a restart that is quicker would not be noticed.
-            lines = iter(watching.stdout.readline, "")
             assert any("the receiver does not answer, asking again" in line for line in lines)
         with tools.up_in(shell):
             _, err = watching.communicate(timeout=90)

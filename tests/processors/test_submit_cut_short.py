@@ -149,9 +149,9 @@ def cut_off(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """Set as soon as a submit was cancelled; its last word has a minute."""
     cut, in_time = asyncio.Event(), submit_module._in_time
 
-    async def noticed(telling: Awaitable[object]) -> None:
+    async def noticed(telling: Awaitable[object], **named: Any) -> None:
         cut.set()
-        await in_time(telling)
+        await in_time(telling, **named)
 
     monkeypatch.setattr(submit_module, "_in_time", noticed)
     monkeypatch.setattr(submit_module, "LAST_WORD_S", 60.0)

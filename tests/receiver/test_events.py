@@ -134,7 +134,7 @@ async def test_streams_are_bounded_and_starve_nobody(
             base_url=relay.settings.listen_url,
             headers=relay.api.headers,
             trust_env=False,
-            timeout=30,
+            timeout=120,
             limits=httpx.Limits(max_connections=None),
         ) as http,
         AsyncExitStack() as stack,
