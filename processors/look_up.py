@@ -7,6 +7,7 @@ from arq.worker import Retry
 
 from processors.deps import Deps
 from processors.problems import problem, problem_of
+from processors.submit import address_ends_at
 from processors.waits import wait_s
 from runs import events
 from runs.addresses import Trusted, check_in_advance
@@ -46,14 +47,16 @@ async def look_up(
     word: str | None = None,
     callback: str | None = None,
     received_at: float | None = None,
+    ends_at: int | None = None,
     tried: int = 1,
 ) -> str:
     """
     Ask about one take and record what the provider says; returns that in a word, for the log.
 
     *turn*: the step that asked. A callback has none; it gives its own id, when it came, the *job_id* and the status
-    *word* that it named. The job's id counts only while the take has none of its own (the callback overtook the answer
-    to the submit, or outlived a crash); a word that says "still at it" about a job that we know is no reason to ask.
+    *word* that it named, and when the address that it came to ends, if it does (*ends_at*). The job's id counts only
+    while the take has none of its own (the callback overtook the answer to the submit, or outlived a crash). A word that
+    says "still at it" about a job that we know is no reason to ask.
     Raises: arq.Retry if the provider cannot be asked now and the state has no later look-up of its own.
     """
     loaded = await deps.store.load(run)
@@ -65,7 +68,7 @@ async def look_up(
         return "not_due"
     at_work = read_state(word) in AT_WORK
     told = not planned and not at_work
-    if job_id is not None and not at_work and _is_another(loaded, found, job_id):
+    if job_id is not None and not at_work and _is_second(loaded, shot, found, job_id, ends_at):
         await _keep_second_job(deps, loaded, shot, found, job_id, tried)
     if found.status not in LOOKING and not is_unheard(found):
         return await _too_late(deps, run, shot, found, callback, received_at, told=not at_work)
@@ -92,14 +95,21 @@ async def look_up(
     return report.status_word or report.state.value
 
 
-def _is_another(run: Run, take: Take, job_id: str) -> bool:
-    """The take has its job, and nobody in the run has this one."""
-    return bool(take.job_ids) and not any(job_id in each.job_ids for shot in run.shots for each in shot.takes)
+def _is_second(run: Run, shot_id: str, take: Take, job_id: str, ends_at: int | None) -> bool:
+    """
+    Whether *job_id* may be of another submit for the same take: its callback came to an address with another end.
+
+    Whoever learned the address of the take's own submit can name any job of the account; that one is not asked about.
+    """
+    shot = run.shot(shot_id)
+    if shot is None or ends_at in (None, address_ends_at(run, shot, take)) or not take.job_ids:
+        return False
+    return not any(job_id in each.job_ids for other in run.shots for each in other.takes)
 
 
 async def _keep_second_job(deps: Deps, run: Run, shot: str, take: Take, job_id: str, tried: int) -> None:
     """
-    The take's address was called about a job that is not the take's own: if there is such a job, it was paid for, too.
+    An address of the take was called about a job that is not its own: if there is such a job, it was paid for, too.
 
     That can be when Redis fell back to an older copy and forgot a submit. Raises: arq.Retry if the provider cannot be
     asked now.

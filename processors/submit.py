@@ -198,8 +198,7 @@ async def _may_pass(deps: Deps, error: FrameRelayError) -> bool:
 
 
 def _input(deps: Deps, run: Run, shot: Shot, take: Take, last: str | None) -> dict[str, Any]:
-    # From the stored intent, so that the address of a take is the same whenever it is made.
-    ends_at = math.ceil(take.submitted_at + life_s(run, shot) + CALLED_LATE_S)
+    ends_at = address_ends_at(run, shot, take)
     token = deps.tokens.mint(TakeAddress(run=run.id, shot=shot.id, take=take.number, ends_at=ends_at))
     fields = dict(shot.input)
     if take.seed is not None:
@@ -209,6 +208,16 @@ def _input(deps: Deps, run: Run, shot: Shot, take: Take, last: str | None) -> di
     if last is not None:
         fields["last_frame_url"] = last
     return {**fields, "callback_url": f"{deps.settings.reachable_url}/webhook/{token}"}
+
+
+def address_ends_at(run: Run, shot: Shot, take: Take) -> int:
+    """
+    When the callback address of a take ends, in seconds since 1970.
+
+    It follows from the stored intent, so the address of a take is the same whenever it is made, and an address with
+    another end was made for another submit.
+    """
+    return math.ceil(take.submitted_at + life_s(run, shot) + CALLED_LATE_S)
 
 
 def _seed(shot: Shot, number: int) -> int | None:

@@ -332,6 +332,8 @@ def task_for(address: Address, callback: Callback) -> Task | None:
     if isinstance(address, TakeAddress):
         named = {"run": address.run, "shot": address.shot, "take": address.take}
         arguments = {**named, **came, "job_id": callback.job_id, "word": callback.word}
+        if address.ends_at is not None:
+            arguments["ends_at"] = address.ends_at
         return Task(id=f"look_up:{address.run}:{callback.id}", function="look_up", arguments=arguments)
     if isinstance(address, ProbeAddress) or callback.job_id is None:
         return None

@@ -199,7 +199,8 @@ async def test_a_second_job_of_a_take_is_kept_and_called_paid_twice(
     async with start_provider() as provider, start_relay(provider.url) as relay:
         run_id = await relay.run(ONE)
         before = await relay.ended(run_id)
-        token = relay.tokens.mint(TakeAddress(run=run_id, shot="s1", take=1))
+        forgotten = int(before["shots"][0]["takes"][0]["submitted"]) + 400_000  # The address of another submit.
+        token = relay.tokens.mint(TakeAddress(run=run_id, shot="s1", take=1, ends_at=forgotten))
         second = {"model": "m", "input": {"prompt": "a car", "callback_url": f"{relay.api.base_url}/webhook/{token}"}}
         async with httpx.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {KEY}"}) as http:
             made = (await http.post(f"{provider.url}/v1/jobs", json=second)).json()
