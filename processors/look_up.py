@@ -55,8 +55,8 @@ async def look_up(
 
     *turn*: the step that asked. A callback has none; it gives its own id, when it came, the *job_id* and the status
     *word* that it named, and when the address that it came to ends, if it does (*ends_at*). The job's id counts only
-    while the take has none of its own (the callback overtook the answer to the submit, or outlived a crash). A word that
-    says "still at it" about a job that we know is no reason to ask.
+    while the take has none of its own (the callback overtook the answer to the submit, or outlived a crash). A word
+    that says "still at it" about a job that we know is no reason to ask.
     Raises: arq.Retry if the provider cannot be asked now and the state has no later look-up of its own.
     """
     loaded = await deps.store.load(run)
