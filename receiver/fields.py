@@ -75,5 +75,5 @@ async def _read_form(request: Request) -> Mapping[str, object]:
 
 
 async def _read_object(request: Request) -> Mapping[str, object]:
-    raw = (await read_body(request, bytes_max=OBJECT_BYTES_MAX)).removeprefix(BOM_UTF8)
-    return parse_object(raw) if raw.strip() else {}
+    raw = await read_body(request, bytes_max=OBJECT_BYTES_MAX)
+    return parse_object(raw) if raw.removeprefix(BOM_UTF8).strip() else {}

@@ -40,8 +40,8 @@ async def remove(store: Store, files: MediaFiles, run: Run) -> None:
     """
     if run.status in (RunStatus.RUNNING, RunStatus.WAITING):
         raise Conflict(f"the run is {run.status.value}; only a run that has ended can be removed: cancel it first")
-    if not has_ended(run):
-        raise Conflict("jobs of the run are still under way, and paid for; it can be removed when their clips are kept")
+    if run.status is RunStatus.FAILED and not has_ended(run):
+        raise Conflict("a job of the run is still under way, and may let it go on: cancel it first")
     if not await store.remove(run, now=time.time()):
         raise Conflict("the run has changed in between")
     log.info("run_removed", run_id=run.id, status=run.status.value)

@@ -37,7 +37,7 @@ def read_callback(body: bytes) -> JobReport:
 
 def parse_object(body: bytes) -> dict[str, object]:
     """The JSON object in *body*, under the bounds of :func:`read_callback`."""
-    body = body.removeprefix(BOM_UTF8)
+    body = body.removeprefix(BOM_UTF8)  # Some platforms put it in front of what they send.
     if len(body) > COMMAS_MAX and body.count(b",") > COMMAS_MAX:
         raise RequestInvalid(f"The body holds more than {COMMAS_MAX} values.")
     return _read_quickly(body) or _read_strictly(body)
@@ -67,7 +67,7 @@ def _read_quickly(body: bytes) -> dict[str, object] | None:
 
 def _read_strictly(body: bytes) -> dict[str, object]:
     try:
-        document = _decode(body.decode("utf-8-sig"))  # Some platforms put a byte order mark in front of what they send.
+        document = _decode(body.decode())
     except UnicodeDecodeError:
         raise RequestInvalid("The body is not UTF-8.") from None
     except json.JSONDecodeError as error:

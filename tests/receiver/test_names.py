@@ -70,7 +70,7 @@ async def test_an_unknown_field_is_refused(relay: Any, method: str, path: str, k
         assert 'unknown field "updated_after"' in error["message"]
 
 
-def test_every_operation_that_changes_something_says_which_fields_it_has() -> None:
+async def test_every_operation_that_changes_something_says_which_fields_it_has() -> None:
     """One that takes none says so, too; so a program that is made from the document cannot send any other."""
     for method, path, operation in OPERATIONS:
         if method == "GET" or operation["operationId"] in OTHERS_CHOOSE:

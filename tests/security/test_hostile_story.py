@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 ONE: dict[str, Any] = {"title": "one", "model": "seedance-1.5-pro-1080p", "shots": [{"id": "s1", "prompt": "a car"}]}
 HOSTILE = {
-    "playlist of an address": "neither MP4 nor Matroska",
+    "playlist of an address": "a playlist (HLS), which is not taken",
     "ten hours": "lasts 4500 s",
 }
 
