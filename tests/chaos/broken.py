@@ -53,7 +53,7 @@ SUSPICIONS: Final = {
     # The first that seed 3 strikes is Redis, and six strikes are one round: it comes twice.
     # A person decides all the time, so no strikes are needed.
     "ended_is_over": Suspicion(words="paid and not kept:", whims=True, runs=16, strikes=0),
-    "any_film_will_do": Suspicion(words="another film:", whims=True, runs=16, strikes=0),
+    "any_film_will_do": Suspicion(words="another film:", whims=True, runs=24, strikes=0),
     "redis_keeps_nothing": Suspicion(words=" is missing:", runs=4, strikes=6, gently=0.0),
 }
 

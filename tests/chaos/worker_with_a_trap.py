@@ -42,7 +42,6 @@ from runs.errors import OutcomeUnknown
 from runs.inbox import Inbox, Told
 from runs.progress import record
 from runs.spool import Spool
-from runs.standing import picks
 from runs.store import Store
 from upstream.client import JobsClient
 
@@ -364,14 +363,14 @@ def _any_film_will_do() -> None:
     whole, join = runs.machine.apply, Decoder.join
 
     def gullible(run: Any, event: Any, now: float) -> Any:
-        if isinstance(event, events.Joined) and not run.film and not run.cancelled:
-            run = replace(run, turns=event.turn)
-            event = replace(event, film=replace(event.film, takes=picks(run)))
+        if isinstance(event, events.Joined):
+            runs.machine.picks = lambda _: event.film.takes
+            event = replace(event, turn=run.turns)
         return whole(run, event, now)
 
     async def slow(self: Decoder, *given: Any) -> Any:
         film = await join(self, *given)
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(2.0)
         return film
 
     runs.progress.apply = gullible
