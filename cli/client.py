@@ -39,6 +39,9 @@ class NoAnswer(Unreachable):
     code = "no_answer"
 
 
+KEPT_S: Final = 2.0  # The receiver ends a connection that is idle for 5 s, maybe just when we write to it again.
+
+
 class Refused(Stop):
     """The receiver understood and said no."""
 
@@ -54,7 +57,11 @@ class Receiver:
         key = find_api_key(settings)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._http = httpx.Client(
-            base_url=self._url, headers=headers, timeout=httpx.Timeout(timeout_s), trust_env=False
+            base_url=self._url,
+            headers=headers,
+            timeout=httpx.Timeout(timeout_s),
+            trust_env=False,
+            limits=httpx.Limits(keepalive_expiry=KEPT_S),
         )
 
     @classmethod

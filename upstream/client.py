@@ -62,6 +62,7 @@ class SubmitAnswer:
 
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
 KEY_CHARACTERS_MIN = 8
+KEPT_S = 4.0  # Many servers end a connection that is idle for 5 s, maybe just when we write to it again.
 
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -318,7 +319,7 @@ def _open(headers: Mapping[str, str], tls: ssl.SSLContext, *, kept_alive: int) -
         verify=tls,
         trust_env=False,
         follow_redirects=False,
-        limits=httpx.Limits(max_connections=64, max_keepalive_connections=kept_alive, keepalive_expiry=15.0),
+        limits=httpx.Limits(max_connections=64, max_keepalive_connections=kept_alive, keepalive_expiry=KEPT_S),
     )
 
 

@@ -24,6 +24,7 @@ from cli.mcp_server import create_server
 
 FRAMERELAY = str(Path(sys.executable).with_name("framerelay"))
 ANSWER_S = 90.0
+SOON = httpx.Limits(keepalive_expiry=2.0)  # The server ends an idle connection after 5 s, in this very loop.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +122,7 @@ async def _http_server(folder: Path, url: str, *options: str, **settings: str) -
 async def _by_http(address: str, key: str) -> AsyncIterator[Assistant]:
     headers = {"Authorization": f"Bearer {key}"}
     async with (
-        httpx.AsyncClient(headers=headers, trust_env=False, timeout=120) as http,
+        httpx.AsyncClient(headers=headers, trust_env=False, timeout=120, limits=SOON) as http,
         streamable_http_client(address, http_client=http) as (reading, writing, _),
         ClientSession(reading, writing) as session,
     ):
