@@ -67,10 +67,11 @@ class Limits:
 
     def lets_in(self, address: Address, size: int) -> bool:
         """`count_callback` and `count_body` without their words: False if one of them would raise."""
-        if self._of(address).wait_s(address.name):
+        name, calls = address.name, self._of(address)  # Each callback makes a name of its own.
+        if calls.wait_s(name):
             return False
-        if self._bytes_of(address).wait_s(address.name, size + RECORD_BYTES):
-            self._of(address).give_back(address.name)
+        if self._bytes_of(address).wait_s(name, size + RECORD_BYTES):
+            calls.give_back(name)
             return False
         return True
 
