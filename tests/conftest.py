@@ -23,6 +23,7 @@ from contextlib import (
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import certifi
@@ -30,6 +31,7 @@ import httpx
 import jsonschema_rs
 import pytest
 import redis as redis_sync
+import uvicorn.server
 from arq.connections import ArqRedis
 from starlette.datastructures import Secret
 
@@ -110,6 +112,18 @@ def _one_certificate_authority(tmp_path_factory: pytest.TempPathFactory) -> Iter
     file.write_text(first + end, encoding="ascii")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(certifi, "where", lambda: str(file))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _servers_end_at_once() -> Iterator[None]:
+    """uvicorn looks ten times a second whether it is to end, and whether its connections have; hundreds are started."""
+
+    async def glance(seconds: float) -> None:
+        await asyncio.sleep(seconds / 10)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uvicorn.server, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": glance}))
         yield
 
 
