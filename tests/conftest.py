@@ -181,12 +181,17 @@ def _wait_for_pong(url: str) -> None:
             client.close()
 
 
+@pytest.fixture(scope="session")
+def _emptier(redis_server: str) -> Iterator[redis_sync.Redis]:
+    """One client for all tests: to make one takes longer than what it is for."""
+    with redis_sync.Redis.from_url(redis_server) as client:
+        yield client
+
+
 @pytest.fixture
-def redis_url(redis_server: str) -> str:
+def redis_url(redis_server: str, _emptier: redis_sync.Redis) -> str:
     """The server, empty."""
-    client = redis_sync.Redis.from_url(redis_server)
-    client.flushall()
-    client.close()
+    _emptier.flushall()
     return redis_server
 
 
