@@ -23,6 +23,7 @@ from contextlib import (
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import certifi
@@ -30,7 +31,9 @@ import httpx
 import jsonschema_rs
 import pytest
 import redis as redis_sync
+import uvicorn.server
 from arq.connections import ArqRedis
+from redis.backoff import ExponentialBackoff
 from starlette.datastructures import Secret
 
 from cli.http import listening_on, serving
@@ -113,6 +116,18 @@ def _one_certificate_authority(tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _servers_end_at_once() -> Iterator[None]:
+    """uvicorn looks ten times a second whether it is to end, and whether its connections have; hundreds are started."""
+
+    async def glance(seconds: float) -> None:
+        await asyncio.sleep(seconds / 10)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uvicorn.server, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": glance}))
+        yield
+
+
 _SPEAKING: Final = Presence.keep
 
 
@@ -166,12 +181,17 @@ def _wait_for_pong(url: str) -> None:
             client.close()
 
 
+@pytest.fixture(scope="session")
+def _emptier(redis_server: str) -> Iterator[redis_sync.Redis]:
+    """One client for all tests: to make one takes longer than what it is for."""
+    with redis_sync.Redis.from_url(redis_server) as client:
+        yield client
+
+
 @pytest.fixture
-def redis_url(redis_server: str) -> str:
+def redis_url(redis_server: str, _emptier: redis_sync.Redis) -> str:
     """The server, empty."""
-    client = redis_sync.Redis.from_url(redis_server)
-    client.flushall()
-    client.close()
+    _emptier.flushall()
     return redis_server
 
 
@@ -181,6 +201,16 @@ async def redis(redis_url: str) -> AsyncIterator[ArqRedis]:
     client = connect(redis_url, timeout_s=WAIT_S)
     yield client
     await disconnect(client)
+
+
+@pytest.fixture
+def gives_redis_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients that are made from now on try a broken connection as often as in production, at a tenth of the pauses."""
+
+    def pauses(*, cap: float, base: float) -> ExponentialBackoff:
+        return ExponentialBackoff(cap=cap / 10, base=base / 10)
+
+    monkeypatch.setattr("runs.queue.ExponentialBackoff", pauses)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ WaitUntil = Callable[..., Awaitable[None]]
 
 @asynccontextmanager
 async def working(
-    redis_url: str, work: Callable[..., Awaitable[Any]], *, tasks_max: int = 5
+    redis_url: str, work: Callable[..., Awaitable[Any]], *, tasks_max: int = 5, grace_s: float = 1.0
 ) -> AsyncIterator[RelayWorker]:
     """A worker whose only function is *work*, stopped at the end."""
     redis, listening = connect(redis_url), connect(redis_url)
@@ -40,7 +40,7 @@ async def working(
     try:
         yield worker
     finally:
-        await worker.stop(grace_s=1)
+        await worker.stop(grace_s=grace_s)
         await running
         await disconnect(redis)
         await disconnect(listening)
@@ -108,7 +108,7 @@ async def test_nor_does_one_that_holds_twenty_tasks(redis: ArqRedis, redis_url: 
         started += 1
         await asyncio.sleep(600)
 
-    async with working(redis_url, work, tasks_max=30) as worker:
+    async with working(redis_url, work, tasks_max=30, grace_s=0.0) as worker:
         await Store(redis).enqueue([task(f"t{number}") for number in range(20)])
         await wait_until(lambda: started == 20, "all are held")
         await at_rest(redis, worker)  # It has looked as often as it was woken.
@@ -132,11 +132,11 @@ async def test_a_worker_that_is_full_leaves_the_wake_up_to_one_that_has_room(
     monkeypatch.setattr(worker_module, "IDLE_S", 600)
     started: list[str] = []
 
-    async with working(redis_url, unending(started, "full"), tasks_max=1) as full:
+    async with working(redis_url, unending(started, "full"), tasks_max=1, grace_s=0.0) as full:
         await at_rest(redis, full)
         await Store(redis).enqueue([task("first")])
         await wait_until(lambda: started == ["full"], "its only place is taken")
-        async with working(redis_url, unending(started, "idle")) as idle:
+        async with working(redis_url, unending(started, "idle"), grace_s=0.0) as idle:
             await at_rest(redis, full, idle)  # The first one stands in front.
             await Store(redis).enqueue([task("second")])
             await wait_until(lambda: started == ["full", "idle"], "the other one has it")
@@ -480,6 +480,7 @@ async def test_what_is_queued_is_not_pickle(redis: ArqRedis) -> None:
     assert not raw.startswith(b"\x80\x04"), "pickle"
 
 
+@pytest.mark.usefixtures("gives_redis_up_soon")
 async def test_the_worker_outlives_its_redis(tmp_path: Path, wait_until: WaitUntil) -> None:
     """Redis killed -9 and started again with its data: the same worker goes on and runs what was queued before."""
     folder = Path(tempfile.mkdtemp(prefix="fr-"))

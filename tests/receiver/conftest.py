@@ -281,8 +281,8 @@ def private_server() -> Iterator[PrivateServer]:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What looks again and again whether Redis is back does so ten times as often."""
+def impatient(monkeypatch: pytest.MonkeyPatch, gives_redis_up_soon: None) -> None:
+    """What looks again and again whether Redis is back does so ten times as often, and each try ends as much sooner."""
     monkeypatch.setattr("runs.spool.DRAIN_EVERY_S", 0.1)
     monkeypatch.setattr("receiver.readiness.HOLDS_S", 0.1)
 

@@ -17,6 +17,7 @@ import redis as redis_sync
 
 from receiver.openapi import document
 from runs import inbox, spool
+from runs.inbox import KEEP_WITHIN_S
 
 pytestmark = pytest.mark.anyio
 
@@ -44,13 +45,22 @@ def spooled(relay: Any) -> list[Path]:
 
 @pytest.mark.parametrize("trouble", ["stop", "hang"])
 async def test_a_callback_that_redis_cannot_take_is_spooled_and_handed_on_when_it_is_back(
-    relay: Any, take_address: Any, hook_address: str, private_server: Any, kept: Any, wait_until: Any, trouble: str
+    relay: Any,
+    take_address: Any,
+    hook_address: str,
+    private_server: Any,
+    kept: Any,
+    wait_until: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    trouble: str,
 ) -> None:
     """200 within the provider's five seconds: a hook's callback, too, which no look-up could ever make good."""
     getattr(private_server, trouble)()
+    monkeypatch.setattr("runs.inbox.KEEP_WITHIN_S", 0.5)  # Who hangs would hold the test up for three seconds.
     asked = [relay.api.post(path, json=DONE) for path in (take_address(), hook_address)]
     answers = await asyncio.gather(*asked, relay.api.post(take_address(take=2), content=b"not json"))
     waiting = spooled(relay)
+    monkeypatch.setattr("runs.inbox.KEEP_WITHIN_S", KEEP_WITHIN_S)
     private_server.go_on() if trouble == "hang" else private_server.start()
     await wait_until(lambda: not spooled(relay), "the spool is empty")
 
@@ -202,10 +212,19 @@ async def test_without_redis_everything_that_needs_it_says_so_and_the_rest_goes_
 
 
 async def test_a_redis_that_hangs_is_answered_before_the_provider_gives_up(
-    relay: Any, take_address: Any, private_server: Any, kept: Any, wait_until: Any, logged: Any, no_spool: Any
+    relay: Any,
+    take_address: Any,
+    private_server: Any,
+    kept: Any,
+    wait_until: Any,
+    logged: Any,
+    no_spool: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Without a spool: 503 within five seconds, for later ones, too; what was refused is kept on its next try."""
     await relay.api.post(take_address("s0"), json=DONE)
+    monkeypatch.setattr("runs.inbox.KEEP_WITHIN_S", 1.0)
+    monkeypatch.setattr("runs.inbox.PROVE_WITHIN_S", 1.0)
     private_server.hang()
 
     first = [relay.api.post(take_address("s1", number), json=DONE) for number in range(5)]
@@ -214,6 +233,7 @@ async def test_a_redis_that_hangs_is_answered_before_the_provider_gives_up(
     assert not waiting.done()
     later = await relay.api.post(take_address("s2"), json=DONE)
     answers = [*await waiting, later]  # All while it still hangs.
+    monkeypatch.setattr("runs.inbox.KEEP_WITHIN_S", KEEP_WITHIN_S)
     private_server.go_on()
     reasons = {
         line["reason"] for line in map(json.loads, logged.getvalue().splitlines()) if line.get("outcome") == "not_kept"

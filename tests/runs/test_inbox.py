@@ -62,6 +62,7 @@ async def test_many_callbacks_share_few_writes(redis: ArqRedis) -> None:
     assert calls <= 4
 
 
+@pytest.mark.usefixtures("gives_redis_up_soon")
 async def test_what_redis_did_not_confirm_is_an_error_for_each_sender() -> None:
     """Every sender of the batch learns it, so that the provider tries again."""
     client = connect("unix:///nowhere/redis.sock")

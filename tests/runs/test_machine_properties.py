@@ -43,7 +43,7 @@ def test_no_interleaving_passes_the_budget(seed: int, budget: int) -> None:
     assert len(world.jobs) <= budget
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     scenes=st.integers(1, 2),
@@ -84,7 +84,7 @@ def test_decisions_at_any_moment_lose_nothing_that_was_paid_for_and_show_the_fil
         assert world.disk[world.run.film.path] == picks(world.run)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_what_a_redis_that_fell_back_forgot_is_found_again(seed: int) -> None:
     """Submits after the older copy are made again, and paid for twice: each job is kept, the second one beside it."""
@@ -127,7 +127,7 @@ def _gossip(kind: int, shot: str, take: int) -> events.Event:
     ][kind]  # type: ignore[arg-type]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(gossip, max_size=60))
 def test_gossip_never_takes_anything_back(heard: list[events.Event]) -> None:
     """Any list of facts: final takes stay as they are, revisions grow, and saying it all again changes neither."""

@@ -166,6 +166,7 @@ async def test_what_is_over_its_time_leaves_by_itself(redis: ArqRedis, outbox: O
     assert not {key for key in kept if first.notice.id in key or key.endswith(":run_1")}
 
 
+@pytest.mark.usefixtures("gives_redis_up_soon")
 async def test_without_redis_it_says_so(redis_url: str) -> None:
     """As all that is stored."""
     nowhere = connect(redis_url + "-not-there", timeout_s=1.0)

@@ -64,6 +64,7 @@ async def test_emptying_it_twice_is_no_repeat(redis: ArqRedis, spool: Spool, tmp
     assert not file.exists()
 
 
+@pytest.mark.usefixtures("gives_redis_up_soon")
 async def test_it_keeps_what_redis_does_not_take(spool: Spool, tmp_path: Path) -> None:
     """Nothing is removed before Redis has it."""
     client = connect("unix:///nowhere/redis.sock")
@@ -89,6 +90,7 @@ async def test_it_is_bounded_in_number_and_bytes_and_has_room_again(redis: ArqRe
     await spool.keep(callback("cb_3"), fingerprint="f3", task=None)
 
 
+@pytest.mark.usefixtures("gives_redis_up_soon")
 async def test_what_lies_there_at_the_start_counts(spool: Spool, tmp_path: Path) -> None:
     """A receiver that is restarted again and again in an outage does not begin at nothing each time."""
     for number in range(3):

@@ -230,6 +230,7 @@ async def test_a_key_that_was_asked_before_names_its_run(redis: ArqRedis) -> Non
     assert await store.asked_before("k", RunId("run_b")) == "run_a"
 
 
+@pytest.mark.usefixtures("gives_redis_up_soon")
 async def test_a_redis_that_is_gone_is_one_foreseen_error() -> None:
     """Whatever the client library raises."""
     client = connect("unix:///nowhere/redis.sock")

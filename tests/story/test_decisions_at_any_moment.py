@@ -243,6 +243,11 @@ async def test_runs_that_an_early_version_left_behind_are_gone_on_from(
         await record(store, retaken, intent)
         async with httpx.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {KEY}"}) as http:
             job = (await http.post(f"{provider.url}/v1/jobs", json={"model": "m", "input": {"prompt": "x"}})).json()
+
+        async def is_rendered() -> bool:
+            return {each["state"] for each in (await provider.journal())["jobs"]} == {"succeeded"}
+
+        await wait_until(is_rendered, "the one look at the start finds its clip")
         await record(store, retaken, events.Submitted(shot="s1", take=2, job_id=job["id"], intent="i"))
         await _leave(store, retaken, status=RunStatus.SUCCEEDED, film=replace(film, takes=None))
         shot = (await store.load(cancelled)).shots[0]
@@ -252,7 +257,7 @@ async def test_runs_that_an_early_version_left_behind_are_gone_on_from(
         await _leave(store, doubtful, film=replace((await store.load(doubtful)).film, takes=None))
         await redis.delete(REPAIRED)
 
-        async with start_relay(provider.url) as relay:
+        async with start_relay(provider.url, lookup_after_s=500.0) as relay:
 
             async def all_is_well() -> bool:
                 one, two, three = [await relay.shown(run_id) for run_id in (retaken, cancelled, doubtful)]

@@ -214,7 +214,7 @@ async def test_a_trickle_cannot_hold_a_call_open() -> None:
             await writer.drain()
             await asyncio.sleep(0.02)
 
-    timeouts = Timeouts(connect_s=1.0, submit_s=0.2, look_up_s=0.2)
+    timeouts = Timeouts(connect_s=0.3, submit_s=0.2, look_up_s=0.2)
     async with tcp_server(trickle) as url, JobsClient(url, "sk", timeouts=timeouts) as client, asyncio.timeout(60):
         with pytest.raises(UpstreamUnavailable):
             await look_up(client)
