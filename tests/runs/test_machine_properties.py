@@ -43,7 +43,7 @@ def test_no_interleaving_passes_the_budget(seed: int, budget: int) -> None:
     assert len(world.jobs) <= budget
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     scenes=st.integers(1, 2),
