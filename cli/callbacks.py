@@ -18,7 +18,7 @@ from cli.settings import settings_of_command
 from runs.tokens import HookAddress, Tokens
 from runs.words import Json, duration, printable
 
-ASK_EVERY_S: Final = 0.5  # The receiver on this machine, not the provider.
+ASK_EVERY_S: Final = 0.2  # The receiver on this machine, not the provider.
 MISSING_S_MAX: Final = 60.0
 PAGES_MAX: Final = 6
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")

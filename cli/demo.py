@@ -30,6 +30,8 @@ READY_S: Final = 30.0
 END_S: Final = 15.0
 FILM: Final = "framerelay-demo.mp4"
 ONE_LOST: Final = ("--lose", "0.3", "--seed", "23180")  # The callbacks about the third job, and no others.
+JOB: Final = ("--job-s", "2")
+LOOKUP_AFTER_S: Final = "4"  # Longer than a job takes; people wait for it.
 PR_SET_PDEATHSIG: Final = 1
 
 
@@ -82,11 +84,11 @@ def _start(stack: ExitStack, folder: Path) -> Settings:
         "FRAMERELAY_PORT": str(port),
         "FRAMERELAY_DATA_DIR": str(folder / "data"),
         "FRAMERELAY_CONFIG": str(folder / "framerelay.yaml"),
-        "FRAMERELAY_LOOKUP_AFTER_S": "10",
+        "FRAMERELAY_LOOKUP_AFTER_S": LOOKUP_AFTER_S,
     }
     click.echo("Starting a sandbox as the provider, FrameRelay beside it.")
     click.echo("It loses the callback about one of four shots, on purpose …")
-    words = ["sandbox", "--port", str(sandbox), "--key", key, *ONE_LOST]
+    words = ["sandbox", "--port", str(sandbox), "--key", key, *ONE_LOST, *JOB]
     provider = stack.enter_context(_process(words, environ, folder))
     relay = stack.enter_context(_process(["up"], environ, folder))
     settings = from_environment(environ, env_file=folder / "none.env")

@@ -16,6 +16,7 @@ from config.logs import configure_logging
 from config.settings import from_environment
 from sandbox import Faults, SandboxOptions, create_sandbox
 from sandbox.faults import SWITCHES, OptionInvalid
+from sandbox.options import QUEUE_S
 
 
 def run_sandbox(
@@ -44,6 +45,7 @@ def run_sandbox(
                 folder=place,
                 public_url=public_url,
                 dialect=dialect,
+                queue_s=min(QUEUE_S, job_s),  # Whoever wants quick jobs wants no queue.
                 job_s=job_s,
                 seconds_per_clip=clip_s,
                 scale=scale,

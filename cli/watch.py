@@ -13,7 +13,7 @@ from cli.picture import Line, end_lines, id_width, live_lines, missed_words, who
 from runs.words import Json, duration, printable, shot_words
 
 ENDED: Final = frozenset({"succeeded", "failed", "cancelled", "waiting"})
-ASK_EVERY_S: Final = 0.4  # The receiver on this machine, not the provider.
+ASK_EVERY_S: Final = 0.2  # The receiver on this machine, not the provider.
 MISSING_S_MAX: Final = 60.0  # A receiver that is restarted comes back; the run waits for it in Redis.
 
 

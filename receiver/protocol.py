@@ -87,11 +87,18 @@ class ShortWay(Door):
         return True
 
     def shutdown(self) -> None:
-        """Whoever waits for an answer gets it first."""
-        if self._under_way is None:
-            super().shutdown()
-        else:
+        """Whoever waits for an answer gets it first; a stream has no end to wait for, and its reader comes back."""
+        if self._under_way is not None:
             self._closing = True
+        elif self._is_streaming():
+            self.transport.close()
+        else:
+            super().shutdown()
+
+    def _is_streaming(self) -> bool:
+        """Whether an answer has begun whose length nobody knows: of ours, events alone."""
+        cycle = self.cycle
+        return cycle is not None and not cycle.response_complete and bool(cycle.chunked_encoding)
 
     def _is_whole(self, plain: re.Match[bytes], data: bytes) -> bool:
         head, length = plain.end(), int(plain[2])

@@ -6,6 +6,8 @@ from typing import Final, Literal
 
 from sandbox.faults import Faults, OptionInvalid
 
+QUEUE_S: Final = 0.3
+
 _BOUNDS: Final = (
     ("scale", 0.05, 1),
     ("seconds_per_clip", 0, 15),
@@ -32,7 +34,7 @@ class SandboxOptions:
     """Shape of look-ups and callbacks: the jobs API's ``output``, or Ark's ``content``."""
     idempotent: bool = False
     """Honour ``Idempotency-Key``; the real API does not document it, so a repeat is a second paid job."""
-    queue_s: float = 0.3
+    queue_s: float = QUEUE_S
     """Seconds that a job stays queued at least."""
     job_s: float = 2.0
     """Seconds that a job runs at least; rendering may take longer."""

@@ -147,7 +147,7 @@ class House:
             "API_KEY": API_KEY,
             "SECRET": "only for the storm",
             "TRUSTED_HOSTS": "127.0.0.1",
-            "LOOKUP_AFTER_S": "2",
+            "LOOKUP_AFTER_S": "1",
             "SUBMIT_TIMEOUT_S": "6",
             "UNSURE_HOLD_S": str(weather.hold_s),
             "CONFIG": str(self.folder / "none.yaml"),

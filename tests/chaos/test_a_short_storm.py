@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-SHORT = ("--runs", "6", "--seed", "3", "--strikes", "5", "--pause-s", "0.6", "1.5", "--leave-unsure", "--minutes", "12")
+SHORT = ("--runs", "4", "--seed", "3", "--strikes", "4", "--pause-s", "0.3", "0.8", "--leave-unsure", "--minutes", "12")
 
 
 def program(name: str, *words: str) -> subprocess.CompletedProcess[str]:

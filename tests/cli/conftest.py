@@ -29,7 +29,7 @@ WARM_START = Path(__file__).with_name("warm_start.py")
 KEY = "sk-sandbox"
 WAIT_S = 90.0
 PLAIN: dict[str, Any] = {"trust_env": False, "verify": False}  # Loading certificates takes longer than all the rest.
-QUICK = ("--scale", "0.2", "--clip-s", "0.5", "--job-s", "0.3")
+QUICK = ("--scale", "0.2", "--clip-s", "0.5", "--job-s", "0.1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

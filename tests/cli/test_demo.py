@@ -15,6 +15,14 @@ from cli import demo
 from cli.main import cli
 
 ROOT = Path(__file__).parents[2]
+BRIEF = """
+import sys
+from cli import demo
+demo.JOB = ("--job-s", "0.2", "--clip-s", "1")
+demo.LOOKUP_AFTER_S = "2"
+from cli.main import main
+sys.exit(main())
+"""
 
 
 @pytest.mark.slow
@@ -22,9 +30,12 @@ def test_the_demo_makes_one_film_of_four_chained_shots(shell: Any, tools: Any) -
     """
     Exit 0, last line ``film: PATH``, every frame but the repeated ones; one callback is lost, no process is left.
 
+    Pictures are as large as a person sees them, clips are shorter.
+
     While it stays, what it says about looking around is true: a link that lets in, and settings for the command.
     """
-    shell = shell.__class__(folder=shell.folder, settings={"TMPDIR": str(shell.folder)})
+    brief = (sys.executable, "-c", BRIEF)
+    shell = shell.__class__(folder=shell.folder, settings={"TMPDIR": str(shell.folder)}, program=brief)
     process = shell.start("demo", "--out", "films", "--keep")
     lines = iter(process.stdout.readline, "")
     link = next(line.strip() for line in lines if "/login?once=" in line)

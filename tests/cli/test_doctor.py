@@ -31,6 +31,7 @@ from cli.serve import running_receiver
 from config.keys import Keys
 from config.settings import Settings
 from processors.worker import LEASE_S, WORKER
+from runs import inbox
 from runs.embedded_redis import EmbeddedRedis, find_server, is_answering
 from runs.queue import QUEUE
 from runs.tokens import HookAddress, ProbeAddress
@@ -96,6 +97,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time-outs of a moment, so that a test of silence is short."""
     monkeypatch.setattr(doctor_network, "WITHIN_S", 0.5)
     monkeypatch.setattr(doctor_redis, "COMMAND_S", 0.5)
+    monkeypatch.setattr(doctor_callback, "LISTED_WITHIN_S", 0.5)
 
 
 @pytest.fixture
@@ -519,9 +521,10 @@ async def test_another_receiver_behind_the_address_is_told_apart(
 
 @pytest.mark.anyio
 async def test_a_receiver_that_cannot_keep_callbacks_is_told_apart(
-    start_redis: Callable[..., str], tmp_path: Path
+    start_redis: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis gone and the disk refusing: 503; with the disk alone it is acknowledged, and cannot be shown."""
+    monkeypatch.setattr(inbox, "KEEP_WITHIN_S", 0.3)
     with listening_on("127.0.0.1", 0) as listener:
         settings = Settings(
             port=listener.getsockname()[1], data_dir=tmp_path / "data", api_key=(API_KEY,), secret=SECRET

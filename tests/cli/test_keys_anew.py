@@ -21,7 +21,19 @@ from cli.doctor_processes import look_at_processes
 from config.settings import from_environment
 
 BOARD = "model: seedance-1.5-pro-720p\nshots: [{id: s1, prompt: a car}]\n"
+OFTEN = """
+import sys
+from runs import processes
+processes.EVERY_S = 0.1
+from cli.main import main
+sys.exit(main())
+"""
 WRONG, KEY = "sk-wrong-0123456789", "sk-sandbox"
+
+
+def talkative(shell: Any) -> Any:
+    """What it starts says every moment that it is there."""
+    return replace(shell, program=(sys.executable, "-c", OFTEN))
 
 
 def looked(shell: Any) -> list[Finding]:
@@ -38,7 +50,7 @@ def is_ok(shell: Any) -> bool:
 
 def test_a_key_that_was_put_right_counts_without_a_restart(provider: Any, tmp_path: Path, tools: Any) -> None:
     """`doctor` says which process still has the other one until it has been read again; the log shows neither."""
-    shell = tools.shell_for(tmp_path / "here", provider.url)
+    shell = talkative(tools.shell_for(tmp_path / "here", provider.url))
     del shell.settings["FRAMERELAY_UPSTREAM_KEY"]
     env = shell.folder / ".env"
 
@@ -80,7 +92,7 @@ def test_a_key_of_its_environment_stays_with_a_process_and_doctor_says_so(
     provider: Any, tmp_path: Path, tools: Any
 ) -> None:
     """Nobody can change the environment of a process that runs; and one of the terminal goes before `.env`."""
-    shell = tools.shell_for(tmp_path / "here", provider.url, UPSTREAM_KEY=WRONG)
+    shell = talkative(tools.shell_for(tmp_path / "here", provider.url, UPSTREAM_KEY=WRONG))
     with tools.up_in(shell) as up:
         tools.wait_for(lambda: is_ok(shell), "the processes have said that they are there")
         (finding,) = looked(shell.having(UPSTREAM_KEY=KEY))

@@ -27,7 +27,7 @@ ONE = "model: seedance-1.5-pro-720p\nshots:\n  - {id: s1, prompt: one}\n"
 HASTY = """
 import sys
 from processors import waits
-waits.AGAIN_S_MAX = 0.5
+waits.AGAIN_S_MAX = 0.1
 from cli.main import main
 sys.exit(main())
 """
@@ -89,7 +89,7 @@ def test_an_unreachable_provider_is_waited_for(ready: Any, tools: Any) -> None:
     """
     After a few tries the watch ends with 4 and says that it goes on by itself; and it does.
 
-    Half a minute passes between two tries in the end; here it is half a second.
+    Half a minute passes between two tries in the end; here it is a tenth of a second.
     """
     port = tools.free_port()
     settings = {"UPSTREAM_URL": f"http://127.0.0.1:{port}", "TRUSTED_HOSTS": f"127.0.0.1:{port}"}
@@ -111,8 +111,8 @@ def test_an_unreachable_provider_is_waited_for(ready: Any, tools: Any) -> None:
 @pytest.mark.slow
 def test_killed_and_started_again_the_film_is_finished_and_paid_for_once(tmp_path: Path, tools: Any) -> None:
     """`kill -9` with a job in flight: a watch goes on through it, every shot was submitted once, nothing is left."""
-    with tools.sandbox_in(_folder(tmp_path, "sandbox"), "--job-s", "1.5") as sandbox:
-        shell = tools.shell_for(tmp_path / "relay", sandbox.url, LOOKUP_AFTER_S=2)
+    with tools.sandbox_in(_folder(tmp_path, "sandbox"), "--job-s", "0.6") as sandbox:
+        shell = tools.shell_for(tmp_path / "relay", sandbox.url, LOOKUP_AFTER_S=1)
         shell.write("chain.yaml", CHAIN)
         with tools.up_in(shell) as up:
             watching = shell.start("run", "chain.yaml", "--watch")

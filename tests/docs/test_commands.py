@@ -28,7 +28,7 @@ BLOCK = re.compile(
     r"^(?:<!-- (?P<note>[^>]*?) -->\n)?```(?P<kind>\w*)[^\n]*\n(?P<text>.*?)^```$", re.M | re.S | re.ASCII
 )
 FILE = re.compile(r"# (?:\./)?(?P<name>[\w-]+\.ya?ml)\b")
-QUICK = "--scale 0.1 --clip-s 0.4 --job-s 0.1"
+QUICK = "--scale 0.1 --clip-s 0.4 --job-s 0"
 GIVEN = {"docs"}  # Of the repository.
 PRINTED = ("run_", "cb_", "job_", "plan_", "ntf_")
 SHELL = r"""

@@ -32,6 +32,13 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 
+HURRY = """
+for (const name of ["setTimeout", "setInterval"]) {
+  const patient = window[name];
+  window[name] = (work, ms, ...more) => patient(work, ms / 10, ...more);
+}
+"""
+
 expect.set_options(timeout=WAIT_MS)
 
 
@@ -83,9 +90,11 @@ class Visitor:
         answer = await self.context.request.post(f"{self.url}/login", form=form, headers=headers, max_redirects=0)
         assert answer.status == 303, await answer.text()
 
-    async def open(self, path: str = "/") -> Page:
-        """A tab of its own, at *path* of the receiver."""
+    async def open(self, path: str = "/", *, hurried: bool = False) -> Page:
+        """A tab of its own, at *path* of the receiver; *hurried*: its timers run ten times as fast."""
         page = await self.context.new_page()
+        if hurried:
+            await page.add_init_script(HURRY)
         await page.goto(f"{self.url}{path}")
         return page
 

@@ -30,7 +30,7 @@ async def test_a_run_goes_from_its_start_to_its_film_before_ones_eyes(
     start_provider: Any, start_relay: Any, visit: Any, picture: Any
 ) -> None:
     """Nobody reloads: states, frames, clips and the film come as they are made, and each clip can be played."""
-    slowly = {"job_s": 1.5}
+    slowly = {"job_s": 0.7}
     async with (
         start_provider(options=slowly) as provider,
         start_relay(provider.url) as relay,
@@ -121,7 +121,7 @@ async def test_a_shot_tells_its_history(relay: Any, film: str, visit: Any) -> No
 async def test_callbacks_appear_as_they_arrive(relay: Any, film: str, visit: Any) -> None:
     """Nobody reloads, and a body that somebody has opened to read it stays open."""
     async with visit(relay) as person:
-        page = await person.open("/callbacks")
+        page = await person.open("/callbacks", hurried=True)
         await page.evaluate("window.seenFirst = true")
         read = page.locator("li", has_text=(await relay.shown(film))["shots"][1]["takes"][0]["job_id"]).last
         await read.get_by_text("As it was received").click()
@@ -139,7 +139,7 @@ async def test_a_page_that_lost_its_events_finds_back(relay: Any, home: Any, rel
     async with AsyncExitStack() as stack:
         async with relay_in(*home, "http://127.0.0.1:9", worker=False) as another:
             person = await stack.enter_async_context(visit(another))
-            page = await person.open(f"/runs/{run_id}")
+            page = await person.open(f"/runs/{run_id}", hurried=True)
             await page.evaluate("window.seenFirst = true")
             await expect(page.get_by_role("button", name="Approve")).to_be_visible()
             person.expects("net::ERR_", "Failed to load resource")
