@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,8 @@ _LISTED_BY: Final = {
     "there is no callback": "`framerelay callbacks` lists them",
     "there is no such callback": "`framerelay callbacks` lists them",
 }
+MADE_AGAIN_S_MAX: Final = 600.0  # A long film that has to be encoded takes minutes.
+MADE_AGAIN_EVERY_S: Final = 1.0
 # A proxy's words for "nobody there" count like a refused connection; 503 is the receiver's own for "Redis is away".
 _NOT_NOW: Final = frozenset({502, 503, 504})
 
@@ -131,15 +134,28 @@ class Receiver:
             return False
 
     def download(self, url: str, into: Path) -> None:
-        """Write the file at *url* to *into*, whole or not at all. Raises: Stop, OSError."""
+        """
+        Write the file at *url* to *into*, whole or not at all; one that is being made again is waited for.
+
+        Raises: Stop, OSError.
+        """
+        give_up_at = time.monotonic() + MADE_AGAIN_S_MAX
+        while not self._downloaded(url, into, may_wait=time.monotonic() < give_up_at):
+            time.sleep(MADE_AGAIN_EVERY_S)
+
+    def _downloaded(self, url: str, into: Path, *, may_wait: bool) -> bool:
+        """False if the file is not there yet."""
         draft = into.with_name(f".{into.name}.part")
         try:
             with self._http.stream("GET", url) as response, draft.open("wb") as file:
+                if response.status_code == 503 and may_wait and b'"made_again"' in response.read():
+                    return False
                 if not response.is_success:
                     raise Stop(f"the receiver answered {response.status_code} for {url}")
                 for chunk in response.iter_bytes():
                     file.write(chunk)
             draft.replace(into)
+            return True
         except httpx.HTTPError as error:
             raise Stop(f"the download of {url} broke off: {error or type(error).__name__}") from None
         finally:

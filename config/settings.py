@@ -221,9 +221,10 @@ class Settings:
         "FRAMERELAY_ASK_AFTER_S",
         as_seconds,
         900.0,
-        "When a person is asked about a job whose status is a word that is not known here, or of which the provider "
-        "knows nothing any more; and about a submit whose outcome nobody knows, where too few such jobs were done to "
-        "know how long they take (else after three times the usual time).",
+        "When a person is asked about a job whose status is a word that is not known here, that is said to be done "
+        "without a clip, or of which the provider knows nothing any more or says nothing readable; and about a submit "
+        "whose outcome nobody knows, where too few such jobs were done to know how long they take (else after three "
+        "times the usual time).",
         unit="s",
     )
     clip_bytes_max: int = knob(

@@ -195,11 +195,11 @@ def difference(first: Picture, other: Picture) -> str | None:
             continue
         match field.name:
             case "range" | "matrix" | "primaries" | "transfer":
-                return f"its colour {field.name} is tagged otherwise"
+                return f"its color {field.name} is tagged otherwise"
             case "headers":
                 return "its codec is set up otherwise"
             case "says_siting":
-                return "where its colour lies is tagged otherwise"
+                return "where its color lies is tagged otherwise"
             case "orientation":
                 return "it is turned or mirrored otherwise"
             case "size":

@@ -11,7 +11,14 @@ from processors.submit import address_ends_at
 from processors.waits import wait_s
 from runs import events
 from runs.addresses import Trusted, check_in_advance
-from runs.errors import AddressForbidden, FrameRelayError, Transient, UpstreamRateLimited, UpstreamRejected
+from runs.errors import (
+    AddressForbidden,
+    FrameRelayError,
+    Transient,
+    UpstreamAnswerUnreadable,
+    UpstreamRateLimited,
+    UpstreamRejected,
+)
 from runs.events import Event
 from runs.model import Family, Problem, Run, Take, TakeStatus
 from runs.progress import record
@@ -217,7 +224,7 @@ def event_of(report: JobReport, *, shot: str, take: int, asked: str, called_back
     if report.state is JobState.SUCCEEDED:
         missing = "the provider says that the job succeeded, but names no clip"
         problem = Problem(code="no_clip_named", message=missing)
-        return events.LookedInVain(shot=shot, take=take, problem=problem, called_back=told)
+        return events.LookedInVain(shot=shot, take=take, problem=problem, called_back=told, strange=True)
     if report.state in ENDED:
         problem = _ending(report)
         return events.JobEnded(
@@ -269,7 +276,13 @@ async def _looked_in_vain(
     problem = problem_of(error)
     gone = isinstance(error, UpstreamRejected) and error.status in GONE
     event = events.LookedInVain(
-        shot=shot, take=take.number, problem=problem, retry_after_s=retry_after_s, gone=gone, called_back=told
+        shot=shot,
+        take=take.number,
+        problem=problem,
+        retry_after_s=retry_after_s,
+        gone=gone,
+        called_back=told,
+        strange=isinstance(error, UpstreamAnswerUnreadable),
     )
     await record(deps.store, run, event)
     return error.code

@@ -149,7 +149,7 @@ def _watermark(shot: Shot, story: Story) -> Iterator[Found]:
 def _long_chain(shot: Shot, story: Story) -> Iterator[Found]:
     if story.links[shot.id] == CHAIN_MAX + 1:
         message = (
-            f"more than {CHAIN_MAX} shots in a row, each made from the last frame of the one before: faces and colours "
+            f"more than {CHAIN_MAX} shots in a row, each made from the last frame of the one before: faces and colors "
             "drift; anchor it anew by a bridge, by from: cut with a first_frame, or from an earlier shot"
         )
         yield "long_chain", ("from",), message

@@ -125,7 +125,7 @@ class LookedInVain(TakeEvent):
     """
     The provider could not be asked about *job_id* this time; or it says that it knows no such job (*gone*).
 
-    ``called_back``: likewise.
+    *strange*: it did answer, and its answer cannot be understood, or names no clip. ``called_back``: likewise.
     """
 
     problem: Problem
@@ -133,6 +133,7 @@ class LookedInVain(TakeEvent):
     gone: bool = False
     job_id: str | None = None
     called_back: bool = False
+    strange: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -174,7 +174,11 @@ class Part:
         text = self.text()
         if text is None or is_web_address(text):
             return text
-        self.complain(f'expected a URL that begins with https:// or http://, found "{shown(text)}"')
+        begins = text.startswith(("https://", "http://"))
+        wanted = (
+            "a URL with a host name that can be looked up" if begins else "a URL that begins with https:// or http://"
+        )
+        self.complain(f'expected {wanted}, found "{shown(text)}"')
         return None
 
 

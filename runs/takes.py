@@ -69,7 +69,7 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
             if event.gone and now > take.submitted_at + life_s(run, shot):
                 return replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED)
             told = _told(take, event, now)
-            told = _understood(told, now) if event.gone else told
+            told = _understood(told, now) if event.gone or event.strange else told
             wait = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
             soon = _soon(told, now + wait, now)
             return _put_off(told, max(soon, now + (event.retry_after_s or 0.0)), event.problem)

@@ -28,7 +28,7 @@ def shot_words(run: Json, shot: Json, *, now: float) -> str:
     """What a shot is doing, and since when."""
     match shot["status"]:
         case "pending":
-            return _pending(run, shot)
+            return _pending(run, shot, now)
         case "done":
             return _done(run, shot)
         case "waiting":
@@ -140,9 +140,11 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() or letter in _JOINERS else " " for letter in text)
 
 
-def _pending(run: Json, shot: Json) -> str:
+def _pending(run: Json, shot: Json, now: float) -> str:
     if shot["held_by"]:
-        return f"put off: {_sentence(shot['held_by'])}; tried again by itself"
+        again = shot.get("next_try")
+        when = "tried again by itself" if again is None else f"tried again {soon(again - now)}"
+        return f"put off: {_sentence(shot['held_by'])}; {when}"
     if run["status"] in ("failed", "cancelled"):
         return "not made"
     source = _source(run, shot)

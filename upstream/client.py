@@ -24,6 +24,7 @@ from uuid import uuid4
 import httpx
 import msgspec
 
+from config.logs import redacted
 from config.urls import parse_url
 from runs.errors import (
     FrameRelayError,
@@ -292,7 +293,8 @@ def _without_a_job(answer: _Answer, document: Mapping[str, object], *, refuses_b
     """What a 2xx to a submit means that names no job: a refusal only where nothing else can be meant."""
     refused, status = refusal_within(answer.headers, document), status_within(document)
     if refused is None or status is None:
-        return OutcomeUnknown("The submit was accepted, but its answer holds no job id.")
+        shown = redacted(cut(answer.content.decode("utf-8", errors="replace")))
+        return OutcomeUnknown(f"The submit may have been accepted, and its answer holds no job id: {shown}")
     is_clear = status == 200 or (_refuses(status) and (status != 503 or refuses_by_503))
     if not is_clear or might_name_a_job(document):
         return OutcomeUnknown(f"The submit may have been accepted, and its answer holds no job id: {refused.message}")

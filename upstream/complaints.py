@@ -59,9 +59,32 @@ def might_name_a_job(document: Mapping[str, object]) -> bool:
     return any(_may_be_id(key, value) for place in (document, *_inner(document)) for key, value in place.items())
 
 
-_ENVELOPES: Final = ("data", "result", "output", "base_resp", "Resp", "resp", "response", "task")
-_CODES: Final = ("code", "err_code", "error_code", "errcode", "ErrCode", "errorCode", "status_code", "statusCode")
-_MESSAGES: Final = ("message", "msg", "err_msg", "error_message", "errmsg", "ErrMsg", "errorMessage", "status_msg")
+_ENVELOPES: Final = (
+    *("data", "result", "output", "base_resp", "Resp", "resp", "response", "task"),
+    *("Response", "ResponseMetadata"),  # Tencent Cloud and Volcengine, whose errors come with 200.
+)
+_CODES: Final = (
+    "code",
+    "err_code",
+    "error_code",
+    "errcode",
+    "ErrCode",
+    "errorCode",
+    "status_code",
+    "statusCode",
+    "Code",
+)
+_MESSAGES: Final = (
+    "message",
+    "msg",
+    "err_msg",
+    "error_message",
+    "errmsg",
+    "ErrMsg",
+    "errorMessage",
+    "status_msg",
+    "Message",
+)
 _MORE_MESSAGES: Final = ("fail_reason", "failure_reason", "failMsg", "detail", "reason", "description")
 _YES: Final = ("success", "ok", "succeeded", "is_success", "isSuccess")
 _FINE_WORDS: Final = frozenset(("success", "succeed", "succeeded", "successful", "ok", "成功", "操作成功", "请求成功"))
@@ -93,7 +116,7 @@ def _inner(document: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
 def _in_error(place: Mapping[str, object]) -> Complaint | None:
     """From ``error`` (a mapping or a text) or the first of ``errors``, where it is not the empty form of none."""
     errors = place.get("errors")
-    for given in (place.get("error"), errors[0] if isinstance(errors, list) and errors else None):
+    for given in (place.get("error"), place.get("Error"), errors[0] if isinstance(errors, list) and errors else None):
         if isinstance(given, str) and given.strip() and given.strip().lower() not in _FINE_WORDS | {"none", "null"}:
             return Complaint(code=_bad_code(place), message=cut(given))
         if isinstance(given, Mapping):

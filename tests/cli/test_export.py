@@ -85,6 +85,17 @@ def test_a_run_is_a_folder_with_words_jobs_and_hashes(relay: Any, film: Any, del
     assert manifest["film"]["duration_s"] == film["film"]["duration_s"]
 
 
+def test_a_film_that_is_gone_is_waited_for(relay: Any, film: Any, tmp_path: Path) -> None:
+    """It is made again when somebody asks; the command said "the receiver answered 503", and stopped."""
+    place = relay.folder / "data" / "media" / film["id"] / "film.mp4"
+    before = place.read_bytes()
+    place.unlink()
+
+    exported(relay, film, "--to", str(tmp_path / "late"))
+
+    assert (tmp_path / "late" / "film.mp4").read_bytes() == place.read_bytes() == before
+
+
 def test_the_timeline_is_as_long_as_the_film(film: Any, delivery: Path) -> None:
     """Read back by the library: the clips in order, relative media, the repeated frame once, and whose they are."""
     timeline = otio.adapters.read_from_file(str(delivery / "film.otio"))

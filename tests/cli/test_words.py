@@ -87,6 +87,21 @@ def test_a_take_under_way_says_its_state_its_seconds_and_what_is_usual(take: dic
     assert shot_words(a_run("running", DONE, shot), shot, now=NOW) == words
 
 
+@pytest.mark.parametrize(
+    ("next_try", "words"),
+    [
+        (NOW + 86_400, "put off: HTTP 429; tried again in 24 h 00"),
+        (NOW - 1, "put off: HTTP 429; tried again now"),
+        (None, "put off: HTTP 429; tried again by itself"),
+    ],
+)
+def test_a_shot_that_is_put_off_says_until_when(next_try: float | None, words: str) -> None:
+    """A provider may ask for a day; without the time that looks like a run that is stuck."""
+    busy = {"code": "upstream_rate_limited", "message": "HTTP 429", "family": "rate"}
+    shot = a_shot("s1", "pending", held_by=busy, next_try=next_try)
+    assert shot_words(a_run("running", shot), shot, now=NOW) == words
+
+
 def test_a_stale_shot_says_which_shot_it_no_longer_fits() -> None:
     """It is the shot that was made again."""
     shot = a_shot("s2", "done", a_take("done", video=VIDEO), source="s1", stale=True)

@@ -70,6 +70,11 @@ def take_of(run: Run, number: int = 1) -> Take:
     return take
 
 
+def without_sense(code: str = "no_clip_named") -> events.LookedInVain:
+    problem = Problem(code=code, message="the job succeeded, but names no clip")
+    return events.LookedInVain(shot="s1", take=1, problem=problem, strange=True)
+
+
 # --- a submit of which nothing is heard --------------------------------------------------------------------------
 
 
@@ -278,3 +283,24 @@ def test_no_time_is_given_that_is_further_off_than_the_sweep_believes() -> None:
         moment = wake_at(run, NOW + 300)
         assert moment is not None
         assert moment <= NOW + 300 + 900
+
+
+@pytest.mark.parametrize("code", ["no_clip_named", "upstream_answer_unreadable"])
+def test_an_answer_that_makes_no_sense_is_asked_about(code: str) -> None:
+    """A job that was done without a clip was looked up for ever, and nobody was told."""
+    strange = after(in_flight(), (10, without_sense(code)), (60, without_sense(code)))
+
+    asked = after(strange, (10 + ASK_S, events.Elapsed()))
+
+    assert (asked.status, asked.shots[0].status) == (RunStatus.WAITING, ShotStatus.WAITING)
+    assert asked.error is not None
+    assert "names no clip" in asked.error.message
+    assert take_of(after(asked, (20 + ASK_S, rendered()))).question is None, "its clip may come all the same"
+
+
+def test_an_outage_of_the_provider_asks_nobody() -> None:
+    """It passes by itself, however long it lasts."""
+    down = events.LookedInVain(shot="s1", take=1, problem=GONE)
+    assert (
+        after(in_flight(), (10, down), (10 + ASK_S, down), (20 + ASK_S, events.Elapsed())).status is RunStatus.RUNNING
+    )

@@ -282,3 +282,43 @@ async def test_a_last_frame_that_nobody_may_open_costs_no_clip(
 
     assert run["status"] == "succeeded", run["error"]
     assert run["shots"][1]["takes"][0]["first_frame"]["source"] == "upload"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda job: {"id": job, "status": "succeeded", "output": {"videos": []}}, "names no clip"),
+        (lambda _: Response("<html>a page of the proxy</html>"), "is not JSON"),
+        (lambda _: Response("{}", headers={"Content-Encoding": "br"}), "is encoded"),
+    ],
+)
+async def test_an_answer_that_makes_no_sense_is_asked_about_as_well(
+    answer: Callable[[str], Response | Json],
+    words: str,
+    start_provider: Any,
+    start_relay: Any,
+    wait_until: Callable[..., Awaitable[None]],
+) -> None:
+    """Such a job was looked up for ever, and nobody was told; its clip may come all the same."""
+    is_odd = [True]
+
+    def change(method: str, _: int, body: Json) -> Response | Json:
+        return body if method == "POST" or not is_odd else answer(body["id"])
+
+    async with (
+        start_provider(lose=1.0) as provider,
+        gateway(provider.url, change) as url,
+        start_relay(url, ask_after_s=0.5, lookup_after_s=0.3) as relay,
+    ):
+        run_id = await relay.run(ONE)
+
+        async def is_asked() -> bool:
+            return (await relay.shown(run_id))["status"] == "waiting"
+
+        await wait_until(is_asked, "a person is asked")
+        asked = await relay.shown(run_id)
+        is_odd.clear()
+        await wait_until(lambda: _succeeded(relay, run_id), "it goes on by itself")
+
+    assert asked["error"]["code"] == "status_unknown"
+    assert words in asked["error"]["message"]

@@ -178,6 +178,15 @@ async def test_a_submit_leaves_once_whatever_the_answer(provider, answer: Respon
     assert [method for method, *_ in provider.requests] == ["POST"]
 
 
+async def test_a_submit_whose_answer_names_no_job_shows_what_was_answered(provider) -> None:
+    """A refusal of a shape that is not known here is one to a person who can read it."""
+    provider.answers = [JSONResponse({"verdict": "too long: at most 12 s"})]
+
+    async with JobsClient(provider.url, "sk") as client:
+        with pytest.raises(OutcomeUnknown, match="too long: at most 12 s"):
+            await submit(client)
+
+
 @pytest.mark.parametrize(
     "answer",
     [b"", b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", b"SSH-2.0-x\r\n\r\n"],

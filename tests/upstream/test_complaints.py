@@ -61,6 +61,12 @@ REFUSED = [
     ({"error": {"message": "bad", "type": "invalid_request_error"}}, "bad", Family.REQUEST_INVALID),
     ({"errors": [{"message": "ratio"}]}, "ratio", Family.UNKNOWN),
     ({"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}, "balance", Family.ACCOUNT),
+    (
+        {"Response": {"Error": {"Code": "InvalidParameter", "Message": "ratio"}, "RequestId": "r-1"}},
+        "ratio",
+        Family.REQUEST_INVALID,
+    ),
+    ({"ResponseMetadata": {"RequestId": "r-1", "Error": {"Code": "X", "Message": "closed"}}}, "closed", Family.UNKNOWN),
     ({"ErrCode": 500044, "ErrMsg": "closed", "Resp": None}, "closed", Family.UNKNOWN),
     ({"code": 200, "data": {"error": "blocked", "task_id": ""}}, "blocked", Family.UNKNOWN),
     ({"status": "failed", "message": "nothing left"}, "nothing left", Family.UNKNOWN),
