@@ -30,7 +30,7 @@ test: setup .venv/test-clips/.ready browser shells ffmpeg  ## lint, types and ev
 	@$(BIN)/pytest -n auto --dist worksteal
 
 test-busy: export PYTHONDONTWRITEBYTECODE :=
-test-busy: setup .venv/test-clips/.ready browser shells  ## every test five times beside processes that burn all cores (RUNS=1: once)
+test-busy: setup .venv/test-clips/.ready browser shells ffmpeg  ## every test five times beside processes that burn all cores (RUNS=1: once)
 	@$(BIN)/python tests/busy.py $(or $(RUNS),5)
 
 CAN_INSTALL := { command -v apt-get && [ "$$(id -u)" = 0 ]; } >/dev/null
