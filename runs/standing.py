@@ -199,7 +199,7 @@ def chosen(shot: Shot) -> Take | None:
 
 
 def jobs_spent(run: Run) -> int:
-    """Jobs that were or may have been accepted; it never falls, as a submit that is under way is not in it yet."""
+    """Jobs that were or may have been accepted; a submit under way is not in it yet, since it may be refused."""
     return overview(run).spent
 
 
