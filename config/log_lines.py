@@ -18,13 +18,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import msgspec
 from structlog.typing import EventDict
 
 LINES_MAX: Final = 1000  # So many are not held back, however long the round lasts.
 DEPTH_MAX: Final = 20  # What lies deeper in a field is shown as its repr.
 _IMMUTABLE: Final = frozenset({str, int, float, bool, type(None)})
 
-Render = Callable[[Sequence[EventDict]], bytes]
+
+class CleanLine(msgspec.Struct, kw_only=True):
+    """A line of plain texts and numbers that have been looked through already; fields that are unset are left out."""
+
+    event: str
+    level: str
+    timestamp: datetime | None = None
+
+
+Event = EventDict | CleanLine
+Render = Callable[[Sequence[Event]], bytes]
 ToEvent = Callable[[logging.LogRecord], EventDict]
 
 
@@ -35,6 +46,8 @@ class Lines(logging.Handler):
     *render*: whole lines of events, all that is secret taken out; it never raises. An event has its ``timestamp``, a
     `datetime`, and otherwise what JSON knows. *to_event*: one made of a record, but for the time. Whoever reads the
     stream too slowly is waited for; no line is left out, torn or mixed with another.
+
+    An event may be a `CleanLine` as well: whoever made it knows that it holds no secret.
     """
 
     def __init__(self, stream: Any, *, render: Render, to_event: ToEvent) -> None:
@@ -45,7 +58,7 @@ class Lines(logging.Handler):
         self._descriptor, self._piece_bytes_max = _descriptor(stream), None
         if self._descriptor is not None and stat.S_ISFIFO(os.fstat(self._descriptor).st_mode):
             self._piece_bytes_max = select.PIPE_BUF  # What a pipe takes at once, even if others write to it as well.
-        self._waiting: list[EventDict] = []
+        self._waiting: list[Event] = []
         self._due_in: asyncio.AbstractEventLoop | None = None
         self._is_writing, self._is_torn = False, False
         self._guard = threading.RLock()
@@ -56,6 +69,14 @@ class Lines(logging.Handler):
         if not _IMMUTABLE.issuperset(map(type, event.values())):
             event = {name: _copied(value) for name, value in event.items()}
         event["timestamp"] = datetime.now(UTC)
+        self._append(event)
+
+    def add_clean(self, line: CleanLine) -> None:
+        """The same for one that nothing has to be taken out of; at a fifth of the cost."""
+        line.timestamp = datetime.now(UTC)
+        self._append(line)
+
+    def _append(self, event: Event) -> None:
         self._waiting.append(event)
         loop = _running_loop()
         if loop is None or len(self._waiting) >= LINES_MAX:

@@ -15,10 +15,11 @@ from typing import Any, Final, cast
 
 import msgspec
 import structlog
+from msgspec.structs import asdict
 from starlette.datastructures import Secret
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from config.log_lines import Lines, LinesLogger, Render
+from config.log_lines import CleanLine, Event, Lines, LinesLogger, Render
 from config.settings import Settings
 
 
@@ -108,6 +109,14 @@ def configure_logging(settings: Settings, *, stream: Any = None, also: Iterable[
     # Their chatter repeats what our own lines say: one line per callback, per task and per call of the provider.
     for name in ("uvicorn.error", "uvicorn.access", "arq.worker", "httpx", "httpcore", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def lines_at(level: int) -> Lines | None:
+    """Where clean lines of this level of `logging` go; None if it is not logged. Nothing that is `bound` is added."""
+    root = logging.getLogger()
+    if not root.isEnabledFor(level):
+        return None
+    return next((handler for handler in root.handlers if isinstance(handler, Lines)), None)
 
 
 def write_waiting_lines() -> None:
@@ -227,16 +236,18 @@ def _json_lines(secrets: tuple[str, ...]) -> Render:
         text = data.decode()
         return not any(map(text.__contains__, secrets)) and _looks_harmless(text)
 
-    def encoded(events: Sequence[EventDict]) -> bytes | None:
+    def encoded(events: Sequence[Event]) -> bytes | None:
         with suppress(UnicodeEncodeError, TypeError):  # Half a surrogate pair; a name of a field that is no text.
             data = encode(events)
-            return data if is_harmless(data) else None
+            doubtful = [event for event in events if not isinstance(event, CleanLine)]
+            if not doubtful or is_harmless(data if len(doubtful) == len(events) else encode(doubtful)):
+                return data
         return None
 
-    def render(events: Sequence[EventDict]) -> bytes:
+    def render(events: Sequence[Event]) -> bytes:
         return encoded(events) or b"".join(encoded([event]) or closely(event) for event in events)
 
-    def closely(event: EventDict) -> bytes:
+    def closely(event: Event) -> bytes:
         shown = _redacted_event(event, secrets)
         with suppress(UnicodeEncodeError, TypeError):
             return encode([shown])
@@ -250,14 +261,16 @@ def _plain_lines(secrets: tuple[str, ...], stream: Any) -> Render:
     renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=26)
     encoding = getattr(stream, "encoding", None) or "utf-8"
 
-    def render(events: Sequence[EventDict]) -> bytes:
+    def render(events: Sequence[Event]) -> bytes:
         shown = [str(renderer(None, "", _redacted_event(event, secrets))) for event in events]
         return "".join(f"{line}\n" for line in shown).encode(encoding, "backslashreplace")
 
     return render
 
 
-def _redacted_event(event: EventDict, secrets: tuple[str, ...]) -> EventDict:
+def _redacted_event(event: Event, secrets: tuple[str, ...]) -> EventDict:
+    if isinstance(event, CleanLine):
+        event = {name: value for name, value in asdict(event).items() if value is not msgspec.UNSET}
     stamp = event["timestamp"].isoformat().replace("+00:00", "Z")
     return dict(redacted({**event, "timestamp": stamp}, secrets=secrets))
 

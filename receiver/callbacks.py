@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 import structlog
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
@@ -18,7 +19,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
-from config.logs import redacted
+from config.log_lines import CleanLine, Lines
+from config.logs import lines_at, redacted
 from receiver.answers import NO_SUCH_ADDRESS, code_of, error_answer, refused, surprise, try_later
 from receiver.bodies import all_without_secrets, without_secrets
 from receiver.body import read_body
@@ -36,6 +38,8 @@ ADDRESSES: Final = "/webhook/"
 JOB_ID_CHARS_MAX: Final = 200  # Both go into tasks and log lines, while a body may have a mebibyte.
 WORD_CHARS_MAX: Final = 100
 ID_BYTES: Final = 10
+READ_TOGETHER_MAX: Final = 16  # Redis is given those while the next are read; each by itself would cost more.
+RECEIVED: Final = "callback_received"
 PROBED: Final = "sent by `framerelay doctor`"
 
 KEPT: Final = JSONResponse({"received": True, "repeated": False})
@@ -46,7 +50,6 @@ Taker = Callable[[str, bytes, Answer], None]
 TAKER: Final = "take_callback"
 
 log: FilteringBoundLogger = structlog.get_logger()
-_log = logging.getLogger(__name__)
 
 
 class Callbacks:
@@ -90,24 +93,26 @@ class ShortWay:
     """
     The same for callbacks that came whole, without a request around them: thousands a second are spared that.
 
-    Those that came in one round of the loop are read together. `receiver.protocol` says what that earns.
+    Those that came in one round of the loop are read together, some at a time. What that earns: `receiver.protocol`.
     """
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._came: list[tuple[str, bytes, Answer]] = []
         self._slow = set[asyncio.Task[None]]()
-        self._log: FilteringBoundLogger = log
+        self._lines: Lines | None = None
 
     def take(self, token: str, body: bytes, answer: Answer) -> None:
         """Call *answer* when *body* is kept; with None, soon, if nothing was done and it has to go the long way."""
         if not self._came:
-            asyncio.get_running_loop().call_soon(self._read_all)
+            asyncio.get_running_loop().call_soon(self._read_some)
         self._came.append((token, body, answer))
 
-    def _read_all(self) -> None:
-        came, self._came = self._came, []
-        now, self._log = time.time(), log.bind()  # For all of them: structlog looks up how to log at each line.
+    def _read_some(self) -> None:
+        came, self._came = self._came[:READ_TOGETHER_MAX], self._came[READ_TOGETHER_MAX:]
+        if self._came:
+            asyncio.get_running_loop().call_soon(self._read_some)
+        now, self._lines = time.time(), lines_at(logging.INFO)
         shown = all_without_secrets([body for _, body, _ in came], secrets=self._state.secrets)
         names = random_ids(len(came))
         for (token, body, answer), kept, name in zip(came, shown, names, strict=True):
@@ -130,13 +135,20 @@ class ShortWay:
             callback,
             fingerprint=fingerprint_of(address, callback),
             task=task_for(address, callback),
-            told=partial(self._told, callback, address, answer),
+            told=partial(self._told, callback, address, answer, shown is not None and _is_clean(callback)),
         )
         return True
 
-    def _told(self, callback: Callback, address: Address, answer: Answer, kept: bool | Exception) -> None:
+    def _told(
+        self, callback: Callback, address: Address, answer: Answer, is_clean: bool, kept: bool | Exception
+    ) -> None:
         if isinstance(kept, bool):
-            answer(_acknowledged(self._state, callback, is_new=kept, log=self._log))
+            self._state.counts["kept" if kept else "repeated"] += 1
+            if self._lines is not None and is_clean:
+                self._lines.add_clean(_clean_line(callback, is_new=kept))
+            elif self._lines is not None:
+                log.info(RECEIVED, **_fields(callback), repeated=not kept)
+            answer(KEPT if kept else REPEATED)
             return
         task = asyncio.create_task(self._say(callback, address, kept, answer))
         self._slow.add(task)
@@ -162,7 +174,7 @@ async def _answered(state: State, callback: Callback, address: Address, trouble:
     try:
         await _spool(state, callback, address, reason)
     except StoreUnavailable as error:
-        log.error("callback_received", **_said(callback, outcome="not_kept"), reason=error.message)
+        log.error(RECEIVED, **_fields(callback) | {"outcome": "not_kept"}, reason=error.message)
         state.counts["not_kept"] += 1
         return try_later(error)
     return _acknowledged(state, callback, is_new=True, spooled=reason)
@@ -174,24 +186,63 @@ def _acknowledged(
     *,
     is_new: bool,
     spooled: str | None = None,
-    log: FilteringBoundLogger = log,
 ) -> Response:
     """200, and a line about it; *spooled*: why Redis does not have it."""
     state.counts["spooled" if spooled else "kept" if is_new else "repeated"] += 1
     if spooled:
-        log.warning("callback_received", **_said(callback), repeated=False, spooled=spooled)
-    elif _log.isEnabledFor(logging.INFO):
-        log.info("callback_received", **_said(callback), repeated=not is_new)
+        log.warning(RECEIVED, **_fields(callback), repeated=False, spooled=spooled)
+    else:
+        log.info(RECEIVED, **_fields(callback), repeated=not is_new)
     return KEPT if is_new else REPEATED
 
 
-def _said(callback: Callback, *, outcome: str | None = None) -> dict[str, Any]:
-    said: dict[str, Any] = {"callback_id": callback.id}
+class CallbackLine(CleanLine, kw_only=True):
+    """``callback_received`` of a callback that was kept, as `_fields` has it."""
+
+    callback_id: str
+    job_id: str | None
+    word: str | None
+    outcome: str
+    repeated: bool
+    run_id: str | UnsetType = UNSET
+    shot: str | UnsetType = UNSET
+    take: int | UnsetType = UNSET
+    hook: str | UnsetType = UNSET
+
+
+def _clean_line(callback: Callback, *, is_new: bool) -> CallbackLine:
+    return CallbackLine(
+        event=RECEIVED,
+        level="info",
+        callback_id=callback.id,
+        job_id=callback.job_id,
+        word=callback.word,
+        outcome=callback.outcome,
+        repeated=not is_new,
+        run_id=callback.run or UNSET,
+        shot=callback.shot or UNSET,
+        take=UNSET if callback.take is None else callback.take,
+        hook=callback.hook or UNSET,
+    )
+
+
+def _is_clean(callback: Callback) -> bool:
+    """
+    Whether nothing has to be taken out of a line about it, where nothing but queries had to be taken out of its body.
+
+    All that a stranger chose of the line stood in the body; what had a query there has one here.
+    """
+    return "?" not in f"{callback.job_id}{callback.word}"
+
+
+def _fields(callback: Callback) -> dict[str, Any]:
+    """What a line says of *callback*, beside what became of it."""
+    what = {"job_id": callback.job_id, "word": callback.word, "outcome": callback.outcome}
     if callback.run is not None:
-        said |= {"run_id": callback.run, "shot": callback.shot, "take": callback.take}
-    if callback.hook is not None:
-        said["hook"] = callback.hook
-    return said | {"job_id": callback.job_id, "word": callback.word, "outcome": outcome or callback.outcome}
+        named = {"run_id": callback.run, "shot": callback.shot, "take": callback.take}
+    else:
+        named = {} if callback.hook is None else {"hook": callback.hook}
+    return {"callback_id": callback.id, **named, **what}
 
 
 async def _refusal(request: Request, state: State) -> Response:
@@ -211,7 +262,7 @@ async def _refusal(request: Request, state: State) -> Response:
 
 async def _held(state: State, callback: Callback, refusal: Response) -> Response:
     """*refusal*, once the callback is in quarantine: what is not kept there, the sender has to send again."""
-    said = _said(callback) | {"reason": callback.reason}
+    said = _fields(callback) | {"reason": callback.reason}
     try:
         kept = await state.quarantine.hold(callback, within_s=KEEP_WITHIN_S)
     except StoreUnavailable as error:

@@ -142,7 +142,9 @@ def _unwrap(document: Mapping[str, object]) -> Mapping[str, object]:
 def _places(body: Mapping[str, object], inner: list[Mapping[str, object]]) -> list[Mapping[str, object]]:
     """Where fields may stand, innermost first."""
     places = [*inner, body]
-    places += [metadata for place in places if isinstance(metadata := place.get("metadata"), dict)]
+    for place in tuple(places):
+        if isinstance(metadata := place.get("metadata"), dict):
+            places.append(metadata)
     return places
 
 
@@ -177,8 +179,11 @@ def _job_ids(
 
 def _failed_after_all(places: list[Mapping[str, object]]) -> Complaint | None:
     """The error of a job that is said to be done, where it has no clip: some have no other word for a failure."""
-    if not any(place.get(key) for place in places for key in ("error", "errors")):
-        return None  # The usual case, and a callback is read in microseconds.
+    for place in places:  # A loop, since most jobs have no error, and a callback is read in microseconds.
+        if place.get("error") or place.get("errors"):
+            break
+    else:
+        return None
     return error_in(places) if _address(places, _VIDEO_KEYS, _ANYWHERE) is None else None
 
 

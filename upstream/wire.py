@@ -88,7 +88,7 @@ class JobState(StrEnum):
         return self in _FINAL
 
 
-_FINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED})
+_FINAL = (JobState.SUCCEEDED, JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED)  # An Enum is slow to hash.
 
 # Words seen at the jobs API, Ark, and the gateways that sell the same models, compared without case.
 _WORDS: dict[JobState, str] = {

@@ -156,6 +156,21 @@ async def test_no_secret_ever_shows(relay: Any, tmp_path: Any, logged: Any, monk
         assert canary not in shown, name
 
 
+@pytest.mark.parametrize("log_format", ["json", "console"])
+async def test_an_id_that_is_an_address_shows_no_query(relay: Any, tmp_path: Any, logged: Any, log_format: Any) -> None:
+    """Though nothing else in its body makes anybody look twice; a plain id beside it is shown as it is."""
+    configure_logging(Settings(data_dir=tmp_path, log_format=log_format), stream=logged)
+    for take, job_id in enumerate(["https://cdn.example.com/v.mp4?X=canary-query&E=1", "job_1"]):
+        address = "/webhook/" + relay.tokens.mint(TakeAddress(run=RUN, shot="s4", take=take))
+        assert (await relay.api.post(address, json={"id": job_id, "status": "succeeded"})).status_code == 200
+
+    first, second = (line for line in logged.getvalue().splitlines() if "callback_received" in line)
+    assert "canary-query" not in first
+    assert "https://cdn.example.com/v.mp4?[query]" in first
+    assert "job_1" in second
+    assert all(RUN in line and "succeeded" in line and "hook" not in line for line in (first, second))
+
+
 async def test_among_many_at_once_no_secret_shows(relay: Any, tmp_path: Any, logged: Any) -> None:
     """Lines are looked through together: each callback has its own nevertheless, and hides what it has to hide."""
     configure_logging(Settings(data_dir=tmp_path, api_key=(Secret(API_KEY),)), stream=logged)

@@ -143,7 +143,7 @@ async def test_a_callback_in_pieces_is_one(ways: list[str], talk: Any, path: str
 def under_way(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The callbacks on the short way, each a call that lets it go on; they wait there."""
     held: list[Any] = []
-    monkeypatch.setattr(ShortWay, "_read_all", lambda self, go=ShortWay._read_all: held.append(partial(go, self)))
+    monkeypatch.setattr(ShortWay, "_read_some", lambda self, go=ShortWay._read_some: held.append(partial(go, self)))
     return held
 
 
