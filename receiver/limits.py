@@ -67,10 +67,11 @@ class Limits:
 
     def lets_in(self, address: Address, size: int) -> bool:
         """`count_callback` and `count_body` without their words: False if one of them would raise."""
-        name, calls = address.name, self._of(address)  # Each callback makes a name of its own.
+        is_hook, name = isinstance(address, HookAddress), address.name
+        calls, volume = (self._hooks, self._hook_bytes) if is_hook else (self._takes, self._take_bytes)
         if calls.wait_s(name):
             return False
-        if self._bytes_of(address).wait_s(name, size + RECORD_BYTES):
+        if volume.wait_s(name, size + RECORD_BYTES):
             calls.give_back(name)
             return False
         return True
@@ -115,15 +116,18 @@ class Rate:
 
     def wait_s(self, key: Hashable, number: int = 1) -> float:
         """0.0, and it is counted, or so many; or the seconds until they are let in, and they are not."""
-        now = self._clock()
-        empty_at = max(self._empty_at.pop(key, now), now)
-        wait_s = empty_at + self._each_s * number - now - self._over_s
+        now, known = self._clock(), self._empty_at
+        empty_at = known.pop(key, now)
+        if empty_at < now:
+            empty_at = now
+        full_at = empty_at + self._each_s * number
+        wait_s = full_at - now - self._over_s
         if wait_s > 1e-9:
-            self._empty_at[key] = empty_at
+            known[key] = empty_at
             return wait_s
-        self._empty_at[key] = empty_at + self._each_s * number
-        if len(self._empty_at) > self._keys_max:
-            self._empty_at.popitem(last=False)
+        known[key] = full_at
+        if len(known) > self._keys_max:
+            known.popitem(last=False)
         return 0.0
 
     def give_back(self, key: Hashable) -> None:
