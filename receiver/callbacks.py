@@ -39,7 +39,6 @@ JOB_ID_CHARS_MAX: Final = 200  # Both go into tasks and log lines, while a body 
 WORD_CHARS_MAX: Final = 100
 ID_BYTES: Final = 10
 READ_TOGETHER_MAX: Final = 16  # Redis is given those while the next are read; each by itself would cost more.
-RECEIVED: Final = "callback_received"
 PROBED: Final = "sent by `framerelay doctor`"
 
 KEPT: Final = JSONResponse({"received": True, "repeated": False})
@@ -147,7 +146,7 @@ class ShortWay:
             if self._lines is not None and is_clean:
                 self._lines.add_clean(_clean_line(callback, is_new=kept))
             elif self._lines is not None:
-                log.info(RECEIVED, **_fields(callback), repeated=not kept)
+                log.info("callback_received", **_fields(callback), repeated=not kept)
             answer(KEPT if kept else REPEATED)
             return
         task = asyncio.create_task(self._say(callback, address, kept, answer))
@@ -174,7 +173,7 @@ async def _answered(state: State, callback: Callback, address: Address, trouble:
     try:
         await _spool(state, callback, address, reason)
     except StoreUnavailable as error:
-        log.error(RECEIVED, **_fields(callback) | {"outcome": "not_kept"}, reason=error.message)
+        log.error("callback_received", **_fields(callback) | {"outcome": "not_kept"}, reason=error.message)
         state.counts["not_kept"] += 1
         return try_later(error)
     return _acknowledged(state, callback, is_new=True, spooled=reason)
@@ -190,9 +189,9 @@ def _acknowledged(
     """200, and a line about it; *spooled*: why Redis does not have it."""
     state.counts["spooled" if spooled else "kept" if is_new else "repeated"] += 1
     if spooled:
-        log.warning(RECEIVED, **_fields(callback), repeated=False, spooled=spooled)
+        log.warning("callback_received", **_fields(callback), repeated=False, spooled=spooled)
     else:
-        log.info(RECEIVED, **_fields(callback), repeated=not is_new)
+        log.info("callback_received", **_fields(callback), repeated=not is_new)
     return KEPT if is_new else REPEATED
 
 
@@ -212,7 +211,7 @@ class CallbackLine(CleanLine, kw_only=True):
 
 def _clean_line(callback: Callback, *, is_new: bool) -> CallbackLine:
     return CallbackLine(
-        event=RECEIVED,
+        event="callback_received",
         level="info",
         callback_id=callback.id,
         job_id=callback.job_id,
