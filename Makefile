@@ -13,6 +13,7 @@ setup: .venv/.ready  ## install everything into .venv/ (done by the other target
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@mkdir -p .venv/house && ln -sfn ../.. .venv/house/framerelay  # Where mypy finds the folders in one package.
 	@touch $@
 
 .venv/test-clips/.ready: requirements/test-clips.lock .venv/.ready
@@ -106,8 +107,8 @@ screenshots: setup browser fonts  ## take the manual's pictures anew, of the run
 	@$(BIN)/pytest -q tests/page/screenshots.py
 
 docs: setup  ## write docs/settings.md and docs/storyboard.schema.json anew from the code
-	@$(BIN)/python -m config.reference
-	@$(BIN)/python -m receiver.storyboard_schema
+	@$(BIN)/python -m framerelay.config.reference
+	@$(BIN)/python -m framerelay.receiver.storyboard_schema
 
 manual: export NO_MKDOCS_2_WARNING = 1
 manual: .venv/docs/.ready  ## build the manual as a site in build/manual/

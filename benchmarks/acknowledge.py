@@ -29,8 +29,8 @@ import uvloop
 from benchmarks.load import Load, callbacks, load
 from benchmarks.peers import webhook
 from benchmarks.processes import cpu_s
-from cli.http import listening_on
-from runs.embedded_redis import find_server, server_environ
+from framerelay.cli.http import listening_on
+from framerelay.runs.embedded_redis import find_server, server_environ
 
 EACH_S = 0.4
 TURNS = 9
@@ -176,7 +176,7 @@ def _receiver(folder: Path, name: str, log_level: str) -> Iterator[tuple[int, in
     environ |= {f"FRAMERELAY_{name}": value for name, value in settings.items()}
     with (
         (folder / f"{name}.log").open("wb") as log,
-        _process([sys.executable, "-m", "cli.main", "receiver"], environ, log=log) as pid,
+        _process([sys.executable, "-m", "framerelay.cli.main", "receiver"], environ, log=log) as pid,
     ):
         yield pid, port
 

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from cli.http import listening_on, serving
+from framerelay.cli.http import listening_on, serving
 
 
 async def _bare(_: Request) -> Response:

@@ -24,10 +24,10 @@ import httpx
 import uvloop
 
 from benchmarks.library import Library
-from cli.http import listening_on, serving
-from config.keys import find_api_key
-from config.settings import Settings
-from sandbox.clip import ClipOrder, render_clip
+from framerelay.cli.http import listening_on, serving
+from framerelay.config.keys import find_api_key
+from framerelay.config.settings import Settings
+from framerelay.sandbox.clip import ClipOrder, render_clip
 
 HOPS = 15
 JOB_S = 1.0
@@ -75,7 +75,7 @@ async def relay_one_run(provider: str, folder: Path, *, shots: int) -> None:
         "FRAMERELAY_PORT": str(port),
         "FRAMERELAY_DATA_DIR": str(folder / "data"),
     }
-    command = [sys.executable, "-m", "cli.main", "up"]
+    command = [sys.executable, "-m", "framerelay.cli.main", "up"]
     relay = subprocess.Popen(command, env=environ, cwd=folder, stderr=subprocess.DEVNULL)  # noqa: ASYNC220
     try:
         await _run(Settings(port=port, data_dir=folder / "data"), shots)

@@ -25,11 +25,11 @@ import uvloop
 
 from benchmarks import peers
 from benchmarks.processes import peak_mb
-from media.decoder import Decoder
-from media.film_picture import CRF, PRESET, THREADS
-from media.film_sound import BITS_PER_CHANNEL
-from media.model import FilmPart
-from sandbox.clip import ClipOrder, render_clip
+from framerelay.media.decoder import Decoder
+from framerelay.media.film_picture import CRF, PRESET, THREADS
+from framerelay.media.film_sound import BITS_PER_CHANNEL
+from framerelay.media.model import FilmPart
+from framerelay.sandbox.clip import ClipOrder, render_clip
 
 FRAMES = 121
 CLIPS = 20

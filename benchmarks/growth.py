@@ -27,11 +27,11 @@ import uvloop
 from arq.connections import ArqRedis
 
 from benchmarks.relay import SECRET, Relay, cpu_ms, memory_mb, relay, small_clip
-from runs.machine import begin
-from runs.model import Run, RunId, RunStatus, Shot, Terms
-from runs.queue import QUEUE, WAKE
-from runs.store import Store, run_key
-from runs.tokens import TakeAddress, Tokens
+from framerelay.runs.machine import begin
+from framerelay.runs.model import Run, RunId, RunStatus, Shot, Terms
+from framerelay.runs.queue import QUEUE, WAKE
+from framerelay.runs.store import Store, run_key
+from framerelay.runs.tokens import TakeAddress, Tokens
 
 FEW = 10
 STORED = (FEW, 1_000, 10_000, 100_000)

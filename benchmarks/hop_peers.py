@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cli.http import listening_on, serving
+from framerelay.cli.http import listening_on, serving
 
 POLL_S: Final = 10.0
 APART_S: Final = 2.0

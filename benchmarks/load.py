@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from runs.tokens import TakeAddress, Tokens
+from framerelay.runs.tokens import TakeAddress, Tokens
 
 CONNECTIONS = 64
 _run_numbers = itertools.count()

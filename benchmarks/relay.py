@@ -17,12 +17,12 @@ from arq.connections import ArqRedis
 
 from benchmarks.callback_to_submit import wait_until_ready
 from benchmarks.library import Library
-from cli.http import listening_on, serving
-from config.keys import find_api_key
-from config.settings import Settings
-from runs.embedded_redis import EmbeddedRedis
-from runs.queue import connect, disconnect
-from sandbox.clip import ClipOrder, render_clip
+from framerelay.cli.http import listening_on, serving
+from framerelay.config.keys import find_api_key
+from framerelay.config.settings import Settings
+from framerelay.runs.embedded_redis import EmbeddedRedis
+from framerelay.runs.queue import connect, disconnect
+from framerelay.sandbox.clip import ClipOrder, render_clip
 
 SECRET = "only for benchmarks"
 
@@ -135,7 +135,7 @@ def _running(command: str, environ: dict[str, Any], folder: Path) -> Iterator[in
     folder.mkdir(exist_ok=True)
     with (folder / f"{command}.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "cli.main", command], env=environ, cwd=folder, stdout=log, stderr=log
+            [sys.executable, "-m", "framerelay.cli.main", command], env=environ, cwd=folder, stdout=log, stderr=log
         )
         try:
             yield process.pid

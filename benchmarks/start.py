@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cli.http import listening_on
+from framerelay.cli.http import listening_on
 
 TURNS = 9
 STARTS = 4

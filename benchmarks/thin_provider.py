@@ -24,7 +24,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from benchmarks.library import Library
-from cli.http import listening_on, serving
+from framerelay.cli.http import listening_on, serving
 
 PIECE_BYTES = 8192
 BUFFER_BYTES = 64 * 1024

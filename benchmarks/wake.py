@@ -27,12 +27,12 @@ import uvloop
 from arq.connections import RedisSettings, create_pool
 from arq.worker import Worker, func
 
-from config.logs import configure_logging
-from config.settings import Settings
-from processors.worker import RelayWorker
-from runs.embedded_redis import EmbeddedRedis
-from runs.inbox import Callback, Inbox
-from runs.queue import Task, connect, disconnect
+from framerelay.config.logs import configure_logging
+from framerelay.config.settings import Settings
+from framerelay.processors.worker import RelayWorker
+from framerelay.runs.embedded_redis import EmbeddedRedis
+from framerelay.runs.inbox import Callback, Inbox
+from framerelay.runs.queue import Task, connect, disconnect
 
 HELD = (0, 20)
 ROUNDS = 2

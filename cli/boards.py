@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from runs.errors import Mistake, StoryboardInvalid
-from runs.notation import Form
-from runs.storyboard import Storyboard, read_storyboard
+from framerelay.runs.errors import Mistake, StoryboardInvalid
+from framerelay.runs.notation import Form
+from framerelay.runs.storyboard import Storyboard, read_storyboard
 
 
 def read_board(path: Path) -> tuple[Storyboard, Path]:

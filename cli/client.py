@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import httpx
 
-from cli.errors import Stop
-from cli.settings import settings_of_command
-from config.keys import find_api_key
-from config.settings import Settings, from_environment
-from runs.errors import Mistake, StoryboardInvalid
+from framerelay.cli.errors import Stop
+from framerelay.cli.settings import settings_of_command
+from framerelay.config.keys import find_api_key
+from framerelay.config.settings import Settings, from_environment
+from framerelay.runs.errors import Mistake, StoryboardInvalid
 
 TRIES: Final = 3
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")

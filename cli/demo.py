@@ -18,13 +18,13 @@ from typing import Any, Final, NoReturn
 import click
 import httpx
 
-from cli.client import Receiver
-from cli.errors import Stop, folder_words
-from cli.keys import invitation, keys_of
-from cli.runs import exit_code
-from cli.watch import watch
-from config.settings import Settings, from_environment
-from runs.storyboard import read_storyboard
+from framerelay.cli.client import Receiver
+from framerelay.cli.errors import Stop, folder_words
+from framerelay.cli.keys import invitation, keys_of
+from framerelay.cli.runs import exit_code
+from framerelay.cli.watch import watch
+from framerelay.config.settings import Settings, from_environment
+from framerelay.runs.storyboard import read_storyboard
 
 READY_S: Final = 30.0
 END_S: Final = 15.0
@@ -100,7 +100,7 @@ def _start(stack: ExitStack, folder: Path) -> Settings:
 @contextmanager
 def _process(words: list[str], environ: Mapping[str, str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """One command of ours, its log in *folder*; ended with the demo, however that ends."""
-    command = [sys.executable, "-m", "cli.main", *words]
+    command = [sys.executable, "-m", "framerelay.cli.main", *words]
     process = None
     with (folder / f"{words[0]}.log").open("wb") as log_file:
         try:
@@ -164,7 +164,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def _show(receiver: Receiver) -> dict[str, Any]:
-    storyboard = read_storyboard((resources.files("cli") / "demo.yaml").read_bytes(), form="yaml")
+    storyboard = read_storyboard((resources.files("framerelay.cli") / "demo.yaml").read_bytes(), form="yaml")
     run = receiver.start(storyboard.document)
     return watch(receiver, run["id"], out=sys.stdout)
 

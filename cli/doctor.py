@@ -11,19 +11,19 @@ from typing import Final
 
 import click
 
-from cli.doctor_callback import look_at_callback
-from cli.doctor_finding import Finding, Status, fail, skipped
-from cli.doctor_house import look_at_data, look_at_settings
-from cli.doctor_network import Trouble
-from cli.doctor_peers import look_at_receiver, look_at_upstream
-from cli.doctor_processes import look_at_processes
-from cli.doctor_redis import look_at_redis, look_at_worker
-from cli.errors import FAILED, os_words
-from cli.runs import print_json
-from config.logs import configure_logging, redacted, secrets_of
-from config.settings import SettingInvalid, Settings, from_environment
-from runs.errors import FrameRelayError
-from runs.words import printable
+from framerelay.cli.doctor_callback import look_at_callback
+from framerelay.cli.doctor_finding import Finding, Status, fail, skipped
+from framerelay.cli.doctor_house import look_at_data, look_at_settings
+from framerelay.cli.doctor_network import Trouble
+from framerelay.cli.doctor_peers import look_at_receiver, look_at_upstream
+from framerelay.cli.doctor_processes import look_at_processes
+from framerelay.cli.doctor_redis import look_at_redis, look_at_worker
+from framerelay.cli.errors import FAILED, os_words
+from framerelay.cli.runs import print_json
+from framerelay.config.logs import configure_logging, redacted, secrets_of
+from framerelay.config.settings import SettingInvalid, Settings, from_environment
+from framerelay.runs.errors import FrameRelayError
+from framerelay.runs.words import printable
 
 Look = Callable[[Settings], Awaitable[Finding | list[Finding]]]
 Say = Callable[[str, Finding], None]

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from cli.doctor_finding import Finding, fail, ok, skipped, warn
-from cli.doctor_network import LEADS, Answer, Kind, Reach, Trouble, ask, reach_of, resolve, widest
-from config.keys import find_api_key, find_secret
-from config.settings import Settings
-from receiver.answers import NO_SUCH_ADDRESS
-from runs.tokens import ProbeAddress, Tokens
+from framerelay.cli.doctor_finding import Finding, fail, ok, skipped, warn
+from framerelay.cli.doctor_network import LEADS, Answer, Kind, Reach, Trouble, ask, reach_of, resolve, widest
+from framerelay.config.keys import find_api_key, find_secret
+from framerelay.config.settings import Settings
+from framerelay.receiver.answers import NO_SUCH_ADDRESS
+from framerelay.runs.tokens import ProbeAddress, Tokens
 
 LIFE_S: Final = 120
 LISTED_WITHIN_S: Final = 3.0

@@ -10,16 +10,16 @@ from typing import Final
 import httpx
 from starlette.datastructures import Secret
 
-from cli.doctor_finding import Finding, fail, ok, warn
-from cli.doctor_network import LEADS, Reach, in_thread, reach_of
-from cli.errors import folder_words
-from config.keys import weakness
-from config.settings import SettingInvalid, Settings, environment, misspelt
-from processors.deps import tls_of
-from runs.addresses import Trusted
-from runs.errors import StoryboardInvalid
-from runs.hooks import read_hooks
-from upstream.verifiers import read_verifiers
+from framerelay.cli.doctor_finding import Finding, fail, ok, warn
+from framerelay.cli.doctor_network import LEADS, Reach, in_thread, reach_of
+from framerelay.cli.errors import folder_words
+from framerelay.config.keys import weakness
+from framerelay.config.settings import SettingInvalid, Settings, environment, misspelt
+from framerelay.processors.deps import tls_of
+from framerelay.runs.addresses import Trusted
+from framerelay.runs.errors import StoryboardInvalid
+from framerelay.runs.hooks import read_hooks
+from framerelay.upstream.verifiers import read_verifiers
 
 SCARCE_BYTES: Final = 2 << 30  # Some hundred clips and their film.
 FULL_BYTES: Final = 256 << 20

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
-from config.settings import Settings
-from processors.deps import tls_of
-from runs.addresses import is_public
+from framerelay.config.settings import Settings
+from framerelay.processors.deps import tls_of
+from framerelay.runs.addresses import is_public
 
 WITHIN_S: Final = 8.0
 BODY_BYTES_MAX: Final = 8 << 20  # Fifty callbacks as the receiver lists them, at their longest.

@@ -3,19 +3,19 @@
 from typing import Final
 from urllib.parse import urlsplit
 
-from cli.doctor_finding import Finding, fail, ok, warn
-from cli.doctor_network import Answer, Kind, Trouble, ask, resolve, trouble_of
-from config.keys import find_api_key
-from config.settings import Settings
-from processors.deps import tls_of
-from runs.errors import (
+from framerelay.cli.doctor_finding import Finding, fail, ok, warn
+from framerelay.cli.doctor_network import Answer, Kind, Trouble, ask, resolve, trouble_of
+from framerelay.config.keys import find_api_key
+from framerelay.config.settings import Settings
+from framerelay.processors.deps import tls_of
+from framerelay.runs.errors import (
     RequestInvalid,
     UpstreamAnswerUnreadable,
     UpstreamRateLimited,
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from upstream.client import JobsClient, Timeouts
+from framerelay.upstream.client import JobsClient, Timeouts
 
 NO_SUCH_JOB: Final = "framerelay-doctor-no-such-job"
 WRONG_KEY: Final = "framerelay-doctor-wrong-key"

@@ -5,15 +5,15 @@ from importlib.metadata import version
 from itertools import groupby
 from typing import Final
 
-from cli.doctor_finding import Finding, fail, ok, skipped, warn
-from cli.doctor_network import in_thread
-from cli.doctor_redis import client_of
-from config.keys import find_secret
-from config.marks import SECRET, fixed, marks_of
-from config.settings import Settings, knobs
-from runs.processes import Process, processes
-from runs.queue import REDIS_ERRORS
-from runs.words import listed
+from framerelay.cli.doctor_finding import Finding, fail, ok, skipped, warn
+from framerelay.cli.doctor_network import in_thread
+from framerelay.cli.doctor_redis import client_of
+from framerelay.config.keys import find_secret
+from framerelay.config.marks import SECRET, fixed, marks_of
+from framerelay.config.settings import Settings, knobs
+from framerelay.runs.processes import Process, processes
+from framerelay.runs.queue import REDIS_ERRORS
+from framerelay.runs.words import listed
 
 LIVE: Final = frozenset(knob.variable for _, knob, _ in knobs() if knob.live)
 # What must be the same wherever they run; other settings may fit the machine.

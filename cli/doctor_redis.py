@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 from redis.exceptions import ResponseError
 
-from cli.doctor_finding import Finding, fail, ok, skipped, warn
-from cli.doctor_network import in_thread
-from cli.doctor_network import resolve as resolve_name
-from config.settings import Settings
-from processors.worker import WORKER
-from runs.embedded_redis import LOG, EmbeddedRedis, find_server, is_answering
-from runs.queue import REDIS_ERRORS, RelayRedis, connect, disconnect
-from runs.redis_words import redis_words
+from framerelay.cli.doctor_finding import Finding, fail, ok, skipped, warn
+from framerelay.cli.doctor_network import in_thread
+from framerelay.cli.doctor_network import resolve as resolve_name
+from framerelay.config.settings import Settings
+from framerelay.processors.worker import WORKER
+from framerelay.runs.embedded_redis import LOG, EmbeddedRedis, find_server, is_answering
+from framerelay.runs.queue import REDIS_ERRORS, RelayRedis, connect, disconnect
+from framerelay.runs.redis_words import redis_words
 
 COMMAND_S: Final = 3.0
 ASKED: Final = ("appendonly", "appendfsync", "maxmemory", "maxmemory-policy")

@@ -12,10 +12,10 @@ from typing import NoReturn, TextIO
 
 import click
 
-from cli.output import echo_json
-from config.settings import SettingInvalid
-from runs.errors import FrameRelayError, StoryboardInvalid
-from runs.words import printable
+from framerelay.cli.output import echo_json
+from framerelay.config.settings import SettingInvalid
+from framerelay.runs.errors import FrameRelayError, StoryboardInvalid
+from framerelay.runs.words import printable
 
 FAILED, USAGE = 1, 2
 INTERRUPTED = 130  # As a shell reports a program that SIGINT ended.

@@ -8,10 +8,10 @@ from typing import Any, Final
 import click
 import msgspec
 
-from cli.client import Receiver, checked_id
-from cli.export_folder import Folder
-from cli.runs import print_json
-from runs.words import Json, listed
+from framerelay.cli.client import Receiver, checked_id
+from framerelay.cli.export_folder import Folder
+from framerelay.cli.runs import print_json
+from framerelay.runs.words import Json, listed
 
 FILM: Final = "film.mp4"
 TIMELINE: Final = "film.otio"
@@ -35,7 +35,7 @@ def export(run_id: str, *, to: Path | None, as_json: bool) -> int:
         if run["film"] and not _has_film(run, folder):
             _fetch(receiver, folder, FILM, run["film"]["url"], None)
     chosen = {shot["id"]: (_file(shot, take), take) for shot, take in _takes(run) if take["number"] == shot["picked"]}
-    from cli.timeline import timeline_of
+    from framerelay.cli.timeline import timeline_of
 
     folder.write(TIMELINE, timeline_of(run, chosen).encode())
     folder.write(MANIFEST, msgspec.json.format(msgspec.json.encode(_manifest(run, folder)), indent=2) + b"\n")

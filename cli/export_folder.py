@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from cli.errors import Stop, folder_words
+from framerelay.cli.errors import Stop, folder_words
 
 
 @dataclass(slots=True, kw_only=True)

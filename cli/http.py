@@ -11,7 +11,7 @@ from typing import Final
 import uvicorn
 from starlette.applications import Starlette
 
-from cli.errors import Stop
+from framerelay.cli.errors import Stop
 
 BACKLOG: Final = 2048
 GOODBYE_S: Final = 4

@@ -2,9 +2,9 @@
 
 import click
 
-from cli.errors import Stop, folder_words
-from config.keys import Keys, load_keys
-from config.settings import Settings
+from framerelay.cli.errors import Stop, folder_words
+from framerelay.config.keys import Keys, load_keys
+from framerelay.config.settings import Settings
 
 
 def keys_of(settings: Settings) -> Keys:
@@ -20,6 +20,6 @@ def keys_of(settings: Settings) -> Keys:
 
 def invitation(settings: Settings, keys: Keys) -> str:
     """The page's address with a log-in that works once: nobody should have to type a key that was made for them."""
-    from receiver.sessions import Sessions
+    from framerelay.receiver.sessions import Sessions
 
     return f"{settings.listen_url}/login?once={Sessions(str(keys.secret), secure=False).invite()}"

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from cli.output import prepare_output
+from framerelay.cli.output import prepare_output
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -37,7 +37,7 @@ class Group(click.Group):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        from cli.errors import explained
+        from framerelay.cli.errors import explained
 
         with explained(as_json=ctx.meta[AS_JSON]):
             return super().invoke(ctx)
@@ -85,7 +85,7 @@ def completed_by(what: str) -> Callable[..., Any]:
     """What a shell offers for an argument: ids of the receiver that is running."""
 
     def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> Any:
-        from cli.completion import items
+        from framerelay.cli.completion import items
 
         return items(what, ctx, incomplete)
 
@@ -117,7 +117,7 @@ def demo(out: Path, keep: bool) -> None:
 
     A sandbox plays the provider; the last line is film: PATH.
     """
-    from cli.demo import run_demo
+    from framerelay.cli.demo import run_demo
 
     sys.exit(run_demo(out, keep=keep))
 
@@ -129,7 +129,7 @@ def up() -> None:
 
     SIGHUP has keys, secrets and the provider's address read again.
     """
-    from cli.serve import serve
+    from framerelay.cli.serve import serve
 
     sys.exit(serve(receiver=True, worker=True))
 
@@ -137,7 +137,7 @@ def up() -> None:
 @cli.command()
 def receiver() -> None:
     """Run the receiver alone: callbacks, the run API, media."""
-    from cli.serve import serve
+    from framerelay.cli.serve import serve
 
     sys.exit(serve(receiver=True, worker=False))
 
@@ -145,7 +145,7 @@ def receiver() -> None:
 @cli.command()
 def worker() -> None:
     """Run a worker alone: submit, look up, fetch, hand off, join."""
-    from cli.serve import serve
+    from framerelay.cli.serve import serve
 
     sys.exit(serve(receiver=False, worker=True))
 
@@ -174,7 +174,7 @@ def sandbox(**options: Any) -> None:
 
     Faults come on request, at rates from 0 to 1.
     """
-    from cli.sandbox import run_sandbox
+    from framerelay.cli.sandbox import run_sandbox
 
     sys.exit(run_sandbox(**options))
 
@@ -190,7 +190,7 @@ def run(storyboard: Path, watch: bool, as_json: bool) -> None:
     It goes to the receiver that is running; - reads the storyboard from standard input. With --watch the exit code is
     0 succeeded, 3 budget, 4 waits for a person, 5 failed; a bad storyboard is 2.
     """
-    from cli.start import start
+    from framerelay.cli.start import start
 
     sys.exit(start(storyboard, watch=watch, as_json=as_json))
 
@@ -205,7 +205,7 @@ def plan(storyboard: Path, as_json: bool) -> None:
     Its shots, its jobs, and what is likely to disappoint. It asks nobody: no receiver has to run. A bad storyboard is
     exit code 2, warnings are 0.
     """
-    from cli.plan import show_plan
+    from framerelay.cli.plan import show_plan
 
     sys.exit(show_plan(storyboard, as_json=as_json))
 
@@ -216,7 +216,7 @@ def plan(storyboard: Path, as_json: bool) -> None:
 @json_option
 def runs(status: str | None, limit: int, as_json: bool) -> None:
     """List runs, newest first."""
-    from cli.runs import list_runs
+    from framerelay.cli.runs import list_runs
 
     sys.exit(list_runs(status=status, limit=limit, as_json=as_json))
 
@@ -231,7 +231,7 @@ def show(run_id: str, watch: bool, as_json: bool) -> None:
 
     With --watch the exit code is that of run --watch.
     """
-    from cli.runs import show_run
+    from framerelay.cli.runs import show_run
 
     sys.exit(show_run(run_id, watch=watch, as_json=as_json))
 
@@ -246,7 +246,7 @@ def watch(run_id: str, as_json: bool) -> None:
     The same as show --watch. The exit code is 0 succeeded, 3 budget, 4 waits for a person, 5 failed. Ctrl-C ends the
     watching, never the run.
     """
-    from cli.runs import show_run
+    from framerelay.cli.runs import show_run
 
     sys.exit(show_run(run_id, watch=True, as_json=as_json))
 
@@ -261,7 +261,7 @@ def cancel(run_id: str, yes: bool, as_json: bool) -> None:
 
     Jobs under way are paid for, so their clips are still kept. At a terminal it asks.
     """
-    from cli.runs import cancel_run
+    from framerelay.cli.runs import cancel_run
 
     sys.exit(cancel_run(run_id, yes=yes, as_json=as_json))
 
@@ -276,7 +276,7 @@ def remove(run_id: str, yes: bool, as_json: bool) -> None:
 
     There is no way back; the pictures that you gave are kept. At a terminal it asks.
     """
-    from cli.runs import remove_run
+    from framerelay.cli.runs import remove_run
 
     sys.exit(remove_run(run_id, yes=yes, as_json=as_json))
 
@@ -292,7 +292,7 @@ def resume(run_id: str, as_json: bool) -> None:
     needed for one in .env or a file. What was rendered is fetched, not paid for again; a shot whose job failed gets a
     new take.
     """
-    from cli.runs import resume
+    from framerelay.cli.runs import resume
 
     sys.exit(resume(run_id, as_json=as_json))
 
@@ -303,7 +303,7 @@ def resume(run_id: str, as_json: bool) -> None:
 @json_option
 def approve(run_id: str, shot: str, as_json: bool) -> None:
     """Let a shot with `gate: approve` be submitted."""
-    from cli.runs import decide_shot
+    from framerelay.cli.runs import decide_shot
 
     sys.exit(decide_shot(run_id, shot, "approve", as_json=as_json))
 
@@ -315,7 +315,7 @@ def approve(run_id: str, shot: str, as_json: bool) -> None:
 @json_option
 def pick(run_id: str, shot: str, take: int, as_json: bool) -> None:
     """Choose the take of a shot to go on from."""
-    from cli.runs import decide_shot
+    from framerelay.cli.runs import decide_shot
 
     sys.exit(decide_shot(run_id, shot, "pick", {"take": take}, as_json=as_json))
 
@@ -335,7 +335,7 @@ def retake(run_id: str, shot: str, prompt: str | None, seed: int | None, yes: bo
     the old take stay as they are, stale; refused while one is under way. At a terminal it says what that spends, and
     asks.
     """
-    from cli.runs import retake
+    from framerelay.cli.runs import retake
 
     sys.exit(retake(run_id, shot, {"prompt": prompt, "seed": seed}, yes=yes, as_json=as_json))
 
@@ -351,7 +351,7 @@ def adopt(job_id: str, run_id: str, shot: str, as_json: bool) -> None:
 
     It is looked up at once and submitted never again. The provider's own list shows its id.
     """
-    from cli.runs import adopt
+    from framerelay.cli.runs import adopt
 
     sys.exit(adopt(job_id, run_id, shot, as_json=as_json))
 
@@ -367,7 +367,7 @@ def export(run_id: str, to: Path | None, as_json: bool) -> None:
     manifest.json has the words, jobs, seeds and hashes; film.otio opens in an editor (OpenTimelineIO). What is there
     and right is kept, so it can be repeated; a file that is not its own is left alone.
     """
-    from cli.export import export
+    from framerelay.cli.export import export
 
     sys.exit(export(run_id, to=to, as_json=as_json))
 
@@ -381,7 +381,7 @@ def callback_url(hook: str, as_json: bool) -> None:
 
     Each job of yours that calls back there becomes a run: its clip and its last frame are kept. HOOK is any name.
     """
-    from cli.callbacks import print_address
+    from framerelay.cli.callbacks import print_address
 
     sys.exit(print_address(hook, as_json=as_json))
 
@@ -396,7 +396,7 @@ def callbacks(limit: int, follow: bool, as_json: bool) -> None:
 
     With --follow they are lines as they come, with --json an object each.
     """
-    from cli.callbacks import follow_callbacks, list_callbacks
+    from framerelay.cli.callbacks import follow_callbacks, list_callbacks
 
     sys.exit((follow_callbacks if follow else list_callbacks)(limit=limit, as_json=as_json))
 
@@ -411,7 +411,7 @@ def replay(callback_id: str, yes: bool, as_json: bool) -> None:
 
     It says what that would do; only --yes does it. `framerelay callbacks` shows the IDs.
     """
-    from cli.callbacks import replay_callback
+    from framerelay.cli.callbacks import replay_callback
 
     sys.exit(replay_callback(callback_id, yes=yes, as_json=as_json))
 
@@ -425,7 +425,7 @@ def doctor(as_json: bool) -> None:
     It looks at settings, disk, Redis, receiver, worker and provider, and sends itself a callback through the public
     URL. It submits nothing and spends nothing. The exit code is 1 if anything failed.
     """
-    from cli.doctor import doctor
+    from framerelay.cli.doctor import doctor
 
     sys.exit(doctor(as_json=as_json))
 
@@ -441,7 +441,7 @@ def release(callback_id: str | None, everything: bool, as_json: bool) -> None:
     For after a wrong secret was mended; it is read again first. What still does not prove where it comes from stays.
     `framerelay callbacks` shows the IDs.
     """
-    from cli.callbacks import release_callbacks
+    from framerelay.cli.callbacks import release_callbacks
 
     if (callback_id is None) is not everything:
         raise click.UsageError("Give an ID, or --all.")
@@ -460,7 +460,7 @@ def notifications(context: click.Context, run_id: str | None, limit: int, secret
 
     With what came of it, and when the next try is.
     """
-    from cli.notifications import list_notifications, print_secret
+    from framerelay.cli.notifications import list_notifications, print_secret
 
     if context.invoked_subcommand is None:
         sys.exit(
@@ -473,7 +473,7 @@ def notifications(context: click.Context, run_id: str | None, limit: int, secret
 @json_option
 def replay_notification(notification_id: str, as_json: bool) -> None:
     """Send a notification again at once, under the same id."""
-    from cli.notifications import replay_notification
+    from framerelay.cli.notifications import replay_notification
 
     sys.exit(replay_notification(notification_id, as_json=as_json))
 
@@ -495,7 +495,7 @@ def mcp_server(http: bool, host: str, port: int, names: tuple[str, ...], picture
     It speaks MCP over standard input and output, as a client that starts it expects, and asks the receiver that the
     other commands ask. It spends nothing without the id of a plan and a limit.
     """
-    from cli.mcp_server import serve_mcp
+    from framerelay.cli.mcp_server import serve_mcp
 
     sys.exit(serve_mcp(http=http, host=host, port=port, names=names, pictures=pictures))
 
@@ -509,7 +509,7 @@ def completion(shell: str) -> None:
     For bash: eval "$(framerelay completion bash)" in ~/.bashrc. Ids of runs, shots and callbacks come from the receiver
     that is running.
     """
-    from cli.completion import script
+    from framerelay.cli.completion import script
 
     click.echo(script(cli, shell))
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from cli.outlook import outlook
-from runs.words import Json, one_line, printable, problem_words, shot_words, waits_for
+from framerelay.cli.outlook import outlook
+from framerelay.runs.words import Json, one_line, printable, problem_words, shot_words, waits_for
 
 
 class PlannedShot(BaseModel):

@@ -23,13 +23,13 @@ from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import ToolAnnotations
 from pydantic import AnyHttpUrl, ValidationError
 
-from cli.errors import Stop, os_words
-from cli.http import listening_on, serving
-from cli.mcp_tools import Tools
-from config.keys import find_api_key, is_loopback, weakness
-from config.settings import SettingInvalid, Settings, from_environment
-from runs.errors import FrameRelayError
-from runs.parts import unknown
+from framerelay.cli.errors import Stop, os_words
+from framerelay.cli.http import listening_on, serving
+from framerelay.cli.mcp_tools import Tools
+from framerelay.config.keys import find_api_key, is_loopback, weakness
+from framerelay.config.settings import SettingInvalid, Settings, from_environment
+from framerelay.runs.errors import FrameRelayError
+from framerelay.runs.parts import unknown
 
 P = ParamSpec("P")
 T = TypeVar("T")

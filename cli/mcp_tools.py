@@ -14,9 +14,9 @@ from typing import Annotated, Any
 from mcp.types import CallToolResult, ImageContent, TextContent
 from pydantic import Field, WithJsonSchema
 
-from cli.client import Receiver, checked_id
-from cli.errors import Stop
-from cli.mcp_answers import (
+from framerelay.cli.client import Receiver, checked_id
+from framerelay.cli.errors import Stop
+from framerelay.cli.mcp_answers import (
     ClipOf,
     FilmPlan,
     FilmResult,
@@ -29,14 +29,14 @@ from cli.mcp_answers import (
     retake_answer,
     status_answer,
 )
-from cli.mcp_links import Addresses
-from cli.mcp_strip import SHOTS_MAX, Thumbnails, draw_strip
-from cli.start import give_pictures
-from config.settings import from_environment
-from receiver.storyboard_schema import STORYBOARD_SCHEMAS
-from runs.errors import Mistake, StoryboardInvalid
-from runs.storyboard import Storyboard, check_storyboard
-from runs.words import Json
+from framerelay.cli.mcp_links import Addresses
+from framerelay.cli.mcp_strip import SHOTS_MAX, Thumbnails, draw_strip
+from framerelay.cli.start import give_pictures
+from framerelay.config.settings import from_environment
+from framerelay.receiver.storyboard_schema import STORYBOARD_SCHEMAS
+from framerelay.runs.errors import Mistake, StoryboardInvalid
+from framerelay.runs.storyboard import Storyboard, check_storyboard
+from framerelay.runs.words import Json
 
 
 def _storyboard_schema() -> dict[str, Any]:

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from cli.client import Receiver, checked_id
-from cli.keys import keys_of
-from cli.runs import print_json
-from cli.settings import settings_of_command
-from runs.signing import signing_secrets
-from runs.words import duration, printable
+from framerelay.cli.client import Receiver, checked_id
+from framerelay.cli.keys import keys_of
+from framerelay.cli.runs import print_json
+from framerelay.cli.settings import settings_of_command
+from framerelay.runs.signing import signing_secrets
+from framerelay.runs.words import duration, printable
 
 
 def list_notifications(*, run_id: str | None, limit: int, as_json: bool) -> int:

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from runs.forecast import film_in
-from runs.words import Json, coming, frame_for, new_submits, problem_words, waits_for
+from framerelay.runs.forecast import film_in
+from framerelay.runs.words import Json, coming, frame_for, new_submits, problem_words, waits_for
 
 Place = Callable[[str], str]
 

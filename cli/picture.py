@@ -8,8 +8,8 @@ from rich.cells import cell_len
 from rich.console import Console, OverflowMethod
 from rich.text import Text
 
-from cli.outlook import Place, outlook
-from runs.words import Json, duration, printable, share_done, shot_words
+from framerelay.cli.outlook import Place, outlook
+from framerelay.runs.words import Json, duration, printable, share_done, shot_words
 
 MARKS: Final = {"done": "✓", "failed": "✗", "cancelled": "–", "waiting": "?", "pending": "·"}
 STYLES: Final = {"done": "green", "failed": "red", "waiting": "yellow", "pending": "dim", "cancelled": "dim"}

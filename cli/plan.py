@@ -9,17 +9,17 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from cli.boards import read_board
-from cli.runs import print_json
-from cli.settings import settings_of_command
-from receiver.plan import plan_json
-from runs.addresses import Trusted
-from runs.errors import Mistake, RequestInvalid, StoryboardInvalid
-from runs.files import name_of_given
-from runs.model import Shot
-from runs.plan import Plan, plan_of
-from runs.storyboard import Storyboard
-from runs.words import number_of, printable
+from framerelay.cli.boards import read_board
+from framerelay.cli.runs import print_json
+from framerelay.cli.settings import settings_of_command
+from framerelay.receiver.plan import plan_json
+from framerelay.runs.addresses import Trusted
+from framerelay.runs.errors import Mistake, RequestInvalid, StoryboardInvalid
+from framerelay.runs.files import name_of_given
+from framerelay.runs.model import Shot
+from framerelay.runs.plan import Plan, plan_of
+from framerelay.runs.storyboard import Storyboard
+from framerelay.runs.words import number_of, printable
 
 PROMPT_CHARS: Final = 60
 WHOLE: Final = 1000  # Columns that nothing here fills: what is no terminal gets lines that are not cut.

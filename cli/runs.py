@@ -9,9 +9,9 @@ from typing import Any
 import click
 import msgspec
 
-from cli.client import Receiver, checked_id
-from cli.output import echo_json
-from runs.words import listed, new_submits, number_of, one_line, printable
+from framerelay.cli.client import Receiver, checked_id
+from framerelay.cli.output import echo_json
+from framerelay.runs.words import listed, new_submits, number_of, one_line, printable
 
 UNDER_WAY = frozenset({"submitting", "generating", "collecting", "unsure"})
 
@@ -162,7 +162,7 @@ def print_json(answer: Mapping[str, Any]) -> None:
 
 def watched(receiver: Receiver, run_id: str, *, as_json: bool) -> int:
     """Show the run to its end; returns the exit code."""
-    from cli.watch import watch
+    from framerelay.cli.watch import watch
 
     try:
         run = watch(receiver, run_id, out=sys.stderr if as_json else sys.stdout, place=receiver.place_of)
@@ -178,8 +178,8 @@ def _print(receiver: Receiver, run: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(run)
     else:
-        from cli.picture import whole_lines
-        from cli.watch import console_on, show_lines
+        from framerelay.cli.picture import whole_lines
+        from framerelay.cli.watch import console_on, show_lines
 
         show_lines(console_on(sys.stdout), whole_lines(run, now=time.time(), place=receiver.place_of))
 

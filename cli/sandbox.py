@@ -11,12 +11,12 @@ from typing import Any, Literal
 import click
 import uvloop
 
-from cli.http import listening_on, serving
-from config.logs import configure_logging
-from config.settings import from_environment
-from sandbox import Faults, SandboxOptions, create_sandbox
-from sandbox.faults import SWITCHES, OptionInvalid
-from sandbox.options import QUEUE_S
+from framerelay.cli.http import listening_on, serving
+from framerelay.config.logs import configure_logging
+from framerelay.config.settings import from_environment
+from framerelay.sandbox import Faults, SandboxOptions, create_sandbox
+from framerelay.sandbox.faults import SWITCHES, OptionInvalid
+from framerelay.sandbox.options import QUEUE_S
 
 
 def run_sandbox(

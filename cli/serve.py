@@ -15,27 +15,27 @@ import click
 import structlog
 import uvloop
 
-from cli.errors import Stop
-from cli.http import listening_on, serving
-from cli.keys import invitation, keys_of
-from config.keys import Keys, refuse_weak_keys
-from config.live import LiveSettings
-from config.logs import configure_logging, texts_of, write_waiting_lines
-from config.settings import Settings, environment, from_environment, misspelt
-from media.addresses import guarded_client
-from processors.deps import open_deps, open_jobs_client, tls_of
-from processors.worker import RelayWorker, create_worker
-from receiver.app import create_app
-from receiver.protocol import protocol
-from receiver.verification import Verification
-from runs.addresses import Trusted
-from runs.embedded_redis import EmbeddedRedis
-from runs.errors import StoryboardInvalid
-from runs.hooks import read_hooks
-from runs.queue import REDIS_ERRORS, connect, disconnect
-from runs.redis_words import redis_words
-from upstream.jwks import PublicKeys
-from upstream.verifiers import read_verifiers
+from framerelay.cli.errors import Stop
+from framerelay.cli.http import listening_on, serving
+from framerelay.cli.keys import invitation, keys_of
+from framerelay.config.keys import Keys, refuse_weak_keys
+from framerelay.config.live import LiveSettings
+from framerelay.config.logs import configure_logging, texts_of, write_waiting_lines
+from framerelay.config.settings import Settings, environment, from_environment, misspelt
+from framerelay.media.addresses import guarded_client
+from framerelay.processors.deps import open_deps, open_jobs_client, tls_of
+from framerelay.processors.worker import RelayWorker, create_worker
+from framerelay.receiver.app import create_app
+from framerelay.receiver.protocol import protocol
+from framerelay.receiver.verification import Verification
+from framerelay.runs.addresses import Trusted
+from framerelay.runs.embedded_redis import EmbeddedRedis
+from framerelay.runs.errors import StoryboardInvalid
+from framerelay.runs.hooks import read_hooks
+from framerelay.runs.queue import REDIS_ERRORS, connect, disconnect
+from framerelay.runs.redis_words import redis_words
+from framerelay.upstream.jwks import PublicKeys
+from framerelay.upstream.verifiers import read_verifiers
 
 KEYS_WITHIN_S: Final = 3.0  # Until then callbacks that need the keys are held in quarantine.
 COLLECT_AFTER: Final = 10_000  # Objects more than before; Python's own 700 are a handful of callbacks.

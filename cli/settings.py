@@ -2,8 +2,8 @@
 
 import click
 
-from config.settings import Settings, from_environment, misspelt
-from runs.words import printable
+from framerelay.config.settings import Settings, from_environment, misspelt
+from framerelay.runs.words import printable
 
 
 def settings_of_command() -> Settings:

@@ -6,11 +6,11 @@ from typing import Final
 
 import click
 
-from cli.boards import read_board
-from cli.client import Receiver, Refused
-from cli.runs import print_json, watched
-from runs.errors import Mistake, StoryboardInvalid
-from runs.storyboard import Storyboard
+from framerelay.cli.boards import read_board
+from framerelay.cli.client import Receiver, Refused
+from framerelay.cli.runs import print_json, watched
+from framerelay.runs.errors import Mistake, StoryboardInvalid
+from framerelay.runs.storyboard import Storyboard
 
 PICTURE_BYTES_MAX: Final = 30_000_000
 

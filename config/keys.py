@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Secret
 
-from config.settings import SettingInvalid, Settings
-from config.text import read_text, trimmed
+from framerelay.config.settings import SettingInvalid, Settings
+from framerelay.config.text import read_text, trimmed
 
 CHARS_MIN: Final = 20
 DIFFERENT_MIN: Final = 8

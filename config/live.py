@@ -12,8 +12,8 @@ from typing import Final
 
 import structlog
 
-from config.keys import Keys, load_keys
-from config.settings import SettingInvalid, Settings, knobs
+from framerelay.config.keys import Keys, load_keys
+from framerelay.config.settings import SettingInvalid, Settings, knobs
 
 Take = Callable[[Settings, Keys], Awaitable[None]]
 

@@ -19,8 +19,8 @@ from msgspec.structs import asdict
 from starlette.datastructures import Secret
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from config.log_lines import CleanLine, Event, Lines, LinesLogger, Render
-from config.settings import Settings
+from framerelay.config.log_lines import CleanLine, Event, Lines, LinesLogger, Render
+from framerelay.config.settings import Settings
 
 
 def _without_query(address: re.Match[str]) -> str:

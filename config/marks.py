@@ -13,8 +13,8 @@ from typing import Final
 
 from starlette.datastructures import Secret
 
-from config.live import str_of
-from config.settings import Settings, knobs
+from framerelay.config.live import str_of
+from framerelay.config.settings import Settings, knobs
 
 SECRET: Final = "FRAMERELAY_SECRET"  # noqa: S105  (its name)
 # Where they listen, how they log and how much they do at once is each process's own affair.

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Secret
 
-from config.urls import parse_url
+from framerelay.config.urls import parse_url
 
 
 def as_url(text: str) -> str:

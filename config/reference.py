@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from config.settings import Knob, knobs
+from framerelay.config.settings import Knob, knobs
 
 HEAD: Final = """# Settings
 

@@ -18,7 +18,7 @@ from typing import Any
 from starlette.config import Config
 from starlette.datastructures import Secret
 
-from config.parse import (
+from framerelay.config.parse import (
     as_hosts,
     as_networks,
     as_path,
@@ -32,7 +32,7 @@ from config.parse import (
     as_url,
     one_of,
 )
-from config.text import read_text, trimmed
+from framerelay.config.text import read_text, trimmed
 
 HANDOFFS = ("auto", "upload", "serve")
 

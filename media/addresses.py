@@ -21,8 +21,8 @@ import anyio
 import httpcore
 import httpx
 
-from runs.addresses import Trusted, check_url, is_public
-from runs.errors import AddressForbidden
+from framerelay.runs.addresses import Trusted, check_url, is_public
+from framerelay.runs.errors import AddressForbidden
 
 BYTES_RECEIVED = "framerelay.bytes_received"
 """For ``get_extra_info`` of a response's network stream: bytes that came over it, framing included."""

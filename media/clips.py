@@ -21,13 +21,13 @@ from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
-from media.containers import ENCRYPTED
-from media.growing import GaveWay, Growing
-from media.hidden import holds_picture
-from media.model import ClipFacts
-from media.sounds import SOUND_CODECS
-from media.words import in_words
-from runs.errors import ClipUnusable
+from framerelay.media.containers import ENCRYPTED
+from framerelay.media.growing import GaveWay, Growing
+from framerelay.media.hidden import holds_picture
+from framerelay.media.model import ClipFacts
+from framerelay.media.sounds import SOUND_CODECS
+from framerelay.media.words import in_words
+from framerelay.runs.errors import ClipUnusable
 
 CODECS = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
 """The last is MPEG-4 Part 2 (``mp4v``), which OpenCV writes unless told otherwise."""

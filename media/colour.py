@@ -17,10 +17,10 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from av.video.stream import VideoStream
 
-from media.orientation import orientation_of, squared
-from media.siting import centered, says_siting
-from media.tone import CURVES, to_sdr
-from runs.errors import ClipUnusable
+from framerelay.media.orientation import orientation_of, squared
+from framerelay.media.siting import centered, says_siting
+from framerelay.media.tone import CURVES, to_sdr
+from framerelay.runs.errors import ClipUnusable
 
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 """The three together; without them each extraction darkens by 1 to 1.5 levels, and ACCURATE_RND alone is worse."""

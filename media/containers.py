@@ -5,11 +5,11 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
-from media.boxes import BOXES_MAX, Box, File, children, descend, read_box, read_exactly
-from media.fragments import check_length, check_overview
-from media.growing import Growing
-from media.kinds import HEAD_BYTES, name_of
-from runs.errors import ClipUnusable
+from framerelay.media.boxes import BOXES_MAX, Box, File, children, descend, read_box, read_exactly
+from framerelay.media.fragments import check_length, check_overview
+from framerelay.media.growing import Growing
+from framerelay.media.kinds import HEAD_BYTES, name_of
+from framerelay.runs.errors import ClipUnusable
 
 MP4_FIRST_BOXES = frozenset({b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip", b"uuid", b"pnot", b"pdin"})
 EBML = b"\x1a\x45\xdf\xa3"

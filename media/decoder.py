@@ -8,11 +8,11 @@ from typing import Self, TypeVar
 
 import msgspec
 
-from media.decoder_process import Child, end_starting, has_child, say_what_holds, start_child
-from media.follow import Follower
-from media.growing import GaveWay
-from media.model import Examination, FilmFacts, FilmPart, Opening
-from media.wire import (
+from framerelay.media.decoder_process import Child, end_starting, has_child, say_what_holds, start_child
+from framerelay.media.follow import Follower
+from framerelay.media.growing import GaveWay
+from framerelay.media.model import Examination, FilmFacts, FilmPart, Opening
+from framerelay.media.wire import (
     Answer,
     Check,
     Compare,
@@ -29,7 +29,7 @@ from media.wire import (
     SystemFailed,
     read_result,
 )
-from runs.errors import ClipUnusable, DecoderFailed, RequestInvalid
+from framerelay.runs.errors import ClipUnusable, DecoderFailed, RequestInvalid
 
 T = TypeVar("T")
 

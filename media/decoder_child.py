@@ -18,9 +18,9 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from media import cage
-from media.growing import GaveWay, Growing
-from media.wire import (
+from framerelay.media import cage
+from framerelay.media.growing import GaveWay, Growing
+from framerelay.media.wire import (
     Answer,
     Check,
     Compare,
@@ -44,8 +44,8 @@ from media.wire import (
     read_request,
     to_json,
 )
-from media.words import in_words
-from runs.errors import ClipUnusable, DecoderFailed, FrameRelayError, RequestInvalid
+from framerelay.media.words import in_words
+from framerelay.runs.errors import ClipUnusable, DecoderFailed, FrameRelayError, RequestInvalid
 
 Work = Callable[[Request], Any]
 
@@ -150,10 +150,10 @@ def take_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 def load() -> Work:
     """Import libav and its users now, under the limits, so that no job waits for it; what does the work."""
-    from media.film import join
-    from media.frames import examine
-    from media.images import check, difference
-    from media.opening import take_opening
+    from framerelay.media.film import join
+    from framerelay.media.frames import examine
+    from framerelay.media.images import check, difference
+    from framerelay.media.opening import take_opening
 
     def work(request: Request) -> Any:
         match request:
@@ -179,7 +179,7 @@ def load() -> Work:
 
 def following(request: Follow, requests: BinaryIO, answers: BinaryIO) -> Work:
     """What does the work of *request*, for which words go to and fro while it is done."""
-    from media.frames import examine_coming
+    from framerelay.media.frames import examine_coming
 
     def say(answer: Answer) -> None:
         answers.write(to_json(answer) + b"\n")
@@ -199,7 +199,7 @@ def following(request: Follow, requests: BinaryIO, answers: BinaryIO) -> Work:
 
 def prepare() -> Callable[[], None]:
     """What the process of a job does while it waits for one (see media/rehearsal.py)."""
-    from media.rehearsal import make_clip, rehearse
+    from framerelay.media.rehearsal import make_clip, rehearse
 
     clip = make_clip()
     return lambda: rehearse(clip)

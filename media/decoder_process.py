@@ -11,12 +11,12 @@ from functools import partial
 import msgspec
 import structlog
 
-from media.cage import die_with
-from media.follow import Follower
-from media.wire import Answer, FrameTaken, Ready, Request, Wants, read_answer, to_json
-from runs.errors import DecoderFailed
+from framerelay.media.cage import die_with
+from framerelay.media.follow import Follower
+from framerelay.media.wire import Answer, FrameTaken, Ready, Request, Wants, read_answer, to_json
+from framerelay.runs.errors import DecoderFailed
 
-COMMAND = (sys.executable, "-I", "-m", "media.decoder_child")
+COMMAND = (sys.executable, "-I", "-m", "framerelay.media.decoder_child")
 START_S_MAX = 30.0
 LINE_BYTES_MAX = 1024 * 1024
 KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")

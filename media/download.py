@@ -19,11 +19,11 @@ from typing import BinaryIO, NoReturn
 import anyio
 import httpx
 
-from config.urls import joined_url, parse_url
-from media.addresses import BYTES_RECEIVED
-from media.follow import Follower
-from media.tail import Tail
-from runs.errors import (
+from framerelay.config.urls import joined_url, parse_url
+from framerelay.media.addresses import BYTES_RECEIVED
+from framerelay.media.follow import Follower
+from framerelay.media.tail import Tail
+from framerelay.runs.errors import (
     AddressForbidden,
     DownloadExpired,
     DownloadInterrupted,
@@ -31,7 +31,7 @@ from runs.errors import (
     StorageFailed,
     UpstreamAnswerUnreadable,
 )
-from runs.files import hold
+from framerelay.runs.files import hold
 
 REDIRECTS_MAX = 5
 PAUSE_S = 0.2

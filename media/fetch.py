@@ -5,10 +5,10 @@ from pathlib import Path
 
 import httpx
 
-from media.decoder import Decoder
-from media.download import Download, DownloadLimits, download
-from media.follow import Follower
-from media.model import Examination, FrameFacts
+from framerelay.media.decoder import Decoder
+from framerelay.media.download import Download, DownloadLimits, download
+from framerelay.media.follow import Follower
+from framerelay.media.model import Examination, FrameFacts
 
 
 async def fetch_clip(

@@ -19,13 +19,13 @@ from pathlib import Path
 import av
 from av.container import OutputContainer
 
-from media.film_parts import Part, difference, measure_part
-from media.film_picture import THREADS, Copier, Encoder
-from media.film_sound import Soundtrack, common_sound
-from media.model import FilmFacts, FilmPart, FilmWarning
-from media.words import in_words
-from runs.errors import RequestInvalid
-from runs.files import hold
+from framerelay.media.film_parts import Part, difference, measure_part
+from framerelay.media.film_picture import THREADS, Copier, Encoder
+from framerelay.media.film_sound import Soundtrack, common_sound
+from framerelay.media.model import FilmFacts, FilmPart, FilmWarning
+from framerelay.media.words import in_words
+from framerelay.runs.errors import RequestInvalid
+from framerelay.runs.files import hold
 
 SCALE_MIN, SCALE_MAX = 10_000, 1_000_000
 """Ticks per second of the film's picture: any common frame rate is exact."""

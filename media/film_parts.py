@@ -14,7 +14,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from media.clips import (
+from framerelay.media.clips import (
     Sample,
     check_count,
     check_samples,
@@ -27,14 +27,14 @@ from media.clips import (
     still_ticks,
     to_sample,
 )
-from media.colour import Tags, said
-from media.containers import identify
-from media.frames import tags_of
-from media.hidden import first_bytes_of_units, kind
-from media.orientation import Orientation, orientation_of, pixel_shape
-from media.sounds import Sound, find_sound
-from media.tone import CURVES
-from runs.errors import ClipUnusable
+from framerelay.media.colour import Tags, said
+from framerelay.media.containers import identify
+from framerelay.media.frames import tags_of
+from framerelay.media.hidden import first_bytes_of_units, kind
+from framerelay.media.orientation import Orientation, orientation_of, pixel_shape
+from framerelay.media.sounds import Sound, find_sound
+from framerelay.media.tone import CURVES
+from framerelay.runs.errors import ClipUnusable
 
 COPIED_CODECS = frozenset({"h264", "hevc", "vp9", "av1"})
 """What players show; anything else that is accepted is encoded."""

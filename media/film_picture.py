@@ -15,15 +15,15 @@ from av.filter import Graph
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from media.clips import check_size, find_picture, open_clip
-from media.colour import to_rgb
-from media.film_parts import Part, Picture, clip_errors, decoded, read_packets
-from media.frames import set_up_decoder
-from media.model import FilmWarning
-from media.orientation import Orientation, squared
-from media.siting import SEQUENCE_HEADERS
-from media.tone import CURVES
-from runs.errors import ClipUnusable
+from framerelay.media.clips import check_size, find_picture, open_clip
+from framerelay.media.colour import to_rgb
+from framerelay.media.film_parts import Part, Picture, clip_errors, decoded, read_packets
+from framerelay.media.frames import set_up_decoder
+from framerelay.media.model import FilmWarning
+from framerelay.media.orientation import Orientation, squared
+from framerelay.media.siting import SEQUENCE_HEADERS
+from framerelay.media.tone import CURVES
+from framerelay.runs.errors import ClipUnusable
 
 EXACT = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
 CRF, PRESET = "17", "veryfast"

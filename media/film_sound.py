@@ -10,11 +10,11 @@ from av import AudioFrame, AudioResampler
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 
-from media.clips import open_clip
-from media.film_parts import Part, clip_errors, decoded
-from media.model import FilmWarning
-from media.sounds import Sound
-from runs.errors import ClipUnusable
+from framerelay.media.clips import open_clip
+from framerelay.media.film_parts import Part, clip_errors, decoded
+from framerelay.media.model import FilmWarning
+from framerelay.media.sounds import Sound
+from framerelay.runs.errors import ClipUnusable
 
 FADE_S = 0.005
 """At both ends of each shot's sound: two waves that do not meet would click."""

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from media.growing import joined
-from media.model import Examination, FrameFacts
-from media.wire import Follow, FrameTaken, Has, Interim, Stop, Wants, to_json
+from framerelay.media.growing import joined
+from framerelay.media.model import Examination, FrameFacts
+from framerelay.media.wire import Follow, FrameTaken, Has, Interim, Stop, Wants, to_json
 
 if TYPE_CHECKING:
-    from media.decoder import Decoder
+    from framerelay.media.decoder import Decoder
 
 TELL_S = 0.01
 """A thin line brings hundreds of pieces a second, and each word about one wakes the decoder: they are told together."""

@@ -9,8 +9,8 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
-from media.boxes import Box, File, children, descend, read_body
-from runs.errors import ClipUnusable
+from framerelay.media.boxes import Box, File, children, descend, read_body
+from framerelay.runs.errors import ClipUnusable
 
 MISSING_S_MAX: Final = 0.1  # What is said is rounded; the shortest fragments of a writer hold a second.
 

@@ -12,7 +12,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from media.clips import (
+from framerelay.media.clips import (
     PACKETS_MAX,
     PIXELS_MAX,
     Sample,
@@ -28,14 +28,14 @@ from media.clips import (
     open_clip,
     to_sample,
 )
-from media.colour import Tags, curve_of, read_tags, to_rgb
-from media.containers import identify
-from media.growing import Growing
-from media.model import ClipFacts, Examination, FrameFacts
-from media.orientation import pixel_shape, squared
-from media.png import write_png
-from media.siting import needs_first_packet
-from runs.errors import ClipUnusable
+from framerelay.media.colour import Tags, curve_of, read_tags, to_rgb
+from framerelay.media.containers import identify
+from framerelay.media.growing import Growing
+from framerelay.media.model import ClipFacts, Examination, FrameFacts
+from framerelay.media.orientation import pixel_shape, squared
+from framerelay.media.png import write_png
+from framerelay.media.siting import needs_first_packet
+from framerelay.runs.errors import ClipUnusable
 
 SPARING_CODECS = frozenset({"h264", "hevc"})
 """Their decoders can leave out frames to which no other refers; dav1d cannot change its mind about that."""

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from media.wire import Has, Stop
+from framerelay.media.wire import Has, Stop
 
 
 class GaveWay(Exception):

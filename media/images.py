@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, MpoImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
-from media.words import in_words
-from runs.errors import ClipUnusable
+from framerelay.media.words import in_words
+from framerelay.runs.errors import ClipUnusable
 
 FRAME_FORMATS = ("PNG", "JPEG", "WEBP")
 SIDE_MAX = 8192

@@ -12,14 +12,14 @@ from pathlib import Path
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from media.clips import check_size, find_picture, foreseen_errors, list_samples, open_clip
-from media.colour import Tags
-from media.containers import identify
-from media.frames import Picture, develop, set_up_decoder, tags_of, write_frame
-from media.images import distance
-from media.model import Opening
-from media.small import write_small
-from runs.errors import ClipUnusable
+from framerelay.media.clips import check_size, find_picture, foreseen_errors, list_samples, open_clip
+from framerelay.media.colour import Tags
+from framerelay.media.containers import identify
+from framerelay.media.frames import Picture, develop, set_up_decoder, tags_of, write_frame
+from framerelay.media.images import distance
+from framerelay.media.model import Opening
+from framerelay.media.small import write_small
+from framerelay.runs.errors import ClipUnusable
 
 
 def take_opening(

@@ -10,9 +10,9 @@ from typing import Any
 
 import av
 
-from media.colour import to_rgb
-from media.frames import cores, set_up_decoder
-from media.png import encode_png
+from framerelay.media.colour import to_rgb
+from framerelay.media.frames import cores, set_up_decoder
+from framerelay.media.png import encode_png
 
 SIZE = 320, 180
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import httpx
 
-from runs.errors import FrameRelayError
+from framerelay.runs.errors import FrameRelayError
 
 AHEAD_BYTES = 128 * 1024
 """A second request is not worth it for what the first one brings in a round trip (20 ms at 50 Mbit/s)."""

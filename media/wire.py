@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from media.model import FilmPart, FrameFacts
+from framerelay.media.model import FilmPart, FrameFacts
 
 T = TypeVar("T")
 

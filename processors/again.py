@@ -2,13 +2,13 @@
 
 import structlog
 
-from processors.deps import Deps
-from processors.film import parts_of
-from runs import events
-from runs.errors import FrameRelayError, NotFound, StorageFailed
-from runs.kept import Kept, Kind, gone, kept_as
-from runs.model import Run
-from runs.progress import record
+from framerelay.processors.deps import Deps
+from framerelay.processors.film import parts_of
+from framerelay.runs import events
+from framerelay.runs.errors import FrameRelayError, NotFound, StorageFailed
+from framerelay.runs.kept import Kept, Kind, gone, kept_as
+from framerelay.runs.model import Run
+from framerelay.runs.progress import record
 
 log = structlog.get_logger()
 

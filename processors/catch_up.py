@@ -4,11 +4,11 @@ from typing import Final
 
 import structlog
 
-from processors.deps import Deps
-from runs import events
-from runs.errors import FrameRelayError
-from runs.model import Run, TakeStatus
-from runs.progress import record
+from framerelay.processors.deps import Deps
+from framerelay.runs import events
+from framerelay.runs.errors import FrameRelayError
+from framerelay.runs.model import Run, TakeStatus
+from framerelay.runs.progress import record
 
 PAGE: Final = 100
 RUNS_MAX: Final = 2000  # The rest is looked up at its own time; a provider should not meet thousands of GETs at once.

@@ -7,17 +7,24 @@ from typing import Final
 
 import structlog
 
-from media.download import download
-from media.fetch import fetch_clip
-from media.model import Examination
-from processors.deps import Deps
-from processors.opening import is_ahead, is_waited_for, keep_opening, leave_opening, left_by
-from processors.problems import problem_of
-from processors.waits import wait_s
-from runs import events
-from runs.errors import ClipUnusable, DecoderFailed, DownloadExpired, FrameRelayError, StorageFailed, Transient
-from runs.model import Clip, Frame, Take, TakeStatus
-from runs.progress import record
+from framerelay.media.download import download
+from framerelay.media.fetch import fetch_clip
+from framerelay.media.model import Examination
+from framerelay.processors.deps import Deps
+from framerelay.processors.opening import is_ahead, is_waited_for, keep_opening, leave_opening, left_by
+from framerelay.processors.problems import problem_of
+from framerelay.processors.waits import wait_s
+from framerelay.runs import events
+from framerelay.runs.errors import (
+    ClipUnusable,
+    DecoderFailed,
+    DownloadExpired,
+    FrameRelayError,
+    StorageFailed,
+    Transient,
+)
+from framerelay.runs.model import Clip, Frame, Take, TakeStatus
+from framerelay.runs.progress import record
 
 FETCHES_MAX: Final = 8  # Trouble on the way; each is tried again after a growing wait.
 DAMAGED_MAX: Final = 2  # The same bytes may be half written at first; more often they stay bad.

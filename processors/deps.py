@@ -8,24 +8,24 @@ from dataclasses import dataclass
 import certifi
 import httpx
 
-from config.keys import Keys
-from config.settings import SettingInvalid, Settings
-from config.text import read_text
-from media.addresses import guarded_client
-from media.decoder import Decoder
-from media.download import DownloadLimits
-from processors.notify import ANSWER_S, CONNECT_S, HANDS, Courier
-from processors.turnstile import Turnstile
-from runs.files import MediaFiles
-from runs.hooks import Hook
-from runs.inbox import Inbox
-from runs.outbox import Outbox
-from runs.pace import Pace
-from runs.queue import RelayRedis
-from runs.signing import signing_secrets
-from runs.store import Store
-from runs.tokens import Links, Tokens
-from upstream.client import JobsClient, Timeouts
+from framerelay.config.keys import Keys
+from framerelay.config.settings import SettingInvalid, Settings
+from framerelay.config.text import read_text
+from framerelay.media.addresses import guarded_client
+from framerelay.media.decoder import Decoder
+from framerelay.media.download import DownloadLimits
+from framerelay.processors.notify import ANSWER_S, CONNECT_S, HANDS, Courier
+from framerelay.processors.turnstile import Turnstile
+from framerelay.runs.files import MediaFiles
+from framerelay.runs.hooks import Hook
+from framerelay.runs.inbox import Inbox
+from framerelay.runs.outbox import Outbox
+from framerelay.runs.pace import Pace
+from framerelay.runs.queue import RelayRedis
+from framerelay.runs.signing import signing_secrets
+from framerelay.runs.store import Store
+from framerelay.runs.tokens import Links, Tokens
+from framerelay.upstream.client import JobsClient, Timeouts
 
 
 async def _has_none() -> bool:

@@ -6,19 +6,19 @@ from typing import Final
 
 import structlog
 
-from media.model import FilmPart
-from processors.deps import Deps
-from processors.opening import keep_those_left
-from processors.problems import problem_of
-from processors.waits import wait_s
-from runs import events
-from runs.errors import FrameRelayError, NotFound, StorageFailed, Transient
-from runs.kept import clip_of, clips_of_film, gone
-from runs.machine import Step, StepName, steps_due
-from runs.model import Film, Run
-from runs.outlook import is_continued
-from runs.progress import record
-from runs.standing import picks
+from framerelay.media.model import FilmPart
+from framerelay.processors.deps import Deps
+from framerelay.processors.opening import keep_those_left
+from framerelay.processors.problems import problem_of
+from framerelay.processors.waits import wait_s
+from framerelay.runs import events
+from framerelay.runs.errors import FrameRelayError, NotFound, StorageFailed, Transient
+from framerelay.runs.kept import clip_of, clips_of_film, gone
+from framerelay.runs.machine import Step, StepName, steps_due
+from framerelay.runs.model import Film, Run
+from framerelay.runs.outlook import is_continued
+from framerelay.runs.progress import record
+from framerelay.runs.standing import picks
 
 JOINS_MAX: Final = 5
 

@@ -6,11 +6,11 @@ from typing import Final
 
 import structlog
 
-from processors.again import ensure
-from processors.deps import Deps
-from runs.errors import ClipUnusable, NotFound, RequestInvalid, UpstreamAnswerUnreadable, UpstreamRejected
-from runs.model import FirstFrame, Run, Shot, Take
-from runs.standing import chosen
+from framerelay.processors.again import ensure
+from framerelay.processors.deps import Deps
+from framerelay.runs.errors import ClipUnusable, NotFound, RequestInvalid, UpstreamAnswerUnreadable, UpstreamRejected
+from framerelay.runs.model import FirstFrame, Run, Shot, Take
+from framerelay.runs.standing import chosen
 
 # Ark keeps results for 24 h; a job may be queued for a while before the provider opens the address.
 PROVIDER_FRAME_LIFE_S: Final = 18 * 3600.0

@@ -5,14 +5,14 @@ from typing import Final
 
 from arq.worker import Retry
 
-from processors.deps import Deps
-from processors.look_up import AT_WORK, GONE, event_of, look_up
-from processors.waits import wait_s
-from runs.errors import FrameRelayError, Transient, UpstreamRejected
-from runs.hooks import START, Hook, hook_run
-from runs.model import RunId, Terms
-from runs.progress import start
-from upstream.wire import read_state
+from framerelay.processors.deps import Deps
+from framerelay.processors.look_up import AT_WORK, GONE, event_of, look_up
+from framerelay.processors.waits import wait_s
+from framerelay.runs.errors import FrameRelayError, Transient, UpstreamRejected
+from framerelay.runs.hooks import START, Hook, hook_run
+from framerelay.runs.model import RunId, Terms
+from framerelay.runs.progress import start
+from framerelay.upstream.wire import read_state
 
 LAGS_MAX: Final = 6  # After 1, 2, 4 … 32 s.
 

@@ -9,13 +9,13 @@ from functools import partial
 
 import structlog
 
-from config.keys import Keys
-from config.live import LiveSettings, str_of
-from config.settings import SettingInvalid, Settings
-from processors.deps import Deps, open_jobs_client
-from runs.errors import FrameRelayError
-from runs.signing import signing_secrets
-from upstream.client import JobsClient
+from framerelay.config.keys import Keys
+from framerelay.config.live import LiveSettings, str_of
+from framerelay.config.settings import SettingInvalid, Settings
+from framerelay.processors.deps import Deps, open_jobs_client
+from framerelay.runs.errors import FrameRelayError
+from framerelay.runs.signing import signing_secrets
+from framerelay.upstream.client import JobsClient
 
 log = structlog.get_logger()
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 import structlog
 from arq.worker import Retry
 
-from processors.deps import Deps
-from processors.problems import problem, problem_of
-from processors.submit import address_ends_at
-from processors.waits import wait_s
-from runs import events
-from runs.addresses import Trusted, check_in_advance
-from runs.errors import (
+from framerelay.processors.deps import Deps
+from framerelay.processors.problems import problem, problem_of
+from framerelay.processors.submit import address_ends_at
+from framerelay.processors.waits import wait_s
+from framerelay.runs import events
+from framerelay.runs.addresses import Trusted, check_in_advance
+from framerelay.runs.errors import (
     AddressForbidden,
     FrameRelayError,
     Transient,
@@ -19,13 +19,13 @@ from runs.errors import (
     UpstreamRateLimited,
     UpstreamRejected,
 )
-from runs.events import Event
-from runs.model import Family, Problem, Run, Take, TakeStatus
-from runs.progress import record
-from runs.standing import callbacks_missed, seems_unreachable
-from runs.takes import OPEN, is_unheard
-from upstream.job import JobReport
-from upstream.wire import JobState, read_state
+from framerelay.runs.events import Event
+from framerelay.runs.model import Family, Problem, Run, Take, TakeStatus
+from framerelay.runs.progress import record
+from framerelay.runs.standing import callbacks_missed, seems_unreachable
+from framerelay.runs.takes import OPEN, is_unheard
+from framerelay.upstream.job import JobReport
+from framerelay.upstream.wire import JobState, read_state
 
 ENDED = {
     JobState.FAILED: TakeStatus.FAILED,

@@ -19,17 +19,17 @@ import msgspec
 import structlog
 from starlette.datastructures import Secret
 
-from config.logs import redacted
-from config.urls import host_of
-from runs.errors import AddressForbidden, Conflict, NotFound, StoreUnavailable
-from runs.events import Told
-from runs.model import Problem
-from runs.notices import Notice
-from runs.outbox import Claimed, Delivery, NotificationState, Outbox
-from runs.progress import record
-from runs.signing import signed_headers
-from runs.store import Store
-from upstream.answers import read_retry_after
+from framerelay.config.logs import redacted
+from framerelay.config.urls import host_of
+from framerelay.runs.errors import AddressForbidden, Conflict, NotFound, StoreUnavailable
+from framerelay.runs.events import Told
+from framerelay.runs.model import Problem
+from framerelay.runs.notices import Notice
+from framerelay.runs.outbox import Claimed, Delivery, NotificationState, Outbox
+from framerelay.runs.progress import record
+from framerelay.runs.signing import signed_headers
+from framerelay.runs.store import Store
+from framerelay.upstream.answers import read_retry_after
 
 LADDER_S: Final = (5.0, 60.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0)
 """Before the second try, the third, …; the last one again until a day is over."""

@@ -1,10 +1,10 @@
 """Errors of the lower floors as `Problem`s: what is kept with a run and shown to a person, without secrets."""
 
-from config.logs import redacted
-from runs.errors import AddressForbidden, FrameRelayError, Transient, UpstreamRateLimited, UpstreamRejected
-from runs.model import Family, Problem
-from upstream.families import family_of
-from upstream.words import CODE_CHARACTERS_MAX, MESSAGE_CHARACTERS_MAX, cut
+from framerelay.config.logs import redacted
+from framerelay.runs.errors import AddressForbidden, FrameRelayError, Transient, UpstreamRateLimited, UpstreamRejected
+from framerelay.runs.model import Family, Problem
+from framerelay.upstream.families import family_of
+from framerelay.upstream.words import CODE_CHARACTERS_MAX, MESSAGE_CHARACTERS_MAX, cut
 
 OUR_WORDS_CHARACTERS_MAX = 300  # What we say around the words of others, which were cut where they came in.
 

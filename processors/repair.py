@@ -5,13 +5,13 @@ from typing import Final
 
 import structlog
 
-from processors.deps import Deps
-from processors.film import parts_of
-from runs import events
-from runs.errors import FrameRelayError, NotFound
-from runs.machine import has_doubtful_film, is_left_over
-from runs.model import Run, RunStatus
-from runs.progress import record
+from framerelay.processors.deps import Deps
+from framerelay.processors.film import parts_of
+from framerelay.runs import events
+from framerelay.runs.errors import FrameRelayError, NotFound
+from framerelay.runs.machine import has_doubtful_film, is_left_over
+from framerelay.runs.model import Run, RunStatus
+from framerelay.runs.progress import record
 
 DONE: Final = "ended-runs-1"
 PAGE: Final = 50

@@ -7,9 +7,9 @@ from typing import Final
 
 import structlog
 
-from processors.deps import Deps
-from runs.errors import Conflict, FrameRelayError
-from runs.removal import remove, remove_files, remove_unfinished
+from framerelay.processors.deps import Deps
+from framerelay.runs.errors import Conflict, FrameRelayError
+from framerelay.runs.removal import remove, remove_files, remove_unfinished
 
 EVERY_S: Final = 60.0
 UNFINISHED_S: Final = 180.0  # A download that stalls is given up sooner; and those that go on are held (`runs.files`).

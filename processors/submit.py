@@ -10,12 +10,12 @@ from typing import Any, Final
 
 import structlog
 
-from processors.deps import Deps
-from processors.hand_off import first_frame, last_frame_url
-from processors.problems import problem_of
-from processors.waits import wait_s
-from runs import events
-from runs.errors import (
+from framerelay.processors.deps import Deps
+from framerelay.processors.hand_off import first_frame, last_frame_url
+from framerelay.processors.problems import problem_of
+from framerelay.processors.waits import wait_s
+from framerelay.runs import events
+from framerelay.runs.errors import (
     FrameRelayError,
     OutcomeUnknown,
     StoreUnavailable,
@@ -24,12 +24,12 @@ from runs.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from runs.events import Event
-from runs.machine import Step, StepName, steps_due
-from runs.model import Family, FirstFrame, Problem, Run, Shot, Take
-from runs.progress import Recorded, record
-from runs.takes import life_s
-from runs.tokens import TakeAddress
+from framerelay.runs.events import Event
+from framerelay.runs.machine import Step, StepName, steps_due
+from framerelay.runs.model import Family, FirstFrame, Problem, Run, Shot, Take
+from framerelay.runs.progress import Recorded, record
+from framerelay.runs.takes import life_s
+from framerelay.runs.tokens import TakeAddress
 
 LAST_WORD_S: Final = 1.5  # Of what a container is given to end; what is not told by then, time tells: `unsure`.
 NOTHING_LEFT: Final = Problem(code="stopped", message="the worker was stopped before the submit left; it is sent anew")

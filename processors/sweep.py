@@ -5,11 +5,11 @@ from typing import Final
 
 import structlog
 
-from processors.deps import Deps
-from runs import events
-from runs.errors import NotFound
-from runs.machine import steps_due, wake_at
-from runs.progress import record
+from framerelay.processors.deps import Deps
+from framerelay.runs import events
+from framerelay.runs.errors import NotFound
+from framerelay.runs.machine import steps_due, wake_at
+from framerelay.runs.progress import record
 
 PUT_OFF_S: Final = 30.0  # Should this sweep die, another one finds its runs after this long.
 AT_ONCE: Final = 100

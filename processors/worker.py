@@ -18,28 +18,28 @@ import structlog
 from arq.connections import ArqRedis
 from arq.worker import Retry, Worker, func
 
-from config.live import LiveSettings
-from config.logs import bound
-from processors.again import make_again
-from processors.catch_up import catch_up
-from processors.collect import collect
-from processors.deps import Deps
-from processors.film import join
-from processors.hook import hook
-from processors.in_use import DepsInUse
-from processors.look_up import look_up
-from processors.opening import opening
-from processors.repair import repair
-from processors.retention import keep_tidy
-from processors.submit import submit
-from processors.sweep import sweep
-from processors.waits import wait_s
-from runs.errors import FrameRelayError, StoreUnavailable, Transient
-from runs.machine import AHEAD_S_MAX
-from runs.processes import READ_AGAIN, Presence, this_process
-from runs.queue import DUE, QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script, unpack
-from runs.redis_words import redis_words
-from runs.store import Store
+from framerelay.config.live import LiveSettings
+from framerelay.config.logs import bound
+from framerelay.processors.again import make_again
+from framerelay.processors.catch_up import catch_up
+from framerelay.processors.collect import collect
+from framerelay.processors.deps import Deps
+from framerelay.processors.film import join
+from framerelay.processors.hook import hook
+from framerelay.processors.in_use import DepsInUse
+from framerelay.processors.look_up import look_up
+from framerelay.processors.opening import opening
+from framerelay.processors.repair import repair
+from framerelay.processors.retention import keep_tidy
+from framerelay.processors.submit import submit
+from framerelay.processors.sweep import sweep
+from framerelay.processors.waits import wait_s
+from framerelay.runs.errors import FrameRelayError, StoreUnavailable, Transient
+from framerelay.runs.machine import AHEAD_S_MAX
+from framerelay.runs.processes import READ_AGAIN, Presence, this_process
+from framerelay.runs.queue import DUE, QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script, unpack
+from framerelay.runs.redis_words import redis_words
+from framerelay.runs.store import Store
 
 WORKER: Final = "framerelay:worker"  # The worker that said last that it is there; gone when none is.
 LEASE_S: Final = 6.0

@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from receiver.fields import check, fields_of
-from receiver.gate import Right
-from receiver.operations import OPERATIONS
-from receiver.sessions import LIFE_S
-from receiver.state import state_of
-from runs.errors import StoreUnavailable
+from framerelay.receiver.fields import check, fields_of
+from framerelay.receiver.gate import Right
+from framerelay.receiver.operations import OPERATIONS
+from framerelay.receiver.sessions import LIFE_S
+from framerelay.receiver.state import state_of
+from framerelay.runs.errors import StoreUnavailable
 
 Handler = Callable[[Request], Awaitable[Response]]
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from receiver.state import state_of
+from framerelay.receiver.state import state_of
 
 _SPELT: Final = re.compile(r"/+webhook/+([^/]+)/*")
 

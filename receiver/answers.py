@@ -8,8 +8,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from receiver.headers import HEADERS
-from runs.errors import (
+from framerelay.receiver.headers import HEADERS
+from framerelay.runs.errors import (
     Busy,
     Conflict,
     FrameRelayError,

@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from config.keys import Keys
-from config.live import LiveSettings
-from config.settings import Settings
-from receiver import (
+from framerelay.config.keys import Keys
+from framerelay.config.live import LiveSettings
+from framerelay.config.settings import Settings
+from framerelay.receiver import (
     addresses,
     answers,
     callbacks,
@@ -30,29 +30,29 @@ from receiver import (
     replay,
     runs_api,
 )
-from receiver.access import keyed, log_in, log_out, unkeyed
-from receiver.fields import Names
-from receiver.gate import Gate
-from receiver.headers import SecurityHeaders
-from receiver.limits import STREAMS_MAX, Limits, Seats
-from receiver.operations import OPERATIONS
-from receiver.page import static_files, views
-from receiver.page.rendering import page
-from receiver.quarantine import Quarantine
-from receiver.readiness import Readiness
-from receiver.renewal import secrets_to_hide, take_over
-from receiver.state import State
-from receiver.strangers import Strangers
-from receiver.verification import Verification
-from runs.errors import FrameRelayError
-from runs.files import MediaFiles
-from runs.inbox import Inbox
-from runs.outbox import Outbox
-from runs.processes import Presence, this_process
-from runs.queue import connect, disconnect
-from runs.spool import Spool
-from runs.store import Store
-from runs.tokens import Links, Tokens
+from framerelay.receiver.access import keyed, log_in, log_out, unkeyed
+from framerelay.receiver.fields import Names
+from framerelay.receiver.gate import Gate
+from framerelay.receiver.headers import SecurityHeaders
+from framerelay.receiver.limits import STREAMS_MAX, Limits, Seats
+from framerelay.receiver.operations import OPERATIONS
+from framerelay.receiver.page import static_files, views
+from framerelay.receiver.page.rendering import page
+from framerelay.receiver.quarantine import Quarantine
+from framerelay.receiver.readiness import Readiness
+from framerelay.receiver.renewal import secrets_to_hide, take_over
+from framerelay.receiver.state import State
+from framerelay.receiver.strangers import Strangers
+from framerelay.receiver.verification import Verification
+from framerelay.runs.errors import FrameRelayError
+from framerelay.runs.files import MediaFiles
+from framerelay.runs.inbox import Inbox
+from framerelay.runs.outbox import Outbox
+from framerelay.runs.processes import Presence, this_process
+from framerelay.runs.queue import connect, disconnect
+from framerelay.runs.spool import Spool
+from framerelay.runs.store import Store
+from framerelay.runs.tokens import Links, Tokens
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 
-from config.logs import redacted, redacted_at_a_glance
+from framerelay.config.logs import redacted, redacted_at_a_glance
 
 
 def without_secrets(body: bytes, document: Mapping[str, object] | None, *, secrets: tuple[str, ...]) -> bytes:

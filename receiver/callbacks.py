@@ -19,20 +19,20 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
-from config.log_lines import CleanLine, Lines
-from config.logs import lines_at, redacted
-from receiver.answers import NO_SUCH_ADDRESS, code_of, error_answer, refused, surprise, try_later
-from receiver.bodies import all_without_secrets, without_secrets
-from receiver.body import read_body
-from receiver.state import State, state_of
-from runs.errors import RequestInvalid, StorageFailed, StoreUnavailable, Unverified
-from runs.inbox import KEEP_WITHIN_S, Callback
-from runs.queue import Task
-from runs.tokens import Address, HookAddress, ProbeAddress, TakeAddress
-from upstream.callback import parse_object
-from upstream.job import JobNews, read_news
-from upstream.signatures import collect
-from upstream.wire import JobState
+from framerelay.config.log_lines import CleanLine, Lines
+from framerelay.config.logs import lines_at, redacted
+from framerelay.receiver.answers import NO_SUCH_ADDRESS, code_of, error_answer, refused, surprise, try_later
+from framerelay.receiver.bodies import all_without_secrets, without_secrets
+from framerelay.receiver.body import read_body
+from framerelay.receiver.state import State, state_of
+from framerelay.runs.errors import RequestInvalid, StorageFailed, StoreUnavailable, Unverified
+from framerelay.runs.inbox import KEEP_WITHIN_S, Callback
+from framerelay.runs.queue import Task
+from framerelay.runs.tokens import Address, HookAddress, ProbeAddress, TakeAddress
+from framerelay.upstream.callback import parse_object
+from framerelay.upstream.job import JobNews, read_news
+from framerelay.upstream.signatures import collect
+from framerelay.upstream.wire import JobState
 
 ADDRESSES: Final = "/webhook/"
 JOB_ID_CHARS_MAX: Final = 200  # Both go into tasks and log lines, while a body may have a mebibyte.

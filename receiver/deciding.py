@@ -6,14 +6,14 @@ from typing import Any, cast
 
 import structlog
 
-from receiver.renewal import read_again_everywhere
-from receiver.state import State
-from runs import events
-from runs.decisions import Decision, why_not
-from runs.errors import Conflict, NotFound, RunNotFound
-from runs.ids import shot_named
-from runs.model import Run
-from runs.progress import check_revision, record
+from framerelay.receiver.renewal import read_again_everywhere
+from framerelay.receiver.state import State
+from framerelay.runs import events
+from framerelay.runs.decisions import Decision, why_not
+from framerelay.runs.errors import Conflict, NotFound, RunNotFound
+from framerelay.runs.ids import shot_named
+from framerelay.runs.model import Run
+from framerelay.runs.progress import check_revision, record
 
 log = structlog.get_logger()
 

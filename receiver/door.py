@@ -11,8 +11,8 @@ from typing import ClassVar, Final
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from receiver.answers import error_answer
-from receiver.limits import LINES_A_MINUTE, Rate
+from framerelay.receiver.answers import error_answer
+from framerelay.receiver.limits import LINES_A_MINUTE, Rate
 
 HEAD_BYTES_MAX: Final = 32 * 1024
 HEADERS_MAX: Final = 100

@@ -13,11 +13,11 @@ from urllib.parse import parse_qs
 
 from starlette.requests import Request
 
-from receiver.body import read_body
-from runs.errors import RequestInvalid
-from runs.notation import shown
-from runs.parts import unknown
-from upstream.callback import parse_object
+from framerelay.receiver.body import read_body
+from framerelay.runs.errors import RequestInvalid
+from framerelay.runs.notation import shown
+from framerelay.runs.parts import unknown
+from framerelay.upstream.callback import parse_object
 
 OBJECT_BYTES_MAX: Final = 1 << 16
 FORM_FIELDS_MAX: Final = 20

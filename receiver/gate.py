@@ -14,10 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from config.keys import Keys
-from config.settings import Settings
-from receiver.clients import client_of
-from receiver.sessions import COOKIE, Sessions
+from framerelay.config.keys import Keys
+from framerelay.config.settings import Settings
+from framerelay.receiver.clients import client_of
+from framerelay.receiver.sessions import COOKIE, Sessions
 
 FREE_GUESSES: Final = 10  # A person mistypes; a program guesses on.
 GUESS_S_MAX: Final = 1.0

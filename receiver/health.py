@@ -3,8 +3,8 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from receiver.state import state_of
-from runs.errors import StoreUnavailable
+from framerelay.receiver.state import state_of
+from framerelay.runs.errors import StoreUnavailable
 
 
 async def live(_: Request) -> Response:

@@ -21,10 +21,10 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from config.settings import Settings
-from receiver.clients import Network, client_of
-from runs.errors import Busy
-from runs.tokens import Address, HookAddress
+from framerelay.config.settings import Settings
+from framerelay.receiver.clients import Network, client_of
+from framerelay.runs.errors import Busy
+from framerelay.runs.tokens import Address, HookAddress
 
 ADDRESSES_MAX: Final = 20_000  # Some 4 MB; whoever hammers is among the last used, and so is never forgotten.
 CLIENTS_MAX: Final = 10_000

@@ -6,14 +6,14 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from receiver.access import require
-from receiver.answers import error_answer
-from receiver.fields import check_query
-from receiver.gate import Right
-from receiver.operations import OPERATIONS
-from receiver.state import State, state_of
-from runs.errors import NotFound
-from runs.kept import gone, kept_as, task_to_make_again
+from framerelay.receiver.access import require
+from framerelay.receiver.answers import error_answer
+from framerelay.receiver.fields import check_query
+from framerelay.receiver.gate import Right
+from framerelay.receiver.operations import OPERATIONS
+from framerelay.receiver.state import State, state_of
+from framerelay.runs.errors import NotFound
+from framerelay.runs.kept import gone, kept_as, task_to_make_again
 
 AGAIN_S = 2  # A frame is there in a second; a film may take longer, and says so again.
 

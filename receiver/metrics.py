@@ -12,9 +12,9 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from receiver.state import state_of
-from runs.errors import StoreUnavailable
-from runs.figures import Figures, Waiting, figures
+from framerelay.receiver.state import state_of
+from framerelay.runs.errors import StoreUnavailable
+from framerelay.runs.figures import Figures, Waiting, figures
 
 KIND: Final = "text/plain; version=0.0.4; charset=utf-8"
 OUTCOMES: Final = ("kept", "repeated", "spooled", "refused", "held", "limited", "not_kept")

@@ -4,10 +4,10 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from receiver.runs_api import page_of
-from receiver.state import state_of
-from receiver.views import notification_json
-from runs.errors import NotFound
+from framerelay.receiver.runs_api import page_of
+from framerelay.receiver.state import state_of
+from framerelay.receiver.views import notification_json
+from framerelay.runs.errors import NotFound
 
 log = structlog.get_logger()
 

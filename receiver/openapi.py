@@ -9,12 +9,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from receiver.gate import Right
-from receiver.operations import OPERATIONS, Answer, Operation, Schema
-from receiver.parameters import PARAMETERS
-from receiver.sessions import COOKIE
-from receiver.shapes import SHAPES
-from receiver.storyboard_schema import STORYBOARD_SCHEMAS
+from framerelay.receiver.gate import Right
+from framerelay.receiver.operations import OPERATIONS, Answer, Operation, Schema
+from framerelay.receiver.parameters import PARAMETERS
+from framerelay.receiver.sessions import COOKIE
+from framerelay.receiver.shapes import SHAPES
+from framerelay.receiver.storyboard_schema import STORYBOARD_SCHEMAS
 
 REF: Final = "#/components/schemas/{name}"
 ABOUT: Final = """\

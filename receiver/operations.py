@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from receiver import shapes
-from receiver.fields import Names
-from receiver.gate import Right
-from receiver.parameters import PARAMETERS
+from framerelay.receiver import shapes
+from framerelay.receiver.fields import Names
+from framerelay.receiver.gate import Right
+from framerelay.receiver.parameters import PARAMETERS
 
 Schema = dict[str, Any]
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from runs.model import RunStatus
+from framerelay.runs.model import RunStatus
 
 PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     "limit": {"in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200, "default": 20}},

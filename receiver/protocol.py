@@ -20,9 +20,9 @@ from starlette.responses import Response
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from config.settings import Settings
-from receiver.callbacks import TAKER, Taker
-from receiver.door import HEAD_BYTES_MAX, Door, spare
+from framerelay.config.settings import Settings
+from framerelay.receiver.callbacks import TAKER, Taker
+from framerelay.receiver.door import HEAD_BYTES_MAX, Door, spare
 
 # One reading is possible, or none: no header that frames or encodes a body in another way, nothing but printable ASCII.
 _HEADER: Final = (

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from runs.errors import StoreUnavailable
-from runs.inbox import Callback, Inbox
+from framerelay.runs.errors import StoreUnavailable
+from framerelay.runs.inbox import Callback, Inbox
 
 A_MINUTE: Final = 60  # Callbacks of half a hundred jobs; a flood of forged ones costs Redis one write in a second.
 

@@ -7,9 +7,9 @@ from typing import Final
 
 import structlog
 
-from runs.errors import StorageFailed, StoreUnavailable
-from runs.inbox import Inbox
-from runs.spool import Spool
+from framerelay.runs.errors import StorageFailed, StoreUnavailable
+from framerelay.runs.inbox import Inbox
+from framerelay.runs.spool import Spool
 
 HOLDS_S: Final = 1.0
 

@@ -11,13 +11,13 @@ from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from config.logs import bound
-from receiver.callbacks import fingerprint_of, interpreted, task_for
-from receiver.renewal import read_again_everywhere
-from receiver.replay import address_of
-from receiver.state import State, state_of
-from runs.errors import Conflict, NotFound, Unverified
-from runs.inbox import Callback
+from framerelay.config.logs import bound
+from framerelay.receiver.callbacks import fingerprint_of, interpreted, task_for
+from framerelay.receiver.renewal import read_again_everywhere
+from framerelay.receiver.replay import address_of
+from framerelay.receiver.state import State, state_of
+from framerelay.runs.errors import Conflict, NotFound, Unverified
+from framerelay.runs.inbox import Callback
 
 log = structlog.get_logger()
 

@@ -5,14 +5,14 @@ import asyncio
 import structlog
 from starlette.datastructures import Secret
 
-from config.keys import Keys
-from config.logs import secrets_of
-from config.settings import SettingInvalid, Settings, environment
-from receiver.state import State
-from runs.errors import StoryboardInvalid
-from runs.processes import ask_to_read_again
-from runs.signing import signing_secrets
-from upstream.verifiers import Verifiers, read_verifiers
+from framerelay.config.keys import Keys
+from framerelay.config.logs import secrets_of
+from framerelay.config.settings import SettingInvalid, Settings, environment
+from framerelay.receiver.state import State
+from framerelay.runs.errors import StoryboardInvalid
+from framerelay.runs.processes import ask_to_read_again
+from framerelay.runs.signing import signing_secrets
+from framerelay.upstream.verifiers import Verifiers, read_verifiers
 
 log = structlog.get_logger()
 

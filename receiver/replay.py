@@ -10,15 +10,15 @@ from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from receiver.callbacks import task_for
-from receiver.fields import fields_of
-from receiver.state import State, state_of
-from runs.errors import Conflict, NotFound, RequestInvalid, StoryboardInvalid
-from runs.hooks import read_hooks
-from runs.inbox import Callback
-from runs.model import TakeStatus
-from runs.takes import OPEN
-from runs.tokens import HookAddress, TakeAddress
+from framerelay.receiver.callbacks import task_for
+from framerelay.receiver.fields import fields_of
+from framerelay.receiver.state import State, state_of
+from framerelay.runs.errors import Conflict, NotFound, RequestInvalid, StoryboardInvalid
+from framerelay.runs.hooks import read_hooks
+from framerelay.runs.inbox import Callback
+from framerelay.runs.model import TakeStatus
+from framerelay.runs.takes import OPEN
+from framerelay.runs.tokens import HookAddress, TakeAddress
 
 log = structlog.get_logger()
 

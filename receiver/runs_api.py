@@ -14,23 +14,23 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from receiver.body import read_body
-from receiver.deciding import decide, stored_run, stored_shot, undecided
-from receiver.fields import fields_of
-from receiver.plan import agreed, read_board
-from receiver.state import State, state_of
-from receiver.views import callback_json, outlook_json, run_json
-from runs import events
-from runs.decisions import Decision
-from runs.errors import Conflict, RequestInvalid, StorageFailed, StoreUnavailable
-from runs.kept import gone, kept_as, task_to_make_again
-from runs.model import Run, RunId, RunStatus, Terms
-from runs.plan import plan_of
-from runs.progress import check_revision
-from runs.progress import start as start_run_now
-from runs.removal import remove as remove_run
-from runs.standing import has_ended
-from runs.storyboard import start_run
+from framerelay.receiver.body import read_body
+from framerelay.receiver.deciding import decide, stored_run, stored_shot, undecided
+from framerelay.receiver.fields import fields_of
+from framerelay.receiver.plan import agreed, read_board
+from framerelay.receiver.state import State, state_of
+from framerelay.receiver.views import callback_json, outlook_json, run_json
+from framerelay.runs import events
+from framerelay.runs.decisions import Decision
+from framerelay.runs.errors import Conflict, RequestInvalid, StorageFailed, StoreUnavailable
+from framerelay.runs.kept import gone, kept_as, task_to_make_again
+from framerelay.runs.model import Run, RunId, RunStatus, Terms
+from framerelay.runs.plan import plan_of
+from framerelay.runs.progress import check_revision
+from framerelay.runs.progress import start as start_run_now
+from framerelay.runs.removal import remove as remove_run
+from framerelay.runs.standing import has_ended
+from framerelay.runs.storyboard import start_run
 
 PICTURE_BYTES_MAX: Final = 30_000_000  # Ark's limit for an input image.
 PAGE_MAX: Final = 200

@@ -7,20 +7,20 @@ from typing import cast
 from arq.connections import ArqRedis
 from starlette.requests import HTTPConnection
 
-from config.live import LiveSettings
-from config.settings import Settings
-from receiver.gate import Gate
-from receiver.limits import Limits, Seats
-from receiver.quarantine import Quarantine
-from receiver.readiness import Readiness
-from receiver.strangers import Strangers
-from receiver.verification import Verification
-from runs.files import MediaFiles
-from runs.inbox import Inbox
-from runs.outbox import Outbox
-from runs.spool import Spool
-from runs.store import Store
-from runs.tokens import Links, Tokens
+from framerelay.config.live import LiveSettings
+from framerelay.config.settings import Settings
+from framerelay.receiver.gate import Gate
+from framerelay.receiver.limits import Limits, Seats
+from framerelay.receiver.quarantine import Quarantine
+from framerelay.receiver.readiness import Readiness
+from framerelay.receiver.strangers import Strangers
+from framerelay.receiver.verification import Verification
+from framerelay.runs.files import MediaFiles
+from framerelay.runs.inbox import Inbox
+from framerelay.runs.outbox import Outbox
+from framerelay.runs.spool import Spool
+from framerelay.runs.store import Store
+from framerelay.runs.tokens import Links, Tokens
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from runs.inputs import INPUT_FIELDS, PLAIN_FIELDS, Kind
-from runs.scenes import SHOTS_MAX, TAKES_MAX
+from framerelay.runs.inputs import INPUT_FIELDS, PLAIN_FIELDS, Kind
+from framerelay.runs.scenes import SHOTS_MAX, TAKES_MAX
 
 Schema = dict[str, Any]
 

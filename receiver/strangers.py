@@ -10,8 +10,8 @@ from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 
-from runs.errors import StoreUnavailable
-from runs.inbox import Callback, Inbox
+from framerelay.runs.errors import StoreUnavailable
+from framerelay.runs.inbox import Callback, Inbox
 
 A_MINUTE: Final = 10  # Enough to find a wrong secret or address; a flood costs Redis one write in six seconds.
 BODY_BYTES_MAX: Final = 4096

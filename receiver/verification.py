@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, field
 
-from runs.errors import Unverified
-from runs.inbox import Callback
-from runs.tokens import Address, HookAddress, ProbeAddress
-from upstream.jwks import PublicKeys
-from upstream.signatures import FalRecipe, Recipe, verify
-from upstream.verifiers import Verifiers
+from framerelay.runs.errors import Unverified
+from framerelay.runs.inbox import Callback
+from framerelay.runs.tokens import Address, HookAddress, ProbeAddress
+from framerelay.upstream.jwks import PublicKeys
+from framerelay.upstream.signatures import FalRecipe, Recipe, verify
+from framerelay.upstream.verifiers import Verifiers
 
 
 @dataclass(slots=True, kw_only=True)

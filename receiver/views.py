@@ -4,14 +4,14 @@ from typing import Any, Final
 
 from msgspec import UNSET, to_builtins
 
-from config.logs import redacted
-from config.urls import host_of
-from receiver import shapes
-from runs.addresses import HOW_TO_TRUST
-from runs.inbox import Callback
-from runs.model import Clip, Film, FirstFrame, Frame, Problem, Run, Shot, Take, TakeStatus
-from runs.outbox import Notification
-from runs.outlook import (
+from framerelay.config.logs import redacted
+from framerelay.config.urls import host_of
+from framerelay.receiver import shapes
+from framerelay.runs.addresses import HOW_TO_TRUST
+from framerelay.runs.inbox import Callback
+from framerelay.runs.model import Clip, Film, FirstFrame, Frame, Problem, Run, Shot, Take, TakeStatus
+from framerelay.runs.outbox import Notification
+from framerelay.runs.outlook import (
     SecondJob,
     budget_left,
     clips_that_are_odd,
@@ -23,7 +23,7 @@ from runs.outlook import (
     stale_shots,
     words_of_retake,
 )
-from runs.standing import (
+from framerelay.runs.standing import (
     awake,
     callbacks_missed,
     counted,
@@ -32,7 +32,7 @@ from runs.standing import (
     seems_unreachable,
     submits_to_come,
 )
-from runs.words import duration
+from framerelay.runs.words import duration
 
 UNREACHABLE: Final = shapes.Oddity(
     code="public_url_unreachable",

@@ -13,8 +13,8 @@ from typing import Final
 
 import httpx
 
-from config.urls import checked_url, parse_url
-from runs.errors import AddressForbidden
+from framerelay.config.urls import checked_url, parse_url
+from framerelay.runs.errors import AddressForbidden
 
 HOW_TO_TRUST: Final = "a host of your own has to be named in FRAMERELAY_TRUSTED_HOSTS where FrameRelay runs"
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runs.model import From
-from runs.notation import shown
-from runs.parts import Part, is_web_address, near
+from framerelay.runs.model import From
+from framerelay.runs.notation import shown
+from framerelay.runs.parts import Part, is_web_address, near
 
 LOCAL: Final = "path:"  # Before a local file in `Shot.first_frame`, until it is uploaded and becomes ``file:NAME``.
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from config.urls import host_of
-from runs.addresses import HOW_TO_TRUST, Trusted, check_in_advance
-from runs.documents import Path, line_at, place_of
-from runs.errors import AddressForbidden
-from runs.model import Shot
-from runs.parts import is_web_address
-from runs.storyboard import Storyboard
+from framerelay.config.urls import host_of
+from framerelay.runs.addresses import HOW_TO_TRUST, Trusted, check_in_advance
+from framerelay.runs.documents import Path, line_at, place_of
+from framerelay.runs.errors import AddressForbidden
+from framerelay.runs.model import Shot
+from framerelay.runs.parts import is_web_address
+from framerelay.runs.storyboard import Storyboard
 
 CHAIN_MAX: Final = 4  # Makers of chained films report that faces and colours drift visibly from the fifth shot on.
 EXPIRY_S: Final = (3600, 259_200)

@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from runs import events
-from runs.model import Family, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
-from runs.standing import counted, heirs, jobs_left, problem_of, unjoined
-from runs.takes import BROUGHT_IN, NEVER_ARRIVED, OPEN
-from runs.words import number_of
+from framerelay.runs import events
+from framerelay.runs.model import Family, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
+from framerelay.runs.standing import counted, heirs, jobs_left, problem_of, unjoined
+from framerelay.runs.takes import BROUGHT_IN, NEVER_ARRIVED, OPEN
+from framerelay.runs.words import number_of
 
 Decision = events.Approved | events.Picked | events.Resumed | events.Adopted | events.Retaken | events.RunCancelled
 

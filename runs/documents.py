@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from config.text import text_of
-from runs.notation import DEPTH_MAX, Form, Kind, Piece, pieces_of, shown, stop, wide_sign
+from framerelay.config.text import text_of
+from framerelay.runs.notation import DEPTH_MAX, Form, Kind, Piece, pieces_of, shown, stop, wide_sign
 
 Path = tuple[str | int, ...]
 

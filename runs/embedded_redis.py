@@ -33,8 +33,8 @@ from typing import Self
 
 import structlog
 
-from runs import redis_keeper
-from runs.errors import Permanent
+from framerelay.runs import redis_keeper
+from framerelay.runs.errors import Permanent
 
 log = structlog.get_logger()
 

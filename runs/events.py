@@ -9,7 +9,7 @@ Whoever learns a fact records it (`processors.progress`); nobody but the machine
 
 from dataclasses import dataclass
 
-from runs.model import Clip, Film, FirstFrame, Frame, Problem, TakeStatus
+from framerelay.runs.model import Clip, Film, FirstFrame, Frame, Problem, TakeStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

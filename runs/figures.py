@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from arq.connections import ArqRedis
 
-from runs.inbox import CALLBACKS, QUARANTINE
-from runs.model import RunStatus
-from runs.outbox import NOTIFICATIONS_DUE
-from runs.queue import DUE, QUEUE, REDIS_ERRORS
-from runs.redis_words import unavailable
-from runs.store import RUNS
+from framerelay.runs.inbox import CALLBACKS, QUARANTINE
+from framerelay.runs.model import RunStatus
+from framerelay.runs.outbox import NOTIFICATIONS_DUE
+from framerelay.runs.queue import DUE, QUEUE, REDIS_ERRORS
+from framerelay.runs.redis_words import unavailable
+from framerelay.runs.store import RUNS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
-from runs.errors import NotFound, RequestInvalid
+from framerelay.runs.errors import NotFound, RequestInvalid
 
 FIRST_FILM: Final = "film.mp4"
 _FILM: Final = re.compile(r"film(?:-(?P<turn>[0-9]{1,9})-[0-9a-f]{8})?\.mp4")

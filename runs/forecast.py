@@ -3,7 +3,7 @@
 import math
 from typing import Final
 
-from runs.words import Json, duration, usual_s
+from framerelay.runs.words import Json, duration, usual_s
 
 LATE: Final = 2.0  # Times the usual; whoever is later than that may be in a queue, and nobody knows how long that is.
 LEFT_OF_LATE: Final = 0.1  # Of the usual time, for a take that is past it, but not by much.

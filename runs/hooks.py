@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
-from runs.addresses import Trusted
-from runs.documents import read_document
-from runs.errors import Mistake, StoryboardInvalid
-from runs.machine import begin
-from runs.model import From, Run, RunId, Shot, Take, TakeStatus, Terms
-from runs.notation import Form, shown
-from runs.parts import Part, root_of
-from runs.storyboard import UNTITLED, Storyboard, read_notify_url, read_storyboard, storyboard_of
+from framerelay.runs.addresses import Trusted
+from framerelay.runs.documents import read_document
+from framerelay.runs.errors import Mistake, StoryboardInvalid
+from framerelay.runs.machine import begin
+from framerelay.runs.model import From, Run, RunId, Shot, Take, TakeStatus, Terms
+from framerelay.runs.notation import Form, shown
+from framerelay.runs.parts import Part, root_of
+from framerelay.runs.storyboard import UNTITLED, Storyboard, read_notify_url, read_storyboard, storyboard_of
 
 START: Final = "start"  # The shot whose one take is the job that called; no shot of a hook's storyboard has this id.
 

@@ -10,10 +10,10 @@ from typing import Final
 
 from arq.connections import ArqRedis
 
-from runs.errors import IdAmbiguous
-from runs.model import Run
-from runs.queue import REDIS_ERRORS
-from runs.redis_words import unavailable
+from framerelay.runs.errors import IdAmbiguous
+from framerelay.runs.model import Run
+from framerelay.runs.queue import REDIS_ERRORS
+from framerelay.runs.redis_words import unavailable
 
 LAST: Final = "last"
 LETTERS_MIN: Final = 4

@@ -23,9 +23,9 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from runs.ids import id_in
-from runs.queue import QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Line, RelayRedis, Task, pack, script
-from runs.redis_words import unavailable
+from framerelay.runs.ids import id_in
+from framerelay.runs.queue import QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Line, RelayRedis, Task, pack, script
+from framerelay.runs.redis_words import unavailable
 
 CALLBACKS: Final = "framerelay:callbacks"
 REFUSED: Final = "framerelay:refused"

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
-from runs.parts import Part, is_web_address
+from framerelay.runs.parts import Part, is_web_address
 
 
 class Kind(StrEnum):

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from runs.model import Clip, Run, Shot, Take, TakeStatus
-from runs.queue import Task
-from runs.standing import chosen
+from framerelay.runs.model import Clip, Run, Shot, Take, TakeStatus
+from framerelay.runs.queue import Task
+from framerelay.runs.standing import chosen
 
 
 class Kind(StrEnum):

@@ -16,9 +16,9 @@ from typing import Final
 
 import msgspec
 
-from runs.model import Run, Shot
-from runs.queue import pack
-from runs.standing import places_changed
+from framerelay.runs.model import Run, Shot
+from framerelay.runs.queue import pack
+from framerelay.runs.standing import places_changed
 
 SHOTS_REMEMBERED: Final = 5_000  # About 15 MB.
 

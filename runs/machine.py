@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from runs import events
-from runs.decisions import decided
-from runs.events import Event, TakeEvent
-from runs.model import Run, RunId, Shot, ShotStatus, Take, TakeStatus
-from runs.standing import (
+from framerelay.runs import events
+from framerelay.runs.decisions import decided
+from framerelay.runs.events import Event, TakeEvent
+from framerelay.runs.model import Run, RunId, Shot, ShotStatus, Take, TakeStatus
+from framerelay.runs.standing import (
     FOR_A_PERSON,
     awake,
     counted,
@@ -28,7 +28,7 @@ from runs.standing import (
     takes_to_submit,
     unjoined,
 )
-from runs.takes import (
+from framerelay.runs.takes import (
     NEVER_ARRIVED,
     OPEN,
     SUBMIT_CUT_SHORT,

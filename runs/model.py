@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, NewType
 
-from config.settings import Settings
+from framerelay.config.settings import Settings
 
 RunId = NewType("RunId", str)
 

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml import events as yaml_events
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from runs.errors import Mistake, StoryboardInvalid
+from framerelay.runs.errors import Mistake, StoryboardInvalid
 
 Form = Literal["yaml", "json"]
 

@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
-from runs.model import Family, Run, RunStatus, Shot, ShotStatus, TakeStatus
-from runs.standing import counted, jobs_left, takes_missing
+from framerelay.runs.model import Family, Run, RunStatus, Shot, ShotStatus, TakeStatus
+from framerelay.runs.standing import counted, jobs_left, takes_missing
 
 
 class NoticeType(StrEnum):

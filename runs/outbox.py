@@ -20,10 +20,10 @@ from typing import Any, Final
 import msgspec
 from arq.connections import ArqRedis
 
-from runs.ids import id_in
-from runs.notices import Notice
-from runs.queue import QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script
-from runs.redis_words import unavailable
+from framerelay.runs.ids import id_in
+from framerelay.runs.notices import Notice
+from framerelay.runs.queue import QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script
+from framerelay.runs.redis_words import unavailable
 
 NOTIFICATIONS: Final = "framerelay:notifications"
 NOTIFICATIONS_DUE: Final = "framerelay:notifications-due"

@@ -10,9 +10,9 @@ from typing import Final
 
 from arq.connections import ArqRedis
 
-from runs.model import Run, Shot
-from runs.queue import REDIS_ERRORS
-from runs.redis_words import unavailable
+from framerelay.runs.model import Run, Shot
+from framerelay.runs.queue import REDIS_ERRORS
+from framerelay.runs.redis_words import unavailable
 
 SAMPLES_MAX: Final = 50
 SAMPLES_MIN: Final = 5  # Fewer say nothing about the slowest.

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-from config.urls import parse_url
-from runs.documents import Document, Path, Spot, line_at, place_of
-from runs.errors import Mistake, StoryboardInvalid
-from runs.notation import shown, wide_sign
+from framerelay.config.urls import parse_url
+from framerelay.runs.documents import Document, Path, Spot, line_at, place_of
+from framerelay.runs.errors import Mistake, StoryboardInvalid
+from framerelay.runs.notation import shown, wide_sign
 
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 INTEGER_MAX: Final = 2**63 - 1

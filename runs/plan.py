@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from runs.addresses import Trusted
-from runs.cautions import Caution, cautions_of
-from runs.model import Shot
-from runs.storyboard import Storyboard
+from framerelay.runs.addresses import Trusted
+from framerelay.runs.cautions import Caution, cautions_of
+from framerelay.runs.model import Shot
+from framerelay.runs.storyboard import Storyboard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

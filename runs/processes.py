@@ -22,10 +22,10 @@ import msgspec
 from arq.connections import ArqRedis
 from starlette.datastructures import Secret
 
-from config.marks import fixed, marks_of
-from config.settings import Settings
-from runs.queue import REDIS_ERRORS, pack
-from runs.redis_words import unavailable
+from framerelay.config.marks import fixed, marks_of
+from framerelay.config.settings import Settings
+from framerelay.runs.queue import REDIS_ERRORS, pack
+from framerelay.runs.redis_words import unavailable
 
 PROCESSES: Final = "framerelay:processes"
 READ_AGAIN: Final = "framerelay:read-again"

@@ -12,13 +12,13 @@ import time
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from runs import events
-from runs.errors import Conflict, RunNotFound
-from runs.events import Event
-from runs.machine import apply, begin, is_news, steps_due, wake_at
-from runs.model import Problem, Run
-from runs.notices import notices_of
-from runs.store import Store
+from framerelay.runs import events
+from framerelay.runs.errors import Conflict, RunNotFound
+from framerelay.runs.events import Event
+from framerelay.runs.machine import apply, begin, is_news, steps_due, wake_at
+from framerelay.runs.model import Problem, Run
+from framerelay.runs.notices import notices_of
+from framerelay.runs.store import Store
 
 RACES_MAX: Final = 100
 RACE_S: Final = 0.002  # Writers that lost a race step aside, each time a little longer.

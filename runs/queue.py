@@ -23,7 +23,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from runs.machine import Step
+from framerelay.runs.machine import Step
 
 QUEUE: Final = "framerelay:queue"
 WAKE: Final = "framerelay:wake"
@@ -150,6 +150,6 @@ async def disconnect(redis: ArqRedis) -> None:
 
 def script(name: str, *, with_enqueue: bool = False) -> str:
     """The text of ``runs/lua/NAME.lua``, with the function ``enqueue`` in front where it is called."""
-    folder = resources.files("runs") / "lua"
+    folder = resources.files("framerelay.runs") / "lua"
     text = (folder / f"{name}.lua").read_text(encoding="utf-8")
     return (folder / "enqueue.lua").read_text(encoding="utf-8") + text if with_enqueue else text

@@ -16,7 +16,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from runs.errors import StoreUnavailable
+from framerelay.runs.errors import StoreUnavailable
 
 _WORDS: Final = {
     "MISCONF": "Redis cannot write to its disk: free some space there; its log says more",

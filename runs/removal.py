@@ -18,11 +18,11 @@ from typing import Final
 
 import structlog
 
-from runs.errors import Conflict
-from runs.files import MediaFiles, is_held
-from runs.model import Run, RunStatus
-from runs.standing import has_ended
-from runs.store import Store
+from framerelay.runs.errors import Conflict
+from framerelay.runs.files import MediaFiles, is_held
+from framerelay.runs.model import Run, RunStatus
+from framerelay.runs.standing import has_ended
+from framerelay.runs.store import Store
 
 _RUN: Final = re.compile(r"run_[a-z0-9]{1,40}")
 _OURS: Final = re.compile(r"run_[a-z0-9]{1,40}|given")

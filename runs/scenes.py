@@ -6,10 +6,10 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Final
 
-from runs.boundaries import Boundary, Draft, Setting, one_frame, read_boundary, read_frame
-from runs.inputs import CALLBACK_IS_OURS, PLAIN_FIELDS, read_inputs
-from runs.model import From, Shot
-from runs.parts import Part
+from framerelay.runs.boundaries import Boundary, Draft, Setting, one_frame, read_boundary, read_frame
+from framerelay.runs.inputs import CALLBACK_IS_OURS, PLAIN_FIELDS, read_inputs
+from framerelay.runs.model import From, Shot
+from framerelay.runs.parts import Part
 
 SHOTS_MAX: Final = 500
 TAKES_MAX: Final = 8

@@ -12,7 +12,7 @@ from typing import Final
 
 from starlette.datastructures import Secret
 
-from config.settings import Settings
+from framerelay.config.settings import Settings
 
 PREFIX: Final = "whsec_"
 

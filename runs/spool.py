@@ -19,10 +19,10 @@ from typing import Final
 import msgspec
 import structlog
 
-from runs.errors import StorageFailed, StoreUnavailable
-from runs.inbox import Callback, Inbox
-from runs.queue import Task, pack
-from runs.redis_words import unavailable
+from framerelay.runs.errors import StorageFailed, StoreUnavailable
+from framerelay.runs.inbox import Callback, Inbox
+from framerelay.runs.queue import Task, pack
+from framerelay.runs.redis_words import unavailable
 
 CALLBACKS_MAX: Final = 10_000  # An hour at three in a second.
 BYTES_MAX: Final = 64 << 20

@@ -10,9 +10,9 @@ from itertools import compress, count, islice
 from operator import is_not
 from typing import Final
 
-from runs.model import Family, Overview, Problem, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
-from runs.takes import BROUGHT_IN, OPEN, SUBMIT_CUT_SHORT, is_unheard
-from runs.words import number_of
+from framerelay.runs.model import Family, Overview, Problem, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
+from framerelay.runs.takes import BROUGHT_IN, OPEN, SUBMIT_CUT_SHORT, is_unheard
+from framerelay.runs.words import number_of
 
 MOVING: Final = frozenset({ShotStatus.SUBMITTING, ShotStatus.GENERATING, ShotStatus.COLLECTING})
 HELD_AFTER: Final = 6  # Submits put off because the provider is out of order, before a person is told: about 15 s.

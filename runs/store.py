@@ -26,16 +26,16 @@ from typing import Any, Final
 
 from arq.connections import ArqRedis
 
-from runs.errors import RequestInvalid
-from runs.ids import LAST, SHOWN_MAX, is_beginning, the_one
-from runs.layout import Memory, fields_of, run_of
-from runs.machine import AHEAD_S_MAX, Step
-from runs.model import Run, RunId, RunStatus
-from runs.notices import Notice
-from runs.outbox import KEEP_S, NOTIFICATIONS, NOTIFICATIONS_DUE, WAKE_COURIER, entries_of
-from runs.queue import DUE, QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script, task_of, unpack
-from runs.redis_words import unavailable
-from runs.standing import has_ended
+from framerelay.runs.errors import RequestInvalid
+from framerelay.runs.ids import LAST, SHOWN_MAX, is_beginning, the_one
+from framerelay.runs.layout import Memory, fields_of, run_of
+from framerelay.runs.machine import AHEAD_S_MAX, Step
+from framerelay.runs.model import Run, RunId, RunStatus
+from framerelay.runs.notices import Notice
+from framerelay.runs.outbox import KEEP_S, NOTIFICATIONS, NOTIFICATIONS_DUE, WAKE_COURIER, entries_of
+from framerelay.runs.queue import DUE, QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script, task_of, unpack
+from framerelay.runs.redis_words import unavailable
+from framerelay.runs.standing import has_ended
 
 RUNS: Final = "framerelay:runs"
 RUNS_BY_ID: Final = "framerelay:runs-by-id"

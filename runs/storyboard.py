@@ -9,16 +9,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from runs.addresses import HOW_TO_TRUST, Trusted, check_in_advance
-from runs.boundaries import LOCAL, Setting
-from runs.documents import Path, Spot, place_of, read_document
-from runs.errors import AddressForbidden, Mistake, StoryboardInvalid
-from runs.inputs import CALLBACK_IS_OURS, PLAIN_FIELDS, read_inputs
-from runs.machine import begin
-from runs.model import Run, RunId, Shot, Terms
-from runs.notation import Form
-from runs.parts import Notes, Part, root_of
-from runs.scenes import read_shots
+from framerelay.runs.addresses import HOW_TO_TRUST, Trusted, check_in_advance
+from framerelay.runs.boundaries import LOCAL, Setting
+from framerelay.runs.documents import Path, Spot, place_of, read_document
+from framerelay.runs.errors import AddressForbidden, Mistake, StoryboardInvalid
+from framerelay.runs.inputs import CALLBACK_IS_OURS, PLAIN_FIELDS, read_inputs
+from framerelay.runs.machine import begin
+from framerelay.runs.model import Run, RunId, Shot, Terms
+from framerelay.runs.notation import Form
+from framerelay.runs.parts import Notes, Part, root_of
+from framerelay.runs.scenes import read_shots
 
 VERSION: Final = 1
 UNTITLED: Final = "untitled"

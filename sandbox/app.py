@@ -25,13 +25,13 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.checks import Refused, read_create
-from sandbox.faults import LAG_S, SLOW_S
-from sandbox.job import Job, describe
-from sandbox.options import SandboxOptions
-from sandbox.storage import Storage
-from sandbox.workshop import Workshop
-from upstream.wire import CreateAnswer, JobState
+from framerelay.sandbox.checks import Refused, read_create
+from framerelay.sandbox.faults import LAG_S, SLOW_S
+from framerelay.sandbox.job import Job, describe
+from framerelay.sandbox.options import SandboxOptions
+from framerelay.sandbox.storage import Storage
+from framerelay.sandbox.workshop import Workshop
+from framerelay.upstream.wire import CreateAnswer, JobState
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 SUBMITS_KEPT_MAX = 10_000

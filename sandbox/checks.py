@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 
-from upstream.wire import CreateRequest, ErrorBody, ErrorEnvelope, JobInput
+from framerelay.upstream.wire import CreateRequest, ErrorBody, ErrorEnvelope, JobInput
 
 
 class Refused(Exception):

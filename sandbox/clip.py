@@ -21,9 +21,9 @@ from av.video.reformatter import Colorspace, Interpolation
 from av.video.stream import VideoStream
 from PIL import Image
 
-from sandbox.label import Pixels, stamp, stamp_watermark
-from sandbox.motion import Motion
-from sandbox.street import paint_street
+from framerelay.sandbox.label import Pixels, stamp, stamp_watermark
+from framerelay.sandbox.motion import Motion
+from framerelay.sandbox.street import paint_street
 
 FRAMES_PER_SECOND = 24
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT

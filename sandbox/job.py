@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from msgspec import UNSET
 
-from sandbox.clip import FRAMES_PER_SECOND
-from upstream.wire import CreateRequest, JobState
+from framerelay.sandbox.clip import FRAMES_PER_SECOND
+from framerelay.upstream.wire import CreateRequest, JobState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,8 @@ from functools import cached_property, lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from sandbox.label import Pixels
-from sandbox.street import HORIZON
+from framerelay.sandbox.label import Pixels
+from framerelay.sandbox.street import HORIZON
 
 FADE = 0.15
 """The share of the clip in which rain and cars appear, and in which they vanish again."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from sandbox.faults import Faults, OptionInvalid
+from framerelay.sandbox.faults import Faults, OptionInvalid
 
 QUEUE_S: Final = 0.3
 

@@ -6,8 +6,8 @@ import httpx
 import msgspec
 import structlog
 
-from sandbox.job import Job, Letter, describe
-from sandbox.options import SandboxOptions
+from framerelay.sandbox.job import Job, Letter, describe
+from framerelay.sandbox.options import SandboxOptions
 
 log = structlog.get_logger()
 

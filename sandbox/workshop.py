@@ -14,14 +14,14 @@ import structlog
 from msgspec import UNSET
 from PIL import Image
 
-from sandbox.clip import FRAMES_PER_SECOND, ClipOrder, RenderingStopped, render_clip
-from sandbox.images import ImageRefused, fetch_image, fit, read_image
-from sandbox.job import Job
-from sandbox.options import SandboxOptions
-from sandbox.postman import Postman
-from sandbox.sizes import clip_size, closest_ratio
-from sandbox.storage import Storage
-from upstream.wire import CreateRequest, JobInput, JobState
+from framerelay.sandbox.clip import FRAMES_PER_SECOND, ClipOrder, RenderingStopped, render_clip
+from framerelay.sandbox.images import ImageRefused, fetch_image, fit, read_image
+from framerelay.sandbox.job import Job
+from framerelay.sandbox.options import SandboxOptions
+from framerelay.sandbox.postman import Postman
+from framerelay.sandbox.sizes import clip_size, closest_ratio
+from framerelay.sandbox.storage import Storage
+from framerelay.upstream.wire import CreateRequest, JobInput, JobState
 
 log = structlog.get_logger()
 

@@ -36,21 +36,21 @@ from arq.connections import ArqRedis
 from redis.backoff import ExponentialBackoff
 from starlette.datastructures import Secret
 
-from cli.http import listening_on, serving
-from cli.serve import running_receiver, running_worker
-from config.keys import Keys
-from config.live import LiveSettings
-from config.settings import Settings
-from media.decoder import Decoder
-from processors import deps
-from receiver import openapi
-from receiver.app import pages
-from runs.embedded_redis import find_server
-from runs.processes import Presence
-from runs.queue import connect, disconnect
-from runs.store import Store
-from runs.tokens import Tokens
-from sandbox import Faults, SandboxOptions, create_sandbox
+from framerelay.cli.http import listening_on, serving
+from framerelay.cli.serve import running_receiver, running_worker
+from framerelay.config.keys import Keys
+from framerelay.config.live import LiveSettings
+from framerelay.config.settings import Settings
+from framerelay.media.decoder import Decoder
+from framerelay.processors import deps
+from framerelay.receiver import openapi
+from framerelay.receiver.app import pages
+from framerelay.runs.embedded_redis import find_server
+from framerelay.runs.processes import Presence
+from framerelay.runs.queue import connect, disconnect
+from framerelay.runs.store import Store
+from framerelay.runs.tokens import Tokens
+from framerelay.sandbox import Faults, SandboxOptions, create_sandbox
 
 WAIT_S = 90.0
 KEY = "sk-sandbox"
@@ -147,7 +147,7 @@ def _nobody_says_that_it_is_there() -> Iterator[None]:
 def presence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Receivers and workers that start from now on say that they are there, as in production but more often."""
     monkeypatch.setattr(Presence, "keep", _SPEAKING)
-    monkeypatch.setattr("runs.processes.EVERY_S", 0.05)
+    monkeypatch.setattr("framerelay.runs.processes.EVERY_S", 0.05)
 
 
 @pytest.fixture(scope="session")
@@ -210,7 +210,7 @@ def gives_redis_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     def pauses(*, cap: float, base: float) -> ExponentialBackoff:
         return ExponentialBackoff(cap=cap / 10, base=base / 10)
 
-    monkeypatch.setattr("runs.queue.ExponentialBackoff", pauses)
+    monkeypatch.setattr("framerelay.runs.queue.ExponentialBackoff", pauses)
 
 
 @pytest.fixture

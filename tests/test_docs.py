@@ -6,12 +6,12 @@ from pathlib import Path
 
 from click import Command
 
-from cli.main import cli
-from config.reference import settings_page
-from config.settings import knobs
-from runs import events
-from runs.machine import apply, begin
-from runs.model import (
+from framerelay.cli.main import cli
+from framerelay.config.reference import settings_page
+from framerelay.config.settings import knobs
+from framerelay.runs import events
+from framerelay.runs.machine import apply, begin
+from framerelay.runs.model import (
     Clip,
     Family,
     Frame,

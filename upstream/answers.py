@@ -6,17 +6,17 @@ from email.utils import parsedate_to_datetime
 
 import msgspec
 
-from runs.errors import (
+from framerelay.runs.errors import (
     FrameRelayError,
     UpstreamAnswerUnreadable,
     UpstreamRateLimited,
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from upstream.complaints import complaint_in
-from upstream.families import Family, family_of
-from upstream.links import joined, read_address
-from upstream.words import CODE_CHARACTERS_MAX, cut
+from framerelay.upstream.complaints import complaint_in
+from framerelay.upstream.families import Family, family_of
+from framerelay.upstream.links import joined, read_address
+from framerelay.upstream.words import CODE_CHARACTERS_MAX, cut
 
 RETRY_AFTER_S_MAX = 24 * 3600.0
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

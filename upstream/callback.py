@@ -8,8 +8,8 @@ from typing import Annotated, Any, NoReturn
 
 import msgspec
 
-from runs.errors import RequestInvalid
-from upstream.job import JobReport, read_job
+from framerelay.runs.errors import RequestInvalid
+from framerelay.upstream.job import JobReport, read_job
 
 DEPTH_MAX = 32
 """Levels of nesting; the deepest documented body has five."""

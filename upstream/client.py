@@ -24,9 +24,9 @@ from uuid import uuid4
 import httpx
 import msgspec
 
-from config.logs import redacted
-from config.urls import parse_url
-from runs.errors import (
+from framerelay.config.logs import redacted
+from framerelay.config.urls import parse_url
+from framerelay.runs.errors import (
     FrameRelayError,
     OutcomeUnknown,
     RequestInvalid,
@@ -34,11 +34,11 @@ from runs.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from upstream.answers import find_upload_url, read_object, refusal, refusal_within, says_why, status_within
-from upstream.complaints import might_name_a_job
-from upstream.job import JOB_ID_CHARACTERS_MAX, JobReport, read_job
-from upstream.wire import JobState
-from upstream.words import CODE_CHARACTERS_MAX, cut
+from framerelay.upstream.answers import find_upload_url, read_object, refusal, refusal_within, says_why, status_within
+from framerelay.upstream.complaints import might_name_a_job
+from framerelay.upstream.job import JOB_ID_CHARACTERS_MAX, JobReport, read_job
+from framerelay.upstream.wire import JobState
+from framerelay.upstream.words import CODE_CHARACTERS_MAX, cut
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

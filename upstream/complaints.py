@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from upstream.words import CODE_CHARACTERS_MAX, cut
+from framerelay.upstream.words import CODE_CHARACTERS_MAX, cut
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

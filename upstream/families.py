@@ -5,7 +5,7 @@ Source: Ark's error-code page (2025-11-07) and codes seen at gateways. Codes gro
 ``.PrivacyInformation``, ``.Violence``), so moderation is recognised by substring and the rest by prefix.
 """
 
-from runs.model import Family
+from framerelay.runs.model import Family
 
 __all__ = ["Family", "family_of"]
 

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from config.logs import redacted
-from upstream.complaints import Complaint, error_in
-from upstream.families import Family, family_of
-from upstream.links import read_address
-from upstream.wire import JobState, read_state
-from upstream.words import CODE_CHARACTERS_MAX, cut
+from framerelay.config.logs import redacted
+from framerelay.upstream.complaints import Complaint, error_in
+from framerelay.upstream.families import Family, family_of
+from framerelay.upstream.links import read_address
+from framerelay.upstream.wire import JobState, read_state
+from framerelay.upstream.words import CODE_CHARACTERS_MAX, cut
 
 JOB_ID_CHARACTERS_MAX = 512
 """A longer id cannot be part of an address, so it is none."""

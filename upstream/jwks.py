@@ -17,8 +17,8 @@ import httpx
 import msgspec
 import structlog
 
-from config.urls import host_of
-from runs.errors import FrameRelayError, UpstreamAnswerUnreadable, UpstreamUnavailable
+from framerelay.config.urls import host_of
+from framerelay.runs.errors import FrameRelayError, UpstreamAnswerUnreadable, UpstreamUnavailable
 
 KEYS_MAX: Final = 16
 BYTES_MAX: Final = 64 << 10

@@ -4,7 +4,7 @@ import re
 from typing import Final
 from urllib.parse import urljoin
 
-from upstream.words import ADDRESS_CHARACTERS_MAX
+from framerelay.upstream.words import ADDRESS_CHARACTERS_MAX
 
 _AROUND: Final = "\ufeff\u200b\u200c\u200d\u2060"
 _INSIDE: Final = str.maketrans("", "", "\r\n\t")  # As browsers read an address; a blank in it stays.

@@ -16,8 +16,8 @@ from typing import Final, Literal
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from runs.errors import RequestInvalid, Unverified
-from upstream.callback import read_callback
+from framerelay.runs.errors import RequestInvalid, Unverified
+from framerelay.upstream.callback import read_callback
 
 TOLERANCE_S: Final = 300  # Standard Webhooks and every provider that names a window.
 CANDIDATES_MAX: Final = 16  # Signatures in one header; a rotation needs two.

@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
-from config.text import text_of, trimmed
-from runs.hooks import FILE_KEYS, HOOK_KEYS, read_settings_file
-from runs.notation import shown
-from runs.parts import Part, found
-from upstream.signatures import FalRecipe, HmacRecipe, Recipe, Signed, StaticRecipe, digest_of
+from framerelay.config.text import text_of, trimmed
+from framerelay.runs.hooks import FILE_KEYS, HOOK_KEYS, read_settings_file
+from framerelay.runs.notation import shown
+from framerelay.runs.parts import Part, found
+from framerelay.upstream.signatures import FalRecipe, HmacRecipe, Recipe, Signed, StaticRecipe, digest_of
 
 KEYS_MAX: Final = 8
 SECRET_BYTES_MAX: Final = 4096

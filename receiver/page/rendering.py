@@ -13,14 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from receiver.access import SAFE, require
-from receiver.answers import NO_SUCH_ADDRESS, foreseen, refused
-from receiver.fields import Names, check
-from receiver.gate import Right
-from receiver.page.static_files import address_of
-from receiver.state import state_of
-from runs.errors import FrameRelayError, RunNotFound
-from runs.words import duration, number_of
+from framerelay.receiver.access import SAFE, require
+from framerelay.receiver.answers import NO_SUCH_ADDRESS, foreseen, refused
+from framerelay.receiver.fields import Names, check
+from framerelay.receiver.gate import Right
+from framerelay.receiver.page.static_files import address_of
+from framerelay.receiver.state import state_of
+from framerelay.runs.errors import FrameRelayError, RunNotFound
+from framerelay.runs.words import duration, number_of
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -147,7 +147,7 @@ _SIGNS: Final = {
 def _environment() -> jinja2.Environment:
     """Everything is escaped, and a name that is missing is a mistake."""
     made = jinja2.Environment(
-        loader=jinja2.PackageLoader("receiver.page"),
+        loader=jinja2.PackageLoader("framerelay.receiver.page"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

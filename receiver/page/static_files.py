@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from receiver.fields import check_query
+from framerelay.receiver.fields import check_query
 
 _KINDS: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
@@ -35,7 +35,7 @@ def address_of(name: str) -> str:
 @cache
 def _files() -> dict[str, bytes]:
     """All there is, by name: nothing that a request says becomes a path."""
-    return dict(_below(resources.files("receiver.page") / "static", ""))
+    return dict(_below(resources.files("framerelay.receiver.page") / "static", ""))
 
 
 def _below(folder: Traversable, before: str) -> list[tuple[str, bytes]]:

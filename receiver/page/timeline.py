@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from receiver.state import State
-from receiver.views import callback_json
-from runs.model import Run, Shot
-from runs.store import LoggedEvent
+from framerelay.receiver.state import State
+from framerelay.receiver.views import callback_json
+from framerelay.runs.model import Run, Shot
+from framerelay.runs.store import LoggedEvent
 
 PAGES_MAX: Final = 4  # Of 500 events: all that a run keeps.
 LATE_S: Final = 3600.0

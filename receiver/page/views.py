@@ -6,25 +6,25 @@ from typing import Any, Final, get_args
 from starlette.requests import Request
 from starlette.responses import Response
 
-from receiver.deciding import decide, stored_run
-from receiver.fields import check_names, fields_of
-from receiver.page.health import health_of
-from receiver.page.next import may_be_lost, retake_of, what_is_next
-from receiver.page.rendering import login_form, rendered
-from receiver.page.strip import clips_of, latest_frame, scenes_of, shape_of, takes_of
-from receiver.page.timeline import timeline_of
-from receiver.runs_api import NAME, SEED_MAX
-from receiver.sessions import INVITED_S
-from receiver.state import state_of
-from receiver.views import UNREACHABLE, callback_json, run_json
-from runs import events
-from runs.decisions import Decision
-from runs.errors import NotFound, RequestInvalid
-from runs.events import Event
-from runs.model import Run, RunStatus
-from runs.progress import name_of
-from runs.standing import MOVING, has_ended
-from runs.words import shot_words
+from framerelay.receiver.deciding import decide, stored_run
+from framerelay.receiver.fields import check_names, fields_of
+from framerelay.receiver.page.health import health_of
+from framerelay.receiver.page.next import may_be_lost, retake_of, what_is_next
+from framerelay.receiver.page.rendering import login_form, rendered
+from framerelay.receiver.page.strip import clips_of, latest_frame, scenes_of, shape_of, takes_of
+from framerelay.receiver.page.timeline import timeline_of
+from framerelay.receiver.runs_api import NAME, SEED_MAX
+from framerelay.receiver.sessions import INVITED_S
+from framerelay.receiver.state import state_of
+from framerelay.receiver.views import UNREACHABLE, callback_json, run_json
+from framerelay.runs import events
+from framerelay.runs.decisions import Decision
+from framerelay.runs.errors import NotFound, RequestInvalid
+from framerelay.runs.events import Event
+from framerelay.runs.model import Run, RunStatus
+from framerelay.runs.progress import name_of
+from framerelay.runs.standing import MOVING, has_ended
+from framerelay.runs.words import shot_words
 
 RUNS_A_PAGE: Final = 20
 CALLBACKS_A_PAGE: Final = 100

@@ -13,7 +13,7 @@ from typing import Any, Final
 import httpx
 from process import Process
 
-from runs.embedded_redis import find_server
+from framerelay.runs.embedded_redis import find_server
 
 API_KEY: Final = "fr_storm"
 UPSTREAM_KEY: Final = "sk-storm"
@@ -122,7 +122,8 @@ class House:
         return Process("redis", command, {"PATH": os.environ["PATH"]}, self.folder / "redis.log")
 
     def _sandbox(self, weather: Weather) -> Process:
-        command = [sys.executable, "-m", "cli.main", "sandbox", "--port", self.sandbox_url.rpartition(":")[2]]
+        port = self.sandbox_url.rpartition(":")[2]
+        command = [sys.executable, "-m", "framerelay.cli.main", "sandbox", "--port", port]
         command += ["--key", UPSTREAM_KEY, "--folder", str(self.folder / "sandbox"), "--seed", str(weather.seed)]
         command += ["--scale", "0.1", "--clip-s", "0.2", "--job-s", str(weather.job_s)]
         for name in ("lose", "repeat", "reorder", "early", "unavailable", "accept_then_500"):

@@ -8,7 +8,7 @@ from typing import Any, Final
 from director import Director
 from house import House
 
-from runs.tokens import TakeAddress, Tokens
+from framerelay.runs.tokens import TakeAddress, Tokens
 
 FINAL: Final = ("succeeded", "failed", "expired", "cancelled")
 

@@ -27,23 +27,23 @@ import httpx
 from process import TOLD_BY_TRAP
 from starlette.responses import Response
 
-import processors.submit
-import processors.worker
-import receiver.callbacks
-import runs.machine
-import runs.progress
-import runs.spool
-import runs.store
-from cli.main import cli
-from media.decoder import Decoder
-from processors.worker import RelayWorker
-from runs import events
-from runs.errors import OutcomeUnknown
-from runs.inbox import Inbox, Told
-from runs.progress import record
-from runs.spool import Spool
-from runs.store import Store
-from upstream.client import JobsClient
+import framerelay.processors.submit
+import framerelay.processors.worker
+import framerelay.receiver.callbacks
+import framerelay.runs.machine
+import framerelay.runs.progress
+import framerelay.runs.spool
+import framerelay.runs.store
+from framerelay.cli.main import cli
+from framerelay.media.decoder import Decoder
+from framerelay.processors.worker import RelayWorker
+from framerelay.runs import events
+from framerelay.runs.errors import OutcomeUnknown
+from framerelay.runs.inbox import Inbox, Told
+from framerelay.runs.progress import record
+from framerelay.runs.spool import Spool
+from framerelay.runs.store import Store
+from framerelay.upstream.client import JobsClient
 
 Spring = Callable[[], None]
 
@@ -58,7 +58,7 @@ def main() -> None:
     options.add_argument("--doubled", type=float, default=0.0)
     options.add_argument("--broken", choices=[*SAFEGUARDS, "redis_keeps_nothing"])
     given = options.parse_args()
-    runs.machine.SUBMIT_MARGIN_S = 2.0  # type: ignore[misc]  # Final in the product, shorter here.
+    framerelay.runs.machine.SUBMIT_MARGIN_S = 2.0  # type: ignore[misc]  # Final in the product, shorter here.
     for name in ("submit", "look_up", "collect", "opening", "join", "hook", "sweep"):
         _double(name, given.doubled)
     if given.broken in SAFEGUARDS:
@@ -88,7 +88,7 @@ def _double(name: str, share: float) -> None:
 
     Both begin in one breath, so both have loaded the run before either can save it.
     """
-    whole = getattr(processors.worker, name)
+    whole = getattr(framerelay.processors.worker, name)
 
     async def doubled(deps: Any, **arguments: Any) -> Any:
         if random.random() >= share:
@@ -99,7 +99,7 @@ def _double(name: str, share: float) -> None:
                 raise outcome
         return twins[0]
 
-    setattr(processors.worker, name, doubled)
+    setattr(framerelay.processors.worker, name, doubled)
 
 
 # --- points at which it dies ---------------------------------------------------------------------------------------
@@ -165,14 +165,14 @@ def _after_spooled_answer(spring: Spring) -> None:
 
 
 def _after_some_answers(spring: Spring, is_one: Callable[[], bool]) -> None:
-    acknowledged = receiver.callbacks._acknowledged
+    acknowledged = framerelay.receiver.callbacks._acknowledged
 
     def trapped(*arguments: Any, **named: Any) -> Response:
         if is_one():
             asyncio.get_running_loop().call_later(0.05, spring)  # The answer has left by then.
         return acknowledged(*arguments, **named)
 
-    receiver.callbacks._acknowledged = trapped
+    framerelay.receiver.callbacks._acknowledged = trapped
 
 
 def _before_given(spring: Spring) -> None:
@@ -204,14 +204,14 @@ def _on_giving(do: Callable[..., Any]) -> None:
 
 def _mid_drain(spring: Spring) -> None:
     """Redis has taken callbacks from the spool, and their files still lie there."""
-    remove = runs.spool._remove_all
+    remove = framerelay.runs.spool._remove_all
 
     def trapped(paths: list[Path]) -> None:
         if paths:
             spring()
         remove(paths)
 
-    runs.spool._remove_all = trapped
+    framerelay.runs.spool._remove_all = trapped
 
 
 def _mid_download(spring: Spring) -> None:
@@ -254,12 +254,12 @@ WORKER_POINTS: Final[dict[str, Callable[[Spring], None]]] = {
 
 def _save_without_looking() -> None:
     """The last writer wins; each write is a little late, so that twins have both loaded what they change."""
-    text = runs.store.script("save", with_enqueue=True)
+    text = framerelay.runs.store.script("save", with_enqueue=True)
     blind = re.sub(r"if \(held\S* or ''\) ~= ARGV\[1\] then", "if false then", text)
     if blind == text:
         raise SystemExit("save.lua no longer compares revisions where this switch expects it")
-    script = runs.store.script
-    runs.store.script = lambda name, **named: blind if name == "save" else script(name, **named)
+    script = framerelay.runs.store.script
+    framerelay.runs.store.script = lambda name, **named: blind if name == "save" else script(name, **named)
     save = Store.save
 
     async def late(self: Store, run: Any, **named: Any) -> bool:
@@ -283,12 +283,12 @@ def _submit_again() -> None:
 
 def _post_before_intent() -> None:
     """The intent is stored half a second after the answer, not before the POST."""
-    intend, post = processors.submit._intend, JobsClient.submit
+    intend, post = framerelay.processors.submit._intend, JobsClient.submit
     waiting: dict[str, Callable[[], Awaitable[Any]]] = {}
 
     async def pretend(deps: Any, run: Any, shot: Any, number: int, first: Any) -> Any:
         event = events.Submitting(shot=shot.id, take=number, intent="late", seed=None, first_frame=first)
-        after = runs.machine.apply(run, event, runs.progress.time.time())
+        after = framerelay.runs.machine.apply(run, event, framerelay.runs.progress.time.time())
         waiting[f"{run.id}:{shot.id}:late"] = partial(record, deps.store, run.id, event)
         return after.take(shot.id, number)
 
@@ -301,7 +301,7 @@ def _post_before_intent() -> None:
                 await late()
 
     assert intend is not pretend
-    processors.submit._intend = pretend
+    framerelay.processors.submit._intend = pretend
     JobsClient.submit = submit  # type: ignore[method-assign]
 
 
@@ -309,7 +309,7 @@ def _no_sweep() -> None:
     async def sweep(deps: Any) -> str:
         return "switched off"
 
-    processors.worker.sweep = sweep
+    framerelay.processors.worker.sweep = sweep
 
 
 def _answer_before_kept() -> None:
@@ -349,22 +349,22 @@ def _no_goodbye() -> None:
 
 def _ended_is_over() -> None:
     """A run that has ended drops what it hears of its jobs."""
-    whole = runs.machine.apply
+    whole = framerelay.runs.machine.apply
 
     def deaf(run: Any, event: Any, now: float) -> Any:
         over = run.cancelled or run.film
         return run if over and isinstance(event, events.TakeEvent) else whole(run, event, now)
 
-    runs.progress.apply = deaf
+    framerelay.runs.progress.apply = deaf
 
 
 def _any_film_will_do() -> None:
     """A film counts, of whichever takes it is; and joining takes a moment, in which a person may decide."""
-    whole, join = runs.machine.apply, Decoder.join
+    whole, join = framerelay.runs.machine.apply, Decoder.join
 
     def gullible(run: Any, event: Any, now: float) -> Any:
         if isinstance(event, events.Joined):
-            runs.machine.picks = lambda _: event.film.takes
+            framerelay.runs.machine.picks = lambda _: event.film.takes
             event = replace(event, turn=run.turns)
         return whole(run, event, now)
 
@@ -373,7 +373,7 @@ def _any_film_will_do() -> None:
         await asyncio.sleep(2.0)
         return film
 
-    runs.progress.apply = gullible
+    framerelay.runs.progress.apply = gullible
     Decoder.join = slow  # type: ignore[method-assign]
 
 

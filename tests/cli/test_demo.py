@@ -11,8 +11,8 @@ import av
 import httpx
 import pytest
 
-from cli import demo
-from cli.main import cli
+from framerelay.cli import demo
+from framerelay.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
 BRIEF = """
@@ -20,7 +20,7 @@ import sys
 from cli import demo
 demo.JOB = ("--job-s", "0.2", "--clip-s", "1")
 demo.LOOKUP_AFTER_S = "2"
-from cli.main import main
+from framerelay.cli.main import main
 sys.exit(main())
 """
 
@@ -125,7 +125,7 @@ def test_help_fits_eighty_columns_and_loads_nothing_heavy(shell: Any) -> None:
     assert len(commands) == len(cli.commands)
     assert all(len(line) <= 80 and line.endswith(".") and "..." not in line for line in commands)
     loaded = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "cli.main", "--help"],
+        [sys.executable, "-X", "importtime", "-m", "framerelay.cli.main", "--help"],
         capture_output=True,
         text=True,
         check=True,

@@ -19,22 +19,22 @@ import pytest
 import redis as redis_sync
 from starlette.datastructures import Secret
 
-from cli import doctor, doctor_callback, doctor_network, doctor_redis
-from cli.doctor_callback import look_at_callback
-from cli.doctor_finding import Finding, Status
-from cli.doctor_house import look_at_data, look_at_settings
-from cli.doctor_network import reach_of
-from cli.doctor_peers import look_at_receiver, look_at_upstream
-from cli.doctor_redis import look_at_redis, look_at_worker
-from cli.http import listening_on
-from cli.serve import running_receiver
-from config.keys import Keys
-from config.settings import Settings
-from processors.worker import LEASE_S, WORKER
-from runs import inbox
-from runs.embedded_redis import EmbeddedRedis, find_server, is_answering
-from runs.queue import QUEUE
-from runs.tokens import HookAddress, ProbeAddress
+from framerelay.cli import doctor, doctor_callback, doctor_network, doctor_redis
+from framerelay.cli.doctor_callback import look_at_callback
+from framerelay.cli.doctor_finding import Finding, Status
+from framerelay.cli.doctor_house import look_at_data, look_at_settings
+from framerelay.cli.doctor_network import reach_of
+from framerelay.cli.doctor_peers import look_at_receiver, look_at_upstream
+from framerelay.cli.doctor_redis import look_at_redis, look_at_worker
+from framerelay.cli.http import listening_on
+from framerelay.cli.serve import running_receiver
+from framerelay.config.keys import Keys
+from framerelay.config.settings import Settings
+from framerelay.processors.worker import LEASE_S, WORKER
+from framerelay.runs import inbox
+from framerelay.runs.embedded_redis import EmbeddedRedis, find_server, is_answering
+from framerelay.runs.queue import QUEUE
+from framerelay.runs.tokens import HookAddress, ProbeAddress
 
 NOWHERE = "http://127.0.0.1:9"
 API_KEY, SECRET = Secret("fr_test"), Secret("only for tests")

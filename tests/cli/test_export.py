@@ -9,7 +9,7 @@ from typing import Any
 import opentimelineio as otio
 import pytest
 
-from cli.timeline import rate_of
+from framerelay.cli.timeline import rate_of
 
 CHAIN = """
 title: 霓虹雨夜

@@ -16,16 +16,16 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.doctor_finding import Finding, Status
-from cli.doctor_processes import look_at_processes
-from config.settings import from_environment
+from framerelay.cli.doctor_finding import Finding, Status
+from framerelay.cli.doctor_processes import look_at_processes
+from framerelay.config.settings import from_environment
 
 BOARD = "model: seedance-1.5-pro-720p\nshots: [{id: s1, prompt: a car}]\n"
 OFTEN = """
 import sys
 from runs import processes
 processes.EVERY_S = 0.1
-from cli.main import main
+from framerelay.cli.main import main
 sys.exit(main())
 """
 WRONG, KEY = "sk-wrong-0123456789", "sk-sandbox"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cli.main import main
+from framerelay.cli.main import main
 
 FRAMERELAY = str(Path(sys.executable).with_name("framerelay"))
 TITLE = "霓虹 🎬 café – “q”"

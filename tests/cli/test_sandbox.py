@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.faults import SWITCHES
+from framerelay.sandbox.faults import SWITCHES
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import redis as redis_sync
 
-from runs.embedded_redis import find_server
+from framerelay.runs.embedded_redis import find_server
 
 CHAIN = """
 model: seedance-1.5-pro-720p
@@ -28,7 +28,7 @@ HASTY = """
 import sys
 from processors import waits
 waits.AGAIN_S_MAX = 0.1
-from cli.main import main
+from framerelay.cli.main import main
 sys.exit(main())
 """
 NOWHERE = "http://127.0.0.1:9"

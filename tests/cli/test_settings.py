@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from runs.errors import Mistake
+from framerelay.runs.errors import Mistake
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ def loaded_by(folder: Path, *words: str) -> set[str]:
     """The packages that `framerelay WORDS` has imported when it ends, by Python's own list."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("FRAMERELAY_")}
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "cli.main", *words],
-        env=environ | {"FRAMERELAY_URL": "http://127.0.0.1:9", "PYTHONPATH": str(Path(__file__).parents[2])},
+        [sys.executable, "-X", "importtime", "-m", "framerelay.cli.main", *words],
+        env=environ | {"FRAMERELAY_URL": "http://127.0.0.1:9"},
         cwd=folder,
         capture_output=True,
         text=True,
@@ -27,7 +27,8 @@ def loaded_by(folder: Path, *words: str) -> set[str]:
         check=False,
     )
     lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
-    found = {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+    modules = (line.rpartition("|")[2].strip().removeprefix("framerelay.") for line in lines)
+    found = {module.partition(".")[0] for module in modules}
     assert {"cli", "click"} <= found, done.stderr
     return found
 

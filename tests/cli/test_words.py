@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cli.outlook import outlook
-from cli.picture import Line, live_lines, whole_lines
-from runs.words import duration, printable, shot_words, usual_s
+from framerelay.cli.outlook import outlook
+from framerelay.cli.picture import Line, live_lines, whole_lines
+from framerelay.runs.words import duration, printable, shot_words, usual_s
 
 NOW = 1_000.0
 

@@ -64,7 +64,7 @@ def become(words: list[str], folder: str, environ: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environ)
     sys.argv = ["framerelay", *words]
-    from cli.main import main as framerelay
+    from framerelay.cli.main import main as framerelay
 
     sys.exit(framerelay())
 

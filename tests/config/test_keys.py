@@ -10,8 +10,8 @@ from threading import Barrier
 import pytest
 from starlette.datastructures import Secret
 
-from config.keys import find_api_key, load_keys
-from config.settings import SettingInvalid, Settings
+from framerelay.config.keys import find_api_key, load_keys
+from framerelay.config.settings import SettingInvalid, Settings
 
 STARTED = """
 import sys

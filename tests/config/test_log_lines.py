@@ -21,9 +21,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from starlette.datastructures import Secret
 
-from config import log_lines
-from config.logs import SECRET_FIELDS, bound, configure_logging, redacted, secrets_of
-from config.settings import Settings
+from framerelay.config import log_lines
+from framerelay.config.logs import SECRET_FIELDS, bound, configure_logging, redacted, secrets_of
+from framerelay.config.settings import Settings
 
 OURS = ('a "correct" horse\nbattery \\ 霓虹', "1234567890", "plain as can be")
 SETTINGS = Settings(api_key=tuple(map(Secret, OURS)))

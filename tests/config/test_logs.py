@@ -13,9 +13,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from starlette.datastructures import Secret
 
-from config import logs
-from config.logs import bound, configure_logging, redacted, secrets_of
-from config.settings import Settings
+from framerelay.config import logs
+from framerelay.config.logs import bound, configure_logging, redacted, secrets_of
+from framerelay.config.settings import Settings
 
 
 class Terminal(io.StringIO):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import SettingInvalid, Settings, from_environment, knobs, misspelt
+from framerelay.config.settings import SettingInvalid, Settings, from_environment, knobs, misspelt
 
 
 @pytest.fixture(autouse=True)

@@ -7,14 +7,14 @@ from pathlib import Path
 import certifi
 import pytest
 
-from config.keys import find_api_key, load_keys
-from config.settings import SettingInvalid, Settings, from_environment, misspelt
-from config.text import text_of, trimmed
-from processors.deps import tls_of
-from runs.hooks import read_hooks
-from runs.storyboard import read_storyboard
-from upstream.callback import parse_object
-from upstream.verifiers import read_verifiers
+from framerelay.config.keys import find_api_key, load_keys
+from framerelay.config.settings import SettingInvalid, Settings, from_environment, misspelt
+from framerelay.config.text import text_of, trimmed
+from framerelay.processors.deps import tls_of
+from framerelay.runs.hooks import read_hooks
+from framerelay.runs.storyboard import read_storyboard
+from framerelay.upstream.callback import parse_object
+from framerelay.upstream.verifiers import read_verifiers
 
 EDITORS = {
     "plain": str.encode,

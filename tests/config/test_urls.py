@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from config.parse import as_url
-from config.urls import host_of, joined_url, parse_url
-from media.addresses import guarded_client
-from media.download import DownloadLimits, download
-from runs.addresses import Trusted
-from runs.errors import AddressForbidden, RequestInvalid, StoryboardInvalid
-from runs.hooks import read_hooks
-from runs.parts import is_web_address
-from upstream.client import JobsClient
+from framerelay.config.parse import as_url
+from framerelay.config.urls import host_of, joined_url, parse_url
+from framerelay.media.addresses import guarded_client
+from framerelay.media.download import DownloadLimits, download
+from framerelay.runs.addresses import Trusted
+from framerelay.runs.errors import AddressForbidden, RequestInvalid, StoryboardInvalid
+from framerelay.runs.hooks import read_hooks
+from framerelay.runs.parts import is_web_address
+from framerelay.upstream.client import JobsClient
 
 UNDECODABLE = (
     "https://xn--a/x",

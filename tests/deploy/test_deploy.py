@@ -17,9 +17,9 @@ import click
 import pytest
 from ruamel.yaml import YAML
 
-from cli.main import cli
-from config.settings import knobs, misspelt
-from runs.embedded_redis import server_arguments
+from framerelay.cli.main import cli
+from framerelay.config.settings import knobs, misspelt
+from framerelay.runs.embedded_redis import server_arguments
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("cli", "config", "media", "processors", "receiver", "runs", "sandbox", "upstream")
@@ -210,7 +210,14 @@ def test_the_wheel_has_every_package_with_all_its_files(installed: Path) -> None
         every = (path.relative_to(place) for package in PACKAGES for path in (place / package).rglob("*"))
         return {str(path) for path in every if (place / path).is_file() and "__pycache__" not in path.parts}
 
-    assert files(installed) == files(ROOT)
+    assert files(installed / "framerelay") == files(ROOT)
+
+
+def test_the_wheel_puts_nothing_else_into_other_peoples_houses(installed: Path) -> None:
+    """Whoever installs it has a `config` or a `media` of their own."""
+    ours = {path.name for path in installed.iterdir() if path.suffix != ".dist-info"}
+
+    assert ours == {"framerelay", "dependencies.pth"}
 
 
 def test_the_installed_command_runs_away_from_the_tree(installed: Path, tmp_path: Path) -> None:
@@ -220,7 +227,8 @@ def test_the_installed_command_runs_away_from_the_tree(installed: Path, tmp_path
     for command in OURS:
         shown = subprocess.run([binary / "framerelay", command, "--help"], cwd=tmp_path, env=environ, check=True)
         assert shown.returncode == 0
-    code = f"import importlib; print(*[importlib.import_module(name).__file__ for name in {PACKAGES}], sep='\\n')"
+    names = [f"framerelay.{package}" for package in PACKAGES]
+    code = f"import importlib; print(*[importlib.import_module(name).__file__ for name in {names}], sep='\\n')"
     found = subprocess.run(
         [binary / "python", "-c", code], cwd=tmp_path, env=environ, check=True, capture_output=True, text=True
     )

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.demo import FILM
+from framerelay.cli.demo import FILM
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", ROOT / "deploy" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

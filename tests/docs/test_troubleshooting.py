@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from cli.errors import INTERRUPTED
-from processors.look_up import ENDED
-from receiver.answers import _CODES as CODES_OF_STATUSES
-from runs import errors
-from runs.model import Family
-from runs.outbox import NotificationState
+from framerelay.cli.errors import INTERRUPTED
+from framerelay.processors.look_up import ENDED
+from framerelay.receiver.answers import _CODES as CODES_OF_STATUSES
+from framerelay.runs import errors
+from framerelay.runs.model import Family
+from framerelay.runs.outbox import NotificationState
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "troubleshooting.md"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from receiver.operations import OPERATIONS
-from runs.storyboard import check_storyboard
+from framerelay.receiver.operations import OPERATIONS
+from framerelay.runs.storyboard import check_storyboard
 
 DOCS = Path(__file__).parents[2] / "docs"
 

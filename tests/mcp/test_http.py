@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.errors import Stop
-from cli.mcp_server import serve_mcp
-from config.settings import SettingInvalid
+from framerelay.cli.errors import Stop
+from framerelay.cli.mcp_server import serve_mcp
+from framerelay.config.settings import SettingInvalid
 
 KEY = "fr_test"
 BOARD: dict[str, Any] = {"title": "One", "model": "seedance-1.5-pro-720p", "shots": [{"id": "s1", "prompt": "a car"}]}

@@ -13,9 +13,9 @@ import httpcore
 import httpx
 import pytest
 
-from media.addresses import GuardedBackend, guarded_client
-from runs.addresses import Trusted, is_public
-from runs.errors import AddressForbidden
+from framerelay.media.addresses import GuardedBackend, guarded_client
+from framerelay.runs.addresses import Trusted, is_public
+from framerelay.runs.errors import AddressForbidden
 
 pytestmark = pytest.mark.anyio
 

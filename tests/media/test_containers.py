@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from media.containers import identify
-from media.frames import examine, examine_coming
-from media.growing import Growing
-from media.wire import Has
-from runs.errors import ClipUnusable
+from framerelay.media.containers import identify
+from framerelay.media.frames import examine, examine_coming
+from framerelay.media.growing import Growing
+from framerelay.media.wire import Has
+from framerelay.runs.errors import ClipUnusable
 from tests.media.odd_clips import box, grown, told_length
 
 MakeClip = Callable[..., Path]

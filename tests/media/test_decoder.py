@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from media import cage, decoder_process
-from media.decoder import Decoder
-from media.model import FilmPart
-from media.png import write_png
-from runs.errors import ClipUnusable, DecoderFailed, RequestInvalid
+from framerelay.media import cage, decoder_process
+from framerelay.media.decoder import Decoder
+from framerelay.media.model import FilmPart
+from framerelay.media.png import write_png
+from framerelay.runs.errors import ClipUnusable, DecoderFailed, RequestInvalid
 
 MakeClip = Callable[..., Path]
 pytestmark = pytest.mark.anyio
@@ -450,7 +450,7 @@ async def until(holds: Callable[[], bool], seconds: float = 90) -> None:
 
 def bomb_png(width: int, height: int) -> bytes:
     """A PNG of a few bytes that claims gigabytes of pixels."""
-    from media.png import chunk
+    from framerelay.media.png import chunk
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")

@@ -19,10 +19,10 @@ from typing import Any
 import httpx
 import pytest
 
-import media.download
-from media.addresses import guarded_client
-from media.download import Download, DownloadLimits, download
-from runs.errors import (
+import framerelay.media.download
+from framerelay.media.addresses import guarded_client
+from framerelay.media.download import Download, DownloadLimits, download
+from framerelay.runs.errors import (
     AddressForbidden,
     DownloadExpired,
     DownloadInterrupted,
@@ -42,7 +42,7 @@ FAST = DownloadLimits(size_bytes_max=1_000_000, total_s=10, stall_s=0.3, tries=3
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pause between tries is not what is tested."""
-    monkeypatch.setattr(media.download, "PAUSE_S", 0.01)
+    monkeypatch.setattr(framerelay.media.download, "PAUSE_S", 0.01)
 
 
 async def test_file_arrives_whole_with_its_size_and_hash(tmp_path: Path) -> None:
@@ -338,7 +338,7 @@ async def test_full_disk_is_said_in_one_sentence_and_tried_later(
         with open("/dev/full", "wb", buffering=0) as full:
             full.write(data)
 
-    monkeypatch.setattr(media.download, "_write_whole", write)
+    monkeypatch.setattr(framerelay.media.download, "_write_whole", write)
     async with serving(whole) as server:
         await fails(StorageFailed, server, tmp_path, "^our disk is full; free some space$")
 
@@ -366,7 +366,7 @@ def test_a_file_that_takes_less_than_it_is_given_is_given_the_rest() -> None:
             return super().write(data[:3])
 
     file = Narrow()
-    media.download._write_whole(file, b"0123456789")
+    framerelay.media.download._write_whole(file, b"0123456789")
     assert file.getvalue() == b"0123456789"
 
 

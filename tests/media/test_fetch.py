@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-import media.download
-import media.tail
-from media.addresses import guarded_client
-from media.boxes import read_box
-from media.decoder import Decoder
-from media.download import DownloadLimits
-from media.fetch import fetch_clip
-from media.frames import examine
-from media.model import Examination
-from runs.errors import ClipUnusable
+import framerelay.media.download
+import framerelay.media.tail
+from framerelay.media.addresses import guarded_client
+from framerelay.media.boxes import read_box
+from framerelay.media.decoder import Decoder
+from framerelay.media.download import DownloadLimits
+from framerelay.media.fetch import fetch_clip
+from framerelay.media.frames import examine
+from framerelay.media.model import Examination
+from framerelay.runs.errors import ClipUnusable
 
 pytestmark = pytest.mark.anyio
 
@@ -33,8 +33,8 @@ PIECE = 16_384
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither pauses nor the least distance are what is tested."""
-    monkeypatch.setattr(media.download, "PAUSE_S", 0.001)
-    monkeypatch.setattr(media.tail, "AHEAD_BYTES", 32_768)
+    monkeypatch.setattr(framerelay.media.download, "PAUSE_S", 0.001)
+    monkeypatch.setattr(framerelay.media.tail, "AHEAD_BYTES", 32_768)
 
 
 @pytest.fixture

@@ -22,11 +22,11 @@ import numpy.typing as npt
 import pytest
 from av.video.reformatter import Colorspace
 
-import media.film
-from media.film import join
-from media.model import FilmFacts, FilmPart
-from runs.errors import ClipUnusable, RequestInvalid
-from runs.files import is_held
+import framerelay.media.film
+from framerelay.media.film import join
+from framerelay.media.model import FilmFacts, FilmPart
+from framerelay.runs.errors import ClipUnusable, RequestInvalid
+from framerelay.runs.files import is_held
 
 MakeClip = Callable[..., Path]
 SHORT = {"size": (160, 90), "frames": 24, "audio_s": 1.04, "manifest": False}
@@ -226,12 +226,12 @@ def test_a_film_is_held_while_it_is_written(film_of: FilmOf, monkeypatch: pytest
     """So that nobody takes what a long join writes for something that a killed one left."""
     held: list[bool] = []
 
-    def write(parts: Any, path: Path, go: Any = media.film.write, **how: int) -> Any:
+    def write(parts: Any, path: Path, go: Any = framerelay.media.film.write, **how: int) -> Any:
         written = go(parts, path, **how)
         held.append(is_held(path))
         return written
 
-    monkeypatch.setattr(media.film, "write", write)
+    monkeypatch.setattr(framerelay.media.film, "write", write)
     path, _ = film_of({})
 
     assert (held, is_held(path)) == ([True], False)

@@ -21,11 +21,11 @@ import pytest
 from av.bitstream import BitStreamFilterContext
 from PIL import Image
 
-from media.film import join
-from media.film_parts import decoded
-from media.frames import examine
-from media.model import FilmFacts, FilmPart
-from runs.errors import ClipUnusable
+from framerelay.media.film import join
+from framerelay.media.film_parts import decoded
+from framerelay.media.frames import examine
+from framerelay.media.model import FilmFacts, FilmPart
+from framerelay.runs.errors import ClipUnusable
 
 MakeClip = Callable[..., Path]
 SMALL: dict[str, Any] = {"size": (96, 64), "frames": 16, "audio_s": None, "manifest": False, "bframes": 0}

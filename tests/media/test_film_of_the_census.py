@@ -10,11 +10,11 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from media.colour import to_rgb
-from media.film import join
-from media.frames import examine, tags_of
-from media.model import FilmPart
-from media.orientation import pixel_shape
+from framerelay.media.colour import to_rgb
+from framerelay.media.film import join
+from framerelay.media.frames import examine, tags_of
+from framerelay.media.model import FilmPart
+from framerelay.media.orientation import pixel_shape
 from tests.media.odd_clips import Kit, Row
 from tests.media.test_odd_clips import TAKEN, kit, name_of
 

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from media.film import join
-from media.frames import examine
-from media.model import FilmFacts, FilmPart
+from framerelay.media.film import join
+from framerelay.media.frames import examine
+from framerelay.media.model import FilmFacts, FilmPart
 
 FRAMES, RATE = 24, 48_000
 X264 = "libx264", {"preset": "ultrafast"}

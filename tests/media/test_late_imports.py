@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from media.decoder import Decoder
-from media.model import FilmPart
-from media.words import in_words
-from runs.errors import ClipUnusable, FrameRelayError
+from framerelay.media.decoder import Decoder
+from framerelay.media.model import FilmPart
+from framerelay.media.words import in_words
+from framerelay.runs.errors import ClipUnusable, FrameRelayError
 
 MakeClip = Callable[..., Path]
 FEW: dict[str, Any] = {"size": (64, 64), "frames": 5, "audio_s": 0.2, "manifest": False}
@@ -167,7 +167,7 @@ def test_an_error_says_something_and_no_path(error: Exception, said: str) -> Non
 
 def test_an_error_of_the_system_is_not_the_clips(make_clip: MakeClip, tmp_path: Path) -> None:
     """A clip that was paid for is not thrown away because a file of ours cannot be opened."""
-    from media.clips import foreseen_errors
+    from framerelay.media.clips import foreseen_errors
 
     with pytest.raises(PermissionError), foreseen_errors():
         raise PermissionError(13, "Permission denied", "/opt/venv/lib/av/x.so")

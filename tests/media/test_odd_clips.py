@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from media.frames import examine
-from media.opening import take_opening
-from runs.errors import ClipUnusable
+from framerelay.media.frames import examine
+from framerelay.media.opening import take_opening
+from framerelay.runs.errors import ClipUnusable
 from tests.media.odd_clips import ROWS, Kit, Refused, Row, Shown
 
 FILM = Path(__file__).parents[2] / "docs" / "film.md"

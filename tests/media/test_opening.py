@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from media.decoder import Decoder
-from media.model import Opening
-from media.opening import take_opening
-from media.png import write_png
-from media.small import write_small
-from runs.errors import ClipUnusable
+from framerelay.media.decoder import Decoder
+from framerelay.media.model import Opening
+from framerelay.media.opening import take_opening
+from framerelay.media.png import write_png
+from framerelay.media.small import write_small
+from framerelay.runs.errors import ClipUnusable
 
 MakeClip = Callable[..., Path]
 FEW: dict[str, Any] = {"frames": 12, "audio_s": None, "first_number": 700}

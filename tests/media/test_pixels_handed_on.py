@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.library import Library
-from cli.http import listening_on, serving
+from framerelay.cli.http import listening_on, serving
 
 pytestmark = pytest.mark.anyio
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Locator, Page, expect
 
-from sandbox import Faults
+from framerelay.sandbox import Faults
 
 pytestmark = pytest.mark.anyio
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from runs import events
-from runs.model import Clip, Frame
-from runs.progress import record
+from framerelay.runs import events
+from framerelay.runs.model import Clip, Frame
+from framerelay.runs.progress import record
 
 pytestmark = pytest.mark.anyio
 

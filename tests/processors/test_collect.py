@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from media import decoder_process
+from framerelay.media import decoder_process
 
 pytestmark = pytest.mark.anyio
 

@@ -10,12 +10,12 @@ import pytest
 from arq.connections import ArqRedis
 from starlette.datastructures import Secret
 
-from cli import serve
-from config.keys import Keys
-from config.live import LiveSettings
-from config.marks import marks_of
-from config.settings import SettingInvalid, Settings
-from runs.processes import PROCESSES, processes
+from framerelay.cli import serve
+from framerelay.config.keys import Keys
+from framerelay.config.live import LiveSettings
+from framerelay.config.marks import marks_of
+from framerelay.config.settings import SettingInvalid, Settings
+from framerelay.runs.processes import PROCESSES, processes
 
 pytestmark = pytest.mark.anyio
 

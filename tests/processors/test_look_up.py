@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from cli.http import listening_on, serving
-from processors.turnstile import Turnstile
-from runs.queue import QUEUE
-from runs.tokens import TakeAddress
+from framerelay.cli.http import listening_on, serving
+from framerelay.processors.turnstile import Turnstile
+from framerelay.runs.queue import QUEUE
+from framerelay.runs.tokens import TakeAddress
 
 pytestmark = pytest.mark.anyio
 

@@ -25,14 +25,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cli.http import listening_on, serving
-from config.logs import configure_logging
-from processors import notify
-from runs.model import RunId, Terms
-from runs.outbox import Outbox
-from runs.progress import start
-from runs.signing import signing_secrets
-from runs.storyboard import check_storyboard, start_run
+from framerelay.cli.http import listening_on, serving
+from framerelay.config.logs import configure_logging
+from framerelay.processors import notify
+from framerelay.runs.model import RunId, Terms
+from framerelay.runs.outbox import Outbox
+from framerelay.runs.progress import start
+from framerelay.runs.signing import signing_secrets
+from framerelay.runs.storyboard import check_storyboard, start_run
 
 pytestmark = pytest.mark.anyio
 

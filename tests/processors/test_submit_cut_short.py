@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from starlette.datastructures import Secret
 
-from cli import serve
-from config.keys import Keys
-from processors import submit as submit_module
-from runs import events
-from runs.store import Store
+from framerelay.cli import serve
+from framerelay.config.keys import Keys
+from framerelay.processors import submit as submit_module
+from framerelay.runs import events
+from framerelay.runs.store import Store
 
 pytestmark = pytest.mark.anyio
 

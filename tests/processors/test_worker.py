@@ -17,12 +17,12 @@ import structlog
 from arq.connections import ArqRedis
 from arq.worker import Retry, func
 
-from processors import worker as worker_module
-from processors.worker import RelayWorker
-from runs.embedded_redis import find_server
-from runs.errors import StoreUnavailable
-from runs.queue import DUE, QUEUE, Task, connect, disconnect, unpack
-from runs.store import Store
+from framerelay.processors import worker as worker_module
+from framerelay.processors.worker import RelayWorker
+from framerelay.runs.embedded_redis import find_server
+from framerelay.runs.errors import StoreUnavailable
+from framerelay.runs.queue import DUE, QUEUE, Task, connect, disconnect, unpack
+from framerelay.runs.store import Store
 
 pytestmark = pytest.mark.anyio
 

@@ -22,17 +22,17 @@ import structlog
 from arq.connections import ArqRedis
 from starlette.datastructures import Secret
 
-from cli.serve import running_receiver
-from config.keys import Keys
-from config.logs import configure_logging
-from config.settings import Settings
-from runs import events
-from runs.embedded_redis import find_server
-from runs.model import Clip, Film, FirstFrame, Frame
-from runs.progress import record
-from runs.queue import QUEUE, connect, disconnect, unpack
-from runs.store import Store
-from runs.tokens import HookAddress, TakeAddress, Tokens
+from framerelay.cli.serve import running_receiver
+from framerelay.config.keys import Keys
+from framerelay.config.logs import configure_logging
+from framerelay.config.settings import Settings
+from framerelay.runs import events
+from framerelay.runs.embedded_redis import find_server
+from framerelay.runs.model import Clip, Film, FirstFrame, Frame
+from framerelay.runs.progress import record
+from framerelay.runs.queue import QUEUE, connect, disconnect, unpack
+from framerelay.runs.store import Store
+from framerelay.runs.tokens import HookAddress, TakeAddress, Tokens
 
 RUN = "run_" + "a" * 24
 API_KEY, SECRET = "fr_0123456789abcdefABCDEF", "only for tests"
@@ -283,8 +283,8 @@ def private_server() -> Iterator[PrivateServer]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch, gives_redis_up_soon: None) -> None:
     """What looks again and again whether Redis is back does so ten times as often, and each try ends as much sooner."""
-    monkeypatch.setattr("runs.spool.DRAIN_EVERY_S", 0.1)
-    monkeypatch.setattr("receiver.readiness.HOLDS_S", 0.1)
+    monkeypatch.setattr("framerelay.runs.spool.DRAIN_EVERY_S", 0.1)
+    monkeypatch.setattr("framerelay.receiver.readiness.HOLDS_S", 0.1)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runs.tokens import HookAddress, TakeAddress, Tokens
+from framerelay.runs.tokens import HookAddress, TakeAddress, Tokens
 
 pytestmark = pytest.mark.anyio
 

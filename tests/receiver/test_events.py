@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from receiver.limits import STREAMS_MAX
-from runs.store import Store
+from framerelay.receiver.limits import STREAMS_MAX
+from framerelay.runs.store import Store
 
 pytestmark = pytest.mark.anyio
 

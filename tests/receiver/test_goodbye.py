@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cli import http
+from framerelay.cli import http
 
 pytestmark = pytest.mark.anyio
 

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from arq.connections import ArqRedis
 
-from runs.inbox import CALLBACKS
-from runs.machine import begin
-from runs.model import Run, RunId, Shot, Terms
-from runs.outbox import NOTIFICATIONS
-from runs.progress import start
+from framerelay.runs.inbox import CALLBACKS
+from framerelay.runs.machine import begin
+from framerelay.runs.model import Run, RunId, Shot, Terms
+from framerelay.runs.outbox import NOTIFICATIONS
+from framerelay.runs.progress import start
 
 pytestmark = pytest.mark.anyio
 

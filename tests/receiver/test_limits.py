@@ -9,10 +9,10 @@ import pytest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from config.settings import Settings
-from receiver.clients import client_of
-from receiver.limits import Limits, Rate
-from runs.tokens import HookAddress, TakeAddress
+from framerelay.config.settings import Settings
+from framerelay.receiver.clients import client_of
+from framerelay.receiver.limits import Limits, Rate
+from framerelay.runs.tokens import HookAddress, TakeAddress
 
 
 class Clock:

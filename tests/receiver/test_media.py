@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from runs.tokens import Links
+from framerelay.runs.tokens import Links
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runs.queue import QUEUE
+from framerelay.runs.queue import QUEUE
 
 pytestmark = pytest.mark.anyio
 

@@ -5,9 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
-from receiver import openapi
-from receiver.app import pages
-from receiver.operations import FORM
+from framerelay.receiver import openapi
+from framerelay.receiver.app import pages
+from framerelay.receiver.operations import FORM
 
 pytestmark = pytest.mark.anyio
 

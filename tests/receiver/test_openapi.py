@@ -10,14 +10,14 @@ import jsonschema_rs
 import pytest
 from ruamel.yaml import YAML
 
-from receiver import openapi
-from receiver.app import routes
-from runs import events
-from runs.model import Problem
-from runs.outbox import NOTIFICATIONS
-from runs.progress import record
-from runs.store import RUNS_BY_ID
-from runs.tokens import HookAddress
+from framerelay.receiver import openapi
+from framerelay.receiver.app import routes
+from framerelay.runs import events
+from framerelay.runs.model import Problem
+from framerelay.runs.outbox import NOTIFICATIONS
+from framerelay.runs.progress import record
+from framerelay.runs.store import RUNS_BY_ID
+from framerelay.runs.tokens import HookAddress
 
 pytestmark = pytest.mark.anyio
 
@@ -163,7 +163,7 @@ async def _the_door(drive: Any, relay: Any, monkeypatch: Any) -> None:
     key = relay.api.headers.pop("Authorization")
     session = (await drive("POST", "/login", 303, data={"key": key.split()[1]}, headers=own)).cookies
     relay.api.cookies.clear()
-    monkeypatch.setattr("receiver.gate.FREE_GUESSES", 0)
+    monkeypatch.setattr("framerelay.receiver.gate.FREE_GUESSES", 0)
     wrong = {"Authorization": "Bearer wrong"}
     for path, methods in openapi.document()["paths"].items():
         place = path.replace("{token}", relay.tokens.mint(HookAddress(hook="mine")))
@@ -171,7 +171,7 @@ async def _the_door(drive: Any, relay: Any, monkeypatch: Any) -> None:
             refused = set(operation["responses"])
             if operation["security"]:
                 await drive(method, place, 401)
-                monkeypatch.setattr("receiver.gate.WAITING_MAX", 0)
+                monkeypatch.setattr("framerelay.receiver.gate.WAITING_MAX", 0)
                 await drive(method, place, 429, headers=wrong)
             if "403" in refused:
                 relay.api.cookies.update(session)
@@ -185,7 +185,7 @@ async def _the_door(drive: Any, relay: Any, monkeypatch: Any) -> None:
                 much = b"x" * (30_000_001 if path == "/v1/files" else 1_048_577)
                 await drive(method, place, 413, content=much, headers={"Authorization": key, **own})
     await drive("POST", "/login", 429, data={"key": "wrong"}, headers=own)
-    monkeypatch.setattr("receiver.gate.FREE_GUESSES", 1000)  # It would be held back for seconds.
+    monkeypatch.setattr("framerelay.receiver.gate.FREE_GUESSES", 1000)  # It would be held back for seconds.
     await drive("POST", "/login", 401, data={"key": "wrong"}, headers=own)
     await drive("POST", "/logout", 303, headers=own)
     relay.api.headers["Authorization"] = key

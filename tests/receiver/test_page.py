@@ -10,13 +10,13 @@ from typing import Any, get_args
 import httpx
 import pytest
 
-from receiver.page import timeline
-from receiver.sessions import COOKIE, Sessions
-from runs import events
-from runs.events import Event
-from runs.model import Clip, FirstFrame, Frame, Problem, Take, TakeStatus
-from runs.progress import name_of, record
-from runs.standing import settled
+from framerelay.receiver.page import timeline
+from framerelay.receiver.sessions import COOKIE, Sessions
+from framerelay.runs import events
+from framerelay.runs.events import Event
+from framerelay.runs.model import Clip, FirstFrame, Frame, Problem, Take, TakeStatus
+from framerelay.runs.progress import name_of, record
+from framerelay.runs.standing import settled
 
 pytestmark = pytest.mark.anyio
 
@@ -155,7 +155,7 @@ async def test_files_of_the_page_are_kept_by_what_they_hold(relay: Any) -> None:
 
 def test_what_is_not_ours_is_as_it_was_published() -> None:
     """Each vendored file has the hash that VENDORED.md says, and its licence beside it; there is no other."""
-    folder = resources.files("receiver.page") / "static" / "vendor"
+    folder = resources.files("framerelay.receiver.page") / "static" / "vendor"
     rows = [line.split("|")[1:6] for line in (folder / "VENDORED.md").read_text("utf-8").splitlines() if "|" in line][
         2:
     ]
@@ -374,7 +374,7 @@ async def test_an_invitation_lets_in_once(relay: Any, monkeypatch: pytest.Monkey
         assert (await http.get("/login", params={"once": word})).status_code == 303
         http.cookies.clear()
         until, name, mac = sessions.invite().split(".")
-        monkeypatch.setattr("receiver.sessions.INVITED_S", -1)
+        monkeypatch.setattr("framerelay.receiver.sessions.INVITED_S", -1)
         old = sessions.invite()
         cookie = first.headers["set-cookie"].partition("=")[2].partition(";")[0]
         for wrong in (word, old, f"{int(until) + 1}.{name}.{mac}", f"{until}.{name}x.{mac}", "x", "..", cookie):

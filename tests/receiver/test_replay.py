@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from runs import events
-from runs.progress import record, start
-from runs.tokens import HookAddress
+from framerelay.runs import events
+from framerelay.runs.progress import record, start
+from framerelay.runs.tokens import HookAddress
 
 pytestmark = pytest.mark.anyio
 

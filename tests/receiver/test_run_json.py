@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from runs import events
-from runs.model import Frame
-from runs.progress import record
+from framerelay.runs import events
+from framerelay.runs.model import Frame
+from framerelay.runs.progress import record
 
 pytestmark = pytest.mark.anyio
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from receiver import plan
-from runs import events
-from runs.model import Frame
-from runs.progress import record
-from runs.storyboard import read_storyboard
+from framerelay.receiver import plan
+from framerelay.runs import events
+from framerelay.runs.model import Frame
+from framerelay.runs.progress import record
+from framerelay.runs.storyboard import read_storyboard
 
 pytestmark = pytest.mark.anyio
 

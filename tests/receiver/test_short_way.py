@@ -12,10 +12,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import receiver.callbacks
-from receiver.callbacks import ShortWay
-from receiver.protocol import PLAIN
-from runs.tokens import HookAddress
+import framerelay.receiver.callbacks
+from framerelay.receiver.callbacks import ShortWay
+from framerelay.receiver.protocol import PLAIN
+from framerelay.runs.tokens import HookAddress
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +26,7 @@ DONE = b'{"id":"job_1","status":"succeeded"}'
 def ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The way that each callback went, in their order."""
     went: list[str] = []
-    read, received = ShortWay._read, receiver.callbacks.received
+    read, received = ShortWay._read, framerelay.receiver.callbacks.received
 
     def short(self: ShortWay, *arguments: Any) -> Any:
         if taken := read(self, *arguments):
@@ -38,7 +38,7 @@ def ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return await received(request)
 
     monkeypatch.setattr(ShortWay, "_read", short)
-    monkeypatch.setattr(receiver.callbacks, "received", long)
+    monkeypatch.setattr(framerelay.receiver.callbacks, "received", long)
     return went
 
 
@@ -283,7 +283,7 @@ async def test_a_surprise_on_the_short_way_is_one_on_the_long_way(
     def broken(*_: Any) -> Any:
         raise LookupError("of the test")
 
-    monkeypatch.setattr(receiver.callbacks, "read_news", broken)
+    monkeypatch.setattr(framerelay.receiver.callbacks, "read_news", broken)
 
     assert (await talk.ask(post(path, DONE)))[0] == 500
     assert ways == ["long"]

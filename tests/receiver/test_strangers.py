@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from receiver.strangers import Strangers
-from runs.inbox import REFUSED_MAX, Callback, Inbox
+from framerelay.receiver.strangers import Strangers
+from framerelay.runs.inbox import REFUSED_MAX, Callback, Inbox
 
 pytestmark = pytest.mark.anyio
 

@@ -1,8 +1,8 @@
 """The film of a run as its worker would report it."""
 
-from runs import events
-from runs.model import Film, Run
-from runs.standing import picks
+from framerelay.runs import events
+from framerelay.runs.model import Film, Run
+from framerelay.runs.standing import picks
 
 
 def joined(run: Run) -> events.Joined:

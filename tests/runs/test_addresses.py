@@ -2,8 +2,8 @@
 
 import pytest
 
-from runs.addresses import Trusted, check_in_advance
-from runs.errors import AddressForbidden
+from framerelay.runs.addresses import Trusted, check_in_advance
+from framerelay.runs.errors import AddressForbidden
 
 
 @pytest.mark.parametrize(

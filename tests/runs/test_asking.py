@@ -5,15 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from runs import events
-from runs.decisions import why_not
-from runs.events import Event
-from runs.machine import apply, begin, steps_due, wake_at
-from runs.model import Problem, Run, RunId, RunStatus, Shot, ShotStatus, Take, TakeStatus, Terms
-from runs.notices import NoticeType, notices_of
-from runs.outlook import words_of_retake
-from runs.standing import jobs_spent, seems_unreachable
-from runs.takes import ASK_S_MIN, TOLD_S
+from framerelay.runs import events
+from framerelay.runs.decisions import why_not
+from framerelay.runs.events import Event
+from framerelay.runs.machine import apply, begin, steps_due, wake_at
+from framerelay.runs.model import Problem, Run, RunId, RunStatus, Shot, ShotStatus, Take, TakeStatus, Terms
+from framerelay.runs.notices import NoticeType, notices_of
+from framerelay.runs.outlook import words_of_retake
+from framerelay.runs.standing import jobs_spent, seems_unreachable
+from framerelay.runs.takes import ASK_S_MIN, TOLD_S
 
 NOW = 1_000_000.0
 ASK_S = 600.0

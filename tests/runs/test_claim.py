@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 from arq.connections import ArqRedis
 
-from runs.processes import READ_AGAIN
-from runs.queue import DUE, QUEUE, WAKE, script
+from framerelay.runs.processes import READ_AGAIN
+from framerelay.runs.queue import DUE, QUEUE, WAKE, script
 
 pytestmark = pytest.mark.anyio
 

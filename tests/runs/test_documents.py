@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runs.documents import TEXT_BYTES_MAX, VALUES_MAX
-from runs.errors import Mistake, StoryboardInvalid
-from runs.parts import NEAR_NAMES_MAX
-from runs.storyboard import read_storyboard
+from framerelay.runs.documents import TEXT_BYTES_MAX, VALUES_MAX
+from framerelay.runs.errors import Mistake, StoryboardInvalid
+from framerelay.runs.parts import NEAR_NAMES_MAX
+from framerelay.runs.storyboard import read_storyboard
 
 
 def mistakes_in(text: str | bytes, form: Any = "yaml") -> tuple[Mistake, ...]:

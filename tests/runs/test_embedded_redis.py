@@ -21,8 +21,8 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from runs import embedded_redis
-from runs.embedded_redis import EmbeddedRedis, EmbeddedRedisFailed, find_server
+from framerelay.runs import embedded_redis
+from framerelay.runs.embedded_redis import EmbeddedRedis, EmbeddedRedisFailed, find_server
 
 # One `framerelay` process: it says where its Redis is, counts up until its input ends, and says how often it counted.
 USER = """

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from runs.forecast import about, film_in, film_in_s
+from framerelay.runs.forecast import about, film_in, film_in_s
 
 NOW = 1_000.0
 TROUBLE = {"code": "x", "message": "no answer", "family": "server"}

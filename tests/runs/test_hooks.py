@@ -5,12 +5,24 @@ from pathlib import Path
 
 import pytest
 
-from runs import events
-from runs.addresses import Trusted
-from runs.errors import StoryboardInvalid
-from runs.hooks import START, Hook, hook_run, read_hooks
-from runs.machine import StepName, apply, jobs_left, steps_due
-from runs.model import Clip, Family, Frame, Problem, Run, RunId, RunStatus, ShotStatus, Take, TakeStatus, Terms
+from framerelay.runs import events
+from framerelay.runs.addresses import Trusted
+from framerelay.runs.errors import StoryboardInvalid
+from framerelay.runs.hooks import START, Hook, hook_run, read_hooks
+from framerelay.runs.machine import StepName, apply, jobs_left, steps_due
+from framerelay.runs.model import (
+    Clip,
+    Family,
+    Frame,
+    Problem,
+    Run,
+    RunId,
+    RunStatus,
+    ShotStatus,
+    Take,
+    TakeStatus,
+    Terms,
+)
 from tests.runs.films import joined
 
 ROOT = Path(__file__).parents[2]

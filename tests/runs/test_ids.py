@@ -2,9 +2,9 @@
 
 import pytest
 
-from runs.errors import IdAmbiguous
-from runs.ids import shot_named
-from runs.model import Run, RunId, Shot, Terms
+from framerelay.runs.errors import IdAmbiguous
+from framerelay.runs.ids import shot_named
+from framerelay.runs.model import Run, RunId, Shot, Terms
 
 
 def a_run(*names: str) -> Run:

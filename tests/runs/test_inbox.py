@@ -8,9 +8,9 @@ import pytest
 from arq.connections import ArqRedis
 from msgspec.structs import replace
 
-from runs.errors import StoreUnavailable
-from runs.inbox import Callback, Inbox
-from runs.queue import QUEUE, Task, connect, disconnect
+from framerelay.runs.errors import StoreUnavailable
+from framerelay.runs.inbox import Callback, Inbox
+from framerelay.runs.queue import QUEUE, Task, connect, disconnect
 
 pytestmark = pytest.mark.anyio
 
@@ -142,13 +142,13 @@ async def test_whoever_stops_waiting_is_forgotten() -> None:
 
 async def test_nobody_waits_longer_than_a_provider_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """A Redis that hangs costs each sender its own time, and not that of those before it."""
-    monkeypatch.setattr("runs.inbox.KEEP_WITHIN_S", 0.1)  # Three seconds would hold the tests up.
+    monkeypatch.setattr("framerelay.runs.inbox.KEEP_WITHIN_S", 0.1)  # Three seconds would hold the tests up.
     with socket.create_server(("127.0.0.1", 0)) as silent:
         client = connect(f"redis://127.0.0.1:{silent.getsockname()[1]}", timeout_s=30)
         inbox = Inbox(client, keep_s=100)
         first = asyncio.create_task(inbox.accept(callback("cb_1"), fingerprint="f1", task=None))
         await asyncio.sleep(0)
-        monkeypatch.setattr("runs.inbox.KEEP_WITHIN_S", 1.5)
+        monkeypatch.setattr("framerelay.runs.inbox.KEEP_WITHIN_S", 1.5)
         second = asyncio.create_task(inbox.accept(callback("cb_2"), fingerprint="f2", task=None))
 
         with pytest.raises(StoreUnavailable):

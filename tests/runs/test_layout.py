@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from arq.connections import ArqRedis
 
-from runs import events, layout
-from runs.layout import Memory
-from runs.machine import begin
-from runs.model import Run, RunId, Shot, Terms
-from runs.progress import record, start
-from runs.queue import pack
-from runs.store import Store
+from framerelay.runs import events, layout
+from framerelay.runs.layout import Memory
+from framerelay.runs.machine import begin
+from framerelay.runs.model import Run, RunId, Shot, Terms
+from framerelay.runs.progress import record, start
+from framerelay.runs.queue import pack
+from framerelay.runs.store import Store
 
 pytestmark = pytest.mark.anyio
 

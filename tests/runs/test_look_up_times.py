@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 from arq.connections import ArqRedis
 
-from runs import events
-from runs.machine import apply, begin
-from runs.model import Family, Problem, Run, RunId, Shot, Take, TakeStatus, Terms
-from runs.pace import SAMPLES_MAX, Expected, Pace, slowest
-from runs.standing import callbacks_missed, seems_unreachable
+from framerelay.runs import events
+from framerelay.runs.machine import apply, begin
+from framerelay.runs.model import Family, Problem, Run, RunId, Shot, Take, TakeStatus, Terms
+from framerelay.runs.pace import SAMPLES_MAX, Expected, Pace, slowest
+from framerelay.runs.standing import callbacks_missed, seems_unreachable
 
 NOW = 1_000_000.0
 GONE = Problem(code="NotFound", message="no such job", family=Family.UNKNOWN)

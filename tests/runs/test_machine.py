@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from runs import events
-from runs.machine import StepName, apply, begin, is_news, steps_due, wake_at
-from runs.model import (
+from framerelay.runs import events
+from framerelay.runs.machine import StepName, apply, begin, is_news, steps_due, wake_at
+from framerelay.runs.model import (
     Clip,
     Family,
     Frame,
@@ -20,7 +20,7 @@ from runs.model import (
     TakeStatus,
     Terms,
 )
-from runs.standing import jobs_left, jobs_spent
+from framerelay.runs.standing import jobs_left, jobs_spent
 from tests.runs.films import joined
 
 NOW = 1_000_000.0

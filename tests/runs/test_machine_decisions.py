@@ -6,11 +6,23 @@ from typing import Any
 
 import pytest
 
-from runs import events
-from runs.decisions import why_not
-from runs.machine import apply, begin, steps_due, wake_at
-from runs.model import Clip, Family, Frame, Problem, Run, RunId, RunStatus, Shot, ShotStatus, TakeStatus, Terms
-from runs.standing import jobs_spent, submits_to_come
+from framerelay.runs import events
+from framerelay.runs.decisions import why_not
+from framerelay.runs.machine import apply, begin, steps_due, wake_at
+from framerelay.runs.model import (
+    Clip,
+    Family,
+    Frame,
+    Problem,
+    Run,
+    RunId,
+    RunStatus,
+    Shot,
+    ShotStatus,
+    TakeStatus,
+    Terms,
+)
+from framerelay.runs.standing import jobs_spent, submits_to_come
 from tests.runs.films import joined
 
 NOW = 1_000_000.0

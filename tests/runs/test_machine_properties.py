@@ -5,10 +5,10 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runs import events
-from runs.machine import apply
-from runs.model import Clip, Frame, RunStatus, TakeStatus
-from runs.standing import jobs_spent, picks
+from framerelay.runs import events
+from framerelay.runs.machine import apply
+from framerelay.runs.model import Clip, Frame, RunStatus, TakeStatus
+from framerelay.runs.standing import jobs_spent, picks
 from tests.runs.world import LOST, World, film_of, with_shots
 
 CLIP = Clip(path="c", sha256="0", bytes=1, width=16, height=9, duration_s=5.04, frames=121)

@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runs import events
-from runs.machine import apply, begin
-from runs.model import Clip, Family, Frame, Problem, Run, RunId, Shot, TakeStatus, Terms
-from runs.notices import notices_of
+from framerelay.runs import events
+from framerelay.runs.machine import apply, begin
+from framerelay.runs.model import Clip, Family, Frame, Problem, Run, RunId, Shot, TakeStatus, Terms
+from framerelay.runs.notices import notices_of
 from tests.runs.films import joined
 
 NOW = 1_000_000.0

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from arq.connections import ArqRedis
 
-from runs import events
-from runs.errors import StoreUnavailable
-from runs.model import Run, RunId, Shot, Terms
-from runs.outbox import Claimed, Delivery, NotificationState, Outbox
-from runs.progress import record, start
-from runs.queue import QUEUE, connect, disconnect
-from runs.store import Store
+from framerelay.runs import events
+from framerelay.runs.errors import StoreUnavailable
+from framerelay.runs.model import Run, RunId, Shot, Terms
+from framerelay.runs.outbox import Claimed, Delivery, NotificationState, Outbox
+from framerelay.runs.progress import record, start
+from framerelay.runs.queue import QUEUE, connect, disconnect
+from framerelay.runs.store import Store
 
 pytestmark = pytest.mark.anyio
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runs import events
-from runs.machine import StepName, apply, begin, steps_due
-from runs.model import Clip, Family, FirstFrame, Frame, Problem, Run, RunId, Shot, TakeStatus, Terms
-from runs.outlook import (
+from framerelay.runs import events
+from framerelay.runs.machine import StepName, apply, begin, steps_due
+from framerelay.runs.model import Clip, Family, FirstFrame, Frame, Problem, Run, RunId, Shot, TakeStatus, Terms
+from framerelay.runs.outlook import (
     budget_left,
     is_continued,
     is_stale,
@@ -20,7 +20,7 @@ from runs.outlook import (
     stale_shots,
     words_of_retake,
 )
-from runs.standing import chosen
+from framerelay.runs.standing import chosen
 
 NOW = 1_000_000.0
 CLIP = Clip(path="c", sha256="0", bytes=1, width=16, height=9, duration_s=5.04, frames=121)

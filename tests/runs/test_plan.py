@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from runs import cautions
-from runs.addresses import Trusted
-from runs.plan import Plan, plan_of
-from runs.storyboard import check_storyboard, read_storyboard
+from framerelay.runs import cautions
+from framerelay.runs.addresses import Trusted
+from framerelay.runs.plan import Plan, plan_of
+from framerelay.runs.storyboard import check_storyboard, read_storyboard
 
 ROOT = Path(__file__).parents[2]
 MODEL = "seedance-1.5-pro-1080p"

@@ -8,10 +8,10 @@ from arq.connections import ArqRedis
 from redis._parsers.base import BaseParser
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from runs.errors import StoreUnavailable
-from runs.queue import REDIS_ERRORS, Task, connect, disconnect
-from runs.redis_words import redis_words, unavailable
-from runs.store import Store
+from framerelay.runs.errors import StoreUnavailable
+from framerelay.runs.queue import REDIS_ERRORS, Task, connect, disconnect
+from framerelay.runs.redis_words import redis_words, unavailable
+from framerelay.runs.store import Store
 
 SCRIPT = "ERR Error running script (call to f_1): @user_script:5: @user_script: 5: -"
 

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from arq.connections import ArqRedis
 
-from runs import events
-from runs.errors import Conflict, NotFound
-from runs.files import MediaFiles
-from runs.machine import begin
-from runs.model import Problem, Run, RunId, RunStatus, Shot, Terms
-from runs.progress import record, start
-from runs.removal import remove, remove_files, remove_unfinished
-from runs.store import Store, has_ended
+from framerelay.runs import events
+from framerelay.runs.errors import Conflict, NotFound
+from framerelay.runs.files import MediaFiles
+from framerelay.runs.machine import begin
+from framerelay.runs.model import Problem, Run, RunId, RunStatus, Shot, Terms
+from framerelay.runs.progress import record, start
+from framerelay.runs.removal import remove, remove_files, remove_unfinished
+from framerelay.runs.store import Store, has_ended
 
 pytestmark = pytest.mark.anyio
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from arq.connections import ArqRedis
 
-from runs.errors import StorageFailed, StoreUnavailable
-from runs.inbox import Callback, Inbox
-from runs.queue import QUEUE, Task, connect, disconnect
-from runs.spool import Spool
+from framerelay.runs.errors import StorageFailed, StoreUnavailable
+from framerelay.runs.inbox import Callback, Inbox
+from framerelay.runs.queue import QUEUE, Task, connect, disconnect
+from framerelay.runs.spool import Spool
 
 pytestmark = pytest.mark.anyio
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 from arq.connections import ArqRedis
 
-from runs import events
-from runs.errors import Conflict, IdAmbiguous, NotFound, StoreUnavailable
-from runs.machine import begin, steps_due
-from runs.model import Run, RunId, RunStatus, Shot, Terms
-from runs.progress import record, start
-from runs.queue import DUE, QUEUE, Task, connect, disconnect, unpack
-from runs.store import RUNS, RUNS_BY_ID, Store
+from framerelay.runs import events
+from framerelay.runs.errors import Conflict, IdAmbiguous, NotFound, StoreUnavailable
+from framerelay.runs.machine import begin, steps_due
+from framerelay.runs.model import Run, RunId, RunStatus, Shot, Terms
+from framerelay.runs.progress import record, start
+from framerelay.runs.queue import DUE, QUEUE, Task, connect, disconnect, unpack
+from framerelay.runs.store import RUNS, RUNS_BY_ID, Store
 
 pytestmark = pytest.mark.anyio
 

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runs.errors import Mistake, StoryboardInvalid
-from runs.inputs import INPUT_FIELDS, Kind
-from runs.machine import StepName, steps_due
-from runs.model import RunId, RunStatus, Shot, Terms
-from runs.scenes import SHOTS_MAX, with_style
-from runs.storyboard import Storyboard, check_storyboard, read_storyboard, start_run
-from upstream.wire import JobInput
+from framerelay.runs.errors import Mistake, StoryboardInvalid
+from framerelay.runs.inputs import INPUT_FIELDS, Kind
+from framerelay.runs.machine import StepName, steps_due
+from framerelay.runs.model import RunId, RunStatus, Shot, Terms
+from framerelay.runs.scenes import SHOTS_MAX, with_style
+from framerelay.runs.storyboard import Storyboard, check_storyboard, read_storyboard, start_run
+from framerelay.upstream.wire import JobInput
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = sorted((ROOT / "docs" / "samples").glob("*.yaml"))

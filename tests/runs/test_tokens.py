@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from runs.tokens import HookAddress, Links, TakeAddress, Tokens
+from framerelay.runs.tokens import HookAddress, Links, TakeAddress, Tokens
 
 TAKE = TakeAddress(run="run_abc", shot="s1", take=2)
 ENDING = replace(TAKE, ends_at=1_800_000_000)

@@ -10,11 +10,24 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from runs import events
-from runs.machine import Step, StepName, apply, begin, steps_due, wake_at
-from runs.model import Clip, Family, Film, Frame, Problem, Run, RunId, RunStatus, Shot, Take, TakeStatus, Terms
-from runs.standing import jobs_spent, picks
-from runs.takes import OPEN
+from framerelay.runs import events
+from framerelay.runs.machine import Step, StepName, apply, begin, steps_due, wake_at
+from framerelay.runs.model import (
+    Clip,
+    Family,
+    Film,
+    Frame,
+    Problem,
+    Run,
+    RunId,
+    RunStatus,
+    Shot,
+    Take,
+    TakeStatus,
+    Terms,
+)
+from framerelay.runs.standing import jobs_spent, picks
+from framerelay.runs.takes import OPEN
 
 FRAME = Frame(path="f", sha256="0", width=16, height=9)
 LOST = Problem(code="lost", message="lost", family=Family.SERVER)

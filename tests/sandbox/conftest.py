@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox import SandboxOptions, create_sandbox
+from framerelay.sandbox import SandboxOptions, create_sandbox
 
 KEY = "sk-sandbox"
 

@@ -5,10 +5,10 @@ import base64
 
 import pytest
 
-from sandbox import Faults, SandboxOptions
-from upstream.client import JobsClient
-from upstream.job import read_job
-from upstream.wire import JobState
+from framerelay.sandbox import Faults, SandboxOptions
+from framerelay.upstream.client import JobsClient
+from framerelay.upstream.job import read_job
+from framerelay.upstream.wire import JobState
 
 pytestmark = pytest.mark.anyio
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sandbox import workshop
-from sandbox.clip import EXACT, UUID_BOX_BYTES, ClipOrder, RenderingStopped, render_clip
-from sandbox.label import read_label, stamp
-from sandbox.sizes import SIZES, clip_size, closest_ratio
-from sandbox.street import paint_street
+from framerelay.sandbox import workshop
+from framerelay.sandbox.clip import EXACT, UUID_BOX_BYTES, ClipOrder, RenderingStopped, render_clip
+from framerelay.sandbox.label import read_label, stamp
+from framerelay.sandbox.sizes import SIZES, clip_size, closest_ratio
+from framerelay.sandbox.street import paint_street
 
 LAST = 12
 FRAMES = LAST + 1

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from cli.main import sandbox
-from sandbox.faults import SWITCHES
+from framerelay.cli.main import sandbox
+from framerelay.sandbox.faults import SWITCHES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text()
 

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from sandbox import Faults
-from sandbox.faults import OptionInvalid
+from framerelay.sandbox import Faults
+from framerelay.sandbox.faults import OptionInvalid
 
 pytestmark = pytest.mark.anyio
 

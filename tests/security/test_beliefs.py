@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from cli.http import listening_on, serving
-from runs.tokens import HookAddress, TakeAddress
+from framerelay.cli.http import listening_on, serving
+from framerelay.runs.tokens import HookAddress, TakeAddress
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.datastructures import Secret
 
-from runs.tokens import TakeAddress
+from framerelay.runs.tokens import TakeAddress
 from tests.security.redis_dump import everything_in
 
 pytestmark = pytest.mark.anyio

@@ -21,15 +21,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-import media.download
-import processors.hook
-import receiver.runs_api
-from cli.http import listening_on, serving
-from cli.serve import running_receiver, running_worker
-from config.keys import Keys
-from config.logs import configure_logging
-from config.settings import Settings
-from runs.tokens import HookAddress, TakeAddress, Tokens
+import framerelay.media.download
+import framerelay.processors.hook
+import framerelay.receiver.runs_api
+from framerelay.cli.http import listening_on, serving
+from framerelay.cli.serve import running_receiver, running_worker
+from framerelay.config.keys import Keys
+from framerelay.config.logs import configure_logging
+from framerelay.config.settings import Settings
+from framerelay.runs.tokens import HookAddress, TakeAddress, Tokens
 from tests.security.redis_dump import everything_in
 
 pytestmark = pytest.mark.anyio
@@ -183,7 +183,7 @@ async def test_nothing_that_stays_holds_a_secret(
     wait_until: Any,
 ) -> None:
     """Logs, runs, events, callbacks, every answer, names and contents of files, Redis: all are searched for each."""
-    monkeypatch.setattr(media.download, "PAUSE_S", 0.001)
+    monkeypatch.setattr(framerelay.media.download, "PAUSE_S", 0.001)
     async with (
         start_provider(options={"key": UPSTREAM_KEY}) as provider,
         gossiping(provider.url) as gossip,
@@ -300,8 +300,8 @@ async def _something_breaks(house: House, gossip: Gossip, patch: pytest.MonkeyPa
     await wait_until(lambda: gossip.prompts, "there is a job")
     address = "/webhook/" + house.tokens.mint(HookAddress(hook="yours"))
     with patch.context() as broken:
-        broken.setattr(receiver.runs_api, "run_json", surprise)
-        broken.setattr(processors.hook, "event_of", surprise)
+        broken.setattr(framerelay.receiver.runs_api, "run_json", surprise)
+        broken.setattr(framerelay.processors.hook, "event_of", surprise)
         answer = await house.api.post("/v1/runs", json=board("surprise"))
         await house.api.post(address, json={"id": next(iter(gossip.prompts))})
         await wait_until(lambda: "task_surprised" in house.logged.getvalue(), "a task was surprised")

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from runs.queue import QUEUE
-from runs.tokens import HookAddress, TakeAddress
+from framerelay.runs.queue import QUEUE
+from framerelay.runs.tokens import HookAddress, TakeAddress
 
 pytestmark = pytest.mark.anyio
 

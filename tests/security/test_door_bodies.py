@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from runs.tokens import TakeAddress
-from upstream.callback import COMMAS_MAX, DEPTH_MAX, DIGITS_MAX
+from framerelay.runs.tokens import TakeAddress
+from framerelay.upstream.callback import COMMAS_MAX, DEPTH_MAX, DIGITS_MAX
 
 pytestmark = pytest.mark.anyio
 

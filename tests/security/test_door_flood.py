@@ -9,7 +9,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from runs.tokens import TakeAddress
+from framerelay.runs.tokens import TakeAddress
 
 pytestmark = pytest.mark.anyio
 
@@ -78,7 +78,7 @@ async def test_wrong_keys_and_links_are_counted_and_right_ones_are_not(
     start_relay: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guessing ends in 429 after so many; meanwhile who has the key works on, from the same address."""
-    monkeypatch.setattr("receiver.gate.FREE_GUESSES", 1000)  # They would be held back as well, for a minute.
+    monkeypatch.setattr("framerelay.receiver.gate.FREE_GUESSES", 1000)  # They would be held back as well, for a minute.
     async with (
         start_relay(NOBODY, worker=False, refusals_per_minute=20) as relay,
         httpx.AsyncClient(base_url=relay.settings.listen_url, trust_env=False) as stranger,

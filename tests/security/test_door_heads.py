@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runs.tokens import TakeAddress
+from framerelay.runs.tokens import TakeAddress
 
 pytestmark = pytest.mark.anyio
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from runs.tokens import HookAddress, TakeAddress, Tokens
+from framerelay.runs.tokens import HookAddress, TakeAddress, Tokens
 
 pytestmark = pytest.mark.anyio
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-import media.download
-from media.addresses import guarded_client
-from media.download import FRAMING_BYTES_MAX, Download, DownloadLimits, download
-from runs.errors import (
+import framerelay.media.download
+from framerelay.media.addresses import guarded_client
+from framerelay.media.download import FRAMING_BYTES_MAX, Download, DownloadLimits, download
+from framerelay.runs.errors import (
     DownloadInterrupted,
     DownloadTooLarge,
     FrameRelayError,
@@ -32,7 +32,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pause between tries is not what is tested."""
-    monkeypatch.setattr(media.download, "PAUSE_S", 0.001)
+    monkeypatch.setattr(framerelay.media.download, "PAUSE_S", 0.001)
 
 
 @dataclass

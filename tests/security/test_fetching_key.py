@@ -20,9 +20,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cli.http import listening_on, serving
-from runs.errors import FrameRelayError, OutcomeUnknown
-from upstream.client import JobsClient
+from framerelay.cli.http import listening_on, serving
+from framerelay.runs.errors import FrameRelayError, OutcomeUnknown
+from framerelay.upstream.client import JobsClient
 
 pytestmark = pytest.mark.anyio
 

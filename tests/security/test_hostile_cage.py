@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import structlog
 
-from media import decoder_process
-from media.cage import IS_LINUX
-from media.decoder import Decoder
-from media.png import write_png
-from runs.errors import ClipUnusable, DecoderFailed
+from framerelay.media import decoder_process
+from framerelay.media.cage import IS_LINUX
+from framerelay.media.decoder import Decoder
+from framerelay.media.png import write_png
+from framerelay.runs.errors import ClipUnusable, DecoderFailed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(not IS_LINUX, reason="The filters are Linux's.")]
 

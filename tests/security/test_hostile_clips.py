@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from media import decoder_process
-from media.clips import open_clip
-from media.decoder import Decoder
-from runs.errors import ClipUnusable, FrameRelayError
+from framerelay.media import decoder_process
+from framerelay.media.clips import open_clip
+from framerelay.media.decoder import Decoder
+from framerelay.runs.errors import ClipUnusable, FrameRelayError
 from tests.security import hostile_files
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cli.http import listening_on, serving
+from framerelay.cli.http import listening_on, serving
 from tests.security import hostile_files
 
 pytestmark = pytest.mark.anyio

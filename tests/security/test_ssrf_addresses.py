@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from media.addresses import guarded_client
-from media.download import DownloadLimits, download
-from runs.errors import AddressForbidden, DownloadInterrupted, FrameRelayError
+from framerelay.media.addresses import guarded_client
+from framerelay.media.download import DownloadLimits, download
+from framerelay.runs.errors import AddressForbidden, DownloadInterrupted, FrameRelayError
 from tests.security.trap import resolver, trap
 
 pytestmark = pytest.mark.anyio

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-import media.download
-from media.addresses import guarded_client
-from media.download import DownloadLimits, download
-from runs.errors import AddressForbidden, DownloadInterrupted, FrameRelayError
+import framerelay.media.download
+from framerelay.media.addresses import guarded_client
+from framerelay.media.download import DownloadLimits, download
+from framerelay.runs.errors import AddressForbidden, DownloadInterrupted, FrameRelayError
 from tests.security.trap import Trap, trap
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +21,7 @@ NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pause between tries is not what is tested."""
-    monkeypatch.setattr(media.download, "PAUSE_S", 0.001)
+    monkeypatch.setattr(framerelay.media.download, "PAUSE_S", 0.001)
 
 
 async def asked(

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from media.addresses import guarded_client
-from media.download import REDIRECTS_MAX, Download, DownloadLimits, download
-from runs.errors import AddressForbidden, DownloadInterrupted, FrameRelayError
+from framerelay.media.addresses import guarded_client
+from framerelay.media.download import REDIRECTS_MAX, Download, DownloadLimits, download
+from framerelay.runs.errors import AddressForbidden, DownloadInterrupted, FrameRelayError
 from tests.security.trap import Trap, resolver, trap
 
 pytestmark = pytest.mark.anyio

@@ -22,13 +22,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from cli.errors import Stop
-from cli.http import listening_on, serving
-from receiver.quarantine import A_MINUTE, Quarantine
-from runs.inbox import QUARANTINE_BYTES_MAX, QUARANTINE_MAX, Callback, Inbox
-from runs.queue import QUEUE, unpack
-from runs.tokens import HookAddress, TakeAddress
-from upstream import jwks
+from framerelay.cli.errors import Stop
+from framerelay.cli.http import listening_on, serving
+from framerelay.receiver.quarantine import A_MINUTE, Quarantine
+from framerelay.runs.inbox import QUARANTINE_BYTES_MAX, QUARANTINE_MAX, Callback, Inbox
+from framerelay.runs.queue import QUEUE, unpack
+from framerelay.runs.tokens import HookAddress, TakeAddress
+from framerelay.upstream import jwks
 
 anyio = pytest.mark.anyio
 

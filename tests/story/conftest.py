@@ -12,17 +12,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from cli.http import listening_on, serving
-from processors import waits
+from framerelay.cli.http import listening_on, serving
+from framerelay.processors import waits
 
 
 @pytest.fixture(autouse=True)
 def _all_pauses_are_a_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is tried again is tried as often and in the same order, but sooner."""
     monkeypatch.setitem(waits.wait_s.__kwdefaults__, "least_s", 0.05)
-    monkeypatch.setattr("runs.takes.LOOK_UP_AGAIN_S", (0.2, 120.0))
-    monkeypatch.setattr("processors.turnstile.REST_S", 0.2)
-    monkeypatch.setattr("sandbox.app.LAG_S", 0.2)
+    monkeypatch.setattr("framerelay.runs.takes.LOOK_UP_AGAIN_S", (0.2, 120.0))
+    monkeypatch.setattr("framerelay.processors.turnstile.REST_S", 0.2)
+    monkeypatch.setattr("framerelay.sandbox.app.LAG_S", 0.2)
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from arq.connections import ArqRedis
 
-from runs import events
-from runs.machine import begin
-from runs.model import Run, RunId, Shot, Terms
-from runs.processes import READ_AGAIN
-from runs.progress import record, start
-from runs.queue import DUE, QUEUE, WAKE, script
-from runs.tokens import TakeAddress
+from framerelay.runs import events
+from framerelay.runs.machine import begin
+from framerelay.runs.model import Run, RunId, Shot, Terms
+from framerelay.runs.processes import READ_AGAIN
+from framerelay.runs.progress import record, start
+from framerelay.runs.queue import DUE, QUEUE, WAKE, script
+from framerelay.runs.tokens import TakeAddress
 
 pytestmark = pytest.mark.anyio
 

@@ -10,15 +10,15 @@ from typing import Any
 import httpx
 import pytest
 
-from processors import film as film_module
-from runs import events
-from runs.machine import steps_due, wake_at
-from runs.model import RunStatus, TakeStatus
-from runs.progress import record
-from runs.store import REPAIRED, Store
-from runs.tokens import TakeAddress
+from framerelay.processors import film as film_module
+from framerelay.runs import events
+from framerelay.runs.machine import steps_due, wake_at
+from framerelay.runs.model import RunStatus, TakeStatus
+from framerelay.runs.progress import record
+from framerelay.runs.store import REPAIRED, Store
+from framerelay.runs.tokens import TakeAddress
+from framerelay.upstream.client import JobsClient
 from tests.conftest import KEY
-from upstream.client import JobsClient
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from runs.tokens import HookAddress
+from framerelay.runs.tokens import HookAddress
 
 pytestmark = pytest.mark.anyio
 

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from cli.http import listening_on, serving
-from runs.tokens import HookAddress
+from framerelay.cli.http import listening_on, serving
+from framerelay.runs.tokens import HookAddress
 
 pytestmark = pytest.mark.anyio
 

@@ -10,12 +10,12 @@ import pytest
 import structlog
 from PIL import Image
 
-import processors.collect
-import processors.opening
-from media.decoder import Decoder
-from media.images import difference
-from runs.errors import DecoderFailed
-from runs.model import Take
+import framerelay.processors.collect
+import framerelay.processors.opening
+from framerelay.media.decoder import Decoder
+from framerelay.media.images import difference
+from framerelay.runs.errors import DecoderFailed
+from framerelay.runs.model import Take
 
 pytestmark = pytest.mark.anyio
 THREE = {
@@ -94,7 +94,7 @@ async def test_a_clip_that_is_quicker_than_the_one_before_waits_for_its_frame(
     start_provider: Any, start_relay: Any, wait_until: Any, monkeypatch: Any, gate: str | None
 ) -> None:
     """With the provider's frame the second shot begins early; its seam is measured when that frame is ours, too."""
-    fetch = processors.collect._provider_frame
+    fetch = framerelay.processors.collect._provider_frame
     quicker = asyncio.Event()
 
     async def slowly(deps: Any, run: str, shot: str, take: Take) -> Any:
@@ -102,7 +102,7 @@ async def test_a_clip_that_is_quicker_than_the_one_before_waits_for_its_frame(
             await quicker.wait()
         return await fetch(deps, run, shot, take)
 
-    monkeypatch.setattr(processors.collect, "_provider_frame", slowly)
+    monkeypatch.setattr(framerelay.processors.collect, "_provider_frame", slowly)
     third = [{"id": "s3", "prompt": "x", "gate": "approve"}] if gate else []
     board = {**THREE, "defaults": {"return_last_frame": True}, "shots": [*THREE["shots"][:2], *third]}
     async with start_provider() as provider, start_relay(provider.url) as relay:
@@ -155,7 +155,7 @@ async def test_a_run_that_has_its_film_does_not_change_any_more(
     start_provider: Any, start_relay: Any, monkeypatch: Any
 ) -> None:
     """However long the task for an opening had to rest: what is left is taken before the film is made."""
-    monkeypatch.setattr(processors.opening, "BEHIND_SUBMITS_S", 60.0)
+    monkeypatch.setattr(framerelay.processors.opening, "BEHIND_SUBMITS_S", 60.0)
     async with start_provider() as provider, start_relay(provider.url) as relay:
         run = await relay.ended(await relay.run(THREE))
 
@@ -163,7 +163,8 @@ async def test_a_run_that_has_its_film_does_not_change_any_more(
 
 
 @pytest.mark.parametrize(
-    ("where", "what"), [(processors.collect, "leave_opening"), (processors.opening, "keep_opening")]
+    ("where", "what"),
+    [(framerelay.processors.collect, "leave_opening"), (framerelay.processors.opening, "keep_opening")],
 )
 async def test_a_worker_that_dies_before_the_opening_leaves_it_to_the_next(
     start_provider: Any, start_relay: Any, wait_until: Any, monkeypatch: Any, where: Any, what: str

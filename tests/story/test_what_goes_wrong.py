@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from starlette.datastructures import Secret
 
-from runs.tokens import TakeAddress
+from framerelay.runs.tokens import TakeAddress
 
 pytestmark = pytest.mark.anyio
 

@@ -5,8 +5,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from runs.errors import UpstreamAnswerUnreadable
-from upstream.answers import find_upload_url, read_retry_after
+from framerelay.runs.errors import UpstreamAnswerUnreadable
+from framerelay.upstream.answers import find_upload_url, read_retry_after
 
 URL = "https://files.example/a.png"
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runs.errors import RequestInvalid
-from upstream import callback
-from upstream.callback import DEPTH_MAX, DIGITS_MAX, read_callback
-from upstream.wire import JobState
+from framerelay.runs.errors import RequestInvalid
+from framerelay.upstream import callback
+from framerelay.upstream.callback import DEPTH_MAX, DIGITS_MAX, read_callback
+from framerelay.upstream.wire import JobState
 
 
 def test_a_callback_is_read_like_the_answer_to_a_look_up() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from runs.errors import (
+from framerelay.runs.errors import (
     FrameRelayError,
     OutcomeUnknown,
     RequestInvalid,
@@ -20,9 +20,9 @@ from runs.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from upstream.client import ANSWER_BYTES_MAX, JobsClient, Timeouts
-from upstream.families import Family, family_of
-from upstream.wire import JobState
+from framerelay.upstream.client import ANSWER_BYTES_MAX, JobsClient, Timeouts
+from framerelay.upstream.families import Family, family_of
+from framerelay.upstream.wire import JobState
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse, Response
 
-from processors.problems import problem_of
-from runs.errors import (
+from framerelay.processors.problems import problem_of
+from framerelay.runs.errors import (
     FrameRelayError,
     OutcomeUnknown,
     UpstreamAnswerUnreadable,
@@ -16,12 +16,12 @@ from runs.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from runs.model import Family
-from upstream.client import JobsClient
-from upstream.complaints import complaint_in
-from upstream.job import read_job, read_news
-from upstream.wire import JobState
-from upstream.words import CODE_CHARACTERS_MAX, MESSAGE_CHARACTERS_MAX, cut
+from framerelay.runs.model import Family
+from framerelay.upstream.client import JobsClient
+from framerelay.upstream.complaints import complaint_in
+from framerelay.upstream.job import read_job, read_news
+from framerelay.upstream.wire import JobState
+from framerelay.upstream.words import CODE_CHARACTERS_MAX, MESSAGE_CHARACTERS_MAX, cut
 
 pytestmark = pytest.mark.anyio
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from upstream.families import Family, family_of
+from framerelay.upstream.families import Family, family_of
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from upstream.families import Family
-from upstream.job import read_job, read_news
-from upstream.wire import JobState, read_state
+from framerelay.upstream.families import Family
+from framerelay.upstream.job import read_job, read_news
+from framerelay.upstream.wire import JobState, read_state
 
 CLIP = "https://cdn.example/clip.mp4?sig=1"
 FRAME = "https://cdn.example/last.png?sig=2"

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from starlette.responses import RedirectResponse, Response
 
-from media.addresses import guarded_client
-from runs.errors import UpstreamAnswerUnreadable
-from upstream import jwks
-from upstream.jwks import BYTES_MAX, KEYS_MAX, PublicKeys, read_key_set
+from framerelay.media.addresses import guarded_client
+from framerelay.runs.errors import UpstreamAnswerUnreadable
+from framerelay.upstream import jwks
+from framerelay.upstream.jwks import BYTES_MAX, KEYS_MAX, PublicKeys, read_key_set
 
 pytestmark = pytest.mark.anyio
 

@@ -16,9 +16,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runs.errors import Unverified
-from upstream.signatures import CANDIDATES_MAX, HEADER_CHARS_MAX, FalRecipe, Recipe, collect, headers_of, verify
-from upstream.verifiers import read_verifiers
+from framerelay.runs.errors import Unverified
+from framerelay.upstream.signatures import (
+    CANDIDATES_MAX,
+    HEADER_CHARS_MAX,
+    FalRecipe,
+    Recipe,
+    collect,
+    headers_of,
+    verify,
+)
+from framerelay.upstream.verifiers import read_verifiers
 
 S = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 BODY = b'{"id":"job_example","status":"succeeded"}'

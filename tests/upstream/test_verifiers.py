@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import environment
-from runs.errors import StoryboardInvalid
-from runs.hooks import read_hooks
-from upstream.signatures import FalRecipe, HmacRecipe, Recipe, StaticRecipe
-from upstream.verifiers import FAL_JWKS, Verifiers, read_verifiers
+from framerelay.config.settings import environment
+from framerelay.runs.errors import StoryboardInvalid
+from framerelay.runs.hooks import read_hooks
+from framerelay.upstream.signatures import FalRecipe, HmacRecipe, Recipe, StaticRecipe
+from framerelay.upstream.verifiers import FAL_JWKS, Verifiers, read_verifiers
 
 ENVIRON = {"SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "PLAIN": "a plain secret", "EMPTY": " "}
 

@@ -14,15 +14,15 @@ from hypothesis import HealthCheck, Phase, settings
 from starlette.applications import Starlette
 from starlette.datastructures import Secret
 
-from config.keys import Keys
-from config.settings import Settings
-from receiver.app import create_app
-from runs import events
-from runs.model import Clip, Film, Frame, Problem
-from runs.progress import record
-from runs.queue import connect, disconnect
-from runs.store import Store
-from runs.tokens import HookAddress, Links, TakeAddress, Tokens
+from framerelay.config.keys import Keys
+from framerelay.config.settings import Settings
+from framerelay.receiver.app import create_app
+from framerelay.runs import events
+from framerelay.runs.model import Clip, Film, Frame, Problem
+from framerelay.runs.progress import record
+from framerelay.runs.queue import connect, disconnect
+from framerelay.runs.store import Store
+from framerelay.runs.tokens import HookAddress, Links, TakeAddress, Tokens
 
 OPERATE, READ, SECRET = "fr_operate_0123456789", "fr_read_0123456789abc", "only for tests"
 HOST = "relay.example.com"

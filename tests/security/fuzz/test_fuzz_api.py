@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver import openapi
-from receiver.sessions import COOKIE
+from framerelay.receiver import openapi
+from framerelay.receiver.sessions import COOKIE
 
 DOCUMENT = openapi.document()
 OPERATIONS = {
