@@ -425,7 +425,7 @@ def doctor(as_json: bool) -> None:
     It looks at settings, disk, Redis, receiver, worker and provider, and sends itself a callback through the public
     URL. It submits nothing and spends nothing. The exit code is 1 if anything failed.
     """
-    from framerelay.cli.doctor import doctor
+    from framerelay.cli.doctor.diagnosis import doctor
 
     sys.exit(doctor(as_json=as_json))
 
@@ -495,7 +495,7 @@ def mcp_server(http: bool, host: str, port: int, names: tuple[str, ...], picture
     It speaks MCP over standard input and output, as a client that starts it expects, and asks the receiver that the
     other commands ask. It spends nothing without the id of a plan and a limit.
     """
-    from framerelay.cli.mcp_server import serve_mcp
+    from framerelay.cli.mcp.server import serve_mcp
 
     sys.exit(serve_mcp(http=http, host=host, port=port, names=names, pictures=pictures))
 

@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from framerelay.cli.doctor_finding import Finding, Status
-from framerelay.cli.doctor_processes import look_at_processes
+from framerelay.cli.doctor.finding import Finding, Status
+from framerelay.cli.doctor.processes import look_at_processes
 from framerelay.config.settings import from_environment
 
 BOARD = "model: seedance-1.5-pro-720p\nshots: [{id: s1, prompt: a car}]\n"

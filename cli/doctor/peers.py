@@ -3,8 +3,8 @@
 from typing import Final
 from urllib.parse import urlsplit
 
-from framerelay.cli.doctor_finding import Finding, fail, ok, warn
-from framerelay.cli.doctor_network import Answer, Kind, Trouble, ask, resolve, trouble_of
+from framerelay.cli.doctor.finding import Finding, fail, ok, warn
+from framerelay.cli.doctor.network import Answer, Kind, Trouble, ask, resolve, trouble_of
 from framerelay.config.keys import find_api_key
 from framerelay.config.settings import Settings
 from framerelay.processors.deps import tls_of

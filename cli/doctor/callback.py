@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from framerelay.cli.doctor_finding import Finding, fail, ok, skipped, warn
-from framerelay.cli.doctor_network import LEADS, Answer, Kind, Reach, Trouble, ask, reach_of, resolve, widest
+from framerelay.cli.doctor.finding import Finding, fail, ok, skipped, warn
+from framerelay.cli.doctor.network import LEADS, Answer, Kind, Reach, Trouble, ask, reach_of, resolve, widest
 from framerelay.config.keys import find_api_key, find_secret
 from framerelay.config.settings import Settings
 from framerelay.receiver.answers import NO_SUCH_ADDRESS

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from framerelay.cli.errors import Stop
-from framerelay.cli.mcp_server import serve_mcp
+from framerelay.cli.mcp.server import serve_mcp
 from framerelay.config.settings import SettingInvalid
 
 KEY = "fr_test"

@@ -1,4 +1,4 @@
-"""`mcp`: the tools of `cli.mcp_tools` for AI assistants, over standard input and output or streamable HTTP."""
+"""`mcp`: the tools of `cli.mcp.tools` for AI assistants, over standard input and output or streamable HTTP."""
 
 import asyncio
 import functools
@@ -25,7 +25,7 @@ from pydantic import AnyHttpUrl, ValidationError
 
 from framerelay.cli.errors import Stop, os_words
 from framerelay.cli.http import listening_on, serving
-from framerelay.cli.mcp_tools import Tools
+from framerelay.cli.mcp.tools import Tools
 from framerelay.config.keys import find_api_key, is_loopback, weakness
 from framerelay.config.settings import SettingInvalid, Settings, from_environment
 from framerelay.runs.errors import FrameRelayError

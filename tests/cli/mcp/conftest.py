@@ -20,7 +20,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.memory import create_connected_server_and_client_session
 from mcp.types import CallToolResult, ImageContent, TextContent
 
-from framerelay.cli.mcp_server import create_server
+from framerelay.cli.mcp.server import create_server
 
 FRAMERELAY = str(Path(sys.executable).with_name("framerelay"))
 ANSWER_S = 90.0

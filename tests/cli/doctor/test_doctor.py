@@ -19,13 +19,13 @@ import pytest
 import redis as redis_sync
 from starlette.datastructures import Secret
 
-from framerelay.cli import doctor, doctor_callback, doctor_network, doctor_redis
-from framerelay.cli.doctor_callback import look_at_callback
-from framerelay.cli.doctor_finding import Finding, Status
-from framerelay.cli.doctor_house import look_at_data, look_at_settings
-from framerelay.cli.doctor_network import reach_of
-from framerelay.cli.doctor_peers import look_at_receiver, look_at_upstream
-from framerelay.cli.doctor_redis import look_at_redis, look_at_worker
+from framerelay.cli.doctor import callback, diagnosis, network, redis
+from framerelay.cli.doctor.callback import look_at_callback
+from framerelay.cli.doctor.finding import Finding, Status
+from framerelay.cli.doctor.house import look_at_data, look_at_settings
+from framerelay.cli.doctor.network import reach_of
+from framerelay.cli.doctor.peers import look_at_receiver, look_at_upstream
+from framerelay.cli.doctor.redis import look_at_redis, look_at_worker
 from framerelay.cli.http import listening_on
 from framerelay.cli.serve import running_receiver
 from framerelay.config.keys import Keys
@@ -95,9 +95,9 @@ def start_redis() -> Iterator[Callable[..., str]]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time-outs of a moment, so that a test of silence is short."""
-    monkeypatch.setattr(doctor_network, "WITHIN_S", 0.5)
-    monkeypatch.setattr(doctor_redis, "COMMAND_S", 0.5)
-    monkeypatch.setattr(doctor_callback, "LISTED_WITHIN_S", 0.5)
+    monkeypatch.setattr(network, "WITHIN_S", 0.5)
+    monkeypatch.setattr(redis, "COMMAND_S", 0.5)
+    monkeypatch.setattr(callback, "LISTED_WITHIN_S", 0.5)
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ async def test_a_look_that_hangs_or_breaks_keeps_nobody_waiting() -> None:
         (burst, 1, "a bug of ours"),
         (forbidden, 1, "run this as the user that runs FrameRelay"),
     ):
-        found = await doctor._in_time(look, Settings(), within_s)
+        found = await diagnosis._in_time(look, Settings(), within_s)
         assert isinstance(found, Finding)
         said(found, Status.FAIL, words)
 
@@ -509,7 +509,7 @@ async def test_another_receiver_behind_the_address_is_told_apart(
         said(await look_at_callback(under_a_path), Status.FAIL, "let it take /relay off the path")
         other_key = of(relay, api_key=(Secret("another one"),), public_url=relay.settings.listen_url)
         said(await look_at_callback(other_key), Status.WARN, "could not be looked for")
-        monkeypatch.setattr(doctor_callback, "LISTED_WITHIN_S", 0.3)
+        monkeypatch.setattr(callback, "LISTED_WITHIN_S", 0.3)
         with listening_on("127.0.0.1", 0) as listener:
             port = listener.getsockname()[1]
             twin = replace(relay.settings, port=port, data_dir=tmp_path / "twin")

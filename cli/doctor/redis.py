@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from redis.exceptions import ResponseError
 
-from framerelay.cli.doctor_finding import Finding, fail, ok, skipped, warn
-from framerelay.cli.doctor_network import in_thread
-from framerelay.cli.doctor_network import resolve as resolve_name
+from framerelay.cli.doctor.finding import Finding, fail, ok, skipped, warn
+from framerelay.cli.doctor.network import in_thread
+from framerelay.cli.doctor.network import resolve as resolve_name
 from framerelay.config.settings import Settings
 from framerelay.processors.worker import WORKER
 from framerelay.runs.embedded_redis import LOG, EmbeddedRedis, find_server, is_answering

@@ -10,8 +10,8 @@ from typing import Final
 import httpx
 from starlette.datastructures import Secret
 
-from framerelay.cli.doctor_finding import Finding, fail, ok, warn
-from framerelay.cli.doctor_network import LEADS, Reach, in_thread, reach_of
+from framerelay.cli.doctor.finding import Finding, fail, ok, warn
+from framerelay.cli.doctor.network import LEADS, Reach, in_thread, reach_of
 from framerelay.cli.errors import folder_words
 from framerelay.config.keys import weakness
 from framerelay.config.settings import SettingInvalid, Settings, environment, misspelt

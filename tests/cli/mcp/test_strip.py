@@ -5,7 +5,7 @@ from typing import Any
 
 from PIL import Image
 
-from framerelay.cli.mcp_strip import Thumbnails, draw_strip
+from framerelay.cli.mcp.strip import Thumbnails, draw_strip
 
 
 def shot(number: int, status: str, *, scene: str = "a") -> dict[str, Any]:

@@ -16,7 +16,8 @@ from pydantic import Field, WithJsonSchema
 
 from framerelay.cli.client import Receiver, checked_id
 from framerelay.cli.errors import Stop
-from framerelay.cli.mcp_answers import (
+from framerelay.cli.mcp.links import Addresses
+from framerelay.cli.mcp.results import (
     ClipOf,
     FilmPlan,
     FilmResult,
@@ -29,8 +30,7 @@ from framerelay.cli.mcp_answers import (
     retake_answer,
     status_answer,
 )
-from framerelay.cli.mcp_links import Addresses
-from framerelay.cli.mcp_strip import SHOTS_MAX, Thumbnails, draw_strip
+from framerelay.cli.mcp.strip import SHOTS_MAX, Thumbnails, draw_strip
 from framerelay.cli.start import give_pictures
 from framerelay.config.settings import from_environment
 from framerelay.receiver.storyboard_schema import STORYBOARD_SCHEMAS

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from framerelay.cli.mcp_server import create_server
+from framerelay.cli.mcp.server import create_server
 
 pytestmark = pytest.mark.anyio
 

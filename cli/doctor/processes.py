@@ -5,9 +5,9 @@ from importlib.metadata import version
 from itertools import groupby
 from typing import Final
 
-from framerelay.cli.doctor_finding import Finding, fail, ok, skipped, warn
-from framerelay.cli.doctor_network import in_thread
-from framerelay.cli.doctor_redis import client_of
+from framerelay.cli.doctor.finding import Finding, fail, ok, skipped, warn
+from framerelay.cli.doctor.network import in_thread
+from framerelay.cli.doctor.redis import client_of
 from framerelay.config.keys import find_secret
 from framerelay.config.marks import SECRET, fixed, marks_of
 from framerelay.config.settings import Settings, knobs

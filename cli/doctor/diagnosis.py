@@ -11,13 +11,13 @@ from typing import Final
 
 import click
 
-from framerelay.cli.doctor_callback import look_at_callback
-from framerelay.cli.doctor_finding import Finding, Status, fail, skipped
-from framerelay.cli.doctor_house import look_at_data, look_at_settings
-from framerelay.cli.doctor_network import Trouble
-from framerelay.cli.doctor_peers import look_at_receiver, look_at_upstream
-from framerelay.cli.doctor_processes import look_at_processes
-from framerelay.cli.doctor_redis import look_at_redis, look_at_worker
+from framerelay.cli.doctor.callback import look_at_callback
+from framerelay.cli.doctor.finding import Finding, Status, fail, skipped
+from framerelay.cli.doctor.house import look_at_data, look_at_settings
+from framerelay.cli.doctor.network import Trouble
+from framerelay.cli.doctor.peers import look_at_receiver, look_at_upstream
+from framerelay.cli.doctor.processes import look_at_processes
+from framerelay.cli.doctor.redis import look_at_redis, look_at_worker
 from framerelay.cli.errors import FAILED, os_words
 from framerelay.cli.runs import print_json
 from framerelay.config.logs import configure_logging, redacted, secrets_of

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from framerelay.cli.client import Receiver
-from framerelay.cli.mcp_answers import Address
+from framerelay.cli.mcp.results import Address
 from framerelay.config.keys import find_secret
 from framerelay.config.settings import Settings
 from framerelay.runs.tokens import Links
