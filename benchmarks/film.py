@@ -25,9 +25,9 @@ import uvloop
 
 from benchmarks import peers
 from benchmarks.processes import peak_mb
+from framerelay.media.child.film_picture import CRF, PRESET, THREADS
+from framerelay.media.child.film_sound import BITS_PER_CHANNEL
 from framerelay.media.decoder import Decoder
-from framerelay.media.film_picture import CRF, PRESET, THREADS
-from framerelay.media.film_sound import BITS_PER_CHANNEL
 from framerelay.media.model import FilmPart
 from framerelay.sandbox.clip import ClipOrder, render_clip
 

@@ -12,8 +12,8 @@ import av
 from av.video.frame import PictureType
 
 from benchmarks.last_frame_peers import FRAMES
-from framerelay.media.clips import find_picture, last_shown, list_samples, open_clip
-from framerelay.media.frames import decode_everything, write_frame
+from framerelay.media.child.clips import find_picture, last_shown, list_samples, open_clip
+from framerelay.media.child.frames import decode_everything, write_frame
 from framerelay.sandbox.clip import ClipOrder, render_clip
 
 SIZES = {"720p": (1280, 720), "1080p": (1920, 1080), "late": (1280, 720)}

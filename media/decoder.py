@@ -10,7 +10,6 @@ import msgspec
 
 from framerelay.media.decoder_process import Child, end_starting, has_child, say_what_holds, start_child
 from framerelay.media.follow import Follower
-from framerelay.media.growing import GaveWay
 from framerelay.media.model import Examination, FilmFacts, FilmPart, Opening
 from framerelay.media.wire import (
     Answer,
@@ -20,6 +19,7 @@ from framerelay.media.wire import (
     Examine,
     Failed,
     Follow,
+    GaveWay,
     Join,
     Level,
     Open,
@@ -38,7 +38,7 @@ class Decoder:
     """
     A decoder process and the queue before it; ``async with Decoder() as decoder`` starts and ends it.
 
-    Jobs run one after the other, since each uses all cores, and each is shut in for itself (media/decoder_child.py).
+    Jobs run one after the other, since each uses all cores, and each is shut in for itself (media/child/main.py).
     A process whose job crashes, hangs past its time or answers nonsense, or that has done *jobs_max* jobs, is replaced
     by a fresh one, in the background. So is one whose caller was cancelled.
     Raises, from every method: DecoderFailed if the process died or took too long (another try may succeed),
@@ -69,13 +69,13 @@ class Decoder:
         await self._stop()
 
     async def examine(self, clip: Path, *, frame_into: Path) -> Examination:
-        """Measure *clip* and write its last frame to *frame_into* (see media.frames.examine)."""
+        """Measure *clip* and write its last frame to *frame_into* (see media.child.frames.examine)."""
         request = Examine(clip=clip, frame_into=frame_into)
         return await self._ask(request, Examination, self._examine_s_max)
 
     async def follow(self, request: Follow, follower: Follower) -> Examination | None:
         """
-        Examine a clip while it comes (see media.frames.examine_coming); None if there is, or comes, other work.
+        Examine a clip while it comes (see media.child.frames.examine_coming); None if there is, or comes, other work.
 
         A slow download must not keep others waiting. The time of a job counts from when all of the clip is there.
         """
@@ -87,12 +87,12 @@ class Decoder:
             return None
 
     async def difference(self, a: Path, b: Path) -> float | None:
-        """How far two pictures differ, in levels; None if their sizes do (see media.images.difference)."""
+        """How far two pictures differ, in levels; None if their sizes do (see media.child.images.difference)."""
         request = Compare(a=a, b=b)
         return (await self._ask(request, Level, self._examine_s_max)).mean
 
     async def check(self, picture: Path) -> tuple[int, int]:
-        """Width and height of a picture that a person gave, if it is one (see media.images.check)."""
+        """Width and height of a picture that a person gave, if it is one (see media.child.images.check)."""
         size = await self._ask(Check(picture=picture), Size, self._examine_s_max)
         return size.width, size.height
 
@@ -100,7 +100,7 @@ class Decoder:
         self, clip: Path, *, frame_into: Path, begun_with: Path | None, small: Sequence[tuple[Path, Path]] = ()
     ) -> Opening:
         """
-        Write the first frame of *clip* to *frame_into* (see media.opening.take_opening).
+        Write the first frame of *clip* to *frame_into* (see media.child.opening.take_opening).
 
         Nobody waits for it: a clip that is being followed goes on first.
         """
@@ -113,7 +113,7 @@ class Decoder:
         return self._free.locked()
 
     async def join(self, parts: Sequence[FilmPart], into: Path) -> FilmFacts:
-        """Join the clips of *parts* into one film (see media.film.join)."""
+        """Join the clips of *parts* into one film (see media.child.film.join)."""
         return await self._ask(Join(parts=list(parts), into=into), FilmFacts, self._join_s_max)
 
     async def _ask(self, request: Request, kind: type[T], seconds_max: float, follower: Follower | None = None) -> T:

@@ -11,12 +11,12 @@ from functools import partial
 import msgspec
 import structlog
 
-from framerelay.media.cage import die_with
+from framerelay.media.child.cage import die_with
 from framerelay.media.follow import Follower
 from framerelay.media.wire import Answer, FrameTaken, Ready, Request, Wants, read_answer, to_json
 from framerelay.runs.errors import DecoderFailed
 
-COMMAND = (sys.executable, "-I", "-m", "framerelay.media.decoder_child")
+COMMAND = (sys.executable, "-I", "-m", "framerelay.media.child.main")
 START_S_MAX = 30.0
 LINE_BYTES_MAX = 1024 * 1024
 KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")

@@ -28,7 +28,7 @@ async def fetch_clip(
     clip may still turn out to be unusable. A decoder that has other work takes the frame when the clip is whole.
     Raises: as `download`, and then as `Decoder.examine`.
     """
-    follower = Follower(decoder, frame_into=frame_into, on_frame=on_frame)
+    follower = Follower(decoder.follow, frame_into=frame_into, on_frame=on_frame)
     try:
         fetched = await download(url, into, client=client, limits=limits, follower=follower)
         examined = await follower.result() or await decoder.examine(into, frame_into=frame_into)

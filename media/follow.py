@@ -1,16 +1,11 @@
 """The owner's end of a clip that is decoded while it comes: what came goes to the process, what it wants comes back."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from framerelay.media.growing import joined
 from framerelay.media.model import Examination, FrameFacts
-from framerelay.media.wire import Follow, FrameTaken, Has, Interim, Stop, Wants, to_json
-
-if TYPE_CHECKING:
-    from framerelay.media.decoder import Decoder
+from framerelay.media.wire import Follow, FrameTaken, Has, Interim, Stop, Wants, joined, to_json
 
 TELL_S = 0.01
 """A thin line brings hundreds of pieces a second, and each word about one wakes the decoder: they are told together."""
@@ -20,13 +15,18 @@ class Follower:
     """
     One clip on its way to a decoder; a download calls `begin`, `has` and `drop` (see media.download.download).
 
-    It only ever helps: a decoder that has other work gives this up, and the clip is examined when it is whole.
+    *decode* gives it to a decoder, as `media.decoder.Decoder.follow` does. It only ever helps: a decoder that has other
+    work gives this up, and the clip is examined when it is whole.
     """
 
     def __init__(
-        self, decoder: "Decoder", *, frame_into: Path, on_frame: Callable[[FrameFacts], object] | None = None
+        self,
+        decode: Callable[[Follow, "Follower"], Awaitable[Examination | None]],
+        *,
+        frame_into: Path,
+        on_frame: Callable[[FrameFacts], object] | None = None,
     ) -> None:
-        self._decoder = decoder
+        self._decode = decode
         self._frame_into = frame_into
         self._on_frame = on_frame
         self._task: asyncio.Task[Examination | None] | None = None
@@ -44,7 +44,7 @@ class Follower:
         if self._task is None and not self._is_over:
             self._missing, self._want = size, want
             request = Follow(clip=place, size=size, frame_into=self._frame_into)
-            self._task = asyncio.create_task(self._decoder.follow(request, self))
+            self._task = asyncio.ensure_future(self._decode(request, self))
 
     def has(self, first: int, end: int) -> None:
         """The bytes from *first* to before *end* are in the file; none are told twice."""

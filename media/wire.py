@@ -166,3 +166,18 @@ def read_result(done: Done, kind: type[T]) -> T:
 def restore(kind: Any, value: str) -> Any:
     """Paths are the one type of ours that JSON does not know."""
     return kind(value)
+
+
+class GaveWay(Exception):
+    """The owner has other work for this process, or the file starts over."""
+
+
+def joined(parts: list[tuple[int, int]], new: tuple[int, int]) -> list[tuple[int, int]]:
+    """*parts* with *new* among them, in order, those that touch being one."""
+    found: list[tuple[int, int]] = []
+    for first, end in sorted([*parts, new]):
+        if found and first <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((first, end))
+    return found

@@ -26,7 +26,7 @@ from framerelay.runs.store import Store
 
 _RUN: Final = re.compile(r"run_[a-z0-9]{1,40}")
 _OURS: Final = re.compile(r"run_[a-z0-9]{1,40}|given")
-# A clip, film or picture that comes, and a frame as the decoder writes it (`media.png`).
+# A clip, film or picture that comes, and a frame as the decoder writes it (`media.child.png`).
 _UNFINISHED: Final = re.compile(r"\.[A-Za-z0-9_.-]+\.(?:[0-9a-f]{8}\.part|(?:png|jpg)\.[a-z0-9_]{8})")
 
 log = structlog.get_logger()

@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "sandbox": {"upstream", "config"},
     "cli": {"sandbox", "processors", "receiver", "media", "upstream", "runs", "config"},
 }
+CHILD = ROOT / "media" / "child"
 PURE = ("model", "events", "machine", "takes", "standing", "decisions", "tokens", "storyboard", "hooks", "inputs")
 PURE += ("plan", "cautions", "notices", "outlook", "addresses")
 EFFECTFUL = ("store", "queue", "inbox", "outbox", "progress", "embedded_redis", "redis_keeper")
@@ -55,17 +56,17 @@ def test_the_deciding_half_of_runs_touches_no_database(module: str) -> None:
     assert not {name for name in found if _touches_a_database(name)}
 
 
-def test_only_the_decoder_process_imports_the_decoder_library() -> None:
-    """Strangers' bytes are decoded in the child alone: the worker's own modules never load PyAV."""
-    parents = [
-        "media/decoder.py",
-        "media/decoder_process.py",
-        "media/download.py",
-        "media/addresses.py",
-        "media/model.py",
-    ]
-    for place in [*parents, *(str(file.relative_to(ROOT)) for file in (ROOT / "processors").rglob("*.py"))]:
-        assert not {name for name in imports_of(ROOT / place) if name.split(".")[0] == "av"}, place
+@pytest.mark.parametrize("package", sorted(MAY_IMPORT.keys() - {"sandbox"}))
+def test_strangers_pictures_and_clips_are_decoded_in_the_child_alone(package: str) -> None:
+    """No other process loads a decoder's library; the sandbox makes clips, and the strip is of frames that we made."""
+    files = [file for file in (ROOT / package).rglob("*.py") if CHILD not in file.parents]
+    assert files
+    for file in files:
+        found = imports_of(file)
+        may_load = {"PIL"} if file == ROOT / "cli" / "mcp" / "strip.py" else set()
+        assert {name.split(".")[0] for name in found} & {"av", "PIL", "numpy"} <= may_load, file
+        child = {name for name in found if name.startswith("media.child.")}
+        assert all(name.startswith("media.child.cage") for name in child), file
 
 
 def test_every_package_is_shipped() -> None:

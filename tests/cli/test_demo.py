@@ -17,7 +17,7 @@ from framerelay.cli.main import cli
 ROOT = Path(__file__).parents[2]
 BRIEF = """
 import sys
-from cli import demo
+from framerelay.cli import demo
 demo.JOB = ("--job-s", "0.2", "--clip-s", "1")
 demo.LOOKUP_AFTER_S = "2"
 from framerelay.cli.main import main
@@ -95,7 +95,7 @@ def test_an_interruption_in_the_middle_of_a_fork_is_not_lost(tmp_path: Path) -> 
     """Python swallows what is raised there; the demo would go on as if nobody had pressed Ctrl-C."""
     script = """
 import os, pathlib, signal
-from cli.demo import _process
+from framerelay.cli.demo import _process
 os.register_at_fork(before=lambda: os.kill(os.getpid(), signal.SIGINT))
 try:
     with _process(["--help"], os.environ, pathlib.Path(".")):

@@ -91,7 +91,7 @@ def test_signs_that_we_use_ourselves_have_plain_ones(run: Run) -> None:
     assert b"?" not in text
     ours = {
         sign
-        for place in (Path(__file__).parents[2] / "cli").glob("*.py")
+        for place in (Path(__file__).parents[2] / "cli").rglob("*.py")
         for sign in re.findall(r"[^\x00-\x7f]", place.read_text(encoding="utf-8"))
     }
     assert ours

@@ -26,7 +26,7 @@ shots:
 ONE = "model: seedance-1.5-pro-720p\nshots:\n  - {id: s1, prompt: one}\n"
 HASTY = """
 import sys
-from processors import waits
+from framerelay.processors import waits
 waits.AGAIN_S_MAX = 0.1
 from framerelay.cli.main import main
 sys.exit(main())

@@ -16,8 +16,8 @@ from framerelay.config.settings import SettingInvalid, Settings
 STARTED = """
 import sys
 from pathlib import Path
-from config.keys import load_keys
-from config.settings import Settings
+from framerelay.config.keys import load_keys
+from framerelay.config.settings import Settings
 sys.stdin.read()
 keys = load_keys(Settings(data_dir=Path(sys.argv[1])))
 print(keys.api_key, str(keys.secret), keys.new_api_key)

@@ -312,8 +312,8 @@ def test_a_line_shows_what_was_so_when_it_was_said() -> None:
 PRELUDE = """
 import asyncio, os, signal, sys, time
 import structlog
-from config.logs import configure_logging
-from config.settings import Settings
+from framerelay.config.logs import configure_logging
+from framerelay.config.settings import Settings
 configure_logging(Settings())
 log = structlog.get_logger()
 """

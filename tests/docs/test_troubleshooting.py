@@ -68,7 +68,7 @@ def codes_of_answers() -> set[str]:
 def codes_of_the_command() -> set[str]:
     """What a command gives as the reason why it cannot go on, besides what the receiver answered."""
     found = set()
-    for file in (ROOT / "cli").glob("*.py"):
+    for file in (ROOT / "cli").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             match node:
                 case ast.Assign(targets=[ast.Name(id="code")], value=ast.Constant(value=str(code))):
@@ -99,7 +99,7 @@ def exit_codes() -> set[str]:
 def findings() -> dict[str, list[str]]:
     """What `doctor` warns of or fails with: the longest fixed piece of its words, and all of them."""
     found = {}
-    for file in sorted((ROOT / "cli").glob("doctor*.py")):
+    for file in sorted((ROOT / "cli" / "doctor").glob("*.py")):
         for function in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 for words in _findings_of(function):

@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from framerelay.media import cage, decoder_process
+from framerelay.media import decoder_process
+from framerelay.media.child import cage
+from framerelay.media.child.png import write_png
 from framerelay.media.decoder import Decoder
 from framerelay.media.model import FilmPart
-from framerelay.media.png import write_png
 from framerelay.runs.errors import ClipUnusable, DecoderFailed, RequestInvalid
 
 MakeClip = Callable[..., Path]
@@ -241,7 +242,7 @@ def test_the_process_ends_with_its_owner() -> None:
     """Killed without a chance to tidy up, the owner leaves nothing behind, not even what was stopped."""
     script = """
 import asyncio, sys
-from media.decoder import Decoder
+from framerelay.media.decoder import Decoder
 async def main():
     async with Decoder() as decoder:
         print((await decoder._warm_child()).process.pid, file=sys.stderr, flush=True)
@@ -303,7 +304,7 @@ async def test_a_child_that_is_stopped_before_it_does_anything_ends_with_its_own
     """Loading Python takes it a while, in which its owner may be killed."""
     script = (
         "import asyncio, os, signal, uvloop\n"
-        "from media.decoder_process import spawn\n"
+        "from framerelay.media.decoder_process import spawn\n"
         "async def main():\n"
         "    child = await spawn()\n"
         "    os.kill(child.process.pid, signal.SIGSTOP)\n"
@@ -368,7 +369,7 @@ async def test_a_film_is_joined_in_the_process(decoder: Decoder, make_clip: Make
 
 def test_the_owner_never_loads_libav() -> None:
     """The process that holds the keys has no decoder in it."""
-    script = "import sys, media.decoder; print([name for name in sys.modules if name.split('.')[0] in ('av', 'PIL')])"
+    script = "import sys, framerelay.media.decoder; print([name for name in sys.modules if name in ('av', 'PIL')])"
     said = subprocess.run([sys.executable, "-I", "-c", script], capture_output=True, text=True, check=True)
     assert said.stdout == "[]\n"
 
@@ -414,7 +415,7 @@ async def until_gone(process: int) -> None:
 def children() -> list[int]:
     """The decoder processes that we are the parent of."""
     ours = told_by_kernel(os.getpid(), f"task/{os.getpid()}/children").split()
-    return [int(child) for child in ours if "decoder_child" in told_by_kernel(int(child), "cmdline")]
+    return [int(child) for child in ours if "framerelay.media.child.main" in told_by_kernel(int(child), "cmdline")]
 
 
 def states_in_group(group: int) -> list[str]:
@@ -450,7 +451,7 @@ async def until(holds: Callable[[], bool], seconds: float = 90) -> None:
 
 def bomb_png(width: int, height: int) -> bytes:
     """A PNG of a few bytes that claims gigabytes of pixels."""
-    from framerelay.media.png import chunk
+    from framerelay.media.child.png import chunk
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")

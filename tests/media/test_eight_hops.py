@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from framerelay.media.frames import examine
+from framerelay.media.child.frames import examine
 
 Pixels = npt.NDArray[Any]
 WHEELS = Path(__file__).parents[2] / ".venv" / "test-clips"

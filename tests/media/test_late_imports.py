@@ -24,7 +24,7 @@ NEVER_NEEDED = {"av.__main__", "av.datasets"}
 
 LIST = """
 import json, pkgutil, sys
-from media.decoder_child import load, prepare
+from framerelay.media.child.main import load, prepare
 load(), prepare()
 import av
 names = [module.name for module in pkgutil.walk_packages(av.__path__, "av.")]
@@ -34,8 +34,8 @@ print(json.dumps([name for name in names if name not in sys.modules]))
 WATCH = """
 import builtins, json, sys
 from pathlib import Path
-from media.decoder_child import following, load, prepare, reply
-from media import wire
+from framerelay.media.child.main import following, load, prepare, reply
+from framerelay.media import wire
 work, rehearse = load(), prepare()
 rehearse()
 requests = [wire.read_request(line.encode()) for line in Path(sys.argv[1]).read_text().splitlines()]
@@ -167,7 +167,7 @@ def test_an_error_says_something_and_no_path(error: Exception, said: str) -> Non
 
 def test_an_error_of_the_system_is_not_the_clips(make_clip: MakeClip, tmp_path: Path) -> None:
     """A clip that was paid for is not thrown away because a file of ours cannot be opened."""
-    from framerelay.media.clips import foreseen_errors
+    from framerelay.media.child.clips import foreseen_errors
 
     with pytest.raises(PermissionError), foreseen_errors():
         raise PermissionError(13, "Permission denied", "/opt/venv/lib/av/x.so")

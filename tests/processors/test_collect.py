@@ -12,14 +12,14 @@ pytestmark = pytest.mark.anyio
 ONE = {"title": "one", "model": "m", "shots": [{"id": "s1", "prompt": "a car"}]}
 CRASHES = """
 import os
-from media import decoder_child
+from framerelay.media.child import main
 
 def die(_):
     os.abort()
 
-decoder_child.load = lambda: die
-decoder_child.following = lambda *_: die
-decoder_child.main()
+main.load = lambda: die
+main.following = lambda *_: die
+main.main()
 """
 
 

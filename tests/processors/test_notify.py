@@ -205,10 +205,10 @@ async def test_a_receiver_that_hangs_does_not_hold_up_the_film(start_provider: A
 
 SAVES_AND_DIES = """
 import asyncio, os, signal, sys
-from runs.model import Run, RunId, Shot, Terms
-from runs.progress import start
-from runs.queue import connect
-from runs.store import Store
+from framerelay.runs.model import Run, RunId, Shot, Terms
+from framerelay.runs.progress import start
+from framerelay.runs.queue import connect
+from framerelay.runs.store import Store
 
 async def main():
     shot = Shot(id="s1", scene="a", origin="continue", source=None, input={}, gated=True)

@@ -292,14 +292,14 @@ async def test_a_killed_workers_task_is_taken_over_in_seconds(
     program.write_text(
         "import asyncio, sys\n"
         "from arq.worker import func\n"
-        "import processors.worker\n"
-        "from processors.worker import RelayWorker\n"
-        "from runs.queue import connect\n"
+        "import framerelay.processors.worker\n"
+        "from framerelay.processors.worker import RelayWorker\n"
+        "from framerelay.runs.queue import connect\n"
         "async def work(context):\n"
         "    print('started', flush=True)\n"
         "    await asyncio.sleep(600)\n"
         "async def main():\n"
-        "    url, processors.worker.LEASE_S = sys.argv[1], 1.0\n"
+        "    url, framerelay.processors.worker.LEASE_S = sys.argv[1], 1.0\n"
         "    worker = RelayWorker([func(work, name='work')], redis=connect(url), listening=connect(url), tasks_max=1)\n"
         "    await worker.main()\n"
         "asyncio.run(main())\n",

@@ -30,7 +30,7 @@ import asyncio, json, sys
 from contextlib import suppress
 from pathlib import Path
 from redis.asyncio import Redis
-from runs.embedded_redis import EmbeddedRedis
+from framerelay.runs.embedded_redis import EmbeddedRedis
 
 async def main(folder, name):
     counted = 0

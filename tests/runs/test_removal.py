@@ -196,7 +196,7 @@ def test_what_a_killed_process_left_half_written_is_cleared_away(tmp_path: Path)
 
 
 def test_a_frame_that_was_cut_short_is_cleared_away_too(tmp_path: Path) -> None:
-    """As `media.png` writes it; hidden files of a person's own stay."""
+    """As `media.child.png` writes it; hidden files of a person's own stay."""
     files = with_files(tmp_path)
     left = [
         files.root / RUN / name
@@ -219,7 +219,8 @@ def test_what_a_living_process_writes_stays_however_old_and_goes_with_it(tmp_pat
     """A laptop that slept, a clock that was set: age alone does not tell. The kernel knows who lives."""
     files = with_files(tmp_path)
     draft = files.root / RUN / ".s1.1.mp4.0a1b2c3d.part"
-    code = "import sys; from runs.files import hold; f = open(sys.argv[1], 'wb'); hold(f); print(flush=True); input()"
+    code = "import sys; from framerelay.runs.files import hold\n"
+    code += "f = open(sys.argv[1], 'wb'); hold(f); print(flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", code, str(draft)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as writer:

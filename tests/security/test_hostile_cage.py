@@ -13,9 +13,9 @@ import pytest
 import structlog
 
 from framerelay.media import decoder_process
-from framerelay.media.cage import IS_LINUX
+from framerelay.media.child.cage import IS_LINUX
+from framerelay.media.child.png import write_png
 from framerelay.media.decoder import Decoder
-from framerelay.media.png import write_png
 from framerelay.runs.errors import ClipUnusable, DecoderFailed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(not IS_LINUX, reason="The filters are Linux's.")]
@@ -23,8 +23,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.skipif(not IS_LINUX, reason="The fi
 TAKEN_OVER = """
 import ctypes, os, signal, socket, sys, threading, time
 from pathlib import PosixPath
-from media import cage, decoder_child
-from media.wire import Level
+from framerelay.media.child import cage, main
+from framerelay.media.wire import Level
 
 X86 = os.uname().machine == 'x86_64'
 
@@ -40,7 +40,7 @@ def spin():
         pass
 
 def poison():
-    decoder_child.poisoned = True
+    main.poisoned = True
 
 def work(request):
     given = request.b
@@ -52,8 +52,8 @@ def work(request):
 
 close = cage.close
 cage.close = lambda **limits: close(**(limits | {limits}))
-decoder_child.load = lambda: work
-decoder_child.main()
+main.load = lambda: work
+main.main()
 """
 TakeOver = Callable[..., None]
 
@@ -151,7 +151,7 @@ async def test_a_job_that_dies_leaves_its_successors_alone(take_over: TakeOver, 
         with pytest.raises(DecoderFailed, match="SIG"):
             await decoder.difference(a_picture, a_picture)
 
-    take_over("assert not hasattr(decoder_child, 'poisoned'); poison()")
+    take_over("assert not hasattr(main, 'poisoned'); poison()")
     async with Decoder() as decoder:
         assert [await decoder.difference(a_picture, a_picture) for _ in range(3)] == [0, 0, 0]
 
@@ -178,7 +178,7 @@ async def test_what_holds_is_said_at_the_start(monkeypatch: pytest.MonkeyPatch) 
         ("decoder_caged", ["cpu_time", "file_size", "files", "memory", "network", "open_files", "processes"])
     ]
 
-    script = "from media import cage, decoder_child; cage.leave_files = lambda *_: None; decoder_child.main()"
+    script = "from framerelay.media.child import cage, main; cage.leave_files = lambda *_: None; main.main()"
     monkeypatch.setattr(decoder_process, "COMMAND", (sys.executable, "-I", "-c", script))
     with structlog.testing.capture_logs() as lines:
         async with Decoder():

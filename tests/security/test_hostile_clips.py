@@ -12,14 +12,14 @@ import pytest
 from PIL import Image
 
 from framerelay.media import decoder_process
-from framerelay.media.clips import open_clip
+from framerelay.media.child.clips import open_clip
 from framerelay.media.decoder import Decoder
 from framerelay.runs.errors import ClipUnusable, FrameRelayError
 from tests.security import hostile_files
 
 pytestmark = pytest.mark.anyio
 
-UNCAGED = "from media import cage, decoder_child; cage.close = lambda **_: None; decoder_child.main()"
+UNCAGED = "from framerelay.media.child import cage, main; cage.close = lambda **_: None; main.main()"
 IN_OPEN, IN_NONBLOCK = 0x20, 0o4000
 
 

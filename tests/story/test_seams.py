@@ -12,8 +12,8 @@ from PIL import Image
 
 import framerelay.processors.collect
 import framerelay.processors.opening
+from framerelay.media.child.images import difference
 from framerelay.media.decoder import Decoder
-from framerelay.media.images import difference
 from framerelay.runs.errors import DecoderFailed
 from framerelay.runs.model import Take
 

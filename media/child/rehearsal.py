@@ -10,9 +10,9 @@ from typing import Any
 
 import av
 
-from framerelay.media.colour import to_rgb
-from framerelay.media.frames import cores, set_up_decoder
-from framerelay.media.png import encode_png
+from framerelay.media.child.color import to_rgb
+from framerelay.media.child.frames import cores, set_up_decoder
+from framerelay.media.child.png import encode_png
 
 SIZE = 320, 180
 
@@ -30,7 +30,7 @@ def make_clip() -> bytes:
 
 
 def rehearse(clip: bytes) -> None:
-    """Decode *clip* and make a PNG of it, as `media.frames.examine` would."""
+    """Decode *clip* and make a PNG of it, as `media.child.frames.examine` would."""
     with av.open(BytesIO(clip), "r", format="mp4") as container:
         stream = container.streams.video[0]
         set_up_decoder(stream, threads=2 * cores())

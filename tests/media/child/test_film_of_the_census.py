@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
-
-from framerelay.media.colour import to_rgb
-from framerelay.media.film import join
-from framerelay.media.frames import examine, tags_of
-from framerelay.media.model import FilmPart
-from framerelay.media.orientation import pixel_shape
-from tests.media.odd_clips import Kit, Row
 from tests.media.test_odd_clips import TAKEN, kit, name_of
+
+from framerelay.media.child.color import to_rgb
+from framerelay.media.child.film import join
+from framerelay.media.child.frames import examine, tags_of
+from framerelay.media.child.orientation import pixel_shape
+from framerelay.media.model import FilmPart
+from tests.media.odd_clips import Kit, Row
 
 __all__ = ["kit"]  # A fixture.
 CODES_OF_HDR = {16, 18}

@@ -1,10 +1,10 @@
 """
 The decoder process: the one place where libav and Pillow meet a stranger's bytes.
 
-It loads them once and then, for each job, forks a process that is shut in (media/cage.py), does the job and ends. So a
-job starts warm, its limits are its own, and what a hostile file did to it ends with it. The next process is made while
-there is nothing to do. Requests come from the standard input and answers go to what was the standard output, one at a
-time; it ends when its input does. It has no secrets in its environment, and dies with its owner.
+It loads them once and then, for each job, forks a process that is shut in (media/child/cage.py), does the job and ends.
+So a job starts warm, its limits are its own, and what a hostile file did to it ends with it. The next process is made
+while there is nothing to do. Requests come from the standard input and answers go to what was the standard output, one
+at a time; it ends when its input does. It has no secrets in its environment, and dies with its owner.
 
 Elsewhere than on Linux a process that has loaded libraries of the system cannot be forked: there it does the jobs
 itself, less shut in.
@@ -18,8 +18,8 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from framerelay.media import cage
-from framerelay.media.growing import GaveWay, Growing
+from framerelay.media.child import cage
+from framerelay.media.child.growing import Growing
 from framerelay.media.wire import (
     Answer,
     Check,
@@ -29,6 +29,7 @@ from framerelay.media.wire import (
     Failed,
     Follow,
     FrameTaken,
+    GaveWay,
     Has,
     Join,
     Level,
@@ -150,10 +151,10 @@ def take_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 def load() -> Work:
     """Import libav and its users now, under the limits, so that no job waits for it; what does the work."""
-    from framerelay.media.film import join
-    from framerelay.media.frames import examine
-    from framerelay.media.images import check, difference
-    from framerelay.media.opening import take_opening
+    from framerelay.media.child.film import join
+    from framerelay.media.child.frames import examine
+    from framerelay.media.child.images import check, difference
+    from framerelay.media.child.opening import take_opening
 
     def work(request: Request) -> Any:
         match request:
@@ -179,7 +180,7 @@ def load() -> Work:
 
 def following(request: Follow, requests: BinaryIO, answers: BinaryIO) -> Work:
     """What does the work of *request*, for which words go to and fro while it is done."""
-    from framerelay.media.frames import examine_coming
+    from framerelay.media.child.frames import examine_coming
 
     def say(answer: Answer) -> None:
         answers.write(to_json(answer) + b"\n")
@@ -198,8 +199,8 @@ def following(request: Follow, requests: BinaryIO, answers: BinaryIO) -> Work:
 
 
 def prepare() -> Callable[[], None]:
-    """What the process of a job does while it waits for one (see media/rehearsal.py)."""
-    from framerelay.media.rehearsal import make_clip, rehearse
+    """What the process of a job does while it waits for one (see media/child/rehearsal.py)."""
+    from framerelay.media.child.rehearsal import make_clip, rehearse
 
     clip = make_clip()
     return lambda: rehearse(clip)

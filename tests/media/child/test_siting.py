@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from framerelay.media.siting import centered, says_siting
+from framerelay.media.child.siting import centered, says_siting
 
 MakeClip = Callable[..., Path]
 FEW: dict[str, Any] = {"size": (64, 64), "frames": 5, "bframes": 0, "audio_s": None, "manifest": False}

@@ -15,14 +15,14 @@ from av.filter import Graph
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from framerelay.media.clips import check_size, find_picture, open_clip
-from framerelay.media.colour import to_rgb
-from framerelay.media.film_parts import Part, Picture, clip_errors, decoded, read_packets
-from framerelay.media.frames import set_up_decoder
+from framerelay.media.child.clips import check_size, find_picture, open_clip
+from framerelay.media.child.color import to_rgb
+from framerelay.media.child.film_parts import Part, Picture, clip_errors, decoded, read_packets
+from framerelay.media.child.frames import set_up_decoder
+from framerelay.media.child.orientation import Orientation, squared
+from framerelay.media.child.siting import SEQUENCE_HEADERS
+from framerelay.media.child.tone import CURVES
 from framerelay.media.model import FilmWarning
-from framerelay.media.orientation import Orientation, squared
-from framerelay.media.siting import SEQUENCE_HEADERS
-from framerelay.media.tone import CURVES
 from framerelay.runs.errors import ClipUnusable
 
 EXACT = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
@@ -37,7 +37,7 @@ THREADS = 4
 
 STOOD_IN = "are missing or damaged, and what was to be had stands in"
 RGB, BT709, BT601 = 0, 1, 6
-CENTER = 1  # Where the colour of the film lies; most clips do not say, and mean that (media/siting.py).
+CENTER = 1  # Where the colour of the film lies; most clips do not say, and mean that (media/child/siting.py).
 MATRIX_NAMES = {1: "bt709", 4: "fcc", 5: "bt470", 6: "smpte170m", 7: "smpte240m", 9: "bt2020"}
 LIMITED_RANGE, FULL_RANGE = 1, 2
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from framerelay.media.tone import TO_BT709, to_sdr
+from framerelay.media.child.tone import TO_BT709, to_sdr
 
 PATCHES = np.array(
     [[190, 40, 42], [42, 178, 66], [48, 66, 200], [206, 198, 60], [64, 188, 198], [128, 128, 128], [235, 235, 235]]

@@ -2,8 +2,8 @@
 From a decoder's frame to RGB without a bias: what swscale rounds away by default adds up from shot to shot.
 
 What a clip says of its colours counts, the picture before the container. An untagged one is read as BT.601 in limited
-range, its colour in the centre (media/siting.py): encoders that are fed RGB write that. HDR becomes SDR
-(media/tone.py).
+range, its colour in the centre (media/child/siting.py): encoders that are fed RGB write that. HDR becomes SDR
+(media/child/tone.py).
 """
 
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from av.video.stream import VideoStream
 
-from framerelay.media.orientation import orientation_of, squared
-from framerelay.media.siting import centered, says_siting
-from framerelay.media.tone import CURVES, to_sdr
+from framerelay.media.child.orientation import orientation_of, squared
+from framerelay.media.child.siting import centered, says_siting
+from framerelay.media.child.tone import CURVES, to_sdr
 from framerelay.runs.errors import ClipUnusable
 
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
@@ -60,7 +60,7 @@ def read_tags(stream: VideoStream, first_packet: bytes = b"") -> Tags:
     """
     Those of *stream*, before any of it was decoded: the decoder overwrites the container's with its own silence.
 
-    *first_packet*: of its picture, for a clip whose headers are not in the container (see media.siting).
+    *first_packet*: of its picture, for a clip whose headers are not in the container (see media.child.siting).
     """
     context = stream.codec_context
     return Tags(

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from framerelay.media.frames import examine
-from framerelay.media.opening import take_opening
+from framerelay.media.child.frames import examine
+from framerelay.media.child.opening import take_opening
 from framerelay.runs.errors import ClipUnusable
 from tests.media.odd_clips import ROWS, Kit, Refused, Row, Shown
 
-FILM = Path(__file__).parents[2] / "docs" / "film.md"
+FILM = Path(__file__).parents[3] / "docs" / "film.md"
 TAKEN = [row for row in ROWS if isinstance(row.right, Shown)]
 REFUSED = [row for row in ROWS if isinstance(row.right, Refused)]
 

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
-from framerelay.media.boxes import Box, File, children, descend, read_body
+from framerelay.media.child.boxes import Box, File, children, descend, read_body
 from framerelay.runs.errors import ClipUnusable
 
 MISSING_S_MAX: Final = 0.1  # What is said is rounded; the shortest fragments of a writer hold a second.

@@ -11,7 +11,7 @@ import pytest
 from av.filter import Graph
 from av.sidedata.sidedata import Type
 
-from framerelay.media.orientation import Orientation, orientation_of, squared
+from framerelay.media.child.orientation import Orientation, orientation_of, squared
 
 ONE = 1 << 16
 MATRICES = [(ONE, 0, 0, ONE), (-ONE, 0, 0, ONE), (ONE, 0, 0, -ONE), (-ONE, 0, 0, -ONE)]

@@ -10,10 +10,10 @@ from av import AudioFrame, AudioResampler
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 
-from framerelay.media.clips import open_clip
-from framerelay.media.film_parts import Part, clip_errors, decoded
+from framerelay.media.child.clips import open_clip
+from framerelay.media.child.film_parts import Part, clip_errors, decoded
+from framerelay.media.child.sounds import Sound
 from framerelay.media.model import FilmWarning
-from framerelay.media.sounds import Sound
 from framerelay.runs.errors import ClipUnusable
 
 FADE_S = 0.005

@@ -12,13 +12,13 @@ from pathlib import Path
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from framerelay.media.clips import check_size, find_picture, foreseen_errors, list_samples, open_clip
-from framerelay.media.colour import Tags
-from framerelay.media.containers import identify
-from framerelay.media.frames import Picture, develop, set_up_decoder, tags_of, write_frame
-from framerelay.media.images import distance
+from framerelay.media.child.clips import check_size, find_picture, foreseen_errors, list_samples, open_clip
+from framerelay.media.child.color import Tags
+from framerelay.media.child.containers import identify
+from framerelay.media.child.frames import Picture, develop, set_up_decoder, tags_of, write_frame
+from framerelay.media.child.images import distance
+from framerelay.media.child.small import write_small
 from framerelay.media.model import Opening
-from framerelay.media.small import write_small
 from framerelay.runs.errors import ClipUnusable
 
 
@@ -28,8 +28,8 @@ def take_opening(
     """
     Write the frame of *clip* that is shown first to *frame_into* as PNG, by the same way of colours as the last one.
 
-    *small*: frames, and where a small copy of each goes (see media.small), that of this frame among them.
-    The difference is from the picture *begun_with* (see media.images.distance); None without one.
+    *small*: frames, and where a small copy of each goes (see media.child.small), that of this frame among them.
+    The difference is from the picture *begun_with* (see media.child.images.distance); None without one.
     Raises: ClipUnusable, also if *begun_with* is no picture; the frame is written then.
     """
     demuxer = identify(clip)

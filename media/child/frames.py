@@ -12,7 +12,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from framerelay.media.clips import (
+from framerelay.media.child.clips import (
     PACKETS_MAX,
     PIXELS_MAX,
     Sample,
@@ -28,13 +28,13 @@ from framerelay.media.clips import (
     open_clip,
     to_sample,
 )
-from framerelay.media.colour import Tags, curve_of, read_tags, to_rgb
-from framerelay.media.containers import identify
-from framerelay.media.growing import Growing
+from framerelay.media.child.color import Tags, curve_of, read_tags, to_rgb
+from framerelay.media.child.containers import identify
+from framerelay.media.child.growing import Growing
+from framerelay.media.child.orientation import pixel_shape, squared
+from framerelay.media.child.png import write_png
+from framerelay.media.child.siting import needs_first_packet
 from framerelay.media.model import ClipFacts, Examination, FrameFacts
-from framerelay.media.orientation import pixel_shape, squared
-from framerelay.media.png import write_png
-from framerelay.media.siting import needs_first_packet
 from framerelay.runs.errors import ClipUnusable
 
 SPARING_CODECS = frozenset({"h264", "hevc"})
@@ -91,8 +91,8 @@ def examine_coming(clip: Growing, *, frame_into: Path, announce: Callable[[Frame
     As `examine`, of a clip that is still coming; an MP4 is decoded while it comes.
 
     Its index is read first, wherever it lies, then the pictures from the last keyframe on: what is read before it has
-    come may be fetched ahead of the rest (media/growing.py). *announce* is told of a frame that is written while the
-    rest is still to come and to be measured. Whatever does not work out is done again as `examine` does it.
+    come may be fetched ahead of the rest (media/child/growing.py). *announce* is told of a frame that is written while
+    the rest is still to come and to be measured. Whatever does not work out is done again as `examine` does it.
     Raises: as `examine`; GaveWay.
     """
     if identify(clip) == "mp4":

@@ -11,8 +11,8 @@ from typing import Final
 
 from PIL import Image
 
-from framerelay.media.images import FRAME_FORMATS, PIXELS_MAX, SIDE_MAX, opened
-from framerelay.media.png import write_file
+from framerelay.media.child.images import FRAME_FORMATS, PIXELS_MAX, SIDE_MAX, opened
+from framerelay.media.child.png import write_file
 
 SMALL_SIDE: Final = 480  # As wide as half a phone's screen has pixels.
 QUALITY: Final = 80

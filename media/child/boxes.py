@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from framerelay.media.growing import Growing
+from framerelay.media.child.growing import Growing
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
 BOXES_MAX = 100_000  # A fragment has two, and may hold a single frame; more are a way to keep us busy.

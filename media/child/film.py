@@ -19,9 +19,9 @@ from pathlib import Path
 import av
 from av.container import OutputContainer
 
-from framerelay.media.film_parts import Part, difference, measure_part
-from framerelay.media.film_picture import THREADS, Copier, Encoder
-from framerelay.media.film_sound import Soundtrack, common_sound
+from framerelay.media.child.film_parts import Part, difference, measure_part
+from framerelay.media.child.film_picture import THREADS, Copier, Encoder
+from framerelay.media.child.film_sound import Soundtrack, common_sound
 from framerelay.media.model import FilmFacts, FilmPart, FilmWarning
 from framerelay.media.words import in_words
 from framerelay.runs.errors import RequestInvalid

@@ -21,9 +21,9 @@ import pytest
 from av.bitstream import BitStreamFilterContext
 from PIL import Image
 
-from framerelay.media.film import join
-from framerelay.media.film_parts import decoded
-from framerelay.media.frames import examine
+from framerelay.media.child.film import join
+from framerelay.media.child.film_parts import decoded
+from framerelay.media.child.frames import examine
 from framerelay.media.model import FilmFacts, FilmPart
 from framerelay.runs.errors import ClipUnusable
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from framerelay.media.containers import identify
-from framerelay.media.frames import examine, examine_coming
-from framerelay.media.growing import Growing
+from framerelay.media.child.containers import identify
+from framerelay.media.child.frames import examine, examine_coming
+from framerelay.media.child.growing import Growing
 from framerelay.media.wire import Has
 from framerelay.runs.errors import ClipUnusable
 from tests.media.odd_clips import box, grown, told_length

@@ -5,10 +5,10 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
-from framerelay.media.boxes import BOXES_MAX, Box, File, children, descend, read_box, read_exactly
-from framerelay.media.fragments import check_length, check_overview
-from framerelay.media.growing import Growing
-from framerelay.media.kinds import HEAD_BYTES, name_of
+from framerelay.media.child.boxes import BOXES_MAX, Box, File, children, descend, read_box, read_exactly
+from framerelay.media.child.fragments import check_length, check_overview
+from framerelay.media.child.growing import Growing
+from framerelay.media.child.kinds import HEAD_BYTES, name_of
 from framerelay.runs.errors import ClipUnusable
 
 MP4_FIRST_BOXES = frozenset({b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip", b"uuid", b"pnot", b"pdin"})

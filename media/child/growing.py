@@ -4,11 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from framerelay.media.wire import Has, Stop
-
-
-class GaveWay(Exception):
-    """The owner has other work for this process, or the file starts over."""
+from framerelay.media.wire import GaveWay, Has, Stop, joined
 
 
 class Growing:
@@ -71,14 +67,3 @@ class Growing:
         if isinstance(word, Stop):
             raise GaveWay
         self._parts = joined(self._parts, (word.first, word.end))
-
-
-def joined(parts: list[tuple[int, int]], new: tuple[int, int]) -> list[tuple[int, int]]:
-    """*parts* with *new* among them, in order, those that touch being one."""
-    found: list[tuple[int, int]] = []
-    for first, end in sorted([*parts, new]):
-        if found and first <= found[-1][1]:
-            found[-1] = (found[-1][0], max(end, found[-1][1]))
-        else:
-            found.append((first, end))
-    return found

@@ -22,8 +22,8 @@ import numpy.typing as npt
 import pytest
 from av.video.reformatter import Colorspace
 
-import framerelay.media.film
-from framerelay.media.film import join
+import framerelay.media.child.film
+from framerelay.media.child.film import join
 from framerelay.media.model import FilmFacts, FilmPart
 from framerelay.runs.errors import ClipUnusable, RequestInvalid
 from framerelay.runs.files import is_held
@@ -226,12 +226,12 @@ def test_a_film_is_held_while_it_is_written(film_of: FilmOf, monkeypatch: pytest
     """So that nobody takes what a long join writes for something that a killed one left."""
     held: list[bool] = []
 
-    def write(parts: Any, path: Path, go: Any = framerelay.media.film.write, **how: int) -> Any:
+    def write(parts: Any, path: Path, go: Any = framerelay.media.child.film.write, **how: int) -> Any:
         written = go(parts, path, **how)
         held.append(is_held(path))
         return written
 
-    monkeypatch.setattr(framerelay.media.film, "write", write)
+    monkeypatch.setattr(framerelay.media.child.film, "write", write)
     path, _ = film_of({})
 
     assert (held, is_held(path)) == ([True], False)

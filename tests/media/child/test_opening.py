@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from framerelay.media.child.opening import take_opening
+from framerelay.media.child.png import write_png
+from framerelay.media.child.small import write_small
 from framerelay.media.decoder import Decoder
 from framerelay.media.model import Opening
-from framerelay.media.opening import take_opening
-from framerelay.media.png import write_png
-from framerelay.media.small import write_small
 from framerelay.runs.errors import ClipUnusable
 
 MakeClip = Callable[..., Path]

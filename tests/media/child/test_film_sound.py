@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from framerelay.media.film import join
-from framerelay.media.frames import examine
+from framerelay.media.child.film import join
+from framerelay.media.child.frames import examine
 from framerelay.media.model import FilmFacts, FilmPart
 
 FRAMES, RATE = 24, 48_000

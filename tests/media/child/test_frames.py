@@ -15,14 +15,14 @@ import pytest
 from PIL import Image
 
 import framerelay.media
-from framerelay.media import clips, frames
-from framerelay.media.frames import examine
+from framerelay.media.child import clips, frames
+from framerelay.media.child.frames import examine
 from framerelay.runs.errors import ClipUnusable
 
 MakeClip = Callable[..., Path]
 Pixels = npt.NDArray[Any]
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 REAL_CLIPS = REPOSITORY / ".venv" / "test-clips"
 
 SHORT: dict[str, Any] = {"frames": 33, "audio_s": 1.42}
@@ -359,7 +359,7 @@ def test_a_frame_replaces_the_one_before_and_its_facts_are_true(make_clip: MakeC
 
 def test_nobody_sets_the_log_level_of_pyav() -> None:
     """With it, a damaged file under frame threads hung the process in two of three runs."""
-    sources = [path for path in Path(framerelay.media.__file__).parent.glob("*.py")]
+    sources = [path for path in Path(framerelay.media.__file__).parent.rglob("*.py")]
 
     assert sources
     assert not [path.name for path in sources if "set_level" in path.read_text(encoding="utf-8")]

@@ -14,7 +14,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from framerelay.media.clips import (
+from framerelay.media.child.clips import (
     Sample,
     check_count,
     check_samples,
@@ -27,13 +27,13 @@ from framerelay.media.clips import (
     still_ticks,
     to_sample,
 )
-from framerelay.media.colour import Tags, said
-from framerelay.media.containers import identify
-from framerelay.media.frames import tags_of
-from framerelay.media.hidden import first_bytes_of_units, kind
-from framerelay.media.orientation import Orientation, orientation_of, pixel_shape
-from framerelay.media.sounds import Sound, find_sound
-from framerelay.media.tone import CURVES
+from framerelay.media.child.color import Tags, said
+from framerelay.media.child.containers import identify
+from framerelay.media.child.frames import tags_of
+from framerelay.media.child.hidden import first_bytes_of_units, kind
+from framerelay.media.child.orientation import Orientation, orientation_of, pixel_shape
+from framerelay.media.child.sounds import Sound, find_sound
+from framerelay.media.child.tone import CURVES
 from framerelay.runs.errors import ClipUnusable
 
 COPIED_CODECS = frozenset({"h264", "hevc", "vp9", "av1"})
@@ -106,8 +106,8 @@ def measure_part(path: Path, *, continued: bool) -> Part:
     """
     Read the index of a clip and decode one frame.
 
-    What counts as a frame is what counts when a clip is examined (media/clips.py), so that a clip which was accepted
-    can be joined, however odd it is.
+    What counts as a frame is what counts when a clip is examined (media/child/clips.py), so that a clip which was
+    accepted can be joined, however odd it is.
     Raises: ClipUnusable.
     """
     demuxer = identify(path)

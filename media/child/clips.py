@@ -21,11 +21,12 @@ from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
-from framerelay.media.containers import ENCRYPTED
-from framerelay.media.growing import GaveWay, Growing
-from framerelay.media.hidden import holds_picture
+from framerelay.media.child.containers import ENCRYPTED
+from framerelay.media.child.growing import Growing
+from framerelay.media.child.hidden import holds_picture
+from framerelay.media.child.sounds import SOUND_CODECS
 from framerelay.media.model import ClipFacts
-from framerelay.media.sounds import SOUND_CODECS
+from framerelay.media.wire import GaveWay
 from framerelay.media.words import in_words
 from framerelay.runs.errors import ClipUnusable
 
@@ -46,7 +47,7 @@ DEMUXER_OPTIONS = {
     "matroska": {},
 }
 ENCRYPTION_KEY = "enc_key_id"
-"""Which key a track of Matroska is locked with; an MP4 says so in its boxes (media/containers.py)."""
+"""Which key a track of Matroska is locked with; an MP4 says so in its boxes (media/child/containers.py)."""
 
 PROBE_DECODERS = ",".join(["h264,hevc,av1,libdav1d,vp9,mpeg4,mp3float,mp2float,libopus", *sorted(SOUND_CODECS)])
 """What the opening may decode with, sound included, if it does; which codec is accepted is checked after it."""
