@@ -8,13 +8,17 @@ RUN sed -n '/^setuptools==/,/# via/p' requirements/dev.lock > build.lock \
 RUN python -m venv --without-pip /opt/framerelay \
     && pip --python /opt/framerelay install --no-cache-dir --require-hashes --only-binary :all: -r requirements/run.lock
 COPY pyproject.toml README.md LICENSE ./
+COPY api api
 COPY cli cli
 COPY config config
 COPY media media
+COPY network network
 COPY processors processors
 COPY receiver receiver
 COPY runs runs
 COPY sandbox sandbox
+COPY store store
+COPY storyboards storyboards
 COPY upstream upstream
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir wheels . \
     && pip --python /opt/framerelay install --no-deps wheels/*.whl

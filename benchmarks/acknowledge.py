@@ -30,7 +30,7 @@ from benchmarks.load import Load, callbacks, load
 from benchmarks.peers import webhook
 from benchmarks.processes import cpu_s
 from framerelay.cli.http import listening_on
-from framerelay.runs.embedded_redis import find_server, server_environ
+from framerelay.store.embedded import find_server, server_environ
 
 EACH_S = 0.4
 TURNS = 9

@@ -29,9 +29,9 @@ from arq.connections import ArqRedis
 from benchmarks.relay import SECRET, Relay, cpu_ms, memory_mb, relay, small_clip
 from framerelay.runs.machine import begin
 from framerelay.runs.model import Run, RunId, RunStatus, Shot, Terms
-from framerelay.runs.queue import QUEUE, WAKE
-from framerelay.runs.store import Store, run_key
 from framerelay.runs.tokens import TakeAddress, Tokens
+from framerelay.store.runs import Store, run_key
+from framerelay.store.tasks import QUEUE, WAKE
 
 FEW = 10
 STORED = (FEW, 1_000, 10_000, 100_000)

@@ -26,8 +26,8 @@ import uvloop
 
 from benchmarks.callback_to_submit import relay_one_run
 from benchmarks.thin_provider import Provider, Seen, thin_provider
-from framerelay.runs.embedded_redis import EmbeddedRedis
 from framerelay.sandbox.clip import ClipOrder, render_clip
+from framerelay.store.embedded import EmbeddedRedis
 
 MBIT_S = 50.0
 ROUNDS = 2

@@ -33,9 +33,9 @@ from benchmarks import peers
 from benchmarks.last_frame_peers import COMMANDS, FRAMES, LIBRARIES
 from benchmarks.processes import cpu_s, family, peak_mb
 from benchmarks.thin_files import thin_files
-from framerelay.media.addresses import guarded_client
 from framerelay.media.decoder import Decoder
 from framerelay.media.fetch import fetch_clip
+from framerelay.network.client import guarded_client
 
 MBIT_S = 50.0
 TURNS = 3

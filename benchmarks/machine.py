@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks import peers
-from framerelay.runs.embedded_redis import find_server
+from framerelay.store.embedded import find_server
 
 PACKAGES = ("uvicorn", "starlette", "uvloop", "arq", "redis", "av", "msgspec")
 

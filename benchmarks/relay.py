@@ -20,9 +20,9 @@ from benchmarks.library import Library
 from framerelay.cli.http import listening_on, serving
 from framerelay.config.keys import find_api_key
 from framerelay.config.settings import Settings
-from framerelay.runs.embedded_redis import EmbeddedRedis
-from framerelay.runs.queue import connect, disconnect
 from framerelay.sandbox.clip import ClipOrder, render_clip
+from framerelay.store.client import connect, disconnect
+from framerelay.store.embedded import EmbeddedRedis
 
 SECRET = "only for benchmarks"
 

@@ -30,9 +30,10 @@ from arq.worker import Worker, func
 from framerelay.config.logs import configure_logging
 from framerelay.config.settings import Settings
 from framerelay.processors.worker import RelayWorker
-from framerelay.runs.embedded_redis import EmbeddedRedis
-from framerelay.runs.inbox import Callback, Inbox
-from framerelay.runs.queue import Task, connect, disconnect
+from framerelay.store.client import connect, disconnect
+from framerelay.store.embedded import EmbeddedRedis
+from framerelay.store.inbox import Callback, Inbox
+from framerelay.store.tasks import Task
 
 HELD = (0, 20)
 ROUNDS = 2

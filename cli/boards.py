@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 from framerelay.runs.errors import Mistake, StoryboardInvalid
-from framerelay.runs.notation import Form
-from framerelay.runs.storyboard import Storyboard, read_storyboard
+from framerelay.storyboards.notation import Form
+from framerelay.storyboards.storyboard import Storyboard, read_storyboard
 
 
 def read_board(path: Path) -> tuple[Storyboard, Path]:

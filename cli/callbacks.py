@@ -9,14 +9,15 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
+from framerelay.api.words import Json
 from framerelay.cli.client import Receiver, Unreachable, checked_id
 from framerelay.cli.errors import Stop
 from framerelay.cli.keys import keys_of
 from framerelay.cli.output import echo_json
 from framerelay.cli.runs import print_json
 from framerelay.cli.settings import settings_of_command
+from framerelay.runs.text import duration, printable
 from framerelay.runs.tokens import HookAddress, Tokens
-from framerelay.runs.words import Json, duration, printable
 
 ASK_EVERY_S: Final = 0.2  # The receiver on this machine, not the provider.
 MISSING_S_MAX: Final = 60.0

@@ -8,7 +8,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 from framerelay.cli.client import Receiver, checked_id
 from framerelay.cli.errors import Stop
-from framerelay.runs.words import printable
+from framerelay.runs.text import printable
 
 TIMEOUT_S: Final = 1.0  # A person has pressed a key; later than that it is of no use.
 RUNS_MAX: Final = 50

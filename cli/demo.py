@@ -24,7 +24,7 @@ from framerelay.cli.keys import invitation, keys_of
 from framerelay.cli.runs import exit_code
 from framerelay.cli.watch import watch
 from framerelay.config.settings import Settings, from_environment
-from framerelay.runs.storyboard import read_storyboard
+from framerelay.storyboards.storyboard import read_storyboard
 
 READY_S: Final = 30.0
 END_S: Final = 15.0

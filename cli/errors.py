@@ -15,7 +15,7 @@ import click
 from framerelay.cli.output import echo_json
 from framerelay.config.settings import SettingInvalid
 from framerelay.runs.errors import FrameRelayError, StoryboardInvalid
-from framerelay.runs.words import printable
+from framerelay.runs.text import printable
 
 FAILED, USAGE = 1, 2
 INTERRUPTED = 130  # As a shell reports a program that SIGINT ended.

@@ -8,10 +8,11 @@ from typing import Any, Final
 import click
 import msgspec
 
+from framerelay.api.words import Json
 from framerelay.cli.client import Receiver, checked_id
 from framerelay.cli.export_folder import Folder
 from framerelay.cli.runs import print_json
-from framerelay.runs.words import Json, listed
+from framerelay.runs.text import listed
 
 FILM: Final = "film.mp4"
 TIMELINE: Final = "film.otio"

@@ -11,8 +11,8 @@ from framerelay.cli.client import Receiver, checked_id
 from framerelay.cli.keys import keys_of
 from framerelay.cli.runs import print_json
 from framerelay.cli.settings import settings_of_command
-from framerelay.runs.signing import signing_secrets
-from framerelay.runs.words import duration, printable
+from framerelay.network.signing import signing_secrets
+from framerelay.runs.text import duration, printable
 
 
 def list_notifications(*, run_id: str | None, limit: int, as_json: bool) -> int:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from framerelay.runs.forecast import film_in
-from framerelay.runs.words import Json, coming, frame_for, new_submits, problem_words, waits_for
+from framerelay.api.forecast import film_in
+from framerelay.api.words import Json, coming, frame_for, problem_words, waits_for
+from framerelay.runs.text import new_submits
 
 Place = Callable[[str], str]
 

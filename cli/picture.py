@@ -8,8 +8,9 @@ from rich.cells import cell_len
 from rich.console import Console, OverflowMethod
 from rich.text import Text
 
+from framerelay.api.words import Json, share_done, shot_words
 from framerelay.cli.outlook import Place, outlook
-from framerelay.runs.words import Json, duration, printable, share_done, shot_words
+from framerelay.runs.text import duration, printable
 
 MARKS: Final = {"done": "✓", "failed": "✗", "cancelled": "–", "waiting": "?", "pending": "·"}
 STYLES: Final = {"done": "green", "failed": "red", "waiting": "yellow", "pending": "dim", "cancelled": "dim"}

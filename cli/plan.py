@@ -12,14 +12,14 @@ from rich.tree import Tree
 from framerelay.cli.boards import read_board
 from framerelay.cli.runs import print_json
 from framerelay.cli.settings import settings_of_command
+from framerelay.network.policy import Trusted
 from framerelay.receiver.plan import plan_json
-from framerelay.runs.addresses import Trusted
 from framerelay.runs.errors import Mistake, RequestInvalid, StoryboardInvalid
-from framerelay.runs.files import name_of_given
 from framerelay.runs.model import Shot
-from framerelay.runs.plan import Plan, plan_of
-from framerelay.runs.storyboard import Storyboard
-from framerelay.runs.words import number_of, printable
+from framerelay.runs.text import number_of, printable
+from framerelay.store.files import name_of_given
+from framerelay.storyboards.plan import Plan, plan_of
+from framerelay.storyboards.storyboard import Storyboard
 
 PROMPT_CHARS: Final = 60
 WHOLE: Final = 1000  # Columns that nothing here fills: what is no terminal gets lines that are not cut.

@@ -9,9 +9,10 @@ from typing import Any
 import click
 import msgspec
 
+from framerelay.api.words import one_line
 from framerelay.cli.client import Receiver, checked_id
 from framerelay.cli.output import echo_json
-from framerelay.runs.words import listed, new_submits, number_of, one_line, printable
+from framerelay.runs.text import listed, new_submits, number_of, printable
 
 UNDER_WAY = frozenset({"submitting", "generating", "collecting", "unsure"})
 

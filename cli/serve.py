@@ -22,18 +22,19 @@ from framerelay.config.keys import Keys, refuse_weak_keys
 from framerelay.config.live import LiveSettings
 from framerelay.config.logs import configure_logging, texts_of, write_waiting_lines
 from framerelay.config.settings import Settings, environment, from_environment, misspelt
-from framerelay.media.addresses import guarded_client
-from framerelay.processors.deps import open_deps, open_jobs_client, tls_of
+from framerelay.network.client import guarded_client
+from framerelay.network.policy import Trusted
+from framerelay.network.tls import tls_of
+from framerelay.processors.deps import open_deps, open_jobs_client
 from framerelay.processors.worker import RelayWorker, create_worker
 from framerelay.receiver.app import create_app
 from framerelay.receiver.protocol import protocol
 from framerelay.receiver.verification import Verification
-from framerelay.runs.addresses import Trusted
-from framerelay.runs.embedded_redis import EmbeddedRedis
 from framerelay.runs.errors import StoryboardInvalid
-from framerelay.runs.hooks import read_hooks
-from framerelay.runs.queue import REDIS_ERRORS, connect, disconnect
-from framerelay.runs.redis_words import redis_words
+from framerelay.store.client import REDIS_ERRORS, connect, disconnect
+from framerelay.store.embedded import EmbeddedRedis
+from framerelay.store.redis_messages import redis_words
+from framerelay.storyboards.hooks import read_hooks
 from framerelay.upstream.jwks import PublicKeys
 from framerelay.upstream.verifiers import read_verifiers
 

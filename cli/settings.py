@@ -3,7 +3,7 @@
 import click
 
 from framerelay.config.settings import Settings, from_environment, misspelt
-from framerelay.runs.words import printable
+from framerelay.runs.text import printable
 
 
 def settings_of_command() -> Settings:

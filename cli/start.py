@@ -10,7 +10,7 @@ from framerelay.cli.boards import read_board
 from framerelay.cli.client import Receiver, Refused
 from framerelay.cli.runs import print_json, watched
 from framerelay.runs.errors import Mistake, StoryboardInvalid
-from framerelay.runs.storyboard import Storyboard
+from framerelay.storyboards.storyboard import Storyboard
 
 PICTURE_BYTES_MAX: Final = 30_000_000
 

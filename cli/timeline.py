@@ -7,7 +7,7 @@ from typing import Any, Final
 import opentimelineio as otio
 from opentimelineio.opentime import RationalTime, TimeRange
 
-from framerelay.runs.words import Json
+from framerelay.api.words import Json
 
 RATES: Final = (24.0, 25.0, 30.0, 16.0, 60.0, 50.0, 48.0, 15.0, 12.0, 24000 / 1001, 30000 / 1001, 60000 / 1001)
 RATE: Final = 24.0  # Of gaps where no clip tells another.

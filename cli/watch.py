@@ -7,10 +7,11 @@ from typing import Any, Final, TextIO
 from rich.console import Console, Group
 from rich.live import Live
 
+from framerelay.api.words import Json, shot_words
 from framerelay.cli.client import Receiver, Unreachable
 from framerelay.cli.outlook import Place
 from framerelay.cli.picture import Line, end_lines, id_width, live_lines, missed_words, whole_lines
-from framerelay.runs.words import Json, duration, printable, shot_words
+from framerelay.runs.text import duration, printable
 
 ENDED: Final = frozenset({"succeeded", "failed", "cancelled", "waiting"})
 ASK_EVERY_S: Final = 0.2  # The receiver on this machine, not the provider.

@@ -20,9 +20,9 @@ import anyio
 import httpx
 
 from framerelay.config.urls import joined_url, parse_url
-from framerelay.media.addresses import BYTES_RECEIVED
 from framerelay.media.follow import Follower
 from framerelay.media.tail import Tail
+from framerelay.network.client import BYTES_RECEIVED
 from framerelay.runs.errors import (
     AddressForbidden,
     DownloadExpired,
@@ -31,7 +31,7 @@ from framerelay.runs.errors import (
     StorageFailed,
     UpstreamAnswerUnreadable,
 )
-from framerelay.runs.files import hold
+from framerelay.store.files import hold
 
 REDIRECTS_MAX = 5
 PAUSE_S = 0.2

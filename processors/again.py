@@ -6,9 +6,9 @@ from framerelay.processors.deps import Deps
 from framerelay.processors.film import parts_of
 from framerelay.runs import events
 from framerelay.runs.errors import FrameRelayError, NotFound, StorageFailed
-from framerelay.runs.kept import Kept, Kind, gone, kept_as
 from framerelay.runs.model import Run
-from framerelay.runs.progress import record
+from framerelay.store.kept import Kept, Kind, gone, kept_as
+from framerelay.store.progress import record
 
 log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ from framerelay.processors.deps import Deps
 from framerelay.runs import events
 from framerelay.runs.errors import FrameRelayError
 from framerelay.runs.model import Run, TakeStatus
-from framerelay.runs.progress import record
+from framerelay.store.progress import record
 
 PAGE: Final = 100
 RUNS_MAX: Final = 2000  # The rest is looked up at its own time; a provider should not meet thousands of GETs at once.

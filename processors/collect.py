@@ -24,7 +24,7 @@ from framerelay.runs.errors import (
     Transient,
 )
 from framerelay.runs.model import Clip, Frame, Take, TakeStatus
-from framerelay.runs.progress import record
+from framerelay.store.progress import record
 
 FETCHES_MAX: Final = 8  # Trouble on the way; each is tried again after a growing wait.
 DAMAGED_MAX: Final = 2  # The same bytes may be half written at first; more often they stay bad.

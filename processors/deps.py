@@ -1,30 +1,28 @@
 """What a task works with: built once when a worker starts, by tests with other addresses."""
 
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-import certifi
 import httpx
 
 from framerelay.config.keys import Keys
-from framerelay.config.settings import SettingInvalid, Settings
-from framerelay.config.text import read_text
-from framerelay.media.addresses import guarded_client
+from framerelay.config.settings import Settings
 from framerelay.media.decoder import Decoder
 from framerelay.media.download import DownloadLimits
+from framerelay.network.client import guarded_client
+from framerelay.network.signing import signing_secrets
+from framerelay.network.tls import tls_of
 from framerelay.processors.notify import ANSWER_S, CONNECT_S, HANDS, Courier
 from framerelay.processors.turnstile import Turnstile
-from framerelay.runs.files import MediaFiles
-from framerelay.runs.hooks import Hook
-from framerelay.runs.inbox import Inbox
-from framerelay.runs.outbox import Outbox
-from framerelay.runs.pace import Pace
-from framerelay.runs.queue import RelayRedis
-from framerelay.runs.signing import signing_secrets
-from framerelay.runs.store import Store
 from framerelay.runs.tokens import Links, Tokens
+from framerelay.store.client import RelayRedis
+from framerelay.store.files import MediaFiles
+from framerelay.store.inbox import Inbox
+from framerelay.store.outbox import Outbox
+from framerelay.store.pace import Pace
+from framerelay.store.runs import Store
+from framerelay.storyboards.hooks import Hook
 from framerelay.upstream.client import JobsClient, Timeouts
 
 
@@ -112,25 +110,3 @@ def open_jobs_client(settings: Settings) -> JobsClient:
         timeouts=Timeouts(submit_s=settings.submit_timeout_s),
         tls=tls_of(settings),
     )
-
-
-def tls_of(settings: Settings) -> ssl.SSLContext | None:
-    """
-    The usual certificate authorities and those of the settings; None if there are only the usual ones.
-
-    Raises: SettingInvalid if the file cannot be read as PEM.
-    """
-    if settings.ca_file is None:
-        return None
-    context = ssl.create_default_context(cafile=certifi.where())
-    try:
-        certificates = (
-            read_text(settings.ca_file).encode("ascii", "ignore").decode("ascii")
-        )  # Comments may be anything.
-        context.load_verify_locations(cadata=certificates)
-    except (OSError, ValueError) as error:  # SSLError is one of the former.
-        reason = (
-            None if isinstance(error, ssl.SSLError) else getattr(error, "strerror", None)
-        ) or "it holds no certificate"
-        raise SettingInvalid(f"FRAMERELAY_CA_FILE = {str(settings.ca_file)!r}: {reason}") from None
-    return context

@@ -9,9 +9,10 @@ from framerelay.processors.deps import Deps
 from framerelay.processors.look_up import AT_WORK, GONE, event_of, look_up
 from framerelay.processors.waits import wait_s
 from framerelay.runs.errors import FrameRelayError, Transient, UpstreamRejected
-from framerelay.runs.hooks import START, Hook, hook_run
-from framerelay.runs.model import RunId, Terms
-from framerelay.runs.progress import start
+from framerelay.runs.model import RunId
+from framerelay.store.progress import start
+from framerelay.storyboards.hooks import START, Hook, hook_run
+from framerelay.storyboards.terms import terms_of
 from framerelay.upstream.wire import read_state
 
 LAGS_MAX: Final = 6  # After 1, 2, 4 … 32 s.
@@ -58,7 +59,7 @@ async def hook(
         return error.code
     known = deps.hooks.get(hook) or Hook(name=hook)
     model = report.model or "unknown"
-    run = hook_run(known, run_id=run_id, job_id=job_id, model=model, now=time.time(), terms=Terms.of(deps.settings))
+    run = hook_run(known, run_id=run_id, job_id=job_id, model=model, now=time.time(), terms=terms_of(deps.settings))
     told = read_state(word) not in AT_WORK
     first = event_of(report, shot=START, take=1, asked=job_id, called_back=True, told=told)
     await start(deps.store, run, first=first)

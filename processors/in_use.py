@@ -12,9 +12,9 @@ import structlog
 from framerelay.config.keys import Keys
 from framerelay.config.live import LiveSettings, str_of
 from framerelay.config.settings import SettingInvalid, Settings
+from framerelay.network.signing import signing_secrets
 from framerelay.processors.deps import Deps, open_jobs_client
 from framerelay.runs.errors import FrameRelayError
-from framerelay.runs.signing import signing_secrets
 from framerelay.upstream.client import JobsClient
 
 log = structlog.get_logger()

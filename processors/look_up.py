@@ -5,12 +5,12 @@ from dataclasses import replace
 import structlog
 from arq.worker import Retry
 
+from framerelay.network.policy import Trusted, check_in_advance
 from framerelay.processors.deps import Deps
 from framerelay.processors.problems import problem, problem_of
 from framerelay.processors.submit import address_ends_at
 from framerelay.processors.waits import wait_s
 from framerelay.runs import events
-from framerelay.runs.addresses import Trusted, check_in_advance
 from framerelay.runs.errors import (
     AddressForbidden,
     FrameRelayError,
@@ -21,9 +21,9 @@ from framerelay.runs.errors import (
 )
 from framerelay.runs.events import Event
 from framerelay.runs.model import Family, Problem, Run, Take, TakeStatus
-from framerelay.runs.progress import record
 from framerelay.runs.standing import callbacks_missed, seems_unreachable
 from framerelay.runs.takes import OPEN, is_unheard
+from framerelay.store.progress import record
 from framerelay.upstream.job import JobReport
 from framerelay.upstream.wire import JobState, read_state
 

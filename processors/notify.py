@@ -1,7 +1,7 @@
 """
 Notifications go out: signed, to public addresses only, for a day if need be, and beside everything else.
 
-They are no tasks: a courier in each worker takes what is due from `runs.outbox`. A receiver that hangs so holds a few
+They are no tasks: a courier in each worker takes what is due from `store.outbox`. A receiver that hangs so holds a few
 of its hands, and none of those that make the film.
 """
 
@@ -21,14 +21,14 @@ from starlette.datastructures import Secret
 
 from framerelay.config.logs import redacted
 from framerelay.config.urls import host_of
+from framerelay.network.signing import signed_headers
 from framerelay.runs.errors import AddressForbidden, Conflict, NotFound, StoreUnavailable
 from framerelay.runs.events import Told
 from framerelay.runs.model import Problem
 from framerelay.runs.notices import Notice
-from framerelay.runs.outbox import Claimed, Delivery, NotificationState, Outbox
-from framerelay.runs.progress import record
-from framerelay.runs.signing import signed_headers
-from framerelay.runs.store import Store
+from framerelay.store.outbox import Claimed, Delivery, NotificationState, Outbox
+from framerelay.store.progress import record
+from framerelay.store.runs import Store
 from framerelay.upstream.answers import read_retry_after
 
 LADDER_S: Final = (5.0, 60.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0)

@@ -10,9 +10,9 @@ from framerelay.processors.deps import Deps
 from framerelay.runs import events
 from framerelay.runs.errors import FrameRelayError, NotFound
 from framerelay.runs.model import FirstFrame, Frame, Run, Shot, Take, TakeStatus
-from framerelay.runs.progress import record
-from framerelay.runs.queue import Task
 from framerelay.runs.standing import chosen, takes_missing
+from framerelay.store.progress import record
+from framerelay.store.tasks import Task
 
 OPENING_S_MAX: Final = 60.0
 BEHIND_SUBMITS_S: Final = 0.3  # A submit takes a third of that, or is put off.

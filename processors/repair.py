@@ -11,7 +11,7 @@ from framerelay.runs import events
 from framerelay.runs.errors import FrameRelayError, NotFound
 from framerelay.runs.machine import has_doubtful_film, is_left_over
 from framerelay.runs.model import Run, RunStatus
-from framerelay.runs.progress import record
+from framerelay.store.progress import record
 
 DONE: Final = "ended-runs-1"
 PAGE: Final = 50

@@ -9,10 +9,10 @@ import structlog
 
 from framerelay.processors.deps import Deps
 from framerelay.runs.errors import Conflict, FrameRelayError
-from framerelay.runs.removal import remove, remove_files, remove_unfinished
+from framerelay.store.removal import remove, remove_files, remove_unfinished
 
 EVERY_S: Final = 60.0
-UNFINISHED_S: Final = 180.0  # A download that stalls is given up sooner; and those that go on are held (`runs.files`).
+UNFINISHED_S: Final = 180.0  # A download that stalls is given up sooner; and those that go on are held (`store.files`).
 FILM_S_MAX: Final = 7200.0  # As the decoder's cage has it.
 AT_ONCE: Final = 100  # More than a thousand runs in ten minutes; the worker has better things to do.
 

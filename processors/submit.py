@@ -27,9 +27,9 @@ from framerelay.runs.errors import (
 from framerelay.runs.events import Event
 from framerelay.runs.machine import Step, StepName, steps_due
 from framerelay.runs.model import Family, FirstFrame, Problem, Run, Shot, Take
-from framerelay.runs.progress import Recorded, record
 from framerelay.runs.takes import life_s
 from framerelay.runs.tokens import TakeAddress
+from framerelay.store.progress import Recorded, record
 
 LAST_WORD_S: Final = 1.5  # Of what a container is given to end; what is not told by then, time tells: `unsure`.
 NOTHING_LEFT: Final = Problem(code="stopped", message="the worker was stopped before the submit left; it is sent anew")

@@ -9,7 +9,7 @@ from framerelay.processors.deps import Deps
 from framerelay.runs import events
 from framerelay.runs.errors import NotFound
 from framerelay.runs.machine import steps_due, wake_at
-from framerelay.runs.progress import record
+from framerelay.store.progress import record
 
 PUT_OFF_S: Final = 30.0  # Should this sweep die, another one finds its runs after this long.
 AT_ONCE: Final = 100

@@ -36,10 +36,11 @@ from framerelay.processors.sweep import sweep
 from framerelay.processors.waits import wait_s
 from framerelay.runs.errors import FrameRelayError, StoreUnavailable, Transient
 from framerelay.runs.machine import AHEAD_S_MAX
-from framerelay.runs.processes import READ_AGAIN, Presence, this_process
-from framerelay.runs.queue import DUE, QUEUE, REDIS_ERRORS, TASK_LIFE_MS, WAKE, Task, pack, script, unpack
-from framerelay.runs.redis_words import redis_words
-from framerelay.runs.store import Store
+from framerelay.store.client import REDIS_ERRORS, script
+from framerelay.store.processes import READ_AGAIN, Presence, this_process
+from framerelay.store.redis_messages import redis_words
+from framerelay.store.runs import Store
+from framerelay.store.tasks import DUE, QUEUE, TASK_LIFE_MS, WAKE, Task, pack, unpack
 
 WORKER: Final = "framerelay:worker"  # The worker that said last that it is there; gone when none is.
 LEASE_S: Final = 6.0

@@ -45,14 +45,14 @@ from framerelay.receiver.state import State
 from framerelay.receiver.strangers import Strangers
 from framerelay.receiver.verification import Verification
 from framerelay.runs.errors import FrameRelayError
-from framerelay.runs.files import MediaFiles
-from framerelay.runs.inbox import Inbox
-from framerelay.runs.outbox import Outbox
-from framerelay.runs.processes import Presence, this_process
-from framerelay.runs.queue import connect, disconnect
-from framerelay.runs.spool import Spool
-from framerelay.runs.store import Store
 from framerelay.runs.tokens import Links, Tokens
+from framerelay.store.client import connect, disconnect
+from framerelay.store.files import MediaFiles
+from framerelay.store.inbox import Inbox
+from framerelay.store.outbox import Outbox
+from framerelay.store.processes import Presence, this_process
+from framerelay.store.runs import Store
+from framerelay.store.spool import Spool
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 

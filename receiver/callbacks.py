@@ -26,9 +26,9 @@ from framerelay.receiver.bodies import all_without_secrets, without_secrets
 from framerelay.receiver.body import read_body
 from framerelay.receiver.state import State, state_of
 from framerelay.runs.errors import RequestInvalid, StorageFailed, StoreUnavailable, Unverified
-from framerelay.runs.inbox import KEEP_WITHIN_S, Callback
-from framerelay.runs.queue import Task
 from framerelay.runs.tokens import Address, HookAddress, ProbeAddress, TakeAddress
+from framerelay.store.inbox import KEEP_WITHIN_S, Callback
+from framerelay.store.tasks import Task
 from framerelay.upstream.callback import parse_object
 from framerelay.upstream.job import JobNews, read_news
 from framerelay.upstream.signatures import collect

@@ -11,9 +11,9 @@ from framerelay.receiver.state import State
 from framerelay.runs import events
 from framerelay.runs.decisions import Decision, why_not
 from framerelay.runs.errors import Conflict, NotFound, RunNotFound
-from framerelay.runs.ids import shot_named
 from framerelay.runs.model import Run
-from framerelay.runs.progress import check_revision, record
+from framerelay.store.ids import shot_named
+from framerelay.store.progress import check_revision, record
 
 log = structlog.get_logger()
 

@@ -15,8 +15,8 @@ from starlette.requests import Request
 
 from framerelay.receiver.body import read_body
 from framerelay.runs.errors import RequestInvalid
-from framerelay.runs.notation import shown
-from framerelay.runs.parts import unknown
+from framerelay.storyboards.notation import shown
+from framerelay.storyboards.parts import unknown
 from framerelay.upstream.callback import parse_object
 
 OBJECT_BYTES_MAX: Final = 1 << 16

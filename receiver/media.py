@@ -13,7 +13,7 @@ from framerelay.receiver.gate import Right
 from framerelay.receiver.operations import OPERATIONS
 from framerelay.receiver.state import State, state_of
 from framerelay.runs.errors import NotFound
-from framerelay.runs.kept import gone, kept_as, task_to_make_again
+from framerelay.store.kept import gone, kept_as, task_to_make_again
 
 AGAIN_S = 2  # A frame is there in a second; a film may take longer, and says so again.
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from framerelay.receiver.state import state_of
 from framerelay.runs.errors import StoreUnavailable
-from framerelay.runs.figures import Figures, Waiting, figures
+from framerelay.store.figures import Figures, Waiting, figures
 
 KIND: Final = "text/plain; version=0.0.4; charset=utf-8"
 OUTCOMES: Final = ("kept", "repeated", "spooled", "refused", "held", "limited", "not_kept")

@@ -9,15 +9,15 @@ from msgspec import to_builtins
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from framerelay.network.policy import Trusted
 from framerelay.receiver import shapes
 from framerelay.receiver.body import read_body
 from framerelay.receiver.state import state_of
-from framerelay.runs.addresses import Trusted
 from framerelay.runs.errors import PlanChanged, RequestInvalid
 from framerelay.runs.model import Shot
-from framerelay.runs.notation import Form
-from framerelay.runs.plan import Plan, plan_of
-from framerelay.runs.storyboard import Storyboard, read_storyboard
+from framerelay.storyboards.notation import Form
+from framerelay.storyboards.plan import Plan, plan_of
+from framerelay.storyboards.storyboard import Storyboard, read_storyboard
 
 STORYBOARD_BYTES_MAX: Final = 1 << 20
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from framerelay.runs.errors import StoreUnavailable
-from framerelay.runs.inbox import Callback, Inbox
+from framerelay.store.inbox import Callback, Inbox
 
 A_MINUTE: Final = 60  # Callbacks of half a hundred jobs; a flood of forged ones costs Redis one write in a second.
 

@@ -8,8 +8,8 @@ from typing import Final
 import structlog
 
 from framerelay.runs.errors import StorageFailed, StoreUnavailable
-from framerelay.runs.inbox import Inbox
-from framerelay.runs.spool import Spool
+from framerelay.store.inbox import Inbox
+from framerelay.store.spool import Spool
 
 HOLDS_S: Final = 1.0
 

@@ -17,7 +17,7 @@ from framerelay.receiver.renewal import read_again_everywhere
 from framerelay.receiver.replay import address_of
 from framerelay.receiver.state import State, state_of
 from framerelay.runs.errors import Conflict, NotFound, Unverified
-from framerelay.runs.inbox import Callback
+from framerelay.store.inbox import Callback
 
 log = structlog.get_logger()
 

@@ -8,10 +8,10 @@ from starlette.datastructures import Secret
 from framerelay.config.keys import Keys
 from framerelay.config.logs import secrets_of
 from framerelay.config.settings import SettingInvalid, Settings, environment
+from framerelay.network.signing import signing_secrets
 from framerelay.receiver.state import State
 from framerelay.runs.errors import StoryboardInvalid
-from framerelay.runs.processes import ask_to_read_again
-from framerelay.runs.signing import signing_secrets
+from framerelay.store.processes import ask_to_read_again
 from framerelay.upstream.verifiers import Verifiers, read_verifiers
 
 log = structlog.get_logger()

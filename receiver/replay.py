@@ -14,11 +14,11 @@ from framerelay.receiver.callbacks import task_for
 from framerelay.receiver.fields import fields_of
 from framerelay.receiver.state import State, state_of
 from framerelay.runs.errors import Conflict, NotFound, RequestInvalid, StoryboardInvalid
-from framerelay.runs.hooks import read_hooks
-from framerelay.runs.inbox import Callback
 from framerelay.runs.model import TakeStatus
 from framerelay.runs.takes import OPEN
 from framerelay.runs.tokens import HookAddress, TakeAddress
+from framerelay.store.inbox import Callback
+from framerelay.storyboards.hooks import read_hooks
 
 log = structlog.get_logger()
 

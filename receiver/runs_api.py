@@ -23,14 +23,15 @@ from framerelay.receiver.views import callback_json, outlook_json, run_json
 from framerelay.runs import events
 from framerelay.runs.decisions import Decision
 from framerelay.runs.errors import Conflict, RequestInvalid, StorageFailed, StoreUnavailable
-from framerelay.runs.kept import gone, kept_as, task_to_make_again
-from framerelay.runs.model import Run, RunId, RunStatus, Terms
-from framerelay.runs.plan import plan_of
-from framerelay.runs.progress import check_revision
-from framerelay.runs.progress import start as start_run_now
-from framerelay.runs.removal import remove as remove_run
+from framerelay.runs.model import Run, RunId, RunStatus
 from framerelay.runs.standing import has_ended
-from framerelay.runs.storyboard import start_run
+from framerelay.store.kept import gone, kept_as, task_to_make_again
+from framerelay.store.progress import check_revision
+from framerelay.store.progress import start as start_run_now
+from framerelay.store.removal import remove as remove_run
+from framerelay.storyboards.plan import plan_of
+from framerelay.storyboards.storyboard import start_run
+from framerelay.storyboards.terms import terms_of
 
 PICTURE_BYTES_MAX: Final = 30_000_000  # Ark's limit for an input image.
 PAGE_MAX: Final = 200
@@ -57,7 +58,7 @@ async def start(request: Request) -> Response:
         run_id = await state.store.asked_before(_key(key), run_id, plan=planned.id)
     run = await state.store.load(run_id)
     if run is None:
-        new = start_run(storyboard, run_id=run_id, now=time.time(), terms=Terms.of(state.settings))
+        new = start_run(storyboard, run_id=run_id, now=time.time(), terms=terms_of(state.settings))
         run = await start_run_now(state.store, new)
         log.info("run_started", run_id=run.id, shots=len(run.shots), title=run.title)
     return JSONResponse(_json(state, run), status_code=201, headers={"Location": f"/v1/runs/{run.id}"})

@@ -6,7 +6,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from framerelay.runs.model import Family, RunStatus, ShotStatus, TakeStatus
 from framerelay.runs.notices import NoticeType
-from framerelay.runs.outbox import NotificationState
+from framerelay.store.outbox import NotificationState
 
 Seconds = Annotated[float, Meta(description="Seconds since 1970, UTC.")]
 Address = Annotated[str, Meta(description="Below /media; it needs the key, and takes Range.")]

@@ -15,12 +15,12 @@ from framerelay.receiver.quarantine import Quarantine
 from framerelay.receiver.readiness import Readiness
 from framerelay.receiver.strangers import Strangers
 from framerelay.receiver.verification import Verification
-from framerelay.runs.files import MediaFiles
-from framerelay.runs.inbox import Inbox
-from framerelay.runs.outbox import Outbox
-from framerelay.runs.spool import Spool
-from framerelay.runs.store import Store
 from framerelay.runs.tokens import Links, Tokens
+from framerelay.store.files import MediaFiles
+from framerelay.store.inbox import Inbox
+from framerelay.store.outbox import Outbox
+from framerelay.store.runs import Store
+from framerelay.store.spool import Spool
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,11 +1,11 @@
-"""Storyboards as JSON schemas, for editors and clients; `runs.storyboard` knows more and tells every mistake."""
+"""Storyboards as JSON schemas, for editors and clients; `storyboards.storyboard` knows more and tells every mistake."""
 
 import json
 from pathlib import Path
 from typing import Any, Final
 
-from framerelay.runs.inputs import INPUT_FIELDS, PLAIN_FIELDS, Kind
-from framerelay.runs.scenes import SHOTS_MAX, TAKES_MAX
+from framerelay.storyboards.inputs import INPUT_FIELDS, PLAIN_FIELDS, Kind
+from framerelay.storyboards.scenes import SHOTS_MAX, TAKES_MAX
 
 Schema = dict[str, Any]
 

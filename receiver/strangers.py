@@ -11,7 +11,7 @@ from typing import Final
 from starlette.requests import ClientDisconnect, Request
 
 from framerelay.runs.errors import StoreUnavailable
-from framerelay.runs.inbox import Callback, Inbox
+from framerelay.store.inbox import Callback, Inbox
 
 A_MINUTE: Final = 10  # Enough to find a wrong secret or address; a flood costs Redis one write in six seconds.
 BODY_BYTES_MAX: Final = 4096

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from framerelay.runs.errors import Unverified
-from framerelay.runs.inbox import Callback
 from framerelay.runs.tokens import Address, HookAddress, ProbeAddress
+from framerelay.store.inbox import Callback
 from framerelay.upstream.jwks import PublicKeys
 from framerelay.upstream.signatures import FalRecipe, Recipe, verify
 from framerelay.upstream.verifiers import Verifiers

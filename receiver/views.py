@@ -6,11 +6,9 @@ from msgspec import UNSET, to_builtins
 
 from framerelay.config.logs import redacted
 from framerelay.config.urls import host_of
+from framerelay.network.policy import HOW_TO_TRUST
 from framerelay.receiver import shapes
-from framerelay.runs.addresses import HOW_TO_TRUST
-from framerelay.runs.inbox import Callback
 from framerelay.runs.model import Clip, Film, FirstFrame, Frame, Problem, Run, Shot, Take, TakeStatus
-from framerelay.runs.outbox import Notification
 from framerelay.runs.outlook import (
     SecondJob,
     budget_left,
@@ -32,7 +30,9 @@ from framerelay.runs.standing import (
     seems_unreachable,
     submits_to_come,
 )
-from framerelay.runs.words import duration
+from framerelay.runs.text import duration
+from framerelay.store.inbox import Callback
+from framerelay.store.outbox import Notification
 
 UNREACHABLE: Final = shapes.Oddity(
     code="public_url_unreachable",

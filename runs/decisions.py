@@ -13,7 +13,7 @@ from framerelay.runs import events
 from framerelay.runs.model import Family, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
 from framerelay.runs.standing import counted, heirs, jobs_left, problem_of, unjoined
 from framerelay.runs.takes import BROUGHT_IN, NEVER_ARRIVED, OPEN
-from framerelay.runs.words import number_of
+from framerelay.runs.text import number_of
 
 Decision = events.Approved | events.Picked | events.Resumed | events.Adopted | events.Retaken | events.RunCancelled
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, NewType
 
-from framerelay.config.settings import Settings
-
 RunId = NewType("RunId", str)
 
 
@@ -257,18 +255,6 @@ class Terms:
     ask_after_s: float = 900.0
     provider_frame_first: bool = True
     retakes: int = 1
-
-    @classmethod
-    def of(cls, settings: Settings) -> "Terms":
-        """The terms for a run that starts now."""
-        return cls(
-            lookup_after_s=settings.lookup_after_s,
-            submit_timeout_s=settings.submit_timeout_s,
-            unsure_hold_s=settings.unsure_hold_s,
-            unsure=settings.unsure,
-            ask_after_s=settings.ask_after_s,
-            provider_frame_first=settings.handoff == "auto",
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Final
 from framerelay.runs.decisions import heirs_begun_anew, heirs_of
 from framerelay.runs.model import FirstFrame, Run, Shot, ShotStatus
 from framerelay.runs.standing import chosen, counted, jobs_left, takes_missing
-from framerelay.runs.words import number_of
+from framerelay.runs.text import number_of
 
 # Of 255, mean of all pixels and channels. The sandbox's clips open 1 to 2 levels from the frame that they were given
 # (encoding), another picture is 20 to 25 away, a shift of 2 in 256 pixels 11; 8 in brightness alone is seen as a jump.

@@ -12,7 +12,7 @@ from typing import Final
 
 from framerelay.runs.model import Family, Overview, Problem, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
 from framerelay.runs.takes import BROUGHT_IN, OPEN, SUBMIT_CUT_SHORT, is_unheard
-from framerelay.runs.words import number_of
+from framerelay.runs.text import number_of
 
 MOVING: Final = frozenset({ShotStatus.SUBMITTING, ShotStatus.GENERATING, ShotStatus.COLLECTING})
 HELD_AFTER: Final = 6  # Submits put off because the provider is out of order, before a person is told: about 15 s.
@@ -29,7 +29,7 @@ def settled(run: Run, *, before: Run | None = None) -> Run:
 
     *before*: what it grew from. If that was settled, only those shots are looked at that have changed since, that begin
     with one of these, or that wait for the budget, however many the run has.
-    A shot that stays as it was stays the same object: `runs.store` writes the others.
+    A shot that stays as it was stays the same object: `store.runs` writes the others.
     """
     earlier = before
     if before is not None and (before.index.overview is None or before.cancelled is not run.cancelled):

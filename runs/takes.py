@@ -10,7 +10,7 @@ from typing import Final
 from framerelay.runs import events
 from framerelay.runs.events import TakeEvent
 from framerelay.runs.model import Family, Problem, Run, Shot, Take, TakeStatus
-from framerelay.runs.words import duration
+from framerelay.runs.text import duration
 
 LOOK_UP_EVERY_S_MAX: Final = 600.0
 LATE_S: Final = 2.0  # Beyond the time that nearly all such jobs took: their callbacks need a moment, too.

@@ -45,12 +45,12 @@ from framerelay.media.decoder import Decoder
 from framerelay.processors import deps
 from framerelay.receiver import openapi
 from framerelay.receiver.app import pages
-from framerelay.runs.embedded_redis import find_server
-from framerelay.runs.processes import Presence
-from framerelay.runs.queue import connect, disconnect
-from framerelay.runs.store import Store
 from framerelay.runs.tokens import Tokens
 from framerelay.sandbox import Faults, SandboxOptions, create_sandbox
+from framerelay.store.client import connect, disconnect
+from framerelay.store.embedded import find_server
+from framerelay.store.processes import Presence
+from framerelay.store.runs import Store
 
 WAIT_S = 90.0
 KEY = "sk-sandbox"
@@ -147,7 +147,7 @@ def _nobody_says_that_it_is_there() -> Iterator[None]:
 def presence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Receivers and workers that start from now on say that they are there, as in production but more often."""
     monkeypatch.setattr(Presence, "keep", _SPEAKING)
-    monkeypatch.setattr("framerelay.runs.processes.EVERY_S", 0.05)
+    monkeypatch.setattr("framerelay.store.processes.EVERY_S", 0.05)
 
 
 @pytest.fixture(scope="session")
@@ -210,7 +210,7 @@ def gives_redis_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     def pauses(*, cap: float, base: float) -> ExponentialBackoff:
         return ExponentialBackoff(cap=cap / 10, base=base / 10)
 
-    monkeypatch.setattr("framerelay.runs.queue.ExponentialBackoff", pauses)
+    monkeypatch.setattr("framerelay.store.client.ExponentialBackoff", pauses)
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Final, cast
 
 from framerelay.config.text import text_of, trimmed
-from framerelay.runs.hooks import FILE_KEYS, HOOK_KEYS, read_settings_file
-from framerelay.runs.notation import shown
-from framerelay.runs.parts import Part, found
+from framerelay.storyboards.notation import shown
+from framerelay.storyboards.parts import Part, found
+from framerelay.storyboards.settings_file import FILE_KEYS, HOOK_KEYS, read_settings_file
 from framerelay.upstream.signatures import FalRecipe, HmacRecipe, Recipe, Signed, StaticRecipe, digest_of
 
 KEYS_MAX: Final = 8

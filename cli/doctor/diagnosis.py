@@ -23,7 +23,7 @@ from framerelay.cli.runs import print_json
 from framerelay.config.logs import configure_logging, redacted, secrets_of
 from framerelay.config.settings import SettingInvalid, Settings, from_environment
 from framerelay.runs.errors import FrameRelayError
-from framerelay.runs.words import printable
+from framerelay.runs.text import printable
 
 Look = Callable[[Settings], Awaitable[Finding | list[Finding]]]
 Say = Callable[[str, Finding], None]

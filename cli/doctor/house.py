@@ -15,10 +15,10 @@ from framerelay.cli.doctor.network import LEADS, Reach, in_thread, reach_of
 from framerelay.cli.errors import folder_words
 from framerelay.config.keys import weakness
 from framerelay.config.settings import SettingInvalid, Settings, environment, misspelt
-from framerelay.processors.deps import tls_of
-from framerelay.runs.addresses import Trusted
+from framerelay.network.policy import Trusted
+from framerelay.network.tls import tls_of
 from framerelay.runs.errors import StoryboardInvalid
-from framerelay.runs.hooks import read_hooks
+from framerelay.storyboards.hooks import read_hooks
 from framerelay.upstream.verifiers import read_verifiers
 
 SCARCE_BYTES: Final = 2 << 30  # Some hundred clips and their film.

@@ -17,8 +17,8 @@ import httpx
 import msgspec
 
 from framerelay.config.settings import Settings
-from framerelay.processors.deps import tls_of
-from framerelay.runs.addresses import is_public
+from framerelay.network.policy import is_public
+from framerelay.network.tls import tls_of
 
 WITHIN_S: Final = 8.0
 BODY_BYTES_MAX: Final = 8 << 20  # Fifty callbacks as the receiver lists them, at their longest.

@@ -7,7 +7,7 @@ from framerelay.cli.doctor.finding import Finding, fail, ok, warn
 from framerelay.cli.doctor.network import Answer, Kind, Trouble, ask, resolve, trouble_of
 from framerelay.config.keys import find_api_key
 from framerelay.config.settings import Settings
-from framerelay.processors.deps import tls_of
+from framerelay.network.tls import tls_of
 from framerelay.runs.errors import (
     RequestInvalid,
     UpstreamAnswerUnreadable,

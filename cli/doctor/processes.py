@@ -11,9 +11,9 @@ from framerelay.cli.doctor.redis import client_of
 from framerelay.config.keys import find_secret
 from framerelay.config.marks import SECRET, fixed, marks_of
 from framerelay.config.settings import Settings, knobs
-from framerelay.runs.processes import Process, processes
-from framerelay.runs.queue import REDIS_ERRORS
-from framerelay.runs.words import listed
+from framerelay.runs.text import listed
+from framerelay.store.client import REDIS_ERRORS
+from framerelay.store.processes import Process, processes
 
 LIVE: Final = frozenset(knob.variable for _, knob, _ in knobs() if knob.live)
 # What must be the same wherever they run; other settings may fit the machine.

@@ -4,12 +4,12 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
+from framerelay.api.words import Json
 from framerelay.cli.client import Receiver
 from framerelay.cli.mcp.results import Address
 from framerelay.config.keys import find_secret
 from framerelay.config.settings import Settings
 from framerelay.runs.tokens import Links
-from framerelay.runs.words import Json
 
 LINK_LIFE_S: Final = 24 * 3600
 

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from framerelay.api.words import Json, one_line, problem_words, shot_words, waits_for
 from framerelay.cli.outlook import outlook
-from framerelay.runs.words import Json, one_line, printable, problem_words, shot_words, waits_for
+from framerelay.runs.text import printable
 
 
 class PlannedShot(BaseModel):

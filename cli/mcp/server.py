@@ -29,7 +29,7 @@ from framerelay.cli.mcp.tools import Tools
 from framerelay.config.keys import find_api_key, is_loopback, weakness
 from framerelay.config.settings import SettingInvalid, Settings, from_environment
 from framerelay.runs.errors import FrameRelayError
-from framerelay.runs.parts import unknown
+from framerelay.storyboards.parts import unknown
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 
-from framerelay.runs.words import Json
+from framerelay.api.words import Json
 
 Fetch = Callable[[str], bytes | None]
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from mcp.types import CallToolResult, ImageContent, TextContent
 from pydantic import Field, WithJsonSchema
 
+from framerelay.api.words import Json
 from framerelay.cli.client import Receiver, checked_id
 from framerelay.cli.errors import Stop
 from framerelay.cli.mcp.links import Addresses
@@ -35,8 +36,7 @@ from framerelay.cli.start import give_pictures
 from framerelay.config.settings import from_environment
 from framerelay.receiver.storyboard_schema import STORYBOARD_SCHEMAS
 from framerelay.runs.errors import Mistake, StoryboardInvalid
-from framerelay.runs.storyboard import Storyboard, check_storyboard
-from framerelay.runs.words import Json
+from framerelay.storyboards.storyboard import Storyboard, check_storyboard
 
 
 def _storyboard_schema() -> dict[str, Any]:

@@ -25,7 +25,7 @@ from framerelay.media.child.film_sound import Soundtrack, common_sound
 from framerelay.media.model import FilmFacts, FilmPart, FilmWarning
 from framerelay.media.words import in_words
 from framerelay.runs.errors import RequestInvalid
-from framerelay.runs.files import hold
+from framerelay.store.files import hold
 
 SCALE_MIN, SCALE_MAX = 10_000, 1_000_000
 """Ticks per second of the film's picture: any common frame rate is exact."""

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from framerelay.runs.inbox import Callback
 from framerelay.runs.model import Run
 from framerelay.runs.standing import callbacks_missed, seems_unreachable
+from framerelay.store.inbox import Callback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from framerelay.api.forecast import film_in
+from framerelay.api.words import Json, coming, frame_for, problem_words, waits_for
 from framerelay.receiver.page.strip import TakeCell, scenes_of
 from framerelay.runs import events
 from framerelay.runs.decisions import decided, why_not
-from framerelay.runs.forecast import film_in
 from framerelay.runs.model import Run, RunStatus, Shot, ShotStatus, TakeStatus
 from framerelay.runs.outlook import budget_left, jobs_of_retake, stale_after
 from framerelay.runs.standing import MOVING, counted, submits_to_come, takes_missing
-from framerelay.runs.words import Json, coming, duration, frame_for, listed, number_of, problem_words, soon, waits_for
+from framerelay.runs.text import duration, listed, number_of, soon
 
 UNDER_WAY: Final = frozenset({"submitting", "generating", "collecting"})
 ASKED_MAX: Final = 12  # Of each kind, in one card; the others have their turn when these are decided.

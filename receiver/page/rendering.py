@@ -20,7 +20,7 @@ from framerelay.receiver.gate import Right
 from framerelay.receiver.page.static_files import address_of
 from framerelay.receiver.state import state_of
 from framerelay.runs.errors import FrameRelayError, RunNotFound
-from framerelay.runs.words import duration, number_of
+from framerelay.runs.text import duration, number_of
 
 Handler = Callable[[Request], Awaitable[Response]]
 

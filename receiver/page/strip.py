@@ -6,8 +6,8 @@ from itertools import groupby
 from statistics import median
 from typing import Final
 
+from framerelay.api.words import Json, begun_from, made_words, share_done, shot_words, stale_source, take_words
 from framerelay.runs.outlook import SEAM_LEVELS_MAX
-from framerelay.runs.words import Json, begun_from, made_words, share_done, shot_words, stale_source, take_words
 
 WIDTH_MAX: Final = 15
 USUAL_S: Final = 5.0

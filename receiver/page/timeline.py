@@ -7,7 +7,7 @@ from typing import Any, Final
 from framerelay.receiver.state import State
 from framerelay.receiver.views import callback_json
 from framerelay.runs.model import Run, Shot
-from framerelay.runs.store import LoggedEvent
+from framerelay.store.runs import LoggedEvent
 
 PAGES_MAX: Final = 4  # Of 500 events: all that a run keeps.
 LATE_S: Final = 3600.0

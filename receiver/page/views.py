@@ -6,6 +6,7 @@ from typing import Any, Final, get_args
 from starlette.requests import Request
 from starlette.responses import Response
 
+from framerelay.api.words import shot_words
 from framerelay.receiver.deciding import decide, stored_run
 from framerelay.receiver.fields import check_names, fields_of
 from framerelay.receiver.page.health import health_of
@@ -22,9 +23,8 @@ from framerelay.runs.decisions import Decision
 from framerelay.runs.errors import NotFound, RequestInvalid
 from framerelay.runs.events import Event
 from framerelay.runs.model import Run, RunStatus
-from framerelay.runs.progress import name_of
 from framerelay.runs.standing import MOVING, has_ended
-from framerelay.runs.words import shot_words
+from framerelay.store.progress import name_of
 
 RUNS_A_PAGE: Final = 20
 CALLBACKS_A_PAGE: Final = 100

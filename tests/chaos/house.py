@@ -13,7 +13,7 @@ from typing import Any, Final
 import httpx
 from process import Process
 
-from framerelay.runs.embedded_redis import find_server
+from framerelay.store.embedded import find_server
 
 API_KEY: Final = "fr_storm"
 UPSTREAM_KEY: Final = "sk-storm"

@@ -31,18 +31,18 @@ import framerelay.processors.submit
 import framerelay.processors.worker
 import framerelay.receiver.callbacks
 import framerelay.runs.machine
-import framerelay.runs.progress
-import framerelay.runs.spool
-import framerelay.runs.store
+import framerelay.store.progress
+import framerelay.store.runs
+import framerelay.store.spool
 from framerelay.cli.main import cli
 from framerelay.media.decoder import Decoder
 from framerelay.processors.worker import RelayWorker
 from framerelay.runs import events
 from framerelay.runs.errors import OutcomeUnknown
-from framerelay.runs.inbox import Inbox, Told
-from framerelay.runs.progress import record
-from framerelay.runs.spool import Spool
-from framerelay.runs.store import Store
+from framerelay.store.inbox import Inbox, Told
+from framerelay.store.progress import record
+from framerelay.store.runs import Store
+from framerelay.store.spool import Spool
 from framerelay.upstream.client import JobsClient
 
 Spring = Callable[[], None]
@@ -204,14 +204,14 @@ def _on_giving(do: Callable[..., Any]) -> None:
 
 def _mid_drain(spring: Spring) -> None:
     """Redis has taken callbacks from the spool, and their files still lie there."""
-    remove = framerelay.runs.spool._remove_all
+    remove = framerelay.store.spool._remove_all
 
     def trapped(paths: list[Path]) -> None:
         if paths:
             spring()
         remove(paths)
 
-    framerelay.runs.spool._remove_all = trapped
+    framerelay.store.spool._remove_all = trapped
 
 
 def _mid_download(spring: Spring) -> None:
@@ -254,12 +254,12 @@ WORKER_POINTS: Final[dict[str, Callable[[Spring], None]]] = {
 
 def _save_without_looking() -> None:
     """The last writer wins; each write is a little late, so that twins have both loaded what they change."""
-    text = framerelay.runs.store.script("save", with_enqueue=True)
+    text = framerelay.store.runs.script("save", with_enqueue=True)
     blind = re.sub(r"if \(held\S* or ''\) ~= ARGV\[1\] then", "if false then", text)
     if blind == text:
         raise SystemExit("save.lua no longer compares revisions where this switch expects it")
-    script = framerelay.runs.store.script
-    framerelay.runs.store.script = lambda name, **named: blind if name == "save" else script(name, **named)
+    script = framerelay.store.runs.script
+    framerelay.store.runs.script = lambda name, **named: blind if name == "save" else script(name, **named)
     save = Store.save
 
     async def late(self: Store, run: Any, **named: Any) -> bool:
@@ -288,7 +288,7 @@ def _post_before_intent() -> None:
 
     async def pretend(deps: Any, run: Any, shot: Any, number: int, first: Any) -> Any:
         event = events.Submitting(shot=shot.id, take=number, intent="late", seed=None, first_frame=first)
-        after = framerelay.runs.machine.apply(run, event, framerelay.runs.progress.time.time())
+        after = framerelay.runs.machine.apply(run, event, framerelay.store.progress.time.time())
         waiting[f"{run.id}:{shot.id}:late"] = partial(record, deps.store, run.id, event)
         return after.take(shot.id, number)
 
@@ -355,7 +355,7 @@ def _ended_is_over() -> None:
         over = run.cancelled or run.film
         return run if over and isinstance(event, events.TakeEvent) else whole(run, event, now)
 
-    framerelay.runs.progress.apply = deaf
+    framerelay.store.progress.apply = deaf
 
 
 def _any_film_will_do() -> None:
@@ -373,7 +373,7 @@ def _any_film_will_do() -> None:
         await asyncio.sleep(2.0)
         return film
 
-    framerelay.runs.progress.apply = gullible
+    framerelay.store.progress.apply = gullible
     Decoder.join = slow  # type: ignore[method-assign]
 
 

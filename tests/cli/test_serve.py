@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import redis as redis_sync
 
-from framerelay.runs.embedded_redis import find_server
+from framerelay.store.embedded import find_server
 
 CHAIN = """
 model: seedance-1.5-pro-720p

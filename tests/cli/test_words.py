@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from framerelay.api.words import shot_words, usual_s
 from framerelay.cli.outlook import outlook
 from framerelay.cli.picture import Line, live_lines, whole_lines
-from framerelay.runs.words import duration, printable, shot_words, usual_s
+from framerelay.runs.text import duration, printable
 
 NOW = 1_000.0
 

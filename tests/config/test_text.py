@@ -10,9 +10,9 @@ import pytest
 from framerelay.config.keys import find_api_key, load_keys
 from framerelay.config.settings import SettingInvalid, Settings, from_environment, misspelt
 from framerelay.config.text import text_of, trimmed
-from framerelay.processors.deps import tls_of
-from framerelay.runs.hooks import read_hooks
-from framerelay.runs.storyboard import read_storyboard
+from framerelay.network.tls import tls_of
+from framerelay.storyboards.hooks import read_hooks
+from framerelay.storyboards.storyboard import read_storyboard
 from framerelay.upstream.callback import parse_object
 from framerelay.upstream.verifiers import read_verifiers
 

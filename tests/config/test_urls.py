@@ -6,12 +6,12 @@ import pytest
 
 from framerelay.config.parse import as_url
 from framerelay.config.urls import host_of, joined_url, parse_url
-from framerelay.media.addresses import guarded_client
 from framerelay.media.download import DownloadLimits, download
-from framerelay.runs.addresses import Trusted
+from framerelay.network.client import guarded_client
+from framerelay.network.policy import Trusted
 from framerelay.runs.errors import AddressForbidden, RequestInvalid, StoryboardInvalid
-from framerelay.runs.hooks import read_hooks
-from framerelay.runs.parts import is_web_address
+from framerelay.storyboards.hooks import read_hooks
+from framerelay.storyboards.parts import is_web_address
 from framerelay.upstream.client import JobsClient
 
 UNDECODABLE = (

@@ -19,10 +19,11 @@ from ruamel.yaml import YAML
 
 from framerelay.cli.main import cli
 from framerelay.config.settings import knobs, misspelt
-from framerelay.runs.embedded_redis import server_arguments
+from framerelay.store.embedded import server_arguments
 
 ROOT = Path(__file__).parent.parent.parent
-PACKAGES = ("cli", "config", "media", "processors", "receiver", "runs", "sandbox", "upstream")
+PACKAGES = ("api", "cli", "config", "media", "network", "processors", "receiver", "runs", "sandbox", "store")
+PACKAGES += ("storyboards", "upstream")
 OURS = ("receiver", "worker", "sandbox")
 UP = {"receiver": "receiver_ready", "worker": "worker_ready", "sandbox": "The sandbox answers"}
 

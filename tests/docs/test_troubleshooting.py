@@ -12,11 +12,12 @@ from framerelay.processors.look_up import ENDED
 from framerelay.receiver.answers import _CODES as CODES_OF_STATUSES
 from framerelay.runs import errors
 from framerelay.runs.model import Family
-from framerelay.runs.outbox import NotificationState
+from framerelay.store.outbox import NotificationState
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "troubleshooting.md"
-PACKAGES = ("config", "runs", "upstream", "media", "receiver", "processors", "cli")
+PACKAGES = ("config", "runs", "store", "storyboards", "network", "upstream", "media", "api", "receiver", "processors")
+PACKAGES += ("cli",)
 PUT_OFF, NOT_SAID_ABOUT_IT = "notification_put_off", {NotificationState.WAITING, NotificationState.DELIVERED}
 LEVELS = ("warning", "error", "exception", "critical")
 

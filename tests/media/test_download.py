@@ -20,8 +20,8 @@ import httpx
 import pytest
 
 import framerelay.media.download
-from framerelay.media.addresses import guarded_client
 from framerelay.media.download import Download, DownloadLimits, download
+from framerelay.network.client import guarded_client
 from framerelay.runs.errors import (
     AddressForbidden,
     DownloadExpired,

@@ -13,13 +13,13 @@ import pytest
 
 import framerelay.media.download
 import framerelay.media.tail
-from framerelay.media.addresses import guarded_client
 from framerelay.media.child.boxes import read_box
 from framerelay.media.child.frames import examine
 from framerelay.media.decoder import Decoder
 from framerelay.media.download import DownloadLimits
 from framerelay.media.fetch import fetch_clip
 from framerelay.media.model import Examination
+from framerelay.network.client import guarded_client
 from framerelay.runs.errors import ClipUnusable
 
 pytestmark = pytest.mark.anyio

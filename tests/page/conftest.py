@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request, async_playwright, expect
 
-from framerelay.runs.embedded_redis import EmbeddedRedis
+from framerelay.store.embedded import EmbeddedRedis
 
 PICTURES = Path(__file__).parents[2] / ".ci" / "artefacts" / "screenshots"
 API_KEY = "fr_test"

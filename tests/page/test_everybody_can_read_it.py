@@ -9,7 +9,7 @@ from playwright.async_api import expect
 
 from framerelay.runs import events
 from framerelay.runs.model import Clip, Frame
-from framerelay.runs.progress import record
+from framerelay.store.progress import record
 
 pytestmark = pytest.mark.anyio
 

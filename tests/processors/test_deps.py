@@ -8,7 +8,7 @@ import certifi
 import pytest
 
 from framerelay.config.settings import SettingInvalid, Settings
-from framerelay.processors.deps import tls_of
+from framerelay.network.tls import tls_of
 
 
 def test_further_certificate_authorities_are_trusted_beside_the_usual_ones(tmp_path: Path) -> None:

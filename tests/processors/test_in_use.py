@@ -15,7 +15,7 @@ from framerelay.config.keys import Keys
 from framerelay.config.live import LiveSettings
 from framerelay.config.marks import marks_of
 from framerelay.config.settings import SettingInvalid, Settings
-from framerelay.runs.processes import PROCESSES, processes
+from framerelay.store.processes import PROCESSES, processes
 
 pytestmark = pytest.mark.anyio
 

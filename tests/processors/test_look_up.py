@@ -14,8 +14,8 @@ from starlette.routing import Route
 
 from framerelay.cli.http import listening_on, serving
 from framerelay.processors.turnstile import Turnstile
-from framerelay.runs.queue import QUEUE
 from framerelay.runs.tokens import TakeAddress
+from framerelay.store.tasks import QUEUE
 
 pytestmark = pytest.mark.anyio
 

@@ -27,12 +27,13 @@ from starlette.routing import Route
 
 from framerelay.cli.http import listening_on, serving
 from framerelay.config.logs import configure_logging
+from framerelay.network.signing import signing_secrets
 from framerelay.processors import notify
-from framerelay.runs.model import RunId, Terms
-from framerelay.runs.outbox import Outbox
-from framerelay.runs.progress import start
-from framerelay.runs.signing import signing_secrets
-from framerelay.runs.storyboard import check_storyboard, start_run
+from framerelay.runs.model import RunId
+from framerelay.store.outbox import Outbox
+from framerelay.store.progress import start
+from framerelay.storyboards.storyboard import check_storyboard, start_run
+from framerelay.storyboards.terms import terms_of
 
 pytestmark = pytest.mark.anyio
 
@@ -206,9 +207,9 @@ async def test_a_receiver_that_hangs_does_not_hold_up_the_film(start_provider: A
 SAVES_AND_DIES = """
 import asyncio, os, signal, sys
 from framerelay.runs.model import Run, RunId, Shot, Terms
-from framerelay.runs.progress import start
-from framerelay.runs.queue import connect
-from framerelay.runs.store import Store
+from framerelay.store.progress import start
+from framerelay.store.client import connect
+from framerelay.store.runs import Store
 
 async def main():
     shot = Shot(id="s1", scene="a", origin="continue", source=None, input={}, gated=True)
@@ -267,7 +268,7 @@ async def test_nothing_is_sent_to_an_address_that_is_not_public(start_relay: Any
                 board = check_storyboard({**GATED, "notify_url": address})
                 run_id = RunId("run_" + "abcd"[number] * 24)
                 await start(
-                    relay.store, start_run(board, run_id=run_id, now=time.time(), terms=Terms.of(relay.settings))
+                    relay.store, start_run(board, run_id=run_id, now=time.time(), terms=terms_of(relay.settings))
                 )
                 runs[run_id] = words
 

@@ -11,7 +11,7 @@ import pytest
 
 import framerelay.media.download
 from framerelay.processors import retention
-from framerelay.runs.files import MediaFiles, hold, is_held
+from framerelay.store.files import MediaFiles, hold, is_held
 
 pytestmark = pytest.mark.anyio
 

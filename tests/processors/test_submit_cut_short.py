@@ -14,7 +14,7 @@ from framerelay.cli import serve
 from framerelay.config.keys import Keys
 from framerelay.processors import submit as submit_module
 from framerelay.runs import events
-from framerelay.runs.store import Store
+from framerelay.store.runs import Store
 
 pytestmark = pytest.mark.anyio
 

@@ -19,10 +19,11 @@ from arq.worker import Retry, func
 
 from framerelay.processors import worker as worker_module
 from framerelay.processors.worker import RelayWorker
-from framerelay.runs.embedded_redis import find_server
 from framerelay.runs.errors import StoreUnavailable
-from framerelay.runs.queue import DUE, QUEUE, Task, connect, disconnect, unpack
-from framerelay.runs.store import Store
+from framerelay.store.client import connect, disconnect
+from framerelay.store.embedded import find_server
+from framerelay.store.runs import Store
+from framerelay.store.tasks import DUE, QUEUE, Task, unpack
 
 pytestmark = pytest.mark.anyio
 
@@ -294,7 +295,7 @@ async def test_a_killed_workers_task_is_taken_over_in_seconds(
         "from arq.worker import func\n"
         "import framerelay.processors.worker\n"
         "from framerelay.processors.worker import RelayWorker\n"
-        "from framerelay.runs.queue import connect\n"
+        "from framerelay.store.client import connect\n"
         "async def work(context):\n"
         "    print('started', flush=True)\n"
         "    await asyncio.sleep(600)\n"

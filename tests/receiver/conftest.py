@@ -27,12 +27,13 @@ from framerelay.config.keys import Keys
 from framerelay.config.logs import configure_logging
 from framerelay.config.settings import Settings
 from framerelay.runs import events
-from framerelay.runs.embedded_redis import find_server
 from framerelay.runs.model import Clip, Film, FirstFrame, Frame
-from framerelay.runs.progress import record
-from framerelay.runs.queue import QUEUE, connect, disconnect, unpack
-from framerelay.runs.store import Store
 from framerelay.runs.tokens import HookAddress, TakeAddress, Tokens
+from framerelay.store.client import connect, disconnect
+from framerelay.store.embedded import find_server
+from framerelay.store.progress import record
+from framerelay.store.runs import Store
+from framerelay.store.tasks import QUEUE, unpack
 
 RUN = "run_" + "a" * 24
 API_KEY, SECRET = "fr_0123456789abcdefABCDEF", "only for tests"
@@ -283,7 +284,7 @@ def private_server() -> Iterator[PrivateServer]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch, gives_redis_up_soon: None) -> None:
     """What looks again and again whether Redis is back does so ten times as often, and each try ends as much sooner."""
-    monkeypatch.setattr("framerelay.runs.spool.DRAIN_EVERY_S", 0.1)
+    monkeypatch.setattr("framerelay.store.spool.DRAIN_EVERY_S", 0.1)
     monkeypatch.setattr("framerelay.receiver.readiness.HOLDS_S", 0.1)
 
 

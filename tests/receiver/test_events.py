@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from framerelay.receiver.limits import STREAMS_MAX
-from framerelay.runs.store import Store
+from framerelay.store.runs import Store
 
 pytestmark = pytest.mark.anyio
 

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from arq.connections import ArqRedis
 
-from framerelay.runs.inbox import CALLBACKS
 from framerelay.runs.machine import begin
 from framerelay.runs.model import Run, RunId, Shot, Terms
-from framerelay.runs.outbox import NOTIFICATIONS
-from framerelay.runs.progress import start
+from framerelay.store.inbox import CALLBACKS
+from framerelay.store.outbox import NOTIFICATIONS
+from framerelay.store.progress import start
 
 pytestmark = pytest.mark.anyio
 

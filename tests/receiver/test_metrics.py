@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from framerelay.runs.queue import QUEUE
+from framerelay.store.tasks import QUEUE
 
 pytestmark = pytest.mark.anyio
 

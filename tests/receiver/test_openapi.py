@@ -14,10 +14,10 @@ from framerelay.receiver import openapi
 from framerelay.receiver.app import routes
 from framerelay.runs import events
 from framerelay.runs.model import Problem
-from framerelay.runs.outbox import NOTIFICATIONS
-from framerelay.runs.progress import record
-from framerelay.runs.store import RUNS_BY_ID
 from framerelay.runs.tokens import HookAddress
+from framerelay.store.outbox import NOTIFICATIONS
+from framerelay.store.progress import record
+from framerelay.store.runs import RUNS_BY_ID
 
 pytestmark = pytest.mark.anyio
 

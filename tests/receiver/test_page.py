@@ -15,8 +15,8 @@ from framerelay.receiver.sessions import COOKIE, Sessions
 from framerelay.runs import events
 from framerelay.runs.events import Event
 from framerelay.runs.model import Clip, FirstFrame, Frame, Problem, Take, TakeStatus
-from framerelay.runs.progress import name_of, record
 from framerelay.runs.standing import settled
+from framerelay.store.progress import name_of, record
 
 pytestmark = pytest.mark.anyio
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from framerelay.runs import events
-from framerelay.runs.progress import record, start
 from framerelay.runs.tokens import HookAddress
+from framerelay.store.progress import record, start
 
 pytestmark = pytest.mark.anyio
 

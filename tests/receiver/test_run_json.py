@@ -7,7 +7,7 @@ import pytest
 
 from framerelay.runs import events
 from framerelay.runs.model import Frame
-from framerelay.runs.progress import record
+from framerelay.store.progress import record
 
 pytestmark = pytest.mark.anyio
 

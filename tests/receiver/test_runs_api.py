@@ -9,8 +9,8 @@ import pytest
 from framerelay.receiver import plan
 from framerelay.runs import events
 from framerelay.runs.model import Frame
-from framerelay.runs.progress import record
-from framerelay.runs.storyboard import read_storyboard
+from framerelay.store.progress import record
+from framerelay.storyboards.storyboard import read_storyboard
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from framerelay.receiver.strangers import Strangers
-from framerelay.runs.inbox import REFUSED_MAX, Callback, Inbox
+from framerelay.store.inbox import REFUSED_MAX, Callback, Inbox
 
 pytestmark = pytest.mark.anyio
 

@@ -16,8 +16,8 @@ import pytest
 import redis as redis_sync
 
 from framerelay.receiver.openapi import document
-from framerelay.runs import inbox, spool
-from framerelay.runs.inbox import KEEP_WITHIN_S
+from framerelay.store import inbox, spool
+from framerelay.store.inbox import KEEP_WITHIN_S
 
 pytestmark = pytest.mark.anyio
 
@@ -57,11 +57,11 @@ async def test_a_callback_that_redis_cannot_take_is_spooled_and_handed_on_when_i
     """200 within the provider's five seconds: a hook's callback, too, which no look-up could ever make good."""
     getattr(private_server, trouble)()
     # Who hangs would hold the test up for three seconds.
-    monkeypatch.setattr("framerelay.runs.inbox.KEEP_WITHIN_S", 0.5)
+    monkeypatch.setattr("framerelay.store.inbox.KEEP_WITHIN_S", 0.5)
     asked = [relay.api.post(path, json=DONE) for path in (take_address(), hook_address)]
     answers = await asyncio.gather(*asked, relay.api.post(take_address(take=2), content=b"not json"))
     waiting = spooled(relay)
-    monkeypatch.setattr("framerelay.runs.inbox.KEEP_WITHIN_S", KEEP_WITHIN_S)
+    monkeypatch.setattr("framerelay.store.inbox.KEEP_WITHIN_S", KEEP_WITHIN_S)
     private_server.go_on() if trouble == "hang" else private_server.start()
     await wait_until(lambda: not spooled(relay), "the spool is empty")
 
@@ -79,7 +79,7 @@ def test_redis_and_disk_together_have_less_time_than_a_provider() -> None:
     """
     Providers give a callback five seconds, and both may hang.
 
-    That each takes no longer than its own time is shown where it is used (`tests/runs/test_inbox.py`, `test_spool.py`).
+    That each takes no longer than its own time is shown in `tests/store/test_inbox.py` and `test_spool.py`.
     """
     assert inbox.KEEP_WITHIN_S + spool.WRITE_WITHIN_S < 4.5
 
@@ -224,8 +224,8 @@ async def test_a_redis_that_hangs_is_answered_before_the_provider_gives_up(
 ) -> None:
     """Without a spool: 503 within five seconds, for later ones, too; what was refused is kept on its next try."""
     await relay.api.post(take_address("s0"), json=DONE)
-    monkeypatch.setattr("framerelay.runs.inbox.KEEP_WITHIN_S", 1.0)
-    monkeypatch.setattr("framerelay.runs.inbox.PROVE_WITHIN_S", 1.0)
+    monkeypatch.setattr("framerelay.store.inbox.KEEP_WITHIN_S", 1.0)
+    monkeypatch.setattr("framerelay.store.inbox.PROVE_WITHIN_S", 1.0)
     private_server.hang()
 
     first = [relay.api.post(take_address("s1", number), json=DONE) for number in range(5)]
@@ -234,7 +234,7 @@ async def test_a_redis_that_hangs_is_answered_before_the_provider_gives_up(
     assert not waiting.done()
     later = await relay.api.post(take_address("s2"), json=DONE)
     answers = [*await waiting, later]  # All while it still hangs.
-    monkeypatch.setattr("framerelay.runs.inbox.KEEP_WITHIN_S", KEEP_WITHIN_S)
+    monkeypatch.setattr("framerelay.store.inbox.KEEP_WITHIN_S", KEEP_WITHIN_S)
     private_server.go_on()
     reasons = {
         line["reason"] for line in map(json.loads, logged.getvalue().splitlines()) if line.get("outcome") == "not_kept"

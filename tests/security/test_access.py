@@ -258,7 +258,7 @@ async def test_a_surprise_tells_the_browser_the_same_and_the_world_nothing(
         raise RuntimeError("canary in the traceback")
 
     # Nothing real breaks in a way that we did not foresee.
-    monkeypatch.setattr("framerelay.runs.store.Store.runs", broken)
+    monkeypatch.setattr("framerelay.store.runs.Store.runs", broken)
     async with start_door() as http:
         answer = await http.get("/v1/runs", headers=bearer(NEW))
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from framerelay.runs.queue import QUEUE
 from framerelay.runs.tokens import HookAddress, TakeAddress
+from framerelay.store.tasks import QUEUE
 
 pytestmark = pytest.mark.anyio
 

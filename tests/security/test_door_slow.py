@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from framerelay.runs.queue import QUEUE
 from framerelay.runs.tokens import TakeAddress
+from framerelay.store.tasks import QUEUE
 
 pytestmark = pytest.mark.anyio
 

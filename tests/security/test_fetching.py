@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import framerelay.media.download
-from framerelay.media.addresses import guarded_client
 from framerelay.media.download import FRAMING_BYTES_MAX, Download, DownloadLimits, download
+from framerelay.network.client import guarded_client
 from framerelay.runs.errors import (
     DownloadInterrupted,
     DownloadTooLarge,

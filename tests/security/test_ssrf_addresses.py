@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from framerelay.media.addresses import guarded_client
 from framerelay.media.download import DownloadLimits, download
+from framerelay.network.client import guarded_client
 from framerelay.runs.errors import AddressForbidden, DownloadInterrupted, FrameRelayError
 from tests.security.trap import resolver, trap
 

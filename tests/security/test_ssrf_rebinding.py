@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import framerelay.media.download
-from framerelay.media.addresses import guarded_client
 from framerelay.media.download import DownloadLimits, download
+from framerelay.network.client import guarded_client
 from framerelay.runs.errors import AddressForbidden, DownloadInterrupted, FrameRelayError
 from tests.security.trap import Trap, trap
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from framerelay.media.addresses import guarded_client
 from framerelay.media.download import REDIRECTS_MAX, Download, DownloadLimits, download
+from framerelay.network.client import guarded_client
 from framerelay.runs.errors import AddressForbidden, DownloadInterrupted, FrameRelayError
 from tests.security.trap import Trap, resolver, trap
 

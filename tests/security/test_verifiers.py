@@ -25,9 +25,9 @@ from starlette.routing import Route
 from framerelay.cli.errors import Stop
 from framerelay.cli.http import listening_on, serving
 from framerelay.receiver.quarantine import A_MINUTE, Quarantine
-from framerelay.runs.inbox import QUARANTINE_BYTES_MAX, QUARANTINE_MAX, Callback, Inbox
-from framerelay.runs.queue import QUEUE, unpack
 from framerelay.runs.tokens import HookAddress, TakeAddress
+from framerelay.store.inbox import QUARANTINE_BYTES_MAX, QUARANTINE_MAX, Callback, Inbox
+from framerelay.store.tasks import QUEUE, unpack
 from framerelay.upstream import jwks
 
 anyio = pytest.mark.anyio

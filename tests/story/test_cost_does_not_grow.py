@@ -11,10 +11,11 @@ from arq.connections import ArqRedis
 from framerelay.runs import events
 from framerelay.runs.machine import begin
 from framerelay.runs.model import Run, RunId, Shot, Terms
-from framerelay.runs.processes import READ_AGAIN
-from framerelay.runs.progress import record, start
-from framerelay.runs.queue import DUE, QUEUE, WAKE, script
 from framerelay.runs.tokens import TakeAddress
+from framerelay.store.client import script
+from framerelay.store.processes import READ_AGAIN
+from framerelay.store.progress import record, start
+from framerelay.store.tasks import DUE, QUEUE, WAKE
 
 pytestmark = pytest.mark.anyio
 

@@ -14,9 +14,9 @@ from framerelay.processors import film as film_module
 from framerelay.runs import events
 from framerelay.runs.machine import steps_due, wake_at
 from framerelay.runs.model import RunStatus, TakeStatus
-from framerelay.runs.progress import record
-from framerelay.runs.store import REPAIRED, Store
 from framerelay.runs.tokens import TakeAddress
+from framerelay.store.progress import record
+from framerelay.store.runs import REPAIRED, Store
 from framerelay.upstream.client import JobsClient
 from tests.conftest import KEY
 

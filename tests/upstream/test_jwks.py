@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.responses import RedirectResponse, Response
 
-from framerelay.media.addresses import guarded_client
+from framerelay.network.client import guarded_client
 from framerelay.runs.errors import UpstreamAnswerUnreadable
 from framerelay.upstream import jwks
 from framerelay.upstream.jwks import BYTES_MAX, KEYS_MAX, PublicKeys, read_key_set

@@ -7,7 +7,7 @@ import pytest
 
 from framerelay.config.settings import environment
 from framerelay.runs.errors import StoryboardInvalid
-from framerelay.runs.hooks import read_hooks
+from framerelay.storyboards.hooks import read_hooks
 from framerelay.upstream.signatures import FalRecipe, HmacRecipe, Recipe, StaticRecipe
 from framerelay.upstream.verifiers import FAL_JWKS, Verifiers, read_verifiers
 

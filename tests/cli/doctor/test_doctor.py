@@ -31,10 +31,10 @@ from framerelay.cli.serve import running_receiver
 from framerelay.config.keys import Keys
 from framerelay.config.settings import Settings
 from framerelay.processors.worker import LEASE_S, WORKER
-from framerelay.runs import inbox
-from framerelay.runs.embedded_redis import EmbeddedRedis, find_server, is_answering
-from framerelay.runs.queue import QUEUE
 from framerelay.runs.tokens import HookAddress, ProbeAddress
+from framerelay.store import inbox
+from framerelay.store.embedded import EmbeddedRedis, find_server, is_answering
+from framerelay.store.tasks import QUEUE
 
 NOWHERE = "http://127.0.0.1:9"
 API_KEY, SECRET = Secret("fr_test"), Secret("only for tests")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from framerelay.receiver.operations import OPERATIONS
-from framerelay.runs.storyboard import check_storyboard
+from framerelay.storyboards.storyboard import check_storyboard
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -26,7 +26,7 @@ import framerelay.media.child.film
 from framerelay.media.child.film import join
 from framerelay.media.model import FilmFacts, FilmPart
 from framerelay.runs.errors import ClipUnusable, RequestInvalid
-from framerelay.runs.files import is_held
+from framerelay.store.files import is_held
 
 MakeClip = Callable[..., Path]
 SHORT = {"size": (160, 90), "frames": 24, "audio_s": 1.04, "manifest": False}

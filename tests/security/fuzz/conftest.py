@@ -19,10 +19,10 @@ from framerelay.config.settings import Settings
 from framerelay.receiver.app import create_app
 from framerelay.runs import events
 from framerelay.runs.model import Clip, Film, Frame, Problem
-from framerelay.runs.progress import record
-from framerelay.runs.queue import connect, disconnect
-from framerelay.runs.store import Store
 from framerelay.runs.tokens import HookAddress, Links, TakeAddress, Tokens
+from framerelay.store.client import connect, disconnect
+from framerelay.store.progress import record
+from framerelay.store.runs import Store
 
 OPERATE, READ, SECRET = "fr_operate_0123456789", "fr_read_0123456789abc", "only for tests"
 HOST = "relay.example.com"

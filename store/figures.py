@@ -1,0 +1,69 @@
+"""How much there is of everything in Redis, at a cost that does not grow with it: for whoever watches the house."""
+
+from dataclasses import dataclass
+
+from arq.connections import ArqRedis
+
+from framerelay.runs.model import RunStatus
+from framerelay.store.client import REDIS_ERRORS
+from framerelay.store.inbox import CALLBACKS, QUARANTINE
+from framerelay.store.outbox import NOTIFICATIONS_DUE
+from framerelay.store.redis_messages import unavailable
+from framerelay.store.runs import RUNS
+from framerelay.store.tasks import DUE, QUEUE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """How many wait, and for how long (s) the one has that should have gone first; 0 if none is late."""
+
+    number: int
+    late_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """
+    ``tasks`` · ``runs_due`` · ``notifications``: what has its time, and how late the first of each is. ``callbacks`` ·
+    ``quarantine``: how many are kept.
+    """
+
+    runs: dict[RunStatus, int]
+    tasks: Waiting
+    runs_due: Waiting
+    notifications: Waiting
+    callbacks: int
+    quarantine: int
+
+
+async def figures(redis: ArqRedis) -> Figures:
+    """As things stand, by Redis's own clock. Raises: StoreUnavailable."""
+    queues = (QUEUE, DUE, NOTIFICATIONS_DUE)
+    try:
+        async with redis.pipeline(transaction=False) as pipe:
+            pipe.time()
+            for status in RunStatus:
+                pipe.zcard(f"{RUNS}:{status.value}")
+            for queue in queues:
+                pipe.zcard(queue)
+                pipe.zrange(queue, 0, 0, withscores=True)
+            pipe.zcard(CALLBACKS)
+            pipe.llen(QUARANTINE)
+            (seconds, micros), *found = await pipe.execute()
+    except REDIS_ERRORS as error:
+        raise unavailable(error) from error
+    counts, rest = found[: len(RunStatus)], found[len(RunStatus) :]
+    now_ms = seconds * 1000 + micros / 1000
+    waiting = [_waiting(rest[2 * place], rest[2 * place + 1], now_ms) for place in range(len(queues))]
+    return Figures(
+        runs=dict(zip(RunStatus, counts, strict=True)),
+        tasks=waiting[0],
+        runs_due=waiting[1],
+        notifications=waiting[2],
+        callbacks=rest[-2],
+        quarantine=rest[-1],
+    )
+
+
+def _waiting(number: int, first: list[tuple[bytes, float]], now_ms: float) -> Waiting:
+    return Waiting(number=number, late_s=max(0.0, (now_ms - first[0][1]) / 1000) if first else 0.0)

@@ -1,0 +1,64 @@
+"""
+An id as a person types it: its first letters are enough while they are those of one thing, and ``last`` is the newest.
+
+Programs that know a whole id are served as before: it is looked for first, and costs what it always did.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from arq.connections import ArqRedis
+
+from framerelay.runs.errors import IdAmbiguous
+from framerelay.runs.model import Run
+from framerelay.store.client import REDIS_ERRORS
+from framerelay.store.redis_messages import unavailable
+
+LAST: Final = "last"
+LETTERS_MIN: Final = 4
+SHOWN_MAX: Final = 5  # Of the ids that a few letters may mean.
+SEARCHED_MAX: Final = 1000  # Callbacks and notifications have no index of ids: the newest are looked through.
+_BEGINNING: Final = re.compile(rf"[a-z]{{1,8}}_[A-Za-z0-9_-]{{{LETTERS_MIN},80}}")
+
+
+def is_beginning(text: str) -> bool:
+    """Whether *text* is enough of an id to look for it."""
+    return bool(_BEGINNING.fullmatch(text))
+
+
+async def id_in(redis: ArqRedis, index: str, text: str) -> str | None:
+    """
+    The id in the sorted set *index* that begins with *text*, among its `SEARCHED_MAX` newest; or the newest.
+
+    None without one. Raises: IdAmbiguous; StoreUnavailable.
+    """
+    if text != LAST and not is_beginning(text):
+        return None
+    try:
+        ids = await redis.zrevrange(index, 0, 0 if text == LAST else SEARCHED_MAX - 1)
+    except REDIS_ERRORS as error:
+        raise unavailable(error) from error
+    names = [name.decode() for name in ids]
+    return next(iter(names), None) if text == LAST else the_one(text, [name for name in names if name.startswith(text)])
+
+
+def shot_named(run: Run, text: str) -> str | None:
+    """
+    The id of the shot of *run* that *text* means: its own, or the beginning of one.
+
+    A number is never the beginning of a longer one: shot-1 is not shot-10, which costs money.
+    """
+    if run.shot(text) is not None:
+        return text
+    if len(text) < LETTERS_MIN:
+        return None
+    names = [shot.id for shot in run.shots if shot.id.startswith(text)]
+    return the_one(text, [name for name in names if not (text[-1].isdigit() and name[len(text)].isdigit())])
+
+
+def the_one(text: str, names: Sequence[str]) -> str | None:
+    """The one of *names*, which begin with *text*; None if there is none. Raises: IdAmbiguous if there are several."""
+    if len(names) > 1:
+        raise IdAmbiguous(text, list(names[:SHOWN_MAX]), more=len(names) > SHOWN_MAX)
+    return names[0] if names else None

@@ -1,0 +1,320 @@
+"""
+The durable coalesced enqueue: callbacks that arrive together are kept by one script call, each before its answer.
+
+Nothing waits for company: an idle receiver writes one callback at a time; under load the next batch gathers while the
+last one is synced to disk. A callback counts as kept only when Redis has answered for it.
+
+    framerelay:callback:ID     string  MessagePack of `Callback`
+    framerelay:marks:ID        hash    what was found out about it later: repeats · conflict · late
+    framerelay:callbacks       zset    callbacks by time
+    framerelay:refused         list    a sample of those that came to a wrong address, newest first
+    framerelay:quarantine      list    those that did not prove where they come from, newest first
+    framerelay:seen:WHAT       string  ID SHA256 of the callback that had this address, outcome and body first
+    framerelay:ending:JOB      string  ID SHA256 of the callback that first said how this job at this address ended
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import chain, islice, repeat
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from framerelay.store.client import REDIS_ERRORS, Line, RelayRedis, script
+from framerelay.store.ids import id_in
+from framerelay.store.redis_messages import unavailable
+from framerelay.store.tasks import QUEUE, TASK_LIFE_MS, WAKE, Task, pack
+
+CALLBACKS: Final = "framerelay:callbacks"
+REFUSED: Final = "framerelay:refused"
+PROBE: Final = "framerelay:probe"
+REFUSED_MAX: Final = 200
+REFUSED_BYTES_MAX: Final = 2 << 20
+QUARANTINE: Final = "framerelay:quarantine"
+QUARANTINE_MAX: Final = 200
+QUARANTINE_BYTES_MAX: Final = 16 << 20
+BATCH_MAX: Final = 256
+KEEP_WITHIN_S: Final = 3.0  # Providers wait 5 s; a Redis that hangs must not cost the event its next try.
+PROVE_WITHIN_S: Final = 2.0
+
+Told = Callable[[bool | BaseException], None]
+
+
+class Callback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    One POST that we received about a job; a struct, since each is written as it is, and there are thousands a second.
+
+    ``outcome``: ``accepted`` · ``unreadable`` (not a JSON object) · ``too_large`` · ``encoded`` · ``cut_off``; when
+    read back also ``late`` (its take was settled before it came) or ``conflict`` (an earlier one said otherwise how
+    the same job ended): looked up like any other.
+    ``replay``: a person asked for ``replay_of`` to be processed again. ``refused``: a sample of what came to addresses
+    that are not ours. ``probe``: `doctor` sent it, under the id that it chose; it is about no job. ``quarantined``: it
+    did not prove where it comes from; a person may have that verified again.
+    ``body``: what came, without what opens anything; raw only in quarantine, where it has to be verified again; empty
+    for ``too_large``, ``encoded`` and ``cut_off``. ``size`` and ``sha256`` (hex): of what came, once it was read.
+    ``held``: nothing came of it, because it was not verified. ``evidence``: the headers that were to prove it, kept in
+    quarantine alone.
+    ``ending``: the same for all that say how one job at one address ended; None for all others.
+    """
+
+    id: str
+    received_at: float
+    outcome: str
+    body: bytes
+    run: str | None = None
+    shot: str | None = None
+    take: int | None = None
+    hook: str | None = None
+    job_id: str | None = None
+    word: str | None = None
+    reason: str | None = None
+    ending: str | None = None
+    replay_of: str | None = None
+    held: bool = False
+    evidence: tuple[tuple[str, str], ...] = ()
+    size: int | None = None
+    sha256: str | None = None
+    repeats: int = 0
+
+
+_decode_callback = msgspec.msgpack.Decoder(Callback).decode
+
+
+class Inbox:
+    """Keeps callbacks; `accept` returns when Redis has them."""
+
+    def __init__(self, redis: RelayRedis, *, keep_s: float) -> None:
+        self._redis = redis
+        self._keep_ms = int(keep_s * 1000)
+        self._accept = redis.register_script(script("accept", with_enqueue=True))
+        self._late = redis.register_script(script("late"))
+        self._set_aside = redis.register_script(script("set_aside"))
+        self._waiting: dict[_Given, None] = {}
+        self._patience: dict[_Given, None] = {}
+        self._impatient: asyncio.TimerHandle | None = None
+        self._writer: asyncio.Task[None] | None = None
+
+    async def accept(self, callback: Callback, *, fingerprint: str, task: Task | None) -> bool:
+        """
+        Keep *callback* and queue its *task*; False if the same *fingerprint* was kept before, for another callback.
+
+        Giving the same callback again is safe. Whoever stops waiting is forgotten, unless the write is under way.
+        Raises: StoreUnavailable when it is not certain that it was kept, at the latest after ``KEEP_WITHIN_S``.
+        """
+        kept = asyncio.get_running_loop().create_future()
+        given = self.give(callback, fingerprint=fingerprint, task=task, told=partial(_settle, kept))
+        try:
+            return bool(await kept)
+        finally:
+            self._waiting.pop(given, None)  # While Redis hangs, bodies whose sender has its answer would pile up.
+            self._patience.pop(given, None)
+
+    def give(self, callback: Callback, *, fingerprint: str, task: Task | None, told: Told) -> "_Given":
+        """What `accept` waits for; *told* is called, once, with what it returns or raises."""
+        loop = asyncio.get_running_loop()
+        words = (
+            callback.id,
+            callback.sha256 or "",
+            pack(callback),
+            f"framerelay:seen:{fingerprint}",
+            f"framerelay:ending:{callback.ending}" if callback.ending else "",
+            task.id if task else "",
+            task.definition(int(callback.received_at * 1000)) if task else b"",
+        )
+        given = _Given(words=words, told=told, until=loop.time() + KEEP_WITHIN_S)
+        self._waiting[given] = self._patience[given] = None
+        if self._impatient is None:
+            self._impatient = loop.call_later(KEEP_WITHIN_S, self._give_up)
+        if self._writer is None or self._writer.done():
+            self._writer = loop.create_task(self._write())
+        return given
+
+    async def refuse(self, callback: Callback) -> None:
+        """
+        Keep a *callback* that came to a wrong address, among the ``REFUSED_MAX`` newest of its kind.
+
+        Raises: StoreUnavailable.
+        """
+        await self._aside(callback, REFUSED, REFUSED_MAX, REFUSED_BYTES_MAX)
+
+    async def hold(self, callback: Callback) -> None:
+        """
+        Keep a *callback* in quarantine: the newest ``QUARANTINE_MAX`` and ``QUARANTINE_BYTES_MAX``, and nothing queued.
+
+        Raises: StoreUnavailable.
+        """
+        await self._aside(callback, QUARANTINE, QUARANTINE_MAX, QUARANTINE_BYTES_MAX)
+
+    async def held(self) -> list[str]:
+        """The ids of the callbacks in quarantine, oldest first: the order in which they came."""
+        try:
+            ids = await self._redis.lrange(QUARANTINE, 0, -1)  # type: ignore[misc]  # redis-py's union
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+        return [callback_id.decode() for callback_id in reversed(ids)]
+
+    async def let_go(self, callback_id: str, *, forget: bool) -> None:
+        """Take a callback out of quarantine, once it was accepted; *forget* it, if another like it was before."""
+        try:
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.lrem(QUARANTINE, 0, callback_id)
+                if forget:
+                    pipe.zrem(CALLBACKS, callback_id)
+                    pipe.delete(*_keys(callback_id))
+                await pipe.execute()
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+
+    async def prove_writable(self) -> None:
+        """
+        Write something and take it back, in one step of which nothing is ever seen.
+
+        Raises: StoreUnavailable with the reason, in words, why a callback could not be kept now.
+        """
+        try:
+            async with asyncio.timeout(PROVE_WITHIN_S), self._redis.pipeline(transaction=True) as pipe:
+                pipe.set(PROBE, 1)
+                pipe.delete(PROBE)
+                await pipe.execute()
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+
+    async def mark_late(self, callback_id: str, reason: str) -> None:
+        """The take that the callback is about was settled before it came. Raises: StoreUnavailable."""
+        try:
+            await self._late(keys=_keys(callback_id), args=[reason])
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+
+    async def find(self, callback_id: str) -> Callback | None:
+        """The callback of that id, while it is kept."""
+        try:
+            found = await self._read([callback_id])
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+        return found[0] if found else None
+
+    async def named(self, text: str) -> Callback | None:
+        """The callback of that id, of the id that begins so, or the newest (``last``). Raises: IdAmbiguous."""
+        found = await self.find(text)
+        name = await id_in(self._redis, CALLBACKS, text) if found is None else None
+        return await self.find(name) if name else found
+
+    async def recent(self, *, limit: int, after: str | None = None) -> list[Callback]:
+        """Callbacks, newest first, at most *limit*, beginning behind the callback *after*."""
+        try:
+            start = 0
+            if after is not None:
+                rank = await self._redis.zrevrank(CALLBACKS, after)
+                if rank is None:
+                    return []
+                start = rank + 1
+            ids = await self._redis.zrevrange(CALLBACKS, start, start + limit - 1)
+            return await self._read([callback_id.decode() for callback_id in ids])
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+
+    async def between(self, since: float, until: float, *, at_most: int) -> list[Callback]:
+        """The first callbacks, at most so many, that were received from *since* to *until*; oldest first."""
+        try:
+            window = int(since * 1000), int(until * 1000)
+            ids = await self._redis.zrangebyscore(CALLBACKS, *window, start=0, num=at_most)
+            return await self._read([callback_id.decode() for callback_id in ids])
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+
+    async def _read(self, ids: list[str]) -> list[Callback]:
+        """Those of *ids* that are kept, in their order."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for record, marks in map(_keys, ids):
+                pipe.get(record)
+                pipe.hgetall(marks)
+            found = await pipe.execute() if ids else []
+        return [_callback(*pair) for pair in zip(found[::2], found[1::2], strict=True) if pair[0]]
+
+    async def _aside(self, callback: Callback, kind: str, number_max: int, bytes_max: int) -> None:
+        bounds = [int(time.time() * 1000), self._keep_ms, number_max, bytes_max]
+        arguments: list[str | bytes | int] = [*bounds, callback.id, pack(callback)]
+        try:
+            await self._set_aside(keys=[CALLBACKS, kind], args=arguments)
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+
+    def _give_up(self) -> None:
+        """One clock for all that wait, since each of their own would cost more than the rest of the waiting."""
+        loop, self._impatient = asyncio.get_running_loop(), None
+        late = []
+        for given in self._patience:
+            if given.until > loop.time():
+                self._impatient = loop.call_at(given.until, self._give_up)
+                break
+            late.append(given)
+        self._tell(late, repeat(unavailable(TimeoutError())))
+
+    async def _write(self) -> None:
+        line = Line(self._redis)
+        try:
+            while self._waiting:
+                await self._write_together(line)
+        finally:
+            self._writer = None  # At once: whoever comes from now on begins another one.
+            await line.close()
+
+    async def _write_together(self, line: Line) -> None:
+        batch = list(islice(self._waiting, BATCH_MAX))
+        for given in batch:
+            del self._waiting[given]
+        header: list[str | bytes | int] = [int(time.time() * 1000), self._keep_ms, TASK_LIFE_MS]
+        words = chain.from_iterable(given.words for given in batch)
+        try:
+            answers = await line.call(self._accept, [CALLBACKS, QUEUE, WAKE], [*header, *words])
+        except REDIS_ERRORS as error:
+            self._tell(batch, repeat(unavailable(error)))
+        except BaseException as error:
+            self._tell(batch, repeat(error))
+            raise
+        else:
+            self._tell(batch, map(bool, answers))
+
+    def _tell(self, batch: Iterable["_Given"], outcomes: Iterable[bool | BaseException]) -> None:
+        """Those who have not been told yet."""
+        for given, outcome in zip(batch, outcomes, strict=False):
+            self._waiting.pop(given, None)
+            if given in self._patience:
+                del self._patience[given]
+                given.told(outcome)
+
+
+class _Given(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """A callback as the script takes it, and who waits for it until when, by the clock of the loop."""
+
+    words: tuple[str | bytes, ...]
+    told: Told
+    until: float
+
+
+def _settle(kept: asyncio.Future[bool], outcome: bool | BaseException) -> None:
+    if kept.done():
+        return  # Nobody waits any more.
+    if isinstance(outcome, bool):
+        kept.set_result(outcome)
+    else:
+        kept.set_exception(outcome)
+
+
+def _keys(callback_id: str) -> tuple[str, str]:
+    return f"framerelay:callback:{callback_id}", f"framerelay:marks:{callback_id}"
+
+
+def _callback(record: bytes, marks: dict[bytes, bytes]) -> Callback:
+    callback = replace(_decode_callback(record), repeats=int(marks.get(b"repeats", 0)))
+    if b"conflict" in marks:
+        return replace(
+            callback, outcome="conflict", reason=f"{marks[b'conflict'].decode()} said otherwise how this job ended"
+        )
+    if b"late" in marks and callback.outcome == "accepted":
+        return replace(callback, outcome="late", reason=marks[b"late"].decode())
+    return callback

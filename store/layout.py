@@ -1,0 +1,85 @@
+"""
+How a run lies in its hash: a field for what is the run's own and one for each shot, so that a change writes little.
+
+    revision · status    what the scripts in `store/lua/` compare and move by
+    saved                a random word of the last save: who remembers it knows the whole run without reading it
+    head                 MessagePack of the `Run` without its shots
+    0 · 1 · 2 …          MessagePack of each `Shot`, in the order of the film
+
+Early versions kept the whole `Run` in one field ``body``; it is still read, and the next save takes it apart.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Final
+
+import msgspec
+
+from framerelay.runs.model import Run, Shot
+from framerelay.runs.standing import places_changed
+from framerelay.store.tasks import pack
+
+SHOTS_REMEMBERED: Final = 5_000  # About 15 MB.
+
+# ``index`` follows from the shots, which have fields of their own.
+_OF_THE_HEAD: Final = tuple(field.name for field in fields(Run) if field.name not in ("shots", "index"))
+
+_decode_run = msgspec.msgpack.Decoder(Run).decode
+_decode_shot = msgspec.msgpack.Decoder(Shot).decode
+
+
+def fields_of(run: Run, *, before: Run | None) -> list[str | bytes]:
+    """Names and values, in turn: the head, and the shots that are not the same objects as in *before*, or else all."""
+    head = {name: getattr(run, name) for name in _OF_THE_HEAD}
+    written: list[str | bytes] = ["head", pack({**head, "shots": ()})]
+    for place in range(len(run.shots)) if before is None else places_changed(run, before=before):
+        written += [str(place), pack(run.shots[place])]
+    return written
+
+
+def run_of(fields: Mapping[bytes, bytes]) -> Run | None:
+    """The run in a hash; None if there is none, or only the mark of one that was removed."""
+    if whole := fields.get(b"body"):
+        return _decode_run(whole)
+    if b"head" not in fields:
+        return None
+    numbers = sorted(int(name) for name in fields if name.isdigit())
+    return replace(
+        _decode_run(fields[b"head"]), shots=tuple(_decode_shot(fields[str(number).encode()]) for number in numbers)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """A run as this process saw it last, and the word under which it was ``saved``."""
+
+    run: Run
+    saved: bytes
+
+
+class Memory:
+    """The runs that were seen last, so many that they have at most `SHOTS_REMEMBERED` shots together."""
+
+    def __init__(self) -> None:
+        self._runs: OrderedDict[str, Remembered] = OrderedDict()
+        self._shots = 0
+
+    def find(self, run_id: str) -> Remembered | None:
+        """What is remembered of it; true only if its hash still says so."""
+        if run_id in self._runs:
+            self._runs.move_to_end(run_id)
+        return self._runs.get(run_id)
+
+    def keep(self, run: Run, saved: bytes) -> None:
+        """Remember *run*, and forget those that were asked for longest ago."""
+        self.forget(run.id)
+        self._runs[run.id] = Remembered(run=run, saved=saved)
+        self._shots += len(run.shots)
+        while self._shots > SHOTS_REMEMBERED:
+            self.forget(next(iter(self._runs)))
+
+    def forget(self, run_id: str) -> None:
+        """It is gone, or was never there."""
+        known = self._runs.pop(run_id, None)
+        self._shots -= len(known.run.shots) if known else 0

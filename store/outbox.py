@@ -1,0 +1,199 @@
+"""
+The notifications that have to be sent, and what came of each try; `store.runs` puts them here in the step that saves
+the change which they tell of.
+
+    framerelay:notification:ID     hash    notice (MessagePack of `Notice`) · state · since · tries
+    framerelay:deliveries:ID       list    MessagePack of each `Delivery`, the newest last
+    framerelay:notifications       zset    notifications by time
+    framerelay:notifications:RUN   zset    those of one run, likewise
+    framerelay:notifications-due   zset    those that are to be sent, by the time of the next try (ms)
+
+Whoever sends one puts it off by a lease; if that process dies, the lease ends and another one sends it again.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+from arq.connections import ArqRedis
+
+from framerelay.runs.notices import Notice
+from framerelay.store.client import REDIS_ERRORS, script
+from framerelay.store.ids import id_in
+from framerelay.store.redis_messages import unavailable
+from framerelay.store.tasks import QUEUE, TASK_LIFE_MS, WAKE, Task, pack
+
+NOTIFICATIONS: Final = "framerelay:notifications"
+NOTIFICATIONS_DUE: Final = "framerelay:notifications-due"
+KEEP_S: Final = 30 * 86_400.0
+DELIVERIES_KEPT: Final = 100
+# Wakes one idle worker's courier; one that is lost costs seconds, since each courier looks by itself, too.
+WAKE_COURIER: Final = Task(id="notify", function="notify", arguments={})
+
+
+class NotificationState(StrEnum):
+    """Where a notification stands; only those that wait are sent (again)."""
+
+    WAITING = "waiting"
+    """It is to be sent, or sent once more."""
+    DELIVERED = "delivered"
+    """Its receiver answered 2xx."""
+    GONE = "gone"
+    """Its receiver answered 410: it wants no more of this."""
+    REFUSED = "refused"
+    """It was not sent: the address is none that we may contact."""
+    GIVEN_UP = "given_up"
+    """Nobody took it in a day."""
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """One try: when, the status of the answer if there was one, what came of it in words, and how long it took."""
+
+    at: float
+    status: int | None
+    outcome: str
+    took_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A notice that is ours to send until *lease*; *since*: when its first try was due. *tries*: those since then."""
+
+    notice: Notice
+    since: float
+    tries: int
+    lease: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """A notice with what became of it; *next_at*: of the next try, if there is one."""
+
+    notice: Notice
+    state: NotificationState
+    next_at: float | None
+    deliveries: tuple[Delivery, ...]
+
+
+_decode_notice = msgspec.msgpack.Decoder(Notice).decode
+_decode_delivery = msgspec.msgpack.Decoder(Delivery).decode
+
+
+class Outbox:
+    """Hands out what is due, and remembers what came of it."""
+
+    def __init__(self, redis: ArqRedis) -> None:
+        self._redis = redis
+        self._claim = redis.register_script(script("notices_claim"))
+        self._settle = redis.register_script(script("notices_settle"))
+        self._again = redis.register_script(script("notices_again", with_enqueue=True))
+
+    async def claim(self, *, room: int, lease_s: float) -> tuple[list[Claimed], float | None]:
+        """
+        At most *room* notices that are due, ours for *lease_s*; and in how many seconds the next one is due, if any is.
+
+        Raises: StoreUnavailable.
+        """
+        try:
+            found, lease, next_in_ms = await self._claim(keys=[NOTIFICATIONS_DUE], args=[room, int(lease_s * 1000)])
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+        claimed = [
+            Claimed(notice=_decode_notice(record), since=float(since), tries=int(tries), lease=lease)
+            for record, since, tries in zip(found[::3], found[1::3], found[2::3], strict=True)
+        ]
+        return claimed, (max(0.0, next_in_ms / 1000) if next_in_ms is not None else None)
+
+    async def settle(
+        self, claimed: Claimed, delivery: Delivery, state: NotificationState, *, wait_s: float | None
+    ) -> None:
+        """
+        Keep what came of a try, and try again in *wait_s*, unless somebody has asked for it anew meanwhile.
+
+        Raises: StoreUnavailable.
+        """
+        await self._write(claimed, pack(delivery), state, wait_s)
+
+    async def put_back(self, claimed: Claimed, *, wait_s: float) -> None:
+        """It was not sent now; this is no try. Raises: StoreUnavailable."""
+        await self._write(claimed, b"", NotificationState.WAITING, wait_s)
+
+    async def send_again(self, notification_id: str) -> bool:
+        """Have it sent at once and for a day from now, whatever came of it; False if it is not kept (any more)."""
+        now = time.time()
+        now_ms = int(now * 1000)
+        task: list[str | bytes] = [WAKE_COURIER.id, WAKE_COURIER.definition(now_ms)]
+        keys = [_key(notification_id), NOTIFICATIONS_DUE, QUEUE, WAKE]
+        try:
+            return bool(await self._again(keys=keys, args=[notification_id, now, now_ms, TASK_LIFE_MS, *task]))
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+
+    async def find(self, notification_id: str) -> Notification | None:
+        """The notification of that id, while it is kept."""
+        try:
+            found = await self._read([notification_id])
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+        return found[0] if found else None
+
+    async def named(self, text: str) -> Notification | None:
+        """The notification of that id, of the id that begins so, or the newest (``last``). Raises: IdAmbiguous."""
+        found = await self.find(text)
+        name = await id_in(self._redis, NOTIFICATIONS, text) if found is None else None
+        return await self.find(name) if name else found
+
+    async def recent(self, *, limit: int, after: str | None = None, run: str | None = None) -> list[Notification]:
+        """Notifications, those of *run* or all, newest first, at most *limit*, beginning behind the one *after*."""
+        index = NOTIFICATIONS if run is None else f"{NOTIFICATIONS}:{run}"
+        try:
+            start = 0
+            if after is not None:
+                rank = await self._redis.zrevrank(index, after)
+                if rank is None:
+                    return []
+                start = int(rank) + 1
+            ids = await self._redis.zrevrange(index, start, start + limit - 1)
+            return await self._read([each.decode() for each in ids])
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+
+    async def _write(self, claimed: Claimed, delivery: bytes, state: NotificationState, wait_s: float | None) -> None:
+        name = claimed.notice.id
+        keys = [_key(name), f"framerelay:deliveries:{name}", NOTIFICATIONS_DUE]
+        wait_ms = "" if wait_s is None else int(wait_s * 1000)
+        try:
+            await self._settle(keys=keys, args=[name, claimed.lease, delivery, state.value, wait_ms, DELIVERIES_KEPT])
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+
+    async def _read(self, ids: Sequence[str]) -> list[Notification]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for name in ids:
+                pipe.hmget(_key(name), ["notice", "state"])
+                pipe.lrange(f"framerelay:deliveries:{name}", 0, -1)
+                pipe.zscore(NOTIFICATIONS_DUE, name)
+            found = await pipe.execute() if ids else []
+        triples = zip(found[::3], found[1::3], found[2::3], strict=True)
+        return [_notification(fields[0], fields[1], tries, due) for fields, tries, due in triples if fields[0]]
+
+
+def entries_of(notices: Sequence[Notice]) -> list[Any]:
+    """Ids and records, in turn, as ``save.lua`` takes them."""
+    return [value for notice in notices for value in (notice.id, pack(notice))]
+
+
+def _key(notification_id: str) -> str:
+    return f"framerelay:notification:{notification_id}"
+
+
+def _notification(record: bytes, state: bytes, tries: list[bytes], due: float | None) -> Notification:
+    return Notification(
+        notice=_decode_notice(record),
+        state=NotificationState(state.decode()),
+        next_at=None if due is None else due / 1000,
+        deliveries=tuple(map(_decode_delivery, tries)),
+    )

@@ -1,0 +1,68 @@
+"""
+How long jobs take, learnt from those that were done: so a lost callback is missed as soon as it is late.
+
+    framerelay:pace:KIND  list  seconds from submit to result of the last jobs of one kind, newest first
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from arq.connections import ArqRedis
+
+from framerelay.runs.model import Run, Shot
+from framerelay.store.client import REDIS_ERRORS
+from framerelay.store.redis_messages import unavailable
+
+SAMPLES_MAX: Final = 50
+SAMPLES_MIN: Final = 5  # Fewer say nothing about the slowest.
+LIFE_S: Final = 30 * 86_400
+SHARE: Final = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """Seconds from submit to result: half of such jobs were done in ``usual_s``, 19 of 20 in ``slowest_s``."""
+
+    usual_s: float | None
+    slowest_s: float | None
+
+
+class Pace:
+    """Remembers what `learn` is told and answers `expected`."""
+
+    def __init__(self, redis: ArqRedis) -> None:
+        self._redis = redis
+
+    async def expected(self, run: Run, shot: Shot) -> Expected:
+        """How long such jobs took so far; nothing while too few were done. Raises: StoreUnavailable."""
+        try:
+            found = await self._redis.lrange(_key(run, shot), 0, SAMPLES_MAX - 1)  # type: ignore[misc]  # redis-py's union
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+        took_s = sorted(float(sample) for sample in found)
+        usual = took_s[len(took_s) // 2] if len(took_s) >= SAMPLES_MIN else None
+        return Expected(usual_s=usual, slowest_s=slowest(took_s))
+
+    async def learn(self, run: Run, shot: Shot, took_s: float) -> None:
+        """A job of this kind took so long from its submit to its result. Raises: StoreUnavailable."""
+        key = _key(run, shot)
+        try:
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.lpush(key, f"{took_s:.2f}")
+                pipe.ltrim(key, 0, SAMPLES_MAX - 1)
+                pipe.expire(key, LIFE_S)
+                await pipe.execute()
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+
+
+def slowest(took_s: list[float]) -> float | None:
+    """The 95th percentile (nearest rank) of *took_s*, which is sorted; None if there are too few."""
+    return took_s[math.ceil(SHARE * len(took_s)) - 1] if len(took_s) >= SAMPLES_MIN else None
+
+
+def _key(run: Run, shot: Shot) -> str:
+    """What decides about the time: the model, the size and the length of the clip."""
+    fields = (run.model, shot.input.get("resolution"), shot.input.get("duration"), shot.input.get("frames"))
+    return "framerelay:pace:" + ":".join(str(field or "") for field in fields)

@@ -1,0 +1,124 @@
+"""
+The processes that run: what each says of itself, and a word by which all are asked to read their keys again.
+
+    framerelay:processes      set     ids of those that were there lately
+    framerelay:process:ID     string  what one says of itself; gone some seconds after it has ended
+    framerelay:read-again     string  a random word, another one each time that somebody asks
+
+Nobody is sent anything: a worker sees the word with every claim of tasks, so it has read its keys before it begins a
+task that was queued after the word; a receiver sees it when it says that it is there.
+"""
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from importlib.metadata import version
+from typing import Final
+
+import msgspec
+from arq.connections import ArqRedis
+from starlette.datastructures import Secret
+
+from framerelay.config.marks import fixed, marks_of
+from framerelay.config.settings import Settings
+from framerelay.store.client import REDIS_ERRORS
+from framerelay.store.redis_messages import unavailable
+from framerelay.store.tasks import pack
+
+PROCESSES: Final = "framerelay:processes"
+READ_AGAIN: Final = "framerelay:read-again"
+EVERY_S: Final = 4.0
+LIFE_MS: Final = 15_000
+FAREWELL_S: Final = 1.0  # It is gone by itself soon.
+WORD_LIFE_S: Final = 7 * 86_400
+
+
+class Process(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One part of a process: ``receiver`` or ``worker``; `up` has both.
+
+    ``marks``: its settings, see `config.marks`. ``fixed``: variables of its environment, which it keeps until it ends.
+    """
+
+    part: str
+    host: str
+    pid: int
+    version: str
+    marks: dict[str, str]
+    fixed: list[str]
+
+
+def this_process(part: str, settings: Settings, secret: Secret) -> Process:
+    """What this process says of one of its parts, which has these settings now."""
+    return Process(
+        part=part,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        version=version("framerelay"),
+        marks=marks_of(settings, secret),
+        fixed=fixed(),
+    )
+
+
+_decode = msgspec.msgpack.Decoder(Process).decode
+
+
+class Presence:
+    """Says for as long as `keep` runs that a process is there; *describe* is asked each time, *asked* when all are."""
+
+    def __init__(
+        self, redis: ArqRedis, describe: Callable[[], Process], *, asked: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        self._redis = redis
+        self._describe = describe
+        self._asked = asked
+        self._id = secrets.token_hex(8)
+        self._word: bytes | None = None
+
+    async def keep(self) -> None:
+        """Until it is cancelled; Redis may come and go."""
+        try:
+            while True:
+                with suppress(*REDIS_ERRORS):
+                    await self.say()
+                await asyncio.sleep(EVERY_S)
+        finally:
+            with suppress(*REDIS_ERRORS, TimeoutError):
+                async with asyncio.timeout(FAREWELL_S):
+                    await self._redis.delete(_key(self._id))
+
+    async def say(self) -> None:
+        """Once, now. Raises: REDIS_ERRORS."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.set(_key(self._id), pack(self._describe()), px=LIFE_MS)
+            pipe.sadd(PROCESSES, self._id)
+            pipe.pexpire(PROCESSES, LIFE_MS)
+            pipe.get(READ_AGAIN)
+            *_, word = await pipe.execute()
+        is_news, self._word = word != self._word, word
+        if is_news and word and self._asked:
+            await self._asked()
+
+
+async def processes(redis: ArqRedis) -> list[Process]:
+    """Those that are there now; ids of those that are gone are cleared away. Raises: REDIS_ERRORS."""
+    ids = [each.decode() for each in await redis.smembers(PROCESSES)]  # type: ignore[misc]  # redis-py's sync/async union
+    found = await redis.mget([_key(each) for each in ids]) if ids else []
+    if gone := [each for each, said in zip(ids, found, strict=True) if said is None]:
+        await redis.srem(PROCESSES, *gone)  # type: ignore[misc]
+    return [_decode(said) for said in found if said is not None]
+
+
+async def ask_to_read_again(redis: ArqRedis) -> None:
+    """Every receiver and worker reads its keys again, before the next task that is queued. Raises: StoreUnavailable."""
+    try:
+        await redis.set(READ_AGAIN, secrets.token_hex(8), ex=WORD_LIFE_S)
+    except REDIS_ERRORS as error:
+        raise unavailable(error) from error
+
+
+def _key(name: str) -> str:
+    return f"framerelay:process:{name}"

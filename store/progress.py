@@ -1,0 +1,116 @@
+"""
+The one way in which a run changes: load, `apply`, save if nobody was faster, with the tasks that are due and the
+notices that are to be sent.
+
+Tasks, callbacks, people and the sweep all come through here; there is no second door.
+"""
+
+import asyncio
+import random
+import re
+import time
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from framerelay.runs import events
+from framerelay.runs.errors import Conflict, RunNotFound
+from framerelay.runs.events import Event
+from framerelay.runs.machine import apply, begin, is_news, steps_due, wake_at
+from framerelay.runs.model import Problem, Run
+from framerelay.runs.notices import notices_of
+from framerelay.store.runs import Store
+
+RACES_MAX: Final = 100
+RACE_S: Final = 0.002  # Writers that lost a race step aside, each time a little longer.
+_SHOWN: Final = frozenset({"shot", "take", "job_id", "word", "seed", "status", "until", "seam"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """The run as it stands after an event, and whether the event changed it."""
+
+    run: Run
+    changed: bool
+
+
+async def record(store: Store, run_id: str, event: Event, *, revision: int | None = None) -> Recorded:
+    """
+    Let *event* happen to the run; what follows from it is queued in the same transaction.
+
+    *revision*: only if the run is still as it was then. Losing a race to another worker is normal: the event is then
+    applied to what that one made of the run.
+    Raises: RunNotFound; Conflict for a stale *revision*; StoreUnavailable.
+    """
+    for lost in range(RACES_MAX):
+        await asyncio.sleep(random.random() * min(lost, 10) * RACE_S)  # noqa: S311  (spreads writers; not a secret)
+        run = await store.load(run_id)
+        if run is None:
+            raise RunNotFound(run_id)
+        check_revision(run, revision)
+        now = time.time()
+        after = apply(run, event, now)
+        if after is run:
+            return Recorded(run=run, changed=False)
+        if await _save(store, after, before=run, event=describe(event, after, now), now=now):
+            return Recorded(run=after, changed=True)
+    raise Conflict(f"run {run_id} changes faster than it can be saved")
+
+
+def check_revision(run: Run, revision: int | None) -> None:
+    """Raises: Conflict if *run* is no longer as a person saw it at *revision*, where they say which."""
+    if revision is not None and is_news(run, revision):
+        raise Conflict(f"the run is at revision {run.revision}, not {revision}: somebody acted in between")
+
+
+async def start(store: Store, run: Run, *, first: Event | None = None) -> Run:
+    """
+    Save a new run and queue what it asks for; *first* happens to it at once. A second call with the same id returns
+    the run that is there. Raises: Conflict if it was removed; StoreUnavailable.
+    """
+    now = time.time()
+    new = begin(run)
+    if first is not None:
+        new = apply(new, first, now)
+    logged = {"event": "started", "at": now, "revision": new.revision, "status": new.status.value}
+    if await _save(store, new, before=None, event=logged, now=now):
+        return new
+    held = await store.load(run.id)
+    if held is None:
+        raise Conflict(f"run {run.id} was removed; it is not made again")
+    return held
+
+
+async def _save(store: Store, run: Run, *, before: Run | None, event: dict[str, Any], now: float) -> bool:
+    """*run* with all that follows from its change: tasks, the next look, and what is to be told of it."""
+    return await store.save(
+        run,
+        before=before,
+        event=event,
+        steps=steps_due(run, now),
+        wake_at=wake_at(run, now),
+        notices=notices_of(before, run),
+    )
+
+
+def describe(event: Event, run: Run, now: float) -> dict[str, Any]:
+    """*event* for a run's history: names and ids, no addresses."""
+    line: dict[str, Any] = {
+        "event": name_of(type(event)),
+        "at": now,
+        "revision": run.revision,
+        "status": run.status.value,
+    }
+    for field in fields(event):
+        value = getattr(event, field.name)
+        if isinstance(value, Problem):
+            line["problem"] = {"code": value.code, "message": value.message}
+        elif field.name in _SHOWN and value is not None:
+            line[field.name] = value
+    if isinstance(event, events.Submitting) and event.first_frame is not None:
+        line["first_frame"] = event.first_frame.source
+    return line
+
+
+def name_of(kind: type[Event]) -> str:
+    """The name of a kind of event as people read it: ``job_seen``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()

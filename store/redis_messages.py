@@ -1,0 +1,91 @@
+"""What redis-py says, as one sentence for the person who can mend it; every message about Redis is made here."""
+
+import os
+import re
+from typing import Final
+
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from framerelay.runs.errors import StoreUnavailable
+
+_WORDS: Final = {
+    "MISCONF": "Redis cannot write to its disk: free some space there; its log says more",
+    "OOM": "Redis has no memory left: raise its maxmemory",
+    "READONLY": "this Redis is a copy that only reads: FRAMERELAY_REDIS_URL must name the one that writes",
+    "NOAUTH": "Redis wants a password: put it into FRAMERELAY_REDIS_URL, as in redis://:PASSWORD@HOST",
+    "WRONGPASS": "Redis refuses the user or password in FRAMERELAY_REDIS_URL: correct them",
+    "NOPERM": "Redis forbids its user something that we need: allow all commands on framerelay:* and arq:*",
+    "LOADING": "Redis is still loading its data: wait until it has done so",
+    # A script is loaded and called at once; it is only missing again if the server was another one by then.
+    "NOSCRIPT": "Redis was started anew, or another one answers than before: what was under way is tried again; if it "
+    "goes on so, its log says why it ends, and FRAMERELAY_REDIS_URL must lead to one server only",
+}
+_CLIENTS: Final = "Redis takes no more connections: raise its maxclients, or end programs that hold some"
+_SLOW: Final = "Redis does not answer in time: it hangs, its disk is slow, or the network is cut"
+# redis-py takes these codes off the text and makes classes of them.
+_CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (OutOfMemoryError, "OOM"),
+    (ReadOnlyError, "READONLY"),
+    (BusyLoadingError, "LOADING"),
+    (NoScriptError, "NOSCRIPT"),
+    (NoPermissionError, "NOPERM"),
+)
+# Older servers put what a script met behind words of their own.
+_CODE: Final = re.compile(rf"\b({'|'.join(_WORDS)})\b")
+_NUMBER: Final = re.compile(r"\[Errno (\d+)\]|^Error (\d+) connecting")  # asyncio's, for each address, or redis-py's.
+_PLACE: Final = re.compile(r"^Error -?\d+ connecting to \S+\.? ")
+
+
+def redis_words(error: BaseException) -> str:
+    """What happened and what to do about it, without a full stop; for any of `store.client.REDIS_ERRORS`."""
+    error = _inner(error)
+    said = " ".join(str(error).split())
+    if code := _code_of(error, said):
+        return _WORDS[code]
+    if "max number of clients" in said:
+        return _CLIENTS
+    # redis-py's pool has no connection to give when all of them wait for an answer.
+    if isinstance(error, TimeoutError | RedisTimeoutError) or said.startswith("No connection available"):
+        return _SLOW
+    if isinstance(error, OSError | RedisConnectionError):
+        return (
+            f"Redis cannot be reached ({_reason(error, said)}): see that it runs and that FRAMERELAY_REDIS_URL is right"
+        )
+    return f"Redis refuses: {said or type(error).__name__}"
+
+
+def unavailable(error: BaseException) -> StoreUnavailable:
+    """The same as an error of ours."""
+    return StoreUnavailable(redis_words(error))
+
+
+def _inner(error: BaseException) -> BaseException:
+    """What the server said while a connection was made, out of the error that redis-py puts around it."""
+    inner = error.args[0] if error.args else None
+    return inner if isinstance(inner, RedisError) else error
+
+
+def _reason(error: BaseException, said: str) -> str:
+    """The system's words for it, without numbers and addresses."""
+    if number := _NUMBER.search(said):
+        return os.strerror(int(number[1] or number[2])).lower()
+    return _PLACE.sub("", said).rstrip(".").lower() or type(error).__name__
+
+
+def _code_of(error: BaseException, said: str) -> str | None:
+    """The first word of the server's answer, if we have words for it."""
+    if isinstance(error, AuthenticationError):
+        return "NOAUTH" if "required" in said.lower() else "WRONGPASS"
+    named = next((code for kind, code in _CODES if isinstance(error, kind)), None)
+    found = _CODE.search(said)
+    return named or (found[1] if found else None)

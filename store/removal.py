@@ -1,0 +1,104 @@
+"""
+Runs that are no longer wanted leave with their files; nothing outside a run's own folder is touched.
+
+A run leaves Redis first and its files after it, so that nobody is shown a run whose clips are missing. Its id stays on
+a list until its folder was removed once more, later: a crash in between leaves nothing behind, nor does a download that
+was under way.
+"""
+
+import asyncio
+import math
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from framerelay.runs.errors import Conflict
+from framerelay.runs.model import Run, RunStatus
+from framerelay.runs.standing import has_ended
+from framerelay.store.files import MediaFiles, is_held
+from framerelay.store.runs import Store
+
+_RUN: Final = re.compile(r"run_[a-z0-9]{1,40}")
+_OURS: Final = re.compile(r"run_[a-z0-9]{1,40}|given")
+# A clip, film or picture that comes, and a frame as the decoder writes it (`media.child.png`).
+_UNFINISHED: Final = re.compile(r"\.[A-Za-z0-9_.-]+\.(?:[0-9a-f]{8}\.part|(?:png|jpg)\.[a-z0-9_]{8})")
+
+log = structlog.get_logger()
+
+
+async def remove(store: Store, files: MediaFiles, run: Run) -> None:
+    """
+    Remove *run*, its history and its files. Pictures that people gave stay: other runs may begin with them.
+
+    Raises: Conflict unless it has ended, or if somebody acted in between; StoreUnavailable.
+    """
+    if run.status in (RunStatus.RUNNING, RunStatus.WAITING):
+        raise Conflict(f"the run is {run.status.value}; only a run that has ended can be removed: cancel it first")
+    if run.status is RunStatus.FAILED and not has_ended(run):
+        raise Conflict("a job of the run is still under way, and may let it go on: cancel it first")
+    if not await store.remove(run, now=time.time()):
+        raise Conflict("the run has changed in between")
+    log.info("run_removed", run_id=run.id, status=run.status.value)
+    await asyncio.to_thread(remove_files, files, run.id)
+
+
+def remove_files(files: MediaFiles, run_id: str) -> bool:
+    """Remove the folder of a run; False if the disk refuses, which is logged. A link in its place is left alone."""
+    folder = files.root / run_id
+    if not _RUN.fullmatch(run_id) or folder.is_symlink():
+        return True
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return not folder.exists()
+    except OSError as error:
+        log.warning("files_not_removed", run_id=run_id, reason=error.strerror or str(error))
+        return False
+    return True
+
+
+def remove_unfinished(files: MediaFiles, *, older_than: float, changed_since: float = 0.0) -> int:
+    """
+    Remove what killed processes left half written, if it was last written before *older_than*; returns how many.
+
+    Never what a living process still writes. Only folders are looked into that have *changed_since*.
+    """
+    removed = 0
+    for entry in _entries(files.root):
+        if _OURS.fullmatch(entry.name) and _changed_at(entry) >= changed_since:
+            removed += sum(_remove_unfinished(each, older_than) for each in _entries(Path(entry.path)))
+    return removed
+
+
+def _changed_at(entry: "os.DirEntry[str]") -> float:
+    """When something last came into a folder, or left it; for anything else minus infinity."""
+    try:
+        return entry.stat().st_mtime if entry.is_dir(follow_symlinks=False) else -math.inf
+    except OSError:
+        return -math.inf
+
+
+def _remove_unfinished(entry: "os.DirEntry[str]", older_than: float) -> bool:
+    if not _UNFINISHED.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
+        return False
+    try:
+        if entry.stat(follow_symlinks=False).st_mtime >= older_than or is_held(Path(entry.path)):
+            return False
+        Path(entry.path).unlink()
+    except OSError:  # Somebody else removed it, or the disk refuses; the next look tries again.
+        return False
+    return True
+
+
+def _entries(folder: Path) -> "Iterator[os.DirEntry[str]]":
+    try:
+        with os.scandir(folder) as entries:
+            yield from entries
+    except OSError:
+        return

@@ -1,0 +1,368 @@
+"""
+Runs in Redis: a run and everything that follows from its change are written in one step, or not at all.
+
+    framerelay:run:ID          hash    the run, in the fields that `store.layout` names
+    framerelay:run:ID:events   stream  what happened to it, capped
+    framerelay:runs            zset    every run by the time it was made
+    framerelay:runs-by-id      zset    every run, all with the score 0, so that they lie in the order of their ids
+    framerelay:runs:STATUS     zset    those of one status, likewise; a run moves in the step that changes its status
+    framerelay:runs-ended      zset    those that have ended, by their last change
+    framerelay:runs-removed    zset    those that were removed, until their files surely are gone too
+    framerelay:due             zset    runs by the time at which they are looked at next
+    framerelay:asked:KEY       string  the run that an ``Idempotency-Key`` made
+    framerelay:asked-plan:ID   string  the plan of that run, so that the key makes nothing else
+    framerelay:used:NAME       string  an invitation to the page that was used, or a session of it that was ended
+    framerelay:repaired        set     what was done once for all runs that an early version had left
+
+What has to be told of a change goes to `store.outbox` in the same step.
+"""
+
+import re
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from arq.connections import ArqRedis
+
+from framerelay.runs.errors import RequestInvalid
+from framerelay.runs.machine import AHEAD_S_MAX, Step
+from framerelay.runs.model import Run, RunId, RunStatus
+from framerelay.runs.notices import Notice
+from framerelay.runs.standing import has_ended
+from framerelay.store.client import REDIS_ERRORS, script
+from framerelay.store.ids import LAST, SHOWN_MAX, is_beginning, the_one
+from framerelay.store.layout import Memory, fields_of, run_of
+from framerelay.store.outbox import KEEP_S, NOTIFICATIONS, NOTIFICATIONS_DUE, WAKE_COURIER, entries_of
+from framerelay.store.redis_messages import unavailable
+from framerelay.store.tasks import DUE, QUEUE, TASK_LIFE_MS, WAKE, Task, pack, task_of, unpack
+
+RUNS: Final = "framerelay:runs"
+RUNS_BY_ID: Final = "framerelay:runs-by-id"
+EVENTS_KEPT: Final = 2000
+ASKED_LIFE_MS: Final = 7 * 86_400_000
+ENDED: Final = "framerelay:runs-ended"
+REMOVED: Final = "framerelay:runs-removed"
+REPAIRED: Final = "framerelay:repaired"
+# So long a run that was removed is not made again by a repeated request or by a late callback at a hook.
+REMOVED_LIFE_MS: Final = 30 * 86_400_000
+INDEXED_AT_ONCE: Final = 1000
+RUN_ID: Final = re.compile(r"run_[a-z0-9]{1,40}")
+
+_WANTS_ALL: Final = 2  # What save.lua says where it finds a run in the layout of an early version.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedEvent:
+    """One line of a run's history; *id* orders them and resumes a reader."""
+
+    id: str
+    fields: dict[str, Any]
+
+
+def run_key(run_id: str) -> str:
+    """Where a run lives."""
+    return f"framerelay:run:{run_id}"
+
+
+def events_key(run_id: str) -> str:
+    """Where its history lives."""
+    return f"framerelay:run:{run_id}:events"
+
+
+def _plan_key(run_id: str) -> str:
+    return f"framerelay:asked-plan:{run_id}"
+
+
+class Store:
+    """
+    Loads and saves runs; the only writer of what it names.
+
+    It remembers the runs that it saw last: one that has not changed meanwhile costs a word to load, however long it is.
+    *notices_keep_s*: so long what was told of a run can be read again.
+    """
+
+    def __init__(self, redis: ArqRedis, *, notices_keep_s: float = KEEP_S) -> None:
+        self._redis = redis
+        self._notices_keep_ms = int(notices_keep_s * 1000)
+        self._memory = Memory()
+        self._save = redis.register_script(script("save", with_enqueue=True))
+        self._enqueue = redis.register_script(script("tasks", with_enqueue=True))
+        self._schedule = redis.register_script(script("schedule", with_enqueue=True))
+        self._overdue = redis.register_script(script("overdue"))
+        self._remove = redis.register_script(script("remove"))
+
+    async def load(self, run_id: str) -> Run | None:
+        """The run as it stands, or None."""
+        known = self._memory.find(run_id)
+        try:
+            if known is not None and await self._redis.hget(run_key(run_id), "saved") == known.saved:  # type: ignore[misc]  # redis-py's sync/async union
+                return known.run
+            fields = await self._redis.hgetall(run_key(run_id))  # type: ignore[misc]  # redis-py's sync/async union
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+        run = run_of(fields)
+        if run is not None and b"saved" in fields:
+            self._memory.keep(run, fields[b"saved"])
+        else:
+            self._memory.forget(run_id)
+        return run
+
+    async def save(
+        self,
+        run: Run,
+        *,
+        before: Run | None,
+        event: dict[str, Any],
+        steps: Sequence[Step],
+        wake_at: float | None,
+        notices: Sequence[Notice] = (),
+    ) -> bool:
+        """
+        Write what of *run* has changed, with its event, its next wake-up, the tasks of *steps* and the *notices* that
+        are to be sent, all or nothing.
+
+        *before*: what was loaded and it grew from; None for a new run. Returns False if another worker got there first.
+        Raises: StoreUnavailable; it may then have been written or not, and saving it again tells which.
+        """
+        saved = secrets.token_bytes(8)
+        expected = "" if before is None else str(before.revision)
+        now_ms = int(time.time() * 1000)
+        keys = [run_key(run.id), events_key(run.id), DUE, RUNS, QUEUE, WAKE, ENDED, NOTIFICATIONS, NOTIFICATIONS_DUE]
+        follows: list[str | bytes | int | float] = [
+            pack(event),
+            "" if wake_at is None else int(wake_at * 1000),
+            run.id,
+            run.created_at,
+            EVENTS_KEPT,
+            run.revision,
+            now_ms,
+            TASK_LIFE_MS,
+            run.status.value,
+            run.updated_at if has_ended(run) else "",
+        ]
+        wanted = [*map(task_of, steps), *([WAKE_COURIER] if notices else [])]
+        tasks = [value for task in wanted for value in (task.id, task.definition(now_ms))]
+        told = entries_of(notices)
+        try:
+            for known in (before, None):
+                fields = ["saved", saved, *fields_of(run, before=known)]
+                how = "some" if known else "all"
+                counts = [len(fields), len(told), self._notices_keep_ms]
+                arguments = [expected, how, *follows, *counts, *fields, *told, *tasks]
+                answer = await self._save(keys=keys, args=arguments)
+                if answer != _WANTS_ALL:
+                    break
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+        if answer:
+            self._memory.keep(run, saved)
+        return bool(answer)
+
+    async def enqueue(self, tasks: Sequence[Task], *, rest_s: float = 0.0) -> None:
+        """Queue *tasks* beside any change of a run, to begin after *rest_s*; one that waits or runs is not doubled."""
+        now_ms = int((time.time() + rest_s) * 1000)
+        pairs = [value for task in tasks for value in (task.id, task.definition(now_ms))]
+        try:
+            await self._enqueue(keys=[QUEUE, WAKE], args=[now_ms, TASK_LIFE_MS, *pairs])
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+
+    async def overdue(self, now: float, *, put_off_s: float, at_most: int) -> list[str]:
+        """
+        Ids of the runs whose time has come; each is put off, so that nobody else gets it meanwhile.
+
+        So are those whose time is further off than any that is given: the clock was set back since.
+        """
+        now_ms, put_off_ms, ahead_ms = (int(each * 1000) for each in (now, put_off_s, AHEAD_S_MAX))
+        arguments = [now_ms, now_ms + put_off_ms, at_most, now_ms + ahead_ms]
+        try:
+            ids = await self._overdue(keys=[DUE], args=arguments)
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+        return [run_id.decode() for run_id in ids]
+
+    async def awaiting(self, *, start: int, count: int) -> list[str]:
+        """Ids of the runs that are not at rest, by the time at which they are looked at next, from place *start* on."""
+        try:
+            ids = await self._redis.zrange(DUE, start, start + count - 1)
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+        return [run_id.decode() for run_id in ids]
+
+    async def schedule(self, run: Run, *, steps: Sequence[Step], wake_at: float | None) -> None:
+        """Queue *steps* and say when *run* is looked at next, unless somebody has changed it since it was loaded."""
+        now_ms = int(time.time() * 1000)
+        tasks = [value for task in map(task_of, steps) for value in (task.id, task.definition(now_ms))]
+        wake_ms = "" if wake_at is None else int(wake_at * 1000)
+        arguments = [str(run.revision), wake_ms, run.id, now_ms, TASK_LIFE_MS, *tasks]
+        try:
+            await self._schedule(keys=[run_key(run.id), DUE, QUEUE, WAKE], args=arguments)
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+
+    async def remove(self, run: Run, *, now: float) -> bool:
+        """Forget *run* and its history, not its files; False if it has changed since it was loaded."""
+        keys = [run_key(run.id), events_key(run.id), DUE, RUNS, ENDED, REMOVED]
+        arguments = [str(run.revision), run.id, run.status.value, now, REMOVED_LIFE_MS]
+        try:
+            return bool(await self._remove(keys=keys, args=arguments))
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+
+    async def ended_before(self, moment: float, *, at_most: int) -> list[str]:
+        """Ids of runs that ended and have not changed since *moment*, the oldest first."""
+        return await self._first_of(ENDED, moment, at_most)
+
+    async def removed_before(self, moment: float, *, at_most: int) -> list[str]:
+        """Ids of runs that were removed before *moment* and whose files have not been reported gone."""
+        return await self._first_of(REMOVED, moment, at_most)
+
+    async def files_gone(self, run_id: str) -> None:
+        """The files of a removed run need no more care."""
+        try:
+            await self._redis.zrem(REMOVED, run_id)
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+
+    async def _first_of(self, index: str, moment: float, at_most: int) -> list[str]:
+        try:
+            ids = await self._redis.zrangebyscore(index, "-inf", moment, start=0, num=at_most)
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+        return [run_id.decode() for run_id in ids]
+
+    async def runs(self, *, limit: int, after: str | None = None, status: RunStatus | None = None) -> list[Run]:
+        """
+        Runs, newest first, at most *limit*, beginning behind the run *after*; with *status* those that have it.
+
+        The cost is that of the page, however many runs are stored. A run that was saved by a version without the index
+        of statuses is found by its status once it has changed.
+        """
+        index = RUNS if status is None else f"{RUNS}:{status.value}"
+        try:
+            start = 0 if after is None else await self._place_behind(after, index)
+            ids = [] if start is None else await self._redis.zrevrange(index, start, start + limit - 1)
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for run_id in ids:
+                    pipe.hgetall(run_key(run_id.decode()))
+                found = await pipe.execute() if ids else []
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+        return [run for run in map(run_of, found) if run is not None]
+
+    async def named(self, text: str) -> Run | None:
+        """
+        The run whose id is *text*, or begins so; the newest for ``last``. None without one.
+
+        Raises: IdAmbiguous with those that begin so; StoreUnavailable.
+        """
+        run = await self.load(text) if RUN_ID.fullmatch(text) else None
+        if run is None and text == LAST:
+            return next(iter(await self.runs(limit=1)), None)
+        if run is None and is_beginning(text):
+            name = the_one(text, await self.ids_beginning(text, at_most=SHOWN_MAX + 1))
+            return await self.load(name) if name else None
+        return run
+
+    async def ids_beginning(self, text: str, *, at_most: int) -> list[str]:
+        """
+        Ids of runs that begin with *text*, in their order; the cost is that of the answer, however many runs there are.
+
+        Runs that were saved by a version without this index are put into it by the first who asks.
+        """
+        try:
+            if await self._redis.zcard(RUNS_BY_ID) < await self._redis.zcard(RUNS):
+                await self._index_ids()
+            beginning = text.encode()
+            ids = await self._redis.zrangebylex(
+                RUNS_BY_ID, b"[" + beginning, b"(" + beginning + b"\xff", start=0, num=at_most
+            )
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+        return [run_id.decode() for run_id in ids]
+
+    async def _index_ids(self) -> None:
+        """A run that is removed meanwhile stays in it, and is not found when it is loaded."""
+        start = 0
+        while ids := await self._redis.zrange(RUNS, start, start + INDEXED_AT_ONCE - 1):
+            await self._redis.zadd(RUNS_BY_ID, dict.fromkeys(ids, 0))
+            start += INDEXED_AT_ONCE
+
+    async def _place_behind(self, after: str, index: str) -> int | None:
+        """A run that has left the *index* since its page was read still marks the place where it stood."""
+        rank = await self._redis.zrevrank(index, after)
+        if rank is not None:
+            return int(rank) + 1
+        made_at = await self._redis.zscore(RUNS, after)
+        return None if made_at is None else int(await self._redis.zcount(index, f"({made_at!r}", "+inf"))
+
+    async def history(self, run_id: str, *, after: str = "0", wait_s: float = 0.0) -> list[LoggedEvent]:
+        """Events behind the one named *after*; with *wait_s* it waits so long for the first one."""
+        block = int(wait_s * 1000) or None
+        try:
+            found = await self._redis.xread({events_key(run_id): after}, count=500, block=block)
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+        return [
+            LoggedEvent(id=event_id.decode(), fields=unpack(fields[b"event"]))
+            for _, entries in found or []
+            for event_id, fields in entries
+        ]
+
+    async def asked_before(self, key: str, run_id: RunId, *, plan: str = "") -> RunId:
+        """
+        The run that belongs to an ``Idempotency-Key``: *run_id* if the key is new, else the one it made.
+
+        *plan*: the id of what is asked for. Raises: RequestInvalid if it was another the first time.
+        """
+        name = f"framerelay:asked:{key}"
+        try:
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.set(_plan_key(run_id), plan, px=ASKED_LIFE_MS)
+                pipe.set(name, run_id, nx=True, get=True, px=ASKED_LIFE_MS)
+                _, held = await pipe.execute()
+            if held is None or held.decode() == run_id:  # Asked twice: the first answer may have been lost.
+                return run_id
+            made = RunId(held.decode())
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.get(_plan_key(made))
+                pipe.delete(_plan_key(run_id))
+                planned, _ = await pipe.execute()
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+        if planned is not None and planned.decode() != plan:  # An earlier version kept no plan.
+            raise RequestInvalid(
+                f"the key was used for another storyboard, of which {made} was made: give each its own key",
+                param="Idempotency-Key",
+            )
+        return made
+
+    async def is_repaired(self, step: str) -> bool:
+        """Whether a worker has been through all stored runs for that *step*. Raises: StoreUnavailable."""
+        try:
+            return bool(await self._redis.sismember(REPAIRED, step))  # type: ignore[misc]  # redis-py's sync/async union
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+
+    async def set_repaired(self, step: str) -> None:
+        """No other worker need do so."""
+        try:
+            await self._redis.sadd(REPAIRED, step)  # type: ignore[misc]  # redis-py's sync/async union
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+
+    async def is_first_use(self, name: str, *, life_s: int) -> bool:
+        """Whether *name* is used for the first time in *life_s*, by whichever receiver. Raises: StoreUnavailable."""
+        try:
+            return bool(await self._redis.set(f"framerelay:used:{name}", 1, nx=True, ex=life_s))
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error
+
+    async def is_used(self, name: str) -> bool:
+        """Whether *name* has had its first use. Raises: StoreUnavailable."""
+        try:
+            return bool(await self._redis.exists(f"framerelay:used:{name}"))
+        except REDIS_ERRORS as error:
+            raise unavailable(error) from error

@@ -1,0 +1,47 @@
+"""
+The tasks that a state asks for, in arq's own layout, so that stock arq tools can read them.
+
+We do not use arq's ``enqueue_job``: it loses a task silently when the connection breaks at the wrong moment, and needs
+three round trips. Our scripts write a task together with the state or the callback that asks for it.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from framerelay.runs.machine import Step
+
+QUEUE: Final = "framerelay:queue"
+
+
+WAKE: Final = "framerelay:wake"
+
+
+DUE: Final = "framerelay:due"
+
+
+TASK_LIFE_MS: Final = 30 * 86_400_000  # arq's own day is too short for a queue that was stopped over a long weekend.
+
+
+pack: Final = msgspec.msgpack.Encoder(enc_hook=repr).encode
+
+
+unpack: Final = msgspec.msgpack.Decoder().decode
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """One arq job of ours: which function, with which arguments, under which id."""
+
+    id: str
+    function: str
+    arguments: dict[str, Any]
+
+    def definition(self, now_ms: int) -> bytes:
+        """What arq expects under ``arq:job:ID``; MessagePack, never pickle."""
+        return pack({"t": None, "f": self.function, "a": (), "k": self.arguments, "et": now_ms})
+
+
+def task_of(step: Step) -> Task:
+    """The task that does *step*."""
+    arguments = {"run": step.run, "shot": step.shot, "take": step.take, "turn": step.turn}
+    return Task(id=step.task_id, function=step.name.value, arguments=arguments)

@@ -1,0 +1,264 @@
+"""
+A document, questioned part by part: each part knows its value, its place, and where to complain about it.
+
+A question that gets no good answer notes a mistake and returns None, so that one reading finds every mistake.
+"""
+
+import difflib
+import math
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+from framerelay.config.urls import parse_url
+from framerelay.runs.errors import Mistake, StoryboardInvalid
+from framerelay.storyboards.documents import Document, Path, Spot, line_at, place_of
+from framerelay.storyboards.notation import shown, wide_sign
+
+NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
+INTEGER_MAX: Final = 2**63 - 1
+# Looking for near names takes some 20 µs for each: enough are compared to help with a typing error, and no more.
+SUGGESTIONS_MAX: Final = 20
+NEAR_NAMES_MAX: Final = 40
+
+
+@dataclass(slots=True, kw_only=True)
+class Notes:
+    """The mistakes found so far in one document. ``strange``: some unknown keys of each group, by its path."""
+
+    spot: Spot | None = None
+    strange: dict[Path, list[str]] = field(default_factory=dict)
+    _found: list[tuple[int, tuple[int, ...], Mistake]] = field(default_factory=list)
+
+    def add(self, path: Path, order: tuple[int, ...], message: str, line: int | None = None) -> None:
+        """Note a mistake; its line is that of the innermost part of *path* that was written."""
+        line = line or line_at(self.spot, path)
+        self._found.append((line or 0, order, Mistake(place=place_of(path), message=message, line=line)))
+
+    def raise_if_any(self) -> None:
+        """Raises: StoryboardInvalid with every mistake, in the order of the document."""
+        if self._found:
+            raise StoryboardInvalid([mistake for _, _, mistake in sorted(self._found, key=lambda found: found[:2])])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One value of a document. ``order``: its position, which sorts mistakes where lines are not known."""
+
+    value: object
+    notes: Notes
+    path: Path = ()
+    order: tuple[int, ...] = ()
+
+    def complain(self, message: str, *, about: str | None = None) -> None:
+        """Note a mistake here, or at the key *about* in here."""
+        self.notes.add(self.path if about is None else (*self.path, about), self.order, message)
+
+    def miss(self, *keys: str, message: str) -> None:
+        """Note that the first of *keys* is missing, unless one of them was misspelt here, which is noted already."""
+        if not any(_near(key, self.notes.strange.get(self.path, ())) for key in keys):
+            self.complain(message, about=keys[0])
+
+    def group(self, known: Collection[str], *, elsewhere: Mapping[str, str] | None = None) -> dict[str, "Part"] | None:
+        """
+        What stands here, key by key; only *known* keys, every other is a mistake.
+
+        *elsewhere*: for keys that people look for here in vain, the sentence that sends them on.
+        """
+        parts = self._inner()
+        if parts is None:
+            return None
+        strange = self.notes.strange.setdefault(self.path, [])
+        for key in [key for key in parts if key not in known]:
+            part = parts.pop(key)
+            if elsewhere and key in elsewhere:
+                part.complain(elsewhere[key])
+            elif len(strange) < SUGGESTIONS_MAX:
+                strange.append(key)
+                part.complain(unknown(key, known))
+            else:
+                part.complain(unknown(key, ()))
+        return parts
+
+    def named_parts(self) -> dict[str, "Part"] | None:
+        """What stands here under names that the writer chose."""
+        parts = self._inner()
+        for name, part in (parts or {}).items():
+            if not NAME.fullmatch(name):
+                part.complain(_no_name(name))
+        return parts
+
+    def _inner(self) -> dict[str, "Part"] | None:
+        if not isinstance(self.value, dict):
+            self.complain(f"expected keys with values, found {found(self.value)}")
+            return None
+        return {
+            str(key): Part(value=value, notes=self.notes, path=(*self.path, str(key)), order=(*self.order, position))
+            for position, (key, value) in enumerate(self.value.items())
+        }
+
+    def items(self) -> list["Part"] | None:
+        """The entries of a list."""
+        if not isinstance(self.value, list):
+            self.complain(f"expected a list, found {found(self.value)}: begin each entry with a dash")
+            return None
+        return [
+            Part(value=value, notes=self.notes, path=(*self.path, index), order=(*self.order, index))
+            for index, value in enumerate(self.value)
+        ]
+
+    def text(self) -> str | None:
+        """Some text, without the blanks around it."""
+        if not isinstance(self.value, str):
+            quoted = f': put it in quotes, "{_as_written(self.value)}"' if _is_scalar(self.value) else ""
+            self.complain(f"expected text, found {found(self.value)}{quoted}")
+        elif not self.value.strip():
+            self.complain("this text is empty; write something or leave the key out")
+        elif any("\ud800" <= sign <= "\udfff" for sign in self.value):
+            self.complain("this text holds half a character (a lone \\ud… code); write the character itself")
+        else:
+            return self.value.strip()
+        return None
+
+    def word(self, word: str) -> bool:
+        """Nothing but *word*; whether it is there."""
+        if self.value != word:
+            self.complain(f"expected the word {word}, found {found(self.value)}")
+        return self.value == word
+
+    def name(self) -> str | None:
+        """A name that can stand in a URL and in a file's name."""
+        text = self.text()
+        if text is None or NAME.fullmatch(text):
+            return text
+        self.complain(_no_name(text))
+        return None
+
+    def whole_number(self, least: int = -INTEGER_MAX, most: int = INTEGER_MAX) -> int | None:
+        """A whole number from *least* to *most*."""
+        value = self.value
+        if isinstance(value, bool) or not isinstance(value, int):
+            self.complain(f"expected a whole number, found {found(value)}{_number_hint(value, whole=True)}")
+        elif not least <= value <= most:
+            limits = f"from {least} to {most}" if most < INTEGER_MAX else f"of {least} or more"
+            self.complain(f"expected a whole number {limits}, found {_as_written(value)}")
+        else:
+            return value
+        return None
+
+    def number(self) -> int | float | None:
+        """A number that can be sent as JSON."""
+        value = self.value
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self.complain(f"expected a number, found {found(value)}{_number_hint(value, whole=False)}")
+        elif not math.isfinite(value) or abs(value) > INTEGER_MAX:
+            self.complain(f"expected an ordinary number, found {_as_written(value)}")
+        else:
+            return value
+        return None
+
+    def boolean(self) -> bool | None:
+        """True or false."""
+        if isinstance(self.value, bool):
+            return self.value
+        hint = ""
+        if isinstance(self.value, str) and self.value.lower() in ("true", "yes", "on", "false", "no", "off"):
+            hint = f": write {'true' if self.value.lower() in ('true', 'yes', 'on') else 'false'}, without quotes"
+        self.complain(f"expected true or false, found {found(self.value)}{hint}")
+        return None
+
+    def web_address(self) -> str | None:
+        """A URL with http or https."""
+        text = self.text()
+        if text is None or is_web_address(text):
+            return text
+        begins = text.startswith(("https://", "http://"))
+        wanted = (
+            "a URL with a host name that can be looked up" if begins else "a URL that begins with https:// or http://"
+        )
+        self.complain(f'expected {wanted}, found "{shown(text)}"')
+        return None
+
+
+def root_of(document: Document) -> Part:
+    """The whole of *document* as a part; keys that stand twice are noted already."""
+    notes = Notes(spot=document.spot)
+    for path, line in document.repeats:
+        notes.add(path, (), f'the key "{shown(str(path[-1]))}" stands here a second time; remove one of the two', line)
+    return Part(value=document.value, notes=notes)
+
+
+def near(word: str, names: Collection[str]) -> str:
+    """`` (did you mean "…"?)``, or nothing where none of the first names is near."""
+    matches = [f'"{name}"' for name in _near(word, names)]
+    return f" (did you mean {' or '.join(matches)}?)" if matches else ""
+
+
+def _near(word: str, names: Collection[str]) -> list[str]:
+    lower = {name.lower()[:60]: name for name in islice(names, NEAR_NAMES_MAX)}
+    return [lower[match] for match in difflib.get_close_matches(word.lower()[:60], lower, n=2, cutoff=0.7)]
+
+
+def is_web_address(text: str) -> bool:
+    """Whether *text* is an http(s) URL with a host, on one line."""
+    try:
+        url = parse_url(text)
+        return url.scheme in ("http", "https") and bool(url.host) and not re.search(r"\s", text)
+    except ValueError:
+        return False
+
+
+def found(value: object) -> str:
+    """What was found, in words: ``the text "5"``, ``the number 5``, ``a list``."""
+    match value:
+        case None:
+            return "nothing"
+        case str():
+            return f'the text "{shown(value)}"'
+        case bool():
+            return _as_written(value)
+        case int() | float():
+            return f"the number {_as_written(value)}"
+        case list():
+            return "a list"
+        case dict():
+            return "a group of keys"
+        case _:
+            return f"something of type {type(value).__name__}"
+
+
+def _no_name(text: str) -> str:
+    return f'"{shown(text)}" cannot be a name here: use 1 to 40 of A-Z, a-z, 0-9, - and _'
+
+
+def unknown(key: str, known: Collection[str], *, kind: str = "key") -> str:
+    """A sentence about a name that is not among those *known*, with the nearest of them, or all if they are few."""
+    wide = wide_sign(key)
+    hint = f"; {wide}" if wide else near(key, known)
+    if not hint and 0 < len(known) <= 12:
+        hint = f"; known here: {', '.join(known)}"
+    return f'unknown {kind} "{shown(key)}"{hint}'
+
+
+def _number_hint(value: object, *, whole: bool) -> str:
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,15}" if whole else r"-?[0-9]{1,15}(\.[0-9]+)?", value):
+        return f": write {value} without quotes"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return f": write {int(value)}"
+    return ""
+
+
+def _is_scalar(value: object) -> bool:
+    return isinstance(value, bool | int | float)
+
+
+def _as_written(value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case int() if abs(value) > 10**40:
+            return "a very long one"
+        case _:
+            return str(value)

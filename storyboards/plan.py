@@ -1,0 +1,75 @@
+"""
+What a storyboard would do and cost, purely: its scenes, its jobs, its longest chain, and what is better known before.
+
+The checks are in `storyboards.cautions`; they warn, they never refuse.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from framerelay.network.policy import Trusted
+from framerelay.runs.model import Shot
+from framerelay.storyboards.cautions import Caution, cautions_of
+from framerelay.storyboards.storyboard import Storyboard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """
+    A storyboard before money.
+
+    ``id``: of exactly this storyboard; another one has another id. ``jobs``: submits if nothing fails, one a take.
+    ``longest_chain``: shots that are made one after another, which is what the run's time hangs on.
+    """
+
+    id: str
+    title: str
+    model: str
+    jobs: int
+    budget_jobs: int | None
+    longest_chain: int
+    shots: tuple[Shot, ...]
+    cautions: tuple[Caution, ...]
+
+    def scenes(self) -> Iterator[tuple[str, tuple[Shot, ...]]]:
+        """Each scene's id with its shots, in the order of the film."""
+        for scene, shots in groupby(self.shots, key=lambda shot: shot.scene):
+            yield scene, tuple(shots)
+
+
+def plan_of(board: Storyboard, trusted: Trusted | None = None) -> Plan:
+    """What *board* leads to; the same storyboard always has the same id. *trusted* as in `cautions_of`."""
+    jobs = sum(shot.takes_wanted for shot in board.shots)
+    return Plan(
+        id=_id_of(board),
+        title=board.title,
+        model=board.model,
+        jobs=jobs,
+        budget_jobs=board.budget_jobs,
+        longest_chain=_longest_chain(board.shots),
+        shots=board.shots,
+        cautions=cautions_of(board, jobs=jobs, trusted=trusted),
+    )
+
+
+def _id_of(board: Storyboard) -> str:
+    """By what it means: how it is written down, as YAML or JSON, in which order of keys, makes no difference."""
+    shots = [
+        [
+            *(shot.id, shot.scene, shot.origin, shot.source, shot.input, shot.first_frame, shot.last_frame),
+            *(shot.takes_wanted, shot.pick_first, shot.gated),
+        ]
+        for shot in board.shots
+    ]
+    whole = [board.title, board.model, board.budget_jobs, board.notify_url, shots]
+    return f"plan_{hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:24]}"
+
+
+def _longest_chain(shots: tuple[Shot, ...]) -> int:
+    lengths: dict[str, int] = {}
+    for shot in shots:
+        lengths[shot.id] = lengths.get(shot.source or "", 0) + 1
+    return max(lengths.values(), default=0)

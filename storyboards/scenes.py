@@ -1,0 +1,164 @@
+"""
+Scenes and shots: how those of a document become the shots of a run, and what can be wrong about them.
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Final
+
+from framerelay.runs.model import From, Shot
+from framerelay.storyboards.boundaries import Boundary, Draft, Setting, one_frame, read_boundary, read_frame
+from framerelay.storyboards.inputs import CALLBACK_IS_OURS, PLAIN_FIELDS, read_inputs
+from framerelay.storyboards.parts import Part
+
+SHOTS_MAX: Final = 500
+TAKES_MAX: Final = 8
+
+_FRAMES: Final = ("first_frame", "first_frame_url", "last_frame", "last_frame_url")
+_SCENE_KEYS: Final = ("id", "first_frame", "first_frame_url", "shots")
+_SHOT_KEYS: Final = ("id", "prompt", "from", *_FRAMES, "takes", "pick", "gate", *PLAIN_FIELDS)
+_NOT_IN_A_SCENE: Final = {
+    **dict.fromkeys(("last_frame", "last_frame_url"), "a last frame belongs to a shot: put it there"),
+    **dict.fromkeys(PLAIN_FIELDS, "input fields stand in a shot, or for all shots under defaults"),
+    "callback_url": CALLBACK_IS_OURS,
+    "prompt": "a prompt belongs to a shot: put it there",
+}
+_NOT_IN_A_SHOT: Final = {
+    "callback_url": CALLBACK_IS_OURS,
+    "input": "input fields stand in the shot itself: write them without input",
+    "style": "style stands at the top and is added to every prompt; put this into the prompt",
+    "model": "the model stands at the top and is the same for all shots",
+}
+
+
+def read_shots(top: Mapping[str, Part], setting: Setting) -> tuple[Shot, ...]:
+    """The shots of all scenes in the order of the film; shots with a mistake are noted and left out."""
+    drafts = _drafts(_scenes(top), setting)
+    places = {draft.id: place for place, draft in enumerate(drafts)}
+    boundaries = [read_boundary(draft, places, setting) for draft in drafts]
+    shots = [_read_shot(draft, boundary, setting) for draft, boundary in zip(drafts, boundaries, strict=True)]
+    return tuple(shot for shot in shots if shot is not None)
+
+
+# --- who stands where --------------------------------------------------------------------------------------------
+
+
+def _scenes(top: Mapping[str, Part]) -> list[tuple[str, dict[str, Part]]]:
+    """Every scene's id and keys; top-level shots are one scene named ``main``."""
+    if "scenes" not in top:
+        return [("main", {"shots": top["shots"]})] if "shots" in top else []
+    parts = top["scenes"].items() or []
+    groups = [(part, part.group(_SCENE_KEYS, elsewhere=_NOT_IN_A_SCENE) or {}) for part in parts]
+    for part, keys in groups:
+        if isinstance(part.value, dict) and "shots" not in keys:
+            part.miss("shots", message="a scene needs shots: write shots: and a list below it")
+    names = _names([keys.get("id") for _, keys in groups], prefix="scene")
+    return list(zip(names, (keys for _, keys in groups), strict=True))
+
+
+def _drafts(scenes: list[tuple[str, dict[str, Part]]], setting: Setting) -> list[Draft]:
+    places = [(scene, keys, parts) for scene, keys in scenes if (parts := _shot_parts(keys))]
+    total = sum(len(parts) for _, _, parts in places)
+    if total > SHOTS_MAX:
+        places[-1][2][-1].complain(f"this is shot number {total}; a storyboard can have {SHOTS_MAX}")
+        return []
+    groups = [part.group(_SHOT_KEYS, elsewhere=_NOT_IN_A_SHOT) or {} for _, _, parts in places for part in parts]
+    names = iter(_names([keys.get("id") for keys in groups], prefix="s", taken=setting.before))
+    drafts: list[Draft] = []
+    for scene, scene_keys, parts in places:
+        previous = None if drafts else setting.before
+        for position, part in enumerate(parts):
+            draft = Draft(
+                id=next(names),
+                scene=scene,
+                part=part,
+                keys=groups[len(drafts)],
+                opens=position == 0,
+                previous=previous,
+                scene_frame=one_frame(scene_keys, "first_frame") if position == 0 else None,
+            )
+            drafts.append(draft)
+            previous = draft.id
+    return drafts
+
+
+def _shot_parts(scene_keys: Mapping[str, Part]) -> list[Part]:
+    part = scene_keys.get("shots")
+    parts = part.items() if part else None
+    if part and parts == []:
+        part.complain("there are no shots here: write at least one, for example - {prompt: rain on neon}")
+    return parts or []
+
+
+def _names(ids: list[Part | None], *, prefix: str, taken: str | None = None) -> list[str]:
+    """The ids as written, checked; those left out are named by their number, or the next number that is free."""
+    known = {taken} if taken else set()
+    own = [_own_name(part, known) if part else None for part in ids]
+    names: list[str] = []
+    number = 0
+    for position, name in enumerate(own, start=1):
+        if name is None:
+            number = max(number + 1, position)
+            while f"{prefix}{number}" in known:
+                number += 1
+        names.append(name or f"{prefix}{number}")
+    return names
+
+
+def _own_name(part: Part, known: set[str]) -> str | None:
+    """Ids name files, and some disks do not tell A from a: two that differ in that alone are the same."""
+    name = part.name()
+    if name is None:
+        return None
+    if name in list(From):
+        part.complain(f'"{name}" has a meaning of its own in from: choose another id')
+        return None
+    if name.lower() in known:
+        part.complain(f'the id "{name}" is taken already (capitals make no difference): choose another')
+        return None
+    known.add(name.lower())
+    return name
+
+
+# --- one shot ----------------------------------------------------------------------------------------------------
+
+
+def _read_shot(draft: Draft, boundary: Boundary, setting: Setting) -> Shot | None:
+    if not isinstance(draft.part.value, dict):
+        return None
+    keys = draft.keys
+    prompt = _read_prompt(draft, setting.style)
+    takes = keys["takes"].whole_number(1, TAKES_MAX) if "takes" in keys else 1
+    pick = "pick" in keys and keys["pick"].word("first")
+    gate = "gate" in keys and keys["gate"].word("approve")
+    return Shot(
+        id=draft.id,
+        scene=draft.scene,
+        origin=boundary.origin,
+        source=boundary.source,
+        input={"prompt": prompt, **setting.defaults, **read_inputs(keys)},
+        first_frame=read_frame(boundary.first, setting) if boundary.first else None,
+        last_frame=read_frame(boundary.last, setting) if boundary.last else None,
+        takes_wanted=takes or 1,
+        pick_first=pick,
+        gated=gate,
+    )
+
+
+def _read_prompt(draft: Draft, style: str | None) -> str | None:
+    if "prompt" not in draft.keys:
+        draft.part.miss("prompt", message="a shot needs a prompt: say what is to be seen")
+        return None
+    prompt = draft.keys["prompt"].text()
+    return prompt if prompt is None or style is None else with_style(prompt, style)
+
+
+def with_style(prompt: str, style: str) -> str:
+    """*prompt* and *style* in one line, joined by the comma of the prompt's script unless it ends with a sign."""
+    if prompt[-1] in "。，！？；：、…":
+        return prompt + style
+    if prompt[-1] in ".,!?;:":
+        return f"{prompt} {style}"
+    letters = [sign for sign in prompt if sign.isalpha()]
+    is_wide = bool(letters) and unicodedata.east_asian_width(letters[-1]) in ("W", "F")
+    return f"{prompt}{'，' if is_wide else ', '}{style}"

@@ -1,0 +1,246 @@
+"""
+What a person asks for: a storyboard, read from YAML or JSON, with every mistake told at once, and made into a run.
+
+`documents` reads text, `parts` asks what stands where, `scenes` knows scenes and shots, `inputs` the fields of the jobs
+API. The keys are described in ``docs/storyboard.md``.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from framerelay.network.policy import HOW_TO_TRUST, Trusted, check_in_advance
+from framerelay.runs.errors import AddressForbidden, Mistake, StoryboardInvalid
+from framerelay.runs.machine import begin
+from framerelay.runs.model import Run, RunId, Shot, Terms
+from framerelay.storyboards.boundaries import LOCAL, Setting
+from framerelay.storyboards.documents import Path, Spot, place_of, read_document
+from framerelay.storyboards.inputs import CALLBACK_IS_OURS, PLAIN_FIELDS, read_inputs
+from framerelay.storyboards.notation import Form
+from framerelay.storyboards.parts import Notes, Part, root_of
+from framerelay.storyboards.scenes import read_shots
+
+VERSION: Final = 1
+UNTITLED: Final = "untitled"
+
+_TOP_KEYS: Final = ("version", "title", "model", "budget", "defaults", "style", "scenes", "shots", "notify_url")
+_NOT_AT_THE_TOP: Final = {
+    **dict.fromkeys(PLAIN_FIELDS, "input fields for all shots stand under defaults"),
+    **dict.fromkeys(("first_frame", "first_frame_url"), "a first frame belongs to a scene or a shot: put it there"),
+    **dict.fromkeys(("last_frame", "last_frame_url"), "a last frame belongs to a shot: put it there"),
+    "prompt": "a prompt belongs to a shot: put it there; what all prompts share is style",
+    "callback_url": CALLBACK_IS_OURS,
+}
+_NOT_IN_DEFAULTS: Final = {
+    "prompt": "a prompt belongs to a shot; what all prompts share is style, at the top",
+    "style": "style stands at the top, beside defaults",
+    "model": "model stands at the top, beside defaults",
+    **dict.fromkeys(("first_frame", "first_frame_url"), "a first frame belongs to a scene or a shot: put it there"),
+    **dict.fromkeys(("last_frame", "last_frame_url"), "a last frame belongs to a shot: put it there"),
+    **dict.fromkeys(("takes", "pick", "gate", "from"), "this is said shot by shot; defaults hold input fields"),
+    "callback_url": CALLBACK_IS_OURS,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storyboard:
+    """
+    A storyboard without mistakes.
+
+    ``shots`` stand in the order of the film, none has a take yet. ``document``: what was read, as plain values that
+    can be sent as JSON and read again; ``spot``: the lines of its values, where it was a text.
+    """
+
+    title: str
+    model: str
+    budget_jobs: int | None
+    notify_url: str | None
+    shots: tuple[Shot, ...]
+    document: dict[str, Any]
+    spot: Spot | None = field(default=None, repr=False, compare=False)
+
+    def local_files(self) -> dict[str, list[str]]:
+        """Files that are not with us yet, as written, each with the places that name it: upload them first."""
+        files: dict[str, list[str]] = {}
+        for path, value in _frames(self.document):
+            if f"{LOCAL}{value}" in self._local:
+                files.setdefault(value, []).append(place_of(path))
+        return files
+
+    def with_files(self, names: Mapping[str, str]) -> "Storyboard":
+        """The same with local files replaced, ``./street.png`` by ``file:NAME`` say, in shots and document."""
+        known = {f"{LOCAL}{file}": name for file, name in names.items()}
+        shots = tuple(
+            replace(
+                shot,
+                first_frame=known.get(shot.first_frame or "", shot.first_frame),
+                last_frame=known.get(shot.last_frame or "", shot.last_frame),
+            )
+            for shot in self.shots
+        )
+        return replace(self, shots=shots, document=_with_frames(self.document, names))
+
+    @property
+    def _local(self) -> set[str]:
+        frames = [frame for shot in self.shots for frame in (shot.first_frame, shot.last_frame)]
+        return {frame for frame in frames if frame and frame.startswith(LOCAL)}
+
+
+def read_storyboard(
+    text: str | bytes,
+    *,
+    form: Form,
+    allow_paths: bool = True,
+    before: str | None = None,
+    trusted: Trusted | None = None,
+) -> Storyboard:
+    """
+    The storyboard that *text* says; mistakes come with their lines.
+
+    *allow_paths*: whether a frame may be a file of the writer's own computer. *before*: the id of a shot that stands
+    before the first one and hands its last frame to it. *trusted*: hosts that may be told though they are not public; a
+    ``notify_url`` to which nothing would be sent is a mistake then.
+    Raises: StoryboardInvalid with every mistake, in the order of the text.
+    """
+    root = root_of(read_document(text, form=form))
+    if root.value is None:
+        raise StoryboardInvalid([Mistake(place="storyboard", message="there is nothing in it", line=1)])
+    return _sound(root, allow_paths, before, trusted)
+
+
+def check_storyboard(document: object, *, allow_paths: bool = True, before: str | None = None) -> Storyboard:
+    """As `read_storyboard`, for what was decoded elsewhere; mistakes have no lines."""
+    return _sound(Part(value=document, notes=Notes()), allow_paths, before, None)
+
+
+def _sound(part: Part, allow_paths: bool, before: str | None, trusted: Trusted | None) -> Storyboard:
+    storyboard = storyboard_of(part, allow_paths=allow_paths, before=before, trusted=trusted)
+    part.notes.raise_if_any()
+    return storyboard
+
+
+def storyboard_of(
+    part: Part, *, allow_paths: bool, before: str | None = None, trusted: Trusted | None = None
+) -> Storyboard:
+    """As `read_storyboard`, for a part of a larger document: useless unless ``part.notes.raise_if_any()`` passes."""
+    top = part.group(_TOP_KEYS, elsewhere=_NOT_AT_THE_TOP) or {}
+    if isinstance(part.value, dict):
+        _check_top(part, top)
+    style = top["style"].text() if "style" in top else None
+    setting = Setting(
+        defaults=_read_defaults(top),
+        style=style,
+        allow_paths=allow_paths,
+        before=before,
+    )
+    shots = read_shots(top, setting)
+    title = top["title"].text() if "title" in top else None
+    model = top["model"].text() if "model" in top else None
+    budget_jobs = _read_budget(top)
+    notify_url = read_notify_url(top["notify_url"], trusted) if "notify_url" in top else None
+    return Storyboard(
+        title=title or UNTITLED,
+        model=model or "",
+        budget_jobs=budget_jobs,
+        notify_url=notify_url,
+        shots=shots,
+        document=part.value if isinstance(part.value, dict) else {},
+        spot=part.notes.spot,
+    )
+
+
+def read_notify_url(part: Part, trusted: Trusted | None) -> str | None:
+    """Where notifications go; a mistake if it is known that none could be sent there (without *trusted*: not asked)."""
+    address = part.web_address()
+    if address is not None and trusted is not None:
+        try:
+            check_in_advance(address, trusted)
+        except AddressForbidden as error:
+            part.complain(f"nothing would be sent there: {error.message}; {HOW_TO_TRUST}")
+    return address
+
+
+def start_run(storyboard: Storyboard, *, run_id: RunId, now: float, terms: Terms) -> Run:
+    """
+    A new run of *storyboard*, begun at *now* and not stored yet.
+
+    Raises: StoryboardInvalid when local files were not replaced: nobody but the writer can read them.
+    """
+    left = [place for places in storyboard.local_files().values() for place in places]
+    if left:
+        message = "this file was not uploaded before the run was started"
+        raise StoryboardInvalid([Mistake(place=place, message=message) for place in left])
+    return begin(
+        Run(
+            id=run_id,
+            title=storyboard.title,
+            model=storyboard.model,
+            created_at=now,
+            updated_at=now,
+            shots=storyboard.shots,
+            terms=terms,
+            budget_jobs=storyboard.budget_jobs,
+            notify_url=storyboard.notify_url,
+        )
+    )
+
+
+def _check_top(part: Part, top: Mapping[str, Part]) -> None:
+    """What must be there, and what only one of may be there."""
+    version = top.get("version")
+    if version and (isinstance(version.value, bool) or version.value != VERSION):
+        version.complain(f"this FrameRelay reads storyboards of version {VERSION}: write version: {VERSION}")
+    if "model" not in top:
+        part.miss("model", message="name the model that makes the clips, for example model: seedance-1.5-pro-1080p")
+    if "scenes" in top and "shots" in top:
+        top["shots"].complain("shots stand in scenes, or alone at the top as one scene: keep one of scenes and shots")
+    elif "scenes" not in top and "shots" not in top:
+        message = "there are no shots: write shots: and a list below it, or scenes: with shots in each"
+        part.miss("shots", "scenes", message=message)
+    elif "scenes" in top and top["scenes"].value == []:
+        top["scenes"].complain("there are no scenes here: write at least one, with its shots")
+
+
+def _read_defaults(top: Mapping[str, Part]) -> dict[str, Any]:
+    if "defaults" not in top:
+        return {}
+    return read_inputs(top["defaults"].group(PLAIN_FIELDS, elsewhere=_NOT_IN_DEFAULTS) or {})
+
+
+def _read_budget(top: Mapping[str, Part]) -> int | None:
+    if "budget" not in top:
+        return None
+    budget = top["budget"]
+    if isinstance(budget.value, int) and not isinstance(budget.value, bool):
+        budget.complain(f"write budget: {{jobs: {budget.value}}} for at most so many jobs")
+        return None
+    keys = budget.group(("jobs",))
+    if keys is not None and not keys and budget.value == {}:
+        budget.complain("write budget: {jobs: 12} for at most twelve jobs, or leave budget out")
+    return keys["jobs"].whole_number(1) if keys and "jobs" in keys else None
+
+
+# --- the frames of a document ------------------------------------------------------------------------------------
+
+
+def _frames(group: Mapping[str, Any], at: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Every frame that a checked document names, with its path, in story order."""
+    yield from (((*at, key), group[key].strip()) for key in _FRAME_KEYS if key in group)
+    for name in ("scenes", "shots"):
+        for index, inner in enumerate(group.get(name, ())):
+            yield from _frames(inner, (*at, name, index))
+
+
+def _with_frames(value: Any, names: Mapping[str, str]) -> Any:
+    """A copy of *value* in which frames that *names* knows are replaced."""
+    if isinstance(value, list):
+        return [_with_frames(entry, names) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: names.get(inner.strip(), inner) if key in _FRAME_KEYS else _with_frames(inner, names)
+        for key, inner in value.items()
+    }
+
+
+_FRAME_KEYS: Final = ("first_frame", "last_frame")

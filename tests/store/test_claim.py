@@ -1,0 +1,121 @@
+"""Which tasks a worker is given when more are due than it has room for: runs take turns."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from arq.connections import ArqRedis
+
+from framerelay.store.client import script
+from framerelay.store.processes import READ_AGAIN
+from framerelay.store.tasks import DUE, QUEUE, WAKE
+
+pytestmark = pytest.mark.anyio
+
+
+async def queued(redis: ArqRedis, run: str, number: int, *, ago_s: float) -> list[str]:
+    """So many tasks of one run, queued at once; returns their ids in the order in which Redis keeps them."""
+    ids = [f"submit:{run}:s{each:04d}:1:0" for each in range(number)]
+    await redis.zadd(QUEUE, dict.fromkeys(ids, int((time.time() - ago_s) * 1000)))
+    return ids
+
+
+async def claim(redis: ArqRedis, room: int, *, held: Sequence[str] = ()) -> list[str]:
+    """The ids that a worker with so much room gets."""
+    claimed, *_ = await redis.register_script(script("claim"))(
+        keys=[QUEUE, WAKE, DUE, READ_AGAIN], args=[room, 6000, 1_200_000, *held]
+    )
+    return [each.decode() for each in claimed[::2]]
+
+
+def by_run(ids: list[str]) -> Counter[str]:
+    return Counter(each.split(":")[1] for each in ids)
+
+
+async def test_a_run_alone_gets_every_place(redis: ArqRedis) -> None:
+    """Nobody waits while there is room, not even a run that has all the other places."""
+    ids = await queued(redis, "large", 30, ago_s=1)
+
+    first = await claim(redis, 10)
+    second = await claim(redis, 5, held=first)
+
+    assert first + second == ids[:15]
+    assert await claim(redis, 50, held=[*first, *second]) == ids[15:]
+    assert len(await queued(redis, "vast", 900, ago_s=1)) == 900
+    assert len(await claim(redis, 600)) == 600
+
+
+async def test_runs_share_the_places(redis: ArqRedis) -> None:
+    """However many tasks each has, and whoever came first."""
+    await queued(redis, "large", 300, ago_s=3)
+    await queued(redis, "small", 3, ago_s=2)
+    await queued(redis, "middle", 30, ago_s=1)
+
+    assert by_run(await claim(redis, 12)) == {"large": 5, "small": 3, "middle": 4}
+
+
+@pytest.mark.parametrize("ahead", [40, 4000])
+async def test_a_free_place_goes_to_the_run_that_has_none(redis: ArqRedis, ahead: int) -> None:
+    """It came last, behind the tasks of two large runs, of which one has a single place."""
+    first = await queued(redis, "first", ahead, ago_s=3)
+    second = await queued(redis, "second", ahead, ago_s=2)
+    (small,) = await queued(redis, "small", 1, ago_s=1)
+    held = [*first[:3], second[0]]
+    await redis.zadd(QUEUE, dict.fromkeys(held, int((time.time() + 6) * 1000)))
+
+    assert await claim(redis, 1, held=held) == [small]
+    assert by_run(await claim(redis, 1, held=[*held, small])) == {"second": 1}
+
+
+async def test_among_runs_that_have_as_many_the_longest_wait_ends_first(redis: ArqRedis) -> None:
+    """Callbacks that came together, and runs that have nothing under way, are served in their order."""
+    for number in range(9):
+        await queued(redis, f"run_{number}", 1, ago_s=100 - number)
+
+    assert list(by_run(await claim(redis, 4))) == ["run_0", "run_1", "run_2", "run_3"]
+
+
+async def test_a_run_is_not_starved_by_small_ones_that_keep_coming(redis: ArqRedis) -> None:
+    """Each time its own task has ended it is its turn again, though others came meanwhile."""
+    large = await queued(redis, "large", 3, ago_s=9)
+    done: list[str] = []
+    for number in range(6):
+        await queued(redis, f"small_{number}", 3, ago_s=1)
+        (task,) = await claim(redis, 1, held=done[-1:])
+        await redis.zrem(QUEUE, *done[-1:] or ["none"])
+        done.append(task)
+
+    assert [task for task in done if task in large] == large
+
+
+async def test_turns_cost_the_same_however_many_wait(redis: ArqRedis) -> None:
+    """Only the oldest and the newest are looked at: what stands in the middle of many comes nearer by itself."""
+    asked = []
+    await claim(redis, 1)  # Loads the script, finds nothing.
+    for number in (1_000, 10_000):
+        await redis.delete(QUEUE)
+        held = await queued(redis, "early", number, ago_s=9)
+        await queued(redis, "middle", 1, ago_s=8)
+        await queued(redis, "late", number, ago_s=7)
+        await redis.config_resetstat()
+        assert by_run(await claim(redis, 1, held=[*held[:2], "submit:late::1:0"])) == {"late": 1}
+        stats = await redis.info("commandstats")
+        asked.append(Counter({name: each["calls"] for name, each in stats.items() if "config" not in name}))
+
+    assert asked[0] == asked[1]
+    assert asked[0].total() < 15
+
+
+async def test_a_run_whose_time_is_too_far_off_calls_the_sweep_at_once(redis: ArqRedis) -> None:
+    """No run is given such a time, so the clock was set back since; one within bounds is waited for."""
+    arguments = [5, 6000, 1_200_000]
+    claim = redis.register_script(script("claim"))
+    now_s = time.time()
+    await redis.zadd(DUE, {"run_a": (now_s + 600) * 1000})
+    _, now_ms, _, waited_for, _ = await claim(keys=[QUEUE, WAKE, DUE, READ_AGAIN], args=arguments)
+    await redis.zadd(DUE, {"run_b": (now_s + 3600) * 1000})
+    _, later_ms, _, at_once, _ = await claim(keys=[QUEUE, WAKE, DUE, READ_AGAIN], args=arguments)
+
+    assert float(waited_for) > now_ms
+    assert float(at_once) <= later_ms
