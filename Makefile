@@ -108,7 +108,7 @@ screenshots: setup browser fonts  ## take the manual's pictures anew, of the run
 
 docs: setup  ## write docs/settings.md and docs/storyboard.schema.json anew from the code
 	@$(BIN)/python -m framerelay.config.reference
-	@$(BIN)/python -m framerelay.receiver.storyboard_schema
+	@$(BIN)/python -m framerelay.api.storyboard_schema
 
 manual: export NO_MKDOCS_2_WARNING = 1
 manual: .venv/docs/.ready  ## build the manual as a site in build/manual/

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import resource
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
@@ -20,7 +20,7 @@ FILES_MAX: Final = 65_536
 
 @asynccontextmanager
 async def serving(
-    app: Starlette, listener: socket.socket, *, protocol: type[asyncio.Protocol] | None = None
+    app: Starlette, listener: socket.socket, *, protocol: Callable[..., asyncio.Protocol] | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
     """
     Serve *app* on *listener*; the block begins when it answers, and its task ends early only if the server fails.
@@ -31,7 +31,7 @@ async def serving(
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=protocol or "httptools",
+        http=protocol or "httptools",  # type: ignore[arg-type]  # It is called, be it a class or not.
         ws="none",
         log_config=None,
         access_log=False,

@@ -20,6 +20,6 @@ def keys_of(settings: Settings) -> Keys:
 
 def invitation(settings: Settings, keys: Keys) -> str:
     """The page's address with a log-in that works once: nobody should have to type a key that was made for them."""
-    from framerelay.receiver.sessions import Sessions
+    from framerelay.receiver.door.sessions import Sessions
 
     return f"{settings.listen_url}/login?once={Sessions(str(keys.secret), secure=False).invite()}"

@@ -28,8 +28,9 @@ from framerelay.network.tls import tls_of
 from framerelay.processors.deps import open_deps, open_jobs_client
 from framerelay.processors.worker import RelayWorker, create_worker
 from framerelay.receiver.app import create_app
-from framerelay.receiver.protocol import protocol
-from framerelay.receiver.verification import Verification
+from framerelay.receiver.door.connection import connection_factory
+from framerelay.receiver.door.fast_path import FastConnection
+from framerelay.receiver.door.verification import Verification
 from framerelay.runs.errors import StoryboardInvalid
 from framerelay.store.client import REDIS_ERRORS, connect, disconnect
 from framerelay.store.embedded import EmbeddedRedis
@@ -178,7 +179,7 @@ async def running_receiver(
 ) -> AsyncIterator[asyncio.Task[None]]:
     async with _verification(settings) as verification:
         app = create_app(settings, keys, redis_url=redis_url, verification=verification, live=live)
-        async with serving(app, listener, protocol=protocol(settings)) as running:
+        async with serving(app, listener, protocol=connection_factory(FastConnection, settings)) as running:
             yield running
 
 

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from framerelay.api.access import Right
+from framerelay.api.operations import OPERATIONS
+from framerelay.receiver.door.sessions import LIFE_S
 from framerelay.receiver.fields import check, fields_of
-from framerelay.receiver.gate import Right
-from framerelay.receiver.operations import OPERATIONS
-from framerelay.receiver.sessions import LIFE_S
 from framerelay.receiver.state import state_of
 from framerelay.runs.errors import StoreUnavailable
 

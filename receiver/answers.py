@@ -109,7 +109,7 @@ async def surprised(_: Request, error: Exception) -> Response:
     return surprise(error)
 
 
-def surprise(error: Exception) -> Response:
+def surprise(error: BaseException) -> Response:
     """500: the log has the details, the world has not."""
     log.error("request_surprised", exc_info=error)
     words = "something unexpected went wrong; the log of the receiver has the details"

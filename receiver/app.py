@@ -13,37 +13,26 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from framerelay.api import openapi
+from framerelay.api.access import Names
+from framerelay.api.operations import OPERATIONS
 from framerelay.config.keys import Keys
 from framerelay.config.live import LiveSettings
 from framerelay.config.settings import Settings
-from framerelay.receiver import (
-    addresses,
-    answers,
-    callbacks,
-    health,
-    media,
-    metrics,
-    notifications,
-    openapi,
-    plan,
-    release,
-    replay,
-    runs_api,
-)
+from framerelay.receiver import addresses, answers, health, media, metrics, notifications, plan, runs_api
 from framerelay.receiver.access import keyed, log_in, log_out, unkeyed
-from framerelay.receiver.fields import Names
-from framerelay.receiver.gate import Gate
+from framerelay.receiver.callbacks import receiving, release, replay
+from framerelay.receiver.door.keys import Gate
+from framerelay.receiver.door.limits import STREAMS_MAX, Limits, Seats
+from framerelay.receiver.door.quarantine import Quarantine
+from framerelay.receiver.door.strangers import Strangers
+from framerelay.receiver.door.verification import Verification
 from framerelay.receiver.headers import SecurityHeaders
-from framerelay.receiver.limits import STREAMS_MAX, Limits, Seats
-from framerelay.receiver.operations import OPERATIONS
 from framerelay.receiver.page import static_files, views
 from framerelay.receiver.page.rendering import page
-from framerelay.receiver.quarantine import Quarantine
 from framerelay.receiver.readiness import Readiness
 from framerelay.receiver.renewal import secrets_to_hide, take_over
-from framerelay.receiver.state import State
-from framerelay.receiver.strangers import Strangers
-from framerelay.receiver.verification import Verification
+from framerelay.receiver.state import STATE, State
 from framerelay.runs.errors import FrameRelayError
 from framerelay.runs.tokens import Links, Tokens
 from framerelay.store.client import connect, disconnect
@@ -73,7 +62,7 @@ def create_app(
     verification, live = verification or Verification(), live or LiveSettings(settings, keys)
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, callbacks.Taker]]:
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, State]]:
         redis, figures = connect(redis_url, timeout_s=2.0), connect(redis_url, timeout_s=2.0)
         # Each stream holds a connection while it waits; they have their own, so that nobody else waits for one.
         streaming = connect(redis_url, connections_max=2 * STREAMS_MAX)
@@ -106,7 +95,7 @@ def create_app(
             figures, lambda: this_process("receiver", live.settings, keys.secret), asked=live.read_again
         )
         beside = [asyncio.create_task(work) for work in (spool.drain_for_ever(inbox), presence.keep())]
-        yield {callbacks.TAKER: callbacks.ShortWay(state).take}
+        yield {STATE: state}
         for task in beside:
             task.cancel()
         await asyncio.wait(beside)
@@ -131,7 +120,7 @@ def routes() -> list[Route]:
     """Every address of the API: what ``/openapi.json`` names."""
     run, shot = "/v1/runs/{run}", "/v1/runs/{run}/shots/{shot}"
     return [
-        Route("/webhook/{token:path}", callbacks.Callbacks(), methods=["POST"]),
+        Route("/webhook/{token:path}", receiving.Callbacks(), methods=["POST"]),
         Route("/webhook/{token:path}", addresses.look),
         keyed("/v1/runs", runs_api.start, methods=["POST"]),
         keyed("/v1/runs", runs_api.list_runs),

@@ -7,13 +7,13 @@ where routes are made (`receiver.access.unkeyed`, `receiver.page.rendering.page`
 
 from codecs import BOM_UTF8
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, cast
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
 
-from framerelay.receiver.body import read_body
+from framerelay.api.access import Names
+from framerelay.receiver.door.body import read_body
 from framerelay.runs.errors import RequestInvalid
 from framerelay.storyboards.notation import shown
 from framerelay.storyboards.parts import unknown
@@ -21,15 +21,6 @@ from framerelay.upstream.callback import parse_object
 
 OBJECT_BYTES_MAX: Final = 1 << 16
 FORM_FIELDS_MAX: Final = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Names:
-    """What a route knows: *query* parameters and *fields* of a body; None where its body is not read here."""
-
-    query: Collection[str] = ()
-    fields: Collection[str] | None = None
-    as_form: bool = False
 
 
 async def check(request: Request, names: Names) -> None:

@@ -6,11 +6,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
+from framerelay.api.access import Right
+from framerelay.api.operations import OPERATIONS
 from framerelay.receiver.access import require
 from framerelay.receiver.answers import error_answer
 from framerelay.receiver.fields import check_query
-from framerelay.receiver.gate import Right
-from framerelay.receiver.operations import OPERATIONS
 from framerelay.receiver.state import State, state_of
 from framerelay.runs.errors import NotFound
 from framerelay.store.kept import gone, kept_as, task_to_make_again

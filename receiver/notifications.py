@@ -4,9 +4,9 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from framerelay.api.views import notification_json
 from framerelay.receiver.runs_api import page_of
 from framerelay.receiver.state import state_of
-from framerelay.receiver.views import notification_json
 from framerelay.runs.errors import NotFound
 
 log = structlog.get_logger()

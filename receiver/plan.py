@@ -9,9 +9,9 @@ from msgspec import to_builtins
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from framerelay.api import shapes
 from framerelay.network.policy import Trusted
-from framerelay.receiver import shapes
-from framerelay.receiver.body import read_body
+from framerelay.receiver.door.body import read_body
 from framerelay.receiver.state import state_of
 from framerelay.runs.errors import PlanChanged, RequestInvalid
 from framerelay.runs.model import Shot

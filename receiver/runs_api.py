@@ -14,12 +14,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from framerelay.receiver.body import read_body
+from framerelay.api.views import callback_json, outlook_json, run_json
 from framerelay.receiver.deciding import decide, stored_run, stored_shot, undecided
+from framerelay.receiver.door.body import read_body
 from framerelay.receiver.fields import fields_of
 from framerelay.receiver.plan import agreed, read_board
 from framerelay.receiver.state import State, state_of
-from framerelay.receiver.views import callback_json, outlook_json, run_json
 from framerelay.runs import events
 from framerelay.runs.decisions import Decision
 from framerelay.runs.errors import Conflict, RequestInvalid, StorageFailed, StoreUnavailable

@@ -2,25 +2,27 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 from arq.connections import ArqRedis
 from starlette.requests import HTTPConnection
 
 from framerelay.config.live import LiveSettings
 from framerelay.config.settings import Settings
-from framerelay.receiver.gate import Gate
-from framerelay.receiver.limits import Limits, Seats
-from framerelay.receiver.quarantine import Quarantine
+from framerelay.receiver.door.keys import Gate
+from framerelay.receiver.door.limits import Limits, Seats
+from framerelay.receiver.door.quarantine import Quarantine
+from framerelay.receiver.door.strangers import Strangers
+from framerelay.receiver.door.verification import Verification
 from framerelay.receiver.readiness import Readiness
-from framerelay.receiver.strangers import Strangers
-from framerelay.receiver.verification import Verification
 from framerelay.runs.tokens import Links, Tokens
 from framerelay.store.files import MediaFiles
 from framerelay.store.inbox import Inbox
 from framerelay.store.outbox import Outbox
 from framerelay.store.runs import Store
 from framerelay.store.spool import Spool
+
+STATE: Final = "receiver"  # Under this name the application hands it to its connections.
 
 
 @dataclass(slots=True, kw_only=True)

@@ -40,7 +40,7 @@ BATCH_MAX: Final = 256
 KEEP_WITHIN_S: Final = 3.0  # Providers wait 5 s; a Redis that hangs must not cost the event its next try.
 PROVE_WITHIN_S: Final = 2.0
 
-Told = Callable[[bool | BaseException], None]
+OnKept = Callable[[bool | BaseException], None]
 
 
 class Callback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -105,15 +105,15 @@ class Inbox:
         Raises: StoreUnavailable when it is not certain that it was kept, at the latest after ``KEEP_WITHIN_S``.
         """
         kept = asyncio.get_running_loop().create_future()
-        given = self.give(callback, fingerprint=fingerprint, task=task, told=partial(_settle, kept))
+        given = self.give(callback, fingerprint=fingerprint, task=task, on_kept=partial(_settle, kept))
         try:
             return bool(await kept)
         finally:
             self._waiting.pop(given, None)  # While Redis hangs, bodies whose sender has its answer would pile up.
             self._patience.pop(given, None)
 
-    def give(self, callback: Callback, *, fingerprint: str, task: Task | None, told: Told) -> "_Given":
-        """What `accept` waits for; *told* is called, once, with what it returns or raises."""
+    def give(self, callback: Callback, *, fingerprint: str, task: Task | None, on_kept: OnKept) -> "_Given":
+        """What `accept` waits for; *on_kept* is called, once, with what it returns or raises."""
         loop = asyncio.get_running_loop()
         words = (
             callback.id,
@@ -124,7 +124,7 @@ class Inbox:
             task.id if task else "",
             task.definition(int(callback.received_at * 1000)) if task else b"",
         )
-        given = _Given(words=words, told=told, until=loop.time() + KEEP_WITHIN_S)
+        given = _Given(words=words, on_kept=on_kept, until=loop.time() + KEEP_WITHIN_S)
         self._waiting[given] = self._patience[given] = None
         if self._impatient is None:
             self._impatient = loop.call_later(KEEP_WITHIN_S, self._give_up)
@@ -285,14 +285,14 @@ class Inbox:
             self._waiting.pop(given, None)
             if given in self._patience:
                 del self._patience[given]
-                given.told(outcome)
+                given.on_kept(outcome)
 
 
 class _Given(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A callback as the script takes it, and who waits for it until when, by the clock of the loop."""
 
     words: tuple[str | bytes, ...]
-    told: Told
+    on_kept: OnKept
     until: float
 
 

@@ -36,6 +36,7 @@ from arq.connections import ArqRedis
 from redis.backoff import ExponentialBackoff
 from starlette.datastructures import Secret
 
+from framerelay.api import openapi
 from framerelay.cli.http import listening_on, serving
 from framerelay.cli.serve import running_receiver, running_worker
 from framerelay.config.keys import Keys
@@ -43,7 +44,6 @@ from framerelay.config.live import LiveSettings
 from framerelay.config.settings import Settings
 from framerelay.media.decoder import Decoder
 from framerelay.processors import deps
-from framerelay.receiver import openapi
 from framerelay.receiver.app import pages
 from framerelay.runs.tokens import Tokens
 from framerelay.sandbox import Faults, SandboxOptions, create_sandbox

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from mcp.types import CallToolResult, ImageContent, TextContent
 from pydantic import Field, WithJsonSchema
 
+from framerelay.api.storyboard_schema import STORYBOARD_SCHEMAS
 from framerelay.api.words import Json
 from framerelay.cli.client import Receiver, checked_id
 from framerelay.cli.errors import Stop
@@ -34,7 +35,6 @@ from framerelay.cli.mcp.results import (
 from framerelay.cli.mcp.strip import SHOTS_MAX, Thumbnails, draw_strip
 from framerelay.cli.start import give_pictures
 from framerelay.config.settings import from_environment
-from framerelay.receiver.storyboard_schema import STORYBOARD_SCHEMAS
 from framerelay.runs.errors import Mistake, StoryboardInvalid
 from framerelay.storyboards.storyboard import Storyboard, check_storyboard
 

@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from framerelay.api.access import Names, Right
 from framerelay.receiver.access import SAFE, require
 from framerelay.receiver.answers import NO_SUCH_ADDRESS, foreseen, refused
-from framerelay.receiver.fields import Names, check
-from framerelay.receiver.gate import Right
+from framerelay.receiver.fields import check
 from framerelay.receiver.page.static_files import address_of
 from framerelay.receiver.state import state_of
 from framerelay.runs.errors import FrameRelayError, RunNotFound

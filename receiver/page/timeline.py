@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from framerelay.api.views import callback_json
 from framerelay.receiver.state import State
-from framerelay.receiver.views import callback_json
 from framerelay.runs.model import Run, Shot
 from framerelay.store.runs import LoggedEvent
 

@@ -6,8 +6,10 @@ from typing import Any, Final, get_args
 from starlette.requests import Request
 from starlette.responses import Response
 
+from framerelay.api.views import UNREACHABLE, callback_json, run_json
 from framerelay.api.words import shot_words
 from framerelay.receiver.deciding import decide, stored_run
+from framerelay.receiver.door.sessions import INVITED_S
 from framerelay.receiver.fields import check_names, fields_of
 from framerelay.receiver.page.health import health_of
 from framerelay.receiver.page.next import may_be_lost, retake_of, what_is_next
@@ -15,9 +17,7 @@ from framerelay.receiver.page.rendering import login_form, rendered
 from framerelay.receiver.page.strip import clips_of, latest_frame, scenes_of, shape_of, takes_of
 from framerelay.receiver.page.timeline import timeline_of
 from framerelay.receiver.runs_api import NAME, SEED_MAX
-from framerelay.receiver.sessions import INVITED_S
 from framerelay.receiver.state import state_of
-from framerelay.receiver.views import UNREACHABLE, callback_json, run_json
 from framerelay.runs import events
 from framerelay.runs.decisions import Decision
 from framerelay.runs.errors import NotFound, RequestInvalid

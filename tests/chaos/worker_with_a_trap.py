@@ -17,7 +17,6 @@ import re
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +28,8 @@ from starlette.responses import Response
 
 import framerelay.processors.submit
 import framerelay.processors.worker
-import framerelay.receiver.callbacks
+import framerelay.receiver.callbacks.batch
+import framerelay.receiver.callbacks.receiving
 import framerelay.runs.machine
 import framerelay.store.progress
 import framerelay.store.runs
@@ -39,7 +39,7 @@ from framerelay.media.decoder import Decoder
 from framerelay.processors.worker import RelayWorker
 from framerelay.runs import events
 from framerelay.runs.errors import OutcomeUnknown
-from framerelay.store.inbox import Inbox, Told
+from framerelay.store.inbox import Inbox, OnKept
 from framerelay.store.progress import record
 from framerelay.store.runs import Store
 from framerelay.store.spool import Spool
@@ -149,30 +149,28 @@ def _after_saved(event: str, spring: Spring) -> None:
 
 
 def _after_answer(spring: Spring) -> None:
-    _after_some_answers(spring, lambda: True)
+    acknowledge = framerelay.receiver.callbacks.receiving.acknowledge
+
+    def trapped(*arguments: Any, **named: Any) -> Response:
+        asyncio.get_running_loop().call_later(0.05, spring)  # The answer has left by then.
+        return acknowledge(*arguments, **named)
+
+    for module in (framerelay.receiver.callbacks.receiving, framerelay.receiver.callbacks.batch):
+        module.acknowledge = trapped  # type: ignore[attr-defined]  # The route's, and the fast path's.
 
 
 def _after_spooled_answer(spring: Spring) -> None:
     """Its callback lies on disk and nowhere else."""
-    keep, is_spooled = Spool.keep, ContextVar("is_spooled", default=False)
+    spool = framerelay.receiver.callbacks.receiving.spool
 
-    async def noted(self: Spool, *arguments: Any, **named: Any) -> None:
-        await keep(self, *arguments, **named)
-        is_spooled.set(True)
+    async def trapped(*arguments: Any) -> Response:
+        response = await spool(*arguments)
+        if response.status_code == 200:
+            asyncio.get_running_loop().call_later(0.05, spring)
+        return response
 
-    Spool.keep = noted  # type: ignore[method-assign]
-    _after_some_answers(spring, is_spooled.get)
-
-
-def _after_some_answers(spring: Spring, is_one: Callable[[], bool]) -> None:
-    acknowledged = framerelay.receiver.callbacks._acknowledged
-
-    def trapped(*arguments: Any, **named: Any) -> Response:
-        if is_one():
-            asyncio.get_running_loop().call_later(0.05, spring)  # The answer has left by then.
-        return acknowledged(*arguments, **named)
-
-    framerelay.receiver.callbacks._acknowledged = trapped
+    for module in (framerelay.receiver.callbacks.receiving, framerelay.receiver.callbacks.batch):
+        module.spool = trapped  # type: ignore[attr-defined]
 
 
 def _before_given(spring: Spring) -> None:
@@ -182,13 +180,13 @@ def _before_given(spring: Spring) -> None:
 def _after_given(spring: Spring) -> None:
     """Redis has the callback, and whoever gave it has not heard of it."""
 
-    def give_and_die(give: Callable[..., Any], *arguments: Any, told: Told, **named: Any) -> Any:
+    def give_and_die(give: Callable[..., Any], *arguments: Any, on_kept: OnKept, **named: Any) -> Any:
         def die_and_tell(outcome: bool | BaseException) -> None:
             if isinstance(outcome, bool):
                 spring()
-            told(outcome)
+            on_kept(outcome)
 
-        return give(*arguments, told=die_and_tell, **named)
+        return give(*arguments, on_kept=die_and_tell, **named)
 
     _on_giving(give_and_die)
 
@@ -315,10 +313,10 @@ def _no_sweep() -> None:
 def _answer_before_kept() -> None:
     """The callback is gathered in memory and written a moment after its 200, as faster receivers do it."""
 
-    def promise(give: Callable[..., Any], *arguments: Any, told: Told, **named: Any) -> Any:
-        unheard = partial(give, *arguments, told=lambda _: None, **named)
+    def promise(give: Callable[..., Any], *arguments: Any, on_kept: OnKept, **named: Any) -> Any:
+        unheard = partial(give, *arguments, on_kept=lambda _: None, **named)
         asyncio.get_running_loop().call_later(0.3, unheard)
-        told(True)
+        on_kept(True)
         return object()
 
     _on_giving(promise)

@@ -21,8 +21,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from framerelay.api.openapi import document
 from framerelay.cli.http import listening_on, serving
-from framerelay.receiver.openapi import document
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "n8n"
 WORKFLOWS = sorted(FOLDER.glob("*.json"))

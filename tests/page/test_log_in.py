@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from framerelay.receiver.sessions import Sessions
+from framerelay.receiver.door.sessions import Sessions
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from framerelay.receiver.limits import STREAMS_MAX
+from framerelay.receiver.door.limits import STREAMS_MAX
 from framerelay.store.runs import Store
 
 pytestmark = pytest.mark.anyio

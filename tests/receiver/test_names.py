@@ -5,9 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
-from framerelay.receiver import openapi
+from framerelay.api import openapi
+from framerelay.api.operations import FORM
 from framerelay.receiver.app import pages
-from framerelay.receiver.operations import FORM
 
 pytestmark = pytest.mark.anyio
 

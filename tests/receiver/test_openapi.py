@@ -10,7 +10,7 @@ import jsonschema_rs
 import pytest
 from ruamel.yaml import YAML
 
-from framerelay.receiver import openapi
+from framerelay.api import openapi
 from framerelay.receiver.app import routes
 from framerelay.runs import events
 from framerelay.runs.model import Problem
@@ -163,7 +163,7 @@ async def _the_door(drive: Any, relay: Any, monkeypatch: Any) -> None:
     key = relay.api.headers.pop("Authorization")
     session = (await drive("POST", "/login", 303, data={"key": key.split()[1]}, headers=own)).cookies
     relay.api.cookies.clear()
-    monkeypatch.setattr("framerelay.receiver.gate.FREE_GUESSES", 0)
+    monkeypatch.setattr("framerelay.receiver.door.keys.FREE_GUESSES", 0)
     wrong = {"Authorization": "Bearer wrong"}
     for path, methods in openapi.document()["paths"].items():
         place = path.replace("{token}", relay.tokens.mint(HookAddress(hook="mine")))
@@ -171,7 +171,7 @@ async def _the_door(drive: Any, relay: Any, monkeypatch: Any) -> None:
             refused = set(operation["responses"])
             if operation["security"]:
                 await drive(method, place, 401)
-                monkeypatch.setattr("framerelay.receiver.gate.WAITING_MAX", 0)
+                monkeypatch.setattr("framerelay.receiver.door.keys.WAITING_MAX", 0)
                 await drive(method, place, 429, headers=wrong)
             if "403" in refused:
                 relay.api.cookies.update(session)
@@ -185,7 +185,7 @@ async def _the_door(drive: Any, relay: Any, monkeypatch: Any) -> None:
                 much = b"x" * (30_000_001 if path == "/v1/files" else 1_048_577)
                 await drive(method, place, 413, content=much, headers={"Authorization": key, **own})
     await drive("POST", "/login", 429, data={"key": "wrong"}, headers=own)
-    monkeypatch.setattr("framerelay.receiver.gate.FREE_GUESSES", 1000)  # It would be held back for seconds.
+    monkeypatch.setattr("framerelay.receiver.door.keys.FREE_GUESSES", 1000)  # It would be held back for seconds.
     await drive("POST", "/login", 401, data={"key": "wrong"}, headers=own)
     await drive("POST", "/logout", 303, headers=own)
     relay.api.headers["Authorization"] = key

@@ -10,8 +10,9 @@ from typing import Any, get_args
 import httpx
 import pytest
 
+from framerelay.api.access import COOKIE
+from framerelay.receiver.door.sessions import Sessions
 from framerelay.receiver.page import timeline
-from framerelay.receiver.sessions import COOKIE, Sessions
 from framerelay.runs import events
 from framerelay.runs.events import Event
 from framerelay.runs.model import Clip, FirstFrame, Frame, Problem, Take, TakeStatus
@@ -374,7 +375,7 @@ async def test_an_invitation_lets_in_once(relay: Any, monkeypatch: pytest.Monkey
         assert (await http.get("/login", params={"once": word})).status_code == 303
         http.cookies.clear()
         until, name, mac = sessions.invite().split(".")
-        monkeypatch.setattr("framerelay.receiver.sessions.INVITED_S", -1)
+        monkeypatch.setattr("framerelay.receiver.door.sessions.INVITED_S", -1)
         old = sessions.invite()
         cookie = first.headers["set-cookie"].partition("=")[2].partition(";")[0]
         for wrong in (word, old, f"{int(until) + 1}.{name}.{mac}", f"{until}.{name}x.{mac}", "x", "..", cookie):

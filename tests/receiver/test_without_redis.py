@@ -15,7 +15,7 @@ import httpx
 import pytest
 import redis as redis_sync
 
-from framerelay.receiver.openapi import document
+from framerelay.api.openapi import document
 from framerelay.store import inbox, spool
 from framerelay.store.inbox import KEEP_WITHIN_S
 

@@ -13,13 +13,14 @@ import httpx
 import pytest
 from starlette.datastructures import Secret
 
+from framerelay.api.access import COOKIE
 from framerelay.cli.http import listening_on
 from framerelay.cli.serve import running_receiver
 from framerelay.config.keys import Keys, refuse_weak_keys
 from framerelay.config.settings import SettingInvalid, Settings
 from framerelay.receiver.app import routes
-from framerelay.receiver.sessions import COOKIE, Sessions
-from framerelay.receiver.sessions import _fingerprint as sessions_fingerprint
+from framerelay.receiver.door.sessions import Sessions
+from framerelay.receiver.door.sessions import _fingerprint as sessions_fingerprint
 
 pytestmark = pytest.mark.anyio
 
@@ -193,7 +194,7 @@ async def test_no_cookie_can_be_made_or_stretched(start_door: Start) -> None:
 async def test_a_session_is_over_when_its_time_is(start_door: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the browser thinks of it."""
     async with start_door() as http:
-        monkeypatch.setattr("framerelay.receiver.sessions.LIFE_S", -1)
+        monkeypatch.setattr("framerelay.receiver.door.sessions.LIFE_S", -1)
         value = (await log_in(http, NEW)).headers["set-cookie"].partition(";")[0]
         http.cookies.clear()
 
@@ -211,8 +212,8 @@ async def test_guesses_are_held_back_and_the_right_key_is_not(
         asked.append(seconds)
         await held.wait()
 
-    monkeypatch.setattr("framerelay.receiver.gate.sleep", hold)  # Whole minutes would pass else.
-    monkeypatch.setattr("framerelay.receiver.gate.WAITING_MAX", 6)
+    monkeypatch.setattr("framerelay.receiver.door.keys.sleep", hold)  # Whole minutes would pass else.
+    monkeypatch.setattr("framerelay.receiver.door.keys.WAITING_MAX", 6)
     async with start_door() as http:
         for n in range(10):
             assert (await http.get("/v1/runs", headers=bearer(f"guess{n}"))).status_code == 401

@@ -78,7 +78,9 @@ async def test_wrong_keys_and_links_are_counted_and_right_ones_are_not(
     start_relay: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Guessing ends in 429 after so many; meanwhile who has the key works on, from the same address."""
-    monkeypatch.setattr("framerelay.receiver.gate.FREE_GUESSES", 1000)  # They would be held back as well, for a minute.
+    monkeypatch.setattr(
+        "framerelay.receiver.door.keys.FREE_GUESSES", 1000
+    )  # They would be held back as well, for a minute.
     async with (
         start_relay(NOBODY, worker=False, refusals_per_minute=20) as relay,
         httpx.AsyncClient(base_url=relay.settings.listen_url, trust_env=False) as stranger,

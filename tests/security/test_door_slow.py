@@ -22,8 +22,8 @@ PATIENCE_S = 90.0
 @pytest.fixture
 async def hasty(start_relay: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
     """A receiver that gives a sender one second, and looks ten times as often whether it is over."""
-    monkeypatch.setattr("framerelay.receiver.door.LOOK_EVERY_S", 0.1)
-    monkeypatch.setattr("framerelay.receiver.door.LINGER_S", 0.2)
+    monkeypatch.setattr("framerelay.receiver.door.connection.LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr("framerelay.receiver.door.connection.LINGER_S", 0.2)
     async with start_relay("http://127.0.0.1:1", worker=False, request_timeout_s=1.0) as relay:
         yield relay
 

@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from framerelay.cli.errors import Stop
 from framerelay.cli.http import listening_on, serving
-from framerelay.receiver.quarantine import A_MINUTE, Quarantine
+from framerelay.receiver.door.quarantine import A_MINUTE, Quarantine
 from framerelay.runs.tokens import HookAddress, TakeAddress
 from framerelay.store.inbox import QUARANTINE_BYTES_MAX, QUARANTINE_MAX, Callback, Inbox
 from framerelay.store.tasks import QUEUE, unpack

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from framerelay.receiver.operations import OPERATIONS
+from framerelay.api.operations import OPERATIONS
 from framerelay.storyboards.storyboard import check_storyboard
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 def page(name: str) -> str:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framerelay.receiver import openapi
-from framerelay.receiver.sessions import COOKIE
+from framerelay.api import openapi
+from framerelay.api.access import COOKIE
 
 DOCUMENT = openapi.document()
 OPERATIONS = {

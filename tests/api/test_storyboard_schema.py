@@ -9,7 +9,7 @@ import jsonschema_rs
 import pytest
 from ruamel.yaml import YAML
 
-from framerelay.receiver.storyboard_schema import schema_file
+from framerelay.api.storyboard_schema import schema_file
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 SAMPLES = sorted([*(DOCS / "samples").glob("*.yaml"), DOCS.parent / "cli" / "demo.yaml"])

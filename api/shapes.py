@@ -1,4 +1,4 @@
-"""What the API answers, as types: `receiver.views` fills them, and ``/openapi.json`` has its schemas from them."""
+"""What the API answers, as types: `api.views` fills them, and ``/openapi.json`` has its schemas from them."""
 
 from typing import Annotated, Literal
 

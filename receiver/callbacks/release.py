@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from framerelay.config.logs import bound
-from framerelay.receiver.callbacks import fingerprint_of, interpreted, task_for
+from framerelay.receiver.callbacks.reading import fingerprint_of, interpret, task_for
+from framerelay.receiver.callbacks.replay import address_of
 from framerelay.receiver.renewal import read_again_everywhere
-from framerelay.receiver.replay import address_of
 from framerelay.receiver.state import State, state_of
 from framerelay.runs.errors import Conflict, NotFound, Unverified
 from framerelay.store.inbox import Callback
@@ -69,7 +69,7 @@ async def _released(state: State, callback: Callback) -> dict[str, Any]:
     recipe = state.verification.recipe_of(address)
     if recipe is not None:
         state.verification.check(recipe, callback)
-    accepted, _ = interpreted(state, address, replace(callback, outcome="accepted", held=False, reason=None))
+    accepted, _ = interpret(state, address, replace(callback, outcome="accepted", held=False, reason=None))
     fingerprint, task = fingerprint_of(address, accepted), task_for(address, accepted)
     is_new = await state.inbox.accept(accepted, fingerprint=fingerprint, task=task)
     await state.inbox.let_go(callback.id, forget=not is_new)

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from framerelay.config.logs import redacted, redacted_at_a_glance
-from framerelay.receiver.bodies import all_without_secrets, without_secrets
+from framerelay.receiver.callbacks.redaction import all_without_secrets, without_secrets
 
 OURS = ("a correct horse battery", "1234567890")
 TOKEN = "dDpydW5fMTpzMTox.AAAAAAAAAAAAAAAAAAAAAAAA"

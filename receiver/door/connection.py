@@ -1,18 +1,22 @@
 """
-The door: uvicorn's protocol with what it lacks: deadlines for senders and readers, bounds for heads, room for others.
+One connection: uvicorn's protocol, and what it lacks: deadlines for both ends, bounds for heads, room for others.
 
 Each connection has one timer, which looks once a second; a request costs a few assignments.
 """
 
 import logging
 from asyncio import Protocol, TimerHandle, Transport
-from typing import ClassVar, Final
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
 
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from framerelay.config.settings import Settings
 from framerelay.receiver.answers import error_answer
-from framerelay.receiver.limits import LINES_A_MINUTE, Rate
+from framerelay.receiver.door.limits import LINES_A_MINUTE, Rate
 
 HEAD_BYTES_MAX: Final = 32 * 1024
 HEADERS_MAX: Final = 100
@@ -23,7 +27,23 @@ LOOK_EVERY_S: Final = 1.0
 HEAD_TOO_LARGE: Final = "the head of the request, or the framing of its body, is too large"
 
 
-class Door(HttpToolsProtocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionRules:
+    """What the connections of one server go by, and those of them that wait for a whole head, the longest first."""
+
+    timeout_s: float
+    connections_max: int
+    waiting: dict["Connection", None] = field(default_factory=dict)
+
+
+def connection_factory(kind: "type[Connection]", settings: Settings) -> "Callable[..., Connection]":
+    """Makes the connections of one server, each a *kind*, as uvicorn asks for them."""
+    logging.getLogger("uvicorn.error").addFilter(spare)
+    rules = ConnectionRules(timeout_s=settings.request_timeout_s, connections_max=settings.connections_max)
+    return partial(kind, rules=rules)
+
+
+class Connection(HttpToolsProtocol):
     """
     One connection.
 
@@ -31,10 +51,6 @@ class Door(HttpToolsProtocol):
     408. A reader that takes nothing for ``timeout_s`` is cut off. Past ``connections_max`` the connection goes that has
     waited longest without a whole head, so that idlers cannot keep callbacks out; where all are at work: 503.
     """
-
-    timeout_s: ClassVar[float]
-    connections_max: ClassVar[int]
-    waiting: ClassVar[dict["Door", None]]
 
     _due: float | None = None  # When the sender must have done its part; None while it has, or while we work.
     _stalled_at: float | None = None
@@ -48,6 +64,11 @@ class Door(HttpToolsProtocol):
     _read_bytes = 0
     _requests = 0
     _looking: TimerHandle | None = None
+
+    def __init__(self, *arguments: Any, rules: "ConnectionRules", **named: Any) -> None:
+        """As uvicorn makes it."""
+        super().__init__(*arguments, **named)
+        self.timeout_s, self.connections_max, self.waiting = rules.timeout_s, rules.connections_max, rules.waiting
 
     # --- what asyncio calls
 

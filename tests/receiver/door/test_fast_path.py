@@ -12,9 +12,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import framerelay.receiver.callbacks
-from framerelay.receiver.callbacks import ShortWay
-from framerelay.receiver.protocol import PLAIN
+import framerelay.receiver.callbacks.reading
+import framerelay.receiver.callbacks.receiving
+from framerelay.receiver.callbacks.batch import Batch
+from framerelay.receiver.door.fast_path import PLAIN
 from framerelay.runs.tokens import HookAddress
 
 pytestmark = pytest.mark.anyio
@@ -26,9 +27,9 @@ DONE = b'{"id":"job_1","status":"succeeded"}'
 def ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The way that each callback went, in their order."""
     went: list[str] = []
-    read, received = ShortWay._read, framerelay.receiver.callbacks.received
+    read, received = Batch._read, framerelay.receiver.callbacks.receiving.receive_callback
 
-    def short(self: ShortWay, *arguments: Any) -> Any:
+    def short(self: Batch, *arguments: Any) -> Any:
         if taken := read(self, *arguments):
             went.append("short")
         return taken
@@ -37,8 +38,8 @@ def ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         went.append("long")
         return await received(request)
 
-    monkeypatch.setattr(ShortWay, "_read", short)
-    monkeypatch.setattr(framerelay.receiver.callbacks, "received", long)
+    monkeypatch.setattr(Batch, "_read", short)
+    monkeypatch.setattr(framerelay.receiver.callbacks.receiving, "receive_callback", long)
     return went
 
 
@@ -143,14 +144,14 @@ async def test_a_callback_in_pieces_is_one(ways: list[str], talk: Any, path: str
 def under_way(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The callbacks on the short way, each a call that lets it go on; they wait there."""
     held: list[Any] = []
-    monkeypatch.setattr(ShortWay, "_read_some", lambda self, go=ShortWay._read_some: held.append(partial(go, self)))
+    monkeypatch.setattr(Batch, "_read_some", lambda self, go=Batch._read_some: held.append(partial(go, self)))
     return held
 
 
 def connection_of(held: Any) -> Any:
     """The protocol that waits for the answer."""
     (way,) = held.args
-    return way._came[0][-1].__self__
+    return way._waiting[0][-1].__self__
 
 
 async def test_what_comes_behind_a_callback_waits_for_its_answer(
@@ -283,7 +284,7 @@ async def test_a_surprise_on_the_short_way_is_one_on_the_long_way(
     def broken(*_: Any) -> Any:
         raise LookupError("of the test")
 
-    monkeypatch.setattr(framerelay.receiver.callbacks, "read_news", broken)
+    monkeypatch.setattr(framerelay.receiver.callbacks.reading, "read_news", broken)
 
     assert (await talk.ask(post(path, DONE)))[0] == 500
     assert ways == ["long"]

@@ -9,12 +9,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from framerelay.receiver.gate import Right
-from framerelay.receiver.operations import OPERATIONS, Answer, Operation, Schema
-from framerelay.receiver.parameters import PARAMETERS
-from framerelay.receiver.sessions import COOKIE
-from framerelay.receiver.shapes import SHAPES
-from framerelay.receiver.storyboard_schema import STORYBOARD_SCHEMAS
+from framerelay.api.access import COOKIE, Right
+from framerelay.api.operations import OPERATIONS, Answer, Operation, Schema
+from framerelay.api.parameters import PARAMETERS
+from framerelay.api.shapes import SHAPES
+from framerelay.api.storyboard_schema import STORYBOARD_SCHEMAS
 
 REF: Final = "#/components/schemas/{name}"
 ABOUT: Final = """\

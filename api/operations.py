@@ -1,5 +1,5 @@
 """
-What every route takes and answers, in words; `receiver.openapi` writes it out as ``/openapi.json``.
+What every route takes and answers, in words; `api.openapi` writes it out as ``/openapi.json``.
 
 A new route is a new line in `OPERATIONS`; a test compares them with the routes that there are, others what is answered
 with what is said here.
@@ -11,10 +11,9 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from framerelay.receiver import shapes
-from framerelay.receiver.fields import Names
-from framerelay.receiver.gate import Right
-from framerelay.receiver.parameters import PARAMETERS
+from framerelay.api import shapes
+from framerelay.api.access import Names, Right
+from framerelay.api.parameters import PARAMETERS
 
 Schema = dict[str, Any]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from framerelay.receiver.strangers import Strangers
+from framerelay.receiver.door.strangers import Strangers
 from framerelay.store.inbox import REFUSED_MAX, Callback, Inbox
 
 pytestmark = pytest.mark.anyio

@@ -4,10 +4,10 @@ from typing import Any, Final
 
 from msgspec import UNSET, to_builtins
 
+from framerelay.api import shapes
 from framerelay.config.logs import redacted
 from framerelay.config.urls import host_of
 from framerelay.network.policy import HOW_TO_TRUST
-from framerelay.receiver import shapes
 from framerelay.runs.model import Clip, Film, FirstFrame, Frame, Problem, Run, Shot, Take, TakeStatus
 from framerelay.runs.outlook import (
     SecondJob,

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from framerelay.receiver.callbacks import task_for
+from framerelay.receiver.callbacks.reading import task_for
 from framerelay.receiver.fields import fields_of
 from framerelay.receiver.state import State, state_of
 from framerelay.runs.errors import Conflict, NotFound, RequestInvalid, StoryboardInvalid

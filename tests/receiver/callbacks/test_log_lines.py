@@ -105,7 +105,7 @@ async def test_a_callback_that_only_the_disk_took_is_one_line_too(
 async def test_no_secret_ever_shows(relay: Any, tmp_path: Any, logged: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a body, an address, a header, a field, an error or a library's line: not in the log, nor in /v1/callbacks."""
     # So many guesses would be held back for minutes.
-    monkeypatch.setattr("framerelay.receiver.gate.FREE_GUESSES", 1000)
+    monkeypatch.setattr("framerelay.receiver.door.keys.FREE_GUESSES", 1000)
     keys = {"upstream_key": relay.settings.upstream_key, "api_key": (Secret(API_KEY),)}
     configure_logging(Settings(data_dir=tmp_path, log_level="debug", **keys), stream=logged)
     token = relay.tokens.mint(TakeAddress(run=RUN, shot="s1", take=1))

@@ -5,7 +5,6 @@ import time
 from asyncio import sleep
 from collections import OrderedDict
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -14,10 +13,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from framerelay.api.access import COOKIE, Right
 from framerelay.config.keys import Keys
 from framerelay.config.settings import Settings
-from framerelay.receiver.clients import client_of
-from framerelay.receiver.sessions import COOKIE, Sessions
+from framerelay.receiver.door.clients import client_of
+from framerelay.receiver.door.sessions import Sessions
 
 FREE_GUESSES: Final = 10  # A person mistypes; a program guesses on.
 GUESS_S_MAX: Final = 1.0
@@ -26,13 +26,6 @@ ADDRESSES_MAX: Final = 10_000
 WAITING_MAX: Final = 64
 
 log = structlog.get_logger()
-
-
-class Right(IntEnum):
-    """What a key opens; the greater one opens all of the smaller."""
-
-    READ = 1
-    OPERATE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from framerelay.config.settings import Settings
-from framerelay.receiver.clients import client_of
-from framerelay.receiver.limits import Limits, Rate
+from framerelay.receiver.door.clients import client_of
+from framerelay.receiver.door.limits import Limits, Rate
 from framerelay.runs.tokens import HookAddress, TakeAddress
 
 

@@ -1,4 +1,4 @@
-"""The parameters that operations take beside those of their path; `receiver.operations` names them by their keys."""
+"""The parameters that operations take beside those of their path; `api.operations` names them by their keys."""
 
 from typing import Any, Final
 

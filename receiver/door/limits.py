@@ -22,7 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from framerelay.config.settings import Settings
-from framerelay.receiver.clients import Network, client_of
+from framerelay.receiver.door.clients import Network, client_of
 from framerelay.runs.errors import Busy
 from framerelay.runs.tokens import Address, HookAddress
 

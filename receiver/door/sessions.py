@@ -16,7 +16,8 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-COOKIE: Final = "framerelay_session"
+from framerelay.api.access import COOKIE
+
 LIFE_S: Final = 7 * 86_400
 INVITED_S: Final = 600
 

@@ -1,0 +1,24 @@
+"""What a route asks of a request: a right, and the names that it may use."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+COOKIE: Final = "framerelay_session"
+
+
+class Right(IntEnum):
+    """What a key opens; the greater one opens all of the smaller."""
+
+    READ = 1
+    OPERATE = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """What a route knows: *query* parameters and *fields* of a body; None where its body is not read here."""
+
+    query: Collection[str] = ()
+    fields: Collection[str] | None = None
+    as_form: bool = False

@@ -1,0 +1,109 @@
+"""What a callback says, and the look-up that it gives reason for; nothing slow, nothing believed."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec.structs import replace
+from starlette.responses import Response
+
+from framerelay.config.logs import redacted
+from framerelay.receiver.answers import error_answer
+from framerelay.receiver.callbacks.redaction import without_secrets
+from framerelay.receiver.state import State
+from framerelay.runs.errors import RequestInvalid
+from framerelay.runs.tokens import Address, HookAddress, ProbeAddress, TakeAddress
+from framerelay.store.inbox import Callback
+from framerelay.store.tasks import Task
+from framerelay.upstream.callback import parse_object
+from framerelay.upstream.job import JobNews, read_news
+from framerelay.upstream.wire import JobState
+
+JOB_ID_CHARS_MAX: Final = 200  # Both go into tasks and log lines, while a body may have a mebibyte.
+WORD_CHARS_MAX: Final = 100
+ID_BYTES: Final = 10
+PROBED: Final = "sent by `framerelay doctor`"
+
+
+def random_ids(number: int) -> Sequence[str]:
+    """So many ids of callbacks; asking the kernel for each would cost more than making it."""
+    digits = os.urandom(ID_BYTES * number).hex()
+    return [f"cb_{digits[at : at + 2 * ID_BYTES]}" for at in range(0, len(digits), 2 * ID_BYTES)]
+
+
+def callback_at(address: Address, now: float, body: bytes = b"", callback_id: str | None = None) -> Callback:
+    """Something to this address, of which nothing is known yet; under *callback_id*, or an id of its own."""
+    name = callback_id or random_ids(1)[0]
+    match address:
+        case TakeAddress(run=run, shot=shot, take=take):
+            return Callback(id=name, received_at=now, outcome="accepted", body=body, run=run, shot=shot, take=take)
+        case HookAddress(hook=hook):
+            return Callback(id=name, received_at=now, outcome="accepted", body=body, hook=hook)
+        case ProbeAddress(nonce=nonce):
+            return Callback(id=f"cb_{nonce}", received_at=now, outcome="probe", body=body, reason=PROBED)
+
+
+def interpret(
+    state: State, address: Address, callback: Callback, shown: bytes | None = None
+) -> tuple[Callback, Response | None]:
+    """
+    What the body of a callback says that needs no more proof, and the answer to it if that is not 200.
+
+    *shown*: the body as it may be kept if it is JSON, where that is known already.
+    """
+    body = callback.body
+    sha256 = hashlib.sha256(body).hexdigest()
+    try:
+        document = parse_object(body)
+    except RequestInvalid as error:
+        shown = without_secrets(body, None, secrets=state.secrets)
+        what = {"outcome": "unreadable", "reason": error.message, "evidence": ()}
+        refusal = error_answer(400, "not_json", error.message)
+        return replace(callback, body=shown, size=len(body), sha256=sha256, **what), refusal
+    news = read_news(document)
+    job_id = _job_id(news)
+    return replace(
+        callback,
+        body=without_secrets(body, document, secrets=state.secrets) if shown is None else shown,
+        size=len(body),
+        sha256=sha256,
+        evidence=(),
+        job_id=job_id,
+        word=_status_word(news, state),
+        ending=f"{address.name}:{job_id}" if job_id and news.state.is_final else None,
+    ), None
+
+
+def _status_word(news: JobNews, state: State) -> str | None:
+    """The status word, which a stranger may have chosen unless it is one that we know."""
+    if news.status_word is None or news.state is not JobState.UNKNOWN:
+        return news.status_word
+    return str(redacted(news.status_word, secrets=state.secrets))[:WORD_CHARS_MAX]
+
+
+def _job_id(news: JobNews) -> str | None:
+    for job_id in news.job_ids:
+        if len(job_id) <= JOB_ID_CHARS_MAX:
+            return job_id
+    return None
+
+
+def fingerprint_of(address: Address, callback: Callback) -> str:
+    """The same for all that say the same at the same address."""
+    return f"{address.name}:{callback.outcome}:{callback.sha256}"
+
+
+def task_for(address: Address, callback: Callback) -> Task | None:
+    """The look-up that this callback gives reason for; one about a take is worth it whatever the body says."""
+    source = {"callback": callback.id, "received_at": None if callback.replay_of else callback.received_at}
+    if isinstance(address, TakeAddress):
+        named = {"run": address.run, "shot": address.shot, "take": address.take}
+        arguments = {**named, **source, "job_id": callback.job_id, "word": callback.word}
+        if address.ends_at is not None:
+            arguments["ends_at"] = address.ends_at
+        return Task(id=f"look_up:{address.run}:{callback.id}", function="look_up", arguments=arguments)
+    if isinstance(address, ProbeAddress) or callback.job_id is None:
+        return None
+    arguments = {**source, "hook": address.hook, "job_id": callback.job_id, "word": callback.word}
+    return Task(id=f"hook:{callback.id}", function="hook", arguments=arguments)

@@ -1,0 +1,167 @@
+"""``POST /webhook/{token}``: limit, authenticate, keep, enqueue, answer; nothing slow, nothing believed."""
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+from msgspec.structs import replace
+from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+from structlog.typing import FilteringBoundLogger
+
+from framerelay.receiver.answers import NO_SUCH_ADDRESS, code_of, error_answer, refused, try_later
+from framerelay.receiver.callbacks.reading import callback_at, fingerprint_of, interpret, task_for
+from framerelay.receiver.callbacks.redaction import without_secrets
+from framerelay.receiver.door.body import read_body
+from framerelay.receiver.state import State, state_of
+from framerelay.runs.errors import StorageFailed, StoreUnavailable, Unverified
+from framerelay.runs.tokens import Address
+from framerelay.store.inbox import KEEP_WITHIN_S, Callback
+from framerelay.upstream.signatures import collect
+
+KEPT: Final = JSONResponse({"received": True, "repeated": False})
+REPEATED: Final = JSONResponse({"received": True, "repeated": True})
+
+log: FilteringBoundLogger = structlog.get_logger()
+_log = logging.getLogger(__name__)
+
+
+class Callbacks:
+    """The route's endpoint: an ASGI application, which spares thousands a second two wrappers of Starlette's."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One callback."""
+        answer = await receive_callback(Request(scope, receive, send))
+        await answer(scope, receive, send)
+
+
+async def receive_callback(request: Request) -> Response:
+    """
+    Keep one callback and answer: 200 kept (or before) · 400 not JSON · 401 · 404 unknown token · 413 · 415 · 429 · 503.
+
+    Whatever it says is a hint: the task that it queues asks the provider. A body that is refused is one, too, unless
+    it had to prove where it comes from: then nothing comes of it, and it is held in quarantine.
+    """
+    state = state_of(request)
+    address = state.tokens.read(request.scope["path_params"]["token"], now=time.time())
+    if address is None:
+        return await _refusal(request, state)
+    _count(state, state.limits.count_callback, address)
+    callback, refusal = await _read(request, state, address)
+    if callback.held and refusal:
+        return await _held(state, callback, refusal)
+    _count(state, state.limits.count_body, address, len(callback.body))
+    answer = await _answered(state, callback, address)
+    return refusal if refusal and answer.status_code == 200 else answer
+
+
+def _count(state: State, limit: Callable[..., None], *what: object) -> None:
+    try:
+        limit(*what)
+    except HTTPException:
+        state.counts["limited"] += 1
+        raise
+
+
+async def _answered(state: State, callback: Callback, address: Address) -> Response:
+    """The answer, as soon as *callback* lies in Redis or in the spool; and a line for it."""
+    fingerprint, task = fingerprint_of(address, callback), task_for(address, callback)
+    try:
+        is_new = await state.inbox.accept(callback, fingerprint=fingerprint, task=task)
+    except StoreUnavailable as error:
+        return await spool(state, callback, address, error.message)
+    return acknowledge(state, callback, is_new=is_new)
+
+
+async def spool(state: State, callback: Callback, address: Address, reason: str) -> Response:
+    """Keep on disk what Redis does not take, for the *reason* given; 503 where the disk does not take it either."""
+    fingerprint, task = fingerprint_of(address, callback), task_for(address, callback)
+    try:
+        await state.spool.keep(callback, fingerprint=fingerprint, task=task)
+    except StorageFailed as error:
+        both = StoreUnavailable(f"{reason}; {error.message}", retry_after_s=error.retry_after_s or 1)
+        log.error("callback_received", **_fields(callback) | {"outcome": "not_kept"}, reason=both.message)
+        state.counts["not_kept"] += 1
+        return try_later(both)
+    state.counts["spooled"] += 1
+    log.warning("callback_received", **_fields(callback), repeated=False, spooled=reason)
+    return KEPT
+
+
+def acknowledge(
+    state: State, callback: Callback, *, is_new: bool, log_line: Callable[[], None] | None = None
+) -> Response:
+    """200 for what lies in Redis, and a line about it; *log_line*: what writes that, where there is a quicker way."""
+    state.counts["kept" if is_new else "repeated"] += 1
+    if log_line is not None:
+        log_line()
+    elif _log.isEnabledFor(logging.INFO):
+        log.info("callback_received", **_fields(callback), repeated=not is_new)
+    return KEPT if is_new else REPEATED
+
+
+def _fields(callback: Callback) -> dict[str, Any]:
+    """What a line says of *callback*, beside what became of it."""
+    what = {"job_id": callback.job_id, "word": callback.word, "outcome": callback.outcome}
+    if callback.run is not None:
+        named = {"run_id": callback.run, "shot": callback.shot, "take": callback.take}
+    else:
+        named = {} if callback.hook is None else {"hook": callback.hook}
+    return {"callback_id": callback.id, **named, **what}
+
+
+async def _refusal(request: Request, state: State) -> Response:
+    """404, or 429 for one more of many; what is kept of it, if anything, is written behind the answer."""
+    state.counts["refused"] += 1
+    state.limits.count_stranger(request)
+    log.info("callback_refused", reason="unknown_token")
+    answer = error_answer(404, "not_found", NO_SUCH_ADDRESS)
+    sample = await state.strangers.sample(request)
+    if sample is not None:
+        shown = without_secrets(sample.body, None, secrets=state.secrets)
+        sha256 = hashlib.sha256(sample.body).hexdigest()
+        sample = replace(sample, body=shown, size=len(sample.body), sha256=sha256)
+        answer.background = BackgroundTask(state.strangers.keep, sample)
+    return answer
+
+
+async def _held(state: State, callback: Callback, refusal: Response) -> Response:
+    """*refusal*, once the callback is in quarantine: what is not kept there, the sender has to send again."""
+    fields = _fields(callback) | {"reason": callback.reason}
+    try:
+        kept = await state.quarantine.hold(callback, within_s=KEEP_WITHIN_S)
+    except StoreUnavailable as error:
+        log.error("callback_held", kept=False, trouble=error.message, **fields)
+        state.counts["not_kept"] += 1
+        return try_later(error)
+    state.counts["held"] += 1
+    log.warning("callback_held", kept=kept, **fields)
+    return refusal
+
+
+async def _read(request: Request, state: State, address: Address) -> tuple[Callback, Response | None]:
+    """What came, and the answer to it if that is not 200; a body that nobody could verify says nothing."""
+    callback = callback_at(address, time.time())
+    recipe = state.verification.recipe_of(address)
+    if recipe is not None:
+        callback = replace(callback, evidence=collect(recipe, request.headers.raw))
+    try:
+        body = await read_body(request, bytes_max=state.settings.callback_bytes_max)
+        callback = replace(callback, body=body, received_at=time.time())
+        if recipe is not None:
+            state.verification.check(recipe, callback)
+    except HTTPException as error:
+        refusal = await refused(request, error)
+        held = recipe is not None
+        return replace(callback, outcome=code_of(error), reason=error.detail, held=held, evidence=()), refusal
+    except Unverified as error:
+        words, headers = "the callback does not prove where it comes from", {"WWW-Authenticate": "Signature"}
+        refusal = error_answer(401, error.code, words, headers=headers)
+        return replace(callback, outcome="quarantined", reason=error.message, held=True), refusal
+    return interpret(state, address, callback)
