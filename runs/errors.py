@@ -20,10 +20,12 @@ Everything that can go wrong and that we foresee, as one tree; each leaf says if
     │   ├── RequestInvalid            what a person asked for cannot be done; ``param`` names the place
     │   ├── StoryboardInvalid         it lists every mistake with its place
     │   ├── Unverified                a callback does not prove who sent it
-    │   ├── NotFound                  no such run, shot, file
+    │   ├── NotFound                  no such shot, take, callback, file
+    │   │   └── RunNotFound           no such run
     │   ├── Conflict                  somebody else was faster, or the state does not allow it
     │   ├── IdAmbiguous               what was given is the beginning of several ids
-    │   └── PlanChanged               the storyboard is not the one that was planned
+    │   ├── PlanChanged               the storyboard is not the one that was planned
+    │   └── EmbeddedRedisFailed       the Redis of our own does not start (store/embedded.py)
     └── OutcomeUnknown                a submit that may or may not have been accepted: never posted again
 """
 
