@@ -106,13 +106,19 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_certificate_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Loading all of them takes each client 25 ms, and a thousand are opened; no test calls a public server."""
+    """
+    Loading all of them takes each client 25 ms, and a thousand are opened; no test calls a public server.
+
+    Where the machine names a file or folder of its own, that goes before certifi's: here, and in what a test starts.
+    """
     end = "-----END CERTIFICATE-----\n"
     first = Path(certifi.where()).read_text(encoding="ascii").partition(end)[0]
     file = tmp_path_factory.mktemp("authorities") / "one.pem"
     file.write_text(first + end, encoding="ascii")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(certifi, "where", lambda: str(file))
+        patch.setenv("SSL_CERT_FILE", str(file))
+        patch.delenv("SSL_CERT_DIR", raising=False)
         yield
 
 
