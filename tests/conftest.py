@@ -328,7 +328,7 @@ def provider_in() -> StartProvider:
 
     @asynccontextmanager
     async def start(folder: Path, *, options: dict[str, Any] | None = None, **rates: Any) -> AsyncIterator[Provider]:
-        quick: dict[str, Any] = {"scale": 0.2, "seconds_per_clip": 0.5, "queue_s": 0.0, "job_s": 0.1}
+        quick: dict[str, Any] = {"scale": 0.1, "seconds_per_clip": 0.25, "queue_s": 0.0, "job_s": 0.02}
         fixed: dict[str, Any] = {"key": KEY, "folder": folder, "faults": Faults(**rates)}
         chosen = SandboxOptions(**{**quick, **fixed, **(options or {})})
         with listening_on("127.0.0.1", 0) as listener:
