@@ -127,7 +127,7 @@ def _servers_end_at_once() -> Iterator[None]:
     """uvicorn looks ten times a second whether it is to end, and whether its connections have; hundreds are started."""
 
     async def glance(seconds: float) -> None:
-        await asyncio.sleep(seconds / 10)
+        await asyncio.sleep(seconds / 40)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(uvicorn.server, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": glance}))
