@@ -48,7 +48,7 @@ from upstream.client import JobsClient
 Spring = Callable[[], None]
 
 
-def main() -> None:
+def main(words: list[str]) -> None:
     """Set the trap, break what is to be broken, and be the program."""
     options = argparse.ArgumentParser()
     options.add_argument("role", choices=["receiver", "worker"])
@@ -57,7 +57,7 @@ def main() -> None:
     options.add_argument("--gently", action="store_true")
     options.add_argument("--doubled", type=float, default=0.0)
     options.add_argument("--broken", choices=[*SAFEGUARDS, "redis_keeps_nothing"])
-    given = options.parse_args()
+    given = options.parse_args(words)
     runs.machine.SUBMIT_MARGIN_S = 2.0  # type: ignore[misc]  # Final in the product, shorter here.
     for name in ("submit", "look_up", "collect", "opening", "join", "hook", "sweep"):
         _double(name, given.doubled)
@@ -391,4 +391,4 @@ SAFEGUARDS: Final[dict[str, Callable[[], None]]] = {
 }
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
