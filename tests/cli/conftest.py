@@ -118,6 +118,16 @@ def _no_warm_start_is_left() -> Iterator[None]:
         warm_start().end()
 
 
+@pytest.fixture(scope="session")
+def warm_bin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """A folder for PATH with `framerelay` in it, for shells that are given the open file beside it."""
+    folder = tmp_path_factory.mktemp("bin")
+    words = " ".join(f'"{word}"' for word in warm_start().command)
+    (folder / "framerelay").write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
+    (folder / "framerelay").chmod(0o700)
+    return folder, warm_start().asking
+
+
 STARTED: list["subprocess.Popen[str]"] = []
 
 
