@@ -144,7 +144,7 @@ class Terminal:
             "HOUSE": str(house),
             "QUICK": QUICK,
             "FRAMERELAY_PORT": str(self.ports[1]),
-            "FRAMERELAY_LOOKUP_AFTER_S": "1",
+            "FRAMERELAY_LOOKUP_AFTER_S": "0.3",
             "COLUMNS": "100",
         }
         (house / "shell").write_text(SHELL, encoding="utf-8")
@@ -160,7 +160,7 @@ class Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.type("for each in worker up receiver sandbox; do stop $each; done")
+        self.type('kill $(cat "$HOUSE"/*.pid); for each in worker up receiver sandbox; do stop $each; done')
         assert self._shell
         assert self._shell.stdin
         self._shell.stdin.close()
