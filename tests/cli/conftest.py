@@ -183,7 +183,7 @@ class Shell:
         """All that it wrote to a terminal of 80 by 24, escape sequences left out, and its exit code; *typed* waits."""
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        shell = Shell(folder=self.folder, settings={**self.settings, "TERM": "xterm-256color"})
+        shell = replace(self, settings={**self.settings, "TERM": "xterm-256color"})
         process = shell.start(*words, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
         os.write(ours, typed.encode())
