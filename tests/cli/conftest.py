@@ -367,5 +367,6 @@ def relay(provider: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     shell = shell_for(tmp_path_factory.mktemp("relay"), provider.url)
     shell.write("rest.yaml", "title: Rest\nmodel: seedance-1.5-pro-720p\nshots:\n  - {id: s2, prompt: and on}\n")
     shell.write("framerelay.yaml", "hooks:\n  onward: {storyboard: ./rest.yaml}\n")
-    with up_in(shell):
+    with up_in(shell) as service:
+        wait_for(lambda: "worker_ready" in service.log.read_text(), "the worker is ready, too, as doctor expects")
         yield shell
