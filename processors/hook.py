@@ -16,6 +16,7 @@ from framerelay.storyboards.terms import terms_of
 from framerelay.upstream.wire import read_state
 
 LAGS_MAX: Final = 6  # After 1, 2, 4 … 32 s.
+LAGS_S: Final = 1.0
 
 
 async def hook(
@@ -53,7 +54,7 @@ async def hook(
         raise Retry(defer=wait_s(tried, retry_after_s=error.retry_after_s)) from error
     except UpstreamRejected as error:
         if error.status in GONE and tried <= LAGS_MAX:  # Its look-ups may lag behind its callbacks.
-            raise Retry(defer=2.0 ** (tried - 1)) from error
+            raise Retry(defer=LAGS_S * 2.0 ** (tried - 1)) from error
         return error.code
     except FrameRelayError as error:
         return error.code

@@ -16,6 +16,7 @@ LOOK_UP_EVERY_S_MAX: Final = 600.0
 LATE_S: Final = 2.0  # Beyond the time that nearly all such jobs took: their callbacks need a moment, too.
 LOOK_UP_AGAIN_S: Final = (2.0, 120.0)  # After a GET that failed: never sooner, never later.
 TOLD_S: Final = 60.0  # So long the look-up of a provider may lag behind its callback, before the planned times count.
+LAGS_S: Final = 1.0  # The first wait for it meanwhile.
 USUAL_TIMES: Final = 3.0  # Of the usual time, in which nothing is heard of a submit, before a person is asked.
 ASK_S_MIN: Final = 30.0  # Drafts take seconds; a callback that is tried again needs more.
 
@@ -141,7 +142,7 @@ def _told(take: Take, event: events.JobSeen | events.LookedInVain, now: float) -
 def _soon(take: Take, planned: float, now: float) -> float:
     """The next look-up: after 1, 2, 4 … s while the answer lags behind a callback, else as *planned*."""
     since = None if take.told_at is None else now - take.told_at
-    return planned if since is None or not 0 <= since <= TOLD_S else min(planned, now + 1.0 + since)
+    return planned if since is None or not 0 <= since <= TOLD_S else min(planned, now + LAGS_S + since)
 
 
 def _understood(take: Take, strange_at: float | None) -> Take:

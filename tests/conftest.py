@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import (
@@ -47,6 +48,7 @@ from framerelay.processors import deps
 from framerelay.receiver.app import pages
 from framerelay.runs.tokens import Tokens
 from framerelay.sandbox import Faults, SandboxOptions, create_sandbox
+from framerelay.sandbox.clip import ClipOrder, render_clip
 from framerelay.store.client import connect, disconnect
 from framerelay.store.embedded import find_server
 from framerelay.store.processes import Presence
@@ -106,13 +108,19 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_certificate_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Loading all of them takes each client 25 ms, and a thousand are opened; no test calls a public server."""
+    """
+    Loading all of them takes each client 25 ms, and a thousand are opened; no test calls a public server.
+
+    Where the machine names a file or folder of its own, that goes before certifi's: here, and in what a test starts.
+    """
     end = "-----END CERTIFICATE-----\n"
     first = Path(certifi.where()).read_text(encoding="ascii").partition(end)[0]
     file = tmp_path_factory.mktemp("authorities") / "one.pem"
     file.write_text(first + end, encoding="ascii")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(certifi, "where", lambda: str(file))
+        patch.setenv("SSL_CERT_FILE", str(file))
+        patch.delenv("SSL_CERT_DIR", raising=False)
         yield
 
 
@@ -121,7 +129,7 @@ def _servers_end_at_once() -> Iterator[None]:
     """uvicorn looks ten times a second whether it is to end, and whether its connections have; hundreds are started."""
 
     async def glance(seconds: float) -> None:
-        await asyncio.sleep(seconds / 10)
+        await asyncio.sleep(seconds / 40)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(uvicorn.server, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": glance}))
@@ -317,15 +325,36 @@ def start_relay(tmp_path: Path, redis_url: str, relay_in: StartRelay) -> StartRe
 
 
 @pytest.fixture(scope="session")
-def provider_in() -> StartProvider:
+def render_once() -> Callable[..., None]:
+    """What renders for the sandboxes of tests: the same order is the same bytes, be it of another test."""
+    rendered: dict[tuple[object, ...], tuple[bytes, bytes | None]] = {}
+
+    def render(order: ClipOrder, into: Path, *, last_frame_into: Path | None, stop: threading.Event) -> None:
+        given = [None if each is None else (each.size, each.tobytes()) for each in (order.first, order.last)]
+        key = (repr(replace(order, first=None, last=None)), *given, last_frame_into is None)
+        if key not in rendered:
+            render_clip(order, into, last_frame_into=last_frame_into, stop=stop)
+            rendered[key] = into.read_bytes(), last_frame_into and last_frame_into.read_bytes()
+            return
+        clip, frame = rendered[key]
+        if last_frame_into is not None and frame is not None:
+            last_frame_into.write_bytes(frame)
+        into.write_bytes(clip)
+
+    return render
+
+
+@pytest.fixture(scope="session")
+def provider_in(render_once: Callable[..., None]) -> StartProvider:
     """``provider_in(folder, …)``: as `start_provider`, for what several tests share."""
 
     @asynccontextmanager
     async def start(folder: Path, *, options: dict[str, Any] | None = None, **rates: Any) -> AsyncIterator[Provider]:
-        quick: dict[str, Any] = {"scale": 0.2, "seconds_per_clip": 0.5, "queue_s": 0.0, "job_s": 0.1}
+        quick: dict[str, Any] = {"scale": 0.1, "seconds_per_clip": 0.25, "queue_s": 0.0, "job_s": 0.02}
         fixed: dict[str, Any] = {"key": KEY, "folder": folder, "faults": Faults(**rates)}
         chosen = SandboxOptions(**{**quick, **fixed, **(options or {})})
-        with listening_on("127.0.0.1", 0) as listener:
+        with listening_on("127.0.0.1", 0) as listener, pytest.MonkeyPatch.context() as patch:
+            patch.setattr("framerelay.sandbox.workshop.render_clip", render_once)
             async with serving(create_sandbox(chosen), listener):
                 yield Provider(url=f"http://127.0.0.1:{listener.getsockname()[1]}")
 

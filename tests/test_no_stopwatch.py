@@ -27,7 +27,6 @@ PAUSES = {
 """Files in which something may pause for longer, and why no condition can be waited for."""
 
 HURRIES = {
-    "sandbox/test_faults.py": "for so long an answer must not come",
     "cli/conftest.py": "one look of many",
     "deploy/test_deploy.py": "one look of many",
     "media/test_addresses.py": "no clock runs there",

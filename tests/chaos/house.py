@@ -3,7 +3,6 @@
 import os
 import random
 import socket
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,13 +10,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+import worker_with_a_trap
 from process import Process
 
+import framerelay.cli.sandbox
+import framerelay.cli.serve  # noqa: F401  # Loaded here, they are there in all forks.
+from framerelay.cli.main import cli as command_line
 from framerelay.store.embedded import find_server
 
 API_KEY: Final = "fr_storm"
 UPSTREAM_KEY: Final = "sk-storm"
-LAUNCHER: Final = Path(__file__).with_name("worker_with_a_trap.py")
 PORTS: Final = range(12_000, 32_000)  # Below those that systems give to outgoing connections.
 
 
@@ -34,6 +36,7 @@ class Weather:
     accept_then_500: float = 0.2
     job_s: float = 0.2
     hold_s: float = 30.0
+    submit_timeout_s: float = 6.0
     doubled: float = 0.1
     """The share of tasks that come twice, side by side: a queue promises no more than "at least once"."""
     broken: str | None = None
@@ -122,20 +125,21 @@ class House:
         return Process("redis", command, {"PATH": os.environ["PATH"]}, self.folder / "redis.log")
 
     def _sandbox(self, weather: Weather) -> Process:
-        port = self.sandbox_url.rpartition(":")[2]
-        command = [sys.executable, "-m", "framerelay.cli.main", "sandbox", "--port", port]
+        command = ["sandbox", "--port", self.sandbox_url.rpartition(":")[2]]
         command += ["--key", UPSTREAM_KEY, "--folder", str(self.folder / "sandbox"), "--seed", str(weather.seed)]
         command += ["--scale", "0.1", "--clip-s", "0.2", "--job-s", str(weather.job_s)]
         for name in ("lose", "repeat", "reorder", "early", "unavailable", "accept_then_500"):
             command += [f"--{name.replace('_', '-')}", str(getattr(weather, name))]
-        return Process("sandbox", command, self._environment(weather, self.urls[0]), self.folder / "sandbox.log")
+        environment = self._environment(weather, self.urls[0])
+        return Process("sandbox", command, environment, self.folder / "sandbox.log", program=command_line)
 
     def _ours(self, role: str, number: int, weather: Weather) -> Process:
-        command = [sys.executable, str(LAUNCHER), role, "--marks", str(self.folder), "--doubled", str(weather.doubled)]
+        command = [role, "--marks", str(self.folder), "--doubled", str(weather.doubled)]
         if weather.broken:
             command += ["--broken", weather.broken]
         environment = self._environment(weather, self.urls[number - 1])
-        return Process(f"{role}{number}", command, environment, self.folder / f"{role}{number}.log")
+        log = self.folder / f"{role}{number}.log"
+        return Process(f"{role}{number}", command, environment, log, program=worker_with_a_trap.main)
 
     def _environment(self, weather: Weather, url: str) -> dict[str, str]:
         chosen = {
@@ -149,7 +153,7 @@ class House:
             "SECRET": "only for the storm",
             "TRUSTED_HOSTS": "127.0.0.1",
             "LOOKUP_AFTER_S": "1",
-            "SUBMIT_TIMEOUT_S": "6",
+            "SUBMIT_TIMEOUT_S": str(weather.submit_timeout_s),
             "UNSURE_HOLD_S": str(weather.hold_s),
             "CONFIG": str(self.folder / "none.yaml"),
             "LOG_FORMAT": "json",

@@ -2,10 +2,13 @@
 
 import ctypes
 import json
+import multiprocessing
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -15,15 +18,62 @@ TOLD_BY_TRAP: Final = "told to end by a trap"
 PR_SET_PDEATHSIG: Final = 1
 
 
+class Fork:
+    """
+    *program*, given its words, in a process of its own that need not load what we have: that takes a second each time.
+
+    Its methods are those of subprocess.Popen, as far as they are needed.
+    """
+
+    def __init__(self, program: Callable[[list[str]], None], words: list[str], environment: dict[str, str], log: int):
+        def be_it() -> None:
+            _end_with_parent()
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            os.closerange(3, 1024)
+            sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
+            sys.stderr.reconfigure(line_buffering=True)  # type: ignore[attr-defined]
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL if number is signal.SIGTERM else signal.default_int_handler)
+            os.environ.clear()
+            os.environ.update(environment)
+            program(words)
+
+        self._process = multiprocessing.get_context("fork").Process(target=be_it, daemon=True)
+        self._process.start()
+
+    def poll(self) -> int | None:
+        """How it ended, negative for a signal."""
+        return self._process.exitcode
+
+    def wait(self) -> None:
+        """Until it has ended."""
+        self._process.join()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._process.kill()
+
+    def send_signal(self, number: int) -> None:
+        """To it alone."""
+        if self._process.is_alive() and self._process.pid:
+            os.kill(self._process.pid, number)
+
+
 @dataclass(slots=True)
 class Process:
-    """``deserted``: how it ended though nobody had ended it so, in words."""
+    """
+    ``deserted``: how it ended though nobody had ended it so, in words.
+
+    With a *program*, that is forked and given the *command*, which otherwise is one to execute.
+    """
 
     name: str
     command: list[str]
     environment: dict[str, str]
     log: Path
-    running: subprocess.Popen[bytes] | None = None
+    program: Callable[[list[str]], None] | None = None
+    running: subprocess.Popen[bytes] | Fork | None = None
     kills: int = 0
     goodbyes: int = 0
     deserted: list[str] = field(default_factory=list)
@@ -51,6 +101,9 @@ class Process:
         self._is_trapped_gently = "--gently" in more
         with self.log.open("ab") as log:
             self._log_begins = log.tell()
+            if self.program:
+                self.running = Fork(self.program, [*self.command, *more], self.environment, log.fileno())
+                return
             self.running = subprocess.Popen(
                 [*self.command, *more],
                 env=self.environment,

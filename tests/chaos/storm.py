@@ -26,7 +26,7 @@ from verdict import Verdict, judge, lost, paid_twice
 
 ENDED = ("succeeded", "failed", "cancelled", "missing")
 AT_ONCE = 12  # More would wait in the sandbox for longer than a job may live.
-GLANCE_S = 1.5
+GLANCE_S = 0.5
 SPOOL_S = 90.0
 
 
@@ -39,13 +39,16 @@ def main() -> int:
     options.add_argument("--strikes", type=int, default=120, help="kills and stops, then peace")
     options.add_argument("--pause-s", type=float, nargs=2, default=(1.0, 4.0), help="between two strikes")
     options.add_argument("--hold-s", type=float, default=30.0, help="how long an unsure take may be alive")
+    options.add_argument("--submit-timeout-s", type=float, default=6.0, help="then a take is unsure")
     options.add_argument("--leave-unsure", action="store_true", help="do not wait until such takes give way")
     options.add_argument("--no-whims", action="store_true", help="nobody decides anything that is not asked for")
     options.add_argument("--broken", help="a safeguard of worker_with_a_trap.py to switch off")
     given = options.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = Path(tempfile.mkdtemp(prefix="fr-storm-"))
-    outside = Weather(seed=given.seed, hold_s=given.hold_s, broken=given.broken)
+    outside = Weather(
+        seed=given.seed, hold_s=given.hold_s, submit_timeout_s=given.submit_timeout_s, broken=given.broken
+    )
     plan = Plan(
         runs=given.runs,
         strikes=given.strikes,

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-SHORT = ("--runs", "4", "--seed", "3", "--strikes", "4", "--pause-s", "0.3", "0.8", "--leave-unsure", "--minutes", "12")
+SHORT = ("--runs", "4", "--seed", "3", "--strikes", "4", "--pause-s", "0.3", "0.8", "--minutes", "12")
+HASTY = ("--submit-timeout-s", "2", "--leave-unsure")
 
 
 def program(name: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -18,7 +19,7 @@ def program(name: str, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 def test_a_short_storm_loses_nothing_and_pays_nothing_twice() -> None:
     """Kills of receivers, workers, Redis; lost, doubled, early callbacks: every film comes out, each take paid once."""
-    ended = program("storm.py", *SHORT)
+    ended = program("storm.py", *SHORT, *HASTY)
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
 

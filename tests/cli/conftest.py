@@ -26,6 +26,7 @@ import pytest
 
 FRAMERELAY = str(Path(sys.executable).with_name("framerelay"))
 WARM_START = Path(__file__).with_name("warm_start.py")
+WARM_COMMAND = Path(__file__).with_name("warm_command.py")
 KEY = "sk-sandbox"
 WAIT_S = 90.0
 PLAIN: dict[str, Any] = {"trust_env": False, "verify": False}  # Loading certificates takes longer than all the rest.
@@ -64,6 +65,16 @@ class WarmStart:
             environ = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
             nothing: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
             self._process = subprocess.Popen(command, env=environ, pass_fds=[theirs.fileno()], **nothing)
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What a child runs to be `framerelay` at once (warm_command.py); it needs the open file *asking*."""
+        return (sys.executable, "-I", "-S", str(WARM_COMMAND), str(self.asking))
+
+    @property
+    def asking(self) -> int:
+        """Where requests are written."""
+        return self._asking.fileno()
 
     def run(self, words: tuple[str, ...], folder: Path, environ: dict[str, str], input: str, within_s: float) -> Ended:
         """Run ``framerelay *words*`` to its end."""
@@ -107,6 +118,16 @@ def _no_warm_start_is_left() -> Iterator[None]:
         warm_start().end()
 
 
+@pytest.fixture(scope="session")
+def warm_bin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """A folder for PATH with `framerelay` in it, for shells that are given the open file beside it."""
+    folder = tmp_path_factory.mktemp("bin")
+    words = " ".join(f'"{word}"' for word in warm_start().command)
+    (folder / "framerelay").write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
+    (folder / "framerelay").chmod(0o700)
+    return folder, warm_start().asking
+
+
 STARTED: list["subprocess.Popen[str]"] = []
 
 
@@ -126,8 +147,8 @@ class Shell:
 
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
-    program: tuple[str, ...] = (FRAMERELAY,)
-    """What `start` starts; `run` always runs the command itself."""
+    program: tuple[str, ...] = ()
+    """What `start` starts, be it for its own id or for SIGKILL; without it the libraries are loaded already."""
 
     @property
     def environ(self) -> dict[str, str]:
@@ -146,10 +167,15 @@ class Shell:
         return ended
 
     def start(self, *words: str, **arguments: Any) -> "subprocess.Popen[str]":
-        """Start ``framerelay *words*`` and go on; its outputs are pipes unless *arguments* say otherwise."""
+        """
+        Start ``framerelay *words*`` and go on; its outputs are pipes unless *arguments* say otherwise.
+
+        Without a *program* what is returned passes on signals that can be passed on, and ends as the command does.
+        """
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        command = [*self.program, *words]
-        process = subprocess.Popen(command, cwd=self.folder, env=self.environ, **{**pipes, **arguments})
+        warm = {} if self.program else {"pass_fds": [warm_start().asking]}
+        command = [*(self.program or warm_start().command), *words]
+        process = subprocess.Popen(command, cwd=self.folder, env=self.environ, **{**pipes, **warm, **arguments})
         STARTED.append(process)
         return process
 
@@ -157,7 +183,7 @@ class Shell:
         """All that it wrote to a terminal of 80 by 24, escape sequences left out, and its exit code; *typed* waits."""
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        shell = Shell(folder=self.folder, settings={**self.settings, "TERM": "xterm-256color"})
+        shell = replace(self, settings={**self.settings, "TERM": "xterm-256color"})
         process = shell.start(*words, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
         os.write(ours, typed.encode())
@@ -311,6 +337,7 @@ class Tools:
     serving: Callable[..., AbstractContextManager[Service]] = serving
     up_in: Callable[..., AbstractContextManager[Service]] = up_in
     left_over: Callable[[Path], list[str]] = left_over
+    program: tuple[str, ...] = (FRAMERELAY,)
     wait_for: Callable[..., Any] = wait_for
     free_port: Callable[[], int] = free_port
 
@@ -340,5 +367,6 @@ def relay(provider: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     shell = shell_for(tmp_path_factory.mktemp("relay"), provider.url)
     shell.write("rest.yaml", "title: Rest\nmodel: seedance-1.5-pro-720p\nshots:\n  - {id: s2, prompt: and on}\n")
     shell.write("framerelay.yaml", "hooks:\n  onward: {storyboard: ./rest.yaml}\n")
-    with up_in(shell):
+    with up_in(shell) as service:
+        wait_for(lambda: "worker_ready" in service.log.read_text(), "the worker is ready, too, as doctor expects")
         yield shell

@@ -5,14 +5,13 @@ import pty
 import select
 import shutil
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-BIN = Path(sys.executable).parent
 MAKEFILE = Path(__file__).parents[2] / "Makefile"
 GATED = """
 title: 雨夜, neon
@@ -37,25 +36,37 @@ def there(shell: str) -> str:
     )
 
 
-def offered(shell: Any, *words: str) -> list[str]:
-    """What bash offers behind ``framerelay *words*``, the last of which is not finished."""
-    environ = {**shell.environ, "PATH": f"{BIN}:{shell.environ['PATH']}"}
-    command = ["bash", "--norc", "-c", TAB, "bash", "framerelay", *words]
-    done = subprocess.run(
-        command, cwd=shell.folder, env=environ, capture_output=True, text=True, check=True, timeout=60
-    )
-    assert done.stderr == ""
-    return done.stdout.split()
+Bash = Callable[..., list[str]]
 
 
-def test_bash_completes_commands_and_options(shell: Any) -> None:
+@pytest.fixture
+def offered(warm_bin: tuple[Path, int]) -> Bash:
+    """``offered(shell, *words)``: what bash offers behind ``framerelay *words*``, the last of which is not finished."""
+
+    def offer(shell: Any, *words: str) -> list[str]:
+        command = ["bash", "--norc", "-c", TAB, "bash", "framerelay", *words]
+        done = subprocess.run(command, **where(shell, warm_bin), capture_output=True, text=True, check=True, timeout=60)
+        assert done.stderr == ""
+        return done.stdout.split()
+
+    return offer
+
+
+def where(shell: Any, warm_bin: tuple[Path, int], **more: str) -> dict[str, Any]:
+    """How to start another shell in the place of *shell*, so that it finds the command."""
+    folder, file = warm_bin
+    environ = {**shell.environ, "PATH": f"{folder}:{shell.environ['PATH']}", **more}
+    return {"cwd": shell.folder, "env": environ, "pass_fds": [file]}
+
+
+def test_bash_completes_commands_and_options(shell: Any, offered: Bash) -> None:
     """Without a receiver, too."""
     assert offered(shell, "re") == ["receiver", "remove", "resume", "retake", "replay", "release"]
     assert offered(shell, "runs", "--st") == ["--status"]
     assert offered(shell, "completion", "") == ["bash", "zsh", "fish"]
 
 
-def test_bash_completes_ids_of_the_receiver_that_is_running(relay: Any) -> None:
+def test_bash_completes_ids_of_the_receiver_that_is_running(relay: Any, offered: Bash) -> None:
     """Runs, newest first; the shots of the run that was written before; takes; callbacks."""
     ids = [relay.run("run", relay.write("gated.yaml", GATED)).out.split()[1] for _ in range(2)]
     assert offered(relay, "show", "run_")[:2] == ids[::-1]
@@ -68,24 +79,23 @@ def test_bash_completes_ids_of_the_receiver_that_is_running(relay: Any) -> None:
         relay.run("cancel", run)
 
 
-def test_nobody_waits_for_a_receiver_that_does_not_answer(relay: Any, tools: Any) -> None:
+def test_nobody_waits_for_a_receiver_that_does_not_answer(relay: Any, tools: Any, offered: Bash) -> None:
     """No ids and no words: none that listens, a setting that cannot be read."""
     assert offered(relay.having(PORT=tools.free_port()), "show", "") == []
     assert offered(relay.having(PORT="many"), "show", "") == []
 
 
-def test_fish_completes_what_bash_does(relay: Any) -> None:
+def test_fish_completes_what_bash_does(relay: Any, warm_bin: tuple[Path, int]) -> None:
     """With state and title beside each id, asked of the shell's own engine."""
     fish = there("fish")
     runs = [relay.run("run", relay.write("gated.yaml", GATED)).out.split()[1] for _ in range(2)]
     asked = "framerelay completion fish | source; complete -C $argv[1]"
 
     def offers(line: str) -> list[str]:
-        environ = {**relay.environ, "PATH": f"{BIN}:{relay.environ['PATH']}"}
         command = [fish, "--no-config", "-c", asked, line]
-        return subprocess.run(
-            command, cwd=relay.folder, env=environ, capture_output=True, text=True, check=True, timeout=60
-        ).stdout.splitlines()
+        there = where(relay, warm_bin)
+        done = subprocess.run(command, **there, capture_output=True, text=True, check=True, timeout=60)
+        return done.stdout.splitlines()
 
     assert [line.split("\t")[0] for line in offers("framerelay rem")] == ["remove"]
     assert offers(f"framerelay approve {runs[0]} st") == ["street\twaiting a", "stop\tpending b"]
@@ -94,13 +104,13 @@ def test_fish_completes_what_bash_does(relay: Any) -> None:
         relay.run("cancel", run)
 
 
-def test_zsh_completes_what_bash_does(relay: Any) -> None:
+def test_zsh_completes_what_bash_does(relay: Any, warm_bin: tuple[Path, int]) -> None:
     """On a terminal, as its completion only works there: Tab writes what is left of a word that is the only one."""
     zsh = there("zsh")
     run = relay.run("run", relay.write("gated.yaml", GATED)).out.split()[1]
-    environ = {**relay.environ, "PATH": f"{BIN}:{relay.environ['PATH']}", "TERM": "dumb", "PS1": "> "}
     ours, theirs = pty.openpty()
-    process = subprocess.Popen([zsh, "-f"], cwd=relay.folder, env=environ, stdin=theirs, stdout=theirs, stderr=theirs)
+    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    process = subprocess.Popen([zsh, "-f"], **where(relay, warm_bin, TERM="dumb", PS1="> "), **streams)
     os.close(theirs)
 
     def typed(words: str, until: str) -> None:

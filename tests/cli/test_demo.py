@@ -80,7 +80,7 @@ def test_a_demo_that_does_not_stay_ends_with_the_next_step(
 @pytest.mark.slow
 def test_an_interrupted_demo_leaves_nothing_behind(shell: Any, tools: Any) -> None:
     """Ctrl-C or a closed terminal at any time: exit 130, no file, no folder, no process, no traceback."""
-    shell = shell.__class__(folder=shell.folder, settings={"TMPDIR": str(shell.folder)})
+    shell = shell.__class__(folder=shell.folder, settings={"TMPDIR": str(shell.folder)}, program=tools.program)
     for number, until in ((signal.SIGINT, "Starting"), (signal.SIGHUP, "s1 ")):
         process = shell.start("demo")
         assert any(until in line for line in iter(process.stdout.readline, ""))

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,13 @@ budget: {jobs: 6}
 shots:
   - {id: s1, prompt: 跑车驶过街道}
   - {id: s2, prompt: 镜头拉近}
+"""
+WATCHFUL = """
+import sys
+from framerelay.cli import watch
+watch.ASK_EVERY_S = 0.01
+from framerelay.cli.main import main
+sys.exit(main())
 """
 FIVE_MISTAKES = """
 title: Rain
@@ -249,8 +257,13 @@ def test_ctrl_c_ends_the_watching_and_not_the_run(relay: Any, tools: Any) -> Non
 
 
 def test_a_terminal_shows_what_happens_and_what_comes_next(relay: Any) -> None:
-    """On 80 columns: state in words, seconds, the usual time, what is next; in the end the film's whole address."""
-    screen, code = relay.on_a_terminal("run", relay.write("chain.yaml", CHAIN), "--watch")
+    """
+    On 80 columns: state in words, seconds, the usual time, what is next; in the end the film's whole address.
+
+    A job is as short as the pause between two looks, so here one looks more often.
+    """
+    watchful = replace(relay, program=(sys.executable, "-c", WATCHFUL))
+    screen, code = watchful.on_a_terminal("run", relay.write("chain.yaml", CHAIN), "--watch")
     assert code == 0
     assert re.search(r"▸ s1 (generating|queued)", screen)
     assert "· s2 waits for the last frame of s1" in screen

@@ -112,7 +112,7 @@ def test_an_unreachable_provider_is_waited_for(ready: Any, tools: Any) -> None:
 def test_killed_and_started_again_the_film_is_finished_and_paid_for_once(tmp_path: Path, tools: Any) -> None:
     """`kill -9` with a job in flight: a watch goes on through it, every shot was submitted once, nothing is left."""
     with tools.sandbox_in(_folder(tmp_path, "sandbox"), "--job-s", "0.6") as sandbox:
-        shell = tools.shell_for(tmp_path / "relay", sandbox.url, LOOKUP_AFTER_S=1)
+        shell = replace(tools.shell_for(tmp_path / "relay", sandbox.url, LOOKUP_AFTER_S=1), program=tools.program)
         shell.write("chain.yaml", CHAIN)
         with tools.up_in(shell) as up:
             watching = shell.start("run", "chain.yaml", "--watch")
@@ -157,7 +157,7 @@ def test_a_redis_url_is_used_instead_of_a_redis_of_our_own(provider: Any, tmp_pa
 def test_a_disk_that_takes_no_more_is_said_and_nothing_is_lost(tmp_path: Path, tools: Any) -> None:
     """The clip is fetched again and again, the reason is shown, and with room on the disk the run ends by itself."""
     with tools.sandbox_in(_folder(tmp_path, "sandbox"), "--scale", "0.6", "--clip-s", "1") as sandbox:
-        shell = tools.shell_for(tmp_path / "relay", sandbox.url)
+        shell = replace(tools.shell_for(tmp_path / "relay", sandbox.url), program=tools.program)
         with tools.up_in(shell) as up:
             limit = (200_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
             resource.prlimit(up.process.pid, resource.RLIMIT_FSIZE, limit)

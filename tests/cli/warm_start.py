@@ -47,7 +47,18 @@ def main() -> None:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    take_streams()
     become(**json.loads(request))
+
+
+def take_streams() -> None:
+    """Ours were made for other files, one of which may be a terminal where the command's is a pipe."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        ours = getattr(sys, name)
+        theirs = os.fdopen(ours.fileno(), mode, encoding=ours.encoding, errors=ours.errors, closefd=False)
+        setattr(sys, name, theirs)
+        setattr(sys, f"__{name}__", theirs)
+    sys.stderr.reconfigure(line_buffering=True)
 
 
 def tell(told: int, process: int) -> None:

@@ -3,6 +3,7 @@ Every command in README and manual is typed as it stands there: page by page, in
 
 A sandbox stands for the provider, and quick clips for long ones. A page that starts nothing itself finds sandbox and
 `up` running; what one starts stays until its end. `run_…`, `cb_…` and the like are what a command printed last.
+`framerelay` is a process of its own each time, whose libraries are loaded already (tests/cli/warm_start.py).
 """
 
 import os
@@ -28,6 +29,7 @@ BLOCK = re.compile(
     r"^(?:<!-- (?P<note>[^>]*?) -->\n)?```(?P<kind>\w*)[^\n]*\n(?P<text>.*?)^```$", re.M | re.S | re.ASCII
 )
 FILE = re.compile(r"# (?:\./)?(?P<name>[\w-]+\.ya?ml)\b")
+WARM = ROOT / "tests" / "cli"
 QUICK = "--scale 0.1 --clip-s 0.4 --job-s 0"
 GIVEN = {"docs"}  # Of the repository.
 PRINTED = ("run_", "cb_", "job_", "plan_", "ntf_")
@@ -127,6 +129,7 @@ class Terminal:
 
     folder: Path
     ports: tuple[int, int]
+    asking: socket.socket
     seen: dict[str, str] = field(default_factory=dict)
     _shell: subprocess.Popen[bytes] | None = None
 
@@ -137,21 +140,27 @@ class Terminal:
         house.mkdir()
         environ = {name: value for name, value in os.environ.items() if not name.startswith("FRAMERELAY_")}
         environ |= {
-            "PATH": f"{Path(sys.executable).parent}:{environ['PATH']}",
+            "PATH": f"{house}:{Path(sys.executable).parent}:{environ['PATH']}",
             "HOUSE": str(house),
             "QUICK": QUICK,
             "FRAMERELAY_PORT": str(self.ports[1]),
-            "FRAMERELAY_LOOKUP_AFTER_S": "1",
+            "FRAMERELAY_LOOKUP_AFTER_S": "0.3",
             "COLUMNS": "100",
         }
         (house / "shell").write_text(SHELL, encoding="utf-8")
-        self._shell = subprocess.Popen(["bash", "--norc"], cwd=self.folder, env=environ, stdin=subprocess.PIPE)
+        asking = self.asking.fileno()
+        command = f'exec "{sys.executable}" -I -S "{WARM}/warm_command.py" {asking} "$@"'
+        (house / "framerelay").write_text(f"#!/bin/sh\n{command}\n", encoding="utf-8")
+        (house / "framerelay").chmod(0o700)
+        self._shell = subprocess.Popen(
+            ["bash", "--norc"], cwd=self.folder, env=environ, stdin=subprocess.PIPE, pass_fds=[asking]
+        )
         assert self._shell.stdin
         self._shell.stdin.write(b'. "$HOUSE/shell"\n')
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.type("for each in worker up receiver sandbox; do stop $each; done")
+        self.type('kill $(cat "$HOUSE"/*.pid); for each in worker up receiver sandbox; do stop $each; done')
         assert self._shell
         assert self._shell.stdin
         self._shell.stdin.close()
@@ -205,17 +214,31 @@ def _free_ports() -> tuple[int, int]:
         return one.getsockname()[1], other.getsockname()[1]
 
 
+@pytest.fixture(scope="module")
+def asking() -> Iterator[socket.socket]:
+    """Whoever writes to it has a command started whose libraries are loaded already."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        command = [sys.executable, "-I", str(WARM / "warm_start.py"), str(theirs.fileno())]
+        environ = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+        process = subprocess.Popen(command, env=environ, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        theirs.close()
+        yield ours
+    process.wait(timeout=WITHIN_S)
+
+
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[Terminal]:
+def own(tmp_path: Path, asking: socket.socket) -> Iterator[Terminal]:
     """For a page that starts things itself."""
-    with Terminal(folder=tmp_path / "film", ports=_free_ports()) as opened:
+    with Terminal(folder=tmp_path / "film", ports=_free_ports(), asking=asking) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+def shared(tmp_path_factory: pytest.TempPathFactory, asking: socket.socket) -> Iterator[Terminal]:
     """For the others: sandbox and FrameRelay run already."""
-    with Terminal(folder=tmp_path_factory.mktemp("shared") / "film", ports=_free_ports()) as opened:
+    folder = tmp_path_factory.mktemp("shared") / "film"
+    with Terminal(folder=folder, ports=_free_ports(), asking=asking) as opened:
         _start_provider(opened)
         _has_started(opened, "framerelay up")
         yield opened

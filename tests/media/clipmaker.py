@@ -189,10 +189,12 @@ def to_yuv(image: Image, clip: Clip) -> Any:
 def draw(clip: Clip, n: int) -> Image:
     """Frame *n*: a drifting field of colour, a moving square, and the number along the top."""
     width, height = clip.size
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     image = np.empty((height, width, 3), np.float32)
     for channel, (across, down, speed) in enumerate(((3, 1, 2.0), (1, 2, -1.5), (2, 3, 1.0))):
-        image[..., channel] = 128 + 90 * np.sin(6.2832 * (across * x / width + down * y / height + speed * n / 120))
+        x = 6.2832 * (across * np.arange(width, dtype=np.float32) / width + speed * n / 120)
+        y = 6.2832 * down * np.arange(height, dtype=np.float32)[:, np.newaxis] / height
+        waves = np.sin(x) * (90 * np.cos(y)) + np.cos(x) * (90 * np.sin(y))  # 90 * sin(x + y), which costs ten times.
+        np.add(waves, 128, out=image[..., channel])
     side = max(8, height // 6)
     left = (n * 3) % max(1, width - side)
     image[height // 2 : height // 2 + side, left : left + side] = (230, 40, 60)

@@ -5,7 +5,10 @@ Each row says how a clip is made and what must come of it: the frame, or a refus
 the counts. All are small: the rows together take some twenty seconds of one core.
 """
 
+import hashlib
 import io
+import os
+import shutil
 import struct
 import subprocess
 from collections.abc import Callable, Sequence
@@ -58,6 +61,7 @@ class Kit:
     """What rows are made with."""
 
     folder: Path
+    shelf: Path
     ffmpeg: str
     clipmaker: ModuleType
     make_clip: Callable[..., Path]
@@ -152,6 +156,16 @@ class Row:
     name: str
     make: Make
     right: Shown | Refused
+
+    def clip(self, kit: Kit) -> Path:
+        """It is made once in a test run; a test gets a copy of its own."""
+        key = hashlib.sha256(f"{self.kind}: {self.name}".encode()).hexdigest()
+        if kept := next(kit.shelf.glob(f"{key} *"), None):
+            return Path(shutil.copyfile(kept, kit.folder / kept.name.removeprefix(f"{key} ")))
+        made, written = self.make(kit), kit.shelf / f"{os.getpid()}.row"
+        shutil.copyfile(made, written)
+        written.replace(kit.shelf / f"{key} {made.name}")
+        return made
 
 
 ROWS: list[Row] = []

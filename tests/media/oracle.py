@@ -6,7 +6,7 @@ first frame to the last, and gives the samples of brightness and colour as they 
 the formulas of ITU-R BT.601, 709 and 2020, with colour interpolated from where it lies.
 """
 
-import json
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 Pixels = npt.NDArray[Any]
+WRITTEN = re.compile(r"Output #0, rawvideo[\s\S]*?Video: rawvideo[^,]*, (\w+)(?:\([^)]*\))?, (\d+)x(\d+)")
+"""What FFmpeg says of the samples that it writes: format, width and height."""
 LUMA = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593), "fcc": (0.30, 0.11)}
 LUMA["smpte240m"] = (0.212, 0.087)
 CENTER, LEFT, TOP_LEFT = (0.5, 0.5), (0.0, 0.5), (0.0, 0.0)
@@ -49,20 +51,18 @@ LAYOUTS = {
 
 def frames(ffmpeg: str, clip: Path, stream: str = "v:0", limit: int | None = None) -> tuple[list[list[Pixels]], Layout]:
     """Each shown frame of *clip* in order, as planes of samples; *limit*: only so many from the beginning."""
-    probe = [ffmpeg.replace("ffmpeg", "ffprobe"), "-v", "error", "-select_streams", stream, "-of", "json"]
-    asked = subprocess.run([*probe, "-show_streams", str(clip)], check=True, capture_output=True).stdout
-    facts = json.loads(asked)["streams"][0]
-    layout = LAYOUTS[facts["pix_fmt"]]
-    command = [ffmpeg, "-v", "error", "-nostdin", "-threads", "1", "-noautorotate", "-i", str(clip)]
-    command += ["-map", f"0:{stream}", "-vsync", "passthrough", "-pix_fmt", facts["pix_fmt"], "-f", "rawvideo"]
+    command = [ffmpeg, "-hide_banner", "-nostats", "-nostdin", "-threads", "1", "-noautorotate", "-i", str(clip)]
+    command += ["-map", f"0:{stream}", "-vsync", "passthrough", "-f", "rawvideo"]  # In the format that it decodes to.
     command += ["-frames:v", str(limit)] if limit else []
-    data = subprocess.run([*command, "-"], check=True, capture_output=True).stdout
-    width, height = facts["width"], facts["height"]
+    done = subprocess.run([*command, "-"], check=True, capture_output=True)
+    said = WRITTEN.search(done.stderr.decode(errors="replace"))
+    assert said is not None
+    layout, width, height = LAYOUTS[said[1]], int(said[2]), int(said[3])
     kind = np.dtype("<u1" if layout.bits == 8 else "<u2")
     sizes = [(height, width)]
     if layout.across:
         sizes += [(-(-height // layout.down), -(-width // layout.across))] * 2
-    samples = np.frombuffer(data, kind).reshape(-1, sum(h * w for h, w in sizes))
+    samples = np.frombuffer(done.stdout, kind).reshape(-1, sum(h * w for h, w in sizes))
     found = []
     for frame in samples:
         at, planes = 0, []

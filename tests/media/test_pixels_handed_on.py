@@ -13,20 +13,21 @@ from framerelay.cli.http import listening_on, serving
 
 pytestmark = pytest.mark.anyio
 
+SHORT: dict[str, Any] = {"frames": 9, "audio_s": 0.4}
 KINDS: dict[str, dict[str, Any]] = {
     "seedance_twin.mp4": {},
-    "720p.mp4": {"size": (1280, 720), "frames": 25},
-    "hevc.mp4": {"codec": "hevc", "frames": 25},
-    "av1.mp4": {"codec": "av1", "frames": 25},
-    "vp9.webm": {"codec": "vp9", "frames": 25, "audio_s": 1.1, "audio_rate": 48_000},
-    "h264.mkv": {"frames": 25, "audio_s": None},
-    "fragmented.mp4": {"frames": 25, "audio_s": 1.1, "fragmented": True},
-    "sound_first_and_longer.mp4": {"frames": 25, "audio_first": True, "audio_s": 2.0},
+    "720p.mp4": {"size": (1280, 720), **SHORT},
+    "hevc.mp4": {"codec": "hevc", **SHORT},
+    "av1.mp4": {"codec": "av1", **SHORT},
+    "vp9.webm": {"codec": "vp9", "audio_rate": 48_000, **SHORT},
+    "h264.mkv": {"frames": 9, "audio_s": None},
+    "fragmented.mp4": {"fragmented": True, **SHORT},
+    "sound_first_and_longer.mp4": {"frames": 9, "audio_first": True, "audio_s": 1.0},
     "cut_near_the_end.mp4": {"cut_at": 109},
     "edit_list.mp4": {"shown_frames": 100},
-    "bt709_tagged.mp4": {"frames": 25, "matrix": "bt709", "tagged": True},
-    "odd_size.mp4": {"size": (834, 1112), "frames": 25},
-    "ten_bits.mp4": {"codec": "hevc", "frames": 25, "pix_fmt": "yuv420p10le"},
+    "bt709_tagged.mp4": {"matrix": "bt709", "tagged": True, **SHORT},
+    "odd_size.mp4": {"size": (834, 1112), **SHORT},
+    "ten_bits.mp4": {"codec": "hevc", "pix_fmt": "yuv420p10le", **SHORT},
 }
 
 

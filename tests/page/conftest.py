@@ -57,9 +57,9 @@ def chromium() -> str:
     pytest.skip("no Chromium on PATH; as root on Debian or Ubuntu `make test` installs it")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def browser(chromium: str) -> AsyncIterator[Browser]:
-    """One for the tests of a file: they differ in their contexts. It reaches no other machine."""
+    """One for all tests here: they differ in their contexts. It reaches no other machine."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield browser

@@ -39,9 +39,9 @@ async def test_a_run_goes_from_its_start_to_its_film_before_ones_eyes(
         run_id = await relay.run(CHAIN)
         page = await person.open(f"/runs/{run_id}")
         await page.evaluate("window.seenFirst = true")
+        await expect(page.get_by_text("waits for the last frame of s1")).to_be_visible()
         await expect(page.get_by_text("generating").first).to_be_visible()
         await picture(page, "run-generating")
-        await expect(page.get_by_text("waits for the last frame of s1")).to_be_visible()
         await expect(page.get_by_role("link", name="Download it")).to_be_visible(timeout=120_000)
         await picture(page, "run-film")
 

@@ -286,7 +286,7 @@ async def test_a_killed_workers_task_is_taken_over_in_seconds(
     """
     kill -9 in the middle of a task: another worker has it when the short lease ran out, not after five minutes.
 
-    Six seconds; here one, since all of it is waited for.
+    Six seconds; here a third of one, since all of it is waited for.
     """
     assert worker_module.LEASE_S <= 6
     program = tmp_path / "victim.py"
@@ -300,7 +300,7 @@ async def test_a_killed_workers_task_is_taken_over_in_seconds(
         "    print('started', flush=True)\n"
         "    await asyncio.sleep(600)\n"
         "async def main():\n"
-        "    url, framerelay.processors.worker.LEASE_S = sys.argv[1], 1.0\n"
+        "    url, framerelay.processors.worker.LEASE_S = sys.argv[1], 0.3\n"
         "    worker = RelayWorker([func(work, name='work')], redis=connect(url), listening=connect(url), tasks_max=1)\n"
         "    await worker.main()\n"
         "asyncio.run(main())\n",
@@ -403,7 +403,7 @@ async def test_what_a_deploy_gives_back_is_taken_up_at_once(
     async with working(redis_url, unending(started, "old")) as old:
         await Store(redis).enqueue([task()])
         await wait_until(lambda: started == ["old"], "it runs")
-        async with working(redis_url, unending(started, "new")) as new:
+        async with working(redis_url, unending(started, "new"), grace_s=0.0) as new:
             await at_rest(redis, old, new)  # By the new one's clock until the lease of the other ends.
             await old.stop(grace_s=0.01)
             await wait_until(lambda: started == ["old", "new"], "it runs again")
@@ -482,8 +482,10 @@ async def test_what_is_queued_is_not_pickle(redis: ArqRedis) -> None:
 
 
 @pytest.mark.usefixtures("gives_redis_up_soon")
-async def test_the_worker_outlives_its_redis(tmp_path: Path, wait_until: WaitUntil) -> None:
+async def test_the_worker_outlives_its_redis(wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch) -> None:
     """Redis killed -9 and started again with its data: the same worker goes on and runs what was queued before."""
+    monkeypatch.setattr(worker_module, "RENEW_S", 0.1)  # It meets that Redis when it looks, or renews its leases.
+    monkeypatch.setattr(worker_module, "IDLE_S", 0.1)
     folder = Path(tempfile.mkdtemp(prefix="fr-"))
     command = [str(find_server()), "--port", "0", "--unixsocket", f"{folder}/s", "--dir", str(folder), "--save", ""]
     command += ["--appendonly", "yes", "--appendfsync", "always"]

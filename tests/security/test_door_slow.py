@@ -102,14 +102,14 @@ async def test_a_callback_that_never_ends_is_a_reason_to_ask(
 
 
 async def test_a_slow_line_is_no_crime(hasty: Any, connect_to: Any) -> None:
-    """Three seconds for what is sent at a fair pace, where one second is allowed for nothing at all."""
+    """A second and a half for what is sent at a fair pace, where one second is allowed for nothing at all."""
     path = "/webhook/" + hasty.tokens.mint(TakeAddress(run=RUN, shot="s1", take=1))
     body = DONE + b" " * (600_000 - len(DONE))
     reader, writer = await connect_to(hasty)
     writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode())
     for start in range(0, len(body), 40_000):
         writer.write(body[start : start + 40_000])
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.1)
     async with asyncio.timeout(PATIENCE_S):
         line = await reader.readline()
     writer.close()

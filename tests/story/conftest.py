@@ -22,7 +22,10 @@ def _all_pauses_are_a_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(waits.wait_s.__kwdefaults__, "least_s", 0.05)
     monkeypatch.setattr("framerelay.runs.takes.LOOK_UP_AGAIN_S", (0.2, 120.0))
     monkeypatch.setattr("framerelay.processors.turnstile.REST_S", 0.2)
+    monkeypatch.setattr("framerelay.runs.takes.LAGS_S", 0.1)
+    monkeypatch.setattr("framerelay.processors.hook.LAGS_S", 0.1)
     monkeypatch.setattr("framerelay.sandbox.app.LAG_S", 0.2)
+    monkeypatch.setattr("framerelay.sandbox.app.SLOW_S", 0.2)
 
 
 @pytest.fixture

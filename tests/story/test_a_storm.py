@@ -50,7 +50,7 @@ async def test_a_storm_ends_in_a_film_with_one_submit_per_take(
     """Every switch of the sandbox on: succeeded, no take paid twice, nothing submitted that has no reason."""
     async with (
         start_provider(seed=seed, **MODERATE) as provider,
-        start_relay(provider.url, lookup_after_s=2.0, unsure_hold_s=20.0) as relay,
+        start_relay(provider.url, lookup_after_s=0.3, unsure_hold_s=20.0) as relay,
     ):
         end = (await relay.api.post("/v1/files", content=a_picture)).json()["name"]
         run_id = await relay.run(board(end))

@@ -184,7 +184,7 @@ async def test_a_submit_of_which_nothing_is_heard_is_asked_about_and_made_again(
     async with (
         start_provider(lose=1.0) as provider,
         gateway(provider.url, change) as url,
-        start_relay(url, ask_after_s=1.0, lookup_after_s=0.3) as relay,
+        start_relay(url, ask_after_s=0.1, lookup_after_s=0.1) as relay,
     ):
         run_id = await relay.run(ONE)
 
@@ -220,7 +220,7 @@ async def test_a_status_that_is_not_known_is_shown_and_a_person_is_asked(
     async with (
         start_provider(lose=1.0) as provider,
         gateway(provider.url, change) as url,
-        start_relay(url, ask_after_s=0.5, lookup_after_s=0.3) as relay,
+        start_relay(url, ask_after_s=0.1, lookup_after_s=0.1) as relay,
     ):
         run_id = await relay.run(ONE)
 
@@ -308,7 +308,7 @@ async def test_an_answer_that_makes_no_sense_is_asked_about_as_well(
     async with (
         start_provider(lose=1.0) as provider,
         gateway(provider.url, change) as url,
-        start_relay(url, ask_after_s=0.5, lookup_after_s=0.3) as relay,
+        start_relay(url, ask_after_s=0.1, lookup_after_s=0.1) as relay,
     ):
         run_id = await relay.run(ONE)
 

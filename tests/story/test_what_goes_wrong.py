@@ -19,7 +19,7 @@ TWO = {
 
 async def test_lost_callbacks_are_found_by_looking(start_provider: Any, start_relay: Any) -> None:
     """Not one callback arrives: each take is looked up when such jobs are usually done, and the film is finished."""
-    async with start_provider(lose=1.0) as provider, start_relay(provider.url, lookup_after_s=0.8) as relay:
+    async with start_provider(lose=1.0) as provider, start_relay(provider.url, lookup_after_s=0.1) as relay:
         run = await relay.ended(await relay.run(TWO))
         journal = await provider.journal()
         callbacks = (await relay.api.get("/v1/callbacks")).json()["data"]

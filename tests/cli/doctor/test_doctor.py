@@ -358,8 +358,10 @@ async def test_a_redis_that_is_not_there_or_hangs_is_said(impatient: None) -> No
     said(gone, Status.FAIL, "redis://127.0.0.1:9/0")
     assert "hidden" not in f"{gone.message}{gone.advice}"
     async with impostor("") as place:
-        said(await look_at_redis(Settings(redis_url=f"redis://{place}")), Status.FAIL, "in time")
-        said(await look_at_worker(Settings(redis_url=f"redis://{place}")), Status.SKIPPED, "does not answer")
+        settings = Settings(redis_url=f"redis://{place}")
+        server, worker = await asyncio.gather(look_at_redis(settings), look_at_worker(settings))
+    said(server, Status.FAIL, "in time")
+    said(worker, Status.SKIPPED, "does not answer")
 
 
 @pytest.mark.anyio
@@ -384,8 +386,10 @@ async def test_our_own_redis_that_hangs_is_said(tmp_path: Path, impatient: None)
     with socket.socket(socket.AF_UNIX) as hanging:
         hanging.bind(EmbeddedRedis(tmp_path / "redis").url.removeprefix("unix://"))
         hanging.listen()
-        said(await look_at_redis(Settings(data_dir=tmp_path)), Status.FAIL, "is there, but does not answer")
-        said(await look_at_worker(Settings(data_dir=tmp_path)), Status.SKIPPED, "does not answer")
+        settings = Settings(data_dir=tmp_path)
+        server, worker = await asyncio.gather(look_at_redis(settings), look_at_worker(settings))
+    said(server, Status.FAIL, "is there, but does not answer")
+    said(worker, Status.SKIPPED, "does not answer")
 
 
 @pytest.mark.anyio
@@ -521,7 +525,7 @@ async def test_another_receiver_behind_the_address_is_told_apart(
 
 @pytest.mark.anyio
 async def test_a_receiver_that_cannot_keep_callbacks_is_told_apart(
-    start_redis: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start_redis: Callable[..., str], tmp_path: Path, gives_redis_up_soon: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis gone and the disk refusing: 503; with the disk alone it is acknowledged, and cannot be shown."""
     monkeypatch.setattr(inbox, "KEEP_WITHIN_S", 0.3)

@@ -38,7 +38,7 @@ def frame_of(film: Path, number: int) -> npt.NDArray[np.float32]:
 @pytest.mark.parametrize("row", TAKEN, ids=name_of)
 def test_the_film_shows_what_is_handed_on(row: Row, kit: Kit, make_clip: Callable[..., Path], tmp_path: Path) -> None:
     """Doubled, which is copied where that is possible, and before another clip, which is encoded in its look."""
-    clip, film = row.make(kit), tmp_path / "film.mp4"
+    clip, film = row.clip(kit), tmp_path / "film.mp4"
     other = make_clip("other.mp4", size=(64, 64), frames=2, audio_s=None, manifest=False, tagged=True, matrix="bt709")
     found = examine(clip, frame_into=tmp_path / "last.png")
     handed_on = np.asarray(Image.open(found.frame.path)).astype(np.float32)
@@ -57,7 +57,7 @@ def test_behind_another_clip_the_film_shows_it_in_the_look_of_that(
     row: Row, kit: Kit, make_clip: Callable[..., Path], tmp_path: Path
 ) -> None:
     """Fitted into its size, and read back by its tags."""
-    clip, film = row.make(kit), tmp_path / "film.mp4"
+    clip, film = row.clip(kit), tmp_path / "film.mp4"
     found = examine(clip, frame_into=tmp_path / "last.png")
     size = (found.clip.width + found.clip.width % 2, found.clip.height + found.clip.height % 2)
     first: dict[str, Any] = {"size": size, "frames": 2, "audio_s": None, "manifest": False, "codec": "vp9"}

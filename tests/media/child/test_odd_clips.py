@@ -27,16 +27,16 @@ def name_of(row: Row) -> str:
 
 
 @pytest.fixture
-def kit(make_clip: Callable[..., Path], clipmaker: ModuleType, ffmpeg: str, tmp_path: Path) -> Kit:
+def kit(make_clip: Callable[..., Path], clipmaker: ModuleType, ffmpeg: str, tmp_path: Path, shelf: Path) -> Kit:
     """What the rows are made with."""
-    return Kit(folder=tmp_path, ffmpeg=ffmpeg, clipmaker=clipmaker, make_clip=make_clip)
+    return Kit(folder=tmp_path, shelf=shelf, ffmpeg=ffmpeg, clipmaker=clipmaker, make_clip=make_clip)
 
 
 @pytest.mark.parametrize("row", TAKEN, ids=name_of)
 def test_a_clip_is_handed_on_as_a_player_shows_it(row: Row, kit: Kit, oracle: ModuleType, tmp_path: Path) -> None:
     """The right frame, the right way up, in the right size, shape and colours; and its facts are true."""
     assert isinstance(row.right, Shown)
-    right, clip = row.right, row.make(kit)
+    right, clip = row.right, row.clip(kit)
 
     found = examine(clip, frame_into=tmp_path / "last.png")
 
@@ -66,7 +66,7 @@ def test_a_clip_is_handed_on_as_a_player_shows_it(row: Row, kit: Kit, oracle: Mo
 def test_its_first_frame_is_kept_in_the_same_way(row: Row, kit: Kit, tmp_path: Path) -> None:
     """Else a seam would be measured between a picture and its mirror image."""
     assert isinstance(row.right, Shown)
-    clip = row.make(kit)
+    clip = row.clip(kit)
 
     found = take_opening(clip, frame_into=tmp_path / "first.png", begun_with=None)
     last = examine(clip, frame_into=tmp_path / "last.png").frame
@@ -83,7 +83,7 @@ def test_its_first_frame_is_kept_in_the_same_way(row: Row, kit: Kit, tmp_path: P
 def test_a_clip_that_cannot_be_handed_on_is_refused_in_words(row: Row, kit: Kit, tmp_path: Path) -> None:
     """That say what it is and, where that helps, what to do; and nothing is left behind."""
     assert isinstance(row.right, Refused)
-    clip, into = row.make(kit), tmp_path / "frames" / "last.png"
+    clip, into = row.clip(kit), tmp_path / "frames" / "last.png"
     into.parent.mkdir()
 
     with pytest.raises(ClipUnusable) as caught:
