@@ -29,7 +29,7 @@ PAUSES = {
 HURRIES = {
     "cli/conftest.py": "one look of many",
     "deploy/test_deploy.py": "one look of many",
-    "media/test_addresses.py": "no clock runs there",
+    "network/test_client.py": "no clock runs there",
     "security/test_verifiers.py": "no clock runs there",
 }
 """Files in which a time-out is part of what is tested."""

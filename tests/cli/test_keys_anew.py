@@ -23,7 +23,7 @@ from framerelay.config.settings import from_environment
 BOARD = "model: seedance-1.5-pro-720p\nshots: [{id: s1, prompt: a car}]\n"
 OFTEN = """
 import sys
-from framerelay.runs import processes
+from framerelay.store import processes
 processes.EVERY_S = 0.1
 from framerelay.cli.main import main
 sys.exit(main())

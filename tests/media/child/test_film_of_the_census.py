@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
-from tests.media.test_odd_clips import TAKEN, kit, name_of
 
 from framerelay.media.child.color import to_rgb
 from framerelay.media.child.film import join
 from framerelay.media.child.frames import examine, tags_of
 from framerelay.media.child.orientation import pixel_shape
 from framerelay.media.model import FilmPart
+from tests.media.child.test_odd_clips import TAKEN, kit, name_of
 from tests.media.odd_clips import Kit, Row
 
 __all__ = ["kit"]  # A fixture.
