@@ -130,7 +130,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             400: "The body is not JSON, or broke off.",
             401: "It does not prove where it comes from; it is held in quarantine.",
             404: "There is no such address.",
-            429: "Too many, or too much, at this address; or too many to addresses that are none.",
+            429: "Too many, or too much, at this address; or too many to addresses that do not exist.",
         },
         takes_anything=True,
     ),
@@ -140,7 +140,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         more="For senders that look before they use an address. Nothing is kept.",
         right=None,
         answers={200: Answer(about="It is.", shape=shapes.Health)},
-        refused={404: "There is no such address.", 429: "Too many at this address, or to addresses that are none."},
+        refused={404: "There is no such address.", 429: "Too many at this address, or to addresses that do not exist."},
         asks_redis=False,
         takes_anything=True,
     ),
@@ -216,7 +216,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "POST /v1/runs/{run}/resume": Operation(
         name="resumeRun",
-        about="Go on with a run that failed or waits, once the reason is mended",
+        about="Go on with a run that failed or waits, once the cause is fixed",
         more="Nothing that was rendered is paid for again; submits_to_come says what it may cost.",
         right=Right.OPERATE,
         body=_decision(),
@@ -241,7 +241,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "POST /v1/runs/{run}/shots/{shot}/retake": Operation(
         name="retakeShot",
-        about="Make a shot once more, inside the budget",
+        about="Make a shot again, inside the budget",
         more="Later shots that are made from it stay as they are, stale. With dry_run: true it only says so.",
         right=Right.OPERATE,
         body=_decision({"prompt": TEXT, "seed": SEED, "dry_run": YES_NO}),
@@ -271,7 +271,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "POST /v1/callbacks/{callback}/replay": Operation(
         name="replayCallback",
-        about="Process a callback once more",
+        about="Process a callback again",
         more="Without spend: true it only says what that would do.",
         right=Right.OPERATE,
         body=Body(
@@ -289,7 +289,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/callbacks/{callback}/release": Operation(
         name="releaseCallback",
         about="Verify a callback in quarantine again, and process it",
-        more="For after a wrong secret was mended; secrets are read again first.",
+        more="For after a wrong secret was corrected; secrets are read again first.",
         right=Right.OPERATE,
         body=NOTHING,
         answers={200: Answer(about="It is released.", shape=shapes.Release)},

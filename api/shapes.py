@@ -321,7 +321,7 @@ class Caution(Struct, kw_only=True):
     """Something that is allowed and likely to disappoint; docs/plan.md has all codes."""
 
     code: str
-    place: Annotated[str, Meta(description="Where it can be mended.", examples=["defaults.watermark"])]
+    place: Annotated[str, Meta(description="Where it can be fixed.", examples=["defaults.watermark"])]
     line: Annotated[int | None, Meta(description="Its line in the text that was sent.")]
     message: str
 

@@ -36,7 +36,7 @@ from framerelay.store.outbox import Notification
 
 UNREACHABLE: Final = shapes.Oddity(
     code="public_url_unreachable",
-    message="no callback came about the jobs that are done, they were found by looking, which takes longer: "
+    message="no callback came about the jobs that are done, they were found by polling, which takes longer: "
     "the provider seems not to reach FRAMERELAY_PUBLIC_URL (try: framerelay doctor)",
 )
 BODY_CHARS_MAX: Final = 16_384  # A page may list two hundred, and callbacks wait while it is made.

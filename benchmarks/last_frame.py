@@ -200,7 +200,7 @@ async def start_ours(folder: Path, stack: AsyncExitStack) -> Ours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """An ffmpeg command, which starts anew for each clip."""
+    """An ffmpeg command, which starts again for each clip."""
 
     program: Path
     words: Sequence[str]

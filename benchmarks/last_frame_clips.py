@@ -34,7 +34,7 @@ def make_clips(folder: Path) -> None:
 
 
 def encode_again(clip: Path, into: Path, *, keyframe: int | None) -> None:
-    """The picture of *clip* in the size for *into*, index at the end; rendering it anew takes three times as long."""
+    """The picture of *clip* in the size for *into*, index at the end; rendering it again takes three times as long."""
     with av.open(clip) as source, av.open(into, "w") as target:
         options = {"preset": "superfast", "crf": "20", "bf": "3", "g": "250"}
         stream = target.add_stream("libx264", rate=24, options=options)

@@ -4,7 +4,7 @@ What others do with a clip that has been downloaded: three commands that people 
     python last_frame_peers.py LIBRARY
 
 run by the Python of ``.venv/bench``, reads lines ``CLIP<tab>PNG`` and answers each with the milliseconds it took: a
-library is warm, as in a worker, while a command starts anew each time.
+library is warm, as in a worker, while a command starts again each time.
 """
 
 import sys

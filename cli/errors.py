@@ -35,7 +35,7 @@ class Stop(Exception):
 @contextmanager
 def explained(*, as_json: bool = False) -> Iterator[None]:
     """
-    Turn what a person can mend into a sentence; anything else is a defect of ours and keeps its traceback.
+    Turn what a person can fix into a sentence; anything else is a defect of ours and keeps its traceback.
 
     *as_json*: for programs, as one line ``{"error": {"code", "message", "param", …}}``, as the API has it.
     """

@@ -329,7 +329,7 @@ def pick(run_id: str, shot: str, take: int, as_json: bool) -> None:
 @json_option
 def retake(run_id: str, shot: str, prompt: str | None, seed: int | None, yes: bool, as_json: bool) -> None:
     """
-    Make a shot once more, inside the budget.
+    Make a shot again, inside the budget.
 
     The film goes on from the new take when it is done; `pick` goes back to an old one. Later shots that were made from
     the old take stay as they are, stale; refused while one is under way. At a terminal it says what that spends, and
@@ -438,7 +438,7 @@ def release(callback_id: str | None, everything: bool, as_json: bool) -> None:
     """
     Verify a callback in quarantine again, and process it.
 
-    For after a wrong secret was mended; it is read again first. What still does not prove where it comes from stays.
+    For after a wrong secret was corrected; it is read again first. What still does not prove where it comes from stays.
     `framerelay callbacks` shows the IDs.
     """
     from framerelay.cli.callbacks import release_callbacks

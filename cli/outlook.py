@@ -10,16 +10,16 @@ from framerelay.runs.text import new_submits
 Place = Callable[[str], str]
 
 # What a person can do about each family of failure; the rest may pass by trying again.
-_RESUME: Final = "when the reason is mended: framerelay resume {run}"
+_RESUME: Final = "when the cause is fixed: framerelay resume {run}"
 _ADVICE: Final = {
-    "account": "put FRAMERELAY_UPSTREAM_KEY or the account at the provider right; then, which has the key read anew: "
+    "account": "put FRAMERELAY_UPSTREAM_KEY or the account at the provider right; then, which has the key read again: "
     "framerelay resume {run}",
     "quota": "it is used up at the provider; add to it there, then: framerelay resume {run}",
     "text_moderated": "the same text is refused every time; another one: framerelay retake {run} {shot} --prompt TEXT",
     "image_moderated": "the same picture is refused every time; give another one, or retake the shot before it",
-    "audio_moderated": "its sound was refused; once more: framerelay retake {run} {shot}",
+    "audio_moderated": "its sound was refused; try again: framerelay retake {run} {shot}",
     "video_moderated": "the clip was refused; another prompt may pass: framerelay retake {run} {shot} --prompt TEXT",
-    "request_invalid": "mend the storyboard, then start it again",
+    "request_invalid": "correct the storyboard, then start it again",
 }
 
 

@@ -82,9 +82,9 @@ def id_width(run: Json) -> int:
 
 
 def missed_words(run: Json) -> str:
-    """``, 1 callback lost and found by looking``; nothing where all came."""
+    """``, 1 callback lost and found by polling``; nothing where all came."""
     missed = run["callbacks_missed"]
-    return f", {missed} callback{'s' * (missed > 1)} lost and found by looking" if missed else ""
+    return f", {missed} callback{'s' * (missed > 1)} lost and found by polling" if missed else ""
 
 
 def _head(run: Json) -> Line:

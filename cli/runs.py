@@ -80,7 +80,7 @@ def decide_shot(run_id: str, shot: str, what: str, body: Mapping[str, object] | 
 
 
 def retake(run_id: str, shot: str, body: Mapping[str, object], *, yes: bool, as_json: bool) -> int:
-    """Make a shot once more; a person at a terminal is told what that spends, and asked, unless they said *yes*."""
+    """Make a shot again; a person at a terminal is told what that spends, and asked, unless they said *yes*."""
     checked_id(run_id, "run")
     place = f"shots/{checked_id(shot, 'shot')}/retake"
     with Receiver.of_environment() as receiver:

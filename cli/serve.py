@@ -32,9 +32,9 @@ from framerelay.receiver.door.connection import connection_factory
 from framerelay.receiver.door.fast_path import FastConnection
 from framerelay.receiver.door.verification import Verification
 from framerelay.runs.errors import StoryboardInvalid
-from framerelay.store.client import REDIS_ERRORS, connect, disconnect
+from framerelay.store.client import connect, disconnect
 from framerelay.store.embedded import EmbeddedRedis
-from framerelay.store.redis_messages import redis_words
+from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
 from framerelay.storyboards.hooks import read_hooks
 from framerelay.upstream.jwks import PublicKeys
 from framerelay.upstream.verifiers import read_verifiers
@@ -255,5 +255,5 @@ def _require_upstream(settings: Settings) -> None:
     if not settings.public_url and upstream not in ("127.0.0.1", "localhost", "::1"):
         log.warning(
             "public_url_missing",
-            reason="FRAMERELAY_PUBLIC_URL is not set: the provider cannot call back; jobs are found by looking instead",
+            reason="FRAMERELAY_PUBLIC_URL is not set: the provider cannot call back; jobs are found by polling instead",
         )

@@ -63,7 +63,7 @@ async def open_deps(
     secret = str(keys.secret)
     async with AsyncExitStack() as stack:
         # A client of its own: receivers that hang must not hold the connections by which clips come.
-        told = await stack.enter_async_context(
+        notify_client = await stack.enter_async_context(
             guarded_client(
                 settings.trusted_hosts,
                 connect_timeout_s=CONNECT_S,
@@ -93,7 +93,7 @@ async def open_deps(
             courier=Courier(
                 Outbox(redis),
                 store,
-                told,
+                notify_client,
                 secrets=signing_secrets(settings, keys.secret),
                 base_url=settings.reachable_url,
             ),

@@ -61,7 +61,7 @@ async def hook(
     known = deps.hooks.get(hook) or Hook(name=hook)
     model = report.model or "unknown"
     run = hook_run(known, run_id=run_id, job_id=job_id, model=model, now=time.time(), terms=terms_of(deps.settings))
-    told = read_state(word) not in AT_WORK
-    first = event_of(report, shot=START, take=1, asked=job_id, called_back=True, told=told)
+    has_ended = read_state(word) not in AT_WORK
+    first = event_of(report, shot=START, take=1, asked=job_id, called_back=True, has_ended=has_ended)
     await start(deps.store, run, first=first)
     return "started"

@@ -74,11 +74,11 @@ async def look_up(
     if loaded is None or found is None or (planned and (found.status not in LOOKING or turn != found.turns)):
         return "not_due"
     at_work = read_state(word) in AT_WORK
-    told = not planned and not at_work
+    has_ended = not planned and not at_work
     if job_id is not None and not at_work and _is_second(loaded, shot, found, job_id, ends_at):
         await _keep_second_job(deps, loaded, shot, found, job_id, tried)
     if found.status not in LOOKING and not is_unheard(found):
-        return await _too_late(deps, run, shot, found, callback, received_at, told=not at_work)
+        return await _too_late(deps, run, shot, found, callback, received_at, has_ended=not at_work)
     if not planned and at_work and found.status is TakeStatus.GENERATING:
         return "no_news"
     asked = found.job_id or job_id
@@ -90,11 +90,11 @@ async def look_up(
         with deps.turnstile.passing(planned=planned):
             report = await deps.jobs.get_job(asked)
     except FrameRelayError as error:
-        return await _looked_in_vain(deps, run, shot, found, error, tried, told=told)
+        return await _poll_failed(deps, run, shot, found, error, tried, has_ended=has_ended)
     if found.job_id is None and _is_foreign(report, loaded, found.submitted_at, asked):
         return "foreign_job"
     report = _without_bad_frame(deps, report)
-    event = event_of(report, shot=shot, take=take, asked=asked, called_back=not planned, told=told)
+    event = event_of(report, shot=shot, take=take, asked=asked, called_back=not planned, has_ended=has_ended)
     recorded = await record(deps.store, run, event)
     if recorded.changed:
         await _learn(deps, loaded, shot, found, report, received_at)
@@ -167,10 +167,10 @@ def _is_foreign(report: JobReport, run: Run, since: float, asked: str) -> bool:
 
 
 async def _too_late(
-    deps: Deps, run: str, shot: str, take: Take, callback: str | None, received_at: float | None, *, told: bool
+    deps: Deps, run: str, shot: str, take: Take, callback: str | None, received_at: float | None, *, has_ended: bool
 ) -> str:
     """Nothing is left to ask; but that it came at all says that the provider reaches us."""
-    if told and not take.called_back:
+    if has_ended and not take.called_back:
         await record(deps.store, run, events.CalledBack(shot=shot, take=take.number))
     known_at = take.rendered_at or take.ended_at
     if callback is None or (known_at and received_at and received_at <= known_at):
@@ -204,11 +204,11 @@ def _warn(before: Run, after: Run) -> None:
         log.warning("public_url_unreachable", missed=callbacks_missed(after), advice="framerelay doctor tries it")
 
 
-def event_of(report: JobReport, *, shot: str, take: int, asked: str, called_back: bool, told: bool) -> Event:
+def event_of(report: JobReport, *, shot: str, take: int, asked: str, called_back: bool, has_ended: bool) -> Event:
     """
     What *report* means for a take whose job was asked for by the id *asked*, because of a callback or not.
 
-    *told*: that callback did not say that the job is still at work.
+    *has_ended*: that callback did not say that the job is still at work.
     """
     job_ids = tuple(dict.fromkeys((asked, *report.job_ids)))
     if report.state is JobState.SUCCEEDED and report.video_url:
@@ -224,7 +224,7 @@ def event_of(report: JobReport, *, shot: str, take: int, asked: str, called_back
     if report.state is JobState.SUCCEEDED:
         missing = "the provider says that the job succeeded, but names no clip"
         problem = Problem(code="no_clip_named", message=missing)
-        return events.LookedInVain(shot=shot, take=take, problem=problem, called_back=told, strange=True)
+        return events.PollFailed(shot=shot, take=take, problem=problem, called_back=has_ended, strange=True)
     if report.state in ENDED:
         problem = _ending(report)
         return events.JobEnded(
@@ -237,7 +237,7 @@ def event_of(report: JobReport, *, shot: str, take: int, asked: str, called_back
         )
     known = report.state is not JobState.UNKNOWN
     return events.JobSeen(
-        shot=shot, take=take, job_ids=job_ids, word=report.status_word, is_known=known, called_back=told
+        shot=shot, take=take, job_ids=job_ids, word=report.status_word, is_known=known, called_back=has_ended
     )
 
 
@@ -264,8 +264,8 @@ def _ending(report: JobReport) -> Problem:
     return problem(code, message, family)
 
 
-async def _looked_in_vain(
-    deps: Deps, run: str, shot: str, take: Take, error: FrameRelayError, tried: int, *, told: bool
+async def _poll_failed(
+    deps: Deps, run: str, shot: str, take: Take, error: FrameRelayError, tried: int, *, has_ended: bool
 ) -> str:
     """A take in flight has its next look-up in its state; one whose id only the callback knew must not lose it."""
     retry_after_s = error.retry_after_s if isinstance(error, Transient) else None
@@ -275,13 +275,13 @@ async def _looked_in_vain(
         raise Retry(defer=wait_s(tried, retry_after_s=retry_after_s)) from error
     problem = problem_of(error)
     gone = isinstance(error, UpstreamRejected) and error.status in GONE
-    event = events.LookedInVain(
+    event = events.PollFailed(
         shot=shot,
         take=take.number,
         problem=problem,
         retry_after_s=retry_after_s,
         gone=gone,
-        called_back=told,
+        called_back=has_ended,
         strange=isinstance(error, UpstreamAnswerUnreadable),
     )
     await record(deps.store, run, event)

@@ -23,7 +23,7 @@ from framerelay.config.logs import redacted
 from framerelay.config.urls import host_of
 from framerelay.network.signing import signed_headers
 from framerelay.runs.errors import AddressForbidden, Conflict, NotFound, StoreUnavailable
-from framerelay.runs.events import Told
+from framerelay.runs.events import NotificationSettled
 from framerelay.runs.model import Problem
 from framerelay.runs.notices import Notice
 from framerelay.store.outbox import Claimed, Delivery, NotificationState, Outbox
@@ -154,7 +154,7 @@ class Courier:
         """Whoever looks at the run has to learn that nothing is sent; the log of deliveries is seldom looked at."""
         problem = Problem(code=AddressForbidden.code, message=answer.refused) if answer.refused else None
         with suppress(NotFound, Conflict):  # It was removed, or so much happens to it that the next one will say so.
-            await record(self._store, run_id, Told(problem=problem))
+            await record(self._store, run_id, NotificationSettled(problem=problem))
 
     async def _post(self, notice: Notice, now: float) -> _Answer:
         body = body_of(notice, base_url=self._base_url)

@@ -21,7 +21,7 @@ def problem_of(error: FrameRelayError) -> Problem:
 
 def problem(code: str, message: str, family: Family) -> Problem:
     """
-    A problem in somebody else's words, cut once more, whoever made them: a run is kept with them, and shown in lists.
+    A problem in somebody else's words, cut again, whoever made them: a run is kept with them, and shown in lists.
 
     A provider may repeat a signed address in its words, or what was posted to it.
     """

@@ -55,7 +55,7 @@ async def tidy(deps: Deps, now: float) -> None:
         for run_id in await deps.store.ended_before(over, at_most=AT_ONCE):
             run = await deps.store.load(run_id)
             with suppress(Conflict):  # Somebody acted on it: it is not over.
-                if run is not None and run.updated_at <= over:  # Else it was resumed, and has ended anew.
+                if run is not None and run.updated_at <= over:  # Else it was resumed, and has ended again.
                     await remove(deps.store, deps.files, run)
     # By now a download that was under way at the removal has ended, and may have made the folder again.
     for run_id in await deps.store.removed_before(now - deps.settings.download_timeout_s, at_most=AT_ONCE):

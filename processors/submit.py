@@ -32,9 +32,9 @@ from framerelay.runs.tokens import TakeAddress
 from framerelay.store.progress import Recorded, record
 
 LAST_WORD_S: Final = 1.5  # Of what a container is given to end; what is not told by then, time tells: `unsure`.
-NOTHING_LEFT: Final = Problem(code="stopped", message="the worker was stopped before the submit left; it is sent anew")
+NOTHING_LEFT: Final = Problem(code="stopped", message="the worker was stopped before the submit left; it is sent again")
 OTHER_KEY: Final = Problem(
-    code="key_changed", message="the key was refused, and is another one by now; it is sent anew with that"
+    code="key_changed", message="the key was refused, and is another one by now; it is sent again with that"
 )
 CUT_OFF: Final = Problem(
     code="outcome_unknown",

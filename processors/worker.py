@@ -36,9 +36,9 @@ from framerelay.processors.sweep import sweep
 from framerelay.processors.waits import wait_s
 from framerelay.runs.errors import FrameRelayError, StoreUnavailable, Transient
 from framerelay.runs.machine import AHEAD_S_MAX
-from framerelay.store.client import REDIS_ERRORS, script
+from framerelay.store.client import script
 from framerelay.store.processes import READ_AGAIN, Presence, this_process
-from framerelay.store.redis_messages import redis_words
+from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
 from framerelay.store.runs import Store
 from framerelay.store.tasks import DUE, QUEUE, TASK_LIFE_MS, WAKE, Task, pack, unpack
 
@@ -211,7 +211,7 @@ class RelayWorker(Worker):
         task.add_done_callback(partial(self._ended, job_id))
 
     def _ended(self, job_id: str, task: asyncio.Task[None]) -> None:
-        if self.tasks.get(job_id) is task:  # Else it was queued anew and claimed before we came here.
+        if self.tasks.get(job_id) is task:  # Else it was queued again and claimed before we came here.
             del self.tasks[job_id]
             self._held.pop(job_id, None)
         if not task.cancelled() and (error := task.exception()):

@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """*status*: ``ok`` · ``degraded`` · ``refused``; *reason*: what to mend, None if all is well."""
+    """*status*: ``ok`` · ``degraded`` · ``refused``; *reason*: what to fix, None if all is well."""
 
     status: str
     reason: str | None = None

@@ -29,7 +29,7 @@ async def take_over(state: State, settings: Settings, keys: Keys) -> None:
     verifiers = await asyncio.to_thread(_verifiers_of, settings)
     if verifiers is not None and verifiers != state.verification.verifiers:
         if state.verification.public_keys is None and verifiers.jwks_urls:
-            log.warning("settings_not_taken_over", reason="verify asks for public keys now: start the receiver anew")
+            log.warning("settings_not_taken_over", reason="verify asks for public keys now: restart the receiver")
         else:
             state.verification.verifiers = verifiers
             log.info("verifiers_read_again")

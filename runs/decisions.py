@@ -1,5 +1,5 @@
 """
-What a person decides about a run, purely: approve, pick, go on, bring a job in, make a shot once more, stop.
+What a person decides about a run, purely: approve, pick, go on, bring a job in, make a shot again, stop.
 
     run = decided(run, event, now)        the very same run if that is not possible, or is so already
     words = why_not(run, event, now)      why, for the person
@@ -219,7 +219,7 @@ def _taken_again(run: Run, shot: Shot, event: events.Retaken, now: float) -> Run
     """
     One take more, which is gone on from when it is done.
 
-    Later shots that are done were paid for and stay as they are, stale (`runs.outlook`); those that failed begin anew.
+    Later shots that are done were paid for and stay as they are, stale (`runs.outlook`); those that failed start over.
     """
     given = {"prompt": event.prompt, "seed": event.seed}
     shot, number = _without_question(shot), _last_number(shot) + 1

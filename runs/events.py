@@ -121,7 +121,7 @@ class CalledBack(TakeEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LookedInVain(TakeEvent):
+class PollFailed(TakeEvent):
     """
     The provider could not be asked about *job_id* this time; or it says that it knows no such job (*gone*).
 
@@ -205,7 +205,7 @@ class FilmMadeAgain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class NotificationSettled:
     """A notification was sent, whoever took it; or none is sent to where the run wants them (*problem*)."""
 
     problem: Problem | None
@@ -245,7 +245,7 @@ class Picked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed:
-    """A person mended what stopped the run: what failed or waits for that is tried again."""
+    """A person fixed what stopped the run: what failed or waits for that is tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,7 +281,7 @@ Event = (
     | Rendered
     | JobEnded
     | CalledBack
-    | LookedInVain
+    | PollFailed
     | SecondJobFound
     | Collected
     | OpeningTaken
@@ -290,7 +290,7 @@ Event = (
     | Joined
     | JoinFailed
     | FilmMadeAgain
-    | Told
+    | NotificationSettled
     | Elapsed
     | WorkerStarted
     | Repaired

@@ -87,7 +87,8 @@ def apply(run: Run, event: Event, now: float) -> Run:
     if changed is run:
         return run
     changed = replace(changed, revision=run.revision + 1)
-    if isinstance(event, events.Told):  # It says nothing of the film: no decision is stale, and no run lasted longer.
+    # A notification says nothing of the film: no decision is stale by it, and no run lasted longer.
+    if isinstance(event, events.NotificationSettled):
         return replace(changed, news=_news(run))
     news = _news(run) if isinstance(event, events.OpeningTaken) else changed.revision
     return settled(replace(changed, news=news, updated_at=now), before=run)
@@ -203,7 +204,7 @@ def _changed(run: Run, event: Event, now: float) -> Run:
             return _with_take(run, event.shot, replace(take, called_back=True)) if take and news else run
         case events.OpeningTaken():
             return _with_opening(run, event)
-        case events.Told():
+        case events.NotificationSettled():
             return run if run.untold == event.problem else replace(run, untold=event.problem)
         case events.Joined():
             awaited = wants_film(run) and event.turn == run.turns and event.film.takes == picks(run)

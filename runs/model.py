@@ -264,7 +264,7 @@ class Overview:
 
     ``awake``: places of the shots that something is under way for, or that could be submitted. ``undone``: how many
     are not done. ``spent`` · ``intended``: jobs that were or may have been accepted; submits that are under way.
-    ``heard`` · ``missed``: jobs told of by a callback, found by looking.
+    ``heard`` · ``missed``: jobs told of by a callback, found by polling.
     """
 
     awake: tuple[int, ...] = ()

@@ -62,23 +62,23 @@ def notices_of(before: Run | None, after: Run) -> tuple[Notice, ...]:
     if after.notify_url is None:
         return ()
     changed = list(_changed(before, after))
-    told = [
+    notices = [
         _notice(after, SHOT_TYPES[shot.status], shot)
         for was, shot in changed
         if shot.status in SHOT_TYPES and (was is None or was.status is not shot.status)
     ]
     if is_out_of_budget(after) and not (before is not None and is_out_of_budget(before)):
-        told.append(_notice(after, NoticeType.BUDGET_REACHED))
+        notices.append(_notice(after, NoticeType.BUDGET_REACHED))
     asking = [shot for was, shot in changed if _asks_a_person(shot) and not (was and _asks_a_person(was))]
     came_to = RUN_TYPES.get(after.status) if before is None or before.status is not after.status else None
     if came_to is NoticeType.RUN_WAITING or (asking and came_to is None):
         waiting = asking or [shot for shot in after.shots if shot.status is ShotStatus.WAITING]
         tried_on = not asking and any(_is_out_of_order(shot) for shot in waiting)
         when = f"hour {after.updated_at // 3600:.0f}" if tried_on else str(after.revision)
-        told.append(_notice(after, NoticeType.RUN_WAITING, *waiting[:1], status=after.status, when=when))
+        notices.append(_notice(after, NoticeType.RUN_WAITING, *waiting[:1], status=after.status, when=when))
     elif came_to is not None:
-        told.append(_notice(after, came_to))
-    return tuple(told)
+        notices.append(_notice(after, came_to))
+    return tuple(notices)
 
 
 def is_out_of_budget(run: Run) -> bool:
@@ -103,7 +103,7 @@ def _asks_a_person(shot: Shot) -> bool:
     """
     For an approval, a pick, or what became of a take.
 
-    What else a shot may wait for concerns the whole run, or mends itself.
+    What else a shot may wait for concerns the whole run, or settles itself.
     """
     if shot.status is not ShotStatus.WAITING:
         return False

@@ -65,7 +65,7 @@ def words_of_retake(run: Run, shot_id: str) -> str:
     """What a retake of *shot_id* would do, in a sentence for the person who pays."""
     spends, left, stale = jobs_of_retake(run, shot_id), budget_left(run), stale_after(run, shot_id)
     paid = number_of("job", spends) + ("" if left is None else f" of the {left} left in the budget")
-    sentence = f"shot {shot_id} is made once more, for {paid}{_twice(run, shot_id)}"
+    sentence = f"shot {shot_id} is made again, for {paid}{_twice(run, shot_id)}"
     if not stale:
         return sentence
     names = " and ".join(filter(None, (", ".join(stale[:-1]), stale[-1])))

@@ -129,8 +129,8 @@ def _is_held(run: Run, shot: Shot, left: int | None) -> bool:
     """A person has to let it go, or ought to know: an approval, the budget, a provider that is out of order."""
     if shot.error or not _has_first_frame(run, shot) or not takes_missing(run, shot):
         return False
-    untold = shot.gated and not shot.approved
-    return untold or left == 0 or needs_operator(shot) or _is_stuck(shot)
+    unapproved = shot.gated and not shot.approved
+    return unapproved or left == 0 or needs_operator(shot) or _is_stuck(shot)
 
 
 def needs_operator(shot: Shot) -> bool:

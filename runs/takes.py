@@ -54,7 +54,7 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
             return unsure(run, shot, take, event.problem, now)
         case events.JobSeen() if waiting:
             known = replace(take, job_ids=_joined_ids(take.job_ids, event.job_ids), error=None)
-            known = _understood(_told(known, event, now), None if event.is_known else now)
+            known = _understood(_called_back(known, event, now), None if event.is_known else now)
             seen = _generating(run, shot, known, now, word=event.word)
             return replace(seen, due_at=_soon(seen, seen.due_at, now))
         case events.Rendered() if waiting:
@@ -63,17 +63,17 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
             ids = _joined_ids(take.job_ids, event.job_ids)
             known = replace(take, job_ids=ids, ended_at=now, called_back=take.called_back or event.called_back)
             return replace(_understood(known, None), status=event.status, error=event.problem)
-        case events.LookedInVain() if take.status is TakeStatus.GENERATING:
+        case events.PollFailed() if take.status is TakeStatus.GENERATING:
             # Only the provider can say that a job is no more: an outage of its own or ours says nothing.
             if event.gone and take.adopted and take.word is None:
                 return _unknown_job(run, shot, take, now)
             if event.gone and now > take.submitted_at + life_s(run, shot):
                 return replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED)
-            told = _told(take, event, now)
-            told = _understood(told, now) if event.gone or event.strange else told
+            called = _called_back(take, event, now)
+            called = _understood(called, now) if event.gone or event.strange else called
             wait = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
-            soon = _soon(told, now + wait, now)
-            return _put_off(told, max(soon, now + (event.retry_after_s or 0.0)), event.problem)
+            soon = _soon(called, now + wait, now)
+            return _put_off(called, max(soon, now + (event.retry_after_s or 0.0)), event.problem)
         case events.CollectPutOff() if take.status is TakeStatus.COLLECTING:
             again = replace(_put_off(take, event.until, event.problem), fetches=take.fetches + 1)
             return replace(again, status=TakeStatus.GENERATING) if event.ask_again else again
@@ -101,7 +101,7 @@ def is_about(take: Take, event: TakeEvent) -> bool:
             return event.turn in (None, take.turns)
         case events.JobSeen() | events.Rendered() | events.JobEnded():
             return not take.job_ids or not event.job_ids or bool(set(event.job_ids) & set(take.job_ids))
-        case events.LookedInVain():
+        case events.PollFailed():
             return event.job_id is None or event.job_id in take.job_ids
         case _:
             return True
@@ -131,7 +131,7 @@ def _generating(run: Run, shot: Shot, take: Take, now: float, *, word: str | Non
     return replace(take, status=TakeStatus.GENERATING, due_at=due_at, turns=turns, word=word or take.word)
 
 
-def _told(take: Take, event: events.JobSeen | events.LookedInVain, now: float) -> Take:
+def _called_back(take: Take, event: events.JobSeen | events.PollFailed, now: float) -> Take:
     """A callback said that the job has ended; one that says so again does not make it be asked about for ever."""
     if not event.called_back:
         return take

@@ -121,7 +121,7 @@ class _Sandbox:
         job = self._workshop.accept(create, base_url=self._base_url(request), idempotency_key=entry["idempotency_key"])
         entry["job_id"] = job.id
         if faults.strikes("early", job.number) and job.callback_url:
-            await job.told.wait()
+            await job.callback_sent.wait()
         if faults.strikes("slow", "submit", job.number):
             await asyncio.sleep(SLOW_S)
         response = _answer(job)

@@ -50,7 +50,7 @@ class Job:
     look_ups: int = 0
     outbox: asyncio.Queue[Letter] = field(default_factory=asyncio.Queue)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
-    told: asyncio.Event = field(default_factory=asyncio.Event)
+    callback_sent: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def callback_url(self) -> str | None:

@@ -42,7 +42,7 @@ class Postman:
                 await self._send(job, letter)
                 while held:
                     await self._send(job, held.pop())
-            job.told.set()
+            job.callback_sent.set()
 
     async def _send(self, job: Job, letter: Letter) -> None:
         """Lost, once, or three times at once."""

@@ -19,7 +19,7 @@ from redis.backoff import ExponentialBackoff
 from redis.commands.core import AsyncScript
 from redis.connection import HiredisRespSerializer
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from framerelay.store.tasks import QUEUE, TASK_LIFE_MS, pack, unpack
@@ -30,7 +30,6 @@ KEEPALIVE: Final = {
     for name, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 3), ("TCP_KEEPCNT", 3))
     if hasattr(socket, name)
 }
-REDIS_ERRORS: Final = (RedisError, OSError, TimeoutError)  # redis-py lets a refused connection through as OSError.
 
 
 class RelayRedis(ArqRedis):
@@ -64,7 +63,7 @@ class Line:
 
     async def call(self, called: AsyncScript, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
         """
-        What the script answers; where the connection is broken or the script not known, redis-py tries it anew.
+        What the script answers; where the connection is broken or the script not known, redis-py tries it again.
 
         So the script must do no harm when it is called twice. Raises: as `RelayRedis.execute_command`.
         """
@@ -88,7 +87,7 @@ def connect(url: str, *, connections_max: int = 20, timeout_s: float = 5.0) -> R
     """
     A client of the Redis at *url*; nothing is contacted yet.
 
-    A broken connection is tried anew for about half a second before a call fails; a silent one fails after *timeout_s*.
+    A broken connection is tried again for half a second before a call fails; a silent one fails after *timeout_s*.
     """
     remote = {} if url.startswith("unix://") else {"socket_keepalive": True, "socket_keepalive_options": KEEPALIVE}
     pool = BlockingConnectionPool.from_url(

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from arq.connections import ArqRedis
 
 from framerelay.runs.model import RunStatus
-from framerelay.store.client import REDIS_ERRORS
 from framerelay.store.inbox import CALLBACKS, QUARANTINE
 from framerelay.store.outbox import NOTIFICATIONS_DUE
-from framerelay.store.redis_messages import unavailable
+from framerelay.store.redis_messages import redis_answers
 from framerelay.store.runs import RUNS
 from framerelay.store.tasks import DUE, QUEUE
 
@@ -39,7 +38,7 @@ class Figures:
 async def figures(redis: ArqRedis) -> Figures:
     """As things stand, by Redis's own clock. Raises: StoreUnavailable."""
     queues = (QUEUE, DUE, NOTIFICATIONS_DUE)
-    try:
+    with redis_answers():
         async with redis.pipeline(transaction=False) as pipe:
             pipe.time()
             for status in RunStatus:
@@ -50,8 +49,6 @@ async def figures(redis: ArqRedis) -> Figures:
             pipe.zcard(CALLBACKS)
             pipe.llen(QUARANTINE)
             (seconds, micros), *found = await pipe.execute()
-    except REDIS_ERRORS as error:
-        raise unavailable(error) from error
     counts, rest = found[: len(RunStatus)], found[len(RunStatus) :]
     now_ms = seconds * 1000 + micros / 1000
     waiting = [_waiting(rest[2 * place], rest[2 * place + 1], now_ms) for place in range(len(queues))]

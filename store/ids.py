@@ -12,8 +12,7 @@ from arq.connections import ArqRedis
 
 from framerelay.runs.errors import IdAmbiguous
 from framerelay.runs.model import Run
-from framerelay.store.client import REDIS_ERRORS
-from framerelay.store.redis_messages import unavailable
+from framerelay.store.redis_messages import redis_answers
 
 LAST: Final = "last"
 LETTERS_MIN: Final = 4
@@ -35,10 +34,8 @@ async def id_in(redis: ArqRedis, index: str, text: str) -> str | None:
     """
     if text != LAST and not is_beginning(text):
         return None
-    try:
+    with redis_answers():
         ids = await redis.zrevrange(index, 0, 0 if text == LAST else SEARCHED_MAX - 1)
-    except REDIS_ERRORS as error:
-        raise unavailable(error) from error
     names = [name.decode() for name in ids]
     return next(iter(names), None) if text == LAST else the_one(text, [name for name in names if name.startswith(text)])
 

@@ -23,9 +23,9 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from framerelay.store.client import REDIS_ERRORS, Line, RelayRedis, script
+from framerelay.store.client import Line, RelayRedis, script
 from framerelay.store.ids import id_in
-from framerelay.store.redis_messages import unavailable
+from framerelay.store.redis_messages import REDIS_ERRORS, redis_answers, unavailable
 from framerelay.store.tasks import QUEUE, TASK_LIFE_MS, WAKE, Task, pack
 
 CALLBACKS: Final = "framerelay:callbacks"
@@ -150,23 +150,19 @@ class Inbox:
 
     async def held(self) -> list[str]:
         """The ids of the callbacks in quarantine, oldest first: the order in which they came."""
-        try:
+        with redis_answers():
             ids = await self._redis.lrange(QUARANTINE, 0, -1)  # type: ignore[misc]  # redis-py's union
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
         return [callback_id.decode() for callback_id in reversed(ids)]
 
     async def let_go(self, callback_id: str, *, forget: bool) -> None:
         """Take a callback out of quarantine, once it was accepted; *forget* it, if another like it was before."""
-        try:
+        with redis_answers():
             async with self._redis.pipeline(transaction=True) as pipe:
                 pipe.lrem(QUARANTINE, 0, callback_id)
                 if forget:
                     pipe.zrem(CALLBACKS, callback_id)
                     pipe.delete(*_keys(callback_id))
                 await pipe.execute()
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
 
     async def prove_writable(self) -> None:
         """
@@ -174,27 +170,21 @@ class Inbox:
 
         Raises: StoreUnavailable with the reason, in words, why a callback could not be kept now.
         """
-        try:
+        with redis_answers():
             async with asyncio.timeout(PROVE_WITHIN_S), self._redis.pipeline(transaction=True) as pipe:
                 pipe.set(PROBE, 1)
                 pipe.delete(PROBE)
                 await pipe.execute()
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
 
     async def mark_late(self, callback_id: str, reason: str) -> None:
         """The take that the callback is about was settled before it came. Raises: StoreUnavailable."""
-        try:
+        with redis_answers():
             await self._late(keys=_keys(callback_id), args=[reason])
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
 
     async def find(self, callback_id: str) -> Callback | None:
         """The callback of that id, while it is kept."""
-        try:
+        with redis_answers():
             found = await self._read([callback_id])
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
         return found[0] if found else None
 
     async def named(self, text: str) -> Callback | None:
@@ -205,7 +195,7 @@ class Inbox:
 
     async def recent(self, *, limit: int, after: str | None = None) -> list[Callback]:
         """Callbacks, newest first, at most *limit*, beginning behind the callback *after*."""
-        try:
+        with redis_answers():
             start = 0
             if after is not None:
                 rank = await self._redis.zrevrank(CALLBACKS, after)
@@ -214,17 +204,13 @@ class Inbox:
                 start = rank + 1
             ids = await self._redis.zrevrange(CALLBACKS, start, start + limit - 1)
             return await self._read([callback_id.decode() for callback_id in ids])
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
 
     async def between(self, since: float, until: float, *, at_most: int) -> list[Callback]:
         """The first callbacks, at most so many, that were received from *since* to *until*; oldest first."""
-        try:
+        with redis_answers():
             window = int(since * 1000), int(until * 1000)
             ids = await self._redis.zrangebyscore(CALLBACKS, *window, start=0, num=at_most)
             return await self._read([callback_id.decode() for callback_id in ids])
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
 
     async def _read(self, ids: list[str]) -> list[Callback]:
         """Those of *ids* that are kept, in their order."""
@@ -238,10 +224,8 @@ class Inbox:
     async def _aside(self, callback: Callback, kind: str, number_max: int, bytes_max: int) -> None:
         bounds = [int(time.time() * 1000), self._keep_ms, number_max, bytes_max]
         arguments: list[str | bytes | int] = [*bounds, callback.id, pack(callback)]
-        try:
+        with redis_answers():
             await self._set_aside(keys=[CALLBACKS, kind], args=arguments)
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
 
     def _give_up(self) -> None:
         """One clock for all that wait, since each of their own would cost more than the rest of the waiting."""

@@ -21,9 +21,9 @@ import msgspec
 from arq.connections import ArqRedis
 
 from framerelay.runs.notices import Notice
-from framerelay.store.client import REDIS_ERRORS, script
+from framerelay.store.client import script
 from framerelay.store.ids import id_in
-from framerelay.store.redis_messages import unavailable
+from framerelay.store.redis_messages import redis_answers
 from framerelay.store.tasks import QUEUE, TASK_LIFE_MS, WAKE, Task, pack
 
 NOTIFICATIONS: Final = "framerelay:notifications"
@@ -38,13 +38,13 @@ class NotificationState(StrEnum):
     """Where a notification stands; only those that wait are sent (again)."""
 
     WAITING = "waiting"
-    """It is to be sent, or sent once more."""
+    """It is to be sent, or sent again."""
     DELIVERED = "delivered"
     """Its receiver answered 2xx."""
     GONE = "gone"
     """Its receiver answered 410: it wants no more of this."""
     REFUSED = "refused"
-    """It was not sent: the address is none that we may contact."""
+    """It was not sent: the address is not one that we may contact."""
     GIVEN_UP = "given_up"
     """Nobody took it in a day."""
 
@@ -97,10 +97,8 @@ class Outbox:
 
         Raises: StoreUnavailable.
         """
-        try:
+        with redis_answers():
             found, lease, next_in_ms = await self._claim(keys=[NOTIFICATIONS_DUE], args=[room, int(lease_s * 1000)])
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
         claimed = [
             Claimed(notice=_decode_notice(record), since=float(since), tries=int(tries), lease=lease)
             for record, since, tries in zip(found[::3], found[1::3], found[2::3], strict=True)
@@ -111,7 +109,7 @@ class Outbox:
         self, claimed: Claimed, delivery: Delivery, state: NotificationState, *, wait_s: float | None
     ) -> None:
         """
-        Keep what came of a try, and try again in *wait_s*, unless somebody has asked for it anew meanwhile.
+        Keep what came of a try, and try again in *wait_s*, unless somebody has asked for it again meanwhile.
 
         Raises: StoreUnavailable.
         """
@@ -127,17 +125,13 @@ class Outbox:
         now_ms = int(now * 1000)
         task: list[str | bytes] = [WAKE_COURIER.id, WAKE_COURIER.definition(now_ms)]
         keys = [_key(notification_id), NOTIFICATIONS_DUE, QUEUE, WAKE]
-        try:
+        with redis_answers():
             return bool(await self._again(keys=keys, args=[notification_id, now, now_ms, TASK_LIFE_MS, *task]))
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
 
     async def find(self, notification_id: str) -> Notification | None:
         """The notification of that id, while it is kept."""
-        try:
+        with redis_answers():
             found = await self._read([notification_id])
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
         return found[0] if found else None
 
     async def named(self, text: str) -> Notification | None:
@@ -149,7 +143,7 @@ class Outbox:
     async def recent(self, *, limit: int, after: str | None = None, run: str | None = None) -> list[Notification]:
         """Notifications, those of *run* or all, newest first, at most *limit*, beginning behind the one *after*."""
         index = NOTIFICATIONS if run is None else f"{NOTIFICATIONS}:{run}"
-        try:
+        with redis_answers():
             start = 0
             if after is not None:
                 rank = await self._redis.zrevrank(index, after)
@@ -158,17 +152,13 @@ class Outbox:
                 start = int(rank) + 1
             ids = await self._redis.zrevrange(index, start, start + limit - 1)
             return await self._read([each.decode() for each in ids])
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
 
     async def _write(self, claimed: Claimed, delivery: bytes, state: NotificationState, wait_s: float | None) -> None:
         name = claimed.notice.id
         keys = [_key(name), f"framerelay:deliveries:{name}", NOTIFICATIONS_DUE]
         wait_ms = "" if wait_s is None else int(wait_s * 1000)
-        try:
+        with redis_answers():
             await self._settle(keys=keys, args=[name, claimed.lease, delivery, state.value, wait_ms, DELIVERIES_KEPT])
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
 
     async def _read(self, ids: Sequence[str]) -> list[Notification]:
         async with self._redis.pipeline(transaction=False) as pipe:

@@ -11,8 +11,7 @@ from typing import Final
 from arq.connections import ArqRedis
 
 from framerelay.runs.model import Run, Shot
-from framerelay.store.client import REDIS_ERRORS
-from framerelay.store.redis_messages import unavailable
+from framerelay.store.redis_messages import redis_answers
 
 SAMPLES_MAX: Final = 50
 SAMPLES_MIN: Final = 5  # Fewer say nothing about the slowest.
@@ -36,10 +35,8 @@ class Pace:
 
     async def expected(self, run: Run, shot: Shot) -> Expected:
         """How long such jobs took so far; nothing while too few were done. Raises: StoreUnavailable."""
-        try:
+        with redis_answers():
             found = await self._redis.lrange(_key(run, shot), 0, SAMPLES_MAX - 1)  # type: ignore[misc]  # redis-py's union
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
         took_s = sorted(float(sample) for sample in found)
         usual = took_s[len(took_s) // 2] if len(took_s) >= SAMPLES_MIN else None
         return Expected(usual_s=usual, slowest_s=slowest(took_s))
@@ -47,14 +44,12 @@ class Pace:
     async def learn(self, run: Run, shot: Shot, took_s: float) -> None:
         """A job of this kind took so long from its submit to its result. Raises: StoreUnavailable."""
         key = _key(run, shot)
-        try:
+        with redis_answers():
             async with self._redis.pipeline(transaction=True) as pipe:
                 pipe.lpush(key, f"{took_s:.2f}")
                 pipe.ltrim(key, 0, SAMPLES_MAX - 1)
                 pipe.expire(key, LIFE_S)
                 await pipe.execute()
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
 
 
 def slowest(took_s: list[float]) -> float | None:

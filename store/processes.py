@@ -24,8 +24,7 @@ from starlette.datastructures import Secret
 
 from framerelay.config.marks import fixed, marks_of
 from framerelay.config.settings import Settings
-from framerelay.store.client import REDIS_ERRORS
-from framerelay.store.redis_messages import unavailable
+from framerelay.store.redis_messages import REDIS_ERRORS, redis_answers
 from framerelay.store.tasks import pack
 
 PROCESSES: Final = "framerelay:processes"
@@ -114,10 +113,8 @@ async def processes(redis: ArqRedis) -> list[Process]:
 
 async def ask_to_read_again(redis: ArqRedis) -> None:
     """Every receiver and worker reads its keys again, before the next task that is queued. Raises: StoreUnavailable."""
-    try:
+    with redis_answers():
         await redis.set(READ_AGAIN, secrets.token_hex(8), ex=WORD_LIFE_S)
-    except REDIS_ERRORS as error:
-        raise unavailable(error) from error
 
 
 def _key(name: str) -> str:

@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from redis.exceptions import (
@@ -18,6 +20,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from framerelay.runs.errors import StoreUnavailable
 
+REDIS_ERRORS: Final = (RedisError, OSError, TimeoutError)  # redis-py lets a refused connection through as OSError.
 _WORDS: Final = {
     "MISCONF": "Redis cannot write to its disk: free some space there; its log says more",
     "OOM": "Redis has no memory left: raise its maxmemory",
@@ -27,7 +30,7 @@ _WORDS: Final = {
     "NOPERM": "Redis forbids its user something that we need: allow all commands on framerelay:* and arq:*",
     "LOADING": "Redis is still loading its data: wait until it has done so",
     # A script is loaded and called at once; it is only missing again if the server was another one by then.
-    "NOSCRIPT": "Redis was started anew, or another one answers than before: what was under way is tried again; if it "
+    "NOSCRIPT": "Redis was restarted, or another one answers than before: what was under way is tried again; if it "
     "goes on so, its log says why it ends, and FRAMERELAY_REDIS_URL must lead to one server only",
 }
 _CLIENTS: Final = "Redis takes no more connections: raise its maxclients, or end programs that hold some"
@@ -62,6 +65,15 @@ def redis_words(error: BaseException) -> str:
             f"Redis cannot be reached ({_reason(error, said)}): see that it runs and that FRAMERELAY_REDIS_URL is right"
         )
     return f"Redis refuses: {said or type(error).__name__}"
+
+
+@contextmanager
+def redis_answers() -> Iterator[None]:
+    """Whatever is asked of Redis in the block: StoreUnavailable, in words, where it does not answer."""
+    try:
+        yield
+    except REDIS_ERRORS as error:
+        raise unavailable(error) from error
 
 
 def unavailable(error: BaseException) -> StoreUnavailable:

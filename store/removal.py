@@ -2,7 +2,7 @@
 Runs that are no longer wanted leave with their files; nothing outside a run's own folder is touched.
 
 A run leaves Redis first and its files after it, so that nobody is shown a run whose clips are missing. Its id stays on
-a list until its folder was removed once more, later: a crash in between leaves nothing behind, nor does a download that
+a list until its folder was removed again, later: a crash in between leaves nothing behind, nor does a download that
 was under way.
 """
 

@@ -31,11 +31,11 @@ from framerelay.runs.machine import AHEAD_S_MAX, Step
 from framerelay.runs.model import Run, RunId, RunStatus
 from framerelay.runs.notices import Notice
 from framerelay.runs.standing import has_ended
-from framerelay.store.client import REDIS_ERRORS, script
+from framerelay.store.client import script
 from framerelay.store.ids import LAST, SHOWN_MAX, is_beginning, the_one
 from framerelay.store.layout import Memory, fields_of, run_of
 from framerelay.store.outbox import KEEP_S, NOTIFICATIONS, NOTIFICATIONS_DUE, WAKE_COURIER, entries_of
-from framerelay.store.redis_messages import unavailable
+from framerelay.store.redis_messages import redis_answers
 from framerelay.store.tasks import DUE, QUEUE, TASK_LIFE_MS, WAKE, Task, pack, task_of, unpack
 
 RUNS: Final = "framerelay:runs"
@@ -96,12 +96,10 @@ class Store:
     async def load(self, run_id: str) -> Run | None:
         """The run as it stands, or None."""
         known = self._memory.find(run_id)
-        try:
+        with redis_answers():
             if known is not None and await self._redis.hget(run_key(run_id), "saved") == known.saved:  # type: ignore[misc]  # redis-py's sync/async union
                 return known.run
             fields = await self._redis.hgetall(run_key(run_id))  # type: ignore[misc]  # redis-py's sync/async union
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
         run = run_of(fields)
         if run is not None and b"saved" in fields:
             self._memory.keep(run, fields[b"saved"])
@@ -144,18 +142,16 @@ class Store:
         ]
         wanted = [*map(task_of, steps), *([WAKE_COURIER] if notices else [])]
         tasks = [value for task in wanted for value in (task.id, task.definition(now_ms))]
-        told = entries_of(notices)
-        try:
+        entries = entries_of(notices)
+        with redis_answers():
             for known in (before, None):
                 fields = ["saved", saved, *fields_of(run, before=known)]
                 how = "some" if known else "all"
-                counts = [len(fields), len(told), self._notices_keep_ms]
-                arguments = [expected, how, *follows, *counts, *fields, *told, *tasks]
+                counts = [len(fields), len(entries), self._notices_keep_ms]
+                arguments = [expected, how, *follows, *counts, *fields, *entries, *tasks]
                 answer = await self._save(keys=keys, args=arguments)
                 if answer != _WANTS_ALL:
                     break
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
         if answer:
             self._memory.keep(run, saved)
         return bool(answer)
@@ -164,10 +160,8 @@ class Store:
         """Queue *tasks* beside any change of a run, to begin after *rest_s*; one that waits or runs is not doubled."""
         now_ms = int((time.time() + rest_s) * 1000)
         pairs = [value for task in tasks for value in (task.id, task.definition(now_ms))]
-        try:
+        with redis_answers():
             await self._enqueue(keys=[QUEUE, WAKE], args=[now_ms, TASK_LIFE_MS, *pairs])
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
 
     async def overdue(self, now: float, *, put_off_s: float, at_most: int) -> list[str]:
         """
@@ -177,18 +171,14 @@ class Store:
         """
         now_ms, put_off_ms, ahead_ms = (int(each * 1000) for each in (now, put_off_s, AHEAD_S_MAX))
         arguments = [now_ms, now_ms + put_off_ms, at_most, now_ms + ahead_ms]
-        try:
+        with redis_answers():
             ids = await self._overdue(keys=[DUE], args=arguments)
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
         return [run_id.decode() for run_id in ids]
 
     async def awaiting(self, *, start: int, count: int) -> list[str]:
         """Ids of the runs that are not at rest, by the time at which they are looked at next, from place *start* on."""
-        try:
+        with redis_answers():
             ids = await self._redis.zrange(DUE, start, start + count - 1)
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
         return [run_id.decode() for run_id in ids]
 
     async def schedule(self, run: Run, *, steps: Sequence[Step], wake_at: float | None) -> None:
@@ -197,19 +187,15 @@ class Store:
         tasks = [value for task in map(task_of, steps) for value in (task.id, task.definition(now_ms))]
         wake_ms = "" if wake_at is None else int(wake_at * 1000)
         arguments = [str(run.revision), wake_ms, run.id, now_ms, TASK_LIFE_MS, *tasks]
-        try:
+        with redis_answers():
             await self._schedule(keys=[run_key(run.id), DUE, QUEUE, WAKE], args=arguments)
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
 
     async def remove(self, run: Run, *, now: float) -> bool:
         """Forget *run* and its history, not its files; False if it has changed since it was loaded."""
         keys = [run_key(run.id), events_key(run.id), DUE, RUNS, ENDED, REMOVED]
         arguments = [str(run.revision), run.id, run.status.value, now, REMOVED_LIFE_MS]
-        try:
+        with redis_answers():
             return bool(await self._remove(keys=keys, args=arguments))
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
 
     async def ended_before(self, moment: float, *, at_most: int) -> list[str]:
         """Ids of runs that ended and have not changed since *moment*, the oldest first."""
@@ -221,16 +207,12 @@ class Store:
 
     async def files_gone(self, run_id: str) -> None:
         """The files of a removed run need no more care."""
-        try:
+        with redis_answers():
             await self._redis.zrem(REMOVED, run_id)
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
 
     async def _first_of(self, index: str, moment: float, at_most: int) -> list[str]:
-        try:
+        with redis_answers():
             ids = await self._redis.zrangebyscore(index, "-inf", moment, start=0, num=at_most)
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
         return [run_id.decode() for run_id in ids]
 
     async def runs(self, *, limit: int, after: str | None = None, status: RunStatus | None = None) -> list[Run]:
@@ -241,15 +223,13 @@ class Store:
         of statuses is found by its status once it has changed.
         """
         index = RUNS if status is None else f"{RUNS}:{status.value}"
-        try:
+        with redis_answers():
             start = 0 if after is None else await self._place_behind(after, index)
             ids = [] if start is None else await self._redis.zrevrange(index, start, start + limit - 1)
             async with self._redis.pipeline(transaction=False) as pipe:
                 for run_id in ids:
                     pipe.hgetall(run_key(run_id.decode()))
                 found = await pipe.execute() if ids else []
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
         return [run for run in map(run_of, found) if run is not None]
 
     async def named(self, text: str) -> Run | None:
@@ -272,15 +252,13 @@ class Store:
 
         Runs that were saved by a version without this index are put into it by the first who asks.
         """
-        try:
+        with redis_answers():
             if await self._redis.zcard(RUNS_BY_ID) < await self._redis.zcard(RUNS):
                 await self._index_ids()
             beginning = text.encode()
             ids = await self._redis.zrangebylex(
                 RUNS_BY_ID, b"[" + beginning, b"(" + beginning + b"\xff", start=0, num=at_most
             )
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
         return [run_id.decode() for run_id in ids]
 
     async def _index_ids(self) -> None:
@@ -301,10 +279,8 @@ class Store:
     async def history(self, run_id: str, *, after: str = "0", wait_s: float = 0.0) -> list[LoggedEvent]:
         """Events behind the one named *after*; with *wait_s* it waits so long for the first one."""
         block = int(wait_s * 1000) or None
-        try:
+        with redis_answers():
             found = await self._redis.xread({events_key(run_id): after}, count=500, block=block)
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
         return [
             LoggedEvent(id=event_id.decode(), fields=unpack(fields[b"event"]))
             for _, entries in found or []
@@ -318,7 +294,7 @@ class Store:
         *plan*: the id of what is asked for. Raises: RequestInvalid if it was another the first time.
         """
         name = f"framerelay:asked:{key}"
-        try:
+        with redis_answers():
             async with self._redis.pipeline(transaction=True) as pipe:
                 pipe.set(_plan_key(run_id), plan, px=ASKED_LIFE_MS)
                 pipe.set(name, run_id, nx=True, get=True, px=ASKED_LIFE_MS)
@@ -330,8 +306,6 @@ class Store:
                 pipe.get(_plan_key(made))
                 pipe.delete(_plan_key(run_id))
                 planned, _ = await pipe.execute()
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
         if planned is not None and planned.decode() != plan:  # An earlier version kept no plan.
             raise RequestInvalid(
                 f"the key was used for another storyboard, of which {made} was made: give each its own key",
@@ -341,28 +315,20 @@ class Store:
 
     async def is_repaired(self, step: str) -> bool:
         """Whether a worker has been through all stored runs for that *step*. Raises: StoreUnavailable."""
-        try:
+        with redis_answers():
             return bool(await self._redis.sismember(REPAIRED, step))  # type: ignore[misc]  # redis-py's sync/async union
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
 
     async def set_repaired(self, step: str) -> None:
         """No other worker need do so."""
-        try:
+        with redis_answers():
             await self._redis.sadd(REPAIRED, step)  # type: ignore[misc]  # redis-py's sync/async union
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
 
     async def is_first_use(self, name: str, *, life_s: int) -> bool:
         """Whether *name* is used for the first time in *life_s*, by whichever receiver. Raises: StoreUnavailable."""
-        try:
+        with redis_answers():
             return bool(await self._redis.set(f"framerelay:used:{name}", 1, nx=True, ex=life_s))
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error
 
     async def is_used(self, name: str) -> bool:
         """Whether *name* has had its first use. Raises: StoreUnavailable."""
-        try:
+        with redis_answers():
             return bool(await self._redis.exists(f"framerelay:used:{name}"))
-        except REDIS_ERRORS as error:
-            raise unavailable(error) from error

@@ -27,7 +27,7 @@ _NAMED_MAX: Final = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caution:
-    """One warning. ``place`` · ``line``: where it can be mended, as mistakes have them; ``message`` says how."""
+    """One warning. ``place`` · ``line``: where it can be fixed, as mistakes have them; ``message`` says how."""
 
     code: str
     place: str
@@ -150,7 +150,7 @@ def _long_chain(shot: Shot, story: Story) -> Iterator[Found]:
     if story.links[shot.id] == CHAIN_MAX + 1:
         message = (
             f"more than {CHAIN_MAX} shots in a row, each made from the last frame of the one before: faces and colors "
-            "drift; anchor it anew by a bridge, by from: cut with a first_frame, or from an earlier shot"
+            "drift; anchor it again by a bridge, by from: cut with a first_frame, or from an earlier shot"
         )
         yield "long_chain", ("from",), message
 
@@ -165,7 +165,7 @@ def _changes(shot: Shot, story: Story) -> Iterator[Found]:
         yield "ratio_changes", ("ratio", "aspect_ratio"), message
     size, before = shot.input.get("resolution"), source.input.get("resolution")
     if size and before and size != before:
-        message = f"it begins with a frame of {before} and asks for {size}: the seam shows, the film is encoded anew"
+        message = f"it begins with a frame of {before} and asks for {size}: the seam shows, the film is encoded again"
         yield "resolution_changes", ("resolution",), message
 
 

@@ -191,8 +191,8 @@ def _paired(text: str) -> str:
 
 
 _IN_PLAIN_WORDS: Final = {
-    "mapping values are not allowed": "a colon followed by a space cannot stand here: put the text in quotes, or mend "
-    "the indentation",
+    "mapping values are not allowed": "a colon followed by a space cannot stand here: put the text in quotes, or "
+    "correct the indentation",
     "character '\\t'": "a tab stands where only spaces may: indent with spaces",
     "that cannot start any token": "a text cannot begin with this sign: put the text in quotes",
     "unexpected end of stream": "a quote is opened and never closed",

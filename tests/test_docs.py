@@ -126,7 +126,7 @@ def _every_event() -> list[events.Event]:
         events.JobSeen(**about, job_ids=("j",), word="running"),  # type: ignore[arg-type]
         events.Rendered(**about, job_ids=("j",), video_url="v"),  # type: ignore[arg-type]
         *ended,
-        events.LookedInVain(**about, problem=problem, gone=True),  # type: ignore[arg-type]
+        events.PollFailed(**about, problem=problem, gone=True),  # type: ignore[arg-type]
         events.Collected(**about, video=clip, last_frame=frame),  # type: ignore[arg-type]
         events.CollectPutOff(**about, problem=problem, until=5.0, ask_again=True),  # type: ignore[arg-type]
         events.CollectFailed(**about, problem=problem),  # type: ignore[arg-type]

@@ -80,7 +80,7 @@ def _not_taken(base: str, answer: Answer) -> Finding | None:
             + (f", and let it take {path} off the path" if path else ""),
         )
     if answer.status == 503 and answer.error.get("code") == "store_unavailable":
-        return fail(f"{base} leads to a receiver that cannot keep callbacks: {said}", "mend its Redis or its disk")
+        return fail(f"{base} leads to a receiver that cannot keep callbacks: {said}", "fix its Redis or its disk")
     return _stranger(base, answer)
 
 
@@ -116,7 +116,7 @@ async def _not_listed(settings: Settings, probe: ProbeAddress) -> Finding | None
             return _unseen(settings, f"could not be looked for: {trouble}")
         if listed.status == 503:
             said = listed.error.get("message") or "HTTP 503"
-            return fail(f"a callback was acknowledged, but the receiver cannot show it: {said}", "mend Redis first")
+            return fail(f"a callback was acknowledged, but the receiver cannot show it: {said}", "fix Redis first")
         if listed.status != 200:
             return _unseen(settings, f"could not be looked for: {url} answers HTTP {listed.status}")
         records = listed.document.get("data")
@@ -134,7 +134,7 @@ async def _not_listed(settings: Settings, probe: ProbeAddress) -> Finding | None
 
 def _unseen(settings: Settings, why: str) -> Finding:
     message = f"a callback to {settings.reachable_url} was acknowledged by a receiver with our secret, but {why}"
-    return warn(message, "mend what is said about the receiver above, then run doctor again")
+    return warn(message, "fix what is said about the receiver above, then run doctor again")
 
 
 def _is_it(record: object, probe: ProbeAddress) -> bool:

@@ -98,7 +98,7 @@ async def _in_time(look: Look, settings: Settings, within_s: float) -> Finding |
     except OSError as error:
         return fail(os_words(error))
     except Exception as error:
-        return fail(f"the look itself failed: {type(error).__name__}: {error}", "please report this")
+        return fail(f"the check itself failed: {type(error).__name__}: {error}", "please report this")
 
 
 def _without_secrets(say: Say, secrets: tuple[str, ...], name: str, finding: Finding) -> None:
@@ -129,5 +129,5 @@ def _wrapped(text: str, *, less: int = 0) -> list[str]:
 def _summary(statuses: Sequence[Status]) -> str:
     failed, warned = statuses.count(Status.FAIL), statuses.count(Status.WARN)
     if failed:
-        return f"{failed} of {len(statuses)} looks failed"
+        return f"{failed} of {len(statuses)} checks failed"
     return f"it works, with {warned} warning{'s' * (warned != 1)}" if warned else "all is well"

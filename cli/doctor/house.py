@@ -51,7 +51,8 @@ async def look_at_data(settings: Settings) -> Finding:
     except OSError as error:
         place = str(folder) if there == folder else f"{folder} is not there, and {there}"
         return fail(
-            f"{place} cannot be written: {folder_words(error)}", "mend its owner or rights, or set FRAMERELAY_DATA_DIR"
+            f"{place} cannot be written: {folder_words(error)}",
+            "correct its owner or permissions, or set FRAMERELAY_DATA_DIR",
         )
     what = f"{folder} can be written" if there == folder else f"{folder} can be made on the first start"
     room = f"{what}; {_gigabytes(free)} are free"

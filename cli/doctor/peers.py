@@ -48,7 +48,7 @@ async def look_at_receiver(settings: Settings) -> Finding:
             "another program may have that port: set FRAMERELAY_PORT, or FRAMERELAY_URL",
         )
     if ready.status != 200:
-        return fail(f"the receiver at {url} cannot keep callbacks in Redis: {_reason(ready)}", "mend Redis first")
+        return fail(f"the receiver at {url} cannot keep callbacks in Redis: {_reason(ready)}", "fix Redis first")
     if listed.status == 401:
         return fail(
             f"the receiver at {url} has another API key than this command",
@@ -112,7 +112,7 @@ async def _compared(settings: Settings, url: str) -> Finding:
         if refusal.status in (401, 403):
             return ok(f"{url} answers as the jobs API and takes the key (asked for a job that cannot exist)")
     except (UpstreamUnavailable, UpstreamRateLimited) as error:
-        return warn(f"{url} knows no such job, but did not answer once more: {error.message}", "run doctor again")
+        return warn(f"{url} knows no such job, but did not answer a second time: {error.message}", "run doctor again")
     except UpstreamAnswerUnreadable:
         pass
     message = f"{url} answers, but the same to a wrong key: nothing tells if FRAMERELAY_UPSTREAM_KEY is right"

@@ -12,8 +12,8 @@ from framerelay.config.keys import find_secret
 from framerelay.config.marks import SECRET, fixed, marks_of
 from framerelay.config.settings import Settings, knobs
 from framerelay.runs.text import listed
-from framerelay.store.client import REDIS_ERRORS
 from framerelay.store.processes import Process, processes
+from framerelay.store.redis_messages import REDIS_ERRORS
 
 LIVE: Final = frozenset(knob.variable for _, knob, _ in knobs() if knob.live)
 # What must be the same wherever they run; other settings may fit the machine.
@@ -49,13 +49,13 @@ def _judged(parts: list[Process], marks: dict[str, str]) -> list[Finding]:
     found = []
     if SECRET in differing:  # Their marks are made under another key, and tell nothing about the rest.
         words = f"{name} has another FRAMERELAY_SECRET: callbacks of one are strangers to the other"
-        found.append(fail(words, "start it anew, where it is right"))
+        found.append(fail(words, "restart it, where it is right"))
     elif DECISIVE.intersection(differing):
         found.append(fail(f"{name} still has another {listed(differing, 'and')}", _advice(process, differing)))
     elif differing:
         found.append(warn(f"{name} still has another {listed(differing, 'and')}", _advice(process, differing)))
     if process.version != (ours := version("framerelay")):
-        found.append(warn(f"{name} is of version {process.version}, this command of {ours}", "start it anew"))
+        found.append(warn(f"{name} is of version {process.version}, this command of {ours}", "restart it"))
     return found
 
 
@@ -72,7 +72,7 @@ def _differs(parts: list[Process], variable: str, marks: dict[str, str]) -> bool
 
 def _advice(process: Process, differing: list[str]) -> str:
     """How it comes to have those that were read here."""
-    anew = f"start it anew (pid {process.pid} on {process.host})"
+    anew = f"restart it (pid {process.pid} on {process.host})"
     if not LIVE.issuperset(differing):
         return f"{anew} with these settings"
     if kept := [variable for variable in differing if variable in process.fixed]:

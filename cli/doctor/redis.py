@@ -14,9 +14,9 @@ from framerelay.cli.doctor.network import in_thread
 from framerelay.cli.doctor.network import resolve as resolve_name
 from framerelay.config.settings import Settings
 from framerelay.processors.worker import WORKER
-from framerelay.store.client import REDIS_ERRORS, RelayRedis, connect, disconnect
+from framerelay.store.client import RelayRedis, connect, disconnect
 from framerelay.store.embedded import LOG, EmbeddedRedis, find_server, is_answering
-from framerelay.store.redis_messages import redis_words
+from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
 
 COMMAND_S: Final = 3.0
 ASKED: Final = ("appendonly", "appendfsync", "maxmemory", "maxmemory-policy")

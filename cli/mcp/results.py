@@ -232,7 +232,9 @@ def _turn(run: Json, shot: Json) -> str:
                 f"--shot {name}`."
             )
         case "operator":
-            return f"{name} is held: a person mends the key, account or quota, then `framerelay resume {run['id']}`."
+            return (
+                f"{name} is held: a person has to fix the key, account or quota, then `framerelay resume {run['id']}`."
+            )
         case "budget":
             return f"{name} is past the limit of {run['budget']['jobs']} jobs: a person decides if more may be spent."
         case _:
@@ -242,7 +244,7 @@ def _turn(run: Json, shot: Json) -> str:
 def _after_failure(run: Json) -> str:
     failed = [shot["id"] for shot in run["shots"] if shot["status"] == "failed"]
     if not failed:
-        return f"A person mends the reason, then `framerelay resume {run['id']}`; nothing rendered is paid for again."
+        return f"A person fixes the cause, then `framerelay resume {run['id']}`; nothing rendered is paid for again."
     return f"It failed at {failed[0]}: change what the message names, then retake_shot with another prompt."
 
 
@@ -256,7 +258,7 @@ def retake_answer(outlook: Json, *, shot: str, outlook_id: str, begun: bool) -> 
         budget_left=outlook["budget_left"],
         outlook_id=outlook_id,
         words=outlook["would"],
-        next=f"{shot} is made once more; film_status shows it." if begun else confirm,
+        next=f"{shot} is made again; film_status shows it." if begun else confirm,
     )
 
 

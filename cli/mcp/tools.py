@@ -166,7 +166,7 @@ class Tools:
         max_jobs: Annotated[int | None, Field(description="To confirm: the most paid jobs it may lead to.")] = None,
     ) -> RetakeAnswer:
         """
-        Make a shot once more. The first call, without outlook_id, is free and says what it would cost and make stale.
+        Make a shot again. The first call, without outlook_id, is free and says what it would cost and make stale.
 
         Only a second call with the same arguments, the outlook_id of the first and max_jobs does it, and spends. If
         anything has changed in between it is refused; a repeated confirmation is, too, and so never pays twice.

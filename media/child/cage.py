@@ -192,8 +192,8 @@ def try_out() -> list[str]:
         os._exit(0)
     os.close(theirs)
     os.waitpid(tried, 0)
-    with os.fdopen(ours) as told:
-        return ["memory", "cpu_time", "file_size", *filter(None, told.read().split(","))]
+    with os.fdopen(ours) as pipe:
+        return ["memory", "cpu_time", "file_size", *filter(None, pipe.read().split(","))]
 
 
 def is_refused(escape: Callable[[], object]) -> bool:

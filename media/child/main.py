@@ -76,7 +76,7 @@ def main() -> None:
                 answers.write(to_json(epitaph(ending)) + b"\n")
         if (
             ending != NO_MORE
-        ):  # It may have died before there was a job: the owner starts us anew, and nothing is mixed up.
+        ):  # It may have died before there was a job: the owner starts us again, and nothing is mixed up.
             answers.write(to_json(epitaph(ending)) + b"\n")
     else:
         while do_job(requests, answers, work):

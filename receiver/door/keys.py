@@ -21,7 +21,7 @@ from framerelay.receiver.door.sessions import Sessions
 
 FREE_GUESSES: Final = 10  # A person mistypes; a program guesses on.
 GUESS_S_MAX: Final = 1.0
-GUESSING_S: Final = 60.0  # After so long without a guess an address begins anew.
+GUESSING_S: Final = 60.0  # After so long without a guess an address starts over.
 ADDRESSES_MAX: Final = 10_000
 WAITING_MAX: Final = 64
 

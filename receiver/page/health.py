@@ -11,7 +11,7 @@ from framerelay.store.inbox import Callback
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """``found``: jobs whose end was found by looking. ``unreachable``: ids of the runs that no callback reached."""
+    """``found``: jobs whose end was found by polling. ``unreachable``: ids of the runs that no callback reached."""
 
     received: int
     found: int

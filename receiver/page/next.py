@@ -19,7 +19,7 @@ ASKED_MAX: Final = 12  # Of each kind, in one card; the others have their turn w
 
 # What a person can do about each family of failure; the rest may pass by trying again.
 _ADVICE: Final = {
-    "account": "Put FRAMERELAY_UPSTREAM_KEY or the account at the provider right, then resume: the key is read anew.",
+    "account": "Put FRAMERELAY_UPSTREAM_KEY or the account at the provider right, then resume: the key is read again.",
     "quota": "Add to it at the provider, then resume.",
     "text_moderated": "The same text is refused every time; retake the shot with another prompt.",
     "image_moderated": "The same picture is refused every time; give another one, or retake the shot before it.",
@@ -59,7 +59,7 @@ class Lost:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retake:
     """
-    Whether a shot can be made once more: ``spends``, ``follows`` and ``stale`` if so, else ``why_not``.
+    Whether a shot can be made again: ``spends``, ``follows`` and ``stale`` if so, else ``why_not``.
 
     ``follows``: jobs that a run which had stopped goes on with.
     """
@@ -124,7 +124,7 @@ def _sentence(run: Json, waiting: Sequence[Json], *, now: float) -> str:
             return f"It was cancelled; nothing more is submitted{_still_kept(run)}."
         case "failed":
             family = (run["error"] or {}).get("family", "")
-            return f"It stopped: {_message(run['error'])}. {_ADVICE.get(family, 'When the reason is mended, resume.')}"
+            return f"It stopped: {_message(run['error'])}. {_ADVICE.get(family, 'When the cause is fixed, resume.')}"
     turns = _turns(waiting)
     if turns:
         asked = [problem_words(shot) for shot in waiting if waits_for(shot) == "answer"]
@@ -165,7 +165,7 @@ _TURNS: Final = {
     "outcome": "nobody knows if {shots} {is_} made at the provider; it is held, not sent again, and a late callback "
     "still lets it go on",
     "operator": "{shots} wait{s}, the provider says: {said}. Put the key or the account right, then resume: the key is "
-    "read anew",
+    "read again",
     "budget": "the budget is spent before {shots}; start it again with a larger one",
     "provider": "{shots} {is_} tried again until the provider is back",
 }
@@ -193,7 +193,7 @@ def _lost(run: Run, shot: Json, now: float) -> Lost:
         anew = "If there is none, retake the shot; should the first job be found after all, both are paid for."
         return Lost(shot=shot["id"], then=anew)
     until = min(take["next_look"] for take in shot["takes"] if take["status"] == "unsure")
-    anew = f"Without it the shot is given up {soon(until - now)}, and made anew inside the budget."
+    anew = f"Without it the shot is given up {soon(until - now)}, and made again inside the budget."
     return Lost(shot=shot["id"], then=anew if run.terms.unsure == "retake" else "Without it the shot stays held.")
 
 

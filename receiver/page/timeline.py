@@ -24,7 +24,8 @@ _WORDS: Final = {
     "rendered": "is rendered: its clip can be fetched",
     "job_ended": "ended without a clip",
     "called_back": "was called back about",
-    "looked_in_vain": "could not be looked up",
+    "poll_failed": "could not be looked up",
+    "looked_in_vain": "could not be looked up",  # Its name until 0.2, in the histories of older runs.
     "second_job_found": "has a second job at the provider: it was paid for twice, and both clips are kept",
     "collected": "is on our disk, with its last frame",
     "collect_put_off": "could not be fetched this time",
@@ -33,7 +34,7 @@ _WORDS: Final = {
     "approved": "was approved by a person",
     "picked": "was picked by a person",
     "adopted": "was given a job by a person",
-    "retaken": "is to be made once more, as a person asked",
+    "retaken": "is to be made again, as a person asked",
     "opening_taken": "shows how it begins: its first frame is kept, its seam measured",
 }
 _DETAILS: Final = {"job_id": "", "word": "the provider says", "seed": "seed", "first_frame": "first frame:"}

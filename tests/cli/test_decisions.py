@@ -83,7 +83,7 @@ def test_a_wrong_shot_take_or_moment_is_one_sentence_and_changes_nothing(relay: 
 
 
 def test_a_shot_is_made_once_more_and_the_old_take_picked_again(relay: Any, provider: Any) -> None:
-    """`retake` spends one submit and the film is joined anew; `pick` goes back and spends nothing."""
+    """`retake` spends one submit and the film is joined again; `pick` goes back and spends nothing."""
     film = ended_run(relay, TWO)
     submits = len(provider.journal()["submits"])
     asked = relay.run("retake", film, "s2", "--prompt", "from above", "--seed", "40", "--json")
@@ -101,7 +101,7 @@ def test_a_retake_at_a_terminal_says_what_it_spends_and_asks(relay: Any, provide
     """Whoever says no has spent nothing; --yes, --json or no terminal are not asked."""
     film = ended_run(relay, TWO)
     submits, before = len(provider.journal()["submits"]), relay.shown(film)
-    sentence = "shot s1 is made once more, for 1 job; s2 is made from the old take, and is stale until it is retaken"
+    sentence = "shot s1 is made again, for 1 job; s2 is made from the old take, and is stale until it is retaken"
 
     screen, code = relay.on_a_terminal("retake", film, "s1", typed="n\n")
 

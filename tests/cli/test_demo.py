@@ -43,7 +43,7 @@ def test_the_demo_makes_one_film_of_four_chained_shots(shell: Any, tools: Any) -
     with httpx.Client(trust_env=False, follow_redirects=True) as browser:
         assert "Log out" in browser.get(link).text
     said = list(itertools.takewhile(lambda line: not line.endswith(" runs\n"), lines))
-    assert any("succeeded, 1 callback lost and found by looking" in line for line in said)
+    assert any("succeeded, 1 callback lost and found by polling" in line for line in said)
     stays, export = said[-3].strip(), said[-1].split()
     assert (stays.startswith("Still running; Ctrl-C ends it. To look around: http"), export[0]) == (True, "export")
     with httpx.Client(trust_env=False, follow_redirects=True) as browser:

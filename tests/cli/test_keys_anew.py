@@ -62,7 +62,7 @@ def test_a_key_that_was_put_right_counts_without_a_restart(provider: Any, tmp_pa
         shell.write("one.yaml", BOARD)
         waiting = shell.run("run", "one.yaml", "--watch")
         assert waiting.code == 4
-        assert "read anew" in waiting.out
+        assert "read again" in waiting.out
         put(KEY)
         tools.wait_for(lambda: looked(shell)[0].status is Status.FAIL, "the processes have said that they are there")
         checks = json.loads(shell.run("doctor", "--json").out)["checks"]
@@ -85,7 +85,7 @@ def test_a_key_that_was_put_right_counts_without_a_restart(provider: Any, tmp_pa
         assert "sk-" not in log
         (other,) = looked(shell.having(LOOKUP_AFTER_S=7))
         assert other.status is Status.WARN
-        assert (other.advice or "").startswith("start it anew")
+        assert (other.advice or "").startswith("restart it")
 
 
 def test_a_key_of_its_environment_stays_with_a_process_and_doctor_says_so(

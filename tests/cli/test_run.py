@@ -182,7 +182,7 @@ def test_what_is_not_there_is_one_sentence(relay: Any) -> None:
 
 
 def test_the_wrong_api_key_and_a_missing_receiver_say_what_to_set(relay: Any, tools: Any) -> None:
-    """One sentence with the variable to mend, exit 1."""
+    """One sentence with the variable to correct, exit 1."""
     assert "FRAMERELAY_API_KEY" in relay.having(API_KEY="wrong").run("runs").sentence
     lonely = relay.having(PORT=tools.free_port()).run("run", relay.write("chain.yaml", CHAIN), "--watch")
     assert (lonely.code, lonely.out) == (1, "")

@@ -53,7 +53,7 @@ def ready(tmp_path: Path, tools: Any) -> Any:
     ],
 )
 def test_what_stops_the_start_is_one_sentence(ready: Any, settings: dict[str, str], words: str) -> None:
-    """A missing or bad setting, a folder that is none, a Redis that is not there: exit 1, and the name to mend."""
+    """A missing or bad setting, a folder that is none, a Redis that is not there: exit 1, and the name to correct."""
     ended = ready.having(**settings).run("up")
     assert (ended.code, ended.out) == (1, "")
     complaints = [line for line in ended.err.splitlines() if not line.startswith("API key ")]

@@ -112,7 +112,7 @@ def test_a_stale_shot_says_which_shot_it_no_longer_fits() -> None:
 
 
 def test_a_shot_made_from_a_stale_one_names_that() -> None:
-    """To retake it alone would mend nothing."""
+    """To retake it alone would fix nothing."""
     second = a_shot("s2", "done", a_take("done", video=VIDEO), source="s1", stale=True)
     third = a_shot("s3", "done", a_take("done", video=VIDEO), source="s2", stale=True)
     words = shot_words(a_run("running", DONE, second, third), third, now=NOW)

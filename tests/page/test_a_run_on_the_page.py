@@ -45,7 +45,7 @@ async def test_a_run_goes_from_its_start_to_its_film_before_ones_eyes(
         await expect(page.get_by_role("link", name="Download it")).to_be_visible(timeout=120_000)
         await picture(page, "run-film")
 
-        assert await page.evaluate("window.seenFirst"), "it was loaded anew"
+        assert await page.evaluate("window.seenFirst"), "it was loaded again"
         assert (await relay.shown(run_id))["status"] == "succeeded"
 
 
@@ -129,7 +129,7 @@ async def test_callbacks_appear_as_they_arrive(relay: Any, film: str, visit: Any
         await expect(page.get_by_role("link", name="while one looks: s2, take 1").first).to_be_visible()
 
         await expect(read.locator("pre")).to_be_visible()
-        assert await page.evaluate("window.seenFirst"), "it was loaded anew"
+        assert await page.evaluate("window.seenFirst"), "it was loaded again"
 
 
 async def test_a_page_that_lost_its_events_finds_back(relay: Any, home: Any, relay_in: Any, visit: Any) -> None:
@@ -149,7 +149,7 @@ async def test_a_page_that_lost_its_events_finds_back(relay: Any, home: Any, rel
         await stack.enter_async_context(relay_in(*home, "http://127.0.0.1:9", worker=False, port=port))
         await expect(page.get_by_role("link", name="Download it")).to_be_visible(timeout=120_000)
 
-        assert await page.evaluate("window.seenFirst"), "it was loaded anew"
+        assert await page.evaluate("window.seenFirst"), "it was loaded again"
 
 
 async def test_hostile_words_are_shown_and_do_nothing(relay: Any, visit: Any, picture: Any) -> None:

@@ -26,7 +26,7 @@ main.main()
 async def test_a_clip_that_crashes_the_decoder_again_and_again_is_given_up(
     monkeypatch: pytest.MonkeyPatch, start_provider: Any, start_relay: Any
 ) -> None:
-    """It is fetched three times, not eight; nothing is paid anew, and a person may still resume."""
+    """It is fetched three times, not eight; nothing is paid again, and a person may still resume."""
     monkeypatch.setattr(decoder_process, "COMMAND", (sys.executable, "-I", "-c", CRASHES))
     async with start_provider() as provider, start_relay(provider.url, own_decoders=True) as relay:
         run_id = await relay.run(ONE)

@@ -87,7 +87,7 @@ async def test_resume_goes_on_with_the_corrected_key(start_provider: Any, start:
 async def test_a_run_that_is_started_after_the_correction_needs_no_resume(
     start_provider: Any, start: Any, env_file: EnvFile
 ) -> None:
-    """A submit that is refused for its key has it read again, and goes out once more if it is another one."""
+    """A submit that is refused for its key has it read again, and goes out again if it is another one."""
     env_file.key = KEY
     async with start_provider() as provider, start(provider.url) as relay:
         run = await relay.ended(await relay.run(BOARD))

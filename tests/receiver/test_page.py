@@ -315,7 +315,7 @@ async def test_a_shot_has_its_history_with_callbacks_as_they_came(
 async def test_the_callbacks_are_in_figures(
     browser: Any, relay: Any, finish: Any, take_address: Any, wait_until: Any
 ) -> None:
-    """Received, found by looking, refused; and a sentence when none arrives where they should."""
+    """Received, found by polling, refused; and a sentence when none arrives where they should."""
     assert "Nothing yet." in (await browser.get("/callbacks")).text
     run = await finish()
     await relay.api.post(take_address("s1", run=run), json={"id": "job_s1_1", "status": "succeeded", "note": HOSTILE})
@@ -327,7 +327,7 @@ async def test_the_callbacks_are_in_figures(
     await wait_until(is_kept, "the refused callback is kept, which happens behind its answer")
     page = (await browser.get("/callbacks")).text
     figures = dict(re.findall(r"<dt>([^<]+)</dt><dd>(\d+)</dd>", page))
-    assert [figures[name] for name in ("received", "found by looking", "refused")] == ["1", "1", "1"]
+    assert [figures[name] for name in ("received", "found by polling", "refused")] == ["1", "1", "1"]
     assert [figures[name] for name in ("in quarantine", "conflicts")] == ["0", "0"]
     assert "seems not to reach" in page
     assert f'href="/runs/{run}/shots/s1"' in page
@@ -430,7 +430,7 @@ async def test_a_seam_is_two_frames_and_a_figure(browser: Any, relay: Any, board
 
 
 async def test_a_shot_made_from_a_stale_one_fits_it_still(browser: Any, relay: Any, board: Any, render: Any) -> None:
-    """Its seam is measured as before, and what has to be retaken first is named: alone it would mend nothing."""
+    """Its seam is measured as before, and what has to be retaken first is named: alone it would fix nothing."""
     shots = [{"id": f"s{number}", "prompt": "a"} for number in (1, 2, 3)]
     run_id = await relay.run({**board, "budget": {"jobs": 9}, "shots": shots})
     await render(run_id, "s1")
@@ -467,7 +467,7 @@ async def test_a_job_that_nobody_knew_of_is_named_on_the_page(browser: Any, rela
     page = (await browser.get(f"/runs/{run}")).text
     assert "Nobody knows if shot s1 is made at the provider" in page
     assert "This job is s1" in page
-    assert "Without it the shot is given up in 47 h 59, and made anew inside the budget." in page
+    assert "Without it the shot is given up in 47 h 59, and made again inside the budget." in page
     assert "This job is s1" in (await browser.get(f"/runs/{run}/shots/s1")).text
     revision = (await relay.shown(run))["revision"]
     for job_id, seen, status in (("job a", revision, 422), ("", revision, 422), ("job_a", revision - 1, 409)):

@@ -56,8 +56,8 @@ def seen(word: str | None = "archived", *, is_known: bool = False, called_back: 
     return events.JobSeen(shot="s1", take=1, job_ids=("job_1",), word=word, is_known=is_known, called_back=called_back)
 
 
-def gone(*, called_back: bool = False) -> events.LookedInVain:
-    return events.LookedInVain(shot="s1", take=1, problem=GONE, gone=True, called_back=called_back)
+def gone(*, called_back: bool = False) -> events.PollFailed:
+    return events.PollFailed(shot="s1", take=1, problem=GONE, gone=True, called_back=called_back)
 
 
 def rendered() -> events.Rendered:
@@ -70,9 +70,9 @@ def take_of(run: Run, number: int = 1) -> Take:
     return take
 
 
-def without_sense(code: str = "no_clip_named") -> events.LookedInVain:
+def without_sense(code: str = "no_clip_named") -> events.PollFailed:
     problem = Problem(code=code, message="the job succeeded, but names no clip")
-    return events.LookedInVain(shot="s1", take=1, problem=problem, strange=True)
+    return events.PollFailed(shot="s1", take=1, problem=problem, strange=True)
 
 
 # --- a submit of which nothing is heard --------------------------------------------------------------------------
@@ -221,7 +221,7 @@ def test_such_a_callback_was_not_missed() -> None:
 
 
 def test_a_callback_that_repeats_itself_is_not_believed_for_ever() -> None:
-    """After a minute of look-ups the planned ones count, unless it is told anew."""
+    """After a minute of look-ups the planned ones count, unless it is told again."""
     run = after(in_flight(), (70, seen("running", is_known=True, called_back=True)))
     same = after(run, (100, seen("running", is_known=True, called_back=True)))
     anew = after(run, (71 + TOLD_S, seen("running", is_known=True, called_back=True)))
@@ -231,7 +231,7 @@ def test_a_callback_that_repeats_itself_is_not_believed_for_ever() -> None:
 
 def test_what_the_provider_asks_for_goes_before_haste() -> None:
     """A 429 with Retry-After, though a callback said that it is done."""
-    busy = events.LookedInVain(shot="s1", take=1, problem=GONE, retry_after_s=30.0, called_back=True)
+    busy = events.PollFailed(shot="s1", take=1, problem=GONE, retry_after_s=30.0, called_back=True)
 
     assert take_of(after(in_flight(), (70, busy))).due_at == NOW + 100
 
@@ -300,7 +300,7 @@ def test_an_answer_that_makes_no_sense_is_asked_about(code: str) -> None:
 
 def test_an_outage_of_the_provider_asks_nobody() -> None:
     """It passes by itself, however long it lasts."""
-    down = events.LookedInVain(shot="s1", take=1, problem=GONE)
+    down = events.PollFailed(shot="s1", take=1, problem=GONE)
     assert (
         after(in_flight(), (10, down), (10 + ASK_S, down), (20 + ASK_S, events.Elapsed())).status is RunStatus.RUNNING
     )

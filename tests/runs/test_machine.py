@@ -383,10 +383,10 @@ def test_an_outage_however_long_never_gives_a_job_up() -> None:
     """The job may be done and paid for; only the provider's own word that it knows no such job ends the take."""
     run = after(chain(), submitting(), submitted())
     a_week_later = NOW + 7 * 86_400
-    silent = events.LookedInVain(shot="s1", take=1, problem=BROKEN)
+    silent = events.PollFailed(shot="s1", take=1, problem=BROKEN)
     assert after(run, silent, now=a_week_later).shots[0].takes[0].status is TakeStatus.GENERATING
 
-    gone = events.LookedInVain(shot="s1", take=1, problem=BROKEN, gone=True)
+    gone = events.PollFailed(shot="s1", take=1, problem=BROKEN, gone=True)
 
     assert after(run, gone).shots[0].takes[0].status is TakeStatus.GENERATING, "a new job may not be listed yet"
     assert after(run, gone, now=a_week_later).shots[0].takes[0].status is TakeStatus.EXPIRED
@@ -460,13 +460,13 @@ def test_an_opening_is_kept_before_and_behind_the_clip_and_nothing_follows_from_
 
 
 def test_that_nobody_can_be_told_is_remembered_and_changes_nothing_else() -> None:
-    """No decision becomes stale by it, an ended film has not taken longer, and it is forgotten when it is mended."""
+    """No decision becomes stale by it, an ended film has not taken longer, and it is forgotten when it is fixed."""
     problem = Problem(code="address_forbidden", message="no")
     film = after(done(done(chain()), "s2"), joined)
-    untold = apply(film, events.Told(problem=problem), NOW + 1000)
+    untold = apply(film, events.NotificationSettled(problem=problem), NOW + 1000)
 
     assert replace(untold, untold=None, revision=film.revision, news=film.news) == film
     assert (untold.untold, untold.revision, is_news(untold, film.revision)) == (problem, film.revision + 1, False)
-    assert apply(untold, events.Told(problem=problem), NOW) is untold
-    assert apply(untold, events.Told(problem=None), NOW).untold is None
-    assert apply(film, events.Told(problem=None), NOW) is film
+    assert apply(untold, events.NotificationSettled(problem=problem), NOW) is untold
+    assert apply(untold, events.NotificationSettled(problem=None), NOW).untold is None
+    assert apply(film, events.NotificationSettled(problem=None), NOW) is film

@@ -124,7 +124,7 @@ def test_a_clip_that_was_rendered_is_never_rendered_again_by_itself() -> None:
     ],
 )
 def test_resume_gives_a_failed_shot_a_new_take_unless_the_answer_would_be_the_same(family: Family, again: bool) -> None:
-    """The same text and the same picture are refused again; other reasons may have been mended."""
+    """The same text and the same picture are refused again; other reasons may have been fixed."""
     run = after(new_run(), *failed(family))
 
     resumed = after(run, events.Resumed())
@@ -272,7 +272,7 @@ def test_a_shot_that_failed_behind_one_that_stays_is_not_paid_for_again_by_a_ret
 
 
 def test_an_old_take_is_picked_again_though_the_film_is_there() -> None:
-    """It spends nothing, and the film is joined once more; refused while a later shot is being made."""
+    """It spends nothing, and the film is joined again; refused while a later shot is being made."""
     run = after(new_run(), *collected(), *collected("s2"), events.Retaken(shot="s1"), *collected("s1", 2))
     run = after(run, joined)
 

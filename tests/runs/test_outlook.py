@@ -152,12 +152,12 @@ def test_the_outlook_is_a_sentence_with_jobs_budget_and_names() -> None:
     """For the person who pays."""
     run = made(chain(None, "s1", "s2", budget_jobs=7), "s1")
     assert budget_left(run) == 6
-    assert words_of_retake(run, "s1") == "shot s1 is made once more, for 1 job of the 6 left in the budget"
+    assert words_of_retake(run, "s1") == "shot s1 is made again, for 1 job of the 6 left in the budget"
     run = replace(made(run, "s2", "s3"), budget_jobs=None)
 
     assert budget_left(run) is None
     assert words_of_retake(run, "s2") == (
-        "shot s2 is made once more, for 1 job; s3 is made from the old take, and is stale until it is retaken as well"
+        "shot s2 is made again, for 1 job; s3 is made from the old take, and is stale until it is retaken as well"
     )
     assert words_of_retake(run, "s1").endswith(
         "; s2 and s3 are made from the old take, and are stale until they are retaken as well"

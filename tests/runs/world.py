@@ -2,7 +2,7 @@
 A world for the rules: a provider, workers and a person, none of them reliable; a seed decides everything.
 
 Each task is a row of steps between which anything may happen: another task goes on, a person decides, a callback comes,
-time passes, the task dies, or what somebody saved is saved once more. What the provider was paid for and what lies on
+time passes, the task dies, or what somebody saved is saved again. What the provider was paid for and what lies on
 disk are written down beside the run, so that a test can hold the run against them.
 """
 
@@ -93,7 +93,7 @@ class World:
         return self.run is not before
 
     def save(self, event: events.Event) -> bool:
-        """Likewise, for what a task learned: it may be saved once more at any later time."""
+        """Likewise, for what a task learned: it may be saved again at any later time."""
         self.saved.append(event)
         return self.record(event)
 
@@ -178,7 +178,7 @@ class World:
         job = next((each for each in self.jobs if each.id == asked), None)
         about = {"shot": shot, "take": take, "job_ids": (asked,)}
         if job is None:
-            gone = events.LookedInVain(shot=shot, take=take, problem=LOST, gone=True, job_id=asked)
+            gone = events.PollFailed(shot=shot, take=take, problem=LOST, gone=True, job_id=asked)
             self.save(gone)
         elif job.ends_at > self.now:
             self.save(events.JobSeen(**about, word="running"))  # type: ignore[arg-type]
@@ -289,7 +289,7 @@ class World:
         self.record(self.chance.choice(kinds))
 
     def say_again(self) -> None:
-        """Something that a task saved is saved once more: its answer had been lost."""
+        """Something that a task saved is saved again: its answer had been lost."""
         if self.saved:
             self.record(self.chance.choice(self.saved))
 

@@ -369,7 +369,7 @@ def cut_at(size: int, **headers: str) -> Behaviour:
     ],
 )
 async def test_part_of_an_impossible_range_is_not_put_to_the_rest(content_range: str, tmp_path: Path) -> None:
-    """Start, end and size must agree with each other and with what we have; else the file is fetched anew."""
+    """Start, end and size must agree with each other and with what we have; else the file is fetched again."""
     wrong = f"HTTP/1.1 206 X\r\nContent-Length: 100000\r\nContent-Range: {content_range}\r\n\r\n".encode()
     behaviours = (cut_at(100_000, ETag='"a"'), saying(wrong, bytes(100_000)), cut_at(200_000))
     async with a_host(*behaviours) as host:
@@ -414,7 +414,7 @@ async def test_part_that_is_longer_than_its_range_is_not_kept(tmp_path: Path) ->
     "etag", ['"é"', '"\x7f"', '"' + "a" * 90_000 + '"', '"霓虹"'], ids=["latin", "del", "long", "chinese"]
 )
 async def test_validator_that_fits_no_header_is_not_sent_back(etag: str, tmp_path: Path) -> None:
-    """A cut file of such a host is fetched anew; the host's bytes never shape a header of ours."""
+    """A cut file of such a host is fetched again; the host's bytes never shape a header of ours."""
     async with a_host(cut_at(100_000, ETag=etag), cut_at(200_000)) as host:
         assert (await fetch(host, tmp_path)).bytes == 200_000
     assert "if-range" not in host.heads[1].lower()

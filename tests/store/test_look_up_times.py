@@ -118,7 +118,7 @@ def test_an_adopted_job_that_the_provider_does_not_know_frees_its_shot_at_once(u
         run = apply(run, events.Submitting(shot="s1", take=1, intent="i", seed=None, first_frame=None), NOW)
         run = apply(run, events.SubmitLost(shot="s1", take=1, problem=GONE), NOW)
     run = apply(run, events.Adopted(shot="s1", job_id="job_typo"), NOW + 1)
-    freed = apply(run, events.LookedInVain(shot="s1", take=1, problem=GONE, gone=True), NOW + 2)
+    freed = apply(run, events.PollFailed(shot="s1", take=1, problem=GONE, gone=True), NOW + 2)
     again = apply(freed, events.Adopted(shot="s1", job_id="job_right"), NOW + 3)
 
     assert take_of(freed).status is (TakeStatus.UNSURE if unsure else TakeStatus.FAILED)
@@ -130,7 +130,7 @@ def test_an_adopted_job_that_the_provider_does_not_know_frees_its_shot_at_once(u
 def test_a_job_that_was_seen_once_is_not_given_up_for_a_404() -> None:
     """Only a name that was never known can be a typing error."""
     run = look(apply(a_run(), events.Adopted(shot="s1", job_id="job_s1"), NOW), 1)
-    after = apply(run, events.LookedInVain(shot="s1", take=1, problem=GONE, gone=True), NOW + 2)
+    after = apply(run, events.PollFailed(shot="s1", take=1, problem=GONE, gone=True), NOW + 2)
 
     assert take_of(after).status is TakeStatus.GENERATING
 

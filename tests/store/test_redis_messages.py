@@ -9,8 +9,8 @@ from redis._parsers.base import BaseParser
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from framerelay.runs.errors import StoreUnavailable
-from framerelay.store.client import REDIS_ERRORS, connect, disconnect
-from framerelay.store.redis_messages import redis_words, unavailable
+from framerelay.store.client import connect, disconnect
+from framerelay.store.redis_messages import REDIS_ERRORS, redis_words, unavailable
 from framerelay.store.runs import Store
 from framerelay.store.tasks import Task
 
@@ -69,7 +69,7 @@ async def test_a_server_that_forgets_a_script_is_called_another_one(
     with pytest.raises(StoreUnavailable) as caught:
         await Store(redis).enqueue([Task(id="t", function="sweep", arguments={})])
 
-    assert "started anew" in caught.value.message
+    assert "restarted" in caught.value.message
     assert "tried again" in caught.value.message
     assert "disk" not in caught.value.message
 

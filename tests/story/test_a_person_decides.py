@@ -1,4 +1,4 @@
-"""The tour, where a person is needed: go on, bring a job in, make a shot once more; and what that costs."""
+"""The tour, where a person is needed: go on, bring a job in, make a shot again; and what that costs."""
 
 from typing import Any
 
@@ -95,7 +95,7 @@ async def test_a_retake_of_an_earlier_shot_leaves_the_later_one_stale(start_prov
         "jobs": 1,
         "stale": ["s2"],
         "budget_left": None,
-        "would": "shot s1 is made once more, for 1 job; "
+        "would": "shot s1 is made again, for 1 job; "
         "s2 is made from the old take, and is stale until it is retaken as well",
     }
     assert (refused.status_code, unchanged) == (409, before)

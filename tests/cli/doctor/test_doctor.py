@@ -460,7 +460,7 @@ async def test_a_key_is_right_if_a_wrong_one_is_refused(start_provider: Any) -> 
     unknown = '404 Not Found\n\n{"error": {"code": "not_found", "message": "no such job"}}'
     async with impostor(unknown, "503 Service Unavailable\n\n") as place:
         unsure = await look_at_upstream(replace(settings, upstream_url=f"http://{place}"))
-    said(unsure, Status.WARN, "did not answer once more")
+    said(unsure, Status.WARN, "did not answer a second time")
 
 
 @pytest.mark.anyio
