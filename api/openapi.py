@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from framerelay.api.access import COOKIE, Right
-from framerelay.api.operations import OPERATIONS, Answer, Operation, Schema
+from framerelay.api.operations import OPERATIONS, Operation, RouteAnswer
 from framerelay.api.parameters import PARAMETERS
 from framerelay.api.shapes import SHAPES
-from framerelay.api.storyboard_schema import STORYBOARD_SCHEMAS
+from framerelay.api.storyboard_schema import STORYBOARD_SCHEMAS, Schema
 
 REF: Final = "#/components/schemas/{name}"
 ABOUT: Final = """\
@@ -136,7 +136,7 @@ def _refused_by_the_door(operation: Operation) -> dict[int, str]:
     return refused
 
 
-def _response(answer: Answer) -> dict[str, Any]:
+def _response(answer: RouteAnswer) -> dict[str, Any]:
     response: dict[str, Any] = {"description": answer.about}
     schemas = [{"$ref": REF.format(name=shape.__name__)} for shape in (answer.shape, answer.other) if shape]
     if schemas:

@@ -7,21 +7,20 @@ with what is said here.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
 from framerelay.api import shapes
 from framerelay.api.access import Names, Right
 from framerelay.api.parameters import PARAMETERS
-
-Schema = dict[str, Any]
+from framerelay.api.storyboard_schema import Schema
 
 FORM: Final = ("application/x-www-form-urlencoded",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class RouteAnswer:
     """One answer that is no error. *shape*, or *other*: of its JSON; *kinds*: its content types where it is no JSON."""
 
     about: str
@@ -52,7 +51,7 @@ class Operation:
 
     name: str
     about: str
-    answers: Mapping[int, Answer]
+    answers: Mapping[int, RouteAnswer]
     right: Right | None
     refused: Mapping[int, str]
     more: str = ""
@@ -111,7 +110,7 @@ LOGIN: Final = Body(
 )
 LOGOUT: Final = Body(kinds=FORM, schema=_fields({}), required=False)
 
-_RUN: Final = {200: Answer(about="The run as it stands after it.", shape=shapes.Run)}
+_RUN: Final = {200: RouteAnswer(about="The run as it stands after it.", shape=shapes.Run)}
 _NO_RUN: Final = {404: "There is no such run."}
 _NO_SHOT: Final = {404: "There is no such run, or no such shot or take in it."}
 _SEVERAL: Final = {409: "Several ids begin with what was given (ambiguous); candidates are the first of them."}
@@ -125,7 +124,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         more="Given to the provider as callback_url. What it says is a hint to look up the job, and is never believed.",
         right=None,
         body=CALLBACK_BODY,
-        answers={200: Answer(about="It is kept; so is a repeat.", shape=shapes.Received)},
+        answers={200: RouteAnswer(about="It is kept; so is a repeat.", shape=shapes.Received)},
         refused={
             400: "The body is not JSON, or broke off.",
             401: "It does not prove where it comes from; it is held in quarantine.",
@@ -139,7 +138,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         about="Whether a callback address is one",
         more="For senders that look before they use an address. Nothing is kept.",
         right=None,
-        answers={200: Answer(about="It is.", shape=shapes.Health)},
+        answers={200: RouteAnswer(about="It is.", shape=shapes.Health)},
         refused={404: "There is no such address.", 429: "Too many at this address, or to addresses that do not exist."},
         asks_redis=False,
         takes_anything=True,
@@ -151,7 +150,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         parameters=("Idempotency-Key", "Plan", "Max-Jobs"),
         body=BOARD,
         answers={
-            201: Answer(
+            201: RouteAnswer(
                 about="The run; the same Idempotency-Key: the same run.", shape=shapes.Run, headers=("Location",)
             )
         },
@@ -166,7 +165,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         more="Nothing is spent or stored. The plan's id as Plan of POST /v1/runs starts exactly this storyboard.",
         right=Right.OPERATE,
         body=BOARD,
-        answers={200: Answer(about="The plan.", shape=shapes.Plan)},
+        answers={200: RouteAnswer(about="The plan.", shape=shapes.Plan)},
         refused={422: "The storyboard has mistakes, all of them in mistakes with their places."},
         asks_redis=False,
     ),
@@ -175,14 +174,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         about="Runs, newest first",
         right=Right.READ,
         parameters=("limit", "after", "status"),
-        answers={200: Answer(about="A page of them.", shape=shapes.Runs)},
+        answers={200: RouteAnswer(about="A page of them.", shape=shapes.Runs)},
         refused={422: "limit is not a number from 1 to 200, status not one of a run's, or a parameter unknown."},
     ),
     "GET /v1/runs/{run}": Operation(
         name="readRun",
         about="One run",
         right=Right.READ,
-        answers={200: Answer(about="The run.", shape=shapes.Run)},
+        answers={200: RouteAnswer(about="The run.", shape=shapes.Run)},
         refused={**_NO_RUN, **_SEVERAL},
     ),
     "DELETE /v1/runs/{run}": Operation(
@@ -190,7 +189,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         about="Remove a run that has ended, with its history and files",
         right=Right.OPERATE,
         body=NOTHING,
-        answers={200: Answer(about="It is gone.", shape=shapes.Removed)},
+        answers={200: RouteAnswer(about="It is gone.", shape=shapes.Removed)},
         refused={**_NO_RUN, **_NOT_NOW},
     ),
     "GET /v1/runs/{run}/events": Operation(
@@ -201,8 +200,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.READ,
         parameters=("Last-Event-ID", "after-event"),
         answers={
-            200: Answer(about="The stream.", kinds=("text/event-stream",)),
-            204: Answer(about="The run has ended, and you have heard all of it."),
+            200: RouteAnswer(about="The stream.", kinds=("text/event-stream",)),
+            204: RouteAnswer(about="The run has ended, and you have heard all of it."),
         },
         refused={**_NO_RUN, **_SEVERAL, 422: "Last-Event-ID, or after, is no id of an event."},
     ),
@@ -246,7 +245,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.OPERATE,
         body=_decision({"prompt": TEXT, "seed": SEED, "dry_run": YES_NO}),
         answers={
-            200: Answer(
+            200: RouteAnswer(
                 about="The run as it stands after it; or what it would do.", shape=shapes.Run, other=shapes.Outlook
             )
         },
@@ -266,7 +265,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         about="Callbacks that came in, newest first, refused ones too",
         right=Right.READ,
         parameters=("limit", "after"),
-        answers={200: Answer(about="A page of them.", shape=shapes.Callbacks)},
+        answers={200: RouteAnswer(about="A page of them.", shape=shapes.Callbacks)},
         refused={422: "limit is not a number from 1 to 200, or a parameter is unknown."},
     ),
     "POST /v1/callbacks/{callback}/replay": Operation(
@@ -279,7 +278,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             schema=_fields({"spend": {"type": "boolean"}}),
             required=False,
         ),
-        answers={200: Answer(about="What it would do, or did.", shape=shapes.Replay)},
+        answers={200: RouteAnswer(about="What it would do, or did.", shape=shapes.Replay)},
         refused={
             404: "There is no such callback, or it is no longer kept.",
             409: "It names nothing to ask about.",
@@ -292,7 +291,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         more="For after a wrong secret was corrected; secrets are read again first.",
         right=Right.OPERATE,
         body=NOTHING,
-        answers={200: Answer(about="It is released.", shape=shapes.Release)},
+        answers={200: RouteAnswer(about="It is released.", shape=shapes.Release)},
         refused={
             404: "There is no such callback, or it is no longer kept.",
             409: "It is not in quarantine, or still does not prove where it comes from.",
@@ -303,7 +302,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         about="Verify all callbacks in quarantine again",
         right=Right.OPERATE,
         body=NOTHING,
-        answers={200: Answer(about="What became of each.", shape=shapes.Releases)},
+        answers={200: RouteAnswer(about="What became of each.", shape=shapes.Releases)},
         refused={},
     ),
     "GET /v1/notifications": Operation(
@@ -311,7 +310,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         about="What was told to the notify_url of runs, newest first, with each delivery",
         right=Right.READ,
         parameters=("limit", "after", "of-run"),
-        answers={200: Answer(about="A page of them.", shape=shapes.Notifications)},
+        answers={200: RouteAnswer(about="A page of them.", shape=shapes.Notifications)},
         refused={**_SEVERAL, 422: "limit is not a number from 1 to 200, or a parameter is unknown."},
     ),
     "POST /v1/notifications/{notification}/replay": Operation(
@@ -320,7 +319,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         more="Whatever came of it so far; what fails is tried for another day.",
         right=Right.OPERATE,
         body=NOTHING,
-        answers={200: Answer(about="It is to be sent.", shape=shapes.Notification)},
+        answers={200: RouteAnswer(about="It is to be sent.", shape=shapes.Notification)},
         refused={404: "There is no such notification, or it is no longer kept.", **_SEVERAL},
     ),
     "POST /v1/files": Operation(
@@ -329,7 +328,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         more="The same bytes always get the same name.",
         right=Right.OPERATE,
         body=PICTURE,
-        answers={201: Answer(about="It is kept.", shape=shapes.File)},
+        answers={201: RouteAnswer(about="It is kept.", shape=shapes.File)},
         refused={422: "It is not a PNG, JPEG, WebP, GIF, BMP or TIFF picture."},
     ),
     "GET /media/{path}": Operation(
@@ -339,8 +338,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.READ,
         parameters=("Range", "small", "expires", "signature"),
         answers={
-            200: Answer(about="The file.", kinds=("video/mp4", "image/*"), headers=("Accept-Ranges",)),
-            206: Answer(
+            200: RouteAnswer(about="The file.", kinds=("video/mp4", "image/*"), headers=("Accept-Ranges",)),
+            206: RouteAnswer(
                 about="The part of it, or the parts, that Range asks for.",
                 kinds=("video/mp4", "image/*", "multipart/byteranges"),
             ),
@@ -356,7 +355,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         about="Begin the page's session",
         right=None,
         body=LOGIN,
-        answers={303: Answer(about="To the page, with the session.", headers=("Location", "Set-Cookie"))},
+        answers={303: RouteAnswer(about="To the page, with the session.", headers=("Location", "Set-Cookie"))},
         refused={
             401: "This is no key of this receiver.",
             403: "It was not asked for by our own page (Origin, Sec-Fetch-Site).",
@@ -369,14 +368,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         about="End the page's session",
         right=None,
         body=LOGOUT,
-        answers={303: Answer(about="To the page, without the session.", headers=("Location", "Set-Cookie"))},
+        answers={303: RouteAnswer(about="To the page, without the session.", headers=("Location", "Set-Cookie"))},
         refused={403: "It was not asked for by our own page (Origin, Sec-Fetch-Site)."},
     ),
     "GET /livez": Operation(
         name="isAlive",
         about="The process runs",
         right=None,
-        answers={200: Answer(about="It does.", shape=shapes.Health)},
+        answers={200: RouteAnswer(about="It does.", shape=shapes.Health)},
         refused={},
         asks_redis=False,
     ),
@@ -385,8 +384,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         about="It can keep what it is given",
         right=None,
         answers={
-            200: Answer(about="It can.", shape=shapes.Health),
-            503: Answer(about="Redis would keep nothing now.", shape=shapes.NotReady, headers=("Retry-After",)),
+            200: RouteAnswer(about="It can.", shape=shapes.Health),
+            503: RouteAnswer(about="Redis would keep nothing now.", shape=shapes.NotReady, headers=("Retry-After",)),
         },
         refused={},
         asks_redis=False,
@@ -395,7 +394,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         name="readMetrics",
         about="Figures in Prometheus's text format",
         right=Right.READ,
-        answers={200: Answer(about="What there is now.", kinds=("text/plain",))},
+        answers={200: RouteAnswer(about="What there is now.", kinds=("text/plain",))},
         refused={},
         asks_redis=False,
     ),
@@ -403,7 +402,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         name="readOpenapi",
         about="This document",
         right=Right.READ,
-        answers={200: Answer(about="OpenAPI 3.1.", kinds=("application/json",))},
+        answers={200: RouteAnswer(about="OpenAPI 3.1.", kinds=("application/json",))},
         refused={},
         asks_redis=False,
     ),

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from framerelay.storyboards.inputs import INPUT_FIELDS, PLAIN_FIELDS, Kind
+from framerelay.storyboards.inputs import INPUT_FIELDS, PLAIN_FIELDS, FieldKind
 from framerelay.storyboards.scenes import SHOTS_MAX, TAKES_MAX
 
 Schema = dict[str, Any]
@@ -16,13 +16,13 @@ FRAME: Final[Schema] = {
     "type": "string",
     "description": "A URL, or file:NAME as POST /v1/files answered it; for the command a file beside it, too.",
 }
-_KINDS: Final[dict[Kind, Schema]] = {
-    Kind.TEXT: TEXT,
-    Kind.WHOLE_NUMBER: {"type": "integer"},
-    Kind.NUMBER: {"type": "number"},
-    Kind.BOOLEAN: {"type": "boolean"},
-    Kind.URL: URL,
-    Kind.URLS: {"type": "array", "items": {"type": "string"}},
+_KINDS: Final[dict[FieldKind, Schema]] = {
+    FieldKind.TEXT: TEXT,
+    FieldKind.WHOLE_NUMBER: {"type": "integer"},
+    FieldKind.NUMBER: {"type": "number"},
+    FieldKind.BOOLEAN: {"type": "boolean"},
+    FieldKind.URL: URL,
+    FieldKind.URLS: {"type": "array", "items": {"type": "string"}},
 }
 _INPUTS: Final = {name: _KINDS[INPUT_FIELDS[name]] for name in PLAIN_FIELDS}
 

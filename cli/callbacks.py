@@ -11,7 +11,7 @@ import msgspec
 
 from framerelay.api.words import Json
 from framerelay.cli.client import Receiver, Unreachable, checked_id
-from framerelay.cli.errors import Stop
+from framerelay.cli.errors import CommandError
 from framerelay.cli.keys import keys_of
 from framerelay.cli.output import echo_json
 from framerelay.cli.runs import print_json
@@ -28,7 +28,7 @@ NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 def print_address(hook: str, *, as_json: bool) -> int:
     """The address of *hook*; only who can read our secret can make it."""
     if not NAME.fullmatch(hook):
-        raise Stop(f"{hook!r} is no name for a hook: use letters, digits, - and _, at most 40")
+        raise CommandError(f"{hook!r} is no name for a hook: use letters, digits, - and _, at most 40")
     settings = settings_of_command()
     token = Tokens(str(keys_of(settings).secret)).mint(HookAddress(hook=hook))
     url = f"{settings.reachable_url}/webhook/{token}"

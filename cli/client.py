@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import httpx
 
-from framerelay.cli.errors import Stop
+from framerelay.cli.errors import CommandError
 from framerelay.cli.settings import settings_of_command
 from framerelay.config.keys import find_api_key
 from framerelay.config.settings import Settings, from_environment
@@ -30,7 +30,7 @@ MADE_AGAIN_EVERY_S: Final = 1.0
 _NOT_NOW: Final = frozenset({502, 503, 504})
 
 
-class Unreachable(Stop):
+class Unreachable(CommandError):
     """There is no receiver, or it cannot answer now; asking again may help."""
 
     code = "unreachable"
@@ -45,7 +45,7 @@ class NoAnswer(Unreachable):
 KEPT_S: Final = 2.0  # The receiver ends a connection that is idle for 5 s, maybe just when we write to it again.
 
 
-class Refused(Stop):
+class ReceiverRefusal(CommandError):
     """The receiver understood and said no."""
 
     code = "refused"
@@ -151,13 +151,13 @@ class Receiver:
                 if response.status_code == 503 and may_wait and b'"made_again"' in response.read():
                     return False
                 if not response.is_success:
-                    raise Stop(f"the receiver answered {response.status_code} for {url}")
+                    raise CommandError(f"the receiver answered {response.status_code} for {url}")
                 for chunk in response.iter_bytes():
                     file.write(chunk)
             draft.replace(into)
             return True
         except httpx.HTTPError as error:
-            raise Stop(f"the download of {url} broke off: {error or type(error).__name__}") from None
+            raise CommandError(f"the download of {url} broke off: {error or type(error).__name__}") from None
         finally:
             draft.unlink(missing_ok=True)
 
@@ -176,28 +176,28 @@ class Receiver:
             return answer
         raise self._refusal(response.status_code, answer)
 
-    def _refusal(self, status: int, answer: object) -> Stop | StoryboardInvalid:
+    def _refusal(self, status: int, answer: object) -> CommandError | StoryboardInvalid:
         refusal = answer.get("error") if isinstance(answer, dict) else None
         if not isinstance(refusal, dict) or not refusal.get("message"):
             stranger = f"{self._url} answered {status}; is this a FrameRelay receiver?"
-            return Unreachable(stranger) if status in _NOT_NOW else Stop(stranger)
+            return Unreachable(stranger) if status in _NOT_NOW else CommandError(stranger)
         message = str(refusal["message"])
         if status == 401:
-            return Stop(
+            return CommandError(
                 f"the receiver at {self._url} has another API key: run this in the folder where it runs, or set "
                 "FRAMERELAY_DATA_DIR to its data folder or FRAMERELAY_API_KEY to its key",
                 code="unauthorized",
             )
         if mistakes := refusal.get("mistakes"):
             return StoryboardInvalid([Mistake(**mistake) for mistake in mistakes])
-        kind = Unreachable if status in _NOT_NOW else Refused
+        kind = Unreachable if status in _NOT_NOW else ReceiverRefusal
         return kind(with_advice(message), code=refusal.get("code"), param=refusal.get("param"))
 
 
 def checked_id(text: str, what: str) -> str:
     """*text* if it can be an id, so that nothing else gets into an address. Raises: Stop."""
     if not _ID.fullmatch(text):
-        raise Stop(with_advice(f"there is no {what} {text!r}"), code="not_found")
+        raise CommandError(with_advice(f"there is no {what} {text!r}"), code="not_found")
     return text
 
 

@@ -7,7 +7,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from framerelay.cli.client import Receiver, checked_id
-from framerelay.cli.errors import Stop
+from framerelay.cli.errors import CommandError
 from framerelay.runs.text import printable
 
 TIMEOUT_S: Final = 1.0  # A person has pressed a key; later than that it is of no use.
@@ -19,7 +19,7 @@ def script(cli: click.Command, shell: str) -> str:
     """What *shell* has to read; it calls us back with `VARIABLE` set, whenever a person presses Tab."""
     kind = get_completion_class(shell)
     if kind is None:
-        raise Stop(f"there is no completion for {shell}: bash, zsh or fish")
+        raise CommandError(f"there is no completion for {shell}: bash, zsh or fish")
     source = kind(cli, {}, "framerelay", VARIABLE).source()
     # click's for fish sorts by name, and ends what is said of each at its first comma.
     newest_first = source.replace("complete --no-files", "complete --keep-order --no-files")

@@ -19,7 +19,7 @@ import click
 import httpx
 
 from framerelay.cli.client import Receiver
-from framerelay.cli.errors import Stop, folder_words
+from framerelay.cli.errors import CommandError, folder_words
 from framerelay.cli.keys import invitation, keys_of
 from framerelay.cli.runs import exit_code
 from framerelay.cli.watch import watch
@@ -65,7 +65,7 @@ def _make(folder: Path, into: Path, *, keep: bool) -> dict[str, Any]:
         with Receiver(settings) as receiver:
             run = _show(receiver)
             if run["status"] != "succeeded":
-                raise Stop(f"the demo's run ended as {run['status']}: {(run['error'] or {}).get('message')}")
+                raise CommandError(f"the demo's run ended as {run['status']}: {(run['error'] or {}).get('message')}")
             receiver.download(run["film"]["url"], into)
         if keep:
             _stay(settings, into)
@@ -160,7 +160,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
             pass
         time.sleep(0.05)
     last_words = log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
-    raise Stop(f"{url} did not come up; the last line of {log} is: {last_words or '(empty)'}")
+    raise CommandError(f"{url} did not come up; the last line of {log} is: {last_words or '(empty)'}")
 
 
 def _show(receiver: Receiver) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def _writable(folder: Path) -> Path:
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".framerelay-"):
             return folder.absolute()
     except OSError as error:
-        raise Stop(f"--out: cannot write the film into {folder}: {folder_words(error)}") from None
+        raise CommandError(f"--out: cannot write the film into {folder}: {folder_words(error)}") from None
 
 
 def _interrupt(*_: object) -> NoReturn:

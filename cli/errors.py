@@ -21,7 +21,7 @@ FAILED, USAGE = 1, 2
 INTERRUPTED = 130  # As a shell reports a program that SIGINT ended.
 
 
-class Stop(Exception):
+class CommandError(Exception):
     """The command cannot go on; the message is for a person, the code for programs."""
 
     code: str = "cannot"
@@ -45,7 +45,7 @@ def explained(*, as_json: bool = False) -> Iterator[None]:
     except StoryboardInvalid as error:
         mistakes = [{"place": each.place, "line": each.line, "message": each.message} for each in error.mistakes]
         say(USAGE, error.message, code=error.code, param=error.mistakes[0].place, mistakes=mistakes)
-    except (Stop, FrameRelayError) as error:
+    except (CommandError, FrameRelayError) as error:
         say(FAILED, str(error), code=error.code, param=getattr(error, "param", None))
     except SettingInvalid as error:
         say(FAILED, str(error), code="setting_invalid")

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from framerelay.cli.errors import Stop, folder_words
+from framerelay.cli.errors import CommandError, folder_words
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,7 +32,9 @@ class Folder:
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise Stop(f"cannot export into {root}: {folder_words(error)}; choose another folder by --to") from None
+            raise CommandError(
+                f"cannot export into {root}: {folder_words(error)}; choose another folder by --to"
+            ) from None
         place = root / manifest
         if not place.exists() and not place.is_symlink():
             return cls(root=root)
@@ -71,7 +73,7 @@ class Folder:
         place = self.root / name
         found, given = _sha256(place), _sha256(draft)
         if sha256 is not None and given != sha256:
-            raise Stop(
+            raise CommandError(
                 f"{name} came with another hash than the run says: look at the receiver's disk, then export again"
             )
         if found != given:
@@ -104,8 +106,10 @@ def _hashes_in(manifest: Any) -> dict[str, str]:
     return {file["file"]: file["sha256"] for file in files if file and file["file"]}
 
 
-def _stranger(place: Path) -> Stop:
-    return Stop(f"{place} is not of this export and is left alone: move it away, or choose another folder by --to")
+def _stranger(place: Path) -> CommandError:
+    return CommandError(
+        f"{place} is not of this export and is left alone: move it away, or choose another folder by --to"
+    )
 
 
 def _sha256(place: Path) -> str | None:

@@ -11,7 +11,7 @@ from typing import Final
 import uvicorn
 from starlette.applications import Starlette
 
-from framerelay.cli.errors import Stop
+from framerelay.cli.errors import CommandError
 
 BACKLOG: Final = 2048
 GOODBYE_S: Final = 4
@@ -78,7 +78,7 @@ def listening_on(host: str, port: int) -> Iterator[socket.socket]:
             listener.bind((host, port))
             listener.listen(BACKLOG)
         except OSError as error:
-            raise Stop(_bind_words(host, port, error)) from error
+            raise CommandError(_bind_words(host, port, error)) from error
         yield listener
 
 

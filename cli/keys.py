@@ -2,7 +2,7 @@
 
 import click
 
-from framerelay.cli.errors import Stop, folder_words
+from framerelay.cli.errors import CommandError, folder_words
 from framerelay.config.keys import Keys, load_keys
 from framerelay.config.settings import Settings
 
@@ -12,7 +12,9 @@ def keys_of(settings: Settings) -> Keys:
     try:
         keys = load_keys(settings)
     except OSError as error:
-        raise Stop(f"FRAMERELAY_DATA_DIR: cannot keep anything in {settings.data_dir}: {folder_words(error)}") from None
+        raise CommandError(
+            f"FRAMERELAY_DATA_DIR: cannot keep anything in {settings.data_dir}: {folder_words(error)}"
+        ) from None
     if keys.new_api_key:
         click.echo(f"API key (kept in {settings.data_dir / 'api_key'}): {keys.api_key}", err=True)
     return keys

@@ -21,7 +21,7 @@ _SAID_ANYWAY: Final = frozenset({"approval_needed", "pick_needed"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class PictureLine:
     """One line; a *whole* one is never cut, since it may have to be copied."""
 
     text: str
@@ -43,7 +43,7 @@ class Line:
         return Text(printable(self.text), self.style, no_wrap=not self.whole, overflow=overflow)
 
 
-def live_lines(run: Json, *, now: float, rows: int) -> list[Line]:
+def live_lines(run: Json, *, now: float, rows: int) -> list[PictureLine]:
     """The run while it goes on, in about *rows* lines: of many shots those around the one under way."""
     ending = [_tally(run, now), *_outlook_lines(run, now, None)]
     room = max(3, rows - 2 - len(ending))
@@ -52,28 +52,28 @@ def live_lines(run: Json, *, now: float, rows: int) -> list[Line]:
     return [_head(run), *before, *_shot_lines(run, shots, now, bars=True), *after, *ending]
 
 
-def whole_lines(run: Json, *, now: float, place: Place | None = None) -> list[Line]:
+def whole_lines(run: Json, *, now: float, place: Place | None = None) -> list[PictureLine]:
     """The run as it stands, and where its files lie (left out without a *place*)."""
     return [_head(run), *_shot_lines(run, run["shots"], now), _tally(run, now), *end_lines(run, now=now, place=place)]
 
 
-def end_lines(run: Json, *, now: float, place: Place | None = None) -> Iterator[Line]:
+def end_lines(run: Json, *, now: float, place: Place | None = None) -> Iterator[PictureLine]:
     """What a run waits for, why it failed, where its files lie; a film's place is the last line."""
     if run["error"] and run["error"]["code"] not in _SAID_ANYWAY:
-        yield Line(text=f"  {run['error']['message']}", style="red" if run["status"] == "failed" else "yellow")
+        yield PictureLine(text=f"  {run['error']['message']}", style="red" if run["status"] == "failed" else "yellow")
     for warning in run["warnings"]:
-        yield Line(text=f"  {warning['message']}", style="yellow")
+        yield PictureLine(text=f"  {warning['message']}", style="yellow")
     yield from _outlook_lines(run, now, place)
     if run["film"]:
         film = run["film"]
         how = "copied without loss" if film["copied"] else f"encoded, since {film['reason']}"
-        yield Line(text=f"  joined: {film['duration_s']:.2f} s, {film['bytes'] / 1e6:.1f} MB, {how}")
+        yield PictureLine(text=f"  joined: {film['duration_s']:.2f} s, {film['bytes'] / 1e6:.1f} MB, {how}")
     if place is None:
         return
     if folder := _folder(run, place):
-        yield Line(text=f"  files: {folder}", whole=True)
+        yield PictureLine(text=f"  files: {folder}", whole=True)
     if run["film"]:
-        yield Line(text=f"film: {place(run['film']['url'])}", whole=True)
+        yield PictureLine(text=f"film: {place(run['film']['url'])}", whole=True)
 
 
 def id_width(run: Json) -> int:
@@ -87,31 +87,33 @@ def missed_words(run: Json) -> str:
     return f", {missed} callback{'s' * (missed > 1)} lost and found by polling" if missed else ""
 
 
-def _head(run: Json) -> Line:
-    return Line(text=f"{run['id']} · {run['title']}", style="bold")
+def _head(run: Json) -> PictureLine:
+    return PictureLine(text=f"{run['id']} · {run['title']}", style="bold")
 
 
-def _tally(run: Json, now: float) -> Line:
+def _tally(run: Json, now: float) -> PictureLine:
     shots = f"{_done(run['shots'])} of {len(run['shots'])} shots"
     budget = f" of {run['budget']['jobs']}" if run["budget"]["jobs"] is not None else ""
     until = now if run["status"] in ("running", "waiting") else run["updated"]
     tally = f"{shots}, {run['spent']['jobs']}{budget} jobs, {duration(until - run['created'])}{missed_words(run)}"
     text = f"  {run['status']}: {tally}"
-    return Line(text=text, style={"failed": "red", "waiting": "yellow", "succeeded": "green"}.get(run["status"], "dim"))
+    return PictureLine(
+        text=text, style={"failed": "red", "waiting": "yellow", "succeeded": "green"}.get(run["status"], "dim")
+    )
 
 
-def _shot_lines(run: Json, shots: Sequence[Json], now: float, *, bars: bool = False) -> Iterator[Line]:
+def _shot_lines(run: Json, shots: Sequence[Json], now: float, *, bars: bool = False) -> Iterator[PictureLine]:
     width = id_width(run)
     for shot in shots:
         share = share_done(run, shot, now=now) if bars else None
         bar = f"  {'━' * round(BAR * share)}{'╌' * (BAR - round(BAR * share))}" if share is not None else ""
         words = shot_words(run, shot, now=now)
         mark = MARKS.get(shot["status"], "▸")
-        yield Line(text=f"  {mark} {shot['id']:<{width}} {words}{bar}", style=STYLES.get(shot["status"], "cyan"))
+        yield PictureLine(text=f"  {mark} {shot['id']:<{width}} {words}{bar}", style=STYLES.get(shot["status"], "cyan"))
 
 
-def _outlook_lines(run: Json, now: float, place: Place | None) -> list[Line]:
-    return [Line(text=f"  {line}", whole=True) for line in outlook(run, now=now, place=place)]
+def _outlook_lines(run: Json, now: float, place: Place | None) -> list[PictureLine]:
+    return [PictureLine(text=f"  {line}", whole=True) for line in outlook(run, now=now, place=place)]
 
 
 def _around_active(shots: Sequence[Json], room: int) -> Sequence[Json]:
@@ -124,15 +126,15 @@ def _around_active(shots: Sequence[Json], room: int) -> Sequence[Json]:
     return shots[first : first + size]
 
 
-def _left_out(shots: Sequence[Json], seen: Sequence[Json]) -> tuple[list[Line], list[Line]]:
+def _left_out(shots: Sequence[Json], seen: Sequence[Json]) -> tuple[list[PictureLine], list[PictureLine]]:
     """A line for the shots before those that are seen, and one for those after; none where there are none."""
     first = next((index for index, shot in enumerate(shots) if shot["id"] == seen[0]["id"]), 0)
     return _count("before", shots[:first]), _count("after", shots[first + len(seen) :])
 
 
-def _count(where: str, shots: Sequence[Json]) -> list[Line]:
+def _count(where: str, shots: Sequence[Json]) -> list[PictureLine]:
     words = f"    … {len(shots)} {where}, {_done(shots) or 'none'} of them done"
-    return [Line(text=words, style="dim")] if shots else []
+    return [PictureLine(text=words, style="dim")] if shots else []
 
 
 def _done(shots: Sequence[Json]) -> int:

@@ -15,7 +15,7 @@ import click
 import structlog
 import uvloop
 
-from framerelay.cli.errors import Stop
+from framerelay.cli.errors import CommandError
 from framerelay.cli.http import listening_on, serving
 from framerelay.cli.keys import invitation, keys_of
 from framerelay.config.keys import Keys, refuse_weak_keys
@@ -142,7 +142,7 @@ async def redis_at(settings: Settings) -> AsyncIterator[str]:
     except REDIS_ERRORS as error:
         where = urlsplit(settings.redis_url)
         shown = f"{where.scheme}://{where.hostname or ''}{f':{where.port}' if where.port else ''}{where.path}"
-        raise Stop(f"FRAMERELAY_REDIS_URL = {shown}: {redis_words(error)}") from error
+        raise CommandError(f"FRAMERELAY_REDIS_URL = {shown}: {redis_words(error)}") from error
     finally:
         await disconnect(redis)
     yield settings.redis_url
@@ -211,7 +211,7 @@ def _mistakes_of(settings: Settings) -> Iterator[None]:
         yield
     except StoryboardInvalid as error:
         name = settings.config_file.name
-        raise Stop("\n".join(f"{name}, {mistake.within(name)}" for mistake in error.mistakes)) from error
+        raise CommandError("\n".join(f"{name}, {mistake.within(name)}" for mistake in error.mistakes)) from error
 
 
 def _spare_the_collector() -> None:
@@ -247,7 +247,7 @@ def _require_upstream(settings: Settings) -> None:
         if not value
     ]
     if missing:
-        raise Stop(
+        raise CommandError(
             f"{' and '.join(missing)} must be set: address and key of the jobs API. "
             "To try without one: framerelay demo, or framerelay sandbox in another terminal"
         )

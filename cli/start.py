@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from framerelay.cli.boards import read_board
-from framerelay.cli.client import Receiver, Refused
+from framerelay.cli.client import Receiver, ReceiverRefusal
 from framerelay.cli.runs import print_json, watched
 from framerelay.runs.errors import Mistake, StoryboardInvalid
 from framerelay.storyboards.storyboard import Storyboard
@@ -38,7 +38,7 @@ def give_pictures(receiver: Receiver, storyboard: Storyboard, folder: Path) -> d
     for name, places in storyboard.local_files().items():
         try:
             names[name] = _give(receiver, folder / name)
-        except (Refused, OSError) as error:
+        except (ReceiverRefusal, OSError) as error:
             reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
             mistakes.append(Mistake(place=places[0], message=f"{name}: {reason}"))
     if mistakes:
@@ -48,6 +48,6 @@ def give_pictures(receiver: Receiver, storyboard: Storyboard, folder: Path) -> d
 
 def _give(receiver: Receiver, file: Path) -> str:
     if file.stat().st_size > PICTURE_BYTES_MAX:
-        raise Refused(f"it is larger than {PICTURE_BYTES_MAX // 1_000_000} MB, more than providers take")
+        raise ReceiverRefusal(f"it is larger than {PICTURE_BYTES_MAX // 1_000_000} MB, more than providers take")
     name: str = receiver.post("/v1/files", content=file.read_bytes())["name"]
     return name

@@ -10,7 +10,7 @@ from rich.live import Live
 from framerelay.api.words import Json, shot_words
 from framerelay.cli.client import Receiver, Unreachable
 from framerelay.cli.outlook import Place
-from framerelay.cli.picture import Line, end_lines, id_width, live_lines, missed_words, whole_lines
+from framerelay.cli.picture import PictureLine, end_lines, id_width, live_lines, missed_words, whole_lines
 from framerelay.runs.text import duration, printable
 
 ENDED: Final = frozenset({"succeeded", "failed", "cancelled", "waiting"})
@@ -38,8 +38,8 @@ def console_on(out: TextIO) -> Console:
     return Console(file=out, highlight=False, soft_wrap=True)
 
 
-def show_lines(console: Console, lines: Iterator[Line] | list[Line]) -> None:
-    """Print *lines*, in colour on a terminal."""
+def show_lines(console: Console, lines: Iterator[PictureLine] | list[PictureLine]) -> None:
+    """Print *lines*, in color on a terminal."""
     for line in lines:
         for row in line.rows(console):
             console.print(row, style=line.style or None, markup=False)
@@ -51,7 +51,7 @@ def _live(receiver: Receiver, first: dict[str, Any], console: Console) -> dict[s
         for run, missing_s in _turns(receiver, first):
             lines = live_lines(run, now=time.time(), rows=console.height)
             if missing_s:
-                lines.append(Line(text=f"  the receiver does not answer, asking again, {duration(missing_s)}"))
+                lines.append(PictureLine(text=f"  the receiver does not answer, asking again, {duration(missing_s)}"))
             live.update(Group(*(line.rich() for line in lines)), refresh=True)
     return run
 

@@ -15,7 +15,7 @@ import structlog
 from framerelay.config.keys import Keys, load_keys
 from framerelay.config.settings import SettingInvalid, Settings, knobs
 
-Take = Callable[[Settings, Keys], Awaitable[None]]
+TakeOver = Callable[[Settings, Keys], Awaitable[None]]
 
 LIVE: Final = tuple(field for field, knob, _ in knobs() if knob.live)
 
@@ -42,10 +42,10 @@ class LiveSettings:
         self.keys = keys
         self._read = read
         self._check = check
-        self._takers: list[Take] = []
+        self._takers: list[TakeOver] = []
         self._reading = asyncio.Lock()
 
-    def hand_to(self, take: Take) -> None:
+    def hand_to(self, take: TakeOver) -> None:
         """Have *take* called with settings and keys whenever they were read again, whether they changed or not."""
         self._takers.append(take)
 

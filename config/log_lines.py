@@ -34,8 +34,8 @@ class CleanLine(msgspec.Struct, kw_only=True):
     timestamp: datetime | None = None
 
 
-Event = EventDict | CleanLine
-Render = Callable[[Sequence[Event]], bytes]
+LogEvent = EventDict | CleanLine
+Render = Callable[[Sequence[LogEvent]], bytes]
 ToEvent = Callable[[logging.LogRecord], EventDict]
 
 
@@ -58,7 +58,7 @@ class Lines(logging.Handler):
         self._descriptor, self._piece_bytes_max = _descriptor(stream), None
         if self._descriptor is not None and stat.S_ISFIFO(os.fstat(self._descriptor).st_mode):
             self._piece_bytes_max = select.PIPE_BUF  # What a pipe takes at once, even if others write to it as well.
-        self._waiting: list[Event] = []
+        self._waiting: list[LogEvent] = []
         self._due_in: asyncio.AbstractEventLoop | None = None
         self._is_writing, self._is_torn = False, False
         self._guard = threading.RLock()
@@ -76,7 +76,7 @@ class Lines(logging.Handler):
         line.timestamp = datetime.now(UTC)
         self._append(line)
 
-    def _append(self, event: Event) -> None:
+    def _append(self, event: LogEvent) -> None:
         self._waiting.append(event)
         loop = _running_loop()
         if loop is None or len(self._waiting) >= LINES_MAX:

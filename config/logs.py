@@ -19,7 +19,7 @@ from msgspec.structs import asdict
 from starlette.datastructures import Secret
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from framerelay.config.log_lines import CleanLine, Event, Lines, LinesLogger, Render
+from framerelay.config.log_lines import CleanLine, Lines, LinesLogger, LogEvent, Render
 from framerelay.config.settings import Settings
 
 
@@ -236,7 +236,7 @@ def _json_lines(secrets: tuple[str, ...]) -> Render:
         text = data.decode()
         return not any(map(text.__contains__, secrets)) and _looks_harmless(text)
 
-    def encoded(events: Sequence[Event]) -> bytes | None:
+    def encoded(events: Sequence[LogEvent]) -> bytes | None:
         with suppress(UnicodeEncodeError, TypeError):  # Half a surrogate pair; a name of a field that is no text.
             data = encode(events)
             doubtful = [event for event in events if not isinstance(event, CleanLine)]
@@ -244,10 +244,10 @@ def _json_lines(secrets: tuple[str, ...]) -> Render:
                 return data
         return None
 
-    def render(events: Sequence[Event]) -> bytes:
+    def render(events: Sequence[LogEvent]) -> bytes:
         return encoded(events) or b"".join(encoded([event]) or closely(event) for event in events)
 
-    def closely(event: Event) -> bytes:
+    def closely(event: LogEvent) -> bytes:
         shown = _redacted_event(event, secrets)
         with suppress(UnicodeEncodeError, TypeError):
             return encode([shown])
@@ -261,14 +261,14 @@ def _plain_lines(secrets: tuple[str, ...], stream: Any) -> Render:
     renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty(), pad_event_to=26)
     encoding = getattr(stream, "encoding", None) or "utf-8"
 
-    def render(events: Sequence[Event]) -> bytes:
+    def render(events: Sequence[LogEvent]) -> bytes:
         shown = [str(renderer(None, "", _redacted_event(event, secrets))) for event in events]
         return "".join(f"{line}\n" for line in shown).encode(encoding, "backslashreplace")
 
     return render
 
 
-def _redacted_event(event: Event, secrets: tuple[str, ...]) -> EventDict:
+def _redacted_event(event: LogEvent, secrets: tuple[str, ...]) -> EventDict:
     if isinstance(event, CleanLine):
         event = {name: value for name, value in asdict(event).items() if value is not msgspec.UNSET}
     stamp = event["timestamp"].isoformat().replace("+00:00", "Z")

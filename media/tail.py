@@ -13,7 +13,7 @@ AHEAD_BYTES = 128 * 1024
 WISHES_MAX = 4
 """Two are usual, the index and the last keyframe; a decoder that was taken over may wish what it likes."""
 
-Fetch = Callable[[int, int], AsyncIterator[tuple[int, bytes]]]
+FetchRange = Callable[[int, int], AsyncIterator[tuple[int, bytes]]]
 """(first, end) of a part → the places and bytes of it, as they come."""
 
 
@@ -25,7 +25,7 @@ class Tail:
     what is missing.
     """
 
-    def __init__(self, fetch: Fetch, store: Callable[[int, bytes], object]) -> None:
+    def __init__(self, fetch: FetchRange, store: Callable[[int, bytes], object]) -> None:
         self._fetch, self._store = fetch, store
         self._task: asyncio.Task[None] | None = None
         self.is_idle = asyncio.Event()

@@ -7,7 +7,7 @@ from framerelay.processors.film import parts_of
 from framerelay.runs import events
 from framerelay.runs.errors import FrameRelayError, NotFound, StorageFailed
 from framerelay.runs.model import Run
-from framerelay.store.kept import Kept, Kind, gone, kept_as
+from framerelay.store.kept import FileKind, Kept, gone, kept_as
 from framerelay.store.progress import record
 
 log = structlog.get_logger()
@@ -47,9 +47,9 @@ async def make(deps: Deps, run: Run, kept: Kept) -> None:
     place, first = deps.files.place(kept.path), deps.files.existing(kept.made_of[0].path)
     try:
         match kept.kind:
-            case Kind.FILM:
+            case FileKind.FILM:
                 await _join(deps, run, kept)
-            case Kind.OPENING:
+            case FileKind.OPENING:
                 small = deps.files.small_copies([kept.path])
                 await deps.films.open(first, frame_into=place, begun_with=None, small=small)
             case _:

@@ -47,7 +47,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
+class _Outcome:
     """What came of one POST; *refused*: why nothing was sent, which waiting does not change."""
 
     words: str
@@ -150,13 +150,13 @@ class Courier:
         except StoreUnavailable as error:
             log.warning("notification_not_recorded", **line, reason=error.message)
 
-    async def _tell_run(self, run_id: str, answer: _Answer) -> None:
+    async def _tell_run(self, run_id: str, answer: _Outcome) -> None:
         """Whoever looks at the run has to learn that nothing is sent; the log of deliveries is seldom looked at."""
         problem = Problem(code=AddressForbidden.code, message=answer.refused) if answer.refused else None
         with suppress(NotFound, Conflict):  # It was removed, or so much happens to it that the next one will say so.
             await record(self._store, run_id, NotificationSettled(problem=problem))
 
-    async def _post(self, notice: Notice, now: float) -> _Answer:
+    async def _post(self, notice: Notice, now: float) -> _Outcome:
         body = body_of(notice, base_url=self._base_url)
         headers = signed_headers(self._secrets, name=notice.id, at=int(now), body=body)
         headers |= {"Content-Type": "application/json", "Accept-Encoding": "identity"}
@@ -167,21 +167,21 @@ class Courier:
                 self._http.stream("POST", notice.to, content=body, headers=headers) as answer,
             ):
                 asked = read_retry_after(answer.headers.get("retry-after"), now=datetime.now(UTC))
-                return _Answer(words=_words_for(answer.status_code), status=answer.status_code, retry_after_s=asked)
+                return _Outcome(words=_words_for(answer.status_code), status=answer.status_code, retry_after_s=asked)
         except AddressForbidden as error:
             refused = redacted(error.message)
-            return _Answer(words=f"not sent: {refused}", refused=refused)
+            return _Outcome(words=f"not sent: {refused}", refused=refused)
         except (httpx.InvalidURL, ValueError):  # Kept by a version that did not look at it.
             refused = "it is no address that can be opened"
-            return _Answer(words=f"not sent: {refused}", refused=refused)
+            return _Outcome(words=f"not sent: {refused}", refused=refused)
         except httpx.ConnectTimeout:
-            return _Answer(words=f"no connection within {CONNECT_S:.0f} s")
+            return _Outcome(words=f"no connection within {CONNECT_S:.0f} s")
         except (TimeoutError, httpx.TimeoutException):
-            return _Answer(words=f"no answer within {ANSWER_S:.0f} s")
+            return _Outcome(words=f"no answer within {ANSWER_S:.0f} s")
         except httpx.ConnectError as error:
-            return _Answer(words=f"no connection: {redacted(str(error))[:200]}")
+            return _Outcome(words=f"no connection: {redacted(str(error))[:200]}")
         except (httpx.HTTPError, OSError):
-            return _Answer(words="the connection broke before an answer came")
+            return _Outcome(words="the connection broke before an answer came")
 
     async def _part(self) -> None:
         """What is not answered by then is sent again when its lease ends."""
@@ -192,7 +192,7 @@ class Courier:
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
 
-def _what_follows(claimed: Claimed, answer: _Answer, *, now: float) -> tuple[NotificationState, float | None]:
+def _what_follows(claimed: Claimed, answer: _Outcome, *, now: float) -> tuple[NotificationState, float | None]:
     """Its state, and in how many seconds it is tried again, if it is."""
     if answer.refused:
         return NotificationState.REFUSED, None

@@ -51,7 +51,7 @@ SURPRISES_MAX: Final = 5  # Tries of a task that fails in a way we did not fores
 
 log = structlog.get_logger()
 
-Handler = Callable[..., Awaitable[str]]
+TaskHandler = Callable[..., Awaitable[str]]
 Chore = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -260,7 +260,7 @@ def create_worker(deps: Deps, *, redis: ArqRedis, listening: ArqRedis, live: Liv
     """A worker for all our tasks, which takes over from *live* what has changed, whoever has it read again."""
     in_use = DepsInUse(deps, live)
     presence = Presence(redis, lambda: this_process("worker", in_use.now.settings, live.keys.secret))
-    handlers: dict[str, Handler] = {
+    handlers: dict[str, TaskHandler] = {
         "submit": submit,
         "look_up": look_up,
         "collect": collect,
@@ -295,7 +295,7 @@ async def _notify(deps: Deps) -> str:
     return "woken"
 
 
-def _task(name: str, handler: Handler, in_use: DepsInUse) -> Callable[..., Coroutine[Any, Any, None]]:
+def _task(name: str, handler: TaskHandler, in_use: DepsInUse) -> Callable[..., Coroutine[Any, Any, None]]:
     """*handler* as arq runs it: its log context, its one log line, and what becomes of its errors."""
 
     async def run(context: dict[str, Any], **arguments: Any) -> None:
@@ -319,7 +319,7 @@ def _task(name: str, handler: Handler, in_use: DepsInUse) -> Callable[..., Corou
     return run
 
 
-async def _outcome(handler: Handler, deps: Deps, arguments: dict[str, Any], tried: int) -> str:
+async def _outcome(handler: TaskHandler, deps: Deps, arguments: dict[str, Any], tried: int) -> str:
     """
     Run the handler. What may pass is tried again; what we did not foresee too, but not for ever.
 

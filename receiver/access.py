@@ -50,11 +50,11 @@ def unkeyed(path: str, handler: Handler, *, methods: Sequence[str] = ("GET",), n
 
 async def require(request: Request, needed: Right) -> None:
     """Raises: HTTPException 401 without a key or session, 403 if it does not open *needed*, 429 after many guesses."""
-    gate = state_of(request).gate
-    access = gate.access(request)
+    key_check = state_of(request).key_check
+    access = key_check.access(request)
     if access is None or (access.by_cookie and await _was_ended(request)):
         state_of(request).limits.count_stranger(request)
-        await gate.turn_away(request)
+        await key_check.turn_away(request)
         raise HTTPException(
             401,
             "this needs the API key as Bearer: FRAMERELAY_API_KEY, or the file api_key in the data folder",
@@ -62,23 +62,23 @@ async def require(request: Request, needed: Right) -> None:
         )
     if access.right < needed:
         raise HTTPException(403, "this key may only read")
-    if access.by_cookie and needed is not Right.READ and not gate.is_own_origin(request):
+    if access.by_cookie and needed is not Right.READ and not key_check.is_own_origin(request):
         raise HTTPException(403, "a change was asked for from another site")
 
 
 async def log_in(request: Request) -> Response:
     """``POST /login``: a form with ``key``; 303 to the page ``next`` with a session, else as `require`."""
-    gate = state_of(request).gate
-    if not gate.is_own_origin(request):
+    key_check = state_of(request).key_check
+    if not key_check.is_own_origin(request):
         raise HTTPException(403, "log in from the page itself")
     form = fields_of(request)
     key = form.get("key", "").strip()
     request.state.wanted = _wanted(form.get("next", ""))  # For the form again, after a wrong key.
     answer = Response(status_code=303, headers={"Location": request.state.wanted})
-    if gate.right_of(key) is None:
-        await gate.guessed(request)
+    if key_check.right_of(key) is None:
+        await key_check.guessed(request)
         raise HTTPException(401, "this is no key of this receiver", headers=CHALLENGE)
-    gate.sessions.begin(answer, key)
+    key_check.sessions.begin(answer, key)
     return answer
 
 
@@ -88,13 +88,13 @@ async def log_out(request: Request) -> Response:
 
     Raises: HTTPException 403 unless our own page asked for it; StoreUnavailable if it cannot be ended everywhere.
     """
-    gate = state_of(request).gate
-    if not gate.is_own_origin(request):
+    key_check = state_of(request).key_check
+    if not key_check.is_own_origin(request):
         raise HTTPException(403, "log out from the page itself")
-    if gate.access(request) is not None:
-        await state_of(request).store.is_first_use(gate.sessions.name_of(request), life_s=LIFE_S)
+    if key_check.access(request) is not None:
+        await state_of(request).store.is_first_use(key_check.sessions.name_of(request), life_s=LIFE_S)
     answer = Response(status_code=303, headers={"Location": "/"})
-    gate.sessions.end(answer)
+    key_check.sessions.end(answer)
     return answer
 
 
@@ -102,7 +102,7 @@ async def _was_ended(request: Request) -> bool:
     """Whether the session of *request* was logged out; one that was is taken out of it. Without Redis none was."""
     state = state_of(request)
     with suppress(StoreUnavailable):
-        if await state.store.is_used(state.gate.sessions.name_of(request)):
+        if await state.store.is_used(state.key_check.sessions.name_of(request)):
             request.cookies.clear()
             return True
     return False

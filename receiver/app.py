@@ -22,7 +22,7 @@ from framerelay.config.settings import Settings
 from framerelay.receiver import addresses, answers, health, media, metrics, notifications, plan, runs_api
 from framerelay.receiver.access import keyed, log_in, log_out, unkeyed
 from framerelay.receiver.callbacks import receiving, release, replay
-from framerelay.receiver.door.keys import Gate
+from framerelay.receiver.door.keys import KeyCheck
 from framerelay.receiver.door.limits import STREAMS_MAX, Limits, Seats
 from framerelay.receiver.door.quarantine import Quarantine
 from framerelay.receiver.door.strangers import Strangers
@@ -43,7 +43,7 @@ from framerelay.store.processes import Presence, this_process
 from framerelay.store.runs import Store
 from framerelay.store.spool import Spool
 
-Handler = Callable[[Request, Exception], Awaitable[Response]]
+ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
 
 
 def create_app(
@@ -71,7 +71,7 @@ def create_app(
         app.state.receiver = state = State(
             settings=settings,
             live=live,
-            gate=Gate(keys, settings),
+            key_check=KeyCheck(keys, settings),
             secrets=secrets_to_hide(settings, keys, verification.verifiers),
             store=Store(redis, notices_keep_s=settings.callbacks_keep_s),
             history=Store(streaming),
@@ -104,7 +104,7 @@ def create_app(
         await disconnect(figures)
         await disconnect(streaming)
 
-    handlers: dict[type[Exception] | int, Handler] = {
+    handlers: dict[type[Exception] | int, ErrorHandler] = {
         FrameRelayError: answers.foreseen,
         HTTPException: answers.refused,
         500: answers.surprised,
@@ -120,7 +120,7 @@ def routes() -> list[Route]:
     """Every address of the API: what ``/openapi.json`` names."""
     run, shot = "/v1/runs/{run}", "/v1/runs/{run}/shots/{shot}"
     return [
-        Route("/webhook/{token:path}", receiving.Callbacks(), methods=["POST"]),
+        Route("/webhook/{token:path}", receiving.CallbackEndpoint(), methods=["POST"]),
         Route("/webhook/{token:path}", addresses.look),
         keyed("/v1/runs", runs_api.start, methods=["POST"]),
         keyed("/v1/runs", runs_api.list_runs),

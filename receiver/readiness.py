@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class ReadinessReport:
     """*status*: ``ok`` · ``degraded`` · ``refused``; *reason*: what to fix, None if all is well."""
 
     status: str
@@ -31,10 +31,10 @@ class Readiness:
         self._inbox = inbox
         self._spool = spool
         self._asking = asyncio.Lock()
-        self._found = Found(status="ok")
+        self._found = ReadinessReport(status="ok")
         self._holds_until = 0.0
 
-    async def find_out(self) -> Found:
+    async def find_out(self) -> ReadinessReport:
         """What was found less than `HOLDS_S` ago, else anew; within some three seconds, whatever hangs."""
         async with self._asking:
             if time.monotonic() >= self._holds_until:
@@ -45,15 +45,15 @@ class Readiness:
                 self._found = found
             return self._found
 
-    async def _try(self) -> Found:
+    async def _try(self) -> ReadinessReport:
         try:
             await self._inbox.prove_writable()
-            return Found(status="ok")
+            return ReadinessReport(status="ok")
         except StoreUnavailable as error:
             trouble = error.message
         try:
             await self._spool.prove_writable()
         except StorageFailed as error:
-            return Found(status="refused", reason=f"{trouble}. Callbacks are refused, since {error.message}")
+            return ReadinessReport(status="refused", reason=f"{trouble}. Callbacks are refused, since {error.message}")
         kept = "Callbacks are kept on this machine's disk and handed on when Redis is back"
-        return Found(status="degraded", reason=f"{trouble}. {kept}")
+        return ReadinessReport(status="degraded", reason=f"{trouble}. {kept}")

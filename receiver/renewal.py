@@ -25,7 +25,7 @@ async def read_again_everywhere(state: State) -> None:
 
 async def take_over(state: State, settings: Settings, keys: Keys) -> None:
     """Let *state* work with these from now on; a request that is under way ends as it began."""
-    state.gate.use(keys)
+    state.key_check.use(keys)
     verifiers = await asyncio.to_thread(_verifiers_of, settings)
     if verifiers is not None and verifiers != state.verification.verifiers:
         if state.verification.public_keys is None and verifiers.jwks_urls:

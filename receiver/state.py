@@ -9,7 +9,7 @@ from starlette.requests import HTTPConnection
 
 from framerelay.config.live import LiveSettings
 from framerelay.config.settings import Settings
-from framerelay.receiver.door.keys import Gate
+from framerelay.receiver.door.keys import KeyCheck
 from framerelay.receiver.door.limits import Limits, Seats
 from framerelay.receiver.door.quarantine import Quarantine
 from framerelay.receiver.door.strangers import Strangers
@@ -38,7 +38,7 @@ class State:
 
     settings: Settings
     live: LiveSettings
-    gate: Gate
+    key_check: KeyCheck
     secrets: tuple[str, ...]
     store: Store
     history: Store

@@ -117,16 +117,16 @@ def steps_due(run: Run, now: float) -> list[Step]:
     steps: list[Step] = []
     if wants_film(run) and run.due_at <= now and not run.join_error:
         steps.append(Step(name=StepName.JOIN, run=run.id, turn=run.turns))
-    purse = jobs_left(run)
+    left = jobs_left(run)
     for shot in awake(run):
         if shot.takes:
             steps += _take_steps(run, shot, now)
         if shot.due_at <= now:
-            wanted = takes_to_submit(run, shot)[: None if purse is None else purse]
+            wanted = takes_to_submit(run, shot)[: None if left is None else left]
             steps += [
                 Step(name=StepName.SUBMIT, run=run.id, shot=shot.id, take=take, turn=shot.turns) for take in wanted
             ]
-            purse = None if purse is None else purse - len(wanted)
+            left = None if left is None else left - len(wanted)
     return steps
 
 

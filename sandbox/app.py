@@ -25,7 +25,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from framerelay.sandbox.checks import Refused, read_create
+from framerelay.sandbox.checks import RequestRefusal, read_create
 from framerelay.sandbox.faults import LAG_S, SLOW_S
 from framerelay.sandbox.job import Job, describe
 from framerelay.sandbox.options import SandboxOptions
@@ -56,7 +56,7 @@ def create_sandbox(options: SandboxOptions) -> Starlette:
         Route("/sandbox/jobs", sandbox.journal, methods=["GET"]),
         Route("/sandbox/inputs/{name}", sandbox.given, methods=["GET"]),
     ]
-    return Starlette(routes=routes, lifespan=sandbox.lifespan, exception_handlers={Refused: _refuse})
+    return Starlette(routes=routes, lifespan=sandbox.lifespan, exception_handlers={RequestRefusal: _refuse})
 
 
 class _Submit(TypedDict):
@@ -98,7 +98,7 @@ class _Sandbox:
         self._submits.append(entry)
         try:
             response = await self._submit(request, entry)
-        except Refused as refusal:
+        except RequestRefusal as refusal:
             entry["answer"] = refusal.status
             raise
         entry["answer"] = response.status_code
@@ -108,9 +108,11 @@ class _Sandbox:
         self._authenticate(request)
         faults = self._options.faults
         if faults.strikes("rate_limit", entry["number"]) or self._workshop.is_full:
-            raise Refused(429, "RateLimitExceeded.EndpointRPMExceeded", "Too many requests.", kind="TooManyRequests")
+            raise RequestRefusal(
+                429, "RateLimitExceeded.EndpointRPMExceeded", "Too many requests.", kind="TooManyRequests"
+            )
         if faults.strikes("busy", entry["number"]):
-            raise Refused(503, "ServiceUnavailable", "The service is busy.", kind="ServiceUnavailable")
+            raise RequestRefusal(503, "ServiceUnavailable", "The service is busy.", kind="ServiceUnavailable")
         if faults.strikes("refuse_with_200", entry["number"]):
             return JSONResponse({"code": 4001, "message": "The prompt is too long."})
         body = await _read_body(request)
@@ -129,7 +131,7 @@ class _Sandbox:
             self._answers[entry["idempotency_key"]] = (fingerprint, response)
         if faults.strikes("accept_then_500", job.number):
             job.answered.set()
-            raise Refused(
+            raise RequestRefusal(
                 500, "InternalServiceError", "The service encountered an internal error.", kind="InternalError"
             )
         return response
@@ -140,7 +142,9 @@ class _Sandbox:
             return None
         first, answer = self._answers[key]
         if first != fingerprint:
-            raise Refused(409, "IdempotencyConflict", "This Idempotency-Key came with another body.", kind="Conflict")
+            raise RequestRefusal(
+                409, "IdempotencyConflict", "This Idempotency-Key came with another body.", kind="Conflict"
+            )
         return answer
 
     async def look_up(self, request: Request) -> Response:
@@ -148,7 +152,7 @@ class _Sandbox:
         self._authenticate(request)
         job = self._workshop.jobs.get(request.path_params["job_id"])
         if job is None:
-            raise Refused(404, "NotFound", "There is no such job.", param="id", kind="NotFound")
+            raise RequestRefusal(404, "NotFound", "There is no such job.", param="id", kind="NotFound")
         job.look_ups += 1
         if self._options.faults.strikes("slow", "look_up", job.number, job.look_ups):
             await asyncio.sleep(SLOW_S)
@@ -167,11 +171,11 @@ class _Sandbox:
         async with request.form(max_files=1, max_fields=8) as form:
             kind, purpose, file = form.get("kind"), form.get("purpose"), form.get("file")
             if kind not in ("image", "video", "audio"):
-                raise Refused(400, "InvalidParameter", "kind must be image, video or audio.", param="kind")
+                raise RequestRefusal(400, "InvalidParameter", "kind must be image, video or audio.", param="kind")
             if not isinstance(purpose, str) or not 0 < len(purpose) <= 64:
-                raise Refused(400, "MissingParameter", "purpose is missing.", param="purpose")
+                raise RequestRefusal(400, "MissingParameter", "purpose is missing.", param="purpose")
             if not isinstance(file, UploadFile):
-                raise Refused(400, "MissingParameter", "file is missing.", param="file")
+                raise RequestRefusal(400, "MissingParameter", "file is missing.", param="file")
             content = await file.read()
             suffix = re.search(r"\.[a-z0-9]{1,5}$", (file.filename or "").lower())
         file_id = f"file_{uuid4().hex[:20]}"
@@ -193,7 +197,7 @@ class _Sandbox:
         """``GET /sandbox/inputs/{name}``: a first or last frame exactly as a job received it."""
         path = self._storage.find("inputs", request.path_params["name"])
         if path is None:
-            raise Refused(404, "NotFound", "There is no such file.", kind="NotFound")
+            raise RequestRefusal(404, "NotFound", "There is no such file.", kind="NotFound")
         return FileResponse(path, media_type="application/octet-stream")
 
     async def journal(self, request: Request) -> Response:
@@ -213,22 +217,22 @@ class _Sandbox:
         name = request.path_params["name"]
         path = self._storage.find(kind, name)
         if path is None:
-            raise Refused(404, "NotFound", "There is no such file.", kind="NotFound")
+            raise RequestRefusal(404, "NotFound", "There is no such file.", kind="NotFound")
         ttl_s = self._options.output_ttl_s
         if kind == "outputs" and ttl_s is not None and time.time() - path.stat().st_mtime > ttl_s:
-            raise Refused(403, "AccessDenied", "Request has expired.", kind="Forbidden")
+            raise RequestRefusal(403, "AccessDenied", "Request has expired.", kind="Forbidden")
         self._asked[name] += 1
         self._maybe_unavailable(kind, name, self._asked[name])
         return FileResponse(path)
 
     def _maybe_unavailable(self, *what: object) -> None:
         if self._options.faults.strikes("unavailable", *what):
-            raise Refused(503, "ServiceUnavailable", "The service is busy.", kind="InternalError")
+            raise RequestRefusal(503, "ServiceUnavailable", "The service is busy.", kind="InternalError")
 
     def _authenticate(self, request: Request) -> None:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(key.encode(), self._options.key.encode()):
-            raise Refused(401, "AuthenticationError", "The API key is missing or invalid.", kind="Unauthorized")
+            raise RequestRefusal(401, "AuthenticationError", "The API key is missing or invalid.", kind="Unauthorized")
 
     def _base_url(self, request: Request) -> str:
         return (self._options.public_url or str(request.base_url)).rstrip("/")
@@ -273,14 +277,14 @@ def _check_length(request: Request) -> None:
     """The server holds clients to the length that they announce, so the announcement is enough."""
     length = request.headers.get("content-length", "")
     if not length.isdigit():
-        raise Refused(411, "MissingParameter", "Content-Length is missing.")
+        raise RequestRefusal(411, "MissingParameter", "Content-Length is missing.")
     if int(length) > BODY_BYTES_MAX:
-        raise Refused(413, "InvalidParameter", f"The request is larger than {BODY_BYTES_MAX} bytes.")
+        raise RequestRefusal(413, "InvalidParameter", f"The request is larger than {BODY_BYTES_MAX} bytes.")
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
     """The error envelope; a 429 says when to come back."""
-    if not isinstance(error, Refused):
+    if not isinstance(error, RequestRefusal):
         raise error
     headers = {"Retry-After": "1"} if error.status == 429 else {}
     return JSONResponse(msgspec.to_builtins(error.envelope), error.status, headers=headers)

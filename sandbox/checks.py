@@ -13,7 +13,7 @@ from msgspec import UNSET
 from framerelay.upstream.wire import CreateRequest, ErrorBody, ErrorEnvelope, JobInput
 
 
-class Refused(Exception):
+class RequestRefusal(Exception):
     """The request is answered with *status* and the error envelope."""
 
     def __init__(self, status: int, code: str, message: str, *, param: str = "", kind: str = "BadRequest") -> None:
@@ -33,23 +33,23 @@ def read_create(body: bytes) -> CreateRequest:
     except msgspec.ValidationError as error:
         raise _refused(str(error)) from None
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise Refused(400, "InvalidParameter", f"The body is not JSON: {error}") from None
+        raise RequestRefusal(400, "InvalidParameter", f"The body is not JSON: {error}") from None
     if not request.model.strip():
-        raise Refused(400, "MissingParameter", "The model is missing.", param="model")
+        raise RequestRefusal(400, "MissingParameter", "The model is missing.", param="model")
     _check_values(request.input)
     _check_pictures(request.input)
     _check_draft(request.input)
     return request
 
 
-def _refused(reason: str) -> Refused:
+def _refused(reason: str) -> RequestRefusal:
     """msgspec says "Object contains unknown field `x` - at `$.input`"; the envelope wants the field by itself."""
     said, _, place = reason.partition(" - at `$")
     path = place.rstrip("`").lstrip(".")
     named = said.rsplit("`", 2)[-2] if "field `" in said else ""
     param = ".".join(part for part in (path, named) if part)
     code = "MissingParameter" if "missing required field" in said else "InvalidParameter"
-    return Refused(400, code, f"{said}.", param=param)
+    return RequestRefusal(400, code, f"{said}.", param=param)
 
 
 def _check_values(given: JobInput) -> None:
@@ -89,5 +89,5 @@ def _check_draft(given: JobInput) -> None:
         raise _wrong("return_last_frame", "is not available for a draft")
 
 
-def _wrong(name: str, why: str, *, code: str = "InvalidParameter") -> Refused:
-    return Refused(400, code, f"The parameter `input.{name}` {why}.", param=f"input.{name}")
+def _wrong(name: str, why: str, *, code: str = "InvalidParameter") -> RequestRefusal:
+    return RequestRefusal(400, code, f"The parameter `input.{name}` {why}.", param=f"input.{name}")

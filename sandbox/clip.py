@@ -2,7 +2,7 @@
 Render one clip as an MP4 that is built like a real one.
 
 Anatomy of the files that the real model returns, as dissected in 2026: H.264 by x264 superfast, crf 20, one keyframe
-unless a scene cut hits; 24 frames a second, ``seconds * 24 + 1`` of them; colour untagged, to be read as BT.601;
+unless a scene cut hits; 24 frames a second, ``seconds * 24 + 1`` of them; color untagged, to be read as BT.601;
 ``moov`` at the end behind a ``uuid`` box and ``free``; AAC sound that is 43 ms longer than the picture.
 """
 

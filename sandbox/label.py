@@ -26,7 +26,7 @@ def read_label(frame: Pixels) -> tuple[int, int] | None:
     """
     The clip number (modulo 256) and frame number in *frame* (height x width x RGB), or None if there is no label.
 
-    Blocks are black or white and at least four pixels wide, so that they survive compression and halved colour.
+    Blocks are black or white and at least four pixels wide, so that they survive compression and halved color.
     """
     block = _block(frame.shape[1], frame.shape[0])
     top, left = frame.shape[0] - block * (_ROWS + 1), block

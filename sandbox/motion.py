@@ -127,7 +127,7 @@ def _shine(frame: Pixels, lamps: Image.Image, *, along: float, side: int, streng
 
 
 @lru_cache(maxsize=4)
-def _lamps(colour: tuple[int, int, int]) -> Image.Image:
+def _lamps(color: tuple[int, int, int]) -> Image.Image:
     """Two lamps with a halo, and their reflections that run down the picture: light only, on black, 256 pixels."""
     y, x = np.mgrid[0:256, 0:256].astype(np.float32) / 256 - 0.5
     light = np.zeros((256, 256), np.float32)
@@ -137,7 +137,7 @@ def _lamps(colour: tuple[int, int, int]) -> Image.Image:
         below = np.clip(y, 0, None)
         light += np.exp(-(((x - middle) / 0.035) ** 2)) * np.exp(-below * 9) * (y > 0) * 0.55
     light *= np.clip((0.5 - np.abs(x)) * 6, 0, 1) * np.clip((0.5 - np.abs(y)) * 6, 0, 1)
-    return Image.fromarray((light[:, :, None] * np.array(colour, np.float32)).clip(0, 255).astype(np.uint8))
+    return Image.fromarray((light[:, :, None] * np.array(color, np.float32)).clip(0, 255).astype(np.uint8))
 
 
 def _smooth(time: float) -> float:

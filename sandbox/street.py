@@ -1,7 +1,7 @@
 """
 A rainy street at night, painted with numbers: the opening picture of a clip that was given no first frame.
 
-Colours and houses follow from the seed and the prompt, so the same input gives the same picture.
+Colors and houses follow from the seed and the prompt, so the same input gives the same picture.
 """
 
 import colorsys
@@ -15,7 +15,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 HORIZON = 0.60
 """Where the road begins, as a share of the height."""
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 
 def paint_street(width: int, height: int, *, seed: int, prompt: str) -> Image.Image:
@@ -39,7 +39,7 @@ class _Canvas:
     height: int
     horizon: int
     centre: int
-    palette: tuple[Colour, ...]
+    palette: tuple[Color, ...]
     dice: random.Random
 
     @classmethod
@@ -48,7 +48,7 @@ class _Canvas:
         wide, high = round(width * finer), round(height * finer)
         dice = random.Random(f"{seed}:{prompt}")  # noqa: S311 - a picture, no secret
         air = dice.uniform(0.55, 0.92)  # From blue over violet to pink: the air over a city at night.
-        palette = (_colour(air, 0.75, 1.0), *(_colour(hue, 0.8, 1.0) for hue in (air + 0.45, 0.9, 0.51, 0.08)))
+        palette = (_color(air, 0.75, 1.0), *(_color(hue, 0.8, 1.0) for hue in (air + 0.45, 0.9, 0.51, 0.08)))
         return cls(width=wide, height=high, horizon=round(high * HORIZON), centre=wide // 2, palette=palette, dice=dice)
 
     @property
@@ -57,13 +57,13 @@ class _Canvas:
         return min(self.width, self.height) / 100
 
 
-def _colour(hue: float, saturation: float, value: float) -> Colour:
+def _color(hue: float, saturation: float, value: float) -> Color:
     red, green, blue = colorsys.hsv_to_rgb(hue % 1.0, saturation, value)
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def _dimmed(colour: Colour, factor: float) -> Colour:
-    return round(colour[0] * factor), round(colour[1] * factor), round(colour[2] * factor)
+def _dimmed(color: Color, factor: float) -> Color:
+    return round(color[0] * factor), round(color[1] * factor), round(color[2] * factor)
 
 
 def _sky(canvas: _Canvas) -> Image.Image:
@@ -98,13 +98,13 @@ def _houses(canvas: _Canvas, picture: Image.Image, depth: int) -> None:
         left += wide
 
 
-def _mixed(one: Colour, other: Colour, share: float) -> Colour:
+def _mixed(one: Color, other: Color, share: float) -> Color:
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return red, green, blue
 
 
 def _roof_things(
-    canvas: _Canvas, pen: ImageDraw.ImageDraw, box: tuple[float, float, float, float], wall: Colour
+    canvas: _Canvas, pen: ImageDraw.ImageDraw, box: tuple[float, float, float, float], wall: Color
 ) -> None:
     """A tank or an antenna here and there breaks the straight line."""
     left, roof, right, _ = box
@@ -127,23 +127,23 @@ def _windows(canvas: _Canvas, pen: ImageDraw.ImageDraw, box: tuple[float, float,
     dice = canvas.dice
     step_x, step_y = canvas.unit * (0.9 + 0.42 * depth), canvas.unit * (1.25 + 0.6 * depth)
     shine = (0.42, 0.58, 0.75, 0.9)[depth]
-    colours = ((255, 206, 130), (255, 176, 92), (190, 214, 255), canvas.palette[1], canvas.palette[3])
-    house_colour = dice.choice(colours[:3])
+    colors = ((255, 206, 130), (255, 176, 92), (190, 214, 255), canvas.palette[1], canvas.palette[3])
+    house_color = dice.choice(colors[:3])
     y = roof + step_y * 0.8
     while y < bottom - step_y:
         lit = dice.uniform(0.04, 0.5) if dice.random() < 0.8 else 0.0
         x = left + step_x * 0.6
         while x < right - step_x * 0.7:
             if dice.random() < lit:
-                colour = house_colour if dice.random() < 0.85 else dice.choice(colours)
+                color = house_color if dice.random() < 0.85 else dice.choice(colors)
                 strength = shine * dice.uniform(0.35, 1.0)
-                pen.rectangle((x, y, x + step_x * 0.52, y + step_y * 0.5), fill=_dimmed(colour, strength))
+                pen.rectangle((x, y, x + step_x * 0.52, y + step_y * 0.5), fill=_dimmed(color, strength))
             x += step_x
         y += step_y
 
 
 def _shop(canvas: _Canvas, pen: ImageDraw.ImageDraw, box: tuple[float, float, float, float], depth: int) -> None:
-    """A lit shop front at street level, with a coloured strip over it."""
+    """A lit shop front at street level, with a colored strip over it."""
     if depth == 0 or canvas.dice.random() < 0.3:
         return
     left, _, right, bottom = box
@@ -180,7 +180,7 @@ def _neon(canvas: _Canvas) -> Image.Image:
     return lights
 
 
-def _sign(canvas: _Canvas, pen: ImageDraw.ImageDraw, x: float, y: float, size: float, colour: Colour) -> None:
+def _sign(canvas: _Canvas, pen: ImageDraw.ImageDraw, x: float, y: float, size: float, color: Color) -> None:
     """One neon sign: a column of strokes that read as letters of no language, a bar, or a ring."""
     dice, unit = canvas.dice, canvas.unit * size
     line = max(2, round(unit * 0.55))
@@ -190,20 +190,20 @@ def _sign(canvas: _Canvas, pen: ImageDraw.ImageDraw, x: float, y: float, size: f
             top = y + letter * unit * 5.2
             for _ in range(dice.randint(3, 4)):
                 ends = [(x + dice.choice((0, 2, 4)) * unit, top + dice.choice((0, 2, 4)) * unit) for _ in range(2)]
-                pen.line([ends[0], (ends[1][0], ends[0][1]), ends[1]], fill=colour, width=line, joint="curve")
+                pen.line([ends[0], (ends[1][0], ends[0][1]), ends[1]], fill=color, width=line, joint="curve")
         pen.rectangle(
             (x - 1.4 * unit, y - 1.4 * unit, x + 5.4 * unit, top + 5.4 * unit),
-            outline=_dimmed(colour, 0.55),
+            outline=_dimmed(color, 0.55),
             width=max(1, line // 2),
         )
     elif kind < 0.85:
         for row in range(dice.randint(1, 3)):
             pen.line(
-                (x, y + row * 1.8 * unit, x + dice.uniform(8, 14) * unit, y + row * 1.8 * unit), fill=colour, width=line
+                (x, y + row * 1.8 * unit, x + dice.uniform(8, 14) * unit, y + row * 1.8 * unit), fill=color, width=line
             )
     else:
         radius = dice.uniform(2.5, 4.5) * unit
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), outline=colour, width=line)
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), outline=color, width=line)
 
 
 def _wet_road(canvas: _Canvas, picture: Image.Image) -> Image.Image:

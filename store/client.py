@@ -1,8 +1,8 @@
 """
 The client of Redis: connections that are watched by a clock, the scripts, and one connection for many calls.
 
-Reading an answer and finding a connection are redis-py's. `Line` spares whoever calls a script thousands of times a
-second redis-py's way around each call: without it, a callback costs 4 µs more.
+Reading an answer and finding a connection are redis-py's. `PinnedConnection` spares whoever calls a script thousands of
+times a second redis-py's way around each call: without it, a callback costs 4 µs more.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class RelayRedis(ArqRedis):
             return await super().execute_command(*arguments, **options)  # type: ignore[no-untyped-call]
 
 
-class Line:
+class PinnedConnection:
     """
     One connection of *redis*, for whoever calls scripts again and again.
 

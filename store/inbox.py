@@ -23,7 +23,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from framerelay.store.client import Line, RelayRedis, script
+from framerelay.store.client import PinnedConnection, RelayRedis, script
 from framerelay.store.ids import id_in
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_answers, unavailable
 from framerelay.store.tasks import QUEUE, TASK_LIFE_MS, WAKE, Task, pack
@@ -239,7 +239,7 @@ class Inbox:
         self._tell(late, repeat(unavailable(TimeoutError())))
 
     async def _write(self) -> None:
-        line = Line(self._redis)
+        line = PinnedConnection(self._redis)
         try:
             while self._waiting:
                 await self._write_together(line)
@@ -247,7 +247,7 @@ class Inbox:
             self._writer = None  # At once: whoever comes from now on begins another one.
             await line.close()
 
-    async def _write_together(self, line: Line) -> None:
+    async def _write_together(self, line: PinnedConnection) -> None:
         batch = list(islice(self._waiting, BATCH_MAX))
         for given in batch:
             del self._waiting[given]

@@ -9,7 +9,7 @@ from framerelay.runs.standing import chosen
 from framerelay.store.tasks import Task
 
 
-class Kind(StrEnum):
+class FileKind(StrEnum):
     """What is kept of a run."""
 
     CLIP = "clip"
@@ -27,7 +27,7 @@ class Kept:
     ``made_of``: the clips that it can be made of again, none where it came from the provider.
     """
 
-    kind: Kind
+    kind: FileKind
     path: str
     shot: str | None = None
     take: int | None = None
@@ -40,12 +40,12 @@ class Kept:
 def kept_as(run: Run, path: str) -> Kept | None:
     """What *run* keeps under *path*, as `store.files` names it; None if that is no file of its."""
     if run.film and run.film.path == path:
-        return Kept(kind=Kind.FILM, path=path, made_of=tuple(clip for _, clip in clips_of_film(run)))
+        return Kept(kind=FileKind.FILM, path=path, made_of=tuple(clip for _, clip in clips_of_film(run)))
     for shot in run.shots:
         for take in shot.takes:
             for kind, named in _named(take):
                 if named == path:
-                    clips = (take.video,) if take.video and kind in (Kind.LAST_FRAME, Kind.OPENING) else ()
+                    clips = (take.video,) if take.video and kind in (FileKind.LAST_FRAME, FileKind.OPENING) else ()
                     return Kept(kind=kind, path=path, shot=shot.id, take=take.number, made_of=clips)
     return None
 
@@ -62,12 +62,12 @@ def clips_of_film(run: Run) -> list[tuple[Shot, Clip]]:
 
 def clip_of(run: Run, clip: Clip) -> Kept:
     """*clip* as what it is in *run*."""
-    return kept_as(run, clip.path) or Kept(kind=Kind.CLIP, path=clip.path)
+    return kept_as(run, clip.path) or Kept(kind=FileKind.CLIP, path=clip.path)
 
 
 def gone(kept: Kept) -> str:
     """That its file is missing, in words for a person; what to do about it."""
-    advice = "" if kept.kind is Kind.FILM else ": put it back from a backup, or retake the shot"
+    advice = "" if kept.kind is FileKind.FILM else ": put it back from a backup, or retake the shot"
     also = ", and so is what it was made of" if kept.made_of else ""
     return f"{kept} is gone from the data folder{also}{advice}"
 
@@ -78,13 +78,13 @@ def task_to_make_again(run: Run, kept: Kept) -> Task:
     return Task(id=f"again:{run.id}:{name}", function="make_again", arguments={"run": run.id, "path": kept.path})
 
 
-def _named(take: Take) -> Iterator[tuple[Kind, str]]:
+def _named(take: Take) -> Iterator[tuple[FileKind, str]]:
     if take.video:
-        yield Kind.CLIP, take.video.path
+        yield FileKind.CLIP, take.video.path
     for kind, frame in (
-        (Kind.LAST_FRAME, take.last_frame),
-        (Kind.OPENING, take.opening),
-        (Kind.PROVIDER_FRAME, take.provider_frame),
+        (FileKind.LAST_FRAME, take.last_frame),
+        (FileKind.OPENING, take.opening),
+        (FileKind.PROVIDER_FRAME, take.provider_frame),
     ):
         if frame:
             yield kind, frame.path

@@ -15,7 +15,7 @@ LOCAL: Final = "path:"  # Before a local file in `Shot.first_frame`, until it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Defaults:
     """
     What holds for every shot of a storyboard.
 
@@ -56,14 +56,14 @@ class Boundary:
         return self.source is not None or self.first is not None
 
 
-def read_boundary(draft: Draft, places: Mapping[str, int], setting: Setting) -> Boundary:
+def read_boundary(draft: Draft, places: Mapping[str, int], defaults: Defaults) -> Boundary:
     """
     The boundary of *draft*, whose contradictions are noted; the frames themselves are still to be read.
 
     *places*: every shot's id with its number in story order.
     """
     last = one_frame(draft.keys, "last_frame")
-    known = _read_origin(draft, places, setting)
+    known = _read_origin(draft, places, defaults)
     if known is None:  # What it would contradict is not known either.
         return Boundary(origin="", source=None, first=one_frame(draft.keys, "first_frame"), last=last)
     origin, source = known
@@ -78,7 +78,7 @@ def read_boundary(draft: Draft, places: Mapping[str, int], setting: Setting) -> 
     return boundary
 
 
-def _read_origin(draft: Draft, places: Mapping[str, int], setting: Setting) -> tuple[str, str | None] | None:
+def _read_origin(draft: Draft, places: Mapping[str, int], defaults: Defaults) -> tuple[str, str | None] | None:
     """What ``from`` says, and the shot whose last frame this one would begin with."""
     part = draft.keys.get("from")
     if part is None:
@@ -88,7 +88,7 @@ def _read_origin(draft: Draft, places: Mapping[str, int], setting: Setting) -> t
         return None
     if origin in list(From):
         return origin, None if origin == From.CUT else draft.previous
-    if origin == setting.before or places.get(origin, len(places)) < places[draft.id]:
+    if origin == defaults.before or places.get(origin, len(places)) < places[draft.id]:
         return origin, origin
     if origin in places:
         which = "this shot itself" if origin == draft.id else "a later shot"
@@ -128,7 +128,7 @@ def one_frame(keys: Mapping[str, Part], name: str) -> Part | None:
     return frame or url
 
 
-def read_frame(part: Part, setting: Setting) -> str | None:
+def read_frame(part: Part, defaults: Defaults) -> str | None:
     """A URL or ``file:NAME`` as written; a local file with `LOCAL` before it."""
     text = part.text()
     key = str(part.path[-1])
@@ -139,7 +139,7 @@ def read_frame(part: Part, setting: Setting) -> str | None:
         part.complain(f'"{shown(text)}" cannot be a frame: write {_FRAME_CHOICE}')
     elif key.endswith("_url"):
         part.complain(f'expected a URL, found "{shown(text)}": for a file write {key.removesuffix("_url")}')
-    elif not setting.allow_paths:
+    elif not defaults.allow_paths:
         part.complain(
             "a file on your computer cannot be read from here: give files with `framerelay run`, or POST them to "
             "/v1/files and use the name it answers"

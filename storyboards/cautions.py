@@ -19,7 +19,7 @@ from framerelay.storyboards.documents import Path, line_at, place_of
 from framerelay.storyboards.parts import is_web_address
 from framerelay.storyboards.storyboard import Storyboard
 
-CHAIN_MAX: Final = 4  # Makers of chained films report that faces and colours drift visibly from the fifth shot on.
+CHAIN_MAX: Final = 4  # Makers of chained films report that faces and colors drift visibly from the fifth shot on.
 EXPIRY_S: Final = (3600, 259_200)
 _DURATIONS_S: Final = ((re.compile(r"seedance-1[.-]5"), 4, 12), (re.compile(r"seedance-1[.-]0"), 2, 12))
 _NAMED_MAX: Final = 6
@@ -49,7 +49,7 @@ class Story:
     links: Mapping[str, int]
 
 
-Found = tuple[str, tuple[str, ...], str]
+CautionSite = tuple[str, tuple[str, ...], str]
 """A code, the keys that can be to blame (the first that is written has the place), and what to do."""
 
 
@@ -135,7 +135,7 @@ def _untold(board: Storyboard, trusted: Trusted | None) -> Iterator[tuple[str, P
         yield "notify_url_refused", ("notify_url",), message
 
 
-def _watermark(shot: Shot, story: Story) -> Iterator[Found]:
+def _watermark(shot: Shot, story: Story) -> Iterator[CautionSite]:
     """The provider's own last frame has none; ours is taken from the clip."""
     ours = not shot.input.get("return_last_frame") or shot.input.get("draft")
     if shot.input.get("watermark") and story.heirs.get(shot.id) and ours:
@@ -146,7 +146,7 @@ def _watermark(shot: Shot, story: Story) -> Iterator[Found]:
         yield "watermark_handed_on", ("watermark",), message
 
 
-def _long_chain(shot: Shot, story: Story) -> Iterator[Found]:
+def _long_chain(shot: Shot, story: Story) -> Iterator[CautionSite]:
     if story.links[shot.id] == CHAIN_MAX + 1:
         message = (
             f"more than {CHAIN_MAX} shots in a row, each made from the last frame of the one before: faces and colors "
@@ -155,7 +155,7 @@ def _long_chain(shot: Shot, story: Story) -> Iterator[Found]:
         yield "long_chain", ("from",), message
 
 
-def _changes(shot: Shot, story: Story) -> Iterator[Found]:
+def _changes(shot: Shot, story: Story) -> Iterator[CautionSite]:
     source = story.by_id.get(shot.source or "")
     if source is None:
         return
@@ -169,7 +169,7 @@ def _changes(shot: Shot, story: Story) -> Iterator[Found]:
         yield "resolution_changes", ("resolution",), message
 
 
-def _references(shot: Shot, _: Story) -> Iterator[Found]:
+def _references(shot: Shot, _: Story) -> Iterator[CautionSite]:
     keys = [key for key in ("reference_image_urls", "reference_video_urls") if shot.input.get(key)]
     if keys and (shot.source or shot.first_frame):
         message = (
@@ -179,7 +179,7 @@ def _references(shot: Shot, _: Story) -> Iterator[Found]:
         yield "frame_beside_references", tuple(keys), message
 
 
-def _draft(shot: Shot, _: Story) -> Iterator[Found]:
+def _draft(shot: Shot, _: Story) -> Iterator[CautionSite]:
     if not shot.input.get("draft"):
         return
     if shot.input.get("return_last_frame"):
@@ -191,7 +191,7 @@ def _draft(shot: Shot, _: Story) -> Iterator[Found]:
         yield "draft_tier", ("service_tier",), "a draft is not made in the flex tier: leave one of the two out"
 
 
-def _gate(shot: Shot, _: Story) -> Iterator[Found]:
+def _gate(shot: Shot, _: Story) -> Iterator[CautionSite]:
     if shot.gated and shot.source is None:
         message = (
             "nothing leads to this gate: the shot waits from the start, and there is no frame to look at before you "
@@ -200,7 +200,7 @@ def _gate(shot: Shot, _: Story) -> Iterator[Found]:
         yield "gate_without_frame", ("gate",), message
 
 
-def _lengths(shot: Shot, story: Story) -> Iterator[Found]:
+def _lengths(shot: Shot, story: Story) -> Iterator[CautionSite]:
     duration = shot.input.get("duration")
     limits = next(((least, most) for model, least, most in _DURATIONS_S if model.search(story.model)), None)
     if limits and isinstance(duration, int | float) and duration != -1:
@@ -213,14 +213,14 @@ def _lengths(shot: Shot, story: Story) -> Iterator[Found]:
         yield "frames_beside_duration", ("frames",), message
 
 
-def _two_ratios(shot: Shot, _: Story) -> Iterator[Found]:
+def _two_ratios(shot: Shot, _: Story) -> Iterator[CautionSite]:
     one, other = shot.input.get("ratio"), shot.input.get("aspect_ratio")
     if one and other and one != other:
         message = f"ratio says {one} and aspect_ratio {other}, two names for one thing: keep one of them"
         yield "two_ratios", ("aspect_ratio",), message
 
 
-def _expiry(shot: Shot, _: Story) -> Iterator[Found]:
+def _expiry(shot: Shot, _: Story) -> Iterator[CautionSite]:
     least, most = EXPIRY_S
     expiry = shot.input.get("execution_expires_after")
     if expiry is not None and not least <= expiry <= most:
@@ -228,7 +228,7 @@ def _expiry(shot: Shot, _: Story) -> Iterator[Found]:
         yield "expiry_out_of_range", ("execution_expires_after",), message
 
 
-def _addresses(shot: Shot, _: Story) -> Iterator[Found]:
+def _addresses(shot: Shot, _: Story) -> Iterator[CautionSite]:
     """What the provider is to fetch, it fetches from where it is."""
     for key, frame in (("first_frame", shot.first_frame), ("last_frame", shot.last_frame)):
         if frame and _is_private(frame):
@@ -259,6 +259,6 @@ def _ratio(shot: Shot) -> str | None:
     return ratio
 
 
-CHECKS: Final[tuple[Callable[[Shot, Story], Iterator[Found]], ...]] = (
+CHECKS: Final[tuple[Callable[[Shot, Story], Iterator[CautionSite]], ...]] = (
     *(_watermark, _long_chain, _changes, _references, _draft, _gate, _lengths, _two_ratios, _expiry, _addresses),
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from framerelay.config.text import text_of
-from framerelay.storyboards.notation import DEPTH_MAX, Form, Kind, Piece, pieces_of, shown, stop, wide_sign
+from framerelay.storyboards.notation import DEPTH_MAX, Form, Piece, PieceKind, pieces_of, shown, stop, wide_sign
 
 Path = tuple[str | int, ...]
 
@@ -124,13 +124,13 @@ class _Builder:
 
     def add(self, piece: Piece) -> None:
         top = self._stack[-1]
-        if piece.kind is Kind.END:
+        if piece.kind is PieceKind.END:
             self._close()
         elif isinstance(top.value, dict) and top.key is None:
             self._take_key(top, piece)
-        elif piece.kind is Kind.ALIAS:
+        elif piece.kind is PieceKind.ALIAS:
             self._place_alias(piece)
-        elif piece.kind is Kind.VALUE:
+        elif piece.kind is PieceKind.VALUE:
             self._grow(1, len(piece.text), piece.line)
             self._place(piece.value, Spot(line=piece.line), piece.anchor, 1, len(piece.text))
         else:
@@ -142,7 +142,7 @@ class _Builder:
         return Document(value=self._whole[0], spot=self._stack[0].inside[0], repeats=tuple(self._repeats))
 
     def _take_key(self, top: _Open, piece: Piece) -> None:
-        if piece.kind is not Kind.VALUE:
+        if piece.kind is not PieceKind.VALUE:
             raise stop("a key must be a word; there is a list, a group or an alias in its place", piece.line)
         self._grow(1, len(piece.text), piece.line)
         top.key, top.key_line = piece.text, piece.line
@@ -152,7 +152,7 @@ class _Builder:
             raise stop(f"this is nested more than {DEPTH_MAX} levels deep", piece.line)
         before = (self._values, self._chars)
         self._grow(1, 0, piece.line)
-        value: dict[str, object] | list[object] = {} if piece.kind is Kind.GROUP else []
+        value: dict[str, object] | list[object] = {} if piece.kind is PieceKind.GROUP else []
         self._stack.append(_Open(value=value, line=piece.line, anchor=piece.anchor, weight=before))
 
     def _close(self) -> None:

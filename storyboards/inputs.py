@@ -12,7 +12,7 @@ from typing import Any, Final
 from framerelay.storyboards.parts import Part, is_web_address
 
 
-class Kind(StrEnum):
+class FieldKind(StrEnum):
     """What a field takes."""
 
     TEXT = "text"
@@ -24,26 +24,26 @@ class Kind(StrEnum):
 
 
 # Source: the input schema on the jobs API's page, November 2026.
-INPUT_FIELDS: Final[Mapping[str, Kind]] = {
-    "prompt": Kind.TEXT,
-    "first_frame_url": Kind.URL,
-    "last_frame_url": Kind.URL,
-    "reference_image_urls": Kind.URLS,
-    "reference_video_urls": Kind.URLS,
-    "resolution": Kind.TEXT,
-    "duration": Kind.NUMBER,
-    "aspect_ratio": Kind.TEXT,
-    "seed": Kind.WHOLE_NUMBER,
-    "callback_url": Kind.URL,
-    "ratio": Kind.TEXT,
-    "frames": Kind.WHOLE_NUMBER,
-    "camera_fixed": Kind.BOOLEAN,
-    "watermark": Kind.BOOLEAN,
-    "return_last_frame": Kind.BOOLEAN,
-    "service_tier": Kind.TEXT,
-    "generate_audio": Kind.BOOLEAN,
-    "execution_expires_after": Kind.WHOLE_NUMBER,
-    "draft": Kind.BOOLEAN,
+INPUT_FIELDS: Final[Mapping[str, FieldKind]] = {
+    "prompt": FieldKind.TEXT,
+    "first_frame_url": FieldKind.URL,
+    "last_frame_url": FieldKind.URL,
+    "reference_image_urls": FieldKind.URLS,
+    "reference_video_urls": FieldKind.URLS,
+    "resolution": FieldKind.TEXT,
+    "duration": FieldKind.NUMBER,
+    "aspect_ratio": FieldKind.TEXT,
+    "seed": FieldKind.WHOLE_NUMBER,
+    "callback_url": FieldKind.URL,
+    "ratio": FieldKind.TEXT,
+    "frames": FieldKind.WHOLE_NUMBER,
+    "camera_fixed": FieldKind.BOOLEAN,
+    "watermark": FieldKind.BOOLEAN,
+    "return_last_frame": FieldKind.BOOLEAN,
+    "service_tier": FieldKind.TEXT,
+    "generate_audio": FieldKind.BOOLEAN,
+    "execution_expires_after": FieldKind.WHOLE_NUMBER,
+    "draft": FieldKind.BOOLEAN,
 }
 
 # These have rules of their own: a prompt and frames make a shot, the address of the callback is ours.
@@ -61,19 +61,19 @@ def read_inputs(parts: Mapping[str, Part], *, but: Collection[str] = ()) -> dict
     return {name: value for name, value in read.items() if value is not None}
 
 
-def _read_input(part: Part, kind: Kind) -> Any:
+def _read_input(part: Part, kind: FieldKind) -> Any:
     match kind:
-        case Kind.TEXT:
+        case FieldKind.TEXT:
             return part.text()
-        case Kind.WHOLE_NUMBER:
+        case FieldKind.WHOLE_NUMBER:
             return part.whole_number()
-        case Kind.NUMBER:
+        case FieldKind.NUMBER:
             return part.number()
-        case Kind.BOOLEAN:
+        case FieldKind.BOOLEAN:
             return part.boolean()
-        case Kind.URLS:
+        case FieldKind.URLS:
             return _read_urls(part)
-        case Kind.URL:
+        case FieldKind.URL:
             return part.web_address()
 
 

@@ -22,7 +22,7 @@ NUMBER_CHARS_MAX: Final = 40
 TAG_CHARS_MAX: Final = 10_000  # The parser's time for a tag grows with the square of its length.
 
 
-class Kind(Enum):
+class PieceKind(Enum):
     """What a piece does."""
 
     GROUP = auto()
@@ -36,7 +36,7 @@ class Kind(Enum):
 class Piece:
     """One sign of a document. ``text``: a scalar as it is written, or the name of an alias."""
 
-    kind: Kind
+    kind: PieceKind
     line: int
     value: object = None
     text: str = ""
@@ -79,7 +79,7 @@ def stop(message: str, line: int | None = None) -> StoryboardInvalid:
 # --- JSON --------------------------------------------------------------------------------------------------------
 
 _SIGN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]|[^\s{}\[\],:"]+', re.DOTALL)
-_OPENING: Final = {"{": Kind.GROUP, "[": Kind.LIST}
+_OPENING: Final = {"{": PieceKind.GROUP, "[": PieceKind.LIST}
 
 
 def _json_pieces(text: str) -> Iterator[Piece]:
@@ -98,10 +98,10 @@ def _json_pieces(text: str) -> Iterator[Piece]:
         if sign in _OPENING:
             yield Piece(kind=_OPENING[sign], line=line)
         elif sign in "}]":
-            yield Piece(kind=Kind.END, line=line)
+            yield Piece(kind=PieceKind.END, line=line)
         else:
             value = json.loads(sign) if sign[0] == '"' else _scalar(sign)
-            yield Piece(kind=Kind.VALUE, line=line, value=value, text=value if isinstance(value, str) else sign)
+            yield Piece(kind=PieceKind.VALUE, line=line, value=value, text=value if isinstance(value, str) else sign)
 
 
 _COMMA_TOO_MANY: Final = re.compile(r"\s*,\s*([}\]])")
@@ -153,9 +153,9 @@ def _yaml_piece(event: yaml_events.Event) -> Piece | None:
     line = event.start_mark.line + 1
     match event:
         case yaml_events.AliasEvent():
-            return Piece(kind=Kind.ALIAS, line=line, text=event.anchor)
+            return Piece(kind=PieceKind.ALIAS, line=line, text=event.anchor)
         case yaml_events.CollectionEndEvent():
-            return Piece(kind=Kind.END, line=line)
+            return Piece(kind=PieceKind.END, line=line)
         case yaml_events.ScalarEvent() | yaml_events.CollectionStartEvent():
             tag = None if event.ctag is None else str(event.ctag)
             if tag is not None and tag not in _TEXT_TAGS:
@@ -165,8 +165,10 @@ def _yaml_piece(event: yaml_events.Event) -> Piece | None:
     if isinstance(event, yaml_events.ScalarEvent):
         plain = event.implicit[0] and tag is None
         text = _paired(event.value)
-        return Piece(kind=Kind.VALUE, line=line, value=_scalar(text) if plain else text, text=text, anchor=event.anchor)
-    kind = Kind.GROUP if isinstance(event, yaml_events.MappingStartEvent) else Kind.LIST
+        return Piece(
+            kind=PieceKind.VALUE, line=line, value=_scalar(text) if plain else text, text=text, anchor=event.anchor
+        )
+    kind = PieceKind.GROUP if isinstance(event, yaml_events.MappingStartEvent) else PieceKind.LIST
     return Piece(kind=kind, line=line, anchor=event.anchor)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from framerelay.runs.model import From, Shot
-from framerelay.storyboards.boundaries import Boundary, Draft, Setting, one_frame, read_boundary, read_frame
+from framerelay.storyboards.boundaries import Boundary, Defaults, Draft, one_frame, read_boundary, read_frame
 from framerelay.storyboards.inputs import CALLBACK_IS_OURS, PLAIN_FIELDS, read_inputs
 from framerelay.storyboards.parts import Part
 
@@ -31,12 +31,12 @@ _NOT_IN_A_SHOT: Final = {
 }
 
 
-def read_shots(top: Mapping[str, Part], setting: Setting) -> tuple[Shot, ...]:
+def read_shots(top: Mapping[str, Part], defaults: Defaults) -> tuple[Shot, ...]:
     """The shots of all scenes in the order of the film; shots with a mistake are noted and left out."""
-    drafts = _drafts(_scenes(top), setting)
+    drafts = _drafts(_scenes(top), defaults)
     places = {draft.id: place for place, draft in enumerate(drafts)}
-    boundaries = [read_boundary(draft, places, setting) for draft in drafts]
-    shots = [_read_shot(draft, boundary, setting) for draft, boundary in zip(drafts, boundaries, strict=True)]
+    boundaries = [read_boundary(draft, places, defaults) for draft in drafts]
+    shots = [_read_shot(draft, boundary, defaults) for draft, boundary in zip(drafts, boundaries, strict=True)]
     return tuple(shot for shot in shots if shot is not None)
 
 
@@ -56,17 +56,17 @@ def _scenes(top: Mapping[str, Part]) -> list[tuple[str, dict[str, Part]]]:
     return list(zip(names, (keys for _, keys in groups), strict=True))
 
 
-def _drafts(scenes: list[tuple[str, dict[str, Part]]], setting: Setting) -> list[Draft]:
+def _drafts(scenes: list[tuple[str, dict[str, Part]]], defaults: Defaults) -> list[Draft]:
     places = [(scene, keys, parts) for scene, keys in scenes if (parts := _shot_parts(keys))]
     total = sum(len(parts) for _, _, parts in places)
     if total > SHOTS_MAX:
         places[-1][2][-1].complain(f"this is shot number {total}; a storyboard can have {SHOTS_MAX}")
         return []
     groups = [part.group(_SHOT_KEYS, elsewhere=_NOT_IN_A_SHOT) or {} for _, _, parts in places for part in parts]
-    names = iter(_names([keys.get("id") for keys in groups], prefix="s", taken=setting.before))
+    names = iter(_names([keys.get("id") for keys in groups], prefix="s", taken=defaults.before))
     drafts: list[Draft] = []
     for scene, scene_keys, parts in places:
-        previous = None if drafts else setting.before
+        previous = None if drafts else defaults.before
         for position, part in enumerate(parts):
             draft = Draft(
                 id=next(names),
@@ -123,11 +123,11 @@ def _own_name(part: Part, known: set[str]) -> str | None:
 # --- one shot ----------------------------------------------------------------------------------------------------
 
 
-def _read_shot(draft: Draft, boundary: Boundary, setting: Setting) -> Shot | None:
+def _read_shot(draft: Draft, boundary: Boundary, defaults: Defaults) -> Shot | None:
     if not isinstance(draft.part.value, dict):
         return None
     keys = draft.keys
-    prompt = _read_prompt(draft, setting.style)
+    prompt = _read_prompt(draft, defaults.style)
     takes = keys["takes"].whole_number(1, TAKES_MAX) if "takes" in keys else 1
     pick = "pick" in keys and keys["pick"].word("first")
     gate = "gate" in keys and keys["gate"].word("approve")
@@ -136,9 +136,9 @@ def _read_shot(draft: Draft, boundary: Boundary, setting: Setting) -> Shot | Non
         scene=draft.scene,
         origin=boundary.origin,
         source=boundary.source,
-        input={"prompt": prompt, **setting.defaults, **read_inputs(keys)},
-        first_frame=read_frame(boundary.first, setting) if boundary.first else None,
-        last_frame=read_frame(boundary.last, setting) if boundary.last else None,
+        input={"prompt": prompt, **defaults.defaults, **read_inputs(keys)},
+        first_frame=read_frame(boundary.first, defaults) if boundary.first else None,
+        last_frame=read_frame(boundary.last, defaults) if boundary.last else None,
         takes_wanted=takes or 1,
         pick_first=pick,
         gated=gate,

@@ -15,10 +15,10 @@ FILE_KEYS: Final = ("hooks", "verify")  # What stands under verify is read by `u
 HOOK_KEYS: Final = ("storyboard", "title", "notify_url", "verify")
 
 
-Found = TypeVar("Found")
+SettingsPart = TypeVar("SettingsPart")
 
 
-def read_settings_file(path: Path, read: Callable[[Part], Found]) -> Found | None:
+def read_settings_file(path: Path, read: Callable[[Part], SettingsPart]) -> SettingsPart | None:
     """
     What *read* makes of the settings file *path*; None where there is no such file, or nothing in it.
 

@@ -13,7 +13,7 @@ from framerelay.network.policy import HOW_TO_TRUST, Trusted, check_in_advance
 from framerelay.runs.errors import AddressForbidden, Mistake, StoryboardInvalid
 from framerelay.runs.machine import begin
 from framerelay.runs.model import Run, RunId, Shot, Terms
-from framerelay.storyboards.boundaries import LOCAL, Setting
+from framerelay.storyboards.boundaries import LOCAL, Defaults
 from framerelay.storyboards.documents import Path, Spot, place_of, read_document
 from framerelay.storyboards.inputs import CALLBACK_IS_OURS, PLAIN_FIELDS, read_inputs
 from framerelay.storyboards.notation import Form
@@ -127,13 +127,13 @@ def storyboard_of(
     if isinstance(part.value, dict):
         _check_top(part, top)
     style = top["style"].text() if "style" in top else None
-    setting = Setting(
+    defaults = Defaults(
         defaults=_read_defaults(top),
         style=style,
         allow_paths=allow_paths,
         before=before,
     )
-    shots = read_shots(top, setting)
+    shots = read_shots(top, defaults)
     title = top["title"].text() if "title" in top else None
     model = top["model"].text() if "model" in top else None
     budget_jobs = _read_budget(top)

@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,26 @@ def test_every_package_is_shipped() -> None:
     for package in MAY_IMPORT:
         for folder in (init.parent for init in (ROOT / package).rglob("__init__.py")):
             assert f'"framerelay.{".".join(folder.relative_to(ROOT).parts)}"' in text
+
+
+def test_no_type_has_the_name_of_another() -> None:
+    """
+    One name, one thing, in all rooms: classes and aliases of types.
+
+    `api.shapes` is left out. Its types say over HTTP what those of `runs` and `store` are, under the same names, and
+    are always written ``shapes.Run``.
+    """
+    places: dict[str, list[str]] = {}
+    for module, file in MODULES.items():
+        for name in _types_of(file) if module != "api.shapes" else ():
+            places.setdefault(name, []).append(module)
+
+    assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}
+
+
+def _types_of(file: Path) -> Iterator[str]:
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        match node:
+            case ast.ClassDef(name=name) | ast.Assign(targets=[ast.Name(id=name)]) if not name.isupper():
+                if name.lstrip("_")[:1].isupper() and "_" not in name.lstrip("_"):
+                    yield name

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from framerelay.cli.doctor.finding import Finding, fail, ok, skipped, warn
-from framerelay.cli.doctor.network import LEADS, Answer, Kind, Reach, Trouble, ask, reach_of, resolve, widest
+from framerelay.cli.doctor.network import LEADS, HttpAnswer, Reach, ReachFault, Trouble, ask, reach_of, resolve, widest
 from framerelay.config.keys import find_api_key, find_secret
 from framerelay.config.settings import Settings
 from framerelay.receiver.answers import NO_SUCH_ADDRESS
@@ -20,7 +20,7 @@ LIFE_S: Final = 120
 LISTED_WITHIN_S: Final = 3.0
 LISTED_MAX: Final = 50  # Ours is the newest but for those that come in the same moment.
 _TITLE: Final = re.compile(rb"<title[^>]*>\s*([^<]{1,80}?)\s*</title>", re.I)
-_MEND: Final[dict[Kind, str]] = {
+_MEND: Final[dict[ReachFault, str]] = {
     "name": "check the spelling of FRAMERELAY_PUBLIC_URL; a new name or tunnel may need minutes until it is known",
     "refused": "nothing listens there: start the tunnel or proxy, and check the port",
     "timeout": "a firewall may drop what comes in, or this machine cannot reach its own public address: let a machine "
@@ -61,7 +61,7 @@ def _not_sent(settings: Settings, trouble: Trouble) -> Finding:
     return fail(f"a callback to {settings.reachable_url} does not arrive: {trouble}", _MEND[trouble.kind])
 
 
-def _not_taken(base: str, answer: Answer) -> Finding | None:
+def _not_taken(base: str, answer: HttpAnswer) -> Finding | None:
     """Who answered instead of a receiver that knows the address; None if it was acknowledged."""
     said = answer.error.get("message")
     if answer.status == 200 and answer.document.get("received") is True:
@@ -84,7 +84,7 @@ def _not_taken(base: str, answer: Answer) -> Finding | None:
     return _stranger(base, answer)
 
 
-def _stranger(base: str, answer: Answer) -> Finding:
+def _stranger(base: str, answer: HttpAnswer) -> Finding:
     title = _TITLE.search(answer.body)
     page = f', with a page named "{title[1].decode("utf-8", "replace")}"' if title else ""
     if answer.status in (401, 403, 407):

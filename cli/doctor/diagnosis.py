@@ -42,7 +42,7 @@ LOOKS: Final[Sequence[tuple[str, Look, float]]] = (
 
 NAME_WIDTH: Final = 10
 WIDTH_MAX: Final = 110
-COLOURS: Final = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red", Status.SKIPPED: None}
+COLORS: Final = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red", Status.SKIPPED: None}
 WORDS: Final = {Status.OK: "ok", Status.WARN: "warn", Status.FAIL: "FAIL", Status.SKIPPED: "--"}
 
 
@@ -108,7 +108,7 @@ def _without_secrets(say: Say, secrets: tuple[str, ...], name: str, finding: Fin
 
 
 def _print(name: str, finding: Finding) -> None:
-    mark = click.style(f"{WORDS[finding.status]:<5}", fg=COLOURS[finding.status])
+    mark = click.style(f"{WORDS[finding.status]:<5}", fg=COLORS[finding.status])
     lines = _wrapped(printable(finding.message))
     if finding.advice:
         first, *more = _wrapped(printable(finding.advice), less=2)

@@ -24,20 +24,20 @@ WITHIN_S: Final = 8.0
 BODY_BYTES_MAX: Final = 8 << 20  # Fifty callbacks as the receiver lists them, at their longest.
 NEAR: Final = (".local", ".internal", ".lan", ".home.arpa")
 
-Kind = Literal["name", "refused", "timeout", "tls", "broken"]
+ReachFault = Literal["name", "refused", "timeout", "tls", "broken"]
 T = TypeVar("T")
 
 
 class Trouble(Exception):
     """There was no answer; the message says why, ``kind`` is for choosing the advice."""
 
-    def __init__(self, kind: Kind, message: str) -> None:
+    def __init__(self, kind: ReachFault, message: str) -> None:
         super().__init__(message)
-        self.kind: Kind = kind
+        self.kind: ReachFault = kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class HttpAnswer:
     """``document`` is the JSON object in the body, empty if there is none."""
 
     status: int
@@ -54,7 +54,7 @@ class Answer:
 
 async def ask(
     method: str, url: str, *, settings: Settings, key: str | None = None, content: bytes | None = None
-) -> Answer:
+) -> HttpAnswer:
     """
     One request within ``WITHIN_S``; redirects are not followed, proxies of the environment not used.
 
@@ -75,7 +75,7 @@ async def ask(
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         raise trouble_of(error, url) from error
     location = response.headers.get("location", "")
-    return Answer(status=response.status_code, location=location, body=body, document=_object(body))
+    return HttpAnswer(status=response.status_code, location=location, body=body, document=_object(body))
 
 
 async def resolve(url: str) -> list[str]:

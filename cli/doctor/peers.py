@@ -4,7 +4,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from framerelay.cli.doctor.finding import Finding, fail, ok, warn
-from framerelay.cli.doctor.network import Answer, Kind, Trouble, ask, resolve, trouble_of
+from framerelay.cli.doctor.network import HttpAnswer, ReachFault, Trouble, ask, resolve, trouble_of
 from framerelay.config.keys import find_api_key
 from framerelay.config.settings import Settings
 from framerelay.network.tls import tls_of
@@ -20,7 +20,7 @@ from framerelay.upstream.client import JobsClient, Timeouts
 NO_SUCH_JOB: Final = "framerelay-doctor-no-such-job"
 WRONG_KEY: Final = "framerelay-doctor-wrong-key"
 PATIENCE: Final = Timeouts(connect_s=4.0, look_up_s=8.0)
-_MEND: Final[dict[Kind, str]] = {
+_MEND: Final[dict[ReachFault, str]] = {
     "name": "check the spelling of FRAMERELAY_UPSTREAM_URL, and this machine's name server",
     "refused": "check host and port of FRAMERELAY_UPSTREAM_URL; a sandbox is started with: framerelay sandbox",
     "timeout": "check FRAMERELAY_UPSTREAM_URL, and whether a firewall here lets requests out",
@@ -132,5 +132,5 @@ def _path_advice(url: str) -> str:
     return f"check FRAMERELAY_UPSTREAM_URL{f', above all its path {path}' if path else ''}: /v1/jobs/… is added to it"
 
 
-def _reason(answer: Answer) -> str:
+def _reason(answer: HttpAnswer) -> str:
     return str(answer.error.get("message") or f"HTTP {answer.status}")

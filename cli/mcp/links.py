@@ -6,7 +6,7 @@ from typing import Final
 
 from framerelay.api.words import Json
 from framerelay.cli.client import Receiver
-from framerelay.cli.mcp.results import Address
+from framerelay.cli.mcp.results import ClipLink
 from framerelay.config.keys import find_secret
 from framerelay.config.settings import Settings
 from framerelay.runs.tokens import Links
@@ -29,9 +29,9 @@ class Addresses:
         """When the links end; None if they need the key."""
         return datetime.fromtimestamp(self._end, UTC).isoformat() if self._links else None
 
-    def of(self, file: Json) -> Address:
+    def of(self, file: Json) -> ClipLink:
         """Where *file* can be opened."""
-        return Address(
+        return ClipLink(
             url=self._signed(str(file["url"])),
             path=place if (place := self._receiver.place_of(str(file["url"]))) != file["url"] else None,
             bytes=file["bytes"],

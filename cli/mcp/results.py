@@ -11,7 +11,7 @@ from framerelay.cli.outlook import outlook
 from framerelay.runs.text import printable
 
 
-class PlannedShot(BaseModel):
+class ToolPlannedShot(BaseModel):
     """One clip of the film to be."""
 
     id: str
@@ -31,12 +31,12 @@ class FilmPlan(BaseModel):
     jobs: Annotated[int, Field(description="Paid jobs at the provider, if none fails.")]
     budget_jobs: Annotated[int | None, Field(description="The storyboard's own hard limit.")]
     longest_chain: Annotated[int, Field(description="Shots that are made one after another: what its time hangs on.")]
-    shots: list[PlannedShot]
+    shots: list[ToolPlannedShot]
     warnings: list[str]
     next: str
 
 
-class ShotStatus(BaseModel):
+class ToolShot(BaseModel):
     """Where one shot stands."""
 
     id: str
@@ -56,7 +56,7 @@ class FilmStatus(BaseModel):
     status: Annotated[str, Field(description="running · waiting · succeeded · failed · cancelled")]
     jobs_spent: int
     jobs_allowed: Annotated[int | None, Field(description="The hard limit; null is none.")]
-    shots: list[ShotStatus]
+    shots: list[ToolShot]
     warnings: list[str]
     next: Annotated[list[str], Field(description="What happens next, or which tool to call.")]
     page: Annotated[str, Field(description="Where a person watches it; it asks for the API key.")]
@@ -90,7 +90,7 @@ class RetakeAnswer(BaseModel):
     next: str
 
 
-class Address(BaseModel):
+class ClipLink(BaseModel):
     """A file, by what can be opened."""
 
     url: Annotated[str, Field(description="A link that works without a key until `links_end`, unless that is null.")]
@@ -107,7 +107,7 @@ class ClipOf(BaseModel):
     take: int
     job_id: str | None
     seed: int | None
-    video: Address
+    video: ClipLink
 
 
 class FilmResult(BaseModel):
@@ -116,7 +116,7 @@ class FilmResult(BaseModel):
     run: str
     title: str
     status: str
-    film: Address | None
+    film: ClipLink | None
     clips: list[ClipOf]
     links_end: Annotated[str | None, Field(description="When the links end; null: they ask for the API key as Bearer.")]
     next: str
@@ -132,7 +132,7 @@ def plan_answer(plan: Json) -> FilmPlan:
         budget_jobs=plan["budget"]["jobs"],
         longest_chain=plan["longest_chain"],
         shots=[
-            PlannedShot(
+            ToolPlannedShot(
                 id=shot["id"],
                 scene=scene["id"],
                 begins_with=shot["source"],
@@ -177,8 +177,8 @@ def films_answer(page: Json) -> Films:
     )
 
 
-def _shot(run: Json, shot: Json, now: float) -> ShotStatus:
-    return ShotStatus(
+def _shot(run: Json, shot: Json, now: float) -> ToolShot:
+    return ToolShot(
         id=shot["id"],
         scene=shot["scene"],
         status=shot["status"],

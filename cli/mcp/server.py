@@ -23,7 +23,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import ToolAnnotations
 from pydantic import AnyHttpUrl, ValidationError
 
-from framerelay.cli.errors import Stop, os_words
+from framerelay.cli.errors import CommandError, os_words
 from framerelay.cli.http import listening_on, serving
 from framerelay.cli.mcp.tools import Tools
 from framerelay.config.keys import find_api_key, is_loopback, weakness
@@ -158,7 +158,7 @@ def _keys(settings: Settings, host: str) -> list[str]:
     found = find_api_key(settings)
     keys = [str(key) for key in settings.api_key] or ([str(found)] if found else [])
     if not keys:
-        raise Stop(
+        raise CommandError(
             "over HTTP it asks for the receiver's API key: set FRAMERELAY_API_KEY, or run it where the receiver runs"
         )
     for key in settings.api_key if not is_loopback(host) else ():
@@ -172,7 +172,7 @@ def _sentence(error: ToolError) -> str:
         case ValidationError() as wrong:
             places = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in wrong.errors()]
             return f"The arguments do not fit the tool's schema. {'; '.join(places)}"
-        case Stop() | FrameRelayError() | SettingInvalid() as known:
+        case CommandError() | FrameRelayError() | SettingInvalid() as known:
             return str(known)
         case OSError() as trouble:
             return os_words(trouble)

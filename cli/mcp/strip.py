@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 
 from framerelay.api.words import Json
 
-Fetch = Callable[[str], bytes | None]
+FetchFrame = Callable[[str], bytes | None]
 
 SHOTS_MAX: Final = 12
 IN_A_ROW: Final = 4
@@ -34,7 +34,7 @@ class Strip:
     shots: tuple[str, ...]
 
 
-def draw_strip(run: Json, fetch: Fetch, thumbnails: "Thumbnails") -> Strip:
+def draw_strip(run: Json, fetch: FetchFrame, thumbnails: "Thumbnails") -> Strip:
     """
     The shots of *run*, of many the twelve around the first that is not done; what is not there yet is an empty box.
 
@@ -61,7 +61,7 @@ class Thumbnails:
     def __init__(self) -> None:
         self._kept: dict[str, Image.Image] = {}
 
-    def of(self, frame: Json, fetch: Fetch) -> Image.Image | None:
+    def of(self, frame: Json, fetch: FetchFrame) -> Image.Image | None:
         """The picture within its box; None for what cannot be fetched or read: it is asked for again next time."""
         name = frame.get("sha256") or frame["url"]
         if (known := self._kept.get(name)) is not None:

@@ -17,7 +17,7 @@ from pydantic import Field, WithJsonSchema
 from framerelay.api.storyboard_schema import STORYBOARD_SCHEMAS
 from framerelay.api.words import Json
 from framerelay.cli.client import Receiver, checked_id
-from framerelay.cli.errors import Stop
+from framerelay.cli.errors import CommandError
 from framerelay.cli.mcp.links import Addresses
 from framerelay.cli.mcp.results import (
     ClipOf,
@@ -51,8 +51,8 @@ def _storyboard_schema() -> dict[str, Any]:
 
 Board = Annotated[dict[str, Any], WithJsonSchema(_storyboard_schema())]
 SameBoard = Annotated[dict[str, Any], Field(description="The storyboard, exactly as it was planned.")]
-RunId = Annotated[str, Field(description="The film's run, as start_film answered it: run_…")]
-ShotId = Annotated[str, Field(description="The shot's id in its storyboard.")]
+RunParameter = Annotated[str, Field(description="The film's run, as start_film answered it: run_…")]
+ShotParameter = Annotated[str, Field(description="The shot's id in its storyboard.")]
 
 
 class Tools:
@@ -90,7 +90,7 @@ class Tools:
         with the same plan_id starts nothing new and answers the same film: change the title to make a second one.
         """
         if not plan_id.startswith("plan_"):
-            raise Stop("Call plan_film first, show the person what it costs, and give its plan_id.")
+            raise CommandError("Call plan_film first, show the person what it costs, and give its plan_id.")
         headers = {"Plan": plan_id, "Max-Jobs": str(max_jobs), "Idempotency-Key": f"mcp-{plan_id}"}
         with Receiver.of_environment(quiet=True) as receiver:
             board = self._with_pictures(receiver, storyboard)
@@ -108,7 +108,7 @@ class Tools:
 
     def film_status(
         self,
-        run: RunId,
+        run: RunParameter,
         strip: Annotated[bool, Field(description="Add the film strip as a picture.")] = True,
     ) -> Annotated[CallToolResult, FilmStatus]:
         """
@@ -130,7 +130,7 @@ class Tools:
             content.append(ImageContent(type="image", data=picture, mimeType="image/png"))
         return CallToolResult(content=content, structuredContent=status)
 
-    def approve_shot(self, run: RunId, shot: ShotId) -> FilmStatus:
+    def approve_shot(self, run: RunParameter, shot: ShotParameter) -> FilmStatus:
         """
         Let a shot that waits for approval (`gate: approve`) be made. It spends what was planned, within the limit.
 
@@ -139,7 +139,10 @@ class Tools:
         return self._decide(run, f"shots/{checked_id(shot, 'shot')}/approve", {})
 
     def pick_take(
-        self, run: RunId, shot: ShotId, take: Annotated[int, Field(ge=1, description="The take's number.")]
+        self,
+        run: RunParameter,
+        shot: ShotParameter,
+        take: Annotated[int, Field(ge=1, description="The take's number.")],
     ) -> FilmStatus:
         """
         Choose the take of a shot that the film goes on from; shots that wait for it are submitted then.
@@ -148,7 +151,7 @@ class Tools:
         """
         return self._decide(run, f"shots/{checked_id(shot, 'shot')}/pick", {"take": take})
 
-    def cancel_film(self, run: RunId) -> FilmStatus:
+    def cancel_film(self, run: RunParameter) -> FilmStatus:
         """
         Stop a film for good: nothing more is submitted. Jobs under way are paid for; their clips are still kept.
 
@@ -158,8 +161,8 @@ class Tools:
 
     def retake_shot(
         self,
-        run: RunId,
-        shot: ShotId,
+        run: RunParameter,
+        shot: ShotParameter,
         prompt: Annotated[str | None, Field(description="Another prompt, whole. Default: the same.")] = None,
         seed: Annotated[int | None, Field(description="Another seed. Default: the last one + 1.")] = None,
         outlook_id: Annotated[str | None, Field(description="To confirm: from the first call.")] = None,
@@ -181,13 +184,15 @@ class Tools:
             if outlook_id is None:
                 return retake_answer(outlook, shot=shot, outlook_id=current, begun=False)
             if outlook_id != current:
-                raise Stop("This is not the outlook that you asked for, or the film has changed: look again first.")
+                raise CommandError(
+                    "This is not the outlook that you asked for, or the film has changed: look again first."
+                )
             if max_jobs is None or max_jobs < outlook["jobs"]:
-                raise Stop(f"It leads to {outlook['jobs']} paid jobs: ask the person, then give max_jobs.")
+                raise CommandError(f"It leads to {outlook['jobs']} paid jobs: ask the person, then give max_jobs.")
             receiver.post(f"{place}/shots/{shot}/retake", json={**asked, "revision": found["revision"]})
             return retake_answer(outlook, shot=shot, outlook_id=current, begun=True)
 
-    def film_result(self, run: RunId) -> FilmResult:
+    def film_result(self, run: RunParameter) -> FilmResult:
         """
         Give the film and the clips that it is made of: links or paths that can be opened, sizes and SHA-256.
 

@@ -10,7 +10,7 @@ from framerelay.media.child.growing import Growing
 BODY_BYTES_MAX = 4 * 1024 * 1024
 BOXES_MAX = 100_000  # A fragment has two, and may hold a single frame; more are a way to keep us busy.
 
-File = BinaryIO | Growing
+ByteSource = BinaryIO | Growing
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Box:
     end: int
 
 
-def read_exactly(file: File, count: int) -> bytes:
+def read_exactly(file: ByteSource, count: int) -> bytes:
     """As many bytes, or as there are up to the end of the file; one that is coming gives fewer at a time."""
     data = file.read(count)
     while len(data) < count and (more := file.read(count - len(data))):
@@ -31,7 +31,7 @@ def read_exactly(file: File, count: int) -> bytes:
     return data
 
 
-def read_box(file: File, at: int) -> tuple[int, bytes, int]:
+def read_box(file: ByteSource, at: int) -> tuple[int, bytes, int]:
     """(length, name, length of the header) of the box that starts at *at*; a length of 0 means up to the end."""
     file.seek(at)
     header = read_exactly(file, 16)
@@ -42,7 +42,7 @@ def read_box(file: File, at: int) -> tuple[int, bytes, int]:
     return length, name, 8
 
 
-def children(file: File, parent: Box, skip: int = 0) -> Iterator[Box]:
+def children(file: ByteSource, parent: Box, skip: int = 0) -> Iterator[Box]:
     """
     The boxes within *parent*, *skip* bytes of its body being something else.
 
@@ -61,13 +61,13 @@ def children(file: File, parent: Box, skip: int = 0) -> Iterator[Box]:
     raise ValueError("too many boxes")
 
 
-def descend(file: File, parent: Box, *path: bytes) -> list[Box]:
+def descend(file: ByteSource, parent: Box, *path: bytes) -> list[Box]:
     """All boxes that lie within *parent* on that way of names."""
     found = [box for box in children(file, parent) if box.name == path[0]]
     return found if len(path) == 1 else [box for each in found for box in descend(file, each, *path[1:])]
 
 
-def read_body(file: File, box: Box) -> bytes:
+def read_body(file: ByteSource, box: Box) -> bytes:
     """What is in *box*, of those that are small; raises ValueError if it is not."""
     if box.end - box.body > BODY_BYTES_MAX:
         raise ValueError("a box that is longer than any of its kind")

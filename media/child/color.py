@@ -1,8 +1,8 @@
 """
 From a decoder's frame to RGB without a bias: what swscale rounds away by default adds up from shot to shot.
 
-What a clip says of its colours counts, the picture before the container. An untagged one is read as BT.601 in limited
-range, its colour in the centre (media/child/siting.py): encoders that are fed RGB write that. HDR becomes SDR
+What a clip says of its colors counts, the picture before the container. An untagged one is read as BT.601 in limited
+range, its color in the centre (media/child/siting.py): encoders that are fed RGB write that. HDR becomes SDR
 (media/child/tone.py).
 """
 
@@ -30,7 +30,7 @@ SILENT = 2
 MATRICES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}
 """The numbers of ITU-T H.273, table 4."""
 UNREADABLE = {8: "YCgCo", 11: "YDzDx", 14: "ICtCp", 15: "IPT-C2", 16: "YCgCo-Re", 17: "YCgCo-Ro"}
-"""Read as any of the others, a picture would be in false colours."""
+"""Read as any of the others, a picture would be in false colors."""
 
 COEFFICIENTS = {
     "bt601": Colorspace.ITU601,
@@ -45,9 +45,9 @@ COEFFICIENTS = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tags:
     """
-    What a clip says of the colours of its frames, beside what each of them says: numbers of ITU-T H.273.
+    What a clip says of the colors of its frames, beside what each of them says: numbers of ITU-T H.273.
 
-    ``sited``: it says where its colour lies, so that a frame is to be believed there.
+    ``sited``: it says where its color lies, so that a frame is to be believed there.
     """
 
     matrix: int = SILENT
@@ -138,7 +138,7 @@ def converted(
 
 def gray_codes(frame: VideoFrame, shape: Fraction, *, full: bool) -> npt.NDArray[np.uint16]:
     """
-    As `converted`, of a picture without colour, in 16 bits.
+    As `converted`, of a picture without color, in 16 bits.
 
     swscale takes gray for full range whatever it is told.
     """

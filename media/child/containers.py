@@ -5,7 +5,7 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
-from framerelay.media.child.boxes import BOXES_MAX, Box, File, children, descend, read_box, read_exactly
+from framerelay.media.child.boxes import BOXES_MAX, Box, ByteSource, children, descend, read_box, read_exactly
 from framerelay.media.child.fragments import check_length, check_overview
 from framerelay.media.child.growing import Growing
 from framerelay.media.child.kinds import HEAD_BYTES, name_of
@@ -35,7 +35,7 @@ def identify(clip: Path | Growing) -> str:
         return identify_bytes(file, clip.stat().st_size)
 
 
-def identify_bytes(file: File, size: int) -> str:
+def identify_bytes(file: ByteSource, size: int) -> str:
     """As `identify`, of an open file."""
     head = read_exactly(file, HEAD_BYTES)
     if len(head) < 12:
@@ -51,7 +51,7 @@ def identify_bytes(file: File, size: int) -> str:
     raise ClipUnusable("The file is neither MP4 nor Matroska/WebM.", reason="not_a_clip")
 
 
-def check_mp4(file: File, size: int) -> None:
+def check_mp4(file: ByteSource, size: int) -> None:
     """All of an MP4 must be there, as far as its boxes say, and its picture must not be locked."""
     boxes, end = list_boxes(file, size)
     moov = next((box for box in boxes if box.name == b"moov"), None)
@@ -66,7 +66,7 @@ def check_mp4(file: File, size: int) -> None:
         check_length(file, moov, [box for box in boxes if box.name == b"moof"])
 
 
-def check_lock(file: File, moov: Box) -> None:
+def check_lock(file: ByteSource, moov: Box) -> None:
     """A picture that is encrypted has another kind of samples, or one beside those that are not."""
     tables = descend(file, moov, b"trak", b"mdia", b"minf", b"stbl", b"stsd")
     kinds = {entry.name for table in tables for entry in children(file, table, skip=8)}
@@ -74,7 +74,7 @@ def check_lock(file: File, moov: Box) -> None:
         raise ClipUnusable(ENCRYPTED, reason="not_allowed")
 
 
-def list_boxes(file: File, size: int) -> tuple[list[Box], int]:
+def list_boxes(file: ByteSource, size: int) -> tuple[list[Box], int]:
     """The top-level boxes of an MP4, and where a next one would begin; the last one must end within the file."""
     boxes: list[Box] = []
     at = 0
@@ -95,7 +95,7 @@ def list_boxes(file: File, size: int) -> tuple[list[Box], int]:
     return boxes, at
 
 
-def check_segment(file: File, size: int) -> None:
+def check_segment(file: ByteSource, size: int) -> None:
     """The segment of a Matroska file must end within the file; a live recording does not say where it ends."""
     file.seek(4)
     header_length = read_vint(file)
@@ -113,7 +113,7 @@ def check_segment(file: File, size: int) -> None:
         raise ClipUnusable(f"The file ends {file.tell() + length - size} bytes too early.", reason="truncated")
 
 
-def read_vint(file: File) -> int | None:
+def read_vint(file: ByteSource) -> int | None:
     """A length as EBML writes it (the first set bit tells how many bytes it has); None for "unknown"."""
     first = file.read(1)
     if not first or not first[0]:

@@ -19,7 +19,7 @@ from pathlib import Path
 import av
 from av.container import OutputContainer
 
-from framerelay.media.child.film_parts import Part, difference, measure_part
+from framerelay.media.child.film_parts import ClipPart, difference, measure_part
 from framerelay.media.child.film_picture import THREADS, Copier, Encoder
 from framerelay.media.child.film_sound import Soundtrack, common_sound
 from framerelay.media.model import FilmFacts, FilmPart, FilmWarning
@@ -67,7 +67,7 @@ def join(parts: Sequence[FilmPart], into: Path) -> FilmFacts:
     )
 
 
-def reason_to_encode(parts: Sequence[Part]) -> str | None:
+def reason_to_encode(parts: Sequence[ClipPart]) -> str | None:
     """Why the packets of *parts* cannot stand in one track as they are, in words; None if they can."""
     for n, part in enumerate(parts, start=1):
         if part.obstacle:
@@ -79,7 +79,7 @@ def reason_to_encode(parts: Sequence[Part]) -> str | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shot:
+class PlacedPart:
     """
     A part at its place in the film, the *number*-th. Times are seconds from the film's start; ticks are 1/``scale`` s.
 
@@ -87,7 +87,7 @@ class Shot:
     ``shown`` counts those that stand for their whole time.
     """
 
-    part: Part
+    part: ClipPart
     number: int
     scale: int
     frames: range
@@ -104,7 +104,7 @@ class Shot:
         return Fraction(self.ticks[-1], self.scale)
 
 
-def lay_out(parts: Sequence[Part], *, cut_exactly: bool) -> list[Shot]:
+def lay_out(parts: Sequence[ClipPart], *, cut_exactly: bool) -> list[PlacedPart]:
     """
     Give each part its place.
 
@@ -113,7 +113,7 @@ def lay_out(parts: Sequence[Part], *, cut_exactly: bool) -> list[Shot]:
     *cut_exactly*: frames are encoded again, so that any of them can be left out.
     """
     scale = common_scale(parts)
-    shots: list[Shot] = []
+    shots: list[PlacedPart] = []
     start = Fraction(0)
     for n, part in enumerate(parts):
         count, offsets = len(part.pts), part.offsets()
@@ -124,7 +124,9 @@ def lay_out(parts: Sequence[Part], *, cut_exactly: bool) -> list[Shot]:
         ticks = rising(
             [round((start + offset) * scale) for offset in offsets[: len(frames)]] + [round((start + lasts) * scale)]
         )
-        shots.append(Shot(part=part, number=n + 1, scale=scale, frames=frames, ticks=ticks, shown=count - repeated))
+        shots.append(
+            PlacedPart(part=part, number=n + 1, scale=scale, frames=frames, ticks=ticks, shown=count - repeated)
+        )
         start = shots[-1].end
     return shots
 
@@ -134,7 +136,7 @@ def rising(ticks: Sequence[int]) -> tuple[int, ...]:
     return tuple(accumulate(ticks, lambda before, tick: max(before + 1, tick)))
 
 
-def common_scale(parts: Sequence[Part]) -> int:
+def common_scale(parts: Sequence[ClipPart]) -> int:
     """Ticks per second in which every frame of every part falls on a tick, where that is possible at all."""
     rates = {part.picture.rate for part in parts}
     steps = [rate.numerator for rate in rates if rate] + [
@@ -149,8 +151,8 @@ def common_scale(parts: Sequence[Part]) -> int:
 
 
 def write_somehow(
-    parts: Sequence[Part], path: Path, reason: str | None
-) -> tuple[list[Shot], list[FilmWarning], str | None]:
+    parts: Sequence[ClipPart], path: Path, reason: str | None
+) -> tuple[list[PlacedPart], list[FilmWarning], str | None]:
     """
     As `write`: copied unless there is a *reason*, else encoded; and the reason, which may only show on the way.
 
@@ -165,7 +167,7 @@ def write_somehow(
     return *write(parts, path, threads=1), reason
 
 
-def write(parts: Sequence[Part], path: Path, *, threads: int) -> tuple[list[Shot], list[FilmWarning]]:
+def write(parts: Sequence[ClipPart], path: Path, *, threads: int) -> tuple[list[PlacedPart], list[FilmWarning]]:
     """
     Write the film, its index in front so that it can be played while it is loaded; what it lacks is told.
 
@@ -214,7 +216,7 @@ def trying(threads: int) -> Iterator[None]:
         raise Unsuitable(in_words(error)) from error
 
 
-def add_sound(output: OutputContainer, shots: Sequence[Shot]) -> Soundtrack | None:
+def add_sound(output: OutputContainer, shots: Sequence[PlacedPart]) -> Soundtrack | None:
     """The film's sound track; none if no shot has sound."""
     sound = common_sound([shot.part for shot in shots])
     return Soundtrack(output, sound) if sound else None

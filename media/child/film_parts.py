@@ -44,7 +44,7 @@ IDR_UNITS = {"h264": frozenset({5}), "hevc": frozenset({19, 20})}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class TrackFormat:
     """All in which the pictures of two clips must be alike to stand in one track without being encoded again."""
 
     codec: str
@@ -52,8 +52,8 @@ class Picture:
     pixel_format: str
     pixel_shape: Fraction  # Width through height; 1 where the file does not say.
     orientation: Orientation  # How a player turns and mirrors the picture.
-    says_siting: bool  # Else its colour lies in the centre, whatever the decoder says.
-    range: int  # The four tags of colour as FFmpeg numbers them.
+    says_siting: bool  # Else its color lies in the centre, whatever the decoder says.
+    range: int  # The four tags of color as FFmpeg numbers them.
     matrix: int
     primaries: int
     transfer: int
@@ -62,13 +62,13 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class ClipPart:
     """A clip, measured. Frames that show are counted from 0, in the order in which they do."""
 
     path: Path
     demuxer: str
     continued: bool
-    picture: Picture
+    picture: TrackFormat
     sound: Sound | None
     time_base: Fraction
     pts: tuple[int, ...]  # When each frame shows; two may have one time.
@@ -102,7 +102,7 @@ class Part:
         return self.order[-1] == len(self.order) - 1
 
 
-def measure_part(path: Path, *, continued: bool) -> Part:
+def measure_part(path: Path, *, continued: bool) -> ClipPart:
     """
     Read the index of a clip and decode one frame.
 
@@ -121,7 +121,7 @@ def measure_part(path: Path, *, continued: bool) -> Part:
         time_base = stream.time_base or Fraction(1, 90_000)
         rate = _constant_rate(stream, pts, time_base)
         picture = _picture(stream, frame, rate, tags)
-        return Part(
+        return ClipPart(
             path=path,
             demuxer=demuxer,
             continued=continued,
@@ -165,7 +165,7 @@ def decoded(packet: "Packet[Any]") -> list[Any]:
         return []
 
 
-def read_packets(part: Part) -> Iterator["Packet[VideoStream]"]:
+def read_packets(part: ClipPart) -> Iterator["Packet[VideoStream]"]:
     """
     The packets of a part's picture, one for each entry of ``part.order``.
 
@@ -187,9 +187,9 @@ def clip_errors(path: Path) -> Iterator[None]:
         raise ClipUnusable(f"{path.name}: {error.message}", reason=error.reason) from error
 
 
-def difference(first: Picture, other: Picture) -> str | None:
+def difference(first: TrackFormat, other: TrackFormat) -> str | None:
     """In what *other* is not like *first*, in words; None if they are alike."""
-    for field in fields(Picture):
+    for field in fields(TrackFormat):
         ours, theirs = getattr(first, field.name), getattr(other, field.name)
         if ours == theirs:
             continue
@@ -226,9 +226,9 @@ def _constant_rate(stream: VideoStream, pts: Sequence[int], time_base: Fraction)
     return None if len(pts) > 1 else Fraction(24)
 
 
-def _picture(stream: VideoStream, frame: VideoFrame, rate: Fraction | None, tags: Tags) -> Picture:
+def _picture(stream: VideoStream, frame: VideoFrame, rate: Fraction | None, tags: Tags) -> TrackFormat:
     context = stream.codec_context
-    return Picture(
+    return TrackFormat(
         codec=codec_name(stream),
         size=(frame.width, frame.height),
         pixel_format=frame.format.name,
@@ -244,7 +244,7 @@ def _picture(stream: VideoStream, frame: VideoFrame, rate: Fraction | None, tags
     )
 
 
-def _obstacle(picture: Picture, samples: Sequence[Sample], first: "Packet[VideoStream]") -> str | None:
+def _obstacle(picture: TrackFormat, samples: Sequence[Sample], first: "Packet[VideoStream]") -> str | None:
     if picture.transfer in CURVES:
         return "it is HDR, and the film is not"
     if picture.codec not in COPIED_CODECS:

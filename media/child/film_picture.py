@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from framerelay.media.child.clips import check_size, find_picture, open_clip
 from framerelay.media.child.color import to_rgb
-from framerelay.media.child.film_parts import Part, Picture, clip_errors, decoded, read_packets
+from framerelay.media.child.film_parts import ClipPart, TrackFormat, clip_errors, decoded, read_packets
 from framerelay.media.child.frames import set_up_decoder
 from framerelay.media.child.orientation import Orientation, squared
 from framerelay.media.child.siting import SEQUENCE_HEADERS
@@ -37,16 +37,16 @@ THREADS = 4
 
 STOOD_IN = "are missing or damaged, and what was to be had stands in"
 RGB, BT709, BT601 = 0, 1, 6
-CENTER = 1  # Where the colour of the film lies; most clips do not say, and mean that (media/child/siting.py).
+CENTER = 1  # Where the color of the film lies; most clips do not say, and mean that (media/child/siting.py).
 MATRIX_NAMES = {1: "bt709", 4: "fcc", 5: "bt470", 6: "smpte170m", 7: "smpte240m", 9: "bt2020"}
 LIMITED_RANGE, FULL_RANGE = 1, 2
 
 
-class Shot(Protocol):
+class PicturePlace(Protocol):
     """Where a part stands in the film (see film.py)."""
 
     @property
-    def part(self) -> Part: ...
+    def part(self) -> ClipPart: ...
     @property
     def frames(self) -> range: ...
     @property
@@ -59,7 +59,7 @@ class Shot(Protocol):
 class Copier:
     """Takes the packets of the shots over, with new time stamps."""
 
-    def __init__(self, output: OutputContainer, shots: Sequence[Shot]) -> None:
+    def __init__(self, output: OutputContainer, shots: Sequence[PicturePlace]) -> None:
         first = shots[0].part
         with clip_errors(first.path), open_clip(first.path, first.demuxer, probe=True) as container:
             source = find_picture(container)
@@ -74,7 +74,7 @@ class Copier:
         # Decoding order runs ahead of showing; the film needs the largest lead of all its shots.
         self._lead = max(_lead(shot) for shot in shots)
 
-    def add(self, shot: Shot) -> None:
+    def add(self, shot: PicturePlace) -> None:
         """Write one shot's packets, but those of frames that the film leaves out."""
         order = shot.part.order
         for place, (packet, frame) in enumerate(zip(read_packets(shot.part), order, strict=True)):
@@ -92,7 +92,7 @@ class Copier:
         """Nothing is held back."""
 
 
-def _lead(shot: Shot) -> int:
+def _lead(shot: PicturePlace) -> int:
     """
     By how many ticks a shot's packets must come before they show.
 
@@ -103,9 +103,9 @@ def _lead(shot: Shot) -> int:
 
 
 class Encoder:
-    """Decodes the shots and encodes them as H.264, in the size, shape and colour of the first one."""
+    """Decodes the shots and encodes them as H.264, in the size, shape and color of the first one."""
 
-    def __init__(self, output: OutputContainer, shots: Sequence[Shot], threads: int) -> None:
+    def __init__(self, output: OutputContainer, shots: Sequence[PicturePlace], threads: int) -> None:
         self._target = _target(shots[0].part.picture)
         self._output = output
         self._time_base = Fraction(1, shots[0].scale)
@@ -124,7 +124,7 @@ class Encoder:
         context.color_range, context.colorspace = self._target.range, self._target.matrix
         context.color_primaries, context.color_trc = self._target.primaries, self._target.transfer
 
-    def add(self, shot: Shot) -> None:
+    def add(self, shot: PicturePlace) -> None:
         """Encode every frame of one shot that the film shows."""
         convert = Converter(shot.part, self._target)
         missing = 0
@@ -152,7 +152,7 @@ class Encoder:
             self._output.mux_one(packet)
 
 
-def frames_of(part: Part, *, threads: int) -> Iterator[tuple[VideoFrame, bool]]:
+def frames_of(part: ClipPart, *, threads: int) -> Iterator[tuple[VideoFrame, bool]]:
     """
     One frame for each entry of ``part.pts``, in that order, and whether it is the clip's own.
 
@@ -170,7 +170,7 @@ def frames_of(part: Part, *, threads: int) -> Iterator[tuple[VideoFrame, bool]]:
         yield from islice(_patiently(part), count, None)
 
 
-def _patiently(part: Part) -> Iterator[tuple[VideoFrame, bool]]:
+def _patiently(part: ClipPart) -> Iterator[tuple[VideoFrame, bool]]:
     """As `frames_of`, of a clip that is damaged, or whose decoder does not give what the packets promise."""
     with clip_errors(part.path):
         counts = len(set(part.pts)) < len(part.pts)  # Two of one time: only their order tells which is which.
@@ -190,7 +190,7 @@ def _patiently(part: Part) -> Iterator[tuple[VideoFrame, bool]]:
             slot += 1
 
 
-def _all_frames(part: Part, *, threads: int, strict: bool) -> Iterator[VideoFrame]:
+def _all_frames(part: ClipPart, *, threads: int, strict: bool) -> Iterator[VideoFrame]:
     """
     What the decoder gives for *part*, in its order.
 
@@ -208,7 +208,7 @@ def _all_frames(part: Part, *, threads: int, strict: bool) -> Iterator[VideoFram
                 yield frame
 
 
-def _target(picture: Picture) -> Picture:
+def _target(picture: TrackFormat) -> TrackFormat:
     """What all frames become: as the first shot is displayed, in square pixels, even sides, eight bits and SDR."""
     width, height = _displayed(picture)
     upright = replace(picture, codec="h264", pixel_shape=Fraction(1), orientation=Orientation(), says_siting=False)
@@ -218,15 +218,15 @@ def _target(picture: Picture) -> Picture:
     return replace(target, matrix=BT601) if picture.matrix == RGB else target
 
 
-def _displayed(picture: Picture) -> tuple[int, int]:
+def _displayed(picture: TrackFormat) -> tuple[int, int]:
     return picture.orientation.turned(squared(*picture.size, picture.pixel_shape))
 
 
-def is_developed(picture: Picture) -> bool:
+def is_developed(picture: TrackFormat) -> bool:
     """
     Whether frames first become what would be handed on of them, by the same code, which takes longer.
 
-    The scaler alone knows no HDR, reads gray otherwise, and leaves colour where it lies if nothing else is to be done.
+    The scaler alone knows no HDR, reads gray otherwise, and leaves color where it lies if nothing else is to be done.
     """
     is_sited = picture.says_siting and picture.codec in SEQUENCE_HEADERS
     return picture.transfer in CURVES or picture.pixel_format.startswith("gray") or is_sited
@@ -235,7 +235,7 @@ def is_developed(picture: Picture) -> bool:
 class Converter:
     """Turns frames of a clip into frames of *target*: upright, scaled to fit, black at the sides, in SDR."""
 
-    def __init__(self, part: Part, target: Picture) -> None:
+    def __init__(self, part: ClipPart, target: TrackFormat) -> None:
         self._part, self._target = part, target
         self._source = part.picture
         self._is_developed = is_developed(part.picture)
@@ -260,7 +260,7 @@ class Converter:
         return self._graph.vpull()
 
 
-def _graph(source: Picture, target: Picture) -> Graph | None:
+def _graph(source: TrackFormat, target: TrackFormat) -> Graph | None:
     """What makes *target* of *source*; None where they are alike."""
     if replace(source, codec="h264", rate=target.rate, headers=b"") == target:
         return None
@@ -273,8 +273,8 @@ def _graph(source: Picture, target: Picture) -> Graph | None:
     if not source.says_siting:
         chain.append(graph.add("setparams", "chroma_location=center"))
     chain += [graph.add(name, arguments) for name, arguments in source.orientation.filters()]
-    colours = f"{_colours(source, target)}:out_chroma_loc=center"
-    chain.append(graph.add("scale", f"{inner[0]}:{inner[1]}:flags={EXACT}:{colours}"))
+    colors = f"{_colors(source, target)}:out_chroma_loc=center"
+    chain.append(graph.add("scale", f"{inner[0]}:{inner[1]}:flags={EXACT}:{colors}"))
     chain.append(graph.add("format", target.pixel_format))
     chain.append(graph.add("pad", f"{target.size[0]}:{target.size[1]}:-1:-1:black"))
     chain.append(graph.add("buffersink"))
@@ -282,7 +282,7 @@ def _graph(source: Picture, target: Picture) -> Graph | None:
     return graph
 
 
-def _colours(source: Picture, target: Picture) -> str:
+def _colors(source: TrackFormat, target: TrackFormat) -> str:
     """The scaler's options for range and matrix; what is not tagged counts as limited range and BT.601."""
     matrices = [MATRIX_NAMES.get(picture.matrix, "smpte170m") for picture in (source, target)]
     ranges = ["full" if picture.range == FULL_RANGE else "limited" for picture in (source, target)]

@@ -11,7 +11,7 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 
 from framerelay.media.child.clips import open_clip
-from framerelay.media.child.film_parts import Part, clip_errors, decoded
+from framerelay.media.child.film_parts import ClipPart, clip_errors, decoded
 from framerelay.media.child.sounds import Sound
 from framerelay.media.model import FilmWarning
 from framerelay.runs.errors import ClipUnusable
@@ -35,7 +35,7 @@ Samples = npt.NDArray[np.float32]
 """Channels x samples, -1 to 1."""
 
 
-def common_sound(parts: Sequence[Part]) -> Sound | None:
+def common_sound(parts: Sequence[ClipPart]) -> Sound | None:
     """The rate and channels that hold every shot's sound without loss, up to 48 kHz stereo; None for a silent film."""
     sounds = [part.sound for part in parts if part.sound]
     if not sounds:
@@ -45,11 +45,11 @@ def common_sound(parts: Sequence[Part]) -> Sound | None:
     return Sound(rate=rate, channels=min(2, max(sound.channels for sound in sounds)))
 
 
-class Shot(Protocol):
+class SoundPlace(Protocol):
     """Where a part stands in the film (see film.py)."""
 
     @property
-    def part(self) -> Part: ...
+    def part(self) -> ClipPart: ...
     @property
     def number(self) -> int: ...
     @property
@@ -68,7 +68,7 @@ class Soundtrack:
         self._written = 0
         self.warnings: list[FilmWarning] = []
 
-    def add(self, shot: Shot) -> None:
+    def add(self, shot: SoundPlace) -> None:
         """
         Write the sound of *shot*, from where the last one ended up to its end; silence where it has none.
 
@@ -86,7 +86,7 @@ class Soundtrack:
         """Write what the encoder still holds."""
         self._output.mux(self._stream.encode(None))
 
-    def _fill(self, samples: Samples, shot: Shot, sound: Sound) -> tuple[int, int]:
+    def _fill(self, samples: Samples, shot: SoundPlace, sound: Sound) -> tuple[int, int]:
         """Put the decoded sound at its place in *samples*; return where it begins and ends."""
         begin, at = samples.shape[1], 0
         try:
@@ -108,7 +108,7 @@ class Soundtrack:
                 self.warnings.append(FilmWarning(part=shot.number, message="its sound cannot be decoded"))
         return begin, max(begin, min(at, samples.shape[1]))
 
-    def _decoded(self, part: Part, sound: Sound) -> Iterator[tuple[float, Samples]]:
+    def _decoded(self, part: ClipPart, sound: Sound) -> Iterator[tuple[float, Samples]]:
         """
         Blocks of sound in the film's rate and channels, each with its time (s) after the first frame.
 

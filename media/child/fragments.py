@@ -9,7 +9,7 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
-from framerelay.media.child.boxes import Box, File, children, descend, read_body
+from framerelay.media.child.boxes import Box, ByteSource, children, descend, read_body
 from framerelay.runs.errors import ClipUnusable
 
 MISSING_S_MAX: Final = 0.1  # What is said is rounded; the shortest fragments of a writer hold a second.
@@ -19,7 +19,7 @@ HEADER_DURATION: Final = 0x08
 RUN_FIELDS: Final = (0x100, 0x200, 0x400, 0x800)  # Duration, size, flags and offset of each sample of a trun.
 
 
-def check_overview(file: File, sidx: Box, size: int) -> None:
+def check_overview(file: ByteSource, sidx: Box, size: int) -> None:
     """All parts of which *sidx* tells must end within the file of *size* bytes."""
     body = read_body(file, sidx)
     head, wide = (">QQHH", 12) if body[0] else (">IIHH", 12)
@@ -31,7 +31,7 @@ def check_overview(file: File, sidx: Box, size: int) -> None:
         raise ClipUnusable(f"The file ends {missing} bytes too early.", reason="truncated")
 
 
-def check_length(file: File, moov: Box, moofs: Sequence[Box]) -> None:
+def check_length(file: ByteSource, moov: Box, moofs: Sequence[Box]) -> None:
     """The longest track must last as long as is said in front that all fragments do together."""
     said = descend(file, moov, b"mvex", b"mehd")
     header = descend(file, moov, b"mvhd")
@@ -45,7 +45,7 @@ def check_length(file: File, moov: Box, moofs: Sequence[Box]) -> None:
         raise ClipUnusable("The clip has fewer fragments than it says.", reason="truncated")
 
 
-def longest_s(file: File, moov: Box, moofs: Sequence[Box]) -> float:
+def longest_s(file: ByteSource, moov: Box, moofs: Sequence[Box]) -> float:
     """When the last sample of the longest track ends, in seconds."""
     scales, usual = {}, {}
     for trak in descend(file, moov, b"trak"):
@@ -62,7 +62,7 @@ def longest_s(file: File, moov: Box, moofs: Sequence[Box]) -> float:
     return max((end / scales[track] for track, end in ends.items() if scales.get(track)), default=0)
 
 
-def measure(file: File, traf: Box, usual: dict[int, int]) -> tuple[int, int | None, int]:
+def measure(file: ByteSource, traf: Box, usual: dict[int, int]) -> tuple[int, int | None, int]:
     """A fragment's track, when it begins if it says so, and how long its samples last together."""
     bodies: dict[bytes, list[bytes]] = {b"tfhd": [], b"tfdt": [], b"trun": []}
     for box in children(file, traf):

@@ -118,7 +118,7 @@ def examination(facts: ClipFacts, frame: FrameFacts, picture: Picture) -> Examin
 
 
 def tags_of(clip: Path | Growing, demuxer: str, stream: VideoStream) -> Tags:
-    """What *clip* says of the colours of *stream*, of which nothing was decoded yet."""
+    """What *clip* says of the colors of *stream*, of which nothing was decoded yet."""
     if not needs_first_packet(stream):
         return read_tags(stream)
     with open_clip(clip, demuxer, probe=False) as container:  # Read apart: no jump back can be relied on.

@@ -26,7 +26,7 @@ def take_opening(
     clip: Path, *, frame_into: Path, begun_with: Path | None, small: Sequence[tuple[Path, Path]] = ()
 ) -> Opening:
     """
-    Write the frame of *clip* that is shown first to *frame_into* as PNG, by the same way of colours as the last one.
+    Write the frame of *clip* that is shown first to *frame_into* as PNG, by the same way of colors as the last one.
 
     *small*: frames, and where a small copy of each goes (see media.child.small), that of this frame among them.
     The difference is from the picture *begun_with* (see media.child.images.distance); None without one.

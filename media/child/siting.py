@@ -1,8 +1,8 @@
 """
-Where the samples of colour of a 4:2:0 or 4:2:2 picture lie between those of brightness.
+Where the samples of color of a 4:2:0 or 4:2:2 picture lie between those of brightness.
 
 Encoders that are fed RGB put them in the centre and rarely say so. The decoders of H.264 and HEVC take silence for
-"left", as the standards would have it, and the converter believes them: eight hand-offs would move all colour by a
+"left", as the standards would have it, and the converter believes them: eight hand-offs would move all color by a
 pixel or more. So what the decoder says counts if the clip itself says it, and else the centre.
 """
 
@@ -15,7 +15,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 SEQUENCE_HEADERS = {"h264": 7, "hevc": 33}
-"""The kinds of unit that hold what is said of colour (ITU-T H.264 table 7-1, H.265 table 7-1)."""
+"""The kinds of unit that hold what is said of color (ITU-T H.264 table 7-1, H.265 table 7-1)."""
 
 TRUTHFUL_CODECS = frozenset({"av1", "vp9"})
 """Their decoders say nothing where the clip says nothing; that counts as the centre already."""
@@ -26,7 +26,7 @@ KINDS = range(6)  # Of siting (ITU-T H.273, figure 1).
 
 def says_siting(stream: VideoStream, first_packet: bytes = b"") -> bool:
     """
-    Whether the clip itself says where its colour lies, so that its frames are to be believed.
+    Whether the clip itself says where its color lies, so that its frames are to be believed.
 
     *first_packet*: of a picture that needs no other; its headers count where the container holds none.
     """
@@ -88,7 +88,7 @@ def sequence_headers(configuration: bytes, codec: str) -> bytes:
 
 
 def centered(frame: VideoFrame) -> VideoFrame:
-    """The same picture, its colour in the centre; no pixel is copied."""
+    """The same picture, its color in the centre; no pixel is copied."""
     graph = Graph()
     source = graph.add_buffer(None, frame.width, frame.height, frame.format, time_base=frame.time_base or ANY_TIME_BASE)
     graph.link_nodes(source, graph.add("setparams", "chroma_location=center"), graph.add("buffersink")).configure()

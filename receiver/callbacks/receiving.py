@@ -32,7 +32,7 @@ log: FilteringBoundLogger = structlog.get_logger()
 _log = logging.getLogger(__name__)
 
 
-class Callbacks:
+class CallbackEndpoint:
     """The route's endpoint: an ASGI application, which spares thousands a second two wrappers of Starlette's."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

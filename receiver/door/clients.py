@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 
 Network = IPv4Network | IPv6Network
-Address = IPv4Address | IPv6Address
+IpAddress = IPv4Address | IPv6Address
 
 
 def client_of(request: Request, *, proxies: frozenset[Network]) -> str:
@@ -53,7 +53,7 @@ def _for(element: str) -> str:
     return next((value for name, _, value in pairs if name.strip().lower() == "for"), "")
 
 
-def _read(text: str) -> Address | None:
+def _read(text: str) -> IpAddress | None:
     """An address with or without a port, brackets and quotes; one of IPv4 within IPv6 is what it stands for."""
     text = text.strip().strip('"')
     if text.startswith("["):
@@ -67,5 +67,5 @@ def _read(text: str) -> Address | None:
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
-def _is_among(address: Address, networks: Iterable[Network]) -> bool:
+def _is_among(address: IpAddress, networks: Iterable[Network]) -> bool:
     return any(address in network for network in networks)

@@ -36,7 +36,7 @@ class Access:
     by_cookie: bool
 
 
-class Gate:
+class KeyCheck:
     """The keys of this receiver, and a memory for addresses that guess."""
 
     def __init__(self, keys: Keys, settings: Settings) -> None:

@@ -10,7 +10,7 @@ from framerelay.store.inbox import Callback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
+class CallbackHealth:
     """``found``: jobs whose end was found by polling. ``unreachable``: ids of the runs that no callback reached."""
 
     received: int
@@ -23,10 +23,10 @@ class Health:
     of_runs: int
 
 
-def health_of(callbacks: Sequence[Callback], runs: Sequence[Run]) -> Health:
+def health_of(callbacks: Sequence[Callback], runs: Sequence[Run]) -> CallbackHealth:
     """What a person wants to know at a glance."""
     outcomes = Counter(each.outcome for each in callbacks)
-    return Health(
+    return CallbackHealth(
         received=outcomes["accepted"] + outcomes["late"] + outcomes["conflict"],
         found=sum(callbacks_missed(run) for run in runs),
         refused=outcomes["refused"],

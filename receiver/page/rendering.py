@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -14,15 +14,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from framerelay.api.access import Names, Right
-from framerelay.receiver.access import SAFE, require
+from framerelay.receiver.access import SAFE, Handler, require
 from framerelay.receiver.answers import NO_SUCH_ADDRESS, foreseen, refused
 from framerelay.receiver.fields import check
 from framerelay.receiver.page.static_files import address_of
 from framerelay.receiver.state import state_of
 from framerelay.runs.errors import FrameRelayError, RunNotFound
 from framerelay.runs.text import duration, number_of
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -74,7 +72,7 @@ def page(
 
 async def rendered(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
     """*template* filled in, beside the event loop: a long run takes some milliseconds, and callbacks come meanwhile."""
-    access = state_of(request).gate.access(request)
+    access = state_of(request).key_check.access(request)
     common = {
         "now": time.time(),
         "session": access is not None and access.by_cookie,

@@ -29,7 +29,7 @@ class TakeCell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seam:
+class SeamView:
     """
     Where one shot ends and the next begins, as soon as that is there. ``handed``: which picture went over it.
 
@@ -71,7 +71,7 @@ class ShotCell:
     spent: int
     stale: bool
     stale_source: str | None
-    seam: Seam | None
+    seam: SeamView | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,13 +160,13 @@ def takes_of(run: Json, shot: Json, *, now: float) -> Iterator[TakeCell]:
         )
 
 
-def _seam(shot: Json, source: Json | None, take: Json | None) -> Seam | None:
+def _seam(shot: Json, source: Json | None, take: Json | None) -> SeamView | None:
     if source is None:
         return None
     handed = shown_take(source)
     seam = take["seam"] if take else None
     fits = not shot["stale"] or (source["stale"] and source["status"] == "done" and _is_handed(handed, take))
-    return Seam(
+    return SeamView(
         source=source["id"],
         ends=_frame(handed) if handed else None,
         begins=str(take["opening"]["url"]) if take and take["opening"] else None,

@@ -131,13 +131,13 @@ async def _let_in(request: Request, once: str) -> Response:
     """Whoever comes twice in the same browser has a session already."""
     state = state_of(request)
     answer = Response(status_code=303, headers={"Location": "/"})
-    if state.gate.access(request) is not None:
+    if state.key_check.access(request) is not None:
         return answer
-    name = state.gate.sessions.invitation(once)
+    name = state.key_check.sessions.invitation(once)
     if name is None or not await state.store.is_first_use(name, life_s=2 * INVITED_S):
         state.limits.count_stranger(request)
         return await login_form(request, status=401, spent=True)
-    state.gate.let_in(answer)
+    state.key_check.let_in(answer)
     return answer
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from framerelay.api.words import shot_words, usual_s
 from framerelay.cli.outlook import outlook
-from framerelay.cli.picture import Line, live_lines, whole_lines
+from framerelay.cli.picture import PictureLine, live_lines, whole_lines
 from framerelay.runs.text import duration, printable
 
 NOW = 1_000.0
@@ -192,7 +192,7 @@ def test_the_film_is_the_last_line_and_stands_alone() -> None:
 def test_a_narrow_terminal_parts_lines_between_words_and_leaves_commands_whole() -> None:
     """What hangs over is indented, wide letters count twice; a file gets its lines as they are."""
     narrow = Console(file=StringIO(), width=30, force_terminal=True)
-    line = Line(text="  ✓ s1 done: 4.04 s, 864x496; begins with 霓虹雨夜霓虹雨夜's last frame")
+    line = PictureLine(text="  ✓ s1 done: 4.04 s, 864x496; begins with 霓虹雨夜霓虹雨夜's last frame")
 
     assert line.rows(narrow) == [
         "  ✓ s1 done: 4.04 s,",
@@ -201,7 +201,7 @@ def test_a_narrow_terminal_parts_lines_between_words_and_leaves_commands_whole()
         "      frame",
     ]
     assert line.rows(Console(file=StringIO(), width=30)) == [line.text]
-    assert Line(text="film: /a/path/that/is/longer/than/the/screen", whole=True).rows(narrow) == [
+    assert PictureLine(text="film: /a/path/that/is/longer/than/the/screen", whole=True).rows(narrow) == [
         "film: /a/path/that/is/longer/than/the/screen"
     ]
 

@@ -10,7 +10,7 @@ A file of that provider (its manifest removed, its pixels replaced) is built lik
     moov           at the END: nothing can be decoded before the tail of the file is there
 
 Picture: 121 frames at 24 per second (5.0417 s, not 5), H.264 High from x264 superfast, crf 20, one keyframe unless a
-scene cut forced a second, three B-frames (so the last packets are not the last frames), colour not tagged at all.
+scene cut forced a second, three B-frames (so the last packets are not the last frames), color not tagged at all.
 Sound: AAC stereo that lasts 5.085 s, longer than the picture.
 
 Each picture carries its number as sixteen black or white blocks along its top edge, most significant bit first.
@@ -187,7 +187,7 @@ def to_yuv(image: Image, clip: Clip) -> Any:
 
 
 def draw(clip: Clip, n: int) -> Image:
-    """Frame *n*: a drifting field of colour, a moving square, and the number along the top."""
+    """Frame *n*: a drifting field of color, a moving square, and the number along the top."""
     width, height = clip.size
     image = np.empty((height, width, 3), np.float32)
     for channel, (across, down, speed) in enumerate(((3, 1, 2.0), (1, 2, -1.5), (2, 3, 1.0))):

@@ -1,5 +1,5 @@
 """
-The census: clips of every codec, container, colour and structure that a generator, an editor or an uploader may give.
+The census: clips of every codec, container, color and structure that a generator, an editor or an uploader may give.
 
 Each row says how a clip is made and what must come of it: the frame, or a refusal and its words. ``docs/film.md`` has
 the counts. All are small: the rows together take some twenty seconds of one core.
@@ -371,7 +371,7 @@ def codecs() -> None:
     row("codec", "H.264 lossless", by_ffmpeg("clip.mp4", "-c:v", "libx264", "-qp", "0", "-pix_fmt", "yuv444p"))
 
 
-def colours() -> None:
+def colors() -> None:
     """Tags, and where they stand."""
     for codec in ("h264", "hevc", "vp9", "av1"):
         for matrix in ("bt601", "bt709", "smpte240m", "bt2020"):
@@ -408,7 +408,7 @@ def colours() -> None:
             sited=place,
         )
     row("color", "colr alone", edited(lambda data, _: grown_entry(data, b"avc1", COLR_709)), matrix="bt709")
-    row("color", "colr, VUI unspecified", silent_about_colour, matrix="bt709")
+    row("color", "colr, VUI unspecified", silent_about_color, matrix="bt709")
     for curve in ("pq", "hlg"):
         for codec, name, encoder in (
             ("hevc", "clip.mp4", ("libx265", "-x265-params", "log-level=none:crf=8")),
@@ -424,7 +424,7 @@ def colours() -> None:
 COLR_709 = box(b"colr", b"nclx", struct.pack(">HHHB", 1, 1, 1, 0))
 
 
-def silent_about_colour(kit: Kit) -> Path:
+def silent_about_color(kit: Kit) -> Path:
     """H.264 that says "unspecified" itself, in a container that says BT.709."""
     options = {"x264-params": "colorprim=undef:transfer=undef:colormatrix=undef:range=tv:fullrange=off:videoformat=pal"}
     silent = kit.clip("silent.mp4", encoder_options=options)
@@ -432,7 +432,7 @@ def silent_about_colour(kit: Kit) -> Path:
     return kit.written("colr.mp4", grown_entry(unspecified.read_bytes(), b"avc1", COLR_709))
 
 
-UNSPECIFIED = "h264_metadata=colour_primaries=2:transfer_characteristics=2:matrix_coefficients=2"
+UNSPECIFIED = "h264_metadata=color_primaries=2:transfer_characteristics=2:matrix_coefficients=2"
 
 
 def shapes() -> None:
@@ -715,7 +715,7 @@ def overview(data: bytes, maker: ModuleType) -> bytes:
 
 
 codecs()
-colours()
+colors()
 shapes()
 structures()
 streams()

@@ -2,8 +2,8 @@
 What a frame must look like, by other means than the product's: FFmpeg's command decodes, arithmetic makes RGB of it.
 
 The command is the system's, on Debian 12 years older than the libraries of PyAV. It runs in one thread from the
-first frame to the last, and gives the samples of brightness and colour as they are. What follows is floating point by
-the formulas of ITU-R BT.601, 709 and 2020, with colour interpolated from where it lies.
+first frame to the last, and gives the samples of brightness and color as they are. What follows is floating point by
+the formulas of ITU-R BT.601, 709 and 2020, with color interpolated from where it lies.
 """
 
 import re
@@ -21,7 +21,7 @@ WRITTEN = re.compile(r"Output #0, rawvideo[\s\S]*?Video: rawvideo[^,]*, (\w+)(?:
 LUMA = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593), "fcc": (0.30, 0.11)}
 LUMA["smpte240m"] = (0.212, 0.087)
 CENTER, LEFT, TOP_LEFT = (0.5, 0.5), (0.0, 0.5), (0.0, 0.0)
-"""Where a sample of colour lies, across and down, in pixels from the first of those that it stands for."""
+"""Where a sample of color lies, across and down, in pixels from the first of those that it stands for."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Layout:
     """How FFmpeg writes frames of a format: planes of samples, and what they are."""
 
     bits: int
-    across: int  # How many pixels a sample of colour stands for; 0: there are none.
+    across: int  # How many pixels a sample of color stands for; 0: there are none.
     down: int
     is_rgb: bool = False
 
@@ -115,7 +115,7 @@ def assert_same(expected: Pixels, image: Pixels) -> None:
 
 
 def enlarged(plane: Pixels, shape: tuple[int, ...], layout: Layout, sited: tuple[float, float]) -> Pixels:
-    """A plane of colour at the size of the picture, by cubic interpolation."""
+    """A plane of color at the size of the picture, by cubic interpolation."""
     plane = along(plane, shape[0], layout.down, sited[1])
     return along(plane.T, shape[1], layout.across, sited[0]).T
 

@@ -74,7 +74,7 @@ HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-crf", "18", "-x265-params",
 def test_eight_hand_offs_leave_the_picture_where_and_what_it_was(
     name: str, psnr_db_min: float, encoder: tuple[str, ...], ffmpeg: str, tmp_path: Path
 ) -> None:
-    """Half a level of colour, a quarter of a pixel of place, and 40 dB; judged by the picture that went in."""
+    """Half a level of color, a quarter of a pixel of place, and 40 dB; judged by the picture that went in."""
     first = given = picture(name, ffmpeg, tmp_path)
     for _ in range(HOPS):
         found = examine(generated(given, ffmpeg, tmp_path / "clip.mp4", *encoder), frame_into=tmp_path / "last.png")

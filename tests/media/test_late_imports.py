@@ -213,7 +213,7 @@ def kinds_of_picture(make_clip: MakeClip) -> list[Path]:
 
 
 def pictures(folder: Path) -> list[Path]:
-    """In each format, each way in which it may hold its colours."""
+    """In each format, each way in which it may hold its colors."""
     found = []
     for format_, modes in {
         "PNG": ("RGB", "RGBA", "L", "LA", "P", "1", "I;16"),

@@ -114,7 +114,7 @@ async def shown(page: Page) -> Page:
 
 
 async def keep(what: Page | Locator, name: str, *, whole: bool = False) -> None:
-    """Into `INTO`, in 256 colours: as sharp, and a quarter of the size. *whole*: what is below, too."""
+    """Into `INTO`, in 256 colors: as sharp, and a quarter of the size. *whole*: what is below, too."""
     INTO.mkdir(exist_ok=True)
     taken = await (what.screenshot(full_page=whole) if isinstance(what, Page) else what.screenshot())
     picture = Image.open(io.BytesIO(taken)).convert("RGB")

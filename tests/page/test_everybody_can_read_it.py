@@ -61,7 +61,7 @@ async def looks(home: Any, provider_in: Any, relay_in: Any) -> AsyncIterator[Loo
 
 
 async def test_axe_finds_nothing_wrong(looks: Looks, visit: Any, axe: Any, picture: Any) -> None:
-    """Names, order, landmarks, and contrast in both colours: on every page, unfolded."""
+    """Names, order, landmarks, and contrast in both colors: on every page, unfolded."""
     found = []
     async with visit(looks.relay) as person, visit(looks.relay, logged_in=False) as stranger:
         for name, path in {**looks.pages, "login": "/login"}.items():

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from framerelay.cli.errors import Stop
+from framerelay.cli.errors import CommandError
 from framerelay.cli.http import listening_on, serving
 from framerelay.receiver.door.quarantine import A_MINUTE, Quarantine
 from framerelay.runs.tokens import HookAddress, TakeAddress
@@ -384,7 +384,7 @@ async def test_a_new_public_key_is_found_by_the_senders_next_try(
 async def test_a_verifier_that_cannot_work_stops_the_start(verifying: Any, tmp_path: Path) -> None:
     """A misspelt key, a secret that is not there: nobody is let in by mistake, and nobody finds out by chance."""
     for text in ("verfy: none", "verify: {scheme: hmac, header: x, secret_env: GONE}", "hooks: {a: {verfy: x}}"):
-        with pytest.raises(Stop, match=r"framerelay\.yaml, line 1"):
+        with pytest.raises(CommandError, match=r"framerelay\.yaml, line 1"):
             async with verifying(text):
                 pass
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from framerelay.runs.errors import Mistake, StoryboardInvalid
 from framerelay.runs.machine import StepName, steps_due
 from framerelay.runs.model import RunId, RunStatus, Shot, Terms
-from framerelay.storyboards.inputs import INPUT_FIELDS, Kind
+from framerelay.storyboards.inputs import INPUT_FIELDS, FieldKind
 from framerelay.storyboards.scenes import SHOTS_MAX, with_style
 from framerelay.storyboards.storyboard import Storyboard, check_storyboard, read_storyboard, start_run
 from framerelay.upstream.wire import JobInput
@@ -202,12 +202,12 @@ def test_a_shot_overrides_the_defaults() -> None:
 def test_the_input_fields_are_those_that_the_client_sends() -> None:
     """Storyboard and wire format name the same fields of the same kinds."""
     accepts = {
-        Kind.TEXT: {"str", "Literal"},
-        Kind.URL: {"str"},
-        Kind.URLS: {"list[str]"},
-        Kind.WHOLE_NUMBER: {"int"},
-        Kind.NUMBER: {"int", "float"},
-        Kind.BOOLEAN: {"bool"},
+        FieldKind.TEXT: {"str", "Literal"},
+        FieldKind.URL: {"str"},
+        FieldKind.URLS: {"list[str]"},
+        FieldKind.WHOLE_NUMBER: {"int"},
+        FieldKind.NUMBER: {"int", "float"},
+        FieldKind.BOOLEAN: {"bool"},
     }
     wire = {field.encode_name: str(field.type) for field in msgspec.structs.fields(JobInput)}
 
@@ -470,7 +470,7 @@ def test_a_mistake_in_a_shot_is_told_with_its_place(shots: list[object], place: 
         ({"defaults": {"last_frame_url": "https://e.com"}}, "defaults.last_frame_url", "belongs to a shot"),
         ({"defaults": {"takes": 2}}, "defaults.takes", "shot by shot"),
         ({"defaults": []}, "defaults", "expected keys with values, found a list"),
-        ({"colour": "red"}, "colour", 'unknown key "colour"; known here: version, title, model'),
+        ({"color": "red"}, "color", 'unknown key "color"; known here: version, title, model'),
     ],
 )
 def test_a_mistake_at_the_top_is_told_with_its_place(change: dict[str, Any], place: str, words: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from framerelay.cli.errors import Stop
+from framerelay.cli.errors import CommandError
 from framerelay.cli.mcp.server import serve_mcp
 from framerelay.config.settings import SettingInvalid
 
@@ -65,5 +65,5 @@ def test_without_a_key_that_holds_it_does_not_start(
     """One sentence, before anything is served."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FRAMERELAY_API_KEY", key or "")
-    with pytest.raises((Stop, SettingInvalid), match=words):
+    with pytest.raises((CommandError, SettingInvalid), match=words):
         serve_mcp(http=True, host=host, port=0, names=[], pictures=None)

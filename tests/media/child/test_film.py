@@ -324,10 +324,10 @@ def test_clips_that_are_rotated_alike_are_copied_with_their_rotation(film_of: Fi
     ],
     ids=["709+untagged", "untagged+709", "untagged+full", "full+709", "10bit+untagged"],
 )
-def test_colours_survive_encoding_whatever_their_tags(
+def test_colors_survive_encoding_whatever_their_tags(
     film_of: FilmOf, watch: Watch, clipmaker: ModuleType, first: dict[str, Any], second: dict[str, Any]
 ) -> None:
-    """Matrix and range are converted to the first shot's: the film shows the clips' own colours, without a cast."""
+    """Matrix and range are converted to the first shot's: the film shows the clips' own colors, without a cast."""
     path, facts = film_of({"size": (320, 180)} | first, {"size": (320, 180)} | second)
     assert not facts.copied
     film = rgb(path, "bt709" if watch(path).tags[1] == Colorspace.ITU709 else "bt601", clipmaker)

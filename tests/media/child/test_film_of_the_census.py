@@ -1,4 +1,4 @@
-"""The census of clips, joined: what is handed on of a clip is what its film shows, the same colours the same way up."""
+"""The census of clips, joined: what is handed on of a clip is what its film shows, the same colors the same way up."""
 
 from collections.abc import Callable
 from pathlib import Path

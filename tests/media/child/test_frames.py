@@ -158,7 +158,7 @@ def test_what_a_jump_cannot_decode_is_decoded_from_the_start(
     assert expected.frame.sha256 == examine(clip, frame_into=clip.with_name("slow.png")).frame.sha256
 
 
-# --- colour
+# --- color
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le"])

@@ -34,7 +34,7 @@ def kit(make_clip: Callable[..., Path], clipmaker: ModuleType, ffmpeg: str, tmp_
 
 @pytest.mark.parametrize("row", TAKEN, ids=name_of)
 def test_a_clip_is_handed_on_as_a_player_shows_it(row: Row, kit: Kit, oracle: ModuleType, tmp_path: Path) -> None:
-    """The right frame, the right way up, in the right size, shape and colours; and its facts are true."""
+    """The right frame, the right way up, in the right size, shape and colors; and its facts are true."""
     assert isinstance(row.right, Shown)
     right, clip = row.right, row.clip(kit)
 

@@ -1,4 +1,4 @@
-"""Whether a clip itself says where its colour lies, and what a frame is whose colour is put in the centre."""
+"""Whether a clip itself says where its color lies, and what a frame is whose color is put in the centre."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +28,7 @@ def asked(clip: Path, **arguments: Any) -> bool:
 
 @pytest.mark.parametrize("kind", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
-def test_a_clip_that_says_where_its_colour_lies_is_believed(codec: str, kind: int, make_clip: MakeClip) -> None:
+def test_a_clip_that_says_where_its_color_lies_is_believed(codec: str, kind: int, make_clip: MakeClip) -> None:
     """Each kind of the standard but "left", which x264 writes as silence."""
     key = {"h264": "x264-params", "hevc": "x265-params"}[codec]
     clip = make_clip(codec=codec, encoder_options={key: f"chromaloc={kind}:log-level=none"}, **FEW)
@@ -81,7 +81,7 @@ def test_headers_that_cannot_be_read_say_nothing(make_clip: MakeClip) -> None:
 
 
 def test_a_centered_frame_is_the_same_picture() -> None:
-    """Its samples, size, time and tags; where its colour lies alone is another."""
+    """Its samples, size, time and tags; where its color lies alone is another."""
     image = np.random.default_rng(5).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
     frame.pts, frame.colorspace = 7, 1

@@ -55,7 +55,7 @@ def test_what_was_sdr_before_it_became_hdr_comes_back(curve: str, primaries: int
 
 @pytest.mark.parametrize("curve", ["pq", "hlg"])
 def test_what_is_brighter_than_paper_stays_apart(curve: str) -> None:
-    """Up to 1,000 cd/m² each half more of light can be seen; nothing is dark or coloured by it."""
+    """Up to 1,000 cd/m² each half more of light can be seen; nothing is dark or colored by it."""
     greys = np.repeat((1.5 ** np.arange(-1, 4) * 1000 / WHITE / 1.5**3)[:, np.newaxis], 3, axis=1)
 
     found = to_sdr(codes(curve, greys), curve, 9)[0].astype(int)
