@@ -432,7 +432,7 @@ def silent_about_color(kit: Kit) -> Path:
     return kit.written("colr.mp4", grown_entry(unspecified.read_bytes(), b"avc1", COLR_709))
 
 
-UNSPECIFIED = "h264_metadata=color_primaries=2:transfer_characteristics=2:matrix_coefficients=2"
+UNSPECIFIED = "h264_metadata=colour_primaries=2:transfer_characteristics=2:matrix_coefficients=2"
 
 
 def shapes() -> None:
