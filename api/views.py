@@ -11,7 +11,6 @@ from framerelay.network.policy import HOW_TO_TRUST
 from framerelay.runs.model import Clip, Film, FirstFrame, Frame, Problem, Run, Shot, Take, TakeStatus
 from framerelay.runs.outlook import (
     SecondJob,
-    budget_left,
     clips_that_are_odd,
     is_continued,
     jobs_of_retake,
@@ -25,6 +24,7 @@ from framerelay.runs.standing import (
     awake,
     callbacks_missed,
     counted,
+    jobs_left,
     jobs_spent,
     needs_operator,
     seems_unreachable,
@@ -73,7 +73,7 @@ def outlook_json(run: Run, shot: str) -> dict[str, Any]:
         object="outlook",
         jobs=jobs_of_retake(run, shot),
         stale=list(stale_after(run, shot)),
-        budget_left=budget_left(run),
+        budget_left=jobs_left(run),
         would=words_of_retake(run, shot),
     )
     return dict(to_builtins(shown))

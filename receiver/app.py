@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -35,7 +36,7 @@ from framerelay.receiver.renewal import secrets_to_hide, take_over
 from framerelay.receiver.state import STATE, State
 from framerelay.runs.errors import FrameRelayError
 from framerelay.runs.tokens import Links, Tokens
-from framerelay.store.client import connect, disconnect
+from framerelay.store.client import RelayRedis, connect, disconnect
 from framerelay.store.files import MediaFiles
 from framerelay.store.inbox import Inbox
 from framerelay.store.outbox import Outbox
@@ -63,46 +64,10 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, State]]:
-        redis, figures = connect(redis_url, timeout_s=2.0), connect(redis_url, timeout_s=2.0)
-        # Each stream holds a connection while it waits; they have their own, so that nobody else waits for one.
-        streaming = connect(redis_url, connections_max=2 * STREAMS_MAX)
-        secret = str(keys.secret)
-        inbox, spool = Inbox(redis, keep_s=settings.callbacks_keep_s), Spool(settings.data_dir / "spool")
-        app.state.receiver = state = State(
-            settings=settings,
-            live=live,
-            key_check=KeyCheck(keys, settings),
-            secrets=secrets_to_hide(settings, keys, verification.verifiers),
-            store=Store(redis, notices_keep_s=settings.callbacks_keep_s),
-            history=Store(streaming),
-            streams=Seats(STREAMS_MAX),
-            inbox=inbox,
-            outbox=Outbox(redis),
-            spool=spool,
-            readiness=Readiness(inbox, spool),
-            strangers=Strangers(inbox),
-            limits=Limits(settings),
-            verification=verification,
-            quarantine=Quarantine(inbox),
-            files=MediaFiles(settings.data_dir),
-            tokens=Tokens(secret),
-            links=Links(secret),
-            redis=figures,
-            counts=Counter(),
-        )
-        live.hand_to(partial(take_over, state))
-        presence = Presence(
-            figures, lambda: this_process("receiver", live.settings, keys.secret), asked=live.read_again
-        )
-        beside = [asyncio.create_task(work) for work in (spool.drain_for_ever(inbox), presence.keep())]
-        yield {STATE: state}
-        for task in beside:
-            task.cancel()
-        await asyncio.wait(beside)
-        spool.close()
-        await disconnect(redis)
-        await disconnect(figures)
-        await disconnect(streaming)
+        async with AsyncExitStack() as stack:
+            state = await _open(stack, settings, keys, redis_url=redis_url, verification=verification, live=live)
+            app.state.receiver = state
+            yield {STATE: state}
 
     handlers: dict[type[Exception] | int, ErrorHandler] = {
         FrameRelayError: answers.foreseen,
@@ -114,6 +79,65 @@ def create_app(
     app = Starlette(routes=[*routes(), *pages()], lifespan=lifespan, exception_handlers=handlers, middleware=middleware)
     app.router.redirect_slashes = False  # A redirect would repeat a callback's token, and senders do not follow it.
     return app
+
+
+async def _open(
+    stack: AsyncExitStack,
+    settings: Settings,
+    keys: Keys,
+    *,
+    redis_url: str,
+    verification: Verification,
+    live: LiveSettings,
+) -> State:
+    """Everything that the routes work with, and what goes on beside them; *stack* ends it in the reverse order."""
+    redis, watch_redis = _connected(stack, redis_url, timeout_s=2.0), _connected(stack, redis_url, timeout_s=2.0)
+    # Each stream holds a connection while it waits; they have their own, so that nobody else waits for one.
+    stream_redis = _connected(stack, redis_url, connections_max=2 * STREAMS_MAX)
+    secret = str(keys.secret)
+    inbox, spool = Inbox(redis, keep_s=settings.callbacks_keep_s), Spool(settings.data_dir / "spool")
+    stack.callback(spool.close)
+    state = State(
+        settings=settings,
+        live=live,
+        key_check=KeyCheck(keys, settings),
+        secrets=secrets_to_hide(settings, keys, verification.verifiers),
+        store=Store(redis, notices_keep_s=settings.callbacks_keep_s),
+        history=Store(stream_redis),
+        streams=Seats(STREAMS_MAX),
+        inbox=inbox,
+        outbox=Outbox(redis),
+        spool=spool,
+        readiness=Readiness(inbox, spool),
+        strangers=Strangers(inbox),
+        limits=Limits(settings),
+        verification=verification,
+        quarantine=Quarantine(inbox),
+        files=MediaFiles(settings.data_dir),
+        tokens=Tokens(secret),
+        links=Links(secret),
+        watch_redis=watch_redis,
+        counts=Counter(),
+    )
+    live.hand_to(partial(take_over, state))
+    presence = Presence(
+        watch_redis, lambda: this_process("receiver", live.settings, keys.secret), asked=live.read_again
+    )
+    beside = [asyncio.create_task(work) for work in (spool.drain_for_ever(inbox), presence.keep())]
+    stack.push_async_callback(_end, beside)
+    return state
+
+
+def _connected(stack: AsyncExitStack, redis_url: str, **options: Any) -> RelayRedis:
+    redis = connect(redis_url, **options)
+    stack.push_async_callback(disconnect, redis)
+    return redis
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
 
 
 def routes() -> list[Route]:

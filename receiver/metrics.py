@@ -24,7 +24,7 @@ async def serve(request: Request) -> Response:
     """The figures; they need a key that reads."""
     state = state_of(request)
     try:
-        found = await figures(state.redis)
+        found = await figures(state.watch_redis)
     except StoreUnavailable:
         found = None
     lines = [*_of_this_receiver(state.counts, state.spool.files), *_of_redis(found)]

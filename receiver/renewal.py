@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 async def read_again_everywhere(state: State) -> None:
     """Have this receiver, and the others and each worker soon, read their keys again. Raises: StoreUnavailable."""
-    await ask_to_read_again(state.redis)
+    await ask_to_read_again(state.watch_redis)
     await state.live.read_again()
 
 

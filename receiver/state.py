@@ -31,7 +31,7 @@ class State:
     Nothing of it is replaced but ``secrets``, when keys were read again (`receiver.renewal`).
 
     ``history`` reads through connections of its own, for as many as have a seat among the ``streams``: watchers that
-    wait must keep nobody else waiting. ``redis`` is asked for figures.
+    wait must keep nobody else waiting. ``watch_redis`` is asked for figures.
 
     ``secrets``: what no answer may show. ``counts``: callbacks by what this process did with them, for `metrics`.
     """
@@ -54,7 +54,7 @@ class State:
     files: MediaFiles
     tokens: Tokens
     links: Links
-    redis: ArqRedis
+    watch_redis: ArqRedis
     counts: Counter[str]
 
 

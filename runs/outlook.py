@@ -17,20 +17,6 @@ from framerelay.runs.text import number_of
 SEAM_LEVELS_MAX: Final = 8.0
 
 
-def is_stale(run: Run, shot: Shot) -> bool:
-    """
-    Whether the take that *shot* goes on with began with a frame that is no longer its source's.
-
-    It is so when the source was made again, or another of its takes was picked, and no more when the old one is; and
-    when the source itself is stale.
-    """
-    while shot.source is not None and (first := _first_frame(shot)) and (source := run.shot(shot.source)):
-        if has_moved_on(source, first):
-            return True
-        shot = source
-    return False
-
-
 def stale_shots(run: Run) -> frozenset[str]:
     """The ids of all stale shots in one go; a source stands before the shots that are made from it."""
     found: set[str] = set()
@@ -56,14 +42,9 @@ def jobs_of_retake(run: Run, shot_id: str) -> int:
     return 1 + sum(takes_missing(run, each) for each in heirs_begun_anew(run, shot)) - before
 
 
-def budget_left(run: Run) -> int | None:
-    """How many more jobs the budget allows; None without a budget."""
-    return jobs_left(run)
-
-
 def words_of_retake(run: Run, shot_id: str) -> str:
     """What a retake of *shot_id* would do, in a sentence for the person who pays."""
-    spends, left, stale = jobs_of_retake(run, shot_id), budget_left(run), stale_after(run, shot_id)
+    spends, left, stale = jobs_of_retake(run, shot_id), jobs_left(run), stale_after(run, shot_id)
     paid = number_of("job", spends) + ("" if left is None else f" of the {left} left in the budget")
     sentence = f"shot {shot_id} is made again, for {paid}{_twice(run, shot_id)}"
     if not stale:

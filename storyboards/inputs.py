@@ -5,7 +5,7 @@ Values are checked for their kind and passed on as they were written. Which word
 provider's to say: they differ by model and change (see `upstream`), and a refused job costs nothing.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final
 
@@ -55,7 +55,7 @@ CALLBACK_IS_OURS: Final = (
 )
 
 
-def read_inputs(parts: Mapping[str, Part], *, but: Collection[str] = ()) -> dict[str, Any]:
+def read_inputs(parts: Mapping[str, Part]) -> dict[str, Any]:
     """The plain input fields among *parts*, unchanged; wrong ones are noted as mistakes and left out."""
     read = {name: _read_input(parts[name], INPUT_FIELDS[name]) for name in parts if name in PLAIN_FIELDS}
     return {name: value for name, value in read.items() if value is not None}

@@ -45,11 +45,6 @@ class Growing:
         """Where the next read begins."""
         return self._at
 
-    def wait_until_whole(self) -> None:
-        """Until every byte is there."""
-        while self._parts != [(0, self.size)]:
-            self._hear()
-
     def _there(self, at: int) -> int:
         """Wait until the byte *at* is there; how far the bytes from it on go without a gap."""
         has_asked = any(at == end for _, end in self._parts)  # What comes next anyway is no wish.

@@ -10,8 +10,8 @@ from framerelay.receiver.page.strip import TakeCell, scenes_of
 from framerelay.runs import events
 from framerelay.runs.decisions import decided, why_not
 from framerelay.runs.model import Run, RunStatus, Shot, ShotStatus, TakeStatus
-from framerelay.runs.outlook import budget_left, jobs_of_retake, stale_after
-from framerelay.runs.standing import MOVING, counted, submits_to_come, takes_missing
+from framerelay.runs.outlook import jobs_of_retake, stale_after
+from framerelay.runs.standing import MOVING, counted, jobs_left, submits_to_come, takes_missing
 from framerelay.runs.text import duration, listed, number_of, soon
 
 UNDER_WAY: Final = frozenset({"submitting", "generating", "collecting"})
@@ -233,7 +233,7 @@ def retake_of(run: Run, shot: Shot, now: float) -> Retake | None:
     is_asked = shot.status is ShotStatus.WAITING and any(take.question for take in counted(shot))
     if shot.status not in (ShotStatus.DONE, ShotStatus.FAILED) and not is_asked:
         return None
-    jobs, left = jobs_of_retake(run, shot.id), budget_left(run)
+    jobs, left = jobs_of_retake(run, shot.id), jobs_left(run)
     event = events.Retaken(shot=shot.id, prompt="another")
     return Retake(
         jobs=number_of("job", jobs),

@@ -12,15 +12,15 @@ from framerelay.runs import events
 from framerelay.runs.machine import StepName, apply, begin, steps_due
 from framerelay.runs.model import Clip, Family, FirstFrame, Frame, Problem, Run, RunId, Shot, TakeStatus, Terms
 from framerelay.runs.outlook import (
-    budget_left,
+    _first_frame,
+    has_moved_on,
     is_continued,
-    is_stale,
     jobs_of_retake,
     stale_after,
     stale_shots,
     words_of_retake,
 )
-from framerelay.runs.standing import chosen
+from framerelay.runs.standing import chosen, jobs_left
 
 NOW = 1_000_000.0
 CLIP = Clip(path="c", sha256="0", bytes=1, width=16, height=9, duration_s=5.04, frames=121)
@@ -68,6 +68,20 @@ def done(run: Run, shot: str) -> Run:
     run = apply(run, events.Rendered(**ids, job_ids=(), video_url="https://v"), NOW)
     frame = Frame(path=f"{shot}.{number}.last.png", sha256="0", width=16, height=9)
     return apply(run, events.Collected(**ids, video=CLIP, last_frame=frame), NOW)
+
+
+def is_stale(run: Run, shot: Shot) -> bool:
+    """
+    Whether the take that *shot* goes on with began with a frame that is no longer its source's.
+
+    It is so when the source was made again, or another of its takes was picked, and no more when the old one is; and
+    when the source itself is stale.
+    """
+    while shot.source is not None and (first := _first_frame(shot)) and (source := run.shot(shot.source)):
+        if has_moved_on(source, first):
+            return True
+        shot = source
+    return False
 
 
 def stale(run: Run) -> list[str]:
@@ -151,11 +165,11 @@ def test_a_retake_costs_its_own_job_and_those_of_shots_that_failed_from_its_fram
 def test_the_outlook_is_a_sentence_with_jobs_budget_and_names() -> None:
     """For the person who pays."""
     run = made(chain(None, "s1", "s2", budget_jobs=7), "s1")
-    assert budget_left(run) == 6
+    assert jobs_left(run) == 6
     assert words_of_retake(run, "s1") == "shot s1 is made again, for 1 job of the 6 left in the budget"
     run = replace(made(run, "s2", "s3"), budget_jobs=None)
 
-    assert budget_left(run) is None
+    assert jobs_left(run) is None
     assert words_of_retake(run, "s2") == (
         "shot s2 is made again, for 1 job; s3 is made from the old take, and is stale until it is retaken as well"
     )
