@@ -197,10 +197,31 @@ def _emptier(redis_server: str) -> Iterator[redis_sync.Redis]:
 
 
 @pytest.fixture
-def redis_url(redis_server: str, _emptier: redis_sync.Redis) -> str:
-    """The server, empty."""
+def redis_url(redis_server: str, _emptier: redis_sync.Redis) -> Iterator[str]:
+    """The server, empty; what a test leaves there must have a lifetime, or somebody who takes it away."""
     _emptier.flushall()
-    return redis_server
+    yield redis_server
+    assert _ownerless(_emptier) == []
+
+
+OWNED: Final = re.compile(
+    # Bounded lists and what is listed once: each is trimmed, or emptied, by the scripts that fill it.
+    r"framerelay:(callbacks|refused|quarantine|due|queue|wake|runs|runs-by-id|runs-removed|runs-ended|runs:\w+"
+    r"|notifications|notifications-due|notifications:run_\w+|pace:\w+|repaired|processes|worker)"
+)
+OF_A_RUN: Final = re.compile(r"(framerelay:run:run_\w+)(:\w+)?")
+
+
+def _ownerless(redis: redis_sync.Redis) -> list[str]:
+    """The keys of ours that would stay for ever: without a lifetime, in no bounded list and of no run that is kept."""
+    names = [name.decode() for name in redis.scan_iter(match="framerelay:*", count=1000)]
+    with redis.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.pttl(name)
+        stays = [name for name, left_ms in zip(names, pipe.execute(), strict=True) if left_ms == -1]
+    runs = {name for name in names if (of_run := OF_A_RUN.fullmatch(name)) and not of_run[2]}
+    kept = {name for name in stays if (of_run := OF_A_RUN.fullmatch(name)) and of_run[1] in runs}
+    return sorted(name for name in set(stays) - kept if not OWNED.fullmatch(name))
 
 
 @pytest.fixture
