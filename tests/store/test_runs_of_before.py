@@ -1,0 +1,62 @@
+"""Runs that an earlier version stored: they are shown, and go on from where they stand."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from arq.connections import ArqRedis
+
+pytestmark = pytest.mark.anyio
+
+DUMPS = sorted((Path(__file__).parent / "kept").glob("*.json"))
+FINISHED, WAITING = "run_ukk6k2pgpflmaujjc6w2jvhw", "run_bsrmb5l2llmpsxt6o75zytnq"
+
+
+@pytest.fixture(params=DUMPS, ids=lambda path: path.stem)
+async def stored(redis: ArqRedis, request: pytest.FixtureRequest) -> None:
+    """What Redis held when that commit's worker had ended: a film, and a run that waits for a pick."""
+    for name, kept in json.loads(request.param.read_text(encoding="utf-8")).items():
+        value = kept["value"]
+        match kept["type"]:
+            case "hash":
+                await redis.hset(name, mapping={_raw(field): _raw(text) for field, text in value.items()})
+            case "zset":
+                await redis.zadd(name, {_raw(member): score for member, score in value.items()})
+            case "stream":
+                for entry, fields in value:
+                    await redis.xadd(name, {_raw(field): _raw(text) for field, text in fields.items()}, id=entry)
+
+
+def _raw(text: str) -> bytes:
+    return base64.b64decode(text)
+
+
+async def test_they_are_shown_as_they_were(start_provider: Any, start_relay: Any, stored: None) -> None:
+    """Both, with their shots, takes and history."""
+    async with start_provider() as provider, start_relay(provider.url, worker=False) as relay:
+        listed = (await relay.api.get("/v1/runs")).json()["data"]
+        finished, waiting = await relay.shown(FINISHED), await relay.shown(WAITING)
+
+    assert {run["id"]: run["status"] for run in listed} == {FINISHED: "succeeded", WAITING: "waiting"}
+    assert (finished["title"], finished["film"]["frames"] > 0) == ("霓虹雨夜", True)
+    assert [(shot["id"], shot["status"], len(shot["takes"])) for shot in finished["shots"]] == [
+        ("s1", "done", 1),
+        ("s2", "done", 1),
+    ]
+    assert [shot["status"] for shot in waiting["shots"]] == ["done", "done", "waiting"]
+    assert [take["status"] for take in waiting["shots"][2]["takes"]] == ["done", "done"]
+
+
+async def test_one_that_waited_goes_on_with_its_pick(start_provider: Any, start_relay: Any, stored: None) -> None:
+    """Its files are gone with that machine: what cannot be joined is said, and nothing is paid for again."""
+    async with start_provider() as provider, start_relay(provider.url) as relay:
+        picked = await relay.api.post(f"/v1/runs/{WAITING}/shots/s3/pick", json={"take": 2})
+        ended = await relay.ended(WAITING)
+        submits = (await provider.journal())["submits"]
+
+    assert picked.status_code == 200, picked.text
+    assert ended["shots"][2]["picked"] == 2
+    assert (ended["status"], submits) == ("failed", [])
+    assert "s1" in ended["error"]["message"]
