@@ -13,10 +13,10 @@ from framerelay.processors.problems import problem_of
 from framerelay.processors.waits import wait_s
 from framerelay.runs import events
 from framerelay.runs.errors import FrameRelayError, NotFound, StorageFailed, Transient
-from framerelay.runs.machine import Step, StepName, steps_due
 from framerelay.runs.model import Film, Run
 from framerelay.runs.outlook import is_continued
 from framerelay.runs.standing import picks
+from framerelay.runs.steps import Step, StepName, steps_due
 from framerelay.store.kept import clip_of, clips_of_film, gone
 from framerelay.store.progress import record
 

@@ -25,8 +25,8 @@ from framerelay.runs.errors import (
     UpstreamUnavailable,
 )
 from framerelay.runs.events import Event
-from framerelay.runs.machine import Step, StepName, steps_due
 from framerelay.runs.model import Family, FirstFrame, Problem, Run, Shot, Take
+from framerelay.runs.steps import Step, StepName, steps_due
 from framerelay.runs.takes import life_s
 from framerelay.runs.tokens import TakeAddress
 from framerelay.store.progress import Recorded, record

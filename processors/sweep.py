@@ -8,7 +8,8 @@ import structlog
 from framerelay.processors.deps import Deps
 from framerelay.runs import events
 from framerelay.runs.errors import NotFound
-from framerelay.runs.machine import steps_due, wake_at
+from framerelay.runs.machine import wake_at
+from framerelay.runs.steps import steps_due
 from framerelay.store.progress import record
 
 PUT_OFF_S: Final = 30.0  # Should this sweep die, another one finds its runs after this long.

@@ -2,32 +2,30 @@
 The rules of a run: pure functions of state, event and time; no I/O, no clock, no logger.
 
     run = apply(run, event, now)       what happened; unknown, late or repeated facts return the run unchanged
-    steps = steps_due(run, now)        what the state asks for; safe to ask again after any crash
     moment = wake_at(run, now)         when to ask again though nothing happened
 
-The life of one take is in `runs.takes`; what follows from all takes together in `runs.standing`.
+What the state asks for then is in `runs.steps`, the life of one take in `runs.takes`, and what follows from all takes
+together in `runs.standing`.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import Final
 
 from framerelay.runs import events
 from framerelay.runs.decisions import decided
 from framerelay.runs.events import Event, TakeEvent
-from framerelay.runs.model import Run, RunId, Shot, ShotStatus, Take, TakeStatus
+from framerelay.runs.model import Run, Shot, ShotStatus, Take, TakeStatus
 from framerelay.runs.standing import (
     FOR_A_PERSON,
     awake,
     counted,
     is_complete,
-    jobs_left,
     picks,
     settled,
     takes_to_submit,
     unjoined,
 )
+from framerelay.runs.steps import StepName, steps_due, wants_film
 from framerelay.runs.takes import (
     NEVER_ARRIVED,
     OPEN,
@@ -48,31 +46,6 @@ CLOCKS_APART_S: Final = 300.0  # Those of two machines may be, without anybody h
 AHEAD_S_MAX: Final = WAKE_S_MAX + CLOCKS_APART_S
 RECHECK_S: Final = 15.0  # A step that was enqueued and is still due after this long is enqueued again.
 SUBMIT_MARGIN_S: Final = 30.0  # Beyond the submit time-out, before a take without an answer counts as unsure.
-
-
-class StepName(StrEnum):
-    """What a state can ask for; each has a task of the same name in `processors`."""
-
-    SUBMIT = "submit"
-    LOOK_UP = "look_up"
-    COLLECT = "collect"
-    JOIN = "join"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One thing to do for a run; equal steps are the same task, however often they are asked for."""
-
-    name: StepName
-    run: RunId
-    shot: str = ""
-    take: int = 0
-    turn: int = 0
-
-    @property
-    def task_id(self) -> str:
-        """The arq id: a step that waits or runs under it is not queued twice."""
-        return f"{self.name}:{self.run}:{self.shot}:{self.take}:{self.turn}"
 
 
 def apply(run: Run, event: Event, now: float) -> Run:
@@ -108,28 +81,6 @@ def begin(run: Run) -> Run:
     return settled(run)
 
 
-def steps_due(run: Run, now: float) -> list[Step]:
-    """
-    Everything that *run* asks for at *now*, in story order; empty when it waits for time, a person, or has ended.
-
-    Submits stop at the budget, so that taking all of them at once still keeps it.
-    """
-    steps: list[Step] = []
-    if wants_film(run) and run.due_at <= now and not run.join_error:
-        steps.append(Step(name=StepName.JOIN, run=run.id, turn=run.turns))
-    left = jobs_left(run)
-    for shot in awake(run):
-        if shot.takes:
-            steps += _take_steps(run, shot, now)
-        if shot.due_at <= now:
-            wanted = takes_to_submit(run, shot)[: None if left is None else left]
-            steps += [
-                Step(name=StepName.SUBMIT, run=run.id, shot=shot.id, take=take, turn=shot.turns) for take in wanted
-            ]
-            left = None if left is None else left - len(wanted)
-    return steps
-
-
 def wake_at(run: Run, now: float) -> float | None:
     """When *run* wants to be looked at though nothing happened to it; None when only an event can move it."""
     shots = awake(run)
@@ -159,11 +110,6 @@ def has_doubtful_film(run: Run) -> bool:
     """Early versions did not say which takes a film is of; where there is a choice, it may be of other ones."""
     choice = any(sum(take.status is TakeStatus.DONE for take in shot.takes) > 1 for shot in run.shots)
     return run.film is not None and run.film.takes is None and choice
-
-
-def wants_film(run: Run) -> bool:
-    """Every shot is done, and the film of these takes is not there yet."""
-    return is_complete(run) and not run.film and not run.cancelled
 
 
 # --- what happened -----------------------------------------------------------------------------------------------
@@ -400,13 +346,6 @@ def _belongs_to_another(run: Run, job_ids: tuple[str, ...]) -> bool:
 
 
 # --- what follows ------------------------------------------------------------------------------------------------
-
-
-def _take_steps(run: Run, shot: Shot, now: float) -> Iterator[Step]:
-    names = {TakeStatus.GENERATING: StepName.LOOK_UP, TakeStatus.COLLECTING: StepName.COLLECT}
-    for take in shot.takes:
-        if take.status in names and take.due_at <= now:
-            yield Step(name=names[take.status], run=run.id, shot=shot.id, take=take.number, turn=take.turns)
 
 
 # --- small tools -------------------------------------------------------------------------------------------------

@@ -15,9 +15,10 @@ from typing import Any, Final
 from framerelay.runs import events
 from framerelay.runs.errors import Conflict, RunNotFound
 from framerelay.runs.events import Event
-from framerelay.runs.machine import apply, begin, is_news, steps_due, wake_at
+from framerelay.runs.machine import apply, begin, is_news, wake_at
 from framerelay.runs.model import Problem, Run
 from framerelay.runs.notices import notices_of
+from framerelay.runs.steps import steps_due
 from framerelay.store.runs import Store
 
 RACES_MAX: Final = 100

@@ -27,10 +27,11 @@ from typing import Any, Final
 from arq.connections import ArqRedis
 
 from framerelay.runs.errors import RequestInvalid
-from framerelay.runs.machine import AHEAD_S_MAX, Step
+from framerelay.runs.machine import AHEAD_S_MAX
 from framerelay.runs.model import Run, RunId, RunStatus
 from framerelay.runs.notices import Notice
 from framerelay.runs.standing import has_ended
+from framerelay.runs.steps import Step
 from framerelay.store.client import script
 from framerelay.store.ids import LAST, SHOWN_MAX, is_beginning, the_one
 from framerelay.store.layout import Memory, fields_of, run_of

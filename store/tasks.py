@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from framerelay.runs.machine import Step
+from framerelay.runs.steps import Step
 
 QUEUE: Final = "framerelay:queue"
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from framerelay.runs import events
-from framerelay.runs.machine import StepName, apply, begin, is_news, steps_due, wake_at
+from framerelay.runs.machine import apply, begin, is_news, wake_at
 from framerelay.runs.model import (
     Clip,
     Family,
@@ -21,6 +21,7 @@ from framerelay.runs.model import (
     Terms,
 )
 from framerelay.runs.standing import jobs_left, jobs_spent
+from framerelay.runs.steps import StepName, steps_due
 from tests.runs.films import joined
 
 NOW = 1_000_000.0

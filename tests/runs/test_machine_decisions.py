@@ -8,7 +8,7 @@ import pytest
 
 from framerelay.runs import events
 from framerelay.runs.decisions import why_not
-from framerelay.runs.machine import apply, begin, steps_due, wake_at
+from framerelay.runs.machine import apply, begin, wake_at
 from framerelay.runs.model import (
     Clip,
     Family,
@@ -23,6 +23,7 @@ from framerelay.runs.model import (
     Terms,
 )
 from framerelay.runs.standing import jobs_spent, submits_to_come
+from framerelay.runs.steps import steps_due
 from tests.runs.films import joined
 
 NOW = 1_000_000.0

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from framerelay.runs import events
 from framerelay.runs.events import Event
-from framerelay.runs.machine import StepName, apply, begin, steps_due, wake_at
+from framerelay.runs.machine import apply, begin, wake_at
 from framerelay.runs.model import Clip, Family, Frame, Index, Problem, Run, RunId, Shot, TakeStatus, Terms
 from framerelay.runs.standing import overview, settled
+from framerelay.runs.steps import StepName, steps_due
 from framerelay.store.layout import fields_of
 from tests.runs.films import joined
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framerelay.runs import events
-from framerelay.runs.machine import StepName, apply, begin, steps_due
+from framerelay.runs.machine import apply, begin
 from framerelay.runs.model import Clip, Family, FirstFrame, Frame, Problem, Run, RunId, Shot, TakeStatus, Terms
 from framerelay.runs.outlook import (
     _first_frame,
@@ -21,6 +21,7 @@ from framerelay.runs.outlook import (
     words_of_retake,
 )
 from framerelay.runs.standing import chosen, jobs_left
+from framerelay.runs.steps import StepName, steps_due
 
 NOW = 1_000_000.0
 CLIP = Clip(path="c", sha256="0", bytes=1, width=16, height=9, duration_s=5.04, frames=121)

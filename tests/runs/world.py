@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from framerelay.runs import events
-from framerelay.runs.machine import Step, StepName, apply, begin, steps_due, wake_at
+from framerelay.runs.machine import apply, begin, wake_at
 from framerelay.runs.model import (
     Clip,
     Family,
@@ -27,6 +27,7 @@ from framerelay.runs.model import (
     Terms,
 )
 from framerelay.runs.standing import jobs_spent, picks
+from framerelay.runs.steps import Step, StepName, steps_due
 from framerelay.runs.takes import OPEN
 
 FRAME = Frame(path="f", sha256="0", width=16, height=9)

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from framerelay.cli.main import sandbox
+from framerelay.cli.programs import sandbox
 from framerelay.sandbox.faults import SWITCHES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text()

@@ -9,8 +9,9 @@ from arq.connections import ArqRedis
 
 from framerelay.runs import events
 from framerelay.runs.errors import Conflict, IdAmbiguous, NotFound, StoreUnavailable
-from framerelay.runs.machine import begin, steps_due
+from framerelay.runs.machine import begin
 from framerelay.runs.model import Run, RunId, RunStatus, Shot, Terms
+from framerelay.runs.steps import steps_due
 from framerelay.store.client import connect, disconnect
 from framerelay.store.progress import record, start
 from framerelay.store.runs import RUNS, RUNS_BY_ID, Store

@@ -12,8 +12,9 @@ import pytest
 
 from framerelay.processors import film as film_module
 from framerelay.runs import events
-from framerelay.runs.machine import steps_due, wake_at
+from framerelay.runs.machine import wake_at
 from framerelay.runs.model import RunStatus, TakeStatus
+from framerelay.runs.steps import steps_due
 from framerelay.runs.tokens import TakeAddress
 from framerelay.store.progress import record
 from framerelay.store.runs import REPAIRED, Store

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framerelay.runs.errors import Mistake, StoryboardInvalid
-from framerelay.runs.machine import StepName, steps_due
 from framerelay.runs.model import RunId, RunStatus, Shot, Terms
+from framerelay.runs.steps import StepName, steps_due
 from framerelay.storyboards.inputs import INPUT_FIELDS, FieldKind
 from framerelay.storyboards.scenes import SHOTS_MAX, with_style
 from framerelay.storyboards.storyboard import Storyboard, check_storyboard, read_storyboard, start_run

@@ -1,0 +1,107 @@
+"""What commands share: their group, options, and what a shell offers for an argument."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Group(click.Group):
+    """Foreseen errors are one sentence, never a traceback; commands are listed in the order of a first visit."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """A command's line is its first sentence, whole."""
+        rows = [
+            (name, inspect.cleandoc(command.help or "").partition(".")[0] + ".")
+            for name, command in self.commands.items()
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[AS_JSON] = "--json" in args  # Before a command's own options are read: they may be what is wrong.
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from framerelay.cli.errors import explained
+
+        with explained(as_json=ctx.meta[AS_JSON]):
+            return super().invoke(ctx)
+
+
+AS_JSON = "framerelay.json"
+
+
+FAULTS = {
+    "lose": "A callback is not sent.",
+    "repeat": "A callback is sent three times at once.",
+    "reorder": "A callback is sent after the next one.",
+    "early": "The first callback arrives before the submit is answered.",
+    "unavailable": "A look-up, upload or download is answered 503.",
+    "accept-then-500": "A submit is accepted, but answered 500.",
+    "rate-limit": "A submit is answered 429.",
+    "busy": "A submit is answered 503, in its own words.",
+    "refuse-with-200": "A submit is refused with a 200.",
+    "lag": "Look-ups lag behind callbacks.",
+    "expire": "A job expires.",
+    "moderate": "A job fails by moderation.",
+    "slow": "A submit or look-up is answered late.",
+}
+
+
+def fault_options(command: Command) -> Command:
+    """The switches of `sandbox.faults.Faults`, each a rate."""
+    for name, about in reversed(FAULTS.items()):
+        command = click.option(f"--{name}", type=click.FloatRange(0, 1), default=0.0, metavar="RATE", help=about)(
+            command
+        )
+    return command
+
+
+def completed_by(what: str) -> Callable[..., Any]:
+    """What a shell offers for an argument: ids of the receiver that is running."""
+
+    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> Any:
+        from framerelay.cli.completion import items
+
+        return items(what, ctx, incomplete)
+
+    return complete
+
+
+RUN = completed_by("runs")
+
+
+SHOT = completed_by("shots")
+
+
+TAKE = completed_by("takes")
+
+
+CALLBACK = completed_by("callbacks")
+
+
+def json_option(command: Command) -> Command:
+    """``--json``: for programs."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
+
+
+def yes_option(command: Command) -> Command:
+    """``--yes``: for those who know, at a terminal; a script is not asked anyway."""
+    return click.option("--yes", is_flag=True, help="Do not ask.")(command)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="framerelay", message="framerelay %(version)s")
+def cli() -> None:
+    """
+    The callback_url of your video API: keeps each clip, hands its last frame to the next shot, joins the film.
+
+    RUN is the id of a run, the first letters of one (run_eour), or last: the newest.
+    """

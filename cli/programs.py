@@ -1,0 +1,80 @@
+"""The commands that start programs, and go on until they are told to stop: demo, up, receiver, worker, sandbox."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from framerelay.cli.options import cli, fault_options
+
+
+@cli.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path(), help="Folder of the film.  [default: here]")
+@click.option("--keep", is_flag=True, help="Leave everything running and keep its data, to look around.")
+def demo(out: Path, keep: bool) -> None:
+    """
+    Show four chained shots become one film. No key needed.
+
+    A sandbox plays the provider; the last line is film: PATH.
+    """
+    from framerelay.cli.demo import run_demo
+
+    sys.exit(run_demo(out, keep=keep))
+
+
+@cli.command()
+def up() -> None:
+    """
+    Run receiver and worker in one go, as usual on one machine.
+
+    SIGHUP has keys, secrets and the provider's address read again.
+    """
+    from framerelay.cli.serve import serve
+
+    sys.exit(serve(receiver=True, worker=True))
+
+
+@cli.command()
+def receiver() -> None:
+    """Run the receiver alone: callbacks, the run API, media."""
+    from framerelay.cli.serve import serve
+
+    sys.exit(serve(receiver=True, worker=False))
+
+
+@cli.command()
+def worker() -> None:
+    """Run a worker alone: submit, look up, fetch, hand off, join."""
+    from framerelay.cli.serve import serve
+
+    sys.exit(serve(receiver=False, worker=True))
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8090, show_default=True, help="Port to listen on.")
+@click.option("--key", default="sk-sandbox", show_default=True, help="The key that clients must send as Bearer.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep its files here.  [default: a temporary folder]",
+)
+@click.option("--public-url", help="Base of the addresses in its answers.  [default: as it was reached]")
+@click.option("--dialect", type=click.Choice(["jobs", "ark"]), default="jobs", show_default=True, help="Shape of jobs.")
+@click.option("--job-s", type=float, default=2.0, show_default=True, help="Seconds that a job runs at least.")
+@click.option("--clip-s", type=float, help="Length of every clip.  [default: as submitted]")
+@click.option("--scale", type=float, default=1.0, show_default=True, help="Factor on width and height of clips.")
+@click.option("--bframes", type=int, default=0, show_default=True, help="B-frames in a row; the real model uses 3.")
+@click.option("--output-ttl-s", type=float, help="Seconds until the address of a result expires.  [default: never]")
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the dice below.")
+@fault_options
+def sandbox(**options: Any) -> None:
+    """
+    Play the provider: real MP4s, real callbacks, no key.
+
+    Faults come on request, at rates from 0 to 1.
+    """
+    from framerelay.cli.sandbox import run_sandbox
+
+    sys.exit(run_sandbox(**options))

@@ -1,0 +1,72 @@
+"""What a state asks for: pure, and safe to ask again after any crash."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from framerelay.runs.model import Run, RunId, Shot, TakeStatus
+from framerelay.runs.standing import (
+    awake,
+    is_complete,
+    jobs_left,
+    takes_to_submit,
+)
+
+
+class StepName(StrEnum):
+    """What a state can ask for; each has a task of the same name in `processors`."""
+
+    SUBMIT = "submit"
+    LOOK_UP = "look_up"
+    COLLECT = "collect"
+    JOIN = "join"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One thing to do for a run; equal steps are the same task, however often they are asked for."""
+
+    name: StepName
+    run: RunId
+    shot: str = ""
+    take: int = 0
+    turn: int = 0
+
+    @property
+    def task_id(self) -> str:
+        """The arq id: a step that waits or runs under it is not queued twice."""
+        return f"{self.name}:{self.run}:{self.shot}:{self.take}:{self.turn}"
+
+
+def steps_due(run: Run, now: float) -> list[Step]:
+    """
+    Everything that *run* asks for at *now*, in story order; empty when it waits for time, a person, or has ended.
+
+    Submits stop at the budget, so that taking all of them at once still keeps it.
+    """
+    steps: list[Step] = []
+    if wants_film(run) and run.due_at <= now and not run.join_error:
+        steps.append(Step(name=StepName.JOIN, run=run.id, turn=run.turns))
+    left = jobs_left(run)
+    for shot in awake(run):
+        if shot.takes:
+            steps += _take_steps(run, shot, now)
+        if shot.due_at <= now:
+            wanted = takes_to_submit(run, shot)[: None if left is None else left]
+            steps += [
+                Step(name=StepName.SUBMIT, run=run.id, shot=shot.id, take=take, turn=shot.turns) for take in wanted
+            ]
+            left = None if left is None else left - len(wanted)
+    return steps
+
+
+def wants_film(run: Run) -> bool:
+    """Every shot is done, and the film of these takes is not there yet."""
+    return is_complete(run) and not run.film and not run.cancelled
+
+
+def _take_steps(run: Run, shot: Shot, now: float) -> Iterator[Step]:
+    names = {TakeStatus.GENERATING: StepName.LOOK_UP, TakeStatus.COLLECTING: StepName.COLLECT}
+    for take in shot.takes:
+        if take.status in names and take.due_at <= now:
+            yield Step(name=names[take.status], run=run.id, shot=shot.id, take=take.number, turn=take.turns)
