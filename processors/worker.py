@@ -1,5 +1,5 @@
 """
-The worker: arq's, made to wake at once, to hold short leases, and to outlive Redis; the second file that knows arq.
+The worker: arq's, made to wake at once, to hold short leases, and to outlive Redis.
 
 arq looks for tasks twice a second and leaves a killed worker's task alone for longer than its longest time-out. This
 one waits on a list that every enqueue pushes to, claims all it has room for in one script call, and holds its tasks by
@@ -7,6 +7,7 @@ leases of seconds, which one command renews while it works.
 """
 
 import asyncio
+import inspect
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -15,7 +16,6 @@ from functools import partial
 from typing import Any, Final
 
 import structlog
-from arq.connections import ArqRedis
 from arq.worker import Retry, Worker, func
 
 from framerelay.config.live import LiveSettings
@@ -36,7 +36,7 @@ from framerelay.processors.sweep import sweep
 from framerelay.processors.waits import wait_s
 from framerelay.runs.errors import FrameRelayError, StoreUnavailable, Transient
 from framerelay.runs.machine import AHEAD_S_MAX
-from framerelay.store.client import script
+from framerelay.store.client import RelayRedis, script
 from framerelay.store.processes import READ_AGAIN, Presence, this_process
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
 from framerelay.store.runs import Store
@@ -68,8 +68,8 @@ class RelayWorker(Worker):
         self,
         functions: list[Any],
         *,
-        redis: ArqRedis,
-        listening: ArqRedis,
+        redis: RelayRedis,
+        listening: RelayRedis,
         tasks_max: int,
         chores: Sequence[Chore] = (),
         asked: Callable[[], Awaitable[None]] | None = None,
@@ -256,7 +256,7 @@ class RelayWorker(Worker):
             await asyncio.sleep(RENEW_S)
 
 
-def create_worker(deps: Deps, *, redis: ArqRedis, listening: ArqRedis, live: LiveSettings) -> RelayWorker:
+def create_worker(deps: Deps, *, redis: RelayRedis, listening: RelayRedis, live: LiveSettings) -> RelayWorker:
     """A worker for all our tasks, which takes over from *live* what has changed, whoever has it read again."""
     in_use = DepsInUse(deps, live)
     presence = Presence(redis, lambda: this_process("worker", in_use.now.settings, live.keys.secret))
@@ -296,11 +296,17 @@ async def _notify(deps: Deps) -> str:
 
 
 def _task(name: str, handler: TaskHandler, in_use: DepsInUse) -> Callable[..., Coroutine[Any, Any, None]]:
-    """*handler* as arq runs it: its log context, its one log line, and what becomes of its errors."""
+    """
+    *handler* as arq runs it: its log context, its one log line, and what becomes of its errors.
+
+    One with a parameter ``tried`` is given how often the task was tried, and says itself when it is tried again.
+    """
+
+    asks_how_often = "tried" in inspect.signature(handler).parameters
 
     async def run(context: dict[str, Any], **arguments: Any) -> None:
         tried = context["job_try"]
-        if name in ("look_up", "hook"):
+        if asks_how_often:
             arguments["tried"] = tried
         began = time.monotonic()
         waited_ms = max(0, int(time.time() * 1000) - context["score"])

@@ -4,7 +4,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final, cast
 
-from arq.connections import ArqRedis
 from starlette.requests import HTTPConnection
 
 from framerelay.config.live import LiveSettings
@@ -16,6 +15,7 @@ from framerelay.receiver.door.strangers import Strangers
 from framerelay.receiver.door.verification import Verification
 from framerelay.receiver.readiness import Readiness
 from framerelay.runs.tokens import Links, Tokens
+from framerelay.store.client import RelayRedis
 from framerelay.store.files import MediaFiles
 from framerelay.store.inbox import Inbox
 from framerelay.store.outbox import Outbox
@@ -54,7 +54,7 @@ class State:
     files: MediaFiles
     tokens: Tokens
     links: Links
-    watch_redis: ArqRedis
+    watch_redis: RelayRedis
     counts: Counter[str]
 
 

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from arq.connections import ArqRedis
-
 from framerelay.runs.model import RunStatus
+from framerelay.store.client import RelayRedis
 from framerelay.store.inbox import CALLBACKS, QUARANTINE
 from framerelay.store.outbox import NOTIFICATIONS_DUE
 from framerelay.store.redis_messages import redis_answers
@@ -35,7 +34,7 @@ class Figures:
     quarantine: int
 
 
-async def figures(redis: ArqRedis) -> Figures:
+async def figures(redis: RelayRedis) -> Figures:
     """As things stand, by Redis's own clock. Raises: StoreUnavailable."""
     queues = (QUEUE, DUE, NOTIFICATIONS_DUE)
     with redis_answers():

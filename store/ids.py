@@ -8,10 +8,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from arq.connections import ArqRedis
-
 from framerelay.runs.errors import IdAmbiguous
 from framerelay.runs.model import Run
+from framerelay.store.client import RelayRedis
 from framerelay.store.redis_messages import redis_answers
 
 LAST: Final = "last"
@@ -26,7 +25,7 @@ def is_beginning(text: str) -> bool:
     return bool(_BEGINNING.fullmatch(text))
 
 
-async def id_in(redis: ArqRedis, index: str, text: str) -> str | None:
+async def id_in(redis: RelayRedis, index: str, text: str) -> str | None:
     """
     The id in the sorted set *index* that begins with *text*, among its `SEARCHED_MAX` newest; or the newest.
 

@@ -18,10 +18,9 @@ from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
-from arq.connections import ArqRedis
 
 from framerelay.runs.notices import Notice
-from framerelay.store.client import script
+from framerelay.store.client import RelayRedis, script
 from framerelay.store.ids import id_in
 from framerelay.store.redis_messages import redis_answers
 from framerelay.store.tasks import QUEUE, TASK_LIFE_MS, WAKE, Task, pack
@@ -85,7 +84,7 @@ _decode_delivery = msgspec.msgpack.Decoder(Delivery).decode
 class Outbox:
     """Hands out what is due, and remembers what came of it."""
 
-    def __init__(self, redis: ArqRedis) -> None:
+    def __init__(self, redis: RelayRedis) -> None:
         self._redis = redis
         self._claim = redis.register_script(script("notices_claim"))
         self._settle = redis.register_script(script("notices_settle"))

@@ -8,9 +8,8 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from arq.connections import ArqRedis
-
 from framerelay.runs.model import Run, Shot
+from framerelay.store.client import RelayRedis
 from framerelay.store.redis_messages import redis_answers
 
 SAMPLES_MAX: Final = 50
@@ -30,7 +29,7 @@ class Expected:
 class Pace:
     """Remembers what `learn` is told and answers `expected`."""
 
-    def __init__(self, redis: ArqRedis) -> None:
+    def __init__(self, redis: RelayRedis) -> None:
         self._redis = redis
 
     async def expected(self, run: Run, shot: Shot) -> Expected:

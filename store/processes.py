@@ -19,11 +19,11 @@ from importlib.metadata import version
 from typing import Final
 
 import msgspec
-from arq.connections import ArqRedis
 from starlette.datastructures import Secret
 
 from framerelay.config.marks import fixed, marks_of
 from framerelay.config.settings import Settings
+from framerelay.store.client import RelayRedis
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_answers
 from framerelay.store.tasks import pack
 
@@ -69,7 +69,7 @@ class Presence:
     """Says for as long as `keep` runs that a process is there; *describe* is asked each time, *asked* when all are."""
 
     def __init__(
-        self, redis: ArqRedis, describe: Callable[[], Process], *, asked: Callable[[], Awaitable[None]] | None = None
+        self, redis: RelayRedis, describe: Callable[[], Process], *, asked: Callable[[], Awaitable[None]] | None = None
     ) -> None:
         self._redis = redis
         self._describe = describe
@@ -102,7 +102,7 @@ class Presence:
             await self._asked()
 
 
-async def processes(redis: ArqRedis) -> list[Process]:
+async def processes(redis: RelayRedis) -> list[Process]:
     """Those that are there now; ids of those that are gone are cleared away. Raises: REDIS_ERRORS."""
     ids = [each.decode() for each in await redis.smembers(PROCESSES)]  # type: ignore[misc]  # redis-py's sync/async union
     found = await redis.mget([_key(each) for each in ids]) if ids else []
@@ -111,7 +111,7 @@ async def processes(redis: ArqRedis) -> list[Process]:
     return [_decode(said) for said in found if said is not None]
 
 
-async def ask_to_read_again(redis: ArqRedis) -> None:
+async def ask_to_read_again(redis: RelayRedis) -> None:
     """Every receiver and worker reads its keys again, before the next task that is queued. Raises: StoreUnavailable."""
     with redis_answers():
         await redis.set(READ_AGAIN, secrets.token_hex(8), ex=WORD_LIFE_S)

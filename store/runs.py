@@ -24,15 +24,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from arq.connections import ArqRedis
-
 from framerelay.runs.errors import RequestInvalid
 from framerelay.runs.machine import AHEAD_S_MAX
 from framerelay.runs.model import Run, RunId, RunStatus
 from framerelay.runs.notices import Notice
 from framerelay.runs.standing import has_ended
 from framerelay.runs.steps import Step
-from framerelay.store.client import script
+from framerelay.store.client import RelayRedis, script
 from framerelay.store.ids import LAST, SHOWN_MAX, is_beginning, the_one
 from framerelay.store.layout import Memory, fields_of, run_of
 from framerelay.store.outbox import KEEP_S, NOTIFICATIONS, NOTIFICATIONS_DUE, WAKE_COURIER, entries_of
@@ -84,7 +82,7 @@ class Store:
     *notices_keep_s*: so long what was told of a run can be read again.
     """
 
-    def __init__(self, redis: ArqRedis, *, notices_keep_s: float = KEEP_S) -> None:
+    def __init__(self, redis: RelayRedis, *, notices_keep_s: float = KEEP_S) -> None:
         self._redis = redis
         self._notices_keep_ms = int(notices_keep_s * 1000)
         self._memory = Memory()

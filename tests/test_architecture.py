@@ -129,3 +129,10 @@ def test_every_place_that_the_manual_names_is_there() -> None:
 
     assert len(named) > 100
     assert [place for place in named if not (ROOT / place).exists()] == []
+
+
+def test_four_files_know_arq() -> None:
+    """Its client, its worker, and the two tasks that say themselves when they are tried again."""
+    knowing = {module for module, file in MODULES.items() if any(name.startswith("arq") for name in imports_of(file))}
+
+    assert knowing == {"store.client", "processors.worker", "processors.look_up", "processors.hook"}
