@@ -149,8 +149,7 @@ async def adopt(request: Request) -> Response:
     """``POST /v1/jobs/adopt`` ``{"job_id": …, "run": …, "shot": …}``: a job that was paid for belongs to this shot."""
     body = fields_of(request)
     job_id, run_id, shot = (_named(body, name) for name in ("job_id", "run", "shot"))
-    request.path_params.update(run=run_id, shot=shot)
-    return await _act(request, events.Adopted(shot=shot, job_id=job_id))
+    return await _act(request, events.Adopted(shot=shot, job_id=job_id), run_id)
 
 
 async def watch(request: Request) -> Response:
@@ -221,10 +220,10 @@ async def _events(state: State, run_id: str, after: str) -> AsyncIterator[str]:
                 yield ": still here\n\n"
 
 
-async def _act(request: Request, event: Decision) -> Response:
-    """A person's decision: refused if they looked at an older revision, or if it changes nothing."""
+async def _act(request: Request, event: Decision, run_id: str | None = None) -> Response:
+    """A person's decision about the run of the address: refused for an older revision, or if it changes nothing."""
     state = state_of(request)
-    run = await decide(state, request.path_params["run"], event, revision=_revision(request))
+    run = await decide(state, run_id or request.path_params["run"], event, revision=_revision(request))
     return JSONResponse(_json(state, run))
 
 
