@@ -31,7 +31,7 @@ from framerelay.runs.errors import (
     StorageFailed,
     UpstreamAnswerUnreadable,
 )
-from framerelay.store.files import hold
+from framerelay.store.files import hold, publish
 
 REDIRECTS_MAX = 5
 PAUSE_S = 0.2
@@ -98,7 +98,7 @@ async def download(
             async with asyncio.timeout(limits.total_s):
                 await transfer.run()
             # In a thread that is not left behind on cancellation: the descriptor stays open until it is done.
-            await anyio.to_thread.run_sync(_publish, file, temporary, into)
+            await anyio.to_thread.run_sync(publish, temporary, into)
         return Download(bytes=transfer.received, sha256=transfer.digest.hexdigest())
     except TimeoutError as error:
         raise DownloadInterrupted(f"the transfer took longer than {limits.total_s:g} s") from error
@@ -108,17 +108,6 @@ async def download(
         raise
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _publish(file: BinaryIO, temporary: Path, into: Path) -> None:
-    """Make the bytes durable, then the name."""
-    os.fsync(file.fileno())
-    temporary.replace(into)
-    folder = os.open(into.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 class _Cut(Exception):

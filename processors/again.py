@@ -7,6 +7,7 @@ from framerelay.processors.film import parts_of
 from framerelay.runs import events
 from framerelay.runs.errors import FrameRelayError, NotFound, StorageFailed
 from framerelay.runs.model import Run
+from framerelay.store.files import publish
 from framerelay.store.kept import FileKind, Kept, gone, kept_as
 from framerelay.store.progress import record
 
@@ -63,7 +64,7 @@ async def _join(deps: Deps, run: Run, kept: Kept) -> None:
     draft = deps.files.film_draft(run.id)
     try:
         facts = await deps.films.join(parts_of(deps, run), draft)
-        draft.replace(deps.files.place(kept.path))
+        publish(draft, deps.files.place(kept.path))
     finally:
         draft.unlink(missing_ok=True)
     event = events.FilmMadeAgain(path=kept.path, bytes=facts.bytes, sha256=facts.sha256)

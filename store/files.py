@@ -79,7 +79,7 @@ class MediaFiles:
                 os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             except FileExistsError:
                 continue
-            draft.replace(place)
+            publish(draft, place)
             return f"{run}/{name}"
         raise FileExistsError(f"film of turn {turn}")  # Nobody draws the same eight letters twice.
 
@@ -132,12 +132,31 @@ class MediaFiles:
                 with draft.open("wb") as file:
                     hold(file)
                     file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                draft.replace(place)
+                publish(draft, place)
             finally:
                 draft.unlink(missing_ok=True)
         return path
+
+
+def publish(draft: Path, place: Path) -> None:
+    """
+    Give the finished file *draft* the name *place*: first its bytes are durable, then the name. Raises: OSError.
+
+    A crash leaves all of it under that name, or nothing. What the decoder's child writes it syncs itself, since it may
+    open no folder, and what a person is given (an export, a download) may be fetched again.
+    """
+    sync(draft)
+    draft.replace(place)
+    sync(place.parent)
+
+
+def sync(path: Path) -> None:
+    """Have what the file or folder *path* holds on the disk. Raises: OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def hold(file: IO[bytes]) -> None:

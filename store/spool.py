@@ -20,6 +20,7 @@ import msgspec
 import structlog
 
 from framerelay.runs.errors import StorageFailed, StoreUnavailable
+from framerelay.store.files import sync
 from framerelay.store.inbox import Callback, Inbox
 from framerelay.store.redis_messages import unavailable
 from framerelay.store.tasks import Task, pack
@@ -146,7 +147,7 @@ class Spool:
         """The file and its name are synced before this returns."""
         with self._half_written(name, content) as half:
             half.rename(self._folder / f"{name}{ENDING}")
-        _sync(self._folder)
+        sync(self._folder)
 
     def _probe(self) -> None:
         with self._half_written(f"probe_{secrets.token_hex(8)}", b"x" * PROBE_BYTES) as half:
@@ -157,7 +158,7 @@ class Spool:
         """A synced file that is no callback yet; it is gone if anything fails."""
         if not self._folder.is_dir():
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _sync(self._folder.parent)
+            sync(self._folder.parent)
         half = self._folder / f"{name}.half"
         try:
             with open(half, "xb", opener=_private) as file:
@@ -216,11 +217,3 @@ def _remove_all(paths: list[Path]) -> None:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

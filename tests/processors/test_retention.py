@@ -139,11 +139,11 @@ async def test_a_clip_and_a_film_are_held_while_they_come(
     """By the real worker; when all is done nothing is left of it."""
     held: list[bool] = []
 
-    def publish(file: Any, temporary: Path, into: Path, go: Any = framerelay.media.download._publish) -> None:
+    def publish(temporary: Path, into: Path, go: Any = framerelay.media.download.publish) -> None:
         held.append(is_held(temporary))
-        go(file, temporary, into)
+        go(temporary, into)
 
-    monkeypatch.setattr(framerelay.media.download, "_publish", publish)
+    monkeypatch.setattr(framerelay.media.download, "publish", publish)
     async with start_provider() as provider, start_relay(provider.url) as relay:
         run_id = (await relay.api.post("/v1/runs", json=BOARD)).json()["id"]
         assert (await relay.ended(run_id))["status"] == "succeeded"
