@@ -21,6 +21,7 @@ from starlette.datastructures import Secret
 
 from framerelay.config.logs import redacted
 from framerelay.config.urls import host_of
+from framerelay.config.waiting import set_within
 from framerelay.network.signing import signed_headers
 from framerelay.runs.errors import AddressForbidden, Conflict, NotFound, StoreUnavailable
 from framerelay.runs.events import NotificationSettled
@@ -91,9 +92,7 @@ class Courier:
                     log.warning("notifications_put_off", reason=error.message)
                 except Exception as error:  # What we did not foresee must not end it for good.
                     log.exception("notifications_surprised", reason=str(error))
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(rest_s):
-                        await self._woken.wait()
+                await set_within(self._woken, rest_s)
         finally:
             await self._part()
 

@@ -20,6 +20,7 @@ from arq.worker import Retry, Worker, func
 
 from framerelay.config.live import LiveSettings
 from framerelay.config.logs import bound
+from framerelay.config.waiting import set_within
 from framerelay.processors.again import make_again
 from framerelay.processors.catch_up import catch_up
 from framerelay.processors.collect import collect
@@ -118,7 +119,7 @@ class RelayWorker(Worker):
                     reason = error.message if isinstance(error, StoreUnavailable) else redis_words(error)
                     log.warning("redis_unavailable", reason=reason)
                     idle_s = 0.25
-                await self._rest(idle_s)
+                await set_within(self._wake, idle_s)
         finally:
             self._claims_no_more.set()
             for helper in helpers:
@@ -219,13 +220,6 @@ class RelayWorker(Worker):
             log.warning("task_interrupted", task=job_id, reason=reason)
         self._wake.set()
         self._room.set()
-
-    async def _rest(self, idle_s: float) -> None:
-        try:
-            async with asyncio.timeout(max(idle_s, 0.001)):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
 
     async def _listen(self) -> None:
         """Every enqueue pushes a token and one idle worker takes it; while none listens, the list keeps it."""

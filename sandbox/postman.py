@@ -6,6 +6,7 @@ import httpx
 import msgspec
 import structlog
 
+from framerelay.config.waiting import set_within
 from framerelay.sandbox.job import Job, Letter, describe
 from framerelay.sandbox.options import SandboxOptions
 
@@ -30,7 +31,7 @@ class Postman:
         """Empty the job's outbox up to its final state; letters leave only once the submit is answered."""
         faults = self._options.faults
         if not faults.strikes("early", job.number):
-            await _wait(job.answered, ANSWER_WAIT_S)
+            await set_within(job.answered, ANSWER_WAIT_S)
         held: list[Letter] = []
         is_over = False
         while not is_over:
@@ -80,11 +81,3 @@ class Postman:
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             return type(error).__name__
         return response.status_code
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return

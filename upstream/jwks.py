@@ -9,7 +9,6 @@ import asyncio
 import base64
 import time
 from collections.abc import Collection
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +17,7 @@ import msgspec
 import structlog
 
 from framerelay.config.urls import host_of
+from framerelay.config.waiting import set_within
 from framerelay.runs.errors import FrameRelayError, UpstreamAnswerUnreadable, UpstreamUnavailable
 
 KEYS_MAX: Final = 16
@@ -83,9 +83,7 @@ class PublicKeys:
             await self.fetch_due()
             pause_s = min(_due_at(known) for known in self._known.values()) - time.monotonic()
             if pause_s > 0:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(pause_s):
-                        await self._woken.wait()
+                await set_within(self._woken, pause_s)
 
     async def fetch_due(self) -> None:
         """Fetch once what is wanted or getting old; trouble is logged, and tried again after ``REST_S``."""
