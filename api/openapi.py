@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from framerelay.api.access import COOKIE, Right
-from framerelay.api.operations import OPERATIONS, Operation, RouteAnswer
+from framerelay.api.operation import Operation, RouteAnswer
+from framerelay.api.operations import OPERATIONS
 from framerelay.api.parameters import PARAMETERS
 from framerelay.api.shapes import SHAPES
 from framerelay.api.storyboard_schema import STORYBOARD_SCHEMAS, Schema

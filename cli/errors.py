@@ -13,7 +13,7 @@ from typing import NoReturn, TextIO
 import click
 
 from framerelay.cli.output import echo_json
-from framerelay.config.settings import SettingInvalid
+from framerelay.config.env_file import SettingInvalid
 from framerelay.runs.errors import FrameRelayError, StoryboardInvalid
 from framerelay.runs.text import printable
 

@@ -21,7 +21,8 @@ from framerelay.cli.keys import invitation, keys_of
 from framerelay.config.keys import Keys, refuse_weak_keys
 from framerelay.config.live import LiveSettings
 from framerelay.config.logs import configure_logging, texts_of, write_waiting_lines
-from framerelay.config.settings import Settings, environment, from_environment, misspelt
+from framerelay.config.misspelt import misspelt
+from framerelay.config.settings import Settings, environment, from_environment
 from framerelay.network.client import guarded_client
 from framerelay.network.policy import Trusted
 from framerelay.network.tls import tls_of

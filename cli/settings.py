@@ -2,7 +2,8 @@
 
 import click
 
-from framerelay.config.settings import Settings, from_environment, misspelt
+from framerelay.config.misspelt import misspelt
+from framerelay.config.settings import Settings, from_environment
 from framerelay.runs.text import printable
 
 

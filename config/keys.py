@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Secret
 
-from framerelay.config.settings import SettingInvalid, Settings
+from framerelay.config.env_file import SettingInvalid
+from framerelay.config.settings import Settings
 from framerelay.config.text import read_text, trimmed
 
 CHARS_MIN: Final = 20

@@ -12,8 +12,9 @@ from typing import Final
 
 import structlog
 
+from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import Keys, load_keys
-from framerelay.config.settings import SettingInvalid, Settings, knobs
+from framerelay.config.settings import Settings, knobs
 
 TakeOver = Callable[[Settings, Keys], Awaitable[None]]
 

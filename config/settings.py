@@ -6,7 +6,6 @@ secret from a file. A bad value stops the program with the variable's name.
 """
 
 import dataclasses
-import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from typing import Any
 from starlette.config import Config
 from starlette.datastructures import Secret
 
+from framerelay.config.env_file import SettingInvalid, values_of
 from framerelay.config.parse import (
     as_hosts,
     as_networks,
@@ -35,10 +35,6 @@ from framerelay.config.parse import (
 from framerelay.config.text import read_text, trimmed
 
 HANDOFFS = ("auto", "upload", "serve")
-
-
-class SettingInvalid(Exception):
-    """A setting has a value that cannot be used; the message names the variable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,7 +338,7 @@ def from_environment(environ: Mapping[str, str] | None = None, *, env_file: Path
     environ = os.environ if environ is None else environ
     file = env_file or Path(".env")
     config = Config(None, environ=environ)
-    config.file_values = _values_of(file)
+    config.file_values = values_of(file)
     values: dict[str, Any] = {}
     for field in dataclasses.fields(Settings):
         found: Knob = field.metadata["knob"]
@@ -357,27 +353,7 @@ def from_environment(environ: Mapping[str, str] | None = None, *, env_file: Path
 
 def environment() -> dict[str, str]:
     """Every variable of the process, and of ``.env`` those that the process has not: for names that a person chose."""
-    return {**_values_of(Path(".env")), **os.environ}
-
-
-def _values_of(env_file: Path) -> dict[str, str]:
-    return {name: value for _, name, value in _lines_of(env_file) if value is not None}
-
-
-def _lines_of(env_file: Path) -> list[tuple[int, str, str | None]]:
-    """Number, name and value of each line that is not blank or a comment; without a value where there is no ``=``."""
-    try:
-        text = read_text(env_file) if env_file.is_file() else ""
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise SettingInvalid(f"cannot read {env_file}: {reason.lower()}") from None
-    found: list[tuple[int, str, str | None]] = []
-    for number, line in enumerate(map(trimmed, re.split(r"\r\n|\r|\n", text)), start=1):
-        if line and not line.startswith("#"):
-            name, equals, value = line.partition("=")
-            name = trimmed(trimmed(name).removeprefix("export "))
-            found.append((number, name, trimmed(value).strip("\"'") if equals else None))
-    return found
+    return {**values_of(Path(".env")), **os.environ}
 
 
 def knobs() -> list[tuple[str, Knob, object]]:
@@ -410,40 +386,3 @@ def _parsed(found: Knob, text: str) -> object:
         shown = "" if found.secret else f" = {public!r}"
         reason = str(error) if str(error).startswith("it must") else "it must be a number"
         raise SettingInvalid(f"{found.variable}{shown}: {reason}") from None
-
-
-def misspelt(environ: Mapping[str, str] | None = None, *, env_file: Path | None = None) -> list[str]:
-    """Sentences about variables that look like ours and are not: a typo must not be silently without effect."""
-    file = env_file or Path(".env")
-    known = {found.variable for _, found, _ in knobs()}
-    known |= {found.variable + "_FILE" for _, found, _ in knobs() if found.secret}
-    lines = _lines_of(file)
-    names = {name for name in (os.environ if environ is None else environ) if _is_meant_for_us(name)}
-    names |= {name for _, name, value in lines if value is not None and (_is_meant_for_us(name) or _near(name, known))}
-    return [
-        *(
-            f"{trimmed(name)} is no setting of FrameRelay{_hint(name, known)}; it has no effect"
-            for name in sorted(names - known)
-        ),
-        *(
-            f"{file}, line {number}: there is no = in it, so it has no effect"
-            for number, words, value in lines
-            if value is None and _is_meant_for_us(words)
-        ),
-    ]
-
-
-def _is_meant_for_us(name: str) -> bool:
-    """Whatever its case, and whatever an editor put in front of it."""
-    return re.sub(r"[^a-z]", "", name.lower()).startswith("framerelay")
-
-
-def _near(name: str, known: set[str], *, cutoff: float = 0.85) -> list[str]:
-    return difflib.get_close_matches(trimmed(name).upper(), known, n=1, cutoff=cutoff)
-
-
-def _hint(name: str, known: set[str]) -> str:
-    if trimmed(name) in known:
-        return ": signs that nobody sees stand around its name"
-    near = _near(name, known, cutoff=0.6)
-    return f" (did you mean {near[0]}?)" if near else ""

@@ -4,7 +4,8 @@ import ssl
 
 import certifi
 
-from framerelay.config.settings import SettingInvalid, Settings
+from framerelay.config.env_file import SettingInvalid
+from framerelay.config.settings import Settings
 from framerelay.config.text import read_text
 
 

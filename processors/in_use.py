@@ -9,9 +9,10 @@ from functools import partial
 
 import structlog
 
+from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import Keys
 from framerelay.config.live import LiveSettings, str_of
-from framerelay.config.settings import SettingInvalid, Settings
+from framerelay.config.settings import Settings
 from framerelay.network.signing import signing_secrets
 from framerelay.processors.deps import Deps, open_jobs_client
 from framerelay.runs.errors import FrameRelayError

@@ -5,9 +5,10 @@ import asyncio
 import structlog
 from starlette.datastructures import Secret
 
+from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import Keys
 from framerelay.config.logs import secrets_of
-from framerelay.config.settings import SettingInvalid, Settings, environment
+from framerelay.config.settings import Settings, environment
 from framerelay.network.signing import signing_secrets
 from framerelay.receiver.state import State
 from framerelay.runs.errors import StoryboardInvalid

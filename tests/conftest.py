@@ -37,6 +37,7 @@ from arq.connections import ArqRedis
 from redis.backoff import ExponentialBackoff
 from starlette.datastructures import Secret
 
+import framerelay.processors.worker
 from framerelay.api import openapi
 from framerelay.cli.http import listening_on, serving
 from framerelay.cli.serve import running_receiver, running_worker
@@ -441,8 +442,9 @@ def relay_in(documented: "Documented", lent_decoders: Callable[[], AbstractConte
             live = LiveSettings(settings, keys, read=partial(read, settings) if read else None)
             await stack.enter_async_context(running_receiver(settings, keys, redis_url, listener, live))
             if worker:
-                with nullcontext() if own_decoders else lent_decoders():
+                with nullcontext() if own_decoders else lent_decoders(), _catching_up() as caught_up:
                     await stack.enter_async_context(running_worker(settings, keys, redis_url, live))
+                    await caught_up.wait()
             redis = connect(redis_url)
             stack.push_async_callback(disconnect, redis)
             api = httpx.AsyncClient(
@@ -457,6 +459,22 @@ def relay_in(documented: "Documented", lent_decoders: Callable[[], AbstractConte
             )
 
     return start
+
+
+@contextmanager
+def _catching_up() -> Iterator[asyncio.Event]:
+    """Set when a worker that starts has looked for what it missed; later it might ask about a test's own jobs."""
+    caught_up = asyncio.Event()
+
+    async def watched(deps: Any, look: Any = framerelay.processors.worker.catch_up) -> None:
+        try:
+            await look(deps)
+        finally:
+            caught_up.set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(framerelay.processors.worker, "catch_up", watched)
+        yield caught_up
 
 
 class Documented:

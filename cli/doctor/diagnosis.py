@@ -20,8 +20,9 @@ from framerelay.cli.doctor.processes import look_at_processes
 from framerelay.cli.doctor.redis import look_at_redis, look_at_worker
 from framerelay.cli.errors import FAILED, os_words
 from framerelay.cli.runs import print_json
+from framerelay.config.env_file import SettingInvalid
 from framerelay.config.logs import configure_logging, redacted, secrets_of
-from framerelay.config.settings import SettingInvalid, Settings, from_environment
+from framerelay.config.settings import Settings, from_environment
 from framerelay.runs.errors import FrameRelayError
 from framerelay.runs.text import printable
 

@@ -13,8 +13,10 @@ from starlette.datastructures import Secret
 from framerelay.cli.doctor.finding import Finding, fail, ok, warn
 from framerelay.cli.doctor.network import LEADS, Reach, in_thread, reach_of
 from framerelay.cli.errors import folder_words
+from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import weakness
-from framerelay.config.settings import SettingInvalid, Settings, environment, misspelt
+from framerelay.config.misspelt import misspelt
+from framerelay.config.settings import Settings, environment
 from framerelay.network.policy import Trusted
 from framerelay.network.tls import tls_of
 from framerelay.runs.errors import StoryboardInvalid

@@ -26,8 +26,9 @@ from pydantic import AnyHttpUrl, ValidationError
 from framerelay.cli.errors import CommandError, os_words
 from framerelay.cli.http import listening_on, serving
 from framerelay.cli.mcp.tools import Tools
+from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import find_api_key, is_loopback, weakness
-from framerelay.config.settings import SettingInvalid, Settings, from_environment
+from framerelay.config.settings import Settings, from_environment
 from framerelay.runs.errors import FrameRelayError
 from framerelay.storyboards.parts import unknown
 

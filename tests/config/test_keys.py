@@ -10,8 +10,9 @@ from threading import Barrier
 import pytest
 from starlette.datastructures import Secret
 
+from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import find_api_key, load_keys
-from framerelay.config.settings import SettingInvalid, Settings
+from framerelay.config.settings import Settings
 
 STARTED = """
 import sys

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from framerelay.config.settings import SettingInvalid, Settings, from_environment, knobs, misspelt
+from framerelay.config.env_file import SettingInvalid
+from framerelay.config.misspelt import misspelt
+from framerelay.config.settings import Settings, from_environment, knobs
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,10 @@ from pathlib import Path
 import certifi
 import pytest
 
+from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import find_api_key, load_keys
-from framerelay.config.settings import SettingInvalid, Settings, from_environment, misspelt
+from framerelay.config.misspelt import misspelt
+from framerelay.config.settings import Settings, from_environment
 from framerelay.config.text import text_of, trimmed
 from framerelay.network.tls import tls_of
 from framerelay.storyboards.hooks import read_hooks

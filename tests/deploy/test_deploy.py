@@ -18,7 +18,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from framerelay.cli.options import cli
-from framerelay.config.settings import knobs, misspelt
+from framerelay.config.misspelt import misspelt
+from framerelay.config.settings import knobs
 from framerelay.store.embedded import server_arguments
 
 ROOT = Path(__file__).parent.parent.parent

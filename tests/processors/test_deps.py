@@ -7,7 +7,8 @@ from pathlib import Path
 import certifi
 import pytest
 
-from framerelay.config.settings import SettingInvalid, Settings
+from framerelay.config.env_file import SettingInvalid
+from framerelay.config.settings import Settings
 from framerelay.network.tls import tls_of
 
 

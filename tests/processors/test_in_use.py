@@ -11,10 +11,11 @@ from arq.connections import ArqRedis
 from starlette.datastructures import Secret
 
 from framerelay.cli import serve
+from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import Keys
 from framerelay.config.live import LiveSettings
 from framerelay.config.marks import marks_of
-from framerelay.config.settings import SettingInvalid, Settings
+from framerelay.config.settings import Settings
 from framerelay.store.processes import PROCESSES, processes
 
 pytestmark = pytest.mark.anyio

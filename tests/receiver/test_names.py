@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from framerelay.api import openapi
-from framerelay.api.operations import FORM
+from framerelay.api.operation import FORM
 from framerelay.receiver.app import pages
 
 pytestmark = pytest.mark.anyio

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from starlette.datastructures import Secret
 
+from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import load_keys, refuse_weak_keys
 from framerelay.config.live import LiveSettings
-from framerelay.config.settings import SettingInvalid, Settings, from_environment
+from framerelay.config.settings import Settings, from_environment
 from framerelay.runs.tokens import TakeAddress
 
 pytestmark = pytest.mark.anyio

@@ -16,8 +16,9 @@ from starlette.datastructures import Secret
 from framerelay.api.access import COOKIE
 from framerelay.cli.http import listening_on
 from framerelay.cli.serve import running_receiver
+from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import Keys, refuse_weak_keys
-from framerelay.config.settings import SettingInvalid, Settings
+from framerelay.config.settings import Settings
 from framerelay.receiver.app import routes
 from framerelay.receiver.door.sessions import Sessions
 from framerelay.receiver.door.sessions import _fingerprint as sessions_fingerprint

@@ -8,7 +8,7 @@ import pytest
 
 from framerelay.cli.errors import CommandError
 from framerelay.cli.mcp.server import serve_mcp
-from framerelay.config.settings import SettingInvalid
+from framerelay.config.env_file import SettingInvalid
 
 KEY = "fr_test"
 BOARD: dict[str, Any] = {"title": "One", "model": "seedance-1.5-pro-720p", "shots": [{"id": "s1", "prompt": "a car"}]}

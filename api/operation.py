@@ -1,0 +1,64 @@
+"""What is said of one route: what it takes, what it answers, and who may ask."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from msgspec import Struct
+
+from framerelay.api.access import Names, Right
+from framerelay.api.parameters import PARAMETERS
+from framerelay.api.storyboard_schema import Schema
+
+FORM: Final = ("application/x-www-form-urlencoded",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteAnswer:
+    """One answer that is no error. *shape*, or *other*: of its JSON; *kinds*: its content types where it is no JSON."""
+
+    about: str
+    shape: type[Struct] | None = None
+    other: type[Struct] | None = None
+    kinds: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What is sent. *kinds*: its content types, all of the same *schema*."""
+
+    kinds: tuple[str, ...]
+    schema: Schema
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """
+    One method of one path.
+
+    *right*: what its key must open; None for those that need none. *refused*: errors by status, beside those that its
+    key, its body, names that are unknown and Redis bring about. *asks_redis*: whether it is 503 without Redis.
+    *takes_anything*: whatever its query and body name is passed over, since others choose it.
+    """
+
+    name: str
+    about: str
+    answers: Mapping[int, RouteAnswer]
+    right: Right | None
+    refused: Mapping[int, str]
+    more: str = ""
+    parameters: tuple[str, ...] = ()
+    body: Body | None = None
+    asks_redis: bool = True
+    takes_anything: bool = False
+
+    @property
+    def names(self) -> Names:
+        """What its query and its body may name."""
+        found = ((key, PARAMETERS[key]) for key in self.parameters)
+        query = tuple(parameter.get("name", key) for key, parameter in found if parameter["in"] == "query")
+        if self.body is None or self.body.schema.get("additionalProperties", True):
+            return Names(query=query)
+        return Names(query=query, fields=tuple(self.body.schema["properties"]), as_form=self.body.kinds == FORM)
