@@ -6,7 +6,7 @@ from pathlib import Path
 
 from click import Command
 
-from framerelay.cli.options import cli
+from framerelay.cli.main import cli
 from framerelay.config.reference import settings_page
 from framerelay.config.settings import knobs
 from framerelay.runs import events

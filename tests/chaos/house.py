@@ -15,7 +15,7 @@ from process import Process
 
 import framerelay.cli.sandbox
 import framerelay.cli.serve  # noqa: F401  # Loaded here, they are there in all forks.
-from framerelay.cli.options import cli as command_line
+from framerelay.cli.main import cli as command_line
 from framerelay.store.embedded import find_server
 
 API_KEY: Final = "fr_storm"

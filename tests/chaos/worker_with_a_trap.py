@@ -35,7 +35,7 @@ import framerelay.runs.machine
 import framerelay.store.progress
 import framerelay.store.runs
 import framerelay.store.spool
-from framerelay.cli.options import cli
+from framerelay.cli.main import cli
 from framerelay.media.decoder import Decoder
 from framerelay.processors.worker import RelayWorker
 from framerelay.runs import events

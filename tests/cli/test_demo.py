@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from framerelay.cli import demo
-from framerelay.cli.options import cli
+from framerelay.cli.main import cli
 
 ROOT = Path(__file__).parents[2]
 BRIEF = """

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import pytest
 
-from framerelay.cli.options import cli
+from framerelay.cli.main import cli
 
 # They serve, show a film being made, or print a script.
 NOTHING_TO_READ = {"demo", "up", "receiver", "worker", "sandbox", "mcp", "completion"}

@@ -17,7 +17,7 @@ import click
 import pytest
 from ruamel.yaml import YAML
 
-from framerelay.cli.options import cli
+from framerelay.cli.main import cli
 from framerelay.config.misspelt import misspelt
 from framerelay.config.settings import knobs
 from framerelay.store.embedded import server_arguments

@@ -8,7 +8,7 @@ import pytest
 from framerelay.network.policy import Trusted
 from framerelay.runs import events
 from framerelay.runs.errors import StoryboardInvalid
-from framerelay.runs.machine import apply, jobs_left
+from framerelay.runs.machine import apply
 from framerelay.runs.model import (
     Clip,
     Family,
@@ -22,6 +22,7 @@ from framerelay.runs.model import (
     TakeStatus,
     Terms,
 )
+from framerelay.runs.standing import jobs_left
 from framerelay.runs.steps import StepName, steps_due
 from framerelay.storyboards.hooks import START, Hook, hook_run, read_hooks
 from tests.runs.films import joined
