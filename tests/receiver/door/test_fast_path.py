@@ -288,3 +288,17 @@ async def test_a_surprise_on_the_short_way_is_one_on_the_long_way(
 
     assert (await talk.ask(post(path, DONE)))[0] == 500
     assert ways == ["long"]
+
+
+async def test_whoever_sent_it_hears_of_a_write_that_was_cancelled(
+    talk: Any, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows if it was kept, so it is not acknowledged; the sender tries again instead of waiting for ever."""
+
+    async def cancelled(*_: Any) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr("framerelay.store.inbox.PinnedConnection.call", cancelled)
+    status, _, body = await talk.ask(post(path, DONE))
+
+    assert (status, b'"internal"' in body) == (500, True)
