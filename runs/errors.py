@@ -34,6 +34,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from framerelay.runs.model import Family
+
 
 class FrameRelayError(Exception):
     """Something foreseen went wrong."""
@@ -114,10 +116,18 @@ class UpstreamRejected(Permanent):
 
     code = "upstream_rejected"
 
-    def __init__(self, message: str | None = None, *, status: int, upstream_code: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        status: int,
+        upstream_code: str | None = None,
+        family: Family | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.upstream_code = upstream_code
+        self.family = family
 
 
 class UpstreamAnswerUnreadable(Permanent):
@@ -241,6 +251,14 @@ class PlanChanged(Permanent):
 
 
 class OutcomeUnknown(FrameRelayError):
-    """The provider may or may not have accepted the job; it is looked up or held, never posted again."""
+    """
+    The provider may or may not have accepted the job; it is looked up or held, never posted again.
+
+    ``exists``: the provider says that it has a job with this reference already.
+    """
 
     code = "outcome_unknown"
+
+    def __init__(self, message: str | None = None, *, exists: bool = False) -> None:
+        super().__init__(message)
+        self.exists = exists

@@ -33,6 +33,7 @@ _KNOWN: Final = {
     "static": ("scheme", "secret_env", "secret_file", "header"),
     "fal": ("scheme", "jwks_url"),
 }
+SCHEMES: Final = tuple(_KNOWN)
 _ELSEWHERE: Final = {
     "secret": "no secret stands in this file: name a variable (secret_env) or a file (secret_file) that holds it"
 }
