@@ -183,9 +183,9 @@ class Times(_Section, frozen=True, kw_only=True):
 
 class Read(_Section, frozen=True, kw_only=True):
     """
-    What a record says. Left out of a profile: it is read leniently, as the jobs API and the gateways beside it are.
+    What a record says. Without it a profile is read leniently, as the jobs API and the gateways beside it are.
 
-    ``facts``: ``duration frames fps seed ratio resolution cost usage model reference``, each by its path; ``cost_unit``:
+    ``facts``: ``duration frames fps seed ratio resolution cost usage model reference``, by their paths; ``cost_unit``:
     what the cost is counted in (``USD``, ``credits``, ``tokens``). ``decode``: values that are JSON in a text.
     ``failed_if``: paths where, beside a status, any value makes the job failed. ``status_family``: what a status word
     says of the reason.
