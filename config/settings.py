@@ -66,18 +66,25 @@ def knob(
 class Settings:
     """All settings of one process; `from_environment` reads them, tests build them with `dataclasses.replace`."""
 
+    provider: str = knob(
+        "FRAMERELAY_PROVIDER",
+        str,
+        "jobs",
+        "Provider of storyboards that name none: a profile that is shipped, or a name from `framerelay.yaml`.",
+        live=True,
+    )
     upstream_url: str | None = knob(
         "FRAMERELAY_UPSTREAM_URL",
         as_url,
         None,
-        "Base address of the jobs API, for example `https://api.example.com`.",
+        "Base address of that provider, for example `https://api.example.com`. Unset: that of its profile.",
         live=True,
     )
     upstream_key: Secret | None = knob(
         "FRAMERELAY_UPSTREAM_KEY",
         as_secret,
         None,
-        "Key of the jobs API; sent as Bearer to its own address and nowhere else.",
+        "Key of that provider; sent to its own hosts and nowhere else. Unset: the variable that its own tools use.",
         live=True,
     )
     public_url: str | None = knob(

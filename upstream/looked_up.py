@@ -1,6 +1,7 @@
 """What the answer to a look-up means: a job, no such job, or a refusal. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from framerelay.runs.errors import FrameRelayError, UpstreamAnswerUnreadable, UpstreamRejected
 from framerelay.upstream.answers import read_object, refusal_within
@@ -8,7 +9,7 @@ from framerelay.upstream.created import Answer
 from framerelay.upstream.job import JobReport
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.reading import read_answer, record_in
-from framerelay.upstream.refusals import is_ok, means, refusal_by, refusal_inside
+from framerelay.upstream.refusals import error_of, is_ok, means, refusal_by, refusal_inside
 from framerelay.upstream.wire import JobState
 from framerelay.upstream.words import cut
 
@@ -69,3 +70,10 @@ def _says_nothing_of_a_job(report: JobReport, refused: FrameRelayError) -> bool:
 def _no_job(document: Mapping[str, object]) -> UpstreamAnswerUnreadable:
     keys = cut(", ".join(document)) or "none"
     return UpstreamAnswerUnreadable(f"the provider's answer describes no job; its keys: {keys}")
+
+
+def failed_at_last(profile: Profile, report: JobReport, status: int, document: Mapping[str, object]) -> JobReport:
+    """*report* of a job whose result is an error: it was done, and there is nothing to fetch."""
+    paths = profile.read.error if profile.read else None
+    error = error_of(profile, document, document, paths=paths, status=status)
+    return replace(report, state=JobState.FAILED, error=error)

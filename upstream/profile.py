@@ -62,7 +62,7 @@ class Upload(_Section, frozen=True, kw_only=True):
 
     ``multipart`` posts the file as ``file`` among ``fields``; ``put_url`` posts ``body``, then puts the bytes to the
     address at ``put``. ``url`` or ``id``: the path of what is named in the create in place of the picture; without
-    either the usual places are looked through.
+    either the usual places are looked through. ``number``: the id is a number, and is sent as one.
     """
 
     kind: Literal["multipart", "put_url", "form"]
@@ -74,6 +74,7 @@ class Upload(_Section, frozen=True, kw_only=True):
     put: PathText | None = None
     url: PathText | None = None
     id: PathText | None = None
+    number: bool = False
 
 
 class Media(_Section, frozen=True, kw_only=True):
@@ -402,7 +403,11 @@ class Example(_Section, frozen=True, kw_only=True):
 
 
 class Profile(_Section, frozen=True, kw_only=True):
-    """One provider; ``docs/profiles.md`` explains each section."""
+    """
+    One provider; ``docs/profiles.md`` explains each section.
+
+    ``own_address``: everybody has another one, and ``base`` is an example. ``guessed``: places that nobody documents.
+    """
 
     profile: Literal[1]
     id: str
@@ -411,6 +416,7 @@ class Profile(_Section, frozen=True, kw_only=True):
     create: Create
     get: Get
     extends: str | None = None
+    own_address: bool = False
     checked: str | None = None
     source: str | None = None
     guessed: list[str] = field(default_factory=list)

@@ -25,6 +25,7 @@ DEFAULT: Final = "jobs"
 _SHIPPED: Final = files("framerelay.upstream") / "profiles"
 _MORE_WORDS: Final = (
     "id",
+    "id_path",
     "key",
     "item",
     "name",

@@ -44,6 +44,13 @@ def read_callback(profile: Profile, document: Mapping[str, object]) -> JobReport
     return _read(profile, _rules_of(profile.read, rules), _record_of(profile, document), document, None, rules)
 
 
+def read_words(profile: Profile, document: Mapping[str, object]) -> dict[str, object]:
+    """What a second GET may name of the first one's record, as ``{read.file_id}``: its own plain values."""
+    record = record_in(profile, document)
+    values = record.items() if isinstance(record, Mapping) else ()
+    return {f"read.{key}": value for key, value in values if isinstance(value, str | int)}
+
+
 def challenge_in(profile: Profile, document: Mapping[str, object]) -> str | None:
     """What the provider wants to hear back before the job exists, if this body asks for it."""
     challenge = profile.callback.challenge

@@ -60,7 +60,8 @@ def understand(profile: Profile, kind: Kind, body: bytes, *, status: int = 200) 
             return _of_report(read_looked_up(profile, answer, root=profile.base))
         return _of_report(read_callback(profile, read_object(body)))
     except FrameRelayError as error:
-        return _state(_state_of(error, kind), error=_error(error))
+        state = _state_of(error, kind)
+        return _state(state, error=None if state == "absent" else _error(error))
 
 
 def _state_of(error: FrameRelayError, kind: Kind) -> str:
