@@ -91,11 +91,11 @@ class EmbeddedRedis:
                 seat = await self._take_seat()
         except TimeoutError:
             raise EmbeddedRedisFailed(
-                f"No Redis server could be had for {self.folder} within {JOIN_MAX_S:.0f} s; {self._last_words}"
+                f"no Redis server could be had for {self.folder} within {JOIN_MAX_S:.0f} s; {self._last_words}"
             ) from None
         except OSError as error:
             raise EmbeddedRedisFailed(
-                f"Redis cannot keep its data in {self.folder}: {error.strerror or error}."
+                f"Redis cannot keep its data in {self.folder}: {error.strerror or error}"
             ) from error
         try:
             await self._wait_for_pong(seat)
@@ -163,7 +163,7 @@ class EmbeddedRedis:
                     if await is_answering(self._sockets / keeper.SERVER_SOCKET):
                         return
             await asyncio.sleep(0.005)
-        raise EmbeddedRedisFailed(f"The Redis server ended while it was starting; {self._last_words}")
+        raise EmbeddedRedisFailed(f"the Redis server ended while it was starting; {self._last_words}")
 
     @property
     def _last_words(self) -> str:
@@ -270,7 +270,7 @@ def find_server() -> Path:
         if found := shutil.which(name):
             return Path(found)
     raise EmbeddedRedisFailed(
-        "There is no Redis server here: install valkey-server or redis-server, or set FRAMERELAY_REDIS_URL."
+        "there is no Redis server here: install valkey-server or redis-server, or set FRAMERELAY_REDIS_URL"
     )
 
 
@@ -313,7 +313,7 @@ def make_private(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise EmbeddedRedisFailed(f"Redis needs {folder} as a folder of its own, but it belongs to somebody else.")
+        raise EmbeddedRedisFailed(f"Redis needs {folder} as a folder of its own, but it belongs to somebody else")
     if stat.S_IMODE(found.st_mode) != 0o700:
         folder.chmod(0o700)
 

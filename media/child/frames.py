@@ -191,7 +191,7 @@ def decode_everything(clip: Path | Growing, demuxer: str, last_pts: int, tags: T
         set_up_decoder(stream, threads=1)
         picture = to_picture(decode_latest(container, stream, [], sparing=False), last_pts, stream, tags)
         if picture is None:
-            raise ClipUnusable("The last frame of the clip is missing or damaged.", reason="corrupt")
+            raise ClipUnusable("the last frame of the clip is missing or damaged", reason="corrupt")
         return picture
 
 
@@ -232,7 +232,7 @@ def decode_latest(
             sample = to_sample(packet)
             samples.append(sample)
             if len(samples) > PACKETS_MAX:
-                raise ClipUnusable(f"The clip has more than {PACKETS_MAX} frames.", reason="not_allowed")
+                raise ClipUnusable(f"the clip has more than {PACKETS_MAX} frames", reason="not_allowed")
             is_front = sample.is_shown and (front is None or sample.pts >= front)
             front = sample.pts if is_front else front
             if sparing:
