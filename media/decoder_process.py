@@ -136,8 +136,8 @@ async def spawn() -> Child:
 
 def child_environment() -> dict[str, str]:
     """Nothing of ours that is secret; one arena per thread would cost 64 MB of the process's limit each."""
-    kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
-    return kept | {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
+    environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
+    return environment | {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
 
 
 async def end_starting(starting: asyncio.Task[Child]) -> None:

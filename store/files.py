@@ -86,8 +86,8 @@ class MediaFiles:
     def remove_old_films(self, run: str, *, before_turn: int) -> None:
         """Remove the films of earlier turns; they can be made again from their clips."""
         for place in self.place(f"{run}/{FIRST_FILM}").parent.glob("film*.mp4"):
-            named = _FILM.fullmatch(place.name)
-            if named and int(named["turn"] or 0) < before_turn:
+            match = _FILM.fullmatch(place.name)
+            if match and int(match["turn"] or 0) < before_turn:
                 place.unlink(missing_ok=True)
 
     def place(self, path: str) -> Path:

@@ -52,12 +52,12 @@ def kept_as(run: Run, path: str) -> Kept | None:
 
 def clips_of_film(run: Run) -> list[tuple[Shot, Clip]]:
     """The picked clips in story order; of a run that has its film, or asks for it, every shot has one."""
-    found = []
+    clips = []
     for shot in run.shots:
         take = chosen(shot)
         if take is not None and take.status is TakeStatus.DONE and take.video is not None:
-            found.append((shot, take.video))
-    return found
+            clips.append((shot, take.video))
+    return clips
 
 
 def clip_of(run: Run, clip: Clip) -> Kept:

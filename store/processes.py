@@ -105,10 +105,10 @@ class Presence:
 async def processes(redis: RelayRedis) -> list[Process]:
     """Those that are there now; ids of those that are gone are cleared away. Raises: REDIS_ERRORS."""
     ids = [each.decode() for each in await redis.smembers(PROCESSES)]  # type: ignore[misc]  # redis-py's sync/async union
-    found = await redis.mget([_key(each) for each in ids]) if ids else []
-    if gone := [each for each, said in zip(ids, found, strict=True) if said is None]:
-        await redis.srem(PROCESSES, *gone)  # type: ignore[misc]
-    return [_decode(said) for said in found if said is not None]
+    records = await redis.mget([_key(each) for each in ids]) if ids else []
+    if ended := [each for each, record in zip(ids, records, strict=True) if record is None]:
+        await redis.srem(PROCESSES, *ended)  # type: ignore[misc]
+    return [_decode(record) for record in records if record is not None]
 
 
 async def ask_to_read_again(redis: RelayRedis) -> None:

@@ -175,10 +175,10 @@ class Part:
         if text is None or is_web_address(text):
             return text
         begins = text.startswith(("https://", "http://"))
-        wanted = (
+        kind = (
             "a URL with a host name that can be looked up" if begins else "a URL that begins with https:// or http://"
         )
-        self.complain(f'expected {wanted}, found "{shown(text)}"')
+        self.complain(f'expected {kind}, found "{shown(text)}"')
         return None
 
 

@@ -199,10 +199,10 @@ def check_samples(stream: VideoStream, samples: list[Sample]) -> None:
 
 def measure(container: InputContainer, stream: VideoStream, samples: list[Sample]) -> ClipFacts:
     """The facts of the clip, by its shown samples; the size as the container claims it."""
-    shown = [sample for sample in samples if sample.is_shown]
+    visible = [sample for sample in samples if sample.is_shown]
     last = last_shown(samples)
     time_base = stream.time_base or 0
-    ticks = last.pts - min(sample.pts for sample in shown)
+    ticks = last.pts - min(sample.pts for sample in visible)
     still = still_ticks(samples)
     duration_s = float((ticks + still) * time_base)
     # What is announced may count from the file's beginning, whenever the picture begins.
@@ -211,13 +211,13 @@ def measure(container: InputContainer, stream: VideoStream, samples: list[Sample
         raise ClipUnusable("the picture ends before the file says it does", reason="truncated")
     if duration_s > DURATION_S_MAX:
         raise ClipUnusable(f"the clip lasts {duration_s:.0f} s", reason="not_allowed")
-    if (len(shown) - 1) > RATE_MAX * float(ticks * time_base):
+    if (len(visible) - 1) > RATE_MAX * float(ticks * time_base):
         raise ClipUnusable(f"the clip has more than {RATE_MAX} frames per second", reason="not_allowed")
-    rate = stream.average_rate or (len(shown) / duration_s if duration_s else 0)
+    rate = stream.average_rate or (len(visible) / duration_s if duration_s else 0)
     return ClipFacts(
         width=stream.width,
         height=stream.height,
-        frames=len(shown),
+        frames=len(visible),
         fps=float(rate),
         duration_s=duration_s,
         video_codec=codec_name(stream),

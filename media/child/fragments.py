@@ -33,11 +33,11 @@ def check_overview(file: ByteSource, sidx: Box, size: int) -> None:
 
 def check_length(file: ByteSource, moov: Box, moofs: Sequence[Box]) -> None:
     """The longest track must last as long as is said in front that all fragments do together."""
-    said = descend(file, moov, b"mvex", b"mehd")
+    boxes = descend(file, moov, b"mvex", b"mehd")
     header = descend(file, moov, b"mvhd")
-    if not said or not header:
+    if not boxes or not header:
         return
-    body = read_body(file, said[0])
+    body = read_body(file, boxes[0])
     (duration,) = struct.unpack_from(">Q" if body[0] else ">I", body, 4)
     head = read_body(file, header[0])
     (scale,) = struct.unpack_from(">I", head, 20 if head[0] else 12)

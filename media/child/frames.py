@@ -97,15 +97,15 @@ def examine_coming(clip: Growing, *, frame_into: Path, announce: Callable[[Frame
     """
     if identify(clip) == "mp4":
         with foreseen_errors():
-            taken = take_coming(clip)
-            if taken:
-                frame = write_frame(taken.picture, frame_into)
-                if taken.facts:
-                    return examination(taken.facts, frame, taken.picture)
+            coming = take_coming(clip)
+            if coming:
+                frame = write_frame(coming.picture, frame_into)
+                if coming.facts:
+                    return examination(coming.facts, frame, coming.picture)
                 announce(frame)
                 facts, last_pts = measure_whole(clip)
-                if last_pts == taken.pts:
-                    return examination(facts, frame, taken.picture)
+                if last_pts == coming.pts:
+                    return examination(facts, frame, coming.picture)
     return examine(clip, frame_into=frame_into)
 
 
