@@ -92,8 +92,8 @@ class Inbox:
         self._accept = redis.register_script(script("accept", with_enqueue=True))
         self._late = redis.register_script(script("late"))
         self._set_aside = redis.register_script(script("set_aside"))
-        self._waiting: dict[_Given, None] = {}
-        self._patience: dict[_Given, None] = {}
+        self._waiting: dict[_Delivery, None] = {}
+        self._patience: dict[_Delivery, None] = {}
         self._impatient: asyncio.TimerHandle | None = None
         self._writer: asyncio.Task[None] | None = None
 
@@ -112,7 +112,7 @@ class Inbox:
             self._waiting.pop(delivery, None)  # While Redis hangs, bodies whose sender has its answer would pile up.
             self._patience.pop(delivery, None)
 
-    def give(self, callback: Callback, *, fingerprint: str, task: Task | None, on_kept: OnKept) -> "_Given":
+    def give(self, callback: Callback, *, fingerprint: str, task: Task | None, on_kept: OnKept) -> "_Delivery":
         """What `accept` waits for; *on_kept* is called, once, with what it returns or raises."""
         loop = asyncio.get_running_loop()
         words = (
@@ -124,7 +124,7 @@ class Inbox:
             task.id if task else "",
             task.definition(int(callback.received_at * 1000)) if task else b"",
         )
-        delivery = _Given(words=words, on_kept=on_kept, until=loop.time() + KEEP_WITHIN_S)
+        delivery = _Delivery(words=words, on_kept=on_kept, until=loop.time() + KEEP_WITHIN_S)
         self._waiting[delivery] = self._patience[delivery] = None
         if self._impatient is None:
             self._impatient = loop.call_later(KEEP_WITHIN_S, self._give_up)
@@ -263,7 +263,7 @@ class Inbox:
         else:
             self._tell(batch, map(bool, answers))
 
-    def _tell(self, batch: Iterable["_Given"], outcomes: Iterable[bool | BaseException]) -> None:
+    def _tell(self, batch: Iterable["_Delivery"], outcomes: Iterable[bool | BaseException]) -> None:
         """Those who have not been told yet."""
         for delivery, outcome in zip(batch, outcomes, strict=False):
             self._waiting.pop(delivery, None)
@@ -272,7 +272,7 @@ class Inbox:
                 delivery.on_kept(outcome)
 
 
-class _Given(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+class _Delivery(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A callback as the script takes it, and who waits for it until when, by the clock of the loop."""
 
     words: tuple[str | bytes, ...]

@@ -66,14 +66,22 @@ _decode = msgspec.msgpack.Decoder(Process).decode
 
 
 class Presence:
-    """Says for as long as `keep` runs that a process is there; *describe* is asked each time, *asked* when all are."""
+    """
+    Says for as long as `keep` runs that a process is there, in the words of *describe*.
+
+    *on_request* is called when all are to read their keys again.
+    """
 
     def __init__(
-        self, redis: RelayRedis, describe: Callable[[], Process], *, asked: Callable[[], Awaitable[None]] | None = None
+        self,
+        redis: RelayRedis,
+        describe: Callable[[], Process],
+        *,
+        on_request: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._redis = redis
         self._describe = describe
-        self._asked = asked
+        self._on_request = on_request
         self._id = secrets.token_hex(8)
         self._word: bytes | None = None
 
@@ -98,8 +106,8 @@ class Presence:
             pipe.get(READ_AGAIN)
             *_, word = await pipe.execute()
         is_news, self._word = word != self._word, word
-        if is_news and word and self._asked:
-            await self._asked()
+        if is_news and word and self._on_request:
+            await self._on_request()
 
 
 async def processes(redis: RelayRedis) -> list[Process]:
