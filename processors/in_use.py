@@ -27,7 +27,7 @@ class DepsInUse:
     def __init__(self, deps: Deps, live: LiveSettings) -> None:
         self.now = self._asking(deps)
         self._live = live
-        self._given = deps.clients  # Its owner closes it.
+        self._first = deps.clients  # Its owner closes it.
         self._users: Counter[Clients] = Counter()
         live.hand_to(self._take)
 
@@ -44,7 +44,7 @@ class DepsInUse:
 
     async def close(self) -> None:
         """No more tasks: what was opened here is closed."""
-        if self.now.clients is not self._given:
+        if self.now.clients is not self._first:
             await self.now.clients.aclose()
 
     async def _take(self, settings: Settings, keys: Keys) -> None:
@@ -72,5 +72,5 @@ class DepsInUse:
     async def _close_unused(self, clients: Clients) -> None:
         if not self._users[clients]:
             del self._users[clients]
-            if clients not in (self.now.clients, self._given):
+            if clients not in (self.now.clients, self._first):
                 await clients.aclose()

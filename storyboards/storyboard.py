@@ -171,10 +171,10 @@ def start_run(storyboard: Storyboard, *, run_id: RunId, now: float, terms: Terms
 
     Raises: StoryboardInvalid when local files were not replaced: nobody but the writer can read them.
     """
-    left = [place for places in storyboard.local_files().values() for place in places]
-    if left:
+    files = [place for places in storyboard.local_files().values() for place in places]
+    if files:
         message = "this file was not uploaded before the run was started"
-        raise StoryboardInvalid([Mistake(place=place, message=message) for place in left])
+        raise StoryboardInvalid([Mistake(place=place, message=message) for place in files])
     return begin(
         Run(
             id=run_id,

@@ -135,9 +135,9 @@ class JobsClient:
         try:
             answer = await self._exchange(self._paid, request, self._timeouts.submit_s)
         except _NOTHING_SENT as error:
-            raise UpstreamUnavailable(f"The provider cannot be reached; nothing was sent ({_words(error)}).") from error
+            raise UpstreamUnavailable(f"the provider cannot be reached; nothing was sent ({_words(error)})") from error
         except Exception as error:  # Whatever it was: the POST may have left.
-            raise OutcomeUnknown(f"The submit left, and its answer was lost ({_words(error)}).") from error
+            raise OutcomeUnknown(f"the submit left, and its answer was lost ({_words(error)})") from error
         return read_created(self.profile, answer, refuses_by_503=self._refuses_by_503)
 
     async def get_job(self, job_id: str, *, kept: Mapping[str, str] | None = None) -> JobReport:
@@ -265,7 +265,7 @@ class JobsClient:
         try:
             return await self._exchange(self._free, request, seconds)
         except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
-            raise UpstreamUnavailable(f"The provider did not answer ({_words(error)}).") from error
+            raise UpstreamUnavailable(f"the provider did not answer ({_words(error)})") from error
 
     async def _ask(self, request: httpx.Request) -> Answer:
         """A call that costs nothing; only a 2xx is an answer."""
@@ -304,12 +304,12 @@ async def _read_bounded(response: httpx.Response) -> bytes:
         if not response.is_success:
             return b""  # Its status says enough; its words are not unpacked.
         shown = cut(encoding, CODE_CHARACTERS_MAX)
-        raise UpstreamAnswerUnreadable(f"The provider's answer is encoded ({shown!r}) although asked not to be.")
+        raise UpstreamAnswerUnreadable(f"the provider's answer is encoded ({shown!r}) although asked not to be")
     content = bytearray()
     async for chunk in response.aiter_raw():
         content += chunk
         if len(content) > ANSWER_BYTES_MAX:
-            raise UpstreamAnswerUnreadable(f"The provider's answer is larger than {ANSWER_BYTES_MAX} bytes.")
+            raise UpstreamAnswerUnreadable(f"the provider's answer is larger than {ANSWER_BYTES_MAX} bytes")
     return bytes(content)
 
 
@@ -317,7 +317,7 @@ def _setting(leaving: asyncio.Event) -> Callable[[str, object], Awaitable[None]]
     """For httpcore, which tells each step beforehand; all that is not about the connection is about the request."""
 
     async def hear(step: str, _: object) -> None:
-        if not step.startswith("connection."):
+        if not step.startswith("connection"):
             leaving.set()
 
     return hear
@@ -341,10 +341,10 @@ def _root(base_url: str, profile: Profile) -> str:
     except ValueError:
         is_usable = False
     if not is_usable or parts.query or parts.fragment:
-        raise RequestInvalid("The upstream's address must be http(s)://host[:port][/path].", param="base_url")
+        raise RequestInvalid("the upstream's address must be http(s)://host[:port][/path]", param="base_url")
     if parts.username or parts.password:
         raise RequestInvalid(
-            "The upstream's address must not hold a password; the key has its own place.", param="base_url"
+            "the upstream's address must not hold a password; the key has its own place", param="base_url"
         )
     root = base_url.strip().rstrip("/")
     return root.removesuffix("/v1").rstrip("/") if profile.create.post.startswith("/v1/") else root
@@ -352,7 +352,7 @@ def _root(base_url: str, profile: Profile) -> str:
 
 def _usable(key: str) -> str:
     if not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise RequestInvalid("The upstream's key must be one word of printable ASCII.", param="key")
+        raise RequestInvalid("the upstream's key must be one word of printable ASCII", param="key")
     return key
 
 
@@ -365,8 +365,8 @@ def _spellings(key: str) -> tuple[bytes, ...]:
 
 def _usable_id(job_id: str) -> str:
     """Ids come out of callbacks, so they may try to be more than a part of an address."""
-    if job_id in ("", ".", "..") or len(job_id) > JOB_ID_CHARACTERS_MAX:
-        raise RequestInvalid("The job id cannot be part of an address.", param="job_id")
+    if job_id in ("", ".", ".") or len(job_id) > JOB_ID_CHARACTERS_MAX:
+        raise RequestInvalid("the job id cannot be part of an address", param="job_id")
     return job_id
 
 
@@ -374,7 +374,7 @@ def _encode(body: object) -> bytes:
     try:
         return msgspec.json.encode(body)
     except (TypeError, ValueError, RecursionError) as error:
-        raise RequestInvalid(f"The input cannot be written as JSON: {error}", param="input") from error
+        raise RequestInvalid(f"the input cannot be written as JSON: {error}", param="input") from error
 
 
 def _words(error: Exception) -> str:
