@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, contextmanager, suppress
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -26,7 +26,7 @@ from framerelay.config.settings import Settings, environment, from_environment
 from framerelay.network.client import guarded_client
 from framerelay.network.policy import Trusted
 from framerelay.network.tls import tls_of
-from framerelay.processors.deps import open_deps, open_jobs_client
+from framerelay.processors.deps import open_clients, open_deps
 from framerelay.processors.worker import RelayWorker, create_worker
 from framerelay.receiver.app import create_app
 from framerelay.receiver.door.connection import connection_factory
@@ -156,11 +156,12 @@ async def running_worker(
     live = live or LiveSettings(settings, keys)
     with _mistakes_of(settings):
         hooks = read_hooks(settings.config_file, Trusted(settings.trusted_hosts))
+        clients = open_clients(settings)
     redis, listening = connect(redis_url, connections_max=50), connect(redis_url, connections_max=2)
     try:
         async with (
-            open_jobs_client(settings) as jobs,
-            open_deps(settings, keys, redis, jobs=jobs, hooks=hooks) as deps,
+            aclosing(clients),
+            open_deps(settings, keys, redis, clients=clients, hooks=hooks) as deps,
         ):
             worker: RelayWorker = create_worker(deps, redis=redis, listening=listening, live=live)
             running = asyncio.create_task(worker.main())

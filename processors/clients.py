@@ -1,31 +1,33 @@
 """The clients of all providers, each opened when it is first needed and kept for the life of the worker."""
 
 import ssl
+from dataclasses import replace
 
 from framerelay.config.settings import Settings
 from framerelay.network.tls import tls_of
 from framerelay.runs.errors import NotFound, RequestInvalid
-from framerelay.runs.model import Take
+from framerelay.runs.model import Maker
 from framerelay.upstream.client import JobsClient, Timeouts
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_file import load_shipped
-from framerelay.upstream.providers import Provider, Providers, plain, usable
+from framerelay.upstream.providers import Provider, Providers, needs_address, plain, usable
 
 
 class Clients:
     """
     One for each provider, address and key.
 
-    Close it (``aclose``) when nothing uses it any more. Raises: RequestInvalid where the default provider cannot be
-    used; what is wrong with another one is told when it is asked for.
+    Close it (``aclose``) when nothing uses it any more. Raises: RequestInvalid where no provider at all can be used;
+    what one of several lacks is told when it is asked for.
     """
 
     def __init__(self, providers: Providers, settings: Settings) -> None:
         self.providers = providers
         self._settings = settings
-        self._tls: ssl.SSLContext = tls_of(settings)
+        self._tls: ssl.SSLContext | None = tls_of(settings)
         self._open: dict[tuple[str, str], JobsClient] = {}
-        self.of(None)
+        if not any(provider for provider in providers.with_key() if not needs_address(provider)):
+            self.of(None)
 
     def provider(self, name: str | None) -> Provider:
         """The provider of that name; None: that of the settings. Raises: RequestInvalid where there is none."""
@@ -38,23 +40,21 @@ class Clients:
         """Its client. Raises: RequestInvalid where there is no such provider, or it lacks its address or key."""
         return self._client(usable(self.provider(name)))
 
-    def of_take(self, take: Take) -> JobsClient:
+    def of_maker(self, maker: Maker) -> JobsClient:
         """
-        The client that asks about *take*: at the address where it was submitted, by the profile that it was told in.
+        The client that asks about a job of *maker*: at the address where it was submitted, by that profile.
 
         The key is that of the provider as it is now, or of the variable that its profile names. Raises: as `of`.
         """
-        if take.base is None:
-            return self.of(take.provider)
-        return self._client(usable(self._remembered(take, take.base)))
+        return self._client(usable(self._remembered(maker)))
 
-    def _remembered(self, take: Take, base: str) -> Provider:
+    def _remembered(self, maker: Maker) -> Provider:
         try:
-            now = self.providers.of(take.provider)
+            now = self.providers.of(maker.provider)
         except NotFound:
-            now = plain(take.provider or "", _profile(take.profile), self.providers.environ)
-        profile = now.profile if take.profile in (None, now.profile.id) else _profile(take.profile)
-        return Provider(name=now.name, profile=profile, base=base, key=now.key, key_variables=now.key_variables)
+            now = plain(maker.provider, _profile(maker.profile), self.providers.environ)
+        profile = now.profile if maker.profile == now.profile.id else _profile(maker.profile)
+        return replace(now, profile=profile, base=maker.base)
 
     def _client(self, provider: Provider) -> JobsClient:
         place = (provider.profile.id, provider.base)
@@ -76,9 +76,9 @@ class Clients:
             await client.aclose()
 
 
-def _profile(name: str | None) -> Profile:
+def _profile(name: str) -> Profile:
     try:
-        return load_shipped(name or "")
+        return load_shipped(name)
     except NotFound as error:
         raise RequestInvalid(
             f"the profile {name} is gone: put it back into framerelay.yaml", param="provider"

@@ -49,7 +49,7 @@ async def hook(
             tries=tries,
         )
     try:
-        report = await deps.jobs.get_job(job_id)
+        report = await deps.clients.of(None).get_job(job_id)
     except Transient as error:
         raise Retry(defer=wait_s(tries, retry_after_s=error.retry_after_s)) from error
     except UpstreamRejected as error:

@@ -33,6 +33,7 @@ from framerelay.runs.takes import (
     TWINS_MAX,
     ask_at,
     asked,
+    find_at,
     is_about,
     is_unheard,
     set_back,
@@ -85,6 +86,7 @@ def wake_at(run: Run, now: float) -> float | None:
     """When *run* wants to be looked at though nothing happened to it; None when only an event can move it."""
     shots = awake(run)
     later = [take.due_at for shot in shots for take in shot.takes if take.due_at > now and take.status in OPEN]
+    later += [at for shot in shots for take in shot.takes if (at := find_at(take)) is not None and at > now]
     later += [shot.due_at for shot in shots if shot.due_at > now and takes_to_submit(run, shot)]
     later += [run.due_at] if run.due_at > now and wants_film(run) else []
     if steps_due(run, now):
@@ -182,6 +184,7 @@ def _with_intent(run: Run, event: events.Submitting, now: float) -> Run:
         first_frame=event.first_frame,
         expected_s=event.expected_s,
         usual_s=event.usual_s,
+        maker=event.maker,
     )
     takes = sorted((*shot.takes, take), key=lambda each: each.number)
     return run.with_shots(replace(shot, takes=tuple(takes), held_by=None))

@@ -137,14 +137,30 @@ class FirstFrame:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Maker:
+    """
+    Who makes a clip: the *provider* by its name in the settings, its *profile*, the address of its API, the *model*.
+
+    ``poll_s``: seconds to the first look-up and between the others, at a provider that cannot call. ``findable``: it
+    can be asked for a job by our reference.
+    """
+
+    provider: str
+    profile: str
+    base: str
+    model: str
+    poll_s: tuple[float, float] | None = None
+    findable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Take:
     """
     One attempt at a shot: one submit, one job, one payment.
 
-    ``provider`` · ``profile`` · ``base``: who was asked for it, by which profile at which address, and so is asked
-    about it whatever the settings say later; None: the provider of the settings. ``kept``: addresses that the answer to
-    the submit named for that. ``poll_s``: seconds to the first look-up and between the others, at a provider that
-    cannot call. ``usage``: what the provider said that it took.
+    ``maker``: who was asked for it, and so is asked about it whatever the settings say later; None: the jobs API of the
+    settings. ``kept``: addresses that the answer to the submit named for that. ``find_at``: when the provider is asked
+    for a job with our reference, whose submit nobody heard of. ``usage``: what the provider said that it took.
 
     ``intent``: names the one execution that may POST. ``job_ids``: every id the provider used for this job.
     ``due_at``: when it is to be looked at, fetched or given up, whatever its status asks for next.
@@ -188,11 +204,9 @@ class Take:
     seam: float | None = None
     error: Problem | None = None
     twin_of: int | None = None
-    provider: str | None = None
-    profile: str | None = None
-    base: str | None = None
+    maker: Maker | None = None
     kept: dict[str, str] = field(default_factory=dict)
-    poll_s: tuple[float, float] | None = None
+    find_at: float | None = None
     usage: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -15,7 +15,7 @@ LOCAL: Final = "path:"  # Before a local file in `Shot.first_frame`, until it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class ProviderChoice:
     """Who makes a clip: the provider by its name in the settings, its model, and raw fields of its own."""
 
     provider: str | None = None
@@ -36,7 +36,7 @@ class Defaults:
     style: str | None
     allow_paths: bool
     before: str | None
-    source: Source
+    choice: ProviderChoice
     needs_models: bool = False
 
 
@@ -51,7 +51,7 @@ class Draft:
     opens: bool
     previous: str | None
     scene_frame: Part | None
-    source: Source
+    choice: ProviderChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,17 +14,17 @@ from framerelay.runs.errors import AddressForbidden, Mistake, StoryboardInvalid
 from framerelay.runs.machine import begin
 from framerelay.runs.model import Run, RunId, Shot, Terms
 from framerelay.storyboards.boundaries import LOCAL, Defaults
+from framerelay.storyboards.choices import CHOICE_KEYS, read_choice
 from framerelay.storyboards.documents import Path, Spot, place_of, read_document
 from framerelay.storyboards.inputs import CALLBACK_IS_OURS, PLAIN_FIELDS, read_inputs
 from framerelay.storyboards.notation import Form
 from framerelay.storyboards.parts import Notes, Part, root_of
 from framerelay.storyboards.scenes import read_shots
-from framerelay.storyboards.sources import SOURCE_KEYS, read_source
 
 VERSION: Final = 1
 UNTITLED: Final = "untitled"
 
-_TOP_KEYS: Final = ("version", "title", *SOURCE_KEYS, "budget", "defaults", "style", "scenes", "shots", "notify_url")
+_TOP_KEYS: Final = ("version", "title", *CHOICE_KEYS, "budget", "defaults", "style", "scenes", "shots", "notify_url")
 _NOT_AT_THE_TOP: Final = {
     **dict.fromkeys(PLAIN_FIELDS, "input fields for all shots stand under defaults"),
     **dict.fromkeys(("first_frame", "first_frame_url"), "a first frame belongs to a scene or a shot: put it there"),
@@ -35,7 +35,7 @@ _NOT_AT_THE_TOP: Final = {
 _NOT_IN_DEFAULTS: Final = {
     "prompt": "a prompt belongs to a shot; what all prompts share is style, at the top",
     "style": "style stands at the top, beside defaults",
-    **dict.fromkeys(SOURCE_KEYS, "this stands at the top, beside defaults, in a scene, or in a shot"),
+    **dict.fromkeys(CHOICE_KEYS, "this stands at the top, beside defaults, in a scene, or in a shot"),
     **dict.fromkeys(("first_frame", "first_frame_url"), "a first frame belongs to a scene or a shot: put it there"),
     **dict.fromkeys(("last_frame", "last_frame_url"), "a last frame belongs to a shot: put it there"),
     **dict.fromkeys(("takes", "pick", "gate", "from"), "this is said shot by shot; defaults hold input fields"),
@@ -129,14 +129,14 @@ def storyboard_of(
     if isinstance(part.value, dict):
         _check_top(part, top)
     style = top["style"].text() if "style" in top else None
-    source = read_source(top)
+    choice = read_choice(top)
     defaults = Defaults(
         defaults=_read_defaults(top),
         style=style,
         allow_paths=allow_paths,
         before=before,
-        source=source,
-        needs_models=source.model is None and _names_models(part.value),
+        choice=choice,
+        needs_models=choice.model is None and _names_models(part.value),
     )
     shots = read_shots(top, defaults)
     title = top["title"].text() if "title" in top else None
@@ -144,8 +144,8 @@ def storyboard_of(
     notify_url = read_notify_url(top["notify_url"], trusted) if "notify_url" in top else None
     return Storyboard(
         title=title or UNTITLED,
-        model=source.model or next((shot.model for shot in shots if shot.model), ""),
-        provider=source.provider,
+        model=choice.model or next((shot.model for shot in shots if shot.model), ""),
+        provider=choice.provider,
         budget_jobs=budget_jobs,
         notify_url=notify_url,
         shots=shots,

@@ -39,10 +39,11 @@ from framerelay.upstream.job import JOB_ID_CHARACTERS_MAX, JobReport
 from framerelay.upstream.looked_up import failed_at_last, read_looked_up
 from framerelay.upstream.order import Order, create_request, fill_address
 from framerelay.upstream.paths import read_path
-from framerelay.upstream.profile import Profile, Then
+from framerelay.upstream.profile import Get, Profile, Then
 from framerelay.upstream.profile_file import DEFAULT, load_shipped
 from framerelay.upstream.reading import read_words
 from framerelay.upstream.refusals import is_ok, refusal_by, refusal_inside
+from framerelay.upstream.template import words_in
 from framerelay.upstream.wire import JobState
 from framerelay.upstream.words import CODE_CHARACTERS_MAX, cut
 
@@ -140,17 +141,25 @@ class JobsClient:
             raise OutcomeUnknown(f"the submit left, and its answer was lost ({_words(error)})") from error
         return read_created(self.profile, answer, refuses_by_503=self._refuses_by_503)
 
-    async def get_job(self, job_id: str, *, kept: Mapping[str, str] | None = None) -> JobReport:
+    def is_own(self, url: str) -> bool:
+        """Whether *url* is at the provider: at another place it would not get the key, and so is not asked."""
+        return host_of(url) in self._hosts
+
+    async def get_job(
+        self, job_id: str, *, kept: Mapping[str, str] | None = None, model: str | None = None
+    ) -> JobReport:
         """
         What the provider says about a job now. Costs nothing; may be called as often as its rate allows.
 
-        *kept*: the addresses that the answer to the submit named, where the profile asks them.
+        *kept*: the addresses that the answer to the submit named, where the profile asks them; *model*: of the job, for
+        the addresses that are made where none was named.
         Raises: UpstreamUnavailable; UpstreamRateLimited; UpstreamRejected (404: no such job, or no longer);
         UpstreamAnswerUnreadable; RequestInvalid for an id that cannot be part of an address.
         """
         words: dict[str, object] = {"id": _usable_id(job_id), "id_path": job_id}
+        words |= {"model": model, "app": "/".join((model or "").split("/")[:2]) or None}
         words |= {f"kept.{name}": url for name, url in (kept or {}).items()}
-        answer = await self._look_up(self.profile.get.get, words)
+        answer = await self._look_up(_address(self.profile.get, words), words)
         report = read_looked_up(self.profile, answer, root=self.base)
         then = self.profile.read.then if self.profile.read else None
         if then is None or report.state is not JobState.SUCCEEDED or report.video_url is not None:
@@ -182,7 +191,7 @@ class JobsClient:
 
     async def _result(self, then: Then, report: JobReport, words: Mapping[str, object]) -> JobReport:
         """The second GET, of a job that is done: where its clip is."""
-        answer = await self._look_up(then.get, words)
+        answer = await self._look_up(_address(then, words), words)
         if then.http_error == "failed" and 400 <= answer.status <= 499 and answer.status not in (404, 408, 429):
             return failed_at_last(self.profile, report, answer.status, answer.document() or {})
         result = read_looked_up(self.profile, answer, root=self.base)
@@ -311,6 +320,12 @@ async def _read_bounded(response: httpx.Response) -> bytes:
         if len(content) > ANSWER_BYTES_MAX:
             raise UpstreamAnswerUnreadable(f"the provider's answer is larger than {ANSWER_BYTES_MAX} bytes")
     return bytes(content)
+
+
+def _address(rules: Get | Then, words: Mapping[str, object]) -> str:
+    """The template of a look-up: one that names an address of the create's answer needs that answer."""
+    is_known = all(words.get(word) is not None for word in words_in(rules.get))
+    return rules.get if is_known or rules.fallback is None else rules.fallback
 
 
 def _setting(leaving: asyncio.Event) -> Callable[[str, object], Awaitable[None]]:

@@ -14,7 +14,7 @@ from framerelay.upstream.template import fill
 _NO_MODEL: Final = Model()
 _DROP: Final = "drop"
 _SAFE_IN_PATH: Final = "/:-._~@,"
-_WITH_SLASHES: Final = ("model", "id_path")
+_WITH_SLASHES: Final = ("model", "app", "id_path")
 
 Picture = str | int
 """How a picture is given: an address, a data URI, base64, or the id of an upload."""

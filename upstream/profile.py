@@ -143,10 +143,12 @@ class Get(_Section, frozen=True, kw_only=True):
     """
     The look-up: a path with ``{id}``, or an address that the create's answer named (``{kept.status}``).
 
-    ``absent: not_found``: an answer without a record says that there is no such job; ``absent_if``: this refusal does.
+    ``fallback``: another path, for when that answer was lost. ``absent: not_found``: an answer without a record says
+    that there is no such job; ``absent_if``: this refusal does.
     """
 
     get: TemplateText
+    fallback: TemplateText | None = None
     record: PathText | None = None
     absent: Literal["not_found"] | None = None
     absent_if: Already | None = None
@@ -168,6 +170,7 @@ class Then(_Section, frozen=True, kw_only=True):
     """A second GET, once the job is done; ``http_error: failed``: an error answer there is the job's failure."""
 
     get: TemplateText
+    fallback: TemplateText | None = None
     clip: PathText
     last_frame: PathText | None = None
     http_error: Literal["failed", "retry"] = "retry"

@@ -26,6 +26,7 @@ _SHIPPED: Final = files("framerelay.upstream") / "profiles"
 _MORE_WORDS: Final = (
     "id",
     "id_path",
+    "app",
     "key",
     "item",
     "name",

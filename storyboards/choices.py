@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from framerelay.storyboards.boundaries import Source
+from framerelay.storyboards.boundaries import ProviderChoice
 from framerelay.storyboards.parts import Part
 
-SOURCE_KEYS: Final = ("model", "provider", "extra")
+CHOICE_KEYS: Final = ("model", "provider", "extra")
 
 
-def read_source(keys: Mapping[str, Part], outer: Source | None = None) -> Source:
+def read_choice(keys: Mapping[str, Part], outer: ProviderChoice | None = None) -> ProviderChoice:
     """
     What *keys* say, over what the *outer* level says: the inner word counts, raw fields are put together.
 
@@ -19,10 +19,10 @@ def read_source(keys: Mapping[str, Part], outer: Source | None = None) -> Source
     model = keys["model"].text() if "model" in keys else None
     extra = _read_extra(keys["extra"]) if "extra" in keys else {}
     if outer is None:
-        return Source(provider=provider, model=model, extra=extra)
+        return ProviderChoice(provider=provider, model=model, extra=extra)
     if provider is None or provider == outer.provider:
         extra = _merged(outer.extra, extra)
-    return Source(provider=provider or outer.provider, model=model or outer.model, extra=extra)
+    return ProviderChoice(provider=provider or outer.provider, model=model or outer.model, extra=extra)
 
 
 def _read_extra(part: Part) -> dict[str, Any]:
