@@ -14,7 +14,6 @@ import framerelay.cli.programs  # noqa: F401  # Its commands come first.
 from framerelay.cli.options import CALLBACK, RUN, SHOT, TAKE, cli, json_option, yes_option
 from framerelay.cli.output import prepare_output
 
-Kind = Literal["create", "get", "callback"]
 STATUSES = ("running", "waiting", "succeeded", "failed", "cancelled")
 
 
@@ -356,7 +355,7 @@ def show_provider(name: str, as_json: bool) -> None:
 )
 @click.option("--http", "status", type=click.IntRange(100, 599), default=200, show_default=True, help="HTTP status.")
 @json_option
-def read_body(name: str, kind: Kind, status: int, as_json: bool) -> None:
+def read_body(name: str, kind: Literal["create", "get", "callback"], status: int, as_json: bool) -> None:
     """
     Say what a body means: framerelay provider read kling --as get < answer.json
 

@@ -24,7 +24,7 @@ from framerelay.upstream.preview import preview
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_file import load_profile, shipped
 from framerelay.upstream.providers import HandOff, Provider, Providers, plain, read_providers
-from framerelay.upstream.understanding import Kind, Understanding, differences, understand
+from framerelay.upstream.understanding import AnswerKind, Understanding, differences, understand
 
 OLD_DAYS: Final = 90
 
@@ -62,7 +62,7 @@ def show_provider(name: str, *, as_json: bool) -> int:
     return 0
 
 
-def read_body(name: str, kind: Kind, status: int, *, as_json: bool) -> int:
+def read_body(name: str, kind: AnswerKind, status: int, *, as_json: bool) -> int:
     """What the body on standard input says."""
     profile = _provider(name, settings_of_command()).profile
     understanding = understand(profile, kind, sys.stdin.buffer.read(), status=status)

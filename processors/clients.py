@@ -26,7 +26,10 @@ class Clients:
         self._settings = settings
         self._tls: ssl.SSLContext | None = tls_of(settings)
         self._open: dict[tuple[str, str], JobsClient] = {}
-        if not any(provider for provider in providers.with_key() if not needs_address(provider)):
+        default = providers.of(None)
+        if default.key and not needs_address(default):
+            self._client(default)
+        elif not any(True for _ in providers.with_key()):
             self.of(None)
 
     def provider(self, name: str | None) -> Provider:

@@ -12,7 +12,7 @@ from framerelay.runs.model import FirstFrame, Maker, Run, Shot, Take
 from framerelay.runs.takes import life_s, reference
 from framerelay.runs.tokens import TakeAddress
 from framerelay.upstream.client import JobsClient
-from framerelay.upstream.order import Order, Picture
+from framerelay.upstream.order import Order, PictureValue
 from framerelay.upstream.pictures import inline_text
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.providers import Provider
@@ -93,7 +93,7 @@ def address_ends_at(run: Run, shot: Shot, take: Take) -> int:
     return math.ceil(take.submitted_at + life_s(run, shot) + CALLED_LATE_S)
 
 
-def _picture(deps: Deps, profile: Profile, frame: FirstFrame | None) -> Picture | None:
+def _picture(deps: Deps, profile: Profile, frame: FirstFrame | None) -> PictureValue | None:
     if frame is None:
         return None
     if frame.source == "inline" and frame.path is not None:

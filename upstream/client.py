@@ -33,7 +33,7 @@ from framerelay.runs.errors import (
     UpstreamUnavailable,
 )
 from framerelay.upstream.answers import find_upload_url, read_object, refusal_within
-from framerelay.upstream.created import Answer, SubmitAnswer, read_created
+from framerelay.upstream.created import ApiAnswer, SubmitAnswer, read_created
 from framerelay.upstream.hooks import UPLOADS, UploadFile, auth_headers
 from framerelay.upstream.job import JOB_ID_CHARACTERS_MAX, JobReport
 from framerelay.upstream.looked_up import failed_at_last, read_looked_up
@@ -184,7 +184,7 @@ class JobsClient:
             raise
         return report if report.job_ids else None
 
-    async def _look_up(self, address: str, words: Mapping[str, object]) -> Answer:
+    async def _look_up(self, address: str, words: Mapping[str, object]) -> ApiAnswer:
         """A GET of *address*, a template; whatever it is answered."""
         request = self._request(self._free, "GET", fill_address(address, words), {}, {})
         return await self._exchange_freely(request, self._timeouts.look_up_s)
@@ -269,21 +269,21 @@ class JobsClient:
         keyed = {**headers, **auth_headers(self.profile.auth, self._key)}
         return client.build_request(method, url, params=query or None, headers=keyed, **content)
 
-    async def _exchange_freely(self, request: httpx.Request, seconds: float) -> Answer:
+    async def _exchange_freely(self, request: httpx.Request, seconds: float) -> ApiAnswer:
         """A call that costs nothing, whatever it is answered. Raises: UpstreamUnavailable: any trouble may pass."""
         try:
             return await self._exchange(self._free, request, seconds)
         except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
             raise UpstreamUnavailable(f"the provider did not answer ({_words(error)})") from error
 
-    async def _ask(self, request: httpx.Request) -> Answer:
+    async def _ask(self, request: httpx.Request) -> ApiAnswer:
         """A call that costs nothing; only a 2xx is an answer."""
         answer = await self._exchange_freely(request, self._timeouts.upload_s)
         if not answer.is_success:
             raise refusal_by(self.profile, answer.status, answer.headers, answer.content, answer.document())
         return answer
 
-    async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request, seconds: float) -> Answer:
+    async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request, seconds: float) -> ApiAnswer:
         """
         One request out, one whole answer in. Another clock than httpx's covers it all, so that a trickle cannot last.
 
@@ -299,7 +299,7 @@ class JobsClient:
             finally:
                 await response.aclose()
         headers = {name: self._without_key(value.encode()).decode() for name, value in response.headers.items()}
-        return Answer(status=response.status_code, headers=headers, content=self._without_key(content))
+        return ApiAnswer(status=response.status_code, headers=headers, content=self._without_key(content))
 
     def _without_key(self, content: bytes) -> bytes:
         for spelling in self._key_spellings:

@@ -16,7 +16,7 @@ _DROP: Final = "drop"
 _SAFE_IN_PATH: Final = "/:-._~@,"
 _WITH_SLASHES: Final = ("model", "app", "id_path")
 
-Picture = str | int
+PictureValue = str | int
 """How a picture is given: an address, a data URI, base64, or the id of an upload."""
 
 
@@ -33,8 +33,8 @@ class Order:
     input: Mapping[str, object]
     take: str
     callback_url: str | None = None
-    first_frame: Picture | None = None
-    last_frame: Picture | None = None
+    first_frame: PictureValue | None = None
+    last_frame: PictureValue | None = None
     first_frame_type: str = "image/png"
     last_frame_type: str = "image/png"
     extra: Mapping[str, object] = field(default_factory=dict)

@@ -16,7 +16,7 @@ Template = Annotated[Any, Meta(extra={"kind": "template"})]
 TemplateText = Annotated[str, Meta(extra={"kind": "template"})]
 Fact = Literal["duration", "frames", "fps", "seed", "ratio", "resolution", "cost", "usage", "model", "reference"]
 Codes = str | int
-State = Literal["queued", "running", "succeeded", "failed", "expired", "cancelled"]
+StateName = Literal["queued", "running", "succeeded", "failed", "expired", "cancelled"]
 FamilyName = Literal[
     "text_moderated",
     "image_moderated",
@@ -31,7 +31,7 @@ FamilyName = Literal[
     "cancelled",
     "unknown",
 ]
-Form = Literal["url", "data_uri", "base64", "upload"]
+MediaForm = Literal["url", "data_uri", "base64", "upload"]
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -80,7 +80,7 @@ class Upload(_Section, frozen=True, kw_only=True):
 class Media(_Section, frozen=True, kw_only=True):
     """What a picture may be given as, the best first, and its limits."""
 
-    accepts: list[Form] = field(default_factory=lambda: ["url"])
+    accepts: list[MediaForm] = field(default_factory=lambda: ["url"])
     image: ImageLimits | None = None
     body_max_mb: float | None = None
     upload: Upload | None = None
@@ -130,7 +130,7 @@ class Create(_Section, frozen=True, kw_only=True):
     unknown: Codes | None = None
 
 
-class Batch(_Section, frozen=True, kw_only=True):
+class BatchRules(_Section, frozen=True, kw_only=True):
     """Many jobs by one look-up: at most ``ids``, with ``join`` between; each of ``records`` has its id at ``key``."""
 
     ids: int
@@ -153,13 +153,13 @@ class Get(_Section, frozen=True, kw_only=True):
     absent: Literal["not_found"] | None = None
     absent_if: Already | None = None
     ok_if: dict[PathText, Text] | None = None
-    batch: Batch | None = None
+    batch: BatchRules | None = None
 
 
 class StateRule(_Section, frozen=True, kw_only=True):
     """A state by what is there: any value at ``has``, or one at ``path`` that ``says`` or ``equals`` something."""
 
-    state: State
+    state: StateName
     has: PathText | None = None
     path: PathText | None = None
     says: str | None = None
@@ -196,7 +196,7 @@ class Read(_Section, frozen=True, kw_only=True):
     """
 
     status: PathText | None = None
-    states: dict[str, State] = field(default_factory=dict)
+    states: dict[str, StateName] = field(default_factory=dict)
     states_if: list[StateRule] = field(default_factory=list)
     failed_if: list[PathText] = field(default_factory=list)
     status_family: dict[str, FamilyName] = field(default_factory=dict)
@@ -260,7 +260,7 @@ class CallbackRules(_Section, frozen=True, kw_only=True):
     also_id: PathText | None = None
     reference: PathText | None = None
     status: PathText | None = None
-    states: dict[str, State] | None = None
+    states: dict[str, StateName] | None = None
     clip: PathText | None = None
     error: ErrorPaths | None = None
     events: list[str] = field(default_factory=list)
@@ -306,10 +306,10 @@ class Cancel(_Section, frozen=True, kw_only=True):
     delete: TemplateText | None = None
     put: TemplateText | None = None
     post: TemplateText | None = None
-    only: list[State] = field(default_factory=list)
+    only: list[StateName] = field(default_factory=list)
 
 
-class Download(_Section, frozen=True, kw_only=True):
+class DownloadRules(_Section, frozen=True, kw_only=True):
     """Where clips lie: with the key or not, at which hosts, for so many seconds, renewed by another look-up or not."""
 
     auth: bool = False
@@ -327,7 +327,7 @@ class Poll(_Section, frozen=True, kw_only=True):
     max_per_minute: float | None = None
 
 
-class Limits(_Section, frozen=True, kw_only=True):
+class LimitRules(_Section, frozen=True, kw_only=True):
     """Jobs at once; ``over``: what happens to one more (``queued`` by the provider, or ``refused`` with ``code``)."""
 
     concurrent: int | None = None
@@ -432,9 +432,9 @@ class Profile(_Section, frozen=True, kw_only=True):
     callback: CallbackRules = field(default_factory=CallbackRules)
     recover: Recover = field(default_factory=Recover)
     cancel: Cancel | Literal["none"] = "none"
-    download: Download = field(default_factory=Download)
+    download: DownloadRules = field(default_factory=DownloadRules)
     poll: Poll = field(default_factory=Poll)
-    limits: Limits = field(default_factory=Limits)
+    limits: LimitRules = field(default_factory=LimitRules)
     errors: list[ErrorRule] = field(default_factory=list)
     models: dict[str, Model] = field(default_factory=dict)
     redact: list[PathText] = field(default_factory=list)
