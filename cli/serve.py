@@ -38,6 +38,8 @@ from framerelay.store.embedded import EmbeddedRedis
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
 from framerelay.storyboards.hooks import read_hooks
 from framerelay.upstream.jwks import PublicKeys
+from framerelay.upstream.providers import Providers, read_providers
+from framerelay.upstream.senders import with_providers
 from framerelay.upstream.verifiers import read_verifiers
 
 KEYS_WITHIN_S: Final = 3.0  # Until then callbacks that need the keys are held in quarantine.
@@ -179,17 +181,19 @@ async def running_worker(
 async def running_receiver(
     settings: Settings, keys: Keys, redis_url: str, listener: socket.socket, live: LiveSettings | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
-    async with _verification(settings) as verification:
-        app = create_app(settings, keys, redis_url=redis_url, verification=verification, live=live)
+    with _mistakes_of(settings):
+        providers = read_providers(settings, environment())
+    async with _verification(settings, providers) as verification:
+        app = create_app(settings, keys, redis_url=redis_url, verification=verification, providers=providers, live=live)
         async with serving(app, listener, protocol=connection_factory(FastConnection, settings)) as running:
             yield running
 
 
 @asynccontextmanager
-async def _verification(settings: Settings) -> AsyncIterator[Verification]:
+async def _verification(settings: Settings, providers: Providers) -> AsyncIterator[Verification]:
     """What callbacks must prove; the public keys that this needs are fetched first, if that is done soon."""
     with _mistakes_of(settings):
-        verifiers = read_verifiers(settings.config_file, environment())
+        verifiers = with_providers(read_verifiers(settings.config_file, environment()), providers)
     if not verifiers.jwks_urls:
         yield Verification(verifiers=verifiers)
         return
