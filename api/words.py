@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Any, Final
 
-from framerelay.runs.text import duration, listed, printable, soon
+from framerelay.runs.text import clause, duration, listed, printable, soon
 
 Json = Mapping[str, Any]
 
@@ -48,7 +48,7 @@ def problem_words(shot: Json) -> str:
     """What went wrong with a shot last, without its full stop."""
     errors = [error for take in shot["takes"] if (error := take.get("question") or take["error"])]
     found = shot["error"] or (errors[-1] if errors else None) or shot["held_by"]
-    return _sentence(found) if found else "the budget is spent"
+    return clause(found["message"]) if found else "the budget is spent"
 
 
 def usual_s(run: Json, take: Json | None = None) -> float | None:
@@ -110,7 +110,7 @@ def _pending(run: Json, shot: Json, now: float) -> str:
     if shot["held_by"]:
         again = shot.get("next_try")
         when = "tried again by itself" if again is None else f"tried again {soon(again - now)}"
-        return f"put off: {_sentence(shot['held_by'])}; {when}"
+        return f"put off: {clause(shot['held_by']['message'])}; {when}"
     if run["status"] in ("failed", "cancelled"):
         return "not made"
     source = _source(run, shot)
@@ -227,18 +227,20 @@ def take_words(run: Json, take: Json, *, now: float) -> str:
         case "generating":
             return _generating(run, take, now)
         case "collecting" if take["error"]:
-            return f"fetching put off: {_sentence(take['error'])}; again {soon(take['next_look'] - now)}"
+            return f"fetching put off: {clause(take['error']['message'])}; again {soon(take['next_look'] - now)}"
         case "collecting":
             return f"fetching the clip and its last frame{_since(now - (take['rendered'] or now))}"
         case "failed" | "unsure" if take["error"]:
-            return f"{'failed' if take['status'] == 'failed' else 'held'}: {_sentence(take['error'])}"
+            return f"{'failed' if take['status'] == 'failed' else 'held'}: {clause(take['error']['message'])}"
         case status:
             return str(status)
 
 
 def _generating(run: Json, take: Json, now: float) -> str:
     age, usual = now - take["submitted"], usual_s(run, take)
-    trouble = f" ({_sentence(take['error'])}; asked again {soon(take['next_look'] - now)})" if take["error"] else ""
+    trouble = (
+        f" ({clause(take['error']['message'])}; asked again {soon(take['next_look'] - now)})" if take["error"] else ""
+    )
     if not trouble and not take.get("provider_status_known", True):
         word = take["provider_status"] or ""
         trouble = f' (the provider says "{word}", which is not known here; asked again {soon(take["next_look"] - now)})'
@@ -254,7 +256,3 @@ def _generating(run: Json, take: Json, now: float) -> str:
 
 def _since(seconds: float) -> str:
     return f", {duration(seconds)}" if seconds >= 1 else ""
-
-
-def _sentence(problem: Json) -> str:
-    return str(problem["message"]).rstrip(".")

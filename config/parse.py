@@ -55,15 +55,15 @@ def as_secrets(text: str) -> tuple[Secret, ...]:
 
 def as_signing_secrets(text: str) -> tuple[Secret, ...]:
     """Secrets of Standard Webhooks, with commas between: ``whsec_`` and the base64 of 24 to 64 bytes."""
-    found = as_secrets(text)
-    for each in map(str, found):
+    secrets = as_secrets(text)
+    for each in map(str, secrets):
         try:
             key = base64.b64decode(each.removeprefix("whsec_"), validate=True)
         except ValueError:
             key = b""
         if not each.startswith("whsec_") or not 24 <= len(key) <= 64:
             raise ValueError("it must be whsec_ and the base64 of 24 to 64 bytes, several with commas between")
-    return found
+    return secrets
 
 
 def as_hosts(text: str) -> frozenset[str]:

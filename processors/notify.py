@@ -165,8 +165,9 @@ class Courier:
                 asyncio.timeout(ANSWER_S),
                 self._http.stream("POST", notice.to, content=body, headers=headers) as answer,
             ):
-                asked = read_retry_after(answer.headers.get("retry-after"), now=datetime.now(UTC))
-                return _Outcome(words=_words_for(answer.status_code), status=answer.status_code, retry_after_s=asked)
+                status, wait = answer.status_code, answer.headers.get("retry-after")
+                retry_after_s = read_retry_after(wait, now=datetime.now(UTC))
+                return _Outcome(words=_words_for(status), status=status, retry_after_s=retry_after_s)
         except AddressForbidden as error:
             refused = redacted(error.message)
             return _Outcome(words=f"not sent: {refused}", refused=refused)

@@ -25,10 +25,10 @@ from framerelay.runs.decisions import Decision
 from framerelay.runs.errors import Conflict, RequestInvalid, StorageFailed, StoreUnavailable
 from framerelay.runs.model import Run, RunId, RunStatus
 from framerelay.runs.standing import has_ended
-from framerelay.store.kept import gone, kept_as, task_to_make_again
 from framerelay.store.progress import check_revision
 from framerelay.store.progress import start as start_run_now
 from framerelay.store.removal import remove as remove_run
+from framerelay.store.run_files import file_at, missing_words, task_to_make_again
 from framerelay.storyboards.plan import plan_of
 from framerelay.storyboards.storyboard import start_run
 from framerelay.storyboards.terms import terms_of
@@ -118,11 +118,11 @@ async def resume(request: Request) -> Response:
     """
     state = state_of(request)
     run = await _run(state, request)
-    if run.film is None or state.files.has(run.film.path) or (kept := kept_as(run, run.film.path)) is None:
+    if run.film is None or state.files.has(run.film.path) or (kept := file_at(run, run.film.path)) is None:
         return await _act(request, events.Resumed())
     check_revision(run, _revision(request))
     if not all(state.files.has(clip.path) for clip in kept.made_of):
-        raise Conflict(gone(kept))
+        raise Conflict(missing_words(kept))
     await state.store.enqueue([task_to_make_again(run, kept)])
     return JSONResponse(_json(state, run))
 

@@ -33,6 +33,7 @@ from framerelay.runs.takes import (
     TWINS_MAX,
     ask_at,
     asked,
+    find_at,
     is_about,
     is_unheard,
     set_back,
@@ -85,6 +86,7 @@ def wake_at(run: Run, now: float) -> float | None:
     """When *run* wants to be looked at though nothing happened to it; None when only an event can move it."""
     shots = awake(run)
     later = [take.due_at for shot in shots for take in shot.takes if take.due_at > now and take.status in OPEN]
+    later += [at for shot in shots for take in shot.takes if (at := find_at(take)) is not None and at > now]
     later += [shot.due_at for shot in shots if shot.due_at > now and takes_to_submit(run, shot)]
     later += [run.due_at] if run.due_at > now and wants_film(run) else []
     if steps_due(run, now):
@@ -182,6 +184,7 @@ def _with_intent(run: Run, event: events.Submitting, now: float) -> Run:
         first_frame=event.first_frame,
         expected_s=event.expected_s,
         usual_s=event.usual_s,
+        maker=event.maker,
     )
     takes = sorted((*shot.takes, take), key=lambda each: each.number)
     return run.with_shots(replace(shot, takes=tuple(takes), held_by=None))
@@ -194,16 +197,16 @@ def _without_intent(run: Run, event: events.SubmitPutOff | events.SubmitRefused,
     if shot is None or take is None or take.status not in unborn or take.job_ids or not is_about(take, event):
         return run
     rest = tuple(other for other in shot.takes if other.number != take.number)
-    held = replace(shot, takes=rest, due_at=until, turns=shot.turns + 1, held_by=event.problem)
-    return run.with_shots(held)
+    waiting = replace(shot, takes=rest, due_at=until, turns=shot.turns + 1, held_by=event.problem)
+    return run.with_shots(waiting)
 
 
 def _unprepared(run: Run, event: events.PreparationFailed, now: float) -> Run:
     shot = run.shot(event.shot)
     if shot is None or not takes_to_submit(run, shot) or event.turn not in (None, shot.turns):
         return run
-    held = event.problem.family in FOR_A_PERSON
-    if event.until is None and not held:
+    for_a_person = event.problem.family in FOR_A_PERSON
+    if event.until is None and not for_a_person:
         return run.with_shots(replace(shot, error=event.problem))
     return run.with_shots(replace(shot, due_at=event.until or now, turns=shot.turns + 1, held_by=event.problem))
 
@@ -333,8 +336,8 @@ def _merged(run: Run, shot: Shot, take: Take, event: TakeEvent) -> Run | None:
     if first is None or take.status not in OPEN or not set(ids) & set(first.job_ids):
         return None
     rest = tuple(each for each in shot.takes if each.number != take.number)
-    known = replace(first, job_ids=tuple(dict.fromkeys((*first.job_ids, *take.job_ids, *ids))))
-    return _with_take(run.with_shots(replace(shot, takes=rest)), shot.id, known)
+    merged = replace(first, job_ids=tuple(dict.fromkeys((*first.job_ids, *take.job_ids, *ids))))
+    return _with_take(run.with_shots(replace(shot, takes=rest)), shot.id, merged)
 
 
 def _ids_of(event: TakeEvent) -> tuple[str, ...]:

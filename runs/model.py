@@ -137,9 +137,30 @@ class FirstFrame:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Maker:
+    """
+    Who makes a clip: the *provider* by its name in the settings, its *profile*, the address of its API, the *model*.
+
+    ``poll_s``: seconds to the first look-up and between the others, at a provider that cannot call. ``findable``: it
+    can be asked for a job by our reference.
+    """
+
+    provider: str
+    profile: str
+    base: str
+    model: str
+    poll_s: tuple[float, float] | None = None
+    findable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Take:
     """
     One attempt at a shot: one submit, one job, one payment.
+
+    ``maker``: who was asked for it, and so is asked about it whatever the settings say later; None: the jobs API of the
+    settings. ``kept``: addresses that the answer to the submit named for that. ``find_at``: when the provider is asked
+    for a job with our reference, whose submit nobody heard of. ``usage``: what the provider said that it took.
 
     ``intent``: names the one execution that may POST. ``job_ids``: every id the provider used for this job.
     ``due_at``: when it is to be looked at, fetched or given up, whatever its status asks for next.
@@ -183,6 +204,10 @@ class Take:
     seam: float | None = None
     error: Problem | None = None
     twin_of: int | None = None
+    maker: Maker | None = None
+    kept: dict[str, str] = field(default_factory=dict)
+    find_at: float | None = None
+    usage: dict[str, Any] = field(default_factory=dict)
 
     @property
     def job_id(self) -> str | None:
@@ -197,6 +222,7 @@ class Shot:
 
     ``origin``: ``continue``, ``bridge``, ``cut`` or the id of an earlier shot, as written. ``source``: the shot whose
     last frame this one begins with. ``input``: the fields for the jobs API, prompt with style included.
+    ``provider`` · ``model``: where they are not the run's. ``extra``: raw fields of the provider, sent as they are.
     ``first_frame`` · ``last_frame``: a URL or ``file:NAME``. ``due_at`` · ``turns`` · ``held_by``: a submit was put
     off until then, so often, for this reason. ``error``: it cannot be submitted at all. ``set_aside``: a person went on
     without the takes up to this number; they only count as spent. ``seed_at``: the take that has the seed of ``input``.
@@ -207,6 +233,9 @@ class Shot:
     origin: str
     source: str | None
     input: dict[str, Any]
+    provider: str | None = None
+    model: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
     first_frame: str | None = None
     last_frame: str | None = None
     takes_wanted: int = 1
@@ -314,6 +343,7 @@ class Run:
     """
     One execution of a storyboard; ``shots`` stand in the order of the film.
 
+    ``provider``: the storyboard's; None: that of the settings.
     ``news``: the last revision in which more changed than the first frame of a clip; None: kept by an early version.
     ``due_at`` · ``turns``: the film is not joined before then; a join that was begun under another turn no longer
     counts. ``join_error``: it is impossible.
@@ -340,6 +370,7 @@ class Run:
     join_error: Problem | None = None
     error: Problem | None = None
     untold: Problem | None = None
+    provider: str | None = None
     index: Index = field(default=_NO_SHOTS, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -355,6 +386,14 @@ class Run:
         """The shot of that id, if the run has it."""
         place = self.index.places.get(shot_id)
         return None if place is None else self.shots[place]
+
+    def provider_of(self, shot: Shot) -> str | None:
+        """The provider of *shot*; None: that of the settings."""
+        return shot.provider or self.provider
+
+    def model_of(self, shot: Shot) -> str:
+        """The model that makes *shot*."""
+        return shot.model or self.model
 
     def take(self, shot_id: str, number: int) -> Take | None:
         """The take of that number, if the shot has it."""

@@ -11,6 +11,7 @@ from framerelay.runs.standing import (
     jobs_left,
     takes_to_submit,
 )
+from framerelay.runs.takes import find_at
 
 
 class StepName(StrEnum):
@@ -18,6 +19,7 @@ class StepName(StrEnum):
 
     SUBMIT = "submit"
     LOOK_UP = "look_up"
+    FIND = "find"
     COLLECT = "collect"
     JOIN = "join"
 
@@ -52,11 +54,11 @@ def steps_due(run: Run, now: float) -> list[Step]:
         if shot.takes:
             steps += _take_steps(run, shot, now)
         if shot.due_at <= now:
-            wanted = takes_to_submit(run, shot)[: None if left is None else left]
+            takes = takes_to_submit(run, shot)[: None if left is None else left]
             steps += [
-                Step(name=StepName.SUBMIT, run=run.id, shot=shot.id, take=take, turn=shot.turns) for take in wanted
+                Step(name=StepName.SUBMIT, run=run.id, shot=shot.id, take=take, turn=shot.turns) for take in takes
             ]
-            left = None if left is None else left - len(wanted)
+            left = None if left is None else left - len(takes)
     return steps
 
 
@@ -68,5 +70,8 @@ def wants_film(run: Run) -> bool:
 def _take_steps(run: Run, shot: Shot, now: float) -> Iterator[Step]:
     names = {TakeStatus.GENERATING: StepName.LOOK_UP, TakeStatus.COLLECTING: StepName.COLLECT}
     for take in shot.takes:
-        if take.status in names and take.due_at <= now:
-            yield Step(name=names[take.status], run=run.id, shot=shot.id, take=take.number, turn=take.turns)
+        name = names.get(take.status) if take.due_at <= now else None
+        if name is None and (at := find_at(take)) is not None and at <= now:
+            name = StepName.FIND
+        if name is not None:
+            yield Step(name=name, run=run.id, shot=shot.id, take=take.number, turn=take.turns)

@@ -4,8 +4,10 @@ The life of one take, purely: what each event makes of it, and when it is to be 
 `docs/lifecycle.md` draws it; a test compares the drawing with this file.
 """
 
+import hashlib
 from dataclasses import replace
 from typing import Final
+from uuid import UUID
 
 from framerelay.runs import events
 from framerelay.runs.events import TakeEvent
@@ -16,6 +18,7 @@ LOOK_UP_EVERY_S_MAX: Final = 600.0
 LATE_S: Final = 2.0  # Beyond the time that nearly all such jobs took: their callbacks need a moment, too.
 LOOK_UP_AGAIN_S: Final = (2.0, 120.0)  # After a GET that failed: never sooner, never later.
 TOLD_S: Final = 60.0  # So long the look-up of a provider may lag behind its callback, before the planned times count.
+FIND_AGAIN_S: Final = (2.0, 600.0)  # After a search by our reference that found nothing: never sooner, never later.
 LAGS_S: Final = 1.0  # The first wait for it meanwhile.
 USUAL_TIMES: Final = 3.0  # Of the usual time, in which nothing is heard of a submit, before a person is asked.
 ASK_S_MIN: Final = 30.0  # Drafts take seconds; a callback that is tried again needs more.
@@ -44,7 +47,8 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
     waiting = unborn or take.status is TakeStatus.GENERATING or is_unheard(take)
     match event:
         case events.Submitted():
-            known = replace(take, job_ids=_joined_ids(take.job_ids, (event.job_id, *event.aliases)))
+            ids = _joined_ids(take.job_ids, (event.job_id, *event.aliases))
+            known = replace(take, job_ids=ids, kept={**take.kept, **event.kept}, find_at=None)
             if not (unborn or is_unheard(take)):
                 return known
             return _generating(run, shot, replace(known, error=None, question=None), now, word=event.word)
@@ -63,6 +67,9 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
             ids = _joined_ids(take.job_ids, event.job_ids)
             known = replace(take, job_ids=ids, ended_at=now, called_back=take.called_back or event.called_back)
             return replace(_understood(known, None), status=event.status, error=event.problem)
+        case events.JobNotFound() if take.status is TakeStatus.UNSURE and event.intent == take.intent:
+            wait = _clamp(0.5 * (now - take.submitted_at), *FIND_AGAIN_S)
+            return replace(take, find_at=now + wait, turns=take.turns + 1)
         case events.PollFailed() if take.status is TakeStatus.GENERATING:
             # Only the provider can say that a job is no more: an outage of its own or ours says nothing.
             if event.gone and take.adopted and take.word is None:
@@ -199,15 +206,30 @@ def _next_look_up(run: Run, shot: Shot, take: Take, now: float) -> float:
     No wait after the first is longer than ten minutes, so that no result expires (they live an hour and more), and
     one look-up comes right after the job's own expiry.
     """
+    if take.maker is not None and take.maker.poll_s is not None:
+        return _next_poll(take, take.maker.poll_s, now)
     expected_at = take.submitted_at + (1.1 * take.expected_s + LATE_S if take.expected_s else 0.0)
     first_at = take.submitted_at + run.terms.lookup_after_s
     first_at = min(first_at, expected_at) if take.expected_s else first_at
-    wanted = first_at if now < first_at else max(now + 0.5 * (now - take.submitted_at), expected_at)
+    look_up_at = first_at if now < first_at else max(now + 0.5 * (now - take.submitted_at), expected_at)
     over_at = take.submitted_at + life_s(run, shot) + LATE_S
-    soonest = wanted if now < first_at else min(wanted, now + LOOK_UP_EVERY_S_MAX)
+    soonest = look_up_at if now < first_at else min(look_up_at, now + LOOK_UP_EVERY_S_MAX)
     # After a clock was set back its submit lies in the future.
     soonest = min(soonest, now + max(run.terms.lookup_after_s, LOOK_UP_EVERY_S_MAX))
     return min(soonest, over_at) if now < over_at else soonest
+
+
+def _next_poll(take: Take, poll_s: tuple[float, float], now: float) -> float:
+    """At a provider that cannot call: as its profile says, growing with the job's age, each take a little off."""
+    first_s, every_s = poll_s
+    age_s = max(now - take.submitted_at, 0.0)
+    wait_s = first_s - age_s if age_s < first_s else min(max(every_s, 0.1 * age_s), LOOK_UP_EVERY_S_MAX)
+    return now + wait_s * (1.0 + 0.1 * _spread(take))
+
+
+def _spread(take: Take) -> float:
+    """From 0 to 1, by the intent: takes that were submitted together are not asked about together."""
+    return hashlib.sha256(take.intent.encode()).digest()[0] / 255
 
 
 def _collecting(take: Take, event: events.Rendered, now: float) -> Take:
@@ -222,13 +244,30 @@ def _collecting(take: Take, event: events.Rendered, now: float) -> Take:
         rendered_at=now,
         called_back=take.called_back or event.called_back,
         seed=take.seed if event.seed is None else event.seed,
+        usage=event.usage or take.usage,
     )
 
 
 def unsure(run: Run, shot: Shot, take: Take, problem: Problem, now: float) -> Take:
     """Held until the job, if there is one, can no longer be alive; its callback may still name it before that."""
     due_at = max(take.submitted_at + life_s(run, shot), now + 1.0)
-    return replace(take, status=TakeStatus.UNSURE, due_at=due_at, error=problem, turns=take.turns + 1)
+    find_at = now + FIND_AGAIN_S[0] if take.maker and take.maker.findable and not take.job_ids else None
+    return replace(take, status=TakeStatus.UNSURE, due_at=due_at, error=problem, turns=take.turns + 1, find_at=find_at)
+
+
+def find_at(take: Take) -> float | None:
+    """When the provider is asked for a job with the reference of *take*, of whose submit nothing was heard."""
+    return take.find_at if take.status is TakeStatus.UNSURE else None
+
+
+def reference(run: Run, shot_id: str, take: Take) -> str:
+    """
+    Our own reference for the one submit of *take*: a UUID that nobody can guess, and the same whenever it is made.
+
+    The intent in it is random, so another submit for the same take has another one.
+    """
+    digest = hashlib.sha256(f"{run.id}:{shot_id}:{take.intent}".encode()).digest()
+    return str(UUID(bytes=digest[:16], version=4))
 
 
 def _unknown_job(run: Run, shot: Shot, take: Take, now: float) -> Take:

@@ -75,10 +75,10 @@ async def start(store: Store, run: Run, *, first: Event | None = None) -> Run:
     logged = {"event": "started", "at": now, "revision": new.revision, "status": new.status.value}
     if await _save(store, new, before=None, event=logged, now=now):
         return new
-    held = await store.load(run.id)
-    if held is None:
+    existing = await store.load(run.id)
+    if existing is None:
         raise Conflict(f"run {run.id} was removed; it is not made again")
-    return held
+    return existing
 
 
 async def _save(store: Store, run: Run, *, before: Run | None, event: dict[str, Any], now: float) -> bool:

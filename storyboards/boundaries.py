@@ -4,7 +4,7 @@ Where a shot begins and ends: what `from` and the frames that were given mean to
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from framerelay.runs.model import From
@@ -15,17 +15,29 @@ LOCAL: Final = "path:"  # Before a local file in `Shot.first_frame`, until it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderChoice:
+    """Who makes a clip: the provider by its name in the settings, its model, and raw fields of its own."""
+
+    provider: str | None = None
+    model: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
     """
     What holds for every shot of a storyboard.
 
     ``before``: the id of a shot that stands before the first one and hands its last frame to it (see `hooks`).
+    ``needs_models``: there is none at the top, so each shot without one is a mistake.
     """
 
     defaults: dict[str, Any]
     style: str | None
     allow_paths: bool
     before: str | None
+    choice: ProviderChoice
+    needs_models: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +51,7 @@ class Draft:
     opens: bool
     previous: str | None
     scene_frame: Part | None
+    choice: ProviderChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +76,10 @@ def read_boundary(draft: Draft, places: Mapping[str, int], defaults: Defaults) -
     *places*: every shot's id with its number in story order.
     """
     last = one_frame(draft.keys, "last_frame")
-    known = _read_origin(draft, places, defaults)
-    if known is None:  # What it would contradict is not known either.
+    ends = _read_origin(draft, places, defaults)
+    if ends is None:  # What it would contradict is not known either.
         return Boundary(origin="", source=None, first=one_frame(draft.keys, "first_frame"), last=last)
-    origin, source = known
+    origin, source = ends
     first = _first_frame(draft, origin, source)
     boundary = Boundary(origin=origin, source=None if first else source, first=first, last=last)
     if origin == From.BRIDGE and last is None:

@@ -65,9 +65,9 @@ _NARROW: Final = {"：": "a colon and a space", "，": "a comma and a space"}
 
 def wide_sign(line: str) -> str | None:
     """What to do about a wide sign in *line* that looks as if it should be one of YAML's own; None without one."""
-    if not (found := _WIDE.search(line)):
+    if not (match := _WIDE.search(line)):
         return None
-    sign = next(filter(None, found.groups()))
+    sign = next(filter(None, match.groups()))
     return f'"{sign}" is no sign of YAML here: write {_NARROW.get(sign, "plain quotes")}'
 
 

@@ -35,18 +35,18 @@ class Notes:
     spot: Spot | None = None
     strange: dict[Path, list[str]] = field(default_factory=dict)
     wrong: list[Path] = field(default_factory=list)
-    _found: list[tuple[int, tuple[int, ...], Mistake]] = field(default_factory=list)
+    _mistakes: list[tuple[int, tuple[int, ...], Mistake]] = field(default_factory=list)
 
     def add(self, path: Path, order: tuple[int, ...], message: str, line: int | None = None) -> None:
         """Note a mistake; its line is that of the innermost part of *path* that was written."""
         self.wrong.append(path)
         line = line or line_at(self.spot, path)
-        self._found.append((line or 0, order, Mistake(place=place_of(path), message=message, line=line)))
+        self._mistakes.append((line or 0, order, Mistake(place=place_of(path), message=message, line=line)))
 
     def raise_if_any(self) -> None:
         """Raises: StoryboardInvalid with every mistake, in the order of the document."""
-        if self._found:
-            raise StoryboardInvalid([mistake for _, _, mistake in sorted(self._found, key=lambda found: found[:2])])
+        if self._mistakes:
+            raise StoryboardInvalid([mistake for _, _, mistake in sorted(self._mistakes, key=lambda found: found[:2])])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,10 +181,10 @@ class Part:
         if text is None or is_web_address(text):
             return text
         begins = text.startswith(("https://", "http://"))
-        wanted = (
+        kind = (
             "a URL with a host name that can be looked up" if begins else "a URL that begins with https:// or http://"
         )
-        self.complain(f'expected {wanted}, found "{shown(text)}"')
+        self.complain(f'expected {kind}, found "{shown(text)}"')
         return None
 
 

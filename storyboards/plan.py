@@ -60,12 +60,18 @@ def _id_of(board: Storyboard) -> str:
     shots = [
         [
             *(shot.id, shot.scene, shot.origin, shot.source, shot.input, shot.first_frame, shot.last_frame),
-            *(shot.takes_wanted, shot.pick_first, shot.gated),
+            *(shot.takes_wanted, shot.pick_first, shot.gated, *_source(shot)),
         ]
         for shot in board.shots
     ]
-    whole = [board.title, board.model, board.budget_jobs, board.notify_url, shots]
+    whole = [board.title, board.model, board.budget_jobs, board.notify_url, shots, *filter(None, (board.provider,))]
     return f"plan_{hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:24]}"
+
+
+def _source(shot: Shot) -> list[object]:
+    """Only where something is said: plans of earlier storyboards keep their ids."""
+    said: list[object] = [shot.provider, shot.model, shot.extra]
+    return said if any(said) else []
 
 
 def _longest_chain(shots: tuple[Shot, ...]) -> int:

@@ -14,6 +14,7 @@ from framerelay.runs.errors import AddressForbidden, Mistake, StoryboardInvalid
 from framerelay.runs.machine import begin
 from framerelay.runs.model import Run, RunId, Shot, Terms
 from framerelay.storyboards.boundaries import LOCAL, Defaults
+from framerelay.storyboards.choices import CHOICE_KEYS, read_choice
 from framerelay.storyboards.documents import Path, Spot, place_of, read_document
 from framerelay.storyboards.inputs import CALLBACK_IS_OURS, PLAIN_FIELDS, read_inputs
 from framerelay.storyboards.notation import Form
@@ -23,7 +24,7 @@ from framerelay.storyboards.scenes import read_shots
 VERSION: Final = 1
 UNTITLED: Final = "untitled"
 
-_TOP_KEYS: Final = ("version", "title", "model", "budget", "defaults", "style", "scenes", "shots", "notify_url")
+_TOP_KEYS: Final = ("version", "title", *CHOICE_KEYS, "budget", "defaults", "style", "scenes", "shots", "notify_url")
 _NOT_AT_THE_TOP: Final = {
     **dict.fromkeys(PLAIN_FIELDS, "input fields for all shots stand under defaults"),
     **dict.fromkeys(("first_frame", "first_frame_url"), "a first frame belongs to a scene or a shot: put it there"),
@@ -34,7 +35,7 @@ _NOT_AT_THE_TOP: Final = {
 _NOT_IN_DEFAULTS: Final = {
     "prompt": "a prompt belongs to a shot; what all prompts share is style, at the top",
     "style": "style stands at the top, beside defaults",
-    "model": "model stands at the top, beside defaults",
+    **dict.fromkeys(CHOICE_KEYS, "this stands at the top, beside defaults, in a scene, or in a shot"),
     **dict.fromkeys(("first_frame", "first_frame_url"), "a first frame belongs to a scene or a shot: put it there"),
     **dict.fromkeys(("last_frame", "last_frame_url"), "a last frame belongs to a shot: put it there"),
     **dict.fromkeys(("takes", "pick", "gate", "from"), "this is said shot by shot; defaults hold input fields"),
@@ -53,6 +54,7 @@ class Storyboard:
 
     title: str
     model: str
+    provider: str | None
     budget_jobs: int | None
     notify_url: str | None
     shots: tuple[Shot, ...]
@@ -127,20 +129,23 @@ def storyboard_of(
     if isinstance(part.value, dict):
         _check_top(part, top)
     style = top["style"].text() if "style" in top else None
+    choice = read_choice(top)
     defaults = Defaults(
         defaults=_read_defaults(top),
         style=style,
         allow_paths=allow_paths,
         before=before,
+        choice=choice,
+        needs_models=choice.model is None and _names_models(part.value),
     )
     shots = read_shots(top, defaults)
     title = top["title"].text() if "title" in top else None
-    model = top["model"].text() if "model" in top else None
     budget_jobs = _read_budget(top)
     notify_url = read_notify_url(top["notify_url"], trusted) if "notify_url" in top else None
     return Storyboard(
         title=title or UNTITLED,
-        model=model or "",
+        model=choice.model or next((shot.model for shot in shots if shot.model), ""),
+        provider=choice.provider,
         budget_jobs=budget_jobs,
         notify_url=notify_url,
         shots=shots,
@@ -166,15 +171,16 @@ def start_run(storyboard: Storyboard, *, run_id: RunId, now: float, terms: Terms
 
     Raises: StoryboardInvalid when local files were not replaced: nobody but the writer can read them.
     """
-    left = [place for places in storyboard.local_files().values() for place in places]
-    if left:
+    files = [place for places in storyboard.local_files().values() for place in places]
+    if files:
         message = "this file was not uploaded before the run was started"
-        raise StoryboardInvalid([Mistake(place=place, message=message) for place in left])
+        raise StoryboardInvalid([Mistake(place=place, message=message) for place in files])
     return begin(
         Run(
             id=run_id,
             title=storyboard.title,
             model=storyboard.model,
+            provider=storyboard.provider,
             created_at=now,
             updated_at=now,
             shots=storyboard.shots,
@@ -190,7 +196,7 @@ def _check_top(part: Part, top: Mapping[str, Part]) -> None:
     version = top.get("version")
     if version and (isinstance(version.value, bool) or version.value != VERSION):
         version.complain(f"this FrameRelay reads storyboards of version {VERSION}: write version: {VERSION}")
-    if "model" not in top:
+    if "model" not in top and not _names_models(part.value):
         part.miss("model", message="name the model that makes the clips, for example model: seedance-1.5-pro-1080p")
     if "scenes" in top and "shots" in top:
         top["shots"].complain("shots stand in scenes, or alone at the top as one scene: keep one of scenes and shots")
@@ -199,6 +205,19 @@ def _check_top(part: Part, top: Mapping[str, Part]) -> None:
         part.miss("shots", "scenes", message=message)
     elif "scenes" in top and top["scenes"].value == []:
         top["scenes"].complain("there are no scenes here: write at least one, with its shots")
+
+
+def _names_models(document: object) -> bool:
+    """Whether some scene or shot names a model of its own: then those that have none are complained of, one by one."""
+    if not isinstance(document, dict):
+        return False
+    groups = [*_groups(document.get("shots")), *_groups(document.get("scenes"))]
+    inner = [shot for group in groups for shot in _groups(group.get("shots"))]
+    return any("model" in group for group in (*groups, *inner))
+
+
+def _groups(value: object) -> list[dict[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def _read_defaults(top: Mapping[str, Part]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from msgspec import inspect
 from framerelay.storyboards.notation import shown
 from framerelay.storyboards.parts import Part, found, near
 
-Check = Callable[[Part, object], None]
+ValueCheck = Callable[[Part, object], None]
 """Looks at one value of a kind (`Meta(extra={"kind": …})`) and complains about it; the other is the value itself."""
 
 _PLAIN: Final[Mapping[type[inspect.Type], tuple[type | tuple[type, ...], str]]] = {
@@ -21,7 +21,7 @@ _PLAIN: Final[Mapping[type[inspect.Type], tuple[type | tuple[type, ...], str]]] 
 
 
 def check_typed(
-    part: Part, struct: type[msgspec.Struct], *, checks: Mapping[str, Check], partial: bool = False
+    part: Part, struct: type[msgspec.Struct], *, checks: Mapping[str, ValueCheck], partial: bool = False
 ) -> None:
     """
     Complain of everything in *part* that *struct* does not allow.
@@ -33,7 +33,7 @@ def check_typed(
 
 
 class _Walk:
-    def __init__(self, checks: Mapping[str, Check], *, partial: bool) -> None:
+    def __init__(self, checks: Mapping[str, ValueCheck], *, partial: bool) -> None:
         self._checks = checks
         self._partial = partial
 

@@ -18,7 +18,7 @@ from framerelay.upstream.words import cut
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ApiAnswer:
     """An HTTP answer, whole: its *status*, its *headers* by their lower-case names, its *content*."""
 
     status: int
@@ -58,7 +58,7 @@ class SubmitAnswer:
     kept: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_created(profile: Profile, answer: Answer, *, refuses_by_503: bool) -> SubmitAnswer:
+def read_created(profile: Profile, answer: ApiAnswer, *, refuses_by_503: bool) -> SubmitAnswer:
     """
     The job that *answer* names.
 
@@ -82,7 +82,7 @@ def read_created(profile: Profile, answer: Answer, *, refuses_by_503: bool) -> S
     return _accepted(profile, answer, document, refused, refuses_by_503=refuses_by_503)
 
 
-def _refusal(profile: Profile, answer: Answer, document: Mapping[str, object] | None) -> FrameRelayError | None:
+def _refusal(profile: Profile, answer: ApiAnswer, document: Mapping[str, object] | None) -> FrameRelayError | None:
     """The refusal that *answer* is by its status, or by what ``ok_if`` asks for; None where it may be a job."""
     if not answer.is_success:
         return refusal_by(profile, answer.status, answer.headers, answer.content, document)
@@ -98,7 +98,7 @@ def _rejected(error: FrameRelayError) -> UpstreamRejected:
 
 def _accepted(
     profile: Profile,
-    answer: Answer,
+    answer: ApiAnswer,
     document: Mapping[str, object],
     refused: FrameRelayError | None,
     *,
@@ -126,7 +126,7 @@ def _ids(profile: Profile, document: Mapping[str, object]) -> tuple[tuple[str, .
     return ids, redacted(word)
 
 
-def _without_a_job(answer: Answer, document: Mapping[str, object], *, refuses_by_503: bool) -> FrameRelayError:
+def _without_a_job(answer: ApiAnswer, document: Mapping[str, object], *, refuses_by_503: bool) -> FrameRelayError:
     """What a 2xx to a submit means that names no job: a refusal only where nothing else can be meant."""
     refused, status = refusal_within(answer.headers, document), status_within(document)
     if refused is None or status is None:
@@ -138,7 +138,7 @@ def _without_a_job(answer: Answer, document: Mapping[str, object], *, refuses_by
     return refused
 
 
-def _unreadable(answer: Answer) -> str:
+def _unreadable(answer: ApiAnswer) -> str:
     try:
         read_object(answer.content)
     except UpstreamAnswerUnreadable as error:

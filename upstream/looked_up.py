@@ -1,19 +1,20 @@
 """What the answer to a look-up means: a job, no such job, or a refusal. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from framerelay.runs.errors import FrameRelayError, UpstreamAnswerUnreadable, UpstreamRejected
 from framerelay.upstream.answers import read_object, refusal_within
-from framerelay.upstream.created import Answer
+from framerelay.upstream.created import ApiAnswer
 from framerelay.upstream.job import JobReport
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.reading import read_answer, record_in
-from framerelay.upstream.refusals import is_ok, means, refusal_by, refusal_inside
+from framerelay.upstream.refusals import error_of, is_ok, means, refusal_by, refusal_inside
 from framerelay.upstream.wire import JobState
 from framerelay.upstream.words import cut
 
 
-def read_looked_up(profile: Profile, answer: Answer, *, root: str) -> JobReport:
+def read_looked_up(profile: Profile, answer: ApiAnswer, *, root: str) -> JobReport:
     """
     What the provider says about the job that was asked about.
 
@@ -29,7 +30,7 @@ def read_looked_up(profile: Profile, answer: Answer, *, root: str) -> JobReport:
     return _by_profile(profile, answer, document, root)
 
 
-def _by_profile(profile: Profile, answer: Answer, document: Mapping[str, object], root: str) -> JobReport:
+def _by_profile(profile: Profile, answer: ApiAnswer, document: Mapping[str, object], root: str) -> JobReport:
     ok_if = profile.create.ok_if if profile.get.ok_if is None else profile.get.ok_if
     if not is_ok(ok_if, document):
         raise _as_absent(profile, refusal_inside(profile, answer.headers, document))
@@ -48,7 +49,7 @@ def _as_absent(profile: Profile, error: FrameRelayError) -> FrameRelayError:
     return error
 
 
-def _leniently(profile: Profile, answer: Answer, document: Mapping[str, object], root: str) -> JobReport:
+def _leniently(profile: Profile, answer: ApiAnswer, document: Mapping[str, object], root: str) -> JobReport:
     report = read_answer(profile, document, root=root)
     refused = refusal_within(answer.headers, document)
     if refused is not None and _says_nothing_of_a_job(report, refused):
@@ -69,3 +70,10 @@ def _says_nothing_of_a_job(report: JobReport, refused: FrameRelayError) -> bool:
 def _no_job(document: Mapping[str, object]) -> UpstreamAnswerUnreadable:
     keys = cut(", ".join(document)) or "none"
     return UpstreamAnswerUnreadable(f"the provider's answer describes no job; its keys: {keys}")
+
+
+def failed_at_last(profile: Profile, report: JobReport, status: int, document: Mapping[str, object]) -> JobReport:
+    """*report* of a job whose result is an error: it was done, and there is nothing to fetch."""
+    paths = profile.read.error if profile.read else None
+    error = error_of(profile, document, document, paths=paths, status=status)
+    return replace(report, state=JobState.FAILED, error=error)

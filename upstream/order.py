@@ -14,6 +14,7 @@ from framerelay.upstream.template import fill
 _NO_MODEL: Final = Model()
 _DROP: Final = "drop"
 _SAFE_IN_PATH: Final = "/:-._~@,"
+_WITH_SLASHES: Final = ("model", "app", "id_path")
 _FRAMES: Final[Mapping[tuple[bool, bool], Frames]] = {
     (True, True): "both",
     (True, False): "first",
@@ -33,7 +34,7 @@ _ABOUT: Final[Mapping[Frames, str]] = {
     "none": "first_frame",
 }
 
-Picture = str | int
+PictureValue = str | int
 """How a picture is given: an address, a data URI, base64, or the id of an upload."""
 
 
@@ -43,15 +44,15 @@ class Order:
     One take, in FrameRelay's own terms.
 
     ``input``: the fields of the storyboard, named as in ``docs/storyboard.md``. ``take``: our unguessable reference.
-    ``extra``: raw fields of the provider, merged into the body last.
+    ``callback_url``: None at a provider that cannot call. ``extra``: raw fields of the provider, merged in last.
     """
 
     model: str
     input: Mapping[str, object]
-    callback_url: str
     take: str
-    first_frame: Picture | None = None
-    last_frame: Picture | None = None
+    callback_url: str | None = None
+    first_frame: PictureValue | None = None
+    last_frame: PictureValue | None = None
     first_frame_type: str = "image/png"
     last_frame_type: str = "image/png"
     extra: Mapping[str, object] = field(default_factory=dict)
@@ -135,7 +136,7 @@ def fill_address(template: str, words: Mapping[str, object]) -> str:
     """
     if (whole := re.fullmatch(r"\{([^{}]+)\}", template)) is not None:
         return str(_needed(words, whole[1]))
-    return re.sub(r"\{([^{}]+)\}", lambda match: _segment(str(_needed(words, match[1]))), template)
+    return re.sub(r"\{([^{}]+)\}", lambda match: _part(match[1], _needed(words, match[1])), template)
 
 
 def _needed(words: Mapping[str, object], name: str) -> object:
@@ -145,10 +146,12 @@ def _needed(words: Mapping[str, object], name: str) -> object:
     return value
 
 
-def _segment(text: str) -> str:
-    if any(part in ("", ".", "..") for part in text.split("/")):
-        raise RequestInvalid(f'"{text[:60]}" cannot be part of an address', param="address")
-    return quote(text, safe=_SAFE_IN_PATH, errors="replace")
+def _part(name: str, value: object) -> str:
+    """*value* as a part of an address: names of models and operations have slashes of their own, ids have none."""
+    text, has_slashes = str(value), name in _WITH_SLASHES
+    if any(step in ("", ".", "..") for step in (text.split("/") if has_slashes else [text])):
+        raise RequestInvalid(f'"{text[:60]}" cannot be part of an address', param=name)
+    return quote(text, safe=_SAFE_IN_PATH if has_slashes else "", errors="replace")
 
 
 def _path(profile: Profile, words: Mapping[str, object]) -> str:
@@ -173,7 +176,7 @@ def _input(order: Order) -> dict[str, object]:
         fields["first_frame_url"] = order.first_frame
     if order.last_frame is not None:
         fields["last_frame_url"] = order.last_frame
-    return {**fields, "callback_url": order.callback_url}
+    return fields if order.callback_url is None else {**fields, "callback_url": order.callback_url}
 
 
 def _whole(value: object) -> object:

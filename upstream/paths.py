@@ -15,14 +15,14 @@ _ALTERNATIVE: Final = re.compile(r"[^|\[\]]*(?:\[[^\[\]]*\][^|\[\]]*)*")
 _STEP: Final = re.compile(r"(?P<name>[^.\[\]|=]+)|\[(?P<index>[0-9]+)\]|\[(?P<key>[^\[\]=]+)=(?P<value>[^\[\]]*)\]")
 _NOTHING: Final[tuple[object, ...]] = (None, "", [], {})
 
-Step = str | int | tuple[str, str]
+PathStep = str | int | tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class ValuePath:
     """One path, taken apart: alternatives, each with whether it begins at the whole body, and its steps."""
 
-    alternatives: tuple[tuple[bool, tuple[Step, ...]], ...]
+    alternatives: tuple[tuple[bool, tuple[PathStep, ...]], ...]
 
     def find(self, record: object, body: object = None) -> object:
         """The first value in *record* (or in the whole *body*) that says anything; None where there is none."""
@@ -37,11 +37,11 @@ class Path:
 
 
 @lru_cache(4096)
-def read_path(text: str) -> Path:
+def read_path(text: str) -> ValuePath:
     """The path that *text* is. Raises: ValueError, in words, for one that is none."""
     if not text.strip():
         raise ValueError("a path names a value in the answer, for example data.id")
-    return Path(tuple(_alternative(part.strip()) for part in _parts(text)))
+    return ValuePath(tuple(_alternative(part.strip()) for part in _parts(text)))
 
 
 def _parts(text: str) -> list[str]:
@@ -56,10 +56,10 @@ def _parts(text: str) -> list[str]:
     return parts
 
 
-def _alternative(text: str) -> tuple[bool, tuple[Step, ...]]:
+def _alternative(text: str) -> tuple[bool, tuple[PathStep, ...]]:
     from_body = text == "@" or text.startswith(("@.", "@["))
     rest = text[1:].removeprefix(".") if from_body else text
-    steps: list[Step] = []
+    steps: list[PathStep] = []
     at = 0
     while at < len(rest):
         match = _STEP.match(rest, at)
@@ -78,13 +78,13 @@ def _alternative(text: str) -> tuple[bool, tuple[Step, ...]]:
     return from_body, tuple(steps)
 
 
-def _step(match: re.Match[str]) -> Step:
+def _step(match: re.Match[str]) -> PathStep:
     if match["name"] is not None:
         return match["name"]
     return int(match["index"]) if match["index"] is not None else (match["key"].strip(), match["value"].strip())
 
 
-def _follow(value: object, steps: tuple[Step, ...]) -> object:
+def _follow(value: object, steps: tuple[PathStep, ...]) -> object:
     for step in steps:
         value = _next(value, step)
         if value is None:
@@ -92,7 +92,7 @@ def _follow(value: object, steps: tuple[Step, ...]) -> object:
     return value
 
 
-def _next(value: object, step: Step) -> object:
+def _next(value: object, step: PathStep) -> object:
     if isinstance(step, str):
         return value.get(step) if isinstance(value, Mapping) else None
     if not isinstance(value, list):

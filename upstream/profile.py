@@ -16,7 +16,7 @@ Template = Annotated[Any, Meta(extra={"kind": "template"})]
 TemplateText = Annotated[str, Meta(extra={"kind": "template"})]
 Fact = Literal["duration", "frames", "fps", "seed", "ratio", "resolution", "cost", "usage", "model", "reference"]
 Codes = str | int
-State = Literal["queued", "running", "succeeded", "failed", "expired", "cancelled"]
+StateName = Literal["queued", "running", "succeeded", "failed", "expired", "cancelled"]
 FamilyName = Literal[
     "text_moderated",
     "image_moderated",
@@ -32,7 +32,7 @@ FamilyName = Literal[
     "unknown",
 ]
 Frames = Literal["both", "first", "last", "none"]
-Form = Literal["url", "data_uri", "base64", "upload"]
+MediaForm = Literal["url", "data_uri", "base64", "upload"]
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -63,7 +63,7 @@ class Upload(_Section, frozen=True, kw_only=True):
 
     ``multipart`` posts the file as ``file`` among ``fields``; ``put_url`` posts ``body``, then puts the bytes to the
     address at ``put``. ``url`` or ``id``: the path of what is named in the create in place of the picture; without
-    either the usual places are looked through.
+    either the usual places are looked through. ``number``: the id is a number, and is sent as one.
     """
 
     kind: Literal["multipart", "put_url", "form"]
@@ -75,12 +75,13 @@ class Upload(_Section, frozen=True, kw_only=True):
     put: PathText | None = None
     url: PathText | None = None
     id: PathText | None = None
+    number: bool = False
 
 
 class Media(_Section, frozen=True, kw_only=True):
     """What a picture may be given as, the best first, and its limits."""
 
-    accepts: list[Form] = field(default_factory=lambda: ["url"])
+    accepts: list[MediaForm] = field(default_factory=lambda: ["url"])
     image: ImageLimits | None = None
     body_max_mb: float | None = None
     upload: Upload | None = None
@@ -131,7 +132,7 @@ class Create(_Section, frozen=True, kw_only=True):
     unknown: Codes | None = None
 
 
-class Batch(_Section, frozen=True, kw_only=True):
+class BatchRules(_Section, frozen=True, kw_only=True):
     """Many jobs by one look-up: at most ``ids``, with ``join`` between; each of ``records`` has its id at ``key``."""
 
     ids: int
@@ -144,21 +145,23 @@ class Get(_Section, frozen=True, kw_only=True):
     """
     The look-up: a path with ``{id}``, or an address that the create's answer named (``{kept.status}``).
 
-    ``absent: not_found``: an answer without a record says that there is no such job; ``absent_if``: this refusal does.
+    ``fallback``: another path, for when that answer was lost. ``absent: not_found``: an answer without a record says
+    that there is no such job; ``absent_if``: this refusal does.
     """
 
     get: TemplateText
+    fallback: TemplateText | None = None
     record: PathText | None = None
     absent: Literal["not_found"] | None = None
     absent_if: Already | None = None
     ok_if: dict[PathText, Text] | None = None
-    batch: Batch | None = None
+    batch: BatchRules | None = None
 
 
 class StateRule(_Section, frozen=True, kw_only=True):
     """A state by what is there: any value at ``has``, one at ``path`` that ``says`` or ``equals`` so, or both."""
 
-    state: State
+    state: StateName
     has: PathText | None = None
     path: PathText | None = None
     says: str | None = None
@@ -169,6 +172,7 @@ class Then(_Section, frozen=True, kw_only=True):
     """A second GET, once the job is done; ``http_error: failed``: an error answer there is the job's failure."""
 
     get: TemplateText
+    fallback: TemplateText | None = None
     clip: PathText
     last_frame: PathText | None = None
     http_error: Literal["failed", "retry"] = "retry"
@@ -185,17 +189,17 @@ class Times(_Section, frozen=True, kw_only=True):
 
 class Read(_Section, frozen=True, kw_only=True):
     """
-    What a record says. Left out of a profile: it is read leniently, as the jobs API and the gateways beside it are.
+    What a record says. Without it a profile is read leniently, as the jobs API and the gateways beside it are.
 
     ``clip_at``: where the clip of a job lies that is done and names none. ``facts``: ``duration frames fps seed ratio
-    resolution cost usage model reference``, each by its path; ``cost_unit``: what the cost is counted in (``USD``,
+    resolution cost usage model reference``, by their paths; ``cost_unit``: what the cost is counted in (``USD``,
     ``credits``, ``tokens``). ``decode``: values that are JSON in a text.
     ``failed_if``: paths where, beside a status, any value makes the job failed. ``status_family``: what a status word
     says of the reason.
     """
 
     status: PathText | None = None
-    states: dict[str, State] = field(default_factory=dict)
+    states: dict[str, StateName] = field(default_factory=dict)
     states_if: list[StateRule] = field(default_factory=list)
     failed_if: list[PathText] = field(default_factory=list)
     status_family: dict[str, FamilyName] = field(default_factory=dict)
@@ -260,7 +264,7 @@ class CallbackRules(_Section, frozen=True, kw_only=True):
     also_id: PathText | None = None
     reference: PathText | None = None
     status: PathText | None = None
-    states: dict[str, State] | None = None
+    states: dict[str, StateName] | None = None
     clip: PathText | None = None
     error: ErrorPaths | None = None
     events: list[str] = field(default_factory=list)
@@ -306,10 +310,10 @@ class Cancel(_Section, frozen=True, kw_only=True):
     delete: TemplateText | None = None
     put: TemplateText | None = None
     post: TemplateText | None = None
-    only: list[State] = field(default_factory=list)
+    only: list[StateName] = field(default_factory=list)
 
 
-class Download(_Section, frozen=True, kw_only=True):
+class DownloadRules(_Section, frozen=True, kw_only=True):
     """Where clips lie: with the key or not, at which hosts, for so many seconds, renewed by another look-up or not."""
 
     auth: bool = False
@@ -327,7 +331,7 @@ class Poll(_Section, frozen=True, kw_only=True):
     max_per_minute: float | None = None
 
 
-class Limits(_Section, frozen=True, kw_only=True):
+class LimitRules(_Section, frozen=True, kw_only=True):
     """Jobs at once; ``over``: what happens to one more (``queued`` by the provider, or ``refused`` with ``code``)."""
 
     concurrent: int | None = None
@@ -406,7 +410,11 @@ class Example(_Section, frozen=True, kw_only=True):
 
 
 class Profile(_Section, frozen=True, kw_only=True):
-    """One provider; ``docs/profiles.md`` explains each section."""
+    """
+    One provider; ``docs/profiles.md`` explains each section.
+
+    ``own_address``: everybody has another one, and ``base`` is an example. ``guessed``: places that nobody documents.
+    """
 
     profile: Literal[1]
     id: str
@@ -415,6 +423,7 @@ class Profile(_Section, frozen=True, kw_only=True):
     create: Create
     get: Get
     extends: str | None = None
+    own_address: bool = False
     checked: str | None = None
     source: str | None = None
     guessed: list[str] = field(default_factory=list)
@@ -427,9 +436,9 @@ class Profile(_Section, frozen=True, kw_only=True):
     callback: CallbackRules = field(default_factory=CallbackRules)
     recover: Recover = field(default_factory=Recover)
     cancel: Cancel | Literal["none"] = "none"
-    download: Download = field(default_factory=Download)
+    download: DownloadRules = field(default_factory=DownloadRules)
     poll: Poll = field(default_factory=Poll)
-    limits: Limits = field(default_factory=Limits)
+    limits: LimitRules = field(default_factory=LimitRules)
     errors: list[ErrorRule] = field(default_factory=list)
     models: dict[str, Model] = field(default_factory=dict)
     redact: list[PathText] = field(default_factory=list)

@@ -25,6 +25,8 @@ DEFAULT: Final = "jobs"
 _SHIPPED: Final = files("framerelay.upstream") / "profiles"
 _MORE_WORDS: Final = (
     "id",
+    "id_path",
+    "app",
     "key",
     "item",
     "name",
@@ -40,7 +42,7 @@ _MORE_WORDS: Final = (
 _EXTENDS_MAX: Final = 5
 _OWN: Final = ("examples", "extends", "guessed")
 
-Place = tuple[str, ...]
+KeyPath = tuple[str, ...]
 
 
 def shipped() -> tuple[str, ...]:
@@ -206,7 +208,7 @@ def _check_whole(root: Part, profile: Profile) -> None:
         root.notes.add(about, (), message)
 
 
-def _address_mistakes(profile: Profile) -> Iterator[tuple[Place, str]]:
+def _address_mistakes(profile: Profile) -> Iterator[tuple[KeyPath, str]]:
     base = _host(profile.base)
     if base is None:
         yield ("base",), "expected the address of the API, for example https://api.example.com"
@@ -221,7 +223,7 @@ def _address_mistakes(profile: Profile) -> Iterator[tuple[Place, str]]:
             yield about, f"the key is sent to no host that is not named: add {host} to hosts"
 
 
-def _addresses(profile: Profile) -> Iterator[tuple[Place, str]]:
+def _addresses(profile: Profile) -> Iterator[tuple[KeyPath, str]]:
     create, upload, recover = profile.create, profile.media.upload, profile.recover
     yield ("create", "post"), create.post
     yield from ((("create", "without", word), path) for word, path in create.without.items())
@@ -239,7 +241,7 @@ def _addresses(profile: Profile) -> Iterator[tuple[Place, str]]:
         yield ("recover", "list"), recover.list.get or recover.list.post or ""
 
 
-def _state_mistakes(profile: Profile) -> Iterator[tuple[Place, str]]:
+def _state_mistakes(profile: Profile) -> Iterator[tuple[KeyPath, str]]:
     read = profile.read
     if read is None:
         return
@@ -254,7 +256,7 @@ def _state_mistakes(profile: Profile) -> Iterator[tuple[Place, str]]:
         yield ("read",), "clip is missing here: the path of the address of the clip"
 
 
-def _other_mistakes(profile: Profile) -> Iterator[tuple[Place, str]]:
+def _other_mistakes(profile: Profile) -> Iterator[tuple[KeyPath, str]]:
     if profile.checked is not None and not _is_date(profile.checked):
         yield ("checked",), f'expected a date like 2026-11-29, found "{profile.checked}"'
     for name, model in profile.models.items():

@@ -8,7 +8,7 @@ from typing import Any, Final
 from framerelay.config.logs import redacted
 from framerelay.runs.errors import RequestInvalid
 from framerelay.runs.model import Family
-from framerelay.upstream.job import JOB_ID_CHARACTERS_MAX, JobError, JobReport, read_job
+from framerelay.upstream.job import JOB_ID_CHARACTERS_MAX, JobError, JobNews, JobReport, read_job
 from framerelay.upstream.links import read_address
 from framerelay.upstream.order import fill_address
 from framerelay.upstream.paths import read_path
@@ -44,6 +44,24 @@ def read_callback(profile: Profile, document: Mapping[str, object]) -> JobReport
     if profile.read is None:
         return read_job(document)
     return _read(profile, _rules_of(profile.read, rules), _record_of(profile, document), document, None, rules)
+
+
+def read_callback_news(profile: Profile, document: Mapping[str, object]) -> JobNews:
+    """The little of `read_callback` that a callback is believed to say; it is read for each one."""
+    rules = profile.callback
+    read = _rules_of(profile.read or Read(), rules)
+    record = _decoded(_record_of(profile, document), read)
+    word = word_of(_find(read.status, record, document))
+    state = _state(read, word, record, document, has_clip=False)
+    shown = word if state is not JobState.UNKNOWN else redacted(word)
+    return JobNews(job_ids=_ids(profile, read, record, document, rules), state=state, status_word=shown)
+
+
+def read_words(profile: Profile, document: Mapping[str, object]) -> dict[str, object]:
+    """What a second GET may name of the first one's record, as ``{read.file_id}``: its own plain values."""
+    record = record_in(profile, document)
+    values = record.items() if isinstance(record, Mapping) else ()
+    return {f"read.{key}": value for key, value in values if isinstance(value, str | int)}
 
 
 def challenge_in(profile: Profile, document: Mapping[str, object]) -> str | None:

@@ -12,14 +12,14 @@ from framerelay.runs.errors import (
 )
 from framerelay.runs.model import Family
 from framerelay.upstream.answers import read_object
-from framerelay.upstream.created import Answer, read_created
+from framerelay.upstream.created import ApiAnswer, read_created
 from framerelay.upstream.families import family_of
 from framerelay.upstream.job import JobReport
 from framerelay.upstream.looked_up import read_looked_up
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.reading import read_callback
 
-Kind = Literal["create", "get", "callback"]
+AnswerKind = Literal["create", "get", "callback"]
 GONE = (404, 410)
 
 
@@ -49,9 +49,9 @@ class Understanding(TypedDict):
     error: UnderstoodError | None
 
 
-def understand(profile: Profile, kind: Kind, body: bytes, *, status: int = 200) -> Understanding:
+def understand(profile: Profile, kind: AnswerKind, body: bytes, *, status: int = 200) -> Understanding:
     """What *body* says, as an answer of that HTTP *status* to a create or a look-up, or as a callback."""
-    answer = Answer(status=status, headers={}, content=body)
+    answer = ApiAnswer(status=status, headers={}, content=body)
     try:
         if kind == "create":
             created = read_created(profile, answer, refuses_by_503=True)
@@ -60,10 +60,11 @@ def understand(profile: Profile, kind: Kind, body: bytes, *, status: int = 200) 
             return _of_report(read_looked_up(profile, answer, root=profile.base))
         return _of_report(read_callback(profile, read_object(body)))
     except FrameRelayError as error:
-        return _state(_state_of(error, kind), error=_error(error))
+        state = _state_of(error, kind)
+        return _state(state, error=None if state == "absent" else _error(error))
 
 
-def _state_of(error: FrameRelayError, kind: Kind) -> str:
+def _state_of(error: FrameRelayError, kind: AnswerKind) -> str:
     if kind == "create":
         return "unknown_outcome" if isinstance(error, OutcomeUnknown) else "refused"
     is_gone = isinstance(error, UpstreamRejected) and error.status in GONE

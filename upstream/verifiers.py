@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Final, cast
 
 from framerelay.config.text import text_of, trimmed
+from framerelay.runs.errors import Mistake, StoryboardInvalid
 from framerelay.storyboards.notation import shown
-from framerelay.storyboards.parts import Part, found
+from framerelay.storyboards.parts import Notes, Part, found
 from framerelay.storyboards.settings_file import FILE_KEYS, HOOK_KEYS, read_settings_file
 from framerelay.upstream.signatures import (
     FalRecipe,
@@ -49,6 +50,8 @@ _KNOWN: Final = {
     "pixverse": ("scheme", *_SECRET_KEYS),
 }
 SCHEMES: Final = tuple(_KNOWN)
+PUBLIC: Final = ("fal", "gemini-v1a")
+_GIVEN: Final = "GIVEN"
 _ELSEWHERE: Final = {
     "secret": "no secret stands in this file: name a variable (secret_env) or a file (secret_file) that holds it"
 }
@@ -59,11 +62,13 @@ class Verifiers:
     """
     Who has to prove what. *hooks* are those with a ``verify`` of their own; None: ``verify: none``.
 
-    ``secrets``: the very texts, which nothing may show.
+    ``providers``: what the callbacks of each provider have to prove that is read by a profile. ``secrets``: the very
+    texts, which nothing may show.
     """
 
     upstream: Recipe | None = None
     hooks: Mapping[str, Recipe | None] = field(default_factory=dict)
+    providers: Mapping[str, Recipe] = field(default_factory=dict)
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def of(self, hook: str | None) -> Recipe | None:
@@ -73,7 +78,7 @@ class Verifiers:
     @property
     def jwks_urls(self) -> frozenset[str]:
         """Where public keys must be fetched from."""
-        recipes = (self.upstream, *self.hooks.values())
+        recipes = (self.upstream, *self.hooks.values(), *self.providers.values())
         return frozenset(url for recipe in recipes if recipe and (url := jwks_url_of(recipe)))
 
 
@@ -97,6 +102,22 @@ def _read_root(root: Part, *, folder: Path, environ: Mapping[str, str]) -> Verif
                 hooks[name] = _read_recipe(keys["verify"], source)
     upstream = _read_recipe(top["verify"], source) if "verify" in top else None
     return Verifiers(upstream=upstream, hooks=hooks, secrets=tuple(source.texts))
+
+
+def recipe_by(scheme: Mapping[str, object], secret: str) -> Recipe:
+    """
+    The recipe of a *scheme* as a profile has it, under this very *secret* (of no use where the keys are public).
+
+    Raises: StoryboardInvalid for options that it does not have, or a secret of another form.
+    """
+    public = scheme.get("scheme") in PUBLIC
+    value = dict(scheme) if public else {**scheme, "secret_env": _GIVEN}
+    part = Part(value=value, notes=Notes())
+    recipe = _read_recipe(part, _Source(folder=Path(), environ={_GIVEN: secret}))
+    part.notes.raise_if_any()
+    if recipe is None:
+        raise StoryboardInvalid([Mistake(place="signature", message="there is no such scheme")])
+    return recipe
 
 
 def _read_recipe(part: Part, source: "_Source") -> Recipe | None:

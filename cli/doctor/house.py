@@ -21,6 +21,8 @@ from framerelay.network.policy import Trusted
 from framerelay.network.tls import tls_of
 from framerelay.runs.errors import StoryboardInvalid
 from framerelay.storyboards.hooks import read_hooks
+from framerelay.upstream.providers import read_providers
+from framerelay.upstream.senders import with_providers
 from framerelay.upstream.verifiers import read_verifiers
 
 SCARCE_BYTES: Final = 2 << 30  # Some hundred clips and their film.
@@ -134,7 +136,7 @@ def _hooks(settings: Settings) -> None:
 
 
 def _verifiers(settings: Settings) -> None:
-    read_verifiers(settings.config_file, environment())
+    with_providers(read_verifiers(settings.config_file, environment()), read_providers(settings, environment()))
 
 
 def _weak(variable: str, secrets: Iterable[Secret], danger: str) -> list[Finding]:

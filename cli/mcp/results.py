@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from framerelay.api.words import Json, one_line, problem_words, shot_words, waits_for
 from framerelay.cli.outlook import outlook
-from framerelay.runs.text import printable
+from framerelay.runs.text import printable, sentence
 
 
 class ToolPlannedShot(BaseModel):
@@ -192,7 +192,7 @@ def _shot(run: Json, shot: Json, now: float) -> ToolShot:
 def next_words(run: Json, *, now: float) -> Iterator[str]:
     """What happens next, or whose turn it is with the tool to call."""
     if run["error"] and run["error"]["code"] not in ("approval_needed", "pick_needed"):
-        yield run["error"]["message"]
+        yield sentence(run["error"]["message"])
     for shot in run["shots"]:
         if shot["status"] == "waiting":
             yield _turn(run, shot)

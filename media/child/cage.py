@@ -122,8 +122,8 @@ def leave_files(libc: ctypes.CDLL, reading: Sequence[Path], writing: Path | None
         return
     rights = sum(bits for since, bits in FILE_RIGHTS.items() if version >= since)
     # An older kernel takes the longer structure if what it does not know is zero.
-    asked = struct.pack("QQQ", rights, NETWORK_RIGHTS * (version >= 4), SCOPES * (version >= 6))
-    rules = libc.syscall(LANDLOCK_CREATE, asked, len(asked), 0)
+    attributes = struct.pack("QQQ", rights, NETWORK_RIGHTS * (version >= 4), SCOPES * (version >= 6))
+    rules = libc.syscall(LANDLOCK_CREATE, attributes, len(attributes), 0)
     if rules < 0:
         return
     for path in reading:
@@ -150,8 +150,8 @@ def refuse_calls(libc: ctypes.CDLL, machine: str) -> None:
         return
     steps = filter_steps(machine)
     program = b"".join(struct.pack("HBBI", *step) for step in steps)
-    kept = ctypes.create_string_buffer(program, len(program))
-    header = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(kept))
+    buffer = ctypes.create_string_buffer(program, len(program))
+    header = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(buffer))
     libc.syscall(SECCOMP[machine], SECCOMP_SET_MODE_FILTER, SPECULATION_ALLOWED, header)
 
 
@@ -185,13 +185,13 @@ def try_out() -> list[str]:
     if not IS_LINUX:
         return []
     ours, theirs = os.pipe()
-    tried = os.fork()
-    if not tried:
+    child = os.fork()
+    if not child:
         close(reading=[], writing=None, cpu_s_max=10, file_bytes_max=1024)
         os.write(theirs, ",".join(name for name, escape in ESCAPES.items() if is_refused(escape)).encode())
         os._exit(0)
     os.close(theirs)
-    os.waitpid(tried, 0)
+    os.waitpid(child, 0)
     with os.fdopen(ours) as pipe:
         return ["memory", "cpu_time", "file_size", *filter(None, pipe.read().split(","))]
 

@@ -45,7 +45,7 @@ def join(parts: Sequence[FilmPart], into: Path) -> FilmFacts:
     Raises: RequestInvalid without parts; ClipUnusable for a clip that cannot be read to its end.
     """
     if not parts:
-        raise RequestInvalid("A film needs at least one clip.", param="parts")
+        raise RequestInvalid("a film needs at least one clip", param="parts")
     measured = [measure_part(part.path, continued=part.continued and n > 0) for n, part in enumerate(parts)]
     reason = reason_to_encode(measured)
     temporary = into.with_name(f".{into.name}.{secrets.token_hex(4)}.part")

@@ -16,7 +16,14 @@ from starlette.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 from framerelay.receiver.answers import NO_SUCH_ADDRESS, code_of, error_answer, refused, try_later
-from framerelay.receiver.callbacks.reading import callback_at, fingerprint_of, interpret, task_for
+from framerelay.receiver.callbacks.reading import (
+    acknowledgement_at,
+    callback_at,
+    fingerprint_of,
+    interpret,
+    reply_at,
+    task_for,
+)
 from framerelay.receiver.callbacks.redaction import without_secrets
 from framerelay.receiver.door.body import read_body
 from framerelay.receiver.state import State, state_of
@@ -56,9 +63,13 @@ async def receive_callback(request: Request) -> Response:
     callback, refusal = await _read(request, state, address)
     if callback.held and refusal:
         return await _held(state, callback, refusal)
+    if (reply := reply_at(state, address, callback.body)) is not None:
+        return reply
     _count(state, state.limits.count_body, address, len(callback.body))
     answer = await _answered(state, callback, address)
-    return refusal if refusal and answer.status_code == 200 else answer
+    if answer.status_code != 200:
+        return answer
+    return refusal or acknowledgement_at(state, address) or answer
 
 
 def _count(state: State, limit: Callable[..., None], *what: object) -> None:

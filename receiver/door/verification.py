@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from framerelay.runs.errors import Unverified
-from framerelay.runs.tokens import Address, HookAddress, ProbeAddress
+from framerelay.runs.tokens import Address, HookAddress, ProbeAddress, TakeAddress
 from framerelay.store.inbox import Callback
 from framerelay.upstream.jwks import PublicKeys
 from framerelay.upstream.signatures import Recipe, jwks_url_of, verify
@@ -21,6 +21,8 @@ class Verification:
         """What callbacks at *address* have to fulfil; None: nothing beyond the token (as those of `doctor`)."""
         if isinstance(address, ProbeAddress):
             return None
+        if isinstance(address, TakeAddress) and address.provider is not None:
+            return self.verifiers.providers.get(address.provider)
         return self.verifiers.of(address.hook if isinstance(address, HookAddress) else None)
 
     def check(self, recipe: Recipe, callback: Callback) -> None:

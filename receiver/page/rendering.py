@@ -20,7 +20,7 @@ from framerelay.receiver.fields import check
 from framerelay.receiver.page.static_files import address_of
 from framerelay.receiver.state import state_of
 from framerelay.runs.errors import FrameRelayError, RunNotFound
-from framerelay.runs.text import duration, number_of
+from framerelay.runs.text import duration, number_of, sentence
 
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -152,6 +152,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters.update(duration=duration, ago=_ago, megabytes=_megabytes, clock=_clock, language=_language)
+    made.filters.update(sentence=sentence)
     made.globals.update(number_of=number_of)
     made.globals.update(static=address_of)
     return made

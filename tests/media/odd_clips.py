@@ -652,7 +652,7 @@ def refusals() -> None:
     row("refused", "pixels that are zeros", edited(zeroed, bframes=0), damaged)
 
     locked = ("-encryption_scheme", "cenc-aes-ctr", "-encryption_key", "0" * 32, "-encryption_kid", "1" * 32)
-    encrypted = Refused(reason="not_allowed", words="The clip is encrypted.")
+    encrypted = Refused(reason="not_allowed", words="the clip is encrypted")
     row("refused", "encrypted", remade("cenc.mp4", *copied, *locked), encrypted)
     row("refused", "encrypted, with sound", remade("cenc.mp4", *copied, *locked, audio_s=0.3), encrypted)
     for codec, name, options in (
@@ -672,7 +672,7 @@ def refusals() -> None:
     row("refused", "sound alone", by_pyav(picture=False, audio_s=0.3), none)
     row("refused", "sound and cover art", by_pyav(picture=False, audio_s=0.3, cover=True), none)
     row("refused", "no frames", by_pyav(frames=0, fragmented=True), Refused(reason="no_picture", words="no "))
-    large = Refused(reason="not_allowed", words="The picture is too large: 7680x4320.")
+    large = Refused(reason="not_allowed", words="the picture is too large: 7680x4320")
     row("refused", "8K H.264", lambda kit: kit.large("large.mp4", "libx264"), large)
     row("refused", "8K HEVC in Matroska", lambda kit: kit.large("large.mkv", "libx265"), large)
     row("refused", "pixels that make it too large", huge_pixels, Refused(reason="not_allowed", words="too large"))

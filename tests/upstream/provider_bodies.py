@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from framerelay.upstream.profile_file import load_shipped
-from framerelay.upstream.understanding import Kind, Understanding, understand
+from framerelay.upstream.understanding import AnswerKind, Understanding, understand
 
 BODIES: Final[list[dict[str, Any]]] = [
     json.loads(line) for line in Path(__file__).with_name("provider_bodies.jsonl").read_text("utf-8").splitlines()
@@ -22,12 +22,12 @@ def name_of(body: dict[str, Any]) -> str:
     return f"{body['provider']} {body['kind']} {BODIES.index(body) + 1}"
 
 
-def kind_of(body: dict[str, Any]) -> Kind:
+def kind_of(body: dict[str, Any]) -> AnswerKind:
     """What it is read as."""
-    kinds: dict[str, Kind] = {"get": "get", "callback": "callback"}
+    kinds: dict[str, AnswerKind] = {"get": "get", "callback": "callback"}
     return kinds.get(body["kind"].split("_")[0], "create")
 
 
-def read(body: Any, provider: str, kind: Kind, *, status: int = 200) -> Understanding:
+def read(body: Any, provider: str, kind: AnswerKind, *, status: int = 200) -> Understanding:
     """What the profile *provider* understands of *body*."""
     return understand(load_shipped(provider), kind, json.dumps(body).encode(), status=status)

@@ -22,6 +22,7 @@ from framerelay.runs.errors import (
 )
 from framerelay.upstream.client import ANSWER_BYTES_MAX, JobsClient, Timeouts
 from framerelay.upstream.families import Family, family_of
+from framerelay.upstream.order import Order
 from framerelay.upstream.wire import JobState
 
 pytestmark = pytest.mark.anyio
@@ -70,7 +71,7 @@ async def raw_server(answer: bytes | None, requests: list[bytes]) -> AsyncIterat
 
 
 async def submit(client: JobsClient) -> object:
-    return await client.submit("m", {"prompt": "rain"}, idempotency_key="take-1")
+    return await client.submit(Order(model="m", input={"prompt": "rain"}, take="take-1"))
 
 
 async def look_up(client: JobsClient) -> object:
@@ -88,7 +89,7 @@ async def test_a_submit_sends_the_input_unchanged_with_key_and_idempotency_key(p
     given = {"prompt": "雨夜", "duration": 5, "seed": 2**32 - 1, "new_field": {"a": [1, None]}}
 
     async with JobsClient(provider.url, "sk-1") as client:
-        answer = await client.submit("seedance-1.5-pro-1080p", given, idempotency_key="take-1")
+        answer = await client.submit(Order(model="seedance-1.5-pro-1080p", input=given, take="take-1"))
 
     [(method, path, headers, body)] = provider.requests
     assert (method, path) == ("POST", "/v1/jobs")
@@ -386,6 +387,6 @@ async def test_an_input_that_is_not_json_sends_nothing(provider) -> None:
     """Caught before the POST, so it is no unknown outcome."""
     async with JobsClient(provider.url, "sk") as client:
         with pytest.raises(RequestInvalid):
-            await client.submit("m", {"prompt": object()}, idempotency_key="k")
+            await client.submit(Order(model="m", input={"prompt": object()}, take="k"))
 
     assert provider.requests == []

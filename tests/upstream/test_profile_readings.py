@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framerelay.upstream.profile_file import load_shipped, shipped
-from framerelay.upstream.understanding import Kind, understand
+from framerelay.upstream.understanding import AnswerKind, understand
 from tests.upstream.provider_bodies import ANSWERS, FINAL, REFUSED_WITH, kind_of, name_of, read
 
 Place = tuple[str | int, ...]
@@ -119,7 +119,7 @@ KINDS = st.sampled_from(["create", "get", "callback"])
 
 @settings(max_examples=1500, deadline=None)
 @given(st.sampled_from(shipped()), KINDS, VALUES, st.sampled_from([200, 202, 400, 404, 429, 500, 503]))
-def test_no_body_is_too_much(name: str, kind: Kind, body: Any, status: int) -> None:
+def test_no_body_is_too_much(name: str, kind: AnswerKind, body: Any, status: int) -> None:
     """Any JSON, made of the words that providers use, of any status: understood or not, nothing is raised."""
     understanding = understand(load_shipped(name), kind, json.dumps(body).encode(), status=status)
     assert understanding["state"] in KNOWN
@@ -128,6 +128,6 @@ def test_no_body_is_too_much(name: str, kind: Kind, body: Any, status: int) -> N
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(shipped()), KINDS, st.binary(max_size=60))
-def test_no_bytes_are_too_much(name: str, kind: Kind, body: bytes) -> None:
+def test_no_bytes_are_too_much(name: str, kind: AnswerKind, body: bytes) -> None:
     """What is no JSON says nothing about a job."""
     assert understand(load_shipped(name), kind, body)["state"] in ("unknown", "unknown_outcome")

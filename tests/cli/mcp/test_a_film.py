@@ -106,7 +106,7 @@ async def test_nothing_is_spent_without_the_plan_of_this_storyboard(
         changed = {**ONE, "shots": [{"id": "s1", "prompt": "a lorry"}]}
         for arguments, words in (
             ({"storyboard": ONE, "max_jobs": 1}, "plan_id: Field required"),
-            ({"storyboard": ONE, "max_jobs": 1, "plan_id": ""}, "Call plan_film first"),
+            ({"storyboard": ONE, "max_jobs": 1, "plan_id": ""}, "call plan_film first"),
             ({"storyboard": ONE, "max_jobs": 1, "plan_id": "plan_" + "0" * 24}, "plan it again"),
             ({"storyboard": changed, "max_jobs": 1, "plan_id": plan}, "plan it again"),
             ({"storyboard": ONE, "plan_id": plan}, "max_jobs: Field required"),

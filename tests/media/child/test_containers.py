@@ -129,7 +129,7 @@ def test_a_file_is_told_by_its_first_bytes(head: bytes, name: str, tmp_path: Pat
     file = tmp_path / "clip.mp4"
     file.write_bytes(head)
 
-    assert refusal(file).message == f"The file is {name}, which is not taken: ask the provider for MP4."
+    assert refusal(file).message == f"the file is {name}, which is not taken: ask the provider for MP4"
     assert refusal(file).reason == "not_a_clip"
 
 
@@ -141,4 +141,4 @@ def test_what_is_none_of_them_has_no_name(head: bytes, tmp_path: Path) -> None:
     file = tmp_path / "clip.mp4"
     file.write_bytes(head)
 
-    assert refusal(file).message == "The file is neither MP4 nor Matroska/WebM."
+    assert refusal(file).message == "the file is neither MP4 nor Matroska/WebM"
