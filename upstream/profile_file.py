@@ -85,10 +85,16 @@ def _check_rest(root: Part, complete: dict[str, Any]) -> None:
     for path in root.notes.wrong:
         complete = _without(complete, path)
     try:
-        profile = msgspec.convert(_merged(_STAND_IN, complete), Profile)
+        profile = msgspec.convert(_merged(_stand_in(root.notes.wrong), complete), Profile)
     except msgspec.ValidationError:
         return
     _check_whole(root, profile)
+
+
+def _stand_in(wrong: Collection[tuple[str | int, ...]]) -> Mapping[str, Any]:
+    """An id, too, where there is one that is wrong: it is not missing."""
+    has_id = any(path[:2] in (("create",), ("create", "id")) for path in wrong)
+    return _merged(_STAND_IN, {"create": {"id": "id"}}) if has_id else _STAND_IN
 
 
 def _without(value: Any, path: tuple[str | int, ...]) -> Any:
@@ -107,7 +113,7 @@ _STAND_IN: Final[Mapping[str, Any]] = {
     "id": "unnamed",
     "title": "untitled",
     "base": "https://stand-in.invalid",
-    "create": {"post": "/", "id": "id"},
+    "create": {"post": "/"},
     "get": {"get": "/"},
 }
 """What a profile must have at least, so that the rest of one can be checked that lacks some of it."""

@@ -51,7 +51,7 @@ def refusal_by(
     profile: Profile, status: int, headers: Mapping[str, str], body: bytes, document: object
 ) -> FrameRelayError:
     """The error that an answer outside 2xx is, to a call that may be repeated; *document*: its body, if it is JSON."""
-    error = _refusal_error(profile, document, status, code_and_message(body))
+    error = refusal_error(profile, document, status, code_and_message(body))
     plain = _in_words(refusal(status, headers, body), error.message)
     family = family_by(profile, error.code, error.message, _where(profile, document), status)
     if family is Family.RATE and 400 <= status <= 499:
@@ -85,7 +85,7 @@ def refusal_inside(
     complaint = complaint_in(document)
     usual = (complaint.code, complaint.message) if complaint else (None, None)
     code = _business_code(profile, document)
-    error = _refusal_error(profile, document, _as_status(code) or 200, (code or usual[0], usual[1]), code=code)
+    error = refusal_error(profile, document, _as_status(code) or 200, (code or usual[0], usual[1]), code=code)
     said = ": ".join(filter(None, (error.code, error.message))) or "it gives no reason"
     message = f"HTTP 200 with an error inside: {said}{request_of(headers)}"
     if error.family is Family.RATE:
@@ -116,7 +116,7 @@ def names(codes: Codes | None, code: str | None) -> bool:
     return codes is not None and _matches(codes, code)
 
 
-def _refusal_error(
+def refusal_error(
     profile: Profile,
     document: object,
     status: int,

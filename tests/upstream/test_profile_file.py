@@ -43,6 +43,7 @@ MISTAKES: dict[str, list[str]] = {
         "line 13, read: clip is missing here: the path of the address of the clip",
         'line 17, callback.signature: there is no scheme "sha256"',
         'line 19, models.fast.like: there is no model "slow-2" here (did you mean "slow"?)',
+        'line 21, poll.every_s: expected a number, found the text "often"',
     ],
     "child": [
         'line 3, extends: there is no profile "arc" to extend',

@@ -14,7 +14,7 @@ from tests.upstream.provider_bodies import ANSWERS, FINAL, REFUSED_WITH, kind_of
 
 Place = tuple[str | int, ...]
 # No false, and no number that is a state somewhere: these could be true answers of another meaning.
-JUNK: list[Any] = [None, "", " ", [], {}, [{}], {"x": 1}, [[1]], -1, 3.5, 10**30, True, "nonsense", "…", "https://x"]
+JUNK: list[Any] = [None, "", " ", [], {}, [{}], {"x": 1}, [[1]], 0, -1, 3.5, 10**30, True, "nonsense", "…", "https://x"]
 KNOWN = ("queued", "running", *FINAL, "unknown", "absent", "accepted", "refused", "unknown_outcome")
 
 

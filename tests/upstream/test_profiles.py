@@ -115,6 +115,123 @@ def test_a_refusal_is_never_the_end_of_a_job(body: dict[str, Any]) -> None:
         assert read(body["body"], body["provider"], "get", status=status)["state"] == "unknown"
 
 
+REFUSALS: list[tuple[str, int, dict[str, Any], str, str | None]] = [
+    ("ark", 429, {"error": {"code": "QuotaExceeded", "message": "…"}}, "refused", "quota"),
+    ("ark", 429, {"error": {"code": "RateLimitExceeded.EndpointRPMExceeded"}}, "refused", "rate"),
+    (
+        "ark",
+        400,
+        {"error": {"code": "InputImageSensitiveContentDetected.PrivacyInformation"}},
+        "refused",
+        "image_moderated",
+    ),
+    ("ark", 400, {"error": {"code": "InputTextSensitiveContentDetected"}}, "refused", "text_moderated"),
+    ("ark", 403, {"error": {"code": "AccountOverdueError"}}, "refused", "account"),
+    ("byteplus", 404, {"error": {"code": "ModelNotOpen"}}, "refused", "account"),
+    ("ark", 500, {"error": {"code": "InternalServiceError"}}, "unknown_outcome", None),
+    (
+        "fal",
+        422,
+        {"detail": [{"loc": ["body", "image_url"], "type": "content_policy_violation"}]},
+        "refused",
+        "image_moderated",
+    ),
+    (
+        "fal",
+        422,
+        {"detail": [{"loc": ["body", "prompt"], "type": "content_policy_violation"}]},
+        "refused",
+        "text_moderated",
+    ),
+    (
+        "fal",
+        422,
+        {"detail": [{"loc": ["body", "prompt"], "msg": "field required", "type": "x"}]},
+        "refused",
+        "request_invalid",
+    ),
+    ("fal", 504, {"detail": "…", "error_type": "startup_timeout"}, "unknown_outcome", None),
+    # Kling's HTTP statuses mislead: 429 is also said of an empty account.
+    ("kling", 401, {"code": 1002, "message": "…"}, "refused", "account"),
+    ("kling", 429, {"code": 1101, "message": "…"}, "refused", "account"),
+    ("kling", 429, {"code": 1102, "message": "…"}, "refused", "quota"),
+    ("kling", 429, {"code": 1303, "message": "…"}, "refused", "rate"),
+    ("kling", 400, {"code": 1301, "message": "…"}, "refused", "text_moderated"),
+    ("kling", 400, {"code": 1201, "message": "the external_task_id already exists"}, "unknown_outcome", None),
+    ("kling", 400, {"code": 1201, "message": "duration must be one of"}, "refused", "request_invalid"),
+    ("kling", 503, {"code": 5001, "message": "…"}, "unknown_outcome", None),
+    ("kling", 504, {"code": 5002, "message": "…"}, "unknown_outcome", None),
+    # With HTTP 200.
+    ("hailuo", 200, {"task_id": "", "base_resp": {"status_code": 1002, "status_msg": "…"}}, "refused", "rate"),
+    ("hailuo", 200, {"task_id": "", "base_resp": {"status_code": 1004, "status_msg": "…"}}, "refused", "account"),
+    ("hailuo", 200, {"task_id": "", "base_resp": {"status_code": 1008, "status_msg": "…"}}, "refused", "quota"),
+    ("hailuo", 200, {"base_resp": {"status_code": 1027, "status_msg": "…"}}, "refused", "video_moderated"),
+    ("hailuo", 200, {"base_resp": {"status_code": 2013, "status_msg": "…"}}, "refused", "request_invalid"),
+    ("kie", 200, {"code": 402, "msg": "Insufficient Credits"}, "refused", "quota"),
+    ("kie", 200, {"code": 422, "msg": "prohibited content"}, "refused", "text_moderated"),
+    ("kie", 200, {"code": 455, "msg": "Service Unavailable"}, "refused", "rate"),
+    ("kie", 200, {"code": 500, "msg": "Server Error"}, "unknown_outcome", None),
+    ("pixverse", 200, {"ErrCode": 400017, "ErrMsg": "Invalid parameter", "Resp": None}, "refused", None),
+    ("maxapi", 200, {"code": 1, "msg": "no", "data": None}, "refused", None),
+]
+
+
+@pytest.mark.parametrize(("provider", "status", "body", "state", "family"), REFUSALS)
+def test_a_refusal_is_of_the_family_that_the_providers_page_says(
+    provider: str, status: int, body: dict[str, Any], state: str, family: str | None
+) -> None:
+    """What is to be done hangs on it: wait, tell the person, say it otherwise; or find out whether there is a job."""
+    understanding = read(body, provider, "create", status=status)
+    assert understanding["state"] == state
+    if family is not None:
+        assert understanding["error"] is not None
+        assert understanding["error"]["family"] == family
+
+
+FAILURES: list[tuple[str, dict[str, Any], str]] = [
+    (
+        "ark",
+        {"id": "1", "status": "failed", "error": {"code": "OutputVideoSensitiveContentDetected"}},
+        "video_moderated",
+    ),
+    (
+        "ark",
+        {"id": "1", "status": "failed", "error": {"code": "OutputAudioSensitiveContentDetected"}},
+        "audio_moderated",
+    ),
+    ("ark", {"id": "1", "status": "expired"}, "expired"),
+    ("fal", {"request_id": "1", "status": "COMPLETED", "error": "…", "error_type": "runner_disconnected"}, "server"),
+    ("replicate", {"id": "1", "status": "canceled"}, "cancelled"),
+    ("hailuo", {"task_id": "1", "status": "Fail", "base_resp": {"status_code": 1027}}, "video_moderated"),
+    ("kie", {"code": 501, "data": {"taskId": "1", "state": "fail", "failCode": "501", "failMsg": "…"}}, "server"),
+    ("pixverse", {"ErrCode": 0, "ErrMsg": "Success", "Resp": {"id": 1, "status": 7}}, "video_moderated"),
+    ("runway", {"id": "1", "status": "FAILED", "failureCode": "SAFETY.INPUT.TEXT", "failure": "…"}, "text_moderated"),
+    ("runway", {"id": "1", "status": "FAILED", "failureCode": "SAFETY.INPUT.IMAGE"}, "image_moderated"),
+    ("xai", {"status": "done", "video": {"url": "https://x.ai/a", "respect_moderation": False}}, "video_moderated"),
+    ("openrouter", {"id": "1", "status": "expired", "error": "…"}, "expired"),
+]
+
+
+@pytest.mark.parametrize(("provider", "body", "family"), FAILURES)
+def test_the_end_of_a_job_is_of_the_family_that_the_providers_page_says(
+    provider: str, body: dict[str, Any], family: str
+) -> None:
+    """Of what the 80 bodies do not show."""
+    understanding = read(body, provider, "get")
+    assert understanding["state"] in FINAL[1:]
+    assert understanding["error"] is not None
+    assert understanding["error"]["family"] == family
+
+
+def test_an_unknown_id_is_absent_where_the_answer_says_so() -> None:
+    """Kling leaves it out of the list; its old API, and most others, refuse."""
+    assert read({"code": 0, "data": []}, "kling", "get")["state"] == "absent"
+    gone = {"code": 1201, "message": "task not found", "data": None}
+    assert read(gone, "kling-legacy", "get", status=400)["state"] == "absent"
+    assert read({"code": 1201, "message": "id is no number"}, "kling-legacy", "get", status=400)["state"] == "unknown"
+    assert read({"detail": "Not found."}, "replicate", "get", status=404)["state"] == "absent"
+
+
 def test_the_question_before_a_job_is_no_word_about_one() -> None:
     """The body of the challenge alone is answered with what it asks for."""
     challenges = [body for body in ANSWERS if "challenge" in body["body"]]
