@@ -78,6 +78,13 @@ class SubmitLost(TakeEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceFreed:
+    """The provider has room for one more job, and the shot, which was held for that, is next."""
+
+    shot: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PreparationFailed:
     """
     A shot's inputs could not be made ready (its frame could not be uploaded, say); nothing was submitted.
@@ -293,6 +300,7 @@ Event = (
     Submitting
     | Submitted
     | JobNotFound
+    | PlaceFreed
     | SubmitRefused
     | SubmitPutOff
     | SubmitLost
