@@ -1,8 +1,8 @@
-"""Runs and callbacks as the JSON of the API, in the shapes that ``/openapi.json`` describes."""
+"""Runs, plans, callbacks and notifications as the API shows them, in the shapes that ``/openapi.json`` describes."""
 
-from typing import Any, Final
+from typing import Final
 
-from msgspec import UNSET, to_builtins
+from msgspec import UNSET
 
 from framerelay.api import shapes
 from framerelay.config.logs import redacted
@@ -33,6 +33,7 @@ from framerelay.runs.standing import (
 from framerelay.runs.text import duration
 from framerelay.store.inbox import Callback
 from framerelay.store.outbox import Notification
+from framerelay.storyboards.plan import Plan
 
 UNREACHABLE: Final = shapes.Oddity(
     code="public_url_unreachable",
@@ -42,10 +43,10 @@ UNREACHABLE: Final = shapes.Oddity(
 BODY_CHARS_MAX: Final = 16_384  # A page may list two hundred, and callbacks wait while it is made.
 
 
-def run_json(run: Run, *, base_url: str) -> dict[str, Any]:
-    """A run, as `shapes.Run`; addresses begin with *base_url* and need the API key."""
+def run_view(run: Run, *, base_url: str) -> shapes.Run:
+    """A run; addresses begin with *base_url* and need the API key."""
     stale = stale_shots(run)
-    shown = shapes.Run(
+    return shapes.Run(
         id=run.id,
         object="run",
         title=run.title,
@@ -56,7 +57,7 @@ def run_json(run: Run, *, base_url: str) -> dict[str, Any]:
         updated=int(run.updated_at),
         hook=run.hook,
         budget=shapes.Jobs(jobs=run.budget_jobs),
-        spent=shapes.Jobs(jobs=jobs_spent(run)),
+        spent=shapes.Spent(jobs=jobs_spent(run)),
         submits_to_come=submits_to_come(run),
         callbacks_missed=callbacks_missed(run),
         warnings=_warnings(run),
@@ -64,30 +65,28 @@ def run_json(run: Run, *, base_url: str) -> dict[str, Any]:
         film=_film(run.film, base_url),
         error=_problem(run.error),
     )
-    return dict(to_builtins(shown))
 
 
-def outlook_json(run: Run, shot: str) -> dict[str, Any]:
-    """What a retake of *shot* would bring about, as `shapes.Outlook`."""
-    shown = shapes.Outlook(
+def outlook_view(run: Run, shot: str) -> shapes.Outlook:
+    """What a retake of *shot* would bring about."""
+    return shapes.Outlook(
         object="outlook",
         jobs=jobs_of_retake(run, shot),
         stale=list(stale_after(run, shot)),
         budget_left=jobs_left(run),
         would=words_of_retake(run, shot),
     )
-    return dict(to_builtins(shown))
 
 
-def callback_json(callback: Callback, *, secrets: tuple[str, ...]) -> dict[str, Any]:
+def callback_view(callback: Callback, *, secrets: tuple[str, ...]) -> shapes.Callback:
     """
-    A callback as it came, as `shapes.Callback`; *secrets* and whatever looks like one are taken out of all that its
+    A callback as it came; *secrets* and whatever looks like one are taken out of all that its
     sender chose.
 
     Of a long body the beginning is shown; ``bytes`` is the size of the whole.
     """
     beginning = callback.body[: 4 * BODY_CHARS_MAX].decode("utf-8", "replace")
-    shown = shapes.Callback(
+    return shapes.Callback(
         id=callback.id,
         object="callback",
         received=callback.received_at,
@@ -104,13 +103,12 @@ def callback_json(callback: Callback, *, secrets: tuple[str, ...]) -> dict[str, 
         bytes=len(callback.body) if callback.size is None else callback.size,
         body=redacted(beginning, secrets=secrets)[:BODY_CHARS_MAX],
     )
-    return dict(to_builtins(shown))
 
 
-def notification_json(notification: Notification) -> dict[str, Any]:
-    """A notification, as `shapes.Notification`; of its address the host alone, since a path may be a secret."""
+def notification_view(notification: Notification) -> shapes.Notification:
+    """A notification; of its address the host alone, since a path may be a secret."""
     notice = notification.notice
-    shown = shapes.Notification(
+    return shapes.Notification(
         id=notice.id,
         object="notification",
         type=notice.type,
@@ -126,7 +124,38 @@ def notification_json(notification: Notification) -> dict[str, Any]:
             for each in notification.deliveries
         ],
     )
-    return dict(to_builtins(shown))
+
+
+def plan_view(plan: Plan) -> shapes.Plan:
+    """A plan as the API shows it."""
+    return shapes.Plan(
+        id=plan.id,
+        object="plan",
+        title=plan.title,
+        model=plan.model,
+        jobs=plan.jobs,
+        budget=shapes.Jobs(jobs=plan.budget_jobs),
+        longest_chain=plan.longest_chain,
+        scenes=[
+            shapes.PlannedScene(id=scene, shots=[_planned_shot(shot) for shot in shots])
+            for scene, shots in plan.scenes()
+        ],
+        warnings=[
+            shapes.Caution(code=each.code, place=each.place, line=each.line, message=each.message)
+            for each in plan.cautions
+        ],
+    )
+
+
+def _planned_shot(shot: Shot) -> shapes.PlannedShot:
+    return shapes.PlannedShot(
+        id=shot.id,
+        origin=shot.origin,
+        source=shot.source,
+        gate="approve" if shot.gated else None,
+        takes=shot.takes_wanted,
+        prompt=shot.input["prompt"],
+    )
 
 
 def _warnings(run: Run) -> list[shapes.Oddity]:

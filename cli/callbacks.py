@@ -2,14 +2,13 @@
 
 import re
 import time
-from collections.abc import Mapping
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
 import click
 import msgspec
 
-from framerelay.api.words import Json
+from framerelay.api import shapes
 from framerelay.cli.client import Receiver, Unreachable, checked_id
 from framerelay.cli.errors import CommandError
 from framerelay.cli.keys import keys_of
@@ -45,13 +44,13 @@ def print_address(hook: str, *, as_json: bool) -> int:
 def list_callbacks(*, limit: int, as_json: bool) -> int:
     """A line for each callback."""
     with Receiver.of_environment() as receiver:
-        page = receiver.get("/v1/callbacks", limit=limit)
+        page = receiver.get("/v1/callbacks", shapes.Callbacks, limit=limit)
     if as_json:
         print_json(page)
         return 0
-    for callback in page["data"]:
+    for callback in page.data:
         click.echo(_line(callback, now=time.time()))
-    if not page["data"]:
+    if not page.data:
         click.echo("no callbacks yet", err=True)
     return 0
 
@@ -62,9 +61,9 @@ def follow_callbacks(*, limit: int, as_json: bool) -> NoReturn:
 
     A receiver that stops answering is asked again for a minute, and what came meanwhile is told then. Raises: Stop.
     """
-    last: Json | None = None
+    last: shapes.Callback | None = None
     with Receiver.of_environment() as receiver:
-        news = receiver.get("/v1/callbacks", limit=limit)["data"]
+        news = receiver.get("/v1/callbacks", shapes.Callbacks, limit=limit).data
         heard = time.monotonic()
         while True:
             for callback in reversed(news):
@@ -83,17 +82,17 @@ def follow_callbacks(*, limit: int, as_json: bool) -> NoReturn:
                     raise Unreachable(f"{silence}; callbacks that came are kept: ask again later") from None
 
 
-def _newer(receiver: Receiver, last: Json | None) -> list[Json]:
+def _newer(receiver: Receiver, last: shapes.Callback | None) -> list[shapes.Callback]:
     """The callbacks since *last*, newest first; of a storm the last thousand."""
-    found: list[Json] = []
+    found: list[shapes.Callback] = []
     after: str | None = None
     for _ in range(PAGES_MAX):
-        page = receiver.get("/v1/callbacks", limit=200 if found else 20, after=after)
-        for callback in page["data"]:
-            if last and (callback["id"] == last["id"] or callback["received"] < last["received"]):
+        page = receiver.get("/v1/callbacks", shapes.Callbacks, limit=200 if found else 20, after=after)
+        for callback in page.data:
+            if last and (callback.id == last.id or callback.received < last.received):
                 return found
             found.append(callback)
-        after = page["next"]
+        after = page.next
         if after is None:
             break
     return found
@@ -102,13 +101,15 @@ def _newer(receiver: Receiver, last: Json | None) -> list[Json]:
 def replay_callback(callback_id: str, *, yes: bool, as_json: bool) -> int:
     """Say what it would do, or do it."""
     with Receiver.of_environment() as receiver:
-        answer = receiver.post(f"/v1/callbacks/{checked_id(callback_id, 'callback')}/replay", json={"spend": yes})
+        answer = receiver.post(
+            f"/v1/callbacks/{checked_id(callback_id, 'callback')}/replay", shapes.Replay, json={"spend": yes}
+        )
     if as_json:
         print_json(answer)
         return 0
-    click.echo(printable(f"{answer['id']}: {answer['would']}" if answer["done"] else f"It would {answer['would']}."))
-    if not answer["done"]:
-        click.echo(f"To do it: framerelay replay {answer['replay_of']} --yes", err=True)
+    click.echo(printable(f"{answer.id}: {answer.would}" if answer.done else f"It would {answer.would}."))
+    if not answer.done:
+        click.echo(f"To do it: framerelay replay {answer.replay_of} --yes", err=True)
     return 0
 
 
@@ -116,37 +117,40 @@ def release_callbacks(callback_id: str | None, *, as_json: bool) -> int:
     """One callback, or all that are in quarantine."""
     with Receiver.of_environment() as receiver:
         if callback_id is not None:
-            page = {"data": [receiver.post(f"/v1/callbacks/{checked_id(callback_id, 'callback')}/release")]}
+            answer: shapes.Release | shapes.Releases = receiver.post(
+                f"/v1/callbacks/{checked_id(callback_id, 'callback')}/release", shapes.Release
+            )
         else:
-            page = receiver.post("/v1/callbacks/release")
+            answer = receiver.post("/v1/callbacks/release", shapes.Releases)
     if as_json:
-        print_json(page if callback_id is None else page["data"][0])
+        print_json(answer)
         return 0
-    for outcome in page["data"]:
-        click.echo(printable(f"{outcome['id']}  {_release_words(outcome)}"))
-    if not page["data"]:
+    releases = answer.data if isinstance(answer, shapes.Releases) else [answer]
+    for each in releases:
+        click.echo(printable(f"{each.id}  {_release_words(each)}"))
+    if not releases:
         click.echo("nothing is in quarantine", err=True)
     return 0
 
 
-def _release_words(outcome: Mapping[str, Any]) -> str:
-    if not outcome["released"]:
-        return f"still held: {outcome['reason']}"
-    if outcome["repeated"]:
+def _release_words(release: shapes.Release) -> str:
+    if not release.released:
+        return f"still held: {release.reason}"
+    if release.repeated:
         return "released; the sender had tried again, so it was processed already"
-    return f"released: {outcome['outcome']}"
+    return f"released: {release.outcome}"
 
 
-def _line(callback: Mapping[str, Any], *, now: float) -> str:
-    age = duration(now - callback["received"])
-    again = f", {callback['repeats']} more times" if callback["repeats"] else ""
-    what = callback["status"] or callback["reason"] or "no status"
+def _line(callback: shapes.Callback, *, now: float) -> str:
+    age = duration(now - callback.received)
+    again = f", {callback.repeats} more times" if callback.repeats else ""
+    what = callback.status or callback.reason or "no status"
     return printable(
-        f"{callback['id']}  {age:>7} ago  {callback['outcome']:<11} {what:<11} {_whose(callback)}{again}".rstrip()
+        f"{callback.id}  {age:>7} ago  {callback.outcome:<11} {what:<11} {_whose(callback)}{again}".rstrip()
     )
 
 
-def _whose(callback: Mapping[str, Any]) -> str:
-    if callback["hook"]:
-        return f"hook {callback['hook']}, {callback['job_id'] or 'no job'}"
-    return f"{callback['run']} {callback['shot']} take {callback['take']}" if callback["run"] else ""
+def _whose(callback: shapes.Callback) -> str:
+    if callback.hook:
+        return f"hook {callback.hook}, {callback.job_id or 'no job'}"
+    return f"{callback.run} {callback.shot} take {callback.take}" if callback.run else ""

@@ -13,11 +13,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import click
 import httpx
 
+from framerelay.api import shapes
 from framerelay.cli.client import Receiver
 from framerelay.cli.errors import CommandError, folder_words
 from framerelay.cli.keys import invitation, keys_of
@@ -57,16 +58,16 @@ def run_demo(out: Path, *, keep: bool) -> int:
     return exit_code(run)
 
 
-def _make(folder: Path, into: Path, *, keep: bool) -> dict[str, Any]:
+def _make(folder: Path, into: Path, *, keep: bool) -> shapes.Run:
     """Start everything, make the film, write it to *into*; everything has ended when this returns."""
     with ExitStack() as stack:
         settings = _start(stack, folder)
         click.echo(f"To watch it in a browser, too:\n{invitation(settings, keys_of(settings))}")
         with Receiver(settings) as receiver:
             run = _show(receiver)
-            if run["status"] != "succeeded":
-                raise CommandError(f"the demo's run ended as {run['status']}: {(run['error'] or {}).get('message')}")
-            receiver.download(run["film"]["url"], into)
+            if run.film is None:
+                raise CommandError(f"the demo's run ended as {run.status}: {run.error and run.error.message}")
+            receiver.download(run.film.url, into)
         if keep:
             _stay(settings, into)
         return run
@@ -163,10 +164,10 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     raise CommandError(f"{url} did not come up; the last line of {log} is: {last_words or '(empty)'}")
 
 
-def _show(receiver: Receiver) -> dict[str, Any]:
+def _show(receiver: Receiver) -> shapes.Run:
     storyboard = read_storyboard((resources.files("framerelay.cli") / "demo.yaml").read_bytes(), form="yaml")
     run = receiver.start(storyboard.document)
-    return watch(receiver, run["id"], out=sys.stdout)
+    return watch(receiver, run.id, out=sys.stdout)
 
 
 def _stay(settings: Settings, film: Path) -> None:

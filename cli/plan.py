@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from framerelay.api.views import plan_view
 from framerelay.cli.boards import read_board
 from framerelay.cli.runs import print_json
 from framerelay.cli.settings import settings_of_command
 from framerelay.network.policy import Trusted
-from framerelay.receiver.plan import plan_json
 from framerelay.runs.errors import Mistake, RequestInvalid, StoryboardInvalid
 from framerelay.runs.model import Shot
 from framerelay.runs.text import number_of, printable
@@ -29,7 +29,7 @@ def show_plan(path: Path, *, as_json: bool) -> int:
     """Print the plan; its id is the one that the receiver finds once the pictures are handed over."""
     plan = plan_of(_named(*read_board(path)), Trusted(settings_of_command().trusted_hosts))
     if as_json:
-        print_json(plan_json(plan))
+        print_json(plan_view(plan))
         return 0
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else WHOLE)
     console.print(_tree(plan))

@@ -20,6 +20,7 @@ from framerelay.api.shapes.run import (
     Runs,
     Seam,
     Shot,
+    Spent,
     Take,
     Video,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "Runs",
     "Seam",
     "Shot",
+    "Spent",
     "Take",
     "Video",
 ]

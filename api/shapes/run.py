@@ -29,6 +29,12 @@ class Jobs(Struct, kw_only=True):
     jobs: int | None
 
 
+class Spent(Struct, kw_only=True):
+    """The jobs at the provider that were paid for."""
+
+    jobs: int
+
+
 class Video(Struct, kw_only=True):
     """A clip that we keep."""
 
@@ -164,7 +170,7 @@ class Run(Struct, kw_only=True):
     updated: Annotated[int, Meta(description="Seconds since 1970, UTC.")]
     hook: Annotated[str | None, Meta(description="The hook whose callback made it.")]
     budget: Jobs
-    spent: Jobs
+    spent: Spent
     submits_to_come: Annotated[int, Meta(description="What it leads to if nothing fails.")]
     callbacks_missed: Annotated[int, Meta(description="Jobs that ended without a callback.")]
     warnings: list[Oddity]

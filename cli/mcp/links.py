@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
-from framerelay.api.words import Json
+from framerelay.api import shapes
 from framerelay.cli.client import Receiver
 from framerelay.cli.mcp.results import ClipLink
 from framerelay.config.keys import find_secret
@@ -29,14 +29,14 @@ class Addresses:
         """When the links end; None if they need the key."""
         return datetime.fromtimestamp(self._end, UTC).isoformat() if self._links else None
 
-    def of(self, file: Json) -> ClipLink:
+    def of(self, file: shapes.Video | shapes.Film) -> ClipLink:
         """Where *file* can be opened."""
         return ClipLink(
-            url=self._signed(str(file["url"])),
-            path=place if (place := self._receiver.place_of(str(file["url"]))) != file["url"] else None,
-            bytes=file["bytes"],
-            sha256=file.get("sha256"),
-            duration_s=file["duration_s"],
+            url=self._signed(str(file.url)),
+            path=place if (place := self._receiver.place_of(str(file.url))) != file.url else None,
+            bytes=file.bytes,
+            sha256=file.sha256,
+            duration_s=file.duration_s,
         )
 
     def _signed(self, url: str) -> str:

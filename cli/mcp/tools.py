@@ -8,14 +8,15 @@ what was looked at before: a plan's, or an outlook's.
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from mcp.types import CallToolResult, ImageContent, TextContent
 from pydantic import Field, WithJsonSchema
 
+from framerelay.api import shapes
 from framerelay.api.storyboard_schema import STORYBOARD_SCHEMAS
-from framerelay.api.words import Json
 from framerelay.cli.client import Receiver, checked_id
 from framerelay.cli.errors import CommandError
 from framerelay.cli.mcp.links import Addresses
@@ -75,7 +76,7 @@ class Tools:
         """
         with Receiver.of_environment(quiet=True) as receiver:
             board = self._with_pictures(receiver, storyboard)
-            return plan_answer(receiver.post("/v1/plan", json=board.document))
+            return plan_answer(receiver.post("/v1/plan", shapes.Plan, json=board.document))
 
     def start_film(
         self,
@@ -96,7 +97,7 @@ class Tools:
             board = self._with_pictures(receiver, storyboard)
             run = receiver.start(board.document, headers=headers)
             status = self._status(receiver, run)
-        allowed = run["budget"]["jobs"]
+        allowed = run.budget.jobs
         if allowed is None or allowed > max_jobs:
             status.next.insert(0, f"It was started before, with a limit of {allowed} jobs, which stays as it is.")
         return status
@@ -104,7 +105,7 @@ class Tools:
     def list_films(self, limit: Annotated[int, Field(ge=1, le=100, description="At most so many.")] = 20) -> Films:
         """List the films of this receiver, newest first: to find the run of one that was started before."""
         with Receiver.of_environment(quiet=True) as receiver:
-            return films_answer(receiver.get("/v1/runs", limit=limit))
+            return films_answer(receiver.get("/v1/runs", shapes.Runs, limit=limit))
 
     def film_status(
         self,
@@ -118,11 +119,11 @@ class Tools:
         The strip has a cell for each shot: its first and its last frame, side by side.
         """
         with Receiver.of_environment(quiet=True) as receiver:
-            found = receiver.get(f"/v1/runs/{checked_id(run, 'run')}")
+            found = receiver.run(run)
             drawn = draw_strip(found, receiver.picture, self._thumbnails) if strip else None
             words = f"{drawn.frames} frames of {', '.join(drawn.shots)}" if drawn else None
-            if drawn and len(found["shots"]) > SHOTS_MAX:
-                words = f"{words}, of {len(found['shots'])} shots"
+            if drawn and len(found.shots) > SHOTS_MAX:
+                words = f"{words}, of {len(found.shots)} shots"
             status = self._status(receiver, found, strip=words).model_dump(mode="json")
         content: list[Any] = [TextContent(type="text", text=json.dumps(status, ensure_ascii=False))]
         if drawn and drawn.frames:
@@ -174,12 +175,12 @@ class Tools:
         Only a second call with the same arguments, the outlook_id of the first and max_jobs does it, and spends. If
         anything has changed in between it is refused; a repeated confirmation is, too, and so never pays twice.
         """
-        place = f"/v1/runs/{checked_id(run, 'run')}"
         asked = {"prompt": prompt, "seed": seed}
         with Receiver.of_environment(quiet=True) as receiver:
-            found = receiver.get(place)
-            place = f"/v1/runs/{found['id']}"  # What was given may be the beginning of it, or last.
-            outlook = receiver.post(f"{place}/shots/{checked_id(shot, 'shot')}/retake", json={**asked, "dry_run": True})
+            found = receiver.run(run)
+            # What was given may be the beginning of the id, or last.
+            place = f"/v1/runs/{found.id}/shots/{checked_id(shot, 'shot')}/retake"
+            outlook = receiver.post(place, shapes.Outlook, json={**asked, "dry_run": True})
             current = _outlook_id(found, shot, asked, outlook)
             if outlook_id is None:
                 return retake_answer(outlook, shot=shot, outlook_id=current, begun=False)
@@ -187,9 +188,9 @@ class Tools:
                 raise CommandError(
                     "This is not the outlook that you asked for, or the film has changed: look again first."
                 )
-            if max_jobs is None or max_jobs < outlook["jobs"]:
-                raise CommandError(f"It leads to {outlook['jobs']} paid jobs: ask the person, then give max_jobs.")
-            receiver.post(f"{place}/shots/{shot}/retake", json={**asked, "revision": found["revision"]})
+            if max_jobs is None or max_jobs < outlook.jobs:
+                raise CommandError(f"It leads to {outlook.jobs} paid jobs: ask the person, then give max_jobs.")
+            receiver.post(place, shapes.Run, json={**asked, "revision": found.revision})
             return retake_answer(outlook, shot=shot, outlook_id=current, begun=True)
 
     def film_result(self, run: RunParameter) -> FilmResult:
@@ -200,25 +201,25 @@ class Tools:
         """
         settings = from_environment()
         with Receiver(settings) as receiver:
-            found = receiver.get(f"/v1/runs/{checked_id(run, 'run')}")
+            found = receiver.run(run)
             files = Addresses(receiver, settings)
-            film = files.of(found["film"]) if found["film"] else None
+            film = files.of(found.film) if found.film else None
             clips = [
                 ClipOf(
-                    shot=shot["id"],
-                    take=take["number"],
-                    job_id=take["job_id"],
-                    seed=take["seed"],
-                    video=files.of(take["video"]),
+                    shot=shot.id,
+                    take=take.number,
+                    job_id=take.job_id,
+                    seed=take.seed,
+                    video=files.of(video),
                 )
-                for shot, take in clips_of(found)
+                for shot, take, video in clips_of(found)
             ]
         status = status_answer(found, page="")
         done = "Give the person the link of the film." if film else " ".join(status.next)
         return FilmResult(
-            run=found["id"],
+            run=found.id,
             title=status.title,
-            status=found["status"],
+            status=found.status,
             film=film,
             clips=clips,
             links_end=files.links_end,
@@ -227,10 +228,11 @@ class Tools:
 
     def _decide(self, run: str, what: str, body: dict[str, Any]) -> FilmStatus:
         with Receiver.of_environment(quiet=True) as receiver:
-            return self._status(receiver, receiver.post(f"/v1/runs/{checked_id(run, 'run')}/{what}", json=body))
+            answer = receiver.post(f"/v1/runs/{checked_id(run, 'run')}/{what}", shapes.Run, json=body)
+            return self._status(receiver, answer)
 
-    def _status(self, receiver: Receiver, run: Json, *, strip: str | None = None) -> FilmStatus:
-        return status_answer(run, page=f"{receiver.url}/runs/{run['id']}", strip=strip)
+    def _status(self, receiver: Receiver, run: shapes.Run, *, strip: str | None = None) -> FilmStatus:
+        return status_answer(run, page=f"{receiver.url}/runs/{run.id}", strip=strip)
 
     def _with_pictures(self, receiver: Receiver, document: dict[str, Any]) -> Storyboard:
         """*document* with its pictures handed over. Raises: StoryboardInvalid, also for files outside the folder."""
@@ -246,10 +248,10 @@ class Tools:
         return board.with_files(give_pictures(receiver, board, self._pictures)) if self._pictures else board
 
 
-def _outlook_id(run: Json, shot: str, asked: Json, outlook: Json) -> str:
+def _outlook_id(run: shapes.Run, shot: str, asked: Mapping[str, object], outlook: shapes.Outlook) -> str:
     """Of what is asked and what comes of it; a take more makes it another one, so that it serves once."""
-    takes = [len(each["takes"]) for each in run["shots"] if each["id"] == shot]
-    whole = [run["id"], shot, asked, takes, outlook["jobs"], outlook["stale"]]
+    takes = [len(each.takes) for each in run.shots if each.id == shot]
+    whole = [run.id, shot, asked, takes, outlook.jobs, outlook.stale]
     return f"outlook_{hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:24]}"
 
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import structlog
 from msgspec.structs import replace
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from framerelay.api import shapes
+from framerelay.receiver.answers import shape_answer
 from framerelay.receiver.callbacks.reading import task_for
 from framerelay.receiver.fields import fields_of
 from framerelay.receiver.state import State, state_of
@@ -63,16 +65,16 @@ async def replay(request: Request) -> Response:
     if spend:
         await state.inbox.accept(again, fingerprint=again.id, task=task)
         log.info("callback_replayed", callback_id=again.id, replay_of=callback.id, run_id=outlook.run)
-    return JSONResponse(
-        {
-            "object": "replay",
-            "id": again.id if spend else None,
-            "replay_of": callback.id,
-            "would": outlook.would,
-            "may_spend": outlook.may_spend,
-            "run": outlook.run,
-            "done": spend,
-        }
+    return shape_answer(
+        shapes.Replay(
+            object="replay",
+            id=again.id if spend else None,
+            replay_of=callback.id,
+            would=outlook.would,
+            may_spend=outlook.may_spend,
+            run=outlook.run,
+            done=spend,
+        )
     )
 
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from framerelay.api import shapes
 from framerelay.api.forecast import film_in
-from framerelay.api.words import Json, coming, frame_for, problem_words, waits_for
+from framerelay.api.words import coming, frame_for, problem_words, waits_for
 from framerelay.receiver.page.strip import TakeCell, scenes_of
 from framerelay.runs import events
 from framerelay.runs.decisions import decided, why_not
@@ -91,12 +92,12 @@ class Next:
     retakes: dict[str, Retake] = field(default_factory=dict)
 
 
-def what_is_next(run: Run, shown: Json, *, now: float) -> Next:
+def what_is_next(run: Run, shown: shapes.Run, *, now: float) -> Next:
     """Of *run*, which is *shown* in JSON."""
-    waiting = [shot for shot in shown["shots"] if shot["status"] == "waiting"]
+    waiting = [shot for shot in shown.shots if shot.status == "waiting"]
     sentence = _sentence(shown, waiting, now=now)
     retakes = {shot.id: retake for shot in run.shots if (retake := retake_of(run, shot, now))}
-    asked = {shot["id"] for shot in waiting if waits_for(shot) == "answer"}
+    asked = {shot.id for shot in waiting if waits_for(shot) == "answer"}
     failed = [
         shot.id
         for shot in run.shots
@@ -109,22 +110,22 @@ def what_is_next(run: Run, shown: Json, *, now: float) -> Next:
         lost=[_lost(run, shot, now) for shot in waiting if waits_for(shot) in ("outcome", "answer")][:ASKED_MAX],
         failed=failed[:ASKED_MAX],
         approvals=[_approval(run, shown, shot) for shot in waiting if waits_for(shot) == "approval"][:ASKED_MAX],
-        choices=_choices(shown, [shot["id"] for shot in waiting if waits_for(shot) == "pick"], now=now),
+        choices=_choices(shown, [shot.id for shot in waiting if waits_for(shot) == "pick"], now=now),
         resume=_resume(run, now),
         cancel=_cancel(run),
         retakes=retakes,
     )
 
 
-def _sentence(run: Json, waiting: Sequence[Json], *, now: float) -> str:
-    match run["status"]:
-        case "succeeded":
-            return f"The film is ready: {_length(run['film']['duration_s'])} long."
+def _sentence(run: shapes.Run, waiting: Sequence[shapes.Shot], *, now: float) -> str:
+    match run.status:
+        case "succeeded" if run.film:
+            return f"The film is ready: {_length(run.film.duration_s)} long."
         case "cancelled":
             return f"It was cancelled; nothing more is submitted{_still_kept(run)}."
         case "failed":
-            family = (run["error"] or {}).get("family", "")
-            return f"It stopped: {_message(run['error'])}. {_ADVICE.get(family, 'When the cause is fixed, resume.')}"
+            family = run.error.family if run.error else ""
+            return f"It stopped: {_message(run.error)}. {_ADVICE.get(family, 'When the cause is fixed, resume.')}"
     turns = _turns(waiting)
     if turns:
         asked = [problem_words(shot) for shot in waiting if waits_for(shot) == "answer"]
@@ -133,8 +134,8 @@ def _sentence(run: Json, waiting: Sequence[Json], *, now: float) -> str:
     return f"Next: {to_come}." if to_come else "Nothing is to come."
 
 
-def _still_kept(run: Json) -> str:
-    under_way = sum(take["status"] in UNDER_WAY for shot in run["shots"] for take in shot["takes"])
+def _still_kept(run: shapes.Run) -> str:
+    under_way = sum(take.status in UNDER_WAY for shot in run.shots for take in shot.takes)
     return f"; {number_of('clip', under_way)} of jobs that were under way will still be kept" if under_way else ""
 
 
@@ -142,10 +143,10 @@ def _length(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
 
 
-def _turns(waiting: Sequence[Json]) -> str:
+def _turns(waiting: Sequence[shapes.Shot]) -> str:
     """What a person has to do, each kind in a clause."""
-    kinds = {shot["id"]: waits_for(shot) for shot in waiting}
-    held = [shot["held_by"] for shot in waiting if waits_for(shot) == "operator"]
+    kinds = {shot.id: waits_for(shot) for shot in waiting}
+    held = [shot.held_by for shot in waiting if waits_for(shot) == "operator"]
     said = _message(held[0]) if held else ""
     clauses = []
     for kind, words in _TURNS.items():
@@ -171,34 +172,34 @@ _TURNS: Final = {
 }
 
 
-def _approval(run: Run, shown: Json, shot: Json) -> Approval:
-    stored, frame = run.shot(shot["id"]), frame_for(shown, shot)
+def _approval(run: Run, shown: shapes.Run, shot: shapes.Shot) -> Approval:
+    stored, frame = run.shot(shot.id), frame_for(shown, shot)
     return Approval(
-        shot=shot["id"],
+        shot=shot.id,
         spends=takes_missing(run, stored) if stored else 1,
-        begins=frame["url"] if frame else None,
-        prompt=shot["prompt"] or "",
+        begins=frame.url if frame else None,
+        prompt=shot.prompt or "",
     )
 
 
-def _choices(run: Json, names: Sequence[str], *, now: float) -> list[Choice]:
+def _choices(run: shapes.Run, names: Sequence[str], *, now: float) -> list[Choice]:
     if not names:
         return []
     cells = {cell.id: cell for scene in scenes_of(run, now=now) for cell in scene.shots}
     return [Choice(shot=name, takes=cells[name].takes, then=_then(run, name)) for name in names]
 
 
-def _lost(run: Run, shot: Json, now: float) -> Lost:
+def _lost(run: Run, shot: shapes.Shot, now: float) -> Lost:
     if waits_for(shot) == "answer":
         anew = "If there is none, retake the shot; should the first job be found after all, both are paid for."
-        return Lost(shot=shot["id"], then=anew)
-    until = min(take["next_look"] for take in shot["takes"] if take["status"] == "unsure")
+        return Lost(shot=shot.id, then=anew)
+    until = min(take.next_look for take in shot.takes if take.status == "unsure")
     anew = f"Without it the shot is given up {soon(until - now)}, and made again inside the budget."
-    return Lost(shot=shot["id"], then=anew if run.terms.unsure == "retake" else "Without it the shot stays held.")
+    return Lost(shot=shot.id, then=anew if run.terms.unsure == "retake" else "Without it the shot stays held.")
 
 
-def _then(run: Json, shot: str) -> str:
-    heirs = [each["id"] for each in run["shots"] if each["source"] == shot]
+def _then(run: shapes.Run, shot: str) -> str:
+    heirs = [each.id for each in run.shots if each.source == shot]
     return f"{listed(heirs, 'and')} begin{'s' if len(heirs) == 1 else ''} with its last frame" if heirs else ""
 
 
@@ -252,5 +253,5 @@ def _follows(run: Run, event: events.Retaken, jobs: int, now: float) -> str | No
     return f"{number_of('job', more)} more" if more > 0 else None
 
 
-def _message(problem: Json | None) -> str:
-    return str(problem["message"]).rstrip(".") if problem else "nobody knows why"
+def _message(problem: shapes.Problem | None) -> str:
+    return str(problem.message).rstrip(".") if problem else "nobody knows why"

@@ -1,12 +1,13 @@
 """The pages: what there is, one run as a film strip, one shot's history, and the callbacks."""
 
 import time
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from framerelay.api.views import UNREACHABLE, callback_json, run_json
+from framerelay.api import shapes
+from framerelay.api.views import UNREACHABLE, callback_view, run_view
 from framerelay.api.words import shot_words
 from framerelay.receiver.deciding import decide, stored_run
 from framerelay.receiver.door.sessions import INVITED_S
@@ -50,7 +51,7 @@ async def list_runs(request: Request) -> Response:
     after = request.query_params.get("after")
     found = await state_of(request).store.runs(limit=RUNS_A_PAGE + 1, after=after, status=status)
     shown = [_shown(run) for run in found[:RUNS_A_PAGE]]
-    more = shown[-1]["id"] if len(found) > RUNS_A_PAGE else None
+    more = shown[-1].id if len(found) > RUNS_A_PAGE else None
     rows = [{"run": run, "frame": latest_frame(run), "done": _done(run), "unheard": _is_unheard(run)} for run in shown]
     return await rendered(
         request, "runs.html", rows=rows, more=more, after=after, wanted=status, statuses=list(RunStatus)
@@ -93,7 +94,7 @@ async def show_shot(request: Request) -> Response:
     if shot is None:
         raise NotFound("there is no such shot in the run")
     now, shown = time.time(), _shown(run)
-    cell = next(each for each in shown["shots"] if each["id"] == shot.id)
+    cell = next(each for each in shown.shots if each.id == shot.id)
     return await rendered(
         request,
         "shot.html",
@@ -114,8 +115,8 @@ async def show_callbacks(request: Request) -> Response:
     state = state_of(request)
     found = await state.inbox.recent(limit=CALLBACKS_A_PAGE + 1, after=request.query_params.get("after"))
     runs = await state.store.runs(limit=CALLBACKS_A_PAGE)
-    shown = [callback_json(each, secrets=state.secrets) for each in found[:CALLBACKS_A_PAGE]]
-    more = shown[-1]["id"] if len(found) > CALLBACKS_A_PAGE else None
+    shown = [callback_view(each, secrets=state.secrets) for each in found[:CALLBACKS_A_PAGE]]
+    more = shown[-1].id if len(found) > CALLBACKS_A_PAGE else None
     health = health_of(found[:CALLBACKS_A_PAGE], runs)
     titles = {run.id: run.title for run in runs}
     return await rendered(request, "callbacks.html", health=health, callbacks=shown, titles=titles, more=more)
@@ -208,13 +209,13 @@ async def _run_page(request: Request, run: Run, template: str) -> Response:
     )
 
 
-def _shown(run: Run) -> dict[str, Any]:
-    return run_json(run, base_url="")
+def _shown(run: Run) -> shapes.Run:
+    return run_view(run, base_url="")
 
 
-def _done(run: dict[str, Any]) -> int:
-    return sum(shot["status"] == "done" for shot in run["shots"])
+def _done(run: shapes.Run) -> int:
+    return sum(shot.status == "done" for shot in run.shots)
 
 
-def _is_unheard(run: dict[str, Any]) -> bool:
-    return any(warning["code"] == UNREACHABLE.code for warning in run["warnings"])
+def _is_unheard(run: shapes.Run) -> bool:
+    return any(warning.code == UNREACHABLE.code for warning in run.warnings)
