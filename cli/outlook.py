@@ -4,23 +4,18 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from framerelay.api import shapes
+from framerelay.api.advice import Remedy, advice_on
 from framerelay.api.forecast import film_in
 from framerelay.api.words import coming, frame_for, problem_words, waits_for
 from framerelay.runs.text import new_submits
 
 Place = Callable[[str], str]
 
-# What a person can do about each family of failure; the rest may pass by trying again.
-_RESUME: Final = "when the cause is fixed: framerelay resume {run}"
-_ADVICE: Final = {
-    "account": "put FRAMERELAY_UPSTREAM_KEY or the account at the provider right; then, which has the key read again: "
-    "framerelay resume {run}",
-    "quota": "it is used up at the provider; add to it there, then: framerelay resume {run}",
-    "text_moderated": "the same text is refused every time; another one: framerelay retake {run} {shot} --prompt TEXT",
-    "image_moderated": "the same picture is refused every time; give another one, or retake the shot before it",
-    "audio_moderated": "its sound was refused; try again: framerelay retake {run} {shot}",
-    "video_moderated": "the clip was refused; another prompt may pass: framerelay retake {run} {shot} --prompt TEXT",
-    "request_invalid": "correct the storyboard, then start it again",
+_HOW: Final = {
+    Remedy.RESUME: ": framerelay resume {run}",
+    Remedy.RETAKE: ": framerelay retake {run} {shot}",
+    Remedy.PROMPT: ": framerelay retake {run} {shot} --prompt TEXT",
+    Remedy.NONE: "",
 }
 
 
@@ -38,8 +33,9 @@ def outlook(run: shapes.Run, *, now: float, place: Place | None = None) -> list[
     return lines
 
 
-def _advice(run: shapes.Run, shot: str, problem: shapes.Problem | None) -> str:
-    return _ADVICE.get(problem.family if problem else "", _RESUME).format(run=run.id, shot=shot)
+def _advice(run: shapes.Run, shot_id: str, problem: shapes.Problem | None) -> str:
+    advice = advice_on(problem)
+    return advice.words + _HOW[advice.remedy].format(run=run.id, shot=shot_id)
 
 
 def _turn(run: shapes.Run, shot: shapes.Shot, place: Place | None) -> Iterator[str]:

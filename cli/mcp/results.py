@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, Field
 
 from framerelay.api import shapes
+from framerelay.api.advice import Remedy, advice_on
 from framerelay.api.words import one_line, problem_words, shot_words, waits_for
 from framerelay.cli.outlook import outlook
 from framerelay.runs.text import printable
@@ -233,7 +234,7 @@ def _turn(run: shapes.Run, shot: shapes.Shot) -> str:
                 f"--shot {name}`."
             )
         case "operator":
-            return f"{name} is held: a person has to fix the key, account or quota, then `framerelay resume {run.id}`."
+            return f"{name} is held for a person: {_advice(run, shot.held_by)}."
         case "budget":
             return f"{name} is past the limit of {run.budget.jobs} jobs: a person decides if more may be spent."
         case _:
@@ -243,8 +244,21 @@ def _turn(run: shapes.Run, shot: shapes.Shot) -> str:
 def _after_failure(run: shapes.Run) -> str:
     failed = [shot.id for shot in run.shots if shot.status == "failed"]
     if not failed:
-        return f"A person fixes the cause, then `framerelay resume {run.id}`; nothing rendered is paid for again."
-    return f"It failed at {failed[0]}: change what the message names, then retake_shot with another prompt."
+        return f"For a person: {_advice(run, run.error)}; nothing rendered is paid for again."
+    return f"It failed at {failed[0]}: {_advice(run, run.error)}."
+
+
+def _advice(run: shapes.Run, problem: shapes.Problem | None) -> str:
+    advice = advice_on(problem)
+    return advice.words + _HOW[advice.remedy].format(run=run.id)
+
+
+_HOW: Final = {
+    Remedy.RESUME: " (`framerelay resume {run}`)",
+    Remedy.RETAKE: " (retake_shot)",
+    Remedy.PROMPT: " (retake_shot with another prompt)",
+    Remedy.NONE: "",
+}
 
 
 def retake_answer(outlook: shapes.Outlook, *, shot: str, outlook_id: str, begun: bool) -> RetakeAnswer:

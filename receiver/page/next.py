@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from framerelay.api import shapes
+from framerelay.api.advice import advice_on
 from framerelay.api.forecast import film_in
 from framerelay.api.words import coming, frame_for, problem_words, waits_for
 from framerelay.receiver.page.strip import TakeCell, scenes_of
@@ -17,17 +18,6 @@ from framerelay.runs.text import duration, listed, number_of, soon
 
 UNDER_WAY: Final = frozenset({"submitting", "generating", "collecting"})
 ASKED_MAX: Final = 12  # Of each kind, in one card; the others have their turn when these are decided.
-
-# What a person can do about each family of failure; the rest may pass by trying again.
-_ADVICE: Final = {
-    "account": "Put FRAMERELAY_UPSTREAM_KEY or the account at the provider right, then resume: the key is read again.",
-    "quota": "Add to it at the provider, then resume.",
-    "text_moderated": "The same text is refused every time; retake the shot with another prompt.",
-    "image_moderated": "The same picture is refused every time; give another one, or retake the shot before it.",
-    "audio_moderated": "Its sound was refused; a retake may pass.",
-    "video_moderated": "The clip was refused; another prompt or seed may pass.",
-    "request_invalid": "Mend the storyboard, then start it again.",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +94,7 @@ def what_is_next(run: Run, shown: shapes.Run, *, now: float) -> Next:
         if (shot.status is ShotStatus.FAILED or shot.id in asked) and not retakes[shot.id].why_not
     ]
     return Next(
-        sentence=sentence[:1].upper() + sentence[1:],
+        sentence=_capital(sentence),
         film_in=film_in(shown, now=now),
         under_way=[shot.id for shot in run.shots if shot.status in MOVING][:ASKED_MAX],
         lost=[_lost(run, shot, now) for shot in waiting if waits_for(shot) in ("outcome", "answer")][:ASKED_MAX],
@@ -124,8 +114,7 @@ def _sentence(run: shapes.Run, waiting: Sequence[shapes.Shot], *, now: float) ->
         case "cancelled":
             return f"It was cancelled; nothing more is submitted{_still_kept(run)}."
         case "failed":
-            family = run.error.family if run.error else ""
-            return f"It stopped: {_message(run.error)}. {_ADVICE.get(family, 'When the cause is fixed, resume.')}"
+            return f"It stopped: {_message(run.error)}. {_capital(advice_on(run.error).words)}."
     turns = _turns(waiting)
     if turns:
         asked = [problem_words(shot) for shot in waiting if waits_for(shot) == "answer"]
@@ -147,7 +136,8 @@ def _turns(waiting: Sequence[shapes.Shot]) -> str:
     """What a person has to do, each kind in a clause."""
     kinds = {shot.id: waits_for(shot) for shot in waiting}
     held = [shot.held_by for shot in waiting if waits_for(shot) == "operator"]
-    said = _message(held[0]) if held else ""
+    advice = _capital(advice_on(held[0]).words) if held else ""
+    message = _message(held[0]) if held else ""
     clauses = []
     for kind, words in _TURNS.items():
         names = [name for name, each in kinds.items() if each == kind]
@@ -155,7 +145,7 @@ def _turns(waiting: Sequence[shapes.Shot]) -> str:
             one = len(names) == 1
             about = f"shot{'' if one else 's'} {listed(names, 'and')}" if len(names) < 4 else f"{len(names)} shots"
             filled = {"shots": about, "is_": "is" if one else "are", "s": "s" if one else ""}
-            clauses.append(words.format(**filled, its="its" if one else "their", said=said))
+            clauses.append(words.format(**filled, its="its" if one else "their", message=message, advice=advice))
     return "; ".join(clauses)
 
 
@@ -165,8 +155,7 @@ _TURNS: Final = {
     "pick": "{shots} wait{s} for you to pick a take",
     "outcome": "nobody knows if {shots} {is_} made at the provider; it is held, not sent again, and a late callback "
     "still lets it go on",
-    "operator": "{shots} wait{s}, the provider says: {said}. Put the key or the account right, then resume: the key is "
-    "read again",
+    "operator": "{shots} wait{s}, the provider says: {message}. {advice}",
     "budget": "the budget is spent before {shots}; start it again with a larger one",
     "provider": "{shots} {is_} tried again until the provider is back",
 }
@@ -251,6 +240,10 @@ def _follows(run: Run, event: events.Retaken, jobs: int, now: float) -> str | No
         return None
     more = submits_to_come(decided(run, event, now)) - jobs
     return f"{number_of('job', more)} more" if more > 0 else None
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _message(problem: shapes.Problem | None) -> str:
