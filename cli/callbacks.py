@@ -59,7 +59,9 @@ def follow_callbacks(*, limit: int, as_json: bool) -> NoReturn:
     """
     A line for each callback, the last *limit* first, then those that come. Ctrl-C ends it.
 
-    A receiver that stops answering is asked again for a minute, and what came meanwhile is told then. Raises: Stop.
+    A receiver that stops answering is asked again for a minute, and what came meanwhile is shown then.
+
+    Raises: CommandError.
     """
     last: shapes.Callback | None = None
     with Receiver.of_environment() as receiver:

@@ -151,7 +151,11 @@ def _before_exec(signals: set[int | signal.Signals]) -> None:
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Until *process* answers at *url*. Raises: Stop with its last words if it ends before, or takes too long."""
+    """
+    Until *process* answers at *url*.
+
+    Raises: CommandError with its last words if it ends before, or takes too long.
+    """
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -189,7 +193,11 @@ def _clear(folder: Path, *, keep: bool) -> None:
 
 
 def _writable(folder: Path) -> Path:
-    """*folder*, made if it is missing; a film must not be lost for a folder that cannot take it. Raises: Stop."""
+    """
+    *folder*, made if it is missing; a film must not be lost for a folder that cannot take it.
+
+    Raises: CommandError.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".framerelay-"):

@@ -23,7 +23,9 @@ def watch(receiver: Receiver, run_id: str, *, out: TextIO, place: Place | None =
     """
     Show the run on *out* until it has ended or waits for a person; returns it as it stands then.
 
-    A receiver that stops answering is asked again for a minute. Raises: Stop after that, or if there is no such run.
+    A receiver that stops answering is asked again for a minute.
+
+    Raises: CommandError after that, or if there is no such run.
     """
     console = console_on(out)
     first = receiver.run(run_id)

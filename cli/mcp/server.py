@@ -155,7 +155,7 @@ def _aside(tool: Callable[P, T]) -> Callable[P, Awaitable[T]]:
 
 
 def _keys(settings: Settings, host: str) -> list[str]:
-    """The keys that open it. Raises: Stop, SettingInvalid."""
+    """The keys that open it. Raises: CommandError, SettingInvalid."""
     found = find_api_key(settings)
     keys = [str(key) for key in settings.api_key] or ([str(found)] if found else [])
     if not keys:

@@ -10,7 +10,7 @@ from framerelay.api.forecast import film_in
 from framerelay.api.words import coming, frame_for, problem_words, waits_for
 from framerelay.receiver.page.strip import TakeCell, scenes_of
 from framerelay.runs import events
-from framerelay.runs.decisions import decided, why_not
+from framerelay.runs.decisions import decided, why_no_other_job, why_not
 from framerelay.runs.model import Run, RunStatus, Shot, ShotStatus, TakeStatus
 from framerelay.runs.outlook import jobs_of_retake, stale_after
 from framerelay.runs.standing import MOVING, counted, jobs_left, submits_to_come, takes_missing
@@ -198,12 +198,12 @@ def _resume(run: Run, now: float) -> str | None:
     return f"may spend {number_of('job', submits_to_come(decided(run, events.Resumed(), now)))}"
 
 
-def may_be_lost(run: Run, shot: Shot, now: float) -> bool:
+def may_be_lost(shot: Shot) -> bool:
     """Whether a job that a person finds at the provider could still be the one of *shot*."""
     ended = shot.status is ShotStatus.FAILED or any(
         take.status is TakeStatus.UNSURE or take.question for take in shot.takes
     )
-    return ended and why_not(run, events.Adopted(shot=shot.id, job_id=""), now) is None
+    return ended and why_no_other_job(shot) is None
 
 
 def _cancel(run: Run) -> str | None:
@@ -219,12 +219,12 @@ def _cancel(run: Run) -> str | None:
 
 
 def retake_of(run: Run, shot: Shot, now: float) -> Retake | None:
-    """As if another prompt were given, which is what some refusals ask for; None where nobody would ask for one."""
+    """As its form sends it, with a prompt, which some refusals ask for; None where nobody would ask for one."""
     is_asked = shot.status is ShotStatus.WAITING and any(take.question for take in counted(shot))
     if shot.status not in (ShotStatus.DONE, ShotStatus.FAILED) and not is_asked:
         return None
     jobs, left = jobs_of_retake(run, shot.id), jobs_left(run)
-    event = events.Retaken(shot=shot.id, prompt="another")
+    event = events.Retaken(shot=shot.id, prompt=shot.input.get("prompt"))
     return Retake(
         jobs=number_of("job", jobs),
         spends=f"{number_of('job', jobs)}{'' if left is None else f' of the {left} that are left'}",

@@ -104,7 +104,7 @@ async def show_shot(request: Request) -> Response:
         takes=list(takes_of(shown, cell, now=now)),
         shape=shape_of(shown),
         retake=retake_of(run, shot, now),
-        lost=may_be_lost(run, shot, now),
+        lost=may_be_lost(shot),
         live=not has_ended(run),
         moments=await timeline_of(state, run, shot),
     )
