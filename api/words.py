@@ -6,7 +6,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from framerelay.api import shapes
-from framerelay.runs.text import duration, listed, printable, soon
+from framerelay.runs.text import duration, listed, soon
 
 IN_QUEUE: Final = frozenset({"queued", "pending", "submitted", "created"})
 _FRAMES: Final = {
@@ -15,14 +15,6 @@ _FRAMES: Final = {
     "upload": "our last frame, uploaded",
     "serve": "our last frame, served",
 }
-
-
-def one_line(run: shapes.Run, *, now: float) -> str:
-    """A run in one line: id, status, how far, age, title."""
-    done = sum(shot.status == "done" for shot in run.shots)
-    age = duration(now - run.created)
-    shots = f"{done}/{len(run.shots)} shots"
-    return printable(f"{run.id}  {run.status:<9}  {shots:>11}  {age:>7} ago  {run.title}")
 
 
 def shot_words(run: shapes.Run, shot: shapes.Shot, *, now: float) -> str:

@@ -9,13 +9,14 @@ import click
 import msgspec
 
 from framerelay.api import shapes
+from framerelay.api.lines import callback_line, release_words
 from framerelay.cli.client import Receiver, Unreachable, checked_id
 from framerelay.cli.errors import CommandError
 from framerelay.cli.keys import keys_of
 from framerelay.cli.output import echo_json
 from framerelay.cli.runs import print_json
 from framerelay.cli.settings import settings_of_command
-from framerelay.runs.text import duration, printable
+from framerelay.runs.text import printable
 from framerelay.runs.tokens import HookAddress, Tokens
 
 ASK_EVERY_S: Final = 0.2  # The receiver on this machine, not the provider.
@@ -49,7 +50,7 @@ def list_callbacks(*, limit: int, as_json: bool) -> int:
         print_json(page)
         return 0
     for callback in page.data:
-        click.echo(_line(callback, now=time.time()))
+        click.echo(callback_line(callback, now=time.time()))
     if not page.data:
         click.echo("no callbacks yet", err=True)
     return 0
@@ -72,7 +73,7 @@ def follow_callbacks(*, limit: int, as_json: bool) -> NoReturn:
                 if as_json:
                     echo_json(msgspec.json.encode(callback).decode())
                 else:
-                    click.echo(_line(callback, now=time.time()))
+                    click.echo(callback_line(callback, now=time.time()))
             last = news[0] if news else last
             time.sleep(ASK_EVERY_S)
             try:
@@ -129,30 +130,7 @@ def release_callbacks(callback_id: str | None, *, as_json: bool) -> int:
         return 0
     releases = answer.data if isinstance(answer, shapes.Releases) else [answer]
     for each in releases:
-        click.echo(printable(f"{each.id}  {_release_words(each)}"))
+        click.echo(printable(f"{each.id}  {release_words(each)}"))
     if not releases:
         click.echo("nothing is in quarantine", err=True)
     return 0
-
-
-def _release_words(release: shapes.Release) -> str:
-    if not release.released:
-        return f"still held: {release.reason}"
-    if release.repeated:
-        return "released; the sender had tried again, so it was processed already"
-    return f"released: {release.outcome}"
-
-
-def _line(callback: shapes.Callback, *, now: float) -> str:
-    age = duration(now - callback.received)
-    again = f", {callback.repeats} more times" if callback.repeats else ""
-    what = callback.status or callback.reason or "no status"
-    return printable(
-        f"{callback.id}  {age:>7} ago  {callback.outcome:<11} {what:<11} {_whose(callback)}{again}".rstrip()
-    )
-
-
-def _whose(callback: shapes.Callback) -> str:
-    if callback.hook:
-        return f"hook {callback.hook}, {callback.job_id or 'no job'}"
-    return f"{callback.run} {callback.shot} take {callback.take}" if callback.run else ""

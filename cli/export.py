@@ -7,9 +7,9 @@ import click
 import msgspec
 
 from framerelay.api import shapes
+from framerelay.api.manifest import FILM, MANIFEST, TIMELINE, clips_of, manifest_of
 from framerelay.cli.client import Receiver
 from framerelay.cli.export_folder import Folder
-from framerelay.cli.manifest import FILM, MANIFEST, TIMELINE, clips_of, manifest_of
 from framerelay.cli.runs import print_json
 from framerelay.runs.text import listed
 
@@ -30,7 +30,7 @@ def export(run_id: str, *, to: Path | None, as_json: bool) -> int:
         if run.film and not _has_film(run, run.film, folder):
             _fetch(receiver, folder, FILM, run.film.url, None)
     picked = {clip.shot.id: clip for clip in clips if clip.take.number == clip.shot.picked}
-    from framerelay.cli.timeline import timeline_of
+    from framerelay.api.timeline import timeline_of
 
     folder.write(TIMELINE, timeline_of(run, picked).encode())
     manifest = msgspec.json.encode(manifest_of(run, folder.facts))

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from framerelay.api.manifest import MANIFEST, Manifest
 from framerelay.cli.errors import CommandError, folder_words
-from framerelay.cli.manifest import MANIFEST, Manifest
 
 
 class ExportedFile(Struct, kw_only=True):

@@ -1,17 +1,17 @@
 """`notifications`: what was told to whom, once more if need be, and the secret by which a receiver verifies it."""
 
 import time
-from datetime import datetime
 
 import click
 
 from framerelay.api import shapes
+from framerelay.api.lines import notification_line
 from framerelay.cli.client import Receiver, checked_id
 from framerelay.cli.keys import keys_of
 from framerelay.cli.runs import print_json
 from framerelay.cli.settings import settings_of_command
 from framerelay.network.signing import signing_secrets
-from framerelay.runs.text import duration, printable
+from framerelay.runs.text import printable
 
 
 def list_notifications(*, run_id: str | None, limit: int, as_json: bool) -> int:
@@ -23,7 +23,7 @@ def list_notifications(*, run_id: str | None, limit: int, as_json: bool) -> int:
         print_json(page)
         return 0
     for notification in page.data:
-        click.echo(line_of(notification, now=time.time()))
+        click.echo(notification_line(notification, now=time.time()))
     if not page.data:
         click.echo("no notifications yet; a storyboard asks for them with notify_url", err=True)
     return 0
@@ -50,29 +50,3 @@ def print_secret(*, as_json: bool) -> int:
     else:
         click.echo("\n".join(secrets))
     return 0
-
-
-def line_of(notification: shapes.Notification, *, now: float) -> str:
-    """One notification for a person."""
-    age = duration(now - notification.created)
-    shot = f" {notification.shot}" if notification.shot else ""
-    what = f"{notification.type:<14} {notification.run}{shot}"
-    return printable(f"{notification.id}  {age:>7} ago  {what}  {notification.host}: {_state(notification)}")
-
-
-def _state(notification: shapes.Notification) -> str:
-    tries = notification.deliveries
-    last = tries[-1].outcome if tries else "not sent yet"
-    again = f", {len(tries)} tries" if len(tries) > 1 else ""
-    match notification.state:
-        case "delivered":
-            return f"delivered{again}"
-        case "waiting":
-            clock = f"{datetime.fromtimestamp(notification.next_try):%H:%M:%S}" if notification.next_try else "now"
-            return f"{last}{again}; next at {clock}" if tries else last
-        case "given_up":
-            return f"given up: {last}{again}"
-        case "gone":
-            return f"{last}: it wants no more of this"
-        case _:
-            return f"{last}"

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from framerelay.api import shapes
-from framerelay.api.words import one_line
+from framerelay.api.lines import run_line
 from framerelay.cli.client import Receiver, checked_id
 from framerelay.cli.output import echo_json
 from framerelay.runs.text import listed, new_submits, number_of, printable
@@ -25,7 +25,7 @@ def list_runs(*, status: str | None, limit: int, as_json: bool) -> int:
         print_json(page)
         return 0
     for run in page.data:
-        click.echo(_fitted(one_line(run, now=time.time())))
+        click.echo(_fitted(run_line(run, now=time.time())))
     if not page.data:
         click.echo(f"no {status} runs" if status else "no runs yet: framerelay run STORYBOARD", err=True)
     if page.next:

@@ -110,7 +110,7 @@ class Take(Struct, kw_only=True):
 class Shot(Struct, kw_only=True):
     """One clip of the film."""
 
-    id: str
+    id: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,80}$")]
     scene: str
     origin: Annotated[str, Meta(description="continue · bridge · cut · the id of an earlier shot, as written")] = field(
         name="from"

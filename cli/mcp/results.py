@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field
 
 from framerelay.api import shapes
 from framerelay.api.advice import Remedy, advice_on
-from framerelay.api.words import one_line, problem_words, shot_words, waits_for
+from framerelay.api.lines import run_line
+from framerelay.api.words import problem_words, shot_words, waits_for
 from framerelay.cli.outlook import outlook
 from framerelay.runs.text import printable
 
@@ -173,7 +174,7 @@ def films_answer(page: shapes.Runs) -> Films:
     now = time.time()
     return Films(
         films=[
-            FilmLine(run=run.id, title=printable(run.title), status=run.status, words=one_line(run, now=now))
+            FilmLine(run=run.id, title=printable(run.title), status=run.status, words=run_line(run, now=now))
             for run in page.data
         ]
     )

@@ -13,10 +13,10 @@ from framerelay.receiver.deciding import decide, stored_run
 from framerelay.receiver.door.sessions import INVITED_S
 from framerelay.receiver.fields import check_names, fields_of
 from framerelay.receiver.page.health import health_of
+from framerelay.receiver.page.history import moments_of
 from framerelay.receiver.page.next import may_be_lost, retake_of, what_is_next
 from framerelay.receiver.page.rendering import login_form, rendered
 from framerelay.receiver.page.strip import clips_of, latest_frame, scenes_of, shape_of, takes_of
-from framerelay.receiver.page.timeline import timeline_of
 from framerelay.receiver.runs_api import NAME, SEED_MAX
 from framerelay.receiver.state import state_of
 from framerelay.runs import events
@@ -106,7 +106,7 @@ async def show_shot(request: Request) -> Response:
         retake=retake_of(run, shot, now),
         lost=may_be_lost(shot),
         live=not has_ended(run),
-        moments=await timeline_of(state, run, shot),
+        moments=await moments_of(state, run, shot),
     )
 
 

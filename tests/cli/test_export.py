@@ -11,7 +11,7 @@ import opentimelineio as otio
 import pytest
 
 from framerelay.api import shapes
-from framerelay.cli.timeline import rate_of
+from framerelay.api.timeline import rate_of
 from tests.api.example_shapes import VIDEO
 
 CHAIN = """

@@ -53,7 +53,7 @@ class Moment:
     callback: shapes.Callback | None = None
 
 
-async def timeline_of(state: State, run: Run, shot: Shot) -> list[Moment]:
+async def moments_of(state: State, run: Run, shot: Shot) -> list[Moment]:
     """Everything about *shot*, oldest first. Raises: StoreUnavailable."""
     happened = [_event(each.fields) for each in await _history(state, run.id) if each.fields.get("shot") == shot.id]
     came = [_callback(each) for each in await _callbacks(state, run, shot)]

@@ -8,7 +8,7 @@ import opentimelineio as otio
 from opentimelineio.opentime import RationalTime, TimeRange
 
 from framerelay.api import shapes
-from framerelay.cli.manifest import ExportClip
+from framerelay.api.manifest import ExportClip
 
 RATES: Final = (24.0, 25.0, 30.0, 16.0, 60.0, 50.0, 48.0, 15.0, 12.0, 24000 / 1001, 30000 / 1001, 60000 / 1001)
 RATE: Final = 24.0  # Of gaps where no clip tells another.
