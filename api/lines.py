@@ -8,9 +8,9 @@ from framerelay.runs.text import duration, printable
 
 def run_line(run: shapes.Run, *, now: float) -> str:
     """A run in one line: id, status, how far, age, title."""
-    done = sum(shot.status == "done" for shot in run.shots)
+    count = sum(shot.status == "done" for shot in run.shots)
     age = duration(now - run.created)
-    shots = f"{done}/{len(run.shots)} shots"
+    shots = f"{count}/{len(run.shots)} shots"
     return printable(f"{run.id}  {run.status:<9}  {shots:>11}  {age:>7} ago  {run.title}")
 
 

@@ -27,11 +27,11 @@ def timeline_of(run: shapes.Run, clips: Mapping[str, ExportClip]) -> str:
     shots = run.shots
     for shot, following in zip(shots, [*shots[1:], None], strict=True):
         if shot.id in clips:
-            repeated = following is not None and following.continued and following.id in clips
-            track.append(_clip(run, clips[shot.id], repeated=repeated))
+            is_repeated = following is not None and following.continued and following.id in clips
+            track.append(_clip(run, clips[shot.id], is_repeated=is_repeated))
         else:
             span = TimeRange(RationalTime(0, gap.rate), gap)
-            track.append(otio.schema.Gap(name=shot.id, source_range=span, metadata=_noted(run, shot, None)))
+            track.append(otio.schema.Gap(name=shot.id, source_range=span, metadata=_metadata(run, shot, None)))
     timeline = otio.schema.Timeline(name=run.title, metadata={"framerelay": {"run": run.id}})
     timeline.tracks.append(track)
     return str(otio.adapters.write_to_string(timeline, "otio_json"))
@@ -44,7 +44,7 @@ def rate_of(video: shapes.Video) -> float:
     return next(fitting, round(frames / length_s, 3))
 
 
-def _clip(run: shapes.Run, clip: ExportClip, *, repeated: bool) -> otio.schema.Clip:
+def _clip(run: shapes.Run, clip: ExportClip, *, is_repeated: bool) -> otio.schema.Clip:
     rate, frames = rate_of(clip.video), clip.video.frames
     start = RationalTime(0, rate)
     return otio.schema.Clip(
@@ -52,8 +52,8 @@ def _clip(run: shapes.Run, clip: ExportClip, *, repeated: bool) -> otio.schema.C
         media_reference=otio.schema.ExternalReference(
             target_url=clip.file, available_range=TimeRange(start, RationalTime(frames, rate))
         ),
-        source_range=TimeRange(start, RationalTime(frames - repeated, rate)),
-        metadata=_noted(run, clip.shot, clip),
+        source_range=TimeRange(start, RationalTime(frames - is_repeated, rate)),
+        metadata=_metadata(run, clip.shot, clip),
     )
 
 
@@ -64,7 +64,7 @@ def _gap_length(videos: list[shapes.Video]) -> RationalTime:
     return RationalTime(round(median(video.duration_s for video in videos) * rate), rate)
 
 
-def _noted(run: shapes.Run, shot: shapes.Shot, clip: ExportClip | None) -> dict[str, dict[str, object]]:
+def _metadata(run: shapes.Run, shot: shapes.Shot, clip: ExportClip | None) -> dict[str, dict[str, object]]:
     facts: dict[str, object] = {"run": run.id, "scene": shot.scene, "shot": shot.id, "prompt": shot.prompt}
     if clip:
         take = clip.take

@@ -67,14 +67,14 @@ def run_view(run: Run, *, base_url: str) -> shapes.Run:
     )
 
 
-def outlook_view(run: Run, shot: str) -> shapes.Outlook:
-    """What a retake of *shot* would bring about."""
+def outlook_view(run: Run, shot_id: str) -> shapes.Outlook:
+    """What a retake of *shot_id* would bring about."""
     return shapes.Outlook(
         object="outlook",
-        jobs=jobs_of_retake(run, shot),
-        stale=list(stale_after(run, shot)),
+        jobs=jobs_of_retake(run, shot_id),
+        stale=list(stale_after(run, shot_id)),
         budget_left=jobs_left(run),
-        would=words_of_retake(run, shot),
+        would=words_of_retake(run, shot_id),
     )
 
 
@@ -191,14 +191,14 @@ def _paid_twice(second: SecondJob) -> shapes.Oddity:
     return shapes.Oddity(code="paid_twice", message=message)
 
 
-def _odd_clip(shot: str, note: str) -> shapes.Oddity | None:
+def _odd_clip(shot_id: str, note: str) -> shapes.Oddity | None:
     match note:
         case "hdr_pq" | "hdr_hlg":
             kind = note.removeprefix("hdr_").upper()
-            message = f"the clip of shot {shot} is HDR ({kind}): its last frame was handed on in SDR"
+            message = f"the clip of shot {shot_id} is HDR ({kind}): its last frame was handed on in SDR"
             return shapes.Oddity(code="clip_hdr", message=f"{message}; ask the model for SDR if you can")
         case "interlaced":
-            message = f"the clip of shot {shot} is interlaced: its last frame, which is handed on, shows two moments"
+            message = f"the clip of shot {shot_id} is interlaced: its last frame, which is handed on, shows two moments"
             return shapes.Oddity(code="clip_interlaced", message=message)
     return None  # Of a later version.
 
@@ -210,10 +210,8 @@ def _is_strange(take: Take) -> bool:
 
 def _strange_words(run: Run, shot: Shot, take: Take) -> str:
     word = f'says "{redacted(take.word)}"' if take.word else "names no status"
-    asked = "you are asked about it" if take.question else f"you are asked after {duration(run.terms.ask_after_s)}"
-    return (
-        f"shot {shot.id}: the provider {word} of job {take.job_id}, which is not known here; it is looked up, {asked}"
-    )
+    when = "you are asked about it" if take.question else f"you are asked after {duration(run.terms.ask_after_s)}"
+    return f"shot {shot.id}: the provider {word} of job {take.job_id}, which is not known here; it is looked up, {when}"
 
 
 def _untold(problem: Problem) -> str:

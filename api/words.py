@@ -23,7 +23,7 @@ def shot_words(run: shapes.Run, shot: shapes.Shot, *, now: float) -> str:
         case "pending":
             return _pending(run, shot, now)
         case "done":
-            return _done(run, shot)
+            return _done_words(run, shot)
         case "waiting":
             return _waiting(shot)
         case "failed":
@@ -51,10 +51,10 @@ def usual_s(run: shapes.Run, take: shapes.Take | None = None) -> float | None:
     """
     if take and take.usual_s:
         return float(take.usual_s)
-    known = [each.usual_s for shot in run.shots for each in shot.takes if each.usual_s]
+    usuals = [each.usual_s for shot in run.shots for each in shot.takes if each.usual_s]
     shots = run.shots[1:] if run.hook else run.shots  # A hook's first job was submitted elsewhere.
     took = [take.rendered - take.submitted for shot in shots for take in shot.takes if take.rendered]
-    return statistics.median(known or took) if known or took else None
+    return statistics.median(usuals or took) if usuals or took else None
 
 
 def share_done(run: shapes.Run, shot: shapes.Shot, *, now: float) -> float | None:
@@ -115,12 +115,12 @@ def _source(run: shapes.Run, shot: shapes.Shot) -> shapes.Shot | None:
     return next((other for other in run.shots if other.id == shot.source), None)
 
 
-def _done(run: shapes.Run, shot: shapes.Shot) -> str:
-    take = _chosen(shot)
+def _done_words(run: shapes.Run, shot: shapes.Shot) -> str:
+    take = _film_take(shot)
     first = take.first_frame
     seam = f", seam {take.seam.difference:.1f} of 255" if take.seam else ""
-    given = f"; begins with {_frame(shot.source, first)}{seam}" if first else ""
-    return f"{made_words(shot)}{given}{_stale(run, shot)}"
+    origin = f"; begins with {_frame(shot.source, first)}{seam}" if first else ""
+    return f"{made_words(shot)}{origin}{_stale(run, shot)}"
 
 
 def stale_source(run: shapes.Run, shot: shapes.Shot) -> str | None:
@@ -138,7 +138,7 @@ def _stale(run: shapes.Run, shot: shapes.Shot) -> str:
 
 def made_words(shot: shapes.Shot) -> str:
     """What was made of a shot that is done."""
-    take = _chosen(shot)
+    take = _film_take(shot)
     which = f"take {take.number} of {len(shot.takes)}, " if len(shot.takes) > 1 else ""
     video = take.video
     if video is None:  # It is there for every take that is done.
@@ -155,11 +155,11 @@ def begun_from(shot: shapes.Shot, take: shapes.Take) -> str | None:
 def frame_for(run: shapes.Run, shot: shapes.Shot) -> shapes.Frame | None:
     """What *shot* would be given to begin with: the end of its source's picked take, our copy before the provider's."""
     source = next((each for each in run.shots if each.id == shot.source), None)
-    picked = [take for take in source.takes if take.number == source.picked] if source else []
-    return next((take.last_frame or take.provider_frame for take in picked), None)
+    takes = [take for take in source.takes if take.number == source.picked] if source else []
+    return next((take.last_frame or take.provider_frame for take in takes), None)
 
 
-def _chosen(shot: shapes.Shot) -> shapes.Take:
+def _film_take(shot: shapes.Shot) -> shapes.Take:
     return next((take for take in shot.takes if take.number == shot.picked), shot.takes[-1])
 
 

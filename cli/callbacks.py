@@ -66,39 +66,39 @@ def follow_callbacks(*, limit: int, as_json: bool) -> NoReturn:
     """
     last: shapes.Callback | None = None
     with Receiver.of_environment() as receiver:
-        news = receiver.get("/v1/callbacks", shapes.Callbacks, limit=limit).data
-        heard = time.monotonic()
+        batch = receiver.get("/v1/callbacks", shapes.Callbacks, limit=limit).data
+        answered_at = time.monotonic()
         while True:
-            for callback in reversed(news):
+            for callback in reversed(batch):
                 if as_json:
                     echo_json(msgspec.json.encode(callback).decode())
                 else:
                     click.echo(callback_line(callback, now=time.time()))
-            last = news[0] if news else last
+            last = batch[0] if batch else last
             time.sleep(ASK_EVERY_S)
             try:
-                news = _newer(receiver, last)
-                heard = time.monotonic()
+                batch = _newer(receiver, last)
+                answered_at = time.monotonic()
             except Unreachable as silence:
-                news = []
-                if time.monotonic() - heard > MISSING_S_MAX:
+                batch = []
+                if time.monotonic() - answered_at > MISSING_S_MAX:
                     raise Unreachable(f"{silence}; callbacks that came are kept: ask again later") from None
 
 
 def _newer(receiver: Receiver, last: shapes.Callback | None) -> list[shapes.Callback]:
     """The callbacks since *last*, newest first; of a storm the last thousand."""
-    found: list[shapes.Callback] = []
+    callbacks: list[shapes.Callback] = []
     after: str | None = None
     for _ in range(PAGES_MAX):
-        page = receiver.get("/v1/callbacks", shapes.Callbacks, limit=200 if found else 20, after=after)
+        page = receiver.get("/v1/callbacks", shapes.Callbacks, limit=200 if callbacks else 20, after=after)
         for callback in page.data:
             if last and (callback.id == last.id or callback.received < last.received):
-                return found
-            found.append(callback)
+                return callbacks
+            callbacks.append(callback)
         after = page.next
         if after is None:
             break
-    return found
+    return callbacks
 
 
 def replay_callback(callback_id: str, *, yes: bool, as_json: bool) -> int:

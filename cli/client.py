@@ -153,10 +153,10 @@ class Receiver:
         Raises: CommandError, OSError.
         """
         give_up_at = time.monotonic() + MADE_AGAIN_S_MAX
-        while not self._downloaded(url, into, may_wait=time.monotonic() < give_up_at):
+        while not self._try_download(url, into, may_wait=time.monotonic() < give_up_at):
             time.sleep(MADE_AGAIN_EVERY_S)
 
-    def _downloaded(self, url: str, into: Path, *, may_wait: bool) -> bool:
+    def _try_download(self, url: str, into: Path, *, may_wait: bool) -> bool:
         """False if the file is not there yet."""
         draft = into.with_name(f".{into.name}.part")
         try:
@@ -177,7 +177,7 @@ class Receiver:
     def _ask(self, method: str, path: str, shape: type[S], **options: Any) -> S:
         response = self._response(method, path, options)
         if response.is_success:
-            return self._shaped(response, shape)
+            return self._read_as(response, shape)
         raise self._refusal(response)
 
     def _response(self, method: str, path: str, options: Mapping[str, Any]) -> httpx.Response:
@@ -191,14 +191,15 @@ class Receiver:
             reason = str(silence) or type(silence).__name__
             raise NoAnswer(f"the receiver at {self._url} did not answer: {reason}") from None
 
-    def _shaped(self, response: httpx.Response, shape: type[S]) -> S:
+    def _read_as(self, response: httpx.Response, shape: type[S]) -> S:
         """The one place where what came over HTTP becomes a type; fields that it does not have are passed over."""
         try:
             return msgspec.json.decode(response.content, type=shape)
         except msgspec.ValidationError as error:
+            outcome = "; what was asked is done" if response.request.method != "GET" else ""
             raise CommandError(
-                f"{self._url} answered what this command cannot read ({error}); "
-                "is it a FrameRelay receiver, and of the same version?"
+                f"{self._url} answered what this command cannot read ({error}){outcome}; "
+                "is it a FrameRelay receiver of the same version?"
             ) from None
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise self._stranger(response) from None

@@ -35,10 +35,10 @@ def items(what: str, ctx: click.Context, incomplete: str) -> list[CompletionItem
     """
     try:
         with Receiver.of_environment(timeout_s=TIMEOUT_S, quiet=True) as receiver:
-            found = list(_SOURCES[what](receiver, ctx))
+            candidates = list(_SOURCES[what](receiver, ctx))
     except Exception:
         return []
-    return [CompletionItem(name, help=printable(about)) for name, about in found if name.startswith(incomplete)]
+    return [CompletionItem(name, help=printable(about)) for name, about in candidates if name.startswith(incomplete)]
 
 
 def _runs(receiver: Receiver, _: click.Context) -> Iterable[tuple[str, str]]:
@@ -53,7 +53,7 @@ def _shots(receiver: Receiver, ctx: click.Context) -> Iterable[tuple[str, str]]:
 
 def _takes(receiver: Receiver, ctx: click.Context) -> Iterable[tuple[str, str]]:
     for shot in receiver.run(ctx.params["run_id"]).shots:
-        if shot.id == ctx.params["shot"]:
+        if shot.id == ctx.params["shot_id"]:
             yield from ((str(take.number), take.status) for take in shot.takes)
 
 

@@ -105,7 +105,7 @@ def _process(words: list[str], environ: Mapping[str, str], folder: Path) -> Iter
     process = None
     with (folder / f"{words[0]}.log").open("wb") as log_file:
         try:
-            with _uninterrupted() as before:
+            with _without_signals() as before:
                 process = subprocess.Popen(
                     command,
                     env=dict(environ),
@@ -132,7 +132,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[set[int | signal.Signals]]:
+def _without_signals() -> Iterator[set[int | signal.Signals]]:
     """Signals that end the demo come behind the block: in the middle of a fork Python would swallow them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:

@@ -29,13 +29,13 @@ def export(run_id: str, *, to: Path | None, as_json: bool) -> int:
             _fetch(receiver, folder, clip.file, clip.video.url, clip.video.sha256)
         if run.film and not _has_film(run, run.film, folder):
             _fetch(receiver, folder, FILM, run.film.url, None)
-    picked = {clip.shot.id: clip for clip in clips if clip.take.number == clip.shot.picked}
+    film_clips = {clip.shot.id: clip for clip in clips if clip.take.number == clip.shot.picked}
     from framerelay.api.timeline import timeline_of
 
-    folder.write(TIMELINE, timeline_of(run, picked).encode())
+    folder.write(TIMELINE, timeline_of(run, film_clips).encode())
     manifest = msgspec.json.encode(manifest_of(run, folder.facts))
     folder.write(MANIFEST, msgspec.json.format(manifest, indent=2) + b"\n")
-    _report(run, folder, [shot.id for shot in run.shots if shot.id not in picked], as_json)
+    _report(run, folder, [shot.id for shot in run.shots if shot.id not in film_clips], as_json)
     return 0
 
 

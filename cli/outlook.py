@@ -28,8 +28,8 @@ def outlook(run: shapes.Run, *, now: float, place: Place | None = None) -> list[
     if run.status == "running" and (to_come := coming(run, now=now)):
         lines.append(", ".join(filter(None, (f"next: {to_come}", film_in(run, now=now)))))
     if run.status == "failed":
-        failed = next((shot.id for shot in run.shots if shot.status == "failed"), "SHOT")
-        lines.append(_advice(run, failed, run.error))
+        shot_id = next((shot.id for shot in run.shots if shot.status == "failed"), "SHOT")
+        lines.append(_advice(run, shot_id, run.error))
     return lines
 
 

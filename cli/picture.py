@@ -84,8 +84,8 @@ def id_width(run: shapes.Run) -> int:
 
 def missed_words(run: shapes.Run) -> str:
     """``, 1 callback lost and found by polling``; nothing where all came."""
-    missed = run.callbacks_missed
-    return f", {missed} callback{'s' * (missed > 1)} lost and found by polling" if missed else ""
+    jobs = run.callbacks_missed
+    return f", {jobs} callback{'s' * (jobs > 1)} lost and found by polling" if jobs else ""
 
 
 def _head(run: shapes.Run) -> PictureLine:
@@ -93,7 +93,7 @@ def _head(run: shapes.Run) -> PictureLine:
 
 
 def _tally(run: shapes.Run, now: float) -> PictureLine:
-    shots = f"{_done(run.shots)} of {len(run.shots)} shots"
+    shots = f"{_count_done(run.shots)} of {len(run.shots)} shots"
     budget = f" of {run.budget.jobs}" if run.budget.jobs is not None else ""
     until = now if run.status in ("running", "waiting") else run.updated
     tally = f"{shots}, {run.spent.jobs}{budget} jobs, {duration(until - run.created)}{missed_words(run)}"
@@ -129,18 +129,20 @@ def _around_active(shots: Sequence[shapes.Shot], room: int) -> Sequence[shapes.S
     return shots[first : first + size]
 
 
-def _left_out(shots: Sequence[shapes.Shot], seen: Sequence[shapes.Shot]) -> tuple[list[PictureLine], list[PictureLine]]:
+def _left_out(
+    shots: Sequence[shapes.Shot], window: Sequence[shapes.Shot]
+) -> tuple[list[PictureLine], list[PictureLine]]:
     """A line for the shots before those that are seen, and one for those after; none where there are none."""
-    first = next((index for index, shot in enumerate(shots) if shot.id == seen[0].id), 0)
-    return _count("before", shots[:first]), _count("after", shots[first + len(seen) :])
+    first = next((index for index, shot in enumerate(shots) if shot.id == window[0].id), 0)
+    return _count("before", shots[:first]), _count("after", shots[first + len(window) :])
 
 
 def _count(where: str, shots: Sequence[shapes.Shot]) -> list[PictureLine]:
-    words = f"    … {len(shots)} {where}, {_done(shots) or 'none'} of them done"
+    words = f"    … {len(shots)} {where}, {_count_done(shots) or 'none'} of them done"
     return [PictureLine(text=words, style="dim")] if shots else []
 
 
-def _done(shots: Sequence[shapes.Shot]) -> int:
+def _count_done(shots: Sequence[shapes.Shot]) -> int:
     return sum(shot.status == "done" for shot in shots)
 
 

@@ -27,7 +27,7 @@ WHOLE: Final = 1000  # Columns that nothing here fills: what is no terminal gets
 
 def show_plan(path: Path, *, as_json: bool) -> int:
     """Print the plan; its id is the one that the receiver finds once the pictures are handed over."""
-    plan = plan_of(_named(*read_board(path)), Trusted(settings_of_command().trusted_hosts))
+    plan = plan_of(_name_files(*read_board(path)), Trusted(settings_of_command().trusted_hosts))
     if as_json:
         print_json(plan_view(plan))
         return 0
@@ -40,7 +40,7 @@ def show_plan(path: Path, *, as_json: bool) -> int:
     return 0
 
 
-def _named(board: Storyboard, folder: Path) -> Storyboard:
+def _name_files(board: Storyboard, folder: Path) -> Storyboard:
     """*board* with its files under the names that they will have, so that another picture is another plan."""
     names: dict[str, str] = {}
     mistakes: list[Mistake] = []
@@ -67,8 +67,8 @@ def _tree(plan: Plan) -> Tree:
 
 def _words(shot: Shot) -> str:
     """Where it begins and ends, and what it costs beyond one job."""
-    given = "your picture" if shot.first_frame else "the prompt alone"
-    words = [f"begins with {f'the last frame of {shot.source}' if shot.source else given}"]
+    start = "your picture" if shot.first_frame else "the prompt alone"
+    words = [f"begins with {f'the last frame of {shot.source}' if shot.source else start}"]
     if shot.last_frame:
         words.append("ends on your picture")
     if shot.gated:
@@ -84,7 +84,7 @@ def _prompt(shot: Shot) -> str:
 
 
 def _tally(plan: Plan) -> str:
-    needed = f"{number_of('job', plan.jobs)} if nothing fails"
+    jobs = f"{number_of('job', plan.jobs)} if nothing fails"
     budget = f"at most {plan.budget_jobs} (budget)" if plan.budget_jobs else "no limit (budget: {jobs: …} sets one)"
     chain = f"; {plan.longest_chain} shots one after another in the longest chain" if plan.longest_chain > 1 else ""
-    return f"{needed}; {budget}{chain}"
+    return f"{jobs}; {budget}{chain}"

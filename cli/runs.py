@@ -25,7 +25,7 @@ def list_runs(*, status: str | None, limit: int, as_json: bool) -> int:
         print_json(page)
         return 0
     for run in page.data:
-        click.echo(_fitted(run_line(run, now=time.time())))
+        click.echo(_fit_to_terminal(run_line(run, now=time.time())))
     if not page.data:
         click.echo(f"no {status} runs" if status else "no runs yet: framerelay run STORYBOARD", err=True)
     if page.next:
@@ -40,7 +40,7 @@ def show_run(run_id: str, *, watch: bool, as_json: bool) -> int:
     with Receiver.of_environment() as receiver:
         run = receiver.run(run_id)
         if watch:
-            return watched(receiver, run.id, as_json=as_json)
+            return watch_run(receiver, run.id, as_json=as_json)
         _print(receiver, run, as_json)
     return 0
 
@@ -51,7 +51,7 @@ def cancel_run(run_id: str, *, yes: bool, as_json: bool) -> int:
     with Receiver.of_environment() as receiver:
         if _asks(yes, as_json):
             run = receiver.run(run_id)
-            if not _agreed(f"{_named(run)}: nothing more is submitted, for good{_under_way(run)}"):
+            if not _confirms(f"{_title_of(run)}: nothing more is submitted, for good{_under_way(run)}"):
                 return 1
             run_id = run.id
         _print(receiver, receiver.post(f"/v1/runs/{run_id}/cancel", shapes.Run, json={}), as_json)
@@ -64,7 +64,7 @@ def remove_run(run_id: str, *, yes: bool, as_json: bool) -> int:
     with Receiver.of_environment() as receiver:
         if _asks(yes, as_json):
             run = receiver.run(run_id)
-            if not _agreed(f"{_named(run)} is removed with {_files(run)}; there is no way back"):
+            if not _confirms(f"{_title_of(run)} is removed with {_files(run)}; there is no way back"):
                 return 1
             run_id = run.id
         answer = receiver.delete(f"/v1/runs/{run_id}", shapes.Removed)
@@ -75,20 +75,22 @@ def remove_run(run_id: str, *, yes: bool, as_json: bool) -> int:
     return 0
 
 
-def decide_shot(run_id: str, shot: str, what: str, body: Mapping[str, object] | None = None, *, as_json: bool) -> int:
+def decide_shot(
+    run_id: str, shot_id: str, what: str, body: Mapping[str, object] | None = None, *, as_json: bool
+) -> int:
     """A decision that lets a shot go on; says how much may be submitted by that, and returns the exit code."""
-    return _go_on(run_id, f"shots/{checked_id(shot, 'shot')}/{what}", body, as_json=as_json)
+    return _go_on(run_id, f"shots/{checked_id(shot_id, 'shot')}/{what}", body, as_json=as_json)
 
 
-def retake(run_id: str, shot: str, body: Mapping[str, object], *, yes: bool, as_json: bool) -> int:
+def retake(run_id: str, shot_id: str, body: Mapping[str, object], *, yes: bool, as_json: bool) -> int:
     """Make a shot again; a person at a terminal is told what that spends, and asked, unless they said *yes*."""
     checked_id(run_id, "run")
-    place = f"shots/{checked_id(shot, 'shot')}/retake"
+    place = f"shots/{checked_id(shot_id, 'shot')}/retake"
     with Receiver.of_environment() as receiver:
         if _asks(yes, as_json):
             run = receiver.run(run_id)
             would = receiver.post(f"/v1/runs/{run.id}/{place}", shapes.Outlook, json={**body, "dry_run": True}).would
-            if not _agreed(would if run.id == run_id else f"{_named(run)}: {would}"):
+            if not _confirms(would if run.id == run_id else f"{_title_of(run)}: {would}"):
                 return 1
             run_id = run.id
         _print(receiver, receiver.post(f"/v1/runs/{run_id}/{place}", shapes.Run, json=dict(body)), as_json)
@@ -100,14 +102,14 @@ def _asks(yes: bool, as_json: bool) -> bool:
     return not (yes or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def _agreed(what: str) -> bool:
+def _confirms(what: str) -> bool:
     if click.confirm(printable(f"{what}.\nGo on?")):
         return True
     click.echo("nothing was done", err=True)
     return False
 
 
-def _named(run: shapes.Run) -> str:
+def _title_of(run: shapes.Run) -> str:
     """The title and the whole id: what was typed may have been the beginning of one."""
     return f'"{run.title}" ({run.id})'
 
@@ -139,9 +141,9 @@ def _go_on(run_id: str, what: str, body: Mapping[str, object] | None = None, *, 
     return 0
 
 
-def adopt(job_id: str, run_id: str, shot: str, *, as_json: bool) -> int:
+def adopt(job_id: str, run_id: str, shot_id: str, *, as_json: bool) -> int:
     """Attach a job that was paid for; returns the exit code."""
-    body = {"job_id": job_id, "run": checked_id(run_id, "run"), "shot": checked_id(shot, "shot")}
+    body = {"job_id": job_id, "run": checked_id(run_id, "run"), "shot": checked_id(shot_id, "shot")}
     with Receiver.of_environment() as receiver:
         _print(receiver, receiver.post("/v1/jobs/adopt", shapes.Run, json=body), as_json)
     return 0
@@ -162,7 +164,7 @@ def print_json(answer: object) -> None:
     echo_json((msgspec.json.format(text, indent=2) if sys.stdout.isatty() else text).decode())
 
 
-def watched(receiver: Receiver, run_id: str, *, as_json: bool) -> int:
+def watch_run(receiver: Receiver, run_id: str, *, as_json: bool) -> int:
     """Show the run to its end; returns the exit code."""
     from framerelay.cli.watch import watch
 
@@ -186,7 +188,7 @@ def _print(receiver: Receiver, run: shapes.Run, as_json: bool) -> None:
         show_lines(console_on(sys.stdout), whole_lines(run, now=time.time(), place=receiver.place_of))
 
 
-def _fitted(line: str) -> str:
+def _fit_to_terminal(line: str) -> str:
     """On a terminal a line of a list is one line."""
     if not sys.stdout.isatty():
         return line

@@ -9,7 +9,7 @@ import click
 from framerelay.api import shapes
 from framerelay.cli.boards import read_board
 from framerelay.cli.client import Receiver, ReceiverRefusal
-from framerelay.cli.runs import print_json, watched
+from framerelay.cli.runs import print_json, watch_run
 from framerelay.runs.errors import Mistake, StoryboardInvalid
 from framerelay.storyboards.storyboard import Storyboard
 
@@ -22,7 +22,7 @@ def start(path: Path, *, watch: bool, as_json: bool) -> int:
     with Receiver.of_environment() as receiver:
         run = receiver.start(storyboard.with_files(give_pictures(receiver, storyboard, folder)).document)
         if watch:
-            return watched(receiver, run.id, as_json=as_json)
+            return watch_run(receiver, run.id, as_json=as_json)
     if as_json:
         print_json(run)
         return 0

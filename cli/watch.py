@@ -62,7 +62,7 @@ def _live(receiver: Receiver, first: shapes.Run, console: Console) -> shapes.Run
 def _plain(receiver: Receiver, first: shapes.Run, console: Console) -> shapes.Run:
     """A line whenever a shot does something else than before."""
     began = time.monotonic()
-    said: dict[str, tuple[object, ...]] = {}
+    doings: dict[str, tuple[object, ...]] = {}
 
     def say(words: str) -> None:
         console.print(f"{time.monotonic() - began:6.1f} s  {printable(words)}", markup=False)
@@ -77,25 +77,25 @@ def _plain(receiver: Receiver, first: shapes.Run, console: Console) -> shapes.Ru
         was_missing = bool(missing_s)
         for shot in run.shots:
             doing = _doing(shot)
-            if said.get(shot.id) != doing and doing not in _IDLE:
+            if doings.get(shot.id) != doing and doing not in _IDLE:
                 say(f"{shot.id:<{width}} {shot_words(run, shot, now=time.time())}")
-            said[shot.id] = doing
+            doings[shot.id] = doing
     say(f"{run.status}{missed_words(run)}")
     return run
 
 
 def _turns(receiver: Receiver, run: shapes.Run) -> Iterator[tuple[shapes.Run, float]]:
     """The run again and again, the last time when it has ended; with seconds since the receiver last answered, or 0."""
-    heard = time.monotonic()
+    answered_at = time.monotonic()
     yield run, 0.0
     while run.status not in ENDED:
         time.sleep(ASK_EVERY_S)
         try:
             run = receiver.run(run.id)
-            heard = time.monotonic()
+            answered_at = time.monotonic()
             yield run, 0.0
         except Unreachable as silence:
-            missing_s = time.monotonic() - heard
+            missing_s = time.monotonic() - answered_at
             if missing_s > MISSING_S_MAX:
                 raise Unreachable(f"{silence}; the run is kept and goes on with its worker") from None
             yield run, missing_s

@@ -100,8 +100,8 @@ async def remove(request: Request) -> Response:
 
 async def approve(request: Request) -> Response:
     """``POST /v1/runs/{id}/shots/{shot}/approve``: let a gated shot be submitted."""
-    shot = request.path_params["shot"]
-    return await _act(request, events.Approved(shot=shot))
+    shot_id = request.path_params["shot"]
+    return await _act(request, events.Approved(shot=shot_id))
 
 
 async def pick(request: Request) -> Response:
@@ -150,8 +150,8 @@ async def retake(request: Request) -> Response:
 async def adopt(request: Request) -> Response:
     """``POST /v1/jobs/adopt`` ``{"job_id": …, "run": …, "shot": …}``: a job that was paid for belongs to this shot."""
     body = fields_of(request)
-    job_id, run_id, shot = (_named(body, name) for name in ("job_id", "run", "shot"))
-    return await _act(request, events.Adopted(shot=shot, job_id=job_id), run_id)
+    job_id, run_id, shot_id = (_named(body, name) for name in ("job_id", "run", "shot"))
+    return await _act(request, events.Adopted(shot=shot_id, job_id=job_id), run_id)
 
 
 async def watch(request: Request) -> Response:

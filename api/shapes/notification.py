@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from framerelay.api.shapes.fields import Seconds
-from framerelay.runs.notices import NoticeType
-from framerelay.store.outbox import NotificationState
+from framerelay.runs.notice_kinds import NoticeType, NotificationState
 
 
 class Delivery(Struct, kw_only=True):

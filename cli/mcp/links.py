@@ -22,7 +22,7 @@ class Addresses:
         self._receiver = receiver
         self._links = Links(str(secret)) if secret else None
         self._end = int(time.time()) + LINK_LIFE_S
-        self._tried = False
+        self._is_checked = False
 
     @property
     def links_end(self) -> str | None:
@@ -32,22 +32,22 @@ class Addresses:
     def of(self, file: shapes.Video | shapes.Film) -> ClipLink:
         """Where *file* can be opened."""
         return ClipLink(
-            url=self._signed(str(file.url)),
+            url=self._sign(str(file.url)),
             path=place if (place := self._receiver.place_of(str(file.url))) != file.url else None,
             bytes=file.bytes,
             sha256=file.sha256,
             duration_s=file.duration_s,
         )
 
-    def _signed(self, url: str) -> str:
+    def _sign(self, url: str) -> str:
         """Signed if our secret is the receiver's own, which the first link shows."""
         base, slash, path = url.partition("/media/")
         if self._links is None:
             return url
-        signed = self._links.signed(f"{slash}{path}", expires_at=self._end)
-        if not self._tried:
-            self._tried = True
-            if not self._receiver.opens(signed):
+        link = self._links.signed(f"{slash}{path}", expires_at=self._end)
+        if not self._is_checked:
+            self._is_checked = True
+            if not self._receiver.opens(link):
                 self._links = None
                 return url
-        return f"{base}{signed}"
+        return f"{base}{link}"

@@ -243,10 +243,10 @@ def _turn(run: shapes.Run, shot: shapes.Shot) -> str:
 
 
 def _after_failure(run: shapes.Run) -> str:
-    failed = [shot.id for shot in run.shots if shot.status == "failed"]
-    if not failed:
+    shot_ids = [shot.id for shot in run.shots if shot.status == "failed"]
+    if not shot_ids:
         return f"For a person: {_advice(run, run.error)}; nothing rendered is paid for again."
-    return f"It failed at {failed[0]}: {_advice(run, run.error)}."
+    return f"It failed at {shot_ids[0]}: {_advice(run, run.error)}."
 
 
 def _advice(run: shapes.Run, problem: shapes.Problem | None) -> str:
@@ -262,7 +262,7 @@ _HOW: Final = {
 }
 
 
-def retake_answer(outlook: shapes.Outlook, *, shot: str, outlook_id: str, begun: bool) -> RetakeAnswer:
+def retake_answer(outlook: shapes.Outlook, *, shot_id: str, outlook_id: str, begun: bool) -> RetakeAnswer:
     """An outlook as the API tells it, before or after it was confirmed."""
     confirm = f"To do it: the same call with outlook_id {outlook_id} and max_jobs of at least {outlook.jobs}."
     return RetakeAnswer(
@@ -272,7 +272,7 @@ def retake_answer(outlook: shapes.Outlook, *, shot: str, outlook_id: str, begun:
         budget_left=outlook.budget_left,
         outlook_id=outlook_id,
         words=outlook.would,
-        next=f"{shot} is made again; film_status shows it." if begun else confirm,
+        next=f"{shot_id} is made again; film_status shows it." if begun else confirm,
     )
 
 
@@ -280,6 +280,6 @@ def clips_of(run: shapes.Run) -> Iterator[tuple[shapes.Shot, shapes.Take, shapes
     """Each shot that has a clip, with the take that counts: the picked one, else the last that is done."""
     for shot in run.shots:
         clips = [(take, take.video) for take in shot.takes if take.video]
-        picked = [(take, video) for take, video in clips if take.number == shot.picked]
-        for take, video in (picked or clips)[-1:]:
+        of_film = [(take, video) for take, video in clips if take.number == shot.picked]
+        for take, video in (of_film or clips)[-1:]:
             yield shot, take, video

@@ -60,21 +60,21 @@ class Thumbnails:
     """Frames made small; the last ones are kept by what is in them."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, Image.Image] = {}
+        self._by_content: dict[str, Image.Image] = {}
 
     def of(self, frame: StripFrame, fetch: FetchFrame) -> Image.Image | None:
         """The picture within its box; None for what cannot be fetched or read: it is asked for again next time."""
         name = (isinstance(frame, shapes.Frame) and frame.sha256) or frame.url
-        if (known := self._kept.get(name)) is not None:
-            return known
+        if (picture := self._by_content.get(name)) is not None:
+            return picture
         try:
             picture = Image.open(io.BytesIO(fetch(frame.url) or b"")).convert("RGB")
         except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError):
             return None
         picture.thumbnail(FRAME)
-        if len(self._kept) >= KEPT:
-            self._kept.clear()
-        self._kept[name] = picture
+        if len(self._by_content) >= KEPT:
+            self._by_content.clear()
+        self._by_content[name] = picture
         return picture
 
 

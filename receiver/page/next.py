@@ -40,7 +40,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lost:
+class LostJob:
     """A shot whose job nobody knows; a person who finds it at the provider can name it. ``then``: what follows else."""
 
     shot: str
@@ -67,14 +67,14 @@ class Next:
     """
     One sentence, and the decisions that are open. ``resume``: what it spends; None if there is nothing to resume.
 
-    ``failed``: the shots that a retake may help.
+    ``to_retake``: the shots that a retake may help.
     """
 
     sentence: str
     film_in: str | None = None
     under_way: Sequence[str] = ()
-    lost: Sequence[Lost] = ()
-    failed: Sequence[str] = ()
+    lost_jobs: Sequence[LostJob] = ()
+    to_retake: Sequence[str] = ()
     approvals: Sequence[Approval] = ()
     choices: Sequence[Choice] = ()
     resume: str | None = None
@@ -82,25 +82,27 @@ class Next:
     retakes: dict[str, Retake] = field(default_factory=dict)
 
 
-def what_is_next(run: Run, shown: shapes.Run, *, now: float) -> Next:
-    """Of *run*, which is *shown* in JSON."""
-    waiting = [shot for shot in shown.shots if shot.status == "waiting"]
-    sentence = _sentence(shown, waiting, now=now)
+def what_is_next(run: Run, view: shapes.Run, *, now: float) -> Next:
+    """Of *run*, which is *view* in the API."""
+    waiting = [shot for shot in view.shots if shot.status == "waiting"]
+    sentence = _sentence(view, waiting, now=now)
     retakes = {shot.id: retake for shot in run.shots if (retake := retake_of(run, shot, now))}
-    asked = {shot.id for shot in waiting if waits_for(shot) == "answer"}
-    failed = [
+    in_question = {shot.id for shot in waiting if waits_for(shot) == "answer"}
+    to_retake = [
         shot.id
         for shot in run.shots
-        if (shot.status is ShotStatus.FAILED or shot.id in asked) and not retakes[shot.id].why_not
+        if (shot.status is ShotStatus.FAILED or shot.id in in_question) and not retakes[shot.id].why_not
     ]
     return Next(
         sentence=_capital(sentence),
-        film_in=film_in(shown, now=now),
+        film_in=film_in(view, now=now),
         under_way=[shot.id for shot in run.shots if shot.status in MOVING][:ASKED_MAX],
-        lost=[_lost(run, shot, now) for shot in waiting if waits_for(shot) in ("outcome", "answer")][:ASKED_MAX],
-        failed=failed[:ASKED_MAX],
-        approvals=[_approval(run, shown, shot) for shot in waiting if waits_for(shot) == "approval"][:ASKED_MAX],
-        choices=_choices(shown, [shot.id for shot in waiting if waits_for(shot) == "pick"], now=now),
+        lost_jobs=[_lost_job(run, shot, now) for shot in waiting if waits_for(shot) in ("outcome", "answer")][
+            :ASKED_MAX
+        ],
+        to_retake=to_retake[:ASKED_MAX],
+        approvals=[_approval(run, view, shot) for shot in waiting if waits_for(shot) == "approval"][:ASKED_MAX],
+        choices=_choices(view, [shot.id for shot in waiting if waits_for(shot) == "pick"], now=now),
         resume=_resume(run, now),
         cancel=_cancel(run),
         retakes=retakes,
@@ -117,8 +119,8 @@ def _sentence(run: shapes.Run, waiting: Sequence[shapes.Shot], *, now: float) ->
             return f"It stopped: {_message(run.error)}. {_capital(advice_on(run.error).words)}."
     turns = _turns(waiting)
     if turns:
-        asked = [problem_words(shot) for shot in waiting if waits_for(shot) == "answer"]
-        return "; ".join((turns, *asked[:1])) + "."
+        questions = [problem_words(shot) for shot in waiting if waits_for(shot) == "answer"]
+        return "; ".join((turns, *questions[:1])) + "."
     to_come = coming(run, now=now)
     return f"Next: {to_come}." if to_come else "Nothing is to come."
 
@@ -135,17 +137,17 @@ def _length(seconds: float) -> str:
 def _turns(waiting: Sequence[shapes.Shot]) -> str:
     """What a person has to do, each kind in a clause."""
     kinds = {shot.id: waits_for(shot) for shot in waiting}
-    held = [shot.held_by for shot in waiting if waits_for(shot) == "operator"]
-    advice = _capital(advice_on(held[0]).words) if held else ""
-    message = _message(held[0]) if held else ""
+    problems = [shot.held_by for shot in waiting if waits_for(shot) == "operator"]
+    advice = _capital(advice_on(problems[0]).words) if problems else ""
+    message = _message(problems[0]) if problems else ""
     clauses = []
     for kind, words in _TURNS.items():
         names = [name for name, each in kinds.items() if each == kind]
         if names:
             one = len(names) == 1
             about = f"shot{'' if one else 's'} {listed(names, 'and')}" if len(names) < 4 else f"{len(names)} shots"
-            filled = {"shots": about, "is_": "is" if one else "are", "s": "s" if one else ""}
-            clauses.append(words.format(**filled, its="its" if one else "their", message=message, advice=advice))
+            fields = {"shots": about, "is_": "is" if one else "are", "s": "s" if one else ""}
+            clauses.append(words.format(**fields, its="its" if one else "their", message=message, advice=advice))
     return "; ".join(clauses)
 
 
@@ -161,11 +163,11 @@ _TURNS: Final = {
 }
 
 
-def _approval(run: Run, shown: shapes.Run, shot: shapes.Shot) -> Approval:
-    stored, frame = run.shot(shot.id), frame_for(shown, shot)
+def _approval(run: Run, view: shapes.Run, shot: shapes.Shot) -> Approval:
+    rules_shot, frame = run.shot(shot.id), frame_for(view, shot)
     return Approval(
         shot=shot.id,
-        spends=takes_missing(run, stored) if stored else 1,
+        spends=takes_missing(run, rules_shot) if rules_shot else 1,
         begins=frame.url if frame else None,
         prompt=shot.prompt or "",
     )
@@ -178,17 +180,17 @@ def _choices(run: shapes.Run, names: Sequence[str], *, now: float) -> list[Choic
     return [Choice(shot=name, takes=cells[name].takes, then=_then(run, name)) for name in names]
 
 
-def _lost(run: Run, shot: shapes.Shot, now: float) -> Lost:
+def _lost_job(run: Run, shot: shapes.Shot, now: float) -> LostJob:
     if waits_for(shot) == "answer":
         anew = "If there is none, retake the shot; should the first job be found after all, both are paid for."
-        return Lost(shot=shot.id, then=anew)
+        return LostJob(shot=shot.id, then=anew)
     until = min(take.next_look for take in shot.takes if take.status == "unsure")
     anew = f"Without it the shot is given up {soon(until - now)}, and made again inside the budget."
-    return Lost(shot=shot.id, then=anew if run.terms.unsure == "retake" else "Without it the shot stays held.")
+    return LostJob(shot=shot.id, then=anew if run.terms.unsure == "retake" else "Without it the shot stays held.")
 
 
-def _then(run: shapes.Run, shot: str) -> str:
-    heirs = [each.id for each in run.shots if each.source == shot]
+def _then(run: shapes.Run, shot_id: str) -> str:
+    heirs = [each.id for each in run.shots if each.source == shot_id]
     return f"{listed(heirs, 'and')} begin{'s' if len(heirs) == 1 else ''} with its last frame" if heirs else ""
 
 
@@ -200,22 +202,22 @@ def _resume(run: Run, now: float) -> str | None:
 
 def may_be_lost(shot: Shot) -> bool:
     """Whether a job that a person finds at the provider could still be the one of *shot*."""
-    ended = shot.status is ShotStatus.FAILED or any(
+    is_over = shot.status is ShotStatus.FAILED or any(
         take.status is TakeStatus.UNSURE or take.question for take in shot.takes
     )
-    return ended and why_no_other_job(shot) is None
+    return is_over and why_no_other_job(shot) is None
 
 
 def _cancel(run: Run) -> str | None:
     if run.status not in (RunStatus.RUNNING, RunStatus.WAITING):
         return None
     under_way = sum(shot.status in (ShotStatus.SUBMITTING, ShotStatus.GENERATING) for shot in run.shots)
-    paid = (
+    costs = (
         f"; jobs under way for {under_way} of its shots are paid for, and their clips are still kept"
         if under_way
         else ""
     )
-    return f"Nothing more is submitted{paid}. Clips that are done stay. It cannot be taken back."
+    return f"Nothing more is submitted{costs}. Clips that are done stay. It cannot be taken back."
 
 
 def retake_of(run: Run, shot: Shot, now: float) -> Retake | None:
@@ -223,11 +225,11 @@ def retake_of(run: Run, shot: Shot, now: float) -> Retake | None:
     is_asked = shot.status is ShotStatus.WAITING and any(take.question for take in counted(shot))
     if shot.status not in (ShotStatus.DONE, ShotStatus.FAILED) and not is_asked:
         return None
-    jobs, left = jobs_of_retake(run, shot.id), jobs_left(run)
+    jobs, remaining = jobs_of_retake(run, shot.id), jobs_left(run)
     event = events.Retaken(shot=shot.id, prompt=shot.input.get("prompt"))
     return Retake(
         jobs=number_of("job", jobs),
-        spends=f"{number_of('job', jobs)}{'' if left is None else f' of the {left} that are left'}",
+        spends=f"{number_of('job', jobs)}{'' if remaining is None else f' of the {remaining} that are left'}",
         follows=_follows(run, event, jobs, now),
         stale=stale_after(run, shot.id),
         why_not=why_not(run, event, now),

@@ -19,7 +19,7 @@ SQUARE: Final = (0.8, 1.25)  # From 4:5 to 5:4.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeCell:
-    """One take, in words. ``chosen``: the film goes on from it. ``clip`` · ``first`` · ``frame``: addresses."""
+    """One take, in words. ``is_chosen``: the film goes on from it. ``clip`` · ``first`` · ``frame``: addresses."""
 
     number: int
     status: str
@@ -28,13 +28,13 @@ class TakeCell:
     clip: str | None
     first: str | None
     frame: str | None
-    chosen: bool
+    is_chosen: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeamView:
     """
-    Where one shot ends and the next begins, as soon as that is there. ``handed``: which picture went over it.
+    Where one shot ends and the next begins, as soon as that is there. ``handover``: which picture went over it.
 
     ``difference``: of 255; None where it was not measured. ``fits``: whether the pictures belong together, which they
     no longer do once the source was made again.
@@ -44,7 +44,7 @@ class SeamView:
     ends: str | None
     begins: str | None
     fits: bool
-    handed: str | None
+    handover: str | None
     difference: float | None
 
     @property
@@ -56,7 +56,7 @@ class SeamView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotCell:
     """
-    One shot. ``width``: its seconds, 2 to 15. ``share``: percent of the usual time. ``spent``: jobs.
+    One shot. ``width``: its seconds, 2 to 15. ``share``: percent of the usual time. ``jobs``: those that were paid for.
 
     ``stale_source``: the stale shot that it begins with, which has to be made again first.
     """
@@ -71,7 +71,7 @@ class ShotCell:
     last: str | None
     clip: str | None
     takes: Sequence[TakeCell]
-    spent: int
+    jobs: int
     stale: bool
     stale_source: str | None
     seam: SeamView | None
@@ -126,8 +126,8 @@ def shown_take(shot: shapes.Shot) -> shapes.Take | None:
     """The take that stands for the shot: the one it goes on from, else the newest that has a clip, else the newest."""
     takes = shot.takes
     picked = [take for take in takes if take.number == shot.picked]
-    there = [take for take in takes if take.video]
-    return next(iter([*picked, *there[-1:], *takes[-1:]]), None)
+    with_clip = [take for take in takes if take.video]
+    return next(iter([*picked, *with_clip[-1:], *takes[-1:]]), None)
 
 
 def _cell(run: shapes.Run, shot: shapes.Shot, by_id: dict[str, shapes.Shot], usual: float, now: float) -> ShotCell:
@@ -147,7 +147,7 @@ def _cell(run: shapes.Run, shot: shapes.Shot, by_id: dict[str, shapes.Shot], usu
         last=_frame(take) if take else None,
         clip=video.url if video else None,
         takes=takes,
-        spent=sum(each.job_id is not None or each.status in ("submitting", "unsure") for each in shot.takes),
+        jobs=sum(each.job_id is not None or each.status in ("submitting", "unsure") for each in shot.takes),
         stale=shot.stale,
         stale_source=stale_source(run, shot),
         seam=_seam(shot, by_id.get(shot.source or ""), take),
@@ -165,22 +165,22 @@ def takes_of(run: shapes.Run, shot: shapes.Shot, *, now: float) -> Iterator[Take
             clip=take.video.url if take.video else None,
             first=_opening(take),
             frame=_frame(take),
-            chosen=take.number == shot.picked,
+            is_chosen=take.number == shot.picked,
         )
 
 
 def _seam(shot: shapes.Shot, source: shapes.Shot | None, take: shapes.Take | None) -> SeamView | None:
     if source is None:
         return None
-    handed = shown_take(source)
+    source_take = shown_take(source)
     seam = take.seam if take else None
-    fits = not shot.stale or (source.stale and source.status == "done" and _is_handed(handed, take))
+    fits = not shot.stale or (source.stale and source.status == "done" and _is_handed(source_take, take))
     return SeamView(
         source=source.id,
-        ends=_frame(handed) if handed else None,
+        ends=_frame(source_take) if source_take else None,
         begins=str(take.opening.url) if take and take.opening else None,
         fits=fits,
-        handed=begun_from(shot, take) if take and fits else None,
+        handover=begun_from(shot, take) if take and fits else None,
         difference=seam.difference if seam and fits else None,
     )
 
