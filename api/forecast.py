@@ -24,10 +24,7 @@ def film_in_s(run: shapes.Run, *, now: float) -> float | None:
     None where it hangs on something else than time: a person's yes or pick, a budget that is too small, a provider in
     trouble; and while too few such jobs were done.
     """
-    to_come = sum(shot.takes_wanted for shot in run.shots if shot.status == "pending")
-    budget = run.budget.jobs
-    short = budget is not None and budget - run.spent.jobs < to_come
-    if run.status != "running" or short or _too_few_are_done(run):
+    if run.status != "running" or _budget_is_short(run) or _too_few_are_done(run):
         return None
     ends_in: dict[str, float] = {}
     for shot in run.shots:
@@ -45,6 +42,11 @@ def about(seconds: float) -> str:
     if seconds < 3570:
         return f"about {max(1, round(seconds / 60))} min"
     return f"about {duration(round(seconds / 600) * 600)}"
+
+
+def _budget_is_short(run: shapes.Run) -> bool:
+    to_come = sum(shot.takes_wanted for shot in run.shots if shot.status == "pending")
+    return run.budget.jobs is not None and run.budget.jobs - run.spent.jobs < to_come
 
 
 def _too_few_are_done(run: shapes.Run) -> bool:

@@ -90,14 +90,13 @@ def manifest_of(run: shapes.Run, facts: Callable[[str], Mapping[str, object]]) -
         **_fields(run, "title", "model", "status", "created", "budget", "spent"),
         "film": {**facts(FILM), **_fields(run.film, "duration_s", "frames")} if run.film else None,
         "timeline": facts(TIMELINE),
-        "shots": [
-            {
-                **_fields(shot, "id", "scene", "from", "source", "prompt", "gate", "picked", "status"),
-                "takes": [_take(shot, take, facts) for take in shot.takes],
-            }
-            for shot in run.shots
-        ],
+        "shots": [_shot(shot, facts) for shot in run.shots],
     }
+
+
+def _shot(shot: shapes.Shot, facts: Callable[[str], Mapping[str, object]]) -> dict[str, object]:
+    fields = _fields(shot, "id", "scene", "from", "source", "prompt", "gate", "picked", "status")
+    return {**fields, "takes": [_take(shot, take, facts) for take in shot.takes]}
 
 
 def _take(shot: shapes.Shot, take: shapes.Take, facts: Callable[[str], Mapping[str, object]]) -> dict[str, object]:

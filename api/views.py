@@ -159,15 +159,8 @@ def _planned_shot(shot: Shot) -> shapes.PlannedShot:
 
 
 def _warnings(run: Run) -> list[shapes.Oddity]:
-    jumps = [
-        shapes.Oddity(
-            code="seam_jumps",
-            message=f"shot {shot} opens {levels:.1f} of 255 levels away from the frame that it was given: "
-            "look at that seam; another take may fit better",
-        )
-        for shot, levels in seams_that_jump(run)
-    ]
-    odd = [_odd_clip(shot, note) for shot, note in clips_that_are_odd(run)]
+    jumps = [_jump(shot_id, levels) for shot_id, levels in seams_that_jump(run)]
+    odd = [_odd_clip(shot_id, note) for shot_id, note in clips_that_are_odd(run)]
     untold = [shapes.Oddity(code="notify_url_refused", message=_untold(run.untold))] if run.untold else []
     strange = [
         shapes.Oddity(code="status_unknown", message=_strange_words(run, shot, take))
@@ -179,6 +172,11 @@ def _warnings(run: Run) -> list[shapes.Oddity]:
     unreachable = [UNREACHABLE] if seems_unreachable(run) else []
     twice = map(_paid_twice, second_jobs(run))
     return [*unreachable, *twice, *untold, *strange, *jumps, *filter(None, odd), *lacks]
+
+
+def _jump(shot_id: str, levels: float) -> shapes.Oddity:
+    message = f"shot {shot_id} opens {levels:.1f} of 255 levels away from the frame that it was given"
+    return shapes.Oddity(code="seam_jumps", message=f"{message}: look at that seam; another take may fit better")
 
 
 def _paid_twice(second: SecondJob) -> shapes.Oddity:

@@ -252,6 +252,10 @@ def _require_upstream(settings: Settings) -> None:
             f"{' and '.join(missing)} must be set: address and key of the jobs API. "
             "To try without one: framerelay demo, or framerelay sandbox in another terminal"
         )
+    _warn_without_public_url(settings)
+
+
+def _warn_without_public_url(settings: Settings) -> None:
     upstream = urlsplit(settings.upstream_url or "").hostname
     if not settings.public_url and upstream not in ("127.0.0.1", "localhost", "::1"):
         log.warning(

@@ -72,16 +72,20 @@ def _not_taken(base: str, answer: HttpAnswer) -> Finding | None:
             "set FRAMERELAY_PUBLIC_URL to the address at the end of the way",
         )
     if answer.status == 404 and message == NO_SUCH_ADDRESS:
-        path = urlsplit(base).path
-        return fail(
-            f"{base} leads to a FrameRelay receiver that did not make this address: it has another FRAMERELAY_SECRET, "
-            f"or its clock is more than {LIFE_S // 60} minutes off{', or the path stands before it' if path else ''}",
-            "give both the same secret, or run this in the folder where it runs; see where the tunnel or proxy leads"
-            + (f", and let it take {path} off the path" if path else ""),
-        )
+        return _other_receiver(base)
     if answer.status == 503 and answer.error.get("code") == "store_unavailable":
         return fail(f"{base} leads to a receiver that cannot keep callbacks: {message}", "fix its Redis or its disk")
     return _stranger(base, answer)
+
+
+def _other_receiver(base: str) -> Finding:
+    path = urlsplit(base).path
+    return fail(
+        f"{base} leads to a FrameRelay receiver that did not make this address: it has another FRAMERELAY_SECRET, "
+        f"or its clock is more than {LIFE_S // 60} minutes off{', or the path stands before it' if path else ''}",
+        "give both the same secret, or run this in the folder where it runs; see where the tunnel or proxy leads"
+        + (f", and let it take {path} off the path" if path else ""),
+    )
 
 
 def _stranger(base: str, answer: HttpAnswer) -> Finding:

@@ -57,7 +57,10 @@ async def look_at_data(settings: Settings) -> Finding:
             "correct its owner or permissions, or set FRAMERELAY_DATA_DIR",
         )
     what = f"{folder} can be written" if there == folder else f"{folder} can be made on the first start"
-    room = f"{what}; {_gigabytes(free)} are free"
+    return _judge_room(f"{what}; {_gigabytes(free)} are free", free)
+
+
+def _judge_room(room: str, free: int) -> Finding:
     if free < FULL_BYTES:
         return fail(room, "free some space: clips and callbacks are kept there")
     if free < SCARCE_BYTES:
