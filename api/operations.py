@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from framerelay.api import shapes
-from framerelay.api.access import Right
+from framerelay.api.access import PICTURE_BYTES_MAX, Right
 from framerelay.api.operation import FORM, Body, Operation, RouteAnswer
 from framerelay.api.storyboard_schema import Schema
 
@@ -45,7 +45,7 @@ CALLBACK_BODY: Final = Body(
 )
 PICTURE: Final = Body(
     kinds=("application/octet-stream", "image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/tiff"),
-    schema={"type": "string", "format": "binary", "maxLength": 30_000_000},
+    schema={"type": "string", "format": "binary", "maxLength": PICTURE_BYTES_MAX},
 )
 NOTHING: Final = Body(kinds=("application/json",), schema=_fields({}), required=False)
 LOGIN: Final = Body(

@@ -125,7 +125,7 @@ def resume(run_id: str, as_json: bool) -> None:
     """
     Go on with a run that failed or waits, from what is there.
 
-    Mend the reason first: the key, the account, a trusted host, the disk. Keys are read again, so that no restart is
+    Fix the cause first: the key, the account, a trusted host, the disk. Keys are read again, so that no restart is
     needed for one in .env or a file. What was rendered is fetched, not paid for again; a shot whose job failed gets a
     new take.
     """

@@ -2,18 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Final
 
 import click
 
 from framerelay.api import shapes
+from framerelay.api.access import PICTURE_BYTES_MAX
 from framerelay.cli.boards import read_board
 from framerelay.cli.client import Receiver, ReceiverRefusal
 from framerelay.cli.runs import print_json, watch_run
 from framerelay.runs.errors import Mistake, StoryboardInvalid
 from framerelay.storyboards.storyboard import Storyboard
-
-PICTURE_BYTES_MAX: Final = 30_000_000
 
 
 def start(path: Path, *, watch: bool, as_json: bool) -> int:

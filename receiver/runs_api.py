@@ -15,6 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from framerelay.api import shapes
+from framerelay.api.access import PICTURE_BYTES_MAX
 from framerelay.api.views import callback_view, outlook_view, run_view
 from framerelay.receiver.answers import shape_answer
 from framerelay.receiver.deciding import decide, stored_run, stored_shot, undecided
@@ -35,7 +36,6 @@ from framerelay.storyboards.plan import plan_of
 from framerelay.storyboards.storyboard import start_run
 from framerelay.storyboards.terms import terms_of
 
-PICTURE_BYTES_MAX: Final = 30_000_000  # Ark's limit for an input image.
 PAGE_MAX: Final = 200
 ID_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"
 NAME: Final = re.compile(r"[!-~]{1,200}")
@@ -76,13 +76,13 @@ async def list_runs(request: Request) -> Response:
     """``GET /v1/runs?limit=&after=&status=``: newest first; ``next`` is the *after* of the next page."""
     state = state_of(request)
     limit, after = page_of(request)
-    wanted = request.query_params.get("status")
-    if wanted is not None and wanted not in set(RunStatus):
+    status_text = request.query_params.get("status")
+    if status_text is not None and status_text not in set(RunStatus):
         raise RequestInvalid(f"status is not one of {', '.join(RunStatus)}", param="status")
-    status = RunStatus(wanted) if wanted else None
-    found = await state.store.runs(limit=limit + 1, after=after, status=status)
-    more = found[limit - 1].id if len(found) > limit else None
-    return shape_answer(shapes.Runs(object="list", data=[_view(state, run) for run in found[:limit]], next=more))
+    status = RunStatus(status_text) if status_text else None
+    runs = await state.store.runs(limit=limit + 1, after=after, status=status)
+    more = runs[limit - 1].id if len(runs) > limit else None
+    return shape_answer(shapes.Runs(object="list", data=[_view(state, run) for run in runs[:limit]], next=more))
 
 
 async def cancel(request: Request) -> Response:
@@ -188,10 +188,10 @@ async def callbacks(request: Request) -> Response:
     """``GET /v1/callbacks?limit=&after=``: what came in, newest first."""
     state = state_of(request)
     limit, after = page_of(request)
-    found = await state.inbox.recent(limit=limit + 1, after=after)
-    more = found[limit - 1].id if len(found) > limit else None
-    shown = [callback_view(each, secrets=state.secrets) for each in found[:limit]]
-    return shape_answer(shapes.Callbacks(object="list", data=shown, next=more))
+    records = await state.inbox.recent(limit=limit + 1, after=after)
+    more = records[limit - 1].id if len(records) > limit else None
+    views = [callback_view(each, secrets=state.secrets) for each in records[:limit]]
+    return shape_answer(shapes.Callbacks(object="list", data=views, next=more))
 
 
 async def give_file(request: Request) -> Response:

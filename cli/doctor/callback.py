@@ -20,7 +20,7 @@ LIFE_S: Final = 120
 LISTED_WITHIN_S: Final = 3.0
 LISTED_MAX: Final = 50  # Ours is the newest but for those that come in the same moment.
 _TITLE: Final = re.compile(rb"<title[^>]*>\s*([^<]{1,80}?)\s*</title>", re.I)
-_MEND: Final[dict[ReachFault, str]] = {
+_FIXES: Final[dict[ReachFault, str]] = {
     "name": "check the spelling of FRAMERELAY_PUBLIC_URL; a new name or tunnel may need minutes until it is known",
     "refused": "nothing listens there: start the tunnel or proxy, and check the port",
     "timeout": "a firewall may drop what comes in, or this machine cannot reach its own public address: let a machine "
@@ -58,7 +58,7 @@ async def look_at_callback(settings: Settings) -> Finding:
 def _not_sent(settings: Settings, trouble: Trouble) -> Finding:
     if settings.public_url is None and trouble.kind == "refused":
         return skipped(f"no receiver takes callbacks: {trouble}", "start it, then run doctor again")
-    return fail(f"a callback to {settings.reachable_url} does not arrive: {trouble}", _MEND[trouble.kind])
+    return fail(f"a callback to {settings.reachable_url} does not arrive: {trouble}", _FIXES[trouble.kind])
 
 
 def _not_taken(base: str, answer: HttpAnswer) -> Finding | None:

@@ -20,7 +20,7 @@ from framerelay.upstream.client import JobsClient, Timeouts
 NO_SUCH_JOB: Final = "framerelay-doctor-no-such-job"
 WRONG_KEY: Final = "framerelay-doctor-wrong-key"
 PATIENCE: Final = Timeouts(connect_s=4.0, look_up_s=8.0)
-_MEND: Final[dict[ReachFault, str]] = {
+_FIXES: Final[dict[ReachFault, str]] = {
     "name": "check the spelling of FRAMERELAY_UPSTREAM_URL, and this machine's name server",
     "refused": "check host and port of FRAMERELAY_UPSTREAM_URL; a sandbox is started with: framerelay sandbox",
     "timeout": "check FRAMERELAY_UPSTREAM_URL, and whether a firewall here lets requests out",
@@ -86,7 +86,7 @@ async def look_at_upstream(settings: Settings) -> Finding:
 
 
 async def _ask_in_vain(settings: Settings, key: str) -> None:
-    """Raises: what `JobsClient.get_job` raises; a provider that knows the job is none."""
+    """Raises: what `JobsClient.get_job` raises. Returns where the job is known, as nowhere it should be."""
     async with JobsClient(settings.upstream_url or "", key, timeouts=PATIENCE, tls=tls_of(settings)) as jobs:
         await jobs.get_job(NO_SUCH_JOB)
 
@@ -124,7 +124,7 @@ def _silent(url: str, error: UpstreamUnavailable | Trouble) -> Finding:
     if isinstance(error, UpstreamUnavailable) and error.__cause__ is None:
         return fail(f"{url} is out of order: {error.message}", "wait; runs go on by themselves when it is back")
     trouble = trouble_of(error, url)
-    return fail(f"{url} cannot be reached: {trouble}", _MEND[trouble.kind])
+    return fail(f"{url} cannot be reached: {trouble}", _FIXES[trouble.kind])
 
 
 def _path_advice(url: str) -> str:

@@ -65,21 +65,21 @@ def _variables_of(process: Process) -> list[str]:
 
 
 def _differs(parts: list[Process], variable: str, marks: dict[str, str]) -> bool:
-    """A setting that one of the two does not know, or leaves to each process, is none to compare."""
+    """A setting that one of the two does not know, or leaves to each process, is not compared."""
     ours = marks.get(variable)
     return ours is not None and any(part.marks.get(variable, ours) != ours for part in parts)
 
 
 def _advice(process: Process, differing: list[str]) -> str:
     """How it comes to have those that were read here."""
-    anew = f"restart it (pid {process.pid} on {process.host})"
+    restart = f"restart it (pid {process.pid} on {process.host})"
     if not LIVE.issuperset(differing):
-        return f"{anew} with these settings"
+        return f"{restart} with these settings"
     if fixed_there := [variable for variable in differing if variable in process.fixed]:
-        return f"it has {listed(fixed_there, 'and')} from its environment, which it keeps: {anew} with the new one"
+        return f"it has {listed(fixed_there, 'and')} from its environment, which it keeps: {restart} with the new one"
     if fixed_here := [variable for variable in differing if variable in fixed()]:
         names = listed(fixed_here, "and")
-        return f"this terminal has {names} in its environment, which goes before .env: unset it, or {anew}"
+        return f"this terminal has {names} in its environment, which goes before .env: unset it, or {restart}"
     hang_up = f"kill -HUP {process.pid}{'' if process.host == socket.gethostname() else f' on {process.host}'}"
     return f"resume a run that waits for it, or have it read its keys again: {hang_up}"
 

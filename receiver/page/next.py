@@ -182,11 +182,11 @@ def _choices(run: shapes.Run, names: Sequence[str], *, now: float) -> list[Choic
 
 def _lost_job(run: Run, shot: shapes.Shot, now: float) -> LostJob:
     if waits_for(shot) == "answer":
-        anew = "If there is none, retake the shot; should the first job be found after all, both are paid for."
-        return LostJob(shot=shot.id, then=anew)
+        else_words = "If there is none, retake the shot; should the first job be found after all, both are paid for."
+        return LostJob(shot=shot.id, then=else_words)
     until = min(take.next_look for take in shot.takes if take.status == "unsure")
-    anew = f"Without it the shot is given up {soon(until - now)}, and made again inside the budget."
-    return LostJob(shot=shot.id, then=anew if run.terms.unsure == "retake" else "Without it the shot stays held.")
+    else_words = f"Without it the shot is given up {soon(until - now)}, and made again inside the budget."
+    return LostJob(shot=shot.id, then=else_words if run.terms.unsure == "retake" else "Without it the shot stays held.")
 
 
 def _then(run: shapes.Run, shot_id: str) -> str:
