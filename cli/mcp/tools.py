@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from mcp.types import CallToolResult, ImageContent, TextContent
+from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
 from pydantic import Field, WithJsonSchema
 
 from framerelay.api import shapes
@@ -125,7 +125,7 @@ class Tools:
             if drawing and len(film_run.shots) > SHOTS_MAX:
                 words = f"{words}, of {len(film_run.shots)} shots"
             status = self._status(receiver, film_run, strip=words).model_dump(mode="json")
-        content: list[Any] = [TextContent(type="text", text=json.dumps(status, ensure_ascii=False))]
+        content: list[ContentBlock] = [TextContent(type="text", text=json.dumps(status, ensure_ascii=False))]
         if drawing and drawing.frames:
             picture = base64.b64encode(drawing.png).decode()
             content.append(ImageContent(type="image", data=picture, mimeType="image/png"))
@@ -226,7 +226,7 @@ class Tools:
             next=next_step,
         )
 
-    def _decide(self, run_id: str, what: str, body: dict[str, Any]) -> FilmStatus:
+    def _decide(self, run_id: str, what: str, body: Mapping[str, object]) -> FilmStatus:
         with Receiver.of_environment(quiet=True) as receiver:
             answer = receiver.post(f"/v1/runs/{checked_id(run_id, 'run')}/{what}", shapes.Run, json=body)
             return self._status(receiver, answer)
