@@ -26,8 +26,9 @@ from framerelay.network.signing import signed_headers
 from framerelay.runs.errors import AddressForbidden, Conflict, NotFound, StoreUnavailable
 from framerelay.runs.events import NotificationSettled
 from framerelay.runs.model import Problem
+from framerelay.runs.notice_kinds import NotificationState
 from framerelay.runs.notices import Notice
-from framerelay.store.outbox import Claimed, Delivery, NotificationState, Outbox
+from framerelay.store.outbox import Claimed, Delivery, Outbox
 from framerelay.store.progress import record
 from framerelay.store.runs import Store
 from framerelay.upstream.answers import read_retry_after

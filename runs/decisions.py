@@ -151,6 +151,11 @@ def _why_not_adopted(run: Run, shot: Shot, job_id: str) -> str | None:
     if known is not None:
         here = f"{job_id} is the job of take {known.number} of shot {shot.id} already, which is {known.status.value}"
         return None if known.status in _FINAL else here
+    return why_no_other_job(shot)
+
+
+def why_no_other_job(shot: Shot) -> str | None:
+    """Why no job that is new to its run can be brought in for *shot*, in words for a person; None if one can."""
     if shot.status is ShotStatus.DONE:
         return f"shot {shot.id} is done"
     open_ones = [take for take in shot.takes if take.question is None]
