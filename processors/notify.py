@@ -200,11 +200,11 @@ def _what_follows(claimed: Claimed, answer: _Outcome, *, now: float) -> tuple[No
         return NotificationState.DELIVERED, None
     if answer.status == httpx.codes.GONE:
         return NotificationState.GONE, None
-    wait = wait_s(claimed.tries, age_s=now - claimed.since, retry_after_s=answer.retry_after_s)
-    return (NotificationState.GIVEN_UP, None) if wait is None else (NotificationState.WAITING, wait)
+    wait_s = send_wait_s(claimed.tries, age_s=now - claimed.since, retry_after_s=answer.retry_after_s)
+    return (NotificationState.GIVEN_UP, None) if wait_s is None else (NotificationState.WAITING, wait_s)
 
 
-def wait_s(tries: int, *, age_s: float, retry_after_s: float | None = None) -> float | None:
+def send_wait_s(tries: int, *, age_s: float, retry_after_s: float | None = None) -> float | None:
     """
     Seconds until the next try, after *tries* before the one that failed; None: a day has passed, it is given up.
 

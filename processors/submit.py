@@ -13,7 +13,7 @@ import structlog
 from framerelay.processors.deps import Deps
 from framerelay.processors.hand_off import first_frame, last_frame_url
 from framerelay.processors.problems import problem_of
-from framerelay.processors.waits import wait_s
+from framerelay.processors.waits import retry_wait_s
 from framerelay.runs import events
 from framerelay.runs.errors import (
     FrameRelayError,
@@ -76,7 +76,7 @@ async def _unprepared(deps: Deps, shot: Shot, run_id: str, error: FrameRelayErro
         return "put_off"
     passing = isinstance(error, Transient)
     retry_after_s = error.retry_after_s if isinstance(error, Transient) else None
-    until = time.time() + wait_s(shot.turns, retry_after_s=retry_after_s) if passing else None
+    until = time.time() + retry_wait_s(shot.turns, retry_after_s=retry_after_s) if passing else None
     problem = problem_of(error)
     event = events.PreparationFailed(shot=shot.id, problem=problem, until=until, turn=shot.turns)
     await record(deps.store, run_id, event)
@@ -163,7 +163,7 @@ async def _saved(deps: Deps, run: Run, event: Event) -> Run:
             return (await record(deps.store, run.id, event)).run
         except StoreUnavailable as error:
             log.error("submit_not_saved_yet", job_id=_job_id(event), reason=error.message)
-            await asyncio.sleep(wait_s(tries))
+            await asyncio.sleep(retry_wait_s(tries))
     raise AssertionError  # It counts for ever.
 
 
@@ -181,7 +181,7 @@ async def _sent(
     try:
         answer = await deps.jobs.submit(run.model, fields, idempotency_key=key, leaving=leaving)
     except (UpstreamRateLimited, UpstreamUnavailable) as error:
-        until = time.time() + wait_s(shot.turns, retry_after_s=error.retry_after_s)
+        until = time.time() + retry_wait_s(shot.turns, retry_after_s=error.retry_after_s)
         return "put_off", events.SubmitPutOff(**about, problem=problem_of(error), until=until)
     except UpstreamRejected as error:
         if await _may_pass(deps, error):
