@@ -13,7 +13,7 @@ from framerelay.media.model import Examination
 from framerelay.processors.deps import Deps
 from framerelay.processors.opening import is_ahead, is_waited_for, keep_opening, leave_opening, left_by
 from framerelay.processors.problems import problem_of
-from framerelay.processors.waits import wait_s
+from framerelay.processors.waits import retry_wait_s
 from framerelay.runs import events
 from framerelay.runs.errors import (
     ClipUnusable,
@@ -24,6 +24,7 @@ from framerelay.runs.errors import (
     Transient,
 )
 from framerelay.runs.model import Clip, Frame, Take, TakeStatus
+from framerelay.store.files import storing
 from framerelay.store.progress import record
 
 FETCHES_MAX: Final = 8  # Trouble on the way; each is tried again after a growing wait.
@@ -51,10 +52,8 @@ async def collect(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int
     if current.status is not TakeStatus.COLLECTING:
         return "not_due"
     try:
-        try:
+        with storing():
             event = await _collected(deps, run_id, shot_id, current, current.video_url)
-        except OSError as error:
-            raise StorageFailed.of(error) from error
     except FrameRelayError as error:
         return await _failed(deps, run_id, shot_id, current, error)
     now = await deps.store.load(run_id) or run  # The clip before may have come meanwhile.
@@ -149,7 +148,7 @@ async def _failed(deps: Deps, run_id: str, shot_id: str, take: Take, error: Fram
     if not passing or (take.fetches >= most and not isinstance(error, StorageFailed)):
         await record(deps.store, run_id, events.CollectFailed(shot=shot_id, take=take.number, problem=problem))
         return error.code
-    until = time.time() + wait_s(take.fetches)
+    until = time.time() + retry_wait_s(take.fetches)
     log.warning("collect_put_off", reason=error.message, again_s=round(until - time.time(), 1))
     put_off = events.CollectPutOff(
         shot=shot_id, take=take.number, problem=problem, until=until, ask_again=damaged or expired

@@ -22,9 +22,10 @@ from framerelay.receiver.plan import agreed, read_board
 from framerelay.receiver.state import State, state_of
 from framerelay.runs import events
 from framerelay.runs.decisions import Decision
-from framerelay.runs.errors import Conflict, RequestInvalid, StorageFailed, StoreUnavailable
+from framerelay.runs.errors import Conflict, RequestInvalid, StoreUnavailable
 from framerelay.runs.model import Run, RunId, RunStatus
 from framerelay.runs.standing import has_ended
+from framerelay.store.files import storing
 from framerelay.store.progress import check_revision
 from framerelay.store.progress import start as start_run_now
 from framerelay.store.removal import remove as remove_run
@@ -195,10 +196,8 @@ async def callbacks(request: Request) -> Response:
 async def give_file(request: Request) -> Response:
     """``POST /v1/files`` with a picture as the body: kept here; a storyboard names it as ``file:…``."""
     content = await read_body(request, bytes_max=PICTURE_BYTES_MAX)
-    try:
+    with storing():
         path = await asyncio.to_thread(state_of(request).files.keep_given, content)
-    except OSError as error:
-        raise StorageFailed.of(error) from error
     return JSONResponse({"object": "file", "name": f"file:{path}", "bytes": len(content)}, status_code=201)
 
 
