@@ -72,7 +72,7 @@ async def _collected(deps: Deps, run_id: str, shot_id: str, take: Take, video_ur
     provider = asyncio.ensure_future(_provider_frame(deps, run_id, shot_id, take))
     try:
         place = deps.files.place(clip_path)
-        fetched, examined = await fetch_clip(
+        result, examination = await fetch_clip(
             video_url,
             place,
             frame_into=deps.files.place(frame_path),
@@ -88,12 +88,12 @@ async def _collected(deps: Deps, run_id: str, shot_id: str, take: Take, video_ur
     return events.Collected(
         shot=shot_id,
         take=take.number,
-        video=_clip(clip_path, fetched.sha256, fetched.bytes, examined),
+        video=_clip(clip_path, result.sha256, result.bytes, examination),
         last_frame=Frame(
             path=frame_path,
-            sha256=examined.frame.sha256,
-            width=examined.frame.width,
-            height=examined.frame.height,
+            sha256=examination.frame.sha256,
+            width=examination.frame.width,
+            height=examination.frame.height,
         ),
         provider_frame=frame,
     )
@@ -114,13 +114,13 @@ async def _provider_frame(deps: Deps, run_id: str, shot_id: str, take: Take) -> 
         return None
     path = deps.files.provider_frame(run_id, shot_id, take.number)
     try:
-        fetched = await download(
+        result = await download(
             take.provider_frame_url, deps.files.place(path), client=deps.downloads, limits=deps.limits
         )
     except Exception as error:  # Whatever it was: a gift that cannot be kept costs no clip.
         log.warning("provider_frame_missing", reason=_reason(error))
         return None
-    return Frame(path=path, sha256=fetched.sha256, width=0, height=0)
+    return Frame(path=path, sha256=result.sha256, width=0, height=0)
 
 
 async def _compare(deps: Deps, ours: Path, theirs: Path) -> None:

@@ -49,12 +49,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outcome:
-    """What came of one POST; *refused*: why nothing was sent, which waiting does not change."""
+    """What came of one POST; *refusal*: why nothing was sent, which waiting does not change."""
 
     words: str
     status: int | None = None
     retry_after_s: float | None = None
-    refused: str | None = None
+    refusal: str | None = None
 
 
 class Courier:
@@ -151,7 +151,7 @@ class Courier:
 
     async def _tell_run(self, run_id: str, answer: _Outcome) -> None:
         """Whoever looks at the run has to learn that nothing is sent; the log of deliveries is seldom looked at."""
-        problem = Problem(code=AddressForbidden.code, message=answer.refused) if answer.refused else None
+        problem = Problem(code=AddressForbidden.code, message=answer.refusal) if answer.refusal else None
         with suppress(NotFound, Conflict):  # It was removed, or so much happens to it that the next one will say so.
             await record(self._store, run_id, NotificationSettled(problem=problem))
 
@@ -169,11 +169,11 @@ class Courier:
                 retry_after_s = read_retry_after(wait, now=datetime.now(UTC))
                 return _Outcome(words=_words_for(status), status=status, retry_after_s=retry_after_s)
         except AddressForbidden as error:
-            refused = redacted(error.message)
-            return _Outcome(words=f"not sent: {refused}", refused=refused)
+            refusal = redacted(error.message)
+            return _Outcome(words=f"not sent: {refusal}", refusal=refusal)
         except (httpx.InvalidURL, ValueError):  # Kept by a version that did not look at it.
-            refused = "it is no address that can be opened"
-            return _Outcome(words=f"not sent: {refused}", refused=refused)
+            refusal = "it is no address that can be opened"
+            return _Outcome(words=f"not sent: {refusal}", refusal=refusal)
         except httpx.ConnectTimeout:
             return _Outcome(words=f"no connection within {CONNECT_S:.0f} s")
         except (TimeoutError, httpx.TimeoutException):
@@ -194,7 +194,7 @@ class Courier:
 
 def _what_follows(claimed: Claimed, answer: _Outcome, *, now: float) -> tuple[NotificationState, float | None]:
     """Its state, and in how many seconds it is tried again, if it is."""
-    if answer.refused:
+    if answer.refusal:
         return NotificationState.REFUSED, None
     if answer.status is not None and 200 <= answer.status < 300:
         return NotificationState.DELIVERED, None

@@ -136,9 +136,9 @@ async def _post(deps: Deps, run: Run, shot: Shot, take: Take, last: str | None) 
     try:
         outcome, event = await _sent(deps, run, shot, take, last, leaving)
     except asyncio.CancelledError:
-        lost = events.SubmitLost(**about, problem=CUT_OFF)
+        loss = events.SubmitLost(**about, problem=CUT_OFF)
         put_off = events.SubmitPutOff(**about, problem=NOTHING_LEFT, until=time.time())
-        await _in_time(record(deps.store, run.id, lost if leaving.is_set() else put_off))
+        await _in_time(record(deps.store, run.id, loss if leaving.is_set() else put_off))
         raise
     saving = asyncio.create_task(_saved(deps, run, event))
     try:
