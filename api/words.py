@@ -6,7 +6,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from framerelay.api import shapes
-from framerelay.runs.text import duration, listed, soon
+from framerelay.runs.text import clause, duration, listed, soon
 
 IN_QUEUE: Final = frozenset({"queued", "pending", "submitted", "created"})
 _FRAMES: Final = {
@@ -40,7 +40,7 @@ def problem_words(shot: shapes.Shot) -> str:
     """What went wrong with a shot last, without its full stop."""
     errors = [error for take in shot.takes if (error := take.question or take.error)]
     problem = shot.error or (errors[-1] if errors else None) or shot.held_by
-    return _sentence(problem) if problem else "the budget is spent"
+    return clause(problem.message) if problem else "the budget is spent"
 
 
 def usual_s(run: shapes.Run, take: shapes.Take | None = None) -> float | None:
@@ -102,7 +102,7 @@ def _pending(run: shapes.Run, shot: shapes.Shot, now: float) -> str:
     if shot.held_by:
         again = shot.next_try
         when = "tried again by itself" if again is None else f"tried again {soon(again - now)}"
-        return f"put off: {_sentence(shot.held_by)}; {when}"
+        return f"put off: {clause(shot.held_by.message)}; {when}"
     if run.status in ("failed", "cancelled"):
         return "not made"
     source = _source(run, shot)
@@ -220,18 +220,18 @@ def take_words(run: shapes.Run, take: shapes.Take, *, now: float) -> str:
         case "generating":
             return _generating(run, take, now)
         case "collecting" if take.error:
-            return f"fetching put off: {_sentence(take.error)}; again {soon(take.next_look - now)}"
+            return f"fetching put off: {clause(take.error.message)}; again {soon(take.next_look - now)}"
         case "collecting":
             return f"fetching the clip and its last frame{_since(now - (take.rendered or now))}"
         case "failed" | "unsure" if take.error:
-            return f"{'failed' if take.status == 'failed' else 'held'}: {_sentence(take.error)}"
+            return f"{'failed' if take.status == 'failed' else 'held'}: {clause(take.error.message)}"
         case status:
             return str(status)
 
 
 def _generating(run: shapes.Run, take: shapes.Take, now: float) -> str:
     age, usual = now - take.submitted, usual_s(run, take)
-    trouble = f" ({_sentence(take.error)}; asked again {soon(take.next_look - now)})" if take.error else ""
+    trouble = f" ({clause(take.error.message)}; asked again {soon(take.next_look - now)})" if take.error else ""
     if not trouble and not take.provider_status_known:
         word = take.provider_status or ""
         trouble = f' (the provider says "{word}", which is not known here; asked again {soon(take.next_look - now)})'
@@ -247,7 +247,3 @@ def _generating(run: shapes.Run, take: shapes.Take, now: float) -> str:
 
 def _since(seconds: float) -> str:
     return f", {duration(seconds)}" if seconds >= 1 else ""
-
-
-def _sentence(problem: shapes.Problem) -> str:
-    return str(problem.message).rstrip(".")

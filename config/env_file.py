@@ -21,10 +21,10 @@ def lines_of(env_file: Path) -> list[tuple[int, str, str | None]]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise SettingInvalid(f"cannot read {env_file}: {reason.lower()}") from None
-    found: list[tuple[int, str, str | None]] = []
+    lines: list[tuple[int, str, str | None]] = []
     for number, line in enumerate(map(trimmed, re.split(r"\r\n|\r|\n", text)), start=1):
         if line and not line.startswith("#"):
             name, equals, value = line.partition("=")
             name = trimmed(trimmed(name).removeprefix("export "))
-            found.append((number, name, trimmed(value).strip("\"'") if equals else None))
-    return found
+            lines.append((number, name, trimmed(value).strip("\"'") if equals else None))
+    return lines

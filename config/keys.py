@@ -46,12 +46,12 @@ def load_keys(settings: Settings) -> Keys:
 
     Raises: SettingInvalid for a kept file that holds no key; OSError when the data folder cannot be written.
     """
-    given, new = (list(settings.api_key), False) if settings.api_key else (None, False)
-    if given is None:
-        made, new = _kept(settings.data_dir / "api_key", "fr_")
-        given = [made]
+    keys, new = (list(settings.api_key), False) if settings.api_key else (None, False)
+    if keys is None:
+        key, new = _kept(settings.data_dir / "api_key", "fr_")
+        keys = [key]
     secret, _ = (settings.secret, False) if settings.secret else _kept(settings.data_dir / "secret", "fr_")
-    return Keys(api_key=given[0], further=tuple(given[1:]), read=settings.read_key, secret=secret, new_api_key=new)
+    return Keys(api_key=keys[0], further=tuple(keys[1:]), read=settings.read_key, secret=secret, new_api_key=new)
 
 
 def refuse_weak_keys(settings: Settings) -> None:
@@ -62,10 +62,10 @@ def refuse_weak_keys(settings: Settings) -> None:
     """
     if not _is_public(settings):
         return
-    given = [("FRAMERELAY_API_KEY", key) for key in settings.api_key]
-    given += [("FRAMERELAY_READ_KEY", key) for key in settings.read_key]
-    given += [("FRAMERELAY_SECRET", settings.secret)] if settings.secret else []
-    for variable, key in given:
+    keys = [("FRAMERELAY_API_KEY", key) for key in settings.api_key]
+    keys += [("FRAMERELAY_READ_KEY", key) for key in settings.read_key]
+    keys += [("FRAMERELAY_SECRET", settings.secret)] if settings.secret else []
+    for variable, key in keys:
         if reason := weakness(key):
             raise SettingInvalid(
                 f"{variable}: {reason}, and this receiver can be reached from elsewhere. Leave it unset and a key is "

@@ -136,14 +136,14 @@ def bound(**fields: object) -> Iterator[None]:
 
 def secrets_of(settings: Settings, *more: Secret) -> tuple[str, ...]:
     """The very texts that must not be shown, whatever their shape: the secrets of *settings*, and *more*."""
-    given = texts_of(settings) | {str(secret) for secret in more if secret}
-    return tuple(sorted((text for text in given if len(text) >= _SECRET_CHARS_MIN), key=len, reverse=True))
+    texts = texts_of(settings) | {str(secret) for secret in more if secret}
+    return tuple(sorted((text for text in texts if len(text) >= _SECRET_CHARS_MIN), key=len, reverse=True))
 
 
 def texts_of(settings: Settings) -> set[str]:
     """The secrets of *settings*."""
-    given = (*settings.api_key, *settings.read_key, *settings.notify_secret, settings.upstream_key, settings.secret)
-    return {str(secret) for secret in given if secret}
+    secrets = (*settings.api_key, *settings.read_key, *settings.notify_secret, settings.upstream_key, settings.secret)
+    return {str(secret) for secret in secrets if secret}
 
 
 def redacted(value: Any, *, secrets: tuple[str, ...] = ()) -> Any:
@@ -248,10 +248,10 @@ def _json_lines(secrets: tuple[str, ...]) -> Render:
         return encoded(events) or b"".join(encoded([event]) or closely(event) for event in events)
 
     def closely(event: LogEvent) -> bytes:
-        shown = _redacted_event(event, secrets)
+        fields = _redacted_event(event, secrets)
         with suppress(UnicodeEncodeError, TypeError):
-            return encode([shown])
-        return json.dumps(shown, default=repr).encode() + b"\n"
+            return encode([fields])
+        return json.dumps(fields, default=repr).encode() + b"\n"
 
     return render
 
@@ -262,8 +262,8 @@ def _plain_lines(secrets: tuple[str, ...], stream: Any) -> Render:
     encoding = getattr(stream, "encoding", None) or "utf-8"
 
     def render(events: Sequence[LogEvent]) -> bytes:
-        shown = [str(renderer(None, "", _redacted_event(event, secrets))) for event in events]
-        return "".join(f"{line}\n" for line in shown).encode(encoding, "backslashreplace")
+        lines = [str(renderer(None, "", _redacted_event(event, secrets))) for event in events]
+        return "".join(f"{line}\n" for line in lines).encode(encoding, "backslashreplace")
 
     return render
 
@@ -277,10 +277,10 @@ def _redacted_event(event: LogEvent, secrets: tuple[str, ...]) -> EventDict:
 
 def _event_of_record(record: logging.LogRecord) -> EventDict:
     try:
-        said = record.getMessage()
+        message = record.getMessage()
     except Exception:  # A library's slip must not cost the line.
-        said = f"{record.msg} {record.args}"
-    event: EventDict = {"event": said, "_record": record}
+        message = f"{record.msg} {record.args}"
+    event: EventDict = {"event": message, "_record": record}
     if record.exc_info:
         event["exc_info"] = record.exc_info
     if record.stack_info:

@@ -14,15 +14,17 @@ from framerelay.config.text import trimmed
 def misspelt(environ: Mapping[str, str] | None = None, *, env_file: Path | None = None) -> list[str]:
     """Sentences about variables that look like ours and are not: a typo must not be silently without effect."""
     file = env_file or Path(".env")
-    known = {found.variable for _, found, _ in knobs()}
-    known |= {found.variable + "_FILE" for _, found, _ in knobs() if found.secret}
+    variables = {knob.variable for _, knob, _ in knobs()}
+    variables |= {knob.variable + "_FILE" for _, knob, _ in knobs() if knob.secret}
     lines = lines_of(file)
     names = {name for name in (os.environ if environ is None else environ) if _is_meant_for_us(name)}
-    names |= {name for _, name, value in lines if value is not None and (_is_meant_for_us(name) or _near(name, known))}
+    names |= {
+        name for _, name, value in lines if value is not None and (_is_meant_for_us(name) or _near(name, variables))
+    }
     return [
         *(
-            f"{trimmed(name)} is no setting of FrameRelay{_hint(name, known)}; it has no effect"
-            for name in sorted(names - known)
+            f"{trimmed(name)} is no setting of FrameRelay{_hint(name, variables)}; it has no effect"
+            for name in sorted(names - variables)
         ),
         *(
             f"{file}, line {number}: there is no = in it, so it has no effect"
@@ -37,12 +39,12 @@ def _is_meant_for_us(name: str) -> bool:
     return re.sub(r"[^a-z]", "", name.lower()).startswith("framerelay")
 
 
-def _near(name: str, known: set[str], *, cutoff: float = 0.85) -> list[str]:
-    return difflib.get_close_matches(trimmed(name).upper(), known, n=1, cutoff=cutoff)
+def _near(name: str, variables: set[str], *, cutoff: float = 0.85) -> list[str]:
+    return difflib.get_close_matches(trimmed(name).upper(), variables, n=1, cutoff=cutoff)
 
 
-def _hint(name: str, known: set[str]) -> str:
-    if trimmed(name) in known:
+def _hint(name: str, variables: set[str]) -> str:
+    if trimmed(name) in variables:
         return ": signs that nobody sees stand around its name"
-    near = _near(name, known, cutoff=0.6)
+    near = _near(name, variables, cutoff=0.6)
     return f" (did you mean {near[0]}?)" if near else ""

@@ -1,7 +1,7 @@
 """
 From the text of a setting to its value; one function for each kind.
 
-Raises: ValueError; its words begin with "it must", or it is a number that is none.
+Raises: ValueError; its words begin with "it must", or are Python's own about what is not a number.
 """
 
 import base64
@@ -20,7 +20,7 @@ def as_url(text: str) -> str:
     try:
         parts, url = urlsplit(text), parse_url(text)
         sound = url.scheme in ("http", "https") and url.host and parts.port != 0
-    except ValueError:  # Half an IPv6 address, a port that is none, a host that cannot be a name.
+    except ValueError:  # Half an IPv6 address, a port that is not a number, a host that cannot be a name.
         sound = False
     if not sound or any(letter.isspace() for letter in text):
         raise ValueError("it must be an http:// or https:// address")
@@ -55,15 +55,15 @@ def as_secrets(text: str) -> tuple[Secret, ...]:
 
 def as_signing_secrets(text: str) -> tuple[Secret, ...]:
     """Secrets of Standard Webhooks, with commas between: ``whsec_`` and the base64 of 24 to 64 bytes."""
-    found = as_secrets(text)
-    for each in map(str, found):
+    secrets = as_secrets(text)
+    for each in map(str, secrets):
         try:
             key = base64.b64decode(each.removeprefix("whsec_"), validate=True)
         except ValueError:
             key = b""
         if not each.startswith("whsec_") or not 24 <= len(key) <= 64:
             raise ValueError("it must be whsec_ and the base64 of 24 to 64 bytes, several with commas between")
-    return found
+    return secrets
 
 
 def as_hosts(text: str) -> frozenset[str]:

@@ -341,10 +341,10 @@ def from_environment(environ: Mapping[str, str] | None = None, *, env_file: Path
     config.file_values = values_of(file)
     values: dict[str, Any] = {}
     for field in dataclasses.fields(Settings):
-        found: Knob = field.metadata["knob"]
-        text = _text(config, found)
+        entry: Knob = field.metadata["knob"]
+        text = _text(config, entry)
         if text:
-            values[field.name] = _parsed(found, text)
+            values[field.name] = _parsed(entry, text)
     settings = Settings(**values)
     return dataclasses.replace(
         settings, data_dir=settings.data_dir.absolute(), config_file=settings.config_file.absolute()
@@ -361,28 +361,28 @@ def knobs() -> list[tuple[str, Knob, object]]:
     return [(field.name, field.metadata["knob"], field.default) for field in dataclasses.fields(Settings)]
 
 
-def _text(config: Config, found: Knob) -> str:
-    text = trimmed(config(found.variable, default=""))
-    if text or not found.secret:
+def _text(config: Config, entry: Knob) -> str:
+    text = trimmed(config(entry.variable, default=""))
+    if text or not entry.secret:
         return text
-    path = trimmed(config(found.variable + "_FILE", default=""))
+    path = trimmed(config(entry.variable + "_FILE", default=""))
     if not path:
         return ""
     try:
         secret = trimmed(read_text(Path(path)))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
-        raise SettingInvalid(f"{found.variable}_FILE: cannot read {path}: {reason.lower()}") from None
+        raise SettingInvalid(f"{entry.variable}_FILE: cannot read {path}: {reason.lower()}") from None
     if not secret:
-        raise SettingInvalid(f"{found.variable}_FILE: {path} is empty")
+        raise SettingInvalid(f"{entry.variable}_FILE: {path} is empty")
     return secret
 
 
-def _parsed(found: Knob, text: str) -> object:
+def _parsed(entry: Knob, text: str) -> object:
     try:
-        return found.parse(text)
+        return entry.parse(text)
     except ValueError as error:
         public = re.sub(r"[^/\s]*@", "[user]@", text)  # Even a misspelt address may hold a password.
-        shown = "" if found.secret else f" = {public!r}"
+        value = "" if entry.secret else f" = {public!r}"
         reason = str(error) if str(error).startswith("it must") else "it must be a number"
-        raise SettingInvalid(f"{found.variable}{shown}: {reason}") from None
+        raise SettingInvalid(f"{entry.variable}{value}: {reason}") from None

@@ -129,7 +129,7 @@ class Decoder:
                 result = unwrap(answer, kind)
             except TimeoutError:
                 self._replace(child)
-                raise DecoderFailed(f"The decoder process took longer than {seconds_max:g} s.") from None
+                raise DecoderFailed(f"the decoder process took longer than {seconds_max:g} s") from None
             except (ClipUnusable, RequestInvalid, OSError, GaveWay):
                 raise
             except BaseException:
@@ -156,7 +156,7 @@ class Decoder:
     def _current(self) -> asyncio.Task[Child]:
         """The task that starts, or started, the process."""
         if self._starting is None:
-            raise DecoderFailed("The decoder was not started, or was stopped.")
+            raise DecoderFailed("the decoder was not started, or was stopped")
         return self._starting
 
     async def _stop(self) -> None:
@@ -192,7 +192,7 @@ def unwrap(answer: Answer, kind: type[T]) -> T:
             try:
                 return read_result(answer, kind)
             except msgspec.MsgspecError as error:
-                raise DecoderFailed("The decoder process answered nonsense.") from error
+                raise DecoderFailed("the decoder process answered nonsense") from error
         case Failed(code=ClipUnusable.code, message=message, detail=reason):
             raise ClipUnusable(message, reason=reason or "corrupt")
         case Failed(code=RequestInvalid.code, message=message, detail=param):
@@ -204,4 +204,4 @@ def unwrap(answer: Answer, kind: type[T]) -> T:
         case Stopped():
             raise GaveWay
         case _:
-            raise DecoderFailed("The decoder process answered nonsense.")
+            raise DecoderFailed("the decoder process answered nonsense")

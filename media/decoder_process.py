@@ -62,13 +62,13 @@ class Child:
         try:
             line = await self.answers.readline()
         except ValueError as error:
-            raise DecoderFailed("The decoder process sent a line without end.") from error
+            raise DecoderFailed("the decoder process sent a line without end") from error
         if not line:
-            raise DecoderFailed(f"The decoder process died ({await self.ending()}).")
+            raise DecoderFailed(f"the decoder process died ({await self.ending()})")
         try:
             return read_answer(line)
         except msgspec.MsgspecError as error:
-            raise DecoderFailed("The decoder process answered nonsense.") from error
+            raise DecoderFailed("the decoder process answered nonsense") from error
 
     async def ending(self) -> str:
         """How the process ended, in words."""
@@ -100,11 +100,11 @@ async def start_child() -> Child:
         async with asyncio.timeout(START_S_MAX):
             answer = await child.hear()
         if not isinstance(answer, Ready):
-            raise DecoderFailed(f"The decoder process did not start: {answer}.")
+            raise DecoderFailed(f"the decoder process did not start: {answer}")
         child.holds = answer.holds
     except TimeoutError:
         await child.close()
-        raise DecoderFailed(f"The decoder process did not start within {START_S_MAX:g} s.") from None
+        raise DecoderFailed(f"the decoder process did not start within {START_S_MAX:g} s") from None
     except BaseException:
         await child.close()
         raise
@@ -136,8 +136,8 @@ async def spawn() -> Child:
 
 def child_environment() -> dict[str, str]:
     """Nothing of ours that is secret; one arena per thread would cost 64 MB of the process's limit each."""
-    kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
-    return kept | {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
+    environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
+    return environment | {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
 
 
 async def end_starting(starting: asyncio.Task[Child]) -> None:

@@ -241,10 +241,10 @@ class _Transfer:
     def accept_rest(self, response: httpx.Response) -> None:
         """Take a 206 only if it continues exactly where we stopped, in the same file."""
         content_range = response.headers.get("content-range", "").strip()
-        found = re.fullmatch(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", content_range)
-        if not found or "range" not in response.request.headers:
+        match = re.fullmatch(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)", content_range)
+        if not match or "range" not in response.request.headers:
             raise _StartOver("the server sent a part that was not asked for")
-        first, last, total = int(found[1]), int(found[2]), _number(found[3]) or self.total
+        first, last, total = int(match[1]), int(match[2]), _number(match[3]) or self.total
         if first != self.received or (self.total or total) != total:
             raise _StartOver("the server sent another part than was asked for")
         if total is None or not first <= last < total:

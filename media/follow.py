@@ -33,7 +33,7 @@ class Follower:
         self._want: Callable[[int], object] = lambda _: None
         self._write: Callable[[bytes], object] | None = None
         self._ending: Callable[[], object] = lambda: None
-        self._held: list[bytes] = []
+        self._lines: list[bytes] = []
         self._untold: list[tuple[int, int]] = []
         self._telling: asyncio.TimerHandle | None = None
         self._missing = 0
@@ -81,7 +81,7 @@ class Follower:
     def attach(self, write: Callable[[bytes], object], ending: Callable[[], object]) -> None:
         """The process has its request, and listens to *write*; *ending* is told when it will need no more words."""
         self._write, self._ending = write, ending
-        for line in self._held:
+        for line in self._lines:
             write(line)
         if not self._missing or self._is_over:
             ending()
@@ -119,4 +119,4 @@ class Follower:
         if self._write:
             self._write(line)
         else:
-            self._held.append(line)
+            self._lines.append(line)

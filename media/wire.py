@@ -174,10 +174,10 @@ class GaveWay(Exception):
 
 def joined(parts: list[tuple[int, int]], new: tuple[int, int]) -> list[tuple[int, int]]:
     """*parts* with *new* among them, in order, those that touch being one."""
-    found: list[tuple[int, int]] = []
+    spans: list[tuple[int, int]] = []
     for first, end in sorted([*parts, new]):
-        if found and first <= found[-1][1]:
-            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        if spans and first <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(end, spans[-1][1]))
         else:
-            found.append((first, end))
-    return found
+            spans.append((first, end))
+    return spans

@@ -10,5 +10,5 @@ def in_words(error: Exception) -> str:
     """What *error* says, never nothing, and without the files that it names: where we keep them is our own affair."""
     if isinstance(error, EOFError | StopIteration):
         return "its data ends too early"
-    said = getattr(error, "strerror", None) or str(error)
-    return PATHS.sub("a file", " ".join(said.split()))[:CHARACTERS_MAX].rstrip(" .:") or type(error).__name__
+    text = getattr(error, "strerror", None) or str(error)
+    return PATHS.sub("a file", " ".join(text.split()))[:CHARACTERS_MAX].rstrip(" .:") or type(error).__name__

@@ -190,8 +190,8 @@ class _Metered(httpcore.AsyncNetworkStream):
 
 async def resolve_name(host: str, port: int) -> Sequence[str]:
     """Ask the system's resolver; decimal, octal and hexadecimal spellings of an address come out plain."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    entries = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
 
 
 class _Body(httpx.AsyncByteStream):

@@ -23,18 +23,18 @@ async def catch_up(deps: Deps) -> None:
     The tasks that a worker runs side by side bound how many are asked about at once. A run that cannot be reached now
     keeps the look-up that its state has planned.
     """
-    asked = 0
+    count = 0
     try:
         # All ids are read first: those that are asked about change their places.
         pages = [await deps.store.awaiting(start=start, count=PAGE) for start in range(0, RUNS_MAX, PAGE)]
         for run_id in dict.fromkeys(run_id for page in pages for run_id in page):
             run = await deps.store.load(run_id)
             if run is not None and _is_generating(run):
-                asked += (await record(deps.store, run_id, events.WorkerStarted())).changed
+                count += (await record(deps.store, run_id, events.WorkerStarted())).changed
     except FrameRelayError as error:
         log.warning("catch_up_broken_off", reason=error.message)
-    if asked:
-        log.info("caught_up", runs=asked)
+    if count:
+        log.info("caught_up", runs=count)
 
 
 def _is_generating(run: Run) -> bool:

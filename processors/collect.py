@@ -13,7 +13,7 @@ from framerelay.media.model import Examination
 from framerelay.processors.deps import Deps
 from framerelay.processors.opening import is_ahead, is_waited_for, keep_opening, leave_opening, left_by
 from framerelay.processors.problems import problem_of
-from framerelay.processors.waits import wait_s
+from framerelay.processors.waits import retry_wait_s
 from framerelay.runs import events
 from framerelay.runs.errors import (
     ClipUnusable,
@@ -24,6 +24,7 @@ from framerelay.runs.errors import (
     Transient,
 )
 from framerelay.runs.model import Clip, Frame, Take, TakeStatus
+from framerelay.store.files import storing
 from framerelay.store.progress import record
 
 FETCHES_MAX: Final = 8  # Trouble on the way; each is tried again after a growing wait.
@@ -35,45 +36,43 @@ SAME_FRAME_LEVELS: Final = 2.0  # Of 255; beyond this the provider's frame is no
 log = structlog.get_logger()
 
 
-async def collect(deps: Deps, *, run: str, shot: str, take: int, turn: int) -> str:
+async def collect(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -> str:
     """
     Fetch the clip of a take and its last frame; returns what came of it, for the log.
 
     Doing it twice replaces the same files. The run is told only when everything is on disk and was checked. The clip's
     first frame is taken when the next submit has left, or at once, where none waits for this shot.
     """
-    loaded = await deps.store.load(run)
-    found = loaded.take(shot, take) if loaded else None
-    if loaded is None or found is None or found.turns != turn or not found.video_url:
+    run = await deps.store.load(run_id)
+    current = run.take(shot_id, take) if run else None
+    if run is None or current is None or current.turns != turn or not current.video_url:
         return "not_due"
-    if found.status is TakeStatus.DONE and found.opening is None:  # We were cut off between the two.
-        await leave_opening(deps, run, shot, take)
-    if found.status is not TakeStatus.COLLECTING:
+    if current.status is TakeStatus.DONE and current.opening is None:  # We were cut off between the two.
+        await leave_opening(deps, run_id, shot_id, take)
+    if current.status is not TakeStatus.COLLECTING:
         return "not_due"
     try:
-        try:
-            event = await _collected(deps, run, shot, found, found.video_url)
-        except OSError as error:
-            raise StorageFailed.of(error) from error
+        with storing():
+            event = await _collected(deps, run_id, shot_id, current, current.video_url)
     except FrameRelayError as error:
-        return await _failed(deps, run, shot, found, error)
-    now = await deps.store.load(run) or loaded  # The clip before may have come meanwhile.
-    later = is_waited_for(now, shot) or is_ahead(now, shot, found)
+        return await _failed(deps, run_id, shot_id, current, error)
+    now = await deps.store.load(run_id) or run  # The clip before may have come meanwhile.
+    later = is_waited_for(now, shot_id) or is_ahead(now, shot_id, current)
     if not later:
-        await keep_opening(deps, now, shot, found)
-    await record(deps.store, run, event)
-    if later or left_by(now, shot, take):
-        await leave_opening(deps, run, shot, take)
+        await keep_opening(deps, now, shot_id, current)
+    await record(deps.store, run_id, event)
+    if later or left_by(now, shot_id, take):
+        await leave_opening(deps, run_id, shot_id, take)
     return "collected"
 
 
-async def _collected(deps: Deps, run: str, shot: str, take: Take, video_url: str) -> events.Collected:
-    clip_path = deps.files.clip(run, shot, take.number)
-    frame_path = deps.files.last_frame(run, shot, take.number)
-    provider = asyncio.ensure_future(_provider_frame(deps, run, shot, take))
+async def _collected(deps: Deps, run_id: str, shot_id: str, take: Take, video_url: str) -> events.Collected:
+    clip_path = deps.files.clip(run_id, shot_id, take.number)
+    frame_path = deps.files.last_frame(run_id, shot_id, take.number)
+    provider = asyncio.ensure_future(_provider_frame(deps, run_id, shot_id, take))
     try:
         place = deps.files.place(clip_path)
-        fetched, examined = await fetch_clip(
+        result, examination = await fetch_clip(
             video_url,
             place,
             frame_into=deps.files.place(frame_path),
@@ -81,22 +80,22 @@ async def _collected(deps: Deps, run: str, shot: str, take: Take, video_url: str
             decoder=deps.frames,
             limits=deps.limits,
         )
-        kept = await _in_time(provider)
+        frame = await _in_time(provider)
     finally:
         provider.cancel()
-    if kept is not None:
-        await _compare(deps, deps.files.place(frame_path), deps.files.place(kept.path))
+    if frame is not None:
+        await _compare(deps, deps.files.place(frame_path), deps.files.place(frame.path))
     return events.Collected(
-        shot=shot,
+        shot=shot_id,
         take=take.number,
-        video=_clip(clip_path, fetched.sha256, fetched.bytes, examined),
+        video=_clip(clip_path, result.sha256, result.bytes, examination),
         last_frame=Frame(
             path=frame_path,
-            sha256=examined.frame.sha256,
-            width=examined.frame.width,
-            height=examined.frame.height,
+            sha256=examination.frame.sha256,
+            width=examination.frame.width,
+            height=examination.frame.height,
         ),
-        provider_frame=kept,
+        provider_frame=frame,
     )
 
 
@@ -109,19 +108,19 @@ async def _in_time(picture: asyncio.Future[Frame | None]) -> Frame | None:
         return None
 
 
-async def _provider_frame(deps: Deps, run: str, shot: str, take: Take) -> Frame | None:
+async def _provider_frame(deps: Deps, run_id: str, shot_id: str, take: Take) -> Frame | None:
     """The provider's own last frame, kept beside ours; nothing depends on it by now, so all trouble is only noted."""
     if take.provider_frame_url is None:
         return None
-    path = deps.files.provider_frame(run, shot, take.number)
+    path = deps.files.provider_frame(run_id, shot_id, take.number)
     try:
-        fetched = await download(
+        result = await download(
             take.provider_frame_url, deps.files.place(path), client=deps.downloads, limits=deps.limits
         )
     except Exception as error:  # Whatever it was: a gift that cannot be kept costs no clip.
         log.warning("provider_frame_missing", reason=_reason(error))
         return None
-    return Frame(path=path, sha256=fetched.sha256, width=0, height=0)
+    return Frame(path=path, sha256=result.sha256, width=0, height=0)
 
 
 async def _compare(deps: Deps, ours: Path, theirs: Path) -> None:
@@ -138,7 +137,7 @@ def _reason(error: Exception) -> str:
     return error.message if isinstance(error, FrameRelayError) else f"{type(error).__name__}: {error}"
 
 
-async def _failed(deps: Deps, run: str, shot: str, take: Take, error: FrameRelayError) -> str:
+async def _failed(deps: Deps, run_id: str, shot_id: str, take: Take, error: FrameRelayError) -> str:
     problem = problem_of(error)
     damaged = isinstance(error, ClipUnusable) and error.reason in ("truncated", "corrupt")
     expired = isinstance(error, DownloadExpired)
@@ -147,14 +146,14 @@ async def _failed(deps: Deps, run: str, shot: str, take: Take, error: FrameRelay
     passing = damaged or expired or isinstance(error, Transient)
     # A clip that was paid for is not given up because our own disk is full.
     if not passing or (take.fetches >= most and not isinstance(error, StorageFailed)):
-        await record(deps.store, run, events.CollectFailed(shot=shot, take=take.number, problem=problem))
+        await record(deps.store, run_id, events.CollectFailed(shot=shot_id, take=take.number, problem=problem))
         return error.code
-    until = time.time() + wait_s(take.fetches)
+    until = time.time() + retry_wait_s(take.fetches)
     log.warning("collect_put_off", reason=error.message, again_s=round(until - time.time(), 1))
     put_off = events.CollectPutOff(
-        shot=shot, take=take.number, problem=problem, until=until, ask_again=damaged or expired
+        shot=shot_id, take=take.number, problem=problem, until=until, ask_again=damaged or expired
     )
-    await record(deps.store, run, put_off)
+    await record(deps.store, run_id, put_off)
     return "put_off"
 
 

@@ -10,47 +10,46 @@ from framerelay.media.model import FilmPart
 from framerelay.processors.deps import Deps
 from framerelay.processors.opening import keep_those_left
 from framerelay.processors.problems import problem_of
-from framerelay.processors.waits import wait_s
+from framerelay.processors.waits import retry_wait_s
 from framerelay.runs import events
 from framerelay.runs.errors import FrameRelayError, NotFound, StorageFailed, Transient
 from framerelay.runs.model import Film, Run
 from framerelay.runs.outlook import is_continued
 from framerelay.runs.standing import picks
 from framerelay.runs.steps import Step, StepName, steps_due
-from framerelay.store.kept import clip_of, clips_of_film, gone
+from framerelay.store.files import storing
 from framerelay.store.progress import record
+from framerelay.store.run_files import clip_of, clips_of_film, missing_words
 
 JOINS_MAX: Final = 5
 
 log = structlog.get_logger()
 
 
-async def join(deps: Deps, *, run: str, turn: int, **_: object) -> str:
+async def join(deps: Deps, *, run_id: str, turn: int, **_: object) -> str:
     """
     Make the film if the run asks for it; returns what came of it, for the log.
 
     A decision may come while it is made. Then it is not the run's film, and another join is due already.
     """
-    loaded = await deps.store.load(run)
-    if loaded is None or Step(name=StepName.JOIN, run=loaded.id, turn=turn) not in steps_due(loaded, time.time()):
+    run = await deps.store.load(run_id)
+    if run is None or Step(name=StepName.JOIN, run=run.id, turn=turn) not in steps_due(run, time.time()):
         return "not_due"
-    await keep_those_left(deps, loaded)
+    await keep_those_left(deps, run)
     try:
-        try:
-            film = await _joined(deps, loaded)
-        except OSError as error:
-            raise StorageFailed.of(error) from error
+        with storing():
+            film = await _joined(deps, run)
     except FrameRelayError as error:
-        again = isinstance(error, StorageFailed) or (isinstance(error, Transient) and loaded.turns < JOINS_MAX)
-        until = time.time() + wait_s(loaded.turns) if again else None
-        await record(deps.store, run, events.JoinFailed(problem=problem_of(error), until=until, turn=turn))
+        again = isinstance(error, StorageFailed) or (isinstance(error, Transient) and run.turns < JOINS_MAX)
+        until = time.time() + retry_wait_s(run.turns) if again else None
+        await record(deps.store, run_id, events.JoinFailed(problem=problem_of(error), until=until, turn=turn))
         return error.code
-    after = (await record(deps.store, run, events.Joined(film=film, turn=turn))).run
+    after = (await record(deps.store, run_id, events.Joined(film=film, turn=turn))).run
     if after.film is None or after.film.path != film.path:
         await asyncio.to_thread(deps.files.place(film.path).unlink, missing_ok=True)
         log.info("film_out_of_date", turn=turn, now=after.turns)
         return "out_of_date"
-    await asyncio.to_thread(deps.files.remove_old_films, run, before_turn=turn)
+    await asyncio.to_thread(deps.files.remove_old_films, run_id, before_turn=turn)
     return "joined"
 
 
@@ -84,6 +83,6 @@ def parts_of(deps: Deps, run: Run) -> list[FilmPart]:
     parts = []
     for shot, clip in clips_of_film(run):
         if not deps.files.has(clip.path):
-            raise NotFound(gone(clip_of(run, clip)))
+            raise NotFound(missing_words(clip_of(run, clip)))
         parts.append(FilmPart(path=deps.files.existing(clip.path), continued=is_continued(run, shot)))
     return parts

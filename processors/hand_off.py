@@ -29,7 +29,7 @@ async def first_frame(deps: Deps, run: Run, shot: Shot) -> FirstFrame | None:
     """
     source = run.shot(shot.source) if shot.source else None
     if source is None:
-        return await _given(deps, shot.first_frame) if shot.first_frame else None
+        return await _frame_of(deps, shot.first_frame) if shot.first_frame else None
     take = chosen(source)
     if take is None:
         raise RequestInvalid(f"shot {source.id} has no last frame yet")
@@ -43,11 +43,11 @@ async def first_frame(deps: Deps, run: Run, shot: Shot) -> FirstFrame | None:
 
 async def last_frame_url(deps: Deps, shot: Shot) -> str | None:
     """The address of the picture that *shot* is to end on, if the storyboard gives one. Raises like `first_frame`."""
-    given = await _given(deps, shot.last_frame) if shot.last_frame else None
-    return given.url if given else None
+    frame = await _frame_of(deps, shot.last_frame) if shot.last_frame else None
+    return frame.url if frame else None
 
 
-async def _given(deps: Deps, reference: str) -> FirstFrame:
+async def _frame_of(deps: Deps, reference: str) -> FirstFrame:
     if reference.startswith(FILE):
         path = reference.removeprefix(FILE)
         await _check(deps, path)
@@ -56,7 +56,7 @@ async def _given(deps: Deps, reference: str) -> FirstFrame:
 
 
 async def _check(deps: Deps, path: str) -> None:
-    """A person may have been given a picture that is none; it is looked at before anything is sent, or paid for."""
+    """A person may have given a file that is not a picture; it is looked at before anything is sent, or paid for."""
     if not deps.files.has(path):
         raise NotFound("the picture that was given is gone from the data folder: put it back, or give it again")
     try:

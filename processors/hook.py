@@ -7,7 +7,7 @@ from arq.worker import Retry
 
 from framerelay.processors.deps import Deps
 from framerelay.processors.look_up import AT_WORK, GONE, event_of, look_up
-from framerelay.processors.waits import wait_s
+from framerelay.processors.waits import retry_wait_s
 from framerelay.runs.errors import FrameRelayError, Transient, UpstreamRejected
 from framerelay.runs.model import RunId
 from framerelay.store.progress import start
@@ -27,7 +27,7 @@ async def hook(
     callback: str | None = None,
     received_at: float | None = None,
     word: str | None = None,
-    tried: int = 1,
+    tries: int = 1,
 ) -> str:
     """
     Take in the job *job_id*: the first callback about it makes the run, later ones look it up again.
@@ -39,29 +39,31 @@ async def hook(
     if await deps.store.load(run_id) is not None:
         return await look_up(
             deps,
-            run=run_id,
-            shot=START,
+            run_id=run_id,
+            shot_id=START,
             take=1,
             job_id=job_id,
             word=word,
             callback=callback,
             received_at=received_at,
-            tried=tried,
+            tries=tries,
         )
     try:
         report = await deps.jobs.get_job(job_id)
     except Transient as error:
-        raise Retry(defer=wait_s(tried, retry_after_s=error.retry_after_s)) from error
+        raise Retry(defer=retry_wait_s(tries, retry_after_s=error.retry_after_s)) from error
     except UpstreamRejected as error:
-        if error.status in GONE and tried <= LAGS_MAX:  # Its look-ups may lag behind its callbacks.
-            raise Retry(defer=LAGS_S * 2.0 ** (tried - 1)) from error
+        if error.status in GONE and tries <= LAGS_MAX:  # Its look-ups may lag behind its callbacks.
+            raise Retry(defer=LAGS_S * 2.0 ** (tries - 1)) from error
         return error.code
     except FrameRelayError as error:
         return error.code
-    known = deps.hooks.get(hook) or Hook(name=hook)
+    definition = deps.hooks.get(hook) or Hook(name=hook)
     model = report.model or "unknown"
-    run = hook_run(known, run_id=run_id, job_id=job_id, model=model, now=time.time(), terms=terms_of(deps.settings))
+    run = hook_run(
+        definition, run_id=run_id, job_id=job_id, model=model, now=time.time(), terms=terms_of(deps.settings)
+    )
     has_ended = read_state(word) not in AT_WORK
-    first = event_of(report, shot=START, take=1, asked=job_id, called_back=True, has_ended=has_ended)
+    first = event_of(report, shot_id=START, take=1, job_id=job_id, called_back=True, has_ended=has_ended)
     await start(deps.store, run, first=first)
     return "started"

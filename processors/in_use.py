@@ -27,7 +27,7 @@ class DepsInUse:
     def __init__(self, deps: Deps, live: LiveSettings) -> None:
         self.now = self._asking(deps)
         self._live = live
-        self._given = deps.jobs  # Its owner closes it.
+        self._first = deps.jobs  # Its owner closes it.
         self._users: Counter[JobsClient] = Counter()
         live.hand_to(self._take)
 
@@ -44,7 +44,7 @@ class DepsInUse:
 
     async def close(self) -> None:
         """No more tasks: what was opened here is closed."""
-        if self.now.jobs is not self._given:
+        if self.now.jobs is not self._first:
             await self.now.jobs.aclose()
 
     async def _take(self, settings: Settings, keys: Keys) -> None:
@@ -71,7 +71,7 @@ class DepsInUse:
     async def _close_unused(self, jobs: JobsClient) -> None:
         if not self._users[jobs]:
             del self._users[jobs]
-            if jobs not in (self.now.jobs, self._given):
+            if jobs not in (self.now.jobs, self._first):
                 await jobs.aclose()
 
 

@@ -9,7 +9,7 @@ from framerelay.network.policy import Trusted, check_in_advance
 from framerelay.processors.deps import Deps
 from framerelay.processors.problems import problem, problem_of
 from framerelay.processors.submit import address_ends_at
-from framerelay.processors.waits import wait_s
+from framerelay.processors.waits import retry_wait_s
 from framerelay.runs import events
 from framerelay.runs.errors import (
     AddressForbidden,
@@ -46,8 +46,8 @@ log = structlog.get_logger()
 async def look_up(
     deps: Deps,
     *,
-    run: str,
-    shot: str,
+    run_id: str,
+    shot_id: str,
     take: int,
     turn: int | None = None,
     job_id: str | None = None,
@@ -55,7 +55,7 @@ async def look_up(
     callback: str | None = None,
     received_at: float | None = None,
     ends_at: int | None = None,
-    tried: int = 1,
+    tries: int = 1,
 ) -> str:
     """
     Ask about one take and record what the provider says; returns that in a word, for the log.
@@ -66,39 +66,39 @@ async def look_up(
     that says "still at it" about a job that we know is no reason to ask.
     Raises: arq.Retry if the provider cannot be asked now and the state has no later look-up of its own.
     """
-    loaded = await deps.store.load(run)
-    found = loaded.take(shot, take) if loaded else None
+    run = await deps.store.load(run_id)
+    current = run.take(shot_id, take) if run else None
     planned = turn is not None
-    if loaded is not None and found is None and job_id is not None:
-        return await _forgotten(deps, loaded, shot, take, job_id, tried)
-    if loaded is None or found is None or (planned and (found.status not in LOOKING or turn != found.turns)):
+    if run is not None and current is None and job_id is not None:
+        return await _forgotten(deps, run, shot_id, take, job_id, tries)
+    if run is None or current is None or (planned and (current.status not in LOOKING or turn != current.turns)):
         return "not_due"
     at_work = read_state(word) in AT_WORK
     has_ended = not planned and not at_work
-    if job_id is not None and not at_work and _is_second(loaded, shot, found, job_id, ends_at):
-        await _keep_second_job(deps, loaded, shot, found, job_id, tried)
-    if found.status not in LOOKING and not is_unheard(found):
-        return await _too_late(deps, run, shot, found, callback, received_at, has_ended=not at_work)
-    if not planned and at_work and found.status is TakeStatus.GENERATING:
+    if job_id is not None and not at_work and _is_second(run, shot_id, current, job_id, ends_at):
+        await _keep_second_job(deps, run, shot_id, current, job_id, tries)
+    if current.status not in LOOKING and not is_unheard(current):
+        return await _too_late(deps, run_id, shot_id, current, callback, received_at, has_ended=not at_work)
+    if not planned and at_work and current.status is TakeStatus.GENERATING:
         return "no_news"
-    asked = found.job_id or job_id
-    if asked is None:
+    lookup_id = current.job_id or job_id
+    if lookup_id is None:
         return "no_job_id"
-    if wait := deps.turnstile.wait_s(planned=planned):
-        raise Retry(defer=wait)
+    if wait_s := deps.turnstile.poll_wait_s(planned=planned):
+        raise Retry(defer=wait_s)
     try:
         with deps.turnstile.passing(planned=planned):
-            report = await deps.jobs.get_job(asked)
+            report = await deps.jobs.get_job(lookup_id)
     except FrameRelayError as error:
-        return await _poll_failed(deps, run, shot, found, error, tried, has_ended=has_ended)
-    if found.job_id is None and _is_foreign(report, loaded, found.submitted_at, asked):
+        return await _poll_failed(deps, run_id, shot_id, current, error, tries, has_ended=has_ended)
+    if current.job_id is None and _is_foreign(report, run, current.submitted_at, lookup_id):
         return "foreign_job"
     report = _without_bad_frame(deps, report)
-    event = event_of(report, shot=shot, take=take, asked=asked, called_back=not planned, has_ended=has_ended)
-    recorded = await record(deps.store, run, event)
+    event = event_of(report, shot_id=shot_id, take=take, job_id=lookup_id, called_back=not planned, has_ended=has_ended)
+    recorded = await record(deps.store, run_id, event)
     if recorded.changed:
-        await _learn(deps, loaded, shot, found, report, received_at)
-        _warn(loaded, recorded.run)
+        await _learn(deps, run, shot_id, current, report, received_at)
+        _warn(run, recorded.run)
     return report.status_word or report.state.value
 
 
@@ -114,52 +114,52 @@ def _is_second(run: Run, shot_id: str, take: Take, job_id: str, ends_at: int | N
     return not any(job_id in each.job_ids for other in run.shots for each in other.takes)
 
 
-async def _keep_second_job(deps: Deps, run: Run, shot: str, take: Take, job_id: str, tried: int) -> None:
+async def _keep_second_job(deps: Deps, run: Run, shot_id: str, take: Take, job_id: str, tries: int) -> None:
     """
     An address of the take was called about a job that is not its own: if there is such a job, it was paid for, too.
 
     That can be when Redis fell back to an older copy and forgot a submit. Raises: arq.Retry if the provider cannot be
     asked now.
     """
-    report = await _report_of(deps, job_id, tried)
+    report = await _report_of(deps, job_id, tries)
     if report is None:
         return
     ids = tuple(dict.fromkeys((job_id, *report.job_ids)))
     if set(ids) & set(take.job_ids) or _is_foreign(report, run, take.submitted_at, job_id):
         return  # Another name of the same job; or one that is not ours.
-    if (await record(deps.store, run.id, events.SecondJobFound(shot=shot, take=take.number, job_ids=ids))).changed:
+    if (await record(deps.store, run.id, events.SecondJobFound(shot=shot_id, take=take.number, job_ids=ids))).changed:
         log.error("paid_twice", job_id=take.job_id, second_job_id=job_id, advice="the second clip is kept as a take")
 
 
-async def _forgotten(deps: Deps, run: Run, shot: str, take: int, job_id: str, tried: int) -> str:
+async def _forgotten(deps: Deps, run: Run, shot_id: str, take: int, job_id: str, tries: int) -> str:
     """A job was submitted for a take that the run does not know (any more): if the provider knows it, it is kept."""
-    report = await _report_of(deps, job_id, tried) if run.shot(shot) else None
+    report = await _report_of(deps, job_id, tries) if run.shot(shot_id) else None
     if report is None:
         return "not_due"
     if _is_foreign(report, run, run.created_at, job_id):
         return "foreign_job"
-    event = events.Submitted(shot=shot, take=take, job_id=job_id, aliases=report.job_ids, word=report.status_word)
+    event = events.Submitted(shot=shot_id, take=take, job_id=job_id, aliases=report.job_ids, word=report.status_word)
     if (await record(deps.store, run.id, event)).changed:
         log.warning("forgotten_job", job_id=job_id, advice="its submit was not on record; it was paid for, and is kept")
     return "forgotten_job"
 
 
-async def _report_of(deps: Deps, job_id: str, tried: int) -> JobReport | None:
+async def _report_of(deps: Deps, job_id: str, tries: int) -> JobReport | None:
     """What the provider says of a job that a callback named; None if it knows none, or says nothing readable."""
-    if wait := deps.turnstile.wait_s(planned=False):
-        raise Retry(defer=wait)
+    if wait_s := deps.turnstile.poll_wait_s(planned=False):
+        raise Retry(defer=wait_s)
     try:
         return await deps.jobs.get_job(job_id)
     except Transient as error:
-        raise Retry(defer=wait_s(tried, retry_after_s=error.retry_after_s)) from error
+        raise Retry(defer=retry_wait_s(tries, retry_after_s=error.retry_after_s)) from error
     except FrameRelayError as error:
         log.warning("named_job_unreadable", job_id=job_id, reason=error.message)
         return None
 
 
-def _is_foreign(report: JobReport, run: Run, since: float, asked: str) -> bool:
+def _is_foreign(report: JobReport, run: Run, since: float, job_id: str) -> bool:
     """Whoever holds a callback address may name any job: not one of another take, nor one made before *since*."""
-    ids = {asked, *report.job_ids}
+    ids = {job_id, *report.job_ids}
     if any(ids & set(other.job_ids) for shot in run.shots for other in shot.takes):
         return True
     age_s = since - report.created.timestamp() if report.created else 0.0
@@ -167,11 +167,18 @@ def _is_foreign(report: JobReport, run: Run, since: float, asked: str) -> bool:
 
 
 async def _too_late(
-    deps: Deps, run: str, shot: str, take: Take, callback: str | None, received_at: float | None, *, has_ended: bool
+    deps: Deps,
+    run_id: str,
+    shot_id: str,
+    take: Take,
+    callback: str | None,
+    received_at: float | None,
+    *,
+    has_ended: bool,
 ) -> str:
     """Nothing is left to ask; but that it came at all says that the provider reaches us."""
     if has_ended and not take.called_back:
-        await record(deps.store, run, events.CalledBack(shot=shot, take=take.number))
+        await record(deps.store, run_id, events.CalledBack(shot=shot_id, take=take.number))
     known_at = take.rendered_at or take.ended_at
     if callback is None or (known_at and received_at and received_at <= known_at):
         return "not_due"
@@ -184,10 +191,10 @@ def _known_as(take: Take) -> str:
     return "rendered" if take.status in (TakeStatus.COLLECTING, TakeStatus.DONE) else take.status.value
 
 
-async def _learn(deps: Deps, run: Run, shot: str, take: Take, report: JobReport, received_at: float | None) -> None:
+async def _learn(deps: Deps, run: Run, shot_id: str, take: Take, report: JobReport, received_at: float | None) -> None:
     """How long the job took: by its callback, or else by the provider's own times; a look-up came at any moment."""
-    known = run.shot(shot)
-    if report.state is not JobState.SUCCEEDED or known is None or take.adopted or run.hook:
+    shot = run.shot(shot_id)
+    if report.state is not JobState.SUCCEEDED or shot is None or take.adopted or run.hook:
         return
     if received_at is not None or take.told_at is not None:
         took_s = (take.told_at or received_at or 0.0) - take.submitted_at
@@ -196,7 +203,7 @@ async def _learn(deps: Deps, run: Run, shot: str, take: Take, report: JobReport,
     else:
         return
     if took_s > 0:
-        await deps.pace.learn(run, known, took_s)
+        await deps.pace.learn(run, shot, took_s)
 
 
 def _warn(before: Run, after: Run) -> None:
@@ -204,16 +211,16 @@ def _warn(before: Run, after: Run) -> None:
         log.warning("public_url_unreachable", missed=callbacks_missed(after), advice="framerelay doctor tries it")
 
 
-def event_of(report: JobReport, *, shot: str, take: int, asked: str, called_back: bool, has_ended: bool) -> Event:
+def event_of(report: JobReport, *, shot_id: str, take: int, job_id: str, called_back: bool, has_ended: bool) -> Event:
     """
-    What *report* means for a take whose job was asked for by the id *asked*, because of a callback or not.
+    What *report* means for a take whose job was asked for by the id *job_id*, because of a callback or not.
 
     *has_ended*: that callback did not say that the job is still at work.
     """
-    job_ids = tuple(dict.fromkeys((asked, *report.job_ids)))
+    job_ids = tuple(dict.fromkeys((job_id, *report.job_ids)))
     if report.state is JobState.SUCCEEDED and report.video_url:
         return events.Rendered(
-            shot=shot,
+            shot=shot_id,
             take=take,
             job_ids=job_ids,
             video_url=report.video_url,
@@ -224,20 +231,20 @@ def event_of(report: JobReport, *, shot: str, take: int, asked: str, called_back
     if report.state is JobState.SUCCEEDED:
         missing = "the provider says that the job succeeded, but names no clip"
         problem = Problem(code="no_clip_named", message=missing)
-        return events.PollFailed(shot=shot, take=take, problem=problem, called_back=has_ended, strange=True)
+        return events.PollFailed(shot=shot_id, take=take, problem=problem, called_back=has_ended, strange=True)
     if report.state in ENDED:
         problem = _ending(report)
         return events.JobEnded(
-            shot=shot,
+            shot=shot_id,
             take=take,
             job_ids=job_ids,
             status=ENDED[report.state],
             problem=problem,
             called_back=called_back,
         )
-    known = report.state is not JobState.UNKNOWN
+    is_known = report.state is not JobState.UNKNOWN
     return events.JobSeen(
-        shot=shot, take=take, job_ids=job_ids, word=report.status_word, is_known=known, called_back=has_ended
+        shot=shot_id, take=take, job_ids=job_ids, word=report.status_word, is_known=is_known, called_back=has_ended
     )
 
 
@@ -265,18 +272,18 @@ def _ending(report: JobReport) -> Problem:
 
 
 async def _poll_failed(
-    deps: Deps, run: str, shot: str, take: Take, error: FrameRelayError, tried: int, *, has_ended: bool
+    deps: Deps, run_id: str, shot_id: str, take: Take, error: FrameRelayError, tries: int, *, has_ended: bool
 ) -> str:
     """A take in flight has its next look-up in its state; one whose id only the callback knew must not lose it."""
     retry_after_s = error.retry_after_s if isinstance(error, Transient) else None
     if isinstance(error, UpstreamRateLimited):
         deps.turnstile.rest(retry_after_s)
     if take.status is not TakeStatus.GENERATING:
-        raise Retry(defer=wait_s(tried, retry_after_s=retry_after_s)) from error
+        raise Retry(defer=retry_wait_s(tries, retry_after_s=retry_after_s)) from error
     problem = problem_of(error)
     gone = isinstance(error, UpstreamRejected) and error.status in GONE
     event = events.PollFailed(
-        shot=shot,
+        shot=shot_id,
         take=take.number,
         problem=problem,
         retry_after_s=retry_after_s,
@@ -284,5 +291,5 @@ async def _poll_failed(
         called_back=has_ended,
         strange=isinstance(error, UpstreamAnswerUnreadable),
     )
-    await record(deps.store, run, event)
+    await record(deps.store, run_id, event)
     return error.code

@@ -50,21 +50,21 @@ async def leave_opening(deps: Deps, run_id: str, shot_id: str, take: int) -> Non
     Even on another core it took some 15 ms of each such submit: both write the run, and the machine is busy as it is.
     A task of its own rests without a place among those at work.
     """
-    named = {"run": run_id, "shot": shot_id, "take": take}
-    task = Task(id=f"opening:{run_id}:{shot_id}:{take}", function="opening", arguments=named)
+    arguments = {"run": run_id, "shot": shot_id, "take": take}
+    task = Task(id=f"opening:{run_id}:{shot_id}:{take}", function="opening", arguments=arguments)
     await deps.store.enqueue([task], rest_s=BEHIND_SUBMITS_S)
 
 
-async def opening(deps: Deps, *, run: str, shot: str, take: int) -> str:
+async def opening(deps: Deps, *, run_id: str, shot_id: str, take: int) -> str:
     """The task; returns what came of it, for the log."""
-    loaded = await deps.store.load(run)
-    found = loaded.take(shot, take) if loaded else None
-    if loaded is None or found is None or found.status is not TakeStatus.DONE:
+    run = await deps.store.load(run_id)
+    current = run.take(shot_id, take) if run else None
+    if run is None or current is None or current.status is not TakeStatus.DONE:
         return "not_due"
-    ours = [(shot, found)] if found.opening is None and not is_ahead(loaded, shot, found) else []
-    due = [*ours, *left_by(loaded, shot, take)]
+    ours = [(shot_id, current)] if current.opening is None and not is_ahead(run, shot_id, current) else []
+    due = [*ours, *left_by(run, shot_id, take)]
     for each, its_take in due:
-        await keep_opening(deps, loaded, each, its_take)
+        await keep_opening(deps, run, each, its_take)
     return "looked_at" if due else "not_due"
 
 
@@ -82,11 +82,11 @@ async def keep_opening(deps: Deps, run: Run, shot_id: str, take: Take) -> None:
         begun_with = handed_on(deps, run, shot, take.first_frame) if shot and take.first_frame else None
         decoder = deps.frames if deps.films.is_busy else deps.films
         async with asyncio.timeout(OPENING_S_MAX):
-            found = await decoder.open(
+            answer = await decoder.open(
                 clip, frame_into=deps.files.place(path), begun_with=begun_with, small=deps.files.small_copies(frames)
             )
-        seam = None if found.difference is None else round(found.difference, 1)
-        facts = found.frame
+        seam = None if answer.difference is None else round(answer.difference, 1)
+        facts = answer.frame
         opening = Frame(path=path, sha256=facts.sha256, width=facts.width, height=facts.height)
         event = events.OpeningTaken(shot=shot_id, take=take.number, opening=opening, seam=seam)
         await record(deps.store, run.id, event)

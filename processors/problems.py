@@ -25,8 +25,8 @@ def problem(code: str, message: str, family: Family) -> Problem:
 
     A provider may repeat a signed address in its words, or what was posted to it.
     """
-    shown = cut(redacted(message), MESSAGE_CHARACTERS_MAX + OUR_WORDS_CHARACTERS_MAX)
-    return Problem(code=cut(redacted(code), CODE_CHARACTERS_MAX), message=shown, family=family)
+    text = cut(redacted(message), MESSAGE_CHARACTERS_MAX + OUR_WORDS_CHARACTERS_MAX)
+    return Problem(code=cut(redacted(code), CODE_CHARACTERS_MAX), message=text, family=family)
 
 
 def _family(error: FrameRelayError) -> Family:

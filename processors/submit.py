@@ -13,7 +13,7 @@ import structlog
 from framerelay.processors.deps import Deps
 from framerelay.processors.hand_off import first_frame, last_frame_url
 from framerelay.processors.problems import problem_of
-from framerelay.processors.waits import wait_s
+from framerelay.processors.waits import retry_wait_s
 from framerelay.runs import events
 from framerelay.runs.errors import (
     FrameRelayError,
@@ -45,41 +45,41 @@ CALLED_LATE_S: Final = 86_400.0  # A callback is sent after its job's end, and a
 log = structlog.get_logger()
 
 
-async def submit(deps: Deps, *, run: str, shot: str, take: int, turn: int) -> str:
+async def submit(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -> str:
     """
     Submit one take if the run still asks for it; returns what came of it, for the log.
 
     Uploads come before the intent: they cost nothing and may be repeated. Behind the intent there is one POST and no
     second one, whatever happens to this process. If it is cancelled (a deploy), it says at once what that means.
     """
-    loaded = await deps.store.load(run)
-    wanted = loaded.shot(shot) if loaded else None
-    if loaded is None or wanted is None:
+    run = await deps.store.load(run_id)
+    shot = run.shot(shot_id) if run else None
+    if run is None or shot is None:
         return "not_due"
-    step = Step(name=StepName.SUBMIT, run=loaded.id, shot=shot, take=take, turn=turn)
-    if step not in steps_due(loaded, time.time()):
+    step = Step(name=StepName.SUBMIT, run=run.id, shot=shot_id, take=take, turn=turn)
+    if step not in steps_due(run, time.time()):
         return "not_due"
     try:
-        first = await first_frame(deps, loaded, wanted)
-        last = await last_frame_url(deps, wanted)
+        first = await first_frame(deps, run, shot)
+        last = await last_frame_url(deps, shot)
     except FrameRelayError as error:
-        return await _unprepared(deps, wanted, run, error)
-    intended = await _intend(deps, loaded, wanted, take, first)
+        return await _unprepared(deps, shot, run_id, error)
+    intended = await _intend(deps, run, shot, take, first)
     if intended is None:
         return "not_due"
-    return await _post(deps, loaded, wanted, intended, last)
+    return await _post(deps, run, shot, intended, last)
 
 
-async def _unprepared(deps: Deps, shot: Shot, run: str, error: FrameRelayError) -> str:
+async def _unprepared(deps: Deps, shot: Shot, run_id: str, error: FrameRelayError) -> str:
     if await _may_pass(deps, error):
-        await record(deps.store, run, events.PreparationFailed(shot=shot.id, problem=OTHER_KEY, until=time.time()))
+        await record(deps.store, run_id, events.PreparationFailed(shot=shot.id, problem=OTHER_KEY, until=time.time()))
         return "put_off"
     passing = isinstance(error, Transient)
     retry_after_s = error.retry_after_s if isinstance(error, Transient) else None
-    until = time.time() + wait_s(shot.turns, retry_after_s=retry_after_s) if passing else None
+    until = time.time() + retry_wait_s(shot.turns, retry_after_s=retry_after_s) if passing else None
     problem = problem_of(error)
     event = events.PreparationFailed(shot=shot.id, problem=problem, until=until, turn=shot.turns)
-    await record(deps.store, run, event)
+    await record(deps.store, run_id, event)
     return "put_off" if passing else "impossible"
 
 
@@ -136,9 +136,9 @@ async def _post(deps: Deps, run: Run, shot: Shot, take: Take, last: str | None) 
     try:
         outcome, event = await _sent(deps, run, shot, take, last, leaving)
     except asyncio.CancelledError:
-        lost = events.SubmitLost(**about, problem=CUT_OFF)
+        loss = events.SubmitLost(**about, problem=CUT_OFF)
         put_off = events.SubmitPutOff(**about, problem=NOTHING_LEFT, until=time.time())
-        await _in_time(record(deps.store, run.id, lost if leaving.is_set() else put_off))
+        await _in_time(record(deps.store, run.id, loss if leaving.is_set() else put_off))
         raise
     saving = asyncio.create_task(_saved(deps, run, event))
     try:
@@ -163,7 +163,7 @@ async def _saved(deps: Deps, run: Run, event: Event) -> Run:
             return (await record(deps.store, run.id, event)).run
         except StoreUnavailable as error:
             log.error("submit_not_saved_yet", job_id=_job_id(event), reason=error.message)
-            await asyncio.sleep(wait_s(tries))
+            await asyncio.sleep(retry_wait_s(tries))
     raise AssertionError  # It counts for ever.
 
 
@@ -181,7 +181,7 @@ async def _sent(
     try:
         answer = await deps.jobs.submit(run.model, fields, idempotency_key=key, leaving=leaving)
     except (UpstreamRateLimited, UpstreamUnavailable) as error:
-        until = time.time() + wait_s(shot.turns, retry_after_s=error.retry_after_s)
+        until = time.time() + retry_wait_s(shot.turns, retry_after_s=error.retry_after_s)
         return "put_off", events.SubmitPutOff(**about, problem=problem_of(error), until=until)
     except UpstreamRejected as error:
         if await _may_pass(deps, error):

@@ -20,14 +20,14 @@ log = structlog.get_logger()
 
 async def sweep(deps: Deps) -> str:
     """Let time pass for every run that is due, and queue what its state asks for; returns how many, for the log."""
-    seen = 0
+    count = 0
     while run_ids := await deps.store.overdue(time.time(), put_off_s=PUT_OFF_S, at_most=AT_ONCE):
         for run_id in run_ids:
             await _visit(deps, run_id)
-        seen += len(run_ids)
+        count += len(run_ids)
         if len(run_ids) < AT_ONCE:
             break
-    return f"{seen} runs"
+    return f"{count} runs"
 
 
 async def _visit(deps: Deps, run_id: str) -> None:

@@ -34,14 +34,14 @@ from framerelay.processors.repair import repair
 from framerelay.processors.retention import keep_tidy
 from framerelay.processors.submit import submit
 from framerelay.processors.sweep import sweep
-from framerelay.processors.waits import wait_s
+from framerelay.processors.waits import retry_wait_s
 from framerelay.runs.errors import FrameRelayError, StoreUnavailable, Transient
 from framerelay.runs.machine import AHEAD_S_MAX
 from framerelay.store.client import RelayRedis, script
 from framerelay.store.processes import READ_AGAIN, Presence, this_process
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
 from framerelay.store.runs import Store
-from framerelay.store.tasks import DUE, QUEUE, TASK_LIFE_MS, WAKE, Task, pack, unpack
+from framerelay.store.tasks import DUE, IDS, QUEUE, TASK_LIFE_MS, WAKE, Task, pack, unpack
 
 WORKER: Final = "framerelay:worker"  # The worker that said last that it is there; gone when none is.
 LEASE_S: Final = 6.0
@@ -61,8 +61,8 @@ class RelayWorker(Worker):
     Runs our tasks until `stop` is called; built by `create_worker`.
 
     *redis* serves the scripts; *listening* is a second client whose one connection waits for wake-ups. *chores* go on
-    beside the tasks for as long as it runs. *asked* is called when keys are to be read again, before tasks that were
-    queued after that are begun; *close* when it stops, behind the last task.
+    beside the tasks for as long as it runs. *on_request* is called when keys are to be read again, before tasks that
+    were queued after that are begun; *close* when it stops, behind the last task.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class RelayWorker(Worker):
         listening: RelayRedis,
         tasks_max: int,
         chores: Sequence[Chore] = (),
-        asked: Callable[[], Awaitable[None]] | None = None,
+        on_request: Callable[[], Awaitable[None]] | None = None,
         close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__(
@@ -92,13 +92,13 @@ class RelayWorker(Worker):
         )
         self._listening = listening
         self._chores = chores
-        self._asked = asked
+        self._on_request = on_request
         self._close = close
         self._word = b""  # Of the last time that keys were to be read again.
         self._store = Store(redis)
         self._claim = redis.register_script(script("claim"))
         self._name = secrets.token_hex(6)
-        self._held: dict[str, int] = {}  # When each task that runs here was due, in Redis's ms.
+        self._due_ms: dict[str, int] = {}  # When each task that runs here was due, in Redis's ms.
         self._ahead_ms = 0.0  # Redis's clock before our monotonic one.
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
@@ -162,9 +162,9 @@ class RelayWorker(Worker):
         One that goes back without a delay was cancelled by a deploy, which spends no try. *incr_score* counts from
         when the task was due, as arq knows it.
         """
-        due_ms, turns = self._held.get(job_id, 0), 0
+        due_ms, turns = self._due_ms.get(job_id, 0), 0
         while True:
-            self._held.pop(job_id, None)  # A renewal that came behind would put off what goes back.
+            self._due_ms.pop(job_id, None)  # A renewal that came behind would put off what goes back.
             try:
                 async with self.pool.pipeline(transaction=True) as pipe:
                     if finish:
@@ -179,9 +179,9 @@ class RelayWorker(Worker):
                     await pipe.execute()
                 return
             except REDIS_ERRORS as error:
-                self._held[job_id] = due_ms
+                self._due_ms[job_id] = due_ms
                 log.warning("redis_unavailable", reason=redis_words(error))
-                await asyncio.sleep(wait_s(turns, least_s=0.1))
+                await asyncio.sleep(retry_wait_s(turns, least_s=0.1))
                 turns += 1
 
     async def _start_due(self) -> float:
@@ -189,14 +189,14 @@ class RelayWorker(Worker):
         room = self.max_jobs - len(self.tasks)
         if room <= 0:
             return float(IDLE_S)
-        arguments: list[str | int] = [room, int(LEASE_S * 1000), int(AHEAD_S_MAX * 1000), *self._held]
+        arguments: list[str | int] = [room, int(LEASE_S * 1000), int(AHEAD_S_MAX * 1000), *self._due_ms]
         keys = [QUEUE, WAKE, DUE, READ_AGAIN]
         claimed, now_ms, next_task, next_run, word = await self._claim(keys=keys, args=arguments)
         self._ahead_ms = now_ms - time.monotonic() * 1000
         if word != self._word:
             self._word = word
-            if word and self._asked:
-                await self._asked()
+            if word and self._on_request:
+                await self._on_request()
         for job_id, score in zip(claimed[::2], claimed[1::2], strict=True):
             self._start(job_id.decode(), int(float(score)))
         if next_run and float(next_run) <= now_ms:
@@ -205,16 +205,16 @@ class RelayWorker(Worker):
         return min([IDLE_S, *(rest_s for rest_s in rests_s if rest_s > 0)])
 
     def _start(self, job_id: str, due_ms: int) -> None:
-        if job_id in self._held:
+        if job_id in self._due_ms:
             return  # We slept for longer than its lease, as laptops do, and nobody else took it.
-        self._held[job_id] = due_ms
+        self._due_ms[job_id] = due_ms
         self.tasks[job_id] = task = asyncio.create_task(self.run_job(job_id, due_ms))
         task.add_done_callback(partial(self._ended, job_id))
 
     def _ended(self, job_id: str, task: asyncio.Task[None]) -> None:
         if self.tasks.get(job_id) is task:  # Else it was queued again and claimed before we came here.
             del self.tasks[job_id]
-            self._held.pop(job_id, None)
+            self._due_ms.pop(job_id, None)
         if not task.cancelled() and (error := task.exception()):
             reason = redis_words(error) if isinstance(error, REDIS_ERRORS) else repr(error)
             log.warning("task_interrupted", task=job_id, reason=reason)
@@ -241,9 +241,9 @@ class RelayWorker(Worker):
             try:
                 async with self.pool.pipeline(transaction=False) as pipe:
                     pipe.set(WORKER, self._name, px=int(LEASE_S * 1000))
-                    if self._held:
+                    if self._due_ms:
                         until_ms = time.monotonic() * 1000 + self._ahead_ms + LEASE_S * 1000
-                        pipe.zadd(QUEUE, dict.fromkeys(self._held, int(until_ms)), xx=True, gt=True)
+                        pipe.zadd(QUEUE, dict.fromkeys(self._due_ms, int(until_ms)), xx=True, gt=True)
                     await pipe.execute()
             except REDIS_ERRORS as error:
                 log.warning("leases_not_renewed", reason=redis_words(error))
@@ -278,7 +278,7 @@ def create_worker(deps: Deps, *, redis: RelayRedis, listening: RelayRedis, live:
             deps.courier.deliver,
             presence.keep,
         ],
-        asked=live.read_again,
+        on_request=live.read_again,
         close=in_use.close,
     )
 
@@ -293,33 +293,34 @@ def _task(name: str, handler: TaskHandler, in_use: DepsInUse) -> Callable[..., C
     """
     *handler* as arq runs it: its log context, its one log line, and what becomes of its errors.
 
-    One with a parameter ``tried`` is given how often the task was tried, and says itself when it is tried again.
+    One with a parameter ``tries`` is given how often the task was tried, and says itself when it is tried again.
     """
 
-    asks_how_often = "tried" in inspect.signature(handler).parameters
+    asks_how_often = "tries" in inspect.signature(handler).parameters
 
-    async def run(context: dict[str, Any], **arguments: Any) -> None:
-        tried = context["job_try"]
+    async def run(context: dict[str, Any], **stored: Any) -> None:
+        arguments = {IDS.get(name, name): value for name, value in stored.items()}
+        tries = context["job_try"]
         if asks_how_often:
-            arguments["tried"] = tried
+            arguments["tries"] = tries
         began = time.monotonic()
         waited_ms = max(0, int(time.time() * 1000) - context["score"])
         with bound(
             task=name,
-            run_id=arguments.get("run"),
-            shot=arguments.get("shot") or None,
+            run_id=arguments.get("run_id"),
+            shot=arguments.get("shot_id") or None,
             take=arguments.get("take") or None,
         ):
             async with in_use.lent() as deps:
-                outcome = await _outcome(handler, deps, arguments, tried)
+                outcome = await _outcome(handler, deps, arguments, tries)
             took_ms = round((time.monotonic() - began) * 1000, 1)
-            log.info("task_done", outcome=outcome, waited_ms=waited_ms, took_ms=took_ms, **_again(tried))
+            log.info("task_done", outcome=outcome, waited_ms=waited_ms, took_ms=took_ms, **_again(tries))
 
     run.__qualname__ = name
     return run
 
 
-async def _outcome(handler: TaskHandler, deps: Deps, arguments: dict[str, Any], tried: int) -> str:
+async def _outcome(handler: TaskHandler, deps: Deps, arguments: dict[str, Any], tries: int) -> str:
     """
     Run the handler. What may pass is tried again; what we did not foresee too, but not for ever.
 
@@ -332,16 +333,16 @@ async def _outcome(handler: TaskHandler, deps: Deps, arguments: dict[str, Any], 
         raise
     except Transient as error:
         log.warning("task_put_off", reason=error.message)
-        raise Retry(defer=wait_s(tried, retry_after_s=error.retry_after_s)) from error
+        raise Retry(defer=retry_wait_s(tries, retry_after_s=error.retry_after_s)) from error
     except FrameRelayError as error:
         log.error("task_failed", code=error.code, reason=error.message)
         return error.code
     except Exception as error:
         log.exception("task_surprised", reason=str(error))
-        if tried >= SURPRISES_MAX:
+        if tries >= SURPRISES_MAX:
             return "gave_up"
-        raise Retry(defer=wait_s(tried)) from error
+        raise Retry(defer=retry_wait_s(tries)) from error
 
 
-def _again(tried: int) -> dict[str, int]:
-    return {"tried": tried} if tried > 1 else {}
+def _again(tries: int) -> dict[str, int]:
+    return {"tried": tries} if tries > 1 else {}

@@ -121,7 +121,7 @@ async def _open(
     )
     live.hand_to(partial(take_over, state))
     presence = Presence(
-        watch_redis, lambda: this_process("receiver", live.settings, keys.secret), asked=live.read_again
+        watch_redis, lambda: this_process("receiver", live.settings, keys.secret), on_request=live.read_again
     )
     beside = [asyncio.create_task(work) for work in (spool.drain_for_ever(inbox), presence.keep())]
     stack.push_async_callback(_end, beside)

@@ -13,7 +13,7 @@ from framerelay.receiver.answers import error_answer
 from framerelay.receiver.fields import check_query
 from framerelay.receiver.state import State, state_of
 from framerelay.runs.errors import NotFound
-from framerelay.store.kept import gone, kept_as, task_to_make_again
+from framerelay.store.run_files import file_at, missing_words, task_to_make_again
 
 AGAIN_S = 2  # A frame is there in a second; a film may take longer, and says so again.
 
@@ -57,11 +57,11 @@ async def _missing(state: State, path: str) -> Response | None:
     Only a worker decodes and joins; it is told, and whoever asked may ask again.
     """
     run = await state.store.load(path.partition("/")[0])
-    kept = kept_as(run, path) if run else None
+    kept = file_at(run, path) if run else None
     if run is None or kept is None:
         return None
     if not kept.made_of or not all(state.files.has(clip.path) for clip in kept.made_of):
-        return error_answer(404, NotFound.code, gone(kept))
+        return error_answer(404, NotFound.code, missing_words(kept))
     await state.store.enqueue([task_to_make_again(run, kept)])
     words = f"{kept} was gone from the data folder and is made again: ask again in a moment"
     return error_answer(503, "made_again", words, headers={"Retry-After": str(AGAIN_S)})

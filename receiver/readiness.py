@@ -54,6 +54,6 @@ class Readiness:
         try:
             await self._spool.prove_writable()
         except StorageFailed as error:
-            return ReadinessReport(status="refused", reason=f"{trouble}. Callbacks are refused, since {error.message}")
-        kept = "Callbacks are kept on this machine's disk and handed on when Redis is back"
-        return ReadinessReport(status="degraded", reason=f"{trouble}. {kept}")
+            return ReadinessReport(status="refused", reason=f"{trouble}; callbacks are refused, since {error.message}")
+        kept = "callbacks are kept on this machine's disk and handed on when Redis is back"
+        return ReadinessReport(status="degraded", reason=f"{trouble}; {kept}")

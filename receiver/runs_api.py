@@ -25,13 +25,14 @@ from framerelay.receiver.plan import agreed, read_board
 from framerelay.receiver.state import State, state_of
 from framerelay.runs import events
 from framerelay.runs.decisions import Decision
-from framerelay.runs.errors import Conflict, RequestInvalid, StorageFailed, StoreUnavailable
+from framerelay.runs.errors import Conflict, RequestInvalid, StoreUnavailable
 from framerelay.runs.model import Run, RunId, RunStatus
 from framerelay.runs.standing import has_ended
-from framerelay.store.kept import gone, kept_as, task_to_make_again
+from framerelay.store.files import storing
 from framerelay.store.progress import check_revision
 from framerelay.store.progress import start as start_run_now
 from framerelay.store.removal import remove as remove_run
+from framerelay.store.run_files import file_at, missing_words, task_to_make_again
 from framerelay.storyboards.plan import plan_of
 from framerelay.storyboards.storyboard import start_run
 from framerelay.storyboards.terms import terms_of
@@ -120,11 +121,11 @@ async def resume(request: Request) -> Response:
     """
     state = state_of(request)
     run = await _run(state, request)
-    if run.film is None or state.files.has(run.film.path) or (kept := kept_as(run, run.film.path)) is None:
+    if run.film is None or state.files.has(run.film.path) or (kept := file_at(run, run.film.path)) is None:
         return await _act(request, events.Resumed())
     check_revision(run, _revision(request))
     if not all(state.files.has(clip.path) for clip in kept.made_of):
-        raise Conflict(gone(kept))
+        raise Conflict(missing_words(kept))
     await state.store.enqueue([task_to_make_again(run, kept)])
     return shape_answer(_view(state, run))
 
@@ -197,10 +198,8 @@ async def callbacks(request: Request) -> Response:
 async def give_file(request: Request) -> Response:
     """``POST /v1/files`` with a picture as the body: kept here; a storyboard names it as ``file:…``."""
     content = await read_body(request, bytes_max=PICTURE_BYTES_MAX)
-    try:
+    with storing():
         path = await asyncio.to_thread(state_of(request).files.keep_given, content)
-    except OSError as error:
-        raise StorageFailed.of(error) from error
     return shape_answer(shapes.File(object="file", name=f"file:{path}", bytes=len(content)), status=201)
 
 

@@ -1,6 +1,8 @@
 """
 Everything that can go wrong and that we foresee, as one tree; each leaf says if waiting can help.
 
+A message is lower case without a stop, and says what to do; whoever shows it by itself asks `runs.text.sentence`.
+
     FrameRelayError
     ├── Transient                     the same call may succeed later; nothing was spent by it
     │   ├── UpstreamUnavailable       the provider cannot be reached, or answers 5xx to a harmless call
@@ -41,8 +43,14 @@ class FrameRelayError(Exception):
     code: ClassVar[str] = "error"
 
     def __init__(self, message: str | None = None) -> None:
-        self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
+        self.message = message or self._default()
         super().__init__(self.message)
+
+    @classmethod
+    def _default(cls) -> str:
+        """The docstring's first line as a message: lower case, without a stop."""
+        first = (cls.__doc__ or "").strip().splitlines()[0]
+        return first[:1].lower() + first[1:].rstrip(".")
 
 
 class Transient(FrameRelayError):

@@ -194,16 +194,16 @@ def _without_intent(run: Run, event: events.SubmitPutOff | events.SubmitRefused,
     if shot is None or take is None or take.status not in unborn or take.job_ids or not is_about(take, event):
         return run
     rest = tuple(other for other in shot.takes if other.number != take.number)
-    held = replace(shot, takes=rest, due_at=until, turns=shot.turns + 1, held_by=event.problem)
-    return run.with_shots(held)
+    waiting = replace(shot, takes=rest, due_at=until, turns=shot.turns + 1, held_by=event.problem)
+    return run.with_shots(waiting)
 
 
 def _unprepared(run: Run, event: events.PreparationFailed, now: float) -> Run:
     shot = run.shot(event.shot)
     if shot is None or not takes_to_submit(run, shot) or event.turn not in (None, shot.turns):
         return run
-    held = event.problem.family in FOR_A_PERSON
-    if event.until is None and not held:
+    for_a_person = event.problem.family in FOR_A_PERSON
+    if event.until is None and not for_a_person:
         return run.with_shots(replace(shot, error=event.problem))
     return run.with_shots(replace(shot, due_at=event.until or now, turns=shot.turns + 1, held_by=event.problem))
 
@@ -333,8 +333,8 @@ def _merged(run: Run, shot: Shot, take: Take, event: TakeEvent) -> Run | None:
     if first is None or take.status not in OPEN or not set(ids) & set(first.job_ids):
         return None
     rest = tuple(each for each in shot.takes if each.number != take.number)
-    known = replace(first, job_ids=tuple(dict.fromkeys((*first.job_ids, *take.job_ids, *ids))))
-    return _with_take(run.with_shots(replace(shot, takes=rest)), shot.id, known)
+    merged = replace(first, job_ids=tuple(dict.fromkeys((*first.job_ids, *take.job_ids, *ids))))
+    return _with_take(run.with_shots(replace(shot, takes=rest)), shot.id, merged)
 
 
 def _ids_of(event: TakeEvent) -> tuple[str, ...]:

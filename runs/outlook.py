@@ -19,12 +19,12 @@ SEAM_LEVELS_MAX: Final = 8.0
 
 def stale_shots(run: Run) -> frozenset[str]:
     """The ids of all stale shots in one go; a source stands before the shots that are made from it."""
-    found: set[str] = set()
+    stale: set[str] = set()
     for shot in run.shots:
         first, source = _first_frame(shot), run.shot(shot.source) if shot.source else None
-        if first and source and (source.id in found or has_moved_on(source, first)):
-            found.add(shot.id)
-    return frozenset(found)
+        if first and source and (source.id in stale or has_moved_on(source, first)):
+            stale.add(shot.id)
+    return frozenset(stale)
 
 
 def stale_after(run: Run, shot_id: str) -> tuple[str, ...]:

@@ -39,8 +39,8 @@ def settled(run: Run, *, before: Run | None = None) -> Run:
     view = _carried_on(before, run, places)
     run = _without_old_film(run, view, earlier)
     left = _left(run, view)
-    near = {*places, *_heirs(run, places), *view.awake}
-    shots = (run.shots[place] for place in near)
+    touched = {*places, *_heirs(run, places), *view.awake}
+    shots = (run.shots[place] for place in touched)
     run = run.with_shots(*(_with_status(shot, _shot_status(run, shot, left)) for shot in shots))
     status, error = _run_status(run, view, left)
     return replace(run, status=status, error=error, index=replace(run.index, overview=view))
@@ -71,8 +71,8 @@ def unjoined(run: Run) -> Run:
 
 def picks(run: Run) -> dict[str, int]:
     """Of each shot that is done, the take that the film is made of."""
-    made = ((shot.id, chosen(shot)) for shot in run.shots)
-    return {name: take.number for name, take in made if take is not None and take.status is TakeStatus.DONE}
+    pairs = ((shot.id, chosen(shot)) for shot in run.shots)
+    return {name: take.number for name, take in pairs if take is not None and take.status is TakeStatus.DONE}
 
 
 def has_ended(run: Run) -> bool:
@@ -93,8 +93,8 @@ def _with_own_pick(run: Run, shot: Shot) -> Shot:
     unbegun = not shot.takes and shot.picked is None
     if unbegun or (shot.takes_wanted > 1 and not shot.pick_first):
         return shot
-    kept = chosen(shot)
-    if kept is not None and (kept.status is TakeStatus.DONE or _hands_on(run, kept)):
+    take = chosen(shot)
+    if take is not None and (take.status is TakeStatus.DONE or _hands_on(run, take)):
         return shot
     able = [take for take in counted(shot) if _hands_on(run, take)]
     able.sort(key=lambda take: (take.status is not TakeStatus.DONE, take.number))
@@ -109,8 +109,8 @@ def _with_status(shot: Shot, status: ShotStatus) -> Shot:
 def _shot_status(run: Run, shot: Shot, left: int | None) -> ShotStatus:
     takes = counted(shot)
     statuses = {take.status for take in takes if take.question is None}
-    kept = chosen(shot)
-    if kept is not None and kept.status is TakeStatus.DONE:
+    take = chosen(shot)
+    if take is not None and take.status is TakeStatus.DONE:
         return ShotStatus.DONE
     if run.cancelled:
         return ShotStatus.CANCELLED
@@ -214,14 +214,14 @@ def _left(run: Run, view: Overview) -> int | None:
 
 def takes_to_submit(run: Run, shot: Shot) -> list[int]:
     """Numbers of the takes that *shot* still needs and nothing but time or money holds back."""
-    held = shot.error is not None or needs_operator(shot) or (shot.gated and not shot.approved)
-    if run.cancelled or run.film or held or not _has_first_frame(run, shot):
+    waits = shot.error is not None or needs_operator(shot) or (shot.gated and not shot.approved)
+    if run.cancelled or run.film or waits or not _has_first_frame(run, shot):
         return []
     missing = takes_missing(run, shot)
     if not missing:
         return []
-    taken = {take.number for take in shot.takes}
-    free = (number for number in count(shot.set_aside + 1) if number not in taken)
+    numbers = {take.number for take in shot.takes}
+    free = (number for number in count(shot.set_aside + 1) if number not in numbers)
     return list(islice(free, missing))
 
 
@@ -230,8 +230,8 @@ def takes_missing(run: Run, shot: Shot) -> int:
     takes = counted(shot)
     if len(takes) >= shot.takes_wanted and chosen(shot) is not None:
         return 0
-    worth = sum(_is_worth_a_retake(take) for take in takes)
-    return max(0, shot.takes_wanted + min(worth, run.terms.retakes) - len(takes))
+    retakes_due = sum(_is_worth_a_retake(take) for take in takes)
+    return max(0, shot.takes_wanted + min(retakes_due, run.terms.retakes) - len(takes))
 
 
 def counted(shot: Shot) -> list[Take]:
@@ -251,8 +251,8 @@ def seems_unreachable(run: Run) -> bool:
 
 
 def _was_found(take: Take) -> bool:
-    known = take.rendered_at is not None or take.ended_at is not None
-    return known and not take.called_back and not take.adopted and take.twin_of is None
+    has_ended = take.rendered_at is not None or take.ended_at is not None
+    return has_ended and not take.called_back and not take.adopted and take.twin_of is None
 
 
 def submits_to_come(run: Run) -> int:
@@ -311,22 +311,22 @@ def heirs(run: Run, shot: Shot) -> list[Shot]:
 
 def _carried_on(before: Run | None, run: Run, places: Collection[int]) -> Overview:
     """What is known of *before*, with the shots at *places* as they are now; these are all if there was none before."""
-    known = (before and before.index.overview) or Overview()
+    overview = (before and before.index.overview) or Overview()
     new = [run.shots[place] for place in places]
     old = [before.shots[place] for place in places] if before else []
 
-    def more(worth: Callable[[Shot], int]) -> int:
-        return sum(map(worth, new)) - sum(map(worth, old))
+    def change_of(count: Callable[[Shot], int]) -> int:
+        return sum(map(count, new)) - sum(map(count, old))
 
-    near = {*places, *_heirs(run, places)}
-    still = (set(known.awake) - near) | {place for place in near if _is_awake(run, run.shots[place])}
+    touched = {*places, *_heirs(run, places)}
+    awake_now = (set(overview.awake) - touched) | {place for place in touched if _is_awake(run, run.shots[place])}
     return Overview(
-        awake=tuple(sorted(still)),
-        undone=known.undone + more(_is_undone),
-        spent=known.spent + more(lambda shot: sum(map(_may_cost, shot.takes))),
-        intended=known.intended + more(lambda shot: sum(map(_is_intended, shot.takes))),
-        heard=known.heard + more(lambda shot: sum(take.called_back for take in shot.takes)),
-        missed=known.missed + more(lambda shot: sum(map(_was_found, shot.takes))),
+        awake=tuple(sorted(awake_now)),
+        undone=overview.undone + change_of(_is_undone),
+        spent=overview.spent + change_of(lambda shot: sum(map(_may_cost, shot.takes))),
+        intended=overview.intended + change_of(lambda shot: sum(map(_is_intended, shot.takes))),
+        heard=overview.heard + change_of(lambda shot: sum(take.called_back for take in shot.takes)),
+        missed=overview.missed + change_of(lambda shot: sum(map(_was_found, shot.takes))),
     )
 
 
@@ -335,8 +335,8 @@ def _heirs(run: Run, places: Iterable[int]) -> Iterable[int]:
 
 
 def _is_undone(shot: Shot) -> bool:
-    kept = chosen(shot)
-    return kept is None or kept.status is not TakeStatus.DONE
+    take = chosen(shot)
+    return take is None or take.status is not TakeStatus.DONE
 
 
 def _is_awake(run: Run, shot: Shot) -> bool:
@@ -344,7 +344,7 @@ def _is_awake(run: Run, shot: Shot) -> bool:
     if any(take.status in OPEN for take in shot.takes):
         return True
     source = run.shot(shot.source) if shot.source is not None else None
-    given = chosen(source) if source else None
-    early = given is not None and given.status in (TakeStatus.DONE, TakeStatus.COLLECTING)
+    take = chosen(source) if source else None
+    early = take is not None and take.status in (TakeStatus.DONE, TakeStatus.COLLECTING)
     complete = len(counted(shot)) >= shot.takes_wanted and chosen(shot) is not None
     return not complete and (early or shot.source is None)

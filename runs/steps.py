@@ -52,11 +52,11 @@ def steps_due(run: Run, now: float) -> list[Step]:
         if shot.takes:
             steps += _take_steps(run, shot, now)
         if shot.due_at <= now:
-            wanted = takes_to_submit(run, shot)[: None if left is None else left]
+            takes = takes_to_submit(run, shot)[: None if left is None else left]
             steps += [
-                Step(name=StepName.SUBMIT, run=run.id, shot=shot.id, take=take, turn=shot.turns) for take in wanted
+                Step(name=StepName.SUBMIT, run=run.id, shot=shot.id, take=take, turn=shot.turns) for take in takes
             ]
-            left = None if left is None else left - len(wanted)
+            left = None if left is None else left - len(takes)
     return steps
 
 

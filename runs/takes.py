@@ -71,8 +71,8 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
                 return replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED)
             called = _called_back(take, event, now)
             called = _understood(called, now) if event.gone or event.strange else called
-            wait = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
-            soon = _soon(called, now + wait, now)
+            wait_s = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
+            soon = _soon(called, now + wait_s, now)
             return _put_off(called, max(soon, now + (event.retry_after_s or 0.0)), event.problem)
         case events.CollectPutOff() if take.status is TakeStatus.COLLECTING:
             again = replace(_put_off(take, event.until, event.problem), fetches=take.fetches + 1)
@@ -202,9 +202,9 @@ def _next_look_up(run: Run, shot: Shot, take: Take, now: float) -> float:
     expected_at = take.submitted_at + (1.1 * take.expected_s + LATE_S if take.expected_s else 0.0)
     first_at = take.submitted_at + run.terms.lookup_after_s
     first_at = min(first_at, expected_at) if take.expected_s else first_at
-    wanted = first_at if now < first_at else max(now + 0.5 * (now - take.submitted_at), expected_at)
+    look_up_at = first_at if now < first_at else max(now + 0.5 * (now - take.submitted_at), expected_at)
     over_at = take.submitted_at + life_s(run, shot) + LATE_S
-    soonest = wanted if now < first_at else min(wanted, now + LOOK_UP_EVERY_S_MAX)
+    soonest = look_up_at if now < first_at else min(look_up_at, now + LOOK_UP_EVERY_S_MAX)
     # After a clock was set back its submit lies in the future.
     soonest = min(soonest, now + max(run.terms.lookup_after_s, LOOK_UP_EVERY_S_MAX))
     return min(soonest, over_at) if now < over_at else soonest

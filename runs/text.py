@@ -1,8 +1,10 @@
 """Numbers, times and names as a person reads them; what a text may not do to a terminal."""
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
+_PLAIN_WORD: Final = re.compile(r"[^\W\d_]+(?=[\s,;:'’-]|$)")
 _JOINERS: Final = "\u200c\u200d"  # Parts of words in Persian and Hindi, and of many an emoji; they steer nothing.
 
 
@@ -34,6 +36,18 @@ def new_submits(count: int) -> str:
 def listed(names: Sequence[str], last: str) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return f" {last} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def clause(message: str) -> str:
+    """*message* as part of a sentence; ours have no stop, but the words of others may end with one."""
+    return message.rstrip().rstrip(".")
+
+
+def sentence(message: str) -> str:
+    """*message* by itself: ``the clip has no picture`` becomes ``The clip has no picture.``; names stay as they are."""
+    text = clause(message)
+    begun = text[:1].upper() + text[1:] if _PLAIN_WORD.match(text) else text
+    return begun if begun.endswith(("!", "?", "…")) else f"{begun}."
 
 
 def printable(text: str) -> str:

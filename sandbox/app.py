@@ -77,7 +77,7 @@ class _Sandbox:
         self._storage = Storage(options.folder, options.folder_bytes_max)
         self._submits: deque[_Submit] = deque(maxlen=SUBMITS_KEPT_MAX)
         self._submitted = 0
-        self._asked: Counter[str] = Counter()
+        self._requests: Counter[str] = Counter()
         self._answers: dict[str, tuple[str, JSONResponse]] = {}
         self._workshop: Workshop
 
@@ -165,8 +165,8 @@ class _Sandbox:
     async def upload(self, request: Request) -> Response:
         """``POST /v1/files/upload``."""
         self._authenticate(request)
-        self._asked["upload"] += 1
-        self._maybe_unavailable("upload", self._asked["upload"])
+        self._requests["upload"] += 1
+        self._maybe_unavailable("upload", self._requests["upload"])
         _check_length(request)
         async with request.form(max_files=1, max_fields=8) as form:
             kind, purpose, file = form.get("kind"), form.get("purpose"), form.get("file")
@@ -221,8 +221,8 @@ class _Sandbox:
         ttl_s = self._options.output_ttl_s
         if kind == "outputs" and ttl_s is not None and time.time() - path.stat().st_mtime > ttl_s:
             raise RequestRefusal(403, "AccessDenied", "Request has expired.", kind="Forbidden")
-        self._asked[name] += 1
-        self._maybe_unavailable(kind, name, self._asked[name])
+        self._requests[name] += 1
+        self._maybe_unavailable(kind, name, self._requests[name])
         return FileResponse(path)
 
     def _maybe_unavailable(self, *what: object) -> None:

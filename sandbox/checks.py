@@ -44,48 +44,48 @@ def read_create(body: bytes) -> CreateRequest:
 
 def _refused(reason: str) -> RequestRefusal:
     """msgspec says "Object contains unknown field `x` - at `$.input`"; the envelope wants the field by itself."""
-    said, _, place = reason.partition(" - at `$")
+    text, _, place = reason.partition(" - at `$")
     path = place.rstrip("`").lstrip(".")
-    named = said.rsplit("`", 2)[-2] if "field `" in said else ""
-    param = ".".join(part for part in (path, named) if part)
-    code = "MissingParameter" if "missing required field" in said else "InvalidParameter"
-    return RequestRefusal(400, code, f"{said}.", param=param)
+    name = text.rsplit("`", 2)[-2] if "field `" in text else ""
+    param = ".".join(part for part in (path, name) if part)
+    code = "MissingParameter" if "missing required field" in text else "InvalidParameter"
+    return RequestRefusal(400, code, f"{text}.", param=param)
 
 
-def _check_values(given: JobInput) -> None:
+def _check_values(job_input: JobInput) -> None:
     """
     What no provider could carry out. The page gives types and no ranges, and Ark's own rules are stricter than the
     page's sample, which has to be taken as it stands.
     """
-    if not given.prompt.strip():
+    if not job_input.prompt.strip():
         raise _wrong("prompt", "must not be empty", code="MissingParameter")
-    if given.duration is not UNSET and given.duration != -1 and not 0 < given.duration <= SECONDS_MAX:
+    if job_input.duration is not UNSET and job_input.duration != -1 and not 0 < job_input.duration <= SECONDS_MAX:
         raise _wrong("duration", f"must be at most {SECONDS_MAX} seconds, or -1")
-    if given.frames is not UNSET and not 1 <= given.frames <= FRAMES_MAX:
+    if job_input.frames is not UNSET and not 1 <= job_input.frames <= FRAMES_MAX:
         raise _wrong("frames", f"must lie between 1 and {FRAMES_MAX}")
-    if given.seed is not UNSET and not -1 <= given.seed <= 2**32 - 1:
+    if job_input.seed is not UNSET and not -1 <= job_input.seed <= 2**32 - 1:
         raise _wrong("seed", "must lie between -1 and 4294967295")
-    if given.execution_expires_after is not UNSET and not 1 <= given.execution_expires_after <= 259_200:
+    if job_input.execution_expires_after is not UNSET and not 1 <= job_input.execution_expires_after <= 259_200:
         raise _wrong("execution_expires_after", "must lie between 1 and 259200")
-    if given.callback_url is not UNSET and not given.callback_url.startswith(("http://", "https://")):
+    if job_input.callback_url is not UNSET and not job_input.callback_url.startswith(("http://", "https://")):
         raise _wrong("callback_url", "must be an http(s) address")
 
 
-def _check_pictures(given: JobInput) -> None:
+def _check_pictures(job_input: JobInput) -> None:
     for name in ("first_frame_url", "last_frame_url"):
-        url = getattr(given, name)
+        url = getattr(job_input, name)
         if url is not UNSET and not url:
             raise _wrong(name, "is empty", code="InvalidImageURL.EmptyURL")
         if url is not UNSET and not url.startswith(("http://", "https://", "data:image/")):
             raise _wrong(
                 name, "must be an http(s) address or data:image/…;base64", code="InvalidImageURL.InvalidFormat"
             )
-    if given.last_frame_url is not UNSET and given.first_frame_url is UNSET:
+    if job_input.last_frame_url is not UNSET and job_input.first_frame_url is UNSET:
         raise _wrong("last_frame_url", "needs first_frame_url")
 
 
-def _check_draft(given: JobInput) -> None:
-    if given.draft is True and given.return_last_frame is True:
+def _check_draft(job_input: JobInput) -> None:
+    if job_input.draft is True and job_input.return_last_frame is True:
         raise _wrong("return_last_frame", "is not available for a draft")
 
 

@@ -138,17 +138,17 @@ class _Sound:
         self._stream: AudioStream = container.add_stream("aac", rate=SAMPLES_PER_SECOND, layout="stereo")
         self._noise = np.random.default_rng(order.seed % 2**63)
         self._pitch = 55.0 * 2 ** (order.seed % 12 / 12)
-        self._written = 0
+        self._frame_count = 0
         self._before = np.zeros((2, 1), np.float32)
 
     def write_until(self, seconds: float) -> None:
-        missing = round(seconds * SAMPLES_PER_SECOND) - self._written
+        missing = round(seconds * SAMPLES_PER_SECOND) - self._frame_count
         if missing <= 0:
             return
         frame = av.AudioFrame.from_ndarray(self._samples(missing), format="fltp", layout="stereo")
-        frame.sample_rate, frame.pts = SAMPLES_PER_SECOND, self._written
+        frame.sample_rate, frame.pts = SAMPLES_PER_SECOND, self._frame_count
         self._container.mux(self._stream.encode(frame))
-        self._written += missing
+        self._frame_count += missing
 
     def close(self) -> None:
         self._container.mux(self._stream.encode(None))
@@ -158,7 +158,7 @@ class _Sound:
         noise = self._noise.normal(0, 0.035, (2, count)).astype(np.float32)
         shifted = np.concatenate((self._before, noise), axis=1)
         self._before = noise[:, -1:]
-        time = (self._written + np.arange(count, dtype=np.float64)) / SAMPLES_PER_SECOND
+        time = (self._frame_count + np.arange(count, dtype=np.float64)) / SAMPLES_PER_SECOND
         hum = np.sin(2 * np.pi * self._pitch * time) + np.sin(2 * np.pi * (self._pitch * 1.5 + 0.3) * time)
         samples = (shifted[:, :-1] + shifted[:, 1:]) / 2 + 0.03 * hum.astype(np.float32)
         return np.ascontiguousarray(samples, np.float32)
@@ -166,7 +166,7 @@ class _Sound:
 
 def _add_uuid_box(path: Path) -> None:
     """
-    Put a ``uuid`` box behind ``ftyp``, where the real files have their C2PA manifest, and mend the sample offsets.
+    Put a ``uuid`` box behind ``ftyp``, where the real files have their C2PA manifest, and correct the sample offsets.
 
     It says what made the file; it does not pretend to be a manifest.
     """

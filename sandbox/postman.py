@@ -32,17 +32,17 @@ class Postman:
         faults = self._options.faults
         if not faults.strikes("early", job.number):
             await set_within(job.answered, ANSWER_WAIT_S)
-        held: list[Letter] = []
+        letters: list[Letter] = []
         is_over = False
         while not is_over:
             letter = await job.outbox.get()
             is_over = letter.state.is_final
             if not is_over and faults.strikes("reorder", job.number, letter.state):
-                held.append(letter)
+                letters.append(letter)
             else:
                 await self._send(job, letter)
-                while held:
-                    await self._send(job, held.pop())
+                while letters:
+                    await self._send(job, letters.pop())
             job.callback_sent.set()
 
     async def _send(self, job: Job, letter: Letter) -> None:

@@ -126,17 +126,17 @@ class Workshop:
         if not isinstance(url, str):
             return None
         content = self._uploaded(job, url) or await fetch_image(self._client, url)
-        given = await asyncio.to_thread(read_image, content, scale=self._options.scale)
+        answer = await asyncio.to_thread(read_image, content, scale=self._options.scale)
         name = f"{job.id}-{role.replace('_', '-')}"
         await asyncio.to_thread(self._storage.keep, "inputs", name, content)
         job.given[role] = {
             "url": url if len(url) < 2000 else url[:80] + "…",
             "kept_url": f"{job.base_url}/sandbox/inputs/{name}",
             "sha256": hashlib.sha256(content).hexdigest(),
-            "width": given.picture.width,
-            "height": given.picture.height,
+            "width": answer.picture.width,
+            "height": answer.picture.height,
         }
-        return given.picture
+        return answer.picture
 
     def _uploaded(self, job: Job, url: str) -> bytes | None:
         """A file of our own is read from disk: its URL may not be reachable from here, only for others."""
@@ -146,26 +146,26 @@ class Workshop:
 
     def _order(self, job: Job, first: Image.Image | None, last: Image.Image | None) -> ClipOrder:
         """What to render, and the facts of it into *job*."""
-        given = job.request.input
-        job.resolution = _text(given.resolution, "480p" if given.draft is True else "720p")
-        ratio = _text(given.ratio, _text(given.aspect_ratio, "adaptive"))
+        job_input = job.request.input
+        job.resolution = _text(job_input.resolution, "480p" if job_input.draft is True else "720p")
+        ratio = _text(job_input.ratio, _text(job_input.aspect_ratio, "adaptive"))
         if ratio == "adaptive":
             ratio = closest_ratio(*first.size) if first else "16:9"
         job.ratio = ratio
         job.width, job.height = clip_size(job.resolution, ratio, scale=self._options.scale)
-        job.frames = _frames(given, self._options.seconds_per_clip)
+        job.frames = _frames(job_input, self._options.seconds_per_clip)
         return ClipOrder(
             number=job.number,
             width=job.width,
             height=job.height,
             frames=job.frames,
             seed=job.seed,
-            prompt=given.prompt,
+            prompt=job_input.prompt,
             first=fit(first, job.width, job.height) if first else None,
             last=fit(last, job.width, job.height) if last else None,
-            sound=given.generate_audio is not False,
-            still=given.camera_fixed is True,
-            watermark=given.watermark is True,
+            sound=job_input.generate_audio is not False,
+            still=job_input.camera_fixed is True,
+            watermark=job_input.watermark is True,
             bframes=self._options.bframes,
         )
 
@@ -189,13 +189,13 @@ _MODERATED = (
 )
 
 
-def _frames(given: JobInput, seconds_per_clip: float | None) -> int:
+def _frames(job_input: JobInput, seconds_per_clip: float | None) -> int:
     """``frames`` wins over ``duration``; a clip of n seconds has one frame more than n * 24."""
     if seconds_per_clip is not None:
         return round(seconds_per_clip * FRAMES_PER_SECOND) + 1
-    if given.frames is not UNSET:
-        return given.frames
-    seconds = 5 if given.duration is UNSET or given.duration < 0 else given.duration
+    if job_input.frames is not UNSET:
+        return job_input.frames
+    seconds = 5 if job_input.duration is UNSET or job_input.duration < 0 else job_input.duration
     return round(seconds * FRAMES_PER_SECOND) + 1
 
 

@@ -91,11 +91,11 @@ class EmbeddedRedis:
                 seat = await self._take_seat()
         except TimeoutError:
             raise EmbeddedRedisFailed(
-                f"No Redis server could be had for {self.folder} within {JOIN_MAX_S:.0f} s; {self._last_words}"
+                f"no Redis server could be had for {self.folder} within {JOIN_MAX_S:.0f} s; {self._last_words}"
             ) from None
         except OSError as error:
             raise EmbeddedRedisFailed(
-                f"Redis cannot keep its data in {self.folder}: {error.strerror or error}."
+                f"Redis cannot keep its data in {self.folder}: {error.strerror or error}"
             ) from error
         try:
             await self._wait_for_pong(seat)
@@ -138,9 +138,15 @@ class EmbeddedRedis:
     def _run_keeper(self, first_user: socket.socket) -> None:
         """Returns within some 20 ms, as soon as the keeper has made itself independent of us."""
         command = [
-            *(sys.executable, "-I", "-S", keeper.__file__),
-            *(str(self.folder), str(self._sockets), str(first_user.fileno())),
-            *(str(find_server()), *server_arguments(self.folder, self._sockets)),
+            sys.executable,
+            "-I",
+            "-S",
+            keeper.__file__,
+            str(self.folder),
+            str(self._sockets),
+            str(first_user.fileno()),
+            str(find_server()),
+            *server_arguments(self.folder, self._sockets),
         ]
         with (self.folder / LOG).open("ab") as log_file:
             subprocess.run(
@@ -163,7 +169,7 @@ class EmbeddedRedis:
                     if await is_answering(self._sockets / keeper.SERVER_SOCKET):
                         return
             await asyncio.sleep(0.005)
-        raise EmbeddedRedisFailed(f"The Redis server ended while it was starting; {self._last_words}")
+        raise EmbeddedRedisFailed(f"the Redis server ended while it was starting; {self._last_words}")
 
     @property
     def _last_words(self) -> str:
@@ -267,20 +273,27 @@ def find_server() -> Path:
             if os.access(binary, os.X_OK):
                 return binary
     for name in ("valkey-server", "redis-server"):
-        if found := shutil.which(name):
-            return Path(found)
+        if place := shutil.which(name):
+            return Path(place)
     raise EmbeddedRedisFailed(
-        "There is no Redis server here: install valkey-server or redis-server, or set FRAMERELAY_REDIS_URL."
+        "there is no Redis server here: install valkey-server or redis-server, or set FRAMERELAY_REDIS_URL"
     )
 
 
 def server_arguments(folder: Path, sockets: Path) -> list[str]:
     """Unix socket only, every write synced before it is acknowledged, nothing evicted; the rest is the default."""
-    return [
-        *("--port", "0", "--unixsocket", str(sockets / keeper.SERVER_SOCKET), "--unixsocketperm", "700"),
-        *("--dir", str(folder), "--appendonly", "yes", "--appendfsync", "always", "--save", ""),
-        *("--maxmemory-policy", "noeviction", "--daemonize", "no"),
-    ]
+    options = {
+        "port": "0",
+        "unixsocket": str(sockets / keeper.SERVER_SOCKET),
+        "unixsocketperm": "700",
+        "dir": str(folder),
+        "appendonly": "yes",
+        "appendfsync": "always",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        "daemonize": "no",
+    }
+    return [word for name, value in options.items() for word in (f"--{name}", value)]
 
 
 def server_environ() -> dict[str, str]:
@@ -290,8 +303,8 @@ def server_environ() -> dict[str, str]:
     Its memory comes from the C library, which by itself keeps a handful of freed pieces at hand; with many it spends a
     fifth less on each callback. Other libraries than glibc do not know the variable.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("FRAMERELAY_")}
-    return {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=1000:glibc.malloc.tcache_max=4096"} | kept
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FRAMERELAY_")}
+    return {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=1000:glibc.malloc.tcache_max=4096"} | environment
 
 
 def socket_folder(folder: Path) -> Path:
@@ -311,10 +324,10 @@ def make_private(folder: Path) -> None:
     Raises: EmbeddedRedisFailed if it is another user's; OSError if it cannot be made.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise EmbeddedRedisFailed(f"Redis needs {folder} as a folder of its own, but it belongs to somebody else.")
-    if stat.S_IMODE(found.st_mode) != 0o700:
+    facts = folder.lstat()
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid():
+        raise EmbeddedRedisFailed(f"Redis needs {folder} as a folder of its own, but it belongs to somebody else")
+    if stat.S_IMODE(facts.st_mode) != 0o700:
         folder.chmod(0o700)
 
 
@@ -322,8 +335,8 @@ def last_words(path: Path, since: int) -> str:
     """What a server warned of since its log was *since* bytes long, the two newest lines; its routine is left out."""
     with suppress(OSError), path.open("rb") as file:
         file.seek(since)
-        said, *_ = NEXT_SERVER.split(file.read().decode(errors="replace"))
-        lines = [ROUTINE.sub("", WARNING.sub("", line)).strip() for line in said.split("\n")]
+        text, *_ = NEXT_SERVER.split(file.read().decode(errors="replace"))
+        lines = [ROUTINE.sub("", WARNING.sub("", line)).strip() for line in text.split("\n")]
         return " ".join([line for line in lines if line][-2:]) or "(none)"
     return "(none)"
 

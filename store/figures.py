@@ -47,8 +47,8 @@ async def figures(redis: RelayRedis) -> Figures:
                 pipe.zrange(queue, 0, 0, withscores=True)
             pipe.zcard(CALLBACKS)
             pipe.llen(QUARANTINE)
-            (seconds, micros), *found = await pipe.execute()
-    counts, rest = found[: len(RunStatus)], found[len(RunStatus) :]
+            (seconds, micros), *numbers = await pipe.execute()
+    counts, rest = numbers[: len(RunStatus)], numbers[len(RunStatus) :]
     now_ms = seconds * 1000 + micros / 1000
     waiting = [_waiting(rest[2 * place], rest[2 * place + 1], now_ms) for place in range(len(queues))]
     return Figures(

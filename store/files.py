@@ -9,12 +9,12 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
-from framerelay.runs.errors import NotFound, RequestInvalid
+from framerelay.runs.errors import NotFound, RequestInvalid, StorageFailed
 
 FIRST_FILM: Final = "film.mp4"
 _FILM: Final = re.compile(r"film(?:-(?P<turn>[0-9]{1,9})-[0-9a-f]{8})?\.mp4")
@@ -35,21 +35,21 @@ class MediaFiles:
     def __init__(self, data_dir: Path) -> None:
         self.root = data_dir / "media"
 
-    def clip(self, run: str, shot: str, take: int) -> str:
+    def clip(self, run_id: str, shot_id: str, take: int) -> str:
         """The clip of a take."""
-        return f"{run}/{shot}.{take}.mp4"
+        return f"{run_id}/{shot_id}.{take}.mp4"
 
-    def last_frame(self, run: str, shot: str, take: int) -> str:
+    def last_frame(self, run_id: str, shot_id: str, take: int) -> str:
         """The last frame that we took of it."""
-        return f"{run}/{shot}.{take}.last.png"
+        return f"{run_id}/{shot_id}.{take}.last.png"
 
-    def provider_frame(self, run: str, shot: str, take: int) -> str:
+    def provider_frame(self, run_id: str, shot_id: str, take: int) -> str:
         """The last frame that the provider gave for it."""
-        return f"{run}/{shot}.{take}.provider.png"
+        return f"{run_id}/{shot_id}.{take}.provider.png"
 
-    def opening(self, run: str, shot: str, take: int) -> str:
+    def opening(self, run_id: str, shot_id: str, take: int) -> str:
         """The first frame of its clip."""
-        return f"{run}/{shot}.{take}.first.png"
+        return f"{run_id}/{shot_id}.{take}.first.png"
 
     def small_copies(self, frames: Iterable[str]) -> list[tuple[Path, Path]]:
         """Where each of *frames* lies, and where its small copy goes, which a page shows in its place."""
@@ -62,11 +62,11 @@ class MediaFiles:
         except NotFound:
             return self.existing(path)
 
-    def film_draft(self, run: str) -> Path:
+    def film_draft(self, run_id: str) -> Path:
         """Where a film is written before it has a name."""
-        return self.place(f"{run}/film.mp4").with_name(f".film.mp4.{secrets.token_hex(4)}.part")
+        return self.place(f"{run_id}/film.mp4").with_name(f".film.mp4.{secrets.token_hex(4)}.part")
 
-    def publish_film(self, draft: Path, run: str, turn: int) -> str:
+    def publish_film(self, draft: Path, run_id: str, turn: int) -> str:
         """
         Give the film at *draft*, made in that *turn* of its run, a name that no other film of the run has or had.
 
@@ -74,20 +74,20 @@ class MediaFiles:
         """
         names = (FIRST_FILM,) if turn == 0 else ()
         for name in (*names, f"film-{turn}-{secrets.token_hex(4)}.mp4"):
-            place = self.place(f"{run}/{name}")
+            place = self.place(f"{run_id}/{name}")
             try:
                 os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             except FileExistsError:
                 continue
             publish(draft, place)
-            return f"{run}/{name}"
+            return f"{run_id}/{name}"
         raise FileExistsError(f"film of turn {turn}")  # Nobody draws the same eight letters twice.
 
-    def remove_old_films(self, run: str, *, before_turn: int) -> None:
+    def remove_old_films(self, run_id: str, *, before_turn: int) -> None:
         """Remove the films of earlier turns; they can be made again from their clips."""
-        for place in self.place(f"{run}/{FIRST_FILM}").parent.glob("film*.mp4"):
-            named = _FILM.fullmatch(place.name)
-            if named and int(named["turn"] or 0) < before_turn:
+        for place in self.place(f"{run_id}/{FIRST_FILM}").parent.glob("film*.mp4"):
+            match = _FILM.fullmatch(place.name)
+            if match and int(match["turn"] or 0) < before_turn:
                 place.unlink(missing_ok=True)
 
     def place(self, path: str) -> Path:
@@ -136,6 +136,15 @@ class MediaFiles:
             finally:
                 draft.unlink(missing_ok=True)
         return path
+
+
+@contextmanager
+def storing() -> Iterator[None]:
+    """What the operating system says of our own files is StorageFailed, which may pass."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageFailed.of(error) from error
 
 
 def publish(draft: Path, place: Path) -> None:

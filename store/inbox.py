@@ -92,8 +92,8 @@ class Inbox:
         self._accept = redis.register_script(script("accept", with_enqueue=True))
         self._late = redis.register_script(script("late"))
         self._set_aside = redis.register_script(script("set_aside"))
-        self._waiting: dict[_Given, None] = {}
-        self._patience: dict[_Given, None] = {}
+        self._waiting: dict[_Delivery, None] = {}
+        self._patience: dict[_Delivery, None] = {}
         self._impatient: asyncio.TimerHandle | None = None
         self._writer: asyncio.Task[None] | None = None
 
@@ -104,15 +104,15 @@ class Inbox:
         Giving the same callback again is safe. Whoever stops waiting is forgotten, unless the write is under way.
         Raises: StoreUnavailable when it is not certain that it was kept, at the latest after ``KEEP_WITHIN_S``.
         """
-        kept = asyncio.get_running_loop().create_future()
-        given = self.give(callback, fingerprint=fingerprint, task=task, on_kept=partial(_settle, kept))
+        future = asyncio.get_running_loop().create_future()
+        delivery = self.give(callback, fingerprint=fingerprint, task=task, on_kept=partial(_settle, future))
         try:
-            return bool(await kept)
+            return bool(await future)
         finally:
-            self._waiting.pop(given, None)  # While Redis hangs, bodies whose sender has its answer would pile up.
-            self._patience.pop(given, None)
+            self._waiting.pop(delivery, None)  # While Redis hangs, bodies whose sender has its answer would pile up.
+            self._patience.pop(delivery, None)
 
-    def give(self, callback: Callback, *, fingerprint: str, task: Task | None, on_kept: OnKept) -> "_Given":
+    def give(self, callback: Callback, *, fingerprint: str, task: Task | None, on_kept: OnKept) -> "_Delivery":
         """What `accept` waits for; *on_kept* is called, once, with what it returns or raises."""
         loop = asyncio.get_running_loop()
         words = (
@@ -124,13 +124,13 @@ class Inbox:
             task.id if task else "",
             task.definition(int(callback.received_at * 1000)) if task else b"",
         )
-        given = _Given(words=words, on_kept=on_kept, until=loop.time() + KEEP_WITHIN_S)
-        self._waiting[given] = self._patience[given] = None
+        delivery = _Delivery(words=words, on_kept=on_kept, until=loop.time() + KEEP_WITHIN_S)
+        self._waiting[delivery] = self._patience[delivery] = None
         if self._impatient is None:
             self._impatient = loop.call_later(KEEP_WITHIN_S, self._give_up)
         if self._writer is None or self._writer.done():
             self._writer = loop.create_task(self._write())
-        return given
+        return delivery
 
     async def refuse(self, callback: Callback) -> None:
         """
@@ -184,14 +184,14 @@ class Inbox:
     async def find(self, callback_id: str) -> Callback | None:
         """The callback of that id, while it is kept."""
         with redis_answers():
-            found = await self._read([callback_id])
-        return found[0] if found else None
+            callbacks = await self._read([callback_id])
+        return callbacks[0] if callbacks else None
 
     async def named(self, text: str) -> Callback | None:
         """The callback of that id, of the id that begins so, or the newest (``last``). Raises: IdAmbiguous."""
-        found = await self.find(text)
-        name = await id_in(self._redis, CALLBACKS, text) if found is None else None
-        return await self.find(name) if name else found
+        callback = await self.find(text)
+        name = await id_in(self._redis, CALLBACKS, text) if callback is None else None
+        return await self.find(name) if name else callback
 
     async def recent(self, *, limit: int, after: str | None = None) -> list[Callback]:
         """Callbacks, newest first, at most *limit*, beginning behind the callback *after*."""
@@ -218,8 +218,8 @@ class Inbox:
             for record, marks in map(_keys, ids):
                 pipe.get(record)
                 pipe.hgetall(marks)
-            found = await pipe.execute() if ids else []
-        return [_callback(*pair) for pair in zip(found[::2], found[1::2], strict=True) if pair[0]]
+            records = await pipe.execute() if ids else []
+        return [_callback(*pair) for pair in zip(records[::2], records[1::2], strict=True) if pair[0]]
 
     async def _aside(self, callback: Callback, kind: str, number_max: int, bytes_max: int) -> None:
         bounds = [int(time.time() * 1000), self._keep_ms, number_max, bytes_max]
@@ -231,11 +231,11 @@ class Inbox:
         """One clock for all that wait, since each of their own would cost more than the rest of the waiting."""
         loop, self._impatient = asyncio.get_running_loop(), None
         late = []
-        for given in self._patience:
-            if given.until > loop.time():
-                self._impatient = loop.call_at(given.until, self._give_up)
+        for delivery in self._patience:
+            if delivery.until > loop.time():
+                self._impatient = loop.call_at(delivery.until, self._give_up)
                 break
-            late.append(given)
+            late.append(delivery)
         self._tell(late, repeat(unavailable(TimeoutError())))
 
     async def _write(self) -> None:
@@ -249,10 +249,10 @@ class Inbox:
 
     async def _write_together(self, line: PinnedConnection) -> None:
         batch = list(islice(self._waiting, BATCH_MAX))
-        for given in batch:
-            del self._waiting[given]
+        for delivery in batch:
+            del self._waiting[delivery]
         header: list[str | bytes | int] = [int(time.time() * 1000), self._keep_ms, TASK_LIFE_MS]
-        words = chain.from_iterable(given.words for given in batch)
+        words = chain.from_iterable(delivery.words for delivery in batch)
         try:
             answers = await line.call(self._accept, [CALLBACKS, QUEUE, WAKE], [*header, *words])
         except REDIS_ERRORS as error:
@@ -263,16 +263,16 @@ class Inbox:
         else:
             self._tell(batch, map(bool, answers))
 
-    def _tell(self, batch: Iterable["_Given"], outcomes: Iterable[bool | BaseException]) -> None:
+    def _tell(self, batch: Iterable["_Delivery"], outcomes: Iterable[bool | BaseException]) -> None:
         """Those who have not been told yet."""
-        for given, outcome in zip(batch, outcomes, strict=False):
-            self._waiting.pop(given, None)
-            if given in self._patience:
-                del self._patience[given]
-                given.on_kept(outcome)
+        for delivery, outcome in zip(batch, outcomes, strict=False):
+            self._waiting.pop(delivery, None)
+            if delivery in self._patience:
+                del self._patience[delivery]
+                delivery.on_kept(outcome)
 
 
-class _Given(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+class _Delivery(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A callback as the script takes it, and who waits for it until when, by the clock of the loop."""
 
     words: tuple[str | bytes, ...]
@@ -280,13 +280,13 @@ class _Given(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     until: float
 
 
-def _settle(kept: asyncio.Future[bool], outcome: bool | BaseException) -> None:
-    if kept.done():
+def _settle(future: asyncio.Future[bool], outcome: bool | BaseException) -> None:
+    if future.done():
         return  # Nobody waits any more.
     if isinstance(outcome, bool):
-        kept.set_result(outcome)
+        future.set_result(outcome)
     else:
-        kept.set_exception(outcome)
+        future.set_exception(outcome)
 
 
 def _keys(callback_id: str) -> tuple[str, str]:

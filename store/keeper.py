@@ -173,7 +173,7 @@ def stop_server(server: subprocess.Popen[bytes]) -> None:
             server.wait()
     elif server.returncode < 0:
         # The server itself could not log this.
-        sys.stderr.write(f"The Redis server was killed by signal {-server.returncode}.\n")
+        sys.stderr.write(f"the Redis server was killed by signal {-server.returncode}\n")
 
 
 def main() -> None:

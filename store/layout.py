@@ -32,10 +32,10 @@ _decode_shot = msgspec.msgpack.Decoder(Shot).decode
 def fields_of(run: Run, *, before: Run | None) -> list[str | bytes]:
     """Names and values, in turn: the head, and the shots that are not the same objects as in *before*, or else all."""
     head = {name: getattr(run, name) for name in _OF_THE_HEAD}
-    written: list[str | bytes] = ["head", pack({**head, "shots": ()})]
+    fields: list[str | bytes] = ["head", pack({**head, "shots": ()})]
     for place in range(len(run.shots)) if before is None else places_changed(run, before=before):
-        written += [str(place), pack(run.shots[place])]
-    return written
+        fields += [str(place), pack(run.shots[place])]
+    return fields
 
 
 def run_of(fields: Mapping[bytes, bytes]) -> Run | None:
@@ -81,5 +81,5 @@ class Memory:
 
     def forget(self, run_id: str) -> None:
         """It is gone, or was never there."""
-        known = self._runs.pop(run_id, None)
-        self._shots -= len(known.run.shots) if known else 0
+        entry = self._runs.pop(run_id, None)
+        self._shots -= len(entry.run.shots) if entry else 0

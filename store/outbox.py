@@ -82,10 +82,10 @@ class Outbox:
         Raises: StoreUnavailable.
         """
         with redis_answers():
-            found, lease, next_in_ms = await self._claim(keys=[NOTIFICATIONS_DUE], args=[room, int(lease_s * 1000)])
+            records, lease, next_in_ms = await self._claim(keys=[NOTIFICATIONS_DUE], args=[room, int(lease_s * 1000)])
         claimed = [
             Claimed(notice=_decode_notice(record), since=float(since), tries=int(tries), lease=lease)
-            for record, since, tries in zip(found[::3], found[1::3], found[2::3], strict=True)
+            for record, since, tries in zip(records[::3], records[1::3], records[2::3], strict=True)
         ]
         return claimed, (max(0.0, next_in_ms / 1000) if next_in_ms is not None else None)
 
@@ -115,14 +115,14 @@ class Outbox:
     async def find(self, notification_id: str) -> Notification | None:
         """The notification of that id, while it is kept."""
         with redis_answers():
-            found = await self._read([notification_id])
-        return found[0] if found else None
+            notifications = await self._read([notification_id])
+        return notifications[0] if notifications else None
 
     async def named(self, text: str) -> Notification | None:
         """The notification of that id, of the id that begins so, or the newest (``last``). Raises: IdAmbiguous."""
-        found = await self.find(text)
-        name = await id_in(self._redis, NOTIFICATIONS, text) if found is None else None
-        return await self.find(name) if name else found
+        notification = await self.find(text)
+        name = await id_in(self._redis, NOTIFICATIONS, text) if notification is None else None
+        return await self.find(name) if name else notification
 
     async def recent(self, *, limit: int, after: str | None = None, run: str | None = None) -> list[Notification]:
         """Notifications, those of *run* or all, newest first, at most *limit*, beginning behind the one *after*."""
@@ -150,8 +150,8 @@ class Outbox:
                 pipe.hmget(_key(name), ["notice", "state"])
                 pipe.lrange(f"framerelay:deliveries:{name}", 0, -1)
                 pipe.zscore(NOTIFICATIONS_DUE, name)
-            found = await pipe.execute() if ids else []
-        triples = zip(found[::3], found[1::3], found[2::3], strict=True)
+            records = await pipe.execute() if ids else []
+        triples = zip(records[::3], records[1::3], records[2::3], strict=True)
         return [_notification(fields[0], fields[1], tries, due) for fields, tries, due in triples if fields[0]]
 
 

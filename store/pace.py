@@ -35,8 +35,8 @@ class Pace:
     async def expected(self, run: Run, shot: Shot) -> Expected:
         """How long such jobs took so far; nothing while too few were done. Raises: StoreUnavailable."""
         with redis_answers():
-            found = await self._redis.lrange(_key(run, shot), 0, SAMPLES_MAX - 1)  # type: ignore[misc]  # redis-py's union
-        took_s = sorted(float(sample) for sample in found)
+            samples = await self._redis.lrange(_key(run, shot), 0, SAMPLES_MAX - 1)  # type: ignore[misc]  # redis-py's union
+        took_s = sorted(float(sample) for sample in samples)
         usual = took_s[len(took_s) // 2] if len(took_s) >= SAMPLES_MIN else None
         return Expected(usual_s=usual, slowest_s=slowest(took_s))
 

@@ -66,14 +66,22 @@ _decode = msgspec.msgpack.Decoder(Process).decode
 
 
 class Presence:
-    """Says for as long as `keep` runs that a process is there; *describe* is asked each time, *asked* when all are."""
+    """
+    Says for as long as `keep` runs that a process is there, in the words of *describe*.
+
+    *on_request* is called when all are to read their keys again.
+    """
 
     def __init__(
-        self, redis: RelayRedis, describe: Callable[[], Process], *, asked: Callable[[], Awaitable[None]] | None = None
+        self,
+        redis: RelayRedis,
+        describe: Callable[[], Process],
+        *,
+        on_request: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._redis = redis
         self._describe = describe
-        self._asked = asked
+        self._on_request = on_request
         self._id = secrets.token_hex(8)
         self._word: bytes | None = None
 
@@ -98,17 +106,17 @@ class Presence:
             pipe.get(READ_AGAIN)
             *_, word = await pipe.execute()
         is_news, self._word = word != self._word, word
-        if is_news and word and self._asked:
-            await self._asked()
+        if is_news and word and self._on_request:
+            await self._on_request()
 
 
 async def processes(redis: RelayRedis) -> list[Process]:
     """Those that are there now; ids of those that are gone are cleared away. Raises: REDIS_ERRORS."""
     ids = [each.decode() for each in await redis.smembers(PROCESSES)]  # type: ignore[misc]  # redis-py's sync/async union
-    found = await redis.mget([_key(each) for each in ids]) if ids else []
-    if gone := [each for each, said in zip(ids, found, strict=True) if said is None]:
-        await redis.srem(PROCESSES, *gone)  # type: ignore[misc]
-    return [_decode(said) for said in found if said is not None]
+    records = await redis.mget([_key(each) for each in ids]) if ids else []
+    if ended := [each for each, record in zip(ids, records, strict=True) if record is None]:
+        await redis.srem(PROCESSES, *ended)  # type: ignore[misc]
+    return [_decode(record) for record in records if record is not None]
 
 
 async def ask_to_read_again(redis: RelayRedis) -> None:

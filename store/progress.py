@@ -42,8 +42,8 @@ async def record(store: Store, run_id: str, event: Event, *, revision: int | Non
     applied to what that one made of the run.
     Raises: RunNotFound; Conflict for a stale *revision*; StoreUnavailable.
     """
-    for lost in range(RACES_MAX):
-        await asyncio.sleep(random.random() * min(lost, 10) * RACE_S)  # noqa: S311  (spreads writers; not a secret)
+    for races in range(RACES_MAX):
+        await asyncio.sleep(random.random() * min(races, 10) * RACE_S)  # noqa: S311  (spreads writers; not a secret)
         run = await store.load(run_id)
         if run is None:
             raise RunNotFound(run_id)
@@ -75,10 +75,10 @@ async def start(store: Store, run: Run, *, first: Event | None = None) -> Run:
     logged = {"event": "started", "at": now, "revision": new.revision, "status": new.status.value}
     if await _save(store, new, before=None, event=logged, now=now):
         return new
-    held = await store.load(run.id)
-    if held is None:
+    existing = await store.load(run.id)
+    if existing is None:
         raise Conflict(f"run {run.id} was removed; it is not made again")
-    return held
+    return existing
 
 
 async def _save(store: Store, run: Run, *, before: Run | None, event: dict[str, Any], now: float) -> bool:

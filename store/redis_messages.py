@@ -52,19 +52,18 @@ _PLACE: Final = re.compile(r"^Error -?\d+ connecting to \S+\.? ")
 def redis_words(error: BaseException) -> str:
     """What happened and what to do about it, without a full stop; for any of `store.client.REDIS_ERRORS`."""
     error = _inner(error)
-    said = " ".join(str(error).split())
-    if code := _code_of(error, said):
+    message = " ".join(str(error).split())
+    if code := _code_of(error, message):
         return _WORDS[code]
-    if "max number of clients" in said:
+    if "max number of clients" in message:
         return _CLIENTS
     # redis-py's pool has no connection to give when all of them wait for an answer.
-    if isinstance(error, TimeoutError | RedisTimeoutError) or said.startswith("No connection available"):
+    if isinstance(error, TimeoutError | RedisTimeoutError) or message.startswith("No connection available"):
         return _SLOW
     if isinstance(error, OSError | RedisConnectionError):
-        return (
-            f"Redis cannot be reached ({_reason(error, said)}): see that it runs and that FRAMERELAY_REDIS_URL is right"
-        )
-    return f"Redis refuses: {said or type(error).__name__}"
+        reason = _reason(error, message)
+        return f"Redis cannot be reached ({reason}): see that it runs and that FRAMERELAY_REDIS_URL is right"
+    return f"Redis refuses: {message or type(error).__name__}"
 
 
 @contextmanager
@@ -87,17 +86,17 @@ def _inner(error: BaseException) -> BaseException:
     return inner if isinstance(inner, RedisError) else error
 
 
-def _reason(error: BaseException, said: str) -> str:
+def _reason(error: BaseException, message: str) -> str:
     """The system's words for it, without numbers and addresses."""
-    if number := _NUMBER.search(said):
+    if number := _NUMBER.search(message):
         return os.strerror(int(number[1] or number[2])).lower()
-    return _PLACE.sub("", said).rstrip(".").lower() or type(error).__name__
+    return _PLACE.sub("", message).rstrip(".").lower() or type(error).__name__
 
 
-def _code_of(error: BaseException, said: str) -> str | None:
+def _code_of(error: BaseException, message: str) -> str | None:
     """The first word of the server's answer, if we have words for it."""
     if isinstance(error, AuthenticationError):
-        return "NOAUTH" if "required" in said.lower() else "WRONGPASS"
-    named = next((code for kind, code in _CODES if isinstance(error, kind)), None)
-    found = _CODE.search(said)
-    return named or (found[1] if found else None)
+        return "NOAUTH" if "required" in message.lower() else "WRONGPASS"
+    code = next((code for kind, code in _CODES if isinstance(error, kind)), None)
+    match = _CODE.search(message)
+    return code or (match[1] if match else None)

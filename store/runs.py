@@ -94,10 +94,10 @@ class Store:
 
     async def load(self, run_id: str) -> Run | None:
         """The run as it stands, or None."""
-        known = self._memory.find(run_id)
+        entry = self._memory.find(run_id)
         with redis_answers():
-            if known is not None and await self._redis.hget(run_key(run_id), "saved") == known.saved:  # type: ignore[misc]  # redis-py's sync/async union
-                return known.run
+            if entry is not None and await self._redis.hget(run_key(run_id), "saved") == entry.saved:  # type: ignore[misc]  # redis-py's sync/async union
+                return entry.run
             fields = await self._redis.hgetall(run_key(run_id))  # type: ignore[misc]  # redis-py's sync/async union
         run = run_of(fields)
         if run is not None and b"saved" in fields:
@@ -139,13 +139,13 @@ class Store:
             run.status.value,
             run.updated_at if has_ended(run) else "",
         ]
-        wanted = [*map(task_of, steps), *([WAKE_COURIER] if notices else [])]
-        tasks = [value for task in wanted for value in (task.id, task.definition(now_ms))]
+        due = [*map(task_of, steps), *([WAKE_COURIER] if notices else [])]
+        tasks = [value for task in due for value in (task.id, task.definition(now_ms))]
         entries = entries_of(notices)
         with redis_answers():
-            for known in (before, None):
-                fields = ["saved", saved, *fields_of(run, before=known)]
-                how = "some" if known else "all"
+            for base in (before, None):
+                fields = ["saved", saved, *fields_of(run, before=base)]
+                how = "some" if base else "all"
                 counts = [len(fields), len(entries), self._notices_keep_ms]
                 arguments = [expected, how, *follows, *counts, *fields, *entries, *tasks]
                 answer = await self._save(keys=keys, args=arguments)
@@ -228,8 +228,8 @@ class Store:
             async with self._redis.pipeline(transaction=False) as pipe:
                 for run_id in ids:
                     pipe.hgetall(run_key(run_id.decode()))
-                found = await pipe.execute() if ids else []
-        return [run for run in map(run_of, found) if run is not None]
+                records = await pipe.execute() if ids else []
+        return [run for run in map(run_of, records) if run is not None]
 
     async def named(self, text: str) -> Run | None:
         """
@@ -279,10 +279,10 @@ class Store:
         """Events behind the one named *after*; with *wait_s* it waits so long for the first one."""
         block = int(wait_s * 1000) or None
         with redis_answers():
-            found = await self._redis.xread({events_key(run_id): after}, count=500, block=block)
+            streams = await self._redis.xread({events_key(run_id): after}, count=500, block=block)
         return [
             LoggedEvent(id=event_id.decode(), fields=unpack(fields[b"event"]))
-            for _, entries in found or []
+            for _, entries in streams or []
             for event_id, fields in entries
         ]
 
@@ -297,20 +297,20 @@ class Store:
             async with self._redis.pipeline(transaction=True) as pipe:
                 pipe.set(_plan_key(run_id), plan, px=ASKED_LIFE_MS)
                 pipe.set(name, run_id, nx=True, get=True, px=ASKED_LIFE_MS)
-                _, held = await pipe.execute()
-            if held is None or held.decode() == run_id:  # Asked twice: the first answer may have been lost.
+                _, owner = await pipe.execute()
+            if owner is None or owner.decode() == run_id:  # Asked twice: the first answer may have been lost.
                 return run_id
-            made = RunId(held.decode())
+            earlier = RunId(owner.decode())
             async with self._redis.pipeline(transaction=False) as pipe:
-                pipe.get(_plan_key(made))
+                pipe.get(_plan_key(earlier))
                 pipe.delete(_plan_key(run_id))
                 planned, _ = await pipe.execute()
         if planned is not None and planned.decode() != plan:  # An earlier version kept no plan.
             raise RequestInvalid(
-                f"the key was used for another storyboard, of which {made} was made: give each its own key",
+                f"the key was used for another storyboard, of which {earlier} was made: give each its own key",
                 param="Idempotency-Key",
             )
-        return made
+        return earlier
 
     async def is_repaired(self, step: str) -> bool:
         """Whether a worker has been through all stored runs for that *step*. Raises: StoreUnavailable."""

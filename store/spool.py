@@ -114,13 +114,13 @@ class Spool:
         paths = await loop.run_in_executor(self._threads, self._look)
         for start in range(0, len(paths), BATCH_MAX):
             batch = paths[start : start + BATCH_MAX]
-            found = await loop.run_in_executor(self._threads, _read_all, batch)
+            callbacks = await loop.run_in_executor(self._threads, _read_all, batch)
             results = await asyncio.gather(
-                *(_hand_over(inbox, each) for each in found.values()), return_exceptions=True
+                *(_hand_over(inbox, each) for each in callbacks.values()), return_exceptions=True
             )
-            taken = [path for path, result in zip(found, results, strict=True) if result is None]
-            await loop.run_in_executor(self._threads, _remove_all, taken)
-            drained += len(taken)
+            accepted_paths = [path for path, result in zip(callbacks, results, strict=True) if result is None]
+            await loop.run_in_executor(self._threads, _remove_all, accepted_paths)
+            drained += len(accepted_paths)
             for result in results:
                 if isinstance(result, BaseException):
                     raise result
@@ -196,10 +196,10 @@ async def _hand_over(inbox: Inbox, spooled: _Spooled) -> None:
 
 
 def _read_all(paths: list[Path]) -> dict[Path, _Spooled]:
-    found = {}
+    callbacks = {}
     for path in paths:
         try:
-            found[path] = _decode(path.read_bytes())
+            callbacks[path] = _decode(path.read_bytes())
         except FileNotFoundError:
             continue
         except (msgspec.DecodeError, OSError) as error:
@@ -207,7 +207,7 @@ def _read_all(paths: list[Path]) -> dict[Path, _Spooled]:
             log.error("spool_unreadable", file=path.name, reason=str(error))
             with suppress(OSError):
                 path.rename(path.with_suffix(".unreadable"))
-    return found
+    return callbacks
 
 
 def _remove_all(paths: list[Path]) -> None:

@@ -12,21 +12,14 @@ import msgspec
 from framerelay.runs.steps import Step
 
 QUEUE: Final = "framerelay:queue"
-
-
 WAKE: Final = "framerelay:wake"
-
-
 DUE: Final = "framerelay:due"
-
-
 TASK_LIFE_MS: Final = 30 * 86_400_000  # arq's own day is too short for a queue that was stopped over a long weekend.
 
-
 pack: Final = msgspec.msgpack.Encoder(enc_hook=repr).encode
-
-
 unpack: Final = msgspec.msgpack.Decoder().decode
+IDS: Final = {"run": "run_id", "shot": "shot_id"}
+"""A task is stored with the names of the API; in code a run is a `Run`, and what a task names is its id."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):

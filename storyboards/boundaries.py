@@ -63,10 +63,10 @@ def read_boundary(draft: Draft, places: Mapping[str, int], defaults: Defaults) -
     *places*: every shot's id with its number in story order.
     """
     last = one_frame(draft.keys, "last_frame")
-    known = _read_origin(draft, places, defaults)
-    if known is None:  # What it would contradict is not known either.
+    ends = _read_origin(draft, places, defaults)
+    if ends is None:  # What it would contradict is not known either.
         return Boundary(origin="", source=None, first=one_frame(draft.keys, "first_frame"), last=last)
-    origin, source = known
+    origin, source = ends
     first = _first_frame(draft, origin, source)
     boundary = Boundary(origin=origin, source=None if first else source, first=first, last=last)
     if origin == From.BRIDGE and last is None:

@@ -65,13 +65,13 @@ def cautions_of(board: Storyboard, *, jobs: int, trusted: Trusted | None = None)
         for check in CHECKS:
             for code, keys, message in check(shot, story):
                 shots.setdefault((code, _blamed(board.document, path, keys), message), []).append(shot.id)
-    found = [(code, path, f"{message} ({_named(ids)})") for (code, path, message), ids in shots.items()]
+    sites = [(code, path, f"{message} ({_named(ids)})") for (code, path, message), ids in shots.items()]
     if board.budget_jobs is not None and board.budget_jobs < jobs:
-        found.insert(0, _small_budget(board.budget_jobs, jobs))
-    found += _untold(board, trusted)
+        sites.insert(0, _small_budget(board.budget_jobs, jobs))
+    sites += _refused_notices(board, trusted)
     cautions = [
         Caution(code=code, place=place_of(path), line=line_at(board.spot, path), message=message)
-        for code, path, message in found
+        for code, path, message in sites
     ]
     return tuple(sorted(cautions, key=lambda caution: caution.line or 0))
 
@@ -124,7 +124,7 @@ def _small_budget(budget: int, jobs: int) -> tuple[str, Path, str]:
     return "budget_too_small", ("budget", "jobs"), message
 
 
-def _untold(board: Storyboard, trusted: Trusted | None) -> Iterator[tuple[str, Path, str]]:
+def _refused_notices(board: Storyboard, trusted: Trusted | None) -> Iterator[tuple[str, Path, str]]:
     """A receiver elsewhere may trust other hosts; so here it is no mistake."""
     if board.notify_url is None or trusted is None:
         return
@@ -159,9 +159,9 @@ def _changes(shot: Shot, story: Story) -> Iterator[CautionSite]:
     source = story.by_id.get(shot.source or "")
     if source is None:
         return
-    own, given = _ratio(shot), _ratio(source)
-    if own and given and own != given and "adaptive" not in (own, given):
-        message = f"it begins with a frame of {given} and asks for {own}: providers cut the middle out of the picture"
+    own, other = _ratio(shot), _ratio(source)
+    if own and other and own != other and "adaptive" not in (own, other):
+        message = f"it begins with a frame of {other} and asks for {own}: providers cut the middle out of the picture"
         yield "ratio_changes", ("ratio", "aspect_ratio"), message
     size, before = shot.input.get("resolution"), source.input.get("resolution")
     if size and before and size != before:
@@ -260,5 +260,14 @@ def _ratio(shot: Shot) -> str | None:
 
 
 CHECKS: Final[tuple[Callable[[Shot, Story], Iterator[CautionSite]], ...]] = (
-    *(_watermark, _long_chain, _changes, _references, _draft, _gate, _lengths, _two_ratios, _expiry, _addresses),
+    _watermark,
+    _long_chain,
+    _changes,
+    _references,
+    _draft,
+    _gate,
+    _lengths,
+    _two_ratios,
+    _expiry,
+    _addresses,
 )

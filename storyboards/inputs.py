@@ -57,8 +57,8 @@ CALLBACK_IS_OURS: Final = (
 
 def read_inputs(parts: Mapping[str, Part]) -> dict[str, Any]:
     """The plain input fields among *parts*, unchanged; wrong ones are noted as mistakes and left out."""
-    read = {name: _read_input(parts[name], INPUT_FIELDS[name]) for name in parts if name in PLAIN_FIELDS}
-    return {name: value for name, value in read.items() if value is not None}
+    values = {name: _read_input(parts[name], INPUT_FIELDS[name]) for name in parts if name in PLAIN_FIELDS}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _read_input(part: Part, kind: FieldKind) -> Any:

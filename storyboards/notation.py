@@ -65,9 +65,9 @@ _NARROW: Final = {"：": "a colon and a space", "，": "a comma and a space"}
 
 def wide_sign(line: str) -> str | None:
     """What to do about a wide sign in *line* that looks as if it should be one of YAML's own; None without one."""
-    if not (found := _WIDE.search(line)):
+    if not (match := _WIDE.search(line)):
         return None
-    sign = next(filter(None, found.groups()))
+    sign = next(filter(None, match.groups()))
     return f'"{sign}" is no sign of YAML here: write {_NARROW.get(sign, "plain quotes")}'
 
 
@@ -92,9 +92,9 @@ def _json_pieces(text: str) -> Iterator[Piece]:
         raise _json_mistake(error) from None
     except RecursionError:
         raise stop(f"this is nested more than {DEPTH_MAX} levels deep") from None
-    line, seen = 1, 0
+    line, at = 1, 0
     for match in _SIGN.finditer(text):
-        line, seen, sign = line + text.count("\n", seen, match.start()), match.start(), match.group()
+        line, at, sign = line + text.count("\n", at, match.start()), match.start(), match.group()
         if sign in _OPENING:
             yield Piece(kind=_OPENING[sign], line=line)
         elif sign in "}]":

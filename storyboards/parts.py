@@ -30,17 +30,17 @@ class Notes:
 
     spot: Spot | None = None
     strange: dict[Path, list[str]] = field(default_factory=dict)
-    _found: list[tuple[int, tuple[int, ...], Mistake]] = field(default_factory=list)
+    _mistakes: list[tuple[int, tuple[int, ...], Mistake]] = field(default_factory=list)
 
     def add(self, path: Path, order: tuple[int, ...], message: str, line: int | None = None) -> None:
         """Note a mistake; its line is that of the innermost part of *path* that was written."""
         line = line or line_at(self.spot, path)
-        self._found.append((line or 0, order, Mistake(place=place_of(path), message=message, line=line)))
+        self._mistakes.append((line or 0, order, Mistake(place=place_of(path), message=message, line=line)))
 
     def raise_if_any(self) -> None:
         """Raises: StoryboardInvalid with every mistake, in the order of the document."""
-        if self._found:
-            raise StoryboardInvalid([mistake for _, _, mistake in sorted(self._found, key=lambda found: found[:2])])
+        if self._mistakes:
+            raise StoryboardInvalid([mistake for _, _, mistake in sorted(self._mistakes, key=lambda found: found[:2])])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +61,9 @@ class Part:
         if not any(_near(key, self.notes.strange.get(self.path, ())) for key in keys):
             self.complain(message, about=keys[0])
 
-    def group(self, known: Collection[str], *, elsewhere: Mapping[str, str] | None = None) -> dict[str, "Part"] | None:
+    def group(self, names: Collection[str], *, elsewhere: Mapping[str, str] | None = None) -> dict[str, "Part"] | None:
         """
-        What stands here, key by key; only *known* keys, every other is a mistake.
+        What stands here, key by key; only the keys *names*, every other is a mistake.
 
         *elsewhere*: for keys that people look for here in vain, the sentence that sends them on.
         """
@@ -71,13 +71,13 @@ class Part:
         if parts is None:
             return None
         strange = self.notes.strange.setdefault(self.path, [])
-        for key in [key for key in parts if key not in known]:
+        for key in [key for key in parts if key not in names]:
             part = parts.pop(key)
             if elsewhere and key in elsewhere:
                 part.complain(elsewhere[key])
             elif len(strange) < SUGGESTIONS_MAX:
                 strange.append(key)
-                part.complain(unknown(key, known))
+                part.complain(unknown(key, names))
             else:
                 part.complain(unknown(key, ()))
         return parts
@@ -175,10 +175,10 @@ class Part:
         if text is None or is_web_address(text):
             return text
         begins = text.startswith(("https://", "http://"))
-        wanted = (
+        kind = (
             "a URL with a host name that can be looked up" if begins else "a URL that begins with https:// or http://"
         )
-        self.complain(f'expected {wanted}, found "{shown(text)}"')
+        self.complain(f'expected {kind}, found "{shown(text)}"')
         return None
 
 
@@ -233,12 +233,12 @@ def _no_name(text: str) -> str:
     return f'"{shown(text)}" cannot be a name here: use 1 to 40 of A-Z, a-z, 0-9, - and _'
 
 
-def unknown(key: str, known: Collection[str], *, kind: str = "key") -> str:
-    """A sentence about a name that is not among those *known*, with the nearest of them, or all if they are few."""
+def unknown(key: str, names: Collection[str], *, kind: str = "key") -> str:
+    """A sentence about a name that is not among *names*, with the nearest of them, or all if they are few."""
     wide = wide_sign(key)
-    hint = f"; {wide}" if wide else near(key, known)
-    if not hint and 0 < len(known) <= 12:
-        hint = f"; known here: {', '.join(known)}"
+    hint = f"; {wide}" if wide else near(key, names)
+    if not hint and 0 < len(names) <= 12:
+        hint = f"; known here: {', '.join(names)}"
     return f'unknown {kind} "{shown(key)}"{hint}'
 
 

@@ -26,7 +26,7 @@ def read_settings_file(path: Path, read: Callable[[Part], SettingsPart]) -> Sett
     """
     try:
         root = root_of(read_document(path.read_bytes(), form="yaml"))
-        found = read(root) if root.value is not None else None
+        part = read(root) if root.value is not None else None
         root.notes.raise_if_any()
     except FileNotFoundError:
         return None
@@ -38,4 +38,4 @@ def read_settings_file(path: Path, read: Callable[[Part], SettingsPart]) -> Sett
         raise StoryboardInvalid(
             [replace(one, place=places.get(one.place, one.place)) for one in error.mistakes]
         ) from None
-    return found
+    return part

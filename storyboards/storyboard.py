@@ -69,12 +69,12 @@ class Storyboard:
 
     def with_files(self, names: Mapping[str, str]) -> "Storyboard":
         """The same with local files replaced, ``./street.png`` by ``file:NAME`` say, in shots and document."""
-        known = {f"{LOCAL}{file}": name for file, name in names.items()}
+        uploads = {f"{LOCAL}{file}": name for file, name in names.items()}
         shots = tuple(
             replace(
                 shot,
-                first_frame=known.get(shot.first_frame or "", shot.first_frame),
-                last_frame=known.get(shot.last_frame or "", shot.last_frame),
+                first_frame=uploads.get(shot.first_frame or "", shot.first_frame),
+                last_frame=uploads.get(shot.last_frame or "", shot.last_frame),
             )
             for shot in self.shots
         )
@@ -166,10 +166,10 @@ def start_run(storyboard: Storyboard, *, run_id: RunId, now: float, terms: Terms
 
     Raises: StoryboardInvalid when local files were not replaced: nobody but the writer can read them.
     """
-    left = [place for places in storyboard.local_files().values() for place in places]
-    if left:
+    files = [place for places in storyboard.local_files().values() for place in places]
+    if files:
         message = "this file was not uploaded before the run was started"
-        raise StoryboardInvalid([Mistake(place=place, message=message) for place in left])
+        raise StoryboardInvalid([Mistake(place=place, message=message) for place in files])
     return begin(
         Run(
             id=run_id,

@@ -92,9 +92,9 @@ def read_object(body: bytes) -> dict[str, object]:
     try:
         document = msgspec.json.decode(body.removeprefix(BYTE_ORDER_MARK))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise UpstreamAnswerUnreadable(f"The provider's answer is not JSON: {_begin(body)!r}") from error
+        raise UpstreamAnswerUnreadable(f"the provider's answer is not JSON: {_begin(body)!r}") from error
     if not isinstance(document, dict):
-        raise UpstreamAnswerUnreadable(f"The provider's answer is not a JSON object: {_begin(body)!r}")
+        raise UpstreamAnswerUnreadable(f"the provider's answer is not a JSON object: {_begin(body)!r}")
     return document
 
 
@@ -133,7 +133,7 @@ def find_upload_url(answer: Mapping[str, object], *, root: str, path: str | None
         if path:
             return value.strip()
     looked = f"at {path!r}" if path else "under url, file_url, data.url or file.url"
-    raise UpstreamAnswerUnreadable(f"The upload was accepted, but no URL is {looked}; there are: {_keys(answer)}.")
+    raise UpstreamAnswerUnreadable(f"the upload was accepted, but no URL is {looked}; there are: {_keys(answer)}")
 
 
 def _usual_places(answer: Mapping[str, object]) -> Iterator[object]:

@@ -39,7 +39,7 @@ def parse_object(body: bytes) -> dict[str, object]:
     """The JSON object in *body*, under the bounds of :func:`read_callback`."""
     body = body.removeprefix(BOM_UTF8)  # Some platforms put it in front of what they send.
     if len(body) > COMMAS_MAX and body.count(b",") > COMMAS_MAX:
-        raise RequestInvalid(f"The body holds more than {COMMAS_MAX} values.")
+        raise RequestInvalid(f"the body holds more than {COMMAS_MAX} values")
     return _read_quickly(body) or _read_strictly(body)
 
 
@@ -69,27 +69,27 @@ def _read_strictly(body: bytes) -> dict[str, object]:
     try:
         document = _decode(body.decode())
     except UnicodeDecodeError:
-        raise RequestInvalid("The body is not UTF-8.") from None
+        raise RequestInvalid("the body is not UTF-8") from None
     except json.JSONDecodeError as error:
-        raise RequestInvalid(f"The body is not JSON: {error.msg} at character {error.pos}.") from None
+        raise RequestInvalid(f"the body is not JSON: {error.msg} at character {error.pos}") from None
     except RecursionError:
         raise RequestInvalid(_TOO_DEEP) from None
     if not isinstance(document, dict):
-        raise RequestInvalid("The body is not a JSON object.")
+        raise RequestInvalid("the body is not a JSON object")
     brackets = body.count(b"{") + body.count(b"[")
     if b"\\" in body or brackets >= DEPTH_MAX:  # Any other is neither too deep nor holds half a pair.
         _check(document)
     return document
 
 
-_TOO_DEEP = f"The body nests deeper than {DEPTH_MAX} levels."
+_TOO_DEEP = f"the body nests deeper than {DEPTH_MAX} levels"
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Two readers of one body must agree on it; with a doubled key one takes the first, another the last."""
     document = dict(pairs)
     if len(document) != len(pairs):
-        raise RequestInvalid("The body holds the same key twice.")
+        raise RequestInvalid("the body holds the same key twice")
     return document
 
 
@@ -102,17 +102,17 @@ def _fraction(digits: str) -> float:
     _check_length(digits)
     number = float(digits)
     if not math.isfinite(number):
-        raise RequestInvalid("The body holds a number that is too large.")
+        raise RequestInvalid("the body holds a number that is too large")
     return number
 
 
 def _check_length(digits: str) -> None:
     if len(digits) > DIGITS_MAX:
-        raise RequestInvalid(f"The body holds a number of more than {DIGITS_MAX} digits.")
+        raise RequestInvalid(f"the body holds a number of more than {DIGITS_MAX} digits")
 
 
 def _constant(name: str) -> NoReturn:
-    raise RequestInvalid(f"The body holds {name}, which is not JSON.")
+    raise RequestInvalid(f"the body holds {name}, which is not JSON")
 
 
 _encode = msgspec.json.Encoder().encode
@@ -128,7 +128,7 @@ def _check(document: dict[str, object]) -> None:
         texts = [value for value in level if isinstance(value, str)]
         texts += [key for value in level if isinstance(value, dict) for key in value]
         if not all(_is_writable(text) for text in texts):
-            raise RequestInvalid("The body holds half a surrogate pair.")
+            raise RequestInvalid("the body holds half a surrogate pair")
         level = [child for value in level for child in _children(value)]
         if not level:
             return

@@ -138,9 +138,9 @@ class JobsClient:
         try:
             answer = await self._exchange(self._paid, request, self._timeouts.submit_s)
         except _NOTHING_SENT as error:
-            raise UpstreamUnavailable(f"The provider cannot be reached; nothing was sent ({_words(error)}).") from error
+            raise UpstreamUnavailable(f"the provider cannot be reached; nothing was sent ({_words(error)})") from error
         except Exception as error:  # Whatever it was: the POST may have left.
-            raise OutcomeUnknown(f"The submit left, and its answer was lost ({_words(error)}).") from error
+            raise OutcomeUnknown(f"the submit left, and its answer was lost ({_words(error)})") from error
         return _read_submit(answer, refuses_by_503=self._refuses_by_503)
 
     async def get_job(self, job_id: str) -> JobReport:
@@ -183,7 +183,7 @@ class JobsClient:
         try:
             answer = await self._exchange(self._free, request, seconds)
         except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
-            raise UpstreamUnavailable(f"The provider did not answer ({_words(error)}).") from error
+            raise UpstreamUnavailable(f"the provider did not answer ({_words(error)})") from error
         if not answer.is_success:
             raise answer.as_refusal()
         return answer
@@ -237,12 +237,12 @@ async def _read_bounded(response: httpx.Response) -> bytes:
         if not response.is_success:
             return b""  # Its status says enough; its words are not unpacked.
         shown = cut(encoding, CODE_CHARACTERS_MAX)
-        raise UpstreamAnswerUnreadable(f"The provider's answer is encoded ({shown!r}) although asked not to be.")
+        raise UpstreamAnswerUnreadable(f"the provider's answer is encoded ({shown!r}) although asked not to be")
     content = bytearray()
     async for chunk in response.aiter_raw():
         content += chunk
         if len(content) > ANSWER_BYTES_MAX:
-            raise UpstreamAnswerUnreadable(f"The provider's answer is larger than {ANSWER_BYTES_MAX} bytes.")
+            raise UpstreamAnswerUnreadable(f"the provider's answer is larger than {ANSWER_BYTES_MAX} bytes")
     return bytes(content)
 
 
@@ -255,7 +255,7 @@ def _read_report(answer: _Answer, *, root: str) -> JobReport:
         raise refused
     if report.status_word is None and not report.job_ids and report.video_url is None:
         keys = cut(", ".join(document)) or "none"
-        raise UpstreamAnswerUnreadable(f"The provider's answer describes no job; its keys: {keys}.")
+        raise UpstreamAnswerUnreadable(f"the provider's answer describes no job; its keys: {keys}")
     return report
 
 
@@ -277,11 +277,11 @@ def _read_submit(answer: _Answer, *, refuses_by_503: bool) -> SubmitAnswer:
     if _refuses(answer.status) and (answer.status != 503 or (refuses_by_503 and answer.is_in_own_words)):
         raise answer.as_refusal()
     if not answer.is_success:
-        raise OutcomeUnknown(f"The submit may have been accepted: {answer.as_refusal().message}")
+        raise OutcomeUnknown(f"the submit may have been accepted: {answer.as_refusal().message}")
     try:
         document = read_object(answer.content)
     except UpstreamAnswerUnreadable as error:
-        raise OutcomeUnknown(f"The submit was accepted without a job id: {error.message}") from error
+        raise OutcomeUnknown(f"the submit was accepted without a job id: {error.message}") from error
     report = read_job(document)
     if not report.job_ids:
         raise _without_a_job(answer, document, refuses_by_503=refuses_by_503)
@@ -294,10 +294,10 @@ def _without_a_job(answer: _Answer, document: Mapping[str, object], *, refuses_b
     refused, status = refusal_within(answer.headers, document), status_within(document)
     if refused is None or status is None:
         shown = redacted(cut(answer.content.decode("utf-8", errors="replace")))
-        return OutcomeUnknown(f"The submit may have been accepted, and its answer holds no job id: {shown}")
+        return OutcomeUnknown(f"the submit may have been accepted, and its answer holds no job id: {shown}")
     is_clear = status == 200 or (_refuses(status) and (status != 503 or refuses_by_503))
     if not is_clear or might_name_a_job(document):
-        return OutcomeUnknown(f"The submit may have been accepted, and its answer holds no job id: {refused.message}")
+        return OutcomeUnknown(f"the submit may have been accepted, and its answer holds no job id: {refused.message}")
     return refused
 
 
@@ -333,17 +333,17 @@ def _root(base_url: str) -> str:
     except ValueError:
         is_usable = False
     if not is_usable or parts.query or parts.fragment:
-        raise RequestInvalid("The upstream's address must be http(s)://host[:port][/path].", param="base_url")
+        raise RequestInvalid("the upstream's address must be http(s)://host[:port][/path]", param="base_url")
     if parts.username or parts.password:
         raise RequestInvalid(
-            "The upstream's address must not hold a password; the key has its own place.", param="base_url"
+            "the upstream's address must not hold a password; the key has its own place", param="base_url"
         )
     return base_url.strip().rstrip("/").removesuffix("/v1").rstrip("/")
 
 
 def _usable(key: str) -> str:
     if not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise RequestInvalid("The upstream's key must be one word of printable ASCII.", param="key")
+        raise RequestInvalid("the upstream's key must be one word of printable ASCII", param="key")
     return key
 
 
@@ -357,7 +357,7 @@ def _spellings(key: str) -> tuple[bytes, ...]:
 def _segment(job_id: str) -> str:
     """*job_id* as one segment of a path. Ids come out of callbacks, so they may try to be more than that."""
     if job_id in ("", ".", "..") or len(job_id) > JOB_ID_CHARACTERS_MAX:
-        raise RequestInvalid("The job id cannot be part of an address.", param="job_id")
+        raise RequestInvalid("the job id cannot be part of an address", param="job_id")
     return quote(job_id, safe="", errors="replace")
 
 
@@ -365,7 +365,7 @@ def _encode(body: Mapping[str, object]) -> bytes:
     try:
         return msgspec.json.encode(body)
     except (TypeError, ValueError, RecursionError) as error:
-        raise RequestInvalid(f"The input cannot be written as JSON: {error}", param="input") from error
+        raise RequestInvalid(f"the input cannot be written as JSON: {error}", param="input") from error
 
 
 def _words(error: Exception) -> str:

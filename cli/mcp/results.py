@@ -11,7 +11,7 @@ from framerelay.api.advice import Remedy, advice_on
 from framerelay.api.lines import run_line
 from framerelay.api.words import problem_words, shot_words, waits_for
 from framerelay.cli.outlook import outlook
-from framerelay.runs.text import printable
+from framerelay.runs.text import printable, sentence
 
 
 class ToolPlannedShot(BaseModel):
@@ -195,7 +195,7 @@ def _shot(run: shapes.Run, shot: shapes.Shot, now: float) -> ToolShot:
 def next_words(run: shapes.Run, *, now: float) -> Iterator[str]:
     """What happens next, or whose turn it is with the tool to call."""
     if run.error and run.error.code not in ("approval_needed", "pick_needed"):
-        yield run.error.message
+        yield sentence(run.error.message)
     for shot in run.shots:
         if shot.status == "waiting":
             yield _turn(run, shot)

@@ -118,7 +118,7 @@ class Server(FastMCP):
         try:
             return await super().call_tool(name, arguments)
         except ToolError as error:
-            raise ToolError(_sentence(error)) from error
+            raise ToolError(_message(error)) from error
 
 
 def create_server(pictures: Path | None, **options: Any) -> Server:
@@ -168,11 +168,11 @@ def _keys(settings: Settings, host: str) -> list[str]:
     return keys
 
 
-def _sentence(error: ToolError) -> str:
+def _message(error: ToolError) -> str:
     match error.__cause__:
         case ValidationError() as wrong:
             places = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in wrong.errors()]
-            return f"The arguments do not fit the tool's schema. {'; '.join(places)}"
+            return f"the arguments do not fit the tool's schema: {'; '.join(places)}"
         case CommandError() | FrameRelayError() | SettingInvalid() as known:
             return str(known)
         case OSError() as trouble:
@@ -181,4 +181,4 @@ def _sentence(error: ToolError) -> str:
             return str(error)
         case defect:
             log.error("a tool failed", exc_info=defect)
-            return f"FrameRelay's MCP server has a defect ({type(defect).__name__}); its log has the details."
+            return f"FrameRelay's MCP server has a defect ({type(defect).__name__}); its log has the details"

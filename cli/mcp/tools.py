@@ -91,7 +91,7 @@ class Tools:
         with the same plan_id starts nothing new and answers the same film: change the title to make a second one.
         """
         if not plan_id.startswith("plan_"):
-            raise CommandError("Call plan_film first, show the person what it costs, and give its plan_id.")
+            raise CommandError("call plan_film first, show the person what it costs, and give its plan_id")
         headers = {"Plan": plan_id, "Max-Jobs": str(max_jobs), "Idempotency-Key": f"mcp-{plan_id}"}
         with Receiver.of_environment(quiet=True) as receiver:
             board = self._with_pictures(receiver, storyboard)
@@ -186,10 +186,10 @@ class Tools:
                 return retake_answer(outlook, shot_id=shot, outlook_id=current, begun=False)
             if outlook_id != current:
                 raise CommandError(
-                    "This is not the outlook that you asked for, or the film has changed: look again first."
+                    "this is not the outlook that you asked for, or the film has changed: look again first"
                 )
             if max_jobs is None or max_jobs < outlook.jobs:
-                raise CommandError(f"It leads to {outlook.jobs} paid jobs: ask the person, then give max_jobs.")
+                raise CommandError(f"it leads to {outlook.jobs} paid jobs: ask the person, then give max_jobs")
             receiver.post(place, shapes.Run, json={**changes, "revision": film_run.revision})
             return retake_answer(outlook, shot_id=shot, outlook_id=current, begun=True)
 

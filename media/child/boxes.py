@@ -63,8 +63,8 @@ def children(file: ByteSource, parent: Box, skip: int = 0) -> Iterator[Box]:
 
 def descend(file: ByteSource, parent: Box, *path: bytes) -> list[Box]:
     """All boxes that lie within *parent* on that way of names."""
-    found = [box for box in children(file, parent) if box.name == path[0]]
-    return found if len(path) == 1 else [box for each in found for box in descend(file, each, *path[1:])]
+    boxes = [box for box in children(file, parent) if box.name == path[0]]
+    return boxes if len(path) == 1 else [box for each in boxes for box in descend(file, each, *path[1:])]
 
 
 def read_body(file: ByteSource, box: Box) -> bytes:

@@ -122,8 +122,8 @@ def leave_files(libc: ctypes.CDLL, reading: Sequence[Path], writing: Path | None
         return
     rights = sum(bits for since, bits in FILE_RIGHTS.items() if version >= since)
     # An older kernel takes the longer structure if what it does not know is zero.
-    asked = struct.pack("QQQ", rights, NETWORK_RIGHTS * (version >= 4), SCOPES * (version >= 6))
-    rules = libc.syscall(LANDLOCK_CREATE, asked, len(asked), 0)
+    attributes = struct.pack("QQQ", rights, NETWORK_RIGHTS * (version >= 4), SCOPES * (version >= 6))
+    rules = libc.syscall(LANDLOCK_CREATE, attributes, len(attributes), 0)
     if rules < 0:
         return
     for path in reading:
@@ -150,8 +150,8 @@ def refuse_calls(libc: ctypes.CDLL, machine: str) -> None:
         return
     steps = filter_steps(machine)
     program = b"".join(struct.pack("HBBI", *step) for step in steps)
-    kept = ctypes.create_string_buffer(program, len(program))
-    header = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(kept))
+    buffer = ctypes.create_string_buffer(program, len(program))
+    header = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(buffer))
     libc.syscall(SECCOMP[machine], SECCOMP_SET_MODE_FILTER, SPECULATION_ALLOWED, header)
 
 
@@ -162,14 +162,14 @@ def filter_steps(machine: str) -> list[tuple[int, int, int, int]]:
     `clone` is looked at closer: libav needs threads. `clone3` keeps its flags where no filter can see them, so it is
     said to be missing, and the C library falls back on `clone`.
     """
-    refused = [number for group in REFUSED[machine].values() for number in group]
-    ahead = len(refused)
+    numbers = [number for group in REFUSED[machine].values() for number in group]
+    ahead = len(numbers)
     return [
         (LOAD, 0, 0, MACHINE_AT),
         (JUMP_EQUAL, 0, ahead + 7, MACHINES[machine]),
         (LOAD, 0, 0, NUMBER_AT),
         (JUMP_AT_LEAST, ahead + 5, 0, X32),
-        *((JUMP_EQUAL, ahead + 4 - n, 0, number) for n, number in enumerate(refused)),
+        *((JUMP_EQUAL, ahead + 4 - n, 0, number) for n, number in enumerate(numbers)),
         (JUMP_EQUAL, 5, 0, CLONE3),
         (JUMP_EQUAL, 0, 2, CLONE[machine]),
         (LOAD, 0, 0, FIRST_ARGUMENT_AT),
@@ -185,13 +185,13 @@ def try_out() -> list[str]:
     if not IS_LINUX:
         return []
     ours, theirs = os.pipe()
-    tried = os.fork()
-    if not tried:
+    child = os.fork()
+    if not child:
         close(reading=[], writing=None, cpu_s_max=10, file_bytes_max=1024)
         os.write(theirs, ",".join(name for name, escape in ESCAPES.items() if is_refused(escape)).encode())
         os._exit(0)
     os.close(theirs)
-    os.waitpid(tried, 0)
+    os.waitpid(child, 0)
     with os.fdopen(ours) as pipe:
         return ["memory", "cpu_time", "file_size", *filter(None, pipe.read().split(","))]
 

@@ -40,7 +40,7 @@ STREAMS_MAX = 16  # Picture, sound, cover art and a few tracks of data.
 PACKETS_MAX = 5000  # Three minutes at 24 frames per second; a bomb of tiny frames has a hundred thousand.
 
 BESIDE = Disposition.timed_thumbnails | Disposition.still_image | Disposition.dependent
-"""Roles of a picture that is not the main one; cover art is none at all."""
+"""Roles of a picture that is not the main one; cover art is not a picture of the clip at all."""
 
 DEMUXER_OPTIONS = {
     "mp4": {"enable_drefs": "0", "use_absolute_path": "0"},  # Its samples may be said to lie in another file.
@@ -96,7 +96,7 @@ def find_picture(container: InputContainer) -> VideoStream:
     """
     pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not pictures:
-        raise ClipUnusable("The clip has no picture.", reason="no_picture")
+        raise ClipUnusable("the clip has no picture", reason="no_picture")
     stream = max(pictures, key=standing)
     for other in container.streams:
         if other.index != stream.index:
@@ -127,10 +127,10 @@ def check_limits(stream: VideoStream) -> None:
     if ENCRYPTION_KEY in stream.metadata:
         raise ClipUnusable(ENCRYPTED, reason="not_allowed")
     if codec not in CODECS:
-        raise ClipUnusable(f"The codec {codec} is not accepted.", reason="not_allowed")
+        raise ClipUnusable(f"the codec {codec} is not accepted", reason="not_allowed")
     check_size(stream.width, stream.height)
     if len(stream.index_entries) > PACKETS_MAX:
-        raise ClipUnusable(f"The clip has more than {PACKETS_MAX} frames.", reason="not_allowed")
+        raise ClipUnusable(f"the clip has more than {PACKETS_MAX} frames", reason="not_allowed")
 
 
 def codec_name(stream: VideoStream) -> str:
@@ -148,7 +148,7 @@ def headers_of(stream: VideoStream) -> bytes:
 def check_size(width: int, height: int) -> None:
     """Refuse what no model renders, before memory is taken for it."""
     if max(width, height) > SIDE_MAX or width * height > PIXELS_MAX:
-        raise ClipUnusable(f"The picture is too large: {width}x{height}.", reason="not_allowed")
+        raise ClipUnusable(f"the picture is too large: {width}x{height}", reason="not_allowed")
 
 
 def list_samples(container: InputContainer, stream: VideoStream) -> list[Sample]:
@@ -166,7 +166,7 @@ def list_samples(container: InputContainer, stream: VideoStream) -> list[Sample]
 def check_count(samples: list[Sample]) -> None:
     """Refuse a bomb of tiny frames while it is read."""
     if len(samples) > PACKETS_MAX:
-        raise ClipUnusable(f"The clip has more than {PACKETS_MAX} frames.", reason="not_allowed")
+        raise ClipUnusable(f"the clip has more than {PACKETS_MAX} frames", reason="not_allowed")
 
 
 def is_end(packet: "Packet[Any]") -> bool:
@@ -177,9 +177,9 @@ def is_end(packet: "Packet[Any]") -> bool:
 def to_sample(packet: "Packet[Any]") -> Sample:
     """What is to be known of *packet*, if it is whole."""
     if packet.is_corrupt:
-        raise ClipUnusable("The clip breaks off within a frame.", reason="truncated")
+        raise ClipUnusable("the clip breaks off within a frame", reason="truncated")
     if packet.pts is None:
-        raise ClipUnusable("A frame has no time.", reason="corrupt")
+        raise ClipUnusable("a frame has no time", reason="corrupt")
     return Sample(
         pts=packet.pts,
         duration=packet.duration or 0,
@@ -192,32 +192,32 @@ def to_sample(packet: "Packet[Any]") -> Sample:
 def check_samples(stream: VideoStream, samples: list[Sample]) -> None:
     """Whether *samples* are all that the clip says it has."""
     if len(samples) < len(stream.index_entries):
-        raise ClipUnusable("The clip has fewer frames than its index says.", reason="truncated")
+        raise ClipUnusable("the clip has fewer frames than its index says", reason="truncated")
     if not any(sample.is_shown for sample in samples):
-        raise ClipUnusable("The clip has no frames.", reason="no_picture")
+        raise ClipUnusable("the clip has no frames", reason="no_picture")
 
 
 def measure(container: InputContainer, stream: VideoStream, samples: list[Sample]) -> ClipFacts:
     """The facts of the clip, by its shown samples; the size as the container claims it."""
-    shown = [sample for sample in samples if sample.is_shown]
+    visible = [sample for sample in samples if sample.is_shown]
     last = last_shown(samples)
     time_base = stream.time_base or 0
-    ticks = last.pts - min(sample.pts for sample in shown)
+    ticks = last.pts - min(sample.pts for sample in visible)
     still = still_ticks(samples)
     duration_s = float((ticks + still) * time_base)
     # What is announced may count from the file's beginning, whenever the picture begins.
     end_s = max(duration_s, float((last.pts + still) * time_base))
     if end_s < announced_s(container, stream) - float(still * time_base) / 2:
-        raise ClipUnusable("The picture ends before the file says it does.", reason="truncated")
+        raise ClipUnusable("the picture ends before the file says it does", reason="truncated")
     if duration_s > DURATION_S_MAX:
-        raise ClipUnusable(f"The clip lasts {duration_s:.0f} s.", reason="not_allowed")
-    if (len(shown) - 1) > RATE_MAX * float(ticks * time_base):
-        raise ClipUnusable(f"The clip has more than {RATE_MAX} frames per second.", reason="not_allowed")
-    rate = stream.average_rate or (len(shown) / duration_s if duration_s else 0)
+        raise ClipUnusable(f"the clip lasts {duration_s:.0f} s", reason="not_allowed")
+    if (len(visible) - 1) > RATE_MAX * float(ticks * time_base):
+        raise ClipUnusable(f"the clip has more than {RATE_MAX} frames per second", reason="not_allowed")
+    rate = stream.average_rate or (len(visible) / duration_s if duration_s else 0)
     return ClipFacts(
         width=stream.width,
         height=stream.height,
-        frames=len(shown),
+        frames=len(visible),
         fps=float(rate),
         duration_s=duration_s,
         video_codec=codec_name(stream),
@@ -263,10 +263,10 @@ def foreseen_errors() -> Iterator[None]:
     except (ClipUnusable, GaveWay):
         raise
     except MemoryError as error:
-        message = "The clip needs more memory, or has more streams, than a clip may."
+        message = "the clip needs more memory, or has more streams, than a clip may"
         raise ClipUnusable(message, reason="not_allowed") from error
     except Exception as error:
         if isinstance(error, OSError) and not isinstance(error, av.FFmpegError):
             raise
         # Fuzzing showed a dozen types, from UnicodeDecodeError to PatchWelcomeError.
-        raise ClipUnusable(f"The clip cannot be decoded: {in_words(error)}.", reason="corrupt") from error
+        raise ClipUnusable(f"the clip cannot be decoded: {in_words(error)}", reason="corrupt") from error

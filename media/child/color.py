@@ -86,7 +86,7 @@ def matrix_of(frame: VideoFrame, tags: Tags) -> str:
         return "rgb"
     number = said(int(frame.colorspace), tags.matrix)
     if number in UNREADABLE:
-        raise ClipUnusable(f"The color matrix {UNREADABLE[number]} is not taken.", reason="not_allowed")
+        raise ClipUnusable(f"the color matrix {UNREADABLE[number]} is not taken", reason="not_allowed")
     return MATRICES.get(number, "bt2020" if curve_of(frame, tags) else "bt601")
 
 

@@ -13,7 +13,7 @@ from framerelay.runs.errors import ClipUnusable
 
 MP4_FIRST_BOXES = frozenset({b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip", b"uuid", b"pnot", b"pdin"})
 EBML = b"\x1a\x45\xdf\xa3"
-ENCRYPTED = "The clip is encrypted."
+ENCRYPTED = "the clip is encrypted"
 SEGMENT = b"\x18\x53\x80\x67"
 CLEAR_PICTURES = frozenset({b"avc1", b"avc3", b"hvc1", b"hev1", b"av01", b"vp09", b"mp4v"})
 """Kinds of sample that are a picture, and not locked."""
@@ -39,7 +39,7 @@ def identify_bytes(file: ByteSource, size: int) -> str:
     """As `identify`, of an open file."""
     head = read_exactly(file, HEAD_BYTES)
     if len(head) < 12:
-        raise ClipUnusable(f"The file has {len(head)} bytes.", reason="truncated")
+        raise ClipUnusable(f"the file has {len(head)} bytes", reason="truncated")
     if head[4:8] in MP4_FIRST_BOXES:
         check_mp4(file, size)
         return "mp4"
@@ -47,8 +47,8 @@ def identify_bytes(file: ByteSource, size: int) -> str:
         check_segment(file, size)
         return "matroska"
     if name := name_of(head):
-        raise ClipUnusable(f"The file is {name}, which is not taken: ask the provider for MP4.", reason="not_a_clip")
-    raise ClipUnusable("The file is neither MP4 nor Matroska/WebM.", reason="not_a_clip")
+        raise ClipUnusable(f"the file is {name}, which is not taken: ask the provider for MP4", reason="not_a_clip")
+    raise ClipUnusable("the file is neither MP4 nor Matroska/WebM", reason="not_a_clip")
 
 
 def check_mp4(file: ByteSource, size: int) -> None:
@@ -57,7 +57,7 @@ def check_mp4(file: ByteSource, size: int) -> None:
     moov = next((box for box in boxes if box.name == b"moov"), None)
     if moov is None:
         reason = "corrupt" if end + 8 <= size else "truncated"
-        raise ClipUnusable("The MP4 has no index (moov).", reason=reason)
+        raise ClipUnusable("the MP4 has no index (moov)", reason=reason)
     with suppress(ValueError, LookupError, struct.error):  # What is damaged within is for the demuxer to judge.
         check_lock(file, moov)
         for box in boxes:
@@ -80,7 +80,7 @@ def list_boxes(file: ByteSource, size: int) -> tuple[list[Box], int]:
     at = 0
     while at + 8 <= size:
         if len(boxes) == BOXES_MAX:
-            raise ClipUnusable(f"The MP4 has more than {BOXES_MAX} boxes.", reason="not_allowed")
+            raise ClipUnusable(f"the MP4 has more than {BOXES_MAX} boxes", reason="not_allowed")
         length, name, header = read_box(file, at)
         if not name.isalnum():
             break  # Junk after the boxes; players ignore it, and so do we if a moov was found.
@@ -88,9 +88,9 @@ def list_boxes(file: ByteSource, size: int) -> tuple[list[Box], int]:
         if length == 0:  # "Up to the end of the file."
             break
         if length < 8:
-            raise ClipUnusable("The boxes of the MP4 are damaged.", reason="corrupt")
+            raise ClipUnusable("the boxes of the MP4 are damaged", reason="corrupt")
         if at + length > size:
-            raise ClipUnusable(f"The file ends {at + length - size} bytes too early.", reason="truncated")
+            raise ClipUnusable(f"the file ends {at + length - size} bytes too early", reason="truncated")
         at += length
     return boxes, at
 
@@ -100,17 +100,15 @@ def check_segment(file: ByteSource, size: int) -> None:
     file.seek(4)
     header_length = read_vint(file)
     if header_length is None:
-        raise ClipUnusable("The header of the Matroska file is damaged.", reason="corrupt")
+        raise ClipUnusable("the header of the Matroska file is damaged", reason="corrupt")
     if file.tell() + header_length > size:  # The system refuses to go as far as it may say.
-        raise ClipUnusable("The file ends within its header.", reason="truncated")
+        raise ClipUnusable("the file ends within its header", reason="truncated")
     file.seek(header_length, os.SEEK_CUR)
     if read_exactly(file, 4) != SEGMENT:
-        raise ClipUnusable(
-            "The Matroska file has no segment.", reason="truncated" if file.tell() >= size else "corrupt"
-        )
+        raise ClipUnusable("the Matroska file has no segment", reason="truncated" if file.tell() >= size else "corrupt")
     length = read_vint(file)
     if length is not None and file.tell() + length > size:
-        raise ClipUnusable(f"The file ends {file.tell() + length - size} bytes too early.", reason="truncated")
+        raise ClipUnusable(f"the file ends {file.tell() + length - size} bytes too early", reason="truncated")
 
 
 def read_vint(file: ByteSource) -> int | None:

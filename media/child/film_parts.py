@@ -151,7 +151,7 @@ def _read(container: InputContainer, stream: VideoStream) -> tuple[list[Sample],
             frame = next(iter(decoded(packet)), None)
     check_samples(stream, samples)
     if frame is None:
-        raise ClipUnusable("None of the clip's frames can be decoded.", reason="corrupt")
+        raise ClipUnusable("none of the clip's frames can be decoded", reason="corrupt")
     return samples, packets[0], frame
 
 

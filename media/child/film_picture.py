@@ -184,7 +184,7 @@ def _patiently(part: ClipPart) -> Iterator[tuple[VideoFrame, bool]]:
                 slot += 1
             place, latest = theirs, frame
         if latest is None:
-            raise ClipUnusable("None of its frames can be decoded.", reason="corrupt")
+            raise ClipUnusable("none of its frames can be decoded", reason="corrupt")
         while slot < len(part.pts):
             yield latest, place == slot and not latest.is_corrupt
             slot += 1

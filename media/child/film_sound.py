@@ -65,7 +65,7 @@ class Soundtrack:
         self._output = output
         self._stream: AudioStream = output.add_stream("aac", rate=sound.rate, layout=self._layout, options=ENCODING)
         self._stream.bit_rate = BITS_PER_CHANNEL * sound.channels
-        self._written = 0
+        self._sample_count = 0
         self.warnings: list[FilmWarning] = []
 
     def add(self, shot: SoundPlace) -> None:
@@ -74,7 +74,7 @@ class Soundtrack:
 
         Sound that cannot be decoded is silence, too, from there on: no film fails for it.
         """
-        length = round(shot.end * self._sound.rate) - self._written
+        length = round(shot.end * self._sound.rate) - self._sample_count
         samples = np.zeros((self._sound.channels, length), np.float32)
         if shot.part.sound and length:
             first, last = self._fill(samples, shot, shot.part.sound)
@@ -130,8 +130,9 @@ class Soundtrack:
 
     def _encode(self, samples: Samples) -> None:
         frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=self._layout)
-        frame.sample_rate, frame.pts, frame.time_base = self._sound.rate, self._written, Fraction(1, self._sound.rate)
-        self._written += samples.shape[1]
+        rate = self._sound.rate
+        frame.sample_rate, frame.pts, frame.time_base = rate, self._sample_count, Fraction(1, rate)
+        self._sample_count += samples.shape[1]
         self._output.mux(self._stream.encode(frame))
 
 

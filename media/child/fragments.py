@@ -28,21 +28,21 @@ def check_overview(file: ByteSource, sidx: Box, size: int) -> None:
     sizes = (struct.unpack_from(">I", body, entries + 12 * n)[0] & 0x7FFF_FFFF for n in range(count))
     missing = sidx.end + first + sum(sizes) - size
     if missing > 0:
-        raise ClipUnusable(f"The file ends {missing} bytes too early.", reason="truncated")
+        raise ClipUnusable(f"the file ends {missing} bytes too early", reason="truncated")
 
 
 def check_length(file: ByteSource, moov: Box, moofs: Sequence[Box]) -> None:
     """The longest track must last as long as is said in front that all fragments do together."""
-    said = descend(file, moov, b"mvex", b"mehd")
+    boxes = descend(file, moov, b"mvex", b"mehd")
     header = descend(file, moov, b"mvhd")
-    if not said or not header:
+    if not boxes or not header:
         return
-    body = read_body(file, said[0])
+    body = read_body(file, boxes[0])
     (duration,) = struct.unpack_from(">Q" if body[0] else ">I", body, 4)
     head = read_body(file, header[0])
     (scale,) = struct.unpack_from(">I", head, 20 if head[0] else 12)
     if scale and duration / scale - longest_s(file, moov, moofs) > MISSING_S_MAX:
-        raise ClipUnusable("The clip has fewer fragments than it says.", reason="truncated")
+        raise ClipUnusable("the clip has fewer fragments than it says", reason="truncated")
 
 
 def longest_s(file: ByteSource, moov: Box, moofs: Sequence[Box]) -> float:

@@ -97,15 +97,15 @@ def examine_coming(clip: Growing, *, frame_into: Path, announce: Callable[[Frame
     """
     if identify(clip) == "mp4":
         with foreseen_errors():
-            taken = take_coming(clip)
-            if taken:
-                frame = write_frame(taken.picture, frame_into)
-                if taken.facts:
-                    return examination(taken.facts, frame, taken.picture)
+            coming = take_coming(clip)
+            if coming:
+                frame = write_frame(coming.picture, frame_into)
+                if coming.facts:
+                    return examination(coming.facts, frame, coming.picture)
                 announce(frame)
                 facts, last_pts = measure_whole(clip)
-                if last_pts == taken.pts:
-                    return examination(facts, frame, taken.picture)
+                if last_pts == coming.pts:
+                    return examination(facts, frame, coming.picture)
     return examine(clip, frame_into=frame_into)
 
 
@@ -191,7 +191,7 @@ def decode_everything(clip: Path | Growing, demuxer: str, last_pts: int, tags: T
         set_up_decoder(stream, threads=1)
         picture = to_picture(decode_latest(container, stream, [], sparing=False), last_pts, stream, tags)
         if picture is None:
-            raise ClipUnusable("The last frame of the clip is missing or damaged.", reason="corrupt")
+            raise ClipUnusable("the last frame of the clip is missing or damaged", reason="corrupt")
         return picture
 
 
@@ -232,7 +232,7 @@ def decode_latest(
             sample = to_sample(packet)
             samples.append(sample)
             if len(samples) > PACKETS_MAX:
-                raise ClipUnusable(f"The clip has more than {PACKETS_MAX} frames.", reason="not_allowed")
+                raise ClipUnusable(f"the clip has more than {PACKETS_MAX} frames", reason="not_allowed")
             is_front = sample.is_shown and (front is None or sample.pts >= front)
             front = sample.pts if is_front else front
             if sparing:

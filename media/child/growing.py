@@ -26,10 +26,10 @@ class Growing:
 
     def read(self, count: int = -1) -> bytes:
         """What is there at this place, at most *count* bytes and at least one; none at the end of the file alone."""
-        wanted = self.size - self._at if count < 0 else min(count, self.size - self._at)
-        if wanted <= 0:
+        length = self.size - self._at if count < 0 else min(count, self.size - self._at)
+        if length <= 0:
             return b""
-        data = os.pread(self._file, min(wanted, self._there(self._at) - self._at), self._at)
+        data = os.pread(self._file, min(length, self._there(self._at) - self._at), self._at)
         self._at += len(data)
         return data
 

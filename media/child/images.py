@@ -73,17 +73,17 @@ def opened(path: Path, formats: tuple[str, ...], *, side_max: int, pixels_max: i
         # By its name Pillow would import what it thinks fitting, and in a job no code can be opened any more.
         with path.open("rb") as file, Image.open(file, formats=formats) as image:
             if max(image.size) > side_max or image.width * image.height > pixels_max:
-                raise ClipUnusable(f"The picture is too large: {image.width}x{image.height}.", reason="not_allowed")
+                raise ClipUnusable(f"the picture is too large: {image.width}x{image.height}", reason="not_allowed")
             yield image
     except ClipUnusable:
         raise
     except UnidentifiedImageError as error:
         raise ClipUnusable(
-            f"The file is no picture of a kind that we take ({', '.join(formats)}).", reason="not_a_clip"
+            f"the file is no picture of a kind that we take ({', '.join(formats)})", reason="not_a_clip"
         ) from error
     except Image.DecompressionBombError as error:
-        raise ClipUnusable("The picture is too large.", reason="not_allowed") from error
+        raise ClipUnusable("the picture is too large", reason="not_allowed") from error
     except Exception as error:  # Pillow says OSError without a number, SyntaxError, ValueError, … to damaged files.
         if isinstance(error, OSError) and error.errno:
             raise
-        raise ClipUnusable(f"The picture cannot be read: {in_words(error)}.", reason="corrupt") from error
+        raise ClipUnusable(f"the picture cannot be read: {in_words(error)}", reason="corrupt") from error

@@ -39,8 +39,8 @@ def name_of(head: bytes) -> str | None:
         return "APNG"
     if head[8:16] == b"WEBPVP8X" and head[20:21] and head[20] & 2:
         return "animated WebP"
-    known = next((name for at, mark, name in MARKS if head[at : at + len(mark)] == mark), None)
-    return known or name_of_raw_stream(head)
+    by_mark = next((name for at, mark, name in MARKS if head[at : at + len(mark)] == mark), None)
+    return by_mark or name_of_raw_stream(head)
 
 
 def name_of_raw_stream(head: bytes) -> str | None:

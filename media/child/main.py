@@ -133,10 +133,10 @@ def shut_in(request: Request) -> None:
 def epitaph(ending: int) -> Failed:
     """The answer for a process that died before it gave one."""
     if ending == -signal.SIGXCPU:
-        message = "The clip takes more computing than a clip may."
+        message = "the clip takes more computing than a clip may"
         return Failed(code=ClipUnusable.code, message=message, detail="not_allowed")
     how = signal.Signals(-ending).name if ending < 0 else f"exit code {ending}"
-    return Failed(code=DecoderFailed.code, message=f"The decoder process died ({how}).")
+    return Failed(code=DecoderFailed.code, message=f"the decoder process died ({how})")
 
 
 def take_pipes() -> tuple[BinaryIO, BinaryIO]:
@@ -188,7 +188,7 @@ def following(request: Follow, requests: BinaryIO, answers: BinaryIO) -> Work:
     def listen() -> Word:
         word = read_request(requests.readline() or to_json(Stop()))  # Without an owner nothing comes any more.
         if not isinstance(word, Has | Stop):
-            raise DecoderFailed("The decoder process was given two jobs at once.")
+            raise DecoderFailed("the decoder process was given two jobs at once")
         return word
 
     def work(_: Request) -> Any:
@@ -220,7 +220,7 @@ def reply(request: Request, work: Work) -> Answer:
     except OSError as error:
         return SystemFailed(number=error.errno or 0, message=error.strerror or str(error), path=error.filename)
     except Exception as error:
-        message = f"The decoder process met a surprise: {type(error).__name__}, {in_words(error)}."
+        message = f"the decoder process met a surprise: {type(error).__name__}, {in_words(error)}"
         return Failed(code=DecoderFailed.code, message=message)
 
 

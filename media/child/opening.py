@@ -53,4 +53,4 @@ def first_shown(container: InputContainer, stream: VideoStream, tags: Tags) -> P
             check_size(frame.width, frame.height)
             if frame.pts is not None and frame.pts >= first_pts and not frame.is_corrupt:
                 return develop(frame, stream, tags)
-    raise ClipUnusable("The clip has no first frame.", reason="corrupt")
+    raise ClipUnusable("the clip has no first frame", reason="corrupt")

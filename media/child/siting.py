@@ -47,7 +47,7 @@ def is_among_its_retellings(headers: bytes, stream: VideoStream, codec: str) -> 
     """
     Whether *headers* stay what they are if they are told to say one kind of siting or another.
 
-    A filter of libav writes them anew; they change by that unless just this kind stood there before.
+    A filter of libav writes them again; they change by that unless just this kind stood there before.
     """
     try:
         before = retell(headers, stream, f"{codec}_metadata")
@@ -73,7 +73,7 @@ def sequence_headers(configuration: bytes, codec: str) -> bytes:
         return b""
     width = (configuration[21 if codec == "hevc" else 4] & 3) + 1
     lists = configuration[22] if codec == "hevc" else 1
-    found, at = b"", fixed
+    headers, at = b"", fixed
     for _ in range(lists):
         if codec == "hevc":
             kind, count = configuration[at] & 0x3F, int.from_bytes(configuration[at + 1 : at + 3])
@@ -83,8 +83,8 @@ def sequence_headers(configuration: bytes, codec: str) -> bytes:
         for _ in range(count):
             unit = configuration[at + 2 : at + 2 + int.from_bytes(configuration[at : at + 2])]
             at += 2 + len(unit)
-            found += len(unit).to_bytes(width) + unit if kind == SEQUENCE_HEADERS[codec] else b""
-    return found
+            headers += len(unit).to_bytes(width) + unit if kind == SEQUENCE_HEADERS[codec] else b""
+    return headers
 
 
 def centered(frame: VideoFrame) -> VideoFrame:

@@ -8,6 +8,7 @@ from framerelay.api import shapes
 from framerelay.api.views import callback_view
 from framerelay.receiver.state import State
 from framerelay.runs.model import Run, Shot
+from framerelay.runs.text import clause
 from framerelay.store.runs import LoggedEvent
 
 PAGES_MAX: Final = 4  # Of 500 events: all that a run keeps.
@@ -91,7 +92,7 @@ def _event(fields: Mapping[str, Any]) -> Moment:
     problem = fields.get("problem") or {}
     details = [(words, str(fields[name])) for name, words in _DETAILS.items() if name in fields]
     if problem:
-        details.append(("", f"{str(problem['message']).rstrip('.')} ({problem['code']})"))
+        details.append(("", f"{clause(problem['message'])} ({problem['code']})"))
     words = f"{take}{_WORDS.get(name, name.replace('_', ' '))}"
     return Moment(at=fields["at"], words=words, details=details, trouble=name in _TROUBLE)
 

@@ -14,7 +14,7 @@ from framerelay.runs.decisions import decided, why_no_other_job, why_not
 from framerelay.runs.model import Run, RunStatus, Shot, ShotStatus, TakeStatus
 from framerelay.runs.outlook import jobs_of_retake, stale_after
 from framerelay.runs.standing import MOVING, counted, jobs_left, submits_to_come, takes_missing
-from framerelay.runs.text import duration, listed, number_of, soon
+from framerelay.runs.text import clause, duration, listed, number_of, soon
 
 UNDER_WAY: Final = frozenset({"submitting", "generating", "collecting"})
 ASKED_MAX: Final = 12  # Of each kind, in one card; the others have their turn when these are decided.
@@ -249,4 +249,4 @@ def _capital(words: str) -> str:
 
 
 def _message(problem: shapes.Problem | None) -> str:
-    return str(problem.message).rstrip(".") if problem else "nobody knows why"
+    return clause(problem.message) if problem else "nobody knows why"

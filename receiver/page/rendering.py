@@ -20,7 +20,7 @@ from framerelay.receiver.fields import check
 from framerelay.receiver.page.static_files import address_of
 from framerelay.receiver.state import state_of
 from framerelay.runs.errors import FrameRelayError, RunNotFound
-from framerelay.runs.text import duration, number_of
+from framerelay.runs.text import duration, number_of, sentence
 
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -156,6 +156,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(duration=duration, ago=_ago, megabytes=_megabytes, clock=_clock, language=_language)
+    environment.filters.update(sentence=sentence)
     environment.globals.update(number_of=number_of)
     environment.globals.update(static=address_of)
     return environment

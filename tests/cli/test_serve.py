@@ -97,7 +97,7 @@ def test_an_unreachable_provider_is_waited_for(ready: Any, tools: Any) -> None:
     with tools.up_in(shell) as up:
         ended = shell.run("run", shell.write("one.yaml", ONE), "--watch")
         assert ended.code == 4
-        assert "The provider cannot be reached; nothing was sent" in ended.out
+        assert "the provider cannot be reached; nothing was sent" in ended.out
         assert "goes on when the provider is back" in ended.out
         run_id = ended.out.splitlines()[0].removeprefix("run: ")
         (ready.folder / "sandbox").mkdir()

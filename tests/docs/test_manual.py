@@ -1,6 +1,8 @@
 """The manual as a site: `make manual`."""
 
+import fcntl
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,15 +14,20 @@ SITE = ROOT / "build" / "manual"
 
 
 @pytest.fixture(scope="module")
-def site() -> Path:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built by the command that a person types; its packages are fetched once, where they can be had."""
-    ready = make(".venv/docs/.ready")
-    if ready.returncode:
-        pytest.skip(f"the packages that build the manual cannot be had here: {ready.stderr.strip()[-200:]}")
-    built = make("manual")
-    assert built.returncode == 0, built.stdout + built.stderr
-    assert "build/manual/index.html" in built.stdout
-    return SITE
+    SITE.parent.mkdir(exist_ok=True)
+    with (SITE.parent / ".manual.lock").open(
+        "w"
+    ) as lock:  # Another process of the tests may be at it: it empties SITE.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ready = make(".venv/docs/.ready")
+        if ready.returncode:
+            pytest.skip(f"the packages that build the manual cannot be had here: {ready.stderr.strip()[-200:]}")
+        built = make("manual")
+        assert built.returncode == 0, built.stdout + built.stderr
+        assert "build/manual/index.html" in built.stdout
+        return Path(shutil.copytree(SITE, tmp_path_factory.mktemp("manual") / "site"))
 
 
 def make(target: str) -> subprocess.CompletedProcess[str]:

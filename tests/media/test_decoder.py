@@ -60,7 +60,7 @@ async def test_a_bad_clip_is_refused_with_its_reason_and_the_next_one_is_served(
         await decoder.examine(page, frame_into=tmp_path / "page.png")
 
     assert caught.value.reason == "not_a_clip"
-    assert caught.value.message == "The file is neither MP4 nor Matroska/WebM."
+    assert caught.value.message == "the file is neither MP4 nor Matroska/WebM"
     await serve_one(decoder, make_clip)
 
 

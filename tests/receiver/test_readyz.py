@@ -96,7 +96,7 @@ async def test_when_the_disk_keeps_nothing_either_it_says_that_callbacks_are_ref
     assert await ask(relay) == (503, "refused")
     message = (await relay.api.get("/readyz")).json()["error"]["message"]
     assert message.startswith(("Redis cannot be reached", "Redis does not answer in time"))  # As busy as we are.
-    assert "Callbacks are refused, since our disk: " in message
+    assert "callbacks are refused, since our disk: " in message
     assert (await relay.api.post(take_address(), json=DONE)).status_code == 503
 
 

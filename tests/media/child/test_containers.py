@@ -12,7 +12,7 @@ from framerelay.media.child.frames import examine, examine_coming
 from framerelay.media.child.growing import Growing
 from framerelay.media.wire import Has
 from framerelay.runs.errors import ClipUnusable
-from tests.media.odd_clips import box, grown, told_length
+from tests.media.odd_clip_making import box, grown, told_length
 
 MakeClip = Callable[..., Path]
 FEW: dict[str, Any] = {"size": (64, 64), "frames": 12, "audio_s": None, "manifest": False}
@@ -129,7 +129,7 @@ def test_a_file_is_told_by_its_first_bytes(head: bytes, name: str, tmp_path: Pat
     file = tmp_path / "clip.mp4"
     file.write_bytes(head)
 
-    assert refusal(file).message == f"The file is {name}, which is not taken: ask the provider for MP4."
+    assert refusal(file).message == f"the file is {name}, which is not taken: ask the provider for MP4"
     assert refusal(file).reason == "not_a_clip"
 
 
@@ -141,4 +141,4 @@ def test_what_is_none_of_them_has_no_name(head: bytes, tmp_path: Path) -> None:
     file = tmp_path / "clip.mp4"
     file.write_bytes(head)
 
-    assert refusal(file).message == "The file is neither MP4 nor Matroska/WebM."
+    assert refusal(file).message == "the file is neither MP4 nor Matroska/WebM"
