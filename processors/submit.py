@@ -14,7 +14,7 @@ from framerelay.processors import places
 from framerelay.processors.deps import Deps
 from framerelay.processors.orders import Prepared, order_of, prepared
 from framerelay.processors.problems import problem_of
-from framerelay.processors.waits import wait_s
+from framerelay.processors.waits import retry_wait_s
 from framerelay.runs import events
 from framerelay.runs.errors import (
     FrameRelayError,
@@ -80,7 +80,7 @@ async def _unprepared(deps: Deps, run: Run, shot: Shot, take: int, error: FrameR
         return "put_off"
     passing = isinstance(error, Transient)
     retry_after_s = error.retry_after_s if isinstance(error, Transient) else None
-    until = time.time() + wait_s(shot.turns, retry_after_s=retry_after_s) if passing else None
+    until = time.time() + retry_wait_s(shot.turns, retry_after_s=retry_after_s) if passing else None
     problem = problem_of(error)
     event = events.PreparationFailed(shot=shot.id, problem=problem, until=until, turn=shot.turns)
     await record(deps.store, run_id, event)
@@ -141,9 +141,9 @@ async def _post(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared) -
     try:
         outcome, event = await _sent(deps, run, shot, take, ready, leaving)
     except asyncio.CancelledError:
-        lost = events.SubmitLost(**about, problem=CUT_OFF)
+        loss = events.SubmitLost(**about, problem=CUT_OFF)
         put_off = events.SubmitPutOff(**about, problem=NOTHING_LEFT, until=time.time())
-        await _in_time(record(deps.store, run.id, lost if leaving.is_set() else put_off))
+        await _in_time(record(deps.store, run.id, loss if leaving.is_set() else put_off))
         raise
     saving = asyncio.create_task(_saved(deps, run, event))
     try:
@@ -171,7 +171,7 @@ async def _saved(deps: Deps, run: Run, event: Event) -> Run:
             return (await record(deps.store, run.id, event)).run
         except StoreUnavailable as error:
             log.error("submit_not_saved_yet", job_id=_job_id(event), reason=error.message)
-            await asyncio.sleep(wait_s(tries))
+            await asyncio.sleep(retry_wait_s(tries))
     raise AssertionError  # It counts for ever.
 
 
@@ -192,7 +192,7 @@ async def _sent(
         until = time.time() + await _rest_s(deps, run, shot, take, ready, error)
         return "put_off", events.SubmitPutOff(**about, problem=problem_of(error), until=until)
     except UpstreamUnavailable as error:
-        until = time.time() + wait_s(shot.turns, retry_after_s=error.retry_after_s)
+        until = time.time() + retry_wait_s(shot.turns, retry_after_s=error.retry_after_s)
         return "put_off", events.SubmitPutOff(**about, problem=problem_of(error), until=until)
     except UpstreamRejected as error:
         if await _may_pass(deps, error):
@@ -217,7 +217,7 @@ async def _rest_s(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared,
         rest_s = await places.refused(deps, run, shot, take.number, ready.provider, retry_after_s=error.retry_after_s)
         if rest_s == 0:
             return 0.0
-    return wait_s(shot.turns, retry_after_s=error.retry_after_s)
+    return retry_wait_s(shot.turns, retry_after_s=error.retry_after_s)
 
 
 async def _may_pass(deps: Deps, error: FrameRelayError) -> bool:

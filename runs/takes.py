@@ -97,8 +97,8 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
                 return replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED)
             called = _called_back(take, event, now)
             called = _understood(called, now) if event.gone or event.strange else called
-            wait = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
-            soon = _soon(called, now + wait, now)
+            wait_s = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
+            soon = _soon(called, now + wait_s, now)
             return _put_off(called, max(soon, now + (event.retry_after_s or 0.0)), event.problem)
         case events.CollectPutOff() if take.status is TakeStatus.COLLECTING:
             again = replace(_put_off(take, event.until, event.problem), fetches=take.fetches + 1)

@@ -45,8 +45,8 @@ async def record(store: Store, run_id: str, event: Event, *, revision: int | Non
     applied to what that one made of the run.
     Raises: RunNotFound; Conflict for a stale *revision*; StoreUnavailable.
     """
-    for lost in range(RACES_MAX):
-        await asyncio.sleep(random.random() * min(lost, 10) * RACE_S)  # noqa: S311  (spreads writers; not a secret)
+    for races in range(RACES_MAX):
+        await asyncio.sleep(random.random() * min(races, 10) * RACE_S)  # noqa: S311  (spreads writers; not a secret)
         run = await store.load(run_id)
         if run is None:
             raise RunNotFound(run_id)
