@@ -71,14 +71,14 @@ async def refused(
     return await deps.store.places.refused(provider.name, place, retry_after_s=retry_after_s)
 
 
-def _hold(shot: Shot, provider: Provider, entry: Entry) -> events.PreparationFailed:
+def _hold(shot: Shot, provider: Provider, entry: Entry) -> events.PlaceWanted:
     if entry.has_place:
         message = f"{provider.name} takes so many submits a minute, and it is not its turn yet"
     else:
         message = f"it waits for a free place at {provider.name}"
     problem = Problem(code=NO_PLACE, message=message, family=Family.RATE)
     until = time.time() + (entry.wait_s or HELD_S)
-    return events.PreparationFailed(shot=shot.id, problem=problem, until=until, turn=shot.turns)
+    return events.PlaceWanted(shot=shot.id, problem=problem, until=until, turn=shot.turns)
 
 
 async def _lost(deps: Deps, provider: Provider) -> tuple[TakePlace, ...]:

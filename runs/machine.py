@@ -126,7 +126,7 @@ def _changed(run: Run, event: Event, now: float) -> Run:
             return _without_intent(run, event, until=event.until)
         case events.SubmitRefused() if event.problem.family in FOR_A_PERSON:
             return _without_intent(run, event, until=now)
-        case events.PreparationFailed():
+        case events.PreparationFailed() | events.PlaceWanted():
             return _unprepared(run, event, now)
         case events.PlaceFreed():
             return _with_place(run, event, now)
@@ -204,7 +204,7 @@ def _without_intent(run: Run, event: events.SubmitPutOff | events.SubmitRefused,
     return run.with_shots(waiting)
 
 
-def _unprepared(run: Run, event: events.PreparationFailed, now: float) -> Run:
+def _unprepared(run: Run, event: events.PreparationFailed | events.PlaceWanted, now: float) -> Run:
     shot = run.shot(event.shot)
     if shot is None or not takes_to_submit(run, shot) or event.turn not in (None, shot.turns):
         return run
