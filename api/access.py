@@ -1,10 +1,11 @@
-"""What a route asks of a request: a right, and the names that it may use."""
+"""What a route asks of a request: a right, the names that it may use, and a picture of a bounded size."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+PICTURE_BYTES_MAX: Final = 30_000_000  # Ark's limit for an input image.
 COOKIE: Final = "framerelay_session"
 
 

@@ -3,37 +3,35 @@
 import math
 from typing import Final
 
-from framerelay.api.words import Json, usual_s
+from framerelay.api import shapes
+from framerelay.api.words import usual_s
 from framerelay.runs.text import duration
 
 LATE: Final = 2.0  # Times the usual; whoever is later than that may be in a queue, and nobody knows how long that is.
 LEFT_OF_LATE: Final = 0.1  # Of the usual time, for a take that is past it, but not by much.
 
 
-def film_in(run: Json, *, now: float) -> str | None:
+def film_in(run: shapes.Run, *, now: float) -> str | None:
     """``film in about 4 min``; None where nobody can know."""
     seconds = film_in_s(run, now=now)
     return None if seconds is None else f"film in {about(seconds)}"
 
 
-def film_in_s(run: Json, *, now: float) -> float | None:
+def film_in_s(run: shapes.Run, *, now: float) -> float | None:
     """
     Seconds until the last clip is there, if all goes as it did so far.
 
     None where it hangs on something else than time: a person's yes or pick, a budget that is too small, a provider in
     trouble; and while too few such jobs were done.
     """
-    to_come = sum(shot["takes_wanted"] for shot in run["shots"] if shot["status"] == "pending")
-    budget = run["budget"]["jobs"]
-    short = budget is not None and budget - run["spent"]["jobs"] < to_come
-    if run["status"] != "running" or short or _too_few_are_done(run):
+    if run.status != "running" or _budget_is_short(run) or _too_few_are_done(run):
         return None
     ends_in: dict[str, float] = {}
-    for shot in run["shots"]:
-        end = _ends_in_s(run, shot, ends_in.get(shot["source"], 0.0), now)
+    for shot in run.shots:
+        end = _ends_in_s(run, shot, ends_in.get(shot.source or "", 0.0), now)
         if end is None:
             return None
-        ends_in[shot["id"]] = end
+        ends_in[shot.id] = end
     return max(ends_in.values()) or None
 
 
@@ -46,34 +44,39 @@ def about(seconds: float) -> str:
     return f"about {duration(round(seconds / 600) * 600)}"
 
 
-def _too_few_are_done(run: Json) -> bool:
+def _budget_is_short(run: shapes.Run) -> bool:
+    to_come = sum(shot.takes_wanted for shot in run.shots if shot.status == "pending")
+    return run.budget.jobs is not None and run.budget.jobs - run.spent.jobs < to_come
+
+
+def _too_few_are_done(run: shapes.Run) -> bool:
     """The first of many to be done are the quickest: they alone say little, where jobs before this run do not help."""
-    takes = [take for shot in run["shots"] for take in shot["takes"]]
-    under_way = sum(take["status"] in ("submitting", "generating") for take in takes)
-    return not any(take["usual_s"] for take in takes) and sum(bool(take["rendered"]) for take in takes) < under_way
+    takes = [take for shot in run.shots for take in shot.takes]
+    under_way = sum(take.status in ("submitting", "generating") for take in takes)
+    return not any(take.usual_s for take in takes) and sum(bool(take.rendered) for take in takes) < under_way
 
 
-def _ends_in_s(run: Json, shot: Json, source_ends_in_s: float, now: float) -> float | None:
+def _ends_in_s(run: shapes.Run, shot: shapes.Shot, source_ends_in_s: float, now: float) -> float | None:
     """Seconds until *shot* is done."""
-    if shot["status"] in ("done", "collecting"):
+    if shot.status in ("done", "collecting"):
         return 0.0
-    asks = (shot["gate"] and not shot["approved"]) or (shot["takes_wanted"] > 1 and shot["pick"] != "first")
-    if asks or shot["held_by"]:
+    asks = (shot.gate and not shot.approved) or (shot.takes_wanted > 1 and shot.pick != "first")
+    if asks or shot.held_by:
         return None
-    match shot["status"]:
+    match shot.status:
         case "pending":
             usual = usual_s(run)
             return None if usual is None else source_ends_in_s + usual
         case "submitting" | "generating":
-            under_way = [take for take in shot["takes"] if take["status"] in ("submitting", "generating")]
+            under_way = [take for take in shot.takes if take.status in ("submitting", "generating")]
             ends = [_take_ends_in_s(run, take, now) for take in under_way]
             return min((end for end in ends if end is not None), default=None)
         case _:
             return None
 
 
-def _take_ends_in_s(run: Json, take: Json, now: float) -> float | None:
-    usual, age = usual_s(run, take), now - float(take["submitted"])
-    if not usual or age > LATE * usual or (take["error"] and take["status"] == "generating"):
+def _take_ends_in_s(run: shapes.Run, take: shapes.Take, now: float) -> float | None:
+    usual, age = usual_s(run, take), now - float(take.submitted)
+    if not usual or age > LATE * usual or (take.error and take.status == "generating"):
         return None
     return max(usual - age, LEFT_OF_LATE * usual)

@@ -54,11 +54,11 @@ NEEDED: Final = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry
 
 async def serve(_: Request) -> Response:
     """The document; it has no secrets, but who may not read is not told what there is."""
-    return Response(_written(), media_type="application/json")
+    return Response(_encoded_document(), media_type="application/json")
 
 
 @cache
-def _written() -> bytes:
+def _encoded_document() -> bytes:
     return msgspec.json.encode(document())
 
 
@@ -94,7 +94,7 @@ def _operation(path: str, operation: Operation) -> dict[str, Any]:
     names = re.findall(r"\{(\w+)\}", path)
     parameters = [{"name": name, "in": "path", "required": True, **IN_PATHS[name]} for name in names]
     parameters += [{"$ref": f"#/components/parameters/{key}"} for key in operation.parameters]
-    written: dict[str, Any] = {
+    entry: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.about,
         "security": [{"key": []}, {"session": []}] if operation.right else [],
@@ -102,39 +102,39 @@ def _operation(path: str, operation: Operation) -> dict[str, Any]:
         "responses": {str(status): answer for status, answer in sorted(_responses(operation).items())},
     }
     if operation.more:
-        written["description"] = operation.more
+        entry["description"] = operation.more
     if operation.body:
         content = {kind: {"schema": operation.body.schema} for kind in operation.body.kinds}
-        written["requestBody"] = {"required": operation.body.required, "content": content}
-    return written
+        entry["requestBody"] = {"required": operation.body.required, "content": content}
+    return entry
 
 
 def _responses(operation: Operation) -> dict[int, dict[str, Any]]:
-    refused = {**_refused_by_the_door(operation), **operation.refused}
+    refusals = {**_refusals_of_the_door(operation), **operation.refusals}
     return {
         **{status: _response(answer) for status, answer in operation.answers.items()},
-        **{status: _error(status, words) for status, words in refused.items()},
+        **{status: _error(status, words) for status, words in refusals.items()},
     }
 
 
-def _refused_by_the_door(operation: Operation) -> dict[int, str]:
+def _refusals_of_the_door(operation: Operation) -> dict[int, str]:
     """Errors that follow from what a route is; those of its own go before them."""
-    refused = {
+    refusals = {
         408: "The request came too slowly.",
         431: "Its head is too large.",
         500: "A bug of ours; the log has the details.",
     }
     if operation.right:
-        refused |= {401: "No key, or a wrong one.", 429: "Too many wrong keys, or requests without one."}
+        refusals |= {401: "No key, or a wrong one.", 429: "Too many wrong keys, or requests without one."}
     if operation.right is Right.OPERATE:
-        refused |= {403: "The key may only read, or another site asked for it in a session of ours."}
+        refusals |= {403: "The key may only read, or another site asked for it in a session of ours."}
     if operation.body:
-        refused |= {413: "The body is too large.", 415: "The body has a Content-Encoding."}
+        refusals |= {413: "The body is too large.", 415: "The body has a Content-Encoding."}
     if operation.asks_redis:
-        refused |= {503: "Redis or our disk does not do its part; nothing was kept. The same may succeed soon."}
+        refusals |= {503: "Redis or our disk does not do its part; nothing was kept. The same may succeed soon."}
     if not operation.takes_anything:
-        refused |= {422: "It names something that is unknown here: param says what."}
-    return refused
+        refusals |= {422: "It names something that is unknown here: param says what."}
+    return refusals
 
 
 def _response(answer: RouteAnswer) -> dict[str, Any]:

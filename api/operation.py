@@ -38,7 +38,7 @@ class Operation:
     """
     One method of one path.
 
-    *right*: what its key must open; None for those that need none. *refused*: errors by status, beside those that its
+    *right*: what its key must open; None for those that need none. *refusals*: errors by status, beside those that its
     key, its body, names that are unknown and Redis bring about. *asks_redis*: whether it is 503 without Redis.
     *takes_anything*: whatever its query and body name is passed over, since others choose it.
     """
@@ -47,7 +47,7 @@ class Operation:
     about: str
     answers: Mapping[int, RouteAnswer]
     right: Right | None
-    refused: Mapping[int, str]
+    refusals: Mapping[int, str]
     more: str = ""
     parameters: tuple[str, ...] = ()
     body: Body | None = None
@@ -57,8 +57,8 @@ class Operation:
     @property
     def names(self) -> Names:
         """What its query and its body may name."""
-        found = ((key, PARAMETERS[key]) for key in self.parameters)
-        query = tuple(parameter.get("name", key) for key, parameter in found if parameter["in"] == "query")
+        parameters = ((key, PARAMETERS[key]) for key in self.parameters)
+        query = tuple(parameter.get("name", key) for key, parameter in parameters if parameter["in"] == "query")
         if self.body is None or self.body.schema.get("additionalProperties", True):
             return Names(query=query)
         return Names(query=query, fields=tuple(self.body.schema["properties"]), as_form=self.body.kinds == FORM)

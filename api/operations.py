@@ -9,21 +9,21 @@ from collections.abc import Mapping
 from typing import Final
 
 from framerelay.api import shapes
-from framerelay.api.access import Right
+from framerelay.api.access import PICTURE_BYTES_MAX, Right
 from framerelay.api.operation import FORM, Body, Operation, RouteAnswer
 from framerelay.api.storyboard_schema import Schema
 
 
 def _decision(schema: Schema | None = None, *, needs: tuple[str, ...] = ()) -> Body:
     """A JSON object that may be left out where it *needs* nothing."""
-    known = {**(schema or {}), "revision": REVISION}
-    return Body(kinds=("application/json",), schema=_fields(known, needs=needs), required=bool(needs))
+    fields = {**(schema or {}), "revision": REVISION}
+    return Body(kinds=("application/json",), schema=_fields(fields, needs=needs), required=bool(needs))
 
 
-def _fields(known: Schema, *, needs: tuple[str, ...] = ()) -> Schema:
+def _fields(properties: Schema, *, needs: tuple[str, ...] = ()) -> Schema:
     """An object with these fields and no others: what is misspelt is refused, not passed over."""
     required = {"required": list(needs)} if needs else {}
-    return {"type": "object", "properties": known, "additionalProperties": False, **required}
+    return {"type": "object", "properties": properties, "additionalProperties": False, **required}
 
 
 REVISION: Final[Schema] = {
@@ -45,7 +45,7 @@ CALLBACK_BODY: Final = Body(
 )
 PICTURE: Final = Body(
     kinds=("application/octet-stream", "image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/tiff"),
-    schema={"type": "string", "format": "binary", "maxLength": 30_000_000},
+    schema={"type": "string", "format": "binary", "maxLength": PICTURE_BYTES_MAX},
 )
 NOTHING: Final = Body(kinds=("application/json",), schema=_fields({}), required=False)
 LOGIN: Final = Body(
@@ -69,7 +69,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=None,
         body=CALLBACK_BODY,
         answers={200: RouteAnswer(about="It is kept; so is a repeat.", shape=shapes.Received)},
-        refused={
+        refusals={
             400: "The body is not JSON, or broke off.",
             401: "It does not prove where it comes from; it is held in quarantine.",
             404: "There is no such address.",
@@ -83,7 +83,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         more="For senders that look before they use an address. Nothing is kept.",
         right=None,
         answers={200: RouteAnswer(about="It is.", shape=shapes.Health)},
-        refused={404: "There is no such address.", 429: "Too many at this address, or to addresses that do not exist."},
+        refusals={
+            404: "There is no such address.",
+            429: "Too many at this address, or to addresses that do not exist.",
+        },
         asks_redis=False,
         takes_anything=True,
     ),
@@ -98,7 +101,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 about="The run; the same Idempotency-Key: the same run.", shape=shapes.Run, headers=("Location",)
             )
         },
-        refused={
+        refusals={
             409: "The run that this Idempotency-Key made was removed; or, plan_changed, Plan is of another storyboard.",
             422: "The storyboard has mistakes, all of them in mistakes with their places; or a header is wrong.",
         },
@@ -110,7 +113,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.OPERATE,
         body=BOARD,
         answers={200: RouteAnswer(about="The plan.", shape=shapes.Plan)},
-        refused={422: "The storyboard has mistakes, all of them in mistakes with their places."},
+        refusals={422: "The storyboard has mistakes, all of them in mistakes with their places."},
         asks_redis=False,
     ),
     "GET /v1/runs": Operation(
@@ -119,14 +122,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.READ,
         parameters=("limit", "after", "status"),
         answers={200: RouteAnswer(about="A page of them.", shape=shapes.Runs)},
-        refused={422: "limit is not a number from 1 to 200, status not one of a run's, or a parameter unknown."},
+        refusals={422: "limit is not a number from 1 to 200, status not one of a run's, or a parameter unknown."},
     ),
     "GET /v1/runs/{run}": Operation(
         name="readRun",
         about="One run",
         right=Right.READ,
         answers={200: RouteAnswer(about="The run.", shape=shapes.Run)},
-        refused={**_NO_RUN, **_SEVERAL},
+        refusals={**_NO_RUN, **_SEVERAL},
     ),
     "DELETE /v1/runs/{run}": Operation(
         name="removeRun",
@@ -134,7 +137,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.OPERATE,
         body=NOTHING,
         answers={200: RouteAnswer(about="It is gone.", shape=shapes.Removed)},
-        refused={**_NO_RUN, **_NOT_NOW},
+        refusals={**_NO_RUN, **_NOT_NOW},
     ),
     "GET /v1/runs/{run}/events": Operation(
         name="watchRun",
@@ -147,7 +150,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             200: RouteAnswer(about="The stream.", kinds=("text/event-stream",)),
             204: RouteAnswer(about="The run has ended, and you have heard all of it."),
         },
-        refused={**_NO_RUN, **_SEVERAL, 422: "Last-Event-ID, or after, is no id of an event."},
+        refusals={**_NO_RUN, **_SEVERAL, 422: "Last-Event-ID, or after, is no id of an event."},
     ),
     "POST /v1/runs/{run}/cancel": Operation(
         name="cancelRun",
@@ -155,7 +158,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.OPERATE,
         body=_decision(),
         answers=_RUN,
-        refused={**_NO_RUN, **_NOT_NOW, **_BAD_BODY},
+        refusals={**_NO_RUN, **_NOT_NOW, **_BAD_BODY},
     ),
     "POST /v1/runs/{run}/resume": Operation(
         name="resumeRun",
@@ -164,7 +167,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.OPERATE,
         body=_decision(),
         answers=_RUN,
-        refused={**_NO_RUN, **_NOT_NOW, **_BAD_BODY},
+        refusals={**_NO_RUN, **_NOT_NOW, **_BAD_BODY},
     ),
     "POST /v1/runs/{run}/shots/{shot}/approve": Operation(
         name="approveShot",
@@ -172,7 +175,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.OPERATE,
         body=_decision(),
         answers=_RUN,
-        refused={**_NO_SHOT, **_NOT_NOW, **_BAD_BODY},
+        refusals={**_NO_SHOT, **_NOT_NOW, **_BAD_BODY},
     ),
     "POST /v1/runs/{run}/shots/{shot}/pick": Operation(
         name="pickTake",
@@ -180,7 +183,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.OPERATE,
         body=_decision({"take": {"type": "integer"}}, needs=("take",)),
         answers=_RUN,
-        refused={**_NO_SHOT, **_NOT_NOW, **_BAD_BODY},
+        refusals={**_NO_SHOT, **_NOT_NOW, **_BAD_BODY},
     ),
     "POST /v1/runs/{run}/shots/{shot}/retake": Operation(
         name="retakeShot",
@@ -193,7 +196,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 about="The run as it stands after it; or what it would do.", shape=shapes.Run, other=shapes.Outlook
             )
         },
-        refused={**_NO_SHOT, **_NOT_NOW, **_BAD_BODY},
+        refusals={**_NO_SHOT, **_NOT_NOW, **_BAD_BODY},
     ),
     "POST /v1/jobs/adopt": Operation(
         name="adoptJob",
@@ -202,7 +205,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.OPERATE,
         body=_decision({"job_id": NAME, "run": NAME, "shot": NAME}, needs=("job_id", "run", "shot")),
         answers=_RUN,
-        refused={**_NO_SHOT, **_NOT_NOW, **_BAD_BODY},
+        refusals={**_NO_SHOT, **_NOT_NOW, **_BAD_BODY},
     ),
     "GET /v1/callbacks": Operation(
         name="listCallbacks",
@@ -210,7 +213,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.READ,
         parameters=("limit", "after"),
         answers={200: RouteAnswer(about="A page of them.", shape=shapes.Callbacks)},
-        refused={422: "limit is not a number from 1 to 200, or a parameter is unknown."},
+        refusals={422: "limit is not a number from 1 to 200, or a parameter is unknown."},
     ),
     "POST /v1/callbacks/{callback}/replay": Operation(
         name="replayCallback",
@@ -223,7 +226,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             required=False,
         ),
         answers={200: RouteAnswer(about="What it would do, or did.", shape=shapes.Replay)},
-        refused={
+        refusals={
             404: "There is no such callback, or it is no longer kept.",
             409: "It names nothing to ask about.",
             **_BAD_BODY,
@@ -236,7 +239,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.OPERATE,
         body=NOTHING,
         answers={200: RouteAnswer(about="It is released.", shape=shapes.Release)},
-        refused={
+        refusals={
             404: "There is no such callback, or it is no longer kept.",
             409: "It is not in quarantine, or still does not prove where it comes from.",
         },
@@ -247,7 +250,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.OPERATE,
         body=NOTHING,
         answers={200: RouteAnswer(about="What became of each.", shape=shapes.Releases)},
-        refused={},
+        refusals={},
     ),
     "GET /v1/notifications": Operation(
         name="listNotifications",
@@ -255,7 +258,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.READ,
         parameters=("limit", "after", "of-run"),
         answers={200: RouteAnswer(about="A page of them.", shape=shapes.Notifications)},
-        refused={**_SEVERAL, 422: "limit is not a number from 1 to 200, or a parameter is unknown."},
+        refusals={**_SEVERAL, 422: "limit is not a number from 1 to 200, or a parameter is unknown."},
     ),
     "POST /v1/notifications/{notification}/replay": Operation(
         name="replayNotification",
@@ -264,7 +267,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.OPERATE,
         body=NOTHING,
         answers={200: RouteAnswer(about="It is to be sent.", shape=shapes.Notification)},
-        refused={404: "There is no such notification, or it is no longer kept.", **_SEVERAL},
+        refusals={404: "There is no such notification, or it is no longer kept.", **_SEVERAL},
     ),
     "POST /v1/files": Operation(
         name="giveFile",
@@ -273,7 +276,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.OPERATE,
         body=PICTURE,
         answers={201: RouteAnswer(about="It is kept.", shape=shapes.File)},
-        refused={422: "It is not a PNG, JPEG, WebP, GIF, BMP or TIFF picture."},
+        refusals={422: "It is not a PNG, JPEG, WebP, GIF, BMP or TIFF picture."},
     ),
     "GET /media/{path}": Operation(
         name="readMedia",
@@ -288,7 +291,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 kinds=("video/mp4", "image/*", "multipart/byteranges"),
             ),
         },
-        refused={
+        refusals={
             400: "Range cannot be read.",
             404: "There is no such file, or it is gone and cannot be made again.",
             416: "The file has no such part.",
@@ -300,7 +303,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=None,
         body=LOGIN,
         answers={303: RouteAnswer(about="To the page, with the session.", headers=("Location", "Set-Cookie"))},
-        refused={
+        refusals={
             401: "This is no key of this receiver.",
             403: "It was not asked for by our own page (Origin, Sec-Fetch-Site).",
             429: "Too many wrong keys.",
@@ -313,14 +316,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=None,
         body=LOGOUT,
         answers={303: RouteAnswer(about="To the page, without the session.", headers=("Location", "Set-Cookie"))},
-        refused={403: "It was not asked for by our own page (Origin, Sec-Fetch-Site)."},
+        refusals={403: "It was not asked for by our own page (Origin, Sec-Fetch-Site)."},
     ),
     "GET /livez": Operation(
         name="isAlive",
         about="The process runs",
         right=None,
         answers={200: RouteAnswer(about="It does.", shape=shapes.Health)},
-        refused={},
+        refusals={},
         asks_redis=False,
     ),
     "GET /readyz": Operation(
@@ -331,7 +334,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             200: RouteAnswer(about="It can.", shape=shapes.Health),
             503: RouteAnswer(about="Redis would keep nothing now.", shape=shapes.NotReady, headers=("Retry-After",)),
         },
-        refused={},
+        refusals={},
         asks_redis=False,
     ),
     "GET /metrics": Operation(
@@ -339,7 +342,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         about="Figures in Prometheus's text format",
         right=Right.READ,
         answers={200: RouteAnswer(about="What there is now.", kinds=("text/plain",))},
-        refused={},
+        refusals={},
         asks_redis=False,
     ),
     "GET /openapi.json": Operation(
@@ -347,7 +350,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         about="This document",
         right=Right.READ,
         answers={200: RouteAnswer(about="OpenAPI 3.1.", kinds=("application/json",))},
-        refused={},
+        refusals={},
         asks_redis=False,
     ),
 }

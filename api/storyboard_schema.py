@@ -27,7 +27,7 @@ _KINDS: Final[dict[FieldKind, Schema]] = {
 _INPUTS: Final = {name: _KINDS[INPUT_FIELDS[name]] for name in PLAIN_FIELDS}
 
 
-def _said(schema: Schema, description: str, *examples: str) -> Schema:
+def _described(schema: Schema, description: str, *examples: str) -> Schema:
     """What an editor shows at the key, and offers as its value."""
     return {**schema, "description": description, **({"examples": list(examples)} if examples else {})}
 
@@ -39,16 +39,18 @@ def _group(needs: tuple[str, ...] = (), /, **keys: Schema) -> Schema:
 
 _SHOT: Final = _group(
     ("prompt",),
-    id=_said(ID, "Its name, once in the whole storyboard."),
-    prompt=_said(TEXT, "What is to be seen."),
-    **{"from": _said(TEXT, "continue, bridge, cut, or the id of an earlier shot.", "continue", "bridge", "cut")},
+    id=_described(ID, "Its name, once in the whole storyboard."),
+    prompt=_described(TEXT, "What is to be seen."),
+    **{"from": _described(TEXT, "continue, bridge, cut, or the id of an earlier shot.", "continue", "bridge", "cut")},
     first_frame=FRAME,
     first_frame_url=URL,
     last_frame=FRAME,
     last_frame_url=URL,
-    takes=_said({"type": "integer", "minimum": 1, "maximum": TAKES_MAX}, "So many paid jobs; you pick one of them."),
-    pick=_said({"const": "first"}, "The first take that is done is the one."),
-    gate=_said({"const": "approve"}, "It is submitted after you approved it."),
+    takes=_described(
+        {"type": "integer", "minimum": 1, "maximum": TAKES_MAX}, "So many paid jobs; you pick one of them."
+    ),
+    pick=_described({"const": "first"}, "The first take that is done is the one."),
+    gate=_described({"const": "approve"}, "It is submitted after you approved it."),
     **_INPUTS,
 )
 _SHOTS: Final[Schema] = {
@@ -61,14 +63,16 @@ _SCENE: Final = _group(("shots",), id=ID, first_frame=FRAME, first_frame_url=URL
 _WHOLE: Final = _group(
     ("model",),
     version={"const": 1},
-    title=_said(TEXT, "The name of the run."),
-    model=_said(TEXT, "The provider's model, for all shots."),
-    budget=_said(_group(("jobs",), jobs={"type": "integer", "minimum": 1}), "No submit past it, retakes included."),
-    defaults=_said(_group(**_INPUTS), "Input fields of the jobs API for every shot."),
-    style=_said(TEXT, "What all prompts share; it is put behind each of them."),
+    title=_described(TEXT, "The name of the run."),
+    model=_described(TEXT, "The provider's model, for all shots."),
+    budget=_described(
+        _group(("jobs",), jobs={"type": "integer", "minimum": 1}), "No submit past it, retakes included."
+    ),
+    defaults=_described(_group(**_INPUTS), "Input fields of the jobs API for every shot."),
+    style=_described(TEXT, "What all prompts share; it is put behind each of them."),
     scenes={"type": "array", "items": {"$ref": "#/components/schemas/StoryboardScene"}, "minItems": 1},
     shots=_SHOTS,
-    notify_url=_said(URL, "We POST there when the run ends or waits for you."),
+    notify_url=_described(URL, "We POST there when the run ends or waits for you."),
 )
 
 STORYBOARD_SCHEMAS: Final[dict[str, Schema]] = {

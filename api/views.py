@@ -1,8 +1,8 @@
-"""Runs and callbacks as the JSON of the API, in the shapes that ``/openapi.json`` describes."""
+"""Runs, plans, callbacks and notifications as the API shows them, in the shapes that ``/openapi.json`` describes."""
 
-from typing import Any, Final
+from typing import Final
 
-from msgspec import UNSET, to_builtins
+from msgspec import UNSET
 
 from framerelay.api import shapes
 from framerelay.config.logs import redacted
@@ -33,6 +33,7 @@ from framerelay.runs.standing import (
 from framerelay.runs.text import duration
 from framerelay.store.inbox import Callback
 from framerelay.store.outbox import Notification
+from framerelay.storyboards.plan import Plan
 
 UNREACHABLE: Final = shapes.Oddity(
     code="public_url_unreachable",
@@ -42,10 +43,10 @@ UNREACHABLE: Final = shapes.Oddity(
 BODY_CHARS_MAX: Final = 16_384  # A page may list two hundred, and callbacks wait while it is made.
 
 
-def run_json(run: Run, *, base_url: str) -> dict[str, Any]:
-    """A run, as `shapes.Run`; addresses begin with *base_url* and need the API key."""
+def run_view(run: Run, *, base_url: str) -> shapes.Run:
+    """A run; addresses begin with *base_url* and need the API key."""
     stale = stale_shots(run)
-    shown = shapes.Run(
+    return shapes.Run(
         id=run.id,
         object="run",
         title=run.title,
@@ -56,7 +57,7 @@ def run_json(run: Run, *, base_url: str) -> dict[str, Any]:
         updated=int(run.updated_at),
         hook=run.hook,
         budget=shapes.Jobs(jobs=run.budget_jobs),
-        spent=shapes.Jobs(jobs=jobs_spent(run)),
+        spent=shapes.Spent(jobs=jobs_spent(run)),
         submits_to_come=submits_to_come(run),
         callbacks_missed=callbacks_missed(run),
         warnings=_warnings(run),
@@ -64,30 +65,28 @@ def run_json(run: Run, *, base_url: str) -> dict[str, Any]:
         film=_film(run.film, base_url),
         error=_problem(run.error),
     )
-    return dict(to_builtins(shown))
 
 
-def outlook_json(run: Run, shot: str) -> dict[str, Any]:
-    """What a retake of *shot* would bring about, as `shapes.Outlook`."""
-    shown = shapes.Outlook(
+def outlook_view(run: Run, shot_id: str) -> shapes.Outlook:
+    """What a retake of *shot_id* would bring about."""
+    return shapes.Outlook(
         object="outlook",
-        jobs=jobs_of_retake(run, shot),
-        stale=list(stale_after(run, shot)),
+        jobs=jobs_of_retake(run, shot_id),
+        stale=list(stale_after(run, shot_id)),
         budget_left=jobs_left(run),
-        would=words_of_retake(run, shot),
+        would=words_of_retake(run, shot_id),
     )
-    return dict(to_builtins(shown))
 
 
-def callback_json(callback: Callback, *, secrets: tuple[str, ...]) -> dict[str, Any]:
+def callback_view(callback: Callback, *, secrets: tuple[str, ...]) -> shapes.Callback:
     """
-    A callback as it came, as `shapes.Callback`; *secrets* and whatever looks like one are taken out of all that its
+    A callback as it came; *secrets* and whatever looks like one are taken out of all that its
     sender chose.
 
     Of a long body the beginning is shown; ``bytes`` is the size of the whole.
     """
     beginning = callback.body[: 4 * BODY_CHARS_MAX].decode("utf-8", "replace")
-    shown = shapes.Callback(
+    return shapes.Callback(
         id=callback.id,
         object="callback",
         received=callback.received_at,
@@ -104,13 +103,12 @@ def callback_json(callback: Callback, *, secrets: tuple[str, ...]) -> dict[str, 
         bytes=len(callback.body) if callback.size is None else callback.size,
         body=redacted(beginning, secrets=secrets)[:BODY_CHARS_MAX],
     )
-    return dict(to_builtins(shown))
 
 
-def notification_json(notification: Notification) -> dict[str, Any]:
-    """A notification, as `shapes.Notification`; of its address the host alone, since a path may be a secret."""
+def notification_view(notification: Notification) -> shapes.Notification:
+    """A notification; of its address the host alone, since a path may be a secret."""
     notice = notification.notice
-    shown = shapes.Notification(
+    return shapes.Notification(
         id=notice.id,
         object="notification",
         type=notice.type,
@@ -126,19 +124,43 @@ def notification_json(notification: Notification) -> dict[str, Any]:
             for each in notification.deliveries
         ],
     )
-    return dict(to_builtins(shown))
+
+
+def plan_view(plan: Plan) -> shapes.Plan:
+    """A plan as the API shows it."""
+    return shapes.Plan(
+        id=plan.id,
+        object="plan",
+        title=plan.title,
+        model=plan.model,
+        jobs=plan.jobs,
+        budget=shapes.Jobs(jobs=plan.budget_jobs),
+        longest_chain=plan.longest_chain,
+        scenes=[
+            shapes.PlannedScene(id=scene, shots=[_planned_shot(shot) for shot in shots])
+            for scene, shots in plan.scenes()
+        ],
+        warnings=[
+            shapes.Caution(code=each.code, place=each.place, line=each.line, message=each.message)
+            for each in plan.cautions
+        ],
+    )
+
+
+def _planned_shot(shot: Shot) -> shapes.PlannedShot:
+    return shapes.PlannedShot(
+        id=shot.id,
+        origin=shot.origin,
+        source=shot.source,
+        gate="approve" if shot.gated else None,
+        takes=shot.takes_wanted,
+        prompt=shot.input["prompt"],
+    )
 
 
 def _warnings(run: Run) -> list[shapes.Oddity]:
-    jumps = [
-        shapes.Oddity(
-            code="seam_jumps",
-            message=f"shot {shot} opens {levels:.1f} of 255 levels away from the frame that it was given: "
-            "look at that seam; another take may fit better",
-        )
-        for shot, levels in seams_that_jump(run)
-    ]
-    odd = [_odd_clip(shot, note) for shot, note in clips_that_are_odd(run)]
+    jumps = [_jump(shot_id, levels) for shot_id, levels in seams_that_jump(run)]
+    odd = [_odd_clip(shot_id, note) for shot_id, note in clips_that_are_odd(run)]
     untold = [shapes.Oddity(code="notify_url_refused", message=_untold(run.untold))] if run.untold else []
     strange = [
         shapes.Oddity(code="status_unknown", message=_strange_words(run, shot, take))
@@ -152,6 +174,11 @@ def _warnings(run: Run) -> list[shapes.Oddity]:
     return [*unreachable, *twice, *untold, *strange, *jumps, *filter(None, odd), *lacks]
 
 
+def _jump(shot_id: str, levels: float) -> shapes.Oddity:
+    message = f"shot {shot_id} opens {levels:.1f} of 255 levels away from the frame that it was given"
+    return shapes.Oddity(code="seam_jumps", message=f"{message}: look at that seam; another take may fit better")
+
+
 def _paid_twice(second: SecondJob) -> shapes.Oddity:
     jobs = f"{second.first or 'a job'} and {second.second}"
     message = (
@@ -162,14 +189,14 @@ def _paid_twice(second: SecondJob) -> shapes.Oddity:
     return shapes.Oddity(code="paid_twice", message=message)
 
 
-def _odd_clip(shot: str, note: str) -> shapes.Oddity | None:
+def _odd_clip(shot_id: str, note: str) -> shapes.Oddity | None:
     match note:
         case "hdr_pq" | "hdr_hlg":
             kind = note.removeprefix("hdr_").upper()
-            message = f"the clip of shot {shot} is HDR ({kind}): its last frame was handed on in SDR"
+            message = f"the clip of shot {shot_id} is HDR ({kind}): its last frame was handed on in SDR"
             return shapes.Oddity(code="clip_hdr", message=f"{message}; ask the model for SDR if you can")
         case "interlaced":
-            message = f"the clip of shot {shot} is interlaced: its last frame, which is handed on, shows two moments"
+            message = f"the clip of shot {shot_id} is interlaced: its last frame, which is handed on, shows two moments"
             return shapes.Oddity(code="clip_interlaced", message=message)
     return None  # Of a later version.
 
@@ -181,10 +208,8 @@ def _is_strange(take: Take) -> bool:
 
 def _strange_words(run: Run, shot: Shot, take: Take) -> str:
     word = f'says "{redacted(take.word)}"' if take.word else "names no status"
-    asked = "you are asked about it" if take.question else f"you are asked after {duration(run.terms.ask_after_s)}"
-    return (
-        f"shot {shot.id}: the provider {word} of job {take.job_id}, which is not known here; it is looked up, {asked}"
-    )
+    when = "you are asked about it" if take.question else f"you are asked after {duration(run.terms.ask_after_s)}"
+    return f"shot {shot.id}: the provider {word} of job {take.job_id}, which is not known here; it is looked up, {when}"
 
 
 def _untold(problem: Problem) -> str:

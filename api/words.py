@@ -1,12 +1,12 @@
 """Runs in words for a person: what state a shot is in, and for how long."""
 
 import statistics
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from framerelay.runs.text import clause, duration, listed, printable, soon
+from msgspec.structs import replace
 
-Json = Mapping[str, Any]
+from framerelay.api import shapes
+from framerelay.runs.text import clause, duration, listed, soon
 
 IN_QUEUE: Final = frozenset({"queued", "pending", "submitted", "created"})
 _FRAMES: Final = {
@@ -17,234 +17,225 @@ _FRAMES: Final = {
 }
 
 
-def one_line(run: Json, *, now: float) -> str:
-    """A run in one line: id, status, how far, age, title."""
-    done = sum(shot["status"] == "done" for shot in run["shots"])
-    age = duration(now - run["created"])
-    shots = f"{done}/{len(run['shots'])} shots"
-    return printable(f"{run['id']}  {run['status']:<9}  {shots:>11}  {age:>7} ago  {run['title']}")
-
-
-def shot_words(run: Json, shot: Json, *, now: float) -> str:
+def shot_words(run: shapes.Run, shot: shapes.Shot, *, now: float) -> str:
     """What a shot is doing, and since when."""
-    match shot["status"]:
+    match shot.status:
         case "pending":
             return _pending(run, shot, now)
         case "done":
-            return _done(run, shot)
+            return _done_words(run, shot)
         case "waiting":
             return _waiting(shot)
         case "failed":
             return f"failed: {problem_words(shot)}"
         case "submitting" | "generating" | "collecting":
             return "; ".join(_takes_words(run, shot, now))
-        case "cancelled" if any(take["status"] in ("submitting", "generating", "collecting") for take in shot["takes"]):
+        case "cancelled" if any(take.status in ("submitting", "generating", "collecting") for take in shot.takes):
             return "cancelled; its job was under way, and its clip is kept when it is done"
         case status:
             return str(status)
 
 
-def problem_words(shot: Json) -> str:
+def problem_words(shot: shapes.Shot) -> str:
     """What went wrong with a shot last, without its full stop."""
-    errors = [error for take in shot["takes"] if (error := take.get("question") or take["error"])]
-    found = shot["error"] or (errors[-1] if errors else None) or shot["held_by"]
-    return clause(found["message"]) if found else "the budget is spent"
+    errors = [error for take in shot.takes if (error := take.question or take.error)]
+    problem = shot.error or (errors[-1] if errors else None) or shot.held_by
+    return clause(problem.message) if problem else "the budget is spent"
 
 
-def usual_s(run: Json, take: Json | None = None) -> float | None:
+def usual_s(run: shapes.Run, take: shapes.Take | None = None) -> float | None:
     """
     Seconds from submit to result, of *take* or any: as jobs of its kind took before, else as the takes of this run did.
 
     None while there is nothing to go by. In a run that has many takes under way the first to be done are the quickest.
     """
-    if take and take["usual_s"]:
-        return float(take["usual_s"])
-    known = [each["usual_s"] for shot in run["shots"] for each in shot["takes"] if each["usual_s"]]
-    shots = run["shots"][1:] if run.get("hook") else run["shots"]  # A hook's first job was submitted elsewhere.
-    took = [take["rendered"] - take["submitted"] for shot in shots for take in shot["takes"] if take["rendered"]]
-    return statistics.median(known or took) if known or took else None
+    if take and take.usual_s:
+        return float(take.usual_s)
+    usuals = [each.usual_s for shot in run.shots for each in shot.takes if each.usual_s]
+    shots = run.shots[1:] if run.hook else run.shots  # A hook's first job was submitted elsewhere.
+    took = [take.rendered - take.submitted for shot in shots for take in shot.takes if take.rendered]
+    return statistics.median(usuals or took) if usuals or took else None
 
 
-def share_done(run: Json, shot: Json, *, now: float) -> float | None:
+def share_done(run: shapes.Run, shot: shapes.Shot, *, now: float) -> float | None:
     """How much of the usual time a generating shot has behind it, 0 to 1; None where nothing is known to go by."""
-    takes = [take for take in shot["takes"] if take["status"] == "generating"]
-    shares = [(now - take["submitted"]) / usual for take in takes if (usual := usual_s(run, take))]
+    takes = [take for take in shot.takes if take.status == "generating"]
+    shares = [(now - take.submitted) / usual for take in takes if (usual := usual_s(run, take))]
     return min(1.0, max(0.0, min(shares))) if shares else None
 
 
-def coming(run: Json, *, now: float) -> str | None:
+def coming(run: shapes.Run, *, now: float) -> str | None:
     """The next thing that a run waits for, nearest first; None where there is none."""
-    if all(shot["status"] == "done" for shot in run["shots"]):
+    if all(shot.status == "done" for shot in run.shots):
         return "the clips are joined into the film"
     collecting, generating, submitting, pending = (
-        [shot for shot in run["shots"] if shot["status"] == status]
+        [shot for shot in run.shots if shot.status == status]
         for status in ("collecting", "generating", "submitting", "pending")
     )
     if collecting:
-        return _follows(run, collecting[0]) or f"shot {collecting[0]['id']} is done"
+        return _follows(run, collecting[0]) or f"shot {collecting[0].id} is done"
     if len(generating) == 1 and (follows := _follows(run, generating[0])):
         return f"{_callback_words(generating, now)}, then {follows}"
     if generating:
         return _callback_words(generating, now)
     if submitting:
-        return f"the provider's answer about {submitting[0]['id']}"
-    return f"shot {pending[0]['id']} is submitted" if pending else None
+        return f"the provider's answer about {submitting[0].id}"
+    return f"shot {pending[0].id} is submitted" if pending else None
 
 
-def _callback_words(shots: list[Json], now: float) -> str:
-    looks = [take["next_look"] for shot in shots for take in shot["takes"] if take["status"] == "generating"]
-    names = [shot["id"] for shot in shots]
+def _callback_words(shots: list[shapes.Shot], now: float) -> str:
+    looks = [take.next_look for shot in shots for take in shot.takes if take.status == "generating"]
+    names = [shot.id for shot in shots]
     about = listed(names, "or") if len(names) < 4 else f"one of {len(names)} shots"
     return f"a callback about {about} (else a look-up {soon(min(looks) - now)})"
 
 
-def _follows(run: Json, shot: Json) -> str | None:
+def _follows(run: shapes.Run, shot: shapes.Shot) -> str | None:
     """What begins with its last frame, or is made of the last clip."""
-    heirs = [other["id"] for other in run["shots"] if other["source"] == shot["id"] and not other["takes"]]
+    heirs = [other.id for other in run.shots if other.source == shot.id and not other.takes]
     if heirs:
         return f"shot{'s' if len(heirs) > 1 else ''} {listed(heirs, 'and')}"
-    return "the film" if all(other["status"] == "done" or other is shot for other in run["shots"]) else None
+    return "the film" if all(other.status == "done" or other is shot for other in run.shots) else None
 
 
-def _pending(run: Json, shot: Json, now: float) -> str:
-    if shot["held_by"]:
-        again = shot.get("next_try")
+def _pending(run: shapes.Run, shot: shapes.Shot, now: float) -> str:
+    if shot.held_by:
+        again = shot.next_try
         when = "tried again by itself" if again is None else f"tried again {soon(again - now)}"
-        return f"put off: {clause(shot['held_by']['message'])}; {when}"
-    if run["status"] in ("failed", "cancelled"):
+        return f"put off: {clause(shot.held_by.message)}; {when}"
+    if run.status in ("failed", "cancelled"):
         return "not made"
     source = _source(run, shot)
-    if source and source["status"] != "done":
-        return f"waits for the last frame of {source['id']}"
+    if source and source.status != "done":
+        return f"waits for the last frame of {source.id}"
     return "about to be submitted"
 
 
-def _source(run: Json, shot: Json) -> Json | None:
-    return next((other for other in run["shots"] if other["id"] == shot["source"]), None)
+def _source(run: shapes.Run, shot: shapes.Shot) -> shapes.Shot | None:
+    return next((other for other in run.shots if other.id == shot.source), None)
 
 
-def _done(run: Json, shot: Json) -> str:
-    take = _chosen(shot)
-    first = take["first_frame"]
-    seam = f", seam {take['seam']['difference']:.1f} of 255" if take["seam"] else ""
-    given = f"; begins with {_frame(shot['source'], first)}{seam}" if first else ""
-    return f"{made_words(shot)}{given}{_stale(run, shot)}"
+def _done_words(run: shapes.Run, shot: shapes.Shot) -> str:
+    take = _film_take(shot)
+    first = take.first_frame
+    seam = f", seam {take.seam.difference:.1f} of 255" if take.seam else ""
+    origin = f"; begins with {_frame(shot.source, first)}{seam}" if first else ""
+    return f"{made_words(shot)}{origin}{_stale(run, shot)}"
 
 
-def stale_source(run: Json, shot: Json) -> str | None:
+def stale_source(run: shapes.Run, shot: shapes.Shot) -> str | None:
     """The shot that has to be made again before *shot* can fit, where its source is stale itself; else None."""
     source = _source(run, shot)
-    return source["id"] if source and source["stale"] else None
+    return source.id if source and source.stale else None
 
 
-def _stale(run: Json, shot: Json) -> str:
-    if not shot["stale"]:
+def _stale(run: shapes.Run, shot: shapes.Shot) -> str:
+    if not shot.stale:
         return ""
     first = stale_source(run, shot)
-    return f"; stale, since {first} is" if first else f"; stale: {shot['source']} is another one by now"
+    return f"; stale, since {first} is" if first else f"; stale: {shot.source} is another one by now"
 
 
-def made_words(shot: Json) -> str:
+def made_words(shot: shapes.Shot) -> str:
     """What was made of a shot that is done."""
-    take = _chosen(shot)
-    which = f"take {take['number']} of {len(shot['takes'])}, " if len(shot["takes"]) > 1 else ""
-    video = take["video"]
-    return f"done: {which}{video['duration_s']:.2f} s, {video['width']}x{video['height']}"
+    take = _film_take(shot)
+    which = f"take {take.number} of {len(shot.takes)}, " if len(shot.takes) > 1 else ""
+    video = take.video
+    if video is None:  # It is there for every take that is done.
+        return "done"
+    return f"done: {which}{video.duration_s:.2f} s, {video.width}x{video.height}"
 
 
-def begun_from(shot: Json, take: Json) -> str | None:
+def begun_from(shot: shapes.Shot, take: shapes.Take) -> str | None:
     """Which picture *take* was given to begin with."""
-    first = take["first_frame"]
-    return _FRAMES[first["source"] if shot["source"] else "given"] if first else None
+    first = take.first_frame
+    return _FRAMES[first.source if shot.source else "given"] if first else None
 
 
-def frame_for(run: Json, shot: Json) -> Json | None:
+def frame_for(run: shapes.Run, shot: shapes.Shot) -> shapes.Frame | None:
     """What *shot* would be given to begin with: the end of its source's picked take, our copy before the provider's."""
-    source = next((each for each in run["shots"] if each["id"] == shot["source"]), None)
-    picked = [take for take in source["takes"] if take["number"] == source["picked"]] if source else []
-    return next((take["last_frame"] or take["provider_frame"] for take in picked), None)
+    source = next((each for each in run.shots if each.id == shot.source), None)
+    takes = [take for take in source.takes if take.number == source.picked] if source else []
+    return next((take.last_frame or take.provider_frame for take in takes), None)
 
 
-def _chosen(shot: Json) -> Json:
-    found: Json = next((take for take in shot["takes"] if take["number"] == shot["picked"]), shot["takes"][-1])
-    return found
+def _film_take(shot: shapes.Shot) -> shapes.Take:
+    return next((take for take in shot.takes if take.number == shot.picked), shot.takes[-1])
 
 
-def _frame(source: str | None, first: Json) -> str:
+def _frame(source: str | None, first: shapes.FirstFrame) -> str:
     if source is None:
         return "the given picture"
-    return f"{source}'s last frame{', as the provider gave it' if first['source'] == 'provider' else ''}"
+    return f"{source}'s last frame{', as the provider gave it' if first.source == 'provider' else ''}"
 
 
-def _waiting(shot: Json) -> str:
+def _waiting(shot: shapes.Shot) -> str:
     match waits_for(shot):
         case "approval":
             return "waits for your approval"
         case "pick":
-            return f"waits for your pick of {len(shot['takes'])} takes"
+            return f"waits for your pick of {len(shot.takes)} takes"
         case _:
             return f"waits: {problem_words(shot)}"
 
 
-def waits_for(shot: Json) -> str:
+def waits_for(shot: shapes.Shot) -> str:
     """
     What lets a waiting shot go on: ``answer`` (to a take's question), ``approval``, ``pick``, ``outcome``,
     ``operator``, ``provider``, ``budget``.
     """
-    takes = [take for take in shot["takes"] if take["number"] > shot.get("set_aside", 0)]
-    if any(take.get("question") for take in takes):
+    takes = [take for take in shot.takes if take.number > shot.set_aside]
+    if any(take.question for take in takes):
         return "answer"
-    if any(take["status"] == "unsure" for take in takes):
+    if any(take.status == "unsure" for take in takes):
         return "outcome"
-    if any(take["status"] == "done" for take in shot["takes"]):
+    if any(take.status == "done" for take in shot.takes):
         return "pick"
-    if shot["gate"] and not shot["approved"]:
+    if shot.gate and not shot.approved:
         return "approval"
-    if not shot["held_by"]:
+    if not shot.held_by:
         return "budget"
-    return "operator" if shot["held_by"].get("family") in ("account", "quota") else "provider"
+    return "operator" if shot.held_by.family in ("account", "quota") else "provider"
 
 
-def _takes_words(run: Json, shot: Json, now: float) -> list[str]:
+def _takes_words(run: shapes.Run, shot: shapes.Shot, now: float) -> list[str]:
     """One clause for each take, those under way first; takes that do the same share one."""
-    takes = sorted(shot["takes"], key=lambda take: take["status"] in ("failed", "expired", "cancelled"))
+    takes = sorted(shot.takes, key=lambda take: take.status in ("failed", "expired", "cancelled"))
     if len(takes) == 1:
         return [take_words(run, takes[0], now=now)]
     numbers: dict[str, list[str]] = {}
     for take in takes:
-        numbers.setdefault(take_words(run, take, now=now), []).append(str(take["number"]))
+        numbers.setdefault(take_words(run, take, now=now), []).append(str(take.number))
     return [f"take{'s' if len(same) > 1 else ''} {listed(same, 'and')} {words}" for words, same in numbers.items()]
 
 
-def take_words(run: Json, take: Json, *, now: float) -> str:
+def take_words(run: shapes.Run, take: shapes.Take, *, now: float) -> str:
     """What one take is doing, and since when."""
-    if take.get("twin_of"):
-        return f"a second job of take {take['twin_of']}: {take_words(run, {**take, 'twin_of': None}, now=now)}"
-    since = _since(now - take["submitted"])
-    match take["status"]:
+    if take.twin_of:
+        return f"a second job of take {take.twin_of}: {take_words(run, replace(take, twin_of=None), now=now)}"
+    since = _since(now - take.submitted)
+    match take.status:
         case "submitting":
             return f"being submitted{since}"
         case "generating":
             return _generating(run, take, now)
-        case "collecting" if take["error"]:
-            return f"fetching put off: {clause(take['error']['message'])}; again {soon(take['next_look'] - now)}"
+        case "collecting" if take.error:
+            return f"fetching put off: {clause(take.error.message)}; again {soon(take.next_look - now)}"
         case "collecting":
-            return f"fetching the clip and its last frame{_since(now - (take['rendered'] or now))}"
-        case "failed" | "unsure" if take["error"]:
-            return f"{'failed' if take['status'] == 'failed' else 'held'}: {clause(take['error']['message'])}"
+            return f"fetching the clip and its last frame{_since(now - (take.rendered or now))}"
+        case "failed" | "unsure" if take.error:
+            return f"{'failed' if take.status == 'failed' else 'held'}: {clause(take.error.message)}"
         case status:
             return str(status)
 
 
-def _generating(run: Json, take: Json, now: float) -> str:
-    age, usual = now - take["submitted"], usual_s(run, take)
-    trouble = (
-        f" ({clause(take['error']['message'])}; asked again {soon(take['next_look'] - now)})" if take["error"] else ""
-    )
-    if not trouble and not take.get("provider_status_known", True):
-        word = take["provider_status"] or ""
-        trouble = f' (the provider says "{word}", which is not known here; asked again {soon(take["next_look"] - now)})'
-    if (take["provider_status"] or "").lower() in IN_QUEUE:
+def _generating(run: shapes.Run, take: shapes.Take, now: float) -> str:
+    age, usual = now - take.submitted, usual_s(run, take)
+    trouble = f" ({clause(take.error.message)}; asked again {soon(take.next_look - now)})" if take.error else ""
+    if not trouble and not take.provider_status_known:
+        word = take.provider_status or ""
+        trouble = f' (the provider says "{word}", which is not known here; asked again {soon(take.next_look - now)})'
+    if (take.provider_status or "").lower() in IN_QUEUE:
         return f"queued at the provider{_since(age)}{trouble}"
     if usual is None or usual < 1:
         return f"generating{_since(age)}{trouble}"

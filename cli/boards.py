@@ -15,15 +15,15 @@ def read_board(path: Path) -> tuple[Storyboard, Path]:
     Raises: StoryboardInvalid; files that are missing are mistakes like any other, found before anything was sent.
     """
     if str(path) == "-":
-        return _checked(sys.stdin.buffer.read(), "yaml", Path())
+        return _check_files(sys.stdin.buffer.read(), "yaml", Path())
     try:
         text = path.read_bytes()
     except OSError as error:
         raise StoryboardInvalid([Mistake(place=str(path), message=(error.strerror or str(error)).lower())]) from None
-    return _checked(text, "json" if path.suffix.lower() == ".json" else "yaml", path.parent)
+    return _check_files(text, "json" if path.suffix.lower() == ".json" else "yaml", path.parent)
 
 
-def _checked(text: bytes, form: Form, folder: Path) -> tuple[Storyboard, Path]:
+def _check_files(text: bytes, form: Form, folder: Path) -> tuple[Storyboard, Path]:
     storyboard = read_storyboard(text, form=form)
     missing = [
         Mistake(place=places[0], message=f"there is no file {name} (looked in {folder.absolute()})")

@@ -2,21 +2,21 @@
 
 import re
 import time
-from collections.abc import Mapping
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
 import click
 import msgspec
 
-from framerelay.api.words import Json
+from framerelay.api import shapes
+from framerelay.api.lines import callback_line, release_words
 from framerelay.cli.client import Receiver, Unreachable, checked_id
 from framerelay.cli.errors import CommandError
 from framerelay.cli.keys import keys_of
 from framerelay.cli.output import echo_json
 from framerelay.cli.runs import print_json
 from framerelay.cli.settings import settings_of_command
-from framerelay.runs.text import duration, printable
+from framerelay.runs.text import printable
 from framerelay.runs.tokens import HookAddress, Tokens
 
 ASK_EVERY_S: Final = 0.2  # The receiver on this machine, not the provider.
@@ -45,13 +45,13 @@ def print_address(hook: str, *, as_json: bool) -> int:
 def list_callbacks(*, limit: int, as_json: bool) -> int:
     """A line for each callback."""
     with Receiver.of_environment() as receiver:
-        page = receiver.get("/v1/callbacks", limit=limit)
+        page = receiver.get("/v1/callbacks", shapes.Callbacks, limit=limit)
     if as_json:
         print_json(page)
         return 0
-    for callback in page["data"]:
-        click.echo(_line(callback, now=time.time()))
-    if not page["data"]:
+    for callback in page.data:
+        click.echo(callback_line(callback, now=time.time()))
+    if not page.data:
         click.echo("no callbacks yet", err=True)
     return 0
 
@@ -60,55 +60,59 @@ def follow_callbacks(*, limit: int, as_json: bool) -> NoReturn:
     """
     A line for each callback, the last *limit* first, then those that come. Ctrl-C ends it.
 
-    A receiver that stops answering is asked again for a minute, and what came meanwhile is told then. Raises: Stop.
+    A receiver that stops answering is asked again for a minute, and what came meanwhile is shown then.
+
+    Raises: CommandError.
     """
-    last: Json | None = None
+    last: shapes.Callback | None = None
     with Receiver.of_environment() as receiver:
-        news = receiver.get("/v1/callbacks", limit=limit)["data"]
-        heard = time.monotonic()
+        batch = receiver.get("/v1/callbacks", shapes.Callbacks, limit=limit).data
+        answered_at = time.monotonic()
         while True:
-            for callback in reversed(news):
+            for callback in reversed(batch):
                 if as_json:
                     echo_json(msgspec.json.encode(callback).decode())
                 else:
-                    click.echo(_line(callback, now=time.time()))
-            last = news[0] if news else last
+                    click.echo(callback_line(callback, now=time.time()))
+            last = batch[0] if batch else last
             time.sleep(ASK_EVERY_S)
             try:
-                news = _newer(receiver, last)
-                heard = time.monotonic()
+                batch = _newer(receiver, last)
+                answered_at = time.monotonic()
             except Unreachable as silence:
-                news = []
-                if time.monotonic() - heard > MISSING_S_MAX:
+                batch = []
+                if time.monotonic() - answered_at > MISSING_S_MAX:
                     raise Unreachable(f"{silence}; callbacks that came are kept: ask again later") from None
 
 
-def _newer(receiver: Receiver, last: Json | None) -> list[Json]:
+def _newer(receiver: Receiver, last: shapes.Callback | None) -> list[shapes.Callback]:
     """The callbacks since *last*, newest first; of a storm the last thousand."""
-    found: list[Json] = []
+    callbacks: list[shapes.Callback] = []
     after: str | None = None
     for _ in range(PAGES_MAX):
-        page = receiver.get("/v1/callbacks", limit=200 if found else 20, after=after)
-        for callback in page["data"]:
-            if last and (callback["id"] == last["id"] or callback["received"] < last["received"]):
-                return found
-            found.append(callback)
-        after = page["next"]
+        page = receiver.get("/v1/callbacks", shapes.Callbacks, limit=200 if callbacks else 20, after=after)
+        for callback in page.data:
+            if last and (callback.id == last.id or callback.received < last.received):
+                return callbacks
+            callbacks.append(callback)
+        after = page.next
         if after is None:
             break
-    return found
+    return callbacks
 
 
 def replay_callback(callback_id: str, *, yes: bool, as_json: bool) -> int:
     """Say what it would do, or do it."""
     with Receiver.of_environment() as receiver:
-        answer = receiver.post(f"/v1/callbacks/{checked_id(callback_id, 'callback')}/replay", json={"spend": yes})
+        answer = receiver.post(
+            f"/v1/callbacks/{checked_id(callback_id, 'callback')}/replay", shapes.Replay, json={"spend": yes}
+        )
     if as_json:
         print_json(answer)
         return 0
-    click.echo(printable(f"{answer['id']}: {answer['would']}" if answer["done"] else f"It would {answer['would']}."))
-    if not answer["done"]:
-        click.echo(f"To do it: framerelay replay {answer['replay_of']} --yes", err=True)
+    click.echo(printable(f"{answer.id}: {answer.would}" if answer.done else f"It would {answer.would}."))
+    if not answer.done:
+        click.echo(f"To do it: framerelay replay {answer.replay_of} --yes", err=True)
     return 0
 
 
@@ -116,37 +120,17 @@ def release_callbacks(callback_id: str | None, *, as_json: bool) -> int:
     """One callback, or all that are in quarantine."""
     with Receiver.of_environment() as receiver:
         if callback_id is not None:
-            page = {"data": [receiver.post(f"/v1/callbacks/{checked_id(callback_id, 'callback')}/release")]}
+            answer: shapes.Release | shapes.Releases = receiver.post(
+                f"/v1/callbacks/{checked_id(callback_id, 'callback')}/release", shapes.Release
+            )
         else:
-            page = receiver.post("/v1/callbacks/release")
+            answer = receiver.post("/v1/callbacks/release", shapes.Releases)
     if as_json:
-        print_json(page if callback_id is None else page["data"][0])
+        print_json(answer)
         return 0
-    for outcome in page["data"]:
-        click.echo(printable(f"{outcome['id']}  {_release_words(outcome)}"))
-    if not page["data"]:
+    releases = answer.data if isinstance(answer, shapes.Releases) else [answer]
+    for each in releases:
+        click.echo(printable(f"{each.id}  {release_words(each)}"))
+    if not releases:
         click.echo("nothing is in quarantine", err=True)
     return 0
-
-
-def _release_words(outcome: Mapping[str, Any]) -> str:
-    if not outcome["released"]:
-        return f"still held: {outcome['reason']}"
-    if outcome["repeated"]:
-        return "released; the sender had tried again, so it was processed already"
-    return f"released: {outcome['outcome']}"
-
-
-def _line(callback: Mapping[str, Any], *, now: float) -> str:
-    age = duration(now - callback["received"])
-    again = f", {callback['repeats']} more times" if callback["repeats"] else ""
-    what = callback["status"] or callback["reason"] or "no status"
-    return printable(
-        f"{callback['id']}  {age:>7} ago  {callback['outcome']:<11} {what:<11} {_whose(callback)}{again}".rstrip()
-    )
-
-
-def _whose(callback: Mapping[str, Any]) -> str:
-    if callback["hook"]:
-        return f"hook {callback['hook']}, {callback['job_id'] or 'no job'}"
-    return f"{callback['run']} {callback['shot']} take {callback['take']}" if callback["run"] else ""

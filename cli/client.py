@@ -5,10 +5,12 @@ import secrets
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import httpx
+import msgspec
 
+from framerelay.api import shapes
 from framerelay.cli.errors import CommandError
 from framerelay.cli.settings import settings_of_command
 from framerelay.config.keys import find_api_key
@@ -28,6 +30,9 @@ MADE_AGAIN_S_MAX: Final = 600.0  # A long film that has to be encoded takes minu
 MADE_AGAIN_EVERY_S: Final = 1.0
 # A proxy's words for "nobody there" count like a refused connection; 503 is the receiver's own for "Redis is away".
 _NOT_NOW: Final = frozenset({502, 503, 504})
+
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Unreachable(CommandError):
@@ -78,20 +83,28 @@ class Receiver:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def get(self, path: str, **query: object) -> dict[str, Any]:
-        """The JSON at *path*. Raises: Stop."""
-        known = {name: str(value) for name, value in query.items() if value is not None}
-        return self._ask("GET", path, params=known)
+    def get(self, path: str, shape: type[S], **query: object) -> S:
+        """What lies at *path*, as *shape*. Raises: CommandError."""
+        params = {name: str(value) for name, value in query.items() if value is not None}
+        return self._ask("GET", path, shape, params=params)
 
-    def post(self, path: str, *, json: object = None, content: bytes | None = None) -> dict[str, Any]:
-        """What *path* answers to a POST. Raises: Stop; StoryboardInvalid with every mistake that it found."""
-        return self._ask("POST", path, json=json, content=content)
+    def run(self, run_id: str) -> shapes.Run:
+        """The run of that id, or of the id that begins so. Raises: CommandError."""
+        return self.get(f"/v1/runs/{checked_id(run_id, 'run')}", shapes.Run)
 
-    def delete(self, path: str) -> dict[str, Any]:
-        """What *path* answers to a DELETE. Raises: Stop."""
-        return self._ask("DELETE", path)
+    def post(self, path: str, shape: type[S], *, json: object = None, content: bytes | None = None) -> S:
+        """
+        What *path* answers to a POST, as *shape*.
 
-    def start(self, storyboard: object, *, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+        Raises: CommandError; StoryboardInvalid with every mistake that the receiver found.
+        """
+        return self._ask("POST", path, shape, json=json, content=content)
+
+    def delete(self, path: str, shape: type[S]) -> S:
+        """What *path* answers to a DELETE, as *shape*. Raises: CommandError."""
+        return self._ask("DELETE", path, shape)
+
+    def start(self, storyboard: object, *, headers: Mapping[str, str] | None = None) -> shapes.Run:
         """
         A new run of *storyboard*; *headers* may bring a key of their own, and terms.
 
@@ -100,10 +113,10 @@ class Receiver:
         headers = {"Idempotency-Key": secrets.token_hex(16), **(headers or {})}
         for _ in range(TRIES - 1):
             try:
-                return self._ask("POST", "/v1/runs", json=storyboard, headers=headers)
+                return self._ask("POST", "/v1/runs", shapes.Run, json=storyboard, headers=headers)
             except NoAnswer:
                 continue
-        return self._ask("POST", "/v1/runs", json=storyboard, headers=headers)
+        return self._ask("POST", "/v1/runs", shapes.Run, json=storyboard, headers=headers)
 
     @property
     def url(self) -> str:
@@ -137,13 +150,13 @@ class Receiver:
         """
         Write the file at *url* to *into*, whole or not at all; one that is being made again is waited for.
 
-        Raises: Stop, OSError.
+        Raises: CommandError, OSError.
         """
         give_up_at = time.monotonic() + MADE_AGAIN_S_MAX
-        while not self._downloaded(url, into, may_wait=time.monotonic() < give_up_at):
+        while not self._try_download(url, into, may_wait=time.monotonic() < give_up_at):
             time.sleep(MADE_AGAIN_EVERY_S)
 
-    def _downloaded(self, url: str, into: Path, *, may_wait: bool) -> bool:
+    def _try_download(self, url: str, into: Path, *, may_wait: bool) -> bool:
         """False if the file is not there yet."""
         draft = into.with_name(f".{into.name}.part")
         try:
@@ -161,9 +174,15 @@ class Receiver:
         finally:
             draft.unlink(missing_ok=True)
 
-    def _ask(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, shape: type[S], **options: Any) -> S:
+        response = self._response(method, path, options)
+        if response.is_success:
+            return self._read_as(response, shape)
+        raise self._refusal(response)
+
+    def _response(self, method: str, path: str, options: Mapping[str, Any]) -> httpx.Response:
         try:
-            response = self._http.request(method, path, **arguments)
+            return self._http.request(method, path, **options)
         except httpx.ConnectError:
             raise Unreachable(
                 f"there is no receiver at {self._url}; start one with `framerelay up`, or set FRAMERELAY_URL"
@@ -171,31 +190,46 @@ class Receiver:
         except httpx.HTTPError as silence:
             reason = str(silence) or type(silence).__name__
             raise NoAnswer(f"the receiver at {self._url} did not answer: {reason}") from None
-        answer = _document(response)
-        if response.is_success and isinstance(answer, dict):
-            return answer
-        raise self._refusal(response.status_code, answer)
 
-    def _refusal(self, status: int, answer: object) -> CommandError | StoryboardInvalid:
-        refusal = answer.get("error") if isinstance(answer, dict) else None
-        if not isinstance(refusal, dict) or not refusal.get("message"):
-            stranger = f"{self._url} answered {status}; is this a FrameRelay receiver?"
-            return Unreachable(stranger) if status in _NOT_NOW else CommandError(stranger)
-        message = str(refusal["message"])
+    def _read_as(self, response: httpx.Response, shape: type[S]) -> S:
+        """The one place where what came over HTTP becomes a type; fields that it does not have are passed over."""
+        try:
+            return msgspec.json.decode(response.content, type=shape)
+        except msgspec.ValidationError as error:
+            outcome = "; what was asked is done" if response.request.method != "GET" else ""
+            raise CommandError(
+                f"{self._url} answered what this command cannot read ({error}){outcome}; "
+                "is it a FrameRelay receiver of the same version?"
+            ) from None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise self._stranger(response) from None
+
+    def _stranger(self, response: httpx.Response) -> CommandError:
+        words = f"{self._url} answered {response.status_code}; is this a FrameRelay receiver?"
+        return Unreachable(words) if response.status_code in _NOT_NOW else CommandError(words)
+
+    def _refusal(self, response: httpx.Response) -> CommandError | StoryboardInvalid:
+        try:
+            fault = msgspec.json.decode(response.content, type=shapes.Error).error
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return self._stranger(response)
+        status = response.status_code
         if status == 401:
             return CommandError(
                 f"the receiver at {self._url} has another API key: run this in the folder where it runs, or set "
                 "FRAMERELAY_DATA_DIR to its data folder or FRAMERELAY_API_KEY to its key",
                 code="unauthorized",
             )
-        if mistakes := refusal.get("mistakes"):
-            return StoryboardInvalid([Mistake(**mistake) for mistake in mistakes])
+        if fault.mistakes:
+            return StoryboardInvalid(
+                [Mistake(place=each.place, line=each.line, message=each.message) for each in fault.mistakes]
+            )
         kind = Unreachable if status in _NOT_NOW else ReceiverRefusal
-        return kind(with_advice(message), code=refusal.get("code"), param=refusal.get("param"))
+        return kind(with_advice(fault.message), code=fault.code, param=fault.param)
 
 
 def checked_id(text: str, what: str) -> str:
-    """*text* if it can be an id, so that nothing else gets into an address. Raises: Stop."""
+    """*text* if it can be an id, so that nothing else gets into an address. Raises: CommandError."""
     if not _ID.fullmatch(text):
         raise CommandError(with_advice(f"there is no {what} {text!r}"), code="not_found")
     return text
@@ -205,10 +239,3 @@ def with_advice(message: str) -> str:
     """*message*, and where a person finds what they may have mistyped."""
     advice = next((advice for words, advice in _LISTED_BY.items() if message.startswith(words)), None)
     return f"{message}; {advice}" if advice else message
-
-
-def _document(response: httpx.Response) -> object:
-    try:
-        return response.json()
-    except ValueError:
-        return None

@@ -1,12 +1,13 @@
 """What a shell completes: the script that asks us, and ids from the receiver that is running."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Final
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from framerelay.cli.client import Receiver, checked_id
+from framerelay.api import shapes
+from framerelay.cli.client import Receiver
 from framerelay.cli.errors import CommandError
 from framerelay.runs.text import printable
 
@@ -34,35 +35,31 @@ def items(what: str, ctx: click.Context, incomplete: str) -> list[CompletionItem
     """
     try:
         with Receiver.of_environment(timeout_s=TIMEOUT_S, quiet=True) as receiver:
-            found = list(_SOURCES[what](receiver, ctx))
+            candidates = list(_SOURCES[what](receiver, ctx))
     except Exception:
         return []
-    return [CompletionItem(name, help=printable(about)) for name, about in found if name.startswith(incomplete)]
+    return [CompletionItem(name, help=printable(about)) for name, about in candidates if name.startswith(incomplete)]
 
 
 def _runs(receiver: Receiver, _: click.Context) -> Iterable[tuple[str, str]]:
-    for run in receiver.get("/v1/runs", limit=RUNS_MAX)["data"]:
-        yield run["id"], f"{run['status']} {run['title']}"
+    for run in receiver.get("/v1/runs", shapes.Runs, limit=RUNS_MAX).data:
+        yield run.id, f"{run.status} {run.title}"
 
 
 def _shots(receiver: Receiver, ctx: click.Context) -> Iterable[tuple[str, str]]:
-    for shot in _run(receiver, ctx)["shots"]:
-        yield shot["id"], f"{shot['status']} {shot['prompt'] or ''}"
+    for shot in receiver.run(ctx.params["run_id"]).shots:
+        yield shot.id, f"{shot.status} {shot.prompt or ''}"
 
 
 def _takes(receiver: Receiver, ctx: click.Context) -> Iterable[tuple[str, str]]:
-    for shot in _run(receiver, ctx)["shots"]:
-        if shot["id"] == ctx.params["shot"]:
-            yield from ((str(take["number"]), take["status"]) for take in shot["takes"])
+    for shot in receiver.run(ctx.params["run_id"]).shots:
+        if shot.id == ctx.params["shot_id"]:
+            yield from ((str(take.number), take.status) for take in shot.takes)
 
 
 def _callbacks(receiver: Receiver, _: click.Context) -> Iterable[tuple[str, str]]:
-    for callback in receiver.get("/v1/callbacks", limit=RUNS_MAX)["data"]:
-        yield callback["id"], f"{callback['outcome']} {callback['run'] or ''} {callback['shot'] or ''}"
-
-
-def _run(receiver: Receiver, ctx: click.Context) -> dict[str, Any]:
-    return receiver.get(f"/v1/runs/{checked_id(ctx.params['run_id'], 'run')}")
+    for callback in receiver.get("/v1/callbacks", shapes.Callbacks, limit=RUNS_MAX).data:
+        yield callback.id, f"{callback.outcome} {callback.run or ''} {callback.shot or ''}"
 
 
 _SOURCES: Final[dict[str, Callable[[Receiver, click.Context], Iterable[tuple[str, str]]]]] = {

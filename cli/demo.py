@@ -13,11 +13,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import click
 import httpx
 
+from framerelay.api import shapes
 from framerelay.cli.client import Receiver
 from framerelay.cli.errors import CommandError, folder_words
 from framerelay.cli.keys import invitation, keys_of
@@ -57,16 +58,16 @@ def run_demo(out: Path, *, keep: bool) -> int:
     return exit_code(run)
 
 
-def _make(folder: Path, into: Path, *, keep: bool) -> dict[str, Any]:
+def _make(folder: Path, into: Path, *, keep: bool) -> shapes.Run:
     """Start everything, make the film, write it to *into*; everything has ended when this returns."""
     with ExitStack() as stack:
         settings = _start(stack, folder)
         click.echo(f"To watch it in a browser, too:\n{invitation(settings, keys_of(settings))}")
         with Receiver(settings) as receiver:
             run = _show(receiver)
-            if run["status"] != "succeeded":
-                raise CommandError(f"the demo's run ended as {run['status']}: {(run['error'] or {}).get('message')}")
-            receiver.download(run["film"]["url"], into)
+            if run.film is None:
+                raise CommandError(f"the demo's run ended as {run.status}: {run.error and run.error.message}")
+            receiver.download(run.film.url, into)
         if keep:
             _stay(settings, into)
         return run
@@ -104,7 +105,7 @@ def _process(words: list[str], environ: Mapping[str, str], folder: Path) -> Iter
     process = None
     with (folder / f"{words[0]}.log").open("wb") as log_file:
         try:
-            with _uninterrupted() as before:
+            with _without_signals() as before:
                 process = subprocess.Popen(
                     command,
                     env=dict(environ),
@@ -131,7 +132,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[set[int | signal.Signals]]:
+def _without_signals() -> Iterator[set[int | signal.Signals]]:
     """Signals that end the demo come behind the block: in the middle of a fork Python would swallow them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
@@ -150,7 +151,11 @@ def _before_exec(signals: set[int | signal.Signals]) -> None:
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Until *process* answers at *url*. Raises: Stop with its last words if it ends before, or takes too long."""
+    """
+    Until *process* answers at *url*.
+
+    Raises: CommandError with its last words if it ends before, or takes too long.
+    """
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -163,10 +168,10 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     raise CommandError(f"{url} did not come up; the last line of {log} is: {last_words or '(empty)'}")
 
 
-def _show(receiver: Receiver) -> dict[str, Any]:
+def _show(receiver: Receiver) -> shapes.Run:
     storyboard = read_storyboard((resources.files("framerelay.cli") / "demo.yaml").read_bytes(), form="yaml")
     run = receiver.start(storyboard.document)
-    return watch(receiver, run["id"], out=sys.stdout)
+    return watch(receiver, run.id, out=sys.stdout)
 
 
 def _stay(settings: Settings, film: Path) -> None:
@@ -188,7 +193,11 @@ def _clear(folder: Path, *, keep: bool) -> None:
 
 
 def _writable(folder: Path) -> Path:
-    """*folder*, made if it is missing; a film must not be lost for a folder that cannot take it. Raises: Stop."""
+    """
+    *folder*, made if it is missing; a film must not be lost for a folder that cannot take it.
+
+    Raises: CommandError.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".framerelay-"):

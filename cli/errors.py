@@ -33,7 +33,7 @@ class CommandError(Exception):
 
 
 @contextmanager
-def explained(*, as_json: bool = False) -> Iterator[None]:
+def explain_errors(*, as_json: bool = False) -> Iterator[None]:
     """
     Turn what a person can fix into a sentence; anything else is a defect of ours and keeps its traceback.
 
@@ -86,7 +86,7 @@ def _forget_output(stream: TextIO | None = None) -> None:
 def _say(exit_code: int, message: str, **_: object) -> NoReturn:
     with _heard_or_not():
         for line in message.splitlines() or [message]:
-            click.echo(_fitted(f"framerelay: {printable(line)}"), err=True)
+            click.echo(_fit_to_terminal(f"framerelay: {printable(line)}"), err=True)
     sys.exit(exit_code)
 
 
@@ -99,7 +99,7 @@ def _heard_or_not() -> Iterator[None]:
         _forget_output(sys.stderr)
 
 
-def _fitted(line: str) -> str:
+def _fit_to_terminal(line: str) -> str:
     """On a terminal it is parted between words; what hangs over is indented."""
     if not sys.stderr.isatty():
         return line

@@ -5,11 +5,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
+from msgspec import Struct
 
+from framerelay.api.manifest import MANIFEST, Manifest
 from framerelay.cli.errors import CommandError, folder_words
+
+
+class ExportedFile(Struct, kw_only=True):
+    """A file of this export; *kept*: it was there already."""
+
+    file: str
+    sha256: str
+    bytes: int
+    kept: bool
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,39 +32,38 @@ class Folder:
     """
 
     root: Path
-    before: dict[str, Any] | None = None
+    before: Manifest | None = None
     ours: dict[str, str] = field(default_factory=dict)
-    _found: dict[str, tuple[str, int, bool]] = field(default_factory=dict)
+    _files: dict[str, ExportedFile] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, root: Path, *, run_id: str, manifest: str) -> "Folder":
-        """The folder, made if it is missing. Raises: Stop where *manifest* is not that of this run."""
+    def open(cls, root: Path, *, run_id: str) -> "Folder":
+        """The folder, made if it is missing. Raises: CommandError where its manifest is not that of this run."""
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CommandError(
                 f"cannot export into {root}: {folder_words(error)}; choose another folder by --to"
             ) from None
-        place = root / manifest
+        place = root / MANIFEST
         if not place.exists() and not place.is_symlink():
             return cls(root=root)
         try:
-            before = msgspec.json.decode(place.read_bytes())
-            if before["object"] != "manifest" or before["run"] != run_id or place.is_symlink():
-                raise _stranger(place)
-            ours = {manifest: str(_sha256(place)), **_hashes_in(before)}
-        except (OSError, msgspec.MsgspecError, KeyError, TypeError):
+            before = msgspec.json.decode(place.read_bytes(), type=Manifest)
+        except (OSError, msgspec.MsgspecError):
             raise _stranger(place) from None
-        return cls(root=root, before=before, ours=ours)
+        if before.run != run_id or place.is_symlink():
+            raise _stranger(place)
+        return cls(root=root, before=before, ours={MANIFEST: str(_sha256(place)), **before.hashes})
 
     def has(self, name: str, sha256: str) -> bool:
-        """Whether *name* is there with that hash. Raises: Stop if something else is there that is not ours."""
+        """Whether *name* is there with that hash. Raises: CommandError if something else is there that is not ours."""
         place = self.root / name
-        found = _sha256(place)
-        if found == sha256:
-            self._found[name] = (sha256, place.stat().st_size, True)
+        there = _sha256(place)
+        if there == sha256:
+            self._note(name, sha256, kept=True)
             return True
-        self._refuse_stranger(name, found)
+        self._refuse_stranger(name, there)
         return False
 
     @contextmanager
@@ -69,17 +78,21 @@ class Folder:
             draft.unlink(missing_ok=True)
 
     def take_in(self, name: str, draft: Path, *, sha256: str | None = None) -> None:
-        """Make *draft* the file *name*. Raises: Stop if its hash is not *sha256*, or a stranger's file has the name."""
+        """
+        Make *draft* the file *name*.
+
+        Raises: CommandError if its hash is not *sha256*, or a stranger's file has the name.
+        """
         place = self.root / name
-        found, given = _sha256(place), _sha256(draft)
-        if sha256 is not None and given != sha256:
+        there, new = _sha256(place), str(_sha256(draft))
+        if sha256 is not None and new != sha256:
             raise CommandError(
                 f"{name} came with another hash than the run says: look at the receiver's disk, then export again"
             )
-        if found != given:
-            self._refuse_stranger(name, found)
+        if there != new:
+            self._refuse_stranger(name, there)
             draft.replace(place)
-        self._found[name] = (str(given), place.stat().st_size, found == given)
+        self._note(name, new, kept=there == new)
 
     def write(self, name: str, content: bytes) -> None:
         """Make *content* the file *name*; as `take_in`."""
@@ -87,23 +100,22 @@ class Folder:
             draft.write_bytes(content)
             self.take_in(name, draft)
 
-    def facts(self, name: str) -> dict[str, Any]:
+    def facts(self, name: str) -> dict[str, object]:
         """Name, hash and size of a file that was looked at."""
-        sha256, size, _ = self._found[name]
-        return {"file": name, "sha256": sha256, "bytes": size}
+        file = self._files[name]
+        return {"file": name, "sha256": file.sha256, "bytes": file.bytes}
 
-    def report(self) -> list[dict[str, Any]]:
+    def report(self) -> list[ExportedFile]:
         """Every file, and whether it was there already."""
-        return [{**self.facts(name), "kept": kept} for name, (_, _, kept) in self._found.items()]
+        return list(self._files.values())
 
-    def _refuse_stranger(self, name: str, found: str | None) -> None:
-        if found is not None and found != self.ours.get(name):
+    def _note(self, name: str, sha256: str, *, kept: bool) -> None:
+        size = (self.root / name).stat().st_size
+        self._files[name] = ExportedFile(file=name, sha256=sha256, bytes=size, kept=kept)
+
+    def _refuse_stranger(self, name: str, sha256: str | None) -> None:
+        if sha256 is not None and sha256 != self.ours.get(name):
             raise _stranger(self.root / name)
-
-
-def _hashes_in(manifest: Any) -> dict[str, str]:
-    files = [manifest["film"], manifest["timeline"], *(take for shot in manifest["shots"] for take in shot["takes"])]
-    return {file["file"]: file["sha256"] for file in files if file and file["file"]}
 
 
 def _stranger(place: Path) -> CommandError:

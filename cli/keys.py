@@ -8,7 +8,7 @@ from framerelay.config.settings import Settings
 
 
 def keys_of(settings: Settings) -> Keys:
-    """The keys of these settings; a new API key is printed, this once. Raises: Stop."""
+    """The keys of these settings; a new API key is printed, this once. Raises: CommandError."""
     try:
         keys = load_keys(settings)
     except OSError as error:

@@ -126,7 +126,7 @@ def resume(run_id: str, as_json: bool) -> None:
     """
     Go on with a run that failed or waits, from what is there.
 
-    Mend the reason first: the key, the account, a trusted host, the disk. Keys are read again, so that no restart is
+    Fix the cause first: the key, the account, a trusted host, the disk. Keys are read again, so that no restart is
     needed for one in .env or a file. What was rendered is fetched, not paid for again; a shot whose job failed gets a
     new take.
     """
@@ -137,35 +137,35 @@ def resume(run_id: str, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("run_id", metavar="RUN", shell_complete=RUN)
-@click.argument("shot", shell_complete=SHOT)
+@click.argument("shot_id", metavar="SHOT", shell_complete=SHOT)
 @json_option
-def approve(run_id: str, shot: str, as_json: bool) -> None:
+def approve(run_id: str, shot_id: str, as_json: bool) -> None:
     """Let a shot with `gate: approve` be submitted."""
     from framerelay.cli.runs import decide_shot
 
-    sys.exit(decide_shot(run_id, shot, "approve", as_json=as_json))
+    sys.exit(decide_shot(run_id, shot_id, "approve", as_json=as_json))
 
 
 @cli.command()
 @click.argument("run_id", metavar="RUN", shell_complete=RUN)
-@click.argument("shot", shell_complete=SHOT)
+@click.argument("shot_id", metavar="SHOT", shell_complete=SHOT)
 @click.argument("take", type=click.IntRange(1), shell_complete=TAKE)
 @json_option
-def pick(run_id: str, shot: str, take: int, as_json: bool) -> None:
+def pick(run_id: str, shot_id: str, take: int, as_json: bool) -> None:
     """Choose the take of a shot to go on from."""
     from framerelay.cli.runs import decide_shot
 
-    sys.exit(decide_shot(run_id, shot, "pick", {"take": take}, as_json=as_json))
+    sys.exit(decide_shot(run_id, shot_id, "pick", {"take": take}, as_json=as_json))
 
 
 @cli.command()
 @click.argument("run_id", metavar="RUN", shell_complete=RUN)
-@click.argument("shot", shell_complete=SHOT)
+@click.argument("shot_id", metavar="SHOT", shell_complete=SHOT)
 @click.option("--prompt", help="Another prompt, whole: the storyboard's style is not added.  [default: the same]")
 @click.option("--seed", type=click.IntRange(-1, 2**32 - 1), help="Another seed.  [default: the last one + 1]")
 @yes_option
 @json_option
-def retake(run_id: str, shot: str, prompt: str | None, seed: int | None, yes: bool, as_json: bool) -> None:
+def retake(run_id: str, shot_id: str, prompt: str | None, seed: int | None, yes: bool, as_json: bool) -> None:
     """
     Make a shot again, inside the budget.
 
@@ -175,15 +175,15 @@ def retake(run_id: str, shot: str, prompt: str | None, seed: int | None, yes: bo
     """
     from framerelay.cli.runs import retake
 
-    sys.exit(retake(run_id, shot, {"prompt": prompt, "seed": seed}, yes=yes, as_json=as_json))
+    sys.exit(retake(run_id, shot_id, {"prompt": prompt, "seed": seed}, yes=yes, as_json=as_json))
 
 
 @cli.command()
 @click.argument("job_id", metavar="JOB_ID")
 @click.option("--run", "run_id", metavar="RUN", required=True, help="The run that it belongs to.", shell_complete=RUN)
-@click.option("--shot", required=True, help="The shot that it is a take of.", shell_complete=SHOT)
+@click.option("--shot", "shot_id", required=True, help="The shot that it is a take of.", shell_complete=SHOT)
 @json_option
-def adopt(job_id: str, run_id: str, shot: str, as_json: bool) -> None:
+def adopt(job_id: str, run_id: str, shot_id: str, as_json: bool) -> None:
     """
     Bring in a job that was paid for but lost.
 
@@ -191,7 +191,7 @@ def adopt(job_id: str, run_id: str, shot: str, as_json: bool) -> None:
     """
     from framerelay.cli.runs import adopt
 
-    sys.exit(adopt(job_id, run_id, shot, as_json=as_json))
+    sys.exit(adopt(job_id, run_id, shot_id, as_json=as_json))
 
 
 @cli.command()

@@ -1,31 +1,30 @@
 """`notifications`: what was told to whom, once more if need be, and the secret by which a receiver verifies it."""
 
 import time
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
 
 import click
 
+from framerelay.api import shapes
+from framerelay.api.lines import notification_line
 from framerelay.cli.client import Receiver, checked_id
 from framerelay.cli.keys import keys_of
 from framerelay.cli.runs import print_json
 from framerelay.cli.settings import settings_of_command
 from framerelay.network.signing import signing_secrets
-from framerelay.runs.text import duration, printable
+from framerelay.runs.text import printable
 
 
 def list_notifications(*, run_id: str | None, limit: int, as_json: bool) -> int:
     """A line for each notification."""
     of_run = {} if run_id is None else {"run": checked_id(run_id, "run")}
     with Receiver.of_environment() as receiver:
-        page = receiver.get("/v1/notifications", limit=limit, **of_run)
+        page = receiver.get("/v1/notifications", shapes.Notifications, limit=limit, **of_run)
     if as_json:
         print_json(page)
         return 0
-    for notification in page["data"]:
-        click.echo(line_of(notification, now=time.time()))
-    if not page["data"]:
+    for notification in page.data:
+        click.echo(notification_line(notification, now=time.time()))
+    if not page.data:
         click.echo("no notifications yet; a storyboard asks for them with notify_url", err=True)
     return 0
 
@@ -34,11 +33,11 @@ def replay_notification(notification_id: str, *, as_json: bool) -> int:
     """Have it sent again."""
     name = checked_id(notification_id, "notification")
     with Receiver.of_environment() as receiver:
-        answer = receiver.post(f"/v1/notifications/{name}/replay")
+        answer = receiver.post(f"/v1/notifications/{name}/replay", shapes.Notification)
     if as_json:
         print_json(answer)
     else:
-        click.echo(printable(f"{answer['id']}: {answer['type']} of {answer['run']} is sent again to {answer['host']}"))
+        click.echo(printable(f"{answer.id}: {answer.type} of {answer.run} is sent again to {answer.host}"))
     return 0
 
 
@@ -51,31 +50,3 @@ def print_secret(*, as_json: bool) -> int:
     else:
         click.echo("\n".join(secrets))
     return 0
-
-
-def line_of(notification: Mapping[str, Any], *, now: float) -> str:
-    """One notification for a person."""
-    age = duration(now - notification["created"])
-    shot = f" {notification['shot']}" if notification["shot"] else ""
-    what = f"{notification['type']:<14} {notification['run']}{shot}"
-    return printable(f"{notification['id']}  {age:>7} ago  {what}  {notification['host']}: {_state(notification)}")
-
-
-def _state(notification: Mapping[str, Any]) -> str:
-    tries = notification["deliveries"]
-    last = tries[-1]["outcome"] if tries else "not sent yet"
-    again = f", {len(tries)} tries" if len(tries) > 1 else ""
-    match notification["state"]:
-        case "delivered":
-            return f"delivered{again}"
-        case "waiting":
-            clock = (
-                f"{datetime.fromtimestamp(notification['next_try']):%H:%M:%S}" if notification["next_try"] else "now"
-            )
-            return f"{last}{again}; next at {clock}" if tries else last
-        case "given_up":
-            return f"given up: {last}{again}"
-        case "gone":
-            return f"{last}: it wants no more of this"
-        case _:
-            return f"{last}"

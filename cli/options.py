@@ -29,9 +29,9 @@ class Group(click.Group):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        from framerelay.cli.errors import explained
+        from framerelay.cli.errors import explain_errors
 
-        with explained(as_json=ctx.meta[AS_JSON]):
+        with explain_errors(as_json=ctx.meta[AS_JSON]):
             return super().invoke(ctx)
 
 

@@ -3,85 +3,82 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from framerelay.api import shapes
+from framerelay.api.advice import Remedy, advice_on
 from framerelay.api.forecast import film_in
-from framerelay.api.words import Json, coming, frame_for, problem_words, waits_for
+from framerelay.api.words import coming, frame_for, problem_words, waits_for
 from framerelay.runs.text import new_submits
 
 Place = Callable[[str], str]
 
-# What a person can do about each family of failure; the rest may pass by trying again.
-_RESUME: Final = "when the cause is fixed: framerelay resume {run}"
-_ADVICE: Final = {
-    "account": "put FRAMERELAY_UPSTREAM_KEY or the account at the provider right; then, which has the key read again: "
-    "framerelay resume {run}",
-    "quota": "it is used up at the provider; add to it there, then: framerelay resume {run}",
-    "text_moderated": "the same text is refused every time; another one: framerelay retake {run} {shot} --prompt TEXT",
-    "image_moderated": "the same picture is refused every time; give another one, or retake the shot before it",
-    "audio_moderated": "its sound was refused; try again: framerelay retake {run} {shot}",
-    "video_moderated": "the clip was refused; another prompt may pass: framerelay retake {run} {shot} --prompt TEXT",
-    "request_invalid": "correct the storyboard, then start it again",
+_HOW: Final = {
+    Remedy.RESUME: ": framerelay resume {run}",
+    Remedy.RETAKE: ": framerelay retake {run} {shot}",
+    Remedy.PROMPT: ": framerelay retake {run} {shot} --prompt TEXT",
+    Remedy.NONE: "",
 }
 
 
-def outlook(run: Json, *, now: float, place: Place | None = None) -> list[str]:
+def outlook(run: shapes.Run, *, now: float, place: Place | None = None) -> list[str]:
     """A line for each thing that is to come; files that help to decide are named where *place* knows where they lie."""
     lines: list[str] = []
-    for shot in run["shots"]:
-        if shot["status"] == "waiting":
+    for shot in run.shots:
+        if shot.status == "waiting":
             lines += [line for line in _turn(run, shot, place) if line not in lines]
-    if run["status"] == "running" and (to_come := coming(run, now=now)):
+    if run.status == "running" and (to_come := coming(run, now=now)):
         lines.append(", ".join(filter(None, (f"next: {to_come}", film_in(run, now=now)))))
-    if run["status"] == "failed":
-        failed = next((shot["id"] for shot in run["shots"] if shot["status"] == "failed"), "SHOT")
-        lines.append(_advice(run, failed, run["error"]))
+    if run.status == "failed":
+        shot_id = next((shot.id for shot in run.shots if shot.status == "failed"), "SHOT")
+        lines.append(_advice(run, shot_id, run.error))
     return lines
 
 
-def _advice(run: Json, shot: str, problem: Json | None) -> str:
-    return _ADVICE.get((problem or {}).get("family", ""), _RESUME).format(run=run["id"], shot=shot)
+def _advice(run: shapes.Run, shot_id: str, problem: shapes.Problem | None) -> str:
+    advice = advice_on(problem)
+    return advice.words + _HOW[advice.remedy].format(run=run.id, shot=shot_id)
 
 
-def _turn(run: Json, shot: Json, place: Place | None) -> Iterator[str]:
+def _turn(run: shapes.Run, shot: shapes.Shot, place: Place | None) -> Iterator[str]:
     """What lets a waiting shot go on."""
     match waits_for(shot):
         case "approval":
-            yield f"your turn: framerelay approve {run['id']} {shot['id']}"
+            yield f"your turn: framerelay approve {run.id} {shot.id}"
             yield from _to_come(run)
             yield from _begins_with(run, shot, place) if place else ()
         case "pick":
-            yield f"your turn: framerelay pick {run['id']} {shot['id']} TAKE"
+            yield f"your turn: framerelay pick {run.id} {shot.id} TAKE"
             yield from _to_come(run)
             yield from _to_pick_from(shot, place) if place else ()
         case "answer":
             yield f"your turn: {problem_words(shot)}"
-            yield f"if its job is there: framerelay adopt JOB_ID --run {run['id']} --shot {shot['id']}"
-            yield f"if not: framerelay retake {run['id']} {shot['id']}"
+            yield f"if its job is there: framerelay adopt JOB_ID --run {run.id} --shot {shot.id}"
+            yield f"if not: framerelay retake {run.id} {shot.id}"
         case "outcome":
             yield "it is held, not sent again; a late callback still lets it go on"
-            yield f"if the provider lists its job: framerelay adopt JOB_ID --run {run['id']} --shot {shot['id']}"
-            yield f"to give it up: framerelay cancel {run['id']}"
+            yield f"if the provider lists its job: framerelay adopt JOB_ID --run {run.id} --shot {shot.id}"
+            yield f"to give it up: framerelay cancel {run.id}"
         case "operator":
-            yield _advice(run, shot["id"], shot["held_by"])
+            yield _advice(run, shot.id, shot.held_by)
         case "budget":
-            yield f"start it again with more than budget: {{jobs: {run['budget']['jobs']}}}"
+            yield f"start it again with more than budget: {{jobs: {run.budget.jobs}}}"
         case _:
             yield "it is tried again by itself and goes on when the provider is back"
-            yield f"to see it: framerelay show {run['id']} --watch"
-            yield f"to give it up: framerelay cancel {run['id']}"
+            yield f"to see it: framerelay show {run.id} --watch"
+            yield f"to give it up: framerelay cancel {run.id}"
 
 
-def _to_come(run: Json) -> Iterator[str]:
+def _to_come(run: shapes.Run) -> Iterator[str]:
     """What saying yes may cost, once for all that is waited for."""
-    if run["submits_to_come"]:
-        yield f"  then {new_submits(run['submits_to_come'])} to its end, if nothing fails"
+    if run.submits_to_come:
+        yield f"  then {new_submits(run.submits_to_come)} to its end, if nothing fails"
 
 
-def _begins_with(run: Json, shot: Json, place: Place) -> Iterator[str]:
+def _begins_with(run: shapes.Run, shot: shapes.Shot, place: Place) -> Iterator[str]:
     if frame := frame_for(run, shot):
-        yield f"  {shot['id']} begins with {place(frame['url'])}"
+        yield f"  {shot.id} begins with {place(frame.url)}"
 
 
-def _to_pick_from(shot: Json, place: Place) -> Iterator[str]:
-    for take in shot["takes"]:
-        if take["status"] == "done":
-            yield f"  take {take['number']}: {place(take['video']['url'])}"
+def _to_pick_from(shot: shapes.Shot, place: Place) -> Iterator[str]:
+    for take in shot.takes:
+        if take.status == "done" and take.video:
+            yield f"  take {take.number}: {place(take.video.url)}"

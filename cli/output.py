@@ -36,7 +36,7 @@ def prepare_output() -> None:
 def echo_json(text: str, *, err: bool = False) -> None:
     """Write *text*, which is JSON; whoever reads it need not know the encoding unless that is UTF-8."""
     encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None) or "utf-8"
-    click.echo(text if _is_utf8(encoding) else _BEYOND_ASCII.sub(_escaped, text), err=err)
+    click.echo(text if _is_utf8(encoding) else _BEYOND_ASCII.sub(_escape, text), err=err)
 
 
 def _prepare(stream: TextIO) -> None:
@@ -74,6 +74,6 @@ def _is_utf8(encoding: str) -> bool:
     return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
 
 
-def _escaped(sign: re.Match[str]) -> str:
+def _escape(sign: re.Match[str]) -> str:
     units = sign[0].encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{int.from_bytes(units[place : place + 2]):04x}" for place in range(0, len(units), 2))

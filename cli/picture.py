@@ -8,7 +8,8 @@ from rich.cells import cell_len
 from rich.console import Console, OverflowMethod
 from rich.text import Text
 
-from framerelay.api.words import Json, share_done, shot_words
+from framerelay.api import shapes
+from framerelay.api.words import share_done, shot_words
 from framerelay.cli.outlook import Place, outlook
 from framerelay.runs.text import duration, printable
 
@@ -43,105 +44,109 @@ class PictureLine:
         return Text(printable(self.text), self.style, no_wrap=not self.whole, overflow=overflow)
 
 
-def live_lines(run: Json, *, now: float, rows: int) -> list[PictureLine]:
+def live_lines(run: shapes.Run, *, now: float, rows: int) -> list[PictureLine]:
     """The run while it goes on, in about *rows* lines: of many shots those around the one under way."""
     ending = [_tally(run, now), *_outlook_lines(run, now, None)]
     room = max(3, rows - 2 - len(ending))
-    shots = _around_active(run["shots"], room)
-    before, after = _left_out(run["shots"], shots)
+    shots = _around_active(run.shots, room)
+    before, after = _left_out(run.shots, shots)
     return [_head(run), *before, *_shot_lines(run, shots, now, bars=True), *after, *ending]
 
 
-def whole_lines(run: Json, *, now: float, place: Place | None = None) -> list[PictureLine]:
+def whole_lines(run: shapes.Run, *, now: float, place: Place | None = None) -> list[PictureLine]:
     """The run as it stands, and where its files lie (left out without a *place*)."""
-    return [_head(run), *_shot_lines(run, run["shots"], now), _tally(run, now), *end_lines(run, now=now, place=place)]
+    return [_head(run), *_shot_lines(run, run.shots, now), _tally(run, now), *end_lines(run, now=now, place=place)]
 
 
-def end_lines(run: Json, *, now: float, place: Place | None = None) -> Iterator[PictureLine]:
+def end_lines(run: shapes.Run, *, now: float, place: Place | None = None) -> Iterator[PictureLine]:
     """What a run waits for, why it failed, where its files lie; a film's place is the last line."""
-    if run["error"] and run["error"]["code"] not in _SAID_ANYWAY:
-        yield PictureLine(text=f"  {run['error']['message']}", style="red" if run["status"] == "failed" else "yellow")
-    for warning in run["warnings"]:
-        yield PictureLine(text=f"  {warning['message']}", style="yellow")
+    if run.error and run.error.code not in _SAID_ANYWAY:
+        yield PictureLine(text=f"  {run.error.message}", style="red" if run.status == "failed" else "yellow")
+    for warning in run.warnings:
+        yield PictureLine(text=f"  {warning.message}", style="yellow")
     yield from _outlook_lines(run, now, place)
-    if run["film"]:
-        film = run["film"]
-        how = "copied without loss" if film["copied"] else f"encoded, since {film['reason']}"
-        yield PictureLine(text=f"  joined: {film['duration_s']:.2f} s, {film['bytes'] / 1e6:.1f} MB, {how}")
+    if run.film:
+        film = run.film
+        how = "copied without loss" if film.copied else f"encoded, since {film.reason}"
+        yield PictureLine(text=f"  joined: {film.duration_s:.2f} s, {film.bytes / 1e6:.1f} MB, {how}")
     if place is None:
         return
     if folder := _folder(run, place):
         yield PictureLine(text=f"  files: {folder}", whole=True)
-    if run["film"]:
-        yield PictureLine(text=f"film: {place(run['film']['url'])}", whole=True)
+    if run.film:
+        yield PictureLine(text=f"film: {place(run.film.url)}", whole=True)
 
 
-def id_width(run: Json) -> int:
+def id_width(run: shapes.Run) -> int:
     """Columns for the ids of its shots."""
-    return min(16, max(len(shot["id"]) for shot in run["shots"]))
+    return min(16, max(len(shot.id) for shot in run.shots))
 
 
-def missed_words(run: Json) -> str:
+def missed_words(run: shapes.Run) -> str:
     """``, 1 callback lost and found by polling``; nothing where all came."""
-    missed = run["callbacks_missed"]
-    return f", {missed} callback{'s' * (missed > 1)} lost and found by polling" if missed else ""
+    jobs = run.callbacks_missed
+    return f", {jobs} callback{'s' * (jobs > 1)} lost and found by polling" if jobs else ""
 
 
-def _head(run: Json) -> PictureLine:
-    return PictureLine(text=f"{run['id']} · {run['title']}", style="bold")
+def _head(run: shapes.Run) -> PictureLine:
+    return PictureLine(text=f"{run.id} · {run.title}", style="bold")
 
 
-def _tally(run: Json, now: float) -> PictureLine:
-    shots = f"{_done(run['shots'])} of {len(run['shots'])} shots"
-    budget = f" of {run['budget']['jobs']}" if run["budget"]["jobs"] is not None else ""
-    until = now if run["status"] in ("running", "waiting") else run["updated"]
-    tally = f"{shots}, {run['spent']['jobs']}{budget} jobs, {duration(until - run['created'])}{missed_words(run)}"
-    text = f"  {run['status']}: {tally}"
+def _tally(run: shapes.Run, now: float) -> PictureLine:
+    shots = f"{_count_done(run.shots)} of {len(run.shots)} shots"
+    budget = f" of {run.budget.jobs}" if run.budget.jobs is not None else ""
+    until = now if run.status in ("running", "waiting") else run.updated
+    tally = f"{shots}, {run.spent.jobs}{budget} jobs, {duration(until - run.created)}{missed_words(run)}"
+    text = f"  {run.status}: {tally}"
     return PictureLine(
-        text=text, style={"failed": "red", "waiting": "yellow", "succeeded": "green"}.get(run["status"], "dim")
+        text=text, style={"failed": "red", "waiting": "yellow", "succeeded": "green"}.get(run.status, "dim")
     )
 
 
-def _shot_lines(run: Json, shots: Sequence[Json], now: float, *, bars: bool = False) -> Iterator[PictureLine]:
+def _shot_lines(
+    run: shapes.Run, shots: Sequence[shapes.Shot], now: float, *, bars: bool = False
+) -> Iterator[PictureLine]:
     width = id_width(run)
     for shot in shots:
         share = share_done(run, shot, now=now) if bars else None
         bar = f"  {'━' * round(BAR * share)}{'╌' * (BAR - round(BAR * share))}" if share is not None else ""
         words = shot_words(run, shot, now=now)
-        mark = MARKS.get(shot["status"], "▸")
-        yield PictureLine(text=f"  {mark} {shot['id']:<{width}} {words}{bar}", style=STYLES.get(shot["status"], "cyan"))
+        mark = MARKS.get(shot.status, "▸")
+        yield PictureLine(text=f"  {mark} {shot.id:<{width}} {words}{bar}", style=STYLES.get(shot.status, "cyan"))
 
 
-def _outlook_lines(run: Json, now: float, place: Place | None) -> list[PictureLine]:
+def _outlook_lines(run: shapes.Run, now: float, place: Place | None) -> list[PictureLine]:
     return [PictureLine(text=f"  {line}", whole=True) for line in outlook(run, now=now, place=place)]
 
 
-def _around_active(shots: Sequence[Json], room: int) -> Sequence[Json]:
+def _around_active(shots: Sequence[shapes.Shot], room: int) -> Sequence[shapes.Shot]:
     """At most *room* shots, two lines of them for what is left out before and after."""
     if len(shots) <= room:
         return shots
-    active = [index for index, shot in enumerate(shots) if shot["status"] not in ("done", "pending")]
+    active = [index for index, shot in enumerate(shots) if shot.status not in ("done", "pending")]
     size = max(1, room - 2)
     first = max(0, min((active[0] if active else 0) - 1, len(shots) - size))
     return shots[first : first + size]
 
 
-def _left_out(shots: Sequence[Json], seen: Sequence[Json]) -> tuple[list[PictureLine], list[PictureLine]]:
+def _left_out(
+    shots: Sequence[shapes.Shot], window: Sequence[shapes.Shot]
+) -> tuple[list[PictureLine], list[PictureLine]]:
     """A line for the shots before those that are seen, and one for those after; none where there are none."""
-    first = next((index for index, shot in enumerate(shots) if shot["id"] == seen[0]["id"]), 0)
-    return _count("before", shots[:first]), _count("after", shots[first + len(seen) :])
+    first = next((index for index, shot in enumerate(shots) if shot.id == window[0].id), 0)
+    return _count("before", shots[:first]), _count("after", shots[first + len(window) :])
 
 
-def _count(where: str, shots: Sequence[Json]) -> list[PictureLine]:
-    words = f"    … {len(shots)} {where}, {_done(shots) or 'none'} of them done"
+def _count(where: str, shots: Sequence[shapes.Shot]) -> list[PictureLine]:
+    words = f"    … {len(shots)} {where}, {_count_done(shots) or 'none'} of them done"
     return [PictureLine(text=words, style="dim")] if shots else []
 
 
-def _done(shots: Sequence[Json]) -> int:
-    return sum(shot["status"] == "done" for shot in shots)
+def _count_done(shots: Sequence[shapes.Shot]) -> int:
+    return sum(shot.status == "done" for shot in shots)
 
 
-def _folder(run: Json, place: Place) -> str | None:
+def _folder(run: shapes.Run, place: Place) -> str | None:
     """The folder of the run's files; every file of a run lies in one."""
-    urls = [take["video"]["url"] for shot in run["shots"] for take in shot["takes"] if take["video"]]
+    urls = [take.video.url for shot in run.shots for take in shot.takes if take.video]
     return place(urls[0]).rpartition("/")[0] + "/" if urls else None

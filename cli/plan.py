@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from framerelay.api.views import plan_view
 from framerelay.cli.boards import read_board
 from framerelay.cli.runs import print_json
 from framerelay.cli.settings import settings_of_command
 from framerelay.network.policy import Trusted
-from framerelay.receiver.plan import plan_json
 from framerelay.runs.errors import Mistake, RequestInvalid, StoryboardInvalid
 from framerelay.runs.model import Shot
 from framerelay.runs.text import number_of, printable
@@ -27,9 +27,9 @@ WHOLE: Final = 1000  # Columns that nothing here fills: what is no terminal gets
 
 def show_plan(path: Path, *, as_json: bool) -> int:
     """Print the plan; its id is the one that the receiver finds once the pictures are handed over."""
-    plan = plan_of(_named(*read_board(path)), Trusted(settings_of_command().trusted_hosts))
+    plan = plan_of(_name_files(*read_board(path)), Trusted(settings_of_command().trusted_hosts))
     if as_json:
-        print_json(plan_json(plan))
+        print_json(plan_view(plan))
         return 0
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else WHOLE)
     console.print(_tree(plan))
@@ -40,7 +40,7 @@ def show_plan(path: Path, *, as_json: bool) -> int:
     return 0
 
 
-def _named(board: Storyboard, folder: Path) -> Storyboard:
+def _name_files(board: Storyboard, folder: Path) -> Storyboard:
     """*board* with its files under the names that they will have, so that another picture is another plan."""
     names: dict[str, str] = {}
     mistakes: list[Mistake] = []
@@ -67,8 +67,8 @@ def _tree(plan: Plan) -> Tree:
 
 def _words(shot: Shot) -> str:
     """Where it begins and ends, and what it costs beyond one job."""
-    given = "your picture" if shot.first_frame else "the prompt alone"
-    words = [f"begins with {f'the last frame of {shot.source}' if shot.source else given}"]
+    start = "your picture" if shot.first_frame else "the prompt alone"
+    words = [f"begins with {f'the last frame of {shot.source}' if shot.source else start}"]
     if shot.last_frame:
         words.append("ends on your picture")
     if shot.gated:
@@ -84,7 +84,7 @@ def _prompt(shot: Shot) -> str:
 
 
 def _tally(plan: Plan) -> str:
-    needed = f"{number_of('job', plan.jobs)} if nothing fails"
+    jobs = f"{number_of('job', plan.jobs)} if nothing fails"
     budget = f"at most {plan.budget_jobs} (budget)" if plan.budget_jobs else "no limit (budget: {jobs: …} sets one)"
     chain = f"; {plan.longest_chain} shots one after another in the longest chain" if plan.longest_chain > 1 else ""
-    return f"{needed}; {budget}{chain}"
+    return f"{jobs}; {budget}{chain}"

@@ -4,12 +4,12 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any
 
 import click
 import msgspec
 
-from framerelay.api.words import one_line
+from framerelay.api import shapes
+from framerelay.api.lines import run_line
 from framerelay.cli.client import Receiver, checked_id
 from framerelay.cli.output import echo_json
 from framerelay.runs.text import listed, new_submits, number_of, printable
@@ -20,15 +20,15 @@ UNDER_WAY = frozenset({"submitting", "generating", "collecting", "unsure"})
 def list_runs(*, status: str | None, limit: int, as_json: bool) -> int:
     """A line for each run."""
     with Receiver.of_environment() as receiver:
-        page = receiver.get("/v1/runs", status=status, limit=limit)
+        page = receiver.get("/v1/runs", shapes.Runs, status=status, limit=limit)
     if as_json:
         print_json(page)
         return 0
-    for run in page["data"]:
-        click.echo(_fitted(one_line(run, now=time.time())))
-    if not page["data"]:
+    for run in page.data:
+        click.echo(_fit_to_terminal(run_line(run, now=time.time())))
+    if not page.data:
         click.echo(f"no {status} runs" if status else "no runs yet: framerelay run STORYBOARD", err=True)
-    if page["next"]:
+    if page.next:
         more = f": --limit {min(200, limit * 5)}" if limit < 200 else " (GET /v1/runs?after=… lists them all)"
         click.echo(f"… and older ones{more}", err=True)
     return 0
@@ -38,9 +38,10 @@ def show_run(run_id: str, *, watch: bool, as_json: bool) -> int:
     """One run, as it stands or to its end."""
     checked_id(run_id, "run")
     with Receiver.of_environment() as receiver:
+        run = receiver.run(run_id)
         if watch:
-            return watched(receiver, receiver.get(f"/v1/runs/{run_id}")["id"], as_json=as_json)
-        _print(receiver, receiver.get(f"/v1/runs/{run_id}"), as_json)
+            return watch_run(receiver, run.id, as_json=as_json)
+        _print(receiver, run, as_json)
     return 0
 
 
@@ -49,11 +50,11 @@ def cancel_run(run_id: str, *, yes: bool, as_json: bool) -> int:
     checked_id(run_id, "run")
     with Receiver.of_environment() as receiver:
         if _asks(yes, as_json):
-            run = receiver.get(f"/v1/runs/{run_id}")
-            if not _agreed(f"{_named(run)}: nothing more is submitted, for good{_under_way(run)}"):
+            run = receiver.run(run_id)
+            if not _confirms(f"{_title_of(run)}: nothing more is submitted, for good{_under_way(run)}"):
                 return 1
-            run_id = run["id"]
-        _print(receiver, receiver.post(f"/v1/runs/{run_id}/cancel", json={}), as_json)
+            run_id = run.id
+        _print(receiver, receiver.post(f"/v1/runs/{run_id}/cancel", shapes.Run, json={}), as_json)
     return 0
 
 
@@ -62,35 +63,37 @@ def remove_run(run_id: str, *, yes: bool, as_json: bool) -> int:
     checked_id(run_id, "run")
     with Receiver.of_environment() as receiver:
         if _asks(yes, as_json):
-            run = receiver.get(f"/v1/runs/{run_id}")
-            if not _agreed(f"{_named(run)} is removed with {_files(run)}; there is no way back"):
+            run = receiver.run(run_id)
+            if not _confirms(f"{_title_of(run)} is removed with {_files(run)}; there is no way back"):
                 return 1
-            run_id = run["id"]
-        answer = receiver.delete(f"/v1/runs/{run_id}")
+            run_id = run.id
+        answer = receiver.delete(f"/v1/runs/{run_id}", shapes.Removed)
     if as_json:
         print_json(answer)
     else:
-        click.echo(f"removed {answer['id']} and its files")
+        click.echo(f"removed {answer.id} and its files")
     return 0
 
 
-def decide_shot(run_id: str, shot: str, what: str, body: Mapping[str, object] | None = None, *, as_json: bool) -> int:
+def decide_shot(
+    run_id: str, shot_id: str, what: str, body: Mapping[str, object] | None = None, *, as_json: bool
+) -> int:
     """A decision that lets a shot go on; says how much may be submitted by that, and returns the exit code."""
-    return _go_on(run_id, f"shots/{checked_id(shot, 'shot')}/{what}", body, as_json=as_json)
+    return _go_on(run_id, f"shots/{checked_id(shot_id, 'shot')}/{what}", body, as_json=as_json)
 
 
-def retake(run_id: str, shot: str, body: Mapping[str, object], *, yes: bool, as_json: bool) -> int:
+def retake(run_id: str, shot_id: str, body: Mapping[str, object], *, yes: bool, as_json: bool) -> int:
     """Make a shot again; a person at a terminal is told what that spends, and asked, unless they said *yes*."""
     checked_id(run_id, "run")
-    place = f"shots/{checked_id(shot, 'shot')}/retake"
+    place = f"shots/{checked_id(shot_id, 'shot')}/retake"
     with Receiver.of_environment() as receiver:
         if _asks(yes, as_json):
-            run = receiver.get(f"/v1/runs/{run_id}")
-            would = receiver.post(f"/v1/runs/{run['id']}/{place}", json={**body, "dry_run": True})["would"]
-            if not _agreed(would if run["id"] == run_id else f"{_named(run)}: {would}"):
+            run = receiver.run(run_id)
+            would = receiver.post(f"/v1/runs/{run.id}/{place}", shapes.Outlook, json={**body, "dry_run": True}).would
+            if not _confirms(would if run.id == run_id else f"{_title_of(run)}: {would}"):
                 return 1
-            run_id = run["id"]
-        _print(receiver, receiver.post(f"/v1/runs/{run_id}/{place}", json=dict(body)), as_json)
+            run_id = run.id
+        _print(receiver, receiver.post(f"/v1/runs/{run_id}/{place}", shapes.Run, json=dict(body)), as_json)
     return 0
 
 
@@ -99,26 +102,26 @@ def _asks(yes: bool, as_json: bool) -> bool:
     return not (yes or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def _agreed(what: str) -> bool:
+def _confirms(what: str) -> bool:
     if click.confirm(printable(f"{what}.\nGo on?")):
         return True
     click.echo("nothing was done", err=True)
     return False
 
 
-def _named(run: Mapping[str, Any]) -> str:
+def _title_of(run: shapes.Run) -> str:
     """The title and the whole id: what was typed may have been the beginning of one."""
-    return f'"{run["title"]}" ({run["id"]})'
+    return f'"{run.title}" ({run.id})'
 
 
-def _under_way(run: Mapping[str, Any]) -> str:
-    jobs = sum(take["status"] in UNDER_WAY for shot in run["shots"] for take in shot["takes"])
+def _under_way(run: shapes.Run) -> str:
+    jobs = sum(take.status in UNDER_WAY for shot in run.shots for take in shot.takes)
     return f"; {number_of('job', jobs)} under way {'is' if jobs == 1 else 'are'} paid for" if jobs else ""
 
 
-def _files(run: Mapping[str, Any]) -> str:
-    clips = sum(bool(take["video"]) for shot in run["shots"] for take in shot["takes"])
-    parts = [*([number_of("clip", clips)] if clips else []), *(["its film"] if run["film"] else []), "its history"]
+def _files(run: shapes.Run) -> str:
+    clips = sum(bool(take.video) for shot in run.shots for take in shot.takes)
+    parts = [*([number_of("clip", clips)] if clips else []), *(["its film"] if run.film else []), "its history"]
     return listed(parts, "and")
 
 
@@ -130,38 +133,38 @@ def resume(run_id: str, *, as_json: bool) -> int:
 def _go_on(run_id: str, what: str, body: Mapping[str, object] | None = None, *, as_json: bool) -> int:
     checked_id(run_id, "run")
     with Receiver.of_environment() as receiver:
-        run = receiver.post(f"/v1/runs/{run_id}/{what}", json=dict(body or {}))
-        if not as_json and run["status"] == "running":
-            submits = new_submits(run["submits_to_come"])
+        run = receiver.post(f"/v1/runs/{run_id}/{what}", shapes.Run, json=dict(body or {}))
+        if not as_json and run.status == "running":
+            submits = new_submits(run.submits_to_come)
             click.echo(f"it goes on from what is there: {submits} to its end, if nothing fails", err=True)
         _print(receiver, run, as_json)
     return 0
 
 
-def adopt(job_id: str, run_id: str, shot: str, *, as_json: bool) -> int:
+def adopt(job_id: str, run_id: str, shot_id: str, *, as_json: bool) -> int:
     """Attach a job that was paid for; returns the exit code."""
-    body = {"job_id": job_id, "run": checked_id(run_id, "run"), "shot": checked_id(shot, "shot")}
+    body = {"job_id": job_id, "run": checked_id(run_id, "run"), "shot": checked_id(shot_id, "shot")}
     with Receiver.of_environment() as receiver:
-        _print(receiver, receiver.post("/v1/jobs/adopt", json=body), as_json)
+        _print(receiver, receiver.post("/v1/jobs/adopt", shapes.Run, json=body), as_json)
     return 0
 
 
-def exit_code(run: Mapping[str, Any]) -> int:
+def exit_code(run: shapes.Run) -> int:
     """What the command says about a run that it was watching."""
-    if run["status"] == "succeeded":
+    if run.status == "succeeded":
         return 0
-    if run["status"] == "waiting":
-        return 3 if (run["error"] or {}).get("code") == "budget_reached" else 4
+    if run.status == "waiting":
+        return 3 if run.error and run.error.code == "budget_reached" else 4
     return 5
 
 
-def print_json(answer: Mapping[str, Any]) -> None:
+def print_json(answer: object) -> None:
     """*answer* for programs: one object on one line; on a terminal, where a person reads it, on many."""
     text = msgspec.json.encode(answer)
     echo_json((msgspec.json.format(text, indent=2) if sys.stdout.isatty() else text).decode())
 
 
-def watched(receiver: Receiver, run_id: str, *, as_json: bool) -> int:
+def watch_run(receiver: Receiver, run_id: str, *, as_json: bool) -> int:
     """Show the run to its end; returns the exit code."""
     from framerelay.cli.watch import watch
 
@@ -175,7 +178,7 @@ def watched(receiver: Receiver, run_id: str, *, as_json: bool) -> int:
     return exit_code(run)
 
 
-def _print(receiver: Receiver, run: Mapping[str, Any], as_json: bool) -> None:
+def _print(receiver: Receiver, run: shapes.Run, as_json: bool) -> None:
     if as_json:
         print_json(run)
     else:
@@ -185,7 +188,7 @@ def _print(receiver: Receiver, run: Mapping[str, Any], as_json: bool) -> None:
         show_lines(console_on(sys.stdout), whole_lines(run, now=time.time(), place=receiver.place_of))
 
 
-def _fitted(line: str) -> str:
+def _fit_to_terminal(line: str) -> str:
     """On a terminal a line of a list is one line."""
     if not sys.stdout.isatty():
         return line

@@ -55,14 +55,14 @@ def run_sandbox(
             )
         except OptionInvalid as error:
             name = "clip-s" if error.name == "seconds_per_clip" else error.name.replace("_", "-")
-            raise _refused(name, error.rule) from error
+            raise _refuse(name, error.rule) from error
         if not host:
-            raise _refused("host", "must be an address of this machine.")  # An empty one would be all of them.
+            raise _refuse("host", "must be an address of this machine.")  # An empty one would be all of them.
         listener = stack.enter_context(listening_on(host, port))
         return uvloop.run(_serve(options, listener, f"http://{host}:{listener.getsockname()[1]}"))
 
 
-def _refused(option: str, rule: str) -> click.BadParameter:
+def _refuse(option: str, rule: str) -> click.BadParameter:
     return click.BadParameter(rule, ctx=click.get_current_context(), param_hint=f"'--{option}'")
 
 

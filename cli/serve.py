@@ -18,6 +18,7 @@ import uvloop
 from framerelay.cli.errors import CommandError
 from framerelay.cli.http import listening_on, serving
 from framerelay.cli.keys import invitation, keys_of
+from framerelay.cli.settings import without_password
 from framerelay.config.keys import Keys, refuse_weak_keys
 from framerelay.config.live import LiveSettings
 from framerelay.config.logs import configure_logging, texts_of, write_waiting_lines
@@ -95,13 +96,13 @@ class _Hiding:
     """Keeps secrets out of the log, those of before as well."""
 
     def __init__(self, settings: Settings) -> None:
-        self._known = texts_of(settings)
+        self._texts = texts_of(settings)
 
     async def take(self, settings: Settings, _: Keys) -> None:
         """Called when settings were read again."""
-        if not texts_of(settings) <= self._known:
-            self._known |= texts_of(settings)
-            configure_logging(settings, also=self._known)
+        if not texts_of(settings) <= self._texts:
+            self._texts |= texts_of(settings)
+            configure_logging(settings, also=self._texts)
 
 
 def _listen_to_signals(stop: asyncio.Event, live: LiveSettings) -> None:
@@ -143,9 +144,8 @@ async def redis_at(settings: Settings) -> AsyncIterator[str]:
     try:
         await redis.ping()
     except REDIS_ERRORS as error:
-        where = urlsplit(settings.redis_url)
-        shown = f"{where.scheme}://{where.hostname or ''}{f':{where.port}' if where.port else ''}{where.path}"
-        raise CommandError(f"FRAMERELAY_REDIS_URL = {shown}: {redis_words(error)}") from error
+        place = without_password(settings.redis_url)
+        raise CommandError(f"FRAMERELAY_REDIS_URL = {place}: {redis_words(error)}") from error
     finally:
         await disconnect(redis)
     yield settings.redis_url
@@ -257,6 +257,10 @@ def _require_upstream(settings: Settings) -> None:
             f"{' and '.join(missing)} must be set: address and key of the jobs API. "
             "To try without one: framerelay demo, or framerelay sandbox in another terminal"
         )
+    _warn_without_public_url(settings)
+
+
+def _warn_without_public_url(settings: Settings) -> None:
     upstream = urlsplit(settings.upstream_url or "").hostname
     if not settings.public_url and upstream not in ("127.0.0.1", "localhost", "::1"):
         log.warning(

@@ -2,17 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Final
 
 import click
 
+from framerelay.api import shapes
+from framerelay.api.access import PICTURE_BYTES_MAX
 from framerelay.cli.boards import read_board
 from framerelay.cli.client import Receiver, ReceiverRefusal
-from framerelay.cli.runs import print_json, watched
+from framerelay.cli.runs import print_json, watch_run
 from framerelay.runs.errors import Mistake, StoryboardInvalid
 from framerelay.storyboards.storyboard import Storyboard
-
-PICTURE_BYTES_MAX: Final = 30_000_000
 
 
 def start(path: Path, *, watch: bool, as_json: bool) -> int:
@@ -21,13 +20,13 @@ def start(path: Path, *, watch: bool, as_json: bool) -> int:
     with Receiver.of_environment() as receiver:
         run = receiver.start(storyboard.with_files(give_pictures(receiver, storyboard, folder)).document)
         if watch:
-            return watched(receiver, run["id"], as_json=as_json)
+            return watch_run(receiver, run.id, as_json=as_json)
     if as_json:
         print_json(run)
         return 0
-    click.echo(f"run: {run['id']}")
+    click.echo(f"run: {run.id}")
     if sys.stdout.isatty():
-        click.echo(f"to see it: framerelay show {run['id']} --watch", err=True)
+        click.echo(f"to see it: framerelay show {run.id} --watch", err=True)
     return 0
 
 
@@ -49,5 +48,4 @@ def give_pictures(receiver: Receiver, storyboard: Storyboard, folder: Path) -> d
 def _give(receiver: Receiver, file: Path) -> str:
     if file.stat().st_size > PICTURE_BYTES_MAX:
         raise ReceiverRefusal(f"it is larger than {PICTURE_BYTES_MAX // 1_000_000} MB, more than providers take")
-    name: str = receiver.post("/v1/files", content=file.read_bytes())["name"]
-    return name
+    return receiver.post("/v1/files", shapes.File, content=file.read_bytes()).name

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Iterator
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
 
-from framerelay.api.words import Json, shot_words
+from framerelay.api import shapes
+from framerelay.api.words import shot_words
 from framerelay.cli.client import Receiver, Unreachable
 from framerelay.cli.outlook import Place
 from framerelay.cli.picture import PictureLine, end_lines, id_width, live_lines, missed_words, whole_lines
@@ -18,14 +19,16 @@ ASK_EVERY_S: Final = 0.2  # The receiver on this machine, not the provider.
 MISSING_S_MAX: Final = 60.0  # A receiver that is restarted comes back; the run waits for it in Redis.
 
 
-def watch(receiver: Receiver, run_id: str, *, out: TextIO, place: Place | None = None) -> dict[str, Any]:
+def watch(receiver: Receiver, run_id: str, *, out: TextIO, place: Place | None = None) -> shapes.Run:
     """
     Show the run on *out* until it has ended or waits for a person; returns it as it stands then.
 
-    A receiver that stops answering is asked again for a minute. Raises: Stop after that, or if there is no such run.
+    A receiver that stops answering is asked again for a minute.
+
+    Raises: CommandError after that, or if there is no such run.
     """
     console = console_on(out)
-    first = receiver.get(f"/v1/runs/{run_id}")
+    first = receiver.run(run_id)
     live = console.is_terminal and not console.is_dumb_terminal
     run = _live(receiver, first, console) if live else _plain(receiver, first, console)
     now = time.time()
@@ -45,7 +48,7 @@ def show_lines(console: Console, lines: Iterator[PictureLine] | list[PictureLine
             console.print(row, style=line.style or None, markup=False)
 
 
-def _live(receiver: Receiver, first: dict[str, Any], console: Console) -> dict[str, Any]:
+def _live(receiver: Receiver, first: shapes.Run, console: Console) -> shapes.Run:
     run = first
     with Live(console=console, auto_refresh=False, transient=True) as live:
         for run, missing_s in _turns(receiver, first):
@@ -56,43 +59,43 @@ def _live(receiver: Receiver, first: dict[str, Any], console: Console) -> dict[s
     return run
 
 
-def _plain(receiver: Receiver, first: dict[str, Any], console: Console) -> dict[str, Any]:
+def _plain(receiver: Receiver, first: shapes.Run, console: Console) -> shapes.Run:
     """A line whenever a shot does something else than before."""
     began = time.monotonic()
-    said: dict[str, tuple[object, ...]] = {}
+    doings: dict[str, tuple[object, ...]] = {}
 
     def say(words: str) -> None:
         console.print(f"{time.monotonic() - began:6.1f} s  {printable(words)}", markup=False)
 
     run = first
-    console.print(f"run: {run['id']}", markup=False)
+    console.print(f"run: {run.id}", markup=False)
     width = id_width(run)
     was_missing = False
     for run, missing_s in _turns(receiver, first):
         if missing_s and not was_missing:
             say("the receiver does not answer, asking again")
         was_missing = bool(missing_s)
-        for shot in run["shots"]:
+        for shot in run.shots:
             doing = _doing(shot)
-            if said.get(shot["id"]) != doing and doing not in _IDLE:
-                say(f"{shot['id']:<{width}} {shot_words(run, shot, now=time.time())}")
-            said[shot["id"]] = doing
-    say(f"{run['status']}{missed_words(run)}")
+            if doings.get(shot.id) != doing and doing not in _IDLE:
+                say(f"{shot.id:<{width}} {shot_words(run, shot, now=time.time())}")
+            doings[shot.id] = doing
+    say(f"{run.status}{missed_words(run)}")
     return run
 
 
-def _turns(receiver: Receiver, run: dict[str, Any]) -> Iterator[tuple[dict[str, Any], float]]:
+def _turns(receiver: Receiver, run: shapes.Run) -> Iterator[tuple[shapes.Run, float]]:
     """The run again and again, the last time when it has ended; with seconds since the receiver last answered, or 0."""
-    heard = time.monotonic()
+    answered_at = time.monotonic()
     yield run, 0.0
-    while run["status"] not in ENDED:
+    while run.status not in ENDED:
         time.sleep(ASK_EVERY_S)
         try:
-            run = receiver.get(f"/v1/runs/{run['id']}")
-            heard = time.monotonic()
+            run = receiver.run(run.id)
+            answered_at = time.monotonic()
             yield run, 0.0
         except Unreachable as silence:
-            missing_s = time.monotonic() - heard
+            missing_s = time.monotonic() - answered_at
             if missing_s > MISSING_S_MAX:
                 raise Unreachable(f"{silence}; the run is kept and goes on with its worker") from None
             yield run, missing_s
@@ -101,7 +104,7 @@ def _turns(receiver: Receiver, run: dict[str, Any]) -> Iterator[tuple[dict[str, 
 _IDLE: Final = (("pending", False), ("cancelled", False))
 
 
-def _doing(shot: Json) -> tuple[object, ...]:
+def _doing(shot: shapes.Shot) -> tuple[object, ...]:
     """What makes a new line worth while: not the seconds."""
-    takes = [(take["status"], take["provider_status"], take["error"] is not None) for take in shot["takes"]]
-    return (shot["status"], shot["held_by"] is not None, *takes)
+    takes = [(take.status, take.provider_status, take.error is not None) for take in shot.takes]
+    return (shot.status, shot.held_by is not None, *takes)

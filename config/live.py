@@ -27,7 +27,7 @@ class LiveSettings:
     """
     The settings and keys of this process as they are now.
 
-    *read* gives them anew (None: they never change), *check* says what is not to be taken over; they raise
+    *read* reads them again (None: they never change), *check* says what is not to be taken over; they raise
     SettingInvalid.
     """
 
@@ -72,8 +72,8 @@ class LiveSettings:
                 log.info("settings_read_again", changed=changed)
 
     def _fresh(self, read: Callable[[], Settings]) -> tuple[Settings, Keys]:
-        anew = read()
-        settings = replace(self.settings, **{field: getattr(anew, field) for field in LIVE})
+        fresh = read()
+        settings = replace(self.settings, **{field: getattr(fresh, field) for field in LIVE})
         if self._check:
             self._check(settings)
         return settings, replace(load_keys(settings), secret=self.keys.secret)

@@ -1,7 +1,7 @@
 """
 From the text of a setting to its value; one function for each kind.
 
-Raises: ValueError; its words begin with "it must", or it is a number that is none.
+Raises: ValueError; its words begin with "it must", or are Python's own about what is not a number.
 """
 
 import base64
@@ -20,7 +20,7 @@ def as_url(text: str) -> str:
     try:
         parts, url = urlsplit(text), parse_url(text)
         sound = url.scheme in ("http", "https") and url.host and parts.port != 0
-    except ValueError:  # Half an IPv6 address, a port that is none, a host that cannot be a name.
+    except ValueError:  # Half an IPv6 address, a port that is not a number, a host that cannot be a name.
         sound = False
     if not sound or any(letter.isspace() for letter in text):
         raise ValueError("it must be an http:// or https:// address")

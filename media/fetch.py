@@ -30,8 +30,8 @@ async def fetch_clip(
     """
     follower = Follower(decoder.follow, frame_into=frame_into, on_frame=on_frame)
     try:
-        fetched = await download(url, into, client=client, limits=limits, follower=follower)
-        examined = await follower.result() or await decoder.examine(into, frame_into=frame_into)
+        clip = await download(url, into, client=client, limits=limits, follower=follower)
+        examination = await follower.result() or await decoder.examine(into, frame_into=frame_into)
     finally:
         await follower.close()
-    return fetched, examined
+    return clip, examination

@@ -5,9 +5,9 @@ import structlog
 from framerelay.processors.deps import Deps
 from framerelay.processors.film import parts_of
 from framerelay.runs import events
-from framerelay.runs.errors import FrameRelayError, NotFound, StorageFailed
+from framerelay.runs.errors import FrameRelayError, NotFound
 from framerelay.runs.model import Run
-from framerelay.store.files import publish
+from framerelay.store.files import publish, storing
 from framerelay.store.progress import record
 from framerelay.store.run_files import FileKind, RunFile, file_at, missing_words
 
@@ -46,7 +46,7 @@ async def make(deps: Deps, run: Run, file: RunFile) -> None:
     if not file.made_of or not all(deps.files.has(clip.path) for clip in file.made_of):
         raise NotFound(missing_words(file))
     place, first = deps.files.place(file.path), deps.files.existing(file.made_of[0].path)
-    try:
+    with storing():
         match file.kind:
             case FileKind.FILM:
                 await _join(deps, run, file)
@@ -55,8 +55,6 @@ async def make(deps: Deps, run: Run, file: RunFile) -> None:
                 await deps.films.open(first, frame_into=place, begun_with=None, small=small)
             case _:
                 await deps.frames.examine(first, frame_into=place)
-    except OSError as error:
-        raise StorageFailed.of(error) from error
     log.info("file_made_again", file=str(file))
 
 

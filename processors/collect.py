@@ -13,7 +13,7 @@ from framerelay.media.model import Examination
 from framerelay.processors.deps import Deps
 from framerelay.processors.opening import is_ahead, is_waited_for, keep_opening, leave_opening, left_by
 from framerelay.processors.problems import problem_of
-from framerelay.processors.waits import wait_s
+from framerelay.processors.waits import retry_wait_s
 from framerelay.runs import events
 from framerelay.runs.errors import (
     ClipUnusable,
@@ -24,6 +24,7 @@ from framerelay.runs.errors import (
     Transient,
 )
 from framerelay.runs.model import Clip, Frame, Take, TakeStatus
+from framerelay.store.files import storing
 from framerelay.store.progress import record
 
 FETCHES_MAX: Final = 8  # Trouble on the way; each is tried again after a growing wait.
@@ -51,10 +52,8 @@ async def collect(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int
     if current.status is not TakeStatus.COLLECTING:
         return "not_due"
     try:
-        try:
+        with storing():
             event = await _collected(deps, run_id, shot_id, current, current.video_url)
-        except OSError as error:
-            raise StorageFailed.of(error) from error
     except FrameRelayError as error:
         return await _failed(deps, run_id, shot_id, current, error)
     now = await deps.store.load(run_id) or run  # The clip before may have come meanwhile.
@@ -73,7 +72,7 @@ async def _collected(deps: Deps, run_id: str, shot_id: str, take: Take, video_ur
     provider = asyncio.ensure_future(_provider_frame(deps, run_id, shot_id, take))
     try:
         place = deps.files.place(clip_path)
-        fetched, examined = await fetch_clip(
+        result, examination = await fetch_clip(
             video_url,
             place,
             frame_into=deps.files.place(frame_path),
@@ -89,12 +88,12 @@ async def _collected(deps: Deps, run_id: str, shot_id: str, take: Take, video_ur
     return events.Collected(
         shot=shot_id,
         take=take.number,
-        video=_clip(clip_path, fetched.sha256, fetched.bytes, examined),
+        video=_clip(clip_path, result.sha256, result.bytes, examination),
         last_frame=Frame(
             path=frame_path,
-            sha256=examined.frame.sha256,
-            width=examined.frame.width,
-            height=examined.frame.height,
+            sha256=examination.frame.sha256,
+            width=examination.frame.width,
+            height=examination.frame.height,
         ),
         provider_frame=frame,
     )
@@ -115,13 +114,13 @@ async def _provider_frame(deps: Deps, run_id: str, shot_id: str, take: Take) -> 
         return None
     path = deps.files.provider_frame(run_id, shot_id, take.number)
     try:
-        fetched = await download(
+        result = await download(
             take.provider_frame_url, deps.files.place(path), client=deps.downloads, limits=deps.limits
         )
     except Exception as error:  # Whatever it was: a gift that cannot be kept costs no clip.
         log.warning("provider_frame_missing", reason=_reason(error))
         return None
-    return Frame(path=path, sha256=fetched.sha256, width=0, height=0)
+    return Frame(path=path, sha256=result.sha256, width=0, height=0)
 
 
 async def _compare(deps: Deps, ours: Path, theirs: Path) -> None:
@@ -149,7 +148,7 @@ async def _failed(deps: Deps, run_id: str, shot_id: str, take: Take, error: Fram
     if not passing or (take.fetches >= most and not isinstance(error, StorageFailed)):
         await record(deps.store, run_id, events.CollectFailed(shot=shot_id, take=take.number, problem=problem))
         return error.code
-    until = time.time() + wait_s(take.fetches)
+    until = time.time() + retry_wait_s(take.fetches)
     log.warning("collect_put_off", reason=error.message, again_s=round(until - time.time(), 1))
     put_off = events.CollectPutOff(
         shot=shot_id, take=take.number, problem=problem, until=until, ask_again=damaged or expired

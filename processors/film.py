@@ -10,13 +10,14 @@ from framerelay.media.model import FilmPart
 from framerelay.processors.deps import Deps
 from framerelay.processors.opening import keep_those_left
 from framerelay.processors.problems import problem_of
-from framerelay.processors.waits import wait_s
+from framerelay.processors.waits import retry_wait_s
 from framerelay.runs import events
 from framerelay.runs.errors import FrameRelayError, NotFound, StorageFailed, Transient
 from framerelay.runs.model import Film, Run
 from framerelay.runs.outlook import is_continued
 from framerelay.runs.standing import picks
 from framerelay.runs.steps import Step, StepName, steps_due
+from framerelay.store.files import storing
 from framerelay.store.progress import record
 from framerelay.store.run_files import clip_of, clips_of_film, missing_words
 
@@ -36,13 +37,11 @@ async def join(deps: Deps, *, run_id: str, turn: int, **_: object) -> str:
         return "not_due"
     await keep_those_left(deps, run)
     try:
-        try:
+        with storing():
             film = await _joined(deps, run)
-        except OSError as error:
-            raise StorageFailed.of(error) from error
     except FrameRelayError as error:
         again = isinstance(error, StorageFailed) or (isinstance(error, Transient) and run.turns < JOINS_MAX)
-        until = time.time() + wait_s(run.turns) if again else None
+        until = time.time() + retry_wait_s(run.turns) if again else None
         await record(deps.store, run_id, events.JoinFailed(problem=problem_of(error), until=until, turn=turn))
         return error.code
     after = (await record(deps.store, run_id, events.Joined(film=film, turn=turn))).run

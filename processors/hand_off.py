@@ -64,7 +64,7 @@ async def _frame_of(deps: Deps, provider: Provider, client: JobsClient, referenc
 
 
 async def _check(deps: Deps, path: str) -> None:
-    """A person may have been given a picture that is none; it is looked at before anything is sent, or paid for."""
+    """A person may have given a file that is not a picture; it is looked at before anything is sent, or paid for."""
     if not deps.files.has(path):
         raise NotFound("the picture that was given is gone from the data folder: put it back, or give it again")
     try:

@@ -7,7 +7,7 @@ from arq.worker import Retry
 
 from framerelay.processors.deps import Deps
 from framerelay.processors.look_up import AT_WORK, GONE, event_of, look_up
-from framerelay.processors.waits import wait_s
+from framerelay.processors.waits import retry_wait_s
 from framerelay.runs.errors import FrameRelayError, Transient, UpstreamRejected
 from framerelay.runs.model import RunId
 from framerelay.store.progress import start
@@ -51,7 +51,7 @@ async def hook(
     try:
         report = await deps.clients.of(None).get_job(job_id)
     except Transient as error:
-        raise Retry(defer=wait_s(tries, retry_after_s=error.retry_after_s)) from error
+        raise Retry(defer=retry_wait_s(tries, retry_after_s=error.retry_after_s)) from error
     except UpstreamRejected as error:
         if error.status in GONE and tries <= LAGS_MAX:  # Its look-ups may lag behind its callbacks.
             raise Retry(defer=LAGS_S * 2.0 ** (tries - 1)) from error

@@ -10,7 +10,7 @@ from framerelay.network.policy import Trusted, check_in_advance
 from framerelay.processors.deps import Deps
 from framerelay.processors.orders import address_ends_at
 from framerelay.processors.problems import problem, problem_of
-from framerelay.processors.waits import wait_s
+from framerelay.processors.waits import retry_wait_s
 from framerelay.runs import events
 from framerelay.runs.errors import (
     AddressForbidden,
@@ -87,8 +87,8 @@ async def look_up(
     lookup_id = current.job_id or job_id
     if lookup_id is None:
         return "no_job_id"
-    if wait := deps.turnstile.wait_s(planned=planned):
-        raise Retry(defer=wait)
+    if wait_s := deps.turnstile.poll_wait_s(planned=planned):
+        raise Retry(defer=wait_s)
     try:
         with deps.turnstile.passing(planned=planned):
             report = await _get_job(deps, run, shot_id, current, lookup_id)
@@ -151,12 +151,12 @@ async def _report_of(
     deps: Deps, run: Run, shot_id: str, take: Take | None, job_id: str, tries: int
 ) -> JobReport | None:
     """What the provider says of a job that a callback named; None if it knows none, or says nothing readable."""
-    if wait := deps.turnstile.wait_s(planned=False):
-        raise Retry(defer=wait)
+    if wait_s := deps.turnstile.poll_wait_s(planned=False):
+        raise Retry(defer=wait_s)
     try:
         return await _get_job(deps, run, shot_id, take, job_id)
     except Transient as error:
-        raise Retry(defer=wait_s(tries, retry_after_s=error.retry_after_s)) from error
+        raise Retry(defer=retry_wait_s(tries, retry_after_s=error.retry_after_s)) from error
     except FrameRelayError as error:
         log.warning("named_job_unreadable", job_id=job_id, reason=error.message)
         return None
@@ -301,7 +301,7 @@ async def _poll_failed(
     if isinstance(error, UpstreamRateLimited):
         deps.turnstile.rest(retry_after_s)
     if take.status is not TakeStatus.GENERATING:
-        raise Retry(defer=wait_s(tries, retry_after_s=retry_after_s)) from error
+        raise Retry(defer=retry_wait_s(tries, retry_after_s=retry_after_s)) from error
     problem = problem_of(error)
     gone = isinstance(error, UpstreamRejected) and error.status in GONE
     event = events.PollFailed(

@@ -26,8 +26,9 @@ from framerelay.network.signing import signed_headers
 from framerelay.runs.errors import AddressForbidden, Conflict, NotFound, StoreUnavailable
 from framerelay.runs.events import NotificationSettled
 from framerelay.runs.model import Problem
+from framerelay.runs.notice_kinds import NotificationState
 from framerelay.runs.notices import Notice
-from framerelay.store.outbox import Claimed, Delivery, NotificationState, Outbox
+from framerelay.store.outbox import Claimed, Delivery, Outbox
 from framerelay.store.progress import record
 from framerelay.store.runs import Store
 from framerelay.upstream.answers import read_retry_after
@@ -49,12 +50,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outcome:
-    """What came of one POST; *refused*: why nothing was sent, which waiting does not change."""
+    """What came of one POST; *refusal*: why nothing was sent, which waiting does not change."""
 
     words: str
     status: int | None = None
     retry_after_s: float | None = None
-    refused: str | None = None
+    refusal: str | None = None
 
 
 class Courier:
@@ -151,7 +152,7 @@ class Courier:
 
     async def _tell_run(self, run_id: str, answer: _Outcome) -> None:
         """Whoever looks at the run has to learn that nothing is sent; the log of deliveries is seldom looked at."""
-        problem = Problem(code=AddressForbidden.code, message=answer.refused) if answer.refused else None
+        problem = Problem(code=AddressForbidden.code, message=answer.refusal) if answer.refusal else None
         with suppress(NotFound, Conflict):  # It was removed, or so much happens to it that the next one will say so.
             await record(self._store, run_id, NotificationSettled(problem=problem))
 
@@ -169,11 +170,11 @@ class Courier:
                 retry_after_s = read_retry_after(wait, now=datetime.now(UTC))
                 return _Outcome(words=_words_for(status), status=status, retry_after_s=retry_after_s)
         except AddressForbidden as error:
-            refused = redacted(error.message)
-            return _Outcome(words=f"not sent: {refused}", refused=refused)
+            refusal = redacted(error.message)
+            return _Outcome(words=f"not sent: {refusal}", refusal=refusal)
         except (httpx.InvalidURL, ValueError):  # Kept by a version that did not look at it.
-            refused = "it is no address that can be opened"
-            return _Outcome(words=f"not sent: {refused}", refused=refused)
+            refusal = "it is no address that can be opened"
+            return _Outcome(words=f"not sent: {refusal}", refusal=refusal)
         except httpx.ConnectTimeout:
             return _Outcome(words=f"no connection within {CONNECT_S:.0f} s")
         except (TimeoutError, httpx.TimeoutException):
@@ -194,17 +195,17 @@ class Courier:
 
 def _what_follows(claimed: Claimed, answer: _Outcome, *, now: float) -> tuple[NotificationState, float | None]:
     """Its state, and in how many seconds it is tried again, if it is."""
-    if answer.refused:
+    if answer.refusal:
         return NotificationState.REFUSED, None
     if answer.status is not None and 200 <= answer.status < 300:
         return NotificationState.DELIVERED, None
     if answer.status == httpx.codes.GONE:
         return NotificationState.GONE, None
-    wait = wait_s(claimed.tries, age_s=now - claimed.since, retry_after_s=answer.retry_after_s)
-    return (NotificationState.GIVEN_UP, None) if wait is None else (NotificationState.WAITING, wait)
+    wait_s = send_wait_s(claimed.tries, age_s=now - claimed.since, retry_after_s=answer.retry_after_s)
+    return (NotificationState.GIVEN_UP, None) if wait_s is None else (NotificationState.WAITING, wait_s)
 
 
-def wait_s(tries: int, *, age_s: float, retry_after_s: float | None = None) -> float | None:
+def send_wait_s(tries: int, *, age_s: float, retry_after_s: float | None = None) -> float | None:
     """
     Seconds until the next try, after *tries* before the one that failed; None: a day has passed, it is given up.
 

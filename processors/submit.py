@@ -4,15 +4,17 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable
+from contextlib import suppress
 from itertools import count
 from typing import Any, Final
 
 import structlog
 
+from framerelay.processors import places
 from framerelay.processors.deps import Deps
 from framerelay.processors.orders import Prepared, order_of, prepared
 from framerelay.processors.problems import problem_of
-from framerelay.processors.waits import wait_s
+from framerelay.processors.waits import retry_wait_s
 from framerelay.runs import events
 from framerelay.runs.errors import (
     FrameRelayError,
@@ -57,22 +59,28 @@ async def submit(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int)
     if step not in steps_due(run, time.time()):
         return "not_due"
     try:
+        provider = deps.clients.provider(run.provider_of(shot))
+        if not await places.enter(deps, run, shot, take, provider):
+            return "no_place"
         ready = await prepared(deps, run, shot)
     except FrameRelayError as error:
-        return await _unprepared(deps, shot, run_id, error)
+        return await _unprepared(deps, run, shot, take, error)
     intended = await _intend(deps, run, shot, take, ready)
     if intended is None:
         return "not_due"
     return await _post(deps, run, shot, intended, ready)
 
 
-async def _unprepared(deps: Deps, shot: Shot, run_id: str, error: FrameRelayError) -> str:
+async def _unprepared(deps: Deps, run: Run, shot: Shot, take: int, error: FrameRelayError) -> str:
+    run_id = run.id
+    with suppress(FrameRelayError):  # Of a provider that is not there nobody has a place.
+        await places.leave(deps, run, shot, take, deps.clients.provider(run.provider_of(shot)))
     if await _may_pass(deps, error):
         await record(deps.store, run_id, events.PreparationFailed(shot=shot.id, problem=OTHER_KEY, until=time.time()))
         return "put_off"
     passing = isinstance(error, Transient)
     retry_after_s = error.retry_after_s if isinstance(error, Transient) else None
-    until = time.time() + wait_s(shot.turns, retry_after_s=retry_after_s) if passing else None
+    until = time.time() + retry_wait_s(shot.turns, retry_after_s=retry_after_s) if passing else None
     problem = problem_of(error)
     event = events.PreparationFailed(shot=shot.id, problem=problem, until=until, turn=shot.turns)
     await record(deps.store, run_id, event)
@@ -133,9 +141,9 @@ async def _post(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared) -
     try:
         outcome, event = await _sent(deps, run, shot, take, ready, leaving)
     except asyncio.CancelledError:
-        lost = events.SubmitLost(**about, problem=CUT_OFF)
+        loss = events.SubmitLost(**about, problem=CUT_OFF)
         put_off = events.SubmitPutOff(**about, problem=NOTHING_LEFT, until=time.time())
-        await _in_time(record(deps.store, run.id, lost if leaving.is_set() else put_off))
+        await _in_time(record(deps.store, run.id, loss if leaving.is_set() else put_off))
         raise
     saving = asyncio.create_task(_saved(deps, run, event))
     try:
@@ -144,6 +152,9 @@ async def _post(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared) -
         await _in_time(saving, job_id=_job_id(event))
         saving.cancel()
         raise
+    if isinstance(event, events.Submitted):
+        with suppress(StoreUnavailable):
+            await places.accepted(deps, run, shot, take.number, ready.provider)
     if after.cancelled and isinstance(event, events.Submitted):
         log.warning("job_of_cancelled_run", job_id=event.job_id, advice="it was paid for; its clip is kept")
     return outcome
@@ -160,7 +171,7 @@ async def _saved(deps: Deps, run: Run, event: Event) -> Run:
             return (await record(deps.store, run.id, event)).run
         except StoreUnavailable as error:
             log.error("submit_not_saved_yet", job_id=_job_id(event), reason=error.message)
-            await asyncio.sleep(wait_s(tries))
+            await asyncio.sleep(retry_wait_s(tries))
     raise AssertionError  # It counts for ever.
 
 
@@ -177,8 +188,11 @@ async def _sent(
         answer = await ready.client.submit(order_of(deps, run, shot, take, ready), leaving=leaving)
     except RequestInvalid as error:  # Nothing can be made of it that could be sent.
         return "refused", events.SubmitRefused(**about, problem=problem_of(error))
-    except (UpstreamRateLimited, UpstreamUnavailable) as error:
-        until = time.time() + wait_s(shot.turns, retry_after_s=error.retry_after_s)
+    except UpstreamRateLimited as error:
+        until = time.time() + await _rest_s(deps, run, shot, take, ready, error)
+        return "put_off", events.SubmitPutOff(**about, problem=problem_of(error), until=until)
+    except UpstreamUnavailable as error:
+        until = time.time() + retry_wait_s(shot.turns, retry_after_s=error.retry_after_s)
         return "put_off", events.SubmitPutOff(**about, problem=problem_of(error), until=until)
     except UpstreamRejected as error:
         if await _may_pass(deps, error):
@@ -191,6 +205,19 @@ async def _sent(
         **about, job_id=answer.job_id, aliases=answer.aliases, word=answer.status_word, kept=kept
     )
     return "submitted", submitted
+
+
+async def _rest_s(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared, error: UpstreamRateLimited) -> float:
+    """
+    Seconds until the shot asks for a place again, after a 429: none while other jobs are in flight there.
+
+    Then it is the end of one of them that makes room, not the clock.
+    """
+    with suppress(StoreUnavailable):
+        rest_s = await places.refused(deps, run, shot, take.number, ready.provider, retry_after_s=error.retry_after_s)
+        if rest_s == 0:
+            return 0.0
+    return retry_wait_s(shot.turns, retry_after_s=error.retry_after_s)
 
 
 async def _may_pass(deps: Deps, error: FrameRelayError) -> bool:

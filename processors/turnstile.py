@@ -23,7 +23,7 @@ class Turnstile:
         self._inside = 0
         self._rest_until = 0.0
 
-    def wait_s(self, *, planned: bool) -> float | None:
+    def poll_wait_s(self, *, planned: bool) -> float | None:
         """Seconds after which to come again; None if the way is free."""
         spread = 1.0 + random.random() / 2  # noqa: S311  (spreads load; not a secret)
         rest_s = self._rest_until - time.monotonic()

@@ -6,7 +6,7 @@ from typing import Final
 AGAIN_S_MAX: Final = 60.0
 
 
-def wait_s(turns: int, *, retry_after_s: float | None = None, least_s: float = 0.5) -> float:
+def retry_wait_s(turns: int, *, retry_after_s: float | None = None, least_s: float = 0.5) -> float:
     """
     Seconds until the next try, after *turns* that failed: doubling, at most a minute, with up to a quarter of jitter.
 

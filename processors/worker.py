@@ -35,7 +35,7 @@ from framerelay.processors.repair import repair
 from framerelay.processors.retention import keep_tidy
 from framerelay.processors.submit import submit
 from framerelay.processors.sweep import sweep
-from framerelay.processors.waits import wait_s
+from framerelay.processors.waits import retry_wait_s
 from framerelay.runs.errors import FrameRelayError, StoreUnavailable, Transient
 from framerelay.runs.machine import AHEAD_S_MAX
 from framerelay.store.client import RelayRedis, script
@@ -182,7 +182,7 @@ class RelayWorker(Worker):
             except REDIS_ERRORS as error:
                 self._due_ms[job_id] = due_ms
                 log.warning("redis_unavailable", reason=redis_words(error))
-                await asyncio.sleep(wait_s(turns, least_s=0.1))
+                await asyncio.sleep(retry_wait_s(turns, least_s=0.1))
                 turns += 1
 
     async def _start_due(self) -> float:
@@ -335,7 +335,7 @@ async def _outcome(handler: TaskHandler, deps: Deps, arguments: dict[str, Any], 
         raise
     except Transient as error:
         log.warning("task_put_off", reason=error.message)
-        raise Retry(defer=wait_s(tries, retry_after_s=error.retry_after_s)) from error
+        raise Retry(defer=retry_wait_s(tries, retry_after_s=error.retry_after_s)) from error
     except FrameRelayError as error:
         log.error("task_failed", code=error.code, reason=error.message)
         return error.code
@@ -343,7 +343,7 @@ async def _outcome(handler: TaskHandler, deps: Deps, arguments: dict[str, Any], 
         log.exception("task_surprised", reason=str(error))
         if tries >= SURPRISES_MAX:
             return "gave_up"
-        raise Retry(defer=wait_s(tries)) from error
+        raise Retry(defer=retry_wait_s(tries)) from error
 
 
 def _again(tries: int) -> dict[str, int]:

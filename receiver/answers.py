@@ -1,9 +1,10 @@
-"""Errors as HTTP, in one place, in the envelope that the upstream's users know."""
+"""The shapes of the API as HTTP; and errors, in one place, in the envelope that the upstream's users know."""
 
 import math
 from typing import Any, Final
 
 import structlog
+from msgspec import Struct, to_builtins
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -45,6 +46,11 @@ _CODES: Final = {
 NO_SUCH_ADDRESS: Final = "there is no such address"
 
 log = structlog.get_logger()
+
+
+def shape_answer(shape: Struct, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """*shape*, one of `api.shapes`, as JSON."""
+    return JSONResponse(to_builtins(shape), status_code=status, headers=headers)
 
 
 def error_answer(

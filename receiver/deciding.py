@@ -49,9 +49,9 @@ async def undecided(state: State, run_id: str, event: Decision, *, revision: int
 async def _with_shot(state: State, run_id: str, event: Decision) -> tuple[Run, Decision]:
     """The run, and *event* about the shot that a person meant: the beginning of its id is enough."""
     run = await stored_run(state, run_id)
-    shot = getattr(event, "shot", None)
-    if shot is not None:
-        event = replace(cast(Any, event), shot=stored_shot(run, shot))
+    shot_id = getattr(event, "shot", None)
+    if shot_id is not None:
+        event = replace(cast(Any, event), shot=stored_shot(run, shot_id))
     return run, event
 
 

@@ -2,9 +2,11 @@
 
 import structlog
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from framerelay.api.views import notification_json
+from framerelay.api import shapes
+from framerelay.api.views import notification_view
+from framerelay.receiver.answers import shape_answer
 from framerelay.receiver.runs_api import page_of
 from framerelay.receiver.state import state_of
 from framerelay.runs.errors import NotFound
@@ -16,12 +18,12 @@ async def list_notifications(request: Request) -> Response:
     """``GET /v1/notifications?run=&limit=&after=``: newest first, each with all its deliveries."""
     limit, after = page_of(request)
     state = state_of(request)
-    wanted = request.query_params.get("run")
-    run = await state.store.named(wanted) if wanted is not None else None  # One that was removed is told of still.
-    found = await state.outbox.recent(limit=limit + 1, after=after, run=run.id if run else wanted)
-    more = found[limit - 1].notice.id if len(found) > limit else None
-    shown = [notification_json(each) for each in found[:limit]]
-    return JSONResponse({"object": "list", "data": shown, "next": more})
+    run_text = request.query_params.get("run")
+    run = await state.store.named(run_text) if run_text is not None else None  # One that was removed is told of still.
+    records = await state.outbox.recent(limit=limit + 1, after=after, run=run.id if run else run_text)
+    more = records[limit - 1].notice.id if len(records) > limit else None
+    views = [notification_view(each) for each in records[:limit]]
+    return shape_answer(shapes.Notifications(object="list", data=views, next=more))
 
 
 async def replay_notification(request: Request) -> Response:
@@ -33,4 +35,4 @@ async def replay_notification(request: Request) -> Response:
     if not sent or notification is None:
         raise NotFound("there is no such notification, or it is no longer kept")
     log.info("notification_replayed", notification_id=notification.notice.id, run_id=notification.notice.run)
-    return JSONResponse(notification_json(notification))
+    return shape_answer(notification_view(notification))

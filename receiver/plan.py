@@ -3,20 +3,19 @@
 import asyncio
 import re
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
-from msgspec import to_builtins
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from framerelay.api import shapes
+from framerelay.api.views import plan_view
 from framerelay.network.policy import Trusted
+from framerelay.receiver.answers import shape_answer
 from framerelay.receiver.door.body import read_body
 from framerelay.receiver.state import state_of
 from framerelay.runs.errors import PlanChanged, RequestInvalid
-from framerelay.runs.model import Shot
 from framerelay.storyboards.notation import Form
-from framerelay.storyboards.plan import Plan, plan_of
+from framerelay.storyboards.plan import plan_of
 from framerelay.storyboards.storyboard import Storyboard, read_storyboard
 
 STORYBOARD_BYTES_MAX: Final = 1 << 20
@@ -25,7 +24,7 @@ STORYBOARD_BYTES_MAX: Final = 1 << 20
 async def plan(request: Request) -> Response:
     """``POST /v1/plan``: nothing is spent, nothing is stored."""
     board = await read_board(request)
-    return JSONResponse(plan_json(await asyncio.to_thread(plan_of, board)))
+    return shape_answer(plan_view(await asyncio.to_thread(plan_of, board)))
 
 
 async def read_board(request: Request) -> Storyboard:
@@ -52,33 +51,3 @@ def agreed(request: Request, board: Storyboard) -> Storyboard:
     if not re.fullmatch("[0-9]{1,6}", limit) or int(limit) < 1:
         raise RequestInvalid("it is not a whole number of jobs, from 1 to 999999", param="Max-Jobs")
     return replace(board, budget_jobs=min(int(limit), board.budget_jobs or int(limit)))
-
-
-def plan_json(plan: Plan) -> dict[str, Any]:
-    """A plan, as `shapes.Plan`."""
-    shown = shapes.Plan(
-        id=plan.id,
-        object="plan",
-        title=plan.title,
-        model=plan.model,
-        jobs=plan.jobs,
-        budget=shapes.Jobs(jobs=plan.budget_jobs),
-        longest_chain=plan.longest_chain,
-        scenes=[shapes.PlannedScene(id=scene, shots=[_shot(shot) for shot in shots]) for scene, shots in plan.scenes()],
-        warnings=[
-            shapes.Caution(code=each.code, place=each.place, line=each.line, message=each.message)
-            for each in plan.cautions
-        ],
-    )
-    return dict(to_builtins(shown))
-
-
-def _shot(shot: Shot) -> shapes.PlannedShot:
-    return shapes.PlannedShot(
-        id=shot.id,
-        origin=shot.origin,
-        source=shot.source,
-        gate="approve" if shot.gated else None,
-        takes=shot.takes_wanted,
-        prompt=shot.input["prompt"],
-    )

@@ -11,10 +11,13 @@ from typing import Any, Final
 
 import structlog
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from framerelay.api.views import callback_json, outlook_json, run_json
+from framerelay.api import shapes
+from framerelay.api.access import PICTURE_BYTES_MAX
+from framerelay.api.views import callback_view, outlook_view, run_view
+from framerelay.receiver.answers import shape_answer
 from framerelay.receiver.deciding import decide, stored_run, stored_shot, undecided
 from framerelay.receiver.door.body import read_body
 from framerelay.receiver.fields import fields_of
@@ -22,9 +25,10 @@ from framerelay.receiver.plan import agreed, read_board
 from framerelay.receiver.state import State, state_of
 from framerelay.runs import events
 from framerelay.runs.decisions import Decision
-from framerelay.runs.errors import Conflict, RequestInvalid, StorageFailed, StoreUnavailable
+from framerelay.runs.errors import Conflict, RequestInvalid, StoreUnavailable
 from framerelay.runs.model import Run, RunId, RunStatus
 from framerelay.runs.standing import has_ended
+from framerelay.store.files import storing
 from framerelay.store.progress import check_revision
 from framerelay.store.progress import start as start_run_now
 from framerelay.store.removal import remove as remove_run
@@ -33,7 +37,6 @@ from framerelay.storyboards.plan import plan_of
 from framerelay.storyboards.storyboard import start_run
 from framerelay.storyboards.terms import terms_of
 
-PICTURE_BYTES_MAX: Final = 30_000_000  # Ark's limit for an input image.
 PAGE_MAX: Final = 200
 ID_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"
 NAME: Final = re.compile(r"[!-~]{1,200}")
@@ -61,26 +64,26 @@ async def start(request: Request) -> Response:
         new = start_run(storyboard, run_id=run_id, now=time.time(), terms=terms_of(state.settings))
         run = await start_run_now(state.store, new)
         log.info("run_started", run_id=run.id, shots=len(run.shots), title=run.title)
-    return JSONResponse(_json(state, run), status_code=201, headers={"Location": f"/v1/runs/{run.id}"})
+    return shape_answer(_view(state, run), status=201, headers={"Location": f"/v1/runs/{run.id}"})
 
 
 async def read(request: Request) -> Response:
     """``GET /v1/runs/{id}``."""
     state = state_of(request)
-    return JSONResponse(_json(state, await _run(state, request)))
+    return shape_answer(_view(state, await _run(state, request)))
 
 
 async def list_runs(request: Request) -> Response:
     """``GET /v1/runs?limit=&after=&status=``: newest first; ``next`` is the *after* of the next page."""
     state = state_of(request)
     limit, after = page_of(request)
-    wanted = request.query_params.get("status")
-    if wanted is not None and wanted not in set(RunStatus):
+    status_text = request.query_params.get("status")
+    if status_text is not None and status_text not in set(RunStatus):
         raise RequestInvalid(f"status is not one of {', '.join(RunStatus)}", param="status")
-    status = RunStatus(wanted) if wanted else None
-    found = await state.store.runs(limit=limit + 1, after=after, status=status)
-    more = found[limit - 1].id if len(found) > limit else None
-    return JSONResponse({"object": "list", "data": [_json(state, run) for run in found[:limit]], "next": more})
+    status = RunStatus(status_text) if status_text else None
+    runs = await state.store.runs(limit=limit + 1, after=after, status=status)
+    more = runs[limit - 1].id if len(runs) > limit else None
+    return shape_answer(shapes.Runs(object="list", data=[_view(state, run) for run in runs[:limit]], next=more))
 
 
 async def cancel(request: Request) -> Response:
@@ -93,13 +96,13 @@ async def remove(request: Request) -> Response:
     state = state_of(request)
     run = await _run(state, request)
     await remove_run(state.store, state.files, run)
-    return JSONResponse({"id": run.id, "object": "run", "removed": True})
+    return shape_answer(shapes.Removed(id=run.id, object="run", removed=True))
 
 
 async def approve(request: Request) -> Response:
     """``POST /v1/runs/{id}/shots/{shot}/approve``: let a gated shot be submitted."""
-    shot = request.path_params["shot"]
-    return await _act(request, events.Approved(shot=shot))
+    shot_id = request.path_params["shot"]
+    return await _act(request, events.Approved(shot=shot_id))
 
 
 async def pick(request: Request) -> Response:
@@ -124,7 +127,7 @@ async def resume(request: Request) -> Response:
     if not all(state.files.has(clip.path) for clip in kept.made_of):
         raise Conflict(missing_words(kept))
     await state.store.enqueue([task_to_make_again(run, kept)])
-    return JSONResponse(_json(state, run))
+    return shape_answer(_view(state, run))
 
 
 async def retake(request: Request) -> Response:
@@ -148,8 +151,8 @@ async def retake(request: Request) -> Response:
 async def adopt(request: Request) -> Response:
     """``POST /v1/jobs/adopt`` ``{"job_id": …, "run": …, "shot": …}``: a job that was paid for belongs to this shot."""
     body = fields_of(request)
-    job_id, run_id, shot = (_named(body, name) for name in ("job_id", "run", "shot"))
-    return await _act(request, events.Adopted(shot=shot, job_id=job_id), run_id)
+    job_id, run_id, shot_id = (_named(body, name) for name in ("job_id", "run", "shot"))
+    return await _act(request, events.Adopted(shot=shot_id, job_id=job_id), run_id)
 
 
 async def watch(request: Request) -> Response:
@@ -186,20 +189,18 @@ async def callbacks(request: Request) -> Response:
     """``GET /v1/callbacks?limit=&after=``: what came in, newest first."""
     state = state_of(request)
     limit, after = page_of(request)
-    found = await state.inbox.recent(limit=limit + 1, after=after)
-    more = found[limit - 1].id if len(found) > limit else None
-    shown = [callback_json(each, secrets=state.secrets) for each in found[:limit]]
-    return JSONResponse({"object": "list", "data": shown, "next": more})
+    records = await state.inbox.recent(limit=limit + 1, after=after)
+    more = records[limit - 1].id if len(records) > limit else None
+    views = [callback_view(each, secrets=state.secrets) for each in records[:limit]]
+    return shape_answer(shapes.Callbacks(object="list", data=views, next=more))
 
 
 async def give_file(request: Request) -> Response:
     """``POST /v1/files`` with a picture as the body: kept here; a storyboard names it as ``file:…``."""
     content = await read_body(request, bytes_max=PICTURE_BYTES_MAX)
-    try:
+    with storing():
         path = await asyncio.to_thread(state_of(request).files.keep_given, content)
-    except OSError as error:
-        raise StorageFailed.of(error) from error
-    return JSONResponse({"object": "file", "name": f"file:{path}", "bytes": len(content)}, status_code=201)
+    return shape_answer(shapes.File(object="file", name=f"file:{path}", bytes=len(content)), status=201)
 
 
 async def _events(state: State, run_id: str, after: str) -> AsyncIterator[str]:
@@ -224,13 +225,13 @@ async def _act(request: Request, event: Decision, run_id: str | None = None) -> 
     """A person's decision about the run of the address: refused for an older revision, or if it changes nothing."""
     state = state_of(request)
     run = await decide(state, run_id or request.path_params["run"], event, revision=_revision(request))
-    return JSONResponse(_json(state, run))
+    return shape_answer(_view(state, run))
 
 
 async def _look_ahead(request: Request, event: events.Retaken) -> Response:
     """What that decision would bring about; refused where the decision itself would be."""
     run = await undecided(state_of(request), request.path_params["run"], event, revision=_revision(request))
-    return JSONResponse(outlook_json(run, stored_shot(run, event.shot)))
+    return shape_answer(outlook_view(run, stored_shot(run, event.shot)))
 
 
 def _revision(request: Request) -> int | None:
@@ -265,5 +266,5 @@ def _key(key: str) -> str:
     return key
 
 
-def _json(state: State, run: Run) -> dict[str, Any]:
-    return run_json(run, base_url=state.settings.reachable_url)
+def _view(state: State, run: Run) -> shapes.Run:
+    return run_view(run, base_url=state.settings.reachable_url)

@@ -145,13 +145,17 @@ def _asked_again(take: Take, now: float) -> Take:
 
 def _why_not_adopted(run: Run, shot: Shot, job_id: str) -> str | None:
     jobs = ((each, take) for each in run.shots for take in each.takes)
-    owner, other = next(((each, take) for each, take in jobs if job_id in take.job_ids), (None, None))
+    owner, known = next(((each, take) for each, take in jobs if job_id in take.job_ids), (None, None))
     if owner is not None and owner is not shot:
         return f"{job_id} is the job of shot {owner.id}"
-    if other is not None:
-        status = other.status.value
-        here = f"{job_id} is the job of take {other.number} of shot {shot.id} already, which is {status}"
-        return None if other.status in _FINAL else here
+    if known is not None:
+        here = f"{job_id} is the job of take {known.number} of shot {shot.id} already, which is {known.status.value}"
+        return None if known.status in _FINAL else here
+    return why_no_other_job(shot)
+
+
+def why_no_other_job(shot: Shot) -> str | None:
+    """Why no job that is new to its run can be brought in for *shot*, in words for a person; None if one can."""
     if shot.status is ShotStatus.DONE:
         return f"shot {shot.id} is done"
     open_ones = [take for take in shot.takes if take.question is None]
@@ -163,9 +167,9 @@ def _why_not_adopted(run: Run, shot: Shot, job_id: str) -> str | None:
 
 
 def _with_job(run: Run, shot: Shot, job_id: str, now: float) -> Run:
-    take = next((take for take in shot.takes if job_id in take.job_ids), None)
-    if take is not None:
-        return _with_take(run, shot, _asked_again(take, now))
+    known = next((take for take in shot.takes if job_id in take.job_ids), None)
+    if known is not None:
+        return _with_take(run, shot, _asked_again(known, now))
     unsure = next((take for take in shot.takes if take.status is TakeStatus.UNSURE), None)
     if unsure is not None:
         return _with_take(run, shot, replace(_asked_again(unsure, now), job_ids=(job_id,), adopted=True))
@@ -184,9 +188,9 @@ def _with_job(run: Run, shot: Shot, job_id: str, now: float) -> Run:
 
 def _without_question(shot: Shot) -> Shot:
     """A person has answered it: the take goes on being looked up, and the shot goes on without it."""
-    numbers = [take.number for take in shot.takes if take.question]
+    asked = [take.number for take in shot.takes if take.question]
     takes = tuple(replace(take, question=None) if take.question else take for take in shot.takes)
-    return replace(shot, takes=takes, set_aside=max(*numbers, shot.set_aside)) if numbers else shot
+    return replace(shot, takes=takes, set_aside=max(*asked, shot.set_aside)) if asked else shot
 
 
 def _with_take(run: Run, shot: Shot, take: Take) -> Run:
@@ -222,11 +226,11 @@ def _taken_again(run: Run, shot: Shot, event: events.Retaken, now: float) -> Run
 
     Later shots that are done were paid for and stay as they are, stale (`runs.outlook`); those that failed start over.
     """
-    changes = {"prompt": event.prompt, "seed": event.seed}
+    given = {"prompt": event.prompt, "seed": event.seed}
     shot, number = _without_question(shot), _last_number(shot) + 1
     again = replace(
         shot,
-        input={**shot.input, **{name: value for name, value in changes.items() if value is not None}},
+        input={**shot.input, **{name: value for name, value in given.items() if value is not None}},
         seed_at=shot.seed_at if event.seed is None else number,
         takes_wanted=1,
         set_aside=number - 1,
@@ -245,13 +249,13 @@ def heirs_of(run: Run, shot: Shot, *, past_done: bool = True) -> list[Shot]:
 
     Without *past_done* those that are done are left out, and what begins with them.
     """
-    heirs: list[Shot] = []
+    found: list[Shot] = []
     ids = {shot.id}
     for each in run.shots:
         if each.source in ids and (past_done or each.status is not ShotStatus.DONE):
             ids.add(each.id)
-            heirs.append(each)
-    return heirs
+            found.append(each)
+    return found
 
 
 def heirs_begun_anew(run: Run, shot: Shot) -> list[Shot]:

@@ -78,6 +78,23 @@ class SubmitLost(TakeEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceWanted:
+    """The provider has as many jobs as it takes: the shot is held, at the longest *until* then; *turn*: the shot's."""
+
+    shot: str
+    problem: Problem
+    until: float
+    turn: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceFreed:
+    """The provider has room for one more job, and the shot, which was held for that, is next."""
+
+    shot: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PreparationFailed:
     """
     A shot's inputs could not be made ready (its frame could not be uploaded, say); nothing was submitted.
@@ -293,6 +310,8 @@ Event = (
     Submitting
     | Submitted
     | JobNotFound
+    | PlaceFreed
+    | PlaceWanted
     | SubmitRefused
     | SubmitPutOff
     | SubmitLost

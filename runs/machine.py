@@ -42,6 +42,7 @@ from framerelay.runs.takes import (
     unsure,
 )
 
+NO_PLACE: Final = "no_place"  # Why a shot is held whose provider has as many jobs as it takes.
 WAKE_S_MAX: Final = 900.0  # So that a time further off than this shows that the clock was set back since.
 CLOCKS_APART_S: Final = 300.0  # Those of two machines may be, without anybody having set one back.
 AHEAD_S_MAX: Final = WAKE_S_MAX + CLOCKS_APART_S
@@ -125,8 +126,10 @@ def _changed(run: Run, event: Event, now: float) -> Run:
             return _without_intent(run, event, until=event.until)
         case events.SubmitRefused() if event.problem.family in FOR_A_PERSON:
             return _without_intent(run, event, until=now)
-        case events.PreparationFailed():
+        case events.PreparationFailed() | events.PlaceWanted():
             return _unprepared(run, event, now)
+        case events.PlaceFreed():
+            return _with_place(run, event, now)
         case (
             events.Approved()
             | events.Picked()
@@ -201,7 +204,7 @@ def _without_intent(run: Run, event: events.SubmitPutOff | events.SubmitRefused,
     return run.with_shots(waiting)
 
 
-def _unprepared(run: Run, event: events.PreparationFailed, now: float) -> Run:
+def _unprepared(run: Run, event: events.PreparationFailed | events.PlaceWanted, now: float) -> Run:
     shot = run.shot(event.shot)
     if shot is None or not takes_to_submit(run, shot) or event.turn not in (None, shot.turns):
         return run
@@ -209,6 +212,13 @@ def _unprepared(run: Run, event: events.PreparationFailed, now: float) -> Run:
     if event.until is None and not for_a_person:
         return run.with_shots(replace(shot, error=event.problem))
     return run.with_shots(replace(shot, due_at=event.until or now, turns=shot.turns + 1, held_by=event.problem))
+
+
+def _with_place(run: Run, event: events.PlaceFreed, now: float) -> Run:
+    shot = run.shot(event.shot)
+    if shot is None or shot.held_by is None or shot.held_by.code != NO_PLACE or shot.due_at <= now:
+        return run
+    return run.with_shots(replace(shot, due_at=now, turns=shot.turns + 1))
 
 
 def _with_answer(run: Run, event: events.Submitted, now: float) -> Run:

@@ -6,24 +6,13 @@ Which change of a run is told to whoever wrote ``notify_url``: purely, from the 
 
 import hashlib
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import Final
 
 import msgspec
 
 from framerelay.runs.model import Family, Run, RunStatus, Shot, ShotStatus, TakeStatus
+from framerelay.runs.notice_kinds import NoticeType
 from framerelay.runs.standing import counted, jobs_left, takes_missing
-
-
-class NoticeType(StrEnum):
-    """What can be told; ``docs/notifications.md`` says when."""
-
-    RUN_SUCCEEDED = "run.succeeded"
-    RUN_FAILED = "run.failed"
-    RUN_WAITING = "run.waiting"
-    SHOT_SUCCEEDED = "shot.succeeded"
-    SHOT_FAILED = "shot.failed"
-    BUDGET_REACHED = "budget.reached"
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):

@@ -39,8 +39,8 @@ def settled(run: Run, *, before: Run | None = None) -> Run:
     view = _carried_on(before, run, places)
     run = _without_old_film(run, view, earlier)
     left = _left(run, view)
-    near = {*places, *_heirs(run, places), *view.awake}
-    shots = (run.shots[place] for place in near)
+    touched = {*places, *_heirs(run, places), *view.awake}
+    shots = (run.shots[place] for place in touched)
     run = run.with_shots(*(_with_status(shot, _shot_status(run, shot, left)) for shot in shots))
     status, error = _run_status(run, view, left)
     return replace(run, status=status, error=error, index=replace(run.index, overview=view))
@@ -230,8 +230,8 @@ def takes_missing(run: Run, shot: Shot) -> int:
     takes = counted(shot)
     if len(takes) >= shot.takes_wanted and chosen(shot) is not None:
         return 0
-    worth = sum(_is_worth_a_retake(take) for take in takes)
-    return max(0, shot.takes_wanted + min(worth, run.terms.retakes) - len(takes))
+    retakes_due = sum(_is_worth_a_retake(take) for take in takes)
+    return max(0, shot.takes_wanted + min(retakes_due, run.terms.retakes) - len(takes))
 
 
 def counted(shot: Shot) -> list[Take]:
@@ -315,18 +315,18 @@ def _carried_on(before: Run | None, run: Run, places: Collection[int]) -> Overvi
     new = [run.shots[place] for place in places]
     old = [before.shots[place] for place in places] if before else []
 
-    def more(worth: Callable[[Shot], int]) -> int:
-        return sum(map(worth, new)) - sum(map(worth, old))
+    def change_of(count: Callable[[Shot], int]) -> int:
+        return sum(map(count, new)) - sum(map(count, old))
 
-    near = {*places, *_heirs(run, places)}
-    still = (set(overview.awake) - near) | {place for place in near if _is_awake(run, run.shots[place])}
+    touched = {*places, *_heirs(run, places)}
+    awake_now = (set(overview.awake) - touched) | {place for place in touched if _is_awake(run, run.shots[place])}
     return Overview(
-        awake=tuple(sorted(still)),
-        undone=overview.undone + more(_is_undone),
-        spent=overview.spent + more(lambda shot: sum(map(_may_cost, shot.takes))),
-        intended=overview.intended + more(lambda shot: sum(map(_is_intended, shot.takes))),
-        heard=overview.heard + more(lambda shot: sum(take.called_back for take in shot.takes)),
-        missed=overview.missed + more(lambda shot: sum(map(_was_found, shot.takes))),
+        awake=tuple(sorted(awake_now)),
+        undone=overview.undone + change_of(_is_undone),
+        spent=overview.spent + change_of(lambda shot: sum(map(_may_cost, shot.takes))),
+        intended=overview.intended + change_of(lambda shot: sum(map(_is_intended, shot.takes))),
+        heard=overview.heard + change_of(lambda shot: sum(take.called_back for take in shot.takes)),
+        missed=overview.missed + change_of(lambda shot: sum(map(_was_found, shot.takes))),
     )
 
 

@@ -27,6 +27,7 @@ BROUGHT_IN: Final = "adopted"  # The intent of a take that none of our execution
 TWIN: Final = "twin"  # Likewise, of one that keeps a second job.
 TWINS_MAX: Final = 8  # Of one shot: whoever learned a take's address cannot fill a run with other jobs of the account.
 OPEN: Final = frozenset({TakeStatus.SUBMITTING, TakeStatus.GENERATING, TakeStatus.COLLECTING, TakeStatus.UNSURE})
+IN_FLIGHT: Final = frozenset({TakeStatus.SUBMITTING, TakeStatus.GENERATING, TakeStatus.UNSURE})
 SUBMIT_CUT_SHORT: Final = Problem(
     code="outcome_unknown",
     message="nobody knows if the provider accepted the submit; it is held and not sent again",
@@ -37,6 +38,24 @@ NEVER_ARRIVED: Final = Problem(
     message="nothing was heard of the job until it could no longer be alive",
     family=Family.EXPIRED,
 )
+
+
+def left_provider(before: Run, after: Run) -> list[tuple[str, str, int]]:
+    """
+    Takes that are no longer in flight at their provider: its name, the shot, the number.
+
+    Only shots that are other objects by now are looked at, so that it costs nothing where nothing has changed.
+    """
+    left = []
+    for shot in before.shots:
+        now = after.shot(shot.id)
+        if now is shot:
+            continue
+        numbers = {take.number for take in now.takes if take.status in IN_FLIGHT} if now else set()
+        for take in shot.takes:
+            if take.status in IN_FLIGHT and take.maker is not None and take.number not in numbers:
+                left.append((take.maker.provider, shot.id, take.number))
+    return left
 
 
 def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -> Take:
@@ -78,8 +97,8 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
                 return replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED)
             called = _called_back(take, event, now)
             called = _understood(called, now) if event.gone or event.strange else called
-            wait = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
-            soon = _soon(called, now + wait, now)
+            wait_s = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
+            soon = _soon(called, now + wait_s, now)
             return _put_off(called, max(soon, now + (event.retry_after_s or 0.0)), event.problem)
         case events.CollectPutOff() if take.status is TakeStatus.COLLECTING:
             again = replace(_put_off(take, event.until, event.problem), fetches=take.fetches + 1)

@@ -166,7 +166,7 @@ class _Sound:
 
 def _add_uuid_box(path: Path) -> None:
     """
-    Put a ``uuid`` box behind ``ftyp``, where the real files have their C2PA manifest, and mend the sample offsets.
+    Put a ``uuid`` box behind ``ftyp``, where the real files have their C2PA manifest, and correct the sample offsets.
 
     It says what made the file; it does not pretend to be a manifest.
     """

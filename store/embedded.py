@@ -138,9 +138,15 @@ class EmbeddedRedis:
     def _run_keeper(self, first_user: socket.socket) -> None:
         """Returns within some 20 ms, as soon as the keeper has made itself independent of us."""
         command = [
-            *(sys.executable, "-I", "-S", keeper.__file__),
-            *(str(self.folder), str(self._sockets), str(first_user.fileno())),
-            *(str(find_server()), *server_arguments(self.folder, self._sockets)),
+            sys.executable,
+            "-I",
+            "-S",
+            keeper.__file__,
+            str(self.folder),
+            str(self._sockets),
+            str(first_user.fileno()),
+            str(find_server()),
+            *server_arguments(self.folder, self._sockets),
         ]
         with (self.folder / LOG).open("ab") as log_file:
             subprocess.run(
@@ -276,11 +282,18 @@ def find_server() -> Path:
 
 def server_arguments(folder: Path, sockets: Path) -> list[str]:
     """Unix socket only, every write synced before it is acknowledged, nothing evicted; the rest is the default."""
-    return [
-        *("--port", "0", "--unixsocket", str(sockets / keeper.SERVER_SOCKET), "--unixsocketperm", "700"),
-        *("--dir", str(folder), "--appendonly", "yes", "--appendfsync", "always", "--save", ""),
-        *("--maxmemory-policy", "noeviction", "--daemonize", "no"),
-    ]
+    options = {
+        "port": "0",
+        "unixsocket": str(sockets / keeper.SERVER_SOCKET),
+        "unixsocketperm": "700",
+        "dir": str(folder),
+        "appendonly": "yes",
+        "appendfsync": "always",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        "daemonize": "no",
+    }
+    return [word for name, value in options.items() for word in (f"--{name}", value)]
 
 
 def server_environ() -> dict[str, str]:

@@ -9,12 +9,12 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
-from framerelay.runs.errors import NotFound, RequestInvalid
+from framerelay.runs.errors import NotFound, RequestInvalid, StorageFailed
 
 FIRST_FILM: Final = "film.mp4"
 _FILM: Final = re.compile(r"film(?:-(?P<turn>[0-9]{1,9})-[0-9a-f]{8})?\.mp4")
@@ -136,6 +136,15 @@ class MediaFiles:
             finally:
                 draft.unlink(missing_ok=True)
         return path
+
+
+@contextmanager
+def storing() -> Iterator[None]:
+    """What the operating system says of our own files is StorageFailed, which may pass."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageFailed.of(error) from error
 
 
 def publish(draft: Path, place: Path) -> None:

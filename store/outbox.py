@@ -14,11 +14,11 @@ Whoever sends one puts it off by a lease; if that process dies, the lease ends a
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
 
+from framerelay.runs.notice_kinds import NotificationState
 from framerelay.runs.notices import Notice
 from framerelay.store.client import RelayRedis, script
 from framerelay.store.ids import id_in
@@ -31,21 +31,6 @@ KEEP_S: Final = 30 * 86_400.0
 DELIVERIES_KEPT: Final = 100
 # Wakes one idle worker's courier; one that is lost costs seconds, since each courier looks by itself, too.
 WAKE_COURIER: Final = Task(id="notify", function="notify", arguments={})
-
-
-class NotificationState(StrEnum):
-    """Where a notification stands; only those that wait are sent (again)."""
-
-    WAITING = "waiting"
-    """It is to be sent, or sent again."""
-    DELIVERED = "delivered"
-    """Its receiver answered 2xx."""
-    GONE = "gone"
-    """Its receiver answered 410: it wants no more of this."""
-    REFUSED = "refused"
-    """It was not sent: the address is not one that we may contact."""
-    GIVEN_UP = "given_up"
-    """Nobody took it in a day."""
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):

@@ -68,7 +68,7 @@ def cautions_of(board: Storyboard, *, jobs: int, trusted: Trusted | None = None)
     sites = [(code, path, f"{message} ({_named(ids)})") for (code, path, message), ids in shots.items()]
     if board.budget_jobs is not None and board.budget_jobs < jobs:
         sites.insert(0, _small_budget(board.budget_jobs, jobs))
-    sites += _untold(board, trusted)
+    sites += _refused_notices(board, trusted)
     cautions = [
         Caution(code=code, place=place_of(path), line=line_at(board.spot, path), message=message)
         for code, path, message in sites
@@ -124,7 +124,7 @@ def _small_budget(budget: int, jobs: int) -> tuple[str, Path, str]:
     return "budget_too_small", ("budget", "jobs"), message
 
 
-def _untold(board: Storyboard, trusted: Trusted | None) -> Iterator[tuple[str, Path, str]]:
+def _refused_notices(board: Storyboard, trusted: Trusted | None) -> Iterator[tuple[str, Path, str]]:
     """A receiver elsewhere may trust other hosts; so here it is no mistake."""
     if board.notify_url is None or trusted is None:
         return
@@ -260,5 +260,14 @@ def _ratio(shot: Shot) -> str | None:
 
 
 CHECKS: Final[tuple[Callable[[Shot, Story], Iterator[CautionSite]], ...]] = (
-    *(_watermark, _long_chain, _changes, _references, _draft, _gate, _lengths, _two_ratios, _expiry, _addresses),
+    _watermark,
+    _long_chain,
+    _changes,
+    _references,
+    _draft,
+    _gate,
+    _lengths,
+    _two_ratios,
+    _expiry,
+    _addresses,
 )

@@ -161,11 +161,11 @@ class _Builder:
         self._place(done.value, Spot(line=done.line, inside=done.inside), done.anchor, values, chars)
 
     def _place_alias(self, piece: Piece) -> None:
-        known = self._anchors.get(piece.text)
-        if known is None:
+        anchor = self._anchors.get(piece.text)
+        if anchor is None:
             raise stop(f"*{shown(piece.text)} refers to nothing: no &{shown(piece.text)} ends before it", piece.line)
-        self._grow(known.values, known.chars, piece.line)
-        self._place(known.value, Spot(line=piece.line, inside=known.spot.inside), None, 0, 0)
+        self._grow(anchor.values, anchor.chars, piece.line)
+        self._place(anchor.value, Spot(line=piece.line, inside=anchor.spot.inside), None, 0, 0)
 
     def _place(self, value: object, spot: Spot, anchor: str | None, values: int, chars: int) -> None:
         if anchor is not None:

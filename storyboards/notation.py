@@ -92,9 +92,9 @@ def _json_pieces(text: str) -> Iterator[Piece]:
         raise _json_mistake(error) from None
     except RecursionError:
         raise stop(f"this is nested more than {DEPTH_MAX} levels deep") from None
-    line, seen = 1, 0
+    line, at = 1, 0
     for match in _SIGN.finditer(text):
-        line, seen, sign = line + text.count("\n", seen, match.start()), match.start(), match.group()
+        line, at, sign = line + text.count("\n", at, match.start()), match.start(), match.group()
         if sign in _OPENING:
             yield Piece(kind=_OPENING[sign], line=line)
         elif sign in "}]":

@@ -67,9 +67,9 @@ class Part:
         if not any(_near(key, self.notes.strange.get(self.path, ())) for key in keys):
             self.complain(message, about=keys[0])
 
-    def group(self, known: Collection[str], *, elsewhere: Mapping[str, str] | None = None) -> dict[str, "Part"] | None:
+    def group(self, names: Collection[str], *, elsewhere: Mapping[str, str] | None = None) -> dict[str, "Part"] | None:
         """
-        What stands here, key by key; only *known* keys, every other is a mistake.
+        What stands here, key by key; only the keys *names*, every other is a mistake.
 
         *elsewhere*: for keys that people look for here in vain, the sentence that sends them on.
         """
@@ -77,13 +77,13 @@ class Part:
         if parts is None:
             return None
         strange = self.notes.strange.setdefault(self.path, [])
-        for key in [key for key in parts if key not in known]:
+        for key in [key for key in parts if key not in names]:
             part = parts.pop(key)
             if elsewhere and key in elsewhere:
                 part.complain(elsewhere[key])
             elif len(strange) < SUGGESTIONS_MAX:
                 strange.append(key)
-                part.complain(unknown(key, known))
+                part.complain(unknown(key, names))
             else:
                 part.complain(unknown(key, ()))
         return parts
@@ -239,12 +239,12 @@ def _no_name(text: str) -> str:
     return f'"{shown(text)}" cannot be a name here: use 1 to 40 of A-Z, a-z, 0-9, - and _'
 
 
-def unknown(key: str, known: Collection[str], *, kind: str = "key") -> str:
-    """A sentence about a name that is not among those *known*, with the nearest of them, or all if they are few."""
+def unknown(key: str, names: Collection[str], *, kind: str = "key") -> str:
+    """A sentence about a name that is not among *names*, with the nearest of them, or all if they are few."""
     wide = wide_sign(key)
-    hint = f"; {wide}" if wide else near(key, known)
-    if not hint and 0 < len(known) <= 12:
-        hint = f"; known here: {', '.join(known)}"
+    hint = f"; {wide}" if wide else near(key, names)
+    if not hint and 0 < len(names) <= 12:
+        hint = f"; known here: {', '.join(names)}"
     return f'unknown {kind} "{shown(key)}"{hint}'
 
 

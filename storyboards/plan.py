@@ -59,8 +59,17 @@ def _id_of(board: Storyboard) -> str:
     """By what it means: how it is written down, as YAML or JSON, in which order of keys, makes no difference."""
     shots = [
         [
-            *(shot.id, shot.scene, shot.origin, shot.source, shot.input, shot.first_frame, shot.last_frame),
-            *(shot.takes_wanted, shot.pick_first, shot.gated, *_source(shot)),
+            shot.id,
+            shot.scene,
+            shot.origin,
+            shot.source,
+            shot.input,
+            shot.first_frame,
+            shot.last_frame,
+            shot.takes_wanted,
+            shot.pick_first,
+            shot.gated,
+            *_source(shot),
         ]
         for shot in board.shots
     ]

@@ -66,7 +66,7 @@ def _drafts(scenes: list[tuple[str, dict[str, Part]]], defaults: Defaults) -> li
         places[-1][2][-1].complain(f"this is shot number {total}; a storyboard can have {SHOTS_MAX}")
         return []
     groups = [part.group(_SHOT_KEYS, elsewhere=_NOT_IN_A_SHOT) or {} for _, _, parts in places for part in parts]
-    names = iter(_names([keys.get("id") for keys in groups], prefix="s", taken=defaults.before))
+    names = iter(_names([keys.get("id") for keys in groups], prefix="s", reserved=defaults.before))
     drafts: list[Draft] = []
     for scene, scene_keys, parts in places:
         choice = read_choice(scene_keys, defaults.choice)
@@ -95,22 +95,22 @@ def _shot_parts(scene_keys: Mapping[str, Part]) -> list[Part]:
     return parts or []
 
 
-def _names(ids: list[Part | None], *, prefix: str, taken: str | None = None) -> list[str]:
+def _names(ids: list[Part | None], *, prefix: str, reserved: str | None = None) -> list[str]:
     """The ids as written, checked; those left out are named by their number, or the next number that is free."""
-    known = {taken} if taken else set()
-    own = [_own_name(part, known) if part else None for part in ids]
+    ids_so_far = {reserved} if reserved else set()
+    own = [_own_name(part, ids_so_far) if part else None for part in ids]
     names: list[str] = []
     number = 0
     for position, name in enumerate(own, start=1):
         if name is None:
             number = max(number + 1, position)
-            while f"{prefix}{number}" in known:
+            while f"{prefix}{number}" in ids_so_far:
                 number += 1
         names.append(name or f"{prefix}{number}")
     return names
 
 
-def _own_name(part: Part, known: set[str]) -> str | None:
+def _own_name(part: Part, ids_so_far: set[str]) -> str | None:
     """Ids name files, and some disks do not tell A from a: two that differ in that alone are the same."""
     name = part.name()
     if name is None:
@@ -118,10 +118,10 @@ def _own_name(part: Part, known: set[str]) -> str | None:
     if name in list(From):
         part.complain(f'"{name}" has a meaning of its own in from: choose another id')
         return None
-    if name.lower() in known:
+    if name.lower() in ids_so_far:
         part.complain(f'the id "{name}" is taken already (capitals make no difference): choose another')
         return None
-    known.add(name.lower())
+    ids_so_far.add(name.lower())
     return name
 
 

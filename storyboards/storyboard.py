@@ -71,12 +71,12 @@ class Storyboard:
 
     def with_files(self, names: Mapping[str, str]) -> "Storyboard":
         """The same with local files replaced, ``./street.png`` by ``file:NAME`` say, in shots and document."""
-        known = {f"{LOCAL}{file}": name for file, name in names.items()}
+        uploads = {f"{LOCAL}{file}": name for file, name in names.items()}
         shots = tuple(
             replace(
                 shot,
-                first_frame=known.get(shot.first_frame or "", shot.first_frame),
-                last_frame=known.get(shot.last_frame or "", shot.last_frame),
+                first_frame=uploads.get(shot.first_frame or "", shot.first_frame),
+                last_frame=uploads.get(shot.last_frame or "", shot.last_frame),
             )
             for shot in self.shots
         )

@@ -20,7 +20,7 @@ CLOCKS = {"monotonic", "perf_counter", "process_time", "thread_time", "time"}
 
 PAUSES = {
     "processors/test_submit_cut_short.py": "a second POST must not come, and nothing else comes after it",
-    "media/test_download.py": "a host that says nothing for longer than it is listened to",
+    "media/download_server.py": "a host that says nothing for longer than it is listened to",
     "security/test_door_slow.py": "a sender whose pace is what is tested",
     "security/test_fetching.py": "a host whose pace is what is tested",
 }

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from framerelay.config.logs import redacted
 from framerelay.runs.errors import FrameRelayError, OutcomeUnknown, UpstreamAnswerUnreadable, UpstreamRejected
 from framerelay.runs.model import Family
-from framerelay.upstream.answers import read_object, refusal, refusal_within, says_why, status_within
+from framerelay.upstream.answers import code_and_message, read_object, refusal, refusal_within, says_why, status_within
 from framerelay.upstream.complaints import might_name_a_job
-from framerelay.upstream.job import JOB_ID_CHARACTERS_MAX, read_job
+from framerelay.upstream.job import JOB_ID_CHARACTERS_MAX, JobError, read_job
 from framerelay.upstream.order import kept_addresses
 from framerelay.upstream.paths import read_path
 from framerelay.upstream.profile import Profile
-from framerelay.upstream.refusals import is_ok, means, names, refusal_by, refusal_inside
+from framerelay.upstream.refusals import is_ok, means, names, refusal_by, refusal_error, refusal_inside
 from framerelay.upstream.values import text_of, word_of
 from framerelay.upstream.words import cut
 
@@ -68,9 +68,10 @@ def read_created(profile: Profile, answer: ApiAnswer, *, refuses_by_503: bool) -
     """
     document = answer.document()
     refused = _refusal(profile, answer, document)
-    if refused is not None and means(profile.create.already, _rejected(refused)):
+    said = None if refused is None else _said(profile, answer, document, refused)
+    if refused is not None and said is not None and means(profile.create.already, said):
         raise OutcomeUnknown(f"the provider has a job with this reference already: {refused.message}", exists=True)
-    if refused is not None and names(profile.create.unknown, _rejected(refused).upstream_code):
+    if refused is not None and said is not None and names(profile.create.unknown, said.code):
         raise OutcomeUnknown(f"the submit may have been accepted: {refused.message}")
     if _refuses(answer.status) and (answer.status != 503 or (refuses_by_503 and answer.is_in_own_words)):
         raise refused or refusal(answer.status, answer.headers, answer.content)
@@ -91,9 +92,14 @@ def _refusal(profile: Profile, answer: ApiAnswer, document: Mapping[str, object]
     return None
 
 
-def _rejected(error: FrameRelayError) -> UpstreamRejected:
-    """*error* with the code that it has, if it has one."""
-    return error if isinstance(error, UpstreamRejected) else UpstreamRejected(error.message, status=0)
+def _said(
+    profile: Profile, answer: ApiAnswer, document: Mapping[str, object] | None, refused: FrameRelayError
+) -> JobError:
+    """The provider's own code and words in the refusal *refused*, whatever its status is taken for."""
+    if isinstance(refused, UpstreamRejected):
+        family = refused.family or Family.UNKNOWN
+        return JobError(code=refused.upstream_code, message=refused.message, family=family)
+    return refusal_error(profile, document, answer.status, code_and_message(answer.content))
 
 
 def _accepted(

@@ -8,13 +8,31 @@ from urllib.parse import quote
 
 from framerelay.runs.errors import RequestInvalid
 from framerelay.upstream.paths import read_path
-from framerelay.upstream.profile import Model, Profile
+from framerelay.upstream.profile import Frames, Model, Profile
 from framerelay.upstream.template import fill
 
 _NO_MODEL: Final = Model()
 _DROP: Final = "drop"
 _SAFE_IN_PATH: Final = "/:-._~@,"
 _WITH_SLASHES: Final = ("model", "app", "id_path")
+_FRAMES: Final[Mapping[tuple[bool, bool], Frames]] = {
+    (True, True): "both",
+    (True, False): "first",
+    (False, True): "last",
+    (False, False): "none",
+}
+_IN_WORDS: Final[Mapping[Frames, str]] = {
+    "both": "a first and a last frame together",
+    "first": "a first frame alone",
+    "last": "a last frame without a first one",
+    "none": "text alone: it needs a first frame",
+}
+_ABOUT: Final[Mapping[Frames, str]] = {
+    "both": "last_frame",
+    "first": "first_frame",
+    "last": "last_frame",
+    "none": "first_frame",
+}
 
 PictureValue = str | int
 """How a picture is given: an address, a data URI, base64, or the id of an upload."""
@@ -138,16 +156,17 @@ def _part(name: str, value: object) -> str:
 
 def _path(profile: Profile, words: Mapping[str, object]) -> str:
     create = profile.create
-    first, last = words.get("first_frame") is not None, words.get("last_frame") is not None
-    if first and last and "both" in create.by:
-        return create.by["both"]
-    if first and "first" in create.by:
-        return create.by["first"]
-    if last and "last" in create.by:
-        return create.by["last"]
-    if not first and not last and "none" in create.by:
-        return create.by["none"]
+    if create.by:
+        return _path_by_frames(create.by, words)
     return next((path for word, path in create.without.items() if words.get(word) is None), create.post)
+
+
+def _path_by_frames(by: Mapping[Frames, str], words: Mapping[str, object]) -> str:
+    """What ``by`` does not name, the provider does not make: a frame in the wrong place would be paid for."""
+    frames = _FRAMES[words.get("first_frame") is not None, words.get("last_frame") is not None]
+    if frames not in by:
+        raise RequestInvalid(f"this provider makes no clip from {_IN_WORDS[frames]}", param=_ABOUT[frames])
+    return by[frames]
 
 
 def _input(order: Order) -> dict[str, object]:
@@ -178,7 +197,7 @@ def _as_written(rule: object, value: object, words: Mapping[str, object]) -> obj
 def _mapped(rule: Mapping[str, object], value: object, words: Mapping[str, object]) -> object:
     for key, given in rule.items():
         if key.startswith("$when_") and words.get(key.removeprefix("$when_")) is not None:
-            return given
+            return None if given == _DROP else given
     known = {key.lower(): given for key, given in rule.items()}
     found = known.get(str(value).lower(), value)
     return None if found == _DROP else found

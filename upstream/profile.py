@@ -31,6 +31,7 @@ FamilyName = Literal[
     "cancelled",
     "unknown",
 ]
+Frames = Literal["both", "first", "last", "none"]
 MediaForm = Literal["url", "data_uri", "base64", "upload"]
 
 
@@ -106,7 +107,8 @@ class Create(_Section, frozen=True, kw_only=True):
     The one request that spends money.
 
     ``post``: its path or address; ``without``: another path where a word has no value (``first_frame``); ``by``: paths
-    by the frames that there are (``both``, ``first``, ``last``, ``none``). ``body`` and ``query``: templates.
+    by the frames that there are (``both``, ``first``, ``last``, ``none``), in place of ``post``: what is not named
+    there cannot be made. ``body`` and ``query``: templates.
     ``values``: per word a map, a format (``"{}s"``) or ``drop``. ``id``: the path of the job's id in the answer;
     ``keep``: addresses of the answer that are used later on. ``ok_if``: paths that must have these values, else it is
     a refusal, whatever the HTTP status. ``refused``: HTTP statuses of 5xx that certainly accepted nothing;
@@ -115,7 +117,7 @@ class Create(_Section, frozen=True, kw_only=True):
 
     post: TemplateText
     without: dict[str, TemplateText] = field(default_factory=dict)
-    by: dict[Literal["both", "first", "last", "none"], TemplateText] = field(default_factory=dict)
+    by: dict[Frames, TemplateText] = field(default_factory=dict)
     body: Template = None
     query: dict[str, TemplateText] = field(default_factory=dict)
     headers: dict[str, TemplateText] = field(default_factory=dict)
@@ -157,7 +159,7 @@ class Get(_Section, frozen=True, kw_only=True):
 
 
 class StateRule(_Section, frozen=True, kw_only=True):
-    """A state by what is there: any value at ``has``, or one at ``path`` that ``says`` or ``equals`` something."""
+    """A state by what is there: any value at ``has``, one at ``path`` that ``says`` or ``equals`` so, or both."""
 
     state: StateName
     has: PathText | None = None
@@ -189,8 +191,9 @@ class Read(_Section, frozen=True, kw_only=True):
     """
     What a record says. Without it a profile is read leniently, as the jobs API and the gateways beside it are.
 
-    ``facts``: ``duration frames fps seed ratio resolution cost usage model reference``, by their paths; ``cost_unit``:
-    what the cost is counted in (``USD``, ``credits``, ``tokens``). ``decode``: values that are JSON in a text.
+    ``clip_at``: where the clip of a job lies that is done and names none. ``facts``: ``duration frames fps seed ratio
+    resolution cost usage model reference``, by their paths; ``cost_unit``: what the cost is counted in (``USD``,
+    ``credits``, ``tokens``). ``decode``: values that are JSON in a text.
     ``failed_if``: paths where, beside a status, any value makes the job failed. ``status_family``: what a status word
     says of the reason.
     """
@@ -202,6 +205,7 @@ class Read(_Section, frozen=True, kw_only=True):
     status_family: dict[str, FamilyName] = field(default_factory=dict)
     id: PathText | None = None
     clip: PathText | None = None
+    clip_at: TemplateText | None = None
     last_frame: PathText | None = None
     error: ErrorPaths | None = None
     facts: dict[Fact, PathText] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """Profiles as files: read, completed by the one that they extend, and checked, every mistake with its line."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from functools import cache
@@ -17,7 +17,7 @@ from framerelay.storyboards.documents import read_document
 from framerelay.storyboards.parts import Part, near, root_of
 from framerelay.storyboards.typed import check_typed
 from framerelay.upstream.paths import read_path
-from framerelay.upstream.profile import Profile
+from framerelay.upstream.profile import Model, Profile
 from framerelay.upstream.template import WORDS, words_in
 from framerelay.upstream.verifiers import SCHEMES
 
@@ -40,6 +40,7 @@ _MORE_WORDS: Final = (
     "to_s",
 )
 _EXTENDS_MAX: Final = 5
+_OWN: Final = ("examples", "extends", "guessed")
 
 KeyPath = tuple[str, ...]
 
@@ -84,10 +85,16 @@ def _check_rest(root: Part, complete: dict[str, Any]) -> None:
     for path in root.notes.wrong:
         complete = _without(complete, path)
     try:
-        profile = msgspec.convert(_merged(_STAND_IN, complete), Profile)
+        profile = msgspec.convert(_merged(_stand_in(root.notes.wrong), complete), Profile)
     except msgspec.ValidationError:
         return
     _check_whole(root, profile)
+
+
+def _stand_in(wrong: Collection[tuple[str | int, ...]]) -> Mapping[str, Any]:
+    """An id, too, where there is one that is wrong: it is not missing."""
+    has_id = any(path[:2] in (("create",), ("create", "id")) for path in wrong)
+    return _merged(_STAND_IN, {"create": {"id": "id"}}) if has_id else _STAND_IN
 
 
 def _without(value: Any, path: tuple[str | int, ...]) -> Any:
@@ -106,7 +113,7 @@ _STAND_IN: Final[Mapping[str, Any]] = {
     "id": "unnamed",
     "title": "untitled",
     "base": "https://stand-in.invalid",
-    "create": {"post": "/", "id": "id"},
+    "create": {"post": "/"},
     "get": {"get": "/"},
 }
 """What a profile must have at least, so that the rest of one can be checked that lacks some of it."""
@@ -133,8 +140,8 @@ def _data_of(name: str, folder: Path | None) -> bytes | None:
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Groups are merged, all else replaces; ``examples``, ``checked`` and ``guessed`` are each file's own."""
-    own = {key: value for key, value in base.items() if key not in ("examples", "extends", "guessed")}
+    """Groups are merged, all else replaces; ``examples`` and ``guessed`` are each file's own."""
+    own = {key: value for key, value in base.items() if key not in _OWN}
     for key, value in over.items():
         inner = own.get(key)
         own[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
@@ -150,15 +157,19 @@ def _made(root: Part, complete: Mapping[str, Any]) -> Profile:
         raise AssertionError from error  # It has just been complained of.
     _check_whole(root, profile)
     _raise_named(root, profile.id)
-    return _with_models(profile)
+    written = root.value.get("models") if isinstance(root.value, dict) else None
+    return _with_models(profile, tuple(written) if written else tuple(profile.models))
 
 
-def _with_models(profile: Profile) -> Profile:
-    """Each model that is ``like`` another, with what it does not say itself."""
+def _with_models(profile: Profile, own: Collection[str]) -> Profile:
+    """
+    Each model that is ``like`` another, with what it does not say itself.
+
+    *own*: those that the file itself names. A gateway sells its own: those of the profile that it extends are none of
+    its models, though ``like`` may name them.
+    """
     raw = {name: cast("dict[str, Any]", msgspec.to_builtins(model)) for name, model in profile.models.items()}
-    return msgspec.structs.replace(
-        profile, models={name: msgspec.convert(_like(raw, name), type(profile.models[name])) for name in raw}
-    )
+    return msgspec.structs.replace(profile, models={name: msgspec.convert(_like(raw, name), Model) for name in own})
 
 
 def _like(raw: Mapping[str, dict[str, Any]], name: str) -> dict[str, Any]:
@@ -224,6 +235,8 @@ def _addresses(profile: Profile) -> Iterator[tuple[KeyPath, str]]:
     yield from ((("create", "without", word), path) for word, path in create.without.items())
     yield from ((("create", "by", word), path) for word, path in create.by.items())
     yield ("get", "get"), profile.get.get
+    if profile.read and profile.read.clip_at:
+        yield ("read", "clip_at"), profile.read.clip_at
     if profile.read and profile.read.then:
         yield ("read", "then", "get"), profile.read.then.get
     if upload:
@@ -245,7 +258,7 @@ def _state_mistakes(profile: Profile) -> Iterator[tuple[KeyPath, str]]:
         yield ("read",), "no state here says succeeded: name the word for it under states"
     if "failed" not in known and not read.failed_if:
         yield ("read",), "no state here says failed: name the word for it under states, or the value under failed_if"
-    if read.clip is None and read.then is None:
+    if read.clip is None and read.clip_at is None and read.then is None:
         yield ("read",), "clip is missing here: the path of the address of the clip"
 
 

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from framerelay.config.logs import redacted
+from framerelay.runs.errors import RequestInvalid
 from framerelay.runs.model import Family
 from framerelay.upstream.job import JOB_ID_CHARACTERS_MAX, JobError, JobNews, JobReport, read_job
 from framerelay.upstream.links import read_address
+from framerelay.upstream.order import fill_address
 from framerelay.upstream.paths import read_path
 from framerelay.upstream.profile import CallbackRules, ErrorPaths, Fact, Profile, Read, StateRule, Times
 from framerelay.upstream.refusals import error_of
@@ -78,6 +80,7 @@ def _rules_of(read: Read, rules: CallbackRules) -> Read:
         status_family=read.status_family,
         id=rules.id or read.id,
         clip=rules.clip or read.clip,
+        clip_at=read.clip_at,
         last_frame=read.last_frame,
         error=rules.error or read.error,
         facts=read.facts,
@@ -112,8 +115,11 @@ def _read(
     then = read.then.clip if read.then else None
     clip = _address(read.clip, record, body, root) or _address(then, record, body, root)
     state = _state(read, word, record, body, has_clip=clip is not None)
+    ids = _ids(profile, read, record, body, rules)
+    if state is JobState.SUCCEEDED and clip is None and ids:
+        clip = _usual_address(read.clip_at, ids[0], root)
     return JobReport(
-        job_ids=_ids(profile, read, record, body, rules),
+        job_ids=ids,
         state=state,
         status_word=redacted(word),
         video_url=clip,
@@ -153,8 +159,10 @@ def _state(read: Read, word: str | None, record: object, body: object, *, has_cl
 
 
 def _holds(rule: StateRule, record: object, body: object) -> bool:
-    if rule.has is not None:
-        return read_path(rule.has).find(record, body) is not None
+    if rule.has is not None and read_path(rule.has).find(record, body) is None:
+        return False
+    if rule.has is not None and rule.path is None:
+        return True
     value = read_path(rule.path or "@").find(record, body)
     if rule.equals is not None:
         return value is not None and str(value).lower() == str(rule.equals).lower()
@@ -177,6 +185,17 @@ def _address(path: str | None, record: object, body: object, root: str | None) -
         return None
     texts: Iterator[object] = read_path(path).all(record, body)
     return next((url for text in texts if isinstance(text, str) and (url := read_address(text, root=root))), None)
+
+
+def _usual_address(template: str | None, job_id: str, root: str | None) -> str | None:
+    """Where the clip of that job lies by the profile, whatever the answer names."""
+    if template is None or root is None:
+        return None
+    try:
+        address = fill_address(template, {"id": job_id})
+    except RequestInvalid:  # The id is none that fits into an address.
+        return None
+    return f"{root}{address}" if address.startswith("/") else address
 
 
 def _error(

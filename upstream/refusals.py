@@ -16,6 +16,7 @@ from framerelay.upstream.paths import read_path
 from framerelay.upstream.profile import Already, Codes, ErrorPaths, ErrorRule, Profile
 from framerelay.upstream.values import sentence_of, word_of
 
+_FINE: Final = frozenset(("0", "ok", "success", "succeed"))
 _IN_WORDS: Final = re.compile(r"\s+")
 
 
@@ -24,11 +25,16 @@ def error_of(
 ) -> JobError:
     """Why a job failed, or a request was refused: *record* is the job's part of *body*, *status* the HTTP status."""
     paths = paths or ErrorPaths()
-    code = word_of(_at(paths.code, record, body))
-    message = sentence_of(_at(paths.message, record, body))
+    code = _unless_fine(word_of(_at(paths.code, record, body)))
+    message = _unless_fine(sentence_of(_at(paths.message, record, body)))
     where = word_of(_at(paths.where, record, body))
     family = family_by(profile, code, message, where, status) or family_of(code, message, status)
     return JobError(code=code, message=message, family=family)
+
+
+def _unless_fine(text: str | None) -> str | None:
+    """*text*, if it is not what an envelope says of itself when all is well: it is no reason of the job's failure."""
+    return None if text is None or text.lower() in _FINE else text
 
 
 def family_by(
@@ -45,8 +51,8 @@ def refusal_by(
     profile: Profile, status: int, headers: Mapping[str, str], body: bytes, document: object
 ) -> FrameRelayError:
     """The error that an answer outside 2xx is, to a call that may be repeated; *document*: its body, if it is JSON."""
-    plain = refusal(status, headers, body)
-    error = _refusal_error(profile, document, status, code_and_message(body))
+    error = refusal_error(profile, document, status, code_and_message(body))
+    plain = _in_words(refusal(status, headers, body), error.message)
     family = family_by(profile, error.code, error.message, _where(profile, document), status)
     if family is Family.RATE and 400 <= status <= 499:
         retry_after_s = read_retry_after(headers.get("retry-after"), now=datetime.now(UTC))
@@ -56,6 +62,22 @@ def refusal_by(
     return UpstreamRejected(plain.message, status=status, upstream_code=error.code, family=family)
 
 
+def _in_words(plain: FrameRelayError, words: str | None) -> FrameRelayError:
+    """*plain* with the *words* that only the profile knows the place of."""
+    if words is None or words in plain.message:
+        return plain
+    message = f"{plain.message}: {words}"
+    match plain:
+        case UpstreamRejected():
+            return UpstreamRejected(
+                message, status=plain.status, upstream_code=plain.upstream_code, family=plain.family
+            )
+        case UpstreamUnavailable() | UpstreamRateLimited():
+            return type(plain)(message, retry_after_s=plain.retry_after_s)
+        case _:
+            return plain
+
+
 def refusal_inside(
     profile: Profile, headers: Mapping[str, str], document: Mapping[str, object]
 ) -> UpstreamRejected | UpstreamRateLimited:
@@ -63,7 +85,7 @@ def refusal_inside(
     complaint = complaint_in(document)
     usual = (complaint.code, complaint.message) if complaint else (None, None)
     code = _business_code(profile, document)
-    error = _refusal_error(profile, document, _as_status(code) or 200, (code or usual[0], usual[1]), code=code)
+    error = refusal_error(profile, document, _as_status(code) or 200, (code or usual[0], usual[1]), code=code)
     said = ": ".join(filter(None, (error.code, error.message))) or "it gives no reason"
     message = f"HTTP 200 with an error inside: {said}{request_of(headers)}"
     if error.family is Family.RATE:
@@ -94,7 +116,7 @@ def names(codes: Codes | None, code: str | None) -> bool:
     return codes is not None and _matches(codes, code)
 
 
-def _refusal_error(
+def refusal_error(
     profile: Profile,
     document: object,
     status: int,

@@ -3,7 +3,8 @@ Templates of a profile: a body with ``{words}`` in it, made into what is sent. N
 
 A text that is one ``{word}`` and nothing else keeps the word's type; within a text it is put in as text. What a word
 without a value stands in is left out, and so is a group or a list of which nothing is left. ``$when: word`` leaves its
-group out where the word has no value; ``$each: word`` repeats its group for every entry of a list, as ``{item}``.
+group out where the word has no value, ``$unless: word`` where it has one; ``$each: word`` repeats its group for every
+entry of a list, as ``{item}``. A group with ``$value`` is that value and no group: ``$when`` for a single field.
 """
 
 import re
@@ -20,6 +21,7 @@ WORDS: Final = (
 
 _WORD: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.]*)\}")
 _LEFT_OUT: Final = object()
+_RULES: Final = ("$when", "$unless", "$each")
 
 
 def fill(template: object, words: Mapping[str, object]) -> Any:
@@ -29,12 +31,12 @@ def fill(template: object, words: Mapping[str, object]) -> Any:
 
 
 def words_in(template: object) -> Iterator[str]:
-    """Every word that *template* asks for, ``$when`` and ``$each`` included."""
+    """Every word that *template* asks for, ``$when``, ``$unless`` and ``$each`` included."""
     if isinstance(template, str):
         yield from _WORD.findall(template)
     elif isinstance(template, Mapping):
         for key, value in template.items():
-            yield from (value,) if key in ("$when", "$each") and isinstance(value, str) else words_in(value)
+            yield from (value,) if key in _RULES and isinstance(value, str) else words_in(value)
     elif isinstance(template, list):
         for value in template:
             yield from words_in(value)
@@ -60,10 +62,14 @@ def _text(template: str, words: Mapping[str, object]) -> object:
 
 
 def _group(template: Mapping[str, object], words: Mapping[str, object]) -> object:
-    wanted = template.get("$when")
+    wanted, unwanted = template.get("$when"), template.get("$unless")
     if isinstance(wanted, str) and _is_nothing(words.get(wanted)):
         return _LEFT_OUT
-    filled = {key: _fill(value, words) for key, value in template.items() if key not in ("$when", "$each")}
+    if isinstance(unwanted, str) and not _is_nothing(words.get(unwanted)):
+        return _LEFT_OUT
+    if "$value" in template:
+        return _fill(template["$value"], words)
+    filled = {key: _fill(value, words) for key, value in template.items() if key not in _RULES}
     left = {key: value for key, value in filled.items() if value is not _LEFT_OUT}
     return left if left or not filled else _LEFT_OUT
 

@@ -18,11 +18,23 @@ from framerelay.runs.errors import Mistake, StoryboardInvalid
 from framerelay.storyboards.notation import shown
 from framerelay.storyboards.parts import Notes, Part, found
 from framerelay.storyboards.settings_file import FILE_KEYS, HOOK_KEYS, read_settings_file
-from framerelay.upstream.signatures import FalRecipe, HmacRecipe, Recipe, Signed, StaticRecipe, digest_of
+from framerelay.upstream.signatures import (
+    FalRecipe,
+    FieldsRecipe,
+    HmacRecipe,
+    PublicKeyRecipe,
+    Recipe,
+    Signed,
+    StaticRecipe,
+    TargetRecipe,
+    digest_of,
+    jwks_url_of,
+)
 
 KEYS_MAX: Final = 8
 SECRET_BYTES_MAX: Final = 4096
 FAL_JWKS: Final = "https://rest.fal.ai/.well-known/jwks.json"
+GEMINI_JWKS: Final = "https://generativelanguage.googleapis.com/.well-known/jwks.json"
 NEVER_KEPT: Final = ("authorization", "proxy-authorization", "cookie", "set-cookie")
 
 _SECRET_KEYS: Final = ("secret_env", "secret_file", "secret_encoding")
@@ -33,9 +45,12 @@ _KNOWN: Final = {
     "kie": ("scheme", *_SECRET_KEYS, "header", "timestamp_header"),
     "static": ("scheme", "secret_env", "secret_file", "header"),
     "fal": ("scheme", "jwks_url"),
+    "gemini-v1a": ("scheme", "jwks_url"),
+    "vidu": ("scheme", *_SECRET_KEYS),
+    "pixverse": ("scheme", *_SECRET_KEYS),
 }
 SCHEMES: Final = tuple(_KNOWN)
-PUBLIC: Final = ("fal",)
+PUBLIC: Final = ("fal", "gemini-v1a")
 _GIVEN: Final = "GIVEN"
 _ELSEWHERE: Final = {
     "secret": "no secret stands in this file: name a variable (secret_env) or a file (secret_file) that holds it"
@@ -64,7 +79,7 @@ class Verifiers:
     def jwks_urls(self) -> frozenset[str]:
         """Where public keys must be fetched from."""
         recipes = (self.upstream, *self.hooks.values(), *self.providers.values())
-        return frozenset(recipe.jwks_url for recipe in recipes if isinstance(recipe, FalRecipe))
+        return frozenset(url for recipe in recipes if recipe and (url := jwks_url_of(recipe)))
 
 
 def read_verifiers(path: Path, environ: Mapping[str, str]) -> Verifiers:
@@ -223,6 +238,10 @@ class _Asked:
         """The name of a header that not every sender has."""
         return self.header(key) or None if key in self.keys else None
 
+    def key_set(self, default: str) -> str:
+        """Where the sender's public keys are."""
+        return (self.keys["jwks_url"].web_address() or "") if "jwks_url" in self.keys else default
+
     def word(self, key: str, default: str, choices: tuple[str, ...] = ()) -> str:
         """A short text, one of *choices* if there are any."""
         if key not in self.keys:
@@ -300,7 +319,22 @@ def _static(asked: _Asked) -> StaticRecipe:
 
 def _fal(asked: _Asked) -> FalRecipe:
     """fal.ai's keys are public; *jwks_url* is for a proxy of one's own."""
-    return FalRecipe(jwks_url=(asked.keys["jwks_url"].web_address() or "") if "jwks_url" in asked.keys else FAL_JWKS)
+    return FalRecipe(jwks_url=asked.key_set(FAL_JWKS))
+
+
+def _gemini(asked: _Asked) -> PublicKeyRecipe:
+    """The ``v1a`` of Standard Webhooks, under the keys that Google publishes."""
+    return PublicKeyRecipe(jwks_url=asked.key_set(GEMINI_JWKS))
+
+
+def _vidu(asked: _Asked) -> TargetRecipe:
+    """Vidu's; the secret is the API key. It covers the address and the date, not the body."""
+    return TargetRecipe(keys=asked.keys_in("utf8"))
+
+
+def _pixverse(asked: _Asked) -> FieldsRecipe:
+    """PixVerse's; the secret is that of the webhook in its console."""
+    return FieldsRecipe(keys=asked.keys_in("utf8"))
 
 
 _READERS: Final[Mapping[str, Callable[[_Asked], Recipe]]] = {
@@ -310,6 +344,9 @@ _READERS: Final[Mapping[str, Callable[[_Asked], Recipe]]] = {
     "kie": _kie,
     "static": _static,
     "fal": _fal,
+    "gemini-v1a": _gemini,
+    "vidu": _vidu,
+    "pixverse": _pixverse,
 }
 
 

@@ -20,7 +20,7 @@ LIFE_S: Final = 120
 LISTED_WITHIN_S: Final = 3.0
 LISTED_MAX: Final = 50  # Ours is the newest but for those that come in the same moment.
 _TITLE: Final = re.compile(rb"<title[^>]*>\s*([^<]{1,80}?)\s*</title>", re.I)
-_MEND: Final[dict[ReachFault, str]] = {
+_FIXES: Final[dict[ReachFault, str]] = {
     "name": "check the spelling of FRAMERELAY_PUBLIC_URL; a new name or tunnel may need minutes until it is known",
     "refused": "nothing listens there: start the tunnel or proxy, and check the port",
     "timeout": "a firewall may drop what comes in, or this machine cannot reach its own public address: let a machine "
@@ -58,12 +58,12 @@ async def look_at_callback(settings: Settings) -> Finding:
 def _not_sent(settings: Settings, trouble: Trouble) -> Finding:
     if settings.public_url is None and trouble.kind == "refused":
         return skipped(f"no receiver takes callbacks: {trouble}", "start it, then run doctor again")
-    return fail(f"a callback to {settings.reachable_url} does not arrive: {trouble}", _MEND[trouble.kind])
+    return fail(f"a callback to {settings.reachable_url} does not arrive: {trouble}", _FIXES[trouble.kind])
 
 
 def _not_taken(base: str, answer: HttpAnswer) -> Finding | None:
     """Who answered instead of a receiver that knows the address; None if it was acknowledged."""
-    said = answer.error.get("message")
+    message = answer.error.get("message")
     if answer.status == 200 and answer.document.get("received") is True:
         return None
     if 300 <= answer.status <= 399:
@@ -71,17 +71,21 @@ def _not_taken(base: str, answer: HttpAnswer) -> Finding | None:
             f"{base} leads on to {_origin(answer.location)} (HTTP {answer.status}), where a callback does not follow",
             "set FRAMERELAY_PUBLIC_URL to the address at the end of the way",
         )
-    if answer.status == 404 and said == NO_SUCH_ADDRESS:
-        path = urlsplit(base).path
-        return fail(
-            f"{base} leads to a FrameRelay receiver that did not make this address: it has another FRAMERELAY_SECRET, "
-            f"or its clock is more than {LIFE_S // 60} minutes off{', or the path stands before it' if path else ''}",
-            "give both the same secret, or run this in the folder where it runs; see where the tunnel or proxy leads"
-            + (f", and let it take {path} off the path" if path else ""),
-        )
+    if answer.status == 404 and message == NO_SUCH_ADDRESS:
+        return _other_receiver(base)
     if answer.status == 503 and answer.error.get("code") == "store_unavailable":
-        return fail(f"{base} leads to a receiver that cannot keep callbacks: {said}", "fix its Redis or its disk")
+        return fail(f"{base} leads to a receiver that cannot keep callbacks: {message}", "fix its Redis or its disk")
     return _stranger(base, answer)
+
+
+def _other_receiver(base: str) -> Finding:
+    path = urlsplit(base).path
+    return fail(
+        f"{base} leads to a FrameRelay receiver that did not make this address: it has another FRAMERELAY_SECRET, "
+        f"or its clock is more than {LIFE_S // 60} minutes off{', or the path stands before it' if path else ''}",
+        "give both the same secret, or run this in the folder where it runs; see where the tunnel or proxy leads"
+        + (f", and let it take {path} off the path" if path else ""),
+    )
 
 
 def _stranger(base: str, answer: HttpAnswer) -> Finding:
@@ -109,17 +113,17 @@ async def _not_listed(settings: Settings, probe: ProbeAddress) -> Finding | None
     deadline = time.monotonic() + LISTED_WITHIN_S
     while True:
         try:
-            listed = await ask(
+            page = await ask(
                 "GET", f"{url}/v1/callbacks?limit={LISTED_MAX}", settings=settings, key=str(key) if key else None
             )
         except Trouble as trouble:
             return _unseen(settings, f"could not be looked for: {trouble}")
-        if listed.status == 503:
-            said = listed.error.get("message") or "HTTP 503"
-            return fail(f"a callback was acknowledged, but the receiver cannot show it: {said}", "fix Redis first")
-        if listed.status != 200:
-            return _unseen(settings, f"could not be looked for: {url} answers HTTP {listed.status}")
-        records = listed.document.get("data")
+        if page.status == 503:
+            reason = page.error.get("message") or "HTTP 503"
+            return fail(f"a callback was acknowledged, but the receiver cannot show it: {reason}", "fix Redis first")
+        if page.status != 200:
+            return _unseen(settings, f"could not be looked for: {url} answers HTTP {page.status}")
+        records = page.document.get("data")
         if any(_is_it(record, probe) for record in (records if isinstance(records, list) else [])):
             return None
         if time.monotonic() > deadline:
@@ -151,19 +155,19 @@ async def _reached(settings: Settings, took_ms: int) -> Finding:
             f"the same, each job being looked up after {settings.lookup_after_s:.0f} s instead of at once",
             "set it to an address that leads to this receiver; a tunnel will do",
         )
-    came = f"a callback to {base} came back in {took_ms} ms and is kept"
+    arrival = f"a callback to {base} came back in {took_ms} ms and is kept"
     if settings.public_url is None:
-        return ok(f"{came} (FRAMERELAY_PUBLIC_URL is not set; the provider is on this machine)")
+        return ok(f"{arrival} (FRAMERELAY_PUBLIC_URL is not set; the provider is on this machine)")
     try:
         reach = widest(await resolve(base))
         if reach < provider and await _is_world(settings):
             return warn(
-                f"{came}, but its name {LEADS[reach]} from here, and the provider is elsewhere",
+                f"{arrival}, but its name {LEADS[reach]} from here, and the provider is elsewhere",
                 "make sure that the name leads to a public address for others",
             )
     except Trouble:
         pass  # It resolved a moment ago; the callback came.
-    return ok(f"{came}; this machine sent it: a firewall that only strangers meet does not show")
+    return ok(f"{arrival}; this machine sent it: a firewall that only strangers meet does not show")
 
 
 async def _is_world(settings: Settings) -> bool:

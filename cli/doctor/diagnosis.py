@@ -49,24 +49,24 @@ WORDS: Final = {Status.OK: "ok", Status.WARN: "warn", Status.FAIL: "FAIL", Statu
 
 def doctor(*, as_json: bool) -> int:
     """Look at everything and say what was found; 1 if anything failed, else 0."""
-    found: list[tuple[str, Finding]] = []
+    findings: list[tuple[str, Finding]] = []
 
     def say(name: str, finding: Finding) -> None:
-        found.append((name, finding))
+        findings.append((name, finding))
         if not as_json:
             _print(name, finding)
 
     asyncio.run(_look_at_all(say))
-    failed = sum(finding.status is Status.FAIL for _, finding in found)
+    failures = sum(finding.status is Status.FAIL for _, finding in findings)
     if as_json:
         checks = [
             {"name": name, "status": finding.status.value, "message": finding.message, "advice": finding.advice}
-            for name, finding in found
+            for name, finding in findings
         ]
-        print_json({"object": "diagnosis", "ok": not failed, "checks": checks})
+        print_json({"object": "diagnosis", "ok": not failures, "checks": checks})
     else:
-        click.echo(_summary([finding.status for _, finding in found]))
-    return FAILED if failed else 0
+        click.echo(_summary([finding.status for _, finding in findings]))
+    return FAILED if failures else 0
 
 
 async def _look_at_all(say: Say) -> None:
@@ -80,8 +80,8 @@ async def _look_at_all(say: Say) -> None:
     configure_logging(replace(settings, log_level="error"))  # What goes on inside is no news for a person.
     say = partial(_without_secrets, say, secrets_of(settings))
     for name, look, within_s in LOOKS:
-        found = await _in_time(look, settings, within_s)
-        for finding in [found] if isinstance(found, Finding) else found:
+        findings = await _in_time(look, settings, within_s)
+        for finding in [findings] if isinstance(findings, Finding) else findings:
             say(name, finding)
 
 
@@ -110,16 +110,16 @@ def _without_secrets(say: Say, secrets: tuple[str, ...], name: str, finding: Fin
 
 def _print(name: str, finding: Finding) -> None:
     mark = click.style(f"{WORDS[finding.status]:<5}", fg=COLORS[finding.status])
-    lines = _wrapped(printable(finding.message))
+    lines = _lines_of(printable(finding.message))
     if finding.advice:
-        first, *more = _wrapped(printable(finding.advice), less=2)
+        first, *more = _lines_of(printable(finding.advice), less=2)
         lines += [f"→ {first}", *(f"  {line}" for line in more)]
     click.echo(f"{mark} {name:<{NAME_WIDTH}}{lines[0]}")
     for line in lines[1:]:
         click.echo(" " * (6 + NAME_WIDTH) + line)
 
 
-def _wrapped(text: str, *, less: int = 0) -> list[str]:
+def _lines_of(text: str, *, less: int = 0) -> list[str]:
     """For a terminal in lines that fit, with long addresses whole; elsewhere one line, which is easier to search."""
     if not sys.stdout.isatty():
         return [text]
@@ -128,7 +128,7 @@ def _wrapped(text: str, *, less: int = 0) -> list[str]:
 
 
 def _summary(statuses: Sequence[Status]) -> str:
-    failed, warned = statuses.count(Status.FAIL), statuses.count(Status.WARN)
-    if failed:
-        return f"{failed} of {len(statuses)} checks failed"
-    return f"it works, with {warned} warning{'s' * (warned != 1)}" if warned else "all is well"
+    failures, warnings = statuses.count(Status.FAIL), statuses.count(Status.WARN)
+    if failures:
+        return f"{failures} of {len(statuses)} checks failed"
+    return f"it works, with {warnings} warning{'s' * (warnings != 1)}" if warnings else "all is well"

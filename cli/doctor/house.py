@@ -31,19 +31,19 @@ FULL_BYTES: Final = 256 << 20
 
 async def look_at_settings(settings: Settings) -> list[Finding]:
     """Every weak thing that shows without asking anybody; one finding if there is none."""
-    found = [warn(sentence, "correct its name, or remove it") for sentence in misspelt()]
-    found += _addresses(settings)
-    found += _untrusted(settings)
-    found += _weak("FRAMERELAY_SECRET", [settings.secret] if settings.secret else [], "forge callback addresses")
-    found += _weak("FRAMERELAY_API_KEY", settings.api_key, "start runs that you pay for")
-    found += _weak("FRAMERELAY_READ_KEY", settings.read_key, "see all your runs")
+    findings = [warn(sentence, "correct its name, or remove it") for sentence in misspelt()]
+    findings += _addresses(settings)
+    findings += _untrusted_provider(settings)
+    findings += _weak("FRAMERELAY_SECRET", [settings.secret] if settings.secret else [], "forge callback addresses")
+    findings += _weak("FRAMERELAY_API_KEY", settings.api_key, "start runs that you pay for")
+    findings += _weak("FRAMERELAY_READ_KEY", settings.read_key, "see all your runs")
     try:
         await in_thread(lambda: tls_of(settings))
     except SettingInvalid as error:
-        found.append(fail(str(error), "correct it: the worker does not start with it"))
-    found += await in_thread(lambda: list(_settings_file(settings)))
+        findings.append(fail(str(error), "correct it: the worker does not start with it"))
+    findings += await in_thread(lambda: list(_settings_file(settings)))
     file = await in_thread(Path(".env").is_file)
-    return found or [ok(f"read from the environment{' and .env' if file else ''}; nothing is misspelt")]
+    return findings or [ok(f"read from the environment{' and .env' if file else ''}; nothing is misspelt")]
 
 
 async def look_at_data(settings: Settings) -> Finding:
@@ -59,7 +59,10 @@ async def look_at_data(settings: Settings) -> Finding:
             "correct its owner or permissions, or set FRAMERELAY_DATA_DIR",
         )
     what = f"{folder} can be written" if there == folder else f"{folder} can be made on the first start"
-    room = f"{what}; {_gigabytes(free)} are free"
+    return _judge_room(f"{what}; {_gigabytes(free)} are free", free)
+
+
+def _judge_room(room: str, free: int) -> Finding:
     if free < FULL_BYTES:
         return fail(room, "free some space: clips and callbacks are kept there")
     if free < SCARCE_BYTES:
@@ -69,17 +72,17 @@ async def look_at_data(settings: Settings) -> Finding:
 
 def _addresses(settings: Settings) -> list[Finding]:
     provider = reach_of(settings.upstream_url) if settings.upstream_url else Reach.WORLD
-    found = []
+    findings = []
     if settings.public_url and reach_of(settings.public_url) < provider:
         where = LEADS[reach_of(settings.public_url)]
-        found.append(
+        findings.append(
             warn(
                 f"FRAMERELAY_PUBLIC_URL = {settings.public_url} {where}, and the provider is elsewhere",
                 "set it to an address that the provider can reach; a tunnel will do",
             )
         )
     elif settings.public_url and settings.public_url.startswith("http:") and provider is Reach.WORLD:
-        found.append(
+        findings.append(
             warn(
                 f"FRAMERELAY_PUBLIC_URL = {settings.public_url} is not encrypted: whoever sees a callback pass can "
                 "send others to its address",
@@ -87,24 +90,24 @@ def _addresses(settings: Settings) -> list[Finding]:
             )
         )
     if settings.upstream_url and settings.upstream_url.startswith("http:") and provider is Reach.WORLD:
-        found.append(
+        findings.append(
             warn(
                 f"FRAMERELAY_UPSTREAM_URL = {settings.upstream_url} is not encrypted: the key travels readable",
                 "set the provider's https:// address",
             )
         )
-    return found
+    return findings
 
 
-def _untrusted(settings: Settings) -> list[Finding]:
+def _untrusted_provider(settings: Settings) -> list[Finding]:
     """A sandbox or gateway next door usually serves its clips itself, and only public hosts are fetched from."""
     try:
-        trusted = Trusted(settings.trusted_hosts)
+        hosts = Trusted(settings.trusted_hosts)
     except ValueError as error:
         return [fail(f"FRAMERELAY_TRUSTED_HOSTS: {error}", "correct it: nothing starts with it")]
     url = httpx.URL(settings.upstream_url or "https://public.example")
     host, port = url.raw_host.decode("ascii").lower(), url.port or (443 if url.scheme == "https" else 80)
-    if trusted.covers(host, port) or reach_of(str(url)) is Reach.WORLD:
+    if hosts.covers(host, port) or reach_of(str(url)) is Reach.WORLD:
         return []
     place = "on this machine" if reach_of(str(url)) is Reach.MACHINE else "in a private network"
     message = f"clips that {host}:{port} serves would not be fetched: it is {place}, and not trusted"
@@ -113,7 +116,7 @@ def _untrusted(settings: Settings) -> list[Finding]:
 
 def _settings_file(settings: Settings) -> Iterator[Finding]:
     """What worker and receiver would not start with. A mistake that both find is said once."""
-    said: set[str] = set()
+    messages: set[str] = set()
     for read, advice in (
         (_hooks, "correct the file: nothing starts with it"),
         (_verifiers, "correct the file, or give the secret: the receiver does not start with it"),
@@ -122,17 +125,17 @@ def _settings_file(settings: Settings) -> Iterator[Finding]:
             read(settings)
         except StoryboardInvalid as error:
             name = settings.config_file.name
-            if mistakes := [words for mistake in error.mistakes if (words := mistake.within(name)) not in said]:
+            if mistakes := [words for mistake in error.mistakes if (words := mistake.within(name)) not in messages]:
                 yield fail(f"{settings.config_file}: {'; '.join(mistakes)}", advice)
-            said.update(mistakes)
+            messages.update(mistakes)
 
 
 def _hooks(settings: Settings) -> None:
     try:
-        trusted = Trusted(settings.trusted_hosts)
+        hosts = Trusted(settings.trusted_hosts)
     except ValueError:
         return  # That is said already, and the hooks are judged by them.
-    read_hooks(settings.config_file, trusted)
+    read_hooks(settings.config_file, hosts)
 
 
 def _verifiers(settings: Settings) -> None:

@@ -48,8 +48,8 @@ class HttpAnswer:
     @property
     def error(self) -> dict[str, object]:
         """The ``error`` of our envelope, empty if there is none."""
-        found = self.document.get("error")
-        return found if isinstance(found, dict) else {}
+        fault = self.document.get("error")
+        return fault if isinstance(fault, dict) else {}
 
 
 async def ask(
@@ -83,24 +83,24 @@ async def resolve(url: str) -> list[str]:
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 0
     try:
-        found = await in_thread(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        entries = await in_thread(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     except (socket.gaierror, UnicodeError) as error:
         raise trouble_of(error, url) from error
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
 
 
 async def in_thread(work: Callable[[], T]) -> T:
     """*work* in a thread that nobody waits for at the end: a name server or a disk that hangs must not hold us."""
     loop = asyncio.get_running_loop()
-    done: asyncio.Future[T] = loop.create_future()
+    future: asyncio.Future[T] = loop.create_future()
 
     def settle(result: T | None, error: Exception | None) -> None:
-        if done.done():
+        if future.done():
             return
         if error is not None:
-            done.set_exception(error)
+            future.set_exception(error)
         else:
-            done.set_result(result)  # type: ignore[arg-type]  # It is a T where there was no error.
+            future.set_result(result)  # type: ignore[arg-type]  # It is a T where there was no error.
 
     def run() -> None:
         result, failure = None, None
@@ -112,7 +112,7 @@ async def in_thread(work: Callable[[], T]) -> T:
             loop.call_soon_threadsafe(settle, result, failure)
 
     threading.Thread(target=run, daemon=True).start()
-    return await done
+    return await future
 
 
 def trouble_of(error: BaseException, url: str) -> Trouble:
@@ -124,7 +124,7 @@ def trouble_of(error: BaseException, url: str) -> Trouble:
             case Trouble():
                 return cause
             case socket.gaierror() | UnicodeError():
-                return Trouble("name", f"the name {parts.hostname} does not resolve ({_said(cause)})")
+                return Trouble("name", f"the name {parts.hostname} does not resolve ({_system_words(cause)})")
             case ssl.SSLCertVerificationError():
                 return Trouble("tls", f"the certificate of {place} is not accepted ({cause.verify_message})")
             case ssl.SSLError():
@@ -134,8 +134,8 @@ def trouble_of(error: BaseException, url: str) -> Trouble:
             case TimeoutError() | httpx.TimeoutException():
                 return Trouble("timeout", f"{place} did not answer in time")
             case OSError(errno=errno.EHOSTUNREACH | errno.ENETUNREACH):
-                return Trouble("timeout", f"there is no way to {place} ({_said(cause)})")
-    return Trouble("broken", f"{place} ended the connection without an answer ({_said(error)})")
+                return Trouble("timeout", f"there is no way to {place} ({_system_words(cause)})")
+    return Trouble("broken", f"{place} ended the connection without an answer ({_system_words(error)})")
 
 
 class Reach(IntEnum):
@@ -178,19 +178,19 @@ def _reach_of_address(address: str) -> Reach:
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """*error*, and what it came from: libraries wrap what the operating system said several times."""
-    todo, seen = [error], set()
+    todo, ids = [error], set()
     while todo:
         each = todo.pop(0)
-        if id(each) in seen:
+        if id(each) in ids:
             continue
-        seen.add(id(each))
+        ids.add(id(each))
         yield each
         todo += [other for other in (each.__cause__, each.__context__) if other]
         if isinstance(each, BaseExceptionGroup):
             todo += each.exceptions
 
 
-def _said(error: BaseException) -> str:
+def _system_words(error: BaseException) -> str:
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return text.strip().rstrip(".").lower() or type(error).__name__
 

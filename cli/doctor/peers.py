@@ -20,7 +20,7 @@ from framerelay.upstream.client import JobsClient, Timeouts
 NO_SUCH_JOB: Final = "framerelay-doctor-no-such-job"
 WRONG_KEY: Final = "framerelay-doctor-wrong-key"
 PATIENCE: Final = Timeouts(connect_s=4.0, look_up_s=8.0)
-_MEND: Final[dict[ReachFault, str]] = {
+_FIXES: Final[dict[ReachFault, str]] = {
     "name": "check the spelling of FRAMERELAY_UPSTREAM_URL, and this machine's name server",
     "refused": "check host and port of FRAMERELAY_UPSTREAM_URL; a sandbox is started with: framerelay sandbox",
     "timeout": "check FRAMERELAY_UPSTREAM_URL, and whether a firewall here lets requests out",
@@ -36,7 +36,7 @@ async def look_at_receiver(settings: Settings) -> Finding:
         live = await ask("GET", f"{url}/livez", settings=settings)
         ready = await ask("GET", f"{url}/readyz", settings=settings)
         key = find_api_key(settings)
-        listed = await ask("GET", f"{url}/v1/runs?limit=1", settings=settings, key=str(key) if key else None)
+        runs = await ask("GET", f"{url}/v1/runs?limit=1", settings=settings, key=str(key) if key else None)
     except Trouble as trouble:
         return fail(
             f"no receiver answers at {url}: {trouble}",
@@ -49,13 +49,13 @@ async def look_at_receiver(settings: Settings) -> Finding:
         )
     if ready.status != 200:
         return fail(f"the receiver at {url} cannot keep callbacks in Redis: {_reason(ready)}", "fix Redis first")
-    if listed.status == 401:
+    if runs.status == 401:
         return fail(
             f"the receiver at {url} has another API key than this command",
             "run this in the folder where it runs, or set FRAMERELAY_DATA_DIR or FRAMERELAY_API_KEY to its own",
         )
-    if listed.status != 200:
-        return fail(f"the receiver at {url} answers HTTP {listed.status}: {_reason(listed)}", "see its log")
+    if runs.status != 200:
+        return fail(f"the receiver at {url} answers HTTP {runs.status}: {_reason(runs)}", "see its log")
     return ok(f"it answers at {url}, Redis keeps what it is given, and the API key fits")
 
 
@@ -75,7 +75,7 @@ async def look_at_upstream(settings: Settings) -> Finding:
     except RequestInvalid as error:
         return fail(error.message, f"correct FRAMERELAY_UPSTREAM_{'KEY' if error.param == 'key' else 'URL'}")
     except UpstreamRejected as refusal:
-        return await _refused(settings, url, refusal)
+        return await _judge_refusal(settings, url, refusal)
     except UpstreamRateLimited as error:
         return warn(f"{url} asks us to wait: {error.message}", "try again later; something else may use the same key")
     except UpstreamAnswerUnreadable as error:
@@ -86,25 +86,25 @@ async def look_at_upstream(settings: Settings) -> Finding:
 
 
 async def _ask_in_vain(settings: Settings, key: str) -> None:
-    """Raises: what `JobsClient.get_job` raises; a provider that knows the job is none."""
+    """Raises: what `JobsClient.get_job` raises. Returns where the job is known, as nowhere it should be."""
     async with JobsClient(settings.upstream_url or "", key, timeouts=PATIENCE, tls=tls_of(settings)) as jobs:
         await jobs.get_job(NO_SUCH_JOB)
 
 
-async def _refused(settings: Settings, url: str, refusal: UpstreamRejected) -> Finding:
-    said = refusal.message
+async def _judge_refusal(settings: Settings, url: str, refusal: UpstreamRejected) -> Finding:
+    reason = refusal.message
     if refusal.status in (401, 403):
-        return fail(f"{url} refuses the key: {said}", "set FRAMERELAY_UPSTREAM_KEY to a key that is valid there")
+        return fail(f"{url} refuses the key: {reason}", "set FRAMERELAY_UPSTREAM_KEY to a key that is valid there")
     if 300 <= refusal.status <= 399:
-        return fail(f"{url} leads elsewhere: {said}", "set FRAMERELAY_UPSTREAM_URL to where it leads")
+        return fail(f"{url} leads elsewhere: {reason}", "set FRAMERELAY_UPSTREAM_URL to where it leads")
     if refusal.upstream_code is None:
-        return warn(f"{url} does not answer as the jobs API does: {said}", _path_advice(url))
+        return warn(f"{url} does not answer as the jobs API does: {reason}", _path_advice(url))
     if refusal.status in (400, 404, 422):
-        return await _compared(settings, url)
-    return warn(f"{url} answers, with an odd refusal: {said}", "see what the provider says about it")
+        return await _compare_keys(settings, url)
+    return warn(f"{url} answers, with an odd refusal: {reason}", "see what the provider says about it")
 
 
-async def _compared(settings: Settings, url: str) -> Finding:
+async def _compare_keys(settings: Settings, url: str) -> Finding:
     """Gateways answer 404 to a path that they do not know as well, whatever the key: a wrong one tells."""
     try:
         await _ask_in_vain(settings, WRONG_KEY)
@@ -124,7 +124,7 @@ def _silent(url: str, error: UpstreamUnavailable | Trouble) -> Finding:
     if isinstance(error, UpstreamUnavailable) and error.__cause__ is None:
         return fail(f"{url} is out of order: {error.message}", "wait; runs go on by themselves when it is back")
     trouble = trouble_of(error, url)
-    return fail(f"{url} cannot be reached: {trouble}", _MEND[trouble.kind])
+    return fail(f"{url} cannot be reached: {trouble}", _FIXES[trouble.kind])
 
 
 def _path_advice(url: str) -> str:

@@ -28,59 +28,58 @@ async def look_at_processes(settings: Settings) -> list[Finding]:
         return [skipped("nothing was started here yet: there is no secret")]
     try:
         async with client_of(settings) as redis:
-            found = await processes(redis) if redis else []
+            records = await processes(redis) if redis else []
     except REDIS_ERRORS:
         return [skipped("processes can only be seen in Redis, which does not answer")]
-    if not found:
+    if not records:
         return [skipped("no receiver and no worker runs")]
     marks = marks_of(settings, secret)
-    found.sort(key=lambda each: (each.host, each.pid, each.part))
-    judged = []
-    for _, parts in groupby(found, key=lambda each: (each.host, each.pid)):
-        judged += _judged(list(parts), marks)
-    return judged or [ok(f"{_tally(found)}: with the settings that this command reads")]
+    records.sort(key=lambda each: (each.host, each.pid, each.part))
+    findings = []
+    for _, parts in groupby(records, key=lambda each: (each.host, each.pid)):
+        findings += _findings_on(list(parts), marks)
+    return findings or [ok(f"{_tally(records)}: with the settings that this command reads")]
 
 
-def _judged(parts: list[Process], marks: dict[str, str]) -> list[Finding]:
+def _findings_on(parts: list[Process], marks: dict[str, str]) -> list[Finding]:
     """What stands against one process, of which *parts* are in Redis."""
     name = _name(parts)
     process = parts[0]
-    differing = [variable for variable in _compared(process) if _differs(parts, variable, marks)]
-    found = []
+    differing = [variable for variable in _variables_of(process) if _differs(parts, variable, marks)]
+    findings = []
     if SECRET in differing:  # Their marks are made under another key, and tell nothing about the rest.
         words = f"{name} has another FRAMERELAY_SECRET: callbacks of one are strangers to the other"
-        found.append(fail(words, "restart it, where it is right"))
+        findings.append(fail(words, "restart it, where it is right"))
     elif DECISIVE.intersection(differing):
-        found.append(fail(f"{name} still has another {listed(differing, 'and')}", _advice(process, differing)))
+        findings.append(fail(f"{name} still has another {listed(differing, 'and')}", _advice(process, differing)))
     elif differing:
-        found.append(warn(f"{name} still has another {listed(differing, 'and')}", _advice(process, differing)))
+        findings.append(warn(f"{name} still has another {listed(differing, 'and')}", _advice(process, differing)))
     if process.version != (ours := version("framerelay")):
-        found.append(warn(f"{name} is of version {process.version}, this command of {ours}", "restart it"))
-    return found
+        findings.append(warn(f"{name} is of version {process.version}, this command of {ours}", "restart it"))
+    return findings
 
 
-def _compared(process: Process) -> list[str]:
+def _variables_of(process: Process) -> list[str]:
     same_machine = process.host == socket.gethostname()
     return [knob.variable for _, knob, _ in knobs() if same_machine or knob.variable in EVERYWHERE]
 
 
 def _differs(parts: list[Process], variable: str, marks: dict[str, str]) -> bool:
-    """A setting that one of the two does not know, or leaves to each process, is none to compare."""
+    """A setting that one of the two does not know, or leaves to each process, is not compared."""
     ours = marks.get(variable)
     return ours is not None and any(part.marks.get(variable, ours) != ours for part in parts)
 
 
 def _advice(process: Process, differing: list[str]) -> str:
     """How it comes to have those that were read here."""
-    anew = f"restart it (pid {process.pid} on {process.host})"
+    restart = f"restart it (pid {process.pid} on {process.host})"
     if not LIVE.issuperset(differing):
-        return f"{anew} with these settings"
-    if kept := [variable for variable in differing if variable in process.fixed]:
-        return f"it has {listed(kept, 'and')} from its environment, which it keeps: {anew} with the new one"
-    if shown := [variable for variable in differing if variable in fixed()]:
-        return (
-            f"this terminal has {listed(shown, 'and')} in its environment, which goes before .env: unset it, or {anew}"
-        )
+        return f"{restart} with these settings"
+    if fixed_there := [variable for variable in differing if variable in process.fixed]:
+        return f"it has {listed(fixed_there, 'and')} from its environment, which it keeps: {restart} with the new one"
+    if fixed_here := [variable for variable in differing if variable in fixed()]:
+        names = listed(fixed_here, "and")
+        return f"this terminal has {names} in its environment, which goes before .env: unset it, or {restart}"
     hang_up = f"kill -HUP {process.pid}{'' if process.host == socket.gethostname() else f' on {process.host}'}"
     return f"resume a run that waits for it, or have it read its keys again: {hang_up}"
 
@@ -89,10 +88,10 @@ def _name(parts: list[Process]) -> str:
     return f"the {listed([part.part for part in parts], 'and')} on {parts[0].host} (pid {parts[0].pid})"
 
 
-def _tally(found: list[Process]) -> str:
-    names = [_name(list(parts)) for _, parts in groupby(found, key=lambda each: (each.host, each.pid))]
+def _tally(records: list[Process]) -> str:
+    names = [_name(list(parts)) for _, parts in groupby(records, key=lambda each: (each.host, each.pid))]
     return (
         listed(names[:3], "and")
         if len(names) <= 3
-        else f"{len(names)} processes on {len({p.host for p in found})} machines"
+        else f"{len(names)} processes on {len({p.host for p in records})} machines"
     )

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from redis.exceptions import ResponseError
 
 from framerelay.cli.doctor.finding import Finding, fail, ok, skipped, warn
 from framerelay.cli.doctor.network import in_thread
 from framerelay.cli.doctor.network import resolve as resolve_name
+from framerelay.cli.settings import without_password
 from framerelay.config.settings import Settings
 from framerelay.processors.worker import WORKER
 from framerelay.store.client import RelayRedis, connect, disconnect
@@ -29,7 +29,7 @@ async def look_at_redis(settings: Settings) -> Finding:
     A write that leaves nothing behind is tried, too. Raises: EmbeddedRedisFailed; Trouble.
     """
     if settings.redis_url is not None:
-        return await _look_at(settings.redis_url, f"Redis at {_shown(settings.redis_url)}")
+        return await _look_at(settings.redis_url, f"Redis at {without_password(settings.redis_url)}")
     folder = settings.data_dir / "redis"
     server = EmbeddedRedis(folder)
     try:
@@ -82,40 +82,40 @@ async def _look_at(url: str, name: str) -> Finding:
                 if "syntax" in str(error):
                     return fail(f"{name.removesuffix(',')} is too old", "use Redis 7 or later, or Valkey")
                 raise
-            return _judged(name, await _configured(redis))
+            return _judge_durability(name, await _read_config(redis))
     except REDIS_ERRORS as error:
         return fail(f"{name.removesuffix(',')}: {redis_words(error)}")
 
 
-async def _configured(redis: RelayRedis) -> dict[str, str] | None:
+async def _read_config(redis: RelayRedis) -> dict[str, str] | None:
     """What it says about its own settings; None where it does not say, as services that are managed by others do."""
-    found: dict[str, str] = {}
+    config: dict[str, str] = {}
     try:
         for setting in ASKED:
-            found |= await redis.config_get(setting)
+            config |= await redis.config_get(setting)
     except ResponseError:
         return None
-    return found if found.keys() >= set(ASKED) else None
+    return config if config.keys() >= set(ASKED) else None
 
 
-def _judged(name: str, found: dict[str, str] | None) -> Finding:
+def _judge_durability(name: str, config: dict[str, str] | None) -> Finding:
     """What a callback that was acknowledged may suffer there, the worst first."""
-    if found is None:
+    if config is None:
         return warn(
             f"{name} answers and takes writes; durability: declared, not checked (it does not show its settings)",
             "make sure with whoever runs it: append-only file on, synced at least each second, eviction off",
         )
-    if found["appendonly"] != "yes":
+    if config["appendonly"] != "yes":
         return fail(
             f"{name} keeps no append-only file: runs and acknowledged callbacks are gone when it restarts",
             "set appendonly yes and appendfsync always in its configuration",
         )
-    policy, limit = found["maxmemory-policy"], int(found["maxmemory"])
+    policy, limit = config["maxmemory-policy"], int(config["maxmemory"])
     if policy != "noeviction":
         message = f"{name} may throw away what we keep when its memory is full (maxmemory-policy {policy})"
         advice = "set maxmemory-policy noeviction, or use a Redis that is nobody's cache"
         return fail(message, advice) if limit else warn(f"{message}; now it has no limit", advice)
-    match found["appendfsync"]:
+    match config["appendfsync"]:
         case "always":
             return ok(f"{name} syncs each write before it acknowledges it, and evicts nothing")
         case "everysec":
@@ -150,9 +150,3 @@ async def _client(url: str) -> AsyncIterator[RelayRedis]:
         yield redis
     finally:
         await disconnect(redis)
-
-
-def _shown(url: str) -> str:
-    """*url* without the password that it may hold."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"

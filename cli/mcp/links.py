@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
-from framerelay.api.words import Json
+from framerelay.api import shapes
 from framerelay.cli.client import Receiver
 from framerelay.cli.mcp.results import ClipLink
 from framerelay.config.keys import find_secret
@@ -22,32 +22,32 @@ class Addresses:
         self._receiver = receiver
         self._links = Links(str(secret)) if secret else None
         self._end = int(time.time()) + LINK_LIFE_S
-        self._tried = False
+        self._is_checked = False
 
     @property
     def links_end(self) -> str | None:
         """When the links end; None if they need the key."""
         return datetime.fromtimestamp(self._end, UTC).isoformat() if self._links else None
 
-    def of(self, file: Json) -> ClipLink:
+    def of(self, file: shapes.Video | shapes.Film) -> ClipLink:
         """Where *file* can be opened."""
         return ClipLink(
-            url=self._signed(str(file["url"])),
-            path=place if (place := self._receiver.place_of(str(file["url"]))) != file["url"] else None,
-            bytes=file["bytes"],
-            sha256=file.get("sha256"),
-            duration_s=file["duration_s"],
+            url=self._sign(str(file.url)),
+            path=place if (place := self._receiver.place_of(str(file.url))) != file.url else None,
+            bytes=file.bytes,
+            sha256=file.sha256,
+            duration_s=file.duration_s,
         )
 
-    def _signed(self, url: str) -> str:
+    def _sign(self, url: str) -> str:
         """Signed if our secret is the receiver's own, which the first link shows."""
         base, slash, path = url.partition("/media/")
         if self._links is None:
             return url
-        signed = self._links.signed(f"{slash}{path}", expires_at=self._end)
-        if not self._tried:
-            self._tried = True
-            if not self._receiver.opens(signed):
+        link = self._links.signed(f"{slash}{path}", expires_at=self._end)
+        if not self._is_checked:
+            self._is_checked = True
+            if not self._receiver.opens(link):
                 self._links = None
                 return url
-        return f"{base}{signed}"
+        return f"{base}{link}"

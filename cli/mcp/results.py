@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Final
 
 from pydantic import BaseModel, Field
 
-from framerelay.api.words import Json, one_line, problem_words, shot_words, waits_for
+from framerelay.api import shapes
+from framerelay.api.advice import Remedy, advice_on
+from framerelay.api.lines import run_line
+from framerelay.api.words import problem_words, shot_words, waits_for
 from framerelay.cli.outlook import outlook
 from framerelay.runs.text import printable, sentence
 
@@ -122,83 +125,83 @@ class FilmResult(BaseModel):
     next: str
 
 
-def plan_answer(plan: Json) -> FilmPlan:
+def plan_answer(plan: shapes.Plan) -> FilmPlan:
     """The plan of `POST /v1/plan`, with what to say to `start_film`."""
     return FilmPlan(
-        plan_id=plan["id"],
-        title=printable(plan["title"]),
-        model=plan["model"],
-        jobs=plan["jobs"],
-        budget_jobs=plan["budget"]["jobs"],
-        longest_chain=plan["longest_chain"],
+        plan_id=plan.id,
+        title=printable(plan.title),
+        model=plan.model,
+        jobs=plan.jobs,
+        budget_jobs=plan.budget.jobs,
+        longest_chain=plan.longest_chain,
         shots=[
             ToolPlannedShot(
-                id=shot["id"],
-                scene=scene["id"],
-                begins_with=shot["source"],
-                waits_for_approval=bool(shot["gate"]),
-                takes=shot["takes"],
-                prompt=shot["prompt"],
+                id=shot.id,
+                scene=scene.id,
+                begins_with=shot.source,
+                waits_for_approval=bool(shot.gate),
+                takes=shot.takes,
+                prompt=shot.prompt,
             )
-            for scene in plan["scenes"]
-            for shot in scene["shots"]
+            for scene in plan.scenes
+            for shot in scene.shots
         ],
-        warnings=[f"{warning['place']}: {warning['message']}" for warning in plan["warnings"]],
-        next=f"Show the person what it costs. Then start_film with this storyboard, plan_id {plan['id']} and the most "
-        f"jobs that may be spent: {plan['jobs']} if nothing fails.",
+        warnings=[f"{warning.place}: {warning.message}" for warning in plan.warnings],
+        next=f"Show the person what it costs. Then start_film with this storyboard, plan_id {plan.id} and the most "
+        f"jobs that may be spent: {plan.jobs} if nothing fails.",
     )
 
 
-def status_answer(run: Json, *, page: str, strip: str | None = None) -> FilmStatus:
+def status_answer(run: shapes.Run, *, page: str, strip: str | None = None) -> FilmStatus:
     """A run as it stands now."""
     now = time.time()
     return FilmStatus(
-        run=run["id"],
-        title=printable(run["title"]),
-        status=run["status"],
-        jobs_spent=run["spent"]["jobs"],
-        jobs_allowed=run["budget"]["jobs"],
-        shots=[_shot(run, shot, now) for shot in run["shots"]],
-        warnings=[warning["message"] for warning in run["warnings"]],
+        run=run.id,
+        title=printable(run.title),
+        status=run.status,
+        jobs_spent=run.spent.jobs,
+        jobs_allowed=run.budget.jobs,
+        shots=[_shot(run, shot, now) for shot in run.shots],
+        warnings=[warning.message for warning in run.warnings],
         next=list(dict.fromkeys(next_words(run, now=now))),
         page=page,
         strip=strip,
     )
 
 
-def films_answer(page: Json) -> Films:
+def films_answer(page: shapes.Runs) -> Films:
     """A page of `GET /v1/runs`."""
     now = time.time()
     return Films(
         films=[
-            FilmLine(run=run["id"], title=printable(run["title"]), status=run["status"], words=one_line(run, now=now))
-            for run in page["data"]
+            FilmLine(run=run.id, title=printable(run.title), status=run.status, words=run_line(run, now=now))
+            for run in page.data
         ]
     )
 
 
-def _shot(run: Json, shot: Json, now: float) -> ToolShot:
+def _shot(run: shapes.Run, shot: shapes.Shot, now: float) -> ToolShot:
     return ToolShot(
-        id=shot["id"],
-        scene=shot["scene"],
-        status=shot["status"],
+        id=shot.id,
+        scene=shot.scene,
+        status=shot.status,
         words=shot_words(run, shot, now=now),
-        takes=[f"{take['number']} {take['status']}" for take in shot["takes"]],
-        picked=shot["picked"],
-        stale=shot.get("stale", False),
+        takes=[f"{take.number} {take.status}" for take in shot.takes],
+        picked=shot.picked,
+        stale=shot.stale,
     )
 
 
-def next_words(run: Json, *, now: float) -> Iterator[str]:
+def next_words(run: shapes.Run, *, now: float) -> Iterator[str]:
     """What happens next, or whose turn it is with the tool to call."""
-    if run["error"] and run["error"]["code"] not in ("approval_needed", "pick_needed"):
-        yield sentence(run["error"]["message"])
-    for shot in run["shots"]:
-        if shot["status"] == "waiting":
+    if run.error and run.error.code not in ("approval_needed", "pick_needed"):
+        yield sentence(run.error.message)
+    for shot in run.shots:
+        if shot.status == "waiting":
             yield _turn(run, shot)
-        if shot.get("stale"):
-            yield f"{shot['id']} is stale: ask the person, then retake_shot if it should fit again."
-    match run["status"]:
+        if shot.stale:
+            yield f"{shot.id} is stale: ask the person, then retake_shot if it should fit again."
+    match run.status:
         case "running":
             yield from (line for line in outlook(run, now=now) if line.startswith("next: "))
             yield "Nothing to do while it runs; ask film_status again in a minute."
@@ -210,62 +213,73 @@ def next_words(run: Json, *, now: float) -> Iterator[str]:
             yield "It was cancelled; film_result gives the clips that were made."
 
 
-def _turn(run: Json, shot: Json) -> str:
+def _turn(run: shapes.Run, shot: shapes.Shot) -> str:
     """What lets a waiting shot go on; what a person decides is asked of a person."""
-    name = shot["id"]
+    name = shot.id
     match waits_for(shot):
         case "approval":
             return f"{name} waits for a yes: show the person the strip, then approve_shot, or cancel_film."
         case "pick":
-            takes = [str(take["number"]) for take in shot["takes"] if take["status"] == "done"]
+            takes = [str(take.number) for take in shot.takes if take.status == "done"]
             return f"{name} waits for a choice of its takes {', '.join(takes)}: ask the person, then pick_take."
         case "answer":
             return (
                 f"A person is asked about {name}: {printable(problem_words(shot))}. They adopt its job (`framerelay "
-                f"adopt JOB_ID --run {run['id']} --shot {name}`), or make it again (`framerelay retake {run['id']} "
+                f"adopt JOB_ID --run {run.id} --shot {name}`), or make it again (`framerelay retake {run.id} "
                 f"{name}`)."
             )
         case "outcome":
             return (
                 f"Nobody knows if the submit of {name} was accepted, so it is held and not paid for again. A late "
-                f"callback lets it go on; a person can bring its job in by `framerelay adopt JOB_ID --run {run['id']} "
+                f"callback lets it go on; a person can bring its job in by `framerelay adopt JOB_ID --run {run.id} "
                 f"--shot {name}`."
             )
         case "operator":
-            return (
-                f"{name} is held: a person has to fix the key, account or quota, then `framerelay resume {run['id']}`."
-            )
+            return f"{name} is held for a person: {_advice(run, shot.held_by)}."
         case "budget":
-            return f"{name} is past the limit of {run['budget']['jobs']} jobs: a person decides if more may be spent."
+            return f"{name} is past the limit of {run.budget.jobs} jobs: a person decides if more may be spent."
         case _:
             return f"{name} is tried again by itself when the provider is back."
 
 
-def _after_failure(run: Json) -> str:
-    failed = [shot["id"] for shot in run["shots"] if shot["status"] == "failed"]
-    if not failed:
-        return f"A person fixes the cause, then `framerelay resume {run['id']}`; nothing rendered is paid for again."
-    return f"It failed at {failed[0]}: change what the message names, then retake_shot with another prompt."
+def _after_failure(run: shapes.Run) -> str:
+    shot_ids = [shot.id for shot in run.shots if shot.status == "failed"]
+    if not shot_ids:
+        return f"For a person: {_advice(run, run.error)}; nothing rendered is paid for again."
+    return f"It failed at {shot_ids[0]}: {_advice(run, run.error)}."
 
 
-def retake_answer(outlook: Json, *, shot: str, outlook_id: str, begun: bool) -> RetakeAnswer:
+def _advice(run: shapes.Run, problem: shapes.Problem | None) -> str:
+    advice = advice_on(problem)
+    return advice.words + _HOW[advice.remedy].format(run=run.id)
+
+
+_HOW: Final = {
+    Remedy.RESUME: " (`framerelay resume {run}`)",
+    Remedy.RETAKE: " (retake_shot)",
+    Remedy.PROMPT: " (retake_shot with another prompt)",
+    Remedy.NONE: "",
+}
+
+
+def retake_answer(outlook: shapes.Outlook, *, shot_id: str, outlook_id: str, begun: bool) -> RetakeAnswer:
     """An outlook as the API tells it, before or after it was confirmed."""
-    confirm = f"To do it: the same call with outlook_id {outlook_id} and max_jobs of at least {outlook['jobs']}."
+    confirm = f"To do it: the same call with outlook_id {outlook_id} and max_jobs of at least {outlook.jobs}."
     return RetakeAnswer(
         begun=begun,
-        jobs=outlook["jobs"],
-        stale=list(outlook["stale"]),
-        budget_left=outlook["budget_left"],
+        jobs=outlook.jobs,
+        stale=list(outlook.stale),
+        budget_left=outlook.budget_left,
         outlook_id=outlook_id,
-        words=outlook["would"],
-        next=f"{shot} is made again; film_status shows it." if begun else confirm,
+        words=outlook.would,
+        next=f"{shot_id} is made again; film_status shows it." if begun else confirm,
     )
 
 
-def clips_of(run: Json) -> Iterator[tuple[Json, dict[str, Any]]]:
+def clips_of(run: shapes.Run) -> Iterator[tuple[shapes.Shot, shapes.Take, shapes.Video]]:
     """Each shot that has a clip, with the take that counts: the picked one, else the last that is done."""
-    for shot in run["shots"]:
-        done = [take for take in shot["takes"] if take["video"]]
-        picked = [take for take in done if take["number"] == shot["picked"]]
-        if done:
-            yield shot, (picked or done)[-1]
+    for shot in run.shots:
+        clips = [(take, take.video) for take in shot.takes if take.video]
+        of_film = [(take, video) for take, video in clips if take.number == shot.picked]
+        for take, video in (of_film or clips)[-1:]:
+            yield shot, take, video

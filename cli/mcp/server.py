@@ -69,12 +69,12 @@ async def _serve_http(
 ) -> int:
     keys = _keys(settings, host)
     port = listener.getsockname()[1]
-    known = [f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]", host)]
+    hosts = [f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]", host)]
     security = TransportSecuritySettings(
-        allowed_hosts=[*known, *names],
-        allowed_origins=[*(f"http://{name}" for name in known), *(f"https://{name}" for name in names)],
+        allowed_hosts=[*hosts, *names],
+        allowed_origins=[*(f"http://{name}" for name in hosts), *(f"https://{name}" for name in names)],
     )
-    auth = AuthSettings(issuer_url=AnyHttpUrl(f"http://{known[0]}"), resource_server_url=None)
+    auth = AuthSettings(issuer_url=AnyHttpUrl(f"http://{hosts[0]}"), resource_server_url=None)
     server = create_server(
         pictures,
         stateless_http=True,
@@ -87,8 +87,8 @@ async def _serve_http(
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with serving(server.streamable_http_app(), listener):
-        shown = f"[{host}]" if ":" in host else host
-        click.echo(f"The MCP server answers at http://{shown}:{port}/mcp, with the API key as Bearer.", err=True)
+        place = f"[{host}]" if ":" in host else host
+        click.echo(f"The MCP server answers at http://{place}:{port}/mcp, with the API key as Bearer.", err=True)
         await stop.wait()
     return 0
 
@@ -111,10 +111,10 @@ class Server(FastMCP):
     async def call_tool(self, name: str, arguments: dict[str, Any]) -> Any:
         """As the SDK does it, but an argument that no tool of that name has is refused. Raises: ToolError."""
         tool = self._tool_manager.get_tool(name)
-        known = tool.parameters["properties"] if tool else arguments
+        parameters = tool.parameters["properties"] if tool else arguments
         for each in arguments:
-            if each not in known:
-                raise ToolError(unknown(each, known, kind="argument"))
+            if each not in parameters:
+                raise ToolError(unknown(each, parameters, kind="argument"))
         try:
             return await super().call_tool(name, arguments)
         except ToolError as error:
@@ -139,8 +139,8 @@ def create_server(pictures: Path | None, **options: Any) -> Server:
     ):
         about = inspect.cleandoc(tool.__doc__ or "")
         server.add_tool(_aside(tool), title=title, description=about, annotations=annotations)
-    for added in server._tool_manager.list_tools():
-        added.parameters["additionalProperties"] = False
+    for definition in server._tool_manager.list_tools():
+        definition.parameters["additionalProperties"] = False
     return server
 
 
@@ -148,16 +148,16 @@ def _aside(tool: Callable[P, T]) -> Callable[P, Awaitable[T]]:
     """*tool* in a thread, so that one slow answer holds up no other client."""
 
     @functools.wraps(tool)
-    async def called(*args: P.args, **kwargs: P.kwargs) -> T:
+    async def call(*args: P.args, **kwargs: P.kwargs) -> T:
         return await anyio.to_thread.run_sync(functools.partial(tool, *args, **kwargs))
 
-    return called
+    return call
 
 
 def _keys(settings: Settings, host: str) -> list[str]:
-    """The keys that open it. Raises: Stop, SettingInvalid."""
-    found = find_api_key(settings)
-    keys = [str(key) for key in settings.api_key] or ([str(found)] if found else [])
+    """The keys that open it. Raises: CommandError, SettingInvalid."""
+    receiver_key = find_api_key(settings)
+    keys = [str(key) for key in settings.api_key] or ([str(receiver_key)] if receiver_key else [])
     if not keys:
         raise CommandError(
             "over HTTP it asks for the receiver's API key: set FRAMERELAY_API_KEY, or run it where the receiver runs"

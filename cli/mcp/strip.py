@@ -8,9 +8,10 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 
-from framerelay.api.words import Json
+from framerelay.api import shapes
 
 FetchFrame = Callable[[str], bytes | None]
+StripFrame = shapes.Frame | shapes.FirstFrame
 
 SHOTS_MAX: Final = 12
 IN_A_ROW: Final = 4
@@ -34,13 +35,13 @@ class Strip:
     shots: tuple[str, ...]
 
 
-def draw_strip(run: Json, fetch: FetchFrame, thumbnails: "Thumbnails") -> Strip:
+def draw_strip(run: shapes.Run, fetch: FetchFrame, thumbnails: "Thumbnails") -> Strip:
     """
     The shots of *run*, of many the twelve around the first that is not done; what is not there yet is an empty box.
 
     *fetch* gives the bytes of a picture by its address, None if it cannot be had.
     """
-    shots = _around_open(run["shots"])
+    shots = _around_open(run.shots)
     rows = list(_rows(shots))
     width = MARGIN + IN_A_ROW * (CELL + MARGIN)
     sheet = Image.new("RGB", (width, MARGIN + len(rows) * (FRAME[1] + CAPTION + MARGIN)), PAPER)
@@ -52,46 +53,46 @@ def draw_strip(run: Json, fetch: FetchFrame, thumbnails: "Thumbnails") -> Strip:
             frames += _draw_cell(sheet, (left, top), shot, lambda frame: thumbnails.of(frame, fetch))
     file = io.BytesIO()
     sheet.save(file, "PNG")
-    return Strip(png=file.getvalue(), frames=frames, shots=tuple(shot["id"] for shot in shots))
+    return Strip(png=file.getvalue(), frames=frames, shots=tuple(shot.id for shot in shots))
 
 
 class Thumbnails:
     """Frames made small; the last ones are kept by what is in them."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, Image.Image] = {}
+        self._by_content: dict[str, Image.Image] = {}
 
-    def of(self, frame: Json, fetch: FetchFrame) -> Image.Image | None:
+    def of(self, frame: StripFrame, fetch: FetchFrame) -> Image.Image | None:
         """The picture within its box; None for what cannot be fetched or read: it is asked for again next time."""
-        name = frame.get("sha256") or frame["url"]
-        if (known := self._kept.get(name)) is not None:
-            return known
+        name = (isinstance(frame, shapes.Frame) and frame.sha256) or frame.url
+        if (picture := self._by_content.get(name)) is not None:
+            return picture
         try:
-            picture = Image.open(io.BytesIO(fetch(frame["url"]) or b"")).convert("RGB")
+            picture = Image.open(io.BytesIO(fetch(frame.url) or b"")).convert("RGB")
         except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError):
             return None
         picture.thumbnail(FRAME)
-        if len(self._kept) >= KEPT:
-            self._kept.clear()
-        self._kept[name] = picture
+        if len(self._by_content) >= KEPT:
+            self._by_content.clear()
+        self._by_content[name] = picture
         return picture
 
 
-def _around_open(shots: Sequence[Json]) -> Sequence[Json]:
-    first = next((index for index, shot in enumerate(shots) if shot["status"] != "done"), 0)
+def _around_open(shots: Sequence[shapes.Shot]) -> Sequence[shapes.Shot]:
+    first = next((index for index, shot in enumerate(shots) if shot.status != "done"), 0)
     begin = max(0, min(first - SHOTS_MAX // 2, len(shots) - SHOTS_MAX))
     return shots[begin : begin + SHOTS_MAX]
 
 
-def _rows(shots: Sequence[Json]) -> Iterator[list[Json]]:
-    for _, scene in groupby(shots, key=lambda shot: str(shot["scene"])):
+def _rows(shots: Sequence[shapes.Shot]) -> Iterator[list[shapes.Shot]]:
+    for _, scene in groupby(shots, key=lambda shot: str(shot.scene)):
         cells = list(scene)
         for begin in range(0, len(cells), IN_A_ROW):
             yield cells[begin : begin + IN_A_ROW]
 
 
 def _draw_cell(
-    sheet: Image.Image, corner: tuple[int, int], shot: Json, small: Callable[[Json], Image.Image | None]
+    sheet: Image.Image, corner: tuple[int, int], shot: shapes.Shot, small: Callable[[StripFrame], Image.Image | None]
 ) -> int:
     """One shot with its caption below; returns how many of its two frames are there."""
     left, top = corner
@@ -105,16 +106,16 @@ def _draw_cell(
             continue
         sheet.paste(picture, (x + (FRAME[0] - picture.width) // 2, top + (FRAME[1] - picture.height) // 2))
         count += 1
-    words = f"{shot['id'][:24]}  {shot['status']}"
-    pen.text((left, top + FRAME[1] + 3), words, fill=INKS.get(shot["status"], INK), font=ImageFont.load_default(13))
+    words = f"{shot.id[:24]}  {shot.status}"
+    pen.text((left, top + FRAME[1] + 3), words, fill=INKS.get(shot.status, INK), font=ImageFont.load_default(13))
     return count
 
 
-def _frames(shot: Json) -> tuple[Json | None, Json | None]:
+def _frames(shot: shapes.Shot) -> tuple[StripFrame | None, StripFrame | None]:
     """The first and the last frame of the take that counts; before it is done, what it was given to begin with."""
-    take = next((take for take in shot["takes"] if take["number"] == shot["picked"]), None)
-    take = take or (shot["takes"][-1] if shot["takes"] else None)
+    take = next((take for take in shot.takes if take.number == shot.picked), None)
+    take = take or (shot.takes[-1] if shot.takes else None)
     if take is None:
         return None, None
-    given = take["first_frame"] if take["first_frame"] and "/media/" in take["first_frame"]["url"] else None
-    return take.get("opening") or given, take["last_frame"] or take["provider_frame"]
+    first = take.first_frame if take.first_frame and "/media/" in take.first_frame.url else None
+    return take.opening or first, take.last_frame or take.provider_frame

@@ -8,14 +8,15 @@ what was looked at before: a plan's, or an outlook's.
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from mcp.types import CallToolResult, ImageContent, TextContent
+from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
 from pydantic import Field, WithJsonSchema
 
+from framerelay.api import shapes
 from framerelay.api.storyboard_schema import STORYBOARD_SCHEMAS
-from framerelay.api.words import Json
 from framerelay.cli.client import Receiver, checked_id
 from framerelay.cli.errors import CommandError
 from framerelay.cli.mcp.links import Addresses
@@ -75,7 +76,7 @@ class Tools:
         """
         with Receiver.of_environment(quiet=True) as receiver:
             board = self._with_pictures(receiver, storyboard)
-            return plan_answer(receiver.post("/v1/plan", json=board.document))
+            return plan_answer(receiver.post("/v1/plan", shapes.Plan, json=board.document))
 
     def start_film(
         self,
@@ -96,15 +97,15 @@ class Tools:
             board = self._with_pictures(receiver, storyboard)
             run = receiver.start(board.document, headers=headers)
             status = self._status(receiver, run)
-        allowed = run["budget"]["jobs"]
-        if allowed is None or allowed > max_jobs:
-            status.next.insert(0, f"It was started before, with a limit of {allowed} jobs, which stays as it is.")
+        budget = run.budget.jobs
+        if budget is None or budget > max_jobs:
+            status.next.insert(0, f"It was started before, with a limit of {budget} jobs, which stays as it is.")
         return status
 
     def list_films(self, limit: Annotated[int, Field(ge=1, le=100, description="At most so many.")] = 20) -> Films:
         """List the films of this receiver, newest first: to find the run of one that was started before."""
         with Receiver.of_environment(quiet=True) as receiver:
-            return films_answer(receiver.get("/v1/runs", limit=limit))
+            return films_answer(receiver.get("/v1/runs", shapes.Runs, limit=limit))
 
     def film_status(
         self,
@@ -118,15 +119,15 @@ class Tools:
         The strip has a cell for each shot: its first and its last frame, side by side.
         """
         with Receiver.of_environment(quiet=True) as receiver:
-            found = receiver.get(f"/v1/runs/{checked_id(run, 'run')}")
-            drawn = draw_strip(found, receiver.picture, self._thumbnails) if strip else None
-            words = f"{drawn.frames} frames of {', '.join(drawn.shots)}" if drawn else None
-            if drawn and len(found["shots"]) > SHOTS_MAX:
-                words = f"{words}, of {len(found['shots'])} shots"
-            status = self._status(receiver, found, strip=words).model_dump(mode="json")
-        content: list[Any] = [TextContent(type="text", text=json.dumps(status, ensure_ascii=False))]
-        if drawn and drawn.frames:
-            picture = base64.b64encode(drawn.png).decode()
+            film_run = receiver.run(run)
+            drawing = draw_strip(film_run, receiver.picture, self._thumbnails) if strip else None
+            words = f"{drawing.frames} frames of {', '.join(drawing.shots)}" if drawing else None
+            if drawing and len(film_run.shots) > SHOTS_MAX:
+                words = f"{words}, of {len(film_run.shots)} shots"
+            status = self._status(receiver, film_run, strip=words).model_dump(mode="json")
+        content: list[ContentBlock] = [TextContent(type="text", text=json.dumps(status, ensure_ascii=False))]
+        if drawing and drawing.frames:
+            picture = base64.b64encode(drawing.png).decode()
             content.append(ImageContent(type="image", data=picture, mimeType="image/png"))
         return CallToolResult(content=content, structuredContent=status)
 
@@ -174,23 +175,23 @@ class Tools:
         Only a second call with the same arguments, the outlook_id of the first and max_jobs does it, and spends. If
         anything has changed in between it is refused; a repeated confirmation is, too, and so never pays twice.
         """
-        place = f"/v1/runs/{checked_id(run, 'run')}"
-        asked = {"prompt": prompt, "seed": seed}
+        changes = {"prompt": prompt, "seed": seed}
         with Receiver.of_environment(quiet=True) as receiver:
-            found = receiver.get(place)
-            place = f"/v1/runs/{found['id']}"  # What was given may be the beginning of it, or last.
-            outlook = receiver.post(f"{place}/shots/{checked_id(shot, 'shot')}/retake", json={**asked, "dry_run": True})
-            current = _outlook_id(found, shot, asked, outlook)
+            film_run = receiver.run(run)
+            # What was given may be the beginning of the id, or last.
+            place = f"/v1/runs/{film_run.id}/shots/{checked_id(shot, 'shot')}/retake"
+            outlook = receiver.post(place, shapes.Outlook, json={**changes, "dry_run": True})
+            current = _outlook_id(film_run, shot, changes, outlook)
             if outlook_id is None:
-                return retake_answer(outlook, shot=shot, outlook_id=current, begun=False)
+                return retake_answer(outlook, shot_id=shot, outlook_id=current, begun=False)
             if outlook_id != current:
                 raise CommandError(
                     "this is not the outlook that you asked for, or the film has changed: look again first"
                 )
-            if max_jobs is None or max_jobs < outlook["jobs"]:
-                raise CommandError(f"it leads to {outlook['jobs']} paid jobs: ask the person, then give max_jobs")
-            receiver.post(f"{place}/shots/{shot}/retake", json={**asked, "revision": found["revision"]})
-            return retake_answer(outlook, shot=shot, outlook_id=current, begun=True)
+            if max_jobs is None or max_jobs < outlook.jobs:
+                raise CommandError(f"it leads to {outlook.jobs} paid jobs: ask the person, then give max_jobs")
+            receiver.post(place, shapes.Run, json={**changes, "revision": film_run.revision})
+            return retake_answer(outlook, shot_id=shot, outlook_id=current, begun=True)
 
     def film_result(self, run: RunParameter) -> FilmResult:
         """
@@ -200,37 +201,38 @@ class Tools:
         """
         settings = from_environment()
         with Receiver(settings) as receiver:
-            found = receiver.get(f"/v1/runs/{checked_id(run, 'run')}")
+            film_run = receiver.run(run)
             files = Addresses(receiver, settings)
-            film = files.of(found["film"]) if found["film"] else None
+            film = files.of(film_run.film) if film_run.film else None
             clips = [
                 ClipOf(
-                    shot=shot["id"],
-                    take=take["number"],
-                    job_id=take["job_id"],
-                    seed=take["seed"],
-                    video=files.of(take["video"]),
+                    shot=shot.id,
+                    take=take.number,
+                    job_id=take.job_id,
+                    seed=take.seed,
+                    video=files.of(video),
                 )
-                for shot, take in clips_of(found)
+                for shot, take, video in clips_of(film_run)
             ]
-        status = status_answer(found, page="")
-        done = "Give the person the link of the film." if film else " ".join(status.next)
+        status = status_answer(film_run, page="")
+        next_step = "Give the person the link of the film." if film else " ".join(status.next)
         return FilmResult(
-            run=found["id"],
+            run=film_run.id,
             title=status.title,
-            status=found["status"],
+            status=film_run.status,
             film=film,
             clips=clips,
             links_end=files.links_end,
-            next=done,
+            next=next_step,
         )
 
-    def _decide(self, run: str, what: str, body: dict[str, Any]) -> FilmStatus:
+    def _decide(self, run_id: str, what: str, body: Mapping[str, object]) -> FilmStatus:
         with Receiver.of_environment(quiet=True) as receiver:
-            return self._status(receiver, receiver.post(f"/v1/runs/{checked_id(run, 'run')}/{what}", json=body))
+            answer = receiver.post(f"/v1/runs/{checked_id(run_id, 'run')}/{what}", shapes.Run, json=body)
+            return self._status(receiver, answer)
 
-    def _status(self, receiver: Receiver, run: Json, *, strip: str | None = None) -> FilmStatus:
-        return status_answer(run, page=f"{receiver.url}/runs/{run['id']}", strip=strip)
+    def _status(self, receiver: Receiver, run: shapes.Run, *, strip: str | None = None) -> FilmStatus:
+        return status_answer(run, page=f"{receiver.url}/runs/{run.id}", strip=strip)
 
     def _with_pictures(self, receiver: Receiver, document: dict[str, Any]) -> Storyboard:
         """*document* with its pictures handed over. Raises: StoryboardInvalid, also for files outside the folder."""
@@ -246,10 +248,10 @@ class Tools:
         return board.with_files(give_pictures(receiver, board, self._pictures)) if self._pictures else board
 
 
-def _outlook_id(run: Json, shot: str, asked: Json, outlook: Json) -> str:
+def _outlook_id(run: shapes.Run, shot_id: str, changes: Mapping[str, object], outlook: shapes.Outlook) -> str:
     """Of what is asked and what comes of it; a take more makes it another one, so that it serves once."""
-    takes = [len(each["takes"]) for each in run["shots"] if each["id"] == shot]
-    whole = [run["id"], shot, asked, takes, outlook["jobs"], outlook["stale"]]
+    takes = [len(each.takes) for each in run.shots if each.id == shot_id]
+    whole = [run.id, shot_id, changes, takes, outlook.jobs, outlook.stale]
     return f"outlook_{hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:24]}"
 
 

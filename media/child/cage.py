@@ -162,14 +162,14 @@ def filter_steps(machine: str) -> list[tuple[int, int, int, int]]:
     `clone` is looked at closer: libav needs threads. `clone3` keeps its flags where no filter can see them, so it is
     said to be missing, and the C library falls back on `clone`.
     """
-    refused = [number for group in REFUSED[machine].values() for number in group]
-    ahead = len(refused)
+    numbers = [number for group in REFUSED[machine].values() for number in group]
+    ahead = len(numbers)
     return [
         (LOAD, 0, 0, MACHINE_AT),
         (JUMP_EQUAL, 0, ahead + 7, MACHINES[machine]),
         (LOAD, 0, 0, NUMBER_AT),
         (JUMP_AT_LEAST, ahead + 5, 0, X32),
-        *((JUMP_EQUAL, ahead + 4 - n, 0, number) for n, number in enumerate(refused)),
+        *((JUMP_EQUAL, ahead + 4 - n, 0, number) for n, number in enumerate(numbers)),
         (JUMP_EQUAL, 5, 0, CLONE3),
         (JUMP_EQUAL, 0, 2, CLONE[machine]),
         (LOAD, 0, 0, FIRST_ARGUMENT_AT),

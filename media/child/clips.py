@@ -40,7 +40,7 @@ STREAMS_MAX = 16  # Picture, sound, cover art and a few tracks of data.
 PACKETS_MAX = 5000  # Three minutes at 24 frames per second; a bomb of tiny frames has a hundred thousand.
 
 BESIDE = Disposition.timed_thumbnails | Disposition.still_image | Disposition.dependent
-"""Roles of a picture that is not the main one; cover art is none at all."""
+"""Roles of a picture that is not the main one; cover art is not a picture of the clip at all."""
 
 DEMUXER_OPTIONS = {
     "mp4": {"enable_drefs": "0", "use_absolute_path": "0"},  # Its samples may be said to lie in another file.

@@ -60,7 +60,7 @@ def join(parts: Sequence[FilmPart], into: Path) -> FilmFacts:
         bytes=size,
         sha256=sha256,
         duration_s=float(shots[-1].end),
-        frames=sum(shot.shown for shot in shots),
+        frames=sum(shot.frames_shown for shot in shots),
         copied=reason is None,
         reason=reason,
         warnings=tuple(sorted(warnings, key=lambda warning: warning.part)),
@@ -84,7 +84,7 @@ class PlacedPart:
     A part at its place in the film, the *number*-th. Times are seconds from the film's start; ticks are 1/``scale`` s.
 
     ``frames`` are those that are written, and ``ticks`` when each of them shows, and when the last one ends;
-    ``shown`` counts those that stand for their whole time.
+    ``frames_shown`` counts those that stand for their whole time.
     """
 
     part: ClipPart
@@ -92,7 +92,7 @@ class PlacedPart:
     scale: int
     frames: range
     ticks: tuple[int, ...]
-    shown: int
+    frames_shown: int
 
     def tick(self, frame: int) -> int:
         """When *frame* of the part shows, in ticks of the film; the one past the last tells where the shot ends."""
@@ -125,7 +125,7 @@ def lay_out(parts: Sequence[ClipPart], *, cut_exactly: bool) -> list[PlacedPart]
             [round((start + offset) * scale) for offset in offsets[: len(frames)]] + [round((start + lasts) * scale)]
         )
         shots.append(
-            PlacedPart(part=part, number=n + 1, scale=scale, frames=frames, ticks=ticks, shown=count - repeated)
+            PlacedPart(part=part, number=n + 1, scale=scale, frames=frames, ticks=ticks, frames_shown=count - repeated)
         )
         start = shots[-1].end
     return shots

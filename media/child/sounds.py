@@ -34,8 +34,8 @@ def find_sound(container: InputContainer) -> tuple[Sound | None, str | None]:
     streams = sorted(container.streams.audio, key=lambda stream: not stream.disposition & Disposition.default)
     for stream in streams:
         context = stream.codec_context
-        known = sound_codec(stream) in SOUND_CODECS
-        if known and context.sample_rate and context.layout.nb_channels:
+        is_ours = sound_codec(stream) in SOUND_CODECS
+        if is_ours and context.sample_rate and context.layout.nb_channels:
             return Sound(rate=context.sample_rate, channels=context.layout.nb_channels, index=stream.index), None
     return None, f"its sound ({sound_codec(streams[0])}) is left out" if streams else None
 

@@ -156,12 +156,18 @@ async def _held(state: State, callback: Callback, refusal: Response) -> Response
     return refusal
 
 
+def _target_of(request: Request) -> bytes:
+    """Path and query as they stood in the request."""
+    path, query = request.scope.get("raw_path") or request.url.path.encode(), request.scope["query_string"]
+    return bytes(path) + (b"?" + query if query else b"")
+
+
 async def _read(request: Request, state: State, address: Address) -> tuple[Callback, Response | None]:
     """What came, and the answer to it if that is not 200; a body that nobody could verify says nothing."""
     callback = callback_at(address, time.time())
     recipe = state.verification.recipe_of(address)
     if recipe is not None:
-        callback = replace(callback, evidence=collect(recipe, request.headers.raw))
+        callback = replace(callback, evidence=collect(recipe, request.headers.raw, target=_target_of(request)))
     try:
         body = await read_body(request, bytes_max=state.settings.callback_bytes_max)
         callback = replace(callback, body=body, received_at=time.time())

@@ -4,14 +4,14 @@
 It is verified as of its receipt, under the secrets as they stand now, and then goes the way of every callback.
 """
 
-from typing import Any
-
 import structlog
 from msgspec.structs import replace
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from framerelay.api import shapes
 from framerelay.config.logs import bound
+from framerelay.receiver.answers import shape_answer
 from framerelay.receiver.callbacks.reading import fingerprint_of, interpret, task_for
 from framerelay.receiver.callbacks.replay import address_of
 from framerelay.receiver.renewal import read_again_everywhere
@@ -34,7 +34,7 @@ async def release(request: Request) -> Response:
     if not callback.held:
         raise Conflict(f"it is not in quarantine; it was kept as {callback.outcome}")
     try:
-        return JSONResponse(await _released(state, callback))
+        return shape_answer(await _released(state, callback))
     except Unverified as error:
         raise Conflict(f"it still does not prove where it comes from: {error.message}") from error
 
@@ -43,7 +43,7 @@ async def release_all(request: Request) -> Response:
     """All that is in quarantine, oldest first; each says what became of it."""
     state = state_of(request)
     await read_again_everywhere(state)
-    outcomes = []
+    outcomes: list[shapes.Release] = []
     for callback_id in await state.inbox.held():
         callback = await state.inbox.find(callback_id)
         if callback is None or not callback.held:
@@ -53,10 +53,10 @@ async def release_all(request: Request) -> Response:
             outcomes.append(await _released(state, callback))
         except Unverified as error:
             outcomes.append(_outcome(callback, released=False, repeated=False, reason=error.message))
-    return JSONResponse({"object": "list", "data": outcomes})
+    return shape_answer(shapes.Releases(object="list", data=outcomes))
 
 
-async def _released(state: State, callback: Callback) -> dict[str, Any]:
+async def _released(state: State, callback: Callback) -> shapes.Release:
     """
     As if it came now, with the same dedupe: the sender may have tried again meanwhile, and passed.
 
@@ -78,12 +78,12 @@ async def _released(state: State, callback: Callback) -> dict[str, Any]:
     return _outcome(accepted, released=True, repeated=not is_new, reason=accepted.reason)
 
 
-def _outcome(callback: Callback, *, released: bool, repeated: bool, reason: str | None) -> dict[str, Any]:
-    return {
-        "object": "release",
-        "id": callback.id,
-        "released": released,
-        "outcome": callback.outcome,
-        "repeated": repeated,
-        "reason": reason,
-    }
+def _outcome(callback: Callback, *, released: bool, repeated: bool, reason: str | None) -> shapes.Release:
+    return shapes.Release(
+        object="release",
+        id=callback.id,
+        released=released,
+        outcome=callback.outcome,
+        repeated=repeated,
+        reason=reason,
+    )

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import structlog
 from msgspec.structs import replace
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
+from framerelay.api import shapes
+from framerelay.receiver.answers import shape_answer
 from framerelay.receiver.callbacks.reading import task_for
 from framerelay.receiver.fields import fields_of
 from framerelay.receiver.state import State, state_of
@@ -29,7 +31,7 @@ class _Outlook:
 
     would: str
     may_spend: bool = False
-    run: str | None = None
+    run_id: str | None = None
 
 
 async def replay(request: Request) -> Response:
@@ -62,17 +64,17 @@ async def replay(request: Request) -> Response:
     outlook = await _outlook(state, address, callback.job_id or "")
     if spend:
         await state.inbox.accept(again, fingerprint=again.id, task=task)
-        log.info("callback_replayed", callback_id=again.id, replay_of=callback.id, run_id=outlook.run)
-    return JSONResponse(
-        {
-            "object": "replay",
-            "id": again.id if spend else None,
-            "replay_of": callback.id,
-            "would": outlook.would,
-            "may_spend": outlook.may_spend,
-            "run": outlook.run,
-            "done": spend,
-        }
+        log.info("callback_replayed", callback_id=again.id, replay_of=callback.id, run_id=outlook.run_id)
+    return shape_answer(
+        shapes.Replay(
+            object="replay",
+            id=again.id if spend else None,
+            replay_of=callback.id,
+            would=outlook.would,
+            may_spend=outlook.may_spend,
+            run=outlook.run_id,
+            done=spend,
+        )
     )
 
 
@@ -100,7 +102,7 @@ async def _outlook(state: State, address: TakeAddress | HookAddress, job_id: str
     run_id = state.tokens.hook_run(address.hook, job_id)
     if await state.store.load(run_id) is not None:
         would = f"ask the provider about job {job_id}; its run {run_id} exists already, and no other is made"
-        return _Outlook(would=would, run=run_id)
+        return _Outlook(would=would, run_id=run_id)
     return await _outlook_of_hook(state, address.hook, job_id)
 
 
@@ -109,14 +111,14 @@ async def _outlook_of_take(state: State, address: TakeAddress) -> _Outlook:
     take = run.take(address.shot, address.take) if run else None
     if run is None or take is None:
         what = f"take {address.take} of shot {address.shot}" if run else f"run {address.run}"
-        return _Outlook(would=f"do nothing: {what} is not there", run=run.id if run else None)
+        return _Outlook(would=f"do nothing: {what} is not there", run_id=run.id if run else None)
     named = f"take {take.number} of shot {address.shot} of run {run.id}"
     if take.status not in OPEN:
-        return _Outlook(would=f"do nothing: {named} is {take.status.value}, and that is final", run=run.id)
+        return _Outlook(would=f"do nothing: {named} is {take.status.value}, and that is final", run_id=run.id)
     if take.status is TakeStatus.COLLECTING:
-        return _Outlook(would=f"do nothing: {named} is done at the provider, its clip is being fetched", run=run.id)
+        return _Outlook(would=f"do nothing: {named} is done at the provider, its clip is being fetched", run_id=run.id)
     would = f"ask the provider about {named}, which is {take.status.value}; asking submits nothing"
-    return _Outlook(would=would, run=run.id)
+    return _Outlook(would=would, run_id=run.id)
 
 
 async def _outlook_of_hook(state: State, name: str, job_id: str) -> _Outlook:

@@ -6,7 +6,7 @@ from framerelay.runs.errors import Unverified
 from framerelay.runs.tokens import Address, HookAddress, ProbeAddress, TakeAddress
 from framerelay.store.inbox import Callback
 from framerelay.upstream.jwks import PublicKeys
-from framerelay.upstream.signatures import FalRecipe, Recipe, verify
+from framerelay.upstream.signatures import Recipe, jwks_url_of, verify
 from framerelay.upstream.verifiers import Verifiers
 
 
@@ -31,7 +31,7 @@ class Verification:
 
         Raises: Unverified.
         """
-        url = recipe.jwks_url if isinstance(recipe, FalRecipe) else None
+        url = jwks_url_of(recipe)
         keys = self.public_keys.of(url) if self.public_keys and url else ()
         try:
             verify(recipe, callback.evidence, body=callback.body, received_at=callback.received_at, public_keys=keys)

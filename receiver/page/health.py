@@ -11,12 +11,12 @@ from framerelay.store.inbox import Callback
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackHealth:
-    """``found``: jobs whose end was found by polling. ``unreachable``: ids of the runs that no callback reached."""
+    """``by_polling``: jobs whose end we had to look up. ``unreachable``: ids of the runs that no callback reached."""
 
-    received: int
-    found: int
-    refused: int
-    quarantined: int
+    arrivals: int
+    by_polling: int
+    refusals: int
+    in_quarantine: int
     conflicts: int
     unreachable: Sequence[str]
     of_callbacks: int
@@ -27,10 +27,10 @@ def health_of(callbacks: Sequence[Callback], runs: Sequence[Run]) -> CallbackHea
     """What a person wants to know at a glance."""
     outcomes = Counter(each.outcome for each in callbacks)
     return CallbackHealth(
-        received=outcomes["accepted"] + outcomes["late"] + outcomes["conflict"],
-        found=sum(callbacks_missed(run) for run in runs),
-        refused=outcomes["refused"],
-        quarantined=outcomes["quarantined"],
+        arrivals=outcomes["accepted"] + outcomes["late"] + outcomes["conflict"],
+        by_polling=sum(callbacks_missed(run) for run in runs),
+        refusals=outcomes["refused"],
+        in_quarantine=outcomes["quarantined"],
         conflicts=outcomes["conflict"],
         unreachable=[run.id for run in runs if seems_unreachable(run)],
         of_callbacks=len(callbacks),

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from framerelay.api import shapes
+from framerelay.api.advice import advice_on
 from framerelay.api.forecast import film_in
-from framerelay.api.words import Json, coming, frame_for, problem_words, waits_for
+from framerelay.api.words import coming, frame_for, problem_words, waits_for
 from framerelay.receiver.page.strip import TakeCell, scenes_of
 from framerelay.runs import events
-from framerelay.runs.decisions import decided, why_not
+from framerelay.runs.decisions import decided, why_no_other_job, why_not
 from framerelay.runs.model import Run, RunStatus, Shot, ShotStatus, TakeStatus
 from framerelay.runs.outlook import jobs_of_retake, stale_after
 from framerelay.runs.standing import MOVING, counted, jobs_left, submits_to_come, takes_missing
@@ -16,17 +18,6 @@ from framerelay.runs.text import clause, duration, listed, number_of, soon
 
 UNDER_WAY: Final = frozenset({"submitting", "generating", "collecting"})
 ASKED_MAX: Final = 12  # Of each kind, in one card; the others have their turn when these are decided.
-
-# What a person can do about each family of failure; the rest may pass by trying again.
-_ADVICE: Final = {
-    "account": "Put FRAMERELAY_UPSTREAM_KEY or the account at the provider right, then resume: the key is read again.",
-    "quota": "Add to it at the provider, then resume.",
-    "text_moderated": "The same text is refused every time; retake the shot with another prompt.",
-    "image_moderated": "The same picture is refused every time; give another one, or retake the shot before it.",
-    "audio_moderated": "Its sound was refused; a retake may pass.",
-    "video_moderated": "The clip was refused; another prompt or seed may pass.",
-    "request_invalid": "Mend the storyboard, then start it again.",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +40,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lost:
+class LostJob:
     """A shot whose job nobody knows; a person who finds it at the provider can name it. ``then``: what follows else."""
 
     shot: str
@@ -76,14 +67,14 @@ class Next:
     """
     One sentence, and the decisions that are open. ``resume``: what it spends; None if there is nothing to resume.
 
-    ``failed``: the shots that a retake may help.
+    ``to_retake``: the shots that a retake may help.
     """
 
     sentence: str
     film_in: str | None = None
     under_way: Sequence[str] = ()
-    lost: Sequence[Lost] = ()
-    failed: Sequence[str] = ()
+    lost_jobs: Sequence[LostJob] = ()
+    to_retake: Sequence[str] = ()
     approvals: Sequence[Approval] = ()
     choices: Sequence[Choice] = ()
     resume: str | None = None
@@ -91,50 +82,51 @@ class Next:
     retakes: dict[str, Retake] = field(default_factory=dict)
 
 
-def what_is_next(run: Run, shown: Json, *, now: float) -> Next:
-    """Of *run*, which is *shown* in JSON."""
-    waiting = [shot for shot in shown["shots"] if shot["status"] == "waiting"]
-    sentence = _sentence(shown, waiting, now=now)
+def what_is_next(run: Run, view: shapes.Run, *, now: float) -> Next:
+    """Of *run*, which is *view* in the API."""
+    waiting = [shot for shot in view.shots if shot.status == "waiting"]
+    sentence = _sentence(view, waiting, now=now)
     retakes = {shot.id: retake for shot in run.shots if (retake := retake_of(run, shot, now))}
-    asked = {shot["id"] for shot in waiting if waits_for(shot) == "answer"}
-    failed = [
+    in_question = {shot.id for shot in waiting if waits_for(shot) == "answer"}
+    to_retake = [
         shot.id
         for shot in run.shots
-        if (shot.status is ShotStatus.FAILED or shot.id in asked) and not retakes[shot.id].why_not
+        if (shot.status is ShotStatus.FAILED or shot.id in in_question) and not retakes[shot.id].why_not
     ]
     return Next(
-        sentence=sentence[:1].upper() + sentence[1:],
-        film_in=film_in(shown, now=now),
+        sentence=_capital(sentence),
+        film_in=film_in(view, now=now),
         under_way=[shot.id for shot in run.shots if shot.status in MOVING][:ASKED_MAX],
-        lost=[_lost(run, shot, now) for shot in waiting if waits_for(shot) in ("outcome", "answer")][:ASKED_MAX],
-        failed=failed[:ASKED_MAX],
-        approvals=[_approval(run, shown, shot) for shot in waiting if waits_for(shot) == "approval"][:ASKED_MAX],
-        choices=_choices(shown, [shot["id"] for shot in waiting if waits_for(shot) == "pick"], now=now),
+        lost_jobs=[_lost_job(run, shot, now) for shot in waiting if waits_for(shot) in ("outcome", "answer")][
+            :ASKED_MAX
+        ],
+        to_retake=to_retake[:ASKED_MAX],
+        approvals=[_approval(run, view, shot) for shot in waiting if waits_for(shot) == "approval"][:ASKED_MAX],
+        choices=_choices(view, [shot.id for shot in waiting if waits_for(shot) == "pick"], now=now),
         resume=_resume(run, now),
         cancel=_cancel(run),
         retakes=retakes,
     )
 
 
-def _sentence(run: Json, waiting: Sequence[Json], *, now: float) -> str:
-    match run["status"]:
-        case "succeeded":
-            return f"The film is ready: {_length(run['film']['duration_s'])} long."
+def _sentence(run: shapes.Run, waiting: Sequence[shapes.Shot], *, now: float) -> str:
+    match run.status:
+        case "succeeded" if run.film:
+            return f"The film is ready: {_length(run.film.duration_s)} long."
         case "cancelled":
             return f"It was cancelled; nothing more is submitted{_still_kept(run)}."
         case "failed":
-            family = (run["error"] or {}).get("family", "")
-            return f"It stopped: {_message(run['error'])}. {_ADVICE.get(family, 'When the cause is fixed, resume.')}"
+            return f"It stopped: {_message(run.error)}. {_capital(advice_on(run.error).words)}."
     turns = _turns(waiting)
     if turns:
-        asked = [problem_words(shot) for shot in waiting if waits_for(shot) == "answer"]
-        return "; ".join((turns, *asked[:1])) + "."
+        questions = [problem_words(shot) for shot in waiting if waits_for(shot) == "answer"]
+        return "; ".join((turns, *questions[:1])) + "."
     to_come = coming(run, now=now)
     return f"Next: {to_come}." if to_come else "Nothing is to come."
 
 
-def _still_kept(run: Json) -> str:
-    under_way = sum(take["status"] in UNDER_WAY for shot in run["shots"] for take in shot["takes"])
+def _still_kept(run: shapes.Run) -> str:
+    under_way = sum(take.status in UNDER_WAY for shot in run.shots for take in shot.takes)
     return f"; {number_of('clip', under_way)} of jobs that were under way will still be kept" if under_way else ""
 
 
@@ -142,19 +134,20 @@ def _length(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
 
 
-def _turns(waiting: Sequence[Json]) -> str:
+def _turns(waiting: Sequence[shapes.Shot]) -> str:
     """What a person has to do, each kind in a clause."""
-    kinds = {shot["id"]: waits_for(shot) for shot in waiting}
-    held = [shot["held_by"] for shot in waiting if waits_for(shot) == "operator"]
-    said = _message(held[0]) if held else ""
+    kinds = {shot.id: waits_for(shot) for shot in waiting}
+    problems = [shot.held_by for shot in waiting if waits_for(shot) == "operator"]
+    advice = _capital(advice_on(problems[0]).words) if problems else ""
+    message = _message(problems[0]) if problems else ""
     clauses = []
     for kind, words in _TURNS.items():
         names = [name for name, each in kinds.items() if each == kind]
         if names:
             one = len(names) == 1
             about = f"shot{'' if one else 's'} {listed(names, 'and')}" if len(names) < 4 else f"{len(names)} shots"
-            filled = {"shots": about, "is_": "is" if one else "are", "s": "s" if one else ""}
-            clauses.append(words.format(**filled, its="its" if one else "their", said=said))
+            fields = {"shots": about, "is_": "is" if one else "are", "s": "s" if one else ""}
+            clauses.append(words.format(**fields, its="its" if one else "their", message=message, advice=advice))
     return "; ".join(clauses)
 
 
@@ -164,41 +157,40 @@ _TURNS: Final = {
     "pick": "{shots} wait{s} for you to pick a take",
     "outcome": "nobody knows if {shots} {is_} made at the provider; it is held, not sent again, and a late callback "
     "still lets it go on",
-    "operator": "{shots} wait{s}, the provider says: {said}. Put the key or the account right, then resume: the key is "
-    "read again",
+    "operator": "{shots} wait{s}, the provider says: {message}. {advice}",
     "budget": "the budget is spent before {shots}; start it again with a larger one",
     "provider": "{shots} {is_} tried again until the provider is back",
 }
 
 
-def _approval(run: Run, shown: Json, shot: Json) -> Approval:
-    stored, frame = run.shot(shot["id"]), frame_for(shown, shot)
+def _approval(run: Run, view: shapes.Run, shot: shapes.Shot) -> Approval:
+    rules_shot, frame = run.shot(shot.id), frame_for(view, shot)
     return Approval(
-        shot=shot["id"],
-        spends=takes_missing(run, stored) if stored else 1,
-        begins=frame["url"] if frame else None,
-        prompt=shot["prompt"] or "",
+        shot=shot.id,
+        spends=takes_missing(run, rules_shot) if rules_shot else 1,
+        begins=frame.url if frame else None,
+        prompt=shot.prompt or "",
     )
 
 
-def _choices(run: Json, names: Sequence[str], *, now: float) -> list[Choice]:
+def _choices(run: shapes.Run, names: Sequence[str], *, now: float) -> list[Choice]:
     if not names:
         return []
     cells = {cell.id: cell for scene in scenes_of(run, now=now) for cell in scene.shots}
     return [Choice(shot=name, takes=cells[name].takes, then=_then(run, name)) for name in names]
 
 
-def _lost(run: Run, shot: Json, now: float) -> Lost:
+def _lost_job(run: Run, shot: shapes.Shot, now: float) -> LostJob:
     if waits_for(shot) == "answer":
-        anew = "If there is none, retake the shot; should the first job be found after all, both are paid for."
-        return Lost(shot=shot["id"], then=anew)
-    until = min(take["next_look"] for take in shot["takes"] if take["status"] == "unsure")
-    anew = f"Without it the shot is given up {soon(until - now)}, and made again inside the budget."
-    return Lost(shot=shot["id"], then=anew if run.terms.unsure == "retake" else "Without it the shot stays held.")
+        else_words = "If there is none, retake the shot; should the first job be found after all, both are paid for."
+        return LostJob(shot=shot.id, then=else_words)
+    until = min(take.next_look for take in shot.takes if take.status == "unsure")
+    else_words = f"Without it the shot is given up {soon(until - now)}, and made again inside the budget."
+    return LostJob(shot=shot.id, then=else_words if run.terms.unsure == "retake" else "Without it the shot stays held.")
 
 
-def _then(run: Json, shot: str) -> str:
-    heirs = [each["id"] for each in run["shots"] if each["source"] == shot]
+def _then(run: shapes.Run, shot_id: str) -> str:
+    heirs = [each.id for each in run.shots if each.source == shot_id]
     return f"{listed(heirs, 'and')} begin{'s' if len(heirs) == 1 else ''} with its last frame" if heirs else ""
 
 
@@ -208,36 +200,36 @@ def _resume(run: Run, now: float) -> str | None:
     return f"may spend {number_of('job', submits_to_come(decided(run, events.Resumed(), now)))}"
 
 
-def may_be_lost(run: Run, shot: Shot, now: float) -> bool:
+def may_be_lost(shot: Shot) -> bool:
     """Whether a job that a person finds at the provider could still be the one of *shot*."""
-    ended = shot.status is ShotStatus.FAILED or any(
+    is_over = shot.status is ShotStatus.FAILED or any(
         take.status is TakeStatus.UNSURE or take.question for take in shot.takes
     )
-    return ended and why_not(run, events.Adopted(shot=shot.id, job_id=""), now) is None
+    return is_over and why_no_other_job(shot) is None
 
 
 def _cancel(run: Run) -> str | None:
     if run.status not in (RunStatus.RUNNING, RunStatus.WAITING):
         return None
     under_way = sum(shot.status in (ShotStatus.SUBMITTING, ShotStatus.GENERATING) for shot in run.shots)
-    paid = (
+    costs = (
         f"; jobs under way for {under_way} of its shots are paid for, and their clips are still kept"
         if under_way
         else ""
     )
-    return f"Nothing more is submitted{paid}. Clips that are done stay. It cannot be taken back."
+    return f"Nothing more is submitted{costs}. Clips that are done stay. It cannot be taken back."
 
 
 def retake_of(run: Run, shot: Shot, now: float) -> Retake | None:
-    """As if another prompt were given, which is what some refusals ask for; None where nobody would ask for one."""
+    """As its form sends it, with a prompt, which some refusals ask for; None where nobody would ask for one."""
     is_asked = shot.status is ShotStatus.WAITING and any(take.question for take in counted(shot))
     if shot.status not in (ShotStatus.DONE, ShotStatus.FAILED) and not is_asked:
         return None
-    jobs, left = jobs_of_retake(run, shot.id), jobs_left(run)
-    event = events.Retaken(shot=shot.id, prompt="another")
+    jobs, remaining = jobs_of_retake(run, shot.id), jobs_left(run)
+    event = events.Retaken(shot=shot.id, prompt=shot.input.get("prompt"))
     return Retake(
         jobs=number_of("job", jobs),
-        spends=f"{number_of('job', jobs)}{'' if left is None else f' of the {left} that are left'}",
+        spends=f"{number_of('job', jobs)}{'' if remaining is None else f' of the {remaining} that are left'}",
         follows=_follows(run, event, jobs, now),
         stale=stale_after(run, shot.id),
         why_not=why_not(run, event, now),
@@ -252,5 +244,9 @@ def _follows(run: Run, event: events.Retaken, jobs: int, now: float) -> str | No
     return f"{number_of('job', more)} more" if more > 0 else None
 
 
-def _message(problem: Json | None) -> str:
-    return clause(problem["message"]) if problem else "nobody knows why"
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _message(problem: shapes.Problem | None) -> str:
+    return clause(problem.message) if problem else "nobody knows why"

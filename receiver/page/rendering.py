@@ -54,12 +54,12 @@ def page(
 
     *names*: what its query, and the form that is sent to it, may name.
     """
-    needed = Right.READ if SAFE.issuperset(methods) else Right.OPERATE
+    right = Right.READ if SAFE.issuperset(methods) else Right.OPERATE
 
-    async def answered(request: Request) -> Response:
+    async def answer(request: Request) -> Response:
         try:
             if not open_to_all:
-                await require(request, needed)
+                await require(request, right)
             await check(request, names)
             return await handler(request)
         except (HTTPException, FrameRelayError) as error:
@@ -67,10 +67,10 @@ def page(
                 raise
             return await _error_page(request, error)
 
-    return Route(path, answered, methods=list(methods), name=handler.__name__)
+    return Route(path, answer, methods=list(methods), name=handler.__name__)
 
 
-async def rendered(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
+async def render_page(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
     """*template* filled in, beside the event loop: a long run takes some milliseconds, and callbacks come meanwhile."""
     access = state_of(request).key_check.access(request)
     common = {
@@ -88,13 +88,13 @@ async def _error_page(request: Request, error: HTTPException | FrameRelayError) 
     plain = await (refused if isinstance(error, HTTPException) else foreseen)(request, error)
     status = plain.status_code
     if status == 401:
-        answer = await login_form(request, status=401, wrong=request.method == "POST")
+        answer = await login_form(request, status=401, is_wrong=request.method == "POST")
     else:
         words = error.detail if isinstance(error, HTTPException) else error.message
         words = NO_SUCH_ADDRESS if status == 404 and isinstance(error, HTTPException) else words
         run = None if isinstance(error, RunNotFound) else request.path_params.get("run")
         heading = HEADINGS.get(status, "It did not work")
-        answer = await rendered(
+        answer = await render_page(
             request,
             "error.html",
             status=status,
@@ -108,11 +108,15 @@ async def _error_page(request: Request, error: HTTPException | FrameRelayError) 
     return answer
 
 
-async def login_form(request: Request, *, status: int = 200, wrong: bool = False, spent: bool = False) -> Response:
-    """The form that asks for the key; *wrong*: the one that was given is none. *spent*: a link was used before."""
+async def login_form(
+    request: Request, *, status: int = 200, is_wrong: bool = False, is_spent: bool = False
+) -> Response:
+    """The form that asks for the key; *is_wrong*: the one before did not fit. *is_spent*: the link was used before."""
     here = "/" if request.url.path in ("/login", "/logout") or request.method == "POST" else request.url.path
-    wanted = getattr(request.state, "wanted", here)
-    return await rendered(request, "login.html", status=status, wrong=wrong, spent=spent, wanted=wanted)
+    next_path = getattr(request.state, "wanted", here)
+    return await render_page(
+        request, "login.html", status=status, is_wrong=is_wrong, is_spent=is_spent, next_path=next_path
+    )
 
 
 def _megabytes(size: int) -> str:
@@ -144,18 +148,18 @@ _SIGNS: Final = {
 
 def _environment() -> jinja2.Environment:
     """Everything is escaped, and a name that is missing is a mistake."""
-    made = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("framerelay.receiver.page"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(duration=duration, ago=_ago, megabytes=_megabytes, clock=_clock, language=_language)
-    made.filters.update(sentence=sentence)
-    made.globals.update(number_of=number_of)
-    made.globals.update(static=address_of)
-    return made
+    environment.filters.update(duration=duration, ago=_ago, megabytes=_megabytes, clock=_clock, language=_language)
+    environment.filters.update(sentence=sentence)
+    environment.globals.update(number_of=number_of)
+    environment.globals.update(static=address_of)
+    return environment
 
 
 _templates: Final = _environment()

@@ -39,13 +39,13 @@ def _files() -> dict[str, bytes]:
 
 
 def _below(folder: Traversable, before: str) -> list[tuple[str, bytes]]:
-    found = []
+    files = []
     for each in folder.iterdir():
         if each.is_dir():
-            found += _below(each, f"{before}{each.name}/")
+            files += _below(each, f"{before}{each.name}/")
         elif each.name.endswith(tuple(_KINDS)):
-            found.append((before + each.name, each.read_bytes()))
-    return found
+            files.append((before + each.name, each.read_bytes()))
+    return files
 
 
 @cache

@@ -6,7 +6,10 @@ from itertools import groupby
 from statistics import median
 from typing import Final
 
-from framerelay.api.words import Json, begun_from, made_words, share_done, shot_words, stale_source, take_words
+from msgspec import UNSET
+
+from framerelay.api import shapes
+from framerelay.api.words import begun_from, made_words, share_done, shot_words, stale_source, take_words
 from framerelay.runs.outlook import SEAM_LEVELS_MAX
 
 WIDTH_MAX: Final = 15
@@ -16,7 +19,7 @@ SQUARE: Final = (0.8, 1.25)  # From 4:5 to 5:4.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeCell:
-    """One take, in words. ``chosen``: the film goes on from it. ``clip`` · ``first`` · ``frame``: addresses."""
+    """One take, in words. ``is_chosen``: the film goes on from it. ``clip`` · ``first`` · ``frame``: addresses."""
 
     number: int
     status: str
@@ -25,13 +28,13 @@ class TakeCell:
     clip: str | None
     first: str | None
     frame: str | None
-    chosen: bool
+    is_chosen: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeamView:
     """
-    Where one shot ends and the next begins, as soon as that is there. ``handed``: which picture went over it.
+    Where one shot ends and the next begins, as soon as that is there. ``handover``: which picture went over it.
 
     ``difference``: of 255; None where it was not measured. ``fits``: whether the pictures belong together, which they
     no longer do once the source was made again.
@@ -41,7 +44,7 @@ class SeamView:
     ends: str | None
     begins: str | None
     fits: bool
-    handed: str | None
+    handover: str | None
     difference: float | None
 
     @property
@@ -53,7 +56,7 @@ class SeamView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotCell:
     """
-    One shot. ``width``: its seconds, 2 to 15. ``share``: percent of the usual time. ``spent``: jobs.
+    One shot. ``width``: its seconds, 2 to 15. ``share``: percent of the usual time. ``jobs``: those that were paid for.
 
     ``stale_source``: the stale shot that it begins with, which has to be made again first.
     """
@@ -68,7 +71,7 @@ class ShotCell:
     last: str | None
     clip: str | None
     takes: Sequence[TakeCell]
-    spent: int
+    jobs: int
     stale: bool
     stale_source: str | None
     seam: SeamView | None
@@ -82,115 +85,121 @@ class Scene:
     shots: Sequence[ShotCell]
 
 
-def scenes_of(run: Json, *, now: float) -> list[Scene]:
+def scenes_of(run: shapes.Run, *, now: float) -> list[Scene]:
     """The rows of the strip, in the order of the film."""
-    by_id = {shot["id"]: shot for shot in run["shots"]}
-    lengths = [take["video"]["duration_s"] for shot in run["shots"] for take in shot["takes"] if take["video"]]
+    by_id = {shot.id: shot for shot in run.shots}
+    lengths = [take.video.duration_s for shot in run.shots for take in shot.takes if take.video]
     usual = median(lengths) if lengths else USUAL_S
     return [
         Scene(id=name, shots=[_cell(run, shot, by_id, usual, now) for shot in shots])
-        for name, shots in groupby(run["shots"], key=lambda shot: str(shot["scene"]))
+        for name, shots in groupby(run.shots, key=lambda shot: str(shot.scene))
     ]
 
 
-def clips_of(run: Json) -> list[tuple[str, str]]:
+def clips_of(run: shapes.Run) -> list[tuple[str, str]]:
     """What can be played so far: shot and address of each clip that is there, in the order of the film."""
-    takes = ((shot["id"], shown_take(shot)) for shot in run["shots"])
-    return [(name, take["video"]["url"]) for name, take in takes if take and take["video"]]
+    takes = ((shot.id, shown_take(shot)) for shot in run.shots)
+    return [(name, take.video.url) for name, take in takes if take and take.video]
 
 
-def latest_frame(run: Json) -> str | None:
+def latest_frame(run: shapes.Run) -> str | None:
     """The frame that was made last."""
-    takes = [take for shot in run["shots"] for take in shot["takes"] if _frame(take)]
-    return _frame(max(takes, key=lambda take: float(take["rendered"] or 0))) if takes else None
+    takes = [take for shot in run.shots for take in shot.takes if _frame(take)]
+    return _frame(max(takes, key=lambda take: float(take.rendered or 0))) if takes else None
 
 
-def shape_of(run: Json) -> str:
+def shape_of(run: shapes.Run) -> str:
     """``tall``, ``square`` or ``wide``: how its frames stand, as far as one is there."""
-    frames = (take["last_frame"] for shot in run["shots"] for take in shot["takes"] if take["last_frame"])
-    frame = next(frames, None)
-    ratio = frame["width"] / frame["height"] if frame else 16 / 9
+    ratios = (_ratio_of(take.last_frame) for shot in run.shots for take in shot.takes)
+    ratio = next(filter(None, ratios), 16 / 9)
     return "tall" if ratio < SQUARE[0] else "wide" if ratio > SQUARE[1] else "square"
 
 
-def shown_take(shot: Json) -> Json | None:
+def _ratio_of(frame: shapes.Frame | None) -> float | None:
+    """Width by height, where they are known."""
+    if frame is None or frame.width is UNSET or frame.height is UNSET:
+        return None
+    return frame.width / frame.height
+
+
+def shown_take(shot: shapes.Shot) -> shapes.Take | None:
     """The take that stands for the shot: the one it goes on from, else the newest that has a clip, else the newest."""
-    takes: Sequence[Json] = shot["takes"]
-    picked = [take for take in takes if take["number"] == shot["picked"]]
-    there = [take for take in takes if take["video"]]
-    return next(iter([*picked, *there[-1:], *takes[-1:]]), None)
+    takes = shot.takes
+    picked = [take for take in takes if take.number == shot.picked]
+    with_clip = [take for take in takes if take.video]
+    return next(iter([*picked, *with_clip[-1:], *takes[-1:]]), None)
 
 
-def _cell(run: Json, shot: Json, by_id: dict[str, Json], usual: float, now: float) -> ShotCell:
+def _cell(run: shapes.Run, shot: shapes.Shot, by_id: dict[str, shapes.Shot], usual: float, now: float) -> ShotCell:
     take = shown_take(shot)
-    video = take["video"] if take else None
+    video = take.video if take else None
     share = share_done(run, shot, now=now)
-    words = made_words(shot) if shot["status"] == "done" else shot_words(run, shot, now=now)
+    words = made_words(shot) if shot.status == "done" else shot_words(run, shot, now=now)
     takes = [replace(take, words=take.status) if take.words == words else take for take in takes_of(run, shot, now=now)]
     return ShotCell(
-        id=shot["id"],
-        status=shot["status"],
+        id=shot.id,
+        status=shot.status,
         words=words,
-        prompt=shot["prompt"] or "",
-        width=min(WIDTH_MAX, max(2, round(video["duration_s"] if video else usual))),
+        prompt=shot.prompt or "",
+        width=min(WIDTH_MAX, max(2, round(video.duration_s if video else usual))),
         share=None if share is None else round(100 * share),
         first=_opening(take) if take else None,
         last=_frame(take) if take else None,
-        clip=video["url"] if video else None,
+        clip=video.url if video else None,
         takes=takes,
-        spent=sum(each["job_id"] is not None or each["status"] in ("submitting", "unsure") for each in shot["takes"]),
-        stale=shot["stale"],
+        jobs=sum(each.job_id is not None or each.status in ("submitting", "unsure") for each in shot.takes),
+        stale=shot.stale,
         stale_source=stale_source(run, shot),
-        seam=_seam(shot, by_id.get(shot["source"]), take),
+        seam=_seam(shot, by_id.get(shot.source or ""), take),
     )
 
 
-def takes_of(run: Json, shot: Json, *, now: float) -> Iterator[TakeCell]:
+def takes_of(run: shapes.Run, shot: shapes.Shot, *, now: float) -> Iterator[TakeCell]:
     """The takes of *shot*, oldest first."""
-    for take in shot["takes"]:
+    for take in shot.takes:
         yield TakeCell(
-            number=take["number"],
-            status=take["status"],
+            number=take.number,
+            status=take.status,
             words=take_words(run, take, now=now),
-            seed=take["seed"],
-            clip=take["video"]["url"] if take["video"] else None,
+            seed=take.seed,
+            clip=take.video.url if take.video else None,
             first=_opening(take),
             frame=_frame(take),
-            chosen=take["number"] == shot["picked"],
+            is_chosen=take.number == shot.picked,
         )
 
 
-def _seam(shot: Json, source: Json | None, take: Json | None) -> SeamView | None:
+def _seam(shot: shapes.Shot, source: shapes.Shot | None, take: shapes.Take | None) -> SeamView | None:
     if source is None:
         return None
-    handed = shown_take(source)
-    seam = take["seam"] if take else None
-    fits = not shot["stale"] or (source["stale"] and source["status"] == "done" and _is_handed(handed, take))
+    source_take = shown_take(source)
+    seam = take.seam if take else None
+    fits = not shot.stale or (source.stale and source.status == "done" and _is_handed(source_take, take))
     return SeamView(
-        source=source["id"],
-        ends=_frame(handed) if handed else None,
-        begins=str(take["opening"]["url"]) if take and take["opening"] else None,
+        source=source.id,
+        ends=_frame(source_take) if source_take else None,
+        begins=str(take.opening.url) if take and take.opening else None,
         fits=fits,
-        handed=begun_from(shot, take) if take and fits else None,
-        difference=seam["difference"] if seam and fits else None,
+        handover=begun_from(shot, take) if take and fits else None,
+        difference=seam.difference if seam and fits else None,
     )
 
 
-def _is_handed(source: Json | None, take: Json | None) -> bool:
+def _is_handed(source: shapes.Take | None, take: shapes.Take | None) -> bool:
     """Whether *take* began with a last frame of the take *source*: a stale shot may still fit one that is as stale."""
-    if not (source and take and take["first_frame"]):
+    if not (source and take and take.first_frame):
         return False
-    frames = (source["last_frame"], source["provider_frame"])
-    return take["first_frame"]["url"] in {frame["url"] for frame in frames if frame}
+    frames = (source.last_frame, source.provider_frame)
+    return take.first_frame.url in {frame.url for frame in frames if frame}
 
 
-def _frame(take: Json) -> str | None:
+def _frame(take: shapes.Take) -> str | None:
     """The last frame of a take, ours before the provider's."""
-    frame = take["last_frame"] or take["provider_frame"]
-    return str(frame["url"]) if frame else None
+    frame = take.last_frame or take.provider_frame
+    return str(frame.url) if frame else None
 
 
-def _opening(take: Json) -> str | None:
+def _opening(take: shapes.Take) -> str | None:
     """The first frame of the clip, else the picture it was to begin with, if we have that."""
-    frame = take["opening"] or take["first_frame"]
-    return str(frame["url"]) if frame and frame["url"].startswith("/media/") else None
+    frame = take.opening or take.first_frame
+    return str(frame.url) if frame and frame.url.startswith("/media/") else None

@@ -1,21 +1,22 @@
 """The pages: what there is, one run as a film strip, one shot's history, and the callbacks."""
 
 import time
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from framerelay.api.views import UNREACHABLE, callback_json, run_json
+from framerelay.api import shapes
+from framerelay.api.views import UNREACHABLE, callback_view, run_view
 from framerelay.api.words import shot_words
 from framerelay.receiver.deciding import decide, stored_run
 from framerelay.receiver.door.sessions import INVITED_S
 from framerelay.receiver.fields import check_names, fields_of
 from framerelay.receiver.page.health import health_of
+from framerelay.receiver.page.history import moments_of
 from framerelay.receiver.page.next import may_be_lost, retake_of, what_is_next
-from framerelay.receiver.page.rendering import login_form, rendered
+from framerelay.receiver.page.rendering import login_form, render_page
 from framerelay.receiver.page.strip import clips_of, latest_frame, scenes_of, shape_of, takes_of
-from framerelay.receiver.page.timeline import timeline_of
 from framerelay.receiver.runs_api import NAME, SEED_MAX
 from framerelay.receiver.state import state_of
 from framerelay.runs import events
@@ -45,15 +46,17 @@ EVENT_NAMES: Final = ("started", *map(name_of, get_args(Event)))
 
 async def list_runs(request: Request) -> Response:
     """``GET /?status=&after=``: runs, newest first."""
-    wanted = request.query_params.get("status")
-    status = RunStatus(wanted) if wanted in set(RunStatus) else None
+    status_text = request.query_params.get("status")
+    status = RunStatus(status_text) if status_text in set(RunStatus) else None
     after = request.query_params.get("after")
-    found = await state_of(request).store.runs(limit=RUNS_A_PAGE + 1, after=after, status=status)
-    shown = [_shown(run) for run in found[:RUNS_A_PAGE]]
-    more = shown[-1]["id"] if len(found) > RUNS_A_PAGE else None
-    rows = [{"run": run, "frame": latest_frame(run), "done": _done(run), "unheard": _is_unheard(run)} for run in shown]
-    return await rendered(
-        request, "runs.html", rows=rows, more=more, after=after, wanted=status, statuses=list(RunStatus)
+    runs = await state_of(request).store.runs(limit=RUNS_A_PAGE + 1, after=after, status=status)
+    views = [_view_of(run) for run in runs[:RUNS_A_PAGE]]
+    more = views[-1].id if len(runs) > RUNS_A_PAGE else None
+    rows = [
+        {"run": run, "frame": latest_frame(run), "done": _count_done(run), "unheard": _is_unheard(run)} for run in views
+    ]
+    return await render_page(
+        request, "runs.html", rows=rows, more=more, after=after, status_filter=status, statuses=list(RunStatus)
     )
 
 
@@ -92,33 +95,33 @@ async def show_shot(request: Request) -> Response:
     shot = run.shot(request.path_params["shot"])
     if shot is None:
         raise NotFound("there is no such shot in the run")
-    now, shown = time.time(), _shown(run)
-    cell = next(each for each in shown["shots"] if each["id"] == shot.id)
-    return await rendered(
+    now, view = time.time(), _view_of(run)
+    cell = next(each for each in view.shots if each.id == shot.id)
+    return await render_page(
         request,
         "shot.html",
-        run=shown,
+        run=view,
         shot=cell,
-        words=shot_words(shown, cell, now=now),
-        takes=list(takes_of(shown, cell, now=now)),
-        shape=shape_of(shown),
+        words=shot_words(view, cell, now=now),
+        takes=list(takes_of(view, cell, now=now)),
+        shape=shape_of(view),
         retake=retake_of(run, shot, now),
-        lost=may_be_lost(run, shot, now),
+        lost=may_be_lost(shot),
         live=not has_ended(run),
-        moments=await timeline_of(state, run, shot),
+        moments=await moments_of(state, run, shot),
     )
 
 
 async def show_callbacks(request: Request) -> Response:
     """``GET /callbacks?after=``: how they are, and what came in, newest first."""
     state = state_of(request)
-    found = await state.inbox.recent(limit=CALLBACKS_A_PAGE + 1, after=request.query_params.get("after"))
+    callbacks = await state.inbox.recent(limit=CALLBACKS_A_PAGE + 1, after=request.query_params.get("after"))
     runs = await state.store.runs(limit=CALLBACKS_A_PAGE)
-    shown = [callback_json(each, secrets=state.secrets) for each in found[:CALLBACKS_A_PAGE]]
-    more = shown[-1]["id"] if len(found) > CALLBACKS_A_PAGE else None
-    health = health_of(found[:CALLBACKS_A_PAGE], runs)
+    views = [callback_view(each, secrets=state.secrets) for each in callbacks[:CALLBACKS_A_PAGE]]
+    more = views[-1].id if len(callbacks) > CALLBACKS_A_PAGE else None
+    health = health_of(callbacks[:CALLBACKS_A_PAGE], runs)
     titles = {run.id: run.title for run in runs}
-    return await rendered(request, "callbacks.html", health=health, callbacks=shown, titles=titles, more=more)
+    return await render_page(request, "callbacks.html", health=health, callbacks=views, titles=titles, more=more)
 
 
 async def log_in_form(request: Request) -> Response:
@@ -136,7 +139,7 @@ async def _let_in(request: Request, once: str) -> Response:
     name = state.key_check.sessions.invitation(once)
     if name is None or not await state.store.is_first_use(name, life_s=2 * INVITED_S):
         state.limits.count_stranger(request)
-        return await login_form(request, status=401, spent=True)
+        return await login_form(request, status=401, is_spent=True)
     state.key_check.let_in(answer)
     return answer
 
@@ -167,16 +170,16 @@ def _retake(form: dict[str, str], run: Run) -> events.Retaken:
     if seed is not None and not -1 <= seed <= SEED_MAX:
         raise RequestInvalid(f"seed is not a whole number from -1 to {SEED_MAX}", param="seed")
     prompt = form.get("prompt", "").replace("\r\n", "\n").strip()
-    stored = run.shot(form.get("shot", ""))
-    same = stored is not None and prompt == str(stored.input.get("prompt", "")).strip()
+    shot = run.shot(form.get("shot", ""))
+    same = shot is not None and prompt == str(shot.input.get("prompt", "")).strip()
     return events.Retaken(shot=form.get("shot", ""), prompt=None if same or not prompt else prompt, seed=seed)
 
 
 def _job_id(form: dict[str, str]) -> str:
-    given = form.get("job_id", "").strip()
-    if not NAME.fullmatch(given):
+    job_id = form.get("job_id", "").strip()
+    if not NAME.fullmatch(job_id):
         raise RequestInvalid("the id of a job has no blanks, as job_… has none", param="job_id")
-    return given
+    return job_id
 
 
 def _number(form: dict[str, str], name: str) -> int | None:
@@ -189,18 +192,18 @@ def _number(form: dict[str, str], name: str) -> int | None:
 
 
 async def _run_page(request: Request, run: Run, template: str) -> Response:
-    now, shown = time.time(), _shown(run)
-    return await rendered(
+    now, view = time.time(), _view_of(run)
+    return await render_page(
         request,
         template,
-        run=shown,
+        run=view,
         now=now,
-        done=_done(shown),
-        unheard=_is_unheard(shown),
-        scenes=scenes_of(shown, now=now),
-        clips=clips_of(shown),
-        shape=shape_of(shown),
-        next=what_is_next(run, shown, now=now),
+        done=_count_done(view),
+        unheard=_is_unheard(view),
+        scenes=scenes_of(view, now=now),
+        clips=clips_of(view),
+        shape=shape_of(view),
+        next=what_is_next(run, view, now=now),
         live=not has_ended(run),
         moving=any(shot.status in MOVING for shot in run.shots),
         event_names=EVENT_NAMES,
@@ -208,13 +211,13 @@ async def _run_page(request: Request, run: Run, template: str) -> Response:
     )
 
 
-def _shown(run: Run) -> dict[str, Any]:
-    return run_json(run, base_url="")
+def _view_of(run: Run) -> shapes.Run:
+    return run_view(run, base_url="")
 
 
-def _done(run: dict[str, Any]) -> int:
-    return sum(shot["status"] == "done" for shot in run["shots"])
+def _count_done(run: shapes.Run) -> int:
+    return sum(shot.status == "done" for shot in run.shots)
 
 
-def _is_unheard(run: dict[str, Any]) -> bool:
-    return any(warning["code"] == UNREACHABLE.code for warning in run["warnings"])
+def _is_unheard(run: shapes.Run) -> bool:
+    return any(warning.code == UNREACHABLE.code for warning in run.warnings)

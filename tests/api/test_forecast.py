@@ -4,27 +4,24 @@ from typing import Any
 
 import pytest
 
+from framerelay.api import shapes
 from framerelay.api.forecast import about, film_in, film_in_s
+from tests.api import example_shapes
+from tests.api.example_shapes import a_shot
 
 NOW = 1_000.0
 TROUBLE = {"code": "x", "message": "no answer", "family": "server"}
 
 
-def a_take(status: str, **more: Any) -> dict[str, Any]:
-    """A take as the API shows it; done: within 40 s."""
-    plain = {"number": 1, "status": status, "submitted": NOW - 50, "rendered": None, "usual_s": None, "error": None}
-    return {**plain, **({"rendered": NOW - 10} if status == "done" else {}), **more}
+def a_take(status: str, **more: Any) -> shapes.Take:
+    """A take; done: within 40 s."""
+    rendered = NOW - 10 if status == "done" else None
+    return example_shapes.a_take(status, **{"submitted": NOW - 50, "rendered": rendered, **more})
 
 
-def a_shot(name: str, status: str, *takes: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """A shot as the API shows it."""
-    plain = {"source": None, "gate": None, "approved": False, "held_by": None, "takes_wanted": 1, "pick": None}
-    return {"id": name, "status": status, "takes": list(takes), **plain, **more}
-
-
-def a_run(*shots: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """A run as the API shows it."""
-    return {"status": "running", "shots": list(shots), "budget": {"jobs": None}, "spent": {"jobs": 1}, **more}
+def a_run(*shots: shapes.Shot, status: str = "running", **more: Any) -> shapes.Run:
+    """A run that goes on."""
+    return example_shapes.a_run(status, *shots, **more)
 
 
 DONE = a_shot("s1", "done", a_take("done"))
@@ -42,7 +39,7 @@ UNDER_WAY = a_shot("s2", "generating", a_take("generating", submitted=NOW - 15),
         ([a_shot("s1", "generating", a_take("generating", submitted=NOW, usual_s=90.0))], 90),
     ],
 )
-def test_the_longest_way_through_the_run_is_what_is_left(shots: list[dict[str, Any]], seconds: float) -> None:
+def test_the_longest_way_through_the_run_is_what_is_left(shots: list[shapes.Shot], seconds: float) -> None:
     """Shots one after another add up, scenes side by side do not; what is late is nearly done."""
     assert film_in_s(a_run(*shots), now=NOW) == seconds
 
@@ -58,7 +55,7 @@ def test_the_longest_way_through_the_run_is_what_is_left(shots: list[dict[str, A
     ],
 )
 def test_the_earliest_of_several_takes_counts_where_the_first_is_picked(
-    takes: list[dict[str, Any]], seconds: float | None
+    takes: list[shapes.Take], seconds: float | None
 ) -> None:
     """One in trouble, late or failed says nothing while another is well."""
     before = [a_shot(name, "done", a_take("done")) for name in ("r1", "r2")]
@@ -85,7 +82,7 @@ def test_the_earliest_of_several_takes_counts_where_the_first_is_picked(
         a_run(DONE, UNDER_WAY, a_shot("t1", "generating", a_take("generating", submitted=NOW))),
     ],
 )
-def test_nothing_is_said_where_it_does_not_hang_on_time(run: dict[str, Any]) -> None:
+def test_nothing_is_said_where_it_does_not_hang_on_time(run: shapes.Run) -> None:
     """All done; nothing known; late; trouble; a yes or a pick to come; no money; not running; the quickest alone."""
     assert film_in(run, now=NOW) is None
 

@@ -13,6 +13,7 @@ import pytest
 
 from framerelay.cli import demo
 from framerelay.cli.main import cli
+from tests.api.example_shapes import a_run
 
 ROOT = Path(__file__).parents[2]
 BRIEF = """
@@ -67,7 +68,7 @@ def test_a_demo_that_does_not_stay_ends_with_the_next_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """How to look around, where one's own film begins, the film's path last; the film itself is not made here."""
-    monkeypatch.setattr(demo, "_make", lambda *_, **__: {"status": "succeeded"})
+    monkeypatch.setattr(demo, "_make", lambda *_, **__: a_run("succeeded"))
     monkeypatch.setattr(sys, "argv", [".venv/bin/framerelay", "demo"])
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     code = demo.run_demo(tmp_path, keep=False)

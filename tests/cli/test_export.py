@@ -6,10 +6,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import opentimelineio as otio
 import pytest
 
-from framerelay.cli.timeline import rate_of
+from framerelay.api import shapes
+from framerelay.api.timeline import rate_of
+from tests.api.example_shapes import VIDEO
 
 CHAIN = """
 title: 霓虹雨夜
@@ -121,7 +124,8 @@ def test_the_timeline_is_as_long_as_the_film(film: Any, delivery: Path) -> None:
 )
 def test_a_rate_is_the_usual_one_that_fits(frames: int, length_s: float, rate: float) -> None:
     """Lengths are told to the millisecond, and an editor wants 24, not 23.998."""
-    assert rate_of({"frames": frames, "duration_s": length_s}) == rate
+    video = msgspec.convert({**VIDEO, "frames": frames, "duration_s": length_s}, shapes.Video)
+    assert rate_of(video) == rate
 
 
 def test_an_export_again_keeps_what_is_right_and_fetches_what_is_missing(relay: Any, film: Any, out: Path) -> None:

@@ -6,12 +6,17 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
+
+from tests.api.example_shapes import a_run
 
 CHAIN = """
 title: 霓虹雨夜
@@ -221,13 +226,41 @@ def test_a_start_whose_answer_is_lost_is_asked_for_again_under_the_same_key(shel
     """The receiver may have started the run before the line broke; a second run would be paid for twice."""
     keys: list[str | None] = []
 
-    class Breaks(BaseHTTPRequestHandler):
+    def break_off_once(request: BaseHTTPRequestHandler) -> bytes | None:
+        keys.append(request.headers["Idempotency-Key"])
+        return msgspec.json.encode(a_run("running")) if len(keys) == 2 else None
+
+    with _answering(break_off_once) as url:
+        ended = shell.having(URL=url).run("run", "-", input=CHAIN)
+    assert (ended.code, ended.out) == (0, "run: run_x\n")
+    assert len(keys) == 2
+    assert keys[0] == keys[1] is not None
+
+
+def test_an_answer_of_another_version_says_what_was_done_and_what_to_look_at(shell: Any) -> None:
+    """Fields that are new are passed over, one that is missing is named; nobody is to start a second run for it."""
+    run = msgspec.to_builtins(a_run("running"))
+    later = msgspec.json.encode({**run, "mood": "new"})
+    earlier = msgspec.json.encode({name: value for name, value in run.items() if name != "revision"})
+    with _answering(lambda _: later) as url:
+        assert shell.having(URL=url).run("run", "-", input=CHAIN).out == "run: run_x\n"
+    with _answering(lambda _: earlier) as url:
+        ended = shell.having(URL=url).run("run", "-", input=CHAIN)
+    assert (ended.code, ended.out) == (1, "")
+    assert "`revision`" in ended.sentence
+    assert "what was asked is done; is it a FrameRelay receiver of the same version?" in ended.sentence
+
+
+@contextmanager
+def _answering(answer: Callable[[BaseHTTPRequestHandler], bytes | None]) -> Iterator[str]:
+    """A server that answers each POST with 201 and what *answer* says; with None it just closes the connection."""
+
+    class Server(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            keys.append(self.headers["Idempotency-Key"])
             self.rfile.read(int(self.headers["Content-Length"]))
-            if len(keys) == 1:
-                return  # No answer: the connection just closes.
-            body = b'{"id": "run_x"}'
+            body = answer(self)
+            if body is None:
+                return
             self.send_response(201)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -236,13 +269,10 @@ def test_a_start_whose_answer_is_lost_is_asked_for_again_under_the_same_key(shel
         def log_message(self, *_: object) -> None:
             """Not on our standard error."""
 
-    with HTTPServer(("127.0.0.1", 0), Breaks) as server:
+    with HTTPServer(("127.0.0.1", 0), Server) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        ended = shell.having(URL=f"http://127.0.0.1:{server.server_port}").run("run", "-", input=CHAIN)
+        yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
-    assert (ended.code, ended.out) == (0, "run: run_x\n")
-    assert len(keys) == 2
-    assert keys[0] == keys[1] is not None
 
 
 def test_ctrl_c_ends_the_watching_and_not_the_run(relay: Any, tools: Any) -> None:

@@ -6,64 +6,32 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from framerelay.api import shapes
 from framerelay.api.words import shot_words, usual_s
 from framerelay.cli.outlook import outlook
 from framerelay.cli.picture import PictureLine, live_lines, whole_lines
 from framerelay.runs.text import duration, printable
+from tests.api import example_shapes
+from tests.api.example_shapes import FILM, VIDEO
 
 NOW = 1_000.0
 
 
-def a_take(status: str, *, since_s: float = 0.0, **more: Any) -> dict[str, Any]:
-    """A take as the API shows it."""
-    return {
-        "number": 1,
-        "status": status,
-        "submitted": NOW - since_s,
-        "rendered": None,
-        "next_look": NOW + 60,
-        "usual_s": None,
-        "provider_status": "running",
-        "error": None,
-        "video": None,
-        "first_frame": None,
-        "last_frame": None,
-        "provider_frame": None,
-        "opening": None,
-        "seam": None,
-        **more,
-    }
+def a_take(status: str, *, since_s: float = 0.0, **more: Any) -> shapes.Take:
+    """A take that was submitted so long ago."""
+    return example_shapes.a_take(status, **{"submitted": NOW - since_s, "next_look": NOW + 60, **more})
 
 
-def a_shot(name: str, status: str, *takes: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """A shot as the API shows it."""
-    plain = {
-        "source": None,
-        "gate": None,
-        "approved": False,
-        "picked": 1,
-        "held_by": None,
-        "error": None,
-        "takes_wanted": 1,
-    }
-    return {"id": name, "status": status, "takes": list(takes), "stale": False, **plain, **more}
+def a_shot(name: str, status: str, *takes: shapes.Take, **more: Any) -> shapes.Shot:
+    """A shot whose first take is picked."""
+    return example_shapes.a_shot(name, status, *takes, **{"picked": 1, **more})
 
 
-def a_run(status: str, *shots: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """A run as the API shows it."""
-    plain = {
-        "title": "Rain",
-        "created": 0.0,
-        "updated": NOW,
-        "budget": {"jobs": None},
-        "spent": {"jobs": 1},
-        "callbacks_missed": 0,
-    }
-    whole = {"film": None, "error": None, "warnings": [], "submits_to_come": 2, **plain}
-    return {"id": "run_x", "status": status, "shots": list(shots), **whole, **more}
+def a_run(status: str, *shots: shapes.Shot, **more: Any) -> shapes.Run:
+    """A run that leads to two more jobs."""
+    return example_shapes.a_run(status, *shots, **{"updated": int(NOW), "submits_to_come": 2, **more})
 
 
-VIDEO = {"url": "http://x/media/run_x/s1.1.mp4", "duration_s": 1.0, "width": 2, "height": 2}
 DONE = a_shot("s1", "done", a_take("done", since_s=50, rendered=NOW - 10, video=VIDEO))
 LOST = {"code": "outcome_unknown", "message": "nobody knows", "family": "server"}
 FULL = {"code": "storage_failed", "message": "our disk is full.", "family": "server"}
@@ -81,9 +49,9 @@ FULL = {"code": "storage_failed", "message": "our disk is full.", "family": "ser
         (a_take("collecting", error=FULL), "fetching put off: our disk is full; again in 1:00"),
     ],
 )
-def test_a_take_under_way_says_its_state_its_seconds_and_what_is_usual(take: dict[str, Any], words: str) -> None:
+def test_a_take_under_way_says_its_state_its_seconds_and_what_is_usual(take: shapes.Take, words: str) -> None:
     """Earlier takes of the run give the expectation."""
-    shot = a_shot("s2", take["status"], take, source="s1")
+    shot = a_shot("s2", take.status, take, source="s1")
     assert usual_s(a_run("running", DONE, shot)) == 40
     assert shot_words(a_run("running", DONE, shot), shot, now=NOW) == words
 
@@ -170,7 +138,7 @@ def test_a_status_that_is_not_known_is_shown_with_its_word() -> None:
 
 def test_of_many_shots_a_small_terminal_shows_those_under_way() -> None:
     """The view never outgrows the screen, and what is next stays in sight."""
-    shots = [a_shot(f"s{number}", "done", *DONE["takes"]) for number in range(50)]
+    shots = [a_shot(f"s{number}", "done", *DONE.takes) for number in range(50)]
     shots += [a_shot("now", "generating", a_take("generating")), *(a_shot(f"t{n}", "pending") for n in range(50))]
     texts = [line.text for line in live_lines(a_run("running", *shots), now=NOW, rows=24)]
     assert len(texts) <= 24
@@ -184,8 +152,7 @@ def test_of_many_shots_a_small_terminal_shows_those_under_way() -> None:
 
 def test_the_film_is_the_last_line_and_stands_alone() -> None:
     """So that a script can take it."""
-    film = {"url": "u", "duration_s": 1.0, "bytes": 10, "copied": True, "reason": None}
-    run = a_run("succeeded", DONE, film=film)
+    run = a_run("succeeded", DONE, film=FILM)
     assert whole_lines(run, now=NOW, place=lambda url: f"/here/{url}")[-1].text == "film: /here/u"
 
 

@@ -12,7 +12,7 @@ from framerelay.processors.look_up import ENDED
 from framerelay.receiver.answers import _CODES as CODES_OF_STATUSES
 from framerelay.runs import errors
 from framerelay.runs.model import Family
-from framerelay.store.outbox import NotificationState
+from framerelay.runs.notice_kinds import NotificationState
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "troubleshooting.md"

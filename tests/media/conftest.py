@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+import framerelay.media.download
+
 
 @pytest.fixture(scope="session")
 def clipmaker() -> ModuleType:
@@ -80,3 +82,9 @@ def make_clip(clipmaker: ModuleType, shelf: Path, tmp_path: Path) -> Callable[..
         return path
 
     return make
+
+
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pause between the tries of a download is not what is tested."""
+    monkeypatch.setattr(framerelay.media.download, "PAUSE_S", 0.01)

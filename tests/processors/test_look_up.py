@@ -150,8 +150,8 @@ async def test_planned_look_ups_go_through_the_turnstile_a_few_at_a_time() -> No
     """A callback's own does not queue behind them; a rest holds everybody."""
     turnstile = Turnstile(at_once=2)
     with turnstile.passing(planned=True), turnstile.passing(planned=True), turnstile.passing(planned=False):
-        assert turnstile.wait_s(planned=True)
-        assert turnstile.wait_s(planned=False) is None
-    assert turnstile.wait_s(planned=True) is None
+        assert turnstile.poll_wait_s(planned=True)
+        assert turnstile.poll_wait_s(planned=False) is None
+    assert turnstile.poll_wait_s(planned=True) is None
     turnstile.rest(30.0)
-    assert (turnstile.wait_s(planned=False) or 0) > 29
+    assert (turnstile.poll_wait_s(planned=False) or 0) > 29

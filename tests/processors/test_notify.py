@@ -371,13 +371,13 @@ def test_waits_grow_keep_to_the_day_and_heed_what_was_asked(tries: int, age_s: f
     """A tenth of jitter about the rung; never past the end of the day, when the last try is; then no more."""
     left_s = notify.GIVEN_UP_AFTER_S - age_s
     rung_s = notify.LADDER_S[min(tries, len(notify.LADDER_S) - 1)]
-    waits = [notify.wait_s(tries, age_s=age_s) or 0 for _ in range(50)]
+    waits = [notify.send_wait_s(tries, age_s=age_s) or 0 for _ in range(50)]
 
     assert min(0.9 * rung_s, left_s) <= min(waits) <= max(waits) <= min(1.1 * rung_s, left_s)
     assert len(set(waits)) > 1 or left_s < rung_s
-    assert notify.wait_s(0, age_s=age_s, retry_after_s=600.0) == min(600.0, left_s)
-    assert notify.wait_s(0, age_s=age_s, retry_after_s=1e9) == min(notify.ASKED_S_MAX, left_s)
-    assert notify.wait_s(tries, age_s=notify.GIVEN_UP_AFTER_S) is None
+    assert notify.send_wait_s(0, age_s=age_s, retry_after_s=600.0) == min(600.0, left_s)
+    assert notify.send_wait_s(0, age_s=age_s, retry_after_s=1e9) == min(notify.ASKED_S_MAX, left_s)
+    assert notify.send_wait_s(tries, age_s=notify.GIVEN_UP_AFTER_S) is None
 
 
 async def test_a_receiver_that_asks_for_patience_gets_it(start_relay: Any, wait_until: Any) -> None:

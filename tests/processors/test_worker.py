@@ -100,7 +100,9 @@ async def test_an_idle_worker_leaves_redis_alone(redis: ArqRedis, redis_url: str
         assert await commands_a_second(redis) < 5
 
 
-async def test_nor_does_one_that_holds_twenty_tasks(redis: ArqRedis, redis_url: str, wait_until: WaitUntil) -> None:
+async def test_a_worker_that_holds_twenty_tasks_leaves_redis_alone(
+    redis: ArqRedis, redis_url: str, wait_until: WaitUntil
+) -> None:
     """Twenty downloads that take their time cost no more than one, what runs inside scripts counted, too."""
     started = 0
 

@@ -12,7 +12,7 @@ import pytest
 
 from framerelay.api.access import COOKIE
 from framerelay.receiver.door.sessions import Sessions
-from framerelay.receiver.page import timeline
+from framerelay.receiver.page import history
 from framerelay.runs import events
 from framerelay.runs.events import Event
 from framerelay.runs.model import Clip, FirstFrame, Frame, Problem, Take, TakeStatus
@@ -494,4 +494,4 @@ async def test_what_people_wrote_stands_in_its_own_direction_and_signs(browser: 
 def test_every_event_has_words() -> None:
     """Nothing in a shot's history is told by its name in the code."""
     told = {name_of(each) for each in get_args(Event) if "shot" in each.__dataclass_fields__}
-    assert told - timeline._WORDS.keys() == set()
+    assert told - history._WORDS.keys() == set()

@@ -10,7 +10,8 @@ from framerelay.runs.decisions import why_not
 from framerelay.runs.events import Event
 from framerelay.runs.machine import apply, begin, wake_at
 from framerelay.runs.model import Problem, Run, RunId, RunStatus, Shot, ShotStatus, Take, TakeStatus, Terms
-from framerelay.runs.notices import NoticeType, notices_of
+from framerelay.runs.notice_kinds import NoticeType
+from framerelay.runs.notices import notices_of
 from framerelay.runs.outlook import words_of_retake
 from framerelay.runs.standing import jobs_spent, seems_unreachable
 from framerelay.runs.steps import steps_due

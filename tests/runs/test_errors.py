@@ -84,6 +84,6 @@ def test_a_message_is_lower_case_without_a_stop() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(subclasses(errors.Permanent), key=lambda kind: kind.__name__))
-def test_so_is_what_an_error_says_by_itself(kind: type[errors.FrameRelayError]) -> None:
-    """Its docstring is a sentence, as docstrings are; its message is none."""
+def test_an_error_without_a_message_is_in_the_same_style(kind: type[errors.FrameRelayError]) -> None:
+    """Its docstring is a sentence, as docstrings are; its message is not one."""
     assert is_in_style(kind._default())

@@ -11,8 +11,9 @@ from arq.connections import ArqRedis
 from framerelay.runs import events
 from framerelay.runs.errors import StoreUnavailable
 from framerelay.runs.model import Run, RunId, Shot, Terms
+from framerelay.runs.notice_kinds import NotificationState
 from framerelay.store.client import connect, disconnect
-from framerelay.store.outbox import Claimed, Delivery, NotificationState, Outbox
+from framerelay.store.outbox import Claimed, Delivery, Outbox
 from framerelay.store.progress import record, start
 from framerelay.store.runs import Store
 from framerelay.store.tasks import QUEUE

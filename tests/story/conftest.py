@@ -3,23 +3,22 @@
 import io
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Any
 
-import httpx
 import pytest
 from PIL import Image
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from framerelay.cli.http import listening_on, serving
 from framerelay.processors import waits
+from tests.story.gateways import Json, gateway
 
 
 @pytest.fixture(autouse=True)
 def _all_pauses_are_a_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is tried again is tried as often and in the same order, but sooner."""
-    monkeypatch.setitem(waits.wait_s.__kwdefaults__, "least_s", 0.05)
+    monkeypatch.setitem(waits.retry_wait_s.__kwdefaults__, "least_s", 0.05)
     monkeypatch.setattr("framerelay.runs.takes.LOOK_UP_AGAIN_S", (0.2, 120.0))
     monkeypatch.setattr("framerelay.processors.turnstile.REST_S", 0.2)
     monkeypatch.setattr("framerelay.runs.takes.LAGS_S", 0.1)
@@ -40,21 +39,33 @@ def a_picture() -> bytes:
 def without_uploads() -> Callable[[str], AbstractAsyncContextManager[str]]:
     """``async with without_uploads(url) as gateway``: the provider behind a gateway that has no upload."""
 
+    def change(request: Request, _: int, body: Json) -> Response | Json:
+        gone = JSONResponse({"error": {"code": "NotFound", "message": "no such route"}}, 404)
+        return gone if request.url.path == "/v1/files/upload" else body
+
+    return partial(gateway, change=change)
+
+
+@pytest.fixture
+def start_behind(start_provider: Any, start_relay: Any) -> Callable[..., AbstractAsyncContextManager[tuple[Any, Any]]]:
+    """
+    ``async with start_behind(change, {…}, lookup_after_s=…) as (relay, provider)``: with a gateway between the two.
+
+    *change* is given method, status and body of each answer about jobs; the dict is for the provider.
+    """
+
     @asynccontextmanager
-    async def start(url: str) -> AsyncIterator[str]:
-        async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+    async def start(
+        change: Callable[[str, int, Json], Response | Json], sandbox: Json | None = None, **settings: Any
+    ) -> AsyncIterator[tuple[Any, Any]]:
+        def about_jobs(request: Request, status: int, body: Json) -> Response | Json:
+            return change(request.method, status, body) if "/jobs" in request.url.path else body
 
-            async def forward(request: Request) -> Response:
-                if request.url.path == "/v1/files/upload":
-                    return JSONResponse({"error": {"code": "NotFound", "message": "no such route"}}, 404)
-                headers = {"Authorization": request.headers["authorization"], "Content-Type": "application/json"}
-                body = await request.body()
-                answer = await http.request(request.method, request.url.path, content=body, headers=headers)
-                return Response(answer.content, answer.status_code, media_type="application/json")
-
-            app = Starlette(routes=[Route("/{path:path}", forward, methods=["GET", "POST"])])
-            with listening_on("127.0.0.1", 0) as listener:
-                async with serving(app, listener):
-                    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        async with (
+            start_provider(**(sandbox or {})) as provider,
+            gateway(provider.url, about_jobs) as url,
+            start_relay(url, **settings) as relay,
+        ):
+            yield relay, provider
 
     return start

@@ -65,6 +65,18 @@ def shown_film(relay: Any, run: dict[str, Any]) -> Path:
     return place
 
 
+async def _is_kept(relay: Any, run_id: str, *, takes: int) -> bool:
+    """Whether the first shot has so many takes, and the clip of each."""
+    return [take["status"] for take in (await relay.shown(run_id))["shots"][0]["takes"]] == ["done"] * takes
+
+
+async def _job_of_its_own(provider: Any, **job_input: str) -> str:
+    """The id of a job that was submitted past FrameRelay."""
+    async with httpx.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {KEY}"}) as http:
+        job = (await http.post(f"{provider.url}/v1/jobs", json={"model": "m", "input": job_input})).json()
+    return str(job["id"])
+
+
 async def test_a_retake_while_the_film_is_joined_is_made_and_the_film_joined_again(
     start_provider: Any, start_relay: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,12 +135,7 @@ async def test_a_cancel_during_a_submit_keeps_the_job_and_its_clip(
         await asyncio.wait_for(halt.reached.wait(), 60)
         cancelled = (await relay.api.post(f"/v1/runs/{run_id}/cancel")).json()
         halt.go_on.set()
-
-        async def kept() -> bool:
-            (take,) = (await relay.shown(run_id))["shots"][0]["takes"]
-            return bool(take["status"] == "done")
-
-        await wait_until(kept, "the clip is kept")
+        await wait_until(lambda: _is_kept(relay, run_id, takes=1), "the clip is kept")
         run = await relay.shown(run_id)
         (take,) = run["shots"][0]["takes"]
         clip = await relay.api.get(f"/media/{take['video']['url'].partition('/media/')[2]}")
@@ -155,11 +162,7 @@ async def test_a_take_that_comes_after_the_film_is_kept_and_can_be_picked(
         await asyncio.wait_for(halt.reached.wait(), 60)
         run = await relay.ended(run_id)  # With the take whose submit was not held.
         halt.go_on.set()
-
-        async def both_are_kept() -> bool:
-            return all(take["status"] == "done" for take in (await relay.shown(run_id))["shots"][0]["takes"])
-
-        await wait_until(both_are_kept, "the other take is kept as well")
+        await wait_until(lambda: _is_kept(relay, run_id, takes=2), "the other take is kept as well")
         after = await relay.shown(run_id)
         (first,) = run["film"]["takes"].values()
         picked = await relay.api.post(f"/v1/runs/{run_id}/shots/s1/pick", json={"take": 3 - first})
@@ -202,15 +205,8 @@ async def test_a_second_job_of_a_take_is_kept_and_called_paid_twice(
         before = await relay.ended(run_id)
         forgotten = int(before["shots"][0]["takes"][0]["submitted"]) + 400_000  # The address of another submit.
         token = relay.tokens.mint(TakeAddress(run=run_id, shot="s1", take=1, ends_at=forgotten))
-        second = {"model": "m", "input": {"prompt": "a car", "callback_url": f"{relay.api.base_url}/webhook/{token}"}}
-        async with httpx.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {KEY}"}) as http:
-            made = (await http.post(f"{provider.url}/v1/jobs", json=second)).json()
-
-        async def both_are_kept() -> bool:
-            takes = (await relay.shown(run_id))["shots"][0]["takes"]
-            return [take["status"] for take in takes] == ["done", "done"]
-
-        await wait_until(both_are_kept, "the second job's clip is kept")
+        second = await _job_of_its_own(provider, prompt="a car", callback_url=f"{relay.api.base_url}/webhook/{token}")
+        await wait_until(lambda: _is_kept(relay, run_id, takes=2), "the second job's clip is kept")
         run = await relay.shown(run_id)
         async with httpx.AsyncClient(trust_env=False) as http:
             bogus = {"id": "nobody_knows_me", "status": "succeeded"}
@@ -218,7 +214,7 @@ async def test_a_second_job_of_a_take_is_kept_and_called_paid_twice(
         unmoved = await relay.shown(run_id)
 
     (warning,) = [each for each in run["warnings"] if each["code"] == "paid_twice"]
-    assert made["id"] in warning["message"]
+    assert second in warning["message"]
     assert (run["shots"][0]["takes"][1]["twin_of"], run["shots"][0]["picked"]) == (1, 1)
     assert (before["spent"]["jobs"], run["spent"]["jobs"]) == (1, 2)
     assert run["film"] == before["film"]
@@ -242,14 +238,13 @@ async def test_runs_that_an_early_version_left_behind_are_gone_on_from(
         await record(store, retaken, events.Retaken(shot="s1"))
         intent = events.Submitting(shot="s1", take=2, intent="i", seed=None, first_frame=None)
         await record(store, retaken, intent)
-        async with httpx.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {KEY}"}) as http:
-            job = (await http.post(f"{provider.url}/v1/jobs", json={"model": "m", "input": {"prompt": "x"}})).json()
+        job_id = await _job_of_its_own(provider, prompt="x")
 
         async def is_rendered() -> bool:
             return {each["state"] for each in (await provider.journal())["jobs"]} == {"succeeded"}
 
         await wait_until(is_rendered, "the one look at the start finds its clip")
-        await record(store, retaken, events.Submitted(shot="s1", take=2, job_id=job["id"], intent="i"))
+        await record(store, retaken, events.Submitted(shot="s1", take=2, job_id=job_id, intent="i"))
         await _leave(store, retaken, status=RunStatus.SUCCEEDED, film=replace(film, takes=None))
         shot = (await store.load(cancelled)).shots[0]
         take = replace(shot.takes[0], status=TakeStatus.CANCELLED, video=None, last_frame=None, rendered_at=None)

@@ -1,49 +1,36 @@
 """The tour, further on: providers whose answers lag, refuse politely, are busy, or use words of their own."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from framerelay.cli.http import listening_on, serving
 from framerelay.runs.tokens import HookAddress
+from tests.story.gateways import Json
 
 pytestmark = pytest.mark.anyio
 
-Json = dict[str, Any]
 KEY = "sk-sandbox"
 TWO = {"title": "two", "model": "m", "shots": [{"id": "s1", "prompt": "a car"}, {"id": "s2", "prompt": "closer"}]}
 ONE = {**TWO, "shots": TWO["shots"][:1]}
-Change = Callable[[str, int, Json], Response | Json]
-"""Method, status and body of an answer → what a client gets in its place."""
+Behind = Callable[..., AbstractAsyncContextManager[tuple[Any, Any]]]
+WaitUntil = Callable[..., Awaitable[None]]
 
 
-@asynccontextmanager
-async def gateway(url: str, change: Change) -> AsyncIterator[str]:
-    """The sandbox behind a gateway that answers in manners of its own."""
-    async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+async def until_asked(relay: Any, run_id: str, wait_until: WaitUntil) -> Json:
+    """The run as it is shown when a person is asked about its one take."""
 
-        async def forward(request: Request) -> Response:
-            headers = {
-                name: request.headers[name] for name in ("authorization", "content-type") if name in request.headers
-            }
-            answer = await http.request(request.method, request.url.path, content=await request.body(), headers=headers)
-            if "/jobs" not in request.url.path:
-                return Response(answer.content, answer.status_code, media_type="application/json")
-            changed = change(request.method, answer.status_code, answer.json())
-            return changed if isinstance(changed, Response) else JSONResponse(changed, answer.status_code)
+    async def is_asked() -> bool:
+        (take,) = (await relay.shown(run_id))["shots"][0]["takes"] or [{"question": None}]
+        return bool(take["question"])
 
-        app = Starlette(routes=[Route("/{path:path}", forward, methods=["GET", "POST"])])
-        with listening_on("127.0.0.1", 0) as listener:
-            async with serving(app, listener):
-                yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    await wait_until(is_asked, "a person is asked")
+    shown: Json = await relay.shown(run_id)
+    return shown
 
 
 async def test_look_ups_that_lag_behind_callbacks_cost_seconds_and_raise_no_alarm(
@@ -60,7 +47,7 @@ async def test_look_ups_that_lag_behind_callbacks_cost_seconds_and_raise_no_alar
     assert max(look_ups) <= 8
 
 
-async def test_a_404_for_a_moment_after_the_callback_costs_seconds_too(start_provider: Any, start_relay: Any) -> None:
+async def test_a_404_for_a_moment_after_the_callback_costs_seconds_too(start_behind: Behind) -> None:
     """Read replicas of the provider's own; a hook's first callback meets it as well."""
     asked = Counter[str]()
 
@@ -70,11 +57,7 @@ async def test_a_404_for_a_moment_after_the_callback_costs_seconds_too(start_pro
         asked[body["id"]] += 1
         return JSONResponse({"code": 404, "message": "task does not exist"}) if asked[body["id"]] <= 2 else body
 
-    async with (
-        start_provider() as provider,
-        gateway(provider.url, change) as url,
-        start_relay(url, lookup_after_s=500.0) as relay,
-    ):
+    async with start_behind(change, lookup_after_s=500.0) as (relay, _):
         run = await relay.ended(await relay.run(TWO))
 
     assert run["status"] == "succeeded", run["error"]
@@ -82,7 +65,7 @@ async def test_a_404_for_a_moment_after_the_callback_costs_seconds_too(start_pro
 
 
 async def test_a_hook_whose_first_look_up_finds_no_job_yet_asks_again(
-    start_provider: Any, start_relay: Any, wait_until: Callable[..., Awaitable[None]]
+    start_behind: Behind, wait_until: WaitUntil
 ) -> None:
     """The callback is the only trace of a job that was submitted elsewhere; its look-ups lag, and then still run."""
     answers = iter([JSONResponse({"error": {"code": "NotFound", "message": "no such job"}}, 404), "running"])
@@ -93,11 +76,7 @@ async def test_a_hook_whose_first_look_up_finds_no_job_yet_asks_again(
             body["output"] = {"task_id": body["id"], "status": "running"}
         return found if isinstance(found, Response) else body
 
-    async with (
-        start_provider() as provider,
-        gateway(provider.url, change) as url,
-        start_relay(url, lookup_after_s=500.0) as relay,
-    ):
+    async with start_behind(change, lookup_after_s=500.0) as (relay, provider):
         address = f"{relay.settings.listen_url}/webhook/{relay.tokens.mint(HookAddress(hook='mine'))}"
         async with httpx.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {KEY}"}) as client:
             job = (await client.post(f"{provider.url}/v1/jobs", json={"model": "m", "input": {"prompt": "x"}})).json()
@@ -128,7 +107,7 @@ async def test_a_refusal_inside_a_200_stops_the_shot_with_the_providers_words(
     assert run["error"]["code"] == "4001"
 
 
-async def test_a_job_that_is_done_with_an_error_has_failed(start_provider: Any, start_relay: Any) -> None:
+async def test_a_job_that_is_done_with_an_error_has_failed(start_behind: Behind) -> None:
     """It was looked up on and on for its clip."""
 
     def change(method: str, _: int, body: Json) -> Json:
@@ -136,7 +115,7 @@ async def test_a_job_that_is_done_with_an_error_has_failed(start_provider: Any, 
             return body
         return {"id": body["id"], "status": "completed", "error": {"code": "x_1", "message": "a face was seen"}}
 
-    async with start_provider() as provider, gateway(provider.url, change) as url, start_relay(url) as relay:
+    async with start_behind(change) as (relay, _):
         run = await relay.ended(await relay.run(ONE))
 
     assert run["status"] == "failed"
@@ -154,17 +133,13 @@ async def test_a_busy_provider_that_says_so_is_asked_again(start_provider: Any, 
     assert (len(journal["jobs"]), run["spent"]) == (2, {"jobs": 2})
 
 
-async def test_a_bare_503_is_held(start_provider: Any, start_relay: Any) -> None:
+async def test_a_bare_503_is_held(start_behind: Behind) -> None:
     """A proxy may have passed the submit on, and here it has."""
 
     def change(method: str, _: int, body: Json) -> Response | Json:
         return Response("<html>busy</html>", 503) if method == "POST" else body
 
-    async with (
-        start_provider(lose=1.0) as provider,
-        gateway(provider.url, change) as url,
-        start_relay(url, unsure_hold_s=1000.0) as relay,
-    ):
+    async with start_behind(change, {"lose": 1.0}, unsure_hold_s=1000.0) as (relay, provider):
         run = await relay.ended(await relay.run(ONE))
         journal = await provider.journal()
 
@@ -173,7 +148,7 @@ async def test_a_bare_503_is_held(start_provider: Any, start_relay: Any) -> None
 
 
 async def test_a_submit_of_which_nothing_is_heard_is_asked_about_and_made_again(
-    start_provider: Any, start_relay: Any, wait_until: Callable[..., Awaitable[None]]
+    start_behind: Behind, wait_until: WaitUntil
 ) -> None:
     """It sat silently for two days. Page, command and JSON ask; both jobs count."""
     lost = iter([True])
@@ -181,19 +156,9 @@ async def test_a_submit_of_which_nothing_is_heard_is_asked_about_and_made_again(
     def change(method: str, _: int, body: Json) -> Response | Json:
         return Response("bad gateway", 502) if method == "POST" and next(lost, False) else body
 
-    async with (
-        start_provider(lose=1.0) as provider,
-        gateway(provider.url, change) as url,
-        start_relay(url, ask_after_s=0.1, lookup_after_s=0.1) as relay,
-    ):
+    async with start_behind(change, {"lose": 1.0}, ask_after_s=0.1, lookup_after_s=0.1) as (relay, provider):
         run_id = await relay.run(ONE)
-
-        async def is_asked() -> bool:
-            takes = (await relay.shown(run_id))["shots"][0]["takes"]
-            return bool(takes and takes[0]["question"])
-
-        await wait_until(is_asked, "a person is asked")
-        asked = await relay.shown(run_id)
+        asked = await until_asked(relay, run_id, wait_until)
         page = (await relay.api.get(f"/runs/{run_id}")).text
         retake = f"/v1/runs/{run_id}/shots/s1/retake"
         outlook = (await relay.api.post(retake, json={"dry_run": True})).json()
@@ -209,7 +174,7 @@ async def test_a_submit_of_which_nothing_is_heard_is_asked_about_and_made_again(
 
 
 async def test_a_status_that_is_not_known_is_shown_and_a_person_is_asked(
-    start_provider: Any, start_relay: Any, wait_until: Callable[..., Awaitable[None]]
+    start_behind: Behind, wait_until: WaitUntil
 ) -> None:
     """Nothing was shown; the job is still looked up, and a word that is known lets it go on."""
     word = ["archiviert"]
@@ -217,18 +182,9 @@ async def test_a_status_that_is_not_known_is_shown_and_a_person_is_asked(
     def change(method: str, _: int, body: Json) -> Json:
         return body if method == "POST" or not word else {"id": body["id"], "status": word[0]}
 
-    async with (
-        start_provider(lose=1.0) as provider,
-        gateway(provider.url, change) as url,
-        start_relay(url, ask_after_s=0.1, lookup_after_s=0.1) as relay,
-    ):
+    async with start_behind(change, {"lose": 1.0}, ask_after_s=0.1, lookup_after_s=0.1) as (relay, _):
         run_id = await relay.run(ONE)
-
-        async def is_asked() -> bool:
-            return (await relay.shown(run_id))["status"] == "waiting"
-
-        await wait_until(is_asked, "a person is asked")
-        asked = await relay.shown(run_id)
+        asked = await until_asked(relay, run_id, wait_until)
         word.clear()
         await wait_until(lambda: _succeeded(relay, run_id), "it goes on by itself")
 
@@ -243,7 +199,7 @@ async def _succeeded(relay: Any, run_id: str) -> bool:
     return bool((await relay.shown(run_id))["status"] == "succeeded")
 
 
-async def test_an_address_of_a_clip_is_read_as_it_was_meant(start_provider: Any, start_relay: Any) -> None:
+async def test_an_address_of_a_clip_is_read_as_it_was_meant(start_behind: Behind) -> None:
     """A line break behind one failed the shot that was paid for; a relative one never ended."""
     forms = iter(["  {url}\n", "{path}", "//{host}{path}"])
     form_of: dict[str, str] = {}
@@ -259,16 +215,14 @@ async def test_an_address_of_a_clip_is_read_as_it_was_meant(start_provider: Any,
         return body
 
     board = {**TWO, "shots": [*TWO["shots"], {"id": "s3", "prompt": "still closer"}]}
-    async with start_provider() as provider, gateway(provider.url, change) as url, start_relay(url) as relay:
+    async with start_behind(change) as (relay, _):
         run = await relay.ended(await relay.run(board))
 
     assert run["status"] == "succeeded", run["error"]
 
 
 @pytest.mark.parametrize("address", ["https://xn--a/f.png", "http://10.0.0.1/f.png", "https://example.com:81/f.png"])
-async def test_a_last_frame_that_nobody_may_open_costs_no_clip(
-    start_provider: Any, start_relay: Any, address: str
-) -> None:
+async def test_a_last_frame_that_nobody_may_open_costs_no_clip(start_behind: Behind, address: str) -> None:
     """It is a gift; the next shot begins with our own."""
 
     def change(method: str, _: int, body: Json) -> Json:
@@ -277,7 +231,7 @@ async def test_a_last_frame_that_nobody_may_open_costs_no_clip(
         return body
 
     board = {**TWO, "defaults": {"return_last_frame": True}}
-    async with start_provider() as provider, gateway(provider.url, change) as url, start_relay(url) as relay:
+    async with start_behind(change) as (relay, _):
         run = await relay.ended(await relay.run(board))
 
     assert run["status"] == "succeeded", run["error"]
@@ -295,9 +249,8 @@ async def test_a_last_frame_that_nobody_may_open_costs_no_clip(
 async def test_an_answer_that_makes_no_sense_is_asked_about_as_well(
     answer: Callable[[str], Response | Json],
     words: str,
-    start_provider: Any,
-    start_relay: Any,
-    wait_until: Callable[..., Awaitable[None]],
+    start_behind: Behind,
+    wait_until: WaitUntil,
 ) -> None:
     """Such a job was looked up for ever, and nobody was told; its clip may come all the same."""
     is_odd = [True]
@@ -305,18 +258,9 @@ async def test_an_answer_that_makes_no_sense_is_asked_about_as_well(
     def change(method: str, _: int, body: Json) -> Response | Json:
         return body if method == "POST" or not is_odd else answer(body["id"])
 
-    async with (
-        start_provider(lose=1.0) as provider,
-        gateway(provider.url, change) as url,
-        start_relay(url, ask_after_s=0.1, lookup_after_s=0.1) as relay,
-    ):
+    async with start_behind(change, {"lose": 1.0}, ask_after_s=0.1, lookup_after_s=0.1) as (relay, _):
         run_id = await relay.run(ONE)
-
-        async def is_asked() -> bool:
-            return (await relay.shown(run_id))["status"] == "waiting"
-
-        await wait_until(is_asked, "a person is asked")
-        asked = await relay.shown(run_id)
+        asked = await until_asked(relay, run_id, wait_until)
         is_odd.clear()
         await wait_until(lambda: _succeeded(relay, run_id), "it goes on by itself")
 

@@ -135,6 +135,7 @@ async def test_a_limit_is_kept_and_the_film_says_so(
         [line] = (await assistant.ask("list_films"))["films"]
         assert (line["run"], line["status"]) == (run, "waiting")
         assert "past the limit of 1 jobs" in " ".join(waiting["next"])
+        assert [words for words in waiting["next"] if not words.endswith(".")] == [], "a sentence without its stop"
         again = await assistant.ask("start_film", storyboard=board, plan_id=plan, max_jobs=9)
         assert (again["run"], again["jobs_allowed"]) == (run, 1)
         assert len((await provider.journal())["submits"]) == 1

@@ -12,7 +12,7 @@ from framerelay.media.child.frames import examine, examine_coming
 from framerelay.media.child.growing import Growing
 from framerelay.media.wire import Has
 from framerelay.runs.errors import ClipUnusable
-from tests.media.odd_clips import box, grown, told_length
+from tests.media.odd_clip_making import box, grown, told_length
 
 MakeClip = Callable[..., Path]
 FEW: dict[str, Any] = {"size": (64, 64), "frames": 12, "audio_s": None, "manifest": False}

@@ -4,14 +4,8 @@ The film: every frame in its place, the repeated one once, picture and sound tog
 Each frame of the clips carries its number (see clipmaker.py), so that a film can be read like a counter.
 """
 
-import resource
-import struct
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,104 +18,24 @@ from av.video.reformatter import Colorspace
 
 import framerelay.media.child.film
 from framerelay.media.child.film import join
-from framerelay.media.model import FilmFacts, FilmPart
+from framerelay.media.model import FilmPart
 from framerelay.runs.errors import ClipUnusable, RequestInvalid
 from framerelay.store.files import is_held
+from tests.media.child.films import (
+    SHORT,
+    FilmOf,
+    MakeClip,
+    Watch,
+    Watched,
+    assert_no_gap,
+    assert_sound_ends_with_the_picture,
+    boxes,
+    files_up_to,
+    overwrite,
+    remux,
+)
 
-MakeClip = Callable[..., Path]
-SHORT = {"size": (160, 90), "frames": 24, "audio_s": 1.04, "manifest": False}
 CODECS = ["h264", "hevc", "vp9", "av1"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
-    """A film as a player sees it: for each frame its number and how long it shows; its sound."""
-
-    numbers: list[int]
-    shows_s: list[Fraction]
-    images: list[npt.NDArray[np.uint8]]
-    codec: str
-    size: tuple[int, int]
-    tags: tuple[int, int, int, int]
-    rotation: int
-    picture_s: float
-    sound_s: float | None
-    sound_rate: int | None
-    sound: npt.NDArray[np.float32]  # Channels x samples.
-
-    def without_ticks(self) -> list[int]:
-        """The numbers that show for more than a tick: what an eye can see."""
-        return [number for number, s in zip(self.numbers, self.shows_s, strict=True) if s > Fraction(1, 1000)]
-
-
-@pytest.fixture
-def watch(clipmaker: ModuleType) -> Callable[[Path], Watched]:
-    """Decode a film with one thread, every complaint of the decoder being an error."""
-
-    def read(path: Path) -> Watched:
-        with av.open(str(path), format="mp4") as container:
-            stream = container.streams.video[0]
-            stream.codec_context.options = {"err_detect": "explode"}
-            stream.thread_type = "NONE"
-            frames = list(container.decode(stream))
-            assert not any(frame.is_corrupt for frame in frames)
-            assert frames[0].pts == 0
-            images = [frame.to_ndarray(format="rgb24", interpolation=clipmaker.EXACT) for frame in frames]
-            times = [frame.pts * stream.time_base for frame in frames] + [stream.duration * stream.time_base]
-            context = stream.codec_context
-            seen = dict(
-                numbers=[clipmaker.read_number(image) for image in images],
-                shows_s=[after - before for before, after in pairwise(times)],
-                images=images,
-                codec=context.codec.canonical_name,
-                size=(context.width, context.height),
-                tags=tuple(
-                    int(tag)
-                    for tag in (context.color_range, context.colorspace, context.color_primaries, context.color_trc)
-                ),
-                rotation=frames[0].rotation,
-                picture_s=float(times[-1]),
-            )
-        return Watched(**seen, **listen(path))
-
-    return read
-
-
-def listen(path: Path) -> dict[str, Any]:
-    """The sound of a film."""
-    with av.open(str(path), format="mp4") as container:
-        if not container.streams.audio:
-            return {"sound_s": None, "sound_rate": None, "sound": np.zeros((0, 0), np.float32)}
-        stream = container.streams.audio[0]
-        assert stream.duration is not None
-        assert stream.time_base is not None
-        blocks = [frame.to_ndarray() for frame in container.decode(stream)]
-        return {
-            "sound_s": float(stream.duration * stream.time_base),
-            "sound_rate": stream.codec_context.sample_rate,
-            "sound": np.concatenate(blocks, axis=1),
-        }
-
-
-@pytest.fixture
-def film_of(make_clip: MakeClip, tmp_path: Path) -> Callable[..., tuple[Path, FilmFacts]]:
-    """``film_of({…}, {…})`` makes a clip of each and joins them; all but the first continue unless told otherwise."""
-
-    def make(*clips: dict[str, Any], continued: bool = True) -> tuple[Path, FilmFacts]:
-        parts, number = [], 0
-        for n, options in enumerate(clips):
-            options = SHORT | {"first_number": number} | options
-            suffix = options.pop("suffix", ".mp4")
-            path = make_clip(f"part{n}{suffix}", **options)
-            parts.append(FilmPart(path=path, continued=continued and n > 0))
-            number = options["first_number"] + (options.get("shown_frames") or options["frames"]) - continued
-        return tmp_path / "film.mp4", join(parts, tmp_path / "film.mp4")
-
-    return make
-
-
-FilmOf = Callable[..., tuple[Path, FilmFacts]]
-Watch = Callable[[Path], Watched]
 
 
 def test_twins_of_a_real_provider_are_joined_without_loss(
@@ -416,88 +330,6 @@ def test_variable_and_constant_rates_together_are_encoded_with_their_times(film_
     assert [round(s * 24) for s in film.shows_s] == [1] * 23 + stands
 
 
-def test_sound_changes_with_the_picture(film_of: FilmOf, watch: Watch) -> None:
-    """Each shot's tone is heard exactly while its picture shows, at 44.1, 32 and 48 kHz, mono output never louder."""
-    path, _ = film_of({"audio_rate": 44_100}, {"audio_rate": 32_000}, {"audio_rate": 48_000})
-    film = watch(path)
-    assert film.sound_rate == 48_000
-    assert film.sound.shape[0] == 2
-    joints = [0, 23 / 24, 46 / 24, 70 / 24]
-    for n, (begin, end) in enumerate(pairwise(joints)):
-        shot = film.sound[0, round(begin * 48_000) : round(end * 48_000)]
-        assert pitch(shot, 48_000) == pytest.approx(220 + 23 * n, abs=1.5)
-        assert pitch(shot[:6000], 48_000) == pytest.approx(220 + 23 * n, abs=8)
-        assert pitch(shot[-6000:], 48_000) == pytest.approx(220 + 23 * n, abs=8)
-        assert level(shot) == pytest.approx(0.2 / 2**0.5, rel=0.05)
-    assert_sound_ends_with_the_picture(film)
-
-
-def test_a_shot_without_sound_is_silent(film_of: FilmOf, watch: Watch) -> None:
-    """The sound of the others stays in its place."""
-    path, _ = film_of({}, {"audio_s": None}, {})
-    film = watch(path)
-    rate = film.sound_rate or 0
-    first, second, third = (
-        film.sound[0, round(a * rate) : round(b * rate)] for a, b in ((0, 0.95), (1, 1.88), (1.95, 2.9))
-    )
-    assert level(second) < 0.001
-    assert pitch(first, rate) == pytest.approx(220, abs=1.5)
-    assert pitch(third, rate) == pytest.approx(266, abs=1.5)
-    assert_sound_ends_with_the_picture(film)
-
-
-def test_a_film_without_any_sound_has_no_sound_track(film_of: FilmOf, watch: Watch) -> None:
-    """No empty track is made up."""
-    path, facts = film_of({"audio_s": None}, {"audio_s": None})
-    assert watch(path).sound_s is None
-    assert facts.copied
-
-
-def test_short_sound_is_filled_with_silence(film_of: FilmOf, watch: Watch) -> None:
-    """The next shot's sound does not move forward."""
-    path, _ = film_of({"audio_s": 0.5}, {})
-    film = watch(path)
-    rate = film.sound_rate or 0
-    assert level(film.sound[0, round(0.55 * rate) : round(0.94 * rate)]) < 0.001
-    assert pitch(film.sound[0, round(0.97 * rate) :], rate) == pytest.approx(243, abs=1.5)
-    assert_sound_ends_with_the_picture(film)
-
-
-def test_sound_from_before_the_first_frame_is_left_out(make_clip: MakeClip, tmp_path: Path, watch: Watch) -> None:
-    """A clip whose picture begins a quarter of a second late: the film begins with the picture."""
-    late = remux(make_clip("clip.mp4", **SHORT), tmp_path / "late.mp4", picture_later_s=Fraction(1, 4))
-    join([FilmPart(path=late, continued=False)], tmp_path / "film.mp4")
-    film = watch(tmp_path / "film.mp4")
-    rate = film.sound_rate or 0
-    assert film.numbers == list(range(24))
-    assert level(film.sound[0, rate // 100 : rate // 2]) == pytest.approx(0.2 / 2**0.5, rel=0.05)
-    assert level(film.sound[0, round(0.82 * rate) : round(0.98 * rate)]) < 0.001
-    assert_sound_ends_with_the_picture(film)
-
-
-def test_damaged_sound_is_silence_in_its_place(make_clip: MakeClip, tmp_path: Path, watch: Watch) -> None:
-    """What comes after it keeps its time; the picture is not lost for it."""
-    clip = make_clip("clip.mp4", **SHORT)
-    overwrite(clip, "audio", range(10, 20), lambda size: bytes([0xFF]) * size)
-    facts = join([FilmPart(path=clip, continued=False)], tmp_path / "film.mp4")
-    film = watch(tmp_path / "film.mp4")
-    rate = film.sound_rate or 0
-    assert facts.copied
-    assert level(film.sound[0, 12 * 1024 : 17 * 1024]) < 0.001
-    assert level(film.sound[0, 22 * 1024 : 35 * 1024]) == pytest.approx(0.2 / 2**0.5, rel=0.05)
-    assert pitch(film.sound[0, 22 * 1024 :], rate) == pytest.approx(220, abs=1.5)
-
-
-def test_joints_do_not_click(film_of: FilmOf, watch: Watch) -> None:
-    """Each shot's sound begins and ends at nothing, within 5 ms."""
-    path, _ = film_of({}, {})
-    film = watch(path)
-    rate = film.sound_rate or 0
-    joint = round(23 / 24 * rate)
-    assert abs(film.sound[:, joint - 20 : joint + 20]).max() < 0.05
-    assert abs(film.sound[:, joint - rate // 50 : joint - rate // 100]).max() > 0.15
-
-
 def test_the_index_comes_first(film_of: FilmOf) -> None:
     """A player can start before all of the film is loaded."""
     path, _ = film_of({}, {})
@@ -566,84 +398,3 @@ def test_no_parts_are_no_film(tmp_path: Path) -> None:
     """Said in words, before anything is written."""
     with pytest.raises(RequestInvalid):
         join([], tmp_path / "film.mp4")
-
-
-# --- what the tests share
-
-
-def assert_no_gap(film: Watched, frame_s: Fraction) -> None:
-    """Every frame shows for a frame's time, or for one tick."""
-    assert set(film.shows_s) <= {frame_s, Fraction(1, 12288)}
-    assert film.shows_s.count(frame_s) == len(film.without_ticks())
-
-
-def assert_sound_ends_with_the_picture(film: Watched) -> None:
-    """Within one AAC frame; the decoded samples too, with what the encoder adds."""
-    assert film.sound_s is not None
-    frame_s = 1024 / (film.sound_rate or 1)
-    assert abs(film.sound_s - film.picture_s) <= frame_s
-    assert abs(film.sound.shape[1] / (film.sound_rate or 1) - film.picture_s) <= frame_s
-
-
-def overwrite(clip: Path, kind: str, packets: Iterable[int], make: Callable[[int], bytes]) -> None:
-    """Put other bytes of the same number into some packets."""
-    data = bytearray(clip.read_bytes())
-    with av.open(str(clip)) as container:
-        places = [(packet.pos, packet.size) for packet in container.demux(**{kind: 0}) if packet.size]
-    for n in packets:
-        place, size = places[n]
-        assert place is not None
-        data[place : place + size] = make(size)
-    clip.write_bytes(data)
-
-
-def remux(source: Path, into: Path, *, picture_later_s: Fraction = Fraction(0), from_s: Fraction = Fraction(0)) -> Path:
-    """Copy a clip; its picture later than its sound, or only from the first keyframe at *from_s* on."""
-    with av.open(str(source)) as clip, av.open(str(into), "w") as output:
-        streams = {stream.index: output.add_stream_from_template(stream, opaque=True) for stream in clip.streams}
-        first: int | None = None
-        for packet in clip.demux():
-            if not packet.size or packet.pts is None or packet.dts is None:
-                continue
-            if packet.stream.type == "video":
-                if first is None and packet.is_keyframe and packet.pts * packet.time_base >= from_s:
-                    first = packet.pts
-                if first is None or packet.pts < first:
-                    continue
-                move = round(picture_later_s / packet.time_base) - first
-                packet.pts, packet.dts = packet.pts + move, packet.dts + move
-            packet.stream = streams[packet.stream.index]
-            output.mux_one(packet)
-    return into
-
-
-def pitch(samples: npt.NDArray[np.float32], rate: int) -> float:
-    """The strongest frequency (Hz) in *samples*."""
-    padded = 1 << 18
-    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), padded))
-    return float(spectrum.argmax() * rate / padded)
-
-
-def level(samples: npt.NDArray[np.float32]) -> float:
-    """The effective value of *samples*."""
-    return float(np.sqrt(np.mean(samples**2)))
-
-
-def boxes(data: bytes) -> Iterator[tuple[bytes, int]]:
-    """Name and length of each top-level box."""
-    at = 0
-    while at < len(data):
-        length, name = struct.unpack_from(">I4s", data, at)
-        yield name, length
-        at += length
-
-
-@contextmanager
-def files_up_to(size: int) -> Iterator[None]:
-    """No file of this process may grow past *size* bytes: as near as a test comes to a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

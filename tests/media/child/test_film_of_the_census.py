@@ -16,7 +16,7 @@ from framerelay.media.child.frames import examine, tags_of
 from framerelay.media.child.orientation import pixel_shape
 from framerelay.media.model import FilmPart
 from tests.media.child.test_odd_clips import TAKEN, kit, name_of
-from tests.media.odd_clips import Kit, Row
+from tests.media.odd_clip_making import Kit, Row
 
 __all__ = ["kit"]  # A fixture.
 CODES_OF_HDR = {16, 18}

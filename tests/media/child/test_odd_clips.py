@@ -14,7 +14,8 @@ from PIL import Image
 from framerelay.media.child.frames import examine
 from framerelay.media.child.opening import take_opening
 from framerelay.runs.errors import ClipUnusable
-from tests.media.odd_clips import ROWS, Kit, Refused, Row, Shown
+from tests.media.odd_clip_making import Kit, Refused, Row, Shown
+from tests.media.odd_clips import ROWS
 
 FILM = Path(__file__).parents[3] / "docs" / "film.md"
 TAKEN = [row for row in ROWS if isinstance(row.right, Shown)]

@@ -30,7 +30,7 @@ def request_from(peer: str | None, *headers: tuple[str, str]) -> Request:
     return Request({"type": "http", "headers": raw, "client": (peer, 1234) if peer else None})
 
 
-def test_so_many_in_a_minute_and_then_one_for_each_that_is_over() -> None:
+def test_a_rate_lets_so_many_pass_in_a_minute_and_then_one_for_each_that_is_over() -> None:
     """All at once if they like; the wait that is named is the right one, and asking too early costs nothing."""
     clock = Clock()
     rate = Rate(60, keys_max=10, clock=clock)

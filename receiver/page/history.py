@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from framerelay.api.views import callback_json
+from framerelay.api import shapes
+from framerelay.api.views import callback_view
 from framerelay.receiver.state import State
 from framerelay.runs.model import Run, Shot
 from framerelay.runs.text import clause
@@ -21,6 +22,9 @@ _WORDS: Final = {
     "submit_put_off": "was put off before anything was accepted",
     "submit_lost": "was submitted, and nobody knows if it was accepted; it is held, not sent again",
     "preparation_failed": "could not be prepared; nothing was submitted",
+    "place_wanted": "waits for a free place: its provider has as many jobs as it takes",
+    "place_freed": "is next: its provider has a free place",
+    "job_not_found": "was looked for at the provider by our reference, and is not there (yet)",
     "job_seen": "was looked up: the job is not finished",
     "rendered": "is rendered: its clip can be fetched",
     "job_ended": "ended without a clip",
@@ -50,27 +54,27 @@ class Moment:
     words: str
     details: Sequence[tuple[str, str]] = ()
     trouble: bool = False
-    callback: Mapping[str, Any] | None = None
+    callback: shapes.Callback | None = None
 
 
-async def timeline_of(state: State, run: Run, shot: Shot) -> list[Moment]:
+async def moments_of(state: State, run: Run, shot: Shot) -> list[Moment]:
     """Everything about *shot*, oldest first. Raises: StoreUnavailable."""
-    happened = [_event(each.fields) for each in await _history(state, run.id) if each.fields.get("shot") == shot.id]
-    came = [_callback(each) for each in await _callbacks(state, run, shot)]
-    return sorted([*happened, *came], key=lambda moment: moment.at)
+    events = [_event(each.fields) for each in await _history(state, run.id) if each.fields.get("shot") == shot.id]
+    callbacks = [_callback(each) for each in await _callbacks(state, run, shot)]
+    return sorted([*events, *callbacks], key=lambda moment: moment.at)
 
 
 async def _history(state: State, run_id: str) -> list[LoggedEvent]:
-    found: list[LoggedEvent] = []
+    events: list[LoggedEvent] = []
     for _ in range(PAGES_MAX):
-        more = await state.history.history(run_id, after=found[-1].id if found else "0")
-        found += more
+        more = await state.history.history(run_id, after=events[-1].id if events else "0")
+        events += more
         if not more:
             break
-    return found
+    return events
 
 
-async def _callbacks(state: State, run: Run, shot: Shot) -> Iterable[dict[str, Any]]:
+async def _callbacks(state: State, run: Run, shot: Shot) -> Iterable[shapes.Callback]:
     """
     Those that came while a take of it was under way, or an hour later.
 
@@ -80,9 +84,9 @@ async def _callbacks(state: State, run: Run, shot: Shot) -> Iterable[dict[str, A
         return []
     since = min(take.submitted_at for take in shot.takes)
     until = max(take.rendered_at or take.ended_at or run.updated_at for take in shot.takes) + LATE_S
-    found = await state.inbox.between(since, until, at_most=CALLBACKS_MAX)
-    ours = [each for each in found if (each.run, each.shot) == (run.id, shot.id)]
-    return [callback_json(each, secrets=state.secrets) for each in ours]
+    callbacks = await state.inbox.between(since, until, at_most=CALLBACKS_MAX)
+    ours = [each for each in callbacks if (each.run, each.shot) == (run.id, shot.id)]
+    return [callback_view(each, secrets=state.secrets) for each in ours]
 
 
 def _event(fields: Mapping[str, Any]) -> Moment:
@@ -96,9 +100,9 @@ def _event(fields: Mapping[str, Any]) -> Moment:
     return Moment(at=fields["at"], words=words, details=details, trouble=name in _TROUBLE)
 
 
-def _callback(shown: dict[str, Any]) -> Moment:
-    words = "A callback came" if shown["outcome"] == "accepted" else f"A callback came: {shown['outcome']}"
-    again = f", and again {shown['repeats']} times" if shown["repeats"] else ""
-    pairs = (("says", shown["status"]), ("", shown["job_id"]), ("", shown["reason"]))
+def _callback(callback: shapes.Callback) -> Moment:
+    words = "A callback came" if callback.outcome == "accepted" else f"A callback came: {callback.outcome}"
+    again = f", and again {callback.repeats} times" if callback.repeats else ""
+    pairs = (("says", callback.status), ("", callback.job_id), ("", callback.reason))
     details = [(name, str(value)) for name, value in pairs if value]
-    return Moment(at=shown["received"], words=words + again, details=details, callback=shown)
+    return Moment(at=callback.received, words=words + again, details=details, callback=callback)

@@ -1,0 +1,27 @@
+"""One change of a run, as its stream of events says it."""
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from framerelay.api.shapes.fields import Seconds
+
+
+class Event(Struct, kw_only=True):
+    """The data of one server-sent event: a change of a run, with ids and no addresses."""
+
+    event: Annotated[str, Meta(description="started, submitting, submitted, rendered, collected, …")]
+    at: Seconds
+    revision: int
+    status: Annotated[str, Meta(description="The run's then; where a job ended, how that did.")]
+    shot: str | UnsetType = UNSET
+    take: int | UnsetType = UNSET
+    job_id: str | UnsetType = UNSET
+    word: Annotated[str | UnsetType, Meta(description="The provider's own word.")] = UNSET
+    seed: int | UnsetType = UNSET
+    until: Annotated[float | UnsetType, Meta(description="It was put off until then.")] = UNSET
+    first_frame: Annotated[str | UnsetType, Meta(description="Where the first frame came from.")] = UNSET
+    seam: Annotated[float | UnsetType, Meta(description="How far the clip's opening is from what was handed on.")] = (
+        UNSET
+    )
+    problem: Annotated[dict[str, str] | UnsetType, Meta(description="Its code and message.")] = UNSET

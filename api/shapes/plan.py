@@ -1,0 +1,58 @@
+"""What a storyboard would do, and the pictures that are given for one."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from framerelay.api.shapes.run import Jobs
+
+
+class File(Struct, kw_only=True):
+    """A picture that was given."""
+
+    object: Literal["file"]
+    name: Annotated[str, Meta(description="To be written as a frame in a storyboard.", pattern="^file:")]
+    bytes: int
+
+
+class PlannedShot(Struct, kw_only=True):
+    """A shot as it would be made."""
+
+    id: str
+    origin: Annotated[str, Meta(description="continue · bridge · cut · the id of an earlier shot, as written")] = field(
+        name="from"
+    )
+    source: Annotated[str | None, Meta(description="The shot whose last frame it would begin with.")]
+    gate: Annotated[str | None, Meta(description="approve: it would wait for a person before it is submitted.")]
+    takes: Annotated[int, Meta(description="Jobs that it costs, if nothing fails.")]
+    prompt: Annotated[str, Meta(description="As it would be sent, style included.")]
+
+
+class PlannedScene(Struct, kw_only=True):
+    """Shots that hang on each other; scenes go side by side."""
+
+    id: str
+    shots: list[PlannedShot]
+
+
+class Caution(Struct, kw_only=True):
+    """Something that is allowed and likely to disappoint; docs/plan.md has all codes."""
+
+    code: str
+    place: Annotated[str, Meta(description="Where it can be fixed.", examples=["defaults.watermark"])]
+    line: Annotated[int | None, Meta(description="Its line in the text that was sent.")]
+    message: str
+
+
+class Plan(Struct, kw_only=True):
+    """What a storyboard would do and cost; nothing was spent or stored."""
+
+    id: Annotated[str, Meta(description="Of exactly this storyboard.", pattern="^plan_[0-9a-f]{24}$")]
+    object: Literal["plan"]
+    title: str
+    model: str
+    jobs: Annotated[int, Meta(description="Submits, each of them paid, if nothing fails.")]
+    budget: Jobs
+    longest_chain: Annotated[int, Meta(description="Shots that are made one after another.")]
+    scenes: list[PlannedScene]
+    warnings: list[Caution]

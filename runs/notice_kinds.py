@@ -1,0 +1,29 @@
+"""What can be told of a run, and what becomes of telling it; beside the rules, since a command reads only this."""
+
+from enum import StrEnum
+
+
+class NoticeType(StrEnum):
+    """What can be told; ``docs/notifications.md`` says when."""
+
+    RUN_SUCCEEDED = "run.succeeded"
+    RUN_FAILED = "run.failed"
+    RUN_WAITING = "run.waiting"
+    SHOT_SUCCEEDED = "shot.succeeded"
+    SHOT_FAILED = "shot.failed"
+    BUDGET_REACHED = "budget.reached"
+
+
+class NotificationState(StrEnum):
+    """Where a notification stands; only those that wait are sent (again)."""
+
+    WAITING = "waiting"
+    """It is to be sent, or sent again."""
+    DELIVERED = "delivered"
+    """Its receiver answered 2xx."""
+    GONE = "gone"
+    """Its receiver answered 410: it wants no more of this."""
+    REFUSED = "refused"
+    """It was not sent: the address is not one that we may contact."""
+    GIVEN_UP = "given_up"
+    """Nobody took it in a day."""
