@@ -8,7 +8,9 @@ from urllib.parse import quote
 
 from framerelay.runs.errors import RequestInvalid
 from framerelay.upstream.paths import read_path
-from framerelay.upstream.profile import Frames, Model, Profile
+from framerelay.upstream.profile import Profile
+from framerelay.upstream.profile_models import Model
+from framerelay.upstream.profile_words import Frames
 from framerelay.upstream.template import fill
 
 _NO_MODEL: Final = Model()
