@@ -129,6 +129,11 @@ def words_of(profile: Profile, order: Order) -> dict[str, object]:
     return {**words, **{word: _as_written(rule, words.get(word), words) for word, rule in rules.items()}}
 
 
+def words_of_input(fields: Mapping[str, object]) -> dict[str, object]:
+    """*fields* of a storyboard, numbers that are whole as whole numbers."""
+    return {name: _whole(value) for name, value in fields.items()}
+
+
 def fill_address(template: str, words: Mapping[str, object]) -> str:
     """
     *template* with *words* in it, each as a part of an address that cannot be more than that.
