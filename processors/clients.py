@@ -6,7 +6,7 @@ from dataclasses import replace
 from framerelay.config.settings import Settings
 from framerelay.network.tls import tls_of
 from framerelay.runs.errors import NotFound, RequestInvalid
-from framerelay.runs.model import Maker
+from framerelay.runs.maker import Maker
 from framerelay.upstream.client import JobsClient, Timeouts
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_file import load_shipped

@@ -8,7 +8,8 @@ from typing import Final
 
 from framerelay.processors.deps import Deps
 from framerelay.processors.hand_off import first_frame, last_frame
-from framerelay.runs.model import FirstFrame, Maker, Run, Shot, Take
+from framerelay.runs.maker import Maker
+from framerelay.runs.model import FirstFrame, Run, Shot, Take
 from framerelay.runs.takes import life_s, reference
 from framerelay.runs.tokens import TakeAddress
 from framerelay.upstream.client import JobsClient

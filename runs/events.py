@@ -10,7 +10,9 @@ Whoever learns a fact records it (`processors.progress`); nobody but the machine
 from dataclasses import dataclass, field
 from typing import Any
 
-from framerelay.runs.model import Clip, Film, FirstFrame, Frame, Maker, Problem, TakeStatus
+from framerelay.runs.costs import Cost
+from framerelay.runs.maker import Maker
+from framerelay.runs.model import Clip, Film, FirstFrame, Frame, Problem, TakeStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +134,7 @@ class Rendered(TakeEvent):
     seed: int | None = None
     called_back: bool = False
     usage: dict[str, Any] = field(default_factory=dict)
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

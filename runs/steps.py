@@ -7,8 +7,8 @@ from enum import StrEnum
 from framerelay.runs.model import Run, RunId, Shot, TakeStatus
 from framerelay.runs.standing import (
     awake,
+    budget_left,
     is_complete,
-    jobs_left,
     takes_to_submit,
 )
 from framerelay.runs.takes import find_at
@@ -49,16 +49,15 @@ def steps_due(run: Run, now: float) -> list[Step]:
     steps: list[Step] = []
     if wants_film(run) and run.due_at <= now and not run.join_error:
         steps.append(Step(name=StepName.JOIN, run=run.id, turn=run.turns))
-    left = jobs_left(run)
+    left = budget_left(run)
     for shot in awake(run):
         if shot.takes:
             steps += _take_steps(run, shot, now)
         if shot.due_at <= now:
-            takes = takes_to_submit(run, shot)[: None if left is None else left]
-            steps += [
-                Step(name=StepName.SUBMIT, run=run.id, shot=shot.id, take=take, turn=shot.turns) for take in takes
-            ]
-            left = None if left is None else left - len(takes)
+            for take in takes_to_submit(run, shot):
+                if left.allows(shot.estimate):
+                    steps.append(Step(name=StepName.SUBMIT, run=run.id, shot=shot.id, take=take, turn=shot.turns))
+                    left = left.after(shot.estimate)
     return steps
 
 

@@ -72,7 +72,7 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
                 return known
             return _generating(run, shot, replace(known, error=None, question=None), now, word=event.word)
         case events.SubmitRefused() if unborn:
-            return replace(take, status=TakeStatus.FAILED, error=event.problem)
+            return replace(take, status=TakeStatus.FAILED, error=event.problem, cost=None)
         case events.SubmitLost() if take.status is TakeStatus.SUBMITTING:
             return unsure(run, shot, take, event.problem, now)
         case events.JobSeen() if waiting:
@@ -264,6 +264,7 @@ def _collecting(take: Take, event: events.Rendered, now: float) -> Take:
         called_back=take.called_back or event.called_back,
         seed=take.seed if event.seed is None else event.seed,
         usage=event.usage or take.usage,
+        cost=event.cost or take.cost,
     )
 
 

@@ -38,6 +38,11 @@ def listed(names: Sequence[str], last: str) -> str:
     return f" {last} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
+def amount_words(amount: float, currency: str) -> str:
+    """An amount of money: ``1.56 USD``; small ones keep the digits that they need."""
+    return f"{amount:.2f} {currency}" if amount == 0 or amount >= 0.1 else f"{amount:.4f} {currency}"
+
+
 def clause(message: str) -> str:
     """*message* as part of a sentence; ours have no stop, but the words of others may end with one."""
     return message.rstrip().rstrip(".")

@@ -5,6 +5,7 @@ What a person asks for: a storyboard, read from YAML or JSON, with every mistake
 API. The keys are described in ``docs/storyboard.md``.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -22,9 +23,13 @@ from framerelay.storyboards.parts import Notes, Part, root_of
 from framerelay.storyboards.scenes import read_shots
 
 VERSION: Final = 1
+AMOUNT_MAX: Final = 1_000_000_000
 UNTITLED: Final = "untitled"
 
-_TOP_KEYS: Final = ("version", "title", *CHOICE_KEYS, "budget", "defaults", "style", "scenes", "shots", "notify_url")
+_TOP_KEYS: Final = (
+    *("version", "title", *CHOICE_KEYS, "budget", "currency"),
+    *("defaults", "style", "scenes", "shots", "notify_url"),
+)
 _NOT_AT_THE_TOP: Final = {
     **dict.fromkeys(PLAIN_FIELDS, "input fields for all shots stand under defaults"),
     **dict.fromkeys(("first_frame", "first_frame_url"), "a first frame belongs to a scene or a shot: put it there"),
@@ -56,6 +61,8 @@ class Storyboard:
     model: str
     provider: str | None
     budget_jobs: int | None
+    budget_money: float | None
+    currency: str | None
     notify_url: str | None
     shots: tuple[Shot, ...]
     document: dict[str, Any]
@@ -140,13 +147,15 @@ def storyboard_of(
     )
     shots = read_shots(top, defaults)
     title = top["title"].text() if "title" in top else None
-    budget_jobs = _read_budget(top)
+    budget_jobs, budget_money = _read_budget(top)
     notify_url = read_notify_url(top["notify_url"], trusted) if "notify_url" in top else None
     return Storyboard(
         title=title or UNTITLED,
         model=choice.model or next((shot.model for shot in shots if shot.model), ""),
         provider=choice.provider,
         budget_jobs=budget_jobs,
+        budget_money=budget_money,
+        currency=_read_currency(top["currency"]) if "currency" in top else None,
         notify_url=notify_url,
         shots=shots,
         document=part.value if isinstance(part.value, dict) else {},
@@ -186,6 +195,8 @@ def start_run(storyboard: Storyboard, *, run_id: RunId, now: float, terms: Terms
             shots=storyboard.shots,
             terms=terms,
             budget_jobs=storyboard.budget_jobs,
+            budget_money=storyboard.budget_money,
+            currency=storyboard.currency,
             notify_url=storyboard.notify_url,
         )
     )
@@ -226,17 +237,35 @@ def _read_defaults(top: Mapping[str, Part]) -> dict[str, Any]:
     return read_inputs(top["defaults"].group(PLAIN_FIELDS, elsewhere=_NOT_IN_DEFAULTS) or {})
 
 
-def _read_budget(top: Mapping[str, Part]) -> int | None:
+def _read_budget(top: Mapping[str, Part]) -> tuple[int | None, float | None]:
+    """At most so many jobs, at most so much money."""
     if "budget" not in top:
-        return None
+        return None, None
     budget = top["budget"]
     if isinstance(budget.value, int) and not isinstance(budget.value, bool):
-        budget.complain(f"write budget: {{jobs: {budget.value}}} for at most so many jobs")
-        return None
-    keys = budget.group(("jobs",))
+        budget.complain(f"write budget: {{jobs: {budget.value}}} for at most so many jobs, or money for an amount")
+        return None, None
+    keys = budget.group(("jobs", "money"))
     if keys is not None and not keys and budget.value == {}:
         budget.complain("write budget: {jobs: 12} for at most twelve jobs, or leave budget out")
-    return keys["jobs"].whole_number(1) if keys and "jobs" in keys else None
+    jobs = keys["jobs"].whole_number(1) if keys and "jobs" in keys else None
+    return jobs, _read_amount(keys["money"]) if keys and "money" in keys else None
+
+
+def _read_amount(part: Part) -> float | None:
+    amount = part.number()
+    if amount is not None and not 0 < amount <= AMOUNT_MAX:
+        part.complain(f"expected an amount above 0, found {amount}")
+        return None
+    return amount
+
+
+def _read_currency(part: Part) -> str | None:
+    text = part.text()
+    if text is not None and not re.fullmatch(r"[A-Z]{3}|credits|units", text):
+        part.complain("expected a currency of three capitals like USD or CNY, or the provider's own credits or units")
+        return None
+    return text
 
 
 # --- the frames of a document ------------------------------------------------------------------------------------

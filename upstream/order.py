@@ -8,7 +8,9 @@ from urllib.parse import quote
 
 from framerelay.runs.errors import RequestInvalid
 from framerelay.upstream.paths import read_path
-from framerelay.upstream.profile import Frames, Model, Profile
+from framerelay.upstream.profile import Profile
+from framerelay.upstream.profile_models import Model
+from framerelay.upstream.profile_words import Frames
 from framerelay.upstream.template import fill
 
 _NO_MODEL: Final = Model()
@@ -125,6 +127,11 @@ def words_of(profile: Profile, order: Order) -> dict[str, object]:
     }
     rules = {**profile.create.values, **model_of(profile, order.model).values}
     return {**words, **{word: _as_written(rule, words.get(word), words) for word, rule in rules.items()}}
+
+
+def words_of_input(fields: Mapping[str, object]) -> dict[str, object]:
+    """*fields* of a storyboard, numbers that are whole as whole numbers."""
+    return {name: _whole(value) for name, value in fields.items()}
 
 
 def fill_address(template: str, words: Mapping[str, object]) -> str:

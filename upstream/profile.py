@@ -5,41 +5,27 @@ The structs are the format: `profile_file` checks a file against them line by li
 editors use. ``docs/profiles.md`` explains each key with examples.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import msgspec
-from msgspec import Meta, field
+from msgspec import field
 
-Text = str | int | bool
-PathText = Annotated[str, Meta(extra={"kind": "path"}, examples=["data.id", "output[0]", "a.b|c"])]
-Template = Annotated[Any, Meta(extra={"kind": "template"})]
-TemplateText = Annotated[str, Meta(extra={"kind": "template"})]
-Fact = Literal["duration", "frames", "fps", "seed", "ratio", "resolution", "cost", "usage", "model", "reference"]
-Codes = str | int
-StateName = Literal["queued", "running", "succeeded", "failed", "expired", "cancelled"]
-FamilyName = Literal[
-    "text_moderated",
-    "image_moderated",
-    "audio_moderated",
-    "video_moderated",
-    "request_invalid",
-    "account",
-    "rate",
-    "quota",
-    "server",
-    "expired",
-    "cancelled",
-    "unknown",
-]
-Frames = Literal["both", "first", "last", "none"]
-MediaForm = Literal["url", "data_uri", "base64", "upload"]
+from framerelay.upstream.profile_models import Model
+from framerelay.upstream.profile_words import (
+    Codes,
+    Fact,
+    FamilyName,
+    Frames,
+    MediaForm,
+    PathText,
+    Section,
+    StateName,
+    Template,
+    TemplateText,
+    Text,
+)
 
 
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A part of a profile: unknown keys are mistakes."""
-
-
-class Auth(_Section, frozen=True, kw_only=True):
+class Auth(Section, frozen=True, kw_only=True):
     """How the key is sent: as a header, or by a named hook (``jwt_hs256``)."""
 
     header: str = "Authorization"
@@ -47,7 +33,7 @@ class Auth(_Section, frozen=True, kw_only=True):
     hook: Literal["jwt_hs256"] | None = None
 
 
-class ImageLimits(_Section, frozen=True, kw_only=True):
+class ImageLimits(Section, frozen=True, kw_only=True):
     """What a picture may be: megabytes (inline, too), pixels of a side and width by height, each least and most."""
 
     max_mb: float | None = None
@@ -57,7 +43,7 @@ class ImageLimits(_Section, frozen=True, kw_only=True):
     types: list[str] | None = None
 
 
-class Upload(_Section, frozen=True, kw_only=True):
+class Upload(Section, frozen=True, kw_only=True):
     """
     How a file is uploaded, and where its address (or id) stands in the answer.
 
@@ -78,7 +64,7 @@ class Upload(_Section, frozen=True, kw_only=True):
     number: bool = False
 
 
-class Media(_Section, frozen=True, kw_only=True):
+class Media(Section, frozen=True, kw_only=True):
     """What a picture may be given as, the best first, and its limits."""
 
     accepts: list[MediaForm] = field(default_factory=lambda: ["url"])
@@ -87,7 +73,7 @@ class Media(_Section, frozen=True, kw_only=True):
     upload: Upload | None = None
 
 
-class ErrorPaths(_Section, frozen=True, kw_only=True):
+class ErrorPaths(Section, frozen=True, kw_only=True):
     """Where an answer says what went wrong; ``where``: which part of the request it is about."""
 
     code: PathText | None = None
@@ -95,14 +81,14 @@ class ErrorPaths(_Section, frozen=True, kw_only=True):
     where: PathText | None = None
 
 
-class Already(_Section, frozen=True, kw_only=True):
+class Already(Section, frozen=True, kw_only=True):
     """A refusal that means something else ("this job exists"), by its code and words; ``*`` stands for anything."""
 
     code: Codes | None = None
     says: str | None = None
 
 
-class Create(_Section, frozen=True, kw_only=True):
+class Create(Section, frozen=True, kw_only=True):
     """
     The one request that spends money.
 
@@ -132,7 +118,7 @@ class Create(_Section, frozen=True, kw_only=True):
     unknown: Codes | None = None
 
 
-class BatchRules(_Section, frozen=True, kw_only=True):
+class BatchRules(Section, frozen=True, kw_only=True):
     """Many jobs by one look-up: at most ``ids``, with ``join`` between; each of ``records`` has its id at ``key``."""
 
     ids: int
@@ -141,7 +127,7 @@ class BatchRules(_Section, frozen=True, kw_only=True):
     join: str = ","
 
 
-class Get(_Section, frozen=True, kw_only=True):
+class Get(Section, frozen=True, kw_only=True):
     """
     The look-up: a path with ``{id}``, or an address that the create's answer named (``{kept.status}``).
 
@@ -158,7 +144,7 @@ class Get(_Section, frozen=True, kw_only=True):
     batch: BatchRules | None = None
 
 
-class StateRule(_Section, frozen=True, kw_only=True):
+class StateRule(Section, frozen=True, kw_only=True):
     """A state by what is there: any value at ``has``, one at ``path`` that ``says`` or ``equals`` so, or both."""
 
     state: StateName
@@ -168,7 +154,7 @@ class StateRule(_Section, frozen=True, kw_only=True):
     equals: Text | None = None
 
 
-class Then(_Section, frozen=True, kw_only=True):
+class Then(Section, frozen=True, kw_only=True):
     """A second GET, once the job is done; ``http_error: failed``: an error answer there is the job's failure."""
 
     get: TemplateText
@@ -179,7 +165,7 @@ class Then(_Section, frozen=True, kw_only=True):
     facts: dict[Fact, PathText] = field(default_factory=dict)
 
 
-class Times(_Section, frozen=True, kw_only=True):
+class Times(Section, frozen=True, kw_only=True):
     """When the job was made and last changed, in ``s`` or ``ms`` since 1970, or as text (``iso``)."""
 
     unit: Literal["s", "ms", "iso"] = "s"
@@ -187,7 +173,7 @@ class Times(_Section, frozen=True, kw_only=True):
     updated: PathText | None = None
 
 
-class Read(_Section, frozen=True, kw_only=True):
+class Read(Section, frozen=True, kw_only=True):
     """
     What a record says. Without it a profile is read leniently, as the jobs API and the gateways beside it are.
 
@@ -215,7 +201,7 @@ class Read(_Section, frozen=True, kw_only=True):
     then: Then | None = None
 
 
-class Signature(_Section, frozen=True, kw_only=True):
+class Signature(Section, frozen=True, kw_only=True):
     """How a callback proves who sent it: a scheme of ``docs/signatures.md``, and the usual variable of its secret."""
 
     scheme: str
@@ -224,7 +210,7 @@ class Signature(_Section, frozen=True, kw_only=True):
     options: dict[str, Any] = field(default_factory=dict)
 
 
-class Reply(_Section, frozen=True, kw_only=True):
+class Reply(Section, frozen=True, kw_only=True):
     """What we have to answer a callback with, and how soon."""
 
     status: int = 200
@@ -232,7 +218,7 @@ class Reply(_Section, frozen=True, kw_only=True):
     body: str | None = None
 
 
-class Repeats(_Section, frozen=True, kw_only=True):
+class Repeats(Section, frozen=True, kw_only=True):
     """How often a callback is sent again that was not answered."""
 
     tries: int | None = None
@@ -240,7 +226,7 @@ class Repeats(_Section, frozen=True, kw_only=True):
     known: bool = False
 
 
-class Challenge(_Section, frozen=True, kw_only=True):
+class Challenge(Section, frozen=True, kw_only=True):
     """A question that comes to the address before the job exists: the value at ``path`` is sent back as it came."""
 
     path: PathText
@@ -248,7 +234,7 @@ class Challenge(_Section, frozen=True, kw_only=True):
     within_s: float | None = None
 
 
-class CallbackRules(_Section, frozen=True, kw_only=True):
+class CallbackRules(Section, frozen=True, kw_only=True):
     """
     Where a callback goes and how its body is read.
 
@@ -275,7 +261,7 @@ class CallbackRules(_Section, frozen=True, kw_only=True):
     challenge: Challenge | None = None
 
 
-class Reference(_Section, frozen=True, kw_only=True):
+class Reference(Section, frozen=True, kw_only=True):
     """Our own reference, sent with the create: found again by ``get``; ``twice``: what a second create with it does."""
 
     sent_as: str
@@ -284,7 +270,7 @@ class Reference(_Section, frozen=True, kw_only=True):
     twice: Literal["refused", "same_job", "unknown"] = "unknown"
 
 
-class Listing(_Section, frozen=True, kw_only=True):
+class Listing(Section, frozen=True, kw_only=True):
     """The provider's own list of jobs, in which a submit of unknown outcome may be found."""
 
     get: TemplateText | None = None
@@ -297,14 +283,14 @@ class Listing(_Section, frozen=True, kw_only=True):
     days: int | None = None
 
 
-class Recover(_Section, frozen=True, kw_only=True):
+class Recover(Section, frozen=True, kw_only=True):
     """How a job is found again whose create was not answered."""
 
     reference: Reference | Literal["none"] = "none"
     list: Listing | Literal["none"] = "none"
 
 
-class Cancel(_Section, frozen=True, kw_only=True):
+class Cancel(Section, frozen=True, kw_only=True):
     """The request that cancels a job, and the states in which it may."""
 
     delete: TemplateText | None = None
@@ -313,7 +299,7 @@ class Cancel(_Section, frozen=True, kw_only=True):
     only: list[StateName] = field(default_factory=list)
 
 
-class DownloadRules(_Section, frozen=True, kw_only=True):
+class DownloadRules(Section, frozen=True, kw_only=True):
     """Where clips lie: with the key or not, at which hosts, for so many seconds, renewed by another look-up or not."""
 
     auth: bool = False
@@ -323,7 +309,7 @@ class DownloadRules(_Section, frozen=True, kw_only=True):
     get_renews: bool | None = None
 
 
-class Poll(_Section, frozen=True, kw_only=True):
+class Poll(Section, frozen=True, kw_only=True):
     """How a job without callbacks is asked about: after ``first_s``, then every ``every_s``, growing."""
 
     first_s: float = 20.0
@@ -331,7 +317,7 @@ class Poll(_Section, frozen=True, kw_only=True):
     max_per_minute: float | None = None
 
 
-class LimitRules(_Section, frozen=True, kw_only=True):
+class LimitRules(Section, frozen=True, kw_only=True):
     """Jobs at once; ``over``: what happens to one more (``queued`` by the provider, or ``refused`` with ``code``)."""
 
     concurrent: int | None = None
@@ -340,7 +326,7 @@ class LimitRules(_Section, frozen=True, kw_only=True):
     code: Codes | None = None
 
 
-class ErrorRule(_Section, frozen=True, kw_only=True):
+class ErrorRule(Section, frozen=True, kw_only=True):
     """
     One rule: where all that it names holds, its family is the one.
 
@@ -355,50 +341,7 @@ class ErrorRule(_Section, frozen=True, kw_only=True):
     where: str | None = None
 
 
-class Durations(_Section, frozen=True, kw_only=True):
-    """Seconds from ``min`` to ``max``; ``auto``: the value that lets the model choose."""
-
-    min: float
-    max: float
-    auto: Text | None = None
-
-
-class Price(_Section, frozen=True, kw_only=True):
-    """
-    What a clip costs: ``per_s`` second of it, ``per_clip``, or ``per_mtok`` million tokens, by resolution or for all.
-
-    A list of two is the price without and with sound.
-    """
-
-    currency: str
-    per_s: float | dict[str, float | list[float]] | None = None
-    per_clip: float | dict[str, float | list[float]] | None = None
-    per_mtok: float | dict[str, float | list[float]] | None = None
-    tokens: str | None = None
-
-
-class Model(_Section, frozen=True, kw_only=True):
-    """What one model can do, as far as is known, and where it differs from the rest of its profile."""
-
-    like: str | None = None
-    frames: list[Literal["first", "last"]] | None = None
-    needs: list[Literal["first", "last"]] | None = None
-    returns_last_frame: bool | None = None
-    durations: list[float] | Durations | None = None
-    resolutions: list[str] | None = None
-    ratios: list[str] | None = None
-    audio: Literal["choice", "always", "none"] | None = None
-    references: list[Literal["images", "videos"]] | None = None
-    prompt_max: int | None = None
-    last_frame_needs: dict[str, Text] = field(default_factory=dict)
-    values: dict[str, Any] = field(default_factory=dict)
-    fields: dict[str, str] = field(default_factory=dict)
-    drop: list[str] = field(default_factory=list)
-    set: dict[str, Any] = field(default_factory=dict)
-    price: Price | None = None
-
-
-class Example(_Section, frozen=True, kw_only=True):
+class Example(Section, frozen=True, kw_only=True):
     """A body that was recorded or documented, and what has to be read from it."""
 
     body: Any
@@ -409,7 +352,7 @@ class Example(_Section, frozen=True, kw_only=True):
     expect: dict[str, Any] = field(default_factory=dict)
 
 
-class Profile(_Section, frozen=True, kw_only=True):
+class Profile(Section, frozen=True, kw_only=True):
     """
     One provider; ``docs/profiles.md`` explains each section.
 

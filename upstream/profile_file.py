@@ -17,7 +17,8 @@ from framerelay.storyboards.documents import read_document
 from framerelay.storyboards.parts import Part, near, root_of
 from framerelay.storyboards.typed import check_typed
 from framerelay.upstream.paths import read_path
-from framerelay.upstream.profile import Model, Profile
+from framerelay.upstream.profile import Profile
+from framerelay.upstream.profile_models import Model
 from framerelay.upstream.template import WORDS, words_in
 from framerelay.upstream.verifiers import SCHEMES
 

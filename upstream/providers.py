@@ -18,8 +18,9 @@ from framerelay.runs.errors import NotFound, RequestInvalid, StoryboardInvalid
 from framerelay.storyboards.parts import Part, near
 from framerelay.storyboards.settings_file import FILE_KEYS, read_settings_file
 from framerelay.storyboards.typed import check_typed
-from framerelay.upstream.profile import Price, Profile
+from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_file import load_profile, load_shipped, shipped
+from framerelay.upstream.profile_models import Price
 
 HandOff = Literal["auto", "upload", "inline", "serve"]
 HAND_OFFS: Final = ("auto", "upload", "inline", "serve")

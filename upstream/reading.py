@@ -12,7 +12,8 @@ from framerelay.upstream.job import JOB_ID_CHARACTERS_MAX, JobError, JobNews, Jo
 from framerelay.upstream.links import read_address
 from framerelay.upstream.order import fill_address
 from framerelay.upstream.paths import read_path
-from framerelay.upstream.profile import CallbackRules, ErrorPaths, Fact, Profile, Read, StateRule, Times
+from framerelay.upstream.profile import CallbackRules, ErrorPaths, Profile, Read, StateRule, Times
+from framerelay.upstream.profile_words import Fact
 from framerelay.upstream.refusals import error_of
 from framerelay.upstream.values import integer_of, mapping_of, number_of, text_of, time_of, word_of
 from framerelay.upstream.wire import JobState

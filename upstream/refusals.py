@@ -13,7 +13,8 @@ from framerelay.upstream.complaints import complaint_in
 from framerelay.upstream.families import family_of
 from framerelay.upstream.job import JobError
 from framerelay.upstream.paths import read_path
-from framerelay.upstream.profile import Already, Codes, ErrorPaths, ErrorRule, Profile
+from framerelay.upstream.profile import Already, ErrorPaths, ErrorRule, Profile
+from framerelay.upstream.profile_words import Codes
 from framerelay.upstream.values import sentence_of, word_of
 
 _FINE: Final = frozenset(("0", "ok", "success", "succeed"))
