@@ -90,7 +90,7 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each provider's key where its own tools look for it, and pauses of the search at a tenth."""
     for name in KEYS:
         monkeypatch.setenv(name, KEY)
-    monkeypatch.setenv("KLING_WEBHOOK_SECRET", WEBHOOK_SECRET)
+    monkeypatch.delenv("KLING_WEBHOOK_SECRET", raising=False)
     monkeypatch.setattr("framerelay.runs.takes.FIND_AGAIN_S", (0.2, 60.0))
 
 
@@ -137,7 +137,7 @@ async def gone_on(relay: Any, run_id: str) -> tuple[Json, int]:
             stuck = [shot["id"] for shot in run["shots"] if needs_somebody(shot)]
             if stuck:
                 asked += 1
-                assert asked <= 3, run['error']
+                assert asked <= 3, run["error"]
                 answer = await relay.api.post(
                     f"/v1/runs/{run_id}/shots/{stuck[0]}/retake", json={"prompt": "a calm car"}
                 )
@@ -164,7 +164,7 @@ NOTHING_OF_JOB_3 = {("lose", "3", word) for word in ("queued", "running", "succe
 
 @pytest.mark.parametrize("name", PROVIDERS)
 async def test_three_shots_through_every_trouble(
-    name: str, start_provider: Any, start_relay: Any, tmp_path: Path
+    name: str, start_provider: Any, start_relay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
     A lost and a repeated callback, a moderated clip, a 429 and a cut submit: each job is one take, none is paid twice.
@@ -172,6 +172,7 @@ async def test_three_shots_through_every_trouble(
     Where nothing calls back, the job of the cut submit is found by our own reference; where there is none either, a
     person is asked.
     """
+    monkeypatch.setenv("KLING_WEBHOOK_SECRET", WEBHOOK_SECRET)
     one = PROVIDERS[name]
     hits = TROUBLE | (NOTHING_OF_JOB_3 if one.is_found else set())
     options = {"faults": Exactly(hits=frozenset(hits)), "webhook_secret": WEBHOOK_SECRET}
@@ -196,6 +197,91 @@ async def test_three_shots_through_every_trouble(
     )
     assert asked == one.person_is_asked
     assert bool(callbacks) == one.calls_back
+    assert {callback["outcome"] for callback in callbacks} <= {"accepted", "late"}
+    if not one.calls_back:
+        assert (run["callbacks_missed"], run["warnings"]) == (0, [])
     if one.is_found:
         assert all(outcome["outcome"] == "lost on purpose" for outcome in jobs[2]["callbacks"])
         assert jobs[2]["id"] in {take["job_id"] for take in takes}
+
+
+ONE_LINE = "providers: {{mine: {line}}}\n"
+
+
+async def generating(relay: Any, provider: Any, run_id: str) -> None:
+    """Until the first shot's job is known here, and done there."""
+    async with asyncio.timeout(90):
+        while (await relay.shown(run_id))["shots"][0]["status"] != "generating":
+            await asyncio.sleep(0.02)
+        while (await provider.journal())["jobs"][0]["state"] != "succeeded":
+            await asyncio.sleep(0.02)
+
+
+async def test_a_take_is_asked_for_where_it_was_submitted_whatever_the_settings_say_by_now(
+    start_provider: Any, provider_in: Any, start_relay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The provider's name stands for another one by now, with another key; the next shot goes there, and it alone."""
+    monkeypatch.setenv("FAL_KEY", "sk-fal")
+    settings = tmp_path / "framerelay.yaml"
+    elsewhere = {"key": "sk-fal", "faults": Exactly(hits=frozenset({("lose", "1", "succeeded")}))}
+    made = board("kling", shots=2) | {"provider": "mine"}
+    made["shots"][0]["model"] = "bytedance/seedance-2.0/text-to-video"
+    async with provider_in(tmp_path / "fal", options=elsewhere) as fal, start_provider() as kling:
+        settings.write_text(ONE_LINE.format(line=f"{{profile: fal, url: '{fal.url}/fal'}}"), encoding="utf-8")
+        async with start_relay(kling.url, lookup_after_s=900.0) as relay:
+            run_id = await relay.run(made)
+            await generating(relay, fal, run_id)
+        settings.write_text(ONE_LINE.format(line=f"{{profile: kling, url: '{kling.url}/kling'}}"), encoding="utf-8")
+        async with start_relay(kling.url, lookup_after_s=900.0) as relay:
+            run = await relay.ended(run_id)
+        there, here = await fal.journal(), await kling.journal()
+
+    assert run["status"] == "succeeded", run["error"]
+    assert [job["dialect"] for job in there["jobs"]] == ["fal"]
+    assert [job["dialect"] for job in here["jobs"]] == ["kling"]
+    assert run["spent"] == {"jobs": 2}
+
+
+async def test_a_provider_without_a_key_holds_up_its_own_shots_alone(
+    start_provider: Any, start_relay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sentence names the variable that is not set; with it, the run goes on."""
+    monkeypatch.delenv("ARK_API_KEY")
+    monkeypatch.delenv("VOLC_API_KEY", raising=False)
+    keyless = {"id": "keyless", "provider": "ark", "model": PROVIDERS["ark"].model}
+    scenes = [
+        {**keyless, "shots": [{"id": "a1", "prompt": "x"}, {"id": "a2", "prompt": "y"}]},
+        {"id": "keyed", "shots": [{"id": "k1", "prompt": "x"}, {"id": "k2", "prompt": "y"}]},
+    ]
+    made = {"title": "two", "provider": "kling", "model": "kling-3.0", "scenes": scenes}
+    async with start_provider() as provider:
+        settle(tmp_path, provider.url, "ark", "kling")
+        async with start_relay(provider.url) as relay:
+            run_id = await relay.run(made)
+            held = await relay.ended(run_id)
+        monkeypatch.setenv("ARK_API_KEY", KEY)
+        async with start_relay(provider.url) as relay:
+            assert (await relay.api.post(f"/v1/runs/{run_id}/resume")).status_code == 200
+            run = await relay.ended(run_id)
+
+    assert [shot["status"] for shot in held["shots"]][2:] == ["done", "done"]
+    assert held["spent"] == {"jobs": 2}
+    assert "ARK_API_KEY" in held["error"]["message"]
+    assert run["status"] == "succeeded", run["error"]
+
+
+async def test_two_accounts_at_one_provider_are_two(
+    start_provider: Any, start_relay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the same address, by the same profile, each is asked under its own key."""
+    monkeypatch.setenv("SECOND_KEY", "sk-another")
+    async with start_provider() as provider:
+        address = f"profile: kling, url: '{provider.url}/kling'"
+        lines = f"providers: {{first: {{{address}}}, second: {{{address}, key_env: SECOND_KEY}}}}\n"
+        (tmp_path / "framerelay.yaml").write_text(lines, encoding="utf-8")
+        async with start_relay(provider.url) as relay:
+            first = await relay.ended(await relay.run(board("kling", shots=1) | {"provider": "first"}))
+            second = await relay.ended(await relay.run(board("kling", shots=1) | {"provider": "second"}))
+
+    assert first["status"] == "succeeded", first["error"]
+    assert (second["status"], second["error"]["family"], second["spent"]) == ("waiting", "account", {"jobs": 0})
