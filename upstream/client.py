@@ -70,8 +70,9 @@ class JobsClient:
     One provider, one key; open it once per process (``async with``) and share it.
 
     *base_url* is the provider's address, which its *profile* continues; a ``/v1`` at its end may stand in both. The key
-    is sent there and to the hosts that the profile names, and nowhere else: redirects are not followed, proxy and netrc
-    variables are not read. An answer that repeats the key (some refusals do) is read as if it said ``[key]``.
+    is sent there and, unless that is another address than the profile's, to the hosts that the profile names: redirects
+    are not followed, proxy and netrc variables are not read. An answer that repeats the key (some refusals do) is read
+    as if it said ``[key]``.
     *upload_url_path* is a dotted path to the URL in the upload answer (``data.download_url``), for providers that
     call it something else. *refuses_by_503*: a 503 to a submit, in the provider's own words, says that nothing was
     accepted. *tls* replaces the usual certificate authorities, for a gateway that has its own.
@@ -92,7 +93,7 @@ class JobsClient:
     ) -> None:
         self.profile = profile or load_shipped(DEFAULT)
         self.base = _root(base_url, self.profile)
-        self._hosts = frozenset((host_of(self.base), *self.profile.hosts))
+        self._hosts = _hosts(self.base, self.profile)
         self._upload_url_path = upload_url_path
         self._refuses_by_503 = refuses_by_503
         self._timeouts = timeouts or Timeouts()
@@ -363,6 +364,12 @@ def _root(base_url: str, profile: Profile) -> str:
         )
     root = base_url.strip().rstrip("/")
     return root.removesuffix("/v1").rstrip("/") if profile.create.post.startswith("/v1/") else root
+
+
+def _hosts(base: str, profile: Profile) -> frozenset[str]:
+    """Whom the key is for: at an address of the profile's all its hosts, at another one (a gateway) that host alone."""
+    host, own = host_of(base), frozenset((host_of(profile.base), *profile.hosts))
+    return frozenset((host,)) if host not in own else own
 
 
 def _usable(key: str) -> str:
