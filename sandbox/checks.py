@@ -10,25 +10,25 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 
-from framerelay.sandbox.refusals import Refusal, Trouble, complaint_of
+from framerelay.sandbox.refusals import Objection, Refusal, complaint_of
 from framerelay.upstream.wire import CreateRequest, ErrorBody, ErrorEnvelope, JobInput
 
-_WORDS: Final[dict[Trouble, tuple[int, str, str]]] = {
-    Trouble.KEY: (401, "AuthenticationError", "Unauthorized"),
-    Trouble.MISSING: (400, "MissingParameter", "BadRequest"),
-    Trouble.WRONG: (400, "InvalidParameter", "BadRequest"),
-    Trouble.MODEL: (404, "InvalidEndpointOrModel.NotFound", "NotFound"),
-    Trouble.ABSENT: (404, "NotFound", "NotFound"),
-    Trouble.TOO_LARGE: (413, "InvalidParameter", "BadRequest"),
-    Trouble.NO_LENGTH: (411, "MissingParameter", "BadRequest"),
-    Trouble.RATE: (429, "RateLimitExceeded.EndpointRPMExceeded", "TooManyRequests"),
-    Trouble.FULL: (429, "RateLimitExceeded.EndpointRPMExceeded", "TooManyRequests"),
-    Trouble.BUSY: (503, "ServiceUnavailable", "ServiceUnavailable"),
-    Trouble.INTERNAL: (500, "InternalServiceError", "InternalError"),
+_WORDS: Final[dict[Objection, tuple[int, str, str]]] = {
+    Objection.KEY: (401, "AuthenticationError", "Unauthorized"),
+    Objection.MISSING: (400, "MissingParameter", "BadRequest"),
+    Objection.WRONG: (400, "InvalidParameter", "BadRequest"),
+    Objection.MODEL: (404, "InvalidEndpointOrModel.NotFound", "NotFound"),
+    Objection.ABSENT: (404, "NotFound", "NotFound"),
+    Objection.TOO_LARGE: (413, "InvalidParameter", "BadRequest"),
+    Objection.NO_LENGTH: (411, "MissingParameter", "BadRequest"),
+    Objection.RATE: (429, "RateLimitExceeded.EndpointRPMExceeded", "TooManyRequests"),
+    Objection.FULL: (429, "RateLimitExceeded.EndpointRPMExceeded", "TooManyRequests"),
+    Objection.BUSY: (503, "ServiceUnavailable", "ServiceUnavailable"),
+    Objection.INTERNAL: (500, "InternalServiceError", "InternalError"),
 }
 
 
-def refusal_of(trouble: Trouble, message: str, param: str) -> Refusal:
+def refusal_of(trouble: Objection, message: str, param: str) -> Refusal:
     """The refusal in Ark's words."""
     status, code, kind = _WORDS[trouble]
     return envelope(status, code, message, param=param, kind=kind)

@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, Response
 from framerelay.sandbox.faults import LAG_S, SLOW_S
 from framerelay.sandbox.job import Dialect, Job, Wish
 from framerelay.sandbox.options import SandboxOptions
-from framerelay.sandbox.refusals import Refusal, Trouble
+from framerelay.sandbox.refusals import Objection, Refusal
 from framerelay.sandbox.storage import Storage
 from framerelay.sandbox.workshop import Workshop
 from framerelay.upstream.wire import JobState
@@ -92,18 +92,18 @@ class Desk:
         response = _answer(job, describe(job))
         if faults.strikes("accept_then_500", job.number):
             job.answered.set()
-            raise dialect.refusal(Trouble.INTERNAL, "The service encountered an internal error.", "")
+            raise dialect.refusal(Objection.INTERNAL, "The service encountered an internal error.", "")
         return response
 
     def _maybe_refuse(self, dialect: Dialect, number: int) -> None:
         """What refuses a submit before anybody has looked at it."""
         faults = self.options.faults
         if faults.strikes("rate_limit", number):
-            raise dialect.refusal(Trouble.RATE, "Too many requests.", "")
+            raise dialect.refusal(Objection.RATE, "Too many requests.", "")
         if self.workshop.is_full:
-            raise dialect.refusal(Trouble.FULL, "Too many jobs at once.", "")
+            raise dialect.refusal(Objection.FULL, "Too many jobs at once.", "")
         if faults.strikes("busy", number):
-            raise dialect.refusal(Trouble.BUSY, "The service is busy.", "")
+            raise dialect.refusal(Objection.BUSY, "The service is busy.", "")
         if dialect.polite is not None and faults.strikes("refuse_with_200", number):
             raise Refusal(200, dialect.polite)
 
@@ -127,7 +127,7 @@ class Desk:
     def maybe_unavailable(self, dialect: Dialect, *what: object) -> None:
         """Raises: Refusal, where the switch strikes *what*."""
         if self.options.faults.strikes("unavailable", *what):
-            raise dialect.refusal(Trouble.BUSY, "The service is busy.", "")
+            raise dialect.refusal(Objection.BUSY, "The service is busy.", "")
 
     def count(self, what: str) -> int:
         """How often *what* was asked for, this time included."""
@@ -146,7 +146,7 @@ class Desk:
         word, _, key = request.headers.get("authorization", "").partition(" ")
         is_right = hmac.compare_digest(key.encode(), self.options.key.encode())
         if word.lower() != dialect.key_word.lower() or not is_right:
-            raise dialect.refusal(Trouble.KEY, "The API key is missing or invalid.", "")
+            raise dialect.refusal(Objection.KEY, "The API key is missing or invalid.", "")
 
     async def body_of(self, request: Request, dialect: Dialect) -> bytes:
         """The body, whole. Raises: Refusal."""
@@ -157,9 +157,9 @@ class Desk:
         """The server holds clients to the length that they announce, so the announcement is enough."""
         length = request.headers.get("content-length", "")
         if not length.isdigit():
-            raise dialect.refusal(Trouble.NO_LENGTH, "Content-Length is missing.", "")
+            raise dialect.refusal(Objection.NO_LENGTH, "Content-Length is missing.", "")
         if int(length) > BODY_BYTES_MAX:
-            raise dialect.refusal(Trouble.TOO_LARGE, f"The request is larger than {BODY_BYTES_MAX} bytes.", "")
+            raise dialect.refusal(Objection.TOO_LARGE, f"The request is larger than {BODY_BYTES_MAX} bytes.", "")
 
     def base_url(self, request: Request) -> str:
         """How others reach the sandbox."""

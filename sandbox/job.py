@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from msgspec import UNSET
 
-from framerelay.sandbox.refusals import Refusal, Trouble
+from framerelay.sandbox.refusals import Objection, Refusal
 from framerelay.upstream.wire import JobInput, JobState
 
 
@@ -24,7 +24,7 @@ class Dialect:
 
     name: str
     new_id: Callable[[], str]
-    refusal: Callable[[Trouble, str, str], Refusal]
+    refusal: Callable[[Objection, str, str], Refusal]
     letter: Callable[["Job"], object]
     moderated: tuple[str, str]
     key_word: str = "Bearer"

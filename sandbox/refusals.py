@@ -7,7 +7,7 @@ import msgspec
 from starlette.responses import JSONResponse, Response
 
 
-class Trouble(StrEnum):
+class Objection(StrEnum):
     """What keeps the sandbox from doing what it was asked."""
 
     KEY = "key"
@@ -36,7 +36,7 @@ class Refusal(Exception):
         return JSONResponse(msgspec.to_builtins(self.body), self.status, headers=self.headers)
 
 
-def complaint_of(error: msgspec.ValidationError) -> tuple[Trouble, str, str]:
+def complaint_of(error: msgspec.ValidationError) -> tuple[Objection, str, str]:
     """
     What is wrong, in a sentence, and with which field (``a.b[0].c``).
 
@@ -46,4 +46,4 @@ def complaint_of(error: msgspec.ValidationError) -> tuple[Trouble, str, str]:
     path = place.rstrip("`").lstrip(".")
     name = text.rsplit("`", 2)[-2] if "field `" in text else ""
     field = ".".join(part for part in (path, name) if part)
-    return Trouble.MISSING if "missing required field" in text else Trouble.WRONG, f"{text}.", field
+    return Objection.MISSING if "missing required field" in text else Objection.WRONG, f"{text}.", field

@@ -17,9 +17,9 @@ from starlette.routing import Route
 from framerelay.sandbox.checks import envelope, refusal_of
 from framerelay.sandbox.clip import FRAMES_PER_SECOND
 from framerelay.sandbox.desk import Desk
-from framerelay.sandbox.dialects.bodies import Body, check_callback, check_picture, document, read, wrong
+from framerelay.sandbox.dialects.bodies import WireBody, check_callback, check_picture, document, read, wrong
 from framerelay.sandbox.job import Dialect, Job, Wish
-from framerelay.sandbox.refusals import Trouble
+from framerelay.sandbox.refusals import Objection
 from framerelay.upstream.wire import JobInput, JobState
 
 MODERATED: Final = (
@@ -31,34 +31,34 @@ MODEL_PREFIXES: Final = ("doubao-seedance-", "dreamina-seedance-", "seedance-", 
 Ratio = Literal["16:9", "4:3", "1:1", "3:4", "9:16", "21:9", "adaptive"]
 
 
-class Text(Body, frozen=True, kw_only=True, tag_field="type", tag="text"):
+class ArkText(WireBody, frozen=True, kw_only=True, tag_field="type", tag="text"):
     text: str
 
 
-class Link(Body, frozen=True, kw_only=True):
+class ArkLink(WireBody, frozen=True, kw_only=True):
     url: str
 
 
-class ImageLink(Body, frozen=True, kw_only=True, tag_field="type", tag="image_url"):
-    image_url: Link
+class ImageLink(WireBody, frozen=True, kw_only=True, tag_field="type", tag="image_url"):
+    image_url: ArkLink
     role: Literal["first_frame", "last_frame", "reference_image"] = "first_frame"
 
 
-class VideoLink(Body, frozen=True, kw_only=True, tag_field="type", tag="video_url"):
-    video_url: Link
+class VideoLink(WireBody, frozen=True, kw_only=True, tag_field="type", tag="video_url"):
+    video_url: ArkLink
     role: Literal["reference_video"]
 
 
-class AudioLink(Body, frozen=True, kw_only=True, tag_field="type", tag="audio_url"):
-    audio_url: Link
+class AudioLink(WireBody, frozen=True, kw_only=True, tag_field="type", tag="audio_url"):
+    audio_url: ArkLink
     role: Literal["reference_audio"]
 
 
-class Create(Body, frozen=True, kw_only=True):
+class ArkCreate(WireBody, frozen=True, kw_only=True):
     """The body of a create; parameters are strictly checked (create page)."""
 
     model: str
-    content: list[Text | ImageLink | VideoLink | AudioLink]
+    content: list[ArkText | ImageLink | VideoLink | AudioLink]
     callback_url: str | UnsetType = UNSET
     return_last_frame: bool | UnsetType = UNSET
     service_tier: Literal["default", "flex"] | UnsetType = UNSET
@@ -78,7 +78,7 @@ class Create(Body, frozen=True, kw_only=True):
 
 def routes(desk: Desk) -> list[Route]:
     """Its paths."""
-    api = _Api(desk)
+    api = _ArkApi(desk)
     return [
         Route(TASKS, api.submit, methods=["POST"]),
         Route(TASKS, api.page, methods=["GET"]),
@@ -87,7 +87,7 @@ def routes(desk: Desk) -> list[Route]:
     ]
 
 
-class _Api:
+class _ArkApi:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._dialect = Dialect(name="ark", new_id=_new_id, refusal=refusal_of, letter=_called, moderated=MODERATED)
@@ -96,13 +96,13 @@ class _Api:
         return await self._desk.submit(request, self._dialect, self._read, lambda job: {"id": job.id})
 
     async def _read(self, request: Request, body: bytes) -> Wish:
-        create = read(body, Create, self._dialect)
+        create = read(body, ArkCreate, self._dialect)
         if not create.model.startswith(MODEL_PREFIXES):
-            raise refusal_of(Trouble.MODEL, f"The model or endpoint {create.model} does not exist.", "model")
+            raise refusal_of(Objection.MODEL, f"The model or endpoint {create.model} does not exist.", "model")
         self._check(create)
         return Wish(model=create.model, input=_input(create), body=document(body))
 
-    def _check(self, create: Create) -> None:
+    def _check(self, create: ArkCreate) -> None:
         dialect, duration, expires = self._dialect, create.duration, create.execution_expires_after
         if duration is not UNSET and duration != -1 and not 2 <= duration <= 30:
             raise wrong(dialect, "duration", "must lie between 2 and 30, or be -1")
@@ -117,10 +117,10 @@ class _Api:
         check_callback(create.callback_url or None, dialect, "callback_url")
         self._check_content(create)
 
-    def _check_content(self, create: Create) -> None:
+    def _check_content(self, create: ArkCreate) -> None:
         roles = [part.role for part in create.content if isinstance(part, ImageLink)]
-        if not any(isinstance(part, Text) and part.text.strip() for part in create.content) and not roles:
-            raise refusal_of(Trouble.MISSING, "content has neither text nor image.", "content")
+        if not any(isinstance(part, ArkText) and part.text.strip() for part in create.content) and not roles:
+            raise refusal_of(Objection.MISSING, "content has neither text nor image.", "content")
         if "last_frame" in roles and "first_frame" not in roles:
             raise wrong(self._dialect, "content", "has a last_frame without a first_frame")
         if len({role.startswith("reference") for role in roles}) > 1:
@@ -164,14 +164,14 @@ class _Api:
         self._desk.authenticate(request, self._dialect)
         job = self._desk.job(self._dialect, request.path_params["job_id"])
         if job is None:
-            raise refusal_of(Trouble.ABSENT, "The specified task is not found.", "id")
+            raise refusal_of(Objection.ABSENT, "The specified task is not found.", "id")
         return job
 
 
-def _input(create: Create) -> JobInput:
+def _input(create: ArkCreate) -> JobInput:
     links = {part.role: part.image_url.url for part in create.content if isinstance(part, ImageLink)}
     return JobInput(
-        prompt=" ".join(part.text for part in create.content if isinstance(part, Text)),
+        prompt=" ".join(part.text for part in create.content if isinstance(part, ArkText)),
         first_frame_url=links.get("first_frame", UNSET),
         last_frame_url=links.get("last_frame", UNSET),
         resolution=create.resolution,

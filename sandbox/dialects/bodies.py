@@ -7,12 +7,12 @@ from typing import TypeVar
 import msgspec
 
 from framerelay.sandbox.job import Dialect
-from framerelay.sandbox.refusals import Trouble, complaint_of
+from framerelay.sandbox.refusals import Objection, complaint_of
 
 T = TypeVar("T")
 
 
-class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class WireBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A part of a request: a field that nobody documents is refused, and so is a value of another type."""
 
 
@@ -23,12 +23,12 @@ def read(body: bytes, kind: type[T], dialect: Dialect) -> T:
     except msgspec.ValidationError as error:
         raise dialect.refusal(*complaint_of(error)) from None
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise dialect.refusal(Trouble.WRONG, f"The body is not JSON: {error}.", "") from None
+        raise dialect.refusal(Objection.WRONG, f"The body is not JSON: {error}.", "") from None
 
 
 def wrong(dialect: Dialect, field: str, why: str) -> Exception:
     """The refusal of one field."""
-    return dialect.refusal(Trouble.WRONG, f"{field} {why}.", field)
+    return dialect.refusal(Objection.WRONG, f"{field} {why}.", field)
 
 
 def check_callback(url: str | None, dialect: Dialect, field: str) -> None:

@@ -20,10 +20,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from framerelay.sandbox.desk import Desk
-from framerelay.sandbox.dialects.bodies import Body, check_callback, read
+from framerelay.sandbox.dialects.bodies import WireBody, check_callback, read
 from framerelay.sandbox.dialects.fal_models import MODELS, input_of
 from framerelay.sandbox.job import Dialect, Job, Wish
-from framerelay.sandbox.refusals import Refusal, Trouble, complaint_of
+from framerelay.sandbox.refusals import Objection, Refusal, complaint_of
 from framerelay.upstream.wire import JobInput, JobState
 
 POLICY: Final = "content_policy_violation"
@@ -35,7 +35,7 @@ MODERATED: Final = (
 
 def routes(desk: Desk) -> list[Route]:
     """Its paths; those of a request have the app alone, without the rest of the model's name."""
-    api = _Api(desk)
+    api = _FalApi(desk)
     requests = "/fal/{owner}/{app}/requests/{job_id}"
     return [
         Route("/fal/.well-known/jwks.json", api.keys, methods=["GET"]),
@@ -48,7 +48,7 @@ def routes(desk: Desk) -> list[Route]:
     ]
 
 
-class _Api:
+class _FalApi:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._key = Ed25519PrivateKey.generate()
@@ -68,7 +68,7 @@ class _Api:
     async def _read(self, request: Request, body: bytes) -> Wish:
         model, kind = request.path_params["model"], MODELS.get(request.path_params["model"])
         if kind is None:
-            raise self._dialect.refusal(Trouble.MODEL, f"Application '{model}' not found", "model")
+            raise self._dialect.refusal(Objection.MODEL, f"Application '{model}' not found", "model")
         sent: dict[str, object] = read(body, dict[str, object], self._dialect)
         webhook = request.query_params.get("fal_webhook")
         check_callback(webhook, self._dialect, "fal_webhook")
@@ -118,14 +118,14 @@ class _Api:
         self._desk.authenticate(request, self._dialect)
         job = self._desk.job(self._dialect, request.path_params["job_id"])
         if job is None:
-            raise self._dialect.refusal(Trouble.ABSENT, "Request not found", "request_id")
+            raise self._dialect.refusal(Objection.ABSENT, "Request not found", "request_id")
         return job
 
     async def initiate(self, request: Request) -> Response:
         """The first step of an upload, as at rest.fal.ai."""
         self._desk.authenticate(request, self._dialect)
         self._desk.maybe_unavailable(self._dialect, "upload", self._desk.count("upload"))
-        asked = read(await self._desk.body_of(request, self._dialect), Initiate, self._dialect)
+        asked = read(await self._desk.body_of(request, self._dialect), FalUpload, self._dialect)
         name = await self._desk.keep_upload(b"", asked.file_name)
         base = self._desk.base_url(request)
         return JSONResponse({"upload_url": f"{base}/fal/storage/upload/{name}", "file_url": f"{base}/files/{name}"})
@@ -134,7 +134,7 @@ class _Api:
         """The second one; the address is the permission."""
         name = request.path_params["name"]
         if self._desk.storage.find("uploads", name) is None:
-            raise self._dialect.refusal(Trouble.ABSENT, "There is no such upload.", "name")
+            raise self._dialect.refusal(Objection.ABSENT, "There is no such upload.", "name")
         self._desk.storage.keep("uploads", name, await self._desk.body_of(request, self._dialect))
         return Response()
 
@@ -154,7 +154,7 @@ class _Api:
         }
 
 
-class Initiate(Body, frozen=True, kw_only=True):
+class FalUpload(WireBody, frozen=True, kw_only=True):
     """What an upload begins with."""
 
     file_name: str
@@ -162,21 +162,21 @@ class Initiate(Body, frozen=True, kw_only=True):
 
 
 _STATUS: Final = {
-    Trouble.KEY: (401, None),
-    Trouble.MODEL: (404, None),
-    Trouble.ABSENT: (404, None),
-    Trouble.TOO_LARGE: (413, None),
-    Trouble.NO_LENGTH: (411, None),
-    Trouble.BUSY: (503, "runner_scheduling_failure"),
-    Trouble.INTERNAL: (500, "internal_error"),
+    Objection.KEY: (401, None),
+    Objection.MODEL: (404, None),
+    Objection.ABSENT: (404, None),
+    Objection.TOO_LARGE: (413, None),
+    Objection.NO_LENGTH: (411, None),
+    Objection.BUSY: (503, "runner_scheduling_failure"),
+    Objection.INTERNAL: (500, "internal_error"),
 }
 
 
-def _refusal(trouble: Trouble, message: str, field: str) -> Refusal:
+def _refusal(trouble: Objection, message: str, field: str) -> Refusal:
     """Flat for what the queue itself refuses, typed objects for what is wrong with a request."""
-    if trouble in (Trouble.RATE, Trouble.FULL):
+    if trouble in (Objection.RATE, Objection.FULL):
         return Refusal(429, {"error": {"message": message, "code": 429}})
-    if trouble in (Trouble.MISSING, Trouble.WRONG):
+    if trouble in (Objection.MISSING, Objection.WRONG):
         return Refusal(422, {"detail": _detail(trouble, message, field)})
     status, error_type = _STATUS[trouble]
     if error_type is None:
@@ -184,8 +184,8 @@ def _refusal(trouble: Trouble, message: str, field: str) -> Refusal:
     return Refusal(status, {"detail": message, "error_type": error_type}, {"X-Fal-Error-Type": error_type})
 
 
-def _detail(trouble: Trouble, message: str, field: str) -> list[dict[str, object]]:
-    kind = "value_error.missing" if trouble is Trouble.MISSING else "value_error"
+def _detail(trouble: Objection, message: str, field: str) -> list[dict[str, object]]:
+    kind = "value_error.missing" if trouble is Objection.MISSING else "value_error"
     return [{"loc": ["body", *field.split(".")], "msg": message, "type": kind}]
 
 

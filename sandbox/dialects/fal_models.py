@@ -11,13 +11,13 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from framerelay.sandbox.dialects.bodies import Body
+from framerelay.sandbox.dialects.bodies import WireBody
 from framerelay.upstream.wire import JobInput
 
 Url = str | UnsetType
 
 
-class SeedanceText(Body, frozen=True, kw_only=True):
+class SeedanceText(WireBody, frozen=True, kw_only=True):
     """``bytedance/seedance-2.0/text-to-video``; a duration is taken as text and as a number."""
 
     prompt: str
@@ -35,7 +35,7 @@ class SeedanceImage(SeedanceText, frozen=True, kw_only=True):
     end_image_url: Url = UNSET
 
 
-class KlingImage(Body, frozen=True, kw_only=True):
+class KlingImage(WireBody, frozen=True, kw_only=True):
     """``fal-ai/kling-video/v2.5-turbo/pro/image-to-video``."""
 
     prompt: str

@@ -15,9 +15,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from framerelay.sandbox.desk import Desk
-from framerelay.sandbox.dialects.bodies import Body, check_callback, check_picture, digits, document, read, wrong
+from framerelay.sandbox.dialects.bodies import WireBody, check_callback, check_picture, digits, document, read, wrong
 from framerelay.sandbox.job import Dialect, Job, Wish
-from framerelay.sandbox.refusals import Refusal, Trouble
+from framerelay.sandbox.refusals import Objection, Refusal
 from framerelay.upstream.wire import JobInput, JobState
 
 CHALLENGE_WAIT_S: Final = 3.0
@@ -34,7 +34,7 @@ _ASKED: Final = {
 _CALLED: Final = {JobState.RUNNING: "processing", JobState.SUCCEEDED: "success"}
 
 
-class Create(Body, frozen=True, kw_only=True):
+class HailuoCreate(WireBody, frozen=True, kw_only=True):
     """The body of a create."""
 
     model: str
@@ -51,7 +51,7 @@ class Create(Body, frozen=True, kw_only=True):
 
 def routes(desk: Desk) -> list[Route]:
     """Its paths."""
-    api = _Api(desk)
+    api = _HailuoApi(desk)
     return [
         Route("/hailuo/v1/video_generation", api.submit, methods=["POST"]),
         Route("/hailuo/v1/query/video_generation", api.look_up, methods=["GET"]),
@@ -59,7 +59,7 @@ def routes(desk: Desk) -> list[Route]:
     ]
 
 
-class _Api:
+class _HailuoApi:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._dialect = Dialect(
@@ -77,13 +77,13 @@ class _Api:
         )
 
     async def _read(self, request: Request, body: bytes) -> Wish:
-        create = read(body, Create, self._dialect)
+        create = read(body, HailuoCreate, self._dialect)
         self._check(create)
         if create.callback_url is not UNSET:
             await self._challenge(create.callback_url)
         return Wish(model=create.model, input=_input(create), body=document(body))
 
-    def _check(self, create: Create) -> None:
+    def _check(self, create: HailuoCreate) -> None:
         dialect = self._dialect
         if create.model not in MODELS:
             raise wrong(dialect, "model", f"{create.model} is not known")
@@ -136,27 +136,27 @@ class _Api:
 
 
 _CODES: Final = {
-    Trouble.KEY: (200, 1004),
-    Trouble.MISSING: (200, 2013),
-    Trouble.WRONG: (200, 2013),
-    Trouble.MODEL: (200, 2013),
-    Trouble.ABSENT: (200, 2013),
-    Trouble.TOO_LARGE: (200, 2013),
-    Trouble.NO_LENGTH: (200, 2013),
-    Trouble.RATE: (200, 1002),
-    Trouble.FULL: (200, 1002),
-    Trouble.BUSY: (503, 1000),
-    Trouble.INTERNAL: (500, 1000),
+    Objection.KEY: (200, 1004),
+    Objection.MISSING: (200, 2013),
+    Objection.WRONG: (200, 2013),
+    Objection.MODEL: (200, 2013),
+    Objection.ABSENT: (200, 2013),
+    Objection.TOO_LARGE: (200, 2013),
+    Objection.NO_LENGTH: (200, 2013),
+    Objection.RATE: (200, 1002),
+    Objection.FULL: (200, 1002),
+    Objection.BUSY: (503, 1000),
+    Objection.INTERNAL: (500, 1000),
 }
 _SENTENCES: Final = {1004: "login fail: ", 2013: "invalid params, ", 1002: "rate limit: ", 1000: "unknown error: "}
 
 
-def _refusal(trouble: Trouble, message: str, field: str) -> Refusal:
+def _refusal(trouble: Objection, message: str, field: str) -> Refusal:
     status, code = _CODES[trouble]
     return Refusal(status, {"base_resp": {"status_code": code, "status_msg": f"{_SENTENCES[code]}{message}"}})
 
 
-def _input(create: Create) -> JobInput:
+def _input(create: HailuoCreate) -> JobInput:
     return JobInput(
         prompt=create.prompt or "",
         first_frame_url=create.first_frame_image,

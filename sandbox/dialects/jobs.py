@@ -18,13 +18,13 @@ from framerelay.sandbox.checks import envelope, read_create, refusal_of
 from framerelay.sandbox.desk import Desk
 from framerelay.sandbox.dialects import ark
 from framerelay.sandbox.job import Dialect, Job, Wish
-from framerelay.sandbox.refusals import Refusal, Trouble
+from framerelay.sandbox.refusals import Objection, Refusal
 from framerelay.upstream.wire import CreateAnswer, JobState
 
 
 def routes(desk: Desk) -> list[Route]:
     """Its paths."""
-    api = _Api(desk)
+    api = _JobsApi(desk)
     return [
         Route("/v1/jobs", api.submit, methods=["POST"]),
         Route("/v1/jobs/{job_id}", api.look_up, methods=["GET"]),
@@ -32,7 +32,7 @@ def routes(desk: Desk) -> list[Route]:
     ]
 
 
-class _Api:
+class _JobsApi:
     """Its calls; ``_answers``: those given to an ``Idempotency-Key``, by the body that came with it."""
 
     def __init__(self, desk: Desk) -> None:
@@ -78,7 +78,7 @@ class _Api:
         self._desk.authenticate(request, self._dialect)
         job = self._desk.job(self._dialect, request.path_params["job_id"])
         if job is None:
-            raise refusal_of(Trouble.ABSENT, "There is no such job.", "id")
+            raise refusal_of(Objection.ABSENT, "There is no such job.", "id")
         return JSONResponse(self._describe(await self._desk.look_up(job)))
 
     async def upload(self, request: Request) -> Response:
@@ -89,11 +89,11 @@ class _Api:
         async with request.form(max_files=1, max_fields=8) as form:
             kind, purpose, file = form.get("kind"), form.get("purpose"), form.get("file")
             if kind not in ("image", "video", "audio"):
-                raise refusal_of(Trouble.WRONG, "kind must be image, video or audio.", "kind")
+                raise refusal_of(Objection.WRONG, "kind must be image, video or audio.", "kind")
             if not isinstance(purpose, str) or not 0 < len(purpose) <= 64:
-                raise refusal_of(Trouble.MISSING, "purpose is missing.", "purpose")
+                raise refusal_of(Objection.MISSING, "purpose is missing.", "purpose")
             if not isinstance(file, UploadFile):
-                raise refusal_of(Trouble.MISSING, "file is missing.", "file")
+                raise refusal_of(Objection.MISSING, "file is missing.", "file")
             content = await file.read()
             name = await self._desk.keep_upload(content, file.filename)
         url = f"{self._desk.base_url(request)}/files/{name}"

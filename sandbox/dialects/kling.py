@@ -23,16 +23,16 @@ from framerelay.sandbox.desk import Desk
 from framerelay.sandbox.dialects.bodies import check_callback, digits, document, read, wrong
 from framerelay.sandbox.dialects.kling_bodies import (
     LIST_MAX,
-    Create,
-    FirstFrame,
-    LastFrame,
-    Page,
-    Prompt,
+    KlingCreate,
+    KlingFirstFrame,
+    KlingLastFrame,
+    KlingPage,
+    KlingPrompt,
     input_of,
     picture,
 )
 from framerelay.sandbox.job import Dialect, Job, Wish
-from framerelay.sandbox.refusals import Refusal, Trouble
+from framerelay.sandbox.refusals import Objection, Refusal
 from framerelay.upstream.wire import JobState
 
 MODERATED: Final = ("1301", "Failure to pass the risk control system")
@@ -54,7 +54,7 @@ WORDS: Final = {
 
 def routes(desk: Desk) -> list[Route]:
     """Its paths."""
-    api = _Api(desk)
+    api = _KlingApi(desk)
     return [
         Route("/kling/tasks", api.look_up, methods=["GET"]),
         Route("/kling/tasks", api.page, methods=["POST"]),
@@ -62,7 +62,7 @@ def routes(desk: Desk) -> list[Route]:
     ]
 
 
-class _Api:
+class _KlingApi:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         secret = desk.options.webhook_secret
@@ -82,21 +82,21 @@ class _Api:
     async def _read(self, request: Request, body: bytes) -> Wish:
         kind, model = request.path_params["kind"], request.path_params["model"]
         if kind not in ("image-to-video", "text-to-video") or model not in SECONDS:
-            raise _refusal(Trouble.MODEL, f"The requested resource {kind}/{model} does not exist", "model")
-        create = read(body, Create, self._dialect)
+            raise _refusal(Objection.MODEL, f"The requested resource {kind}/{model} does not exist", "model")
+        create = read(body, KlingCreate, self._dialect)
         self._check(create, kind, model)
         reference = create.options.external_task_id or None
         if reference and any(job.wish.reference == reference for job in self._jobs()):
-            raise _refusal(Trouble.WRONG, f"external_task_id {reference} already exists", "options.external_task_id")
+            raise _refusal(Objection.WRONG, f"external_task_id {reference} already exists", "options.external_task_id")
         return Wish(model=model, input=input_of(create), body=document(body), reference=reference)
 
-    def _check(self, create: Create, kind: str, model: str) -> None:
+    def _check(self, create: KlingCreate, kind: str, model: str) -> None:
         dialect, settings = self._dialect, create.settings
-        prompts = [part.text for part in create.contents if isinstance(part, Prompt)]
+        prompts = [part.text for part in create.contents if isinstance(part, KlingPrompt)]
         if len(prompts) != 1 or not 0 < len(prompts[0].strip()) <= PROMPT_MAX:
             raise wrong(dialect, "contents.prompt", f"is needed once, and has at most {PROMPT_MAX} characters")
-        has_first = any(isinstance(part, FirstFrame) for part in create.contents)
-        has_last = any(isinstance(part, LastFrame) for part in create.contents)
+        has_first = any(isinstance(part, KlingFirstFrame) for part in create.contents)
+        has_last = any(isinstance(part, KlingLastFrame) for part in create.contents)
         if has_first != (kind == "image-to-video") or (has_last and (not has_first or model == "kling-3.0-turbo")):
             raise wrong(dialect, "contents", "has frames that do not go with this path and model")
         if settings.duration is not UNSET and settings.duration not in SECONDS[model]:
@@ -107,7 +107,7 @@ class _Api:
             raise wrong(dialect, "settings.aspect_ratio", "is for text-to-video alone")
         check_callback(create.options.callback_url or None, dialect, "options.callback_url")
         for part in create.contents:
-            if isinstance(part, FirstFrame | LastFrame) and picture(part.url) is None:
+            if isinstance(part, KlingFirstFrame | KlingLastFrame) and picture(part.url) is None:
                 raise wrong(dialect, "contents.url", "is neither an address nor base64")
 
     async def look_up(self, request: Request) -> Response:
@@ -124,7 +124,7 @@ class _Api:
     async def page(self, request: Request) -> Response:
         """The newest first; without times those of the last 30 days."""
         self._desk.authenticate(request, self._dialect)
-        asked = read(await self._desk.body_of(request, self._dialect), Page, self._dialect)
+        asked = read(await self._desk.body_of(request, self._dialect), KlingPage, self._dialect)
         times = [one or "" for one in (asked.start_time, asked.end_time) if one is not UNSET]
         if not 1 <= asked.limit <= LIST_MAX or not all(one.isdecimal() for one in [*times, asked.cursor or "0"]):
             raise wrong(self._dialect, "start_time, end_time, cursor, limit", "are not numbers in their bounds")
@@ -147,21 +147,21 @@ class _Api:
 
 
 _CODES: Final = {
-    Trouble.KEY: (401, 1002),
-    Trouble.MISSING: (400, 1201),
-    Trouble.WRONG: (400, 1201),
-    Trouble.MODEL: (404, 1203),
-    Trouble.ABSENT: (404, 1203),
-    Trouble.TOO_LARGE: (400, 1200),
-    Trouble.NO_LENGTH: (400, 1200),
-    Trouble.RATE: (429, 1302),
-    Trouble.FULL: (429, 1303),
-    Trouble.BUSY: (503, 5001),
-    Trouble.INTERNAL: (500, 5000),
+    Objection.KEY: (401, 1002),
+    Objection.MISSING: (400, 1201),
+    Objection.WRONG: (400, 1201),
+    Objection.MODEL: (404, 1203),
+    Objection.ABSENT: (404, 1203),
+    Objection.TOO_LARGE: (400, 1200),
+    Objection.NO_LENGTH: (400, 1200),
+    Objection.RATE: (429, 1302),
+    Objection.FULL: (429, 1303),
+    Objection.BUSY: (503, 5001),
+    Objection.INTERNAL: (500, 5000),
 }
 
 
-def _refusal(trouble: Trouble, message: str, field: str) -> Refusal:
+def _refusal(trouble: Objection, message: str, field: str) -> Refusal:
     status, code = _CODES[trouble]
     return Refusal(status, {"code": code, "message": message, "request_id": str(uuid4())})
 
@@ -170,7 +170,7 @@ def _answer(data: object) -> dict[str, object]:
     return {"code": 0, "message": "SUCCEED", "request_id": str(uuid4()), "data": data}
 
 
-def _fits(job: Job, page: Page) -> bool:
+def _fits(job: Job, page: KlingPage) -> bool:
     created = job.created * 1000
     after = page.start_time is UNSET or created >= int(page.start_time)
     before = page.end_time is UNSET or created <= int(page.end_time)

@@ -6,25 +6,25 @@ from typing import Final, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from framerelay.sandbox.dialects.bodies import Body
+from framerelay.sandbox.dialects.bodies import WireBody
 from framerelay.upstream.wire import JobInput
 
 LIST_MAX: Final = 500
 
 
-class Prompt(Body, frozen=True, kw_only=True, tag_field="type", tag="prompt"):
+class KlingPrompt(WireBody, frozen=True, kw_only=True, tag_field="type", tag="prompt"):
     text: str
 
 
-class FirstFrame(Body, frozen=True, kw_only=True, tag_field="type", tag="first_frame"):
+class KlingFirstFrame(WireBody, frozen=True, kw_only=True, tag_field="type", tag="first_frame"):
     url: str
 
 
-class LastFrame(Body, frozen=True, kw_only=True, tag_field="type", tag="last_frame"):
+class KlingLastFrame(WireBody, frozen=True, kw_only=True, tag_field="type", tag="last_frame"):
     url: str
 
 
-class Settings(Body, frozen=True, kw_only=True):
+class KlingSettings(WireBody, frozen=True, kw_only=True):
     resolution: Literal["720p", "1080p", "4k"] | UnsetType = UNSET
     duration: int | UnsetType = UNSET
     audio: Literal["native", "off"] | UnsetType = UNSET
@@ -32,48 +32,48 @@ class Settings(Body, frozen=True, kw_only=True):
     aspect_ratio: Literal["16:9", "9:16", "1:1"] | UnsetType = UNSET
 
 
-class Watermark(Body, frozen=True, kw_only=True):
+class KlingWatermark(WireBody, frozen=True, kw_only=True):
     enabled: bool
 
 
-class Options(Body, frozen=True, kw_only=True):
+class KlingOptions(WireBody, frozen=True, kw_only=True):
     callback_url: str | UnsetType = UNSET
     external_task_id: str | UnsetType = UNSET
-    watermark_info: Watermark | UnsetType = UNSET
+    watermark_info: KlingWatermark | UnsetType = UNSET
 
 
-class Create(Body, frozen=True, kw_only=True):
+class KlingCreate(WireBody, frozen=True, kw_only=True):
     """The body of a create."""
 
-    contents: list[Prompt | FirstFrame | LastFrame]
-    settings: Settings = Settings()
-    options: Options = Options()
+    contents: list[KlingPrompt | KlingFirstFrame | KlingLastFrame]
+    settings: KlingSettings = KlingSettings()
+    options: KlingOptions = KlingOptions()
 
 
-class Filter(Body, frozen=True, kw_only=True):
+class KlingFilter(WireBody, frozen=True, kw_only=True):
     key: Literal["status", "product_type"]
     values: list[str]
 
 
-class Page(Body, frozen=True, kw_only=True):
+class KlingPage(WireBody, frozen=True, kw_only=True):
     """The body of a listing; its times are milliseconds, as text."""
 
     start_time: str | UnsetType = UNSET
     end_time: str | UnsetType = UNSET
     cursor: str | UnsetType = UNSET
     limit: int = LIST_MAX
-    filters: list[Filter] = msgspec.field(default_factory=list)
+    filters: list[KlingFilter] = msgspec.field(default_factory=list)
 
 
-def input_of(create: Create) -> JobInput:
+def input_of(create: KlingCreate) -> JobInput:
     """*create* in the words of the jobs API."""
     settings, options = create.settings, create.options
     resolution = settings.resolution
-    frames = {type(part): part.url for part in create.contents if not isinstance(part, Prompt)}
+    frames = {type(part): part.url for part in create.contents if not isinstance(part, KlingPrompt)}
     return JobInput(
-        prompt=next(part.text for part in create.contents if isinstance(part, Prompt)),
-        first_frame_url=picture(frames.get(FirstFrame)) or UNSET,
-        last_frame_url=picture(frames.get(LastFrame)) or UNSET,
+        prompt=next(part.text for part in create.contents if isinstance(part, KlingPrompt)),
+        first_frame_url=picture(frames.get(KlingFirstFrame)) or UNSET,
+        last_frame_url=picture(frames.get(KlingLastFrame)) or UNSET,
         resolution="1080p" if resolution == "4k" else resolution,
         duration=settings.duration,
         ratio=settings.aspect_ratio,

@@ -16,9 +16,9 @@ from starlette.routing import Route
 
 from framerelay.sandbox.clip import FRAMES_PER_SECOND
 from framerelay.sandbox.desk import Desk
-from framerelay.sandbox.dialects.bodies import Body, check_picture, document, read, wrong
+from framerelay.sandbox.dialects.bodies import WireBody, check_picture, document, read, wrong
 from framerelay.sandbox.job import Dialect, Job, Wish
-from framerelay.sandbox.refusals import Refusal, Trouble
+from framerelay.sandbox.refusals import Objection, Refusal
 from framerelay.sandbox.sizes import SIZES
 from framerelay.upstream.wire import JobInput, JobState
 
@@ -40,13 +40,10 @@ _GEN4: Final = {
     "1584:672": ("720p", "21:9"),
 }
 RATIOS: Final = {
-    "seedance2": _BY_PIXELS,
-    "seedance2_fast": _BY_PIXELS,
-    "seedance2_mini": _BY_PIXELS,
-    "gen4.5": _GEN4,
-    "gen4_turbo": _GEN4,
+    **dict.fromkeys(("seedance2", "seedance2_fast", "seedance2_mini"), _BY_PIXELS),
+    **dict.fromkeys(("gen4.5", "gen4_turbo"), _GEN4),
 }
-PROMPT_MAX: Final = {"seedance2": 3500, "seedance2_fast": 3500, "seedance2_mini": 3500}
+PROMPT_MAX, PROMPT_MAX_GEN4 = 3500, 1000
 WORDS: Final = {
     JobState.QUEUED: "PENDING",
     JobState.RUNNING: "RUNNING",
@@ -55,24 +52,24 @@ WORDS: Final = {
 }
 
 
-class Picture(Body, frozen=True, kw_only=True):
+class RunwayPicture(WireBody, frozen=True, kw_only=True):
     uri: str
     position: Literal["first", "last"]
 
 
-class Create(Body, frozen=True, kw_only=True):
+class RunwayCreate(WireBody, frozen=True, kw_only=True):
     """The body of a create; without a picture it is text to video."""
 
     model: str
     promptText: str | UnsetType = UNSET
-    promptImage: str | list[Picture] | UnsetType = UNSET
+    promptImage: str | list[RunwayPicture] | UnsetType = UNSET
     ratio: str | UnsetType = UNSET
     duration: int | Literal["auto"] | UnsetType = UNSET
     audio: bool | UnsetType = UNSET
     seed: int | UnsetType = UNSET
 
 
-class Initiate(Body, frozen=True, kw_only=True):
+class RunwayUpload(WireBody, frozen=True, kw_only=True):
     """What an upload begins with."""
 
     filename: str
@@ -81,7 +78,7 @@ class Initiate(Body, frozen=True, kw_only=True):
 
 def routes(desk: Desk) -> list[Route]:
     """Its paths."""
-    api = _Api(desk)
+    api = _RunwayApi(desk)
     return [
         Route("/runway/v1/image_to_video", api.submit, methods=["POST"]),
         Route("/runway/v1/text_to_video", api.submit, methods=["POST"]),
@@ -92,7 +89,7 @@ def routes(desk: Desk) -> list[Route]:
     ]
 
 
-class _Api:
+class _RunwayApi:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._dialect = Dialect(
@@ -108,7 +105,7 @@ class _Api:
 
     async def _read(self, request: Request, body: bytes) -> Wish:
         self._check_version(request)
-        create = read(body, Create, self._dialect)
+        create = read(body, RunwayCreate, self._dialect)
         pictures = self._pictures(create, request)
         self._check(create, pictures, has_image=request.url.path.endswith("/image_to_video"))
         resolution, ratio = RATIOS[create.model].get(create.ratio or "", (UNSET, UNSET))
@@ -128,7 +125,7 @@ class _Api:
         if request.headers.get("x-runway-version") != VERSION:
             raise Refusal(400, {"error": f"X-Runway-Version must be set, to {VERSION}.", "docUrl": _DOCS})
 
-    def _pictures(self, create: Create, request: Request) -> dict[str, str]:
+    def _pictures(self, create: RunwayCreate, request: Request) -> dict[str, str]:
         """Addresses by position; an upload is one of our own files."""
         given = create.promptImage
         if given is UNSET:
@@ -150,23 +147,24 @@ class _Api:
             raise wrong(self._dialect, "promptImage", "is a data URI of more than 5 MB")
         return uri
 
-    def _check(self, create: Create, pictures: dict[str, str], *, has_image: bool) -> None:
-        dialect, most = self._dialect, PROMPT_MAX.get(create.model, 1000)
+    def _check(self, create: RunwayCreate, pictures: dict[str, str], *, has_image: bool) -> None:
+        dialect, is_gen4 = self._dialect, create.model.startswith("gen4")
+        most = PROMPT_MAX_GEN4 if is_gen4 else PROMPT_MAX
         if create.model not in RATIOS:
             raise wrong(dialect, "model", "is not known")
         if bool(pictures) != has_image:
             raise wrong(dialect, "promptImage", "does not go with this path")
         if len((create.promptText or "").encode("utf-16-le")) // 2 > most:
             raise wrong(dialect, "promptText", f"has more than {most} characters")
-        if not create.promptText and (not has_image or create.model.startswith("gen4")):
+        if not create.promptText and (not has_image or is_gen4):
             raise wrong(dialect, "promptText", "is missing")
-        if create.ratio is UNSET and create.model.startswith("gen4"):
+        if create.ratio is UNSET and is_gen4:
             raise wrong(dialect, "ratio", "is missing")
         if create.ratio is not UNSET and create.ratio not in RATIOS[create.model]:
             raise wrong(dialect, "ratio", f"is not one of {', '.join(RATIOS[create.model])}")
         if isinstance(create.duration, int) and not 2 <= create.duration <= 15:
             raise wrong(dialect, "duration", "must lie between 2 and 15")
-        if create.audio is not UNSET and create.model.startswith("gen4"):
+        if create.audio is not UNSET and is_gen4:
             raise wrong(dialect, "audio", f"is not known to {create.model}")
 
     async def look_up(self, request: Request) -> Response:
@@ -175,10 +173,7 @@ class _Api:
     async def delete(self, request: Request) -> Response:
         """Cancels what is queued, and removes the record of what has ended."""
         job = self._job(request)
-        if job.state.is_final:
-            self._desk.workshop.forget(job)
-        else:
-            self._desk.workshop.cancel(job)
+        (self._desk.workshop.forget if job.state.is_final else self._desk.workshop.cancel)(job)
         return Response(status_code=204)
 
     def _job(self, request: Request) -> Job:
@@ -186,7 +181,7 @@ class _Api:
         self._check_version(request)
         job = self._desk.job(self._dialect, request.path_params["job_id"])
         if job is None:
-            raise _refusal(Trouble.ABSENT, "An API resource with that ID was not found.", "id")
+            raise _refusal(Objection.ABSENT, "An API resource with that ID was not found.", "id")
         return job
 
     async def initiate(self, request: Request) -> Response:
@@ -194,7 +189,7 @@ class _Api:
         self._desk.authenticate(request, self._dialect)
         self._check_version(request)
         self._desk.maybe_unavailable(self._dialect, "upload", self._desk.count("upload"))
-        asked = read(await self._desk.body_of(request, self._dialect), Initiate, self._dialect)
+        asked = read(await self._desk.body_of(request, self._dialect), RunwayUpload, self._dialect)
         name = await self._desk.keep_upload(b"", asked.filename)
         address = f"{self._desk.base_url(request)}/runway/uploads/{name}"
         return JSONResponse({"uploadUrl": address, "fields": {"key": name}, "runwayUri": f"{UPLOAD}{name}"})
@@ -205,7 +200,7 @@ class _Api:
         async with request.form(max_files=1, max_fields=8) as form:
             file = form.get("file")
             if self._desk.storage.find("uploads", name) is None or form.get("key") != name:
-                raise _refusal(Trouble.ABSENT, "There is no such upload.", "key")
+                raise _refusal(Objection.ABSENT, "There is no such upload.", "key")
             if not isinstance(file, UploadFile):
                 raise wrong(self._dialect, "file", "is missing")
             self._desk.storage.keep("uploads", name, await file.read())
@@ -214,18 +209,18 @@ class _Api:
 
 _DOCS: Final = "https://docs.dev.runwayml.com/api"
 _STATUS: Final = {
-    Trouble.KEY: 401,
-    Trouble.ABSENT: 404,
-    Trouble.TOO_LARGE: 413,
-    Trouble.NO_LENGTH: 411,
-    Trouble.RATE: 429,
-    Trouble.FULL: 429,
-    Trouble.BUSY: 503,
-    Trouble.INTERNAL: 500,
+    Objection.KEY: 401,
+    Objection.ABSENT: 404,
+    Objection.TOO_LARGE: 413,
+    Objection.NO_LENGTH: 411,
+    Objection.RATE: 429,
+    Objection.FULL: 429,
+    Objection.BUSY: 503,
+    Objection.INTERNAL: 500,
 }
 
 
-def _refusal(trouble: Trouble, message: str, field: str) -> Refusal:
+def _refusal(trouble: Objection, message: str, field: str) -> Refusal:
     if (status := _STATUS.get(trouble)) is not None:
         return Refusal(status, {"error": message})
     issue = {"code": "custom", "path": field.split("."), "message": message}
