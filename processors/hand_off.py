@@ -83,7 +83,10 @@ async def _sent(deps: Deps, provider: Provider, client: JobsClient, path: str) -
         try:
             return await _FORMS[form](deps, client, path)
         except (UpstreamRejected, UpstreamAnswerUnreadable, RequestInvalid) as error:
-            log.warning(_REFUSED[form], provider=provider.name, reason=error.message, instead=instead)
+            if form == "upload":
+                log.warning("upload_refused", provider=provider.name, reason=error.message, instead=instead)
+            else:
+                log.warning("inline_refused", provider=provider.name, reason=error.message, instead=instead)
     return await _FORMS[forms[-1]](deps, client, path)
 
 
@@ -111,9 +114,6 @@ _FORMS: Final[Mapping[PictureForm, Callable[[Deps, JobsClient, str], Awaitable[F
     "inline": _inline,
     "serve": _serve,
 }
-
-
-_REFUSED: Final[Mapping[PictureForm, str]] = {"upload": "upload_refused", "inline": "inline_refused"}
 
 
 def _hand_off(deps: Deps, provider: Provider) -> HandOff:

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -62,6 +63,7 @@ async def start(request: Request) -> Response:
     run = await state.store.load(run_id)
     if run is None:
         new = start_run(storyboard, run_id=run_id, now=time.time(), terms=terms_of(state.settings))
+        new = replace(new, provider=new.provider or state.providers.default)
         run = await start_run_now(state.store, new)
         log.info("run_started", run_id=run.id, shots=len(run.shots), title=run.title)
     return shape_answer(_view(state, run), status=201, headers={"Location": f"/v1/runs/{run.id}"})
