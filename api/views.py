@@ -199,9 +199,9 @@ def _planned_shot(plan: Plan, shot: Shot) -> shapes.PlannedShot:
         gate="approve" if shot.gated else None,
         takes=shot.takes_wanted,
         prompt=shot.input["prompt"],
-        provider=shot.provider or plan.provider,
-        model=shot.model or plan.model,
-        cost=cost_range(together([(shot.estimate, shot.takes_wanted)])),
+        provider=shot.provider or plan.provider or UNSET,
+        model=shot.model or UNSET,
+        cost=cost_range(together([(shot.estimate, shot.takes_wanted)])) or UNSET,
     )
 
 

@@ -11,8 +11,8 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
@@ -21,6 +21,7 @@ import httpx
 
 from framerelay.config.urls import joined_url, parse_url
 from framerelay.media.follow import Follower
+from framerelay.media.host_headers import HostHeaders
 from framerelay.media.tail import Tail
 from framerelay.network.client import BYTES_RECEIVED
 from framerelay.runs.errors import (
@@ -56,18 +57,6 @@ class DownloadLimits:
     total_s: float = 600
     stall_s: float = 20
     tries: int = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostHeaders:
-    """Headers that go to these *hosts* and to no other, wherever a redirect leads: a key."""
-
-    hosts: frozenset[str]
-    headers: Mapping[str, str] = field(repr=False)
-
-    def at(self, host: str) -> Mapping[str, str]:
-        """What goes to *host*."""
-        return self.headers if host in self.hosts else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

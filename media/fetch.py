@@ -6,8 +6,9 @@ from pathlib import Path
 import httpx
 
 from framerelay.media.decoder import Decoder
-from framerelay.media.download import Download, DownloadLimits, HostHeaders, download
+from framerelay.media.download import Download, DownloadLimits, download
 from framerelay.media.follow import Follower
+from framerelay.media.host_headers import HostHeaders
 from framerelay.media.model import Examination, FrameFacts
 
 

@@ -7,8 +7,9 @@ from typing import Final
 
 import structlog
 
-from framerelay.media.download import HostHeaders, download
+from framerelay.media.download import download
 from framerelay.media.fetch import fetch_clip
+from framerelay.media.host_headers import HostHeaders
 from framerelay.media.model import Examination
 from framerelay.processors.deps import Deps
 from framerelay.processors.opening import is_ahead, is_waited_for, keep_opening, leave_opening, left_by

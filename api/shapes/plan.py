@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from framerelay.api.shapes.run import Budget, CostRange
 
@@ -26,9 +26,9 @@ class PlannedShot(Struct, kw_only=True):
     gate: Annotated[str | None, Meta(description="approve: it would wait for a person before it is submitted.")]
     takes: Annotated[int, Meta(description="Jobs that it costs, if nothing fails.")]
     prompt: Annotated[str, Meta(description="As it would be sent, style included.")]
-    provider: Annotated[str | None, Meta(description="Null: that of the settings.")] = None
-    model: str = ""
-    cost: Annotated[CostRange | None, Meta(description="Of all its takes; null where no price is known.")] = None
+    provider: Annotated[str | UnsetType, Meta(description="Where it is not that of the settings.")] = UNSET
+    model: Annotated[str | UnsetType, Meta(description="Where it is not the plan's.")] = UNSET
+    cost: Annotated[CostRange | UnsetType, Meta(description="Of all its takes, where a price is known.")] = UNSET
 
 
 class PlannedScene(Struct, kw_only=True):
