@@ -21,6 +21,7 @@ from framerelay.runs.text import amount_words, number_of, printable, range_words
 from framerelay.store.files import name_of_given
 from framerelay.storyboards.plan import Plan, plan_of
 from framerelay.storyboards.storyboard import Storyboard
+from framerelay.upstream.abilities import ability_checks
 from framerelay.upstream.providers import read_providers
 from framerelay.upstream.quotes import priced
 
@@ -31,8 +32,9 @@ WHOLE: Final = 1000  # Columns that nothing here fills: what is no terminal gets
 def show_plan(path: Path, *, as_json: bool) -> int:
     """Print the plan; its id is the one that the receiver finds once the pictures are handed over."""
     settings = settings_of_command()
-    board = priced(_name_files(*read_board(path)), read_providers(settings, environment()))
-    plan = plan_of(board, Trusted(settings.trusted_hosts))
+    providers = read_providers(settings, environment())
+    board = priced(_name_files(*read_board(path)), providers)
+    plan = plan_of(board, Trusted(settings.trusted_hosts), more=ability_checks(board, providers))
     if as_json:
         print_json(plan_view(plan))
         return 0

@@ -6,14 +6,14 @@ The checks are in `storyboards.cautions`; they warn, they never refuse.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from framerelay.network.policy import Trusted
 from framerelay.runs.costs import Estimate, together
 from framerelay.runs.model import Shot
-from framerelay.storyboards.cautions import Caution, cautions_of
+from framerelay.storyboards.cautions import Caution, CautionCheck, cautions_of
 from framerelay.storyboards.storyboard import Storyboard
 
 
@@ -46,8 +46,9 @@ class Plan:
             yield scene, tuple(shots)
 
 
-def plan_of(board: Storyboard, trusted: Trusted | None = None) -> Plan:
-    """What *board* leads to; the same storyboard always has the same id. *trusted* as in `cautions_of`."""
+def plan_of(board: Storyboard, trusted: Trusted | None = None, *, more: Sequence[CautionCheck] = ()) -> Plan:
+    """What *board* leads to; the same storyboard always has the same id. *trusted* and *more* as in
+    `cautions_of`."""
     jobs = sum(shot.takes_wanted for shot in board.shots)
     return Plan(
         id=_id_of(board),
@@ -61,7 +62,7 @@ def plan_of(board: Storyboard, trusted: Trusted | None = None) -> Plan:
         provider=board.provider,
         longest_chain=_longest_chain(board.shots),
         shots=board.shots,
-        cautions=cautions_of(board, jobs=jobs, trusted=trusted),
+        cautions=cautions_of(board, jobs=jobs, trusted=trusted, more=more),
     )
 
 
