@@ -10,6 +10,7 @@ from framerelay.runs.maker import Maker
 from framerelay.upstream.client import JobsClient, Timeouts
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_file import load_shipped
+from framerelay.upstream.profile_models import Price
 from framerelay.upstream.providers import Provider, Providers, needs_address, plain, usable
 
 
@@ -51,6 +52,13 @@ class Clients:
         of the variables that the profile names: no key goes to an address that it is not for. Raises: as `of`.
         """
         return self._client(usable(self._remembered(maker)))
+
+    def price_of(self, maker: Maker) -> Price | None:
+        """What a clip of that model costs there, as far as is known now."""
+        try:
+            return self.providers.of(maker.provider).price_of(maker.model)
+        except NotFound:
+            return None
 
     def _remembered(self, maker: Maker) -> Provider:
         try:

@@ -26,6 +26,7 @@ from framerelay.runs.standing import callbacks_missed, seems_unreachable
 from framerelay.runs.takes import OPEN, is_unheard
 from framerelay.store.progress import record
 from framerelay.upstream.job import JobReport
+from framerelay.upstream.prices import cost
 from framerelay.upstream.wire import JobState, read_state
 
 ENDED = {
@@ -98,7 +99,7 @@ async def look_up(
         return "foreign_job"
     report = _without_bad_frame(deps, report)
     event = event_of(report, shot_id=shot_id, take=take, job_id=lookup_id, called_back=not planned, has_ended=has_ended)
-    recorded = await record(deps.store, run_id, event)
+    recorded = await record(deps.store, run_id, _with_cost(deps, current, event, report))
     if recorded.changed:
         await _learn(deps, run, shot_id, current, report, received_at)
         _warn(run, recorded.run)
@@ -179,6 +180,14 @@ async def _get_job(deps: Deps, run: Run, shot_id: str, take: Take | None, job_id
     else:
         client, model = deps.clients.of(run.provider_of(shot) if shot else None), run.model
     return await client.get_job(job_id, kept=take.kept if take else None, model=model)
+
+
+def _with_cost(deps: Deps, take: Take, event: Event, report: JobReport) -> Event:
+    """*event* with what the job cost, where the provider says it."""
+    if not isinstance(event, events.Rendered) or take.maker is None:
+        return event
+    profile = deps.clients.of_maker(take.maker).profile
+    return replace(event, cost=cost(profile, deps.clients.price_of(take.maker), report))
 
 
 def usage_of(report: JobReport) -> dict[str, Any]:

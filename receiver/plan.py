@@ -17,6 +17,7 @@ from framerelay.runs.errors import PlanChanged, RequestInvalid
 from framerelay.storyboards.notation import Form
 from framerelay.storyboards.plan import plan_of
 from framerelay.storyboards.storyboard import Storyboard, read_storyboard
+from framerelay.upstream.abilities import ability_checks
 from framerelay.upstream.quotes import priced
 
 STORYBOARD_BYTES_MAX: Final = 1 << 20
@@ -25,7 +26,8 @@ STORYBOARD_BYTES_MAX: Final = 1 << 20
 async def plan(request: Request) -> Response:
     """``POST /v1/plan``: nothing is spent, nothing is stored."""
     board = await read_board(request)
-    return shape_answer(plan_view(await asyncio.to_thread(plan_of, board)))
+    checks = ability_checks(board, state_of(request).providers)
+    return shape_answer(plan_view(await asyncio.to_thread(plan_of, board, more=checks)))
 
 
 async def read_board(request: Request) -> Storyboard:

@@ -1,5 +1,6 @@
 """What takes cost: an estimate before money moves, the provider's word afterwards, and what a budget leaves. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -59,6 +60,19 @@ class CostTally:
     reserved: float
     currency: str
     estimated: bool
+
+
+def together(parts: Iterable[tuple[Estimate | None, int]]) -> Estimate | None:
+    """What so many takes of each cost together; None where one is not known, or where currencies differ."""
+    known = [(estimate, number) for estimate, number in parts if number]
+    estimates = [estimate for estimate, _ in known if estimate is not None]
+    if len(estimates) < len(known) or len({estimate.currency for estimate in estimates}) != 1:
+        return None
+    return Estimate(
+        low=sum(estimate.low * number for estimate, number in known if estimate),
+        high=sum(estimate.high * number for estimate, number in known if estimate),
+        currency=estimates[0].currency,
+    )
 
 
 def _micros(estimate: Estimate) -> int:

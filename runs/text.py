@@ -43,6 +43,12 @@ def amount_words(amount: float, currency: str) -> str:
     return f"{amount:.2f} {currency}" if amount == 0 or amount >= 0.1 else f"{amount:.4f} {currency}"
 
 
+def range_words(low: float, high: float, currency: str) -> str:
+    """About how much: ``about 1.50 USD``, or ``0.84 to 1.26 USD``."""
+    least, most = amount_words(low, currency), amount_words(high, currency)
+    return f"about {most}" if least == most else f"{least.removesuffix(f' {currency}')} to {most}"
+
+
 def clause(message: str) -> str:
     """*message* as part of a sentence; ours have no stop, but the words of others may end with one."""
     return message.rstrip().rstrip(".")

@@ -18,13 +18,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote, quote_plus, urlsplit
 from uuid import uuid4
 
 import httpx
 import msgspec
 
-from framerelay.config.urls import host_of, parse_url
+from framerelay.config.urls import host_of
 from framerelay.runs.errors import (
     OutcomeUnknown,
     RequestInvalid,
@@ -34,8 +33,9 @@ from framerelay.runs.errors import (
 )
 from framerelay.upstream.answers import find_upload_url, read_object, refusal_within
 from framerelay.upstream.created import ApiAnswer, SubmitAnswer, read_created
+from framerelay.upstream.credentials import base_of, hosts_of, spellings_of, usable_id, usable_key
 from framerelay.upstream.hooks import UPLOADS, UploadFile, auth_headers
-from framerelay.upstream.job import JOB_ID_CHARACTERS_MAX, JobReport
+from framerelay.upstream.job import JobReport
 from framerelay.upstream.looked_up import failed_at_last, read_looked_up
 from framerelay.upstream.order import Order, create_request, fill_address
 from framerelay.upstream.paths import read_path
@@ -59,7 +59,6 @@ class Timeouts:
 
 
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
-KEY_CHARACTERS_MIN = 8
 KEPT_S = 4.0  # Many servers end a connection that is idle for 5 s, maybe just when we write to it again.
 
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -92,13 +91,13 @@ class JobsClient:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.profile = profile or load_shipped(DEFAULT)
-        self.base = _root(base_url, self.profile)
-        self._hosts = _hosts(self.base, self.profile)
+        self.base = base_of(base_url, self.profile)
+        self.hosts = hosts_of(self.base, self.profile)
         self._upload_url_path = upload_url_path
         self._refuses_by_503 = refuses_by_503
         self._timeouts = timeouts or Timeouts()
-        self._key = _usable(key)
-        self._key_spellings = _spellings(key)
+        self._key = usable_key(key)
+        self._key_spellings = spellings_of(key)
         headers = {**self.profile.headers, "Accept-Encoding": "identity"}
         tls = tls or httpx.create_ssl_context(trust_env=False)
         self._free = _open(headers, tls, kept_alive=8)
@@ -142,9 +141,13 @@ class JobsClient:
             raise OutcomeUnknown(f"the submit left, and its answer was lost ({_words(error)})") from error
         return read_created(self.profile, answer, refuses_by_503=self._refuses_by_503)
 
+    def key_headers(self) -> dict[str, str]:
+        """The header that carries the key, for requests to ``hosts``."""
+        return auth_headers(self.profile.auth, self._key)
+
     def is_own(self, url: str) -> bool:
         """Whether *url* is at the provider: at another place it would not get the key, and so is not asked."""
-        return host_of(url) in self._hosts
+        return host_of(url) in self.hosts
 
     async def get_job(
         self, job_id: str, *, kept: Mapping[str, str] | None = None, model: str | None = None
@@ -157,7 +160,7 @@ class JobsClient:
         Raises: UpstreamUnavailable; UpstreamRateLimited; UpstreamRejected (404: no such job, or no longer);
         UpstreamAnswerUnreadable; RequestInvalid for an id that cannot be part of an address.
         """
-        words: dict[str, object] = {"id": _usable_id(job_id), "id_path": job_id}
+        words: dict[str, object] = {"id": usable_id(job_id), "id_path": job_id}
         words |= {"model": model, "app": "/".join((model or "").split("/")[:2]) or None}
         words |= {f"kept.{name}": url for name, url in (kept or {}).items()}
         answer = await self._look_up(_address(self.profile.get, words), words)
@@ -265,9 +268,9 @@ class JobsClient:
     ) -> httpx.Request:
         """A request with our key, which goes to the provider's own hosts alone. Raises: UpstreamAnswerUnreadable."""
         url = f"{self.base}{address}" if address.startswith("/") else address
-        if host_of(url) not in self._hosts:
+        if host_of(url) not in self.hosts:
             raise UpstreamAnswerUnreadable(f"the provider names an address that is not its own: {host_of(url)}")
-        keyed = {**headers, **auth_headers(self.profile.auth, self._key)}
+        keyed = {**headers, **self.key_headers()}
         return client.build_request(method, url, params=query or None, headers=keyed, **content)
 
     async def _exchange_freely(self, request: httpx.Request, seconds: float) -> ApiAnswer:
@@ -333,7 +336,7 @@ def _setting(leaving: asyncio.Event) -> Callable[[str, object], Awaitable[None]]
     """For httpcore, which tells each step beforehand; all that is not about the connection is about the request."""
 
     async def hear(step: str, _: object) -> None:
-        if not step.startswith("connection"):
+        if not step.startswith("connection."):
             leaving.set()
 
     return hear
@@ -347,49 +350,6 @@ def _open(headers: Mapping[str, str], tls: ssl.SSLContext, *, kept_alive: int) -
         follow_redirects=False,
         limits=httpx.Limits(max_connections=64, max_keepalive_connections=kept_alive, keepalive_expiry=KEPT_S),
     )
-
-
-def _root(base_url: str, profile: Profile) -> str:
-    """*base_url* without trailing slashes, and without ``/v1`` where the paths of *profile* begin with it."""
-    try:
-        parts, url = urlsplit(base_url.strip()), parse_url(base_url.strip())
-        is_usable = url.scheme in ("http", "https") and url.host and parts.port != 0
-    except ValueError:
-        is_usable = False
-    if not is_usable or parts.query or parts.fragment:
-        raise RequestInvalid("the upstream's address must be http(s)://host[:port][/path]", param="base_url")
-    if parts.username or parts.password:
-        raise RequestInvalid(
-            "the upstream's address must not hold a password; the key has its own place", param="base_url"
-        )
-    root = base_url.strip().rstrip("/")
-    return root.removesuffix("/v1").rstrip("/") if profile.create.post.startswith("/v1/") else root
-
-
-def _hosts(base: str, profile: Profile) -> frozenset[str]:
-    """Whom the key is for: at an address of the profile's all its hosts, at another one (a gateway) that host alone."""
-    host, own = host_of(base), frozenset((host_of(profile.base), *profile.hosts))
-    return frozenset((host,)) if host not in own else own
-
-
-def _usable(key: str) -> str:
-    if not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise RequestInvalid("the upstream's key must be one word of printable ASCII", param="key")
-    return key
-
-
-def _spellings(key: str) -> tuple[bytes, ...]:
-    """How an answer may write *key*; a short one stands in many an answer by chance, and is left there."""
-    if len(key) < KEY_CHARACTERS_MIN:
-        return ()
-    return tuple({each.encode() for each in (key, key.replace("/", "\\/"), quote(key, safe=""), quote_plus(key))})
-
-
-def _usable_id(job_id: str) -> str:
-    """Ids come out of callbacks, so they may try to be more than a part of an address."""
-    if job_id in ("", ".", ".") or len(job_id) > JOB_ID_CHARACTERS_MAX:
-        raise RequestInvalid("the job id cannot be part of an address", param="job_id")
-    return job_id
 
 
 def _encode(body: object) -> bytes:

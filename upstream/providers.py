@@ -56,8 +56,8 @@ class Provider:
 
     @property
     def calls_back(self) -> bool:
-        """Whether it tells us when a job is done; otherwise it is polled."""
-        return self.profile.callback.on != "none"
+        """Whether it tells us when a job is done, at an address of just that take; otherwise it is polled."""
+        return self.profile.callback.on in ("create", "query")
 
     @property
     def is_read_leniently(self) -> bool:
