@@ -49,6 +49,7 @@ curl() { command curl --fail-with-body --silent --show-error --max-time 30 "$@";
 start() {  # As in a terminal of its own; one of a kind at a time.
   stop "$1"
   local more=; [ "$1" = sandbox ] && more="$QUICK"
+  : > "$HOUSE/$1.log"  # What the one before said must not be taken for this one's.
   command framerelay "$@" $more > "$HOUSE/$1.log" 2>&1 &
   echo $! > "$HOUSE/$1.pid"
   local tries=0
