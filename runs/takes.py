@@ -51,11 +51,21 @@ def left_provider(before: Run, after: Run) -> list[tuple[str, str, int]]:
         now = after.shot(shot.id)
         if now is shot:
             continue
-        numbers = {take.number for take in now.takes if take.status in IN_FLIGHT} if now else set()
+        numbers = {take.number for take in now.takes if has_place(now, take)} if now else set()
         for take in shot.takes:
-            if take.status in IN_FLIGHT and take.maker is not None and take.number not in numbers:
+            if has_place(shot, take) and take.maker is not None and take.number not in numbers:
                 left.append((take.maker.provider, shot.id, take.number))
     return left
+
+
+def has_place(shot: Shot, take: Take) -> bool:
+    """
+    Whether *take* has a place at its provider: while it is in flight.
+
+    One that a person has set aside for another take, since nothing was heard of it, has none: it may never have been,
+    and the other one might wait for its end for ever.
+    """
+    return take.status in IN_FLIGHT and take.number > shot.set_aside
 
 
 def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -> Take:
