@@ -37,6 +37,13 @@ def _group(needs: tuple[str, ...] = (), /, **keys: Schema) -> Schema:
     return {"type": "object", "properties": keys, "additionalProperties": False, **required}
 
 
+_CHOICE: Final = {
+    "provider": _described(TEXT, "Who makes it: a shipped profile, or a name from framerelay.yaml.", "ark", "kling"),
+    "model": _described(TEXT, "The provider's model."),
+    "extra": _described({"type": "object"}, "Raw fields of that provider, merged into the request last."),
+}
+"""At the top, in a scene and in a shot; the inner one counts."""
+
 _SHOT: Final = _group(
     ("prompt",),
     id=_described(ID, "Its name, once in the whole storyboard."),
@@ -51,6 +58,7 @@ _SHOT: Final = _group(
     ),
     pick=_described({"const": "first"}, "The first take that is done is the one."),
     gate=_described({"const": "approve"}, "It is submitted after you approved it."),
+    **_CHOICE,
     **_INPUTS,
 )
 _SHOTS: Final[Schema] = {
@@ -59,14 +67,20 @@ _SHOTS: Final[Schema] = {
     "minItems": 1,
     "maxItems": SHOTS_MAX,
 }
-_SCENE: Final = _group(("shots",), id=ID, first_frame=FRAME, first_frame_url=URL, shots=_SHOTS)
+_SCENE: Final = _group(("shots",), id=ID, first_frame=FRAME, first_frame_url=URL, **_CHOICE, shots=_SHOTS)
 _WHOLE: Final = _group(
-    ("model",),
     version={"const": 1},
     title=_described(TEXT, "The name of the run."),
-    model=_described(TEXT, "The provider's model, for all shots."),
+    **_CHOICE,
     budget=_described(
-        _group(("jobs",), jobs={"type": "integer", "minimum": 1}), "No submit past it, retakes included."
+        {
+            **_group(jobs={"type": "integer", "minimum": 1}, money={"type": "number", "exclusiveMinimum": 0}),
+            "minProperties": 1,
+        },
+        "No submit past it, retakes included.",
+    ),
+    currency=_described(
+        {"type": "string", "pattern": "^([A-Z]{3}|credits|units)$"}, "What money is counted in.", "USD", "CNY"
     ),
     defaults=_described(_group(**_INPUTS), "Input fields of the jobs API for every shot."),
     style=_described(TEXT, "What all prompts share; it is put behind each of them."),
