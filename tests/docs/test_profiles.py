@@ -112,10 +112,17 @@ def walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+async def asked(relay: Any, text: str) -> httpx.Response:
+    """The answer to a storyboard."""
+    answer: httpx.Response = await relay.api.post(
+        "/v1/runs", content=text, headers={"Content-Type": "application/yaml"}
+    )
+    return answer
+
+
 async def film(relay: Any, folder: Path) -> str:
     """The run of the page's storyboard."""
-    text = (folder / "film.yaml").read_text(encoding="utf-8")
-    answer = await relay.api.post("/v1/runs", content=text, headers={"Content-Type": "application/yaml"})
+    answer = await asked(relay, (folder / "film.yaml").read_text(encoding="utf-8"))
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
 
@@ -159,3 +166,38 @@ async def test_a_submit_whose_answer_was_lost_is_found_by_the_reference_and_not_
 
     assert [len(shot["takes"]) for shot in run["shots"]] == [1, 1]
     assert len(gateway.jobs) == 2
+
+
+async def test_no_take_is_submitted_past_a_budget_of_money(walked: Path, start_relay: Any) -> None:
+    """Two shots of 0.20 at most; the first one cost 0.19, so that 0.19 are left: too little, by a hundredth."""
+    text = block("film.yaml").replace("{jobs: 4}", "{money: 0.38}")
+    async with filmhaus(walked) as gateway, start_relay(gateway.url, provider="filmhaus") as relay:
+        run = await relay.ended((await asked(relay, text)).json()["id"])
+
+    assert (run["status"], run["error"]["code"]) == ("waiting", "budget_reached")
+    assert run["budget"] == {"jobs": None, "money": 0.38}
+    assert (run["cost"]["spent"], run["cost"]["reserved"]) == (0.19, 0.0)
+    assert len(gateway.jobs) == 1
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "says"),
+    [
+        ("model: reel-2\n", "model: reel-9\n", "no price of reel-9 is known (shot s1)"),
+        ("model: reel-2\n", "model: reel-2\ncurrency: EUR\n", "the budget is in EUR, and a price is in USD"),
+    ],
+    ids=["no price", "another currency"],
+)
+async def test_money_that_cannot_be_kept_to_starts_nothing(
+    walked: Path, start_relay: Any, was: str, becomes: str, says: str
+) -> None:
+    """A price that nobody knows is not 0, and nothing is converted."""
+    text = block("film.yaml").replace("{jobs: 4}", "{money: 8}").replace(was, becomes)
+    async with filmhaus(walked) as gateway, start_relay(gateway.url, provider="filmhaus") as relay:
+        answer = await asked(relay, text)
+
+    assert answer.status_code == 422, answer.text
+    (mistake,) = answer.json()["error"]["mistakes"]
+    assert mistake["place"] == "budget.money"
+    assert mistake["message"].startswith(says)
+    assert gateway.jobs == []
