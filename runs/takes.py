@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from framerelay.runs import events
+from framerelay.runs.costs import reserved
 from framerelay.runs.events import TakeEvent
 from framerelay.runs.model import Family, Problem, Run, Shot, Take, TakeStatus
 from framerelay.runs.text import duration
@@ -77,7 +78,8 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
     match event:
         case events.Submitted():
             ids = _joined_ids(take.job_ids, (event.job_id, *event.aliases))
-            known = replace(take, job_ids=ids, kept={**take.kept, **event.kept}, find_at=None)
+            cost = take.cost or reserved(shot.estimate)
+            known = replace(take, job_ids=ids, kept={**take.kept, **event.kept}, find_at=None, cost=cost)
             if not (unborn or is_unheard(take)):
                 return known
             return _generating(run, shot, replace(known, error=None, question=None), now, word=event.word)
@@ -158,6 +160,7 @@ def twin(shot: Shot, number: int, job_ids: tuple[str, ...], now: float) -> Take:
         due_at=now,
         job_ids=job_ids,
         twin_of=number,
+        cost=reserved(shot.estimate),
     )
 
 
@@ -306,7 +309,7 @@ def _unknown_job(run: Run, shot: Shot, take: Take, now: float) -> Take:
     problem = Problem(code="unknown_job", message=message, family=Family.REQUEST_INVALID)
     nobody = replace(take, job_ids=(), adopted=False)
     if take.intent == BROUGHT_IN:
-        return replace(nobody, status=TakeStatus.FAILED, error=problem)
+        return replace(nobody, status=TakeStatus.FAILED, error=problem, cost=None)
     return unsure(run, shot, nobody, problem, now)
 
 

@@ -65,7 +65,7 @@ class Upload(Section, frozen=True, kw_only=True):
 
 
 class Media(Section, frozen=True, kw_only=True):
-    """What a picture may be given as, the best first, and its limits."""
+    """What a picture may be given as, whatever the order (uploads are tried first, links last), and its limits."""
 
     accepts: list[MediaForm] = field(default_factory=lambda: ["url"])
     image: ImageLimits | None = None
@@ -202,7 +202,7 @@ class Read(Section, frozen=True, kw_only=True):
 
 
 class Signature(Section, frozen=True, kw_only=True):
-    """How a callback proves who sent it: a scheme of ``docs/signatures.md``, and the usual variable of its secret."""
+    """How a callback proves who sent it: a scheme of ``docs/verification.md``, and the usual variable of its secret."""
 
     scheme: str
     secret_env: str | None = None

@@ -24,7 +24,7 @@ GONE = (404, 410)
 
 
 class UnderstoodError(TypedDict):
-    """Why it failed: the provider's code and words, and the family of ``docs/errors.md``."""
+    """Why it failed: the provider's code and words, and the family of ``docs/troubleshooting.md``."""
 
     code: str | None
     message: str | None
