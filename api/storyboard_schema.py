@@ -26,7 +26,7 @@ _KINDS: Final[dict[FieldKind, Schema]] = {
 }
 _INPUTS: Final = {
     **{name: _KINDS[INPUT_FIELDS[name]] for name in PLAIN_FIELDS},
-    **dict.fromkeys(REFERENCE_FILES, {"type": "array", "items": FRAME}),
+    **{name: {"type": "array", "items": FRAME} for name in REFERENCE_FILES},
 }
 
 
@@ -41,7 +41,7 @@ def _group(needs: tuple[str, ...] = (), /, **keys: Schema) -> Schema:
 
 
 _CHOICE: Final = {
-    "provider": _described(TEXT, "Who makes it: a shipped profile, or a name from framerelay.yaml.", "ark", "kling"),
+    "provider": _described(TEXT, "Who makes it: a shipped profile, or a name from framerelay.yaml."),
     "model": _described(TEXT, "The provider's model."),
     "extra": _described({"type": "object"}, "Raw fields of that provider, merged into the request last."),
 }

@@ -88,7 +88,7 @@ def outlook_view(run: Run, shot_id: str) -> shapes.Outlook:
         jobs=jobs_of_retake(run, shot_id),
         stale=list(stale_after(run, shot_id)),
         budget_left=jobs_left(run),
-        cost=cost_range(cost_of_retake(run, shot_id)),
+        cost=cost_range(cost_of_retake(run, shot_id)) or UNSET,
         would=words_of_retake(run, shot_id),
     )
 

@@ -222,7 +222,7 @@ class Outlook(Struct, kw_only=True):
     jobs: Annotated[int, Meta(description="So many it leads to if nothing fails, all paid.")]
     stale: Annotated[list[str], Meta(description="Shots that are done and made from the old take.")]
     budget_left: Annotated[int | None, Meta(description="Jobs before it; null is no limit.")]
-    cost: Annotated[CostRange | None, Meta(description="About how much; null where no price is known.")] = None
+    cost: Annotated[CostRange | UnsetType, Meta(description="About how much, where a price is known.")] = UNSET
     would: Annotated[str, Meta(description="In words for a person.")]
 
 

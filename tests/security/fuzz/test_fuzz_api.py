@@ -148,12 +148,17 @@ def fitting(draw: st.DrawFn, schema: dict[str, Any], oddness: int) -> Any:
     return draw(st.sampled_from(likely) | st.text(min_size=schema.get("minLength", 0), max_size=30))
 
 
+# Who makes a clip, and for how much, has to fit what the settings know: by chance it never does.
+TAKES_KNOWLEDGE = ("provider", "money")
+
+
 @st.composite
 def _objects(draw: st.DrawFn, schema: dict[str, Any], oddness: int) -> dict[str, Any]:
     needed = set(schema.get("required", ()))
     if "oneOf" in schema:
         needed |= set(draw(st.sampled_from(schema["oneOf"]))["required"])
     others = [name for name in schema.get("properties", {}) if name not in needed and name not in ("scenes", "shots")]
+    others = [name for name in others if oddness or name not in TAKES_KNOWLEDGE]
     names = sorted(needed) + draw(st.lists(st.sampled_from(others), unique=True, max_size=4) if others else st.just([]))
     value = {name: draw(fitting(schema["properties"][name], oddness)) for name in names}
     if oddness and draw(st.integers(1, oddness)) == oddness:
