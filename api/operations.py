@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from framerelay.api import shapes
-from framerelay.api.access import PICTURE_BYTES_MAX, Right
+from framerelay.api.access import VIDEO_BYTES_MAX, Right
 from framerelay.api.operation import FORM, Body, Operation, RouteAnswer
 from framerelay.api.storyboard_schema import Schema
 
@@ -44,8 +44,18 @@ CALLBACK_BODY: Final = Body(
     },
 )
 PICTURE: Final = Body(
-    kinds=("application/octet-stream", "image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/tiff"),
-    schema={"type": "string", "format": "binary", "maxLength": PICTURE_BYTES_MAX},
+    kinds=(
+        "application/octet-stream",
+        "image/png",
+        "image/jpeg",
+        "image/webp",
+        "image/gif",
+        "image/bmp",
+        "image/tiff",
+        "video/mp4",
+        "video/webm",
+    ),
+    schema={"type": "string", "format": "binary", "maxLength": VIDEO_BYTES_MAX},
 )
 NOTHING: Final = Body(kinds=("application/json",), schema=_fields({}), required=False)
 LOGIN: Final = Body(

@@ -39,9 +39,8 @@ from framerelay.store.embedded import EmbeddedRedis
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
 from framerelay.storyboards.hooks import read_hooks
 from framerelay.upstream.jwks import PublicKeys
-from framerelay.upstream.providers import Providers, read_providers
-from framerelay.upstream.senders import with_providers
-from framerelay.upstream.verifiers import read_verifiers
+from framerelay.upstream.senders import read_senders
+from framerelay.upstream.verifiers import Verifiers
 
 KEYS_WITHIN_S: Final = 3.0  # Until then callbacks that need the keys are held in quarantine.
 COLLECT_AFTER: Final = 10_000  # Objects more than before; Python's own 700 are a handful of callbacks.
@@ -182,18 +181,16 @@ async def running_receiver(
     settings: Settings, keys: Keys, redis_url: str, listener: socket.socket, live: LiveSettings | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
     with _mistakes_of(settings):
-        providers = read_providers(settings, environment())
-    async with _verification(settings, providers) as verification:
+        verifiers, providers = read_senders(settings, environment())
+    async with _verification(settings, verifiers) as verification:
         app = create_app(settings, keys, redis_url=redis_url, verification=verification, providers=providers, live=live)
         async with serving(app, listener, protocol=connection_factory(FastConnection, settings)) as running:
             yield running
 
 
 @asynccontextmanager
-async def _verification(settings: Settings, providers: Providers) -> AsyncIterator[Verification]:
+async def _verification(settings: Settings, verifiers: Verifiers) -> AsyncIterator[Verification]:
     """What callbacks must prove; the public keys that this needs are fetched first, if that is done soon."""
-    with _mistakes_of(settings):
-        verifiers = with_providers(read_verifiers(settings.config_file, environment()), providers)
     if not verifiers.jwks_urls:
         yield Verification(verifiers=verifiers)
         return

@@ -52,6 +52,13 @@ class Clients:
         """
         return self._client(usable(self._remembered(maker)))
 
+    def polls_per_minute(self, name: str) -> float | None:
+        """How often the provider may be asked about its jobs, as far as its profile says."""
+        try:
+            return self.providers.of(name).profile.poll.max_per_minute
+        except NotFound:
+            return None
+
     def price_of(self, maker: Maker) -> Price | None:
         """What a clip of that model costs there, as far as is known now."""
         try:

@@ -20,6 +20,7 @@ from framerelay.runs.tokens import Links, Tokens
 from framerelay.store.client import RelayRedis
 from framerelay.store.files import MediaFiles
 from framerelay.store.inbox import Inbox
+from framerelay.store.look_ups import LookUps
 from framerelay.store.outbox import Outbox
 from framerelay.store.pace import Pace
 from framerelay.store.runs import Store
@@ -86,7 +87,7 @@ async def open_deps(
             ),
             inbox=Inbox(redis, keep_s=settings.callbacks_keep_s),
             pace=Pace(redis),
-            turnstile=Turnstile(settings.lookups_max),
+            turnstile=Turnstile(settings.lookups_max, LookUps(redis)),
             limits=DownloadLimits(size_bytes_max=settings.clip_bytes_max, total_s=settings.download_timeout_s),
             frames=await stack.enter_async_context(Decoder()),
             films=await stack.enter_async_context(Decoder()),

@@ -1,5 +1,7 @@
 """Giving a shot its first frame (and its last, for a bridge) in a form that the provider can fetch."""
 
+import mimetypes
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -13,13 +15,15 @@ from framerelay.processors.deps import Deps
 from framerelay.runs.errors import ClipUnusable, NotFound, RequestInvalid, UpstreamAnswerUnreadable, UpstreamRejected
 from framerelay.runs.model import FirstFrame, Run, Shot, Take
 from framerelay.runs.standing import chosen
+from framerelay.storyboards.inputs import REFERENCE_FILES
 from framerelay.upstream.client import JobsClient
-from framerelay.upstream.pictures import PictureForm, inline_bytes_max, picture_forms, takes_addresses
+from framerelay.upstream.pictures import PictureForm, inline_bytes_max, inline_text, picture_forms, takes_addresses
 from framerelay.upstream.providers import HandOff, Provider
 
 # Ark keeps results for 24 h; a job may be queued for a while before the provider opens the address.
 PROVIDER_FRAME_LIFE_S: Final = 18 * 3600.0
 FILE: Final = "file:"
+VIDEOS: Final = (".mp4", ".webm")
 
 log = structlog.get_logger()
 
@@ -53,9 +57,41 @@ async def last_frame(deps: Deps, shot: Shot, provider: Provider, client: JobsCli
     return await _frame_of(deps, provider, client, shot.last_frame) if shot.last_frame else None
 
 
+async def references(deps: Deps, shot: Shot, provider: Provider, client: JobsClient) -> dict[str, list[str]]:
+    """
+    The references of *shot* by the names of their fields, files in a form that the provider takes.
+
+    Raises like `first_frame`.
+    """
+    return {
+        field: [await _reference(deps, provider, client, each) for each in shot.input[field]]
+        for field in REFERENCE_FILES.values()
+        if any(each.startswith(FILE) for each in shot.input.get(field) or ())
+    }
+
+
+async def _reference(deps: Deps, provider: Provider, client: JobsClient, reference: str) -> str:
+    if not reference.startswith(FILE):
+        return reference
+    path = reference.removeprefix(FILE)
+    await _check(deps, path)
+    given = await _sent(deps, provider, client, path)
+    return _inline_text(deps, client, path) if given.source == "inline" else given.url
+
+
+def _inline_text(deps: Deps, client: JobsClient, path: str) -> str:
+    place = deps.files.existing(path)
+    media_type = mimetypes.guess_type(place.name)[0] or "application/octet-stream"
+    return inline_text(client.profile, place.read_bytes(), media_type)
+
+
 async def _frame_of(deps: Deps, provider: Provider, client: JobsClient, reference: str) -> FirstFrame:
     if reference.startswith(FILE):
         path = reference.removeprefix(FILE)
+        if path.endswith(VIDEOS):
+            raise RequestInvalid(
+                "a video was given where a picture is wanted: give a picture, or take it from the video"
+            )
         await _check(deps, path)
         return await _sent(deps, provider, client, path)
     if not takes_addresses(client.profile):
@@ -64,13 +100,26 @@ async def _frame_of(deps: Deps, provider: Provider, client: JobsClient, referenc
 
 
 async def _check(deps: Deps, path: str) -> None:
-    """A person may have given a file that is not a picture; it is looked at before anything is sent, or paid for."""
+    """A person may have been given a file that is not what it seems; it is looked at before anything is paid for."""
+    kind = "video" if path.endswith(VIDEOS) else "picture"
     if not deps.files.has(path):
-        raise NotFound("the picture that was given is gone from the data folder: put it back, or give it again")
+        raise NotFound(f"the {kind} that was given is gone from the data folder: put it back, or give it again")
     try:
-        await deps.frames.check(deps.files.existing(path))
+        if kind == "picture":
+            await deps.frames.check(deps.files.existing(path))
+        else:
+            await _check_video(deps, path)
     except ClipUnusable as error:
-        raise RequestInvalid(f"the picture that was given cannot be used: {error.message}") from error
+        raise RequestInvalid(f"the {kind} that was given cannot be used: {error.message}") from error
+
+
+async def _check_video(deps: Deps, path: str) -> None:
+    """It has to be one that can be decoded to its end; its last frame is of no use here."""
+    frame = deps.files.place(f"{path}.{secrets.token_hex(4)}.png")
+    try:
+        await deps.frames.examine(deps.files.existing(path), frame_into=frame)
+    finally:
+        frame.unlink(missing_ok=True)
 
 
 async def _sent(deps: Deps, provider: Provider, client: JobsClient, path: str) -> FirstFrame:
@@ -91,7 +140,8 @@ async def _sent(deps: Deps, provider: Provider, client: JobsClient, path: str) -
 
 
 async def _upload(deps: Deps, client: JobsClient, path: str) -> FirstFrame:
-    url = await client.upload(deps.files.existing(path), kind="image", purpose="reference")
+    kind = "video" if path.endswith(VIDEOS) else "image"
+    url = await client.upload(deps.files.existing(path), kind=kind, purpose="reference")
     return FirstFrame(url=url, source="upload", path=path)
 
 

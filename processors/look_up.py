@@ -88,13 +88,12 @@ async def look_up(
     lookup_id = current.job_id or job_id
     if lookup_id is None:
         return "no_job_id"
-    if wait_s := deps.turnstile.poll_wait_s(planned=planned):
-        raise Retry(defer=wait_s)
+    await _take_turn(deps, run, shot_id, current, planned=planned)
     try:
         with deps.turnstile.passing(planned=planned):
             report = await _get_job(deps, run, shot_id, current, lookup_id)
     except FrameRelayError as error:
-        return await _poll_failed(deps, run_id, shot_id, current, error, tries, has_ended=has_ended)
+        return await _poll_failed(deps, run, shot_id, current, error, tries, has_ended=has_ended)
     if current.job_id is None and _is_foreign(report, run, current.submitted_at, lookup_id):
         return "foreign_job"
     report = _without_bad_frame(deps, report)
@@ -152,8 +151,7 @@ async def _report_of(
     deps: Deps, run: Run, shot_id: str, take: Take | None, job_id: str, tries: int
 ) -> JobReport | None:
     """What the provider says of a job that a callback named; None if it knows none, or says nothing readable."""
-    if wait_s := deps.turnstile.poll_wait_s(planned=False):
-        raise Retry(defer=wait_s)
+    await _take_turn(deps, run, shot_id, take, planned=False)
     try:
         return await _get_job(deps, run, shot_id, take, job_id)
     except Transient as error:
@@ -170,6 +168,22 @@ def _is_foreign(report: JobReport, run: Run, since: float, job_id: str) -> bool:
         return True
     age_s = since - report.created.timestamp() if report.created else 0.0
     return CLOCKS_APART_S < age_s < JOBS_KEPT_S
+
+
+async def _take_turn(deps: Deps, run: Run, shot_id: str, take: Take | None, *, planned: bool) -> None:
+    """Return when the provider may be asked. Raises: arq.Retry, to come again later."""
+    name = _provider_name(deps, run, shot_id, take)
+    per_minute = deps.clients.polls_per_minute(name)
+    if wait_s := await deps.turnstile.poll_wait_s(name, per_minute=per_minute, planned=planned):
+        raise Retry(defer=wait_s)
+
+
+def _provider_name(deps: Deps, run: Run, shot_id: str, take: Take | None) -> str:
+    """Who is asked about *take*; of one that is forgotten, who makes its shot."""
+    shot = run.shot(shot_id)
+    if take is not None and take.maker is not None:
+        return take.maker.provider
+    return (run.provider_of(shot) if shot else None) or deps.clients.providers.default
 
 
 async def _get_job(deps: Deps, run: Run, shot_id: str, take: Take | None, job_id: str) -> JobReport:
@@ -303,12 +317,12 @@ def _ending(report: JobReport) -> Problem:
 
 
 async def _poll_failed(
-    deps: Deps, run_id: str, shot_id: str, take: Take, error: FrameRelayError, tries: int, *, has_ended: bool
+    deps: Deps, run: Run, shot_id: str, take: Take, error: FrameRelayError, tries: int, *, has_ended: bool
 ) -> str:
     """A take in flight has its next look-up in its state; one whose id only the callback knew must not lose it."""
     retry_after_s = error.retry_after_s if isinstance(error, Transient) else None
     if isinstance(error, UpstreamRateLimited):
-        deps.turnstile.rest(retry_after_s)
+        await deps.turnstile.rest(_provider_name(deps, run, shot_id, take), retry_after_s)
     if take.status is not TakeStatus.GENERATING:
         raise Retry(defer=retry_wait_s(tries, retry_after_s=retry_after_s)) from error
     problem = problem_of(error)
@@ -322,5 +336,5 @@ async def _poll_failed(
         called_back=has_ended,
         strange=isinstance(error, UpstreamAnswerUnreadable),
     )
-    await record(deps.store, run_id, event)
+    await record(deps.store, run.id, event)
     return error.code

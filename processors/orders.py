@@ -2,12 +2,13 @@
 
 import math
 import mimetypes
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from framerelay.processors.deps import Deps
-from framerelay.processors.hand_off import first_frame, last_frame
+from framerelay.processors.hand_off import first_frame, last_frame, references
 from framerelay.runs.maker import Maker
 from framerelay.runs.model import FirstFrame, Run, Shot, Take
 from framerelay.runs.takes import life_s, reference
@@ -30,6 +31,7 @@ class Prepared:
     maker: Maker
     first: FirstFrame | None
     last: FirstFrame | None
+    references: Mapping[str, list[str]]
 
 
 async def prepared(deps: Deps, run: Run, shot: Shot) -> Prepared:
@@ -53,12 +55,13 @@ async def prepared(deps: Deps, run: Run, shot: Shot) -> Prepared:
         ),
         first=await first_frame(deps, run, shot, provider, client),
         last=await last_frame(deps, shot, provider, client),
+        references=await references(deps, shot, provider, client),
     )
 
 
 def order_of(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared) -> Order:
     """The order of *take*, whose intent is stored."""
-    fields = dict(shot.input)
+    fields = {**shot.input, **ready.references}
     if take.seed is not None:
         fields["seed"] = take.seed
     first, last = take.first_frame, ready.last

@@ -13,9 +13,9 @@ from framerelay.network.signing import signing_secrets
 from framerelay.receiver.state import State
 from framerelay.runs.errors import NotFound, StoryboardInvalid
 from framerelay.store.processes import ask_to_read_again
-from framerelay.upstream.providers import Providers, read_providers
-from framerelay.upstream.senders import with_providers
-from framerelay.upstream.verifiers import Verifiers, read_verifiers
+from framerelay.upstream.providers import Providers
+from framerelay.upstream.senders import read_senders
+from framerelay.upstream.verifiers import Verifiers
 
 log = structlog.get_logger()
 
@@ -50,9 +50,7 @@ def secrets_to_hide(settings: Settings, keys: Keys, verifiers: Verifiers) -> tup
 
 def _callers_of(settings: Settings) -> tuple[Verifiers, Providers] | tuple[None, None]:
     try:
-        environ = environment()
-        providers = read_providers(settings, environ)
-        return with_providers(read_verifiers(settings.config_file, environ), providers), providers
+        return read_senders(settings, environment())
     except (SettingInvalid, NotFound, StoryboardInvalid) as error:
         log.warning("settings_not_taken_over", reason=str(error))
         return None, None

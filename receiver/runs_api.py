@@ -11,12 +11,13 @@ from dataclasses import replace
 from typing import Any, Final
 
 import structlog
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from framerelay.api import shapes
-from framerelay.api.access import PICTURE_BYTES_MAX
+from framerelay.api.access import PICTURE_BYTES_MAX, VIDEO_BYTES_MAX
 from framerelay.api.views import callback_view, outlook_view, run_view
 from framerelay.receiver.answers import shape_answer
 from framerelay.receiver.deciding import decide, stored_run, stored_shot, undecided
@@ -29,7 +30,7 @@ from framerelay.runs.decisions import Decision
 from framerelay.runs.errors import Conflict, RequestInvalid, StoreUnavailable
 from framerelay.runs.model import Run, RunId, RunStatus
 from framerelay.runs.standing import has_ended
-from framerelay.store.files import storing
+from framerelay.store.files import is_video, storing
 from framerelay.store.progress import check_revision
 from framerelay.store.progress import start as start_run_now
 from framerelay.store.removal import remove as remove_run
@@ -198,8 +199,10 @@ async def callbacks(request: Request) -> Response:
 
 
 async def give_file(request: Request) -> Response:
-    """``POST /v1/files`` with a picture as the body: kept here; a storyboard names it as ``file:…``."""
-    content = await read_body(request, bytes_max=PICTURE_BYTES_MAX)
+    """``POST /v1/files`` with a picture or a video as the body: kept here; a storyboard names it as ``file:…``."""
+    content = await read_body(request, bytes_max=VIDEO_BYTES_MAX)
+    if len(content) > PICTURE_BYTES_MAX and not is_video(content):
+        raise HTTPException(413, f"a picture may have {PICTURE_BYTES_MAX} bytes at most")
     with storing():
         path = await asyncio.to_thread(state_of(request).files.keep_given, content)
     return shape_answer(shapes.File(object="file", name=f"file:{path}", bytes=len(content)), status=201)

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from framerelay.runs.model import From
+from framerelay.storyboards.inputs import GIVEN, LOCAL, NO_PATHS, SCHEME
 from framerelay.storyboards.notation import shown
 from framerelay.storyboards.parts import Part, is_web_address, near
-
-LOCAL: Final = "path:"  # Before a local file in `Shot.first_frame`, until it is uploaded and becomes ``file:NAME``.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,18 +144,15 @@ def read_frame(part: Part, defaults: Defaults) -> str | None:
     """A URL or ``file:NAME`` as written; a local file with `LOCAL` before it."""
     text = part.text()
     key = str(part.path[-1])
-    if text is None or is_web_address(text) or _DATA.match(text) or _GIVEN.fullmatch(text):
+    if text is None or is_web_address(text) or _DATA.match(text) or GIVEN.fullmatch(text):
         return text
-    scheme = _SCHEME.match(text)
+    scheme = SCHEME.match(text)
     if scheme:
         part.complain(f'"{shown(text)}" cannot be a frame: write {_FRAME_CHOICE}')
     elif key.endswith("_url"):
         part.complain(f'expected a URL, found "{shown(text)}": for a file write {key.removesuffix("_url")}')
     elif not defaults.allow_paths:
-        part.complain(
-            "a file on your computer cannot be read from here: give files with `framerelay run`, or POST them to "
-            "/v1/files and use the name it answers"
-        )
+        part.complain(NO_PATHS)
     elif "\0" in text or "\n" in text:
         part.complain("a file's name cannot have such signs in it")
     else:
@@ -165,6 +161,4 @@ def read_frame(part: Part, defaults: Defaults) -> str | None:
 
 
 _DATA: Final = re.compile(r"data:image/[a-z0-9.+-]+[;,]", re.IGNORECASE)
-_GIVEN: Final = re.compile(r"file:(?:[A-Za-z0-9_]{1,60}/)?[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
-_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # Two letters at least: C:\ begins a path.
 _FRAME_CHOICE: Final = "a path such as ./refs/street.png, a URL (https://…, data:image/…), or file:NAME of a given file"

@@ -9,7 +9,7 @@ from typing import Final
 from framerelay.runs.model import From, Shot
 from framerelay.storyboards.boundaries import Boundary, Defaults, Draft, one_frame, read_boundary, read_frame
 from framerelay.storyboards.choices import CHOICE_KEYS, read_choice
-from framerelay.storyboards.inputs import CALLBACK_IS_OURS, PLAIN_FIELDS, read_inputs
+from framerelay.storyboards.inputs import CALLBACK_IS_OURS, PLAIN_FIELDS, REFERENCE_FILES, read_inputs
 from framerelay.storyboards.parts import Part
 
 SHOTS_MAX: Final = 500
@@ -17,10 +17,21 @@ TAKES_MAX: Final = 8
 
 _FRAMES: Final = ("first_frame", "first_frame_url", "last_frame", "last_frame_url")
 _SCENE_KEYS: Final = ("id", *CHOICE_KEYS, "first_frame", "first_frame_url", "shots")
-_SHOT_KEYS: Final = ("id", "prompt", *CHOICE_KEYS, "from", *_FRAMES, "takes", "pick", "gate", *PLAIN_FIELDS)
+_SHOT_KEYS: Final = (
+    "id",
+    "prompt",
+    *CHOICE_KEYS,
+    "from",
+    *_FRAMES,
+    "takes",
+    "pick",
+    "gate",
+    *PLAIN_FIELDS,
+    *REFERENCE_FILES,
+)
 _NOT_IN_A_SCENE: Final = {
     **dict.fromkeys(("last_frame", "last_frame_url"), "a last frame belongs to a shot: put it there"),
-    **dict.fromkeys(PLAIN_FIELDS, "input fields stand in a shot, or for all shots under defaults"),
+    **dict.fromkeys((*PLAIN_FIELDS, *REFERENCE_FILES), "input fields stand in a shot, or for all shots under defaults"),
     "callback_url": CALLBACK_IS_OURS,
     "prompt": "a prompt belongs to a shot: put it there",
 }
@@ -146,7 +157,7 @@ def _read_shot(draft: Draft, boundary: Boundary, defaults: Defaults) -> Shot | N
         provider=draft.choice.provider if draft.choice.provider != defaults.choice.provider else None,
         model=draft.choice.model if draft.choice.model != defaults.choice.model else None,
         extra=dict(draft.choice.extra),
-        input={"prompt": prompt, **defaults.defaults, **read_inputs(keys)},
+        input={"prompt": prompt, **defaults.defaults, **read_inputs(keys, allow_paths=defaults.allow_paths)},
         first_frame=read_frame(boundary.first, defaults) if boundary.first else None,
         last_frame=read_frame(boundary.last, defaults) if boundary.last else None,
         takes_wanted=takes or 1,

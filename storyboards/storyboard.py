@@ -14,10 +14,10 @@ from framerelay.network.policy import HOW_TO_TRUST, Trusted, check_in_advance
 from framerelay.runs.errors import AddressForbidden, Mistake, StoryboardInvalid
 from framerelay.runs.machine import begin
 from framerelay.runs.model import Run, RunId, Shot, Terms
-from framerelay.storyboards.boundaries import LOCAL, Defaults
+from framerelay.storyboards.boundaries import Defaults
 from framerelay.storyboards.choices import CHOICE_KEYS, read_choice
 from framerelay.storyboards.documents import Path, Spot, place_of, read_document
-from framerelay.storyboards.inputs import CALLBACK_IS_OURS, PLAIN_FIELDS, read_inputs
+from framerelay.storyboards.inputs import CALLBACK_IS_OURS, LOCAL, PLAIN_FIELDS, REFERENCE_FILES, read_inputs
 from framerelay.storyboards.notation import Form
 from framerelay.storyboards.parts import Notes, Part, root_of
 from framerelay.storyboards.scenes import read_shots
@@ -31,7 +31,7 @@ _TOP_KEYS: Final = (
     *("defaults", "style", "scenes", "shots", "notify_url"),
 )
 _NOT_AT_THE_TOP: Final = {
-    **dict.fromkeys(PLAIN_FIELDS, "input fields for all shots stand under defaults"),
+    **dict.fromkeys((*PLAIN_FIELDS, *REFERENCE_FILES), "input fields for all shots stand under defaults"),
     **dict.fromkeys(("first_frame", "first_frame_url"), "a first frame belongs to a scene or a shot: put it there"),
     **dict.fromkeys(("last_frame", "last_frame_url"), "a last frame belongs to a shot: put it there"),
     "prompt": "a prompt belongs to a shot: put it there; what all prompts share is style",
@@ -84,6 +84,7 @@ class Storyboard:
                 shot,
                 first_frame=uploads.get(shot.first_frame or "", shot.first_frame),
                 last_frame=uploads.get(shot.last_frame or "", shot.last_frame),
+                input=_with_references(shot.input, uploads),
             )
             for shot in self.shots
         )
@@ -91,7 +92,7 @@ class Storyboard:
 
     @property
     def _local(self) -> set[str]:
-        frames = [frame for shot in self.shots for frame in (shot.first_frame, shot.last_frame)]
+        frames = [file for shot in self.shots for file in (shot.first_frame, shot.last_frame, *_references(shot.input))]
         return {frame for frame in frames if frame and frame.startswith(LOCAL)}
 
 
@@ -138,7 +139,7 @@ def storyboard_of(
     style = top["style"].text() if "style" in top else None
     choice = read_choice(top)
     defaults = Defaults(
-        defaults=_read_defaults(top),
+        defaults=_read_defaults(top, allow_paths=allow_paths),
         style=style,
         allow_paths=allow_paths,
         before=before,
@@ -231,10 +232,11 @@ def _groups(value: object) -> list[dict[str, Any]]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
-def _read_defaults(top: Mapping[str, Part]) -> dict[str, Any]:
+def _read_defaults(top: Mapping[str, Part], *, allow_paths: bool) -> dict[str, Any]:
     if "defaults" not in top:
         return {}
-    return read_inputs(top["defaults"].group(PLAIN_FIELDS, elsewhere=_NOT_IN_DEFAULTS) or {})
+    keys = top["defaults"].group((*PLAIN_FIELDS, *REFERENCE_FILES), elsewhere=_NOT_IN_DEFAULTS) or {}
+    return read_inputs(keys, allow_paths=allow_paths)
 
 
 def _read_budget(top: Mapping[str, Part]) -> tuple[int | None, float | None]:
@@ -271,9 +273,26 @@ def _read_currency(part: Part) -> str | None:
 # --- the frames of a document ------------------------------------------------------------------------------------
 
 
+def _references(fields: Mapping[str, Any]) -> Iterator[str]:
+    """The references of a shot, files and addresses."""
+    for name in REFERENCE_FILES.values():
+        yield from fields.get(name) or ()
+
+
+def _with_references(fields: Mapping[str, Any], uploads: Mapping[str, str]) -> dict[str, Any]:
+    changed = {
+        name: [uploads.get(each, each) for each in fields[name]] for name in REFERENCE_FILES.values() if name in fields
+    }
+    return {**fields, **changed}
+
+
 def _frames(group: Mapping[str, Any], at: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Every frame that a checked document names, with its path, in story order."""
+    """Every file or address that a checked document names for a frame or reference, with its path, in story order."""
     yield from (((*at, key), group[key].strip()) for key in _FRAME_KEYS if key in group)
+    for key in REFERENCE_FILES:
+        yield from (((*at, key, place), text.strip()) for place, text in enumerate(group.get(key, ())))
+    if isinstance(group.get("defaults"), dict):
+        yield from _frames(group["defaults"], (*at, "defaults"))
     for name in ("scenes", "shots"):
         for index, inner in enumerate(group.get(name, ())):
             yield from _frames(inner, (*at, name, index))
@@ -285,10 +304,15 @@ def _with_frames(value: Any, names: Mapping[str, str]) -> Any:
         return [_with_frames(entry, names) for entry in value]
     if not isinstance(value, dict):
         return value
-    return {
-        key: names.get(inner.strip(), inner) if key in _FRAME_KEYS else _with_frames(inner, names)
-        for key, inner in value.items()
-    }
+    return {key: _renamed(key, inner, names) for key, inner in value.items()}
+
+
+def _renamed(key: str, value: Any, names: Mapping[str, str]) -> Any:
+    if key in _FRAME_KEYS:
+        return names.get(value.strip(), value)
+    if key in REFERENCE_FILES:
+        return [names.get(each.strip(), each) for each in value]
+    return _with_frames(value, names)
 
 
 _FRAME_KEYS: Final = ("first_frame", "last_frame")

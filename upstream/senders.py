@@ -2,15 +2,45 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from framerelay.config.settings import Settings
 from framerelay.runs.errors import NotFound
 from framerelay.upstream.profile import Profile
-from framerelay.upstream.providers import Provider, Providers
+from framerelay.upstream.providers import Provider, Providers, read_providers
 from framerelay.upstream.signatures import Recipe
-from framerelay.upstream.verifiers import PUBLIC, Verifiers, recipe_by
+from framerelay.upstream.verifiers import PUBLIC, Verifiers, read_verifiers, recipe_by
+
+
+def read_senders(settings: Settings, environ: Mapping[str, str]) -> tuple[Verifiers, Providers]:
+    """
+    Everybody who may call back, by the settings and their file.
+
+    Raises: StoryboardInvalid with every mistake of the file; NotFound where FRAMERELAY_PROVIDER names nobody.
+    """
+    providers = read_providers(settings, environ)
+    verifiers = read_verifiers(settings.config_file, environ, schemes=partial(_scheme_of, providers))
+    return with_providers(verifiers, providers), providers
+
+
+def shipped_scheme(name: str) -> Mapping[str, object] | None:
+    """As `read_senders` has it, for the profiles that are shipped: what else the settings file says may be wrong."""
+    return _scheme_of(Providers(default=name, configured={}), name)
+
+
+def _scheme_of(providers: Providers, name: str) -> Mapping[str, object] | None:
+    """What the provider *name* signs by, as a hook may ask for it; None where it is no provider, or signs nothing."""
+    try:
+        signature = providers.of(name).profile.callback.signature
+    except NotFound:
+        return None
+    if signature == "none":
+        return None
+    secret = {} if signature.secret_env is None else {"secret_env": signature.secret_env}
+    return {"scheme": signature.scheme, **secret, **signature.options}
 
 
 def with_providers(verifiers: Verifiers, providers: Providers) -> Verifiers:

@@ -57,6 +57,13 @@ _ELSEWHERE: Final = {
 }
 
 
+Schemes = Callable[[str], Mapping[str, object] | None]
+
+
+def _no_scheme(_: str) -> Mapping[str, object] | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verifiers:
     """
@@ -82,17 +89,21 @@ class Verifiers:
         return frozenset(url for recipe in recipes if recipe and (url := jwks_url_of(recipe)))
 
 
-def read_verifiers(path: Path, environ: Mapping[str, str]) -> Verifiers:
+def read_verifiers(path: Path, environ: Mapping[str, str], *, schemes: Schemes = _no_scheme) -> Verifiers:
     """
     The verifiers of the settings file *path*, with the secrets that *environ* and the files beside it hold.
 
+    *schemes*: what a provider signs by, for those who write its name in place of a scheme.
     Raises: StoryboardInvalid with every mistake: a verifier that cannot work must stop the start, not let all pass.
     """
-    return read_settings_file(path, partial(_read_root, folder=path.parent, environ=environ)) or Verifiers()
+    return (
+        read_settings_file(path, partial(_read_root, folder=path.parent, environ=environ, schemes=schemes))
+        or Verifiers()
+    )
 
 
-def _read_root(root: Part, *, folder: Path, environ: Mapping[str, str]) -> Verifiers:
-    source = _Source(folder=folder, environ=environ)
+def _read_root(root: Part, *, folder: Path, environ: Mapping[str, str], schemes: Schemes) -> Verifiers:
+    source = _Source(folder=folder, environ=environ, schemes=schemes)
     top = root.group(FILE_KEYS) or {}
     hooks = {}
     if "hooks" in top and top["hooks"].value is not None:
@@ -123,6 +134,8 @@ def recipe_by(scheme: Mapping[str, object], secret: str) -> Recipe:
 def _read_recipe(part: Part, source: "_Source") -> Recipe | None:
     if part.value == "none":
         return None
+    if isinstance(part.value, str) and (scheme := source.schemes(part.value)) is not None:
+        part = Part(value=scheme, notes=part.notes, path=part.path, order=part.order)
     if not isinstance(part.value, dict):
         part.complain(f"expected keys with values or the word none, found {found(part.value)}")
         return None
@@ -140,6 +153,7 @@ class _Source:
 
     folder: Path
     environ: Mapping[str, str]
+    schemes: Schemes = _no_scheme
     texts: list[str] = field(default_factory=list)
 
     def variable(self, part: Part) -> str | None:

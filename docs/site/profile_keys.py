@@ -216,7 +216,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
     "Poll": {
         "first_s": "seconds from the submit to the first look-up",
         "every_s": "seconds between look-ups, at first; a tenth of the job's age later on, at most ten minutes",
-        "max_per_minute": "look-ups a minute that the provider takes",
+        "max_per_minute": "look-ups a minute that the provider takes, over all workers",
     },
     "LimitRules": {
         "concurrent": "jobs at once",
@@ -274,7 +274,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
 NOTES_ONLY: Final = frozenset(
     (
         *("Profile.redact", "Media.body_max_mb", "ImageLimits.side_px", "ImageLimits.ratio", "ImageLimits.types"),
-        *("Get.batch", "Recover.list", "Profile.cancel", "Poll.max_per_minute", "LimitRules.code"),
+        *("Get.batch", "Recover.list", "Profile.cancel", "LimitRules.code"),
         *("CallbackRules.reference", "CallbackRules.events", "CallbackRules.repeats", "CallbackRules.strangers"),
         *("Signature.required", "Reply.status", "Reply.within_s", "Challenge.echo", "Challenge.within_s"),
         *("Reference.sent_as", "Reference.twice", "Model.returns_last_frame", "Model.references"),
