@@ -24,10 +24,9 @@ _KINDS: Final[dict[FieldKind, Schema]] = {
     FieldKind.URL: URL,
     FieldKind.URLS: {"type": "array", "items": {"type": "string"}},
 }
-_FILES: Final[Schema] = {"type": "array", "items": FRAME}
 _INPUTS: Final = {
     **{name: _KINDS[INPUT_FIELDS[name]] for name in PLAIN_FIELDS},
-    **dict.fromkeys(REFERENCE_FILES, _FILES),
+    **{key: {"type": "array", "items": FRAME} for key in REFERENCE_FILES},
 }
 
 
@@ -42,10 +41,12 @@ def _group(needs: tuple[str, ...] = (), /, **keys: Schema) -> Schema:
 
 
 _CHOICE: Final = {
-    "provider": _described(ID, "Who makes it: a name from framerelay.yaml, or a profile that is shipped."),
+    "provider": _described(TEXT, "Who makes it: a shipped profile, or a name from framerelay.yaml.", "ark", "kling"),
     "model": _described(TEXT, "The provider's model."),
-    "extra": _described({"type": "object"}, "Raw fields of the provider, merged into its request last."),
+    "extra": _described({"type": "object"}, "Raw fields of that provider, merged into the request last."),
 }
+"""At the top, in a scene and in a shot; the inner one counts."""
+
 _SHOT: Final = _group(
     ("prompt",),
     id=_described(ID, "Its name, once in the whole storyboard."),
@@ -69,17 +70,21 @@ _SHOTS: Final[Schema] = {
     "minItems": 1,
     "maxItems": SHOTS_MAX,
 }
-_SCENE: Final = _group(("shots",), id=ID, **_CHOICE, first_frame=FRAME, first_frame_url=URL, shots=_SHOTS)
+_SCENE: Final = _group(("shots",), id=ID, first_frame=FRAME, first_frame_url=URL, **_CHOICE, shots=_SHOTS)
 _WHOLE: Final = _group(
-    (),
     version={"const": 1},
     title=_described(TEXT, "The name of the run."),
-    **{**_CHOICE, "model": _described(TEXT, "The provider's model, for all shots that name none.")},
+    **_CHOICE,
     budget=_described(
-        _group(jobs={"type": "integer", "minimum": 1}, money={"type": "number", "exclusiveMinimum": 0}),
+        {
+            **_group(jobs={"type": "integer", "minimum": 1}, money={"type": "number", "exclusiveMinimum": 0}),
+            "minProperties": 1,
+        },
         "No submit past it, retakes included.",
     ),
-    currency=_described(TEXT, "What the money is counted in.", "USD", "CNY"),
+    currency=_described(
+        {"type": "string", "pattern": "^([A-Z]{3}|credits|units)$"}, "What money is counted in.", "USD", "CNY"
+    ),
     defaults=_described(_group(**_INPUTS), "Input fields of the jobs API for every shot."),
     style=_described(TEXT, "What all prompts share; it is put behind each of them."),
     scenes={"type": "array", "items": {"$ref": "#/components/schemas/StoryboardScene"}, "minItems": 1},

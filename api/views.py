@@ -1,5 +1,6 @@
 """Runs, plans, callbacks and notifications as the API shows them, in the shapes that ``/openapi.json`` describes."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import UNSET
@@ -47,8 +48,12 @@ UNREACHABLE: Final = shapes.Oddity(
 BODY_CHARS_MAX: Final = 16_384  # A page may list two hundred, and callbacks wait while it is made.
 
 
-def run_view(run: Run, *, base_url: str) -> shapes.Run:
-    """A run; addresses begin with *base_url* and need the API key."""
+def run_view(run: Run, *, base_url: str, positions: Mapping[str, int] | None = None) -> shapes.Run:
+    """
+    A run; addresses begin with *base_url* and need the API key.
+
+    *positions*: of shots that wait for a free place at their provider, their turn.
+    """
     stale = stale_shots(run)
     return shapes.Run(
         id=run.id,
@@ -67,7 +72,10 @@ def run_view(run: Run, *, base_url: str) -> shapes.Run:
         submits_to_come=submits_to_come(run),
         callbacks_missed=callbacks_missed(run),
         warnings=_warnings(run),
-        shots=[_shot(run, shot, base_url, stale=shot.id in stale) for shot in run.shots],
+        shots=[
+            _shot(run, shot, base_url, stale=shot.id in stale, position=(positions or {}).get(shot.id))
+            for shot in run.shots
+        ],
         film=_film(run.film, base_url),
         error=_problem(run.error),
     )
@@ -263,7 +271,7 @@ def _untold(problem: Problem) -> str:
     return f"nothing is told to notify_url: {redacted(problem.message)}; {HOW_TO_TRUST}"
 
 
-def _shot(run: Run, shot: Shot, base_url: str, *, stale: bool) -> shapes.Shot:
+def _shot(run: Run, shot: Shot, base_url: str, *, stale: bool, position: int | None) -> shapes.Shot:
     return shapes.Shot(
         id=shot.id,
         scene=shot.scene,
@@ -282,6 +290,7 @@ def _shot(run: Run, shot: Shot, base_url: str, *, stale: bool) -> shapes.Shot:
         stale=stale,
         continued=is_continued(run, shot),
         held_by=_problem(shot.held_by),
+        queue_position=UNSET if position is None else position,
         next_try=shot.due_at if shot.held_by and not needs_operator(shot) else None,
         error=_problem(shot.error),
         takes=[_take(take, base_url) for take in shot.takes],

@@ -26,7 +26,7 @@ class Clients:
         self.providers = providers
         self._settings = settings
         self._tls: ssl.SSLContext | None = tls_of(settings)
-        self._open: dict[tuple[str, str], JobsClient] = {}
+        self._open: dict[tuple[str, str, str | None], JobsClient] = {}
         default = providers.of(None)
         if default.key and not needs_address(default):
             self._client(default)
@@ -48,7 +48,8 @@ class Clients:
         """
         The client that asks about a job of *maker*: at the address where it was submitted, by that profile.
 
-        The key is that of the provider as it is now, or of the variable that its profile names. Raises: as `of`.
+        The key is that of the provider as it is now; where its name is gone, or stands for another profile by now, that
+        of the variables that the profile names: no key goes to an address that it is not for. Raises: as `of`.
         """
         return self._client(usable(self._remembered(maker)))
 
@@ -70,12 +71,13 @@ class Clients:
         try:
             now = self.providers.of(maker.provider)
         except NotFound:
+            now = None
+        if now is None or now.profile.id != maker.profile:
             now = plain(maker.provider, _profile(maker.profile), self.providers.environ)
-        profile = now.profile if maker.profile == now.profile.id else _profile(maker.profile)
-        return replace(now, profile=profile, base=maker.base)
+        return replace(now, base=maker.base)
 
     def _client(self, provider: Provider) -> JobsClient:
-        place = (provider.profile.id, provider.base)
+        place = (provider.profile.id, provider.base, provider.key)
         if (client := self._open.get(place)) is None:
             client = self._open[place] = JobsClient(
                 provider.base,

@@ -9,7 +9,7 @@ from framerelay.processors.deps import Deps
 from framerelay.runs import events
 from framerelay.runs.machine import NO_PLACE
 from framerelay.runs.model import Family, Problem, Run, Shot
-from framerelay.runs.takes import IN_FLIGHT
+from framerelay.runs.takes import has_place
 from framerelay.store.places import Allowance, Entry, TakePlace
 from framerelay.store.progress import record, tell
 from framerelay.upstream.providers import Provider
@@ -88,8 +88,9 @@ async def _lost(deps: Deps, provider: Provider) -> tuple[TakePlace, ...]:
         if time.time() - since_s < LOST_S:
             continue
         run = await deps.store.load(place.run_id)
+        shot = run.shot(place.shot_id) if run else None
         take = run.take(place.shot_id, place.take) if run else None
-        if take is None or take.status not in IN_FLIGHT:
+        if shot is None or take is None or not has_place(shot, take):
             log.warning("place_found_free", provider=provider.name, run_id=place.run_id, shot=place.shot_id)
             entered += await deps.store.places.leave(provider.name, place)
     return tuple(entered)

@@ -73,7 +73,7 @@ async def start(request: Request) -> Response:
 async def read(request: Request) -> Response:
     """``GET /v1/runs/{id}``."""
     state = state_of(request)
-    return shape_answer(_view(state, await _run(state, request)))
+    return shape_answer(await _whole_view(state, await _run(state, request)))
 
 
 async def list_runs(request: Request) -> Response:
@@ -230,7 +230,7 @@ async def _act(request: Request, event: Decision, run_id: str | None = None) -> 
     """A person's decision about the run of the address: refused for an older revision, or if it changes nothing."""
     state = state_of(request)
     run = await decide(state, run_id or request.path_params["run"], event, revision=_revision(request))
-    return shape_answer(_view(state, run))
+    return shape_answer(await _whole_view(state, run))
 
 
 async def _look_ahead(request: Request, event: events.Retaken) -> Response:
@@ -273,3 +273,9 @@ def _key(key: str) -> str:
 
 def _view(state: State, run: Run) -> shapes.Run:
     return run_view(run, base_url=state.settings.reachable_url)
+
+
+async def _whole_view(state: State, run: Run) -> shapes.Run:
+    """With its shots' turns at their providers, which are not kept with the run."""
+    positions = await state.store.places.positions(run)
+    return run_view(run, base_url=state.settings.reachable_url, positions=positions)

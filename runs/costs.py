@@ -62,6 +62,11 @@ class CostTally:
     estimated: bool
 
 
+def reserved(estimate: Estimate | None) -> Cost | None:
+    """What is put aside for one take until the provider says what it cost; None where no price is known."""
+    return Cost(amount=estimate.high, currency=estimate.currency) if estimate else None
+
+
 def together(parts: Iterable[tuple[Estimate | None, int]]) -> Estimate | None:
     """What so many takes of each cost together; None where one is not known, or where currencies differ."""
     known = [(estimate, number) for estimate, number in parts if number]

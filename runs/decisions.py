@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from framerelay.runs import events
+from framerelay.runs.costs import reserved
 from framerelay.runs.model import Family, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
 from framerelay.runs.standing import budget_left, budget_words, counted, heirs, problem_of, unjoined
 from framerelay.runs.takes import BROUGHT_IN, NEVER_ARRIVED, OPEN
@@ -181,6 +182,7 @@ def _with_job(run: Run, shot: Shot, job_id: str, now: float) -> Run:
         due_at=now,
         job_ids=(job_id,),
         adopted=True,
+        cost=reserved(shot.estimate),
     )
     return run.with_shots(replace(shot, takes=(*shot.takes, take), error=None, held_by=None))
 

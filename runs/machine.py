@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from framerelay.runs import events
-from framerelay.runs.costs import Cost
+from framerelay.runs.costs import reserved
 from framerelay.runs.decisions import decided
 from framerelay.runs.events import Event, TakeEvent
 from framerelay.runs.model import Run, Shot, ShotStatus, Take, TakeStatus
@@ -189,7 +189,7 @@ def _with_intent(run: Run, event: events.Submitting, now: float) -> Run:
         expected_s=event.expected_s,
         usual_s=event.usual_s,
         maker=event.maker,
-        cost=Cost(amount=estimate.high, currency=estimate.currency) if (estimate := shot.estimate) else None,
+        cost=reserved(shot.estimate),
     )
     takes = sorted((*shot.takes, take), key=lambda each: each.number)
     return run.with_shots(replace(shot, takes=tuple(takes), held_by=None))

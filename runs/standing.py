@@ -290,6 +290,8 @@ def seems_unreachable(run: Run) -> bool:
 
 
 def _was_found(take: Take) -> bool:
+    if take.maker is not None and take.maker.poll_s is not None:
+        return False  # Its provider calls nobody back.
     has_ended = take.rendered_at is not None or take.ended_at is not None
     return has_ended and not take.called_back and not take.adopted and take.twin_of is None
 

@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from framerelay.runs import events
+from framerelay.runs.costs import reserved
 from framerelay.runs.events import TakeEvent
 from framerelay.runs.model import Family, Problem, Run, Shot, Take, TakeStatus
 from framerelay.runs.text import duration
@@ -51,11 +52,21 @@ def left_provider(before: Run, after: Run) -> list[tuple[str, str, int]]:
         now = after.shot(shot.id)
         if now is shot:
             continue
-        numbers = {take.number for take in now.takes if take.status in IN_FLIGHT} if now else set()
+        numbers = {take.number for take in now.takes if has_place(now, take)} if now else set()
         for take in shot.takes:
-            if take.status in IN_FLIGHT and take.maker is not None and take.number not in numbers:
+            if has_place(shot, take) and take.maker is not None and take.number not in numbers:
                 left.append((take.maker.provider, shot.id, take.number))
     return left
+
+
+def has_place(shot: Shot, take: Take) -> bool:
+    """
+    Whether *take* has a place at its provider: while it is in flight.
+
+    One that a person has set aside for another take, since nothing was heard of it, has none: it may never have been,
+    and the other one might wait for its end for ever.
+    """
+    return take.status in IN_FLIGHT and take.number > shot.set_aside
 
 
 def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -> Take:
@@ -67,7 +78,8 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
     match event:
         case events.Submitted():
             ids = _joined_ids(take.job_ids, (event.job_id, *event.aliases))
-            known = replace(take, job_ids=ids, kept={**take.kept, **event.kept}, find_at=None)
+            cost = take.cost or reserved(shot.estimate)
+            known = replace(take, job_ids=ids, kept={**take.kept, **event.kept}, find_at=None, cost=cost)
             if not (unborn or is_unheard(take)):
                 return known
             return _generating(run, shot, replace(known, error=None, question=None), now, word=event.word)
@@ -148,6 +160,7 @@ def twin(shot: Shot, number: int, job_ids: tuple[str, ...], now: float) -> Take:
         due_at=now,
         job_ids=job_ids,
         twin_of=number,
+        cost=reserved(shot.estimate),
     )
 
 
@@ -296,7 +309,7 @@ def _unknown_job(run: Run, shot: Shot, take: Take, now: float) -> Take:
     problem = Problem(code="unknown_job", message=message, family=Family.REQUEST_INVALID)
     nobody = replace(take, job_ids=(), adopted=False)
     if take.intent == BROUGHT_IN:
-        return replace(nobody, status=TakeStatus.FAILED, error=problem)
+        return replace(nobody, status=TakeStatus.FAILED, error=problem, cost=None)
     return unsure(run, shot, nobody, problem, now)
 
 

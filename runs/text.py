@@ -49,6 +49,12 @@ def range_words(low: float, high: float, currency: str) -> str:
     return f"about {most}" if least == most else f"{least.removesuffix(f' {currency}')} to {most}"
 
 
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th, 22nd."""
+    ending = "th" if number // 10 % 10 == 1 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
 def clause(message: str) -> str:
     """*message* as part of a sentence; ours have no stop, but the words of others may end with one."""
     return message.rstrip().rstrip(".")

@@ -1,6 +1,7 @@
 """
 How many jobs are in flight at each provider, over all workers: what it allows, as was given or as its refusals tell.
 
+    framerelay:places                   set   the providers that were asked lately
     framerelay:places:PROVIDER          zset  takes that have a place, by when they got it
     framerelay:places:PROVIDER:waiting  zset  takes that wait for one, by their turn
     framerelay:places:PROVIDER:facts    hash  the limit, as it is known by now, and whose turn it is
@@ -15,6 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from framerelay.runs.machine import NO_PLACE
+from framerelay.runs.model import Run
 from framerelay.store.client import RelayRedis, script
 from framerelay.store.redis_messages import redis_answers
 
@@ -103,6 +106,29 @@ class Places:
             members = await self._redis.zrange(f"{_key(provider)}:waiting", 0, -1)
         return tuple(TakePlace.of(member.decode()) for member in members)
 
+    async def positions(self, run: Run) -> dict[str, int]:
+        """The turn, from 1, of each shot of *run* that waits for a free place at its provider."""
+        held = {shot.id for shot in run.shots if shot.held_by is not None and shot.held_by.code == NO_PLACE}
+        names = {run.provider_of(shot) or "" for shot in run.shots if shot.id in held}
+        queues = [await self.waiting(name) for name in sorted(names) if name]
+        return {
+            place.shot_id: position
+            for queue in queues
+            for position, place in enumerate(queue, start=1)
+            if place.run_id == run.id and place.shot_id in held
+        }
+
+    async def tally(self) -> dict[str, tuple[int, int]]:
+        """Of each provider that was asked lately, how many places are taken and how many takes wait for one."""
+        with redis_answers():
+            names = sorted(name.decode() for name in await self._redis.smembers(PLACES))  # type: ignore[misc]  # redis-py's union
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for name in names:
+                    pipe.zcard(_key(name))
+                    pipe.zcard(f"{_key(name)}:waiting")
+                numbers = await pipe.execute()
+        return {name: (numbers[2 * at], numbers[2 * at + 1]) for at, name in enumerate(names)}
+
     async def _run(
         self, what: What, provider: str, take: TakePlace, allowance: Allowance, *, rest_s: float = REST_S
     ) -> Entry:
@@ -117,7 +143,7 @@ class Places:
         )
         with redis_answers():
             inside, wait_ms, ahead, entered = await self._script(
-                keys=[key, f"{key}:waiting", f"{key}:facts"], args=arguments
+                keys=[key, f"{key}:waiting", f"{key}:facts", PLACES], args=[*arguments, provider]
             )
         others = tuple(TakePlace.of(member.decode()) for member in entered)
         return Entry(has_place=bool(inside), wait_s=wait_ms / 1000, ahead=ahead, entered=others)

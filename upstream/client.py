@@ -34,7 +34,7 @@ from framerelay.runs.errors import (
 )
 from framerelay.upstream.answers import find_upload_url, read_object, refusal_within
 from framerelay.upstream.created import ApiAnswer, SubmitAnswer, read_created
-from framerelay.upstream.credentials import base_of, spellings_of, usable_id, usable_key
+from framerelay.upstream.credentials import base_of, hosts_of, spellings_of, usable_id, usable_key
 from framerelay.upstream.hooks import UPLOADS, UploadFile, auth_headers
 from framerelay.upstream.job import JobReport
 from framerelay.upstream.looked_up import failed_at_last, read_looked_up
@@ -70,8 +70,9 @@ class JobsClient:
     One provider, one key; open it once per process (``async with``) and share it.
 
     *base_url* is the provider's address, which its *profile* continues; a ``/v1`` at its end may stand in both. The key
-    is sent there and to the hosts that the profile names, and nowhere else: redirects are not followed, proxy and netrc
-    variables are not read. An answer that repeats the key (some refusals do) is read as if it said ``[key]``.
+    is sent there and, unless that is another address than the profile's, to the hosts that the profile names: redirects
+    are not followed, proxy and netrc variables are not read. An answer that repeats the key (some refusals do) is read
+    as if it said ``[key]``.
     *upload_url_path* is a dotted path to the URL in the upload answer (``data.download_url``), for providers that
     call it something else. *refuses_by_503*: a 503 to a submit, in the provider's own words, says that nothing was
     accepted. *tls* replaces the usual certificate authorities, for a gateway that has its own.
@@ -92,7 +93,7 @@ class JobsClient:
     ) -> None:
         self.profile = profile or load_shipped(DEFAULT)
         self.base = base_of(base_url, self.profile)
-        self.hosts = frozenset((host_of(self.base), *self.profile.hosts))
+        self.hosts = hosts_of(self.base, self.profile)
         self._upload_url_path = upload_url_path
         self._refuses_by_503 = refuses_by_503
         self._timeouts = timeouts or Timeouts()

@@ -2,7 +2,7 @@
 
 from urllib.parse import quote, quote_plus, urlsplit
 
-from framerelay.config.urls import parse_url
+from framerelay.config.urls import host_of, parse_url
 from framerelay.runs.errors import RequestInvalid
 from framerelay.upstream.job import JOB_ID_CHARACTERS_MAX
 from framerelay.upstream.profile import Profile
@@ -25,6 +25,12 @@ def base_of(base_url: str, profile: Profile) -> str:
         )
     root = base_url.strip().rstrip("/")
     return root.removesuffix("/v1").rstrip("/") if profile.create.post.startswith("/v1/") else root
+
+
+def hosts_of(base: str, profile: Profile) -> frozenset[str]:
+    """Whom the key is for: at an address of the profile's all its hosts, at another one (a gateway) that host alone."""
+    host, own = host_of(base), frozenset((host_of(profile.base), *profile.hosts))
+    return frozenset((host,)) if host not in own else own
 
 
 def usable_key(key: str) -> str:

@@ -41,12 +41,18 @@ def cost(profile: Profile, price: Price | None, report: JobReport) -> Cost | Non
     unit = profile.read.cost_unit if profile.read else None
     if report.cost is None or unit is None:
         return None
-    if unit == "tokens" and price is not None and price.per_mtok is not None:
-        amounts = _amounts(price.per_mtok, {"resolution": report.resolution})
-        is_known = amounts is not None and amounts[0] == amounts[1]
-        amount = amounts[1] * report.cost / 1_000_000 if amounts else 0.0
-        return Cost(amount=amount, currency=price.currency, estimated=not is_known) if amounts else None
+    if unit == "tokens":
+        return _cost_of_tokens(price, report.cost, {"resolution": report.resolution})
     return Cost(amount=report.cost, currency=unit, estimated=False) if price is None or unit == price.currency else None
+
+
+def _cost_of_tokens(price: Price | None, tokens: float, fields: Mapping[str, object]) -> Cost | None:
+    """Tokens are no money without a price; where that hangs on what nobody said, the highest one counts."""
+    amounts = _amounts(price.per_mtok, fields) if price is not None and price.per_mtok is not None else None
+    if price is None or amounts is None:
+        return None
+    amount = amounts[1] * tokens / 1_000_000
+    return Cost(amount=amount, currency=price.currency, estimated=amounts[0] != amounts[1])
 
 
 def _estimate(price: Price, amounts: Range | None, lengths: Range) -> Estimate | None:

@@ -1,6 +1,8 @@
 """A storyboard with what each shot may cost: asked once, before it is planned or started."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from framerelay.runs.costs import Estimate
 from framerelay.runs.errors import Mistake, NotFound, StoryboardInvalid
@@ -37,7 +39,17 @@ def provider_of(board: Storyboard, shot: Shot, providers: Providers) -> Provider
     try:
         return providers.of(name)
     except NotFound as error:
-        raise StoryboardInvalid([_mistake(board, ("provider",), f"{error.message} (shot {shot.id})")]) from error
+        path = next(_named_at(board.document, name), ("provider",))
+        raise StoryboardInvalid([_mistake(board, path, f"{error.message} (shot {shot.id})")]) from error
+
+
+def _named_at(group: Mapping[str, Any], name: str | None, at: Path = ()) -> Iterator[Path]:
+    """Where a checked document names the provider *name*, in story order."""
+    if name is not None and str(group.get("provider")).strip() == name:
+        yield (*at, "provider")
+    for level in ("scenes", "shots"):
+        for index, inner in enumerate(group.get(level, ())):
+            yield from _named_at(inner, name, (*at, level, index))
 
 
 def _why_no_budget(board: Storyboard, shots: tuple[Shot, ...]) -> str | None:

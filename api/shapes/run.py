@@ -153,6 +153,9 @@ class Shot(Struct, kw_only=True):
         bool, Meta(description="Its clip begins with the end of the clip before it; the film shows that frame once.")
     ]
     held_by: Annotated[Problem | None, Meta(description="Why its submit was put off.")]
+    queue_position: Annotated[
+        int | UnsetType, Meta(description="Its turn, from 1, among all shots that wait for a free place there.")
+    ] = UNSET
     next_try: Annotated[float | None, Meta(description="When a submit that was put off is tried again.")]
     error: Problem | None
     takes: list[Take]

@@ -1,7 +1,8 @@
 -- Places at one provider: so many jobs are in flight there at once, and the rest wait in turn of their runs.
 -- KEYS: 1 places (zset: member by when it came in, ms) · 2 those that wait (zset: member by its turn) · 3 facts (hash)
+--       4 names of providers (set)
 -- ARGV: 1 what happened: 'enter', 'leave', 'accepted', 'refused' · 2 member · 3 its run · 4 now ms
---       5 given limit or '' · 6 limit to begin with · 7 ms between submits or '' · 8 ms to rest after a refusal · 9 life ms
+--       5 given limit or '' · 6 limit to begin with · 7 ms between submits or '' · 8 ms to rest after a refusal · 9 life ms · 10 provider
 -- facts: given, begin (as the last that asked said) · limit · known ('1' once a refusal has shown it) · probe_at, probe_ms · rest_until · next_at · turn, turn:RUN · next_at, at:MEMBER
 -- Answers {1 if the member has a place, else 0; ms until a submit may leave, or 0; how many are ahead of it; those that got one}
 local places, waiting, facts = KEYS[1], KEYS[2], KEYS[3]
@@ -42,7 +43,8 @@ elseif what == 'accepted' and redis.call('ZCARD', places) >= limit then
     redis.call('HSET', facts, 'limit', limit, 'probe_at', now + (fact('probe_ms') or PROBE_MS))
   end
 elseif what == 'enter' and not redis.call('ZSCORE', places, member) and not redis.call('ZSCORE', waiting, member) then
-  local turn = math.max(fact('turn') or 0, fact('turn:' .. run) or 0) + 1
+  local turn = math.floor(math.max(fact('turn') or 0, fact('turn:' .. run) or 0)) + 1
+  turn = turn + redis.call('HINCRBY', facts, 'arrivals', 1) % 1000000 * 1e-7  -- Of those in one turn, the first to come.
   redis.call('HSET', facts, 'turn:' .. run, turn)
   redis.call('ZADD', waiting, turn, member)
 end
@@ -76,6 +78,7 @@ if what == 'enter' and inside == 1 and ARGV[7] ~= '' then
   end
   wait_ms = math.max(0, at - now)
 end
+redis.call('SADD', KEYS[4], ARGV[10])
 for _, key in ipairs(KEYS) do
   redis.call('PEXPIRE', key, ARGV[9])
 end

@@ -23,6 +23,7 @@ from framerelay.runs.errors import (
 from framerelay.upstream.client import ANSWER_BYTES_MAX, JobsClient, Timeouts
 from framerelay.upstream.families import Family, family_of
 from framerelay.upstream.order import Order
+from framerelay.upstream.profile_file import load_shipped
 from framerelay.upstream.wire import JobState
 
 pytestmark = pytest.mark.anyio
@@ -390,3 +391,13 @@ async def test_an_input_that_is_not_json_sends_nothing(provider) -> None:
             await client.submit(Order(model="m", input={"prompt": object()}, take="k"))
 
     assert provider.requests == []
+
+
+async def test_the_key_of_a_gateway_stays_there() -> None:
+    """At another address than the profile's own, the hosts that the profile names are somebody else's."""
+    profile, upload = load_shipped("fal"), "https://rest.fal.ai/storage/upload/initiate"
+    async with JobsClient("https://queue.fal.run", "sk-fal", profile=profile) as client:
+        assert client.is_own(upload)
+    async with JobsClient("https://gateway.example/fal", "sk-gateway", profile=profile) as client:
+        assert not client.is_own(upload)
+        assert client.is_own("https://gateway.example/fal/x/y/requests/1/status")
