@@ -169,7 +169,8 @@ def _age_days(profile: Profile) -> int | None:
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    told = "look-ups alone" if row["callback"] == "none" else "signed callback" if row["signed"] else "callback"
+    told = "signed callback" if row["signed"] else "callback"
+    told = told if row["callback"] in ("create", "query") else "look-ups alone"
     old = row["age_days"] is not None and row["age_days"] > OLD_DAYS
     facts = f"{row['checked'] or 'unknown'}{' (old)' if old else ''}"
     return told, ", ".join(row["accepts"]), "its own" if row["returns_last_frame"] else "ours", facts
