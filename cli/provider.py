@@ -27,6 +27,7 @@ from framerelay.upstream.providers import HandOff, Provider, Providers, plain, r
 from framerelay.upstream.understanding import AnswerKind, Understanding, differences, understand
 
 OLD_DAYS: Final = 90
+WIDE: Final = 200  # Columns that nothing here fills: what is no terminal gets lines that are not cut.
 
 
 def list_providers(*, as_json: bool) -> int:
@@ -43,7 +44,8 @@ def list_providers(*, as_json: bool) -> int:
     for row in rows:
         name = f"{row['name']} (default)" if row["default"] else row["name"]
         table.add_row(name, row["key_env"] if row["has_key"] else Text("no key", "dim"), *_cells(row))
-    Console(highlight=False, soft_wrap=True).print(table)
+    width = None if sys.stdout.isatty() else WIDE
+    Console(highlight=False, soft_wrap=True, width=width).print(table)
     return 0
 
 
@@ -169,7 +171,8 @@ def _age_days(profile: Profile) -> int | None:
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    told = "look-ups alone" if row["callback"] == "none" else "signed callback" if row["signed"] else "callback"
+    told = "signed callback" if row["signed"] else "callback"
+    told = told if row["callback"] in ("create", "query") else "look-ups alone"
     old = row["age_days"] is not None and row["age_days"] > OLD_DAYS
     facts = f"{row['checked'] or 'unknown'}{' (old)' if old else ''}"
     return told, ", ".join(row["accepts"]), "its own" if row["returns_last_frame"] else "ours", facts

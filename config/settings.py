@@ -34,7 +34,7 @@ from framerelay.config.parse import (
 )
 from framerelay.config.text import read_text, trimmed
 
-HANDOFFS = ("auto", "upload", "serve")
+HANDOFFS = ("auto", "upload", "inline", "serve")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +149,7 @@ class Settings:
         "auto",
         "How a last frame reaches the provider. `auto`: its own frame if the job returned one, else upload, "
         "else serve; "
-        "`upload`: our frame by the provider's upload; `serve`: our frame by a signed link to `/media`.",
+        "`upload`: our frame by the provider's upload; `inline`: in the request itself; `serve`: our frame by a signed link to `/media`.",
     )
     lookup_after_s: float = knob(
         "FRAMERELAY_LOOKUP_AFTER_S",

@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import Final
 
 from framerelay.runs import events
+from framerelay.runs.budget import budget_words
 from framerelay.runs.costs import reserved
 from framerelay.runs.model import Family, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
-from framerelay.runs.standing import budget_left, budget_words, counted, heirs, problem_of, unjoined
+from framerelay.runs.standing import budget_left, counted, heirs, problem_of, unjoined
 from framerelay.runs.takes import BROUGHT_IN, NEVER_ARRIVED, OPEN
 
 Decision = events.Approved | events.Picked | events.Resumed | events.Adopted | events.Retaken | events.RunCancelled

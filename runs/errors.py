@@ -82,6 +82,12 @@ class UpstreamRateLimited(Transient):
 
     code = "upstream_rate_limited"
 
+    def __init__(
+        self, message: str | None = None, *, retry_after_s: float | None = None, upstream_code: str | None = None
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.upstream_code = upstream_code
+
 
 class DownloadInterrupted(Transient):
     """The transfer broke off before the file was whole."""

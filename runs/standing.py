@@ -10,10 +10,10 @@ from itertools import compress, count, islice
 from operator import is_not
 from typing import Final
 
+from framerelay.runs.budget import budget_words
 from framerelay.runs.costs import MICROS, BudgetLeft, CostTally
 from framerelay.runs.model import Family, Overview, Problem, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
 from framerelay.runs.takes import BROUGHT_IN, IN_FLIGHT, OPEN, SUBMIT_CUT_SHORT, is_unheard
-from framerelay.runs.text import amount_words, number_of
 
 MOVING: Final = frozenset({ShotStatus.SUBMITTING, ShotStatus.GENERATING, ShotStatus.COLLECTING})
 HELD_AFTER: Final = 6  # Submits put off because the provider is out of order, before a person is told: about 15 s.
@@ -180,18 +180,6 @@ def _waiting_for(run: Run, shot: Shot, left: BudgetLeft) -> Problem:
         return _named(shot, shot.held_by)
     message = f"{budget_words(run, shot, left)}; nothing more is submitted"
     return _named(shot, Problem(code="budget_reached", message=message, family=Family.QUOTA))
-
-
-def budget_words(run: Run, shot: Shot, left: BudgetLeft) -> str:
-    """Why the budget does not allow one more take of *shot*."""
-    if left.jobs == 0 or left.micros is None:
-        return f"the budget of {number_of('job', run.budget_jobs or 0)} is spent"
-    if shot.estimate is None:
-        return f"no price of {run.model_of(shot)} is known, and the budget is one of money"
-    currency = shot.estimate.currency
-    amounts = (run.budget_money or 0.0, max(0.0, left.micros / MICROS), shot.estimate.high)
-    budget, rest, price = (amount_words(amount, currency) for amount in amounts)
-    return f"of the budget of {budget} {rest} are left, and a take may cost {price}"
 
 
 def problem_of(shot: Shot) -> Problem:

@@ -76,7 +76,7 @@ def _as_error(
     family = family_of(code, words, status)
     retry_after_s = read_retry_after(headers.get("retry-after"), now=datetime.now(UTC))
     if 400 <= status <= 499 and family is Family.RATE:
-        return UpstreamRateLimited(message, retry_after_s=retry_after_s)
+        return UpstreamRateLimited(message, retry_after_s=retry_after_s, upstream_code=code)
     if status in (408, 425) or (status >= 500 and status != 501):
         return UpstreamUnavailable(message, retry_after_s=retry_after_s)
     return UpstreamRejected(message, status=status, upstream_code=code)

@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 from framerelay.runs.model import Shot
 from framerelay.storyboards.storyboard import Storyboard
+from framerelay.upstream.credentials import base_of
 from framerelay.upstream.order import Order, create_request
 from framerelay.upstream.pictures import picture_forms
 from framerelay.upstream.providers import HandOff, Provider
@@ -30,7 +31,7 @@ def preview(provider: Provider, board: Storyboard, shot: Shot, *, handoff: HandO
     """
     profile = provider.profile
     plan = create_request(profile, _order(provider, board, shot, provider.handoff or handoff))
-    url = f"{provider.base.rstrip('/')}{plan.url}" if plan.url.startswith("/") else plan.url
+    url = f"{base_of(provider.base, profile)}{plan.url}" if plan.url.startswith("/") else plan.url
     auth = profile.auth
     return RequestPreview(
         method=plan.method,

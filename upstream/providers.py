@@ -141,7 +141,7 @@ def _of_settings(provider: Provider, settings: Settings) -> Provider:
         base=base,
         key=key,
         key_variables=("FRAMERELAY_UPSTREAM_KEY", *(one for one in provider.key_variables if "UPSTREAM" not in one)),
-        webhook_secret=provider.webhook_secret,
+        webhook_secret=_secret_of(provider.profile, provider, key),
         handoff=provider.handoff,
         jobs_at_once=provider.jobs_at_once,
         submits_per_minute=provider.submits_per_minute,
@@ -166,13 +166,14 @@ def _read_provider(name: str, part: Part, folder: Path, environ: Mapping[str, st
     usual = plain(name, profile, environ)
     key_env = keys["key_env"].text() if "key_env" in keys else None
     secret_env = keys["webhook_secret_env"].text() if "webhook_secret_env" in keys else None
+    key = _first_set((key_env,), environ) if key_env else usual.key
     return Provider(
         name=name,
         profile=profile,
         base=(keys["url"].web_address() if "url" in keys else None) or profile.base,
-        key=_first_set((key_env,), environ) if key_env else usual.key,
+        key=key,
         key_variables=(key_env,) if key_env else usual.key_variables,
-        webhook_secret=_first_set((secret_env,), environ) if secret_env else usual.webhook_secret,
+        webhook_secret=_first_set((secret_env,), environ) if secret_env else _secret_of(profile, usual, key),
         handoff=_read_handoff(keys["handoff"]) if "handoff" in keys else None,
         jobs_at_once=keys["jobs_at_once"].whole_number(1) if "jobs_at_once" in keys else None,
         submits_per_minute=_read_rate(keys["submits_per_minute"]) if "submits_per_minute" in keys else None,
@@ -235,6 +236,13 @@ def _read_prices(part: Part) -> dict[str, Price]:
 
 def _first_set(variables: tuple[str, ...] | list[str], environ: Mapping[str, str]) -> str | None:
     return next((text for name in variables if (text := trimmed(environ.get(name, "")))), None)
+
+
+def _secret_of(profile: Profile, provider: Provider, key: str | None) -> str | None:
+    """The secret of callbacks; some providers sign with the key itself, whatever variable that comes from."""
+    signature = profile.callback.signature
+    signs_by_key = signature != "none" and signature.secret_env in profile.key_env
+    return key if signs_by_key else provider.webhook_secret
 
 
 def _usual_secret(profile: Profile, environ: Mapping[str, str]) -> str | None:

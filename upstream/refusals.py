@@ -57,7 +57,7 @@ def refusal_by(
     family = family_by(profile, error.code, error.message, _where(profile, document), status)
     if family is Family.RATE and 400 <= status <= 499:
         retry_after_s = read_retry_after(headers.get("retry-after"), now=datetime.now(UTC))
-        return UpstreamRateLimited(plain.message, retry_after_s=retry_after_s)
+        return UpstreamRateLimited(plain.message, retry_after_s=retry_after_s, upstream_code=error.code)
     if family is None or isinstance(plain, UpstreamUnavailable):
         return plain
     return UpstreamRejected(plain.message, status=status, upstream_code=error.code, family=family)
@@ -91,7 +91,7 @@ def refusal_inside(
     message = f"HTTP 200 with an error inside: {said}{request_of(headers)}"
     if error.family is Family.RATE:
         retry_after_s = read_retry_after(headers.get("retry-after"), now=datetime.now(UTC))
-        return UpstreamRateLimited(message, retry_after_s=retry_after_s)
+        return UpstreamRateLimited(message, retry_after_s=retry_after_s, upstream_code=error.code)
     return UpstreamRejected(message, status=200, upstream_code=error.code, family=error.family)
 
 

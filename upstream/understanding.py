@@ -77,8 +77,9 @@ def _error(error: FrameRelayError) -> UnderstoodError | None:
     if isinstance(error, UpstreamRejected):
         family = error.family or family_of(error.upstream_code, error.message, error.status)
         return UnderstoodError(code=error.upstream_code, message=error.message, family=family.value)
-    family = Family.RATE if isinstance(error, UpstreamRateLimited) else Family.SERVER
-    return UnderstoodError(code=None, message=error.message, family=family.value)
+    if isinstance(error, UpstreamRateLimited):
+        return UnderstoodError(code=error.upstream_code, message=error.message, family=Family.RATE.value)
+    return UnderstoodError(code=None, message=error.message, family=Family.SERVER.value)
 
 
 def _of_report(report: JobReport) -> Understanding:

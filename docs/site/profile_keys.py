@@ -216,7 +216,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
     "Poll": {
         "first_s": "seconds from the submit to the first look-up",
         "every_s": "seconds between look-ups, at first; a tenth of the job's age later on, at most ten minutes",
-        "max_per_minute": "look-ups a minute that the provider takes",
+        "max_per_minute": "look-ups a minute that the provider takes, over all workers",
     },
     "LimitRules": {
         "concurrent": "jobs at once",

@@ -101,7 +101,7 @@ def _told(profile: Profile) -> str:
         return "polling"
     if callback.signature == "none":
         return "callback"
-    needs_secret = callback.signature.secret_env is not None
+    needs_secret = callback.signature.secret_env not in (None, *profile.key_env)
     return "callback, signed once you set the secret" if needs_secret else "signed callback"
 
 
@@ -167,14 +167,16 @@ def _told_at_length(profile: Profile) -> str:
         return f"by polling: its webhooks go to one address for the whole account; {asked}"
     if callback.on == "none":
         return f"by polling: it has no callbacks; {asked}"
-    return f"by a callback to an address of just that take, {_signed(callback.signature)}{_manners(profile)}"
+    return f"by a callback to an address of just that take, {_signed(callback.signature, profile)}{_manners(profile)}"
 
 
-def _signed(signature: Signature | str) -> str:
+def _signed(signature: Signature | str, profile: Profile) -> str:
     if not isinstance(signature, Signature):
         return "not signed"
     if signature.secret_env is None:
         return f"signed (`{signature.scheme}`, by public keys)"
+    if signature.secret_env in profile.key_env:
+        return f"signed (`{signature.scheme}`) with your key"
     return f"signed (`{signature.scheme}`) once `{signature.secret_env}` holds the secret; until then not verified"
 
 

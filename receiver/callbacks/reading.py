@@ -91,6 +91,8 @@ def interpret(
 
 def _profile_at(state: State, address: Address) -> Profile | None:
     """By which profile a callback there is read; None: leniently."""
+    if isinstance(address, HookAddress):
+        return profile_at(state.providers, state.providers.default)
     return profile_at(state.providers, address.provider) if isinstance(address, TakeAddress) else None
 
 
