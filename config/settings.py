@@ -148,8 +148,8 @@ class Settings:
         one_of(*HANDOFFS),
         "auto",
         "How a last frame reaches the provider. `auto`: its own frame if the job returned one, else upload, "
-        "else serve; "
-        "`upload`: our frame by the provider's upload; `inline`: in the request itself; `serve`: our frame by a signed link to `/media`.",
+        "else inline, else serve, as its profile accepts; `upload`: our frame by the provider's upload; "
+        "`inline`: in the request itself; `serve`: our frame by a signed link to `/media`.",
     )
     lookup_after_s: float = knob(
         "FRAMERELAY_LOOKUP_AFTER_S",

@@ -1,6 +1,7 @@
 """Places at providers: a submit asks for one, and waits for the end of another job where there is none."""
 
 import time
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -9,6 +10,7 @@ from framerelay.processors.deps import Deps
 from framerelay.runs import events
 from framerelay.runs.machine import NO_PLACE
 from framerelay.runs.model import Family, Problem, Run, Shot
+from framerelay.runs.standing import takes_to_submit
 from framerelay.runs.takes import has_place
 from framerelay.store.places import Allowance, Entry, TakePlace
 from framerelay.store.progress import record, tell
@@ -40,27 +42,42 @@ async def enter(deps: Deps, run: Run, shot: Shot, take: int, provider: Provider)
     place, allowance = TakePlace(run_id=run.id, shot_id=shot.id, take=take), allowance_of(provider)
     entry = await deps.store.places.enter(provider.name, place, allowance)
     if not entry.has_place:
-        await tell(deps.store, await _lost(deps, provider))
+        await tell(deps.store, provider.name, await _lost(deps, provider))
         entry = await deps.store.places.enter(provider.name, place, allowance)
-    await tell(deps.store, entry.entered)
+    await tell(deps.store, provider.name, entry.entered)
     if entry.has_place and entry.wait_s == 0:
         return True
+    if not entry.has_place and await _others_of(deps, place, provider):
+        return False  # Their intents come first: a hold of the shot would be in their way, and each asks for this step.
     await record(deps.store, run.id, _hold(shot, provider, entry))
-    if not entry.has_place and (await deps.store.places.enter(provider.name, place, allowance)).has_place:
-        await tell(deps.store, (place,))
+    if not entry.has_place:
+        entry = await deps.store.places.enter(provider.name, place, allowance)
+        mine = (place,) if entry.has_place else await _others_of(deps, place, provider)
+        await tell(deps.store, provider.name, (*entry.entered, *mine))
     return False
+
+
+async def _others_of(deps: Deps, place: TakePlace, provider: Provider) -> tuple[TakePlace, ...]:
+    """Other takes of the same shot that have a place and are not submitted yet."""
+    run = await deps.store.load(place.run_id)
+    shot = run.shot(place.shot_id) if run else None
+    numbers = set(takes_to_submit(run, shot)) - {place.take} if run and shot else set()
+    if not numbers:
+        return ()
+    others = {replace(place, take=number) for number in numbers}
+    return tuple(each for each, _ in await deps.store.places.inside(provider.name) if each in others)
 
 
 async def leave(deps: Deps, run: Run, shot: Shot, take: int, provider: Provider) -> None:
     """Nothing was submitted for the take: its place is another one's."""
     place = TakePlace(run_id=run.id, shot_id=shot.id, take=take)
-    await tell(deps.store, await deps.store.places.leave(provider.name, place))
+    await tell(deps.store, provider.name, await deps.store.places.leave(provider.name, place))
 
 
 async def accepted(deps: Deps, run: Run, shot: Shot, take: int, provider: Provider) -> None:
     """The provider took it, and may take more."""
     place = TakePlace(run_id=run.id, shot_id=shot.id, take=take)
-    await tell(deps.store, await deps.store.places.accepted(provider.name, place))
+    await tell(deps.store, provider.name, await deps.store.places.accepted(provider.name, place))
 
 
 async def refused(

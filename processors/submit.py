@@ -28,7 +28,7 @@ from framerelay.runs.errors import (
 )
 from framerelay.runs.events import Event
 from framerelay.runs.model import Family, Problem, Run, Shot, Take
-from framerelay.runs.steps import Step, StepName, steps_due
+from framerelay.runs.steps import Step, StepName, is_to_come, steps_due
 from framerelay.store.progress import Recorded, record
 
 LAST_WORD_S: Final = 1.5  # Of what a container is given to end; what is not told by then, time tells: `unsure`.
@@ -57,6 +57,7 @@ async def submit(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int)
         return "not_due"
     step = Step(name=StepName.SUBMIT, run=run.id, shot=shot_id, take=take, turn=turn)
     if step not in steps_due(run, time.time()):
+        await _without_place(deps, run, shot, take)
         return "not_due"
     try:
         provider = deps.clients.provider(run.provider_of(shot))
@@ -67,8 +68,16 @@ async def submit(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int)
         return await _unprepared(deps, run, shot, take, error)
     intended = await _intend(deps, run, shot, take, ready)
     if intended is None:
+        await _without_place(deps, await deps.store.load(run_id) or run, shot, take)
         return "not_due"
     return await _post(deps, run, shot, intended, ready)
+
+
+async def _without_place(deps: Deps, run: Run, shot: Shot, take: int) -> None:
+    """A place that it got before somebody decided otherwise is another one's; one that is still wanted stays."""
+    with suppress(FrameRelayError):
+        if not is_to_come(run, shot.id, take):
+            await places.leave(deps, run, shot, take, deps.clients.provider(run.provider_of(shot)))
 
 
 async def _unprepared(deps: Deps, run: Run, shot: Shot, take: int, error: FrameRelayError) -> str:

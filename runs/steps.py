@@ -1,5 +1,6 @@
 """What a state asks for: pure, and safe to ask again after any crash."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +12,7 @@ from framerelay.runs.standing import (
     is_complete,
     takes_to_submit,
 )
-from framerelay.runs.takes import find_at
+from framerelay.runs.takes import IN_FLIGHT, find_at
 
 
 class StepName(StrEnum):
@@ -59,6 +60,15 @@ def steps_due(run: Run, now: float) -> list[Step]:
                     steps.append(Step(name=StepName.SUBMIT, run=run.id, shot=shot.id, take=take, turn=shot.turns))
                     left = left.after(shot.estimate)
     return steps
+
+
+def is_to_come(run: Run, shot_id: str, number: int) -> bool:
+    """Whether that take is in flight, or its submit waits for nothing but time (and a place at the provider)."""
+    take = run.take(shot_id, number)
+    if take is not None:
+        return take.status in IN_FLIGHT
+    submits = (step for step in steps_due(run, math.inf) if step.name is StepName.SUBMIT)
+    return any((step.shot, step.take) == (shot_id, number) for step in submits)
 
 
 def wants_film(run: Run) -> bool:

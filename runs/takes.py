@@ -255,8 +255,10 @@ def _next_poll(take: Take, poll_s: tuple[float, float], now: float) -> float:
     """At a provider that cannot call: as its profile says, growing with the job's age, each take a little off."""
     first_s, every_s = poll_s
     age_s = max(now - take.submitted_at, 0.0)
-    wait_s = first_s - age_s if age_s < first_s else min(max(every_s, 0.1 * age_s), LOOK_UP_EVERY_S_MAX)
-    return now + wait_s * (1.0 + 0.1 * _spread(take))
+    spread = 1.0 + 0.1 * _spread(take)
+    if age_s < first_s:
+        return now + (first_s - age_s) * spread
+    return now + min(max(every_s, 0.1 * age_s) * spread, LOOK_UP_EVERY_S_MAX)
 
 
 def _spread(take: Take) -> float:

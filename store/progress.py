@@ -9,6 +9,7 @@ import asyncio
 import random
 import re
 import time
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any, Final
@@ -19,7 +20,7 @@ from framerelay.runs.events import Event
 from framerelay.runs.machine import apply, begin, is_news, wake_at
 from framerelay.runs.model import Problem, Run
 from framerelay.runs.notices import notices_of
-from framerelay.runs.steps import steps_due
+from framerelay.runs.steps import is_to_come, steps_due
 from framerelay.runs.takes import left_provider
 from framerelay.store.places import TakePlace
 from framerelay.store.runs import Store
@@ -70,14 +71,29 @@ async def _free_places(store: Store, before: Run, after: Run) -> None:
     for provider, shot_id, number in left_provider(before, after):
         place = TakePlace(run_id=after.id, shot_id=shot_id, take=number)
         with suppress(StoreUnavailable):
-            await tell(store, await store.places.leave(provider, place))
+            await tell(store, provider, await store.places.leave(provider, place))
 
 
-async def tell(store: Store, entered: tuple[TakePlace, ...]) -> None:
-    """Let those go on that got a place at their provider. Raises: StoreUnavailable."""
-    for place in entered:
-        with suppress(RunNotFound):
-            await record(store, place.run_id, events.PlaceFreed(shot=place.shot_id))
+async def tell(store: Store, provider: str, entered: tuple[TakePlace, ...]) -> None:
+    """
+    Let those go on that got a place at *provider*; the place of one that nobody wants any more is the next one's.
+
+    Raises: StoreUnavailable.
+    """
+    waiting = deque(entered)
+    while waiting:
+        place = waiting.popleft()
+        if not await _goes_on(store, place):
+            waiting += await store.places.leave(provider, place)
+
+
+async def _goes_on(store: Store, place: TakePlace) -> bool:
+    """Whether there is a take for it still; that one is submitted now."""
+    try:
+        run = (await record(store, place.run_id, events.PlaceFreed(shot=place.shot_id))).run
+    except RunNotFound:
+        return False
+    return is_to_come(run, place.shot_id, place.take)
 
 
 def check_revision(run: Run, revision: int | None) -> None:
