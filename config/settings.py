@@ -34,7 +34,7 @@ from framerelay.config.parse import (
 )
 from framerelay.config.text import read_text, trimmed
 
-HANDOFFS = ("auto", "upload", "inline", "serve")
+HANDOFFS = ("auto", "upload", "serve", "inline")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
