@@ -78,7 +78,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         more="Given to the provider as callback_url. What it says is a hint to look up the job, and is never believed.",
         right=None,
         body=CALLBACK_BODY,
-        answers={200: RouteAnswer(about="It is kept; so is a repeat.", shape=shapes.Received)},
+        answers={
+            200: RouteAnswer(
+                about="It is kept; so is a repeat. A provider whose profile asks for another answer gets that one: its "
+                "own word as text, or the value of its question under the same name.",
+                shape=shapes.Received,
+                kinds=("text/plain",),
+            )
+        },
         refusals={
             400: "The body is not JSON, or broke off.",
             401: "It does not prove where it comes from; it is held in quarantine.",

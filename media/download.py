@@ -205,7 +205,7 @@ class _Transfer:
         try:
             url = parse_url(self.url)
             for _ in range(REDIRECTS_MAX + 1):
-                keyed = headers | dict(self.key.at(url.host) if self.key else {})
+                keyed = headers | dict(self.key.at(url.scheme, url.host) if self.key else {})
                 request = self.client.build_request("GET", url, headers=keyed, timeout=self.timeout())
                 async with asyncio.timeout(self.head_s()):
                     response = await self.client.send(request, stream=True, auth=None, follow_redirects=False)

@@ -106,7 +106,9 @@ def _key(deps: Deps, take: Take) -> HostHeaders | None:
     if take.maker is None:
         return None
     client = deps.clients.of_maker(take.maker)
-    return HostHeaders(hosts=client.hosts, headers=client.key_headers()) if client.profile.download.auth else None
+    if not client.profile.download.auth:
+        return None
+    return HostHeaders(hosts=client.hosts, headers=client.key_headers(), plain=client.is_plain)
 
 
 async def _in_time(picture: asyncio.Future[Frame | None]) -> Frame | None:

@@ -147,8 +147,17 @@ class JobsClient:
         return auth_headers(self.profile.auth, self._key)
 
     def is_own(self, url: str) -> bool:
-        """Whether *url* is at the provider: at another place it would not get the key, and so is not asked."""
-        return host_of(url) in self.hosts
+        """
+        Whether *url* is at the provider: at another place it would not get the key, and so is not asked.
+
+        Where the provider is reached by TLS, its address without it is another place: everybody could read the key.
+        """
+        return host_of(url) in self.hosts and (url.lower().startswith("https://") or self.is_plain)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is reached without TLS: on this machine or network, as its address was given."""
+        return self.base.lower().startswith("http://")
 
     async def get_job(
         self, job_id: str, *, kept: Mapping[str, str] | None = None, model: str | None = None
@@ -274,7 +283,7 @@ class JobsClient:
     ) -> httpx.Request:
         """A request with our key, which goes to the provider's own hosts alone. Raises: UpstreamAnswerUnreadable."""
         url = f"{self.base}{address}" if address.startswith("/") else address
-        if host_of(url) not in self.hosts:
+        if not self.is_own(url):
             raise UpstreamAnswerUnreadable(f"the provider names an address that is not its own: {host_of(url)}")
         keyed = {**headers, **self.key_headers()}
         return client.build_request(method, url, params=query or None, headers=keyed, **content)

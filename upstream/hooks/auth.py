@@ -25,10 +25,11 @@ def jwt_hs256(key: str, *, now: float) -> str:
     """
     A JSON Web Token of half an hour from *key*, ``ACCESS_KEY:SECRET_KEY``; *now* in seconds since 1970.
 
-    A key without a colon (or a bar) is an API key, and is sent as it is.
+    A key without a colon (a bar, a comma) is an API key, and is sent as it is.
     Source: Kling's authentication page (RFC 7519, HS256).
     """
-    access, _, secret = re.sub(r"[|,]", ":", key, count=1).partition(":")
+    access, *rest = re.split("[:|,]", key, maxsplit=1)
+    secret = rest[0] if rest else ""
     if not secret:
         return key
     if not access:
