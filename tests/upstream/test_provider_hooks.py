@@ -202,6 +202,8 @@ async def test_an_address_without_tls_is_not_that_of_a_provider_that_has_it() ->
         assert client.is_own("HTTPS://API.example.com/jobs/1")
         assert not client.is_own("http://api.example.com/jobs/1")
         assert not client.is_own("https://api.example.com.evil.example/jobs/1")
-        assert client.is_own(f"https://{load_shipped('fal').hosts[0]}/x") if load_shipped("fal").hosts else True
+        assert not client.is_own(f"https://{load_shipped('fal').hosts[0]}/x"), "the key of a gateway is for that alone"
+    async with JobsClient(load_shipped("fal").base, KEY, profile=load_shipped("fal")) as client:
+        assert all(client.is_own(f"https://{host}/x") for host in load_shipped("fal").hosts)
     async with JobsClient("http://127.0.0.1:9", KEY) as client:
         assert client.is_own("http://127.0.0.1:9/jobs/1")
