@@ -106,9 +106,11 @@ bench: setup .venv/bench/.ready  ## ask every question of benchmarks/ against it
 screenshots: setup browser fonts  ## take the manual's pictures anew, of the running program
 	@$(BIN)/pytest -q tests/page/screenshots.py
 
-docs: setup  ## write docs/settings.md and docs/storyboard.schema.json anew from the code
+docs: setup  ## write anew from the code: settings, schemas, the pages and tables of providers
 	@$(BIN)/python -m framerelay.config.reference
 	@$(BIN)/python -m framerelay.api.storyboard_schema
+	@$(BIN)/python -m docs.site.providers
+	@$(BIN)/python -m docs.site.profile_format
 
 manual: export NO_MKDOCS_2_WARNING = 1
 manual: .venv/docs/.ready  ## build the manual as a site in build/manual/

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+VIDEO_BYTES_MAX: Final = 50_000_000  # Likewise of an input video.
 PICTURE_BYTES_MAX: Final = 30_000_000  # Ark's limit for an input image.
 COOKIE: Final = "framerelay_session"
 

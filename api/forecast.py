@@ -5,6 +5,7 @@ from typing import Final
 
 from framerelay.api import shapes
 from framerelay.api.words import usual_s
+from framerelay.runs.machine import NO_PLACE
 from framerelay.runs.text import duration
 
 LATE: Final = 2.0  # Times the usual; whoever is later than that may be in a queue, and nobody knows how long that is.
@@ -61,6 +62,8 @@ def _ends_in_s(run: shapes.Run, shot: shapes.Shot, source_ends_in_s: float, now:
     if shot.status in ("done", "collecting"):
         return 0.0
     asks = (shot.gate and not shot.approved) or (shot.takes_wanted > 1 and shot.pick != "first")
+    if not asks and shot.held_by and shot.held_by.code == NO_PLACE and isinstance(shot.queue_position, int):
+        return _place_ends_in_s(run, shot.queue_position)
     if asks or shot.held_by:
         return None
     match shot.status:
@@ -73,6 +76,13 @@ def _ends_in_s(run: shapes.Run, shot: shapes.Shot, source_ends_in_s: float, now:
             return min((end for end in ends if end is not None), default=None)
         case _:
             return None
+
+
+def _place_ends_in_s(run: shapes.Run, position: int) -> float | None:
+    """Those ahead go as many at a time as are under way now, as far as this run can tell."""
+    at_once = max(1, sum(shot.status in ("submitting", "generating") for shot in run.shots))
+    usual = usual_s(run)
+    return None if usual is None else usual * (math.ceil(position / at_once) + 1)
 
 
 def _take_ends_in_s(run: shapes.Run, take: shapes.Take, now: float) -> float | None:

@@ -140,10 +140,11 @@ def _refusals_of_the_door(operation: Operation) -> dict[int, str]:
 def _response(answer: RouteAnswer) -> dict[str, Any]:
     response: dict[str, Any] = {"description": answer.about}
     schemas = [{"$ref": REF.format(name=shape.__name__)} for shape in (answer.shape, answer.other) if shape]
+    content: dict[str, Any] = {kind: {} for kind in answer.kinds}
     if schemas:
-        response["content"] = {"application/json": {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
-    elif answer.kinds:
-        response["content"] = {kind: {} for kind in answer.kinds}
+        content["application/json"] = {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}
+    if content:
+        response["content"] = content
     return {**response, **_headers(answer.headers)}
 
 

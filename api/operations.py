@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from framerelay.api import shapes
-from framerelay.api.access import PICTURE_BYTES_MAX, Right
+from framerelay.api.access import VIDEO_BYTES_MAX, Right
 from framerelay.api.operation import FORM, Body, Operation, RouteAnswer
 from framerelay.api.storyboard_schema import Schema
 
@@ -44,8 +44,18 @@ CALLBACK_BODY: Final = Body(
     },
 )
 PICTURE: Final = Body(
-    kinds=("application/octet-stream", "image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", "image/tiff"),
-    schema={"type": "string", "format": "binary", "maxLength": PICTURE_BYTES_MAX},
+    kinds=(
+        "application/octet-stream",
+        "image/png",
+        "image/jpeg",
+        "image/webp",
+        "image/gif",
+        "image/bmp",
+        "image/tiff",
+        "video/mp4",
+        "video/webm",
+    ),
+    schema={"type": "string", "format": "binary", "maxLength": VIDEO_BYTES_MAX},
 )
 NOTHING: Final = Body(kinds=("application/json",), schema=_fields({}), required=False)
 LOGIN: Final = Body(
@@ -68,7 +78,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         more="Given to the provider as callback_url. What it says is a hint to look up the job, and is never believed.",
         right=None,
         body=CALLBACK_BODY,
-        answers={200: RouteAnswer(about="It is kept; so is a repeat.", shape=shapes.Received)},
+        answers={
+            200: RouteAnswer(
+                about="It is kept; so is a repeat. A provider whose profile asks for another answer gets that one: its "
+                "own word as text, or the value of its question under the same name.",
+                shape=shapes.Received,
+                kinds=("text/plain",),
+            )
+        },
         refusals={
             400: "The body is not JSON, or broke off.",
             401: "It does not prove where it comes from; it is held in quarantine.",

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from framerelay.storyboards.inputs import INPUT_FIELDS, PLAIN_FIELDS, FieldKind
+from framerelay.storyboards.inputs import INPUT_FIELDS, PLAIN_FIELDS, REFERENCE_FILES, FieldKind
 from framerelay.storyboards.scenes import SHOTS_MAX, TAKES_MAX
 
 Schema = dict[str, Any]
@@ -24,7 +24,10 @@ _KINDS: Final[dict[FieldKind, Schema]] = {
     FieldKind.URL: URL,
     FieldKind.URLS: {"type": "array", "items": {"type": "string"}},
 }
-_INPUTS: Final = {name: _KINDS[INPUT_FIELDS[name]] for name in PLAIN_FIELDS}
+_INPUTS: Final = {
+    **{name: _KINDS[INPUT_FIELDS[name]] for name in PLAIN_FIELDS},
+    **{name: {"type": "array", "items": FRAME} for name in REFERENCE_FILES},
+}
 
 
 def _described(schema: Schema, description: str, *examples: str) -> Schema:
@@ -36,6 +39,13 @@ def _group(needs: tuple[str, ...] = (), /, **keys: Schema) -> Schema:
     required = {"required": list(needs)} if needs else {}
     return {"type": "object", "properties": keys, "additionalProperties": False, **required}
 
+
+_CHOICE: Final = {
+    "provider": _described(TEXT, "Who makes it: a shipped profile, or a name from framerelay.yaml."),
+    "model": _described(TEXT, "The provider's model."),
+    "extra": _described({"type": "object"}, "Raw fields of that provider, merged into the request last."),
+}
+"""At the top, in a scene and in a shot; the inner one counts."""
 
 _SHOT: Final = _group(
     ("prompt",),
@@ -51,6 +61,7 @@ _SHOT: Final = _group(
     ),
     pick=_described({"const": "first"}, "The first take that is done is the one."),
     gate=_described({"const": "approve"}, "It is submitted after you approved it."),
+    **_CHOICE,
     **_INPUTS,
 )
 _SHOTS: Final[Schema] = {
@@ -59,14 +70,20 @@ _SHOTS: Final[Schema] = {
     "minItems": 1,
     "maxItems": SHOTS_MAX,
 }
-_SCENE: Final = _group(("shots",), id=ID, first_frame=FRAME, first_frame_url=URL, shots=_SHOTS)
+_SCENE: Final = _group(("shots",), id=ID, first_frame=FRAME, first_frame_url=URL, **_CHOICE, shots=_SHOTS)
 _WHOLE: Final = _group(
-    ("model",),
     version={"const": 1},
     title=_described(TEXT, "The name of the run."),
-    model=_described(TEXT, "The provider's model, for all shots."),
+    **_CHOICE,
     budget=_described(
-        _group(("jobs",), jobs={"type": "integer", "minimum": 1}), "No submit past it, retakes included."
+        {
+            **_group(jobs={"type": "integer", "minimum": 1}, money={"type": "number", "exclusiveMinimum": 0}),
+            "minProperties": 1,
+        },
+        "No submit past it, retakes included.",
+    ),
+    currency=_described(
+        {"type": "string", "pattern": "^([A-Z]{3}|credits|units)$"}, "What money is counted in.", "USD", "CNY"
     ),
     defaults=_described(_group(**_INPUTS), "Input fields of the jobs API for every shot."),
     style=_described(TEXT, "What all prompts share; it is put behind each of them."),

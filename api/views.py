@@ -1,5 +1,6 @@
 """Runs, plans, callbacks and notifications as the API shows them, in the shapes that ``/openapi.json`` describes."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import UNSET
@@ -8,10 +9,12 @@ from framerelay.api import shapes
 from framerelay.config.logs import redacted
 from framerelay.config.urls import host_of
 from framerelay.network.policy import HOW_TO_TRUST
+from framerelay.runs.costs import Estimate, together
 from framerelay.runs.model import Clip, Film, FirstFrame, Frame, Problem, Run, Shot, Take, TakeStatus
 from framerelay.runs.outlook import (
     SecondJob,
     clips_that_are_odd,
+    cost_of_retake,
     is_continued,
     jobs_of_retake,
     seams_that_jump,
@@ -23,6 +26,7 @@ from framerelay.runs.outlook import (
 from framerelay.runs.standing import (
     awake,
     callbacks_missed,
+    cost_of,
     counted,
     jobs_left,
     jobs_spent,
@@ -30,6 +34,7 @@ from framerelay.runs.standing import (
     seems_unreachable,
     submits_to_come,
 )
+from framerelay.runs.takes import IN_FLIGHT
 from framerelay.runs.text import duration
 from framerelay.store.inbox import Callback
 from framerelay.store.outbox import Notification
@@ -43,25 +48,34 @@ UNREACHABLE: Final = shapes.Oddity(
 BODY_CHARS_MAX: Final = 16_384  # A page may list two hundred, and callbacks wait while it is made.
 
 
-def run_view(run: Run, *, base_url: str) -> shapes.Run:
-    """A run; addresses begin with *base_url* and need the API key."""
+def run_view(run: Run, *, base_url: str, positions: Mapping[str, int] | None = None) -> shapes.Run:
+    """
+    A run; addresses begin with *base_url* and need the API key.
+
+    *positions*: of shots that wait for a free place at their provider, their turn.
+    """
     stale = stale_shots(run)
     return shapes.Run(
         id=run.id,
         object="run",
         title=run.title,
+        provider=run.provider,
         model=run.model,
         status=run.status,
         revision=run.revision,
         created=int(run.created_at),
         updated=int(run.updated_at),
         hook=run.hook,
-        budget=shapes.Jobs(jobs=run.budget_jobs),
+        budget=_budget(run),
         spent=shapes.Spent(jobs=jobs_spent(run)),
+        cost=_run_cost(run),
         submits_to_come=submits_to_come(run),
         callbacks_missed=callbacks_missed(run),
         warnings=_warnings(run),
-        shots=[_shot(run, shot, base_url, stale=shot.id in stale) for shot in run.shots],
+        shots=[
+            _shot(run, shot, base_url, stale=shot.id in stale, position=(positions or {}).get(shot.id))
+            for shot in run.shots
+        ],
         film=_film(run.film, base_url),
         error=_problem(run.error),
     )
@@ -74,6 +88,7 @@ def outlook_view(run: Run, shot_id: str) -> shapes.Outlook:
         jobs=jobs_of_retake(run, shot_id),
         stale=list(stale_after(run, shot_id)),
         budget_left=jobs_left(run),
+        cost=cost_range(cost_of_retake(run, shot_id)) or UNSET,
         would=words_of_retake(run, shot_id),
     )
 
@@ -134,10 +149,11 @@ def plan_view(plan: Plan) -> shapes.Plan:
         title=plan.title,
         model=plan.model,
         jobs=plan.jobs,
-        budget=shapes.Jobs(jobs=plan.budget_jobs),
+        budget=_budget(plan),
+        cost=cost_range(plan.cost),
         longest_chain=plan.longest_chain,
         scenes=[
-            shapes.PlannedScene(id=scene, shots=[_planned_shot(shot) for shot in shots])
+            shapes.PlannedScene(id=scene, shots=[_planned_shot(plan, shot) for shot in shots])
             for scene, shots in plan.scenes()
         ],
         warnings=[
@@ -147,7 +163,43 @@ def plan_view(plan: Plan) -> shapes.Plan:
     )
 
 
-def _planned_shot(shot: Shot) -> shapes.PlannedShot:
+def _budget(of: Run | Plan) -> shapes.Budget:
+    return shapes.Budget(
+        jobs=of.budget_jobs,
+        money=UNSET if of.budget_money is None else of.budget_money,
+        currency=UNSET if of.currency is None else of.currency,
+    )
+
+
+def cost_range(estimate: Estimate | None) -> shapes.CostRange | None:
+    """About how much, rounded to what a price has."""
+    if estimate is None:
+        return None
+    return shapes.CostRange(low=round(estimate.low, 6), high=round(estimate.high, 6), currency=estimate.currency)
+
+
+def _run_cost(run: Run) -> shapes.RunCost | None:
+    tally = cost_of(run)
+    if tally is None:
+        return None
+    return shapes.RunCost(
+        spent=tally.spent, reserved=tally.reserved, currency=tally.currency, estimated=tally.estimated
+    )
+
+
+def _take_cost(take: Take) -> shapes.TakeCost | None:
+    if take.cost is None:
+        return None
+    amount, in_flight = round(take.cost.amount, 6), take.status in IN_FLIGHT
+    return shapes.TakeCost(
+        spent=0.0 if in_flight else amount,
+        reserved=amount if in_flight else 0.0,
+        currency=take.cost.currency,
+        estimated=take.cost.estimated,
+    )
+
+
+def _planned_shot(plan: Plan, shot: Shot) -> shapes.PlannedShot:
     return shapes.PlannedShot(
         id=shot.id,
         origin=shot.origin,
@@ -155,6 +207,9 @@ def _planned_shot(shot: Shot) -> shapes.PlannedShot:
         gate="approve" if shot.gated else None,
         takes=shot.takes_wanted,
         prompt=shot.input["prompt"],
+        provider=shot.provider or plan.provider or UNSET,
+        model=shot.model or UNSET,
+        cost=cost_range(together([(shot.estimate, shot.takes_wanted)])) or UNSET,
     )
 
 
@@ -216,10 +271,12 @@ def _untold(problem: Problem) -> str:
     return f"nothing is told to notify_url: {redacted(problem.message)}; {HOW_TO_TRUST}"
 
 
-def _shot(run: Run, shot: Shot, base_url: str, *, stale: bool) -> shapes.Shot:
+def _shot(run: Run, shot: Shot, base_url: str, *, stale: bool, position: int | None) -> shapes.Shot:
     return shapes.Shot(
         id=shot.id,
         scene=shot.scene,
+        provider=run.provider_of(shot),
+        model=run.model_of(shot),
         origin=shot.origin,
         source=shot.source,
         status=shot.status,
@@ -233,6 +290,7 @@ def _shot(run: Run, shot: Shot, base_url: str, *, stale: bool) -> shapes.Shot:
         stale=stale,
         continued=is_continued(run, shot),
         held_by=_problem(shot.held_by),
+        queue_position=UNSET if position is None else position,
         next_try=shot.due_at if shot.held_by and not needs_operator(shot) else None,
         error=_problem(shot.error),
         takes=[_take(take, base_url) for take in shot.takes],
@@ -252,6 +310,8 @@ def _take(take: Take, base_url: str) -> shapes.Take:
         usual_s=take.usual_s,
         provider_status=take.word,
         provider_status_known=not _is_strange(take),
+        cost=_take_cost(take),
+        usage=dict(redacted(take.usage)),
         error=_problem(take.error),
         question=_problem(take.question),
         video=_video(take.video, base_url),

@@ -6,7 +6,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from framerelay.api import shapes
-from framerelay.runs.text import clause, duration, listed, soon
+from framerelay.runs.machine import NO_PLACE
+from framerelay.runs.text import clause, duration, listed, ordinal, soon
 
 IN_QUEUE: Final = frozenset({"queued", "pending", "submitted", "created"})
 _FRAMES: Final = {
@@ -98,7 +99,16 @@ def _follows(run: shapes.Run, shot: shapes.Shot) -> str | None:
     return "the film" if all(other.status == "done" or other is shot for other in run.shots) else None
 
 
+def place_words(shot: shapes.Shot) -> str:
+    """What a shot waits for that has no place at its provider: ``waits for a free place at fal, 3rd``."""
+    words = clause(shot.held_by.message) if shot.held_by else ""
+    position = shot.queue_position
+    return words.removeprefix("it ") + (f", {ordinal(position)}" if isinstance(position, int) else "")
+
+
 def _pending(run: shapes.Run, shot: shapes.Shot, now: float) -> str:
+    if shot.held_by and shot.held_by.code == NO_PLACE:
+        return place_words(shot)
     if shot.held_by:
         again = shot.next_try
         when = "tried again by itself" if again is None else f"tried again {soon(again - now)}"

@@ -24,6 +24,7 @@ QUESTIONS = (
     "callback_to_submit",
     "growth",
     "many_runs",
+    "places",
     "film",
     "start",
 )

@@ -29,14 +29,19 @@ SECRET = "only for benchmarks"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relay:
-    """One of each, running; *receiver* and *worker* are process ids, *api* carries the key."""
+    """A receiver and workers, running; *receiver* and *workers* are process ids, *api* carries the key."""
 
     library: Library
     redis: ArqRedis
     api: httpx.AsyncClient
     port: int
     receiver: int
-    worker: int
+    workers: tuple[int, ...]
+
+    @property
+    def worker(self) -> int:
+        """The first one, which is the only one where nobody asked for more."""
+        return self.workers[0]
 
     async def start(self, shots: int, *, title: str = "bench", stop_every: int = 0) -> str:
         """
@@ -65,17 +70,25 @@ class Relay:
     @contextmanager
     def without_worker(self) -> Iterator[None]:
         """Nothing is taken from the queue meanwhile."""
-        os.kill(self.worker, signal.SIGSTOP)
+        for each in self.workers:
+            os.kill(each, signal.SIGSTOP)
         try:
             yield
         finally:
-            os.kill(self.worker, signal.SIGCONT)
+            for each in self.workers:
+                os.kill(each, signal.SIGCONT)
 
 
 @asynccontextmanager
-async def relay(folder: Path, clips: list[Path], **settings: str) -> AsyncIterator[Relay]:
-    """Everything it writes goes below *folder*. *settings* by their names without ``FRAMERELAY_``, in small letters."""
-    library = Library(clips)
+async def relay(
+    folder: Path, clips: list[Path], *, library: Library | None = None, workers: int = 1, **settings: str
+) -> AsyncIterator[Relay]:
+    """
+    Everything it writes goes below *folder*. *settings* by their names without ``FRAMERELAY_``, in small letters.
+
+    *library*: a provider with manners of its own.
+    """
+    library = library or Library(clips)
     async with AsyncExitStack() as stack:
         with listening_on("127.0.0.1", 0) as free:
             port = int(free.getsockname()[1])
@@ -95,14 +108,14 @@ async def relay(folder: Path, clips: list[Path], **settings: str) -> AsyncIterat
             **settings,
         )
         receiver = stack.enter_context(_running("receiver", environ, folder))
-        worker = stack.enter_context(_running("worker", environ, folder))
+        running = tuple(stack.enter_context(_running("worker", environ, folder)) for _ in range(workers))
         redis = connect(server.url)
         stack.push_async_callback(disconnect, redis)
         client = httpx.AsyncClient(base_url=ours.listen_url, trust_env=False, timeout=30)
         api = await stack.enter_async_context(client)
         await wait_until_ready(api)
         api.headers["Authorization"] = f"Bearer {find_api_key(ours)}"
-        yield Relay(library=library, redis=redis, api=api, port=port, receiver=receiver, worker=worker)
+        yield Relay(library=library, redis=redis, api=api, port=port, receiver=receiver, workers=running)
 
 
 def small_clip(folder: Path) -> Path:
@@ -133,7 +146,7 @@ def _environ(**settings: str) -> dict[str, str]:
 def _running(command: str, environ: dict[str, Any], folder: Path) -> Iterator[int]:
     """Its process id."""
     folder.mkdir(exist_ok=True)
-    with (folder / f"{command}.log").open("wb") as log:
+    with (folder / f"{command}.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "framerelay.cli.main", command], env=environ, cwd=folder, stdout=log, stderr=log
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-import framerelay.cli.programs  # noqa: F401  # Its commands come first.
+import framerelay.cli.programs  # Its commands come first.
 from framerelay.cli.options import CALLBACK, RUN, SHOT, TAKE, cli, json_option, yes_option
 from framerelay.cli.output import prepare_output
 
@@ -349,6 +349,9 @@ def completion(shell: str) -> None:
     from framerelay.cli.completion import script
 
     click.echo(script(cli, shell))
+
+
+import framerelay.cli.provider_commands  # noqa: E402, F401  # Its commands come last.
 
 
 def main() -> None:

@@ -13,13 +13,17 @@ from framerelay.api.views import plan_view
 from framerelay.cli.boards import read_board
 from framerelay.cli.runs import print_json
 from framerelay.cli.settings import settings_of_command
+from framerelay.config.settings import environment
 from framerelay.network.policy import Trusted
 from framerelay.runs.errors import Mistake, RequestInvalid, StoryboardInvalid
 from framerelay.runs.model import Shot
-from framerelay.runs.text import number_of, printable
+from framerelay.runs.text import amount_words, number_of, printable, range_words
 from framerelay.store.files import name_of_given
 from framerelay.storyboards.plan import Plan, plan_of
 from framerelay.storyboards.storyboard import Storyboard
+from framerelay.upstream.abilities import ability_checks
+from framerelay.upstream.providers import read_providers
+from framerelay.upstream.quotes import priced
 
 PROMPT_CHARS: Final = 60
 WHOLE: Final = 1000  # Columns that nothing here fills: what is no terminal gets lines that are not cut.
@@ -27,13 +31,17 @@ WHOLE: Final = 1000  # Columns that nothing here fills: what is no terminal gets
 
 def show_plan(path: Path, *, as_json: bool) -> int:
     """Print the plan; its id is the one that the receiver finds once the pictures are handed over."""
-    plan = plan_of(_name_files(*read_board(path)), Trusted(settings_of_command().trusted_hosts))
+    settings = settings_of_command()
+    providers = read_providers(settings, environment())
+    board = priced(_name_files(*read_board(path)), providers)
+    plan = plan_of(board, Trusted(settings.trusted_hosts), more=ability_checks(board, providers))
     if as_json:
         print_json(plan_view(plan))
         return 0
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else WHOLE)
     console.print(_tree(plan))
     console.print(_tally(plan), markup=False)
+    console.print(_cost_words(plan), markup=False)
     for caution in plan.cautions:
         console.print(Text(f"! {printable(str(caution))}", "yellow"))
     console.print(f"to start it: framerelay run {shlex.quote(str(path))}", markup=False, style="dim", soft_wrap=True)
@@ -85,6 +93,23 @@ def _prompt(shot: Shot) -> str:
 
 def _tally(plan: Plan) -> str:
     jobs = f"{number_of('job', plan.jobs)} if nothing fails"
-    budget = f"at most {plan.budget_jobs} (budget)" if plan.budget_jobs else "no limit (budget: {jobs: …} sets one)"
     chain = f"; {plan.longest_chain} shots one after another in the longest chain" if plan.longest_chain > 1 else ""
-    return f"{jobs}; {budget}{chain}"
+    return f"{jobs}; {_budget_words(plan)}{chain}"
+
+
+def _cost_words(plan: Plan) -> str:
+    """About how much; where a price is not known that is said, not left out."""
+    if plan.cost is not None:
+        return f"{range_words(plan.cost.low, plan.cost.high, plan.cost.currency)} if nothing fails"
+    models = sorted({shot.model or plan.model for shot in plan.shots if shot.estimate is None})
+    unknown = f"no price is known of {', '.join(map(printable, models))}"
+    return unknown if models else "the prices are in more than one currency"
+
+
+def _budget_words(plan: Plan) -> str:
+    currency = plan.currency or (plan.cost.currency if plan.cost else "")
+    limits = [
+        *([f"{plan.budget_jobs}"] if plan.budget_jobs else []),
+        *([amount_words(plan.budget_money, currency)] if plan.budget_money else []),
+    ]
+    return f"at most {' and '.join(limits)} (budget)" if limits else "no limit (budget: {jobs: …} sets one)"

@@ -62,6 +62,7 @@ def worker() -> None:
 )
 @click.option("--public-url", help="Base of the addresses in its answers.  [default: as it was reached]")
 @click.option("--dialect", type=click.Choice(["jobs", "ark"]), default="jobs", show_default=True, help="Shape of jobs.")
+@click.option("--webhook-secret", metavar="TEXT", help="Sign Kling's callbacks, as whsec_…  [default: unsigned]")
 @click.option("--job-s", type=float, default=2.0, show_default=True, help="Seconds that a job runs at least.")
 @click.option("--clip-s", type=float, help="Length of every clip.  [default: as submitted]")
 @click.option("--scale", type=float, default=1.0, show_default=True, help="Factor on width and height of clips.")

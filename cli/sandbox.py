@@ -14,9 +14,10 @@ import uvloop
 from framerelay.cli.http import listening_on, serving
 from framerelay.config.logs import configure_logging
 from framerelay.config.settings import from_environment
-from framerelay.sandbox import Faults, SandboxOptions, create_sandbox
+from framerelay.sandbox import PATHS, Faults, SandboxOptions, create_sandbox
 from framerelay.sandbox.faults import SWITCHES, OptionInvalid
 from framerelay.sandbox.options import QUEUE_S
+from framerelay.upstream.profile_file import load_shipped
 
 
 def run_sandbox(
@@ -27,6 +28,7 @@ def run_sandbox(
     folder: Path | None,
     public_url: str | None,
     dialect: Literal["jobs", "ark"],
+    webhook_secret: str | None,
     job_s: float,
     clip_s: float | None,
     scale: float,
@@ -45,6 +47,7 @@ def run_sandbox(
                 folder=place,
                 public_url=public_url,
                 dialect=dialect,
+                webhook_secret=webhook_secret,
                 queue_s=min(QUEUE_S, job_s),  # Whoever wants quick jobs wants no queue.
                 job_s=job_s,
                 seconds_per_clip=clip_s,
@@ -76,5 +79,9 @@ async def _serve(options: SandboxOptions, listener: socket.socket, url: str) -> 
         click.echo(f"  export FRAMERELAY_UPSTREAM_URL={url} FRAMERELAY_UPSTREAM_KEY={options.key}", err=True)
         click.echo(f"  export FRAMERELAY_TRUSTED_HOSTS={host}", err=True)
         click.echo("  framerelay up", err=True)
+        click.echo("It plays others, too, under the same key (docs/sandbox.md). In framerelay.yaml:", err=True)
+        click.echo("  providers:", err=True)
+        for name, path in PATHS.items():
+            click.echo(f"    {name}: {{url: '{url}{path}'}}  # key: {load_shipped(name).key_env[0]}", err=True)
         await stop.wait()
     return 0

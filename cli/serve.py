@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, contextmanager, suppress
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -27,7 +27,7 @@ from framerelay.config.settings import Settings, environment, from_environment
 from framerelay.network.client import guarded_client
 from framerelay.network.policy import Trusted
 from framerelay.network.tls import tls_of
-from framerelay.processors.deps import open_deps, open_jobs_client
+from framerelay.processors.deps import open_clients, open_deps
 from framerelay.processors.worker import RelayWorker, create_worker
 from framerelay.receiver.app import create_app
 from framerelay.receiver.door.connection import connection_factory
@@ -39,7 +39,8 @@ from framerelay.store.embedded import EmbeddedRedis
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
 from framerelay.storyboards.hooks import read_hooks
 from framerelay.upstream.jwks import PublicKeys
-from framerelay.upstream.verifiers import read_verifiers
+from framerelay.upstream.senders import read_senders
+from framerelay.upstream.verifiers import Verifiers
 
 KEYS_WITHIN_S: Final = 3.0  # Until then callbacks that need the keys are held in quarantine.
 COLLECT_AFTER: Final = 10_000  # Objects more than before; Python's own 700 are a handful of callbacks.
@@ -156,11 +157,12 @@ async def running_worker(
     live = live or LiveSettings(settings, keys)
     with _mistakes_of(settings):
         hooks = read_hooks(settings.config_file, Trusted(settings.trusted_hosts))
+        clients = open_clients(settings)
     redis, listening = connect(redis_url, connections_max=50), connect(redis_url, connections_max=2)
     try:
         async with (
-            open_jobs_client(settings) as jobs,
-            open_deps(settings, keys, redis, jobs=jobs, hooks=hooks) as deps,
+            aclosing(clients),
+            open_deps(settings, keys, redis, clients=clients, hooks=hooks) as deps,
         ):
             worker: RelayWorker = create_worker(deps, redis=redis, listening=listening, live=live)
             running = asyncio.create_task(worker.main())
@@ -178,17 +180,17 @@ async def running_worker(
 async def running_receiver(
     settings: Settings, keys: Keys, redis_url: str, listener: socket.socket, live: LiveSettings | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
-    async with _verification(settings) as verification:
-        app = create_app(settings, keys, redis_url=redis_url, verification=verification, live=live)
+    with _mistakes_of(settings):
+        verifiers, providers = read_senders(settings, environment())
+    async with _verification(settings, verifiers) as verification:
+        app = create_app(settings, keys, redis_url=redis_url, verification=verification, providers=providers, live=live)
         async with serving(app, listener, protocol=connection_factory(FastConnection, settings)) as running:
             yield running
 
 
 @asynccontextmanager
-async def _verification(settings: Settings) -> AsyncIterator[Verification]:
+async def _verification(settings: Settings, verifiers: Verifiers) -> AsyncIterator[Verification]:
     """What callbacks must prove; the public keys that this needs are fetched first, if that is done soon."""
-    with _mistakes_of(settings):
-        verifiers = read_verifiers(settings.config_file, environment())
     if not verifiers.jwks_urls:
         yield Verification(verifiers=verifiers)
         return

@@ -6,11 +6,12 @@ from pathlib import Path
 import click
 
 from framerelay.api import shapes
-from framerelay.api.access import PICTURE_BYTES_MAX
+from framerelay.api.access import PICTURE_BYTES_MAX, VIDEO_BYTES_MAX
 from framerelay.cli.boards import read_board
 from framerelay.cli.client import Receiver, ReceiverRefusal
 from framerelay.cli.runs import print_json, watch_run
 from framerelay.runs.errors import Mistake, StoryboardInvalid
+from framerelay.store.files import is_video
 from framerelay.storyboards.storyboard import Storyboard
 
 
@@ -46,6 +47,8 @@ def give_pictures(receiver: Receiver, storyboard: Storyboard, folder: Path) -> d
 
 
 def _give(receiver: Receiver, file: Path) -> str:
-    if file.stat().st_size > PICTURE_BYTES_MAX:
-        raise ReceiverRefusal(f"it is larger than {PICTURE_BYTES_MAX // 1_000_000} MB, more than providers take")
+    with file.open("rb") as opened:
+        most = VIDEO_BYTES_MAX if is_video(opened.read(16)) else PICTURE_BYTES_MAX
+    if file.stat().st_size > most:
+        raise ReceiverRefusal(f"it is larger than {most // 1_000_000} MB, more than providers take")
     return receiver.post("/v1/files", shapes.File, content=file.read_bytes()).name

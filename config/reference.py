@@ -14,9 +14,9 @@ line of `.env` that has no `=`. Files are UTF-8, with or without a byte order ma
 
 Those with a ↻ can be read again while the program runs: `framerelay resume` (or *Resume* on the page) has every
 receiver and worker do so, SIGHUP (`kill -HUP PID`) that process. The secrets that [`verify`](verification.md) names
-are read again, too. A variable of the environment itself stays with a process until it ends. What cannot be used
-leaves what was there, and the log says why (`settings_not_read_again`). All others need a new start, as do the hooks
-of `framerelay.yaml`.
+are read again, too, and so are the [providers](providers.md) of `framerelay.yaml` with their keys. A variable of the
+environment itself stays with a process until it ends. What cannot be used leaves what was there, and the log says why
+(`settings_not_read_again`). All others need a new start, as do the hooks of `framerelay.yaml`.
 
 This page is written by `make docs` from `config/settings.py`.
 

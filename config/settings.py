@@ -34,7 +34,7 @@ from framerelay.config.parse import (
 )
 from framerelay.config.text import read_text, trimmed
 
-HANDOFFS = ("auto", "upload", "serve")
+HANDOFFS = ("auto", "upload", "serve", "inline")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,18 +66,25 @@ def knob(
 class Settings:
     """All settings of one process; `from_environment` reads them, tests build them with `dataclasses.replace`."""
 
+    provider: str = knob(
+        "FRAMERELAY_PROVIDER",
+        str,
+        "jobs",
+        "Provider of storyboards that name none: a profile that is shipped, or a name from `framerelay.yaml`.",
+        live=True,
+    )
     upstream_url: str | None = knob(
         "FRAMERELAY_UPSTREAM_URL",
         as_url,
         None,
-        "Base address of the jobs API, for example `https://api.example.com`.",
+        "Base address of that provider, for example `https://api.example.com`. Unset: that of its profile.",
         live=True,
     )
     upstream_key: Secret | None = knob(
         "FRAMERELAY_UPSTREAM_KEY",
         as_secret,
         None,
-        "Key of the jobs API; sent as Bearer to its own address and nowhere else.",
+        "Key of that provider; sent to its own hosts and nowhere else. Unset: the variable that its own tools use.",
         live=True,
     )
     public_url: str | None = knob(
@@ -141,8 +148,8 @@ class Settings:
         one_of(*HANDOFFS),
         "auto",
         "How a last frame reaches the provider. `auto`: its own frame if the job returned one, else upload, "
-        "else serve; "
-        "`upload`: our frame by the provider's upload; `serve`: our frame by a signed link to `/media`.",
+        "else inline, else serve, as its profile accepts; `upload`: our frame by the provider's upload; "
+        "`inline`: in the request itself; `serve`: our frame by a signed link to `/media`.",
     )
     lookup_after_s: float = knob(
         "FRAMERELAY_LOOKUP_AFTER_S",

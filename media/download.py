@@ -21,6 +21,7 @@ import httpx
 
 from framerelay.config.urls import joined_url, parse_url
 from framerelay.media.follow import Follower
+from framerelay.media.host_headers import HostHeaders
 from framerelay.media.tail import Tail
 from framerelay.network.client import BYTES_RECEIVED
 from framerelay.runs.errors import (
@@ -73,6 +74,7 @@ async def download(
     client: httpx.AsyncClient,
     limits: DownloadLimits | None = None,
     follower: Follower | None = None,
+    key: HostHeaders | None = None,
 ) -> Download:
     """
     Stream *url* to *into*, whose folder exists; the file appears whole, synced to disk, or not at all.
@@ -84,6 +86,7 @@ async def download(
     A *follower* sees the file while it comes, if its size is known. What it wants first is fetched by a second request,
     from there to the end, while the first one waits; that one then stops where the other began (media/tail.py).
 
+    *key*: for a server that gives the file to nobody else.
     Raises: DownloadInterrupted when a later call may succeed (cut, stalled, 5xx, 429); StorageFailed when our own disk
     is full; DownloadExpired for any other 4xx, most often a signed address past its time; DownloadTooLarge, also for
     more framing than file; AddressForbidden for a place that the client does not contact, redirects included;
@@ -94,7 +97,7 @@ async def download(
     try:
         with temporary.open("x+b", buffering=0) as file:
             hold(file)
-            transfer = _Transfer(url, file, temporary, client, limits, follower)
+            transfer = _Transfer(url, file, temporary, client, limits, follower, key)
             async with asyncio.timeout(limits.total_s):
                 await transfer.run()
             # In a thread that is not left behind on cancellation: the descriptor stays open until it is done.
@@ -129,8 +132,10 @@ class _Transfer:
         client: httpx.AsyncClient,
         limits: DownloadLimits,
         follower: Follower | None,
+        key: HostHeaders | None,
     ) -> None:
         self.url = url
+        self.key = key
         self.file = file
         self.place = place
         self.client = client
@@ -200,7 +205,8 @@ class _Transfer:
         try:
             url = parse_url(self.url)
             for _ in range(REDIRECTS_MAX + 1):
-                request = self.client.build_request("GET", url, headers=headers, timeout=self.timeout())
+                keyed = headers | dict(self.key.at(url.scheme, url.host) if self.key else {})
+                request = self.client.build_request("GET", url, headers=keyed, timeout=self.timeout())
                 async with asyncio.timeout(self.head_s()):
                     response = await self.client.send(request, stream=True, auth=None, follow_redirects=False)
                 if not response.has_redirect_location:

@@ -8,6 +8,7 @@ import httpx
 from framerelay.media.decoder import Decoder
 from framerelay.media.download import Download, DownloadLimits, download
 from framerelay.media.follow import Follower
+from framerelay.media.host_headers import HostHeaders
 from framerelay.media.model import Examination, FrameFacts
 
 
@@ -20,17 +21,19 @@ async def fetch_clip(
     decoder: Decoder,
     limits: DownloadLimits | None = None,
     on_frame: Callable[[FrameFacts], object] | None = None,
+    key: HostHeaders | None = None,
 ) -> tuple[Download, Examination]:
     """
     Stream the clip at *url* to *into* and write its last frame to *frame_into*, decoding while it comes.
 
     *on_frame* is told of a frame that is written before the clip is whole, as it is where a keyframe stands late; the
     clip may still turn out to be unusable. A decoder that has other work takes the frame when the clip is whole.
+    *key* as in `download`.
     Raises: as `download`, and then as `Decoder.examine`.
     """
     follower = Follower(decoder.follow, frame_into=frame_into, on_frame=on_frame)
     try:
-        clip = await download(url, into, client=client, limits=limits, follower=follower)
+        clip = await download(url, into, client=client, limits=limits, follower=follower, key=key)
         examination = await follower.result() or await decoder.examine(into, frame_into=frame_into)
     finally:
         await follower.close()

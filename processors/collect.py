@@ -9,6 +9,7 @@ import structlog
 
 from framerelay.media.download import download
 from framerelay.media.fetch import fetch_clip
+from framerelay.media.host_headers import HostHeaders
 from framerelay.media.model import Examination
 from framerelay.processors.deps import Deps
 from framerelay.processors.opening import is_ahead, is_waited_for, keep_opening, leave_opening, left_by
@@ -79,6 +80,7 @@ async def _collected(deps: Deps, run_id: str, shot_id: str, take: Take, video_ur
             client=deps.downloads,
             decoder=deps.frames,
             limits=deps.limits,
+            key=_key(deps, take),
         )
         frame = await _in_time(provider)
     finally:
@@ -97,6 +99,16 @@ async def _collected(deps: Deps, run_id: str, shot_id: str, take: Take, video_ur
         ),
         provider_frame=frame,
     )
+
+
+def _key(deps: Deps, take: Take) -> HostHeaders | None:
+    """The provider's key, where it gives clips to nobody else; it goes to the provider's own hosts alone."""
+    if take.maker is None:
+        return None
+    client = deps.clients.of_maker(take.maker)
+    if not client.profile.download.auth:
+        return None
+    return HostHeaders(hosts=client.hosts, headers=client.key_headers(), plain=client.is_plain)
 
 
 async def _in_time(picture: asyncio.Future[Frame | None]) -> Frame | None:

@@ -7,23 +7,25 @@ from dataclasses import dataclass
 import httpx
 
 from framerelay.config.keys import Keys
-from framerelay.config.settings import Settings
+from framerelay.config.settings import Settings, environment
 from framerelay.media.decoder import Decoder
 from framerelay.media.download import DownloadLimits
 from framerelay.network.client import guarded_client
 from framerelay.network.signing import signing_secrets
 from framerelay.network.tls import tls_of
+from framerelay.processors.clients import Clients
 from framerelay.processors.notify import ANSWER_S, CONNECT_S, HANDS, Courier
 from framerelay.processors.turnstile import Turnstile
 from framerelay.runs.tokens import Links, Tokens
 from framerelay.store.client import RelayRedis
 from framerelay.store.files import MediaFiles
 from framerelay.store.inbox import Inbox
+from framerelay.store.look_ups import LookUps
 from framerelay.store.outbox import Outbox
 from framerelay.store.pace import Pace
 from framerelay.store.runs import Store
 from framerelay.storyboards.hooks import Hook
-from framerelay.upstream.client import JobsClient, Timeouts
+from framerelay.upstream.providers import read_providers
 
 
 async def _has_none() -> bool:
@@ -34,7 +36,7 @@ async def _has_none() -> bool:
 class Deps:
     """
     ``frames`` and ``films`` are two decoder processes, so that a long film never delays the next shot's first frame.
-    ``has_another_key`` reads the keys again, and says whether ``jobs`` has a former one by now.
+    ``has_another_key`` reads the keys again, and says whether ``clients`` have former ones by now.
     """
 
     settings: Settings
@@ -42,7 +44,7 @@ class Deps:
     files: MediaFiles
     tokens: Tokens
     links: Links
-    jobs: JobsClient
+    clients: Clients
     downloads: httpx.AsyncClient
     limits: DownloadLimits
     inbox: Inbox
@@ -57,9 +59,9 @@ class Deps:
 
 @asynccontextmanager
 async def open_deps(
-    settings: Settings, keys: Keys, redis: RelayRedis, *, jobs: JobsClient, hooks: Mapping[str, Hook]
+    settings: Settings, keys: Keys, redis: RelayRedis, *, clients: Clients, hooks: Mapping[str, Hook]
 ) -> AsyncIterator[Deps]:
-    """Everything that tasks need, closed again at the end; *redis* and *jobs* stay the caller's."""
+    """Everything that tasks need, closed again at the end; *redis* and *clients* stay the caller's."""
     secret = str(keys.secret)
     async with AsyncExitStack() as stack:
         # A client of its own: receivers that hang must not hold the connections by which clips come.
@@ -79,13 +81,13 @@ async def open_deps(
             files=MediaFiles(settings.data_dir),
             tokens=Tokens(secret),
             links=Links(secret),
-            jobs=jobs,
+            clients=clients,
             downloads=await stack.enter_async_context(
                 guarded_client(settings.trusted_hosts, ssl_context=tls_of(settings))
             ),
             inbox=Inbox(redis, keep_s=settings.callbacks_keep_s),
             pace=Pace(redis),
-            turnstile=Turnstile(settings.lookups_max),
+            turnstile=Turnstile(settings.lookups_max, LookUps(redis)),
             limits=DownloadLimits(size_bytes_max=settings.clip_bytes_max, total_s=settings.download_timeout_s),
             frames=await stack.enter_async_context(Decoder()),
             films=await stack.enter_async_context(Decoder()),
@@ -100,13 +102,11 @@ async def open_deps(
         )
 
 
-def open_jobs_client(settings: Settings) -> JobsClient:
-    """The provider of the settings. Raises: RequestInvalid when address or key are missing or unusable."""
-    return JobsClient(
-        settings.upstream_url or "",
-        str(settings.upstream_key or ""),
-        refuses_by_503=settings.submit_503 == "put_off",
-        upload_url_path=settings.upload_url_path,
-        timeouts=Timeouts(submit_s=settings.submit_timeout_s),
-        tls=tls_of(settings),
-    )
+def open_clients(settings: Settings) -> Clients:
+    """
+    The providers of the settings and of their file, as they are now.
+
+    Raises: RequestInvalid when address or key of the default provider are missing or unusable; NotFound where
+    FRAMERELAY_PROVIDER names nobody; StoryboardInvalid with every mistake of the file.
+    """
+    return Clients(read_providers(settings, environment()), settings)

@@ -1,8 +1,12 @@
 """Giving a shot its first frame (and its last, for a bridge) in a form that the provider can fetch."""
 
+import mimetypes
+import secrets
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Final
+from itertools import pairwise
+from typing import Final, cast
 
 import structlog
 
@@ -11,74 +15,162 @@ from framerelay.processors.deps import Deps
 from framerelay.runs.errors import ClipUnusable, NotFound, RequestInvalid, UpstreamAnswerUnreadable, UpstreamRejected
 from framerelay.runs.model import FirstFrame, Run, Shot, Take
 from framerelay.runs.standing import chosen
+from framerelay.storyboards.inputs import REFERENCE_FILES
+from framerelay.upstream.client import JobsClient
+from framerelay.upstream.pictures import PictureForm, inline_bytes_max, inline_text, picture_forms, takes_addresses
+from framerelay.upstream.providers import HandOff, Provider
 
 # Ark keeps results for 24 h; a job may be queued for a while before the provider opens the address.
 PROVIDER_FRAME_LIFE_S: Final = 18 * 3600.0
 FILE: Final = "file:"
+VIDEOS: Final = (".mp4", ".webm")
 
 log = structlog.get_logger()
 
 
-async def first_frame(deps: Deps, run: Run, shot: Shot) -> FirstFrame | None:
+async def first_frame(deps: Deps, run: Run, shot: Shot, provider: Provider, client: JobsClient) -> FirstFrame | None:
     """
     What *shot* begins with; None if it may begin with anything.
 
-    ``auto``: the provider's own last frame while its address lives, else ours by upload, else ours by a signed link.
+    ``auto``: the provider's own last frame while its address lives, else ours: by upload, in the request itself, or by
+    a signed link, the first of these that the provider takes.
     A frame of ours that is gone is taken again from its clip.
     Raises: Transient when the upload may work later; NotFound when our own file and its clip are gone; RequestInvalid.
     """
     source = run.shot(shot.source) if shot.source else None
     if source is None:
-        return await _frame_of(deps, shot.first_frame) if shot.first_frame else None
+        return await _frame_of(deps, provider, client, shot.first_frame) if shot.first_frame else None
     take = chosen(source)
     if take is None:
         raise RequestInvalid(f"shot {source.id} has no last frame yet")
-    if deps.settings.handoff == "auto" and _is_fresh(take) and take.provider_frame_url:
+    is_wanted = _hand_off(deps, provider) == "auto" and takes_addresses(client.profile)
+    if is_wanted and take.provider_frame_url and _is_fresh(take, client):
         return FirstFrame(url=take.provider_frame_url, source="provider", take=take.number)
     if take.last_frame is None:
         raise NotFound(f"the last frame of shot {source.id} is not kept")
     await ensure(deps, run, take.last_frame.path)
-    return replace(await _sent(deps, take.last_frame.path), take=take.number)
+    return replace(await _sent(deps, provider, client, take.last_frame.path), take=take.number)
 
 
-async def last_frame_url(deps: Deps, shot: Shot) -> str | None:
-    """The address of the picture that *shot* is to end on, if the storyboard gives one. Raises like `first_frame`."""
-    frame = await _frame_of(deps, shot.last_frame) if shot.last_frame else None
-    return frame.url if frame else None
+async def last_frame(deps: Deps, shot: Shot, provider: Provider, client: JobsClient) -> FirstFrame | None:
+    """The picture that *shot* is to end on, if the storyboard gives one. Raises like `first_frame`."""
+    return await _frame_of(deps, provider, client, shot.last_frame) if shot.last_frame else None
 
 
-async def _frame_of(deps: Deps, reference: str) -> FirstFrame:
+async def references(deps: Deps, shot: Shot, provider: Provider, client: JobsClient) -> dict[str, list[str]]:
+    """
+    The references of *shot* by the names of their fields, files in a form that the provider takes.
+
+    Raises like `first_frame`.
+    """
+    return {
+        field: [await _reference(deps, provider, client, each) for each in shot.input[field]]
+        for field in REFERENCE_FILES.values()
+        if any(each.startswith(FILE) for each in shot.input.get(field) or ())
+    }
+
+
+async def _reference(deps: Deps, provider: Provider, client: JobsClient, reference: str) -> str:
+    if not reference.startswith(FILE):
+        return reference
+    path = reference.removeprefix(FILE)
+    await _check(deps, path)
+    given = await _sent(deps, provider, client, path)
+    return _inline_text(deps, client, path) if given.source == "inline" else given.url
+
+
+def _inline_text(deps: Deps, client: JobsClient, path: str) -> str:
+    place = deps.files.existing(path)
+    media_type = mimetypes.guess_type(place.name)[0] or "application/octet-stream"
+    return inline_text(client.profile, place.read_bytes(), media_type)
+
+
+async def _frame_of(deps: Deps, provider: Provider, client: JobsClient, reference: str) -> FirstFrame:
     if reference.startswith(FILE):
         path = reference.removeprefix(FILE)
+        if path.endswith(VIDEOS):
+            raise RequestInvalid(
+                "a video was given where a picture is wanted: give a picture, or take it from the video"
+            )
         await _check(deps, path)
-        return await _sent(deps, path)
+        return await _sent(deps, provider, client, path)
+    if not takes_addresses(client.profile):
+        raise RequestInvalid(f"{provider.name} takes no addresses of pictures: give the picture as a file")
     return FirstFrame(url=reference, source="given")
 
 
 async def _check(deps: Deps, path: str) -> None:
-    """A person may have given a file that is not a picture; it is looked at before anything is sent, or paid for."""
+    """A person may have been given a file that is not what it seems; it is looked at before anything is paid for."""
+    kind = "video" if path.endswith(VIDEOS) else "picture"
     if not deps.files.has(path):
-        raise NotFound("the picture that was given is gone from the data folder: put it back, or give it again")
+        raise NotFound(f"the {kind} that was given is gone from the data folder: put it back, or give it again")
     try:
-        await deps.frames.check(deps.files.existing(path))
+        if kind == "picture":
+            await deps.frames.check(deps.files.existing(path))
+        else:
+            await _check_video(deps, path)
     except ClipUnusable as error:
-        raise RequestInvalid(f"the picture that was given cannot be used: {error.message}") from error
+        raise RequestInvalid(f"the {kind} that was given cannot be used: {error.message}") from error
 
 
-async def _sent(deps: Deps, path: str) -> FirstFrame:
-    place = deps.files.existing(path)
-    if deps.settings.handoff != "serve":
+async def _check_video(deps: Deps, path: str) -> None:
+    """It has to be one that can be decoded to its end; its last frame is of no use here."""
+    frame = deps.files.place(f"{path}.{secrets.token_hex(4)}.png")
+    try:
+        await deps.frames.examine(deps.files.existing(path), frame_into=frame)
+    finally:
+        frame.unlink(missing_ok=True)
+
+
+async def _sent(deps: Deps, provider: Provider, client: JobsClient, path: str) -> FirstFrame:
+    """Our file *path* in the first form that works. Raises: the error of the last form that was tried."""
+    handoff = _hand_off(deps, provider)
+    forms = picture_forms(client.profile, handoff)
+    if not forms:
+        raise RequestInvalid(f"{provider.name} takes no picture by {handoff}: set its handoff to auto")
+    for form, instead in pairwise(forms):
         try:
-            url = await deps.jobs.upload(place, kind="image", purpose="reference")
-            return FirstFrame(url=url, source="upload", path=path)
-        except (UpstreamRejected, UpstreamAnswerUnreadable) as error:
-            if deps.settings.handoff == "upload":
-                raise
-            log.warning("upload_refused", reason=error.message, instead="serve")
+            return await _FORMS[form](deps, client, path)
+        except (UpstreamRejected, UpstreamAnswerUnreadable, RequestInvalid) as error:
+            if form == "upload":
+                log.warning("upload_refused", provider=provider.name, reason=error.message, instead=instead)
+            else:
+                log.warning("inline_refused", provider=provider.name, reason=error.message, instead=instead)
+    return await _FORMS[forms[-1]](deps, client, path)
+
+
+async def _upload(deps: Deps, client: JobsClient, path: str) -> FirstFrame:
+    kind = "video" if path.endswith(VIDEOS) else "image"
+    url = await client.upload(deps.files.existing(path), kind=kind, purpose="reference")
+    return FirstFrame(url=url, source="upload", path=path)
+
+
+async def _inline(deps: Deps, client: JobsClient, path: str) -> FirstFrame:
+    """The bytes themselves are read when the request is made: a run is kept without them."""
+    most, size = inline_bytes_max(client.profile), deps.files.existing(path).stat().st_size
+    if most is not None and size > most:
+        raise RequestInvalid(f"the picture has {size:,} bytes, and the provider takes {most:,} in a request")
+    return FirstFrame(url="", source="inline", path=path)
+
+
+async def _serve(deps: Deps, client: JobsClient, path: str) -> FirstFrame:
     expires_at = int(time.time() + deps.settings.link_life_s)
     link = deps.links.signed(f"/media/{path}", expires_at=expires_at)
     return FirstFrame(url=deps.settings.reachable_url + link, source="serve", path=path)
 
 
-def _is_fresh(take: Take) -> bool:
-    return take.rendered_at is not None and time.time() - take.rendered_at < PROVIDER_FRAME_LIFE_S
+_FORMS: Final[Mapping[PictureForm, Callable[[Deps, JobsClient, str], Awaitable[FirstFrame]]]] = {
+    "upload": _upload,
+    "inline": _inline,
+    "serve": _serve,
+}
+
+
+def _hand_off(deps: Deps, provider: Provider) -> HandOff:
+    return provider.handoff or cast("HandOff", deps.settings.handoff)
+
+
+def _is_fresh(take: Take, client: JobsClient) -> bool:
+    lives_s = client.profile.download.lives_s
+    most_s = PROVIDER_FRAME_LIFE_S if lives_s is None else 0.75 * lives_s
+    return take.rendered_at is not None and time.time() - take.rendered_at < min(most_s, PROVIDER_FRAME_LIFE_S)

@@ -1,6 +1,7 @@
 """A callback at a hook: a job that somebody else submitted becomes a run of its own."""
 
 import time
+from dataclasses import replace
 from typing import Final
 
 from arq.worker import Retry
@@ -13,6 +14,7 @@ from framerelay.runs.model import RunId
 from framerelay.store.progress import start
 from framerelay.storyboards.hooks import START, Hook, hook_run
 from framerelay.storyboards.terms import terms_of
+from framerelay.upstream.quotes import priced
 from framerelay.upstream.wire import read_state
 
 LAGS_MAX: Final = 6  # After 1, 2, 4 … 32 s.
@@ -49,7 +51,7 @@ async def hook(
             tries=tries,
         )
     try:
-        report = await deps.jobs.get_job(job_id)
+        report = await deps.clients.of(None).get_job(job_id)
     except Transient as error:
         raise Retry(defer=retry_wait_s(tries, retry_after_s=error.retry_after_s)) from error
     except UpstreamRejected as error:
@@ -58,7 +60,7 @@ async def hook(
         return error.code
     except FrameRelayError as error:
         return error.code
-    definition = deps.hooks.get(hook) or Hook(name=hook)
+    definition = _priced(deps, deps.hooks.get(hook) or Hook(name=hook))
     model = report.model or "unknown"
     run = hook_run(
         definition, run_id=run_id, job_id=job_id, model=model, now=time.time(), terms=terms_of(deps.settings)
@@ -67,3 +69,9 @@ async def hook(
     first = event_of(report, shot_id=START, take=1, job_id=job_id, called_back=True, has_ended=has_ended)
     await start(deps.store, run, first=first)
     return "started"
+
+
+def _priced(deps: Deps, definition: Hook) -> Hook:
+    """The hook with what each shot of its storyboard may cost."""
+    board = definition.storyboard
+    return definition if board is None else replace(definition, storyboard=priced(board, deps.clients.providers))

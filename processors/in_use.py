@@ -11,12 +11,12 @@ import structlog
 
 from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import Keys
-from framerelay.config.live import LiveSettings, str_of
+from framerelay.config.live import LiveSettings
 from framerelay.config.settings import Settings
 from framerelay.network.signing import signing_secrets
-from framerelay.processors.deps import Deps, open_jobs_client
+from framerelay.processors.clients import Clients
+from framerelay.processors.deps import Deps, open_clients
 from framerelay.runs.errors import FrameRelayError
-from framerelay.upstream.client import JobsClient
 
 log = structlog.get_logger()
 
@@ -27,53 +27,50 @@ class DepsInUse:
     def __init__(self, deps: Deps, live: LiveSettings) -> None:
         self.now = self._asking(deps)
         self._live = live
-        self._first = deps.jobs  # Its owner closes it.
-        self._users: Counter[JobsClient] = Counter()
+        self._first = deps.clients  # Its owner closes it.
+        self._users: Counter[Clients] = Counter()
         live.hand_to(self._take)
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[Deps]:
         """For as long as the block lasts nothing of it changes."""
         deps = self.now
-        self._users[deps.jobs] += 1
+        self._users[deps.clients] += 1
         try:
             yield deps
         finally:
-            self._users[deps.jobs] -= 1
-            await self._close_unused(deps.jobs)
+            self._users[deps.clients] -= 1
+            await self._close_unused(deps.clients)
 
     async def close(self) -> None:
         """No more tasks: what was opened here is closed."""
-        if self.now.jobs is not self._first:
-            await self.now.jobs.aclose()
+        if self.now.clients is not self._first:
+            await self.now.clients.aclose()
 
     async def _take(self, settings: Settings, keys: Keys) -> None:
         former = self.now
         former.courier.sign_with(signing_secrets(settings, keys.secret))
-        if _provider(settings) == _provider(former.settings):
-            self.now = replace(former, settings=settings)
-            return
         try:
-            jobs = await asyncio.to_thread(open_jobs_client, settings)
+            clients = await asyncio.to_thread(open_clients, settings)
         except (FrameRelayError, SettingInvalid) as error:
             log.warning("settings_not_taken_over", reason=str(error))
             return
-        self.now = self._asking(replace(former, jobs=jobs, settings=settings))
-        await self._close_unused(former.jobs)
+        if clients.providers == former.clients.providers:
+            self.now = replace(former, settings=settings)
+            await clients.aclose()
+            return
+        self.now = self._asking(replace(former, clients=clients, settings=settings))
+        await self._close_unused(former.clients)
 
     def _asking(self, deps: Deps) -> Deps:
-        return replace(deps, has_another_key=partial(self._has_changed, deps.jobs))
+        return replace(deps, has_another_key=partial(self._has_changed, deps.clients))
 
-    async def _has_changed(self, jobs: JobsClient) -> bool:
+    async def _has_changed(self, clients: Clients) -> bool:
         await self._live.read_again()
-        return self.now.jobs is not jobs
+        return self.now.clients is not clients
 
-    async def _close_unused(self, jobs: JobsClient) -> None:
-        if not self._users[jobs]:
-            del self._users[jobs]
-            if jobs not in (self.now.jobs, self._first):
-                await jobs.aclose()
-
-
-def _provider(settings: Settings) -> tuple[str, str]:
-    return str_of(settings.upstream_url), str_of(settings.upstream_key)
+    async def _close_unused(self, clients: Clients) -> None:
+        if not self._users[clients]:
+            del self._users[clients]
+            if clients not in (self.now.clients, self._first):
+                await clients.aclose()

@@ -1,14 +1,15 @@
 """Asking the provider about one take: the GET is the truth, whoever gave the reason to look."""
 
 from dataclasses import replace
+from typing import Any
 
 import structlog
 from arq.worker import Retry
 
 from framerelay.network.policy import Trusted, check_in_advance
 from framerelay.processors.deps import Deps
+from framerelay.processors.orders import address_ends_at
 from framerelay.processors.problems import problem, problem_of
-from framerelay.processors.submit import address_ends_at
 from framerelay.processors.waits import retry_wait_s
 from framerelay.runs import events
 from framerelay.runs.errors import (
@@ -25,6 +26,7 @@ from framerelay.runs.standing import callbacks_missed, seems_unreachable
 from framerelay.runs.takes import OPEN, is_unheard
 from framerelay.store.progress import record
 from framerelay.upstream.job import JobReport
+from framerelay.upstream.prices import cost
 from framerelay.upstream.wire import JobState, read_state
 
 ENDED = {
@@ -55,6 +57,7 @@ async def look_up(
     callback: str | None = None,
     received_at: float | None = None,
     ends_at: int | None = None,
+    state: str | None = None,
     tries: int = 1,
 ) -> str:
     """
@@ -63,7 +66,8 @@ async def look_up(
     *turn*: the step that asked. A callback has none; it gives its own id, when it came, the *job_id* and the status
     *word* that it named, and when the address that it came to ends, if it does (*ends_at*). The job's id counts only
     while the take has none of its own (the callback overtook the answer to the submit, or outlived a crash). A word
-    that says "still at it" about a job that we know is no reason to ask.
+    that says "still at it" about a job that we know is no reason to ask; *state*: what it means by the provider's
+    profile.
     Raises: arq.Retry if the provider cannot be asked now and the state has no later look-up of its own.
     """
     run = await deps.store.load(run_id)
@@ -73,7 +77,7 @@ async def look_up(
         return await _forgotten(deps, run, shot_id, take, job_id, tries)
     if run is None or current is None or (planned and (current.status not in LOOKING or turn != current.turns)):
         return "not_due"
-    at_work = read_state(word) in AT_WORK
+    at_work = (read_state(word) if state is None else state) in AT_WORK
     has_ended = not planned and not at_work
     if job_id is not None and not at_work and _is_second(run, shot_id, current, job_id, ends_at):
         await _keep_second_job(deps, run, shot_id, current, job_id, tries)
@@ -84,18 +88,17 @@ async def look_up(
     lookup_id = current.job_id or job_id
     if lookup_id is None:
         return "no_job_id"
-    if wait_s := deps.turnstile.poll_wait_s(planned=planned):
-        raise Retry(defer=wait_s)
+    await _take_turn(deps, run, shot_id, current, planned=planned)
     try:
         with deps.turnstile.passing(planned=planned):
-            report = await deps.jobs.get_job(lookup_id)
+            report = await _get_job(deps, run, shot_id, current, lookup_id)
     except FrameRelayError as error:
-        return await _poll_failed(deps, run_id, shot_id, current, error, tries, has_ended=has_ended)
+        return await _poll_failed(deps, run, shot_id, current, error, tries, has_ended=has_ended)
     if current.job_id is None and _is_foreign(report, run, current.submitted_at, lookup_id):
         return "foreign_job"
     report = _without_bad_frame(deps, report)
     event = event_of(report, shot_id=shot_id, take=take, job_id=lookup_id, called_back=not planned, has_ended=has_ended)
-    recorded = await record(deps.store, run_id, event)
+    recorded = await record(deps.store, run_id, _with_cost(deps, current, event, report))
     if recorded.changed:
         await _learn(deps, run, shot_id, current, report, received_at)
         _warn(run, recorded.run)
@@ -121,7 +124,7 @@ async def _keep_second_job(deps: Deps, run: Run, shot_id: str, take: Take, job_i
     That can be when Redis fell back to an older copy and forgot a submit. Raises: arq.Retry if the provider cannot be
     asked now.
     """
-    report = await _report_of(deps, job_id, tries)
+    report = await _report_of(deps, run, shot_id, take, job_id, tries)
     if report is None:
         return
     ids = tuple(dict.fromkeys((job_id, *report.job_ids)))
@@ -133,7 +136,7 @@ async def _keep_second_job(deps: Deps, run: Run, shot_id: str, take: Take, job_i
 
 async def _forgotten(deps: Deps, run: Run, shot_id: str, take: int, job_id: str, tries: int) -> str:
     """A job was submitted for a take that the run does not know (any more): if the provider knows it, it is kept."""
-    report = await _report_of(deps, job_id, tries) if run.shot(shot_id) else None
+    report = await _report_of(deps, run, shot_id, None, job_id, tries) if run.shot(shot_id) else None
     if report is None:
         return "not_due"
     if _is_foreign(report, run, run.created_at, job_id):
@@ -144,12 +147,13 @@ async def _forgotten(deps: Deps, run: Run, shot_id: str, take: int, job_id: str,
     return "forgotten_job"
 
 
-async def _report_of(deps: Deps, job_id: str, tries: int) -> JobReport | None:
+async def _report_of(
+    deps: Deps, run: Run, shot_id: str, take: Take | None, job_id: str, tries: int
+) -> JobReport | None:
     """What the provider says of a job that a callback named; None if it knows none, or says nothing readable."""
-    if wait_s := deps.turnstile.poll_wait_s(planned=False):
-        raise Retry(defer=wait_s)
+    await _take_turn(deps, run, shot_id, take, planned=False)
     try:
-        return await deps.jobs.get_job(job_id)
+        return await _get_job(deps, run, shot_id, take, job_id)
     except Transient as error:
         raise Retry(defer=retry_wait_s(tries, retry_after_s=error.retry_after_s)) from error
     except FrameRelayError as error:
@@ -164,6 +168,46 @@ def _is_foreign(report: JobReport, run: Run, since: float, job_id: str) -> bool:
         return True
     age_s = since - report.created.timestamp() if report.created else 0.0
     return CLOCKS_APART_S < age_s < JOBS_KEPT_S
+
+
+async def _take_turn(deps: Deps, run: Run, shot_id: str, take: Take | None, *, planned: bool) -> None:
+    """Return when the provider may be asked. Raises: arq.Retry, to come again later."""
+    name = _provider_name(deps, run, shot_id, take)
+    per_minute = deps.clients.polls_per_minute(name)
+    if wait_s := await deps.turnstile.poll_wait_s(name, per_minute=per_minute, planned=planned):
+        raise Retry(defer=wait_s)
+
+
+def _provider_name(deps: Deps, run: Run, shot_id: str, take: Take | None) -> str:
+    """Who is asked about *take*; of one that is forgotten, who makes its shot."""
+    shot = run.shot(shot_id)
+    if take is not None and take.maker is not None:
+        return take.maker.provider
+    return (run.provider_of(shot) if shot else None) or deps.clients.providers.default
+
+
+async def _get_job(deps: Deps, run: Run, shot_id: str, take: Take | None, job_id: str) -> JobReport:
+    """What the provider of *take* says (of a take that is forgotten: that of its shot). Raises: as the client's."""
+    shot = run.shot(shot_id)
+    if take is not None and take.maker is not None:
+        client, model = deps.clients.of_maker(take.maker), take.maker.model
+    else:
+        client, model = deps.clients.of(run.provider_of(shot) if shot else None), run.model
+    return await client.get_job(job_id, kept=take.kept if take else None, model=model)
+
+
+def _with_cost(deps: Deps, take: Take, event: Event, report: JobReport) -> Event:
+    """*event* with what the job cost, where the provider says it."""
+    if not isinstance(event, events.Rendered) or take.maker is None:
+        return event
+    profile = deps.clients.of_maker(take.maker).profile
+    return replace(event, cost=cost(profile, deps.clients.price_of(take.maker), report))
+
+
+def usage_of(report: JobReport) -> dict[str, Any]:
+    """What the job took, in the provider's own words."""
+    cost = {} if report.cost is None else {"cost": report.cost}
+    return {**report.usage, **cost}
 
 
 async def _too_late(
@@ -227,6 +271,7 @@ def event_of(report: JobReport, *, shot_id: str, take: int, job_id: str, called_
             last_frame_url=report.last_frame_url,
             seed=report.seed,
             called_back=called_back,
+            usage=usage_of(report),
         )
     if report.state is JobState.SUCCEEDED:
         missing = "the provider says that the job succeeded, but names no clip"
@@ -272,12 +317,12 @@ def _ending(report: JobReport) -> Problem:
 
 
 async def _poll_failed(
-    deps: Deps, run_id: str, shot_id: str, take: Take, error: FrameRelayError, tries: int, *, has_ended: bool
+    deps: Deps, run: Run, shot_id: str, take: Take, error: FrameRelayError, tries: int, *, has_ended: bool
 ) -> str:
     """A take in flight has its next look-up in its state; one whose id only the callback knew must not lose it."""
     retry_after_s = error.retry_after_s if isinstance(error, Transient) else None
     if isinstance(error, UpstreamRateLimited):
-        deps.turnstile.rest(retry_after_s)
+        await deps.turnstile.rest(_provider_name(deps, run, shot_id, take), retry_after_s)
     if take.status is not TakeStatus.GENERATING:
         raise Retry(defer=retry_wait_s(tries, retry_after_s=retry_after_s)) from error
     problem = problem_of(error)
@@ -291,5 +336,5 @@ async def _poll_failed(
         called_back=has_ended,
         strange=isinstance(error, UpstreamAnswerUnreadable),
     )
-    await record(deps.store, run_id, event)
+    await record(deps.store, run.id, event)
     return error.code

@@ -12,7 +12,7 @@ OUR_WORDS_CHARACTERS_MAX = 300  # What we say around the words of others, which 
 def problem_of(error: FrameRelayError) -> Problem:
     """What to keep of *error*: its words, a stable code, and its family."""
     if isinstance(error, UpstreamRejected):
-        family = family_of(error.upstream_code, error.message, error.status)
+        family = error.family or family_of(error.upstream_code, error.message, error.status)
         return problem(error.upstream_code or error.code, error.message, family)
     if isinstance(error, AddressForbidden):
         return problem(error.code, f"{error.message} (FRAMERELAY_TRUSTED_HOSTS names the exceptions)", Family.UNKNOWN)

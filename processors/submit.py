@@ -1,23 +1,25 @@
 """Submitting a take: inputs ready → intent stored → one POST → what came of it."""
 
 import asyncio
-import math
 import secrets
 import time
 from collections.abc import Awaitable
+from contextlib import suppress
 from itertools import count
 from typing import Any, Final
 
 import structlog
 
+from framerelay.processors import places
 from framerelay.processors.deps import Deps
-from framerelay.processors.hand_off import first_frame, last_frame_url
+from framerelay.processors.orders import Prepared, order_of, prepared
 from framerelay.processors.problems import problem_of
 from framerelay.processors.waits import retry_wait_s
 from framerelay.runs import events
 from framerelay.runs.errors import (
     FrameRelayError,
     OutcomeUnknown,
+    RequestInvalid,
     StoreUnavailable,
     Transient,
     UpstreamRateLimited,
@@ -25,10 +27,8 @@ from framerelay.runs.errors import (
     UpstreamUnavailable,
 )
 from framerelay.runs.events import Event
-from framerelay.runs.model import Family, FirstFrame, Problem, Run, Shot, Take
-from framerelay.runs.steps import Step, StepName, steps_due
-from framerelay.runs.takes import life_s
-from framerelay.runs.tokens import TakeAddress
+from framerelay.runs.model import Family, Problem, Run, Shot, Take
+from framerelay.runs.steps import Step, StepName, is_to_come, steps_due
 from framerelay.store.progress import Recorded, record
 
 LAST_WORD_S: Final = 1.5  # Of what a container is given to end; what is not told by then, time tells: `unsure`.
@@ -40,7 +40,6 @@ CUT_OFF: Final = Problem(
     code="outcome_unknown",
     message="the worker was stopped while the submit was under way; it is held and not sent again",
 )
-CALLED_LATE_S: Final = 86_400.0  # A callback is sent after its job's end, and again where it failed.
 
 log = structlog.get_logger()
 
@@ -58,19 +57,33 @@ async def submit(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int)
         return "not_due"
     step = Step(name=StepName.SUBMIT, run=run.id, shot=shot_id, take=take, turn=turn)
     if step not in steps_due(run, time.time()):
+        await _without_place(deps, run, shot, take)
         return "not_due"
     try:
-        first = await first_frame(deps, run, shot)
-        last = await last_frame_url(deps, shot)
+        provider = deps.clients.provider(run.provider_of(shot))
+        if not await places.enter(deps, run, shot, take, provider):
+            return "no_place"
+        ready = await prepared(deps, run, shot)
     except FrameRelayError as error:
-        return await _unprepared(deps, shot, run_id, error)
-    intended = await _intend(deps, run, shot, take, first)
+        return await _unprepared(deps, run, shot, take, error)
+    intended = await _intend(deps, run, shot, take, ready)
     if intended is None:
+        await _without_place(deps, await deps.store.load(run_id) or run, shot, take)
         return "not_due"
-    return await _post(deps, run, shot, intended, last)
+    return await _post(deps, run, shot, intended, ready)
 
 
-async def _unprepared(deps: Deps, shot: Shot, run_id: str, error: FrameRelayError) -> str:
+async def _without_place(deps: Deps, run: Run, shot: Shot, take: int) -> None:
+    """A place that it got before somebody decided otherwise is another one's; one that is still wanted stays."""
+    with suppress(FrameRelayError):
+        if not is_to_come(run, shot.id, take):
+            await places.leave(deps, run, shot, take, deps.clients.provider(run.provider_of(shot)))
+
+
+async def _unprepared(deps: Deps, run: Run, shot: Shot, take: int, error: FrameRelayError) -> str:
+    run_id = run.id
+    with suppress(FrameRelayError):  # Of a provider that is not there nobody has a place.
+        await places.leave(deps, run, shot, take, deps.clients.provider(run.provider_of(shot)))
     if await _may_pass(deps, error):
         await record(deps.store, run_id, events.PreparationFailed(shot=shot.id, problem=OTHER_KEY, until=time.time()))
         return "put_off"
@@ -83,7 +96,7 @@ async def _unprepared(deps: Deps, shot: Shot, run_id: str, error: FrameRelayErro
     return "put_off" if passing else "impossible"
 
 
-async def _intend(deps: Deps, run: Run, shot: Shot, number: int, first: FirstFrame | None) -> Take | None:
+async def _intend(deps: Deps, run: Run, shot: Shot, number: int, ready: Prepared) -> Take | None:
     """
     Store that this execution, and no other, is about to POST; None if the run no longer wants it.
 
@@ -95,9 +108,10 @@ async def _intend(deps: Deps, run: Run, shot: Shot, number: int, first: FirstFra
         take=number,
         intent=intent,
         seed=_seed(shot, number),
-        first_frame=first,
+        first_frame=ready.first,
         expected_s=expected.slowest_s,
         usual_s=expected.usual_s,
+        maker=ready.maker,
     )
     saving = asyncio.create_task(record(deps.store, run.id, event))
     try:
@@ -130,11 +144,11 @@ async def _in_time(saving: Awaitable[object], *, job_id: str | None = None) -> N
         log.warning("submit_cut_short", told=False, job_id=job_id, reason=reason)
 
 
-async def _post(deps: Deps, run: Run, shot: Shot, take: Take, last: str | None) -> str:
+async def _post(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared) -> str:
     leaving = asyncio.Event()
     about: dict[str, Any] = {"shot": shot.id, "take": take.number, "intent": take.intent}
     try:
-        outcome, event = await _sent(deps, run, shot, take, last, leaving)
+        outcome, event = await _sent(deps, run, shot, take, ready, leaving)
     except asyncio.CancelledError:
         loss = events.SubmitLost(**about, problem=CUT_OFF)
         put_off = events.SubmitPutOff(**about, problem=NOTHING_LEFT, until=time.time())
@@ -147,6 +161,9 @@ async def _post(deps: Deps, run: Run, shot: Shot, take: Take, last: str | None) 
         await _in_time(saving, job_id=_job_id(event))
         saving.cancel()
         raise
+    if isinstance(event, events.Submitted):
+        with suppress(StoreUnavailable):
+            await places.accepted(deps, run, shot, take.number, ready.provider)
     if after.cancelled and isinstance(event, events.Submitted):
         log.warning("job_of_cancelled_run", job_id=event.job_id, advice="it was paid for; its clip is kept")
     return outcome
@@ -172,15 +189,18 @@ def _job_id(event: Event) -> str | None:
 
 
 async def _sent(
-    deps: Deps, run: Run, shot: Shot, take: Take, last: str | None, leaving: asyncio.Event
+    deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared, leaving: asyncio.Event
 ) -> tuple[str, Event]:
     """What came of the one POST, in a word and as an event."""
     about: dict[str, Any] = {"shot": shot.id, "take": take.number, "intent": take.intent}
-    fields = _input(deps, run, shot, take, last)
-    key = f"{run.id}:{shot.id}:{take.intent}"
     try:
-        answer = await deps.jobs.submit(run.model, fields, idempotency_key=key, leaving=leaving)
-    except (UpstreamRateLimited, UpstreamUnavailable) as error:
+        answer = await ready.client.submit(order_of(deps, run, shot, take, ready), leaving=leaving)
+    except RequestInvalid as error:  # Nothing can be made of it that could be sent.
+        return "refused", events.SubmitRefused(**about, problem=problem_of(error))
+    except UpstreamRateLimited as error:
+        until = time.time() + await _rest_s(deps, run, shot, take, ready, error)
+        return "put_off", events.SubmitPutOff(**about, problem=problem_of(error), until=until)
+    except UpstreamUnavailable as error:
         until = time.time() + retry_wait_s(shot.turns, retry_after_s=error.retry_after_s)
         return "put_off", events.SubmitPutOff(**about, problem=problem_of(error), until=until)
     except UpstreamRejected as error:
@@ -189,35 +209,29 @@ async def _sent(
         return "refused", events.SubmitRefused(**about, problem=problem_of(error))
     except OutcomeUnknown as error:
         return "outcome_unknown", events.SubmitLost(**about, problem=problem_of(error))
-    return "submitted", events.Submitted(**about, job_id=answer.job_id, aliases=answer.aliases, word=answer.status_word)
+    kept = {name: url for name, url in answer.kept.items() if ready.client.is_own(url)}
+    submitted = events.Submitted(
+        **about, job_id=answer.job_id, aliases=answer.aliases, word=answer.status_word, kept=kept
+    )
+    return "submitted", submitted
+
+
+async def _rest_s(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared, error: UpstreamRateLimited) -> float:
+    """
+    Seconds until the shot asks for a place again, after a 429: none while other jobs are in flight there.
+
+    Then it is the end of one of them that makes room, not the clock.
+    """
+    with suppress(StoreUnavailable):
+        rest_s = await places.refused(deps, run, shot, take.number, ready.provider, retry_after_s=error.retry_after_s)
+        if rest_s == 0:
+            return 0.0
+    return retry_wait_s(shot.turns, retry_after_s=error.retry_after_s)
 
 
 async def _may_pass(deps: Deps, error: FrameRelayError) -> bool:
     """It was refused for its key, and somebody has put that right meanwhile: it goes out again under the new one."""
     return problem_of(error).family is Family.ACCOUNT and await deps.has_another_key()
-
-
-def _input(deps: Deps, run: Run, shot: Shot, take: Take, last: str | None) -> dict[str, Any]:
-    ends_at = address_ends_at(run, shot, take)
-    token = deps.tokens.mint(TakeAddress(run=run.id, shot=shot.id, take=take.number, ends_at=ends_at))
-    fields = dict(shot.input)
-    if take.seed is not None:
-        fields["seed"] = take.seed
-    if take.first_frame is not None:
-        fields["first_frame_url"] = take.first_frame.url
-    if last is not None:
-        fields["last_frame_url"] = last
-    return {**fields, "callback_url": f"{deps.settings.reachable_url}/webhook/{token}"}
-
-
-def address_ends_at(run: Run, shot: Shot, take: Take) -> int:
-    """
-    When the callback address of a take ends, in seconds since 1970.
-
-    It follows from the stored intent, so the address of a take is the same whenever it is made, and an address with
-    another end was made for another submit.
-    """
-    return math.ceil(take.submitted_at + life_s(run, shot) + CALLED_LATE_S)
 
 
 def _seed(shot: Shot, number: int) -> int | None:

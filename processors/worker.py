@@ -26,6 +26,7 @@ from framerelay.processors.catch_up import catch_up
 from framerelay.processors.collect import collect
 from framerelay.processors.deps import Deps
 from framerelay.processors.film import join
+from framerelay.processors.find import find
 from framerelay.processors.hook import hook
 from framerelay.processors.in_use import DepsInUse
 from framerelay.processors.look_up import look_up
@@ -257,6 +258,7 @@ def create_worker(deps: Deps, *, redis: RelayRedis, listening: RelayRedis, live:
     handlers: dict[str, TaskHandler] = {
         "submit": submit,
         "look_up": look_up,
+        "find": find,
         "collect": collect,
         "opening": opening,
         "join": join,

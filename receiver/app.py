@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -43,6 +44,7 @@ from framerelay.store.outbox import Outbox
 from framerelay.store.processes import Presence, this_process
 from framerelay.store.runs import Store
 from framerelay.store.spool import Spool
+from framerelay.upstream.providers import Providers
 
 ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -53,19 +55,23 @@ def create_app(
     *,
     redis_url: str,
     verification: Verification | None = None,
+    providers: Providers | None = None,
     live: LiveSettings | None = None,
 ) -> Starlette:
     """
     The receiver; it connects to the Redis at *redis_url* when it starts and knows no other process.
 
-    *verification*: what callbacks must prove beyond their token; None: nothing. *live*: whence keys are read again.
+    *verification*: what callbacks must prove beyond their token; None: nothing. *providers*: by whose profiles they are
+    read; None: that of the settings alone. *live*: whence keys are read again.
     """
+    providers = providers or Providers(default=settings.provider, configured={})
     verification, live = verification or Verification(), live or LiveSettings(settings, keys)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, State]]:
         async with AsyncExitStack() as stack:
-            state = await _open(stack, settings, keys, redis_url=redis_url, verification=verification, live=live)
+            callers = _Callers(verification=verification, providers=providers)
+            state = await _open(stack, settings, keys, redis_url=redis_url, callers=callers, live=live)
             app.state.receiver = state
             yield {STATE: state}
 
@@ -81,13 +87,21 @@ def create_app(
     return app
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Callers:
+    """Who calls back: what they must prove, and by whose profile they are read."""
+
+    verification: Verification
+    providers: Providers
+
+
 async def _open(
     stack: AsyncExitStack,
     settings: Settings,
     keys: Keys,
     *,
     redis_url: str,
-    verification: Verification,
+    callers: "_Callers",
     live: LiveSettings,
 ) -> State:
     """Everything that the routes work with, and what goes on beside them; *stack* ends it in the reverse order."""
@@ -101,7 +115,7 @@ async def _open(
         settings=settings,
         live=live,
         key_check=KeyCheck(keys, settings),
-        secrets=secrets_to_hide(settings, keys, verification.verifiers),
+        secrets=secrets_to_hide(settings, keys, callers.verification.verifiers),
         store=Store(redis, notices_keep_s=settings.callbacks_keep_s),
         history=Store(stream_redis),
         streams=Seats(STREAMS_MAX),
@@ -111,7 +125,8 @@ async def _open(
         readiness=Readiness(inbox, spool),
         strangers=Strangers(inbox),
         limits=Limits(settings),
-        verification=verification,
+        verification=callers.verification,
+        providers=callers.providers,
         quarantine=Quarantine(inbox),
         files=MediaFiles(settings.data_dir),
         tokens=Tokens(secret),

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from framerelay.receiver.state import state_of
 from framerelay.runs.errors import StoreUnavailable
 from framerelay.store.figures import Figures, Waiting, figures
+from framerelay.store.places import Places
 
 KIND: Final = "text/plain; version=0.0.4; charset=utf-8"
 OUTCOMES: Final = ("kept", "repeated", "spooled", "refused", "held", "limited", "not_kept")
@@ -24,10 +25,10 @@ async def serve(request: Request) -> Response:
     """The figures; they need a key that reads."""
     state = state_of(request)
     try:
-        found = await figures(state.watch_redis)
+        found, places = await figures(state.watch_redis), await Places(state.watch_redis).tally()
     except StoreUnavailable:
-        found = None
-    lines = [*_of_this_receiver(state.counts, state.spool.files), *_of_redis(found)]
+        found, places = None, {}
+    lines = [*_of_this_receiver(state.counts, state.spool.files), *_of_redis(found), *_of_places(places)]
     return Response("\n".join(lines) + "\n", media_type=KIND)
 
 
@@ -50,6 +51,14 @@ def _of_redis(found: Figures | None) -> Iterator[str]:
     yield from _waiting("notifications_due", "Notifications to be sent", found.notifications)
     yield from _metric("callbacks_stored", "gauge", "Callbacks that can be read again.", {"": found.callbacks})
     yield from _metric("quarantine", "gauge", "Callbacks in quarantine.", {"": found.quarantine})
+
+
+def _of_places(places: Mapping[str, tuple[int, int]]) -> Iterator[str]:
+    """By providers, whose names the operator chose."""
+    taken = {f'provider="{name}"': inside for name, (inside, _) in places.items()}
+    held = {f'provider="{name}"': waiting for name, (_, waiting) in places.items()}
+    yield from _metric("provider_jobs", "gauge", "Jobs in flight, by provider.", taken)
+    yield from _metric("provider_held_shots", "gauge", "Shots that wait for a free place, by provider.", held)
 
 
 def _waiting(name: str, about: str, waiting: Waiting) -> Iterator[str]:

@@ -17,6 +17,8 @@ from framerelay.runs.errors import PlanChanged, RequestInvalid
 from framerelay.storyboards.notation import Form
 from framerelay.storyboards.plan import plan_of
 from framerelay.storyboards.storyboard import Storyboard, read_storyboard
+from framerelay.upstream.abilities import ability_checks
+from framerelay.upstream.quotes import priced
 
 STORYBOARD_BYTES_MAX: Final = 1 << 20
 
@@ -24,7 +26,8 @@ STORYBOARD_BYTES_MAX: Final = 1 << 20
 async def plan(request: Request) -> Response:
     """``POST /v1/plan``: nothing is spent, nothing is stored."""
     board = await read_board(request)
-    return shape_answer(plan_view(await asyncio.to_thread(plan_of, board)))
+    checks = ability_checks(board, state_of(request).providers)
+    return shape_answer(plan_view(await asyncio.to_thread(plan_of, board, more=checks)))
 
 
 async def read_board(request: Request) -> Storyboard:
@@ -32,8 +35,10 @@ async def read_board(request: Request) -> Storyboard:
     body = await read_body(request, bytes_max=STORYBOARD_BYTES_MAX)
     form: Form = "yaml" if "yaml" in request.headers.get("content-type", "").lower() else "json"
     # YAML takes up to seconds; callbacks must not wait for it.
-    trusted = Trusted(state_of(request).settings.trusted_hosts)
-    return await asyncio.to_thread(read_storyboard, body, form=form, allow_paths=False, trusted=trusted)
+    state = state_of(request)
+    trusted = Trusted(state.settings.trusted_hosts)
+    board = await asyncio.to_thread(read_storyboard, body, form=form, allow_paths=False, trusted=trusted)
+    return priced(board, state.providers)
 
 
 def agreed(request: Request, board: Storyboard) -> Storyboard:

@@ -11,9 +11,11 @@ from framerelay.config.logs import secrets_of
 from framerelay.config.settings import Settings, environment
 from framerelay.network.signing import signing_secrets
 from framerelay.receiver.state import State
-from framerelay.runs.errors import StoryboardInvalid
+from framerelay.runs.errors import NotFound, StoryboardInvalid
 from framerelay.store.processes import ask_to_read_again
-from framerelay.upstream.verifiers import Verifiers, read_verifiers
+from framerelay.upstream.providers import Providers
+from framerelay.upstream.senders import read_senders
+from framerelay.upstream.verifiers import Verifiers
 
 log = structlog.get_logger()
 
@@ -27,7 +29,8 @@ async def read_again_everywhere(state: State) -> None:
 async def take_over(state: State, settings: Settings, keys: Keys) -> None:
     """Let *state* work with these from now on; a request that is under way ends as it began."""
     state.key_check.use(keys)
-    verifiers = await asyncio.to_thread(_verifiers_of, settings)
+    verifiers, providers = await asyncio.to_thread(_callers_of, settings)
+    state.providers = providers or state.providers
     if verifiers is not None and verifiers != state.verification.verifiers:
         if state.verification.public_keys is None and verifiers.jwks_urls:
             log.warning("settings_not_taken_over", reason="verify asks for public keys now: restart the receiver")
@@ -45,9 +48,9 @@ def secrets_to_hide(settings: Settings, keys: Keys, verifiers: Verifiers) -> tup
     return secrets_of(settings, *more)
 
 
-def _verifiers_of(settings: Settings) -> Verifiers | None:
+def _callers_of(settings: Settings) -> tuple[Verifiers, Providers] | tuple[None, None]:
     try:
-        return read_verifiers(settings.config_file, environment())
-    except (SettingInvalid, StoryboardInvalid) as error:
+        return read_senders(settings, environment())
+    except (SettingInvalid, NotFound, StoryboardInvalid) as error:
         log.warning("settings_not_taken_over", reason=str(error))
-        return None
+        return None, None

@@ -7,15 +7,17 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from framerelay.api import shapes
-from framerelay.api.access import PICTURE_BYTES_MAX
+from framerelay.api.access import PICTURE_BYTES_MAX, VIDEO_BYTES_MAX
 from framerelay.api.views import callback_view, outlook_view, run_view
 from framerelay.receiver.answers import shape_answer
 from framerelay.receiver.deciding import decide, stored_run, stored_shot, undecided
@@ -28,7 +30,7 @@ from framerelay.runs.decisions import Decision
 from framerelay.runs.errors import Conflict, RequestInvalid, StoreUnavailable
 from framerelay.runs.model import Run, RunId, RunStatus
 from framerelay.runs.standing import has_ended
-from framerelay.store.files import storing
+from framerelay.store.files import is_video, storing
 from framerelay.store.progress import check_revision
 from framerelay.store.progress import start as start_run_now
 from framerelay.store.removal import remove as remove_run
@@ -62,6 +64,7 @@ async def start(request: Request) -> Response:
     run = await state.store.load(run_id)
     if run is None:
         new = start_run(storyboard, run_id=run_id, now=time.time(), terms=terms_of(state.settings))
+        new = replace(new, provider=new.provider or state.providers.default)
         run = await start_run_now(state.store, new)
         log.info("run_started", run_id=run.id, shots=len(run.shots), title=run.title)
     return shape_answer(_view(state, run), status=201, headers={"Location": f"/v1/runs/{run.id}"})
@@ -70,7 +73,7 @@ async def start(request: Request) -> Response:
 async def read(request: Request) -> Response:
     """``GET /v1/runs/{id}``."""
     state = state_of(request)
-    return shape_answer(_view(state, await _run(state, request)))
+    return shape_answer(await _whole_view(state, await _run(state, request)))
 
 
 async def list_runs(request: Request) -> Response:
@@ -196,8 +199,10 @@ async def callbacks(request: Request) -> Response:
 
 
 async def give_file(request: Request) -> Response:
-    """``POST /v1/files`` with a picture as the body: kept here; a storyboard names it as ``file:…``."""
-    content = await read_body(request, bytes_max=PICTURE_BYTES_MAX)
+    """``POST /v1/files`` with a picture or a video as the body: kept here; a storyboard names it as ``file:…``."""
+    content = await read_body(request, bytes_max=VIDEO_BYTES_MAX)
+    if len(content) > PICTURE_BYTES_MAX and not is_video(content):
+        raise HTTPException(413, f"a picture may have {PICTURE_BYTES_MAX} bytes at most")
     with storing():
         path = await asyncio.to_thread(state_of(request).files.keep_given, content)
     return shape_answer(shapes.File(object="file", name=f"file:{path}", bytes=len(content)), status=201)
@@ -225,7 +230,7 @@ async def _act(request: Request, event: Decision, run_id: str | None = None) -> 
     """A person's decision about the run of the address: refused for an older revision, or if it changes nothing."""
     state = state_of(request)
     run = await decide(state, run_id or request.path_params["run"], event, revision=_revision(request))
-    return shape_answer(_view(state, run))
+    return shape_answer(await _whole_view(state, run))
 
 
 async def _look_ahead(request: Request, event: events.Retaken) -> Response:
@@ -268,3 +273,9 @@ def _key(key: str) -> str:
 
 def _view(state: State, run: Run) -> shapes.Run:
     return run_view(run, base_url=state.settings.reachable_url)
+
+
+async def _whole_view(state: State, run: Run) -> shapes.Run:
+    """With its shots' turns at their providers, which are not kept with the run."""
+    positions = await state.store.places.positions(run)
+    return run_view(run, base_url=state.settings.reachable_url, positions=positions)

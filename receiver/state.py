@@ -21,6 +21,7 @@ from framerelay.store.inbox import Inbox
 from framerelay.store.outbox import Outbox
 from framerelay.store.runs import Store
 from framerelay.store.spool import Spool
+from framerelay.upstream.providers import Providers
 
 STATE: Final = "receiver"  # Under this name the application hands it to its connections.
 
@@ -28,7 +29,7 @@ STATE: Final = "receiver"  # Under this name the application hands it to its con
 @dataclass(slots=True, kw_only=True)
 class State:
     """
-    Nothing of it is replaced but ``secrets``, when keys were read again (`receiver.renewal`).
+    Nothing of it is replaced but ``secrets`` and ``providers``, when keys were read again (`receiver.renewal`).
 
     ``history`` reads through connections of its own, for as many as have a seat among the ``streams``: watchers that
     wait must keep nobody else waiting. ``watch_redis`` is asked for figures.
@@ -50,6 +51,7 @@ class State:
     strangers: Strangers
     limits: Limits
     verification: Verification
+    providers: Providers
     quarantine: Quarantine
     files: MediaFiles
     tokens: Tokens

@@ -10,10 +10,11 @@ from dataclasses import replace
 from typing import Final
 
 from framerelay.runs import events
+from framerelay.runs.budget import budget_words
+from framerelay.runs.costs import reserved
 from framerelay.runs.model import Family, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
-from framerelay.runs.standing import counted, heirs, jobs_left, problem_of, unjoined
+from framerelay.runs.standing import budget_left, counted, heirs, problem_of, unjoined
 from framerelay.runs.takes import BROUGHT_IN, NEVER_ARRIVED, OPEN
-from framerelay.runs.text import number_of
 
 Decision = events.Approved | events.Picked | events.Resumed | events.Adopted | events.Retaken | events.RunCancelled
 
@@ -182,6 +183,7 @@ def _with_job(run: Run, shot: Shot, job_id: str, now: float) -> Run:
         due_at=now,
         job_ids=(job_id,),
         adopted=True,
+        cost=reserved(shot.estimate),
     )
     return run.with_shots(replace(shot, takes=(*shot.takes, take), error=None, held_by=None))
 
@@ -215,9 +217,8 @@ def _why_not_taken_again(run: Run, shot: Shot, event: events.Retaken) -> str | N
     later = [each.id for each in heirs_of(run, shot) if _is_begun(each, OPEN)]
     if later:
         return f"made from shot {shot.id}, and still under way: {', '.join(later)}; a retake would not fit them"
-    if jobs_left(run) == 0:
-        return f"the budget of {number_of('job', run.budget_jobs or 0)} is spent"
-    return None
+    left = budget_left(run)
+    return None if left.allows(shot.estimate) else budget_words(run, shot, left)
 
 
 def _taken_again(run: Run, shot: Shot, event: events.Retaken, now: float) -> Run:

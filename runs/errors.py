@@ -36,6 +36,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from framerelay.runs.model import Family
+
 
 class FrameRelayError(Exception):
     """Something foreseen went wrong."""
@@ -80,6 +82,12 @@ class UpstreamRateLimited(Transient):
 
     code = "upstream_rate_limited"
 
+    def __init__(
+        self, message: str | None = None, *, retry_after_s: float | None = None, upstream_code: str | None = None
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.upstream_code = upstream_code
+
 
 class DownloadInterrupted(Transient):
     """The transfer broke off before the file was whole."""
@@ -122,10 +130,18 @@ class UpstreamRejected(Permanent):
 
     code = "upstream_rejected"
 
-    def __init__(self, message: str | None = None, *, status: int, upstream_code: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        status: int,
+        upstream_code: str | None = None,
+        family: Family | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.upstream_code = upstream_code
+        self.family = family
 
 
 class UpstreamAnswerUnreadable(Permanent):
@@ -249,6 +265,14 @@ class PlanChanged(Permanent):
 
 
 class OutcomeUnknown(FrameRelayError):
-    """The provider may or may not have accepted the job; it is looked up or held, never posted again."""
+    """
+    The provider may or may not have accepted the job; it is looked up or held, never posted again.
+
+    ``exists``: the provider says that it has a job with this reference already.
+    """
 
     code = "outcome_unknown"
+
+    def __init__(self, message: str | None = None, *, exists: bool = False) -> None:
+        super().__init__(message)
+        self.exists = exists

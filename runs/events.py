@@ -7,8 +7,11 @@ the id of a job. It is dropped if that is no longer so; None there stands for wh
 Whoever learns a fact records it (`processors.progress`); nobody but the machine says what follows from it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+from framerelay.runs.costs import Cost
+from framerelay.runs.maker import Maker
 from framerelay.runs.model import Clip, Film, FirstFrame, Frame, Problem, TakeStatus
 
 
@@ -22,23 +25,33 @@ class TakeEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitting(TakeEvent):
-    """Money is about to move: the take exists from here on, and only the execution named *intent* may POST."""
+    """
+    Money is about to move: the take exists from here on, and only the execution named *intent* may POST.
+
+    *maker*: who will be asked; None: the jobs API of the settings.
+    """
 
     intent: str
     seed: int | None
     first_frame: FirstFrame | None
     expected_s: float | None = None
     usual_s: float | None = None
+    maker: Maker | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted(TakeEvent):
-    """The provider answered with a job, which is paid for; *aliases*: other ids that the answer gave it."""
+    """
+    The provider answered with a job, which is paid for.
+
+    *aliases*: other ids that the answer gave it; *kept*: addresses that it named for later.
+    """
 
     job_id: str
     word: str | None = None
     intent: str | None = None
     aliases: tuple[str, ...] = ()
+    kept: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +77,23 @@ class SubmitLost(TakeEvent):
 
     problem: Problem
     intent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceWanted:
+    """The provider has as many jobs as it takes: the shot is held, at the longest *until* then; *turn*: the shot's."""
+
+    shot: str
+    problem: Problem
+    until: float
+    turn: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceFreed:
+    """The provider has room for one more job, and the shot, which was held for that, is next."""
+
+    shot: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +133,15 @@ class Rendered(TakeEvent):
     last_frame_url: str | None = None
     seed: int | None = None
     called_back: bool = False
+    usage: dict[str, Any] = field(default_factory=dict)
+    cost: Cost | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobNotFound(TakeEvent):
+    """The provider was asked for a job with our reference, and has none (yet); *intent*: of the submit it is about."""
+
+    intent: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +312,9 @@ class RunCancelled:
 Event = (
     Submitting
     | Submitted
+    | JobNotFound
+    | PlaceFreed
+    | PlaceWanted
     | SubmitRefused
     | SubmitPutOff
     | SubmitLost

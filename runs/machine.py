@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from framerelay.runs import events
+from framerelay.runs.costs import reserved
 from framerelay.runs.decisions import decided
 from framerelay.runs.events import Event, TakeEvent
 from framerelay.runs.model import Run, Shot, ShotStatus, Take, TakeStatus
@@ -33,6 +34,7 @@ from framerelay.runs.takes import (
     TWINS_MAX,
     ask_at,
     asked,
+    find_at,
     is_about,
     is_unheard,
     set_back,
@@ -41,6 +43,7 @@ from framerelay.runs.takes import (
     unsure,
 )
 
+NO_PLACE: Final = "no_place"  # Why a shot is held whose provider has as many jobs as it takes.
 WAKE_S_MAX: Final = 900.0  # So that a time further off than this shows that the clock was set back since.
 CLOCKS_APART_S: Final = 300.0  # Those of two machines may be, without anybody having set one back.
 AHEAD_S_MAX: Final = WAKE_S_MAX + CLOCKS_APART_S
@@ -85,6 +88,7 @@ def wake_at(run: Run, now: float) -> float | None:
     """When *run* wants to be looked at though nothing happened to it; None when only an event can move it."""
     shots = awake(run)
     later = [take.due_at for shot in shots for take in shot.takes if take.due_at > now and take.status in OPEN]
+    later += [at for shot in shots for take in shot.takes if (at := find_at(take)) is not None and at > now]
     later += [shot.due_at for shot in shots if shot.due_at > now and takes_to_submit(run, shot)]
     later += [run.due_at] if run.due_at > now and wants_film(run) else []
     if steps_due(run, now):
@@ -123,8 +127,10 @@ def _changed(run: Run, event: Event, now: float) -> Run:
             return _without_intent(run, event, until=event.until)
         case events.SubmitRefused() if event.problem.family in FOR_A_PERSON:
             return _without_intent(run, event, until=now)
-        case events.PreparationFailed():
+        case events.PreparationFailed() | events.PlaceWanted():
             return _unprepared(run, event, now)
+        case events.PlaceFreed():
+            return _with_place(run, event, now)
         case (
             events.Approved()
             | events.Picked()
@@ -182,6 +188,8 @@ def _with_intent(run: Run, event: events.Submitting, now: float) -> Run:
         first_frame=event.first_frame,
         expected_s=event.expected_s,
         usual_s=event.usual_s,
+        maker=event.maker,
+        cost=reserved(shot.estimate),
     )
     takes = sorted((*shot.takes, take), key=lambda each: each.number)
     return run.with_shots(replace(shot, takes=tuple(takes), held_by=None))
@@ -198,7 +206,7 @@ def _without_intent(run: Run, event: events.SubmitPutOff | events.SubmitRefused,
     return run.with_shots(waiting)
 
 
-def _unprepared(run: Run, event: events.PreparationFailed, now: float) -> Run:
+def _unprepared(run: Run, event: events.PreparationFailed | events.PlaceWanted, now: float) -> Run:
     shot = run.shot(event.shot)
     if shot is None or not takes_to_submit(run, shot) or event.turn not in (None, shot.turns):
         return run
@@ -206,6 +214,13 @@ def _unprepared(run: Run, event: events.PreparationFailed, now: float) -> Run:
     if event.until is None and not for_a_person:
         return run.with_shots(replace(shot, error=event.problem))
     return run.with_shots(replace(shot, due_at=event.until or now, turns=shot.turns + 1, held_by=event.problem))
+
+
+def _with_place(run: Run, event: events.PlaceFreed, now: float) -> Run:
+    shot = run.shot(event.shot)
+    if shot is None or shot.held_by is None or shot.held_by.code != NO_PLACE or shot.due_at <= now:
+        return run
+    return run.with_shots(replace(shot, due_at=now, turns=shot.turns + 1))
 
 
 def _with_answer(run: Run, event: events.Submitted, now: float) -> Run:

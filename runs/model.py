@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, NewType
 
+from framerelay.runs.costs import Cost, Estimate
+from framerelay.runs.maker import Maker
+
 RunId = NewType("RunId", str)
 
 
@@ -141,17 +144,10 @@ class Take:
     """
     One attempt at a shot: one submit, one job, one payment.
 
-    ``intent``: names the one execution that may POST. ``job_ids``: every id the provider used for this job.
-    ``due_at``: when it is to be looked at, fetched or given up, whatever its status asks for next.
-    ``turns``: how often that was put off; it tells one task about this take from the next.
-    ``fetches``: how often fetching the clip was put off. ``expected_s``: 19 of 20 such jobs were done so long after
-    their submit, when it was submitted; ``usual_s``: half of them. ``rendered_at`` · ``ended_at``: when we learnt that
-    the job is done, or that it ended otherwise. ``called_back``: a callback told of that. ``told_at``: when one did so
-    before the provider's own answer said it. ``strange_since``: since when look-ups bring nothing that is understood: a
-    status word that is unknown to us, or that there is no such job. ``question``: what a person is asked, since waiting
-    alone may bring nothing. ``adopted``: a person named the job. ``opening``: the clip's first frame. ``seam``: its
-    mean difference, in levels of 255, from the frame that was handed on. ``twin_of``: the provider made a second job
-    for the take of that number, and this take keeps its clip; it is never gone on from unless a person picks it.
+    ``maker``: who was asked for it, and so is asked about it whatever the settings say later; None: the jobs API of the
+    settings. ``kept``: addresses that the answer to the submit named for that. ``find_at``: when the provider is asked
+    for a job with our reference, whose submit nobody heard of. ``usage``: what the provider said that it took;
+    ``cost``: that in money, or what was reserved for it; None: no price is known.
     """
 
     number: int
@@ -183,6 +179,11 @@ class Take:
     seam: float | None = None
     error: Problem | None = None
     twin_of: int | None = None
+    maker: Maker | None = None
+    kept: dict[str, str] = field(default_factory=dict)
+    find_at: float | None = None
+    usage: dict[str, Any] = field(default_factory=dict)
+    cost: Cost | None = None
 
     @property
     def job_id(self) -> str | None:
@@ -197,6 +198,8 @@ class Shot:
 
     ``origin``: ``continue``, ``bridge``, ``cut`` or the id of an earlier shot, as written. ``source``: the shot whose
     last frame this one begins with. ``input``: the fields for the jobs API, prompt with style included.
+    ``provider`` · ``model``: where they are not the run's. ``extra``: raw fields of the provider, sent as they are.
+    ``estimate``: what a take of it may cost; None: no price is known.
     ``first_frame`` · ``last_frame``: a URL or ``file:NAME``. ``due_at`` · ``turns`` · ``held_by``: a submit was put
     off until then, so often, for this reason. ``error``: it cannot be submitted at all. ``set_aside``: a person went on
     without the takes up to this number; they only count as spent. ``seed_at``: the take that has the seed of ``input``.
@@ -207,6 +210,10 @@ class Shot:
     origin: str
     source: str | None
     input: dict[str, Any]
+    provider: str | None = None
+    model: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+    estimate: Estimate | None = None
     first_frame: str | None = None
     last_frame: str | None = None
     takes_wanted: int = 1
@@ -262,6 +269,7 @@ class Overview:
     """
     What the rules ask of all shots of a run together; `runs.standing` makes it, and carries it on with each change.
 
+    ``micros``: millionths of the currency that takes cost, or are reserved for them.
     ``awake``: places of the shots that something is under way for, or that could be submitted. ``undone``: how many
     are not done. ``spent`` · ``intended``: jobs that were or may have been accepted; submits that are under way.
     ``heard`` · ``missed``: jobs told of by a callback, found by polling.
@@ -271,6 +279,7 @@ class Overview:
     undone: int = 0
     spent: int = 0
     intended: int = 0
+    micros: int = 0
     heard: int = 0
     missed: int = 0
 
@@ -314,6 +323,7 @@ class Run:
     """
     One execution of a storyboard; ``shots`` stand in the order of the film.
 
+    ``provider``: the storyboard's; None: that of the settings. ``budget_money``: in units of ``currency``.
     ``news``: the last revision in which more changed than the first frame of a clip; None: kept by an early version.
     ``due_at`` · ``turns``: the film is not joined before then; a join that was begun under another turn no longer
     counts. ``join_error``: it is impossible.
@@ -331,6 +341,8 @@ class Run:
     news: int | None = None
     status: RunStatus = RunStatus.RUNNING
     budget_jobs: int | None = None
+    budget_money: float | None = None
+    currency: str | None = None
     notify_url: str | None = None
     hook: str | None = None
     cancelled: bool = False
@@ -340,6 +352,7 @@ class Run:
     join_error: Problem | None = None
     error: Problem | None = None
     untold: Problem | None = None
+    provider: str | None = None
     index: Index = field(default=_NO_SHOTS, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -355,6 +368,14 @@ class Run:
         """The shot of that id, if the run has it."""
         place = self.index.places.get(shot_id)
         return None if place is None else self.shots[place]
+
+    def provider_of(self, shot: Shot) -> str | None:
+        """The provider of *shot*; None: that of the settings."""
+        return shot.provider or self.provider
+
+    def model_of(self, shot: Shot) -> str:
+        """The model that makes *shot*."""
+        return shot.model or self.model
 
     def take(self, shot_id: str, number: int) -> Take | None:
         """The take of that number, if the shot has it."""

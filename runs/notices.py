@@ -76,6 +76,8 @@ def is_out_of_budget(run: Run) -> bool:
 
     Submits that are only intended do not count: one that is put off comes back, and would be told of each time.
     """
+    if run.budget_money is not None and run.error is not None and run.error.code == "budget_reached":
+        return True
     if run.cancelled or run.film or run.budget_jobs is None or jobs_left(run) != 0:
         return False
     accepted = sum(bool(take.job_ids) or take.status is TakeStatus.UNSURE for shot in run.shots for take in shot.takes)

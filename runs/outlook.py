@@ -4,13 +4,15 @@ What a decision would bring about and cost, before it is made; and which shots n
 Pure questions about a run; the decisions themselves are in `runs.decisions`.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
+from framerelay.runs.costs import Estimate, together
 from framerelay.runs.decisions import heirs_begun_anew, heirs_of
 from framerelay.runs.model import FirstFrame, Run, Shot, ShotStatus
 from framerelay.runs.standing import chosen, counted, jobs_left, takes_missing
-from framerelay.runs.text import number_of
+from framerelay.runs.text import number_of, range_words
 
 # Of 255, mean of all pixels and channels. The sandbox's clips open 1 to 2 levels from the frame that they were given
 # (encoding), another picture is 20 to 25 away, a shift of 2 in 256 pixels 11; 8 in brightness alone is seen as a jump.
@@ -42,10 +44,25 @@ def jobs_of_retake(run: Run, shot_id: str) -> int:
     return 1 + sum(takes_missing(run, each) for each in heirs_begun_anew(run, shot)) - before
 
 
+def cost_of_retake(run: Run, shot_id: str) -> Estimate | None:
+    """What these jobs may cost together; None where a price is not known, or where they are not of one currency."""
+    shot = run.shot(shot_id)
+    if shot is None:
+        return None
+    jobs = Counter({shot_id: 1})
+    jobs.update({each.id: takes_missing(run, each) for each in heirs_begun_anew(run, shot)})
+    heirs = [each for each in heirs_of(run, shot, past_done=False) if not each.error]
+    jobs.subtract({each.id: takes_missing(run, each) for each in heirs})
+    by_id = {each.id: each.estimate for each in run.shots}
+    return together((by_id[name], number) for name, number in jobs.items() if number > 0)
+
+
 def words_of_retake(run: Run, shot_id: str) -> str:
     """What a retake of *shot_id* would do, in a sentence for the person who pays."""
     spends, left, stale = jobs_of_retake(run, shot_id), jobs_left(run), stale_after(run, shot_id)
     paid = number_of("job", spends) + ("" if left is None else f" of the {left} left in the budget")
+    if (cost := cost_of_retake(run, shot_id)) is not None:
+        paid += f", {range_words(cost.low, cost.high, cost.currency)}"
     sentence = f"shot {shot_id} is made again, for {paid}{_twice(run, shot_id)}"
     if not stale:
         return sentence

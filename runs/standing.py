@@ -10,9 +10,10 @@ from itertools import compress, count, islice
 from operator import is_not
 from typing import Final
 
+from framerelay.runs.budget import budget_words
+from framerelay.runs.costs import MICROS, BudgetLeft, CostTally
 from framerelay.runs.model import Family, Overview, Problem, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
-from framerelay.runs.takes import BROUGHT_IN, OPEN, SUBMIT_CUT_SHORT, is_unheard
-from framerelay.runs.text import number_of
+from framerelay.runs.takes import BROUGHT_IN, IN_FLIGHT, OPEN, SUBMIT_CUT_SHORT, is_unheard
 
 MOVING: Final = frozenset({ShotStatus.SUBMITTING, ShotStatus.GENERATING, ShotStatus.COLLECTING})
 HELD_AFTER: Final = 6  # Submits put off because the provider is out of order, before a person is told: about 15 s.
@@ -106,7 +107,7 @@ def _with_status(shot: Shot, status: ShotStatus) -> Shot:
     return shot if shot.status is status else replace(shot, status=status)
 
 
-def _shot_status(run: Run, shot: Shot, left: int | None) -> ShotStatus:
+def _shot_status(run: Run, shot: Shot, left: BudgetLeft) -> ShotStatus:
     takes = counted(shot)
     statuses = {take.status for take in takes if take.question is None}
     take = chosen(shot)
@@ -125,12 +126,12 @@ def _shot_status(run: Run, shot: Shot, left: int | None) -> ShotStatus:
     return ShotStatus.PENDING
 
 
-def _is_held(run: Run, shot: Shot, left: int | None) -> bool:
+def _is_held(run: Run, shot: Shot, left: BudgetLeft) -> bool:
     """A person has to let it go, or ought to know: an approval, the budget, a provider that is out of order."""
     if shot.error or not _has_first_frame(run, shot) or not takes_missing(run, shot):
         return False
     unapproved = shot.gated and not shot.approved
-    return unapproved or left == 0 or needs_operator(shot) or _is_stuck(shot)
+    return unapproved or not left.allows(shot.estimate) or needs_operator(shot) or _is_stuck(shot)
 
 
 def needs_operator(shot: Shot) -> bool:
@@ -144,7 +145,7 @@ def _is_stuck(shot: Shot) -> bool:
     return tried_long and shot.held_by is not None and shot.held_by.family is Family.SERVER
 
 
-def _run_status(run: Run, view: Overview, left: int | None) -> tuple[RunStatus, Problem | None]:
+def _run_status(run: Run, view: Overview, left: BudgetLeft) -> tuple[RunStatus, Problem | None]:
     if run.cancelled:
         return RunStatus.CANCELLED, None
     if run.film and not view.undone:
@@ -153,16 +154,18 @@ def _run_status(run: Run, view: Overview, left: int | None) -> tuple[RunStatus, 
         return (RunStatus.FAILED, run.join_error) if run.join_error else (RunStatus.RUNNING, None)
     awake = [run.shots[place] for place in view.awake]
     moving = any(shot.status in MOVING for shot in awake)
-    if moving or (left != 0 and any(takes_to_submit(run, shot) and not _is_stuck(shot) for shot in awake)):
+    if moving or any(
+        left.allows(shot.estimate) and takes_to_submit(run, shot) and not _is_stuck(shot) for shot in awake
+    ):
         return RunStatus.RUNNING, None
     waiting = next((shot for shot in run.shots if shot.status is ShotStatus.WAITING), None)
     if waiting is not None:
-        return RunStatus.WAITING, _waiting_for(run, waiting)
+        return RunStatus.WAITING, _waiting_for(run, waiting, left)
     failed = next((shot for shot in run.shots if shot.status is ShotStatus.FAILED), run.shots[0])
     return RunStatus.FAILED, _named(failed, problem_of(failed))
 
 
-def _waiting_for(run: Run, shot: Shot) -> Problem:
+def _waiting_for(run: Run, shot: Shot, left: BudgetLeft) -> Problem:
     question = next((take.question for take in counted(shot) if take.question), None)
     if question is not None:
         return _named(shot, question)
@@ -175,8 +178,8 @@ def _waiting_for(run: Run, shot: Shot) -> Problem:
         return _named(shot, Problem(code="approval_needed", message="it waits for your approval"))
     if shot.held_by is not None and (needs_operator(shot) or _is_stuck(shot)):
         return _named(shot, shot.held_by)
-    spent = f"the budget of {number_of('job', run.budget_jobs or 0)} is spent; nothing more is submitted"
-    return _named(shot, Problem(code="budget_reached", message=spent, family=Family.QUOTA))
+    message = f"{budget_words(run, shot, left)}; nothing more is submitted"
+    return _named(shot, Problem(code="budget_reached", message=message, family=Family.QUOTA))
 
 
 def problem_of(shot: Shot) -> Problem:
@@ -204,12 +207,36 @@ def jobs_spent(run: Run) -> int:
 
 
 def jobs_left(run: Run) -> int | None:
-    """How many more submits the budget allows, beside those that are under way; None without a budget."""
+    """How many more submits the budget of jobs allows, beside those that are under way; None without one."""
+    return budget_left(run).jobs
+
+
+def budget_left(run: Run) -> BudgetLeft:
+    """What the budget still allows, beside what is under way."""
     return _left(run, overview(run))
 
 
-def _left(run: Run, view: Overview) -> int | None:
-    return None if run.budget_jobs is None else max(0, run.budget_jobs - view.spent - view.intended)
+def _left(run: Run, view: Overview) -> BudgetLeft:
+    jobs = None if run.budget_jobs is None else max(0, run.budget_jobs - view.spent - view.intended)
+    micros = None if run.budget_money is None else round(run.budget_money * MICROS) - view.micros
+    return BudgetLeft(jobs=jobs, micros=micros)
+
+
+def cost_of(run: Run) -> CostTally | None:
+    """What *run* cost so far; None where a price is not known, or where they are not of one currency."""
+    takes = [take for shot in run.shots for take in shot.takes if _may_cost(take) or _is_intended(take)]
+    costs = [take.cost for take in takes]
+    known = [cost for cost in costs if cost is not None]
+    currencies = {cost.currency for cost in known} | {shot.estimate.currency for shot in run.shots if shot.estimate}
+    if len(known) < len(costs) or len(currencies) != 1:
+        return None
+    reserved = sum(take.cost.micros for take in takes if take.cost and take.status in IN_FLIGHT)
+    return CostTally(
+        spent=(sum(cost.micros for cost in known) - reserved) / MICROS,
+        reserved=reserved / MICROS,
+        currency=currencies.pop(),
+        estimated=any(cost.estimated for cost in known),
+    )
 
 
 def takes_to_submit(run: Run, shot: Shot) -> list[int]:
@@ -251,15 +278,23 @@ def seems_unreachable(run: Run) -> bool:
 
 
 def _was_found(take: Take) -> bool:
+    if take.maker is not None and take.maker.poll_s is not None:
+        return False  # Its provider calls nobody back.
     has_ended = take.rendered_at is not None or take.ended_at is not None
     return has_ended and not take.called_back and not take.adopted and take.twin_of is None
 
 
 def submits_to_come(run: Run) -> int:
     """How many submits *run* leads to from here, if nothing fails: every take that is missing, inside the budget."""
-    missing = sum(takes_missing(run, shot) for shot in run.shots if not shot.error)
-    left = jobs_left(run)
-    return 0 if run.cancelled or run.film else missing if left is None else min(missing, left)
+    if run.cancelled or run.film:
+        return 0
+    number, left = 0, budget_left(run)
+    for shot in run.shots:
+        for _ in range(0 if shot.error else takes_missing(run, shot)):
+            if not left.allows(shot.estimate):
+                break
+            number, left = number + 1, left.after(shot.estimate)
+    return number
 
 
 def _is_worth_a_retake(take: Take) -> bool:
@@ -285,6 +320,10 @@ def _may_cost(take: Take) -> bool:
     """A job that a person named counts when the provider knows it."""
     unproven = take.intent == BROUGHT_IN and take.word is None and take.rendered_at is None and take.ended_at is None
     return bool(take.job_ids and not unproven) or take.status is TakeStatus.UNSURE or is_unheard(take)
+
+
+def _micros(take: Take) -> int:
+    return take.cost.micros if take.cost and (_may_cost(take) or _is_intended(take)) else 0
 
 
 def _is_intended(take: Take) -> bool:
@@ -325,6 +364,7 @@ def _carried_on(before: Run | None, run: Run, places: Collection[int]) -> Overvi
         undone=overview.undone + change_of(_is_undone),
         spent=overview.spent + change_of(lambda shot: sum(map(_may_cost, shot.takes))),
         intended=overview.intended + change_of(lambda shot: sum(map(_is_intended, shot.takes))),
+        micros=overview.micros + change_of(lambda shot: sum(map(_micros, shot.takes))),
         heard=overview.heard + change_of(lambda shot: sum(take.called_back for take in shot.takes)),
         missed=overview.missed + change_of(lambda shot: sum(map(_was_found, shot.takes))),
     )

@@ -1,5 +1,6 @@
 """What a state asks for: pure, and safe to ask again after any crash."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,10 +8,11 @@ from enum import StrEnum
 from framerelay.runs.model import Run, RunId, Shot, TakeStatus
 from framerelay.runs.standing import (
     awake,
+    budget_left,
     is_complete,
-    jobs_left,
     takes_to_submit,
 )
+from framerelay.runs.takes import IN_FLIGHT, find_at
 
 
 class StepName(StrEnum):
@@ -18,6 +20,7 @@ class StepName(StrEnum):
 
     SUBMIT = "submit"
     LOOK_UP = "look_up"
+    FIND = "find"
     COLLECT = "collect"
     JOIN = "join"
 
@@ -47,17 +50,25 @@ def steps_due(run: Run, now: float) -> list[Step]:
     steps: list[Step] = []
     if wants_film(run) and run.due_at <= now and not run.join_error:
         steps.append(Step(name=StepName.JOIN, run=run.id, turn=run.turns))
-    left = jobs_left(run)
+    left = budget_left(run)
     for shot in awake(run):
         if shot.takes:
             steps += _take_steps(run, shot, now)
         if shot.due_at <= now:
-            takes = takes_to_submit(run, shot)[: None if left is None else left]
-            steps += [
-                Step(name=StepName.SUBMIT, run=run.id, shot=shot.id, take=take, turn=shot.turns) for take in takes
-            ]
-            left = None if left is None else left - len(takes)
+            for take in takes_to_submit(run, shot):
+                if left.allows(shot.estimate):
+                    steps.append(Step(name=StepName.SUBMIT, run=run.id, shot=shot.id, take=take, turn=shot.turns))
+                    left = left.after(shot.estimate)
     return steps
+
+
+def is_to_come(run: Run, shot_id: str, number: int) -> bool:
+    """Whether that take is in flight, or its submit waits for nothing but time (and a place at the provider)."""
+    take = run.take(shot_id, number)
+    if take is not None:
+        return take.status in IN_FLIGHT
+    submits = (step for step in steps_due(run, math.inf) if step.name is StepName.SUBMIT)
+    return any((step.shot, step.take) == (shot_id, number) for step in submits)
 
 
 def wants_film(run: Run) -> bool:
@@ -68,5 +79,8 @@ def wants_film(run: Run) -> bool:
 def _take_steps(run: Run, shot: Shot, now: float) -> Iterator[Step]:
     names = {TakeStatus.GENERATING: StepName.LOOK_UP, TakeStatus.COLLECTING: StepName.COLLECT}
     for take in shot.takes:
-        if take.status in names and take.due_at <= now:
-            yield Step(name=names[take.status], run=run.id, shot=shot.id, take=take.number, turn=take.turns)
+        name = names.get(take.status) if take.due_at <= now else None
+        if name is None and (at := find_at(take)) is not None and at <= now:
+            name = StepName.FIND
+        if name is not None:
+            yield Step(name=name, run=run.id, shot=shot.id, take=take.number, turn=take.turns)

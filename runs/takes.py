@@ -4,10 +4,13 @@ The life of one take, purely: what each event makes of it, and when it is to be 
 `docs/lifecycle.md` draws it; a test compares the drawing with this file.
 """
 
+import hashlib
 from dataclasses import replace
 from typing import Final
+from uuid import UUID
 
 from framerelay.runs import events
+from framerelay.runs.costs import reserved
 from framerelay.runs.events import TakeEvent
 from framerelay.runs.model import Family, Problem, Run, Shot, Take, TakeStatus
 from framerelay.runs.text import duration
@@ -16,6 +19,7 @@ LOOK_UP_EVERY_S_MAX: Final = 600.0
 LATE_S: Final = 2.0  # Beyond the time that nearly all such jobs took: their callbacks need a moment, too.
 LOOK_UP_AGAIN_S: Final = (2.0, 120.0)  # After a GET that failed: never sooner, never later.
 TOLD_S: Final = 60.0  # So long the look-up of a provider may lag behind its callback, before the planned times count.
+FIND_AGAIN_S: Final = (2.0, 600.0)  # After a search by our reference that found nothing: never sooner, never later.
 LAGS_S: Final = 1.0  # The first wait for it meanwhile.
 USUAL_TIMES: Final = 3.0  # Of the usual time, in which nothing is heard of a submit, before a person is asked.
 ASK_S_MIN: Final = 30.0  # Drafts take seconds; a callback that is tried again needs more.
@@ -24,6 +28,7 @@ BROUGHT_IN: Final = "adopted"  # The intent of a take that none of our execution
 TWIN: Final = "twin"  # Likewise, of one that keeps a second job.
 TWINS_MAX: Final = 8  # Of one shot: whoever learned a take's address cannot fill a run with other jobs of the account.
 OPEN: Final = frozenset({TakeStatus.SUBMITTING, TakeStatus.GENERATING, TakeStatus.COLLECTING, TakeStatus.UNSURE})
+IN_FLIGHT: Final = frozenset({TakeStatus.SUBMITTING, TakeStatus.GENERATING, TakeStatus.UNSURE})
 SUBMIT_CUT_SHORT: Final = Problem(
     code="outcome_unknown",
     message="nobody knows if the provider accepted the submit; it is held and not sent again",
@@ -36,6 +41,34 @@ NEVER_ARRIVED: Final = Problem(
 )
 
 
+def left_provider(before: Run, after: Run) -> list[tuple[str, str, int]]:
+    """
+    Takes that are no longer in flight at their provider: its name, the shot, the number.
+
+    Only shots that are other objects by now are looked at, so that it costs nothing where nothing has changed.
+    """
+    left = []
+    for shot in before.shots:
+        now = after.shot(shot.id)
+        if now is shot:
+            continue
+        numbers = {take.number for take in now.takes if has_place(now, take)} if now else set()
+        for take in shot.takes:
+            if has_place(shot, take) and take.maker is not None and take.number not in numbers:
+                left.append((take.maker.provider, shot.id, take.number))
+    return left
+
+
+def has_place(shot: Shot, take: Take) -> bool:
+    """
+    Whether *take* has a place at its provider: while it is in flight.
+
+    One that a person has set aside for another take, since nothing was heard of it, has none: it may never have been,
+    and the other one might wait for its end for ever.
+    """
+    return take.status in IN_FLIGHT and take.number > shot.set_aside
+
+
 def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -> Take:
     """*take* after one event about it; the same value where the event comes too late, or is about another state."""
     if not is_about(take, event):
@@ -44,12 +77,14 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
     waiting = unborn or take.status is TakeStatus.GENERATING or is_unheard(take)
     match event:
         case events.Submitted():
-            known = replace(take, job_ids=_joined_ids(take.job_ids, (event.job_id, *event.aliases)))
+            ids = _joined_ids(take.job_ids, (event.job_id, *event.aliases))
+            cost = take.cost or reserved(shot.estimate)
+            known = replace(take, job_ids=ids, kept={**take.kept, **event.kept}, find_at=None, cost=cost)
             if not (unborn or is_unheard(take)):
                 return known
             return _generating(run, shot, replace(known, error=None, question=None), now, word=event.word)
         case events.SubmitRefused() if unborn:
-            return replace(take, status=TakeStatus.FAILED, error=event.problem)
+            return replace(take, status=TakeStatus.FAILED, error=event.problem, cost=None)
         case events.SubmitLost() if take.status is TakeStatus.SUBMITTING:
             return unsure(run, shot, take, event.problem, now)
         case events.JobSeen() if waiting:
@@ -63,6 +98,9 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
             ids = _joined_ids(take.job_ids, event.job_ids)
             known = replace(take, job_ids=ids, ended_at=now, called_back=take.called_back or event.called_back)
             return replace(_understood(known, None), status=event.status, error=event.problem)
+        case events.JobNotFound() if take.status is TakeStatus.UNSURE and event.intent == take.intent:
+            wait = _clamp(0.5 * (now - take.submitted_at), *FIND_AGAIN_S)
+            return replace(take, find_at=now + wait, turns=take.turns + 1)
         case events.PollFailed() if take.status is TakeStatus.GENERATING:
             # Only the provider can say that a job is no more: an outage of its own or ours says nothing.
             if event.gone and take.adopted and take.word is None:
@@ -122,6 +160,7 @@ def twin(shot: Shot, number: int, job_ids: tuple[str, ...], now: float) -> Take:
         due_at=now,
         job_ids=job_ids,
         twin_of=number,
+        cost=reserved(shot.estimate),
     )
 
 
@@ -199,6 +238,8 @@ def _next_look_up(run: Run, shot: Shot, take: Take, now: float) -> float:
     No wait after the first is longer than ten minutes, so that no result expires (they live an hour and more), and
     one look-up comes right after the job's own expiry.
     """
+    if take.maker is not None and take.maker.poll_s is not None:
+        return _next_poll(take, take.maker.poll_s, now)
     expected_at = take.submitted_at + (1.1 * take.expected_s + LATE_S if take.expected_s else 0.0)
     first_at = take.submitted_at + run.terms.lookup_after_s
     first_at = min(first_at, expected_at) if take.expected_s else first_at
@@ -208,6 +249,21 @@ def _next_look_up(run: Run, shot: Shot, take: Take, now: float) -> float:
     # After a clock was set back its submit lies in the future.
     soonest = min(soonest, now + max(run.terms.lookup_after_s, LOOK_UP_EVERY_S_MAX))
     return min(soonest, over_at) if now < over_at else soonest
+
+
+def _next_poll(take: Take, poll_s: tuple[float, float], now: float) -> float:
+    """At a provider that cannot call: as its profile says, growing with the job's age, each take a little off."""
+    first_s, every_s = poll_s
+    age_s = max(now - take.submitted_at, 0.0)
+    spread = 1.0 + 0.1 * _spread(take)
+    if age_s < first_s:
+        return now + (first_s - age_s) * spread
+    return now + min(max(every_s, 0.1 * age_s) * spread, LOOK_UP_EVERY_S_MAX)
+
+
+def _spread(take: Take) -> float:
+    """From 0 to 1, by the intent: takes that were submitted together are not asked about together."""
+    return hashlib.sha256(take.intent.encode()).digest()[0] / 255
 
 
 def _collecting(take: Take, event: events.Rendered, now: float) -> Take:
@@ -222,13 +278,31 @@ def _collecting(take: Take, event: events.Rendered, now: float) -> Take:
         rendered_at=now,
         called_back=take.called_back or event.called_back,
         seed=take.seed if event.seed is None else event.seed,
+        usage=event.usage or take.usage,
+        cost=event.cost or take.cost,
     )
 
 
 def unsure(run: Run, shot: Shot, take: Take, problem: Problem, now: float) -> Take:
     """Held until the job, if there is one, can no longer be alive; its callback may still name it before that."""
     due_at = max(take.submitted_at + life_s(run, shot), now + 1.0)
-    return replace(take, status=TakeStatus.UNSURE, due_at=due_at, error=problem, turns=take.turns + 1)
+    find_at = now + FIND_AGAIN_S[0] if take.maker and take.maker.findable and not take.job_ids else None
+    return replace(take, status=TakeStatus.UNSURE, due_at=due_at, error=problem, turns=take.turns + 1, find_at=find_at)
+
+
+def find_at(take: Take) -> float | None:
+    """When the provider is asked for a job with the reference of *take*, of whose submit nothing was heard."""
+    return take.find_at if take.status is TakeStatus.UNSURE else None
+
+
+def reference(run: Run, shot_id: str, take: Take) -> str:
+    """
+    Our own reference for the one submit of *take*: a UUID that nobody can guess, and the same whenever it is made.
+
+    The intent in it is random, so another submit for the same take has another one.
+    """
+    digest = hashlib.sha256(f"{run.id}:{shot_id}:{take.intent}".encode()).digest()
+    return str(UUID(bytes=digest[:16], version=4))
 
 
 def _unknown_job(run: Run, shot: Shot, take: Take, now: float) -> Take:
@@ -237,7 +311,7 @@ def _unknown_job(run: Run, shot: Shot, take: Take, now: float) -> Take:
     problem = Problem(code="unknown_job", message=message, family=Family.REQUEST_INVALID)
     nobody = replace(take, job_ids=(), adopted=False)
     if take.intent == BROUGHT_IN:
-        return replace(nobody, status=TakeStatus.FAILED, error=problem)
+        return replace(nobody, status=TakeStatus.FAILED, error=problem, cost=None)
     return unsure(run, shot, nobody, problem, now)
 
 

@@ -38,6 +38,23 @@ def listed(names: Sequence[str], last: str) -> str:
     return f" {last} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
+def amount_words(amount: float, currency: str) -> str:
+    """An amount of money: ``1.56 USD``; small ones keep the digits that they need."""
+    return f"{amount:.2f} {currency}" if amount == 0 or amount >= 0.1 else f"{amount:.4f} {currency}"
+
+
+def range_words(low: float, high: float, currency: str) -> str:
+    """About how much: ``about 1.50 USD``, or ``0.84 to 1.26 USD``."""
+    least, most = amount_words(low, currency), amount_words(high, currency)
+    return f"about {most}" if least == most else f"{least.removesuffix(f' {currency}')} to {most}"
+
+
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th, 22nd."""
+    ending = "th" if number // 10 % 10 == 1 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
 def clause(message: str) -> str:
     """*message* as part of a sentence; ours have no stop, but the words of others may end with one."""
     return message.rstrip().rstrip(".")

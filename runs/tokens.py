@@ -27,6 +27,7 @@ class TakeAddress(msgspec.Struct, frozen=True, kw_only=True):
 
     ``ends_at``: seconds since 1970, from which on it is nobody's address any more. None: without an end, as takes had
     them before addresses ended; jobs submitted then may still call. They are read until version 0.3.
+    ``provider``: whose callbacks come there, where they are read by its profile; None: by the jobs API's manners.
     A struct, as the two below, since each callback makes one.
     """
 
@@ -34,6 +35,7 @@ class TakeAddress(msgspec.Struct, frozen=True, kw_only=True):
     shot: str
     take: int
     ends_at: int | None = None
+    provider: str | None = None
 
     @property
     def name(self) -> str:
@@ -124,8 +126,9 @@ def _payload(address: Address) -> bytes:
             return f"h:{hook}".encode()
         case ProbeAddress(nonce=nonce, ends_at=end):
             return f"p:{nonce}:{end}".encode()
-        case TakeAddress(run=run, shot=shot, take=take, ends_at=end):
-            return f"t:{run}:{shot}:{take}{'' if end is None else f':{end}'}".encode()
+        case TakeAddress(run=run, shot=shot, take=take, ends_at=end, provider=provider):
+            more = "".join(f":{part}" for part in (end, provider) if part is not None)
+            return f"t:{run}:{shot}:{take}{more}".encode()
 
 
 def _address(payload: str) -> Address:
@@ -135,8 +138,9 @@ def _address(payload: str) -> Address:
     if kind == "p":
         nonce, end = rest.split(":")
         return ProbeAddress(nonce=nonce, ends_at=int(end))
-    run, shot, take, *ending = rest.split(":")
-    return TakeAddress(run=run, shot=shot, take=int(take), ends_at=int(ending[0]) if ending else None)
+    run, shot, take, *more = rest.split(":")
+    ends_at, provider = (int(more[0]) if more else None), (more[1] if len(more) > 1 else None)
+    return TakeAddress(run=run, shot=shot, take=int(take), ends_at=ends_at, provider=provider)
 
 
 def _split(token: str) -> tuple[bytes, bytes]:

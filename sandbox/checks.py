@@ -10,16 +10,34 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 
+from framerelay.sandbox.refusals import Objection, Refusal, complaint_of
 from framerelay.upstream.wire import CreateRequest, ErrorBody, ErrorEnvelope, JobInput
 
+_WORDS: Final[dict[Objection, tuple[int, str, str]]] = {
+    Objection.KEY: (401, "AuthenticationError", "Unauthorized"),
+    Objection.MISSING: (400, "MissingParameter", "BadRequest"),
+    Objection.WRONG: (400, "InvalidParameter", "BadRequest"),
+    Objection.MODEL: (404, "InvalidEndpointOrModel.NotFound", "NotFound"),
+    Objection.ABSENT: (404, "NotFound", "NotFound"),
+    Objection.TOO_LARGE: (413, "InvalidParameter", "BadRequest"),
+    Objection.NO_LENGTH: (411, "MissingParameter", "BadRequest"),
+    Objection.RATE: (429, "RateLimitExceeded.EndpointRPMExceeded", "TooManyRequests"),
+    Objection.FULL: (429, "RateLimitExceeded.EndpointRPMExceeded", "TooManyRequests"),
+    Objection.BUSY: (503, "ServiceUnavailable", "ServiceUnavailable"),
+    Objection.INTERNAL: (500, "InternalServiceError", "InternalError"),
+}
 
-class RequestRefusal(Exception):
-    """The request is answered with *status* and the error envelope."""
 
-    def __init__(self, status: int, code: str, message: str, *, param: str = "", kind: str = "BadRequest") -> None:
-        super().__init__(message)
-        self.status = status
-        self.envelope = ErrorEnvelope(error=ErrorBody(code=code, message=message, param=param, type=kind))
+def refusal_of(trouble: Objection, message: str, param: str) -> Refusal:
+    """The refusal in Ark's words."""
+    status, code, kind = _WORDS[trouble]
+    return envelope(status, code, message, param=param, kind=kind)
+
+
+def envelope(status: int, code: str, message: str, *, param: str = "", kind: str = "BadRequest") -> Refusal:
+    """A refusal in the envelope that every error has; a 429 says when to come back."""
+    body = ErrorEnvelope(error=ErrorBody(code=code, message=message, param=param, type=kind))
+    return Refusal(status, body, {"Retry-After": "1"} if status == 429 else None)
 
 
 SECONDS_MAX: Final = 15
@@ -27,29 +45,20 @@ FRAMES_MAX: Final = 24 * SECONDS_MAX + 1
 
 
 def read_create(body: bytes) -> CreateRequest:
-    """The request in *body*. Raises: Refused, naming the first field that is missing, unknown, or wrong."""
+    """The request in *body*. Raises: Refusal, naming the first field that is missing, unknown, or wrong."""
     try:
         request = msgspec.json.decode(body, type=CreateRequest)
     except msgspec.ValidationError as error:
-        raise _refused(str(error)) from None
+        trouble, message, field = complaint_of(error)
+        raise refusal_of(trouble, message, field) from None
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise RequestRefusal(400, "InvalidParameter", f"The body is not JSON: {error}") from None
+        raise envelope(400, "InvalidParameter", f"The body is not JSON: {error}") from None
     if not request.model.strip():
-        raise RequestRefusal(400, "MissingParameter", "The model is missing.", param="model")
+        raise envelope(400, "MissingParameter", "The model is missing.", param="model")
     _check_values(request.input)
     _check_pictures(request.input)
     _check_draft(request.input)
     return request
-
-
-def _refused(reason: str) -> RequestRefusal:
-    """msgspec says "Object contains unknown field `x` - at `$.input`"; the envelope wants the field by itself."""
-    text, _, place = reason.partition(" - at `$")
-    path = place.rstrip("`").lstrip(".")
-    name = text.rsplit("`", 2)[-2] if "field `" in text else ""
-    param = ".".join(part for part in (path, name) if part)
-    code = "MissingParameter" if "missing required field" in text else "InvalidParameter"
-    return RequestRefusal(400, code, f"{text}.", param=param)
 
 
 def _check_values(job_input: JobInput) -> None:
@@ -89,5 +98,5 @@ def _check_draft(job_input: JobInput) -> None:
         raise _wrong("return_last_frame", "is not available for a draft")
 
 
-def _wrong(name: str, why: str, *, code: str = "InvalidParameter") -> RequestRefusal:
-    return RequestRefusal(400, code, f"The parameter `input.{name}` {why}.", param=f"input.{name}")
+def _wrong(name: str, why: str, *, code: str = "InvalidParameter") -> Refusal:
+    return envelope(400, code, f"The parameter `input.{name}` {why}.", param=f"input.{name}")

@@ -1,21 +1,60 @@
-"""One job of the sandbox, and how the API describes it in either dialect."""
+"""One job of the sandbox, and what the sandbox needs to know of the provider in whose words it speaks of it."""
 
 import asyncio
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from msgspec import UNSET
 
-from framerelay.sandbox.clip import FRAMES_PER_SECOND
-from framerelay.upstream.wire import CreateRequest, JobState
+from framerelay.sandbox.refusals import Objection, Refusal
+from framerelay.upstream.wire import JobInput, JobState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """
+    How one provider speaks.
+
+    ``key_word`` goes before the key in ``Authorization``. ``refusal``: of the trouble, a sentence and the field that it
+    is about. ``letter``: the body of a callback about a job as it is now, None where this provider does not call.
+    ``sign``: headers that prove who sent a body. ``moderated``: code and sentence of a clip that may not be shown.
+    ``polite``: a refusal inside an HTTP 200, where the provider has such.
+    """
+
+    name: str
+    new_id: Callable[[], str]
+    refusal: Callable[[Objection, str, str], Refusal]
+    letter: Callable[["Job"], object]
+    moderated: tuple[str, str]
+    key_word: str = "Bearer"
+    sign: Callable[["Job", bytes], Mapping[str, str]] | None = None
+    polite: object = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """
+    What was submitted: *input* in the words of the jobs API, *body* as it came.
+
+    ``reference``: the client's own. ``error``: what the job fails with as soon as it runs; ``detail``: that in the
+    provider's own form.
+    """
+
+    model: str
+    input: JobInput
+    body: object = None
+    reference: str | None = None
+    error: tuple[str, str] | None = None
+    detail: object = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """One callback: the job's description as it was when it changed."""
+    """One callback: the job's description as it was when it changed; None where nothing is sent."""
 
     state: JobState
-    body: bytes
+    body: bytes | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,10 +69,10 @@ class Job:
 
     id: str
     number: int
-    request: CreateRequest
+    dialect: Dialect
+    wish: Wish
     base_url: str
     request_id: str
-    idempotency_key: str | None
     seed: int
     state: JobState = JobState.QUEUED
     created: int = field(default_factory=lambda: int(time.time()))
@@ -54,12 +93,12 @@ class Job:
 
     @property
     def callback_url(self) -> str | None:
-        url = self.request.input.callback_url
+        url = self.wish.input.callback_url
         return None if url is UNSET else url
 
     @property
     def wants_last_frame(self) -> bool:
-        return self.request.input.return_last_frame is True
+        return self.wish.input.return_last_frame is True
 
     @property
     def video_name(self) -> str:
@@ -69,62 +108,15 @@ class Job:
     def last_frame_name(self) -> str:
         return f"{self.id}.png"
 
+    @property
+    def video_url(self) -> str:
+        return f"{self.base_url}/outputs/{self.video_name}"
 
-def describe(job: Job, dialect: str) -> dict[str, object]:
-    """The answer to a look-up, which is also the body of a callback."""
-    return _in_arks_words(job) if dialect == "ark" else _in_jobs_words(job)
+    @property
+    def last_frame_url(self) -> str:
+        return f"{self.base_url}/outputs/{self.last_frame_name}"
 
-
-def _in_jobs_words(job: Job) -> dict[str, object]:
-    """``status`` and ``output.status`` differ while the job runs: the page shows only ``processing`` for the former."""
-    output: dict[str, object] = {"task_id": job.id, "status": job.state.value}
-    if job.state is JobState.SUCCEEDED:
-        output["videos"] = [{"url": f"{job.base_url}/outputs/{job.video_name}"}]
-        if job.wants_last_frame:
-            output["last_frame_url"] = f"{job.base_url}/outputs/{job.last_frame_name}"
-    document: dict[str, object] = {
-        "id": job.id,
-        "object": "job",
-        "status": "processing" if job.state is JobState.RUNNING else job.state.value,
-        "model": job.request.model,
-        "created": job.created,
-        "updated": job.updated,
-        "request_id": job.request_id,
-        "output": output,
-    }
-    return document | _facts(job)
-
-
-def _in_arks_words(job: Job) -> dict[str, object]:
-    document: dict[str, object] = {
-        "id": job.id,
-        "model": job.request.model,
-        "status": job.state.value,
-        "created_at": job.created,
-        "updated_at": job.updated,
-        "service_tier": "default",
-    }
-    if job.state is JobState.SUCCEEDED:
-        content = {"video_url": f"{job.base_url}/outputs/{job.video_name}"}
-        if job.wants_last_frame:
-            content["last_frame_url"] = f"{job.base_url}/outputs/{job.last_frame_name}"
-        document["content"] = content
-    return document | _facts(job)
-
-
-def _facts(job: Job) -> dict[str, object]:
-    """What stands beside the result in both dialects: facts of a success, the reason of a failure."""
-    if job.error:
-        code, message = job.error
-        return {"error": {"code": code, "message": message}}
-    if job.state is not JobState.SUCCEEDED:
-        return {}
-    tokens = job.width * job.height * job.frames // 1024
-    return {
-        "seed": job.seed,
-        "resolution": job.resolution,
-        "ratio": job.ratio,
-        "duration": max(1, (job.frames - 1) // FRAMES_PER_SECOND),
-        "framespersecond": FRAMES_PER_SECOND,
-        "usage": {"completion_tokens": tokens, "total_tokens": tokens},
-    }
+    @property
+    def fresh_video_url(self) -> str:
+        """The clip's address as of now: where each look-up gives a new one, its life begins anew."""
+        return f"{self.video_url}?issued={time.time():.3f}"

@@ -1,5 +1,6 @@
 """What can be chosen about a sandbox."""
 
+import base64
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -32,6 +33,8 @@ class SandboxOptions:
     """How others reach the sandbox, for the URLs in its answers; None: as the submit reached it."""
     dialect: Literal["jobs", "ark"] = "jobs"
     """Shape of look-ups and callbacks: the jobs API's ``output``, or Ark's ``content``."""
+    webhook_secret: str | None = None
+    """Signs Kling's callbacks (``whsec_…``, Standard Webhooks), which are unsigned without it."""
     idempotent: bool = False
     """Honour ``Idempotency-Key``; the real API does not document it, so a repeat is a second paid job."""
     queue_s: float = QUEUE_S
@@ -63,7 +66,16 @@ class SandboxOptions:
             raise OptionInvalid("key", "must be printable ASCII.")
         if self.public_url is not None and not self.public_url.startswith(("http://", "https://")):
             raise OptionInvalid("public_url", "must begin with http:// or https://.")
+        if self.webhook_secret is not None and not _is_secret(self.webhook_secret):
+            raise OptionInvalid("webhook_secret", "must be base64, with or without whsec_ before it.")
         for name, least, most in _BOUNDS:
             value = getattr(self, name)
             if value is not None and not least <= value <= most:
                 raise OptionInvalid(name, f"must lie between {least} and {most}.")
+
+
+def _is_secret(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text.removeprefix("whsec_"), validate=True))
+    except ValueError:
+        return False

@@ -7,7 +7,7 @@ import msgspec
 import structlog
 
 from framerelay.config.waiting import set_within
-from framerelay.sandbox.job import Job, Letter, describe
+from framerelay.sandbox.job import Job, Letter
 from framerelay.sandbox.options import SandboxOptions
 
 log = structlog.get_logger()
@@ -23,9 +23,11 @@ class Postman:
         self._client = client
 
     def post(self, job: Job) -> None:
-        """Put the job's present state into its outbox."""
-        body = msgspec.json.encode(describe(job, self._options.dialect))
-        job.outbox.put_nowait(Letter(state=job.state, body=body))
+        """Put the job's present state into its outbox; a provider may not call about each one."""
+        described = job.dialect.letter(job)
+        if described is not None or job.state.is_final:
+            body = None if described is None else msgspec.json.encode(described)
+            job.outbox.put_nowait(Letter(state=job.state, body=body))
 
     async def deliver(self, job: Job) -> None:
         """Empty the job's outbox up to its final state; letters leave only once the submit is answered."""
@@ -48,15 +50,15 @@ class Postman:
     async def _send(self, job: Job, letter: Letter) -> None:
         """Lost, once, or three times at once."""
         faults = self._options.faults
-        if job.callback_url is None:
+        if job.callback_url is None or letter.body is None:
             return
         if faults.strikes("lose", job.number, letter.state):
             job.callbacks.append({"state": letter.state.value, "outcome": "lost on purpose", "tries": 0})
             return
         copies = 3 if faults.strikes("repeat", job.number, letter.state) else 1
-        await asyncio.gather(*(self._try(job, letter, job.callback_url) for _ in range(copies)))
+        await asyncio.gather(*(self._try(job, letter, letter.body, job.callback_url) for _ in range(copies)))
 
-    async def _try(self, job: Job, letter: Letter, url: str) -> None:
+    async def _try(self, job: Job, letter: Letter, body: bytes, url: str) -> None:
         """
         One copy, until it is taken or the tries are used up.
 
@@ -65,7 +67,7 @@ class Postman:
         tries_max = self._options.callback_tries if letter.state.is_final else 1
         outcome: object = None
         for tried in range(1, tries_max + 1):
-            outcome = await self._try_once(url, letter.body)
+            outcome = await self._try_once(job, url, body)
             if isinstance(outcome, int) and 200 <= outcome <= 299:
                 break
             if tried < tries_max:
@@ -73,11 +75,13 @@ class Postman:
         job.callbacks.append({"state": letter.state.value, "outcome": outcome, "tries": tried})
         log.info("sandbox_called_back", job_id=job.id, state=letter.state.value, outcome=outcome, tries=tried)
 
-    async def _try_once(self, url: str, body: bytes) -> int | str:
+    async def _try_once(self, job: Job, url: str, body: bytes) -> int | str:
         """The status of the answer, or what went wrong."""
+        signed = job.dialect.sign(job, body) if job.dialect.sign else {}
+        headers = {"Content-Type": "application/json", **signed}
         try:
             async with asyncio.timeout(self._options.callback_timeout_s):
-                response = await self._client.post(url, content=body, headers={"Content-Type": "application/json"})
+                response = await self._client.post(url, content=body, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             return type(error).__name__
         return response.status_code

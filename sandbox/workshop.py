@@ -16,12 +16,12 @@ from PIL import Image
 
 from framerelay.sandbox.clip import FRAMES_PER_SECOND, ClipOrder, RenderingStopped, render_clip
 from framerelay.sandbox.images import ImageRefused, fetch_image, fit, read_image
-from framerelay.sandbox.job import Job
+from framerelay.sandbox.job import Dialect, Job, Wish
 from framerelay.sandbox.options import SandboxOptions
 from framerelay.sandbox.postman import Postman
 from framerelay.sandbox.sizes import clip_size, closest_ratio
 from framerelay.sandbox.storage import Storage
-from framerelay.upstream.wire import CreateRequest, JobInput, JobState
+from framerelay.upstream.wire import JobInput, JobState
 
 log = structlog.get_logger()
 
@@ -48,17 +48,18 @@ class Workshop:
         """Whether as many jobs are queued or running as may be."""
         return sum(not job.state.is_final for job in self.jobs.values()) >= self._options.jobs_max
 
-    def accept(self, request: CreateRequest, *, base_url: str, idempotency_key: str | None) -> Job:
+    def accept(self, wish: Wish, dialect: Dialect, *, base_url: str) -> Job:
         """Take a job on; it starts at once and its callbacks leave once ``job.answered`` is set."""
         self._accepted += 1
-        seed = request.input.seed
+        seed = wish.input.seed
         job = Job(
-            id=f"job_{uuid4().hex[:20]}",
+            id=dialect.new_id(),
             number=self._accepted,
-            request=request,
+            dialect=dialect,
+            wish=wish,
             base_url=base_url,
             request_id=f"req_{uuid4().hex[:20]}",
-            idempotency_key=idempotency_key,
+            error=wish.error,
             seed=seed if seed is not UNSET and seed >= 0 else random.Random(self._accepted).getrandbits(32),  # noqa: S311
         )
         self._forget_oldest()
@@ -67,6 +68,17 @@ class Workshop:
         self._start(self._postman.deliver(job))
         self._start(self._do(job))
         return job
+
+    def cancel(self, job: Job) -> bool:
+        """Cancel a job that is still queued; whether it was."""
+        if job.state is not JobState.QUEUED:
+            return False
+        self._change(job, JobState.CANCELLED)
+        return True
+
+    def forget(self, job: Job) -> None:
+        """Remove the record of a job that has ended."""
+        self.jobs.pop(job.id, None)
 
     async def close(self) -> None:
         """Stop rendering and calling back, and wait until both have stopped."""
@@ -96,6 +108,8 @@ class Workshop:
             self._change(job, JobState.EXPIRED)
             return
         async with self._places:
+            if job.state.is_final:
+                return
             self._change(job, JobState.RUNNING)
             begun = time.monotonic()
             end = await self._make(job)
@@ -104,12 +118,14 @@ class Workshop:
 
     async def _make(self, job: Job) -> JobState:
         """Render the clip; what goes wrong is written into ``job.error``."""
+        if job.error is not None:
+            return JobState.FAILED
         if self._options.faults.strikes("moderate", job.number):
-            job.error = _MODERATED
+            job.error = job.dialect.moderated
             return JobState.FAILED
         try:
-            first = await self._picture(job, "first_frame", job.request.input.first_frame_url)
-            last = await self._picture(job, "last_frame", job.request.input.last_frame_url)
+            first = await self._picture(job, "first_frame", job.wish.input.first_frame_url)
+            last = await self._picture(job, "last_frame", job.wish.input.last_frame_url)
             order = self._order(job, first, last)
             await asyncio.get_running_loop().run_in_executor(self._threads, self._render, job, order)
         except ImageRefused as refusal:
@@ -146,7 +162,7 @@ class Workshop:
 
     def _order(self, job: Job, first: Image.Image | None, last: Image.Image | None) -> ClipOrder:
         """What to render, and the facts of it into *job*."""
-        job_input = job.request.input
+        job_input = job.wish.input
         job.resolution = _text(job_input.resolution, "480p" if job_input.draft is True else "720p")
         ratio = _text(job_input.ratio, _text(job_input.aspect_ratio, "adaptive"))
         if ratio == "adaptive":
@@ -181,12 +197,6 @@ class Workshop:
         reason = {"error": job.error[0]} if job.error else {}
         log.info("sandbox_job_changed", job_id=job.id, state=state.value, **reason)
         self._postman.post(job)
-
-
-_MODERATED = (
-    "OutputVideoSensitiveContentDetected",
-    "The request failed because the output video may contain sensitive information.",
-)
 
 
 def _frames(job_input: JobInput, seconds_per_clip: float | None) -> int:

@@ -122,7 +122,7 @@ class MediaFiles:
         """
         Keep a picture that a person gives us; the same bytes always get the same name.
 
-        Raises: RequestInvalid unless it begins like a PNG, JPEG, WebP, GIF, BMP or TIFF file.
+        Raises: RequestInvalid unless it begins like a PNG, JPEG, WebP, GIF, BMP or TIFF file, or like a video.
         """
         path = name_of_given(content)
         place = self.place(path)
@@ -197,10 +197,19 @@ def name_of_given(content: bytes) -> str:
     return f"given/{hashlib.sha256(content).hexdigest()[:40]}{_ending(content)}"
 
 
+def is_video(content: bytes) -> bool:
+    """Whether *content* begins like an MP4, MOV or WebM file."""
+    return content[4:8] == b"ftyp" or content.startswith(b"\x1a\x45\xdf\xa3")
+
+
 def _ending(content: bytes) -> str:
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return ".webp"
     for magic, ending in _KINDS.items():
         if content.startswith(magic):
             return ending
-    raise RequestInvalid("the file is not a PNG, JPEG, WebP, GIF, BMP or TIFF picture", param="file")
+    if is_video(content):
+        return ".mp4" if content[4:8] == b"ftyp" else ".webm"
+    raise RequestInvalid(
+        "the file is not a PNG, JPEG, WebP, GIF, BMP or TIFF picture, nor an MP4, MOV or WebM video", param="file"
+    )

@@ -57,6 +57,7 @@ class Callback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     for ``too_large``, ``encoded`` and ``cut_off``. ``size`` and ``sha256`` (hex): of what came, once it was read.
     ``held``: nothing came of it, because it was not verified. ``evidence``: the headers that were to prove it, kept in
     quarantine alone.
+    ``provider``: who called, where its callbacks are read by its profile; ``state``: what ``word`` means by that.
     ``ending``: the same for all that say how one job at one address ended; None for all others.
     """
 
@@ -67,9 +68,11 @@ class Callback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     run: str | None = None
     shot: str | None = None
     take: int | None = None
+    provider: str | None = None
     hook: str | None = None
     job_id: str | None = None
     word: str | None = None
+    state: str | None = None
     reason: str | None = None
     ending: str | None = None
     replay_of: str | None = None

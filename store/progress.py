@@ -9,16 +9,20 @@ import asyncio
 import random
 import re
 import time
+from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from framerelay.runs import events
-from framerelay.runs.errors import Conflict, RunNotFound
+from framerelay.runs.errors import Conflict, RunNotFound, StoreUnavailable
 from framerelay.runs.events import Event
 from framerelay.runs.machine import apply, begin, is_news, wake_at
 from framerelay.runs.model import Problem, Run
 from framerelay.runs.notices import notices_of
-from framerelay.runs.steps import steps_due
+from framerelay.runs.steps import is_to_come, steps_due
+from framerelay.runs.takes import left_provider
+from framerelay.store.places import TakePlace
 from framerelay.store.runs import Store
 
 RACES_MAX: Final = 100
@@ -53,8 +57,43 @@ async def record(store: Store, run_id: str, event: Event, *, revision: int | Non
         if after is run:
             return Recorded(run=run, changed=False)
         if await _save(store, after, before=run, event=describe(event, after, now), now=now):
+            await _free_places(store, run, after)
             return Recorded(run=after, changed=True)
     raise Conflict(f"run {run_id} changes faster than it can be saved")
+
+
+async def _free_places(store: Store, before: Run, after: Run) -> None:
+    """
+    What is no longer in flight at its provider makes room for whoever waits there, and that one is told at once.
+
+    If Redis does not take it, the place is found to be free when somebody is refused one (`processors.places`).
+    """
+    for provider, shot_id, number in left_provider(before, after):
+        place = TakePlace(run_id=after.id, shot_id=shot_id, take=number)
+        with suppress(StoreUnavailable):
+            await tell(store, provider, await store.places.leave(provider, place))
+
+
+async def tell(store: Store, provider: str, entered: tuple[TakePlace, ...]) -> None:
+    """
+    Let those go on that got a place at *provider*; the place of one that nobody wants any more is the next one's.
+
+    Raises: StoreUnavailable.
+    """
+    waiting = deque(entered)
+    while waiting:
+        place = waiting.popleft()
+        if not await _goes_on(store, place):
+            waiting += await store.places.leave(provider, place)
+
+
+async def _goes_on(store: Store, place: TakePlace) -> bool:
+    """Whether there is a take for it still; that one is submitted now."""
+    try:
+        run = (await record(store, place.run_id, events.PlaceFreed(shot=place.shot_id))).run
+    except RunNotFound:
+        return False
+    return is_to_come(run, place.shot_id, place.take)
 
 
 def check_revision(run: Run, revision: int | None) -> None:

@@ -34,6 +34,7 @@ from framerelay.store.client import RelayRedis, script
 from framerelay.store.ids import LAST, SHOWN_MAX, is_beginning, the_one
 from framerelay.store.layout import Memory, fields_of, run_of
 from framerelay.store.outbox import KEEP_S, NOTIFICATIONS, NOTIFICATIONS_DUE, WAKE_COURIER, entries_of
+from framerelay.store.places import Places
 from framerelay.store.redis_messages import redis_answers
 from framerelay.store.tasks import DUE, QUEUE, TASK_LIFE_MS, WAKE, Task, pack, task_of, unpack
 
@@ -79,13 +80,15 @@ class Store:
     Loads and saves runs; the only writer of what it names.
 
     It remembers the runs that it saw last: one that has not changed meanwhile costs a word to load, however long it is.
-    *notices_keep_s*: so long what was told of a run can be read again.
+    *notices_keep_s*: so long what was told of a run can be read again. ``places``: those
+    at providers, which a change may free.
     """
 
     def __init__(self, redis: RelayRedis, *, notices_keep_s: float = KEEP_S) -> None:
         self._redis = redis
         self._notices_keep_ms = int(notices_keep_s * 1000)
         self._memory = Memory()
+        self.places = Places(redis)
         self._save = redis.register_script(script("save", with_enqueue=True))
         self._enqueue = redis.register_script(script("tasks", with_enqueue=True))
         self._schedule = redis.register_script(script("schedule", with_enqueue=True))

@@ -4,14 +4,22 @@ Where a shot begins and ends: what `from` and the frames that were given mean to
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from framerelay.runs.model import From
+from framerelay.storyboards.inputs import GIVEN, LOCAL, NO_PATHS, SCHEME
 from framerelay.storyboards.notation import shown
 from framerelay.storyboards.parts import Part, is_web_address, near
 
-LOCAL: Final = "path:"  # Before a local file in `Shot.first_frame`, until it is uploaded and becomes ``file:NAME``.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderChoice:
+    """Who makes a clip: the provider by its name in the settings, its model, and raw fields of its own."""
+
+    provider: str | None = None
+    model: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,12 +28,15 @@ class Defaults:
     What holds for every shot of a storyboard.
 
     ``before``: the id of a shot that stands before the first one and hands its last frame to it (see `hooks`).
+    ``needs_models``: there is none at the top, so each shot without one is a mistake.
     """
 
     defaults: dict[str, Any]
     style: str | None
     allow_paths: bool
     before: str | None
+    choice: ProviderChoice
+    needs_models: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +50,7 @@ class Draft:
     opens: bool
     previous: str | None
     scene_frame: Part | None
+    choice: ProviderChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,18 +144,15 @@ def read_frame(part: Part, defaults: Defaults) -> str | None:
     """A URL or ``file:NAME`` as written; a local file with `LOCAL` before it."""
     text = part.text()
     key = str(part.path[-1])
-    if text is None or is_web_address(text) or _DATA.match(text) or _GIVEN.fullmatch(text):
+    if text is None or is_web_address(text) or _DATA.match(text) or GIVEN.fullmatch(text):
         return text
-    scheme = _SCHEME.match(text)
+    scheme = SCHEME.match(text)
     if scheme:
         part.complain(f'"{shown(text)}" cannot be a frame: write {_FRAME_CHOICE}')
     elif key.endswith("_url"):
         part.complain(f'expected a URL, found "{shown(text)}": for a file write {key.removesuffix("_url")}')
     elif not defaults.allow_paths:
-        part.complain(
-            "a file on your computer cannot be read from here: give files with `framerelay run`, or POST them to "
-            "/v1/files and use the name it answers"
-        )
+        part.complain(NO_PATHS)
     elif "\0" in text or "\n" in text:
         part.complain("a file's name cannot have such signs in it")
     else:
@@ -152,6 +161,4 @@ def read_frame(part: Part, defaults: Defaults) -> str | None:
 
 
 _DATA: Final = re.compile(r"data:image/[a-z0-9.+-]+[;,]", re.IGNORECASE)
-_GIVEN: Final = re.compile(r"file:(?:[A-Za-z0-9_]{1,60}/)?[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
-_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # Two letters at least: C:\ begins a path.
 _FRAME_CHOICE: Final = "a path such as ./refs/street.png, a URL (https://…, data:image/…), or file:NAME of a given file"

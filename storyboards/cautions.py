@@ -7,7 +7,7 @@ and says no rules of its own, so nothing here is a mistake: the provider decides
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from framerelay.config.urls import host_of
 from framerelay.network.policy import HOW_TO_TRUST, Trusted, check_in_advance
 from framerelay.runs.errors import AddressForbidden
 from framerelay.runs.model import Shot
+from framerelay.storyboards.choices import CHOICE_KEYS
 from framerelay.storyboards.documents import Path, line_at, place_of
 from framerelay.storyboards.parts import is_web_address
 from framerelay.storyboards.storyboard import Storyboard
@@ -53,16 +54,22 @@ CautionSite = tuple[str, tuple[str, ...], str]
 """A code, the keys that can be to blame (the first that is written has the place), and what to do."""
 
 
-def cautions_of(board: Storyboard, *, jobs: int, trusted: Trusted | None = None) -> tuple[Caution, ...]:
+CautionCheck = Callable[[Shot, Story], Iterator[CautionSite]]
+
+
+def cautions_of(
+    board: Storyboard, *, jobs: int, trusted: Trusted | None = None, more: Sequence[CautionCheck] = ()
+) -> tuple[Caution, ...]:
     """
     Every warning about *board*, which leads to so many *jobs*; one that several shots share is said once.
 
-    *trusted*: the hosts that a receiver with the settings at hand would notify though they are not public.
+    *more*: checks of those who make the clips. *trusted*: the hosts that a receiver with the settings at hand would
+    notify though they are not public.
     """
     story = _story_of(board)
     shots: dict[tuple[str, Path, str], list[str]] = {}
     for shot, path in zip(board.shots, _paths(board.document), strict=True):
-        for check in CHECKS:
+        for check in (*CHECKS, *more):
             for code, keys, message in check(shot, story):
                 shots.setdefault((code, _blamed(board.document, path, keys), message), []).append(shot.id)
     sites = [(code, path, f"{message} ({_named(ids)})") for (code, path, message), ids in shots.items()]
@@ -99,7 +106,7 @@ def _paths(document: Mapping[str, Any]) -> Iterator[Path]:
 
 
 def _blamed(document: Mapping[str, Any], path: Path, keys: tuple[str, ...]) -> Path:
-    """The first of *keys* that the shot at *path* has, or else `defaults`; the shot itself where neither has one."""
+    """The first of *keys* that the shot at *path* has, or else `defaults` or the top; the shot itself else."""
     shot: Any = document
     for step in path:
         shot = shot[step]
@@ -108,6 +115,8 @@ def _blamed(document: Mapping[str, Any], path: Path, keys: tuple[str, ...]) -> P
             return (*path, key)
         if key in document.get("defaults", {}):
             return ("defaults", key)
+        if key in document and key in CHOICE_KEYS:
+            return (key,)
     return path
 
 
@@ -259,7 +268,7 @@ def _ratio(shot: Shot) -> str | None:
     return ratio
 
 
-CHECKS: Final[tuple[Callable[[Shot, Story], Iterator[CautionSite]], ...]] = (
+CHECKS: Final[tuple[CautionCheck, ...]] = (
     _watermark,
     _long_chain,
     _changes,

@@ -26,14 +26,20 @@ NEAR_NAMES_MAX: Final = 40
 
 @dataclass(slots=True, kw_only=True)
 class Notes:
-    """The mistakes found so far in one document. ``strange``: some unknown keys of each group, by its path."""
+    """
+    The mistakes found so far in one document.
+
+    ``strange``: some unknown keys of each group, by its path. ``wrong``: the path of each mistake.
+    """
 
     spot: Spot | None = None
     strange: dict[Path, list[str]] = field(default_factory=dict)
+    wrong: list[Path] = field(default_factory=list)
     _mistakes: list[tuple[int, tuple[int, ...], Mistake]] = field(default_factory=list)
 
     def add(self, path: Path, order: tuple[int, ...], message: str, line: int | None = None) -> None:
         """Note a mistake; its line is that of the innermost part of *path* that was written."""
+        self.wrong.append(path)
         line = line or line_at(self.spot, path)
         self._mistakes.append((line or 0, order, Mistake(place=place_of(path), message=message, line=line)))
 

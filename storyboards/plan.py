@@ -6,13 +6,14 @@ The checks are in `storyboards.cautions`; they warn, they never refuse.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from framerelay.network.policy import Trusted
+from framerelay.runs.costs import Estimate, together
 from framerelay.runs.model import Shot
-from framerelay.storyboards.cautions import Caution, cautions_of
+from framerelay.storyboards.cautions import Caution, CautionCheck, cautions_of
 from framerelay.storyboards.storyboard import Storyboard
 
 
@@ -21,7 +22,8 @@ class Plan:
     """
     A storyboard before money.
 
-    ``id``: of exactly this storyboard; another one has another id. ``jobs``: submits if nothing fails, one a take.
+    ``id``: of exactly this storyboard; another one has another id. ``jobs``: submits if nothing fails, one a take;
+    ``cost``: of them all, None where a price is not known.
     ``longest_chain``: shots that are made one after another, which is what the run's time hangs on.
     """
 
@@ -30,6 +32,10 @@ class Plan:
     model: str
     jobs: int
     budget_jobs: int | None
+    budget_money: float | None
+    currency: str | None
+    cost: Estimate | None
+    provider: str | None
     longest_chain: int
     shots: tuple[Shot, ...]
     cautions: tuple[Caution, ...]
@@ -40,8 +46,9 @@ class Plan:
             yield scene, tuple(shots)
 
 
-def plan_of(board: Storyboard, trusted: Trusted | None = None) -> Plan:
-    """What *board* leads to; the same storyboard always has the same id. *trusted* as in `cautions_of`."""
+def plan_of(board: Storyboard, trusted: Trusted | None = None, *, more: Sequence[CautionCheck] = ()) -> Plan:
+    """What *board* leads to; the same storyboard always has the same id. *trusted* and *more* as in
+    `cautions_of`."""
     jobs = sum(shot.takes_wanted for shot in board.shots)
     return Plan(
         id=_id_of(board),
@@ -49,9 +56,13 @@ def plan_of(board: Storyboard, trusted: Trusted | None = None) -> Plan:
         model=board.model,
         jobs=jobs,
         budget_jobs=board.budget_jobs,
+        budget_money=board.budget_money,
+        currency=board.currency,
+        cost=together((shot.estimate, shot.takes_wanted) for shot in board.shots),
+        provider=board.provider,
         longest_chain=_longest_chain(board.shots),
         shots=board.shots,
-        cautions=cautions_of(board, jobs=jobs, trusted=trusted),
+        cautions=cautions_of(board, jobs=jobs, trusted=trusted, more=more),
     )
 
 
@@ -69,11 +80,19 @@ def _id_of(board: Storyboard) -> str:
             shot.takes_wanted,
             shot.pick_first,
             shot.gated,
+            *_source(shot),
         ]
         for shot in board.shots
     ]
-    whole = [board.title, board.model, board.budget_jobs, board.notify_url, shots]
+    later = filter(None, (board.provider, board.budget_money, board.currency))
+    whole = [board.title, board.model, board.budget_jobs, board.notify_url, shots, *later]
     return f"plan_{hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:24]}"
+
+
+def _source(shot: Shot) -> list[object]:
+    """Only where something is said: plans of earlier storyboards keep their ids."""
+    said: list[object] = [shot.provider, shot.model, shot.extra]
+    return said if any(said) else []
 
 
 def _longest_chain(shots: tuple[Shot, ...]) -> int:

@@ -8,18 +8,30 @@ from typing import Final
 
 from framerelay.runs.model import From, Shot
 from framerelay.storyboards.boundaries import Boundary, Defaults, Draft, one_frame, read_boundary, read_frame
-from framerelay.storyboards.inputs import CALLBACK_IS_OURS, PLAIN_FIELDS, read_inputs
+from framerelay.storyboards.choices import CHOICE_KEYS, read_choice
+from framerelay.storyboards.inputs import CALLBACK_IS_OURS, PLAIN_FIELDS, REFERENCE_FILES, read_inputs
 from framerelay.storyboards.parts import Part
 
 SHOTS_MAX: Final = 500
 TAKES_MAX: Final = 8
 
 _FRAMES: Final = ("first_frame", "first_frame_url", "last_frame", "last_frame_url")
-_SCENE_KEYS: Final = ("id", "first_frame", "first_frame_url", "shots")
-_SHOT_KEYS: Final = ("id", "prompt", "from", *_FRAMES, "takes", "pick", "gate", *PLAIN_FIELDS)
+_SCENE_KEYS: Final = ("id", *CHOICE_KEYS, "first_frame", "first_frame_url", "shots")
+_SHOT_KEYS: Final = (
+    "id",
+    "prompt",
+    *CHOICE_KEYS,
+    "from",
+    *_FRAMES,
+    "takes",
+    "pick",
+    "gate",
+    *PLAIN_FIELDS,
+    *REFERENCE_FILES,
+)
 _NOT_IN_A_SCENE: Final = {
     **dict.fromkeys(("last_frame", "last_frame_url"), "a last frame belongs to a shot: put it there"),
-    **dict.fromkeys(PLAIN_FIELDS, "input fields stand in a shot, or for all shots under defaults"),
+    **dict.fromkeys((*PLAIN_FIELDS, *REFERENCE_FILES), "input fields stand in a shot, or for all shots under defaults"),
     "callback_url": CALLBACK_IS_OURS,
     "prompt": "a prompt belongs to a shot: put it there",
 }
@@ -27,8 +39,10 @@ _NOT_IN_A_SHOT: Final = {
     "callback_url": CALLBACK_IS_OURS,
     "input": "input fields stand in the shot itself: write them without input",
     "style": "style stands at the top and is added to every prompt; put this into the prompt",
-    "model": "the model stands at the top and is the same for all shots",
 }
+
+
+_NO_MODEL: Final = "name the model that makes this clip: model here, in the scene, or at the top for all"
 
 
 def read_shots(top: Mapping[str, Part], defaults: Defaults) -> tuple[Shot, ...]:
@@ -66,6 +80,7 @@ def _drafts(scenes: list[tuple[str, dict[str, Part]]], defaults: Defaults) -> li
     names = iter(_names([keys.get("id") for keys in groups], prefix="s", reserved=defaults.before))
     drafts: list[Draft] = []
     for scene, scene_keys, parts in places:
+        choice = read_choice(scene_keys, defaults.choice)
         previous = None if drafts else defaults.before
         for position, part in enumerate(parts):
             draft = Draft(
@@ -73,6 +88,7 @@ def _drafts(scenes: list[tuple[str, dict[str, Part]]], defaults: Defaults) -> li
                 scene=scene,
                 part=part,
                 keys=groups[len(drafts)],
+                choice=read_choice(groups[len(drafts)], choice),
                 opens=position == 0,
                 previous=previous,
                 scene_frame=one_frame(scene_keys, "first_frame") if position == 0 else None,
@@ -126,6 +142,8 @@ def _own_name(part: Part, ids_so_far: set[str]) -> str | None:
 def _read_shot(draft: Draft, boundary: Boundary, defaults: Defaults) -> Shot | None:
     if not isinstance(draft.part.value, dict):
         return None
+    if draft.choice.model is None and defaults.needs_models:
+        draft.part.miss("model", message=_NO_MODEL)
     keys = draft.keys
     prompt = _read_prompt(draft, defaults.style)
     takes = keys["takes"].whole_number(1, TAKES_MAX) if "takes" in keys else 1
@@ -136,7 +154,10 @@ def _read_shot(draft: Draft, boundary: Boundary, defaults: Defaults) -> Shot | N
         scene=draft.scene,
         origin=boundary.origin,
         source=boundary.source,
-        input={"prompt": prompt, **defaults.defaults, **read_inputs(keys)},
+        provider=draft.choice.provider if draft.choice.provider != defaults.choice.provider else None,
+        model=draft.choice.model if draft.choice.model != defaults.choice.model else None,
+        extra=dict(draft.choice.extra),
+        input={"prompt": prompt, **defaults.defaults, **read_inputs(keys, allow_paths=defaults.allow_paths)},
         first_frame=read_frame(boundary.first, defaults) if boundary.first else None,
         last_frame=read_frame(boundary.last, defaults) if boundary.last else None,
         takes_wanted=takes or 1,

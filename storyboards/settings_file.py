@@ -9,7 +9,7 @@ from framerelay.runs.errors import Mistake, StoryboardInvalid
 from framerelay.storyboards.documents import read_document
 from framerelay.storyboards.parts import Part, root_of
 
-FILE_KEYS: Final = ("hooks", "verify")  # What stands under verify is read by `upstream.verifiers`.
+FILE_KEYS: Final = ("hooks", "verify", "providers")  # The last two are read by `upstream`.
 
 
 HOOK_KEYS: Final = ("storyboard", "title", "notify_url", "verify")

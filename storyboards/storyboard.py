@@ -5,6 +5,7 @@ What a person asks for: a storyboard, read from YAML or JSON, with every mistake
 API. The keys are described in ``docs/storyboard.md``.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -13,19 +14,24 @@ from framerelay.network.policy import HOW_TO_TRUST, Trusted, check_in_advance
 from framerelay.runs.errors import AddressForbidden, Mistake, StoryboardInvalid
 from framerelay.runs.machine import begin
 from framerelay.runs.model import Run, RunId, Shot, Terms
-from framerelay.storyboards.boundaries import LOCAL, Defaults
+from framerelay.storyboards.boundaries import Defaults
+from framerelay.storyboards.choices import CHOICE_KEYS, read_choice
 from framerelay.storyboards.documents import Path, Spot, place_of, read_document
-from framerelay.storyboards.inputs import CALLBACK_IS_OURS, PLAIN_FIELDS, read_inputs
+from framerelay.storyboards.inputs import CALLBACK_IS_OURS, LOCAL, PLAIN_FIELDS, REFERENCE_FILES, read_inputs
 from framerelay.storyboards.notation import Form
 from framerelay.storyboards.parts import Notes, Part, root_of
 from framerelay.storyboards.scenes import read_shots
 
 VERSION: Final = 1
+AMOUNT_MAX: Final = 1_000_000_000
 UNTITLED: Final = "untitled"
 
-_TOP_KEYS: Final = ("version", "title", "model", "budget", "defaults", "style", "scenes", "shots", "notify_url")
+_TOP_KEYS: Final = (
+    *("version", "title", *CHOICE_KEYS, "budget", "currency"),
+    *("defaults", "style", "scenes", "shots", "notify_url"),
+)
 _NOT_AT_THE_TOP: Final = {
-    **dict.fromkeys(PLAIN_FIELDS, "input fields for all shots stand under defaults"),
+    **dict.fromkeys((*PLAIN_FIELDS, *REFERENCE_FILES), "input fields for all shots stand under defaults"),
     **dict.fromkeys(("first_frame", "first_frame_url"), "a first frame belongs to a scene or a shot: put it there"),
     **dict.fromkeys(("last_frame", "last_frame_url"), "a last frame belongs to a shot: put it there"),
     "prompt": "a prompt belongs to a shot: put it there; what all prompts share is style",
@@ -34,7 +40,7 @@ _NOT_AT_THE_TOP: Final = {
 _NOT_IN_DEFAULTS: Final = {
     "prompt": "a prompt belongs to a shot; what all prompts share is style, at the top",
     "style": "style stands at the top, beside defaults",
-    "model": "model stands at the top, beside defaults",
+    **dict.fromkeys(CHOICE_KEYS, "this stands at the top, beside defaults, in a scene, or in a shot"),
     **dict.fromkeys(("first_frame", "first_frame_url"), "a first frame belongs to a scene or a shot: put it there"),
     **dict.fromkeys(("last_frame", "last_frame_url"), "a last frame belongs to a shot: put it there"),
     **dict.fromkeys(("takes", "pick", "gate", "from"), "this is said shot by shot; defaults hold input fields"),
@@ -53,7 +59,10 @@ class Storyboard:
 
     title: str
     model: str
+    provider: str | None
     budget_jobs: int | None
+    budget_money: float | None
+    currency: str | None
     notify_url: str | None
     shots: tuple[Shot, ...]
     document: dict[str, Any]
@@ -75,6 +84,7 @@ class Storyboard:
                 shot,
                 first_frame=uploads.get(shot.first_frame or "", shot.first_frame),
                 last_frame=uploads.get(shot.last_frame or "", shot.last_frame),
+                input=_with_references(shot.input, uploads),
             )
             for shot in self.shots
         )
@@ -82,7 +92,7 @@ class Storyboard:
 
     @property
     def _local(self) -> set[str]:
-        frames = [frame for shot in self.shots for frame in (shot.first_frame, shot.last_frame)]
+        frames = [file for shot in self.shots for file in (shot.first_frame, shot.last_frame, *_references(shot.input))]
         return {frame for frame in frames if frame and frame.startswith(LOCAL)}
 
 
@@ -127,21 +137,26 @@ def storyboard_of(
     if isinstance(part.value, dict):
         _check_top(part, top)
     style = top["style"].text() if "style" in top else None
+    choice = read_choice(top)
     defaults = Defaults(
-        defaults=_read_defaults(top),
+        defaults=_read_defaults(top, allow_paths=allow_paths),
         style=style,
         allow_paths=allow_paths,
         before=before,
+        choice=choice,
+        needs_models=choice.model is None and _names_models(part.value),
     )
     shots = read_shots(top, defaults)
     title = top["title"].text() if "title" in top else None
-    model = top["model"].text() if "model" in top else None
-    budget_jobs = _read_budget(top)
+    budget_jobs, budget_money = _read_budget(top)
     notify_url = read_notify_url(top["notify_url"], trusted) if "notify_url" in top else None
     return Storyboard(
         title=title or UNTITLED,
-        model=model or "",
+        model=choice.model or next((shot.model for shot in shots if shot.model), ""),
+        provider=choice.provider,
         budget_jobs=budget_jobs,
+        budget_money=budget_money,
+        currency=_read_currency(top["currency"]) if "currency" in top else None,
         notify_url=notify_url,
         shots=shots,
         document=part.value if isinstance(part.value, dict) else {},
@@ -175,11 +190,14 @@ def start_run(storyboard: Storyboard, *, run_id: RunId, now: float, terms: Terms
             id=run_id,
             title=storyboard.title,
             model=storyboard.model,
+            provider=storyboard.provider,
             created_at=now,
             updated_at=now,
             shots=storyboard.shots,
             terms=terms,
             budget_jobs=storyboard.budget_jobs,
+            budget_money=storyboard.budget_money,
+            currency=storyboard.currency,
             notify_url=storyboard.notify_url,
         )
     )
@@ -190,7 +208,7 @@ def _check_top(part: Part, top: Mapping[str, Part]) -> None:
     version = top.get("version")
     if version and (isinstance(version.value, bool) or version.value != VERSION):
         version.complain(f"this FrameRelay reads storyboards of version {VERSION}: write version: {VERSION}")
-    if "model" not in top:
+    if "model" not in top and not _names_models(part.value):
         part.miss("model", message="name the model that makes the clips, for example model: seedance-1.5-pro-1080p")
     if "scenes" in top and "shots" in top:
         top["shots"].complain("shots stand in scenes, or alone at the top as one scene: keep one of scenes and shots")
@@ -201,31 +219,80 @@ def _check_top(part: Part, top: Mapping[str, Part]) -> None:
         top["scenes"].complain("there are no scenes here: write at least one, with its shots")
 
 
-def _read_defaults(top: Mapping[str, Part]) -> dict[str, Any]:
+def _names_models(document: object) -> bool:
+    """Whether some scene or shot names a model of its own: then those that have none are complained of, one by one."""
+    if not isinstance(document, dict):
+        return False
+    groups = [*_groups(document.get("shots")), *_groups(document.get("scenes"))]
+    inner = [shot for group in groups for shot in _groups(group.get("shots"))]
+    return any("model" in group for group in (*groups, *inner))
+
+
+def _groups(value: object) -> list[dict[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def _read_defaults(top: Mapping[str, Part], *, allow_paths: bool) -> dict[str, Any]:
     if "defaults" not in top:
         return {}
-    return read_inputs(top["defaults"].group(PLAIN_FIELDS, elsewhere=_NOT_IN_DEFAULTS) or {})
+    keys = top["defaults"].group((*PLAIN_FIELDS, *REFERENCE_FILES), elsewhere=_NOT_IN_DEFAULTS) or {}
+    return read_inputs(keys, allow_paths=allow_paths)
 
 
-def _read_budget(top: Mapping[str, Part]) -> int | None:
+def _read_budget(top: Mapping[str, Part]) -> tuple[int | None, float | None]:
+    """At most so many jobs, at most so much money."""
     if "budget" not in top:
-        return None
+        return None, None
     budget = top["budget"]
     if isinstance(budget.value, int) and not isinstance(budget.value, bool):
-        budget.complain(f"write budget: {{jobs: {budget.value}}} for at most so many jobs")
-        return None
-    keys = budget.group(("jobs",))
+        budget.complain(f"write budget: {{jobs: {budget.value}}} for at most so many jobs, or money for an amount")
+        return None, None
+    keys = budget.group(("jobs", "money"))
     if keys is not None and not keys and budget.value == {}:
         budget.complain("write budget: {jobs: 12} for at most twelve jobs, or leave budget out")
-    return keys["jobs"].whole_number(1) if keys and "jobs" in keys else None
+    jobs = keys["jobs"].whole_number(1) if keys and "jobs" in keys else None
+    return jobs, _read_amount(keys["money"]) if keys and "money" in keys else None
+
+
+def _read_amount(part: Part) -> float | None:
+    amount = part.number()
+    if amount is not None and not 0 < amount <= AMOUNT_MAX:
+        part.complain(f"expected an amount above 0, found {amount}")
+        return None
+    return amount
+
+
+def _read_currency(part: Part) -> str | None:
+    text = part.text()
+    if text is not None and not re.fullmatch(r"[A-Z]{3}|credits|units", text):
+        part.complain("expected a currency of three capitals like USD or CNY, or the provider's own credits or units")
+        return None
+    return text
 
 
 # --- the frames of a document ------------------------------------------------------------------------------------
 
 
+def _references(fields: Mapping[str, Any]) -> Iterator[str]:
+    """The references of a shot, files and addresses."""
+    for name in REFERENCE_FILES.values():
+        yield from fields.get(name) or ()
+
+
+def _with_references(fields: Mapping[str, Any], uploads: Mapping[str, str]) -> dict[str, Any]:
+    changed = {
+        name: [uploads.get(each, each) for each in fields[name]] for name in REFERENCE_FILES.values() if name in fields
+    }
+    return {**fields, **changed}
+
+
 def _frames(group: Mapping[str, Any], at: Path = ()) -> Iterator[tuple[Path, str]]:
-    """Every frame that a checked document names, with its path, in story order."""
+    """Every file or address that a checked document names for a frame or reference, with its path, in story order."""
     yield from (((*at, key), group[key].strip()) for key in _FRAME_KEYS if key in group)
+    for key in REFERENCE_FILES:
+        yield from (((*at, key, place), text.strip()) for place, text in enumerate(group.get(key, ())))
+    if isinstance(group.get("defaults"), dict):
+        yield from _frames(group["defaults"], (*at, "defaults"))
     for name in ("scenes", "shots"):
         for index, inner in enumerate(group.get(name, ())):
             yield from _frames(inner, (*at, name, index))
@@ -237,10 +304,15 @@ def _with_frames(value: Any, names: Mapping[str, str]) -> Any:
         return [_with_frames(entry, names) for entry in value]
     if not isinstance(value, dict):
         return value
-    return {
-        key: names.get(inner.strip(), inner) if key in _FRAME_KEYS else _with_frames(inner, names)
-        for key, inner in value.items()
-    }
+    return {key: _renamed(key, inner, names) for key, inner in value.items()}
+
+
+def _renamed(key: str, value: Any, names: Mapping[str, str]) -> Any:
+    if key in _FRAME_KEYS:
+        return names.get(value.strip(), value)
+    if key in REFERENCE_FILES:
+        return [names.get(each.strip(), each) for each in value]
+    return _with_frames(value, names)
 
 
 _FRAME_KEYS: Final = ("first_frame", "last_frame")

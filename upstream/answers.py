@@ -30,7 +30,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> FrameRelayE
     which also comes as 429; UpstreamUnavailable for 408, 425 and 5xx; UpstreamRejected for the rest, 501 (no such
     endpoint) and redirects included.
     """
-    code, words = _code_and_message(body)
+    code, words = code_and_message(body)
     return _as_error(status, code, words, headers, message=_sentence(status, code, words, headers))
 
 
@@ -45,7 +45,7 @@ def refusal_within(headers: Mapping[str, str], document: Mapping[str, object]) -
     if complaint is None or status is None:
         return None
     words = ": ".join(filter(None, (complaint.code, complaint.message))) or "it gives no reason"
-    message = f"HTTP 200 with an error inside: {words}{_request(headers)}"
+    message = f"HTTP 200 with an error inside: {words}{request_of(headers)}"
     return _as_error(status, complaint.code, complaint.message, headers, message=message)
 
 
@@ -76,7 +76,7 @@ def _as_error(
     family = family_of(code, words, status)
     retry_after_s = read_retry_after(headers.get("retry-after"), now=datetime.now(UTC))
     if 400 <= status <= 499 and family is Family.RATE:
-        return UpstreamRateLimited(message, retry_after_s=retry_after_s)
+        return UpstreamRateLimited(message, retry_after_s=retry_after_s, upstream_code=code)
     if status in (408, 425) or (status >= 500 and status != 501):
         return UpstreamUnavailable(message, retry_after_s=retry_after_s)
     return UpstreamRejected(message, status=status, upstream_code=code)
@@ -84,7 +84,7 @@ def _as_error(
 
 def says_why(body: bytes) -> bool:
     """Whether *body* is an error in JSON, of whatever form; the page of a proxy is not."""
-    return _code_and_message(body) != (None, None)
+    return code_and_message(body) != (None, None)
 
 
 def read_object(body: bytes) -> dict[str, object]:
@@ -166,7 +166,7 @@ def _keys(answer: Mapping[str, object]) -> str:
     return cut(", ".join(names[:40])) or "no keys"
 
 
-def _code_and_message(body: bytes) -> tuple[str | None, str | None]:
+def code_and_message(body: bytes) -> tuple[str | None, str | None]:
     """From ``{"error": {"code", "message"}}``, or the flat forms of gateways; (None, None) for HTML."""
     try:
         document = read_object(body)
@@ -184,10 +184,10 @@ def _sentence(status: int, code: str | None, words: str | None, headers: Mapping
     sentence = f"HTTP {status}" + (f" {code}" if code else "") + (f": {words}" if words else "")
     if 300 <= status <= 399:
         sentence += " (a redirect, which is not followed: the key stays with the address that it was given for)"
-    return sentence + _request(headers)
+    return sentence + request_of(headers)
 
 
-def _request(headers: Mapping[str, str]) -> str:
+def request_of(headers: Mapping[str, str]) -> str:
     request_id = headers.get("x-request-id")
     return f" [request {cut(request_id, CODE_CHARACTERS_MAX)}]" if request_id else ""
 

@@ -14,29 +14,37 @@ import asyncio
 import mimetypes
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-from urllib.parse import quote, quote_plus, urlsplit
+from typing import Any, Self
 from uuid import uuid4
 
 import httpx
 import msgspec
+from msgspec.structs import replace as replace_struct
 
-from framerelay.config.logs import redacted
-from framerelay.config.urls import parse_url
+from framerelay.config.urls import host_of
 from framerelay.runs.errors import (
-    FrameRelayError,
     OutcomeUnknown,
     RequestInvalid,
     UpstreamAnswerUnreadable,
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from framerelay.upstream.answers import find_upload_url, read_object, refusal, refusal_within, says_why, status_within
-from framerelay.upstream.complaints import might_name_a_job
-from framerelay.upstream.job import JOB_ID_CHARACTERS_MAX, JobReport, read_job
+from framerelay.upstream.answers import find_upload_url, read_object, refusal_within
+from framerelay.upstream.created import ApiAnswer, SubmitAnswer, read_created
+from framerelay.upstream.credentials import base_of, hosts_of, spellings_of, usable_id, usable_key
+from framerelay.upstream.hooks import UPLOADS, UploadFile, auth_headers
+from framerelay.upstream.job import JobReport
+from framerelay.upstream.looked_up import failed_at_last, read_looked_up
+from framerelay.upstream.order import Order, create_request, fill_address
+from framerelay.upstream.paths import read_path
+from framerelay.upstream.profile import Get, Profile, Reference, Then
+from framerelay.upstream.profile_file import DEFAULT, load_shipped
+from framerelay.upstream.reading import read_words
+from framerelay.upstream.refusals import is_ok, refusal_by, refusal_inside
+from framerelay.upstream.template import words_in
 from framerelay.upstream.wire import JobState
 from framerelay.upstream.words import CODE_CHARACTERS_MAX, cut
 
@@ -51,18 +59,7 @@ class Timeouts:
     upload_s: float = 120.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubmitAnswer:
-    """The provider has the job: its id, other ids that the answer gave it, its first status word, the whole answer."""
-
-    job_id: str
-    status_word: str | None
-    raw: Mapping[str, object]
-    aliases: tuple[str, ...] = ()
-
-
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
-KEY_CHARACTERS_MIN = 8
 KEPT_S = 4.0  # Many servers end a connection that is idle for 5 s, maybe just when we write to it again.
 
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -72,9 +69,10 @@ class JobsClient:
     """
     One provider, one key; open it once per process (``async with``) and share it.
 
-    *base_url* is the provider's origin with any path prefix, with or without a trailing ``/v1``. The key is sent there
-    and nowhere else: redirects are not followed, proxy and netrc variables are not read. An answer that repeats the key
-    (some refusals do) is read as if it said ``[key]``.
+    *base_url* is the provider's address, which its *profile* continues; a ``/v1`` at its end may stand in both. The key
+    is sent there and, unless that is another address than the profile's, to the hosts that the profile names: redirects
+    are not followed, proxy and netrc variables are not read. An answer that repeats the key (some refusals do) is read
+    as if it said ``[key]``.
     *upload_url_path* is a dotted path to the URL in the upload answer (``data.download_url``), for providers that
     call it something else. *refuses_by_503*: a 503 to a submit, in the provider's own words, says that nothing was
     accepted. *tls* replaces the usual certificate authorities, for a gateway that has its own.
@@ -87,17 +85,21 @@ class JobsClient:
         base_url: str,
         key: str,
         *,
+        profile: Profile | None = None,
         upload_url_path: str | None = None,
         refuses_by_503: bool = True,
         timeouts: Timeouts | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._root = _root(base_url)
+        self.profile = profile or load_shipped(DEFAULT)
+        self.base = base_of(base_url, self.profile)
+        self.hosts = hosts_of(self.base, self.profile)
         self._upload_url_path = upload_url_path
         self._refuses_by_503 = refuses_by_503
         self._timeouts = timeouts or Timeouts()
-        self._key_spellings = _spellings(key)
-        headers = {"Authorization": f"Bearer {_usable(key)}", "Accept-Encoding": "identity"}
+        self._key = usable_key(key)
+        self._key_spellings = spellings_of(key)
+        headers = {**self.profile.headers, "Accept-Encoding": "identity"}
         tls = tls or httpx.create_ssl_context(trust_env=False)
         self._free = _open(headers, tls, kept_alive=8)
         self._paid = _open(headers, tls, kept_alive=0)
@@ -115,24 +117,21 @@ class JobsClient:
         await self._free.aclose()
         await self._paid.aclose()
 
-    async def submit(
-        self, model: str, input: Mapping[str, object], *, idempotency_key: str, leaving: asyncio.Event | None = None
-    ) -> SubmitAnswer:
+    async def submit(self, order: Order, *, leaving: asyncio.Event | None = None) -> SubmitAnswer:
         """
-        Submit one job; this spends money. *input* is passed on unchanged, fields that we do not know included.
+        Submit one job; this spends money.
 
         Never repeats itself. *leaving* is set before the first byte of the POST is written: whoever cancels it after
-        that must treat the outcome as unknown. *idempotency_key* goes out as ``Idempotency-Key``: a provider that
-        honours it will not charge twice, the jobs API does not promise that.
+        that must treat the outcome as unknown. ``order.take`` goes out where the profile has a place for it: a provider
+        that honours it will not charge twice, the jobs API does not promise that.
 
         Raises: UpstreamUnavailable if nothing was sent (safe to try again); UpstreamRateLimited and UpstreamRejected
         if the provider clearly refused; OutcomeUnknown for everything else once bytes may have left; RequestInvalid
-        for an input that is not JSON.
-        Source: the jobs API's page, ``POST /v1/jobs``.
+        for an order that no request can be made of.
         """
-        headers = {"Idempotency-Key": idempotency_key, "Content-Type": "application/json"}
-        content = _encode({"model": model, "input": input})
-        request = self._paid.build_request("POST", f"{self._root}/v1/jobs", headers=headers, content=content)
+        plan = create_request(self.profile, order)
+        headers = {**plan.headers, "Content-Type": "application/json"}
+        request = self._request(self._paid, plan.method, plan.url, plan.query, headers, content=_encode(plan.body))
         if leaving is not None:
             request.extensions["trace"] = _setting(leaving)
         try:
@@ -141,19 +140,86 @@ class JobsClient:
             raise UpstreamUnavailable(f"the provider cannot be reached; nothing was sent ({_words(error)})") from error
         except Exception as error:  # Whatever it was: the POST may have left.
             raise OutcomeUnknown(f"the submit left, and its answer was lost ({_words(error)})") from error
-        return _read_submit(answer, refuses_by_503=self._refuses_by_503)
+        return read_created(self.profile, answer, refuses_by_503=self._refuses_by_503)
 
-    async def get_job(self, job_id: str) -> JobReport:
+    def key_headers(self) -> dict[str, str]:
+        """The header that carries the key, for requests to ``hosts``."""
+        return auth_headers(self.profile.auth, self._key)
+
+    def is_own(self, url: str) -> bool:
+        """
+        Whether *url* is at the provider: at another place it would not get the key, and so is not asked.
+
+        Where the provider is reached by TLS, its address without it is another place: everybody could read the key.
+        """
+        return host_of(url) in self.hosts and (url.lower().startswith("https://") or self.is_plain)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is reached without TLS: on this machine or network, as its address was given."""
+        return self.base.lower().startswith("http://")
+
+    async def get_job(
+        self, job_id: str, *, kept: Mapping[str, str] | None = None, model: str | None = None
+    ) -> JobReport:
         """
         What the provider says about a job now. Costs nothing; may be called as often as its rate allows.
 
+        *kept*: the addresses that the answer to the submit named, where the profile asks them; *model*: of the job, for
+        the addresses that are made where none was named.
         Raises: UpstreamUnavailable; UpstreamRateLimited; UpstreamRejected (404: no such job, or no longer);
         UpstreamAnswerUnreadable; RequestInvalid for an id that cannot be part of an address.
-        Source: the jobs API's page, ``GET /v1/jobs/{id}``.
         """
-        request = self._free.build_request("GET", f"{self._root}/v1/jobs/{_segment(job_id)}")
-        answer = await self._ask(request, self._timeouts.look_up_s)
-        return _read_report(answer, root=self._root)
+        words: dict[str, object] = {"id": usable_id(job_id), "id_path": job_id}
+        words |= {"model": model, "app": "/".join((model or "").split("/")[:2]) or None}
+        words |= {f"kept.{name}": url for name, url in (kept or {}).items()}
+        answer = await self._look_up(_address(self.profile.get, words), words)
+        report = read_looked_up(self.profile, answer, root=self.base)
+        then = self.profile.read.then if self.profile.read else None
+        if then is None or report.state is not JobState.SUCCEEDED or report.video_url is not None:
+            return report
+        return await self._result(then, report, words | read_words(self.profile, answer.document() or {}))
+
+    async def find_job(self, take: str) -> JobReport | None:
+        """
+        The job that has our reference *take*; None where the provider has none, or cannot be asked so.
+
+        Raises: as `get_job`.
+        """
+        reference = self.profile.recover.reference
+        if reference == "none" or reference.get is None:
+            return None
+        answer = await self._look_up(reference.get, {"take": take})
+        try:
+            report = read_looked_up(self._searching(reference), answer, root=self.base)
+        except UpstreamRejected as error:
+            if error.status == 404:
+                return None
+            raise
+        return report if report.job_ids else None
+
+    def _searching(self, reference: Reference) -> Profile:
+        """The profile with the place where a search by our reference has its record, and none if it found nothing."""
+        record = reference.record or self.profile.get.record
+        return replace_struct(self.profile, get=replace_struct(self.profile.get, record=record, absent="not_found"))
+
+    async def _look_up(self, address: str, words: Mapping[str, object]) -> ApiAnswer:
+        """A GET of *address*, a template; whatever it is answered."""
+        request = self._request(self._free, "GET", fill_address(address, words), {}, {})
+        return await self._exchange_freely(request, self._timeouts.look_up_s)
+
+    async def _result(self, then: Then, report: JobReport, words: Mapping[str, object]) -> JobReport:
+        """The second GET, of a job that is done: where its clip is."""
+        answer = await self._look_up(_address(then, words), words)
+        if then.http_error == "failed" and 400 <= answer.status <= 499 and answer.status not in (404, 408, 429):
+            return failed_at_last(self.profile, report, answer.status, answer.document() or {})
+        result = read_looked_up(self.profile, answer, root=self.base)
+        return replace(
+            report,
+            video_url=result.video_url,
+            last_frame_url=result.last_frame_url or report.last_frame_url,
+            seed=result.seed if report.seed is None else report.seed,
+        )
 
     async def upload(self, path: Path, *, kind: str, purpose: str) -> str:
         """
@@ -164,31 +230,79 @@ class JobsClient:
 
         Raises: UpstreamUnavailable; UpstreamRateLimited; UpstreamRejected if refused or if there is no such endpoint;
         UpstreamAnswerUnreadable if the answer names no URL; OSError if the file cannot be read.
-        Source: the jobs API's page, ``POST /v1/files/upload``; its answer is not documented.
         """
+        upload = self.profile.media.upload
+        if upload is None:
+            raise UpstreamRejected("the provider takes no uploads", status=404)
         media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-        file = (f"{uuid4().hex}{path.suffix}", await asyncio.to_thread(path.read_bytes), media_type)
-        request = self._free.build_request(
-            "POST", f"{self._root}/v1/files/upload", data={"kind": kind, "purpose": purpose}, files={"file": file}
-        )
-        answer = await self._ask(request, self._timeouts.upload_s)
-        document = read_object(answer.content)
-        try:
-            return find_upload_url(document, root=self._root, path=self._upload_url_path)
-        except UpstreamAnswerUnreadable as error:
-            raise refusal_within(answer.headers, document) or error from error
+        name, content = f"{uuid4().hex}{path.suffix}", await asyncio.to_thread(path.read_bytes)
+        words = {"name": name, "type": media_type, "kind": kind, "purpose": purpose}
+        file = UploadFile(name=name, content=content, media_type=media_type)
+        document = await UPLOADS[upload.kind](self, upload, file, words)
+        if upload.id is not None and (found := read_path(upload.id).find(document, document)) is not None:
+            return str(found)
+        if upload.url is not None and isinstance(url := read_path(upload.url).find(document, document), str):
+            return url
+        return self._uploaded_url(document)
 
-    async def _ask(self, request: httpx.Request, seconds: float) -> "_Answer":
-        """A call that costs nothing: any trouble on the way may pass."""
+    async def post_upload(self, address: str, **content: Any) -> dict[str, object]:
+        """
+        A POST with our key that costs nothing, and what it was answered; *content* as httpx takes it.
+
+        Raises: UpstreamUnavailable; UpstreamRateLimited; UpstreamRejected; UpstreamAnswerUnreadable.
+        """
+        request = self._request(self._free, "POST", address, {}, {}, **content)
+        answer = await self._ask(request)
+        document = read_object(answer.content)
+        if not is_ok(self.profile.create.ok_if, document):
+            raise refusal_inside(self.profile, answer.headers, document)
+        return document
+
+    async def send_elsewhere(self, method: str, address: str, **content: Any) -> None:
+        """
+        Bytes to an address that the provider signed for us, without our key; *content* as httpx takes it.
+
+        Raises: as `post_upload`.
+        """
+        await self._ask(self._free.build_request(method, address, **content))
+
+    def _uploaded_url(self, document: Mapping[str, object]) -> str:
         try:
-            answer = await self._exchange(self._free, request, seconds)
+            return find_upload_url(document, root=self.base, path=self._upload_url_path)
+        except UpstreamAnswerUnreadable as error:
+            raise refusal_within({}, document) or error from error
+
+    def _request(
+        self,
+        client: httpx.AsyncClient,
+        method: str,
+        address: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        **content: Any,
+    ) -> httpx.Request:
+        """A request with our key, which goes to the provider's own hosts alone. Raises: UpstreamAnswerUnreadable."""
+        url = f"{self.base}{address}" if address.startswith("/") else address
+        if not self.is_own(url):
+            raise UpstreamAnswerUnreadable(f"the provider names an address that is not its own: {host_of(url)}")
+        keyed = {**headers, **self.key_headers()}
+        return client.build_request(method, url, params=query or None, headers=keyed, **content)
+
+    async def _exchange_freely(self, request: httpx.Request, seconds: float) -> ApiAnswer:
+        """A call that costs nothing, whatever it is answered. Raises: UpstreamUnavailable: any trouble may pass."""
+        try:
+            return await self._exchange(self._free, request, seconds)
         except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
             raise UpstreamUnavailable(f"the provider did not answer ({_words(error)})") from error
+
+    async def _ask(self, request: httpx.Request) -> ApiAnswer:
+        """A call that costs nothing; only a 2xx is an answer."""
+        answer = await self._exchange_freely(request, self._timeouts.upload_s)
         if not answer.is_success:
-            raise answer.as_refusal()
+            raise refusal_by(self.profile, answer.status, answer.headers, answer.content, answer.document())
         return answer
 
-    async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request, seconds: float) -> "_Answer":
+    async def _exchange(self, client: httpx.AsyncClient, request: httpx.Request, seconds: float) -> ApiAnswer:
         """
         One request out, one whole answer in. Another clock than httpx's covers it all, so that a trickle cannot last.
 
@@ -204,31 +318,12 @@ class JobsClient:
             finally:
                 await response.aclose()
         headers = {name: self._without_key(value.encode()).decode() for name, value in response.headers.items()}
-        return _Answer(status=response.status_code, headers=headers, content=self._without_key(content))
+        return ApiAnswer(status=response.status_code, headers=headers, content=self._without_key(content))
 
     def _without_key(self, content: bytes) -> bytes:
         for spelling in self._key_spellings:
             content = content.replace(spelling, b"[key]")
         return content
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
-
-    @property
-    def is_success(self) -> bool:
-        return 200 <= self.status <= 299
-
-    @property
-    def is_in_own_words(self) -> bool:
-        """Whether the provider itself speaks: by an error in JSON, or by when to come again."""
-        return "retry-after" in self.headers or says_why(self.content)
-
-    def as_refusal(self) -> FrameRelayError:
-        return refusal(self.status, self.headers, self.content)
 
 
 async def _read_bounded(response: httpx.Response) -> bytes:
@@ -246,63 +341,10 @@ async def _read_bounded(response: httpx.Response) -> bytes:
     return bytes(content)
 
 
-def _read_report(answer: _Answer, *, root: str) -> JobReport:
-    """What a look-up was answered. Raises: as `JobsClient.get_job`, also for what the body alone says."""
-    document = read_object(answer.content)
-    report = read_job(document, root=root)
-    refused = refusal_within(answer.headers, document)
-    if refused is not None and _says_nothing_of_a_job(report, refused):
-        raise refused
-    if report.status_word is None and not report.job_ids and report.video_url is None:
-        keys = cut(", ".join(document)) or "none"
-        raise UpstreamAnswerUnreadable(f"the provider's answer describes no job; its keys: {keys}")
-    return report
-
-
-def _says_nothing_of_a_job(report: JobReport, refused: FrameRelayError) -> bool:
-    """Of "error", a word for a job that has failed, none can tell if it is about the job or about the question."""
-    absent = isinstance(refused, UpstreamRejected) and refused.status == 404
-    if report.job_ids:
-        return report.status_word is None
-    return report.state is JobState.UNKNOWN or (absent and report.state is JobState.FAILED)
-
-
-def _read_submit(answer: _Answer, *, refuses_by_503: bool) -> SubmitAnswer:
-    """
-    Accepted, clearly refused, or neither.
-
-    Source: RFC 9110, 15.6.4: a 503 says that the server does not handle the request. A bare one may come from a proxy
-    that has passed the request on, and so may a 408, 500, 502 and 504.
-    """
-    if _refuses(answer.status) and (answer.status != 503 or (refuses_by_503 and answer.is_in_own_words)):
-        raise answer.as_refusal()
-    if not answer.is_success:
-        raise OutcomeUnknown(f"the submit may have been accepted: {answer.as_refusal().message}")
-    try:
-        document = read_object(answer.content)
-    except UpstreamAnswerUnreadable as error:
-        raise OutcomeUnknown(f"the submit was accepted without a job id: {error.message}") from error
-    report = read_job(document)
-    if not report.job_ids:
-        raise _without_a_job(answer, document, refuses_by_503=refuses_by_503)
-    job_id, *aliases = report.job_ids
-    return SubmitAnswer(job_id=job_id, status_word=report.status_word, raw=document, aliases=tuple(aliases))
-
-
-def _without_a_job(answer: _Answer, document: Mapping[str, object], *, refuses_by_503: bool) -> FrameRelayError:
-    """What a 2xx to a submit means that names no job: a refusal only where nothing else can be meant."""
-    refused, status = refusal_within(answer.headers, document), status_within(document)
-    if refused is None or status is None:
-        shown = redacted(cut(answer.content.decode("utf-8", errors="replace")))
-        return OutcomeUnknown(f"the submit may have been accepted, and its answer holds no job id: {shown}")
-    is_clear = status == 200 or (_refuses(status) and (status != 503 or refuses_by_503))
-    if not is_clear or might_name_a_job(document):
-        return OutcomeUnknown(f"the submit may have been accepted, and its answer holds no job id: {refused.message}")
-    return refused
-
-
-def _refuses(status: int) -> bool:
-    return status == 503 or (400 <= status <= 499 and status != 408)
+def _address(rules: Get | Then, words: Mapping[str, object]) -> str:
+    """The template of a look-up: one that names an address of the create's answer needs that answer."""
+    is_known = all(words.get(word) is not None for word in words_in(rules.get))
+    return rules.get if is_known or rules.fallback is None else rules.fallback
 
 
 def _setting(leaving: asyncio.Event) -> Callable[[str, object], Awaitable[None]]:
@@ -325,43 +367,7 @@ def _open(headers: Mapping[str, str], tls: ssl.SSLContext, *, kept_alive: int) -
     )
 
 
-def _root(base_url: str) -> str:
-    """*base_url* without trailing slashes and ``/v1``."""
-    try:
-        parts, url = urlsplit(base_url.strip()), parse_url(base_url.strip())
-        is_usable = url.scheme in ("http", "https") and url.host and parts.port != 0
-    except ValueError:
-        is_usable = False
-    if not is_usable or parts.query or parts.fragment:
-        raise RequestInvalid("the upstream's address must be http(s)://host[:port][/path]", param="base_url")
-    if parts.username or parts.password:
-        raise RequestInvalid(
-            "the upstream's address must not hold a password; the key has its own place", param="base_url"
-        )
-    return base_url.strip().rstrip("/").removesuffix("/v1").rstrip("/")
-
-
-def _usable(key: str) -> str:
-    if not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise RequestInvalid("the upstream's key must be one word of printable ASCII", param="key")
-    return key
-
-
-def _spellings(key: str) -> tuple[bytes, ...]:
-    """How an answer may write *key*; a short one stands in many an answer by chance, and is left there."""
-    if len(key) < KEY_CHARACTERS_MIN:
-        return ()
-    return tuple({each.encode() for each in (key, key.replace("/", "\\/"), quote(key, safe=""), quote_plus(key))})
-
-
-def _segment(job_id: str) -> str:
-    """*job_id* as one segment of a path. Ids come out of callbacks, so they may try to be more than that."""
-    if job_id in ("", ".", "..") or len(job_id) > JOB_ID_CHARACTERS_MAX:
-        raise RequestInvalid("the job id cannot be part of an address", param="job_id")
-    return quote(job_id, safe="", errors="replace")
-
-
-def _encode(body: Mapping[str, object]) -> bytes:
+def _encode(body: object) -> bytes:
     try:
         return msgspec.json.encode(body)
     except (TypeError, ValueError, RecursionError) as error:

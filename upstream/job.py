@@ -5,10 +5,9 @@ Three shapes are documented or seen: the jobs API's own (``output.status``, ``ou
 (``content.video_url``, ``error``), and either of them wrapped in ``data``. Fields that nobody reads are kept.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 
@@ -16,8 +15,16 @@ from framerelay.config.logs import redacted
 from framerelay.upstream.complaints import Complaint, error_in
 from framerelay.upstream.families import Family, family_of
 from framerelay.upstream.links import read_address
+from framerelay.upstream.values import (
+    integer_of,
+    mapping_of,
+    number_of,
+    sentence_of,
+    text_of,
+    time_of,
+    word_of,
+)
 from framerelay.upstream.wire import JobState, read_state
-from framerelay.upstream.words import CODE_CHARACTERS_MAX, cut
 
 JOB_ID_CHARACTERS_MAX = 512
 """A longer id cannot be part of an address, so it is none."""
@@ -40,6 +47,7 @@ class JobReport:
     ``job_ids`` holds every id that names the job, the best first; it may be empty. ``state`` may be ``succeeded`` with
     ``video_url`` None: the provider said so and gave no clip. ``error`` is set for each final state but ``succeeded``.
     ``frames`` counts frames, ``duration_s`` is in seconds (from frames when only these are given, at a given rate).
+    ``cost`` is a number in the provider's own unit (money, credits, tokens: its profile says which).
     ``unknown`` are the fields at the job's own level that this reader does not use.
     """
 
@@ -56,6 +64,7 @@ class JobReport:
     ratio: str | None = None
     error: JobError | None = None
     model: str | None = None
+    cost: float | None = None
     usage: Mapping[str, object] = field(default_factory=dict)
     created: datetime | None = None
     updated: datetime | None = None
@@ -102,17 +111,17 @@ def read_job(document: Mapping[str, object], *, root: str | None = None) -> JobR
         status_word=redacted(status_word),  # It is logged and shown as it is; some gateways put a whole refusal there.
         video_url=_address(places, _VIDEO_KEYS, root),
         last_frame_url=_address(places, _LAST_KEYS, root),
-        seed=_integer(_first(places, "seed")),
+        seed=integer_of(_first(places, "seed")),
         duration_s=_duration(places),
-        frames=_integer(_first(places, "frames")),
-        frames_per_second=_number(_first(places, *_RATE_KEYS)),
-        resolution=_word(_first(places, "resolution")),
-        ratio=_word(_first(places, "ratio")),
+        frames=integer_of(_first(places, "frames")),
+        frames_per_second=number_of(_first(places, *_RATE_KEYS)),
+        resolution=word_of(_first(places, "resolution")),
+        ratio=word_of(_first(places, "ratio")),
         error=_error(places, state, status_word, failure),
-        model=_word(_first(places, "model")),
-        usage=_mapping(_first(places, "usage")) or {},
-        created=_time(_first(places, "created_at", "created")),
-        updated=_time(_first(places, "updated_at", "updated")),
+        model=word_of(_first(places, "model")),
+        usage=mapping_of(_first(places, "usage")) or {},
+        created=time_of(_first(places, "created_at", "created")),
+        updated=time_of(_first(places, "updated_at", "updated")),
         unknown={key: value for key, value in body.items() if key not in _READ},
     )
 
@@ -133,7 +142,7 @@ _READ = frozenset(
 
 def _unwrap(document: Mapping[str, object]) -> Mapping[str, object]:
     """The job's own level: *document*, or its ``data`` if the job is described in there."""
-    inner = _mapping(document.get("data"))
+    inner = mapping_of(document.get("data"))
     if inner is None or any(document.get(key) for key in _INNER):
         return document
     return inner
@@ -157,7 +166,7 @@ def _status(places: list[Mapping[str, object]]) -> tuple[str | None, JobState]:
     unknown = None
     for place in places:
         for key in _STATUS_KEYS:
-            if key in place and (word := _word(place[key])) is not None:
+            if key in place and (word := word_of(place[key])) is not None:
                 if (state := read_state(word)) is not JobState.UNKNOWN:
                     return word, state
                 unknown = unknown or word
@@ -172,7 +181,7 @@ def _job_ids(
     outer = () if document is body else (document,)
     for place in (body, *inner, *outer):
         for key in _ID_KEYS:
-            if key in place and (job_id := _text(place[key])) is not None and len(job_id) <= JOB_ID_CHARACTERS_MAX:
+            if key in place and (job_id := text_of(place[key])) is not None and len(job_id) <= JOB_ID_CHARACTERS_MAX:
                 found[job_id] = None
     return tuple(found)
 
@@ -214,9 +223,9 @@ def _error(
     if failure is not None:
         return JobError(code=failure.code, message=failure.message, family=family_of(failure.code, failure.message))
     given = _first(places, "error")
-    details = _mapping(given) or {}
-    code = _word(details.get("code")) or (None if details else _word(_first(places, "code")))
-    message = _sentence(details.get("message")) or _sentence(given) or _sentence(_first(places, *_ERROR_KEYS))
+    details = mapping_of(given) or {}
+    code = word_of(details.get("code")) or (None if details else word_of(_first(places, "code")))
+    message = sentence_of(details.get("message")) or sentence_of(given) or sentence_of(_first(places, *_ERROR_KEYS))
     family = {JobState.EXPIRED: Family.EXPIRED, JobState.CANCELLED: Family.CANCELLED}.get(state)
     return JobError(code=code, message=message, family=family or family_of(code or _telling(status_word), message))
 
@@ -228,60 +237,12 @@ def _telling(status_word: str | None) -> str | None:
 
 def _duration(places: list[Mapping[str, object]]) -> float | None:
     """Seconds. Ark gives either ``duration`` or ``frames``."""
-    duration = _number(_first(places, "duration"))
+    duration = number_of(_first(places, "duration"))
     if duration is not None and duration > 0:
         return duration
-    frames, rate = _number(_first(places, "frames")), _number(_first(places, *_RATE_KEYS))
+    frames, rate = number_of(_first(places, "frames")), number_of(_first(places, *_RATE_KEYS))
     return frames / rate if frames and rate and frames > 0 and rate > 0 else None
 
 
 def _first(places: list[Mapping[str, object]], *keys: str) -> object:
     return next((place[key] for place in places for key in keys if place.get(key) is not None), None)
-
-
-def _mapping(value: object) -> Mapping[str, object] | None:
-    return value if isinstance(value, dict) else None
-
-
-def _text(value: object) -> str | None:
-    """A non-empty string; a whole number counts too, as some gateways number their jobs and states."""
-    if isinstance(value, str):
-        return value.strip() or None
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else None
-
-
-def _word(value: object) -> str | None:
-    text = _text(value)
-    return text if text is None or len(text) <= CODE_CHARACTERS_MAX else cut(text, CODE_CHARACTERS_MAX)
-
-
-def _sentence(value: object) -> str | None:
-    text = _text(value)
-    return None if text is None else cut(text)
-
-
-def _number(value: object) -> float | None:
-    """A finite number; digits in a string count (Kling writes ``"duration": "5"``)."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _integer(value: object) -> int | None:
-    number = _number(value)
-    return int(number) if number is not None and number.is_integer() and abs(number) < 2**53 else None
-
-
-def _time(value: object) -> datetime | None:
-    """Epoch seconds, or milliseconds (Kling) when the number is too large for seconds."""
-    seconds = _number(value)
-    if seconds is None or seconds <= 0:
-        return None
-    try:
-        return datetime.fromtimestamp(seconds / 1000 if seconds > 1e11 else seconds, tz=UTC)
-    except (ValueError, OverflowError, OSError):
-        return None

@@ -8,10 +8,14 @@ header or a body ends in `Unverified`, never in another error.
 import base64
 import hashlib
 import hmac
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Final, Literal
+from urllib.parse import quote, quote_plus
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -29,6 +33,10 @@ FAL_HEADERS: Final = (
     "x-fal-webhook-timestamp",
     "x-fal-webhook-signature",
 )
+STANDARD_HEADERS: Final = ("webhook-id", "webhook-timestamp", "webhook-signature")
+VIDU_HEADERS: Final = ("date", "x-request-nonce", "x-hmac-signed-headers", "x-hmac-signature")
+PIXVERSE_HEADERS: Final = ("webhook-timestamp", "webhook-nonce", "webhook-signature")
+TARGET: Final = ":target"
 
 Signed = Literal["id", "timestamp", "body", "job_id"]
 Evidence = tuple[tuple[str, str], ...]
@@ -64,6 +72,27 @@ class FalRecipe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PublicKeyRecipe:
+    """``v1a`` of Standard Webhooks: Ed25519 over ``id.timestamp.body``, under any of the keys at *jwks_url*."""
+
+    jwks_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetRecipe:
+    """Vidu's: an HMAC-SHA256 over the path, the query and the date that it was sent with; not over the body."""
+
+    keys: tuple[bytes, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldsRecipe:
+    """PixVerse's: an HMAC-SHA256 over the time, a nonce, and the fields of the body as those of a form, sorted."""
+
+    keys: tuple[bytes, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StaticRecipe:
     """The secret itself in *header*; *digests* are those of the secrets that pass, see `digest_of`."""
 
@@ -71,7 +100,12 @@ class StaticRecipe:
     header: str
 
 
-Recipe = HmacRecipe | FalRecipe | StaticRecipe
+Recipe = HmacRecipe | FalRecipe | PublicKeyRecipe | TargetRecipe | FieldsRecipe | StaticRecipe
+
+
+def jwks_url_of(recipe: Recipe) -> str | None:
+    """Where the public keys are that *recipe* needs, if it has no secret."""
+    return recipe.jwks_url if isinstance(recipe, FalRecipe | PublicKeyRecipe) else None
 
 
 def verify(
@@ -88,20 +122,29 @@ def verify(
             _verify_hmac(recipe, evidence, body, received_at)
         case FalRecipe():
             _verify_fal(evidence, body, received_at, public_keys)
+        case PublicKeyRecipe():
+            _verify_public_key(evidence, body, received_at, public_keys)
+        case TargetRecipe():
+            _verify_target(recipe, evidence, received_at)
+        case FieldsRecipe():
+            _verify_fields(recipe, evidence, body, received_at)
         case StaticRecipe():
             given = _one(evidence, recipe.header).encode()
             if not _is_among(given, [digest.encode() for digest in recipe.digests]):
                 raise Unverified(f"{recipe.header} holds another secret")
 
 
-def collect(recipe: Recipe, headers: Iterable[tuple[bytes, bytes]]) -> Evidence:
+def collect(recipe: Recipe, headers: Iterable[tuple[bytes, bytes]], *, target: bytes = b"") -> Evidence:
     """
     What *recipe* needs of *headers*, and nothing else; this can be kept, and verified again later.
 
+    *target*: path and query as they stood in the request; some sign them. It is kept under a name of no header.
     A secret that stands in a header is replaced by its digest. A third copy of a header is left out, and so is what is
     longer than any header may be: both fail anyway.
     """
     wanted, found = headers_of(recipe), list[tuple[str, str]]()
+    if isinstance(recipe, TargetRecipe):
+        found.append((TARGET, target[: HEADER_CHARS_MAX + 1].decode("latin-1")))
     for raw_name, raw_value in headers:
         name = raw_name.decode("latin-1").lower()
         if name in wanted and [each for each, _ in found].count(name) < 2:
@@ -118,6 +161,12 @@ def headers_of(recipe: Recipe) -> tuple[str, ...]:
             return tuple(name for name in names if name)
         case FalRecipe():
             return FAL_HEADERS
+        case PublicKeyRecipe():
+            return STANDARD_HEADERS
+        case TargetRecipe():
+            return VIDU_HEADERS
+        case FieldsRecipe():
+            return PIXVERSE_HEADERS
         case StaticRecipe():
             return (recipe.header,)
 
@@ -169,16 +218,27 @@ def _read_signatures(recipe: HmacRecipe, header: str) -> tuple[str, list[bytes]]
             raise Unverified(f"{recipe.header} does not begin with {recipe.mark}")
         return "", [header.removeprefix(recipe.mark).encode("latin-1")]
     between, within = (" ", ",") if recipe.form == "list" else (",", "=")
-    entries = [entry.strip().partition(within) for entry in header.split(between, CANDIDATES_MAX + 1)]
-    if len(entries) > CANDIDATES_MAX:
-        raise Unverified(f"{recipe.header} holds more than {CANDIDATES_MAX} entries")
-    timestamps = [value for name, _, value in entries if name == "t"]
+    entries = _entries(recipe.header, header, between=between, within=within)
+    timestamps = [value for name, value in entries if name == "t"]
     if recipe.form == "pairs" and len(timestamps) != 1:
         raise Unverified(f"{recipe.header} has not exactly one t=")
-    candidates = [value.encode("latin-1") for name, _, value in entries if name == recipe.mark]
-    if not candidates:
-        raise Unverified(f"{recipe.header} holds no signature of version {recipe.mark}")
+    candidates = _of_version(recipe.header, entries, recipe.mark)
     return timestamps[0] if recipe.form == "pairs" else "", candidates
+
+
+def _entries(name: str, header: str, *, between: str, within: str) -> list[tuple[str, str]]:
+    """What stands in the header *name*, each with the version before it."""
+    entries = [entry.strip().partition(within) for entry in header.split(between, CANDIDATES_MAX + 1)]
+    if len(entries) > CANDIDATES_MAX:
+        raise Unverified(f"{name} holds more than {CANDIDATES_MAX} entries")
+    return [(version, value) for version, _, value in entries]
+
+
+def _of_version(name: str, entries: list[tuple[str, str]], mark: str) -> list[bytes]:
+    candidates = [value.encode("latin-1") for version, value in entries if version == mark]
+    if not candidates:
+        raise Unverified(f"{name} holds no signature of version {mark}")
+    return candidates
 
 
 def _digest(recipe: HmacRecipe, key: bytes, message: bytes) -> bytes:
@@ -195,11 +255,32 @@ def _verify_fal(evidence: Evidence, body: bytes, received_at: float, public_keys
     _check_time(timestamp, received_at)
     if not re.fullmatch(r"[0-9a-fA-F]{128}", signature):
         raise Unverified(f"{FAL_HEADERS[3]} is not the hex of an Ed25519 signature")
+    lines = (request_id, user_id, timestamp, hashlib.sha256(body).hexdigest())
+    _check_public([bytes.fromhex(signature)], "\n".join(lines).encode("latin-1"), public_keys)
+
+
+def _verify_public_key(evidence: Evidence, body: bytes, received_at: float, public_keys: Sequence[bytes]) -> None:
+    """Source: Standard Webhooks 1.0.0, "v1a". No key id is sent, so all keys are tried."""
+    message_id, timestamp, header = (_one(evidence, name) for name in STANDARD_HEADERS)
+    _check_time(timestamp, received_at)
+    name = STANDARD_HEADERS[2]
+    texts = _of_version(name, _entries(name, header, between=" ", within=","), "v1a")
+    message = b".".join((message_id.encode("latin-1"), timestamp.encode("latin-1"), body))
+    _check_public([signature for text in texts if (signature := _plain(text))], message, public_keys)
+
+
+def _plain(text: bytes) -> bytes:
+    """The signature that *text* is in base64; nothing where it is none."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return b""
+
+
+def _check_public(signatures: Sequence[bytes], message: bytes, public_keys: Sequence[bytes]) -> None:
     if not public_keys:
         raise Unverified("the sender's public keys could not be fetched yet")
-    lines = (request_id, user_id, timestamp, hashlib.sha256(body).hexdigest())
-    message = "\n".join(lines).encode("latin-1")
-    if not any(_is_signed_by(key, bytes.fromhex(signature), message) for key in public_keys):
+    if not any(_is_signed_by(key, signature, message) for signature in signatures for key in public_keys):
         raise Unverified("the signature fits none of the sender's public keys, or the body was altered")
 
 
@@ -209,6 +290,74 @@ def _is_signed_by(key: bytes, signature: bytes, message: bytes) -> bool:
     except (InvalidSignature, ValueError):  # ValueError: not a key at all.
         return False
     return True
+
+
+# --- Vidu and PixVerse -------------------------------------------------------------------------------------------
+
+
+def _verify_target(recipe: TargetRecipe, evidence: Evidence, received_at: float) -> None:
+    """Source: platform.vidu.com, "Callback signature", as of 2026. The names count as the sender writes them."""
+    date, _, names, signature = (_one(evidence, name) for name in VIDU_HEADERS)
+    _check_date(date, received_at)
+    path, _, query = dict(evidence).get(TARGET, "").partition("?")
+    lines = ["POST", path, query, "vidu", date]
+    for name in names.split(";", CANDIDATES_MAX):
+        if name.lower() not in VIDU_HEADERS[:2]:
+            raise Unverified(f"{VIDU_HEADERS[2]} names more than the date and the nonce")
+        lines.append(f"{name}:{_one(evidence, name.lower())}")
+    _check_hmac(recipe.keys, [lines], signature, VIDU_HEADERS[3], end="\n")
+
+
+def _verify_fields(recipe: FieldsRecipe, evidence: Evidence, body: bytes, received_at: float) -> None:
+    """Source: docs.platform.pixverse.ai, "Webhook integration", as of 2026."""
+    timestamp, nonce, signature = (_one(evidence, name) for name in PIXVERSE_HEADERS)
+    _check_time(timestamp, received_at)
+    forms = [[timestamp, nonce, form] for form in _as_forms(body)]
+    _check_hmac(recipe.keys, forms, signature, PIXVERSE_HEADERS[2])
+
+
+def _as_forms(body: bytes) -> list[str]:
+    """The fields of *body* as a form; both ways to write a blank, since the page does not say which."""
+    try:
+        fields = json.loads(body, parse_float=str, parse_int=str, parse_constant=str)
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict):
+        raise Unverified("the body is no JSON object, so nothing of it can be signed")
+    texts = [(key, _field(fields[key])) for key in sorted(fields)]
+    return ["&".join(f"{as_text(key)}={as_text(value)}" for key, value in texts) for as_text in (_quoted_plus, _quoted)]
+
+
+def _quoted_plus(text: str) -> str:
+    return quote_plus(text, errors="replace")
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="", errors="replace")
+
+
+def _field(value: object) -> str:
+    """Numbers are texts already, as they were written."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _check_hmac(
+    keys: Sequence[bytes], messages: Sequence[Sequence[str]], signature: str, header: str, *, end: str = ""
+) -> None:
+    """*messages*: each in lines, with *end* behind the last."""
+    texts = [("\n".join(lines) + end).encode("utf-8", "surrogatepass") for lines in messages]
+    right = [base64.b64encode(hmac.digest(key, text, hashlib.sha256)) for key in keys for text in texts]
+    if not _is_among(signature.encode("latin-1"), right):
+        raise Unverified(f"the signature in {header} fits none of the secrets, or what it covers was altered")
+
+
+def _check_date(date: str, received_at: float) -> None:
+    try:
+        moment = parsedate_to_datetime(date)
+    except (ValueError, IndexError, OverflowError):
+        raise Unverified("the date is none that HTTP knows") from None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    _check_time(str(int(aware.timestamp())), received_at)
 
 
 # --- all ---------------------------------------------------------------------------------------------------------

@@ -14,14 +14,27 @@ from pathlib import Path
 from typing import Final, cast
 
 from framerelay.config.text import text_of, trimmed
+from framerelay.runs.errors import Mistake, StoryboardInvalid
 from framerelay.storyboards.notation import shown
-from framerelay.storyboards.parts import Part, found
+from framerelay.storyboards.parts import Notes, Part, found
 from framerelay.storyboards.settings_file import FILE_KEYS, HOOK_KEYS, read_settings_file
-from framerelay.upstream.signatures import FalRecipe, HmacRecipe, Recipe, Signed, StaticRecipe, digest_of
+from framerelay.upstream.signatures import (
+    FalRecipe,
+    FieldsRecipe,
+    HmacRecipe,
+    PublicKeyRecipe,
+    Recipe,
+    Signed,
+    StaticRecipe,
+    TargetRecipe,
+    digest_of,
+    jwks_url_of,
+)
 
 KEYS_MAX: Final = 8
 SECRET_BYTES_MAX: Final = 4096
 FAL_JWKS: Final = "https://rest.fal.ai/.well-known/jwks.json"
+GEMINI_JWKS: Final = "https://generativelanguage.googleapis.com/.well-known/jwks.json"
 NEVER_KEPT: Final = ("authorization", "proxy-authorization", "cookie", "set-cookie")
 
 _SECRET_KEYS: Final = ("secret_env", "secret_file", "secret_encoding")
@@ -32,10 +45,23 @@ _KNOWN: Final = {
     "kie": ("scheme", *_SECRET_KEYS, "header", "timestamp_header"),
     "static": ("scheme", "secret_env", "secret_file", "header"),
     "fal": ("scheme", "jwks_url"),
+    "gemini-v1a": ("scheme", "jwks_url"),
+    "vidu": ("scheme", *_SECRET_KEYS),
+    "pixverse": ("scheme", *_SECRET_KEYS),
 }
+SCHEMES: Final = tuple(_KNOWN)
+PUBLIC: Final = ("fal", "gemini-v1a")
+_GIVEN: Final = "GIVEN"
 _ELSEWHERE: Final = {
     "secret": "no secret stands in this file: name a variable (secret_env) or a file (secret_file) that holds it"
 }
+
+
+Schemes = Callable[[str], Mapping[str, object] | None]
+
+
+def _no_scheme(_: str) -> Mapping[str, object] | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +69,13 @@ class Verifiers:
     """
     Who has to prove what. *hooks* are those with a ``verify`` of their own; None: ``verify: none``.
 
-    ``secrets``: the very texts, which nothing may show.
+    ``providers``: what the callbacks of each provider have to prove that is read by a profile. ``secrets``: the very
+    texts, which nothing may show.
     """
 
     upstream: Recipe | None = None
     hooks: Mapping[str, Recipe | None] = field(default_factory=dict)
+    providers: Mapping[str, Recipe] = field(default_factory=dict)
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def of(self, hook: str | None) -> Recipe | None:
@@ -57,21 +85,25 @@ class Verifiers:
     @property
     def jwks_urls(self) -> frozenset[str]:
         """Where public keys must be fetched from."""
-        recipes = (self.upstream, *self.hooks.values())
-        return frozenset(recipe.jwks_url for recipe in recipes if isinstance(recipe, FalRecipe))
+        recipes = (self.upstream, *self.hooks.values(), *self.providers.values())
+        return frozenset(url for recipe in recipes if recipe and (url := jwks_url_of(recipe)))
 
 
-def read_verifiers(path: Path, environ: Mapping[str, str]) -> Verifiers:
+def read_verifiers(path: Path, environ: Mapping[str, str], *, schemes: Schemes = _no_scheme) -> Verifiers:
     """
     The verifiers of the settings file *path*, with the secrets that *environ* and the files beside it hold.
 
+    *schemes*: what a provider signs by, for those who write its name in place of a scheme.
     Raises: StoryboardInvalid with every mistake: a verifier that cannot work must stop the start, not let all pass.
     """
-    return read_settings_file(path, partial(_read_root, folder=path.parent, environ=environ)) or Verifiers()
+    return (
+        read_settings_file(path, partial(_read_root, folder=path.parent, environ=environ, schemes=schemes))
+        or Verifiers()
+    )
 
 
-def _read_root(root: Part, *, folder: Path, environ: Mapping[str, str]) -> Verifiers:
-    source = _Source(folder=folder, environ=environ)
+def _read_root(root: Part, *, folder: Path, environ: Mapping[str, str], schemes: Schemes) -> Verifiers:
+    source = _Source(folder=folder, environ=environ, schemes=schemes)
     top = root.group(FILE_KEYS) or {}
     hooks = {}
     if "hooks" in top and top["hooks"].value is not None:
@@ -83,9 +115,27 @@ def _read_root(root: Part, *, folder: Path, environ: Mapping[str, str]) -> Verif
     return Verifiers(upstream=upstream, hooks=hooks, secrets=tuple(source.texts))
 
 
+def recipe_by(scheme: Mapping[str, object], secret: str) -> Recipe:
+    """
+    The recipe of a *scheme* as a profile has it, under this very *secret* (of no use where the keys are public).
+
+    Raises: StoryboardInvalid for options that it does not have, or a secret of another form.
+    """
+    public = scheme.get("scheme") in PUBLIC
+    value = dict(scheme) if public else {**scheme, "secret_env": _GIVEN}
+    part = Part(value=value, notes=Notes())
+    recipe = _read_recipe(part, _Source(folder=Path(), environ={_GIVEN: secret}))
+    part.notes.raise_if_any()
+    if recipe is None:
+        raise StoryboardInvalid([Mistake(place="signature", message="there is no such scheme")])
+    return recipe
+
+
 def _read_recipe(part: Part, source: "_Source") -> Recipe | None:
     if part.value == "none":
         return None
+    if isinstance(part.value, str) and (scheme := source.schemes(part.value)) is not None:
+        part = Part(value=scheme, notes=part.notes, path=part.path, order=part.order)
     if not isinstance(part.value, dict):
         part.complain(f"expected keys with values or the word none, found {found(part.value)}")
         return None
@@ -103,6 +153,7 @@ class _Source:
 
     folder: Path
     environ: Mapping[str, str]
+    schemes: Schemes = _no_scheme
     texts: list[str] = field(default_factory=list)
 
     def variable(self, part: Part) -> str | None:
@@ -201,6 +252,10 @@ class _Asked:
         """The name of a header that not every sender has."""
         return self.header(key) or None if key in self.keys else None
 
+    def key_set(self, default: str) -> str:
+        """Where the sender's public keys are."""
+        return (self.keys["jwks_url"].web_address() or "") if "jwks_url" in self.keys else default
+
     def word(self, key: str, default: str, choices: tuple[str, ...] = ()) -> str:
         """A short text, one of *choices* if there are any."""
         if key not in self.keys:
@@ -278,7 +333,22 @@ def _static(asked: _Asked) -> StaticRecipe:
 
 def _fal(asked: _Asked) -> FalRecipe:
     """fal.ai's keys are public; *jwks_url* is for a proxy of one's own."""
-    return FalRecipe(jwks_url=(asked.keys["jwks_url"].web_address() or "") if "jwks_url" in asked.keys else FAL_JWKS)
+    return FalRecipe(jwks_url=asked.key_set(FAL_JWKS))
+
+
+def _gemini(asked: _Asked) -> PublicKeyRecipe:
+    """The ``v1a`` of Standard Webhooks, under the keys that Google publishes."""
+    return PublicKeyRecipe(jwks_url=asked.key_set(GEMINI_JWKS))
+
+
+def _vidu(asked: _Asked) -> TargetRecipe:
+    """Vidu's; the secret is the API key. It covers the address and the date, not the body."""
+    return TargetRecipe(keys=asked.keys_in("utf8"))
+
+
+def _pixverse(asked: _Asked) -> FieldsRecipe:
+    """PixVerse's; the secret is that of the webhook in its console."""
+    return FieldsRecipe(keys=asked.keys_in("utf8"))
 
 
 _READERS: Final[Mapping[str, Callable[[_Asked], Recipe]]] = {
@@ -288,6 +358,9 @@ _READERS: Final[Mapping[str, Callable[[_Asked], Recipe]]] = {
     "kie": _kie,
     "static": _static,
     "fal": _fal,
+    "gemini-v1a": _gemini,
+    "vidu": _vidu,
+    "pixverse": _pixverse,
 }
 
 

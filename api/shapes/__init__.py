@@ -8,28 +8,33 @@ from framerelay.api.shapes.event import Event
 from framerelay.api.shapes.notification import Delivery, Notification, Notifications
 from framerelay.api.shapes.plan import Caution, File, Plan, PlannedScene, PlannedShot
 from framerelay.api.shapes.run import (
+    Budget,
+    CostRange,
     Film,
     FirstFrame,
     Frame,
-    Jobs,
     Oddity,
     Outlook,
     Problem,
     Removed,
     Run,
+    RunCost,
     Runs,
     Seam,
     Shot,
     Spent,
     Take,
+    TakeCost,
     Video,
 )
 
 __all__ = [
     "SHAPES",
+    "Budget",
     "Callback",
     "Callbacks",
     "Caution",
+    "CostRange",
     "Delivery",
     "Error",
     "Event",
@@ -39,7 +44,6 @@ __all__ = [
     "FirstFrame",
     "Frame",
     "Health",
-    "Jobs",
     "Mistake",
     "NotReady",
     "Notification",
@@ -56,11 +60,13 @@ __all__ = [
     "Removed",
     "Replay",
     "Run",
+    "RunCost",
     "Runs",
     "Seam",
     "Shot",
     "Spent",
     "Take",
+    "TakeCost",
     "Video",
 ]
 

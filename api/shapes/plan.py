@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from framerelay.api.shapes.run import Jobs
+from framerelay.api.shapes.run import Budget, CostRange
 
 
 class File(Struct, kw_only=True):
@@ -26,6 +26,9 @@ class PlannedShot(Struct, kw_only=True):
     gate: Annotated[str | None, Meta(description="approve: it would wait for a person before it is submitted.")]
     takes: Annotated[int, Meta(description="Jobs that it costs, if nothing fails.")]
     prompt: Annotated[str, Meta(description="As it would be sent, style included.")]
+    provider: Annotated[str | UnsetType, Meta(description="Where it is not that of the settings.")] = UNSET
+    model: Annotated[str | UnsetType, Meta(description="Where it is not the plan's.")] = UNSET
+    cost: Annotated[CostRange | UnsetType, Meta(description="Of all its takes, where a price is known.")] = UNSET
 
 
 class PlannedScene(Struct, kw_only=True):
@@ -52,7 +55,8 @@ class Plan(Struct, kw_only=True):
     title: str
     model: str
     jobs: Annotated[int, Meta(description="Submits, each of them paid, if nothing fails.")]
-    budget: Jobs
+    budget: Budget
+    cost: Annotated[CostRange | None, Meta(description="About how much; null where a price is not known.")] = None
     longest_chain: Annotated[int, Meta(description="Shots that are made one after another.")]
     scenes: list[PlannedScene]
     warnings: list[Caution]

@@ -1,6 +1,6 @@
 """A run and all that it consists of; what a decision about it would bring about."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
@@ -23,10 +23,25 @@ class Oddity(Struct, kw_only=True):
     message: str
 
 
-class Jobs(Struct, kw_only=True):
-    """A number of jobs at the provider, each of them paid; null is no limit."""
+class Budget(Struct, kw_only=True):
+    """Jobs at the provider, each of them paid, and money in units of the currency; null is no limit."""
 
     jobs: int | None
+    money: float | UnsetType = UNSET
+    currency: str | UnsetType = UNSET
+
+
+class TakeCost(Struct, kw_only=True):
+    """What a take cost, or may cost: it is reserved while the job is in flight, and spent when it has ended."""
+
+    spent: float
+    reserved: float
+    currency: str
+    estimated: Annotated[bool, Meta(description="The provider has not said it (yet).")]
+
+
+class RunCost(TakeCost, kw_only=True):
+    """The same of all takes of a run together."""
 
 
 class Spent(Struct, kw_only=True):
@@ -91,6 +106,10 @@ class Take(Struct, kw_only=True):
     provider_status_known: Annotated[
         bool, Meta(description="false: the last look-up brought a status that is not known here.")
     ]
+    cost: Annotated[TakeCost | None, Meta(description="Null where no price is known.")] = None
+    usage: Annotated[
+        dict[str, Any], Meta(description="What the provider said that the job took, in its own words.")
+    ] = field(default_factory=dict)
     error: Problem | None
     question: Annotated[
         Problem | None, Meta(description="What a person is asked: nothing is heard of it that is understood.")
@@ -112,6 +131,8 @@ class Shot(Struct, kw_only=True):
 
     id: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,80}$")]
     scene: str
+    provider: Annotated[str | None, Meta(description="Null: that of the settings.")] = None
+    model: str = ""
     origin: Annotated[str, Meta(description="continue · bridge · cut · the id of an earlier shot, as written")] = field(
         name="from"
     )
@@ -132,6 +153,9 @@ class Shot(Struct, kw_only=True):
         bool, Meta(description="Its clip begins with the end of the clip before it; the film shows that frame once.")
     ]
     held_by: Annotated[Problem | None, Meta(description="Why its submit was put off.")]
+    queue_position: Annotated[
+        int | UnsetType, Meta(description="Its turn, from 1, among all shots that wait for a free place there.")
+    ] = UNSET
     next_try: Annotated[float | None, Meta(description="When a submit that was put off is tried again.")]
     error: Problem | None
     takes: list[Take]
@@ -163,20 +187,32 @@ class Run(Struct, kw_only=True):
     id: Annotated[str, Meta(pattern="^run_[a-z0-9]{1,40}$")]
     object: Literal["run"]
     title: str
+    provider: Annotated[str | None, Meta(description="The storyboard's; null: that of the settings.")] = None
     model: str
     status: RunStatus
     revision: Annotated[int, Meta(description="Counts its changes; give it back with a decision.")]
     created: Annotated[int, Meta(description="Seconds since 1970, UTC.")]
     updated: Annotated[int, Meta(description="Seconds since 1970, UTC.")]
     hook: Annotated[str | None, Meta(description="The hook whose callback made it.")]
-    budget: Jobs
+    budget: Budget
     spent: Spent
+    cost: Annotated[
+        RunCost | None, Meta(description="Null where the price of a take is not known, or currencies differ.")
+    ] = None
     submits_to_come: Annotated[int, Meta(description="What it leads to if nothing fails.")]
     callbacks_missed: Annotated[int, Meta(description="Jobs that ended without a callback.")]
     warnings: list[Oddity]
     shots: list[Shot]
     film: Film | None
     error: Problem | None
+
+
+class CostRange(Struct, kw_only=True):
+    """What something may cost, in units of the currency."""
+
+    low: float
+    high: float
+    currency: str
 
 
 class Outlook(Struct, kw_only=True):
@@ -186,6 +222,7 @@ class Outlook(Struct, kw_only=True):
     jobs: Annotated[int, Meta(description="So many it leads to if nothing fails, all paid.")]
     stale: Annotated[list[str], Meta(description="Shots that are done and made from the old take.")]
     budget_left: Annotated[int | None, Meta(description="Jobs before it; null is no limit.")]
+    cost: Annotated[CostRange | UnsetType, Meta(description="About how much, where a price is known.")] = UNSET
     would: Annotated[str, Meta(description="In words for a person.")]
 
 

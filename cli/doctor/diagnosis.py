@@ -15,8 +15,9 @@ from framerelay.cli.doctor.callback import look_at_callback
 from framerelay.cli.doctor.finding import Finding, Status, fail, skipped
 from framerelay.cli.doctor.house import look_at_data, look_at_settings
 from framerelay.cli.doctor.network import Trouble
-from framerelay.cli.doctor.peers import look_at_receiver, look_at_upstream
+from framerelay.cli.doctor.peers import look_at_receiver
 from framerelay.cli.doctor.processes import look_at_processes
+from framerelay.cli.doctor.providers import look_at_providers
 from framerelay.cli.doctor.redis import look_at_redis, look_at_worker
 from framerelay.cli.errors import FAILED, os_words
 from framerelay.cli.runs import print_json
@@ -36,7 +37,7 @@ LOOKS: Final[Sequence[tuple[str, Look, float]]] = (
     ("receiver", look_at_receiver, 20.0),
     ("worker", look_at_worker, 10.0),
     ("processes", look_at_processes, 10.0),
-    ("upstream", look_at_upstream, 20.0),
+    ("upstream", look_at_providers, 60.0),
     ("callback", look_at_callback, 25.0),
 )
 """Name, look, and the seconds after which it is given up; each look's own time-outs are shorter."""

@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -19,8 +20,9 @@ from framerelay.config.misspelt import misspelt
 from framerelay.config.settings import Settings, environment
 from framerelay.network.policy import Trusted
 from framerelay.network.tls import tls_of
-from framerelay.runs.errors import StoryboardInvalid
+from framerelay.runs.errors import NotFound, StoryboardInvalid
 from framerelay.storyboards.hooks import read_hooks
+from framerelay.upstream.senders import read_senders, shipped_scheme
 from framerelay.upstream.verifiers import read_verifiers
 
 SCARCE_BYTES: Final = 2 << 30  # Some hundred clips and their film.
@@ -118,6 +120,7 @@ def _settings_file(settings: Settings) -> Iterator[Finding]:
     for read, advice in (
         (_hooks, "correct the file: nothing starts with it"),
         (_verifiers, "correct the file, or give the secret: the receiver does not start with it"),
+        (_providers, "correct the file: nothing starts with it"),
     ):
         try:
             read(settings)
@@ -137,7 +140,12 @@ def _hooks(settings: Settings) -> None:
 
 
 def _verifiers(settings: Settings) -> None:
-    read_verifiers(settings.config_file, environment())
+    read_verifiers(settings.config_file, environment(), schemes=shipped_scheme)
+
+
+def _providers(settings: Settings) -> None:
+    with suppress(NotFound):  # Of FRAMERELAY_PROVIDER, which has a look of its own.
+        read_senders(settings, environment())
 
 
 def _weak(variable: str, secrets: Iterable[Secret], danger: str) -> list[Finding]:

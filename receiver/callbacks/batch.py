@@ -19,7 +19,14 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from framerelay.config.log_lines import CleanLine, Lines
 from framerelay.config.logs import lines_at
 from framerelay.receiver.answers import surprise
-from framerelay.receiver.callbacks.reading import callback_at, fingerprint_of, interpret, random_ids, task_for
+from framerelay.receiver.callbacks.reading import (
+    callback_at,
+    fingerprint_of,
+    has_manners,
+    interpret,
+    random_ids,
+    task_for,
+)
 from framerelay.receiver.callbacks.receiving import acknowledge, spool
 from framerelay.receiver.callbacks.redaction import all_without_secrets
 from framerelay.receiver.state import State
@@ -72,7 +79,7 @@ class Batch:
         """Whether it was taken; *safe*: its body without secrets, where a glance at all of them told it."""
         state = self._state
         address = state.tokens.read(token, now=now)
-        if address is None or state.verification.recipe_of(address) is not None:
+        if address is None or state.verification.recipe_of(address) is not None or has_manners(state, address):
             return False
         callback, refusal = interpret(state, address, callback_at(address, now, body, callback_id), safe)
         if refusal is not None or not state.limits.lets_in(address, len(callback.body)):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from msgspec.structs import replace
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from framerelay.config.logs import redacted
 from framerelay.receiver.answers import error_answer
@@ -18,6 +18,9 @@ from framerelay.store.inbox import Callback
 from framerelay.store.tasks import Task
 from framerelay.upstream.callback import parse_object
 from framerelay.upstream.job import JobNews, read_news
+from framerelay.upstream.profile import Profile
+from framerelay.upstream.reading import challenge_in, read_callback_news
+from framerelay.upstream.senders import profile_at
 from framerelay.upstream.wire import JobState
 
 JOB_ID_CHARS_MAX: Final = 200  # Both go into tasks and log lines, while a body may have a mebibyte.
@@ -36,8 +39,17 @@ def callback_at(address: Address, now: float, body: bytes = b"", callback_id: st
     """Something to this address, of which nothing is known yet; under *callback_id*, or an id of its own."""
     name = callback_id or random_ids(1)[0]
     match address:
-        case TakeAddress(run=run, shot=shot, take=take):
-            return Callback(id=name, received_at=now, outcome="accepted", body=body, run=run, shot=shot, take=take)
+        case TakeAddress(run=run, shot=shot, take=take, provider=provider):
+            return Callback(
+                id=name,
+                received_at=now,
+                outcome="accepted",
+                body=body,
+                run=run,
+                shot=shot,
+                take=take,
+                provider=provider,
+            )
         case HookAddress(hook=hook):
             return Callback(id=name, received_at=now, outcome="accepted", body=body, hook=hook)
         case ProbeAddress(nonce=nonce):
@@ -61,7 +73,8 @@ def interpret(
         what = {"outcome": "unreadable", "reason": error.message, "evidence": ()}
         refusal = error_answer(400, "not_json", error.message)
         return replace(callback, body=shown, size=len(body), sha256=sha256, **what), refusal
-    news = read_news(document)
+    profile = _profile_at(state, address)
+    news = read_news(document) if profile is None else read_callback_news(profile, document)
     job_id = _job_id(news)
     return replace(
         callback,
@@ -71,8 +84,48 @@ def interpret(
         evidence=(),
         job_id=job_id,
         word=_status_word(news, state),
+        state=None if profile is None else news.state.value,
         ending=f"{address.name}:{job_id}" if job_id and news.state.is_final else None,
     ), None
+
+
+def _profile_at(state: State, address: Address) -> Profile | None:
+    """By which profile a callback there is read; None: leniently."""
+    if isinstance(address, HookAddress):
+        return profile_at(state.providers, state.providers.default)
+    return profile_at(state.providers, address.provider) if isinstance(address, TakeAddress) else None
+
+
+def reply_at(state: State, address: Address, body: bytes) -> Response | None:
+    """
+    What the provider at *address* has to be answered beyond a 200, if anything: a challenge in *body*, given back.
+
+    A challenge comes while the create is under way, and says nothing of a job.
+    """
+    profile = _profile_at(state, address)
+    challenge = profile.callback.challenge if profile else None
+    if profile is None or challenge is None:
+        return None
+    try:
+        echo = challenge_in(profile, parse_object(body))
+    except RequestInvalid:
+        return None
+    return JSONResponse({challenge.path: echo}) if echo is not None else None
+
+
+def acknowledgement_at(state: State, address: Address) -> Response | None:
+    """The very answer that the provider at *address* wants for a callback that was kept; None: any 200."""
+    profile = _profile_at(state, address)
+    answer = profile.callback.answer if profile else None
+    return Response(answer.body, media_type="text/plain") if answer and answer.body is not None else None
+
+
+def has_manners(state: State, address: Address) -> bool:
+    """Whether callbacks there may want another answer than ours: those go the long way."""
+    profile = _profile_at(state, address)
+    return profile is not None and (
+        profile.callback.challenge is not None or acknowledgement_at(state, address) is not None
+    )
 
 
 def _status_word(news: JobNews, state: State) -> str | None:
@@ -102,6 +155,8 @@ def task_for(address: Address, callback: Callback) -> Task | None:
         arguments = {**named, **source, "job_id": callback.job_id, "word": callback.word}
         if address.ends_at is not None:
             arguments["ends_at"] = address.ends_at
+        if callback.state is not None:
+            arguments["state"] = callback.state
         return Task(id=f"look_up:{address.run}:{callback.id}", function="look_up", arguments=arguments)
     if isinstance(address, ProbeAddress) or callback.job_id is None:
         return None

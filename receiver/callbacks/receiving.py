@@ -16,7 +16,14 @@ from starlette.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 from framerelay.receiver.answers import NO_SUCH_ADDRESS, code_of, error_answer, refused, try_later
-from framerelay.receiver.callbacks.reading import callback_at, fingerprint_of, interpret, task_for
+from framerelay.receiver.callbacks.reading import (
+    acknowledgement_at,
+    callback_at,
+    fingerprint_of,
+    interpret,
+    reply_at,
+    task_for,
+)
 from framerelay.receiver.callbacks.redaction import without_secrets
 from framerelay.receiver.door.body import read_body
 from framerelay.receiver.state import State, state_of
@@ -56,9 +63,13 @@ async def receive_callback(request: Request) -> Response:
     callback, refusal = await _read(request, state, address)
     if callback.held and refusal:
         return await _held(state, callback, refusal)
+    if (reply := reply_at(state, address, callback.body)) is not None:
+        return reply
     _count(state, state.limits.count_body, address, len(callback.body))
     answer = await _answered(state, callback, address)
-    return refusal if refusal and answer.status_code == 200 else answer
+    if answer.status_code != 200:
+        return answer
+    return refusal or acknowledgement_at(state, address) or answer
 
 
 def _count(state: State, limit: Callable[..., None], *what: object) -> None:
@@ -145,12 +156,18 @@ async def _held(state: State, callback: Callback, refusal: Response) -> Response
     return refusal
 
 
+def _target_of(request: Request) -> bytes:
+    """Path and query as they stood in the request."""
+    path, query = request.scope.get("raw_path") or request.url.path.encode(), request.scope["query_string"]
+    return bytes(path) + (b"?" + query if query else b"")
+
+
 async def _read(request: Request, state: State, address: Address) -> tuple[Callback, Response | None]:
     """What came, and the answer to it if that is not 200; a body that nobody could verify says nothing."""
     callback = callback_at(address, time.time())
     recipe = state.verification.recipe_of(address)
     if recipe is not None:
-        callback = replace(callback, evidence=collect(recipe, request.headers.raw))
+        callback = replace(callback, evidence=collect(recipe, request.headers.raw, target=_target_of(request)))
     try:
         body = await read_body(request, bytes_max=state.settings.callback_bytes_max)
         callback = replace(callback, body=body, received_at=time.time())

@@ -93,7 +93,7 @@ def address_of(callback: Callback) -> TakeAddress | HookAddress:
         raise Conflict("doctor sent it to itself; it is about no job")
     if callback.run is None or callback.shot is None or callback.take is None:
         raise Conflict("it came to an address that is not ours; nothing is known to ask about")
-    return TakeAddress(run=callback.run, shot=callback.shot, take=callback.take)
+    return TakeAddress(run=callback.run, shot=callback.shot, take=callback.take, provider=callback.provider)
 
 
 async def _outlook(state: State, address: TakeAddress | HookAddress, job_id: str) -> _Outlook:

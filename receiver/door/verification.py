@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 
 from framerelay.runs.errors import Unverified
-from framerelay.runs.tokens import Address, HookAddress, ProbeAddress
+from framerelay.runs.tokens import Address, HookAddress, ProbeAddress, TakeAddress
 from framerelay.store.inbox import Callback
 from framerelay.upstream.jwks import PublicKeys
-from framerelay.upstream.signatures import FalRecipe, Recipe, verify
+from framerelay.upstream.signatures import Recipe, jwks_url_of, verify
 from framerelay.upstream.verifiers import Verifiers
 
 
@@ -21,6 +21,8 @@ class Verification:
         """What callbacks at *address* have to fulfil; None: nothing beyond the token (as those of `doctor`)."""
         if isinstance(address, ProbeAddress):
             return None
+        if isinstance(address, TakeAddress) and address.provider is not None:
+            return self.verifiers.providers.get(address.provider)
         return self.verifiers.of(address.hook if isinstance(address, HookAddress) else None)
 
     def check(self, recipe: Recipe, callback: Callback) -> None:
@@ -29,7 +31,7 @@ class Verification:
 
         Raises: Unverified.
         """
-        url = recipe.jwks_url if isinstance(recipe, FalRecipe) else None
+        url = jwks_url_of(recipe)
         keys = self.public_keys.of(url) if self.public_keys and url else ()
         try:
             verify(recipe, callback.evidence, body=callback.body, received_at=callback.received_at, public_keys=keys)

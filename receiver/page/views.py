@@ -95,7 +95,7 @@ async def show_shot(request: Request) -> Response:
     shot = run.shot(request.path_params["shot"])
     if shot is None:
         raise NotFound("there is no such shot in the run")
-    now, view = time.time(), _view_of(run)
+    now, view = time.time(), await _whole_view(request, run)
     cell = next(each for each in view.shots if each.id == shot.id)
     return await render_page(
         request,
@@ -192,7 +192,7 @@ def _number(form: dict[str, str], name: str) -> int | None:
 
 
 async def _run_page(request: Request, run: Run, template: str) -> Response:
-    now, view = time.time(), _view_of(run)
+    now, view = time.time(), await _whole_view(request, run)
     return await render_page(
         request,
         template,
@@ -213,6 +213,10 @@ async def _run_page(request: Request, run: Run, template: str) -> Response:
 
 def _view_of(run: Run) -> shapes.Run:
     return run_view(run, base_url="")
+
+
+async def _whole_view(request: Request, run: Run) -> shapes.Run:
+    return run_view(run, base_url="", positions=await state_of(request).store.places.positions(run))
 
 
 def _count_done(run: shapes.Run) -> int:

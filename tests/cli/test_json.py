@@ -1,7 +1,7 @@
 """``--json``: every command that shows something can be read by a program, its errors too."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
@@ -29,11 +29,20 @@ def read(relay: Any, *words: str, code: int = 0) -> dict[str, Any]:
     return answer
 
 
+def _commands(group: click.Group) -> Iterator[tuple[str, click.Command]]:
+    """All that can be typed; a group that does nothing by itself is only the way to its commands."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _commands(command)
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            yield name, command
+
+
 def test_every_command_that_shows_something_has_it() -> None:
     """A new command has it, too, or is named here."""
     plain = {
         name
-        for name, command in cli.commands.items()
+        for name, command in _commands(cli)
         if not any("--json" in option.opts for option in command.params if isinstance(option, click.Option))
     }
     assert plain - NOTHING_TO_READ == set()

@@ -17,6 +17,7 @@ from framerelay.sandbox.faults import SWITCHES
         ("--folder", "a-file"),
         ("--public-url", "sandbox:8090"),
         ("--dialect", "openai"),
+        ("--webhook-secret", "whsec_?"),
         ("--job-s", "-1"),
         ("--job-s", "inf"),
         ("--clip-s", "16"),

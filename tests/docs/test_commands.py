@@ -49,6 +49,7 @@ curl() { command curl --fail-with-body --silent --show-error --max-time 30 "$@";
 start() {  # As in a terminal of its own; one of a kind at a time.
   stop "$1"
   local more=; [ "$1" = sandbox ] && more="$QUICK"
+  : > "$HOUSE/$1.log"  # What the one before said must not be taken for this one's.
   command framerelay "$@" $more > "$HOUSE/$1.log" 2>&1 &
   echo $! > "$HOUSE/$1.pid"
   local tries=0
@@ -188,6 +189,11 @@ class Terminal:
                 self.seen[prefix] = printed[0]
         return ended, said
 
+    def with_ports(self, text: str) -> str:
+        """A file of the page, with the addresses of this folder."""
+        sandbox, relay = (f"127.0.0.1:{port}" for port in self.ports)
+        return text.replace("127.0.0.1:8090", sandbox).replace("127.0.0.1:8080", relay)
+
     def _as_here(self, command: str) -> str:
         """The command with the addresses, keys and names of this folder."""
         sandbox, relay = (f"127.0.0.1:{port}" for port in self.ports)
@@ -264,7 +270,7 @@ def test_the_commands_of_a_page_do_what_it_says(page: Path, request: pytest.Fixt
         _start_provider(terminal)
     for block in blocks:
         if named := FILE.match(block.text):
-            (terminal.folder / named["name"]).write_text(block.text, encoding="utf-8")
+            (terminal.folder / named["name"]).write_text(terminal.with_ports(block.text), encoding="utf-8")
         if block.is_typed and not block.note.startswith("not run: "):
             _type(terminal, page, block)
     assert seen_by_git({each.name for each in terminal.folder.iterdir()} - GIVEN) == []

@@ -11,6 +11,7 @@ from framerelay.cli.errors import INTERRUPTED
 from framerelay.processors.look_up import ENDED
 from framerelay.receiver.answers import _CODES as CODES_OF_STATUSES
 from framerelay.runs import errors
+from framerelay.runs.machine import NO_PLACE
 from framerelay.runs.model import Family
 from framerelay.runs.notice_kinds import NotificationState
 
@@ -55,7 +56,7 @@ def codes_of_problems() -> set[str]:
         for name, call in calls(*PACKAGES)
         if name in ("Problem", "problem", "Oddity")
     )
-    return {code for code in found if code} | {f"job_{state.value}" for state in ENDED}
+    return {code for code in found if code} | {f"job_{state.value}" for state in ENDED} | {NO_PLACE}
 
 
 def codes_of_answers() -> set[str]:

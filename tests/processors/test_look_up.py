@@ -15,6 +15,7 @@ from starlette.routing import Route
 from framerelay.cli.http import listening_on, serving
 from framerelay.processors.turnstile import Turnstile
 from framerelay.runs.tokens import TakeAddress
+from framerelay.store.look_ups import LookUps
 from framerelay.store.tasks import QUEUE
 
 pytestmark = pytest.mark.anyio
@@ -146,12 +147,26 @@ async def test_a_429_stops_all_look_ups_of_a_worker_not_one(
     assert {shot["status"] for shot in run["shots"]} == {"generating"}
 
 
-async def test_planned_look_ups_go_through_the_turnstile_a_few_at_a_time() -> None:
-    """A callback's own does not queue behind them; a rest holds everybody."""
-    turnstile = Turnstile(at_once=2)
-    with turnstile.passing(planned=True), turnstile.passing(planned=True), turnstile.passing(planned=False):
-        assert turnstile.poll_wait_s(planned=True)
-        assert turnstile.poll_wait_s(planned=False) is None
-    assert turnstile.poll_wait_s(planned=True) is None
-    turnstile.rest(30.0)
-    assert (turnstile.poll_wait_s(planned=False) or 0) > 29
+async def test_planned_look_ups_go_through_the_turnstile_a_few_at_a_time(redis: Any) -> None:
+    """A callback's own does not queue behind them; a rest holds everybody, at that provider and on every worker."""
+    one, other = (Turnstile(2, LookUps(redis)) for _ in range(2))
+
+    async def wait_s(turnstile: Turnstile, provider: str = "a", **how: Any) -> float | None:
+        return await turnstile.poll_wait_s(provider, **{"per_minute": None, "planned": True, **how})
+
+    with one.passing(planned=True), one.passing(planned=True), one.passing(planned=False):
+        assert await wait_s(one)
+        assert await wait_s(one, planned=False) is None
+    assert await wait_s(one) is None
+    await one.rest("a", 30.0)
+    assert (await wait_s(other, planned=False) or 0) > 29
+    assert await wait_s(other, "b") is None
+
+
+async def test_planned_look_ups_keep_to_the_rate_of_the_provider_over_all_workers(redis: Any) -> None:
+    """One a minute: the second worker's has to wait for most of it, a callback's for nothing."""
+    one, other = (Turnstile(2, LookUps(redis)) for _ in range(2))
+
+    assert await one.poll_wait_s("a", per_minute=1.0, planned=True) is None
+    assert 50 < (await other.poll_wait_s("a", per_minute=1.0, planned=True) or 0) <= 61
+    assert await other.poll_wait_s("a", per_minute=1.0, planned=False) is None

@@ -66,6 +66,32 @@ def test_whatever_is_wrong_a_mac_is_made_and_compared(token: str, monkeypatch: p
     assert compared == [(18, 18)] * 3
 
 
+def test_a_token_names_the_provider_whose_callbacks_come_there() -> None:
+    """Beside its end; and one that names none, as all did before, is still read."""
+    named = TakeAddress(run="run_1", shot="s1", take=2, ends_at=2_000_000_000, provider="my-fal")
+    tokens = Tokens("a secret")
+
+    assert tokens.read(tokens.mint(named), now=1_000_000_000.0) == named
+    assert tokens.read(tokens.mint(named), now=2_000_000_000.0) is None
+    assert named.name == TakeAddress(run="run_1", shot="s1", take=2).name
+    others = [replace(named, provider=other) for other in (None, "fal", "my-fal2")]
+    assert len({tokens.mint(each) for each in (named, *others)}) == 4
+    for each in others:
+        assert tokens.read(tokens.mint(each), now=1_000_000_000.0) == each
+
+
+def test_nobody_can_give_an_address_another_provider() -> None:
+    """By whose words a callback is read, and what it has to prove, is part of what was signed."""
+    tokens = Tokens("a secret")
+    signed, unsigned = (
+        tokens.mint(TakeAddress(run="run_1", shot="s1", take=2, ends_at=2_000_000_000, provider=name))
+        for name in ("fal", "ark")
+    )
+    forged = f"{unsigned.partition('.')[0]}.{signed.partition('.')[2]}"
+
+    assert tokens.read(forged, now=0.0) is None
+
+
 def test_each_take_has_an_address_of_its_own_and_always_the_same_one() -> None:
     """A crash between intent and answer does not change it."""
     tokens = Tokens("secret")

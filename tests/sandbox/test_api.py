@@ -8,6 +8,7 @@ import pytest
 from framerelay.sandbox import Faults, SandboxOptions
 from framerelay.upstream.client import JobsClient
 from framerelay.upstream.job import read_job
+from framerelay.upstream.order import Order
 from framerelay.upstream.wire import JobState
 
 pytestmark = pytest.mark.anyio
@@ -37,7 +38,7 @@ async def test_our_client_and_the_sandbox_understand_each_other(sandbox, tmp_pat
     async with sandbox() as server, JobsClient(server.url, "sk-sandbox") as client:
         url = await client.upload(tmp_path / "first.png", kind="image", purpose="first_frame")
         submit = {"prompt": "rain", "first_frame_url": url}
-        answer = await client.submit("seedance-1.5-pro-1080p", submit, idempotency_key="take-1")
+        answer = await client.submit(Order(model="seedance-1.5-pro-1080p", input=submit, take="take-1"))
         await server.done(answer.job_id)
         report = await client.get_job(answer.job_id)
         journal = await server.journal()

@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 from framerelay.cli.programs import sandbox
+from framerelay.sandbox import PATHS
 from framerelay.sandbox.faults import SWITCHES
+from framerelay.upstream.profile_file import shipped
 
 TEXT = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text()
 
@@ -18,3 +20,13 @@ def test_every_option_of_the_command_is_documented_and_no_other() -> None:
 
     assert documented == offered
     assert {f"--{switch.replace('_', '-')}" for switch in SWITCHES} <= documented
+
+
+def test_every_provider_that_it_plays_has_its_line_for_the_settings_file() -> None:
+    """As the command prints it: the name of a shipped profile, and where the sandbox stands for it."""
+    block = re.search(r"^# framerelay\.yaml\n(.*?)^```", TEXT, re.M | re.S)
+    assert block is not None
+    lines = dict(re.findall(r"^  (\w+): .*url: 'http://127\.0\.0\.1:8090(\S+)'", block[1], re.M))
+
+    assert lines == PATHS
+    assert set(PATHS) <= set(shipped())

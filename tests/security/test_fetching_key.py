@@ -23,6 +23,7 @@ from starlette.routing import Route
 from framerelay.cli.http import listening_on, serving
 from framerelay.runs.errors import FrameRelayError, OutcomeUnknown
 from framerelay.upstream.client import JobsClient
+from framerelay.upstream.order import Order
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +31,7 @@ KEY = "canary/key+of=no.usual-shape"
 ONE = {"title": "one", "model": "seedance-1.5-pro-1080p", "shots": [{"id": "s1", "prompt": "a car"}]}
 Call = Callable[[JobsClient, Path], Awaitable[object]]
 CALLS: dict[str, Call] = {
-    "submit": lambda client, _: client.submit("m", {"prompt": "rain"}, idempotency_key="take-1"),
+    "submit": lambda client, _: client.submit(Order(model="m", input={"prompt": "rain"}, take="take-1")),
     "look_up": lambda client, _: client.get_job("job_1"),
     "upload": lambda client, picture: client.upload(picture, kind="image", purpose="reference"),
 }
@@ -216,4 +217,4 @@ async def test_submit_whose_answer_is_broken_stays_unknown() -> None:
     """Taking the key out of words must not change what they mean: the POST may have been accepted."""
     async with a_host(ECHOES["no HTTP"]) as upstream, JobsClient(upstream.url, KEY) as client:
         with pytest.raises(OutcomeUnknown, match="illegal header line"):
-            await client.submit("m", {}, idempotency_key="take-1")
+            await client.submit(Order(model="m", input={}, take="take-1"))

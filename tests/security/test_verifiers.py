@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ def verifying(tmp_path: Path, start_relay: Any) -> Callable[..., Any]:
 
     def start(text: str = f"verify: {STANDARD}", key: bytes = KEY) -> Any:
         (tmp_path / "framerelay.yaml").write_text(text, encoding="utf-8")
+        (tmp_path / "key").write_text("the key", encoding="ascii")
         (tmp_path / "secret").write_text("whsec_" + base64.b64encode(key).decode() + "\n", encoding="ascii")
         return start_relay(NOWHERE, worker=False)
 
@@ -381,6 +383,30 @@ async def test_a_new_public_key_is_found_by_the_senders_next_try(
 
 
 @anyio
+async def test_a_signature_over_the_address_fits_the_address_that_was_called(verifying: Any, call: Any) -> None:
+    """Vidu's, as the request came in: path and query, and no other take's."""
+
+    def vidu(path: str, query: str) -> Headers:
+        date, nonce = formatdate(usegmt=True), "n0nce"
+        text = f"POST\n{path}\n{query}\nvidu\n{date}\nDate:{date}\nx-request-nonce:{nonce}\n"
+        signature = base64.b64encode(hmac.digest(b"the key", text.encode(), hashlib.sha256)).decode()
+        names = {"X-HMAC-SIGNED-HEADERS": "Date;x-request-nonce", "X-HMAC-SIGNATURE": signature}
+        return {"Date": date, "x-request-nonce": nonce, **names}
+
+    async with verifying("verify: {scheme: vidu, secret_file: key}") as relay:
+        here, there = (
+            f"/webhook/{relay.tokens.mint(address)}" for address in (TAKE, TakeAddress(run=RUN, shot="s1", take=2))
+        )
+        answers = [
+            await relay.api.post(here, content=DONE, headers=vidu(here, "")),
+            await relay.api.post(f"{here}?a=1&b", content=DONE, headers=vidu(here, "a=1&b")),
+            await relay.api.post(there, content=DONE, headers=vidu(here, "")),
+            await relay.api.post(f"{here}?a=1", content=DONE, headers=vidu(here, "")),
+        ]
+    assert [answer.status_code for answer in answers] == [200, 200, 401, 401]
+
+
+@anyio
 async def test_a_verifier_that_cannot_work_stops_the_start(verifying: Any, tmp_path: Path) -> None:
     """A misspelt key, a secret that is not there: nobody is let in by mistake, and nobody finds out by chance."""
     for text in ("verfy: none", "verify: {scheme: hmac, header: x, secret_env: GONE}", "hooks: {a: {verfy: x}}"):
@@ -425,12 +451,16 @@ SCHEMES = {
     "kie": "{scheme: kie, secret_file: secret, header: webhook-signature, timestamp_header: webhook-timestamp}",
     "static": "{scheme: static, secret_file: secret, header: webhook-signature}",
     "fal": "{scheme: fal, jwks_url: 'http://127.0.0.1:1/none'}",
+    "gemini-v1a": "{scheme: gemini-v1a, jwks_url: 'http://127.0.0.1:1/none'}",
+    "vidu": "{scheme: vidu, secret_file: secret}",
+    "pixverse": "{scheme: pixverse, secret_file: secret}",
 }
 NAMES = [
     b"webhook-id",
     b"webhook-timestamp",
     b"webhook-signature",
     *(f"x-fal-webhook-{n}".encode() for n in ("request-id", "user-id", "timestamp", "signature")),
+    *(b"date", b"x-request-nonce", b"x-hmac-signed-headers", b"x-hmac-signature", b"webhook-nonce"),
 ]
 PLAIN = [b"", b" ", b"v1", b"v1,", b"v1a,x", b"t=", b"t=,v1=", b"sha256=", b"v1,\xff\xfe", b"0" * 128, b"9" * 300, b","]
 VALUES = st.one_of(

@@ -20,11 +20,11 @@ def _all_pauses_are_a_tenth(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is tried again is tried as often and in the same order, but sooner."""
     monkeypatch.setitem(waits.retry_wait_s.__kwdefaults__, "least_s", 0.05)
     monkeypatch.setattr("framerelay.runs.takes.LOOK_UP_AGAIN_S", (0.2, 120.0))
-    monkeypatch.setattr("framerelay.processors.turnstile.REST_S", 0.2)
+    monkeypatch.setattr("framerelay.store.look_ups.REST_S", 0.2)
     monkeypatch.setattr("framerelay.runs.takes.LAGS_S", 0.1)
     monkeypatch.setattr("framerelay.processors.hook.LAGS_S", 0.1)
-    monkeypatch.setattr("framerelay.sandbox.app.LAG_S", 0.2)
-    monkeypatch.setattr("framerelay.sandbox.app.SLOW_S", 0.2)
+    monkeypatch.setattr("framerelay.sandbox.desk.LAG_S", 0.2)
+    monkeypatch.setattr("framerelay.sandbox.desk.SLOW_S", 0.2)
 
 
 @pytest.fixture

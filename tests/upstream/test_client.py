@@ -22,6 +22,8 @@ from framerelay.runs.errors import (
 )
 from framerelay.upstream.client import ANSWER_BYTES_MAX, JobsClient, Timeouts
 from framerelay.upstream.families import Family, family_of
+from framerelay.upstream.order import Order
+from framerelay.upstream.profile_file import load_shipped
 from framerelay.upstream.wire import JobState
 
 pytestmark = pytest.mark.anyio
@@ -70,7 +72,7 @@ async def raw_server(answer: bytes | None, requests: list[bytes]) -> AsyncIterat
 
 
 async def submit(client: JobsClient) -> object:
-    return await client.submit("m", {"prompt": "rain"}, idempotency_key="take-1")
+    return await client.submit(Order(model="m", input={"prompt": "rain"}, take="take-1"))
 
 
 async def look_up(client: JobsClient) -> object:
@@ -88,7 +90,7 @@ async def test_a_submit_sends_the_input_unchanged_with_key_and_idempotency_key(p
     given = {"prompt": "雨夜", "duration": 5, "seed": 2**32 - 1, "new_field": {"a": [1, None]}}
 
     async with JobsClient(provider.url, "sk-1") as client:
-        answer = await client.submit("seedance-1.5-pro-1080p", given, idempotency_key="take-1")
+        answer = await client.submit(Order(model="seedance-1.5-pro-1080p", input=given, take="take-1"))
 
     [(method, path, headers, body)] = provider.requests
     assert (method, path) == ("POST", "/v1/jobs")
@@ -386,6 +388,16 @@ async def test_an_input_that_is_not_json_sends_nothing(provider) -> None:
     """Caught before the POST, so it is no unknown outcome."""
     async with JobsClient(provider.url, "sk") as client:
         with pytest.raises(RequestInvalid):
-            await client.submit("m", {"prompt": object()}, idempotency_key="k")
+            await client.submit(Order(model="m", input={"prompt": object()}, take="k"))
 
     assert provider.requests == []
+
+
+async def test_the_key_of_a_gateway_stays_there() -> None:
+    """At another address than the profile's own, the hosts that the profile names are somebody else's."""
+    profile, upload = load_shipped("fal"), "https://rest.fal.ai/storage/upload/initiate"
+    async with JobsClient("https://queue.fal.run", "sk-fal", profile=profile) as client:
+        assert client.is_own(upload)
+    async with JobsClient("https://gateway.example/fal", "sk-gateway", profile=profile) as client:
+        assert not client.is_own(upload)
+        assert client.is_own("https://gateway.example/fal/x/y/requests/1/status")

@@ -20,6 +20,7 @@ from framerelay.runs.model import Family
 from framerelay.upstream.client import JobsClient
 from framerelay.upstream.complaints import complaint_in
 from framerelay.upstream.job import read_job, read_news
+from framerelay.upstream.order import Order
 from framerelay.upstream.wire import JobState
 from framerelay.upstream.words import CODE_CHARACTERS_MAX, MESSAGE_CHARACTERS_MAX, cut
 
@@ -31,7 +32,7 @@ Json = dict[str, Any]
 async def submitted(provider: Any, answer: Response) -> str:
     provider.answers = [answer]
     async with JobsClient(provider.url, "sk-of-ours") as client:
-        return (await client.submit("m", {"prompt": "rain"}, idempotency_key="take-1")).job_id
+        return (await client.submit(Order(model="m", input={"prompt": "rain"}, take="take-1"))).job_id
 
 
 async def failure_of_submit(provider: Any, answer: Response) -> FrameRelayError:
@@ -175,7 +176,7 @@ async def test_a_provider_whose_503_may_mean_anything_can_be_held_to_be_unclear(
     async with JobsClient(provider.url, "sk", refuses_by_503=False) as client:
         for _ in range(2):
             with pytest.raises(OutcomeUnknown, match="busy"):
-                await client.submit("m", {"prompt": "rain"}, idempotency_key="take-1")
+                await client.submit(Order(model="m", input={"prompt": "rain"}, take="take-1"))
 
 
 @pytest.mark.parametrize(

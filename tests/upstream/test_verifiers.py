@@ -104,8 +104,8 @@ hooks:
         "line 6, hooks.a.verify.header: name the header that carries it",
         "line 6, hooks.a.verify.secret: no secret stands in this file: name a variable (secret_env) or a file "
         "(secret_file) that holds it",
-        "line 7, hooks.b.verify.scheme: expected one of standard-webhooks, hmac, timestamped, kie, static, fal, found "
-        'the text "hamc"',
+        "line 7, hooks.b.verify.scheme: expected one of standard-webhooks, hmac, timestamped, kie, static, fal, "
+        'gemini-v1a, vidu, pixverse, found the text "hamc"',
         "line 8, hooks.c.verify.header: authorization is never kept, so nothing can be verified by it; give the sender "
         "a header of its own",
         "line 8, hooks.c.verify.secret_file[0]: gone cannot be read: no such file or directory",
@@ -152,7 +152,7 @@ def test_the_examples_in_the_page_are_sound(tmp_path: Path) -> None:
     (tmp_path / "secrets" / "studio").write_text("a secret of the studio")
     environ = dict.fromkeys(("UPSTREAM_WEBHOOK_SECRET", "WEBHOOK_SECRET"), ENVIRON["SECRET"].removeprefix("whsec_"))
 
-    assert len(blocks) == 11
+    assert len(blocks) == 14
     assert all(read_verifiers(write(tmp_path, block), environ).upstream for block in blocks)
 
 

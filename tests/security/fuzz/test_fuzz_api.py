@@ -148,13 +148,20 @@ def fitting(draw: st.DrawFn, schema: dict[str, Any], oddness: int) -> Any:
     return draw(st.sampled_from(likely) | st.text(min_size=schema.get("minLength", 0), max_size=30))
 
 
+# Who makes a clip, for how much, and files that were given: by chance none of them is ever right.
+TAKES_KNOWLEDGE = ("provider", "money", "reference_images", "reference_videos")
+
+
 @st.composite
 def _objects(draw: st.DrawFn, schema: dict[str, Any], oddness: int) -> dict[str, Any]:
     needed = set(schema.get("required", ()))
     if "oneOf" in schema:
         needed |= set(draw(st.sampled_from(schema["oneOf"]))["required"])
+    if not oddness:  # Either of several is enough, which no schema says: a model here or in each shot, a limit.
+        needed |= {"model", "jobs"} & schema.get("properties", {}).keys()
     others = [name for name in schema.get("properties", {}) if name not in needed and name not in ("scenes", "shots")]
-    names = sorted(needed) + draw(st.lists(st.sampled_from(others), unique=True, max_size=4) if others else st.just([]))
+    others = [name for name in others if oddness or name not in TAKES_KNOWLEDGE]
+    names = sorted(needed) + draw(st.lists(st.sampled_from(others), unique=True, max_size=3) if others else st.just([]))
     value = {name: draw(fitting(schema["properties"][name], oddness)) for name in names}
     if oddness and draw(st.integers(1, oddness)) == oddness:
         value[draw(ODD_TEXT)] = draw(ODD_JSON)

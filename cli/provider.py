@@ -1,0 +1,228 @@
+"""`providers` and `provider …`: which there are, what a profile says, what it reads and sends. It spends nothing."""
+
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Final, cast
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from framerelay.cli.boards import read_board
+from framerelay.cli.errors import CommandError
+from framerelay.cli.output import echo_json
+from framerelay.cli.settings import settings_of_command
+from framerelay.config.settings import Settings, environment
+from framerelay.runs.errors import Mistake, NotFound, StoryboardInvalid
+from framerelay.runs.model import Shot
+from framerelay.runs.text import number_of, printable
+from framerelay.storyboards.storyboard import Storyboard
+from framerelay.upstream.preview import preview
+from framerelay.upstream.profile import Profile
+from framerelay.upstream.profile_file import load_profile, shipped
+from framerelay.upstream.providers import HandOff, Provider, Providers, plain, read_providers
+from framerelay.upstream.understanding import AnswerKind, Understanding, differences, understand
+
+OLD_DAYS: Final = 90
+WIDE: Final = 200  # Columns that nothing here fills: what is no terminal gets lines that are not cut.
+
+
+def list_providers(*, as_json: bool) -> int:
+    """All that can be named, those of the settings first."""
+    providers = _providers(settings_of_command())
+    names = dict.fromkeys((providers.default, *providers.configured, *shipped()))
+    rows = [_row(providers.of(name), is_default=name == providers.default) for name in names]
+    if as_json:
+        _print({"object": "list", "data": rows})
+        return 0
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("provider", "key", "told by", "hand-off", "last frame", "facts of"):
+        table.add_column(column, no_wrap=True)
+    for row in rows:
+        name = f"{row['name']} (default)" if row["default"] else row["name"]
+        table.add_row(name, row["key_env"] if row["has_key"] else Text("no key", "dim"), *_cells(row))
+    width = None if sys.stdout.isatty() else WIDE
+    Console(highlight=False, soft_wrap=True, width=width).print(table)
+    return 0
+
+
+def show_provider(name: str, *, as_json: bool) -> int:
+    """The profile as it is used here, without any key."""
+    provider = _provider(name, settings_of_command())
+    if as_json:
+        _print(_resolved(provider))
+        return 0
+    profile = provider.profile
+    click.echo(f"{provider.name}: {printable(profile.title)}")
+    for label, value in _lines(provider):
+        click.echo(f"  {label:<12} {printable(value)}")
+    for model, known in profile.models.items():
+        click.echo(f"  model        {printable(model)}: {printable(_model_words(msgspec.to_builtins(known)))}")
+    return 0
+
+
+def read_body(name: str, kind: AnswerKind, status: int, *, as_json: bool) -> int:
+    """What the body on standard input says."""
+    profile = _provider(name, settings_of_command()).profile
+    understanding = understand(profile, kind, sys.stdin.buffer.read(), status=status)
+    if as_json:
+        _print(understanding)
+        return 0
+    for key, value in _flat(understanding):
+        click.echo(f"{key:<14} {printable(str(value))}")
+    return 0
+
+
+def show_request(name: str, storyboard: Path, shot_id: str | None, *, as_json: bool) -> int:
+    """The request of one shot, as it would be sent."""
+    settings = settings_of_command()
+    provider = _provider(name, settings)
+    board, _ = read_board(storyboard)
+    request = preview(provider, board, _shot(board, shot_id), handoff=cast("HandOff", settings.handoff))
+    if as_json:
+        _print(request)
+        return 0
+    click.echo(f"{request['method']} {printable(request['url'])}")
+    for header, value in request["headers"].items():
+        click.echo(f"{header}: {printable(value)}")
+    click.echo()
+    click.echo(msgspec.json.format(msgspec.json.encode(request["body"]), indent=2).decode())
+    return 0
+
+
+def check_file(path: Path, *, as_json: bool) -> int:
+    """Every mistake of a profile, and what its own examples are read as. Raises: StoryboardInvalid with all of them."""
+    try:
+        profile = load_profile(path)
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from error
+    wrong = _wrong_examples(profile)
+    if wrong:
+        raise StoryboardInvalid(wrong)
+    words = f"{number_of('example', len(profile.examples))} read as expected" if profile.examples else "no examples"
+    if as_json:
+        _print({"object": "profile_check", "id": profile.id, "ok": True, "examples": len(profile.examples)})
+    else:
+        click.echo(f"{path} is a profile without mistakes: {words}")
+    return 0
+
+
+def _wrong_examples(profile: Profile) -> list[Mistake]:
+    wrong = []
+    for index, example in enumerate(profile.examples):
+        read = understand(profile, example.read_as, msgspec.json.encode(example.body), status=example.http)
+        place = f"examples[{index}]"
+        wrong += [Mistake(place=place, message=difference) for difference in differences(example.expect, read)]
+    return wrong
+
+
+def _providers(settings: Settings) -> Providers:
+    return read_providers(settings, environment())
+
+
+def _provider(name: str, settings: Settings) -> Provider:
+    """A provider by its name, or a profile by its file. Raises: NotFound; StoryboardInvalid."""
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name)
+        if not path.is_file():
+            raise NotFound(f"there is no file {name}")
+        profile = load_profile(path)
+        return plain(profile.id, profile, environment())
+    return _providers(settings).of(name)
+
+
+def _shot(board: Storyboard, shot_id: str | None) -> Shot:
+    if shot_id is None:
+        return board.shots[0]
+    found = next((shot for shot in board.shots if shot.id == shot_id), None)
+    if found is None:
+        raise NotFound(f"there is no shot {shot_id} in the storyboard; it has {', '.join(s.id for s in board.shots)}")
+    return found
+
+
+def _row(provider: Provider, *, is_default: bool) -> dict[str, Any]:
+    profile = provider.profile
+    return {
+        "name": provider.name,
+        "profile": profile.id,
+        "title": profile.title,
+        "default": is_default,
+        "has_key": provider.key is not None,
+        "key_env": provider.key_variables[0] if provider.key_variables else None,
+        "callback": profile.callback.on,
+        "signed": profile.callback.signature != "none",
+        "accepts": list(profile.media.accepts),
+        "returns_last_frame": profile.read is None or profile.read.last_frame is not None,
+        "models": list(profile.models),
+        "price_known": any(model.price for model in profile.models.values()) or bool(provider.prices),
+        "checked": profile.checked,
+        "age_days": _age_days(profile),
+        "guessed": list(profile.guessed),
+    }
+
+
+def _age_days(profile: Profile) -> int | None:
+    if profile.checked is None:
+        return None
+    return max((datetime.now(UTC).date() - date.fromisoformat(profile.checked)).days, 0)
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    told = "signed callback" if row["signed"] else "callback"
+    told = told if row["callback"] in ("create", "query") else "look-ups alone"
+    old = row["age_days"] is not None and row["age_days"] > OLD_DAYS
+    facts = f"{row['checked'] or 'unknown'}{' (old)' if old else ''}"
+    return told, ", ".join(row["accepts"]), "its own" if row["returns_last_frame"] else "ours", facts
+
+
+def _resolved(provider: Provider) -> dict[str, Any]:
+    profile = cast("dict[str, Any]", msgspec.to_builtins(provider.profile))
+    profile["hosts"] = list(provider.profile.hosts)
+    profile["models"] = profile.get("models", {})
+    for model, price in provider.prices.items():
+        profile["models"].setdefault(model, {})["price"] = msgspec.to_builtins(price)
+    return {**profile, "name": provider.name, "base": provider.base, "has_key": provider.key is not None}
+
+
+def _lines(provider: Provider) -> list[tuple[str, str]]:
+    profile, row = provider.profile, _row(provider, is_default=False)
+    key = " or ".join(provider.key_variables) or "none"
+    return [
+        ("address", provider.base),
+        ("key", f"{key} ({'set' if row['has_key'] else 'not set'})"),
+        ("told by", _cells(row)[0]),
+        ("pictures as", ", ".join(profile.media.accepts)),
+        ("last frame", "its own, where the model gives one" if row["returns_last_frame"] else "taken by us"),
+        ("facts of", _cells(row)[3]),
+        *([("guessed", ", ".join(profile.guessed))] if profile.guessed else []),
+        *([("source", profile.source)] if profile.source else []),
+    ]
+
+
+def _model_words(model: dict[str, Any]) -> str:
+    words = [f"{key} {_plain(value)}" for key, value in model.items() if key not in ("values", "fields", "drop", "set")]
+    return "; ".join(words) or "nothing known"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(inner)}" for key, inner in value.items())
+    return ", ".join(map(_plain, value)) if isinstance(value, list) else str(value)
+
+
+def _flat(understanding: Understanding) -> list[tuple[str, object]]:
+    error = understanding["error"]
+    lines: list[tuple[str, object]] = [
+        (key, ", ".join(value) if isinstance(value, list) else value)
+        for key, value in understanding.items()
+        if key != "error" and value not in (None, [])
+    ]
+    return lines + ([(f"error {key}", value) for key, value in error.items() if value] if error else [])
+
+
+def _print(answer: object) -> None:
+    text = msgspec.json.encode(answer)
+    echo_json((msgspec.json.format(text, indent=2) if sys.stdout.isatty() else text).decode())

@@ -1,0 +1,105 @@
+"""The clients of all providers, each opened when it is first needed and kept for the life of the worker."""
+
+import ssl
+from dataclasses import replace
+
+from framerelay.config.settings import Settings
+from framerelay.network.tls import tls_of
+from framerelay.runs.errors import NotFound, RequestInvalid
+from framerelay.runs.maker import Maker
+from framerelay.upstream.client import JobsClient, Timeouts
+from framerelay.upstream.profile import Profile
+from framerelay.upstream.profile_file import load_shipped
+from framerelay.upstream.profile_models import Price
+from framerelay.upstream.providers import Provider, Providers, needs_address, plain, usable
+
+
+class Clients:
+    """
+    One for each provider, address and key.
+
+    Close it (``aclose``) when nothing uses it any more. Raises: RequestInvalid where no provider at all can be used;
+    what one of several lacks is told when it is asked for.
+    """
+
+    def __init__(self, providers: Providers, settings: Settings) -> None:
+        self.providers = providers
+        self._settings = settings
+        self._tls: ssl.SSLContext | None = tls_of(settings)
+        self._open: dict[tuple[str, str, str | None], JobsClient] = {}
+        default = providers.of(None)
+        if default.key and not needs_address(default):
+            self._client(default)
+        elif not any(True for _ in providers.with_key()):
+            self.of(None)
+
+    def provider(self, name: str | None) -> Provider:
+        """The provider of that name; None: that of the settings. Raises: RequestInvalid where there is none."""
+        try:
+            return self.providers.of(name)
+        except NotFound as error:
+            raise RequestInvalid(error.message, param="provider") from error
+
+    def of(self, name: str | None) -> JobsClient:
+        """Its client. Raises: RequestInvalid where there is no such provider, or it lacks its address or key."""
+        return self._client(usable(self.provider(name)))
+
+    def of_maker(self, maker: Maker) -> JobsClient:
+        """
+        The client that asks about a job of *maker*: at the address where it was submitted, by that profile.
+
+        The key is that of the provider as it is now; where its name is gone, or stands for another profile by now, that
+        of the variables that the profile names: no key goes to an address that it is not for. Raises: as `of`.
+        """
+        return self._client(usable(self._remembered(maker)))
+
+    def polls_per_minute(self, name: str) -> float | None:
+        """How often the provider may be asked about its jobs, as far as its profile says."""
+        try:
+            return self.providers.of(name).profile.poll.max_per_minute
+        except NotFound:
+            return None
+
+    def price_of(self, maker: Maker) -> Price | None:
+        """What a clip of that model costs there, as far as is known now."""
+        try:
+            return self.providers.of(maker.provider).price_of(maker.model)
+        except NotFound:
+            return None
+
+    def _remembered(self, maker: Maker) -> Provider:
+        try:
+            now = self.providers.of(maker.provider)
+        except NotFound:
+            now = None
+        if now is None or now.profile.id != maker.profile:
+            now = plain(maker.provider, _profile(maker.profile), self.providers.environ)
+        return replace(now, base=maker.base)
+
+    def _client(self, provider: Provider) -> JobsClient:
+        place = (provider.profile.id, provider.base, provider.key)
+        if (client := self._open.get(place)) is None:
+            client = self._open[place] = JobsClient(
+                provider.base,
+                provider.key or "",
+                profile=provider.profile,
+                refuses_by_503=self._settings.submit_503 == "put_off",
+                upload_url_path=self._settings.upload_url_path,
+                timeouts=Timeouts(submit_s=self._settings.submit_timeout_s),
+                tls=self._tls,
+            )
+        return client
+
+    async def aclose(self) -> None:
+        """Close them all; a second call does nothing."""
+        for client in self._open.values():
+            await client.aclose()
+
+
+def _profile(name: str) -> Profile:
+    try:
+        return load_shipped(name)
+    except NotFound as error:
+        raise RequestInvalid(
+            f"the profile {name} is gone: put it back into framerelay.yaml", param="provider"
+        ) from error

@@ -1,0 +1,48 @@
+"""Asking the provider for a job by our own reference: a submit was cut, and it may have been accepted all the same."""
+
+import structlog
+
+from framerelay.processors.deps import Deps
+from framerelay.runs import events
+from framerelay.runs.errors import FrameRelayError
+from framerelay.runs.model import TakeStatus
+from framerelay.runs.takes import reference
+from framerelay.store.progress import record
+
+log = structlog.get_logger()
+
+
+async def find(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -> str:
+    """
+    Look for the job of a take whose submit nobody heard of; returns what came of it, for the log.
+
+    What is found is the take's: nobody else can know the reference. What is not found may still appear, so it is looked
+    for again, ever more rarely; the take stays held, and is submitted by nobody.
+    """
+    run = await deps.store.load(run_id)
+    unsure = run.take(shot_id, take) if run else None
+    if run is None or unsure is None or unsure.turns != turn or unsure.status is not TakeStatus.UNSURE:
+        return "not_due"
+    if unsure.maker is None:
+        return "not_due"
+    try:
+        report = await deps.clients.of_maker(unsure.maker).find_job(reference(run, shot_id, unsure))
+    except FrameRelayError as error:
+        log.warning("search_failed", reason=error.message)
+        report = None
+    if report is None:
+        event = events.JobNotFound(shot=shot_id, take=take, intent=unsure.intent)
+        await record(deps.store, run_id, event)
+        return "not_found"
+    job_id, *aliases = report.job_ids
+    found = events.Submitted(
+        shot=shot_id,
+        take=take,
+        job_id=job_id,
+        aliases=tuple(aliases),
+        word=report.status_word,
+        intent=unsure.intent,
+    )
+    await record(deps.store, run_id, found)
+    log.info("submit_found", job_id=job_id)
+    return "found"

@@ -1,0 +1,113 @@
+"""What is asked of a provider for a take: its pictures in a form that it takes, and the order that they go into."""
+
+import math
+import mimetypes
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from framerelay.processors.deps import Deps
+from framerelay.processors.hand_off import first_frame, last_frame, references
+from framerelay.runs.maker import Maker
+from framerelay.runs.model import FirstFrame, Run, Shot, Take
+from framerelay.runs.takes import life_s, reference
+from framerelay.runs.tokens import TakeAddress
+from framerelay.upstream.client import JobsClient
+from framerelay.upstream.order import Order, PictureValue
+from framerelay.upstream.pictures import inline_text
+from framerelay.upstream.profile import Profile
+from framerelay.upstream.providers import Provider
+
+CALLED_LATE_S: Final = 86_400.0  # A callback is sent after its job's end, and again where it failed.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """All that a submit needs before money moves: who is asked, and the pictures in a form that it takes."""
+
+    provider: Provider
+    client: JobsClient
+    maker: Maker
+    first: FirstFrame | None
+    last: FirstFrame | None
+    references: Mapping[str, list[str]]
+
+
+async def prepared(deps: Deps, run: Run, shot: Shot) -> Prepared:
+    """
+    Whatever can be repeated, and costs nothing.
+
+    Raises: RequestInvalid where the provider cannot be used, or not for this; else as `hand_off.first_frame`.
+    """
+    provider, client = deps.clients.provider(run.provider_of(shot)), deps.clients.of(run.provider_of(shot))
+    reference_rules, poll = client.profile.recover.reference, client.profile.poll
+    return Prepared(
+        provider=provider,
+        client=client,
+        maker=Maker(
+            provider=provider.name,
+            profile=client.profile.id,
+            base=client.base,
+            model=run.model_of(shot),
+            poll_s=None if provider.calls_back else (poll.first_s, poll.every_s),
+            findable=reference_rules != "none" and reference_rules.get is not None,
+        ),
+        first=await first_frame(deps, run, shot, provider, client),
+        last=await last_frame(deps, shot, provider, client),
+        references=await references(deps, shot, provider, client),
+    )
+
+
+def order_of(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared) -> Order:
+    """The order of *take*, whose intent is stored."""
+    fields = {**shot.input, **ready.references}
+    if take.seed is not None:
+        fields["seed"] = take.seed
+    first, last = take.first_frame, ready.last
+    return Order(
+        model=run.model_of(shot),
+        input=fields,
+        take=reference(run, shot.id, take),
+        callback_url=_callback_url(deps, run, shot, take, ready.provider) if ready.provider.calls_back else None,
+        first_frame=_picture(deps, ready.client.profile, first),
+        last_frame=_picture(deps, ready.client.profile, last),
+        first_frame_type=_type_of(first),
+        last_frame_type=_type_of(last),
+        extra=shot.extra,
+        webhook_secret=ready.provider.webhook_secret,
+    )
+
+
+def _callback_url(deps: Deps, run: Run, shot: Shot, take: Take, provider: Provider) -> str:
+    """One that names the provider where its callbacks are read by its profile."""
+    name = None if provider.is_read_leniently else provider.name
+    ends_at = address_ends_at(run, shot, take)
+    address = TakeAddress(run=run.id, shot=shot.id, take=take.number, ends_at=ends_at, provider=name)
+    return f"{deps.settings.reachable_url}/webhook/{deps.tokens.mint(address)}"
+
+
+def address_ends_at(run: Run, shot: Shot, take: Take) -> int:
+    """
+    When the callback address of a take ends, in seconds since 1970.
+
+    It follows from the stored intent, so the address of a take is the same whenever it is made, and an address with
+    another end was made for another submit.
+    """
+    return math.ceil(take.submitted_at + life_s(run, shot) + CALLED_LATE_S)
+
+
+def _picture(deps: Deps, profile: Profile, frame: FirstFrame | None) -> PictureValue | None:
+    if frame is None:
+        return None
+    if frame.source == "inline" and frame.path is not None:
+        return inline_text(profile, deps.files.existing(frame.path).read_bytes(), _type_of(frame))
+    upload = profile.media.upload
+    is_number = frame.source == "upload" and upload is not None and upload.number
+    return int(frame.url) if is_number and frame.url.isdecimal() else frame.url
+
+
+def _type_of(frame: FirstFrame | None) -> str:
+    """The media type of a picture of ours; one that is only an address is most likely what we make ourselves."""
+    path = frame.path if frame else None
+    return mimetypes.guess_type(Path(path).name)[0] or "image/png" if path else "image/png"

@@ -1,0 +1,113 @@
+"""Places at providers: a submit asks for one, and waits for the end of another job where there is none."""
+
+import time
+from dataclasses import replace
+from typing import Final
+
+import structlog
+
+from framerelay.processors.deps import Deps
+from framerelay.runs import events
+from framerelay.runs.machine import NO_PLACE
+from framerelay.runs.model import Family, Problem, Run, Shot
+from framerelay.runs.standing import takes_to_submit
+from framerelay.runs.takes import has_place
+from framerelay.store.places import Allowance, Entry, TakePlace
+from framerelay.store.progress import record, tell
+from framerelay.upstream.providers import Provider
+
+HELD_S: Final = 120.0  # After that a held shot asks by itself, should the word of a free place have been lost.
+LOST_S: Final = 60.0  # A place of a take that is not in flight so long after it got it was left without a word.
+
+log = structlog.get_logger()
+
+
+def allowance_of(provider: Provider) -> Allowance:
+    """What was given in the settings, else what the profile says; what neither says is learned."""
+    limits = provider.profile.limits
+    refuses = limits.over == "refused" and limits.concurrent is not None
+    return Allowance(
+        jobs_at_once=provider.jobs_at_once,
+        submits_per_minute=provider.submits_per_minute or limits.submits_per_minute,
+        **({"begin_with": limits.concurrent} if refuses and limits.concurrent else {}),
+    )
+
+
+async def enter(deps: Deps, run: Run, shot: Shot, take: int, provider: Provider) -> bool:
+    """
+    Whether the take has a place; if not, its shot is held until one is free.
+
+    The place is asked for again behind the hold, since a job may have ended in between, with nobody there to be told.
+    """
+    place, allowance = TakePlace(run_id=run.id, shot_id=shot.id, take=take), allowance_of(provider)
+    entry = await deps.store.places.enter(provider.name, place, allowance)
+    if not entry.has_place:
+        await tell(deps.store, provider.name, await _lost(deps, provider))
+        entry = await deps.store.places.enter(provider.name, place, allowance)
+    await tell(deps.store, provider.name, entry.entered)
+    if entry.has_place and entry.wait_s == 0:
+        return True
+    if not entry.has_place and await _others_of(deps, place, provider):
+        return False  # Their intents come first: a hold of the shot would be in their way, and each asks for this step.
+    await record(deps.store, run.id, _hold(shot, provider, entry))
+    if not entry.has_place:
+        entry = await deps.store.places.enter(provider.name, place, allowance)
+        mine = (place,) if entry.has_place else await _others_of(deps, place, provider)
+        await tell(deps.store, provider.name, (*entry.entered, *mine))
+    return False
+
+
+async def _others_of(deps: Deps, place: TakePlace, provider: Provider) -> tuple[TakePlace, ...]:
+    """Other takes of the same shot that have a place and are not submitted yet."""
+    run = await deps.store.load(place.run_id)
+    shot = run.shot(place.shot_id) if run else None
+    numbers = set(takes_to_submit(run, shot)) - {place.take} if run and shot else set()
+    if not numbers:
+        return ()
+    others = {replace(place, take=number) for number in numbers}
+    return tuple(each for each, _ in await deps.store.places.inside(provider.name) if each in others)
+
+
+async def leave(deps: Deps, run: Run, shot: Shot, take: int, provider: Provider) -> None:
+    """Nothing was submitted for the take: its place is another one's."""
+    place = TakePlace(run_id=run.id, shot_id=shot.id, take=take)
+    await tell(deps.store, provider.name, await deps.store.places.leave(provider.name, place))
+
+
+async def accepted(deps: Deps, run: Run, shot: Shot, take: int, provider: Provider) -> None:
+    """The provider took it, and may take more."""
+    place = TakePlace(run_id=run.id, shot_id=shot.id, take=take)
+    await tell(deps.store, provider.name, await deps.store.places.accepted(provider.name, place))
+
+
+async def refused(
+    deps: Deps, run: Run, shot: Shot, take: int, provider: Provider, *, retry_after_s: float | None
+) -> float:
+    """The provider took nothing more; returns how long to wait, which is none while others are in flight there."""
+    place = TakePlace(run_id=run.id, shot_id=shot.id, take=take)
+    return await deps.store.places.refused(provider.name, place, retry_after_s=retry_after_s)
+
+
+def _hold(shot: Shot, provider: Provider, entry: Entry) -> events.PlaceWanted:
+    if entry.has_place:
+        message = f"{provider.name} takes so many submits a minute, and it is not its turn yet"
+    else:
+        message = f"it waits for a free place at {provider.name}"
+    problem = Problem(code=NO_PLACE, message=message, family=Family.RATE)
+    until = time.time() + (entry.wait_s or HELD_S)
+    return events.PlaceWanted(shot=shot.id, problem=problem, until=until, turn=shot.turns)
+
+
+async def _lost(deps: Deps, provider: Provider) -> tuple[TakePlace, ...]:
+    """Takes places away from takes that are not in flight any more, whose end nobody could write down."""
+    entered: list[TakePlace] = []
+    for place, since_s in await deps.store.places.inside(provider.name):
+        if time.time() - since_s < LOST_S:
+            continue
+        run = await deps.store.load(place.run_id)
+        shot = run.shot(place.shot_id) if run else None
+        take = run.take(place.shot_id, place.take) if run else None
+        if shot is None or take is None or not has_place(shot, take):
+            log.warning("place_found_free", provider=provider.name, run_id=place.run_id, shot=place.shot_id)
+            entered += await deps.store.places.leave(provider.name, place)
+    return tuple(entered)

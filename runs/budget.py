@@ -1,0 +1,17 @@
+"""What a budget no longer allows, in words."""
+
+from framerelay.runs.costs import MICROS, BudgetLeft
+from framerelay.runs.model import Run, Shot
+from framerelay.runs.text import amount_words, number_of
+
+
+def budget_words(run: Run, shot: Shot, left: BudgetLeft) -> str:
+    """Why the budget does not allow one more take of *shot*."""
+    if left.jobs == 0 or left.micros is None:
+        return f"the budget of {number_of('job', run.budget_jobs or 0)} is spent"
+    if shot.estimate is None:
+        return f"no price of {run.model_of(shot)} is known, and the budget is one of money"
+    currency = shot.estimate.currency
+    amounts = (run.budget_money or 0.0, max(0.0, left.micros / MICROS), shot.estimate.high)
+    budget, rest, price = (amount_words(amount, currency) for amount in amounts)
+    return f"of the budget of {budget} {rest} are left, and a take may cost {price}"

@@ -1,0 +1,84 @@
+"""What takes cost: an estimate before money moves, the provider's word afterwards, and what a budget leaves. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+MICROS: Final = 1_000_000
+"""Sums are counted in whole millionths, so that adding and taking away always comes out even."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What one take of a shot may cost, from *low* to *high*, in units of *currency* (``USD``)."""
+
+    low: float
+    high: float
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a take cost, in units of *currency*; *estimated*: the provider has not said it (yet)."""
+
+    amount: float
+    currency: str
+    estimated: bool = True
+
+    @property
+    def micros(self) -> int:
+        """The amount in millionths."""
+        return round(self.amount * MICROS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetLeft:
+    """What a budget still allows: so many *jobs*, so many *micros* of money; None: no limit."""
+
+    jobs: int | None = None
+    micros: int | None = None
+
+    def allows(self, estimate: Estimate | None) -> bool:
+        """Whether one more take fits in, at its highest price; one whose price nobody knows fits into no money."""
+        if self.jobs == 0:
+            return False
+        return self.micros is None or (estimate is not None and _micros(estimate) <= self.micros)
+
+    def after(self, estimate: Estimate | None) -> "BudgetLeft":
+        """What is left beside one more take."""
+        return BudgetLeft(
+            jobs=None if self.jobs is None else self.jobs - 1,
+            micros=None if self.micros is None else self.micros - (_micros(estimate) if estimate else 0),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostTally:
+    """What a run cost so far: *spent* for jobs that have ended, *reserved* for those in flight."""
+
+    spent: float
+    reserved: float
+    currency: str
+    estimated: bool
+
+
+def reserved(estimate: Estimate | None) -> Cost | None:
+    """What is put aside for one take until the provider says what it cost; None where no price is known."""
+    return Cost(amount=estimate.high, currency=estimate.currency) if estimate else None
+
+
+def together(parts: Iterable[tuple[Estimate | None, int]]) -> Estimate | None:
+    """What so many takes of each cost together; None where one is not known, or where currencies differ."""
+    known = [(estimate, number) for estimate, number in parts if number]
+    estimates = [estimate for estimate, _ in known if estimate is not None]
+    if len(estimates) < len(known) or len({estimate.currency for estimate in estimates}) != 1:
+        return None
+    return Estimate(
+        low=sum(estimate.low * number for estimate, number in known if estimate),
+        high=sum(estimate.high * number for estimate, number in known if estimate),
+        currency=estimates[0].currency,
+    )
+
+
+def _micros(estimate: Estimate) -> int:
+    return round(estimate.high * MICROS)

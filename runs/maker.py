@@ -1,0 +1,20 @@
+"""Who makes a clip: which provider was asked, and how it is asked about it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maker:
+    """
+    Who makes a clip: the *provider* by its name in the settings, its *profile*, the address of its API, the *model*.
+
+    ``poll_s``: seconds to the first look-up and between the others, at a provider that cannot call. ``findable``: it
+    can be asked for a job by our reference.
+    """
+
+    provider: str
+    profile: str
+    base: str
+    model: str
+    poll_s: tuple[float, float] | None = None
+    findable: bool = False

@@ -1,0 +1,153 @@
+"""
+How many jobs are in flight at each provider, over all workers: what it allows, as was given or as its refusals tell.
+
+    framerelay:places                   set   the providers that were asked lately
+    framerelay:places:PROVIDER          zset  takes that have a place, by when they got it
+    framerelay:places:PROVIDER:waiting  zset  takes that wait for one, by their turn
+    framerelay:places:PROVIDER:facts    hash  the limit, as it is known by now, and whose turn it is
+
+Runs take turns, whatever they ask for. Without a given limit some are let in at first, and one more with each that is
+accepted, until the provider refuses: then those that are in flight are its limit, and one more is tried now and then.
+A place is lent with the intent of a submit, and is free again with the end of its job: who waits is woken by that.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from framerelay.runs.machine import NO_PLACE
+from framerelay.runs.model import Run
+from framerelay.store.client import RelayRedis, script
+from framerelay.store.redis_messages import redis_answers
+
+PLACES: Final = "framerelay:places"
+BEGIN_WITH: Final = 8
+REST_S: Final = 2.0
+LIFE_MS: Final = 3 * 86_400_000  # Longer than any job is waited for.
+
+What = Literal["enter", "leave", "accepted", "refused"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """What a provider lets us do: jobs at once (None: it is learned), the number to begin with, submits a minute."""
+
+    jobs_at_once: int | None = None
+    begin_with: int = BEGIN_WITH
+    submits_per_minute: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakePlace:
+    """The take that a place is for; its text is what stands in Redis."""
+
+    run_id: str
+    shot_id: str
+    take: int
+
+    def __str__(self) -> str:
+        return f"{self.run_id}:{self.shot_id}:{self.take}"
+
+    @classmethod
+    def of(cls, text: str) -> "TakePlace":
+        """The take of that text."""
+        run_id, shot_id, take = text.split(":")
+        return cls(run_id=run_id, shot_id=shot_id, take=int(take))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """
+    Whether a take has a place, and what came of it.
+
+    ``wait_s``: so long its submit has to wait all the same; ``ahead``: takes that wait before it. ``entered``: others
+    that got a place just now, and have to be told.
+    """
+
+    has_place: bool
+    wait_s: float
+    ahead: int
+    entered: tuple[TakePlace, ...]
+
+
+class Places:
+    """The places at all providers. Every method raises StoreUnavailable."""
+
+    def __init__(self, redis: RelayRedis) -> None:
+        self._redis = redis
+        self._script = redis.register_script(script("places"))
+
+    async def enter(self, provider: str, take: TakePlace, allowance: Allowance) -> Entry:
+        """Ask for a place for *take*; without one it waits in turn. Asking again changes nothing."""
+        return await self._run("enter", provider, take, allowance)
+
+    async def leave(self, provider: str, take: TakePlace) -> tuple[TakePlace, ...]:
+        """Its job has ended, or never was; returns those that got a place by that."""
+        return (await self._run("leave", provider, take, Allowance())).entered
+
+    async def accepted(self, provider: str, take: TakePlace) -> tuple[TakePlace, ...]:
+        """The provider has one more job, and may take more than is known; returns those that got a place by that."""
+        return (await self._run("accepted", provider, take, Allowance())).entered
+
+    async def refused(self, provider: str, take: TakePlace, *, retry_after_s: float | None) -> float:
+        """The provider wants no more than are in flight; returns seconds to wait if those are none."""
+        return (await self._run("refused", provider, take, Allowance(), rest_s=retry_after_s or REST_S)).wait_s
+
+    async def inside(self, provider: str) -> tuple[tuple[TakePlace, float], ...]:
+        """Those that have a place there, with when they got it (s since 1970), the first that came first."""
+        with redis_answers():
+            members = await self._redis.zrange(_key(provider), 0, -1, withscores=True)
+        return tuple((TakePlace.of(member.decode()), since_ms / 1000) for member, since_ms in members)
+
+    async def waiting(self, provider: str) -> tuple[TakePlace, ...]:
+        """Those that wait there, in their turn."""
+        with redis_answers():
+            members = await self._redis.zrange(f"{_key(provider)}:waiting", 0, -1)
+        return tuple(TakePlace.of(member.decode()) for member in members)
+
+    async def positions(self, run: Run) -> dict[str, int]:
+        """The turn, from 1, of each shot of *run* that waits for a free place at its provider."""
+        held = {shot.id for shot in run.shots if shot.held_by is not None and shot.held_by.code == NO_PLACE}
+        names = {run.provider_of(shot) or "" for shot in run.shots if shot.id in held}
+        queues = [await self.waiting(name) for name in sorted(names) if name]
+        return {
+            place.shot_id: position
+            for queue in queues
+            for position, place in enumerate(queue, start=1)
+            if place.run_id == run.id and place.shot_id in held
+        }
+
+    async def tally(self) -> dict[str, tuple[int, int]]:
+        """Of each provider that was asked lately, how many places are taken and how many takes wait for one."""
+        with redis_answers():
+            names = sorted(name.decode() for name in await self._redis.smembers(PLACES))  # type: ignore[misc]  # redis-py's union
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for name in names:
+                    pipe.zcard(_key(name))
+                    pipe.zcard(f"{_key(name)}:waiting")
+                numbers = await pipe.execute()
+        return {name: (numbers[2 * at], numbers[2 * at + 1]) for at, name in enumerate(names)}
+
+    async def _run(
+        self, what: What, provider: str, take: TakePlace, allowance: Allowance, *, rest_s: float = REST_S
+    ) -> Entry:
+        key, rate = _key(provider), allowance.submits_per_minute
+        arguments: Sequence[str | int] = (
+            *(what, str(take), take.run_id, int(time.time() * 1000)),
+            "" if allowance.jobs_at_once is None else allowance.jobs_at_once,
+            allowance.begin_with,
+            "" if rate is None else int(60_000 / rate),
+            int(rest_s * 1000),
+            LIFE_MS,
+        )
+        with redis_answers():
+            inside, wait_ms, ahead, entered = await self._script(
+                keys=[key, f"{key}:waiting", f"{key}:facts", PLACES], args=[*arguments, provider]
+            )
+        others = tuple(TakePlace.of(member.decode()) for member in entered)
+        return Entry(has_place=bool(inside), wait_s=wait_ms / 1000, ahead=ahead, entered=others)
+
+
+def _key(provider: str) -> str:
+    return f"{PLACES}:{provider}"

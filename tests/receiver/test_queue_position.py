@@ -1,0 +1,43 @@
+"""A shot that waits for a free place at its provider says so, and in which turn."""
+
+import time
+from typing import Any
+
+import pytest
+
+from framerelay.runs import events
+from framerelay.runs.machine import NO_PLACE
+from framerelay.runs.model import Family, Problem
+from framerelay.runs.text import ordinal
+from framerelay.store.places import Allowance, TakePlace
+from framerelay.store.progress import record
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_its_turn_is_shown_and_counted(relay: Any, board: Any) -> None:
+    """In the run's JSON, in words, and in the figures; a list of runs does without."""
+    run = (await relay.api.post("/v1/runs", json=board)).json()
+    provider, one = run["provider"], Allowance(jobs_at_once=1)
+    places = relay.store.places
+    for name in ("run_other:s1:1", "run_other:s2:1", f"{run['id']}:s1:1"):
+        await places.enter(provider, TakePlace.of(name), one)
+    problem = Problem(code=NO_PLACE, message=f"it waits for a free place at {provider}", family=Family.RATE)
+    await record(relay.store, run["id"], events.PlaceWanted(shot="s1", problem=problem, until=time.time() + 60))
+
+    shown = (await relay.api.get(f"/v1/runs/{run['id']}")).json()
+    figures = (await relay.api.get("/metrics")).text
+
+    assert shown["shots"][0]["queue_position"] == 2
+    assert "queue_position" not in shown["shots"][1]
+    assert f'framerelay_provider_held_shots{{provider="{provider}"}} 2' in figures
+    assert f'framerelay_provider_jobs{{provider="{provider}"}} 1' in figures
+    await places.leave(provider, TakePlace.of("run_other:s1:1"))
+    assert (await relay.api.get(f"/v1/runs/{run['id']}")).json()["shots"][0]["queue_position"] == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (13, "13th"), (22, "22nd")]
+)
+def test_turns_are_said_as_people_say_them(number: int, said: str) -> None:
+    assert ordinal(number) == said

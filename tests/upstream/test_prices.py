@@ -1,0 +1,161 @@
+"""What a clip costs by the prices of a profile, worked out by hand; what is not known is None, never 0."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from framerelay.runs.costs import Cost, Estimate
+from framerelay.upstream.job import JobReport
+from framerelay.upstream.prices import TOKENS, cost, estimate
+from framerelay.upstream.profile import Profile, Read
+from framerelay.upstream.profile_file import load_shipped
+from framerelay.upstream.profile_models import Durations, Model, Price
+from framerelay.upstream.wire import JobState
+
+FIVE_OR_TEN = Model(durations=[5, 10])
+FOUR_TO_FIFTEEN = Model(durations=Durations(min=4, max=15, auto="auto"))
+
+
+def usd(**how: Any) -> Price:
+    return Price(currency="USD", **how)
+
+
+def between(low: str, high: str, currency: str = "USD") -> Estimate:
+    """By decimal arithmetic; a fraction of ours may differ in its last digit."""
+    return Estimate(low=pytest.approx(float(Decimal(low))), high=pytest.approx(float(Decimal(high))), currency=currency)
+
+
+@pytest.mark.parametrize(
+    ("price", "model", "fields", "expected"),
+    [
+        (usd(per_clip=0.4), None, {}, ("0.4", "0.4")),
+        (usd(per_s=0.1), None, {"duration": 5}, ("0.5", "0.5")),
+        (usd(per_s=0.1), None, {"duration": "5"}, ("0.5", "0.5")),
+        (usd(per_s=0.1), FIVE_OR_TEN, {}, ("0.5", "1.0")),
+        (usd(per_s=0.1), FIVE_OR_TEN, {"duration": 10}, ("1.0", "1.0")),
+        (usd(per_s=0.1), FOUR_TO_FIFTEEN, {"duration": -1}, ("0.4", "1.5")),
+        (usd(per_s={"720p": 0.3034, "1080p": 0.682}), None, {"duration": 5, "resolution": "720p"}, ("1.517", "1.517")),
+        (usd(per_s={"720p": 0.3034, "1080p": 0.682}), None, {"duration": 5, "resolution": "1080P"}, ("3.41", "3.41")),
+        (usd(per_s={"720p": 0.3034, "1080p": 0.682}), None, {"duration": 5}, ("1.517", "3.41")),
+        (usd(per_clip={"720p": [0.2, 0.5]}), None, {"generate_audio": True}, ("0.5", "0.5")),
+        (usd(per_clip={"720p": [0.2, 0.5]}), None, {"generate_audio": False}, ("0.2", "0.2")),
+        (usd(per_clip={"720p": [0.2, 0.5]}), None, {}, ("0.2", "0.5")),
+        (usd(per_clip={"720p": [0.2], "4k": 0.9}), None, {"generate_audio": True}, ("0.2", "0.9")),
+    ],
+)
+def test_what_the_storyboard_leaves_open_makes_a_range(
+    price: Price, model: Model | None, fields: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    """Length, resolution and sound: from the least to the most that may be asked for."""
+    assert estimate(price, model, fields) == between(*expected)
+
+
+@pytest.mark.parametrize(
+    ("price", "model", "fields"),
+    [
+        (None, FIVE_OR_TEN, {"duration": 5}),
+        (usd(), FIVE_OR_TEN, {"duration": 5}),
+        (usd(per_s=0.1), None, {}),
+        (usd(per_s=0.1), Model(), {}),
+        (usd(per_s=0.1), None, {"duration": 0}),
+        (usd(per_s={"720p": 0.3}), None, {"duration": 5, "resolution": "4k"}),
+        (usd(per_clip={}), None, {}),
+        (usd(per_mtok=70.0), None, {"duration": 5, "resolution": "720p"}),
+        (usd(per_mtok=70.0, tokens="w*h"), None, {"duration": 5, "resolution": "720p"}),
+        (usd(per_mtok=70.0, tokens=TOKENS), None, {"duration": 5}),
+        (usd(per_mtok=70.0, tokens=TOKENS), None, {"duration": 5, "resolution": "square"}),
+        (usd(per_mtok=70.0, tokens=TOKENS), None, {"resolution": "720p"}),
+    ],
+)
+def test_what_nobody_knows_is_none(price: Price | None, model: Model | None, fields: dict[str, Any]) -> None:
+    """A price of zero would let a budget pass."""
+    assert estimate(price, model, fields) is None
+
+
+def test_tokens_are_counted_as_ark_does() -> None:
+    """1280 x 720 pixels, 24 frames a second, 5 s, over 1024: 108,000 tokens, at 70 a million 7.56."""
+    price = Price(currency="CNY", per_mtok=70, tokens=TOKENS)
+    by_hand = Decimal(1280 * 720 * 24 * 5) / 1024 / 1_000_000 * 70
+
+    assert by_hand == Decimal("7.56")
+    assert estimate(price, None, {"duration": 5, "resolution": "720p"}) == between("7.56", "7.56", "CNY")
+    assert estimate(price, FIVE_OR_TEN, {"resolution": "720p"}) == between("7.56", "15.12", "CNY")
+
+
+def test_tokens_of_each_resolution_have_their_own_price_and_number() -> None:
+    """With sound twice as much; from the small clip without to the large one with it, where nobody says which."""
+    price = Price(currency="CNY", per_mtok={"720p": [8, 16], "1080p": [7, 14]}, tokens=TOKENS)
+    small, large = (
+        Decimal(width * height * 24 * 5) / 1024 / 1_000_000 for width, height in ((1280, 720), (1920, 1080))
+    )
+
+    assert estimate(price, None, {"duration": 5}) == between(str(small * 8), str(large * 14), "CNY")
+    quiet = {"duration": 5, "generate_audio": False, "resolution": "1080p"}
+    assert estimate(price, None, quiet) == between(str(large * 7), str(large * 7), "CNY")
+
+
+@pytest.mark.parametrize(("name", "pixels"), [("720p", 1280 * 720), ("2K", 2560 * 1440), ("4k", 3840 * 2160)])
+def test_a_size_is_known_by_its_name(name: str, pixels: int) -> None:
+    """Whatever its ratio, it has about the same area."""
+    price = usd(per_mtok=1_000_000, tokens=TOKENS)
+    tokens = str(Decimal(pixels * 24 * 2) / 1024)
+    assert estimate(price, None, {"duration": 2, "resolution": name}) == between(tokens, tokens)
+
+
+# --- what the provider says --------------------------------------------------------------------------------------
+
+
+def counted_in(unit: str | None) -> Profile:
+    """A profile whose answers name a cost in that unit."""
+    return Profile(
+        profile=1,
+        id="p",
+        title="p",
+        base="https://p",
+        create=load_shipped("ark").create,
+        get=load_shipped("ark").get,
+        read=Read(cost_unit=unit),
+    )
+
+
+def said(number: float | None, **more: Any) -> JobReport:
+    return JobReport(job_ids=("j",), state=JobState.SUCCEEDED, status_word="done", cost=number, **more)
+
+
+def test_money_is_taken_at_the_providers_word() -> None:
+    """It is no estimate any more; one of another currency than the price settles nothing."""
+    assert cost(counted_in("USD"), usd(per_s=0.1), said(0.52)) == Cost(amount=0.52, currency="USD", estimated=False)
+    assert cost(counted_in("USD"), None, said(0.52)) == Cost(amount=0.52, currency="USD", estimated=False)
+    assert cost(counted_in("USD"), Price(currency="CNY", per_s=0.1), said(0.52)) is None
+    assert cost(counted_in("credits"), Price(currency="credits", per_clip=60), said(55)) == Cost(
+        amount=55, currency="credits", estimated=False
+    )
+
+
+def test_what_the_provider_does_not_say_settles_nothing() -> None:
+    """Nothing said is not zero; zero said is."""
+    assert cost(counted_in("USD"), usd(per_s=0.1), said(None)) is None
+    assert cost(counted_in(None), usd(per_s=0.1), said(3.0)) is None
+    assert cost(load_shipped("jobs"), usd(per_s=0.1), said(3.0)) is None
+    assert cost(counted_in("USD"), usd(per_s=0.1), said(0.0)) == Cost(amount=0, currency="USD", estimated=False)
+
+
+def test_tokens_become_money_by_their_price() -> None:
+    """108,900 at 70 a million: 7.623. Where the price hangs on what nobody said, the highest, marked as an estimate."""
+    flat = Price(currency="CNY", per_mtok=70, tokens=TOKENS)
+    by_sound = Price(currency="CNY", per_mtok={"720p": [8, 16], "1080p": [7, 14]})
+    tokens = counted_in("tokens")
+
+    assert cost(tokens, flat, said(108_900)) == Cost(
+        amount=pytest.approx(float(Decimal(108_900) * 70 / 1_000_000)), currency="CNY", estimated=False
+    )
+    assert cost(tokens, by_sound, said(1_000_000, resolution="1080p")) == Cost(amount=14, currency="CNY")
+    assert cost(tokens, by_sound, said(1_000_000)) == Cost(amount=16, currency="CNY")
+    assert cost(tokens, by_sound, said(1_000_000, resolution="4k")) is None
+
+
+def test_tokens_without_a_price_are_no_money() -> None:
+    """Nobody pays in tokens: they stand in the usage of the take."""
+    assert cost(counted_in("tokens"), None, said(108_900)) is None
+    assert cost(counted_in("tokens"), usd(per_s=0.1), said(108_900)) is None

@@ -1,0 +1,133 @@
+"""Bodies that are not as documented: something missing, under another name, of another kind, or nonsense altogether."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from framerelay.upstream.profile_file import load_shipped, shipped
+from framerelay.upstream.understanding import AnswerKind, understand
+from tests.upstream.provider_bodies import ANSWERS, FINAL, REFUSED_WITH, kind_of, name_of, read
+
+Place = tuple[str | int, ...]
+# No false, and no number that is a state somewhere: these could be true answers of another meaning.
+JUNK: list[Any] = [None, "", " ", [], {}, [{}], {"x": 1}, [[1]], 0, -1, 3.5, 10**30, True, "nonsense", "…", "https://x"]
+KNOWN = ("queued", "running", *FINAL, "unknown", "absent", "accepted", "refused", "unknown_outcome")
+
+
+def places_in(value: Any, path: Place = ()) -> list[Place]:
+    """Every place in a JSON value but the whole."""
+    inside: list[tuple[str | int, Any]] = []
+    if isinstance(value, dict):
+        inside = list(value.items())
+    elif isinstance(value, list):
+        inside = list(enumerate(value))
+    return [place for key, each in inside for place in ((*path, key), *places_in(each, (*path, key)))]
+
+
+def changed(body: Any, place: Place, how: Any) -> Any:
+    """A copy of *body* with one thing otherwise: left out, renamed, in a list or a group, or *how* in its place."""
+    copied = copy.deepcopy(body)
+    at = copied
+    for key in place[:-1]:
+        at = at[key]
+    key = place[-1]
+    value = at.pop(key)
+    if isinstance(at, list) and how in ("missing", "renamed"):
+        return copied
+    new_key = f"x_{key}" if how == "renamed" else key
+    new = {"renamed": value, "in a list": [value], "in a group": {"x": value}}.get(how if isinstance(how, str) else "")
+    if how != "missing":
+        new = how[1] if isinstance(how, tuple) else new
+        at.insert(key, new) if isinstance(at, list) else at.update({new_key: new})
+    return copied
+
+
+HOW = st.sampled_from(["missing", "renamed", "in a list", "in a group", *(("junk", value) for value in JUNK)])
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> tuple[dict[str, Any], Any, int]:
+    """One of the bodies that are known, what became of its content, and how much was done to it."""
+    known = draw(st.sampled_from(ANSWERS))
+    body, times = known["body"], draw(st.integers(1, 3))
+    for _ in range(times):
+        if places := places_in(body):
+            body = changed(body, draw(st.sampled_from(places)), draw(HOW))
+    return known, body, times
+
+
+@settings(max_examples=3000, deadline=None)
+@given(damaged())
+def test_a_damaged_body_is_never_read_as_the_opposite(case: tuple[dict[str, Any], Any, int]) -> None:
+    """What is not understood is asked about again; a wrong end of a job costs its clip, or its price a second time."""
+    known, body, times = case
+    truth = known["kind"].partition("_")[2] or "refusal"
+    status = REFUSED_WITH[known["provider"]] if truth == "refusal" else 200
+    state = read(body, known["provider"], kind_of(known), status=status)["state"]
+
+    assert state in KNOWN
+    match truth:
+        case "answer" if times == 1:  # Two blows may make a clear refusal of it.
+            assert state in ("accepted", "unknown_outcome")
+        case "answer" | "refusal":
+            assert state not in FINAL
+        case "running" | "progress":
+            assert state not in FINAL
+        case "success":
+            assert state not in ("failed", "expired", "cancelled")
+        case "failed":
+            assert state != "succeeded"
+
+
+@pytest.mark.parametrize("body", ANSWERS, ids=name_of)
+def test_a_body_with_one_thing_otherwise_is_never_read_as_the_opposite(body: dict[str, Any]) -> None:
+    """Each place of each body, each way: what the random one above may not meet."""
+    kind, truth = kind_of(body), body["kind"].partition("_")[2] or "refusal"
+    allowed = {
+        "answer": ("accepted", "unknown_outcome"),
+        "refusal": ("refused", "unknown_outcome"),
+        "running": ("queued", "running", "unknown", "absent"),
+        "progress": ("queued", "running", "unknown", "absent"),
+        "success": ("succeeded", "unknown", "absent", "queued", "running"),
+        "failed": ("failed", "unknown", "absent"),
+    }[truth]
+    status = REFUSED_WITH[body["provider"]] if truth == "refusal" else 200
+    for place in places_in(body["body"]):
+        for how in ("missing", "renamed", "in a list", "in a group", *(("junk", value) for value in JUNK)):
+            other = changed(body["body"], place, how)
+            assert read(other, body["provider"], kind, status=status)["state"] in allowed, (place, how, other)
+
+
+WORDS_SEEN = sorted({str(key) for body in ANSWERS for place in places_in(body["body"]) for key in place})
+VALUES_SEEN = sorted(
+    {value for body in ANSWERS for value in json.dumps(body["body"], ensure_ascii=False).split('"') if len(value) < 40}
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(VALUES_SEEN) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(WORDS_SEEN) | st.text(max_size=4), inner, max_size=5)
+    ),
+    max_leaves=12,
+)
+KINDS = st.sampled_from(["create", "get", "callback"])
+
+
+@settings(max_examples=1500, deadline=None)
+@given(st.sampled_from(shipped()), KINDS, VALUES, st.sampled_from([200, 202, 400, 404, 429, 500, 503]))
+def test_no_body_is_too_much(name: str, kind: AnswerKind, body: Any, status: int) -> None:
+    """Any JSON, made of the words that providers use, of any status: understood or not, nothing is raised."""
+    understanding = understand(load_shipped(name), kind, json.dumps(body).encode(), status=status)
+    assert understanding["state"] in KNOWN
+    assert understanding["state"] not in FINAL or (kind != "create" and status < 300) or kind == "callback"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(shipped()), KINDS, st.binary(max_size=60))
+def test_no_bytes_are_too_much(name: str, kind: AnswerKind, body: bytes) -> None:
+    """What is no JSON says nothing about a job."""
+    assert understand(load_shipped(name), kind, body)["state"] in ("unknown", "unknown_outcome")

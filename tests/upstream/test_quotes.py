@@ -1,0 +1,116 @@
+"""A storyboard with its prices: what is known of each shot, and which budgets of money cannot be kept."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.datastructures import Secret
+
+from framerelay.config.settings import Settings
+from framerelay.runs.costs import Estimate
+from framerelay.runs.errors import StoryboardInvalid
+from framerelay.storyboards.storyboard import read_storyboard
+from framerelay.upstream.providers import Providers, read_providers
+from framerelay.upstream.quotes import priced
+
+PROVIDERS = """
+providers:
+  jobs: {prices: {cheap: {per_s: 0.1, currency: USD}, clip: {per_clip: 0.5, currency: USD}}}
+  yuan: {profile: ark, prices: {cheap: {per_s: 1, currency: CNY}}}
+"""
+
+
+@pytest.fixture
+def providers(tmp_path: Path) -> Providers:
+    """The user's API with prices of its own, and one that wants yuan."""
+    (tmp_path / "framerelay.yaml").write_text(PROVIDERS, encoding="utf-8")
+    settings = Settings(upstream_url="https://gw.example.com", upstream_key=Secret("k" * 8))
+    return read_providers(replace(settings, config_file=tmp_path / "framerelay.yaml"), {})
+
+
+def estimates(text: str, providers: Providers) -> list[Any]:
+    """Of each shot."""
+    return [shot.estimate for shot in priced(read_storyboard(text, form="yaml"), providers).shots]
+
+
+def refusal(text: str, providers: Providers) -> str:
+    """What is wrong with *text*."""
+    with pytest.raises(StoryboardInvalid) as refused:
+        priced(read_storyboard(text, form="yaml"), providers)
+    (mistake,) = refused.value.mistakes
+    return str(mistake)
+
+
+def test_each_shot_is_priced_by_its_own_provider_model_and_length(providers: Providers) -> None:
+    """The inner word counts; a model without a price has none."""
+    board = """
+model: cheap
+shots:
+  - {prompt: a, duration: 5}
+  - {prompt: b, model: clip}
+  - {prompt: c, model: unheard-of, duration: 5}
+  - {prompt: d, provider: yuan, duration: 5}
+"""
+    assert estimates(board, providers) == [
+        Estimate(low=0.5, high=0.5, currency="USD"),
+        Estimate(low=0.5, high=0.5, currency="USD"),
+        None,
+        Estimate(low=5, high=5, currency="CNY"),
+    ]
+
+
+def test_a_budget_of_money_needs_the_price_of_every_shot(providers: Providers) -> None:
+    """With the line of the budget, the shot, and what to do."""
+    shots = "  - {id: a, prompt: a, duration: 5}\n  - {id: b, prompt: b, model: odd}\n"
+    board = f"model: cheap\nshots:\n{shots}budget:\n  money: 9"
+
+    assert refusal(board, providers) == (
+        "line 6, budget.money: no price of odd is known (shot b), so the money cannot be kept to: set it under prices "
+        "of its provider in framerelay.yaml, or give a budget of jobs"
+    )
+    assert len(estimates(board.replace("  money: 9", "  jobs: 9"), providers)) == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("currency: CNY", "the budget is in CNY, and a price is in USD: nothing is converted here"),
+        ("currency: USD", None),
+        ("", None),
+    ],
+)
+def test_a_budget_of_money_is_of_one_currency(providers: Providers, more: str, words: str | None) -> None:
+    """Nobody looks up rates of exchange."""
+    board = f"model: cheap\nbudget: {{money: 9}}\n{more}\nshots:\n  - {{prompt: a, duration: 5}}\n"
+
+    if words is None:
+        assert estimates(board, providers) == [Estimate(low=0.5, high=0.5, currency="USD")]
+    else:
+        assert refusal(board, providers) == f"line 2, budget.money: {words}"
+
+
+def test_shots_of_two_currencies_have_no_common_budget(providers: Providers) -> None:
+    """Each is known, and their sum is not."""
+    board = (
+        "model: cheap\nbudget: {money: 9}\nshots:\n"
+        "  - {prompt: a, duration: 5}\n  - {prompt: b, duration: 5, provider: yuan}\n"
+    )
+    assert "and a price is in USD: nothing is converted here" in refusal(board, providers)
+    assert len(estimates(board.replace("budget: {money: 9}\n", ""), providers)) == 2
+
+
+@pytest.mark.parametrize(
+    ("board", "place"),
+    [
+        ("provider: hailou\nmodel: m\nshots:\n  - {prompt: a}\n", "line 1, provider"),
+        ("model: m\nshots:\n  - prompt: a\n  - prompt: b\n    provider: hailou\n", "line 5, shots[1].provider"),
+        (
+            "model: m\nscenes:\n  - shots: [{prompt: a}]\n  - provider: hailou\n    shots: [{prompt: b}]\n",
+            "line 4, scenes[1].provider",
+        ),
+    ],
+)
+def test_a_provider_that_is_not_there_is_told_where_it_is_named(providers: Providers, board: str, place: str) -> None:
+    """At the top, in a scene or in a shot, with what is near it."""
+    assert refusal(board, providers).startswith(f'{place}: there is no provider "hailou" (did you mean "hailuo"?)')

@@ -1,0 +1,153 @@
+"""
+What a provider or model cannot do, as warnings of a plan: before money, and never as a refusal.
+
+Tables of models age within weeks, so a table here is believed for a warning and no more; what the provider makes of a
+request is the provider's to say, and a refused job costs nothing.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from framerelay.runs.model import Shot
+from framerelay.storyboards.cautions import CautionCheck, CautionSite, Story
+from framerelay.storyboards.storyboard import Storyboard
+from framerelay.upstream.order import model_of
+from framerelay.upstream.pictures import takes_addresses
+from framerelay.upstream.profile import Profile
+from framerelay.upstream.profile_models import Durations, Model
+from framerelay.upstream.providers import Provider, Providers
+from framerelay.upstream.quotes import provider_of
+from framerelay.upstream.template import words_in
+
+WORD_OF_FIELD: Final = {
+    "reference_image_urls": "ref_images",
+    "reference_video_urls": "ref_videos",
+    "duration": "duration",
+    "aspect_ratio": "ratio",
+    "ratio": "ratio",
+    "resolution": "resolution",
+    "seed": "seed",
+    "generate_audio": "audio",
+    "watermark": "watermark",
+    "return_last_frame": "return_last_frame",
+    "frames": "frames",
+    "camera_fixed": "camera_fixed",
+    "service_tier": "service_tier",
+    "execution_expires_after": "expires_after",
+    "draft": "draft",
+}
+"""The word of a template for each field of a storyboard that every shot may have."""
+
+
+def ability_checks(board: Storyboard, providers: Providers) -> tuple[CautionCheck, ...]:
+    """One check for all shots of *board*, by who makes each. Raises: StoryboardInvalid as `quotes.provider_of`."""
+    makers = {shot.id: provider_of(board, shot, providers) for shot in board.shots}
+
+    def check(shot: Shot, _: Story) -> Iterator[CautionSite]:
+        provider, name = makers[shot.id], shot.model or board.model
+        profile, model = provider.profile, model_of(makers[shot.id].profile, name)
+        named = shot.provider or board.provider
+        yield from _key(provider) if named else ()
+        yield from _callbacks(provider)
+        yield from _model(profile, name)
+        yield from _frames(shot, profile, model, name)
+        yield from _values(shot, model, name)
+        yield from _fields(shot, provider)
+
+    return (check,)
+
+
+def _key(provider: Provider) -> Iterator[CautionSite]:
+    if provider.key is None:
+        variables = " or ".join(provider.key_variables) or "key_env"
+        yield "provider_without_key", ("provider",), f"{provider.name} has no key here: set {variables}"
+
+
+def _callbacks(provider: Provider) -> Iterator[CautionSite]:
+    if not provider.calls_back:
+        every_s = provider.profile.poll.every_s
+        message = f"{provider.name} cannot call back: its jobs are looked up, first every {every_s:g} s"
+        yield "provider_is_polled", ("provider",), message
+
+
+def _model(profile: Profile, name: str) -> Iterator[CautionSite]:
+    if profile.models and name not in profile.models:
+        facts = f"the facts are of {profile.checked}" if profile.checked else "its facts have no date"
+        message = f"the profile {profile.id} knows no model {name} ({facts}): it is asked for as it stands here"
+        yield "model_unknown", ("model", "provider"), message
+
+
+def _frames(shot: Shot, profile: Profile, model: Model, name: str) -> Iterator[CautionSite]:
+    first, last = shot.source is not None or shot.first_frame is not None, shot.last_frame is not None
+    if model.frames is not None:
+        if first and "first" not in model.frames:
+            yield "frame_not_taken", ("first_frame", "from"), f"{name} takes no first frame: it would not be a hand-off"
+        if last and "last" not in model.frames:
+            yield "frame_not_taken", ("last_frame",), f"{name} takes no last frame: leave it out, or use another model"
+    for frame in model.needs or ():
+        if not (first if frame == "first" else last):
+            yield "frame_needed", (f"{frame}_frame",), f"{name} makes nothing without a {frame} frame: give one"
+    for word, value in model.last_frame_needs.items():
+        if last and str(shot.input.get(word, "")).lower() != str(value).lower():
+            yield "last_frame_needs", (word,), f"{name} ends on a given frame only with {word}: {value}"
+    frames = [frame for frame in (shot.first_frame, shot.last_frame) if frame]
+    if not takes_addresses(profile) and any(frame.startswith(("http://", "https://")) for frame in frames):
+        message = f"{profile.id} takes no addresses of pictures: give the picture as a file, or the shot cannot be made"
+        yield "address_not_taken", ("first_frame", "first_frame_url", "last_frame", "last_frame_url"), message
+
+
+def _values(shot: Shot, model: Model, name: str) -> Iterator[CautionSite]:
+    fields, ratio = shot.input, shot.input.get("ratio") or shot.input.get("aspect_ratio")
+    if not _fits(fields.get("duration"), model.durations):
+        yield "duration_out_of_range", ("duration",), f"{name} makes clips of {_lengths(model.durations)} seconds"
+    if not _is_among(fields.get("resolution"), model.resolutions):
+        yield "resolution_unknown", ("resolution",), f"{name} makes {_listed(model.resolutions)}, as far as is known"
+    if not _is_among(ratio, model.ratios):
+        yield "ratio_unknown", ("ratio", "aspect_ratio"), f"{name} takes {_listed(model.ratios)}, as far as is known"
+    if model.audio == "none" and fields.get("generate_audio"):
+        yield "audio_not_made", ("generate_audio",), f"{name} makes no sound: leave this out"
+    if model.audio == "always" and fields.get("generate_audio") is False:
+        yield "audio_always_made", ("generate_audio",), f"{name} always makes sound: this changes nothing"
+    if model.prompt_max is not None and len(str(fields.get("prompt") or "")) > model.prompt_max:
+        message = f"{name} takes prompts of {model.prompt_max} characters: style included, this one is longer"
+        yield "prompt_too_long", ("prompt",), message
+
+
+def _fields(shot: Shot, provider: Provider) -> Iterator[CautionSite]:
+    """Fields that the profile has no place for, and those that exclude each other."""
+    create = provider.profile.create
+    words = {*words_in(create.body), *words_in(dict(create.query))}
+    if "input" in words:
+        return
+    for field, word in WORD_OF_FIELD.items():
+        if field in shot.input and word not in words:
+            message = f"{provider.name} has no field for this, so it is not sent: raw fields of its own go under extra"
+            yield "field_not_sent", (field,), message
+    frames = {"first_frame": shot.source or shot.first_frame, "last_frame": shot.last_frame}
+    fields = {word: shot.input.get(field) for field, word in WORD_OF_FIELD.items()}
+    given = {word for word, value in {**fields, **frames}.items() if value}
+    for one, other in (pair for pair in create.exclusive if len(pair) == 2 and set(pair) <= given):
+        yield "fields_exclude", (one, other), f"{provider.name} takes {one} or {other}, not both: it may refuse the job"
+
+
+def _fits(seconds: object, durations: list[float] | Durations | None) -> bool:
+    if durations is None or not isinstance(seconds, int | float):
+        return True
+    if isinstance(durations, Durations):
+        is_auto = durations.auto is not None and str(seconds) == str(durations.auto)
+        return is_auto or durations.min <= seconds <= durations.max
+    return seconds in durations
+
+
+def _lengths(durations: list[float] | Durations | None) -> str:
+    if isinstance(durations, Durations):
+        return f"{durations.min:g} to {durations.max:g}"
+    return " or ".join(f"{each:g}" for each in durations or ())
+
+
+def _is_among(value: object, known: list[str] | None) -> bool:
+    return value is None or known is None or str(value).lower() in {each.lower() for each in known}
+
+
+def _listed(words: list[str] | None) -> str:
+    return ", ".join(words or ())

@@ -1,0 +1,54 @@
+"""What a person gives of a provider, checked: its address and its key; and the ids that come from elsewhere. Pure."""
+
+from urllib.parse import quote, quote_plus, urlsplit
+
+from framerelay.config.urls import host_of, parse_url
+from framerelay.runs.errors import RequestInvalid
+from framerelay.upstream.job import JOB_ID_CHARACTERS_MAX
+from framerelay.upstream.profile import Profile
+
+KEY_CHARACTERS_MIN = 8
+
+
+def base_of(base_url: str, profile: Profile) -> str:
+    """*base_url* without trailing slashes, and without ``/v1`` where the paths of *profile* begin with it."""
+    try:
+        parts, url = urlsplit(base_url.strip()), parse_url(base_url.strip())
+        is_usable = url.scheme in ("http", "https") and url.host and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable or parts.query or parts.fragment:
+        raise RequestInvalid("the upstream's address must be http(s)://host[:port][/path]", param="base_url")
+    if parts.username or parts.password:
+        raise RequestInvalid(
+            "the upstream's address must not hold a password; the key has its own place", param="base_url"
+        )
+    root = base_url.strip().rstrip("/")
+    return root.removesuffix("/v1").rstrip("/") if profile.create.post.startswith("/v1/") else root
+
+
+def hosts_of(base: str, profile: Profile) -> frozenset[str]:
+    """Whom the key is for: at an address of the profile's all its hosts, at another one (a gateway) that host alone."""
+    host, own = host_of(base), frozenset((host_of(profile.base), *profile.hosts))
+    return frozenset((host,)) if host not in own else own
+
+
+def usable_key(key: str) -> str:
+    """*key*, which can stand in a header. Raises: RequestInvalid, in words that do not show it."""
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise RequestInvalid("the upstream's key must be one word of printable ASCII", param="key")
+    return key
+
+
+def spellings_of(key: str) -> tuple[bytes, ...]:
+    """How an answer may write *key*; a short one stands in many an answer by chance, and is left there."""
+    if len(key) < KEY_CHARACTERS_MIN:
+        return ()
+    return tuple({each.encode() for each in (key, key.replace("/", "\\/"), quote(key, safe=""), quote_plus(key))})
+
+
+def usable_id(job_id: str) -> str:
+    """Ids come out of callbacks, so they may try to be more than a part of an address."""
+    if job_id in ("", ".", "..") or len(job_id) > JOB_ID_CHARACTERS_MAX:
+        raise RequestInvalid("the job id cannot be part of an address", param="job_id")
+    return job_id

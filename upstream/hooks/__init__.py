@@ -1,0 +1,6 @@
+"""What a profile cannot say as data, by the names that it uses: ways to send a key, and to upload a file."""
+
+from framerelay.upstream.hooks.auth import auth_headers
+from framerelay.upstream.hooks.uploads import UPLOADS, UploadFile
+
+__all__ = ["UPLOADS", "UploadFile", "auth_headers"]

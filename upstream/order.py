@@ -1,0 +1,256 @@
+"""What is asked of a provider for one take, and the request that its profile makes of that. Pure."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote
+
+from framerelay.runs.errors import RequestInvalid
+from framerelay.upstream.paths import read_path
+from framerelay.upstream.profile import Profile
+from framerelay.upstream.profile_models import Model
+from framerelay.upstream.profile_words import Frames
+from framerelay.upstream.template import fill
+
+_NO_MODEL: Final = Model()
+_DROP: Final = "drop"
+_SAFE_IN_PATH: Final = "/:-._~@,"
+_WITH_SLASHES: Final = ("model", "app", "id_path")
+_FRAMES: Final[Mapping[tuple[bool, bool], Frames]] = {
+    (True, True): "both",
+    (True, False): "first",
+    (False, True): "last",
+    (False, False): "none",
+}
+_IN_WORDS: Final[Mapping[Frames, str]] = {
+    "both": "a first and a last frame together",
+    "first": "a first frame alone",
+    "last": "a last frame without a first one",
+    "none": "text alone: it needs a first frame",
+}
+_ABOUT: Final[Mapping[Frames, str]] = {
+    "both": "last_frame",
+    "first": "first_frame",
+    "last": "last_frame",
+    "none": "first_frame",
+}
+
+PictureValue = str | int
+"""How a picture is given: an address, a data URI, base64, or the id of an upload."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """
+    One take, in FrameRelay's own terms.
+
+    ``input``: the fields of the storyboard, named as in ``docs/storyboard.md``. ``take``: our unguessable reference.
+    ``callback_url``: None at a provider that cannot call. ``extra``: raw fields of the provider, merged in last.
+    """
+
+    model: str
+    input: Mapping[str, object]
+    take: str
+    callback_url: str | None = None
+    first_frame: PictureValue | None = None
+    last_frame: PictureValue | None = None
+    first_frame_type: str = "image/png"
+    last_frame_type: str = "image/png"
+    extra: Mapping[str, object] = field(default_factory=dict)
+    webhook_secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestPlan:
+    """One request without its key: *url* is a path below the provider's base, or an address."""
+
+    method: str
+    url: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: Any
+
+
+def model_of(profile: Profile, name: str) -> Model:
+    """What the profile knows of the model *name*; an empty one where it knows nothing."""
+    return profile.models.get(name, _NO_MODEL)
+
+
+def create_request(profile: Profile, order: Order) -> RequestPlan:
+    """
+    The request that makes the job of *order*.
+
+    Raises: RequestInvalid where no such request can be made.
+    """
+    create, model, words = profile.create, model_of(profile, order.model), words_of(profile, order)
+    body = fill(create.body, words)
+    if isinstance(body, dict):
+        body = _merged(_fitted(body, model), order.extra)
+    return RequestPlan(
+        method="POST",
+        url=fill_address(_path(profile, words), words),
+        query={key: str(value) for key, text in create.query.items() if (value := fill(text, words)) is not None},
+        headers={key: str(value) for key, text in create.headers.items() if (value := fill(text, words)) is not None},
+        body=body,
+    )
+
+
+def words_of(profile: Profile, order: Order) -> dict[str, object]:
+    """The words of a template for *order*, each as this provider and model write it."""
+    fields = order.input
+    words: dict[str, object] = {
+        "model": order.model,
+        "prompt": fields.get("prompt"),
+        "first_frame": order.first_frame,
+        "last_frame": order.last_frame,
+        "first_frame_type": order.first_frame_type,
+        "last_frame_type": order.last_frame_type,
+        "ref_images": fields.get("reference_image_urls"),
+        "ref_videos": fields.get("reference_video_urls"),
+        "duration": _whole(fields.get("duration")),
+        "ratio": fields.get("ratio") or fields.get("aspect_ratio"),
+        "resolution": fields.get("resolution"),
+        "seed": fields.get("seed"),
+        "audio": fields.get("generate_audio"),
+        "watermark": fields.get("watermark"),
+        "return_last_frame": fields.get("return_last_frame"),
+        "frames": fields.get("frames"),
+        "camera_fixed": fields.get("camera_fixed"),
+        "service_tier": fields.get("service_tier"),
+        "expires_after": fields.get("execution_expires_after"),
+        "draft": fields.get("draft"),
+        "callback_url": order.callback_url,
+        "take": order.take,
+        "webhook_secret": order.webhook_secret,
+        "input": _input(order),
+    }
+    rules = {**profile.create.values, **model_of(profile, order.model).values}
+    return {**words, **{word: _as_written(rule, words.get(word), words) for word, rule in rules.items()}}
+
+
+def words_of_input(fields: Mapping[str, object]) -> dict[str, object]:
+    """*fields* of a storyboard, numbers that are whole as whole numbers."""
+    return {name: _whole(value) for name, value in fields.items()}
+
+
+def fill_address(template: str, words: Mapping[str, object]) -> str:
+    """
+    *template* with *words* in it, each as a part of an address that cannot be more than that.
+
+    A template that is one word and nothing else (``{kept.status}``) is that word, an address as it came.
+    Raises: RequestInvalid for a word without a value.
+    """
+    if (whole := re.fullmatch(r"\{([^{}]+)\}", template)) is not None:
+        return str(_needed(words, whole[1]))
+    return re.sub(r"\{([^{}]+)\}", lambda match: _part(match[1], _needed(words, match[1])), template)
+
+
+def _needed(words: Mapping[str, object], name: str) -> object:
+    value = words.get(name)
+    if value is None:
+        raise RequestInvalid(f"the provider's address needs {name}, which is not known", param=name)
+    return value
+
+
+def _part(name: str, value: object) -> str:
+    """*value* as a part of an address: names of models and operations have slashes of their own, ids have none."""
+    text, has_slashes = str(value), name in _WITH_SLASHES
+    if any(step in ("", ".", "..") for step in (text.split("/") if has_slashes else [text])):
+        raise RequestInvalid(f'"{text[:60]}" cannot be part of an address', param=name)
+    return quote(text, safe=_SAFE_IN_PATH if has_slashes else "", errors="replace")
+
+
+def _path(profile: Profile, words: Mapping[str, object]) -> str:
+    create = profile.create
+    if create.by:
+        return _path_by_frames(create.by, words)
+    return next((path for word, path in create.without.items() if words.get(word) is None), create.post)
+
+
+def _path_by_frames(by: Mapping[Frames, str], words: Mapping[str, object]) -> str:
+    """What ``by`` does not name, the provider does not make: a frame in the wrong place would be paid for."""
+    frames = _FRAMES[words.get("first_frame") is not None, words.get("last_frame") is not None]
+    if frames not in by:
+        raise RequestInvalid(f"this provider makes no clip from {_IN_WORDS[frames]}", param=_ABOUT[frames])
+    return by[frames]
+
+
+def _input(order: Order) -> dict[str, object]:
+    """The fields as the jobs API names them."""
+    fields = dict(order.input)
+    if order.first_frame is not None:
+        fields["first_frame_url"] = order.first_frame
+    if order.last_frame is not None:
+        fields["last_frame_url"] = order.last_frame
+    return fields if order.callback_url is None else {**fields, "callback_url": order.callback_url}
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _as_written(rule: object, value: object, words: Mapping[str, object]) -> object:
+    """*value* by a rule of ``values``: a map, a format, or ``drop``."""
+    if rule == _DROP:
+        return None
+    if isinstance(rule, Mapping):
+        return _mapped(rule, value, words)
+    if isinstance(rule, str) and "{}" in rule:
+        return None if value is None else rule.replace("{}", str(value))
+    return rule
+
+
+def _mapped(rule: Mapping[str, object], value: object, words: Mapping[str, object]) -> object:
+    for key, given in rule.items():
+        if key.startswith("$when_") and words.get(key.removeprefix("$when_")) is not None:
+            return None if given == _DROP else given
+    known = {key.lower(): given for key, given in rule.items()}
+    found = known.get(str(value).lower(), value)
+    return None if found == _DROP else found
+
+
+def _fitted(body: dict[str, Any], model: Model) -> dict[str, Any]:
+    """*body* as this model wants it: fields under other names, without some, with others."""
+    for place, name in model.fields.items():
+        value = _taken(body, place.split("."))
+        if value is not None and name != _DROP:
+            _put(body, name.split("."), value)
+    for place in model.drop:
+        _taken(body, place.split("."))
+    for place, value in model.set.items():
+        _put(body, place.split("."), value)
+    return body
+
+
+def _taken(body: dict[str, Any], keys: list[str]) -> object:
+    *outer, last = keys
+    for key in outer:
+        inner = body.get(key)
+        if not isinstance(inner, dict):
+            return None
+        body = inner
+    return body.pop(last, None)
+
+
+def _put(body: dict[str, Any], keys: list[str], value: object) -> None:
+    *outer, last = keys
+    for key in outer:
+        body = body.setdefault(key, {})
+    body[last] = value
+
+
+def _merged(body: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(body)
+    for key, value in over.items():
+        inner = merged.get(key)
+        merged[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
+    return merged
+
+
+def kept_addresses(profile: Profile, document: object) -> Iterator[tuple[str, str]]:
+    """The addresses of a create's answer that are used later on, by their names in the profile."""
+    for name, path in profile.create.keep.items():
+        value = read_path(path).find(document, document)
+        if isinstance(value, str):
+            yield name, value

@@ -1,0 +1,116 @@
+"""What a take costs: before, by the prices that are known; afterwards, by what the provider says. Pure."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from framerelay.runs.costs import Cost, Estimate
+from framerelay.upstream.job import JobReport
+from framerelay.upstream.profile import Profile
+from framerelay.upstream.profile_models import Durations, Model, Price
+from framerelay.upstream.values import number_of
+
+TOKENS: Final = "w*h*24*s/1024"
+"""The one formula of tokens that is known: Ark's, of every clip at 24 frames a second."""
+
+_WIDE: Final = 16 / 9  # Sizes of one name have about the same area, whatever their ratio.
+Range = tuple[float, float]
+
+
+def estimate(price: Price | None, model: Model | None, fields: Mapping[str, object]) -> Estimate | None:
+    """
+    What one clip may cost by *price*, for what the storyboard says (*fields*, as named there).
+
+    What is left open makes a range: the resolution, the length, the sound. None where the price, or what it hangs on,
+    is not known.
+    """
+    if price is None:
+        return None
+    if price.per_clip is not None:
+        return _estimate(price, _amounts(price.per_clip, fields), (1.0, 1.0))
+    lengths = _lengths(model, fields)
+    if lengths is None:
+        return None
+    if price.per_s is not None:
+        return _estimate(price, _amounts(price.per_s, fields), lengths)
+    return _by_tokens(price, fields, lengths)
+
+
+def cost(profile: Profile, price: Price | None, report: JobReport) -> Cost | None:
+    """What the provider said that a job cost, in money; None where it did not, or not in the currency of the price."""
+    unit = profile.read.cost_unit if profile.read else None
+    if report.cost is None or unit is None:
+        return None
+    if unit == "tokens":
+        return _cost_of_tokens(price, report.cost, {"resolution": report.resolution})
+    return Cost(amount=report.cost, currency=unit, estimated=False) if price is None or unit == price.currency else None
+
+
+def _cost_of_tokens(price: Price | None, tokens: float, fields: Mapping[str, object]) -> Cost | None:
+    """Tokens are no money without a price; where that hangs on what nobody said, the highest one counts."""
+    amounts = _amounts(price.per_mtok, fields) if price is not None and price.per_mtok is not None else None
+    if price is None or amounts is None:
+        return None
+    amount = amounts[1] * tokens / 1_000_000
+    return Cost(amount=amount, currency=price.currency, estimated=amounts[0] != amounts[1])
+
+
+def _estimate(price: Price, amounts: Range | None, lengths: Range) -> Estimate | None:
+    if amounts is None:
+        return None
+    return Estimate(low=amounts[0] * lengths[0], high=amounts[1] * lengths[1], currency=price.currency)
+
+
+def _by_tokens(price: Price, fields: Mapping[str, object], lengths: Range) -> Estimate | None:
+    if price.per_mtok is None or price.tokens != TOKENS:
+        return None
+    each = {}
+    sizes = price.per_mtok if isinstance(price.per_mtok, Mapping) else {}
+    named = fields.get("resolution")
+    for resolution in [str(named)] if named is not None else list(sizes):
+        area, amounts = _area(resolution), _amounts(price.per_mtok, {**fields, "resolution": resolution})
+        if area is not None and amounts is not None:
+            tokens = tuple(area * 24 * length / 1024 / 1_000_000 for length in lengths)
+            each[resolution] = (amounts[0] * tokens[0], amounts[1] * tokens[1])
+    if not each:
+        return None
+    return Estimate(
+        low=min(low for low, _ in each.values()), high=max(high for _, high in each.values()), currency=price.currency
+    )
+
+
+def _area(resolution: str) -> float | None:
+    """Pixels of a size by its name: 720p, 1080P, 4k."""
+    names = {"2k": 1440, "4k": 2160}
+    digits = re.match(r"[0-9]+", resolution)
+    side = names.get(resolution.lower()) or (int(digits[0]) if digits and resolution.lower().endswith("p") else None)
+    return None if side is None else _WIDE * side * side
+
+
+def _amounts(table: float | Mapping[str, float | list[float]], fields: Mapping[str, object]) -> Range | None:
+    """The least and the most of a price for this resolution (all, where none is named) and sound."""
+    if not isinstance(table, Mapping):
+        return (float(table), float(table))
+    resolution = fields.get("resolution")
+    names = [name for name in table if resolution is None or name.lower() == str(resolution).lower()]
+    amounts = [amount for name in names for amount in _by_sound(table[name], fields)]
+    return (min(amounts), max(amounts)) if amounts else None
+
+
+def _by_sound(price: float | list[float], fields: Mapping[str, object]) -> list[float]:
+    """One price, or those without and with sound: both where nobody says which."""
+    if not isinstance(price, list):
+        return [float(price)]
+    sound = fields.get("generate_audio")
+    return price if sound is None else [price[1 if sound and len(price) > 1 else 0]]
+
+
+def _lengths(model: Model | None, fields: Mapping[str, object]) -> Range | None:
+    """Seconds, from the least to the most that the clip may have."""
+    seconds = number_of(fields.get("duration"))
+    if seconds is not None and seconds > 0:
+        return (seconds, seconds)
+    durations = model.durations if model else None
+    if isinstance(durations, Durations):
+        return (durations.min, durations.max)
+    return (min(durations), max(durations)) if durations else None

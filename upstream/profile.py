@@ -1,0 +1,388 @@
+"""
+A provider's profile: everything that FrameRelay knows of how one speaks, as data.
+
+The structs are the format: `profile_file` checks a file against them line by line, and their JSON Schema is what
+editors use. ``docs/profiles.md`` explains each key with examples.
+"""
+
+from typing import Any, Literal
+
+from msgspec import field
+
+from framerelay.upstream.profile_models import Model
+from framerelay.upstream.profile_words import (
+    Codes,
+    Fact,
+    FamilyName,
+    Frames,
+    MediaForm,
+    PathText,
+    Section,
+    StateName,
+    Template,
+    TemplateText,
+    Text,
+)
+
+
+class Auth(Section, frozen=True, kw_only=True):
+    """How the key is sent: as a header, or by a named hook (``jwt_hs256``)."""
+
+    header: str = "Authorization"
+    value: str = "Bearer {key}"
+    hook: Literal["jwt_hs256"] | None = None
+
+
+class ImageLimits(Section, frozen=True, kw_only=True):
+    """What a picture may be: megabytes (inline, too), pixels of a side and width by height, each least and most."""
+
+    max_mb: float | None = None
+    max_mb_inline: float | None = None
+    side_px: list[int | None] | None = None
+    ratio: list[float | None] | None = None
+    types: list[str] | None = None
+
+
+class Upload(Section, frozen=True, kw_only=True):
+    """
+    How a file is uploaded, and where its address (or id) stands in the answer.
+
+    ``multipart`` posts the file as ``file`` among ``fields``; ``put_url`` posts ``body``, then puts the bytes to the
+    address at ``put``. ``url`` or ``id``: the path of what is named in the create in place of the picture; without
+    either the usual places are looked through. ``number``: the id is a number, and is sent as one.
+    """
+
+    kind: Literal["multipart", "put_url", "form"]
+    post: TemplateText
+    file: str = "file"
+    fields: dict[str, Any] = field(default_factory=dict)
+    form: PathText | None = None
+    body: Template = None
+    put: PathText | None = None
+    url: PathText | None = None
+    id: PathText | None = None
+    number: bool = False
+
+
+class Media(Section, frozen=True, kw_only=True):
+    """What a picture may be given as, whatever the order (uploads are tried first, links last), and its limits."""
+
+    accepts: list[MediaForm] = field(default_factory=lambda: ["url"])
+    image: ImageLimits | None = None
+    body_max_mb: float | None = None
+    upload: Upload | None = None
+
+
+class ErrorPaths(Section, frozen=True, kw_only=True):
+    """Where an answer says what went wrong; ``where``: which part of the request it is about."""
+
+    code: PathText | None = None
+    message: PathText | None = None
+    where: PathText | None = None
+
+
+class Already(Section, frozen=True, kw_only=True):
+    """A refusal that means something else ("this job exists"), by its code and words; ``*`` stands for anything."""
+
+    code: Codes | None = None
+    says: str | None = None
+
+
+class Create(Section, frozen=True, kw_only=True):
+    """
+    The one request that spends money.
+
+    ``post``: its path or address; ``without``: another path where a word has no value (``first_frame``); ``by``: paths
+    by the frames that there are (``both``, ``first``, ``last``, ``none``), in place of ``post``: what is not named
+    there cannot be made. ``body`` and ``query``: templates.
+    ``values``: per word a map, a format (``"{}s"``) or ``drop``. ``id``: the path of the job's id in the answer;
+    ``keep``: addresses of the answer that are used later on. ``ok_if``: paths that must have these values, else it is
+    a refusal, whatever the HTTP status. ``refused``: HTTP statuses of 5xx that certainly accepted nothing;
+    ``unknown``: codes after which it may have been.
+    """
+
+    post: TemplateText
+    without: dict[str, TemplateText] = field(default_factory=dict)
+    by: dict[Frames, TemplateText] = field(default_factory=dict)
+    body: Template = None
+    query: dict[str, TemplateText] = field(default_factory=dict)
+    headers: dict[str, TemplateText] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    exclusive: list[list[str]] = field(default_factory=list)
+    id: PathText | None = None
+    also_id: PathText | None = None
+    status: PathText | None = None
+    keep: dict[str, PathText] = field(default_factory=dict)
+    ok_if: dict[PathText, Text] = field(default_factory=dict)
+    already: Already | None = None
+    unknown: Codes | None = None
+
+
+class BatchRules(Section, frozen=True, kw_only=True):
+    """Many jobs by one look-up: at most ``ids``, with ``join`` between; each of ``records`` has its id at ``key``."""
+
+    ids: int
+    records: PathText
+    key: PathText
+    join: str = ","
+
+
+class Get(Section, frozen=True, kw_only=True):
+    """
+    The look-up: a path with ``{id}``, or an address that the create's answer named (``{kept.status}``).
+
+    ``fallback``: another path, for when that answer was lost. ``absent: not_found``: an answer without a record says
+    that there is no such job; ``absent_if``: this refusal does.
+    """
+
+    get: TemplateText
+    fallback: TemplateText | None = None
+    record: PathText | None = None
+    absent: Literal["not_found"] | None = None
+    absent_if: Already | None = None
+    ok_if: dict[PathText, Text] | None = None
+    batch: BatchRules | None = None
+
+
+class StateRule(Section, frozen=True, kw_only=True):
+    """A state by what is there: any value at ``has``, one at ``path`` that ``says`` or ``equals`` so, or both."""
+
+    state: StateName
+    has: PathText | None = None
+    path: PathText | None = None
+    says: str | None = None
+    equals: Text | None = None
+
+
+class Then(Section, frozen=True, kw_only=True):
+    """A second GET, once the job is done; ``http_error: failed``: an error answer there is the job's failure."""
+
+    get: TemplateText
+    fallback: TemplateText | None = None
+    clip: PathText
+    last_frame: PathText | None = None
+    http_error: Literal["failed", "retry"] = "retry"
+    facts: dict[Fact, PathText] = field(default_factory=dict)
+
+
+class Times(Section, frozen=True, kw_only=True):
+    """When the job was made and last changed, in ``s`` or ``ms`` since 1970, or as text (``iso``)."""
+
+    unit: Literal["s", "ms", "iso"] = "s"
+    created: PathText | None = None
+    updated: PathText | None = None
+
+
+class Read(Section, frozen=True, kw_only=True):
+    """
+    What a record says. Without it a profile is read leniently, as the jobs API and the gateways beside it are.
+
+    ``clip_at``: where the clip of a job lies that is done and names none. ``facts``: ``duration frames fps seed ratio
+    resolution cost usage model reference``, by their paths; ``cost_unit``: what the cost is counted in (``USD``,
+    ``credits``, ``tokens``). ``decode``: values that are JSON in a text.
+    ``failed_if``: paths where, beside a status, any value makes the job failed. ``status_family``: what a status word
+    says of the reason.
+    """
+
+    status: PathText | None = None
+    states: dict[str, StateName] = field(default_factory=dict)
+    states_if: list[StateRule] = field(default_factory=list)
+    failed_if: list[PathText] = field(default_factory=list)
+    status_family: dict[str, FamilyName] = field(default_factory=dict)
+    id: PathText | None = None
+    clip: PathText | None = None
+    clip_at: TemplateText | None = None
+    last_frame: PathText | None = None
+    error: ErrorPaths | None = None
+    facts: dict[Fact, PathText] = field(default_factory=dict)
+    cost_unit: str | None = None
+    times: Times | None = None
+    decode: dict[PathText, Literal["json"]] = field(default_factory=dict)
+    then: Then | None = None
+
+
+class Signature(Section, frozen=True, kw_only=True):
+    """How a callback proves who sent it: a scheme of ``docs/verification.md``, and the usual variable of its secret."""
+
+    scheme: str
+    secret_env: str | None = None
+    required: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+class Reply(Section, frozen=True, kw_only=True):
+    """What we have to answer a callback with, and how soon."""
+
+    status: int = 200
+    within_s: float | None = None
+    body: str | None = None
+
+
+class Repeats(Section, frozen=True, kw_only=True):
+    """How often a callback is sent again that was not answered."""
+
+    tries: int | None = None
+    hours: float | None = None
+    known: bool = False
+
+
+class Challenge(Section, frozen=True, kw_only=True):
+    """A question that comes to the address before the job exists: the value at ``path`` is sent back as it came."""
+
+    path: PathText
+    echo: bool = True
+    within_s: float | None = None
+
+
+class CallbackRules(Section, frozen=True, kw_only=True):
+    """
+    Where a callback goes and how its body is read.
+
+    ``on``: the address is sent with the create (``create`` in the body, ``query``), is set in the account, or there are
+    no callbacks (``none``: the job is polled). ``body``: it reads like the whole look-up answer (``get``) or like its
+    record (``get_record``); ``root``: where the record stands in it. What is given here replaces what `Read` says.
+    """
+
+    on: Literal["create", "query", "account", "none"] = "create"
+    body: Literal["get", "get_record"] = "get"
+    root: PathText | None = None
+    id: PathText | None = None
+    also_id: PathText | None = None
+    reference: PathText | None = None
+    status: PathText | None = None
+    states: dict[str, StateName] | None = None
+    clip: PathText | None = None
+    error: ErrorPaths | None = None
+    events: list[str] = field(default_factory=list)
+    signature: Signature | Literal["none"] = "none"
+    answer: Reply | None = None
+    repeats: Repeats | None = None
+    strangers: int | None = None
+    challenge: Challenge | None = None
+
+
+class Reference(Section, frozen=True, kw_only=True):
+    """Our own reference, sent with the create: found again by ``get``; ``twice``: what a second create with it does."""
+
+    sent_as: str
+    get: TemplateText | None = None
+    record: PathText | None = None
+    twice: Literal["refused", "same_job", "unknown"] = "unknown"
+
+
+class Listing(Section, frozen=True, kw_only=True):
+    """The provider's own list of jobs, in which a submit of unknown outcome may be found."""
+
+    get: TemplateText | None = None
+    post: TemplateText | None = None
+    body: Template = None
+    items: PathText = "items"
+    next: PathText | None = None
+    created: PathText | None = None
+    reference: PathText | None = None
+    days: int | None = None
+
+
+class Recover(Section, frozen=True, kw_only=True):
+    """How a job is found again whose create was not answered."""
+
+    reference: Reference | Literal["none"] = "none"
+    list: Listing | Literal["none"] = "none"
+
+
+class Cancel(Section, frozen=True, kw_only=True):
+    """The request that cancels a job, and the states in which it may."""
+
+    delete: TemplateText | None = None
+    put: TemplateText | None = None
+    post: TemplateText | None = None
+    only: list[StateName] = field(default_factory=list)
+
+
+class DownloadRules(Section, frozen=True, kw_only=True):
+    """Where clips lie: with the key or not, at which hosts, for so many seconds, renewed by another look-up or not."""
+
+    auth: bool = False
+    hosts: list[str] = field(default_factory=list)
+    lives_s: int | None = None
+    expiry_query: list[str] = field(default_factory=list)
+    get_renews: bool | None = None
+
+
+class Poll(Section, frozen=True, kw_only=True):
+    """How a job without callbacks is asked about: after ``first_s``, then every ``every_s``, growing."""
+
+    first_s: float = 20.0
+    every_s: float = 15.0
+    max_per_minute: float | None = None
+
+
+class LimitRules(Section, frozen=True, kw_only=True):
+    """Jobs at once; ``over``: what happens to one more (``queued`` by the provider, or ``refused`` with ``code``)."""
+
+    concurrent: int | None = None
+    submits_per_minute: float | None = None
+    over: Literal["queued", "refused"] | None = None
+    code: Codes | None = None
+
+
+class ErrorRule(Section, frozen=True, kw_only=True):
+    """
+    One rule: where all that it names holds, its family is the one.
+
+    ``http``: a status, or ``4xx``, ``5xx``. ``code``, ``says``, ``where``: alternatives with ``|``, ``*`` for anything,
+    without regard to case.
+    """
+
+    family: FamilyName
+    http: Codes | None = None
+    code: Codes | None = None
+    says: str | None = None
+    where: str | None = None
+
+
+class Example(Section, frozen=True, kw_only=True):
+    """A body that was recorded or documented, and what has to be read from it."""
+
+    body: Any
+    read_as: Literal["create", "get", "callback"] = field(name="as")
+    http: int = 200
+    source: str | None = None
+    recorded: bool = False
+    expect: dict[str, Any] = field(default_factory=dict)
+
+
+class Profile(Section, frozen=True, kw_only=True):
+    """
+    One provider; ``docs/profiles.md`` explains each section.
+
+    ``own_address``: everybody has another one, and ``base`` is an example. ``guessed``: places that nobody documents.
+    """
+
+    profile: Literal[1]
+    id: str
+    title: str
+    base: str
+    create: Create
+    get: Get
+    extends: str | None = None
+    own_address: bool = False
+    checked: str | None = None
+    source: str | None = None
+    guessed: list[str] = field(default_factory=list)
+    hosts: list[str] = field(default_factory=list)
+    key_env: list[str] = field(default_factory=list)
+    auth: Auth = field(default_factory=Auth)
+    headers: dict[str, TemplateText] = field(default_factory=dict)
+    media: Media = field(default_factory=Media)
+    read: Read | None = None
+    callback: CallbackRules = field(default_factory=CallbackRules)
+    recover: Recover = field(default_factory=Recover)
+    cancel: Cancel | Literal["none"] = "none"
+    download: DownloadRules = field(default_factory=DownloadRules)
+    poll: Poll = field(default_factory=Poll)
+    limits: LimitRules = field(default_factory=LimitRules)
+    errors: list[ErrorRule] = field(default_factory=list)
+    models: dict[str, Model] = field(default_factory=dict)
+    redact: list[PathText] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)

@@ -1,0 +1,50 @@
+"""What a profile says of models: what each can do, and what its clips cost."""
+
+from typing import Any, Literal
+
+from msgspec import field
+
+from framerelay.upstream.profile_words import Section, Text
+
+
+class Durations(Section, frozen=True, kw_only=True):
+    """Seconds from ``min`` to ``max``; ``auto``: the value that lets the model choose."""
+
+    min: float
+    max: float
+    auto: Text | None = None
+
+
+class Price(Section, frozen=True, kw_only=True):
+    """
+    What a clip costs: ``per_s`` second of it, ``per_clip``, or ``per_mtok`` million tokens, by resolution or for all.
+
+    A list of two is the price without and with sound.
+    """
+
+    currency: str
+    per_s: float | dict[str, float | list[float]] | None = None
+    per_clip: float | dict[str, float | list[float]] | None = None
+    per_mtok: float | dict[str, float | list[float]] | None = None
+    tokens: str | None = None
+
+
+class Model(Section, frozen=True, kw_only=True):
+    """What one model can do, as far as is known, and where it differs from the rest of its profile."""
+
+    like: str | None = None
+    frames: list[Literal["first", "last"]] | None = None
+    needs: list[Literal["first", "last"]] | None = None
+    returns_last_frame: bool | None = None
+    durations: list[float] | Durations | None = None
+    resolutions: list[str] | None = None
+    ratios: list[str] | None = None
+    audio: Literal["choice", "always", "none"] | None = None
+    references: list[Literal["images", "videos"]] | None = None
+    prompt_max: int | None = None
+    last_frame_needs: dict[str, Text] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, str] = field(default_factory=dict)
+    drop: list[str] = field(default_factory=list)
+    set: dict[str, Any] = field(default_factory=dict)
+    price: Price | None = None

@@ -1,0 +1,267 @@
+"""
+The providers of this installation: the one of the settings, and those that ``framerelay.yaml`` names.
+
+A provider is a profile with an address, a key and limits of its own. No key stands in that file: it names variables.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final, Literal, cast
+
+import msgspec
+
+from framerelay.config.settings import Settings
+from framerelay.config.text import trimmed
+from framerelay.runs.errors import NotFound, RequestInvalid, StoryboardInvalid
+from framerelay.storyboards.parts import Part, near
+from framerelay.storyboards.settings_file import FILE_KEYS, read_settings_file
+from framerelay.storyboards.typed import check_typed
+from framerelay.upstream.profile import Profile
+from framerelay.upstream.profile_file import load_profile, load_shipped, shipped
+from framerelay.upstream.profile_models import Price
+
+HandOff = Literal["auto", "upload", "inline", "serve"]
+HAND_OFFS: Final = ("auto", "upload", "inline", "serve")
+PROVIDER_KEYS: Final = (
+    *("profile", "url", "key_env", "webhook_secret_env", "handoff", "jobs_at_once", "submits_per_minute", "prices"),
+)
+_ELSEWHERE: Final = {
+    "key": "no key stands in this file: name the variable that holds it, for example key_env: KLING_API_KEY",
+    "webhook_secret": "no secret stands in this file: name the variable that holds it by webhook_secret_env",
+    "base": "write url: it replaces the base of the profile",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """
+    One provider as it is used here.
+
+    ``key_variables``: where its key is looked for, the first that is set counts. ``prices``: by model, over those of
+    the profile. ``jobs_at_once`` · ``submits_per_minute``: given limits; None: learned from refusals.
+    """
+
+    name: str
+    profile: Profile
+    base: str
+    key: str | None = field(default=None, repr=False)
+    key_variables: tuple[str, ...] = ()
+    webhook_secret: str | None = field(default=None, repr=False)
+    handoff: HandOff | None = None
+    jobs_at_once: int | None = None
+    submits_per_minute: float | None = None
+    prices: Mapping[str, Price] = field(default_factory=dict)
+
+    @property
+    def calls_back(self) -> bool:
+        """Whether it tells us when a job is done, at an address of just that take; otherwise it is polled."""
+        return self.profile.callback.on in ("create", "query")
+
+    @property
+    def is_read_leniently(self) -> bool:
+        """Whether its callbacks are read as those of the jobs API: then their addresses need not name it."""
+        return self.profile.read is None
+
+    def price_of(self, model: str) -> Price | None:
+        """What a clip of *model* costs, as far as is known."""
+        known = self.profile.models.get(model)
+        return self.prices.get(model) or (known.price if known else None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Providers:
+    """Those that can be named; *default* is that of storyboards which name none."""
+
+    default: str
+    configured: Mapping[str, Provider]
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def of(self, name: str | None) -> Provider:
+        """
+        The provider *name*; a profile that is shipped needs no line in the settings file.
+
+        Raises: NotFound.
+        """
+        wanted = name or self.default
+        if (provider := self.configured.get(wanted)) is not None:
+            return provider
+        if wanted in shipped():
+            return plain(wanted, load_shipped(wanted), self.environ)
+        known = [*self.configured, *shipped()]
+        raise NotFound(f'there is no provider "{wanted}"{near(wanted, known)}; framerelay providers lists them')
+
+    def with_key(self) -> Iterator[Provider]:
+        """Those that have a key, the default first."""
+        names = dict.fromkeys((self.default, *self.configured))
+        yield from (provider for name in names if (provider := self.of(name)).key)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Keys and secrets, which nothing may show."""
+        return tuple(
+            text for one in self.configured.values() for text in (one.key, one.webhook_secret) if text is not None
+        )
+
+
+def plain(name: str, profile: Profile, environ: Mapping[str, str]) -> Provider:
+    """A provider as its profile has it, with the key and secret of the usual variables."""
+    return Provider(
+        name=name,
+        profile=profile,
+        base=profile.base,
+        key=_first_set(profile.key_env, environ),
+        key_variables=tuple(profile.key_env),
+        webhook_secret=_usual_secret(profile, environ),
+    )
+
+
+def read_providers(settings: Settings, environ: Mapping[str, str]) -> Providers:
+    """
+    The providers of *settings* and its ``framerelay.yaml``, with the keys that *environ* holds.
+
+    Raises: StoryboardInvalid with every mistake in that file; NotFound where FRAMERELAY_PROVIDER names nobody.
+    """
+    path = settings.config_file
+    read = partial(_read_root, folder=path.parent, environ=environ)
+    configured = read_settings_file(path, read) or {}
+    providers = Providers(default=settings.provider, configured=configured, environ=environ)
+    default = _of_settings(providers.of(None), settings)
+    return Providers(default=default.name, configured={**configured, default.name: default}, environ=environ)
+
+
+def _of_settings(provider: Provider, settings: Settings) -> Provider:
+    """FRAMERELAY_UPSTREAM_URL and _KEY are the default provider's address and key."""
+    key = str(settings.upstream_key) if settings.upstream_key else provider.key
+    base = settings.upstream_url or provider.base
+    return Provider(
+        name=provider.name,
+        profile=provider.profile,
+        base=base,
+        key=key,
+        key_variables=("FRAMERELAY_UPSTREAM_KEY", *(one for one in provider.key_variables if "UPSTREAM" not in one)),
+        webhook_secret=_secret_of(provider.profile, provider, key),
+        handoff=provider.handoff,
+        jobs_at_once=provider.jobs_at_once,
+        submits_per_minute=provider.submits_per_minute,
+        prices=provider.prices,
+    )
+
+
+def _read_root(root: Part, *, folder: Path, environ: Mapping[str, str]) -> dict[str, Provider]:
+    top = root.group(FILE_KEYS) or {}
+    if "providers" not in top or top["providers"].value is None:
+        return {}
+    parts = top["providers"].named_parts() or {}
+    read = {name: _read_provider(name, part, folder, environ) for name, part in parts.items()}
+    return {name: provider for name, provider in read.items() if provider is not None}
+
+
+def _read_provider(name: str, part: Part, folder: Path, environ: Mapping[str, str]) -> Provider | None:
+    keys = {} if part.value is None else part.group(PROVIDER_KEYS, elsewhere=_ELSEWHERE) or {}
+    profile = _read_profile(keys.get("profile"), part, name, folder)
+    if profile is None:
+        return None
+    usual = plain(name, profile, environ)
+    key_env = keys["key_env"].text() if "key_env" in keys else None
+    secret_env = keys["webhook_secret_env"].text() if "webhook_secret_env" in keys else None
+    key = _first_set((key_env,), environ) if key_env else usual.key
+    return Provider(
+        name=name,
+        profile=profile,
+        base=(keys["url"].web_address() if "url" in keys else None) or profile.base,
+        key=key,
+        key_variables=(key_env,) if key_env else usual.key_variables,
+        webhook_secret=_first_set((secret_env,), environ) if secret_env else _secret_of(profile, usual, key),
+        handoff=_read_handoff(keys["handoff"]) if "handoff" in keys else None,
+        jobs_at_once=keys["jobs_at_once"].whole_number(1) if "jobs_at_once" in keys else None,
+        submits_per_minute=_read_rate(keys["submits_per_minute"]) if "submits_per_minute" in keys else None,
+        prices=_read_prices(keys["prices"]) if "prices" in keys else {},
+    )
+
+
+def _read_profile(given: Part | None, part: Part, name: str, folder: Path) -> Profile | None:
+    """A shipped profile by its name (that of the provider, where nothing is said), or a file."""
+    text = name if given is None else given.text()
+    if text is None:
+        return None
+    try:
+        if text.endswith((".yaml", ".yml")) or "/" in text:
+            return load_profile(folder / text)
+        return load_shipped(text)
+    except NotFound as error:
+        hint = "" if given else "; name its profile, for example profile: kie or profile: ./mine.yaml"
+        (given or part).complain(f"{error.message}{hint}")
+    except OSError as error:
+        (given or part).complain(f"{text} cannot be read: {(error.strerror or 'it is no file').lower()}")
+    except StoryboardInvalid as error:
+        for mistake in error.mistakes:
+            (given or part).complain(f"in {text}, {mistake}")
+    return None
+
+
+def _read_handoff(part: Part) -> HandOff | None:
+    text = part.text()
+    if text in HAND_OFFS:
+        return cast("HandOff", text)
+    if text is not None:
+        part.complain(f'expected one of {", ".join(HAND_OFFS)}, found "{text}"')
+    return None
+
+
+def _read_rate(part: Part) -> float | None:
+    number = part.number()
+    if number is not None and number <= 0:
+        part.complain(f"expected a number above 0, found {number}")
+        return None
+    return number
+
+
+def _read_prices(part: Part) -> dict[str, Price]:
+    """Prices by model; a name of a model may hold anything."""
+    if not isinstance(part.value, dict):
+        part.complain("expected prices by model, for example prices: {kling-3.0: {per_s: 0.1, currency: USD}}")
+        return {}
+    prices = {}
+    for model, value in part.value.items():
+        inner = Part(value=value, notes=part.notes, path=(*part.path, model), order=part.order)
+        check_typed(inner, Price, checks={})
+        try:
+            prices[model] = msgspec.convert(value, Price)
+        except msgspec.ValidationError:
+            continue  # It has been complained of.
+    return prices
+
+
+def _first_set(variables: tuple[str, ...] | list[str], environ: Mapping[str, str]) -> str | None:
+    return next((text for name in variables if (text := trimmed(environ.get(name, "")))), None)
+
+
+def _secret_of(profile: Profile, provider: Provider, key: str | None) -> str | None:
+    """The secret of callbacks; some providers sign with the key itself, whatever variable that comes from."""
+    signature = profile.callback.signature
+    signs_by_key = signature != "none" and signature.secret_env in profile.key_env
+    return key if signs_by_key else provider.webhook_secret
+
+
+def _usual_secret(profile: Profile, environ: Mapping[str, str]) -> str | None:
+    signature = profile.callback.signature
+    variable = signature.secret_env if signature != "none" else None
+    return _first_set((variable,), environ) if variable else None
+
+
+def needs_address(provider: Provider) -> bool:
+    """Whether its profile knows no address of its own, and none was given."""
+    return provider.profile.own_address and provider.base == provider.profile.base
+
+
+def usable(provider: Provider) -> Provider:
+    """*provider*, which has an address and a key. Raises: RequestInvalid, saying which variable is missing."""
+    if needs_address(provider):
+        where = "set FRAMERELAY_UPSTREAM_URL, or url in framerelay.yaml"
+        raise RequestInvalid(f"the provider {provider.name} needs an address: {where}", param="base_url")
+    if not provider.key:
+        variables = " or ".join(provider.key_variables) or "key_env in framerelay.yaml"
+        raise RequestInvalid(f"the provider {provider.name} has no key: set {variables}", param="key")
+    return provider

@@ -1,0 +1,68 @@
+"""A storyboard with what each shot may cost: asked once, before it is planned or started."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from framerelay.runs.costs import Estimate
+from framerelay.runs.errors import Mistake, NotFound, StoryboardInvalid
+from framerelay.runs.model import Shot
+from framerelay.storyboards.documents import Path, line_at, place_of
+from framerelay.storyboards.storyboard import Storyboard
+from framerelay.upstream.order import words_of_input
+from framerelay.upstream.prices import estimate
+from framerelay.upstream.providers import Provider, Providers
+
+
+def priced(board: Storyboard, providers: Providers) -> Storyboard:
+    """
+    *board* with an estimate for each shot whose price is known.
+
+    Raises: StoryboardInvalid where it names a provider that is not there, or its budget of money cannot be kept: a
+    price is not known, or is one of another currency.
+    """
+    shots = tuple(replace(shot, estimate=_estimate(board, shot, providers)) for shot in board.shots)
+    if board.budget_money is not None and (message := _why_no_budget(board, shots)) is not None:
+        raise StoryboardInvalid([_mistake(board, ("budget", "money"), message)])
+    return replace(board, shots=shots)
+
+
+def _estimate(board: Storyboard, shot: Shot, providers: Providers) -> Estimate | None:
+    provider, model = provider_of(board, shot, providers), shot.model or board.model
+    known = provider.profile.models.get(model)
+    return estimate(provider.price_of(model), known, words_of_input(shot.input))
+
+
+def provider_of(board: Storyboard, shot: Shot, providers: Providers) -> Provider:
+    """Who makes *shot*. Raises: StoryboardInvalid, at the place that names somebody who is not there."""
+    name = shot.provider or board.provider
+    try:
+        return providers.of(name)
+    except NotFound as error:
+        path = next(_named_at(board.document, name), ("provider",))
+        raise StoryboardInvalid([_mistake(board, path, f"{error.message} (shot {shot.id})")]) from error
+
+
+def _named_at(group: Mapping[str, Any], name: str | None, at: Path = ()) -> Iterator[Path]:
+    """Where a checked document names the provider *name*, in story order."""
+    if name is not None and str(group.get("provider")).strip() == name:
+        yield (*at, "provider")
+    for level in ("scenes", "shots"):
+        for index, inner in enumerate(group.get(level, ())):
+            yield from _named_at(inner, name, (*at, level, index))
+
+
+def _why_no_budget(board: Storyboard, shots: tuple[Shot, ...]) -> str | None:
+    unknown = next((shot for shot in shots if shot.estimate is None), None)
+    if unknown is not None:
+        model = unknown.model or board.model
+        advice = "set it under prices of its provider in framerelay.yaml, or give a budget of jobs"
+        return f"no price of {model} is known (shot {unknown.id}), so the money cannot be kept to: {advice}"
+    currencies = sorted({shot.estimate.currency for shot in shots if shot.estimate})
+    wanted = board.currency or currencies[0]
+    other = next((each for each in currencies if each != wanted), None)
+    return f"the budget is in {wanted}, and a price is in {other}: nothing is converted here" if other else None
+
+
+def _mistake(board: Storyboard, path: Path, message: str) -> Mistake:
+    return Mistake(place=place_of(path), message=message, line=line_at(board.spot, path))
