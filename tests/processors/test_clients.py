@@ -1,0 +1,84 @@
+"""The clients of all providers: who is asked about a job, at which address, by which profile and key."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from starlette.datastructures import Secret
+
+from framerelay.config.settings import Settings
+from framerelay.processors.clients import Clients
+from framerelay.runs.errors import RequestInvalid
+from framerelay.runs.maker import Maker
+from framerelay.upstream.providers import read_providers
+
+pytestmark = pytest.mark.anyio
+
+Opened = Callable[..., AbstractAsyncContextManager[Clients]]
+ARK = Maker(provider="mine", profile="ark", base="https://old.example.com/api", model="m")
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Opened:
+    """``async with opened(yaml, environ, upstream_url=…) as clients``."""
+
+    @asynccontextmanager
+    async def start(text: str = "", environ: dict[str, str] | None = None, **given: object) -> AsyncIterator[Clients]:
+        path = tmp_path / "framerelay.yaml"
+        path.write_text(text, encoding="utf-8")
+        settings = replace(Settings(), config_file=path, **given)  # type: ignore[arg-type]
+        clients = Clients(read_providers(settings, environ or {}), settings)
+        yield clients
+        await clients.aclose()
+
+    return start
+
+
+async def test_a_job_is_asked_about_where_it_was_submitted(opened: Opened) -> None:
+    """Also when its provider has another address or profile by now; the key is that of now."""
+    lines = "providers: {mine: {profile: kling, url: 'https://new.example.com', key_env: MINE}}"
+    async with opened(lines, {"MINE": "sk-mine-mine"}) as clients:
+        client, now = clients.of_maker(ARK), clients.of("mine")
+
+        assert (client.profile.id, client.base) == ("ark", "https://old.example.com/api")
+        assert client.key_headers() == {"Authorization": "Bearer sk-mine-mine"}
+        assert (now.profile.id, now.base) == ("kling", "https://new.example.com")
+        assert clients.of_maker(ARK) is client, "one client for each address"
+
+
+async def test_a_provider_that_left_the_settings_is_asked_under_its_profiles_usual_key(opened: Opened) -> None:
+    """Its jobs were paid for, and are followed to their end."""
+    async with opened(
+        environ={"ARK_API_KEY": "sk-ark-ark"}, upstream_url="https://x", upstream_key=Secret("k" * 9)
+    ) as clients:
+        client = clients.of_maker(ARK)
+        assert (client.profile.id, client.base) == ("ark", "https://old.example.com/api")
+        assert client.key_headers() == {"Authorization": "Bearer sk-ark-ark"}
+        with pytest.raises(RequestInvalid, match="the profile own is gone: put it back into framerelay"):
+            clients.of_maker(replace(ARK, profile="own"))
+
+
+async def test_what_one_of_several_lacks_is_told_when_it_is_asked_for(opened: Opened) -> None:
+    """Somebody who has one key only starts; nobody at all with a key stops the start."""
+    async with opened("providers: {ark: {}}", {"ARK_API_KEY": "sk-ark-ark"}) as clients:
+        assert clients.of("ark").profile.id == "ark"
+        with pytest.raises(RequestInvalid, match="the provider jobs needs an address"):
+            clients.of(None)
+        with pytest.raises(RequestInvalid, match='no provider "nobody"'):
+            clients.of("nobody")
+    with pytest.raises(RequestInvalid, match="the provider jobs needs an address"):
+        async with opened("providers: {ark: {}}"):
+            pass
+
+
+async def test_a_price_is_that_of_the_provider_now(opened: Opened) -> None:
+    """None for who is gone, or has none."""
+    lines = "providers: {mine: {profile: ark, prices: {m: {per_clip: 1, currency: USD}}}}"
+    async with opened(lines, upstream_url="https://x", upstream_key=Secret("k" * 9)) as clients:
+        price = clients.price_of(ARK)
+        assert price
+        assert price.per_clip == 1
+        assert clients.price_of(replace(ARK, model="n")) is None
+        assert clients.price_of(replace(ARK, provider="gone")) is None

@@ -1,0 +1,81 @@
+"""When a provider is asked for a job by our reference, and what becomes of the answer."""
+
+from itertools import pairwise
+
+from framerelay.runs import events
+from framerelay.runs.machine import apply, begin, wake_at
+from framerelay.runs.maker import Maker
+from framerelay.runs.model import Problem, Run, RunId, Shot, Take, TakeStatus, Terms
+from framerelay.runs.steps import StepName, steps_due
+from framerelay.runs.takes import reference
+
+NOW = 1_000_000.0
+LOST = Problem(code="lost", message="lost")
+
+
+def lost(*, findable: bool = True, intent: str = "i") -> Run:
+    """A run whose submit was cut."""
+    shot = Shot(id="s1", scene="a", origin="cut", source=None, input={"prompt": "x"})
+    run = Run(id=RunId("r"), title="t", model="m", created_at=NOW, updated_at=NOW, shots=(shot,), terms=Terms())
+    maker = Maker(provider="p", profile="p", base="https://p", model="m", findable=findable)
+    intended = events.Submitting(shot="s1", take=1, intent=intent, seed=None, first_frame=None, maker=maker)
+    return apply(
+        apply(begin(run), intended, NOW), events.SubmitLost(shot="s1", take=1, problem=LOST, intent=intent), NOW
+    )
+
+
+def take_of(run: Run) -> Take:
+    return run.shots[0].takes[0]
+
+
+def searches(run: Run, now: float) -> int:
+    return [step.name for step in steps_due(run, now)].count(StepName.FIND)
+
+
+def test_only_who_can_be_asked_is_asked() -> None:
+    """A moment after the cut; and the run wakes for it."""
+    run = lost()
+    assert (searches(run, NOW), searches(run, NOW + 2)) == (0, 1)
+    assert wake_at(run, NOW) == NOW + 2
+    assert searches(lost(findable=False), NOW + 1e6) == 0
+
+
+def test_it_is_asked_ever_more_rarely() -> None:
+    """Never sooner than after two seconds, nor later than after ten minutes; and submitted by nobody."""
+    run, now, moments = lost(), NOW, []
+    for _ in range(40):
+        now = max(now, take_of(run).find_at or 0)
+        assert [step.name for step in steps_due(run, now)] == [StepName.FIND]
+        moments.append(now)
+        run = apply(run, events.JobNotFound(shot="s1", take=1, intent="i"), now)
+    gaps = [later - earlier for earlier, later in pairwise(moments)]
+    assert gaps == sorted(gaps)
+    assert (gaps[0], gaps[-1]) == (2.0, 600.0)
+
+
+def test_an_answer_about_another_submit_says_nothing_of_this_one() -> None:
+    """The search took long, and the take has been submitted anew meanwhile."""
+    run = lost(intent="new")
+    assert apply(run, events.JobNotFound(shot="s1", take=1, intent="old"), NOW + 2) is run
+
+    found = apply(run, events.Submitted(shot="s1", take=1, job_id="7", intent="old"), NOW + 2)
+    assert take_of(found).job_ids == ()
+    assert [take.job_ids for take in found.shots[0].takes if take.twin_of] == [("7",)], "it was paid for, and is kept"
+
+
+def test_what_is_found_is_the_takes_job() -> None:
+    """And is searched for no more."""
+    run = apply(lost(), events.Submitted(shot="s1", take=1, job_id="7", intent="i"), NOW + 2)
+    assert (take_of(run).status, take_of(run).job_ids, take_of(run).find_at) == (TakeStatus.GENERATING, ("7",), None)
+    assert searches(run, NOW + 1e6) == 0
+    assert apply(run, events.JobNotFound(shot="s1", take=1, intent="i"), NOW + 3) is run
+
+
+def test_each_submit_has_a_reference_of_its_own_and_always_the_same() -> None:
+    """A UUID; of run, shot and intent."""
+    run, take = lost(), take_of(lost())
+    same = reference(run, "s1", take)
+    assert same == reference(lost(), "s1", take)
+    assert len(same) == 36
+    others = {reference(run, "s2", take), reference(run, "s1", take_of(lost(intent="j")))}
+    assert len(others | {same}) == 3

@@ -1,0 +1,144 @@
+"""The tour: a submit was cut, the job is there all the same, and is found by the reference that we sent with it."""
+
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from framerelay.cli.http import listening_on, serving
+from framerelay.sandbox.clip import ClipOrder, render_clip
+
+pytestmark = pytest.mark.anyio
+
+PROFILE = """
+profile: 1
+id: mine
+title: A gateway that takes our reference
+base: https://mine.example.com
+create: {post: /jobs, body: {prompt: "{prompt}", ref: "{take}"}, id: id}
+get: {get: "/jobs/{id}"}
+read: {id: id, status: status, states: {busy: running, done: succeeded, bad: failed}, clip: url}
+callback: {on: none}
+poll: {first_s: 0.01, every_s: 0.01}
+recover: {reference: {sent_as: ref, get: "/jobs/by/{take}", twice: refused}}
+"""
+
+
+@dataclass
+class Cutting:
+    """Makes every job and answers no submit; *before*: what searches are answered, one after the other, at first."""
+
+    clip: Path
+    before: list[Response] = field(default_factory=list)
+    url: str = ""
+    posts: list[str] = field(default_factory=list)
+    searches: list[str] = field(default_factory=list)
+
+    def app(self) -> Starlette:
+        """Over HTTP."""
+        return Starlette(
+            routes=[
+                Route("/jobs", self._create, methods=["POST"]),
+                Route("/jobs/by/{ref}", self._find),
+                Route("/jobs/{id}", self._job),
+                Route("/clip.mp4", lambda _: FileResponse(self.clip)),
+            ]
+        )
+
+    async def _create(self, request: Request) -> Response:
+        self.posts.append((await request.json())["ref"])
+        return Response(status_code=502)  # Of something between us, that knows nothing of the job.
+
+    async def _find(self, request: Request) -> Response:
+        self.searches.append(request.path_params["ref"])
+        if self.before:
+            return self.before.pop(0)
+        return self._told() if self.searches[-1] in self.posts else JSONResponse({}, 404)
+
+    async def _job(self, _: Request) -> Response:
+        return self._told()
+
+    def _told(self) -> Response:
+        return JSONResponse({"id": "7", "status": "done", "url": f"{self.url}/clip.mp4"})
+
+
+@pytest.fixture
+def cutting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AbstractAsyncContextManager[Cutting]]:
+    """``async with cutting(answer, …) as provider``: it is the provider ``mine`` of the settings file."""
+    monkeypatch.setattr("framerelay.runs.takes.FIND_AGAIN_S", (0.02, 600.0))
+    monkeypatch.setenv("MINE_KEY", "sk-mine-mine-mine")
+    clip = tmp_path / "clip.mp4"
+    order = ClipOrder(number=1, prompt="a car", seed=1, width=160, height=96, frames=6, bframes=0)
+    render_clip(order, clip, last_frame_into=None, stop=threading.Event())
+
+    @asynccontextmanager
+    async def start(*before: Response) -> AsyncIterator[Cutting]:
+        provider = Cutting(clip=clip, before=list(before))
+        with listening_on("127.0.0.1", 0) as listener:
+            provider.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            (tmp_path / "mine.yaml").write_text(PROFILE, encoding="utf-8")
+            mine = f"{{profile: ./mine.yaml, url: '{provider.url}', key_env: MINE_KEY}}"
+            (tmp_path / "framerelay.yaml").write_text(f"providers: {{mine: {mine}}}", encoding="utf-8")
+            async with serving(provider.app(), listener):
+                yield provider
+
+    return start
+
+
+BOARD = {"provider": "mine", "model": "m", "shots": [{"id": "s1", "prompt": "a car"}]}
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param([], id="found at once"),
+        pytest.param([(404, {}), (404, {})], id="not there yet"),
+        pytest.param([(200, {"id": None})], id="an empty record"),
+        pytest.param([(503, {}), (429, {}), (500, {})], id="out of order"),
+        pytest.param([(200, ["odd"])], id="nothing that is understood"),
+        pytest.param([(401, {"error": "key"})], id="a key that it does not know"),
+    ],
+)
+async def test_a_job_whose_submit_was_cut_is_found_by_our_reference(
+    before: list[tuple[int, Any]], cutting: Any, start_relay: Any, wait_until: Callable[..., Awaitable[None]]
+) -> None:
+    """Whatever the search is answered meanwhile: one POST, one job, and its clip is in the film."""
+    answers = [JSONResponse(body, status) for status, body in before]
+    async with cutting(*answers) as provider, start_relay("http://127.0.0.1:9") as relay:
+        run_id = await relay.run(BOARD)
+
+        async def is_done() -> bool:  # Meanwhile it waits: a person may look at the provider's own list.
+            return bool((await relay.shown(run_id))["status"] == "succeeded")
+
+        await wait_until(is_done, "its clip is there")
+        run = await relay.shown(run_id)
+    (take,) = run["shots"][0]["takes"]
+    assert take["job_id"] == "7"
+    assert len(provider.posts) == 1
+    assert set(provider.searches) == set(provider.posts), "it was searched for by another reference"
+    assert len(provider.searches) == len(before) + 1
+
+
+async def test_a_job_that_is_not_found_is_not_submitted_again(
+    cutting: Any, start_relay: Any, wait_until: Callable[..., Awaitable[None]]
+) -> None:
+    """It may appear later: the take is held, and looked for ever more rarely."""
+    never = [JSONResponse({}, 404)] * 100
+    async with cutting(*never) as provider, start_relay("http://127.0.0.1:9") as relay:
+        run_id = await relay.run(BOARD)
+        await wait_until(lambda: len(provider.searches) >= 4, "it is looked for several times")
+        run = await relay.shown(run_id)
+
+        assert (run["shots"][0]["takes"][0]["status"], run["status"]) == ("unsure", "waiting")
+        assert len(provider.posts) == 1
+        provider.before.clear()
+        await wait_until(lambda: not provider.before and len(provider.searches) >= 5, "and once more")
+        await relay.api.post(f"/v1/runs/{run_id}/cancel")
