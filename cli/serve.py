@@ -19,6 +19,7 @@ from framerelay.cli.errors import CommandError
 from framerelay.cli.http import listening_on, serving
 from framerelay.cli.keys import invitation, keys_of
 from framerelay.cli.settings import without_password
+from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import Keys, refuse_weak_keys
 from framerelay.config.live import LiveSettings
 from framerelay.config.logs import configure_logging, texts_of, write_waiting_lines
@@ -33,12 +34,13 @@ from framerelay.receiver.app import create_app
 from framerelay.receiver.door.connection import connection_factory
 from framerelay.receiver.door.fast_path import FastConnection
 from framerelay.receiver.door.verification import Verification
-from framerelay.runs.errors import StoryboardInvalid
+from framerelay.runs.errors import FrameRelayError, StoryboardInvalid
 from framerelay.store.client import connect, disconnect
 from framerelay.store.embedded import EmbeddedRedis
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
 from framerelay.storyboards.hooks import read_hooks
 from framerelay.upstream.jwks import PublicKeys
+from framerelay.upstream.providers import Provider, Providers, needs_address, read_providers
 from framerelay.upstream.senders import read_senders
 from framerelay.upstream.verifiers import Verifiers
 
@@ -55,8 +57,11 @@ def serve(*, receiver: bool, worker: bool) -> int:
     configure_logging(settings)
     for sentence in misspelt():
         log.warning("setting_unknown", reason=sentence)
+    with _mistakes_of(settings):
+        providers = read_providers(settings, environment())
+    configure_logging(settings, also=providers.secrets)
     if worker:
-        _require_upstream(settings)
+        _require_provider(settings, providers)
     with ExitStack() as stack:
         # First, so that a port in use stops the start before keys are made.
         listener = stack.enter_context(listening_on(settings.host, settings.port)) if receiver else None
@@ -95,13 +100,22 @@ class _Hiding:
     """Keeps secrets out of the log, those of before as well."""
 
     def __init__(self, settings: Settings) -> None:
-        self._texts = texts_of(settings)
+        self._texts = _texts_to_hide(settings)
 
     async def take(self, settings: Settings, _: Keys) -> None:
         """Called when settings were read again."""
-        if not texts_of(settings) <= self._texts:
-            self._texts |= texts_of(settings)
+        texts = await asyncio.to_thread(_texts_to_hide, settings)
+        if not texts <= self._texts:
+            self._texts |= texts
             configure_logging(settings, also=self._texts)
+
+
+def _texts_to_hide(settings: Settings) -> set[str]:
+    """The secrets of the settings, and of the providers as far as their file can be read."""
+    try:
+        return texts_of(settings) | set(read_providers(settings, environment()).secrets)
+    except (FrameRelayError, SettingInvalid):  # It is said by those who need them.
+        return texts_of(settings)
 
 
 def _listen_to_signals(stop: asyncio.Event, live: LiveSettings) -> None:
@@ -240,25 +254,29 @@ def _greet(settings: Settings, keys: Keys, *, receiver: bool, worker: bool) -> N
         click.echo("  In another terminal, in this folder: framerelay run STORYBOARD --watch", err=True)
 
 
-def _require_upstream(settings: Settings) -> None:
-    missing = [
-        name
-        for name, value in (
-            ("FRAMERELAY_UPSTREAM_URL", settings.upstream_url),
-            ("FRAMERELAY_UPSTREAM_KEY", settings.upstream_key),
-        )
-        if not value
-    ]
-    if missing:
+def _require_provider(settings: Settings, providers: Providers) -> None:
+    """A worker that can ask nobody is of no use. Raises: CommandError, naming what is missing for the default one."""
+    if not any(not needs_address(provider) for provider in providers.with_key()):
+        default = providers.of(None)
+        missing = [
+            *(["FRAMERELAY_UPSTREAM_URL"] if needs_address(default) else []),
+            *([_key_variable(default)] if not default.key else []),
+        ]
         raise CommandError(
-            f"{' and '.join(missing)} must be set: address and key of the jobs API. "
+            f"{' and '.join(missing)} must be set: address and key of "
+            f"{'the jobs API' if default.is_read_leniently else default.name}. "
             "To try without one: framerelay demo, or framerelay sandbox in another terminal"
         )
-    _warn_without_public_url(settings)
+    _warn_without_public_url(settings, providers.of(None))
 
 
-def _warn_without_public_url(settings: Settings) -> None:
-    upstream = urlsplit(settings.upstream_url or "").hostname
+def _key_variable(provider: Provider) -> str:
+    """The one that its own tools use; of the jobs API ours is the only one."""
+    return next((name for name in provider.key_variables if "UPSTREAM" not in name), "FRAMERELAY_UPSTREAM_KEY")
+
+
+def _warn_without_public_url(settings: Settings, provider: Provider) -> None:
+    upstream = urlsplit(provider.base).hostname
     if not settings.public_url and upstream not in ("127.0.0.1", "localhost", "::1"):
         log.warning(
             "public_url_missing",

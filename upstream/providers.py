@@ -4,6 +4,7 @@ The providers of this installation: the one of the settings, and those that ``fr
 A provider is a profile with an address, a key and limits of its own. No key stands in that file: it names variables.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +24,8 @@ from framerelay.upstream.profile_file import load_profile, load_shipped, shipped
 from framerelay.upstream.profile_models import Price
 
 HandOff = Literal["auto", "upload", "inline", "serve"]
+KEY_CHARS_MIN: Final = 16  # A shorter text under such a name may be a word of many a line.
+_KEY_NAME: Final = re.compile(r"(KEY|SECRET|TOKEN)(_[0-9]+)?$")
 HAND_OFFS: Final = ("auto", "upload", "inline", "serve")
 PROVIDER_KEYS: Final = (
     *("profile", "url", "key_env", "webhook_secret_env", "handoff", "jobs_at_once", "submits_per_minute", "prices"),
@@ -99,10 +102,10 @@ class Providers:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Keys and secrets, which nothing may show."""
-        return tuple(
-            text for one in self.configured.values() for text in (one.key, one.webhook_secret) if text is not None
-        )
+        """Keys and secrets, which nothing may show; a shipped profile that is not configured has its variable, too."""
+        named = [text for one in self.configured.values() for text in (one.key, one.webhook_secret) if text]
+        usual = [text for name, text in self.environ.items() if _KEY_NAME.search(name) and len(text) >= KEY_CHARS_MIN]
+        return tuple(dict.fromkeys((*named, *usual)))
 
 
 def plain(name: str, profile: Profile, environ: Mapping[str, str]) -> Provider:
