@@ -37,15 +37,22 @@ def opened(tmp_path: Path) -> Opened:
 
 
 async def test_a_job_is_asked_about_where_it_was_submitted(opened: Opened) -> None:
-    """Also when its provider has another address or profile by now; the key is that of now."""
-    lines = "providers: {mine: {profile: kling, url: 'https://new.example.com', key_env: MINE}}"
+    """Also when its provider has another address by now; the key is that of now."""
+    lines = "providers: {mine: {profile: ark, url: 'https://new.example.com', key_env: MINE}}"
     async with opened(lines, {"MINE": "sk-mine-mine"}) as clients:
         client, now = clients.of_maker(ARK), clients.of("mine")
 
         assert (client.profile.id, client.base) == ("ark", "https://old.example.com/api")
         assert client.key_headers() == {"Authorization": "Bearer sk-mine-mine"}
-        assert (now.profile.id, now.base) == ("kling", "https://new.example.com")
+        assert (now.profile.id, now.base) == ("ark", "https://new.example.com")
         assert clients.of_maker(ARK) is client, "one client for each address"
+
+
+async def test_the_key_of_another_profile_is_not_sent_to_where_a_job_was_submitted(opened: Opened) -> None:
+    """Under the same name there may be somebody else by now: the job's own profile has its usual variable."""
+    lines = "providers: {mine: {profile: kling, key_env: MINE}}"
+    async with opened(lines, {"MINE": "sk-mine-mine", "ARK_API_KEY": "sk-ark-ark"}) as clients:
+        assert clients.of_maker(ARK).key_headers() == {"Authorization": "Bearer sk-ark-ark"}
 
 
 async def test_a_provider_that_left_the_settings_is_asked_under_its_profiles_usual_key(opened: Opened) -> None:

@@ -322,7 +322,7 @@ def micros(take: Take) -> int:
     return 0 if take.cost is None else int((Decimal(str(take.cost.amount)) * 1_000_000).to_integral_value())
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     money=st.sampled_from([0.3, 0.7, 1.1, 2.2]),

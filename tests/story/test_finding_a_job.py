@@ -120,6 +120,8 @@ async def test_a_job_whose_submit_was_cut_is_found_by_our_reference(
 
         await wait_until(is_done, "its clip is there")
         run = await relay.shown(run_id)
+        history = [each.fields["event"] for each in await relay.store.history(run_id)]
+    assert history.count("job_not_found") == len(before)
     (take,) = run["shots"][0]["takes"]
     assert take["job_id"] == "7"
     assert len(provider.posts) == 1

@@ -162,7 +162,7 @@ async def inside(relay: Any) -> list[TakePlace]:
     return [place for place, _ in await relay.store.places.inside("jobs")]
 
 
-@pytest.mark.parametrize(("jobs", "given"), [(10, True), (40, False)])
+@pytest.mark.parametrize(("jobs", "given"), [(10, True), (25, False)])
 async def test_five_places_are_enough_for_all_jobs_of_two_workers(
     jobs: int, given: bool, narrow: Any, start_relay: Any, working: Working, at_once: Callable[[int], None], redis: Any
 ) -> None:

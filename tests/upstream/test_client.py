@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -23,6 +24,7 @@ from framerelay.runs.errors import (
 from framerelay.upstream.client import ANSWER_BYTES_MAX, JobsClient, Timeouts
 from framerelay.upstream.families import Family, family_of
 from framerelay.upstream.order import Order
+from framerelay.upstream.profile import Recover
 from framerelay.upstream.profile_file import load_shipped
 from framerelay.upstream.wire import JobState
 
@@ -401,3 +403,31 @@ async def test_the_key_of_a_gateway_stays_there() -> None:
     async with JobsClient("https://gateway.example/fal", "sk-gateway", profile=profile) as client:
         assert not client.is_own(upload)
         assert client.is_own("https://gateway.example/fal/x/y/requests/1/status")
+
+
+REFERENCE = {"sent_as": "ref", "get": "/jobs/by/{take}"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (JSONResponse({"id": "7", "status": "queued"}), ("7",)),
+        (JSONResponse({"error": {"message": "no such job"}}, 404), None),
+        (JSONResponse({"status": "queued"}), None),
+    ],
+)
+async def test_a_job_is_found_by_our_reference_or_is_not_there(
+    provider, answer: Response, found: tuple[str, ...] | None
+) -> None:
+    """Asking costs nothing; who cannot be asked so is not asked."""
+    rules = msgspec.convert({"reference": REFERENCE}, Recover)
+    asked = msgspec.structs.replace(load_shipped("ark"), recover=rules)
+    provider.answers = [answer]
+    async with JobsClient(provider.url, "sk-test-key", profile=asked) as client:
+        report = await client.find_job("a reference/1")
+    assert (report and report.job_ids) == found
+    assert [path for _, path, _, _ in provider.requests] == ["/jobs/by/a%20reference%2F1"]
+
+    async with JobsClient(provider.url, "sk-test-key", profile=load_shipped("jobs")) as client:
+        assert await client.find_job("r") is None
+    assert len(provider.requests) == 1
