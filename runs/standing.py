@@ -13,7 +13,7 @@ from typing import Final
 from framerelay.runs.budget import budget_words
 from framerelay.runs.costs import MICROS, BudgetLeft, CostTally
 from framerelay.runs.model import Family, Overview, Problem, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
-from framerelay.runs.takes import BROUGHT_IN, IN_FLIGHT, OPEN, SUBMIT_CUT_SHORT, is_unheard
+from framerelay.runs.takes import BROUGHT_IN, IN_FLIGHT, OPEN, SUBMIT_CUT_SHORT, is_unheard, shown_status
 
 MOVING: Final = frozenset({ShotStatus.SUBMITTING, ShotStatus.GENERATING, ShotStatus.COLLECTING})
 HELD_AFTER: Final = 6  # Submits put off because the provider is out of order, before a person is told: about 15 s.
@@ -109,7 +109,7 @@ def _with_status(shot: Shot, status: ShotStatus) -> Shot:
 
 def _shot_status(run: Run, shot: Shot, left: BudgetLeft) -> ShotStatus:
     takes = counted(shot)
-    statuses = {take.status for take in takes if take.question is None}
+    statuses = {shown_status(take) for take in takes if take.question is None}
     take = chosen(shot)
     if take is not None and take.status is TakeStatus.DONE:
         return ShotStatus.DONE

@@ -20,6 +20,7 @@ LATE_S: Final = 2.0  # Beyond the time that nearly all such jobs took: their cal
 LOOK_UP_AGAIN_S: Final = (2.0, 120.0)  # After a GET that failed: never sooner, never later.
 TOLD_S: Final = 60.0  # So long the look-up of a provider may lag behind its callback, before the planned times count.
 FIND_AGAIN_S: Final = (2.0, 600.0)  # After a search by our reference that found nothing: never sooner, never later.
+SEARCHES_SOON: Final = 5  # Some ten seconds.
 LAGS_S: Final = 1.0  # The first wait for it meanwhile.
 USUAL_TIMES: Final = 3.0  # Of the usual time, in which nothing is heard of a submit, before a person is asked.
 ASK_S_MIN: Final = 30.0  # Drafts take seconds; a callback that is tried again needs more.
@@ -293,6 +294,12 @@ def unsure(run: Run, shot: Shot, take: Take, problem: Problem, now: float) -> Ta
 def find_at(take: Take) -> float | None:
     """When the provider is asked for a job with the reference of *take*, of whose submit nothing was heard."""
     return take.find_at if take.status is TakeStatus.UNSURE else None
+
+
+def shown_status(take: Take) -> TakeStatus:
+    """As what it counts for its shot: while a lost submit is looked for, nobody has to wait for a person yet."""
+    is_searched = take.status is TakeStatus.UNSURE and take.find_at is not None and take.turns <= SEARCHES_SOON
+    return TakeStatus.SUBMITTING if is_searched else take.status
 
 
 def reference(run: Run, shot_id: str, take: Take) -> str:

@@ -5,7 +5,7 @@ from itertools import pairwise
 from framerelay.runs import events
 from framerelay.runs.machine import apply, begin, wake_at
 from framerelay.runs.maker import Maker
-from framerelay.runs.model import Problem, Run, RunId, Shot, Take, TakeStatus, Terms
+from framerelay.runs.model import Problem, Run, RunId, RunStatus, Shot, ShotStatus, Take, TakeStatus, Terms
 from framerelay.runs.steps import StepName, steps_due
 from framerelay.runs.takes import reference
 
@@ -79,3 +79,18 @@ def test_each_submit_has_a_reference_of_its_own_and_always_the_same() -> None:
     assert len(same) == 36
     others = {reference(run, "s2", take), reference(run, "s1", take_of(lost(intent="j")))}
     assert len(others | {same}) == 3
+
+
+def test_nobody_is_told_to_wait_for_a_person_while_it_is_looked_for_at_once() -> None:
+    """After some ten seconds of searching it is a person's matter; the take is held all the time."""
+    run, now = lost(), NOW
+    assert (run.status, run.shots[0].status) == (RunStatus.RUNNING, ShotStatus.SUBMITTING)
+
+    while run.status is RunStatus.RUNNING:
+        now = run.shots[0].takes[0].find_at or 0.0
+        run = apply(run, events.JobNotFound(shot="s1", take=1, intent="i"), now)
+
+    assert 5 < now - NOW < 60
+    assert (run.status, run.shots[0].status) == (RunStatus.WAITING, ShotStatus.WAITING)
+    assert run.shots[0].takes[0].status is TakeStatus.UNSURE
+    assert lost(findable=False).status is RunStatus.WAITING
