@@ -3,11 +3,14 @@
 import structlog
 
 from framerelay.processors.deps import Deps
+from framerelay.processors.orders import callback_url
 from framerelay.runs import events
 from framerelay.runs.errors import FrameRelayError
-from framerelay.runs.model import TakeStatus
+from framerelay.runs.maker import Maker
+from framerelay.runs.model import Run, Shot, Take, TakeStatus
 from framerelay.runs.takes import reference
 from framerelay.store.progress import record
+from framerelay.upstream.client import LostSubmit
 
 log = structlog.get_logger()
 
@@ -20,13 +23,14 @@ async def find(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -
     for again, ever more rarely; the take stays held, and is submitted by nobody.
     """
     run = await deps.store.load(run_id)
+    shot = run.shot(shot_id) if run else None
     unsure = run.take(shot_id, take) if run else None
-    if run is None or unsure is None or unsure.turns != turn or unsure.status is not TakeStatus.UNSURE:
+    if run is None or shot is None or unsure is None or unsure.turns != turn or unsure.status is not TakeStatus.UNSURE:
         return "not_due"
     if unsure.maker is None:
         return "not_due"
     try:
-        report = await deps.clients.of_maker(unsure.maker).find_job(reference(run, shot_id, unsure))
+        report = await deps.clients.of_maker(unsure.maker).find_job(_lost(deps, run, shot, unsure, unsure.maker))
     except FrameRelayError as error:
         log.warning("search_failed", reason=error.message)
         report = None
@@ -46,3 +50,14 @@ async def find(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -
     await record(deps.store, run_id, found)
     log.info("submit_found", job_id=job_id)
     return "found"
+
+
+def _lost(deps: Deps, run: Run, shot: Shot, take: Take, maker: Maker) -> LostSubmit:
+    """What the submit of *take* sent that nobody else can have sent."""
+    provider = deps.clients.provider(maker.provider)
+    return LostSubmit(
+        take=reference(run, shot.id, take),
+        callback_url=callback_url(deps, run, shot, take, provider) if provider.calls_back else None,
+        model=maker.model,
+        since=take.submitted_at,
+    )

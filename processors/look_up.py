@@ -91,7 +91,7 @@ async def look_up(
     await _take_turn(deps, run, shot_id, current, planned=planned)
     try:
         with deps.turnstile.passing(planned=planned):
-            report = await _get_job(deps, run, shot_id, current, lookup_id)
+            report = await _get_job(deps, run, shot_id, current, lookup_id, is_patient=planned)
     except FrameRelayError as error:
         return await _poll_failed(deps, run, shot_id, current, error, tries, has_ended=has_ended)
     if current.job_id is None and _is_foreign(report, run, current.submitted_at, lookup_id):
@@ -186,14 +186,16 @@ def _provider_name(deps: Deps, run: Run, shot_id: str, take: Take | None) -> str
     return (run.provider_of(shot) if shot else None) or deps.clients.providers.default
 
 
-async def _get_job(deps: Deps, run: Run, shot_id: str, take: Take | None, job_id: str) -> JobReport:
+async def _get_job(
+    deps: Deps, run: Run, shot_id: str, take: Take | None, job_id: str, *, is_patient: bool = False
+) -> JobReport:
     """What the provider of *take* says (of a take that is forgotten: that of its shot). Raises: as the client's."""
     shot = run.shot(shot_id)
     if take is not None and take.maker is not None:
         client, model = deps.clients.of_maker(take.maker), take.maker.model
     else:
         client, model = deps.clients.of(run.provider_of(shot) if shot else None), run.model
-    return await client.get_job(job_id, kept=take.kept if take else None, model=model)
+    return await client.get_job(job_id, kept=take.kept if take else None, model=model, is_patient=is_patient)
 
 
 def _with_cost(deps: Deps, take: Take, event: Event, report: JobReport) -> Event:

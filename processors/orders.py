@@ -18,6 +18,7 @@ from framerelay.upstream.order import Order, PictureValue
 from framerelay.upstream.pictures import inline_text
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.providers import Provider
+from framerelay.upstream.search import can_be_searched
 
 CALLED_LATE_S: Final = 86_400.0  # A callback is sent after its job's end, and again where it failed.
 
@@ -41,7 +42,7 @@ async def prepared(deps: Deps, run: Run, shot: Shot) -> Prepared:
     Raises: RequestInvalid where the provider cannot be used, or not for this; else as `hand_off.first_frame`.
     """
     provider, client = deps.clients.provider(run.provider_of(shot)), deps.clients.of(run.provider_of(shot))
-    reference_rules, poll = client.profile.recover.reference, client.profile.poll
+    poll = client.profile.poll
     return Prepared(
         provider=provider,
         client=client,
@@ -51,7 +52,7 @@ async def prepared(deps: Deps, run: Run, shot: Shot) -> Prepared:
             base=client.base,
             model=run.model_of(shot),
             poll_s=None if provider.calls_back else (poll.first_s, poll.every_s),
-            findable=reference_rules != "none" and reference_rules.get is not None,
+            findable=can_be_searched(client.profile),
         ),
         first=await first_frame(deps, run, shot, provider, client),
         last=await last_frame(deps, shot, provider, client),
@@ -69,7 +70,7 @@ def order_of(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared) -> O
         model=run.model_of(shot),
         input=fields,
         take=reference(run, shot.id, take),
-        callback_url=_callback_url(deps, run, shot, take, ready.provider) if ready.provider.calls_back else None,
+        callback_url=callback_url(deps, run, shot, take, ready.provider) if ready.provider.calls_back else None,
         first_frame=_picture(deps, ready.client.profile, first),
         last_frame=_picture(deps, ready.client.profile, last),
         first_frame_type=_type_of(first),
@@ -79,7 +80,7 @@ def order_of(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared) -> O
     )
 
 
-def _callback_url(deps: Deps, run: Run, shot: Shot, take: Take, provider: Provider) -> str:
+def callback_url(deps: Deps, run: Run, shot: Shot, take: Take, provider: Provider) -> str:
     """One that names the provider where its callbacks are read by its profile."""
     name = None if provider.is_read_leniently else provider.name
     ends_at = address_ends_at(run, shot, take)

@@ -13,7 +13,7 @@ What costs money is never sent twice in here. ``submit`` lets exactly one POST l
 import asyncio
 import mimetypes
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -21,18 +21,17 @@ from typing import Any, Self
 from uuid import uuid4
 
 import httpx
-import msgspec
 from msgspec.structs import replace as replace_struct
 
 from framerelay.config.urls import host_of
 from framerelay.runs.errors import (
     OutcomeUnknown,
-    RequestInvalid,
     UpstreamAnswerUnreadable,
     UpstreamRejected,
     UpstreamUnavailable,
 )
 from framerelay.upstream.answers import find_upload_url, read_object, refusal_within
+from framerelay.upstream.batch import LookUpBatch
 from framerelay.upstream.created import ApiAnswer, SubmitAnswer, read_created
 from framerelay.upstream.credentials import base_of, hosts_of, spellings_of, usable_id, usable_key
 from framerelay.upstream.hooks import UPLOADS, UploadFile, auth_headers
@@ -42,11 +41,12 @@ from framerelay.upstream.order import Order, create_request, fill_address
 from framerelay.upstream.paths import read_path
 from framerelay.upstream.profile import Get, Profile, Reference, Then
 from framerelay.upstream.profile_file import DEFAULT, load_shipped
-from framerelay.upstream.reading import read_words
+from framerelay.upstream.reading import read_entry, read_words
 from framerelay.upstream.refusals import is_ok, refusal_by, refusal_inside
+from framerelay.upstream.search import find_in_list
 from framerelay.upstream.template import words_in
+from framerelay.upstream.transport import NOTHING_SENT, encoded, open_client, read_bounded, setting, transport_words
 from framerelay.upstream.wire import JobState
-from framerelay.upstream.words import CODE_CHARACTERS_MAX, cut
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +59,14 @@ class Timeouts:
     upload_s: float = 120.0
 
 
-ANSWER_BYTES_MAX = 4 * 1024 * 1024
-KEPT_S = 4.0  # Many servers end a connection that is idle for 5 s, maybe just when we write to it again.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostSubmit:
+    """What may find a job again whose create was not answered: our reference *take*, when it left (s)."""
 
-_NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+    take: str
+    callback_url: str | None
+    model: str
+    since: float
 
 
 class JobsClient:
@@ -101,8 +105,11 @@ class JobsClient:
         self._key_spellings = spellings_of(key)
         headers = {**self.profile.headers, "Accept-Encoding": "identity"}
         tls = tls or httpx.create_ssl_context(trust_env=False)
-        self._free = _open(headers, tls, kept_alive=8)
-        self._paid = _open(headers, tls, kept_alive=0)
+        self._free = open_client(headers, tls, kept_alive=8)
+        self._paid = open_client(headers, tls, kept_alive=0)
+
+        batch = self.profile.get.batch
+        self._batch = LookUpBatch(batch, self._look_up_many) if batch else None
 
     async def __aenter__(self) -> Self:
         return self
@@ -131,15 +138,17 @@ class JobsClient:
         """
         plan = create_request(self.profile, order)
         headers = {**plan.headers, "Content-Type": "application/json"}
-        request = self._request(self._paid, plan.method, plan.url, plan.query, headers, content=_encode(plan.body))
+        request = self._request(self._paid, plan.method, plan.url, plan.query, headers, content=encoded(plan.body))
         if leaving is not None:
-            request.extensions["trace"] = _setting(leaving)
+            request.extensions["trace"] = setting(leaving)
         try:
             answer = await self._exchange(self._paid, request, self._timeouts.submit_s)
-        except _NOTHING_SENT as error:
-            raise UpstreamUnavailable(f"the provider cannot be reached; nothing was sent ({_words(error)})") from error
+        except NOTHING_SENT as error:
+            raise UpstreamUnavailable(
+                f"the provider cannot be reached; nothing was sent ({transport_words(error)})"
+            ) from error
         except Exception as error:  # Whatever it was: the POST may have left.
-            raise OutcomeUnknown(f"the submit left, and its answer was lost ({_words(error)})") from error
+            raise OutcomeUnknown(f"the submit left, and its answer was lost ({transport_words(error)})") from error
         return read_created(self.profile, answer, refuses_by_503=self._refuses_by_503)
 
     def key_headers(self) -> dict[str, str]:
@@ -160,36 +169,60 @@ class JobsClient:
         return self.base.lower().startswith("http://")
 
     async def get_job(
-        self, job_id: str, *, kept: Mapping[str, str] | None = None, model: str | None = None
+        self,
+        job_id: str,
+        *,
+        kept: Mapping[str, str] | None = None,
+        model: str | None = None,
+        is_patient: bool = False,
     ) -> JobReport:
         """
         What the provider says about a job now. Costs nothing; may be called as often as its rate allows.
 
         *kept*: the addresses that the answer to the submit named, where the profile asks them; *model*: of the job, for
-        the addresses that are made where none was named.
+        the addresses that are made where none was named. *is_patient*: it may wait a moment for others that are asked
+        about by the same GET.
         Raises: UpstreamUnavailable; UpstreamRateLimited; UpstreamRejected (404: no such job, or no longer);
         UpstreamAnswerUnreadable; RequestInvalid for an id that cannot be part of an address.
         """
         words: dict[str, object] = {"id": usable_id(job_id), "id_path": job_id}
         words |= {"model": model, "app": "/".join((model or "").split("/")[:2]) or None}
         words |= {f"kept.{name}": url for name, url in (kept or {}).items()}
-        answer = await self._look_up(_address(self.profile.get, words), words)
+        if is_patient and self._batch is not None:
+            answer = await self._batch.answer(job_id)
+        else:
+            answer = await self._look_up(_address(self.profile.get, words), words)
         report = read_looked_up(self.profile, answer, root=self.base)
         then = self.profile.read.then if self.profile.read else None
         if then is None or report.state is not JobState.SUCCEEDED or report.video_url is not None:
             return report
         return await self._result(then, report, words | read_words(self.profile, answer.document() or {}))
 
-    async def find_job(self, take: str) -> JobReport | None:
+    async def find_job(self, lost: LostSubmit) -> JobReport | None:
         """
-        The job that has our reference *take*; None where the provider has none, or cannot be asked so.
+        The job of a submit that was cut, by our reference or in the provider's list; None where it has none (yet).
 
         Raises: as `get_job`.
         """
-        reference = self.profile.recover.reference
-        if reference == "none" or reference.get is None:
+        reference, listing = self.profile.recover.reference, self.profile.recover.list
+        if reference != "none" and reference.get is not None:
+            return await self._find_by_reference(reference, reference.get, lost.take)
+        if listing == "none":
             return None
-        answer = await self._look_up(reference.get, {"take": take})
+        marks = (lost.take, lost.callback_url or "")
+        entry = await find_in_list(self._ask_list, listing, marks=marks, model=lost.model, since=lost.since)
+        report = read_entry(self.profile, entry, root=self.base) if entry else None
+        return report if report is not None and report.job_ids else None
+
+    async def _ask_list(
+        self, method: str, address: str, body: object, words: Mapping[str, object]
+    ) -> dict[str, object]:
+        content = {} if body is None else {"json": body}
+        request = self._request(self._free, method, fill_address(address, words), {}, {}, **content)
+        return read_object((await self._ask(request)).content)
+
+    async def _find_by_reference(self, reference: Reference, address: str, take: str) -> JobReport | None:
+        answer = await self._look_up(address, {"take": take})
         try:
             report = read_looked_up(self._searching(reference), answer, root=self.base)
         except UpstreamRejected as error:
@@ -207,6 +240,9 @@ class JobsClient:
         """A GET of *address*, a template; whatever it is answered."""
         request = self._request(self._free, "GET", fill_address(address, words), {}, {})
         return await self._exchange_freely(request, self._timeouts.look_up_s)
+
+    async def _look_up_many(self, job_ids: str) -> ApiAnswer:
+        return await self._look_up(self.profile.get.get, {"id": job_ids})
 
     async def _result(self, then: Then, report: JobReport, words: Mapping[str, object]) -> JobReport:
         """The second GET, of a job that is done: where its clip is."""
@@ -293,7 +329,7 @@ class JobsClient:
         try:
             return await self._exchange(self._free, request, seconds)
         except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
-            raise UpstreamUnavailable(f"the provider did not answer ({_words(error)})") from error
+            raise UpstreamUnavailable(f"the provider did not answer ({transport_words(error)})") from error
 
     async def _ask(self, request: httpx.Request) -> ApiAnswer:
         """A call that costs nothing; only a 2xx is an answer."""
@@ -314,7 +350,7 @@ class JobsClient:
         async with asyncio.timeout(seconds + 3 * connect_s):
             response = await client.send(request, stream=True)
             try:
-                content = await _read_bounded(response)
+                content = await read_bounded(response)
             finally:
                 await response.aclose()
         headers = {name: self._without_key(value.encode()).decode() for name, value in response.headers.items()}
@@ -326,57 +362,7 @@ class JobsClient:
         return content
 
 
-async def _read_bounded(response: httpx.Response) -> bytes:
-    encoding = response.headers.get("content-encoding", "").strip().lower()
-    if encoding not in ("", "identity"):
-        if not response.is_success:
-            return b""  # Its status says enough; its words are not unpacked.
-        shown = cut(encoding, CODE_CHARACTERS_MAX)
-        raise UpstreamAnswerUnreadable(f"the provider's answer is encoded ({shown!r}) although asked not to be")
-    content = bytearray()
-    async for chunk in response.aiter_raw():
-        content += chunk
-        if len(content) > ANSWER_BYTES_MAX:
-            raise UpstreamAnswerUnreadable(f"the provider's answer is larger than {ANSWER_BYTES_MAX} bytes")
-    return bytes(content)
-
-
 def _address(rules: Get | Then, words: Mapping[str, object]) -> str:
     """The template of a look-up: one that names an address of the create's answer needs that answer."""
     is_known = all(words.get(word) is not None for word in words_in(rules.get))
     return rules.get if is_known or rules.fallback is None else rules.fallback
-
-
-def _setting(leaving: asyncio.Event) -> Callable[[str, object], Awaitable[None]]:
-    """For httpcore, which tells each step beforehand; all that is not about the connection is about the request."""
-
-    async def hear(step: str, _: object) -> None:
-        if not step.startswith("connection."):
-            leaving.set()
-
-    return hear
-
-
-def _open(headers: Mapping[str, str], tls: ssl.SSLContext, *, kept_alive: int) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        headers=headers,
-        verify=tls,
-        trust_env=False,
-        follow_redirects=False,
-        limits=httpx.Limits(max_connections=64, max_keepalive_connections=kept_alive, keepalive_expiry=KEPT_S),
-    )
-
-
-def _encode(body: object) -> bytes:
-    try:
-        return msgspec.json.encode(body)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise RequestInvalid(f"the input cannot be written as JSON: {error}", param="input") from error
-
-
-def _words(error: Exception) -> str:
-    """What happened, without the address: its query may hold a secret. What breaks HTTP is not quoted, either."""
-    text = str(error)
-    if isinstance(error, httpx.RemoteProtocolError):
-        text = text.partition(":")[0]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

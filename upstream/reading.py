@@ -39,6 +39,13 @@ def read_answer(profile: Profile, document: Mapping[str, object], *, root: str |
     return _read(profile, profile.read, record_in(profile, document) or {}, document, root)
 
 
+def read_entry(profile: Profile, entry: Mapping[str, object], *, root: str) -> JobReport:
+    """What an entry of the provider's list says, which reads like the record of a look-up."""
+    if profile.read is None:
+        return read_job(entry, root=root)
+    return _read(profile, profile.read, entry, entry, root)
+
+
 def read_callback(profile: Profile, document: Mapping[str, object]) -> JobReport:
     """What the body of a callback says."""
     rules = profile.callback

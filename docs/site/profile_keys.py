@@ -274,7 +274,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
 NOTES_ONLY: Final = frozenset(
     (
         *("Profile.redact", "Media.body_max_mb", "ImageLimits.side_px", "ImageLimits.ratio", "ImageLimits.types"),
-        *("Get.batch", "Recover.list", "Profile.cancel", "LimitRules.code"),
+        *("Profile.cancel", "LimitRules.code"),
         *("CallbackRules.reference", "CallbackRules.events", "CallbackRules.repeats", "CallbackRules.strangers"),
         *("Signature.required", "Reply.status", "Reply.within_s", "Challenge.echo", "Challenge.within_s"),
         *("Reference.sent_as", "Reference.twice", "Model.returns_last_frame", "Model.references"),

@@ -21,11 +21,12 @@ from framerelay.runs.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from framerelay.upstream.client import ANSWER_BYTES_MAX, JobsClient, Timeouts
+from framerelay.upstream.client import JobsClient, LostSubmit, Timeouts
 from framerelay.upstream.families import Family, family_of
 from framerelay.upstream.order import Order
 from framerelay.upstream.profile import Recover
 from framerelay.upstream.profile_file import load_shipped
+from framerelay.upstream.transport import ANSWER_BYTES_MAX
 from framerelay.upstream.wire import JobState
 
 pytestmark = pytest.mark.anyio
@@ -405,6 +406,10 @@ async def test_the_key_of_a_gateway_stays_there() -> None:
         assert client.is_own("https://gateway.example/fal/x/y/requests/1/status")
 
 
+def lost(take: str, callback_url: str | None = None) -> LostSubmit:
+    return LostSubmit(take=take, callback_url=callback_url, model="ray-2", since=1_000_000.0)
+
+
 REFERENCE = {"sent_as": "ref", "get": "/jobs/by/{take}"}
 
 
@@ -424,10 +429,59 @@ async def test_a_job_is_found_by_our_reference_or_is_not_there(
     asked = msgspec.structs.replace(load_shipped("ark"), recover=rules)
     provider.answers = [answer]
     async with JobsClient(provider.url, "sk-test-key", profile=asked) as client:
-        report = await client.find_job("a reference/1")
+        report = await client.find_job(lost("a reference/1"))
     assert (report and report.job_ids) == found
     assert [path for _, path, _, _ in provider.requests] == ["/jobs/by/a%20reference%2F1"]
 
     async with JobsClient(provider.url, "sk-test-key", profile=load_shipped("jobs")) as client:
-        assert await client.find_job("r") is None
+        assert await client.find_job(lost("r")) is None
     assert len(provider.requests) == 1
+
+
+async def test_a_job_is_found_in_the_providers_list_by_the_address_that_only_its_submit_named(provider) -> None:
+    """Pages are turned until it is there; another's job that looks like it is not taken."""
+    rules = {"list": {"get": "/generations?page={page}", "items": "generations", "reference": "request.callback_url"}}
+    asked = msgspec.structs.replace(load_shipped("luma"), recover=msgspec.convert(rules, Recover))
+    mine, other = "https://relay.example/webhook/mine", "https://relay.example/webhook/other"
+
+    def page(*entries: tuple[str, str]) -> JSONResponse:
+        jobs = [{"id": name, "state": "queued", "request": {"callback_url": url}} for name, url in entries]
+        return JSONResponse({"generations": jobs})
+
+    provider.answers = [page(("1", other)), page(("2", other), ("3", mine)), page(("1", other)), page()]
+    async with JobsClient(provider.url, "sk-test-key", profile=asked) as client:
+        found = await client.find_job(lost("take", mine))
+        missing = await client.find_job(lost("take", mine))
+
+    assert found is not None
+    assert found.job_ids == ("3",)
+    assert missing is None
+    assert [path for _, path, _, _ in provider.requests] == ["/generations"] * 4, "until a page is empty"
+
+
+async def test_planned_look_ups_share_a_get_where_the_provider_takes_several_ids(provider) -> None:
+    """Each gets its own record, or none; one that is in a hurry goes by itself."""
+    records = [{"id": "b", "status": "processing"}, {"id": "a", "status": "submitted"}]
+    provider.answers = [JSONResponse({"code": 0, "data": records}), JSONResponse({"code": 0, "data": records[:1]})]
+    async with JobsClient(provider.url, "sk-test-key", profile=load_shipped("kling")) as client:
+        asked = [client.get_job(name, is_patient=True) for name in ("a", "b", "c")]
+        one, other, absent = await asyncio.gather(*asked, return_exceptions=True)
+        alone = await client.get_job("b")
+
+    assert (one.state, other.state) == (JobState.QUEUED, JobState.RUNNING)
+    assert isinstance(absent, UpstreamRejected)
+    assert absent.status == 404
+    assert alone.state is JobState.RUNNING
+    assert len(provider.requests) == 2
+
+
+async def test_a_shared_look_up_that_fails_fails_for_all_of_them(provider) -> None:
+    """And the next ones are asked anew."""
+    provider.answers = [JSONResponse({}, 503), JSONResponse({"code": 0, "data": [{"id": "a", "status": "failed"}]})]
+    async with JobsClient(provider.url, "sk-test-key", profile=load_shipped("kling")) as client:
+        asked = [client.get_job(name, is_patient=True) for name in ("a", "b")]
+        errors = await asyncio.gather(*asked, return_exceptions=True)
+        again = await client.get_job("a", is_patient=True)
+
+    assert [type(error) for error in errors] == [UpstreamUnavailable, UpstreamUnavailable]
+    assert again.state is JobState.FAILED

@@ -1,0 +1,65 @@
+"""Bytes to and from a provider: connections, what is written, what is read, and trouble in words without secrets."""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+
+import httpx
+import msgspec
+
+from framerelay.runs.errors import RequestInvalid, UpstreamAnswerUnreadable
+from framerelay.upstream.words import CODE_CHARACTERS_MAX, cut
+
+ANSWER_BYTES_MAX = 4 * 1024 * 1024
+KEPT_S = 4.0  # Many servers end a connection that is idle for 5 s, maybe just when we write to it again.
+NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+async def read_bounded(response: httpx.Response) -> bytes:
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        if not response.is_success:
+            return b""  # Its status says enough; its words are not unpacked.
+        shown = cut(encoding, CODE_CHARACTERS_MAX)
+        raise UpstreamAnswerUnreadable(f"the provider's answer is encoded ({shown!r}) although asked not to be")
+    content = bytearray()
+    async for chunk in response.aiter_raw():
+        content += chunk
+        if len(content) > ANSWER_BYTES_MAX:
+            raise UpstreamAnswerUnreadable(f"the provider's answer is larger than {ANSWER_BYTES_MAX} bytes")
+    return bytes(content)
+
+
+def setting(leaving: asyncio.Event) -> Callable[[str, object], Awaitable[None]]:
+    """For httpcore, which tells each step beforehand; all that is not about the connection is about the request."""
+
+    async def hear(step: str, _: object) -> None:
+        if not step.startswith("connection."):
+            leaving.set()
+
+    return hear
+
+
+def open_client(headers: Mapping[str, str], tls: ssl.SSLContext, *, kept_alive: int) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        headers=headers,
+        verify=tls,
+        trust_env=False,
+        follow_redirects=False,
+        limits=httpx.Limits(max_connections=64, max_keepalive_connections=kept_alive, keepalive_expiry=KEPT_S),
+    )
+
+
+def encoded(body: object) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RequestInvalid(f"the input cannot be written as JSON: {error}", param="input") from error
+
+
+def transport_words(error: Exception) -> str:
+    """What happened, without the address: its query may hold a secret. What breaks HTTP is not quoted, either."""
+    text = str(error)
+    if isinstance(error, httpx.RemoteProtocolError):
+        text = text.partition(":")[0]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
