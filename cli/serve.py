@@ -33,12 +33,14 @@ from framerelay.receiver.app import create_app
 from framerelay.receiver.door.connection import connection_factory
 from framerelay.receiver.door.fast_path import FastConnection
 from framerelay.receiver.door.verification import Verification
-from framerelay.runs.errors import StoryboardInvalid
+from framerelay.runs.errors import NotFound, RequestInvalid, StoryboardInvalid
 from framerelay.store.client import connect, disconnect
 from framerelay.store.embedded import EmbeddedRedis
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
 from framerelay.storyboards.hooks import read_hooks
 from framerelay.upstream.jwks import PublicKeys
+from framerelay.upstream.profile_file import DEFAULT
+from framerelay.upstream.providers import Provider, needs_address, read_providers, usable
 from framerelay.upstream.senders import read_senders
 from framerelay.upstream.verifiers import Verifiers
 
@@ -56,7 +58,7 @@ def serve(*, receiver: bool, worker: bool) -> int:
     for sentence in misspelt():
         log.warning("setting_unknown", reason=sentence)
     if worker:
-        _require_upstream(settings)
+        _require_provider(settings)
     with ExitStack() as stack:
         # First, so that a port in use stops the start before keys are made.
         listener = stack.enter_context(listening_on(settings.host, settings.port)) if receiver else None
@@ -240,25 +242,34 @@ def _greet(settings: Settings, keys: Keys, *, receiver: bool, worker: bool) -> N
         click.echo("  In another terminal, in this folder: framerelay run STORYBOARD --watch", err=True)
 
 
-def _require_upstream(settings: Settings) -> None:
-    missing = [
-        name
-        for name, value in (
-            ("FRAMERELAY_UPSTREAM_URL", settings.upstream_url),
-            ("FRAMERELAY_UPSTREAM_KEY", settings.upstream_key),
-        )
-        if not value
-    ]
-    if missing:
-        raise CommandError(
-            f"{' and '.join(missing)} must be set: address and key of the jobs API. "
-            "To try without one: framerelay demo, or framerelay sandbox in another terminal"
-        )
-    _warn_without_public_url(settings)
+def _require_provider(settings: Settings) -> None:
+    """A worker can ask somebody: the default provider, or one that `framerelay.yaml` names."""
+    with _mistakes_of(settings):
+        try:
+            providers = read_providers(settings, environment())
+        except NotFound as error:
+            raise CommandError(f"FRAMERELAY_PROVIDER: {error.message}") from error
+    default = providers.of(None)
+    try:
+        usable(default)
+    except RequestInvalid as error:
+        if not any(providers.with_key()) or settings.provider != DEFAULT:
+            raise CommandError(_what_is_missing(default, settings, error)) from error
+    _warn_without_public_url(settings, default.base)
 
 
-def _warn_without_public_url(settings: Settings) -> None:
-    upstream = urlsplit(settings.upstream_url or "").hostname
+def _what_is_missing(default: Provider, settings: Settings, error: RequestInvalid) -> str:
+    trying = "To try without one: framerelay demo, or framerelay sandbox in another terminal"
+    if settings.provider != DEFAULT:
+        return f"{error.message}. {trying}"
+    wanted = {"FRAMERELAY_UPSTREAM_URL": not needs_address(default), "FRAMERELAY_UPSTREAM_KEY": default.key}
+    missing = " and ".join(name for name, there in wanted.items() if not there)
+    another = "or FRAMERELAY_PROVIDER and the key of another one (framerelay providers lists them)"
+    return f"{missing} must be set: address and key of the jobs API; {another}. {trying}"
+
+
+def _warn_without_public_url(settings: Settings, base: str) -> None:
+    upstream = urlsplit(base).hostname
     if not settings.public_url and upstream not in ("127.0.0.1", "localhost", "::1"):
         log.warning(
             "public_url_missing",
