@@ -15,6 +15,7 @@ _FRAMES: Final = {
     "provider": "the provider's last frame",
     "upload": "our last frame, uploaded",
     "serve": "our last frame, served",
+    "inline": "our last frame, inside the request",
 }
 
 

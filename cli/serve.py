@@ -34,7 +34,7 @@ from framerelay.receiver.app import create_app
 from framerelay.receiver.door.connection import connection_factory
 from framerelay.receiver.door.fast_path import FastConnection
 from framerelay.receiver.door.verification import Verification
-from framerelay.runs.errors import FrameRelayError, StoryboardInvalid
+from framerelay.runs.errors import FrameRelayError, NotFound, StoryboardInvalid
 from framerelay.store.client import connect, disconnect
 from framerelay.store.embedded import EmbeddedRedis
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
@@ -57,8 +57,7 @@ def serve(*, receiver: bool, worker: bool) -> int:
     configure_logging(settings)
     for sentence in misspelt():
         log.warning("setting_unknown", reason=sentence)
-    with _mistakes_of(settings):
-        providers = read_providers(settings, environment())
+    providers = _providers_of(settings)
     configure_logging(settings, also=providers.secrets)
     if worker:
         _require_provider(settings, providers)
@@ -254,6 +253,15 @@ def _greet(settings: Settings, keys: Keys, *, receiver: bool, worker: bool) -> N
         click.echo("  In another terminal, in this folder: framerelay run STORYBOARD --watch", err=True)
 
 
+def _providers_of(settings: Settings) -> Providers:
+    """Raises: CommandError for mistakes of the settings file, and where FRAMERELAY_PROVIDER names nobody."""
+    with _mistakes_of(settings):
+        try:
+            return read_providers(settings, environment())
+        except NotFound as error:
+            raise CommandError(f"FRAMERELAY_PROVIDER: {error.message}") from error
+
+
 def _require_provider(settings: Settings, providers: Providers) -> None:
     """A worker that can ask nobody is of no use. Raises: CommandError, naming what is missing for the default one."""
     if not any(not needs_address(provider) for provider in providers.with_key()):
@@ -265,7 +273,8 @@ def _require_provider(settings: Settings, providers: Providers) -> None:
         raise CommandError(
             f"{' and '.join(missing)} must be set: address and key of "
             f"{'the jobs API' if default.is_read_leniently else default.name}. "
-            "To try without one: framerelay demo, or framerelay sandbox in another terminal"
+            "To try without one: framerelay demo, or framerelay sandbox in another terminal; "
+            "for another provider set FRAMERELAY_PROVIDER and its key (framerelay providers lists them)"
         )
     _warn_without_public_url(settings, providers.of(None))
 

@@ -129,7 +129,8 @@ class FirstFrame:
     """
     What a take was given to begin with.
 
-    ``source``: ``given`` by the storyboard · ``provider`` (its own last frame) · ``upload`` · ``serve`` (by us).
+    ``source``: ``given`` by the storyboard · ``provider`` (its own last frame) · ``upload`` · ``serve`` (by us) ·
+    ``inline`` (in the request itself).
     ``path``: our file, where it is one. ``take``: of the shot that it was handed on from, the take whose end it is.
     """
 

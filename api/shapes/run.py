@@ -76,7 +76,9 @@ class FirstFrame(Struct, kw_only=True):
     """What a take was given to begin with."""
 
     url: Annotated[str, Meta(description="Ours below /media; another's without its query; data: for one in place.")]
-    source: Annotated[str, Meta(description="given by the storyboard · provider · upload · serve")]
+    source: Annotated[
+        str, Meta(description="given by the storyboard · provider · upload · serve · inline (in the request)")
+    ]
 
 
 class Seam(Struct, kw_only=True):

@@ -19,6 +19,7 @@ from framerelay.runs.errors import (
 )
 from framerelay.runs.model import Family
 from framerelay.upstream.client import JobsClient, Timeouts
+from framerelay.upstream.profile_file import DEFAULT
 from framerelay.upstream.providers import Provider, read_providers, usable
 
 NO_SUCH_JOB: Final = "framerelay-doctor-no-such-job"
@@ -36,10 +37,15 @@ async def look_at_providers(settings: Settings) -> Finding | list[Finding]:
         return fail(f"FRAMERELAY_PROVIDER: {error.message}", "correct it, or name it under providers")
     known = [providers.of(name) for name in dict.fromkeys((providers.default, *providers.configured))]
     findings = [finding for one in known if not one.is_read_leniently async for finding in _look_at(one, settings)]
-    if not providers.of(None).is_read_leniently:
+    if not providers.of(None).is_read_leniently or (any(providers.with_key()) and _is_left_out(settings)):
         return findings
     first = await look_at_upstream(settings)
     return [first, *findings] if findings else first
+
+
+def _is_left_out(settings: Settings) -> bool:
+    """Nobody said anything about the jobs API, which is the default where no provider is named."""
+    return settings.provider == DEFAULT and not settings.upstream_url and not settings.upstream_key
 
 
 async def _look_at(provider: Provider, settings: Settings) -> AsyncIterator[Finding]:

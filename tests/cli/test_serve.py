@@ -60,6 +60,29 @@ def test_what_stops_the_start_is_one_sentence(ready: Any, settings: dict[str, st
     assert words in complaints[0]
 
 
+NONE_OF_JOBS = {"UPSTREAM_URL": "", "UPSTREAM_KEY": ""}
+NO_REDIS = {"REDIS_URL": "redis://127.0.0.1:9/0"}
+
+
+@pytest.mark.parametrize("named", ["FRAMERELAY_PROVIDER", "framerelay.yaml"])
+def test_the_key_of_any_provider_is_enough_to_start(ready: Any, named: str) -> None:
+    """Who has the key of Kling alone needs no address and no key of the jobs API: the start goes on, up to Redis."""
+    ready.write(".env", "KLING_API_KEY=k\n" + ("FRAMERELAY_PROVIDER=kling\n" if named == "FRAMERELAY_PROVIDER" else ""))
+    if named == "framerelay.yaml":
+        ready.write("framerelay.yaml", "providers: {kling: {}}\n")
+    ended = ready.having(**NONE_OF_JOBS, **NO_REDIS).run("worker")
+    assert ended.code == 1
+    assert "Redis cannot be reached" in ended.err
+
+
+def test_a_provider_without_a_key_is_named_with_its_variable(ready: Any) -> None:
+    """Not the address and key of the jobs API, which nobody asked for; and a name that nobody has is said."""
+    ended = ready.having(**NONE_OF_JOBS, PROVIDER="kling").run("up")
+    assert "KLING_API_KEY must be set: address and key of kling" in ended.err
+    ended = ready.having(**NONE_OF_JOBS, PROVIDER="klinge").run("up")
+    assert 'FRAMERELAY_PROVIDER: there is no provider "klinge" (did you mean "kling"?)' in ended.err
+
+
 def test_a_port_in_use_is_one_sentence_and_makes_no_keys(ready: Any) -> None:
     """The port comes first: a start that fails leaves nothing behind."""
     with socket.socket() as other:

@@ -185,8 +185,8 @@ def render(relay: Any) -> Callable[..., Any]:
     """
     ``await render(run, "s1", 1)``: what a worker would record about a take, from submit to a clip on our disk.
 
-    *begun_from*: the take of the shot before whose last frame it begins with. *ends*: the path of its own last frame.
-    *notes*: what is odd about its clip.
+    *begun_from*: the take of the shot before whose last frame it begins with, handed on as *source* says. *ends*: the
+    path of its own last frame. *notes*: what is odd about its clip.
     """
     usual = Clip(path="c", sha256="0" * 64, bytes=9, width=1280, height=720, duration_s=5.04, frames=121)
 
@@ -196,11 +196,12 @@ def render(relay: Any) -> Callable[..., Any]:
         take: int = 1,
         *,
         begun_from: int | None = None,
+        source: str = "upload",
         ends: str = "f",
         notes: tuple[str, ...] = (),
     ) -> None:
         frame = Frame(path=ends, sha256="0" * 64, width=1280, height=720)
-        first = begun_from and FirstFrame(url="https://u.example.com/f.png", source="upload", path="f", take=begun_from)
+        first = begun_from and FirstFrame(url="https://u.example.com/f.png", source=source, path="f", take=begun_from)
         name: dict[str, Any] = {"shot": shot, "take": take}
         for event in (
             events.Submitting(**name, intent="i", seed=None, first_frame=first or None),

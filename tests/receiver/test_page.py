@@ -18,6 +18,7 @@ from framerelay.runs.events import Event
 from framerelay.runs.model import Clip, FirstFrame, Frame, Problem, Take, TakeStatus
 from framerelay.runs.standing import settled
 from framerelay.store.progress import name_of, record
+from framerelay.upstream.pictures import PictureForm
 
 pytestmark = pytest.mark.anyio
 
@@ -384,6 +385,17 @@ async def test_an_invitation_lets_in_once(relay: Any, monkeypatch: pytest.Monkey
             assert "set-cookie" not in answer.headers
         http.cookies.set(COOKIE, sessions.invite())
         assert (await http.get("/")).status_code == 401
+
+
+@pytest.mark.parametrize("source", get_args(PictureForm))
+async def test_a_frame_is_shown_however_it_was_handed_on(
+    source: str, browser: Any, relay: Any, board: Any, render: Any
+) -> None:
+    """A run has its page, in whichever form last frames go to the provider."""
+    run = await relay.run({**board, "shots": [{"id": "s1", "prompt": "a"}, {"id": "s2", "prompt": "b"}]})
+    await render(run, "s1")
+    await render(run, "s2", begun_from=1, source=source)
+    assert (await browser.get(f"/runs/{run}")).status_code == 200
 
 
 async def test_what_becomes_stale_is_said_before_and_after(browser: Any, relay: Any, board: Any, render: Any) -> None:
