@@ -21,6 +21,7 @@ LOOK_UP_AGAIN_S: Final = (2.0, 120.0)  # After a GET that failed: never sooner, 
 TOLD_S: Final = 60.0  # So long the look-up of a provider may lag behind its callback, before the planned times count.
 FIND_AGAIN_S: Final = (2.0, 600.0)  # After a search by our reference that found nothing: never sooner, never later.
 SEARCHES_SOON: Final = 5  # Some ten seconds.
+MOMENT_S: Final = 0.001  # Two times of which one was added up may differ by less, and mean the same.
 LAGS_S: Final = 1.0  # The first wait for it meanwhile.
 USUAL_TIMES: Final = 3.0  # Of the usual time, in which nothing is heard of a submit, before a person is asked.
 ASK_S_MIN: Final = 30.0  # Drafts take seconds; a callback that is tried again needs more.
@@ -257,7 +258,7 @@ def _next_poll(take: Take, poll_s: tuple[float, float], now: float) -> float:
     first_s, every_s = poll_s
     age_s = max(now - take.submitted_at, 0.0)
     spread = 1.0 + 0.1 * _spread(take)
-    if age_s < first_s:
+    if first_s - age_s > MOMENT_S:
         return now + (first_s - age_s) * spread
     return now + min(max(every_s, 0.1 * age_s) * spread, LOOK_UP_EVERY_S_MAX)
 
