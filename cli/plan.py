@@ -63,20 +63,33 @@ def _name_files(board: Storyboard, folder: Path) -> Storyboard:
 
 
 def _tree(plan: Plan) -> Tree:
-    tree = Tree(Text(f"{printable(plan.title)} · {printable(plan.model)}", "bold"), guide_style="dim")
+    usual = _maker(plan, plan.shots[0])
+    tree = Tree(Text(f"{printable(plan.title)} · {usual}", "bold"), guide_style="dim")
     width = min(16, max(len(shot.id) for shot in plan.shots))
     for scene, shots in plan.scenes():
         branch = tree.add(Text(scene))
         for shot in shots:
-            parts = (f"{shot.id:<{width}}", "bold"), f" {_words(shot)}  ", (_prompt(shot), "dim")
+            by = _maker(plan, shot)
+            parts = (
+                (f"{shot.id:<{width}}", "bold"),
+                f" {_words(shot, by if by != usual else '')}  ",
+                (_prompt(shot), "dim"),
+            )
             branch.add(Text.assemble(*parts, no_wrap=True, overflow="ellipsis"))
     return tree
 
 
-def _words(shot: Shot) -> str:
-    """Where it begins and ends, and what it costs beyond one job."""
+def _maker(plan: Plan, shot: Shot) -> str:
+    """Provider and model: ``kling · kling-3.0``; the model alone where the provider is that of the settings."""
+    return printable(" · ".join(filter(None, (shot.provider or plan.provider, shot.model or plan.model))))
+
+
+def _words(shot: Shot, by: str) -> str:
+    """Where it begins and ends, who makes it if that is another than the first's, and what it costs beyond one job."""
     start = "your picture" if shot.first_frame else "the prompt alone"
     words = [f"begins with {f'the last frame of {shot.source}' if shot.source else start}"]
+    if by:
+        words.append(f"made by {by}")
     if shot.last_frame:
         words.append("ends on your picture")
     if shot.gated:
