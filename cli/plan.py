@@ -13,7 +13,7 @@ from framerelay.api.views import plan_view
 from framerelay.cli.boards import read_board
 from framerelay.cli.runs import print_json
 from framerelay.cli.settings import settings_of_command
-from framerelay.config.settings import environment
+from framerelay.cli.settings_file import providers_of
 from framerelay.network.policy import Trusted
 from framerelay.runs.errors import Mistake, RequestInvalid, StoryboardInvalid
 from framerelay.runs.model import Shot
@@ -22,7 +22,6 @@ from framerelay.store.files import name_of_given
 from framerelay.storyboards.plan import Plan, plan_of
 from framerelay.storyboards.storyboard import Storyboard
 from framerelay.upstream.abilities import ability_checks
-from framerelay.upstream.providers import read_providers
 from framerelay.upstream.quotes import priced
 
 PROMPT_CHARS: Final = 60
@@ -32,7 +31,7 @@ WHOLE: Final = 1000  # Columns that nothing here fills: what is no terminal gets
 def show_plan(path: Path, *, as_json: bool) -> int:
     """Print the plan; its id is the one that the receiver finds once the pictures are handed over."""
     settings = settings_of_command()
-    providers = read_providers(settings, environment())
+    providers = providers_of(settings)
     board = priced(_name_files(*read_board(path)), providers)
     plan = plan_of(board, Trusted(settings.trusted_hosts), more=ability_checks(board, providers))
     if as_json:

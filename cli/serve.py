@@ -6,8 +6,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, suppress
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -19,6 +19,7 @@ from framerelay.cli.errors import CommandError
 from framerelay.cli.http import listening_on, serving
 from framerelay.cli.keys import invitation, keys_of
 from framerelay.cli.settings import without_password
+from framerelay.cli.settings_file import mistakes_of, providers_of
 from framerelay.config.keys import Keys, refuse_weak_keys
 from framerelay.config.live import LiveSettings
 from framerelay.config.logs import configure_logging, texts_of, write_waiting_lines
@@ -33,14 +34,14 @@ from framerelay.receiver.app import create_app
 from framerelay.receiver.door.connection import connection_factory
 from framerelay.receiver.door.fast_path import FastConnection
 from framerelay.receiver.door.verification import Verification
-from framerelay.runs.errors import NotFound, RequestInvalid, StoryboardInvalid
+from framerelay.runs.errors import RequestInvalid
 from framerelay.store.client import connect, disconnect
 from framerelay.store.embedded import EmbeddedRedis
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
 from framerelay.storyboards.hooks import read_hooks
 from framerelay.upstream.jwks import PublicKeys
 from framerelay.upstream.profile_file import DEFAULT
-from framerelay.upstream.providers import Provider, needs_address, read_providers, usable
+from framerelay.upstream.providers import Provider, needs_address, usable
 from framerelay.upstream.senders import read_senders
 from framerelay.upstream.verifiers import Verifiers
 
@@ -157,7 +158,7 @@ async def running_worker(
     settings: Settings, keys: Keys, redis_url: str, live: LiveSettings | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
     live = live or LiveSettings(settings, keys)
-    with _mistakes_of(settings):
+    with mistakes_of(settings):
         hooks = read_hooks(settings.config_file, Trusted(settings.trusted_hosts))
         clients = open_clients(settings)
     redis, listening = connect(redis_url, connections_max=50), connect(redis_url, connections_max=2)
@@ -182,7 +183,7 @@ async def running_worker(
 async def running_receiver(
     settings: Settings, keys: Keys, redis_url: str, listener: socket.socket, live: LiveSettings | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
-    with _mistakes_of(settings):
+    with mistakes_of(settings):
         verifiers, providers = read_senders(settings, environment())
     async with _verification(settings, verifiers) as verification:
         app = create_app(settings, keys, redis_url=redis_url, verification=verification, providers=providers, live=live)
@@ -207,16 +208,6 @@ async def _verification(settings: Settings, verifiers: Verifiers) -> AsyncIterat
         finally:
             keeping.cancel()
             await asyncio.wait([keeping])
-
-
-@contextmanager
-def _mistakes_of(settings: Settings) -> Iterator[None]:
-    """A settings file that says what cannot be done stops the start."""
-    try:
-        yield
-    except StoryboardInvalid as error:
-        name = settings.config_file.name
-        raise CommandError("\n".join(f"{name}, {mistake.within(name)}" for mistake in error.mistakes)) from error
 
 
 def _spare_the_collector() -> None:
@@ -244,11 +235,7 @@ def _greet(settings: Settings, keys: Keys, *, receiver: bool, worker: bool) -> N
 
 def _require_provider(settings: Settings) -> None:
     """A worker can ask somebody: the default provider, or one that `framerelay.yaml` names."""
-    with _mistakes_of(settings):
-        try:
-            providers = read_providers(settings, environment())
-        except NotFound as error:
-            raise CommandError(f"FRAMERELAY_PROVIDER: {error.message}") from error
+    providers = providers_of(settings)
     default = providers.of(None)
     try:
         usable(default)

@@ -44,6 +44,20 @@ def test_a_shot_that_another_provider_makes_says_so(shell: Any) -> None:
     assert ended.out.count("made by") == 1
 
 
+def test_a_mistake_in_the_settings_file_is_not_taken_for_one_of_the_storyboard(shell: Any) -> None:
+    """It is told with the name of that file, and is exit 1; so is a provider of the settings that is not there."""
+    shell.write("film.yaml", "model: m\nshots: [{prompt: a}]\n")
+    shell.write("framerelay.yaml", "providers:\n  kling: {jobs_at_once: 0}\n")
+    for words in (("plan", "film.yaml"), ("providers",), ("provider", "show", "kling")):
+        ended = shell.run(*words)
+        assert ended.code == 1
+        assert "framerelay.yaml, line 2, providers.kling.jobs_at_once: expected a whole number" in ended.sentence
+    shell.write("framerelay.yaml", "providers: {kling: {}}\n")
+    assert (
+        "FRAMERELAY_PROVIDER: there is no provider" in shell.having(PROVIDER="klin").run("plan", "film.yaml").sentence
+    )
+
+
 def test_a_bad_storyboard_is_exit_2_with_every_mistake(shell: Any) -> None:
     """As `run` tells them; a file that is missing or no picture is one of them."""
     missing = shell.run("plan", shell.write("film.yaml", BOARD))
