@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from framerelay.api import shapes
 from framerelay.runs.machine import NO_PLACE
-from framerelay.runs.text import clause, duration, listed, ordinal, soon
+from framerelay.runs.text import amount_words, clause, duration, listed, ordinal, soon
 
 IN_QUEUE: Final = frozenset({"queued", "pending", "submitted", "created"})
 _FRAMES: Final = {
@@ -155,6 +155,18 @@ def made_words(shot: shapes.Shot) -> str:
     if video is None:  # It is there for every take that is done.
         return "done"
     return f"done: {which}{video.duration_s:.2f} s, {video.width}x{video.height}"
+
+
+def cost_words(run: shapes.Run) -> str | None:
+    """``about 2.10 of 12.00 USD``, and what jobs in flight may take; None where no price is known or nothing began."""
+    cost, budget = run.cost, run.budget.money
+    if not isinstance(cost, shapes.RunCost) or not (cost.spent or cost.reserved):
+        return None
+    spent = amount_words(cost.spent, cost.currency)
+    if isinstance(budget, int | float):
+        spent = f"{spent.removesuffix(f' {cost.currency}')} of {amount_words(budget, cost.currency)}"
+    reserved = f", {amount_words(cost.reserved, cost.currency)} more in flight" if cost.reserved else ""
+    return f"{'about ' if cost.estimated else ''}{spent} spent{reserved}"
 
 
 def begun_from(shot: shapes.Shot, take: shapes.Take) -> str | None:

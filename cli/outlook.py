@@ -60,11 +60,17 @@ def _turn(run: shapes.Run, shot: shapes.Shot, place: Place | None) -> Iterator[s
         case "operator":
             yield _advice(run, shot.id, shot.held_by)
         case "budget":
-            yield f"start it again with more than budget: {{jobs: {run.budget.jobs}}}"
+            yield f"start it again with more than budget: {{{_limits(run)}}}"
         case _:
             yield "it is tried again by itself and goes on when the provider is back"
             yield f"to see it: framerelay show {run.id} --watch"
             yield f"to give it up: framerelay cancel {run.id}"
+
+
+def _limits(run: shapes.Run) -> str:
+    """The budget as a storyboard writes it: ``jobs: 12, money: 80``."""
+    limits = {"jobs": run.budget.jobs, "money": run.budget.money}
+    return ", ".join(f"{name}: {limit:g}" for name, limit in limits.items() if isinstance(limit, int | float))
 
 
 def _to_come(run: shapes.Run) -> Iterator[str]:

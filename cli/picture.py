@@ -9,9 +9,9 @@ from rich.console import Console, OverflowMethod
 from rich.text import Text
 
 from framerelay.api import shapes
-from framerelay.api.words import share_done, shot_words
+from framerelay.api.words import cost_words, share_done, shot_words
 from framerelay.cli.outlook import Place, outlook
-from framerelay.runs.text import duration, printable
+from framerelay.runs.text import duration, number_of, printable
 
 MARKS: Final = {"done": "✓", "failed": "✗", "cancelled": "–", "waiting": "?", "pending": "·"}
 STYLES: Final = {"done": "green", "failed": "red", "waiting": "yellow", "pending": "dim", "cancelled": "dim"}
@@ -94,9 +94,11 @@ def _head(run: shapes.Run) -> PictureLine:
 
 def _tally(run: shapes.Run, now: float) -> PictureLine:
     shots = f"{_count_done(run.shots)} of {len(run.shots)} shots"
-    budget = f" of {run.budget.jobs}" if run.budget.jobs is not None else ""
+    budget, spent = run.budget.jobs, run.spent.jobs
+    jobs = number_of("job", spent) if budget is None else f"{spent} of {number_of('job', budget)}"
+    cost = f", {words}" if (words := cost_words(run)) else ""
     until = now if run.status in ("running", "waiting") else run.updated
-    tally = f"{shots}, {run.spent.jobs}{budget} jobs, {duration(until - run.created)}{missed_words(run)}"
+    tally = f"{shots}, {jobs}{cost}, {duration(until - run.created)}{missed_words(run)}"
     text = f"  {run.status}: {tally}"
     return PictureLine(
         text=text, style={"failed": "red", "waiting": "yellow", "succeeded": "green"}.get(run.status, "dim")

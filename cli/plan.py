@@ -13,7 +13,7 @@ from framerelay.api.views import plan_view
 from framerelay.cli.boards import read_board
 from framerelay.cli.runs import print_json
 from framerelay.cli.settings import settings_of_command
-from framerelay.config.settings import environment
+from framerelay.cli.settings_file import providers_of
 from framerelay.network.policy import Trusted
 from framerelay.runs.errors import Mistake, RequestInvalid, StoryboardInvalid
 from framerelay.runs.model import Shot
@@ -22,7 +22,6 @@ from framerelay.store.files import name_of_given
 from framerelay.storyboards.plan import Plan, plan_of
 from framerelay.storyboards.storyboard import Storyboard
 from framerelay.upstream.abilities import ability_checks
-from framerelay.upstream.providers import read_providers
 from framerelay.upstream.quotes import priced
 
 PROMPT_CHARS: Final = 60
@@ -32,7 +31,7 @@ WHOLE: Final = 1000  # Columns that nothing here fills: what is no terminal gets
 def show_plan(path: Path, *, as_json: bool) -> int:
     """Print the plan; its id is the one that the receiver finds once the pictures are handed over."""
     settings = settings_of_command()
-    providers = read_providers(settings, environment())
+    providers = providers_of(settings)
     board = priced(_name_files(*read_board(path)), providers)
     plan = plan_of(board, Trusted(settings.trusted_hosts), more=ability_checks(board, providers))
     if as_json:
@@ -63,20 +62,33 @@ def _name_files(board: Storyboard, folder: Path) -> Storyboard:
 
 
 def _tree(plan: Plan) -> Tree:
-    tree = Tree(Text(f"{printable(plan.title)} · {printable(plan.model)}", "bold"), guide_style="dim")
+    usual = _maker(plan, plan.shots[0])
+    tree = Tree(Text(f"{printable(plan.title)} · {usual}", "bold"), guide_style="dim")
     width = min(16, max(len(shot.id) for shot in plan.shots))
     for scene, shots in plan.scenes():
         branch = tree.add(Text(scene))
         for shot in shots:
-            parts = (f"{shot.id:<{width}}", "bold"), f" {_words(shot)}  ", (_prompt(shot), "dim")
+            by = _maker(plan, shot)
+            parts = (
+                (f"{shot.id:<{width}}", "bold"),
+                f" {_words(shot, by if by != usual else '')}  ",
+                (_prompt(shot), "dim"),
+            )
             branch.add(Text.assemble(*parts, no_wrap=True, overflow="ellipsis"))
     return tree
 
 
-def _words(shot: Shot) -> str:
-    """Where it begins and ends, and what it costs beyond one job."""
+def _maker(plan: Plan, shot: Shot) -> str:
+    """Provider and model: ``kling · kling-3.0``; the model alone where the provider is that of the settings."""
+    return printable(" · ".join(filter(None, (shot.provider or plan.provider, shot.model or plan.model))))
+
+
+def _words(shot: Shot, by: str) -> str:
+    """Where it begins and ends, who makes it if that is another than the first's, and what it costs beyond one job."""
     start = "your picture" if shot.first_frame else "the prompt alone"
     words = [f"begins with {f'the last frame of {shot.source}' if shot.source else start}"]
+    if by:
+        words.append(f"made by {by}")
     if shot.last_frame:
         words.append("ends on your picture")
     if shot.gated:

@@ -15,6 +15,7 @@ from framerelay.cli.boards import read_board
 from framerelay.cli.errors import CommandError
 from framerelay.cli.output import echo_json
 from framerelay.cli.settings import settings_of_command
+from framerelay.cli.settings_file import providers_of
 from framerelay.config.settings import Settings, environment
 from framerelay.runs.errors import Mistake, NotFound, StoryboardInvalid
 from framerelay.runs.model import Shot
@@ -23,7 +24,7 @@ from framerelay.storyboards.storyboard import Storyboard
 from framerelay.upstream.preview import preview
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_file import load_profile, shipped
-from framerelay.upstream.providers import HandOff, Provider, Providers, plain, read_providers
+from framerelay.upstream.providers import HandOff, Provider, plain
 from framerelay.upstream.understanding import AnswerKind, Understanding, differences, understand
 
 OLD_DAYS: Final = 90
@@ -32,7 +33,7 @@ WIDE: Final = 200  # Columns that nothing here fills: what is no terminal gets l
 
 def list_providers(*, as_json: bool) -> int:
     """All that can be named, those of the settings first."""
-    providers = _providers(settings_of_command())
+    providers = providers_of(settings_of_command())
     names = dict.fromkeys((providers.default, *providers.configured, *shipped()))
     rows = [_row(providers.of(name), is_default=name == providers.default) for name in names]
     if as_json:
@@ -119,10 +120,6 @@ def _wrong_examples(profile: Profile) -> list[Mistake]:
     return wrong
 
 
-def _providers(settings: Settings) -> Providers:
-    return read_providers(settings, environment())
-
-
 def _provider(name: str, settings: Settings) -> Provider:
     """A provider by its name, or a profile by its file. Raises: NotFound; StoryboardInvalid."""
     if name.endswith((".yaml", ".yml")):
@@ -131,7 +128,7 @@ def _provider(name: str, settings: Settings) -> Provider:
             raise NotFound(f"there is no file {name}")
         profile = load_profile(path)
         return plain(profile.id, profile, environment())
-    return _providers(settings).of(name)
+    return providers_of(settings).of(name)
 
 
 def _shot(board: Storyboard, shot_id: str | None) -> Shot:
@@ -210,7 +207,9 @@ def _model_words(model: dict[str, Any]) -> str:
 def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {_plain(inner)}" for key, inner in value.items())
-    return ", ".join(map(_plain, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _flat(understanding: Understanding) -> list[tuple[str, object]]:

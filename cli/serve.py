@@ -6,8 +6,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, suppress
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -19,6 +19,7 @@ from framerelay.cli.errors import CommandError
 from framerelay.cli.http import listening_on, serving
 from framerelay.cli.keys import invitation, keys_of
 from framerelay.cli.settings import without_password
+from framerelay.cli.settings_file import mistakes_of, providers_of
 from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import Keys, refuse_weak_keys
 from framerelay.config.live import LiveSettings
@@ -34,7 +35,7 @@ from framerelay.receiver.app import create_app
 from framerelay.receiver.door.connection import connection_factory
 from framerelay.receiver.door.fast_path import FastConnection
 from framerelay.receiver.door.verification import Verification
-from framerelay.runs.errors import FrameRelayError, NotFound, StoryboardInvalid
+from framerelay.runs.errors import FrameRelayError
 from framerelay.store.client import connect, disconnect
 from framerelay.store.embedded import EmbeddedRedis
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
@@ -57,7 +58,7 @@ def serve(*, receiver: bool, worker: bool) -> int:
     configure_logging(settings)
     for sentence in misspelt():
         log.warning("setting_unknown", reason=sentence)
-    providers = _providers_of(settings)
+    providers = providers_of(settings)
     configure_logging(settings, also=providers.secrets)
     if worker:
         _require_provider(settings, providers)
@@ -168,7 +169,7 @@ async def running_worker(
     settings: Settings, keys: Keys, redis_url: str, live: LiveSettings | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
     live = live or LiveSettings(settings, keys)
-    with _mistakes_of(settings):
+    with mistakes_of(settings):
         hooks = read_hooks(settings.config_file, Trusted(settings.trusted_hosts))
         clients = open_clients(settings)
     redis, listening = connect(redis_url, connections_max=50), connect(redis_url, connections_max=2)
@@ -193,7 +194,7 @@ async def running_worker(
 async def running_receiver(
     settings: Settings, keys: Keys, redis_url: str, listener: socket.socket, live: LiveSettings | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
-    with _mistakes_of(settings):
+    with mistakes_of(settings):
         verifiers, providers = read_senders(settings, environment())
     async with _verification(settings, verifiers) as verification:
         app = create_app(settings, keys, redis_url=redis_url, verification=verification, providers=providers, live=live)
@@ -220,16 +221,6 @@ async def _verification(settings: Settings, verifiers: Verifiers) -> AsyncIterat
             await asyncio.wait([keeping])
 
 
-@contextmanager
-def _mistakes_of(settings: Settings) -> Iterator[None]:
-    """A settings file that says what cannot be done stops the start."""
-    try:
-        yield
-    except StoryboardInvalid as error:
-        name = settings.config_file.name
-        raise CommandError("\n".join(f"{name}, {mistake.within(name)}" for mistake in error.mistakes)) from error
-
-
 def _spare_the_collector() -> None:
     """
     What a start leaves behind stays until the end: looking through it again and again took a fifth of each callback's
@@ -251,15 +242,6 @@ def _greet(settings: Settings, keys: Keys, *, receiver: bool, worker: bool) -> N
         click.echo(f"  The page, logged in (once, within ten minutes): {invitation(settings, keys)}", err=True)
     if receiver and worker:
         click.echo("  In another terminal, in this folder: framerelay run STORYBOARD --watch", err=True)
-
-
-def _providers_of(settings: Settings) -> Providers:
-    """Raises: CommandError for mistakes of the settings file, and where FRAMERELAY_PROVIDER names nobody."""
-    with _mistakes_of(settings):
-        try:
-            return read_providers(settings, environment())
-        except NotFound as error:
-            raise CommandError(f"FRAMERELAY_PROVIDER: {error.message}") from error
 
 
 def _require_provider(settings: Settings, providers: Providers) -> None:

@@ -14,4 +14,6 @@ def budget_words(run: Run, shot: Shot, left: BudgetLeft) -> str:
     currency = shot.estimate.currency
     amounts = (run.budget_money or 0.0, max(0.0, left.micros / MICROS), shot.estimate.high)
     budget, rest, price = (amount_words(amount, currency) for amount in amounts)
-    return f"of the budget of {budget} {rest} are left, and a take may cost {price}"
+    if rest == price:  # Told apart behind the cents alone.
+        rest, price = (f"{amount:.4f} {currency}" for amount in amounts[1:])
+    return f"{rest} of the budget of {budget} are left, and a take may cost {price}"

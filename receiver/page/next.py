@@ -12,9 +12,9 @@ from framerelay.receiver.page.strip import TakeCell, scenes_of
 from framerelay.runs import events
 from framerelay.runs.decisions import decided, why_no_other_job, why_not
 from framerelay.runs.model import Run, RunStatus, Shot, ShotStatus, TakeStatus
-from framerelay.runs.outlook import jobs_of_retake, stale_after
+from framerelay.runs.outlook import cost_of_retake, jobs_of_retake, stale_after
 from framerelay.runs.standing import MOVING, counted, jobs_left, submits_to_come, takes_missing
-from framerelay.runs.text import clause, duration, listed, number_of, soon
+from framerelay.runs.text import clause, duration, listed, number_of, range_words, soon
 
 UNDER_WAY: Final = frozenset({"submitting", "generating", "collecting"})
 ASKED_MAX: Final = 12  # Of each kind, in one card; the others have their turn when these are decided.
@@ -226,10 +226,12 @@ def retake_of(run: Run, shot: Shot, now: float) -> Retake | None:
     if shot.status not in (ShotStatus.DONE, ShotStatus.FAILED) and not is_asked:
         return None
     jobs, remaining = jobs_of_retake(run, shot.id), jobs_left(run)
+    cost = cost_of_retake(run, shot.id)
+    about = f", {range_words(cost.low, cost.high, cost.currency)}" if cost else ""
     event = events.Retaken(shot=shot.id, prompt=shot.input.get("prompt"))
     return Retake(
         jobs=number_of("job", jobs),
-        spends=f"{number_of('job', jobs)}{'' if remaining is None else f' of the {remaining} that are left'}",
+        spends=f"{number_of('job', jobs)}{'' if remaining is None else f' of the {remaining} that are left'}{about}",
         follows=_follows(run, event, jobs, now),
         stale=stale_after(run, shot.id),
         why_not=why_not(run, event, now),

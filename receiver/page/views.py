@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from framerelay.api import shapes
 from framerelay.api.views import UNREACHABLE, callback_view, run_view
-from framerelay.api.words import shot_words
+from framerelay.api.words import cost_words, shot_words
 from framerelay.receiver.deciding import decide, stored_run
 from framerelay.receiver.door.sessions import INVITED_S
 from framerelay.receiver.fields import check_names, fields_of
@@ -199,6 +199,7 @@ async def _run_page(request: Request, run: Run, template: str) -> Response:
         run=view,
         now=now,
         done=_count_done(view),
+        cost=cost_words(view),
         unheard=_is_unheard(view),
         scenes=scenes_of(view, now=now),
         clips=clips_of(view),

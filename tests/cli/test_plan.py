@@ -33,6 +33,31 @@ def test_a_plan_needs_nobody_and_says_what_it_would_cost(shell: Any) -> None:
     assert not (shell.folder / "data").exists()
 
 
+def test_a_shot_that_another_provider_makes_says_so(shell: Any) -> None:
+    """The head names who makes the first one; a shot names who makes it where that is another."""
+    shots = (
+        "shots:\n  - {id: s1, prompt: a}\n  - {id: s2, prompt: b}\n  - {id: s3, prompt: c, provider: fal, model: m}\n"
+    )
+    ended = shell.run("plan", shell.write("film.yaml", f"title: Rain\nprovider: kling\nmodel: kling-3.0\n{shots}"))
+    assert ended.out.splitlines()[0] == "Rain · kling · kling-3.0"
+    assert re.search(r"└── s3 +begins with the last frame of s2, made by fal · m +c$", ended.out, re.M)
+    assert ended.out.count("made by") == 1
+
+
+def test_a_mistake_in_the_settings_file_is_not_taken_for_one_of_the_storyboard(shell: Any) -> None:
+    """It is told with the name of that file, and is exit 1; so is a provider of the settings that is not there."""
+    shell.write("film.yaml", "model: m\nshots: [{prompt: a}]\n")
+    shell.write("framerelay.yaml", "providers:\n  kling: {jobs_at_once: 0}\n")
+    for words in (("plan", "film.yaml"), ("providers",), ("provider", "show", "kling")):
+        ended = shell.run(*words)
+        assert ended.code == 1
+        assert "framerelay.yaml, line 2, providers.kling.jobs_at_once: expected a whole number" in ended.sentence
+    shell.write("framerelay.yaml", "providers: {kling: {}}\n")
+    assert (
+        "FRAMERELAY_PROVIDER: there is no provider" in shell.having(PROVIDER="klin").run("plan", "film.yaml").sentence
+    )
+
+
 def test_a_bad_storyboard_is_exit_2_with_every_mistake(shell: Any) -> None:
     """As `run` tells them; a file that is missing or no picture is one of them."""
     missing = shell.run("plan", shell.write("film.yaml", BOARD))

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from framerelay.api import shapes
-from framerelay.api.words import shot_words, usual_s
+from framerelay.api.words import cost_words, shot_words, usual_s
 from framerelay.cli.outlook import outlook
 from framerelay.cli.picture import PictureLine, live_lines, whole_lines
 from framerelay.runs.text import duration, printable
@@ -199,5 +199,26 @@ def test_each_kind_of_failure_says_what_a_person_can_do() -> None:
 
     key = {"code": "x", "message": "the key is wrong", "family": "account"}
     run = a_run("waiting", a_shot("s1", "waiting", held_by=key), error=key)
-    assert "FRAMERELAY_UPSTREAM_KEY" in outlook(run, now=NOW)[0]
+    assert "fix its key or the account" in outlook(run, now=NOW)[0]
     assert "framerelay resume run_x" in outlook(run, now=NOW)[0]
+
+
+def test_a_budget_that_is_spent_is_named_as_a_storyboard_writes_it() -> None:
+    """Of jobs, of money, or both: what there is has to be raised."""
+    spent = {"code": "budget_reached", "message": "the budget is spent", "family": "unknown"}
+    shot = a_shot("s1", "waiting")
+    run = a_run("waiting", shot, error=spent, budget={"jobs": None, "money": 0.5, "currency": "USD"})
+    assert outlook(run, now=NOW)[-1] == "start it again with more than budget: {money: 0.5}"
+    run = a_run("waiting", shot, error=spent, budget={"jobs": 3, "money": 80, "currency": "USD"})
+    assert outlook(run, now=NOW)[-1] == "start it again with more than budget: {jobs: 3, money: 80}"
+
+
+def test_what_a_run_has_cost_is_said_beside_its_jobs() -> None:
+    """With its budget of money, and what is in flight; nothing where no price is known."""
+    cost = {"spent": 2.1, "reserved": 0.34, "currency": "USD", "estimated": True}
+    budget = {"jobs": 8, "money": 12, "currency": "USD"}
+    assert cost_words(a_run("running", DONE)) is None
+    assert cost_words(a_run("running", DONE, cost=cost)) == "about 2.10 USD spent, 0.34 USD more in flight"
+    run = a_run("running", DONE, cost={**cost, "reserved": 0, "estimated": False}, budget=budget)
+    assert cost_words(run) == "2.10 of 12.00 USD spent"
+    assert "2.10 of 12.00 USD spent" in " ".join(line.text for line in whole_lines(run, now=NOW))

@@ -87,7 +87,7 @@ def test_a_budget_of_money_allows_what_it_holds_to_the_last_cent() -> None:
     assert run.error
     assert run.error.code == "budget_reached"
     assert run.error.message == (
-        "shot s4: of the budget of 0.30 USD 0.00 USD are left, and a take may cost 0.10 USD; nothing more is submitted"
+        "shot s4: 0.00 USD of the budget of 0.30 USD are left, and a take may cost 0.10 USD; nothing more is submitted"
     )
 
 
@@ -113,7 +113,7 @@ def test_a_smaller_shot_goes_on_where_a_larger_one_no_longer_fits() -> None:
     assert submits(run) == ["s2"]
     run = rendered(submitted(run, "s2"), "s2")
     assert run.error
-    assert "of the budget of 0.50 USD 0.40 USD are left, and a take may cost 1.00 USD" in run.error.message
+    assert "0.40 USD of the budget of 0.50 USD are left, and a take may cost 1.00 USD" in run.error.message
 
 
 def test_a_shot_without_a_price_fits_into_no_budget_of_money() -> None:
