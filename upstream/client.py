@@ -22,7 +22,6 @@ from uuid import uuid4
 
 import httpx
 import msgspec
-from msgspec.structs import replace as replace_struct
 
 from framerelay.config.urls import host_of
 from framerelay.runs.errors import (
@@ -37,10 +36,10 @@ from framerelay.upstream.created import ApiAnswer, SubmitAnswer, read_created
 from framerelay.upstream.credentials import base_of, hosts_of, spellings_of, usable_id, usable_key
 from framerelay.upstream.hooks import UPLOADS, UploadFile, auth_headers
 from framerelay.upstream.job import JobReport
-from framerelay.upstream.looked_up import failed_at_last, read_looked_up
+from framerelay.upstream.looked_up import failed_at_last, read_found, read_looked_up
 from framerelay.upstream.order import Order, create_request, fill_address
 from framerelay.upstream.paths import read_path
-from framerelay.upstream.profile import Get, Profile, Reference, Then
+from framerelay.upstream.profile import Get, Profile, Then
 from framerelay.upstream.profile_file import DEFAULT, load_shipped
 from framerelay.upstream.reading import read_words
 from framerelay.upstream.refusals import is_ok, refusal_by, refusal_inside
@@ -184,6 +183,8 @@ class JobsClient:
         """
         The job that has our reference *take*; None where the provider has none, or cannot be asked so.
 
+        One that does not show the reference is not taken for ours: who does not know the query names any job.
+
         Raises: as `get_job`.
         """
         reference = self.profile.recover.reference
@@ -191,17 +192,12 @@ class JobsClient:
             return None
         answer = await self._look_up(reference.get, {"take": take})
         try:
-            report = read_looked_up(self._searching(reference), answer, root=self.base)
+            report = read_found(self.profile, answer, take, root=self.base)
         except UpstreamRejected as error:
             if error.status == 404:
                 return None
             raise
         return report if report.job_ids else None
-
-    def _searching(self, reference: Reference) -> Profile:
-        """The profile with the place where a search by our reference has its record, and none if it found nothing."""
-        record = reference.record or self.profile.get.record
-        return replace_struct(self.profile, get=replace_struct(self.profile.get, record=record, absent="not_found"))
 
     async def _look_up(self, address: str, words: Mapping[str, object]) -> ApiAnswer:
         """A GET of *address*, a template; whatever it is answered."""
