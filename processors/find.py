@@ -19,8 +19,8 @@ async def find(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -
     """
     Look for the job of a take whose submit nobody heard of; returns what came of it, for the log.
 
-    What is found is the take's: nobody else can know the reference. What is not found may still appear, so it is looked
-    for again, ever more rarely; the take stays held, and is submitted by nobody.
+    What is found is the take's: it has the reference, which nobody else can know, and is of no other take. What is not
+    found may still appear, so it is looked for again, ever more rarely; the take stays held, and nobody submits it.
     """
     run = await deps.store.load(run_id)
     shot = run.shot(shot_id) if run else None
@@ -34,7 +34,7 @@ async def find(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -
     except FrameRelayError as error:
         log.warning("search_failed", reason=error.message)
         report = None
-    if report is None:
+    if report is None or _is_another_takes(run, report.job_ids):
         event = events.JobNotFound(shot=shot_id, take=take, intent=unsure.intent)
         await record(deps.store, run_id, event)
         return "not_found"
@@ -61,3 +61,8 @@ def _lost(deps: Deps, run: Run, shot: Shot, take: Take, maker: Maker) -> LostSub
         model=maker.model,
         since=take.submitted_at,
     )
+
+
+def _is_another_takes(run: Run, job_ids: tuple[str, ...]) -> bool:
+    """One job is one take's, whatever the provider says."""
+    return any(set(job_ids) & set(take.job_ids) for shot in run.shots for take in shot.takes)

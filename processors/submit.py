@@ -13,7 +13,7 @@ import structlog
 from framerelay.processors import places
 from framerelay.processors.deps import Deps
 from framerelay.processors.orders import Prepared, order_of, prepared
-from framerelay.processors.problems import problem_of
+from framerelay.processors.problems import problem, problem_of
 from framerelay.processors.waits import retry_wait_s
 from framerelay.runs import events
 from framerelay.runs.errors import (
@@ -209,11 +209,24 @@ async def _sent(
         return "refused", events.SubmitRefused(**about, problem=problem_of(error))
     except OutcomeUnknown as error:
         return "outcome_unknown", events.SubmitLost(**about, problem=problem_of(error))
+    except Exception as error:  # Whatever it was: what it means hangs on whether anything left.
+        log.exception("submit_failed", left=leaving.is_set())
+        return "failed", _failed(about, error, is_sent=leaving.is_set())
     kept = {name: url for name, url in answer.kept.items() if ready.client.is_own(url)}
     submitted = events.Submitted(
         **about, job_id=answer.job_id, aliases=answer.aliases, word=answer.status_word, kept=kept
     )
     return "submitted", submitted
+
+
+def _failed(about: dict[str, Any], error: Exception, *, is_sent: bool) -> Event:
+    """What a failure means that nobody has thought of: a request that could not be made was accepted by nobody."""
+    words = error.message if isinstance(error, FrameRelayError) else type(error).__name__
+    if is_sent:
+        message = f"the submit left, and its answer could not be read ({words})"
+        return events.SubmitLost(**about, problem=problem("outcome_unknown", message, Family.SERVER))
+    message = f"no request could be made of it, and nothing was sent ({words})"
+    return events.SubmitRefused(**about, problem=problem("request_invalid", message, Family.REQUEST_INVALID))
 
 
 async def _rest_s(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared, error: UpstreamRateLimited) -> float:

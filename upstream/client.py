@@ -21,7 +21,6 @@ from typing import Any, Self
 from uuid import uuid4
 
 import httpx
-from msgspec.structs import replace as replace_struct
 
 from framerelay.config.urls import host_of
 from framerelay.runs.errors import (
@@ -36,10 +35,10 @@ from framerelay.upstream.created import ApiAnswer, SubmitAnswer, read_created
 from framerelay.upstream.credentials import base_of, hosts_of, spellings_of, usable_id, usable_key
 from framerelay.upstream.hooks import UPLOADS, UploadFile, auth_headers
 from framerelay.upstream.job import JobReport
-from framerelay.upstream.looked_up import failed_at_last, read_looked_up
+from framerelay.upstream.looked_up import failed_at_last, read_found, read_looked_up
 from framerelay.upstream.order import Order, create_request, fill_address
 from framerelay.upstream.paths import read_path
-from framerelay.upstream.profile import Get, Profile, Reference, Then
+from framerelay.upstream.profile import Get, Profile, Then
 from framerelay.upstream.profile_file import DEFAULT, load_shipped
 from framerelay.upstream.reading import read_entry, read_words
 from framerelay.upstream.refusals import is_ok, refusal_by, refusal_inside
@@ -202,11 +201,13 @@ class JobsClient:
         """
         The job of a submit that was cut, by our reference or in the provider's list; None where it has none (yet).
 
+        One that does not show the reference is not taken for ours: who does not know the query names any job.
+
         Raises: as `get_job`.
         """
         reference, listing = self.profile.recover.reference, self.profile.recover.list
         if reference != "none" and reference.get is not None:
-            return await self._find_by_reference(reference, reference.get, lost.take)
+            return await self._find_by_reference(reference.get, lost.take)
         if listing == "none":
             return None
         marks = (lost.take, lost.callback_url or "")
@@ -221,20 +222,15 @@ class JobsClient:
         request = self._request(self._free, method, fill_address(address, words), {}, {}, **content)
         return read_object((await self._ask(request)).content)
 
-    async def _find_by_reference(self, reference: Reference, address: str, take: str) -> JobReport | None:
+    async def _find_by_reference(self, address: str, take: str) -> JobReport | None:
         answer = await self._look_up(address, {"take": take})
         try:
-            report = read_looked_up(self._searching(reference), answer, root=self.base)
+            report = read_found(self.profile, answer, take, root=self.base)
         except UpstreamRejected as error:
             if error.status == 404:
                 return None
             raise
         return report if report.job_ids else None
-
-    def _searching(self, reference: Reference) -> Profile:
-        """The profile with the place where a search by our reference has its record, and none if it found nothing."""
-        record = reference.record or self.profile.get.record
-        return replace_struct(self.profile, get=replace_struct(self.profile.get, record=record, absent="not_found"))
 
     async def _look_up(self, address: str, words: Mapping[str, object]) -> ApiAnswer:
         """A GET of *address*, a template; whatever it is answered."""

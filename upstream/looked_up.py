@@ -1,17 +1,26 @@
 """What the answer to a look-up means: a job, no such job, or a refusal. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace as replace_struct
 
 from framerelay.runs.errors import FrameRelayError, UpstreamAnswerUnreadable, UpstreamRejected
 from framerelay.upstream.answers import read_object, refusal_within
 from framerelay.upstream.created import ApiAnswer
 from framerelay.upstream.job import JobReport
+from framerelay.upstream.paths import read_path
 from framerelay.upstream.profile import Profile
+from framerelay.upstream.profile_words import Text
 from framerelay.upstream.reading import read_answer, record_in
 from framerelay.upstream.refusals import error_of, is_ok, means, refusal_by, refusal_inside
 from framerelay.upstream.wire import JobState
 from framerelay.upstream.words import cut
+
+_OURS: Final = "framerelay found this"
+"""Where the one record stands, out of a list, that has our reference: a key that no provider has."""
 
 
 def read_looked_up(profile: Profile, answer: ApiAnswer, *, root: str) -> JobReport:
@@ -30,9 +39,52 @@ def read_looked_up(profile: Profile, answer: ApiAnswer, *, root: str) -> JobRepo
     return _by_profile(profile, answer, document, root)
 
 
+def read_found(profile: Profile, answer: ApiAnswer, take: str, *, root: str) -> JobReport:
+    """
+    What the provider says about the job that has our reference *take*, which is searched for.
+
+    Raises: as `read_looked_up`; a job that does not show the reference is none.
+    """
+    reference = profile.recover.reference
+    place = (reference.record if reference != "none" else None) or profile.get.record
+    document = answer.document() or {}
+    found = document if place is None else read_path(place).find(document, document)
+    records = found if isinstance(found, list) else [found]
+    ours = next((one for one in records if _shows(profile, one, take)), None)
+    if answer.is_success and ours is None:
+        raise _by_refusal(profile, answer, document) or UpstreamRejected("the provider has no such job", status=404)
+    alone = replace_struct(profile, get=replace_struct(profile.get, record=_OURS))
+    content = answer.content if ours is None else msgspec.json.encode({**document, _OURS: ours})
+    return read_looked_up(alone, replace(answer, content=content), root=root)
+
+
+def _by_refusal(profile: Profile, answer: ApiAnswer, document: Mapping[str, object]) -> FrameRelayError | None:
+    return None if is_ok(_ok_if(profile), document) else refusal_inside(profile, answer.headers, document)
+
+
+def _shows(profile: Profile, record: object, take: str) -> bool:
+    """Whether *record* has our reference: where the profile says, or else as any of its values."""
+    place = profile.read.facts.get("reference") if profile.read else None
+    if place is not None:
+        return read_path(place).find(record, record) == take
+    return isinstance(record, Mapping) and take in _texts(record)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text in *value*, however deep. A loop, so that depth costs no stack."""
+    rest = [value]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, Mapping):
+            rest += one.values()
+        elif isinstance(one, list):
+            rest += one
+
+
 def _by_profile(profile: Profile, answer: ApiAnswer, document: Mapping[str, object], root: str) -> JobReport:
-    ok_if = profile.create.ok_if if profile.get.ok_if is None else profile.get.ok_if
-    if not is_ok(ok_if, document):
+    if not is_ok(_ok_if(profile), document):
         raise _as_absent(profile, refusal_inside(profile, answer.headers, document))
     if record_in(profile, document) is None and profile.get.absent is not None:
         raise UpstreamRejected("the provider has no such job", status=404)
@@ -40,6 +92,10 @@ def _by_profile(profile: Profile, answer: ApiAnswer, document: Mapping[str, obje
     if report.state is JobState.UNKNOWN and report.status_word is None:
         raise refusal_within(answer.headers, document) or _no_job(document)
     return report
+
+
+def _ok_if(profile: Profile) -> Mapping[str, Text]:
+    return profile.create.ok_if if profile.get.ok_if is None else profile.get.ok_if
 
 
 def _as_absent(profile: Profile, error: FrameRelayError) -> FrameRelayError:

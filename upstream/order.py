@@ -91,9 +91,16 @@ def create_request(profile: Profile, order: Order) -> RequestPlan:
         method="POST",
         url=fill_address(_path(profile, words), words),
         query={key: str(value) for key, text in create.query.items() if (value := fill(text, words)) is not None},
-        headers={key: str(value) for key, text in create.headers.items() if (value := fill(text, words)) is not None},
+        headers={key: _header(key, value) for key, text in create.headers.items() if (value := fill(text, words))},
         body=body,
     )
+
+
+def _header(name: str, value: object) -> str:
+    text = str(value)
+    if not text.isascii() or not text.isprintable():
+        raise RequestInvalid(f"{name} cannot hold it: a header has printable ASCII alone", param=name)
+    return text
 
 
 def words_of(profile: Profile, order: Order) -> dict[str, object]:

@@ -262,7 +262,11 @@ class CallbackRules(Section, frozen=True, kw_only=True):
 
 
 class Reference(Section, frozen=True, kw_only=True):
-    """Our own reference, sent with the create: found again by ``get``; ``twice``: what a second create with it does."""
+    """
+    Our own reference, sent with the create: found again by ``get``; ``twice``: what a second create with it does.
+
+    A job is ours only if it shows the reference: at ``facts.reference`` of `Read`, or anywhere where that is not given.
+    """
 
     sent_as: str
     get: TemplateText | None = None

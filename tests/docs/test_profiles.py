@@ -79,7 +79,8 @@ class Filmhaus:
     def record(self, job: dict[str, Any]) -> dict[str, Any]:
         video = {"kind": "video", "href": f"{self.url}/clips/{job['uid']}"}
         files = [{"kind": "still", "href": f"{self.url}/stills/{job['uid']}"}, video]
-        return {"uid": job["uid"], "phase": "ready", "seconds": 5, "fee": 0.19, "files": files}
+        about = {"uid": job["uid"], "reference": job["reference"], "phase": "ready"}
+        return {**about, "seconds": 5, "fee": 0.19, "files": files}
 
     async def notify(self, job: dict[str, Any]) -> None:
         body = json.dumps({"render": self.record(job)}).encode()

@@ -1,0 +1,161 @@
+"""The tour with providers that mean no good, or whose profile asks for what cannot be done: what money may rest on."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from framerelay.cli.http import listening_on, serving
+
+pytestmark = pytest.mark.anyio
+
+Json = dict[str, Any]
+PROFILE = """
+profile: 1
+id: mine
+title: A gateway
+base: https://mine.example
+create:
+  post: /create
+  body: {{model: "{{model}}", prompt: "{{prompt}}", callback: "{{callback_url}}", ref: "{{take}}"}}
+  id: id
+  {create}
+get: {{get: "/jobs/{{id}}"}}
+read:
+  status: status
+  states: {{done: succeeded, failed: failed, running: running}}
+  id: id
+  clip: clip
+  facts: {{cost: cost, usage: usage}}
+  cost_unit: USD
+{more}
+"""
+POLLED = "callback: {on: none}\npoll: {first_s: 0.1, every_s: 0.1}\n"
+ONE = {"title": "one", "model": "m", "provider": "mine", "shots": [{"id": "s1", "prompt": "a car"}]}
+
+
+@dataclass
+class Gateway:
+    """What it was asked, and what it answers: a submit by *create*, a look-up by *look_up*, a search by *found*."""
+
+    create: Callable[[int], Response]
+    look_up: Callable[[str], Response] = lambda _: JSONResponse({"status": "running"})
+    found: Callable[[str], Response] = lambda _: JSONResponse({"data": []})
+    submits: list[Json] = field(default_factory=list)
+    searches: list[str] = field(default_factory=list)
+
+    def app(self) -> Starlette:
+        """Over HTTP."""
+        return Starlette(
+            routes=[
+                Route("/create", self._create, methods=["POST"]),
+                Route("/jobs/{id:path}", self._look_up),
+                Route("/find", self._find),
+            ]
+        )
+
+    async def _create(self, request: Request) -> Response:
+        self.submits.append(await request.json())
+        return self.create(len(self.submits))
+
+    async def _look_up(self, request: Request) -> Response:
+        return self.look_up(request.path_params["id"])
+
+    async def _find(self, request: Request) -> Response:
+        self.searches.append(request.query_params["ref"])
+        return self.found(request.query_params["ref"])
+
+
+@pytest.fixture
+def relayed(
+    tmp_path: Path, start_relay: Any, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., AbstractAsyncContextManager[Any]]:
+    """``async with relayed(gateway, create="…", more="…") as relay``: with the profile of that gateway."""
+
+    @asynccontextmanager
+    async def start(
+        gateway: Gateway, *, create: str = "", more: str = POLLED, lines: str = "", **settings: Any
+    ) -> AsyncIterator[Any]:
+        monkeypatch.setenv("MINE_KEY", "sk-mine-of-a-few-letters")
+        (tmp_path / "mine.yaml").write_text(PROFILE.format(create=create, more=more), encoding="utf-8")
+        with listening_on("127.0.0.1", 0) as listener:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            line = f"  mine: {{profile: ./mine.yaml, url: '{url}', key_env: MINE_KEY{lines}}}"
+            (tmp_path / "framerelay.yaml").write_text(f"providers:\n{line}\n", encoding="utf-8")
+            async with serving(gateway.app(), listener), start_relay("http://127.0.0.1:1", **settings) as relay:
+                yield relay
+
+    return start
+
+
+def accepts(number: int) -> Response:
+    return JSONResponse({"id": f"job-{number}"})
+
+
+async def test_a_request_that_cannot_be_made_is_no_submit_that_nobody_knows_the_end_of(relayed: Any) -> None:
+    """Nothing left, so nothing is held: words that no header can carry failed behind the intent, and stuck there."""
+    gateway = Gateway(create=accepts)
+    made = {**ONE, "shots": [{"id": "s1", "prompt": "雨夜"}]}
+    async with relayed(gateway, create='headers: {X-Prompt: "{prompt}"}') as relay:
+        run = await relay.ended(await relay.run(made))
+
+    assert gateway.submits == []
+    assert (run["status"], run["spent"]) == ("failed", {"jobs": 0})
+    assert "X-Prompt" in run["error"]["message"]
+
+
+@pytest.mark.parametrize("found", ["another", "without_reference", "of_another_shot"])
+async def test_a_job_that_a_search_brings_is_ours_only_by_its_reference(
+    found: str, relayed: Any, wait_until: Any
+) -> None:
+    """A provider that does not know the query answers with the last job of the account, whoever made that."""
+
+    def create(number: int) -> Response:
+        return JSONResponse({"id": "job-1"}) if number == 1 else Response("gone", 502)
+
+    def search(reference: str) -> Response:
+        jobs = {
+            "another": {"id": "job-9", "status": "running", "ref": "of somebody else"},
+            "without_reference": {"id": "job-9", "status": "running"},
+            "of_another_shot": {"id": "job-1", "status": "running", "ref": reference},
+        }
+        return JSONResponse({"data": [jobs[found]]})
+
+    gateway = Gateway(create=create, found=search)
+    more = f'{POLLED}recover: {{reference: {{sent_as: ref, get: "/find?ref={{take}}", record: "data[0]"}}}}\n'
+    scenes = [{"id": f"c{at}", "shots": [{"id": f"s{at}", "prompt": "x"}]} for at in (1, 2)]
+    async with relayed(gateway, more=more) as relay:
+        run_id = await relay.run({"title": "two", "model": "m", "provider": "mine", "scenes": scenes})
+        await wait_until(lambda: gateway.searches, "it was searched for")
+        await wait_until(lambda: len(gateway.searches) > 1 or len(gateway.submits) > 2, "and again")
+        run = await relay.store.load(run_id)
+
+    takes = [take for shot in run.shots for take in shot.takes]
+    assert sorted(take.job_ids for take in takes) == [(), ("job-1",)]
+    assert len(gateway.submits) == 2
+
+
+async def test_ours_is_found_among_several(relayed: Any, wait_until: Any) -> None:
+    """Whatever its place."""
+
+    def search(reference: str) -> Response:
+        mine = {"id": "job-7", "status": "running", "request": {"ref": reference}}
+        return JSONResponse({"data": [{"id": "job-9", "status": "running"}, mine]})
+
+    gateway = Gateway(create=lambda _: Response("gone", 502), found=search)
+    more = f'{POLLED}recover: {{reference: {{sent_as: ref, get: "/find?ref={{take}}", record: data}}}}\n'
+    async with relayed(gateway, more=more) as relay:
+        run_id = await relay.run(ONE)
+
+        async def is_found() -> bool:
+            run = await relay.store.load(run_id)
+            return bool(run.shots[0].takes) and run.shots[0].takes[0].job_ids == ("job-7",)
+
+        await wait_until(is_found, "it was found")
