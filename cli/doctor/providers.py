@@ -87,6 +87,11 @@ def _of_refusal(provider: Provider, error: UpstreamRejected) -> Finding:
         return fail(
             f"{provider.base} refuses the key: {error.message}", f"set {variables} to a key that is valid there"
         )
+    if error.message == f"HTTP {error.status}":  # Nothing that its profile reads: it need not be about the job.
+        return warn(
+            f"{provider.base} answers {error.message} without a word about a job: the address may be a wrong one",
+            "check url; nothing was learned about the key",
+        )
     return ok(f"{provider.base} takes the key (asked for a job that cannot exist: {error.message})")
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from framerelay.cli.doctor.finding import Status
 from framerelay.cli.doctor.peers import look_at_receiver, look_at_upstream
+from framerelay.cli.doctor.providers import look_at_providers
 from framerelay.config.settings import Settings
 from tests.cli.doctor.looking import NOWHERE, SECRET_KEY, assert_finding, impostor
 
@@ -47,6 +48,27 @@ async def test_what_the_provider_answers_is_read(answer: str, status: Status, wo
         assert_finding(
             await look_at_upstream(Settings(upstream_url=f"http://{place}", upstream_key=SECRET_KEY)), status, words
         )
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("answer", "status", "words"),
+    [
+        ("404 Not Found\n\n<html>nginx", Status.WARN, "the address may be a wrong one"),
+        ('404 Not Found\n\n{"code": 1203, "message": "task not found"}', Status.OK, "takes the key"),
+        ('401 Unauthorized\n\n{"code": 1002, "message": "bad key"}', Status.FAIL, "refuses the key"),
+    ],
+)
+async def test_what_a_provider_of_a_profile_answers_is_read(
+    answer: str, status: Status, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A 404 that says nothing of a job may come from any address."""
+    monkeypatch.delenv("KLING_API_KEY", raising=False)
+    async with impostor(answer) as place:
+        settings = Settings(provider="kling", upstream_url=f"http://{place}", upstream_key=SECRET_KEY)
+        findings = await look_at_providers(settings)
+        assert isinstance(findings, list)
+        assert_finding(findings[0], status, words)
 
 
 @pytest.mark.anyio
