@@ -4,6 +4,7 @@ The providers of this installation: the one of the settings, and those that ``fr
 A provider is a profile with an address, a key and limits of its own. No key stands in that file: it names variables.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,6 +28,7 @@ HAND_OFFS: Final = ("auto", "upload", "inline", "serve")
 PROVIDER_KEYS: Final = (
     *("profile", "url", "key_env", "webhook_secret_env", "handoff", "jobs_at_once", "submits_per_minute", "prices"),
 )
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ELSEWHERE: Final = {
     "key": "no key stands in this file: name the variable that holds it, for example key_env: KLING_API_KEY",
     "webhook_secret": "no secret stands in this file: name the variable that holds it by webhook_secret_env",
@@ -164,8 +166,7 @@ def _read_provider(name: str, part: Part, folder: Path, environ: Mapping[str, st
     if profile is None:
         return None
     usual = plain(name, profile, environ)
-    key_env = keys["key_env"].text() if "key_env" in keys else None
-    secret_env = keys["webhook_secret_env"].text() if "webhook_secret_env" in keys else None
+    key_env, secret_env = (_read_variable(keys.get(name)) for name in ("key_env", "webhook_secret_env"))
     key = _first_set((key_env,), environ) if key_env else usual.key
     return Provider(
         name=name,
@@ -199,6 +200,15 @@ def _read_profile(given: Part | None, part: Part, name: str, folder: Path) -> Pr
         for mistake in error.mistakes:
             (given or part).complain(f"in {text}, {mistake}")
     return None
+
+
+def _read_variable(part: Part | None) -> str | None:
+    """The name of a variable; what is none may be the key itself, so it is not repeated."""
+    name = part.text() if part else None
+    if part and name and not _VARIABLE.fullmatch(name):
+        part.complain("expected the name of a variable, for example KLING_API_KEY; no key stands in this file")
+        return None
+    return name
 
 
 def _read_handoff(part: Part) -> HandOff | None:

@@ -135,6 +135,7 @@ def test_every_mistake_is_told_with_its_line(read: Read, tmp_path: Path) -> None
     prices: {m: {per_second: 1, currency: USD}, n: 5}
   e: {profile: ark, key_env: 5, prices: [1]}
   "f g": {profile: ark}
+  h: {profile: ark, key_env: sk-in-the-open}
 """
     with pytest.raises(StoryboardInvalid) as refused:
         read(text)
@@ -157,6 +158,7 @@ def test_every_mistake_is_told_with_its_line(read: Read, tmp_path: Path) -> None
         ("line 17, providers.e.key_env: ", ""),
         ("line 17, providers.e.prices: ", "expected prices by model"),
         ("line 18, ", "f g"),
+        ("line 19, providers.h.key_env: ", "expected the name of a variable"),
     ]
     for place, words in expected:
         assert [line for line in told if line.startswith(place) and words in line], (place, words, told)
