@@ -13,7 +13,7 @@ import msgspec
 
 from framerelay.config.urls import parse_url
 from framerelay.runs.errors import Mistake, NotFound, StoryboardInvalid
-from framerelay.storyboards.documents import read_document
+from framerelay.storyboards.documents import Document, read_document
 from framerelay.storyboards.parts import Part, near, root_of
 from framerelay.storyboards.typed import check_typed
 from framerelay.upstream.paths import read_path
@@ -70,7 +70,7 @@ def load_profile(path: Path) -> Profile:
 
 def _completed(name: str, data: bytes, folder: Path | None) -> tuple[Part, dict[str, Any]]:
     """What is written, and the same on top of what it extends. Raises: StoryboardInvalid."""
-    root = root_of(read_document(data, form="yaml"))
+    root = root_of(_read_yaml(name, data))
     check_typed(root, Profile, checks=_CHECKS, partial=isinstance(root.value, dict) and "extends" in root.value)
     if not isinstance(root.value, dict):
         _raise_named(root, name)
@@ -79,6 +79,14 @@ def _completed(name: str, data: bytes, folder: Path | None) -> tuple[Part, dict[
         _check_rest(root, _merged(_merged(_STAND_IN, base), written))
         _raise_named(root, name)
     return root, _merged(base, written)
+
+
+def _read_yaml(name: str, data: bytes) -> Document:
+    """Raises: StoryboardInvalid, with the name of the file in place of a storyboard's."""
+    try:
+        return read_document(data, form="yaml")
+    except StoryboardInvalid as error:
+        raise StoryboardInvalid([replace(one, place=name) for one in error.mistakes]) from None
 
 
 def _check_rest(root: Part, complete: dict[str, Any]) -> None:

@@ -97,6 +97,13 @@ def order(**values: Any) -> Order:
     return Order(**{**usual, **values})
 
 
+def test_what_is_not_yaml_is_said_of_the_profile(tmp_path: Path) -> None:
+    """By the name of its file: nobody wrote a storyboard."""
+    (tmp_path / "mine.yaml").write_text("profile: 1\n\tid: mine\n", encoding="utf-8")
+    with pytest.raises(StoryboardInvalid, match=r"^line 2, mine\.yaml: this is not YAML: a tab stands"):
+        load_profile(tmp_path / "mine.yaml")
+
+
 def test_a_profile_takes_the_rest_from_the_one_that_it_extends(made: Any) -> None:
     """Beside it, or a shipped one; what it says itself goes before, group by group."""
     profile = made(
