@@ -28,8 +28,8 @@ class Advice:
 # The families that are not here may pass by trying again.
 _BY_FAMILY: Final = {
     Family.ACCOUNT: Advice(
-        words="fix its key (FRAMERELAY_UPSTREAM_KEY, or the variable that framerelay doctor names) or the account at "
-        "the provider, then resume, which has the key read again"
+        words="correct the key (FRAMERELAY_UPSTREAM_KEY, or the variable that framerelay doctor names), the address of "
+        "the provider or the account there, then resume, which has settings and keys read again"
     ),
     Family.QUOTA: Advice(words="it is used up at the provider; add to it there, then resume"),
     Family.TEXT_MODERATED: Advice(

@@ -20,6 +20,7 @@ from framerelay.config.settings import Settings, environment
 from framerelay.runs.errors import Mistake, NotFound, StoryboardInvalid
 from framerelay.runs.model import Shot
 from framerelay.runs.text import number_of, printable
+from framerelay.storyboards.documents import Spot, line_at, read_document
 from framerelay.storyboards.storyboard import Storyboard
 from framerelay.upstream.preview import preview
 from framerelay.upstream.profile import Profile
@@ -100,7 +101,7 @@ def check_file(path: Path, *, as_json: bool) -> int:
         profile = load_profile(path)
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from error
-    wrong = _wrong_examples(profile)
+    wrong = _wrong_examples(profile, read_document(path.read_bytes(), form="yaml").spot)
     if wrong:
         raise StoryboardInvalid(wrong)
     words = f"{number_of('example', len(profile.examples))} read as expected" if profile.examples else "no examples"
@@ -111,12 +112,14 @@ def check_file(path: Path, *, as_json: bool) -> int:
     return 0
 
 
-def _wrong_examples(profile: Profile) -> list[Mistake]:
+def _wrong_examples(profile: Profile, spot: Spot) -> list[Mistake]:
     wrong = []
     for index, example in enumerate(profile.examples):
         read = understand(profile, example.read_as, msgspec.json.encode(example.body), status=example.http)
-        place = f"examples[{index}]"
-        wrong += [Mistake(place=place, message=difference) for difference in differences(example.expect, read)]
+        place, line = f"examples[{index}]", line_at(spot, ("examples", index))
+        wrong += [
+            Mistake(place=place, line=line, message=difference) for difference in differences(example.expect, read)
+        ]
     return wrong
 
 

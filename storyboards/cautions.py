@@ -13,8 +13,10 @@ from typing import Any, Final
 
 from framerelay.config.urls import host_of
 from framerelay.network.policy import HOW_TO_TRUST, Trusted, check_in_advance
+from framerelay.runs.costs import Estimate, together
 from framerelay.runs.errors import AddressForbidden
 from framerelay.runs.model import Shot
+from framerelay.runs.text import amount_words
 from framerelay.storyboards.choices import CHOICE_KEYS
 from framerelay.storyboards.documents import Path, line_at, place_of
 from framerelay.storyboards.parts import is_web_address
@@ -75,6 +77,9 @@ def cautions_of(
     sites = [(code, path, f"{message} ({_named(ids)})") for (code, path, message), ids in shots.items()]
     if board.budget_jobs is not None and board.budget_jobs < jobs:
         sites.insert(0, _small_budget(board.budget_jobs, jobs))
+    cost = together((shot.estimate, shot.takes_wanted) for shot in board.shots)
+    if board.budget_money is not None and cost and cost.high > board.budget_money:
+        sites.append(_little_money(board.budget_money, cost))
     sites += _refused_notices(board, trusted)
     cautions = [
         Caution(code=code, place=place_of(path), line=line_at(board.spot, path), message=message)
@@ -131,6 +136,12 @@ def _named(ids: list[str]) -> str:
 def _small_budget(budget: int, jobs: int) -> tuple[str, Path, str]:
     message = f"the film needs {jobs} jobs if nothing fails, the run stops after {budget}: raise it to {jobs} or more"
     return "budget_too_small", ("budget", "jobs"), message
+
+
+def _little_money(budget: float, cost: Estimate) -> tuple[str, Path, str]:
+    needs, has = (amount_words(amount, cost.currency) for amount in (cost.high, budget))
+    message = f"the film may cost {needs} if nothing fails, the run stops where a take no longer fits into {has}"
+    return "budget_too_small", ("budget", "money"), message
 
 
 def _refused_notices(board: Storyboard, trusted: Trusted | None) -> Iterator[tuple[str, Path, str]]:

@@ -36,10 +36,12 @@ class Understanding(TypedDict):
     What a body says of a job.
 
     ``state``: a job's (queued running succeeded failed expired cancelled unknown), ``absent`` for "no such job"; of a
-    create accepted refused unknown_outcome. ``duration_s`` in seconds; ``cost`` in the unit of the profile.
+    create accepted refused unknown_outcome. ``status_word``: the provider's own, as it came. ``duration_s`` in
+    seconds; ``cost`` in the unit of the profile.
     """
 
     state: str
+    status_word: str | None
     job_ids: list[str]
     clip_url: str | None
     last_frame_url: str | None
@@ -86,6 +88,7 @@ def _of_report(report: JobReport) -> Understanding:
     error = report.error
     return _state(
         report.state.value,
+        status_word=report.status_word,
         job_ids=list(report.job_ids),
         clip_url=report.video_url,
         last_frame_url=report.last_frame_url,
@@ -99,6 +102,7 @@ def _of_report(report: JobReport) -> Understanding:
 def _state(
     state: str,
     *,
+    status_word: str | None = None,
     job_ids: list[str] | None = None,
     clip_url: str | None = None,
     last_frame_url: str | None = None,
@@ -109,6 +113,7 @@ def _state(
 ) -> Understanding:
     return Understanding(
         state=state,
+        status_word=status_word,
         job_ids=job_ids or [],
         clip_url=clip_url,
         last_frame_url=last_frame_url,

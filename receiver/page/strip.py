@@ -58,13 +58,15 @@ class ShotCell:
     """
     One shot. ``width``: its seconds, 2 to 15. ``share``: percent of the usual time. ``jobs``: those that were paid for.
 
-    ``stale_source``: the stale shot that it begins with, which has to be made again first.
+    ``maker``: provider and model, where they are not those of the run. ``stale_source``: the stale shot that it begins
+    with, which has to be made again first.
     """
 
     id: str
     status: str
     words: str
     prompt: str
+    maker: str
     width: int
     share: int | None
     first: str | None
@@ -141,6 +143,7 @@ def _cell(run: shapes.Run, shot: shapes.Shot, by_id: dict[str, shapes.Shot], usu
         status=shot.status,
         words=words,
         prompt=shot.prompt or "",
+        maker=_maker(run, shot),
         width=min(WIDTH_MAX, max(2, round(video.duration_s if video else usual))),
         share=None if share is None else round(100 * share),
         first=_opening(take) if take else None,
@@ -152,6 +155,11 @@ def _cell(run: shapes.Run, shot: shapes.Shot, by_id: dict[str, shapes.Shot], usu
         stale_source=stale_source(run, shot),
         seam=_seam(shot, by_id.get(shot.source or ""), take),
     )
+
+
+def _maker(run: shapes.Run, shot: shapes.Shot) -> str:
+    is_usual = (shot.provider, shot.model) == (run.provider, run.model)
+    return "" if is_usual else " · ".join(filter(None, (shot.provider, shot.model)))
 
 
 def takes_of(run: shapes.Run, shot: shapes.Shot, *, now: float) -> Iterator[TakeCell]:

@@ -199,7 +199,8 @@ def test_each_kind_of_failure_says_what_a_person_can_do() -> None:
 
     key = {"code": "x", "message": "the key is wrong", "family": "account"}
     run = a_run("waiting", a_shot("s1", "waiting", held_by=key), error=key)
-    assert "fix its key or the account" in outlook(run, now=NOW)[0]
+    assert "FRAMERELAY_UPSTREAM_KEY" in outlook(run, now=NOW)[0]
+    assert "the variable that framerelay doctor names" in outlook(run, now=NOW)[0]
     assert "framerelay resume run_x" in outlook(run, now=NOW)[0]
 
 

@@ -398,6 +398,14 @@ async def test_a_frame_is_shown_however_it_was_handed_on(
     assert (await browser.get(f"/runs/{run}")).status_code == 200
 
 
+async def test_a_shot_of_another_provider_says_who_makes_it(browser: Any, relay: Any, board: Any) -> None:
+    """The head names the model of the run; a shot names its own where that is another one."""
+    shots = [{"id": "s1", "prompt": "a"}, {"id": "s2", "prompt": "b", "provider": "fal", "model": "fal-model-x"}]
+    run = await relay.run({**board, "shots": shots})
+    page = (await browser.get(f"/runs/{run}")).text
+    assert re.findall(r'<p class="hint">(?:<[^>]+>)*([^<]+ · [^<]+)<', page) == ["fal · fal-model-x"]
+
+
 async def test_what_becomes_stale_is_said_before_and_after(browser: Any, relay: Any, board: Any, render: Any) -> None:
     """The retake of a shot that others were made from names them; then they are shown as stale."""
     shots = [{"id": "s1", "prompt": "a"}, {"id": "s2", "prompt": "b"}]

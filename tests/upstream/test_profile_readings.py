@@ -131,3 +131,9 @@ def test_no_body_is_too_much(name: str, kind: AnswerKind, body: Any, status: int
 def test_no_bytes_are_too_much(name: str, kind: AnswerKind, body: bytes) -> None:
     """What is no JSON says nothing about a job."""
     assert understand(load_shipped(name), kind, body)["state"] in ("unknown", "unknown_outcome")
+
+
+def test_a_word_that_is_not_known_is_shown_as_it_came() -> None:
+    """Whoever writes a profile sees which word its states lack."""
+    read = understand(load_shipped("kling"), "get", b'{"code": 0, "data": [{"id": "1", "status": "wrking"}]}')
+    assert (read["state"], read["status_word"]) == ("unknown", "wrking")

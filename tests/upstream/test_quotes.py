@@ -10,6 +10,7 @@ from starlette.datastructures import Secret
 from framerelay.config.settings import Settings
 from framerelay.runs.costs import Estimate
 from framerelay.runs.errors import StoryboardInvalid
+from framerelay.storyboards.plan import plan_of
 from framerelay.storyboards.storyboard import read_storyboard
 from framerelay.upstream.providers import Providers, read_providers
 from framerelay.upstream.quotes import priced
@@ -58,6 +59,18 @@ shots:
         None,
         Estimate(low=5, high=5, currency="CNY"),
     ]
+
+
+@pytest.mark.parametrize(("money", "words"), [(1.0, []), (0.9, ["may cost 1.00 USD", "no longer fits into 0.90 USD"])])
+def test_a_budget_of_money_that_ends_before_the_film_is_warned_of(
+    providers: Providers, money: float, words: list[str]
+) -> None:
+    """As one of jobs is: by the most that the film may cost."""
+    shots = "  - {prompt: a, duration: 5}\n  - {prompt: b, duration: 5}\n"
+    board = read_storyboard(f"model: cheap\nbudget: {{money: {money}}}\nshots:\n{shots}", form="yaml")
+    warnings = [one.message for one in plan_of(priced(board, providers), None).cautions if "budget" in one.code]
+    assert len(warnings) == bool(words)
+    assert all(word in warnings[0] for word in words)
 
 
 def test_a_budget_of_money_needs_the_price_of_every_shot(providers: Providers) -> None:
