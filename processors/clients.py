@@ -4,6 +4,7 @@ import ssl
 from dataclasses import replace
 
 from framerelay.config.settings import Settings
+from framerelay.network.client import guarded_client
 from framerelay.network.tls import tls_of
 from framerelay.runs.errors import NotFound, RequestInvalid
 from framerelay.runs.maker import Maker
@@ -26,6 +27,7 @@ class Clients:
         self.providers = providers
         self._settings = settings
         self._tls: ssl.SSLContext | None = tls_of(settings)
+        self._elsewhere = guarded_client(settings.trusted_hosts, ssl_context=self._tls)
         self._open: dict[tuple[str, str, str | None], JobsClient] = {}
         default = providers.of(None)
         if default.key and not needs_address(default):
@@ -87,6 +89,7 @@ class Clients:
                 upload_url_path=self._settings.upload_url_path,
                 timeouts=Timeouts(submit_s=self._settings.submit_timeout_s),
                 tls=self._tls,
+                elsewhere=self._elsewhere,
             )
         return client
 
@@ -94,6 +97,7 @@ class Clients:
         """Close them all; a second call does nothing."""
         for client in self._open.values():
             await client.aclose()
+        await self._elsewhere.aclose()
 
 
 def _profile(name: str) -> Profile:

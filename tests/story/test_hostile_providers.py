@@ -24,7 +24,7 @@ title: A gateway
 base: https://mine.example
 create:
   post: /create
-  body: {{model: "{{model}}", prompt: "{{prompt}}", callback: "{{callback_url}}", ref: "{{take}}"}}
+  body: {{model: "{{model}}", prompt: "{{prompt}}", callback: "{{callback_url}}", ref: "{{take}}", first: "{{first_frame}}"}}
   id: id
   {create}
 get: {{get: "/jobs/{{id}}"}}
@@ -48,6 +48,7 @@ class Gateway:
     create: Callable[[int], Response]
     look_up: Callable[[str], Response] = lambda _: JSONResponse({"status": "running"})
     found: Callable[[str], Response] = lambda _: JSONResponse({"data": []})
+    put_at: str = ""
     submits: list[Json] = field(default_factory=list)
     searches: list[str] = field(default_factory=list)
 
@@ -58,12 +59,16 @@ class Gateway:
                 Route("/create", self._create, methods=["POST"]),
                 Route("/jobs/{id:path}", self._look_up),
                 Route("/find", self._find),
+                Route("/sign", self._sign, methods=["POST"]),
             ]
         )
 
     async def _create(self, request: Request) -> Response:
         self.submits.append(await request.json())
         return self.create(len(self.submits))
+
+    async def _sign(self, _: Request) -> Response:
+        return JSONResponse({"put": self.put_at, "url": "https://files.example/1.png"})
 
     async def _look_up(self, request: Request) -> Response:
         return self.look_up(request.path_params["id"])
@@ -159,3 +164,33 @@ async def test_ours_is_found_among_several(relayed: Any, wait_until: Any) -> Non
             return bool(run.shots[0].takes) and run.shots[0].takes[0].job_ids == ("job-7",)
 
         await wait_until(is_found, "it was found")
+
+
+async def test_a_picture_is_put_to_no_internal_address_that_a_provider_names(
+    relayed: Any, a_picture: bytes, wait_until: Any
+) -> None:
+    """Our bytes would be sent to whatever listens inside; the picture goes in another form that is accepted."""
+    inside: list[str] = []
+
+    async def put(request: Request) -> Response:
+        inside.append(str(request.url))
+        return Response()
+
+    with listening_on("127.0.0.1", 0) as listener:
+        target = f"http://localhost:{listener.getsockname()[1]}/admin"
+        gateway = Gateway(create=accepts, put_at=target)
+        more = (
+            f"{POLLED}media:\n  accepts: [upload, data_uri]\n"
+            '  upload: {kind: put_url, post: "/sign", body: {n: "{name}"}, put: put, url: url}\n'
+        )
+        async with (
+            serving(Starlette(routes=[Route("/admin", put, methods=["PUT"])]), listener),
+            relayed(gateway, more=more) as relay,
+        ):
+            name = (await relay.api.post("/v1/files", content=a_picture)).json()["name"]
+            shots = [{"id": "s1", "prompt": "x", "first_frame": name}]
+            await relay.run({**ONE, "shots": shots})
+            await wait_until(lambda: gateway.submits, "it was submitted")
+
+    assert inside == []
+    assert gateway.submits[0]["first"].startswith("data:image/png;base64,")
