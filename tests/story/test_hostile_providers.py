@@ -24,7 +24,7 @@ title: A gateway
 base: https://mine.example
 create:
   post: /create
-  body: {{model: "{{model}}", prompt: "{{prompt}}", callback: "{{callback_url}}", ref: "{{take}}", first: "{{first_frame}}"}}
+  body: {{prompt: "{{prompt}}", callback: "{{callback_url}}", ref: "{{take}}", first: "{{first_frame}}"}}
   id: id
   {create}
 get: {{get: "/jobs/{{id}}"}}

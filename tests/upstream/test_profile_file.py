@@ -188,3 +188,13 @@ def test_a_rule_for_a_state_holds_where_all_of_it_does(made: Any) -> None:
     assert state(b'{"id": "1", "error": {"code": 3}, "done": true}') == "failed"
     assert state(b'{"id": "1", "error": {"code": 3}, "done": false, "status": "x"}') == "unknown"
     assert state(b'{"id": "1", "done": true, "status": "done"}') == "succeeded"
+
+
+@pytest.mark.parametrize("number", [".nan", ".inf", "-.inf"])
+def test_what_is_no_number_that_can_be_reckoned_with_is_a_mistake(number: str, tmp_path: Path) -> None:
+    """A price of it would be kept to by no budget, a pause of it would never end."""
+    path = tmp_path / "mine.yaml"
+    more = f"poll: {{every_s: {number}}}\nmodels: {{m: {{price: {{currency: USD, per_s: {number}}}}}}}\n"
+    path.write_text(f"profile: 1\nid: mine\nextends: ark\n{more}", encoding="utf-8")
+
+    assert len(mistakes_in(path)) == 2
