@@ -4,11 +4,13 @@ import ssl
 from dataclasses import replace
 
 from framerelay.config.settings import Settings
+from framerelay.config.urls import host_of
 from framerelay.network.client import guarded_client
 from framerelay.network.tls import tls_of
 from framerelay.runs.errors import NotFound, RequestInvalid
 from framerelay.runs.maker import Maker
 from framerelay.upstream.client import JobsClient, Timeouts
+from framerelay.upstream.credentials import hosts_of, key_mark
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_file import load_shipped
 from framerelay.upstream.profile_models import Price
@@ -51,9 +53,19 @@ class Clients:
         The client that asks about a job of *maker*: at the address where it was submitted, by that profile.
 
         The key is that of the provider as it is now; where its name is gone, or stands for another profile by now, that
-        of the variables that the profile names: no key goes to an address that it is not for. Raises: as `of`.
+        of the variables that the profile names. A key that is another one by now goes to no address that it is not for.
+        Raises: as `of`.
         """
-        return self._client(usable(self._remembered(maker)))
+        now = self._remembered(maker)
+        then = usable(replace(now, base=maker.base))
+        is_another_key = maker.key_mark not in (None, key_mark(now.key or ""))
+        if is_another_key and host_of(maker.base) not in hosts_of(now.base, now.profile):
+            raise RequestInvalid(
+                f"the key of {maker.provider} is another one by now, and is not for {host_of(maker.base)}, "
+                "where this job was submitted",
+                param="key",
+            )
+        return self._client(then)
 
     def polls_per_minute(self, name: str) -> float | None:
         """How often the provider may be asked about its jobs, as far as its profile says."""
@@ -76,7 +88,7 @@ class Clients:
             now = None
         if now is None or now.profile.id != maker.profile:
             now = plain(maker.provider, _profile(maker.profile), self.providers.environ)
-        return replace(now, base=maker.base)
+        return now
 
     def _client(self, provider: Provider) -> JobsClient:
         place = (provider.profile.id, provider.base, provider.key)

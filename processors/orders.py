@@ -14,6 +14,7 @@ from framerelay.runs.model import FirstFrame, Run, Shot, Take
 from framerelay.runs.takes import life_s, reference
 from framerelay.runs.tokens import TakeAddress
 from framerelay.upstream.client import JobsClient
+from framerelay.upstream.credentials import key_mark
 from framerelay.upstream.order import Order, PictureValue
 from framerelay.upstream.pictures import inline_text
 from framerelay.upstream.profile import Profile
@@ -51,6 +52,7 @@ async def prepared(deps: Deps, run: Run, shot: Shot) -> Prepared:
             base=client.base,
             model=run.model_of(shot),
             poll_s=None if provider.calls_back else (poll.first_s, poll.every_s),
+            key_mark=key_mark(provider.key or ""),
             findable=reference_rules != "none" and reference_rules.get is not None,
         ),
         first=await first_frame(deps, run, shot, provider, client),
