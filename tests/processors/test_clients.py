@@ -52,6 +52,6 @@ async def test_a_job_is_asked_about_where_it_was_submitted(opened: Opened, text:
 async def test_a_key_that_is_for_another_address_by_now_is_not_sent_to_the_former_one(opened: Opened) -> None:
     """Whoever left a reseller for the provider itself would have told the one the key of the other."""
     async with opened(OFFICIAL, "sk-of-the-provider-itself") as clients:
-        with pytest.raises(RequestInvalid, match="another one by now, and is not for reseller.example"):
+        with pytest.raises(RequestInvalid, match=r"another one by now, and is not for reseller\.example"):
             clients.of_maker(MAKER)
         assert clients.of_maker(replace(MAKER, key_mark=None)).base, "of a run that is older than the mark"

@@ -221,3 +221,27 @@ def _mine(folder: Path) -> str:
     text = f"profile: 1\nid: mine\nextends: kling-legacy\n{redact}\n"
     (folder / "mine.yaml").write_text(text, encoding="utf-8")
     return "providers:\n  mine: {profile: ./mine.yaml}\n"
+
+
+async def test_a_question_is_given_back_letter_by_letter(calling: Any, queued: Any) -> None:
+    """What looks like a key is hidden where it is kept, and the create fails without the very word."""
+    async with calling("hailuo") as relay:
+        question = "sk-0123456789abcdef?token=0123456789"
+        asked = await _asking(relay, {"challenge": question})
+        assert asked.json() == {"challenge": question}
+        assert await queued() == []
+
+
+async def test_what_names_a_job_is_kept_though_it_asks_a_question(calling: Any, queued: Any) -> None:
+    """A body of both kinds was answered and forgotten."""
+    async with calling("hailuo") as relay:
+        both = {"challenge": "why", "task_id": "7", "status": "Success", "file_id": "8"}
+        assert (await _asking(relay, both)).json() == {"challenge": "why"}
+        ((_, task),) = await queued()
+        assert task["job_id"] == "7"
+
+
+async def _asking(relay: Any, body: dict[str, str]) -> httpx.Response:
+    """By a client of its own: the answer is under a name that no document can know."""
+    async with httpx.AsyncClient(base_url=relay.settings.listen_url, trust_env=False) as http:
+        return await http.post(address(relay, "hailuo"), json=body)
