@@ -101,10 +101,10 @@ class Providers:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Keys and secrets, which nothing may show."""
-        return tuple(
-            text for one in self.configured.values() for text in (one.key, one.webhook_secret) if text is not None
-        )
+        """Keys and secrets, which nothing may show; also of shipped providers, which need no line to be used."""
+        others = (plain(name, load_shipped(name), self.environ) for name in shipped() if name not in self.configured)
+        every = (text for one in (*self.configured.values(), *others) for text in (one.key, one.webhook_secret))
+        return tuple(dict.fromkeys(text for text in every if text is not None))
 
 
 def plain(name: str, profile: Profile, environ: Mapping[str, str]) -> Provider:

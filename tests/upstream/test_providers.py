@@ -61,7 +61,7 @@ def test_address_and_key_of_the_settings_are_those_of_the_default_alone(read: Re
     assert (ark.name, ark.base, ark.key) == ("ark", "https://proxy.example.com/api", "sk-proxy")
     assert (fal.base, fal.key) == ("https://queue.fal.run", "sk-fal")
     assert providers.of("ark") == ark
-    assert set(providers.secrets) == {"sk-proxy", "sk-fal"}
+    assert set(providers.secrets) == {"sk-proxy", "sk-fal", "sk-ark"}, "byteplus, which has no line, would take that"
 
 
 def test_a_key_comes_from_the_variable_that_the_providers_own_tools_use(read: Read) -> None:
@@ -212,3 +212,8 @@ def test_a_profile_that_extends_one_at_its_own_address_takes_its_key(read: Read,
     (tmp_path / "mine.yaml").write_text("profile: 1\nid: mine\nextends: fal\n", encoding="utf-8")
 
     assert read("providers: {mine: {profile: ./mine.yaml}}", {"FAL_KEY": "sk-fal"}).of("mine").key == "sk-fal"
+
+
+def test_the_key_of_a_provider_that_needs_no_line_is_a_secret_too(read: Read) -> None:
+    """A storyboard may name it, and its callbacks may repeat the key."""
+    assert set(read(environ={"FAL_KEY": "sk-fal", "KLING_WEBHOOK_SECRET": "whsec_x"}).secrets) == {"sk-fal", "whsec_x"}
