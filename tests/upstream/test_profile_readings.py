@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framerelay.upstream.profile_file import load_shipped, shipped
+from framerelay.upstream.reading import read_answer
 from framerelay.upstream.understanding import AnswerKind, understand
+from framerelay.upstream.wire import JobState
 from tests.upstream.provider_bodies import ANSWERS, FINAL, REFUSED_WITH, kind_of, name_of, read
 
 Place = tuple[str | int, ...]
@@ -131,3 +133,22 @@ def test_no_body_is_too_much(name: str, kind: AnswerKind, body: Any, status: int
 def test_no_bytes_are_too_much(name: str, kind: AnswerKind, body: bytes) -> None:
     """What is no JSON says nothing about a job."""
     assert understand(load_shipped(name), kind, body)["state"] in ("unknown", "unknown_outcome")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"resultUrls":["https://files.example/\\ud800.mp4"]}',
+        '{"resultUrls":["https://files.example/1.mp4"],"more":[' + "1," * 20_000 + "1]}",
+        '{"resultUrls":["https://files.example/1.mp4"],"more":' + "[" * 20_000 + "]" * 20_000 + "}",
+        '{"resultUrls":["https://files.example/1.mp4"],"more":NaN}',
+    ],
+    ids=["half a surrogate pair", "many values", "deep", "no number"],
+)
+def test_json_in_a_text_is_bounded_as_any_body_is(text: str) -> None:
+    """Half a pair could not be saved with the run, and its look-up came to nothing again and again."""
+    report = read_answer(
+        load_shipped("kie"), {"code": 200, "data": {"taskId": "7", "state": "success", "resultJson": text}}
+    )
+
+    assert (report.state, report.video_url) == (JobState.SUCCEEDED, None)
