@@ -4,10 +4,13 @@ import ssl
 from dataclasses import replace
 
 from framerelay.config.settings import Settings
+from framerelay.config.urls import host_of
+from framerelay.network.client import guarded_client
 from framerelay.network.tls import tls_of
 from framerelay.runs.errors import NotFound, RequestInvalid
 from framerelay.runs.maker import Maker
 from framerelay.upstream.client import JobsClient, Timeouts
+from framerelay.upstream.credentials import hosts_of, key_mark
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_file import load_shipped
 from framerelay.upstream.profile_models import Price
@@ -26,6 +29,7 @@ class Clients:
         self.providers = providers
         self._settings = settings
         self._tls: ssl.SSLContext | None = tls_of(settings)
+        self._elsewhere = guarded_client(settings.trusted_hosts, ssl_context=self._tls)
         self._open: dict[tuple[str, str, str | None], JobsClient] = {}
         default = providers.of(None)
         if default.key and not needs_address(default):
@@ -49,9 +53,19 @@ class Clients:
         The client that asks about a job of *maker*: at the address where it was submitted, by that profile.
 
         The key is that of the provider as it is now; where its name is gone, or stands for another profile by now, that
-        of the variables that the profile names: no key goes to an address that it is not for. Raises: as `of`.
+        of the variables that the profile names. A key that is another one by now goes to no address that it is not for.
+        Raises: as `of`.
         """
-        return self._client(usable(self._remembered(maker)))
+        now = self._remembered(maker)
+        then = usable(replace(now, base=maker.base))
+        is_another_key = maker.key_mark not in (None, key_mark(now.key or ""))
+        if is_another_key and host_of(maker.base) not in hosts_of(now.base, now.profile):
+            raise RequestInvalid(
+                f"the key of {maker.provider} is another one by now, and is not for {host_of(maker.base)}, "
+                "where this job was submitted",
+                param="key",
+            )
+        return self._client(then)
 
     def polls_per_minute(self, name: str) -> float | None:
         """How often the provider may be asked about its jobs, as far as its profile says."""
@@ -74,7 +88,7 @@ class Clients:
             now = None
         if now is None or now.profile.id != maker.profile:
             now = plain(maker.provider, _profile(maker.profile), self.providers.environ)
-        return replace(now, base=maker.base)
+        return now
 
     def _client(self, provider: Provider) -> JobsClient:
         place = (provider.profile.id, provider.base, provider.key)
@@ -87,6 +101,7 @@ class Clients:
                 upload_url_path=self._settings.upload_url_path,
                 timeouts=Timeouts(submit_s=self._settings.submit_timeout_s),
                 tls=self._tls,
+                elsewhere=self._elsewhere,
             )
         return client
 
@@ -94,6 +109,7 @@ class Clients:
         """Close them all; a second call does nothing."""
         for client in self._open.values():
             await client.aclose()
+        await self._elsewhere.aclose()
 
 
 def _profile(name: str) -> Profile:

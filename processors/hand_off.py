@@ -12,7 +12,14 @@ import structlog
 
 from framerelay.processors.again import ensure
 from framerelay.processors.deps import Deps
-from framerelay.runs.errors import ClipUnusable, NotFound, RequestInvalid, UpstreamAnswerUnreadable, UpstreamRejected
+from framerelay.runs.errors import (
+    AddressForbidden,
+    ClipUnusable,
+    NotFound,
+    RequestInvalid,
+    UpstreamAnswerUnreadable,
+    UpstreamRejected,
+)
 from framerelay.runs.model import FirstFrame, Run, Shot, Take
 from framerelay.runs.standing import chosen
 from framerelay.storyboards.inputs import REFERENCE_FILES
@@ -131,7 +138,7 @@ async def _sent(deps: Deps, provider: Provider, client: JobsClient, path: str) -
     for form, instead in pairwise(forms):
         try:
             return await _FORMS[form](deps, client, path)
-        except (UpstreamRejected, UpstreamAnswerUnreadable, RequestInvalid) as error:
+        except (UpstreamRejected, UpstreamAnswerUnreadable, RequestInvalid, AddressForbidden) as error:
             if form == "upload":
                 log.warning("upload_refused", provider=provider.name, reason=error.message, instead=instead)
             else:

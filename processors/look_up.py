@@ -189,13 +189,19 @@ def _provider_name(deps: Deps, run: Run, shot_id: str, take: Take | None) -> str
 async def _get_job(
     deps: Deps, run: Run, shot_id: str, take: Take | None, job_id: str, *, is_patient: bool = False
 ) -> JobReport:
-    """What the provider of *take* says (of a take that is forgotten: that of its shot). Raises: as the client's."""
+    """
+    What the provider of *take* says (of a take that is forgotten: that of its shot). Raises: as the client's.
+
+    The addresses that the answer to its submit named are those of its own job, and of no second one.
+    """
     shot = run.shot(shot_id)
     if take is not None and take.maker is not None:
         client, model = deps.clients.of_maker(take.maker), take.maker.model
     else:
         client, model = deps.clients.of(run.provider_of(shot) if shot else None), run.model
-    return await client.get_job(job_id, kept=take.kept if take else None, model=model, is_patient=is_patient)
+    is_its_own = take is not None and (job_id in take.job_ids or not take.job_ids)
+    kept = take.kept if take and is_its_own else None
+    return await client.get_job(job_id, kept=kept, model=model, is_patient=is_patient)
 
 
 def _with_cost(deps: Deps, take: Take, event: Event, report: JobReport) -> Event:

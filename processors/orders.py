@@ -14,6 +14,7 @@ from framerelay.runs.model import FirstFrame, Run, Shot, Take
 from framerelay.runs.takes import life_s, reference
 from framerelay.runs.tokens import TakeAddress
 from framerelay.upstream.client import JobsClient
+from framerelay.upstream.credentials import key_mark
 from framerelay.upstream.order import Order, PictureValue
 from framerelay.upstream.pictures import inline_text
 from framerelay.upstream.profile import Profile
@@ -53,6 +54,7 @@ async def prepared(deps: Deps, run: Run, shot: Shot) -> Prepared:
             model=run.model_of(shot),
             poll_s=None if provider.calls_back else (poll.first_s, poll.every_s),
             findable=can_be_searched(client.profile),
+            key_mark=key_mark(provider.key or ""),
         ),
         first=await first_frame(deps, run, shot, provider, client),
         last=await last_frame(deps, shot, provider, client),

@@ -9,7 +9,7 @@ class Maker:
     Who makes a clip: the *provider* by its name in the settings, its *profile*, the address of its API, the *model*.
 
     ``poll_s``: seconds to the first look-up and between the others, at a provider that cannot call. ``findable``: it
-    can be asked for a job by our reference.
+    can be asked for a job by our reference. ``key_mark``: tells if a key is the one that it was submitted under.
     """
 
     provider: str
@@ -18,3 +18,4 @@ class Maker:
     model: str
     poll_s: tuple[float, float] | None = None
     findable: bool = False
+    key_mark: str | None = None

@@ -10,13 +10,14 @@ from typing import Final
 from uuid import UUID
 
 from framerelay.runs import events
-from framerelay.runs.costs import reserved
+from framerelay.runs.costs import Cost, reserved
 from framerelay.runs.events import TakeEvent
 from framerelay.runs.model import Family, Problem, Run, Shot, Take, TakeStatus
 from framerelay.runs.text import duration
 
 LOOK_UP_EVERY_S_MAX: Final = 600.0
 LATE_S: Final = 2.0  # Beyond the time that nearly all such jobs took: their callbacks need a moment, too.
+POLL_S_MIN: Final = 0.1  # Whatever a profile says: a job that is asked about without a pause keeps a worker busy.
 LOOK_UP_AGAIN_S: Final = (2.0, 120.0)  # After a GET that failed: never sooner, never later.
 TOLD_S: Final = 60.0  # So long the look-up of a provider may lag behind its callback, before the planned times count.
 FIND_AGAIN_S: Final = (2.0, 600.0)  # After a search by our reference that found nothing: never sooner, never later.
@@ -255,7 +256,7 @@ def _next_look_up(run: Run, shot: Shot, take: Take, now: float) -> float:
 
 def _next_poll(take: Take, poll_s: tuple[float, float], now: float) -> float:
     """At a provider that cannot call: as its profile says, growing with the job's age, each take a little off."""
-    first_s, every_s = poll_s
+    first_s, every_s = min(poll_s[0], LOOK_UP_EVERY_S_MAX), max(poll_s[1], POLL_S_MIN)
     age_s = max(now - take.submitted_at, 0.0)
     spread = 1.0 + 0.1 * _spread(take)
     if first_s - age_s > MOMENT_S:
@@ -281,8 +282,13 @@ def _collecting(take: Take, event: events.Rendered, now: float) -> Take:
         called_back=take.called_back or event.called_back,
         seed=take.seed if event.seed is None else event.seed,
         usage=event.usage or take.usage,
-        cost=event.cost or take.cost,
+        cost=_settled(take.cost, event.cost),
     )
+
+
+def _settled(aside: Cost | None, said: Cost | None) -> Cost | None:
+    """What the provider said that it cost; what was put aside, where that is of another currency, as the budget is."""
+    return said if said is not None and (aside is None or aside.currency == said.currency) else aside
 
 
 def unsure(run: Run, shot: Shot, take: Take, problem: Problem, now: float) -> Take:

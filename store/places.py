@@ -18,6 +18,7 @@ from typing import Final, Literal
 
 from framerelay.runs.machine import NO_PLACE
 from framerelay.runs.model import Run
+from framerelay.runs.standing import takes_to_submit
 from framerelay.store.client import RelayRedis, script
 from framerelay.store.redis_messages import redis_answers
 
@@ -107,16 +108,24 @@ class Places:
         return tuple(TakePlace.of(member.decode()) for member in members)
 
     async def positions(self, run: Run) -> dict[str, int]:
-        """The turn, from 1, of each shot of *run* that waits for a free place at its provider."""
-        held = {shot.id for shot in run.shots if shot.held_by is not None and shot.held_by.code == NO_PLACE}
-        names = {run.provider_of(shot) or "" for shot in run.shots if shot.id in held}
-        queues = [await self.waiting(name) for name in sorted(names) if name]
-        return {
-            place.shot_id: position
-            for queue in queues
-            for position, place in enumerate(queue, start=1)
-            if place.run_id == run.id and place.shot_id in held
-        }
+        """
+        The turn, from 1, of each shot of *run* that waits for a free place at its provider.
+
+        Each is asked for by itself: a queue may be long, and this is asked for with every look at a run.
+        """
+        held = [shot for shot in run.shots if shot.held_by is not None and shot.held_by.code == NO_PLACE]
+        waiting = [
+            (run.provider_of(shot) or "", TakePlace(run_id=run.id, shot_id=shot.id, take=number))
+            for shot in held
+            for number in takes_to_submit(run, shot)
+        ]
+        with redis_answers():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for name, place in waiting:
+                    pipe.zrank(f"{_key(name)}:waiting", str(place))
+                ranks = await pipe.execute()
+        pairs = zip(waiting, ranks, strict=True)
+        return {place.shot_id: rank + 1 for (_, place), rank in pairs if rank is not None}
 
     async def tally(self) -> dict[str, tuple[int, int]]:
         """Of each provider that was asked lately, how many places are taken and how many takes wait for one."""

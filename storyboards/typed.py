@@ -1,5 +1,6 @@
 """A document checked against a struct, part by part: every mistake with its line, where msgspec stops at the first."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -121,6 +122,8 @@ def _has_shape_of(value: object, kind: inspect.Type) -> bool:
 
 def _is_plain(value: object, kind: inspect.Type) -> bool:
     types, _ = _PLAIN[type(kind)]
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
     return isinstance(value, types) and (types is bool or not isinstance(value, bool))
 
 

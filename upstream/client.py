@@ -22,7 +22,7 @@ from uuid import uuid4
 
 import httpx
 
-from framerelay.config.urls import host_of
+from framerelay.config.urls import host_of, parse_url
 from framerelay.runs.errors import (
     OutcomeUnknown,
     UpstreamAnswerUnreadable,
@@ -78,7 +78,8 @@ class JobsClient:
     as if it said ``[key]``.
     *upload_url_path* is a dotted path to the URL in the upload answer (``data.download_url``), for providers that
     call it something else. *refuses_by_503*: a 503 to a submit, in the provider's own words, says that nothing was
-    accepted. *tls* replaces the usual certificate authorities, for a gateway that has its own.
+    accepted. *tls* replaces the usual certificate authorities, for a gateway that has its own. *elsewhere*, which stays
+    the caller's, opens the addresses of other hosts that the provider names for our bytes: it must refuse private ones.
 
     Raises: RequestInvalid for a base URL or key that cannot be used.
     """
@@ -93,6 +94,7 @@ class JobsClient:
         refuses_by_503: bool = True,
         timeouts: Timeouts | None = None,
         tls: ssl.SSLContext | None = None,
+        elsewhere: httpx.AsyncClient | None = None,
     ) -> None:
         self.profile = profile or load_shipped(DEFAULT)
         self.base = base_of(base_url, self.profile)
@@ -106,7 +108,7 @@ class JobsClient:
         tls = tls or httpx.create_ssl_context(trust_env=False)
         self._free = open_client(headers, tls, kept_alive=8)
         self._paid = open_client(headers, tls, kept_alive=0)
-
+        self._elsewhere = elsewhere or self._free
         batch = self.profile.get.batch
         self._batch = LookUpBatch(batch, self._look_up_many) if batch else None
 
@@ -159,8 +161,16 @@ class JobsClient:
         Whether *url* is at the provider: at another place it would not get the key, and so is not asked.
 
         Where the provider is reached by TLS, its address without it is another place: everybody could read the key.
+        One that is reached without is on this machine or network, among others: those are at other ports. Nor is it one
+        with a user in it, which would be sent in place of the key.
         """
-        return host_of(url) in self.hosts and (url.lower().startswith("https://") or self.is_plain)
+        try:
+            there, base = parse_url(url), parse_url(self.base)
+        except ValueError:
+            return False
+        if there.userinfo or host_of(url) not in self.hosts:
+            return False
+        return there.scheme == "https" or (self.is_plain and there.netloc == base.netloc)
 
     @property
     def is_plain(self) -> bool:
@@ -294,9 +304,11 @@ class JobsClient:
         """
         Bytes to an address that the provider signed for us, without our key; *content* as httpx takes it.
 
-        Raises: as `post_upload`.
+        Raises: as `post_upload`; AddressForbidden for one that leads inside, unless that is the provider's own host.
         """
-        await self._ask(self._free.build_request(method, address, **content))
+        client = self._free if self.is_own(address) else self._elsewhere
+        headers = {"Accept-Encoding": "identity", **content.pop("headers", {})}
+        await self._ask(client.build_request(method, address, headers=headers, **content), client)
 
     def _uploaded_url(self, document: Mapping[str, object]) -> str:
         try:
@@ -320,16 +332,18 @@ class JobsClient:
         keyed = {**headers, **self.key_headers()}
         return client.build_request(method, url, params=query or None, headers=keyed, **content)
 
-    async def _exchange_freely(self, request: httpx.Request, seconds: float) -> ApiAnswer:
+    async def _exchange_freely(
+        self, request: httpx.Request, seconds: float, client: httpx.AsyncClient | None = None
+    ) -> ApiAnswer:
         """A call that costs nothing, whatever it is answered. Raises: UpstreamUnavailable: any trouble may pass."""
         try:
-            return await self._exchange(self._free, request, seconds)
+            return await self._exchange(client or self._free, request, seconds)
         except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
             raise UpstreamUnavailable(f"the provider did not answer ({transport_words(error)})") from error
 
-    async def _ask(self, request: httpx.Request) -> ApiAnswer:
+    async def _ask(self, request: httpx.Request, client: httpx.AsyncClient | None = None) -> ApiAnswer:
         """A call that costs nothing; only a 2xx is an answer."""
-        answer = await self._exchange_freely(request, self._timeouts.upload_s)
+        answer = await self._exchange_freely(request, self._timeouts.upload_s, client)
         if not answer.is_success:
             raise refusal_by(self.profile, answer.status, answer.headers, answer.content, answer.document())
         return answer

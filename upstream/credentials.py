@@ -1,5 +1,6 @@
 """What a person gives of a provider, checked: its address and its key; and the ids that come from elsewhere. Pure."""
 
+import hashlib
 from urllib.parse import quote, quote_plus, urlsplit
 
 from framerelay.config.urls import host_of, parse_url
@@ -38,6 +39,11 @@ def usable_key(key: str) -> str:
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         raise RequestInvalid("the upstream's key must be one word of printable ASCII", param="key")
     return key
+
+
+def key_mark(key: str) -> str:
+    """Tells *key* from others, and nothing else of it: it is kept with a run."""
+    return hashlib.sha256(b"framerelay key mark v1\n" + key.encode()).hexdigest()[:12]
 
 
 def spellings_of(key: str) -> tuple[bytes, ...]:

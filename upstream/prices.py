@@ -1,5 +1,6 @@
 """What a take costs: before, by the prices that are known; afterwards, by what the provider says. Pure."""
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -22,10 +23,13 @@ def estimate(price: Price | None, model: Model | None, fields: Mapping[str, obje
     What one clip may cost by *price*, for what the storyboard says (*fields*, as named there).
 
     What is left open makes a range: the resolution, the length, the sound. None where the price, or what it hangs on,
-    is not known.
+    is not known, or is below nothing: that would make room in a budget for takes that cost money.
     """
-    if price is None:
-        return None
+    made = _estimated(price, model, fields) if price is not None else None
+    return made if made is not None and made.low >= 0 and math.isfinite(made.high) else None
+
+
+def _estimated(price: Price, model: Model | None, fields: Mapping[str, object]) -> Estimate | None:
     if price.per_clip is not None:
         return _estimate(price, _amounts(price.per_clip, fields), (1.0, 1.0))
     lengths = _lengths(model, fields)
@@ -39,7 +43,7 @@ def estimate(price: Price | None, model: Model | None, fields: Mapping[str, obje
 def cost(profile: Profile, price: Price | None, report: JobReport) -> Cost | None:
     """What the provider said that a job cost, in money; None where it did not, or not in the currency of the price."""
     unit = profile.read.cost_unit if profile.read else None
-    if report.cost is None or unit is None:
+    if report.cost is None or report.cost < 0 or unit is None:  # What is given back buys no further takes.
         return None
     if unit == "tokens":
         return _cost_of_tokens(price, report.cost, {"resolution": report.resolution})

@@ -138,7 +138,12 @@ def _base_of(root: Part, folder: Path | None, depth: int) -> dict[str, Any]:
         root.complain(f'there is no profile "{name}" to extend{near(str(name), shipped())}', about="extends")
         return {}
     base = root_of(read_document(data, form="yaml"))
-    return _merged(_base_of(base, folder, depth - 1), cast("dict[str, Any]", base.value))
+    if not isinstance(base.value, dict):
+        root.complain(f'what stands in "{name}" is no profile', about="extends")
+        return {}
+    below = _base_of(base, folder, depth - 1)
+    base.notes.raise_if_any()
+    return _merged(below, base.value)
 
 
 def _data_of(name: str, folder: Path | None) -> bytes | None:

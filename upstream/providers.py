@@ -15,10 +15,12 @@ import msgspec
 
 from framerelay.config.settings import Settings
 from framerelay.config.text import trimmed
+from framerelay.config.urls import host_of
 from framerelay.runs.errors import NotFound, RequestInvalid, StoryboardInvalid
 from framerelay.storyboards.parts import Part, near
 from framerelay.storyboards.settings_file import FILE_KEYS, read_settings_file
 from framerelay.storyboards.typed import check_typed
+from framerelay.upstream.credentials import hosts_of
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_file import load_profile, load_shipped, shipped
 from framerelay.upstream.profile_models import Price
@@ -170,6 +172,9 @@ def _read_provider(name: str, part: Part, folder: Path, environ: Mapping[str, st
     usual = plain(name, profile, environ)
     key_env, secret_env = (_read_variable(keys.get(name)) for name in ("key_env", "webhook_secret_env"))
     key = _first_set((key_env,), environ) if key_env else usual.key
+    if "url" not in keys:
+        asked = (*(() if key_env else profile.key_env), *(() if secret_env else _secret_variables(profile)))
+        _check_variables(profile, tuple(each for each in asked if environ.get(each)), part)
     return Provider(
         name=name,
         profile=profile,
@@ -182,6 +187,31 @@ def _read_provider(name: str, part: Part, folder: Path, environ: Mapping[str, st
         submits_per_minute=_read_rate(keys["submits_per_minute"]) if "submits_per_minute" in keys else None,
         prices=_read_prices(keys["prices"]) if "prices" in keys else {},
     )
+
+
+def _check_variables(profile: Profile, variables: tuple[str, ...], part: Part) -> None:
+    """
+    A profile that somebody sent may name any variable, and any address that its value goes to.
+
+    Those of FrameRelay itself, and of providers that are shipped, go to other addresses only where a person says so.
+    """
+    hosts = hosts_of(profile.base, profile)
+    for variable in variables:
+        owners = [
+            each for each in map(load_shipped, shipped()) if variable in (*each.key_env, *_secret_variables(each))
+        ]
+        is_theirs = any(hosts <= hosts_of(each.base, each) for each in owners)
+        if (owners or variable.startswith("FRAMERELAY_")) and not is_theirs:
+            whose = owners[0].title if owners else "FrameRelay"
+            part.complain(
+                f"its profile asks for {variable}, which is {whose}'s, to send it to {host_of(profile.base)}: "
+                "if that is meant, say so here, by key_env or webhook_secret_env"
+            )
+
+
+def _secret_variables(profile: Profile) -> tuple[str, ...]:
+    signature = profile.callback.signature
+    return (signature.secret_env,) if signature != "none" and signature.secret_env else ()
 
 
 def _read_profile(given: Part | None, part: Part, name: str, folder: Path) -> Profile | None:
@@ -258,9 +288,7 @@ def _secret_of(profile: Profile, provider: Provider, key: str | None) -> str | N
 
 
 def _usual_secret(profile: Profile, environ: Mapping[str, str]) -> str | None:
-    signature = profile.callback.signature
-    variable = signature.secret_env if signature != "none" else None
-    return _first_set((variable,), environ) if variable else None
+    return _first_set(_secret_variables(profile), environ)
 
 
 def needs_address(provider: Provider) -> bool:

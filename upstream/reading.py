@@ -1,13 +1,15 @@
 """What an answer or a callback says about a job, by the provider's profile. Pure; never raises for what it says."""
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import msgspec
+
 from framerelay.config.logs import redacted
 from framerelay.runs.errors import RequestInvalid
 from framerelay.runs.model import Family
+from framerelay.upstream.callback import COMMAS_MAX
 from framerelay.upstream.job import JOB_ID_CHARACTERS_MAX, JobError, JobNews, JobReport, read_job
 from framerelay.upstream.links import read_address
 from framerelay.upstream.order import fill_address
@@ -148,9 +150,12 @@ def _decoded(record: object, read: Read) -> object:
 
 
 def _json(text: str) -> object:
+    """What *text* holds, under the bounds of the body that it stood in: escaped, it may be more than that shows."""
+    if len(text) > COMMAS_MAX and text.count(",") > COMMAS_MAX:
+        return None
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return msgspec.json.decode(text)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
 
 

@@ -1,6 +1,7 @@
 """What a callback says, and the look-up that it gives reason for; nothing slow, nothing believed."""
 
 import hashlib
+import json
 import os
 from collections.abc import Sequence
 from typing import Final
@@ -10,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from framerelay.config.logs import redacted
 from framerelay.receiver.answers import error_answer
-from framerelay.receiver.callbacks.redaction import without_secrets
+from framerelay.receiver.callbacks.redaction import without_paths, without_secrets
 from framerelay.receiver.state import State
 from framerelay.runs.errors import RequestInvalid
 from framerelay.runs.tokens import Address, HookAddress, ProbeAddress, TakeAddress
@@ -74,6 +75,9 @@ def interpret(
         refusal = error_answer(400, "not_json", error.message)
         return replace(callback, body=shown, size=len(body), sha256=sha256, **what), refusal
     profile = _profile_at(state, address)
+    kept = without_paths(document, profile.redact) if profile is not None and profile.redact else document
+    if kept != document:
+        shown = without_secrets(json.dumps(kept, ensure_ascii=False).encode(), kept, secrets=state.secrets)
     news = read_news(document) if profile is None else read_callback_news(profile, document)
     job_id = _job_id(news)
     return replace(

@@ -60,16 +60,16 @@ async def receive_callback(request: Request) -> Response:
     if address is None:
         return await _refusal(request, state)
     _count(state, state.limits.count_callback, address)
-    callback, refusal = await _read(request, state, address)
+    callback, refusal, reply = await _read(request, state, address)
     if callback.held and refusal:
         return await _held(state, callback, refusal)
-    if (reply := reply_at(state, address, callback.body)) is not None:
+    if reply is not None and callback.job_id is None:
         return reply
     _count(state, state.limits.count_body, address, len(callback.body))
     answer = await _answered(state, callback, address)
     if answer.status_code != 200:
         return answer
-    return refusal or acknowledgement_at(state, address) or answer
+    return refusal or reply or acknowledgement_at(state, address) or answer
 
 
 def _count(state: State, limit: Callable[..., None], *what: object) -> None:
@@ -162,8 +162,12 @@ def _target_of(request: Request) -> bytes:
     return bytes(path) + (b"?" + query if query else b"")
 
 
-async def _read(request: Request, state: State, address: Address) -> tuple[Callback, Response | None]:
-    """What came, and the answer to it if that is not 200; a body that nobody could verify says nothing."""
+async def _read(request: Request, state: State, address: Address) -> tuple[Callback, Response | None, Response | None]:
+    """
+    What came, the answer to it if that is not 200, and the one to a question in it, if it asks one.
+
+    A body that nobody could verify says nothing. A question is given back as it came, not as it may be kept.
+    """
     callback = callback_at(address, time.time())
     recipe = state.verification.recipe_of(address)
     if recipe is not None:
@@ -176,9 +180,9 @@ async def _read(request: Request, state: State, address: Address) -> tuple[Callb
     except HTTPException as error:
         refusal = await refused(request, error)
         held = recipe is not None
-        return replace(callback, outcome=code_of(error), reason=error.detail, held=held, evidence=()), refusal
+        return replace(callback, outcome=code_of(error), reason=error.detail, held=held, evidence=()), refusal, None
     except Unverified as error:
         words, headers = "the callback does not prove where it comes from", {"WWW-Authenticate": "Signature"}
         refusal = error_answer(401, error.code, words, headers=headers)
-        return replace(callback, outcome="quarantined", reason=error.message, held=True), refusal
-    return interpret(state, address, callback)
+        return replace(callback, outcome="quarantined", reason=error.message, held=True), refusal, None
+    return *interpret(state, address, callback), reply_at(state, address, body)

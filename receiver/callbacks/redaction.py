@@ -2,8 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Final, cast
 
 from framerelay.config.logs import redacted, redacted_at_a_glance
+from framerelay.upstream.paths import PathStep, read_path
+
+HIDDEN: Final = "[redacted]"
+"""Stands in place of what a profile says is a secret."""
 
 
 def without_secrets(body: bytes, document: Mapping[str, object] | None, *, secrets: tuple[str, ...]) -> bytes:
@@ -23,6 +28,33 @@ def without_secrets(body: bytes, document: Mapping[str, object] | None, *, secre
         return body if shown == text else shown.encode()
     plain = redacted(document, secrets=secrets)
     return body if plain == document else json.dumps(plain, ensure_ascii=False).encode()
+
+
+def without_paths(document: Mapping[str, object], paths: Sequence[str]) -> Mapping[str, object]:
+    """*document* without what stands at *paths*, those of a profile's ``redact``; itself where nothing stands there."""
+    for path in paths:
+        for _, steps in read_path(path).alternatives:
+            document = cast("Mapping[str, object]", _hidden(document, steps))
+    return document
+
+
+def _hidden(value: object, steps: Sequence[PathStep]) -> object:
+    """A copy of *value* with a word in place of what stands at *steps*; of entries that are alike, in all of them."""
+    if not steps:
+        return HIDDEN if value else value
+    first, rest = steps[0], steps[1:]
+    if isinstance(first, str):
+        inside = isinstance(value, dict) and first in value
+        return {**value, first: _hidden(value[first], rest)} if isinstance(value, dict) and inside else value
+    if not isinstance(value, list):
+        return value
+    return [_hidden(one, rest) if _is_at(first, at, one) else one for at, one in enumerate(value)]
+
+
+def _is_at(step: int | tuple[str, str], at: int, one: object) -> bool:
+    if isinstance(step, int):
+        return step == at
+    return isinstance(one, dict) and str(one.get(step[0])) == step[1]
 
 
 def all_without_secrets(bodies: Sequence[bytes], *, secrets: tuple[str, ...]) -> Sequence[bytes | None]:

@@ -12,12 +12,18 @@ from framerelay.config.settings import Settings
 from framerelay.processors.clients import Clients
 from framerelay.runs.errors import RequestInvalid
 from framerelay.runs.maker import Maker
+from framerelay.upstream.credentials import key_mark
 from framerelay.upstream.providers import read_providers
 
 pytestmark = pytest.mark.anyio
 
 Opened = Callable[..., AbstractAsyncContextManager[Clients]]
 ARK = Maker(provider="mine", profile="ark", base="https://old.example.com/api", model="m")
+MAKER = Maker(
+    provider="mine", profile="ark", base="https://reseller.example/v3", model="m", key_mark=key_mark("sk-one-key")
+)
+OFFICIAL = "providers: {mine: {profile: ark}}"
+RESELLER = "providers: {mine: {profile: ark, url: 'https://reseller.example/v3'}}"
 
 
 @pytest.fixture
@@ -89,3 +95,22 @@ async def test_a_price_is_that_of_the_provider_now(opened: Opened) -> None:
         assert price.per_clip == 1
         assert clients.price_of(replace(ARK, model="n")) is None
         assert clients.price_of(replace(ARK, provider="gone")) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "key"), [(OFFICIAL, "sk-one-key"), (RESELLER, "sk-one-key"), (RESELLER, "sk-a-new-key")]
+)
+async def test_a_job_is_asked_about_under_the_same_key_or_a_new_one_for_its_address(
+    opened: Opened, text: str, key: str
+) -> None:
+    """Under the same key, or a new one for the same address."""
+    async with opened(text, {"ARK_API_KEY": key}, provider="mine") as clients:
+        assert clients.of_maker(MAKER).base == "https://reseller.example/v3"
+
+
+async def test_a_key_that_is_for_another_address_by_now_is_not_sent_to_the_former_one(opened: Opened) -> None:
+    """Whoever left a reseller for the provider itself would have told the one the key of the other."""
+    async with opened(OFFICIAL, {"ARK_API_KEY": "sk-of-the-provider-itself"}, provider="mine") as clients:
+        with pytest.raises(RequestInvalid, match=r"another one by now, and is not for reseller\.example"):
+            clients.of_maker(MAKER)
+        assert clients.of_maker(replace(MAKER, key_mark=None)).base, "of a run that is older than the mark"

@@ -36,6 +36,21 @@ async def test_its_turn_is_shown_and_counted(relay: Any, board: Any) -> None:
     assert (await relay.api.get(f"/v1/runs/{run['id']}")).json()["shots"][0]["queue_position"] == 1
 
 
+async def test_a_long_queue_is_not_read_for_a_look_at_one_run(relay: Any, board: Any, redis: Any) -> None:
+    """Ten thousand that wait cost the receiver tens of milliseconds for each look at the page of any that does."""
+    run = (await relay.api.post("/v1/runs", json=board)).json()
+    provider, one = run["provider"], Allowance(jobs_at_once=1)
+    for name in ("run_other:s1:1", "run_other:s2:1", f"{run['id']}:s1:1"):
+        await relay.store.places.enter(provider, TakePlace.of(name), one)
+    problem = Problem(code=NO_PLACE, message=f"it waits for a free place at {provider}", family=Family.RATE)
+    await record(relay.store, run["id"], events.PlaceWanted(shot="s1", problem=problem, until=time.time() + 60))
+    stored = await relay.store.load(run["id"])
+    await redis.config_resetstat()
+
+    assert await relay.store.places.positions(stored) == {"s1": 2}
+    assert not {"cmdstat_zrange"} & (await redis.info("commandstats")).keys()
+
+
 @pytest.mark.parametrize(
     ("number", "said"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (13, "13th"), (22, "22nd")]
 )

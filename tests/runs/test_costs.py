@@ -216,6 +216,13 @@ def test_what_the_provider_says_counts_and_what_it_does_not_say_stays_estimated(
     assert overview(run).micros == int((Decimal("0.2") + 2 * Decimal("0.1")) * 1_000_000)
 
 
+def test_what_is_said_in_another_currency_settles_nothing() -> None:
+    """The price was taken out of the settings meanwhile; five credits are not five cents of the budget."""
+    run = rendered(submitted(priced(DIME), "s1"), "s1", cost=Cost(amount=0.001, currency="credits", estimated=False))
+
+    assert run.shots[0].takes[0].cost == reserved(DIME)
+
+
 def test_what_is_put_aside_is_the_highest_price() -> None:
     """None where there is no price: never 0."""
     assert reserved(DIME) == Cost(amount=0.1, currency="USD", estimated=True)

@@ -10,7 +10,7 @@ from framerelay.runs.machine import apply, begin
 from framerelay.runs.maker import Maker
 from framerelay.runs.model import Run, RunId, Shot, Terms
 from framerelay.runs.steps import StepName, steps_due
-from framerelay.runs.takes import LOOK_UP_EVERY_S_MAX
+from framerelay.runs.takes import LOOK_UP_EVERY_S_MAX, POLL_S_MIN
 
 NOW = 1_000_000.0
 
@@ -66,3 +66,16 @@ def test_takes_that_were_submitted_together_are_not_asked_about_together() -> No
     assert len({round(first, 1) for first in firsts}) > 25
     assert max(firsts) - min(firsts) > 5
     assert firsts[0] == look_ups(polled(100, 15, "intent 0"), 1)[0]
+
+
+@given(first_s=st.floats(-1e9, 0), every_s=st.floats(-1e9, 0))
+def test_no_profile_makes_a_worker_ask_without_a_pause(first_s: float, every_s: float) -> None:
+    """Numbers that a file got wrong, or that somebody wrote on purpose."""
+    moments = look_ups(polled(first_s, every_s), 20)
+
+    assert all(later - earlier >= POLL_S_MIN - 1e-6 for earlier, later in pairwise(moments))
+
+
+def test_no_profile_puts_the_first_look_up_off_for_ever() -> None:
+    """The job would be paid for, and its clip gone by then."""
+    assert look_ups(polled(1e12, 15), 1)[0] <= 1.1 * LOOK_UP_EVERY_S_MAX

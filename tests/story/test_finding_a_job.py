@@ -67,7 +67,8 @@ class Cutting:
         return self._told()
 
     def _told(self) -> Response:
-        return JSONResponse({"id": "7", "status": "done", "url": f"{self.url}/clip.mp4"})
+        job = {"id": "7", "status": "done", "url": f"{self.url}/clip.mp4", "ref": next(iter(self.posts), None)}
+        return JSONResponse(job)
 
 
 @pytest.fixture
@@ -139,7 +140,7 @@ async def test_a_job_that_is_not_found_is_not_submitted_again(
         await wait_until(lambda: len(provider.searches) >= 4, "it is looked for several times")
         run = await relay.shown(run_id)
 
-        assert (run["shots"][0]["takes"][0]["status"], run["status"]) == ("unsure", "waiting")
+        assert (run["shots"][0]["takes"][0]["status"], run["status"]) == ("unsure", "running"), "nobody is asked as yet"
         assert len(provider.posts) == 1
         provider.before.clear()
         await wait_until(lambda: not provider.before and len(provider.searches) >= 5, "and once more")

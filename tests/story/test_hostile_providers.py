@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from framerelay.cli.http import listening_on, serving
+from framerelay.runs.tokens import TakeAddress
 
 pytestmark = pytest.mark.anyio
 
@@ -24,10 +25,10 @@ title: A gateway
 base: https://mine.example
 create:
   post: /create
-  body: {{model: "{{model}}", prompt: "{{prompt}}", callback: "{{callback_url}}", ref: "{{take}}"}}
+  body: {{prompt: "{{prompt}}", callback: "{{callback_url}}", ref: "{{take}}", first: "{{first_frame}}"}}
   id: id
   {create}
-get: {{get: "/jobs/{{id}}"}}
+get: {{get: {get}}}
 read:
   status: status
   states: {{done: succeeded, failed: failed, running: running}}
@@ -48,6 +49,8 @@ class Gateway:
     create: Callable[[int], Response]
     look_up: Callable[[str], Response] = lambda _: JSONResponse({"status": "running"})
     found: Callable[[str], Response] = lambda _: JSONResponse({"data": []})
+    url: str = ""
+    put_at: str = ""
     submits: list[Json] = field(default_factory=list)
     searches: list[str] = field(default_factory=list)
 
@@ -58,12 +61,16 @@ class Gateway:
                 Route("/create", self._create, methods=["POST"]),
                 Route("/jobs/{id:path}", self._look_up),
                 Route("/find", self._find),
+                Route("/sign", self._sign, methods=["POST"]),
             ]
         )
 
     async def _create(self, request: Request) -> Response:
         self.submits.append(await request.json())
         return self.create(len(self.submits))
+
+    async def _sign(self, _: Request) -> Response:
+        return JSONResponse({"put": self.put_at, "url": "https://files.example/1.png"})
 
     async def _look_up(self, request: Request) -> Response:
         return self.look_up(request.path_params["id"])
@@ -81,12 +88,18 @@ def relayed(
 
     @asynccontextmanager
     async def start(
-        gateway: Gateway, *, create: str = "", more: str = POLLED, lines: str = "", **settings: Any
+        gateway: Gateway,
+        *,
+        create: str = "",
+        get: str = '"/jobs/{id}"',
+        more: str = POLLED,
+        lines: str = "",
+        **settings: Any,
     ) -> AsyncIterator[Any]:
         monkeypatch.setenv("MINE_KEY", "sk-mine-of-a-few-letters")
-        (tmp_path / "mine.yaml").write_text(PROFILE.format(create=create, more=more), encoding="utf-8")
+        (tmp_path / "mine.yaml").write_text(PROFILE.format(create=create, get=get, more=more), encoding="utf-8")
         with listening_on("127.0.0.1", 0) as listener:
-            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            url = gateway.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             line = f"  mine: {{profile: ./mine.yaml, url: '{url}', key_env: MINE_KEY{lines}}}"
             (tmp_path / "framerelay.yaml").write_text(f"providers:\n{line}\n", encoding="utf-8")
             async with serving(gateway.app(), listener), start_relay("http://127.0.0.1:1", **settings) as relay:
@@ -159,3 +172,59 @@ async def test_ours_is_found_among_several(relayed: Any, wait_until: Any) -> Non
             return bool(run.shots[0].takes) and run.shots[0].takes[0].job_ids == ("job-7",)
 
         await wait_until(is_found, "it was found")
+
+
+async def test_a_picture_is_put_to_no_internal_address_that_a_provider_names(
+    relayed: Any, a_picture: bytes, wait_until: Any
+) -> None:
+    """Our bytes would be sent to whatever listens inside; the picture goes in another form that is accepted."""
+    inside: list[str] = []
+
+    async def put(request: Request) -> Response:
+        inside.append(str(request.url))
+        return Response()
+
+    with listening_on("127.0.0.1", 0) as listener:
+        target = f"http://localhost:{listener.getsockname()[1]}/admin"
+        gateway = Gateway(create=accepts, put_at=target)
+        more = (
+            f"{POLLED}media:\n  accepts: [upload, data_uri]\n"
+            '  upload: {kind: put_url, post: "/sign", body: {n: "{name}"}, put: put, url: url}\n'
+        )
+        async with (
+            serving(Starlette(routes=[Route("/admin", put, methods=["PUT"])]), listener),
+            relayed(gateway, more=more) as relay,
+        ):
+            name = (await relay.api.post("/v1/files", content=a_picture)).json()["name"]
+            shots = [{"id": "s1", "prompt": "x", "first_frame": name}]
+            await relay.run({**ONE, "shots": shots})
+            await wait_until(lambda: gateway.submits, "it was submitted")
+
+    assert inside == []
+    assert gateway.submits[0]["first"].startswith("data:image/png;base64,")
+
+
+async def test_a_second_job_is_asked_about_at_its_own_address(relayed: Any, wait_until: Any) -> None:
+    """At the one that the take's own submit named it was the first job once more, and the second clip was lost."""
+    gateway = Gateway(create=accepts)
+    gateway.create = lambda number: JSONResponse({"id": f"job-{number}", "at": f"{gateway.url}/jobs/job-{number}"})
+    gateway.look_up = lambda job: JSONResponse({"id": job, "status": "running"})
+    get = '"{kept.status}", fallback: "/jobs/{id}"'
+    async with relayed(gateway, create="keep: {status: at}", get=get, more="") as relay:
+        run_id = await relay.run(ONE)
+
+        async def ids() -> list[tuple[str, ...]]:
+            return [take.job_ids for take in (await relay.store.load(run_id)).shots[0].takes]
+
+        async def is_submitted() -> bool:
+            return await ids() == [("job-1",)]
+
+        await wait_until(is_submitted, "it was submitted")
+        end = int((await relay.shown(run_id))["shots"][0]["takes"][0]["submitted"]) + 400_000
+        address = TakeAddress(run=run_id, shot="s1", take=1, ends_at=end, provider="mine")
+        await relay.api.post(f"/webhook/{relay.tokens.mint(address)}", json={"id": "job-2", "status": "done"})
+
+        async def is_kept() -> bool:
+            return await ids() == [("job-1",), ("job-2",)]
+
+        await wait_until(is_kept, "the second job is kept")

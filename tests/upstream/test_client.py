@@ -416,7 +416,8 @@ REFERENCE = {"sent_as": "ref", "get": "/jobs/by/{take}"}
 @pytest.mark.parametrize(
     ("answer", "found"),
     [
-        (JSONResponse({"id": "7", "status": "queued"}), ("7",)),
+        (JSONResponse({"id": "7", "status": "queued", "ref": "a reference/1"}), ("7",)),
+        (JSONResponse({"id": "7", "status": "queued"}), None),
         (JSONResponse({"error": {"message": "no such job"}}, 404), None),
         (JSONResponse({"status": "queued"}), None),
     ],

@@ -159,3 +159,17 @@ def test_tokens_without_a_price_are_no_money() -> None:
     """Nobody pays in tokens: they stand in the usage of the take."""
     assert cost(counted_in("tokens"), None, said(108_900)) is None
     assert cost(counted_in("tokens"), usd(per_s=0.1), said(108_900)) is None
+
+
+@pytest.mark.parametrize("amount", [-1.0, -1e300])
+def test_a_cost_below_nothing_settles_nothing(amount: float) -> None:
+    """It would make room in a budget of money for takes that cost some."""
+    assert cost(counted_in("USD"), usd(per_clip=1.0), said(amount)) is None
+
+
+@pytest.mark.parametrize(
+    "price", [usd(per_clip=-1.0), usd(per_s=-0.1), usd(per_s={"720p": [-0.1, 0.2]}), usd(per_s=1e308)]
+)
+def test_a_price_below_nothing_or_beyond_all_numbers_is_not_known(price: Price) -> None:
+    """So that no budget of money is kept to by it."""
+    assert estimate(price, None, {"duration": 100}) is None

@@ -195,3 +195,30 @@ def test_a_rule_for_a_state_holds_where_all_of_it_does(made: Any) -> None:
     assert state(b'{"id": "1", "error": {"code": 3}, "done": true}') == "failed"
     assert state(b'{"id": "1", "error": {"code": 3}, "done": false, "status": "x"}') == "unknown"
     assert state(b'{"id": "1", "done": true, "status": "done"}') == "succeeded"
+
+
+@pytest.mark.parametrize("number", [".nan", ".inf", "-.inf"])
+def test_what_is_no_number_that_can_be_reckoned_with_is_a_mistake(number: str, tmp_path: Path) -> None:
+    """A price of it would be kept to by no budget, a pause of it would never end."""
+    path = tmp_path / "mine.yaml"
+    more = f"poll: {{every_s: {number}}}\nmodels: {{m: {{price: {{currency: USD, per_s: {number}}}}}}}\n"
+    path.write_text(f"profile: 1\nid: mine\nextends: ark\n{more}", encoding="utf-8")
+
+    assert len(mistakes_in(path)) == 2
+
+
+@pytest.mark.parametrize(
+    ("base", "says"),
+    [
+        ("- a list", 'what stands in "base" is no profile'),
+        ("profile: 1\nid: base\nextends: nobody\n", 'there is no profile "nobody" to extend'),
+        ("profile: 1\nid: base\nextends: mine\n", "to extend"),
+    ],
+)
+def test_what_is_extended_has_to_be_a_profile_itself(base: str, says: str, tmp_path: Path) -> None:
+    """However far below: a list ended the start with a traceback, and a circle or a name that is none said nothing."""
+    (tmp_path / "base.yaml").write_text(base, encoding="utf-8")
+    path = tmp_path / "mine.yaml"
+    path.write_text("profile: 1\nid: mine\nextends: base\n", encoding="utf-8")
+
+    assert any(says in mistake.message for mistake in mistakes_in(path)), mistakes_in(path)

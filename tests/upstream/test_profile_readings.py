@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framerelay.upstream.profile_file import load_shipped, shipped
+from framerelay.upstream.reading import read_answer
 from framerelay.upstream.understanding import AnswerKind, understand
+from framerelay.upstream.wire import JobState
 from tests.upstream.provider_bodies import ANSWERS, FINAL, REFUSED_WITH, kind_of, name_of, read
 
 Place = tuple[str | int, ...]
@@ -137,3 +139,22 @@ def test_a_word_that_is_not_known_is_shown_as_it_came() -> None:
     """Whoever writes a profile sees which word its states lack."""
     read = understand(load_shipped("kling"), "get", b'{"code": 0, "data": [{"id": "1", "status": "wrking"}]}')
     assert (read["state"], read["status_word"]) == ("unknown", "wrking")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"resultUrls":["https://files.example/\\ud800.mp4"]}',
+        '{"resultUrls":["https://files.example/1.mp4"],"more":[' + "1," * 20_000 + "1]}",
+        '{"resultUrls":["https://files.example/1.mp4"],"more":' + "[" * 20_000 + "]" * 20_000 + "}",
+        '{"resultUrls":["https://files.example/1.mp4"],"more":NaN}',
+    ],
+    ids=["half a surrogate pair", "many values", "deep", "no number"],
+)
+def test_json_in_a_text_is_bounded_as_any_body_is(text: str) -> None:
+    """Half a pair could not be saved with the run, and its look-up came to nothing again and again."""
+    report = read_answer(
+        load_shipped("kie"), {"code": 200, "data": {"taskId": "7", "state": "success", "resultJson": text}}
+    )
+
+    assert (report.state, report.video_url) == (JobState.SUCCEEDED, None)

@@ -207,3 +207,6 @@ async def test_an_address_without_tls_is_not_that_of_a_provider_that_has_it() ->
         assert all(client.is_own(f"https://{host}/x") for host in load_shipped("fal").hosts)
     async with JobsClient("http://127.0.0.1:9", KEY) as client:
         assert client.is_own("http://127.0.0.1:9/jobs/1")
+        assert not client.is_own("http://127.0.0.1:6379/jobs/1"), "another program of this machine"
+        assert not client.is_own("http://127.0.0.1/jobs/1")
+        assert not client.is_own("http://user:word@127.0.0.1:9/jobs/1"), "httpx would send that in place of the key"

@@ -182,3 +182,42 @@ def test_a_provider_without_an_address_of_its_own_needs_one(read: Read) -> None:
     with pytest.raises(RequestInvalid, match="the provider jobs has no key: set FRAMERELAY_UPSTREAM_KEY"):
         usable(read(upstream_url="https://gw.example.com").of(None))
     assert usable(read(upstream_url="https://gw.example.com", upstream_key=Secret("k")).of(None)).key == "k"
+
+
+@pytest.mark.parametrize(
+    ("variable", "more"),
+    [
+        ("FAL_KEY", "key_env: [FAL_KEY]"),
+        ("FRAMERELAY_SECRET", "key_env: [FRAMERELAY_SECRET]"),
+        ("KLING_WEBHOOK_SECRET", "callback: {signature: {scheme: vidu, secret_env: KLING_WEBHOOK_SECRET}}"),
+    ],
+)
+def test_a_profile_that_was_sent_to_somebody_takes_no_keys_of_others(
+    variable: str, more: str, read: Read, tmp_path: Path
+) -> None:
+    """Its author would be sent the key of another provider; a person who wants that says so in the settings."""
+    text = "\n".join(line for line in MINE.splitlines() if not line.startswith("key_env") or "callback" in more)
+    (tmp_path / "mine.yaml").write_text(f"{text}\n{more}\n", encoding="utf-8")
+
+    with pytest.raises(StoryboardInvalid, match=rf"asks for {variable}.* to send it to mine\.example\.com"):
+        read("providers: {mine: {profile: ./mine.yaml}}", {variable: "a secret of somebody"})
+    assert read("providers: {mine: {profile: ./mine.yaml}}").of("mine").key is None
+    said = "key_env" if "key_env" in more else "webhook_secret_env"
+    meant = read(
+        f"providers: {{mine: {{profile: ./mine.yaml, {said}: {variable}}}}}", {variable: "a secret of somebody"}
+    )
+    assert "a secret of somebody" in (meant.of("mine").key, meant.of("mine").webhook_secret)
+
+
+def test_a_profile_that_extends_one_at_its_own_address_takes_its_key(read: Read, tmp_path: Path) -> None:
+    """Nothing goes where it would not have gone."""
+    (tmp_path / "mine.yaml").write_text("profile: 1\nid: mine\nextends: fal\n", encoding="utf-8")
+
+    assert read("providers: {mine: {profile: ./mine.yaml}}", {"FAL_KEY": "sk-fal"}).of("mine").key == "sk-fal"
+
+
+def test_the_key_of_a_provider_that_needs_no_line_is_a_secret_too(read: Read) -> None:
+    """A storyboard may name it, and its callbacks may repeat the key."""
+    assert set(
+        read(environ={"FAL_KEY": "sk-fal-sk-fal-sk-fal", "KLING_WEBHOOK_SECRET": "whsec_x_whsec_x_whsec"}).secrets
+    ) == {"sk-fal-sk-fal-sk-fal", "whsec_x_whsec_x_whsec"}

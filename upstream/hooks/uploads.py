@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from framerelay.config.urls import host_of
 from framerelay.runs.errors import UpstreamAnswerUnreadable
 from framerelay.upstream.paths import read_path
 from framerelay.upstream.profile import Upload
@@ -58,7 +59,8 @@ async def _form(sender: Sender, upload: Upload, file: UploadFile, words: Mapping
 
 def _address(path: str | None, document: Mapping[str, object]) -> str:
     address = read_path(path or "upload_url").find(document, document)
-    if not isinstance(address, str) or not address.startswith(("https://", "http://")):
+    is_address = isinstance(address, str) and address.startswith(("https://", "http://")) and host_of(address)
+    if not isinstance(address, str) or not is_address:
         raise UpstreamAnswerUnreadable("the answer to the upload names no address for the bytes")
     return address
 

@@ -15,6 +15,7 @@ import pytest
 
 from framerelay.receiver.callbacks.batch import Batch
 from framerelay.runs.tokens import TakeAddress
+from framerelay.store.inbox import Inbox
 from framerelay.upstream.profile_file import load_shipped, shipped
 from tests.receiver.door.test_fast_path import Conversation, post
 
@@ -175,3 +176,72 @@ async def test_both_ways_read_every_callback_alike(calling: Any, queued: Any, mo
         if one and other:
             said = [{key: task.get(key) for key in ("job_id", "word", "state")} for task in (one, other)]
             assert said[0] == said[1], (name, body)
+
+
+@pytest.mark.parametrize("more", [{}, {"Content-Encoding": "identity"}], ids=["quick", "long"])
+@pytest.mark.parametrize(
+    ("name", "body", "hidden"),
+    [
+        ("kie", {"code": 200, "data": {"taskId": "7", "state": "success", "param": "{our prompt}"}}, "our prompt"),
+        ("piapi", {"data": {"task_id": "7", "config": {"webhook_config": {"secret": "wd"}}}}, '"wd"'),
+        ("xxd-aigw", {"taskNo": "7", "sign": "abcdef0123"}, "abcdef0123"),
+        (
+            "mine",
+            {"task_id": "7", "items": [{"kind": "a", "s": "one"}, {"kind": "b", "s": "hid"}], "l": ["hid"]},
+            "hid",
+        ),
+    ],
+)
+async def test_what_a_profile_says_is_secret_is_never_kept(
+    calling: Any,
+    queued: Any,
+    redis: Any,
+    tmp_path: Path,
+    name: str,
+    body: dict[str, Any],
+    hidden: str,
+    more: dict[str, str],
+) -> None:
+    """By either way; what else the body says is kept, and read."""
+    providers = _mine(tmp_path) if name == "mine" else None
+    async with calling(*([] if providers else [name]), providers=providers) as relay:
+        answer = await relay.api.post(address(relay, name), json=body, headers=more)
+        assert answer.status_code == 200
+        ((_, task),) = await queued()
+        (listed,) = (await relay.api.get("/v1/callbacks")).json()["data"]
+        kept = await Inbox(redis, keep_s=60).find(listed["id"])
+
+    assert task["job_id"] == "7"
+    assert hidden not in repr(kept)
+    assert b"[redacted]" in kept.body or b"[secret]" in kept.body
+
+
+def _mine(folder: Path) -> str:
+    redact = 'redact: ["items[kind=b].s", "l[0]", "not.there"]'
+    text = f"profile: 1\nid: mine\nextends: kling-legacy\n{redact}\n"
+    (folder / "mine.yaml").write_text(text, encoding="utf-8")
+    return "providers:\n  mine: {profile: ./mine.yaml}\n"
+
+
+async def test_a_question_is_given_back_letter_by_letter(calling: Any, queued: Any) -> None:
+    """What looks like a key is hidden where it is kept, and the create fails without the very word."""
+    async with calling("hailuo") as relay:
+        question = "sk-0123456789abcdef?token=0123456789"
+        asked = await _asking(relay, {"challenge": question})
+        assert asked.json() == {"challenge": question}
+        assert await queued() == []
+
+
+async def test_what_names_a_job_is_kept_though_it_asks_a_question(calling: Any, queued: Any) -> None:
+    """A body of both kinds was answered and forgotten."""
+    async with calling("hailuo") as relay:
+        both = {"challenge": "why", "task_id": "7", "status": "Success", "file_id": "8"}
+        assert (await _asking(relay, both)).json() == {"challenge": "why"}
+        ((_, task),) = await queued()
+        assert task["job_id"] == "7"
+
+
+async def _asking(relay: Any, body: dict[str, str]) -> httpx.Response:
+    """By a client of its own: the answer is under a name that no document can know."""
+    async with httpx.AsyncClient(base_url=relay.settings.listen_url, trust_env=False) as http:
+        return await http.post(address(relay, "hailuo"), json=body)
