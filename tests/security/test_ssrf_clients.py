@@ -11,7 +11,7 @@ PACKAGES = ("api", "config", "media", "network", "processors", "receiver", "runs
 ALLOWED = {
     ("network/client.py", "httpx.AsyncClient"),  # The guard itself.
     ("network/client.py", "httpcore.AsyncConnectionPool"),
-    ("upstream/client.py", "httpx.AsyncClient"),  # The provider of the settings, with its key.
+    ("upstream/transport.py", "httpx.AsyncClient"),  # The providers of the settings, with their keys.
     ("store/embedded.py", "asyncio.open_unix_connection"),  # To the keeper of our own Redis.
 }
 OPENERS = {
