@@ -62,7 +62,7 @@ async def prepared(deps: Deps, run: Run, shot: Shot) -> Prepared:
     )
 
 
-def order_of(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared) -> Order:
+async def order_of(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared) -> Order:
     """The order of *take*, whose intent is stored."""
     fields = {**shot.input, **ready.references}
     if take.seed is not None:
@@ -73,8 +73,8 @@ def order_of(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared) -> O
         input=fields,
         take=reference(run, shot.id, take),
         callback_url=callback_url(deps, run, shot, take, ready.provider) if ready.provider.calls_back else None,
-        first_frame=_picture(deps, ready.client.profile, first),
-        last_frame=_picture(deps, ready.client.profile, last),
+        first_frame=await _picture(deps, ready.client.profile, first),
+        last_frame=await _picture(deps, ready.client.profile, last),
         first_frame_type=_type_of(first),
         last_frame_type=_type_of(last),
         extra=shot.extra,
@@ -100,11 +100,11 @@ def address_ends_at(run: Run, shot: Shot, take: Take) -> int:
     return math.ceil(take.submitted_at + life_s(run, shot) + CALLED_LATE_S)
 
 
-def _picture(deps: Deps, profile: Profile, frame: FirstFrame | None) -> PictureValue | None:
+async def _picture(deps: Deps, profile: Profile, frame: FirstFrame | None) -> PictureValue | None:
     if frame is None:
         return None
     if frame.source == "inline" and frame.path is not None:
-        return inline_text(profile, deps.files.existing(frame.path).read_bytes(), _type_of(frame))
+        return inline_text(profile, (await deps.media.fetch(frame.path)).read_bytes(), _type_of(frame))
     upload = profile.media.upload
     is_number = frame.source == "upload" and upload is not None and upload.number
     return int(frame.url) if is_number and frame.url.isdecimal() else frame.url

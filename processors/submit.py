@@ -20,6 +20,7 @@ from framerelay.runs.errors import (
     FrameRelayError,
     OutcomeUnknown,
     RequestInvalid,
+    StorageFailed,
     StoreUnavailable,
     Transient,
     UpstreamRateLimited,
@@ -194,7 +195,7 @@ async def _sent(
     """What came of the one POST, in a word and as an event."""
     about: dict[str, Any] = {"shot": shot.id, "take": take.number, "intent": take.intent}
     try:
-        answer = await ready.client.submit(order_of(deps, run, shot, take, ready), leaving=leaving)
+        answer = await ready.client.submit(await order_of(deps, run, shot, take, ready), leaving=leaving)
     except RequestInvalid as error:  # Nothing can be made of it that could be sent.
         return "refused", events.SubmitRefused(**about, problem=problem_of(error))
     except UpstreamRateLimited as error:
@@ -207,6 +208,9 @@ async def _sent(
         if await _may_pass(deps, error):
             return "put_off", events.SubmitPutOff(**about, problem=OTHER_KEY, until=time.time())
         return "refused", events.SubmitRefused(**about, problem=problem_of(error))
+    except StorageFailed as error:  # A picture was to be read once more: nothing was sent.
+        until = time.time() + retry_wait_s(shot.turns)
+        return "put_off", events.SubmitPutOff(**about, problem=problem_of(error), until=until)
     except OutcomeUnknown as error:
         return "outcome_unknown", events.SubmitLost(**about, problem=problem_of(error))
     except Exception as error:  # Whatever it was: what it means hangs on whether anything left.

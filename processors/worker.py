@@ -29,6 +29,7 @@ from framerelay.processors.film import join
 from framerelay.processors.find import find
 from framerelay.processors.hook import hook
 from framerelay.processors.in_use import DepsInUse
+from framerelay.processors.keep import keep
 from framerelay.processors.look_up import look_up
 from framerelay.processors.opening import opening
 from framerelay.processors.repair import repair
@@ -260,6 +261,7 @@ def create_worker(deps: Deps, *, redis: RelayRedis, listening: RelayRedis, live:
         "look_up": look_up,
         "find": find,
         "collect": collect,
+        "keep": keep,
         "opening": opening,
         "join": join,
         "make_again": make_again,

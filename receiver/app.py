@@ -38,8 +38,8 @@ from framerelay.receiver.state import STATE, State
 from framerelay.runs.errors import FrameRelayError
 from framerelay.runs.tokens import Links, Tokens
 from framerelay.store.client import RelayRedis, connect, disconnect
-from framerelay.store.files import MediaFiles
 from framerelay.store.inbox import Inbox
+from framerelay.store.media_places import media_store_of
 from framerelay.store.outbox import Outbox
 from framerelay.store.processes import Presence, this_process
 from framerelay.store.runs import Store
@@ -111,6 +111,7 @@ async def _open(
     secret = str(keys.secret)
     inbox, spool = Inbox(redis, keep_s=settings.callbacks_keep_s), Spool(settings.data_dir / "spool")
     stack.callback(spool.close)
+    media = media_store_of(settings)
     state = State(
         settings=settings,
         live=live,
@@ -128,7 +129,8 @@ async def _open(
         verification=callers.verification,
         providers=callers.providers,
         quarantine=Quarantine(inbox),
-        files=MediaFiles(settings.data_dir),
+        files=media.files,
+        media=media,
         tokens=Tokens(secret),
         links=Links(secret),
         watch_redis=watch_redis,

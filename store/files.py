@@ -55,24 +55,22 @@ class MediaFiles:
         """Where each of *frames* lies, and where its small copy goes, which a page shows in its place."""
         return [(self.place(frame), self.place(_small(frame))) for frame in frames]
 
-    def small_or_whole(self, path: str) -> Path:
-        """The small copy of the frame *path*, or that itself where there is none (yet). Raises: NotFound."""
-        try:
-            return self.existing(_small(path))
-        except NotFound:
-            return self.existing(path)
+    def small(self, frame: str) -> str:
+        """The small copy of *frame*."""
+        return _small(frame)
 
     def film_draft(self, run_id: str) -> Path:
         """Where a film is written before it has a name."""
         return self.place(f"{run_id}/film.mp4").with_name(f".film.mp4.{secrets.token_hex(4)}.part")
 
-    def publish_film(self, draft: Path, run_id: str, turn: int) -> str:
+    def publish_film(self, draft: Path, run_id: str, turn: int, *, is_alone: bool = True) -> str:
         """
         Give the film at *draft*, made in that *turn* of its run, a name that no other film of the run has or had.
 
-        So a join that comes too late cannot put its film in the place of the one that is shown.
+        So a join that comes too late cannot put its film in the place of the one that is shown. *is_alone*: nobody
+        makes films of this run in another folder.
         """
-        names = (FIRST_FILM,) if turn == 0 else ()
+        names = (FIRST_FILM,) if turn == 0 and is_alone else ()
         for name in (*names, f"film-{turn}-{secrets.token_hex(4)}.mp4"):
             place = self.place(f"{run_id}/{name}")
             try:
@@ -86,8 +84,7 @@ class MediaFiles:
     def remove_old_films(self, run_id: str, *, before_turn: int) -> None:
         """Remove the films of earlier turns; they can be made again from their clips."""
         for place in self.place(f"{run_id}/{FIRST_FILM}").parent.glob("film*.mp4"):
-            match = _FILM.fullmatch(place.name)
-            if match and int(match["turn"] or 0) < before_turn:
+            if is_old_film(place.name, before_turn=before_turn):
                 place.unlink(missing_ok=True)
 
     def place(self, path: str) -> Path:
@@ -96,16 +93,19 @@ class MediaFiles:
 
         Raises: NotFound for anything that is not a name of ours.
         """
-        if not _PATH.fullmatch(path):
-            raise NotFound("there is no such file")
+        self.check(path)
         place = self.root / path
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return place
 
-    def existing(self, path: str) -> Path:
-        """The file *path*. Raises: NotFound unless it is there, a plain file."""
+    def check(self, path: str) -> None:
+        """Raises: NotFound for anything that is not a name of ours."""
         if not _PATH.fullmatch(path):
             raise NotFound("there is no such file")
+
+    def existing(self, path: str) -> Path:
+        """The file *path*. Raises: NotFound unless it is there, a plain file."""
+        self.check(path)
         place = self.root / path
         if place.is_symlink() or place.parent.is_symlink() or not place.is_file():
             raise NotFound("there is no such file")
@@ -186,6 +186,12 @@ def is_held(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def is_old_film(name: str, *, before_turn: int) -> bool:
+    """Whether *name* is that of a film of an earlier turn."""
+    match = _FILM.fullmatch(name)
+    return match is not None and int(match["turn"] or 0) < before_turn
 
 
 def _small(frame: str) -> str:
