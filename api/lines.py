@@ -27,7 +27,7 @@ def callback_line(callback: shapes.Callback, *, now: float) -> str:
 def _owner(callback: shapes.Callback) -> str:
     if callback.hook:
         return f"hook {callback.hook}, {callback.job_id or 'no job'}"
-    return f"{callback.run} {callback.shot} take {callback.take}" if callback.run else ""
+    return f"{callback.run_id} {callback.shot_id} take {callback.take}" if callback.run_id else ""
 
 
 def release_words(release: shapes.Release) -> str:
@@ -42,8 +42,8 @@ def release_words(release: shapes.Release) -> str:
 def notification_line(notification: shapes.Notification, *, now: float) -> str:
     """One notification: id, age, what it tells, to whom, and what came of it."""
     age = duration(now - notification.created)
-    shot = f" {notification.shot}" if notification.shot else ""
-    what = f"{notification.type:<14} {notification.run}{shot}"
+    shot_id = f" {notification.shot_id}" if notification.shot_id else ""
+    what = f"{notification.type:<14} {notification.run_id}{shot_id}"
     return printable(f"{notification.id}  {age:>7} ago  {what}  {notification.host}: {_outcome(notification)}")
 
 

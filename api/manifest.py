@@ -7,6 +7,7 @@ from typing import Final, Literal
 from msgspec import Struct, to_builtins
 
 from framerelay.api import shapes
+from framerelay.runs.wire_names import WIRE_NAMES
 
 FILM: Final = "film.mp4"
 TIMELINE: Final = "film.otio"
@@ -54,11 +55,11 @@ class ShotEntry(Struct, kw_only=True):
     takes: list[TakeEntry]
 
 
-class Manifest(Struct, kw_only=True):
+class Manifest(Struct, kw_only=True, rename=WIRE_NAMES):
     """What an export needs to know of the one before it."""
 
     object: Literal["manifest"]
-    run: str
+    run_id: str
     film: FileEntry | None
     timeline: FileEntry
     shots: list[ShotEntry]

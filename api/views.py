@@ -107,8 +107,8 @@ def callback_view(callback: Callback, *, secrets: tuple[str, ...]) -> shapes.Cal
         received=callback.received_at,
         outcome=callback.outcome,
         reason=callback.reason,
-        run=callback.run,
-        shot=callback.shot,
+        run_id=callback.run_id,
+        shot_id=callback.shot_id,
         take=callback.take,
         hook=callback.hook,
         job_id=redacted(callback.job_id, secrets=secrets),
@@ -128,8 +128,8 @@ def notification_view(notification: Notification) -> shapes.Notification:
         object="notification",
         type=notice.type,
         created=notice.at,
-        run=notice.run,
-        shot=notice.shot,
+        run_id=notice.run_id,
+        shot_id=notice.shot_id,
         status=notice.status,
         host=host_of(notice.to),
         state=notification.state,
@@ -237,7 +237,7 @@ def _jump(shot_id: str, levels: float) -> shapes.Oddity:
 def _paid_twice(second: SecondJob) -> shapes.Oddity:
     jobs = f"{second.first or 'a job'} and {second.second}"
     message = (
-        f"shot {second.shot}: the provider made two jobs for take {second.take} ({jobs}), so it was paid for twice; "
+        f"shot {second.shot_id}: the provider made two jobs for take {second.take} ({jobs}), so it was paid for twice; "
         f"the clip of the second one is kept as take {second.kept_as}. Redis may have fallen back to an older copy, "
         "or the submit was sent on twice on its way"
     )

@@ -219,7 +219,7 @@ def _requests() -> Iterator[bytes]:
     tokens, number = Tokens(SECRET), time.time_ns()
     while True:
         number += 1
-        token = tokens.mint(TakeAddress(run="run_nobody", shot="s1", take=number))
+        token = tokens.mint(TakeAddress(run_id="run_nobody", shot_id="s1", take=number))
         body = json.dumps({"id": f"job_{number}", "object": "job", "status": "succeeded"}).encode()
         head = f"POST /webhook/{token} HTTP/1.1\r\nHost: relay\r\nContent-Type: application/json\r\n"
         yield f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body

@@ -55,16 +55,16 @@ def callbacks(secret: str, number: int) -> list[bytes]:
 
     The clip's address is signed, as addresses in object storage are; the head is that of a common HTTP library.
     """
-    tokens, run = Tokens(secret), f"run_{os.urandom(6).hex()}{next(_run_numbers)}"
+    tokens, run_id = Tokens(secret), f"run_{os.urandom(6).hex()}{next(_run_numbers)}"
     ends_at = int(time.time()) + 86_400
     signed = "X-Tos-Algorithm=TOS4-HMAC-SHA256&X-Tos-Date=20261122T120000Z&X-Tos-Expires=86400&X-Tos-Signature="
     made = []
     for take in range(number):
-        token = tokens.mint(TakeAddress(run=run, shot="s1", take=take, ends_at=ends_at))
-        clip = f"https://ark-content.example.com/doubao-seedance/{run}{take}.mp4?{signed}{os.urandom(32).hex()}"
-        output = {"task_id": f"cgt-20261122-{run}{take}", "status": "succeeded", "videos": [clip]}
+        token = tokens.mint(TakeAddress(run_id=run_id, shot_id="s1", take=take, ends_at=ends_at))
+        clip = f"https://ark-content.example.com/doubao-seedance/{run_id}{take}.mp4?{signed}{os.urandom(32).hex()}"
+        output = {"task_id": f"cgt-20261122-{run_id}{take}", "status": "succeeded", "videos": [clip]}
         job = {
-            "id": f"job_{run}{take}",
+            "id": f"job_{run_id}{take}",
             "object": "job",
             "status": "succeeded",
             "created": 1795348800,

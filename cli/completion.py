@@ -59,7 +59,7 @@ def _takes(receiver: Receiver, ctx: click.Context) -> Iterable[tuple[str, str]]:
 
 def _callbacks(receiver: Receiver, _: click.Context) -> Iterable[tuple[str, str]]:
     for callback in receiver.get("/v1/callbacks", shapes.Callbacks, limit=RUNS_MAX).data:
-        yield callback.id, f"{callback.outcome} {callback.run or ''} {callback.shot or ''}"
+        yield callback.id, f"{callback.outcome} {callback.run_id or ''} {callback.shot_id or ''}"
 
 
 _SOURCES: Final[dict[str, Callable[[Receiver, click.Context], Iterable[tuple[str, str]]]]] = {

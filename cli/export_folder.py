@@ -52,7 +52,7 @@ class Folder:
             before = msgspec.json.decode(place.read_bytes(), type=Manifest)
         except (OSError, msgspec.MsgspecError):
             raise _stranger(place) from None
-        if before.run != run_id or place.is_symlink():
+        if before.run_id != run_id or place.is_symlink():
             raise _stranger(place)
         return cls(root=root, before=before, ours={MANIFEST: str(_sha256(place)), **before.hashes})
 

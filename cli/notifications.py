@@ -37,7 +37,7 @@ def replay_notification(notification_id: str, *, as_json: bool) -> int:
     if as_json:
         print_json(answer)
     else:
-        click.echo(printable(f"{answer.id}: {answer.type} of {answer.run} is sent again to {answer.host}"))
+        click.echo(printable(f"{answer.id}: {answer.type} of {answer.run_id} is sent again to {answer.host}"))
     return 0
 
 

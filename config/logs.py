@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 
 import msgspec
 import structlog
-from msgspec.structs import asdict
+from msgspec.structs import astuple
 from starlette.datastructures import Secret
 from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -273,7 +273,8 @@ def _plain_lines(secrets: tuple[str, ...], stream: Any) -> Render:
 
 def _redacted_event(event: LogEvent, secrets: tuple[str, ...]) -> EventDict:
     if isinstance(event, CleanLine):
-        event = {name: value for name, value in asdict(event).items() if value is not msgspec.UNSET}
+        fields = zip(event.__struct_encode_fields__, astuple(event), strict=True)
+        event = {name: value for name, value in fields if value is not msgspec.UNSET}
     stamp = event["timestamp"].isoformat().replace("+00:00", "Z")
     return dict(redacted({**event, "timestamp": stamp}, secrets=secrets))
 

@@ -97,7 +97,7 @@ async def _collected(deps: Deps, run_id: str, shot_id: str, take: Take, video_ur
         await _compare(deps, deps.files.place(frame_path), deps.files.place(frame.path))
     await deps.media.keep(frame_path)  # The next submit may be another machine's.
     return events.Collected(
-        shot=shot_id,
+        shot_id=shot_id,
         take=take.number,
         video=replace(_clip(clip_path, result.sha256, result.bytes, examination), kept=not deps.media.is_remote),
         last_frame=Frame(
@@ -167,12 +167,12 @@ async def _failed(deps: Deps, run_id: str, shot_id: str, take: Take, error: Fram
     passing = damaged or expired or isinstance(error, Transient)
     # A clip that was paid for is not given up because our own disk is full.
     if not passing or (take.fetches >= most and not isinstance(error, StorageFailed)):
-        await record(deps.store, run_id, events.CollectFailed(shot=shot_id, take=take.number, problem=problem))
+        await record(deps.store, run_id, events.CollectFailed(shot_id=shot_id, take=take.number, problem=problem))
         return error.code
     until = time.time() + retry_wait_s(take.fetches)
     log.warning("collect_put_off", reason=error.message, again_s=round(until - time.time(), 1))
     put_off = events.CollectPutOff(
-        shot=shot_id, take=take.number, problem=problem, until=until, ask_again=damaged or expired
+        shot_id=shot_id, take=take.number, problem=problem, until=until, ask_again=damaged or expired
     )
     await record(deps.store, run_id, put_off)
     return "put_off"

@@ -34,7 +34,7 @@ async def join(deps: Deps, *, run_id: str, turn: int, **_: object) -> str:
     A decision may come while it is made. Then it is not the run's film, and another join is due already.
     """
     run = await deps.store.load(run_id)
-    if run is None or Step(name=StepName.JOIN, run=run.id, turn=turn) not in steps_due(run, time.time()):
+    if run is None or Step(name=StepName.JOIN, run_id=run.id, turn=turn) not in steps_due(run, time.time()):
         return "not_due"
     await keep_those_left(deps, run)
     try:
@@ -65,8 +65,8 @@ async def _joined(deps: Deps, run: Run) -> Film:
         draft.unlink(missing_ok=True)
     shots = [shot.id for shot, _ in clips_of_film(run)]
     lacks = [(shots[warning.part - 1], warning.message) for warning in facts.warnings]
-    for shot, reason in lacks:
-        log.warning("film_incomplete", shot=shot, reason=reason)
+    for shot_id, reason in lacks:
+        log.warning("film_incomplete", shot=shot_id, reason=reason)
     return Film(
         path=path,
         bytes=facts.bytes,
@@ -76,7 +76,7 @@ async def _joined(deps: Deps, run: Run) -> Film:
         reason=facts.reason,
         takes=picks(run),
         sha256=facts.sha256,
-        warnings=tuple(f"shot {shot}: {reason}" for shot, reason in lacks),
+        warnings=tuple(f"shot {shot_id}: {reason}" for shot_id, reason in lacks),
     )
 
 

@@ -35,12 +35,12 @@ async def find(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -
         log.warning("search_failed", reason=error.message)
         report = None
     if report is None or _is_another_takes(run, report.job_ids):
-        event = events.JobNotFound(shot=shot_id, take=take, intent=unsure.intent)
+        event = events.JobNotFound(shot_id=shot_id, take=take, intent=unsure.intent)
         await record(deps.store, run_id, event)
         return "not_found"
     job_id, *aliases = report.job_ids
     found = events.Submitted(
-        shot=shot_id,
+        shot_id=shot_id,
         take=take,
         job_id=job_id,
         aliases=tuple(aliases),

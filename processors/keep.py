@@ -36,7 +36,7 @@ async def keep_clip(deps: Deps, run_id: str, shot_id: str, take: Take) -> str:
     While the storage is away this worker, which has the clip, goes on trying, and says that it does. A clip that is
     neither here nor there is fetched anew: its provider has it still.
     """
-    about: dict[str, Any] = {"shot": shot_id, "take": take.number, "sha256": take.video.sha256 if take.video else ""}
+    about: dict[str, Any] = {"shot_id": shot_id, "take": take.number, "sha256": take.video.sha256 if take.video else ""}
     try:
         is_kept = take.video is not None and await _put(deps, take.video, take)
     except StorageFailed as error:
@@ -83,9 +83,9 @@ async def _keep_later(deps: Deps, run_id: str, shot_id: str, number: int, wait_s
         take = await _unkept(deps, run_id, shot_id, number)
         if take is not None:
             outcome = await keep_clip(deps, run_id, shot_id, take)
-            log.info("clip_tried_again", run_id=run_id, shot=shot_id, take=number, outcome=outcome)
+            log.info("clip_tried_again", run_id=run_id, shot_id=shot_id, take=number, outcome=outcome)
     except FrameRelayError as error:  # The state asks for it when it is time.
-        log.warning("clip_not_kept_yet", run_id=run_id, shot=shot_id, take=number, reason=error.message)
+        log.warning("clip_not_kept_yet", run_id=run_id, shot_id=shot_id, take=number, reason=error.message)
 
 
 async def _unkept(deps: Deps, run_id: str, shot_id: str, number: int) -> Take | None:

@@ -130,7 +130,9 @@ async def _keep_second_job(deps: Deps, run: Run, shot_id: str, take: Take, job_i
     ids = tuple(dict.fromkeys((job_id, *report.job_ids)))
     if set(ids) & set(take.job_ids) or _is_foreign(report, run, take.submitted_at, job_id):
         return  # Another name of the same job; or one that is not ours.
-    if (await record(deps.store, run.id, events.SecondJobFound(shot=shot_id, take=take.number, job_ids=ids))).changed:
+    if (
+        await record(deps.store, run.id, events.SecondJobFound(shot_id=shot_id, take=take.number, job_ids=ids))
+    ).changed:
         log.error("paid_twice", job_id=take.job_id, second_job_id=job_id, advice="the second clip is kept as a take")
 
 
@@ -141,7 +143,7 @@ async def _forgotten(deps: Deps, run: Run, shot_id: str, take: int, job_id: str,
         return "not_due"
     if _is_foreign(report, run, run.created_at, job_id):
         return "foreign_job"
-    event = events.Submitted(shot=shot_id, take=take, job_id=job_id, aliases=report.job_ids, word=report.status_word)
+    event = events.Submitted(shot_id=shot_id, take=take, job_id=job_id, aliases=report.job_ids, word=report.status_word)
     if (await record(deps.store, run.id, event)).changed:
         log.warning("forgotten_job", job_id=job_id, advice="its submit was not on record; it was paid for, and is kept")
     return "forgotten_job"
@@ -230,7 +232,7 @@ async def _too_late(
 ) -> str:
     """Nothing is left to ask; but that it came at all says that the provider reaches us."""
     if has_ended and not take.called_back:
-        await record(deps.store, run_id, events.CalledBack(shot=shot_id, take=take.number))
+        await record(deps.store, run_id, events.CalledBack(shot_id=shot_id, take=take.number))
     known_at = take.rendered_at or take.ended_at
     if callback is None or (known_at and received_at and received_at <= known_at):
         return "not_due"
@@ -272,7 +274,7 @@ def event_of(report: JobReport, *, shot_id: str, take: int, job_id: str, called_
     job_ids = tuple(dict.fromkeys((job_id, *report.job_ids)))
     if report.state is JobState.SUCCEEDED and report.video_url:
         return events.Rendered(
-            shot=shot_id,
+            shot_id=shot_id,
             take=take,
             job_ids=job_ids,
             video_url=report.video_url,
@@ -284,11 +286,11 @@ def event_of(report: JobReport, *, shot_id: str, take: int, job_id: str, called_
     if report.state is JobState.SUCCEEDED:
         missing = "the provider says that the job succeeded, but names no clip"
         problem = Problem(code="no_clip_named", message=missing)
-        return events.PollFailed(shot=shot_id, take=take, problem=problem, called_back=has_ended, strange=True)
+        return events.PollFailed(shot_id=shot_id, take=take, problem=problem, called_back=has_ended, strange=True)
     if report.state in ENDED:
         problem = _ending(report)
         return events.JobEnded(
-            shot=shot_id,
+            shot_id=shot_id,
             take=take,
             job_ids=job_ids,
             status=ENDED[report.state],
@@ -297,7 +299,7 @@ def event_of(report: JobReport, *, shot_id: str, take: int, job_id: str, called_
         )
     is_known = report.state is not JobState.UNKNOWN
     return events.JobSeen(
-        shot=shot_id, take=take, job_ids=job_ids, word=report.status_word, is_known=is_known, called_back=has_ended
+        shot_id=shot_id, take=take, job_ids=job_ids, word=report.status_word, is_known=is_known, called_back=has_ended
     )
 
 
@@ -336,7 +338,7 @@ async def _poll_failed(
     problem = problem_of(error)
     gone = isinstance(error, UpstreamRejected) and error.status in GONE
     event = events.PollFailed(
-        shot=shot_id,
+        shot_id=shot_id,
         take=take.number,
         problem=problem,
         retry_after_s=retry_after_s,

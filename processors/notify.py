@@ -134,7 +134,7 @@ class Courier:
         took_ms = round((time.monotonic() - started) * 1000)
         state, next_s = _what_follows(claimed, answer, now=time.time())
         delivery = Delivery(at=began, status=answer.status, outcome=answer.words, took_ms=took_ms)
-        line = {"notification_id": notice.id, "type": notice.type.value, "run_id": notice.run, "host": host}
+        line = {"notification_id": notice.id, "type": notice.type.value, "run_id": notice.run_id, "host": host}
         tell = log.info if state is NotificationState.DELIVERED else log.warning
         tell(
             "notification_put_off" if next_s is not None else f"notification_{state.value}",
@@ -146,7 +146,7 @@ class Courier:
         )
         try:
             await self._outbox.settle(claimed, delivery, state, wait_s=next_s)
-            await self._tell_run(notice.run, answer)
+            await self._tell_run(notice.run_id, answer)
         except StoreUnavailable as error:
             log.warning("notification_not_recorded", **line, reason=error.message)
 
@@ -223,9 +223,9 @@ def send_wait_s(tries: int, *, age_s: float, retry_after_s: float | None = None)
 
 def body_of(notice: Notice, *, base_url: str) -> bytes:
     """What is sent: what happened, and where to look; its address does not expire."""
-    data = {"run": notice.run, "status": notice.status, "url": f"{base_url}/runs/{notice.run}"}
-    if notice.shot is not None:
-        data["shot"] = notice.shot
+    data = {"run": notice.run_id, "status": notice.status, "url": f"{base_url}/runs/{notice.run_id}"}
+    if notice.shot_id is not None:
+        data["shot"] = notice.shot_id
     moment = datetime.fromtimestamp(notice.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return msgspec.json.encode({"type": notice.type.value, "timestamp": moment, "data": data})
 

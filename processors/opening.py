@@ -93,7 +93,7 @@ async def keep_opening(deps: Deps, run: Run, shot_id: str, take: Take) -> None:
         seam = None if answer.difference is None else round(answer.difference, 1)
         facts = answer.frame
         opening = Frame(path=path, sha256=facts.sha256, width=facts.width, height=facts.height)
-        event = events.OpeningTaken(shot=shot_id, take=take.number, opening=opening, seam=seam)
+        event = events.OpeningTaken(shot_id=shot_id, take=take.number, opening=opening, seam=seam)
         await record(deps.store, run.id, event)
     except (FrameRelayError, OSError, TimeoutError) as error:
         log.warning("opening_missing", reason=str(error) or type(error).__name__)

@@ -86,7 +86,7 @@ def callback_url(deps: Deps, run: Run, shot: Shot, take: Take, provider: Provide
     """One that names the provider where its callbacks are read by its profile."""
     name = None if provider.is_read_leniently else provider.name
     ends_at = address_ends_at(run, shot, take)
-    address = TakeAddress(run=run.id, shot=shot.id, take=take.number, ends_at=ends_at, provider=name)
+    address = TakeAddress(run_id=run.id, shot_id=shot.id, take=take.number, ends_at=ends_at, provider=name)
     return f"{deps.settings.reachable_url}/webhook/{deps.tokens.mint(address)}"
 
 

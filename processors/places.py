@@ -95,7 +95,7 @@ def _hold(shot: Shot, provider: Provider, entry: Entry) -> events.PlaceWanted:
         message = f"it waits for a free place at {provider.name}"
     problem = Problem(code=NO_PLACE, message=message, family=Family.RATE)
     until = time.time() + (entry.wait_s or HELD_S)
-    return events.PlaceWanted(shot=shot.id, problem=problem, until=until, turn=shot.turns)
+    return events.PlaceWanted(shot_id=shot.id, problem=problem, until=until, turn=shot.turns)
 
 
 async def _lost(deps: Deps, provider: Provider) -> tuple[TakePlace, ...]:

@@ -56,7 +56,7 @@ async def submit(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int)
     shot = run.shot(shot_id) if run else None
     if run is None or shot is None:
         return "not_due"
-    step = Step(name=StepName.SUBMIT, run=run.id, shot=shot_id, take=take, turn=turn)
+    step = Step(name=StepName.SUBMIT, run_id=run.id, shot_id=shot_id, take=take, turn=turn)
     if step not in steps_due(run, time.time()):
         await _without_place(deps, run, shot, take)
         return "not_due"
@@ -86,13 +86,15 @@ async def _unprepared(deps: Deps, run: Run, shot: Shot, take: int, error: FrameR
     with suppress(FrameRelayError):  # Of a provider that is not there nobody has a place.
         await places.leave(deps, run, shot, take, deps.clients.provider(run.provider_of(shot)))
     if await _may_pass(deps, error):
-        await record(deps.store, run_id, events.PreparationFailed(shot=shot.id, problem=OTHER_KEY, until=time.time()))
+        await record(
+            deps.store, run_id, events.PreparationFailed(shot_id=shot.id, problem=OTHER_KEY, until=time.time())
+        )
         return "put_off"
     passing = isinstance(error, Transient)
     retry_after_s = error.retry_after_s if isinstance(error, Transient) else None
     until = time.time() + retry_wait_s(shot.turns, retry_after_s=retry_after_s) if passing else None
     problem = problem_of(error)
-    event = events.PreparationFailed(shot=shot.id, problem=problem, until=until, turn=shot.turns)
+    event = events.PreparationFailed(shot_id=shot.id, problem=problem, until=until, turn=shot.turns)
     await record(deps.store, run_id, event)
     return "put_off" if passing else "impossible"
 
@@ -105,7 +107,7 @@ async def _intend(deps: Deps, run: Run, shot: Shot, number: int, ready: Prepared
     """
     intent, expected = secrets.token_hex(8), await deps.pace.expected(run, shot)
     event = events.Submitting(
-        shot=shot.id,
+        shot_id=shot.id,
         take=number,
         intent=intent,
         seed=_seed(shot, number),
@@ -131,7 +133,7 @@ async def _take_back(
     take = (await saving).run.take(shot.id, number)
     if take is not None and take.intent == intent:
         until = time.time()
-        event = events.SubmitPutOff(shot=shot.id, take=number, intent=intent, problem=NOTHING_LEFT, until=until)
+        event = events.SubmitPutOff(shot_id=shot.id, take=number, intent=intent, problem=NOTHING_LEFT, until=until)
         await record(deps.store, run.id, event)
 
 

@@ -159,22 +159,22 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 def routes() -> list[Route]:
     """Every address of the API: what ``/openapi.json`` names."""
-    run, shot = "/v1/runs/{run}", "/v1/runs/{run}/shots/{shot}"
+    run_id, shot_id = "/v1/runs/{run}", "/v1/runs/{run}/shots/{shot}"
     return [
         Route("/webhook/{token:path}", receiving.CallbackEndpoint(), methods=["POST"]),
         Route("/webhook/{token:path}", addresses.look),
         keyed("/v1/runs", runs_api.start, methods=["POST"]),
         keyed("/v1/runs", runs_api.list_runs),
         keyed("/v1/plan", plan.plan, methods=["POST"]),
-        keyed(run, runs_api.read),
-        keyed(run, runs_api.remove, methods=["DELETE"]),
-        keyed(f"{run}/events", runs_api.watch),
-        keyed(f"{run}/cancel", runs_api.cancel, methods=["POST"]),
-        keyed(f"{run}/resume", runs_api.resume, methods=["POST"]),
-        keyed(f"{shot}/retake", runs_api.retake, methods=["POST"]),
+        keyed(run_id, runs_api.read),
+        keyed(run_id, runs_api.remove, methods=["DELETE"]),
+        keyed(f"{run_id}/events", runs_api.watch),
+        keyed(f"{run_id}/cancel", runs_api.cancel, methods=["POST"]),
+        keyed(f"{run_id}/resume", runs_api.resume, methods=["POST"]),
+        keyed(f"{shot_id}/retake", runs_api.retake, methods=["POST"]),
         keyed("/v1/jobs/adopt", runs_api.adopt, methods=["POST"]),
-        keyed(f"{shot}/approve", runs_api.approve, methods=["POST"]),
-        keyed(f"{shot}/pick", runs_api.pick, methods=["POST"]),
+        keyed(f"{shot_id}/approve", runs_api.approve, methods=["POST"]),
+        keyed(f"{shot_id}/pick", runs_api.pick, methods=["POST"]),
         keyed("/v1/callbacks", runs_api.callbacks),
         keyed("/v1/callbacks/{callback}/replay", replay.replay, methods=["POST"]),
         keyed("/v1/callbacks/release", release.release_all, methods=["POST"]),
@@ -194,13 +194,13 @@ def routes() -> list[Route]:
 
 def pages() -> list[Route]:
     """What a person sees."""
-    run = "/runs/{run}"
+    run_id = "/runs/{run}"
     return [
         page("/", views.list_runs, names=Names(query=("status", "after"))),
-        page(run, views.show_run),
-        page(f"{run}/strip", views.show_strip),
-        page(f"{run}/act", views.act, methods=["POST"], names=Names(fields=views.FIELDS, as_form=True)),
-        page(f"{run}/shots/{{shot}}", views.show_shot),
+        page(run_id, views.show_run),
+        page(f"{run_id}/strip", views.show_strip),
+        page(f"{run_id}/act", views.act, methods=["POST"], names=Names(fields=views.FIELDS, as_form=True)),
+        page(f"{run_id}/shots/{{shot}}", views.show_shot),
         page("/callbacks", views.show_callbacks, names=Names(query=("after",))),
         page("/login", views.log_in_form, open_to_all=True, names=Names(query=("once",))),
         Route("/static/{file:path}", static_files.serve),

@@ -29,11 +29,11 @@ async def decide(state: State, run_id: str, event: Decision, *, revision: int | 
         await read_again_everywhere(state)
     before = why_not(run, event, time.time())
     recorded = await record(state.store, run.id, event, revision=revision)
-    if isinstance(event, events.Picked) and run.take(event.shot, event.take) is None:
-        raise NotFound(f"shot {event.shot} has no take {event.take}")
+    if isinstance(event, events.Picked) and run.take(event.shot_id, event.take) is None:
+        raise NotFound(f"shot {event.shot_id} has no take {event.take}")
     if not recorded.changed:
         raise Conflict(why_not(recorded.run, event, time.time()) or before or "somebody acted in between: look again")
-    log.info("person_decided", run_id=run.id, shot=getattr(event, "shot", None), decision=type(event).__name__)
+    log.info("person_decided", run_id=run.id, shot=getattr(event, "shot_id", None), decision=type(event).__name__)
     return recorded.run
 
 
@@ -49,9 +49,9 @@ async def undecided(state: State, run_id: str, event: Decision, *, revision: int
 async def _with_shot(state: State, run_id: str, event: Decision) -> tuple[Run, Decision]:
     """The run, and *event* about the shot that a person meant: the beginning of its id is enough."""
     run = await stored_run(state, run_id)
-    shot_id = getattr(event, "shot", None)
+    shot_id = getattr(event, "shot_id", None)
     if shot_id is not None:
-        event = replace(cast(Any, event), shot=stored_shot(run, shot_id))
+        event = replace(cast(Any, event), shot_id=stored_shot(run, shot_id))
     return run, event
 
 

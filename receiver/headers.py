@@ -21,8 +21,8 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self._app = app
-        chosen = {**HEADERS, **(HTTPS_ONLY if https else {})}
-        self._headers = [(name.lower().encode(), value.encode()) for name, value in chosen.items()]
+        headers = {**HEADERS, **(HTTPS_ONLY if https else {})}
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -37,6 +37,6 @@ class SecurityHeaders:
 
         await self._app(scope, receive, with_headers)
 
-    def _missing(self, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        names = {name.lower() for name, _ in given}
+    def _missing(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        names = {name.lower() for name, _ in headers}
         return [(name, value) for name, value in self._headers if name not in names]

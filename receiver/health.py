@@ -18,8 +18,8 @@ async def ready(request: Request) -> Response:
 
     Then ``status`` tells what becomes of callbacks: ``degraded``, they go to the spool, or ``refused``.
     """
-    found = await state_of(request).readiness.find_out()
-    if found.reason is None:
-        return JSONResponse({"status": found.status})
-    error = {"code": StoreUnavailable.code, "message": found.reason, "param": None}
-    return JSONResponse({"status": found.status, "error": error}, status_code=503, headers={"Retry-After": "2"})
+    report = await state_of(request).readiness.find_out()
+    if report.reason is None:
+        return JSONResponse({"status": report.status})
+    error = {"code": StoreUnavailable.code, "message": report.reason, "param": None}
+    return JSONResponse({"status": report.status, "error": error}, status_code=503, headers={"Retry-After": "2"})

@@ -79,13 +79,13 @@ async def _missing(state: State, path: str) -> Response | None:
     Only a worker decodes and joins; it is told, and whoever asked may ask again.
     """
     run = await state.store.load(path.partition("/")[0])
-    kept = file_at(run, path) if run else None
-    if run is None or kept is None:
+    file = file_at(run, path) if run else None
+    if run is None or file is None:
         return None
-    if not kept.made_of or not all([await state.media.has(clip.path) for clip in kept.made_of]):
-        return error_answer(404, NotFound.code, missing_words(kept))
-    await state.store.enqueue([task_to_make_again(run, kept)])
-    words = f"{kept} was gone from the data folder and is made again: ask again in a moment"
+    if not file.made_of or not all([await state.media.has(clip.path) for clip in file.made_of]):
+        return error_answer(404, NotFound.code, missing_words(file))
+    await state.store.enqueue([task_to_make_again(run, file)])
+    words = f"{file} was gone from the data folder and is made again: ask again in a moment"
     return error_answer(503, "made_again", words, headers={"Retry-After": str(AGAIN_S)})
 
 

@@ -25,10 +25,10 @@ async def serve(request: Request) -> Response:
     """The figures; they need a key that reads."""
     state = state_of(request)
     try:
-        found, places = await figures(state.watch_redis), await Places(state.watch_redis).tally()
+        redis_figures, places = await figures(state.watch_redis), await Places(state.watch_redis).tally()
     except StoreUnavailable:
-        found, places = None, {}
-    lines = [*_of_this_receiver(state.counts, state.spool.files), *_of_redis(found), *_of_places(places)]
+        redis_figures, places = None, {}
+    lines = [*_of_this_receiver(state.counts, state.spool.files), *_of_redis(redis_figures), *_of_places(places)]
     return Response("\n".join(lines) + "\n", media_type=KIND)
 
 
@@ -40,25 +40,25 @@ def _of_this_receiver(counts: Counter[str], spooled: int) -> Iterator[str]:
     yield from _metric("spool_files", "gauge", "Callbacks in the spool, not yet handed to Redis.", {"": spooled})
 
 
-def _of_redis(found: Figures | None) -> Iterator[str]:
-    yield from _metric("redis_up", "gauge", "Whether Redis answered just now.", {"": int(found is not None)})
-    if found is None:
+def _of_redis(redis_figures: Figures | None) -> Iterator[str]:
+    yield from _metric("redis_up", "gauge", "Whether Redis answered just now.", {"": int(redis_figures is not None)})
+    if redis_figures is None:
         return
-    runs = {f'status="{status.value}"': number for status, number in found.runs.items()}
+    runs = {f'status="{status.value}"': number for status, number in redis_figures.runs.items()}
     yield from _metric("runs", "gauge", "Runs that are kept, by status.", runs)
-    yield from _waiting("queue", "Tasks that wait or run", found.tasks)
-    yield from _waiting("runs_due", "Runs that will be looked at", found.runs_due)
-    yield from _waiting("notifications_due", "Notifications to be sent", found.notifications)
-    yield from _metric("callbacks_stored", "gauge", "Callbacks that can be read again.", {"": found.callbacks})
-    yield from _metric("quarantine", "gauge", "Callbacks in quarantine.", {"": found.quarantine})
+    yield from _waiting("queue", "Tasks that wait or run", redis_figures.tasks)
+    yield from _waiting("runs_due", "Runs that will be looked at", redis_figures.runs_due)
+    yield from _waiting("notifications_due", "Notifications to be sent", redis_figures.notifications)
+    yield from _metric("callbacks_stored", "gauge", "Callbacks that can be read again.", {"": redis_figures.callbacks})
+    yield from _metric("quarantine", "gauge", "Callbacks in quarantine.", {"": redis_figures.quarantine})
 
 
 def _of_places(places: Mapping[str, tuple[int, int]]) -> Iterator[str]:
     """By providers, whose names the operator chose."""
-    taken = {f'provider="{name}"': inside for name, (inside, _) in places.items()}
-    held = {f'provider="{name}"': waiting for name, (_, waiting) in places.items()}
-    yield from _metric("provider_jobs", "gauge", "Jobs in flight, by provider.", taken)
-    yield from _metric("provider_held_shots", "gauge", "Shots that wait for a free place, by provider.", held)
+    jobs = {f'provider="{name}"': inside for name, (inside, _) in places.items()}
+    waiting = {f'provider="{name}"': waiting for name, (_, waiting) in places.items()}
+    yield from _metric("provider_jobs", "gauge", "Jobs in flight, by provider.", jobs)
+    yield from _metric("provider_held_shots", "gauge", "Shots that wait for a free place, by provider.", waiting)
 
 
 def _waiting(name: str, about: str, waiting: Waiting) -> Iterator[str]:

@@ -20,7 +20,7 @@ async def list_notifications(request: Request) -> Response:
     state = state_of(request)
     run_text = request.query_params.get("run")
     run = await state.store.named(run_text) if run_text is not None else None  # One that was removed is told of still.
-    records = await state.outbox.recent(limit=limit + 1, after=after, run=run.id if run else run_text)
+    records = await state.outbox.recent(limit=limit + 1, after=after, run_id=run.id if run else run_text)
     more = records[limit - 1].notice.id if len(records) > limit else None
     views = [notification_view(each) for each in records[:limit]]
     return shape_answer(shapes.Notifications(object="list", data=views, next=more))
@@ -34,5 +34,5 @@ async def replay_notification(request: Request) -> Response:
     notification = await outbox.find(known.notice.id) if known else None
     if not sent or notification is None:
         raise NotFound("there is no such notification, or it is no longer kept")
-    log.info("notification_replayed", notification_id=notification.notice.id, run_id=notification.notice.run)
+    log.info("notification_replayed", notification_id=notification.notice.id, run_id=notification.notice.run_id)
     return shape_answer(notification_view(notification))

@@ -31,19 +31,19 @@ class Readiness:
         self._inbox = inbox
         self._spool = spool
         self._asking = asyncio.Lock()
-        self._found = ReadinessReport(status="ok")
+        self._report = ReadinessReport(status="ok")
         self._holds_until = 0.0
 
     async def find_out(self) -> ReadinessReport:
         """What was found less than `HOLDS_S` ago, else anew; within some three seconds, whatever hangs."""
         async with self._asking:
             if time.monotonic() >= self._holds_until:
-                found = await self._try()
+                report = await self._try()
                 self._holds_until = time.monotonic() + HOLDS_S
-                if found.status != self._found.status:
-                    log.warning("readiness_changed", status=found.status, reason=found.reason)
-                self._found = found
-            return self._found
+                if report.status != self._report.status:
+                    log.warning("readiness_changed", status=report.status, reason=report.reason)
+                self._report = report
+            return self._report
 
     async def _try(self) -> ReadinessReport:
         try:
@@ -55,5 +55,5 @@ class Readiness:
             await self._spool.prove_writable()
         except StorageFailed as error:
             return ReadinessReport(status="refused", reason=f"{trouble}; callbacks are refused, since {error.message}")
-        kept = "callbacks are kept on this machine's disk and handed on when Redis is back"
-        return ReadinessReport(status="degraded", reason=f"{trouble}; {kept}")
+        consequence = "callbacks are kept on this machine's disk and handed on when Redis is back"
+        return ReadinessReport(status="degraded", reason=f"{trouble}; {consequence}")

@@ -105,7 +105,7 @@ async def remove(request: Request) -> Response:
 async def approve(request: Request) -> Response:
     """``POST /v1/runs/{id}/shots/{shot}/approve``: let a gated shot be submitted."""
     shot_id = request.path_params["shot"]
-    return await _act(request, events.Approved(shot=shot_id))
+    return await _act(request, events.Approved(shot_id=shot_id))
 
 
 async def pick(request: Request) -> Response:
@@ -113,7 +113,7 @@ async def pick(request: Request) -> Response:
     number = fields_of(request).get("take")
     if not isinstance(number, int) or isinstance(number, bool):
         raise RequestInvalid('give the number of a take: {"take": 1}', param="take")
-    return await _act(request, events.Picked(shot=request.path_params["shot"], take=number))
+    return await _act(request, events.Picked(shot_id=request.path_params["shot"], take=number))
 
 
 async def resume(request: Request) -> Response:
@@ -124,12 +124,12 @@ async def resume(request: Request) -> Response:
     """
     state = state_of(request)
     run = await _run(state, request)
-    if run.film is None or await state.media.has(run.film.path) or (kept := file_at(run, run.film.path)) is None:
+    if run.film is None or await state.media.has(run.film.path) or (film := file_at(run, run.film.path)) is None:
         return await _act(request, events.Resumed())
     check_revision(run, _revision(request))
-    if not all([await state.media.has(clip.path) for clip in kept.made_of]):
-        raise Conflict(missing_words(kept))
-    await state.store.enqueue([task_to_make_again(run, kept)])
+    if not all([await state.media.has(clip.path) for clip in film.made_of]):
+        raise Conflict(missing_words(film))
+    await state.store.enqueue([task_to_make_again(run, film)])
     return shape_answer(_view(state, run))
 
 
@@ -147,7 +147,7 @@ async def retake(request: Request) -> Response:
         raise RequestInvalid(f"seed is not a whole number from -1 to {SEED_MAX}", param="seed")
     if asks is not None and not isinstance(asks, bool):
         raise RequestInvalid("dry_run is not true or false", param="dry_run")
-    event = events.Retaken(shot=request.path_params["shot"], prompt=prompt, seed=seed)
+    event = events.Retaken(shot_id=request.path_params["shot"], prompt=prompt, seed=seed)
     return await (_look_ahead if asks else _act)(request, event)
 
 
@@ -155,7 +155,7 @@ async def adopt(request: Request) -> Response:
     """``POST /v1/jobs/adopt`` ``{"job_id": …, "run": …, "shot": …}``: a job that was paid for belongs to this shot."""
     body = fields_of(request)
     job_id, run_id, shot_id = (_named(body, name) for name in ("job_id", "run", "shot"))
-    return await _act(request, events.Adopted(shot=shot_id, job_id=job_id), run_id)
+    return await _act(request, events.Adopted(shot_id=shot_id, job_id=job_id), run_id)
 
 
 async def watch(request: Request) -> Response:
@@ -237,7 +237,7 @@ async def _act(request: Request, event: Decision, run_id: str | None = None) -> 
 async def _look_ahead(request: Request, event: events.Retaken) -> Response:
     """What that decision would bring about; refused where the decision itself would be."""
     run = await undecided(state_of(request), request.path_params["run"], event, revision=_revision(request))
-    return shape_answer(outlook_view(run, stored_shot(run, event.shot)))
+    return shape_answer(outlook_view(run, stored_shot(run, event.shot_id)))
 
 
 def _revision(request: Request) -> int | None:

@@ -58,7 +58,7 @@ def why_not(run: Run, event: Decision, now: float) -> str | None:
                 return "the run has succeeded"
             nothing = run.error.message if run.error else "the run is going on"
             return f"there is nothing to resume: {nothing}" if _resumed(run, now) is run else None
-    if run.shot(event.shot) is None:
+    if run.shot(event.shot_id) is None:
         return "there is no such shot"
     shot = _shot_of(run, event)
     match event:
@@ -76,7 +76,7 @@ _CANCELLED: Final = "the run was cancelled; start it again"
 
 
 def _shot_of(run: Run, event: events.Approved | events.Picked | events.Adopted | events.Retaken) -> Shot:
-    return run.shots[run.index.places[event.shot]]
+    return run.shots[run.index.places[event.shot_id]]
 
 
 # --- approve and pick --------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from framerelay.runs.model import Clip, Film, FirstFrame, Frame, Problem, TakeSt
 class TakeEvent:
     """A fact about one take."""
 
-    shot: str
+    shot_id: str
     take: int
 
 
@@ -83,7 +83,7 @@ class SubmitLost(TakeEvent):
 class PlaceWanted:
     """The provider has as many jobs as it takes: the shot is held, at the longest *until* then; *turn*: the shot's."""
 
-    shot: str
+    shot_id: str
     problem: Problem
     until: float
     turn: int | None = None
@@ -93,7 +93,7 @@ class PlaceWanted:
 class PlaceFreed:
     """The provider has room for one more job, and the shot, which was held for that, is next."""
 
-    shot: str
+    shot_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +104,7 @@ class PreparationFailed:
     *turn*: the shot's, when they were wanted.
     """
 
-    shot: str
+    shot_id: str
     problem: Problem
     until: float | None
     turn: int | None = None
@@ -294,14 +294,14 @@ class Repaired:
 class Approved:
     """A person let a gated shot go."""
 
-    shot: str
+    shot_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picked:
     """A person chose the take to go on from."""
 
-    shot: str
+    shot_id: str
     take: int
 
 
@@ -314,7 +314,7 @@ class Resumed:
 class Adopted:
     """A person knows that this job was submitted for the shot, and paid for."""
 
-    shot: str
+    shot_id: str
     job_id: str
 
 
@@ -322,7 +322,7 @@ class Adopted:
 class Retaken:
     """A person wants one more take of a shot that is done or failed, with another prompt or seed if given."""
 
-    shot: str
+    shot_id: str
     prompt: str | None = None
     seed: int | None = None
 

@@ -143,7 +143,7 @@ def _changed(run: Run, event: Event, now: float) -> Run:
         case events.Submitted():
             return _with_answer(run, event, now)
         case events.SecondJobFound():
-            return _with_twin(run, event.shot, event.take, event.job_ids, now)
+            return _with_twin(run, event.shot_id, event.take, event.job_ids, now)
         case events.Elapsed():
             return _after_deadlines(run, now)
         case events.WorkerStarted():
@@ -151,9 +151,9 @@ def _changed(run: Run, event: Event, now: float) -> Run:
         case events.Repaired():
             return _looked_up_now(unjoined(run) if event.join else replace(run), now)
         case events.CalledBack():
-            take = run.take(event.shot, event.take)
+            take = run.take(event.shot_id, event.take)
             news = take is not None and not take.called_back
-            return _with_take(run, event.shot, replace(take, called_back=True)) if take and news else run
+            return _with_take(run, event.shot_id, replace(take, called_back=True)) if take and news else run
         case events.OpeningTaken():
             return _with_opening(run, event)
         case events.NotificationSettled():
@@ -174,9 +174,9 @@ def _changed(run: Run, event: Event, now: float) -> Run:
 
 def _with_intent(run: Run, event: events.Submitting, now: float) -> Run:
     """The gate in front of money: order, approval, budget and repetition are all in `steps_due`."""
-    shot = run.shot(event.shot)
+    shot = run.shot(event.shot_id)
     due = [step for step in steps_due(run, now) if step.name is StepName.SUBMIT]
-    if shot is None or (event.shot, event.take) not in {(step.shot, step.take) for step in due}:
+    if shot is None or (event.shot_id, event.take) not in {(step.shot_id, step.take) for step in due}:
         return run
     take = Take(
         number=event.take,
@@ -197,7 +197,7 @@ def _with_intent(run: Run, event: events.Submitting, now: float) -> Run:
 
 def _without_intent(run: Run, event: events.SubmitPutOff | events.SubmitRefused, *, until: float) -> Run:
     """Nothing was accepted, and the shot is not to blame: the take never was."""
-    shot, take = run.shot(event.shot), run.take(event.shot, event.take)
+    shot, take = run.shot(event.shot_id), run.take(event.shot_id, event.take)
     unborn = (TakeStatus.SUBMITTING, TakeStatus.UNSURE)
     if shot is None or take is None or take.status not in unborn or take.job_ids or not is_about(take, event):
         return run
@@ -207,7 +207,7 @@ def _without_intent(run: Run, event: events.SubmitPutOff | events.SubmitRefused,
 
 
 def _unprepared(run: Run, event: events.PreparationFailed | events.PlaceWanted, now: float) -> Run:
-    shot = run.shot(event.shot)
+    shot = run.shot(event.shot_id)
     if shot is None or not takes_to_submit(run, shot) or event.turn not in (None, shot.turns):
         return run
     for_a_person = event.problem.family in FOR_A_PERSON
@@ -217,7 +217,7 @@ def _unprepared(run: Run, event: events.PreparationFailed | events.PlaceWanted, 
 
 
 def _with_place(run: Run, event: events.PlaceFreed, now: float) -> Run:
-    shot = run.shot(event.shot)
+    shot = run.shot(event.shot_id)
     if shot is None or shot.held_by is None or shot.held_by.code != NO_PLACE or shot.due_at <= now:
         return run
     return run.with_shots(replace(shot, due_at=now, turns=shot.turns + 1))
@@ -225,7 +225,7 @@ def _with_place(run: Run, event: events.PlaceFreed, now: float) -> Run:
 
 def _with_answer(run: Run, event: events.Submitted, now: float) -> Run:
     """The job is the take's, if the take waits for just this answer; else it is one more, and is kept beside it."""
-    shot, take = run.shot(event.shot), run.take(event.shot, event.take)
+    shot, take = run.shot(event.shot_id), run.take(event.shot_id, event.take)
     if shot is None:
         return run
     ids = (event.job_id, *event.aliases)
@@ -237,9 +237,9 @@ def _with_answer(run: Run, event: events.Submitted, now: float) -> Run:
         run = run.with_shots(shot)
     mine = owner or (take if take and not take.job_ids and event.intent in (None, take.intent) else None)
     if mine is None:
-        return _with_twin(run, event.shot, event.take, ids, now)
+        return _with_twin(run, event.shot_id, event.take, ids, now)
     after = take_after(run, shot, mine, event, now)
-    return run if after == mine else _with_take(run, event.shot, after)
+    return run if after == mine else _with_take(run, event.shot_id, after)
 
 
 def _with_twin(run: Run, shot_id: str, number: int, job_ids: tuple[str, ...], now: float) -> Run:
@@ -254,11 +254,11 @@ def _with_twin(run: Run, shot_id: str, number: int, job_ids: tuple[str, ...], no
 
 def _with_opening(run: Run, event: events.OpeningTaken) -> Run:
     """It comes when the clip is there, before or behind `Collected`, and nothing follows from it."""
-    take = run.take(event.shot, event.take)
+    take = run.take(event.shot_id, event.take)
     if take is None or take.status not in (TakeStatus.COLLECTING, TakeStatus.DONE):
         return run
     after = replace(take, opening=event.opening, seam=event.seam)
-    return run if after == take else _with_take(run, event.shot, after)
+    return run if after == take else _with_take(run, event.shot_id, after)
 
 
 def _with_film_again(run: Run, event: events.FilmMadeAgain) -> Run:
@@ -323,7 +323,7 @@ def _was_given_up(take: Take) -> bool:
 
 
 def _with_take_event(run: Run, event: TakeEvent, now: float) -> Run:
-    shot, take = run.shot(event.shot), run.take(event.shot, event.take)
+    shot, take = run.shot(event.shot_id), run.take(event.shot_id, event.take)
     if shot is None or take is None:
         return run
     if take.twin_of is not None and (merged := _merged(run, shot, take, event)) is not None:
@@ -338,7 +338,7 @@ def _with_take_event(run: Run, event: TakeEvent, now: float) -> Run:
     if take.status not in OPEN and not is_unheard(take):
         return run
     after = take_after(run, shot, take, event, now)
-    return run if after == take else _with_take(run, event.shot, after)
+    return run if after == take else _with_take(run, event.shot_id, after)
 
 
 def _merged(run: Run, shot: Shot, take: Take, event: TakeEvent) -> Run | None:

@@ -13,9 +13,10 @@ import msgspec
 from framerelay.runs.model import Family, Run, RunStatus, Shot, ShotStatus, TakeStatus
 from framerelay.runs.notice_kinds import NoticeType
 from framerelay.runs.standing import counted, jobs_left, takes_missing
+from framerelay.runs.wire_names import WIRE_NAMES
 
 
-class Notice(msgspec.Struct, frozen=True, kw_only=True):
+class Notice(msgspec.Struct, frozen=True, kw_only=True, rename=WIRE_NAMES):
     """
     One thing to tell, to the address *to*; a struct, since it is stored as it is.
 
@@ -25,8 +26,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     type: NoticeType
-    run: str
-    shot: str | None
+    run_id: str
+    shot_id: str | None
     status: str
     to: str
     at: float
@@ -115,8 +116,8 @@ def _notice(
     return Notice(
         id=f"ntf_{digest[:24]}",
         type=kind,
-        run=run.id,
-        shot=name,
+        run_id=run.id,
+        shot_id=name,
         status=status or (shot.status if shot else run.status).value,
         to=run.notify_url or "",
         at=run.updated_at,

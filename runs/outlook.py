@@ -107,7 +107,7 @@ class SecondJob:
     Two jobs were made for one take: ``take`` has the ``first`` one (None: it is not known), ``kept_as`` the ``second``.
     """
 
-    shot: str
+    shot_id: str
     take: int
     first: str | None
     second: str | None
@@ -118,7 +118,7 @@ def second_jobs(run: Run) -> list[SecondJob]:
     """What was paid for twice."""
     return [
         SecondJob(
-            shot=shot.id,
+            shot_id=shot.id,
             take=take.twin_of,
             first=first.job_id if (first := run.take(shot.id, take.twin_of)) else None,
             second=take.job_id,

@@ -31,15 +31,15 @@ class Step:
     """One thing to do for a run; equal steps are the same task, however often they are asked for."""
 
     name: StepName
-    run: RunId
-    shot: str = ""
+    run_id: RunId
+    shot_id: str = ""
     take: int = 0
     turn: int = 0
 
     @property
     def task_id(self) -> str:
         """The arq id: a step that waits or runs under it is not queued twice."""
-        return f"{self.name}:{self.run}:{self.shot}:{self.take}:{self.turn}"
+        return f"{self.name}:{self.run_id}:{self.shot_id}:{self.take}:{self.turn}"
 
 
 def steps_due(run: Run, now: float) -> list[Step]:
@@ -50,7 +50,7 @@ def steps_due(run: Run, now: float) -> list[Step]:
     """
     steps: list[Step] = []
     if wants_film(run) and run.due_at <= now and not run.join_error:
-        steps.append(Step(name=StepName.JOIN, run=run.id, turn=run.turns))
+        steps.append(Step(name=StepName.JOIN, run_id=run.id, turn=run.turns))
     left = budget_left(run)
     for shot in awake(run):
         if shot.takes:
@@ -58,7 +58,7 @@ def steps_due(run: Run, now: float) -> list[Step]:
         if shot.due_at <= now:
             for take in takes_to_submit(run, shot):
                 if left.allows(shot.estimate):
-                    steps.append(Step(name=StepName.SUBMIT, run=run.id, shot=shot.id, take=take, turn=shot.turns))
+                    steps.append(Step(name=StepName.SUBMIT, run_id=run.id, shot_id=shot.id, take=take, turn=shot.turns))
                     left = left.after(shot.estimate)
     return steps
 
@@ -69,7 +69,7 @@ def is_to_come(run: Run, shot_id: str, number: int) -> bool:
     if take is not None:
         return take.status in IN_FLIGHT
     submits = (step for step in steps_due(run, math.inf) if step.name is StepName.SUBMIT)
-    return any((step.shot, step.take) == (shot_id, number) for step in submits)
+    return any((step.shot_id, step.take) == (shot_id, number) for step in submits)
 
 
 def wants_film(run: Run) -> bool:
@@ -85,4 +85,4 @@ def _take_steps(run: Run, shot: Shot, now: float) -> Iterator[Step]:
         if name is None and (at := find_at(take)) is not None and at <= now:
             name = StepName.FIND
         if name is not None:
-            yield Step(name=name, run=run.id, shot=shot.id, take=take.number, turn=take.turns)
+            yield Step(name=name, run_id=run.id, shot_id=shot.id, take=take.number, turn=take.turns)

@@ -31,8 +31,8 @@ class TakeAddress(msgspec.Struct, frozen=True, kw_only=True):
     A struct, as the two below, since each callback makes one.
     """
 
-    run: str
-    shot: str
+    run_id: str
+    shot_id: str
     take: int
     ends_at: int | None = None
     provider: str | None = None
@@ -40,7 +40,7 @@ class TakeAddress(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """The same for all tokens of this take, and for no other address."""
-        return f"t:{self.run}:{self.shot}:{self.take}"
+        return f"t:{self.run_id}:{self.shot_id}:{self.take}"
 
 
 class HookAddress(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,9 +126,9 @@ def _payload(address: Address) -> bytes:
             return f"h:{hook}".encode()
         case ProbeAddress(nonce=nonce, ends_at=end):
             return f"p:{nonce}:{end}".encode()
-        case TakeAddress(run=run, shot=shot, take=take, ends_at=end, provider=provider):
+        case TakeAddress(run_id=run_id, shot_id=shot_id, take=take, ends_at=end, provider=provider):
             more = "".join(f":{part}" for part in (end, provider) if part is not None)
-            return f"t:{run}:{shot}:{take}{more}".encode()
+            return f"t:{run_id}:{shot_id}:{take}{more}".encode()
 
 
 def _address(payload: str) -> Address:
@@ -138,9 +138,9 @@ def _address(payload: str) -> Address:
     if kind == "p":
         nonce, end = rest.split(":")
         return ProbeAddress(nonce=nonce, ends_at=int(end))
-    run, shot, take, *more = rest.split(":")
+    run_id, shot_id, take, *more = rest.split(":")
     ends_at, provider = (int(more[0]) if more else None), (more[1] if len(more) > 1 else None)
-    return TakeAddress(run=run, shot=shot, take=int(take), ends_at=ends_at, provider=provider)
+    return TakeAddress(run_id=run_id, shot_id=shot_id, take=int(take), ends_at=ends_at, provider=provider)
 
 
 def _split(token: str) -> tuple[bytes, bytes]:

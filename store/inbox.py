@@ -23,6 +23,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from framerelay.runs.wire_names import WIRE_NAMES
 from framerelay.store.client import PinnedConnection, RelayRedis, script
 from framerelay.store.ids import id_in
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_answers, unavailable
@@ -43,7 +44,7 @@ PROVE_WITHIN_S: Final = 2.0
 OnKept = Callable[[bool | BaseException], None]
 
 
-class Callback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Callback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename=WIRE_NAMES):
     """
     One POST that we received about a job; a struct, since each is written as it is, and there are thousands a second.
 
@@ -65,8 +66,8 @@ class Callback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     received_at: float
     outcome: str
     body: bytes
-    run: str | None = None
-    shot: str | None = None
+    run_id: str | None = None
+    shot_id: str | None = None
     take: int | None = None
     provider: str | None = None
     hook: str | None = None

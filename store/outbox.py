@@ -124,9 +124,9 @@ class Outbox:
         name = await id_in(self._redis, NOTIFICATIONS, text) if notification is None else None
         return await self.find(name) if name else notification
 
-    async def recent(self, *, limit: int, after: str | None = None, run: str | None = None) -> list[Notification]:
+    async def recent(self, *, limit: int, after: str | None = None, run_id: str | None = None) -> list[Notification]:
         """Notifications, those of *run* or all, newest first, at most *limit*, beginning behind the one *after*."""
-        index = NOTIFICATIONS if run is None else f"{NOTIFICATIONS}:{run}"
+        index = NOTIFICATIONS if run_id is None else f"{NOTIFICATIONS}:{run_id}"
         with redis_answers():
             start = 0
             if after is not None:

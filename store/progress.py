@@ -22,12 +22,13 @@ from framerelay.runs.model import Problem, Run
 from framerelay.runs.notices import notices_of
 from framerelay.runs.steps import is_to_come, steps_due
 from framerelay.runs.takes import left_provider
+from framerelay.runs.wire_names import WIRE_NAMES
 from framerelay.store.places import TakePlace
 from framerelay.store.runs import Store
 
 RACES_MAX: Final = 100
 RACE_S: Final = 0.002  # Writers that lost a race step aside, each time a little longer.
-_SHOWN: Final = frozenset({"shot", "take", "job_id", "word", "seed", "status", "until", "seam"})
+_SHOWN: Final = frozenset({"shot_id", "take", "job_id", "word", "seed", "status", "until", "seam"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +91,7 @@ async def tell(store: Store, provider: str, entered: tuple[TakePlace, ...]) -> N
 async def _goes_on(store: Store, place: TakePlace) -> bool:
     """Whether there is a take for it still; that one is submitted now."""
     try:
-        run = (await record(store, place.run_id, events.PlaceFreed(shot=place.shot_id))).run
+        run = (await record(store, place.run_id, events.PlaceFreed(shot_id=place.shot_id))).run
     except RunNotFound:
         return False
     return is_to_come(run, place.shot_id, place.take)
@@ -145,7 +146,7 @@ def describe(event: Event, run: Run, now: float) -> dict[str, Any]:
         if isinstance(value, Problem):
             line["problem"] = {"code": value.code, "message": value.message}
         elif field.name in _SHOWN and value is not None:
-            line[field.name] = value
+            line[WIRE_NAMES.get(field.name, field.name)] = value
     if isinstance(event, events.Submitting) and event.first_frame is not None:
         line["first_frame"] = event.first_frame.source
     return line

@@ -29,12 +29,12 @@ class RunFile:
 
     kind: FileKind
     path: str
-    shot: str | None = None
+    shot_id: str | None = None
     take: int | None = None
     made_of: tuple[Clip, ...] = ()
 
     def __str__(self) -> str:
-        return "the film" if self.shot is None else f"the {self.kind} of shot {self.shot}, take {self.take}"
+        return "the film" if self.shot_id is None else f"the {self.kind} of shot {self.shot_id}, take {self.take}"
 
 
 def file_at(run: Run, path: str) -> RunFile | None:
@@ -46,7 +46,7 @@ def file_at(run: Run, path: str) -> RunFile | None:
             for kind, name in _files_of(take):
                 if name == path:
                     clips = (take.video,) if take.video and kind in (FileKind.LAST_FRAME, FileKind.OPENING) else ()
-                    return RunFile(kind=kind, path=path, shot=shot.id, take=take.number, made_of=clips)
+                    return RunFile(kind=kind, path=path, shot_id=shot.id, take=take.number, made_of=clips)
     return None
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from framerelay.runs.steps import Step
+from framerelay.runs.wire_names import WIRE_NAMES
 
 QUEUE: Final = "framerelay:queue"
 WAKE: Final = "framerelay:wake"
@@ -18,8 +19,8 @@ TASK_LIFE_MS: Final = 30 * 86_400_000  # arq's own day is too short for a queue 
 
 pack: Final = msgspec.msgpack.Encoder(enc_hook=repr).encode
 unpack: Final = msgspec.msgpack.Decoder().decode
-IDS: Final = {"run": "run_id", "shot": "shot_id"}
-"""A task is stored with the names of the API; in code a run is a `Run`, and what a task names is its id."""
+IDS: Final = {wire_name: name for name, wire_name in WIRE_NAMES.items()}
+"""A task is stored with the names of the API: what its arguments are called in code."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,5 +37,5 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 def task_of(step: Step) -> Task:
     """The task that does *step*."""
-    arguments = {"run": step.run, "shot": step.shot, "take": step.take, "turn": step.turn}
+    arguments = {"run": step.run_id, "shot": step.shot_id, "take": step.take, "turn": step.turn}
     return Task(id=step.task_id, function=step.name.value, arguments=arguments)

@@ -108,12 +108,12 @@ def _status(run: Run) -> str:
 
 
 def _every_event() -> list[events.Event]:
-    about = {"shot": "s", "take": 1}
+    about = {"shot_id": "s", "take": 1}
     problem = Problem(code="x", message="x", family=Family.UNKNOWN)
     clip = Clip(path="c", sha256="0", bytes=1, width=1, height=1, duration_s=1, frames=1)
     frame = Frame(path="f", sha256="0", width=1, height=1)
     ended = [
-        events.JobEnded(shot="s", take=1, job_ids=("j",), status=status, problem=problem)
+        events.JobEnded(shot_id="s", take=1, job_ids=("j",), status=status, problem=problem)
         for status in (TakeStatus.FAILED, TakeStatus.EXPIRED, TakeStatus.CANCELLED)
     ]
     return [
@@ -136,8 +136,8 @@ def _every_event() -> list[events.Event]:
         events.CollectFailed(**about, problem=problem),  # type: ignore[arg-type]
         events.WorkerStarted(),
         events.Resumed(),
-        events.Adopted(shot="s", job_id="j"),
-        events.Retaken(shot="s"),
+        events.Adopted(shot_id="s", job_id="j"),
+        events.Retaken(shot_id="s"),
         events.Elapsed(),
         events.RunCancelled(),
     ]

@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from framerelay.api.shapes.fields import Seconds
+from framerelay.runs.wire_names import WIRE_NAMES
 
 
-class Callback(Struct, kw_only=True):
+class Callback(Struct, kw_only=True, rename=WIRE_NAMES):
     """One POST that we received about a job, as it came, without what looks like a secret."""
 
     id: str
@@ -22,8 +23,8 @@ class Callback(Struct, kw_only=True):
         ),
     ]
     reason: str | None
-    run: str | None
-    shot: str | None
+    run_id: str | None
+    shot_id: str | None
     take: int | None
     hook: str | None
     job_id: str | None
@@ -42,7 +43,7 @@ class Callbacks(Struct, kw_only=True):
     next: Annotated[str | None, Meta(description="The after of the next page; null at the end.")]
 
 
-class Replay(Struct, kw_only=True):
+class Replay(Struct, kw_only=True, rename=WIRE_NAMES):
     """What a replay would do, or did."""
 
     object: Literal["replay"]
@@ -50,7 +51,7 @@ class Replay(Struct, kw_only=True):
     replay_of: str
     would: Annotated[str, Meta(description="In words for a person.")]
     may_spend: Annotated[bool, Meta(description="Jobs might be submitted that otherwise were not.")]
-    run: str | None
+    run_id: str | None
     done: bool
 
 

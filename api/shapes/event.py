@@ -5,16 +5,17 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from framerelay.api.shapes.fields import Seconds
+from framerelay.runs.wire_names import WIRE_NAMES
 
 
-class Event(Struct, kw_only=True):
+class Event(Struct, kw_only=True, rename=WIRE_NAMES):
     """The data of one server-sent event: a change of a run, with ids and no addresses."""
 
     event: Annotated[str, Meta(description="started, submitting, submitted, rendered, collected, …")]
     at: Seconds
     revision: int
     status: Annotated[str, Meta(description="The run's then; where a job ended, how that did.")]
-    shot: str | UnsetType = UNSET
+    shot_id: str | UnsetType = UNSET
     take: int | UnsetType = UNSET
     job_id: str | UnsetType = UNSET
     word: Annotated[str | UnsetType, Meta(description="The provider's own word.")] = UNSET

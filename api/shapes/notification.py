@@ -6,6 +6,7 @@ from msgspec import Meta, Struct
 
 from framerelay.api.shapes.fields import Seconds
 from framerelay.runs.notice_kinds import NoticeType, NotificationState
+from framerelay.runs.wire_names import WIRE_NAMES
 
 
 class Delivery(Struct, kw_only=True):
@@ -17,15 +18,15 @@ class Delivery(Struct, kw_only=True):
     took_ms: int
 
 
-class Notification(Struct, kw_only=True):
+class Notification(Struct, kw_only=True, rename=WIRE_NAMES):
     """Something that was told to the notify_url of a run, or is to be."""
 
     id: Annotated[str, Meta(description="The webhook-id of every try.", pattern="^ntf_[0-9a-f]{24}$")]
     object: Literal["notification"]
     type: NoticeType
     created: Annotated[float, Meta(description="When it happened: seconds since 1970, UTC.")]
-    run: str
-    shot: str | None
+    run_id: str
+    shot_id: str | None
     status: Annotated[str, Meta(description="The shot's for shot.…, else the run's, as it was then.")]
     host: Annotated[str, Meta(description="Of the address; the rest of it is not shown.")]
     state: Annotated[

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Annotated, Final
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from framerelay.api import shapes
 from framerelay.api.advice import Remedy, advice_on
@@ -12,6 +12,12 @@ from framerelay.api.lines import run_line
 from framerelay.api.words import problem_words, shot_words, waits_for
 from framerelay.cli.outlook import outlook
 from framerelay.runs.text import printable, sentence
+
+
+class _Named(BaseModel):
+    """Has ids, which are called ``run`` and ``shot`` where it is sent."""
+
+    model_config = ConfigDict(populate_by_name=True)
 
 
 class ToolPlannedShot(BaseModel):
@@ -51,10 +57,10 @@ class ToolShot(BaseModel):
     stale: Annotated[bool, Field(description="Made from a frame that its source no longer ends on.")]
 
 
-class FilmStatus(BaseModel):
+class FilmStatus(_Named):
     """Where a film stands."""
 
-    run: Annotated[str, Field(description="Its id, for all other tools.")]
+    run_id: Annotated[str, Field(alias="run", description="Its id, for all other tools.")]
     title: str
     status: Annotated[str, Field(description="running · waiting · succeeded · failed · cancelled")]
     jobs_spent: int
@@ -66,10 +72,10 @@ class FilmStatus(BaseModel):
     strip: Annotated[str | None, Field(description="What the picture that comes with this answer shows.")] = None
 
 
-class FilmLine(BaseModel):
+class FilmLine(_Named):
     """One film of a list."""
 
-    run: str
+    run_id: Annotated[str, Field(alias="run")]
     title: str
     status: str
     words: Annotated[str, Field(description="How many of its shots are done, and how old it is.")]
@@ -103,20 +109,20 @@ class ClipLink(BaseModel):
     duration_s: float
 
 
-class ClipOf(BaseModel):
+class ClipOf(_Named):
     """The clip of a shot as it is in the film."""
 
-    shot: str
+    shot_id: Annotated[str, Field(alias="shot")]
     take: int
     job_id: str | None
     seed: int | None
     video: ClipLink
 
 
-class FilmResult(BaseModel):
+class FilmResult(_Named):
     """The film and the clips that it is made of, as a manifest."""
 
-    run: str
+    run_id: Annotated[str, Field(alias="run")]
     title: str
     status: str
     film: ClipLink | None
@@ -156,7 +162,7 @@ def status_answer(run: shapes.Run, *, page: str, strip: str | None = None) -> Fi
     """A run as it stands now."""
     now = time.time()
     return FilmStatus(
-        run=run.id,
+        run_id=run.id,
         title=printable(run.title),
         status=run.status,
         jobs_spent=run.spent.jobs,
@@ -174,7 +180,7 @@ def films_answer(page: shapes.Runs) -> Films:
     now = time.time()
     return Films(
         films=[
-            FilmLine(run=run.id, title=printable(run.title), status=run.status, words=run_line(run, now=now))
+            FilmLine(run_id=run.id, title=printable(run.title), status=run.status, words=run_line(run, now=now))
             for run in page.data
         ]
     )

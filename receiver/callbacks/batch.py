@@ -32,6 +32,7 @@ from framerelay.receiver.callbacks.redaction import all_without_secrets
 from framerelay.receiver.state import State
 from framerelay.runs.errors import StoreUnavailable
 from framerelay.runs.tokens import Address
+from framerelay.runs.wire_names import WIRE_NAMES
 from framerelay.store.inbox import Callback
 
 READ_TOGETHER_MAX: Final = 16  # Redis is given those while the next are read; each by itself would cost more.
@@ -94,13 +95,13 @@ class Batch:
         return True
 
     def _on_kept(
-        self, callback: Callback, address: Address, respond: Respond, is_clean: bool, kept: bool | BaseException
+        self, callback: Callback, address: Address, respond: Respond, is_clean: bool, outcome: bool | BaseException
     ) -> None:
-        if isinstance(kept, bool):
-            line = partial(_write_line, self._lines, callback, kept) if is_clean and self._lines else None
-            respond(acknowledge(self._state, callback, is_new=kept, log_line=line))
+        if isinstance(outcome, bool):
+            line = partial(_write_line, self._lines, callback, outcome) if is_clean and self._lines else None
+            respond(acknowledge(self._state, callback, is_new=outcome, log_line=line))
             return
-        task = asyncio.create_task(self._spool(callback, address, kept, respond))
+        task = asyncio.create_task(self._spool(callback, address, outcome, respond))
         self._slow.add(task)
         task.add_done_callback(self._slow.discard)
 
@@ -113,7 +114,7 @@ class Batch:
             respond(surprise(error))
 
 
-class CallbackLine(CleanLine, kw_only=True):
+class CallbackLine(CleanLine, kw_only=True, rename=WIRE_NAMES):
     """``callback_received`` of a callback that was kept, as `receiving` says it."""
 
     callback_id: str
@@ -122,7 +123,7 @@ class CallbackLine(CleanLine, kw_only=True):
     outcome: str
     repeated: bool
     run_id: str | UnsetType = UNSET
-    shot: str | UnsetType = UNSET
+    shot_id: str | UnsetType = UNSET
     take: int | UnsetType = UNSET
     hook: str | UnsetType = UNSET
 
@@ -136,8 +137,8 @@ def _write_line(lines: Lines, callback: Callback, is_new: bool) -> None:
         word=callback.word,
         outcome=callback.outcome,
         repeated=not is_new,
-        run_id=callback.run or UNSET,
-        shot=callback.shot or UNSET,
+        run_id=callback.run_id or UNSET,
+        shot_id=callback.shot_id or UNSET,
         take=UNSET if callback.take is None else callback.take,
         hook=callback.hook or UNSET,
     )

@@ -40,14 +40,14 @@ def callback_at(address: Address, now: float, body: bytes = b"", callback_id: st
     """Something to this address, of which nothing is known yet; under *callback_id*, or an id of its own."""
     name = callback_id or random_ids(1)[0]
     match address:
-        case TakeAddress(run=run, shot=shot, take=take, provider=provider):
+        case TakeAddress(run_id=run_id, shot_id=shot_id, take=take, provider=provider):
             return Callback(
                 id=name,
                 received_at=now,
                 outcome="accepted",
                 body=body,
-                run=run,
-                shot=shot,
+                run_id=run_id,
+                shot_id=shot_id,
                 take=take,
                 provider=provider,
             )
@@ -58,31 +58,31 @@ def callback_at(address: Address, now: float, body: bytes = b"", callback_id: st
 
 
 def interpret(
-    state: State, address: Address, callback: Callback, shown: bytes | None = None
+    state: State, address: Address, callback: Callback, clean_body: bytes | None = None
 ) -> tuple[Callback, Response | None]:
     """
     What the body of a callback says that needs no more proof, and the answer to it if that is not 200.
 
-    *shown*: the body as it may be kept if it is JSON, where that is known already.
+    *clean_body*: the body as it may be kept if it is JSON, where that is known already.
     """
     body = callback.body
     sha256 = hashlib.sha256(body).hexdigest()
     try:
         document = parse_object(body)
     except RequestInvalid as error:
-        shown = without_secrets(body, None, secrets=state.secrets)
+        clean_body = without_secrets(body, None, secrets=state.secrets)
         what = {"outcome": "unreadable", "reason": error.message, "evidence": ()}
         refusal = error_answer(400, "not_json", error.message)
-        return replace(callback, body=shown, size=len(body), sha256=sha256, **what), refusal
+        return replace(callback, body=clean_body, size=len(body), sha256=sha256, **what), refusal
     profile = _profile_at(state, address)
-    kept = without_paths(document, profile.redact) if profile is not None and profile.redact else document
-    if kept != document:
-        shown = without_secrets(json.dumps(kept, ensure_ascii=False).encode(), kept, secrets=state.secrets)
+    public = without_paths(document, profile.redact) if profile is not None and profile.redact else document
+    if public != document:
+        clean_body = without_secrets(json.dumps(public, ensure_ascii=False).encode(), public, secrets=state.secrets)
     news = read_news(document) if profile is None else read_callback_news(profile, document)
     job_id = _job_id(news)
     return replace(
         callback,
-        body=without_secrets(body, document, secrets=state.secrets) if shown is None else shown,
+        body=without_secrets(body, document, secrets=state.secrets) if clean_body is None else clean_body,
         size=len(body),
         sha256=sha256,
         evidence=(),
@@ -155,13 +155,13 @@ def task_for(address: Address, callback: Callback) -> Task | None:
     """The look-up that this callback gives reason for; one about a take is worth it whatever the body says."""
     source = {"callback": callback.id, "received_at": None if callback.replay_of else callback.received_at}
     if isinstance(address, TakeAddress):
-        named = {"run": address.run, "shot": address.shot, "take": address.take}
-        arguments = {**named, **source, "job_id": callback.job_id, "word": callback.word}
+        ids = {"run": address.run_id, "shot": address.shot_id, "take": address.take}
+        arguments = {**ids, **source, "job_id": callback.job_id, "word": callback.word}
         if address.ends_at is not None:
             arguments["ends_at"] = address.ends_at
         if callback.state is not None:
             arguments["state"] = callback.state
-        return Task(id=f"look_up:{address.run}:{callback.id}", function="look_up", arguments=arguments)
+        return Task(id=f"look_up:{address.run_id}:{callback.id}", function="look_up", arguments=arguments)
     if isinstance(address, ProbeAddress) or callback.job_id is None:
         return None
     arguments = {**source, "hook": address.hook, "job_id": callback.job_id, "word": callback.word}

@@ -62,7 +62,7 @@ async def receive_callback(request: Request) -> Response:
     _count(state, state.limits.count_callback, address)
     callback, refusal, reply = await _read(request, state, address)
     if callback.held and refusal:
-        return await _held(state, callback, refusal)
+        return await _quarantine(state, callback, refusal)
     if reply is not None and callback.job_id is None:
         return reply
     _count(state, state.limits.count_body, address, len(callback.body))
@@ -120,11 +120,11 @@ def acknowledge(
 def _fields(callback: Callback) -> dict[str, Any]:
     """What a line says of *callback*, beside what became of it."""
     what = {"job_id": callback.job_id, "word": callback.word, "outcome": callback.outcome}
-    if callback.run is not None:
-        named = {"run_id": callback.run, "shot": callback.shot, "take": callback.take}
+    if callback.run_id is not None:
+        ids = {"run_id": callback.run_id, "shot": callback.shot_id, "take": callback.take}
     else:
-        named = {} if callback.hook is None else {"hook": callback.hook}
-    return {"callback_id": callback.id, **named, **what}
+        ids = {} if callback.hook is None else {"hook": callback.hook}
+    return {"callback_id": callback.id, **ids, **what}
 
 
 async def _refusal(request: Request, state: State) -> Response:
@@ -135,24 +135,24 @@ async def _refusal(request: Request, state: State) -> Response:
     answer = error_answer(404, "not_found", NO_SUCH_ADDRESS)
     sample = await state.strangers.sample(request)
     if sample is not None:
-        shown = without_secrets(sample.body, None, secrets=state.secrets)
+        clean_body = without_secrets(sample.body, None, secrets=state.secrets)
         sha256 = hashlib.sha256(sample.body).hexdigest()
-        sample = replace(sample, body=shown, size=len(sample.body), sha256=sha256)
+        sample = replace(sample, body=clean_body, size=len(sample.body), sha256=sha256)
         answer.background = BackgroundTask(state.strangers.keep, sample)
     return answer
 
 
-async def _held(state: State, callback: Callback, refusal: Response) -> Response:
+async def _quarantine(state: State, callback: Callback, refusal: Response) -> Response:
     """*refusal*, once the callback is in quarantine: what is not kept there, the sender has to send again."""
     fields = _fields(callback) | {"reason": callback.reason}
     try:
-        kept = await state.quarantine.hold(callback, within_s=KEEP_WITHIN_S)
+        is_kept = await state.quarantine.hold(callback, within_s=KEEP_WITHIN_S)
     except StoreUnavailable as error:
         log.error("callback_held", kept=False, trouble=error.message, **fields)
         state.counts["not_kept"] += 1
         return try_later(error)
     state.counts["held"] += 1
-    log.warning("callback_held", kept=kept, **fields)
+    log.warning("callback_held", kept=is_kept, **fields)
     return refusal
 
 
@@ -179,8 +179,11 @@ async def _read(request: Request, state: State, address: Address) -> tuple[Callb
             state.verification.check(recipe, callback)
     except HTTPException as error:
         refusal = await refused(request, error)
-        held = recipe is not None
-        return replace(callback, outcome=code_of(error), reason=error.detail, held=held, evidence=()), refusal, None
+        return (
+            replace(callback, outcome=code_of(error), reason=error.detail, held=recipe is not None, evidence=()),
+            refusal,
+            None,
+        )
     except Unverified as error:
         words, headers = "the callback does not prove where it comes from", {"WWW-Authenticate": "Signature"}
         refusal = error_answer(401, error.code, words, headers=headers)

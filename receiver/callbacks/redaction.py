@@ -20,12 +20,12 @@ def without_secrets(body: bytes, document: Mapping[str, object] | None, *, secre
     """
     text = body.decode("utf-8", "replace")
     if not any(map(text.__contains__, secrets)):
-        shown = redacted_at_a_glance(text)
-        if shown is not None:
-            return body if shown == text else shown.encode()
+        clean = redacted_at_a_glance(text)
+        if clean is not None:
+            return body if clean == text else clean.encode()
     if document is None:
-        shown = redacted(text, secrets=secrets)
-        return body if shown == text else shown.encode()
+        clean = redacted(text, secrets=secrets)
+        return body if clean == text else clean.encode()
     plain = redacted(document, secrets=secrets)
     return body if plain == document else json.dumps(plain, ensure_ascii=False).encode()
 
@@ -67,8 +67,8 @@ def all_without_secrets(bodies: Sequence[bytes], *, secrets: tuple[str, ...]) ->
         text = b"\0".join(bodies).decode()
     except UnicodeDecodeError:
         text = "?"
-    shown = None if any(map(text.__contains__, secrets)) else redacted_at_a_glance(text)
-    parts = shown.encode().split(b"\0") if shown is not None else []
+    clean = None if any(map(text.__contains__, secrets)) else redacted_at_a_glance(text)
+    parts = clean.encode().split(b"\0") if clean is not None else []
     if len(parts) == len(bodies):
         return parts
     return [None] * len(bodies)

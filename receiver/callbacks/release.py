@@ -73,7 +73,7 @@ async def _released(state: State, callback: Callback) -> shapes.Release:
     fingerprint, task = fingerprint_of(address, accepted), task_for(address, accepted)
     is_new = await state.inbox.accept(accepted, fingerprint=fingerprint, task=task)
     await state.inbox.let_go(callback.id, forget=not is_new)
-    with bound(run_id=callback.run, shot=callback.shot, take=callback.take, hook=callback.hook):
+    with bound(run_id=callback.run_id, shot=callback.shot_id, take=callback.take, hook=callback.hook):
         log.info("callback_released", callback_id=callback.id, outcome=accepted.outcome, repeated=not is_new)
     return _outcome(accepted, released=True, repeated=not is_new, reason=accepted.reason)
 

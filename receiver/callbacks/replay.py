@@ -72,7 +72,7 @@ async def replay(request: Request) -> Response:
             replay_of=callback.id,
             would=outlook.would,
             may_spend=outlook.may_spend,
-            run=outlook.run_id,
+            run_id=outlook.run_id,
             done=spend,
         )
     )
@@ -91,9 +91,9 @@ def address_of(callback: Callback) -> TakeAddress | HookAddress:
         return HookAddress(hook=callback.hook)
     if callback.outcome == "probe":
         raise Conflict("doctor sent it to itself; it is about no job")
-    if callback.run is None or callback.shot is None or callback.take is None:
+    if callback.run_id is None or callback.shot_id is None or callback.take is None:
         raise Conflict("it came to an address that is not ours; nothing is known to ask about")
-    return TakeAddress(run=callback.run, shot=callback.shot, take=callback.take, provider=callback.provider)
+    return TakeAddress(run_id=callback.run_id, shot_id=callback.shot_id, take=callback.take, provider=callback.provider)
 
 
 async def _outlook(state: State, address: TakeAddress | HookAddress, job_id: str) -> _Outlook:
@@ -107,31 +107,31 @@ async def _outlook(state: State, address: TakeAddress | HookAddress, job_id: str
 
 
 async def _outlook_of_take(state: State, address: TakeAddress) -> _Outlook:
-    run = await state.store.load(address.run)
-    take = run.take(address.shot, address.take) if run else None
+    run = await state.store.load(address.run_id)
+    take = run.take(address.shot_id, address.take) if run else None
     if run is None or take is None:
-        what = f"take {address.take} of shot {address.shot}" if run else f"run {address.run}"
+        what = f"take {address.take} of shot {address.shot_id}" if run else f"run {address.run_id}"
         return _Outlook(would=f"do nothing: {what} is not there", run_id=run.id if run else None)
-    named = f"take {take.number} of shot {address.shot} of run {run.id}"
+    name = f"take {take.number} of shot {address.shot_id} of run {run.id}"
     if take.status not in OPEN:
-        return _Outlook(would=f"do nothing: {named} is {take.status.value}, and that is final", run_id=run.id)
+        return _Outlook(would=f"do nothing: {name} is {take.status.value}, and that is final", run_id=run.id)
     if take.status is TakeStatus.COLLECTING:
-        return _Outlook(would=f"do nothing: {named} is done at the provider, its clip is being fetched", run_id=run.id)
-    would = f"ask the provider about {named}, which is {take.status.value}; asking submits nothing"
+        return _Outlook(would=f"do nothing: {name} is done at the provider, its clip is being fetched", run_id=run.id)
+    would = f"ask the provider about {name}, which is {take.status.value}; asking submits nothing"
     return _Outlook(would=would, run_id=run.id)
 
 
 async def _outlook_of_hook(state: State, name: str, job_id: str) -> _Outlook:
     """What this receiver's own settings file says; the worker's decides."""
-    asked = f"ask the provider about job {job_id}, and make a run of it"
+    action = f"ask the provider about job {job_id}, and make a run of it"
     try:
         hooks = await asyncio.to_thread(read_hooks, state.settings.config_file)
     except StoryboardInvalid:
-        return _Outlook(would=f"{asked}; what follows cannot be told: the settings file has mistakes", may_spend=True)
+        return _Outlook(would=f"{action}; what follows cannot be told: the settings file has mistakes", may_spend=True)
     board = hooks[name].storyboard if name in hooks else None
     if board is None:
-        return _Outlook(would=f"{asked} that keeps the clip and its last frame, and submits nothing")
+        return _Outlook(would=f"{action} that keeps the clip and its last frame, and submits nothing")
     wanted = sum(shot.takes_wanted for shot in board.shots)
     jobs = wanted if board.budget_jobs is None else min(wanted, board.budget_jobs)
-    would = f"{asked} that goes on with the hook's storyboard: {jobs} job{'s' * (jobs != 1)} to submit and pay for"
+    would = f"{action} that goes on with the hook's storyboard: {jobs} job{'s' * (jobs != 1)} to submit and pay for"
     return _Outlook(would=would, may_spend=jobs > 0)

@@ -20,16 +20,16 @@ def client_of(request: Request, *, proxies: frozenset[Network]) -> str:
     peer = _read(request.client.host) if request.client else None
     if peer is None:
         return "unknown"
-    found = peer
+    sender = peer
     if _is_among(peer, proxies):
         for hop in reversed(_hops(request.headers)):
             address = _read(hop)
             if address is None:
                 break
-            found = address
+            sender = address
             if not _is_among(address, proxies):
                 break
-    return str(found if isinstance(found, IPv4Address) else ip_network((found, 64), strict=False))
+    return str(sender if isinstance(sender, IPv4Address) else ip_network((sender, 64), strict=False))
 
 
 def _hops(headers: Headers) -> list[str]:

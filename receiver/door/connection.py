@@ -65,9 +65,9 @@ class Connection(HttpToolsProtocol):
     _requests = 0
     _looking: TimerHandle | None = None
 
-    def __init__(self, *arguments: Any, rules: "ConnectionRules", **named: Any) -> None:
+    def __init__(self, *arguments: Any, rules: "ConnectionRules", **keywords: Any) -> None:
         """As uvicorn makes it."""
-        super().__init__(*arguments, **named)
+        super().__init__(*arguments, **keywords)
         self.timeout_s, self.connections_max, self.waiting = rules.timeout_s, rules.connections_max, rules.waiting
 
     # --- what asyncio calls
@@ -195,8 +195,8 @@ class Connection(HttpToolsProtocol):
 
     def _refusal(self) -> Response | None:
         """The answer instead of the application's, if there is one."""
-        came = self._read_bytes + self._framing_bytes
-        if len(self.headers) > HEADERS_MAX or (came > HEAD_BYTES_MAX and self._head_bytes() > HEAD_BYTES_MAX):
+        head_bytes = self._read_bytes + self._framing_bytes
+        if len(self.headers) > HEADERS_MAX or (head_bytes > HEAD_BYTES_MAX and self._head_bytes() > HEAD_BYTES_MAX):
             return error_answer(431, "head_too_large", HEAD_TOO_LARGE, headers={"Connection": "close"})
         if not self._has_room():
             headers = {"Retry-After": "1", "Connection": "close"}

@@ -54,19 +54,19 @@ class KeyCheck:
 
     def access(self, request: Request) -> Access | None:
         """What *request* may do; a Bearer key counts before a session. None without either."""
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme:
-            right = self.right_of(given.strip()) if scheme.lower() == "bearer" else None
+            right = self.right_of(key.strip()) if scheme.lower() == "bearer" else None
             return Access(right=right, by_cookie=False) if right else None
         if COOKIE not in request.cookies:
             return None
         rights = [right for key, right in self._keys if self.sessions.names(request, key)]
         return Access(right=max(rights), by_cookie=True) if rights else None
 
-    def right_of(self, given: str) -> Right | None:
-        """What the key *given* opens; all keys are compared, whichever fits."""
-        fitting = [right for key, right in self._keys if hmac.compare_digest(given.encode(), key.encode())]
-        return max(fitting, default=None)
+    def right_of(self, key: str) -> Right | None:
+        """What *key* opens; all keys are compared, whichever fits."""
+        rights = [right for ours, right in self._keys if hmac.compare_digest(key.encode(), ours.encode())]
+        return max(rights, default=None)
 
     def let_in(self, answer: Response) -> None:
         """Let *answer* begin a session of the key that may do everything: for whoever was invited."""

@@ -85,7 +85,7 @@ async def _callbacks(state: State, run: Run, shot: Shot) -> Iterable[shapes.Call
     since = min(take.submitted_at for take in shot.takes)
     until = max(take.rendered_at or take.ended_at or run.updated_at for take in shot.takes) + LATE_S
     callbacks = await state.inbox.between(since, until, at_most=CALLBACKS_MAX)
-    ours = [each for each in callbacks if (each.run, each.shot) == (run.id, shot.id)]
+    ours = [each for each in callbacks if (each.run_id, each.shot_id) == (run.id, shot.id)]
     return [callback_view(each, secrets=state.secrets) for each in ours]
 
 

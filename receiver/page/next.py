@@ -24,7 +24,7 @@ ASKED_MAX: Final = 12  # Of each kind, in one card; the others have their turn w
 class Approval:
     """A shot that waits for a yes. ``spends``: jobs. ``begins``: the frame it would begin with."""
 
-    shot: str
+    shot_id: str
     spends: int
     begins: str | None
     prompt: str
@@ -34,7 +34,7 @@ class Approval:
 class Choice:
     """A shot whose takes are done. ``then``: what goes on from the one that is picked."""
 
-    shot: str
+    shot_id: str
     takes: Sequence[TakeCell]
     then: str
 
@@ -43,7 +43,7 @@ class Choice:
 class LostJob:
     """A shot whose job nobody knows; a person who finds it at the provider can name it. ``then``: what follows else."""
 
-    shot: str
+    shot_id: str
     then: str
 
 
@@ -166,7 +166,7 @@ _TURNS: Final = {
 def _approval(run: Run, view: shapes.Run, shot: shapes.Shot) -> Approval:
     rules_shot, frame = run.shot(shot.id), frame_for(view, shot)
     return Approval(
-        shot=shot.id,
+        shot_id=shot.id,
         spends=takes_missing(run, rules_shot) if rules_shot else 1,
         begins=frame.url if frame else None,
         prompt=shot.prompt or "",
@@ -177,16 +177,18 @@ def _choices(run: shapes.Run, names: Sequence[str], *, now: float) -> list[Choic
     if not names:
         return []
     cells = {cell.id: cell for scene in scenes_of(run, now=now) for cell in scene.shots}
-    return [Choice(shot=name, takes=cells[name].takes, then=_then(run, name)) for name in names]
+    return [Choice(shot_id=name, takes=cells[name].takes, then=_then(run, name)) for name in names]
 
 
 def _lost_job(run: Run, shot: shapes.Shot, now: float) -> LostJob:
     if waits_for(shot) == "answer":
         else_words = "If there is none, retake the shot; should the first job be found after all, both are paid for."
-        return LostJob(shot=shot.id, then=else_words)
+        return LostJob(shot_id=shot.id, then=else_words)
     until = min(take.next_look for take in shot.takes if take.status == "unsure")
     else_words = f"Without it the shot is given up {soon(until - now)}, and made again inside the budget."
-    return LostJob(shot=shot.id, then=else_words if run.terms.unsure == "retake" else "Without it the shot stays held.")
+    return LostJob(
+        shot_id=shot.id, then=else_words if run.terms.unsure == "retake" else "Without it the shot stays held."
+    )
 
 
 def _then(run: shapes.Run, shot_id: str) -> str:
@@ -228,7 +230,7 @@ def retake_of(run: Run, shot: Shot, now: float) -> Retake | None:
     jobs, remaining = jobs_of_retake(run, shot.id), jobs_left(run)
     cost = cost_of_retake(run, shot.id)
     about = f", {range_words(cost.low, cost.high, cost.currency)}" if cost else ""
-    event = events.Retaken(shot=shot.id, prompt=shot.input.get("prompt"))
+    event = events.Retaken(shot_id=shot.id, prompt=shot.input.get("prompt"))
     return Retake(
         jobs=number_of("job", jobs),
         spends=f"{number_of('job', jobs)}{'' if remaining is None else f' of the {remaining} that are left'}{about}",

@@ -145,7 +145,7 @@ async def _let_in(request: Request, once: str) -> Response:
 
 
 def _decision(form: dict[str, str], run: Run) -> Decision:
-    action, shot = form.get("action"), form.get("shot", "")
+    action, shot_id = form.get("action"), form.get("shot", "")
     check_names("field", form, (*OF_ALL, *OF_ONE.get(action or "", FIELDS)))
     match action:
         case "cancel":
@@ -153,11 +153,11 @@ def _decision(form: dict[str, str], run: Run) -> Decision:
         case "resume":
             return events.Resumed()
         case "approve":
-            return events.Approved(shot=shot)
+            return events.Approved(shot_id=shot_id)
         case "pick":
-            return events.Picked(shot=shot, take=_number(form, "take") or 0)
+            return events.Picked(shot_id=shot_id, take=_number(form, "take") or 0)
         case "adopt":
-            return events.Adopted(shot=shot, job_id=_job_id(form))
+            return events.Adopted(shot_id=shot_id, job_id=_job_id(form))
         case "retake":
             return _retake(form, run)
         case _:
@@ -172,7 +172,7 @@ def _retake(form: dict[str, str], run: Run) -> events.Retaken:
     prompt = form.get("prompt", "").replace("\r\n", "\n").strip()
     shot = run.shot(form.get("shot", ""))
     same = shot is not None and prompt == str(shot.input.get("prompt", "")).strip()
-    return events.Retaken(shot=form.get("shot", ""), prompt=None if same or not prompt else prompt, seed=seed)
+    return events.Retaken(shot_id=form.get("shot", ""), prompt=None if same or not prompt else prompt, seed=seed)
 
 
 def _job_id(form: dict[str, str]) -> str:

@@ -89,8 +89,8 @@ def judge(
 def paid_twice(journal: dict[str, Any]) -> list[str]:
     """Each take with more than one job, in words; whichever receiver its callbacks go to."""
     return [
-        f"paid twice: {run} {shot}.{take} has {len(ids)} jobs"
-        for (run, shot, take), ids in _jobs_by_take(journal["jobs"]).items()
+        f"paid twice: {run_id} {shot_id}.{take} has {len(ids)} jobs"
+        for (run_id, shot_id, take), ids in _jobs_by_take(journal["jobs"]).items()
         if len(ids) > 1
     ]
 
@@ -145,7 +145,7 @@ def _jobs_by_take(jobs: list[dict[str, Any]]) -> dict[tuple[str, str, int], list
     for job in jobs:
         address = Tokens("only for the storm").read(job["input"]["callback_url"].rpartition("/")[2], now=0)
         assert isinstance(address, TakeAddress)
-        found.setdefault((address.run, address.shot, address.take), []).append(job["id"])
+        found.setdefault((address.run_id, address.shot_id, address.take), []).append(job["id"])
     return found
 
 

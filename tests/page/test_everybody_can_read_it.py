@@ -114,14 +114,14 @@ async def test_a_run_of_a_hundred_shots_is_shown_whole(start_relay: Any, visit: 
     assert [n for n in range(SHOTS) if f"shot{n}" not in text] == []
 
 
-async def make(store: Any, run_id: str, shot: str) -> None:
+async def make(store: Any, run_id: str, shot_id: str) -> None:
     """What a worker would record about a take, from submit to a clip on our disk."""
     clip = Clip(path="c", sha256="0" * 64, bytes=9, width=1280, height=720, duration_s=5.04, frames=121)
     frame = Frame(path="f", sha256="0" * 64, width=1280, height=720)
-    name: dict[str, Any] = {"shot": shot, "take": 1}
+    name: dict[str, Any] = {"shot_id": shot_id, "take": 1}
     for event in (
         events.Submitting(**name, intent="i", seed=None, first_frame=None),
-        events.Submitted(**name, job_id=f"job_{shot}"),
+        events.Submitted(**name, job_id=f"job_{shot_id}"),
         events.Rendered(**name, job_ids=(), video_url="https://v.example.com/v.mp4"),
         events.Collected(**name, video=clip, last_frame=frame),
     ):

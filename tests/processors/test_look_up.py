@@ -67,7 +67,7 @@ async def test_a_callback_that_comes_when_all_is_settled_is_marked_late(
     """Kept with its reason; it changes nothing but that we know we are reached."""
     async with start_provider(lose=1.0) as provider, start_relay(provider.url, lookup_after_s=0.3) as relay:
         before = await relay.ended(await relay.run(ONE))
-        token = relay.tokens.mint(TakeAddress(run=before["id"], shot="s1", take=1))
+        token = relay.tokens.mint(TakeAddress(run_id=before["id"], shot_id="s1", take=1))
         await relay.api.post(f"/webhook/{token}", json={"id": "job_x", "status": "failed"})
 
         async def outcome() -> Any:

@@ -29,8 +29,8 @@ async def test_an_old_run_leaves_with_its_files_and_one_that_waits_stays(
         run_id = (await relay.api.post("/v1/runs", json=BOARD)).json()["id"]
         waits = (await relay.api.post("/v1/runs", json=GATED)).json()["id"]
 
-        async def shown(run: str) -> Any:
-            return await relay.api.get(f"/v1/runs/{run}")
+        async def shown(run_id: str) -> Any:
+            return await relay.api.get(f"/v1/runs/{run_id}")
 
         async def is_done() -> bool:
             return bool((await shown(run_id)).json()["status"] == "succeeded")

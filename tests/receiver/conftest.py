@@ -144,8 +144,8 @@ def relay(shared_receiver: Receiver, redis_url: str, nobody_calls: str) -> Recei
 def take_address(relay: Any) -> Callable[..., str]:
     """``take_address("s1", 2)``: the path of the callbacks of one take."""
 
-    def address(shot: str = "s1", take: int = 1, *, run: str = RUN) -> str:
-        return "/webhook/" + relay.tokens.mint(TakeAddress(run=run, shot=shot, take=take))
+    def address(shot_id: str = "s1", take: int = 1, *, run_id: str = RUN) -> str:
+        return "/webhook/" + relay.tokens.mint(TakeAddress(run_id=run_id, shot_id=shot_id, take=take))
 
     return address
 
@@ -191,8 +191,8 @@ def render(relay: Any) -> Callable[..., Any]:
     usual = Clip(path="c", sha256="0" * 64, bytes=9, width=1280, height=720, duration_s=5.04, frames=121)
 
     async def happen(
-        run: str,
-        shot: str,
+        run_id: str,
+        shot_id: str,
         take: int = 1,
         *,
         begun_from: int | None = None,
@@ -202,14 +202,14 @@ def render(relay: Any) -> Callable[..., Any]:
     ) -> None:
         frame = Frame(path=ends, sha256="0" * 64, width=1280, height=720)
         first = begun_from and FirstFrame(url="https://u.example.com/f.png", source=source, path="f", take=begun_from)
-        name: dict[str, Any] = {"shot": shot, "take": take}
+        name: dict[str, Any] = {"shot_id": shot_id, "take": take}
         for event in (
             events.Submitting(**name, intent="i", seed=None, first_frame=first or None),
-            events.Submitted(**name, job_id=f"job_{shot}_{take}"),
+            events.Submitted(**name, job_id=f"job_{shot_id}_{take}"),
             events.Rendered(**name, job_ids=(), video_url="https://v.example.com/v.mp4"),
             events.Collected(**name, video=replace(usual, notes=notes), last_frame=frame),
         ):
-            assert (await record(relay.store, run, event)).changed, event
+            assert (await record(relay.store, run_id, event)).changed, event
 
     return happen
 

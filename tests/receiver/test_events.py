@@ -72,8 +72,8 @@ async def test_a_stream_of_an_ended_run_ends_at_once(relay: Any, finish: Any, mo
     run_id = await finish()
     history, in_vain = Store.history, []
 
-    async def watched(self: Store, run: str, *, after: str, wait_s: float) -> Any:
-        found = await history(self, run, after=after, wait_s=wait_s)
+    async def watched(self: Store, run_id: str, *, after: str, wait_s: float) -> Any:
+        found = await history(self, run_id, after=after, wait_s=wait_s)
         in_vain.extend([wait_s] if wait_s and not found else [])
         return found
 

@@ -278,7 +278,7 @@ async def _decisions(drive: Any, relay: Any, board: Any, render: Any, finish: An
     await drive("POST", retake.replace("/retake", "/pick"), 200, json={"take": 1})
     await drive("POST", f"{place}/resume", 409)
     await record(
-        relay.store, run, events.PreparationFailed(shot="s3", problem=Problem(code="c", message="m"), until=None)
+        relay.store, run, events.PreparationFailed(shot_id="s3", problem=Problem(code="c", message="m"), until=None)
     )
     failed = (await drive("GET", place, 200)).json()
     assert failed["shots"][2]["error"]["family"] == "unknown"

@@ -245,8 +245,8 @@ async def test_a_retake_of_what_stopped_the_run_says_what_follows(browser: Any, 
     shots = [{"id": name, "prompt": "a"} for name in ("s1", "s2", "s3")]
     run = await relay.run({**board, "budget": {"jobs": 9}, "shots": shots})
     for event in (
-        events.Submitting(shot="s1", take=1, intent="i", seed=None, first_frame=None),
-        events.SubmitRefused(shot="s1", take=1, problem=Problem(code="x", message="no")),
+        events.Submitting(shot_id="s1", take=1, intent="i", seed=None, first_frame=None),
+        events.SubmitRefused(shot_id="s1", take=1, problem=Problem(code="x", message="no")),
     ):
         assert (await record(relay.store, run, event)).changed
     page = (await browser.get(f"/runs/{run}")).text
@@ -296,8 +296,8 @@ async def test_a_shot_has_its_history_with_callbacks_as_they_came(
     run = await relay.run(board)
     await render(run, "s1")
     body = {"id": "job_s1_1", "status": "succeeded", "note": HOSTILE, "url": "https://v.example.com/v.mp4?sig=opens"}
-    assert (await relay.api.post(take_address("s1", run=run), json=body)).status_code == 200
-    other = take_address("s2", run=run)
+    assert (await relay.api.post(take_address("s1", run_id=run), json=body)).status_code == 200
+    other = take_address("s2", run_id=run)
     assert (await relay.api.post(other, json={"id": "job_other", "status": "running"})).status_code == 200
     page = (await browser.get(f"/runs/{run}/shots/s1")).text
     for words in ("Take 1 is submitted", "Take 1 is rendered", "A callback came", "&lt;script&gt;", "job_s1_1"):
@@ -319,7 +319,9 @@ async def test_the_callbacks_are_in_figures(
     """Received, found by polling, refused; and a sentence when none arrives where they should."""
     assert "Nothing yet." in (await browser.get("/callbacks")).text
     run = await finish()
-    await relay.api.post(take_address("s1", run=run), json={"id": "job_s1_1", "status": "succeeded", "note": HOSTILE})
+    await relay.api.post(
+        take_address("s1", run_id=run), json={"id": "job_s1_1", "status": "succeeded", "note": HOSTILE}
+    )
     await relay.api.post("/webhook/x", json={"id": "stranger"})
 
     async def is_kept() -> bool:
@@ -454,10 +456,10 @@ async def test_a_shot_made_from_a_stale_one_fits_it_still(browser: Any, relay: A
     shots = [{"id": f"s{number}", "prompt": "a"} for number in (1, 2, 3)]
     run_id = await relay.run({**board, "budget": {"jobs": 9}, "shots": shots})
     await render(run_id, "s1")
-    for shot, levels in (("s2", 1.5), ("s3", 2.5)):
-        await render(run_id, shot, begun_from=1)
-        opening = Frame(path=f"{run_id}/{shot}.1.first.png", sha256="0" * 64, width=1280, height=720)
-        await record(relay.store, run_id, events.OpeningTaken(shot=shot, take=1, opening=opening, seam=levels))
+    for shot_id, levels in (("s2", 1.5), ("s3", 2.5)):
+        await render(run_id, shot_id, begun_from=1)
+        opening = Frame(path=f"{run_id}/{shot_id}.1.first.png", sha256="0" * 64, width=1280, height=720)
+        await record(relay.store, run_id, events.OpeningTaken(shot_id=shot_id, take=1, opening=opening, seam=levels))
     await browser.post(f"/runs/{run_id}/act", data={"action": "retake", "shot": "s1", "seed": "5"})
     page = (await browser.get(f"/runs/{run_id}")).text
     assert (page.count("Stale:"), page.count("Stale, since s2 is: first retake that, then this one.")) == (1, 1)
@@ -469,8 +471,8 @@ async def test_it_says_when_the_film_comes(browser: Any, relay: Any, board: Any,
     shots = [{"id": "s1", "prompt": "a"}, {"id": "s2", "prompt": "b"}]
     for gate, said in (({}, True), ({"gate": "approve"}, False)):
         run = await relay.run({**board, "shots": [shots[0], {**shots[1], **gate}]})
-        submitting = events.Submitting(shot="s1", take=1, intent="i", seed=None, first_frame=None, usual_s=120.0)
-        for event in (submitting, events.Submitted(shot="s1", take=1, job_id=f"job_{said}")):
+        submitting = events.Submitting(shot_id="s1", take=1, intent="i", seed=None, first_frame=None, usual_s=120.0)
+        for event in (submitting, events.Submitted(shot_id="s1", take=1, job_id=f"job_{said}")):
             assert (await record(relay.store, run, event)).changed
         assert ("film in about 4 min" in (await browser.get(f"/runs/{run}")).text) == said
 
@@ -480,8 +482,8 @@ async def test_a_job_that_nobody_knew_of_is_named_on_the_page(browser: Any, rela
     run = await relay.run(board)
     problem = Problem(code="outcome_unknown", message="nobody knows")
     for event in (
-        events.Submitting(shot="s1", take=1, intent="i", seed=None, first_frame=None),
-        events.SubmitLost(shot="s1", take=1, problem=problem),
+        events.Submitting(shot_id="s1", take=1, intent="i", seed=None, first_frame=None),
+        events.SubmitLost(shot_id="s1", take=1, problem=problem),
     ):
         assert (await record(relay.store, run, event)).changed
     page = (await browser.get(f"/runs/{run}")).text
@@ -513,5 +515,5 @@ async def test_what_people_wrote_stands_in_its_own_direction_and_signs(browser: 
 
 def test_every_event_has_words() -> None:
     """Nothing in a shot's history is told by its name in the code."""
-    told = {name_of(each) for each in get_args(Event) if "shot" in each.__dataclass_fields__}
+    told = {name_of(each) for each in get_args(Event) if "shot_id" in each.__dataclass_fields__}
     assert told - history._WORDS.keys() == set()

@@ -23,7 +23,7 @@ async def test_its_turn_is_shown_and_counted(relay: Any, board: Any) -> None:
     for name in ("run_other:s1:1", "run_other:s2:1", f"{run['id']}:s1:1"):
         await places.enter(provider, TakePlace.of(name), one)
     problem = Problem(code=NO_PLACE, message=f"it waits for a free place at {provider}", family=Family.RATE)
-    await record(relay.store, run["id"], events.PlaceWanted(shot="s1", problem=problem, until=time.time() + 60))
+    await record(relay.store, run["id"], events.PlaceWanted(shot_id="s1", problem=problem, until=time.time() + 60))
 
     shown = (await relay.api.get(f"/v1/runs/{run['id']}")).json()
     figures = (await relay.api.get("/metrics")).text
@@ -43,7 +43,7 @@ async def test_a_long_queue_is_not_read_for_a_look_at_one_run(relay: Any, board:
     for name in ("run_other:s1:1", "run_other:s2:1", f"{run['id']}:s1:1"):
         await relay.store.places.enter(provider, TakePlace.of(name), one)
     problem = Problem(code=NO_PLACE, message=f"it waits for a free place at {provider}", family=Family.RATE)
-    await record(relay.store, run["id"], events.PlaceWanted(shot="s1", problem=problem, until=time.time() + 60))
+    await record(relay.store, run["id"], events.PlaceWanted(shot_id="s1", problem=problem, until=time.time() + 60))
     stored = await relay.store.load(run["id"])
     await redis.config_resetstat()
 

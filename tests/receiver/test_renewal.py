@@ -97,7 +97,7 @@ async def test_secrets_of_callbacks_are_read_again(
 @pytest.fixture
 def take_token() -> Callable[[Any], str]:
     """The path of the callbacks of a take."""
-    return lambda relay: "/webhook/" + relay.tokens.mint(TakeAddress(run=RUN, shot="s1", take=1))
+    return lambda relay: "/webhook/" + relay.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=1))
 
 
 async def test_a_weak_key_is_not_taken_over_where_others_reach_us(tmp_path: Path) -> None:

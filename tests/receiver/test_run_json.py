@@ -140,7 +140,7 @@ async def test_a_seam_that_jumps_is_a_warning(relay: Any, board: Any, render: An
     opening = Frame(path="run_x/s.1.first.png", sha256="0" * 64, width=1280, height=720)
     for name, seam in (("s1", None), ("s2", 8.0), ("s3", 23.14)):
         await render(run_id, name)
-        await record(relay.store, run_id, events.OpeningTaken(shot=name, take=1, opening=opening, seam=seam))
+        await record(relay.store, run_id, events.OpeningTaken(shot_id=name, take=1, opening=opening, seam=seam))
     run = await relay.shown(run_id)
 
     seams = [shot["takes"][0]["seam"] for shot in run["shots"]]

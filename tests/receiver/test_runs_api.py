@@ -271,7 +271,7 @@ async def test_a_first_frame_that_came_meanwhile_makes_no_decision_stale(relay: 
     await render(run_id, "s1")
     seen = (await relay.shown(run_id))["revision"]
     opening = Frame(path="run_x/s1.1.first.png", sha256="0" * 64, width=1280, height=720)
-    await record(relay.store, run_id, events.OpeningTaken(shot="s1", take=1, opening=opening, seam=None))
+    await record(relay.store, run_id, events.OpeningTaken(shot_id="s1", take=1, opening=opening, seam=None))
     assert (await relay.shown(run_id))["revision"] == seen + 1
 
     answer = await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve", json={"revision": seen})

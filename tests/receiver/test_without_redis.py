@@ -271,16 +271,16 @@ async def test_every_route_answers_as_the_document_says(
     no_spool.with_name("media").write_bytes(b"in the way")
     private_server.stop()
     relay.api.headers["Origin"] = relay.settings.listen_url
-    run = "run_" + "z" * 24
+    run_id = "run_" + "z" * 24
     needed: dict[str, dict[str, Any]] = {
         "startRun": {"json": board},
         "pickTake": {"json": {"take": 1}},
-        "adoptJob": {"json": {"job_id": "j", "run": run, "shot": "s1"}},
+        "adoptJob": {"json": {"job_id": "j", "run": run_id, "shot": "s1"}},
         "giveFile": {"content": b"\x89PNG\r\n\x1a\n"},
     }
     said, asked = set(), []
     for path, methods in document()["paths"].items():
-        names = {"run": run, "shot": "s1", "callback": "cb_x", "notification": "ntf_x", "path": f"{run}/film.mp4"}
+        names = {"run": run_id, "shot": "s1", "callback": "cb_x", "notification": "ntf_x", "path": f"{run_id}/film.mp4"}
         place = take_address() if "{token}" in path else path.format(**names)
         for method, operation in methods.items():
             asked.append(relay.api.request(method, place, **needed.get(operation["operationId"], {})))

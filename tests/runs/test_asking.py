@@ -21,7 +21,7 @@ NOW = 1_000_000.0
 ASK_S = 600.0
 LOST = Problem(code="outcome_unknown", message="cut")
 GONE = Problem(code="upstream_rejected", message="HTTP 200 with an error inside: task does not exist")
-TOLD_OF = {"shot": "s1", "take": 1}
+TOLD_OF = {"shot_id": "s1", "take": 1}
 
 
 def a_run(**more: object) -> Run:
@@ -42,28 +42,30 @@ def after(run: Run, *steps: tuple[float, Event]) -> Run:
 
 def submitting(usual_s: float | None = None, take: int = 1) -> events.Submitting:
     return events.Submitting(
-        shot="s1", take=take, intent=f"i{take}", seed=None, first_frame=None, usual_s=usual_s, expected_s=usual_s
+        shot_id="s1", take=take, intent=f"i{take}", seed=None, first_frame=None, usual_s=usual_s, expected_s=usual_s
     )
 
 
 def lost(usual_s: float | None = None, **more: object) -> Run:
-    return after(a_run(**more), (0, submitting(usual_s)), (1, events.SubmitLost(shot="s1", take=1, problem=LOST)))
+    return after(a_run(**more), (0, submitting(usual_s)), (1, events.SubmitLost(shot_id="s1", take=1, problem=LOST)))
 
 
 def in_flight() -> Run:
-    return after(a_run(), (0, submitting()), (1, events.Submitted(shot="s1", take=1, job_id="job_1")))
+    return after(a_run(), (0, submitting()), (1, events.Submitted(shot_id="s1", take=1, job_id="job_1")))
 
 
 def seen(word: str | None = "archived", *, is_known: bool = False, called_back: bool = False) -> events.JobSeen:
-    return events.JobSeen(shot="s1", take=1, job_ids=("job_1",), word=word, is_known=is_known, called_back=called_back)
+    return events.JobSeen(
+        shot_id="s1", take=1, job_ids=("job_1",), word=word, is_known=is_known, called_back=called_back
+    )
 
 
 def gone(*, called_back: bool = False) -> events.PollFailed:
-    return events.PollFailed(shot="s1", take=1, problem=GONE, gone=True, called_back=called_back)
+    return events.PollFailed(shot_id="s1", take=1, problem=GONE, gone=True, called_back=called_back)
 
 
 def rendered() -> events.Rendered:
-    return events.Rendered(shot="s1", take=1, job_ids=("job_1",), video_url="https://v")
+    return events.Rendered(shot_id="s1", take=1, job_ids=("job_1",), video_url="https://v")
 
 
 def take_of(run: Run, number: int = 1) -> Take:
@@ -74,7 +76,7 @@ def take_of(run: Run, number: int = 1) -> Take:
 
 def without_sense(code: str = "no_clip_named") -> events.PollFailed:
     problem = Problem(code=code, message="the job succeeded, but names no clip")
-    return events.PollFailed(shot="s1", take=1, problem=problem, strange=True)
+    return events.PollFailed(shot_id="s1", take=1, problem=problem, strange=True)
 
 
 # --- a submit of which nothing is heard --------------------------------------------------------------------------
@@ -103,11 +105,11 @@ def test_made_again_the_first_take_is_still_waited_for_and_counts() -> None:
     asked = after(lost(80.0), (240, events.Elapsed()))
     assert "both are paid for" in words_of_retake(asked, "s1")
 
-    again = after(asked, (241, events.Retaken(shot="s1")))
+    again = after(asked, (241, events.Retaken(shot_id="s1")))
     assert [step.take for step in steps_due(again, NOW + 241)] == [2]
     assert (take_of(again).status, take_of(again).question, again.status) == (TakeStatus.UNSURE, None, "running")
 
-    second = events.Submitted(shot="s1", take=2, job_id="job_2")
+    second = events.Submitted(shot_id="s1", take=2, job_id="job_2")
     both = after(again, (242, submitting(80.0, take=2)), (243, second), (244, rendered()))
     assert (take_of(both).status, jobs_spent(both)) == (TakeStatus.COLLECTING, 2)
 
@@ -116,15 +118,15 @@ def test_before_it_is_asked_it_cannot_be_made_again() -> None:
     """A submit whose outcome is unknown is never sent again for impatience."""
     run = lost(80.0)
 
-    assert why_not(run, events.Retaken(shot="s1"), NOW + 100) is not None
-    assert apply(run, events.Retaken(shot="s1"), NOW + 100) is run
+    assert why_not(run, events.Retaken(shot_id="s1"), NOW + 100) is not None
+    assert apply(run, events.Retaken(shot_id="s1"), NOW + 100) is run
 
 
 def test_a_callback_or_an_adopted_job_answers_the_question() -> None:
     """Nobody is asked any more."""
     asked = after(lost(80.0), (240, events.Elapsed()))
     named = after(asked, (250, seen("running", is_known=True)))
-    adopted = after(asked, (250, events.Adopted(shot="s1", job_id="job_9")))
+    adopted = after(asked, (250, events.Adopted(shot_id="s1", job_id="job_9")))
 
     for run in (named, adopted):
         assert (take_of(run).question, take_of(run).status, run.status) == (None, TakeStatus.GENERATING, "running")
@@ -133,8 +135,8 @@ def test_a_callback_or_an_adopted_job_answers_the_question() -> None:
 def test_one_that_was_made_again_ends_with_its_hold_and_brings_no_third() -> None:
     """Whoever answered has paid for the answer already."""
     asked = after(lost(80.0, unsure_hold_s=300.0), (240, events.Elapsed()))
-    again = after(asked, (241, events.Retaken(shot="s1")), (242, submitting(80.0, take=2)))
-    over = after(again, (243, events.Submitted(shot="s1", take=2, job_id="job_2")), (301, events.Elapsed()))
+    again = after(asked, (241, events.Retaken(shot_id="s1")), (242, submitting(80.0, take=2)))
+    over = after(again, (243, events.Submitted(shot_id="s1", take=2, job_id="job_2")), (301, events.Elapsed()))
 
     assert take_of(over).status is TakeStatus.EXPIRED
     assert [step.name for step in steps_due(over, NOW + 302)] == []
@@ -179,7 +181,7 @@ def test_a_word_that_is_known_ends_the_doubt_and_the_time_begins_anew() -> None:
 def test_asked_about_an_unknown_status_another_job_may_be_adopted_and_the_id_is_kept() -> None:
     """The first job's id is the only trace of what was paid for."""
     asked = after(in_flight(), (100, seen()), (100 + ASK_S, events.Elapsed()))
-    run = after(asked, (800, events.Adopted(shot="s1", job_id="job_9")))
+    run = after(asked, (800, events.Adopted(shot_id="s1", job_id="job_9")))
 
     assert [(take.number, take.job_ids) for take in run.shots[0].takes] == [(1, ("job_1",)), (2, ("job_9",))]
     assert run.shots[0].set_aside == 1
@@ -233,7 +235,7 @@ def test_a_callback_that_repeats_itself_is_not_believed_for_ever() -> None:
 
 def test_what_the_provider_asks_for_goes_before_haste() -> None:
     """A 429 with Retry-After, though a callback said that it is done."""
-    busy = events.PollFailed(shot="s1", take=1, problem=GONE, retry_after_s=30.0, called_back=True)
+    busy = events.PollFailed(shot_id="s1", take=1, problem=GONE, retry_after_s=30.0, called_back=True)
 
     assert take_of(after(in_flight(), (70, busy))).due_at == NOW + 100
 
@@ -265,7 +267,7 @@ def test_what_waits_for_money_is_not_hurried_by_a_clock() -> None:
 
 def test_a_submit_that_was_put_off_is_tried_when_the_clock_went_back() -> None:
     """It costs nothing to be told again to wait."""
-    busy = events.SubmitPutOff(shot="s1", take=1, problem=LOST, until=NOW + 60)
+    busy = events.SubmitPutOff(shot_id="s1", take=1, problem=LOST, until=NOW + 60)
     run = after(a_run(), (0, submitting()), (1, busy))
     then = NOW - 3600.0
 
@@ -302,7 +304,7 @@ def test_an_answer_that_makes_no_sense_is_asked_about(code: str) -> None:
 
 def test_an_outage_of_the_provider_asks_nobody() -> None:
     """It passes by itself, however long it lasts."""
-    down = events.PollFailed(shot="s1", take=1, problem=GONE)
+    down = events.PollFailed(shot_id="s1", take=1, problem=GONE)
     assert (
         after(in_flight(), (10, down), (10 + ASK_S, down), (20 + ASK_S, events.Elapsed())).status is RunStatus.RUNNING
     )

@@ -45,23 +45,23 @@ def priced(*estimates: Estimate | None, chained: bool = False, **more: Any) -> R
 
 def submits(run: Run) -> list[str]:
     """The shots that may be submitted now."""
-    return [step.shot for step in steps_due(run, NOW) if step.name is StepName.SUBMIT]
+    return [step.shot_id for step in steps_due(run, NOW) if step.name is StepName.SUBMIT]
 
 
-def intended(run: Run, shot: str, take: int = 1) -> Run:
+def intended(run: Run, shot_id: str, take: int = 1) -> Run:
     """Its submit is under way."""
-    return apply(run, events.Submitting(shot=shot, take=take, intent="i", seed=None, first_frame=None), NOW)
+    return apply(run, events.Submitting(shot_id=shot_id, take=take, intent="i", seed=None, first_frame=None), NOW)
 
 
-def submitted(run: Run, shot: str, take: int = 1) -> Run:
+def submitted(run: Run, shot_id: str, take: int = 1) -> Run:
     """Its job is there."""
-    run = intended(run, shot, take)
-    return apply(run, events.Submitted(shot=shot, take=take, job_id=f"{shot}.{take}", intent="i"), NOW)
+    run = intended(run, shot_id, take)
+    return apply(run, events.Submitted(shot_id=shot_id, take=take, job_id=f"{shot_id}.{take}", intent="i"), NOW)
 
 
-def rendered(run: Run, shot: str, take: int = 1, *, cost: Cost | None = None) -> Run:
+def rendered(run: Run, shot_id: str, take: int = 1, *, cost: Cost | None = None) -> Run:
     """Its clip is there, and on our disk; the provider says what it cost, or does not."""
-    ids = {"shot": shot, "take": take}
+    ids = {"shot_id": shot_id, "take": take}
     run = apply(run, events.Rendered(**ids, job_ids=(), video_url="https://v", cost=cost), NOW)
     return apply(run, events.Collected(**ids, video=CLIP, last_frame=FRAME), NOW)
 
@@ -138,7 +138,7 @@ def test_both_budgets_hold() -> None:
 
 def test_what_was_refused_costs_nothing_and_what_nobody_heard_of_may_have() -> None:
     """Only the provider's clear refusal gives money back."""
-    about = {"shot": "s1", "take": 1, "intent": "i"}
+    about = {"shot_id": "s1", "take": 1, "intent": "i"}
     run = intended(priced(DIME, DIME, budget_money=0.1), "s1")
     assert budget_left(run).micros == 0
 
@@ -157,26 +157,26 @@ def test_what_was_refused_costs_nothing_and_what_nobody_heard_of_may_have() -> N
 
 def adopted(run: Run) -> Run:
     """s1 has failed, a person names a job, and the provider knows it."""
-    ended = events.JobEnded(shot="s1", take=1, job_ids=(), status=TakeStatus.FAILED, problem=REFUSED)
-    run = apply(apply(run, ended, NOW), events.Adopted(shot="s1", job_id="j9"), NOW)
+    ended = events.JobEnded(shot_id="s1", take=1, job_ids=(), status=TakeStatus.FAILED, problem=REFUSED)
+    run = apply(apply(run, ended, NOW), events.Adopted(shot_id="s1", job_id="j9"), NOW)
     assert budget_left(run).micros == 150_000, "nobody knows yet if there is such a job"
-    return apply(run, events.JobSeen(shot="s1", take=2, job_ids=("j9",), word="running"), NOW)
+    return apply(run, events.JobSeen(shot_id="s1", take=2, job_ids=("j9",), word="running"), NOW)
 
 
 def refused_and_made(run: Run) -> Run:
     """The provider refused the submit of s2, and then its callback names a job."""
-    run = apply(intended(run, "s2"), events.SubmitRefused(shot="s2", take=1, intent="i", problem=REFUSED), NOW)
-    return apply(run, events.Submitted(shot="s2", take=1, job_id="j9", intent="i"), NOW)
+    run = apply(intended(run, "s2"), events.SubmitRefused(shot_id="s2", take=1, intent="i", problem=REFUSED), NOW)
+    return apply(run, events.Submitted(shot_id="s2", take=1, job_id="j9", intent="i"), NOW)
 
 
 def forgotten(run: Run) -> Run:
     """A job of a take that is not on record."""
-    return apply(run, events.Submitted(shot="s1", take=9, job_id="j9"), NOW)
+    return apply(run, events.Submitted(shot_id="s1", take=9, job_id="j9"), NOW)
 
 
 def second(run: Run) -> Run:
     """A second job of the same take."""
-    return apply(run, events.SecondJobFound(shot="s1", take=1, job_ids=("j9",)), NOW)
+    return apply(run, events.SecondJobFound(shot_id="s1", take=1, job_ids=("j9",)), NOW)
 
 
 @pytest.mark.parametrize("found", [forgotten, second, adopted, refused_and_made])
@@ -242,10 +242,10 @@ def test_no_millionth_is_lost_to_a_fraction(amount: str) -> None:
 def test_a_job_that_is_done_is_spent_while_its_clip_is_fetched() -> None:
     """It was paid for, whatever becomes of the clip."""
     run = submitted(priced(DIME), "s1")
-    run = apply(run, events.Rendered(shot="s1", take=1, job_ids=(), video_url="https://v"), NOW)
+    run = apply(run, events.Rendered(shot_id="s1", take=1, job_ids=(), video_url="https://v"), NOW)
     assert cost_of(run) == CostTally(spent=0.1, reserved=0, currency="USD", estimated=True)
 
-    run = apply(run, events.CollectFailed(shot="s1", take=1, problem=REFUSED), NOW)
+    run = apply(run, events.CollectFailed(shot_id="s1", take=1, problem=REFUSED), NOW)
     assert cost_of(run) == CostTally(spent=0.1, reserved=0, currency="USD", estimated=True)
 
 
@@ -268,7 +268,7 @@ def test_a_retake_costs_its_own_take_and_those_that_failed_from_its_frame() -> N
     """s2 failed with the frame of s1: made again, both are; s3 waited for s2, and was to be paid for anyway."""
     prices = [Estimate(low=1, high=2, currency="USD"), Estimate(low=0.5, high=0.5, currency="USD"), DIME]
     run = submitted(rendered(submitted(priced(*prices, chained=True), "s1"), "s1"), "s2")
-    run = apply(run, events.JobEnded(shot="s2", take=1, job_ids=(), status=TakeStatus.FAILED, problem=REFUSED), NOW)
+    run = apply(run, events.JobEnded(shot_id="s2", take=1, job_ids=(), status=TakeStatus.FAILED, problem=REFUSED), NOW)
 
     assert cost_of_retake(run, "s1") == Estimate(low=1.5, high=2.5, currency="USD")
     assert words_of_retake(run, "s1").startswith("shot s1 is made again, for 2 jobs, 1.50 to 2.50 USD")
@@ -279,9 +279,9 @@ def test_a_retake_that_does_not_fit_into_the_budget_is_refused() -> None:
     """In words that say what is left and what it takes."""
     run = rendered(submitted(priced(DIME, budget_money=0.15), "s1"), "s1")
 
-    assert apply(run, events.Retaken(shot="s1"), NOW) is run
+    assert apply(run, events.Retaken(shot_id="s1"), NOW) is run
     cheaper = replace(run, budget_money=0.2)
-    assert apply(begin(cheaper), events.Retaken(shot="s1"), NOW) is not run
+    assert apply(begin(cheaper), events.Retaken(shot_id="s1"), NOW) is not run
 
 
 # --- whatever happens --------------------------------------------------------------------------------------------
@@ -367,6 +367,6 @@ def test_steps_stop_where_decimal_arithmetic_does(money: Decimal, prices: list[D
     left, wanted = money, []
     for number, price in enumerate(prices, start=1):
         if price <= left:
-            wanted.append(Step(name=StepName.SUBMIT, run=RunId("run_1"), shot=f"s{number}", take=1))
+            wanted.append(Step(name=StepName.SUBMIT, run_id=RunId("run_1"), shot_id=f"s{number}", take=1))
             left -= price
     assert (steps_due(run, NOW) if run else []) == wanted

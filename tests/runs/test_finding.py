@@ -18,9 +18,9 @@ def lost(*, findable: bool = True, intent: str = "i") -> Run:
     shot = Shot(id="s1", scene="a", origin="cut", source=None, input={"prompt": "x"})
     run = Run(id=RunId("r"), title="t", model="m", created_at=NOW, updated_at=NOW, shots=(shot,), terms=Terms())
     maker = Maker(provider="p", profile="p", base="https://p", model="m", findable=findable)
-    intended = events.Submitting(shot="s1", take=1, intent=intent, seed=None, first_frame=None, maker=maker)
+    intended = events.Submitting(shot_id="s1", take=1, intent=intent, seed=None, first_frame=None, maker=maker)
     return apply(
-        apply(begin(run), intended, NOW), events.SubmitLost(shot="s1", take=1, problem=LOST, intent=intent), NOW
+        apply(begin(run), intended, NOW), events.SubmitLost(shot_id="s1", take=1, problem=LOST, intent=intent), NOW
     )
 
 
@@ -47,7 +47,7 @@ def test_it_is_asked_ever_more_rarely() -> None:
         now = max(now, take_of(run).find_at or 0)
         assert [step.name for step in steps_due(run, now)] == [StepName.FIND]
         moments.append(now)
-        run = apply(run, events.JobNotFound(shot="s1", take=1, intent="i"), now)
+        run = apply(run, events.JobNotFound(shot_id="s1", take=1, intent="i"), now)
     gaps = [later - earlier for earlier, later in pairwise(moments)]
     assert gaps == sorted(gaps)
     assert (gaps[0], gaps[-1]) == (2.0, 600.0)
@@ -56,19 +56,19 @@ def test_it_is_asked_ever_more_rarely() -> None:
 def test_an_answer_about_another_submit_says_nothing_of_this_one() -> None:
     """The search took long, and the take has been submitted anew meanwhile."""
     run = lost(intent="new")
-    assert apply(run, events.JobNotFound(shot="s1", take=1, intent="old"), NOW + 2) is run
+    assert apply(run, events.JobNotFound(shot_id="s1", take=1, intent="old"), NOW + 2) is run
 
-    found = apply(run, events.Submitted(shot="s1", take=1, job_id="7", intent="old"), NOW + 2)
+    found = apply(run, events.Submitted(shot_id="s1", take=1, job_id="7", intent="old"), NOW + 2)
     assert take_of(found).job_ids == ()
     assert [take.job_ids for take in found.shots[0].takes if take.twin_of] == [("7",)], "it was paid for, and is kept"
 
 
 def test_what_is_found_is_the_takes_job() -> None:
     """And is searched for no more."""
-    run = apply(lost(), events.Submitted(shot="s1", take=1, job_id="7", intent="i"), NOW + 2)
+    run = apply(lost(), events.Submitted(shot_id="s1", take=1, job_id="7", intent="i"), NOW + 2)
     assert (take_of(run).status, take_of(run).job_ids, take_of(run).find_at) == (TakeStatus.GENERATING, ("7",), None)
     assert searches(run, NOW + 1e6) == 0
-    assert apply(run, events.JobNotFound(shot="s1", take=1, intent="i"), NOW + 3) is run
+    assert apply(run, events.JobNotFound(shot_id="s1", take=1, intent="i"), NOW + 3) is run
 
 
 def test_each_submit_has_a_reference_of_its_own_and_always_the_same() -> None:
@@ -88,7 +88,7 @@ def test_nobody_is_told_to_wait_for_a_person_while_it_is_looked_for_at_once() ->
 
     while run.status is RunStatus.RUNNING:
         now = run.shots[0].takes[0].find_at or 0.0
-        run = apply(run, events.JobNotFound(shot="s1", take=1, intent="i"), now)
+        run = apply(run, events.JobNotFound(shot_id="s1", take=1, intent="i"), now)
 
     assert 5 < now - NOW < 60
     assert (run.status, run.shots[0].status) == (RunStatus.WAITING, ShotStatus.WAITING)

@@ -47,21 +47,21 @@ def chain(**more: object) -> Run:
 
 
 def submitting(name: str = "s1", take: int = 1, **more: object) -> events.Submitting:
-    return events.Submitting(shot=name, take=take, intent=f"i{take}", seed=None, first_frame=None, **more)  # type: ignore[arg-type]
+    return events.Submitting(shot_id=name, take=take, intent=f"i{take}", seed=None, first_frame=None, **more)  # type: ignore[arg-type]
 
 
 def submitted(name: str = "s1", take: int = 1) -> events.Submitted:
-    return events.Submitted(shot=name, take=take, job_id=f"job_{name}_{take}")
+    return events.Submitted(shot_id=name, take=take, job_id=f"job_{name}_{take}")
 
 
 def rendered(name: str = "s1", take: int = 1, last_frame_url: str | None = None) -> events.Rendered:
     return events.Rendered(
-        shot=name, take=take, job_ids=(f"job_{name}_{take}",), video_url="https://v", last_frame_url=last_frame_url
+        shot_id=name, take=take, job_ids=(f"job_{name}_{take}",), video_url="https://v", last_frame_url=last_frame_url
     )
 
 
 def collected(name: str = "s1", take: int = 1) -> events.Collected:
-    return events.Collected(shot=name, take=take, video=CLIP, last_frame=FRAME)
+    return events.Collected(shot_id=name, take=take, video=CLIP, last_frame=FRAME)
 
 
 def after(run: Run, *happened: events.Event | Callable[[Run], events.Event], now: float = NOW) -> Run:
@@ -76,7 +76,7 @@ def done(run: Run, name: str = "s1") -> Run:
 
 
 def due(run: Run, now: float = NOW) -> list[tuple[str, str, int]]:
-    return [(step.name.value, step.shot, step.take) for step in steps_due(run, now)]
+    return [(step.name.value, step.shot_id, step.take) for step in steps_due(run, now)]
 
 
 def test_a_new_run_submits_what_begins_with_nothing() -> None:
@@ -127,10 +127,10 @@ def test_a_repeated_or_late_fact_changes_nothing() -> None:
         submitted(),
         rendered(),
         collected(),
-        events.SubmitLost(shot="s1", take=1, problem=BROKEN),
+        events.SubmitLost(shot_id="s1", take=1, problem=BROKEN),
     ):
         assert apply(run, event, NOW) is run
-    late = events.JobEnded(shot="s1", take=1, job_ids=("x",), status=TakeStatus.FAILED, problem=BROKEN)
+    late = events.JobEnded(shot_id="s1", take=1, job_ids=("x",), status=TakeStatus.FAILED, problem=BROKEN)
     assert apply(run, late, NOW) is run
 
 
@@ -173,7 +173,7 @@ def test_the_budget_holds_however_many_submits_are_asked_for_at_once() -> None:
 def test_a_submit_that_was_put_off_costs_nothing_and_comes_back_in_time() -> None:
     """429 or no connection: the take never was; it is due again later, as another task."""
     before = steps_due(chain(), NOW)
-    run = after(chain(), submitting(), events.SubmitPutOff(shot="s1", take=1, problem=BROKEN, until=NOW + 5))
+    run = after(chain(), submitting(), events.SubmitPutOff(shot_id="s1", take=1, problem=BROKEN, until=NOW + 5))
 
     assert jobs_spent(run) == 0
     assert due(run) == []
@@ -186,7 +186,7 @@ def test_a_provider_that_stays_away_makes_the_run_wait_and_go_on_by_itself() -> 
     """After a few tries a person is told; the tries go on."""
     run = chain()
     for turn in range(6):
-        put_off = events.SubmitPutOff(shot="s1", take=1, problem=BROKEN, until=NOW + turn + 1)
+        put_off = events.SubmitPutOff(shot_id="s1", take=1, problem=BROKEN, until=NOW + turn + 1)
         run = after(run, submitting(), put_off, now=NOW + turn)
 
     assert run.status is RunStatus.WAITING
@@ -200,7 +200,7 @@ def test_a_provider_that_stays_away_makes_the_run_wait_and_go_on_by_itself() -> 
 def test_a_refused_submit_fails_its_scene_and_no_other() -> None:
     """The other scene is finished first; then the run has failed, and says which shot and why."""
     run = new_run(shot("s1"), shot("s2", "s1"), shot("t1", scene="b"))
-    run = after(run, submitting("s1"), events.SubmitRefused(shot="s1", take=1, problem=REFUSED))
+    run = after(run, submitting("s1"), events.SubmitRefused(shot_id="s1", take=1, problem=REFUSED))
     assert run.shots[0].status is ShotStatus.FAILED
     assert run.status is RunStatus.RUNNING
 
@@ -214,7 +214,7 @@ def test_a_refused_submit_fails_its_scene_and_no_other() -> None:
 
 def test_an_unknown_outcome_is_held_and_never_posted_again() -> None:
     """The take is unsure, the run waits, and time alone does not make a second submit while the job may live."""
-    run = after(chain(), submitting(), events.SubmitLost(shot="s1", take=1, problem=BROKEN))
+    run = after(chain(), submitting(), events.SubmitLost(shot_id="s1", take=1, problem=BROKEN))
     assert run.shots[0].status is ShotStatus.WAITING
     assert run.status is RunStatus.WAITING
 
@@ -236,7 +236,7 @@ def test_a_take_whose_process_died_before_the_answer_becomes_unsure() -> None:
 
 def test_the_callback_of_an_unsure_take_settles_it() -> None:
     """Its token named the take; the GET told the rest."""
-    run = after(chain(), submitting(), events.SubmitLost(shot="s1", take=1, problem=BROKEN), rendered())
+    run = after(chain(), submitting(), events.SubmitLost(shot_id="s1", take=1, problem=BROKEN), rendered())
 
     assert due(run) == [("collect", "s1", 1)]
 
@@ -244,7 +244,7 @@ def test_the_callback_of_an_unsure_take_settles_it() -> None:
 def test_an_unsure_take_that_can_no_longer_be_alive_gives_way_to_one_new_take() -> None:
     """`execution_expires_after` of the job goes before the setting."""
     run = new_run(shot("s1", input={"prompt": "x", "execution_expires_after": 600}))
-    run = after(run, submitting(), events.SubmitLost(shot="s1", take=1, problem=BROKEN))
+    run = after(run, submitting(), events.SubmitLost(shot_id="s1", take=1, problem=BROKEN))
     assert wake_at(run, NOW) == NOW + 600
 
     run = after(run, events.Elapsed(), now=NOW + 600)
@@ -269,11 +269,11 @@ def test_an_unsure_take_that_can_no_longer_be_alive_gives_way_to_one_new_take() 
 def test_a_failed_job_gets_one_new_take_where_that_may_help(family: Family, again: bool) -> None:
     """What fails for the same reason every time is not paid for again."""
     problem = Problem(code="x", message="x", family=family)
-    ended = events.JobEnded(shot="s1", take=1, job_ids=("job_s1_1",), status=TakeStatus.FAILED, problem=problem)
+    ended = events.JobEnded(shot_id="s1", take=1, job_ids=("job_s1_1",), status=TakeStatus.FAILED, problem=problem)
     run = after(chain(), submitting(), submitted(), ended)
     assert due(run) == ([("submit", "s1", 2)] if again else [])
     if again:
-        ended = events.JobEnded(shot="s1", take=2, job_ids=("job_s1_2",), status=TakeStatus.FAILED, problem=problem)
+        ended = events.JobEnded(shot_id="s1", take=2, job_ids=("job_s1_2",), status=TakeStatus.FAILED, problem=problem)
         run = after(run, submitting(take=2), submitted(take=2), ended)
         assert due(run) == []
     assert run.shots[0].status is ShotStatus.FAILED
@@ -289,7 +289,7 @@ def test_a_gated_shot_waits_for_its_approval() -> None:
     assert run.error is not None
     assert run.error.code == "approval_needed"
 
-    run = after(run, events.Approved(shot="s2"))
+    run = after(run, events.Approved(shot_id="s2"))
 
     assert due(run) == [("submit", "s2", 1)]
     assert run.status is RunStatus.RUNNING
@@ -304,11 +304,11 @@ def test_several_takes_are_made_side_by_side_and_wait_for_a_pick() -> None:
     assert run.error is not None
     assert run.error.code == "pick_needed"
 
-    run = after(run, events.Picked(shot="s1", take=2))
+    run = after(run, events.Picked(shot_id="s1", take=2))
 
     assert due(run) == [("submit", "s2", 1)]
     run = after(run, submitting("s2"))
-    assert apply(run, events.Picked(shot="s1", take=1), NOW) is run
+    assert apply(run, events.Picked(shot_id="s1", take=1), NOW) is run
 
 
 def test_takes_may_be_begun_in_any_order_and_each_number_is_used_once() -> None:
@@ -374,7 +374,7 @@ def test_look_ups_come_when_such_jobs_are_usually_done_and_then_ever_more_rarely
     for _ in range(5):
         now = wake_at(run, now) or 0.0
         assert due(run, now) == [("look_up", "s1", 1)]
-        run = after(run, events.JobSeen(shot="s1", take=1, job_ids=("job_s1_1",), word="running"), now=now)
+        run = after(run, events.JobSeen(shot_id="s1", take=1, job_ids=("job_s1_1",), word="running"), now=now)
         moments.append(now - NOW)
 
     assert moments == [100, 150, 225, 337.5, 506.25]
@@ -384,10 +384,10 @@ def test_an_outage_however_long_never_gives_a_job_up() -> None:
     """The job may be done and paid for; only the provider's own word that it knows no such job ends the take."""
     run = after(chain(), submitting(), submitted())
     a_week_later = NOW + 7 * 86_400
-    silent = events.PollFailed(shot="s1", take=1, problem=BROKEN)
+    silent = events.PollFailed(shot_id="s1", take=1, problem=BROKEN)
     assert after(run, silent, now=a_week_later).shots[0].takes[0].status is TakeStatus.GENERATING
 
-    gone = events.PollFailed(shot="s1", take=1, problem=BROKEN, gone=True)
+    gone = events.PollFailed(shot_id="s1", take=1, problem=BROKEN, gone=True)
 
     assert after(run, gone).shots[0].takes[0].status is TakeStatus.GENERATING, "a new job may not be listed yet"
     assert after(run, gone, now=a_week_later).shots[0].takes[0].status is TakeStatus.EXPIRED
@@ -396,7 +396,7 @@ def test_an_outage_however_long_never_gives_a_job_up() -> None:
 def test_a_clip_address_that_expired_is_asked_for_again() -> None:
     """Collecting goes back to generating for one look-up, at no cost."""
     run = after(chain(), submitting(), submitted(), rendered())
-    gone = events.CollectPutOff(shot="s1", take=1, problem=BROKEN, until=NOW + 1, ask_again=True)
+    gone = events.CollectPutOff(shot_id="s1", take=1, problem=BROKEN, until=NOW + 1, ask_again=True)
     run = after(run, gone)
 
     assert due(run, NOW + 1) == [("look_up", "s1", 1)]
@@ -419,7 +419,7 @@ def test_a_film_that_cannot_be_joined_fails_the_run_with_its_reason() -> None:
 
 def test_a_shot_whose_inputs_cannot_be_made_ready_fails_without_a_submit() -> None:
     """A picture that is gone, an upload that is refused."""
-    run = after(chain(), events.PreparationFailed(shot="s1", problem=REFUSED, until=None))
+    run = after(chain(), events.PreparationFailed(shot_id="s1", problem=REFUSED, until=None))
 
     assert run.shots[0].status is ShotStatus.FAILED
     assert run.status is RunStatus.FAILED
@@ -444,7 +444,7 @@ def test_a_worker_that_starts_has_takes_in_flight_looked_up_at_once() -> None:
 
 def test_an_opening_is_kept_before_and_behind_the_clip_and_nothing_follows_from_it() -> None:
     """It is for people: the steps that are due stay the same, and an ended film is not made again."""
-    taken = events.OpeningTaken(shot="s1", take=1, opening=FRAME, seam=1.5)
+    taken = events.OpeningTaken(shot_id="s1", take=1, opening=FRAME, seam=1.5)
     run = after(chain(), submitting(), submitted())
     assert apply(run, taken, NOW) is run, "there is no clip yet"
     run = after(run, rendered())

@@ -56,28 +56,28 @@ def after(run: Run, *happened: events.Event | Callable[[Run], events.Event], now
     return run
 
 
-def submitted(shot: str = "s1", take: int = 1) -> tuple[events.Event, ...]:
+def submitted(shot_id: str = "s1", take: int = 1) -> tuple[events.Event, ...]:
     return (
-        events.Submitting(shot=shot, take=take, intent=f"i{take}", seed=None, first_frame=None),
-        events.Submitted(shot=shot, take=take, job_id=f"job_{shot}_{take}"),
+        events.Submitting(shot_id=shot_id, take=take, intent=f"i{take}", seed=None, first_frame=None),
+        events.Submitted(shot_id=shot_id, take=take, job_id=f"job_{shot_id}_{take}"),
     )
 
 
-def rendered(shot: str = "s1", take: int = 1) -> tuple[events.Event, ...]:
-    done = events.Rendered(shot=shot, take=take, job_ids=(f"job_{shot}_{take}",), video_url="https://v")
-    return (*submitted(shot, take), done)
+def rendered(shot_id: str = "s1", take: int = 1) -> tuple[events.Event, ...]:
+    done = events.Rendered(shot_id=shot_id, take=take, job_ids=(f"job_{shot_id}_{take}",), video_url="https://v")
+    return (*submitted(shot_id, take), done)
 
 
-def collected(shot: str = "s1", take: int = 1) -> tuple[events.Event, ...]:
-    return (*rendered(shot, take), events.Collected(shot=shot, take=take, video=CLIP, last_frame=FRAME))
+def collected(shot_id: str = "s1", take: int = 1) -> tuple[events.Event, ...]:
+    return (*rendered(shot_id, take), events.Collected(shot_id=shot_id, take=take, video=CLIP, last_frame=FRAME))
 
 
-def failed(family: Family, shot: str = "s1", take: int = 1) -> tuple[events.Event, ...]:
+def failed(family: Family, shot_id: str = "s1", take: int = 1) -> tuple[events.Event, ...]:
     problem = Problem(code="x", message="it failed", family=family)
     ended = events.JobEnded(
-        shot=shot, take=take, job_ids=(f"job_{shot}_{take}",), status=TakeStatus.FAILED, problem=problem
+        shot_id=shot_id, take=take, job_ids=(f"job_{shot_id}_{take}",), status=TakeStatus.FAILED, problem=problem
     )
-    return (*submitted(shot, take), ended)
+    return (*submitted(shot_id, take), ended)
 
 
 def of_one_shot(**about: Any) -> Run:
@@ -87,12 +87,12 @@ def of_one_shot(**about: Any) -> Run:
 
 
 def due(run: Run, now: float = NOW) -> list[tuple[str, str, int]]:
-    return [(step.name.value, step.shot, step.take) for step in steps_due(run, now)]
+    return [(step.name.value, step.shot_id, step.take) for step in steps_due(run, now)]
 
 
 def test_resume_asks_again_for_a_rendered_clip_and_submits_nothing() -> None:
     """The address was not trusted; now it is: GET, fetch, and the one payment stays the only one."""
-    run = after(new_run(shots=1), *rendered(), events.CollectFailed(shot="s1", take=1, problem=FORBIDDEN))
+    run = after(new_run(shots=1), *rendered(), events.CollectFailed(shot_id="s1", take=1, problem=FORBIDDEN))
     assert run.status is RunStatus.FAILED
     old_steps = steps_due(after(new_run(shots=1), *rendered()), NOW)
 
@@ -109,7 +109,7 @@ def test_resume_asks_again_for_a_rendered_clip_and_submits_nothing() -> None:
 
 def test_a_clip_that_was_rendered_is_never_rendered_again_by_itself() -> None:
     """Trouble on the way to it may be the server's; the clip is paid for all the same."""
-    run = after(new_run(shots=1), *rendered(), events.CollectFailed(shot="s1", take=1, problem=LOST))
+    run = after(new_run(shots=1), *rendered(), events.CollectFailed(shot_id="s1", take=1, problem=LOST))
 
     assert due(run) == []
     assert run.status is RunStatus.FAILED
@@ -138,7 +138,9 @@ def test_resume_gives_a_failed_shot_a_new_take_unless_the_answer_would_be_the_sa
 
 def test_resume_prepares_inputs_again_and_joins_the_film_again() -> None:
     """What never was submitted, and what is only on our own disk."""
-    run = after(new_run(shots=1), events.PreparationFailed(shot="s1", problem=FORBIDDEN, until=None), events.Resumed())
+    run = after(
+        new_run(shots=1), events.PreparationFailed(shot_id="s1", problem=FORBIDDEN, until=None), events.Resumed()
+    )
     assert due(run) == [("submit", "s1", 1)]
     run = after(run, *collected(), events.JoinFailed(problem=FORBIDDEN, until=None))
     assert run.status is RunStatus.FAILED
@@ -162,34 +164,36 @@ def test_resume_leaves_alone_what_is_done_cancelled_or_waits_for_another_decisio
 
 def test_adopt_names_the_job_of_an_unsure_take() -> None:
     """It is looked up at once; the take that was paid for is the one that goes on, and twice is once."""
-    lost = (submitted()[0], events.SubmitLost(shot="s1", take=1, problem=LOST))
+    lost = (submitted()[0], events.SubmitLost(shot_id="s1", take=1, problem=LOST))
     run = after(new_run(), *lost)
 
-    adopted = after(run, events.Adopted(shot="s1", job_id="job_found"))
+    adopted = after(run, events.Adopted(shot_id="s1", job_id="job_found"))
 
     take = adopted.shots[0].takes[0]
     assert (take.status, take.job_ids, len(adopted.shots[0].takes)) == (TakeStatus.GENERATING, ("job_found",), 1)
     assert due(adopted) == [("look_up", "s1", 1)]
-    assert apply(adopted, events.Adopted(shot="s1", job_id="job_found"), NOW) is adopted
+    assert apply(adopted, events.Adopted(shot_id="s1", job_id="job_found"), NOW) is adopted
 
 
 def test_adopt_makes_a_take_where_there_is_none_and_no_submit_follows() -> None:
     """A pending shot, and a failed one; the job counts as spent even past the budget."""
     for run in (new_run(budget_jobs=1), after(new_run(budget_jobs=1), *failed(Family.TEXT_MODERATED))):
-        adopted = after(run, events.Adopted(shot="s1", job_id="job_found"))
+        adopted = after(run, events.Adopted(shot_id="s1", job_id="job_found"))
 
         assert [step[0] for step in due(adopted)] == ["look_up"]
         assert adopted.shots[0].status is ShotStatus.GENERATING
         assert jobs_spent(adopted) == jobs_spent(run), "the provider may know no such job"
-        seen = events.JobSeen(shot="s1", take=adopted.shots[0].takes[-1].number, job_ids=("job_found",), word="running")
+        seen = events.JobSeen(
+            shot_id="s1", take=adopted.shots[0].takes[-1].number, job_ids=("job_found",), word="running"
+        )
         assert jobs_spent(after(adopted, seen)) == jobs_spent(run) + 1
 
 
 def test_adopt_ends_what_held_the_shot() -> None:
     """Its inputs could not be prepared; with a job from elsewhere they need not be."""
-    run = after(new_run(shots=1), events.PreparationFailed(shot="s1", problem=FORBIDDEN, until=None))
+    run = after(new_run(shots=1), events.PreparationFailed(shot_id="s1", problem=FORBIDDEN, until=None))
 
-    (shot,) = after(run, events.Adopted(shot="s1", job_id="job_found")).shots
+    (shot,) = after(run, events.Adopted(shot_id="s1", job_id="job_found")).shots
 
     assert (shot.error, shot.held_by, shot.status) == (None, None, ShotStatus.GENERATING)
 
@@ -199,13 +203,13 @@ def test_adopt_brings_back_a_take_that_a_person_had_gone_on_without() -> None:
     run = after(new_run(shots=1), *failed(Family.UNKNOWN), events.Resumed())
     assert due(run) == [("submit", "s1", 2)]
 
-    assert due(after(run, events.Adopted(shot="s1", job_id="job_s1_1"))) == [("look_up", "s1", 1)]
+    assert due(after(run, events.Adopted(shot_id="s1", job_id="job_s1_1"))) == [("look_up", "s1", 1)]
 
 
 def test_a_job_that_is_asked_about_again_has_all_its_fetches_again() -> None:
     """As many tries as at first."""
-    again = events.CollectPutOff(shot="s1", take=1, until=NOW, problem=FORBIDDEN, ask_again=False)
-    run = after(new_run(shots=1), *rendered(), again, events.CollectFailed(shot="s1", take=1, problem=FORBIDDEN))
+    again = events.CollectPutOff(shot_id="s1", take=1, until=NOW, problem=FORBIDDEN, ask_again=False)
+    run = after(new_run(shots=1), *rendered(), again, events.CollectFailed(shot_id="s1", take=1, problem=FORBIDDEN))
     assert run.shots[0].takes[0].fetches == 1
 
     assert after(run, events.Resumed()).shots[0].takes[0].fetches == 0
@@ -213,13 +217,13 @@ def test_a_job_that_is_asked_about_again_has_all_its_fetches_again() -> None:
 
 def test_adopt_is_refused_where_the_shot_is_done_or_has_another_job() -> None:
     """One shot, one job at a time; one job, one shot."""
-    for run, shot, words in (
+    for run, shot_id, words in (
         (after(new_run(), *collected()), "s1", "is done"),
         (after(new_run(), *submitted()), "s1", "under way"),
         (after(new_run(), submitted()[0]), "s1", "under way"),
         (after(new_run(), *collected()), "s2", "job of shot s1"),
     ):
-        event = events.Adopted(shot=shot, job_id="job_s1_1" if shot == "s2" else "job_found")
+        event = events.Adopted(shot_id=shot_id, job_id="job_s1_1" if shot_id == "s2" else "job_found")
         assert apply(run, event, NOW) is run
         assert words in (why_not(run, event, NOW) or "")
 
@@ -228,13 +232,13 @@ def test_retake_makes_one_more_take_and_the_film_again() -> None:
     """The last shot of a finished film: the new take is gone on from, and the old one can be picked again."""
     run = after(new_run(), *collected(), *collected("s2"), joined)
 
-    run = after(run, events.Retaken(shot="s2", prompt="closer", seed=40))
+    run = after(run, events.Retaken(shot_id="s2", prompt="closer", seed=40))
 
     assert due(run) == [("submit", "s2", 2)]
     assert (run.film, run.status) == (None, RunStatus.RUNNING)
     assert run.shots[1].input == {"prompt": "closer", "seed": 40}
     assert run.shots[1].seed_at == 2
-    back = after(run, events.Picked(shot="s2", take=1))
+    back = after(run, events.Picked(shot_id="s2", take=1))
     assert due(back) == [("join", "", 0)], "an old take is picked again"
     run = after(run, *collected("s2", 2))
     assert run.shots[1].picked == 2
@@ -244,16 +248,16 @@ def test_retake_makes_one_more_take_and_the_film_again() -> None:
 
 def test_retake_of_a_shot_with_several_takes_makes_one_more() -> None:
     """Not as many as the storyboard wanted at first."""
-    run = after(of_one_shot(takes_wanted=2), *collected(), *collected(take=2), events.Picked(shot="s1", take=1))
+    run = after(of_one_shot(takes_wanted=2), *collected(), *collected(take=2), events.Picked(shot_id="s1", take=1))
 
-    assert due(after(run, events.Retaken(shot="s1"))) == [("submit", "s1", 3)]
+    assert due(after(run, events.Retaken(shot_id="s1"))) == [("submit", "s1", 3)]
 
 
 def test_retake_leaves_later_shots_that_are_done_as_they_are() -> None:
     """They were paid for: nothing is submitted for them, and the film is joined with the new take."""
     run = after(new_run(shots=3), *collected(), *collected("s2"), *collected("s3"), joined)
 
-    run = after(run, events.Retaken(shot="s1"))
+    run = after(run, events.Retaken(shot_id="s1"))
     assert due(run) == [("submit", "s1", 2)]
     run = after(run, *collected("s1", 2))
 
@@ -266,7 +270,7 @@ def test_a_shot_that_failed_behind_one_that_stays_is_not_paid_for_again_by_a_ret
     """Only what begins with the new take's frame gets another chance; what is done ends that row."""
     run = after(new_run(shots=3), *collected(), *collected("s2"), *failed(Family.UNKNOWN, "s3"))
 
-    run = after(run, events.Retaken(shot="s1"), *collected("s1", 2))
+    run = after(run, events.Retaken(shot_id="s1"), *collected("s1", 2))
 
     assert due(run) == []
     assert run.status is RunStatus.FAILED
@@ -274,15 +278,15 @@ def test_a_shot_that_failed_behind_one_that_stays_is_not_paid_for_again_by_a_ret
 
 def test_an_old_take_is_picked_again_though_the_film_is_there() -> None:
     """It spends nothing, and the film is joined again; refused while a later shot is being made."""
-    run = after(new_run(), *collected(), *collected("s2"), events.Retaken(shot="s1"), *collected("s1", 2))
+    run = after(new_run(), *collected(), *collected("s2"), events.Retaken(shot_id="s1"), *collected("s1", 2))
     run = after(run, joined)
 
-    back = after(run, events.Picked(shot="s1", take=1))
+    back = after(run, events.Picked(shot_id="s1", take=1))
 
     assert (back.shots[0].picked, due(back), submits_to_come(back)) == (1, [("join", "", 0)], 0)
     assert steps_due(back, NOW)[0].turn > run.turns
-    moving = after(run, events.Retaken(shot="s2"), *submitted("s2", 2))
-    assert apply(moving, events.Picked(shot="s1", take=1), NOW) is moving
+    moving = after(run, events.Retaken(shot_id="s2"), *submitted("s2", 2))
+    assert apply(moving, events.Picked(shot_id="s1", take=1), NOW) is moving
 
 
 def test_retake_is_refused_while_later_shots_are_made_from_it_or_nothing_is_left_to_spend() -> None:
@@ -291,7 +295,7 @@ def test_retake_is_refused_while_later_shots_are_made_from_it_or_nothing_is_left
     spent = after(new_run(shots=1, budget_jobs=1), *collected(), joined)
     moving = after(new_run(), *submitted())
     refused = after(new_run(), *failed(Family.TEXT_MODERATED))
-    hooked = after(of_one_shot(takes_wanted=0), events.Adopted(shot="s1", job_id="job_s1_1"), *collected()[2:])
+    hooked = after(of_one_shot(takes_wanted=0), events.Adopted(shot_id="s1", job_id="job_s1_1"), *collected()[2:])
     both = (*submitted(), *submitted(take=2), *collected()[2:])
     first = after(of_one_shot(takes_wanted=2, pick_first=True), *both)
 
@@ -304,7 +308,7 @@ def test_retake_is_refused_while_later_shots_are_made_from_it_or_nothing_is_left
         (hooked, "submitted by somebody else"),
         (first, "still under way"),
     ):
-        event = events.Retaken(shot="s1")
+        event = events.Retaken(shot_id="s1")
         assert apply(run, event, NOW) is run
         assert words in (why_not(run, event, NOW) or "")
 
@@ -313,7 +317,7 @@ def test_retake_of_a_shot_whose_last_frame_was_refused_lets_the_next_one_try_aga
     """A face in the hand-off frame: another take of the shot before it is the cure."""
     run = after(new_run(), *collected(), *failed(Family.IMAGE_MODERATED, "s2"))
 
-    run = after(run, events.Retaken(shot="s1"), *collected("s1", 2))
+    run = after(run, events.Retaken(shot_id="s1"), *collected("s1", 2))
 
     assert due(run) == [("submit", "s2", 2)]
 
@@ -324,7 +328,7 @@ def test_a_take_that_was_put_off_beside_another_keeps_its_own_number() -> None:
     shot = Shot(id="s1", scene="a", origin="continue", source=None, input={}, takes_wanted=2)
     run = begin(replace(run, shots=(shot,)))
     run = after(
-        run, submitted()[0], *submitted(take=2), events.SubmitPutOff(shot="s1", take=1, problem=LOST, until=NOW)
+        run, submitted()[0], *submitted(take=2), events.SubmitPutOff(shot_id="s1", take=1, problem=LOST, until=NOW)
     )
 
     assert due(run) == [("submit", "s1", 1)]
@@ -336,7 +340,7 @@ def test_a_take_that_was_put_off_beside_another_keeps_its_own_number() -> None:
 def test_a_refusal_for_the_accounts_sake_costs_no_take_and_waits_for_a_person(family: Family) -> None:
     """The shot is not to blame; nothing is tried again until somebody resumes, and then it is."""
     refused = Problem(code="AuthenticationError", message="the key is wrong", family=family)
-    run = after(new_run(), submitted()[0], events.SubmitRefused(shot="s1", take=1, problem=refused))
+    run = after(new_run(), submitted()[0], events.SubmitRefused(shot_id="s1", take=1, problem=refused))
     assert (run.status, run.shots[0].takes, jobs_spent(run)) == (RunStatus.WAITING, (), 0)
     assert run.error is not None
     assert run.error.message == "shot s1: the key is wrong"
@@ -352,7 +356,7 @@ def test_a_refusal_for_the_accounts_sake_costs_no_take_and_waits_for_a_person(fa
 def test_inputs_that_the_account_may_not_upload_wait_as_well() -> None:
     """A wrong key is met by the upload first."""
     refused = Problem(code="x", message="the key is wrong", family=Family.ACCOUNT)
-    run = after(new_run(), events.PreparationFailed(shot="s1", problem=refused, until=None))
+    run = after(new_run(), events.PreparationFailed(shot_id="s1", problem=refused, until=None))
 
     assert run.status is RunStatus.WAITING
     assert due(after(run, events.Resumed())) == [("submit", "s1", 1)]
@@ -361,7 +365,7 @@ def test_inputs_that_the_account_may_not_upload_wait_as_well() -> None:
 def test_an_unsure_take_may_wait_for_a_person_instead_of_a_new_take() -> None:
     """`FRAMERELAY_UNSURE=wait`: time alone spends nothing; after the hold, `resume` gives it up for a new take."""
     patient = replace(new_run(shots=1), terms=Terms(unsure="wait", unsure_hold_s=600, ask_after_s=60))
-    run = after(patient, submitted()[0], events.SubmitLost(shot="s1", take=1, problem=LOST))
+    run = after(patient, submitted()[0], events.SubmitLost(shot_id="s1", take=1, problem=LOST))
     assert apply(run, events.Resumed(), NOW + 599) is run, "it may still be alive"
     later = NOW + 601
 
@@ -374,7 +378,7 @@ def test_an_unsure_take_may_wait_for_a_person_instead_of_a_new_take() -> None:
 
 def test_a_film_of_other_takes_is_dropped_even_in_its_turn() -> None:
     """A Redis that fell back to an older copy gives a turn twice."""
-    run = after(of_one_shot(takes_wanted=2), *collected(), *collected(take=2), events.Picked(shot="s1", take=2))
+    run = after(of_one_shot(takes_wanted=2), *collected(), *collected(take=2), events.Picked(shot_id="s1", take=2))
     film = joined(run)
 
     other = replace(film, film=replace(film.film, takes={"s1": 1}))

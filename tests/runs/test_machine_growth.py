@@ -42,15 +42,15 @@ def nearly_done(shots: int) -> Run:
     """Side by side, all but three."""
     run = long_run(shots, chained=False)
     for number in range(3, shots):
-        told = {"shot": f"s{number}", "take": 1}
+        told = {"shot_id": f"s{number}", "take": 1}
         run = apply(run, submitting(f"s{number}"), NOW)
         run = apply(run, events.Rendered(**told, job_ids=(f"j{number}",), video_url="v"), NOW)
         run = apply(run, events.Collected(**told, video=CLIP, last_frame=FRAME), NOW)
     return run
 
 
-def submitting(shot: str) -> events.Submitting:
-    return events.Submitting(shot=shot, take=1, intent="i", seed=None, first_frame=None)
+def submitting(shot_id: str) -> events.Submitting:
+    return events.Submitting(shot_id=shot_id, take=1, intent="i", seed=None, first_frame=None)
 
 
 def work_of_one_event(run: Run) -> int:
@@ -66,7 +66,7 @@ def work_of_one_event(run: Run) -> int:
     before = sys.gettrace()
     sys.settrace(count)
     try:
-        after = apply(run, events.Submitted(shot="s0", take=1, job_id="j"), NOW)
+        after = apply(run, events.Submitted(shot_id="s0", take=1, job_id="j"), NOW)
         steps_due(after, NOW)
         wake_at(after, NOW)
         fields_of(after, before=run)
@@ -101,7 +101,7 @@ def test_shots_that_an_event_is_not_about_stay_the_same_objects() -> None:
     """What did not change need not be written again."""
     run = long_run(20, chained=True)
 
-    after = apply(run, events.Submitted(shot="s0", take=1, job_id="j"), NOW)
+    after = apply(run, events.Submitted(shot_id="s0", take=1, job_id="j"), NOW)
 
     changed = [now.id for before, now in zip(run.shots, after.shots, strict=True) if now is not before]
     assert changed == ["s0"]
@@ -110,7 +110,7 @@ def test_shots_that_an_event_is_not_about_stay_the_same_objects() -> None:
 def test_each_shot_is_found_by_its_id_after_every_change() -> None:
     """The index is that of the shots as they are now, whoever puts others in their place."""
     run = long_run(5, chained=True)
-    after = apply(run, events.Submitted(shot="s0", take=1, job_id="j"), NOW)
+    after = apply(run, events.Submitted(shot_id="s0", take=1, job_id="j"), NOW)
     fewer = replace(run, shots=run.shots[1:3])
 
     for each in (run, after, fewer):
@@ -127,10 +127,10 @@ def test_a_shot_no_longer_waits_for_a_person_when_the_frame_it_had_turns_out_unu
     )
     run = begin(Run(id=RunId("r"), title="t", model="m", created_at=0, updated_at=0, shots=made, terms=Terms()))
     run = apply(run, submitting("s0"), NOW)
-    early = events.Rendered(shot="s0", take=1, job_ids=("j",), video_url="v", last_frame_url="f")
+    early = events.Rendered(shot_id="s0", take=1, job_ids=("j",), video_url="v", last_frame_url="f")
 
     waiting = apply(run, early, NOW)
-    failed = apply(waiting, events.CollectFailed(shot="s0", take=1, problem=UNPAID), NOW)
+    failed = apply(waiting, events.CollectFailed(shot_id="s0", take=1, problem=UNPAID), NOW)
 
     assert [shot.status.value for shot in waiting.shots] == ["collecting", "waiting"]
     assert [shot.status.value for shot in failed.shots] == ["failed", "pending"]
@@ -151,26 +151,26 @@ def branching(budget: int | None) -> Run:
     return begin(replace(run, budget_jobs=budget))
 
 
-def told(run: Run, kind: int, shot: str, take: int) -> Event:
-    about: Any = {"shot": shot, "take": take}
-    ids = (f"{shot}-{take}",)
+def told(run: Run, kind: int, shot_id: str, take: int) -> Event:
+    about: Any = {"shot_id": shot_id, "take": take}
+    ids = (f"{shot_id}-{take}",)
     happened: list[Event] = [
         events.Submitting(**about, intent="i", seed=None, first_frame=None),
         events.Submitted(**about, job_id=ids[0]),
         events.SubmitPutOff(**about, problem=BROKEN, until=NOW + 5),
         events.SubmitRefused(**about, problem=UNPAID),
         events.SubmitLost(**about, problem=BROKEN),
-        events.PreparationFailed(shot=shot, problem=BROKEN, until=None),
+        events.PreparationFailed(shot_id=shot_id, problem=BROKEN, until=None),
         events.Rendered(**about, job_ids=ids, video_url="v", last_frame_url="f" if take == 1 else None),
         events.JobEnded(**about, job_ids=ids, status=TakeStatus.FAILED, problem=BROKEN, called_back=True),
         events.CalledBack(**about),
         events.Collected(**about, video=CLIP, last_frame=FRAME),
         events.CollectFailed(**about, problem=BROKEN),
-        events.Approved(shot=shot),
+        events.Approved(shot_id=shot_id),
         events.Picked(**about),
         events.Resumed(),
-        events.Adopted(shot=shot, job_id=f"lost-{take}"),
-        events.Retaken(shot=shot, prompt="again"),
+        events.Adopted(shot_id=shot_id, job_id=f"lost-{take}"),
+        events.Retaken(shot_id=shot_id, prompt="again"),
         events.Elapsed(),
         events.WorkerStarted(),
         joined(run),
@@ -187,7 +187,7 @@ def a_way_on(run: Run, nth: int, now: float) -> Event:
         for take in shot.takes
         if take.status in kinds and (take.status is not TakeStatus.DONE or shot.picked is None)
     ]
-    ways += [told(run, 0, step.shot, step.take) for step in steps_due(run, now) if step.name is StepName.SUBMIT]
+    ways += [told(run, 0, step.shot_id, step.take) for step in steps_due(run, now) if step.name is StepName.SUBMIT]
     ways += [told(run, 18, "", 0) for step in steps_due(run, now) if step.name is StepName.JOIN]
     return ways[nth % len(ways)] if ways else events.Resumed()
 

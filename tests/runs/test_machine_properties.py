@@ -27,7 +27,7 @@ def test_any_loss_repetition_and_death_ends_in_a_film_with_one_post_per_take(
     world.live(turns=20_000)
 
     assert world.run.status is RunStatus.SUCCEEDED
-    posts = [(job.shot, job.take) for job in world.jobs]
+    posts = [(job.shot_id, job.take) for job in world.jobs]
     assert len(posts) == len(set(posts)), "a take was posted twice"
     for shot in world.run.shots:
         numbers = [take.number for take in shot.takes]
@@ -107,16 +107,16 @@ def test_what_a_redis_that_fell_back_forgot_is_found_again(seed: int) -> None:
 
 
 gossip = st.builds(
-    lambda kind, shot, take: _gossip(kind, shot, take),
+    lambda kind, shot_id, take: _gossip(kind, shot_id, take),
     st.integers(0, 13),
     st.sampled_from(["s0_0", "s0_1", "s0_2", "nobody"]),
     st.integers(0, 3),
 )
 
 
-def _gossip(kind: int, shot: str, take: int) -> events.Event:
-    about = {"shot": shot, "take": take}
-    ids = (f"{shot}-{take}",)
+def _gossip(kind: int, shot_id: str, take: int) -> events.Event:
+    about = {"shot_id": shot_id, "take": take}
+    ids = (f"{shot_id}-{take}",)
     return [
         events.Submitting(**about, intent="i", seed=None, first_frame=None),
         events.Submitted(**about, job_id=ids[0]),

@@ -32,7 +32,7 @@ def a_run(*shots: Shot, **more: Any) -> Run:
 
 def made(name: str, take: int = 1) -> list[events.Event]:
     """Everything that happens to a take that goes well."""
-    about: dict[str, Any] = {"shot": name, "take": take}
+    about: dict[str, Any] = {"shot_id": name, "take": take}
     job = f"job_{name}_{take}"
     return [
         events.Submitting(**about, intent="i", seed=None, first_frame=None),
@@ -44,7 +44,7 @@ def made(name: str, take: int = 1) -> list[events.Event]:
 
 def refused(name: str) -> list[events.Event]:
     submitting = made(name)[0]
-    return [submitting, events.SubmitRefused(shot=name, take=1, problem=REFUSED)]
+    return [submitting, events.SubmitRefused(shot_id=name, take=1, problem=REFUSED)]
 
 
 def told(run: Run, *happened: events.Event | Callable[[Run], events.Event]) -> list[str]:
@@ -55,15 +55,15 @@ def told(run: Run, *happened: events.Event | Callable[[Run], events.Event]) -> l
         notices += notices_of(run, after)
         run = after
     assert len({notice.id for notice in notices}) == len(notices)
-    assert {(notice.run, notice.to) for notice in notices} <= {("run_1", URL)}
-    return [" ".join([notice.type, notice.shot or "-", notice.status]) for notice in notices]
+    assert {(notice.run_id, notice.to) for notice in notices} <= {("run_1", URL)}
+    return [" ".join([notice.type, notice.shot_id or "-", notice.status]) for notice in notices]
 
 
 def test_a_film_tells_of_each_shot_and_of_its_end() -> None:
     """In the order in which it happened, and nothing of what is under way."""
     chain = a_run(shot("s1"), shot("s2", "s1"))
 
-    assert told(chain, *made("s1"), *made("s2"), joined, events.CalledBack(shot="s2", take=1)) == [
+    assert told(chain, *made("s1"), *made("s2"), joined, events.CalledBack(shot_id="s2", take=1)) == [
         "shot.succeeded s1 done",
         "shot.succeeded s2 done",
         "run.succeeded - succeeded",
@@ -93,14 +93,14 @@ def test_a_run_that_waits_from_its_first_moment_is_told() -> None:
     gated = a_run(shot("s1", gated=True))
 
     assert told(gated) == ["run.waiting s1 waiting"]
-    assert told(gated, events.Approved(shot="s1"))[1:] == []
+    assert told(gated, events.Approved(shot_id="s1"))[1:] == []
 
 
 def test_each_gate_is_told_when_it_is_reached() -> None:
     """One approval does not silence the next."""
     gates = a_run(shot("s1"), shot("s2", "s1", gated=True), shot("s3", "s2", gated=True))
 
-    assert told(gates, *made("s1"), events.Approved(shot="s2"), *made("s2")) == [
+    assert told(gates, *made("s1"), events.Approved(shot_id="s2"), *made("s2")) == [
         "shot.succeeded s1 done",
         "run.waiting s2 waiting",
         "shot.succeeded s2 done",
@@ -129,7 +129,7 @@ def test_takes_to_choose_from_wait_for_a_person() -> None:
 
 def test_a_spent_budget_is_told_once_and_only_if_something_is_still_wanted() -> None:
     """When the last job of it is accepted; an intent that is put off and comes back does not count."""
-    chain, put_off = (shot("s1"), shot("s2", "s1")), events.SubmitPutOff(shot="s1", take=1, problem=BUSY, until=NOW)
+    chain, put_off = (shot("s1"), shot("s2", "s1")), events.SubmitPutOff(shot_id="s1", take=1, problem=BUSY, until=NOW)
     again = [made("s1")[0], put_off]
 
     assert told(a_run(*chain, budget_jobs=1), *again, *again, *made("s1")) == [
@@ -149,7 +149,9 @@ def test_a_film_made_anew_is_told_anew() -> None:
     """A retake after the end: the same kinds, other notices."""
     ends = ["shot.succeeded s1 done", "run.succeeded - succeeded"]
 
-    assert told(a_run(shot("s1")), *made("s1"), joined, events.Retaken(shot="s1"), *made("s1", 2), joined) == ends * 2
+    assert (
+        told(a_run(shot("s1")), *made("s1"), joined, events.Retaken(shot_id="s1"), *made("s1", 2), joined) == ends * 2
+    )
 
 
 def test_the_same_change_is_the_same_notice() -> None:
@@ -189,7 +191,7 @@ def test_a_provider_that_is_out_of_order_is_told_once_an_hour() -> None:
     run, ids, waited = a_run(shot("s1")), [], 0
     for minute in range(180):
         now = NOW + 60 * minute
-        for event in (made("s1")[0], events.SubmitPutOff(shot="s1", take=1, problem=down, until=now)):
+        for event in (made("s1")[0], events.SubmitPutOff(shot_id="s1", take=1, problem=down, until=now)):
             after = apply(run, event, now)
             waited += after.status != run.status
             ids += [notice.id for notice in notices_of(run, after)]
@@ -201,7 +203,7 @@ def test_a_provider_that_is_out_of_order_is_told_once_an_hour() -> None:
 
 def test_takes_of_unknown_outcome_count_as_spent() -> None:
     """The provider may have accepted them: the budget is reached, and a person is told that the run waits."""
-    lost = events.SubmitLost(shot="s1", take=1, problem=REFUSED)
+    lost = events.SubmitLost(shot_id="s1", take=1, problem=REFUSED)
     run = a_run(shot("s1"), shot("s2", "s1"), budget_jobs=1)
     lines = told(run, made("s1")[0], lost)
 

@@ -39,35 +39,35 @@ def chain(*sources: str | None, **more: Any) -> Run:
     return begin(replace(run, **more))
 
 
-def submitted(run: Run, shot: str, *, told: bool = True) -> Run:
+def submitted(run: Run, shot_id: str, *, told: bool = True) -> Run:
     """The next take of *shot* is submitted with the frame that its source hands on; *told*: it says whose it is."""
-    step = next(step for step in steps_due(run, NOW) if step.shot == shot and step.name is StepName.SUBMIT)
-    before = run.shot(run.shot(shot).source or "")  # type: ignore[union-attr]
+    step = next(step for step in steps_due(run, NOW) if step.shot_id == shot_id and step.name is StepName.SUBMIT)
+    before = run.shot(run.shot(shot_id).source or "")  # type: ignore[union-attr]
     source = chosen(before) if before else None
     first = None
     if before and source:
         path = f"{before.id}.{source.number}.last.png"
         number = source.number if told else None
         first = FirstFrame(url="https://up", source="upload", path=path, take=number)
-    ids = {"shot": shot, "take": step.take}
+    ids = {"shot_id": shot_id, "take": step.take}
     run = apply(run, events.Submitting(**ids, intent="i", seed=None, first_frame=first), NOW)
-    return apply(run, events.Submitted(**ids, job_id=f"job_{shot}_{step.take}"), NOW)
+    return apply(run, events.Submitted(**ids, job_id=f"job_{shot_id}_{step.take}"), NOW)
 
 
 def made(run: Run, *shots: str, told: bool = True) -> Run:
     """Each of *shots* in turn gets its next take, up to done."""
-    for shot in shots:
-        run = submitted(run, shot, told=told)
-        run = done(run, shot)
+    for shot_id in shots:
+        run = submitted(run, shot_id, told=told)
+        run = done(run, shot_id)
     return run
 
 
-def done(run: Run, shot: str) -> Run:
+def done(run: Run, shot_id: str) -> Run:
     """The take of *shot* that is under way is done."""
-    number = run.shot(shot).takes[-1].number  # type: ignore[union-attr]
-    ids = {"shot": shot, "take": number}
+    number = run.shot(shot_id).takes[-1].number  # type: ignore[union-attr]
+    ids = {"shot_id": shot_id, "take": number}
     run = apply(run, events.Rendered(**ids, job_ids=(), video_url="https://v"), NOW)
-    frame = Frame(path=f"{shot}.{number}.last.png", sha256="0", width=16, height=9)
+    frame = Frame(path=f"{shot_id}.{number}.last.png", sha256="0", width=16, height=9)
     return apply(run, events.Collected(**ids, video=CLIP, last_frame=frame), NOW)
 
 
@@ -99,7 +99,7 @@ def test_a_retake_leaves_stale_what_was_made_from_the_old_take() -> None:
     assert stale_after(run, "s1") == ("s2", "s3", "s4")
     assert stale_after(run, "s5") == ()
 
-    run = apply(run, events.Retaken(shot="s1"), NOW)
+    run = apply(run, events.Retaken(shot_id="s1"), NOW)
     assert stale(run) == ["s2", "s3", "s4"], "it is being made again"
     run = made(run, "s1")
     assert stale(run) == ["s2", "s3", "s4"]
@@ -109,21 +109,21 @@ def test_a_retake_leaves_stale_what_was_made_from_the_old_take() -> None:
 def test_a_stale_shot_is_cured_by_its_own_retake_or_by_the_old_take_of_its_source(told: bool) -> None:
     """Also in a run of an earlier version, which did not write down whose end a first frame was."""
     run = made(chain(None, "s1", "s2"), "s1", "s2", "s3", told=told)
-    again = made(apply(run, events.Retaken(shot="s1"), NOW), "s1")
+    again = made(apply(run, events.Retaken(shot_id="s1"), NOW), "s1")
     assert stale(again) == ["s2", "s3"]
 
-    assert stale(apply(again, events.Picked(shot="s1", take=1), NOW)) == []
-    again = made(apply(again, events.Retaken(shot="s2"), NOW), "s2", told=told)
+    assert stale(apply(again, events.Picked(shot_id="s1", take=1), NOW)) == []
+    again = made(apply(again, events.Retaken(shot_id="s2"), NOW), "s2", told=told)
     assert stale(again) == ["s3"], "made from the old take of s2"
-    assert stale(made(apply(again, events.Retaken(shot="s3"), NOW), "s3", told=told)) == []
+    assert stale(made(apply(again, events.Retaken(shot_id="s3"), NOW), "s3", told=told)) == []
 
 
 def test_a_shot_made_from_a_stale_one_is_stale_from_its_first_take_on() -> None:
     """It hangs on what no longer fits."""
     run = made(chain(None, "s1", "s2"), "s1", "s2")
-    run = apply(done(submitted(run, "s3"), "s3"), events.Retaken(shot="s1"), NOW)
+    run = apply(done(submitted(run, "s3"), "s3"), events.Retaken(shot_id="s1"), NOW)
     run = made(run, "s1")
-    run = made(apply(run, events.Retaken(shot="s3"), NOW), "s3")
+    run = made(apply(run, events.Retaken(shot_id="s3"), NOW), "s3")
 
     assert stale(run) == ["s2", "s3"]
 
@@ -132,7 +132,7 @@ def test_a_frame_stands_twice_in_the_film_only_where_both_of_its_clips_do() -> N
     """A branch repeats nothing, nor does a stale shot; one that is stale through its source alone still does."""
     run = made(chain(None, "s1", "s2", "s2"), "s1", "s2", "s3", "s4")
     assert [is_continued(run, shot) for shot in run.shots] == [False, True, True, False]
-    again = made(apply(run, events.Retaken(shot="s1"), NOW), "s1")
+    again = made(apply(run, events.Retaken(shot_id="s1"), NOW), "s1")
     assert stale(again) == ["s2", "s3", "s4"]
     assert [is_continued(again, shot) for shot in again.shots] == [False, False, True, False]
 
@@ -144,7 +144,7 @@ def test_a_first_frame_of_unknown_origin_makes_nothing_stale() -> None:
     take = replace(run.shots[1].takes[0], first_frame=unknown)
     run = replace(run, shots=(run.shots[0], replace(run.shots[1], takes=(take,))))
 
-    assert stale(made(apply(run, events.Retaken(shot="s1"), NOW), "s1")) == []
+    assert stale(made(apply(run, events.Retaken(shot_id="s1"), NOW), "s1")) == []
 
 
 def test_a_retake_costs_its_own_job_and_those_of_shots_that_failed_from_its_frame() -> None:
@@ -154,13 +154,13 @@ def test_a_retake_costs_its_own_job_and_those_of_shots_that_failed_from_its_fram
     assert jobs_of_retake(made(run, "s2", "s3"), "s1") == 1
     assert jobs_of_retake(run, "s9") == 0
     run = submitted(run, "s2")
-    ended = events.JobEnded(shot="s2", take=1, job_ids=(), status=TakeStatus.FAILED, problem=REFUSED)
+    ended = events.JobEnded(shot_id="s2", take=1, job_ids=(), status=TakeStatus.FAILED, problem=REFUSED)
     run = apply(run, ended, NOW)
 
     assert jobs_of_retake(run, "s1") == 2
-    after = apply(run, events.Retaken(shot="s1"), NOW)
-    assert [step.shot for step in steps_due(after, NOW)] == ["s1"]
-    assert [step.shot for step in steps_due(made(after, "s1"), NOW)] == ["s2"]
+    after = apply(run, events.Retaken(shot_id="s1"), NOW)
+    assert [step.shot_id for step in steps_due(after, NOW)] == ["s1"]
+    assert [step.shot_id for step in steps_due(made(after, "s1"), NOW)] == ["s2"]
 
 
 def test_the_outlook_is_a_sentence_with_jobs_budget_and_names() -> None:
@@ -202,19 +202,19 @@ def any_event(run: Run, chance: random.Random, told: bool, *, deciding: bool) ->
     """Something that may happen to a run, or to one of its takes."""
     shot = chance.choice(run.shots)
     if deciding and chance.random() < 0.2:
-        return chance.choice([events.Retaken(shot=shot.id), events.Picked(shot=shot.id, take=1)])
+        return chance.choice([events.Retaken(shot_id=shot.id), events.Picked(shot_id=shot.id, take=1)])
     submits = [step for step in steps_due(run, NOW) if step.name is StepName.SUBMIT]
     if submits and chance.random() < 0.5:
         step = chance.choice(submits)
-        source = run.shot(run.shot(step.shot).source or "")  # type: ignore[union-attr]
+        source = run.shot(run.shot(step.shot_id).source or "")  # type: ignore[union-attr]
         end = chosen(source) if source else None
         path = f"{source.id}.{end.number}.last.png" if source and end else None
         url = (end.provider_frame_url if end else None) or "https://up"
         first = FirstFrame(url=url, source="upload", path=path, take=end.number if told and end else None)
-        ids = {"shot": step.shot, "take": step.take}
+        ids = {"shot_id": step.shot_id, "take": step.take}
         return events.Submitting(**ids, intent="i", seed=None, first_frame=first if end else None)
     number = chance.randint(1, 3)
-    ids = {"shot": shot.id, "take": number}
+    ids = {"shot_id": shot.id, "take": number}
     frame = Frame(path=f"{shot.id}.{number}.last.png", sha256="0", width=16, height=9)
     early = chance.choice([None, f"https://{shot.id}/{number}"])
     return chance.choice(

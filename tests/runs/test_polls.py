@@ -20,7 +20,7 @@ def polled(first_s: float, every_s: float, intent: str = "i") -> Run:
     shot = Shot(id="s1", scene="a", origin="cut", source=None, input={"prompt": "x"})
     run = Run(id=RunId("r"), title="t", model="m", created_at=NOW, updated_at=NOW, shots=(shot,), terms=Terms())
     maker = Maker(provider="p", profile="p", base="https://p", model="m", poll_s=(first_s, every_s))
-    about = {"shot": "s1", "take": 1, "intent": intent}
+    about = {"shot_id": "s1", "take": 1, "intent": intent}
     run = apply(begin(run), events.Submitting(**about, seed=None, first_frame=None, maker=maker), NOW)  # type: ignore[arg-type]
     return apply(run, events.Submitted(**about, job_id="j"), NOW)  # type: ignore[arg-type]
 
@@ -32,7 +32,7 @@ def look_ups(run: Run, number: int) -> list[float]:
         now = max(now, run.shots[0].takes[0].due_at)
         assert [step.name for step in steps_due(run, now)] == [StepName.LOOK_UP]
         moments.append(now - NOW)
-        run = apply(run, events.JobSeen(shot="s1", take=1, job_ids=("j",), word="running"), now)
+        run = apply(run, events.JobSeen(shot_id="s1", take=1, job_ids=("j",), word="running"), now)
     return moments
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from framerelay.runs.tokens import HookAddress, Links, TakeAddress, Tokens
 
-TAKE = TakeAddress(run="run_abc", shot="s1", take=2)
+TAKE = TakeAddress(run_id="run_abc", shot_id="s1", take=2)
 ENDING = replace(TAKE, ends_at=1_800_000_000)
 OLD_TOKEN = "dDpydW5fYWJjOnMxOjI.w5N_CmEjoRG2ourhFY5BRDSA"  # Made by 0.1.0 under "secret".
 
@@ -68,12 +68,12 @@ def test_whatever_is_wrong_a_mac_is_made_and_compared(token: str, monkeypatch: p
 
 def test_a_token_names_the_provider_whose_callbacks_come_there() -> None:
     """Beside its end; and one that names none, as all did before, is still read."""
-    named = TakeAddress(run="run_1", shot="s1", take=2, ends_at=2_000_000_000, provider="my-fal")
+    named = TakeAddress(run_id="run_1", shot_id="s1", take=2, ends_at=2_000_000_000, provider="my-fal")
     tokens = Tokens("a secret")
 
     assert tokens.read(tokens.mint(named), now=1_000_000_000.0) == named
     assert tokens.read(tokens.mint(named), now=2_000_000_000.0) is None
-    assert named.name == TakeAddress(run="run_1", shot="s1", take=2).name
+    assert named.name == TakeAddress(run_id="run_1", shot_id="s1", take=2).name
     others = [replace(named, provider=other) for other in (None, "fal", "my-fal2")]
     assert len({tokens.mint(each) for each in (named, *others)}) == 4
     for each in others:
@@ -84,7 +84,7 @@ def test_nobody_can_give_an_address_another_provider() -> None:
     """By whose words a callback is read, and what it has to prove, is part of what was signed."""
     tokens = Tokens("a secret")
     signed, unsigned = (
-        tokens.mint(TakeAddress(run="run_1", shot="s1", take=2, ends_at=2_000_000_000, provider=name))
+        tokens.mint(TakeAddress(run_id="run_1", shot_id="s1", take=2, ends_at=2_000_000_000, provider=name))
         for name in ("fal", "ark")
     )
     forged = f"{unsigned.partition('.')[0]}.{signed.partition('.')[2]}"
@@ -95,7 +95,7 @@ def test_nobody_can_give_an_address_another_provider() -> None:
 def test_each_take_has_an_address_of_its_own_and_always_the_same_one() -> None:
     """A crash between intent and answer does not change it."""
     tokens = Tokens("secret")
-    other = TakeAddress(run="run_abc", shot="s1", take=3)
+    other = TakeAddress(run_id="run_abc", shot_id="s1", take=3)
 
     assert tokens.mint(TAKE) == Tokens("secret").mint(TAKE)
     assert tokens.mint(TAKE) != tokens.mint(other)

@@ -60,7 +60,7 @@ class Job:
     """One payment; *ends_at*: when the provider is done with it. *fails*: without a clip."""
 
     id: str
-    shot: str
+    shot_id: str
     take: int
     ends_at: float
     fails: bool = False
@@ -134,25 +134,25 @@ class World:
             case StepName.SUBMIT:
                 return self.submit(step)
             case StepName.LOOK_UP:
-                return self.look_up(step.shot, step.take)
+                return self.look_up(step.shot_id, step.take)
             case StepName.COLLECT:
                 return self.collect(step)
             case StepName.KEEP:
-                return self.keep(step.shot, step.take)
+                return self.keep(step.shot_id, step.take)
             case StepName.JOIN:
                 return self.join(step)
 
     def submit(self, step: Step) -> Iterator[None]:
         if step not in steps_due(self.run, self.now):
             return
-        shot = self.run.shot(step.shot)
+        shot = self.run.shot(step.shot_id)
         yield
         if shot and self.happens(self.failure / 4):
-            self.save(events.PreparationFailed(shot=step.shot, problem=BAD, until=None, turn=shot.turns))
+            self.save(events.PreparationFailed(shot_id=step.shot_id, problem=BAD, until=None, turn=shot.turns))
             return
-        about = {"shot": step.shot, "take": step.take, "intent": f"i{self.chance.random()}"}
+        about = {"shot_id": step.shot_id, "take": step.take, "intent": f"i{self.chance.random()}"}
         self.record(events.Submitting(**about, seed=None, first_frame=None))  # type: ignore[arg-type]
-        mine = self.run.take(step.shot, step.take)
+        mine = self.run.take(step.shot_id, step.take)
         if mine is None or mine.intent != about["intent"]:
             return
         yield
@@ -161,7 +161,9 @@ class World:
             return
         number = len(self.jobs) + 1
         ends_at = self.now + self.chance.uniform(1, 200)
-        job = Job(id=f"job{number}", shot=step.shot, take=step.take, ends_at=ends_at, fails=self.happens(self.failure))
+        job = Job(
+            id=f"job{number}", shot_id=step.shot_id, take=step.take, ends_at=ends_at, fails=self.happens(self.failure)
+        )
         self.jobs.append(job)
         yield
         if self.happens(self.loss):
@@ -169,25 +171,25 @@ class World:
         else:
             self.save(events.Submitted(**about, job_id=job.id))  # type: ignore[arg-type]
 
-    def look_up(self, shot: str, take: int, called: str | None = None) -> Iterator[None]:
+    def look_up(self, shot_id: str, take: int, called: str | None = None) -> Iterator[None]:
         """As a task does: planned by the state, or because of a callback about the job *called*."""
-        found = self.run.take(shot, take)
+        found = self.run.take(shot_id, take)
         if found is None:
             yield
             if called and not any(called in each.job_ids for _, each in self.takes()):
-                self.save(events.Submitted(shot=shot, take=take, job_id=called))
+                self.save(events.Submitted(shot_id=shot_id, take=take, job_id=called))
             return
         if called and found.job_ids and not any(called in each.job_ids for _, each in self.takes()):
             yield
-            self.save(events.SecondJobFound(shot=shot, take=take, job_ids=(called,)))
+            self.save(events.SecondJobFound(shot_id=shot_id, take=take, job_ids=(called,)))
         asked = found.job_id or called
         if asked is None or (not found.job_ids and any(asked in each.job_ids for _, each in self.takes())):
             return
         yield
         job = next((each for each in self.jobs if each.id == asked), None)
-        about = {"shot": shot, "take": take, "job_ids": (asked,)}
+        about = {"shot_id": shot_id, "take": take, "job_ids": (asked,)}
         if job is None:
-            gone = events.PollFailed(shot=shot, take=take, problem=LOST, gone=True, job_id=asked)
+            gone = events.PollFailed(shot_id=shot_id, take=take, problem=LOST, gone=True, job_id=asked)
             self.save(gone)
         elif job.ends_at > self.now:
             self.save(events.JobSeen(**about, word="running"))  # type: ignore[arg-type]
@@ -197,11 +199,11 @@ class World:
             self.save(events.Rendered(**about, video_url=asked))  # type: ignore[arg-type]
 
     def collect(self, step: Step) -> Iterator[None]:
-        found = self.run.take(step.shot, step.take)
+        found = self.run.take(step.shot_id, step.take)
         if found is None or found.turns != step.turn or found.status is not TakeStatus.COLLECTING:
             return
         yield
-        about = {"shot": step.shot, "take": step.take}
+        about = {"shot_id": step.shot_id, "take": step.take}
         if self.happens(self.failure / 2):
             turned = {**about, "problem": LOST, "turn": step.turn}
             self.save(events.CollectPutOff(**turned, until=self.now + 1, ask_again=self.happens(0.5)))  # type: ignore[arg-type]
@@ -210,13 +212,13 @@ class World:
             clip = Clip(path=path, sha256=path, bytes=1, width=1, height=1, duration_s=5, frames=1, kept=kept)
             self.save(events.Collected(**about, video=clip, last_frame=FRAME))  # type: ignore[arg-type]
             yield
-            yield from self.put(step.shot, step.take, path)
+            yield from self.put(step.shot_id, step.take, path)
 
-    def put(self, shot: str, take: int, path: str) -> Iterator[None]:
+    def put(self, shot_id: str, take: int, path: str) -> Iterator[None]:
         """Whoever has the clip puts it into object storage, again and again while that is away."""
         if self.bucket is None:
             return
-        about = {"shot": shot, "take": take, "sha256": path}
+        about = {"shot_id": shot_id, "take": take, "sha256": path}
         while self.happens(self.failure):
             self.save(events.KeepPutOff(**about, problem=LOST, until=self.now + 30))  # type: ignore[arg-type]
             yield
@@ -224,17 +226,17 @@ class World:
         yield
         self.save(events.ClipKept(**about))  # type: ignore[arg-type]
 
-    def keep(self, shot: str, take: int) -> Iterator[None]:
+    def keep(self, shot_id: str, take: int) -> Iterator[None]:
         """Another worker takes over: it finds the clip kept, or has it on its disk, or it is gone."""
-        found = self.run.take(shot, take)
+        found = self.run.take(shot_id, take)
         if found is None or found.video is None or found.video.kept or self.bucket is None:
             return
         path = found.video.path
         yield
         if path in self.bucket or self.happens(0.5):
-            yield from self.put(shot, take, path)
+            yield from self.put(shot_id, take, path)
         else:
-            self.save(events.ClipLost(shot=shot, take=take, sha256=path))
+            self.save(events.ClipLost(shot_id=shot_id, take=take, sha256=path))
 
     def join(self, step: Step) -> Iterator[None]:
         """It takes its time; what it is made of was settled when it began."""
@@ -258,7 +260,7 @@ class World:
     def call(self, job: Job) -> None:
         """The provider calls back about *job*; maybe twice, maybe not at all."""
         if not self.happens(self.loss):
-            self.tasks += [self.look_up(job.shot, job.take, job.id) for _ in range(self.chance.randint(1, 2))]
+            self.tasks += [self.look_up(job.shot_id, job.take, job.id) for _ in range(self.chance.randint(1, 2))]
 
     def go_on(self) -> None:
         """One task takes its next step, or dies before it."""
@@ -316,11 +318,11 @@ class World:
         number = self.chance.randint(1, 4)
         jobs = [job.id for job in self.jobs] or ["nobody's"]
         kinds: list[events.Event] = [
-            events.Approved(shot=shot.id),
-            *[events.Picked(shot=shot.id, take=number)] * 4,
-            *[events.Retaken(shot=shot.id, prompt="again")] * 4,
+            events.Approved(shot_id=shot.id),
+            *[events.Picked(shot_id=shot.id, take=number)] * 4,
+            *[events.Retaken(shot_id=shot.id, prompt="again")] * 4,
             *[events.Resumed()] * 3,
-            events.Adopted(shot=shot.id, job_id=self.chance.choice(jobs)),
+            events.Adopted(shot_id=shot.id, job_id=self.chance.choice(jobs)),
         ]
         self.record(self.chance.choice(kinds))
 

@@ -93,7 +93,7 @@ def under_way(truth: Truth, start_relay: Any, wait_until: Any) -> Callable[..., 
                 return bool(takes) and takes[0]["status"] in ("generating", "unsure")
 
             await wait_until(submitted, "the first take is submitted")
-            yield relay, run_id, "/webhook/" + relay.tokens.mint(TakeAddress(run=run_id, shot="s1", take=1))
+            yield relay, run_id, "/webhook/" + relay.tokens.mint(TakeAddress(run_id=run_id, shot_id="s1", take=1))
 
     return start
 
@@ -203,8 +203,8 @@ async def test_no_take_is_given_the_job_of_another(start_relay: Any, truth: Trut
 
         await wait_until(both, "one has its job, the other does not know")
         before = await takes()
-        shot, _, _ = before["unsure"]
-        path = "/webhook/" + relay.tokens.mint(TakeAddress(run=run_id, shot=shot, take=1))
+        shot_id, _, _ = before["unsure"]
+        path = "/webhook/" + relay.tokens.mint(TakeAddress(run_id=run_id, shot_id=shot_id, take=1))
         truth.requests.clear()
         assert (await relay.api.post(path, json={"id": MINE, "status": "succeeded"})).status_code == 200
         await relay.api.post(path, json={"id": "job_2", "status": "running"})

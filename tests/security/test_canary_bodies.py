@@ -27,7 +27,7 @@ async def relay(start_relay: Any) -> AsyncIterator[Any]:
 
 
 def address(relay: Any, take: int = 1) -> str:
-    return "/webhook/" + str(relay.tokens.mint(TakeAddress(run=RUN, shot="s1", take=take)))
+    return "/webhook/" + str(relay.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=take)))
 
 
 @pytest.mark.parametrize(

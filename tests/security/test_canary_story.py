@@ -250,7 +250,7 @@ def _says_something(errors: Any) -> bool:
 
 async def _everybody_knocks(house: House) -> tuple[list[str], list[str]]:
     """Callbacks and requests with secrets in every corner; the answers to them, and the tokens that were used."""
-    take = house.tokens.mint(TakeAddress(run=RUN, shot="s1", take=1))
+    take = house.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=1))
     hook = house.tokens.mint(HookAddress(hook="mine"))
     headers = {"Authorization": BEARER, "Cookie": f"session={PASSWORD}", "X-Api-Key": UPSTREAM_KEY, "Referer": SIGNED}
     bodies: list[dict[str, Any]] = [

@@ -28,7 +28,7 @@ def tokens(relay: Any) -> list[str]:
 
 
 def take(number: int) -> TakeAddress:
-    return TakeAddress(run=RUN, shot="s1", take=number)
+    return TakeAddress(run_id=RUN, shot_id="s1", take=number)
 
 
 async def kept(relay: Any) -> list[dict[str, Any]]:

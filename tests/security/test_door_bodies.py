@@ -22,7 +22,7 @@ BOARD = b'{"model":"m","shots":[{"id":"s1","prompt":"x","seed":%s}]}'
 @pytest.fixture
 def path() -> Any:
     """``path(relay)``: where the callbacks of a take go."""
-    return lambda relay: "/webhook/" + relay.tokens.mint(TakeAddress(run=RUN, shot="s1", take=1))
+    return lambda relay: "/webhook/" + relay.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=1))
 
 
 NOT_JSON = {

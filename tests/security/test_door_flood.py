@@ -21,7 +21,7 @@ NOBODY = "http://127.0.0.1:1"
 @pytest.fixture
 def address() -> Any:
     """``address(relay, 1)``: where the callbacks of a take go."""
-    return lambda relay, take: "/webhook/" + relay.tokens.mint(TakeAddress(run=RUN, shot="s1", take=take))
+    return lambda relay, take: "/webhook/" + relay.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=take))
 
 
 async def test_a_flood_of_wrong_addresses_stops_no_callback(start_relay: Any, redis: Any, address: Any) -> None:

@@ -25,7 +25,7 @@ async def relay(start_relay: Any) -> AsyncIterator[Any]:
 @pytest.fixture
 def path(relay: Any) -> str:
     """Where the callbacks of a take go."""
-    return "/webhook/" + str(relay.tokens.mint(TakeAddress(run=RUN, shot="s1", take=1)))
+    return "/webhook/" + str(relay.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=1)))
 
 
 async def test_heads_are_bounded_in_bytes_and_number(relay: Any, talk: Any, post: Any, path: str) -> None:

@@ -56,7 +56,7 @@ def drip(connect_to: Any) -> Any:
 
 async def test_whoever_takes_too_long_is_cut_off(hasty: Any, drip: Any) -> None:
     """Slow heads and bodies are told 408; who says nothing, or goes on behind the answer, is not told anything."""
-    path = "/webhook/" + hasty.tokens.mint(TakeAddress(run=RUN, shot="s1", take=1))
+    path = "/webhook/" + hasty.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=1))
     head = b"POST " + path.encode() + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
     unknown = b"POST /webhook/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
     forms: dict[str, tuple[bytes, bytes]] = {
@@ -87,7 +87,7 @@ async def test_a_callback_that_never_ends_is_a_reason_to_ask(
     hasty: Any, drip: Any, wait_until: Any, redis: Any
 ) -> None:
     """Whoever knew the address gets no 200; what was heard is listed as cut off, and the take is looked up."""
-    path = "/webhook/" + hasty.tokens.mint(TakeAddress(run=RUN, shot="s1", take=1))
+    path = "/webhook/" + hasty.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=1))
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n".encode()
     said = await drip(hasty, head + DONE, b" ")
 
@@ -103,7 +103,7 @@ async def test_a_callback_that_never_ends_is_a_reason_to_ask(
 
 async def test_a_slow_line_is_no_crime(hasty: Any, connect_to: Any) -> None:
     """A second and a half for what is sent at a fair pace, where one second is allowed for nothing at all."""
-    path = "/webhook/" + hasty.tokens.mint(TakeAddress(run=RUN, shot="s1", take=1))
+    path = "/webhook/" + hasty.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=1))
     body = DONE + b" " * (600_000 - len(DONE))
     reader, writer = await connect_to(hasty)
     writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode())
@@ -153,7 +153,9 @@ async def test_idlers_make_room_for_whoever_has_something_to_say(
             _, writer = await connect_to(relay)
             writer.write(b"POST /webhook/x HTTP/1.1\r\nX: " if number % 2 else b"")
             idlers.append(writer)
-        paths = ["/webhook/" + relay.tokens.mint(TakeAddress(run=RUN, shot="s1", take=take)) for take in range(10)]
+        paths = [
+            "/webhook/" + relay.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=take)) for take in range(10)
+        ]
         answers = [await talk(relay, post(path, DONE)) for path in paths]
         for writer in idlers:
             writer.close()
@@ -170,7 +172,7 @@ async def test_who_was_sent_away_is_not_counted_any_more(start_relay: Any, post:
                 open_ones.enter_context(socket.create_connection((place.hostname, place.port)))
             lines = []
             for take in range(60):
-                path = "/webhook/" + relay.tokens.mint(TakeAddress(run=RUN, shot="s1", take=take))
+                path = "/webhook/" + relay.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=take))
                 caller = open_ones.enter_context(socket.create_connection((place.hostname, place.port)))
                 for _ in range(9):
                     await asyncio.sleep(0)  # The receiver is in this loop, and has taken it in by then.
@@ -187,7 +189,7 @@ async def test_room_is_made_when_it_is_needed(start_relay: Any, connect_to: Any,
     """All were at work when it came; by the time that it asks some wait, and the longest of them makes room."""
     async with start_relay("http://127.0.0.1:1", worker=False, connections_max=3) as relay:
         await relay.api.aclose()
-        paths = ["/webhook/" + relay.tokens.mint(TakeAddress(run=RUN, shot="s1", take=take)) for take in range(4)]
+        paths = ["/webhook/" + relay.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=take)) for take in range(4)]
         busy = [await connect_to(relay) for _ in range(3)]
         for (_, writer), path in zip(busy, paths, strict=False):
             writer.write(post(path, DONE, "Expect: 100-continue").replace(b"Connection: close\r\n", b"")[:-1])
@@ -235,7 +237,7 @@ async def test_where_all_are_at_work_one_more_is_asked_to_come_back(
             writer.write(f"GET /v1/runs/{run}/events HTTP/1.1\r\nAuthorization: Bearer fr_test\r\n\r\n".encode())
             assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
             watchers.append(writer)
-        path = "/webhook/" + relay.tokens.mint(TakeAddress(run=RUN, shot="s1", take=1))
+        path = "/webhook/" + relay.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=1))
         refused = await talk(relay, post(path, DONE))
         watchers.pop().close()
         async with asyncio.timeout(PATIENCE_S):

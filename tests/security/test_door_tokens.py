@@ -18,9 +18,9 @@ async def test_wrong_malformed_ended_and_unknown_addresses_get_the_very_same_ans
 ) -> None:
     """Status, headers and body, byte for byte: nobody can tell an address that was once right."""
     async with start_relay("http://127.0.0.1:1", worker=False) as relay:
-        take = TakeAddress(run=RUN, shot="s1", take=1, ends_at=int(time.time()) + 1000)
+        take = TakeAddress(run_id=RUN, shot_id="s1", take=1, ends_at=int(time.time()) + 1000)
         right, hook = relay.tokens.mint(take), relay.tokens.mint(HookAddress(hook="mine"))
-        ended = relay.tokens.mint(TakeAddress(run=RUN, shot="s1", take=1, ends_at=int(time.time()) - 1))
+        ended = relay.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=1, ends_at=int(time.time()) - 1))
         foreign = Tokens("another secret").mint(take)
         wrong = [ended, foreign, right[:-1], right + "A", f"{hook.partition('.')[0]}.{right.partition('.')[2]}"]
         odd = [
@@ -49,7 +49,9 @@ async def test_a_repeat_within_the_life_of_an_address_gets_its_200(start_relay: 
     """Long after the job has ended, as long as the address has not; and under an address of another end, too."""
     async with start_relay("http://127.0.0.1:1", worker=False) as relay:
         soon, later = int(time.time()) + 30, int(time.time()) + 90_000
-        tokens = [relay.tokens.mint(TakeAddress(run=RUN, shot="s1", take=1, ends_at=end)) for end in (soon, later)]
+        tokens = [
+            relay.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=1, ends_at=end)) for end in (soon, later)
+        ]
         answers = [await talk(relay, post(f"/webhook/{token}", DONE)) for token in (tokens[0], *tokens)]
 
     assert [answer.status for answer in answers] == [200, 200, 200]
@@ -70,5 +72,5 @@ async def test_an_address_lives_a_day_longer_than_its_job_may(
 
     address = relay.tokens.read(job["input"]["callback_url"].rpartition("/")[2], now=after)
     assert run["status"] == "succeeded"
-    assert address.name == TakeAddress(run=run["id"], shot="s1", take=1).name
+    assert address.name == TakeAddress(run_id=run["id"], shot_id="s1", take=1).name
     assert before + life_s + 86_400 <= address.ends_at <= after + life_s + 86_401

@@ -36,7 +36,7 @@ anyio = pytest.mark.anyio
 KEY = b"a secret of some thirty bytes..."
 OTHER = b"another secret of thirty bytes.."
 RUN = "run_" + "a" * 24
-TAKE = TakeAddress(run=RUN, shot="s1", take=1)
+TAKE = TakeAddress(run_id=RUN, shot_id="s1", take=1)
 DONE = b'{"id":"job_1","status":"succeeded"}'
 NOWHERE = "http://127.0.0.1:1"
 STANDARD = "{scheme: standard-webhooks, secret_file: secret}"
@@ -395,7 +395,8 @@ async def test_a_signature_over_the_address_fits_the_address_that_was_called(ver
 
     async with verifying("verify: {scheme: vidu, secret_file: key}") as relay:
         here, there = (
-            f"/webhook/{relay.tokens.mint(address)}" for address in (TAKE, TakeAddress(run=RUN, shot="s1", take=2))
+            f"/webhook/{relay.tokens.mint(address)}"
+            for address in (TAKE, TakeAddress(run_id=RUN, shot_id="s1", take=2))
         )
         answers = [
             await relay.api.post(here, content=DONE, headers=vidu(here, "")),

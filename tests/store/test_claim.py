@@ -14,9 +14,9 @@ from framerelay.store.tasks import DUE, QUEUE, WAKE
 pytestmark = pytest.mark.anyio
 
 
-async def queued(redis: ArqRedis, run: str, number: int, *, ago_s: float) -> list[str]:
+async def queued(redis: ArqRedis, run_id: str, number: int, *, ago_s: float) -> list[str]:
     """So many tasks of one run, queued at once; returns their ids in the order in which Redis keeps them."""
-    ids = [f"submit:{run}:s{each:04d}:1:0" for each in range(number)]
+    ids = [f"submit:{run_id}:s{each:04d}:1:0" for each in range(number)]
     await redis.zadd(QUEUE, dict.fromkeys(ids, int((time.time() - ago_s) * 1000)))
     return ids
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 def callback(name: str, body: bytes = b"{}") -> Callback:
-    return Callback(id=name, received_at=time.time(), outcome="accepted", body=body, run="r", shot="s", take=1)
+    return Callback(id=name, received_at=time.time(), outcome="accepted", body=body, run_id="r", shot_id="s", take=1)
 
 
 def task(name: str) -> Task:

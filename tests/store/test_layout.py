@@ -33,11 +33,11 @@ def chain_of(shots: int, name: str = "run_1") -> Run:
 
 
 def submitting() -> events.Submitting:
-    return events.Submitting(shot="s0", take=1, intent="i", seed=None, first_frame=None)
+    return events.Submitting(shot_id="s0", take=1, intent="i", seed=None, first_frame=None)
 
 
 def submitted(job_id: str = "j") -> events.Submitted:
-    return events.Submitted(shot="s0", take=1, job_id=job_id)
+    return events.Submitted(shot_id="s0", take=1, job_id=job_id)
 
 
 async def traffic(redis: ArqRedis) -> tuple[int, int]:
@@ -85,9 +85,9 @@ async def test_a_change_that_redis_forgot_is_not_remembered_instead(redis: ArqRe
     mine, theirs = Store(redis), Store(redis)
     await start(mine, chain_of(2))
     older = await redis.dump("framerelay:run:run_1")
-    await record(mine, "run_1", events.Submitting(shot="s0", take=1, intent="mine", seed=None, first_frame=None))
+    await record(mine, "run_1", events.Submitting(shot_id="s0", take=1, intent="mine", seed=None, first_frame=None))
     await redis.restore("framerelay:run:run_1", 0, older, replace=True)
-    await record(theirs, "run_1", events.Submitting(shot="s0", take=1, intent="theirs", seed=None, first_frame=None))
+    await record(theirs, "run_1", events.Submitting(shot_id="s0", take=1, intent="theirs", seed=None, first_frame=None))
 
     seen = await mine.load("run_1")
 

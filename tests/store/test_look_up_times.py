@@ -26,16 +26,18 @@ def a_run(*names: str, **more: object) -> Run:
 
 
 def in_flight(run: Run, name: str = "s1", *, expected_s: float | None = None) -> Run:
-    intent = events.Submitting(shot=name, take=1, intent="i", seed=None, first_frame=None, expected_s=expected_s)
-    return apply(apply(run, intent, NOW), events.Submitted(shot=name, take=1, job_id=f"job_{name}"), NOW)
+    intent = events.Submitting(shot_id=name, take=1, intent="i", seed=None, first_frame=None, expected_s=expected_s)
+    return apply(apply(run, intent, NOW), events.Submitted(shot_id=name, take=1, job_id=f"job_{name}"), NOW)
 
 
 def look(run: Run, age: float) -> Run:
-    return apply(run, events.JobSeen(shot="s1", take=1, job_ids=("job_s1",), word="running"), NOW + age)
+    return apply(run, events.JobSeen(shot_id="s1", take=1, job_ids=("job_s1",), word="running"), NOW + age)
 
 
 def rendered(run: Run, name: str, *, called_back: bool) -> Run:
-    done = events.Rendered(shot=name, take=1, job_ids=(f"job_{name}",), video_url="https://v", called_back=called_back)
+    done = events.Rendered(
+        shot_id=name, take=1, job_ids=(f"job_{name}",), video_url="https://v", called_back=called_back
+    )
     return apply(run, done, NOW + 60)
 
 
@@ -103,11 +105,11 @@ def test_missed_callbacks_are_counted_and_none_at_all_is_called_by_its_name() ->
 def test_a_callback_that_comes_after_the_look_up_was_not_missed() -> None:
     """It says that we are reached, and takes nothing back."""
     found = rendered(in_flight(a_run()), "s1", called_back=False)
-    told = apply(found, events.CalledBack(shot="s1", take=1), NOW + 61)
+    told = apply(found, events.CalledBack(shot_id="s1", take=1), NOW + 61)
 
     assert callbacks_missed(told) == 0
     assert take_of(told) == replace(take_of(found), called_back=True)
-    assert apply(told, events.CalledBack(shot="s1", take=1), NOW + 62) is told
+    assert apply(told, events.CalledBack(shot_id="s1", take=1), NOW + 62) is told
 
 
 @pytest.mark.parametrize("unsure", [False, True])
@@ -115,11 +117,11 @@ def test_an_adopted_job_that_the_provider_does_not_know_frees_its_shot_at_once(u
     """A mistyped id costs nothing, and the right one can be named."""
     run = a_run()
     if unsure:
-        run = apply(run, events.Submitting(shot="s1", take=1, intent="i", seed=None, first_frame=None), NOW)
-        run = apply(run, events.SubmitLost(shot="s1", take=1, problem=GONE), NOW)
-    run = apply(run, events.Adopted(shot="s1", job_id="job_typo"), NOW + 1)
-    freed = apply(run, events.PollFailed(shot="s1", take=1, problem=GONE, gone=True), NOW + 2)
-    again = apply(freed, events.Adopted(shot="s1", job_id="job_right"), NOW + 3)
+        run = apply(run, events.Submitting(shot_id="s1", take=1, intent="i", seed=None, first_frame=None), NOW)
+        run = apply(run, events.SubmitLost(shot_id="s1", take=1, problem=GONE), NOW)
+    run = apply(run, events.Adopted(shot_id="s1", job_id="job_typo"), NOW + 1)
+    freed = apply(run, events.PollFailed(shot_id="s1", take=1, problem=GONE, gone=True), NOW + 2)
+    again = apply(freed, events.Adopted(shot_id="s1", job_id="job_right"), NOW + 3)
 
     assert take_of(freed).status is (TakeStatus.UNSURE if unsure else TakeStatus.FAILED)
     assert take_of(freed).job_id is None
@@ -129,8 +131,8 @@ def test_an_adopted_job_that_the_provider_does_not_know_frees_its_shot_at_once(u
 
 def test_a_job_that_was_seen_once_is_not_given_up_for_a_404() -> None:
     """Only a name that was never known can be a typing error."""
-    run = look(apply(a_run(), events.Adopted(shot="s1", job_id="job_s1"), NOW), 1)
-    after = apply(run, events.PollFailed(shot="s1", take=1, problem=GONE, gone=True), NOW + 2)
+    run = look(apply(a_run(), events.Adopted(shot_id="s1", job_id="job_s1"), NOW), 1)
+    after = apply(run, events.PollFailed(shot_id="s1", take=1, problem=GONE, gone=True), NOW + 2)
 
     assert take_of(after).status is TakeStatus.GENERATING
 

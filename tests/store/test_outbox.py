@@ -47,9 +47,9 @@ async def test_what_is_to_be_told_is_saved_with_the_change_and_wakes_a_sender(re
     await start(Store(redis), a_run("run_2", notify_url=None))
     (one,) = await outbox.recent(limit=9)
 
-    assert (one.notice.run, one.notice.type, one.state) == ("run_1", "run.waiting", NotificationState.WAITING)
+    assert (one.notice.run_id, one.notice.type, one.state) == ("run_1", "run.waiting", NotificationState.WAITING)
     assert b"notify" in await redis.zrange(QUEUE, 0, -1)
-    assert await outbox.recent(limit=9, run="run_2") == []
+    assert await outbox.recent(limit=9, run_id="run_2") == []
 
 
 async def test_a_save_that_lost_a_race_tells_nothing(redis: ArqRedis, outbox: Outbox) -> None:
@@ -57,7 +57,7 @@ async def test_a_save_that_lost_a_race_tells_nothing(redis: ArqRedis, outbox: Ou
     store = Store(redis)
     await start(store, a_run())
     await start(store, a_run())
-    await asyncio.gather(*(record(Store(redis), "run_1", events.Approved(shot="s1")) for _ in range(5)))
+    await asyncio.gather(*(record(Store(redis), "run_1", events.Approved(shot_id="s1")) for _ in range(5)))
 
     assert len(await outbox.recent(limit=9)) == 1
 
@@ -143,8 +143,8 @@ async def test_lists_are_read_page_by_page_newest_first(redis: ArqRedis, outbox:
     first = await outbox.recent(limit=3)
     rest = await outbox.recent(limit=3, after=first[-1].notice.id)
 
-    assert [each.notice.run for each in [*first, *rest]] == ["run_4", "run_3", "run_2", "run_1", "run_0"]
-    assert [each.notice.run for each in await outbox.recent(limit=3, run="run_2")] == ["run_2"]
+    assert [each.notice.run_id for each in [*first, *rest]] == ["run_4", "run_3", "run_2", "run_1", "run_0"]
+    assert [each.notice.run_id for each in await outbox.recent(limit=3, run_id="run_2")] == ["run_2"]
     assert await outbox.recent(limit=3, after="ntf_gone") == []
 
 

@@ -11,8 +11,8 @@ pytestmark = pytest.mark.anyio
 FIVE = Allowance(jobs_at_once=5)
 
 
-def take(name: str, run: str = "run_a") -> TakePlace:
-    return TakePlace(run_id=run, shot_id=name, take=1)
+def take(name: str, run_id: str = "run_a") -> TakePlace:
+    return TakePlace(run_id=run_id, shot_id=name, take=1)
 
 
 @pytest.fixture
@@ -20,8 +20,8 @@ def places(redis: Any) -> Places:
     return Places(redis)
 
 
-async def enter(places: Places, *names: str, run: str = "run_a", allowance: Allowance = FIVE) -> list[bool]:
-    return [(await places.enter("p", take(name, run), allowance)).has_place for name in names]
+async def enter(places: Places, *names: str, run_id: str = "run_a", allowance: Allowance = FIVE) -> list[bool]:
+    return [(await places.enter("p", take(name, run_id), allowance)).has_place for name in names]
 
 
 async def names(places: Places) -> list[str]:
@@ -50,7 +50,7 @@ async def test_runs_take_turns_however_much_they_ask_for(places: Places) -> None
     """A large run that came first does not keep a small one waiting for all of it."""
     one = Allowance(jobs_at_once=1)
     await enter(places, *"abcdef", allowance=one)
-    await enter(places, "x", "y", run="run_b", allowance=one)
+    await enter(places, "x", "y", run_id="run_b", allowance=one)
 
     order = []
     last = take("a")

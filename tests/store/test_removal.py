@@ -35,8 +35,8 @@ def a_run(name: str) -> Run:
 def with_files(folder: Path) -> MediaFiles:
     """A clip of each of two runs, and a picture that somebody gave."""
     files = MediaFiles(folder)
-    for run in (RUN, OTHER):
-        files.place(files.clip(run, "s1", 1)).write_bytes(b"clip")
+    for run_id in (RUN, OTHER):
+        files.place(files.clip(run_id, "s1", 1)).write_bytes(b"clip")
     files.keep_given(b"\x89PNG\r\n\x1a\n")
     return files
 
@@ -88,7 +88,7 @@ async def failed_run(store: Store) -> Run:
     """A run that has ended, and that a person may resume."""
     await start(store, a_run(RUN))
     problem = Problem(code="x", message="it cannot be prepared")
-    run = (await record(store, RUN, events.PreparationFailed(shot="s1", problem=problem, until=None))).run
+    run = (await record(store, RUN, events.PreparationFailed(shot_id="s1", problem=problem, until=None))).run
     assert has_ended(run)
     return run
 
@@ -110,7 +110,7 @@ async def test_a_resume_that_is_faster_than_the_removal_keeps_everything(redis: 
 
 
 @pytest.mark.parametrize(
-    "event", [events.Resumed(), events.Adopted(shot="s1", job_id="job_1"), events.Retaken(shot="s1")]
+    "event", [events.Resumed(), events.Adopted(shot_id="s1", job_id="job_1"), events.Retaken(shot_id="s1")]
 )
 async def test_a_removal_that_is_faster_than_a_decision_leaves_nothing_half_there(
     redis: ArqRedis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: events.Event
@@ -238,7 +238,7 @@ def test_what_a_living_process_writes_stays_however_old_and_goes_with_it(tmp_pat
 def test_only_folders_in_which_something_happened_are_looked_into(tmp_path: Path) -> None:
     """With a hundred thousand runs that have ended, a look each minute costs a look at the media folder."""
     files = with_files(tmp_path)
-    drafts = [files.root / run / ".s1.1.mp4.0a1b2c3d.part" for run in (RUN, OTHER)]
+    drafts = [files.root / run_id / ".s1.1.mp4.0a1b2c3d.part" for run_id in (RUN, OTHER)]
     for draft in drafts:
         draft.write_bytes(b"half")
         os.utime(draft, (1, 1))

@@ -28,8 +28,8 @@ def a_run(name: str = "run_1", scenes: int = 1) -> Run:
     return begin(Run(id=RunId(name), title="t", model="m", created_at=1, updated_at=1, shots=shots, terms=Terms()))
 
 
-def intent(shot: str = "s0", name: str = "i") -> events.Submitting:
-    return events.Submitting(shot=shot, take=1, intent=name, seed=None, first_frame=None)
+def intent(shot_id: str = "s0", name: str = "i") -> events.Submitting:
+    return events.Submitting(shot_id=shot_id, take=1, intent=name, seed=None, first_frame=None)
 
 
 class Meeting(Store):

@@ -20,7 +20,9 @@ pytestmark = pytest.mark.anyio
 
 
 def callback(name: str, body: bytes = b"{}") -> Callback:
-    return Callback(id=name, received_at=1000.5, outcome="accepted", body=body, run="r", shot="s", take=1, reason="霓")
+    return Callback(
+        id=name, received_at=1000.5, outcome="accepted", body=body, run_id="r", shot_id="s", take=1, reason="霓"
+    )
 
 
 def task(name: str) -> Task:

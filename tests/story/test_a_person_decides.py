@@ -80,13 +80,13 @@ async def test_a_retake_of_an_earlier_shot_leaves_the_later_one_stale(start_prov
     async with start_provider() as provider, start_relay(provider.url) as relay:
         run_id = await relay.run(TWO)
         before = await relay.ended(run_id)
-        shot = f"/v1/runs/{run_id}/shots/s1"
-        outlook = await relay.api.post(f"{shot}/retake", json={"seed": 40, "dry_run": True})
-        refused = await relay.api.post(f"{shot}/retake", json={"dry_run": True, "revision": before["revision"] - 1})
+        shot_id = f"/v1/runs/{run_id}/shots/s1"
+        outlook = await relay.api.post(f"{shot_id}/retake", json={"seed": 40, "dry_run": True})
+        refused = await relay.api.post(f"{shot_id}/retake", json={"dry_run": True, "revision": before["revision"] - 1})
         unchanged = await relay.shown(run_id)
-        asked = await relay.api.post(f"{shot}/retake", json={"seed": 40})
+        asked = await relay.api.post(f"{shot_id}/retake", json={"seed": 40})
         run = await relay.ended(run_id)
-        picked = await relay.api.post(f"{shot}/pick", json={"take": 1})
+        picked = await relay.api.post(f"{shot_id}/pick", json={"take": 1})
         after = await relay.ended(run_id)
         journal = await provider.journal()
 

@@ -78,15 +78,15 @@ async def cost_among(redis: ArqRedis, relay: Any, numbers: range) -> Counter[str
 async def cost_of_one_callback(redis: ArqRedis, relay: Any, name: str) -> Counter[str]:
     """All that Redis is asked from a callback to its change of the run, a page of the list included."""
     await start(relay.store, a_run(name))
-    await record(relay.store, name, events.Submitting(shot="s1", take=1, intent="i", seed=None, first_frame=None))
+    await record(relay.store, name, events.Submitting(shot_id="s1", take=1, intent="i", seed=None, first_frame=None))
     await redis.delete(QUEUE, WAKE)
     claim = redis.register_script(script("claim"))
-    token = relay.tokens.mint(TakeAddress(run=name, shot="s1", take=1))
+    token = relay.tokens.mint(TakeAddress(run_id=name, shot_id="s1", take=1))
     before = await commands(redis)
 
     answer = await relay.api.post(f"/webhook/{token}", json={"id": name, "status": "running"})
     claimed, *_ = await claim(keys=[QUEUE, WAKE, DUE, READ_AGAIN], args=[5, 6000, 1_200_000])
-    seen = await record(relay.store, name, events.JobSeen(shot="s1", take=1, job_ids=("j",), word="running"))
+    seen = await record(relay.store, name, events.JobSeen(shot_id="s1", take=1, job_ids=("j",), word="running"))
     await relay.store.schedule(seen.run, steps=[], wake_at=time.time() + 999)
     assert (await relay.api.get("/v1/runs?status=running&limit=5")).status_code == 200
     cancelled = await record(relay.store, name, events.RunCancelled())

@@ -204,7 +204,7 @@ async def test_a_second_job_of_a_take_is_kept_and_called_paid_twice(
         run_id = await relay.run(ONE)
         before = await relay.ended(run_id)
         forgotten = int(before["shots"][0]["takes"][0]["submitted"]) + 400_000  # The address of another submit.
-        token = relay.tokens.mint(TakeAddress(run=run_id, shot="s1", take=1, ends_at=forgotten))
+        token = relay.tokens.mint(TakeAddress(run_id=run_id, shot_id="s1", take=1, ends_at=forgotten))
         second = await _job_of_its_own(provider, prompt="a car", callback_url=f"{relay.api.base_url}/webhook/{token}")
         await wait_until(lambda: _is_kept(relay, run_id, takes=2), "the second job's clip is kept")
         run = await relay.shown(run_id)
@@ -235,8 +235,8 @@ async def test_runs_that_an_early_version_left_behind_are_gone_on_from(
             await relay.ended(doubtful)
         store = Store(redis)
         film = (await store.load(retaken)).film
-        await record(store, retaken, events.Retaken(shot="s1"))
-        intent = events.Submitting(shot="s1", take=2, intent="i", seed=None, first_frame=None)
+        await record(store, retaken, events.Retaken(shot_id="s1"))
+        intent = events.Submitting(shot_id="s1", take=2, intent="i", seed=None, first_frame=None)
         await record(store, retaken, intent)
         job_id = await _job_of_its_own(provider, prompt="x")
 
@@ -244,7 +244,7 @@ async def test_runs_that_an_early_version_left_behind_are_gone_on_from(
             return {each["state"] for each in (await provider.journal())["jobs"]} == {"succeeded"}
 
         await wait_until(is_rendered, "the one look at the start finds its clip")
-        await record(store, retaken, events.Submitted(shot="s1", take=2, job_id=job_id, intent="i"))
+        await record(store, retaken, events.Submitted(shot_id="s1", take=2, job_id=job_id, intent="i"))
         await _leave(store, retaken, status=RunStatus.SUCCEEDED, film=replace(film, takes=None))
         shot = (await store.load(cancelled)).shots[0]
         take = replace(shot.takes[0], status=TakeStatus.CANCELLED, video=None, last_frame=None, rendered_at=None)

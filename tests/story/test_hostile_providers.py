@@ -221,7 +221,7 @@ async def test_a_second_job_is_asked_about_at_its_own_address(relayed: Any, wait
 
         await wait_until(is_submitted, "it was submitted")
         end = int((await relay.shown(run_id))["shots"][0]["takes"][0]["submitted"]) + 400_000
-        address = TakeAddress(run=run_id, shot="s1", take=1, ends_at=end, provider="mine")
+        address = TakeAddress(run_id=run_id, shot_id="s1", take=1, ends_at=end, provider="mine")
         await relay.api.post(f"/webhook/{relay.tokens.mint(address)}", json={"id": "job-2", "status": "done"})
 
         async def is_kept() -> bool:

@@ -97,10 +97,10 @@ async def test_a_clip_that_is_quicker_than_the_one_before_waits_for_its_frame(
     fetch = framerelay.processors.collect._provider_frame
     quicker = asyncio.Event()
 
-    async def slowly(deps: Any, run: str, shot: str, take: Take) -> Any:
-        if shot == "s1":
+    async def slowly(deps: Any, run_id: str, shot_id: str, take: Take) -> Any:
+        if shot_id == "s1":
             await quicker.wait()
-        return await fetch(deps, run, shot, take)
+        return await fetch(deps, run_id, shot_id, take)
 
     monkeypatch.setattr(framerelay.processors.collect, "_provider_frame", slowly)
     third = [{"id": "s3", "prompt": "x", "gate": "approve"}] if gate else []

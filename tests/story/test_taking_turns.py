@@ -30,7 +30,7 @@ async def test_a_run_of_one_shot_overtakes_a_run_of_two_hundred(
             """Whose shot each submit was, in the order in which they came; the callback address names its run."""
             journal = await provider.journal()
             jobs = {job["id"]: job["input"]["callback_url"].rpartition("/")[2] for job in journal["jobs"]}
-            return [relay.tokens.read(jobs[each["job_id"]], now=0.0).run for each in journal["submits"]]
+            return [relay.tokens.read(jobs[each["job_id"]], now=0.0).run_id for each in journal["submits"]]
 
         large = await relay.run(board(LARGE))
         small = await relay.run(board(1))

@@ -133,7 +133,7 @@ async def test_a_callback_for_a_cancelled_run_revives_nothing(start_provider: An
             while not (await provider.journal())["jobs"]:
                 await asyncio.sleep(0.02)
         cancelled = (await relay.api.post(f"/v1/runs/{run_id}/cancel")).json()
-        token = relay.tokens.mint(TakeAddress(run=run_id, shot="s1", take=1))
+        token = relay.tokens.mint(TakeAddress(run_id=run_id, shot_id="s1", take=1))
         answer = await relay.api.post(f"/webhook/{token}", json={"id": "job_x", "status": "succeeded"})
         later = await relay.shown(run_id)
         journal = await provider.journal()

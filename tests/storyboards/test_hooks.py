@@ -76,8 +76,8 @@ def told(path: Path) -> list[str]:
 
 def collected(run: Run) -> Run:
     """*run* after the adopted job's clip was fetched."""
-    seen = events.Rendered(shot=START, take=1, job_ids=("job_1",), video_url="https://e.com/v.mp4")
-    return apply(apply(run, seen, NOW), events.Collected(shot=START, take=1, video=CLIP, last_frame=FRAME), NOW)
+    seen = events.Rendered(shot_id=START, take=1, job_ids=("job_1",), video_url="https://e.com/v.mp4")
+    return apply(apply(run, seen, NOW), events.Collected(shot_id=START, take=1, video=CLIP, last_frame=FRAME), NOW)
 
 
 def test_a_missing_or_empty_file_names_no_hooks(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_a_job_becomes_a_run_that_looks_it_up_at_once() -> None:
             job_ids=("job_1",),
         ),
     )
-    assert [(step.name, step.shot, step.take) for step in steps_due(run, NOW)] == [(StepName.LOOK_UP, START, 1)]
+    assert [(step.name, step.shot_id, step.take) for step in steps_due(run, NOW)] == [(StepName.LOOK_UP, START, 1)]
 
 
 def test_a_run_without_storyboard_ends_with_the_clip_as_its_film() -> None:
@@ -234,7 +234,7 @@ def test_a_job_that_failed_is_never_submitted_by_us(tmp_path: Path, family: Fami
     """It was not ours: we know no prompt, and nobody asked us to pay. The run says what the provider said."""
     night = read_hooks(write(tmp_path, INLINE))["night"]
     problem = Problem(code="InternalError", message="it broke", family=family)
-    ended = events.JobEnded(shot=START, take=1, job_ids=("job_1",), status=TakeStatus.FAILED, problem=problem)
+    ended = events.JobEnded(shot_id=START, take=1, job_ids=("job_1",), status=TakeStatus.FAILED, problem=problem)
 
     for hook in (night, Hook(name="night")):
         run = hook_run(hook, run_id=RunId("r"), job_id="job_1", model="m", now=NOW, terms=Terms(retakes=retakes))
@@ -256,7 +256,7 @@ def test_the_storyboard_goes_on_from_the_jobs_last_frame(tmp_path: Path) -> None
         ("s2", "main", "s1"),
     ]
     assert [step.name for step in steps_due(run, NOW)] == [StepName.LOOK_UP]
-    assert [(step.name, step.shot) for step in steps_due(collected(run), NOW)] == [(StepName.SUBMIT, "s1")]
+    assert [(step.name, step.shot_id) for step in steps_due(collected(run), NOW)] == [(StepName.SUBMIT, "s1")]
 
 
 def test_the_budget_of_a_hook_is_for_our_own_jobs(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_each_scene_begins_anew() -> None:
     assert sources(storyboard) == {"s1": None, "s2": "s1", "s3": None, "s4": "s3", "s5": "s2"}
     assert [shot.scene for shot in storyboard.shots] == ["scene1", "scene1", "river", "river", "river"]
     run = start_run(storyboard, run_id=RunId("run_1"), now=5.0, terms=Terms())
-    assert [step.shot for step in steps_due(run, 5.0)] == ["s1", "s3"]
+    assert [step.shot_id for step in steps_due(run, 5.0)] == ["s1", "s3"]
 
 
 def test_an_id_that_is_left_out_never_takes_one_that_was_written() -> None:
@@ -298,4 +298,4 @@ def test_a_run_begins_with_what_the_storyboard_says() -> None:
     assert (run.id, run.title, run.model, run.budget_jobs, run.notify_url) == ("run_1", "T", "m", 3, "https://e.com/n")
     assert (run.created_at, run.updated_at, run.terms, run.status) == (5.0, 5.0, Terms(retakes=0), RunStatus.RUNNING)
     assert run.shots == storyboard.shots
-    assert [(step.name, step.shot) for step in steps_due(run, 5.0)] == [(StepName.SUBMIT, "s1")]
+    assert [(step.name, step.shot_id) for step in steps_due(run, 5.0)] == [(StepName.SUBMIT, "s1")]

@@ -50,10 +50,10 @@ class Assistant:
         """The whole answer; one that waits for a render would not come in time."""
         return await asyncio.wait_for(self.session.call_tool(tool, arguments), ANSWER_S)
 
-    async def until(self, run: str, *statuses: str, within_s: float = 180.0) -> dict[str, Any]:
+    async def until(self, run_id: str, *statuses: str, within_s: float = 180.0) -> dict[str, Any]:
         """The film when it is in one of these states, asked as an assistant would."""
         deadline = asyncio.get_running_loop().time() + within_s
-        while (found := await self.ask("film_status", run=run, strip=False))["status"] not in statuses:
+        while (found := await self.ask("film_status", run=run_id, strip=False))["status"] not in statuses:
             if asyncio.get_running_loop().time() > deadline:
                 pytest.fail(f"not {statuses} within {within_s:.0f} s: {found}")
             await asyncio.sleep(0.05)

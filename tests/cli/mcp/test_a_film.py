@@ -84,11 +84,11 @@ async def test_a_whole_film_from_plan_to_result(
                 assert (answer.status_code, len(answer.content)) == (200, file["bytes"])
 
 
-async def opened(relay: Any, run: str, clips: int) -> None:
+async def opened(relay: Any, run_id: str, clips: int) -> None:
     """Waits for the first frames of so many clips, which are taken a moment after their last ones."""
     async with asyncio.timeout(60):
         while clips > sum(
-            bool(take["opening"]) for shot in (await relay.shown(run))["shots"] for take in shot["takes"]
+            bool(take["opening"]) for shot in (await relay.shown(run_id))["shots"] for take in shot["takes"]
         ):
             await asyncio.sleep(0.05)
 

@@ -93,7 +93,7 @@ async def test_the_same_words_about_another_take_are_news(relay: Any, take_addre
 
 async def test_a_hook_whose_name_looks_like_a_take_swallows_no_callback(relay: Any, queued: Any) -> None:
     """The address is compared as a whole, its kind included."""
-    for address in (HookAddress(hook=f"{RUN}:s1:1"), TakeAddress(run=RUN, shot="s1", take=1)):
+    for address in (HookAddress(hook=f"{RUN}:s1:1"), TakeAddress(run_id=RUN, shot_id="s1", take=1)):
         answer = await relay.api.post(f"/webhook/{relay.tokens.mint(address)}", json=DONE)
         assert answer.json() == {"received": True, "repeated": False}
 
@@ -180,7 +180,7 @@ async def test_a_wrong_token_is_404_and_leaves_at_most_a_sample(
 ) -> None:
     """Foreign, cut, lengthened, garbled or empty: strangers cannot fill our memory."""
     right = take_address().removeprefix("/webhook/")
-    foreign = Tokens("another secret").mint(TakeAddress(run=RUN, shot="s1", take=1))
+    foreign = Tokens("another secret").mint(TakeAddress(run_id=RUN, shot_id="s1", take=1))
     payload, _, mac = right.partition(".")
     other, _, _ = take_address("s1", 2).removeprefix("/webhook/").partition(".")
     wrong = [foreign, right[:-1], right + "A", payload, f"{other}.{mac}", f".{mac}", f"{right}/more"]

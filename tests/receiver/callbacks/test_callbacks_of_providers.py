@@ -47,7 +47,7 @@ def calling(tmp_path: Path, start_relay: Any, monkeypatch: pytest.MonkeyPatch) -
 def address(relay: Any, provider: str | None, take: int = 1) -> str:
     """The path of the callbacks of a take that *provider* makes."""
     end = int(time.time()) + 600
-    named = TakeAddress(run=RUN, shot="s1", take=take, ends_at=end, provider=provider)
+    named = TakeAddress(run_id=RUN, shot_id="s1", take=take, ends_at=end, provider=provider)
     return f"/webhook/{relay.tokens.mint(named)}"
 
 

@@ -108,7 +108,7 @@ async def test_no_secret_ever_shows(relay: Any, tmp_path: Any, logged: Any, monk
     monkeypatch.setattr("framerelay.receiver.door.keys.FREE_GUESSES", 1000)
     keys = {"upstream_key": relay.settings.upstream_key, "api_key": (Secret(API_KEY),)}
     configure_logging(Settings(data_dir=tmp_path, log_level="debug", **keys), stream=logged)
-    token = relay.tokens.mint(TakeAddress(run=RUN, shot="s1", take=1))
+    token = relay.tokens.mint(TakeAddress(run_id=RUN, shot_id="s1", take=1))
     hook = relay.tokens.mint(HookAddress(hook="mine"))
     link = f"{relay.settings.listen_url}/media/{RUN}/s1.1.mp4?expires=99&signature=canary-link"
     canaries = {
@@ -139,7 +139,7 @@ async def test_no_secret_ever_shows(relay: Any, tmp_path: Any, logged: Any, monk
     ]
     body = {"id": "job_1", "status": "succeeded", "output": {"status": "succeeded", "videos": [SIGNED]}}
     for number, text in enumerate(texts):
-        address = "/webhook/" + relay.tokens.mint(TakeAddress(run=RUN, shot="s2", take=number))
+        address = "/webhook/" + relay.tokens.mint(TakeAddress(run_id=RUN, shot_id="s2", take=number))
         raw = json.dumps({**body, "text": text, "message": f"it said {text}"}).replace("\\\\/", "\\/")
         await relay.api.post(address, content=raw)
         await relay.api.post(address, content=text)
@@ -162,7 +162,7 @@ async def test_an_id_that_is_an_address_shows_no_query(relay: Any, tmp_path: Any
     """Though nothing else in its body makes anybody look twice; a plain id beside it is shown as it is."""
     configure_logging(Settings(data_dir=tmp_path, log_format=log_format), stream=logged)
     for take, job_id in enumerate(["https://cdn.example.com/v.mp4?X=canary-query&E=1", "job_1"]):
-        address = "/webhook/" + relay.tokens.mint(TakeAddress(run=RUN, shot="s4", take=take))
+        address = "/webhook/" + relay.tokens.mint(TakeAddress(run_id=RUN, shot_id="s4", take=take))
         assert (await relay.api.post(address, json={"id": job_id, "status": "succeeded"})).status_code == 200
 
     first, second = (line for line in logged.getvalue().splitlines() if "callback_received" in line)
@@ -179,7 +179,9 @@ async def test_among_many_at_once_no_secret_shows(relay: Any, tmp_path: Any, log
     ids = [
         f"{texts[number // 5 % len(texts)]} {number}" if number % 5 == 0 else f"job_{number}" for number in range(60)
     ]
-    addresses = ["/webhook/" + relay.tokens.mint(TakeAddress(run=RUN, shot="s3", take=take)) for take in range(60)]
+    addresses = [
+        "/webhook/" + relay.tokens.mint(TakeAddress(run_id=RUN, shot_id="s3", take=take)) for take in range(60)
+    ]
     many = [relay.api.post(address, json={"id": job_id}) for address, job_id in zip(addresses, ids, strict=True)]
     answers = await asyncio.gather(*many)
 

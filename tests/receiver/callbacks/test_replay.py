@@ -18,8 +18,8 @@ async def under_way(relay: Any, board: Any) -> str:
     """A run whose first take was submitted."""
     run_id = str(await relay.run(board))
     for event in (
-        events.Submitting(shot="s1", take=1, intent="i", seed=None, first_frame=None),
-        events.Submitted(shot="s1", take=1, job_id="job_1"),
+        events.Submitting(shot_id="s1", take=1, intent="i", seed=None, first_frame=None),
+        events.Submitted(shot_id="s1", take=1, job_id="job_1"),
     ):
         assert (await record(relay.store, run_id, event)).changed
     return run_id
@@ -34,7 +34,7 @@ async def test_a_replay_says_what_it_would_do_and_then_does_it(
 ) -> None:
     """Without ``spend`` nothing is queued; each one with it is a look-up of its own."""
     run_id = await under_way(relay, board)
-    await relay.api.post(take_address(run=run_id), json=DONE)
+    await relay.api.post(take_address(run_id=run_id), json=DONE)
     (first,) = await kept()
     path = f"/v1/callbacks/{first['id']}/replay"
     before = await looks(queued)
@@ -58,7 +58,7 @@ async def test_a_final_take_is_said_to_be(relay: Any, take_address: Any, board: 
     """What is final stays so."""
     run_id = await relay.run(board)
     await render(run_id, "s1")
-    await relay.api.post(take_address(run=run_id), json=DONE)
+    await relay.api.post(take_address(run_id=run_id), json=DONE)
     (first,) = await kept()
 
     answer = (await relay.api.post(f"/v1/callbacks/{first['id']}/replay")).json()

@@ -61,7 +61,7 @@ def test_several_are_counted_at_once_over_any_time() -> None:
 def test_a_body_of_the_largest_size_always_has_room() -> None:
     """Whatever the budget is set to; a hook has a hundred times as much; what is refused uses up nothing else."""
     limits = Limits(replace(Settings(), callback_bytes_per_day=1, callback_bytes_max=100_000, callbacks_per_minute=9))
-    take, hook = TakeAddress(run="run_a", shot="s1", take=1), HookAddress(hook="mine")
+    take, hook = TakeAddress(run_id="run_a", shot_id="s1", take=1), HookAddress(hook="mine")
 
     assert [limits.lets_in(take, 100_000 - 1024) for _ in range(5)] == [True] * 4 + [False]
     assert [limits.lets_in(take, 100_000) for _ in range(9)] == [False] * 9
@@ -118,9 +118,9 @@ def test_a_hook_may_be_called_a_hundred_times_as_often_as_a_take() -> None:
                 count += 1
         return count
 
-    assert passed(TakeAddress(run="r", shot="s", take=1), 10) == 3
-    assert passed(TakeAddress(run="r", shot="s", take=1, ends_at=9), 10) == 0
-    assert passed(TakeAddress(run="r", shot="s", take=2), 10) == 3
+    assert passed(TakeAddress(run_id="r", shot_id="s", take=1), 10) == 3
+    assert passed(TakeAddress(run_id="r", shot_id="s", take=1, ends_at=9), 10) == 0
+    assert passed(TakeAddress(run_id="r", shot_id="s", take=2), 10) == 3
     assert passed(HookAddress(hook="h"), 400) == 300
 
 

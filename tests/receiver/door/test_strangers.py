@@ -67,7 +67,9 @@ async def test_the_next_minute_is_sampled_again(redis: Any) -> None:
 async def test_strangers_push_out_only_strangers(redis: Any) -> None:
     """Two hundred stay, with nothing left of the others; a real callback is not touched."""
     inbox = Inbox(redis, keep_s=100)
-    real = Callback(id="cb_real", received_at=time.time(), outcome="accepted", body=b"{}", run="r", shot="s", take=1)
+    real = Callback(
+        id="cb_real", received_at=time.time(), outcome="accepted", body=b"{}", run_id="r", shot_id="s", take=1
+    )
     await inbox.accept(real, fingerprint="f", task=None)
     for number in range(REFUSED_MAX + 5):
         await inbox.refuse(Callback(id=f"cb_{number}", received_at=1.0, outcome="refused", body=b""))

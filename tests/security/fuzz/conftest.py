@@ -135,16 +135,16 @@ async def _furnished(door: Door, redis_url: str, media: Path) -> dict[str, list[
     short = b'{"model": "m", "notify_url": "https://example.com/told", "shots": [{"id": "s1", "prompt": "a"}]}'
     runs += [(await post("/v1/runs", short)).json()["id"] for _ in range(3)]
     redis = connect(redis_url)
-    for run, shot, take in ((runs[1], "s1", 1), (runs[2], "s1", 1), (runs[2], "s1", 2), (runs[6], "s1", 1)):
-        await _render(Store(redis), run, shot, take)
+    for run, shot_id, take in ((runs[1], "s1", 1), (runs[2], "s1", 1), (runs[2], "s1", 2), (runs[6], "s1", 1)):
+        await _render(Store(redis), run, shot_id, take)
     problem = Problem(code="c", message="m")
-    await record(Store(redis), runs[3], events.PreparationFailed(shot="s3", problem=problem, until=None))
+    await record(Store(redis), runs[3], events.PreparationFailed(shot_id="s3", problem=problem, until=None))
     film = Film(path=f"{runs[6]}/film.mp4", bytes=9, duration_s=5.0, frames=121, copied=True, takes={"s1": 1})
     await record(Store(redis), runs[6], events.Joined(film=film, turn=0))
     await disconnect(redis)
     for run in (runs[4], runs[7]):
         await post(f"/v1/runs/{run}/cancel", b"")
-    tokens = [Tokens(SECRET).mint(TakeAddress(run=run, shot="s1", take=1)) for run in runs[:3]]
+    tokens = [Tokens(SECRET).mint(TakeAddress(run_id=run, shot_id="s1", take=1)) for run in runs[:3]]
     tokens += [Tokens(SECRET).mint(HookAddress(hook="mine")), tokens[0][:-1] + "x", "x"]
     for token in tokens:
         await post(f"/webhook/{token}", b'{"id": "job_1", "status": "succeeded"}')
@@ -169,18 +169,18 @@ async def _furnished(door: Door, redis_url: str, media: Path) -> dict[str, list[
     }
 
 
-async def _render(store: Store, run: str, shot: str, take: int) -> None:
+async def _render(store: Store, run_id: str, shot_id: str, take: int) -> None:
     """What a worker would record about a take, from submit to a clip on our disk."""
     clip = Clip(path="c", sha256="0" * 64, bytes=9, width=1280, height=720, duration_s=5.04, frames=121)
     frame = Frame(path="f", sha256="0" * 64, width=1280, height=720)
-    name: dict[str, Any] = {"shot": shot, "take": take}
+    name: dict[str, Any] = {"shot_id": shot_id, "take": take}
     for event in (
         events.Submitting(**name, intent="i", seed=None, first_frame=None),
         events.Submitted(**name, job_id=f"job_{take}"),
         events.Rendered(**name, job_ids=(), video_url="https://v.example.com/v.mp4"),
         events.Collected(**name, video=clip, last_frame=frame),
     ):
-        assert (await record(store, run, event)).changed, event
+        assert (await record(store, run_id, event)).changed, event
 
 
 @pytest.fixture
