@@ -23,6 +23,7 @@ from contextlib import (
 )
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -63,6 +64,7 @@ SECRET = "only for tests"
 
 RAM_DISK = Path("/dev/shm")
 RAM_DISK_BYTES_MIN = 2 << 30
+PROCESSES_THAT_WAIT = 2
 
 
 def pytest_configure() -> None:
@@ -82,17 +84,28 @@ def pytest_configure() -> None:
             signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """For ``-n auto``: more than there are cores, since a test waits as long as it works, for processes and servers."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + PROCESSES_THAT_WAIT
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     The slow tests go first, since they mostly wait: others work meanwhile, and nobody waits for them in the end.
 
-    pytest-xdist cuts the list into a piece for each process; the first two begin with half of the slow ones each.
+    pytest-xdist cuts the list into a piece for each process; each begins with its share of the slow ones.
     """
+    pieces = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     slow = [item for item in items if item.get_closest_marker("slow")]
-    others = [item for item in items if not item.get_closest_marker("slow")]
-    first, second = slow[::2], slow[1::2]
-    piece = len(items) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    items[:] = [*first, *others[: piece - len(first)], *second, *others[piece - len(first) :]]
+    others = iter([item for item in items if not item.get_closest_marker("slow")])
+    rest = len(items)
+    placed: list[pytest.Item] = []
+    for number in range(pieces):
+        first = slow[number::pieces]
+        placed += [*first, *islice(others, rest // (pieces - number) - len(first))]
+        rest = len(items) - len(placed)
+    items[:] = placed
 
 
 def pytest_collection_finish() -> None:
