@@ -3,11 +3,13 @@
 import asyncio
 import copy
 import gc
+import importlib.util
 import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -33,6 +35,7 @@ import httpx
 import jsonschema_rs
 import pytest
 import redis as redis_sync
+import structlog
 import uvicorn.server
 from arq.connections import ArqRedis
 from redis.backoff import ExponentialBackoff
@@ -135,6 +138,24 @@ def _one_certificate_authority(tmp_path_factory: pytest.TempPathFactory) -> Iter
         patch.setattr(certifi, "where", lambda: str(file))
         patch.setenv("SSL_CERT_FILE", str(file))
         patch.delenv("SSL_CERT_DIR", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sniffio_is_known_to_be_missing() -> Iterator[None]:
+    """httpcore asks at each lock and connection whether it can be imported; no is cheap where it is written down."""
+    with pytest.MonkeyPatch.context() as patch:
+        if importlib.util.find_spec("sniffio") is None:
+            patch.setitem(sys.modules, "sniffio", None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tracebacks_are_plain() -> Iterator[None]:
+    """Where no test has set up logging, structlog has rich draw each in frames, with all variables: half a second."""
+    renderer = structlog.get_config()["processors"][-1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(renderer, "exception_formatter", structlog.dev.plain_traceback)
         yield
 
 
