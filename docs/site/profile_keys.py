@@ -273,7 +273,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
 
 NOTES_ONLY: Final = frozenset(
     (
-        *("Profile.redact", "Media.body_max_mb", "ImageLimits.side_px", "ImageLimits.ratio", "ImageLimits.types"),
+        *("Profile.redact", "Media.body_max_mb"),
         *("Profile.cancel", "LimitRules.code"),
         *("CallbackRules.reference", "CallbackRules.events", "CallbackRules.repeats", "CallbackRules.strangers"),
         *("Signature.required", "Reply.status", "Reply.within_s", "Challenge.echo", "Challenge.within_s"),
