@@ -41,7 +41,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
     "Media": {
         "accepts": "how a picture may be given",
         "image": "what a picture may be",
-        "body_max_mb": "megabytes of a whole request",
+        "body_max_mb": "megabytes of a whole request; pictures that are too large for it go another way than inline",
         "upload": "how a file is uploaded",
     },
     "ImageLimits": {
@@ -273,7 +273,6 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
 
 NOTES_ONLY: Final = frozenset(
     (
-        *("Profile.redact", "Media.body_max_mb"),
         *("Profile.cancel", "LimitRules.code"),
         *("CallbackRules.reference", "CallbackRules.events", "CallbackRules.repeats", "CallbackRules.strangers"),
         *("Signature.required", "Reply.status", "Reply.within_s", "Challenge.echo", "Challenge.within_s"),
