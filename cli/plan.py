@@ -22,7 +22,7 @@ from framerelay.store.files import name_of_given
 from framerelay.storyboards.plan import Plan, plan_of
 from framerelay.storyboards.storyboard import Storyboard
 from framerelay.upstream.abilities import ability_checks
-from framerelay.upstream.given import HEAD_BYTES, Picture, picture_in
+from framerelay.upstream.given import HEAD_BYTES, GivenPicture, picture_in
 from framerelay.upstream.quotes import priced
 
 PROMPT_CHARS: Final = 60
@@ -49,14 +49,14 @@ def show_plan(path: Path, *, as_json: bool) -> int:
     return 0
 
 
-def _name_files(board: Storyboard, folder: Path) -> tuple[Storyboard, dict[str, Picture]]:
+def _name_files(board: Storyboard, folder: Path) -> tuple[Storyboard, dict[str, GivenPicture]]:
     """
     *board* with its files under the names that they will have, so that another picture is another plan.
 
     With what each picture is, by that name.
     """
     names: dict[str, str] = {}
-    pictures: dict[str, Picture] = {}
+    pictures: dict[str, GivenPicture] = {}
     mistakes: list[Mistake] = []
     for name, places in board.local_files().items():
         try:

@@ -21,7 +21,7 @@ from framerelay.storyboards.notation import Form
 from framerelay.storyboards.plan import plan_of
 from framerelay.storyboards.storyboard import Storyboard, read_storyboard
 from framerelay.upstream.abilities import ability_checks
-from framerelay.upstream.given import Picture, picture_at
+from framerelay.upstream.given import GivenPicture, picture_at
 from framerelay.upstream.quotes import priced
 
 STORYBOARD_BYTES_MAX: Final = 1 << 20
@@ -35,7 +35,7 @@ async def plan(request: Request) -> Response:
     return shape_answer(plan_view(await asyncio.to_thread(plan_of, board, more=checks)))
 
 
-def _pictures_of(board: Storyboard, files: MediaFiles) -> dict[str, Picture]:
+def _pictures_of(board: Storyboard, files: MediaFiles) -> dict[str, GivenPicture]:
     """What the pictures are that were given, by the beginnings of their files; those that are gone are left out."""
     frames = (frame for shot in board.shots for frame in (shot.first_frame, shot.last_frame))
     references = (

@@ -13,7 +13,7 @@ from framerelay.runs.model import Shot
 from framerelay.storyboards.cautions import CautionCheck, CautionSite, Story
 from framerelay.storyboards.inputs import REFERENCE_FILES
 from framerelay.storyboards.storyboard import Storyboard
-from framerelay.upstream.given import Picture, made_picture, picture_of_data, what_breaks
+from framerelay.upstream.given import GivenPicture, made_picture, picture_of_data, what_breaks
 from framerelay.upstream.order import model_of
 from framerelay.upstream.pictures import takes_addresses
 from framerelay.upstream.profile import Profile
@@ -43,11 +43,11 @@ WORD_OF_FIELD: Final = {
 """The word of a template for each field of a storyboard that every shot may have."""
 
 
-_NONE_KNOWN: Final[Mapping[str, Picture]] = MappingProxyType({})
+_NONE_KNOWN: Final[Mapping[str, GivenPicture]] = MappingProxyType({})
 
 
 def ability_checks(
-    board: Storyboard, providers: Providers, pictures: Mapping[str, Picture] = _NONE_KNOWN
+    board: Storyboard, providers: Providers, pictures: Mapping[str, GivenPicture] = _NONE_KNOWN
 ) -> tuple[CautionCheck, ...]:
     """
     One check for all shots of *board*, by who makes each; *pictures*: those that were given, by what names them there.
@@ -145,7 +145,7 @@ def _fields(shot: Shot, provider: Provider) -> Iterator[CautionSite]:
         yield "fields_exclude", (one, other), f"{provider.name} takes {one} or {other}, not both: it may refuse the job"
 
 
-def _pictures(shot: Shot, provider: Provider, pictures: Mapping[str, Picture]) -> Iterator[CautionSite]:
+def _pictures(shot: Shot, provider: Provider, pictures: Mapping[str, GivenPicture]) -> Iterator[CautionSite]:
     """Pictures that a person gave, each held against what the provider takes."""
     limits = provider.profile.media.image
     if limits is None:

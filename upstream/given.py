@@ -20,7 +20,7 @@ _NEAR: Final = 0.05  # Makers round the sides of a clip to 8 or 16 pixels.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class GivenPicture:
     """A picture as far as it is known: *kind* (``png``), bytes, and pixels; *about*: what a warning calls it."""
 
     kind: str | None = None
@@ -35,13 +35,13 @@ class Picture:
         return f"{self.width}x{self.height}"
 
 
-def picture_at(path: Path) -> Picture | None:
+def picture_at(path: Path) -> GivenPicture | None:
     """The picture in the file *path*, by its beginning; None where it is none of ours. Raises: OSError."""
     with path.open("rb") as file:
         return picture_in(file.read(HEAD_BYTES), size_bytes=path.stat().st_size)
 
 
-def picture_of_data(address: str) -> Picture | None:
+def picture_of_data(address: str) -> GivenPicture | None:
     """The picture that stands in a data URI; None where that holds none."""
     head, comma, text = address.partition(",")
     if not comma or not head.lower().endswith(";base64"):
@@ -53,16 +53,16 @@ def picture_of_data(address: str) -> Picture | None:
     return picture_in(content[:HEAD_BYTES], size_bytes=len(content))
 
 
-def picture_in(head: bytes, *, size_bytes: int) -> Picture | None:
+def picture_in(head: bytes, *, size_bytes: int) -> GivenPicture | None:
     """What a file of *size_bytes* that begins with *head* is; None for no picture, sizes where they can be read."""
     for kind, (is_one, size_of) in _KINDS.items():
         if is_one(head):
             width, height = size_of(head) or (None, None)
-            return Picture(kind=kind, size_bytes=size_bytes, width=width, height=height)
+            return GivenPicture(kind=kind, size_bytes=size_bytes, width=width, height=height)
     return None
 
 
-def made_picture(fields: Mapping[str, object], ratio: object, about: str) -> Picture | None:
+def made_picture(fields: Mapping[str, object], ratio: object, about: str) -> GivenPicture | None:
     """
     About what the last frame of a clip is that was asked for with a resolution among *fields*, and that *ratio*.
 
@@ -74,11 +74,11 @@ def made_picture(fields: Mapping[str, object], ratio: object, about: str) -> Pic
         return None
     shape, area = int(sides[1]) / int(sides[2]), 16 / 9 * int(named[1]) ** 2
     width, height = math.sqrt(area * shape), math.sqrt(area / shape)
-    return Picture(kind="png", width=round(width), height=round(height), about=about)
+    return GivenPicture(kind="png", width=round(width), height=round(height), about=about)
 
 
 def what_breaks(
-    picture: Picture, limits: ImageLimits, name: str, *, is_exact: bool = True
+    picture: GivenPicture, limits: ImageLimits, name: str, *, is_exact: bool = True
 ) -> Iterator[tuple[str, str]]:
     """
     A code and a sentence for each of the *limits* of the provider *name* that *picture* breaks.
@@ -119,22 +119,22 @@ def _words(limits: list[int | None] | list[float | None] | None) -> str:
     return f"at least {least:g}" if most is None else f"{least:g} to {most:g}"
 
 
-Size = tuple[int, int]
+Sides = tuple[int, int]
 
 
 def _begins(*magics: bytes) -> Callable[[bytes], bool]:
     return lambda head: head.startswith(magics)
 
 
-def _size_of_png(head: bytes) -> Size | None:
+def _size_of_png(head: bytes) -> Sides | None:
     return _size(head, 16, 4, "big") if head[12:16] == b"IHDR" else None
 
 
-def _size_of_gif(head: bytes) -> Size | None:
+def _size_of_gif(head: bytes) -> Sides | None:
     return _size(head, 6, 2, "little")
 
 
-def _size_of_bmp(head: bytes) -> Size | None:
+def _size_of_bmp(head: bytes) -> Sides | None:
     """A height below nothing: its rows stand from the top."""
     if len(head) < 26:
         return None
@@ -142,7 +142,7 @@ def _size_of_bmp(head: bytes) -> Size | None:
     return (width, abs(height)) if width > 0 and height else None
 
 
-def _size_of_webp(head: bytes) -> Size | None:
+def _size_of_webp(head: bytes) -> Sides | None:
     form = head[12:16]
     if form == b"VP8X":
         size = [int.from_bytes(head[at : at + 3], "little") + 1 for at in (24, 27)]
@@ -154,7 +154,7 @@ def _size_of_webp(head: bytes) -> Size | None:
     return (size[0], size[1]) if len(head) >= 30 and all(size) else None
 
 
-def _size_of_jpeg(head: bytes) -> Size | None:
+def _size_of_jpeg(head: bytes) -> Sides | None:
     """Of its first frame: from segment to segment, each of which says how long it is."""
     at = 2
     while at + 9 <= len(head) and head[at] == 0xFF:
@@ -171,18 +171,18 @@ def _size_of_jpeg(head: bytes) -> Size | None:
     return None
 
 
-def _no_size(_: bytes) -> Size | None:
+def _no_size(_: bytes) -> Sides | None:
     return None
 
 
-def _size(head: bytes, at: int, each: int, order: Literal["big", "little"]) -> Size | None:
+def _size(head: bytes, at: int, each: int, order: Literal["big", "little"]) -> Sides | None:
     if len(head) < at + 2 * each:
         return None
     width, height = (int.from_bytes(head[place : place + each], order) for place in (at, at + each))
     return (width, height) if width and height else None
 
 
-_KINDS: Final[Mapping[str, tuple[Callable[[bytes], bool], Callable[[bytes], Size | None]]]] = {
+_KINDS: Final[Mapping[str, tuple[Callable[[bytes], bool], Callable[[bytes], Sides | None]]]] = {
     "png": (_begins(b"\x89PNG\r\n\x1a\n"), _size_of_png),
     "jpeg": (_begins(b"\xff\xd8\xff"), _size_of_jpeg),
     "webp": (lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP", _size_of_webp),

@@ -207,11 +207,11 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "only": "states in which it may be cancelled",
     },
     "DownloadRules": {
-        "auth": "clips are fetched with the key, at the provider's own hosts",
-        "hosts": "hosts where clips lie; another one is not refused",
+        "auth": "clips are fetched with the key, at the provider's own hosts (those under hosts, if any stand there)",
+        "hosts": "hosts where clips lie, * for anything; a clip at another one is fetched, and noted in the log",
         "lives_s": "seconds until an address is no longer valid",
         "expiry_query": "parameters of an address that say when it ends",
-        "get_renews": "another look-up gives a fresh address",
+        "get_renews": "a look-up gives a fresh address for one that has expired; false: the old one is tried again",
     },
     "Poll": {
         "first_s": "seconds from the submit to the first look-up",
@@ -277,7 +277,7 @@ NOTES_ONLY: Final = frozenset(
         *("CallbackRules.reference", "CallbackRules.events", "CallbackRules.repeats", "CallbackRules.strangers"),
         *("Signature.required", "Reply.status", "Reply.within_s", "Challenge.echo", "Challenge.within_s"),
         *("Reference.sent_as", "Reference.twice", "Model.returns_last_frame", "Model.references"),
-        *("DownloadRules.hosts", "DownloadRules.expiry_query", "DownloadRules.get_renews"),
+        "DownloadRules.expiry_query",
     )
 )
 """Facts that are shown to people, or only kept: nothing acts on them."""

@@ -12,7 +12,7 @@ from framerelay.storyboards.inputs import PLAIN_FIELDS
 from framerelay.storyboards.plan import plan_of
 from framerelay.storyboards.storyboard import read_storyboard
 from framerelay.upstream.abilities import WORD_OF_FIELD, ability_checks
-from framerelay.upstream.given import Picture, picture_at
+from framerelay.upstream.given import GivenPicture, picture_at
 from framerelay.upstream.providers import Providers
 from framerelay.upstream.quotes import priced
 
@@ -22,7 +22,7 @@ SECRETS = {"KLING_API_KEY": "sk", "RUNWAYML_API_SECRET": "sk", "GEMINI_API_KEY":
 def warnings(
     *shots: dict[str, Any],
     environ: dict[str, str] | None = None,
-    pictures: dict[str, Picture] | None = None,
+    pictures: dict[str, GivenPicture] | None = None,
     **top: Any,
 ) -> list[tuple[str, str]]:
     """Code and place of each warning that the checks of the providers add."""
@@ -96,7 +96,7 @@ def test_a_picture_is_known_by_the_beginning_of_its_file(tmp_path: Path, kind: s
     path = tmp_path / "picture"
     Image.effect_noise((437, 211), 80).convert("RGB").save(path, kind)
 
-    expected = Picture(kind=kind, size_bytes=path.stat().st_size, width=437, height=211)
+    expected = GivenPicture(kind=kind, size_bytes=path.stat().st_size, width=437, height=211)
     assert picture_at(path) == expected
 
 
@@ -117,15 +117,15 @@ def test_what_is_cut_off_or_no_picture_has_no_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("picture", "said"),
     [
-        (Picture(kind="jpeg", size_bytes=49_000_000, width=1280, height=720), []),
-        (Picture(kind="jpeg", size_bytes=51_000_000, width=1280, height=720), ["picture_too_large"]),
-        (Picture(kind="png", size_bytes=9, width=299, height=299), ["picture_size"]),
-        (Picture(kind="png", size_bytes=9, width=2501, height=1000), ["picture_ratio"]),
-        (Picture(kind="png", size_bytes=9, width=390, height=1000), ["picture_ratio"]),
-        (Picture(kind="gif", size_bytes=9), ["picture_type"]),
+        (GivenPicture(kind="jpeg", size_bytes=49_000_000, width=1280, height=720), []),
+        (GivenPicture(kind="jpeg", size_bytes=51_000_000, width=1280, height=720), ["picture_too_large"]),
+        (GivenPicture(kind="png", size_bytes=9, width=299, height=299), ["picture_size"]),
+        (GivenPicture(kind="png", size_bytes=9, width=2501, height=1000), ["picture_ratio"]),
+        (GivenPicture(kind="png", size_bytes=9, width=390, height=1000), ["picture_ratio"]),
+        (GivenPicture(kind="gif", size_bytes=9), ["picture_type"]),
     ],
 )
-def test_a_given_picture_is_held_against_the_limits_of_who_takes_it(picture: Picture, said: list[str]) -> None:
+def test_a_given_picture_is_held_against_the_limits_of_who_takes_it(picture: GivenPicture, said: list[str]) -> None:
     """kling: 50 MB, sides of 300 pixels, 0.4 to 2.5 times as wide as high, JPEG or PNG; fal says none."""
     pictures, shot = {"file:given/a.png": picture}, {"prompt": "a", "first_frame": "file:given/a.png"}
 
