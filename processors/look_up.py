@@ -8,6 +8,7 @@ from arq.worker import Retry
 
 from framerelay.network.policy import Trusted, check_in_advance
 from framerelay.processors.deps import Deps
+from framerelay.processors.find import find
 from framerelay.processors.orders import address_ends_at
 from framerelay.processors.problems import problem, problem_of
 from framerelay.processors.waits import retry_wait_s
@@ -23,7 +24,7 @@ from framerelay.runs.errors import (
 from framerelay.runs.events import Event
 from framerelay.runs.model import Family, Problem, Run, Take, TakeStatus
 from framerelay.runs.standing import callbacks_missed, seems_unreachable
-from framerelay.runs.takes import OPEN, is_unheard
+from framerelay.runs.takes import OPEN, is_unheard, reference
 from framerelay.store.progress import record
 from framerelay.upstream.job import JobReport
 from framerelay.upstream.prices import cost
@@ -58,6 +59,7 @@ async def look_up(
     received_at: float | None = None,
     ends_at: int | None = None,
     state: str | None = None,
+    named: str | None = None,
     tries: int = 1,
 ) -> str:
     """
@@ -67,7 +69,7 @@ async def look_up(
     *word* that it named, and when the address that it came to ends, if it does (*ends_at*). The job's id counts only
     while the take has none of its own (the callback overtook the answer to the submit, or outlived a crash). A word
     that says "still at it" about a job that we know is no reason to ask; *state*: what it means by the provider's
-    profile.
+    profile; *named*: our reference, of a callback that names no job.
     Raises: arq.Retry if the provider cannot be asked now and the state has no later look-up of its own.
     """
     run = await deps.store.load(run_id)
@@ -87,7 +89,7 @@ async def look_up(
         return "no_news"
     lookup_id = current.job_id or job_id
     if lookup_id is None:
-        return "no_job_id"
+        return await _find_by_name(deps, run, shot_id, current, named)
     await _take_turn(deps, run, shot_id, current, planned=planned)
     try:
         with deps.turnstile.passing(planned=planned):
@@ -103,6 +105,14 @@ async def look_up(
         await _learn(deps, run, shot_id, current, report, received_at)
         _warn(run, recorded.run)
     return report.status_word or report.state.value
+
+
+async def _find_by_name(deps: Deps, run: Run, shot_id: str, take: Take, named: str | None) -> str:
+    """A callback without an id, about a take whose submit was cut: our reference in it is that of a job."""
+    is_findable = take.status is TakeStatus.UNSURE and take.maker is not None and take.maker.findable
+    if named is None or not is_findable or named != reference(run, shot_id, take):
+        return "no_job_id"
+    return await find(deps, run_id=run.id, shot_id=shot_id, take=take.number, turn=take.turns)
 
 
 def _is_second(run: Run, shot_id: str, take: Take, job_id: str, ends_at: int | None) -> bool:

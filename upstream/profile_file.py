@@ -17,7 +17,7 @@ from framerelay.storyboards.documents import Document, read_document
 from framerelay.storyboards.parts import Part, near, root_of
 from framerelay.storyboards.typed import check_typed
 from framerelay.upstream.paths import read_path
-from framerelay.upstream.profile import Profile
+from framerelay.upstream.profile import CallbackRules, Profile
 from framerelay.upstream.profile_models import Model
 from framerelay.upstream.template import WORDS, words_in
 from framerelay.upstream.verifiers import SCHEMES
@@ -288,12 +288,22 @@ def _other_mistakes(profile: Profile) -> Iterator[tuple[KeyPath, str]]:
     signature = profile.callback.signature
     if signature != "none" and signature.scheme not in SCHEMES:
         yield ("callback", "signature"), f'there is no scheme "{signature.scheme}"{near(signature.scheme, SCHEMES)}'
+    for about, status in _callback_statuses(profile.callback):
+        if not 200 <= status <= 299:
+            yield ("callback", *about), f"expected 200 to 299, since what is answered so is kept; found {status}"
     if profile.read is not None and profile.create.id is None:
         yield ("create",), "id is missing here: the path of the job's id in the answer"
     if "upload" in profile.media.accepts and profile.media.upload is None:
         yield ("media",), "upload is accepted, but nothing says how: add upload, or take it out of accepts"
     if profile.auth.hook is None and "{key}" not in profile.auth.value:
         yield ("auth",), "value needs the word {key}: the place where the key stands"
+
+
+def _callback_statuses(rules: CallbackRules) -> Iterator[tuple[KeyPath, int]]:
+    if rules.answer is not None:
+        yield ("answer", "status"), rules.answer.status
+    if rules.strangers is not None:
+        yield ("strangers",), rules.strangers
 
 
 def _host(address: str) -> str | None:

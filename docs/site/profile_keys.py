@@ -147,7 +147,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "root": "the path of the record in it; in what follows, @ is the whole body",
         "id": "the path of the job's id",
         "also_id": "the path of another id",
-        "reference": "the path of our reference",
+        "reference": "the path of our reference, by which a job is found that the callback does not name",
         "status": "the path of the status word",
         "states": "what each word means",
         "clip": "the path of the clip's address",
@@ -156,7 +156,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "signature": "how it is signed, or none",
         "answer": "what it has to be answered",
         "repeats": "how often it is sent again",
-        "strangers": "what is answered to a callback about a job that is not ours",
+        "strangers": "the HTTP status for a callback about no job of ours, signed or not; without it any 200, or 401",
         "challenge": "a question that comes before the job exists",
     },
     "Signature": {
@@ -166,7 +166,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "options": "keys of the scheme",
     },
     "Reply": {
-        "status": "the HTTP status",
+        "status": "the HTTP status, 200 to 299",
         "within_s": "so soon",
         "body": "the body, as text; without it ours",
     },
@@ -274,8 +274,8 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
 NOTES_ONLY: Final = frozenset(
     (
         *("Profile.cancel", "LimitRules.code"),
-        *("CallbackRules.reference", "CallbackRules.events", "CallbackRules.repeats", "CallbackRules.strangers"),
-        *("Signature.required", "Reply.status", "Reply.within_s", "Challenge.echo", "Challenge.within_s"),
+        *("CallbackRules.events", "CallbackRules.repeats"),
+        *("Signature.required", "Reply.within_s", "Challenge.echo", "Challenge.within_s"),
         *("Reference.sent_as", "Reference.twice", "Model.returns_last_frame", "Model.references"),
         "DownloadRules.expiry_query",
     )

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import time
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from framerelay.runs.tokens import TakeAddress
 from framerelay.sandbox import Faults
 
 pytestmark = pytest.mark.anyio
@@ -203,6 +205,25 @@ async def test_three_shots_through_every_trouble(
     if one.is_found:
         assert all(outcome["outcome"] == "lost on purpose" for outcome in jobs[2]["callbacks"])
         assert jobs[2]["id"] in {take["job_id"] for take in takes}
+
+
+async def test_the_test_callback_of_a_console_is_answered_as_it_wants_and_kept(
+    start_provider: Any, start_relay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names no job of ours, and may be unsigned; about one of ours only what is signed is taken."""
+    monkeypatch.setenv("KLING_WEBHOOK_SECRET", WEBHOOK_SECRET)
+    async with start_provider(options={"webhook_secret": WEBHOOK_SECRET}) as provider:
+        settle(tmp_path, provider.url, "kling")
+        async with start_relay(provider.url) as relay:
+            run = await relay.ended(await relay.run(board("kling", shots=1)))
+            named = TakeAddress(run=run["id"], shot="s1", take=1, ends_at=int(time.time()) + 60, provider="kling")
+            path, job_id = f"/webhook/{relay.tokens.mint(named)}", run["shots"][0]["takes"][0]["job_id"]
+            test = {"id": "913827032734642185", "status": "submitted", "outputs": [], "message": ""}
+            answers = [await relay.api.post(path, json={**test, "id": each}) for each in (test["id"], job_id)]
+            kept = (await relay.api.get("/v1/callbacks")).json()["data"]
+
+    assert [answer.status_code for answer in answers] == [200, 401]
+    assert [each["outcome"] for each in kept][:2] == ["quarantined", "quarantined"]
 
 
 ONE_LINE = "providers: {{mine: {line}}}\n"

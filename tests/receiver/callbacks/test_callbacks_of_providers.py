@@ -80,6 +80,22 @@ async def test_the_very_answer_that_a_provider_wants_is_given(calling: Any) -> N
         assert (await relay.api.post(path, content=b"not json")).status_code == 400
 
 
+@pytest.mark.parametrize("status", [202, 204])
+async def test_the_very_status_that_a_provider_wants_is_given(calling: Any, tmp_path: Path, status: int) -> None:
+    """By either way; the callback is kept as ever."""
+    mine = f"profile: 1\nid: mine\nextends: kling\ncallback: {{signature: none, answer: {{status: {status}}}}}\n"
+    (tmp_path / "mine.yaml").write_text(mine, encoding="utf-8")
+    async with (
+        calling(providers="providers: {mine: {profile: ./mine.yaml}}") as relay,
+        httpx.AsyncClient(base_url=relay.settings.listen_url, trust_env=False) as http,  # No document knows of it.
+    ):
+        ways: list[dict[str, str]] = [{}, {"Content-Encoding": "identity"}]
+        for take, more in enumerate(ways, 1):
+            answer = await http.post(address(relay, "mine", take), json={"id": "7", "status": "failed"}, headers=more)
+            assert (answer.status_code, bool(answer.content)) == (status, status != 204)
+        assert len((await relay.api.get("/v1/callbacks")).json()["data"]) == 2
+
+
 @pytest.mark.parametrize(
     ("body", "job_id", "state"),
     [
