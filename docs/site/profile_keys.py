@@ -162,7 +162,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
     "Signature": {
         "scheme": "a scheme of the page on verification",
         "secret_env": "the usual variable of its secret",
-        "required": "callbacks are always signed",
+        "required": "callbacks are always signed: the start and doctor warn where the secret is not set",
         "options": "keys of the scheme",
     },
     "Reply": {
@@ -275,7 +275,7 @@ NOTES_ONLY: Final = frozenset(
     (
         *("Profile.cancel", "LimitRules.code"),
         *("CallbackRules.events", "CallbackRules.repeats"),
-        *("Signature.required", "Reply.within_s", "Challenge.echo", "Challenge.within_s"),
+        *("Reply.within_s", "Challenge.echo", "Challenge.within_s"),
         *("Reference.sent_as", "Reference.twice", "Model.returns_last_frame", "Model.references"),
         "DownloadRules.expiry_query",
     )

@@ -133,7 +133,11 @@ def reply_of(status: int, body: str | None = None) -> Response:
     """An answer as a profile has it; without a *body* ours, where that *status* has one at all."""
     if body is not None:
         return Response(body, status, media_type="text/plain")
-    return Response(status_code=status) if status in (204, 205) else JSONResponse({"received": True, "repeated": False}, status)
+    return (
+        Response(status_code=status)
+        if status in (204, 205)
+        else JSONResponse({"received": True, "repeated": False}, status)
+    )
 
 
 def strangers_status(state: State, address: Address) -> int | None:
