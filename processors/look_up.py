@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import structlog
 from arq.worker import Retry
 
@@ -41,6 +42,7 @@ LOOKING = OPEN - {TakeStatus.COLLECTING}
 # A job of ours that we took for foreign is paid for twice: no time zone is further off than the one, and a job that
 # claims to be older than the other is told of by a clock that cannot be believed (its clip would be gone as well).
 CLOCKS_APART_S = 13 * 3600.0
+USAGE_BYTES_MAX = 4096  # Of JSON. It goes with every save of its run, and an answer may have four megabytes.
 JOBS_KEPT_S = 30 * 86_400.0
 
 log = structlog.get_logger()
@@ -223,8 +225,12 @@ def _with_cost(deps: Deps, take: Take, event: Event, report: JobReport) -> Event
 
 
 def usage_of(report: JobReport) -> dict[str, Any]:
-    """What the job took, in the provider's own words."""
+    """What the job took, in the provider's own words; more than a few are left out: they are kept with the run."""
     cost = {} if report.cost is None else {"cost": report.cost}
+    size = len(msgspec.json.encode(report.usage))
+    if size > USAGE_BYTES_MAX:
+        log.warning("usage_left_out", job_id=next(iter(report.job_ids), None), bytes=size, most=USAGE_BYTES_MAX)
+        return cost
     return {**report.usage, **cost}
 
 
