@@ -17,8 +17,9 @@ from framerelay.upstream.given import GivenPicture, made_picture, picture_of_dat
 from framerelay.upstream.order import model_of
 from framerelay.upstream.pictures import takes_addresses
 from framerelay.upstream.profile import Profile
+from framerelay.upstream.profile_file import DEFAULT
 from framerelay.upstream.profile_models import Durations, Model
-from framerelay.upstream.providers import Provider, Providers
+from framerelay.upstream.providers import Provider, Providers, keyless_words
 from framerelay.upstream.quotes import provider_of
 from framerelay.upstream.template import words_in
 
@@ -59,8 +60,8 @@ def ability_checks(
     def check(shot: Shot, story: Story) -> Iterator[CautionSite]:
         provider, name = makers[shot.id], shot.model or board.model
         profile, model = provider.profile, model_of(makers[shot.id].profile, name)
-        named = shot.provider or board.provider
-        yield from _key(provider) if named else ()
+        is_named = shot.provider or board.provider or providers.default != DEFAULT
+        yield from _key(provider) if is_named else ()
         yield from _callbacks(provider)
         yield from _model(profile, name)
         yield from _frames(shot, profile, model, name)
@@ -74,8 +75,7 @@ def ability_checks(
 
 def _key(provider: Provider) -> Iterator[CautionSite]:
     if provider.key is None:
-        variables = " or ".join(provider.key_variables) or "key_env"
-        yield "provider_without_key", ("provider",), f"{provider.name} has no key here: set {variables}"
+        yield "provider_without_key", ("provider",), keyless_words(provider)
 
 
 def _callbacks(provider: Provider) -> Iterator[CautionSite]:

@@ -23,12 +23,13 @@ def warnings(
     *shots: dict[str, Any],
     environ: dict[str, str] | None = None,
     pictures: dict[str, GivenPicture] | None = None,
+    default: str = "jobs",
     **top: Any,
 ) -> list[tuple[str, str]]:
     """Code and place of each warning that the checks of the providers add."""
     document = {"model": "kling-3.0", "provider": "kling", **top, "shots": list(shots)}
     text = json.dumps({key: value for key, value in document.items() if value is not None})
-    providers = Providers(default="jobs", configured={}, environ=SECRETS if environ is None else environ)
+    providers = Providers(default=default, configured={}, environ=SECRETS if environ is None else environ)
     board = priced(read_storyboard(text, form="json"), providers)
     before = {caution.message for caution in plan_of(board).cautions}
     plan = plan_of(board, more=ability_checks(board, providers, pictures or {}))
@@ -80,9 +81,11 @@ def test_what_cannot_be_done_is_said_with_its_place(shot: Any, top: Any, said: A
 
 
 def test_a_provider_without_a_key_is_named_once_for_all_its_shots() -> None:
-    """At the place that names it; the provider of the settings is not asked for here."""
+    """At the place that names it; that of the settings likewise, unless nobody has chosen one."""
     assert warnings({"prompt": "a"}, {"prompt": "b"}, environ={}) == [("provider_without_key", "provider")]
     assert warnings({"prompt": "a"}, environ={}, provider=None, model="m") == []
+    chosen = warnings({"prompt": "a"}, environ={}, provider=None, default="kling")
+    assert chosen == [("provider_without_key", "shots[0]")]
 
 
 def test_every_field_of_a_storyboard_has_its_word() -> None:
