@@ -28,7 +28,7 @@ from framerelay.runs.standing import callbacks_missed, seems_unreachable
 from framerelay.runs.takes import OPEN, is_unheard, reference
 from framerelay.store.progress import record
 from framerelay.upstream.job import JobReport
-from framerelay.upstream.prices import cost
+from framerelay.upstream.prices import cost, unpaid
 from framerelay.upstream.wire import JobState, read_state
 
 ENDED = {
@@ -217,11 +217,14 @@ async def _get_job(
 
 
 def _with_cost(deps: Deps, take: Take, event: Event, report: JobReport) -> Event:
-    """*event* with what the job cost, where the provider says it."""
-    if not isinstance(event, events.Rendered) or take.maker is None:
+    """*event* with what the job cost, where the provider says it; one that made no clip may cost nothing."""
+    if not isinstance(event, events.Rendered | events.JobEnded) or take.maker is None:
         return event
     profile = deps.clients.of_maker(take.maker).profile
-    return replace(event, cost=cost(profile, deps.clients.price_of(take.maker), report))
+    said = cost(profile, deps.clients.price_of(take.maker), report)
+    if said is None and isinstance(event, events.JobEnded) and take.cost is not None:
+        said = unpaid(profile, report, currency=take.cost.currency)
+    return replace(event, cost=said)
 
 
 def usage_of(report: JobReport) -> dict[str, Any]:

@@ -26,6 +26,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "recover": "how a job is found whose create was not answered",
         "cancel": "the request that cancels a job",
         "download": "where clips lie",
+        "billing": "what jobs cost that made no clip",
         "poll": "how a job is asked about where there are no callbacks",
         "limits": "how many jobs the provider takes",
         "errors": "rules, in order: the first that fits gives the family of a failure",
@@ -212,6 +213,9 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "lives_s": "seconds until an address is no longer valid",
         "expiry_query": "parameters of an address that say when it ends",
         "get_renews": "a look-up gives a fresh address for one that has expired; false: the old one is tried again",
+    },
+    "Billing": {
+        "free": "ends of a job that are not billed: failed, expired, cancelled; any other counts as its estimate",
     },
     "Poll": {
         "first_s": "seconds from the submit to the first look-up",

@@ -228,6 +228,26 @@ async def test_the_test_callback_of_a_console_is_answered_as_it_wants_and_kept(
     assert [each["outcome"] for each in kept][:2] == ["quarantined", "quarantined"]
 
 
+@pytest.mark.parametrize(("free", "spent"), [("[failed]", 0.5), ("[]", 1.0)])
+async def test_a_failed_job_that_is_not_billed_leaves_its_money_for_another(
+    start_provider: Any, start_relay: Any, tmp_path: Path, free: str, spent: float
+) -> None:
+    """By what the profile says of it; where it says nothing, what was put aside for it counts as spent."""
+    price = "price: {currency: USD, per_clip: 0.5}"
+    mine = f"profile: 1\nid: mine\nextends: kling\nbilling: {{free: {free}}}\nmodels: {{kling-3.0: {{{price}}}}}\n"
+    (tmp_path / "mine.yaml").write_text(mine, encoding="utf-8")
+    faults = Exactly(hits=frozenset({("moderate", "1")}))
+    made = {"provider": "mine", "model": "kling-3.0", "shots": [{"id": "s1", "prompt": "a"}]}
+    async with start_provider(options={"faults": faults}) as provider:
+        lines = f"{{profile: ./mine.yaml, url: '{provider.url}/kling'}}"
+        (tmp_path / "framerelay.yaml").write_text(ONE_LINE.format(line=lines), encoding="utf-8")
+        async with start_relay(provider.url) as relay:
+            run = await relay.ended(await relay.run(made))
+
+    assert len(run["shots"][0]["takes"]) == 2
+    assert (run["status"], run["cost"]["spent"]) == ("succeeded", spent), run["error"]
+
+
 ONE_LINE = "providers: {{mine: {line}}}\n"
 
 
