@@ -32,7 +32,9 @@ async def decide(state: State, run_id: str, event: Decision, *, revision: int | 
     if isinstance(event, events.Picked) and run.take(event.shot, event.take) is None:
         raise NotFound(f"shot {event.shot} has no take {event.take}")
     if not recorded.changed:
-        raise Conflict(why_not(recorded.run, event, time.time()) or before or "somebody acted in between: look again")
+        words = why_not(recorded.run, event, time.time()) or before or "somebody acted in between: look again"
+        was_read = "; settings and keys were read again" if isinstance(event, events.Resumed) else ""
+        raise Conflict(words + was_read)
     log.info("person_decided", run_id=run.id, shot=getattr(event, "shot", None), decision=type(event).__name__)
     return recorded.run
 
