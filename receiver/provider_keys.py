@@ -24,12 +24,13 @@ async def check_keys(state: State, board: Storyboard) -> None:
     """
     Return if *board* can be made as far as keys go.
 
-    Workers need the keys, and this receiver may have none: so they are asked, by what they say of themselves in Redis.
+    What has its key here is taken to have it everywhere. For the rest the workers are asked, by what they say of
+    themselves in Redis, since they need the keys, and this receiver may have none.
     It is refused only if there are workers, and none of them has the key of a provider, also after all have read theirs
     again. Where no worker runs, or one does not say, a missing key is met in flight, and waits there for a person.
     Raises: KeyMissing; StoryboardInvalid where it names somebody who is not there; StoreUnavailable.
     """
-    if not _lacking(state, board, await _workers(state)):
+    if all(maker.key for maker in _makers(state, board)) or not _lacking(state, board, await _workers(state)):
         return
     await read_again_everywhere(state)
     deadline = time.monotonic() + READ_WITHIN_S
@@ -46,8 +47,13 @@ async def _workers(state: State) -> list[Process]:
 
 def _lacking(state: State, board: Storyboard, workers: Sequence[Process]) -> list[Provider]:
     """The providers of *board* that no worker has a key of, as far as is known."""
-    asked = {maker.name: maker for maker in (provider_of(board, shot, state.providers) for shot in board.shots)}
-    return [one for one in asked.values() if workers and not any(_has_key(worker, one) for worker in workers)]
+    makers = _makers(state, board)
+    return [one for one in makers if workers and not any(_has_key(worker, one) for worker in workers)]
+
+
+def _makers(state: State, board: Storyboard) -> list[Provider]:
+    """The providers that *board* asks for, each once."""
+    return list({(maker := provider_of(board, shot, state.providers)).name: maker for shot in board.shots}.values())
 
 
 def _is_here(worker: Process) -> bool:
