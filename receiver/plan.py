@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -13,11 +14,14 @@ from framerelay.network.policy import Trusted
 from framerelay.receiver.answers import shape_answer
 from framerelay.receiver.door.body import read_body
 from framerelay.receiver.state import state_of
-from framerelay.runs.errors import PlanChanged, RequestInvalid
+from framerelay.runs.errors import NotFound, PlanChanged, RequestInvalid
+from framerelay.store.files import MediaFiles
+from framerelay.storyboards.inputs import REFERENCE_FILES
 from framerelay.storyboards.notation import Form
 from framerelay.storyboards.plan import plan_of
 from framerelay.storyboards.storyboard import Storyboard, read_storyboard
 from framerelay.upstream.abilities import ability_checks
+from framerelay.upstream.given import GivenPicture, picture_at
 from framerelay.upstream.quotes import priced
 
 STORYBOARD_BYTES_MAX: Final = 1 << 20
@@ -26,8 +30,23 @@ STORYBOARD_BYTES_MAX: Final = 1 << 20
 async def plan(request: Request) -> Response:
     """``POST /v1/plan``: nothing is spent, nothing is stored."""
     board = await read_board(request)
-    checks = ability_checks(board, state_of(request).providers)
+    state = state_of(request)
+    checks = ability_checks(board, state.providers, await asyncio.to_thread(_pictures_of, board, state.files))
     return shape_answer(plan_view(await asyncio.to_thread(plan_of, board, more=checks)))
+
+
+def _pictures_of(board: Storyboard, files: MediaFiles) -> dict[str, GivenPicture]:
+    """What the pictures are that were given, by the beginnings of their files; those that are gone are left out."""
+    frames = (frame for shot in board.shots for frame in (shot.first_frame, shot.last_frame))
+    references = (
+        each for shot in board.shots for field in REFERENCE_FILES.values() for each in shot.input.get(field) or ()
+    )
+    pictures = {}
+    for name in {each for each in (*frames, *references) if each and each.startswith("file:")}:
+        with suppress(NotFound, OSError):
+            if picture := picture_at(files.existing(name.removeprefix("file:"))):
+                pictures[name] = picture
+    return pictures
 
 
 async def read_board(request: Request) -> Storyboard:
