@@ -12,13 +12,13 @@ from typing import NoReturn, TextIO
 
 import click
 
+from framerelay.cli.interrupts import INTERRUPTED
 from framerelay.cli.output import echo_json
 from framerelay.config.env_file import SettingInvalid
 from framerelay.runs.errors import FrameRelayError, StoryboardInvalid
 from framerelay.runs.text import printable
 
 FAILED, USAGE = 1, 2
-INTERRUPTED = 130  # As a shell reports a program that SIGINT ended.
 
 
 class CommandError(Exception):

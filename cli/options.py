@@ -30,8 +30,10 @@ class Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         from framerelay.cli.errors import explain_errors
+        from framerelay.cli.interrupts import take_interrupts
 
         with explain_errors(as_json=ctx.meta[AS_JSON]):
+            take_interrupts()
             return super().invoke(ctx)
 
 

@@ -22,6 +22,7 @@ from framerelay.store.files import name_of_given
 from framerelay.storyboards.plan import Plan, plan_of
 from framerelay.storyboards.storyboard import Storyboard
 from framerelay.upstream.abilities import ability_checks
+from framerelay.upstream.given import HEAD_BYTES, GivenPicture, picture_in
 from framerelay.upstream.quotes import priced
 
 PROMPT_CHARS: Final = 60
@@ -32,8 +33,9 @@ def show_plan(path: Path, *, as_json: bool) -> int:
     """Print the plan; its id is the one that the receiver finds once the pictures are handed over."""
     settings = settings_of_command()
     providers = providers_of(settings)
-    board = priced(_name_files(*read_board(path)), providers)
-    plan = plan_of(board, Trusted(settings.trusted_hosts), more=ability_checks(board, providers))
+    named, pictures = _name_files(*read_board(path))
+    board = priced(named, providers)
+    plan = plan_of(board, Trusted(settings.trusted_hosts), more=ability_checks(board, providers, pictures))
     if as_json:
         print_json(plan_view(plan))
         return 0
@@ -47,18 +49,26 @@ def show_plan(path: Path, *, as_json: bool) -> int:
     return 0
 
 
-def _name_files(board: Storyboard, folder: Path) -> Storyboard:
-    """*board* with its files under the names that they will have, so that another picture is another plan."""
+def _name_files(board: Storyboard, folder: Path) -> tuple[Storyboard, dict[str, GivenPicture]]:
+    """
+    *board* with its files under the names that they will have, so that another picture is another plan.
+
+    With what each picture is, by that name.
+    """
     names: dict[str, str] = {}
+    pictures: dict[str, GivenPicture] = {}
     mistakes: list[Mistake] = []
     for name, places in board.local_files().items():
         try:
-            names[name] = f"file:{name_of_given((folder / name).read_bytes())}"
+            content = (folder / name).read_bytes()
+            names[name] = f"file:{name_of_given(content)}"
+            if picture := picture_in(content[:HEAD_BYTES], size_bytes=len(content)):
+                pictures[names[name]] = picture
         except (RequestInvalid, OSError) as error:
             mistakes.append(Mistake(place=places[0], message=f"{name}: {error}"))
     if mistakes:
         raise StoryboardInvalid(mistakes)
-    return board.with_files(names)
+    return board.with_files(names), pictures
 
 
 def _tree(plan: Plan) -> Tree:

@@ -26,6 +26,7 @@ from framerelay.upstream.preview import preview
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_file import load_profile, shipped
 from framerelay.upstream.providers import HandOff, Provider, plain
+from framerelay.upstream.senders import missing_secret
 from framerelay.upstream.understanding import AnswerKind, Understanding, differences, understand
 
 OLD_DAYS: Final = 90
@@ -154,6 +155,7 @@ def _row(provider: Provider, *, is_default: bool) -> dict[str, Any]:
         "key_env": provider.key_variables[0] if provider.key_variables else None,
         "callback": profile.callback.on,
         "signed": profile.callback.signature != "none",
+        "secret_missing": missing_secret(provider),
         "accepts": list(profile.media.accepts),
         "returns_last_frame": profile.read is None or profile.read.last_frame is not None,
         "models": list(profile.models),
@@ -171,7 +173,8 @@ def _age_days(profile: Profile) -> int | None:
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    told = "signed callback" if row["signed"] else "callback"
+    can_be = f", can be signed (set {row['secret_missing']})" if row["secret_missing"] else ""
+    told = "signed callback" if row["signed"] and not can_be else f"callback{can_be}"
     told = told if row["callback"] in ("create", "query") else "look-ups alone"
     old = row["age_days"] is not None and row["age_days"] > OLD_DAYS
     facts = f"{row['checked'] or 'unknown'}{' (old)' if old else ''}"

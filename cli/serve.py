@@ -42,7 +42,7 @@ from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
 from framerelay.storyboards.hooks import read_hooks
 from framerelay.upstream.jwks import PublicKeys
 from framerelay.upstream.providers import Provider, Providers, needs_address, read_providers
-from framerelay.upstream.senders import read_senders
+from framerelay.upstream.senders import read_senders, unproven
 from framerelay.upstream.verifiers import Verifiers
 
 KEYS_WITHIN_S: Final = 3.0  # Until then callbacks that need the keys are held in quarantine.
@@ -196,6 +196,8 @@ async def running_receiver(
 ) -> AsyncIterator[asyncio.Task[None]]:
     with mistakes_of(settings):
         verifiers, providers = read_senders(settings, environment())
+    for provider, variable in unproven(providers):
+        log.warning("callback_secret_missing", provider=provider, variable=variable)
     async with _verification(settings, verifiers) as verification:
         app = create_app(settings, keys, redis_url=redis_url, verification=verification, providers=providers, live=live)
         async with serving(app, listener, protocol=connection_factory(FastConnection, settings)) as running:
@@ -204,10 +206,11 @@ async def running_receiver(
 
 @asynccontextmanager
 async def _verification(settings: Settings, verifiers: Verifiers) -> AsyncIterator[Verification]:
-    """What callbacks must prove; the public keys that this needs are fetched first, if that is done soon."""
-    if not verifiers.jwks_urls:
-        yield Verification(verifiers=verifiers)
-        return
+    """
+    What callbacks must prove; the public keys that this needs are fetched first, if that is done soon.
+
+    Those of a provider that is not configured are fetched when it first calls.
+    """
     async with guarded_client(settings.trusted_hosts, ssl_context=tls_of(settings)) as http:
         public_keys = PublicKeys(http, verifiers.jwks_urls)
         with suppress(TimeoutError):

@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from framerelay.config.urls import host_of
 from framerelay.media.download import download
 from framerelay.media.fetch import fetch_clip
 from framerelay.media.host_headers import HostHeaders
@@ -30,6 +31,7 @@ from framerelay.runs.model import Clip, Frame, Take, TakeStatus
 from framerelay.runs.takes import is_unkept
 from framerelay.store.files import storing
 from framerelay.store.progress import record
+from framerelay.upstream.credentials import clip_key_hosts, is_clip_host
 
 FETCHES_MAX: Final = 8  # Trouble on the way; each is tried again after a growing wait.
 DAMAGED_MAX: Final = 2  # The same bytes may be half written at first; more often they stay bad.
@@ -78,6 +80,7 @@ async def collect(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int
 async def _collected(deps: Deps, run_id: str, shot_id: str, take: Take, video_url: str) -> events.Collected:
     clip_path = deps.files.clip(run_id, shot_id, take.number)
     frame_path = deps.files.last_frame(run_id, shot_id, take.number)
+    _note_strange_host(deps, take, video_url)
     provider = asyncio.ensure_future(_provider_frame(deps, run_id, shot_id, take))
     try:
         place = deps.files.place(clip_path)
@@ -111,13 +114,27 @@ async def _collected(deps: Deps, run_id: str, shot_id: str, take: Take, video_ur
 
 
 def _key(deps: Deps, take: Take) -> HostHeaders | None:
-    """The provider's key, where it gives clips to nobody else; it goes to the provider's own hosts alone."""
+    """The provider's key, where it gives clips to nobody else; it goes to those of its own hosts where clips lie."""
     if take.maker is None:
         return None
     client = deps.clients.of_maker(take.maker)
     if not client.profile.download.auth:
         return None
-    return HostHeaders(hosts=client.hosts, headers=client.key_headers(), plain=client.is_plain)
+    hosts = clip_key_hosts(client.base, client.profile)
+    return HostHeaders(hosts=hosts, headers=client.key_headers(), plain=client.is_plain)
+
+
+def _note_strange_host(deps: Deps, take: Take, video_url: str) -> None:
+    """A clip at a host that its provider's profile does not name is fetched like any other: it was paid for."""
+    client = deps.clients.of_maker(take.maker) if take.maker else None
+    if client is None or client.is_own(video_url) or is_clip_host(host_of(video_url), client.profile):
+        return
+    log.warning("clip_host_unknown", host=host_of(video_url), profile=client.profile.id)
+
+
+def _renews(deps: Deps, take: Take) -> bool:
+    """Whether a look-up may give another address, once one is past its time: yes, unless its profile denies it."""
+    return take.maker is None or deps.clients.of_maker(take.maker).profile.download.get_renews is not False
 
 
 async def _in_time(picture: asyncio.Future[Frame | None]) -> Frame | None:
@@ -171,9 +188,8 @@ async def _failed(deps: Deps, run_id: str, shot_id: str, take: Take, error: Fram
         return error.code
     until = time.time() + retry_wait_s(take.fetches)
     log.warning("collect_put_off", reason=error.message, again_s=round(until - time.time(), 1))
-    put_off = events.CollectPutOff(
-        shot_id=shot_id, take=take.number, problem=problem, until=until, ask_again=damaged or expired
-    )
+    ask_again = damaged or (expired and _renews(deps, take))
+    put_off = events.CollectPutOff(shot_id=shot_id, take=take.number, problem=problem, until=until, ask_again=ask_again)
     await record(deps.store, run_id, put_off)
     return "put_off"
 

@@ -4,7 +4,7 @@ import mimetypes
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final, cast
 
@@ -25,6 +25,7 @@ from framerelay.runs.standing import chosen
 from framerelay.storyboards.inputs import REFERENCE_FILES
 from framerelay.upstream.client import JobsClient
 from framerelay.upstream.pictures import PictureForm, inline_bytes_max, inline_text, picture_forms, takes_addresses
+from framerelay.upstream.profile import Profile
 from framerelay.upstream.providers import HandOff, Provider
 
 # Ark keeps results for 24 h; a job may be queued for a while before the provider opens the address.
@@ -35,7 +36,26 @@ VIDEOS: Final = (".mp4", ".webm")
 log = structlog.get_logger()
 
 
-async def first_frame(deps: Deps, run: Run, shot: Shot, provider: Provider, client: JobsClient) -> FirstFrame | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taker:
+    """Who is given pictures; ``without_inline``: the request would be too large with them."""
+
+    provider: Provider
+    client: JobsClient
+    without_inline: bool = False
+
+    @property
+    def name(self) -> str:
+        """The provider's."""
+        return self.provider.name
+
+    @property
+    def profile(self) -> Profile:
+        """How it speaks."""
+        return self.client.profile
+
+
+async def first_frame(deps: Deps, run: Run, shot: Shot, taker: Taker) -> FirstFrame | None:
     """
     What *shot* begins with; None if it may begin with anything.
 
@@ -46,53 +66,53 @@ async def first_frame(deps: Deps, run: Run, shot: Shot, provider: Provider, clie
     """
     source = run.shot(shot.source) if shot.source else None
     if source is None:
-        return await _frame_of(deps, provider, client, shot.first_frame) if shot.first_frame else None
+        return await _frame_of(deps, taker, shot.first_frame) if shot.first_frame else None
     take = chosen(source)
     if take is None:
         raise RequestInvalid(f"shot {source.id} has no last frame yet")
-    is_wanted = _hand_off(deps, provider) == "auto" and takes_addresses(client.profile)
-    if is_wanted and take.provider_frame_url and _is_fresh(take, client):
+    is_wanted = _hand_off(deps, taker.provider) == "auto" and takes_addresses(taker.profile)
+    if is_wanted and take.provider_frame_url and _is_fresh(take, taker.profile):
         return FirstFrame(url=take.provider_frame_url, source="provider", take=take.number)
     if take.last_frame is None:
         raise NotFound(f"the last frame of shot {source.id} is not kept")
     await ensure(deps, run, take.last_frame.path)
-    return replace(await _sent(deps, provider, client, take.last_frame.path), take=take.number)
+    return replace(await _sent(deps, taker, take.last_frame.path), take=take.number)
 
 
-async def last_frame(deps: Deps, shot: Shot, provider: Provider, client: JobsClient) -> FirstFrame | None:
+async def last_frame(deps: Deps, shot: Shot, taker: Taker) -> FirstFrame | None:
     """The picture that *shot* is to end on, if the storyboard gives one. Raises like `first_frame`."""
-    return await _frame_of(deps, provider, client, shot.last_frame) if shot.last_frame else None
+    return await _frame_of(deps, taker, shot.last_frame) if shot.last_frame else None
 
 
-async def references(deps: Deps, shot: Shot, provider: Provider, client: JobsClient) -> dict[str, list[str]]:
+async def references(deps: Deps, shot: Shot, taker: Taker) -> dict[str, list[str]]:
     """
     The references of *shot* by the names of their fields, files in a form that the provider takes.
 
     Raises like `first_frame`.
     """
     return {
-        field: [await _reference(deps, provider, client, each) for each in shot.input[field]]
+        field: [await _reference(deps, taker, each) for each in shot.input[field]]
         for field in REFERENCE_FILES.values()
         if any(each.startswith(FILE) for each in shot.input.get(field) or ())
     }
 
 
-async def _reference(deps: Deps, provider: Provider, client: JobsClient, reference: str) -> str:
+async def _reference(deps: Deps, taker: Taker, reference: str) -> str:
     if not reference.startswith(FILE):
         return reference
     path = reference.removeprefix(FILE)
     await _check(deps, path)
-    given = await _sent(deps, provider, client, path)
-    return await _inline_text(deps, client, path) if given.source == "inline" else given.url
+    given = await _sent(deps, taker, path)
+    return await _inline_text(deps, taker.profile, path) if given.source == "inline" else given.url
 
 
-async def _inline_text(deps: Deps, client: JobsClient, path: str) -> str:
+async def _inline_text(deps: Deps, profile: Profile, path: str) -> str:
     place = await deps.media.fetch(path)
     media_type = mimetypes.guess_type(place.name)[0] or "application/octet-stream"
-    return inline_text(client.profile, place.read_bytes(), media_type)
+    return inline_text(profile, place.read_bytes(), media_type)
 
 
-async def _frame_of(deps: Deps, provider: Provider, client: JobsClient, reference: str) -> FirstFrame:
+async def _frame_of(deps: Deps, taker: Taker, reference: str) -> FirstFrame:
     if reference.startswith(FILE):
         path = reference.removeprefix(FILE)
         if path.endswith(VIDEOS):
@@ -100,9 +120,9 @@ async def _frame_of(deps: Deps, provider: Provider, client: JobsClient, referenc
                 "a video was given where a picture is wanted: give a picture, or take it from the video"
             )
         await _check(deps, path)
-        return await _sent(deps, provider, client, path)
-    if not takes_addresses(client.profile):
-        raise RequestInvalid(f"{provider.name} takes no addresses of pictures: give the picture as a file")
+        return await _sent(deps, taker, path)
+    if not takes_addresses(taker.profile):
+        raise RequestInvalid(f"{taker.name} takes no addresses of pictures: give the picture as a file")
     return FirstFrame(url=reference, source="given")
 
 
@@ -133,21 +153,29 @@ async def _check_video(deps: Deps, path: str) -> None:
         frame.unlink(missing_ok=True)
 
 
-async def _sent(deps: Deps, provider: Provider, client: JobsClient, path: str) -> FirstFrame:
+async def _sent(deps: Deps, taker: Taker, path: str) -> FirstFrame:
     """Our file *path* in the first form that works. Raises: the error of the last form that was tried."""
-    handoff = _hand_off(deps, provider)
-    forms = picture_forms(client.profile, handoff)
+    handoff = _hand_off(deps, taker.provider)
+    forms = picture_forms(taker.profile, handoff)
+    if taker.without_inline and forms:
+        forms = tuple(form for form in forms if form != "inline")
+        if not forms:
+            megabytes = f"{taker.profile.media.body_max_mb:g} MB"
+            raise RequestInvalid(
+                f"with its pictures inside, the request is larger than the {megabytes} that {taker.name} takes, and it "
+                "takes them in no other way: give smaller ones"
+            )
     if not forms:
-        raise RequestInvalid(f"{provider.name} takes no picture by {handoff}: set its handoff to auto")
+        raise RequestInvalid(f"{taker.name} takes no picture by {handoff}: set its handoff to auto")
     for form, instead in pairwise(forms):
         try:
-            return await _FORMS[form](deps, client, path)
+            return await _FORMS[form](deps, taker.client, path)
         except (UpstreamRejected, UpstreamAnswerUnreadable, RequestInvalid, AddressForbidden) as error:
             if form == "upload":
-                log.warning("upload_refused", provider=provider.name, reason=error.message, instead=instead)
+                log.warning("upload_refused", provider=taker.name, reason=error.message, instead=instead)
             else:
-                log.warning("inline_refused", provider=provider.name, reason=error.message, instead=instead)
-    return await _FORMS[forms[-1]](deps, client, path)
+                log.warning("inline_refused", provider=taker.name, reason=error.message, instead=instead)
+    return await _FORMS[forms[-1]](deps, taker.client, path)
 
 
 async def _upload(deps: Deps, client: JobsClient, path: str) -> FirstFrame:
@@ -184,7 +212,7 @@ def _hand_off(deps: Deps, provider: Provider) -> HandOff:
     return provider.handoff or cast("HandOff", deps.settings.handoff)
 
 
-def _is_fresh(take: Take, client: JobsClient) -> bool:
-    lives_s = client.profile.download.lives_s
+def _is_fresh(take: Take, profile: Profile) -> bool:
+    lives_s = profile.download.lives_s
     most_s = PROVIDER_FRAME_LIFE_S if lives_s is None else 0.75 * lives_s
     return take.rendered_at is not None and time.time() - take.rendered_at < min(most_s, PROVIDER_FRAME_LIFE_S)

@@ -3,11 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import structlog
 from arq.worker import Retry
 
 from framerelay.network.policy import Trusted, check_in_advance
 from framerelay.processors.deps import Deps
+from framerelay.processors.find import find
 from framerelay.processors.orders import address_ends_at
 from framerelay.processors.problems import problem, problem_of
 from framerelay.processors.waits import retry_wait_s
@@ -23,10 +25,10 @@ from framerelay.runs.errors import (
 from framerelay.runs.events import Event
 from framerelay.runs.model import Family, Problem, Run, Take, TakeStatus
 from framerelay.runs.standing import callbacks_missed, seems_unreachable
-from framerelay.runs.takes import OPEN, is_unheard
+from framerelay.runs.takes import OPEN, is_unheard, reference
 from framerelay.store.progress import record
 from framerelay.upstream.job import JobReport
-from framerelay.upstream.prices import cost
+from framerelay.upstream.prices import cost, unpaid
 from framerelay.upstream.wire import JobState, read_state
 
 ENDED = {
@@ -40,6 +42,7 @@ LOOKING = OPEN - {TakeStatus.COLLECTING}
 # A job of ours that we took for foreign is paid for twice: no time zone is further off than the one, and a job that
 # claims to be older than the other is told of by a clock that cannot be believed (its clip would be gone as well).
 CLOCKS_APART_S = 13 * 3600.0
+USAGE_BYTES_MAX = 4096  # Of JSON. It goes with every save of its run, and an answer may have four megabytes.
 JOBS_KEPT_S = 30 * 86_400.0
 
 log = structlog.get_logger()
@@ -58,6 +61,7 @@ async def look_up(
     received_at: float | None = None,
     ends_at: int | None = None,
     state: str | None = None,
+    named: str | None = None,
     tries: int = 1,
 ) -> str:
     """
@@ -67,7 +71,7 @@ async def look_up(
     *word* that it named, and when the address that it came to ends, if it does (*ends_at*). The job's id counts only
     while the take has none of its own (the callback overtook the answer to the submit, or outlived a crash). A word
     that says "still at it" about a job that we know is no reason to ask; *state*: what it means by the provider's
-    profile.
+    profile; *named*: our reference, of a callback that names no job.
     Raises: arq.Retry if the provider cannot be asked now and the state has no later look-up of its own.
     """
     run = await deps.store.load(run_id)
@@ -87,7 +91,7 @@ async def look_up(
         return "no_news"
     lookup_id = current.job_id or job_id
     if lookup_id is None:
-        return "no_job_id"
+        return await _find_by_name(deps, run, shot_id, current, named)
     await _take_turn(deps, run, shot_id, current, planned=planned)
     try:
         with deps.turnstile.passing(planned=planned):
@@ -103,6 +107,14 @@ async def look_up(
         await _learn(deps, run, shot_id, current, report, received_at)
         _warn(run, recorded.run)
     return report.status_word or report.state.value
+
+
+async def _find_by_name(deps: Deps, run: Run, shot_id: str, take: Take, named: str | None) -> str:
+    """A callback without an id, about a take whose submit was cut: our reference in it is that of a job."""
+    is_findable = take.status is TakeStatus.UNSURE and take.maker is not None and take.maker.findable
+    if named is None or not is_findable or named != reference(run, shot_id, take):
+        return "no_job_id"
+    return await find(deps, run_id=run.id, shot_id=shot_id, take=take.number, turn=take.turns)
 
 
 def _is_second(run: Run, shot_id: str, take: Take, job_id: str, ends_at: int | None) -> bool:
@@ -207,16 +219,23 @@ async def _get_job(
 
 
 def _with_cost(deps: Deps, take: Take, event: Event, report: JobReport) -> Event:
-    """*event* with what the job cost, where the provider says it."""
-    if not isinstance(event, events.Rendered) or take.maker is None:
+    """*event* with what the job cost, where the provider says it; one that made no clip may cost nothing."""
+    if not isinstance(event, events.Rendered | events.JobEnded) or take.maker is None:
         return event
     profile = deps.clients.of_maker(take.maker).profile
-    return replace(event, cost=cost(profile, deps.clients.price_of(take.maker), report))
+    said = cost(profile, deps.clients.price_of(take.maker), report)
+    if said is None and isinstance(event, events.JobEnded) and take.cost is not None:
+        said = unpaid(profile, report, currency=take.cost.currency)
+    return replace(event, cost=said)
 
 
 def usage_of(report: JobReport) -> dict[str, Any]:
-    """What the job took, in the provider's own words."""
+    """What the job took, in the provider's own words; more than a few are left out: they are kept with the run."""
     cost = {} if report.cost is None else {"cost": report.cost}
+    size = len(msgspec.json.encode(report.usage))
+    if size > USAGE_BYTES_MAX:
+        log.warning("usage_left_out", job_id=next(iter(report.job_ids), None), bytes=size, most=USAGE_BYTES_MAX)
+        return cost
     return {**report.usage, **cost}
 
 

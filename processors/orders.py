@@ -3,12 +3,14 @@
 import math
 import mimetypes
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from framerelay.processors.deps import Deps
-from framerelay.processors.hand_off import first_frame, last_frame, references
+from framerelay.processors.hand_off import Taker, first_frame, last_frame, references
 from framerelay.runs.maker import Maker
 from framerelay.runs.model import FirstFrame, Run, Shot, Take
 from framerelay.runs.takes import life_s, reference
@@ -16,12 +18,16 @@ from framerelay.runs.tokens import TakeAddress
 from framerelay.upstream.client import JobsClient
 from framerelay.upstream.credentials import key_mark
 from framerelay.upstream.order import Order, PictureValue
-from framerelay.upstream.pictures import inline_text
+from framerelay.upstream.pictures import body_bytes_max, inline_bytes, inline_text
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.providers import Provider
 from framerelay.upstream.search import can_be_searched
+from framerelay.upstream.transport import encoded
 
+BESIDE_PICTURES: Final = 4096  # Bytes of a request for names of fields, the callback address and our reference.
 CALLED_LATE_S: Final = 86_400.0  # A callback is sent after its job's end, and again where it failed.
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +49,11 @@ async def prepared(deps: Deps, run: Run, shot: Shot) -> Prepared:
     Raises: RequestInvalid where the provider cannot be used, or not for this; else as `hand_off.first_frame`.
     """
     provider, client = deps.clients.provider(run.provider_of(shot)), deps.clients.of(run.provider_of(shot))
-    poll = client.profile.poll
+    poll, taker = client.profile.poll, Taker(provider=provider, client=client)
+    pictures = await _pictures_of(deps, run, shot, taker)
+    if not await _has_room(deps, shot, client.profile, pictures):
+        log.warning("request_too_large", provider=provider.name, megabytes=client.profile.media.body_max_mb)
+        pictures = await _pictures_of(deps, run, shot, replace(taker, without_inline=True))
     return Prepared(
         provider=provider,
         client=client,
@@ -56,10 +66,38 @@ async def prepared(deps: Deps, run: Run, shot: Shot) -> Prepared:
             findable=can_be_searched(client.profile),
             key_mark=key_mark(provider.key or ""),
         ),
-        first=await first_frame(deps, run, shot, provider, client),
-        last=await last_frame(deps, shot, provider, client),
-        references=await references(deps, shot, provider, client),
+        first=pictures.first,
+        last=pictures.last,
+        references=pictures.references,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pictures:
+    """What a shot is given, in a form that the provider takes."""
+
+    first: FirstFrame | None
+    last: FirstFrame | None
+    references: Mapping[str, list[str]]
+
+
+async def _pictures_of(deps: Deps, run: Run, shot: Shot, taker: Taker) -> _Pictures:
+    return _Pictures(
+        first=await first_frame(deps, run, shot, taker),
+        last=await last_frame(deps, shot, taker),
+        references=await references(deps, shot, taker),
+    )
+
+
+async def _has_room(deps: Deps, shot: Shot, profile: Profile, pictures: _Pictures) -> bool:
+    """Whether the request holds what is to stand in it; a picture takes a third more there than as a file."""
+    most = body_bytes_max(profile)
+    inline = [each.path for each in (pictures.first, pictures.last) if each and each.source == "inline" and each.path]
+    size = sum([inline_bytes((await deps.media.fetch(path)).stat().st_size) for path in inline])
+    size += sum(len(text) for texts in pictures.references.values() for text in texts)
+    if most is None or (not inline and size <= most):
+        return True
+    return size + len(encoded([shot.input, shot.extra])) + BESIDE_PICTURES <= most
 
 
 async def order_of(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared) -> Order:

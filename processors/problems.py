@@ -1,7 +1,14 @@
 """Errors of the lower floors as `Problem`s: what is kept with a run and shown to a person, without secrets."""
 
 from framerelay.config.logs import redacted
-from framerelay.runs.errors import AddressForbidden, FrameRelayError, Transient, UpstreamRateLimited, UpstreamRejected
+from framerelay.runs.errors import (
+    AddressForbidden,
+    FrameRelayError,
+    KeyMissing,
+    Transient,
+    UpstreamRateLimited,
+    UpstreamRejected,
+)
 from framerelay.runs.model import Family, Problem
 from framerelay.upstream.families import family_of
 from framerelay.upstream.words import CODE_CHARACTERS_MAX, MESSAGE_CHARACTERS_MAX, cut
@@ -30,6 +37,8 @@ def problem(code: str, message: str, family: Family) -> Problem:
 
 
 def _family(error: FrameRelayError) -> Family:
+    if isinstance(error, KeyMissing):
+        return Family.ACCOUNT
     if isinstance(error, UpstreamRateLimited):
         return Family.RATE
     return Family.SERVER if isinstance(error, Transient) else Family.UNKNOWN

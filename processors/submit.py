@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable
 from contextlib import suppress
 from itertools import count
-from typing import Any, Final
+from typing import Final, TypedDict
 
 import structlog
 
@@ -43,6 +43,14 @@ CUT_OFF: Final = Problem(
 )
 
 log = structlog.get_logger()
+
+
+class _About(TypedDict):
+    """Which submit an event is about; typed, so that a field that no event has is seen before it runs."""
+
+    shot_id: str
+    take: int
+    intent: str
 
 
 async def submit(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -> str:
@@ -149,7 +157,7 @@ async def _in_time(saving: Awaitable[object], *, job_id: str | None = None) -> N
 
 async def _post(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared) -> str:
     leaving = asyncio.Event()
-    about: dict[str, Any] = {"shot": shot.id, "take": take.number, "intent": take.intent}
+    about: _About = {"shot_id": shot.id, "take": take.number, "intent": take.intent}
     try:
         outcome, event = await _sent(deps, run, shot, take, ready, leaving)
     except asyncio.CancelledError:
@@ -195,7 +203,7 @@ async def _sent(
     deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared, leaving: asyncio.Event
 ) -> tuple[str, Event]:
     """What came of the one POST, in a word and as an event."""
-    about: dict[str, Any] = {"shot": shot.id, "take": take.number, "intent": take.intent}
+    about: _About = {"shot_id": shot.id, "take": take.number, "intent": take.intent}
     try:
         answer = await ready.client.submit(await order_of(deps, run, shot, take, ready), leaving=leaving)
     except RequestInvalid as error:  # Nothing can be made of it that could be sent.
@@ -225,7 +233,7 @@ async def _sent(
     return "submitted", submitted
 
 
-def _failed(about: dict[str, Any], error: Exception, *, is_sent: bool) -> Event:
+def _failed(about: _About, error: Exception, *, is_sent: bool) -> Event:
     """What a failure means that nobody has thought of: a request that could not be made was accepted by nobody."""
     words = error.message if isinstance(error, FrameRelayError) else type(error).__name__
     if is_sent:

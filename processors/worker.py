@@ -40,7 +40,7 @@ from framerelay.processors.waits import retry_wait_s
 from framerelay.runs.errors import FrameRelayError, StoreUnavailable, Transient
 from framerelay.runs.machine import AHEAD_S_MAX
 from framerelay.store.client import RelayRedis, script
-from framerelay.store.processes import READ_AGAIN, Presence, this_process
+from framerelay.store.processes import READ_AGAIN, Presence, Process, this_process
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
 from framerelay.store.runs import Store
 from framerelay.store.tasks import DUE, IDS, QUEUE, TASK_LIFE_MS, WAKE, Task, pack, unpack
@@ -255,7 +255,7 @@ class RelayWorker(Worker):
 def create_worker(deps: Deps, *, redis: RelayRedis, listening: RelayRedis, live: LiveSettings) -> RelayWorker:
     """A worker for all our tasks, which takes over from *live* what has changed, whoever has it read again."""
     in_use = DepsInUse(deps, live)
-    presence = Presence(redis, lambda: this_process("worker", in_use.now.settings, live.keys.secret))
+    presence = Presence(redis, lambda: _this_worker(in_use, live))
     handlers: dict[str, TaskHandler] = {
         "submit": submit,
         "look_up": look_up,
@@ -284,6 +284,15 @@ def create_worker(deps: Deps, *, redis: RelayRedis, listening: RelayRedis, live:
         ],
         on_request=live.read_again,
         close=in_use.close,
+    )
+
+
+def _this_worker(in_use: DepsInUse, live: LiveSettings) -> Process:
+    """What it says of itself: whose keys it has, too, since it is who needs them."""
+    providers = in_use.now.clients.providers
+    keyed = [each.name for each in providers.with_key()]
+    return this_process(
+        "worker", in_use.now.settings, live.keys.secret, keyed=keyed, key_variables=providers.variables_set
     )
 
 

@@ -15,6 +15,7 @@ from framerelay.runs.errors import (
     Conflict,
     FrameRelayError,
     IdAmbiguous,
+    KeyMissing,
     NotFound,
     PlanChanged,
     RequestInvalid,
@@ -30,6 +31,7 @@ _STATUS: Final[dict[type[FrameRelayError], int]] = {
     IdAmbiguous: 409,
     PlanChanged: 409,
     RequestInvalid: 422,
+    KeyMissing: 422,
     StoryboardInvalid: 422,
 }
 _CODES: Final = {

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import structlog
 
@@ -11,9 +11,11 @@ from framerelay.receiver.state import State
 from framerelay.runs import events
 from framerelay.runs.decisions import Decision, why_not
 from framerelay.runs.errors import Conflict, NotFound, RunNotFound
-from framerelay.runs.model import Run
+from framerelay.runs.model import Run, RunStatus
 from framerelay.store.ids import shot_named
 from framerelay.store.progress import check_revision, record
+
+GOES_ON: Final = (RunStatus.RUNNING, RunStatus.WAITING)  # Only those have a use for what was read again.
 
 log = structlog.get_logger()
 
@@ -32,7 +34,9 @@ async def decide(state: State, run_id: str, event: Decision, *, revision: int | 
     if isinstance(event, events.Picked) and run.take(event.shot_id, event.take) is None:
         raise NotFound(f"shot {event.shot_id} has no take {event.take}")
     if not recorded.changed:
-        raise Conflict(why_not(recorded.run, event, time.time()) or before or "somebody acted in between: look again")
+        words = why_not(recorded.run, event, time.time()) or before or "somebody acted in between: look again"
+        is_read_again = isinstance(event, events.Resumed) and recorded.run.status in GOES_ON
+        raise Conflict(words + ("; settings and keys were read again" if is_read_again else ""))
     log.info("person_decided", run_id=run.id, shot=getattr(event, "shot_id", None), decision=type(event).__name__)
     return recorded.run
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -13,11 +14,14 @@ from framerelay.network.policy import Trusted
 from framerelay.receiver.answers import shape_answer
 from framerelay.receiver.door.body import read_body
 from framerelay.receiver.state import state_of
-from framerelay.runs.errors import PlanChanged, RequestInvalid
+from framerelay.runs.errors import NotFound, PlanChanged, RequestInvalid, StorageFailed
+from framerelay.store.media_store import MediaStore
+from framerelay.storyboards.inputs import REFERENCE_FILES
 from framerelay.storyboards.notation import Form
 from framerelay.storyboards.plan import plan_of
 from framerelay.storyboards.storyboard import Storyboard, read_storyboard
 from framerelay.upstream.abilities import ability_checks
+from framerelay.upstream.given import GivenPicture, picture_at
 from framerelay.upstream.quotes import priced
 
 STORYBOARD_BYTES_MAX: Final = 1 << 20
@@ -26,8 +30,30 @@ STORYBOARD_BYTES_MAX: Final = 1 << 20
 async def plan(request: Request) -> Response:
     """``POST /v1/plan``: nothing is spent, nothing is stored."""
     board = await read_board(request)
-    checks = ability_checks(board, state_of(request).providers)
+    state = state_of(request)
+    checks = ability_checks(board, state.providers, await _pictures_of(board, state.media))
     return shape_answer(plan_view(await asyncio.to_thread(plan_of, board, more=checks)))
+
+
+async def _pictures_of(board: Storyboard, media: MediaStore) -> dict[str, GivenPicture]:
+    """
+    What the pictures are that were given, by the beginnings of their files.
+
+    Those that are gone are left out, and those that the storage does not give now.
+    """
+    frames = (frame for shot in board.shots for frame in (shot.first_frame, shot.last_frame))
+    references = (
+        each for shot in board.shots for field in REFERENCE_FILES.values() for each in shot.input.get(field) or ()
+    )
+    names = sorted({each for each in (*frames, *references) if each and each.startswith("file:")})
+    pictures = await asyncio.gather(*(_picture_of(name.removeprefix("file:"), media) for name in names))
+    return {name: picture for name, picture in zip(names, pictures, strict=True) if picture is not None}
+
+
+async def _picture_of(path: str, media: MediaStore) -> GivenPicture | None:
+    with suppress(NotFound, StorageFailed, OSError):
+        return await asyncio.to_thread(picture_at, await media.fetch(path))
+    return None
 
 
 async def read_board(request: Request) -> Storyboard:

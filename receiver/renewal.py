@@ -32,11 +32,8 @@ async def take_over(state: State, settings: Settings, keys: Keys) -> None:
     verifiers, providers = await asyncio.to_thread(_callers_of, settings)
     state.providers = providers or state.providers
     if verifiers is not None and verifiers != state.verification.verifiers:
-        if state.verification.public_keys is None and verifiers.jwks_urls:
-            log.warning("settings_not_taken_over", reason="verify asks for public keys now: restart the receiver")
-        else:
-            state.verification.verifiers = verifiers
-            log.info("verifiers_read_again")
+        state.verification.verifiers = verifiers
+        log.info("verifiers_read_again")
     # Former ones stay among them: what was a secret is not shown later either.
     now = secrets_to_hide(settings, keys, state.verification.verifiers)
     state.secrets = tuple(sorted({*state.secrets, *now}, key=len, reverse=True))

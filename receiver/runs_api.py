@@ -24,6 +24,7 @@ from framerelay.receiver.deciding import decide, stored_run, stored_shot, undeci
 from framerelay.receiver.door.body import read_body
 from framerelay.receiver.fields import fields_of
 from framerelay.receiver.plan import agreed, read_board
+from framerelay.receiver.provider_keys import check_keys
 from framerelay.receiver.state import State, state_of
 from framerelay.runs import events
 from framerelay.runs.decisions import Decision
@@ -52,7 +53,7 @@ async def start(request: Request) -> Response:
     """
     ``POST /v1/runs``: a storyboard becomes a run; the same ``Idempotency-Key`` always gives the same one.
 
-    Raises: RequestInvalid for that key with another storyboard; a ``Max-Jobs`` that differs makes it no other.
+    Raises: KeyMissing; RequestInvalid for that key with another storyboard (a ``Max-Jobs`` that differs makes it none).
     """
     state = state_of(request)
     board = await read_board(request)
@@ -63,6 +64,7 @@ async def start(request: Request) -> Response:
         run_id = await state.store.asked_before(_key(key), run_id, plan=planned.id)
     run = await state.store.load(run_id)
     if run is None:
+        await check_keys(state, storyboard)
         new = start_run(storyboard, run_id=run_id, now=time.time(), terms=terms_of(state.settings))
         new = replace(new, provider=new.provider or state.providers.default)
         run = await start_run_now(state.store, new)

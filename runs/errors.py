@@ -20,6 +20,7 @@ A message is lower case without a stop, and says what to do; whoever shows it by
     │   ├── AddressForbidden          the URL leads where we must not connect
     │   ├── ClipUnusable              no picture, truncated, corrupt, or of a kind that we do not accept
     │   ├── RequestInvalid            what a person asked for cannot be done; ``param`` names the place
+    │   │   └── KeyMissing            not before a key is set: a run that is under way waits for it
     │   ├── StoryboardInvalid         it lists every mistake with its place
     │   ├── Unverified                a callback does not prove who sent it
     │   ├── NotFound                  no such shot, take, callback, file
@@ -191,6 +192,12 @@ class RequestInvalid(Permanent):
     def __init__(self, message: str | None = None, *, param: str | None = None) -> None:
         super().__init__(message)
         self.param = param
+
+
+class KeyMissing(RequestInvalid):
+    """A provider that is needed has no key."""
+
+    code = "key_missing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,6 +152,7 @@ class JobEnded(TakeEvent):
     status: TakeStatus
     problem: Problem
     called_back: bool = False
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

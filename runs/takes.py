@@ -103,7 +103,8 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
         case events.JobEnded() if waiting:
             ids = _joined_ids(take.job_ids, event.job_ids)
             known = replace(take, job_ids=ids, ended_at=now, called_back=take.called_back or event.called_back)
-            return replace(_understood(known, None), status=event.status, error=event.problem)
+            ended = replace(known, cost=_settled(take.cost, event.cost))
+            return replace(_understood(ended, None), status=event.status, error=event.problem)
         case events.JobNotFound() if take.status is TakeStatus.UNSURE and event.intent == take.intent:
             wait = _clamp(0.5 * (now - take.submitted_at), *FIND_AGAIN_S)
             return replace(take, find_at=now + wait, turns=take.turns + 1)

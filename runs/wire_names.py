@@ -1,4 +1,4 @@
-"""What ids are called outside of the code, where `run` and `shot` are structs: in Redis, the API and log lines."""
+"""What ids are called outside of the code, where `run` and `shot` are structs: in Redis and in the API."""
 
 from typing import Final
 

@@ -59,6 +59,7 @@ class Callback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, re
     ``held``: nothing came of it, because it was not verified. ``evidence``: the headers that were to prove it, kept in
     quarantine alone.
     ``provider``: who called, where its callbacks are read by its profile; ``state``: what ``word`` means by that.
+    ``reference``: our own, of a callback that names no job.
     ``ending``: the same for all that say how one job at one address ended; None for all others.
     """
 
@@ -74,6 +75,7 @@ class Callback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, re
     job_id: str | None = None
     word: str | None = None
     state: str | None = None
+    reference: str | None = None
     reason: str | None = None
     ending: str | None = None
     replay_of: str | None = None

@@ -13,7 +13,7 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Final
@@ -40,6 +40,8 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     One part of a process: ``receiver`` or ``worker``; `up` has both.
 
     ``marks``: its settings, see `config.marks`. ``fixed``: variables of its environment, which it keeps until it ends.
+    ``keyed``: the configured providers that it has a key of; None: it does not say. ``key_variables``: names of
+    variables that it has, and that may hold keys of others.
     """
 
     part: str
@@ -48,10 +50,19 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     marks: dict[str, str]
     fixed: list[str]
+    keyed: list[str] | None = None
+    key_variables: list[str] = []
 
 
-def this_process(part: str, settings: Settings, secret: Secret) -> Process:
-    """What this process says of one of its parts, which has these settings now."""
+def this_process(
+    part: str,
+    settings: Settings,
+    secret: Secret,
+    *,
+    keyed: Iterable[str] | None = None,
+    key_variables: Iterable[str] = (),
+) -> Process:
+    """What this process says of one of its parts, which has these settings now; keys as `Process` has them."""
     return Process(
         part=part,
         host=socket.gethostname(),
@@ -59,6 +70,8 @@ def this_process(part: str, settings: Settings, secret: Secret) -> Process:
         version=version("framerelay"),
         marks=marks_of(settings, secret),
         fixed=fixed(),
+        keyed=None if keyed is None else list(keyed),
+        key_variables=list(key_variables),
     )
 
 

@@ -202,6 +202,11 @@ def near(word: str, names: Collection[str]) -> str:
     return f" (did you mean {' or '.join(matches)}?)" if matches else ""
 
 
+def is_near(word: object, name: str) -> bool:
+    """Whether *word* may be *name*, misspelled."""
+    return bool(_near(str(word), (name,)))
+
+
 def _near(word: str, names: Collection[str]) -> list[str]:
     lower = {name.lower()[:60]: name for name in islice(names, NEAR_NAMES_MAX)}
     return [lower[match] for match in difflib.get_close_matches(word.lower()[:60], lower, n=2, cutoff=0.7)]

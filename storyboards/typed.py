@@ -8,7 +8,7 @@ import msgspec
 from msgspec import inspect
 
 from framerelay.storyboards.notation import shown
-from framerelay.storyboards.parts import Part, found, near
+from framerelay.storyboards.parts import Part, found, is_near, near
 
 ValueCheck = Callable[[Part, object], None]
 """Looks at one value of a kind (`Meta(extra={"kind": …})`) and complains about it; the other is the value itself."""
@@ -80,10 +80,12 @@ class _Walk:
         keys = part.group(fields)
         if keys is None:
             return
+        written = part.value if isinstance(part.value, dict) else {}
+        unknown = [key for key in written if key not in fields]  # One that is misspelled is not missing as well.
         for name, one in fields.items():
             if name in keys:
                 self.visit(keys[name], one.type)
-            elif one.required and not self._partial:
+            elif one.required and not self._partial and not any(is_near(key, name) for key in unknown):
                 part.miss(name, message=f"{name} is missing here")
 
     def _dict(self, part: Part, kind: inspect.DictType) -> None:

@@ -3,11 +3,13 @@
 import asyncio
 import copy
 import gc
+import importlib.util
 import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -23,6 +25,7 @@ from contextlib import (
 )
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -32,6 +35,7 @@ import httpx
 import jsonschema_rs
 import pytest
 import redis as redis_sync
+import structlog
 import uvicorn.server
 from arq.connections import ArqRedis
 from redis.backoff import ExponentialBackoff
@@ -63,6 +67,7 @@ SECRET = "only for tests"
 
 RAM_DISK = Path("/dev/shm")
 RAM_DISK_BYTES_MIN = 2 << 30
+PROCESSES_THAT_WAIT = 2
 
 
 def pytest_configure() -> None:
@@ -82,17 +87,28 @@ def pytest_configure() -> None:
             signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """For ``-n auto``: more than there are cores, since a test waits as long as it works, for processes and servers."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + PROCESSES_THAT_WAIT
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     The slow tests go first, since they mostly wait: others work meanwhile, and nobody waits for them in the end.
 
-    pytest-xdist cuts the list into a piece for each process; the first two begin with half of the slow ones each.
+    pytest-xdist cuts the list into a piece for each process; each begins with its share of the slow ones.
     """
+    pieces = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     slow = [item for item in items if item.get_closest_marker("slow")]
-    others = [item for item in items if not item.get_closest_marker("slow")]
-    first, second = slow[::2], slow[1::2]
-    piece = len(items) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    items[:] = [*first, *others[: piece - len(first)], *second, *others[piece - len(first) :]]
+    others = iter([item for item in items if not item.get_closest_marker("slow")])
+    rest = len(items)
+    placed: list[pytest.Item] = []
+    for number in range(pieces):
+        first = slow[number::pieces]
+        placed += [*first, *islice(others, rest // (pieces - number) - len(first))]
+        rest = len(items) - len(placed)
+    items[:] = placed
 
 
 def pytest_collection_finish() -> None:
@@ -122,6 +138,24 @@ def _one_certificate_authority(tmp_path_factory: pytest.TempPathFactory) -> Iter
         patch.setattr(certifi, "where", lambda: str(file))
         patch.setenv("SSL_CERT_FILE", str(file))
         patch.delenv("SSL_CERT_DIR", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sniffio_is_known_to_be_missing() -> Iterator[None]:
+    """httpcore asks at each lock and connection whether it can be imported; no is cheap where it is written down."""
+    with pytest.MonkeyPatch.context() as patch:
+        if importlib.util.find_spec("sniffio") is None:
+            patch.setitem(sys.modules, "sniffio", None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tracebacks_are_plain() -> Iterator[None]:
+    """Where no test has set up logging, structlog has rich draw each in frames, with all variables: half a second."""
+    renderer = structlog.get_config()["processors"][-1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(renderer, "exception_formatter", structlog.dev.plain_traceback)
         yield
 
 

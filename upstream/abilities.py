@@ -5,20 +5,25 @@ Tables of models age within weeks, so a table here is believed for a warning and
 request is the provider's to say, and a refused job costs nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from framerelay.runs.model import Shot
 from framerelay.storyboards.cautions import CautionCheck, CautionSite, Story
+from framerelay.storyboards.inputs import REFERENCE_FILES
 from framerelay.storyboards.storyboard import Storyboard
+from framerelay.upstream.given import GivenPicture, made_picture, picture_of_data, what_breaks
 from framerelay.upstream.order import model_of
 from framerelay.upstream.pictures import takes_addresses
 from framerelay.upstream.profile import Profile
+from framerelay.upstream.profile_file import DEFAULT
 from framerelay.upstream.profile_models import Durations, Model
-from framerelay.upstream.providers import Provider, Providers
+from framerelay.upstream.providers import Provider, Providers, keyless_words
 from framerelay.upstream.quotes import provider_of
 from framerelay.upstream.template import words_in
 
+FRAMES: Final = ("first_frame", "last_frame")
 WORD_OF_FIELD: Final = {
     "reference_image_urls": "ref_images",
     "reference_video_urls": "ref_videos",
@@ -39,28 +44,38 @@ WORD_OF_FIELD: Final = {
 """The word of a template for each field of a storyboard that every shot may have."""
 
 
-def ability_checks(board: Storyboard, providers: Providers) -> tuple[CautionCheck, ...]:
-    """One check for all shots of *board*, by who makes each. Raises: StoryboardInvalid as `quotes.provider_of`."""
+_NONE_KNOWN: Final[Mapping[str, GivenPicture]] = MappingProxyType({})
+
+
+def ability_checks(
+    board: Storyboard, providers: Providers, pictures: Mapping[str, GivenPicture] = _NONE_KNOWN
+) -> tuple[CautionCheck, ...]:
+    """
+    One check for all shots of *board*, by who makes each; *pictures*: those that were given, by what names them there.
+
+    Raises: StoryboardInvalid as `quotes.provider_of`.
+    """
     makers = {shot.id: provider_of(board, shot, providers) for shot in board.shots}
 
-    def check(shot: Shot, _: Story) -> Iterator[CautionSite]:
+    def check(shot: Shot, story: Story) -> Iterator[CautionSite]:
         provider, name = makers[shot.id], shot.model or board.model
         profile, model = provider.profile, model_of(makers[shot.id].profile, name)
-        named = shot.provider or board.provider
-        yield from _key(provider) if named else ()
+        is_named = shot.provider or board.provider or providers.default != DEFAULT
+        yield from _key(provider) if is_named else ()
         yield from _callbacks(provider)
         yield from _model(profile, name)
         yield from _frames(shot, profile, model, name)
         yield from _values(shot, model, name)
         yield from _fields(shot, provider)
+        yield from _pictures(shot, provider, pictures)
+        yield from _handed_on(shot, provider, story)
 
     return (check,)
 
 
 def _key(provider: Provider) -> Iterator[CautionSite]:
     if provider.key is None:
-        variables = " or ".join(provider.key_variables) or "key_env"
-        yield "provider_without_key", ("provider",), f"{provider.name} has no key here: set {variables}"
+        yield "provider_without_key", ("provider",), keyless_words(provider)
 
 
 def _callbacks(provider: Provider) -> Iterator[CautionSite]:
@@ -128,6 +143,35 @@ def _fields(shot: Shot, provider: Provider) -> Iterator[CautionSite]:
     given = {word for word, value in {**fields, **frames}.items() if value}
     for one, other in (pair for pair in create.exclusive if len(pair) == 2 and set(pair) <= given):
         yield "fields_exclude", (one, other), f"{provider.name} takes {one} or {other}, not both: it may refuse the job"
+
+
+def _pictures(shot: Shot, provider: Provider, pictures: Mapping[str, GivenPicture]) -> Iterator[CautionSite]:
+    """Pictures that a person gave, each held against what the provider takes."""
+    limits = provider.profile.media.image
+    if limits is None:
+        return
+    given = [(each, (frame, f"{frame}_url")) for frame in FRAMES if (each := getattr(shot, frame))]
+    for key, field in REFERENCE_FILES.items():
+        given += [(each, (key, field)) for each in shot.input.get(field) or ()]
+    for address, keys in given:
+        picture = pictures.get(address) or picture_of_data(address)
+        for code, message in what_breaks(picture, limits, provider.name) if picture else ():
+            yield code, keys, f"{message}: give another one"
+
+
+def _handed_on(shot: Shot, provider: Provider, story: Story) -> Iterator[CautionSite]:
+    """The last frame of the shot before, where its size is certain: its own resolution, and the ratio of its chain."""
+    source, limits = story.by_id.get(shot.source or ""), provider.profile.media.image
+    if source is None or limits is None:
+        return
+    first = source
+    while first.source is not None and first.first_frame is None:
+        first = story.by_id[first.source]
+    ratio = first.input.get("ratio") or first.input.get("aspect_ratio")
+    about = f"the last frame of {source.id}"
+    picture = made_picture(source.input, None if first.first_frame else ratio, about)
+    for code, message in what_breaks(picture, limits, provider.name, is_exact=False) if picture else ():
+        yield code, ("from", "provider"), f"{message}: another ratio or resolution there, or from: cut"
 
 
 def _fits(seconds: object, durations: list[float] | Durations | None) -> bool:

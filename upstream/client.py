@@ -25,6 +25,7 @@ import httpx
 from framerelay.config.urls import host_of, parse_url
 from framerelay.runs.errors import (
     OutcomeUnknown,
+    RequestInvalid,
     UpstreamAnswerUnreadable,
     UpstreamRejected,
     UpstreamUnavailable,
@@ -38,6 +39,7 @@ from framerelay.upstream.job import JobReport
 from framerelay.upstream.looked_up import failed_at_last, read_found, read_looked_up
 from framerelay.upstream.order import Order, create_request, fill_address
 from framerelay.upstream.paths import read_path
+from framerelay.upstream.pictures import body_bytes_max
 from framerelay.upstream.profile import Get, Profile, Then
 from framerelay.upstream.profile_file import DEFAULT, load_shipped
 from framerelay.upstream.reading import read_entry, read_words
@@ -139,7 +141,10 @@ class JobsClient:
         """
         plan = create_request(self.profile, order)
         headers = {**plan.headers, "Content-Type": "application/json"}
-        request = self._request(self._paid, plan.method, plan.url, plan.query, headers, content=encoded(plan.body))
+        content, most = encoded(plan.body), body_bytes_max(self.profile)
+        if most is not None and len(content) > most:
+            raise RequestInvalid(f"the request has {len(content):,} bytes, and the provider takes {most:,}")
+        request = self._request(self._paid, plan.method, plan.url, plan.query, headers, content=content)
         if leaving is not None:
             request.extensions["trace"] = setting(leaving)
         try:

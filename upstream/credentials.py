@@ -1,6 +1,7 @@
 """What a person gives of a provider, checked: its address and its key; and the ids that come from elsewhere. Pure."""
 
 import hashlib
+from fnmatch import fnmatchcase
 from urllib.parse import quote, quote_plus, urlsplit
 
 from framerelay.config.urls import host_of, parse_url
@@ -32,6 +33,18 @@ def hosts_of(base: str, profile: Profile) -> frozenset[str]:
     """Whom the key is for: at an address of the profile's all its hosts, at another one (a gateway) that host alone."""
     host, own = host_of(base), frozenset((host_of(profile.base), *profile.hosts))
     return frozenset((host,)) if host not in own else own
+
+
+def clip_key_hosts(base: str, profile: Profile) -> frozenset[str]:
+    """Whom the key is for when a clip is fetched: those of `hosts_of` where clips lie, as far as the profile says."""
+    theirs = {host_of(profile.base), *profile.hosts}
+    return frozenset(host for host in hosts_of(base, profile) if host not in theirs or is_clip_host(host, profile))
+
+
+def is_clip_host(host: str, profile: Profile) -> bool:
+    """Whether clips are known to lie at *host*; where the profile names no such hosts, anywhere."""
+    patterns = profile.download.hosts
+    return not patterns or any(fnmatchcase(host.lower(), pattern.lower()) for pattern in patterns)
 
 
 def usable_key(key: str) -> str:

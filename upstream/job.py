@@ -72,11 +72,16 @@ class JobReport:
 
 
 class JobNews(msgspec.Struct, frozen=True, kw_only=True):
-    """The little of a `JobReport` that a callback is believed to say, until the provider has been asked."""
+    """
+    The little of a `JobReport` that a callback is believed to say, until the provider has been asked.
+
+    ``reference``: our own, where the profile says that callbacks have it.
+    """
 
     job_ids: tuple[str, ...]
     state: JobState
     status_word: str | None
+    reference: str | None = None
 
 
 def read_news(document: Mapping[str, object]) -> JobNews:

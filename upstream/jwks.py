@@ -55,7 +55,7 @@ class _Known:
 
 class PublicKeys:
     """
-    The Ed25519 keys at *urls*; `keep_fresh` has to run beside whoever asks.
+    The Ed25519 keys at *urls*, and at others once they are asked for; `keep_fresh` has to run beside whoever does.
 
     *http* decides which addresses may be contacted, and follows no redirects.
     """
@@ -66,22 +66,29 @@ class PublicKeys:
         self._woken = asyncio.Event()
 
     def of(self, url: str) -> tuple[bytes, ...]:
-        """The keys at *url*, 32 bytes each; none if they were not fetched within ``GOOD_FOR_S``."""
-        known = self._known[url]
+        """The keys at *url*, 32 bytes each; none if they were not fetched within ``GOOD_FOR_S``, or never asked for."""
+        known = self._at(url)
         is_good = known.fetched_at is not None and time.monotonic() - known.fetched_at < GOOD_FOR_S
         return known.keys if is_good else ()
 
     def refresh_soon(self, url: str) -> None:
         """The keys at *url* did not fit: fetch them again, ``REST_S`` after the last time at the earliest."""
-        self._known[url].wanted = True
+        self._at(url).wanted = True
         self._woken.set()
+
+    def _at(self, url: str) -> _Known:
+        if url not in self._known:
+            self._known[url] = _Known()
+            self._woken.set()
+        return self._known[url]
 
     async def keep_fresh(self) -> None:
         """Fetch what is wanted or getting old, for ever."""
         while True:
             self._woken.clear()
             await self.fetch_due()
-            pause_s = min(_due_at(known) for known in self._known.values()) - time.monotonic()
+            dues = [_due_at(known) for known in self._known.values()]
+            pause_s = min(dues, default=time.monotonic() + FRESH_FOR_S) - time.monotonic()
             if pause_s > 0:
                 await set_within(self._woken, pause_s)
 

@@ -1,6 +1,7 @@
 """In which form a picture is handed to a provider: uploaded, in the request itself, or as a link that we sign. Pure."""
 
 import base64
+import math
 from typing import Final, Literal
 
 from framerelay.upstream.profile import Profile
@@ -34,6 +35,17 @@ def inline_bytes_max(profile: Profile) -> int | None:
     image = profile.media.image
     megabytes = (image.max_mb_inline or image.max_mb) if image else None
     return None if megabytes is None else int(megabytes * 1_000_000)
+
+
+def body_bytes_max(profile: Profile) -> int | None:
+    """How large a whole request may be; None where nothing is known."""
+    megabytes = profile.media.body_max_mb
+    return None if megabytes is None else int(megabytes * 1_000_000)
+
+
+def inline_bytes(size_bytes: int) -> int:
+    """How many bytes `inline_text` makes of so many, at the most."""
+    return 4 * math.ceil(size_bytes / 3) + len("data:application/octet-stream;base64,")
 
 
 def inline_text(profile: Profile, content: bytes, media_type: str) -> str:

@@ -50,6 +50,13 @@ def cost(profile: Profile, price: Price | None, report: JobReport) -> Cost | Non
     return Cost(amount=report.cost, currency=unit, estimated=False) if price is None or unit == price.currency else None
 
 
+def unpaid(profile: Profile, report: JobReport, *, currency: str) -> Cost | None:
+    """Nothing in *currency*, for a job without a clip that is not billed: it says so itself, or its profile does."""
+    if report.cost == 0:
+        return Cost(amount=0.0, currency=currency, estimated=False)
+    return Cost(amount=0.0, currency=currency) if report.state.value in profile.billing.free else None
+
+
 def _cost_of_tokens(price: Price | None, tokens: float, fields: Mapping[str, object]) -> Cost | None:
     """Tokens are no money without a price; where that hangs on what nobody said, the highest one counts."""
     amounts = _amounts(price.per_mtok, fields) if price is not None and price.per_mtok is not None else None

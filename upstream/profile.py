@@ -313,6 +313,12 @@ class DownloadRules(Section, frozen=True, kw_only=True):
     get_renews: bool | None = None
 
 
+class Billing(Section, frozen=True, kw_only=True):
+    """What a job costs that made no clip: nothing, where it ended as one of ``free``; else what it was estimated at."""
+
+    free: list[Literal["failed", "expired", "cancelled"]] = field(default_factory=list)
+
+
 class Poll(Section, frozen=True, kw_only=True):
     """How a job without callbacks is asked about: after ``first_s``, then every ``every_s``, growing."""
 
@@ -384,6 +390,7 @@ class Profile(Section, frozen=True, kw_only=True):
     recover: Recover = field(default_factory=Recover)
     cancel: Cancel | Literal["none"] = "none"
     download: DownloadRules = field(default_factory=DownloadRules)
+    billing: Billing = field(default_factory=Billing)
     poll: Poll = field(default_factory=Poll)
     limits: LimitRules = field(default_factory=LimitRules)
     errors: list[ErrorRule] = field(default_factory=list)

@@ -14,10 +14,10 @@ import msgspec
 from framerelay.config.urls import parse_url
 from framerelay.runs.errors import Mistake, NotFound, StoryboardInvalid
 from framerelay.storyboards.documents import Document, read_document
-from framerelay.storyboards.parts import Part, near, root_of
+from framerelay.storyboards.parts import Part, is_near, near, root_of
 from framerelay.storyboards.typed import check_typed
 from framerelay.upstream.paths import read_path
-from framerelay.upstream.profile import Profile
+from framerelay.upstream.profile import CallbackRules, Profile
 from framerelay.upstream.profile_models import Model
 from framerelay.upstream.template import WORDS, words_in
 from framerelay.upstream.verifiers import SCHEMES
@@ -101,9 +101,11 @@ def _check_rest(root: Part, complete: dict[str, Any]) -> None:
 
 
 def _stand_in(wrong: Collection[tuple[str | int, ...]]) -> Mapping[str, Any]:
-    """An id, too, where there is one that is wrong: it is not missing."""
-    has_id = any(path[:2] in (("create",), ("create", "id")) for path in wrong)
-    return _merged(_STAND_IN, {"create": {"id": "id"}}) if has_id else _STAND_IN
+    """An id, too, and a clip, where there is one that is wrong, or in a section that is misspelled: none is missing."""
+    has_id = any(path[:2] in (("create",), ("create", "id")) or is_near(path[0], "create") for path in wrong if path)
+    has_clip = ("read", "clip") in wrong
+    more = {**({"create": {"id": "id"}} if has_id else {}), **({"read": {"clip": "clip"}} if has_clip else {})}
+    return _merged(_STAND_IN, more)
 
 
 def _without(value: Any, path: tuple[str | int, ...]) -> Any:
@@ -223,6 +225,9 @@ def _check_template(part: Part, value: object) -> None:
 _CHECKS: Final = {"path": _check_path, "template": _check_template}
 
 
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
 def _check_whole(root: Part, profile: Profile) -> None:
     for about, message in (*_address_mistakes(profile), *_state_mistakes(profile), *_other_mistakes(profile)):
         root.notes.add(about, (), message)
@@ -279,6 +284,8 @@ def _state_mistakes(profile: Profile) -> Iterator[tuple[KeyPath, str]]:
 def _other_mistakes(profile: Profile) -> Iterator[tuple[KeyPath, str]]:
     if profile.checked is not None and not _is_date(profile.checked):
         yield ("checked",), f'expected a date like 2026-11-29, found "{profile.checked}"'
+    if not _ID.fullmatch(profile.id):
+        yield ("id",), f'expected letters, digits, ".", "_" and "-" alone, found "{profile.id}"'
     for name, model in profile.models.items():
         if model.like is not None and model.like not in profile.models:
             yield (
@@ -288,12 +295,22 @@ def _other_mistakes(profile: Profile) -> Iterator[tuple[KeyPath, str]]:
     signature = profile.callback.signature
     if signature != "none" and signature.scheme not in SCHEMES:
         yield ("callback", "signature"), f'there is no scheme "{signature.scheme}"{near(signature.scheme, SCHEMES)}'
+    for about, status in _callback_statuses(profile.callback):
+        if not 200 <= status <= 299:
+            yield ("callback", *about), f"expected 200 to 299, since what is answered so is kept; found {status}"
     if profile.read is not None and profile.create.id is None:
         yield ("create",), "id is missing here: the path of the job's id in the answer"
     if "upload" in profile.media.accepts and profile.media.upload is None:
         yield ("media",), "upload is accepted, but nothing says how: add upload, or take it out of accepts"
     if profile.auth.hook is None and "{key}" not in profile.auth.value:
         yield ("auth",), "value needs the word {key}: the place where the key stands"
+
+
+def _callback_statuses(rules: CallbackRules) -> Iterator[tuple[KeyPath, int]]:
+    if rules.answer is not None:
+        yield ("answer", "status"), rules.answer.status
+    if rules.strangers is not None:
+        yield ("strangers",), rules.strangers
 
 
 def _host(address: str) -> str | None:

@@ -16,7 +16,7 @@ import msgspec
 from framerelay.config.settings import Settings
 from framerelay.config.text import trimmed
 from framerelay.config.urls import host_of
-from framerelay.runs.errors import NotFound, RequestInvalid, StoryboardInvalid
+from framerelay.runs.errors import KeyMissing, NotFound, RequestInvalid, StoryboardInvalid
 from framerelay.storyboards.parts import Part, near
 from framerelay.storyboards.settings_file import FILE_KEYS, read_settings_file
 from framerelay.storyboards.typed import check_typed
@@ -102,6 +102,11 @@ class Providers:
         """Those that have a key, the default first."""
         names = dict.fromkeys((self.default, *self.configured))
         yield from (provider for name in names if (provider := self.of(name)).key)
+
+    @property
+    def variables_set(self) -> tuple[str, ...]:
+        """The variables that may hold a key, by their names, and do: those of shipped profiles are among them."""
+        return tuple(sorted(name for name, text in self.environ.items() if _KEY_NAME.search(name) and trimmed(text)))
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -303,5 +308,11 @@ def usable(provider: Provider) -> Provider:
         raise RequestInvalid(f"the provider {provider.name} needs an address: {where}", param="base_url")
     if not provider.key:
         variables = " or ".join(provider.key_variables) or "key_env in framerelay.yaml"
-        raise RequestInvalid(f"the provider {provider.name} has no key: set {variables}", param="key")
+        raise KeyMissing(f"the provider {provider.name} has no key: set {variables}", param="key")
     return provider
+
+
+def keyless_words(provider: Provider) -> str:
+    """What is said before anything is spent of a *provider* without a key."""
+    variables = " or ".join(provider.key_variables) or "key_env"
+    return f"{provider.name} has no key here: set {variables}"

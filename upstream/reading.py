@@ -64,7 +64,8 @@ def read_callback_news(profile: Profile, document: Mapping[str, object]) -> JobN
     word = word_of(_find(read.status, record, document))
     state = _state(read, word, record, document, has_clip=False)
     shown = word if state is not JobState.UNKNOWN else redacted(word)
-    return JobNews(job_ids=_ids(profile, read, record, document, rules), state=state, status_word=shown)
+    ids, named = _ids(profile, read, record, document, rules), text_of(_find(rules.reference, record, document))
+    return JobNews(job_ids=ids, state=state, status_word=shown, reference=named)
 
 
 def read_words(profile: Profile, document: Mapping[str, object]) -> dict[str, object]:

@@ -1,18 +1,24 @@
 """Who calls back: by which profile a callback is read, and what it has to prove."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+import structlog
 
 from framerelay.config.settings import Settings
-from framerelay.runs.errors import NotFound
+from framerelay.runs.errors import NotFound, StoryboardInvalid
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.providers import Provider, Providers, read_providers
-from framerelay.upstream.signatures import Recipe
+from framerelay.upstream.signatures import Recipe, StaticRecipe
 from framerelay.upstream.verifiers import PUBLIC, Verifiers, read_verifiers, recipe_by
+
+NOBODY: Final = StaticRecipe(digests=(), header="x-framerelay-nobody")
+"""What nobody can prove: for a secret that cannot be used, callbacks are held until it is put right."""
+
+log = structlog.get_logger()
 
 
 def read_senders(settings: Settings, environ: Mapping[str, str]) -> tuple[Verifiers, Providers]:
@@ -45,14 +51,82 @@ def _scheme_of(providers: Providers, name: str) -> Mapping[str, object] | None:
 
 def with_providers(verifiers: Verifiers, providers: Providers) -> Verifiers:
     """
-    *verifiers* with what the callbacks of the configured providers have to prove.
+    *verifiers* with what the callbacks of all providers have to prove.
 
     One whose secret is not set proves nothing beyond the token in its address, as its profile allows.
-    Raises: StoryboardInvalid for a secret of another form than the scheme has.
+    Raises: StoryboardInvalid for a secret of another form than the scheme has, of those that are configured.
     """
     known = {providers.default: providers.of(None), **providers.configured}
     recipes = {name: recipe for name, one in known.items() if (recipe := _recipe_of(one)) is not None}
-    return replace(verifiers, providers=recipes, secrets=(*verifiers.secrets, *providers.secrets))
+    senders = Senders(known=recipes, providers=providers)
+    return replace(verifiers, providers=senders, secrets=(*verifiers.secrets, *providers.secrets))
+
+
+def unproven(providers: Providers) -> Iterator[tuple[str, str]]:
+    """The configured providers that sign all callbacks, and the variable of the secret that each one lacks here."""
+    for one in {providers.default: providers.of(None), **providers.configured}.values():
+        if (variable := missing_secret(one)) is not None and signs_always(one):
+            yield one.name, variable
+
+
+def signs_always(provider: Provider) -> bool:
+    """Whether each of its callbacks is signed, so that none needs to be taken that is not."""
+    signature = provider.profile.callback.signature
+    return signature != "none" and signature.required
+
+
+def missing_secret(provider: Provider) -> str | None:
+    """The variable that has to be set before its callbacks can be verified; None where none has to be."""
+    signature = provider.profile.callback.signature
+    if signature == "none" or provider.is_read_leniently or provider.webhook_secret:
+        return None
+    return signature.secret_env
+
+
+@dataclass(frozen=True, slots=True)
+class Senders(Mapping[str, Recipe]):
+    """
+    What the callbacks of each provider have to prove: *known* of those that are configured.
+
+    Any other shipped one may be named by a storyboard: it is looked at once it calls. So nobody's public keys are asked
+    for who is not used.
+    """
+
+    known: Mapping[str, Recipe]
+    providers: Providers
+    _looked_at: dict[str, Recipe | None] = field(default_factory=dict, compare=False, repr=False)
+
+    def __getitem__(self, name: str) -> Recipe:
+        """Raises: KeyError for one that proves nothing beyond its address."""
+        if name in self.known:
+            return self.known[name]
+        if name not in self._looked_at:
+            self._looked_at[name] = self._recipe_of_shipped(name)
+        recipe = self._looked_at[name]
+        if recipe is None:
+            raise KeyError(name)
+        return recipe
+
+    def __iter__(self) -> Iterator[str]:
+        """Those that are configured."""
+        return iter(self.known)
+
+    def __len__(self) -> int:
+        """How many of them there are."""
+        return len(self.known)
+
+    def _recipe_of_shipped(self, name: str) -> Recipe | None:
+        if name == self.providers.default or name in self.providers.configured:
+            return None
+        try:
+            provider = self.providers.of(name)
+        except NotFound:
+            return None
+        try:
+            return _recipe_of(provider)
+        except StoryboardInvalid as error:
+            log.error("callback_secret_unusable", provider=name, variable=_variable_of(provider), reason=str(error))
+            return NOBODY
 
 
 def profile_at(providers: Providers, name: str | None) -> Profile | None:
@@ -64,6 +138,11 @@ def profile_at(providers: Providers, name: str | None) -> Profile | None:
     except NotFound:  # It is no longer in the settings: its callback still says that something happened.
         return None
     return None if profile.read is None else profile
+
+
+def _variable_of(provider: Provider) -> str | None:
+    signature = provider.profile.callback.signature
+    return None if signature == "none" else signature.secret_env
 
 
 def _recipe_of(provider: Provider) -> Recipe | None:

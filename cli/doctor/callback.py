@@ -4,17 +4,31 @@ import asyncio
 import re
 import secrets
 import time
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
 
 from framerelay.cli.doctor.finding import Finding, fail, ok, skipped, warn
-from framerelay.cli.doctor.network import LEADS, HttpAnswer, Reach, ReachFault, Trouble, ask, reach_of, resolve, widest
+from framerelay.cli.doctor.network import (
+    LEADS,
+    HttpAnswer,
+    Reach,
+    ReachFault,
+    Trouble,
+    ask,
+    in_thread,
+    reach_of,
+    resolve,
+    widest,
+)
 from framerelay.config.keys import find_api_key, find_secret
-from framerelay.config.settings import Settings
+from framerelay.config.settings import Settings, environment
 from framerelay.receiver.answers import NO_SUCH_ADDRESS
+from framerelay.runs.errors import NotFound, StoryboardInvalid
 from framerelay.runs.tokens import ProbeAddress, Tokens
+from framerelay.upstream.providers import needs_address, read_providers
 
 LIFE_S: Final = 120
 LISTED_WITHIN_S: Final = 3.0
@@ -148,7 +162,8 @@ def _is_it(record: object, probe: ProbeAddress) -> bool:
 async def _reached(settings: Settings, took_ms: int) -> Finding:
     """It came; what is left is whether the provider stands where we stand."""
     base = settings.reachable_url
-    provider = reach_of(settings.upstream_url) if settings.upstream_url else Reach.WORLD
+    urls = await in_thread(lambda: _provider_urls(settings))
+    provider = max(map(reach_of, urls), default=Reach.WORLD)
     if settings.public_url is None and provider is not Reach.MACHINE:
         return warn(
             f"FRAMERELAY_PUBLIC_URL is not set: the provider is told {base}, which it cannot reach; films are made all "
@@ -160,7 +175,7 @@ async def _reached(settings: Settings, took_ms: int) -> Finding:
         return ok(f"{arrival} (FRAMERELAY_PUBLIC_URL is not set; the provider is on this machine)")
     try:
         reach = widest(await resolve(base))
-        if reach < provider and await _is_world(settings):
+        if reach < provider and await _is_world(urls):
             return warn(
                 f"{arrival}, but its name {LEADS[reach]} from here, and the provider is elsewhere",
                 "make sure that the name leads to a public address for others",
@@ -170,10 +185,20 @@ async def _reached(settings: Settings, took_ms: int) -> Finding:
     return ok(f"{arrival}; this machine sent it: a firewall that only strangers meet does not show")
 
 
-async def _is_world(settings: Settings) -> bool:
-    """Whether the provider's addresses are public: a company's gateway may have a public name and a private one."""
+def _provider_urls(settings: Settings) -> list[str]:
+    """The addresses of those that may call: every provider with a key; where none has one, what the settings say."""
     try:
-        return widest(await resolve(settings.upstream_url or "")) is Reach.WORLD
+        providers = read_providers(settings, environment())
+    except (NotFound, StoryboardInvalid):  # That is said elsewhere.
+        return [settings.upstream_url] if settings.upstream_url else []
+    keyed = [each.base for each in providers.with_key() if not needs_address(each)]
+    return keyed or ([settings.upstream_url] if settings.upstream_url else [])
+
+
+async def _is_world(urls: Sequence[str]) -> bool:
+    """Whether an address of a provider is public: a company's gateway may have a public name and a private one."""
+    try:
+        return not urls or max([widest(await resolve(url)) for url in urls]) is Reach.WORLD
     except Trouble:
         return True
 

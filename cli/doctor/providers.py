@@ -21,6 +21,7 @@ from framerelay.runs.model import Family
 from framerelay.upstream.client import JobsClient, Timeouts
 from framerelay.upstream.profile_file import DEFAULT
 from framerelay.upstream.providers import Provider, read_providers, usable
+from framerelay.upstream.senders import missing_secret, signs_always
 
 NO_SUCH_JOB: Final = "framerelay-doctor-no-such-job"
 PATIENCE: Final = Timeouts(connect_s=4.0, look_up_s=8.0)
@@ -51,9 +52,9 @@ def _is_left_out(settings: Settings) -> bool:
 async def _look_at(provider: Provider, settings: Settings) -> AsyncIterator[Finding]:
     finding = await _tried(provider, settings)
     yield replace(finding, message=f"{provider.name}: {finding.message}")
-    signature = provider.profile.callback.signature
-    if signature != "none" and signature.secret_env and not provider.webhook_secret:
-        message = f"{provider.name}: its callbacks can be signed, and {signature.secret_env} is not set"
+    if (variable := missing_secret(provider)) is not None:
+        told = "are always signed" if signs_always(provider) else "can be signed"
+        message = f"{provider.name}: its callbacks {told}, and {variable} is not set"
         yield warn(message, "set it to the secret of its console; until then the token in the address is all")
     if (days := _age_days(provider)) is not None and days > OLD_DAYS:
         yield warn(

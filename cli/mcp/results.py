@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from framerelay.api import shapes
 from framerelay.api.advice import Remedy, advice_on
@@ -12,12 +12,6 @@ from framerelay.api.lines import run_line
 from framerelay.api.words import problem_words, shot_words, waits_for
 from framerelay.cli.outlook import outlook
 from framerelay.runs.text import printable, sentence
-
-
-class _Named(BaseModel):
-    """Has ids, which are called ``run`` and ``shot`` where it is sent."""
-
-    model_config = ConfigDict(populate_by_name=True)
 
 
 class ToolPlannedShot(BaseModel):
@@ -57,10 +51,10 @@ class ToolShot(BaseModel):
     stale: Annotated[bool, Field(description="Made from a frame that its source no longer ends on.")]
 
 
-class FilmStatus(_Named):
+class FilmStatus(BaseModel):
     """Where a film stands."""
 
-    run_id: Annotated[str, Field(alias="run", description="Its id, for all other tools.")]
+    run: Annotated[str, Field(description="Its id, for all other tools.")]
     title: str
     status: Annotated[str, Field(description="running · waiting · succeeded · failed · cancelled")]
     jobs_spent: int
@@ -72,10 +66,10 @@ class FilmStatus(_Named):
     strip: Annotated[str | None, Field(description="What the picture that comes with this answer shows.")] = None
 
 
-class FilmLine(_Named):
+class FilmLine(BaseModel):
     """One film of a list."""
 
-    run_id: Annotated[str, Field(alias="run")]
+    run: str
     title: str
     status: str
     words: Annotated[str, Field(description="How many of its shots are done, and how old it is.")]
@@ -109,20 +103,20 @@ class ClipLink(BaseModel):
     duration_s: float
 
 
-class ClipOf(_Named):
+class ClipOf(BaseModel):
     """The clip of a shot as it is in the film."""
 
-    shot_id: Annotated[str, Field(alias="shot")]
+    shot: str
     take: int
     job_id: str | None
     seed: int | None
     video: ClipLink
 
 
-class FilmResult(_Named):
+class FilmResult(BaseModel):
     """The film and the clips that it is made of, as a manifest."""
 
-    run_id: Annotated[str, Field(alias="run")]
+    run: str
     title: str
     status: str
     film: ClipLink | None
@@ -162,7 +156,7 @@ def status_answer(run: shapes.Run, *, page: str, strip: str | None = None) -> Fi
     """A run as it stands now."""
     now = time.time()
     return FilmStatus(
-        run_id=run.id,
+        run=run.id,
         title=printable(run.title),
         status=run.status,
         jobs_spent=run.spent.jobs,
@@ -180,7 +174,7 @@ def films_answer(page: shapes.Runs) -> Films:
     now = time.time()
     return Films(
         films=[
-            FilmLine(run_id=run.id, title=printable(run.title), status=run.status, words=run_line(run, now=now))
+            FilmLine(run=run.id, title=printable(run.title), status=run.status, words=run_line(run, now=now))
             for run in page.data
         ]
     )

@@ -109,7 +109,7 @@ class Tools:
 
     def film_status(
         self,
-        run_id: RunParameter,
+        run: RunParameter,
         strip: Annotated[bool, Field(description="Add the film strip as a picture.")] = True,
     ) -> Annotated[CallToolResult, FilmStatus]:
         """
@@ -119,7 +119,7 @@ class Tools:
         The strip has a cell for each shot: its first and its last frame, side by side.
         """
         with Receiver.of_environment(quiet=True) as receiver:
-            film_run = receiver.run(run_id)
+            film_run = receiver.run(run)
             drawing = draw_strip(film_run, receiver.picture, self._thumbnails) if strip else None
             words = f"{drawing.frames} frames of {', '.join(drawing.shots)}" if drawing else None
             if drawing and len(film_run.shots) > SHOTS_MAX:
@@ -131,18 +131,18 @@ class Tools:
             content.append(ImageContent(type="image", data=picture, mimeType="image/png"))
         return CallToolResult(content=content, structuredContent=status)
 
-    def approve_shot(self, run_id: RunParameter, shot_id: ShotParameter) -> FilmStatus:
+    def approve_shot(self, run: RunParameter, shot: ShotParameter) -> FilmStatus:
         """
         Let a shot that waits for approval (`gate: approve`) be made. It spends what was planned, within the limit.
 
         Ask the person first, with the strip of film_status: the shot begins with the last frame of the one before.
         """
-        return self._decide(run_id, f"shots/{checked_id(shot_id, 'shot')}/approve", {})
+        return self._decide(run, f"shots/{checked_id(shot, 'shot')}/approve", {})
 
     def pick_take(
         self,
-        run_id: RunParameter,
-        shot_id: ShotParameter,
+        run: RunParameter,
+        shot: ShotParameter,
         take: Annotated[int, Field(ge=1, description="The take's number.")],
     ) -> FilmStatus:
         """
@@ -150,20 +150,20 @@ class Tools:
 
         For shots with several takes, and to go back after a retake. The choice is the person's.
         """
-        return self._decide(run_id, f"shots/{checked_id(shot_id, 'shot')}/pick", {"take": take})
+        return self._decide(run, f"shots/{checked_id(shot, 'shot')}/pick", {"take": take})
 
-    def cancel_film(self, run_id: RunParameter) -> FilmStatus:
+    def cancel_film(self, run: RunParameter) -> FilmStatus:
         """
         Stop a film for good: nothing more is submitted. Jobs under way are paid for; their clips are still kept.
 
         There is no way back. Ask the person first.
         """
-        return self._decide(run_id, "cancel", {})
+        return self._decide(run, "cancel", {})
 
     def retake_shot(
         self,
-        run_id: RunParameter,
-        shot_id: ShotParameter,
+        run: RunParameter,
+        shot: ShotParameter,
         prompt: Annotated[str | None, Field(description="Another prompt, whole. Default: the same.")] = None,
         seed: Annotated[int | None, Field(description="Another seed. Default: the last one + 1.")] = None,
         outlook_id: Annotated[str | None, Field(description="To confirm: from the first call.")] = None,
@@ -177,13 +177,13 @@ class Tools:
         """
         changes = {"prompt": prompt, "seed": seed}
         with Receiver.of_environment(quiet=True) as receiver:
-            film_run = receiver.run(run_id)
+            film_run = receiver.run(run)
             # What was given may be the beginning of the id, or last.
-            place = f"/v1/runs/{film_run.id}/shots/{checked_id(shot_id, 'shot')}/retake"
+            place = f"/v1/runs/{film_run.id}/shots/{checked_id(shot, 'shot')}/retake"
             outlook = receiver.post(place, shapes.Outlook, json={**changes, "dry_run": True})
-            current = _outlook_id(film_run, shot_id, changes, outlook)
+            current = _outlook_id(film_run, shot, changes, outlook)
             if outlook_id is None:
-                return retake_answer(outlook, shot_id=shot_id, outlook_id=current, begun=False)
+                return retake_answer(outlook, shot_id=shot, outlook_id=current, begun=False)
             if outlook_id != current:
                 raise CommandError(
                     "this is not the outlook that you asked for, or the film has changed: look again first"
@@ -191,9 +191,9 @@ class Tools:
             if max_jobs is None or max_jobs < outlook.jobs:
                 raise CommandError(f"it leads to {outlook.jobs} paid jobs: ask the person, then give max_jobs")
             receiver.post(place, shapes.Run, json={**changes, "revision": film_run.revision})
-            return retake_answer(outlook, shot_id=shot_id, outlook_id=current, begun=True)
+            return retake_answer(outlook, shot_id=shot, outlook_id=current, begun=True)
 
-    def film_result(self, run_id: RunParameter) -> FilmResult:
+    def film_result(self, run: RunParameter) -> FilmResult:
         """
         Give the film and the clips that it is made of: links or paths that can be opened, sizes and SHA-256.
 
@@ -201,12 +201,12 @@ class Tools:
         """
         settings = from_environment()
         with Receiver(settings) as receiver:
-            film_run = receiver.run(run_id)
+            film_run = receiver.run(run)
             files = Addresses(receiver, settings)
             film = files.of(film_run.film) if film_run.film else None
             clips = [
                 ClipOf(
-                    shot_id=shot.id,
+                    shot=shot.id,
                     take=take.number,
                     job_id=take.job_id,
                     seed=take.seed,
@@ -217,7 +217,7 @@ class Tools:
         status = status_answer(film_run, page="")
         next_step = "Give the person the link of the film." if film else " ".join(status.next)
         return FilmResult(
-            run_id=film_run.id,
+            run=film_run.id,
             title=status.title,
             status=film_run.status,
             film=film,

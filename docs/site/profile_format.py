@@ -37,6 +37,7 @@ SECTIONS: Final[Mapping[str, str]] = {
     "Listing": "recover.list",
     "Cancel": "cancel",
     "DownloadRules": "download",
+    "Billing": "billing",
     "Poll": "poll",
     "LimitRules": "limits",
     "ErrorRule": "errors",

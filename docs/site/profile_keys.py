@@ -26,6 +26,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "recover": "how a job is found whose create was not answered",
         "cancel": "the request that cancels a job",
         "download": "where clips lie",
+        "billing": "what jobs cost that made no clip",
         "poll": "how a job is asked about where there are no callbacks",
         "limits": "how many jobs the provider takes",
         "errors": "rules, in order: the first that fits gives the family of a failure",
@@ -41,7 +42,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
     "Media": {
         "accepts": "how a picture may be given",
         "image": "what a picture may be",
-        "body_max_mb": "megabytes of a whole request",
+        "body_max_mb": "megabytes of a whole request; pictures that are too large for it go another way than inline",
         "upload": "how a file is uploaded",
     },
     "ImageLimits": {
@@ -147,7 +148,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "root": "the path of the record in it; in what follows, @ is the whole body",
         "id": "the path of the job's id",
         "also_id": "the path of another id",
-        "reference": "the path of our reference",
+        "reference": "the path of our reference, by which a job is found that the callback does not name",
         "status": "the path of the status word",
         "states": "what each word means",
         "clip": "the path of the clip's address",
@@ -156,17 +157,17 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "signature": "how it is signed, or none",
         "answer": "what it has to be answered",
         "repeats": "how often it is sent again",
-        "strangers": "what is answered to a callback about a job that is not ours",
+        "strangers": "the HTTP status for a callback about no job of ours, signed or not; without it any 200, or 401",
         "challenge": "a question that comes before the job exists",
     },
     "Signature": {
         "scheme": "a scheme of the page on verification",
         "secret_env": "the usual variable of its secret",
-        "required": "callbacks are always signed",
+        "required": "callbacks are always signed: the start and doctor warn where the secret is not set",
         "options": "keys of the scheme",
     },
     "Reply": {
-        "status": "the HTTP status",
+        "status": "the HTTP status, 200 to 299",
         "within_s": "so soon",
         "body": "the body, as text; without it ours",
     },
@@ -207,11 +208,14 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "only": "states in which it may be cancelled",
     },
     "DownloadRules": {
-        "auth": "clips are fetched with the key, at the provider's own hosts",
-        "hosts": "hosts where clips lie; another one is not refused",
+        "auth": "clips are fetched with the key, at the provider's own hosts (those under hosts, if any stand there)",
+        "hosts": "hosts where clips lie, * for anything; a clip at another one is fetched, and noted in the log",
         "lives_s": "seconds until an address is no longer valid",
         "expiry_query": "parameters of an address that say when it ends",
-        "get_renews": "another look-up gives a fresh address",
+        "get_renews": "a look-up gives a fresh address for one that has expired; false: the old one is tried again",
+    },
+    "Billing": {
+        "free": "ends of a job that are not billed: failed, expired, cancelled; any other counts as its estimate",
     },
     "Poll": {
         "first_s": "seconds from the submit to the first look-up",
@@ -273,12 +277,11 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
 
 NOTES_ONLY: Final = frozenset(
     (
-        *("Profile.redact", "Media.body_max_mb", "ImageLimits.side_px", "ImageLimits.ratio", "ImageLimits.types"),
         *("Profile.cancel", "LimitRules.code"),
-        *("CallbackRules.reference", "CallbackRules.events", "CallbackRules.repeats", "CallbackRules.strangers"),
-        *("Signature.required", "Reply.status", "Reply.within_s", "Challenge.echo", "Challenge.within_s"),
+        *("CallbackRules.events", "CallbackRules.repeats"),
+        *("Reply.within_s", "Challenge.echo", "Challenge.within_s"),
         *("Reference.sent_as", "Reference.twice", "Model.returns_last_frame", "Model.references"),
-        *("DownloadRules.hosts", "DownloadRules.expiry_query", "DownloadRules.get_renews"),
+        "DownloadRules.expiry_query",
     )
 )
 """Facts that are shown to people, or only kept: nothing acts on them."""

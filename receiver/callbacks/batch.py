@@ -32,7 +32,6 @@ from framerelay.receiver.callbacks.redaction import all_without_secrets
 from framerelay.receiver.state import State
 from framerelay.runs.errors import StoreUnavailable
 from framerelay.runs.tokens import Address
-from framerelay.runs.wire_names import WIRE_NAMES
 from framerelay.store.inbox import Callback
 
 READ_TOGETHER_MAX: Final = 16  # Redis is given those while the next are read; each by itself would cost more.
@@ -114,7 +113,7 @@ class Batch:
             respond(surprise(error))
 
 
-class CallbackLine(CleanLine, kw_only=True, rename=WIRE_NAMES):
+class CallbackLine(CleanLine, kw_only=True, rename={"shot_id": "shot"}):
     """``callback_received`` of a callback that was kept, as `receiving` says it."""
 
     callback_id: str

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,6 +15,7 @@ from framerelay.receiver.answers import error_answer
 from framerelay.receiver.callbacks.redaction import without_paths, without_secrets
 from framerelay.receiver.state import State
 from framerelay.runs.errors import RequestInvalid
+from framerelay.runs.model import RunId
 from framerelay.runs.tokens import Address, HookAddress, ProbeAddress, TakeAddress
 from framerelay.store.inbox import Callback
 from framerelay.store.tasks import Task
@@ -87,6 +89,7 @@ def interpret(
         sha256=sha256,
         evidence=(),
         job_id=job_id,
+        reference=news.reference if job_id is None and _is_reference(news.reference) else None,
         word=_status_word(news, state),
         state=None if profile is None else news.state.value,
         ending=f"{address.name}:{job_id}" if job_id and news.state.is_final else None,
@@ -121,14 +124,53 @@ def acknowledgement_at(state: State, address: Address) -> Response | None:
     """The very answer that the provider at *address* wants for a callback that was kept; None: any 200."""
     profile = _profile_at(state, address)
     answer = profile.callback.answer if profile else None
-    return Response(answer.body, media_type="text/plain") if answer and answer.body is not None else None
+    if answer is None or (answer.body is None and answer.status == 200):
+        return None
+    return reply_of(answer.status, answer.body)
+
+
+def reply_of(status: int, body: str | None = None) -> Response:
+    """An answer as a profile has it; without a *body* ours, where that *status* has one at all."""
+    if body is not None:
+        return Response(body, status, media_type="text/plain")
+    return (
+        Response(status_code=status)
+        if status in (204, 205)
+        else JSONResponse({"received": True, "repeated": False}, status)
+    )
+
+
+def strangers_status(state: State, address: Address) -> int | None:
+    """What a callback is answered that comes to a take's *address*, and is about no job of ours, if that is said."""
+    profile = _profile_at(state, address) if isinstance(address, TakeAddress) else None
+    return profile.callback.strangers if profile else None
+
+
+async def is_stranger(state: State, address: Address, body: bytes) -> bool:
+    """
+    Whether *body* came to a take whose job is known, and names another one, or none of ours at all: a test, say.
+
+    Raises: StoreUnavailable.
+    """
+    profile = _profile_at(state, address)
+    if profile is None or not isinstance(address, TakeAddress):
+        return False
+    try:
+        news = read_callback_news(profile, parse_object(body))
+    except RequestInvalid:
+        return False
+    run = await state.store.load(RunId(address.run_id))
+    take = run.take(address.shot_id, address.take) if run else None
+    return take is not None and bool(take.job_ids) and not set(news.job_ids) & set(take.job_ids)
 
 
 def has_manners(state: State, address: Address) -> bool:
     """Whether callbacks there may want another answer than ours: those go the long way."""
     profile = _profile_at(state, address)
     return profile is not None and (
-        profile.callback.challenge is not None or acknowledgement_at(state, address) is not None
+        profile.callback.challenge is not None
+        or profile.callback.strangers not in (None, 200)
+        or acknowledgement_at(state, address) is not None
     )
 
 
@@ -137,6 +179,11 @@ def _status_word(news: JobNews, state: State) -> str | None:
     if news.status_word is None or news.state is not JobState.UNKNOWN:
         return news.status_word
     return str(redacted(news.status_word, secrets=state.secrets))[:WORD_CHARS_MAX]
+
+
+def _is_reference(text: str | None) -> bool:
+    """Whether *text* may be one of ours: a UUID, and nothing else goes into a task."""
+    return text is not None and re.fullmatch("[0-9a-f-]{36}", text) is not None
 
 
 def _job_id(news: JobNews) -> str | None:
@@ -159,6 +206,8 @@ def task_for(address: Address, callback: Callback) -> Task | None:
         arguments = {**ids, **source, "job_id": callback.job_id, "word": callback.word}
         if address.ends_at is not None:
             arguments["ends_at"] = address.ends_at
+        if callback.reference is not None:
+            arguments["named"] = callback.reference
         if callback.state is not None:
             arguments["state"] = callback.state
         return Task(id=f"look_up:{address.run_id}:{callback.id}", function="look_up", arguments=arguments)

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -21,7 +22,10 @@ from framerelay.receiver.callbacks.reading import (
     callback_at,
     fingerprint_of,
     interpret,
+    is_stranger,
     reply_at,
+    reply_of,
+    strangers_status,
     task_for,
 )
 from framerelay.receiver.callbacks.redaction import without_secrets
@@ -62,14 +66,29 @@ async def receive_callback(request: Request) -> Response:
     _count(state, state.limits.count_callback, address)
     callback, refusal, reply = await _read(request, state, address)
     if callback.held and refusal:
-        return await _quarantine(state, callback, refusal)
+        return await _quarantine(state, callback, await _as_stranger(state, address, callback) or refusal)
     if reply is not None and callback.job_id is None:
         return reply
     _count(state, state.limits.count_body, address, len(callback.body))
     answer = await _answered(state, callback, address)
     if answer.status_code != 200:
         return answer
-    return refusal or reply or acknowledgement_at(state, address) or answer
+    stranger = None if refusal or reply else await _as_stranger(state, address, callback)
+    return refusal or reply or stranger or acknowledgement_at(state, address) or answer
+
+
+async def _as_stranger(state: State, address: Address, callback: Callback) -> Response | None:
+    """
+    The answer that a provider wants for a callback about no job of ours, such as the test of its console.
+
+    It may be unsigned, and is kept like any other: what is answered changes nothing that comes of it.
+    """
+    status = strangers_status(state, address)
+    if status is None or callback.outcome not in ("accepted", "quarantined"):
+        return None
+    with suppress(StoreUnavailable):
+        return reply_of(status) if await is_stranger(state, address, callback.body) else None
+    return None
 
 
 def _count(state: State, limit: Callable[..., None], *what: object) -> None:

@@ -1,6 +1,9 @@
 """`provider check`, as typed."""
 
+import re
 from typing import Any
+
+import pytest
 
 PROFILE = """\
 profile: 1
@@ -23,3 +26,40 @@ def test_an_example_that_is_read_otherwise_is_told_with_its_line(shell: Any) -> 
     assert ended.code == 2
     assert "line 9, examples[1]: state: expected 'running', read 'unknown'" in ended.err
     assert "examples[0]" not in ended.err
+
+
+WHOLE = """\
+profile: 1
+id: mine
+title: Mine
+base: https://api.mine.example
+create: {post: /jobs, id: id}
+get: {get: "/jobs/{id}"}
+read: {status: status, states: {ok: succeeded, bad: failed}, clip: url}
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "line", "words"),
+    [
+        ("create:", "craete:", 5, "did you mean"),
+        ("clip: url", "clip: 'a..b'", 7, "read.clip"),
+        ("id: mine", "id: Film Haus", 2, 'expected letters, digits, ".", "_" and "-" alone, found "Film Haus"'),
+    ],
+)
+def test_one_mistake_is_told_once(shell: Any, right: str, wrong: str, line: int, words: str) -> None:
+    """At its line; what it brings with it is no second one."""
+    assert shell.run("provider", "check", shell.write("mine.yaml", WHOLE)).code == 0
+    ended = shell.run("provider", "check", shell.write("mine.yaml", WHOLE.replace(right, wrong, 1)))
+
+    (told,) = ended.err.splitlines()
+    assert ended.code == 2
+    assert f"line {line}, " in told
+    assert words in told
+
+
+def test_a_callback_that_can_be_signed_is_not_said_to_be(shell: Any) -> None:
+    """Before its secret is set, the variable is named; so in the list of all."""
+    assert "callback, can be signed (set KLING_WEBHOOK_SECRET)" in shell.run("provider", "show", "kling").out
+    shell.write(".env", f"KLING_WEBHOOK_SECRET=whsec_{'YWJj' * 8}\n")
+    assert re.search("told by +signed callback$", shell.run("provider", "show", "kling").out, re.M)

@@ -22,7 +22,7 @@ from tests.test_architecture import MAY_IMPORT
 ROOT = Path(__file__).parent.parent.parent
 PROFILES = ROOT / "upstream" / "profiles"
 SHOW_ONLY = ("upstream/profile.py", "upstream/profile_models.py", "cli/provider.py")
-WITHOUT_A_NAMESAKE = {"side_px", "body_max_mb", "get_renews", "expiry_query", "returns_last_frame"}
+WITHOUT_A_NAMESAKE = {"expiry_query", "returns_last_frame"}
 WRITTEN = {
     path.relative_to(ROOT).as_posix(): text for one in (providers, profile_format) for path, text in one.pages(ROOT)
 }

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import structlog
 from arq.connections import ArqRedis
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -13,10 +14,13 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from framerelay.cli.http import listening_on, serving
+from framerelay.processors.look_up import usage_of
 from framerelay.processors.turnstile import Turnstile
 from framerelay.runs.tokens import TakeAddress
 from framerelay.store.look_ups import LookUps
 from framerelay.store.tasks import QUEUE
+from framerelay.upstream.job import JobReport
+from framerelay.upstream.wire import JobState
 
 pytestmark = pytest.mark.anyio
 
@@ -170,3 +174,16 @@ async def test_planned_look_ups_keep_to_the_rate_of_the_provider_over_all_worker
     assert await one.poll_wait_s("a", per_minute=1.0, planned=True) is None
     assert 50 < (await other.poll_wait_s("a", per_minute=1.0, planned=True) or 0) <= 61
     assert await other.poll_wait_s("a", per_minute=1.0, planned=False) is None
+
+
+def test_what_a_job_took_is_kept_as_far_as_it_is_short() -> None:
+    """It goes with each save of its run, and an answer may be long; its cost stays."""
+
+    def usage(**said: Any) -> dict[str, Any]:
+        return usage_of(JobReport(job_ids=("7",), state=JobState.SUCCEEDED, status_word="done", usage=said, cost=2.5))
+
+    assert usage(tokens=7, log="x" * 4000) == {"tokens": 7, "log": "x" * 4000, "cost": 2.5}
+    with structlog.testing.capture_logs() as lines:
+        assert usage(tokens=7, log="x" * 4096) == {"cost": 2.5}
+        assert usage(log={str(number): None for number in range(1000)}) == {"cost": 2.5}
+    assert [(line["event"], line["job_id"]) for line in lines] == [("usage_left_out", "7")] * 2

@@ -23,6 +23,21 @@ async def test_a_plan_spends_and_stores_nothing(relay: Any, redis: Any, board: A
     assert (await relay.api.get("/v1/runs")).json()["data"] == []
 
 
+async def test_a_picture_that_was_given_is_held_against_what_its_provider_takes(relay: Any, board: Any) -> None:
+    """By the beginning of its file; a name that stands for nothing is passed over."""
+    head = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + (3000).to_bytes(4, "big") + (300).to_bytes(4, "big")
+    given = (await relay.api.post("/v1/files", content=head)).json()["name"]
+    shots = [
+        {"prompt": "a", "first_frame": given},
+        {"prompt": "b", "from": "cut", "first_frame": "file:given/gone.png"},
+    ]
+    answer = await relay.api.post("/v1/plan", json={"provider": "kling", "model": "kling-3.0", "shots": shots})
+
+    warned = [(each["code"], each["place"]) for each in answer.json()["warnings"]]
+    assert ("picture_ratio", "shots[0].first_frame") in warned
+    assert len([code for code, _ in warned if code.startswith("picture_")]) == 1
+
+
 async def test_yaml_has_lines_and_mistakes_are_told_as_for_a_run(relay: Any) -> None:
     """The same reading as `POST /v1/runs`."""
     yaml = {"Content-Type": "application/yaml"}

@@ -142,3 +142,14 @@ async def test_only_what_may_change_is_read_again(tmp_path: Path, monkeypatch: p
     env.write_bytes(b"\xff")
     await live.read_again()
     assert taken == ["sk-2"]
+
+
+async def test_a_resume_that_changes_nothing_says_that_keys_were_read(start_relay: Any, env_file: EnvFile) -> None:
+    """They may be what it was meant for: a run that is going on takes them with its next submit."""
+    board = {"model": "m", "shots": [{"id": "s1", "prompt": "a", "gate": "approve"}]}
+    async with start_relay("http://127.0.0.1:9", worker=False, read=env_file.read, api_key=(Secret(FIRST),)) as relay:
+        relay.api.headers["Authorization"] = f"Bearer {FIRST}"
+        answer = await relay.api.post(f"/v1/runs/{await relay.run(board)}/resume")
+
+    assert answer.status_code == 409
+    assert answer.json()["error"]["message"].endswith("settings and keys were read again")

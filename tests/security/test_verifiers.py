@@ -269,7 +269,8 @@ async def test_what_is_released_is_judged_as_of_its_receipt(verifying: Any, redi
     async with verifying() as relay:
         for name, at in (("cb_then", a_week_ago), ("cb_late", a_week_ago - 301)):
             evidence = tuple(signed(at=at).items())
-            held = {"outcome": "quarantined", "held": True, "evidence": evidence, "run": RUN, "shot": "s1", "take": 1}
+            ids = {"run_id": RUN, "shot_id": "s1", "take": 1}
+            held = {"outcome": "quarantined", "held": True, "evidence": evidence, **ids}
             await inbox.hold(Callback(id=name, received_at=a_week_ago, body=DONE, **held))  # type: ignore[arg-type]
         answers = [await relay.api.post(f"/v1/callbacks/{name}/release") for name in ("cb_then", "cb_late")]
 

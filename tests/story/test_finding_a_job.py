@@ -14,6 +14,8 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from framerelay.cli.http import listening_on, serving
+from framerelay.processors.orders import address_ends_at
+from framerelay.runs.tokens import TakeAddress
 from framerelay.sandbox.clip import ClipOrder, render_clip
 
 pytestmark = pytest.mark.anyio
@@ -128,6 +130,35 @@ async def test_a_job_whose_submit_was_cut_is_found_by_our_reference(
     assert len(provider.posts) == 1
     assert set(provider.searches) == set(provider.posts), "it was searched for by another reference"
     assert len(provider.searches) == len(before) + 1
+
+
+async def test_a_callback_without_an_id_that_has_our_reference_finds_the_job_at_once(
+    cutting: Any, start_relay: Any, wait_until: Callable[..., Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long before it would be looked for again; one with another's reference is a reason for nothing."""
+    calls = PROFILE.replace("callback: {on: none}", "callback: {on: create, reference: ref}")
+    monkeypatch.setattr(f"{__name__}.PROFILE", calls)
+    async with cutting() as provider, start_relay("http://127.0.0.1:9") as relay:
+        monkeypatch.setattr("framerelay.runs.takes.FIND_AGAIN_S", (900.0, 900.0))
+        run_id = await relay.run(BOARD)
+
+        async def is_held() -> bool:
+            shot = (await relay.shown(run_id))["shots"][0]
+            return [take["status"] for take in shot["takes"]] == ["unsure"]
+
+        async def is_done() -> bool:
+            return bool((await relay.shown(run_id))["status"] == "succeeded")
+
+        await wait_until(is_held, "its submit was cut")
+        run = await relay.store.load(run_id)
+        ends_at = address_ends_at(run, run.shots[0], run.take("s1", 1))
+        token = relay.tokens.mint(TakeAddress(run_id=run_id, shot_id="s1", take=1, ends_at=ends_at, provider="mine"))
+        for name in ("00000000-0000-4000-8000-000000000000", provider.posts[0]):
+            assert provider.searches == []
+            assert (await relay.api.post(f"/webhook/{token}", json={"status": "done", "ref": name})).status_code == 200
+        await wait_until(is_done, "its clip is there")
+
+    assert provider.searches == provider.posts
 
 
 async def test_a_job_that_is_not_found_is_not_submitted_again(

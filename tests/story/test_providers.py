@@ -3,7 +3,9 @@
 import asyncio
 import base64
 import io
+import time
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,9 @@ import httpx
 import pytest
 from PIL import Image
 
+from framerelay.runs.tokens import TakeAddress
 from framerelay.sandbox import Faults
+from framerelay.store.processes import Presence, Process, processes
 
 pytestmark = pytest.mark.anyio
 
@@ -205,6 +209,45 @@ async def test_three_shots_through_every_trouble(
         assert jobs[2]["id"] in {take["job_id"] for take in takes}
 
 
+async def test_the_test_callback_of_a_console_is_answered_as_it_wants_and_kept(
+    start_provider: Any, start_relay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names no job of ours, and may be unsigned; about one of ours only what is signed is taken."""
+    monkeypatch.setenv("KLING_WEBHOOK_SECRET", WEBHOOK_SECRET)
+    async with start_provider(options={"webhook_secret": WEBHOOK_SECRET}) as provider:
+        settle(tmp_path, provider.url, "kling")
+        async with start_relay(provider.url) as relay:
+            run = await relay.ended(await relay.run(board("kling", shots=1)))
+            named = TakeAddress(run_id=run["id"], shot_id="s1", take=1, ends_at=int(time.time()) + 60, provider="kling")
+            path, job_id = f"/webhook/{relay.tokens.mint(named)}", run["shots"][0]["takes"][0]["job_id"]
+            test = {"id": "913827032734642185", "status": "submitted", "outputs": [], "message": ""}
+            answers = [await relay.api.post(path, json={**test, "id": each}) for each in (test["id"], job_id)]
+            kept = (await relay.api.get("/v1/callbacks")).json()["data"]
+
+    assert [answer.status_code for answer in answers] == [200, 401]
+    assert [each["outcome"] for each in kept][:2] == ["quarantined", "quarantined"]
+
+
+@pytest.mark.parametrize(("free", "spent"), [("[failed]", 0.5), ("[]", 1.0)])
+async def test_a_failed_job_that_is_not_billed_leaves_its_money_for_another(
+    start_provider: Any, start_relay: Any, tmp_path: Path, free: str, spent: float
+) -> None:
+    """By what the profile says of it; where it says nothing, what was put aside for it counts as spent."""
+    price = "price: {currency: USD, per_clip: 0.5}"
+    mine = f"profile: 1\nid: mine\nextends: kling\nbilling: {{free: {free}}}\nmodels: {{kling-3.0: {{{price}}}}}\n"
+    (tmp_path / "mine.yaml").write_text(mine, encoding="utf-8")
+    faults = Exactly(hits=frozenset({("moderate", "1")}))
+    made = {"provider": "mine", "model": "kling-3.0", "shots": [{"id": "s1", "prompt": "a"}]}
+    async with start_provider(options={"faults": faults}) as provider:
+        lines = f"{{profile: ./mine.yaml, url: '{provider.url}/kling'}}"
+        (tmp_path / "framerelay.yaml").write_text(ONE_LINE.format(line=lines), encoding="utf-8")
+        async with start_relay(provider.url) as relay:
+            run = await relay.ended(await relay.run(made))
+
+    assert len(run["shots"][0]["takes"]) == 2
+    assert (run["status"], run["cost"]["spent"]) == ("succeeded", spent), run["error"]
+
+
 ONE_LINE = "providers: {{mine: {line}}}\n"
 
 
@@ -245,8 +288,7 @@ async def test_a_take_is_asked_for_where_it_was_submitted_whatever_the_settings_
 async def test_a_provider_without_a_key_holds_up_its_own_shots_alone(
     start_provider: Any, start_relay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its sentence names the variable that is not set; with it, the run goes on."""
-    monkeypatch.delenv("ARK_API_KEY")
+    """It went missing in flight: a person is asked, by a sentence that names the variable; with it, the run goes on."""
     monkeypatch.delenv("VOLC_API_KEY", raising=False)
     keyless = {"id": "keyless", "provider": "ark", "model": PROVIDERS["ark"].model}
     scenes = [
@@ -256,8 +298,10 @@ async def test_a_provider_without_a_key_holds_up_its_own_shots_alone(
     made = {"title": "two", "provider": "kling", "model": "kling-3.0", "scenes": scenes}
     async with start_provider() as provider:
         settle(tmp_path, provider.url, "ark", "kling")
-        async with start_relay(provider.url) as relay:
+        async with start_relay(provider.url, worker=False) as relay:
             run_id = await relay.run(made)
+        monkeypatch.delenv("ARK_API_KEY")
+        async with start_relay(provider.url) as relay:
             held = await relay.ended(run_id)
         monkeypatch.setenv("ARK_API_KEY", KEY)
         async with start_relay(provider.url) as relay:
@@ -266,8 +310,69 @@ async def test_a_provider_without_a_key_holds_up_its_own_shots_alone(
 
     assert [shot["status"] for shot in held["shots"]][2:] == ["done", "done"]
     assert held["spent"] == {"jobs": 2}
+    assert (held["status"], held["error"]["family"], held["error"]["code"]) == ("waiting", "account", "key_missing")
     assert "ARK_API_KEY" in held["error"]["message"]
     assert run["status"] == "succeeded", run["error"]
+
+
+async def test_a_run_for_which_a_key_is_missing_is_not_started(
+    start_provider: Any,
+    start_relay: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wait_until: Any,
+    redis: Any,
+    presence: None,
+) -> None:
+    """Its first shot would be paid for in vain; it is refused in the words of the plan, and nothing is kept of it."""
+    for name in ("ARK_API_KEY", "VOLC_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    made = board("kling", shots=2)
+    made["shots"][1] |= {"provider": "ark", "model": PROVIDERS["ark"].model}
+    async with start_provider() as provider:
+        settle(tmp_path, provider.url, "kling")
+        async with start_relay(provider.url) as relay:
+            await wait_until(partial(a_worker_is_seen, redis), "the worker says that it is there")
+            refused = await relay.api.post("/v1/runs", json=made)
+            planned = (await relay.api.post("/v1/plan", json=made)).json()["warnings"]
+            runs = (await relay.api.get("/v1/runs")).json()["data"]
+            submits = (await provider.journal())["submits"]
+
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"], runs, submits) == (422, "key_missing", [], [])
+    assert error["message"].startswith("ark has no key here: set ARK_API_KEY")
+    assert any(each["message"].startswith(error["message"]) for each in planned)
+
+
+async def a_worker_is_seen(redis: Any) -> bool:
+    return any(each.part == "worker" for each in await processes(redis))
+
+
+@pytest.mark.parametrize(
+    ("seen", "is_started"),
+    [
+        (None, True),
+        ({"keyed": None}, True),
+        ({"keyed": ["ark"]}, True),
+        ({"keyed": [], "key_variables": ["ARK_API_KEY"]}, True),
+        ({"keyed": ["kling"], "key_variables": ["KLING_API_KEY"]}, False),
+    ],
+    ids=["no worker", "an older one", "configured there", "in its variable", "without it"],
+)
+async def test_whether_there_is_a_key_the_workers_say(
+    start_relay: Any, redis: Any, monkeypatch: pytest.MonkeyPatch, seen: Json | None, is_started: bool
+) -> None:
+    """A receiver of its own may have none, and is no reason to refuse: it never submits anything."""
+    monkeypatch.setattr("framerelay.receiver.provider_keys.READ_WITHIN_S", 0.5)
+    for name in ("ARK_API_KEY", "VOLC_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    async with start_relay("http://127.0.0.1:9", worker=False) as relay:
+        if seen is not None:
+            elsewhere = Process(part="worker", host="elsewhere", pid=1, version="0", marks={}, fixed=[], **seen)
+            await Presence(redis, lambda: elsewhere).say()
+        answer = await relay.api.post("/v1/runs", json=board("ark", shots=1))
+
+    assert answer.status_code == (201 if is_started else 422), answer.text
 
 
 async def test_two_accounts_at_one_provider_are_two(

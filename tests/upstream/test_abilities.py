@@ -1,28 +1,38 @@
 """What a provider or model cannot do is said before money, at its place, and refuses nothing."""
 
+import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from framerelay.storyboards.inputs import PLAIN_FIELDS
 from framerelay.storyboards.plan import plan_of
 from framerelay.storyboards.storyboard import read_storyboard
 from framerelay.upstream.abilities import WORD_OF_FIELD, ability_checks
+from framerelay.upstream.given import GivenPicture, picture_at
 from framerelay.upstream.providers import Providers
 from framerelay.upstream.quotes import priced
 
 SECRETS = {"KLING_API_KEY": "sk", "RUNWAYML_API_SECRET": "sk", "GEMINI_API_KEY": "sk", "FAL_KEY": "sk"}
 
 
-def warnings(*shots: dict[str, Any], environ: dict[str, str] | None = None, **top: Any) -> list[tuple[str, str]]:
+def warnings(
+    *shots: dict[str, Any],
+    environ: dict[str, str] | None = None,
+    pictures: dict[str, GivenPicture] | None = None,
+    default: str = "jobs",
+    **top: Any,
+) -> list[tuple[str, str]]:
     """Code and place of each warning that the checks of the providers add."""
     document = {"model": "kling-3.0", "provider": "kling", **top, "shots": list(shots)}
     text = json.dumps({key: value for key, value in document.items() if value is not None})
-    providers = Providers(default="jobs", configured={}, environ=SECRETS if environ is None else environ)
+    providers = Providers(default=default, configured={}, environ=SECRETS if environ is None else environ)
     board = priced(read_storyboard(text, form="json"), providers)
     before = {caution.message for caution in plan_of(board).cautions}
-    plan = plan_of(board, more=ability_checks(board, providers))
+    plan = plan_of(board, more=ability_checks(board, providers, pictures or {}))
     return [(each.code, each.place) for each in plan.cautions if each.message not in before]
 
 
@@ -71,11 +81,80 @@ def test_what_cannot_be_done_is_said_with_its_place(shot: Any, top: Any, said: A
 
 
 def test_a_provider_without_a_key_is_named_once_for_all_its_shots() -> None:
-    """At the place that names it; the provider of the settings is not asked for here."""
+    """At the place that names it; that of the settings likewise, unless nobody has chosen one."""
     assert warnings({"prompt": "a"}, {"prompt": "b"}, environ={}) == [("provider_without_key", "provider")]
     assert warnings({"prompt": "a"}, environ={}, provider=None, model="m") == []
+    chosen = warnings({"prompt": "a"}, environ={}, provider=None, default="kling")
+    assert chosen == [("provider_without_key", "shots[0]")]
 
 
 def test_every_field_of_a_storyboard_has_its_word() -> None:
     """A new field is either sent, or said not to be."""
     assert set(WORD_OF_FIELD) == set(PLAIN_FIELDS)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "gif", "bmp"])
+def test_a_picture_is_known_by_the_beginning_of_its_file(tmp_path: Path, kind: str) -> None:
+    """Its kind, bytes and pixels, as Pillow wrote them; nothing of it is decoded."""
+    path = tmp_path / "picture"
+    Image.effect_noise((437, 211), 80).convert("RGB").save(path, kind)
+
+    expected = GivenPicture(kind=kind, size_bytes=path.stat().st_size, width=437, height=211)
+    assert picture_at(path) == expected
+
+
+def test_what_is_cut_off_or_no_picture_has_no_size(tmp_path: Path) -> None:
+    """Whatever the bytes are: a warning less, and no trouble."""
+    for kind in ("png", "jpeg", "webp", "gif", "bmp", "tiff"):
+        path = tmp_path / f"picture.{kind}"
+        Image.new("RGB", (64, 64)).save(path, kind)
+        whole = path.read_bytes()
+        for end in range(0, min(len(whole), 700)):
+            path.write_bytes(whole[:end])
+            picture = picture_at(path)
+            assert picture is None or (picture.width, picture.height) in {(64, 64), (None, None)}
+    path.write_bytes(b"\x00\x00\x00 ftypisom")
+    assert picture_at(path) is None
+
+
+@pytest.mark.parametrize(
+    ("picture", "said"),
+    [
+        (GivenPicture(kind="jpeg", size_bytes=49_000_000, width=1280, height=720), []),
+        (GivenPicture(kind="jpeg", size_bytes=51_000_000, width=1280, height=720), ["picture_too_large"]),
+        (GivenPicture(kind="png", size_bytes=9, width=299, height=299), ["picture_size"]),
+        (GivenPicture(kind="png", size_bytes=9, width=2501, height=1000), ["picture_ratio"]),
+        (GivenPicture(kind="png", size_bytes=9, width=390, height=1000), ["picture_ratio"]),
+        (GivenPicture(kind="gif", size_bytes=9), ["picture_type"]),
+    ],
+)
+def test_a_given_picture_is_held_against_the_limits_of_who_takes_it(picture: GivenPicture, said: list[str]) -> None:
+    """kling: 50 MB, sides of 300 pixels, 0.4 to 2.5 times as wide as high, JPEG or PNG; fal says none."""
+    pictures, shot = {"file:given/a.png": picture}, {"prompt": "a", "first_frame": "file:given/a.png"}
+
+    assert warnings(shot, pictures=pictures) == [(code, "shots[0].first_frame") for code in said]
+    assert warnings(shot, pictures=pictures, provider="fal", model="x/y") == [("model_unknown", "model")]
+
+
+def test_a_picture_in_the_storyboard_itself_is_looked_at_as_well(tmp_path: Path) -> None:
+    """A data URI is one that was given."""
+    Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
+    text = base64.b64encode((tmp_path / "a.png").read_bytes()).decode()
+
+    shot = {"prompt": "a", "first_frame": f"data:image/png;base64,{text}"}
+    assert warnings(shot) == [("picture_size", "shots[0].first_frame")]
+
+
+def test_a_last_frame_that_does_not_fit_is_told_where_its_size_is_certain() -> None:
+    """By the resolution of its shot and the ratio of its chain; where either is open, nothing is told."""
+    kling = {"prompt": "b", "provider": "kling", "model": "kling-3.0"}
+
+    def said(**first: Any) -> list[tuple[str, str]]:
+        return warnings({"prompt": "a", **first}, kling, provider=None, model="m")
+
+    certain = {"ratio": "32:9", "resolution": "720p"}
+
+    assert said(**certain) == [("picture_ratio", "shots[1].provider")]
+    assert said(ratio="21:9", resolution="720p") == said(ratio="adaptive", resolution="720p") == []
+    assert said(resolution="720p") == said(ratio="32:9") == []
+    assert said(**certain, first_frame="https://x.example/a.png") == []

@@ -51,6 +51,23 @@ def publishing(provider: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     return publish
 
 
+async def test_keys_that_nobody_named_ahead_are_fetched_when_they_are_asked_for(provider: Any, wait_until: Any) -> None:
+    """The first callback finds none, and the next one does; before it nobody is asked."""
+    provider.answers, url = [key_set(key(NEW))], f"{provider.url}/jwks.json"
+    async with guarded_client(frozenset({"127.0.0.1"})) as http:
+        keys = PublicKeys(http, [])
+        running = asyncio.create_task(keys.keep_fresh())
+        try:
+            await asyncio.sleep(0)
+            assert provider.requests == []
+            assert keys.of(url) == ()
+            await wait_until(lambda: keys.of(url) == (NEW,), "they were fetched")
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+    assert len(provider.requests) == 1
+
+
 async def test_keys_are_there_before_anybody_asks(publishing: Any, wait_until: Any, provider: Any) -> None:
     """Fetched ahead, and without the key of the upstream."""
     async with publishing(key_set(key(OLD), key(NEW))) as (keys, url):

@@ -7,7 +7,7 @@ import pytest
 
 from framerelay.runs.costs import Cost, Estimate
 from framerelay.upstream.job import JobReport
-from framerelay.upstream.prices import TOKENS, cost, estimate
+from framerelay.upstream.prices import TOKENS, cost, estimate, unpaid
 from framerelay.upstream.profile import Profile, Read
 from framerelay.upstream.profile_file import load_shipped
 from framerelay.upstream.profile_models import Durations, Model, Price
@@ -173,3 +173,25 @@ def test_a_cost_below_nothing_settles_nothing(amount: float) -> None:
 def test_a_price_below_nothing_or_beyond_all_numbers_is_not_known(price: Price) -> None:
     """So that no budget of money is kept to by it."""
     assert estimate(price, None, {"duration": 100}) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "said", "is_estimated"),
+    [
+        ("ark", JobState.FAILED, None, True),
+        ("byteplus", JobState.EXPIRED, None, True),
+        ("replicate", JobState.EXPIRED, None, True),
+        ("replicate", JobState.CANCELLED, None, None),
+        ("fal", JobState.FAILED, None, None),
+        ("runway", JobState.FAILED, 0.0, False),
+        ("runway", JobState.FAILED, 25.0, None),
+    ],
+)
+def test_a_job_without_a_clip_costs_nothing_where_that_is_known(
+    name: str, state: JobState, said: float | None, is_estimated: bool | None
+) -> None:
+    """By its profile, or in its own words whatever they count in; elsewhere what was put aside for it stays spent."""
+    report = JobReport(job_ids=("7",), state=state, status_word="x", cost=said)
+    expected = None if is_estimated is None else Cost(amount=0.0, currency="USD", estimated=is_estimated)
+
+    assert unpaid(load_shipped(name), report, currency="USD") == expected

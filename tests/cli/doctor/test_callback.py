@@ -67,6 +67,21 @@ async def test_without_a_public_address_a_provider_elsewhere_cannot_call(start_r
 
 
 @pytest.mark.anyio
+async def test_a_provider_of_the_settings_file_stands_elsewhere_too(
+    start_relay: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the one of FRAMERELAY_UPSTREAM_URL is on this machine, another one with a key may not be."""
+    monkeypatch.setenv("KLING_API_KEY", "sk-kling-kling-kling")
+    async with start_relay("http://127.0.0.1:9", worker=False) as relay:
+        here = await look_at_callback(settings_of(relay))
+        relay.settings.config_file.write_text("providers: {kling: {}}\n", encoding="utf-8")
+        elsewhere = await look_at_callback(settings_of(relay))
+
+    assert [each.status for each in (here, elsewhere)] == [Status.OK, Status.WARN]
+    assert "cannot reach" in elsewhere.message
+
+
+@pytest.mark.anyio
 async def test_another_receiver_behind_the_address_is_told_apart(
     start_relay: Any, start_redis: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

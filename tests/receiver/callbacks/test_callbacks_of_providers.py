@@ -80,6 +80,22 @@ async def test_the_very_answer_that_a_provider_wants_is_given(calling: Any) -> N
         assert (await relay.api.post(path, content=b"not json")).status_code == 400
 
 
+@pytest.mark.parametrize("status", [202, 204])
+async def test_the_very_status_that_a_provider_wants_is_given(calling: Any, tmp_path: Path, status: int) -> None:
+    """By either way; the callback is kept as ever."""
+    mine = f"profile: 1\nid: mine\nextends: kling\ncallback: {{signature: none, answer: {{status: {status}}}}}\n"
+    (tmp_path / "mine.yaml").write_text(mine, encoding="utf-8")
+    async with (
+        calling(providers="providers: {mine: {profile: ./mine.yaml}}") as relay,
+        httpx.AsyncClient(base_url=relay.settings.listen_url, trust_env=False) as http,  # No document knows of it.
+    ):
+        ways: list[dict[str, str]] = [{}, {"Content-Encoding": "identity"}]
+        for take, more in enumerate(ways, 1):
+            answer = await http.post(address(relay, "mine", take), json={"id": "7", "status": "failed"}, headers=more)
+            assert (answer.status_code, bool(answer.content)) == (status, status != 204)
+        assert len((await relay.api.get("/v1/callbacks")).json()["data"]) == 2
+
+
 @pytest.mark.parametrize(
     ("body", "job_id", "state"),
     [
@@ -108,15 +124,26 @@ async def test_states_and_ids_stand_where_the_profile_says(
         assert (name, task["job_id"], task["state"]) == ("look_up", job_id, state)
 
 
+def signed(content: bytes, key: bytes = KEY) -> dict[str, str]:
+    stamp = str(int(time.time()))
+    digest = hmac.digest(key, f"msg_1.{stamp}.".encode() + content, hashlib.sha256)
+    value = "v1," + base64.b64encode(digest).decode()
+    return {"webhook-id": "msg_1", "webhook-timestamp": stamp, "webhook-signature": value}
+
+
+async def test_a_provider_that_storyboards_alone_name_has_to_prove_itself_too(calling: Any, queued: Any) -> None:
+    """Its secret is in its usual variable; there is no line about it in the settings file."""
+    body = json.dumps({"id": "7", "status": "succeeded"}).encode()
+    secret = "whsec_" + base64.b64encode(KEY).decode()
+    async with calling(providers="{}", KLING_WEBHOOK_SECRET=secret) as relay:  # Named by storyboards alone.
+        assert (await relay.api.post(address(relay, "kling"), content=body)).status_code == 401
+        assert (await relay.api.post(address(relay, "kling", 2), content=body, headers=signed(body))).status_code == 200
+        assert {task["take"] for _, task in await queued()} == {2}
+
+
 async def test_a_provider_with_a_secret_has_to_prove_itself(calling: Any, queued: Any) -> None:
     """What is not signed, or for another body, is refused with 401 and held, and nothing follows from it."""
     body = json.dumps({"id": "7", "status": "succeeded"}).encode()
-
-    def signed(content: bytes, key: bytes = KEY) -> dict[str, str]:
-        stamp = str(int(time.time()))
-        digest = hmac.digest(key, f"msg_1.{stamp}.".encode() + content, hashlib.sha256)
-        value = "v1," + base64.b64encode(digest).decode()
-        return {"webhook-id": "msg_1", "webhook-timestamp": stamp, "webhook-signature": value}
 
     secret = "whsec_" + base64.b64encode(KEY).decode()
     lines = "providers: {mine: {profile: kling, webhook_secret_env: MY_SECRET}, open: {profile: kling}}"
