@@ -61,6 +61,7 @@ async def collect(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int
     if is_unkept(current):  # Likewise, by an end that came before its clip was kept.
         return await keep_clip(deps, run_id, shot_id, current)
     try:
+        _check_room(deps)
         with storing():
             event = await _collected(deps, run_id, shot_id, current, current.video_url)
     except FrameRelayError as error:
@@ -75,6 +76,12 @@ async def collect(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int
     if later or left_by(now, shot_id, take):
         await leave_opening(deps, run_id, shot_id, take)
     return "collected"
+
+
+def _check_room(deps: Deps) -> None:
+    """Raises: StorageFailed while this disk is full of clips that object storage has not taken yet."""
+    if deps.media.unkept_bytes > deps.settings.scratch_bytes_max:
+        raise StorageFailed("object storage takes no clips, and the data folder has as many as it may: see to it")
 
 
 async def _collected(deps: Deps, run_id: str, shot_id: str, take: Take, video_url: str) -> events.Collected:

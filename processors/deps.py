@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import httpx
 
@@ -26,6 +27,7 @@ from framerelay.store.media_places import media_store_of
 from framerelay.store.media_store import MediaStore
 from framerelay.store.outbox import Outbox
 from framerelay.store.pace import Pace
+from framerelay.store.processes import has_other_workers
 from framerelay.store.runs import Store
 from framerelay.storyboards.hooks import Hook
 from framerelay.upstream.providers import read_providers
@@ -41,7 +43,8 @@ class Deps:
     ``files`` is the layout of this machine's folder, ``media`` where they are kept.
 
     ``frames`` and ``films`` are two decoder processes, so that a long film never delays the next shot's first frame.
-    ``has_another_key`` reads the keys again, and says whether ``clients`` have former ones by now.
+    ``has_another_key`` reads the keys again, and says whether ``clients`` have former ones by now. ``has_company``:
+    whether another worker runs, which may see other files.
     """
 
     settings: Settings
@@ -62,6 +65,7 @@ class Deps:
     courier: Courier
     keeping: Keeping
     has_another_key: Callable[[], Awaitable[bool]] = _has_none
+    has_company: Callable[[], Awaitable[bool]] = _has_none
 
 
 @asynccontextmanager
@@ -103,6 +107,7 @@ async def open_deps(
             films=await stack.enter_async_context(Decoder()),
             hooks=hooks,
             keeping=keeping,
+            has_company=partial(has_other_workers, redis),
             courier=Courier(
                 Outbox(redis),
                 store,

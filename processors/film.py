@@ -9,6 +9,7 @@ import structlog
 
 from framerelay.media.model import FilmPart
 from framerelay.processors.deps import Deps
+from framerelay.processors.missing import look_again_s
 from framerelay.processors.opening import keep_those_left
 from framerelay.processors.problems import problem_of
 from framerelay.processors.waits import retry_wait_s
@@ -41,8 +42,10 @@ async def join(deps: Deps, *, run_id: str, turn: int, **_: object) -> str:
         with storing():
             film = await _joined(deps, run)
     except FrameRelayError as error:
-        again = isinstance(error, StorageFailed) or (isinstance(error, Transient) and run.turns < JOINS_MAX)
-        until = time.time() + retry_wait_s(run.turns) if again else None
+        wait_s = await look_again_s(deps, error, run_id, "film")
+        if isinstance(error, StorageFailed) or (isinstance(error, Transient) and run.turns < JOINS_MAX):
+            wait_s = retry_wait_s(run.turns)
+        until = time.time() + wait_s if wait_s is not None else None
         await record(deps.store, run_id, events.JoinFailed(problem=problem_of(error), until=until, turn=turn))
         return error.code
     after = (await record(deps.store, run_id, events.Joined(film=film, turn=turn))).run

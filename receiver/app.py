@@ -43,6 +43,7 @@ from framerelay.store.media_places import media_store_of
 from framerelay.store.outbox import Outbox
 from framerelay.store.processes import Presence, this_process
 from framerelay.store.runs import Store
+from framerelay.store.scratch import keep_scratch
 from framerelay.store.spool import Spool
 from framerelay.upstream.providers import Providers
 
@@ -140,7 +141,8 @@ async def _open(
     presence = Presence(
         watch_redis, lambda: this_process("receiver", live.settings, keys.secret), on_request=live.read_again
     )
-    beside = [asyncio.create_task(work) for work in (spool.drain_for_ever(inbox), presence.keep())]
+    tidying = keep_scratch(media, state.store, bytes_max=settings.scratch_bytes_max)
+    beside = [asyncio.create_task(work) for work in (spool.drain_for_ever(inbox), presence.keep(), tidying)]
     stack.push_async_callback(_end, beside)
     return state
 

@@ -41,10 +41,10 @@ async def serve(request: Request) -> Response:
         check_query(request, OPERATIONS["GET /media/{path}"].names.query)  # Of a link that we signed others may add.
     wants_small = "small" in query
     small = state.files.small(path) if wants_small else None
-    if small is not None and (answer := await _answer(state, small, keep_s=KEPT_S)):
+    if small is not None and (answer := await _answer(state, small, method=request.method, keep_s=KEPT_S)):
         return answer
     # Where the small one is not there yet, this stands in for it: soon it is.
-    if answer := await _answer(state, path, keep_s=SOON_S if wants_small else KEPT_S):
+    if answer := await _answer(state, path, method=request.method, keep_s=SOON_S if wants_small else KEPT_S):
         return answer
     missing = await _missing(state, path) if path.startswith("run_") else None
     if missing is None:
@@ -52,10 +52,10 @@ async def serve(request: Request) -> Response:
     return missing
 
 
-async def _answer(state: State, path: str, *, keep_s: int) -> Response | None:
+async def _answer(state: State, path: str, *, method: str, keep_s: int) -> Response | None:
     """The file, or where it is; None if it is nowhere. Raises: NotFound for no name of ours; StorageFailed."""
     state.files.check(path)
-    if link := await state.media.link(path, life_s=LINK_S):
+    if link := await state.media.link(path, life_s=LINK_S, method=method):
         sent = {"Cache-Control": f"private, max-age={min(keep_s, SENT_S)}"}
         return RedirectResponse(link, status_code=307, headers=sent)
     try:

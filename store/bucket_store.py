@@ -4,26 +4,33 @@ import asyncio
 import mimetypes
 import os
 import secrets
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import obstore
 import structlog
+from obstore.exceptions import AlreadyExistsError
 from obstore.store import AzureStore, GCSStore, ObjectStore, S3Store
 
 from framerelay.runs.errors import NotFound, StorageFailed
 from framerelay.store.bucket import bucket_answers
-from framerelay.store.files import MediaFiles, hold, is_old_film, publish, storing
+from framerelay.store.files import PLACE_ID, MediaFiles, hold, is_old_film, publish, storing
 from framerelay.store.removal import remove_files
+
+if TYPE_CHECKING:
+    from obstore import HTTP_METHOD
 
 PIECE_BYTES: Final = 4 << 20
 PIECES_AT_ONCE: Final = 8  # Of all files that are fetched: 32 MB are under way at most.
 PARTS_AT_ONCE: Final = 4  # Of one large file that is put, five MB each.
 LARGE_PUTS_AT_ONCE: Final = 6
 LINK_S_MAX: Final = 7 * 86_400.0  # What S3 and Google Cloud Storage sign at most.
+NO_BUCKET: Final = "object storage: there is no such bucket: make it, or correct FRAMERELAY_STORE"
 TOKEN_S: Final = 900.0  # So long a link surely lives that was signed by credentials of a role.
+_METHODS: Final[dict[str, "HTTP_METHOD"]] = {"GET": "GET", "HEAD": "HEAD"}
 
 log = structlog.get_logger()
 
@@ -37,13 +44,33 @@ class BucketStore:
 
     is_remote = True
 
-    def __init__(self, files: MediaFiles, bucket: ObjectStore, *, gives_links: bool = True) -> None:
+    def __init__(self, files: MediaFiles, bucket: ObjectStore, *, name: str, gives_links: bool = True) -> None:
         self.files = files
         self.bucket = bucket
-        self._gives_links = gives_links
+        self.name = name
+        self.unkept_bytes = 0
+        self.gives_links = gives_links
         self._origin: str | None = None
         self._pieces = asyncio.Semaphore(PIECES_AT_ONCE)
         self._large_puts = asyncio.Semaphore(LARGE_PUTS_AT_ONCE)
+
+    async def place_id(self) -> str | None:
+        """The id that lies below the prefix. Raises: StorageFailed."""
+        try:
+            with bucket_answers():
+                answer = await obstore.get_async(self.bucket, PLACE_ID)
+                return bytes(await answer.bytes_async()).decode("ascii", "replace").strip() or None
+        except FileNotFoundError:
+            return None
+
+    async def mark(self, id: str) -> str:
+        """Give it an id. Raises: StorageFailed."""
+        try:
+            with bucket_answers(), suppress(AlreadyExistsError):
+                await obstore.put_async(self.bucket, PLACE_ID, f"{id}\n".encode(), mode="create")
+        except FileNotFoundError as error:
+            raise StorageFailed(NO_BUCKET) from error
+        return await self.place_id() or id
 
     async def keep(self, path: str) -> None:
         """Put it; a large one in parts, which the storage shows as one or not at all. Raises: as `MediaStore.keep`."""
@@ -62,7 +89,7 @@ class BucketStore:
                     self.bucket, path, place, attributes={"Content-Type": kind}, max_concurrency=PARTS_AT_ONCE
                 )
         except FileNotFoundError as error:  # Our own file, or a bucket that says nothing of why.
-            raise StorageFailed("object storage: there is no such bucket, or our own file is gone") from error
+            raise StorageFailed(NO_BUCKET if self.files.has(path) else "our disk: the file is gone") from error
 
     async def fetch(self, path: str) -> Path:
         """The copy on this disk, or one that is fetched now, in pieces. Raises: as `MediaStore.fetch`."""
@@ -122,28 +149,34 @@ class BucketStore:
         except FileNotFoundError:
             return None
 
-    async def link(self, path: str, *, life_s: float) -> str | None:
+    async def link(self, path: str, *, life_s: float, method: str = "GET") -> str | None:
         """The storage's own signed link; it lives no longer than the credentials that signed it."""
-        if not self._gives_links or life_s > LINK_S_MAX or await self._size(path) is None:
+        if not self.gives_links or life_s > LINK_S_MAX or await self._size(path) is None:
             return None
-        url = await self.signed(path, life_s=life_s)
-        return None if life_s > TOKEN_S and is_of_a_role(url) else url
+        url = await self.signed(path, life_s=life_s, method=method)
+        return url if _lives(url, life_s) else None
+
+    async def signs_for(self, life_s: float) -> bool:
+        """Whether a signed link lives that long."""
+        if not self.gives_links:
+            return True
+        return life_s <= LINK_S_MAX and _lives(await self.signed(PLACE_ID, life_s=life_s), life_s)
 
     async def origin(self) -> str | None:
         """Where its signed links lead."""
-        if not self._gives_links:
+        if not self.gives_links:
             return None
         if self._origin is None:
             parts = urlsplit(await self.signed("given/none.png", life_s=TOKEN_S))
             self._origin = f"{parts.scheme}://{parts.netloc}"
         return self._origin
 
-    async def signed(self, path: str, *, life_s: float) -> str:
+    async def signed(self, path: str, *, life_s: float, method: str = "GET") -> str:
         """A link to *path*, whether that is there or not. Raises: StorageFailed."""
         if not isinstance(self.bucket, S3Store | GCSStore | AzureStore):
             raise StorageFailed("object storage: it signs no links")
         with bucket_answers():
-            return await obstore.sign_async(self.bucket, "GET", path, timedelta(seconds=life_s))
+            return await obstore.sign_async(self.bucket, _METHODS[method], path, timedelta(seconds=life_s))
 
     async def forget(self, path: str) -> None:
         """Remove it here and there."""
@@ -181,9 +214,9 @@ class BucketStore:
             return
 
 
-def is_of_a_role(url: str) -> bool:
-    """Whether a signed link hangs on temporary credentials, whose end we do not know."""
-    return "x-amz-security-token" in url.lower()
+def _lives(url: str, life_s: float) -> bool:
+    """False for a signed link that hangs on temporary credentials, whose end we do not know."""
+    return life_s <= TOKEN_S or "x-amz-security-token" not in url.lower()
 
 
 def _write(draft: Path, start: int, content: obstore.Bytes) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import IO, Final
 
 from framerelay.runs.errors import NotFound, RequestInvalid, StorageFailed
 
+PLACE_ID: Final = "place-id"
 FIRST_FILM: Final = "film.mp4"
 _FILM: Final = re.compile(r"film(?:-(?P<turn>[0-9]{1,9})-[0-9a-f]{8})?\.mp4")
 _PATH: Final = re.compile(r"(?:run_[a-z0-9]{20,40}|given)/[A-Za-z0-9_-]{1,80}(?:\.[a-z0-9-]{1,20}){1,3}")
@@ -86,6 +88,25 @@ class MediaFiles:
         for place in self.place(f"{run_id}/{FIRST_FILM}").parent.glob("film*.mp4"):
             if is_old_film(place.name, before_turn=before_turn):
                 place.unlink(missing_ok=True)
+
+    def place_id(self) -> str | None:
+        """What tells this folder from any other (`store.one_place`); None if it has no id yet. Raises: OSError."""
+        with suppress(FileNotFoundError):
+            return (self.root / PLACE_ID).read_text(encoding="ascii", errors="replace").strip() or None
+        return None
+
+    def mark(self, id: str) -> str:
+        """Give this folder *id*, unless another process was faster; returns the one that it has. Raises: OSError."""
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = self.root / f".{PLACE_ID}.{secrets.token_hex(4)}.part"
+        try:
+            draft.write_text(f"{id}\n", encoding="ascii")
+            sync(draft)
+            with suppress(FileExistsError):
+                _link(draft, self.root / PLACE_ID)
+        finally:
+            draft.unlink(missing_ok=True)
+        return self.place_id() or id
 
     def place(self, path: str) -> Path:
         """
@@ -172,6 +193,18 @@ def hold(file: IO[bytes]) -> None:
     """Mark a half-written *file* as somebody's while it is open; the kernel forgets that with the process."""
     with suppress(OSError):  # Some network disks know no such marks; then only its age protects it.
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _link(draft: Path, place: Path) -> None:
+    """Give *draft* the name *place* as well: whole, and never over another one. Raises: FileExistsError; OSError."""
+    try:
+        place.hardlink_to(draft)
+    except FileExistsError:
+        raise
+    except OSError:  # Some network disks know no such links; then two that begin at the same moment may differ.
+        if place.exists():
+            raise FileExistsError from None
+        shutil.copyfile(draft, place)
 
 
 def is_held(path: Path) -> bool:

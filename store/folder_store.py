@@ -11,9 +11,25 @@ class FolderStore:
     """`MediaStore` where no object storage is set: nothing has to be brought anywhere."""
 
     is_remote = False
+    unkept_bytes = 0
 
     def __init__(self, files: MediaFiles) -> None:
         self.files = files
+
+    @property
+    def name(self) -> str:
+        """The folder."""
+        return str(self.files.root)
+
+    async def place_id(self) -> str | None:
+        """The id that lies in the folder. Raises: StorageFailed."""
+        with storing():
+            return await asyncio.to_thread(self.files.place_id)
+
+    async def mark(self, id: str) -> str:
+        """Give the folder an id. Raises: StorageFailed."""
+        with storing():
+            return await asyncio.to_thread(self.files.mark, id)
 
     async def keep(self, path: str) -> None:
         """It is kept, since whoever wrote it has synced it."""
@@ -30,9 +46,13 @@ class FolderStore:
         """Whether it is there, with so many bytes."""
         return self.files.has(path) and self.files.existing(path).stat().st_size == size
 
-    async def link(self, path: str, *, life_s: float) -> str | None:
+    async def link(self, path: str, *, life_s: float, method: str = "GET") -> str | None:
         """None: the receiver serves it."""
         return None
+
+    async def signs_for(self, life_s: float) -> bool:
+        """True: nobody is given a link."""
+        return True
 
     async def origin(self) -> str | None:
         """None."""

@@ -18,4 +18,5 @@ def media_store_of(settings: Settings) -> MediaStore:
         bucket = open_bucket(settings.store, endpoint=settings.store_endpoint, environ=environment())
     except ValueError as error:
         raise SettingInvalid(f"FRAMERELAY_STORE = {settings.store}: {error}") from None
-    return BucketStore(files, bucket, gives_links=settings.media == "redirect")
+    where = f"{settings.store} at {settings.store_endpoint}" if settings.store_endpoint else settings.store
+    return BucketStore(files, bucket, name=where, gives_links=settings.media == "redirect")

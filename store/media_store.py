@@ -11,10 +11,22 @@ class MediaStore(Protocol):
     ``files`` is the folder of this machine; each path is one of its names.
 
     ``is_remote``: what lies in the folder is a copy, and is kept only when it was put where every machine finds it.
+    ``unkept_bytes``: what of it was seen to lie there alone, when there was more than there may be.
     """
 
     files: MediaFiles
     is_remote: bool
+    unkept_bytes: int
+
+    @property
+    def name(self) -> str:
+        """The folder, or the bucket with its prefix, for a person."""
+
+    async def place_id(self) -> str | None:
+        """The id that lies there; None if there is none yet. Raises: StorageFailed."""
+
+    async def mark(self, id: str) -> str:
+        """Give it *id*, unless somebody was faster; returns the one that lies there. Raises: StorageFailed."""
 
     async def keep(self, path: str) -> None:
         """Keep the file that lies in the folder; a second call replaces it. Raises: NotFound; StorageFailed."""
@@ -28,13 +40,16 @@ class MediaStore(Protocol):
     async def is_kept(self, path: str, *, size: int) -> bool:
         """Whether it is kept, with so many bytes. Raises: StorageFailed."""
 
-    async def link(self, path: str, *, life_s: float) -> str | None:
+    async def link(self, path: str, *, life_s: float, method: str = "GET") -> str | None:
         """
-        An address at which anybody can read it for *life_s* seconds, by Range as well.
+        An address at which anybody can read it for *life_s* seconds, by Range as well; for that *method* alone.
 
         None where we have to serve it ourselves: it is not kept there, or no such address can be made.
         Raises: StorageFailed.
         """
+
+    async def signs_for(self, life_s: float) -> bool:
+        """Whether such an address lives for *life_s* seconds; True where there are none. Raises: StorageFailed."""
 
     async def origin(self) -> str | None:
         """Scheme, host and port of those addresses; None where there are none. Raises: StorageFailed."""

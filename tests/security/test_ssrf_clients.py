@@ -15,6 +15,7 @@ ALLOWED = {
     ("store/bucket.py", "obstore.store"),  # The object storage of the settings, with the cloud's own credentials.
     ("store/bucket_store.py", "obstore.store"),
     ("store/bucket_store.py", "obstore"),
+    ("store/bucket_probe.py", "obstore"),
     ("store/embedded.py", "asyncio.open_unix_connection"),  # To the keeper of our own Redis.
 }
 OPENERS = {
