@@ -30,7 +30,7 @@ test: setup .venv/test-clips/.ready browser shells ffmpeg  ## lint, types and ev
 	@$(BIN)/mypy
 	@$(BIN)/pytest -n auto --dist worksteal
 
-test-machines: setup  ## machines without a common folder, with a real S3 server (as root: in networks of their own)
+test-machines: setup  ## machines without a common folder, with a real S3 server
 	@$(BIN)/pytest -q tests/machines
 
 test-busy: export PYTHONDONTWRITEBYTECODE :=

@@ -46,6 +46,8 @@ async def join(deps: Deps, *, run_id: str, turn: int, **_: object) -> str:
         if isinstance(error, StorageFailed) or (isinstance(error, Transient) and run.turns < JOINS_MAX):
             wait_s = retry_wait_s(run.turns)
         until = time.time() + wait_s if wait_s is not None else None
+        if wait_s is not None:
+            log.warning("join_put_off", reason=error.message, again_s=round(wait_s, 1))
         await record(deps.store, run_id, events.JoinFailed(problem=problem_of(error), until=until, turn=turn))
         return error.code
     after = (await record(deps.store, run_id, events.Joined(film=film, turn=turn))).run

@@ -1,7 +1,6 @@
 """The object storage of the tests in this folder: one server for all of them, and one bucket, emptied before each."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import obstore
 import pytest
@@ -22,13 +21,8 @@ def storage(_server: ObjectStorage, monkeypatch: pytest.MonkeyPatch) -> ObjectSt
     """A real S3 server with an empty bucket, whose credentials are in the environment."""
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
+    _server.start()  # A test may have taken it away, and failed before it was back.
     names = [each["path"] for each in obstore.list(_server.client()).collect()]
     if names:
         obstore.delete(_server.client(), names)
     return _server
-
-
-@pytest.fixture
-def folders(tmp_path: Path) -> tuple[Path, Path]:
-    """Those of two machines."""
-    return tmp_path / "b", tmp_path / "c"

@@ -1,4 +1,4 @@
-"""A real S3 server that checks signatures: SeaweedFS, on loopback or on one address, ended by its process id."""
+"""A real S3 server that checks signatures: SeaweedFS, on loopback, ended by its process id."""
 
 import json
 import os
@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sysconfig
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ import obstore
 from obstore.store import S3Store
 
 KEY_ID: Final = "AKFRAMERELAYTESTS"
+READER_ID: Final = "AKREADER"
 KEY: Final = "only-for-tests-of-object-storage"
 BUCKET: Final = "films"
 UP_WITHIN_S: Final = 90.0
@@ -38,14 +40,12 @@ class ObjectStorage:
 
     folder: Path
     ports: dict[str, int]
-    host: str = "127.0.0.1"
-    netns: str | None = None
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
     def endpoint(self) -> str:
         """What FRAMERELAY_STORE_ENDPOINT is set to."""
-        return f"http://{self.host}:{self.ports['s3']}"
+        return f"http://127.0.0.1:{self.ports['s3']}"
 
     @property
     def environ(self) -> dict[str, str]:
@@ -69,26 +69,25 @@ class ObjectStorage:
         )
 
     def start(self) -> None:
-        """Start it, and wait until it takes a write; in a namespace of the network if it has one."""
+        """Start it, unless it runs, and wait until it takes a write."""
+        if self.process is not None:
+            return
         weed = str(program())
-        rights = ["Admin", "Read", "Write", "List", "Tagging"]
-        credentials = [{"accessKey": KEY_ID, "secretKey": KEY}]
-        (self.folder / "s3.json").write_text(
-            json.dumps({"identities": [{"name": "tests", "credentials": credentials, "actions": rights}]}),
-            encoding="utf-8",
-        )
+        identities = [
+            _identity("tests", KEY_ID, "Admin", "Read", "Write", "List", "Tagging"),
+            _identity("reader", READER_ID, "Read", "List"),
+        ]
+        (self.folder / "s3.json").write_text(json.dumps({"identities": identities}), encoding="utf-8")
         ports = [f"-{part}.port={self.ports[part]}" for part in PARTS]
         grpc = [f"-{part}.port.grpc={self.ports[f'{part}.grpc']}" for part in PARTS]
-        where = ["ip", "netns", "exec", self.netns] if self.netns else []
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    *where,
                     weed,
                     "server",
                     f"-dir={self.folder}",
-                    f"-ip={self.host}",
-                    f"-ip.bind={self.host}",
+                    "-ip=127.0.0.1",
+                    "-ip.bind=127.0.0.1",
                     *ports,
                     *grpc,
                     "-master.volumeSizeLimitMB=64",
@@ -116,8 +115,7 @@ class ObjectStorage:
         give_up_at = time.monotonic() + UP_WITHIN_S
         while True:
             try:
-                if not self.netns:
-                    self._make_bucket()
+                self._make_bucket()
                 obstore.put(self.client(), "probe", b"1")
                 obstore.delete(self.client(), "probe")
                 return
@@ -140,20 +138,28 @@ class ObjectStorage:
             client_options={"allow_http": True},
         )
         request = urllib.request.Request(obstore.sign(service, "PUT", "", timedelta(seconds=60)), method="PUT")
-        with urllib.request.urlopen(request, timeout=10):
-            pass
+        try:
+            with urllib.request.urlopen(request, timeout=10):
+                pass
+        except urllib.error.HTTPError as error:
+            if error.code != 409:  # It is there already.
+                raise
+
+
+def _identity(name: str, key_id: str, *actions: str) -> dict[str, object]:
+    return {"name": name, "credentials": [{"accessKey": key_id, "secretKey": KEY}], "actions": list(actions)}
 
 
 CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": KEY, "AWS_REGION": "us-east-1"}
 
 
 @contextmanager
-def object_storage(folder: Path, *, host: str = "127.0.0.1", netns: str | None = None) -> Iterator[ObjectStorage]:
+def object_storage(folder: Path) -> Iterator[ObjectStorage]:
     """One that runs as long as the block."""
     names = [*PARTS, *(f"{part}.grpc" for part in PARTS)]
     folder.mkdir(parents=True, exist_ok=True)
     ports = dict(zip(names, _free_ports(len(names)), strict=True))
-    storage = ObjectStorage(folder=folder, ports=ports, host=host, netns=netns)
+    storage = ObjectStorage(folder=folder, ports=ports)
     try:
         storage.start()
         yield storage
