@@ -64,7 +64,9 @@ async def _measure(library: Library, folder: Path) -> None:
             await relay_one_run(f"http://127.0.0.1:{provider.getsockname()[1]}", folder, shots=HOPS + WARM_UP + 1)
 
 
-async def relay_one_run(provider: str, folder: Path, *, shots: int, more: Mapping[str, str] | None = None) -> None:
+async def relay_one_run(
+    provider: str, folder: Path, *, shots: int, profile: str = "jobs", more: Mapping[str, str] | None = None
+) -> None:
     """
     `framerelay up` with the provider at that URL, until a run of so many chained shots has its last clip.
 
@@ -74,7 +76,8 @@ async def relay_one_run(provider: str, folder: Path, *, shots: int, more: Mappin
         port = free.getsockname()[1]
     environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith("FRAMERELAY_")},
-        "FRAMERELAY_UPSTREAM_URL": provider,
+        "FRAMERELAY_PROVIDER": profile,
+        "FRAMERELAY_UPSTREAM_URL": provider + ("/api/v3" if profile == "ark" else ""),
         "FRAMERELAY_UPSTREAM_KEY": "sk-bench",
         "FRAMERELAY_TRUSTED_HOSTS": provider.removeprefix("http://"),
         "FRAMERELAY_PORT": str(port),
