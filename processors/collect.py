@@ -1,6 +1,7 @@
 """Keeping a rendered take: its clip, whole, and its last frame, exact."""
 
 import asyncio
+import hashlib
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Final
 import structlog
 
 from framerelay.config.urls import host_of
-from framerelay.media.download import download
+from framerelay.media.download import Download, download
 from framerelay.media.fetch import fetch_clip
 from framerelay.media.host_headers import HostHeaders
 from framerelay.media.model import Examination
@@ -36,6 +37,7 @@ from framerelay.upstream.credentials import clip_key_hosts, is_clip_host
 FETCHES_MAX: Final = 8  # Trouble on the way; each is tried again after a growing wait.
 DAMAGED_MAX: Final = 2  # The same bytes may be half written at first; more often they stay bad.
 CRASHES_MAX: Final = 2  # What ended the decoder twice running is the clip's doing; the machine may have been, once.
+STORING_TURNS_MAX: Final = 6  # Half a minute: when the storage is back it is soon noticed.
 PICTURE_S: Final = 10.0
 SAME_FRAME_LEVELS: Final = 2.0  # Of 255; beyond this the provider's frame is not the clip's last one.
 
@@ -91,10 +93,11 @@ async def _collected(deps: Deps, run_id: str, shot_id: str, take: Take, video_ur
     provider = asyncio.ensure_future(_provider_frame(deps, run_id, shot_id, take))
     try:
         place = deps.files.place(clip_path)
-        result, examination = await fetch_clip(
+        frame_place = deps.files.place(frame_path)
+        result, examination = await _left_here(deps, take, place, frame_place) or await fetch_clip(
             video_url,
             place,
-            frame_into=deps.files.place(frame_path),
+            frame_into=frame_place,
             client=deps.downloads,
             decoder=deps.frames,
             limits=deps.limits,
@@ -118,6 +121,22 @@ async def _collected(deps: Deps, run_id: str, shot_id: str, take: Take, video_ur
         ),
         provider_frame=frame,
     )
+
+
+async def _left_here(deps: Deps, take: Take, place: Path, frame_place: Path) -> tuple[Download, Examination] | None:
+    """The clip, where it was fetched before and only its frame could not be kept; None: it has to come anew."""
+    if take.error is None or take.error.code != StorageFailed.code or not await asyncio.to_thread(place.is_file):
+        return None
+    try:
+        examination = await deps.frames.examine(place, frame_into=frame_place)
+    except FrameRelayError:
+        return None
+    return await asyncio.to_thread(_download_at, place), examination
+
+
+def _download_at(place: Path) -> Download:
+    with place.open("rb") as file:
+        return Download(bytes=place.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def _key(deps: Deps, take: Take) -> HostHeaders | None:
@@ -193,7 +212,8 @@ async def _failed(deps: Deps, run_id: str, shot_id: str, take: Take, error: Fram
     if not passing or (take.fetches >= most and not isinstance(error, StorageFailed)):
         await record(deps.store, run_id, events.CollectFailed(shot_id=shot_id, take=take.number, problem=problem))
         return error.code
-    until = time.time() + retry_wait_s(take.fetches)
+    tries = min(take.turns, STORING_TURNS_MAX) if isinstance(error, StorageFailed) else take.fetches
+    until = time.time() + retry_wait_s(tries)
     log.warning("collect_put_off", reason=error.message, again_s=round(until - time.time(), 1))
     ask_again = damaged or (expired and _renews(deps, take))
     put_off = events.CollectPutOff(shot_id=shot_id, take=take.number, problem=problem, until=until, ask_again=ask_again)

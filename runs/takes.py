@@ -11,6 +11,7 @@ from uuid import UUID
 
 from framerelay.runs import events
 from framerelay.runs.costs import Cost, reserved
+from framerelay.runs.errors import StorageFailed
 from framerelay.runs.events import TakeEvent
 from framerelay.runs.model import Family, Problem, Run, Shot, Take, TakeStatus
 from framerelay.runs.text import duration
@@ -120,7 +121,8 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
             soon = _soon(called, now + wait_s, now)
             return _put_off(called, max(soon, now + (event.retry_after_s or 0.0)), event.problem)
         case events.CollectPutOff() if is_uncollected(take):
-            again = replace(_put_off(take, event.until, event.problem), fetches=take.fetches + 1)
+            is_ours = event.problem.code == StorageFailed.code  # It takes no try from the clip.
+            again = replace(_put_off(take, event.until, event.problem), fetches=take.fetches + (not is_ours))
             return replace(again, status=TakeStatus.GENERATING) if event.ask_again else again
         case events.CollectFailed() if is_uncollected(take):
             return replace(take, status=TakeStatus.FAILED, error=event.problem)

@@ -8,6 +8,7 @@ from typing import Any
 import obstore
 import pytest
 
+from framerelay.media.fetch import fetch_clip
 from framerelay.processors import film
 from tests.conftest import StartProvider, StartRelay
 from tests.machines.object_storage import BUCKET, ObjectStorage
@@ -45,6 +46,19 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("framerelay.processors.keep.AGAIN_S_MAX", SOON)
 
 
+@pytest.fixture
+def downloads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Where each clip was fetched to, on whichever machine."""
+    places: list[Path] = []
+
+    async def fetch(url: str, into: Path, **about: Any) -> Any:
+        places.append(into)
+        return await fetch_clip(url, into, **about)
+
+    monkeypatch.setattr("framerelay.processors.collect.fetch_clip", fetch)
+    return places
+
+
 @pytest.mark.parametrize("cut_at", ["s1", "s3", "s5"])
 async def test_an_outage_delays_the_film_and_is_said_in_words(
     cut_at: str,
@@ -55,6 +69,7 @@ async def test_an_outage_delays_the_film_and_is_said_in_words(
     relay_in: StartRelay,
     wait_until: Any,
     hasty: None,
+    downloads: list[Path],
 ) -> None:
     """Before the first frame, in the chain and before its last clip; two workers, and neither fails anything."""
     shots = [{**shot, "gate": "approve"} if shot["id"] == cut_at else shot for shot in CHAIN["shots"]]
@@ -81,6 +96,7 @@ async def test_an_outage_delays_the_film_and_is_said_in_words(
         run = await relay.ended(run_id)
         journal = await provider.journal()
 
+    assert len(downloads) == len(set(downloads)), "a clip that lies here came anew each time that it was not kept"
     waiting = next(shot for shot in during["shots"] if shot["id"] == cut_at)
     assert waiting["status"] != "done"
     assert all(take["video"] is None for take in waiting["takes"]), "a clip is shown that is not kept"

@@ -215,6 +215,17 @@ def test_a_job_that_is_asked_about_again_has_all_its_fetches_again() -> None:
     assert after(run, events.Resumed()).shots[0].takes[0].fetches == 0
 
 
+def test_storage_that_is_away_takes_no_try_from_a_clip() -> None:
+    """After a long outage its address may have expired, or its line may break: it has all its tries for that."""
+    away = Problem(code="storage_failed", message="object storage: it cannot be reached", family=Family.SERVER)
+    again = events.CollectPutOff(shot_id="s1", take=1, until=NOW, problem=away, ask_again=False)
+    run = after(new_run(shots=1), *rendered(), *[again] * 20)
+
+    (take,) = run.shots[0].takes
+    assert (take.status, take.fetches) == (TakeStatus.COLLECTING, 0)
+    assert take.turns >= 20, "each is tried anew"
+
+
 def test_adopt_is_refused_where_the_shot_is_done_or_has_another_job() -> None:
     """One shot, one job at a time; one job, one shot."""
     for run, shot_id, words in (
