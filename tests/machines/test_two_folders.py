@@ -1,13 +1,21 @@
 """Machines without a common folder: a receiver and two workers, each with its own data folder, and one bucket."""
 
+import asyncio
+import hashlib
+import io
+import os
+import subprocess
+import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
+import obstore
 import pytest
+from PIL import Image
 
-from tests.conftest import API_KEY, StartProvider, StartRelay
+from tests.conftest import API_KEY, Relay, StartProvider, StartRelay
 from tests.machines.object_storage import BUCKET, ObjectStorage
 
 pytestmark = pytest.mark.anyio
@@ -31,6 +39,7 @@ async def test_any_worker_goes_on_from_what_another_one_fetched(
     tmp_path: Path,
     start_provider: StartProvider,
     relay_in: StartRelay,
+    wait_until: Any,
 ) -> None:
     """Chains, their films and pages need no common folder: one job for a take, and clips byte for byte."""
     chosen = {"store": f"s3://{BUCKET}/studio", "store_endpoint": storage.endpoint, "handoff": handoff}
@@ -42,18 +51,22 @@ async def test_any_worker_goes_on_from_what_another_one_fetched(
         ours = {**chosen, "public_url": relay.settings.listen_url, "tasks_max": 2}
         for name in ("b", "c"):
             await stack.enter_async_context(relay_in(tmp_path / name, redis_url, provider.url, **ours))
-        runs = [await relay.run(CHAIN) for _ in range(3)]
+        begins = (await relay.api.post("/v1/files", content=picture())).json()["name"]
+        scenes = [CHAIN["scenes"][0], {**CHAIN["scenes"][1], "first_frame": begins}]
+        runs = [await relay.run({**CHAIN, "scenes": scenes}) for _ in range(3)]
         ended = [await relay.ended(run_id) for run_id in runs]
 
         assert [run["status"] for run in ended] == ["succeeded"] * 3, ended
         assert len((await provider.journal())["jobs"]) == 18
         for run in ended:
-            await _is_whole(relay.api, run, tmp_path)
+            await _is_whole(relay.api, run)
+        await _is_exported(relay, ended[0], tmp_path / "export")
+        await _is_made_again(relay, ended[0], storage, [tmp_path / name for name in "abc"], wait_until)
     folders = [{path.name for path in (tmp_path / name / "data" / "media").rglob("*.mp4")} for name in ("b", "c")]
     assert all(folders), "one worker did everything: the test shows nothing"
 
 
-async def _is_whole(api: httpx.AsyncClient, run: dict[str, Any], tmp_path: Path) -> None:
+async def _is_whole(api: httpx.AsyncClient, run: dict[str, Any]) -> None:
     """Each clip, frame and the film are had by an address of the receiver, which sends there without our key."""
     urls = [run["film"]["url"]]
     for shot in run["shots"]:
@@ -67,3 +80,42 @@ async def _is_whole(api: httpx.AsyncClient, run: dict[str, Any], tmp_path: Path)
             part = await anybody.get(answer.headers["location"], headers={"Range": "bytes=0-3"})
             assert part.status_code == 206
             assert len(part.content) == 4
+
+
+async def _is_exported(relay: Relay, run: dict[str, Any], folder: Path) -> None:
+    """By the command, from a machine that has neither folder nor bucket; byte for byte."""
+    environ = {"PATH": os.environ["PATH"], "FRAMERELAY_URL": relay.settings.listen_url, "FRAMERELAY_API_KEY": API_KEY}
+    words = ["-m", "framerelay.cli.main", "export", run["id"], "--to", str(folder)]
+    command = await asyncio.create_subprocess_exec(sys.executable, *words, env=environ, stderr=subprocess.PIPE)
+    _, said = await command.communicate()
+
+    assert (command.returncode, said) == (0, b"")
+    assert hashlib.sha256((folder / "film.mp4").read_bytes()).hexdigest() == run["film"]["sha256"]
+    clips = {hashlib.sha256(clip.read_bytes()).hexdigest() for clip in folder.rglob("*.mp4")}
+    assert clips >= {take["video"]["sha256"] for shot in run["shots"] for take in shot["takes"]}
+
+
+async def _is_made_again(
+    relay: Relay, run: dict[str, Any], storage: ObjectStorage, folders: list[Path], wait_until: Any
+) -> None:
+    """A frame that is gone from everywhere, by whichever worker fetches its clip."""
+    path = run["shots"][0]["takes"][0]["last_frame"]["url"].rpartition("/media/")[2]
+    before = bytes(obstore.get(storage.client(prefix="studio"), path).bytes())
+    obstore.delete(storage.client(prefix="studio"), path)
+    for folder in folders:
+        (folder / "data" / "media" / path).unlink(missing_ok=True)
+    answer = await relay.api.get(f"/media/{path}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "made_again")
+
+    async def is_back() -> bool:
+        return (await relay.api.get(f"/media/{path}")).status_code == 307
+
+    await wait_until(is_back, "the frame is made again")
+    assert bytes(obstore.get(storage.client(prefix="studio"), path).bytes()) == before
+
+
+def picture() -> bytes:
+    """What a person gives to begin with."""
+    file = io.BytesIO()
+    Image.new("RGB", (64, 36), "teal").save(file, "PNG")
+    return file.getvalue()
