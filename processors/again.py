@@ -45,7 +45,8 @@ async def make(deps: Deps, run: Run, file: RunFile) -> None:
     """
     if not file.made_of or not all([await deps.media.has(clip.path) for clip in file.made_of]):
         raise NotFound(missing_words(file))
-    place, first = deps.files.place(file.path), await deps.media.fetch(file.made_of[0].path)
+    clip = file.made_of[0]
+    place, first = deps.files.place(file.path), await deps.media.fetch(clip.path, size=clip.bytes)
     with storing():
         match file.kind:
             case FileKind.FILM:

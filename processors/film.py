@@ -100,6 +100,6 @@ async def parts_of(deps: Deps, run: Run) -> list[FilmPart]:
 
 async def _clip_at(deps: Deps, run: Run, clip: Clip) -> Path:
     try:
-        return await deps.media.fetch(clip.path)
+        return await deps.media.fetch(clip.path, size=clip.bytes)
     except NotFound:
         raise NotFound(missing_words(clip_of(run, clip))) from None

@@ -80,7 +80,8 @@ async def keep_opening(deps: Deps, run: Run, shot_id: str, take: Take) -> None:
     try:
         if deps.media.is_remote:
             await deps.media.fetch(frames[1])  # Of which a small copy is made.
-        clip = await deps.media.fetch(deps.files.clip(run.id, shot_id, take.number))
+        size = take.video.bytes if take.video else None
+        clip = await deps.media.fetch(deps.files.clip(run.id, shot_id, take.number), size=size)
         begun_with = await handed_on(deps, run, shot, take.first_frame) if shot and take.first_frame else None
         decoder = deps.frames if deps.films.is_busy else deps.films
         async with asyncio.timeout(OPENING_S_MAX):

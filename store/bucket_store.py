@@ -91,15 +91,14 @@ class BucketStore:
         except FileNotFoundError as error:  # Our own file, or a bucket that says nothing of why.
             raise StorageFailed(NO_BUCKET if self.files.has(path) else "our disk: the file is gone") from error
 
-    async def fetch(self, path: str) -> Path:
+    async def fetch(self, path: str, *, size: int | None = None) -> Path:
         """The copy on this disk, or one that is fetched now, in pieces. Raises: as `MediaStore.fetch`."""
-        try:
+        with storing(), suppress(NotFound, FileNotFoundError):  # It may be cleared away at this very moment.
             place = self.files.existing(path)
-        except NotFound:
-            return await self._fetched(path)
-        with storing():
-            os.utime(place)  # What is in use is not cleared away.
-        return place
+            if size in (None, place.stat().st_size):
+                os.utime(place)  # What is in use is not cleared away.
+                return place
+        return await self._fetched(path)
 
     async def _fetched(self, path: str) -> Path:
         size = await self._size(path)

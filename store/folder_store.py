@@ -34,7 +34,7 @@ class FolderStore:
     async def keep(self, path: str) -> None:
         """It is kept, since whoever wrote it has synced it."""
 
-    async def fetch(self, path: str) -> Path:
+    async def fetch(self, path: str, *, size: int | None = None) -> Path:
         """The file itself. Raises: NotFound."""
         return self.files.existing(path)
 

@@ -31,8 +31,13 @@ class MediaStore(Protocol):
     async def keep(self, path: str) -> None:
         """Keep the file that lies in the folder; a second call replaces it. Raises: NotFound; StorageFailed."""
 
-    async def fetch(self, path: str) -> Path:
-        """Where the file lies in the folder, brought there whole if need be. Raises: NotFound; StorageFailed."""
+    async def fetch(self, path: str, *, size: int | None = None) -> Path:
+        """
+        Where the file lies in the folder, brought there whole if need be.
+
+        *size*: how many bytes it has; a copy of another length is an earlier one, and is replaced.
+        Raises: NotFound; StorageFailed.
+        """
 
     async def has(self, path: str) -> bool:
         """Whether `fetch` would find it. Raises: StorageFailed."""

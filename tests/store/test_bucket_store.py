@@ -75,6 +75,16 @@ async def test_a_fetch_that_breaks_off_leaves_nothing_and_is_tried_anew(
     assert (await media.fetch(CLIP)).read_bytes() == LARGE
 
 
+async def test_a_copy_of_another_length_is_an_earlier_one_and_is_replaced(tmp_path: Path, storage: MemoryStore) -> None:
+    """This machine fetched a clip and died before it was kept; another one fetched it anew."""
+    media = machine(tmp_path, storage)
+    media.files.place(CLIP).write_bytes(b"an earlier one")
+    await obstore.put_async(storage, CLIP, LARGE)
+
+    assert (await media.fetch(CLIP)).read_bytes() == b"an earlier one"
+    assert (await media.fetch(CLIP, size=len(LARGE))).read_bytes() == LARGE
+
+
 async def test_two_that_want_the_same_file_both_get_it_whole(tmp_path: Path, storage: MemoryStore) -> None:
     """A join and a page, say; neither writes into what the other one reads."""
     media = machine(tmp_path, storage)
