@@ -100,7 +100,7 @@ async def remove(request: Request) -> Response:
     """``DELETE /v1/runs/{id}``: a run that has ended goes, with its history and its files."""
     state = state_of(request)
     run = await _run(state, request)
-    await remove_run(state.store, state.files, run)
+    await remove_run(state.store, state.media, run)
     return shape_answer(shapes.Removed(id=run.id, object="run", removed=True))
 
 
@@ -126,10 +126,10 @@ async def resume(request: Request) -> Response:
     """
     state = state_of(request)
     run = await _run(state, request)
-    if run.film is None or state.files.has(run.film.path) or (film := file_at(run, run.film.path)) is None:
+    if run.film is None or await state.media.has(run.film.path) or (film := file_at(run, run.film.path)) is None:
         return await _act(request, events.Resumed())
     check_revision(run, _revision(request))
-    if not all(state.files.has(clip.path) for clip in film.made_of):
+    if not all([await state.media.has(clip.path) for clip in film.made_of]):
         raise Conflict(missing_words(film))
     await state.store.enqueue([task_to_make_again(run, film)])
     return shape_answer(_view(state, run))
@@ -207,6 +207,7 @@ async def give_file(request: Request) -> Response:
         raise HTTPException(413, f"a picture may have {PICTURE_BYTES_MAX} bytes at most")
     with storing():
         path = await asyncio.to_thread(state_of(request).files.keep_given, content)
+    await state_of(request).media.keep(path)
     return shape_answer(shapes.File(object="file", name=f"file:{path}", bytes=len(content)), status=201)
 
 
