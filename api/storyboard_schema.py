@@ -24,7 +24,7 @@ _KINDS: Final[dict[FieldKind, Schema]] = {
     FieldKind.URL: URL,
     FieldKind.URLS: {"type": "array", "items": {"type": "string"}},
 }
-_INPUTS: Final = {
+INPUT_SCHEMAS: Final[Schema] = {
     **{name: _KINDS[INPUT_FIELDS[name]] for name in PLAIN_FIELDS},
     **{name: {"type": "array", "items": FRAME} for name in REFERENCE_FILES},
 }
@@ -62,7 +62,7 @@ _SHOT: Final = _group(
     pick=_described({"const": "first"}, "The first take that is done is the one."),
     gate=_described({"const": "approve"}, "It is submitted after you approved it."),
     **_CHOICE,
-    **_INPUTS,
+    **INPUT_SCHEMAS,
 )
 _SHOTS: Final[Schema] = {
     "type": "array",
@@ -85,7 +85,7 @@ _WHOLE: Final = _group(
     currency=_described(
         {"type": "string", "pattern": "^([A-Z]{3}|credits|units)$"}, "What money is counted in.", "USD", "CNY"
     ),
-    defaults=_described(_group(**_INPUTS), "Input fields of the jobs API for every shot."),
+    defaults=_described(_group(**INPUT_SCHEMAS), "Input fields of the jobs API for every shot."),
     style=_described(TEXT, "What all prompts share; it is put behind each of them."),
     scenes={"type": "array", "items": {"$ref": "#/components/schemas/StoryboardScene"}, "minItems": 1},
     shots=_SHOTS,

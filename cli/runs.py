@@ -82,6 +82,23 @@ def decide_shot(
     return _go_on(run_id, f"shots/{checked_id(shot_id, 'shot')}/{what}", body, as_json=as_json)
 
 
+def change_of(prompt: str | None, seed: int | None, fields: tuple[str, ...]) -> dict[str, object]:
+    """
+    What was typed as the body of a decision; values are read as a storyboard writes them.
+
+    Raises: click.UsageError for a field without a value; StoryboardInvalid for a value that is no YAML.
+    """
+    body: dict[str, object] = {"prompt": prompt, "seed": seed}
+    if fields:
+        from framerelay.storyboards.documents import read_document
+
+        pairs = [field.partition("=") for field in fields]
+        if bare := next((name for name, sign, _ in pairs if not sign or not name), None):
+            raise click.UsageError(f"Write --input {bare}=VALUE.")
+        body["input"] = {name: read_document(value, form="yaml").value for name, _, value in pairs}
+    return {name: value for name, value in body.items() if value is not None}
+
+
 def retake(run_id: str, shot_id: str, body: Mapping[str, object], *, yes: bool, as_json: bool) -> int:
     """Make a shot again; a person at a terminal is told what that spends, and asked, unless they said *yes*."""
     checked_id(run_id, "run")
@@ -125,9 +142,10 @@ def _files(run: shapes.Run) -> str:
     return listed(parts, "and")
 
 
-def resume(run_id: str, *, as_json: bool) -> int:
-    """Go on with a run; says how much may be submitted by that."""
-    return _go_on(run_id, "resume", as_json=as_json)
+def resume(run_id: str, *, jobs: int | None, money: float | None, as_json: bool) -> int:
+    """Go on with a run, within other limits if some are given; says how much may be submitted by that."""
+    limits = {name: limit for name, limit in (("jobs", jobs), ("money", money)) if limit is not None}
+    return _go_on(run_id, "resume", {"budget": limits} if limits else None, as_json=as_json)
 
 
 def _go_on(run_id: str, what: str, body: Mapping[str, object] | None = None, *, as_json: bool) -> int:

@@ -20,7 +20,8 @@ from framerelay.api import shapes
 from framerelay.api.access import PICTURE_BYTES_MAX, VIDEO_BYTES_MAX
 from framerelay.api.views import callback_view, outlook_view, run_view
 from framerelay.receiver.answers import shape_answer
-from framerelay.receiver.deciding import decide, stored_run, stored_shot, undecided
+from framerelay.receiver.deciding import decide, stored_run, undecided
+from framerelay.receiver.decision_fields import budget_of, change_of
 from framerelay.receiver.door.body import read_body
 from framerelay.receiver.fields import fields_of
 from framerelay.receiver.plan import agreed, read_board
@@ -43,7 +44,6 @@ from framerelay.storyboards.terms import terms_of
 PAGE_MAX: Final = 200
 ID_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"
 NAME: Final = re.compile(r"[!-~]{1,200}")
-SEED_MAX: Final = 2**32 - 1
 EVENT_ID: Final = re.compile(r"[0-9]{1,18}(-[0-9]{1,18})?")
 
 log = structlog.get_logger()
@@ -105,9 +105,8 @@ async def remove(request: Request) -> Response:
 
 
 async def approve(request: Request) -> Response:
-    """``POST /v1/runs/{id}/shots/{shot}/approve``: let a gated shot be submitted."""
-    shot_id = request.path_params["shot"]
-    return await _act(request, events.Approved(shot_id=shot_id))
+    """``POST /v1/runs/{id}/shots/{shot}/approve`` ``{"prompt", "seed", "input": {…}}``: let a shot go, changed."""
+    return await _act(request, events.Approved(shot_id=request.path_params["shot"], **change_of(fields_of(request))))
 
 
 async def pick(request: Request) -> Response:
@@ -120,12 +119,16 @@ async def pick(request: Request) -> Response:
 
 async def resume(request: Request) -> Response:
     """
-    ``POST /v1/runs/{id}/resume``: go on from what is there; ``submits_to_come`` says what that may cost.
+    ``POST /v1/runs/{id}/resume`` ``{"budget": {"jobs": 15, "money": 80}}``: go on from what is there, within other
+    limits if some are given; ``submits_to_come`` says what that may cost.
 
     A film whose file is gone is made again, under the same name; the run stays as it is.
     """
     state = state_of(request)
+    jobs, money = budget_of(fields_of(request))
     run = await _run(state, request)
+    if jobs is not None or money is not None:
+        return await _act(request, events.Resumed(budget_jobs=jobs, budget_money=money))
     if run.film is None or state.files.has(run.film.path) or (film := file_at(run, run.film.path)) is None:
         return await _act(request, events.Resumed())
     check_revision(run, _revision(request))
@@ -137,19 +140,14 @@ async def resume(request: Request) -> Response:
 
 async def retake(request: Request) -> Response:
     """
-    ``POST /v1/runs/{id}/shots/{shot}/retake`` ``{"prompt": …, "seed": …}``: one take more, inside the budget.
+    ``POST /v1/runs/{id}/shots/{shot}/retake`` ``{"prompt", "seed", "input": {…}, "following": true}``: one take more,
+    inside the budget, and with ``following`` one of each shot that is made from it.
 
     With ``{"dry_run": true}`` it says what that would spend and leave stale, and does nothing.
     """
     body = fields_of(request)
-    prompt, seed, asks = body.get("prompt"), body.get("seed"), body.get("dry_run")
-    if prompt is not None and (not isinstance(prompt, str) or not prompt.strip()):
-        raise RequestInvalid("prompt is empty, or is not text", param="prompt")
-    if seed is not None and (type(seed) is not int or not -1 <= seed <= SEED_MAX):
-        raise RequestInvalid(f"seed is not a whole number from -1 to {SEED_MAX}", param="seed")
-    if asks is not None and not isinstance(asks, bool):
-        raise RequestInvalid("dry_run is not true or false", param="dry_run")
-    event = events.Retaken(shot_id=request.path_params["shot"], prompt=prompt, seed=seed)
+    asks, following = _yes_no(body, "dry_run"), _yes_no(body, "following")
+    event = events.Retaken(shot_id=request.path_params["shot"], **change_of(body), following=following)
     return await (_look_ahead if asks else _act)(request, event)
 
 
@@ -237,8 +235,14 @@ async def _act(request: Request, event: Decision, run_id: str | None = None) -> 
 
 async def _look_ahead(request: Request, event: events.Retaken) -> Response:
     """What that decision would bring about; refused where the decision itself would be."""
-    run = await undecided(state_of(request), request.path_params["run"], event, revision=_revision(request))
-    return shape_answer(outlook_view(run, stored_shot(run, event.shot_id)))
+    run, meant = await undecided(state_of(request), request.path_params["run"], event, revision=_revision(request))
+    return shape_answer(outlook_view(run, meant))
+
+
+def _yes_no(body: dict[str, Any], name: str) -> bool:
+    if body.get(name) is not None and not isinstance(body[name], bool):
+        raise RequestInvalid(f"{name} is not true or false", param=name)
+    return bool(body.get(name))
 
 
 def _revision(request: Request) -> int | None:

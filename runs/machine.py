@@ -15,6 +15,7 @@ from framerelay.runs import events
 from framerelay.runs.costs import reserved
 from framerelay.runs.decisions import decided
 from framerelay.runs.events import Event, TakeEvent
+from framerelay.runs.following import with_following
 from framerelay.runs.model import Run, Shot, ShotStatus, Take, TakeStatus
 from framerelay.runs.standing import (
     FOR_A_PERSON,
@@ -67,7 +68,9 @@ def apply(run: Run, event: Event, now: float) -> Run:
     if isinstance(event, events.NotificationSettled):
         return replace(changed, news=_news(run))
     news = _news(run) if isinstance(event, events.OpeningTaken) else changed.revision
-    return settled(replace(changed, news=news, updated_at=now), before=run)
+    after = settled(replace(changed, news=news, updated_at=now), before=run)
+    followed = with_following(after, before=run, now=now)
+    return after if followed is after else settled(followed, before=after)
 
 
 def is_news(run: Run, revision: int) -> bool:

@@ -204,6 +204,8 @@ class Shot:
     ``first_frame`` · ``last_frame``: a URL or ``file:NAME``. ``due_at`` · ``turns`` · ``held_by``: a submit was put
     off until then, so often, for this reason. ``error``: it cannot be submitted at all. ``set_aside``: a person went on
     without the takes up to this number; they only count as spent. ``seed_at``: the take that has the seed of ``input``.
+    ``following``: it is made again when its source hands on another take than this one (0: than none), as a person
+    wanted; None: nobody does.
     """
 
     id: str
@@ -228,6 +230,7 @@ class Shot:
     error: Problem | None = None
     set_aside: int = 0
     seed_at: int = 1
+    following: int | None = None
     takes: tuple[Take, ...] = ()
     status: ShotStatus = ShotStatus.PENDING
 

@@ -95,9 +95,9 @@ def _with_own_pick(run: Run, shot: Shot) -> Shot:
     if unbegun or (shot.takes_wanted > 1 and not shot.pick_first):
         return shot
     take = chosen(shot)
-    if take is not None and (take.status is TakeStatus.DONE or _hands_on(run, take)):
+    if take is not None and (take.status is TakeStatus.DONE or hands_on(run, take)):
         return shot
-    able = [take for take in counted(shot) if _hands_on(run, take)]
+    able = [take for take in counted(shot) if hands_on(run, take)]
     able.sort(key=lambda take: (take.status is not TakeStatus.DONE, take.number))
     picked = able[0].number if able else None
     return shot if shot.picked == picked else replace(shot, picked=picked)
@@ -261,6 +261,13 @@ def takes_missing(run: Run, shot: Shot) -> int:
     return max(0, shot.takes_wanted + min(retakes_due, run.terms.retakes) - len(takes))
 
 
+def takes_to_come(run: Run, shot: Shot) -> int:
+    """Likewise, with the one of a shot that follows a retake; none of one that cannot be submitted."""
+    if shot.following is not None:
+        return max(1, takes_missing(run, shot))
+    return 0 if shot.error else takes_missing(run, shot)
+
+
 def counted(shot: Shot) -> list[Take]:
     """The takes that something can still come of: all but those that a person went on without, and second jobs."""
     return [take for take in shot.takes if take.number > shot.set_aside and take.twin_of is None]
@@ -290,7 +297,7 @@ def submits_to_come(run: Run) -> int:
         return 0
     number, left = 0, budget_left(run)
     for shot in run.shots:
-        for _ in range(0 if shot.error else takes_missing(run, shot)):
+        for _ in range(takes_to_come(run, shot)):
             if not left.allows(shot.estimate):
                 break
             number, left = number + 1, left.after(shot.estimate)
@@ -307,11 +314,12 @@ def _has_first_frame(run: Run, shot: Shot) -> bool:
     if shot.source is None:
         return True
     source = run.shot(shot.source)
-    take = chosen(source) if source else None
-    return take is not None and _hands_on(run, take)
+    take = chosen(source) if source and source.following is None else None
+    return take is not None and hands_on(run, take)
 
 
-def _hands_on(run: Run, take: Take) -> bool:
+def hands_on(run: Run, take: Take) -> bool:
+    """Whether the next shot can begin with the end of *take*: ours, or the provider's before that."""
     early = take.provider_frame_url is not None and run.terms.provider_frame_first
     return take.status is TakeStatus.DONE or (take.status is TakeStatus.COLLECTING and early)
 

@@ -28,9 +28,12 @@ def priced(board: Storyboard, providers: Providers) -> Storyboard:
 
 
 def _estimate(board: Storyboard, shot: Shot, providers: Providers) -> Estimate | None:
-    provider, model = provider_of(board, shot, providers), shot.model or board.model
-    known = provider.profile.models.get(model)
-    return estimate(provider.price_of(model), known, words_of_input(shot.input))
+    return estimate_of(provider_of(board, shot, providers), shot.model or board.model, shot.input)
+
+
+def estimate_of(provider: Provider, model: str, fields: Mapping[str, Any]) -> Estimate | None:
+    """What one take of *model* with the input *fields* may cost; None where no price is known."""
+    return estimate(provider.price_of(model), provider.profile.models.get(model), words_of_input(fields))
 
 
 def provider_of(board: Storyboard, shot: Shot, providers: Providers) -> Provider:

@@ -150,6 +150,7 @@ class Shot(Struct, kw_only=True):
         Literal["first"] | None,
         Meta(description="first: it goes on from the first take that is done; null: a person picks."),
     ]
+    following: Annotated[bool, Meta(description="It is made again when the new take of its source is there.")] = False
     stale: Annotated[bool, Meta(description="Its take began with a frame that is no longer its source's.")]
     continued: Annotated[
         bool, Meta(description="Its clip begins with the end of the clip before it; the film shows that frame once.")
@@ -222,7 +223,10 @@ class Outlook(Struct, kw_only=True):
 
     object: Literal["outlook"]
     jobs: Annotated[int, Meta(description="So many it leads to if nothing fails, all paid.")]
-    stale: Annotated[list[str], Meta(description="Shots that are done and made from the old take.")]
+    following: Annotated[list[str], Meta(description="Shots that are made again with it, in their order.")] = field(
+        default_factory=list
+    )
+    stale: Annotated[list[str], Meta(description="Shots that are done, made from the old take, and stay so.")]
     budget_left: Annotated[int | None, Meta(description="Jobs before it; null is no limit.")]
     cost: Annotated[CostRange | UnsetType, Meta(description="About how much, where a price is known.")] = UNSET
     would: Annotated[str, Meta(description="In words for a person.")]

@@ -10,7 +10,7 @@ from framerelay.api import shapes
 from framerelay.api.advice import Remedy, advice_on
 from framerelay.api.lines import run_line
 from framerelay.api.words import problem_words, shot_words, waits_for
-from framerelay.cli.outlook import outlook
+from framerelay.cli.outlook import more_budget, outlook
 from framerelay.runs.text import printable, sentence
 
 
@@ -86,6 +86,7 @@ class RetakeAnswer(BaseModel):
 
     begun: bool
     jobs: Annotated[int, Field(description="Paid jobs that it leads to.")]
+    following: Annotated[list[str], Field(description="Shots that are made again with it.")]
     stale: Annotated[list[str], Field(description="Later shots that would no longer fit, made from the old take.")]
     budget_left: Annotated[int | None, Field(description="Jobs that the film may still spend; null is no limit.")]
     outlook_id: Annotated[str, Field(description="Of exactly this outlook; give it back to confirm.")]
@@ -199,7 +200,9 @@ def next_words(run: shapes.Run, *, now: float) -> Iterator[str]:
     for shot in run.shots:
         if shot.status == "waiting":
             yield _turn(run, shot)
-        if shot.stale:
+        if shot.following:
+            yield f"{shot.id} is made again when the new take of {shot.source} is there."
+        elif shot.stale:
             yield f"{shot.id} is stale: ask the person, then retake_shot if it should fit again."
     match run.status:
         case "running":
@@ -237,7 +240,7 @@ def _turn(run: shapes.Run, shot: shapes.Shot) -> str:
         case "operator":
             return f"{name} is held for a person: {_advice(run, shot.held_by)}."
         case "budget":
-            return f"{name} is past the limit of {run.budget.jobs} jobs: a person decides if more may be spent."
+            return f"{name} is past the budget: a person decides if more may be spent (`{more_budget(run)}`)."
         case _:
             return f"{name} is tried again by itself when the provider is back."
 
@@ -268,6 +271,7 @@ def retake_answer(outlook: shapes.Outlook, *, shot_id: str, outlook_id: str, beg
     return RetakeAnswer(
         begun=begun,
         jobs=outlook.jobs,
+        following=list(outlook.following),
         stale=list(outlook.stale),
         budget_left=outlook.budget_left,
         outlook_id=outlook_id,

@@ -131,13 +131,20 @@ class Tools:
             content.append(ImageContent(type="image", data=picture, mimeType="image/png"))
         return CallToolResult(content=content, structuredContent=status)
 
-    def approve_shot(self, run: RunParameter, shot: ShotParameter) -> FilmStatus:
+    def approve_shot(
+        self,
+        run: RunParameter,
+        shot: ShotParameter,
+        prompt: Annotated[str | None, Field(description="Another prompt, whole. Default: as planned.")] = None,
+        seed: Annotated[int | None, Field(description="Another seed. Default: as planned.")] = None,
+    ) -> FilmStatus:
         """
         Let a shot that waits for approval (`gate: approve`) be made. It spends what was planned, within the limit.
 
         Ask the person first, with the strip of film_status: the shot begins with the last frame of the one before.
         """
-        return self._decide(run, f"shots/{checked_id(shot, 'shot')}/approve", {})
+        body = {"prompt": prompt, "seed": seed}
+        return self._decide(run, f"shots/{checked_id(shot, 'shot')}/approve", body)
 
     def pick_take(
         self,
@@ -166,6 +173,7 @@ class Tools:
         shot: ShotParameter,
         prompt: Annotated[str | None, Field(description="Another prompt, whole. Default: the same.")] = None,
         seed: Annotated[int | None, Field(description="Another seed. Default: the last one + 1.")] = None,
+        following: Annotated[bool, Field(description="And all that is made from it, in order.")] = False,
         outlook_id: Annotated[str | None, Field(description="To confirm: from the first call.")] = None,
         max_jobs: Annotated[int | None, Field(description="To confirm: the most paid jobs it may lead to.")] = None,
     ) -> RetakeAnswer:
@@ -175,7 +183,7 @@ class Tools:
         Only a second call with the same arguments, the outlook_id of the first and max_jobs does it, and spends. If
         anything has changed in between it is refused; a repeated confirmation is, too, and so never pays twice.
         """
-        changes = {"prompt": prompt, "seed": seed}
+        changes = {"prompt": prompt, "seed": seed, **({"following": True} if following else {})}
         with Receiver.of_environment(quiet=True) as receiver:
             film_run = receiver.run(run)
             # What was given may be the beginning of the id, or last.

@@ -1,7 +1,8 @@
 """The pages: what there is, one run as a film strip, one shot's history, and the callbacks."""
 
+import re
 import time
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,6 +11,7 @@ from framerelay.api import shapes
 from framerelay.api.views import UNREACHABLE, callback_view, run_view
 from framerelay.api.words import cost_words, shot_words
 from framerelay.receiver.deciding import decide, stored_run
+from framerelay.receiver.decision_fields import change_of
 from framerelay.receiver.door.sessions import INVITED_S
 from framerelay.receiver.fields import check_names, fields_of
 from framerelay.receiver.page.health import health_of
@@ -17,12 +19,13 @@ from framerelay.receiver.page.history import moments_of
 from framerelay.receiver.page.next import may_be_lost, retake_of, what_is_next
 from framerelay.receiver.page.rendering import login_form, render_page
 from framerelay.receiver.page.strip import clips_of, latest_frame, scenes_of, shape_of, takes_of
-from framerelay.receiver.runs_api import NAME, SEED_MAX
+from framerelay.receiver.runs_api import NAME
 from framerelay.receiver.state import state_of
 from framerelay.runs import events
 from framerelay.runs.decisions import Decision
 from framerelay.runs.errors import NotFound, RequestInvalid
 from framerelay.runs.events import Event
+from framerelay.runs.limits import JOBS_MAX
 from framerelay.runs.model import Run, RunStatus
 from framerelay.runs.standing import MOVING, has_ended
 from framerelay.store.progress import name_of
@@ -34,11 +37,11 @@ FORMS_MAX: Final = 40  # Of more shots each has its form on its own page: prompt
 OF_ALL: Final = ("action", "revision")
 OF_ONE: Final[dict[str, tuple[str, ...]]] = {
     "cancel": (),
-    "resume": (),
-    "approve": ("shot",),
+    "resume": ("more_jobs", "more_money"),
+    "approve": ("shot", "prompt", "seed"),
     "pick": ("shot", "take"),
     "adopt": ("shot", "job_id"),
-    "retake": ("shot", "prompt", "seed"),
+    "retake": ("shot", "prompt", "seed", "following"),
 }
 FIELDS: Final = (*OF_ALL, *sorted(set().union(*OF_ONE.values())))
 EVENT_NAMES: Final = ("started", *map(name_of, get_args(Event)))
@@ -151,28 +154,40 @@ def _decision(form: dict[str, str], run: Run) -> Decision:
         case "cancel":
             return events.RunCancelled()
         case "resume":
-            return events.Resumed()
+            return _resume(form, run)
         case "approve":
-            return events.Approved(shot_id=shot_id)
+            return events.Approved(shot_id=shot_id, **_change(form, run))
         case "pick":
             return events.Picked(shot_id=shot_id, take=_number(form, "take") or 0)
         case "adopt":
             return events.Adopted(shot_id=shot_id, job_id=_job_id(form))
         case "retake":
-            return _retake(form, run)
+            return events.Retaken(shot_id=shot_id, **_change(form, run), following=form.get("following") == "yes")
         case _:
             raise RequestInvalid("there is no such decision", param="action")
 
 
-def _retake(form: dict[str, str], run: Run) -> events.Retaken:
+def _resume(form: dict[str, str], run: Run) -> events.Resumed:
+    """Its fields say how much more; what the whole is then follows from the run that was looked at (its revision)."""
+    jobs, money = _number(form, "more_jobs"), form.get("more_money", "").strip()
+    if jobs is not None and not 0 <= jobs <= JOBS_MAX:
+        raise RequestInvalid(f"this is no number of jobs from 0 to {JOBS_MAX}", param="more_jobs")
+    if money and not re.fullmatch(r"[0-9]{1,9}(?:[.,][0-9]{1,6})?", money):
+        raise RequestInvalid("this is no amount of money: write 12.50", param="more_money")
+    amount = float(money.replace(",", ".")) if money else None
+    return events.Resumed(
+        budget_jobs=None if jobs is None else (run.budget_jobs or 0) + jobs,
+        budget_money=None if amount is None else (run.budget_money or 0.0) + amount,
+    )
+
+
+def _change(form: dict[str, str], run: Run) -> dict[str, Any]:
     """A prompt or seed that was left as it stood is no change."""
-    seed = _number(form, "seed")
-    if seed is not None and not -1 <= seed <= SEED_MAX:
-        raise RequestInvalid(f"seed is not a whole number from -1 to {SEED_MAX}", param="seed")
-    prompt = form.get("prompt", "").replace("\r\n", "\n").strip()
     shot = run.shot(form.get("shot", ""))
+    seed, prompt = _number(form, "seed"), form.get("prompt", "").replace("\r\n", "\n").strip()
     same = shot is not None and prompt == str(shot.input.get("prompt", "")).strip()
-    return events.Retaken(shot_id=form.get("shot", ""), prompt=None if same or not prompt else prompt, seed=seed)
+    stays = shot is not None and seed == shot.input.get("seed") and form["action"] == "approve"
+    return change_of({"prompt": None if same or not prompt else prompt, "seed": None if stays else seed})
 
 
 def _job_id(form: dict[str, str]) -> str:

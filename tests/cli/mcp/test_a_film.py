@@ -134,7 +134,7 @@ async def test_a_limit_is_kept_and_the_film_says_so(
         waiting = await assistant.until(run, "waiting")
         [line] = (await assistant.ask("list_films"))["films"]
         assert (line["run"], line["status"]) == (run, "waiting")
-        assert "past the limit of 1 jobs" in " ".join(waiting["next"])
+        assert f"framerelay resume {run} --budget JOBS" in " ".join(waiting["next"])
         assert [words for words in waiting["next"] if not words.endswith(".")] == [], "a sentence without its stop"
         again = await assistant.ask("start_film", storyboard=board, plan_id=plan, max_jobs=9)
         assert (again["run"], again["jobs_allowed"]) == (run, 1)
@@ -228,10 +228,10 @@ async def test_an_argument_that_no_tool_has_is_refused(mcp: Any, monkeypatch: py
             words = await assistant.refused(tool.name, updated_after="2026")
             assert 'unknown argument "updated_after"' in words, tool.name
         near = await assistant.refused("retake_shot", run="run_1", shot="s1", promt="x")
-        none = await assistant.refused("approve_shot", run="run_1", shot="s1", prompt="x")
+        none = await assistant.refused("cancel_film", run="run_1", prompt="x")
 
     assert near == 'unknown argument "promt" (did you mean "prompt"?)'
-    assert none == 'unknown argument "prompt"; known here: run, shot'
+    assert none == 'unknown argument "prompt"; known here: run'
 
 
 def test_clients_are_told_our_version() -> None:
