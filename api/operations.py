@@ -129,9 +129,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         name="listRuns",
         about="Runs, newest first",
         right=Right.READ,
-        parameters=("limit", "after", "status"),
+        parameters=("limit", "after", "status", "label", "q", "needs"),
         answers={200: RouteAnswer(about="A page of them.", shape=shapes.Runs)},
-        refusals={422: "limit is not a number from 1 to 200, status not one of a run's, or a parameter unknown."},
+        refusals={422: "A parameter is unknown, or its value is none that it can have."},
     ),
     "GET /v1/runs/{run}": Operation(
         name="readRun",

@@ -49,13 +49,19 @@ def plan(storyboard: Path, as_json: bool) -> None:
 
 @cli.command()
 @click.option("--status", type=click.Choice(STATUSES), metavar="WORD", help=f"Only these: {', '.join(STATUSES)}.")
+@click.option("--label", "labels", multiple=True, metavar="NAME:VALUE", help="Only with this label; repeatable.")
+@click.option("--search", metavar="TEXT", help="Only with these words in title, labels or hook.")
+@click.option("--needs-me", is_flag=True, help="Only those that wait for a person, or ask one.")
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most so many.")
 @json_option
-def runs(status: str | None, limit: int, as_json: bool) -> None:
+def runs(
+    status: str | None, labels: tuple[str, ...], search: str | None, needs_me: bool, limit: int, as_json: bool
+) -> None:
     """List runs, newest first."""
     from framerelay.cli.runs import list_runs
 
-    sys.exit(list_runs(status=status, limit=limit, as_json=as_json))
+    needs = "person" if needs_me else None
+    sys.exit(list_runs(status=status, labels=labels, search=search, needs=needs, limit=limit, as_json=as_json))
 
 
 @cli.command()

@@ -17,21 +17,36 @@ from framerelay.runs.text import listed, new_submits, number_of, printable
 UNDER_WAY = frozenset({"submitting", "generating", "collecting", "unsure"})
 
 
-def list_runs(*, status: str | None, limit: int, as_json: bool) -> int:
+def list_runs(
+    *,
+    status: str | None,
+    labels: tuple[str, ...] = (),
+    search: str | None = None,
+    needs: str | None = None,
+    limit: int,
+    as_json: bool,
+) -> int:
     """A line for each run."""
+    wanted = {"status": status, "label": list(labels) or None, "q": search, "needs": needs}
     with Receiver.of_environment() as receiver:
-        page = receiver.get("/v1/runs", shapes.Runs, status=status, limit=limit)
+        page = receiver.get("/v1/runs", shapes.Runs, **wanted, limit=limit)
     if as_json:
         print_json(page)
         return 0
     for run in page.data:
         click.echo(_fit_to_terminal(run_line(run, now=time.time())))
     if not page.data:
-        click.echo(f"no {status} runs" if status else "no runs yet: framerelay run STORYBOARD", err=True)
+        click.echo(_no_runs(status, narrowed=bool(labels or search or needs)), err=True)
     if page.next:
         more = f": --limit {min(200, limit * 5)}" if limit < 200 else " (GET /v1/runs?after=… lists them all)"
         click.echo(f"… and older ones{more}", err=True)
     return 0
+
+
+def _no_runs(status: str | None, *, narrowed: bool) -> str:
+    if narrowed:
+        return "no such runs"
+    return f"no {status} runs" if status else "no runs yet: framerelay run STORYBOARD"
 
 
 def show_run(run_id: str, *, watch: bool, as_json: bool) -> int:

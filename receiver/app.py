@@ -194,7 +194,7 @@ def pages() -> list[Route]:
     """What a person sees."""
     run_id = "/runs/{run}"
     return [
-        page("/", views.list_runs, names=Names(query=("status", "after"))),
+        page("/", views.list_runs, names=Names(query=("status", "after", "label", "q", "needs"))),
         page(run_id, views.show_run),
         page(f"{run_id}/strip", views.show_strip),
         page(f"{run_id}/act", views.act, methods=["POST"], names=Names(fields=views.FIELDS, as_form=True)),

@@ -27,10 +27,11 @@ from framerelay.receiver.fields import fields_of
 from framerelay.receiver.plan import agreed, read_board
 from framerelay.receiver.provider_keys import check_keys
 from framerelay.receiver.state import State, state_of
+from framerelay.receiver.wanted import wanted_of
 from framerelay.runs import events
 from framerelay.runs.decisions import Decision
 from framerelay.runs.errors import Conflict, RequestInvalid, StoreUnavailable
-from framerelay.runs.model import Run, RunId, RunStatus
+from framerelay.runs.model import Run, RunId
 from framerelay.runs.standing import has_ended
 from framerelay.store.files import is_video, storing
 from framerelay.store.progress import check_revision
@@ -79,14 +80,10 @@ async def read(request: Request) -> Response:
 
 
 async def list_runs(request: Request) -> Response:
-    """``GET /v1/runs?limit=&after=&status=``: newest first; ``next`` is the *after* of the next page."""
+    """``GET /v1/runs?limit=&after=&status=&label=&q=&needs=``: newest first; ``next``: the *after* of the next."""
     state = state_of(request)
     limit, after = page_of(request)
-    status_text = request.query_params.get("status")
-    if status_text is not None and status_text not in set(RunStatus):
-        raise RequestInvalid(f"status is not one of {', '.join(RunStatus)}", param="status")
-    status = RunStatus(status_text) if status_text else None
-    runs = await state.store.runs(limit=limit + 1, after=after, status=status)
+    runs = await state.store.runs(limit=limit + 1, after=after, wanted=wanted_of(request))
     more = runs[limit - 1].id if len(runs) > limit else None
     return shape_answer(shapes.Runs(object="list", data=[_view(state, run) for run in runs[:limit]], next=more))
 

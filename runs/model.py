@@ -10,6 +10,7 @@ from typing import Any, NewType
 
 from framerelay.runs.costs import Cost, Estimate
 from framerelay.runs.maker import Maker
+from framerelay.runs.reaction import Reaction
 
 RunId = NewType("RunId", str)
 
@@ -231,6 +232,7 @@ class Shot:
     set_aside: int = 0
     seed_at: int = 1
     following: int | None = None
+    reaction: Reaction | None = None
     takes: tuple[Take, ...] = ()
     status: ShotStatus = ShotStatus.PENDING
 
@@ -331,7 +333,8 @@ class Run:
     ``news``: the last revision in which more changed than the first frame of a clip; None: kept by an early version.
     ``due_at`` · ``turns``: the film is not joined before then; a join that was begun under another turn no longer
     counts. ``join_error``: it is impossible.
-    ``untold``: why nothing is sent to ``notify_url``, if it is refused. ``index`` follows from the shots, not stored.
+    ``untold``: why nothing is sent to ``notify_url``, if it is refused. ``labels``: the storyboard's. ``index`` follows
+    from the shots, not stored.
     """
 
     id: RunId
@@ -357,6 +360,7 @@ class Run:
     error: Problem | None = None
     untold: Problem | None = None
     provider: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
     index: Index = field(default=_NO_SHOTS, repr=False, compare=False)
 
     def __post_init__(self) -> None:

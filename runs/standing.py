@@ -13,13 +13,11 @@ from typing import Final
 from framerelay.runs.budget import budget_words
 from framerelay.runs.costs import MICROS, BudgetLeft, CostTally
 from framerelay.runs.model import Family, Overview, Problem, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
+from framerelay.runs.reactions import retakes_due
 from framerelay.runs.takes import BROUGHT_IN, IN_FLIGHT, OPEN, SUBMIT_CUT_SHORT, is_unheard, shown_status
 
 MOVING: Final = frozenset({ShotStatus.SUBMITTING, ShotStatus.GENERATING, ShotStatus.COLLECTING})
 HELD_AFTER: Final = 6  # Submits put off because the provider is out of order, before a person is told: about 15 s.
-# A new take may help: moderation of the output is said to strike at random, the others are nobody's fault.
-WORTH_A_RETAKE: Final = frozenset({Family.VIDEO_MODERATED, Family.AUDIO_MODERATED, Family.SERVER, Family.EXPIRED})
-
 # Nothing can be submitted until the operator acts at the provider; no shot is to blame.
 FOR_A_PERSON: Final = frozenset({Family.ACCOUNT, Family.QUOTA})
 
@@ -257,8 +255,7 @@ def takes_missing(run: Run, shot: Shot) -> int:
     takes = counted(shot)
     if len(takes) >= shot.takes_wanted and chosen(shot) is not None:
         return 0
-    retakes_due = sum(_is_worth_a_retake(take) for take in takes)
-    return max(0, shot.takes_wanted + min(retakes_due, run.terms.retakes) - len(takes))
+    return max(0, shot.takes_wanted + retakes_due(run, shot, takes) - len(takes))
 
 
 def takes_to_come(run: Run, shot: Shot) -> int:
@@ -302,12 +299,6 @@ def submits_to_come(run: Run) -> int:
                 break
             number, left = number + 1, left.after(shot.estimate)
     return number
-
-
-def _is_worth_a_retake(take: Take) -> bool:
-    ended = take.status in (TakeStatus.FAILED, TakeStatus.EXPIRED)
-    rendered = take.video_url is not None  # It was paid for, and may still be fetched when a person says so.
-    return ended and not rendered and take.error is not None and take.error.family in WORTH_A_RETAKE
 
 
 def _has_first_frame(run: Run, shot: Shot) -> bool:

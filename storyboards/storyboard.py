@@ -18,8 +18,10 @@ from framerelay.storyboards.boundaries import Defaults
 from framerelay.storyboards.choices import CHOICE_KEYS, read_choice
 from framerelay.storyboards.documents import Path, Spot, place_of, read_document
 from framerelay.storyboards.inputs import CALLBACK_IS_OURS, LOCAL, PLAIN_FIELDS, REFERENCE_FILES, read_inputs
+from framerelay.storyboards.labels import read_labels
 from framerelay.storyboards.notation import Form
 from framerelay.storyboards.parts import Notes, Part, root_of
+from framerelay.storyboards.reactions import read_on_failed
 from framerelay.storyboards.scenes import read_shots
 
 VERSION: Final = 1
@@ -27,7 +29,7 @@ AMOUNT_MAX: Final = 1_000_000_000
 UNTITLED: Final = "untitled"
 
 _TOP_KEYS: Final = (
-    *("version", "title", *CHOICE_KEYS, "budget", "currency"),
+    *("version", "title", *CHOICE_KEYS, "budget", "currency", "labels", "on_failed"),
     *("defaults", "style", "scenes", "shots", "notify_url"),
 )
 _NOT_AT_THE_TOP: Final = {
@@ -35,6 +37,7 @@ _NOT_AT_THE_TOP: Final = {
     **dict.fromkeys(("first_frame", "first_frame_url"), "a first frame belongs to a scene or a shot: put it there"),
     **dict.fromkeys(("last_frame", "last_frame_url"), "a last frame belongs to a shot: put it there"),
     "prompt": "a prompt belongs to a shot: put it there; what all prompts share is style",
+    "on_moderated": "another prompt belongs to a shot: put it there",
     "callback_url": CALLBACK_IS_OURS,
 }
 _NOT_IN_DEFAULTS: Final = {
@@ -66,6 +69,7 @@ class Storyboard:
     notify_url: str | None
     shots: tuple[Shot, ...]
     document: dict[str, Any]
+    labels: dict[str, str] = field(default_factory=dict)
     spot: Spot | None = field(default=None, repr=False, compare=False)
 
     def local_files(self) -> dict[str, list[str]]:
@@ -144,6 +148,7 @@ def storyboard_of(
         allow_paths=allow_paths,
         before=before,
         choice=choice,
+        reaction=read_on_failed(top),
         needs_models=choice.model is None and _names_models(part.value),
     )
     shots = read_shots(top, defaults)
@@ -159,6 +164,7 @@ def storyboard_of(
         currency=_read_currency(top["currency"]) if "currency" in top else None,
         notify_url=notify_url,
         shots=shots,
+        labels=read_labels(top["labels"]) if "labels" in top else {},
         document=part.value if isinstance(part.value, dict) else {},
         spot=part.notes.spot,
     )
@@ -199,6 +205,7 @@ def start_run(storyboard: Storyboard, *, run_id: RunId, now: float, terms: Terms
             budget_money=storyboard.budget_money,
             currency=storyboard.currency,
             notify_url=storyboard.notify_url,
+            labels=storyboard.labels,
         )
     )
 

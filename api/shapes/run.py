@@ -151,6 +151,9 @@ class Shot(Struct, kw_only=True):
         Meta(description="first: it goes on from the first take that is done; null: a person picks."),
     ]
     following: Annotated[bool, Meta(description="It is made again when the new take of its source is there.")] = False
+    alternative_since: Annotated[
+        int | None, Meta(description="The first take that is made of its on_moderated; null: it was not needed.")
+    ] = None
     stale: Annotated[bool, Meta(description="Its take began with a frame that is no longer its source's.")]
     continued: Annotated[
         bool, Meta(description="Its clip begins with the end of the clip before it; the film shows that frame once.")
@@ -197,6 +200,9 @@ class Run(Struct, kw_only=True):
     created: Annotated[int, Meta(description="Seconds since 1970, UTC.")]
     updated: Annotated[int, Meta(description="Seconds since 1970, UTC.")]
     hook: Annotated[str | None, Meta(description="The hook whose callback made it.")]
+    labels: Annotated[dict[str, str], Meta(description="The storyboard's, by which it is found.")] = field(
+        default_factory=dict
+    )
     budget: Budget
     spent: Spent
     cost: Annotated[

@@ -102,10 +102,21 @@ class Tools:
             status.next.insert(0, f"It was started before, with a limit of {budget} jobs, which stays as it is.")
         return status
 
-    def list_films(self, limit: Annotated[int, Field(ge=1, le=100, description="At most so many.")] = 20) -> Films:
-        """List the films of this receiver, newest first: to find the run of one that was started before."""
+    def list_films(
+        self,
+        limit: Annotated[int, Field(ge=1, le=100, description="At most so many.")] = 20,
+        search: Annotated[str | None, Field(description="Words of the title, of labels or of the hook.")] = None,
+        labels: Annotated[dict[str, str] | None, Field(description='As {"project": "rain"}: those with all.')] = None,
+        needs_person: Annotated[bool, Field(description="Only those that wait for a person, or ask one.")] = False,
+    ) -> Films:
+        """List the films of this receiver, newest first: to find one of before, or those that need a person."""
+        wanted = {
+            "q": search,
+            "label": [f"{name}:{value}" for name, value in (labels or {}).items()] or None,
+            "needs": "person" if needs_person else None,
+        }
         with Receiver.of_environment(quiet=True) as receiver:
-            return films_answer(receiver.get("/v1/runs", shapes.Runs, limit=limit))
+            return films_answer(receiver.get("/v1/runs", shapes.Runs, **wanted, limit=limit))
 
     def film_status(
         self,

@@ -3,6 +3,7 @@
 import re
 import time
 from typing import Any, Final, get_args
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,6 +22,7 @@ from framerelay.receiver.page.rendering import login_form, render_page
 from framerelay.receiver.page.strip import clips_of, latest_frame, scenes_of, shape_of, takes_of
 from framerelay.receiver.runs_api import NAME
 from framerelay.receiver.state import state_of
+from framerelay.receiver.wanted import wanted_of
 from framerelay.runs import events
 from framerelay.runs.decisions import Decision
 from framerelay.runs.errors import NotFound, RequestInvalid
@@ -48,18 +50,28 @@ EVENT_NAMES: Final = ("started", *map(name_of, get_args(Event)))
 
 
 async def list_runs(request: Request) -> Response:
-    """``GET /?status=&after=``: runs, newest first."""
-    status_text = request.query_params.get("status")
-    status = RunStatus(status_text) if status_text in set(RunStatus) else None
-    after = request.query_params.get("after")
-    runs = await state_of(request).store.runs(limit=RUNS_A_PAGE + 1, after=after, status=status)
+    """``GET /?status=&label=&q=&needs=&after=``: runs, newest first. Raises: RequestInvalid."""
+    after, text = request.query_params.get("after"), request.query_params.get("q", "").strip()
+    wanted = wanted_of(request)
+    runs = await state_of(request).store.runs(limit=RUNS_A_PAGE + 1, after=after, wanted=wanted)
     views = [_view_of(run) for run in runs[:RUNS_A_PAGE]]
     more = views[-1].id if len(runs) > RUNS_A_PAGE else None
     rows = [
         {"run": run, "frame": latest_frame(run), "done": _count_done(run), "unheard": _is_unheard(run)} for run in views
     ]
+    labels = [f"{name}:{value}" for name, value in wanted.labels]
+    asked = [("status", wanted.status or ""), ("needs", "person" if wanted.needs_person else ""), ("q", text)]
+    asked += [("label", label) for label in labels]
     return await render_page(
-        request, "runs.html", rows=rows, more=more, after=after, status_filter=status, statuses=list(RunStatus)
+        request,
+        "runs.html",
+        rows=rows,
+        older=urlencode([pair for pair in (*asked, ("after", more)) if pair[1]]) if more else None,
+        after=after,
+        wanted=wanted,
+        text=text,
+        labels=labels,
+        statuses=list(RunStatus),
     )
 
 

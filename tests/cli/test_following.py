@@ -1,6 +1,7 @@
 """`retake --following`, as typed: the outlook, a worker that is killed in the middle, and what is paid for it."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +80,24 @@ def test_an_input_field_is_read_as_in_a_storyboard_and_wrong_ones_are_named(rela
     assert retaken.code == 0
     assert relay.run("show", run_id, "--watch").code == 0
     assert relay.shown(run_id)["shots"][0]["prompt"] == "from above"
+
+
+def test_runs_are_listed_by_label_by_words_and_by_what_needs_a_person(relay: Any) -> None:
+    """As typed; all that is asked for holds."""
+    shots = "model: seedance-1.5-pro-720p\nshots: [{id: s1, prompt: a car, gate: approve}]\n"
+    board = f'title: Lanterns\nlabels: {{project: festival, episode: "7"}}\n{shots}'
+    run_id = relay.run("run", relay.write("lanterns.yaml", board)).out.strip().removeprefix("run: ")
+
+    def found(*words: str) -> list[str]:
+        listed = relay.run("runs", "--json", *words)
+        assert listed.code == 0, listed
+        return [run["id"] for run in json.loads(listed.out)["data"]]
+
+    both = ("--label", "project:festival", "--label", "episode:7")
+    assert found(*both, "--search", "lant", "--needs-me") == [run_id]
+    assert found("--label", "project:festival", "--label", "episode:8") == []
+    assert relay.run("approve", run_id, "s1").code == 0
+    assert found(*both, "--needs-me") == []
+    nobody = relay.run("runs", "--search", "nothing-of-this-kind")
+    assert (nobody.code, nobody.err.strip()) == (0, "no such runs")
+    assert relay.run("runs", "--label", "festival").code == 1

@@ -59,13 +59,15 @@ def film_of(scenes: int, shots: int, **more: object) -> Run:
 
 @dataclass(kw_only=True)
 class Job:
-    """One payment; *ends_at*: when the provider is done with it. *fails*: without a clip."""
+    """One payment; *ends_at*: when the provider is done with it. *fails*: without a clip, for that *problem*."""
 
     id: str
     shot_id: str
     take: int
     ends_at: float
     fails: bool = False
+    prompt: str = ""
+    problem: Problem = BAD
 
 
 @dataclass(kw_only=True)
@@ -81,6 +83,7 @@ class World:
     loss: float
     death: float
     failure: float = 0.0
+    problems: tuple[Problem, ...] = (BAD,)
     other_budgets: bool = False
     doubted: set[tuple[str, int]] = field(default_factory=set)
     now: float = 0.0
@@ -182,9 +185,9 @@ class World:
             return
         number = len(self.jobs) + 1
         ends_at = self.now + self.chance.uniform(1, 200)
-        job = Job(
-            id=f"job{number}", shot_id=step.shot_id, take=step.take, ends_at=ends_at, fails=self.happens(self.failure)
-        )
+        fails, prompt = self.happens(self.failure), shot.input["prompt"] if shot else ""
+        job = Job(id=f"job{number}", shot_id=step.shot_id, take=step.take, ends_at=ends_at, fails=fails, prompt=prompt)
+        job.problem = self.chance.choice(self.problems)
         self.jobs.append(job)
         yield
         if self.happens(self.loss):
@@ -222,7 +225,7 @@ class World:
         elif job.ends_at > self.now:
             self.save(events.JobSeen(**about, word="running"))  # type: ignore[arg-type]
         elif job.fails:
-            self.save(events.JobEnded(**about, status=TakeStatus.FAILED, problem=BAD))  # type: ignore[arg-type]
+            self.save(events.JobEnded(**about, status=TakeStatus.FAILED, problem=job.problem))  # type: ignore[arg-type]
         else:
             self.save(events.Rendered(**about, video_url=asked))  # type: ignore[arg-type]
 
