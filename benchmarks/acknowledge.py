@@ -3,7 +3,8 @@ How many durable callbacks a second, against the same uvicorn's bare 202?
 
 One receiver process, one Redis that appends to its file (each write synced, as shipped; then synced each second), 64
 kept connections, each callback with a token and a body of its own. The receiver is measured as it is shipped, with a
-line for each callback in its log, and at ``warning``, where there is none. Beside it, in many short turns, so that
+line for each callback in its log, and at ``warning``, where there is none; and as shipped with callbacks of another
+provider, which are read by its profile. Beside it, in many short turns, so that
 whatever else the machine does hits all: a server that answers 202 and reads nothing; arq's own `enqueue_job` for each
 request; the Go program `webhook` that runs ``/bin/true`` and keeps nothing; and two receivers instead of one. Ratios
 are medians of the turns.
@@ -53,7 +54,7 @@ class Side:
     @property
     def is_ours(self) -> bool:
         """It knows callbacks that it has had before."""
-        return self.name in (*LEVELS, "two_receivers")
+        return self.name in (*LEVELS, "by_profile", "two_receivers")
 
 
 def measure(fsync: str) -> dict[str, Any]:
@@ -66,6 +67,7 @@ def measure(fsync: str) -> dict[str, Any]:
         pair = [receivers["ours"], second]
         sides = [
             *(Side(name=name, ports=[port], pids=[pid]) for name, (pid, port) in receivers.items()),
+            Side(name="by_profile", ports=[receivers["ours"][1]], pids=[receivers["ours"][0]]),
             _peer(stack, folder, "bare"),
             Side(name="two_receivers", ports=[port for _, port in pair], pids=[pid for pid, _ in pair]),
         ]
@@ -90,7 +92,8 @@ async def _turns(sides: list[Side]) -> list[dict[str, Load]]:
 
 
 async def _load(side: Side, again: list[bytes], *, seconds: float) -> Load:
-    requests = callbacks(SECRET, NEW) if side.is_ours else again
+    provider = "ark" if side.name == "by_profile" else None
+    requests = callbacks(SECRET, NEW, provider=provider) if side.is_ours else again
     if side.path is not None:
         requests = [b"POST " + side.path + request[request.index(b" HTTP/1.1") :] for request in requests]
     found = await load(side.ports, requests, seconds=seconds, pids=side.pids)
@@ -116,6 +119,7 @@ def _figures(turns: list[dict[str, Load]]) -> dict[str, Any]:
         "bare_p99_ms": round(statistics.median(turn["bare"].p99_ms for turn in turns), 1),
         "bare_cpu_us": round(statistics.median(turn["bare"].cpu_us for turn in turns)),
         "at_warning": _of_side("at_warning", turns, ratios),
+        "by_profile": round(statistics.median(t["by_profile"].per_s / t["ours"].per_s for t in turns), 2),
         "two_receivers": round(statistics.median(t["two_receivers"].per_s / t["ours"].per_s for t in turns), 2),
         "arq_enqueue_job": round(statistics.median(ratios["arq"]), 3) if "arq" in ratios else None,
         "webhook_true": round(statistics.median(ratios["webhook"]), 3) if "webhook" in ratios else None,
@@ -223,7 +227,8 @@ def main() -> None:
         print(
             f"Durable callbacks, {fsync}: as shipped {_words(found)}; at warning {_words(found['at_warning'])}; the "
             f"bare 202: {found['bare_202_per_s']}/s, p99 {found['bare_p99_ms']} ms, {found['bare_cpu_us']} µs of a "
-            f"core; two receivers: {found['two_receivers']} times as many; to reach: {_goals(fsync)}.{_beside(found)}"
+            f"core; by a profile: {found['by_profile']} times as many; two receivers: {found['two_receivers']} times "
+            f"as many; to reach: {_goals(fsync)}.{_beside(found)}"
         )
 
 

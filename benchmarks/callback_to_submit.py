@@ -63,13 +63,14 @@ async def _measure(library: Library, folder: Path) -> None:
             await relay_one_run(f"http://127.0.0.1:{provider.getsockname()[1]}", folder, shots=HOPS + WARM_UP + 1)
 
 
-async def relay_one_run(provider: str, folder: Path, *, shots: int) -> None:
+async def relay_one_run(provider: str, folder: Path, *, shots: int, profile: str = "jobs") -> None:
     """`framerelay up` with the provider at that URL, until a run of so many chained shots has its last clip."""
     with listening_on("127.0.0.1", 0) as free:
         port = free.getsockname()[1]
     environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith("FRAMERELAY_")},
-        "FRAMERELAY_UPSTREAM_URL": provider,
+        "FRAMERELAY_PROVIDER": profile,
+        "FRAMERELAY_UPSTREAM_URL": provider + ("/api/v3" if profile == "ark" else ""),
         "FRAMERELAY_UPSTREAM_KEY": "sk-bench",
         "FRAMERELAY_TRUSTED_HOSTS": provider.removeprefix("http://"),
         "FRAMERELAY_PORT": str(port),

@@ -1,6 +1,7 @@
 """A provider that renders nothing: jobs are done at once or when told, their clips those of a given list in turn."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -17,11 +18,13 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+ARK = "/api/v3/contents/generations/tasks"
+
 
 @dataclass
 class Library:
     """
-    The jobs API over *clips*, in turn; what it saw stays in its fields.
+    The jobs API over *clips*, in turn, and Ark's below ``/api/v3``; what it saw stays in its fields.
 
     ``submits``: the input of each job and when it came (monotonic seconds) · ``uploads``: what was uploaded, by name ·
     ``called_back``: when each job's callback left · ``moments``: everything that happened, in order, each with when.
@@ -44,6 +47,8 @@ class Library:
             routes=[
                 Route("/v1/jobs", self._submit, methods=["POST"]),
                 Route("/v1/jobs/{number:int}", self._look_up),
+                Route(ARK, self._create_task, methods=["POST"]),
+                Route(ARK + "/{number:int}", self._look_up_task),
                 Route("/v1/files/upload", self._upload, methods=["POST"]),
                 Route("/files/{name}", self._file),
                 Route("/clips/{number:int}{ending}", self._clip),
@@ -62,8 +67,20 @@ class Library:
         given = (await request.json())["input"]
         self.submits.append((arrived, given))
         job = self._job(request, number)
-        call_back = BackgroundTask(self._call_back, given["callback_url"], job) if "callback_url" in given else None
-        return JSONResponse({**job, "status": "processing"}, background=call_back)
+        return JSONResponse({**job, "status": "processing"}, background=self._callback(given, job))
+
+    async def _create_task(self, request: Request) -> Response:
+        """The frame stands in the order itself, so the submit has come when all of it has."""
+        self._note("upload")
+        raw = await request.body()
+        self.uploads[uuid4().hex] = raw
+        self._note("upload came")
+        arrived, number, given = self._note("submit"), len(self.submits), json.loads(raw)
+        self.submits.append((arrived, given))
+        return JSONResponse({"id": str(number)}, background=self._callback(given, self._task(request, number)))
+
+    def _callback(self, given: dict[str, Any], job: dict[str, Any]) -> BackgroundTask | None:
+        return BackgroundTask(self._call_back, given["callback_url"], job) if "callback_url" in given else None
 
     @asynccontextmanager
     async def _calling(self, _: Starlette) -> AsyncIterator[None]:
@@ -82,6 +99,10 @@ class Library:
     async def _look_up(self, request: Request) -> Response:
         self._note("look-up")
         return JSONResponse(self._job(request, request.path_params["number"]))
+
+    async def _look_up_task(self, request: Request) -> Response:
+        self._note("look-up")
+        return JSONResponse(self._task(request, request.path_params["number"]))
 
     async def _upload(self, request: Request) -> Response:
         self._note("upload")
@@ -107,6 +128,12 @@ class Library:
         if number < len(self.rendering_s) and time.monotonic() < self.submits[number][0] + self.rendering_s[number]:
             return {"id": str(number), "object": "job", "status": "processing"}
         return {"id": str(number), "object": "job", "status": "succeeded", "output": {"videos": [{"url": url}]}}
+
+    def _task(self, request: Request, number: int) -> dict[str, Any]:
+        job = self._job(request, number)
+        clips = job.get("output", {}).get("videos", [])
+        content = {"content": {"video_url": clips[0]["url"]}} if clips else {}
+        return {"id": str(number), "model": "m", "status": "succeeded" if clips else "running", **content}
 
     def _note(self, what: str) -> float:
         now = time.monotonic()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from framerelay.runs.tokens import TakeAddress, Tokens
 
@@ -49,27 +49,23 @@ async def load(ports: list[int], requests: list[bytes], *, seconds: float, pids:
     )
 
 
-def callbacks(secret: str, number: int) -> list[bytes]:
+def callbacks(secret: str, number: int, *, provider: str | None = None) -> list[bytes]:
     """
     *number* callbacks as the jobs API sends them, no two alike, each to an address of its own.
 
     The clip's address is signed, as addresses in object storage are; the head is that of a common HTTP library.
+    *provider*: ``ark`` for what that one sends, to takes of its own, which are read by its profile.
     """
     tokens, run_id = Tokens(secret), f"run_{os.urandom(6).hex()}{next(_run_numbers)}"
     ends_at = int(time.time()) + 86_400
     signed = "X-Tos-Algorithm=TOS4-HMAC-SHA256&X-Tos-Date=20261122T120000Z&X-Tos-Expires=86400&X-Tos-Signature="
     made = []
     for take in range(number):
-        token = tokens.mint(TakeAddress(run_id=run_id, shot_id="s1", take=take, ends_at=ends_at))
+        address = TakeAddress(run_id=run_id, shot_id="s1", take=take, ends_at=ends_at, provider=provider)
+        token = tokens.mint(address)
         clip = f"https://ark-content.example.com/doubao-seedance/{run_id}{take}.mp4?{signed}{os.urandom(32).hex()}"
-        output = {"task_id": f"cgt-20261122-{run_id}{take}", "status": "succeeded", "videos": [clip]}
-        job = {
-            "id": f"job_{run_id}{take}",
-            "object": "job",
-            "status": "succeeded",
-            "created": 1795348800,
-            "output": output,
-        }
+        job_id = f"cgt-20261122-{run_id}{take}"
+        job = _task(job_id, clip) if provider == "ark" else _job(f"job_{run_id}{take}", job_id, clip)
         body = json.dumps(job).encode()
         head = (
             f"POST /webhook/{token} HTTP/1.1\r\nHost: relay.example.com\r\nUser-Agent: Go-http-client/1.1\r\n"
@@ -143,3 +139,13 @@ def _cpu_s(pids: list[int]) -> float:
         for pid in pids
         for task in Path(f"/proc/{pid}/task").iterdir()
     )
+
+
+def _job(job_id: str, task_id: str, clip: str) -> dict[str, Any]:
+    output = {"task_id": task_id, "status": "succeeded", "videos": [clip]}
+    return {"id": job_id, "object": "job", "status": "succeeded", "created": 1795348800, "output": output}
+
+
+def _task(task_id: str, clip: str) -> dict[str, Any]:
+    content = {"video_url": clip}
+    return {"id": task_id, "model": "seedance", "status": "succeeded", "content": content, "created_at": 1795348800}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from framerelay.upstream.profile import ImageLimits
+from framerelay.upstream.profile_media import ImageLimits
 
 HEAD_BYTES: Final = 256 << 10  # A JPEG may have a preview of itself in front of its size.
 MEGABYTE: Final = 1_000_000

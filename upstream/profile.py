@@ -5,17 +5,20 @@ The structs are the format: `profile_file` checks a file against them line by li
 editors use. ``docs/profiles.md`` explains each key with examples.
 """
 
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Literal
 
+import msgspec
 from msgspec import field
 
+from framerelay.upstream.profile_media import Media
 from framerelay.upstream.profile_models import Model
 from framerelay.upstream.profile_words import (
     Codes,
     Fact,
     FamilyName,
     Frames,
-    MediaForm,
     PathText,
     Section,
     StateName,
@@ -23,6 +26,7 @@ from framerelay.upstream.profile_words import (
     TemplateText,
     Text,
 )
+from framerelay.upstream.wire import JobState
 
 
 class Auth(Section, frozen=True, kw_only=True):
@@ -31,46 +35,6 @@ class Auth(Section, frozen=True, kw_only=True):
     header: str = "Authorization"
     value: str = "Bearer {key}"
     hook: Literal["jwt_hs256"] | None = None
-
-
-class ImageLimits(Section, frozen=True, kw_only=True):
-    """What a picture may be: megabytes (inline, too), pixels of a side and width by height, each least and most."""
-
-    max_mb: float | None = None
-    max_mb_inline: float | None = None
-    side_px: list[int | None] | None = None
-    ratio: list[float | None] | None = None
-    types: list[str] | None = None
-
-
-class Upload(Section, frozen=True, kw_only=True):
-    """
-    How a file is uploaded, and where its address (or id) stands in the answer.
-
-    ``multipart`` posts the file as ``file`` among ``fields``; ``put_url`` posts ``body``, then puts the bytes to the
-    address at ``put``. ``url`` or ``id``: the path of what is named in the create in place of the picture; without
-    either the usual places are looked through. ``number``: the id is a number, and is sent as one.
-    """
-
-    kind: Literal["multipart", "put_url", "form"]
-    post: TemplateText
-    file: str = "file"
-    fields: dict[str, Any] = field(default_factory=dict)
-    form: PathText | None = None
-    body: Template = None
-    put: PathText | None = None
-    url: PathText | None = None
-    id: PathText | None = None
-    number: bool = False
-
-
-class Media(Section, frozen=True, kw_only=True):
-    """What a picture may be given as, whatever the order (uploads are tried first, links last), and its limits."""
-
-    accepts: list[MediaForm] = field(default_factory=lambda: ["url"])
-    image: ImageLimits | None = None
-    body_max_mb: float | None = None
-    upload: Upload | None = None
 
 
 class ErrorPaths(Section, frozen=True, kw_only=True):
@@ -173,7 +137,7 @@ class Times(Section, frozen=True, kw_only=True):
     updated: PathText | None = None
 
 
-class Read(Section, frozen=True, kw_only=True):
+class Read(Section, frozen=True, kw_only=True, dict=True):
     """
     What a record says. Without it a profile is read leniently, as the jobs API and the gateways beside it are.
 
@@ -199,6 +163,11 @@ class Read(Section, frozen=True, kw_only=True):
     times: Times | None = None
     decode: dict[PathText, Literal["json"]] = field(default_factory=dict)
     then: Then | None = None
+
+    @cached_property
+    def state_of(self) -> Mapping[str, JobState]:
+        """``states`` by words in lower case."""
+        return {str(word).strip().lower(): JobState(state) for word, state in self.states.items()}
 
 
 class Signature(Section, frozen=True, kw_only=True):
@@ -362,7 +331,7 @@ class Example(Section, frozen=True, kw_only=True):
     expect: dict[str, Any] = field(default_factory=dict)
 
 
-class Profile(Section, frozen=True, kw_only=True):
+class Profile(Section, frozen=True, kw_only=True, dict=True):
     """
     One provider; ``docs/profiles.md`` explains each section.
 
@@ -397,3 +366,17 @@ class Profile(Section, frozen=True, kw_only=True):
     models: dict[str, Model] = field(default_factory=dict)
     redact: list[PathText] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
+
+    @cached_property
+    def read_of_callback(self) -> Read:
+        """`Read` with what a callback says elsewhere; made once, since each callback is read by it."""
+        read, rules = self.read or Read(), self.callback
+        return msgspec.structs.replace(
+            read,
+            status=rules.status or read.status,
+            states=read.states if rules.states is None else rules.states,
+            states_if=read.states_if if rules.status is None else [],
+            id=rules.id or read.id,
+            clip=rules.clip or read.clip,
+            error=rules.error or read.error,
+        )

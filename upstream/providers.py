@@ -83,6 +83,7 @@ class Providers:
     default: str
     configured: Mapping[str, Provider]
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    _shipped: dict[str, Provider] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def of(self, name: str | None) -> Provider:
         """
@@ -91,10 +92,10 @@ class Providers:
         Raises: NotFound.
         """
         wanted = name or self.default
-        if (provider := self.configured.get(wanted)) is not None:
+        if (provider := self.configured.get(wanted) or self._shipped.get(wanted)) is not None:
             return provider
-        if wanted in shipped():
-            return plain(wanted, load_shipped(wanted), self.environ)
+        if wanted in shipped():  # Each callback of its takes asks for it.
+            return self._shipped.setdefault(wanted, plain(wanted, load_shipped(wanted), self.environ))
         known = [*self.configured, *shipped()]
         raise NotFound(f'there is no provider "{wanted}"{near(wanted, known)}; framerelay providers lists them')
 

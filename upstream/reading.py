@@ -53,13 +53,13 @@ def read_callback(profile: Profile, document: Mapping[str, object]) -> JobReport
     rules = profile.callback
     if profile.read is None:
         return read_job(document)
-    return _read(profile, _rules_of(profile.read, rules), _record_of(profile, document), document, None, rules)
+    return _read(profile, profile.read_of_callback, _record_of(profile, document), document, None, rules)
 
 
 def read_callback_news(profile: Profile, document: Mapping[str, object]) -> JobNews:
     """The little of `read_callback` that a callback is believed to say; it is read for each one."""
     rules = profile.callback
-    read = _rules_of(profile.read or Read(), rules)
+    read = profile.read_of_callback
     record = _decoded(_record_of(profile, document), read)
     word = word_of(_find(read.status, record, document))
     state = _state(read, word, record, document, has_clip=False)
@@ -79,27 +79,6 @@ def challenge_in(profile: Profile, document: Mapping[str, object]) -> str | None
     """What the provider wants to hear back before the job exists, if this body asks for it."""
     challenge = profile.callback.challenge
     return text_of(read_path(challenge.path).find(document, document)) if challenge else None
-
-
-def _rules_of(read: Read, rules: CallbackRules) -> Read:
-    """*read* with what a callback says elsewhere."""
-    return Read(
-        status=rules.status or read.status,
-        states=read.states if rules.states is None else rules.states,
-        states_if=read.states_if if rules.status is None else [],
-        failed_if=read.failed_if,
-        status_family=read.status_family,
-        id=rules.id or read.id,
-        clip=rules.clip or read.clip,
-        clip_at=read.clip_at,
-        last_frame=read.last_frame,
-        error=rules.error or read.error,
-        facts=read.facts,
-        cost_unit=read.cost_unit,
-        times=read.times,
-        decode=read.decode,
-        then=read.then,
-    )
 
 
 def _record_of(profile: Profile, document: Mapping[str, object]) -> object:
@@ -168,8 +147,7 @@ def _state(read: Read, word: str | None, record: object, body: object, *, has_cl
             return JobState(rule.state)
     if word is None:
         return JobState.SUCCEEDED if has_clip and read.then is not None else JobState.UNKNOWN
-    states = {str(each).strip().lower(): state for each, state in read.states.items()}
-    return JobState(states.get(word.strip().lower(), JobState.UNKNOWN))
+    return read.state_of.get(word.strip().lower(), JobState.UNKNOWN)
 
 
 def _holds(rule: StateRule, record: object, body: object) -> bool:

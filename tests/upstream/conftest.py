@@ -23,11 +23,11 @@ class Provider:
     wait_s: float = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        self.requests.append((request.method, scope["raw_path"].decode(), dict(request.headers), await request.body()))
-        if self.wait_s:
+        answers, requests, request = self.answers, self.requests, Request(scope, receive)
+        requests.append((request.method, scope["raw_path"].decode(), dict(request.headers), await request.body()))
+        if self.wait_s:  # Whoever asked may have gone meanwhile, and the next test begun: its answers are not taken.
             await asyncio.sleep(self.wait_s)
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
         await answer(scope, receive, send)
 
 

@@ -17,8 +17,9 @@ from framerelay.runs.errors import RequestInvalid, UpstreamAnswerUnreadable, Ups
 from framerelay.upstream.client import JobsClient
 from framerelay.upstream.hooks import auth_headers
 from framerelay.upstream.hooks.auth import jwt_hs256
-from framerelay.upstream.profile import Auth, Media, Profile, Upload
+from framerelay.upstream.profile import Auth, Profile
 from framerelay.upstream.profile_file import load_shipped
+from framerelay.upstream.profile_media import Media, Upload
 
 CONTENT = bytes(range(256)) * 4000 + b"\r\n--boundary--\r\n"
 KEY = "sk-a-key-of-the-provider"

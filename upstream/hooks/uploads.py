@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 from framerelay.config.urls import host_of
 from framerelay.runs.errors import UpstreamAnswerUnreadable
 from framerelay.upstream.paths import read_path
-from framerelay.upstream.profile import Upload
+from framerelay.upstream.profile_media import Upload
 from framerelay.upstream.template import fill
 
 

@@ -1,0 +1,47 @@
+"""What a profile says of given pictures: in which form they go to the provider, and what they may be."""
+
+from typing import Any, Literal
+
+from msgspec import field
+
+from framerelay.upstream.profile_words import MediaForm, PathText, Section, Template, TemplateText
+
+
+class ImageLimits(Section, frozen=True, kw_only=True):
+    """What a picture may be: megabytes (inline, too), pixels of a side and width by height, each least and most."""
+
+    max_mb: float | None = None
+    max_mb_inline: float | None = None
+    side_px: list[int | None] | None = None
+    ratio: list[float | None] | None = None
+    types: list[str] | None = None
+
+
+class Upload(Section, frozen=True, kw_only=True):
+    """
+    How a file is uploaded, and where its address (or id) stands in the answer.
+
+    ``multipart`` posts the file as ``file`` among ``fields``; ``put_url`` posts ``body``, then puts the bytes to the
+    address at ``put``. ``url`` or ``id``: the path of what is named in the create in place of the picture; without
+    either the usual places are looked through. ``number``: the id is a number, and is sent as one.
+    """
+
+    kind: Literal["multipart", "put_url", "form"]
+    post: TemplateText
+    file: str = "file"
+    fields: dict[str, Any] = field(default_factory=dict)
+    form: PathText | None = None
+    body: Template = None
+    put: PathText | None = None
+    url: PathText | None = None
+    id: PathText | None = None
+    number: bool = False
+
+
+class Media(Section, frozen=True, kw_only=True):
+    """What a picture may be given as, whatever the order (uploads are tried first, links last), and its limits."""
+
+    accepts: list[MediaForm] = field(default_factory=lambda: ["url"])
+    image: ImageLimits | None = None
+    body_max_mb: float | None = None
+    upload: Upload | None = None
