@@ -179,6 +179,23 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         answers=_RUN,
         refusals={**_NO_RUN, **_NOT_NOW, **_BAD_BODY},
     ),
+    "POST /v1/runs/{run}/promote": Operation(
+        name="promoteRun",
+        about="Make the final of a draft",
+        more="A run of its own, of the picked prompts and seeds; each shot begins with a frame of the final, never "
+        "of the draft. Asked again for the same takes it answers the same run. With dry_run: true it only says so.",
+        right=Right.OPERATE,
+        body=_decision({"budget": BUDGET, "dry_run": YES_NO}),
+        answers={
+            200: RouteAnswer(about="What it would do.", shape=shapes.Outlook),
+            201: RouteAnswer(about="The final.", shape=shapes.Run, headers=("Location",)),
+        },
+        refusals={
+            **_NO_RUN,
+            409: "The run is no draft, or not all its shots are done; or its final was removed.",
+            422: "The body is wrong, a key is missing, or the money cannot be kept to.",
+        },
+    ),
     "POST /v1/runs/{run}/shots/{shot}/approve": Operation(
         name="approveShot",
         about="Let a gated shot be submitted, changed if need be",

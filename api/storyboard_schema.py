@@ -26,8 +26,9 @@ _KINDS: Final[dict[FieldKind, Schema]] = {
     FieldKind.URL: URL,
     FieldKind.URLS: {"type": "array", "items": {"type": "string"}},
 }
+PLAIN_SCHEMAS: Final[Schema] = {name: _KINDS[INPUT_FIELDS[name]] for name in PLAIN_FIELDS}
 INPUT_SCHEMAS: Final[Schema] = {
-    **{name: _KINDS[INPUT_FIELDS[name]] for name in PLAIN_FIELDS},
+    **PLAIN_SCHEMAS,
     **{name: {"type": "array", "items": FRAME} for name in REFERENCE_FILES},
 }
 
@@ -111,6 +112,13 @@ _WHOLE: Final = _group(
         {"type": "string", "pattern": "^([A-Z]{3}|credits|units)$"}, "What money is counted in.", "USD", "CNY"
     ),
     defaults=_described(_group(**INPUT_SCHEMAS), "Input fields of the jobs API for every shot."),
+    **{
+        "pass": _described(
+            {"anyOf": [{"enum": ["draft", "final"]}, _group(("draft",), draft=_group(**PLAIN_SCHEMAS))]},
+            "draft: small and cheap, to look at; promote makes the final of it.",
+        )
+    },
+    service_tier=_described(TEXT, "For all shots; flex: later and cheaper, where the provider has it.", "flex"),
     on_failed=_ON_FAILED,
     style=_described(TEXT, "What all prompts share; it is put behind each of them."),
     scenes={"type": "array", "items": {"$ref": "#/components/schemas/StoryboardScene"}, "minItems": 1},

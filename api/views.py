@@ -65,6 +65,8 @@ def run_view(run: Run, *, base_url: str, positions: Mapping[str, int] | None = N
         created=int(run.created_at),
         updated=int(run.updated_at),
         hook=run.hook,
+        pass_="draft" if run.is_draft else "final",
+        promoted_from=run.promoted_from,
         labels=run.labels,
         budget=_budget(run),
         spent=shapes.Spent(jobs=jobs_spent(run)),

@@ -1,4 +1,4 @@
-"""The commands by which a person lets a run go on: `resume`, `approve`, `pick`, `retake`, `adopt`."""
+"""The commands by which a person lets a run go on: `resume`, `promote`, `approve`, `pick`, `retake`, `adopt`."""
 
 import sys
 
@@ -24,6 +24,25 @@ def resume(run_id: str, budget: int | None, money: float | None, as_json: bool) 
     from framerelay.cli.runs import resume
 
     sys.exit(resume(run_id, jobs=budget, money=money, as_json=as_json))
+
+
+@cli.command()
+@click.argument("run_id", metavar="RUN", shell_complete=RUN)
+@click.option("--budget", type=click.IntRange(1), metavar="JOBS", help="At most so many jobs.  [default: the draft's]")
+@click.option("--money", type=float, metavar="AMOUNT", help="At most so much money.  [default: the draft's]")
+@yes_option
+@json_option
+def promote(run_id: str, budget: int | None, money: float | None, yes: bool, as_json: bool) -> None:
+    """
+    Make the final of a draft: a run of its own.
+
+    It is made of the prompts and seeds of the takes that were picked, as large and as long as the storyboard says; each
+    shot begins with a frame of the final itself. At a terminal it says what that spends, and asks. The same takes are
+    promoted once: asked again it is the same run.
+    """
+    from framerelay.cli.runs import promote
+
+    sys.exit(promote(run_id, jobs=budget, money=money, yes=yes, as_json=as_json))
 
 
 @cli.command()

@@ -129,6 +129,28 @@ def retake(run_id: str, shot_id: str, body: Mapping[str, object], *, yes: bool, 
     return 0
 
 
+def promote(run_id: str, *, jobs: int | None, money: float | None, yes: bool, as_json: bool) -> int:
+    """Make the final of a draft; a person at a terminal is told what that spends, and asked, unless they said *yes*."""
+    checked_id(run_id, "run")
+    body = _limits(jobs, money)
+    with Receiver.of_environment() as receiver:
+        if _asks(yes, as_json):
+            would = receiver.post(f"/v1/runs/{run_id}/promote", shapes.Outlook, json={**body, "dry_run": True}).would
+            if not _confirms(would):
+                return 1
+        run = receiver.post(f"/v1/runs/{run_id}/promote", shapes.Run, json=body)
+    if as_json:
+        print_json(run)
+    else:
+        click.echo(f"run: {run.id}")
+    return 0
+
+
+def _limits(jobs: int | None, money: float | None) -> dict[str, object]:
+    limits = {name: limit for name, limit in (("jobs", jobs), ("money", money)) if limit is not None}
+    return {"budget": limits} if limits else {}
+
+
 def _asks(yes: bool, as_json: bool) -> bool:
     """Only a person at a terminal is asked: a script that worked goes on to work."""
     return not (yes or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
@@ -159,8 +181,7 @@ def _files(run: shapes.Run) -> str:
 
 def resume(run_id: str, *, jobs: int | None, money: float | None, as_json: bool) -> int:
     """Go on with a run, within other limits if some are given; says how much may be submitted by that."""
-    limits = {name: limit for name, limit in (("jobs", jobs), ("money", money)) if limit is not None}
-    return _go_on(run_id, "resume", {"budget": limits} if limits else None, as_json=as_json)
+    return _go_on(run_id, "resume", _limits(jobs, money), as_json=as_json)
 
 
 def _go_on(run_id: str, what: str, body: Mapping[str, object] | None = None, *, as_json: bool) -> int:

@@ -28,6 +28,21 @@ def budget_of(fields: Mapping[str, Any]) -> tuple[int | None, float | None]:
     return jobs, None if money is None else float(money)
 
 
+def yes_no(fields: Mapping[str, Any], name: str) -> bool:
+    """Whether the field *name* is true; it may be left out. Raises: RequestInvalid."""
+    if fields.get(name) is not None and not isinstance(fields[name], bool):
+        raise RequestInvalid(f"{name} is not true or false", param=name)
+    return bool(fields.get(name))
+
+
+def revision_of(fields: Mapping[str, Any]) -> int | None:
+    """The revision that a person looked at, if they say so. Raises: RequestInvalid."""
+    revision = fields.get("revision")
+    if revision is not None and type(revision) is not int:
+        raise RequestInvalid("revision is not a whole number", param="revision")
+    return revision
+
+
 def change_of(fields: Mapping[str, Any]) -> dict[str, Any]:
     """
     What ``{"prompt": …, "seed": …, "input": {…}}`` changes of a shot, by the names of `events.ShotChange`.

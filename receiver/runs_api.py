@@ -3,11 +3,8 @@
 import asyncio
 import json
 import re
-import secrets
-import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -20,30 +17,25 @@ from framerelay.api import shapes
 from framerelay.api.access import PICTURE_BYTES_MAX, VIDEO_BYTES_MAX
 from framerelay.api.views import callback_view, outlook_view, run_view
 from framerelay.receiver.answers import shape_answer
+from framerelay.receiver.beginning import begin_run, started
 from framerelay.receiver.deciding import decide, stored_run, undecided
-from framerelay.receiver.decision_fields import budget_of, change_of
+from framerelay.receiver.decision_fields import budget_of, change_of, revision_of, yes_no
 from framerelay.receiver.door.body import read_body
 from framerelay.receiver.fields import fields_of
 from framerelay.receiver.plan import agreed, read_board
-from framerelay.receiver.provider_keys import check_keys
 from framerelay.receiver.state import State, state_of
 from framerelay.receiver.wanted import wanted_of
 from framerelay.runs import events
 from framerelay.runs.decisions import Decision
 from framerelay.runs.errors import Conflict, RequestInvalid, StoreUnavailable
-from framerelay.runs.model import Run, RunId
+from framerelay.runs.model import Run
 from framerelay.runs.standing import has_ended
 from framerelay.store.files import is_video, storing
 from framerelay.store.progress import check_revision
-from framerelay.store.progress import start as start_run_now
 from framerelay.store.removal import remove as remove_run
 from framerelay.store.run_files import file_at, missing_words, task_to_make_again
-from framerelay.storyboards.plan import plan_of
-from framerelay.storyboards.storyboard import start_run
-from framerelay.storyboards.terms import terms_of
 
 PAGE_MAX: Final = 200
-ID_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"
 NAME: Final = re.compile(r"[!-~]{1,200}")
 EVENT_ID: Final = re.compile(r"[0-9]{1,18}(-[0-9]{1,18})?")
 
@@ -58,19 +50,9 @@ async def start(request: Request) -> Response:
     """
     state = state_of(request)
     board = await read_board(request)
-    storyboard = agreed(request, board)
-    run_id = RunId("run_" + "".join(secrets.choice(ID_LETTERS) for _ in range(24)))
-    if key := request.headers.get("idempotency-key"):
-        planned = await asyncio.to_thread(plan_of, board)
-        run_id = await state.store.asked_before(_key(key), run_id, plan=planned.id)
-    run = await state.store.load(run_id)
-    if run is None:
-        await check_keys(state, storyboard)
-        new = start_run(storyboard, run_id=run_id, now=time.time(), terms=terms_of(state.settings))
-        new = replace(new, provider=new.provider or state.providers.default)
-        run = await start_run_now(state.store, new)
-        log.info("run_started", run_id=run.id, shots=len(run.shots), title=run.title)
-    return shape_answer(_view(state, run), status=201, headers={"Location": f"/v1/runs/{run.id}"})
+    key = request.headers.get("idempotency-key")
+    run = await begin_run(state, agreed(request, board), planned=board, key=_key(key) if key else None)
+    return started(state, run)
 
 
 async def read(request: Request) -> Response:
@@ -128,7 +110,7 @@ async def resume(request: Request) -> Response:
         return await _act(request, events.Resumed(budget_jobs=jobs, budget_money=money))
     if run.film is None or state.files.has(run.film.path) or (film := file_at(run, run.film.path)) is None:
         return await _act(request, events.Resumed())
-    check_revision(run, _revision(request))
+    check_revision(run, revision_of(fields_of(request)))
     if not all(state.files.has(clip.path) for clip in film.made_of):
         raise Conflict(missing_words(film))
     await state.store.enqueue([task_to_make_again(run, film)])
@@ -143,7 +125,7 @@ async def retake(request: Request) -> Response:
     With ``{"dry_run": true}`` it says what that would spend and leave stale, and does nothing.
     """
     body = fields_of(request)
-    asks, following = _yes_no(body, "dry_run"), _yes_no(body, "following")
+    asks, following = yes_no(body, "dry_run"), yes_no(body, "following")
     event = events.Retaken(shot_id=request.path_params["shot"], **change_of(body), following=following)
     return await (_look_ahead if asks else _act)(request, event)
 
@@ -226,27 +208,16 @@ async def _events(state: State, run_id: str, after: str) -> AsyncIterator[str]:
 async def _act(request: Request, event: Decision, run_id: str | None = None) -> Response:
     """A person's decision about the run of the address: refused for an older revision, or if it changes nothing."""
     state = state_of(request)
-    run = await decide(state, run_id or request.path_params["run"], event, revision=_revision(request))
+    run = await decide(state, run_id or request.path_params["run"], event, revision=revision_of(fields_of(request)))
     return shape_answer(await _whole_view(state, run))
 
 
 async def _look_ahead(request: Request, event: events.Retaken) -> Response:
     """What that decision would bring about; refused where the decision itself would be."""
-    run, meant = await undecided(state_of(request), request.path_params["run"], event, revision=_revision(request))
+    run, meant = await undecided(
+        state_of(request), request.path_params["run"], event, revision=revision_of(fields_of(request))
+    )
     return shape_answer(outlook_view(run, meant))
-
-
-def _yes_no(body: dict[str, Any], name: str) -> bool:
-    if body.get(name) is not None and not isinstance(body[name], bool):
-        raise RequestInvalid(f"{name} is not true or false", param=name)
-    return bool(body.get(name))
-
-
-def _revision(request: Request) -> int | None:
-    revision = fields_of(request).get("revision")
-    if revision is not None and type(revision) is not int:
-        raise RequestInvalid("revision is not a whole number", param="revision")
-    return revision
 
 
 async def _run(state: State, request: Request) -> Run:

@@ -1,9 +1,11 @@
 """What a person changes of a shot while its run goes on, purely: the input of the takes that are still to come."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from framerelay.runs.costs import Estimate
+from framerelay.runs.earlier_input import EarlierInput
 from framerelay.runs.events import ShotChange
 from framerelay.runs.model import Shot
 
@@ -29,11 +31,22 @@ def why_not_changed(shot: Shot, change: ShotChange) -> str | None:
     return f"the input of shot {shot.id} was changed in between: look again"
 
 
+def input_of(shot: Shot, number: int) -> Mapping[str, Any]:
+    """What take *number* of *shot* was made of, prompt included; its seed is its own."""
+    return next((each.input for each in shot.earlier if number <= each.until), shot.input)
+
+
+def with_input(shot: Shot, new: dict[str, Any], number: int) -> Shot:
+    """*shot* with another input in its takes from *number* on; what those before it were made of is remembered."""
+    if new == shot.input or number <= 1:
+        return replace(shot, input=new)
+    return replace(shot, input=new, earlier=(*shot.earlier, EarlierInput(until=number - 1, input=shot.input)))
+
+
 def changed_by(shot: Shot, change: ShotChange, number: int) -> Shot:
     """*shot* with *change* in its takes from *number* on."""
     return replace(
-        shot,
-        input=input_after(shot, change),
+        with_input(shot, input_after(shot, change), number),
         estimate=estimate_after(shot, change),
         seed_at=shot.seed_at if change.seed is None else number,
     )

@@ -112,7 +112,9 @@ def wake_at(run: Run, now: float) -> float | None:
         later.append(now + RECHECK_S)
     if _after_deadlines(_with_clock(run, now), now) is not run:
         later.append(now)
-    later += [moment for shot in shots for take in _askable(shot) if (moment := ask_at(run, take)) and moment > now]
+    later += [
+        moment for shot in shots for take in _askable(shot) if (moment := ask_at(run, shot, take)) and moment > now
+    ]
     return min(*later, now + WAKE_S_MAX) if later else None
 
 
@@ -297,7 +299,7 @@ def _after_deadlines(run: Run, now: float) -> Run:
                 run = _with_take(run, shot.id, over)
     for shot in awake(run):
         for take in _askable(shot):
-            if (after := asked(run, take, now)) is not take:
+            if (after := asked(run, shot, take, now)) is not take:
                 run = _with_take(run, shot.id, after)
     return run
 

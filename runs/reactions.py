@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from framerelay.runs.changes import with_input
 from framerelay.runs.model import Family, Run, Shot, Take, TakeStatus
 
 # A new take may help: moderation of the output is said to strike at random, the others are nobody's fault.
@@ -33,7 +34,8 @@ def with_other_input(shot: Shot, takes: Sequence[Take]) -> Shot:
     if reaction is None or reaction.since is not None or not any(_may_pass_with(shot, take) for take in takes):
         return shot
     since = max(take.number for take in shot.takes) + 1
-    return replace(shot, input={**shot.input, **reaction.moderated}, reaction=replace(reaction, since=since))
+    other = with_input(shot, {**shot.input, **reaction.moderated}, since)
+    return replace(other, reaction=replace(reaction, since=since))
 
 
 def _may_pass_with(shot: Shot, take: Take) -> bool:

@@ -7,7 +7,7 @@ The checks are in `storyboards.cautions`; they warn, they never refuse.
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 
 from framerelay.network.policy import Trusted
@@ -51,7 +51,7 @@ def plan_of(board: Storyboard, trusted: Trusted | None = None, *, more: Sequence
     `cautions_of`."""
     jobs = sum(shot.takes_wanted for shot in board.shots)
     return Plan(
-        id=_id_of(board),
+        id=plan_id(board),
         title=board.title,
         model=board.model,
         jobs=jobs,
@@ -66,8 +66,12 @@ def plan_of(board: Storyboard, trusted: Trusted | None = None, *, more: Sequence
     )
 
 
-def _id_of(board: Storyboard) -> str:
-    """By what it means: how it is written down, as YAML or JSON, in which order of keys, makes no difference."""
+def plan_id(board: Storyboard) -> str:
+    """
+    The id of the plan of exactly *board*.
+
+    By what it means: how it is written down, as YAML or JSON, in which order of keys, makes no difference.
+    """
     shots = [
         [
             shot.id,
@@ -81,6 +85,7 @@ def _id_of(board: Storyboard) -> str:
             shot.pick_first,
             shot.gated,
             *_source(shot),
+            *([asdict(shot.reaction)] if shot.reaction else []),
         ]
         for shot in board.shots
     ]

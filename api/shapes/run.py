@@ -200,6 +200,10 @@ class Run(Struct, kw_only=True):
     created: Annotated[int, Meta(description="Seconds since 1970, UTC.")]
     updated: Annotated[int, Meta(description="Seconds since 1970, UTC.")]
     hook: Annotated[str | None, Meta(description="The hook whose callback made it.")]
+    pass_: Annotated[Literal["draft", "final"], Meta(description="draft: small and cheap, to be looked at.")] = field(
+        name="pass", default="final"
+    )
+    promoted_from: Annotated[str | None, Meta(description="The draft that it is the final of.")] = None
     labels: Annotated[dict[str, str], Meta(description="The storyboard's, by which it is found.")] = field(
         default_factory=dict
     )
@@ -225,7 +229,7 @@ class CostRange(Struct, kw_only=True):
 
 
 class Outlook(Struct, kw_only=True):
-    """What a retake would bring about; nothing has happened."""
+    """What a retake, or the final of a draft, would bring about; nothing has happened."""
 
     object: Literal["outlook"]
     jobs: Annotated[int, Meta(description="So many it leads to if nothing fails, all paid.")]

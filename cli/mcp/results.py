@@ -94,6 +94,17 @@ class RetakeAnswer(BaseModel):
     next: str
 
 
+class PromotionAnswer(BaseModel):
+    """What the final of a draft would cost; or that it was begun, and as which run."""
+
+    begun: bool
+    run: Annotated[str | None, Field(description="The final's run, once it is begun.")]
+    jobs: Annotated[int, Field(description="Paid jobs that it leads to.")]
+    outlook_id: Annotated[str, Field(description="Of exactly this outlook; give it back to confirm.")]
+    words: str
+    next: str
+
+
 class ClipLink(BaseModel):
     """A file, by what can be opened."""
 
@@ -208,6 +219,8 @@ def next_words(run: shapes.Run, *, now: float) -> Iterator[str]:
         case "running":
             yield from (line for line in outlook(run, now=now) if line.startswith("next: "))
             yield "Nothing to do while it runs; ask film_status again in a minute."
+        case "succeeded" if run.pass_ == "draft":  # noqa: S105  (no password)
+            yield "The draft is ready: film_result gives its address; promote_film makes the final of it."
         case "succeeded":
             yield "The film is ready: film_result gives its address."
         case "failed":
@@ -240,7 +253,8 @@ def _turn(run: shapes.Run, shot: shapes.Shot) -> str:
         case "operator":
             return f"{name} is held for a person: {_advice(run, shot.held_by)}."
         case "budget":
-            return f"{name} is past the budget: a person decides if more may be spent (`{more_budget(run)}`)."
+            how = f"continue_film, or `{more_budget(run)}`"
+            return f"{name} is past the budget: a person decides if more may be spent ({how})."
         case _:
             return f"{name} is tried again by itself when the provider is back."
 
@@ -277,6 +291,19 @@ def retake_answer(outlook: shapes.Outlook, *, shot_id: str, outlook_id: str, beg
         outlook_id=outlook_id,
         words=outlook.would,
         next=f"{shot_id} is made again; film_status shows it." if begun else confirm,
+    )
+
+
+def promotion_answer(outlook: shapes.Outlook, *, outlook_id: str, run: shapes.Run | None = None) -> PromotionAnswer:
+    """Likewise, of the final of a draft; *run*: the one that was begun."""
+    confirm = f"To do it: the same call with outlook_id {outlook_id} and max_jobs of at least {outlook.jobs}."
+    return PromotionAnswer(
+        begun=run is not None,
+        run=run.id if run else None,
+        jobs=outlook.jobs,
+        outlook_id=outlook_id,
+        words=outlook.would,
+        next=confirm if run is None else f"film_status of {run.id} shows it.",
     )
 
 

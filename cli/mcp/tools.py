@@ -26,10 +26,12 @@ from framerelay.cli.mcp.results import (
     FilmResult,
     Films,
     FilmStatus,
+    PromotionAnswer,
     RetakeAnswer,
     clips_of,
     films_answer,
     plan_answer,
+    promotion_answer,
     retake_answer,
     status_answer,
 )
@@ -212,6 +214,45 @@ class Tools:
             receiver.post(place, shapes.Run, json={**changes, "revision": film_run.revision})
             return retake_answer(outlook, shot_id=shot, outlook_id=current, begun=True)
 
+    def continue_film(
+        self,
+        run: RunParameter,
+        max_jobs: Annotated[int, Field(ge=1, description="Paid jobs at most, in all, those before included.")],
+    ) -> FilmStatus:
+        """
+        Let a film go on that failed or waits, once the cause is fixed, or within a larger limit when that is spent.
+
+        Ask the person first: what it still needs is paid for, up to the limit. What was rendered is never paid again.
+        """
+        return self._decide(run, "resume", {"budget": {"jobs": max_jobs}})
+
+    def promote_film(
+        self,
+        run: RunParameter,
+        outlook_id: Annotated[str | None, Field(description="To confirm: from the first call.")] = None,
+        max_jobs: Annotated[int | None, Field(ge=1, description="To confirm: paid jobs at most.")] = None,
+    ) -> PromotionAnswer:
+        """
+        Make the final of a draft (`pass: draft`), of the takes that were picked: a film of its own, large and dear.
+
+        The first call, without outlook_id, is free and says what it would cost. Only a second one, with the outlook_id
+        of the first and max_jobs, does it, and spends; repeated it answers the same film and spends nothing more.
+        """
+        with Receiver.of_environment(quiet=True) as receiver:
+            draft = receiver.run(run)
+            place = f"/v1/runs/{draft.id}/promote"
+            outlook = receiver.post(place, shapes.Outlook, json={"dry_run": True})
+            picked = {each.id: each.picked for each in draft.shots}
+            current = _id_of_outlook([draft.id, "promote", picked, outlook.jobs])
+            if outlook_id is None:
+                return promotion_answer(outlook, outlook_id=current)
+            if outlook_id != current:
+                raise CommandError("this is not the outlook that you asked for, or the draft has changed: look again")
+            if max_jobs is None or max_jobs < outlook.jobs:
+                raise CommandError(f"it leads to {outlook.jobs} paid jobs: ask the person, then give max_jobs")
+            final = receiver.post(place, shapes.Run, json={"budget": {"jobs": max_jobs}})
+            return promotion_answer(outlook, outlook_id=current, run=final)
+
     def film_result(self, run: RunParameter) -> FilmResult:
         """
         Give the film and the clips that it is made of: links or paths that can be opened, sizes and SHA-256.
@@ -270,7 +311,10 @@ class Tools:
 def _outlook_id(run: shapes.Run, shot_id: str, changes: Mapping[str, object], outlook: shapes.Outlook) -> str:
     """Of what is asked and what comes of it; a take more makes it another one, so that it serves once."""
     takes = [len(each.takes) for each in run.shots if each.id == shot_id]
-    whole = [run.id, shot_id, changes, takes, outlook.jobs, outlook.stale]
+    return _id_of_outlook([run.id, shot_id, changes, takes, outlook.jobs, outlook.stale])
+
+
+def _id_of_outlook(whole: list[object]) -> str:
     return f"outlook_{hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:24]}"
 
 

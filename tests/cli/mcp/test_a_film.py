@@ -250,7 +250,13 @@ async def test_every_tool_explains_itself_and_says_what_it_may_do(mcp: Any, monk
     destroying = {name for name, tool in tools.items() if tool.annotations.destructiveHint}
     assert reading == {"plan_film", "list_films", "film_status", "film_result"}
     assert destroying == {"retake_shot", "cancel_film"}
-    assert tools.keys() == reading | destroying | {"start_film", "approve_shot", "pick_take"}
+    assert tools.keys() == reading | destroying | {
+        "start_film",
+        "approve_shot",
+        "pick_take",
+        "continue_film",
+        "promote_film",
+    }
     assert {"storyboard", "plan_id", "max_jobs"} == set(tools["start_film"].inputSchema["required"])
     shots = tools["plan_film"].inputSchema["properties"]["storyboard"]["properties"]["shots"]
     assert "gate" in shots["items"]["properties"]
