@@ -152,6 +152,7 @@ def plan_view(plan: Plan) -> shapes.Plan:
         object="plan",
         title=plan.title,
         model=plan.model,
+        pass_="draft" if plan.is_draft else "final",
         jobs=plan.jobs,
         budget=_budget(plan),
         cost=cost_range(plan.cost),

@@ -151,6 +151,8 @@ def made_words(shot: shapes.Shot) -> str:
     """What was made of a shot that is done."""
     take = _film_take(shot)
     which = f"take {take.number} of {len(shot.takes)}, " if len(shot.takes) > 1 else ""
+    if shot.alternative_since is not None and take.number >= shot.alternative_since:
+        which += "made of its on_moderated, "
     video = take.video
     if video is None:  # It is there for every take that is done.
         return "done"

@@ -18,7 +18,7 @@ from framerelay.receiver.decision_fields import budget_of, revision_of, yes_no
 from framerelay.receiver.fields import fields_of
 from framerelay.receiver.provider_keys import check_keys
 from framerelay.receiver.state import State, state_of
-from framerelay.runs.costs import together
+from framerelay.runs.costs import Estimate, together
 from framerelay.runs.errors import Conflict
 from framerelay.runs.model import Run, RunId
 from framerelay.runs.promotion import final_shots, why_not_promoted, words_of_promotion
@@ -63,18 +63,29 @@ async def promote(request: Request) -> Response:
     Raises: Conflict while the draft is not settled; StoryboardInvalid where its money cannot be kept to; KeyMissing.
     """
     state, fields = state_of(request), fields_of(request)
+    (jobs, money), asks, revision = budget_of(fields), yes_no(fields, "dry_run"), revision_of(fields)
     draft = await stored_run(state, request.path_params["run"])
-    check_revision(draft, revision_of(fields))
+    check_revision(draft, revision)
+    board = final_of(state, draft, jobs=jobs, money=money)
+    return shape_answer(_outlook(board)) if asks else started(state, await begin_final(state, draft, board))
+
+
+def final_of(state: State, draft: Run, *, jobs: int | None = None, money: float | None = None) -> Storyboard:
+    """
+    What the final of *draft* would be, with its prices; of its limits those are the draft's that are not given.
+
+    Raises: Conflict where it cannot be promoted; StoryboardInvalid where the money cannot be kept to.
+    """
     if words := why_not_promoted(draft):
         raise Conflict(words)
-    board = priced(_final_of(draft, *budget_of(fields)), state.providers)
-    if yes_no(fields, "dry_run"):
-        return shape_answer(_outlook(board))
-    # Whatever its limits: the same takes are paid for once.
+    return priced(_unpriced(draft, jobs, money), state.providers)
+
+
+async def begin_final(state: State, draft: Run, board: Storyboard) -> Run:
+    """The run of *board*, the final of *draft*: whatever its limits, the same takes are paid for once."""
     same = replace(board, budget_jobs=None, budget_money=None)
     key = f"promote-{draft.id}-{plan_id(same)}"
-    run = await begin_run(state, board, planned=same, key=key, promoted_from=draft.id)
-    return started(state, run)
+    return await begin_run(state, board, planned=same, key=key, promoted_from=draft.id)
 
 
 def started(state: State, run: Run) -> Response:
@@ -83,8 +94,8 @@ def started(state: State, run: Run) -> Response:
     return shape_answer(view, status=201, headers={"Location": f"/v1/runs/{run.id}"})
 
 
-def _final_of(draft: Run, jobs: int | None, money: float | None) -> Storyboard:
-    """As it would have been read; of its own limits those are kept that are not given."""
+def _unpriced(draft: Run, jobs: int | None, money: float | None) -> Storyboard:
+    """As it would have been read."""
     return Storyboard(
         title=draft.title,
         model=draft.model,
@@ -99,15 +110,23 @@ def _final_of(draft: Run, jobs: int | None, money: float | None) -> Storyboard:
     )
 
 
+def final_words(board: Storyboard) -> str:
+    """What making *board*, the final of a draft, would do, in a sentence for the person who pays."""
+    return words_of_promotion(
+        board.title, board.shots, _cost_of(board), budget_jobs=board.budget_jobs, budget_money=board.budget_money
+    )
+
+
+def _cost_of(board: Storyboard) -> Estimate | None:
+    return together((shot.estimate, 1) for shot in board.shots)
+
+
 def _outlook(board: Storyboard) -> shapes.Outlook:
-    cost = together((shot.estimate, 1) for shot in board.shots)
     return shapes.Outlook(
         object="outlook",
         jobs=len(board.shots),
         stale=[],
         budget_left=board.budget_jobs,
-        cost=cost_range(cost) or UNSET,
-        would=words_of_promotion(
-            board.title, board.shots, cost, budget_jobs=board.budget_jobs, budget_money=board.budget_money
-        ),
+        cost=cost_range(_cost_of(board)) or UNSET,
+        would=final_words(board),
     )

@@ -39,6 +39,7 @@ class Plan:
     longest_chain: int
     shots: tuple[Shot, ...]
     cautions: tuple[Caution, ...]
+    is_draft: bool = False
 
     def scenes(self) -> Iterator[tuple[str, tuple[Shot, ...]]]:
         """Each scene's id with its shots, in the order of the film."""
@@ -62,6 +63,7 @@ def plan_of(board: Storyboard, trusted: Trusted | None = None, *, more: Sequence
         provider=board.provider,
         longest_chain=_longest_chain(board.shots),
         shots=board.shots,
+        is_draft=board.draft is not None,
         cautions=cautions_of(board, jobs=jobs, trusted=trusted, more=more),
     )
 

@@ -310,8 +310,8 @@ class Tools:
 
 def _outlook_id(run: shapes.Run, shot_id: str, changes: Mapping[str, object], outlook: shapes.Outlook) -> str:
     """Of what is asked and what comes of it; a take more makes it another one, so that it serves once."""
-    takes = [len(each.takes) for each in run.shots if each.id == shot_id]
-    return _id_of_outlook([run.id, shot_id, changes, takes, outlook.jobs, outlook.stale])
+    takes = [len(each.takes) for each in run.shots]  # Of all: what was given may be the beginning of a shot's id.
+    return _id_of_outlook([run.id, shot_id, changes, takes, outlook.jobs, outlook.following, outlook.stale])
 
 
 def _id_of_outlook(whole: list[object]) -> str:

@@ -19,6 +19,7 @@ from framerelay.runs.standing import MOVING, counted, jobs_left, submits_to_come
 from framerelay.runs.text import clause, duration, listed, number_of, range_words, soon
 
 UNDER_WAY: Final = frozenset({"submitting", "generating", "collecting"})
+FORMS_MAX: Final = 40  # Of more shots each has its form on its own page: prompts are long.
 ASKED_MAX: Final = 12  # Of each kind, in one card; the others have their turn when these are decided.
 
 
@@ -81,7 +82,8 @@ class Next:
     One sentence, and the decisions that are open. ``resume``: what it spends; None if there is nothing to resume.
     ``more``: where the budget holds a shot back.
 
-    ``to_retake``: the shots that a retake may help.
+    ``to_retake``: the shots that a retake may help. ``retakes``: of each that could be made again; None where its
+    form has a page of its own.
     """
 
     sentence: str
@@ -94,20 +96,19 @@ class Next:
     resume: str | None = None
     more: More | None = None
     cancel: str | None = None
-    retakes: dict[str, Retake] = field(default_factory=dict)
+    retakes: dict[str, Retake | None] = field(default_factory=dict)
 
 
 def what_is_next(run: Run, view: shapes.Run, *, now: float) -> Next:
     """Of *run*, which is *view* in the API."""
     waiting = [shot for shot in view.shots if shot.status == "waiting"]
     sentence = _sentence(view, waiting, now=now)
-    retakes = {shot.id: retake for shot in run.shots if (retake := retake_of(run, shot, now))}
     in_question = {shot.id for shot in waiting if waits_for(shot) == "answer"}
-    to_retake = [
-        shot.id
-        for shot in run.shots
-        if (shot.status is ShotStatus.FAILED or shot.id in in_question) and not retakes[shot.id].why_not
-    ]
+    in_need = [shot for shot in run.shots if shot.status is ShotStatus.FAILED or shot.id in in_question][:FORMS_MAX]
+    # An outlook looks at the whole run: of a long one each shot has its own on its own page.
+    asked = [shot for shot in run.shots if _may_be_retaken(shot)]
+    retakes = {shot.id: retake_of(run, shot, now) for shot in (asked if len(run.shots) <= FORMS_MAX else in_need)}
+    to_retake = [shot.id for shot in in_need if (retake := retakes.get(shot.id)) and not retake.why_not]
     return Next(
         sentence=_capital(sentence),
         film_in=film_in(view, now=now),
@@ -121,7 +122,7 @@ def what_is_next(run: Run, view: shapes.Run, *, now: float) -> Next:
         resume=_resume(run, now),
         more=_more(run) if any(waits_for(shot) == "budget" for shot in waiting) else None,
         cancel=_cancel(run),
-        retakes=retakes,
+        retakes={shot.id: retakes.get(shot.id) for shot in asked},
     )
 
 
@@ -244,10 +245,15 @@ def _cancel(run: Run) -> str | None:
     return f"Nothing more is submitted{costs}. Clips that are done stay. It cannot be taken back."
 
 
+def _may_be_retaken(shot: Shot) -> bool:
+    """Whether a person would ask for it: it is done, or failed, or they are asked about a take of it."""
+    is_asked = shot.status is ShotStatus.WAITING and any(take.question for take in counted(shot))
+    return is_asked or shot.status in (ShotStatus.DONE, ShotStatus.FAILED)
+
+
 def retake_of(run: Run, shot: Shot, now: float) -> Retake | None:
     """As its form sends it, with a prompt, which some refusals ask for; None where nobody would ask for one."""
-    is_asked = shot.status is ShotStatus.WAITING and any(take.question for take in counted(shot))
-    if shot.status not in (ShotStatus.DONE, ShotStatus.FAILED) and not is_asked:
+    if not _may_be_retaken(shot):
         return None
     event = events.Retaken(shot_id=shot.id, prompt=shot.input.get("prompt"))
     alone, whole = outlook_on(run, event), outlook_on(run, replace(event, following=True))

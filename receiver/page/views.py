@@ -11,34 +11,36 @@ from starlette.responses import Response
 from framerelay.api import shapes
 from framerelay.api.views import UNREACHABLE, callback_view, run_view
 from framerelay.api.words import cost_words, shot_words
-from framerelay.receiver.deciding import decide, stored_run
+from framerelay.receiver.beginning import begin_final, final_of, final_words
+from framerelay.receiver.deciding import decide, stored_run, stored_shot
 from framerelay.receiver.decision_fields import change_of
 from framerelay.receiver.door.sessions import INVITED_S
 from framerelay.receiver.fields import check_names, fields_of
 from framerelay.receiver.page.health import health_of
 from framerelay.receiver.page.history import moments_of
-from framerelay.receiver.page.next import may_be_lost, retake_of, what_is_next
+from framerelay.receiver.page.next import FORMS_MAX, may_be_lost, retake_of, what_is_next
 from framerelay.receiver.page.rendering import login_form, render_page
 from framerelay.receiver.page.strip import clips_of, latest_frame, scenes_of, shape_of, takes_of
 from framerelay.receiver.runs_api import NAME
-from framerelay.receiver.state import state_of
+from framerelay.receiver.state import State, state_of
 from framerelay.receiver.wanted import wanted_of
 from framerelay.runs import events
 from framerelay.runs.decisions import Decision
-from framerelay.runs.errors import NotFound, RequestInvalid
+from framerelay.runs.errors import RequestInvalid, StoryboardInvalid
 from framerelay.runs.events import Event
 from framerelay.runs.limits import JOBS_MAX
 from framerelay.runs.model import Run, RunStatus
+from framerelay.runs.promotion import why_not_promoted
 from framerelay.runs.standing import MOVING, has_ended
-from framerelay.store.progress import name_of
+from framerelay.store.progress import check_revision, name_of
 
 RUNS_A_PAGE: Final = 20
 CALLBACKS_A_PAGE: Final = 100
-FORMS_MAX: Final = 40  # Of more shots each has its form on its own page: prompts are long.
 # Each decision with the fields of its form; all have these two.
 OF_ALL: Final = ("action", "revision")
 OF_ONE: Final[dict[str, tuple[str, ...]]] = {
     "cancel": (),
+    "promote": (),
     "resume": ("more_jobs", "more_money"),
     "approve": ("shot", "prompt", "seed"),
     "pick": ("shot", "take"),
@@ -98,6 +100,11 @@ async def act(request: Request) -> Response:
     state, form = state_of(request), fields_of(request)
     run = await stored_run(state, request.path_params["run"])
     revision = _number(form, "revision")
+    if form.get("action") == "promote":
+        check_names("field", form, OF_ALL)
+        check_revision(run, revision)
+        final = await begin_final(state, run, final_of(state, run))
+        return Response(status_code=303, headers={"Location": f"/runs/{final.id}"})
     await decide(state, run.id, _decision(form, run), revision=revision)
     place = f"#shot-{form['shot']}" if form["action"] == "retake" else "#next"
     return Response(status_code=303, headers={"Location": f"/runs/{run.id}{place}"})
@@ -107,9 +114,10 @@ async def show_shot(request: Request) -> Response:
     """``GET /runs/{run}/shots/{shot}``: what happened to it, with the callbacks as they came. Raises: NotFound."""
     state = state_of(request)
     run = await stored_run(state, request.path_params["run"])
-    shot = run.shot(request.path_params["shot"])
-    if shot is None:
-        raise NotFound("there is no such shot in the run")
+    name = stored_shot(run, request.path_params["shot"])
+    if (run.id, name) != (request.path_params["run"], request.path_params["shot"]):
+        return Response(status_code=303, headers={"Location": f"/runs/{run.id}/shots/{name}"})
+    shot = run.shots[run.index.places[name]]
     now, view = time.time(), await _whole_view(request, run)
     cell = next(each for each in view.shots if each.id == shot.id)
     return await render_page(
@@ -230,6 +238,7 @@ async def _run_page(request: Request, run: Run, template: str) -> Response:
         unheard=_is_unheard(view),
         scenes=scenes_of(view, now=now),
         clips=clips_of(view),
+        promotes=_promotion(state_of(request), run),
         shape=shape_of(view),
         next=what_is_next(run, view, now=now),
         live=not has_ended(run),
@@ -237,6 +246,16 @@ async def _run_page(request: Request, run: Run, template: str) -> Response:
         event_names=EVENT_NAMES,
         forms_here=len(run.shots) <= FORMS_MAX,
     )
+
+
+def _promotion(state: State, run: Run) -> str | None:
+    """What the final of a draft would spend; None where there is none to make."""
+    if why_not_promoted(run):
+        return None
+    try:
+        return final_words(final_of(state, run))
+    except StoryboardInvalid as error:
+        return error.mistakes[0].message
 
 
 def _view_of(run: Run) -> shapes.Run:

@@ -90,3 +90,28 @@ async def test_a_final_is_not_promoted(relay: Any, finish: Any) -> None:
     """It is no draft."""
     answer = await relay.api.post(f"/v1/runs/{await finish()}/promote")
     assert (answer.status_code, "is no draft" in answer.json()["error"]["message"]) == (409, True)
+
+
+async def test_the_page_says_what_it_spends_and_goes_on_to_the_final(relay: Any, browser: Any, settled: str) -> None:
+    """A button where the draft is settled; the final says of which draft it is."""
+    page = (await browser.get(f"/runs/{settled}")).text
+    assert "Make the final" in page
+    assert "a run of its own, for 2 jobs" in page
+    stale = await browser.post(f"/runs/{settled}/act", data={"action": "promote", "revision": "1"})
+    assert stale.status_code == 409
+    revision = str((await relay.shown(settled))["revision"])
+    answer = await browser.post(f"/runs/{settled}/act", data={"action": "promote", "revision": revision})
+    final = answer.headers["Location"].removeprefix("/runs/")
+    assert (answer.status_code, (await relay.shown(final))["promoted_from"]) == (303, settled)
+    page = (await browser.get(f"/runs/{final}")).text
+    assert f'final of <a href="/runs/{settled}">a draft</a>' in page
+    assert "Make the final" not in page
+    assert "draft ·" in (await browser.get("/")).text
+
+
+async def test_a_draft_that_is_not_settled_has_no_button_and_is_refused(relay: Any, browser: Any, draft: str) -> None:
+    """Whoever sends the form all the same."""
+    assert "Make the final" not in (await browser.get(f"/runs/{draft}")).text
+    revision = str((await relay.shown(draft))["revision"])
+    answer = await browser.post(f"/runs/{draft}/act", data={"action": "promote", "revision": revision})
+    assert answer.status_code == 409
