@@ -59,8 +59,10 @@ def _too_few_are_done(run: shapes.Run) -> bool:
 
 def _ends_in_s(run: shapes.Run, shot: shapes.Shot, source_ends_in_s: float, now: float) -> float | None:
     """Seconds until *shot* is done."""
+    if shot.following and not shot.gate and (usual := usual_s(run)) is not None:
+        return source_ends_in_s + usual
     if shot.status in ("done", "collecting"):
-        return 0.0
+        return None if shot.following else 0.0
     asks = (shot.gate and not shot.approved) or (shot.takes_wanted > 1 and shot.pick != "first")
     if not asks and shot.held_by and shot.held_by.code == NO_PLACE and isinstance(shot.queue_position, int):
         return _place_ends_in_s(run, shot.queue_position)

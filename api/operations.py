@@ -10,6 +10,7 @@ from typing import Final
 
 from framerelay.api import shapes
 from framerelay.api.access import VIDEO_BYTES_MAX, Right
+from framerelay.api.decision_bodies import BUDGET, CHANGE, YES_NO, fields_schema
 from framerelay.api.operation import FORM, Body, Operation, RouteAnswer
 from framerelay.api.storyboard_schema import Schema
 
@@ -17,13 +18,7 @@ from framerelay.api.storyboard_schema import Schema
 def _decision(schema: Schema | None = None, *, needs: tuple[str, ...] = ()) -> Body:
     """A JSON object that may be left out where it *needs* nothing."""
     fields = {**(schema or {}), "revision": REVISION}
-    return Body(kinds=("application/json",), schema=_fields(fields, needs=needs), required=bool(needs))
-
-
-def _fields(properties: Schema, *, needs: tuple[str, ...] = ()) -> Schema:
-    """An object with these fields and no others: what is misspelt is refused, not passed over."""
-    required = {"required": list(needs)} if needs else {}
-    return {"type": "object", "properties": properties, "additionalProperties": False, **required}
+    return Body(kinds=("application/json",), schema=fields_schema(fields, needs=needs), required=bool(needs))
 
 
 REVISION: Final[Schema] = {
@@ -31,9 +26,6 @@ REVISION: Final[Schema] = {
     "anyOf": [{"type": "integer"}, {"type": "null"}],
 }
 NAME: Final[Schema] = {"type": "string", "pattern": "^[!-~]{1,200}$"}
-SEED: Final[Schema] = {"anyOf": [{"type": "integer", "minimum": -1, "maximum": 2**32 - 1}, {"type": "null"}]}
-YES_NO: Final[Schema] = {"anyOf": [{"type": "boolean"}, {"type": "null"}]}
-TEXT: Final[Schema] = {"anyOf": [{"type": "string", "pattern": r"\S"}, {"type": "null"}]}
 
 BOARD: Final = Body(kinds=("application/json", "application/yaml"), schema={"$ref": "#/components/schemas/Storyboard"})
 CALLBACK_BODY: Final = Body(
@@ -57,12 +49,12 @@ PICTURE: Final = Body(
     ),
     schema={"type": "string", "format": "binary", "maxLength": VIDEO_BYTES_MAX},
 )
-NOTHING: Final = Body(kinds=("application/json",), schema=_fields({}), required=False)
+NOTHING: Final = Body(kinds=("application/json",), schema=fields_schema({}), required=False)
 LOGIN: Final = Body(
     kinds=FORM,
-    schema=_fields({"key": {"type": "string"}, "next": {"type": "string"}}, needs=("key",)),
+    schema=fields_schema({"key": {"type": "string"}, "next": {"type": "string"}}, needs=("key",)),
 )
-LOGOUT: Final = Body(kinds=FORM, schema=_fields({}), required=False)
+LOGOUT: Final = Body(kinds=FORM, schema=fields_schema({}), required=False)
 
 _RUN: Final = {200: RouteAnswer(about="The run as it stands after it.", shape=shapes.Run)}
 _NO_RUN: Final = {404: "There is no such run."}
@@ -137,9 +129,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         name="listRuns",
         about="Runs, newest first",
         right=Right.READ,
-        parameters=("limit", "after", "status"),
+        parameters=("limit", "after", "status", "label", "q", "needs"),
         answers={200: RouteAnswer(about="A page of them.", shape=shapes.Runs)},
-        refusals={422: "limit is not a number from 1 to 200, status not one of a run's, or a parameter unknown."},
+        refusals={422: "A parameter is unknown, or its value is none that it can have."},
     ),
     "GET /v1/runs/{run}": Operation(
         name="readRun",
@@ -180,17 +172,35 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/runs/{run}/resume": Operation(
         name="resumeRun",
         about="Go on with a run that failed or waits, once the cause is fixed",
-        more="Nothing that was rendered is paid for again; submits_to_come says what it may cost.",
+        more="Nothing that was rendered is paid for again; submits_to_come says what it may cost. A budget takes the "
+        "place of the run's, also where nothing else changes: the run goes on, or has succeeded.",
         right=Right.OPERATE,
-        body=_decision(),
+        body=_decision({"budget": BUDGET}),
         answers=_RUN,
         refusals={**_NO_RUN, **_NOT_NOW, **_BAD_BODY},
     ),
+    "POST /v1/runs/{run}/promote": Operation(
+        name="promoteRun",
+        about="Make the final of a draft",
+        more="A run of its own, of the picked prompts and seeds; each shot begins with a frame of the final, never "
+        "of the draft. Asked again for the same takes it answers the same run. With dry_run: true it only says so.",
+        right=Right.OPERATE,
+        body=_decision({"budget": BUDGET, "dry_run": YES_NO}),
+        answers={
+            200: RouteAnswer(about="What it would do.", shape=shapes.Outlook),
+            201: RouteAnswer(about="The final.", shape=shapes.Run, headers=("Location",)),
+        },
+        refusals={
+            **_NO_RUN,
+            409: "The run is no draft, or not all its shots are done; or its final was removed.",
+            422: "The body is wrong, a key is missing, or the money cannot be kept to.",
+        },
+    ),
     "POST /v1/runs/{run}/shots/{shot}/approve": Operation(
         name="approveShot",
-        about="Let a gated shot be submitted",
+        about="Let a gated shot be submitted, changed if need be",
         right=Right.OPERATE,
-        body=_decision(),
+        body=_decision(CHANGE),
         answers=_RUN,
         refusals={**_NO_SHOT, **_NOT_NOW, **_BAD_BODY},
     ),
@@ -205,9 +215,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/runs/{run}/shots/{shot}/retake": Operation(
         name="retakeShot",
         about="Make a shot again, inside the budget",
-        more="Later shots that are made from it stay as they are, stale. With dry_run: true it only says so.",
+        more="Later shots that are made from it stay as they are, stale. With following: true each is made again, too, "
+        "as soon as its source's new take is there. With dry_run: true it only says so.",
         right=Right.OPERATE,
-        body=_decision({"prompt": TEXT, "seed": SEED, "dry_run": YES_NO}),
+        body=_decision({**CHANGE, "following": YES_NO, "dry_run": YES_NO}),
         answers={
             200: RouteAnswer(
                 about="The run as it stands after it; or what it would do.", shape=shapes.Run, other=shapes.Outlook
@@ -239,7 +250,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.OPERATE,
         body=Body(
             kinds=("application/json",),
-            schema=_fields({"spend": {"type": "boolean"}}),
+            schema=fields_schema({"spend": {"type": "boolean"}}),
             required=False,
         ),
         answers={200: RouteAnswer(about="What it would do, or did.", shape=shapes.Replay)},

@@ -8,6 +8,23 @@ PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     "limit": {"in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 200, "default": 20}},
     "after": {"in": "query", "description": "The next of the page before.", "schema": {"type": "string"}},
     "status": {"in": "query", "schema": {"type": "string", "enum": [status.value for status in RunStatus]}},
+    "label": {
+        "in": "query",
+        "description": "Only those with this label; repeat it for several, all of which they have.",
+        "style": "form",
+        "explode": True,
+        "schema": {"type": "array", "items": {"type": "string", "examples": ["project:rain"]}},
+    },
+    "q": {
+        "in": "query",
+        "description": "Only those with these words, or words that begin so, in title, labels or hook.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+    },
+    "needs": {
+        "in": "query",
+        "description": "person: only those that a person should look at, since they wait, or a shot of them asks.",
+        "schema": {"const": "person"},
+    },
     "of-run": {"name": "run", "in": "query", "description": "Only of this run.", "schema": {"type": "string"}},
     "Idempotency-Key": {
         "in": "header",

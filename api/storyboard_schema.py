@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from framerelay.storyboards.inputs import INPUT_FIELDS, PLAIN_FIELDS, REFERENCE_FILES, FieldKind
+from framerelay.storyboards.labels import LABELS_MAX, VALUE_MAX
+from framerelay.storyboards.reactions import RETAKES_MAX
 from framerelay.storyboards.scenes import SHOTS_MAX, TAKES_MAX
 
 Schema = dict[str, Any]
@@ -24,8 +26,9 @@ _KINDS: Final[dict[FieldKind, Schema]] = {
     FieldKind.URL: URL,
     FieldKind.URLS: {"type": "array", "items": {"type": "string"}},
 }
-_INPUTS: Final = {
-    **{name: _KINDS[INPUT_FIELDS[name]] for name in PLAIN_FIELDS},
+PLAIN_SCHEMAS: Final[Schema] = {name: _KINDS[INPUT_FIELDS[name]] for name in PLAIN_FIELDS}
+INPUT_SCHEMAS: Final[Schema] = {
+    **PLAIN_SCHEMAS,
     **{name: {"type": "array", "items": FRAME} for name in REFERENCE_FILES},
 }
 
@@ -47,6 +50,15 @@ _CHOICE: Final = {
 }
 """At the top, in a scene and in a shot; the inner one counts."""
 
+_ON_FAILED: Final = _described(
+    {
+        "anyOf": [
+            {"enum": ["retake", "stop"]},
+            _group(("retake",), retake={"type": "integer", "minimum": 0, "maximum": RETAKES_MAX}),
+        ]
+    },
+    "New takes when a job fails: retake, stop, or {retake: 2} for at most two.",
+)
 _SHOT: Final = _group(
     ("prompt",),
     id=_described(ID, "Its name, once in the whole storyboard."),
@@ -61,8 +73,13 @@ _SHOT: Final = _group(
     ),
     pick=_described({"const": "first"}, "The first take that is done is the one."),
     gate=_described({"const": "approve"}, "It is submitted after you approved it."),
+    on_moderated=_described(
+        {**_group(prompt=TEXT, generate_audio={"const": False}), "minProperties": 1},
+        "In place of its own, once, when prompt, picture or sound are refused.",
+    ),
+    on_failed=_ON_FAILED,
     **_CHOICE,
-    **_INPUTS,
+    **INPUT_SCHEMAS,
 )
 _SHOTS: Final[Schema] = {
     "type": "array",
@@ -74,6 +91,15 @@ _SCENE: Final = _group(("shots",), id=ID, first_frame=FRAME, first_frame_url=URL
 _WHOLE: Final = _group(
     version={"const": 1},
     title=_described(TEXT, "The name of the run."),
+    labels=_described(
+        {
+            "type": "object",
+            "propertyNames": {"pattern": ID["pattern"]},
+            "additionalProperties": {**TEXT, "maxLength": VALUE_MAX},
+            "maxProperties": LABELS_MAX,
+        },
+        "By which its run is found: project, episode, whatever you sort by.",
+    ),
     **_CHOICE,
     budget=_described(
         {
@@ -85,7 +111,15 @@ _WHOLE: Final = _group(
     currency=_described(
         {"type": "string", "pattern": "^([A-Z]{3}|credits|units)$"}, "What money is counted in.", "USD", "CNY"
     ),
-    defaults=_described(_group(**_INPUTS), "Input fields of the jobs API for every shot."),
+    defaults=_described(_group(**INPUT_SCHEMAS), "Input fields of the jobs API for every shot."),
+    **{
+        "pass": _described(
+            {"anyOf": [{"enum": ["draft", "final"]}, _group(("draft",), draft=_group(**PLAIN_SCHEMAS))]},
+            "draft: small and cheap, to look at; promote makes the final of it.",
+        )
+    },
+    service_tier=_described(TEXT, "For all shots; flex: later and cheaper, where the provider has it.", "flex"),
+    on_failed=_ON_FAILED,
     style=_described(TEXT, "What all prompts share; it is put behind each of them."),
     scenes={"type": "array", "items": {"$ref": "#/components/schemas/StoryboardScene"}, "minItems": 1},
     shots=_SHOTS,

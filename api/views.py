@@ -10,16 +10,15 @@ from framerelay.config.logs import redacted
 from framerelay.config.urls import host_of
 from framerelay.network.policy import HOW_TO_TRUST
 from framerelay.runs.costs import Estimate, together
+from framerelay.runs.events import Retaken
 from framerelay.runs.model import Clip, Film, FirstFrame, Frame, Problem, Run, Shot, Take, TakeStatus
 from framerelay.runs.outlook import (
     SecondJob,
     clips_that_are_odd,
-    cost_of_retake,
     is_continued,
-    jobs_of_retake,
+    outlook_on,
     seams_that_jump,
     second_jobs,
-    stale_after,
     stale_shots,
     words_of_retake,
 )
@@ -66,6 +65,9 @@ def run_view(run: Run, *, base_url: str, positions: Mapping[str, int] | None = N
         created=int(run.created_at),
         updated=int(run.updated_at),
         hook=run.hook,
+        pass_="draft" if run.is_draft else "final",
+        promoted_from=run.promoted_from,
+        labels=run.labels,
         budget=_budget(run),
         spent=shapes.Spent(jobs=jobs_spent(run)),
         cost=_run_cost(run),
@@ -81,15 +83,17 @@ def run_view(run: Run, *, base_url: str, positions: Mapping[str, int] | None = N
     )
 
 
-def outlook_view(run: Run, shot_id: str) -> shapes.Outlook:
-    """What a retake of *shot_id* would bring about."""
+def outlook_view(run: Run, event: Retaken) -> shapes.Outlook:
+    """What a retake would bring about."""
+    outlook = outlook_on(run, event)
     return shapes.Outlook(
         object="outlook",
-        jobs=jobs_of_retake(run, shot_id),
-        stale=list(stale_after(run, shot_id)),
+        jobs=outlook.jobs,
+        following=list(outlook.following),
+        stale=list(outlook.stale),
         budget_left=jobs_left(run),
-        cost=cost_range(cost_of_retake(run, shot_id)) or UNSET,
-        would=words_of_retake(run, shot_id),
+        cost=cost_range(outlook.cost) or UNSET,
+        would=words_of_retake(run, event),
     )
 
 
@@ -148,6 +152,7 @@ def plan_view(plan: Plan) -> shapes.Plan:
         object="plan",
         title=plan.title,
         model=plan.model,
+        pass_="draft" if plan.is_draft else "final",
         jobs=plan.jobs,
         budget=_budget(plan),
         cost=cost_range(plan.cost),
@@ -288,6 +293,8 @@ def _shot(run: Run, shot: Shot, base_url: str, *, stale: bool, position: int | N
         takes_wanted=shot.takes_wanted,
         pick="first" if shot.pick_first else None,
         stale=stale,
+        following=shot.following is not None,
+        alternative_since=shot.reaction.since if shot.reaction else None,
         continued=is_continued(run, shot),
         held_by=_problem(shot.held_by),
         queue_position=UNSET if position is None else position,

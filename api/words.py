@@ -131,7 +131,7 @@ def _done_words(run: shapes.Run, shot: shapes.Shot) -> str:
     first = take.first_frame
     seam = f", seam {take.seam.difference:.1f} of 255" if take.seam else ""
     origin = f"; begins with {_frame(shot.source, first)}{seam}" if first else ""
-    return f"{made_words(shot)}{origin}{_stale(run, shot)}"
+    return f"{made_words(shot)}{origin}{'' if shot.following else _stale(run, shot)}"
 
 
 def stale_source(run: shapes.Run, shot: shapes.Shot) -> str | None:
@@ -151,10 +151,13 @@ def made_words(shot: shapes.Shot) -> str:
     """What was made of a shot that is done."""
     take = _film_take(shot)
     which = f"take {take.number} of {len(shot.takes)}, " if len(shot.takes) > 1 else ""
+    if shot.alternative_since is not None and take.number >= shot.alternative_since:
+        which += "made of its on_moderated, "
     video = take.video
     if video is None:  # It is there for every take that is done.
         return "done"
-    return f"done: {which}{video.duration_s:.2f} s, {video.width}x{video.height}"
+    again = f"; made again when the new take of {shot.source} is there" if shot.following else ""
+    return f"done: {which}{video.duration_s:.2f} s, {video.width}x{video.height}{again}"
 
 
 def cost_words(run: shapes.Run) -> str | None:

@@ -85,8 +85,9 @@ class Receiver:
         self._http.close()
 
     def get(self, path: str, shape: type[S], **query: object) -> S:
-        """What lies at *path*, as *shape*. Raises: CommandError."""
-        params = {name: str(value) for name, value in query.items() if value is not None}
+        """What lies at *path*, as *shape*; a list in *query* is the parameter so often. Raises: CommandError."""
+        given = {name: value for name, value in query.items() if value is not None}
+        params = {name: value if isinstance(value, list) else str(value) for name, value in given.items()}
         return self._ask("GET", path, shape, params=params)
 
     def run(self, run_id: str) -> shapes.Run:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 import framerelay.cli.programs  # Its commands come first.
-from framerelay.cli.options import CALLBACK, RUN, SHOT, TAKE, cli, json_option, yes_option
+from framerelay.cli.options import CALLBACK, RUN, cli, json_option, yes_option
 from framerelay.cli.output import prepare_output
 
 STATUSES = ("running", "waiting", "succeeded", "failed", "cancelled")
@@ -49,13 +49,19 @@ def plan(storyboard: Path, as_json: bool) -> None:
 
 @cli.command()
 @click.option("--status", type=click.Choice(STATUSES), metavar="WORD", help=f"Only these: {', '.join(STATUSES)}.")
+@click.option("--label", "labels", multiple=True, metavar="NAME:VALUE", help="Only with this label; repeatable.")
+@click.option("--search", metavar="TEXT", help="Only with these words in title, labels or hook.")
+@click.option("--needs-me", is_flag=True, help="Only those that wait for a person, or ask one.")
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most so many.")
 @json_option
-def runs(status: str | None, limit: int, as_json: bool) -> None:
+def runs(
+    status: str | None, labels: tuple[str, ...], search: str | None, needs_me: bool, limit: int, as_json: bool
+) -> None:
     """List runs, newest first."""
     from framerelay.cli.runs import list_runs
 
-    sys.exit(list_runs(status=status, limit=limit, as_json=as_json))
+    needs = "person" if needs_me else None
+    sys.exit(list_runs(status=status, labels=labels, search=search, needs=needs, limit=limit, as_json=as_json))
 
 
 @cli.command()
@@ -118,79 +124,7 @@ def remove(run_id: str, yes: bool, as_json: bool) -> None:
     sys.exit(remove_run(run_id, yes=yes, as_json=as_json))
 
 
-@cli.command()
-@click.argument("run_id", metavar="RUN", shell_complete=RUN)
-@json_option
-def resume(run_id: str, as_json: bool) -> None:
-    """
-    Go on with a run that failed or waits, from what is there.
-
-    Fix the cause first: the key, the account, a trusted host, the disk. Keys are read again, so that no restart is
-    needed for one in .env or a file. What was rendered is fetched, not paid for again; a shot whose job failed gets a
-    new take.
-    """
-    from framerelay.cli.runs import resume
-
-    sys.exit(resume(run_id, as_json=as_json))
-
-
-@cli.command()
-@click.argument("run_id", metavar="RUN", shell_complete=RUN)
-@click.argument("shot_id", metavar="SHOT", shell_complete=SHOT)
-@json_option
-def approve(run_id: str, shot_id: str, as_json: bool) -> None:
-    """Let a shot with `gate: approve` be submitted."""
-    from framerelay.cli.runs import decide_shot
-
-    sys.exit(decide_shot(run_id, shot_id, "approve", as_json=as_json))
-
-
-@cli.command()
-@click.argument("run_id", metavar="RUN", shell_complete=RUN)
-@click.argument("shot_id", metavar="SHOT", shell_complete=SHOT)
-@click.argument("take", type=click.IntRange(1), shell_complete=TAKE)
-@json_option
-def pick(run_id: str, shot_id: str, take: int, as_json: bool) -> None:
-    """Choose the take of a shot to go on from."""
-    from framerelay.cli.runs import decide_shot
-
-    sys.exit(decide_shot(run_id, shot_id, "pick", {"take": take}, as_json=as_json))
-
-
-@cli.command()
-@click.argument("run_id", metavar="RUN", shell_complete=RUN)
-@click.argument("shot_id", metavar="SHOT", shell_complete=SHOT)
-@click.option("--prompt", help="Another prompt, whole: the storyboard's style is not added.  [default: the same]")
-@click.option("--seed", type=click.IntRange(-1, 2**32 - 1), help="Another seed.  [default: the last one + 1]")
-@yes_option
-@json_option
-def retake(run_id: str, shot_id: str, prompt: str | None, seed: int | None, yes: bool, as_json: bool) -> None:
-    """
-    Make a shot again, inside the budget.
-
-    The film goes on from the new take when it is done; `pick` goes back to an old one. Later shots that were made from
-    the old take stay as they are, stale; refused while one is under way. At a terminal it says what that spends, and
-    asks.
-    """
-    from framerelay.cli.runs import retake
-
-    sys.exit(retake(run_id, shot_id, {"prompt": prompt, "seed": seed}, yes=yes, as_json=as_json))
-
-
-@cli.command()
-@click.argument("job_id", metavar="JOB_ID")
-@click.option("--run", "run_id", metavar="RUN", required=True, help="The run that it belongs to.", shell_complete=RUN)
-@click.option("--shot", "shot_id", required=True, help="The shot that it is a take of.", shell_complete=SHOT)
-@json_option
-def adopt(job_id: str, run_id: str, shot_id: str, as_json: bool) -> None:
-    """
-    Bring in a job that was paid for but lost.
-
-    It is looked up at once and submitted never again. The provider's own list shows its id.
-    """
-    from framerelay.cli.runs import adopt
-
-    sys.exit(adopt(job_id, run_id, shot_id, as_json=as_json))
+import framerelay.cli.decision_commands  # noqa: E402  # Its commands come here.
 
 
 @cli.command()

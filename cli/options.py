@@ -99,6 +99,24 @@ def yes_option(command: Command) -> Command:
     return click.option("--yes", is_flag=True, help="Do not ask.")(command)
 
 
+def change_options(*, seed_default: str) -> Callable[[Command], Command]:
+    """``--prompt``, ``--seed``, ``--input``: what the coming takes of a shot are made of."""
+    options = (
+        click.option("--prompt", help="Another prompt, whole, without the storyboard's style.  [default: the same]"),
+        click.option("--seed", type=click.IntRange(-1, 2**32 - 1), help=f"Another seed.  [default: {seed_default}]"),
+        click.option(
+            "--input", "fields", multiple=True, metavar="KEY=VALUE", help="Another input field: duration=8; repeatable."
+        ),
+    )
+
+    def added(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return added
+
+
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="framerelay", message="framerelay %(version)s")
 def cli() -> None:

@@ -60,17 +60,27 @@ def _turn(run: shapes.Run, shot: shapes.Shot, place: Place | None) -> Iterator[s
         case "operator":
             yield _advice(run, shot.id, shot.held_by)
         case "budget":
-            yield f"start it again with more than budget: {{{_limits(run)}}}"
+            yield f"your turn: {more_budget(run)}"
+            yield _limit_words(run)
         case _:
             yield "it is tried again by itself and goes on when the provider is back"
             yield f"to see it: framerelay show {run.id} --watch"
             yield f"to give it up: framerelay cancel {run.id}"
 
 
-def _limits(run: shapes.Run) -> str:
-    """The budget as a storyboard writes it: ``jobs: 12, money: 80``."""
-    limits = {"jobs": run.budget.jobs, "money": run.budget.money}
-    return ", ".join(f"{name}: {limit:g}" for name, limit in limits.items() if isinstance(limit, int | float))
+def more_budget(run: shapes.Run) -> str:
+    """The command that lets a run go on whose budget is spent, with the limit that holds it."""
+    return f"framerelay resume {run.id} {'--money AMOUNT' if _held_by_money(run) else '--budget JOBS'}"
+
+
+def _limit_words(run: shapes.Run) -> str:
+    limit = f"AMOUNT: more than {run.budget.money:g}" if _held_by_money(run) else f"JOBS: more than {run.budget.jobs}"
+    return f"  {limit}, for the whole run"
+
+
+def _held_by_money(run: shapes.Run) -> bool:
+    jobs = run.budget.jobs
+    return isinstance(run.budget.money, int | float) and (jobs is None or run.spent.jobs < jobs)
 
 
 def _to_come(run: shapes.Run) -> Iterator[str]:

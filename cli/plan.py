@@ -73,7 +73,8 @@ def _name_files(board: Storyboard, folder: Path) -> tuple[Storyboard, dict[str, 
 
 def _tree(plan: Plan) -> Tree:
     usual = _maker(plan, plan.shots[0])
-    tree = Tree(Text(f"{printable(plan.title)} · {usual}", "bold"), guide_style="dim")
+    draft = " · draft" if plan.is_draft else ""
+    tree = Tree(Text(f"{printable(plan.title)} · {usual}{draft}", "bold"), guide_style="dim")
     width = min(16, max(len(shot.id) for shot in plan.shots))
     for scene, shots in plan.scenes():
         branch = tree.add(Text(scene))

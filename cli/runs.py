@@ -17,21 +17,36 @@ from framerelay.runs.text import listed, new_submits, number_of, printable
 UNDER_WAY = frozenset({"submitting", "generating", "collecting", "unsure"})
 
 
-def list_runs(*, status: str | None, limit: int, as_json: bool) -> int:
+def list_runs(
+    *,
+    status: str | None,
+    labels: tuple[str, ...] = (),
+    search: str | None = None,
+    needs: str | None = None,
+    limit: int,
+    as_json: bool,
+) -> int:
     """A line for each run."""
+    wanted = {"status": status, "label": list(labels) or None, "q": search, "needs": needs}
     with Receiver.of_environment() as receiver:
-        page = receiver.get("/v1/runs", shapes.Runs, status=status, limit=limit)
+        page = receiver.get("/v1/runs", shapes.Runs, **wanted, limit=limit)
     if as_json:
         print_json(page)
         return 0
     for run in page.data:
         click.echo(_fit_to_terminal(run_line(run, now=time.time())))
     if not page.data:
-        click.echo(f"no {status} runs" if status else "no runs yet: framerelay run STORYBOARD", err=True)
+        click.echo(_no_runs(status, narrowed=bool(labels or search or needs)), err=True)
     if page.next:
         more = f": --limit {min(200, limit * 5)}" if limit < 200 else " (GET /v1/runs?after=… lists them all)"
         click.echo(f"… and older ones{more}", err=True)
     return 0
+
+
+def _no_runs(status: str | None, *, narrowed: bool) -> str:
+    if narrowed:
+        return "no such runs"
+    return f"no {status} runs" if status else "no runs yet: framerelay run STORYBOARD"
 
 
 def show_run(run_id: str, *, watch: bool, as_json: bool) -> int:
@@ -82,6 +97,23 @@ def decide_shot(
     return _go_on(run_id, f"shots/{checked_id(shot_id, 'shot')}/{what}", body, as_json=as_json)
 
 
+def change_of(prompt: str | None, seed: int | None, fields: tuple[str, ...]) -> dict[str, object]:
+    """
+    What was typed as the body of a decision; values are read as a storyboard writes them.
+
+    Raises: click.UsageError for a field without a value; StoryboardInvalid for a value that is no YAML.
+    """
+    body: dict[str, object] = {"prompt": prompt, "seed": seed}
+    if fields:
+        from framerelay.storyboards.documents import read_document
+
+        pairs = [field.partition("=") for field in fields]
+        if bare := next((name for name, sign, _ in pairs if not sign or not name), None):
+            raise click.UsageError(f"Write --input {bare}=VALUE.")
+        body["input"] = {name: read_document(value, form="yaml").value for name, _, value in pairs}
+    return {name: value for name, value in body.items() if value is not None}
+
+
 def retake(run_id: str, shot_id: str, body: Mapping[str, object], *, yes: bool, as_json: bool) -> int:
     """Make a shot again; a person at a terminal is told what that spends, and asked, unless they said *yes*."""
     checked_id(run_id, "run")
@@ -95,6 +127,28 @@ def retake(run_id: str, shot_id: str, body: Mapping[str, object], *, yes: bool, 
             run_id = run.id
         _print(receiver, receiver.post(f"/v1/runs/{run_id}/{place}", shapes.Run, json=dict(body)), as_json)
     return 0
+
+
+def promote(run_id: str, *, jobs: int | None, money: float | None, yes: bool, as_json: bool) -> int:
+    """Make the final of a draft; a person at a terminal is told what that spends, and asked, unless they said *yes*."""
+    checked_id(run_id, "run")
+    body = _limits(jobs, money)
+    with Receiver.of_environment() as receiver:
+        if _asks(yes, as_json):
+            would = receiver.post(f"/v1/runs/{run_id}/promote", shapes.Outlook, json={**body, "dry_run": True}).would
+            if not _confirms(would):
+                return 1
+        run = receiver.post(f"/v1/runs/{run_id}/promote", shapes.Run, json=body)
+    if as_json:
+        print_json(run)
+    else:
+        click.echo(f"run: {run.id}")
+    return 0
+
+
+def _limits(jobs: int | None, money: float | None) -> dict[str, object]:
+    limits = {name: limit for name, limit in (("jobs", jobs), ("money", money)) if limit is not None}
+    return {"budget": limits} if limits else {}
 
 
 def _asks(yes: bool, as_json: bool) -> bool:
@@ -125,9 +179,9 @@ def _files(run: shapes.Run) -> str:
     return listed(parts, "and")
 
 
-def resume(run_id: str, *, as_json: bool) -> int:
-    """Go on with a run; says how much may be submitted by that."""
-    return _go_on(run_id, "resume", as_json=as_json)
+def resume(run_id: str, *, jobs: int | None, money: float | None, as_json: bool) -> int:
+    """Go on with a run, within other limits if some are given; says how much may be submitted by that."""
+    return _go_on(run_id, "resume", _limits(jobs, money), as_json=as_json)
 
 
 def _go_on(run_id: str, what: str, body: Mapping[str, object] | None = None, *, as_json: bool) -> int:

@@ -5,12 +5,13 @@ import structlog
 from framerelay.processors.deps import Deps
 from framerelay.processors.orders import callback_url
 from framerelay.runs import events
-from framerelay.runs.errors import FrameRelayError
+from framerelay.runs.errors import FrameRelayError, UpstreamRateLimited
 from framerelay.runs.maker import Maker
 from framerelay.runs.model import Run, Shot, Take, TakeStatus
 from framerelay.runs.takes import reference
 from framerelay.store.progress import record
 from framerelay.upstream.client import LostSubmit
+from framerelay.upstream.job import JobReport
 
 log = structlog.get_logger()
 
@@ -29,11 +30,7 @@ async def find(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -
         return "not_due"
     if unsure.maker is None:
         return "not_due"
-    try:
-        report = await deps.clients.of_maker(unsure.maker).find_job(_lost(deps, run, shot, unsure, unsure.maker))
-    except FrameRelayError as error:
-        log.warning("search_failed", reason=error.message)
-        report = None
+    report = await _found(deps, unsure.maker, _lost(deps, run, shot, unsure, unsure.maker))
     if report is None or _is_another_takes(run, report.job_ids):
         event = events.JobNotFound(shot_id=shot_id, take=take, intent=unsure.intent)
         await record(deps.store, run_id, event)
@@ -50,6 +47,21 @@ async def find(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -
     await record(deps.store, run_id, found)
     log.info("submit_found", job_id=job_id)
     return "found"
+
+
+async def _found(deps: Deps, maker: Maker, lost: LostSubmit) -> JobReport | None:
+    """What the provider says of it, if anything; in turn with look-ups. Raises: UpstreamRateLimited, to come again."""
+    name = maker.provider
+    if wait_s := await deps.turnstile.poll_wait_s(name, per_minute=deps.clients.polls_per_minute(name), planned=True):
+        raise UpstreamRateLimited(f"{name} is asked about jobs as often as it may be", retry_after_s=wait_s)
+    try:
+        with deps.turnstile.passing(planned=True):
+            return await deps.clients.of_maker(maker).find_job(lost)
+    except FrameRelayError as error:
+        if isinstance(error, UpstreamRateLimited):
+            await deps.turnstile.rest(name, error.retry_after_s)
+        log.warning("search_failed", reason=error.message)
+        return None
 
 
 def _lost(deps: Deps, run: Run, shot: Shot, take: Take, maker: Maker) -> LostSubmit:

@@ -110,11 +110,18 @@ async def look_up(
 
 
 async def _find_by_name(deps: Deps, run: Run, shot_id: str, take: Take, named: str | None) -> str:
-    """A callback without an id, about a take whose submit was cut: our reference in it is that of a job."""
+    """
+    A callback without an id, about a take whose submit was cut: our reference in it is that of a job.
+
+    Raises: arq.Retry once the job is known, which this callback has something to say about.
+    """
     is_findable = take.status is TakeStatus.UNSURE and take.maker is not None and take.maker.findable
     if named is None or not is_findable or named != reference(run, shot_id, take):
         return "no_job_id"
-    return await find(deps, run_id=run.id, shot_id=shot_id, take=take.number, turn=take.turns)
+    outcome = await find(deps, run_id=run.id, shot_id=shot_id, take=take.number, turn=take.turns)
+    if outcome == "found":
+        raise Retry(defer=0)
+    return outcome
 
 
 def _is_second(run: Run, shot_id: str, take: Take, job_id: str, ends_at: int | None) -> bool:

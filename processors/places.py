@@ -18,6 +18,7 @@ from framerelay.upstream.providers import Provider
 
 HELD_S: Final = 120.0  # After that a held shot asks by itself, should the word of a free place have been lost.
 LOST_S: Final = 60.0  # A place of a take that is not in flight so long after it got it was left without a word.
+LOST_LOOKED_AT: Final = 8  # Places, the oldest, each with a run to be read; those that were lost come to be the oldest.
 
 log = structlog.get_logger()
 
@@ -101,9 +102,8 @@ def _hold(shot: Shot, provider: Provider, entry: Entry) -> events.PlaceWanted:
 async def _lost(deps: Deps, provider: Provider) -> tuple[TakePlace, ...]:
     """Takes places away from takes that are not in flight any more, whose end nobody could write down."""
     entered: list[TakePlace] = []
-    for place, since_s in await deps.store.places.inside(provider.name):
-        if time.time() - since_s < LOST_S:
-            continue
+    inside = await deps.store.places.inside(provider.name)
+    for place in [place for place, since_s in inside if time.time() - since_s >= LOST_S][:LOST_LOOKED_AT]:
         run = await deps.store.load(place.run_id)
         shot = run.shot(place.shot_id) if run else None
         take = run.take(place.shot_id, place.take) if run else None

@@ -1,6 +1,7 @@
-"""What a worker does once for all stored runs: those that early versions left in a state that nobody goes on from."""
+"""What a worker does once for all stored runs: those that early versions left as nobody does now."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import structlog
@@ -14,6 +15,7 @@ from framerelay.runs.model import Run, RunStatus
 from framerelay.store.progress import record
 
 DONE: Final = "ended-runs-1"
+INDEXED: Final = "indexed-runs-1"
 PAGE: Final = 50
 REST_S: Final = 0.05  # Between pages: it is in no hurry, and others use the same Redis.
 
@@ -21,23 +23,40 @@ log = structlog.get_logger()
 
 
 async def repair(deps: Deps) -> None:
-    """Look at every run that has ended, if no worker has done so before; a break leaves it to the next start."""
+    """
+    Look at every run that has ended, and index those that are not, if no worker has done so before.
+
+    A break leaves it to the next start.
+    """
     try:
-        if await deps.store.is_repaired(DONE):
-            return
-        repaired = 0
-        for status in (RunStatus.SUCCEEDED, RunStatus.CANCELLED):
-            after: str | None = None
-            while page := await deps.store.runs(limit=PAGE, after=after, status=status):
-                repaired += [await _repaired(deps, run) for run in page].count(True)
-                after = page[-1].id
-                await asyncio.sleep(REST_S)
-        await deps.store.set_repaired(DONE)
+        repaired = await _once(deps, DONE, _repaired, (RunStatus.SUCCEEDED, RunStatus.CANCELLED))
+        await _once(deps, INDEXED, _indexed, (None,))
     except FrameRelayError as error:
         log.warning("repair_broken_off", reason=error.message)
         return
     if repaired:
         log.info("runs_repaired", runs=repaired)
+
+
+async def _once(
+    deps: Deps, step: str, change: Callable[[Deps, Run], Awaitable[bool]], statuses: Iterable[RunStatus | None]
+) -> int:
+    """Let *change* happen to all stored runs of *statuses*, unless that was done; how many it changed."""
+    if await deps.store.is_repaired(step):
+        return 0
+    changed = 0
+    for status in statuses:
+        after: str | None = None
+        while page := await deps.store.runs(limit=PAGE, after=after, status=status):
+            changed += [await change(deps, run) for run in page].count(True)
+            after = page[-1].id
+            await asyncio.sleep(REST_S)
+    await deps.store.set_repaired(step)
+    return changed
+
+
+async def _indexed(deps: Deps, run: Run) -> bool:
+    return await deps.store.index(run)
 
 
 async def _repaired(deps: Deps, run: Run) -> bool:

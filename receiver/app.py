@@ -21,7 +21,7 @@ from framerelay.api.operations import OPERATIONS
 from framerelay.config.keys import Keys
 from framerelay.config.live import LiveSettings
 from framerelay.config.settings import Settings
-from framerelay.receiver import addresses, answers, health, media, metrics, notifications, plan, runs_api
+from framerelay.receiver import addresses, answers, beginning, health, media, metrics, notifications, plan, runs_api
 from framerelay.receiver.access import keyed, log_in, log_out, unkeyed
 from framerelay.receiver.callbacks import receiving, release, replay
 from framerelay.receiver.door.keys import KeyCheck
@@ -173,6 +173,7 @@ def routes() -> list[Route]:
         keyed(f"{run_id}/events", runs_api.watch),
         keyed(f"{run_id}/cancel", runs_api.cancel, methods=["POST"]),
         keyed(f"{run_id}/resume", runs_api.resume, methods=["POST"]),
+        keyed(f"{run_id}/promote", beginning.promote, methods=["POST"]),
         keyed(f"{shot_id}/retake", runs_api.retake, methods=["POST"]),
         keyed("/v1/jobs/adopt", runs_api.adopt, methods=["POST"]),
         keyed(f"{shot_id}/approve", runs_api.approve, methods=["POST"]),
@@ -198,7 +199,7 @@ def pages() -> list[Route]:
     """What a person sees."""
     run_id = "/runs/{run}"
     return [
-        page("/", views.list_runs, names=Names(query=("status", "after"))),
+        page("/", views.list_runs, names=Names(query=("status", "after", "label", "q", "needs"))),
         page(run_id, views.show_run),
         page(f"{run_id}/strip", views.show_strip),
         page(f"{run_id}/act", views.act, methods=["POST"], names=Names(fields=views.FIELDS, as_form=True)),

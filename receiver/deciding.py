@@ -2,18 +2,21 @@
 
 import time
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import structlog
 
 from framerelay.receiver.renewal import read_again_everywhere
 from framerelay.receiver.state import State
 from framerelay.runs import events
+from framerelay.runs.changes import input_after
+from framerelay.runs.costs import Quote
 from framerelay.runs.decisions import Decision, why_not
 from framerelay.runs.errors import Conflict, NotFound, RunNotFound
 from framerelay.runs.model import Run, RunStatus
 from framerelay.store.ids import shot_named
 from framerelay.store.progress import check_revision, record
+from framerelay.upstream.quotes import estimate_of
 
 GOES_ON: Final = (RunStatus.RUNNING, RunStatus.WAITING)  # Only those have a use for what was read again.
 
@@ -35,28 +38,49 @@ async def decide(state: State, run_id: str, event: Decision, *, revision: int | 
         raise NotFound(f"shot {event.shot_id} has no take {event.take}")
     if not recorded.changed:
         words = why_not(recorded.run, event, time.time()) or before or "somebody acted in between: look again"
-        is_read_again = isinstance(event, events.Resumed) and recorded.run.status in GOES_ON
+        bare = event == events.Resumed()  # One with a budget has its answer without that.
+        is_read_again = bare and recorded.run.status in GOES_ON
         raise Conflict(words + ("; settings and keys were read again" if is_read_again else ""))
     log.info("person_decided", run_id=run.id, shot=getattr(event, "shot_id", None), decision=type(event).__name__)
     return recorded.run
 
 
-async def undecided(state: State, run_id: str, event: Decision, *, revision: int | None) -> Run:
-    """The run as it stands, if *event* would change it; nothing happens to it. Raises: as `decide`."""
+D = TypeVar("D", bound=Decision)
+
+
+async def undecided(state: State, run_id: str, event: D, *, revision: int | None) -> tuple[Run, D]:
+    """
+    The run as it stands, and *event* as it is meant, if that would change it; nothing happens to it.
+
+    Raises: as `decide`.
+    """
     run, event = await _with_shot(state, run_id, event)
     check_revision(run, revision)
     if words := why_not(run, event, time.time()):
         raise Conflict(words)
-    return run
+    return run, event
 
 
-async def _with_shot(state: State, run_id: str, event: Decision) -> tuple[Run, Decision]:
-    """The run, and *event* about the shot that a person meant: the beginning of its id is enough."""
+async def _with_shot(state: State, run_id: str, event: D) -> tuple[Run, D]:
+    """The run, and *event* about the shot that a person meant (the beginning of its id is enough), with its price."""
     run = await stored_run(state, run_id)
     shot_id = getattr(event, "shot_id", None)
     if shot_id is not None:
-        event = replace(cast(Any, event), shot_id=stored_shot(run, shot_id))
+        event = cast(D, replace(cast(Any, event), shot_id=stored_shot(run, shot_id)))
+    if isinstance(event, events.ShotChange) and event.input:
+        event = cast(D, replace(event, quote=_quote(state, run, event)))
     return run, event
+
+
+def _quote(state: State, run: Run, change: events.ShotChange) -> Quote:
+    """What one take of the shot may cost with *change*; of a provider that is not there no price is known."""
+    shot = run.shots[run.index.places[change.shot_id]]
+    new = input_after(shot, change)
+    try:
+        provider = state.providers.of(run.provider_of(shot))
+    except NotFound:
+        return Quote(input=new, estimate=None)
+    return Quote(input=new, estimate=estimate_of(provider, run.model_of(shot), new))
 
 
 def stored_shot(run: Run, text: str) -> str:

@@ -3,11 +3,8 @@
 import asyncio
 import json
 import re
-import secrets
-import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -20,30 +17,26 @@ from framerelay.api import shapes
 from framerelay.api.access import PICTURE_BYTES_MAX, VIDEO_BYTES_MAX
 from framerelay.api.views import callback_view, outlook_view, run_view
 from framerelay.receiver.answers import shape_answer
-from framerelay.receiver.deciding import decide, stored_run, stored_shot, undecided
+from framerelay.receiver.beginning import begin_run, started
+from framerelay.receiver.deciding import decide, stored_run, undecided
+from framerelay.receiver.decision_fields import budget_of, change_of, revision_of, yes_no
 from framerelay.receiver.door.body import read_body
 from framerelay.receiver.fields import fields_of
 from framerelay.receiver.plan import agreed, read_board
-from framerelay.receiver.provider_keys import check_keys
 from framerelay.receiver.state import State, state_of
+from framerelay.receiver.wanted import wanted_of
 from framerelay.runs import events
 from framerelay.runs.decisions import Decision
 from framerelay.runs.errors import Conflict, RequestInvalid, StoreUnavailable
-from framerelay.runs.model import Run, RunId, RunStatus
+from framerelay.runs.model import Run
 from framerelay.runs.standing import has_ended
 from framerelay.store.files import is_video, storing
 from framerelay.store.progress import check_revision
-from framerelay.store.progress import start as start_run_now
 from framerelay.store.removal import remove as remove_run
 from framerelay.store.run_files import file_at, missing_words, task_to_make_again
-from framerelay.storyboards.plan import plan_of
-from framerelay.storyboards.storyboard import start_run
-from framerelay.storyboards.terms import terms_of
 
 PAGE_MAX: Final = 200
-ID_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz234567"
 NAME: Final = re.compile(r"[!-~]{1,200}")
-SEED_MAX: Final = 2**32 - 1
 EVENT_ID: Final = re.compile(r"[0-9]{1,18}(-[0-9]{1,18})?")
 
 log = structlog.get_logger()
@@ -57,19 +50,9 @@ async def start(request: Request) -> Response:
     """
     state = state_of(request)
     board = await read_board(request)
-    storyboard = agreed(request, board)
-    run_id = RunId("run_" + "".join(secrets.choice(ID_LETTERS) for _ in range(24)))
-    if key := request.headers.get("idempotency-key"):
-        planned = await asyncio.to_thread(plan_of, board)
-        run_id = await state.store.asked_before(_key(key), run_id, plan=planned.id)
-    run = await state.store.load(run_id)
-    if run is None:
-        await check_keys(state, storyboard)
-        new = start_run(storyboard, run_id=run_id, now=time.time(), terms=terms_of(state.settings))
-        new = replace(new, provider=new.provider or state.providers.default)
-        run = await start_run_now(state.store, new)
-        log.info("run_started", run_id=run.id, shots=len(run.shots), title=run.title)
-    return shape_answer(_view(state, run), status=201, headers={"Location": f"/v1/runs/{run.id}"})
+    key = request.headers.get("idempotency-key")
+    run = await begin_run(state, agreed(request, board), planned=board, key=_key(key) if key else None)
+    return started(state, run)
 
 
 async def read(request: Request) -> Response:
@@ -79,14 +62,10 @@ async def read(request: Request) -> Response:
 
 
 async def list_runs(request: Request) -> Response:
-    """``GET /v1/runs?limit=&after=&status=``: newest first; ``next`` is the *after* of the next page."""
+    """``GET /v1/runs?limit=&after=&status=&label=&q=&needs=``: newest first; ``next``: the *after* of the next."""
     state = state_of(request)
     limit, after = page_of(request)
-    status_text = request.query_params.get("status")
-    if status_text is not None and status_text not in set(RunStatus):
-        raise RequestInvalid(f"status is not one of {', '.join(RunStatus)}", param="status")
-    status = RunStatus(status_text) if status_text else None
-    runs = await state.store.runs(limit=limit + 1, after=after, status=status)
+    runs = await state.store.runs(limit=limit + 1, after=after, wanted=wanted_of(request))
     more = runs[limit - 1].id if len(runs) > limit else None
     return shape_answer(shapes.Runs(object="list", data=[_view(state, run) for run in runs[:limit]], next=more))
 
@@ -105,9 +84,8 @@ async def remove(request: Request) -> Response:
 
 
 async def approve(request: Request) -> Response:
-    """``POST /v1/runs/{id}/shots/{shot}/approve``: let a gated shot be submitted."""
-    shot_id = request.path_params["shot"]
-    return await _act(request, events.Approved(shot_id=shot_id))
+    """``POST /v1/runs/{id}/shots/{shot}/approve`` ``{"prompt", "seed", "input": {…}}``: let a shot go, changed."""
+    return await _act(request, events.Approved(shot_id=request.path_params["shot"], **change_of(fields_of(request))))
 
 
 async def pick(request: Request) -> Response:
@@ -120,15 +98,19 @@ async def pick(request: Request) -> Response:
 
 async def resume(request: Request) -> Response:
     """
-    ``POST /v1/runs/{id}/resume``: go on from what is there; ``submits_to_come`` says what that may cost.
+    ``POST /v1/runs/{id}/resume`` ``{"budget": {"jobs": 15, "money": 80}}``: go on from what is there, within other
+    limits if some are given; ``submits_to_come`` says what that may cost.
 
     A film whose file is gone is made again, under the same name; the run stays as it is.
     """
     state = state_of(request)
+    jobs, money = budget_of(fields_of(request))
     run = await _run(state, request)
+    if jobs is not None or money is not None:
+        return await _act(request, events.Resumed(budget_jobs=jobs, budget_money=money))
     if run.film is None or await state.media.has(run.film.path) or (film := file_at(run, run.film.path)) is None:
         return await _act(request, events.Resumed())
-    check_revision(run, _revision(request))
+    check_revision(run, revision_of(fields_of(request)))
     if not all([await state.media.has(clip.path) for clip in film.made_of]):
         raise Conflict(missing_words(film))
     await state.store.enqueue([task_to_make_again(run, film)])
@@ -137,19 +119,14 @@ async def resume(request: Request) -> Response:
 
 async def retake(request: Request) -> Response:
     """
-    ``POST /v1/runs/{id}/shots/{shot}/retake`` ``{"prompt": …, "seed": …}``: one take more, inside the budget.
+    ``POST /v1/runs/{id}/shots/{shot}/retake`` ``{"prompt", "seed", "input": {…}, "following": true}``: one take more,
+    inside the budget, and with ``following`` one of each shot that is made from it.
 
     With ``{"dry_run": true}`` it says what that would spend and leave stale, and does nothing.
     """
     body = fields_of(request)
-    prompt, seed, asks = body.get("prompt"), body.get("seed"), body.get("dry_run")
-    if prompt is not None and (not isinstance(prompt, str) or not prompt.strip()):
-        raise RequestInvalid("prompt is empty, or is not text", param="prompt")
-    if seed is not None and (type(seed) is not int or not -1 <= seed <= SEED_MAX):
-        raise RequestInvalid(f"seed is not a whole number from -1 to {SEED_MAX}", param="seed")
-    if asks is not None and not isinstance(asks, bool):
-        raise RequestInvalid("dry_run is not true or false", param="dry_run")
-    event = events.Retaken(shot_id=request.path_params["shot"], prompt=prompt, seed=seed)
+    asks, following = yes_no(body, "dry_run"), yes_no(body, "following")
+    event = events.Retaken(shot_id=request.path_params["shot"], **change_of(body), following=following)
     return await (_look_ahead if asks else _act)(request, event)
 
 
@@ -232,21 +209,16 @@ async def _events(state: State, run_id: str, after: str) -> AsyncIterator[str]:
 async def _act(request: Request, event: Decision, run_id: str | None = None) -> Response:
     """A person's decision about the run of the address: refused for an older revision, or if it changes nothing."""
     state = state_of(request)
-    run = await decide(state, run_id or request.path_params["run"], event, revision=_revision(request))
+    run = await decide(state, run_id or request.path_params["run"], event, revision=revision_of(fields_of(request)))
     return shape_answer(await _whole_view(state, run))
 
 
 async def _look_ahead(request: Request, event: events.Retaken) -> Response:
     """What that decision would bring about; refused where the decision itself would be."""
-    run = await undecided(state_of(request), request.path_params["run"], event, revision=_revision(request))
-    return shape_answer(outlook_view(run, stored_shot(run, event.shot_id)))
-
-
-def _revision(request: Request) -> int | None:
-    revision = fields_of(request).get("revision")
-    if revision is not None and type(revision) is not int:
-        raise RequestInvalid("revision is not a whole number", param="revision")
-    return revision
+    run, meant = await undecided(
+        state_of(request), request.path_params["run"], event, revision=revision_of(fields_of(request))
+    )
+    return shape_answer(outlook_view(run, meant))
 
 
 async def _run(state: State, request: Request) -> Run:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 MICROS: Final = 1_000_000
 """Sums are counted in whole millionths, so that adding and taking away always comes out even."""
@@ -15,6 +15,14 @@ class Estimate:
     low: float
     high: float
     currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """What one take of a shot may cost with just this *input*; None: no price of it is known."""
+
+    input: dict[str, Any]
+    estimate: Estimate | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

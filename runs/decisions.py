@@ -11,7 +11,9 @@ from typing import Final
 
 from framerelay.runs import events
 from framerelay.runs.budget import budget_words
+from framerelay.runs.changes import changed_by, estimate_after, why_not_changed
 from framerelay.runs.costs import reserved
+from framerelay.runs.limits import why_no_budget, with_budget
 from framerelay.runs.model import Family, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
 from framerelay.runs.standing import budget_left, counted, heirs, problem_of, unjoined
 from framerelay.runs.takes import BROUGHT_IN, NEVER_ARRIVED, OPEN
@@ -31,18 +33,18 @@ def decided(run: Run, event: Decision, now: float) -> Run:
         case events.RunCancelled():
             return replace(run, cancelled=True)
         case events.Resumed():
-            return _resumed(run, now)
+            return _resumed(with_budget(run, event), now)
     shot = _shot_of(run, event)
     match event:
         case events.Approved():
-            return run.with_shots(replace(shot, approved=True))
+            return run.with_shots(replace(changed_by(shot, event, _last_number(shot) + 1), approved=True))
         case events.Picked():
             set_aside = min(shot.set_aside, event.take - 1)
-            return run.with_shots(replace(shot, picked=event.take, set_aside=set_aside))
+            return run.with_shots(replace(shot, picked=event.take, set_aside=set_aside, following=None))
         case events.Adopted():
             return _with_job(run, shot, event.job_id, now)
         case events.Retaken():
-            return _taken_again(run, shot, event, now)
+            return retaken(run, shot, event, now)
 
 
 def why_not(run: Run, event: Decision, now: float) -> str | None:
@@ -54,16 +56,13 @@ def why_not(run: Run, event: Decision, now: float) -> str | None:
         case events.RunCancelled():
             return "the run has succeeded" if run.status is RunStatus.SUCCEEDED else None
         case events.Resumed():
-            if run.status is RunStatus.SUCCEEDED:
-                return "the run has succeeded"
-            nothing = run.error.message if run.error else "the run is going on"
-            return f"there is nothing to resume: {nothing}" if _resumed(run, now) is run else None
+            return why_no_budget(run, event) or _why_not_resumed(run, event, now)
     if run.shot(event.shot_id) is None:
         return "there is no such shot"
     shot = _shot_of(run, event)
     match event:
         case events.Approved():
-            return _why_not_approved(shot)
+            return _why_not_approved(shot) or why_not_changed(shot, event)
         case events.Picked():
             return _why_not_picked(run, shot, event.take)
         case events.Adopted():
@@ -94,7 +93,7 @@ def _why_not_picked(run: Run, shot: Shot, number: int) -> str | None:
         return f"shot {shot.id} has no take {number}"
     if take.status is not TakeStatus.DONE:
         return f"take {number} of shot {shot.id} is {take.status.value}; only one that is done can be picked"
-    if shot.picked == number:
+    if shot.picked == number and shot.following is None:
         return f"take {number} of shot {shot.id} is picked already"
     later = [each.id for each in heirs(run, shot) if _is_begun(each, OPEN)]
     if later:
@@ -103,6 +102,20 @@ def _why_not_picked(run: Run, shot: Shot, number: int) -> str | None:
 
 
 # --- resume ------------------------------------------------------------------------------------------------------
+
+
+def _why_not_resumed(run: Run, event: events.Resumed, now: float) -> str | None:
+    """Another budget alone is a change: of a run that goes on, and of one that has succeeded, for what is retaken."""
+    after = with_budget(run, event)
+    if after is not run:
+        return None
+    if run.status is RunStatus.SUCCEEDED:
+        return "the run has succeeded"
+    if _resumed(run, now) is not run:
+        return None
+    if event.budget_jobs is not None or event.budget_money is not None:
+        return "the run has this budget already, and there is nothing else to resume"
+    return f"there is nothing to resume: {run.error.message if run.error else 'the run is going on'}"
 
 
 def _resumed(run: Run, now: float) -> Run:
@@ -217,25 +230,39 @@ def _why_not_taken_again(run: Run, shot: Shot, event: events.Retaken) -> str | N
     later = [each.id for each in heirs_of(run, shot) if _is_begun(each, OPEN)]
     if later:
         return f"made from shot {shot.id}, and still under way: {', '.join(later)}; a retake would not fit them"
+    if (outdated := why_not_changed(shot, event)) is not None:
+        return outdated
     left = budget_left(run)
-    return None if left.allows(shot.estimate) else budget_words(run, shot, left)
+    priced = replace(shot, estimate=estimate_after(shot, event))
+    return None if left.allows(priced.estimate) else budget_words(run, priced, left)
 
 
-def _taken_again(run: Run, shot: Shot, event: events.Retaken, now: float) -> Run:
+def retaken(run: Run, shot: Shot, event: events.Retaken, now: float) -> Run:
     """
-    One take more, which is gone on from when it is done.
+    *run* with *shot* to be made again, changed as *event* says; and, if it says so, all that is made from it to follow.
 
-    Later shots that are done were paid for and stay as they are, stale (`runs.outlook`); those that failed start over.
+    Without that, later shots that are done were paid for and stay as they are, stale (`runs.outlook`).
     """
-    given = {"prompt": event.prompt, "seed": event.seed}
-    shot, number = _without_question(shot), _last_number(shot) + 1
+    followers = heirs_of(run, shot) if event.following else []
+    after = begun_again(run, changed_by(shot, event, _last_number(shot) + 1), now)
+    takes = {each.id: each.picked or 0 for each in run.shots}
+    marked = (replace(after.shots[run.index.places[each.id]], following=takes[each.source or ""]) for each in followers)
+    return after.with_shots(*marked)
+
+
+def begun_again(run: Run, shot: Shot, now: float) -> Run:
+    """
+    *run* with one take more of *shot*, which is gone on from when it is done.
+
+    Of the shots that are made from it, those that failed start over.
+    """
+    shot = _without_question(shot)
     again = replace(
         shot,
-        input={**shot.input, **{name: value for name, value in given.items() if value is not None}},
-        seed_at=shot.seed_at if event.seed is None else number,
         takes_wanted=1,
-        set_aside=number - 1,
+        set_aside=_last_number(shot),
         picked=None,
+        following=None,
         error=None,
         held_by=None,
         due_at=now,

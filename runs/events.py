@@ -10,7 +10,7 @@ Whoever learns a fact records it (`processors.progress`); nobody but the machine
 from dataclasses import dataclass, field
 from typing import Any
 
-from framerelay.runs.costs import Cost
+from framerelay.runs.costs import Cost, Quote
 from framerelay.runs.maker import Maker
 from framerelay.runs.model import Clip, Film, FirstFrame, Frame, Problem, TakeStatus
 
@@ -292,10 +292,23 @@ class Repaired:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Approved:
-    """A person let a gated shot go."""
+class ShotChange:
+    """
+    What a person wants other in the coming takes of a shot: fields of its input in place of those that it has.
+
+    ``prompt`` · ``seed``: None: as it has them. ``quote``: what a take may cost then, where ``input`` names a field.
+    """
 
     shot_id: str
+    prompt: str | None = None
+    seed: int | None = None
+    input: dict[str, Any] = field(default_factory=dict)
+    quote: Quote | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approved(ShotChange):
+    """A person let a gated shot go, changed if they said so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,7 +321,14 @@ class Picked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed:
-    """A person fixed what stopped the run: what failed or waits for that is tried again."""
+    """
+    A person fixed what stopped the run: what failed or waits for that is tried again.
+
+    ``budget_jobs`` · ``budget_money``: the whole limits that the run has from now on; None: as they are.
+    """
+
+    budget_jobs: int | None = None
+    budget_money: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -320,12 +340,14 @@ class Adopted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retaken:
-    """A person wants one more take of a shot that is done or failed, with another prompt or seed if given."""
+class Retaken(ShotChange):
+    """
+    A person wants one more take of a shot that is done or failed, changed if they said so.
 
-    shot_id: str
-    prompt: str | None = None
-    seed: int | None = None
+    ``following``: and of all shots that are made from it, each when its source's new take is there.
+    """
+
+    following: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

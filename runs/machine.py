@@ -15,13 +15,17 @@ from framerelay.runs import events
 from framerelay.runs.costs import reserved
 from framerelay.runs.decisions import decided
 from framerelay.runs.events import Event, TakeEvent
+from framerelay.runs.following import with_following
 from framerelay.runs.model import Run, Shot, ShotStatus, Take, TakeStatus
+from framerelay.runs.reactions import with_other_input
 from framerelay.runs.standing import (
     FOR_A_PERSON,
     awake,
+    chosen,
     counted,
     is_complete,
     picks,
+    places_changed,
     settled,
     takes_to_submit,
     unjoined,
@@ -67,7 +71,20 @@ def apply(run: Run, event: Event, now: float) -> Run:
     if isinstance(event, events.NotificationSettled):
         return replace(changed, news=_news(run))
     news = _news(run) if isinstance(event, events.OpeningTaken) else changed.revision
-    return settled(replace(changed, news=news, updated_at=now), before=run)
+    reacted = _with_reactions(changed, before=run)
+    after = settled(replace(reacted, news=news, updated_at=now), before=run)
+    followed = with_following(after, before=run, now=now)
+    return after if followed is after else settled(followed, before=after)
+
+
+def _with_reactions(run: Run, *, before: Run) -> Run:
+    """*run*, not settled yet, with what the storyboard says of the takes that failed since *before*."""
+    if run.cancelled:
+        return run
+    changed = (run.shots[place] for place in places_changed(run, before=before))
+    failed = [shot for shot in changed if shot.reaction is not None and chosen(shot) is None]
+    others = [(shot, with_other_input(shot, counted(shot))) for shot in failed]
+    return run.with_shots(*moved) if (moved := [after for shot, after in others if after is not shot]) else run
 
 
 def is_news(run: Run, revision: int) -> bool:
@@ -95,7 +112,9 @@ def wake_at(run: Run, now: float) -> float | None:
         later.append(now + RECHECK_S)
     if _after_deadlines(_with_clock(run, now), now) is not run:
         later.append(now)
-    later += [moment for shot in shots for take in _askable(shot) if (moment := ask_at(run, take)) and moment > now]
+    later += [
+        moment for shot in shots for take in _askable(shot) if (moment := ask_at(run, shot, take)) and moment > now
+    ]
     return min(*later, now + WAKE_S_MAX) if later else None
 
 
@@ -280,7 +299,7 @@ def _after_deadlines(run: Run, now: float) -> Run:
                 run = _with_take(run, shot.id, over)
     for shot in awake(run):
         for take in _askable(shot):
-            if (after := asked(run, take, now)) is not take:
+            if (after := asked(run, shot, take, now)) is not take:
                 run = _with_take(run, shot.id, after)
     return run
 

@@ -9,7 +9,9 @@ from enum import StrEnum
 from typing import Any, NewType
 
 from framerelay.runs.costs import Cost, Estimate
+from framerelay.runs.earlier_input import EarlierInput
 from framerelay.runs.maker import Maker
+from framerelay.runs.reaction import Reaction
 
 RunId = NewType("RunId", str)
 
@@ -206,6 +208,9 @@ class Shot:
     ``first_frame`` · ``last_frame``: a URL or ``file:NAME``. ``due_at`` · ``turns`` · ``held_by``: a submit was put
     off until then, so often, for this reason. ``error``: it cannot be submitted at all. ``set_aside``: a person went on
     without the takes up to this number; they only count as spent. ``seed_at``: the take that has the seed of ``input``.
+    ``following``: it is made again when its source hands on another take than this one (0: than none), as a person
+    wanted; None: nobody does. ``final``: of a draft, the fields that its final has otherwise (None: has not).
+    ``earlier``: what takes were made of before ``input`` was changed.
     """
 
     id: str
@@ -230,6 +235,10 @@ class Shot:
     error: Problem | None = None
     set_aside: int = 0
     seed_at: int = 1
+    following: int | None = None
+    reaction: Reaction | None = None
+    final: dict[str, Any] | None = None
+    earlier: tuple[EarlierInput, ...] = ()
     takes: tuple[Take, ...] = ()
     status: ShotStatus = ShotStatus.PENDING
 
@@ -330,7 +339,8 @@ class Run:
     ``news``: the last revision in which more changed than the first frame of a clip; None: kept by an early version.
     ``due_at`` · ``turns``: the film is not joined before then; a join that was begun under another turn no longer
     counts. ``join_error``: it is impossible.
-    ``untold``: why nothing is sent to ``notify_url``, if it is refused. ``index`` follows from the shots, not stored.
+    ``untold``: why nothing is sent to ``notify_url``, if it is refused. ``labels``: the storyboard's.
+    ``promoted_from``: the draft that it is the final of. ``index`` follows from the shots, not stored.
     """
 
     id: RunId
@@ -356,6 +366,9 @@ class Run:
     error: Problem | None = None
     untold: Problem | None = None
     provider: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    is_draft: bool = False
+    promoted_from: RunId | None = None
     index: Index = field(default=_NO_SHOTS, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -10,9 +10,10 @@ from typing import Final
 
 import msgspec
 
-from framerelay.runs.model import Family, Run, RunStatus, Shot, ShotStatus, TakeStatus
+from framerelay.runs.attention import asks_a_person, is_out_of_order
+from framerelay.runs.model import Run, RunStatus, Shot, ShotStatus, TakeStatus
 from framerelay.runs.notice_kinds import NoticeType
-from framerelay.runs.standing import counted, jobs_left, takes_missing
+from framerelay.runs.standing import jobs_left, takes_missing
 from framerelay.runs.wire_names import WIRE_NAMES
 
 
@@ -59,11 +60,11 @@ def notices_of(before: Run | None, after: Run) -> tuple[Notice, ...]:
     ]
     if is_out_of_budget(after) and not (before is not None and is_out_of_budget(before)):
         notices.append(_notice(after, NoticeType.BUDGET_REACHED))
-    asking = [shot for was, shot in changed if _asks_a_person(shot) and not (was and _asks_a_person(was))]
+    asking = [shot for was, shot in changed if asks_a_person(shot) and not (was and asks_a_person(was))]
     came_to = RUN_TYPES.get(after.status) if before is None or before.status is not after.status else None
     if came_to is NoticeType.RUN_WAITING or (asking and came_to is None):
         waiting = asking or [shot for shot in after.shots if shot.status is ShotStatus.WAITING]
-        tried_on = not asking and any(_is_out_of_order(shot) for shot in waiting)
+        tried_on = not asking and any(is_out_of_order(shot) for shot in waiting)
         when = f"hour {after.updated_at // 3600:.0f}" if tried_on else str(after.revision)
         notices.append(_notice(after, NoticeType.RUN_WAITING, *waiting[:1], status=after.status, when=when))
     elif came_to is not None:
@@ -89,23 +90,6 @@ def _changed(before: Run | None, after: Run) -> Iterator[tuple[Shot | None, Shot
     """Shots that are not as they were, with what they were; a run's shots keep their places."""
     earlier: tuple[Shot | None, ...] = (None,) * len(after.shots) if before is None else before.shots
     return ((was, shot) for was, shot in zip(earlier, after.shots, strict=True) if shot is not was)
-
-
-def _asks_a_person(shot: Shot) -> bool:
-    """
-    For an approval, a pick, or what became of a take.
-
-    What else a shot may wait for concerns the whole run, or settles itself.
-    """
-    if shot.status is not ShotStatus.WAITING:
-        return False
-    unapproved = shot.gated and not shot.approved
-    return unapproved or any(take.status is TakeStatus.DONE or take.question for take in counted(shot))
-
-
-def _is_out_of_order(shot: Shot) -> bool:
-    """Its provider is: the shot goes on being tried, and waits in between."""
-    return shot.held_by is not None and shot.held_by.family is Family.SERVER
 
 
 def _notice(

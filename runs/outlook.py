@@ -4,15 +4,16 @@ What a decision would bring about and cost, before it is made; and which shots n
 Pure questions about a run; the decisions themselves are in `runs.decisions`.
 """
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from framerelay.runs.costs import Estimate, together
-from framerelay.runs.decisions import heirs_begun_anew, heirs_of
+from framerelay.runs.costs import MICROS, BudgetLeft, Estimate, together
+from framerelay.runs.decisions import heirs_of, retaken
+from framerelay.runs.events import Retaken
 from framerelay.runs.model import FirstFrame, Run, Shot, ShotStatus
-from framerelay.runs.standing import chosen, counted, jobs_left, takes_missing
-from framerelay.runs.text import number_of, range_words
+from framerelay.runs.standing import budget_left, chosen, counted, takes_to_come
+from framerelay.runs.text import listed, number_of, range_words
 
 # Of 255, mean of all pixels and channels. The sandbox's clips open 1 to 2 levels from the frame that they were given
 # (encoding), another picture is 20 to 25 away, a shift of 2 in 256 pixels 11; 8 in brightness alone is seen as a jump.
@@ -29,46 +30,71 @@ def stale_shots(run: Run) -> frozenset[str]:
     return frozenset(stale)
 
 
-def stale_after(run: Run, shot_id: str) -> tuple[str, ...]:
-    """The shots that a retake of *shot_id* leaves stale, in story order: done, and made from it, directly or not."""
-    shot = run.shot(shot_id)
-    return tuple(each.id for each in heirs_of(run, shot) if each.status is ShotStatus.DONE) if shot else ()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetakeOutlook:
+    """
+    What a retake would bring about: so many paid *jobs* if nothing fails, about what they *cost* (None: not known).
+
+    ``following``: the shots that are made again with it, in their order. ``stale``: those that are left stale.
+    ``approvals``: those that wait for a person before they are.
+    """
+
+    jobs: int
+    cost: Estimate | None
+    following: tuple[str, ...]
+    stale: tuple[str, ...]
+    approvals: tuple[str, ...]
 
 
-def jobs_of_retake(run: Run, shot_id: str) -> int:
-    """How many jobs a retake adds, if nothing fails: its own, and those of shots that failed from its last frame."""
-    shot = run.shot(shot_id)
+def outlook_on(run: Run, event: Retaken) -> RetakeOutlook:
+    """Whether it is possible now is not asked. Of a shot that is not there: nothing."""
+    shot = run.shot(event.shot_id)
     if shot is None:
-        return 0
-    before = sum(takes_missing(run, each) for each in heirs_of(run, shot, past_done=False) if not each.error)
-    return 1 + sum(takes_missing(run, each) for each in heirs_begun_anew(run, shot)) - before
+        return RetakeOutlook(jobs=0, cost=None, following=(), stale=(), approvals=())
+    after = retaken(run, shot, event, run.updated_at)
+    jobs = [
+        takes_to_come(after, now) - takes_to_come(run, was) for was, now in zip(run.shots, after.shots, strict=True)
+    ]
+    made_from_it = [after.shots[run.index.places[each.id]] for each in heirs_of(run, shot)]
+    followers = [each for each in made_from_it if each.following is not None]
+    return RetakeOutlook(
+        jobs=sum(jobs),
+        cost=together((each.estimate, number) for each, number in zip(after.shots, jobs, strict=True) if number > 0),
+        following=tuple(each.id for each in followers),
+        stale=tuple(each.id for each in made_from_it if each.status is ShotStatus.DONE and each.following is None),
+        approvals=tuple(each.id for each in followers if each.gated),
+    )
 
 
-def cost_of_retake(run: Run, shot_id: str) -> Estimate | None:
-    """What these jobs may cost together; None where a price is not known, or where they are not of one currency."""
-    shot = run.shot(shot_id)
-    if shot is None:
-        return None
-    jobs = Counter({shot_id: 1})
-    jobs.update({each.id: takes_missing(run, each) for each in heirs_begun_anew(run, shot)})
-    heirs = [each for each in heirs_of(run, shot, past_done=False) if not each.error]
-    jobs.subtract({each.id: takes_missing(run, each) for each in heirs})
-    by_id = {each.id: each.estimate for each in run.shots}
-    return together((by_id[name], number) for name, number in jobs.items() if number > 0)
-
-
-def words_of_retake(run: Run, shot_id: str) -> str:
-    """What a retake of *shot_id* would do, in a sentence for the person who pays."""
-    spends, left, stale = jobs_of_retake(run, shot_id), jobs_left(run), stale_after(run, shot_id)
-    paid = number_of("job", spends) + ("" if left is None else f" of the {left} left in the budget")
-    if (cost := cost_of_retake(run, shot_id)) is not None:
+def words_of_retake(run: Run, event: Retaken) -> str:
+    """What *event* would do, in a sentence for the person who pays."""
+    outlook, left = outlook_on(run, event), budget_left(run)
+    paid = number_of("job", outlook.jobs) + ("" if left.jobs is None else f" of the {left.jobs} left in the budget")
+    if (cost := outlook.cost) is not None:
         paid += f", {range_words(cost.low, cost.high, cost.currency)}"
-    sentence = f"shot {shot_id} is made again, for {paid}{_twice(run, shot_id)}"
+    others = f", and with it {listed(outlook.following, 'and')}" if outlook.following else ""
+    sentence = f"shot {event.shot_id} is made again{others}, for {paid}{_twice(run, event.shot_id)}"
+    return "; ".join(filter(None, (sentence, _stops(outlook, left), _stale_words(outlook.stale))))
+
+
+def _stops(outlook: RetakeOutlook, left: BudgetLeft) -> str:
+    """Where those that follow stop before the end."""
+    stops = []
+    if outlook.approvals:
+        wait = "waits" if len(outlook.approvals) == 1 else "wait"
+        stops.append(f"{listed(outlook.approvals, 'and')} {wait} for your approval first")
+    short_of_jobs = left.jobs is not None and left.jobs < outlook.jobs
+    high = round(outlook.cost.high * MICROS) if outlook.cost else 0
+    if short_of_jobs or (left.micros is not None and left.micros < high):
+        stops.append("the budget is spent before all of it, and the run waits then")
+    return "; ".join(stops)
+
+
+def _stale_words(stale: Sequence[str]) -> str:
     if not stale:
-        return sentence
-    names = " and ".join(filter(None, (", ".join(stale[:-1]), stale[-1])))
+        return ""
     are, they = ("is", "it is") if len(stale) == 1 else ("are", "they are")
-    return f"{sentence}; {names} {are} made from the old take, and {are} stale until {they} retaken as well"
+    return f"{listed(stale, 'and')} {are} made from the old take, and {are} stale until {they} retaken as well"
 
 
 def _twice(run: Run, shot_id: str) -> str:

@@ -13,13 +13,11 @@ from typing import Final
 from framerelay.runs.budget import budget_words
 from framerelay.runs.costs import MICROS, BudgetLeft, CostTally
 from framerelay.runs.model import Family, Overview, Problem, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
+from framerelay.runs.reactions import retakes_due
 from framerelay.runs.takes import BROUGHT_IN, IN_FLIGHT, OPEN, SUBMIT_CUT_SHORT, is_unheard, shown_status
 
 MOVING: Final = frozenset({ShotStatus.SUBMITTING, ShotStatus.GENERATING, ShotStatus.COLLECTING})
 HELD_AFTER: Final = 6  # Submits put off because the provider is out of order, before a person is told: about 15 s.
-# A new take may help: moderation of the output is said to strike at random, the others are nobody's fault.
-WORTH_A_RETAKE: Final = frozenset({Family.VIDEO_MODERATED, Family.AUDIO_MODERATED, Family.SERVER, Family.EXPIRED})
-
 # Nothing can be submitted until the operator acts at the provider; no shot is to blame.
 FOR_A_PERSON: Final = frozenset({Family.ACCOUNT, Family.QUOTA})
 
@@ -95,9 +93,9 @@ def _with_own_pick(run: Run, shot: Shot) -> Shot:
     if unbegun or (shot.takes_wanted > 1 and not shot.pick_first):
         return shot
     take = chosen(shot)
-    if take is not None and (take.status is TakeStatus.DONE or _hands_on(run, take)):
+    if take is not None and (take.status is TakeStatus.DONE or hands_on(run, take)):
         return shot
-    able = [take for take in counted(shot) if _hands_on(run, take)]
+    able = [take for take in counted(shot) if hands_on(run, take)]
     able.sort(key=lambda take: (take.status is not TakeStatus.DONE, take.number))
     picked = able[0].number if able else None
     return shot if shot.picked == picked else replace(shot, picked=picked)
@@ -257,8 +255,14 @@ def takes_missing(run: Run, shot: Shot) -> int:
     takes = counted(shot)
     if len(takes) >= shot.takes_wanted and chosen(shot) is not None:
         return 0
-    retakes_due = sum(_is_worth_a_retake(take) for take in takes)
-    return max(0, shot.takes_wanted + min(retakes_due, run.terms.retakes) - len(takes))
+    return max(0, shot.takes_wanted + retakes_due(run, shot, takes) - len(takes))
+
+
+def takes_to_come(run: Run, shot: Shot) -> int:
+    """Likewise, with the one of a shot that follows a retake; none of one that cannot be submitted."""
+    if shot.following is not None:
+        return max(1, takes_missing(run, shot))
+    return 0 if shot.error else takes_missing(run, shot)
 
 
 def counted(shot: Shot) -> list[Take]:
@@ -290,28 +294,23 @@ def submits_to_come(run: Run) -> int:
         return 0
     number, left = 0, budget_left(run)
     for shot in run.shots:
-        for _ in range(0 if shot.error else takes_missing(run, shot)):
+        for _ in range(takes_to_come(run, shot)):
             if not left.allows(shot.estimate):
                 break
             number, left = number + 1, left.after(shot.estimate)
     return number
 
 
-def _is_worth_a_retake(take: Take) -> bool:
-    ended = take.status in (TakeStatus.FAILED, TakeStatus.EXPIRED)
-    rendered = take.video_url is not None  # It was paid for, and may still be fetched when a person says so.
-    return ended and not rendered and take.error is not None and take.error.family in WORTH_A_RETAKE
-
-
 def _has_first_frame(run: Run, shot: Shot) -> bool:
     if shot.source is None:
         return True
     source = run.shot(shot.source)
-    take = chosen(source) if source else None
-    return take is not None and _hands_on(run, take)
+    take = chosen(source) if source and source.following is None else None
+    return take is not None and hands_on(run, take)
 
 
-def _hands_on(run: Run, take: Take) -> bool:
+def hands_on(run: Run, take: Take) -> bool:
+    """Whether the next shot can begin with the end of *take*: ours, or the provider's before that."""
     early = take.provider_frame_url is not None and run.terms.provider_frame_first
     if take.status is TakeStatus.COLLECTING and early:
         return True

@@ -26,6 +26,7 @@ SEARCHES_SOON: Final = 5  # Some ten seconds.
 MOMENT_S: Final = 0.001  # Two times of which one was added up may differ by less, and mean the same.
 LAGS_S: Final = 1.0  # The first wait for it meanwhile.
 USUAL_TIMES: Final = 3.0  # Of the usual time, in which nothing is heard of a submit, before a person is asked.
+UNHURRIED_S: Final = 43_200.0  # Nothing is odd before that where jobs wait for a cheap hour: two days are allowed.
 ASK_S_MIN: Final = 30.0  # Drafts take seconds; a callback that is tried again needs more.
 
 KEEP_S: Final = 20.0  # In which whoever fetched a clip has put it into object storage, or says that it takes longer;
@@ -224,19 +225,25 @@ def _understood(take: Take, strange_at: float | None) -> Take:
     return replace(take, strange_since=since or strange_at, question=None if since is None else take.question)
 
 
-def ask_at(run: Run, take: Take) -> float | None:
+def is_unhurried(shot: Shot) -> bool:
+    """Its jobs are done when the provider has nothing better to do (``service_tier: flex``), for less."""
+    return shot.input.get("service_tier") == "flex"
+
+
+def ask_at(run: Run, shot: Shot, take: Take) -> float | None:
     """When a person is asked about *take*, if nothing is heard of it that is understood; None while all is well."""
     if take.status is TakeStatus.UNSURE:
         usual = USUAL_TIMES * take.usual_s if take.usual_s else None
-        return take.submitted_at + (run.terms.ask_after_s if usual is None else max(usual, ASK_S_MIN))
+        unknown = UNHURRIED_S if is_unhurried(shot) else 0.0
+        return take.submitted_at + (max(run.terms.ask_after_s, unknown) if usual is None else max(usual, ASK_S_MIN))
     if take.status is TakeStatus.GENERATING and take.strange_since is not None:
         return take.strange_since + run.terms.ask_after_s
     return None
 
 
-def asked(run: Run, take: Take, now: float) -> Take:
+def asked(run: Run, shot: Shot, take: Take, now: float) -> Take:
     """*take* with the question that a person is asked about it, if it is time; the same value otherwise."""
-    moment = ask_at(run, take)
+    moment = ask_at(run, shot, take)
     if moment is None or moment > now or take.question is not None:
         return take
     again = "or make the shot again, for one more job; if this one is found after all, both are paid for"

@@ -120,8 +120,8 @@ async def disconnect(redis: ArqRedis) -> None:
     await redis.aclose(close_connection_pool=True)
 
 
-def script(name: str, *, with_enqueue: bool = False) -> str:
-    """The text of ``store/lua/NAME.lua``, with the function ``enqueue`` in front where it is called."""
+def script(name: str, *, with_enqueue: bool = False, with_index: bool = False) -> str:
+    """The text of ``store/lua/NAME.lua``, with the functions ``enqueue`` and ``index`` in front where it calls them."""
     folder = resources.files("framerelay.store") / "lua"
-    text = (folder / f"{name}.lua").read_text(encoding="utf-8")
-    return (folder / "enqueue.lua").read_text(encoding="utf-8") + text if with_enqueue else text
+    parts = [*(["enqueue"] if with_enqueue else []), *(["index"] if with_index else []), name]
+    return "".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from framerelay.runs.model import Run, Shot
+from framerelay.runs.takes import is_unhurried
 from framerelay.store.client import RelayRedis
 from framerelay.store.redis_messages import redis_answers
 
@@ -57,6 +58,7 @@ def slowest(took_s: list[float]) -> float | None:
 
 
 def _key(run: Run, shot: Shot) -> str:
-    """What decides about the time: the model, the size and the length of the clip."""
-    fields = (run.model, shot.input.get("resolution"), shot.input.get("duration"), shot.input.get("frames"))
+    """What decides about the time: the model, the size and the length of the clip, and how urgent it is."""
+    fields = [run.model, *(shot.input.get(name) for name in ("resolution", "duration", "frames"))]
+    fields += [shot.input["service_tier"]] if is_unhurried(shot) else []
     return "framerelay:pace:" + ":".join(str(field or "") for field in fields)

@@ -28,7 +28,9 @@ from framerelay.store.runs import Store
 
 RACES_MAX: Final = 100
 RACE_S: Final = 0.002  # Writers that lost a race step aside, each time a little longer.
-_SHOWN: Final = frozenset({"shot_id", "take", "job_id", "word", "seed", "status", "until", "seam"})
+_SHOWN: Final = frozenset(
+    {"shot_id", "take", "job_id", "word", "seed", "status", "until", "seam", "budget_jobs", "budget_money"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,9 +149,18 @@ def describe(event: Event, run: Run, now: float) -> dict[str, Any]:
             line["problem"] = {"code": value.code, "message": value.message}
         elif field.name in _SHOWN and value is not None:
             line[WIRE_NAMES.get(field.name, field.name)] = value
+    if isinstance(event, events.ShotChange):
+        line |= _change(event)
     if isinstance(event, events.Submitting) and event.first_frame is not None:
         line["first_frame"] = event.first_frame.source
     return line
+
+
+def _change(event: events.ShotChange) -> dict[str, Any]:
+    """Names, not values: a prompt may be long, and stands in the run."""
+    changed = [*(["prompt"] if event.prompt is not None else []), *event.input]
+    follows = isinstance(event, events.Retaken) and event.following
+    return {**({"changed": changed} if changed else {}), **({"following": True} if follows else {})}
 
 
 def name_of(kind: type[Event]) -> str:

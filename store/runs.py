@@ -6,6 +6,7 @@ Runs in Redis: a run and everything that follows from its change are written in 
     framerelay:runs            zset    every run by the time it was made
     framerelay:runs-by-id      zset    every run, all with the score 0, so that they lie in the order of their ids
     framerelay:runs:STATUS     zset    those of one status, likewise; a run moves in the step that changes its status
+    framerelay:runs:…          zset    those with a label, a word, a need: `store.run_index`
     framerelay:runs-ended      zset    those that have ended, by their last change
     framerelay:runs-removed    zset    those that were removed, until their files surely are gone too
     framerelay:due             zset    runs by the time at which they are looked at next
@@ -36,6 +37,7 @@ from framerelay.store.layout import Memory, fields_of, run_of
 from framerelay.store.outbox import KEEP_S, NOTIFICATIONS, NOTIFICATIONS_DUE, WAKE_COURIER, entries_of
 from framerelay.store.places import Places
 from framerelay.store.redis_messages import redis_answers
+from framerelay.store.run_index import Wanted, indexes_of
 from framerelay.store.tasks import DUE, QUEUE, TASK_LIFE_MS, WAKE, Task, pack, task_of, unpack
 
 RUNS: Final = "framerelay:runs"
@@ -48,6 +50,7 @@ REPAIRED: Final = "framerelay:repaired"
 # So long a run that was removed is not made again by a repeated request or by a late callback at a hook.
 REMOVED_LIFE_MS: Final = 30 * 86_400_000
 INDEXED_AT_ONCE: Final = 1000
+WALKED_AT_ONCE: Final = 500
 RUN_ID: Final = re.compile(r"run_[a-z0-9]{1,40}")
 
 _WANTS_ALL: Final = 2  # What save.lua says where it finds a run in the layout of an early version.
@@ -89,11 +92,12 @@ class Store:
         self._notices_keep_ms = int(notices_keep_s * 1000)
         self._memory = Memory()
         self.places = Places(redis)
-        self._save = redis.register_script(script("save", with_enqueue=True))
+        self._save = redis.register_script(script("save", with_enqueue=True, with_index=True))
         self._enqueue = redis.register_script(script("tasks", with_enqueue=True))
         self._schedule = redis.register_script(script("schedule", with_enqueue=True))
         self._overdue = redis.register_script(script("overdue"))
-        self._remove = redis.register_script(script("remove"))
+        self._remove = redis.register_script(script("remove", with_index=True))
+        self._index = redis.register_script(script("index_run", with_index=True))
 
     async def load(self, run_id: str) -> Run | None:
         """The run as it stands, or None."""
@@ -141,6 +145,7 @@ class Store:
             TASK_LIFE_MS,
             run.status.value,
             run.updated_at if has_ended(run) else "",
+            indexes_of(run),
         ]
         due = [*map(task_of, steps), *([WAKE_COURIER] if notices else [])]
         tasks = [value for task in due for value in (task.id, task.definition(now_ms))]
@@ -222,22 +227,63 @@ class Store:
             ids = await self._redis.zrangebyscore(index, "-inf", moment, start=0, num=at_most)
         return [run_id.decode() for run_id in ids]
 
-    async def runs(self, *, limit: int, after: str | None = None, status: RunStatus | None = None) -> list[Run]:
+    async def runs(
+        self, *, limit: int, after: str | None = None, status: RunStatus | None = None, wanted: Wanted | None = None
+    ) -> list[Run]:
         """
-        Runs, newest first, at most *limit*, beginning behind the run *after*; with *status* those that have it.
+        Runs, newest first, at most *limit*, beginning behind the run *after*; with *status* those that have it, with
+        *wanted* those that are wanted.
 
-        The cost is that of the page, however many runs are stored. A run that was saved by a version without the index
-        of statuses is found by its status once it has changed.
+        The cost is that of the page, however many runs are stored; where several things are wanted, of those for which
+        the rarest of them holds. A run that was saved by a version without the index of statuses is found by its
+        status once it has changed.
         """
-        index = RUNS if status is None else f"{RUNS}:{status.value}"
+        names = (wanted or Wanted(status=status)).indexes
         with redis_answers():
-            start = 0 if after is None else await self._place_behind(after, index)
-            ids = [] if start is None else await self._redis.zrevrange(index, start, start + limit - 1)
+            first, *others = await self._rarest_first([f"{RUNS}:{name}" for name in names]) or [RUNS]
+            start = 0 if after is None else await self._place_behind(after, first)
+            runs: list[Run] = []
+            while start is not None and (missing := limit - len(runs)) > 0:
+                size = WALKED_AT_ONCE if others else missing
+                ids = await self._redis.zrevrange(first, start, start + size - 1)
+                page = await self._loaded(await self._in_all(ids, others), wanted, missing)
+                runs += page
+                start = start + size if len(ids) == size else None
+        return runs
+
+    async def _rarest_first(self, indexes: list[str]) -> list[str]:
+        if len(indexes) < 2:
+            return indexes
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for index in indexes:
+                pipe.zcard(index)
+            sizes = await pipe.execute()
+        return [index for _, index in sorted(zip(sizes, indexes, strict=True))]
+
+    async def _in_all(self, ids: list[bytes], indexes: list[str]) -> list[bytes]:
+        """Those of *ids* that stand in all *indexes*."""
+        for index in indexes:
+            scores = await self._redis.zmscore(index, [run_id.decode() for run_id in ids]) if ids else []
+            ids = [run_id for run_id, score in zip(ids, scores, strict=True) if score is not None]
+        return ids
+
+    async def _loaded(self, ids: list[bytes], wanted: Wanted | None, limit: int) -> list[Run]:
+        """At most *limit* of the runs *ids*, those that are *wanted*; a run that was removed meanwhile is left out."""
+        runs: list[Run] = []
+        while ids and len(runs) < limit:
+            now, ids = ids[: limit - len(runs)], ids[limit - len(runs) :]
             async with self._redis.pipeline(transaction=False) as pipe:
-                for run_id in ids:
+                for run_id in now:
                     pipe.hgetall(run_key(run_id.decode()))
-                records = await pipe.execute() if ids else []
-        return [run for run in map(run_of, records) if run is not None]
+                records = await pipe.execute()
+            runs += [run for run in map(run_of, records) if run is not None and (wanted is None or wanted.is_met(run))]
+        return runs
+
+    async def index(self, run: Run) -> bool:
+        """Put *run*, as it was loaded, into the indexes by which it is found, if a version without them saved it."""
+        arguments = (str(run.revision), run.id, run.created_at, indexes_of(run))
+        with redis_answers():
+            return bool(await self._index(keys=[run_key(run.id), RUNS], args=arguments))
 
     async def named(self, text: str) -> Run | None:
         """

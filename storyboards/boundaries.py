@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from framerelay.runs.model import From
+from framerelay.runs.reaction import Reaction
 from framerelay.storyboards.inputs import GIVEN, LOCAL, NO_PATHS, SCHEME
 from framerelay.storyboards.notation import shown
 from framerelay.storyboards.parts import Part, is_web_address, near
@@ -28,7 +29,7 @@ class Defaults:
     What holds for every shot of a storyboard.
 
     ``before``: the id of a shot that stands before the first one and hands its last frame to it (see `hooks`).
-    ``needs_models``: there is none at the top, so each shot without one is a mistake.
+    ``needs_models``: there is none at the top, so each shot without one is a mistake. ``reaction``: to takes that fail.
     """
 
     defaults: dict[str, Any]
@@ -37,6 +38,7 @@ class Defaults:
     before: str | None
     choice: ProviderChoice
     needs_models: bool = False
+    reaction: Reaction | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from framerelay.storyboards.parts import is_web_address
 from framerelay.storyboards.storyboard import Storyboard
 
 CHAIN_MAX: Final = 4  # Makers of chained films report that faces and colors drift visibly from the fifth shot on.
+FLEX_S: Final = 172_800
 EXPIRY_S: Final = (3600, 259_200)
 _DURATIONS_S: Final = ((re.compile(r"seedance-1[.-]5"), 4, 12), (re.compile(r"seedance-1[.-]0"), 2, 12))
 _NAMED_MAX: Final = 6
@@ -211,6 +212,13 @@ def _draft(shot: Shot, _: Story) -> Iterator[CautionSite]:
         yield "draft_tier", ("service_tier",), "a draft is not made in the flex tier: leave one of the two out"
 
 
+def _tier(shot: Shot, _: Story) -> Iterator[CautionSite]:
+    expires_s = shot.input.get("execution_expires_after")
+    if shot.input.get("service_tier") == "flex" and isinstance(expires_s, int) and expires_s < FLEX_S:
+        message = "a job of the flex tier may wait for two days, and would expire before: leave this out"
+        yield "flex_expires", ("execution_expires_after",), message
+
+
 def _gate(shot: Shot, _: Story) -> Iterator[CautionSite]:
     if shot.gated and shot.source is None:
         message = (
@@ -285,6 +293,7 @@ CHECKS: Final[tuple[CautionCheck, ...]] = (
     _changes,
     _references,
     _draft,
+    _tier,
     _gate,
     _lengths,
     _two_ratios,

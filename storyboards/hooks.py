@@ -61,6 +61,7 @@ def hook_run(hook: Hook, *, run_id: RunId, job_id: str, model: str, now: float, 
             budget_jobs=None if budget is None else budget + 1,
             notify_url=hook.notify_url or (board.notify_url if board else None),
             hook=hook.name,
+            labels=board.labels if board else {},
         )
     )
 

@@ -248,7 +248,7 @@ def unknown(key: str, names: Collection[str], *, kind: str = "key") -> str:
     """A sentence about a name that is not among *names*, with the nearest of them, or all if they are few."""
     wide = wide_sign(key)
     hint = f"; {wide}" if wide else near(key, names)
-    if not hint and 0 < len(names) <= 12:
+    if not hint and 0 < len(names) <= 16:
         hint = f"; known here: {', '.join(names)}"
     return f'unknown {kind} "{shown(key)}"{hint}'
 

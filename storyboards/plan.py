@@ -7,7 +7,7 @@ The checks are in `storyboards.cautions`; they warn, they never refuse.
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 
 from framerelay.network.policy import Trusted
@@ -39,6 +39,7 @@ class Plan:
     longest_chain: int
     shots: tuple[Shot, ...]
     cautions: tuple[Caution, ...]
+    is_draft: bool = False
 
     def scenes(self) -> Iterator[tuple[str, tuple[Shot, ...]]]:
         """Each scene's id with its shots, in the order of the film."""
@@ -51,7 +52,7 @@ def plan_of(board: Storyboard, trusted: Trusted | None = None, *, more: Sequence
     `cautions_of`."""
     jobs = sum(shot.takes_wanted for shot in board.shots)
     return Plan(
-        id=_id_of(board),
+        id=plan_id(board),
         title=board.title,
         model=board.model,
         jobs=jobs,
@@ -62,12 +63,17 @@ def plan_of(board: Storyboard, trusted: Trusted | None = None, *, more: Sequence
         provider=board.provider,
         longest_chain=_longest_chain(board.shots),
         shots=board.shots,
+        is_draft=board.draft is not None,
         cautions=cautions_of(board, jobs=jobs, trusted=trusted, more=more),
     )
 
 
-def _id_of(board: Storyboard) -> str:
-    """By what it means: how it is written down, as YAML or JSON, in which order of keys, makes no difference."""
+def plan_id(board: Storyboard) -> str:
+    """
+    The id of the plan of exactly *board*.
+
+    By what it means: how it is written down, as YAML or JSON, in which order of keys, makes no difference.
+    """
     shots = [
         [
             shot.id,
@@ -81,6 +87,7 @@ def _id_of(board: Storyboard) -> str:
             shot.pick_first,
             shot.gated,
             *_source(shot),
+            *([asdict(shot.reaction)] if shot.reaction else []),
         ]
         for shot in board.shots
     ]

@@ -2,7 +2,6 @@
 Scenes and shots: how those of a document become the shots of a run, and what can be wrong about them.
 """
 
-import unicodedata
 from collections.abc import Mapping
 from typing import Final
 
@@ -11,6 +10,8 @@ from framerelay.storyboards.boundaries import Boundary, Defaults, Draft, one_fra
 from framerelay.storyboards.choices import CHOICE_KEYS, read_choice
 from framerelay.storyboards.inputs import CALLBACK_IS_OURS, PLAIN_FIELDS, REFERENCE_FILES, read_inputs
 from framerelay.storyboards.parts import Part
+from framerelay.storyboards.reactions import read_reaction
+from framerelay.storyboards.style import with_style
 
 SHOTS_MAX: Final = 500
 TAKES_MAX: Final = 8
@@ -26,6 +27,8 @@ _SHOT_KEYS: Final = (
     "takes",
     "pick",
     "gate",
+    "on_moderated",
+    "on_failed",
     *PLAIN_FIELDS,
     *REFERENCE_FILES,
 )
@@ -33,7 +36,8 @@ _NOT_IN_A_SCENE: Final = {
     **dict.fromkeys(("last_frame", "last_frame_url"), "a last frame belongs to a shot: put it there"),
     **dict.fromkeys((*PLAIN_FIELDS, *REFERENCE_FILES), "input fields stand in a shot, or for all shots under defaults"),
     "callback_url": CALLBACK_IS_OURS,
-    "prompt": "a prompt belongs to a shot: put it there",
+    **dict.fromkeys(("prompt", "on_moderated"), "a prompt belongs to a shot: put it there"),
+    "on_failed": "this stands in a shot, or for all shots at the top",
 }
 _NOT_IN_A_SHOT: Final = {
     "callback_url": CALLBACK_IS_OURS,
@@ -163,6 +167,7 @@ def _read_shot(draft: Draft, boundary: Boundary, defaults: Defaults) -> Shot | N
         takes_wanted=takes or 1,
         pick_first=pick,
         gated=gate,
+        reaction=read_reaction(keys, defaults.reaction, defaults.style),
     )
 
 
@@ -171,15 +176,4 @@ def _read_prompt(draft: Draft, style: str | None) -> str | None:
         draft.part.miss("prompt", message="a shot needs a prompt: say what is to be seen")
         return None
     prompt = draft.keys["prompt"].text()
-    return prompt if prompt is None or style is None else with_style(prompt, style)
-
-
-def with_style(prompt: str, style: str) -> str:
-    """*prompt* and *style* in one line, joined by the comma of the prompt's script unless it ends with a sign."""
-    if prompt[-1] in "。，！？；：、…":
-        return prompt + style
-    if prompt[-1] in ".,!?;:":
-        return f"{prompt} {style}"
-    letters = [sign for sign in prompt if sign.isalpha()]
-    is_wide = bool(letters) and unicodedata.east_asian_width(letters[-1]) in ("W", "F")
-    return f"{prompt}{'，' if is_wide else ', '}{style}"
+    return None if prompt is None else with_style(prompt, style)

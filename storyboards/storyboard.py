@@ -18,8 +18,11 @@ from framerelay.storyboards.boundaries import Defaults
 from framerelay.storyboards.choices import CHOICE_KEYS, read_choice
 from framerelay.storyboards.documents import Path, Spot, place_of, read_document
 from framerelay.storyboards.inputs import CALLBACK_IS_OURS, LOCAL, PLAIN_FIELDS, REFERENCE_FILES, read_inputs
+from framerelay.storyboards.labels import read_labels
 from framerelay.storyboards.notation import Form
 from framerelay.storyboards.parts import Notes, Part, root_of
+from framerelay.storyboards.passes import read_pass
+from framerelay.storyboards.reactions import read_on_failed
 from framerelay.storyboards.scenes import read_shots
 
 VERSION: Final = 1
@@ -27,14 +30,16 @@ AMOUNT_MAX: Final = 1_000_000_000
 UNTITLED: Final = "untitled"
 
 _TOP_KEYS: Final = (
-    *("version", "title", *CHOICE_KEYS, "budget", "currency"),
+    *("version", "title", *CHOICE_KEYS, "budget", "currency", "labels", "pass", "service_tier", "on_failed"),
     *("defaults", "style", "scenes", "shots", "notify_url"),
 )
+_IN_DEFAULTS: Final = tuple(name for name in PLAIN_FIELDS if name != "service_tier")
 _NOT_AT_THE_TOP: Final = {
-    **dict.fromkeys((*PLAIN_FIELDS, *REFERENCE_FILES), "input fields for all shots stand under defaults"),
+    **dict.fromkeys((*_IN_DEFAULTS, *REFERENCE_FILES), "input fields for all shots stand under defaults"),
     **dict.fromkeys(("first_frame", "first_frame_url"), "a first frame belongs to a scene or a shot: put it there"),
     **dict.fromkeys(("last_frame", "last_frame_url"), "a last frame belongs to a shot: put it there"),
     "prompt": "a prompt belongs to a shot: put it there; what all prompts share is style",
+    "on_moderated": "another prompt belongs to a shot: put it there",
     "callback_url": CALLBACK_IS_OURS,
 }
 _NOT_IN_DEFAULTS: Final = {
@@ -54,7 +59,8 @@ class Storyboard:
     A storyboard without mistakes.
 
     ``shots`` stand in the order of the film, none has a take yet. ``document``: what was read, as plain values that
-    can be sent as JSON and read again; ``spot``: the lines of its values, where it was a text.
+    can be sent as JSON and read again; ``spot``: the lines of its values, where it was a text. ``draft``: input fields
+    of all its shots while it is one; None: it is none.
     """
 
     title: str
@@ -66,6 +72,8 @@ class Storyboard:
     notify_url: str | None
     shots: tuple[Shot, ...]
     document: dict[str, Any]
+    labels: dict[str, str] = field(default_factory=dict)
+    draft: dict[str, Any] | None = None
     spot: Spot | None = field(default=None, repr=False, compare=False)
 
     def local_files(self) -> dict[str, list[str]]:
@@ -144,6 +152,7 @@ def storyboard_of(
         allow_paths=allow_paths,
         before=before,
         choice=choice,
+        reaction=read_on_failed(top),
         needs_models=choice.model is None and _names_models(part.value),
     )
     shots = read_shots(top, defaults)
@@ -159,6 +168,8 @@ def storyboard_of(
         currency=_read_currency(top["currency"]) if "currency" in top else None,
         notify_url=notify_url,
         shots=shots,
+        labels=read_labels(top["labels"]) if "labels" in top else {},
+        draft=read_pass(top["pass"], before=before) if "pass" in top else None,
         document=part.value if isinstance(part.value, dict) else {},
         spot=part.notes.spot,
     )
@@ -199,6 +210,8 @@ def start_run(storyboard: Storyboard, *, run_id: RunId, now: float, terms: Terms
             budget_money=storyboard.budget_money,
             currency=storyboard.currency,
             notify_url=storyboard.notify_url,
+            labels=storyboard.labels,
+            is_draft=storyboard.draft is not None,
         )
     )
 
@@ -233,10 +246,13 @@ def _groups(value: object) -> list[dict[str, Any]]:
 
 
 def _read_defaults(top: Mapping[str, Part], *, allow_paths: bool) -> dict[str, Any]:
-    if "defaults" not in top:
-        return {}
-    keys = top["defaults"].group((*PLAIN_FIELDS, *REFERENCE_FILES), elsewhere=_NOT_IN_DEFAULTS) or {}
-    return read_inputs(keys, allow_paths=allow_paths)
+    keys: Mapping[str, Part] = {}
+    if "defaults" in top:
+        keys = top["defaults"].group((*PLAIN_FIELDS, *REFERENCE_FILES), elsewhere=_NOT_IN_DEFAULTS) or {}
+    tier = {name: top[name] for name in ("service_tier",) if name in top}
+    if tier and "service_tier" in keys:
+        keys["service_tier"].complain("service_tier stands at the top already: keep one of the two")
+    return read_inputs({**keys, **tier}, allow_paths=allow_paths)
 
 
 def _read_budget(top: Mapping[str, Part]) -> tuple[int | None, float | None]:

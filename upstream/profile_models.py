@@ -47,4 +47,5 @@ class Model(Section, frozen=True, kw_only=True):
     fields: dict[str, str] = field(default_factory=dict)
     drop: list[str] = field(default_factory=list)
     set: dict[str, Any] = field(default_factory=dict)
+    draft: dict[str, Any] = field(default_factory=dict)
     price: Price | None = None

@@ -9,28 +9,35 @@ from framerelay.runs.errors import Mistake, NotFound, StoryboardInvalid
 from framerelay.runs.model import Shot
 from framerelay.storyboards.documents import Path, line_at, place_of
 from framerelay.storyboards.storyboard import Storyboard
-from framerelay.upstream.order import words_of_input
+from framerelay.upstream.drafts import draft_of
+from framerelay.upstream.order import model_of, words_of_input
 from framerelay.upstream.prices import estimate
 from framerelay.upstream.providers import Provider, Providers
 
 
 def priced(board: Storyboard, providers: Providers) -> Storyboard:
     """
-    *board* with an estimate for each shot whose price is known.
+    *board* with an estimate for each shot whose price is known; a draft is small by now.
 
     Raises: StoryboardInvalid where it names a provider that is not there, or its budget of money cannot be kept: a
     price is not known, or is one of another currency.
     """
-    shots = tuple(replace(shot, estimate=_estimate(board, shot, providers)) for shot in board.shots)
+    shots = tuple(_priced(board, shot, providers) for shot in board.shots)
     if board.budget_money is not None and (message := _why_no_budget(board, shots)) is not None:
         raise StoryboardInvalid([_mistake(board, ("budget", "money"), message)])
     return replace(board, shots=shots)
 
 
-def _estimate(board: Storyboard, shot: Shot, providers: Providers) -> Estimate | None:
-    provider, model = provider_of(board, shot, providers), shot.model or board.model
-    known = provider.profile.models.get(model)
-    return estimate(provider.price_of(model), known, words_of_input(shot.input))
+def _priced(board: Storyboard, shot: Shot, providers: Providers) -> Shot:
+    provider, name = provider_of(board, shot, providers), shot.model or board.model
+    if board.draft is not None and shot.final is None:
+        shot = draft_of(board, shot, model_of(provider.profile, name))
+    return replace(shot, estimate=estimate_of(provider, name, shot.input))
+
+
+def estimate_of(provider: Provider, model: str, fields: Mapping[str, Any]) -> Estimate | None:
+    """What one take of *model* with the input *fields* may cost; None where no price is known."""
+    return estimate(provider.price_of(model), provider.profile.models.get(model), words_of_input(fields))
 
 
 def provider_of(board: Storyboard, shot: Shot, providers: Providers) -> Provider:

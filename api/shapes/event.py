@@ -25,4 +25,8 @@ class Event(Struct, kw_only=True, rename=WIRE_NAMES):
     seam: Annotated[float | UnsetType, Meta(description="How far the clip's opening is from what was handed on.")] = (
         UNSET
     )
+    following: Annotated[bool | UnsetType, Meta(description="With all that is made from it.")] = UNSET
+    changed: Annotated[list[str] | UnsetType, Meta(description="The input fields that a person changed.")] = UNSET
+    budget_jobs: Annotated[int | UnsetType, Meta(description="The whole limit, as a person gave it.")] = UNSET
+    budget_money: Annotated[float | UnsetType, Meta(description="Likewise, in units of the run's currency.")] = UNSET
     problem: Annotated[dict[str, str] | UnsetType, Meta(description="Its code and message.")] = UNSET

@@ -54,6 +54,9 @@ class Plan(Struct, kw_only=True):
     object: Literal["plan"]
     title: str
     model: str
+    pass_: Annotated[Literal["draft", "final"], Meta(description="draft: small and cheap, to be looked at.")] = field(
+        name="pass", default="final"
+    )
     jobs: Annotated[int, Meta(description="Submits, each of them paid, if nothing fails.")]
     budget: Budget
     cost: Annotated[CostRange | None, Meta(description="About how much; null where a price is not known.")] = None

@@ -150,6 +150,10 @@ class Shot(Struct, kw_only=True):
         Literal["first"] | None,
         Meta(description="first: it goes on from the first take that is done; null: a person picks."),
     ]
+    following: Annotated[bool, Meta(description="It is made again when the new take of its source is there.")] = False
+    alternative_since: Annotated[
+        int | None, Meta(description="The first take that is made of its on_moderated; null: it was not needed.")
+    ] = None
     stale: Annotated[bool, Meta(description="Its take began with a frame that is no longer its source's.")]
     continued: Annotated[
         bool, Meta(description="Its clip begins with the end of the clip before it; the film shows that frame once.")
@@ -196,6 +200,13 @@ class Run(Struct, kw_only=True):
     created: Annotated[int, Meta(description="Seconds since 1970, UTC.")]
     updated: Annotated[int, Meta(description="Seconds since 1970, UTC.")]
     hook: Annotated[str | None, Meta(description="The hook whose callback made it.")]
+    pass_: Annotated[Literal["draft", "final"], Meta(description="draft: small and cheap, to be looked at.")] = field(
+        name="pass", default="final"
+    )
+    promoted_from: Annotated[str | None, Meta(description="The draft that it is the final of.")] = None
+    labels: Annotated[dict[str, str], Meta(description="The storyboard's, by which it is found.")] = field(
+        default_factory=dict
+    )
     budget: Budget
     spent: Spent
     cost: Annotated[
@@ -218,11 +229,14 @@ class CostRange(Struct, kw_only=True):
 
 
 class Outlook(Struct, kw_only=True):
-    """What a retake would bring about; nothing has happened."""
+    """What a retake, or the final of a draft, would bring about; nothing has happened."""
 
     object: Literal["outlook"]
     jobs: Annotated[int, Meta(description="So many it leads to if nothing fails, all paid.")]
-    stale: Annotated[list[str], Meta(description="Shots that are done and made from the old take.")]
+    following: Annotated[list[str], Meta(description="Shots that are made again with it, in their order.")] = field(
+        default_factory=list
+    )
+    stale: Annotated[list[str], Meta(description="Shots that are done, made from the old take, and stay so.")]
     budget_left: Annotated[int | None, Meta(description="Jobs before it; null is no limit.")]
     cost: Annotated[CostRange | UnsetType, Meta(description="About how much, where a price is known.")] = UNSET
     would: Annotated[str, Meta(description="In words for a person.")]

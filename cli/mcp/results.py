@@ -10,7 +10,7 @@ from framerelay.api import shapes
 from framerelay.api.advice import Remedy, advice_on
 from framerelay.api.lines import run_line
 from framerelay.api.words import problem_words, shot_words, waits_for
-from framerelay.cli.outlook import outlook
+from framerelay.cli.outlook import more_budget, outlook
 from framerelay.runs.text import printable, sentence
 
 
@@ -86,8 +86,20 @@ class RetakeAnswer(BaseModel):
 
     begun: bool
     jobs: Annotated[int, Field(description="Paid jobs that it leads to.")]
+    following: Annotated[list[str], Field(description="Shots that are made again with it.")]
     stale: Annotated[list[str], Field(description="Later shots that would no longer fit, made from the old take.")]
     budget_left: Annotated[int | None, Field(description="Jobs that the film may still spend; null is no limit.")]
+    outlook_id: Annotated[str, Field(description="Of exactly this outlook; give it back to confirm.")]
+    words: str
+    next: str
+
+
+class PromotionAnswer(BaseModel):
+    """What the final of a draft would cost; or that it was begun, and as which run."""
+
+    begun: bool
+    run: Annotated[str | None, Field(description="The final's run, once it is begun.")]
+    jobs: Annotated[int, Field(description="Paid jobs that it leads to.")]
     outlook_id: Annotated[str, Field(description="Of exactly this outlook; give it back to confirm.")]
     words: str
     next: str
@@ -199,12 +211,16 @@ def next_words(run: shapes.Run, *, now: float) -> Iterator[str]:
     for shot in run.shots:
         if shot.status == "waiting":
             yield _turn(run, shot)
-        if shot.stale:
+        if shot.following:
+            yield f"{shot.id} is made again when the new take of {shot.source} is there."
+        elif shot.stale:
             yield f"{shot.id} is stale: ask the person, then retake_shot if it should fit again."
     match run.status:
         case "running":
             yield from (line for line in outlook(run, now=now) if line.startswith("next: "))
             yield "Nothing to do while it runs; ask film_status again in a minute."
+        case "succeeded" if run.pass_ == "draft":  # noqa: S105  (no password)
+            yield "The draft is ready: film_result gives its address; promote_film makes the final of it."
         case "succeeded":
             yield "The film is ready: film_result gives its address."
         case "failed":
@@ -237,7 +253,8 @@ def _turn(run: shapes.Run, shot: shapes.Shot) -> str:
         case "operator":
             return f"{name} is held for a person: {_advice(run, shot.held_by)}."
         case "budget":
-            return f"{name} is past the limit of {run.budget.jobs} jobs: a person decides if more may be spent."
+            how = f"continue_film, or `{more_budget(run)}`"
+            return f"{name} is past the budget: a person decides if more may be spent ({how})."
         case _:
             return f"{name} is tried again by itself when the provider is back."
 
@@ -268,11 +285,25 @@ def retake_answer(outlook: shapes.Outlook, *, shot_id: str, outlook_id: str, beg
     return RetakeAnswer(
         begun=begun,
         jobs=outlook.jobs,
+        following=list(outlook.following),
         stale=list(outlook.stale),
         budget_left=outlook.budget_left,
         outlook_id=outlook_id,
         words=outlook.would,
         next=f"{shot_id} is made again; film_status shows it." if begun else confirm,
+    )
+
+
+def promotion_answer(outlook: shapes.Outlook, *, outlook_id: str, run: shapes.Run | None = None) -> PromotionAnswer:
+    """Likewise, of the final of a draft; *run*: the one that was begun."""
+    confirm = f"To do it: the same call with outlook_id {outlook_id} and max_jobs of at least {outlook.jobs}."
+    return PromotionAnswer(
+        begun=run is not None,
+        run=run.id if run else None,
+        jobs=outlook.jobs,
+        outlook_id=outlook_id,
+        words=outlook.would,
+        next=confirm if run is None else f"film_status of {run.id} shows it.",
     )
 
 

@@ -134,6 +134,8 @@ def create_server(pictures: Path | None, **options: Any) -> Server:
         (tools.approve_shot, "Approve a shot (spends)", SPEND),
         (tools.pick_take, "Pick a take", SPEND),
         (tools.retake_shot, "Make a shot again (asks first, then spends)", ONCE),
+        (tools.continue_film, "Let a film go on (spends)", SPEND),
+        (tools.promote_film, "Make the final of a draft (asks first, then spends)", SPEND),
         (tools.cancel_film, "Cancel a film", ONCE),
         (tools.film_result, "The film and its clips", LOOK),
     ):

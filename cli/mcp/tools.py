@@ -26,10 +26,12 @@ from framerelay.cli.mcp.results import (
     FilmResult,
     Films,
     FilmStatus,
+    PromotionAnswer,
     RetakeAnswer,
     clips_of,
     films_answer,
     plan_answer,
+    promotion_answer,
     retake_answer,
     status_answer,
 )
@@ -102,10 +104,21 @@ class Tools:
             status.next.insert(0, f"It was started before, with a limit of {budget} jobs, which stays as it is.")
         return status
 
-    def list_films(self, limit: Annotated[int, Field(ge=1, le=100, description="At most so many.")] = 20) -> Films:
-        """List the films of this receiver, newest first: to find the run of one that was started before."""
+    def list_films(
+        self,
+        limit: Annotated[int, Field(ge=1, le=100, description="At most so many.")] = 20,
+        search: Annotated[str | None, Field(description="Words of the title, of labels or of the hook.")] = None,
+        labels: Annotated[dict[str, str] | None, Field(description='As {"project": "rain"}: those with all.')] = None,
+        needs_person: Annotated[bool, Field(description="Only those that wait for a person, or ask one.")] = False,
+    ) -> Films:
+        """List the films of this receiver, newest first: to find one of before, or those that need a person."""
+        wanted = {
+            "q": search,
+            "label": [f"{name}:{value}" for name, value in (labels or {}).items()] or None,
+            "needs": "person" if needs_person else None,
+        }
         with Receiver.of_environment(quiet=True) as receiver:
-            return films_answer(receiver.get("/v1/runs", shapes.Runs, limit=limit))
+            return films_answer(receiver.get("/v1/runs", shapes.Runs, **wanted, limit=limit))
 
     def film_status(
         self,
@@ -131,13 +144,20 @@ class Tools:
             content.append(ImageContent(type="image", data=picture, mimeType="image/png"))
         return CallToolResult(content=content, structuredContent=status)
 
-    def approve_shot(self, run: RunParameter, shot: ShotParameter) -> FilmStatus:
+    def approve_shot(
+        self,
+        run: RunParameter,
+        shot: ShotParameter,
+        prompt: Annotated[str | None, Field(description="Another prompt, whole. Default: as planned.")] = None,
+        seed: Annotated[int | None, Field(description="Another seed. Default: as planned.")] = None,
+    ) -> FilmStatus:
         """
         Let a shot that waits for approval (`gate: approve`) be made. It spends what was planned, within the limit.
 
         Ask the person first, with the strip of film_status: the shot begins with the last frame of the one before.
         """
-        return self._decide(run, f"shots/{checked_id(shot, 'shot')}/approve", {})
+        body = {"prompt": prompt, "seed": seed}
+        return self._decide(run, f"shots/{checked_id(shot, 'shot')}/approve", body)
 
     def pick_take(
         self,
@@ -166,6 +186,7 @@ class Tools:
         shot: ShotParameter,
         prompt: Annotated[str | None, Field(description="Another prompt, whole. Default: the same.")] = None,
         seed: Annotated[int | None, Field(description="Another seed. Default: the last one + 1.")] = None,
+        following: Annotated[bool, Field(description="And all that is made from it, in order.")] = False,
         outlook_id: Annotated[str | None, Field(description="To confirm: from the first call.")] = None,
         max_jobs: Annotated[int | None, Field(description="To confirm: the most paid jobs it may lead to.")] = None,
     ) -> RetakeAnswer:
@@ -175,7 +196,7 @@ class Tools:
         Only a second call with the same arguments, the outlook_id of the first and max_jobs does it, and spends. If
         anything has changed in between it is refused; a repeated confirmation is, too, and so never pays twice.
         """
-        changes = {"prompt": prompt, "seed": seed}
+        changes = {"prompt": prompt, "seed": seed, **({"following": True} if following else {})}
         with Receiver.of_environment(quiet=True) as receiver:
             film_run = receiver.run(run)
             # What was given may be the beginning of the id, or last.
@@ -192,6 +213,45 @@ class Tools:
                 raise CommandError(f"it leads to {outlook.jobs} paid jobs: ask the person, then give max_jobs")
             receiver.post(place, shapes.Run, json={**changes, "revision": film_run.revision})
             return retake_answer(outlook, shot_id=shot, outlook_id=current, begun=True)
+
+    def continue_film(
+        self,
+        run: RunParameter,
+        max_jobs: Annotated[int, Field(ge=1, description="Paid jobs at most, in all, those before included.")],
+    ) -> FilmStatus:
+        """
+        Let a film go on that failed or waits, once the cause is fixed, or within a larger limit when that is spent.
+
+        Ask the person first: what it still needs is paid for, up to the limit. What was rendered is never paid again.
+        """
+        return self._decide(run, "resume", {"budget": {"jobs": max_jobs}})
+
+    def promote_film(
+        self,
+        run: RunParameter,
+        outlook_id: Annotated[str | None, Field(description="To confirm: from the first call.")] = None,
+        max_jobs: Annotated[int | None, Field(ge=1, description="To confirm: paid jobs at most.")] = None,
+    ) -> PromotionAnswer:
+        """
+        Make the final of a draft (`pass: draft`), of the takes that were picked: a film of its own, large and dear.
+
+        The first call, without outlook_id, is free and says what it would cost. Only a second one, with the outlook_id
+        of the first and max_jobs, does it, and spends; repeated it answers the same film and spends nothing more.
+        """
+        with Receiver.of_environment(quiet=True) as receiver:
+            draft = receiver.run(run)
+            place = f"/v1/runs/{draft.id}/promote"
+            outlook = receiver.post(place, shapes.Outlook, json={"dry_run": True})
+            picked = {each.id: each.picked for each in draft.shots}
+            current = _id_of_outlook([draft.id, "promote", picked, outlook.jobs])
+            if outlook_id is None:
+                return promotion_answer(outlook, outlook_id=current)
+            if outlook_id != current:
+                raise CommandError("this is not the outlook that you asked for, or the draft has changed: look again")
+            if max_jobs is None or max_jobs < outlook.jobs:
+                raise CommandError(f"it leads to {outlook.jobs} paid jobs: ask the person, then give max_jobs")
+            final = receiver.post(place, shapes.Run, json={"budget": {"jobs": max_jobs}})
+            return promotion_answer(outlook, outlook_id=current, run=final)
 
     def film_result(self, run: RunParameter) -> FilmResult:
         """
@@ -250,8 +310,11 @@ class Tools:
 
 def _outlook_id(run: shapes.Run, shot_id: str, changes: Mapping[str, object], outlook: shapes.Outlook) -> str:
     """Of what is asked and what comes of it; a take more makes it another one, so that it serves once."""
-    takes = [len(each.takes) for each in run.shots if each.id == shot_id]
-    whole = [run.id, shot_id, changes, takes, outlook.jobs, outlook.stale]
+    takes = [len(each.takes) for each in run.shots]  # Of all: what was given may be the beginning of a shot's id.
+    return _id_of_outlook([run.id, shot_id, changes, takes, outlook.jobs, outlook.following, outlook.stale])
+
+
+def _id_of_outlook(whole: list[object]) -> str:
     return f"outlook_{hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:24]}"
 
 

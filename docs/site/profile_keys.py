@@ -251,6 +251,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "fields": "other names of fields, by their place in the body: {image_url: start_image}; drop: without it",
         "drop": "places of the body that this model does not have",
         "set": "places of the body with fixed values",
+        "draft": "input fields of a draft, as a storyboard names them; without it: the smallest of its sizes",
         "price": "what a clip costs",
     },
     "Durations": {

@@ -1,7 +1,8 @@
 """What happens to a run next, in one sentence, and what a person can decide; with what each decision spends."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from framerelay.api import shapes
@@ -11,23 +12,26 @@ from framerelay.api.words import coming, frame_for, problem_words, waits_for
 from framerelay.receiver.page.strip import TakeCell, scenes_of
 from framerelay.runs import events
 from framerelay.runs.decisions import decided, why_no_other_job, why_not
+from framerelay.runs.limits import more_needed
 from framerelay.runs.model import Run, RunStatus, Shot, ShotStatus, TakeStatus
-from framerelay.runs.outlook import cost_of_retake, jobs_of_retake, stale_after
+from framerelay.runs.outlook import RetakeOutlook, outlook_on
 from framerelay.runs.standing import MOVING, counted, jobs_left, submits_to_come, takes_missing
 from framerelay.runs.text import clause, duration, listed, number_of, range_words, soon
 
 UNDER_WAY: Final = frozenset({"submitting", "generating", "collecting"})
+FORMS_MAX: Final = 40  # Of more shots each has its form on its own page: prompts are long.
 ASKED_MAX: Final = 12  # Of each kind, in one card; the others have their turn when these are decided.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """A shot that waits for a yes. ``spends``: jobs. ``begins``: the frame it would begin with."""
+    """A shot that waits for a yes. ``spends``: jobs. ``begins``: the frame it would begin with. ``seed``: as text."""
 
     shot_id: str
     spends: int
     begins: str | None
     prompt: str
+    seed: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +56,7 @@ class Retake:
     """
     Whether a shot can be made again: ``spends``, ``follows`` and ``stale`` if so, else ``why_not``.
 
-    ``follows``: jobs that a run which had stopped goes on with.
+    ``follows``: jobs that a run which had stopped goes on with. ``all``: with all that is made from it, if anything is.
     """
 
     jobs: str
@@ -60,14 +64,26 @@ class Retake:
     follows: str | None
     stale: Sequence[str]
     why_not: str | None
+    all: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class More:
+    """A budget that is spent: what has to be added for the whole film, if nothing fails. ``money``: in *currency*."""
+
+    jobs: int
+    money: float
+    currency: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Next:
     """
     One sentence, and the decisions that are open. ``resume``: what it spends; None if there is nothing to resume.
+    ``more``: where the budget holds a shot back.
 
-    ``to_retake``: the shots that a retake may help.
+    ``to_retake``: the shots that a retake may help. ``retakes``: of each that could be made again; None where its
+    form has a page of its own.
     """
 
     sentence: str
@@ -78,21 +94,21 @@ class Next:
     approvals: Sequence[Approval] = ()
     choices: Sequence[Choice] = ()
     resume: str | None = None
+    more: More | None = None
     cancel: str | None = None
-    retakes: dict[str, Retake] = field(default_factory=dict)
+    retakes: dict[str, Retake | None] = field(default_factory=dict)
 
 
 def what_is_next(run: Run, view: shapes.Run, *, now: float) -> Next:
     """Of *run*, which is *view* in the API."""
     waiting = [shot for shot in view.shots if shot.status == "waiting"]
     sentence = _sentence(view, waiting, now=now)
-    retakes = {shot.id: retake for shot in run.shots if (retake := retake_of(run, shot, now))}
     in_question = {shot.id for shot in waiting if waits_for(shot) == "answer"}
-    to_retake = [
-        shot.id
-        for shot in run.shots
-        if (shot.status is ShotStatus.FAILED or shot.id in in_question) and not retakes[shot.id].why_not
-    ]
+    in_need = [shot for shot in run.shots if shot.status is ShotStatus.FAILED or shot.id in in_question][:FORMS_MAX]
+    # An outlook looks at the whole run: of a long one each shot has its own on its own page.
+    asked = [shot for shot in run.shots if _may_be_retaken(shot)]
+    retakes = {shot.id: retake_of(run, shot, now) for shot in (asked if len(run.shots) <= FORMS_MAX else in_need)}
+    to_retake = [shot.id for shot in in_need if (retake := retakes.get(shot.id)) and not retake.why_not]
     return Next(
         sentence=_capital(sentence),
         film_in=film_in(view, now=now),
@@ -104,8 +120,9 @@ def what_is_next(run: Run, view: shapes.Run, *, now: float) -> Next:
         approvals=[_approval(run, view, shot) for shot in waiting if waits_for(shot) == "approval"][:ASKED_MAX],
         choices=_choices(view, [shot.id for shot in waiting if waits_for(shot) == "pick"], now=now),
         resume=_resume(run, now),
+        more=_more(run) if any(waits_for(shot) == "budget" for shot in waiting) else None,
         cancel=_cancel(run),
-        retakes=retakes,
+        retakes={shot.id: retakes.get(shot.id) for shot in asked},
     )
 
 
@@ -158,7 +175,7 @@ _TURNS: Final = {
     "outcome": "nobody knows if {shots} {is_} made at the provider; it is held, not sent again, and a late callback "
     "still lets it go on",
     "operator": "{shots} wait{s}, the provider says: {message}. {advice}",
-    "budget": "the budget is spent before {shots}; start it again with a larger one",
+    "budget": "the budget is spent before {shots}; with a larger one the run goes on",
     "provider": "{shots} {is_} tried again until the provider is back",
 }
 
@@ -170,6 +187,7 @@ def _approval(run: Run, view: shapes.Run, shot: shapes.Shot) -> Approval:
         spends=takes_missing(run, rules_shot) if rules_shot else 1,
         begins=frame.url if frame else None,
         prompt=shot.prompt or "",
+        seed=str(rules_shot.input.get("seed", "")) if rules_shot else "",
     )
 
 
@@ -202,6 +220,11 @@ def _resume(run: Run, now: float) -> str | None:
     return f"may spend {number_of('job', submits_to_come(decided(run, events.Resumed(), now)))}"
 
 
+def _more(run: Run) -> More:
+    needed = more_needed(run)
+    return More(jobs=needed.jobs, money=math.ceil(needed.money * 100) / 100, currency=run.currency or "")
+
+
 def may_be_lost(shot: Shot) -> bool:
     """Whether a job that a person finds at the provider could still be the one of *shot*."""
     is_over = shot.status is ShotStatus.FAILED or any(
@@ -222,22 +245,35 @@ def _cancel(run: Run) -> str | None:
     return f"Nothing more is submitted{costs}. Clips that are done stay. It cannot be taken back."
 
 
+def _may_be_retaken(shot: Shot) -> bool:
+    """Whether a person would ask for it: it is done, or failed, or they are asked about a take of it."""
+    is_asked = shot.status is ShotStatus.WAITING and any(take.question for take in counted(shot))
+    return is_asked or shot.status in (ShotStatus.DONE, ShotStatus.FAILED)
+
+
 def retake_of(run: Run, shot: Shot, now: float) -> Retake | None:
     """As its form sends it, with a prompt, which some refusals ask for; None where nobody would ask for one."""
-    is_asked = shot.status is ShotStatus.WAITING and any(take.question for take in counted(shot))
-    if shot.status not in (ShotStatus.DONE, ShotStatus.FAILED) and not is_asked:
+    if not _may_be_retaken(shot):
         return None
-    jobs, remaining = jobs_of_retake(run, shot.id), jobs_left(run)
-    cost = cost_of_retake(run, shot.id)
-    about = f", {range_words(cost.low, cost.high, cost.currency)}" if cost else ""
     event = events.Retaken(shot_id=shot.id, prompt=shot.input.get("prompt"))
+    alone, whole = outlook_on(run, event), outlook_on(run, replace(event, following=True))
+    left = jobs_left(run)
+    of_left = "" if left is None else f" of the {left} that are left"
+    others = f"also {listed(whole.following, 'and')}: {_spends(whole, of_left)} in all" if whole.following else None
     return Retake(
-        jobs=number_of("job", jobs),
-        spends=f"{number_of('job', jobs)}{'' if remaining is None else f' of the {remaining} that are left'}{about}",
-        follows=_follows(run, event, jobs, now),
-        stale=stale_after(run, shot.id),
+        jobs=number_of("job", alone.jobs),
+        spends=_spends(alone, of_left),
+        follows=_follows(run, event, alone.jobs, now),
+        stale=alone.stale,
         why_not=why_not(run, event, now),
+        all=others,
     )
+
+
+def _spends(outlook: RetakeOutlook, of_left: str) -> str:
+    cost = outlook.cost
+    about = f", {range_words(cost.low, cost.high, cost.currency)}" if cost else ""
+    return f"{number_of('job', outlook.jobs)}{of_left}{about}"
 
 
 def _follows(run: Run, event: events.Retaken, jobs: int, now: float) -> str | None:

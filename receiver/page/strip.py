@@ -151,7 +151,7 @@ def _cell(run: shapes.Run, shot: shapes.Shot, by_id: dict[str, shapes.Shot], usu
         clip=video.url if video else None,
         takes=takes,
         jobs=sum(each.job_id is not None or each.status in ("submitting", "unsure") for each in shot.takes),
-        stale=shot.stale,
+        stale=shot.stale and not shot.following,
         stale_source=stale_source(run, shot),
         seam=_seam(shot, by_id.get(shot.source or ""), take),
     )

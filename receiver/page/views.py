@@ -1,7 +1,9 @@
 """The pages: what there is, one run as a film strip, one shot's history, and the callbacks."""
 
+import re
 import time
-from typing import Final, get_args
+from typing import Any, Final, get_args
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,54 +11,69 @@ from starlette.responses import Response
 from framerelay.api import shapes
 from framerelay.api.views import UNREACHABLE, callback_view, run_view
 from framerelay.api.words import cost_words, shot_words
-from framerelay.receiver.deciding import decide, stored_run
+from framerelay.receiver.beginning import begin_final, final_of, final_words
+from framerelay.receiver.deciding import decide, stored_run, stored_shot
+from framerelay.receiver.decision_fields import change_of
 from framerelay.receiver.door.sessions import INVITED_S
 from framerelay.receiver.fields import check_names, fields_of
 from framerelay.receiver.page.health import health_of
 from framerelay.receiver.page.history import moments_of
-from framerelay.receiver.page.next import may_be_lost, retake_of, what_is_next
+from framerelay.receiver.page.next import FORMS_MAX, may_be_lost, retake_of, what_is_next
 from framerelay.receiver.page.rendering import login_form, render_page
 from framerelay.receiver.page.strip import clips_of, latest_frame, scenes_of, shape_of, takes_of
-from framerelay.receiver.runs_api import NAME, SEED_MAX
-from framerelay.receiver.state import state_of
+from framerelay.receiver.runs_api import NAME
+from framerelay.receiver.state import State, state_of
+from framerelay.receiver.wanted import wanted_of
 from framerelay.runs import events
 from framerelay.runs.decisions import Decision
-from framerelay.runs.errors import NotFound, RequestInvalid
+from framerelay.runs.errors import RequestInvalid, StoryboardInvalid
 from framerelay.runs.events import Event
+from framerelay.runs.limits import JOBS_MAX
 from framerelay.runs.model import Run, RunStatus
+from framerelay.runs.promotion import why_not_promoted
 from framerelay.runs.standing import MOVING, has_ended
-from framerelay.store.progress import name_of
+from framerelay.store.progress import check_revision, name_of
 
 RUNS_A_PAGE: Final = 20
 CALLBACKS_A_PAGE: Final = 100
-FORMS_MAX: Final = 40  # Of more shots each has its form on its own page: prompts are long.
 # Each decision with the fields of its form; all have these two.
 OF_ALL: Final = ("action", "revision")
 OF_ONE: Final[dict[str, tuple[str, ...]]] = {
     "cancel": (),
-    "resume": (),
-    "approve": ("shot",),
+    "promote": (),
+    "resume": ("more_jobs", "more_money"),
+    "approve": ("shot", "prompt", "seed"),
     "pick": ("shot", "take"),
     "adopt": ("shot", "job_id"),
-    "retake": ("shot", "prompt", "seed"),
+    "retake": ("shot", "prompt", "seed", "following"),
 }
 FIELDS: Final = (*OF_ALL, *sorted(set().union(*OF_ONE.values())))
 EVENT_NAMES: Final = ("started", *map(name_of, get_args(Event)))
 
 
 async def list_runs(request: Request) -> Response:
-    """``GET /?status=&after=``: runs, newest first."""
-    status_text = request.query_params.get("status")
-    status = RunStatus(status_text) if status_text in set(RunStatus) else None
-    after = request.query_params.get("after")
-    runs = await state_of(request).store.runs(limit=RUNS_A_PAGE + 1, after=after, status=status)
+    """``GET /?status=&label=&q=&needs=&after=``: runs, newest first. Raises: RequestInvalid."""
+    after, text = request.query_params.get("after"), request.query_params.get("q", "").strip()
+    wanted = wanted_of(request)
+    runs = await state_of(request).store.runs(limit=RUNS_A_PAGE + 1, after=after, wanted=wanted)
     views = [_view_of(run) for run in runs[:RUNS_A_PAGE]]
     more = views[-1].id if len(runs) > RUNS_A_PAGE else None
     rows = [
         {"run": run, "frame": latest_frame(run), "done": _count_done(run), "unheard": _is_unheard(run)} for run in views
     ]
+    labels = [f"{name}:{value}" for name, value in wanted.labels]
+    asked = [("status", wanted.status or ""), ("needs", "person" if wanted.needs_person else ""), ("q", text)]
+    asked += [("label", label) for label in labels]
     return await render_page(
-        request, "runs.html", rows=rows, more=more, after=after, status_filter=status, statuses=list(RunStatus)
+        request,
+        "runs.html",
+        rows=rows,
+        older=urlencode([pair for pair in (*asked, ("after", more)) if pair[1]]) if more else None,
+        after=after,
+        wanted=wanted,
+        text=text,
+        labels=labels,
+        statuses=list(RunStatus),
     )
 
 
@@ -83,6 +100,11 @@ async def act(request: Request) -> Response:
     state, form = state_of(request), fields_of(request)
     run = await stored_run(state, request.path_params["run"])
     revision = _number(form, "revision")
+    if form.get("action") == "promote":
+        check_names("field", form, OF_ALL)
+        check_revision(run, revision)
+        final = await begin_final(state, run, final_of(state, run))
+        return Response(status_code=303, headers={"Location": f"/runs/{final.id}"})
     await decide(state, run.id, _decision(form, run), revision=revision)
     place = f"#shot-{form['shot']}" if form["action"] == "retake" else "#next"
     return Response(status_code=303, headers={"Location": f"/runs/{run.id}{place}"})
@@ -92,9 +114,10 @@ async def show_shot(request: Request) -> Response:
     """``GET /runs/{run}/shots/{shot}``: what happened to it, with the callbacks as they came. Raises: NotFound."""
     state = state_of(request)
     run = await stored_run(state, request.path_params["run"])
-    shot = run.shot(request.path_params["shot"])
-    if shot is None:
-        raise NotFound("there is no such shot in the run")
+    name = stored_shot(run, request.path_params["shot"])
+    if (run.id, name) != (request.path_params["run"], request.path_params["shot"]):
+        return Response(status_code=303, headers={"Location": f"/runs/{run.id}/shots/{name}"})
+    shot = run.shots[run.index.places[name]]
     now, view = time.time(), await _whole_view(request, run)
     cell = next(each for each in view.shots if each.id == shot.id)
     return await render_page(
@@ -151,28 +174,40 @@ def _decision(form: dict[str, str], run: Run) -> Decision:
         case "cancel":
             return events.RunCancelled()
         case "resume":
-            return events.Resumed()
+            return _resume(form, run)
         case "approve":
-            return events.Approved(shot_id=shot_id)
+            return events.Approved(shot_id=shot_id, **_change(form, run))
         case "pick":
             return events.Picked(shot_id=shot_id, take=_number(form, "take") or 0)
         case "adopt":
             return events.Adopted(shot_id=shot_id, job_id=_job_id(form))
         case "retake":
-            return _retake(form, run)
+            return events.Retaken(shot_id=shot_id, **_change(form, run), following=form.get("following") == "yes")
         case _:
             raise RequestInvalid("there is no such decision", param="action")
 
 
-def _retake(form: dict[str, str], run: Run) -> events.Retaken:
+def _resume(form: dict[str, str], run: Run) -> events.Resumed:
+    """Its fields say how much more; what the whole is then follows from the run that was looked at (its revision)."""
+    jobs, money = _number(form, "more_jobs"), form.get("more_money", "").strip()
+    if jobs is not None and not 0 <= jobs <= JOBS_MAX:
+        raise RequestInvalid(f"this is no number of jobs from 0 to {JOBS_MAX}", param="more_jobs")
+    if money and not re.fullmatch(r"[0-9]{1,9}(?:[.,][0-9]{1,6})?", money):
+        raise RequestInvalid("this is no amount of money: write 12.50", param="more_money")
+    amount = float(money.replace(",", ".")) if money else None
+    return events.Resumed(
+        budget_jobs=None if jobs is None else (run.budget_jobs or 0) + jobs,
+        budget_money=None if amount is None else (run.budget_money or 0.0) + amount,
+    )
+
+
+def _change(form: dict[str, str], run: Run) -> dict[str, Any]:
     """A prompt or seed that was left as it stood is no change."""
-    seed = _number(form, "seed")
-    if seed is not None and not -1 <= seed <= SEED_MAX:
-        raise RequestInvalid(f"seed is not a whole number from -1 to {SEED_MAX}", param="seed")
-    prompt = form.get("prompt", "").replace("\r\n", "\n").strip()
     shot = run.shot(form.get("shot", ""))
+    seed, prompt = _number(form, "seed"), form.get("prompt", "").replace("\r\n", "\n").strip()
     same = shot is not None and prompt == str(shot.input.get("prompt", "")).strip()
-    return events.Retaken(shot_id=form.get("shot", ""), prompt=None if same or not prompt else prompt, seed=seed)
+    stays = shot is not None and seed == shot.input.get("seed") and form["action"] == "approve"
+    return change_of({"prompt": None if same or not prompt else prompt, "seed": None if stays else seed})
 
 
 def _job_id(form: dict[str, str]) -> str:
@@ -203,6 +238,7 @@ async def _run_page(request: Request, run: Run, template: str) -> Response:
         unheard=_is_unheard(view),
         scenes=scenes_of(view, now=now),
         clips=clips_of(view),
+        promotes=_promotion(state_of(request), run),
         shape=shape_of(view),
         next=what_is_next(run, view, now=now),
         live=not has_ended(run),
@@ -210,6 +246,16 @@ async def _run_page(request: Request, run: Run, template: str) -> Response:
         event_names=EVENT_NAMES,
         forms_here=len(run.shots) <= FORMS_MAX,
     )
+
+
+def _promotion(state: State, run: Run) -> str | None:
+    """What the final of a draft would spend; None where there is none to make."""
+    if why_not_promoted(run):
+        return None
+    try:
+        return final_words(final_of(state, run))
+    except StoryboardInvalid as error:
+        return error.mistakes[0].message
 
 
 def _view_of(run: Run) -> shapes.Run:

@@ -5,6 +5,7 @@
 if redis.call('HGET', KEYS[1], 'revision') ~= ARGV[1] then
   return 0
 end
+index(KEYS[1], KEYS[4], ARGV[2], 0, redis.call('HGET', KEYS[1], 'indexes'), '')
 redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('HSET', KEYS[1], 'revision', 'removed')
 redis.call('PEXPIRE', KEYS[1], ARGV[5])

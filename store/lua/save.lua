@@ -3,10 +3,11 @@
 --       7 runs that have ended · 8 notifications (and, with ':RUN' behind it, those of one run) · 9 those that are due
 -- ARGV: 1 expected revision ('' = must not exist) · 2 'all' fields of the run follow, or 'some' · 3 event · 4 wake-up or '' · 5 run id · 6 created
 --       7 events kept · 8 new revision · 9 now ms · 10 task life ms · 11 status · 12 ended at or ''
---       13 so many names and values of fields of the run · 14 so many ids and records of notices · 15 notices kept for ms
+--       13 names of the indexes in which it stands, in lines: each is KEYS[4] with ':NAME' behind it
+--       14 so many names and values of fields of the run · 15 so many ids and records of notices · 16 notices kept for ms
 --       then these fields, these notices, then id, definition for each task
 -- Answers 1 (saved), 0 (somebody was faster) or 2 (an early version kept the run in one 'body': all fields are needed)
-local held = redis.call('HMGET', KEYS[1], 'revision', 'status', 'body')
+local held = redis.call('HMGET', KEYS[1], 'revision', 'status', 'body', 'indexes')
 if (held[1] or '') ~= ARGV[1] then
   return 0
 end
@@ -16,8 +17,8 @@ if held[3] then
   end
   redis.call('HDEL', KEYS[1], 'body')
 end
-local fields_end = 15 + ARGV[13]
-redis.call('HSET', KEYS[1], 'revision', ARGV[8], 'status', ARGV[11], unpack(ARGV, 16, fields_end))
+local fields_end = 16 + ARGV[14]
+redis.call('HSET', KEYS[1], 'revision', ARGV[8], 'status', ARGV[11], unpack(ARGV, 17, fields_end))
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], '*', 'event', ARGV[3])
 if ARGV[4] == '' then
   redis.call('ZREM', KEYS[3], ARGV[5])
@@ -34,23 +35,24 @@ if held[2] ~= ARGV[11] then
   end
   redis.call('ZADD', KEYS[4] .. ':' .. ARGV[11], ARGV[6], ARGV[5])
 end
+index(KEYS[1], KEYS[4], ARGV[5], ARGV[6], held[4], ARGV[13])
 if ARGV[12] ~= '' then
   redis.call('ZADD', KEYS[7], ARGV[12], ARGV[5])
 else
   redis.call('ZREM', KEYS[7], ARGV[5])
 end
-local notices_end = fields_end + ARGV[14]
+local notices_end = fields_end + ARGV[15]
 for i = fields_end + 1, notices_end, 2 do
   local id = ARGV[i]
   local key = 'framerelay:notification:' .. id
   if redis.call('HSETNX', key, 'notice', ARGV[i + 1]) == 1 then  -- Else it was told already.
     redis.call('HSET', key, 'state', 'waiting', 'since', ARGV[9] / 1000, 'tries', 0)
-    redis.call('PEXPIRE', key, ARGV[15])
+    redis.call('PEXPIRE', key, ARGV[16])
     redis.call('ZADD', KEYS[8], ARGV[9], id)
     redis.call('ZADD', KEYS[8] .. ':' .. ARGV[5], ARGV[9], id)
-    redis.call('PEXPIRE', KEYS[8] .. ':' .. ARGV[5], ARGV[15])
+    redis.call('PEXPIRE', KEYS[8] .. ':' .. ARGV[5], ARGV[16])
     redis.call('ZADD', KEYS[9], ARGV[9], id)
-    redis.call('ZREMRANGEBYSCORE', KEYS[8], '-inf', ARGV[9] - ARGV[15])
+    redis.call('ZREMRANGEBYSCORE', KEYS[8], '-inf', ARGV[9] - ARGV[16])
   end
 end
 enqueue(KEYS[5], KEYS[6], ARGV, notices_end + 1, ARGV[9], ARGV[10])

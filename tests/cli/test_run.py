@@ -151,6 +151,13 @@ def test_a_spent_budget_is_exit_3(relay: Any) -> None:
     ended = relay.run("run", relay.write("poor.yaml", CHAIN.replace("jobs: 6", "jobs: 1")), "--watch")
     assert ended.code == 3
     assert "the budget of 1 job is spent" in ended.out
+    run_id = ended.out.splitlines()[0].removeprefix("run: ")
+    assert f"your turn: framerelay resume {run_id} --budget JOBS" in ended.out
+    assert relay.run("resume", run_id, "--money", "0").code == 1
+    more = relay.run("resume", run_id, "--budget", "6")
+    assert (more.code, "it goes on from what is there: " in more.err) == (0, True)
+    assert relay.shown(run_id)["budget"] == {"jobs": 6}
+    assert relay.run("cancel", run_id).code == 0
 
 
 def test_a_cancelled_run_is_exit_5_and_submits_nothing_more(relay: Any, provider: Any) -> None:

@@ -204,14 +204,22 @@ def test_each_kind_of_failure_says_what_a_person_can_do() -> None:
     assert "framerelay resume run_x" in outlook(run, now=NOW)[0]
 
 
-def test_a_budget_that_is_spent_is_named_as_a_storyboard_writes_it() -> None:
-    """Of jobs, of money, or both: what there is has to be raised."""
+def test_a_budget_that_is_spent_is_answered_by_the_command_that_raises_it() -> None:
+    """Of jobs, of money, or both: the limit that holds the run has to be raised."""
     spent = {"code": "budget_reached", "message": "the budget is spent", "family": "unknown"}
     shot = a_shot("s1", "waiting")
     run = a_run("waiting", shot, error=spent, budget={"jobs": None, "money": 0.5, "currency": "USD"})
-    assert outlook(run, now=NOW)[-1] == "start it again with more than budget: {money: 0.5}"
+    assert outlook(run, now=NOW)[-2:] == [
+        "your turn: framerelay resume run_x --money AMOUNT",
+        "  AMOUNT: more than 0.5, for the whole run",
+    ]
     run = a_run("waiting", shot, error=spent, budget={"jobs": 3, "money": 80, "currency": "USD"})
-    assert outlook(run, now=NOW)[-1] == "start it again with more than budget: {jobs: 3, money: 80}"
+    assert outlook(run, now=NOW)[-2] == "your turn: framerelay resume run_x --money AMOUNT"
+    run = a_run("waiting", shot, error=spent, budget={"jobs": 3, "money": 80, "currency": "USD"}, spent={"jobs": 3})
+    assert outlook(run, now=NOW)[-2:] == [
+        "your turn: framerelay resume run_x --budget JOBS",
+        "  JOBS: more than 3, for the whole run",
+    ]
 
 
 def test_what_a_run_has_cost_is_said_beside_its_jobs() -> None:

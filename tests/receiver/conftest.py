@@ -312,3 +312,15 @@ def no_spool(relay: Any) -> Path:
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(b"")
     return place
+
+
+@pytest.fixture
+async def browser(relay: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that has logged in by the form, and sends what a browser sends."""
+    url = relay.settings.listen_url
+    headers = {"Accept": "text/html,application/xhtml+xml", "Origin": url, "Sec-Fetch-Site": "same-origin"}
+    async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False, timeout=120) as http:
+        key = relay.api.headers["Authorization"].split()[1]
+        answer = await http.post("/login", data={"key": key})
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/")
+        yield http

@@ -61,6 +61,10 @@ async def test_the_page_goes_on_to_the_whole_address(relay: Any, twins: tuple[st
     for text, meant in (("last", twins[1]), ("run_twina", twins[0])):
         answer = await relay.api.get(f"/runs/{text}")
         assert (answer.status_code, answer.headers["Location"]) == (303, f"/runs/{meant}")
+    shot = await relay.api.get("/runs/run_twina/shots/open")
+    assert (shot.status_code, shot.headers["Location"]) == (303, f"/runs/{twins[0]}/shots/{OPENING}")
+    assert (await relay.api.get(f"/runs/{twins[0]}/shots/{OPENING}")).status_code == 200
+    assert (await relay.api.get(f"/runs/{twins[0]}/shots/none")).status_code == 404
     assert (await relay.api.get(f"/runs/{twins[0]}")).status_code == 200
     assert (await relay.api.get("/runs/run_nothing")).status_code == 404
 

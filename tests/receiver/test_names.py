@@ -92,11 +92,11 @@ async def test_the_nearest_name_is_said(relay: Any, board: Any, finish: Any) -> 
     before = [await relay.shown(each) for each in (run, gated)]
     for path, body, words in (
         (f"{place}/retake", {"promt": "x"}, 'unknown field "promt" (did you mean "prompt"?)'),
-        (f"{place}/retake", {"duration": 8}, 'unknown field "duration"; known here: prompt, seed, dry_run, revision'),
+        (f"{place}/retake", {"duration": 8}, 'unknown field "duration"; known here: prompt, seed, input, following'),
         (f"{place}/retake", {"Prompt": "x", "dry_run": True}, 'did you mean "prompt"?'),
-        (f"/v1/runs/{gated}/shots/s2/approve", {"prompt": "x"}, 'unknown field "prompt"; known here: revision'),
+        (f"/v1/runs/{gated}/shots/s2/approve", {"take": 1}, 'unknown field "take"; known here: prompt, seed, input'),
         (f"/v1/runs/{gated}/cancel", {"revison": 0}, 'did you mean "revision"?'),
-        (f"/v1/runs/{gated}/resume", {"budget": {"jobs": 9}}, 'unknown field "budget"'),
+        (f"/v1/runs/{gated}/resume", {"budgte": {"jobs": 9}}, 'did you mean "budget"?'),
         (f"/v1/runs/{gated}/shots/s1/pick", {"takes": 1}, 'did you mean "take"?'),
         ("/v1/jobs/adopt", {"jobid": "job_1"}, 'did you mean "job_id"?'),
         ("/v1/callbacks/cb_x/replay", {"spent": True}, 'did you mean "spend"?'),

@@ -258,6 +258,7 @@ async def _decisions(drive: Any, relay: Any, board: Any, render: Any, finish: An
     for path, body in (
         ("cancel", {}),
         ("resume", {}),
+        ("promote", {}),
         ("shots/s1/approve", {}),
         ("shots/s1/pick", {"take": 1}),
         ("shots/s1/retake", {"seed": 1}),
@@ -272,6 +273,11 @@ async def _decisions(drive: Any, relay: Any, board: Any, render: Any, finish: An
     await drive("POST", f"{place}/shots/s3/approve", 200)
     await drive("POST", f"{place}/shots/s1/pick", 409, json={"take": 1})
     await drive("POST", f"{place}/shots/s1/pick", 404, json={"take": 7})
+    small = {**board, "pass": "draft", "shots": [{"id": "s1", "prompt": "x"}]}
+    draft = (await drive("POST", "/v1/runs", 201, json=small)).json()["id"]
+    await render(draft, "s1")
+    await drive("POST", f"/v1/runs/{draft}/promote", 200, json={"dry_run": True})
+    await drive("POST", f"/v1/runs/{draft}/promote", 201)
     retake = f"/v1/runs/{await finish()}/shots/s1/retake"
     await drive("POST", retake, 200, json={"dry_run": True})
     await drive("POST", retake, 422, json={"dry_run": 1})

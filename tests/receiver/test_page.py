@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from importlib import resources
 from typing import Any, get_args
@@ -26,18 +25,6 @@ HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 SECRET = "only for tests"  # As in conftest.py.
 GONE = "run_" + "z" * 24
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&lt;"
-
-
-@pytest.fixture
-async def browser(relay: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A client that has logged in by the form, and sends what a browser sends."""
-    url = relay.settings.listen_url
-    headers = {**HTML, "Origin": url, "Sec-Fetch-Site": "same-origin"}
-    async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False, timeout=120) as http:
-        key = relay.api.headers["Authorization"].split()[1]
-        answer = await http.post("/login", data={"key": key})
-        assert (answer.status_code, answer.headers["Location"]) == (303, "/")
-        yield http
 
 
 async def test_a_stranger_sees_the_form_and_comes_to_where_they_wanted(relay: Any, board: Any) -> None:
@@ -264,7 +251,8 @@ async def test_a_decision_about_an_older_state_is_refused_in_words(browser: Any,
         ({"action": "retake", "shot": "s1", "prompt": "x"}, 409, "a retake is for one that is done or failed"),
         ({"action": "retake", "shot": "s1", "seed": "-2"}, 422, "seed is not a whole number"),
         ({"action": "retake", "shot": "s1", "seed": "x" * 99}, 422, "seed is not a whole number"),
-        ({"action": "approve", "shot": "s1", "prompt": "x"}, 422, "unknown field &#34;prompt&#34;"),
+        ({"action": "approve", "shot": "s1", "prompt": "x"}, 409, "waits for no approval"),
+        ({"action": "approve", "shot": "s1", "take": "2"}, 422, "unknown field &#34;take&#34;"),
         ({"action": "retake", "shot": "s1", "sed": "2"}, 422, "did you mean &#34;seed&#34;"),
         ({f"x{number}": "" for number in range(21)}, 422, "more than 20 fields"),
         ({"action": "resume"}, 409, "nothing to resume"),

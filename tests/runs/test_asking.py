@@ -103,7 +103,7 @@ def test_a_person_is_asked_once_such_jobs_are_done_three_times_over(usual_s: flo
 def test_made_again_the_first_take_is_still_waited_for_and_counts() -> None:
     """What was paid for is kept: its callback may come, and its clip can be picked."""
     asked = after(lost(80.0), (240, events.Elapsed()))
-    assert "both are paid for" in words_of_retake(asked, "s1")
+    assert "both are paid for" in words_of_retake(asked, events.Retaken(shot_id="s1"))
 
     again = after(asked, (241, events.Retaken(shot_id="s1")))
     assert [step.take for step in steps_due(again, NOW + 241)] == [2]

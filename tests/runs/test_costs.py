@@ -14,7 +14,7 @@ from framerelay.runs import events
 from framerelay.runs.costs import BudgetLeft, Cost, CostTally, Estimate, reserved, together
 from framerelay.runs.machine import apply, begin
 from framerelay.runs.model import Clip, Family, Frame, Problem, Run, RunId, RunStatus, Shot, Take, TakeStatus, Terms
-from framerelay.runs.outlook import cost_of_retake, words_of_retake
+from framerelay.runs.outlook import outlook_on, words_of_retake
 from framerelay.runs.standing import budget_left, cost_of, jobs_spent, overview, submits_to_come
 from framerelay.runs.steps import Step, StepName, steps_due
 from tests.runs.world import World, film_of
@@ -270,9 +270,11 @@ def test_a_retake_costs_its_own_take_and_those_that_failed_from_its_frame() -> N
     run = submitted(rendered(submitted(priced(*prices, chained=True), "s1"), "s1"), "s2")
     run = apply(run, events.JobEnded(shot_id="s2", take=1, job_ids=(), status=TakeStatus.FAILED, problem=REFUSED), NOW)
 
-    assert cost_of_retake(run, "s1") == Estimate(low=1.5, high=2.5, currency="USD")
-    assert words_of_retake(run, "s1").startswith("shot s1 is made again, for 2 jobs, 1.50 to 2.50 USD")
-    assert cost_of_retake(run, "nobody") is None
+    assert outlook_on(run, events.Retaken(shot_id="s1")).cost == Estimate(low=1.5, high=2.5, currency="USD")
+    assert words_of_retake(run, events.Retaken(shot_id="s1")).startswith(
+        "shot s1 is made again, for 2 jobs, 1.50 to 2.50 USD"
+    )
+    assert outlook_on(run, events.Retaken(shot_id="nobody")).cost is None
 
 
 def test_a_retake_that_does_not_fit_into_the_budget_is_refused() -> None:

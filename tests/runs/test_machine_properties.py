@@ -53,11 +53,20 @@ def test_no_interleaving_passes_the_budget(seed: int, budget: int) -> None:
     gated=st.booleans(),
     asks=st.booleans(),
     budget=st.sampled_from([None, None, 5]),
+    moves=st.booleans(),
     cancels=st.booleans(),
     apart=st.booleans(),
 )
 def test_decisions_at_any_moment_lose_nothing_that_was_paid_for_and_show_the_film_that_there_is(
-    seed: int, scenes: int, shots: int, gated: bool, asks: bool, budget: int | None, cancels: bool, apart: bool
+    seed: int,
+    scenes: int,
+    shots: int,
+    gated: bool,
+    asks: bool,
+    budget: int | None,
+    moves: bool,
+    cancels: bool,
+    apart: bool,
 ) -> None:
     """
     Before, during and after each step, the join included, while saves are lost and doubled: every job's clip is kept,
@@ -66,8 +75,8 @@ def test_decisions_at_any_moment_lose_nothing_that_was_paid_for_and_show_the_fil
     run = film_of(scenes, shots, budget_jobs=budget)
     if gated or asks:
         run = with_shots(run, gated=gated, **({"takes_wanted": 2, "pick_first": False} if asks else {}))
-    bucket: set[str] | None = set() if apart else None
-    world = World(run=run, chance=random.Random(seed), loss=0.2, death=0.1, failure=0.1, bucket=bucket)
+    chance, bucket = random.Random(seed), set[str]() if apart else None
+    world = World(run=run, chance=chance, loss=0.2, death=0.1, failure=0.1, other_budgets=moves, bucket=bucket)
     for _ in range(world.chance.randint(20, 200)):
         world.tick()
         for _ in range(world.chance.randint(0, 4)):
@@ -77,7 +86,8 @@ def test_decisions_at_any_moment_lose_nothing_that_was_paid_for_and_show_the_fil
         world.record(events.RunCancelled())
     world.settle()
 
-    assert budget is None or len(world.jobs) <= budget
+    limit = world.run.budget_jobs
+    assert limit is None or len(world.jobs) <= limit
     kept = {job_id: take for _, take in world.takes() for job_id in take.job_ids}
     for job in world.jobs:
         assert job.id in kept, f"{job} was paid for and is not in the run"

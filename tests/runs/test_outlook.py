@@ -15,8 +15,7 @@ from framerelay.runs.outlook import (
     _first_frame,
     has_moved_on,
     is_continued,
-    jobs_of_retake,
-    stale_after,
+    outlook_on,
     stale_shots,
     words_of_retake,
 )
@@ -96,8 +95,8 @@ def test_a_retake_leaves_stale_what_was_made_from_the_old_take() -> None:
     """Two in a row and a branch; a shot of its own is not concerned."""
     run = made(chain(None, "s1", "s2", "s1", None), "s1", "s2", "s3", "s4", "s5")
     assert stale(run) == []
-    assert stale_after(run, "s1") == ("s2", "s3", "s4")
-    assert stale_after(run, "s5") == ()
+    assert outlook_on(run, events.Retaken(shot_id="s1")).stale == ("s2", "s3", "s4")
+    assert outlook_on(run, events.Retaken(shot_id="s5")).stale == ()
 
     run = apply(run, events.Retaken(shot_id="s1"), NOW)
     assert stale(run) == ["s2", "s3", "s4"], "it is being made again"
@@ -150,14 +149,14 @@ def test_a_first_frame_of_unknown_origin_makes_nothing_stale() -> None:
 def test_a_retake_costs_its_own_job_and_those_of_shots_that_failed_from_its_frame() -> None:
     """What is done stays; what still waits was to come anyway."""
     run = made(chain(None, "s1", "s2", None), "s1", "s4")
-    assert jobs_of_retake(run, "s1") == 1
-    assert jobs_of_retake(made(run, "s2", "s3"), "s1") == 1
-    assert jobs_of_retake(run, "s9") == 0
+    assert outlook_on(run, events.Retaken(shot_id="s1")).jobs == 1
+    assert outlook_on(made(run, "s2", "s3"), events.Retaken(shot_id="s1")).jobs == 1
+    assert outlook_on(run, events.Retaken(shot_id="s9")).jobs == 0
     run = submitted(run, "s2")
     ended = events.JobEnded(shot_id="s2", take=1, job_ids=(), status=TakeStatus.FAILED, problem=REFUSED)
     run = apply(run, ended, NOW)
 
-    assert jobs_of_retake(run, "s1") == 2
+    assert outlook_on(run, events.Retaken(shot_id="s1")).jobs == 2
     after = apply(run, events.Retaken(shot_id="s1"), NOW)
     assert [step.shot_id for step in steps_due(after, NOW)] == ["s1"]
     assert [step.shot_id for step in steps_due(made(after, "s1"), NOW)] == ["s2"]
@@ -167,14 +166,17 @@ def test_the_outlook_is_a_sentence_with_jobs_budget_and_names() -> None:
     """For the person who pays."""
     run = made(chain(None, "s1", "s2", budget_jobs=7), "s1")
     assert jobs_left(run) == 6
-    assert words_of_retake(run, "s1") == "shot s1 is made again, for 1 job of the 6 left in the budget"
+    assert (
+        words_of_retake(run, events.Retaken(shot_id="s1"))
+        == "shot s1 is made again, for 1 job of the 6 left in the budget"
+    )
     run = replace(made(run, "s2", "s3"), budget_jobs=None)
 
     assert jobs_left(run) is None
-    assert words_of_retake(run, "s2") == (
+    assert words_of_retake(run, events.Retaken(shot_id="s2")) == (
         "shot s2 is made again, for 1 job; s3 is made from the old take, and is stale until it is retaken as well"
     )
-    assert words_of_retake(run, "s1").endswith(
+    assert words_of_retake(run, events.Retaken(shot_id="s1")).endswith(
         "; s2 and s3 are made from the old take, and are stale until they are retaken as well"
     )
 

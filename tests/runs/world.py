@@ -16,17 +16,19 @@ from framerelay.runs.model import (
     Clip,
     Family,
     Film,
+    FirstFrame,
     Frame,
     Problem,
     Run,
     RunId,
     RunStatus,
     Shot,
+    ShotStatus,
     Take,
     TakeStatus,
     Terms,
 )
-from framerelay.runs.standing import jobs_spent, picks
+from framerelay.runs.standing import chosen, jobs_spent, picks
 from framerelay.runs.steps import Step, StepName, steps_due
 from framerelay.runs.takes import OPEN
 
@@ -57,13 +59,15 @@ def film_of(scenes: int, shots: int, **more: object) -> Run:
 
 @dataclass(kw_only=True)
 class Job:
-    """One payment; *ends_at*: when the provider is done with it. *fails*: without a clip."""
+    """One payment; *ends_at*: when the provider is done with it. *fails*: without a clip, for that *problem*."""
 
     id: str
     shot_id: str
     take: int
     ends_at: float
     fails: bool = False
+    prompt: str = ""
+    problem: Problem = BAD
 
 
 @dataclass(kw_only=True)
@@ -71,6 +75,8 @@ class World:
     """
     *loss*: chance that a message is lost. *death*: that a task dies before its next step. *bucket*: the clips in object
     storage; None: there is none, and what is on disk is kept.
+
+    *doubted*: takes of which nobody knew for a time if they were accepted, so that another one may be made.
     """
 
     run: Run
@@ -79,6 +85,9 @@ class World:
     death: float
     failure: float = 0.0
     bucket: set[str] | None = None
+    problems: tuple[Problem, ...] = (BAD,)
+    other_budgets: bool = False
+    doubted: set[tuple[str, int]] = field(default_factory=set)
     now: float = 0.0
     jobs: list[Job] = field(default_factory=list)
     disk: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -113,6 +122,8 @@ class World:
             paid = {job.id for job in self.jobs} & set(earlier.job_ids if earlier else ())
             assert paid <= set(take.job_ids), f"a job is dropped with {event}"
             for_ever = take.status is TakeStatus.UNSURE and take.due_at <= self.now and run.terms.unsure == "wait"
+            if take.status in (TakeStatus.UNSURE, TakeStatus.EXPIRED):
+                self.doubted.add((shot.id, take.number))
             if take.status in OPEN and not for_ever:
                 assert wake_at(run, self.now) is not None, f"nobody wakes take {take.number} of {shot.id}"
             if take.status is TakeStatus.DONE and take.video and self.bucket is not None:
@@ -121,6 +132,25 @@ class World:
             assert run.film is not None
             assert run.film.takes == picks(run) == self.disk[run.film.path], f"another film after {event}"
             assert len(picks(run)) == len(run.shots)
+            assert all(shot.following is None for shot in run.shots), "the film is there, and a shot is to follow"
+        if not run.cancelled:
+            self.check_following(before, event)
+
+    def check_following(self, before: Run, event: events.Event) -> None:
+        """Who is to follow waits for its source, and is made again once: with the event that hands on the new take."""
+        for shot in self.run.shots:
+            was, source = before.shot(shot.id), self.run.shot(shot.source or "")
+            take = chosen(source) if source else None
+            is_mine = isinstance(event, events.Retaken | events.Picked) and event.shot_id == shot.id
+            if shot.following is not None:
+                busy = shot.status is not ShotStatus.DONE and any(each.status in OPEN for each in shot.takes)
+                comes = take is None or take.status not in (TakeStatus.DONE, TakeStatus.COLLECTING)
+                first = bool(source and source.following is not None)
+                assert busy or comes or first, f"{shot.id} was forgotten with {event}"
+            elif was and was.following is not None and was.picked is not None and shot.picked is None and not is_mine:
+                fits = take is not None and take.number != was.following
+                assert fits, f"{shot.id} is made again though its source did not move on, with {event}"
+                assert not (shot.gated and shot.approved), f"{shot.id} passes its gate with {event}"
 
     def takes(self) -> list[tuple[Shot, Take]]:
         """Every take of the run with its shot."""
@@ -151,7 +181,7 @@ class World:
             self.save(events.PreparationFailed(shot_id=step.shot_id, problem=BAD, until=None, turn=shot.turns))
             return
         about = {"shot_id": step.shot_id, "take": step.take, "intent": f"i{self.chance.random()}"}
-        self.record(events.Submitting(**about, seed=None, first_frame=None))  # type: ignore[arg-type]
+        self.record(events.Submitting(**about, seed=None, first_frame=self.handed_to(step.shot_id)))  # type: ignore[arg-type]
         mine = self.run.take(step.shot_id, step.take)
         if mine is None or mine.intent != about["intent"]:
             return
@@ -161,15 +191,22 @@ class World:
             return
         number = len(self.jobs) + 1
         ends_at = self.now + self.chance.uniform(1, 200)
-        job = Job(
-            id=f"job{number}", shot_id=step.shot_id, take=step.take, ends_at=ends_at, fails=self.happens(self.failure)
-        )
+        fails, prompt = self.happens(self.failure), shot.input["prompt"] if shot else ""
+        job = Job(id=f"job{number}", shot_id=step.shot_id, take=step.take, ends_at=ends_at, fails=fails, prompt=prompt)
+        job.problem = self.chance.choice(self.problems)
         self.jobs.append(job)
         yield
         if self.happens(self.loss):
             self.save(events.SubmitLost(**about, problem=LOST))  # type: ignore[arg-type]
         else:
             self.save(events.Submitted(**about, job_id=job.id))  # type: ignore[arg-type]
+
+    def handed_to(self, shot_id: str) -> FirstFrame | None:
+        """The frame that the shot would be given now: of the take that its source goes on with."""
+        shot = self.run.shot(shot_id)
+        source = self.run.shot(shot.source) if shot and shot.source else None
+        take = chosen(source) if source else None
+        return FirstFrame(url="u", source="upload", take=take.number) if take else None
 
     def look_up(self, shot_id: str, take: int, called: str | None = None) -> Iterator[None]:
         """As a task does: planned by the state, or because of a callback about the job *called*."""
@@ -194,7 +231,7 @@ class World:
         elif job.ends_at > self.now:
             self.save(events.JobSeen(**about, word="running"))  # type: ignore[arg-type]
         elif job.fails:
-            self.save(events.JobEnded(**about, status=TakeStatus.FAILED, problem=BAD))  # type: ignore[arg-type]
+            self.save(events.JobEnded(**about, status=TakeStatus.FAILED, problem=job.problem))  # type: ignore[arg-type]
         else:
             self.save(events.Rendered(**about, video_url=asked))  # type: ignore[arg-type]
 
@@ -319,12 +356,21 @@ class World:
         jobs = [job.id for job in self.jobs] or ["nobody's"]
         kinds: list[events.Event] = [
             events.Approved(shot_id=shot.id),
+            events.Approved(shot_id=shot.id, prompt="other", seed=number),
             *[events.Picked(shot_id=shot.id, take=number)] * 4,
-            *[events.Retaken(shot_id=shot.id, prompt="again")] * 4,
+            *[events.Retaken(shot_id=shot.id, prompt="again")] * 2,
+            *[events.Retaken(shot_id=shot.id, prompt="again", following=True)] * 4,
             *[events.Resumed()] * 3,
+            *self.other_budget(),
             events.Adopted(shot_id=shot.id, job_id=self.chance.choice(jobs)),
         ]
         self.record(self.chance.choice(kinds))
+
+    def other_budget(self) -> list[events.Event]:
+        """One job more or less, where there is a budget, and the test does not hold the run to its first one."""
+        if self.run.budget_jobs is None or not self.other_budgets:
+            return []
+        return [events.Resumed(budget_jobs=max(1, self.run.budget_jobs + self.chance.choice([-1, 1])))]
 
     def say_again(self) -> None:
         """Something that a task saved is saved again: its answer had been lost."""

@@ -93,6 +93,7 @@ async def test_a_retake_of_an_earlier_shot_leaves_the_later_one_stale(start_prov
     assert outlook.json() == {
         "object": "outlook",
         "jobs": 1,
+        "following": [],
         "stale": ["s2"],
         "budget_left": None,
         "would": "shot s1 is made again, for 1 job; "
@@ -105,3 +106,47 @@ async def test_a_retake_of_an_earlier_shot_leaves_the_later_one_stale(start_prov
     assert run["film"]["frames"] == before["film"]["frames"] + 1, "no frame is repeated at that seam"
     assert {**after["film"], "url": ""} == {**before["film"], "url": ""}
     assert len(journal["submits"]) == 3
+
+
+async def test_a_run_whose_budget_ends_one_before_the_last_shot_goes_on_with_more(
+    start_provider: Any, start_relay: Any
+) -> None:
+    """It waits and says so; with one job more the last shot is made, and nothing that was there is paid for again."""
+    three = {**TWO, "budget": {"jobs": 2}, "shots": [*TWO["shots"], {"id": "s3", "prompt": "away"}]}
+    async with start_provider() as provider, start_relay(provider.url) as relay:
+        run_id = await relay.run(three)
+        waiting = await relay.ended(run_id)
+        less = await relay.api.post(f"/v1/runs/{run_id}/resume", json={"budget": {"jobs": 1}})
+        more = await relay.api.post(f"/v1/runs/{run_id}/resume", json={"budget": {"jobs": 3}})
+        run = await relay.ended(run_id)
+        journal = await provider.journal()
+
+    assert (waiting["status"], waiting["error"]["code"], waiting["spent"]["jobs"]) == ("waiting", "budget_reached", 2)
+    assert [shot["status"] for shot in waiting["shots"]] == ["done", "done", "waiting"]
+    assert (less.status_code, more.status_code, more.json()["submits_to_come"]) == (409, 200, 1)
+    assert (run["status"], run["spent"]["jobs"]) == ("succeeded", 3), run["error"]
+    assert len(journal["submits"]) == 3
+    kept = [shot["takes"][0]["job_id"] for shot in waiting["shots"][:2]]
+    assert [shot["takes"][0]["job_id"] for shot in run["shots"][:2]] == kept
+
+
+async def test_the_prompt_that_was_changed_at_an_approval_is_the_one_that_is_submitted(
+    start_provider: Any, start_relay: Any
+) -> None:
+    """With seed and length; the shot before it is left alone."""
+    gated = {**TWO, "shots": [*ONE["shots"], {"id": "s2", "prompt": "closer", "gate": "approve"}]}  # type: ignore[misc]
+    async with start_provider() as provider, start_relay(provider.url) as relay:
+        run_id = await relay.run(gated)
+        waiting = await relay.ended(run_id)
+        body = {"prompt": "from above", "seed": 40, "input": {"duration": 8}}
+        approved = await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve", json=body)
+        again = await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve", json={"prompt": "late"})
+        run = await relay.ended(run_id)
+        journal = await provider.journal()
+
+    assert waiting["error"]["code"] == "approval_needed"
+    assert (approved.status_code, again.status_code) == (200, 409), approved.text
+    assert run["status"] == "succeeded", run["error"]
+    first, second = (job["input"] for job in journal["jobs"])
+    assert (first["prompt"], first["seed"]) == ("a car", 7)
+    assert (second["prompt"], second["seed"], second["duration"]) == ("from above", 40, 8)

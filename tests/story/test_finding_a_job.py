@@ -1,6 +1,7 @@
 """The tour: a submit was cut, the job is there all the same, and is found by the reference that we sent with it."""
 
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -176,3 +177,25 @@ async def test_a_job_that_is_not_found_is_not_submitted_again(
         provider.before.clear()
         await wait_until(lambda: not provider.before and len(provider.searches) >= 5, "and once more")
         await relay.api.post(f"/v1/runs/{run_id}/cancel")
+
+
+async def test_searches_take_turns_with_look_ups(
+    cutting: Any,
+    start_relay: Any,
+    wait_until: Callable[..., Awaitable[None]],
+    redis: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A provider that wants a rest is not searched meanwhile, though the next search is due at once."""
+    async with cutting(JSONResponse({}, 429, {"Retry-After": "900"})) as provider:
+        monkeypatch.setattr("framerelay.runs.takes.FIND_AGAIN_S", (0.01, 0.01))
+        async with start_relay("http://127.0.0.1:9") as relay:
+            run_id = await relay.run(BOARD)
+
+            async def is_put_off() -> bool:
+                queued = await redis.zrange("framerelay:queue", 0, -1, withscores=True)
+                return any(run_id.encode() in name and at > (time.time() + 100) * 1000 for name, at in queued)
+
+            await wait_until(is_put_off, "the next search waits for the end of the rest")
+            assert len(provider.searches) == 1
+            assert (await relay.shown(run_id))["shots"][0]["takes"][0]["status"] == "unsure"

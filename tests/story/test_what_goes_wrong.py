@@ -7,6 +7,7 @@ import pytest
 from starlette.datastructures import Secret
 
 from framerelay.runs.tokens import TakeAddress
+from tests.story.test_providers import Exactly
 
 pytestmark = pytest.mark.anyio
 
@@ -64,6 +65,28 @@ async def test_a_moderated_clip_gets_one_new_take_with_another_seed(start_provid
     assert run["status"] == "failed"
     assert [(take["status"], take["seed"]) for take in run["shots"][0]["takes"]] == [("failed", 7), ("failed", 8)]
     assert "OutputVideoSensitiveContentDetected" in run["shots"][0]["takes"][0]["error"]["code"]
+
+
+async def test_a_moderated_clip_is_asked_for_once_with_the_other_prompt(start_provider: Any, start_relay: Any) -> None:
+    """As the storyboard gives it, with its style; and what is made from the shot goes on. Then a person decides."""
+    first = {"id": "s1", "prompt": "a fight", "on_moderated": {"prompt": "a dance"}}
+    board = {**TWO, "style": "in the rain", "defaults": {"seed": 7}, "shots": [first, TWO["shots"][1]]}
+    async with start_provider(moderate=1.0) as provider, start_relay(provider.url) as relay:
+        refused = await relay.ended(await relay.run(board))
+        both = (await provider.journal())["jobs"]
+    faults = Exactly(hits=frozenset({("moderate", "1")}))
+    async with start_provider(options={"faults": faults}) as provider, start_relay(provider.url) as relay:
+        run = await relay.ended(await relay.run(board))
+        jobs = (await provider.journal())["jobs"]
+
+    assert (refused["status"], [job["input"]["prompt"] for job in both]) == (
+        "failed",
+        ["a fight, in the rain", "a dance, in the rain"],
+    )
+    assert run["status"] == "succeeded", run["error"]
+    prompts = ["a fight, in the rain", "a dance, in the rain", "closer, in the rain"]
+    assert [job["input"]["prompt"] for job in jobs] == prompts
+    assert [shot["alternative_since"] for shot in run["shots"]] == [2, None]
 
 
 async def test_a_failed_scene_does_not_stop_the_others(start_provider: Any, start_relay: Any) -> None:

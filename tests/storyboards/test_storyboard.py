@@ -9,8 +9,8 @@ from framerelay.runs.errors import StoryboardInvalid
 from framerelay.runs.model import RunId, RunStatus, Shot, Terms
 from framerelay.runs.steps import StepName, steps_due
 from framerelay.storyboards.inputs import INPUT_FIELDS, FieldKind
-from framerelay.storyboards.scenes import with_style
 from framerelay.storyboards.storyboard import check_storyboard, read_storyboard, start_run
+from framerelay.storyboards.style import with_style
 from framerelay.upstream.wire import JobInput
 from tests.storyboards.boards import board, mistakes, sources
 

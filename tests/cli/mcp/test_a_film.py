@@ -134,16 +134,39 @@ async def test_a_limit_is_kept_and_the_film_says_so(
         waiting = await assistant.until(run, "waiting")
         [line] = (await assistant.ask("list_films"))["films"]
         assert (line["run"], line["status"]) == (run, "waiting")
-        assert "past the limit of 1 jobs" in " ".join(waiting["next"])
+        assert f"framerelay resume {run} --budget JOBS" in " ".join(waiting["next"])
         assert [words for words in waiting["next"] if not words.endswith(".")] == [], "a sentence without its stop"
         again = await assistant.ask("start_film", storyboard=board, plan_id=plan, max_jobs=9)
         assert (again["run"], again["jobs_allowed"]) == (run, 1)
+        [needy] = (await assistant.ask("list_films", search=board["title"], needs_person=True))["films"]
+        assert needy["run"] == run
+        assert (await assistant.ask("list_films", labels={"project": "none"}))["films"] == []
         assert len((await provider.journal())["submits"]) == 1
 
         result = await assistant.ask("film_result", run=run)
         assert (result["film"], result["links_end"]) == (None, None)
         assert (relay.settings.data_dir / "media" / run / "s1.1.mp4").is_file()
         assert (await assistant.ask("cancel_film", run=run))["status"] == "cancelled"
+
+
+async def test_a_film_goes_on_within_a_larger_limit(
+    mcp: Any, start_provider: Any, start_relay: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole limit is given, what was spent before included; the same one again changes nothing."""
+    board = {**TWO, "shots": [{"id": "s1", "prompt": "a car"}, {"id": "s2", "prompt": "closer"}]}
+    async with (
+        start_provider() as provider,
+        start_relay(provider.url) as relay,
+        mcp.in_process(relay.settings.listen_url, monkeypatch, API_KEY=KEY) as assistant,
+    ):
+        plan = (await assistant.ask("plan_film", storyboard=board))["plan_id"]
+        run = (await assistant.ask("start_film", storyboard=board, plan_id=plan, max_jobs=1))["run"]
+        await assistant.until(run, "waiting")
+
+        assert "budget" in await assistant.refused("continue_film", run=run, max_jobs=1)
+        assert (await assistant.ask("continue_film", run=run, max_jobs=2))["jobs_allowed"] == 2
+        await assistant.until(run, "succeeded")
+        assert len((await provider.journal())["submits"]) == 2
 
 
 async def test_a_retake_is_priced_first_and_paid_once(
@@ -174,6 +197,56 @@ async def test_a_retake_is_priced_first_and_paid_once(
 
         back = await assistant.ask("pick_take", run=run, shot="s1", take=1)
         assert back["shots"][0]["picked"] == 1
+
+
+async def test_a_retake_of_a_shot_named_by_its_beginning_is_confirmed_once(
+    mcp: Any, start_provider: Any, start_relay: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever was typed, a take more makes it another outlook."""
+    board = {**ONE, "shots": [{"id": "opening", "prompt": "a car"}]}
+    async with (
+        start_provider() as provider,
+        start_relay(provider.url) as relay,
+        mcp.in_process(relay.settings.listen_url, monkeypatch, API_KEY=KEY) as assistant,
+    ):
+        plan = (await assistant.ask("plan_film", storyboard=board))["plan_id"]
+        run = (await assistant.ask("start_film", storyboard=board, plan_id=plan, max_jobs=5))["run"]
+        await assistant.until(run, "succeeded")
+        outlook = await assistant.ask("retake_shot", run=run, shot="open")
+        confirm = {"run": run, "shot": "open", "outlook_id": outlook["outlook_id"], "max_jobs": 1}
+        assert (await assistant.ask("retake_shot", **confirm))["begun"]
+        await assistant.until(run, "succeeded")
+        assert "look again" in await assistant.refused("retake_shot", **confirm)
+        assert len((await provider.journal())["submits"]) == 2
+
+
+async def test_a_draft_is_promoted_after_an_outlook_and_once(
+    mcp: Any, start_provider: Any, start_relay: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The final is a film of its own; the same confirmation again spends nothing."""
+    board = {**ONE, "pass": "draft", "shots": [{"id": "s1", "prompt": "a car", "resolution": "720p"}]}
+    async with (
+        start_provider() as provider,
+        start_relay(provider.url) as relay,
+        mcp.in_process(relay.settings.listen_url, monkeypatch, API_KEY=KEY) as assistant,
+    ):
+        plan = (await assistant.ask("plan_film", storyboard=board))["plan_id"]
+        draft = (await assistant.ask("start_film", storyboard=board, plan_id=plan, max_jobs=3))["run"]
+        ready = await assistant.until(draft, "succeeded")
+        assert "promote_film makes the final of it" in " ".join(ready["next"])
+
+        outlook = await assistant.ask("promote_film", run=draft)
+        assert (outlook["begun"], outlook["run"], outlook["jobs"]) == (False, None, 1)
+        confirm = {"run": draft, "outlook_id": outlook["outlook_id"]}
+        assert "ask the person" in await assistant.refused("promote_film", **confirm)
+        assert "look again" in await assistant.refused("promote_film", run=draft, outlook_id="outlook_x", max_jobs=1)
+        final = await assistant.ask("promote_film", **confirm, max_jobs=1)
+        again = await assistant.ask("promote_film", **confirm, max_jobs=2)
+        assert (final["begun"], again["run"]) == (True, final["run"])
+        await assistant.until(final["run"], "succeeded")
+        assert "is no draft" in await assistant.refused("promote_film", run=final["run"])
+        jobs = (await provider.journal())["jobs"]
+    assert [job["input"]["resolution"] for job in jobs] == ["480p", "720p"]
 
 
 async def test_only_pictures_of_the_named_folder_are_handed_over(
@@ -228,10 +301,10 @@ async def test_an_argument_that_no_tool_has_is_refused(mcp: Any, monkeypatch: py
             words = await assistant.refused(tool.name, updated_after="2026")
             assert 'unknown argument "updated_after"' in words, tool.name
         near = await assistant.refused("retake_shot", run="run_1", shot="s1", promt="x")
-        none = await assistant.refused("approve_shot", run="run_1", shot="s1", prompt="x")
+        none = await assistant.refused("cancel_film", run="run_1", prompt="x")
 
     assert near == 'unknown argument "promt" (did you mean "prompt"?)'
-    assert none == 'unknown argument "prompt"; known here: run, shot'
+    assert none == 'unknown argument "prompt"; known here: run'
 
 
 def test_clients_are_told_our_version() -> None:
@@ -250,7 +323,13 @@ async def test_every_tool_explains_itself_and_says_what_it_may_do(mcp: Any, monk
     destroying = {name for name, tool in tools.items() if tool.annotations.destructiveHint}
     assert reading == {"plan_film", "list_films", "film_status", "film_result"}
     assert destroying == {"retake_shot", "cancel_film"}
-    assert tools.keys() == reading | destroying | {"start_film", "approve_shot", "pick_take"}
+    assert tools.keys() == reading | destroying | {
+        "start_film",
+        "approve_shot",
+        "pick_take",
+        "continue_film",
+        "promote_film",
+    }
     assert {"storyboard", "plan_id", "max_jobs"} == set(tools["start_film"].inputSchema["required"])
     shots = tools["plan_film"].inputSchema["properties"]["storyboard"]["properties"]["shots"]
     assert "gate" in shots["items"]["properties"]

@@ -1,0 +1,37 @@
+"""Which runs a list is asked for, in its query: for the API and for the page."""
+
+from starlette.requests import Request
+
+from framerelay.runs.errors import RequestInvalid
+from framerelay.runs.model import RunStatus
+from framerelay.store.run_index import TEXT_MAX, Wanted, has_words
+from framerelay.storyboards.labels import LABELS_MAX, label_of
+from framerelay.storyboards.notation import shown
+
+
+def wanted_of(request: Request) -> Wanted:
+    """``status``, ``label`` (any number of them), ``q`` and ``needs``; an empty one is none. Raises: RequestInvalid."""
+    query = request.query_params
+    status, text, needs = (query.get(name) or None for name in ("status", "q", "needs"))
+    if status is not None and status not in set(RunStatus):
+        raise RequestInvalid(f"status is not one of {', '.join(RunStatus)}", param="status")
+    if text is not None and (len(text) > TEXT_MAX or not has_words(text)):
+        raise RequestInvalid(f"q has no word in it, or more than {TEXT_MAX} characters", param="q")
+    if needs not in (None, "person"):
+        raise RequestInvalid("needs is not person", param="needs")
+    return Wanted(
+        status=RunStatus(status) if status else None,
+        labels=_labels(query.getlist("label")),
+        text=text or "",
+        needs_person=needs is not None,
+    )
+
+
+def _labels(texts: list[str]) -> tuple[tuple[str, str], ...]:
+    if len(texts) > LABELS_MAX:
+        raise RequestInvalid(f"a run has {LABELS_MAX} labels at most", param="label")
+    pairs = [(text, label_of(text)) for text in texts]
+    for text, pair in pairs:
+        if pair is None:
+            raise RequestInvalid(f'"{shown(text)}" is no label: write name:value, as project:rain', param="label")
+    return tuple(pair for _, pair in pairs if pair is not None)

@@ -1,0 +1,37 @@
+"""Whether a run needs a person, purely: what a list shows of those that somebody should look at."""
+
+from framerelay.runs.model import Family, Run, RunStatus, Shot, ShotStatus, TakeStatus
+from framerelay.runs.standing import awake, counted
+
+
+def needs_person(run: Run) -> bool:
+    """
+    It waits, but not only for a provider that is out of order; or it goes on, and some shot of it asks.
+
+    A run that has failed needs nobody: it has its own status, and stays there for good if nothing is done.
+    """
+    if run.status is RunStatus.WAITING:
+        return not (run.error is not None and run.error.family is Family.SERVER and _waits_for_a_provider(run))
+    return run.status is RunStatus.RUNNING and any(asks_a_person(shot) for shot in awake(run))
+
+
+def asks_a_person(shot: Shot) -> bool:
+    """
+    For an approval, a pick, or what became of a take.
+
+    What else a shot may wait for concerns the whole run, or settles itself.
+    """
+    if shot.status is not ShotStatus.WAITING:
+        return False
+    unapproved = shot.gated and not shot.approved
+    return unapproved or any(take.status is TakeStatus.DONE or take.question for take in counted(shot))
+
+
+def is_out_of_order(shot: Shot) -> bool:
+    """Its provider is: the shot goes on being tried, and waits in between."""
+    return shot.held_by is not None and shot.held_by.family is Family.SERVER
+
+
+def _waits_for_a_provider(run: Run) -> bool:
+    waiting = [shot for shot in awake(run) if shot.status is ShotStatus.WAITING]
+    return bool(waiting) and all(is_out_of_order(shot) and not asks_a_person(shot) for shot in waiting)

@@ -1,0 +1,52 @@
+"""What a person changes of a shot while its run goes on, purely: the input of the takes that are still to come."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from framerelay.runs.costs import Estimate
+from framerelay.runs.earlier_input import EarlierInput
+from framerelay.runs.events import ShotChange
+from framerelay.runs.model import Shot
+
+
+def input_after(shot: Shot, change: ShotChange) -> dict[str, Any]:
+    """The input of *shot* with *change*; the very same where it changes nothing."""
+    given = {**change.input, "prompt": change.prompt, "seed": change.seed}
+    new = {name: value for name, value in given.items() if value is not None}
+    return {**shot.input, **new} if new else shot.input
+
+
+def estimate_after(shot: Shot, change: ShotChange) -> Estimate | None:
+    """What a take of *shot* may cost with *change*; prompt and seed have no price."""
+    if change.quote is not None:
+        return change.quote.estimate
+    return None if change.input else shot.estimate
+
+
+def why_not_changed(shot: Shot, change: ShotChange) -> str | None:
+    """The price was asked for another input than the shot would have now: somebody changed it in between."""
+    if change.quote is None or change.quote.input == input_after(shot, change):
+        return None
+    return f"the input of shot {shot.id} was changed in between: look again"
+
+
+def input_of(shot: Shot, number: int) -> Mapping[str, Any]:
+    """What take *number* of *shot* was made of, prompt included; its seed is its own."""
+    return next((each.input for each in shot.earlier if number <= each.until), shot.input)
+
+
+def with_input(shot: Shot, new: dict[str, Any], number: int) -> Shot:
+    """*shot* with another input in its takes from *number* on; what those before it were made of is remembered."""
+    if new == shot.input or number <= 1:
+        return replace(shot, input=new)
+    return replace(shot, input=new, earlier=(*shot.earlier, EarlierInput(until=number - 1, input=shot.input)))
+
+
+def changed_by(shot: Shot, change: ShotChange, number: int) -> Shot:
+    """*shot* with *change* in its takes from *number* on."""
+    return replace(
+        with_input(shot, input_after(shot, change), number),
+        estimate=estimate_after(shot, change),
+        seed_at=shot.seed_at if change.seed is None else number,
+    )

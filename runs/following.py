@@ -1,0 +1,53 @@
+"""
+Shots that follow a retake, purely: each is made again when its source hands on its new take.
+
+A person marks them (`Shot.following`) with the retake of a shot that they are made from, and until it is their turn
+they stay as they are: nothing is spent where the new take of the source does not come, and nothing is lost where a
+person goes back to the old one. Each gets one take. A gate asks again before it; a budget stops it as any other.
+"""
+
+from collections import deque
+from dataclasses import replace
+
+from framerelay.runs.decisions import begun_again
+from framerelay.runs.model import Run, Shot, ShotStatus
+from framerelay.runs.standing import chosen, hands_on, places_changed
+from framerelay.runs.takes import OPEN
+
+
+def with_following(run: Run, *, before: Run, now: float) -> Run:
+    """
+    *run* with what follows from its change for the shots that are marked; the very same object if nothing does.
+
+    *before*: what it grew from. Only shots are looked at that have changed since, and those that begin with one.
+    """
+    if run.cancelled:
+        return run
+    places = deque(places_changed(run, before=before))
+    while places:
+        place = places.popleft()
+        for each in (place, *run.index.heirs.get(run.shots[place].id, ())):
+            if (after := _followed(run, run.shots[each], now)) is not run:
+                run = after
+                places.append(each)
+    return run
+
+
+def _followed(run: Run, shot: Shot, now: float) -> Run:
+    source = run.shot(shot.source) if shot.source is not None else None
+    take = chosen(source) if source else None
+    if shot.following is None or source is None or source.following is not None:
+        return run
+    if take is None or not hands_on(run, take):
+        return run
+    if shot.following == take.number or _begins_with(shot, take.number):
+        return run.with_shots(replace(shot, following=None))
+    if shot.status is not ShotStatus.DONE and any(each.status in OPEN for each in shot.takes):
+        return run  # A job that a person brought in meanwhile: its end is waited for.
+    return begun_again(run, replace(shot, approved=False), now)
+
+
+def _begins_with(shot: Shot, number: int) -> bool:
+    """Whether what it goes on with was made from that take of its source."""
+    take = chosen(shot)
+    return take is not None and take.first_frame is not None and take.first_frame.take == number

@@ -1,0 +1,79 @@
+"""Another budget for a run that has begun, purely: what it may be, and why not."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from framerelay.runs import events
+from framerelay.runs.costs import MICROS
+from framerelay.runs.model import Run
+from framerelay.runs.standing import budget_left, overview, takes_to_come
+from framerelay.runs.text import amount_words, number_of
+
+JOBS_MAX: Final = 999_999
+MONEY_MAX: Final = 1_000_000_000
+
+
+def with_budget(run: Run, event: events.Resumed) -> Run:
+    """*run* with the limits that *event* names; the very same where they are its own, or it names none."""
+    jobs = run.budget_jobs if event.budget_jobs is None else event.budget_jobs
+    money = run.budget_money if event.budget_money is None else event.budget_money
+    if (jobs, money) == (run.budget_jobs, run.budget_money):
+        return run
+    return replace(run, budget_jobs=jobs, budget_money=money, currency=run.currency or _currency(run, money))
+
+
+def why_no_budget(run: Run, event: events.Resumed) -> str | None:
+    """Why *run* cannot have the limits that *event* names, in words for a person; None if it can."""
+    return _why_not_jobs(run, event.budget_jobs) or _why_not_money(run, event.budget_money)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoreNeeded:
+    """By how much a budget is too small for what is missing, if nothing fails; 0 where it is enough, or is no limit."""
+
+    jobs: int
+    money: float
+
+
+def more_needed(run: Run) -> MoreNeeded:
+    """What has to be added to the budgets of *run*, so that it comes to its end."""
+    left = budget_left(run)
+    missing = [(shot.estimate, takes_to_come(run, shot)) for shot in run.shots]
+    jobs = 0 if left.jobs is None else sum(number for _, number in missing) - left.jobs
+    high = sum(estimate.high * number for estimate, number in missing if estimate)
+    money = 0.0 if left.micros is None else high - left.micros / MICROS
+    return MoreNeeded(jobs=max(0, jobs), money=max(0.0, money))
+
+
+def _why_not_jobs(run: Run, jobs: int | None) -> str | None:
+    spent = overview(run).spent + overview(run).intended
+    if jobs is None or jobs >= spent:
+        return None
+    return f"{number_of('job', spent)} {'is' if spent == 1 else 'are'} spent already; a budget of {jobs} is less"
+
+
+def _why_not_money(run: Run, money: float | None) -> str | None:
+    """Where a price is not known, or one is of another currency, money cannot be kept to: as when a run is started."""
+    if money is None:
+        return None
+    unknown = next((shot for shot in run.shots if shot.estimate is None), None)
+    if unknown is not None:
+        return (
+            f"no price of {run.model_of(unknown)} is known (shot {unknown.id}), so the money cannot be kept to: "
+            "give a budget of jobs"
+        )
+    currencies = {shot.estimate.currency for shot in run.shots if shot.estimate} | {run.currency or ""} - {""}
+    if len(currencies) > 1:
+        return f"prices are in {' and '.join(sorted(currencies))}: nothing is converted here; give a budget of jobs"
+    spent = overview(run).micros
+    if round(money * MICROS) >= spent:
+        return None
+    currency = currencies.pop()
+    amounts = amount_words(spent / MICROS, currency), amount_words(money, currency)
+    return f"{amounts[0]} are spent or put aside already; a budget of {amounts[1]} is less"
+
+
+def _currency(run: Run, money: float | None) -> str | None:
+    """That of its prices, so that whoever reads the budget knows it."""
+    prices = (shot.estimate.currency for shot in run.shots if shot.estimate)
+    return None if money is None else next(prices, None)

@@ -1,0 +1,74 @@
+"""A draft becomes a final, purely: what it is made of, and why not yet."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from framerelay.runs.changes import input_of
+from framerelay.runs.costs import Estimate
+from framerelay.runs.model import Run, Shot, TakeStatus
+from framerelay.runs.standing import chosen
+from framerelay.runs.text import listed, number_of, range_words
+
+
+def why_not_promoted(run: Run) -> str | None:
+    """Why *run* cannot be promoted, in words for a person; None if it can."""
+    if not run.is_draft:
+        return "the run is no draft: pass: draft in a storyboard makes one"
+    for shot in run.shots:
+        take = chosen(shot)
+        if take is None or take.status is not TakeStatus.DONE or shot.following is not None:
+            return f"shot {shot.id} of the draft is not settled yet; a draft is promoted when all its shots are done"
+    return None
+
+
+def final_shots(run: Run) -> tuple[Shot, ...]:
+    """
+    The shots of the final of *run*, which can be promoted: with nothing of the draft but prompts, seeds, and pictures
+    that a person gave. Each begins with the last frame of the final before it.
+    """
+    return tuple(map(_final_of, run.shots))
+
+
+def _final_of(shot: Shot) -> Shot:
+    """What its picked take was made of, as large and as long as the storyboard says."""
+    take = chosen(shot)
+    made_of = {**(input_of(shot, take.number) if take else shot.input), **(shot.final or {})}
+    if take is not None and take.seed is not None:
+        made_of["seed"] = take.seed
+    reaction = shot.reaction
+    if reaction is not None and reaction.since is not None:
+        reaction = replace(reaction, moderated={}, since=None)  # It is the prompt by now, or was no better.
+    return Shot(
+        id=shot.id,
+        scene=shot.scene,
+        origin=shot.origin,
+        source=shot.source,
+        input={name: value for name, value in made_of.items() if value is not None},
+        provider=shot.provider,
+        model=shot.model,
+        extra=shot.extra,
+        first_frame=shot.first_frame,
+        last_frame=shot.last_frame,
+        gated=shot.gated,
+        reaction=reaction,
+    )
+
+
+def words_of_promotion(
+    title: str, shots: Sequence[Shot], cost: Estimate | None, *, budget_jobs: int | None, budget_money: float | None
+) -> str:
+    """What making the final of *shots* would do, in a sentence for the person who pays."""
+    paid = number_of("job", len(shots))
+    if cost is not None:
+        paid += f", {range_words(cost.low, cost.high, cost.currency)}"
+    words = [f'the final of "{title}" is made, a run of its own, for {paid}']
+    gated = [shot.id for shot in shots if shot.gated]
+    if gated:
+        words.append(f"{listed(gated, 'and')} {'waits' if len(gated) == 1 else 'wait'} for your approval first")
+    unseeded = [shot.id for shot in shots if "seed" not in shot.input]
+    if unseeded:
+        words.append(f"no seed is known of {listed(unseeded, 'and')}, so that another clip may come of the same prompt")
+    short_of_money = budget_money is not None and cost is not None and cost.high > budget_money
+    if (budget_jobs is not None and budget_jobs < len(shots)) or short_of_money:
+        words.append("the budget is spent before all of it, and the run waits then")
+    return "; ".join(words)

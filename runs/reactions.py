@@ -1,0 +1,67 @@
+"""
+What follows by itself from a take that failed, purely: how many new ones, and when with another prompt.
+
+What was refused is never asked for again as it was. A prompt is refused every time; a clip that was refused may pass
+with another seed, which the next take has; and where the storyboard gives another prompt for that, it is used once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from framerelay.runs.changes import with_input
+from framerelay.runs.model import Family, Run, Shot, Take, TakeStatus
+
+# A new take may help: moderation of the output is said to strike at random, the others are nobody's fault.
+WORTH_A_RETAKE: Final = frozenset({Family.VIDEO_MODERATED, Family.AUDIO_MODERATED, Family.SERVER, Family.EXPIRED})
+MODERATED: Final = frozenset({Family.TEXT_MODERATED, Family.VIDEO_MODERATED, Family.AUDIO_MODERATED})
+
+
+def retakes_due(run: Run, shot: Shot, takes: Sequence[Take]) -> int:
+    """How many takes *shot* gets beside those that are wanted, for those of *takes* that failed."""
+    other = [take for take in takes if not _gave_way(shot, take)]
+    limit = run.terms.retakes if shot.reaction is None or shot.reaction.retakes is None else shot.reaction.retakes
+    return len(takes) - len(other) + min(sum(_is_worth_a_retake(shot, take) for take in other), limit)
+
+
+def with_other_input(shot: Shot, takes: Sequence[Take]) -> Shot:
+    """
+    *shot* with what its storyboard gives for that, if one of *takes* was refused; the very same otherwise.
+
+    Its takes from the next number on are made of it. It happens once: what is refused then is a person's to decide.
+    """
+    reaction = shot.reaction
+    if reaction is None or reaction.since is not None or not any(_may_pass_with(shot, take) for take in takes):
+        return shot
+    since = max(take.number for take in shot.takes) + 1
+    other = with_input(shot, {**shot.input, **reaction.moderated}, since)
+    return replace(other, reaction=replace(reaction, since=since))
+
+
+def _may_pass_with(shot: Shot, take: Take) -> bool:
+    """Whether *take* was refused for what the storyboard gives another of: sound can be left out, too."""
+    family = _family_of(take)
+    given = shot.reaction.moderated if shot.reaction else {}
+    return family in MODERATED and ("prompt" in given or (family is Family.AUDIO_MODERATED and bool(given)))
+
+
+def _gave_way(shot: Shot, take: Take) -> bool:
+    """Whether another input has taken its place."""
+    since = shot.reaction.since if shot.reaction else None
+    return since is not None and take.number < since and _may_pass_with(shot, take)
+
+
+def _is_worth_a_retake(shot: Shot, take: Take) -> bool:
+    family = _family_of(take)
+    if shot.reaction is not None:
+        if shot.set_aside < (shot.reaction.since or 0) <= take.number and family in MODERATED:
+            return False  # The other input was refused as well.
+        if shot.reaction.any_failure and family is Family.UNKNOWN:
+            return True
+    return family in WORTH_A_RETAKE
+
+
+def _family_of(take: Take) -> Family | None:
+    """Why it failed, if it did; one that was rendered was paid for, and may still be fetched when a person says so."""
+    ended = take.status in (TakeStatus.FAILED, TakeStatus.EXPIRED)
+    return take.error.family if ended and take.error is not None and take.video_url is None else None
