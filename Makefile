@@ -102,7 +102,7 @@ audit: setup  ## ask the advisory database about every locked package
 	@test -x .venv/audit/bin/pip-audit || { $(PYTHON) -m venv .venv/audit && .venv/audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.lock; } || true
 	@$(BIN)/python requirements/audit.py .venv/audit/bin/pip-audit
 
-bench: setup .venv/bench/.ready  ## ask every question of benchmarks/ against its peers, write RESULTS.md (ONLY=wake: that one)
+bench: setup .venv/bench/.ready .venv/machines/.ready  ## ask every question of benchmarks/ against its peers, write RESULTS.md (ONLY=wake: that one)
 	@$(BIN)/python -m benchmarks $(ONLY)
 
 # A peer that cannot be had here stops nothing: its benchmark says that it is missing.

@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 import framerelay.media.download
 import framerelay.processors.hook
-import framerelay.receiver.runs_api
+import framerelay.receiver.beginning
 from framerelay.cli.http import listening_on, serving
 from framerelay.cli.serve import running_receiver, running_worker
 from framerelay.config.keys import Keys
@@ -300,7 +300,7 @@ async def _something_breaks(house: House, gossip: Gossip, patch: pytest.MonkeyPa
     await wait_until(lambda: gossip.prompts, "there is a job")
     address = "/webhook/" + house.tokens.mint(HookAddress(hook="yours"))
     with patch.context() as broken:
-        broken.setattr(framerelay.receiver.runs_api, "run_view", surprise)
+        broken.setattr(framerelay.receiver.beginning, "run_view", surprise)
         broken.setattr(framerelay.processors.hook, "event_of", surprise)
         answer = await house.api.post("/v1/runs", json=board("surprise"))
         await house.api.post(address, json={"id": next(iter(gossip.prompts))})
