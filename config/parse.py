@@ -9,11 +9,14 @@ import re
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Secret
 
 from framerelay.config.urls import parse_url
+
+_STORE: Final = re.compile(r"(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]{1,250}(?:/[A-Za-z0-9._/-]*)?")
 
 
 def as_url(text: str) -> str:
@@ -41,7 +44,8 @@ def as_redis_url(text: str) -> str:
 
 def as_store(text: str) -> str:
     """A bucket, and maybe a prefix in it."""
-    if not re.fullmatch(r"(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]{1,250}(?:/[A-Za-z0-9._/-]*)?", text) or ".." in text:
+    folders = text.rstrip("/").split("/")[3:]
+    if not _STORE.fullmatch(text) or {"", ".", ".."}.intersection(folders):
         raise ValueError("it must be s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX")
     return text.rstrip("/")
 

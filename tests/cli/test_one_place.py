@@ -1,11 +1,21 @@
 """Processes that would keep their files elsewhere than the others: told at the start, and by `doctor`."""
 
+import asyncio
 import json
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from framerelay.cli import one_place
+from framerelay.cli.errors import CommandError
+from framerelay.config.settings import Settings
+from framerelay.runs.errors import StorageFailed
+from framerelay.store.files import MediaFiles
+from framerelay.store.folder_store import FolderStore
+from framerelay.store.one_place import agree
 
 NOWHERE = "http://127.0.0.1:9"
 SECRET = "one-secret-for-all-of-these-processes"
@@ -80,3 +90,38 @@ def test_a_storage_that_is_away_keeps_no_receiver_from_taking_callbacks(machine:
     assert "s3://films/studio at http://127.0.0.1:9 cannot be used" in found["storage"]["message"]
     assert "a probe cannot be written" in found["storage"]["message"]
     assert "hidden-key" not in looked.out + log
+
+
+class ComesBack(FolderStore):
+    """A place that cannot be asked at first. A mock, since what is tested is who asks again; see tests/machines/."""
+
+    asked = 0
+
+    async def place_id(self) -> str | None:
+        self.asked += 1
+        if self.asked < 3:
+            raise StorageFailed("object storage: it cannot be reached")
+        return await super().place_id()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("same", [True, False])
+async def test_a_storage_that_comes_back_later_is_looked_at_then(
+    same: bool, tmp_path: Path, redis: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch, wait_until: Any
+) -> None:
+    """The process goes on meanwhile; it ends, in words, only if it turns out to be another place than that of all."""
+    await agree(redis, FolderStore(MediaFiles(tmp_path / "a")))
+    shutil.copytree(tmp_path / "a", tmp_path / "copy")
+    media = ComesBack(MediaFiles(tmp_path / ("copy" if same else "b")))
+    monkeypatch.setattr(one_place, "media_store_of", lambda _: media)
+    monkeypatch.setattr(one_place, "AGAIN_S", 0.01)
+
+    async with one_place.one_place(Settings(), redis_url) as watching:
+        assert not watching.done()
+        await wait_until(lambda: media.asked >= 3, "it was asked until it answered")
+        if same:
+            await asyncio.sleep(0)
+            assert not watching.done()
+            return
+        with pytest.raises(CommandError, match="is not the same: give all machines one folder"):
+            await watching

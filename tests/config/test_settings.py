@@ -201,3 +201,31 @@ def test_a_file_is_offered_for_secrets_only() -> None:
     assert misspelt({"FRAMERELAY_SECRET_FILE": "x", "FRAMERELAY_API_KEY_FILE": "x"}) == []
     assert len(misspelt({"FRAMERELAY_PORT_FILE": "x"})) == 1
     assert misspelt({}) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("s3://my-films", "s3://my-films"),
+        ("s3://my-films/studio/", "s3://my-films/studio"),
+        ("gs://films_2/a/b.c", "gs://films_2/a/b.c"),
+        ("az://container", "az://container"),
+    ],
+)
+def test_a_store_is_a_bucket_and_maybe_a_prefix(text: str, kept: str) -> None:
+    """A slash at the end makes no other place."""
+    assert from_environment({"FRAMERELAY_STORE": text}).store == kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("my-films", "s3:/my-films", "s3://", "s3://a", "S3://my-films", "https://my-films.s3.amazonaws.com"),
+        *("s3://my-films/../others", "s3://key:secret@my-films", "s3://my-films/a?b", "s3://my films", "file:///srv"),
+        *("s3://my-films//studio", "s3://my-films/./studio"),
+    ],
+)
+def test_what_is_no_store_stops_the_start(text: str) -> None:
+    """Guessed at, a mistake in it would be another place, and empty."""
+    with pytest.raises(SettingInvalid, match=r"s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX"):
+        from_environment({"FRAMERELAY_STORE": text})
