@@ -30,6 +30,9 @@ test: setup .venv/test-clips/.ready browser shells ffmpeg  ## lint, types and ev
 	@$(BIN)/mypy
 	@$(BIN)/pytest -n auto --dist worksteal
 
+test-machines: setup  ## machines without a common folder, with a real S3 server
+	@$(BIN)/pytest -q tests/machines
+
 test-busy: export PYTHONDONTWRITEBYTECODE :=
 test-busy: setup .venv/test-clips/.ready browser shells ffmpeg  ## every test five times beside processes that burn all cores (RUNS=1: once)
 	@$(BIN)/python tests/busy.py $(or $(RUNS),5)
@@ -142,4 +145,4 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 clean:  ## remove .venv/ and caches (never your data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
-.PHONY: help setup demo test test-busy browser shells ffmpeg fonts fuzz audit chaos chaos-broken bench screenshots docs manual manual-serve format lock clean
+.PHONY: help setup demo test test-machines test-busy browser shells ffmpeg fonts fuzz audit chaos chaos-broken bench screenshots docs manual manual-serve format lock clean

@@ -318,6 +318,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 about="The part of it, or the parts, that Range asks for.",
                 kinds=("video/mp4", "image/*", "multipart/byteranges"),
             ),
+            307: RouteAnswer(
+                about="It lies in object storage: read it there, by Range as well, without our key.",
+                headers=("Location",),
+            ),
         },
         refusals={
             400: "Range cannot be read.",

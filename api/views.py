@@ -321,7 +321,7 @@ def _take(take: Take, base_url: str) -> shapes.Take:
         usage=dict(redacted(take.usage)),
         error=_problem(take.error),
         question=_problem(take.question),
-        video=_video(take.video, base_url),
+        video=_video(take.video, base_url) if take.video and take.video.kept else None,
         first_frame=_first_frame(take.first_frame, base_url),
         last_frame=_frame(take.last_frame, base_url),
         provider_frame=_frame(take.provider_frame, base_url),

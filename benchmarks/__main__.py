@@ -21,6 +21,7 @@ QUESTIONS = (
     "wake",
     "last_frame",
     "hop",
+    "hop_in_storage",
     "callback_to_submit",
     "growth",
     "many_runs",

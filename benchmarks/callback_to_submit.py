@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,14 @@ async def _measure(library: Library, folder: Path) -> None:
             await relay_one_run(f"http://127.0.0.1:{provider.getsockname()[1]}", folder, shots=HOPS + WARM_UP + 1)
 
 
-async def relay_one_run(provider: str, folder: Path, *, shots: int, profile: str = "jobs") -> None:
-    """`framerelay up` with the provider at that URL, until a run of so many chained shots has its last clip."""
+async def relay_one_run(
+    provider: str, folder: Path, *, shots: int, profile: str = "jobs", more: Mapping[str, str] | None = None
+) -> None:
+    """
+    `framerelay up` with the provider at that URL, until a run of so many chained shots has its last clip.
+
+    *more*: variables of its environment.
+    """
     with listening_on("127.0.0.1", 0) as free:
         port = free.getsockname()[1]
     environ = {
@@ -75,6 +82,7 @@ async def relay_one_run(provider: str, folder: Path, *, shots: int, profile: str
         "FRAMERELAY_TRUSTED_HOSTS": provider.removeprefix("http://"),
         "FRAMERELAY_PORT": str(port),
         "FRAMERELAY_DATA_DIR": str(folder / "data"),
+        **(more or {}),
     }
     command = [sys.executable, "-m", "framerelay.cli.main", "up"]
     relay = subprocess.Popen(command, env=environ, cwd=folder, stderr=subprocess.DEVNULL)  # noqa: ASYNC220

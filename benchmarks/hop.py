@@ -77,9 +77,8 @@ async def measure() -> dict[str, Any]:
                 folder.mkdir()
                 async with thin_provider(MBIT_S, clip) as provider:
                     await side(provider, folder)
-                    _add(found, await provider.seen(), clip)
+                    add_hops(found, await provider.seen(), clip)
         poller = await _poller(clip, Path(name))
-        steps = {step: round(statistics.median(each[step] for each in ours.steps_ms), 1) for step in STEPS}
         return {
             "question": "hop",
             "mbit_s": MBIT_S,
@@ -88,8 +87,13 @@ async def measure() -> dict[str, Any]:
             "ark": ark.shown(),
             "arq_chain": chain.shown(),
             "poller": poller.shown(),
-            "steps_ms": steps,
+            "steps_ms": steps_of(ours),
         }
+
+
+def steps_of(found: Found) -> dict[str, float]:
+    """The median of each step, in ms."""
+    return {step: round(statistics.median(each[step] for each in found.steps_ms), 1) for step in STEPS}
 
 
 async def _ours(provider: Provider, folder: Path) -> None:
@@ -117,7 +121,7 @@ async def _poller(clip: Path, folder: Path) -> Found:
     return found
 
 
-def _add(found: Found, seen: Seen, clip: Path) -> None:
+def add_hops(found: Found, seen: Seen, clip: Path) -> None:
     """All hops but the first, which loads what is loaded once."""
     for hop, moments in enumerate(_hops(seen)):
         if hop:

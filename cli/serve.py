@@ -18,6 +18,7 @@ import uvloop
 from framerelay.cli.errors import CommandError
 from framerelay.cli.http import listening_on, serving
 from framerelay.cli.keys import invitation, keys_of
+from framerelay.cli.one_place import one_place
 from framerelay.cli.settings import without_password
 from framerelay.cli.settings_file import mistakes_of, providers_of
 from framerelay.config.env_file import SettingInvalid
@@ -78,7 +79,7 @@ async def _serve(settings: Settings, keys: Keys, listener: socket.socket | None,
     _listen_to_signals(stop, live)
     async with AsyncExitStack() as stack:
         redis_url = await stack.enter_async_context(redis_at(settings))
-        parts = []
+        parts = [await stack.enter_async_context(one_place(settings, redis_url))]
         # The receiver first: it keeps callbacks while the worker warms its decoders, and while it ends.
         if listener is not None:
             parts.append(await stack.enter_async_context(running_receiver(settings, keys, redis_url, listener, live)))

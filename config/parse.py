@@ -5,6 +5,7 @@ Raises: ValueError; its words begin with "it must", or are Python's own about wh
 """
 
 import base64
+import re
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -36,6 +37,13 @@ def as_redis_url(text: str) -> str:
     if not text.startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("it must start with redis://, rediss:// or unix://")
     return text
+
+
+def as_store(text: str) -> str:
+    """A bucket, and maybe a prefix in it."""
+    if not re.fullmatch(r"(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]{1,250}(?:/[A-Za-z0-9._/-]*)?", text) or ".." in text:
+        raise ValueError("it must be s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX")
+    return text.rstrip("/")
 
 
 def as_path(text: str) -> Path:

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Final
 
-from framerelay.config.settings import Knob, knobs
+from framerelay.config.knob import Knob
+from framerelay.config.settings import knobs
 
 HEAD: Final = """# Settings
 

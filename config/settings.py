@@ -8,7 +8,7 @@ secret from a file. A bad value stops the program with the variable's name.
 import dataclasses
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -18,6 +18,7 @@ from starlette.config import Config
 from starlette.datastructures import Secret
 
 from framerelay.config.env_file import SettingInvalid, values_of
+from framerelay.config.knob import Knob, knob
 from framerelay.config.parse import (
     as_hosts,
     as_networks,
@@ -29,37 +30,13 @@ from framerelay.config.parse import (
     as_secret,
     as_secrets,
     as_signing_secrets,
+    as_store,
     as_url,
     one_of,
 )
 from framerelay.config.text import read_text, trimmed
 
 HANDOFFS = ("auto", "upload", "serve", "inline")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Knob:
-    """What ``docs/settings.md`` says about one setting."""
-
-    variable: str
-    unit: str
-    about: str
-    parse: Callable[[str], object]
-    secret: bool
-    live: bool
-
-
-def knob(
-    variable: str, parse: Callable[[str], object], default: object, about: str, *, unit: str = "", live: bool = False
-) -> Any:
-    """
-    One field of `Settings`; *about* is the line that the docs carry. *live*: a process that runs can read it again.
-    """
-    secret = parse in (as_secret, as_secrets, as_signing_secrets)
-    return dataclasses.field(
-        default=default,
-        metadata={"knob": Knob(variable=variable, unit=unit, about=about, parse=parse, secret=secret, live=live)},
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +82,33 @@ class Settings:
     )
     data_dir: Path = knob(
         "FRAMERELAY_DATA_DIR", as_path, Path("data"), "Folder of clips, frames, films, keys and the embedded Redis."
+    )
+    store: str | None = knob(
+        "FRAMERELAY_STORE",
+        as_store,
+        None,
+        "Object storage for clips, frames and films, for machines without a common folder: `s3://BUCKET/PREFIX`, "
+        "`gs://…` or `az://…`, with credentials by the cloud's own variables or role. Unset: the data folder.",
+    )
+    store_endpoint: str | None = knob(
+        "FRAMERELAY_STORE_ENDPOINT",
+        as_url,
+        None,
+        "Address of an S3 server that is not Amazon's; `http://` is taken for it as well.",
+    )
+    media: str = knob(
+        "FRAMERELAY_MEDIA",
+        one_of("redirect", "proxy"),
+        "redirect",
+        "How `/media` hands out what lies in object storage: `redirect` sends the reader to a signed link there, "
+        "`proxy` serves it itself, for storage that readers and providers cannot reach.",
+    )
+    scratch_bytes_max: int = knob(
+        "FRAMERELAY_SCRATCH_BYTES_MAX",
+        as_positive,
+        20 << 30,
+        "With object storage: what the data folder keeps of copies; the ones that were used longest ago leave first.",
+        unit="bytes",
     )
     api_key: tuple[Secret, ...] = knob(
         "FRAMERELAY_API_KEY",

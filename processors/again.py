@@ -18,7 +18,7 @@ async def make_again(deps: Deps, *, run_id: str, path: str) -> str:
     """The task; returns what came of it, for the log. Whoever wants the file asks for it again."""
     run = await deps.store.load(run_id)
     file = file_at(run, path) if run else None
-    if run is None or file is None or not file.made_of or deps.files.has(path):
+    if run is None or file is None or not file.made_of or await deps.media.has(path):
         return "not_due"
     try:
         await make(deps, run, file)
@@ -29,11 +29,11 @@ async def make_again(deps: Deps, *, run_id: str, path: str) -> str:
 
 
 async def ensure(deps: Deps, run: Run, path: str) -> None:
-    """Have the file *path* of *run* on disk, made again where it is gone. Raises: as `make`."""
+    """Have the file *path* of *run*, made again where it is gone. Raises: as `make`."""
     file = file_at(run, path)
     if file is None:
         raise NotFound(f"there is no such file of run {run.id}")
-    if not deps.files.has(path):
+    if not await deps.media.has(path):
         await make(deps, run, file)
 
 
@@ -43,9 +43,9 @@ async def make(deps: Deps, run: Run, file: RunFile) -> None:
 
     Raises: NotFound, in words for a person, if one of the clips is gone, too; ClipUnusable; Transient.
     """
-    if not file.made_of or not all(deps.files.has(clip.path) for clip in file.made_of):
+    if not file.made_of or not all([await deps.media.has(clip.path) for clip in file.made_of]):
         raise NotFound(missing_words(file))
-    place, first = deps.files.place(file.path), deps.files.existing(file.made_of[0].path)
+    place, first = deps.files.place(file.path), await deps.media.fetch(file.made_of[0].path)
     with storing():
         match file.kind:
             case FileKind.FILM:
@@ -53,16 +53,21 @@ async def make(deps: Deps, run: Run, file: RunFile) -> None:
             case FileKind.OPENING:
                 small = deps.files.small_copies([file.path])
                 await deps.films.open(first, frame_into=place, begun_with=None, small=small)
+                if deps.files.has(deps.files.small(file.path)):
+                    await deps.media.keep(deps.files.small(file.path))
+                await deps.media.keep(file.path)
             case _:
                 await deps.frames.examine(first, frame_into=place)
+                await deps.media.keep(file.path)
     log.info("file_made_again", file=str(file))
 
 
 async def _join(deps: Deps, run: Run, file: RunFile) -> None:
     draft = deps.files.film_draft(run.id)
     try:
-        facts = await deps.films.join(parts_of(deps, run), draft)
+        facts = await deps.films.join(await parts_of(deps, run), draft)
         publish(draft, deps.files.place(file.path))
+        await deps.media.keep(file.path)
     finally:
         draft.unlink(missing_ok=True)
     event = events.FilmMadeAgain(path=file.path, bytes=facts.bytes, sha256=facts.sha256)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from framerelay.media.fetch import fetch_clip
 from framerelay.media.host_headers import HostHeaders
 from framerelay.media.model import Examination
 from framerelay.processors.deps import Deps
+from framerelay.processors.keep import keep_clip
 from framerelay.processors.opening import is_ahead, is_waited_for, keep_opening, leave_opening, left_by
 from framerelay.processors.problems import problem_of
 from framerelay.processors.waits import retry_wait_s
@@ -26,6 +28,7 @@ from framerelay.runs.errors import (
     Transient,
 )
 from framerelay.runs.model import Clip, Frame, Take, TakeStatus
+from framerelay.runs.takes import is_unkept
 from framerelay.store.files import storing
 from framerelay.store.progress import record
 from framerelay.upstream.credentials import clip_key_hosts, is_clip_host
@@ -43,8 +46,9 @@ async def collect(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int
     """
     Fetch the clip of a take and its last frame; returns what came of it, for the log.
 
-    Doing it twice replaces the same files. The run is told only when everything is on disk and was checked. The clip's
-    first frame is taken when the next submit has left, or at once, where none waits for this shot.
+    Doing it twice replaces the same files. The run is told only when everything is on disk and was checked. With object
+    storage the frame is there before that, and the clip is put there beside the next submit. The clip's first frame is
+    taken when that has left, or at once, where none waits for this shot.
     """
     run = await deps.store.load(run_id)
     current = run.take(shot_id, take) if run else None
@@ -54,7 +58,10 @@ async def collect(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int
         await leave_opening(deps, run_id, shot_id, take)
     if current.status is not TakeStatus.COLLECTING:
         return "not_due"
+    if is_unkept(current):  # Likewise, by an end that came before its clip was kept.
+        return await keep_clip(deps, run_id, shot_id, current)
     try:
+        _check_room(deps)
         with storing():
             event = await _collected(deps, run_id, shot_id, current, current.video_url)
     except FrameRelayError as error:
@@ -63,10 +70,18 @@ async def collect(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int
     later = is_waited_for(now, shot_id) or is_ahead(now, shot_id, current)
     if not later:
         await keep_opening(deps, now, shot_id, current)
-    await record(deps.store, run_id, event)
+    collected = (await record(deps.store, run_id, event)).run.take(shot_id, take)
+    if collected is not None and is_unkept(collected):  # The next submit is on its way; this goes on beside it.
+        return f"collected, {await keep_clip(deps, run_id, shot_id, collected)}"
     if later or left_by(now, shot_id, take):
         await leave_opening(deps, run_id, shot_id, take)
     return "collected"
+
+
+def _check_room(deps: Deps) -> None:
+    """Raises: StorageFailed while this disk is full of clips that object storage has not taken yet."""
+    if deps.media.unkept_bytes > deps.settings.scratch_bytes_max:
+        raise StorageFailed("object storage takes no clips, and the data folder has as many as it may: see to it")
 
 
 async def _collected(deps: Deps, run_id: str, shot_id: str, take: Take, video_url: str) -> events.Collected:
@@ -90,10 +105,11 @@ async def _collected(deps: Deps, run_id: str, shot_id: str, take: Take, video_ur
         provider.cancel()
     if frame is not None:
         await _compare(deps, deps.files.place(frame_path), deps.files.place(frame.path))
+    await deps.media.keep(frame_path)  # The next submit may be another machine's.
     return events.Collected(
         shot_id=shot_id,
         take=take.number,
-        video=_clip(clip_path, result.sha256, result.bytes, examination),
+        video=replace(_clip(clip_path, result.sha256, result.bytes, examination), kept=not deps.media.is_remote),
         last_frame=Frame(
             path=frame_path,
             sha256=examination.frame.sha256,

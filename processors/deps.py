@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import httpx
 
@@ -14,6 +15,7 @@ from framerelay.network.client import guarded_client
 from framerelay.network.signing import signing_secrets
 from framerelay.network.tls import tls_of
 from framerelay.processors.clients import Clients
+from framerelay.processors.keeping import Keeping
 from framerelay.processors.notify import ANSWER_S, CONNECT_S, HANDS, Courier
 from framerelay.processors.turnstile import Turnstile
 from framerelay.runs.tokens import Links, Tokens
@@ -21,8 +23,11 @@ from framerelay.store.client import RelayRedis
 from framerelay.store.files import MediaFiles
 from framerelay.store.inbox import Inbox
 from framerelay.store.look_ups import LookUps
+from framerelay.store.media_places import media_store_of
+from framerelay.store.media_store import MediaStore
 from framerelay.store.outbox import Outbox
 from framerelay.store.pace import Pace
+from framerelay.store.processes import has_other_workers
 from framerelay.store.runs import Store
 from framerelay.storyboards.hooks import Hook
 from framerelay.upstream.providers import read_providers
@@ -35,13 +40,17 @@ async def _has_none() -> bool:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deps:
     """
+    ``files`` is the layout of this machine's folder, ``media`` where they are kept.
+
     ``frames`` and ``films`` are two decoder processes, so that a long film never delays the next shot's first frame.
-    ``has_another_key`` reads the keys again, and says whether ``clients`` have former ones by now.
+    ``has_another_key`` reads the keys again, and says whether ``clients`` have former ones by now. ``has_company``:
+    whether another worker runs, which may see other files.
     """
 
     settings: Settings
     store: Store
     files: MediaFiles
+    media: MediaStore
     tokens: Tokens
     links: Links
     clients: Clients
@@ -54,7 +63,9 @@ class Deps:
     films: Decoder
     hooks: Mapping[str, Hook]
     courier: Courier
+    keeping: Keeping
     has_another_key: Callable[[], Awaitable[bool]] = _has_none
+    has_company: Callable[[], Awaitable[bool]] = _has_none
 
 
 @asynccontextmanager
@@ -75,10 +86,13 @@ async def open_deps(
             )
         )
         store = Store(redis, notices_keep_s=settings.callbacks_keep_s)
+        media, keeping = media_store_of(settings), Keeping()
+        stack.push_async_callback(keeping.aclose)
         yield Deps(
             settings=settings,
             store=store,
-            files=MediaFiles(settings.data_dir),
+            files=media.files,
+            media=media,
             tokens=Tokens(secret),
             links=Links(secret),
             clients=clients,
@@ -92,6 +106,8 @@ async def open_deps(
             frames=await stack.enter_async_context(Decoder()),
             films=await stack.enter_async_context(Decoder()),
             hooks=hooks,
+            keeping=keeping,
+            has_company=partial(has_other_workers, redis),
             courier=Courier(
                 Outbox(redis),
                 store,

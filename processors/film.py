@@ -2,18 +2,20 @@
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Final
 
 import structlog
 
 from framerelay.media.model import FilmPart
 from framerelay.processors.deps import Deps
+from framerelay.processors.missing import look_again_s
 from framerelay.processors.opening import keep_those_left
 from framerelay.processors.problems import problem_of
 from framerelay.processors.waits import retry_wait_s
 from framerelay.runs import events
 from framerelay.runs.errors import FrameRelayError, NotFound, StorageFailed, Transient
-from framerelay.runs.model import Film, Run
+from framerelay.runs.model import Clip, Film, Run
 from framerelay.runs.outlook import is_continued
 from framerelay.runs.standing import picks
 from framerelay.runs.steps import Step, StepName, steps_due
@@ -40,25 +42,30 @@ async def join(deps: Deps, *, run_id: str, turn: int, **_: object) -> str:
         with storing():
             film = await _joined(deps, run)
     except FrameRelayError as error:
-        again = isinstance(error, StorageFailed) or (isinstance(error, Transient) and run.turns < JOINS_MAX)
-        until = time.time() + retry_wait_s(run.turns) if again else None
+        wait_s = await look_again_s(deps, error, run_id, "film")
+        if isinstance(error, StorageFailed) or (isinstance(error, Transient) and run.turns < JOINS_MAX):
+            wait_s = retry_wait_s(run.turns)
+        until = time.time() + wait_s if wait_s is not None else None
+        if wait_s is not None:
+            log.warning("join_put_off", reason=error.message, again_s=round(wait_s, 1))
         await record(deps.store, run_id, events.JoinFailed(problem=problem_of(error), until=until, turn=turn))
         return error.code
     after = (await record(deps.store, run_id, events.Joined(film=film, turn=turn))).run
     if after.film is None or after.film.path != film.path:
-        await asyncio.to_thread(deps.files.place(film.path).unlink, missing_ok=True)
+        await deps.media.forget(film.path)
         log.info("film_out_of_date", turn=turn, now=after.turns)
         return "out_of_date"
-    await asyncio.to_thread(deps.files.remove_old_films, run_id, before_turn=turn)
+    await deps.media.remove_old_films(run_id, before_turn=turn)
     return "joined"
 
 
 async def _joined(deps: Deps, run: Run) -> Film:
-    """The film of the takes that are picked in *run*, on disk under a name of its own."""
+    """The film of the takes that are picked in *run*, kept under a name of its own."""
     draft = deps.files.film_draft(run.id)
     try:
-        facts = await deps.films.join(parts_of(deps, run), draft)
-        path = deps.files.publish_film(draft, run.id, run.turns)
+        facts = await deps.films.join(await parts_of(deps, run), draft)
+        path = deps.files.publish_film(draft, run.id, run.turns, is_alone=not deps.media.is_remote)
+        await deps.media.keep(path)
     finally:
         draft.unlink(missing_ok=True)
     shots = [shot.id for shot, _ in clips_of_film(run)]
@@ -78,11 +85,21 @@ async def _joined(deps: Deps, run: Run) -> Film:
     )
 
 
-def parts_of(deps: Deps, run: Run) -> list[FilmPart]:
-    """The chosen clips in story order. Raises: NotFound, in words that name the shot, if one is gone."""
-    parts = []
-    for shot, clip in clips_of_film(run):
-        if not deps.files.has(clip.path):
-            raise NotFound(missing_words(clip_of(run, clip)))
-        parts.append(FilmPart(path=deps.files.existing(clip.path), continued=is_continued(run, shot)))
-    return parts
+async def parts_of(deps: Deps, run: Run) -> list[FilmPart]:
+    """
+    The chosen clips in story order, fetched side by side.
+
+    Raises: NotFound, in words that name the shot, if one is gone; StorageFailed.
+    """
+    clips = clips_of_film(run)
+    places = await asyncio.gather(*(_clip_at(deps, run, clip) for _, clip in clips))
+    return [
+        FilmPart(path=place, continued=is_continued(run, shot)) for (shot, _), place in zip(clips, places, strict=True)
+    ]
+
+
+async def _clip_at(deps: Deps, run: Run, clip: Clip) -> Path:
+    try:
+        return await deps.media.fetch(clip.path)
+    except NotFound:
+        raise NotFound(missing_words(clip_of(run, clip))) from None

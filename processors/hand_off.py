@@ -103,11 +103,11 @@ async def _reference(deps: Deps, taker: Taker, reference: str) -> str:
     path = reference.removeprefix(FILE)
     await _check(deps, path)
     given = await _sent(deps, taker, path)
-    return _inline_text(deps, taker.profile, path) if given.source == "inline" else given.url
+    return await _inline_text(deps, taker.profile, path) if given.source == "inline" else given.url
 
 
-def _inline_text(deps: Deps, profile: Profile, path: str) -> str:
-    place = deps.files.existing(path)
+async def _inline_text(deps: Deps, profile: Profile, path: str) -> str:
+    place = await deps.media.fetch(path)
     media_type = mimetypes.guess_type(place.name)[0] or "application/octet-stream"
     return inline_text(profile, place.read_bytes(), media_type)
 
@@ -129,11 +129,15 @@ async def _frame_of(deps: Deps, taker: Taker, reference: str) -> FirstFrame:
 async def _check(deps: Deps, path: str) -> None:
     """A person may have been given a file that is not what it seems; it is looked at before anything is paid for."""
     kind = "video" if path.endswith(VIDEOS) else "picture"
-    if not deps.files.has(path):
-        raise NotFound(f"the {kind} that was given is gone from the data folder: put it back, or give it again")
+    try:
+        place = await deps.media.fetch(path)
+    except NotFound:
+        raise NotFound(
+            f"the {kind} that was given is gone from the data folder: put it back, or give it again"
+        ) from None
     try:
         if kind == "picture":
-            await deps.frames.check(deps.files.existing(path))
+            await deps.frames.check(place)
         else:
             await _check_video(deps, path)
     except ClipUnusable as error:
@@ -144,7 +148,7 @@ async def _check_video(deps: Deps, path: str) -> None:
     """It has to be one that can be decoded to its end; its last frame is of no use here."""
     frame = deps.files.place(f"{path}.{secrets.token_hex(4)}.png")
     try:
-        await deps.frames.examine(deps.files.existing(path), frame_into=frame)
+        await deps.frames.examine(await deps.media.fetch(path), frame_into=frame)
     finally:
         frame.unlink(missing_ok=True)
 
@@ -176,19 +180,22 @@ async def _sent(deps: Deps, taker: Taker, path: str) -> FirstFrame:
 
 async def _upload(deps: Deps, client: JobsClient, path: str) -> FirstFrame:
     kind = "video" if path.endswith(VIDEOS) else "image"
-    url = await client.upload(deps.files.existing(path), kind=kind, purpose="reference")
+    url = await client.upload(await deps.media.fetch(path), kind=kind, purpose="reference")
     return FirstFrame(url=url, source="upload", path=path)
 
 
 async def _inline(deps: Deps, client: JobsClient, path: str) -> FirstFrame:
     """The bytes themselves are read when the request is made: a run is kept without them."""
-    most, size = inline_bytes_max(client.profile), deps.files.existing(path).stat().st_size
+    most, size = inline_bytes_max(client.profile), (await deps.media.fetch(path)).stat().st_size
     if most is not None and size > most:
         raise RequestInvalid(f"the picture has {size:,} bytes, and the provider takes {most:,} in a request")
     return FirstFrame(url="", source="inline", path=path)
 
 
 async def _serve(deps: Deps, client: JobsClient, path: str) -> FirstFrame:
+    """The storage's own link where it gives one; ours leads there as well, or serves the file."""
+    if url := await deps.media.link(path, life_s=deps.settings.link_life_s):
+        return FirstFrame(url=url, source="serve", path=path)
     expires_at = int(time.time() + deps.settings.link_life_s)
     link = deps.links.signed(f"/media/{path}", expires_at=expires_at)
     return FirstFrame(url=deps.settings.reachable_url + link, source="serve", path=path)

@@ -29,7 +29,7 @@ def is_ahead(run: Run, shot_id: str, take: Take) -> bool:
     """Whether it began with a provider's frame whose clip is still being collected: its seam cannot be measured yet."""
     shot, first = run.shot(shot_id), take.first_frame
     source = run.take(shot.source, first.take) if shot and shot.source and first and first.take else None
-    return source is not None and source.status is TakeStatus.COLLECTING
+    return source is not None and source.status is TakeStatus.COLLECTING and source.last_frame is None
 
 
 def left_by(run: Run, shot_id: str, number: int) -> list[tuple[str, Take]]:
@@ -70,7 +70,7 @@ async def opening(deps: Deps, *, run_id: str, shot_id: str, take: int) -> str:
 
 async def keep_opening(deps: Deps, run: Run, shot_id: str, take: Take) -> None:
     """
-    Take the first frame of a clip that is on disk, measure its seam and tell the run; trouble is only noted.
+    Take the first frame of a clip that is kept, measure its seam and tell the run; trouble is only noted.
 
     Whichever decoder is free does it: that of the films, most often, so that no last frame has to wait.
     """
@@ -78,13 +78,18 @@ async def keep_opening(deps: Deps, run: Run, shot_id: str, take: Take) -> None:
     path = deps.files.opening(run.id, shot_id, take.number)
     frames = (path, deps.files.last_frame(run.id, shot_id, take.number))
     try:
-        clip = deps.files.existing(deps.files.clip(run.id, shot_id, take.number))
-        begun_with = handed_on(deps, run, shot, take.first_frame) if shot and take.first_frame else None
+        if deps.media.is_remote:
+            await deps.media.fetch(frames[1])  # Of which a small copy is made.
+        clip = await deps.media.fetch(deps.files.clip(run.id, shot_id, take.number))
+        begun_with = await handed_on(deps, run, shot, take.first_frame) if shot and take.first_frame else None
         decoder = deps.frames if deps.films.is_busy else deps.films
         async with asyncio.timeout(OPENING_S_MAX):
             answer = await decoder.open(
                 clip, frame_into=deps.files.place(path), begun_with=begun_with, small=deps.files.small_copies(frames)
             )
+        if deps.media.is_remote:
+            made = (path, *map(deps.files.small, frames))
+            await asyncio.gather(*(deps.media.keep(each) for each in made if deps.files.has(each)))
         seam = None if answer.difference is None else round(answer.difference, 1)
         facts = answer.frame
         opening = Frame(path=path, sha256=facts.sha256, width=facts.width, height=facts.height)
@@ -105,7 +110,7 @@ async def keep_those_left(deps: Deps, run: Run) -> None:
             await keep_opening(deps, run, shot.id, take)
 
 
-def handed_on(deps: Deps, run: Run, shot: Shot, first: FirstFrame) -> Path | None:
+async def handed_on(deps: Deps, run: Run, shot: Shot, first: FirstFrame) -> Path | None:
     """
     The picture that *shot* was given from its source, where we keep it.
 
@@ -116,7 +121,7 @@ def handed_on(deps: Deps, run: Run, shot: Shot, first: FirstFrame) -> Path | Non
     paths = (first.path,) if first.path else tuple(frame.path for frame in frames if frame)
     for path in paths if shot.source else ():
         try:
-            return deps.files.existing(path)
+            return await deps.media.fetch(path)
         except NotFound:
             continue
     return None

@@ -51,7 +51,7 @@ async def prepared(deps: Deps, run: Run, shot: Shot) -> Prepared:
     provider, client = deps.clients.provider(run.provider_of(shot)), deps.clients.of(run.provider_of(shot))
     poll, taker = client.profile.poll, Taker(provider=provider, client=client)
     pictures = await _pictures_of(deps, run, shot, taker)
-    if not _has_room(deps, shot, client.profile, pictures):
+    if not await _has_room(deps, shot, client.profile, pictures):
         log.warning("request_too_large", provider=provider.name, megabytes=client.profile.media.body_max_mb)
         pictures = await _pictures_of(deps, run, shot, replace(taker, without_inline=True))
     return Prepared(
@@ -89,18 +89,18 @@ async def _pictures_of(deps: Deps, run: Run, shot: Shot, taker: Taker) -> _Pictu
     )
 
 
-def _has_room(deps: Deps, shot: Shot, profile: Profile, pictures: _Pictures) -> bool:
+async def _has_room(deps: Deps, shot: Shot, profile: Profile, pictures: _Pictures) -> bool:
     """Whether the request holds what is to stand in it; a picture takes a third more there than as a file."""
     most = body_bytes_max(profile)
     inline = [each.path for each in (pictures.first, pictures.last) if each and each.source == "inline" and each.path]
-    size = sum(inline_bytes(deps.files.existing(path).stat().st_size) for path in inline)
+    size = sum([inline_bytes((await deps.media.fetch(path)).stat().st_size) for path in inline])
     size += sum(len(text) for texts in pictures.references.values() for text in texts)
     if most is None or (not inline and size <= most):
         return True
     return size + len(encoded([shot.input, shot.extra])) + BESIDE_PICTURES <= most
 
 
-def order_of(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared) -> Order:
+async def order_of(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared) -> Order:
     """The order of *take*, whose intent is stored."""
     fields = {**shot.input, **ready.references}
     if take.seed is not None:
@@ -111,8 +111,8 @@ def order_of(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared) -> O
         input=fields,
         take=reference(run, shot.id, take),
         callback_url=callback_url(deps, run, shot, take, ready.provider) if ready.provider.calls_back else None,
-        first_frame=_picture(deps, ready.client.profile, first),
-        last_frame=_picture(deps, ready.client.profile, last),
+        first_frame=await _picture(deps, ready.client.profile, first),
+        last_frame=await _picture(deps, ready.client.profile, last),
         first_frame_type=_type_of(first),
         last_frame_type=_type_of(last),
         extra=shot.extra,
@@ -138,11 +138,11 @@ def address_ends_at(run: Run, shot: Shot, take: Take) -> int:
     return math.ceil(take.submitted_at + life_s(run, shot) + CALLED_LATE_S)
 
 
-def _picture(deps: Deps, profile: Profile, frame: FirstFrame | None) -> PictureValue | None:
+async def _picture(deps: Deps, profile: Profile, frame: FirstFrame | None) -> PictureValue | None:
     if frame is None:
         return None
     if frame.source == "inline" and frame.path is not None:
-        return inline_text(profile, deps.files.existing(frame.path).read_bytes(), _type_of(frame))
+        return inline_text(profile, (await deps.media.fetch(frame.path)).read_bytes(), _type_of(frame))
     upload = profile.media.upload
     is_number = frame.source == "upload" and upload is not None and upload.number
     return int(frame.url) if is_number and frame.url.isdecimal() else frame.url

@@ -60,14 +60,14 @@ async def _indexed(deps: Deps, run: Run) -> bool:
 
 
 async def _repaired(deps: Deps, run: Run) -> bool:
-    join = has_doubtful_film(run) and await asyncio.to_thread(_has_all_clips, deps, run)
+    join = has_doubtful_film(run) and await _has_all_clips(deps, run)
     if not join and not is_left_over(run):
         return False
     return (await record(deps.store, run.id, events.Repaired(join=join), revision=run.revision)).changed
 
 
-def _has_all_clips(deps: Deps, run: Run) -> bool:
+async def _has_all_clips(deps: Deps, run: Run) -> bool:
     try:
-        return len(parts_of(deps, run)) == len(run.shots)
+        return len(await parts_of(deps, run)) == len(run.shots)
     except NotFound:
         return False

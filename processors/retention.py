@@ -9,7 +9,7 @@ import structlog
 
 from framerelay.processors.deps import Deps
 from framerelay.runs.errors import Conflict, FrameRelayError
-from framerelay.store.removal import remove, remove_files, remove_unfinished
+from framerelay.store.removal import remove, remove_unfinished
 
 EVERY_S: Final = 60.0
 UNFINISHED_S: Final = 180.0  # A download that stalls is given up sooner; and those that go on are held (`store.files`).
@@ -56,8 +56,8 @@ async def tidy(deps: Deps, now: float) -> None:
             run = await deps.store.load(run_id)
             with suppress(Conflict):  # Somebody acted on it: it is not over.
                 if run is not None and run.updated_at <= over:  # Else it was resumed, and has ended again.
-                    await remove(deps.store, deps.files, run)
+                    await remove(deps.store, deps.media, run)
     # By now a download that was under way at the removal has ended, and may have made the folder again.
     for run_id in await deps.store.removed_before(now - deps.settings.download_timeout_s, at_most=AT_ONCE):
-        if await asyncio.to_thread(remove_files, deps.files, run_id):
+        if await deps.media.remove(run_id):
             await deps.store.files_gone(run_id)

@@ -12,14 +12,17 @@ import structlog
 
 from framerelay.processors import places
 from framerelay.processors.deps import Deps
+from framerelay.processors.missing import look_again_s
 from framerelay.processors.orders import Prepared, order_of, prepared
 from framerelay.processors.problems import problem, problem_of
 from framerelay.processors.waits import retry_wait_s
 from framerelay.runs import events
 from framerelay.runs.errors import (
     FrameRelayError,
+    NotFound,
     OutcomeUnknown,
     RequestInvalid,
+    StorageFailed,
     StoreUnavailable,
     Transient,
     UpstreamRateLimited,
@@ -97,13 +100,14 @@ async def _unprepared(deps: Deps, run: Run, shot: Shot, take: int, error: FrameR
             deps.store, run_id, events.PreparationFailed(shot_id=shot.id, problem=OTHER_KEY, until=time.time())
         )
         return "put_off"
-    passing = isinstance(error, Transient)
-    retry_after_s = error.retry_after_s if isinstance(error, Transient) else None
-    until = time.time() + retry_wait_s(shot.turns, retry_after_s=retry_after_s) if passing else None
+    wait_s = await look_again_s(deps, error, run_id, shot.id)
+    if isinstance(error, Transient):
+        wait_s = retry_wait_s(shot.turns, retry_after_s=error.retry_after_s)
+    until = time.time() + wait_s if wait_s is not None else None
     problem = problem_of(error)
     event = events.PreparationFailed(shot_id=shot.id, problem=problem, until=until, turn=shot.turns)
     await record(deps.store, run_id, event)
-    return "put_off" if passing else "impossible"
+    return "impossible" if until is None else "put_off"
 
 
 async def _intend(deps: Deps, run: Run, shot: Shot, number: int, ready: Prepared) -> Take | None:
@@ -204,7 +208,7 @@ async def _sent(
     """What came of the one POST, in a word and as an event."""
     about: _About = {"shot_id": shot.id, "take": take.number, "intent": take.intent}
     try:
-        answer = await ready.client.submit(order_of(deps, run, shot, take, ready), leaving=leaving)
+        answer = await ready.client.submit(await order_of(deps, run, shot, take, ready), leaving=leaving)
     except RequestInvalid as error:  # Nothing can be made of it that could be sent.
         return "refused", events.SubmitRefused(**about, problem=problem_of(error))
     except UpstreamRateLimited as error:
@@ -217,6 +221,9 @@ async def _sent(
         if await _may_pass(deps, error):
             return "put_off", events.SubmitPutOff(**about, problem=OTHER_KEY, until=time.time())
         return "refused", events.SubmitRefused(**about, problem=problem_of(error))
+    except (StorageFailed, NotFound) as error:  # A picture was to be read once more: nothing was sent.
+        until = time.time() + retry_wait_s(shot.turns)
+        return "put_off", events.SubmitPutOff(**about, problem=problem_of(error), until=until)
     except OutcomeUnknown as error:
         return "outcome_unknown", events.SubmitLost(**about, problem=problem_of(error))
     except Exception as error:  # Whatever it was: what it means hangs on whether anything left.

@@ -29,6 +29,7 @@ from framerelay.processors.film import join
 from framerelay.processors.find import find
 from framerelay.processors.hook import hook
 from framerelay.processors.in_use import DepsInUse
+from framerelay.processors.keep import keep
 from framerelay.processors.look_up import look_up
 from framerelay.processors.opening import opening
 from framerelay.processors.repair import repair
@@ -42,6 +43,7 @@ from framerelay.store.client import RelayRedis, script
 from framerelay.store.processes import READ_AGAIN, Presence, Process, this_process
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
 from framerelay.store.runs import Store
+from framerelay.store.scratch import keep_scratch
 from framerelay.store.tasks import DUE, IDS, QUEUE, TASK_LIFE_MS, WAKE, Task, pack, unpack
 
 WORKER: Final = "framerelay:worker"  # The worker that said last that it is there; gone when none is.
@@ -260,6 +262,7 @@ def create_worker(deps: Deps, *, redis: RelayRedis, listening: RelayRedis, live:
         "look_up": look_up,
         "find": find,
         "collect": collect,
+        "keep": keep,
         "opening": opening,
         "join": join,
         "make_again": make_again,
@@ -275,6 +278,7 @@ def create_worker(deps: Deps, *, redis: RelayRedis, listening: RelayRedis, live:
         tasks_max=deps.settings.tasks_max,
         chores=[
             partial(keep_tidy, deps),
+            partial(keep_scratch, deps.media, deps.store, bytes_max=deps.settings.scratch_bytes_max),
             partial(catch_up, deps),
             partial(repair, deps),
             deps.courier.deliver,

@@ -38,11 +38,12 @@ from framerelay.receiver.state import STATE, State
 from framerelay.runs.errors import FrameRelayError
 from framerelay.runs.tokens import Links, Tokens
 from framerelay.store.client import RelayRedis, connect, disconnect
-from framerelay.store.files import MediaFiles
 from framerelay.store.inbox import Inbox
+from framerelay.store.media_places import media_store_of
 from framerelay.store.outbox import Outbox
 from framerelay.store.processes import Presence, this_process
 from framerelay.store.runs import Store
+from framerelay.store.scratch import keep_scratch
 from framerelay.store.spool import Spool
 from framerelay.upstream.providers import Providers
 
@@ -111,6 +112,7 @@ async def _open(
     secret = str(keys.secret)
     inbox, spool = Inbox(redis, keep_s=settings.callbacks_keep_s), Spool(settings.data_dir / "spool")
     stack.callback(spool.close)
+    media = media_store_of(settings)
     state = State(
         settings=settings,
         live=live,
@@ -128,7 +130,8 @@ async def _open(
         verification=callers.verification,
         providers=callers.providers,
         quarantine=Quarantine(inbox),
-        files=MediaFiles(settings.data_dir),
+        files=media.files,
+        media=media,
         tokens=Tokens(secret),
         links=Links(secret),
         watch_redis=watch_redis,
@@ -138,7 +141,8 @@ async def _open(
     presence = Presence(
         watch_redis, lambda: this_process("receiver", live.settings, keys.secret), on_request=live.read_again
     )
-    beside = [asyncio.create_task(work) for work in (spool.drain_for_ever(inbox), presence.keep())]
+    tidying = keep_scratch(media, state.store, bytes_max=settings.scratch_bytes_max)
+    beside = [asyncio.create_task(work) for work in (spool.drain_for_ever(inbox), presence.keep(), tidying)]
     stack.push_async_callback(_end, beside)
     return state
 

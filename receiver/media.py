@@ -3,7 +3,7 @@
 import time
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from framerelay.api.access import Right
@@ -15,12 +15,18 @@ from framerelay.receiver.state import State, state_of
 from framerelay.runs.errors import NotFound
 from framerelay.store.run_files import file_at, missing_words, task_to_make_again
 
+KEPT_S = 3600  # So long a reader may keep a file, which does not change,
+SOON_S = 10  # or what stands in for one that is made at this moment.
+LINK_S = 3600.0  # The life of a link that a reader is sent to: a film may be watched for that long,
+SENT_S = 600  # and so long the reader may go there again without asking.
 AGAIN_S = 2  # A frame is there in a second; a film may take longer, and says so again.
 
 
 async def serve(request: Request) -> Response:
     """
     The file, or the part of it that ``Range`` asks for; 401 without key or link, 404 if there is none.
+
+    Where it lies in object storage: 307 to a link that the storage signed, which needs no key and takes ``Range``.
 
     With ``?small`` of a frame a copy of at most 480 pixels, if there is one by now.
     """
@@ -34,14 +40,30 @@ async def serve(request: Request) -> Response:
         await require(request, Right.READ)
         check_query(request, OPERATIONS["GET /media/{path}"].names.query)  # Of a link that we signed others may add.
     wants_small = "small" in query
-    if path.startswith("run_") and not state.files.has(path):
-        missing = await _missing(state, path)
-        if missing is not None:
-            return missing
-    place = state.files.small_or_whole(path) if wants_small else state.files.existing(path)
-    is_stand_in = wants_small and place.suffix != ".jpg"  # A moment too early; soon there is the small one.
+    small = state.files.small(path) if wants_small else None
+    if small is not None and (answer := await _answer(state, small, method=request.method, keep_s=KEPT_S)):
+        return answer
+    # Where the small one is not there yet, this stands in for it: soon it is.
+    if answer := await _answer(state, path, method=request.method, keep_s=SOON_S if wants_small else KEPT_S):
+        return answer
+    missing = await _missing(state, path) if path.startswith("run_") else None
+    if missing is None:
+        raise NotFound("there is no such file")
+    return missing
+
+
+async def _answer(state: State, path: str, *, method: str, keep_s: int) -> Response | None:
+    """The file, or where it is; None if it is nowhere. Raises: NotFound for no name of ours; StorageFailed."""
+    state.files.check(path)
+    if link := await state.media.link(path, life_s=LINK_S, method=method):
+        sent = {"Cache-Control": f"private, max-age={min(keep_s, SENT_S)}"}
+        return RedirectResponse(link, status_code=307, headers=sent)
+    try:
+        place = await state.media.fetch(path)
+    except NotFound:
+        return None
     headers = {
-        "Cache-Control": f"private, max-age={10 if is_stand_in else 3600}",
+        "Cache-Control": f"private, max-age={keep_s}",
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "sandbox",
     }
@@ -60,7 +82,7 @@ async def _missing(state: State, path: str) -> Response | None:
     file = file_at(run, path) if run else None
     if run is None or file is None:
         return None
-    if not file.made_of or not all(state.files.has(clip.path) for clip in file.made_of):
+    if not file.made_of or not all([await state.media.has(clip.path) for clip in file.made_of]):
         return error_answer(404, NotFound.code, missing_words(file))
     await state.store.enqueue([task_to_make_again(run, file)])
     words = f"{file} was gone from the data folder and is made again: ask again in a moment"

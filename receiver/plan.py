@@ -14,8 +14,8 @@ from framerelay.network.policy import Trusted
 from framerelay.receiver.answers import shape_answer
 from framerelay.receiver.door.body import read_body
 from framerelay.receiver.state import state_of
-from framerelay.runs.errors import NotFound, PlanChanged, RequestInvalid
-from framerelay.store.files import MediaFiles
+from framerelay.runs.errors import NotFound, PlanChanged, RequestInvalid, StorageFailed
+from framerelay.store.media_store import MediaStore
 from framerelay.storyboards.inputs import REFERENCE_FILES
 from framerelay.storyboards.notation import Form
 from framerelay.storyboards.plan import plan_of
@@ -31,22 +31,29 @@ async def plan(request: Request) -> Response:
     """``POST /v1/plan``: nothing is spent, nothing is stored."""
     board = await read_board(request)
     state = state_of(request)
-    checks = ability_checks(board, state.providers, await asyncio.to_thread(_pictures_of, board, state.files))
+    checks = ability_checks(board, state.providers, await _pictures_of(board, state.media))
     return shape_answer(plan_view(await asyncio.to_thread(plan_of, board, more=checks)))
 
 
-def _pictures_of(board: Storyboard, files: MediaFiles) -> dict[str, GivenPicture]:
-    """What the pictures are that were given, by the beginnings of their files; those that are gone are left out."""
+async def _pictures_of(board: Storyboard, media: MediaStore) -> dict[str, GivenPicture]:
+    """
+    What the pictures are that were given, by the beginnings of their files.
+
+    Those that are gone are left out, and those that the storage does not give now.
+    """
     frames = (frame for shot in board.shots for frame in (shot.first_frame, shot.last_frame))
     references = (
         each for shot in board.shots for field in REFERENCE_FILES.values() for each in shot.input.get(field) or ()
     )
-    pictures = {}
-    for name in {each for each in (*frames, *references) if each and each.startswith("file:")}:
-        with suppress(NotFound, OSError):
-            if picture := picture_at(files.existing(name.removeprefix("file:"))):
-                pictures[name] = picture
-    return pictures
+    names = sorted({each for each in (*frames, *references) if each and each.startswith("file:")})
+    pictures = await asyncio.gather(*(_picture_of(name.removeprefix("file:"), media) for name in names))
+    return {name: picture for name, picture in zip(names, pictures, strict=True) if picture is not None}
+
+
+async def _picture_of(path: str, media: MediaStore) -> GivenPicture | None:
+    with suppress(NotFound, StorageFailed, OSError):
+        return await asyncio.to_thread(picture_at, await media.fetch(path))
+    return None
 
 
 async def read_board(request: Request) -> Storyboard:

@@ -79,7 +79,7 @@ async def remove(request: Request) -> Response:
     """``DELETE /v1/runs/{id}``: a run that has ended goes, with its history and its files."""
     state = state_of(request)
     run = await _run(state, request)
-    await remove_run(state.store, state.files, run)
+    await remove_run(state.store, state.media, run)
     return shape_answer(shapes.Removed(id=run.id, object="run", removed=True))
 
 
@@ -108,10 +108,10 @@ async def resume(request: Request) -> Response:
     run = await _run(state, request)
     if jobs is not None or money is not None:
         return await _act(request, events.Resumed(budget_jobs=jobs, budget_money=money))
-    if run.film is None or state.files.has(run.film.path) or (film := file_at(run, run.film.path)) is None:
+    if run.film is None or await state.media.has(run.film.path) or (film := file_at(run, run.film.path)) is None:
         return await _act(request, events.Resumed())
     check_revision(run, revision_of(fields_of(request)))
-    if not all(state.files.has(clip.path) for clip in film.made_of):
+    if not all([await state.media.has(clip.path) for clip in film.made_of]):
         raise Conflict(missing_words(film))
     await state.store.enqueue([task_to_make_again(run, film)])
     return shape_answer(_view(state, run))
@@ -184,6 +184,7 @@ async def give_file(request: Request) -> Response:
         raise HTTPException(413, f"a picture may have {PICTURE_BYTES_MAX} bytes at most")
     with storing():
         path = await asyncio.to_thread(state_of(request).files.keep_given, content)
+    await state_of(request).media.keep(path)
     return shape_answer(shapes.File(object="file", name=f"file:{path}", bytes=len(content)), status=201)
 
 

@@ -18,6 +18,7 @@ from framerelay.runs.tokens import Links, Tokens
 from framerelay.store.client import RelayRedis
 from framerelay.store.files import MediaFiles
 from framerelay.store.inbox import Inbox
+from framerelay.store.media_store import MediaStore
 from framerelay.store.outbox import Outbox
 from framerelay.store.runs import Store
 from framerelay.store.spool import Spool
@@ -54,6 +55,7 @@ class State:
     providers: Providers
     quarantine: Quarantine
     files: MediaFiles
+    media: MediaStore
     tokens: Tokens
     links: Links
     watch_redis: RelayRedis

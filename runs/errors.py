@@ -9,7 +9,7 @@ A message is lower case without a stop, and says what to do; whoever shows it by
     │   ├── UpstreamRateLimited       429; ``retry_after_s`` says how long to wait
     │   ├── DownloadInterrupted       cut, stalled, shorter than announced, 5xx
     │   ├── DecoderFailed             our decoder process died or took too long
-    │   ├── StorageFailed             our disk is full or cannot be written
+    │   ├── StorageFailed             our disk is full or cannot be written, or object storage is away
     │   ├── Busy                      as many as there may be at once are under way
     │   └── StoreUnavailable          Redis cannot be reached or refuses to write
     ├── Permanent                     the same call will fail again
@@ -28,7 +28,8 @@ A message is lower case without a stop, and says what to do; whoever shows it by
     │   ├── Conflict                  somebody else was faster, or the state does not allow it
     │   ├── IdAmbiguous               what was given is the beginning of several ids
     │   ├── PlanChanged               the storyboard is not the one that was planned
-    │   └── EmbeddedRedisFailed       the Redis of our own does not start (store/embedded.py)
+    │   ├── EmbeddedRedisFailed       the Redis of our own does not start (store/embedded.py)
+    │   └── PlaceDiffers              other processes keep their files elsewhere (store/one_place.py)
     └── OutcomeUnknown                a submit that may or may not have been accepted: never posted again
 """
 

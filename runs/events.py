@@ -185,11 +185,34 @@ class SecondJobFound(TakeEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected(TakeEvent):
-    """The clip and its last frame are on our disk, whole."""
+    """The clip and its last frame are on our disk, whole; the frame is kept, the clip where ``video.kept`` says so."""
 
     video: Clip
     last_frame: Frame
     provider_frame: Frame | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipKept(TakeEvent):
+    """The clip with this *sha256* lies in object storage by now, where every machine finds it."""
+
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepPutOff(TakeEvent):
+    """That clip could not be put there yet; whoever has it on disk tries again, and says so anew before *until*."""
+
+    sha256: str
+    problem: Problem
+    until: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipLost(TakeEvent):
+    """That clip was not kept, and the disk that it lay on is gone, or is another machine's: it is fetched anew."""
+
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -349,6 +372,9 @@ Event = (
     | PollFailed
     | SecondJobFound
     | Collected
+    | ClipKept
+    | KeepPutOff
+    | ClipLost
     | OpeningTaken
     | CollectPutOff
     | CollectFailed

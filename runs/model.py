@@ -104,6 +104,7 @@ class Clip:
     A video that we keep. *duration_s* is that of the picture.
 
     *notes*: what is odd about its pictures (media.model.ClipFacts); none are known of clips that came earlier.
+    *kept*: it lies where every machine finds it; else so far only on the disk of the worker that fetched it.
     """
 
     path: str
@@ -114,6 +115,7 @@ class Clip:
     duration_s: float
     frames: int
     notes: tuple[str, ...] = ()
+    kept: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -312,7 +312,10 @@ def _has_first_frame(run: Run, shot: Shot) -> bool:
 def hands_on(run: Run, take: Take) -> bool:
     """Whether the next shot can begin with the end of *take*: ours, or the provider's before that."""
     early = take.provider_frame_url is not None and run.terms.provider_frame_first
-    return take.status is TakeStatus.DONE or (take.status is TakeStatus.COLLECTING and early)
+    if take.status is TakeStatus.COLLECTING and early:
+        return True
+    # Its frame is kept before its clip is, and stays so while a clip that was lost before that is fetched anew.
+    return take.status is TakeStatus.DONE or (take.status in OPEN and take.last_frame is not None)
 
 
 def _may_cost(take: Take) -> bool:
@@ -384,6 +387,6 @@ def _is_awake(run: Run, shot: Shot) -> bool:
         return True
     source = run.shot(shot.source) if shot.source is not None else None
     take = chosen(source) if source else None
-    early = take is not None and take.status in (TakeStatus.DONE, TakeStatus.COLLECTING)
+    early = take is not None and (take.last_frame is not None or take.status is TakeStatus.COLLECTING)
     complete = len(counted(shot)) >= shot.takes_wanted and chosen(shot) is not None
     return not complete and (early or shot.source is None)

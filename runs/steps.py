@@ -12,7 +12,7 @@ from framerelay.runs.standing import (
     is_complete,
     takes_to_submit,
 )
-from framerelay.runs.takes import IN_FLIGHT, find_at
+from framerelay.runs.takes import IN_FLIGHT, find_at, is_unkept
 
 
 class StepName(StrEnum):
@@ -22,6 +22,7 @@ class StepName(StrEnum):
     LOOK_UP = "look_up"
     FIND = "find"
     COLLECT = "collect"
+    KEEP = "keep"
     JOIN = "join"
 
 
@@ -80,6 +81,7 @@ def _take_steps(run: Run, shot: Shot, now: float) -> Iterator[Step]:
     names = {TakeStatus.GENERATING: StepName.LOOK_UP, TakeStatus.COLLECTING: StepName.COLLECT}
     for take in shot.takes:
         name = names.get(take.status) if take.due_at <= now else None
+        name = StepName.KEEP if name is StepName.COLLECT and is_unkept(take) else name
         if name is None and (at := find_at(take)) is not None and at <= now:
             name = StepName.FIND
         if name is not None:

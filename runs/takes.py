@@ -28,6 +28,9 @@ USUAL_TIMES: Final = 3.0  # Of the usual time, in which nothing is heard of a su
 UNHURRIED_S: Final = 43_200.0  # Nothing is odd before that where jobs wait for a cheap hour: two days are allowed.
 ASK_S_MIN: Final = 30.0  # Drafts take seconds; a callback that is tried again needs more.
 
+KEEP_S: Final = 20.0  # In which whoever fetched a clip has put it into object storage, or says that it takes longer;
+KEEP_BYTES_PER_S: Final = 1_000_000  # and for each of these bytes a second more.
+
 BROUGHT_IN: Final = "adopted"  # The intent of a take that none of our executions has sent.
 TWIN: Final = "twin"  # Likewise, of one that keeps a second job.
 TWINS_MAX: Final = 8  # Of one shot: whoever learned a take's address cannot fill a run with other jobs of the account.
@@ -117,20 +120,19 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
             wait_s = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
             soon = _soon(called, now + wait_s, now)
             return _put_off(called, max(soon, now + (event.retry_after_s or 0.0)), event.problem)
-        case events.CollectPutOff() if take.status is TakeStatus.COLLECTING:
+        case events.CollectPutOff() if is_uncollected(take):
             again = replace(_put_off(take, event.until, event.problem), fetches=take.fetches + 1)
             return replace(again, status=TakeStatus.GENERATING) if event.ask_again else again
-        case events.CollectFailed() if take.status is TakeStatus.COLLECTING:
+        case events.CollectFailed() if is_uncollected(take):
             return replace(take, status=TakeStatus.FAILED, error=event.problem)
         case events.Collected() if take.status is TakeStatus.COLLECTING:
-            return replace(
-                take,
-                status=TakeStatus.DONE,
-                error=None,
-                video=event.video,
-                last_frame=event.last_frame,
-                provider_frame=event.provider_frame,
-            )
+            collected = replace(take, error=None, video=event.video, last_frame=event.last_frame)
+            collected = replace(collected, provider_frame=event.provider_frame)
+            if event.video.kept:
+                return replace(collected, status=TakeStatus.DONE)
+            return replace(collected, due_at=now + KEEP_S + event.video.bytes / KEEP_BYTES_PER_S)
+        case events.ClipKept() | events.KeepPutOff() | events.ClipLost():
+            return _on_the_way(take, event, now)
         case _:
             return take
 
@@ -148,6 +150,30 @@ def is_about(take: Take, event: TakeEvent) -> bool:
             return event.job_id is None or event.job_id in take.job_ids
         case _:
             return True
+
+
+def _on_the_way(take: Take, event: events.ClipKept | events.KeepPutOff | events.ClipLost, now: float) -> Take:
+    """Its clip is on one disk, and is put where every machine finds it; of another clip nothing is said."""
+    if not is_unkept(take) or take.video is None or take.video.sha256 != event.sha256:
+        return take
+    match event:
+        case events.ClipKept():
+            return replace(take, status=TakeStatus.DONE, video=replace(take.video, kept=True), error=None)
+        case events.KeepPutOff():
+            return _put_off(take, event.until, event.problem)
+        case events.ClipLost():  # The address may have expired; its frame is kept, and is handed on meanwhile.
+            again = replace(take, video=None, fetches=take.fetches + 1, due_at=now, turns=take.turns + 1)
+            return replace(again, status=TakeStatus.GENERATING)
+
+
+def is_unkept(take: Take) -> bool:
+    """Collected, and so far on one disk alone: it is done when its clip is kept."""
+    return take.status is TakeStatus.COLLECTING and take.video is not None
+
+
+def is_uncollected(take: Take) -> bool:
+    """Rendered, and its clip is still to be fetched."""
+    return take.status is TakeStatus.COLLECTING and take.video is None
 
 
 def is_unheard(take: Take) -> bool:

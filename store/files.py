@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import IO, Final
 
 from framerelay.runs.errors import NotFound, RequestInvalid, StorageFailed
 
+PLACE_ID: Final = "place-id"
 FIRST_FILM: Final = "film.mp4"
 _FILM: Final = re.compile(r"film(?:-(?P<turn>[0-9]{1,9})-[0-9a-f]{8})?\.mp4")
 _PATH: Final = re.compile(r"(?:run_[a-z0-9]{20,40}|given)/[A-Za-z0-9_-]{1,80}(?:\.[a-z0-9-]{1,20}){1,3}")
@@ -55,24 +57,22 @@ class MediaFiles:
         """Where each of *frames* lies, and where its small copy goes, which a page shows in its place."""
         return [(self.place(frame), self.place(_small(frame))) for frame in frames]
 
-    def small_or_whole(self, path: str) -> Path:
-        """The small copy of the frame *path*, or that itself where there is none (yet). Raises: NotFound."""
-        try:
-            return self.existing(_small(path))
-        except NotFound:
-            return self.existing(path)
+    def small(self, frame: str) -> str:
+        """The small copy of *frame*."""
+        return _small(frame)
 
     def film_draft(self, run_id: str) -> Path:
         """Where a film is written before it has a name."""
         return self.place(f"{run_id}/film.mp4").with_name(f".film.mp4.{secrets.token_hex(4)}.part")
 
-    def publish_film(self, draft: Path, run_id: str, turn: int) -> str:
+    def publish_film(self, draft: Path, run_id: str, turn: int, *, is_alone: bool = True) -> str:
         """
         Give the film at *draft*, made in that *turn* of its run, a name that no other film of the run has or had.
 
-        So a join that comes too late cannot put its film in the place of the one that is shown.
+        So a join that comes too late cannot put its film in the place of the one that is shown. *is_alone*: nobody
+        makes films of this run in another folder.
         """
-        names = (FIRST_FILM,) if turn == 0 else ()
+        names = (FIRST_FILM,) if turn == 0 and is_alone else ()
         for name in (*names, f"film-{turn}-{secrets.token_hex(4)}.mp4"):
             place = self.place(f"{run_id}/{name}")
             try:
@@ -86,9 +86,27 @@ class MediaFiles:
     def remove_old_films(self, run_id: str, *, before_turn: int) -> None:
         """Remove the films of earlier turns; they can be made again from their clips."""
         for place in self.place(f"{run_id}/{FIRST_FILM}").parent.glob("film*.mp4"):
-            match = _FILM.fullmatch(place.name)
-            if match and int(match["turn"] or 0) < before_turn:
+            if is_old_film(place.name, before_turn=before_turn):
                 place.unlink(missing_ok=True)
+
+    def place_id(self) -> str | None:
+        """What tells this folder from any other (`store.one_place`); None if it has no id yet. Raises: OSError."""
+        with suppress(FileNotFoundError):
+            return (self.root / PLACE_ID).read_text(encoding="ascii", errors="replace").strip() or None
+        return None
+
+    def mark(self, id: str) -> str:
+        """Give this folder *id*, unless another process was faster; returns the one that it has. Raises: OSError."""
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = self.root / f".{PLACE_ID}.{secrets.token_hex(4)}.part"
+        try:
+            draft.write_text(f"{id}\n", encoding="ascii")
+            sync(draft)
+            with suppress(FileExistsError):
+                _link(draft, self.root / PLACE_ID)
+        finally:
+            draft.unlink(missing_ok=True)
+        return self.place_id() or id
 
     def place(self, path: str) -> Path:
         """
@@ -96,16 +114,19 @@ class MediaFiles:
 
         Raises: NotFound for anything that is not a name of ours.
         """
-        if not _PATH.fullmatch(path):
-            raise NotFound("there is no such file")
+        self.check(path)
         place = self.root / path
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return place
 
-    def existing(self, path: str) -> Path:
-        """The file *path*. Raises: NotFound unless it is there, a plain file."""
+    def check(self, path: str) -> None:
+        """Raises: NotFound for anything that is not a name of ours."""
         if not _PATH.fullmatch(path):
             raise NotFound("there is no such file")
+
+    def existing(self, path: str) -> Path:
+        """The file *path*. Raises: NotFound unless it is there, a plain file."""
+        self.check(path)
         place = self.root / path
         if place.is_symlink() or place.parent.is_symlink() or not place.is_file():
             raise NotFound("there is no such file")
@@ -174,6 +195,18 @@ def hold(file: IO[bytes]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def _link(draft: Path, place: Path) -> None:
+    """Give *draft* the name *place* as well: whole, and never over another one. Raises: FileExistsError; OSError."""
+    try:
+        place.hardlink_to(draft)
+    except FileExistsError:
+        raise
+    except OSError:  # Some network disks know no such links; then two that begin at the same moment may differ.
+        if place.exists():
+            raise FileExistsError from None
+        shutil.copyfile(draft, place)
+
+
 def is_held(path: Path) -> bool:
     """Whether a living process has the file *path* on `hold`. Raises: OSError if it cannot be opened."""
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
@@ -186,6 +219,12 @@ def is_held(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def is_old_film(name: str, *, before_turn: int) -> bool:
+    """Whether *name* is that of a film of an earlier turn."""
+    match = _FILM.fullmatch(name)
+    return match is not None and int(match["turn"] or 0) < before_turn
 
 
 def _small(frame: str) -> str:

@@ -123,6 +123,13 @@ class Presence:
             await self._on_request()
 
 
+async def has_other_workers(redis: RelayRedis) -> bool:
+    """Whether a worker runs besides this process. Raises: StoreUnavailable."""
+    ours = (socket.gethostname(), os.getpid())
+    with redis_answers():
+        return any(each.part == "worker" and (each.host, each.pid) != ours for each in await processes(redis))
+
+
 async def processes(redis: RelayRedis) -> list[Process]:
     """Those that are there now; ids of those that are gone are cleared away. Raises: REDIS_ERRORS."""
     ids = [each.decode() for each in await redis.smembers(PROCESSES)]  # type: ignore[misc]  # redis-py's sync/async union

@@ -6,7 +6,6 @@ a list until its folder was removed again, later: a crash in between leaves noth
 was under way.
 """
 
-import asyncio
 import math
 import os
 import re
@@ -22,6 +21,7 @@ from framerelay.runs.errors import Conflict
 from framerelay.runs.model import Run, RunStatus
 from framerelay.runs.standing import has_ended
 from framerelay.store.files import MediaFiles, is_held
+from framerelay.store.media_store import MediaStore
 from framerelay.store.runs import Store
 
 _RUN: Final = re.compile(r"run_[a-z0-9]{1,40}")
@@ -32,7 +32,7 @@ _UNFINISHED: Final = re.compile(r"\.[A-Za-z0-9_.-]+\.(?:[0-9a-f]{8}\.part|(?:png
 log = structlog.get_logger()
 
 
-async def remove(store: Store, files: MediaFiles, run: Run) -> None:
+async def remove(store: Store, media: MediaStore, run: Run) -> None:
     """
     Remove *run*, its history and its files. Pictures that people gave stay: other runs may begin with them.
 
@@ -45,7 +45,7 @@ async def remove(store: Store, files: MediaFiles, run: Run) -> None:
     if not await store.remove(run, now=time.time()):
         raise Conflict("the run has changed in between")
     log.info("run_removed", run_id=run.id, status=run.status.value)
-    await asyncio.to_thread(remove_files, files, run.id)
+    await media.remove(run.id)
 
 
 def remove_files(files: MediaFiles, run_id: str) -> bool:

@@ -212,6 +212,11 @@ class Store:
         """Ids of runs that were removed before *moment* and whose files have not been reported gone."""
         return await self._first_of(REMOVED, moment, at_most)
 
+    async def is_removed(self, run_id: str) -> bool:
+        """Whether it was there, and somebody removed it, not long ago."""
+        with redis_answers():
+            return bool(await self._redis.hget(run_key(run_id), "revision") == b"removed")  # type: ignore[misc]  # redis-py's sync/async union
+
     async def files_gone(self, run_id: str) -> None:
         """The files of a removed run need no more care."""
         with redis_answers():

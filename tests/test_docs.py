@@ -128,6 +128,10 @@ def _every_event() -> list[events.Event]:
         *ended,
         events.PollFailed(**about, problem=problem, gone=True),  # type: ignore[arg-type]
         events.Collected(**about, video=clip, last_frame=frame),  # type: ignore[arg-type]
+        events.Collected(**about, video=replace(clip, kept=False), last_frame=frame),  # type: ignore[arg-type]
+        events.ClipKept(**about, sha256="0"),  # type: ignore[arg-type]
+        events.KeepPutOff(**about, sha256="0", problem=problem, until=5.0),  # type: ignore[arg-type]
+        events.ClipLost(**about, sha256="0"),  # type: ignore[arg-type]
         events.CollectPutOff(**about, problem=problem, until=5.0, ask_again=True),  # type: ignore[arg-type]
         events.CollectFailed(**about, problem=problem),  # type: ignore[arg-type]
         events.WorkerStarted(),

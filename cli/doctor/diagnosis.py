@@ -19,6 +19,7 @@ from framerelay.cli.doctor.peers import look_at_receiver
 from framerelay.cli.doctor.processes import look_at_processes
 from framerelay.cli.doctor.providers import look_at_providers
 from framerelay.cli.doctor.redis import look_at_redis, look_at_worker
+from framerelay.cli.doctor.storage import look_at_storage
 from framerelay.cli.errors import FAILED, os_words
 from framerelay.cli.runs import print_json
 from framerelay.config.env_file import SettingInvalid
@@ -34,6 +35,7 @@ LOOKS: Final[Sequence[tuple[str, Look, float]]] = (
     ("settings", look_at_settings, 10.0),
     ("data", look_at_data, 10.0),
     ("redis", look_at_redis, 20.0),
+    ("storage", look_at_storage, 60.0),
     ("receiver", look_at_receiver, 20.0),
     ("worker", look_at_worker, 10.0),
     ("processes", look_at_processes, 10.0),

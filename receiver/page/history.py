@@ -33,6 +33,9 @@ _WORDS: Final = {
     "looked_in_vain": "could not be looked up",  # Its name until 0.2, in the histories of older runs.
     "second_job_found": "has a second job at the provider: it was paid for twice, and both clips are kept",
     "collected": "is on our disk, with its last frame",
+    "clip_kept": "is in object storage",
+    "keep_put_off": "is not in object storage yet: that does not take it",
+    "clip_lost": "was on the disk of a worker that is gone: it is fetched again",
     "collect_put_off": "could not be fetched this time",
     "collect_failed": "cannot be used",
     "elapsed": "came to a deadline",

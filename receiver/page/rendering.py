@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -22,9 +23,11 @@ from framerelay.receiver.state import state_of
 from framerelay.runs.errors import FrameRelayError, RunNotFound
 from framerelay.runs.text import duration, number_of, sentence
 
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:{storage}; "
+    "media-src 'self'{storage}; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
 HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "media-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     # Without a referrer browsers say that a form came from "null", and it would be taken for another site's.
     "Referrer-Policy": "same-origin",
     "Vary": "Accept, Cookie",
@@ -80,7 +83,16 @@ async def render_page(request: Request, template: str, *, status: int = 200, **v
         "path": request.url.path,
     }
     text = await run_in_threadpool(_templates.get_template(template).render, {**common, **values})
-    return Response(text, status_code=status, media_type="text/html", headers=HEADERS)
+    headers = {**HEADERS, "Content-Security-Policy": await _policy(request)}
+    return Response(text, status_code=status, media_type="text/html", headers=headers)
+
+
+async def _policy(request: Request) -> str:
+    """What the page may load: our own, and pictures and clips from the object storage where we send readers there."""
+    origin = None
+    with suppress(FrameRelayError):
+        origin = await state_of(request).media.origin()
+    return POLICY.format(storage=f" {origin}" if origin else "")
 
 
 async def _error_page(request: Request, error: HTTPException | FrameRelayError) -> Response:

@@ -12,6 +12,7 @@ import pytest
 import framerelay.media.download
 from framerelay.processors import retention
 from framerelay.store.files import MediaFiles, hold, is_held
+from framerelay.store.folder_store import FolderStore
 
 pytestmark = pytest.mark.anyio
 
@@ -58,7 +59,7 @@ async def test_without_the_setting_nothing_leaves_and_with_it_a_few_each_turn(
         for run_id in ids:
             await relay.api.post(f"/v1/runs/{run_id}/cancel")
         deps: Any = SimpleNamespace(
-            settings=relay.settings, store=relay.store, files=MediaFiles(relay.settings.data_dir)
+            settings=relay.settings, store=relay.store, media=FolderStore(MediaFiles(relay.settings.data_dir))
         )
         later = time.time() + 10**8
 
@@ -86,7 +87,7 @@ async def test_a_run_that_was_resumed_and_ended_anew_meanwhile_stays(
 
         monkeypatch.setattr(relay.store, "ended_before", listed)
         deps: Any = SimpleNamespace(
-            settings=relay.settings, store=relay.store, files=MediaFiles(relay.settings.data_dir)
+            settings=relay.settings, store=relay.store, media=FolderStore(MediaFiles(relay.settings.data_dir))
         )
         await retention.tidy(deps, time.time())
         assert (await relay.shown(run_id))["status"] == "cancelled"
@@ -103,7 +104,7 @@ async def test_files_that_come_back_after_the_removal_are_removed_again(start_pr
         files = MediaFiles(relay.settings.data_dir)
         clip = files.place(files.clip(run_id, "s1", 1))
         clip.write_bytes(b"late")
-        deps: Any = SimpleNamespace(settings=relay.settings, store=relay.store, files=files)
+        deps: Any = SimpleNamespace(settings=relay.settings, store=relay.store, files=files, media=FolderStore(files))
 
         await retention.tidy(deps, time.time())
         assert clip.exists()

@@ -1,6 +1,7 @@
 """The rules under any order, repetition and loss: a small world of tasks that die and messages that vanish."""
 
 import random
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,12 +17,13 @@ FRAME = Frame(path="f", sha256="0", width=16, height=9)
 
 
 @settings(max_examples=100, deadline=None)
-@given(seed=st.integers(0, 2**32), scenes=st.integers(1, 3), shots=st.integers(1, 4))
+@given(seed=st.integers(0, 2**32), scenes=st.integers(1, 3), shots=st.integers(1, 4), apart=st.booleans())
 def test_any_loss_repetition_and_death_ends_in_a_film_with_one_post_per_take(
-    seed: int, scenes: int, shots: int
+    seed: int, scenes: int, shots: int, apart: bool
 ) -> None:
     """30 % of messages lost, 20 % of tasks dead at each step, everything doubled: succeeded, nothing posted twice."""
-    world = World(run=film_of(scenes, shots), chance=random.Random(seed), loss=0.3, death=0.2)
+    bucket: set[str] | None = set() if apart else None
+    world = World(run=film_of(scenes, shots), chance=random.Random(seed), loss=0.3, death=0.2, bucket=bucket)
     world.live(turns=20_000)
 
     assert world.run.status is RunStatus.SUCCEEDED
@@ -53,9 +55,18 @@ def test_no_interleaving_passes_the_budget(seed: int, budget: int) -> None:
     budget=st.sampled_from([None, None, 5]),
     moves=st.booleans(),
     cancels=st.booleans(),
+    apart=st.booleans(),
 )
 def test_decisions_at_any_moment_lose_nothing_that_was_paid_for_and_show_the_film_that_there_is(
-    seed: int, scenes: int, shots: int, gated: bool, asks: bool, budget: int | None, moves: bool, cancels: bool
+    seed: int,
+    scenes: int,
+    shots: int,
+    gated: bool,
+    asks: bool,
+    budget: int | None,
+    moves: bool,
+    cancels: bool,
+    apart: bool,
 ) -> None:
     """
     Before, during and after each step, the join included, while saves are lost and doubled: every job's clip is kept,
@@ -64,7 +75,8 @@ def test_decisions_at_any_moment_lose_nothing_that_was_paid_for_and_show_the_fil
     run = film_of(scenes, shots, budget_jobs=budget)
     if gated or asks:
         run = with_shots(run, gated=gated, **({"takes_wanted": 2, "pick_first": False} if asks else {}))
-    world = World(run=run, chance=random.Random(seed), loss=0.2, death=0.1, failure=0.1, other_budgets=moves)
+    chance, bucket = random.Random(seed), set[str]() if apart else None
+    world = World(run=run, chance=chance, loss=0.2, death=0.1, failure=0.1, other_budgets=moves, bucket=bucket)
     for _ in range(world.chance.randint(20, 200)):
         world.tick()
         for _ in range(world.chance.randint(0, 4)):
@@ -106,7 +118,7 @@ def test_what_a_redis_that_fell_back_forgot_is_found_again(seed: int) -> None:
 
 gossip = st.builds(
     lambda kind, shot_id, take: _gossip(kind, shot_id, take),
-    st.integers(0, 9),
+    st.integers(0, 13),
     st.sampled_from(["s0_0", "s0_1", "s0_2", "nobody"]),
     st.integers(0, 3),
 )
@@ -126,6 +138,10 @@ def _gossip(kind: int, shot_id: str, take: int) -> events.Event:
         events.Collected(**about, video=CLIP, last_frame=FRAME),
         events.CollectFailed(**about, problem=LOST),
         events.Elapsed(),
+        events.Collected(**about, video=replace(CLIP, kept=False), last_frame=FRAME),
+        events.ClipKept(**about, sha256=CLIP.sha256),
+        events.ClipLost(**about, sha256=CLIP.sha256),
+        events.KeepPutOff(**about, sha256=CLIP.sha256, problem=LOST, until=20.0),
     ][kind]  # type: ignore[arg-type]
 
 

@@ -73,7 +73,8 @@ class Job:
 @dataclass(kw_only=True)
 class World:
     """
-    *loss*: chance that a message is lost. *death*: that a task dies before its next step.
+    *loss*: chance that a message is lost. *death*: that a task dies before its next step. *bucket*: the clips in object
+    storage; None: there is none, and what is on disk is kept.
 
     *doubted*: takes of which nobody knew for a time if they were accepted, so that another one may be made.
     """
@@ -83,6 +84,7 @@ class World:
     loss: float
     death: float
     failure: float = 0.0
+    bucket: set[str] | None = None
     problems: tuple[Problem, ...] = (BAD,)
     other_budgets: bool = False
     doubted: set[tuple[str, int]] = field(default_factory=set)
@@ -124,6 +126,8 @@ class World:
                 self.doubted.add((shot.id, take.number))
             if take.status in OPEN and not for_ever:
                 assert wake_at(run, self.now) is not None, f"nobody wakes take {take.number} of {shot.id}"
+            if take.status is TakeStatus.DONE and take.video and self.bucket is not None:
+                assert take.video.path in self.bucket, f"{take.video} is called kept before it is, with {event}"
         if run.status is RunStatus.SUCCEEDED:
             assert run.film is not None
             assert run.film.takes == picks(run) == self.disk[run.film.path], f"another film after {event}"
@@ -163,6 +167,8 @@ class World:
                 return self.look_up(step.shot_id, step.take)
             case StepName.COLLECT:
                 return self.collect(step)
+            case StepName.KEEP:
+                return self.keep(step.shot_id, step.take)
             case StepName.JOIN:
                 return self.join(step)
 
@@ -239,8 +245,35 @@ class World:
             turned = {**about, "problem": LOST, "turn": step.turn}
             self.save(events.CollectPutOff(**turned, until=self.now + 1, ask_again=self.happens(0.5)))  # type: ignore[arg-type]
         else:
-            clip = Clip(path=found.video_url or "", sha256="0", bytes=1, width=1, height=1, duration_s=5, frames=1)
+            path, kept = found.video_url or "", self.bucket is None
+            clip = Clip(path=path, sha256=path, bytes=1, width=1, height=1, duration_s=5, frames=1, kept=kept)
             self.save(events.Collected(**about, video=clip, last_frame=FRAME))  # type: ignore[arg-type]
+            yield
+            yield from self.put(step.shot_id, step.take, path)
+
+    def put(self, shot_id: str, take: int, path: str) -> Iterator[None]:
+        """Whoever has the clip puts it into object storage, again and again while that is away."""
+        if self.bucket is None:
+            return
+        about = {"shot_id": shot_id, "take": take, "sha256": path}
+        while self.happens(self.failure):
+            self.save(events.KeepPutOff(**about, problem=LOST, until=self.now + 30))  # type: ignore[arg-type]
+            yield
+        self.bucket.add(path)
+        yield
+        self.save(events.ClipKept(**about))  # type: ignore[arg-type]
+
+    def keep(self, shot_id: str, take: int) -> Iterator[None]:
+        """Another worker takes over: it finds the clip kept, or has it on its disk, or it is gone."""
+        found = self.run.take(shot_id, take)
+        if found is None or found.video is None or found.video.kept or self.bucket is None:
+            return
+        path = found.video.path
+        yield
+        if path in self.bucket or self.happens(0.5):
+            yield from self.put(shot_id, take, path)
+        else:
+            self.save(events.ClipLost(shot_id=shot_id, take=take, sha256=path))
 
     def join(self, step: Step) -> Iterator[None]:
         """It takes its time; what it is made of was settled when it began."""

@@ -12,6 +12,10 @@ ALLOWED = {
     ("network/client.py", "httpx.AsyncClient"),  # The guard itself.
     ("network/client.py", "httpcore.AsyncConnectionPool"),
     ("upstream/transport.py", "httpx.AsyncClient"),  # The providers of the settings, with their keys.
+    ("store/bucket.py", "obstore.store"),  # The object storage of the settings, with the cloud's own credentials.
+    ("store/bucket_store.py", "obstore.store"),
+    ("store/bucket_store.py", "obstore"),
+    ("store/bucket_probe.py", "obstore"),
     ("store/embedded.py", "asyncio.open_unix_connection"),  # To the keeper of our own Redis.
 }
 OPENERS = {
@@ -22,7 +26,18 @@ OPENERS = {
     "request": {"urlopen", "urlretrieve"},
     "httpcore": {"AsyncConnectionPool", "ConnectionPool", "AsyncHTTPProxy"},
 }
-LIBRARIES = {"requests", "aiohttp", "urllib3", "http.client", "urllib.request", "ftplib", "smtplib", "telnetlib"}
+LIBRARIES = {
+    "requests",
+    "aiohttp",
+    "urllib3",
+    "http.client",
+    "urllib.request",
+    "ftplib",
+    "smtplib",
+    "telnetlib",
+    "obstore",
+    "obstore.store",
+}
 
 
 def openers_in(path: Path) -> Iterator[str]:

@@ -16,6 +16,7 @@ from framerelay.runs.errors import Conflict, NotFound
 from framerelay.runs.machine import begin
 from framerelay.runs.model import Problem, Run, RunId, RunStatus, Shot, Terms
 from framerelay.store.files import MediaFiles
+from framerelay.store.folder_store import FolderStore
 from framerelay.store.progress import record, start
 from framerelay.store.removal import remove, remove_files, remove_unfinished
 from framerelay.store.runs import Store, has_ended
@@ -54,7 +55,7 @@ async def test_a_removed_run_takes_everything_of_its_own_along(redis: ArqRedis, 
     run = (await record(store, RUN, events.RunCancelled())).run
     others_files = {name for name in names(files.root) if not name.startswith(RUN)}
 
-    await remove(store, files, run)
+    await remove(store, FolderStore(files), run)
 
     assert names(files.root) == others_files
     assert not (files.root / RUN).exists()
@@ -73,11 +74,11 @@ async def test_a_run_that_goes_on_is_not_removed(redis: ArqRedis, tmp_path: Path
     store, files = Store(redis), with_files(tmp_path)
     run = await start(store, a_run(RUN))
     with pytest.raises(Conflict, match="running"):
-        await remove(store, files, run)
+        await remove(store, FolderStore(files), run)
 
     ended = (await record(store, RUN, events.RunCancelled())).run
     with pytest.raises(Conflict, match="in between"):
-        await remove(store, files, replace(ended, revision=0))
+        await remove(store, FolderStore(files), replace(ended, revision=0))
 
     assert await store.load(RUN) == ended
     assert f"{RUN}/s1.1.mp4" in names(files.root)
@@ -100,7 +101,7 @@ async def test_a_resume_that_is_faster_than_the_removal_keeps_everything(redis: 
     await record(store, RUN, events.Resumed())
 
     with pytest.raises(Conflict, match="changed in between"):
-        await remove(store, files, run)
+        await remove(store, FolderStore(files), run)
 
     assert names(files.root) == before
     kept = await store.load(RUN)
@@ -121,7 +122,7 @@ async def test_a_removal_that_is_faster_than_a_decision_leaves_nothing_half_ther
     save = store.save
 
     async def too_late(after: Run, **about: Any) -> bool:
-        await remove(store, files, run)
+        await remove(store, FolderStore(files), run)
         return await save(after, **about)
 
     monkeypatch.setattr(store, "save", too_late)
@@ -139,7 +140,7 @@ async def test_a_removed_run_is_not_made_again(redis: ArqRedis, tmp_path: Path) 
     """A repeated request or a late callback at a hook must not pay for its shots a second time."""
     store = Store(redis)
     await start(store, a_run(RUN))
-    await remove(store, MediaFiles(tmp_path), (await record(store, RUN, events.RunCancelled())).run)
+    await remove(store, FolderStore(MediaFiles(tmp_path)), (await record(store, RUN, events.RunCancelled())).run)
     queued = await redis.zcard("framerelay:queue")
 
     with pytest.raises(Conflict, match="removed"):

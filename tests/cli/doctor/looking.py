@@ -15,7 +15,7 @@ from framerelay.config.settings import Settings
 NOWHERE = "http://127.0.0.1:9"
 API_KEY, SECRET = Secret("fr_test"), Secret("only for tests")
 SECRET_KEY = Secret("sk-sandbox")
-LOOKED_AT = ["settings", "data", "redis", "receiver", "worker", "processes", "upstream", "callback"]
+LOOKED_AT = ["settings", "data", "redis", "storage", "receiver", "worker", "processes", "upstream", "callback"]
 
 
 @asynccontextmanager

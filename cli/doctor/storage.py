@@ -1,0 +1,91 @@
+"""`doctor` at what keeps clips, frames and films: that all use the same, and that object storage does what we need."""
+
+from contextlib import suppress
+from typing import Final
+
+import httpx
+
+from framerelay.cli.doctor.finding import Finding, fail, ok, skipped, warn
+from framerelay.cli.doctor.redis import client_of
+from framerelay.cli.one_place import DIFFERS, check_links
+from framerelay.config.settings import Settings
+from framerelay.network.tls import tls_of
+from framerelay.runs.errors import StorageFailed
+from framerelay.store.bucket_probe import CONTENT, end_probe, probe
+from framerelay.store.bucket_store import BucketStore
+from framerelay.store.media_places import media_store_of
+from framerelay.store.media_store import MediaStore
+from framerelay.store.one_place import difference, place_of_all
+from framerelay.store.redis_messages import REDIS_ERRORS
+
+LINK_WITHIN_S: Final = 10.0
+RIGHTS: Final = "docs/storage.md says what the key must be allowed to do"
+
+
+async def look_at_storage(settings: Settings) -> list[Finding]:
+    """
+    Whether files go where those of the others are; in object storage whether it can be written, read, listed and so on.
+
+    Raises: SettingInvalid; StorageFailed.
+    """
+    check_links(settings)
+    media = media_store_of(settings)
+    if isinstance(media, BucketStore):
+        try:
+            findings = [await _try_out(media, settings)]
+        except StorageFailed as error:
+            return [
+                fail(
+                    f"{media.name} cannot be used: {error.message}",
+                    "docs/storage.md says what the key must be allowed to do",
+                )
+            ]
+    else:
+        findings = [ok(f"clips, frames and films are kept in {media.name}")]
+    return await _compared(media, settings) or findings
+
+
+async def _compared(media: MediaStore, settings: Settings) -> list[Finding]:
+    """What stands against this place, by what the others have agreed on."""
+    try:
+        async with client_of(settings) as redis:
+            known = await place_of_all(redis) if redis else None
+    except REDIS_ERRORS:
+        return [skipped("whether all use the same can only be seen in Redis, which does not answer")]
+    words = difference(known, await media.place_id(), media)
+    return [fail(f"it is not where the others keep theirs: {words}", DIFFERS)] if words else []
+
+
+async def _try_out(media: BucketStore, settings: Settings) -> Finding:
+    try:
+        link = await probe(media)
+        trouble = await _trouble_with(link, settings) if link else None
+    except StorageFailed:
+        with suppress(StorageFailed):
+            await end_probe(media)
+        raise
+    await end_probe(media)
+    if trouble:
+        return fail(
+            f"a link that was signed for {media.name} does not work: {trouble}",
+            "check FRAMERELAY_STORE_ENDPOINT: readers and providers follow such links; else FRAMERELAY_MEDIA=proxy",
+        )
+    if not await media.signs_for(settings.link_life_s):
+        return warn(
+            f"{media.name} works, but its links end with the credentials of the role that signs them",
+            "FRAMERELAY_HANDOFF=serve then gives links to the receiver; a key of its own signs for up to seven days",
+        )
+    done = "written, read, listed, linked to and deleted" if link else "written, read, listed and deleted"
+    return ok(f"{media.name}: a probe was {done}")
+
+
+async def _trouble_with(link: str, settings: Settings) -> str | None:
+    try:
+        tls = tls_of(settings) or True
+        async with httpx.AsyncClient(verify=tls, trust_env=False, timeout=LINK_WITHIN_S) as anybody:
+            answer = await anybody.get(link, headers={"Range": "bytes=0-4"})
+    except httpx.HTTPError as error:
+        return f"it cannot be reached ({type(error).__name__})"
+    if answer.status_code == 206 and answer.content == CONTENT[:5]:
+        return None
+    return f"HTTP {answer.status_code} to a request for a part of it"

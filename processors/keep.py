@@ -1,0 +1,94 @@
+"""Putting a collected clip into object storage, beside the next submit: until then its take is not done."""
+
+import asyncio
+import time
+from typing import Any, Final
+
+import structlog
+
+from framerelay.processors.deps import Deps
+from framerelay.processors.opening import leave_opening, left_by
+from framerelay.processors.problems import problem_of
+from framerelay.processors.waits import retry_wait_s
+from framerelay.runs import events
+from framerelay.runs.errors import FrameRelayError, NotFound, StorageFailed
+from framerelay.runs.model import Clip, Take
+from framerelay.runs.takes import KEEP_S, is_unkept
+from framerelay.store.progress import record
+
+AGAIN_S_MAX: Final = 60.0  # However long the storage is away.
+
+log = structlog.get_logger()
+
+
+async def keep(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -> str:
+    """The task of a clip that whoever fetched it did not keep in time; returns what came of it, for the log."""
+    current = await _unkept(deps, run_id, shot_id, take)
+    if current is None or current.turns != turn:
+        return "not_due"
+    return await keep_clip(deps, run_id, shot_id, current)
+
+
+async def keep_clip(deps: Deps, run_id: str, shot_id: str, take: Take) -> str:
+    """
+    Put the clip of *take* where every machine finds it, and say so; returns what came of it, for the log.
+
+    While the storage is away this worker, which has the clip, goes on trying, and says that it does. A clip that is
+    neither here nor there is fetched anew: its provider has it still.
+    """
+    about: dict[str, Any] = {"shot_id": shot_id, "take": take.number, "sha256": take.video.sha256 if take.video else ""}
+    try:
+        is_kept = take.video is not None and await _put(deps, take.video, take)
+    except StorageFailed as error:
+        is_here = take.video is not None and _is_here(deps, take.video)
+        wait_s = min(retry_wait_s(take.turns), AGAIN_S_MAX)
+        until = time.time() + wait_s + (KEEP_S if is_here else 0.0)
+        log.warning("clip_not_kept_yet", reason=error.message, again_s=round(wait_s, 1))
+        await record(deps.store, run_id, events.KeepPutOff(**about, problem=problem_of(error), until=until))
+        if is_here:
+            deps.keeping.begin(_keep_later(deps, run_id, shot_id, take.number, wait_s))
+        return "put_off"
+    if not is_kept:
+        log.warning("clip_lost", reason="it lay on another machine's disk alone; it is fetched anew")
+        await record(deps.store, run_id, events.ClipLost(**about))
+        return "lost"
+    run = (await record(deps.store, run_id, events.ClipKept(**about))).run
+    kept = run.take(shot_id, take.number)
+    if kept is not None and (kept.opening is None or left_by(run, shot_id, take.number)):
+        await leave_opening(deps, run_id, shot_id, take.number)
+    return "kept"
+
+
+async def _put(deps: Deps, video: Clip, take: Take) -> bool:
+    """Whether the clip is in the storage now; its provider's own last frame goes with it. Raises: StorageFailed."""
+    if not _is_here(deps, video):
+        return await deps.media.is_kept(video.path, size=video.bytes)
+    if take.provider_frame is not None and deps.files.has(take.provider_frame.path):
+        await deps.media.keep(take.provider_frame.path)
+    await deps.media.keep(video.path)
+    return True
+
+
+def _is_here(deps: Deps, video: Clip) -> bool:
+    try:
+        return deps.files.existing(video.path).stat().st_size == video.bytes
+    except (NotFound, OSError):
+        return False
+
+
+async def _keep_later(deps: Deps, run_id: str, shot_id: str, number: int, wait_s: float) -> None:
+    """Beside the tasks, so that a storage that is away for long holds none of their places."""
+    await asyncio.sleep(wait_s)
+    try:
+        take = await _unkept(deps, run_id, shot_id, number)
+        if take is not None:
+            outcome = await keep_clip(deps, run_id, shot_id, take)
+            log.info("clip_tried_again", run_id=run_id, shot_id=shot_id, take=number, outcome=outcome)
+    except FrameRelayError as error:  # The state asks for it when it is time.
+        log.warning("clip_not_kept_yet", run_id=run_id, shot_id=shot_id, take=number, reason=error.message)
+
+
+async def _unkept(deps: Deps, run_id: str, shot_id: str, number: int) -> Take | None:
+    run = await deps.store.load(run_id)
+    take = run.take(shot_id, number) if run else None
+    return take if take is not None and is_unkept(take) else None

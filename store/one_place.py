@@ -1,0 +1,80 @@
+"""
+All processes keep files in one and the same place: a folder or a bucket has an id, and Redis knows which one it is.
+
+    framerelay:files    string    the place: its id, and in words where it is, on which machine
+
+The id lies in the place itself (``place-id``), so it moves with the files: a folder that is copied into a bucket, or
+mounted elsewhere, stays the same place. Machines that only believe that they share one are told at their start, before
+a film is half made here and half there.
+"""
+
+import secrets
+import socket
+from typing import Final
+
+import msgspec
+
+from framerelay.runs.errors import Permanent
+from framerelay.store.client import RelayRedis
+from framerelay.store.media_store import MediaStore
+from framerelay.store.tasks import pack
+
+FILES: Final = "framerelay:files"
+
+
+class FilesPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """Where files are kept: ``name`` is the folder or the bucket, ``host`` the machine that said so last."""
+
+    id: str
+    name: str
+    host: str
+
+    def __str__(self) -> str:
+        """In words for a person."""
+        return self.name if "://" in self.name else f"{self.name} on {self.host}"
+
+
+class PlaceDiffers(Permanent):
+    """This process would keep its files in another place than the others."""
+
+    code = "place_differs"
+
+
+async def agree(redis: RelayRedis, media: MediaStore) -> None:
+    """
+    Make sure that *media* is the place of the others; the first process of all says which one it is.
+
+    Raises: PlaceDiffers, in words that name machines and folders; StorageFailed; REDIS_ERRORS.
+    """
+    known, own = await place_of_all(redis), await media.place_id()
+    if own is None and (known is None or _is_at(known, media)):
+        own = await media.mark(known.id if known else secrets.token_hex(16))
+    if known is None and own is not None:
+        ours = _place(own, media)
+        known = ours if await redis.set(FILES, pack(ours), nx=True) else await place_of_all(redis)
+    if words := difference(known, own, media):
+        raise PlaceDiffers(words)
+    if own is not None and known != (ours := _place(own, media)):
+        await redis.set(FILES, pack(ours))  # It was moved, or is mounted elsewhere; those who differ are told where.
+
+
+async def place_of_all(redis: RelayRedis) -> FilesPlace | None:
+    """What was agreed on; None before the first start. Raises: REDIS_ERRORS."""
+    content = await redis.get(FILES)
+    return msgspec.msgpack.decode(content, type=FilesPlace) if content else None
+
+
+def difference(known: FilesPlace | None, own: str | None, media: MediaStore) -> str | None:
+    """How *media*, of which the id is *own*, differs from the place of all, in words; None if it does not."""
+    if known is None or own == known.id or (own is None and _is_at(known, media)):
+        return None
+    return f"files are kept in {known}, and this process would keep them in {_place('', media)}, which is not the same"
+
+
+def _is_at(known: FilesPlace, media: MediaStore) -> bool:
+    """Whether it is the same by its name, though it has lost its id: a folder that somebody has emptied."""
+    return str(known) == str(_place("", media))
+
+
+def _place(id: str, media: MediaStore) -> FilesPlace:
+    return FilesPlace(id=id, name=media.name, host=socket.gethostname())

