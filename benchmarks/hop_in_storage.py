@@ -45,7 +45,7 @@ async def measure(storage: ObjectStorage, folder: Path) -> dict[str, Any]:
 def main() -> None:
     """One JSON line, one sentence."""
     if program() is None:
-        raise SystemExit("there is no SeaweedFS here: make setup installs it")
+        raise SystemExit("there is no SeaweedFS here: make test-machines fetches it")
     with tempfile.TemporaryDirectory(prefix="fr-bench-") as name, object_storage(Path(name) / "weed") as storage:
         found = uvloop.run(measure(storage, Path(name)))
     print(json.dumps(found))

