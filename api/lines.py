@@ -7,11 +7,15 @@ from framerelay.runs.text import duration, printable
 
 
 def run_line(run: shapes.Run, *, now: float) -> str:
-    """A run in one line: id, status, how far, age, title."""
+    """A run in one line: id, status, how far, age, title; a draft says so."""
     count = sum(shot.status == "done" for shot in run.shots)
     age = duration(now - run.created)
     shots = f"{count}/{len(run.shots)} shots"
-    return printable(f"{run.id}  {run.status:<9}  {shots:>11}  {age:>7} ago  {run.title}")
+    return printable(f"{run.id}  {run.status:<9}  {shots:>11}  {age:>7} ago  {_draft(run)}{run.title}")
+
+
+def _draft(run: shapes.Run) -> str:
+    return "(draft) " if run.pass_ == "draft" else ""  # noqa: S105  (no password)
 
 
 def callback_line(callback: shapes.Callback, *, now: float) -> str:

@@ -27,6 +27,8 @@ def outlook(run: shapes.Run, *, now: float, place: Place | None = None) -> list[
             lines += [line for line in _turn(run, shot, place) if line not in lines]
     if run.status == "running" and (to_come := coming(run, now=now)):
         lines.append(", ".join(filter(None, (f"next: {to_come}", film_in(run, now=now)))))
+    if run.status == "succeeded" and run.pass_ == "draft":  # noqa: S105  (no password)
+        lines.append(f"to make the final: framerelay promote {run.id}")
     if run.status == "failed":
         shot_id = next((shot.id for shot in run.shots if shot.status == "failed"), "SHOT")
         lines.append(_advice(run, shot_id, run.error))

@@ -89,7 +89,8 @@ def missed_words(run: shapes.Run) -> str:
 
 
 def _head(run: shapes.Run) -> PictureLine:
-    return PictureLine(text=f"{run.id} · {run.title}", style="bold")
+    draft = " · draft" if run.pass_ == "draft" else ""  # noqa: S105  (no password)
+    return PictureLine(text=f"{run.id} · {run.title}{draft}", style="bold")
 
 
 def _tally(run: shapes.Run, now: float) -> PictureLine:

@@ -223,9 +223,11 @@ def send_wait_s(tries: int, *, age_s: float, retry_after_s: float | None = None)
 
 def body_of(notice: Notice, *, base_url: str) -> bytes:
     """What is sent: what happened, and where to look; its address does not expire."""
-    data = {"run": notice.run_id, "status": notice.status, "url": f"{base_url}/runs/{notice.run_id}"}
-    if notice.shot_id is not None:
-        data["shot"] = notice.shot_id
+    data: dict[str, object] = {"run": notice.run_id, "status": notice.status}
+    data["url"] = f"{base_url}/runs/{notice.run_id}"
+    data |= {"shot": notice.shot_id} if notice.shot_id is not None else {}
+    data |= {"labels": notice.labels} if notice.labels else {}
+    data |= {"pass": "draft"} if notice.is_draft else {}
     moment = datetime.fromtimestamp(notice.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return msgspec.json.encode({"type": notice.type.value, "timestamp": moment, "data": data})
 

@@ -32,6 +32,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True, rename=WIRE_NAMES):
     status: str
     to: str
     at: float
+    labels: dict[str, str] = {}
+    is_draft: bool = False
 
 
 RUN_TYPES: Final = {
@@ -105,4 +107,6 @@ def _notice(
         status=status or (shot.status if shot else run.status).value,
         to=run.notify_url or "",
         at=run.updated_at,
+        labels=run.labels,
+        is_draft=run.is_draft,
     )

@@ -16,7 +16,7 @@ def why_not_promoted(run: Run) -> str | None:
         return "the run is no draft: pass: draft in a storyboard makes one"
     for shot in run.shots:
         take = chosen(shot)
-        if take is None or take.status is not TakeStatus.DONE or shot.following is not None:
+        if take is None or take.status is not TakeStatus.DONE:
             return f"shot {shot.id} of the draft is not settled yet; a draft is promoted when all its shots are done"
     return None
 

@@ -121,7 +121,7 @@ def _blamed(document: Mapping[str, Any], path: Path, keys: tuple[str, ...]) -> P
             return (*path, key)
         if key in document.get("defaults", {}):
             return ("defaults", key)
-        if key in document and key in CHOICE_KEYS:
+        if key in document and key in (*CHOICE_KEYS, "service_tier"):
             return (key,)
     return path
 

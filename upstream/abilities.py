@@ -119,6 +119,9 @@ def _values(shot: Shot, model: Model, name: str) -> Iterator[CautionSite]:
         yield "resolution_unknown", ("resolution",), f"{name} makes {_listed(model.resolutions)}, as far as is known"
     if not _is_among(ratio, model.ratios):
         yield "ratio_unknown", ("ratio", "aspect_ratio"), f"{name} takes {_listed(model.ratios)}, as far as is known"
+    if not _is_among(fields.get("service_tier"), model.tiers):
+        message = f"{name} takes {_listed(model.tiers)}, as far as is known: the job may be refused, or cost as ever"
+        yield "tier_unknown", ("service_tier",), message
     if model.audio == "none" and fields.get("generate_audio"):
         yield "audio_not_made", ("generate_audio",), f"{name} makes no sound: leave this out"
     if model.audio == "always" and fields.get("generate_audio") is False:

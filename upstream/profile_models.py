@@ -41,6 +41,7 @@ class Model(Section, frozen=True, kw_only=True):
     ratios: list[str] | None = None
     audio: Literal["choice", "always", "none"] | None = None
     references: list[Literal["images", "videos"]] | None = None
+    tiers: list[str] | None = None
     prompt_max: int | None = None
     last_frame_needs: dict[str, Text] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)

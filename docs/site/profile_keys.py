@@ -245,6 +245,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "ratios": "ratios: 16:9, …",
         "audio": "sound: choice (as asked), always, none",
         "references": "images, videos",
+        "tiers": "values of service_tier that it takes: default, flex",
         "prompt_max": "characters of a prompt",
         "last_frame_needs": "what a last frame asks for, for example {resolution: 1080p}",
         "values": "as in create; these go before those",

@@ -58,7 +58,8 @@ class Director:
                 self.decisions["cancel"] += 1
                 self.cancelled.add(run["id"])
         elif self._happens() and self._retakes[run["id"]] < RETAKES_MAX and done:
-            self._retakes[run["id"]] += self._decide(run, shot, "retake", prompt=f"again {self._dice.random()}")
+            change = {"prompt": f"again {self._dice.random()}", "following": self._dice.random() < 0.5}
+            self._retakes[run["id"]] += self._decide(run, shot, "retake", **change)
         elif self._happens() and len(done) > 1:
             self._decide(run, shot, "pick", take=self._dice.choice(done))
         elif self._happens():

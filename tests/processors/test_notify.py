@@ -133,13 +133,14 @@ async def test_a_receiver_verifies_them_with_the_published_library(
 async def test_without_a_secret_of_its_own_one_follows_from_ours(start_relay: Any, wait_until: Any) -> None:
     """Nobody has to set anything; the command prints it."""
     async with an_ear() as ear, start_relay("http://127.0.0.1:9") as relay:
-        await relay.run({**GATED, "notify_url": ear.url})
+        await relay.run({**GATED, "labels": {"project": "rain"}, "pass": "draft", "notify_url": ear.url})
         await wait_until(lambda: ear.heard, "it is told")
         (secret,) = signing_secrets(relay.settings, Secret("only for tests"))
 
     headers, body = ear.heard[0]
     message = Webhook(str(secret)).verify(body.decode(), headers)
     assert (message["type"], message["data"]["status"], message["data"]["shot"]) == ("run.waiting", "waiting", "s1")
+    assert (message["data"]["labels"], message["data"]["pass"]) == ({"project": "rain"}, "draft")
 
 
 async def test_a_receiver_that_fails_and_recovers_hears_of_it_under_one_id(

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framerelay.runs import events
 from framerelay.runs.machine import apply, begin
 from framerelay.runs.model import Clip, Family, Frame, Problem, Run, RunId, Shot, TakeStatus, Terms
-from framerelay.runs.notices import notices_of
+from framerelay.runs.notices import Notice, notices_of
 from tests.runs.films import joined
 
 NOW = 1_000_000.0
@@ -209,3 +210,13 @@ def test_takes_of_unknown_outcome_count_as_spent() -> None:
 
     assert lines == ["budget.reached - waiting", "run.waiting s1 waiting"]
     assert apply(apply(run, made("s1")[0], NOW), lost, NOW).shots[0].takes[0].status is TakeStatus.UNSURE
+
+
+def test_a_notice_says_the_labels_of_its_run_and_that_it_is_a_draft() -> None:
+    """One that an earlier version has stored says neither."""
+    run = a_run(shot("s1", gated=True), labels={"project": "rain"}, is_draft=True)
+    (notice,) = notices_of(None, run)
+    assert (notice.labels, notice.is_draft) == ({"project": "rain"}, True)
+    stored = msgspec.to_builtins(notice)
+    earlier = msgspec.convert({key: stored[key] for key in stored if key not in ("labels", "is_draft")}, Notice)
+    assert (earlier.labels, earlier.is_draft) == ({}, False)

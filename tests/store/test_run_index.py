@@ -83,6 +83,16 @@ async def test_what_is_wanted_is_what_is_found(store: Store, wanted: dict[str, o
     assert await numbers(store, **wanted) == found
 
 
+async def test_what_an_index_does_not_tell_apart_is_compared(store: Store) -> None:
+    """Words that begin alike for ten letters, and pairs of signs that do not stand together."""
+    await start(store, a_run(5, "Constantinople"))
+    await start(store, a_run(6, "雨夜 夜雨夜"))
+    assert await numbers(store, text="constantinop") == [5]
+    assert await numbers(store, text="constantinopolis") == []
+    assert await numbers(store, text="雨夜雨夜") == []
+    assert await numbers(store, text="夜雨夜") == [6]
+
+
 async def test_pages_go_on_behind_the_last_one(store: Store) -> None:
     """Also behind a run that has left the index since."""
     assert await numbers(store, limit=1, text="rain") == [4]

@@ -16,7 +16,13 @@ from framerelay.upstream.given import GivenPicture, picture_at
 from framerelay.upstream.providers import Providers
 from framerelay.upstream.quotes import priced
 
-SECRETS = {"KLING_API_KEY": "sk", "RUNWAYML_API_SECRET": "sk", "GEMINI_API_KEY": "sk", "FAL_KEY": "sk"}
+SECRETS = {
+    "ARK_API_KEY": "sk",
+    "KLING_API_KEY": "sk",
+    "RUNWAYML_API_SECRET": "sk",
+    "GEMINI_API_KEY": "sk",
+    "FAL_KEY": "sk",
+}
 
 
 def warnings(
@@ -68,6 +74,13 @@ def warnings(
             {"provider": "veo", "model": "veo-3.1-generate-preview"},
             [("provider_is_polled", "provider"), ("address_not_taken", "shots[0].first_frame")],
         ),
+        ({}, {"provider": "ark", "model": "doubao-seedance-1-5-pro-251215", "service_tier": "flex"}, []),
+        (
+            {},
+            {"provider": "ark", "model": "doubao-seedance-2-0-260128", "service_tier": "flex"},
+            [("tier_unknown", "service_tier")],
+        ),
+        ({}, {"service_tier": "flex"}, [("field_not_sent", "service_tier")]),
         (
             {},
             {"provider": "fal", "model": "bytedance/seedance-2.0/image-to-video"},

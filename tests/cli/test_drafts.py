@@ -1,0 +1,41 @@
+"""A draft and its final, as typed."""
+
+from typing import Any
+
+BOARD = """\
+title: Lanterns
+model: seedance-1.5-pro-720p
+pass: {draft: {duration: 4}}
+budget: {jobs: 4}
+defaults: {resolution: 720p, duration: 5}
+shots:
+  - {id: s1, prompt: a lantern, seed: 3}
+  - {id: s2, prompt: many of them}
+"""
+
+
+def test_a_draft_is_planned_made_and_promoted(relay: Any) -> None:
+    """Each list says that it is one; at a terminal the final is asked about, and made once."""
+    board = relay.write("lanterns.yaml", BOARD)
+    assert "Lanterns · seedance-1.5-pro-720p · draft" in relay.run("plan", board).out
+    started = relay.run("run", board, "--watch")
+    run_id = started.out.splitlines()[0].removeprefix("run: ")
+    shown = relay.run("show", run_id).out
+    assert started.code == 0, started
+    assert "Lanterns · draft" in shown
+    assert f"framerelay promote {run_id}" in shown
+    assert f"{run_id}  succeeded" in relay.run("runs", "--search", "lanterns").out
+    assert "(draft) Lanterns" in relay.run("runs", "--search", "lanterns").out
+
+    screen, code = relay.on_a_terminal("promote", run_id, typed="n\n")
+    said = " ".join(screen.split())
+    assert 'the final of "Lanterns" is made, a run of its own, for 2 jobs' in said
+    assert ("nothing was done" in said, code) == (True, 1)
+    final = relay.run("promote", run_id, "--budget", "3").out.strip().removeprefix("run: ")
+    again = relay.run("promote", run_id, "--yes").out.strip().removeprefix("run: ")
+    assert again == final != run_id
+    assert relay.run("show", final, "--watch").code == 0
+    run = relay.shown(final)
+    assert (run["promoted_from"], run["budget"]["jobs"], run["spent"]["jobs"]) == (run_id, 3, 2)
+    refused = relay.run("promote", final)
+    assert (refused.code, "is no draft" in refused.err) == (1, True)
