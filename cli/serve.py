@@ -19,7 +19,6 @@ from framerelay.cli.errors import CommandError
 from framerelay.cli.http import listening_on, serving
 from framerelay.cli.keys import invitation, keys_of
 from framerelay.cli.one_place import one_place
-from framerelay.cli.settings import without_password
 from framerelay.cli.settings_file import mistakes_of, providers_of
 from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import Keys, refuse_weak_keys
@@ -37,9 +36,11 @@ from framerelay.receiver.door.connection import connection_factory
 from framerelay.receiver.door.fast_path import FastConnection
 from framerelay.receiver.door.verification import Verification
 from framerelay.runs.errors import FrameRelayError
+from framerelay.store.addresses import redis_address, shown
 from framerelay.store.client import connect, disconnect
 from framerelay.store.embedded import EmbeddedRedis
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
+from framerelay.store.support import ALONE, RedisUnsupported, check_support
 from framerelay.storyboards.hooks import read_hooks
 from framerelay.upstream.jwks import PublicKeys
 from framerelay.upstream.providers import Provider, Providers, needs_address, read_providers
@@ -149,20 +150,29 @@ def _has_terminal() -> bool:
 
 @asynccontextmanager
 async def redis_at(settings: Settings) -> AsyncIterator[str]:
-    """The URL of the Redis of these settings: the one that they name, or our own for as long as the block lasts."""
-    if settings.redis_url is None:
+    """
+    The URL of the Redis of these settings: the one that they name, or our own for as long as the block lasts.
+
+    Raises: CommandError where that cannot be used; SettingInvalid; EmbeddedRedisFailed.
+    """
+    url = redis_address(settings)
+    if url is None:
+        if settings.redis_copies:
+            raise CommandError(ALONE)
         async with EmbeddedRedis(settings.data_dir / "redis") as server:
             yield server.url
         return
-    redis = connect(settings.redis_url)
+    tls_of(settings)
+    redis = connect(url)
     try:
         await redis.ping()
-    except REDIS_ERRORS as error:
-        place = without_password(settings.redis_url)
-        raise CommandError(f"FRAMERELAY_REDIS_URL = {place}: {redis_words(error)}") from error
+        await check_support(redis, copies=settings.redis_copies)
+    except (*REDIS_ERRORS, RedisUnsupported) as error:
+        reason = error.message if isinstance(error, RedisUnsupported) else redis_words(error)
+        raise CommandError(f"FRAMERELAY_REDIS_URL = {shown(url)}: {reason}") from error
     finally:
         await disconnect(redis)
-    yield settings.redis_url
+    yield url
 
 
 @asynccontextmanager

@@ -153,6 +153,7 @@ async def _keep_second_job(deps: Deps, run: Run, shot_id: str, take: Take, job_i
         await record(deps.store, run.id, events.SecondJobFound(shot_id=shot_id, take=take.number, job_ids=ids))
     ).changed:
         log.error("paid_twice", job_id=take.job_id, second_job_id=job_id, advice="the second clip is kept as a take")
+        await deps.store.count("paid_twice")
 
 
 async def _forgotten(deps: Deps, run: Run, shot_id: str, take: int, job_id: str, tries: int) -> str:

@@ -18,6 +18,7 @@ from framerelay.processors.problems import problem, problem_of
 from framerelay.processors.waits import retry_wait_s
 from framerelay.runs import events
 from framerelay.runs.errors import (
+    CopiesMissing,
     FrameRelayError,
     NotFound,
     OutcomeUnknown,
@@ -77,7 +78,10 @@ async def submit(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int)
         ready = await prepared(deps, run, shot)
     except FrameRelayError as error:
         return await _unprepared(deps, run, shot, take, error)
-    intended = await _intend(deps, run, shot, take, ready)
+    try:
+        intended = await _intend(deps, run, shot, take, ready)
+    except CopiesMissing:
+        return "put_off"
     if intended is None:
         await _without_place(deps, await deps.store.load(run_id) or run, shot, take)
         return "not_due"
@@ -115,6 +119,7 @@ async def _intend(deps: Deps, run: Run, shot: Shot, number: int, ready: Prepared
     Store that this execution, and no other, is about to POST; None if the run no longer wants it.
 
     The name of the intent settles who won when the answer to our own save was lost.
+    Raises: CopiesMissing when too few copies of Redis have it: a fail-over may forget it, so it is taken back.
     """
     intent, expected = secrets.token_hex(8), await deps.pace.expected(run, shot)
     event = events.Submitting(
@@ -127,7 +132,7 @@ async def _intend(deps: Deps, run: Run, shot: Shot, number: int, ready: Prepared
         usual_s=expected.usual_s,
         maker=ready.maker,
     )
-    saving = asyncio.create_task(record(deps.store, run.id, event))
+    saving = asyncio.create_task(_copied(deps, run, shot, event))
     try:
         recorded = await asyncio.shield(saving)
     except asyncio.CancelledError:
@@ -137,11 +142,36 @@ async def _intend(deps: Deps, run: Run, shot: Shot, number: int, ready: Prepared
     return take if take is not None and take.intent == intent and not take.job_ids else None
 
 
+async def _copied(deps: Deps, run: Run, shot: Shot, event: events.Submitting) -> Recorded:
+    """
+    The intent, saved, and had by copies of Redis where they are asked for.
+
+    One that is found saved is ours, and the answer to that was lost: what copies have of it is not known.
+    Raises: CopiesMissing, once it is taken back.
+    """
+    try:
+        recorded = await record(deps.store, run.id, event, copied=True)
+        take = recorded.run.take(event.shot_id, event.take)
+        if deps.settings.redis_copies and not recorded.changed and take is not None and take.intent == event.intent:
+            raise CopiesMissing("the connection to Redis broke, and nobody knows what its copies have")
+    except CopiesMissing as error:
+        log.warning("submit_not_copied", reason=error.message)
+        until = time.time() + retry_wait_s(shot.turns)
+        words = problem_of(CopiesMissing(f"{error.message}; nothing was sent, and it is tried again"))
+        about: _About = {"shot_id": event.shot_id, "take": event.take, "intent": event.intent}
+        await _saved(deps, run, events.SubmitPutOff(**about, problem=words, until=until))
+        raise
+    return recorded
+
+
 async def _take_back(
     deps: Deps, run: Run, shot: Shot, number: int, saving: asyncio.Task[Recorded], intent: str
 ) -> None:
     """The intent may be saved or not; if it is, and is ours, nobody else has sent anything for it."""
-    take = (await saving).run.take(shot.id, number)
+    with suppress(CopiesMissing):
+        await saving
+    saved = await deps.store.load(run.id)
+    take = saved.take(shot.id, number) if saved else None
     if take is not None and take.intent == intent:
         until = time.time()
         event = events.SubmitPutOff(shot_id=shot.id, take=number, intent=intent, problem=NOTHING_LEFT, until=until)

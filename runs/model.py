@@ -11,6 +11,7 @@ from typing import Any, NewType
 from framerelay.runs.costs import Cost, Estimate
 from framerelay.runs.earlier_input import EarlierInput
 from framerelay.runs.maker import Maker
+from framerelay.runs.overview import Overview
 from framerelay.runs.reaction import Reaction
 
 RunId = NewType("RunId", str)
@@ -274,26 +275,6 @@ class Terms:
     ask_after_s: float = 900.0
     provider_frame_first: bool = True
     retakes: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overview:
-    """
-    What the rules ask of all shots of a run together; `runs.standing` makes it, and carries it on with each change.
-
-    ``micros``: millionths of the currency that takes cost, or are reserved for them.
-    ``awake``: places of the shots that something is under way for, or that could be submitted. ``undone``: how many
-    are not done. ``spent`` · ``intended``: jobs that were or may have been accepted; submits that are under way.
-    ``heard`` · ``missed``: jobs told of by a callback, found by polling.
-    """
-
-    awake: tuple[int, ...] = ()
-    undone: int = 0
-    spent: int = 0
-    intended: int = 0
-    micros: int = 0
-    heard: int = 0
-    missed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
