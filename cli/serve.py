@@ -30,6 +30,7 @@ from framerelay.network.client import guarded_client
 from framerelay.network.policy import Trusted
 from framerelay.network.tls import tls_of
 from framerelay.processors.deps import open_clients, open_deps
+from framerelay.processors.restoration import mark_restored
 from framerelay.processors.worker import RelayWorker, create_worker
 from framerelay.receiver.app import create_app
 from framerelay.receiver.door.connection import connection_factory
@@ -40,6 +41,7 @@ from framerelay.store.addresses import redis_address, shown
 from framerelay.store.client import connect, disconnect
 from framerelay.store.embedded import EmbeddedRedis
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
+from framerelay.store.runs import Store
 from framerelay.store.support import ALONE, RedisUnsupported, check_support
 from framerelay.storyboards.hooks import read_hooks
 from framerelay.upstream.jwks import PublicKeys
@@ -54,8 +56,12 @@ GRACE_S: Final = 8.0  # Containers are usually given ten seconds to end.
 log = structlog.get_logger()
 
 
-def serve(*, receiver: bool, worker: bool) -> int:
-    """Run until SIGINT or SIGTERM; returns the exit code. Raises what `cli.errors` explains."""
+def serve(*, receiver: bool, worker: bool, after_restore: bool = False) -> int:
+    """
+    Run until SIGINT or SIGTERM; returns the exit code. Raises what `cli.errors` explains.
+
+    *after_restore*: what an older copy of Redis may not know of is held, before anything else is done.
+    """
     settings = from_environment()
     configure_logging(settings)
     for sentence in misspelt():
@@ -69,10 +75,13 @@ def serve(*, receiver: bool, worker: bool) -> int:
         listener = stack.enter_context(listening_on(settings.host, settings.port)) if receiver else None
         if receiver:
             refuse_weak_keys(settings)
-        return uvloop.run(_serve(settings, keys_of(settings), listener, worker=worker))
+        running = _serve(settings, keys_of(settings), listener, worker=worker, after_restore=after_restore)
+        return uvloop.run(running)
 
 
-async def _serve(settings: Settings, keys: Keys, listener: socket.socket | None, *, worker: bool) -> int:
+async def _serve(
+    settings: Settings, keys: Keys, listener: socket.socket | None, *, worker: bool, after_restore: bool
+) -> int:
     stop = asyncio.Event()
     check = refuse_weak_keys if listener is not None else None
     live = LiveSettings(settings, keys, read=from_environment, check=check)
@@ -81,6 +90,8 @@ async def _serve(settings: Settings, keys: Keys, listener: socket.socket | None,
     async with AsyncExitStack() as stack:
         redis_url = await stack.enter_async_context(redis_at(settings))
         parts = [await stack.enter_async_context(one_place(settings, redis_url))]
+        if after_restore:
+            await mark_runs_restored(redis_url)
         # The receiver first: it keeps callbacks while the worker warms its decoders, and while it ends.
         if listener is not None:
             parts.append(await stack.enter_async_context(running_receiver(settings, keys, redis_url, listener, live)))
@@ -96,6 +107,15 @@ async def _serve(settings: Settings, keys: Keys, listener: socket.socket | None,
             part.result()
             return 1
     return 0
+
+
+async def mark_runs_restored(redis_url: str) -> None:
+    """Before any worker submits; see `processors.restoration`. Raises: StoreUnavailable."""
+    redis = connect(redis_url)
+    try:
+        await mark_restored(Store(redis))
+    finally:
+        await disconnect(redis)
 
 
 class _Hiding:

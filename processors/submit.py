@@ -10,7 +10,7 @@ from typing import Final, TypedDict
 
 import structlog
 
-from framerelay.processors import places
+from framerelay.processors import places, restoration
 from framerelay.processors.deps import Deps
 from framerelay.processors.missing import look_again_s
 from framerelay.processors.orders import Prepared, order_of, prepared
@@ -32,8 +32,10 @@ from framerelay.runs.errors import (
 )
 from framerelay.runs.events import Event
 from framerelay.runs.model import Family, Problem, Run, Shot, Take
+from framerelay.runs.restoration import is_in_doubt
 from framerelay.runs.steps import Step, StepName, is_to_come, steps_due
 from framerelay.store.progress import Recorded, record
+from framerelay.upstream.job import JobReport
 
 LAST_WORD_S: Final = 1.5  # Of what a container is given to end; what is not told by then, time tells: `unsure`.
 NOTHING_LEFT: Final = Problem(code="stopped", message="the worker was stopped before the submit left; it is sent again")
@@ -76,6 +78,7 @@ async def submit(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int)
         if not await places.enter(deps, run, shot, take, provider):
             return "no_place"
         ready = await prepared(deps, run, shot)
+        doubt = await restoration.ask(deps, run, shot, take, ready) if is_in_doubt(run, shot) else None
     except FrameRelayError as error:
         return await _unprepared(deps, run, shot, take, error)
     try:
@@ -85,7 +88,21 @@ async def submit(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int)
     if intended is None:
         await _without_place(deps, await deps.store.load(run_id) or run, shot, take)
         return "not_due"
+    if doubt is not None:
+        return await _settle_doubt(deps, run, shot, intended, doubt)
     return await _post(deps, run, shot, intended, ready)
+
+
+async def _settle_doubt(deps: Deps, run: Run, shot: Shot, take: Take, doubt: JobReport | Problem) -> str:
+    """The take was submitted before, and an older copy of Redis does not know of it; or nobody knows if it was."""
+    about: _About = {"shot_id": shot.id, "take": take.number, "intent": take.intent}
+    if isinstance(doubt, Problem):
+        await _saved(deps, run, events.SubmitLost(**about, problem=doubt))
+        return "held"
+    job_id, *aliases = doubt.job_ids
+    await _saved(deps, run, events.Submitted(**about, job_id=job_id, aliases=tuple(aliases), word=doubt.status_word))
+    log.warning("forgotten_job", job_id=job_id, advice="its submit was not on record; it was paid for, and is kept")
+    return "found"
 
 
 async def _without_place(deps: Deps, run: Run, shot: Shot, take: int) -> None:

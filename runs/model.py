@@ -308,6 +308,14 @@ class Index:
         return replace(self, shots=tuple(shots), overview=None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restoration:
+    """Redis came back ``at`` then, as a copy that does not know what happened after ``since``."""
+
+    at: float
+    since: float
+
+
 _NO_SHOTS = Index()
 
 
@@ -347,6 +355,7 @@ class Run:
     error: Problem | None = None
     untold: Problem | None = None
     provider: str | None = None
+    restored: Restoration | None = None
     labels: dict[str, str] = field(default_factory=dict)
     is_draft: bool = False
     promoted_from: RunId | None = None
