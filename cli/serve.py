@@ -37,6 +37,7 @@ from framerelay.receiver.door.connection import connection_factory
 from framerelay.receiver.door.fast_path import FastConnection
 from framerelay.receiver.door.verification import Verification
 from framerelay.runs.errors import FrameRelayError
+from framerelay.store import schema
 from framerelay.store.addresses import redis_address, shown
 from framerelay.store.client import connect, disconnect
 from framerelay.store.embedded import EmbeddedRedis
@@ -89,7 +90,8 @@ async def _serve(
     _listen_to_signals(stop, live)
     async with AsyncExitStack() as stack:
         redis_url = await stack.enter_async_context(redis_at(settings))
-        parts = [await stack.enter_async_context(one_place(settings, redis_url))]
+        parts = [await stack.enter_async_context(_schema_watched(redis_url))]
+        parts.append(await stack.enter_async_context(one_place(settings, redis_url)))
         if after_restore:
             await mark_runs_restored(redis_url)
         # The receiver first: it keeps callbacks while the worker warms its decoders, and while it ends.
@@ -107,6 +109,22 @@ async def _serve(
             part.result()
             return 1
     return 0
+
+
+@asynccontextmanager
+async def _schema_watched(redis_url: str) -> AsyncIterator[asyncio.Task[None]]:
+    """Enter, if we are new enough, and end when we no longer are. Raises: SchemaTooNew; StoreUnavailable."""
+    redis = connect(redis_url, connections_max=1)
+    try:
+        await schema.enter(redis)
+        watching = asyncio.create_task(schema.watch(redis))
+        try:
+            yield watching
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
+    finally:
+        await disconnect(redis)
 
 
 async def mark_runs_restored(redis_url: str) -> None:
