@@ -94,6 +94,7 @@ fuzz: setup  ## ask every route thousands of odd things: no 500, nothing that /o
 chaos: setup  ## kill everything, at random and at every commit point: nothing lost, nothing paid twice
 	@$(BIN)/python tests/chaos/storm.py
 	@$(BIN)/python tests/chaos/points.py
+	@FAIL_OVER_RUNS=$${FAIL_OVER_RUNS:-50} $(BIN)/pytest -q tests/machines/test_a_lossy_fail_over.py
 
 chaos-broken: setup  ## break one safeguard after the other: the storm has to find each
 	@$(BIN)/python tests/chaos/broken.py

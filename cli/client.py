@@ -16,6 +16,7 @@ from framerelay.cli.errors import CommandError
 from framerelay.cli.settings import settings_of_command
 from framerelay.config.keys import find_api_key
 from framerelay.config.settings import Settings, from_environment
+from framerelay.network.tls import tls_of
 from framerelay.runs.errors import Mistake, StoryboardInvalid
 
 TRIES: Final = 3
@@ -71,6 +72,7 @@ class Receiver:
             timeout=httpx.Timeout(timeout_s),
             trust_env=False,
             limits=httpx.Limits(keepalive_expiry=KEPT_S),
+            verify=(tls_of(settings) if self._url.startswith("https:") else None) or True,
         )
 
     @classmethod
@@ -203,7 +205,13 @@ class Receiver:
     def _response(self, method: str, path: str, options: Mapping[str, Any]) -> httpx.Response:
         try:
             return self._http.request(method, path, **options)
-        except httpx.ConnectError:
+        except httpx.ConnectError as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise CommandError(
+                    f"{self._url} shows a certificate that is not accepted; "
+                    "if it is from an authority of your own, name its file in FRAMERELAY_CA_FILE",
+                    code="certificate",
+                ) from None
             raise Unreachable(
                 f"there is no receiver at {self._url}; start one with `framerelay up`, or set FRAMERELAY_URL"
             ) from None

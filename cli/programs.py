@@ -23,8 +23,16 @@ def demo(out: Path, keep: bool) -> None:
     sys.exit(run_demo(out, keep=keep))
 
 
+AFTER_RESTORE = click.option(
+    "--after-restore",
+    is_flag=True,
+    help="Redis came back as an older copy: hold what may have been submitted since. Once, on the first to start.",
+)
+
+
 @cli.command()
-def up() -> None:
+@AFTER_RESTORE
+def up(after_restore: bool) -> None:
     """
     Run receiver and worker in one go, as usual on one machine.
 
@@ -32,7 +40,7 @@ def up() -> None:
     """
     from framerelay.cli.serve import serve
 
-    sys.exit(serve(receiver=True, worker=True))
+    sys.exit(serve(receiver=True, worker=True, after_restore=after_restore))
 
 
 @cli.command()
@@ -44,11 +52,12 @@ def receiver() -> None:
 
 
 @cli.command()
-def worker() -> None:
+@AFTER_RESTORE
+def worker(after_restore: bool) -> None:
     """Run a worker alone: submit, look up, fetch, hand off, join."""
     from framerelay.cli.serve import serve
 
-    sys.exit(serve(receiver=False, worker=True))
+    sys.exit(serve(receiver=False, worker=True, after_restore=after_restore))
 
 
 @cli.command()

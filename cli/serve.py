@@ -19,7 +19,6 @@ from framerelay.cli.errors import CommandError
 from framerelay.cli.http import listening_on, serving
 from framerelay.cli.keys import invitation, keys_of
 from framerelay.cli.one_place import one_place
-from framerelay.cli.settings import without_password
 from framerelay.cli.settings_file import mistakes_of, providers_of
 from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import Keys, refuse_weak_keys
@@ -31,15 +30,20 @@ from framerelay.network.client import guarded_client
 from framerelay.network.policy import Trusted
 from framerelay.network.tls import tls_of
 from framerelay.processors.deps import open_clients, open_deps
+from framerelay.processors.restoration import mark_restored
 from framerelay.processors.worker import RelayWorker, create_worker
 from framerelay.receiver.app import create_app
 from framerelay.receiver.door.connection import connection_factory
 from framerelay.receiver.door.fast_path import FastConnection
 from framerelay.receiver.door.verification import Verification
 from framerelay.runs.errors import FrameRelayError
+from framerelay.store import schema
+from framerelay.store.addresses import redis_address, shown
 from framerelay.store.client import connect, disconnect
 from framerelay.store.embedded import EmbeddedRedis
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
+from framerelay.store.runs import Store
+from framerelay.store.support import ALONE, RedisUnsupported, check_support
 from framerelay.storyboards.hooks import read_hooks
 from framerelay.upstream.jwks import PublicKeys
 from framerelay.upstream.providers import Provider, Providers, needs_address, read_providers
@@ -53,8 +57,12 @@ GRACE_S: Final = 8.0  # Containers are usually given ten seconds to end.
 log = structlog.get_logger()
 
 
-def serve(*, receiver: bool, worker: bool) -> int:
-    """Run until SIGINT or SIGTERM; returns the exit code. Raises what `cli.errors` explains."""
+def serve(*, receiver: bool, worker: bool, after_restore: bool = False) -> int:
+    """
+    Run until SIGINT or SIGTERM; returns the exit code. Raises what `cli.errors` explains.
+
+    *after_restore*: what an older copy of Redis may not know of is held, before anything else is done.
+    """
     settings = from_environment()
     configure_logging(settings)
     for sentence in misspelt():
@@ -68,10 +76,13 @@ def serve(*, receiver: bool, worker: bool) -> int:
         listener = stack.enter_context(listening_on(settings.host, settings.port)) if receiver else None
         if receiver:
             refuse_weak_keys(settings)
-        return uvloop.run(_serve(settings, keys_of(settings), listener, worker=worker))
+        running = _serve(settings, keys_of(settings), listener, worker=worker, after_restore=after_restore)
+        return uvloop.run(running)
 
 
-async def _serve(settings: Settings, keys: Keys, listener: socket.socket | None, *, worker: bool) -> int:
+async def _serve(
+    settings: Settings, keys: Keys, listener: socket.socket | None, *, worker: bool, after_restore: bool
+) -> int:
     stop = asyncio.Event()
     check = refuse_weak_keys if listener is not None else None
     live = LiveSettings(settings, keys, read=from_environment, check=check)
@@ -79,7 +90,10 @@ async def _serve(settings: Settings, keys: Keys, listener: socket.socket | None,
     _listen_to_signals(stop, live)
     async with AsyncExitStack() as stack:
         redis_url = await stack.enter_async_context(redis_at(settings))
-        parts = [await stack.enter_async_context(one_place(settings, redis_url))]
+        parts = [await stack.enter_async_context(_schema_watched(redis_url))]
+        parts.append(await stack.enter_async_context(one_place(settings, redis_url)))
+        if after_restore:
+            await mark_runs_restored(redis_url)
         # The receiver first: it keeps callbacks while the worker warms its decoders, and while it ends.
         if listener is not None:
             parts.append(await stack.enter_async_context(running_receiver(settings, keys, redis_url, listener, live)))
@@ -95,6 +109,31 @@ async def _serve(settings: Settings, keys: Keys, listener: socket.socket | None,
             part.result()
             return 1
     return 0
+
+
+@asynccontextmanager
+async def _schema_watched(redis_url: str) -> AsyncIterator[asyncio.Task[None]]:
+    """Enter, if we are new enough, and end when we no longer are. Raises: SchemaTooNew; StoreUnavailable."""
+    redis = connect(redis_url, connections_max=1)
+    try:
+        await schema.enter(redis)
+        watching = asyncio.create_task(schema.watch(redis))
+        try:
+            yield watching
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
+    finally:
+        await disconnect(redis)
+
+
+async def mark_runs_restored(redis_url: str) -> None:
+    """Before any worker submits; see `processors.restoration`. Raises: StoreUnavailable."""
+    redis = connect(redis_url)
+    try:
+        await mark_restored(Store(redis))
+    finally:
+        await disconnect(redis)
 
 
 class _Hiding:
@@ -149,20 +188,29 @@ def _has_terminal() -> bool:
 
 @asynccontextmanager
 async def redis_at(settings: Settings) -> AsyncIterator[str]:
-    """The URL of the Redis of these settings: the one that they name, or our own for as long as the block lasts."""
-    if settings.redis_url is None:
+    """
+    The URL of the Redis of these settings: the one that they name, or our own for as long as the block lasts.
+
+    Raises: CommandError where that cannot be used; SettingInvalid; EmbeddedRedisFailed.
+    """
+    url = redis_address(settings)
+    if url is None:
+        if settings.redis_copies:
+            raise CommandError(ALONE)
         async with EmbeddedRedis(settings.data_dir / "redis") as server:
             yield server.url
         return
-    redis = connect(settings.redis_url)
+    tls_of(settings)
+    redis = connect(url)
     try:
         await redis.ping()
-    except REDIS_ERRORS as error:
-        place = without_password(settings.redis_url)
-        raise CommandError(f"FRAMERELAY_REDIS_URL = {place}: {redis_words(error)}") from error
+        await check_support(redis, copies=settings.redis_copies)
+    except (*REDIS_ERRORS, RedisUnsupported) as error:
+        reason = error.message if isinstance(error, RedisUnsupported) else redis_words(error)
+        raise CommandError(f"FRAMERELAY_REDIS_URL = {shown(url)}: {reason}") from error
     finally:
         await disconnect(redis)
-    yield settings.redis_url
+    yield url
 
 
 @asynccontextmanager

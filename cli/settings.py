@@ -1,7 +1,5 @@
 """The settings of a command that a person typed."""
 
-from urllib.parse import urlsplit
-
 import click
 
 from framerelay.config.misspelt import misspelt
@@ -15,9 +13,3 @@ def settings_of_command() -> Settings:
     for sentence in misspelt():
         click.echo(printable(f"framerelay: {sentence}"), err=True)
     return settings
-
-
-def without_password(url: str) -> str:
-    """The address of a Redis, without the password that it may hold."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"

@@ -1,11 +1,17 @@
 """One setting: its variable, unit, default and reason, as `config.settings` lists them and the docs print them."""
 
 import dataclasses
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from starlette.config import Config
+
+from framerelay.config.env_file import SettingInvalid
 from framerelay.config.parse import as_secret, as_secrets, as_signing_secrets
+from framerelay.config.text import read_text, trimmed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,3 +39,32 @@ def knob(
         default=default,
         metadata={"knob": Knob(variable=variable, unit=unit, about=about, parse=parse, secret=secret, live=live)},
     )
+
+
+def text_of(config: Config, entry: Knob) -> str:
+    """What is set for *entry*, or stands in the file that is named for it; empty if neither. Raises: SettingInvalid."""
+    text = trimmed(config(entry.variable, default=""))
+    if text or not entry.secret:
+        return text
+    path = trimmed(config(entry.variable + "_FILE", default=""))
+    if not path:
+        return ""
+    try:
+        secret = trimmed(read_text(Path(path)))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise SettingInvalid(f"{entry.variable}_FILE: cannot read {path}: {reason.lower()}") from None
+    if not secret:
+        raise SettingInvalid(f"{entry.variable}_FILE: {path} is empty")
+    return secret
+
+
+def value_of(entry: Knob, text: str) -> object:
+    """The value that *text* is. Raises: SettingInvalid, which repeats no secret."""
+    try:
+        return entry.parse(text)
+    except ValueError as error:
+        public = re.sub(r"[^/\s]*@", "[user]@", text)  # Even a misspelt address may hold a password.
+        value = "" if entry.secret else f" = {public!r}"
+        reason = str(error) if str(error).startswith("it must") else "it must be a number"
+        raise SettingInvalid(f"{entry.variable}{value}: {reason}") from None

@@ -17,6 +17,10 @@ from starlette.datastructures import Secret
 from framerelay.config.urls import parse_url
 
 _STORE: Final = re.compile(r"(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]{1,250}(?:/[A-Za-z0-9._/-]*)?")
+SENTINEL_SCHEME: Final = "redis+sentinel://"
+_SENTINEL: Final = re.compile(
+    rf"{re.escape(SENTINEL_SCHEME)}(?:[^@/?#\s]*@)?[^,@/?#\s]+(?:,[^,@/?#\s]+)*/[\w.-]+(?:\?[^#\s]*)?", re.ASCII
+)
 
 
 def as_url(text: str) -> str:
@@ -37,8 +41,14 @@ def as_url(text: str) -> str:
 
 def as_redis_url(text: str) -> str:
     """An address of a Redis."""
-    if not text.startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("it must start with redis://, rediss:// or unix://")
+    if "cluster" in text.partition("://")[0]:
+        raise ValueError("it must lead to one server: a cluster is not supported")
+    if text.startswith(SENTINEL_SCHEME) and not _SENTINEL.fullmatch(text):
+        raise ValueError(
+            f"it must be {SENTINEL_SCHEME}HOST:PORT,HOST:PORT/NAME, with the NAME that the sentinels watch"
+        )
+    if not text.startswith(("redis://", "rediss://", "unix://", SENTINEL_SCHEME)):
+        raise ValueError(f"it must start with redis://, rediss://, unix:// or {SENTINEL_SCHEME}")
     return text
 
 
@@ -107,6 +117,14 @@ def as_positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise ValueError("it must be 1 or more")
+    return number
+
+
+def as_number(text: str) -> int:
+    """A whole number from 0 on."""
+    number = int(text)
+    if number < 0:
+        raise ValueError("it must be 0 or more")
     return number
 
 

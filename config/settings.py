@@ -7,7 +7,6 @@ secret from a file. A bad value stops the program with the variable's name.
 
 import dataclasses
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
@@ -17,11 +16,12 @@ from typing import Any
 from starlette.config import Config
 from starlette.datastructures import Secret
 
-from framerelay.config.env_file import SettingInvalid, values_of
-from framerelay.config.knob import Knob, knob
+from framerelay.config.env_file import values_of
+from framerelay.config.knob import Knob, knob, text_of, value_of
 from framerelay.config.parse import (
     as_hosts,
     as_networks,
+    as_number,
     as_path,
     as_port,
     as_positive,
@@ -34,7 +34,6 @@ from framerelay.config.parse import (
     as_url,
     one_of,
 )
-from framerelay.config.text import read_text, trimmed
 
 HANDOFFS = ("auto", "upload", "serve", "inline")
 
@@ -77,8 +76,15 @@ class Settings:
         "FRAMERELAY_REDIS_URL",
         as_redis_url,
         None,
-        "`redis://`, `rediss://` or `unix://`, Redis 7 or later, or Valkey. Unset: FrameRelay starts a Redis of "
-        "its own that keeps its data under the data folder.",
+        "`redis://`, `rediss://`, `redis+sentinel://` or `unix://`, Redis 7 or later, or Valkey. Unset: FrameRelay "
+        "starts a Redis of its own that keeps its data under the data folder.",
+    )
+    redis_copies: int = knob(
+        "FRAMERELAY_REDIS_COPIES",
+        as_number,
+        0,
+        "Copies (replicas) of Redis that must have an intent before its submit leaves, and a callback before it is "
+        "acknowledged, so that a fail-over that loses the last seconds pays for nothing twice. 0: none is waited for.",
     )
     data_dir: Path = knob(
         "FRAMERELAY_DATA_DIR", as_path, Path("data"), "Folder of clips, frames, films, keys and the embedded Redis."
@@ -185,7 +191,8 @@ class Settings:
         "FRAMERELAY_CA_FILE",
         as_path,
         None,
-        "PEM file of further certificate authorities, for a provider or gateway that has its own.",
+        "PEM file of further certificate authorities, for a provider, a gateway, a Redis (`rediss://`) or a receiver "
+        "that has its own.",
     )
     upload_url_path: str | None = knob(
         "FRAMERELAY_UPLOAD_URL_PATH",
@@ -353,9 +360,9 @@ def from_environment(environ: Mapping[str, str] | None = None, *, env_file: Path
     values: dict[str, Any] = {}
     for field in dataclasses.fields(Settings):
         entry: Knob = field.metadata["knob"]
-        text = _text(config, entry)
+        text = text_of(config, entry)
         if text:
-            values[field.name] = _parsed(entry, text)
+            values[field.name] = value_of(entry, text)
     settings = Settings(**values)
     return dataclasses.replace(
         settings, data_dir=settings.data_dir.absolute(), config_file=settings.config_file.absolute()
@@ -370,30 +377,3 @@ def environment() -> dict[str, str]:
 def knobs() -> list[tuple[str, Knob, object]]:
     """Every setting with its field name and default, in the order of the docs."""
     return [(field.name, field.metadata["knob"], field.default) for field in dataclasses.fields(Settings)]
-
-
-def _text(config: Config, entry: Knob) -> str:
-    text = trimmed(config(entry.variable, default=""))
-    if text or not entry.secret:
-        return text
-    path = trimmed(config(entry.variable + "_FILE", default=""))
-    if not path:
-        return ""
-    try:
-        secret = trimmed(read_text(Path(path)))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
-        raise SettingInvalid(f"{entry.variable}_FILE: cannot read {path}: {reason.lower()}") from None
-    if not secret:
-        raise SettingInvalid(f"{entry.variable}_FILE: {path} is empty")
-    return secret
-
-
-def _parsed(entry: Knob, text: str) -> object:
-    try:
-        return entry.parse(text)
-    except ValueError as error:
-        public = re.sub(r"[^/\s]*@", "[user]@", text)  # Even a misspelt address may hold a password.
-        value = "" if entry.secret else f" = {public!r}"
-        reason = str(error) if str(error).startswith("it must") else "it must be a number"
-        raise SettingInvalid(f"{entry.variable}{value}: {reason}") from None

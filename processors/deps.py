@@ -85,7 +85,7 @@ async def open_deps(
                 ssl_context=tls_of(settings),
             )
         )
-        store = Store(redis, notices_keep_s=settings.callbacks_keep_s)
+        store = Store(redis, notices_keep_s=settings.callbacks_keep_s, copies=settings.redis_copies)
         media, keeping = media_store_of(settings), Keeping()
         stack.push_async_callback(keeping.aclose)
         yield Deps(
@@ -99,7 +99,7 @@ async def open_deps(
             downloads=await stack.enter_async_context(
                 guarded_client(settings.trusted_hosts, ssl_context=tls_of(settings))
             ),
-            inbox=Inbox(redis, keep_s=settings.callbacks_keep_s),
+            inbox=Inbox(redis, keep_s=settings.callbacks_keep_s, copies=settings.redis_copies),
             pace=Pace(redis),
             turnstile=Turnstile(settings.lookups_max, LookUps(redis)),
             limits=DownloadLimits(size_bytes_max=settings.clip_bytes_max, total_s=settings.download_timeout_s),

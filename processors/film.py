@@ -28,11 +28,12 @@ JOINS_MAX: Final = 5
 log = structlog.get_logger()
 
 
-async def join(deps: Deps, *, run_id: str, turn: int, **_: object) -> str:
+async def join(deps: Deps, *, run_id: str, turn: int, shot_id: str = "", take: int = 0) -> str:
     """
     Make the film if the run asks for it; returns what came of it, for the log.
 
     A decision may come while it is made. Then it is not the run's film, and another join is due already.
+    *shot_id* · *take*: each step is queued with them; a film is of none.
     """
     run = await deps.store.load(run_id)
     if run is None or Step(name=StepName.JOIN, run_id=run.id, turn=turn) not in steps_due(run, time.time()):

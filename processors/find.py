@@ -1,5 +1,9 @@
 """Asking the provider for a job by our own reference: a submit was cut, and it may have been accepted all the same."""
 
+import re
+from collections.abc import Callable
+from typing import Final
+
 import structlog
 
 from framerelay.processors.deps import Deps
@@ -8,10 +12,15 @@ from framerelay.runs import events
 from framerelay.runs.errors import FrameRelayError, UpstreamRateLimited
 from framerelay.runs.maker import Maker
 from framerelay.runs.model import Run, Shot, Take, TakeStatus
+from framerelay.runs.restoration import oldest
 from framerelay.runs.takes import reference
+from framerelay.runs.tokens import TakeAddress, Tokens
 from framerelay.store.progress import record
-from framerelay.upstream.client import LostSubmit
+from framerelay.upstream.client import JobsClient
 from framerelay.upstream.job import JobReport
+from framerelay.upstream.search import LostSubmit
+
+_TOKEN: Final = re.compile(r"/webhook/([A-Za-z0-9_.-]+)")
 
 log = structlog.get_logger()
 
@@ -50,18 +59,34 @@ async def find(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -
 
 
 async def _found(deps: Deps, maker: Maker, lost: LostSubmit) -> JobReport | None:
-    """What the provider says of it, if anything; in turn with look-ups. Raises: UpstreamRateLimited, to come again."""
-    name = maker.provider
-    if wait_s := await deps.turnstile.poll_wait_s(name, per_minute=deps.clients.polls_per_minute(name), planned=True):
-        raise UpstreamRateLimited(f"{name} is asked about jobs as often as it may be", retry_after_s=wait_s)
+    """What the provider says of it, if anything. Raises: UpstreamRateLimited before it was asked, to come again."""
+    await _take_turn(deps, maker.provider)
     try:
-        with deps.turnstile.passing(planned=True):
-            return await deps.clients.of_maker(maker).find_job(lost)
+        return await _search(deps, maker.provider, deps.clients.of_maker(maker), lost)
     except FrameRelayError as error:
-        if isinstance(error, UpstreamRateLimited):
-            await deps.turnstile.rest(name, error.retry_after_s)
         log.warning("search_failed", reason=error.message)
         return None
+
+
+async def search(deps: Deps, name: str, client: JobsClient, lost: LostSubmit) -> JobReport | None:
+    """What the provider *name* says of a submit, in turn with look-ups. Raises: as `JobsClient.find_job`."""
+    await _take_turn(deps, name)
+    return await _search(deps, name, client, lost)
+
+
+async def _take_turn(deps: Deps, name: str) -> None:
+    """Raises: UpstreamRateLimited, to come again."""
+    if wait_s := await deps.turnstile.poll_wait_s(name, per_minute=deps.clients.polls_per_minute(name), planned=True):
+        raise UpstreamRateLimited(f"{name} is asked about jobs as often as it may be", retry_after_s=wait_s)
+
+
+async def _search(deps: Deps, name: str, client: JobsClient, lost: LostSubmit) -> JobReport | None:
+    try:
+        with deps.turnstile.passing(planned=True):
+            return await client.find_job(lost)
+    except UpstreamRateLimited as error:
+        await deps.turnstile.rest(name, error.retry_after_s)
+        raise
 
 
 def _lost(deps: Deps, run: Run, shot: Shot, take: Take, maker: Maker) -> LostSubmit:
@@ -71,10 +96,22 @@ def _lost(deps: Deps, run: Run, shot: Shot, take: Take, maker: Maker) -> LostSub
         take=reference(run, shot.id, take),
         callback_url=callback_url(deps, run, shot, take, provider) if provider.calls_back else None,
         model=maker.model,
-        since=take.submitted_at,
+        since=oldest(run, take),
+        is_ours=address_of(deps.tokens, run.id, shot.id, take.number) if run.restored else None,
     )
 
 
 def _is_another_takes(run: Run, job_ids: tuple[str, ...]) -> bool:
     """One job is one take's, whatever the provider says."""
     return any(set(job_ids) & set(take.job_ids) for shot in run.shots for take in shot.takes)
+
+
+def address_of(tokens: Tokens, run_id: str, shot_id: str, number: int) -> Callable[[str], bool]:
+    """Tells whether an address is one at which that take is called back, whichever submit it was made for."""
+
+    def is_ours(address: str) -> bool:
+        token = _TOKEN.search(address)
+        named = tokens.read(token[1], now=0) if token else None
+        return isinstance(named, TakeAddress) and (named.run_id, named.shot_id, named.take) == (run_id, shot_id, number)
+
+    return is_ours

@@ -24,6 +24,7 @@ from framerelay.runs.errors import (
 )
 from framerelay.runs.events import Event
 from framerelay.runs.model import Family, Problem, Run, Take, TakeStatus
+from framerelay.runs.restoration import oldest
 from framerelay.runs.standing import callbacks_missed, seems_unreachable
 from framerelay.runs.takes import OPEN, is_unheard, reference
 from framerelay.store.progress import record
@@ -98,7 +99,7 @@ async def look_up(
             report = await _get_job(deps, run, shot_id, current, lookup_id, is_patient=planned)
     except FrameRelayError as error:
         return await _poll_failed(deps, run, shot_id, current, error, tries, has_ended=has_ended)
-    if current.job_id is None and _is_foreign(report, run, current.submitted_at, lookup_id):
+    if current.job_id is None and _is_foreign(report, run, oldest(run, current), lookup_id):
         return "foreign_job"
     report = _without_bad_frame(deps, report)
     event = event_of(report, shot_id=shot_id, take=take, job_id=lookup_id, called_back=not planned, has_ended=has_ended)
@@ -147,12 +148,13 @@ async def _keep_second_job(deps: Deps, run: Run, shot_id: str, take: Take, job_i
     if report is None:
         return
     ids = tuple(dict.fromkeys((job_id, *report.job_ids)))
-    if set(ids) & set(take.job_ids) or _is_foreign(report, run, take.submitted_at, job_id):
+    if set(ids) & set(take.job_ids) or _is_foreign(report, run, oldest(run, take), job_id):
         return  # Another name of the same job; or one that is not ours.
     if (
         await record(deps.store, run.id, events.SecondJobFound(shot_id=shot_id, take=take.number, job_ids=ids))
     ).changed:
         log.error("paid_twice", job_id=take.job_id, second_job_id=job_id, advice="the second clip is kept as a take")
+        await deps.store.count("paid_twice")
 
 
 async def _forgotten(deps: Deps, run: Run, shot_id: str, take: int, job_id: str, tries: int) -> str:

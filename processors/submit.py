@@ -10,7 +10,7 @@ from typing import Final, TypedDict
 
 import structlog
 
-from framerelay.processors import places
+from framerelay.processors import places, restoration
 from framerelay.processors.deps import Deps
 from framerelay.processors.missing import look_again_s
 from framerelay.processors.orders import Prepared, order_of, prepared
@@ -18,6 +18,7 @@ from framerelay.processors.problems import problem, problem_of
 from framerelay.processors.waits import retry_wait_s
 from framerelay.runs import events
 from framerelay.runs.errors import (
+    CopiesMissing,
     FrameRelayError,
     NotFound,
     OutcomeUnknown,
@@ -31,8 +32,10 @@ from framerelay.runs.errors import (
 )
 from framerelay.runs.events import Event
 from framerelay.runs.model import Family, Problem, Run, Shot, Take
+from framerelay.runs.restoration import is_in_doubt
 from framerelay.runs.steps import Step, StepName, is_to_come, steps_due
 from framerelay.store.progress import Recorded, record
+from framerelay.upstream.job import JobReport
 
 LAST_WORD_S: Final = 1.5  # Of what a container is given to end; what is not told by then, time tells: `unsure`.
 NOTHING_LEFT: Final = Problem(code="stopped", message="the worker was stopped before the submit left; it is sent again")
@@ -75,13 +78,31 @@ async def submit(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int)
         if not await places.enter(deps, run, shot, take, provider):
             return "no_place"
         ready = await prepared(deps, run, shot)
+        doubt = await restoration.ask(deps, run, shot, take, ready) if is_in_doubt(run, shot) else None
     except FrameRelayError as error:
         return await _unprepared(deps, run, shot, take, error)
-    intended = await _intend(deps, run, shot, take, ready)
+    try:
+        intended = await _intend(deps, run, shot, take, ready)
+    except CopiesMissing:
+        return "put_off"
     if intended is None:
         await _without_place(deps, await deps.store.load(run_id) or run, shot, take)
         return "not_due"
+    if doubt is not None:
+        return await _settle_doubt(deps, run, shot, intended, doubt)
     return await _post(deps, run, shot, intended, ready)
+
+
+async def _settle_doubt(deps: Deps, run: Run, shot: Shot, take: Take, doubt: JobReport | Problem) -> str:
+    """The take was submitted before, and an older copy of Redis does not know of it; or nobody knows if it was."""
+    about: _About = {"shot_id": shot.id, "take": take.number, "intent": take.intent}
+    if isinstance(doubt, Problem):
+        await _saved(deps, run, events.SubmitLost(**about, problem=doubt))
+        return "held"
+    job_id, *aliases = doubt.job_ids
+    await _saved(deps, run, events.Submitted(**about, job_id=job_id, aliases=tuple(aliases), word=doubt.status_word))
+    log.warning("forgotten_job", job_id=job_id, advice="its submit was not on record; it was paid for, and is kept")
+    return "found"
 
 
 async def _without_place(deps: Deps, run: Run, shot: Shot, take: int) -> None:
@@ -115,6 +136,7 @@ async def _intend(deps: Deps, run: Run, shot: Shot, number: int, ready: Prepared
     Store that this execution, and no other, is about to POST; None if the run no longer wants it.
 
     The name of the intent settles who won when the answer to our own save was lost.
+    Raises: CopiesMissing when too few copies of Redis have it: a fail-over may forget it, so it is taken back.
     """
     intent, expected = secrets.token_hex(8), await deps.pace.expected(run, shot)
     event = events.Submitting(
@@ -127,7 +149,7 @@ async def _intend(deps: Deps, run: Run, shot: Shot, number: int, ready: Prepared
         usual_s=expected.usual_s,
         maker=ready.maker,
     )
-    saving = asyncio.create_task(record(deps.store, run.id, event))
+    saving = asyncio.create_task(_copied(deps, run, shot, event))
     try:
         recorded = await asyncio.shield(saving)
     except asyncio.CancelledError:
@@ -137,11 +159,36 @@ async def _intend(deps: Deps, run: Run, shot: Shot, number: int, ready: Prepared
     return take if take is not None and take.intent == intent and not take.job_ids else None
 
 
+async def _copied(deps: Deps, run: Run, shot: Shot, event: events.Submitting) -> Recorded:
+    """
+    The intent, saved, and had by copies of Redis where they are asked for.
+
+    One that is found saved is ours, and the answer to that was lost: what copies have of it is not known.
+    Raises: CopiesMissing, once it is taken back.
+    """
+    try:
+        recorded = await record(deps.store, run.id, event, copied=True)
+        take = recorded.run.take(event.shot_id, event.take)
+        if deps.settings.redis_copies and not recorded.changed and take is not None and take.intent == event.intent:
+            raise CopiesMissing("the connection to Redis broke, and nobody knows what its copies have")
+    except CopiesMissing as error:
+        log.warning("submit_not_copied", reason=error.message)
+        until = time.time() + retry_wait_s(shot.turns)
+        words = problem_of(CopiesMissing(f"{error.message}; nothing was sent, and it is tried again"))
+        about: _About = {"shot_id": event.shot_id, "take": event.take, "intent": event.intent}
+        await _saved(deps, run, events.SubmitPutOff(**about, problem=words, until=until))
+        raise
+    return recorded
+
+
 async def _take_back(
     deps: Deps, run: Run, shot: Shot, number: int, saving: asyncio.Task[Recorded], intent: str
 ) -> None:
     """The intent may be saved or not; if it is, and is ours, nobody else has sent anything for it."""
-    take = (await saving).run.take(shot.id, number)
+    with suppress(CopiesMissing):
+        await saving
+    saved = await deps.store.load(run.id)
+    take = saved.take(shot.id, number) if saved else None
     if take is not None and take.intent == intent:
         until = time.time()
         event = events.SubmitPutOff(shot_id=shot.id, take=number, intent=intent, problem=NOTHING_LEFT, until=until)

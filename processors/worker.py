@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import structlog
 from arq.worker import Retry, Worker, func
@@ -43,6 +43,7 @@ from framerelay.store.client import RelayRedis, script
 from framerelay.store.processes import READ_AGAIN, Presence, Process, this_process
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
 from framerelay.store.runs import Store
+from framerelay.store.schema import SCHEMA, SCHEMA_KEY, check
 from framerelay.store.scratch import keep_scratch
 from framerelay.store.tasks import DUE, IDS, QUEUE, TASK_LIFE_MS, WAKE, Task, pack, unpack
 
@@ -51,6 +52,7 @@ LEASE_S: Final = 6.0
 RENEW_S: Final = 2.0  # Two renewals may fail before a lease runs out.
 IDLE_S: Final = 3  # What came without a wake-up (a stock arq's enqueue) is found at the latest after this long.
 TASK_S_MAX: Final = 3600.0  # A backstop; every call inside a task has a time-out of its own.
+TOO_NEW_S: Final = 3.0  # A task that this version does not know is left to others for so long.
 SURPRISES_MAX: Final = 5  # Tries of a task that fails in a way we did not foresee; its state asks again after that.
 
 log = structlog.get_logger()
@@ -93,6 +95,9 @@ class RelayWorker(Worker):
             job_deserializer=unpack,
             log_results=False,
         )
+        self.functions = _Functions(self.functions)
+        self._spared: set[str] = set()  # Tasks that go back without having been tried.
+        self.ctx["spare"] = self._spared.add
         self._listening = listening
         self._chores = chores
         self._on_request = on_request
@@ -109,7 +114,7 @@ class RelayWorker(Worker):
         self._claims_no_more = asyncio.Event()
 
     async def main(self) -> None:
-        """Claim, run, wait; goes on through any trouble with Redis until `stop`."""
+        """Claim, run, wait; goes on through any trouble with Redis until `stop`. Raises: SchemaTooNew."""
         renewing = asyncio.create_task(self._renew_leases())
         helpers = [asyncio.create_task(chore()) for chore in (self._listen, *self._chores)]
         log.info("worker_ready", worker=self._name, tasks_max=self.max_jobs)
@@ -175,11 +180,13 @@ class RelayWorker(Worker):
                         pipe.delete(f"arq:job:{job_id}", f"arq:retry:{job_id}")
                     else:
                         pipe.zadd(QUEUE, {job_id: due_ms + (incr_score or 0)}, xx=True)
-                    if not finish and incr_score is None:
+                    if not finish and (incr_score is None or job_id in self._spared):
                         pipe.decr(f"arq:retry:{job_id}")
+                    if not finish and incr_score is None:
                         pipe.rpush(WAKE, 1)
                         pipe.expire(WAKE, 60)
                     await pipe.execute()
+                self._spared.discard(job_id)
                 return
             except REDIS_ERRORS as error:
                 self._due_ms[job_id] = due_ms
@@ -188,13 +195,14 @@ class RelayWorker(Worker):
                 turns += 1
 
     async def _start_due(self) -> float:
-        """Start what may start; returns how long to rest if nothing wakes us."""
+        """Start what may start; returns how long to rest if nothing wakes us. Raises: SchemaTooNew."""
         room = self.max_jobs - len(self.tasks)
         if room <= 0:
             return float(IDLE_S)
-        arguments: list[str | int] = [room, int(LEASE_S * 1000), int(AHEAD_S_MAX * 1000), *self._due_ms]
-        keys = [QUEUE, WAKE, DUE, READ_AGAIN]
-        claimed, now_ms, next_task, next_run, word = await self._claim(keys=keys, args=arguments)
+        arguments: list[str | int] = [room, int(LEASE_S * 1000), int(AHEAD_S_MAX * 1000), SCHEMA, *self._due_ms]
+        keys = [QUEUE, WAKE, DUE, READ_AGAIN, SCHEMA_KEY]
+        claimed, now_ms, next_task, next_run, word, refused = await self._claim(keys=keys, args=arguments)
+        check(refused)
         self._ahead_ms = now_ms - time.monotonic() * 1000
         if word != self._word:
             self._word = word
@@ -311,10 +319,13 @@ def _task(name: str, handler: TaskHandler, in_use: DepsInUse) -> Callable[..., C
     One with a parameter ``tries`` is given how often the task was tried, and says itself when it is tried again.
     """
 
-    asks_how_often = "tries" in inspect.signature(handler).parameters
+    parameters = inspect.signature(handler).parameters
+    asks_how_often = "tries" in parameters
 
     async def run(context: dict[str, Any], **stored: Any) -> None:
         arguments = {IDS.get(name, name): value for name, value in stored.items()}
+        if unknown := arguments.keys() - parameters.keys():
+            _put_back(context, name, f"it has arguments that are not known here: {', '.join(sorted(unknown))}")
         tries = context["job_try"]
         if asks_how_often:
             arguments["tries"] = tries
@@ -333,6 +344,27 @@ def _task(name: str, handler: TaskHandler, in_use: DepsInUse) -> Callable[..., C
 
     run.__qualname__ = name
     return run
+
+
+class _Functions(dict[str, Any]):
+    """By their names; arq would throw away the tasks of one that is not known here."""
+
+    def __missing__(self, name: str) -> Any:
+        return func(_unknown(name), name=name)
+
+
+def _unknown(name: str) -> Callable[..., Coroutine[Any, Any, None]]:
+    async def put_back(context: dict[str, Any], *_: Any, **__: Any) -> None:
+        _put_back(context, name, "it is not known here")
+
+    return put_back
+
+
+def _put_back(context: dict[str, Any], name: str, reason: str) -> NoReturn:
+    """A newer version queued it, and a worker of that one does it; here it counts as no try. Raises: arq.Retry."""
+    context["spare"](context["job_id"])
+    log.warning("task_too_new", task=name, reason=reason)
+    raise Retry(defer=TOO_NEW_S)
 
 
 async def _outcome(handler: TaskHandler, deps: Deps, arguments: dict[str, Any], tries: int) -> str:

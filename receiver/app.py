@@ -110,7 +110,8 @@ async def _open(
     # Each stream holds a connection while it waits; they have their own, so that nobody else waits for one.
     stream_redis = _connected(stack, redis_url, connections_max=2 * STREAMS_MAX)
     secret = str(keys.secret)
-    inbox, spool = Inbox(redis, keep_s=settings.callbacks_keep_s), Spool(settings.data_dir / "spool")
+    inbox = Inbox(redis, keep_s=settings.callbacks_keep_s, copies=settings.redis_copies)
+    spool = Spool(settings.data_dir / "spool")
     stack.callback(spool.close)
     media = media_store_of(settings)
     state = State(
@@ -118,7 +119,7 @@ async def _open(
         live=live,
         key_check=KeyCheck(keys, settings),
         secrets=secrets_to_hide(settings, keys, callers.verification.verifiers),
-        store=Store(redis, notices_keep_s=settings.callbacks_keep_s),
+        store=Store(redis, notices_keep_s=settings.callbacks_keep_s, copies=settings.redis_copies),
         history=Store(stream_redis),
         streams=Seats(STREAMS_MAX),
         inbox=inbox,

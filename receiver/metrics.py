@@ -50,6 +50,8 @@ def _of_redis(redis_figures: Figures | None) -> Iterator[str]:
     yield from _waiting("runs_due", "Runs that will be looked at", redis_figures.runs_due)
     yield from _waiting("notifications_due", "Notifications to be sent", redis_figures.notifications)
     yield from _metric("callbacks_stored", "gauge", "Callbacks that can be read again.", {"": redis_figures.callbacks})
+    twice = {"": redis_figures.paid_twice}
+    yield from _metric("paid_twice_suspected_total", "counter", "Takes of which a second job was found.", twice)
     yield from _metric("quarantine", "gauge", "Callbacks in quarantine.", {"": redis_figures.quarantine})
 
 

@@ -12,6 +12,7 @@ A message is lower case without a stop, and says what to do; whoever shows it by
     │   ├── StorageFailed             our disk is full or cannot be written, or object storage is away
     │   ├── Busy                      as many as there may be at once are under way
     │   └── StoreUnavailable          Redis cannot be reached or refuses to write
+    │       └── CopiesMissing         it has written, and too few of its copies have it
     ├── Permanent                     the same call will fail again
     │   ├── UpstreamRejected          the provider refused the request; it carries the provider's own code
     │   ├── UpstreamAnswerUnreadable  a 2xx whose body we cannot use (an upload without a URL, say)
@@ -29,6 +30,8 @@ A message is lower case without a stop, and says what to do; whoever shows it by
     │   ├── IdAmbiguous               what was given is the beginning of several ids
     │   ├── PlanChanged               the storyboard is not the one that was planned
     │   ├── EmbeddedRedisFailed       the Redis of our own does not start (store/embedded.py)
+    │   ├── SchemaTooNew              what lies in Redis was written by a newer version (store/schema.py)
+    │   ├── RedisUnsupported          this Redis cannot do what we need (store/support.py)
     │   └── PlaceDiffers              other processes keep their files elsewhere (store/one_place.py)
     └── OutcomeUnknown                a submit that may or may not have been accepted: never posted again
 """
@@ -119,6 +122,12 @@ class StoreUnavailable(Transient):
     """Redis cannot be reached or refuses to write."""
 
     code = "store_unavailable"
+
+
+class CopiesMissing(StoreUnavailable):
+    """Too few copies of Redis have what was written."""
+
+    code = "copies_missing"
 
 
 class Busy(Transient):

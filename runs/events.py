@@ -292,6 +292,11 @@ class Repaired:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """Redis came back as an older copy, which does not know what was submitted since (`runs.restoration`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShotChange:
     """
     What a person wants other in the coming takes of a shot: fields of its input in place of those that it has.
@@ -385,6 +390,7 @@ Event = (
     | Elapsed
     | WorkerStarted
     | Repaired
+    | Restored
     | Approved
     | Picked
     | Resumed

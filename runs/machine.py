@@ -18,6 +18,7 @@ from framerelay.runs.events import Event, TakeEvent
 from framerelay.runs.following import with_following
 from framerelay.runs.model import Run, Shot, ShotStatus, Take, TakeStatus
 from framerelay.runs.reactions import with_other_input
+from framerelay.runs.restoration import restored
 from framerelay.runs.standing import (
     FOR_A_PERSON,
     awake,
@@ -169,6 +170,8 @@ def _changed(run: Run, event: Event, now: float) -> Run:
             return _looked_up_now(run, now)
         case events.Repaired():
             return _looked_up_now(unjoined(run) if event.join else replace(run), now)
+        case events.Restored():
+            return restored(run, now)
         case events.CalledBack():
             take = run.take(event.shot_id, event.take)
             news = take is not None and not take.called_back

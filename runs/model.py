@@ -11,6 +11,7 @@ from typing import Any, NewType
 from framerelay.runs.costs import Cost, Estimate
 from framerelay.runs.earlier_input import EarlierInput
 from framerelay.runs.maker import Maker
+from framerelay.runs.overview import Overview
 from framerelay.runs.reaction import Reaction
 
 RunId = NewType("RunId", str)
@@ -277,26 +278,6 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overview:
-    """
-    What the rules ask of all shots of a run together; `runs.standing` makes it, and carries it on with each change.
-
-    ``micros``: millionths of the currency that takes cost, or are reserved for them.
-    ``awake``: places of the shots that something is under way for, or that could be submitted. ``undone``: how many
-    are not done. ``spent`` · ``intended``: jobs that were or may have been accepted; submits that are under way.
-    ``heard`` · ``missed``: jobs told of by a callback, found by polling.
-    """
-
-    awake: tuple[int, ...] = ()
-    undone: int = 0
-    spent: int = 0
-    intended: int = 0
-    micros: int = 0
-    heard: int = 0
-    missed: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
     """
     The shots of a run once more, so that none has to be looked for: it is true of exactly these ``shots``.
@@ -325,6 +306,14 @@ class Index:
         for shot in changed:
             shots[self.places[shot.id]] = shot
         return replace(self, shots=tuple(shots), overview=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restoration:
+    """Redis came back ``at`` then, as a copy that does not know what happened after ``since``."""
+
+    at: float
+    since: float
 
 
 _NO_SHOTS = Index()
@@ -366,6 +355,7 @@ class Run:
     error: Problem | None = None
     untold: Problem | None = None
     provider: str | None = None
+    restored: Restoration | None = None
     labels: dict[str, str] = field(default_factory=dict)
     is_draft: bool = False
     promoted_from: RunId | None = None

@@ -12,7 +12,8 @@ from typing import Final
 
 from framerelay.runs.budget import budget_words
 from framerelay.runs.costs import MICROS, BudgetLeft, CostTally
-from framerelay.runs.model import Family, Overview, Problem, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
+from framerelay.runs.model import Family, Problem, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
+from framerelay.runs.overview import Overview
 from framerelay.runs.reactions import retakes_due
 from framerelay.runs.takes import BROUGHT_IN, IN_FLIGHT, OPEN, SUBMIT_CUT_SHORT, is_unheard, shown_status
 

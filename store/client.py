@@ -1,6 +1,9 @@
 """
 The client of Redis: connections that are watched by a clock, the scripts, and one connection for many calls.
 
+A script is called by its digest, and by its text where the server does not know it: whoever may use Redis need not be
+allowed ``SCRIPT``.
+
 Reading an answer and finding a connection are redis-py's. `PinnedConnection` spares whoever calls a script thousands of
 times a second redis-py's way around each call: without it, a callback costs 4 Âµs more.
 """
@@ -8,20 +11,22 @@ times a second redis-py's way around each call: without it, a callback costs 4 Â
 import asyncio
 import socket
 from collections.abc import Sequence
+from functools import partial
 from importlib import resources
+from itertools import chain
 from typing import Any, Final
 
 from arq.connections import ArqRedis
-from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.commands.core import AsyncScript
 from redis.connection import HiredisRespSerializer
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from framerelay.store.addresses import pool_of
 from framerelay.store.tasks import QUEUE, TASK_LIFE_MS, pack, unpack
 
 # A peer that vanished without a word is noticed after about a quarter of a minute; the names are Linux's.
@@ -30,6 +35,25 @@ KEEPALIVE: Final = {
     for name, value in (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 3), ("TCP_KEEPCNT", 3))
     if hasattr(socket, name)
 }
+
+
+RedisCommand = Sequence[str | bytes | int | float]
+"""A command and its arguments, as they are sent."""
+
+
+class RelayScript(AsyncScript):
+    """A script on the client that made it."""
+
+    script: str
+
+    async def __call__(self, keys: Any = None, args: Any = None, client: Any = None) -> Any:
+        """What it answers, where the server knows it or not."""
+        redis: Any = client or self.registered_client
+        words = (len(keys or ()), *(keys or ()), *(args or ()))
+        try:
+            return await redis.evalsha(self.sha, *words)
+        except NoScriptError:
+            return await redis.eval(self.script, *words)
 
 
 class RelayRedis(ArqRedis):
@@ -48,6 +72,50 @@ class RelayRedis(ArqRedis):
         """Raises: TimeoutError beside what redis-py raises."""
         async with asyncio.timeout(self.timeout_s):
             return await super().execute_command(*arguments, **options)  # type: ignore[no-untyped-call]
+
+    def register_script(self, script: Any) -> RelayScript:  # type: ignore[override]  # redis-py's, for both clients
+        """*script*, to be called."""
+        return RelayScript(self, script)
+
+    async def together(self, *commands: RedisCommand) -> list[Any]:
+        """
+        *commands*, sent in one piece on one connection, which is not made anew between them; what each answers.
+
+        What the server refuses is its `ResponseError`, in place of an answer. If the connection breaks, all are sent
+        again: they must do no harm when that is so. Raises: as `execute_command`.
+        """
+        retry: Retry = self.connection_pool.connection_kwargs["retry"]
+        async with asyncio.timeout(self.timeout_s):
+            return await retry.call_with_retry(partial(self._together, commands), _nothing)
+
+    async def _together(self, commands: Sequence[RedisCommand]) -> list[Any]:
+        connection = await self.connection_pool.get_connection()
+        try:
+            return await exchange(connection, commands)
+        finally:
+            await self.connection_pool.release(connection)
+
+
+async def exchange(connection: AbstractConnection, commands: Sequence[RedisCommand]) -> list[Any]:
+    """*commands*, sent in one piece on *connection*, and their answers; refusals are among them, as errors."""
+    words = b"".join(chain.from_iterable(connection.pack_command(*command) for command in commands))
+    try:
+        await connection.send_packed_command(words, check_health=False)
+        return [await _answer(connection) for _ in commands]
+    except BaseException:
+        await connection.disconnect(nowait=True)  # Else the next to have it reads the answers that were left.
+        raise
+
+
+async def _answer(connection: AbstractConnection) -> Any:
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error
+
+
+async def _nothing(_: BaseException) -> None:
+    """Between two tries."""
 
 
 class PinnedConnection:
@@ -77,6 +145,16 @@ class PinnedConnection:
         except (RedisConnectionError, NoScriptError):
             return await called(keys=keys, args=arguments)
 
+    async def together(self, *commands: RedisCommand) -> list[Any]:
+        """As `RelayRedis.together`, which is asked where this connection is broken."""
+        try:
+            async with asyncio.timeout(self._redis.timeout_s):
+                if self._connection is None:
+                    self._connection = await self._redis.connection_pool.get_connection()
+                return await exchange(self._connection, commands)
+        except RedisConnectionError:
+            return await self._redis.together(*commands)
+
     async def close(self) -> None:
         """Give the connection back."""
         if self._connection is not None:
@@ -90,7 +168,7 @@ def connect(url: str, *, connections_max: int = 20, timeout_s: float = 5.0) -> R
     A broken connection is tried again for half a second before a call fails; a silent one fails after *timeout_s*.
     """
     remote = {} if url.startswith("unix://") else {"socket_keepalive": True, "socket_keepalive_options": KEEPALIVE}
-    pool = BlockingConnectionPool.from_url(
+    pool = pool_of(
         url,
         max_connections=connections_max,
         timeout=timeout_s,

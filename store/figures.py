@@ -7,7 +7,7 @@ from framerelay.store.client import RelayRedis
 from framerelay.store.inbox import CALLBACKS, QUARANTINE
 from framerelay.store.outbox import NOTIFICATIONS_DUE
 from framerelay.store.redis_messages import redis_answers
-from framerelay.store.runs import RUNS
+from framerelay.store.runs import COUNTS, RUNS
 from framerelay.store.tasks import DUE, QUEUE
 
 
@@ -23,7 +23,7 @@ class Waiting:
 class Figures:
     """
     ``tasks`` · ``runs_due`` · ``notifications``: what has its time, and how late the first of each is. ``callbacks`` ·
-    ``quarantine``: how many are kept.
+    ``quarantine``: how many are kept. ``paid_twice``: takes of which a second job was found, ever.
     """
 
     runs: dict[RunStatus, int]
@@ -32,6 +32,7 @@ class Figures:
     notifications: Waiting
     callbacks: int
     quarantine: int
+    paid_twice: int
 
 
 async def figures(redis: RelayRedis) -> Figures:
@@ -47,6 +48,7 @@ async def figures(redis: RelayRedis) -> Figures:
                 pipe.zrange(queue, 0, 0, withscores=True)
             pipe.zcard(CALLBACKS)
             pipe.llen(QUARANTINE)
+            pipe.hget(COUNTS, "paid_twice")
             (seconds, micros), *numbers = await pipe.execute()
     counts, rest = numbers[: len(RunStatus)], numbers[len(RunStatus) :]
     now_ms = seconds * 1000 + micros / 1000
@@ -56,8 +58,9 @@ async def figures(redis: RelayRedis) -> Figures:
         tasks=waiting[0],
         runs_due=waiting[1],
         notifications=waiting[2],
-        callbacks=rest[-2],
-        quarantine=rest[-1],
+        callbacks=rest[-3],
+        quarantine=rest[-2],
+        paid_twice=int(rest[-1] or 0),
     )
 
 

@@ -23,8 +23,10 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from framerelay.runs.errors import CopiesMissing
 from framerelay.runs.wire_names import WIRE_NAMES
 from framerelay.store.client import PinnedConnection, RelayRedis, script
+from framerelay.store.copies import Copied, Copies
 from framerelay.store.ids import id_in
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_answers, unavailable
 from framerelay.store.tasks import QUEUE, TASK_LIFE_MS, WAKE, Task, pack
@@ -92,8 +94,9 @@ _decode_callback = msgspec.msgpack.Decoder(Callback).decode
 class Inbox:
     """Keeps callbacks; `accept` returns when Redis has them."""
 
-    def __init__(self, redis: RelayRedis, *, keep_s: float) -> None:
+    def __init__(self, redis: RelayRedis, *, keep_s: float, copies: int = 0) -> None:
         self._redis = redis
+        self._copies = Copies(redis, copies)
         self._keep_ms = int(keep_s * 1000)
         self._accept = redis.register_script(script("accept", with_enqueue=True))
         self._late = redis.register_script(script("late"))
@@ -108,7 +111,8 @@ class Inbox:
         Keep *callback* and queue its *task*; False if the same *fingerprint* was kept before, for another callback.
 
         Giving the same callback again is safe. Whoever stops waiting is forgotten, unless the write is under way.
-        Raises: StoreUnavailable when it is not certain that it was kept, at the latest after ``KEEP_WITHIN_S``.
+        Raises: CopiesMissing when Redis has it, and too few of its copies do; StoreUnavailable when it is not certain
+        that it was kept, at the latest after ``KEEP_WITHIN_S``.
         """
         future = asyncio.get_running_loop().create_future()
         delivery = self.give(callback, fingerprint=fingerprint, task=task, on_kept=partial(_settle, future))
@@ -172,15 +176,19 @@ class Inbox:
 
     async def prove_writable(self) -> None:
         """
-        Write something and take it back, in one step of which nothing is ever seen.
+        Write something and take it back, in one step of which nothing is ever seen, and see that copies have done so.
 
         Raises: StoreUnavailable with the reason, in words, why a callback could not be kept now.
         """
         with redis_answers():
-            async with asyncio.timeout(PROVE_WITHIN_S), self._redis.pipeline(transaction=True) as pipe:
-                pipe.set(PROBE, 1)
-                pipe.delete(PROBE)
-                await pipe.execute()
+            async with asyncio.timeout(PROVE_WITHIN_S):
+                if self._copies.wanted:
+                    await self._copies.prove(("MULTI",), ("SET", PROBE, 1), ("DEL", PROBE), ("EXEC",))
+                    return
+                async with self._redis.pipeline(transaction=True) as pipe:
+                    pipe.set(PROBE, 1)
+                    pipe.delete(PROBE)
+                    await pipe.execute()
 
     async def mark_late(self, callback_id: str, reason: str) -> None:
         """The take that the callback is about was settled before it came. Raises: StoreUnavailable."""
@@ -260,14 +268,23 @@ class Inbox:
         header: list[str | bytes | int] = [int(time.time() * 1000), self._keep_ms, TASK_LIFE_MS]
         words = chain.from_iterable(delivery.words for delivery in batch)
         try:
-            answers = await line.call(self._accept, [CALLBACKS, QUEUE, WAKE], [*header, *words])
+            result = await self._call_accept(line, [*header, *words])
         except REDIS_ERRORS as error:
             self._tell(batch, repeat(unavailable(error)))
         except BaseException as error:
             self._tell(batch, repeat(error))
             raise
         else:
-            self._tell(batch, map(bool, answers))
+            missing = result.copies < self._copies.wanted
+            words_of_it = repeat(CopiesMissing(self._copies.words(result.copies))) if missing else None
+            self._tell(batch, words_of_it or map(bool, result.answer))
+
+    async def _call_accept(self, line: PinnedConnection, arguments: list[str | bytes | int]) -> Copied:
+        """One wait for copies is for the whole batch."""
+        keys = [CALLBACKS, QUEUE, WAKE]
+        if self._copies.wanted:
+            return await self._copies.call(self._accept, keys, arguments, carrier=line)
+        return Copied(answer=await line.call(self._accept, keys, arguments), copies=0)
 
     def _tell(self, batch: Iterable["_Delivery"], outcomes: Iterable[bool | BaseException]) -> None:
         """Those who have not been told yet."""

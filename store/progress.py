@@ -41,13 +41,16 @@ class Recorded:
     changed: bool
 
 
-async def record(store: Store, run_id: str, event: Event, *, revision: int | None = None) -> Recorded:
+async def record(
+    store: Store, run_id: str, event: Event, *, revision: int | None = None, copied: bool = False
+) -> Recorded:
     """
     Let *event* happen to the run; what follows from it is queued in the same transaction.
 
-    *revision*: only if the run is still as it was then. Losing a race to another worker is normal: the event is then
-    applied to what that one made of the run.
-    Raises: RunNotFound; Conflict for a stale *revision*; StoreUnavailable.
+    *revision*: only if the run is still as it was then. *copied*: as `Store.save` has it; where nothing is changed,
+    nothing is said of copies. Losing a race to another worker is normal: the event is then applied to what that one
+    made of the run.
+    Raises: RunNotFound; Conflict for a stale *revision*; CopiesMissing, once it is saved; StoreUnavailable.
     """
     for races in range(RACES_MAX):
         await asyncio.sleep(random.random() * min(races, 10) * RACE_S)  # noqa: S311  (spreads writers; not a secret)
@@ -59,7 +62,7 @@ async def record(store: Store, run_id: str, event: Event, *, revision: int | Non
         after = apply(run, event, now)
         if after is run:
             return Recorded(run=run, changed=False)
-        if await _save(store, after, before=run, event=describe(event, after, now), now=now):
+        if await _save(store, after, before=run, event=describe(event, after, now), now=now, copied=copied):
             await _free_places(store, run, after)
             return Recorded(run=after, changed=True)
     raise Conflict(f"run {run_id} changes faster than it can be saved")
@@ -123,7 +126,9 @@ async def start(store: Store, run: Run, *, first: Event | None = None) -> Run:
     return existing
 
 
-async def _save(store: Store, run: Run, *, before: Run | None, event: dict[str, Any], now: float) -> bool:
+async def _save(
+    store: Store, run: Run, *, before: Run | None, event: dict[str, Any], now: float, copied: bool = False
+) -> bool:
     """*run* with all that follows from its change: tasks, the next look, and what is to be told of it."""
     return await store.save(
         run,
@@ -132,6 +137,7 @@ async def _save(store: Store, run: Run, *, before: Run | None, event: dict[str, 
         steps=steps_due(run, now),
         wake_at=wake_at(run, now),
         notices=notices_of(before, run),
+        copied=copied,
     )
 
 

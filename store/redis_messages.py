@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
@@ -27,13 +28,25 @@ _WORDS: Final = {
     "READONLY": "this Redis is a copy that only reads: FRAMERELAY_REDIS_URL must name the one that writes",
     "NOAUTH": "Redis wants a password: put it into FRAMERELAY_REDIS_URL, as in redis://:PASSWORD@HOST",
     "WRONGPASS": "Redis refuses the user or password in FRAMERELAY_REDIS_URL: correct them",
-    "NOPERM": "Redis forbids its user something that we need: allow all commands on framerelay:* and arq:*",
+    "NOPERM": "Redis forbids its user something that we need: allow all commands on framerelay:* and arq:*, but @admin "
+    "and @dangerous",
+    "MOVED": "this Redis is a cluster, which is not supported: use one server with its replicas",
     "LOADING": "Redis is still loading its data: wait until it has done so",
     # A script is loaded and called at once; it is only missing again if the server was another one by then.
     "NOSCRIPT": "Redis was restarted, or another one answers than before: what was under way is tried again; if it "
     "goes on so, its log says why it ends, and FRAMERELAY_REDIS_URL must lead to one server only",
 }
 _CLIENTS: Final = "Redis takes no more connections: raise its maxclients, or end programs that hold some"
+_NO_PRIMARY: Final = (
+    "the sentinels in FRAMERELAY_REDIS_URL know no primary of that name that answers: see that they run, and that name "
+    "and addresses are right"
+)
+_SENTINEL_AUTH: Final = "a sentinel refuses us: put its password behind the address, as in /NAME?sentinel_password=…"
+_TLS: Final = {
+    "CERTIFICATE_VERIFY_FAILED": "Redis shows a certificate that is not accepted ({reason}): name the file of its "
+    "authority in FRAMERELAY_CA_FILE, and the host in FRAMERELAY_REDIS_URL as the certificate does",
+    "WRONG_VERSION_NUMBER": "Redis does not speak TLS at that port: rediss:// needs one that does",
+}
 _SLOW: Final = "Redis does not answer in time: it hangs, its disk is slow, or the network is cut"
 # redis-py takes these codes off the text and makes classes of them.
 _CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
@@ -46,6 +59,7 @@ _CODES: Final[tuple[tuple[type[Exception], str], ...]] = (
 # Older servers put what a script met behind words of their own.
 _CODE: Final = re.compile(rf"\b({'|'.join(_WORDS)})\b")
 _NUMBER: Final = re.compile(r"\[Errno (\d+)\]|^Error (\d+) connecting")  # asyncio's, for each address, or redis-py's.
+_OF_TLS: Final = re.compile(r"\[SSL: (\w+)\] (?:certificate verify failed: )?(.*?)\.?(?: \(_ssl|$)")
 _PLACE: Final = re.compile(r"^Error -?\d+ connecting to \S+\.? ")
 
 
@@ -53,6 +67,11 @@ def redis_words(error: BaseException) -> str:
     """What happened and what to do about it, without a full stop; for any of `store.client.REDIS_ERRORS`."""
     error = _inner(error)
     message = " ".join(str(error).split())
+    if isinstance(error, MasterNotFoundError):
+        return _SENTINEL_AUTH if "Authentication" in message or "WRONGPASS" in message else _NO_PRIMARY
+    if tls := _OF_TLS.search(message):
+        words = _TLS.get(tls[1], "Redis cannot be reached by TLS ({reason}): see that rediss:// is right")
+        return words.format(reason=tls[2].lower())
     if code := _code_of(error, message):
         return _WORDS[code]
     if "max number of clients" in message:

@@ -14,6 +14,7 @@ Runs in Redis: a run and everything that follows from its change are written in 
     framerelay:asked-plan:ID   string  the plan of that run, so that the key makes nothing else
     framerelay:used:NAME       string  an invitation to the page that was used, or a session of it that was ended
     framerelay:repaired        set     what was done once for all runs that an early version had left
+    framerelay:counts          hash    how often something happened that should not: paid_twice
 
 What has to be told of a change goes to `store.outbox` in the same step.
 """
@@ -32,6 +33,7 @@ from framerelay.runs.notices import Notice
 from framerelay.runs.standing import has_ended
 from framerelay.runs.steps import Step
 from framerelay.store.client import RelayRedis, script
+from framerelay.store.copies import Copies
 from framerelay.store.ids import LAST, SHOWN_MAX, is_beginning, the_one
 from framerelay.store.layout import Memory, fields_of, run_of
 from framerelay.store.outbox import KEEP_S, NOTIFICATIONS, NOTIFICATIONS_DUE, WAKE_COURIER, entries_of
@@ -47,6 +49,7 @@ ASKED_LIFE_MS: Final = 7 * 86_400_000
 ENDED: Final = "framerelay:runs-ended"
 REMOVED: Final = "framerelay:runs-removed"
 REPAIRED: Final = "framerelay:repaired"
+COUNTS: Final = "framerelay:counts"
 # So long a run that was removed is not made again by a repeated request or by a late callback at a hook.
 REMOVED_LIFE_MS: Final = 30 * 86_400_000
 INDEXED_AT_ONCE: Final = 1000
@@ -83,12 +86,13 @@ class Store:
     Loads and saves runs; the only writer of what it names.
 
     It remembers the runs that it saw last: one that has not changed meanwhile costs a word to load, however long it is.
-    *notices_keep_s*: so long what was told of a run can be read again. ``places``: those
-    at providers, which a change may free.
+    *notices_keep_s*: so long what was told of a run can be read again. *copies*: so many copies of Redis have what is
+    saved ``copied``. ``places``: those at providers, which a change may free.
     """
 
-    def __init__(self, redis: RelayRedis, *, notices_keep_s: float = KEEP_S) -> None:
+    def __init__(self, redis: RelayRedis, *, notices_keep_s: float = KEEP_S, copies: int = 0) -> None:
         self._redis = redis
+        self._copies = Copies(redis, copies)
         self._notices_keep_ms = int(notices_keep_s * 1000)
         self._memory = Memory()
         self.places = Places(redis)
@@ -122,14 +126,17 @@ class Store:
         steps: Sequence[Step],
         wake_at: float | None,
         notices: Sequence[Notice] = (),
+        copied: bool = False,
     ) -> bool:
         """
         Write what of *run* has changed, with its event, its next wake-up, the tasks of *steps* and the *notices* that
         are to be sent, all or nothing.
 
-        *before*: what was loaded and it grew from; None for a new run. Returns False if another worker got there first.
-        Raises: StoreUnavailable; it may then have been written or not, and saving it again tells which.
+        *before*: what was loaded and it grew from; None for a new run. *copied*: money moves behind this, so copies of
+        Redis must have it. Returns False if another worker got there first. Raises: CopiesMissing, if too few have what
+        is written; StoreUnavailable: it may then have been written or not, and saving it again tells which.
         """
+        copies = self._copies if copied else Copies(self._redis, 0)
         saved = secrets.token_bytes(8)
         expected = "" if before is None else str(before.revision)
         now_ms = int(time.time() * 1000)
@@ -156,12 +163,13 @@ class Store:
                 how = "some" if base else "all"
                 counts = [len(fields), len(entries), self._notices_keep_ms]
                 arguments = [expected, how, *follows, *counts, *fields, *entries, *tasks]
-                answer = await self._save(keys=keys, args=arguments)
-                if answer != _WANTS_ALL:
+                result = await copies.call(self._save, keys, arguments)
+                if result.answer != _WANTS_ALL:
                     break
-        if answer:
+        if result.answer:
             self._memory.keep(run, saved)
-        return bool(answer)
+            copies.check(result.copies)
+        return bool(result.answer)
 
     async def enqueue(self, tasks: Sequence[Task], *, rest_s: float = 0.0) -> None:
         """Queue *tasks* beside any change of a run, to begin after *rest_s*; one that waits or runs is not doubled."""
@@ -375,6 +383,11 @@ class Store:
         """No other worker need do so."""
         with redis_answers():
             await self._redis.sadd(REPAIRED, step)  # type: ignore[misc]  # redis-py's sync/async union
+
+    async def count(self, what: str) -> None:
+        """It happened once more; whoever watches the house should know. Raises: StoreUnavailable."""
+        with redis_answers():
+            await self._redis.hincrby(COUNTS, what, 1)  # type: ignore[misc]  # redis-py's sync/async union
 
     async def is_first_use(self, name: str, *, life_s: int) -> bool:
         """Whether *name* is used for the first time in *life_s*, by whichever receiver. Raises: StoreUnavailable."""

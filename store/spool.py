@@ -112,6 +112,8 @@ class Spool:
         drained = 0
         loop = asyncio.get_running_loop()
         paths = await loop.run_in_executor(self._threads, self._look)
+        if paths:  # While too few copies of Redis answer, each try would queue the tasks of callbacks again.
+            await inbox.prove_writable()
         for start in range(0, len(paths), BATCH_MAX):
             batch = paths[start : start + BATCH_MAX]
             callbacks = await loop.run_in_executor(self._threads, _read_all, batch)

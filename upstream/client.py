@@ -44,7 +44,7 @@ from framerelay.upstream.profile import Get, Profile, Then
 from framerelay.upstream.profile_file import DEFAULT, load_shipped
 from framerelay.upstream.reading import read_entry, read_words
 from framerelay.upstream.refusals import is_ok, refusal_by, refusal_inside
-from framerelay.upstream.search import find_in_list
+from framerelay.upstream.search import LostSubmit, find_in_list
 from framerelay.upstream.template import words_in
 from framerelay.upstream.transport import NOTHING_SENT, encoded, open_client, read_bounded, setting, transport_words
 from framerelay.upstream.wire import JobState
@@ -58,16 +58,6 @@ class Timeouts:
     submit_s: float = 60.0  # A gateway may fetch and check the images before it answers.
     look_up_s: float = 20.0
     upload_s: float = 120.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LostSubmit:
-    """What may find a job again whose create was not answered: our reference *take*, when it left (s)."""
-
-    take: str
-    callback_url: str | None
-    model: str
-    since: float
 
 
 class JobsClient:
@@ -225,8 +215,7 @@ class JobsClient:
             return await self._find_by_reference(reference.get, lost.take)
         if listing == "none":
             return None
-        marks = (lost.take, lost.callback_url or "")
-        entry = await find_in_list(self._ask_list, listing, marks=marks, model=lost.model, since=lost.since)
+        entry = await find_in_list(self._ask_list, listing, lost)
         report = read_entry(self.profile, entry, root=self.base) if entry else None
         return report if report is not None and report.job_ids else None
 

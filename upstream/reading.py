@@ -235,12 +235,12 @@ def _times(times: Times | None, record: object, body: object) -> dict[str, Any]:
     if times is None:
         return {}
     return {
-        "created": _moment(_find(times.created, record, body)),
-        "updated": _moment(_find(times.updated, record, body)),
+        "created": moment_of(_find(times.created, record, body)),
+        "updated": moment_of(_find(times.updated, record, body)),
     }
 
 
-def _moment(value: object) -> datetime | None:
+def moment_of(value: object) -> datetime | None:
     """A number of seconds or milliseconds, or a date as ISO 8601 writes it."""
     if (moment := time_of(value)) is not None or not isinstance(value, str):
         return moment

@@ -1,15 +1,19 @@
 """A submit that was cut, looked for in the provider's own list of jobs: by what only that submit can have sent."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
+from framerelay.runs.errors import UpstreamAnswerUnreadable
 from framerelay.upstream.paths import read_path
 from framerelay.upstream.profile import Listing, Profile
+from framerelay.upstream.reading import moment_of
 from framerelay.upstream.template import fill, words_in
 
 PAGES_MAX: Final = 10
 EARLIER_S: Final = 120.0  # So far the provider's clock may be behind ours.
+DAY_S: Final = 86_400.0
 
 AskList = Callable[[str, str, Any, Mapping[str, object]], Awaitable[dict[str, object]]]
 """Asks by a method and a template for an address, with a body; returns what it was answered."""
@@ -22,32 +26,82 @@ def can_be_searched(profile: Profile) -> bool:
     return by_reference or (listing != "none" and listing.reference is not None)
 
 
-async def find_in_list(
-    ask: AskList, listing: Listing, *, marks: Iterable[str], model: str | None, since: float
-) -> dict[str, object] | None:
-    """
-    The entry of the list in which one of *marks* stands where ``listing.reference`` says; None where there is none.
+def shows_addresses(profile: Profile) -> bool:
+    """Whether the list of jobs shows the callback address of each."""
+    listing = profile.recover.list
+    return profile.recover.reference == "none" and listing != "none" and listing.reference is not None
 
-    *since*: when the submit left, in seconds since 1970. At most `PAGES_MAX` pages are read. Raises: what *ask* raises.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostSubmit:
+    """
+    What may find a job again whose create was not answered: our reference *take*, when it left (s).
+
+    ``is_ours``: whether a callback address in the provider's list is one of the take, where that is not known whole.
+    ``or_never``: it may never have left, and that is to be known: none is found only in a list that would have it.
+    """
+
+    take: str
+    callback_url: str | None
+    model: str
+    since: float
+    is_ours: Callable[[str], bool] | None = None
+    or_never: bool = False
+
+    def is_in(self, text: str) -> bool:
+        """Whether *text*, out of the provider's list, names it."""
+        known = any(mark in text for mark in (self.take, self.callback_url) if mark)
+        return known or (self.is_ours is not None and self.is_ours(text))
+
+
+async def find_in_list(ask: AskList, listing: Listing, lost: LostSubmit) -> dict[str, object] | None:
+    """
+    The entry of the list that names *lost* where ``listing.reference`` says; None where there is none.
+
+    At most `PAGES_MAX` pages are read. Raises: what *ask* raises; UpstreamAnswerUnreadable if the list goes on, or if
+    it is not certain that what never left is not in it.
     """
     if listing.reference is None:
         return None
-    place, wanted = read_path(listing.reference), [mark for mark in marks if mark]
-    address, page = listing.get or listing.post or "", 1
+    place = read_path(listing.reference)
+    address, page, seen = listing.get or listing.post or "", 1, 0
     while page <= PAGES_MAX:
-        document = await ask("GET" if listing.get else "POST", address, *_filled(listing, model, since, page))
-        entries = read_path(listing.items).find(document, document)
-        for entry in entries if isinstance(entries, list) else ():
+        words = _filled(listing, lost.model, lost.since, page)
+        document = await ask("GET" if listing.get else "POST", address, *words)
+        found = read_path(listing.items).find(document, document)
+        entries = found if isinstance(found, list) else []
+        seen += len(entries)
+        for entry in entries:
             value = place.find(entry, entry)
-            if isinstance(entry, dict) and isinstance(value, str) and any(mark in value for mark in wanted):
+            if isinstance(entry, dict) and isinstance(value, str) and lost.is_in(value):
                 return entry
         following = read_path(listing.next).find(document, document) if listing.next else None
         if isinstance(following, str) and following.startswith(("https://", "http://")):
             address = following
         elif "page" not in words_in(address) or not entries:
+            goes_on = listing.next is not None or "page" in words_in(address)
+            if lost.or_never and not (seen and _reaches_back(listing, None if goes_on else entries, lost.since)):
+                break
             return None
         page += 1
-    return None
+    raise UpstreamAnswerUnreadable("the provider's list of jobs may have more than can be read of it")
+
+
+def _reaches_back(listing: Listing, entries: list[object] | None, since: float) -> bool:
+    """Whether a list has all jobs since then: it was turned to its end, or its only *entries* go further back."""
+    if listing.days is not None and since < time.time() - listing.days * DAY_S:
+        return False
+    if entries is None:
+        return True
+    times = [_created_at(listing, entry) for entry in entries]
+    known = [at for at in times if at is not None]
+    newest_first = len(known) == len(times) and known == sorted(known, reverse=True)
+    return newest_first and known[-1] < since - EARLIER_S
+
+
+def _created_at(listing: Listing, entry: object) -> float | None:
+    moment = moment_of(read_path(listing.created).find(entry, entry)) if listing.created else None
+    return None if moment is None else moment.timestamp()
 
 
 def _filled(listing: Listing, model: str | None, since: float, page: int) -> tuple[Any, Mapping[str, object]]:

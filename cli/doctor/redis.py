@@ -11,12 +11,16 @@ from redis.exceptions import ResponseError
 from framerelay.cli.doctor.finding import Finding, fail, ok, skipped, warn
 from framerelay.cli.doctor.network import in_thread
 from framerelay.cli.doctor.network import resolve as resolve_name
-from framerelay.cli.settings import without_password
 from framerelay.config.settings import Settings
 from framerelay.processors.worker import WORKER
+from framerelay.runs.errors import CopiesMissing
+from framerelay.store.addresses import hosts_of, redis_address, shown
 from framerelay.store.client import RelayRedis, connect, disconnect
+from framerelay.store.copies import Copies
 from framerelay.store.embedded import LOG, EmbeddedRedis, find_server, is_answering
+from framerelay.store.inbox import PROBE
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
+from framerelay.store.support import ALONE, RedisUnsupported, check_support
 
 COMMAND_S: Final = 3.0
 ASKED: Final = ("appendonly", "appendfsync", "maxmemory", "maxmemory-policy")
@@ -28,8 +32,11 @@ async def look_at_redis(settings: Settings) -> Finding:
 
     A write that leaves nothing behind is tried, too. Raises: EmbeddedRedisFailed; Trouble.
     """
-    if settings.redis_url is not None:
-        return await _look_at(settings.redis_url, f"Redis at {without_password(settings.redis_url)}")
+    url = redis_address(settings)
+    if url is not None:
+        return await _look_at(url, f"Redis at {shown(url)}", copies=settings.redis_copies)
+    if settings.redis_copies:
+        return fail(ALONE)
     folder = settings.data_dir / "redis"
     server = EmbeddedRedis(folder)
     try:
@@ -62,7 +69,7 @@ async def look_at_worker(settings: Settings) -> Finding:
 @asynccontextmanager
 async def client_of(settings: Settings) -> AsyncIterator[RelayRedis | None]:
     """The Redis of the settings as it runs, None where our own does not. Raises: REDIS_ERRORS; Trouble."""
-    url = settings.redis_url
+    url = redis_address(settings)
     if url is None:
         server = EmbeddedRedis(settings.data_dir / "redis")
         if not await _runs(server):
@@ -73,16 +80,21 @@ async def client_of(settings: Settings) -> AsyncIterator[RelayRedis | None]:
         yield redis
 
 
-async def _look_at(url: str, name: str) -> Finding:
+async def _look_at(url: str, name: str, *, copies: int = 0) -> Finding:
     try:
         async with _client(url) as redis:
+            await check_support(redis, copies=copies)
             try:
                 await redis.set("framerelay:doctor", b"", px=1000, nx=True, get=True)  # As callbacks are kept.
             except ResponseError as error:
                 if "syntax" in str(error):
                     return fail(f"{name.removesuffix(',')} is too old", "use Redis 7 or later, or Valkey")
                 raise
+            if copies:
+                await Copies(redis, copies).prove(("SET", PROBE, 1), ("DEL", PROBE))
             return _judge_durability(name, await _read_config(redis))
+    except (RedisUnsupported, CopiesMissing) as error:
+        return fail(f"{name.removesuffix(',')}: {error.message}")
     except REDIS_ERRORS as error:
         return fail(f"{name.removesuffix(',')}: {redis_words(error)}")
 
@@ -143,8 +155,8 @@ async def _runs(server: EmbeddedRedis) -> bool:
 
 @asynccontextmanager
 async def _client(url: str) -> AsyncIterator[RelayRedis]:
-    if not url.startswith("unix://"):
-        await resolve_name(url)
+    for host in hosts_of(url):
+        await resolve_name(host)
     redis = connect(url, connections_max=2, timeout_s=COMMAND_S)
     try:
         yield redis

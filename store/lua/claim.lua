@@ -2,13 +2,17 @@
 -- A lease is a time in the queue: a task that is held is due again when its lease ends, and a worker that lives puts
 -- that off for all its tasks by one command. So nobody looks at a held task, however many there are, and a killed
 -- worker's tasks are found at the very moment when they are free. Redis's own clock rules; workers' may differ.
--- KEYS: 1 queue · 2 wake · 3 runs that are due · 4 the word that changes when keys are to be read again
--- ARGV: 1 at most so many · 2 lease ms · 3 a run is never due so many ms ahead · then the ids of the tasks that this
--- worker holds
+-- KEYS: 1 queue · 2 wake · 3 runs that are due · 4 the word that changes when keys are to be read again · 5 schema
+-- ARGV: 1 at most so many · 2 lease ms · 3 a run is never due so many ms ahead · 4 schema of this worker · then the ids
+-- of the tasks that it holds
 -- Answers {ids and scores in turn, now ms, when the next task is due or '', when the next run is due or '', that word or
--- ''}. If more could be started than this worker has room for, runs take turns, and another worker is woken.
+-- '', {}}. A worker that is too old for what lies there gets nothing, and why at the end, as in `schema.lua`. If more could be started than this worker has room for, runs take turns, and another worker is woken.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local newest = redis.call('HMGET', KEYS[5], 'readable_from', 'version')
+if tonumber(newest[1] or 0) > tonumber(ARGV[4]) then
+  return {{}, now, '', '', '', {newest[1], newest[2] or '?'}}
+end
 local room = math.min(tonumber(ARGV[1]), 1000)  -- Lua hands on a few thousand values at most.
 
 -- A task's second word is its run ('submit:RUN:…'); others stand for themselves.
@@ -21,7 +25,7 @@ end
 -- says that a task whose run has a place was given one. A run that has none is thus never behind one that has some.
 local function in_turns(due)
   local has, ranks, last = {}, {}, 0
-  for i = 4, #ARGV do
+  for i = 5, #ARGV do
     local run = run_of(ARGV[i])
     has[run] = (has[run] or 0) + 1
   end
@@ -80,4 +84,4 @@ local last_run = redis.call('ZRANGE', KEYS[3], -1, -1, 'WITHSCORES')[2]
 if last_run and tonumber(last_run) > now + ARGV[3] then  -- The clock was set back since: the sweep looks at it now.
   next_run = now
 end
-return {claimed, now, next_task[2] or '', next_run or '', redis.call('GET', KEYS[4]) or ''}
+return {claimed, now, next_task[2] or '', next_run or '', redis.call('GET', KEYS[4]) or '', {}}

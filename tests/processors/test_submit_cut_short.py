@@ -162,8 +162,8 @@ def slow_to_tell(monkeypatch: pytest.MonkeyPatch, kind: type[events.Event]) -> a
     """Redis takes its time with the answer to an event of that kind; set as soon as it has been told of one."""
     told, record, cut = asyncio.Event(), submit_module.record, cut_off(monkeypatch)
 
-    async def slowly(store: Store, run_id: str, event: events.Event) -> Any:
-        recorded = await record(store, run_id, event)
+    async def slowly(store: Store, run_id: str, event: events.Event, **options: Any) -> Any:
+        recorded = await record(store, run_id, event, **options)
         if isinstance(event, kind):
             told.set()
             await cut.wait()
@@ -197,11 +197,11 @@ async def test_an_answer_whose_recording_was_cut_short_is_recorded(
     """The id of a job that was paid for is not let go of."""
     answered, record, cut = asyncio.Event(), submit_module.record, cut_off(monkeypatch)
 
-    async def late(store: Store, run_id: str, event: events.Event) -> Any:
+    async def late(store: Store, run_id: str, event: events.Event, **options: Any) -> Any:
         if isinstance(event, events.Submitted):
             answered.set()
             await cut.wait()
-        return await record(store, run_id, event)
+        return await record(store, run_id, event, **options)
 
     monkeypatch.setattr(submit_module, "record", late)
     provider.go_on.set()
@@ -221,10 +221,10 @@ async def test_a_stop_that_redis_does_not_hear_of_ends_nevertheless(
     monkeypatch.setattr(submit_module, "LAST_WORD_S", 0.05)
     record = submit_module.record
 
-    async def never(store: Store, run_id: str, event: events.Event) -> Any:
+    async def never(store: Store, run_id: str, event: events.Event, **options: Any) -> Any:
         if isinstance(event, events.SubmitLost):
             await asyncio.sleep(600)
-        return await record(store, run_id, event)
+        return await record(store, run_id, event, **options)
 
     monkeypatch.setattr(submit_module, "record", never)
     async with start_relay(provider.url, worker=False) as relay:

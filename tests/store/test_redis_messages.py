@@ -4,15 +4,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from arq.connections import ArqRedis
 from redis._parsers.base import BaseParser
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from framerelay.runs.errors import StoreUnavailable
 from framerelay.store.client import connect, disconnect
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words, unavailable
-from framerelay.store.runs import Store
-from framerelay.store.tasks import Task
 
 SCRIPT = "ERR Error running script (call to f_1): @user_script:5: @user_script: 5: -"
 
@@ -50,28 +46,6 @@ def test_what_was_said_while_connecting_is_not_called_unreachable() -> None:
     wrapped = RedisConnectionError(BaseParser.parse_error("NOAUTH Authentication required."))
 
     assert "wants a password" in redis_words(wrapped)
-
-
-@pytest.mark.anyio
-async def test_a_server_that_forgets_a_script_is_called_another_one(
-    redis: ArqRedis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It was loaded a moment ago; a full disk, which has words of its own, is not what a person should look for."""
-    await redis.script_flush()  # Tests before this one may have loaded it.
-    load = redis.script_load
-
-    async def load_and_start_anew(text: str) -> object:
-        loaded = await load(text)
-        await redis.script_flush()  # A real server cannot be replaced between exactly these two calls.
-        return loaded
-
-    monkeypatch.setattr(redis, "script_load", load_and_start_anew)
-    with pytest.raises(StoreUnavailable) as caught:
-        await Store(redis).enqueue([Task(id="t", function="sweep", arguments={})])
-
-    assert "restarted" in caught.value.message
-    assert "tried again" in caught.value.message
-    assert "disk" not in caught.value.message
 
 
 async def trouble_at(url: str, *, timeout_s: float = 10) -> str:

@@ -15,6 +15,7 @@ from framerelay.runs.tokens import TakeAddress
 from framerelay.store.client import script
 from framerelay.store.processes import READ_AGAIN
 from framerelay.store.progress import record, start
+from framerelay.store.schema import SCHEMA, SCHEMA_KEY
 from framerelay.store.tasks import DUE, QUEUE, WAKE
 
 pytestmark = pytest.mark.anyio
@@ -85,7 +86,7 @@ async def cost_of_one_callback(redis: ArqRedis, relay: Any, name: str) -> Counte
     before = await commands(redis)
 
     answer = await relay.api.post(f"/webhook/{token}", json={"id": name, "status": "running"})
-    claimed, *_ = await claim(keys=[QUEUE, WAKE, DUE, READ_AGAIN], args=[5, 6000, 1_200_000])
+    claimed, *_ = await claim(keys=[QUEUE, WAKE, DUE, READ_AGAIN, SCHEMA_KEY], args=[5, 6000, 1_200_000, SCHEMA])
     seen = await record(relay.store, name, events.JobSeen(shot_id="s1", take=1, job_ids=("j",), word="running"))
     await relay.store.schedule(seen.run, steps=[], wake_at=time.time() + 999)
     assert (await relay.api.get("/v1/runs?status=running&limit=5")).status_code == 200

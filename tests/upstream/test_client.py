@@ -6,7 +6,9 @@ import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -21,11 +23,12 @@ from framerelay.runs.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from framerelay.upstream.client import JobsClient, LostSubmit, Timeouts
+from framerelay.upstream.client import JobsClient, Timeouts
 from framerelay.upstream.families import Family, family_of
 from framerelay.upstream.order import Order
 from framerelay.upstream.profile import Recover
 from framerelay.upstream.profile_file import load_shipped
+from framerelay.upstream.search import LostSubmit
 from framerelay.upstream.transport import ANSWER_BYTES_MAX
 from framerelay.upstream.wire import JobState
 
@@ -458,6 +461,45 @@ async def test_a_job_is_found_in_the_providers_list_by_the_address_that_only_its
     assert found.job_ids == ("3",)
     assert missing is None
     assert [path for _, path, _, _ in provider.requests] == ["/generations"] * 4, "until a page is empty"
+
+
+LISTING = {"items": "generations", "reference": "hook", "created": "at"}
+PAGED = {**LISTING, "get": "/generations?page={page}"}
+ONE_PAGE = {**LISTING, "get": "/generations?limit=2"}
+LINKED = {**ONE_PAGE, "next": "next"}
+NEWER, OLDER = 1_000_500, 999_000
+
+
+@pytest.mark.parametrize(
+    ("listing", "pages", "is_certain"),
+    [
+        pytest.param(PAGED, [[NEWER], []], True, id="turned to its end"),
+        pytest.param(PAGED, [[NEWER]] * 10, False, id="longer than what is read"),
+        pytest.param(ONE_PAGE, [[NEWER, OLDER]], True, id="one page that has older jobs"),
+        pytest.param(ONE_PAGE, [[NEWER, NEWER]], False, id="one page, and there may be more"),
+        pytest.param(ONE_PAGE, [[OLDER, NEWER]], False, id="the oldest first, and there may be newer ones"),
+        pytest.param(ONE_PAGE, [[NEWER, None]], False, id="one that does not say when"),
+        pytest.param(PAGED, [[]], False, id="nothing that is understood"),
+        pytest.param(LINKED, [[NEWER]], True, id="no further page is named"),
+        pytest.param({**PAGED, "days": 7}, [[NEWER], []], False, id="a list that forgets after a week"),
+        pytest.param(ONE_PAGE, [None], False, id="no list"),
+    ],
+)
+async def test_that_a_job_was_never_made_is_believed_of_a_list_that_would_have_it(
+    provider, listing: dict[str, Any], pages: list[Any], is_certain: bool
+) -> None:
+    """Else it would be paid for again; whoever looks for one that surely left is told that it is not there."""
+    rules = msgspec.convert({"list": listing}, Recover)
+    asked = msgspec.structs.replace(load_shipped("luma"), recover=rules)
+    never = replace(lost("take"), or_never=True)
+    lists = [page and [{"hook": "another", "at": at} for at in page] for page in pages]
+    provider.answers = [JSONResponse({"generations": entries}) for entries in lists]
+    async with JobsClient(provider.url, "sk-test-key", profile=asked) as client:
+        if is_certain:
+            assert await client.find_job(never) is None
+        else:
+            with pytest.raises(UpstreamAnswerUnreadable):
+                await client.find_job(never)
 
 
 async def test_planned_look_ups_share_a_get_where_the_provider_takes_several_ids(provider) -> None:

@@ -1,0 +1,23 @@
+"""What is counted over all shots of a run, so that no change has to look at them all."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """
+    What the rules ask of all shots of a run together; `runs.standing` makes it, and carries it on with each change.
+
+    ``micros``: millionths of the currency that takes cost, or are reserved for them.
+    ``awake``: places of the shots that something is under way for, or that could be submitted. ``undone``: how many
+    are not done. ``spent`` · ``intended``: jobs that were or may have been accepted; submits that are under way.
+    ``heard`` · ``missed``: jobs told of by a callback, found by polling.
+    """
+
+    awake: tuple[int, ...] = ()
+    undone: int = 0
+    spent: int = 0
+    intended: int = 0
+    micros: int = 0
+    heard: int = 0
+    missed: int = 0

@@ -1,0 +1,93 @@
+"""
+How the address of a Redis is read.
+
+    redis://HOST · rediss://HOST · unix:///PATH     one server, or an address that always leads to the one that writes
+    redis+sentinel://HOST:PORT,HOST:PORT/NAME       whichever server the sentinels call the primary of NAME
+"""
+
+import weakref
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio.connection import SSLConnection, parse_url
+from redis.asyncio.sentinel import Sentinel, SentinelManagedConnection
+
+from framerelay.config.parse import SENTINEL_SCHEME
+from framerelay.config.settings import Settings
+
+SENTINEL_PORT: Final = 26379
+SENTINEL_S: Final = 1.0  # Without an answer the next one is asked.
+_OF_SENTINELS: Final = "sentinel_"  # Options of the address that are theirs, such as ``sentinel_password``.
+
+
+def redis_address(settings: Settings) -> str | None:
+    """The address in the settings, with their certificate authorities where it is one with TLS; None without one."""
+    url = settings.redis_url
+    if url is None or settings.ca_file is None or not url.startswith("rediss://") or "ssl_ca_certs=" in url:
+        return url
+    path = quote(quote(str(settings.ca_file)), safe="")  # redis-py decodes what stands behind the ? twice.
+    return f"{url}{'&' if '?' in url else '?'}ssl_ca_certs={path}"
+
+
+def shown(url: str) -> str:
+    """The address without the user, the passwords and whatever else it may hold."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def hosts_of(url: str) -> list[str]:
+    """Those that are contacted first, each as ``redis://HOST:PORT``."""
+    return [f"redis://{host}" for host in urlsplit(url).netloc.rpartition("@")[2].split(",") if host]
+
+
+def pool_of(url: str, **options: Any) -> BlockingConnectionPool:
+    """Connections to the Redis at *url*, where nothing is contacted yet; its own *options* go first."""
+    if url.startswith(SENTINEL_SCHEME):
+        return _sentinel_pool(url, options)
+    given = parse_url(url)
+    if given.get("connection_class") is SSLConnection and given.get("ssl_cert_reqs", "required") == "required":
+        options["ssl_check_hostname"] = True  # Else whoever has any certificate could stand in between.
+    return BlockingConnectionPool(**{**options, **given})
+
+
+class SentinelPool(BlockingConnectionPool):
+    """Connections to the primary of *name*: before each is made, and when that was demoted, *sentinel* is asked."""
+
+    is_master = True  # These two are read by redis-py's connection.
+    check_connection = False
+
+    def __init__(self, sentinel: Sentinel, name: str, **options: Any) -> None:
+        super().__init__(connection_class=SentinelManagedConnection, **options)
+        self.connection_kwargs["connection_pool"] = weakref.proxy(self)
+        self._sentinel, self._name = sentinel, name
+
+    async def get_master_address(self) -> tuple[str, int]:
+        """Raises: MasterNotFoundError."""
+        host, port = await self._sentinel.discover_master(self._name)
+        return str(host), int(port)
+
+    async def disconnect(self, inuse_connections: bool = True) -> None:
+        """Those to the sentinels, too."""
+        await super().disconnect(inuse_connections)
+        for each in self._sentinel.sentinels:
+            await each.connection_pool.disconnect()
+
+
+def _sentinel_pool(url: str, options: dict[str, Any]) -> SentinelPool:
+    parts = urlsplit(url)
+    user, _, hosts = parts.netloc.rpartition("@")
+    query = parse_qsl(parts.query)
+    of_sentinels = {name.removeprefix(_OF_SENTINELS): value for name, value in query if name.startswith(_OF_SENTINELS)}
+    rest = urlencode([(name, value) for name, value in query if not name.startswith(_OF_SENTINELS)])
+    given = parse_url(f"redis://{user}{'@' if user else ''}/?{rest}")
+    clocks = {"socket_timeout": SENTINEL_S, "socket_connect_timeout": SENTINEL_S}
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]
+        [_place(host) for host in hosts.split(",")], sentinel_kwargs={**clocks, **of_sentinels}
+    )
+    return SentinelPool(sentinel, parts.path.strip("/"), **{**options, **given})
+
+
+def _place(host: str) -> tuple[str, int]:
+    parts = urlsplit(f"redis://{host}")
+    return parts.hostname or "", parts.port or SENTINEL_PORT

@@ -1,0 +1,64 @@
+"""What a Redis must be able to do for us: found out at start, so that what is not supported is refused by its name."""
+
+from typing import Any, Final
+
+from redis.exceptions import ResponseError
+
+from framerelay.runs.errors import Permanent
+from framerelay.store.client import RelayRedis
+
+OLDEST: Final = 7  # The major version; what Valkey says, whoever is as new as that.
+CLUSTER: Final = (
+    "this Redis is a cluster, which is not supported: use one server with its replicas, behind Sentinel "
+    "(redis+sentinel://) or an address that moves"
+)
+SENTINEL: Final = "this is a Sentinel: its address is redis+sentinel://HOST:PORT/NAME, with the NAME that it watches"
+REPLICAS: Final = (
+    "FRAMERELAY_REDIS_COPIES needs the command WAIT, which this Redis refuses ({reason}): "
+    "allow it, or take the setting out"
+)
+ALONE: Final = (
+    "FRAMERELAY_REDIS_COPIES: FrameRelay's own Redis has no copies: set FRAMERELAY_REDIS_URL to one that has replicas, "
+    "or leave the other unset"
+)
+
+
+class RedisUnsupported(Permanent):
+    """This Redis cannot do what we need."""
+
+    code = "redis_unsupported"
+
+
+async def check_support(redis: RelayRedis, *, copies: int) -> None:
+    """
+    Ask a server what it is; one that does not say so is believed, as services that are managed by others are.
+
+    *copies*: so many are to be waited for. Raises: RedisUnsupported; as the client.
+    """
+    facts = {**await _info(redis, "server"), **await _info(redis, "cluster")}
+    mode = facts.get("redis_mode", facts.get("server_mode"))
+    if mode == "cluster" or str(facts.get("cluster_enabled", 0)) != "0":
+        raise RedisUnsupported(CLUSTER)
+    if mode == "sentinel":
+        raise RedisUnsupported(SENTINEL)
+    version = str(facts.get("redis_version", OLDEST))
+    major = version.partition(".")[0]
+    if major.isdigit() and int(major) < OLDEST:
+        raise RedisUnsupported(f"this Redis is version {version}: use {OLDEST} or later, or Valkey")
+    if copies:
+        await _check_wait(redis)
+
+
+async def _info(redis: RelayRedis, section: str) -> dict[str, Any]:
+    try:
+        facts: dict[str, Any] = await redis.info(section)
+    except ResponseError:
+        return {}
+    return facts
+
+
+async def _check_wait(redis: RelayRedis) -> None:
+    try:
+        await redis.execute_command("WAIT", 0, 1)
+    except ResponseError as error:
+        raise RedisUnsupported(REPLICAS.format(reason=error)) from error
