@@ -33,6 +33,9 @@ class Body:
     required: bool = True
 
 
+BOARD: Final = Body(kinds=("application/json", "application/yaml"), schema={"$ref": "#/components/schemas/Storyboard"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """

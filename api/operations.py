@@ -10,8 +10,9 @@ from typing import Final
 
 from framerelay.api import shapes
 from framerelay.api.access import VIDEO_BYTES_MAX, Right
+from framerelay.api.amend_operations import AMEND_OPERATIONS
 from framerelay.api.decision_bodies import BUDGET, CHANGE, YES_NO, fields_schema
-from framerelay.api.operation import FORM, Body, Operation, RouteAnswer
+from framerelay.api.operation import BOARD, FORM, Body, Operation, RouteAnswer
 from framerelay.api.storyboard_schema import Schema
 
 
@@ -27,7 +28,6 @@ REVISION: Final[Schema] = {
 }
 NAME: Final[Schema] = {"type": "string", "pattern": "^[!-~]{1,200}$"}
 
-BOARD: Final = Body(kinds=("application/json", "application/yaml"), schema={"$ref": "#/components/schemas/Storyboard"})
 CALLBACK_BODY: Final = Body(
     kinds=("application/json",),
     schema={
@@ -179,6 +179,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         answers=_RUN,
         refusals={**_NO_RUN, **_NOT_NOW, **_BAD_BODY},
     ),
+    **AMEND_OPERATIONS,
     "POST /v1/runs/{run}/promote": Operation(
         name="promoteRun",
         about="Make the final of a draft",

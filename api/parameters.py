@@ -52,6 +52,21 @@ PARAMETERS: Final[dict[str, dict[str, Any]]] = {
         "description": "As Last-Event-ID, which goes before it.",
         "schema": {"type": "string", "pattern": "^[0-9]{1,18}(-[0-9]{1,18})?$"},
     },
+    "Accept": {
+        "in": "header",
+        "description": "application/json for JSON; else it is YAML, with the comments that it was given with.",
+        "schema": {"type": "string"},
+    },
+    "dry_run": {
+        "in": "query",
+        "description": "true: say what it would do and cost, and do nothing.",
+        "schema": {"type": "boolean", "default": False},
+    },
+    "revision": {
+        "in": "query",
+        "description": "The revision that the person looked at: if the run has news since, 409 and nothing happens.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
     "Range": {"in": "header", "schema": {"type": "string", "examples": ["bytes=0-99", "bytes=-100"]}},
     "small": {
         "in": "query",

@@ -11,7 +11,7 @@ from framerelay.config.urls import host_of
 from framerelay.network.policy import HOW_TO_TRUST
 from framerelay.runs.costs import Estimate, together
 from framerelay.runs.events import Retaken
-from framerelay.runs.model import Clip, Film, FirstFrame, Frame, Problem, Run, Shot, Take, TakeStatus
+from framerelay.runs.model import Clip, FirstFrame, Frame, Problem, Run, Shot, Take, TakeStatus
 from framerelay.runs.outlook import (
     SecondJob,
     clips_that_are_odd,
@@ -76,9 +76,10 @@ def run_view(run: Run, *, base_url: str, positions: Mapping[str, int] | None = N
         warnings=_warnings(run),
         shots=[
             _shot(run, shot, base_url, stale=shot.id in stale, position=(positions or {}).get(shot.id))
-            for shot in run.shots
+            for shot in run.story
         ],
-        film=_film(run.film, base_url),
+        dropped=[_shot(run, shot, base_url, stale=False, position=None) for shot in run.archive],
+        film=_film(run, base_url),
         error=_problem(run.error),
     )
 
@@ -269,7 +270,9 @@ def _is_strange(take: Take) -> bool:
 def _strange_words(run: Run, shot: Shot, take: Take) -> str:
     word = f'says "{redacted(take.word)}"' if take.word else "names no status"
     when = "you are asked about it" if take.question else f"you are asked after {duration(run.terms.ask_after_s)}"
-    return f"shot {shot.id}: the provider {word} of job {take.job_id}, which is not known here; it is looked up, {when}"
+    return (
+        f"shot {shot.name}: the provider {word} of job {take.job_id}, which is not known here; it is looked up, {when}"
+    )
 
 
 def _untold(problem: Problem) -> str:
@@ -278,12 +281,12 @@ def _untold(problem: Problem) -> str:
 
 def _shot(run: Run, shot: Shot, base_url: str, *, stale: bool, position: int | None) -> shapes.Shot:
     return shapes.Shot(
-        id=shot.id,
+        id=shot.name,
         scene=shot.scene,
         provider=run.provider_of(shot),
         model=run.model_of(shot),
         origin=shot.origin,
-        source=shot.source,
+        source=run.name_of(shot.source) if shot.source else None,
         status=shot.status,
         prompt=shot.input.get("prompt"),
         gate="approve" if shot.gated else None,
@@ -295,7 +298,7 @@ def _shot(run: Run, shot: Shot, base_url: str, *, stale: bool, position: int | N
         stale=stale,
         following=shot.following is not None,
         alternative_since=shot.reaction.since if shot.reaction else None,
-        continued=is_continued(run, shot),
+        continued=not shot.dropped and is_continued(run, shot),
         held_by=_problem(shot.held_by),
         queue_position=UNSET if position is None else position,
         next_try=shot.due_at if shot.held_by and not needs_operator(shot) else None,
@@ -328,6 +331,7 @@ def _take(take: Take, base_url: str) -> shapes.Take:
         opening=_frame(take.opening, base_url),
         seam=None if take.seam is None else shapes.Seam(difference=take.seam),
         twin_of=take.twin_of,
+        spare=take.spare,
     )
 
 
@@ -365,7 +369,8 @@ def _first_frame(first: FirstFrame | None, base_url: str) -> shapes.FirstFrame |
     return shapes.FirstFrame(url=url if not url.startswith("data:") else "data:", source=first.source)
 
 
-def _film(film: Film | None, base_url: str) -> shapes.Film | None:
+def _film(run: Run, base_url: str) -> shapes.Film | None:
+    film = run.film
     if film is None:
         return None
     return shapes.Film(
@@ -375,7 +380,7 @@ def _film(film: Film | None, base_url: str) -> shapes.Film | None:
         frames=film.frames,
         copied=film.copied,
         reason=film.reason,
-        takes=film.takes,
+        takes=None if film.takes is None else {run.name_of(name): take for name, take in film.takes.items()},
         sha256=film.sha256,
         warnings=list(film.warnings),
     )

@@ -27,6 +27,7 @@ QUESTIONS = (
     "many_runs",
     "places",
     "film",
+    "amend",
     "start",
 )
 """In the order of the page; each is a module here whose `main` prints JSON lines and sentences."""

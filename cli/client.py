@@ -18,6 +18,7 @@ from framerelay.config.keys import find_api_key
 from framerelay.config.settings import Settings, from_environment
 from framerelay.network.tls import tls_of
 from framerelay.runs.errors import Mistake, StoryboardInvalid
+from framerelay.runs.model import Given
 
 TRIES: Final = 3
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
@@ -108,19 +109,57 @@ class Receiver:
         """What *path* answers to a DELETE, as *shape*. Raises: CommandError."""
         return self._ask("DELETE", path, shape)
 
-    def start(self, storyboard: object, *, headers: Mapping[str, str] | None = None) -> shapes.Run:
+    def start(
+        self, storyboard: object, *, given: Given | None = None, headers: Mapping[str, str] | None = None
+    ) -> shapes.Run:
         """
-        A new run of *storyboard*; *headers* may bring a key of their own, and terms.
+        A new run of *storyboard*, of its text if that is *given*; *headers* may bring a key of their own, and terms.
 
         The key makes a repeat harmless, so an answer that was lost is simply asked for again. Raises: like `post`.
         """
         headers = {"Idempotency-Key": secrets.token_hex(16), **(headers or {})}
         for _ in range(TRIES - 1):
             try:
-                return self._ask("POST", "/v1/runs", shapes.Run, json=storyboard, headers=headers)
+                return self._send_board("/v1/runs", shapes.Run, storyboard, given, headers)
             except NoAnswer:
                 continue
-        return self._ask("POST", "/v1/runs", shapes.Run, json=storyboard, headers=headers)
+        return self._send_board("/v1/runs", shapes.Run, storyboard, given, headers)
+
+    def amend(
+        self,
+        run_id: str,
+        shape: type[S],
+        storyboard: object,
+        *,
+        given: Given | None,
+        headers: Mapping[str, str] | None = None,
+        **query: object,
+    ) -> S:
+        """What an amendment of the run to *storyboard* answers. Raises: like `post`."""
+        params = {name: str(value).lower() for name, value in query.items() if value is not None}
+        return self._send_board(f"/v1/runs/{run_id}/amend", shape, storyboard, given, headers or {}, params=params)
+
+    def storyboard(self, run_id: str, *, kind: str) -> bytes:
+        """The storyboard of the run, as the content type *kind*. Raises: CommandError."""
+        path = f"/v1/runs/{checked_id(run_id, 'run')}/storyboard"
+        response = self._response("GET", path, {"headers": {"Accept": kind}})
+        if not response.is_success:
+            raise self._refusal(response)
+        return response.content
+
+    def _send_board(
+        self,
+        path: str,
+        shape: type[S],
+        storyboard: object,
+        given: Given | None,
+        headers: Mapping[str, str],
+        **options: Any,
+    ) -> S:
+        if given is None or given.form != "yaml":
+            return self._ask("POST", path, shape, json=storyboard, headers=headers, **options)
+        headers = {**headers, "Content-Type": "application/yaml"}
+        return self._ask("POST", path, shape, content=given.text.encode(), headers=headers, **options)
 
     @property
     def url(self) -> str:

@@ -285,6 +285,7 @@ def completion(shell: str) -> None:
     click.echo(script(cli, shell))
 
 
+import framerelay.cli.amend_commands  # noqa: E402
 import framerelay.cli.provider_commands  # noqa: E402, F401  # Its commands come last.
 
 

@@ -56,7 +56,7 @@ def show_run(run_id: str, *, watch: bool, as_json: bool) -> int:
         run = receiver.run(run_id)
         if watch:
             return watch_run(receiver, run.id, as_json=as_json)
-        _print(receiver, run, as_json)
+        print_run(receiver, run, as_json)
     return 0
 
 
@@ -64,12 +64,12 @@ def cancel_run(run_id: str, *, yes: bool, as_json: bool) -> int:
     """Submit nothing more of a run; a person at a terminal is asked, unless they said *yes*."""
     checked_id(run_id, "run")
     with Receiver.of_environment() as receiver:
-        if _asks(yes, as_json):
+        if asks(yes, as_json):
             run = receiver.run(run_id)
-            if not _confirms(f"{_title_of(run)}: nothing more is submitted, for good{_under_way(run)}"):
+            if not confirms(f"{title_of(run)}: nothing more is submitted, for good{_under_way(run)}"):
                 return 1
             run_id = run.id
-        _print(receiver, receiver.post(f"/v1/runs/{run_id}/cancel", shapes.Run, json={}), as_json)
+        print_run(receiver, receiver.post(f"/v1/runs/{run_id}/cancel", shapes.Run, json={}), as_json)
     return 0
 
 
@@ -77,9 +77,9 @@ def remove_run(run_id: str, *, yes: bool, as_json: bool) -> int:
     """Remove a run that has ended; a person at a terminal is asked, unless they said *yes*. Returns the exit code."""
     checked_id(run_id, "run")
     with Receiver.of_environment() as receiver:
-        if _asks(yes, as_json):
+        if asks(yes, as_json):
             run = receiver.run(run_id)
-            if not _confirms(f"{_title_of(run)} is removed with {_files(run)}; there is no way back"):
+            if not confirms(f"{title_of(run)} is removed with {_files(run)}; there is no way back"):
                 return 1
             run_id = run.id
         answer = receiver.delete(f"/v1/runs/{run_id}", shapes.Removed)
@@ -119,13 +119,13 @@ def retake(run_id: str, shot_id: str, body: Mapping[str, object], *, yes: bool, 
     checked_id(run_id, "run")
     place = f"shots/{checked_id(shot_id, 'shot')}/retake"
     with Receiver.of_environment() as receiver:
-        if _asks(yes, as_json):
+        if asks(yes, as_json):
             run = receiver.run(run_id)
             would = receiver.post(f"/v1/runs/{run.id}/{place}", shapes.Outlook, json={**body, "dry_run": True}).would
-            if not _confirms(would if run.id == run_id else f"{_title_of(run)}: {would}"):
+            if not confirms(would if run.id == run_id else f"{title_of(run)}: {would}"):
                 return 1
             run_id = run.id
-        _print(receiver, receiver.post(f"/v1/runs/{run_id}/{place}", shapes.Run, json=dict(body)), as_json)
+        print_run(receiver, receiver.post(f"/v1/runs/{run_id}/{place}", shapes.Run, json=dict(body)), as_json)
     return 0
 
 
@@ -134,9 +134,9 @@ def promote(run_id: str, *, jobs: int | None, money: float | None, yes: bool, as
     checked_id(run_id, "run")
     body = _limits(jobs, money)
     with Receiver.of_environment() as receiver:
-        if _asks(yes, as_json):
+        if asks(yes, as_json):
             would = receiver.post(f"/v1/runs/{run_id}/promote", shapes.Outlook, json={**body, "dry_run": True}).would
-            if not _confirms(would):
+            if not confirms(would):
                 return 1
         run = receiver.post(f"/v1/runs/{run_id}/promote", shapes.Run, json=body)
     if as_json:
@@ -151,19 +151,20 @@ def _limits(jobs: int | None, money: float | None) -> dict[str, object]:
     return {"budget": limits} if limits else {}
 
 
-def _asks(yes: bool, as_json: bool) -> bool:
+def asks(yes: bool, as_json: bool) -> bool:
     """Only a person at a terminal is asked: a script that worked goes on to work."""
     return not (yes or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def _confirms(what: str) -> bool:
+def confirms(what: str) -> bool:
+    """Whether a person at the terminal agrees to *what*."""
     if click.confirm(printable(f"{what}.\nGo on?")):
         return True
     click.echo("nothing was done", err=True)
     return False
 
 
-def _title_of(run: shapes.Run) -> str:
+def title_of(run: shapes.Run) -> str:
     """The title and the whole id: what was typed may have been the beginning of one."""
     return f'"{run.title}" ({run.id})'
 
@@ -191,7 +192,7 @@ def _go_on(run_id: str, what: str, body: Mapping[str, object] | None = None, *, 
         if not as_json and run.status == "running":
             submits = new_submits(run.submits_to_come)
             click.echo(f"it goes on from what is there: {submits} to its end, if nothing fails", err=True)
-        _print(receiver, run, as_json)
+        print_run(receiver, run, as_json)
     return 0
 
 
@@ -199,7 +200,7 @@ def adopt(job_id: str, run_id: str, shot_id: str, *, as_json: bool) -> int:
     """Attach a job that was paid for; returns the exit code."""
     body = {"job_id": job_id, "run": checked_id(run_id, "run"), "shot": checked_id(shot_id, "shot")}
     with Receiver.of_environment() as receiver:
-        _print(receiver, receiver.post("/v1/jobs/adopt", shapes.Run, json=body), as_json)
+        print_run(receiver, receiver.post("/v1/jobs/adopt", shapes.Run, json=body), as_json)
     return 0
 
 
@@ -232,7 +233,8 @@ def watch_run(receiver: Receiver, run_id: str, *, as_json: bool) -> int:
     return exit_code(run)
 
 
-def _print(receiver: Receiver, run: shapes.Run, as_json: bool) -> None:
+def print_run(receiver: Receiver, run: shapes.Run, as_json: bool) -> None:
+    """The run as it stands, drawn or as JSON."""
     if as_json:
         print_json(run)
     else:

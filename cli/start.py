@@ -19,7 +19,8 @@ def start(path: Path, *, watch: bool, as_json: bool) -> int:
     """Check the storyboard, hand its pictures over, start it; returns the exit code."""
     storyboard, folder = read_board(path)
     with Receiver.of_environment() as receiver:
-        run = receiver.start(storyboard.with_files(give_pictures(receiver, storyboard, folder)).document)
+        board = storyboard.with_files(give_pictures(receiver, storyboard, folder))
+        run = receiver.start(board.document, given=board.given)
         if watch:
             return watch_run(receiver, run.id, as_json=as_json)
     if as_json:

@@ -68,6 +68,6 @@ async def _repaired(deps: Deps, run: Run) -> bool:
 
 async def _has_all_clips(deps: Deps, run: Run) -> bool:
     try:
-        return len(await parts_of(deps, run)) == len(run.shots)
+        return len(await parts_of(deps, run)) == len(run.story)
     except NotFound:
         return False

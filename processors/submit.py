@@ -161,6 +161,7 @@ async def _intend(deps: Deps, run: Run, shot: Shot, number: int, ready: Prepared
         expected_s=expected.slowest_s,
         usual_s=expected.usual_s,
         maker=ready.maker,
+        turn=shot.turns,
     )
     saving = asyncio.create_task(_copied(deps, run, shot, event))
     try:

@@ -21,7 +21,18 @@ from framerelay.api.operations import OPERATIONS
 from framerelay.config.keys import Keys
 from framerelay.config.live import LiveSettings
 from framerelay.config.settings import Settings
-from framerelay.receiver import addresses, answers, beginning, health, media, metrics, notifications, plan, runs_api
+from framerelay.receiver import (
+    addresses,
+    amend_api,
+    answers,
+    beginning,
+    health,
+    media,
+    metrics,
+    notifications,
+    plan,
+    runs_api,
+)
 from framerelay.receiver.access import keyed, log_in, log_out, unkeyed
 from framerelay.receiver.callbacks import receiving, release, replay
 from framerelay.receiver.door.keys import KeyCheck
@@ -178,6 +189,8 @@ def routes() -> list[Route]:
         keyed(f"{run_id}/events", runs_api.watch),
         keyed(f"{run_id}/cancel", runs_api.cancel, methods=["POST"]),
         keyed(f"{run_id}/resume", runs_api.resume, methods=["POST"]),
+        keyed(f"{run_id}/storyboard", amend_api.storyboard),
+        keyed(f"{run_id}/amend", amend_api.amend, methods=["POST"]),
         keyed(f"{run_id}/promote", beginning.promote, methods=["POST"]),
         keyed(f"{shot_id}/retake", runs_api.retake, methods=["POST"]),
         keyed("/v1/jobs/adopt", runs_api.adopt, methods=["POST"]),

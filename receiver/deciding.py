@@ -35,7 +35,7 @@ async def decide(state: State, run_id: str, event: Decision, *, revision: int | 
     before = why_not(run, event, time.time())
     recorded = await record(state.store, run.id, event, revision=revision)
     if isinstance(event, events.Picked) and run.take(event.shot_id, event.take) is None:
-        raise NotFound(f"shot {event.shot_id} has no take {event.take}")
+        raise NotFound(f"shot {run.name_of(event.shot_id)} has no take {event.take}")
     if not recorded.changed:
         words = why_not(recorded.run, event, time.time()) or before or "somebody acted in between: look again"
         bare = event == events.Resumed()  # One with a budget has its answer without that.

@@ -3,13 +3,12 @@ What can happen to a run: past-tense facts, each about one shot or take, for `ru
 
 A fact says which state it is about, where that can have changed since: the *intent* of a submit, the *turn* of a task,
 the id of a job. It is dropped if that is no longer so; None there stands for whatever the state is.
-
-Whoever learns a fact records it (`processors.progress`); nobody but the machine says what follows from it.
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
+from framerelay.runs.amendment import Amended as Amended
 from framerelay.runs.costs import Cost, Quote
 from framerelay.runs.maker import Maker
 from framerelay.runs.model import Clip, Film, FirstFrame, Frame, Problem, TakeStatus
@@ -25,23 +24,24 @@ class TakeEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitting(TakeEvent):
-    """Money is about to move: the take exists from here on, and only the execution named *intent* may POST."""
+    """
+    Money is about to move: the take exists from here on, and only the execution named *intent* may POST.
+
+    *maker*: who will be asked; None: the jobs API of the settings. *turn*: the shot's, when its inputs were prepared.
+    """
 
     intent: str
     seed: int | None
     first_frame: FirstFrame | None
     expected_s: float | None = None
     usual_s: float | None = None
-    maker: Maker | None = None  # Who will be asked; None: the jobs API of the settings.
+    maker: Maker | None = None
+    turn: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted(TakeEvent):
-    """
-    The provider answered with a job, which is paid for.
-
-    *aliases*: other ids that the answer gave it; *kept*: addresses that it named for later.
-    """
+    """The provider answered with a job, which is paid for; *aliases*: its other ids; *kept*: addresses for later."""
 
     job_id: str
     word: str | None = None
@@ -394,5 +394,6 @@ Event = (
     | Resumed
     | Adopted
     | Retaken
+    | Amended
     | RunCancelled
 )

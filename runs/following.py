@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from framerelay.runs.decisions import begun_again
 from framerelay.runs.model import Run, Shot, ShotStatus
-from framerelay.runs.standing import chosen, hands_on, places_changed
+from framerelay.runs.reactions import with_other_input
+from framerelay.runs.standing import chosen, counted, hands_on, places_changed
 from framerelay.runs.takes import OPEN
 
 
@@ -51,3 +52,13 @@ def _begins_with(shot: Shot, number: int) -> bool:
     """Whether what it goes on with was made from that take of its source."""
     take = chosen(shot)
     return take is not None and take.first_frame is not None and take.first_frame.take == number
+
+
+def with_reactions(run: Run, *, before: Run) -> Run:
+    """*run*, not settled yet, with what the storyboard says of the takes that failed since *before*."""
+    if run.cancelled:
+        return run
+    changed = (run.shots[place] for place in places_changed(run, before=before))
+    failed = [shot for shot in changed if shot.reaction is not None and chosen(shot) is None]
+    others = [(shot, with_other_input(shot, counted(shot))) for shot in failed]
+    return run.with_shots(*moved) if (moved := [after for shot, after in others if after is not shot]) else run

@@ -38,7 +38,7 @@ class MoreNeeded:
 def more_needed(run: Run) -> MoreNeeded:
     """What has to be added to the budgets of *run*, so that it comes to its end."""
     left = budget_left(run)
-    missing = [(shot.estimate, takes_to_come(run, shot)) for shot in run.shots]
+    missing = [(shot.estimate, takes_to_come(run, shot)) for shot in run.story]
     jobs = 0 if left.jobs is None else sum(number for _, number in missing) - left.jobs
     high = sum(estimate.high * number for estimate, number in missing if estimate)
     money = 0.0 if left.micros is None else high - left.micros / MICROS
@@ -56,13 +56,13 @@ def _why_not_money(run: Run, money: float | None) -> str | None:
     """Where a price is not known, or one is of another currency, money cannot be kept to: as when a run is started."""
     if money is None:
         return None
-    unknown = next((shot for shot in run.shots if shot.estimate is None), None)
+    unknown = next((shot for shot in run.story if shot.estimate is None), None)
     if unknown is not None:
         return (
             f"no price of {run.model_of(unknown)} is known (shot {unknown.id}), so the money cannot be kept to: "
             "give a budget of jobs"
         )
-    currencies = {shot.estimate.currency for shot in run.shots if shot.estimate} | {run.currency or ""} - {""}
+    currencies = {shot.estimate.currency for shot in run.story if shot.estimate} | {run.currency or ""} - {""}
     if len(currencies) > 1:
         return f"prices are in {' and '.join(sorted(currencies))}: nothing is converted here; give a budget of jobs"
     spent = overview(run).micros
@@ -75,5 +75,5 @@ def _why_not_money(run: Run, money: float | None) -> str | None:
 
 def _currency(run: Run, money: float | None) -> str | None:
     """That of its prices, so that whoever reads the budget knows it."""
-    prices = (shot.estimate.currency for shot in run.shots if shot.estimate)
+    prices = (shot.estimate.currency for shot in run.story if shot.estimate)
     return None if money is None else next(prices, None)

@@ -12,21 +12,20 @@ from dataclasses import replace
 from typing import Final
 
 from framerelay.runs import events
+from framerelay.runs.amend import amended
+from framerelay.runs.content import content_key
 from framerelay.runs.costs import reserved
 from framerelay.runs.decisions import decided
 from framerelay.runs.events import Event, TakeEvent
-from framerelay.runs.following import with_following
+from framerelay.runs.following import with_following, with_reactions
 from framerelay.runs.model import Run, Shot, ShotStatus, Take, TakeStatus
-from framerelay.runs.reactions import with_other_input
 from framerelay.runs.restoration import restored
 from framerelay.runs.standing import (
     FOR_A_PERSON,
     awake,
-    chosen,
     counted,
     is_complete,
     picks,
-    places_changed,
     settled,
     takes_to_submit,
     unjoined,
@@ -72,20 +71,12 @@ def apply(run: Run, event: Event, now: float) -> Run:
     if isinstance(event, events.NotificationSettled):
         return replace(changed, news=_news(run))
     news = _news(run) if isinstance(event, events.OpeningTaken) else changed.revision
-    reacted = _with_reactions(changed, before=run)
+    if isinstance(event, events.Amended):  # Shots have other places then, and other heirs: all are looked at.
+        return settled(replace(changed, news=news, updated_at=now))
+    reacted = with_reactions(changed, before=run)
     after = settled(replace(reacted, news=news, updated_at=now), before=run)
     followed = with_following(after, before=run, now=now)
     return after if followed is after else settled(followed, before=after)
-
-
-def _with_reactions(run: Run, *, before: Run) -> Run:
-    """*run*, not settled yet, with what the storyboard says of the takes that failed since *before*."""
-    if run.cancelled:
-        return run
-    changed = (run.shots[place] for place in places_changed(run, before=before))
-    failed = [shot for shot in changed if shot.reaction is not None and chosen(shot) is None]
-    others = [(shot, with_other_input(shot, counted(shot))) for shot in failed]
-    return run.with_shots(*moved) if (moved := [after for shot, after in others if after is not shot]) else run
 
 
 def is_news(run: Run, revision: int) -> bool:
@@ -160,6 +151,8 @@ def _changed(run: Run, event: Event, now: float) -> Run:
             | events.RunCancelled()
         ):
             return decided(run, event, now)
+        case events.Amended():
+            return run if event.revision is not None and is_news(run, event.revision) else amended(run, event, now)
         case events.Submitted():
             return _with_answer(run, event, now)
         case events.SecondJobFound():
@@ -200,6 +193,8 @@ def _with_intent(run: Run, event: events.Submitting, now: float) -> Run:
     due = [step for step in steps_due(run, now) if step.name is StepName.SUBMIT]
     if shot is None or (event.shot_id, event.take) not in {(step.shot_id, step.take) for step in due}:
         return run
+    if event.turn not in (None, shot.turns):  # It was prepared for what the shot was before somebody changed it.
+        return run
     take = Take(
         number=event.take,
         status=TakeStatus.SUBMITTING,
@@ -212,6 +207,8 @@ def _with_intent(run: Run, event: events.Submitting, now: float) -> Run:
         usual_s=event.usual_s,
         maker=event.maker,
         cost=reserved(shot.estimate),
+        key=content_key(run, shot),
+        source=shot.source,
     )
     takes = sorted((*shot.takes, take), key=lambda each: each.number)
     return run.with_shots(replace(shot, takes=tuple(takes), held_by=None))
@@ -309,7 +306,8 @@ def _after_deadlines(run: Run, now: float) -> Run:
 
 def _gives_way(run: Run, shot: Shot, take: Take) -> bool:
     """Whether an unsure take is given up by time alone: the terms say so, or nothing follows from it."""
-    return run.terms.unsure == "retake" or take.number <= shot.set_aside or run.cancelled or run.film is not None
+    left_behind = take.number <= shot.set_aside or take.spare or shot.dropped
+    return run.terms.unsure == "retake" or left_behind or run.cancelled or run.film is not None
 
 
 def _askable(shot: Shot) -> list[Take]:

@@ -5,7 +5,6 @@ Times are seconds since 1970 (UTC), as in the jobs API. Files are named by their
 """
 
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any, NewType
 
 from framerelay.runs.costs import Cost, Estimate
@@ -13,81 +12,21 @@ from framerelay.runs.earlier_input import EarlierInput
 from framerelay.runs.maker import Maker
 from framerelay.runs.overview import Overview
 from framerelay.runs.reaction import Reaction
+from framerelay.runs.statuses import Family as Family
+from framerelay.runs.statuses import From as From
+from framerelay.runs.statuses import RunStatus as RunStatus
+from framerelay.runs.statuses import ShotStatus as ShotStatus
+from framerelay.runs.statuses import TakeStatus as TakeStatus
 
 RunId = NewType("RunId", str)
 
 
-class RunStatus(StrEnum):
-    """How a run stands; `runs.machine` computes it from the shots and nobody else sets it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """A storyboard as a person wrote it; *form*: ``yaml`` or ``json``."""
 
-    RUNNING = "running"
-    WAITING = "waiting"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-class ShotStatus(StrEnum):
-    """How a shot stands; computed like a run's."""
-
-    PENDING = "pending"
-    SUBMITTING = "submitting"
-    GENERATING = "generating"
-    COLLECTING = "collecting"
-    DONE = "done"
-    WAITING = "waiting"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-class TakeStatus(StrEnum):
-    """The life of one paid try; `docs/lifecycle.md` draws who moves a take from where to where."""
-
-    SUBMITTING = "submitting"
-    GENERATING = "generating"
-    COLLECTING = "collecting"
-    DONE = "done"
-    FAILED = "failed"
-    EXPIRED = "expired"
-    CANCELLED = "cancelled"
-    UNSURE = "unsure"
-
-
-class Family(StrEnum):
-    """Kinds of failure, told apart by what to do next (Ark's error pages, as of 2026, and others' words)."""
-
-    TEXT_MODERATED = "text_moderated"
-    """The prompt was refused: the same text is refused again."""
-    IMAGE_MODERATED = "image_moderated"
-    """An image or video that we gave was refused (a face, often): no retry helps."""
-    AUDIO_MODERATED = "audio_moderated"
-    """The generated sound was refused: one new take may pass, without sound surely."""
-    VIDEO_MODERATED = "video_moderated"
-    """The generated picture was refused: another seed may pass."""
-    REQUEST_INVALID = "request_invalid"
-    """A field is missing or wrong."""
-    ACCOUNT = "account"
-    """Key, payment, or model access: nothing can be submitted until the operator acts."""
-    RATE = "rate"
-    """Too fast or too busy: waiting helps, and no take was spent."""
-    QUOTA = "quota"
-    """Used up: waiting does not help."""
-    SERVER = "server"
-    """The provider's own trouble."""
-    EXPIRED = "expired"
-    """The job was not done in time."""
-    CANCELLED = "cancelled"
-    """Somebody cancelled the job."""
-    UNKNOWN = "unknown"
-    """None of these: show it to a person."""
-
-
-class From(StrEnum):
-    """Where a shot's first frame comes from, besides the id of an earlier shot."""
-
-    CONTINUE = "continue"
-    BRIDGE = "bridge"
-    CUT = "cut"
+    text: str
+    form: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +93,9 @@ class Take:
     ``kept``: addresses that the submit's answer named for that. ``find_at``: when our reference is asked for.
     ``trace``: what continues that of the callback about its clip, which came at ``callback_at``. ``usage``: what it
     took, in the provider's words; ``cost``: that in money, or what was reserved for it; None: no price is known.
+    ``key`` · ``source``: what it was asked for (`runs.content`), and the shot that handed it its first frame.
+    ``spare``: its shot asks for something else by now; it counts for nothing unless a person picks it, or that is
+    asked for again.
     """
 
     number: int
@@ -192,6 +134,9 @@ class Take:
     find_at: float | None = None
     usage: dict[str, Any] = field(default_factory=dict)
     cost: Cost | None = None
+    key: str | None = None
+    source: str | None = None
+    spare: bool = False
 
     @property
     def job_id(self) -> str | None:
@@ -204,6 +149,8 @@ class Shot:
     """
     One clip of the film.
 
+    ``id``: in addresses, files and events, the same for ever. ``alias``: what a person calls it, where an amended
+    storyboard gave it another id. ``dropped``: no longer part of the film; its takes are kept.
     ``origin``: ``continue``, ``bridge``, ``cut`` or the id of an earlier shot, as written. ``source``: the shot whose
     last frame this one begins with. ``input``: the fields for the jobs API, prompt with style included. ``provider`` ·
     ``model``: where they are not the run's. ``extra``: raw fields of the provider, sent as they are. ``estimate``: what
@@ -243,6 +190,13 @@ class Shot:
     earlier: tuple[EarlierInput, ...] = ()
     takes: tuple[Take, ...] = ()
     status: ShotStatus = ShotStatus.PENDING
+    alias: str | None = None
+    dropped: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its id as a person knows it."""
+        return self.alias or self.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,12 +238,14 @@ class Index:
     The shots of a run once more, so that none has to be looked for: it is true of exactly these ``shots``.
 
     ``places``: where each stands, by its id. ``heirs``: the places of those that begin with its last frame.
+    ``length``: so many are of the film, those behind them are dropped.
     ``overview``: None until the run is settled.
     """
 
     shots: tuple[Shot, ...] = ()
     places: dict[str, int] = field(default_factory=dict)
     heirs: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    length: int = 0
     overview: Overview | None = None
 
     @classmethod
@@ -299,10 +255,11 @@ class Index:
         for place, shot in enumerate(shots):
             if shot.source is not None:
                 heirs[shot.source] = (*heirs.get(shot.source, ()), place)
-        return cls(shots=shots, places={shot.id: place for place, shot in enumerate(shots)}, heirs=heirs)
+        places = {shot.id: place for place, shot in enumerate(shots)}
+        return cls(shots=shots, places=places, heirs=heirs, length=sum(not shot.dropped for shot in shots))
 
     def with_shots(self, *changed: Shot) -> "Index":
-        """With *changed* in place of the shots of the same ids; what hangs on what never changes in a run."""
+        """With *changed* in place of the shots of the same ids: order and sources change by an amendment alone."""
         shots = list(self.shots)
         for shot in changed:
             shots[self.places[shot.id]] = shot
@@ -323,7 +280,7 @@ _NO_SHOTS = Index()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """
-    One execution of a storyboard; ``shots`` stand in the order of the film.
+    One execution of a storyboard; ``shots`` stand in the order of the film, those that were dropped behind them.
 
     ``provider``: the storyboard's; None: that of the settings. ``budget_money``: in units of ``currency``.
     ``news``: the last revision in which more changed than the first frame of a clip; None: kept by an early version.
@@ -370,6 +327,25 @@ class Run:
         """The run with *changed* in place of the shots of the same ids, which it has."""
         index = self.index.with_shots(*changed)
         return replace(self, shots=index.shots, index=index)
+
+    @property
+    def story(self) -> tuple[Shot, ...]:
+        """The shots of the film, in its order."""
+        return self.shots[: self.index.length]
+
+    @property
+    def archive(self) -> tuple[Shot, ...]:
+        """The shots that were dropped."""
+        return self.shots[self.index.length :]
+
+    def name_of(self, shot_id: str) -> str:
+        """What a person calls the shot of that id; the id itself if there is none."""
+        shot = self.shot(shot_id)
+        return shot.name if shot else shot_id
+
+    def shot_called(self, name: str) -> Shot | None:
+        """The shot of the film that a person calls *name*."""
+        return next((shot for shot in self.story if shot.name == name), None)
 
     def shot(self, shot_id: str) -> Shot | None:
         """The shot of that id, if the run has it."""

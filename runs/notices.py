@@ -6,6 +6,7 @@ Which change of a run is told to whoever wrote ``notify_url``: purely, from the 
 
 import hashlib
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Final
 
 import msgspec
@@ -65,7 +66,7 @@ def notices_of(before: Run | None, after: Run) -> tuple[Notice, ...]:
     asking = [shot for was, shot in changed if asks_a_person(shot) and not (was and asks_a_person(was))]
     came_to = RUN_TYPES.get(after.status) if before is None or before.status is not after.status else None
     if came_to is NoticeType.RUN_WAITING or (asking and came_to is None):
-        waiting = asking or [shot for shot in after.shots if shot.status is ShotStatus.WAITING]
+        waiting = asking or [shot for shot in after.story if shot.status is ShotStatus.WAITING]
         tried_on = not asking and any(is_out_of_order(shot) for shot in waiting)
         when = f"hour {after.updated_at // 3600:.0f}" if tried_on else str(after.revision)
         notices.append(_notice(after, NoticeType.RUN_WAITING, *waiting[:1], status=after.status, when=when))
@@ -89,15 +90,20 @@ def is_out_of_budget(run: Run) -> bool:
 
 
 def _changed(before: Run | None, after: Run) -> Iterator[tuple[Shot | None, Shot]]:
-    """Shots that are not as they were, with what they were; a run's shots keep their places."""
-    earlier: tuple[Shot | None, ...] = (None,) * len(after.shots) if before is None else before.shots
-    return ((was, shot) for was, shot in zip(earlier, after.shots, strict=True) if shot is not was)
+    """Shots of the film that are not as they were, with what they were; an amendment gives them other places."""
+    earlier = () if before is None else before.shots
+    for was, shot in zip_longest(earlier[: len(after.story)], after.story):
+        if was is shot:
+            continue
+        if before is not None and (was is None or was.id != shot.id):
+            was = before.shot(shot.id)
+        yield was, shot
 
 
 def _notice(
     run: Run, kind: NoticeType, shot: Shot | None = None, *, status: str | None = None, when: str | None = None
 ) -> Notice:
-    name = shot.id if shot else None
+    name = shot.name if shot else None
     digest = hashlib.sha256(f"{run.id}:{when or run.revision}:{kind}:{name or ''}".encode()).hexdigest()
     return Notice(
         id=f"ntf_{digest[:24]}",

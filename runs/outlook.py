@@ -23,9 +23,9 @@ SEAM_LEVELS_MAX: Final = 8.0
 def stale_shots(run: Run) -> frozenset[str]:
     """The ids of all stale shots in one go; a source stands before the shots that are made from it."""
     stale: set[str] = set()
-    for shot in run.shots:
+    for shot in run.story:
         first, source = _first_frame(shot), run.shot(shot.source) if shot.source else None
-        if first and source and (source.id in stale or has_moved_on(source, first)):
+        if first and source and (source.id in stale or _is_of_another(shot) or has_moved_on(source, first)):
             stale.add(shot.id)
     return frozenset(stale)
 
@@ -60,9 +60,9 @@ def outlook_on(run: Run, event: Retaken) -> RetakeOutlook:
     return RetakeOutlook(
         jobs=sum(jobs),
         cost=together((each.estimate, number) for each, number in zip(after.shots, jobs, strict=True) if number > 0),
-        following=tuple(each.id for each in followers),
-        stale=tuple(each.id for each in made_from_it if each.status is ShotStatus.DONE and each.following is None),
-        approvals=tuple(each.id for each in followers if each.gated),
+        following=tuple(each.name for each in followers),
+        stale=tuple(each.name for each in made_from_it if each.status is ShotStatus.DONE and each.following is None),
+        approvals=tuple(each.name for each in followers if each.gated),
     )
 
 
@@ -73,7 +73,7 @@ def words_of_retake(run: Run, event: Retaken) -> str:
     if (cost := outlook.cost) is not None:
         paid += f", {range_words(cost.low, cost.high, cost.currency)}"
     others = f", and with it {listed(outlook.following, 'and')}" if outlook.following else ""
-    sentence = f"shot {event.shot_id} is made again{others}, for {paid}{_twice(run, event.shot_id)}"
+    sentence = f"shot {run.name_of(event.shot_id)} is made again{others}, for {paid}{_twice(run, event.shot_id)}"
     return "; ".join(filter(None, (sentence, _stops(outlook, left), _stale_words(outlook.stale))))
 
 
@@ -106,7 +106,7 @@ def _twice(run: Run, shot_id: str) -> str:
 
 def has_moved_on(source: Shot, first: FirstFrame) -> bool:
     """Whether *source* would hand on the end of another take now, or is being made again."""
-    number = first.take or _take_of(source, first)
+    number = take_behind(source, first)
     if number is None:
         return False
     now = chosen(source)
@@ -123,7 +123,7 @@ def is_continued(run: Run, shot: Shot) -> bool:
 
 def seams_that_jump(run: Run) -> list[tuple[str, float]]:
     """The shots whose clip opens further than `SEAM_LEVELS_MAX` from the frame that was handed on, and how far."""
-    seams = [(shot.id, take.seam) for shot in run.shots if (take := chosen(shot)) and take.seam is not None]
+    seams = [(shot.name, take.seam) for shot in run.story if (take := chosen(shot)) and take.seam is not None]
     return [(shot_id, levels) for shot_id, levels in seams if levels > SEAM_LEVELS_MAX]
 
 
@@ -144,7 +144,7 @@ def second_jobs(run: Run) -> list[SecondJob]:
     """What was paid for twice."""
     return [
         SecondJob(
-            shot_id=shot.id,
+            shot_id=shot.name,
             take=take.twin_of,
             first=first.job_id if (first := run.take(shot.id, take.twin_of)) else None,
             second=take.job_id,
@@ -158,7 +158,7 @@ def second_jobs(run: Run) -> list[SecondJob]:
 
 def clips_that_are_odd(run: Run) -> list[tuple[str, str]]:
     """The shots whose clip is not as clips usually are, and each note of it (see model.Clip)."""
-    clips = [(shot.id, take.video) for shot in run.shots if (take := chosen(shot)) and take.video is not None]
+    clips = [(shot.name, take.video) for shot in run.story if (take := chosen(shot)) and take.video is not None]
     return [(shot_id, note) for shot_id, clip in clips for note in clip.notes]
 
 
@@ -166,6 +166,17 @@ def _first_frame(shot: Shot) -> FirstFrame | None:
     """What the take began with that *shot* goes on with."""
     take = chosen(shot)
     return take.first_frame if take else None
+
+
+def _is_of_another(shot: Shot) -> bool:
+    """Whether the take that *shot* goes on with was handed its first frame by another shot than it would be now."""
+    take = chosen(shot)
+    return take is not None and take.source not in (None, shot.source)
+
+
+def take_behind(source: Shot, first: FirstFrame) -> int | None:
+    """The take of *source* whose end is *first*, if that can be told."""
+    return first.take or _take_of(source, first)
 
 
 def _take_of(source: Shot, first: FirstFrame) -> int | None:

@@ -14,10 +14,10 @@ def why_not_promoted(run: Run) -> str | None:
     """Why *run* cannot be promoted, in words for a person; None if it can."""
     if not run.is_draft:
         return "the run is no draft: pass: draft in a storyboard makes one"
-    for shot in run.shots:
+    for shot in run.story:
         take = chosen(shot)
         if take is None or take.status is not TakeStatus.DONE:
-            return f"shot {shot.id} of the draft is not settled yet; a draft is promoted when all its shots are done"
+            return f"shot {shot.name} of the draft is not settled yet; a draft is promoted when all its shots are done"
     return None
 
 
@@ -26,10 +26,10 @@ def final_shots(run: Run) -> tuple[Shot, ...]:
     The shots of the final of *run*, which can be promoted: with nothing of the draft but prompts, seeds, and pictures
     that a person gave. Each begins with the last frame of the final before it.
     """
-    return tuple(map(_final_of, run.shots))
+    return tuple(_final_of(run, shot) for shot in run.story)
 
 
-def _final_of(shot: Shot) -> Shot:
+def _final_of(run: Run, shot: Shot) -> Shot:
     """What its picked take was made of, as large and as long as the storyboard says."""
     take = chosen(shot)
     made_of = {**(input_of(shot, take.number) if take else shot.input), **(shot.final or {})}
@@ -39,10 +39,10 @@ def _final_of(shot: Shot) -> Shot:
     if reaction is not None and reaction.since is not None:
         reaction = replace(reaction, moderated={}, since=None)  # It is the prompt by now, or was no better.
     return Shot(
-        id=shot.id,
+        id=shot.name,
         scene=shot.scene,
         origin=shot.origin,
-        source=shot.source,
+        source=run.name_of(shot.source) if shot.source else None,
         input={name: value for name, value in made_of.items() if value is not None},
         provider=shot.provider,
         model=shot.model,

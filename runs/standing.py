@@ -71,7 +71,7 @@ def unjoined(run: Run) -> Run:
 
 def picks(run: Run) -> dict[str, int]:
     """Of each shot that is done, the take that the film is made of."""
-    pairs = ((shot.id, chosen(shot)) for shot in run.shots)
+    pairs = ((shot.id, chosen(shot)) for shot in run.story)
     return {name: take.number for name, take in pairs if take is not None and take.status is TakeStatus.DONE}
 
 
@@ -112,7 +112,7 @@ def _shot_status(run: Run, shot: Shot, left: BudgetLeft) -> ShotStatus:
     take = chosen(shot)
     if take is not None and take.status is TakeStatus.DONE:
         return ShotStatus.DONE
-    if run.cancelled:
+    if run.cancelled or shot.dropped:
         return ShotStatus.CANCELLED
     for status in (TakeStatus.COLLECTING, TakeStatus.GENERATING, TakeStatus.SUBMITTING):
         if status in statuses:
@@ -188,7 +188,7 @@ def problem_of(shot: Shot) -> Problem:
 
 
 def _named(shot: Shot, problem: Problem) -> Problem:
-    return replace(problem, message=f"shot {shot.id}: {problem.message}")
+    return replace(problem, message=f"shot {shot.name}: {problem.message}")
 
 
 def chosen(shot: Shot) -> Take | None:
@@ -253,6 +253,8 @@ def takes_to_submit(run: Run, shot: Shot) -> list[int]:
 
 def takes_missing(run: Run, shot: Shot) -> int:
     """How many more takes *shot* needs, whatever holds them back."""
+    if shot.dropped:
+        return 0
     takes = counted(shot)
     if len(takes) >= shot.takes_wanted and chosen(shot) is not None:
         return 0
@@ -267,8 +269,9 @@ def takes_to_come(run: Run, shot: Shot) -> int:
 
 
 def counted(shot: Shot) -> list[Take]:
-    """The takes that something can still come of: all but those that a person went on without, and second jobs."""
-    return [take for take in shot.takes if take.number > shot.set_aside and take.twin_of is None]
+    """The takes that something can still come of: no spare ones, none that a person went on without, no second jobs."""
+    later = [take for take in shot.takes if take.number > shot.set_aside and take.twin_of is None]
+    return [take for take in later if not take.spare or take.number == shot.picked]
 
 
 def callbacks_missed(run: Run) -> int:
@@ -379,13 +382,13 @@ def _heirs(run: Run, places: Iterable[int]) -> Iterable[int]:
 
 def _is_undone(shot: Shot) -> bool:
     take = chosen(shot)
-    return take is None or take.status is not TakeStatus.DONE
+    return not shot.dropped and (take is None or take.status is not TakeStatus.DONE)
 
 
 def _is_awake(run: Run, shot: Shot) -> bool:
     """All that may still be submitted are, and a few more: this does not ask for terms, budgets or approvals."""
-    if any(take.status in OPEN for take in shot.takes):
-        return True
+    if shot.dropped or any(take.status in OPEN for take in shot.takes):
+        return any(take.status in OPEN for take in shot.takes)
     source = run.shot(shot.source) if shot.source is not None else None
     take = chosen(source) if source else None
     early = take is not None and (take.last_frame is not None or take.status is TakeStatus.COLLECTING)

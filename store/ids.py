@@ -41,16 +41,18 @@ async def id_in(redis: RelayRedis, index: str, text: str) -> str | None:
 
 def shot_named(run: Run, text: str) -> str | None:
     """
-    The id of the shot of *run* that *text* means: its own, or the beginning of one.
+    The id of the shot of *run* that *text* means: what a person calls it, or the beginning of that.
 
     A number is never the beginning of a longer one: shot-1 is not shot-10, which costs money.
     """
-    if run.shot(text) is not None:
-        return text
+    ids = {shot.name: shot.id for shot in run.story}
+    if text in ids:
+        return ids[text]
     if len(text) < LETTERS_MIN:
         return None
-    names = [shot.id for shot in run.shots if shot.id.startswith(text)]
-    return the_one(text, [name for name in names if not (text[-1].isdigit() and name[len(text)].isdigit())])
+    names = [name for name in ids if name.startswith(text)]
+    name = the_one(text, [name for name in names if not (text[-1].isdigit() and name[len(text)].isdigit())])
+    return None if name is None else ids[name]
 
 
 def the_one(text: str, names: Sequence[str]) -> str | None:

@@ -33,6 +33,8 @@ def fields_of(run: Run, *, before: Run | None) -> list[str | bytes]:
     """Names and values, in turn: the head, and the shots that are not the same objects as in *before*, or else all."""
     head = {name: getattr(run, name) for name in _OF_THE_HEAD}
     fields: list[str | bytes] = ["head", pack({**head, "shots": ()})]
+    if before is not None and len(before.shots) != len(run.shots):
+        before = None
     for place in range(len(run.shots)) if before is None else places_changed(run, before=before):
         fields += [str(place), pack(run.shots[place])]
     return fields

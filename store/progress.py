@@ -18,7 +18,7 @@ from framerelay.runs import events
 from framerelay.runs.errors import Conflict, RunNotFound, StoreUnavailable
 from framerelay.runs.events import Event
 from framerelay.runs.machine import apply, begin, is_news, wake_at
-from framerelay.runs.model import Problem, Run
+from framerelay.runs.model import Given, Problem, Run
 from framerelay.runs.notices import notices_of
 from framerelay.runs.steps import is_to_come, steps_due
 from framerelay.runs.takes import left_provider
@@ -42,14 +42,20 @@ class Recorded:
 
 
 async def record(
-    store: Store, run_id: str, event: Event, *, revision: int | None = None, copied: bool = False
+    store: Store,
+    run_id: str,
+    event: Event,
+    *,
+    revision: int | None = None,
+    copied: bool = False,
+    given: Given | None = None,
 ) -> Recorded:
     """
     Let *event* happen to the run; what follows from it is queued in the same transaction.
 
     *revision*: only if the run is still as it was then. *copied*: as `Store.save` has it; where nothing is changed,
-    nothing is said of copies. Losing a race to another worker is normal: the event is then applied to what that one
-    made of the run.
+    nothing is said of copies. *given*: the text of its storyboard, if the event brings one. Losing a race to another
+    worker is normal: the event is then applied to what that one made of the run.
     Raises: RunNotFound; Conflict for a stale *revision*; CopiesMissing, once it is saved; StoreUnavailable.
     """
     for races in range(RACES_MAX):
@@ -62,7 +68,8 @@ async def record(
         after = apply(run, event, now)
         if after is run:
             return Recorded(run=run, changed=False)
-        if await _save(store, after, before=run, event=describe(event, after, now), now=now, copied=copied):
+        logged = describe(event, after, now)
+        if await _save(store, after, before=run, event=logged, now=now, copied=copied, given=given):
             await _free_places(store, run, after)
             return Recorded(run=after, changed=True)
     raise Conflict(f"run {run_id} changes faster than it can be saved")
@@ -108,17 +115,18 @@ def check_revision(run: Run, revision: int | None) -> None:
         raise Conflict(f"the run is at revision {run.revision}, not {revision}: somebody acted in between")
 
 
-async def start(store: Store, run: Run, *, first: Event | None = None) -> Run:
+async def start(store: Store, run: Run, *, first: Event | None = None, given: Given | None = None) -> Run:
     """
-    Save a new run and queue what it asks for; *first* happens to it at once. A second call with the same id returns
-    the run that is there. Raises: Conflict if it was removed; StoreUnavailable.
+    Save a new run and queue what it asks for; *first* happens to it at once. *given*: the text of its
+    storyboard. A second call with the same id returns the run that is there.
+    Raises: Conflict if it was removed; StoreUnavailable.
     """
     now = time.time()
     new = begin(run)
     if first is not None:
         new = apply(new, first, now)
     logged = {"event": "started", "at": now, "revision": new.revision, "status": new.status.value}
-    if await _save(store, new, before=None, event=logged, now=now):
+    if await _save(store, new, before=None, event=logged, now=now, given=given):
         return new
     existing = await store.load(run.id)
     if existing is None:
@@ -127,7 +135,14 @@ async def start(store: Store, run: Run, *, first: Event | None = None) -> Run:
 
 
 async def _save(
-    store: Store, run: Run, *, before: Run | None, event: dict[str, Any], now: float, copied: bool = False
+    store: Store,
+    run: Run,
+    *,
+    before: Run | None,
+    event: dict[str, Any],
+    now: float,
+    copied: bool = False,
+    given: Given | None = None,
 ) -> bool:
     """*run* with all that follows from its change: tasks, the next look, and what is to be told of it."""
     return await store.save(
@@ -138,6 +153,7 @@ async def _save(
         wake_at=wake_at(run, now),
         notices=notices_of(before, run),
         copied=copied,
+        given=given,
     )
 
 
@@ -155,6 +171,8 @@ def describe(event: Event, run: Run, now: float) -> dict[str, Any]:
             line["problem"] = {"code": value.code, "message": value.message}
         elif field.name in _SHOWN and value is not None:
             line[WIRE_NAMES.get(field.name, field.name)] = value
+    if shot := run.shot(line.get("shot", "")):
+        line |= {"shot": shot.name} | ({"made_as": shot.id} if shot.alias else {})
     if isinstance(event, events.ShotChange):
         line |= _change(event)
     if isinstance(event, events.Submitting) and event.first_frame is not None:

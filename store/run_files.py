@@ -46,14 +46,14 @@ def file_at(run: Run, path: str) -> RunFile | None:
             for kind, name in _files_of(take):
                 if name == path:
                     clips = (take.video,) if take.video and kind in (FileKind.LAST_FRAME, FileKind.OPENING) else ()
-                    return RunFile(kind=kind, path=path, shot_id=shot.id, take=take.number, made_of=clips)
+                    return RunFile(kind=kind, path=path, shot_id=shot.name, take=take.number, made_of=clips)
     return None
 
 
 def clips_of_film(run: Run) -> list[tuple[Shot, Clip]]:
     """The picked clips in story order; of a run that has its film, or asks for it, every shot has one."""
     clips = []
-    for shot in run.shots:
+    for shot in run.story:
         take = chosen(shot)
         if take is not None and take.status is TakeStatus.DONE and take.video is not None:
             clips.append((shot, take.video))

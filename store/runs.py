@@ -28,12 +28,13 @@ from typing import Any, Final
 
 from framerelay.runs.errors import RequestInvalid
 from framerelay.runs.machine import AHEAD_S_MAX
-from framerelay.runs.model import Run, RunId, RunStatus
+from framerelay.runs.model import Given, Run, RunId, RunStatus
 from framerelay.runs.notices import Notice
 from framerelay.runs.standing import has_ended
 from framerelay.runs.steps import Step
 from framerelay.store.client import RelayRedis, script
 from framerelay.store.copies import Copies
+from framerelay.store.given import GivenTexts, packed, storyboard_key
 from framerelay.store.ids import LAST, SHOWN_MAX, is_beginning, the_one
 from framerelay.store.layout import Memory, fields_of, run_of
 from framerelay.store.outbox import KEEP_S, NOTIFICATIONS, NOTIFICATIONS_DUE, WAKE_COURIER, entries_of
@@ -87,7 +88,7 @@ class Store:
 
     It remembers the runs that it saw last: one that has not changed meanwhile costs a word to load, however long it is.
     *notices_keep_s*: so long what was told of a run can be read again. *copies*: so many copies of Redis have what is
-    saved ``copied``. ``places``: those at providers, which a change may free.
+    saved ``copied``. ``given``: texts of storyboards. ``places``: those at providers, which a change may free.
     """
 
     def __init__(self, redis: RelayRedis, *, notices_keep_s: float = KEEP_S, copies: int = 0) -> None:
@@ -95,7 +96,7 @@ class Store:
         self._copies = Copies(redis, copies)
         self._notices_keep_ms = int(notices_keep_s * 1000)
         self._memory = Memory()
-        self.places = Places(redis)
+        self.given, self.places = GivenTexts(redis), Places(redis)
         self._save = redis.register_script(script("save", with_enqueue=True, with_index=True))
         self._enqueue = redis.register_script(script("tasks", with_enqueue=True))
         self._schedule = redis.register_script(script("schedule", with_enqueue=True))
@@ -127,20 +128,20 @@ class Store:
         wake_at: float | None,
         notices: Sequence[Notice] = (),
         copied: bool = False,
+        given: Given | None = None,
     ) -> bool:
         """
-        Write what of *run* has changed, with its event, its next wake-up, the tasks of *steps* and the *notices* that
-        are to be sent, all or nothing.
+        Write what of *run* has changed with its event, next wake-up, tasks of *steps* and *notices*, all or nothing.
 
         *before*: what was loaded and it grew from; None for a new run. *copied*: money moves behind this, so copies of
-        Redis must have it. Returns False if another worker got there first. Raises: CopiesMissing, if too few have what
-        is written; StoreUnavailable: it may then have been written or not, and saving it again tells which.
+        Redis must have it. *given*: the text of its storyboard, if that is new. Returns False if somebody was faster.
+        Raises: CopiesMissing, if too few have it; StoreUnavailable: saving it again tells whether it was written.
         """
         copies = self._copies if copied else Copies(self._redis, 0)
-        saved = secrets.token_bytes(8)
-        expected = "" if before is None else str(before.revision)
+        saved, expected = secrets.token_bytes(8), "" if before is None else str(before.revision)
         now_ms = int(time.time() * 1000)
         keys = [run_key(run.id), events_key(run.id), DUE, RUNS, QUEUE, WAKE, ENDED, NOTIFICATIONS, NOTIFICATIONS_DUE]
+        keys.append(storyboard_key(run.id))
         follows: list[str | bytes | int | float] = [
             pack(event),
             "" if wake_at is None else int(wake_at * 1000),
@@ -160,9 +161,8 @@ class Store:
         with redis_answers():
             for base in (before, None):
                 fields = ["saved", saved, *fields_of(run, before=base)]
-                how = "some" if base else "all"
-                counts = [len(fields), len(entries), self._notices_keep_ms]
-                arguments = [expected, how, *follows, *counts, *fields, *entries, *tasks]
+                counts = [len(fields), len(entries), self._notices_keep_ms, packed(given)]
+                arguments = [expected, "some" if base else "all", *follows, *counts, *fields, *entries, *tasks]
                 result = await copies.call(self._save, keys, arguments)
                 if result.answer != _WANTS_ALL:
                     break
@@ -207,7 +207,7 @@ class Store:
 
     async def remove(self, run: Run, *, now: float) -> bool:
         """Forget *run* and its history, not its files; False if it has changed since it was loaded."""
-        keys = [run_key(run.id), events_key(run.id), DUE, RUNS, ENDED, REMOVED]
+        keys = [run_key(run.id), events_key(run.id), DUE, RUNS, ENDED, REMOVED, storyboard_key(run.id)]
         arguments = [str(run.revision), run.id, run.status.value, now, REMOVED_LIFE_MS]
         with redis_answers():
             return bool(await self._remove(keys=keys, args=arguments))

@@ -10,13 +10,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from framerelay.config.text import text_of
 from framerelay.network.policy import HOW_TO_TRUST, Trusted, check_in_advance
 from framerelay.runs.errors import AddressForbidden, Mistake, StoryboardInvalid
 from framerelay.runs.machine import begin
-from framerelay.runs.model import Run, RunId, Shot, Terms
+from framerelay.runs.model import Given, Run, RunId, Shot, Terms
 from framerelay.storyboards.boundaries import Defaults
 from framerelay.storyboards.choices import CHOICE_KEYS, read_choice
 from framerelay.storyboards.documents import Path, Spot, place_of, read_document
+from framerelay.storyboards.edits import Edit, edited_text
 from framerelay.storyboards.inputs import CALLBACK_IS_OURS, LOCAL, PLAIN_FIELDS, REFERENCE_FILES, read_inputs
 from framerelay.storyboards.labels import read_labels
 from framerelay.storyboards.notation import Form
@@ -59,8 +61,8 @@ class Storyboard:
     A storyboard without mistakes.
 
     ``shots`` stand in the order of the film, none has a take yet. ``document``: what was read, as plain values that
-    can be sent as JSON and read again; ``spot``: the lines of its values, where it was a text. ``draft``: input fields
-    of all its shots while it is one; None: it is none.
+    can be sent as JSON and read again; ``spot`` · ``given``: the lines of its values, and the text, where it was one.
+    ``draft``: input fields of all its shots while it is one; None: it is none.
     """
 
     title: str
@@ -75,6 +77,7 @@ class Storyboard:
     labels: dict[str, str] = field(default_factory=dict)
     draft: dict[str, Any] | None = None
     spot: Spot | None = field(default=None, repr=False, compare=False)
+    given: Given | None = field(default=None, repr=False, compare=False)
 
     def local_files(self) -> dict[str, list[str]]:
         """Files that are not with us yet, as written, each with the places that name it: upload them first."""
@@ -96,7 +99,18 @@ class Storyboard:
             )
             for shot in self.shots
         )
-        return replace(self, shots=shots, document=_with_frames(self.document, names))
+        document = _with_frames(self.document, names)
+        return replace(self, shots=shots, document=document, given=self._given_with(names, document))
+
+    def _given_with(self, names: Mapping[str, str], document: dict[str, Any]) -> Given | None:
+        """The text with these files in place of those, if it then says *document*; None if it cannot."""
+        if not names or self.given is None or self.given.form != "yaml":
+            return self.given if not names else None
+        edits = [Edit(path=path, value=names[file]) for path, file in _frames(self.document) if file in names]
+        text = edited_text(self.given.text, edits)
+        if text is None or read_document(text, form="yaml").value != document:
+            return None
+        return replace(self.given, text=text)
 
     @property
     def _local(self) -> set[str]:
@@ -123,7 +137,8 @@ def read_storyboard(
     root = root_of(read_document(text, form=form))
     if root.value is None:
         raise StoryboardInvalid([Mistake(place="storyboard", message="there is nothing in it", line=1)])
-    return _sound(root, allow_paths, before, trusted)
+    given = Given(text=text if isinstance(text, str) else text_of(text), form=form)
+    return replace(_sound(root, allow_paths, before, trusted), given=given)
 
 
 def check_storyboard(document: object, *, allow_paths: bool = True, before: str | None = None) -> Storyboard:

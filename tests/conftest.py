@@ -573,7 +573,11 @@ class Documented:
         if answer.request.method != "HEAD" and "schema" in kinds.get(kind, {}):
             schema, value = kinds[kind]["schema"], answer.json()
             names = [each["$ref"].rpartition("/")[2] for each in schema.get("anyOf", [schema])]
-            self.fits(next((name for name in names if name.lower() == value.get("object")), names[0]), value, where)
+            self.fits(
+                next((name for name in names if name.lower().endswith(value.get("object") or " ")), names[0]),
+                value,
+                where,
+            )
 
 
 def _pattern(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from framerelay.api.shapes.amend import AmendOutlook
 from framerelay.api.shapes.callback import Callback, Callbacks, Received, Release, Releases, Replay
 from framerelay.api.shapes.error import Error, Fault, Health, Mistake, NotReady
 from framerelay.api.shapes.event import Event
@@ -30,6 +31,7 @@ from framerelay.api.shapes.run import (
 
 __all__ = [
     "SHAPES",
+    "AmendOutlook",
     "Budget",
     "Callback",
     "Callbacks",
@@ -73,6 +75,7 @@ __all__ = [
 SHAPES: tuple[type[Struct], ...] = (
     Run,
     Runs,
+    AmendOutlook,
     Callback,
     Callbacks,
     Event,

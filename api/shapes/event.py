@@ -16,6 +16,9 @@ class Event(Struct, kw_only=True, rename=WIRE_NAMES):
     revision: int
     status: Annotated[str, Meta(description="The run's then; where a job ended, how that did.")]
     shot_id: str | UnsetType = UNSET
+    made_as: Annotated[
+        str | UnsetType, Meta(description="The id that the shot came with, where an amendment gave it another one.")
+    ] = UNSET
     take: int | UnsetType = UNSET
     job_id: str | UnsetType = UNSET
     word: Annotated[str | UnsetType, Meta(description="The provider's own word.")] = UNSET

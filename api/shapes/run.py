@@ -126,6 +126,9 @@ class Take(Struct, kw_only=True):
     provider_frame: Frame | None
     opening: Annotated[Frame | None, Meta(description="The first frame of its clip; a moment later than the clip.")]
     seam: Annotated[Seam | None, Meta(description="Null where nothing was handed on, or not yet.")]
+    spare: Annotated[
+        bool, Meta(description="Made for what its shot was before an amendment; it counts for nothing unless picked.")
+    ] = False
 
 
 class Shot(Struct, kw_only=True):
@@ -216,6 +219,10 @@ class Run(Struct, kw_only=True):
     callbacks_missed: Annotated[int, Meta(description="Jobs that ended without a callback.")]
     warnings: list[Oddity]
     shots: list[Shot]
+    dropped: Annotated[
+        list[Shot],
+        Meta(description="Shots that an amendment took out of the film, with their takes."),
+    ] = field(default_factory=list)
     film: Film | None
     error: Problem | None
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field
 
@@ -89,6 +89,29 @@ class RetakeAnswer(BaseModel):
     following: Annotated[list[str], Field(description="Shots that are made again with it.")]
     stale: Annotated[list[str], Field(description="Later shots that would no longer fit, made from the old take.")]
     budget_left: Annotated[int | None, Field(description="Jobs that the film may still spend; null is no limit.")]
+    outlook_id: Annotated[str, Field(description="Of exactly this outlook; give it back to confirm.")]
+    words: str
+    next: str
+
+
+class FilmBoard(BaseModel):
+    """The storyboard of a film as it is now."""
+
+    run: str
+    storyboard: Annotated[dict[str, Any], Field(description="Change it, and give it to amend_film, whole.")]
+    next: str
+
+
+class AmendAnswer(BaseModel):
+    """What another storyboard would make of a film, each shot in one list; or that it was begun."""
+
+    begun: bool
+    keep: Annotated[list[str], Field(description="Stay as they are.")]
+    change: Annotated[list[str], Field(description="Asked for something else, and made for it.")]
+    add: list[str]
+    drop: Annotated[list[str], Field(description="Leave the film; what was paid for is kept.")]
+    stale: Annotated[list[str], Field(description="Made again, since what they begin with is.")]
+    jobs: Annotated[int, Field(description="Paid jobs from then on to the end of the film.")]
     outlook_id: Annotated[str, Field(description="Of exactly this outlook; give it back to confirm.")]
     words: str
     next: str
@@ -291,6 +314,23 @@ def retake_answer(outlook: shapes.Outlook, *, shot_id: str, outlook_id: str, beg
         outlook_id=outlook_id,
         words=outlook.would,
         next=f"{shot_id} is made again; film_status shows it." if begun else confirm,
+    )
+
+
+def amend_answer(outlook: shapes.AmendOutlook, *, outlook_id: str, begun: bool) -> AmendAnswer:
+    """An outlook as the API tells it, before or after it was confirmed."""
+    confirm = f"To do it: the same call with outlook_id {outlook_id} and max_jobs of at least {outlook.jobs}."
+    return AmendAnswer(
+        begun=begun,
+        keep=outlook.keep,
+        change=outlook.change,
+        add=outlook.add,
+        drop=outlook.drop,
+        stale=outlook.stale,
+        jobs=outlook.jobs,
+        outlook_id=outlook_id,
+        words=outlook.would,
+        next="The film is made so; film_status shows it." if begun else confirm,
     )
 
 

@@ -39,7 +39,7 @@ INSTRUCTIONS: Final = """
 FrameRelay makes films of chained video clips: each shot begins with the last frame of the one before it. Every take is
 a paid job at a video API. plan_film is free and comes first: show the person what it costs. start_film spends, at most
 max_jobs jobs. Rendering takes minutes; no tool waits for it: film_status answers at once, with the film strip as a
-picture. Approving, picking, retaking and cancelling are the person's decisions. film_result gives the files.
+picture. Approving, picking, retaking, amending and cancelling are the person's decisions. film_result gives the files.
 """.strip()
 LOOK: Final = ToolAnnotations(readOnlyHint=True, openWorldHint=False)
 SPEND: Final = ToolAnnotations(readOnlyHint=False, destructiveHint=False, idempotentHint=True, openWorldHint=True)
@@ -136,6 +136,8 @@ def create_server(pictures: Path | None, **options: Any) -> Server:
         (tools.retake_shot, "Make a shot again (asks first, then spends)", ONCE),
         (tools.continue_film, "Let a film go on (spends)", SPEND),
         (tools.promote_film, "Make the final of a draft (asks first, then spends)", SPEND),
+        (tools.film_storyboard, "The storyboard of a film", LOOK),
+        (tools.amend_film, "Give a film another storyboard (asks first, then spends)", ONCE),
         (tools.cancel_film, "Cancel a film", ONCE),
         (tools.film_result, "The film and its clips", LOOK),
     ):

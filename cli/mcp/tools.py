@@ -21,13 +21,16 @@ from framerelay.cli.client import Receiver, checked_id
 from framerelay.cli.errors import CommandError
 from framerelay.cli.mcp.links import Addresses
 from framerelay.cli.mcp.results import (
+    AmendAnswer,
     ClipOf,
+    FilmBoard,
     FilmPlan,
     FilmResult,
     Films,
     FilmStatus,
     PromotionAnswer,
     RetakeAnswer,
+    amend_answer,
     clips_of,
     films_answer,
     plan_answer,
@@ -205,14 +208,48 @@ class Tools:
             current = _outlook_id(film_run, shot, changes, outlook)
             if outlook_id is None:
                 return retake_answer(outlook, shot_id=shot, outlook_id=current, begun=False)
-            if outlook_id != current:
-                raise CommandError(
-                    "this is not the outlook that you asked for, or the film has changed: look again first"
-                )
-            if max_jobs is None or max_jobs < outlook.jobs:
-                raise CommandError(f"it leads to {outlook.jobs} paid jobs: ask the person, then give max_jobs")
+            _check_confirmation(outlook_id, current, max_jobs, outlook.jobs)
             receiver.post(place, shapes.Run, json={**changes, "revision": film_run.revision})
             return retake_answer(outlook, shot_id=shot, outlook_id=current, begun=True)
+
+    def film_storyboard(self, run: RunParameter) -> FilmBoard:
+        """
+        Give the storyboard of a film as it is now, with what was decided since. It is free.
+
+        To change the film, change this and give it to amend_film; plan_film and start_film make another film of it.
+        """
+        with Receiver.of_environment(quiet=True) as receiver:
+            film_run = receiver.run(run)
+            storyboard = json.loads(receiver.storyboard(film_run.id, kind="application/json"))
+        return FilmBoard(run=film_run.id, storyboard=storyboard, next="Change it, then amend_film; that asks first.")
+
+    def amend_film(
+        self,
+        run: RunParameter,
+        storyboard: Annotated[Board, Field(description="The whole storyboard: film_storyboard's, changed.")],
+        outlook_id: Annotated[str | None, Field(description="To confirm: from the first call.")] = None,
+        max_jobs: Annotated[int | None, Field(description="To confirm: paid jobs at most from now on.")] = None,
+    ) -> AmendAnswer:
+        """
+        Give a film another storyboard, whole, at any time: scenes moved, shots changed, added, dropped.
+
+        Shots that ask for what they asked for keep their takes, wherever they stand and whatever they are called; the
+        others are made, with all that is made from them. The first call, without outlook_id, is free and says which,
+        and how many paid jobs that takes: show the person. Only a second call with the same storyboard, the outlook_id
+        of the first and max_jobs does it; max_jobs is a hard limit. If the film has changed meanwhile it is refused.
+        """
+        with Receiver.of_environment(quiet=True) as receiver:
+            board = self._with_pictures(receiver, storyboard)
+            film_run = receiver.run(run)
+            seen: dict[str, Any] = {"given": board.given, "revision": film_run.revision}
+            outlook = receiver.amend(film_run.id, shapes.AmendOutlook, board.document, dry_run=True, **seen)
+            current = _id_of_outlook([film_run.id, film_run.revision, board.document, outlook.would])
+            if outlook_id is None:
+                return amend_answer(outlook, outlook_id=current, begun=False)
+            _check_confirmation(outlook_id, current, max_jobs, outlook.jobs)
+            headers = {"Max-Jobs": str(max(1, film_run.spent.jobs + (max_jobs or 0)))}
+            receiver.amend(film_run.id, shapes.Run, board.document, headers=headers, **seen)
+            return amend_answer(outlook, outlook_id=current, begun=True)
 
     def continue_film(
         self,
@@ -316,6 +353,14 @@ def _outlook_id(run: shapes.Run, shot_id: str, changes: Mapping[str, object], ou
 
 def _id_of_outlook(whole: list[object]) -> str:
     return f"outlook_{hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:24]}"
+
+
+def _check_confirmation(outlook_id: str, current: str, max_jobs: int | None, jobs: int) -> None:
+    """Raises: CommandError unless what is confirmed is what was asked about, within a limit that suffices."""
+    if outlook_id != current:
+        raise CommandError("this is not the outlook that you asked for, or the film has changed: look again first")
+    if max_jobs is None or max_jobs < jobs:
+        raise CommandError(f"it leads to {jobs} paid jobs: ask the person, then give max_jobs")
 
 
 def _is_inside(name: str, folder: Path | None) -> bool:

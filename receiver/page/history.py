@@ -62,9 +62,14 @@ class Moment:
 
 async def moments_of(state: State, run: Run, shot: Shot) -> list[Moment]:
     """Everything about *shot*, oldest first. Raises: StoreUnavailable."""
-    events = [_event(each.fields) for each in await _history(state, run.id) if each.fields.get("shot") == shot.id]
+    events = [_event(each.fields) for each in await _history(state, run.id) if _id_of(each.fields) == shot.id]
     callbacks = [_callback(each) for each in await _callbacks(state, run, shot)]
     return sorted([*events, *callbacks], key=lambda moment: moment.at)
+
+
+def _id_of(fields: Mapping[str, Any]) -> object:
+    """The shot that it is about, by the id that never changes."""
+    return fields.get("made_as", fields.get("shot"))
 
 
 async def _history(state: State, run_id: str) -> list[LoggedEvent]:

@@ -104,15 +104,15 @@ def what_is_next(run: Run, view: shapes.Run, *, now: float) -> Next:
     waiting = [shot for shot in view.shots if shot.status == "waiting"]
     sentence = _sentence(view, waiting, now=now)
     in_question = {shot.id for shot in waiting if waits_for(shot) == "answer"}
-    in_need = [shot for shot in run.shots if shot.status is ShotStatus.FAILED or shot.id in in_question][:FORMS_MAX]
+    in_need = [shot for shot in run.story if shot.status is ShotStatus.FAILED or shot.name in in_question][:FORMS_MAX]
     # An outlook looks at the whole run: of a long one each shot has its own on its own page.
-    asked = [shot for shot in run.shots if _may_be_retaken(shot)]
-    retakes = {shot.id: retake_of(run, shot, now) for shot in (asked if len(run.shots) <= FORMS_MAX else in_need)}
-    to_retake = [shot.id for shot in in_need if (retake := retakes.get(shot.id)) and not retake.why_not]
+    asked = [shot for shot in run.story if _may_be_retaken(shot)]
+    retakes = {shot.name: retake_of(run, shot, now) for shot in (asked if len(run.story) <= FORMS_MAX else in_need)}
+    to_retake = [shot.name for shot in in_need if (retake := retakes.get(shot.name)) and not retake.why_not]
     return Next(
         sentence=_capital(sentence),
         film_in=film_in(view, now=now),
-        under_way=[shot.id for shot in run.shots if shot.status in MOVING][:ASKED_MAX],
+        under_way=[shot.name for shot in run.story if shot.status in MOVING][:ASKED_MAX],
         lost_jobs=[_lost_job(run, shot, now) for shot in waiting if waits_for(shot) in ("outcome", "answer")][
             :ASKED_MAX
         ],
@@ -122,7 +122,7 @@ def what_is_next(run: Run, view: shapes.Run, *, now: float) -> Next:
         resume=_resume(run, now),
         more=_more(run) if any(waits_for(shot) == "budget" for shot in waiting) else None,
         cancel=_cancel(run),
-        retakes={shot.id: retakes.get(shot.id) for shot in asked},
+        retakes={shot.name: retakes.get(shot.name) for shot in asked},
     )
 
 
@@ -181,7 +181,7 @@ _TURNS: Final = {
 
 
 def _approval(run: Run, view: shapes.Run, shot: shapes.Shot) -> Approval:
-    rules_shot, frame = run.shot(shot.id), frame_for(view, shot)
+    rules_shot, frame = run.shot_called(shot.id), frame_for(view, shot)
     return Approval(
         shot_id=shot.id,
         spends=takes_missing(run, rules_shot) if rules_shot else 1,
@@ -236,7 +236,7 @@ def may_be_lost(shot: Shot) -> bool:
 def _cancel(run: Run) -> str | None:
     if run.status not in (RunStatus.RUNNING, RunStatus.WAITING):
         return None
-    under_way = sum(shot.status in (ShotStatus.SUBMITTING, ShotStatus.GENERATING) for shot in run.shots)
+    under_way = sum(shot.status in (ShotStatus.SUBMITTING, ShotStatus.GENERATING) for shot in run.story)
     costs = (
         f"; jobs under way for {under_way} of its shots are paid for, and their clips are still kept"
         if under_way

@@ -114,12 +114,11 @@ async def show_shot(request: Request) -> Response:
     """``GET /runs/{run}/shots/{shot}``: what happened to it, with the callbacks as they came. Raises: NotFound."""
     state = state_of(request)
     run = await stored_run(state, request.path_params["run"])
-    name = stored_shot(run, request.path_params["shot"])
-    if (run.id, name) != (request.path_params["run"], request.path_params["shot"]):
-        return Response(status_code=303, headers={"Location": f"/runs/{run.id}/shots/{name}"})
-    shot = run.shots[run.index.places[name]]
+    shot = run.shots[run.index.places[stored_shot(run, request.path_params["shot"])]]
+    if (run.id, shot.name) != (request.path_params["run"], request.path_params["shot"]):
+        return Response(status_code=303, headers={"Location": f"/runs/{run.id}/shots/{shot.name}"})
     now, view = time.time(), await _whole_view(request, run)
-    cell = next(each for each in view.shots if each.id == shot.id)
+    cell = next(each for each in view.shots if each.id == shot.name)
     return await render_page(
         request,
         "shot.html",
@@ -203,7 +202,7 @@ def _resume(form: dict[str, str], run: Run) -> events.Resumed:
 
 def _change(form: dict[str, str], run: Run) -> dict[str, Any]:
     """A prompt or seed that was left as it stood is no change."""
-    shot = run.shot(form.get("shot", ""))
+    shot = run.shot_called(form.get("shot", ""))
     seed, prompt = _number(form, "seed"), form.get("prompt", "").replace("\r\n", "\n").strip()
     same = shot is not None and prompt == str(shot.input.get("prompt", "")).strip()
     stays = shot is not None and seed == shot.input.get("seed") and form["action"] == "approve"

@@ -1,10 +1,11 @@
 -- Saves a run if nobody was faster, with all that follows from it: its event, its next wake-up, its due tasks.
 -- KEYS: 1 run · 2 its events · 3 due · 4 all runs (and, with ':STATUS' behind it, those of one status; with '-by-id' by id) · 5 queue · 6 wake
---       7 runs that have ended · 8 notifications (and, with ':RUN' behind it, those of one run) · 9 those that are due
+--       7 runs that have ended · 8 notifications (and, with ':RUN' behind it, those of one run) · 9 those that are due · 10 its storyboard
 -- ARGV: 1 expected revision ('' = must not exist) · 2 'all' fields of the run follow, or 'some' · 3 event · 4 wake-up or '' · 5 run id · 6 created
 --       7 events kept · 8 new revision · 9 now ms · 10 task life ms · 11 status · 12 ended at or ''
 --       13 names of the indexes in which it stands, in lines: each is KEYS[4] with ':NAME' behind it
 --       14 so many names and values of fields of the run · 15 so many ids and records of notices · 16 notices kept for ms
+--       17 the text of its storyboard, or '' for the one that is there
 --       then these fields, these notices, then id, definition for each task
 -- Answers 1 (saved), 0 (somebody was faster) or 2 (an early version kept the run in one 'body': all fields are needed)
 local held = redis.call('HMGET', KEYS[1], 'revision', 'status', 'body', 'indexes')
@@ -17,8 +18,11 @@ if held[3] then
   end
   redis.call('HDEL', KEYS[1], 'body')
 end
-local fields_end = 16 + ARGV[14]
-redis.call('HSET', KEYS[1], 'revision', ARGV[8], 'status', ARGV[11], unpack(ARGV, 17, fields_end))
+local fields_end = 17 + ARGV[14]
+redis.call('HSET', KEYS[1], 'revision', ARGV[8], 'status', ARGV[11], unpack(ARGV, 18, fields_end))
+if ARGV[17] ~= '' then
+  redis.call('SET', KEYS[10], ARGV[17])
+end
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], '*', 'event', ARGV[3])
 if ARGV[4] == '' then
   redis.call('ZREM', KEYS[3], ARGV[5])

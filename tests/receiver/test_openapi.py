@@ -145,6 +145,7 @@ async def test_every_answer_that_it_names_is_given_as_it_says(
     await _callbacks(drive, relay, take_address)
     await _runs(drive, documented, board, finish)
     await _decisions(drive, relay, board, render, finish)
+    await _amendments(drive, board)
     await _files(drive, relay)
     await _notifications(drive, board)
     await _ids(drive, relay, redis)
@@ -293,6 +294,19 @@ async def _decisions(drive: Any, relay: Any, board: Any, render: Any, finish: An
     await drive("POST", f"{place}/cancel", 200)
 
 
+async def _amendments(drive: Any, board: Any) -> None:
+    place = f"/v1/runs/{(await drive('POST', '/v1/runs', 201, json=board)).json()['id']}"
+    other = {**board, "shots": [*board["shots"], {"id": "s3", "prompt": "a door"}]}
+    for accepts in ("application/yaml", "application/json"):
+        await drive("GET", f"{place}/storyboard", 200, headers={"Accept": accepts})
+    await drive("POST", f"{place}/amend", 200, json=other, params={"dry_run": "true"})
+    await drive("POST", f"{place}/amend", 422, json={"shots": [{}]})
+    await drive("POST", f"{place}/amend", 200, json=other)
+    await drive("POST", f"{place}/amend", 409, json=other)
+    await drive("GET", f"/v1/runs/{GONE}/storyboard", 404)
+    await drive("POST", f"/v1/runs/{GONE}/amend", 404, json=other)
+
+
 async def _files(drive: Any, relay: Any) -> None:
     name = (await drive("POST", "/v1/files", 201, content=PICTURE)).json()["name"].removeprefix("file:")
     await drive("POST", "/v1/files", 422, content=b"no picture")
@@ -319,6 +333,7 @@ async def _ids(drive: Any, relay: Any, redis: Any) -> None:
     await redis.zadd(RUNS_BY_ID, {"run_twina": 0, "run_twinb": 0})
     await redis.zadd(NOTIFICATIONS, {"ntf_twina": 0, "ntf_twinb": 0})
     await drive("GET", "/v1/runs/run_twin", 409)
+    await drive("GET", "/v1/runs/run_twin/storyboard", 409)
     await drive("GET", "/v1/runs/run_twin/events", 409)
     await drive("GET", "/v1/notifications", 409, params={"run": "run_twin"})
     await drive("POST", "/v1/notifications/ntf_twin/replay", 409)

@@ -274,6 +274,7 @@ async def test_every_route_answers_as_the_document_says(
     run_id = "run_" + "z" * 24
     needed: dict[str, dict[str, Any]] = {
         "startRun": {"json": board},
+        "amendRun": {"json": board},
         "pickTake": {"json": {"take": 1}},
         "adoptJob": {"json": {"job_id": "j", "run": run_id, "shot": "s1"}},
         "giveFile": {"content": b"\x89PNG\r\n\x1a\n"},

@@ -131,7 +131,7 @@ class World:
         if run.status is RunStatus.SUCCEEDED:
             assert run.film is not None
             assert run.film.takes == picks(run) == self.disk[run.film.path], f"another film after {event}"
-            assert len(picks(run)) == len(run.shots)
+            assert len(picks(run)) == len(run.story)
             assert all(shot.following is None for shot in run.shots), "the film is there, and a shot is to follow"
         if not run.cancelled:
             self.check_following(before, event)

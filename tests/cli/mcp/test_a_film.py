@@ -149,6 +149,36 @@ async def test_a_limit_is_kept_and_the_film_says_so(
         assert (await assistant.ask("cancel_film", run=run))["status"] == "cancelled"
 
 
+async def test_a_film_is_amended_once_within_the_limit_that_was_agreed_to(
+    mcp: Any, start_provider: Any, start_relay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read its storyboard, change it, ask, confirm: only what is new is paid for, and a repeat is refused."""
+    async with (
+        start_provider() as provider,
+        start_relay(provider.url) as relay,
+        mcp.in_process(relay.settings.listen_url, monkeypatch, API_KEY=KEY) as assistant,
+    ):
+        plan = (await assistant.ask("plan_film", storyboard=ONE))["plan_id"]
+        run = (await assistant.ask("start_film", storyboard=ONE, plan_id=plan, max_jobs=1))["run"]
+        await assistant.until(run, "succeeded")
+        board = (await assistant.ask("film_storyboard", run=run))["storyboard"]
+        assert (board["shots"], board["budget"]) == (ONE["shots"], {"jobs": 1})
+        board = {**board, "budget": {"jobs": 9}, "shots": [*board["shots"], {"id": "s2", "prompt": "closer"}]}
+        outlook = await assistant.ask("amend_film", run=run, storyboard=board)
+        confirm = {"run": run, "storyboard": board, "outlook_id": outlook["outlook_id"]}
+        other = {**board, "shots": [{"prompt": "a field"}, *board["shots"]]}
+        assert (outlook["begun"], outlook["keep"], outlook["add"], outlook["jobs"]) == (False, ["s1"], ["s2"], 1)
+        assert "ask the person" in await assistant.refused("amend_film", **confirm, max_jobs=0)
+        assert "look again" in await assistant.refused("amend_film", **{**confirm, "storyboard": other}, max_jobs=9)
+        assert len((await provider.journal())["submits"]) == 1
+        assert (await assistant.ask("amend_film", **confirm, max_jobs=1))["begun"]
+        done = await assistant.until(run, "succeeded")
+        assert "look again" in await assistant.refused("amend_film", **confirm, max_jobs=1)
+        submits = (await provider.journal())["submits"]
+
+    assert (done["jobs_allowed"], done["jobs_spent"], len(submits)) == (2, 2, 2)
+
+
 async def test_a_film_goes_on_within_a_larger_limit(
     mcp: Any, start_provider: Any, start_relay: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,8 +351,8 @@ async def test_every_tool_explains_itself_and_says_what_it_may_do(mcp: Any, monk
     assert all(tool.description and tool.outputSchema and tool.title for tool in tools.values())
     reading = {name for name, tool in tools.items() if tool.annotations.readOnlyHint}
     destroying = {name for name, tool in tools.items() if tool.annotations.destructiveHint}
-    assert reading == {"plan_film", "list_films", "film_status", "film_result"}
-    assert destroying == {"retake_shot", "cancel_film"}
+    assert reading == {"plan_film", "list_films", "film_status", "film_storyboard", "film_result"}
+    assert destroying == {"retake_shot", "amend_film", "cancel_film"}
     assert tools.keys() == reading | destroying | {
         "start_film",
         "approve_shot",

@@ -1,0 +1,281 @@
+"""
+A run that is given another storyboard, purely: what is kept, made again, added and dropped.
+
+    change = change_of(run, wanted, now)     shot by shot, and the run after it
+    words = why_no_change(run, wanted, now)  why not, for the person
+
+A shot is known by what it is asked for (`runs.content`), so that it may move and have another id. One that is asked for
+something else, or begins with a frame that is no longer handed on, is made again, and its takes are spare. They serve
+again when what they were asked for is wanted again.
+"""
+
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Final
+
+from framerelay.runs import events
+from framerelay.runs.content import as_written, content_key, content_keys
+from framerelay.runs.earlier_input import EarlierInput
+from framerelay.runs.matches import matches
+from framerelay.runs.model import Run, Shot, Take, TakeStatus
+from framerelay.runs.outlook import take_behind
+from framerelay.runs.standing import chosen, counted, is_complete, unjoined
+from framerelay.runs.takes import OPEN
+from framerelay.runs.text import listed
+
+SHOTS_KEPT_MAX: Final = 2_000  # Of a run, with those that were dropped.
+ID_CHARS_MAX: Final = 40
+
+
+@dataclass(slots=True, kw_only=True)
+class Change:
+    """
+    What an amendment makes of a run. The lists name shots as a person calls them, each in one of them.
+
+    ``run``: after it, its statuses still to be settled; the very same if nothing changes. ``keep``: nothing is made
+    again. ``change``: asked for something else, or begins with another shot's frame. ``stale``: made again, since what
+    it begins with is.
+    """
+
+    run: Run
+    keep: list[str] = field(default_factory=list)
+    change: list[str] = field(default_factory=list)
+    add: list[str] = field(default_factory=list)
+    drop: list[str] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+
+
+def amended(run: Run, event: events.Amended, now: float) -> Run:
+    """*run* as its new storyboard wants it; the very same where `why_no_change` has an answer."""
+    return run if _refusal(run, event.wanted) else change_of(run, event.wanted, now).run
+
+
+def why_no_change(run: Run, wanted: Run, now: float) -> str | None:
+    """Why *run* cannot become as *wanted*, or is so already, in words for a person; None if it can."""
+    if words := _refusal(run, wanted):
+        return words
+    return "the run is what this storyboard says already" if change_of(run, wanted, now).run is run else None
+
+
+def _refusal(run: Run, wanted: Run) -> str | None:
+    if run.cancelled:
+        return "the run was cancelled; start it again"
+    if run.hook is not None:
+        return f"the run began at the hook {run.hook}, with a job of somebody else: only its hook's storyboard is yours"
+    if words := _why_not_that_money(run, wanted):
+        return words
+    if len(run.shots) + len(wanted.shots) > SHOTS_KEPT_MAX:
+        return f"the run keeps {len(run.shots)} shots, with those that were dropped: start another one"
+    return None
+
+
+def _why_not_that_money(run: Run, wanted: Run) -> str | None:
+    """Money of another currency than what was spent cannot be counted with it."""
+    if wanted.budget_money is None:
+        return None
+    spent = {take.cost.currency for shot in run.shots for take in shot.takes if take.cost}
+    others = {wanted.currency or next((shot.estimate.currency for shot in wanted.shots if shot.estimate), None)}
+    if spent <= others:
+        return None
+    return f"the run has spent {listed(sorted(spent), 'and')}, which a budget of another currency does not count"
+
+
+def change_of(run: Run, wanted: Run, now: float) -> Change:
+    """
+    What becomes of *run* if it is to be as *wanted*, a new run of another storyboard.
+
+    Whatever is under way is followed to its end, and what was spent stays spent.
+    """
+    before = _marked(run)
+    change = Change(run=run)
+    shots = _Amendment(before, wanted, change, now).shots()
+    after = replace(
+        before,
+        title=wanted.title,
+        model=wanted.model,
+        provider=wanted.provider,
+        budget_jobs=wanted.budget_jobs,
+        budget_money=wanted.budget_money,
+        currency=wanted.currency,
+        notify_url=wanted.notify_url,
+        labels=wanted.labels,
+        is_draft=wanted.is_draft,
+        untold=before.untold if wanted.notify_url == before.notify_url else None,
+        shots=shots,
+    )
+    if after != before:
+        change.run = unjoined(after) if _is_another_film(before, after) else after
+    return change
+
+
+def _is_another_film(before: Run, after: Run) -> bool:
+    """Whether the film that there is, or is being joined, is of other clips, or has them in another order."""
+    if before.film is None and not is_complete(before):
+        return False
+    old, new = ([(shot.id, shot.picked) for shot in run.story] for run in (before, after))
+    return old != new
+
+
+def _marked(run: Run) -> Run:
+    """*run* with what takes of early versions were asked for, as far as that is known: as their shots are now."""
+    return replace(run, shots=tuple(_marked_shot(run, shot) for shot in run.shots))
+
+
+def _marked_shot(run: Run, shot: Shot) -> Shot:
+    if all(take.key is not None for take in shot.takes):
+        return shot
+    key, known = content_key(run, shot), {take.number for take in counted(shot)} | {shot.picked}
+    takes = tuple(
+        replace(take, key=key, source=shot.source) if take.key is None and take.number in known else take
+        for take in shot.takes
+    )
+    return replace(shot, takes=takes)
+
+
+class _Amendment:
+    """The shots of a run that is amended, one after the other, in the order of the film."""
+
+    def __init__(self, before: Run, wanted: Run, change: Change, now: float) -> None:
+        self._before, self._wanted, self._change, self._now = before, wanted, change, now
+        self._old_keys = {shot.id: content_key(before, as_written(shot)) for shot in before.shots}
+        self._new_keys = {shot.id: content_key(wanted, shot) for shot in wanted.shots}
+        self._ids = {shot.id.lower() for shot in before.shots}
+        self._made: dict[str, Shot] = {}  # By the id that a person gives them: sources stand before their heirs.
+        self._moved: set[str] = set()  # Those that hand another frame on than before, or none yet.
+
+    def shots(self) -> tuple[Shot, ...]:
+        found = matches(self._before, self._wanted, old_keys=self._old_keys, new_keys=self._new_keys)
+        pairs = list(zip(self._wanted.shots, found, strict=True))
+        story = [self._added(wanted) if old is None else self._carried(old, wanted) for wanted, old in pairs]
+        kept = {shot.id for shot in story}
+        return (*story, *(self._dropped(shot) for shot in self._before.shots if shot.id not in kept))
+
+    def _added(self, wanted: Shot) -> Shot:
+        self._change.add.append(wanted.id)
+        names = (wanted.id, *(f"{wanted.id[: ID_CHARS_MAX - 4]}-{number}" for number in range(2, 1000)))
+        shot_id = next(name for name in names if name.lower() not in self._ids)
+        self._ids.add(shot_id.lower())
+        return self._placed(replace(wanted, id=shot_id, source=self._source_of(wanted)), wanted)
+
+    def _dropped(self, shot: Shot) -> Shot:
+        """It begins with nobody's frame any more, and whose it was is no longer said by the run."""
+        if shot.dropped:
+            return shot
+        self._change.drop.append(shot.name)
+        provider, model = self._before.provider_of(shot), self._before.model_of(shot)
+        return replace(
+            shot,
+            dropped=True,
+            source=None,
+            provider=provider,
+            model=model,
+            held_by=None,
+            error=None,
+            approved=False,
+            following=None,
+        )
+
+    def _carried(self, old: Shot, wanted: Shot) -> Shot:
+        """*old* as it goes on under what is *wanted*."""
+        source = self._source_of(wanted)
+        written = as_written(old)
+        is_same = self._old_keys[old.id] == self._new_keys[wanted.id] and (
+            written is old or written.reaction == wanted.reaction
+        )
+        shot = replace(
+            wanted,
+            id=old.id,
+            source=source,
+            input=old.input if is_same else wanted.input,
+            reaction=old.reaction if is_same and written is not old else wanted.reaction,
+            earlier=old.earlier,
+            following=old.following,
+            estimate=old.estimate if is_same and old.estimate is not None else wanted.estimate,
+            takes_wanted=old.takes_wanted if is_same and old.set_aside else wanted.takes_wanted,
+            approved=old.approved,
+            picked=old.picked,
+            due_at=old.due_at,
+            turns=old.turns,
+            held_by=old.held_by,
+            error=old.error,
+            set_aside=old.set_aside,
+            seed_at=old.seed_at,
+            takes=old.takes,
+            status=old.status,
+        )
+        if is_same and not old.dropped and old.source == source and source not in self._moved:
+            self._change.keep.append(wanted.id)
+            return self._placed(shot, wanted)
+        return self._placed(self._begun_anew(shot, old, wanted, is_same=is_same and old.source == source), wanted)
+
+    def _begun_anew(self, shot: Shot, old: Shot, wanted: Shot, *, is_same: bool) -> Shot:
+        """It asks for other takes than those that it goes on with, or these begin with another frame."""
+        keys = self._keys_of(old, wanted)
+        serving = [take.number for take in shot.takes if self._serves(shot, take, wanted, keys)]
+        shot = replace(shot, due_at=self._now, turns=shot.turns + 1, held_by=None, following=None)
+        if shot.takes and shot.input != old.input:
+            last = max(take.number for take in shot.takes)
+            shot = replace(shot, earlier=(*old.earlier, EarlierInput(until=last, input=old.input)))
+        is_unmade = is_same and not old.dropped and shot.picked is None and not counted(old)
+        if old.dropped:
+            self._change.add.append(wanted.id)
+        elif serving or is_unmade:
+            self._change.keep.append(wanted.id)
+        else:
+            (self._change.stale if is_same else self._change.change).append(wanted.id)
+        if is_unmade and not serving:
+            again = shot
+        else:
+            again = _with_takes(replace(shot, error=None), serving, takes_wanted=wanted.takes_wanted)
+        if again.picked != old.picked or again.picked is None:
+            self._moved.add(shot.id)
+        return again
+
+    def _serves(self, shot: Shot, take: Take, wanted: Shot, keys: set[str]) -> bool:
+        """Whether *take* is one that *shot* would ask for now: the same content, and begun with the same frame."""
+        is_alive = take.status is TakeStatus.DONE or take.status in OPEN
+        if not is_alive or take.key not in keys:
+            return False
+        if shot.source is None or take.source != shot.source:
+            return take.source == shot.source
+        source = self._made[wanted.source or ""]
+        first, now = take.first_frame, chosen(source)
+        return first is not None and now is not None and take_behind(source, first) == now.number
+
+    def _keys_of(self, old: Shot, wanted: Shot) -> set[str]:
+        """Of takes that *wanted* would ask for: with what stands in place of its input, too, if that was refused."""
+        written = as_written(old)
+        is_refused = written is not old and written.reaction == wanted.reaction
+        new_key = self._new_keys[wanted.id]
+        return content_keys(self._wanted, wanted) if is_refused and self._old_keys[old.id] == new_key else {new_key}
+
+    def _source_of(self, wanted: Shot) -> str | None:
+        return None if wanted.source is None else self._made[wanted.source].id
+
+    def _placed(self, shot: Shot, wanted: Shot) -> Shot:
+        shot = replace(shot, alias=None if shot.id == wanted.id else wanted.id, dropped=False)
+        self._made[wanted.id] = shot
+        return shot
+
+
+def _with_takes(shot: Shot, serving: list[int], *, takes_wanted: int) -> Shot:
+    """
+    *shot* with the takes *serving* and no others; with none it is made again, and asks for its approval again.
+
+    *takes_wanted*: of its storyboard, unless those that a person went on without stay behind.
+    """
+    takes = tuple(replace(take, spare=take.number not in serving) for take in shot.takes)
+    if not serving:
+        numbers = {take.number for take in takes}
+        first = next(number for number in count(shot.set_aside + 1) if number not in numbers)
+        return replace(shot, takes=takes, picked=None, approved=False, seed_at=first, takes_wanted=takes_wanted)
+    set_aside = min(shot.set_aside, serving[0] - 1)
+    shot = replace(shot, set_aside=set_aside, takes_wanted=shot.takes_wanted if set_aside else takes_wanted)
+    done = [take.number for take in takes if take.number in serving and take.status is TakeStatus.DONE]
+    own = done[-1] if done and (shot.takes_wanted == 1 or shot.pick_first) else None
+    return replace(
+        shot,
+        takes=takes,
+        picked=shot.picked if shot.picked in serving else own,
+        seed_at=serving[0],
+    )

@@ -1,0 +1,96 @@
+"""What an amendment would bring about and cost, before it is made; purely."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from framerelay.runs.amend import Change, change_of
+from framerelay.runs.costs import Estimate, together
+from framerelay.runs.model import Run, Shot
+from framerelay.runs.standing import budget_left, jobs_left, settled, takes_to_come
+from framerelay.runs.text import amount_words, listed, number_of, range_words
+
+NAMED_MAX: Final = 12  # Of a sentence that somebody is to read.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmendOutlook:
+    """
+    *change*, and the jobs that are submitted from then on to the end of the film, if nothing fails.
+
+    ``to_make``: the shots of these jobs. ``cost``: of them all; None where a price is not known. ``would``: a sentence
+    for the person who pays.
+    """
+
+    change: Change
+    jobs: int
+    to_make: frozenset[str]
+    cost: Estimate | None
+    would: str
+
+
+def amend_outlook(run: Run, wanted: Run, now: float) -> AmendOutlook:
+    """What it would mean for *run* to become as *wanted*, if it can (see `amend.why_no_change`)."""
+    change = change_of(run, wanted, now)
+    after = settled(change.run)
+    jobs = _jobs_to_come(after)
+    number = sum(count for _, count in jobs)
+    cost = _cost_of(jobs) if number else _nothing_paid(after)
+    return AmendOutlook(
+        change=change,
+        jobs=number,
+        to_make=frozenset(shot.name for shot, count in jobs if count),
+        cost=cost,
+        would=_words(run, change, after, number, cost),
+    )
+
+
+def _jobs_to_come(run: Run) -> list[tuple[Shot, int]]:
+    """Of each shot so many takes as `standing.submits_to_come` counts, inside the budget."""
+    jobs: list[tuple[Shot, int]] = []
+    left = budget_left(run)
+    for shot in run.story:
+        number = 0
+        while number < takes_to_come(run, shot) and left.allows(shot.estimate):
+            number, left = number + 1, left.after(shot.estimate)
+        jobs.append((shot, number))
+    return jobs
+
+
+def _cost_of(jobs: list[tuple[Shot, int]]) -> Estimate | None:
+    return together((shot.estimate, number) for shot, number in jobs)
+
+
+def _nothing_paid(run: Run) -> Estimate | None:
+    currencies = {shot.estimate.currency for shot in run.story if shot.estimate}
+    return Estimate(low=0.0, high=0.0, currency=currencies.pop()) if len(currencies) == 1 else None
+
+
+def _words(run: Run, change: Change, after: Run, jobs: int, cost: Estimate | None) -> str:
+    parts = [
+        _part(change.change, "is made as it is written now", "are made as they are written now"),
+        _part(change.stale, "is made again, from another frame", "are made again, from other frames"),
+        _part(change.add, "is added", "are added"),
+        _part(change.drop, "leaves the film, and its takes are kept", "leave the film, and their takes are kept"),
+    ]
+    said = [part for part in parts if part] or ["no shot is made again"]
+    left = jobs_left(after)
+    paid = number_of("job", jobs) + ("" if left is None else f" of the {left} left in the budget")
+    if cost is not None and jobs:
+        paid += f", {range_words(cost.low, cost.high, cost.currency)}"
+    return f"{'; '.join(said)}; {paid} to the end of the film{_budget_words(run, after)}"
+
+
+def _budget_words(before: Run, after: Run) -> str:
+    """A limit that goes is what somebody would miss who looks at the shots alone."""
+    if (before.budget_jobs, before.budget_money) == (after.budget_jobs, after.budget_money):
+        return ""
+    jobs = [] if after.budget_jobs is None else [number_of("job", after.budget_jobs)]
+    money = [] if after.budget_money is None else [amount_words(after.budget_money, after.currency or "")]
+    return f"; the budget is {listed(jobs + money, 'and')} then" if jobs + money else "; there is no budget any more"
+
+
+def _part(names: list[str], one: str, many: str) -> str:
+    if not names:
+        return ""
+    shown = [*names[:NAMED_MAX], *([f"{len(names) - NAMED_MAX} more"] if len(names) > NAMED_MAX else [])]
+    return f"{listed(shown, 'and')} {one if len(names) == 1 else many}"

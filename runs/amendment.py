@@ -1,0 +1,17 @@
+"""Another storyboard for a run, as the event that it is; what it makes of the run: `runs.amend`."""
+
+from dataclasses import dataclass
+
+from framerelay.runs.model import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amended:
+    """
+    A person gave another storyboard: the run is to be as *wanted*, which is a new run of it.
+
+    *revision*: of the run that they looked at.
+    """
+
+    wanted: Run
+    revision: int | None = None

@@ -1,0 +1,138 @@
+"""
+Which shot of an amended storyboard is which of the run, purely: they may have moved, and have other ids.
+
+The likeness that counts is what a shot is asked for, and all that it is made from: only then do its takes serve.
+"""
+
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+
+from framerelay.runs.content import chain_keys
+from framerelay.runs.model import Run, Shot, Take, TakeStatus
+from framerelay.runs.takes import OPEN
+
+
+def matches(before: Run, wanted: Run, *, old_keys: Mapping[str, str], new_keys: Mapping[str, str]) -> list[Shot | None]:
+    """
+    Of each shot of *wanted* the shot of *before* that it is; None of one that is new.
+
+    The same content, made from the same, goes before the same content alone, that before a take of it, and that before
+    the same id. Among equals the same id does. *old_keys* · *new_keys*: of the content of their shots, by id.
+    """
+    if _look(before, old_keys) == _look(wanted, new_keys):  # To say the same again moves nothing.
+        return list(before.story)
+    match = _Match(wanted.shots)
+    _Chains(before, wanted, old_keys=old_keys, new_keys=new_keys).claim(match)
+    for shots in (before.story, before.archive):
+        match.claim(shots, lambda shot: [old_keys[shot.id]], lambda shot: new_keys[shot.id])
+    match.claim(before.shots, lambda shot: [take.key for take in shot.takes], lambda shot: new_keys[shot.id])
+    match.claim(before.story, lambda shot: [shot.name], lambda shot: shot.id)
+    return [match.found.get(shot.id) for shot in wanted.shots]
+
+
+def _look(run: Run, keys: Mapping[str, str]) -> list[Hashable]:
+    return [(shot.name, keys[shot.id], shot.source and run.name_of(shot.source)) for shot in run.story]
+
+
+class _Match:
+    """Which shot is which, found in passes of ever weaker likeness; each is found once."""
+
+    def __init__(self, wanted: Iterable[Shot]) -> None:
+        self._wanted = tuple(wanted)
+        self.taken: set[str] = set()
+        self.found: dict[str, Shot] = {}
+
+    def take(self, wanted_id: str, shot: Shot) -> None:
+        """*shot* is that one."""
+        self.taken.add(shot.id)
+        self.found[wanted_id] = shot
+
+    def claim(
+        self,
+        shots: Iterable[Shot],
+        marks: Callable[[Shot], Iterable[Hashable]],
+        mark: Callable[[Shot], Hashable],
+    ) -> None:
+        """Shots that have the *mark* of one that is wanted: those of the same name first, then in the order of both."""
+        free = [(shot, list(marks(shot))) for shot in shots if shot.id not in self.taken]
+        self._pass(
+            [(shot, (shot.name, each)) for shot, own in free for each in own], lambda shot: (shot.id, mark(shot))
+        )
+        self._pass([(shot, each) for shot, own in free for each in own], mark)
+
+    def _pass(self, pairs: Iterable[tuple[Shot, Hashable]], mark: Callable[[Shot], Hashable]) -> None:
+        rows: dict[Hashable, list[Shot]] = {}
+        for shot, each in pairs:
+            rows.setdefault(each, []).append(shot)
+        left: dict[Hashable, Iterator[Shot]] = {each: iter(row) for each, row in rows.items()}
+        for wanted in self._wanted:
+            if wanted.id in self.found:
+                continue
+            free = (shot for shot in left.get(mark(wanted), iter(())) if shot.id not in self.taken)
+            if (match := next(free, None)) is not None:
+                self.take(wanted.id, match)
+
+
+class _Chains:
+    """
+    Whole chains of shots that are made from each other, the longest first: of two shots that are alike, the one is
+    found whose heirs are wanted, too. Those that are made go before those that are not.
+    """
+
+    def __init__(self, before: Run, wanted: Run, *, old_keys: Mapping[str, str], new_keys: Mapping[str, str]) -> None:
+        self._shots = {shot.id: shot for shot in before.shots}
+        self._old_sources = {shot.id: _source_of(shot) for shot in before.shots}
+        self._new_sources = {shot.id: shot.source for shot in wanted.shots}
+        self._new_chains = chain_keys(new_keys, self._new_sources)
+        old_chains = chain_keys(old_keys, self._old_sources)
+        self._rows: dict[str, deque[Shot]] = {}
+        self._named: dict[tuple[str, str], Shot] = {}
+        for shot in sorted(before.shots, key=lambda shot: (_take_of(shot) is None, shot.dropped)):
+            self._rows.setdefault(old_chains[shot.id], deque()).append(shot)
+            self._named.setdefault((old_chains[shot.id], shot.name), shot)
+
+    def claim(self, match: _Match) -> None:
+        """Each that is found, with all that it is made from."""
+        lengths: dict[str | None, int] = {None: 0}
+        for each, source in self._new_sources.items():
+            lengths[each] = lengths[source] + 1
+        for each in sorted(self._new_sources, key=lambda each: -lengths[each]):
+            if each not in match.found:
+                for one, shot in self._best(match, each).items():
+                    match.take(one, shot)
+
+    def _best(self, match: _Match, wanted_id: str) -> dict[str, Shot]:
+        """Which shots are that one and those that it is made from; nothing if none is."""
+        chain = self._new_chains[wanted_id]
+        row = self._rows.get(chain, deque())
+        while row and row[0].id in match.taken:
+            row.popleft()
+        named = self._named.get((chain, wanted_id))
+        first = [named] if row and named and (_take_of(named) is None) == (_take_of(row[0]) is None) else []
+        paths = (self._path(match, wanted_id, shot) for shot in (*first, *row))
+        return next(filter(None, paths), {})
+
+    def _path(self, match: _Match, wanted_id: str, shot: Shot) -> dict[str, Shot]:
+        """*shot* and what it is made from, for that one and what it is made from, as far as none is found yet."""
+        path: dict[str, Shot] = {}
+        new: str | None = wanted_id
+        old: str | None = shot.id
+        while new is not None and old is not None:
+            known = match.found.get(new)
+            if known is not None or old in match.taken:
+                return path if known is not None and known.id == old else {}
+            path[new] = self._shots[old]
+            new, old = self._new_sources[new], self._old_sources[old]
+        return path
+
+
+def _source_of(shot: Shot) -> str | None:
+    """What it begins with; of one that was dropped, what its take began with."""
+    take = _take_of(shot)
+    return take.source if shot.dropped and take else shot.source
+
+
+def _take_of(shot: Shot) -> Take | None:
+    """The take that it goes on with, or may."""
+    takes = [take for take in shot.takes if take.status is TakeStatus.DONE or take.status in OPEN]
+    return next((take for take in takes if take.number == shot.picked), takes[-1] if takes else None)

@@ -1,0 +1,37 @@
+"""
+The texts of storyboards as people wrote them, one for each run that has one: read when somebody wants it back.
+
+    framerelay:run:ID:storyboard string  what the run was started with, or amended to
+"""
+
+import msgspec
+
+from framerelay.runs.model import Given
+from framerelay.store.client import RelayRedis
+from framerelay.store.redis_messages import redis_answers
+from framerelay.store.tasks import pack
+
+_decode = msgspec.msgpack.Decoder(Given).decode
+
+
+def storyboard_key(run_id: str) -> str:
+    """Where the text of its storyboard lives."""
+    return f"framerelay:run:{run_id}:storyboard"
+
+
+def packed(given: Given | None) -> bytes | str:
+    """*given* for the script that saves its run; nothing for the text that is there."""
+    return "" if given is None else pack(given)
+
+
+class GivenTexts:
+    """Reads what `Store.save` wrote."""
+
+    def __init__(self, redis: RelayRedis) -> None:
+        self._redis = redis
+
+    async def of(self, run_id: str) -> Given | None:
+        """None of a run that was begun without a text, or by an early version. Raises: StoreUnavailable."""
+        with redis_answers():
+            text = await self._redis.get(storyboard_key(run_id))
+        return None if text is None else _decode(text)

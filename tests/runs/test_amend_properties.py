@@ -1,0 +1,155 @@
+"""Storyboards that change at any moment: the film is that of the last one, and nothing that was paid for is lost."""
+
+import random
+from collections import Counter
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from framerelay.runs import events
+from framerelay.runs.amend_outlook import amend_outlook
+from framerelay.runs.machine import is_news
+from framerelay.runs.model import Run, RunStatus, TakeStatus
+from framerelay.runs.standing import chosen, jobs_spent, picks
+from tests.runs.amend_world import AmendWorld, Scenes, a_line, other_scenes, wanted
+from tests.runs.world import PATIENT
+
+
+def some_scenes(chance: random.Random, *, gates: bool = False) -> Scenes:
+    return tuple(
+        tuple(a_line(chance, gates=gates) for _ in range(chance.randint(1, 4))) for _ in range(chance.randint(1, 3))
+    )
+
+
+def content(run: Run) -> list[tuple[object, ...]]:
+    """The film as a person reads it."""
+    return [
+        (shot.name, shot.scene, shot.input, shot.source and run.name_of(shot.source), shot.takes_wanted, shot.gated)
+        for shot in run.story
+    ]
+
+
+def all_clips_are_kept(world: AmendWorld) -> None:
+    kept = {job_id: take for _, take in world.takes() for job_id in take.job_ids}
+    for job in world.jobs:
+        assert job.id in kept, f"{job} was paid for and is not in the run"
+        take = kept[job.id]
+        assert job.fails or (take.status is TakeStatus.DONE and take.video and take.video.path == job.id), take
+    assert len(world.jobs) <= jobs_spent(world.run)
+
+
+def film_is_that_of(world: AmendWorld, last: Run) -> None:
+    """As if the run had been started with *last*: its shots, their prompts, and each frame that was handed on."""
+    run = world.run
+    assert content(run) == content(last)
+    jobs = {}
+    for shot in run.story:
+        take = chosen(shot)
+        assert take is not None
+        assert take.video is not None
+        asked = world.asked[take.video.path]
+        assert asked.prompt == shot.input["prompt"], f"{shot.name} is of another prompt"
+        assert asked.frame == jobs.get(shot.source), f"{shot.name} begins with another frame"
+        jobs[shot.id] = take.video.path
+    assert run.status is RunStatus.SUCCEEDED
+    assert run.film is not None
+    assert list(world.disk[run.film.path]) == [shot.id for shot in run.story], "another order"
+    assert world.disk[run.film.path] == picks(run)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), loss=st.sampled_from([0.0, 0.2]), gates=st.booleans())
+def test_a_film_amended_at_any_moment_is_the_film_of_its_last_storyboard(seed: int, loss: float, gates: bool) -> None:
+    """Before, during and after each step, saves lost and doubled, old storyboards coming back."""
+    chance = random.Random(seed)
+    boards = [some_scenes(chance, gates=gates)]
+    terms = PATIENT if loss else replace(PATIENT, submit_timeout_s=1e6)
+    last = wanted(boards[0], terms=terms)
+    world = AmendWorld(run=last, chance=chance, loss=loss, death=loss / 2)
+    for _ in range(chance.randint(1, 6)):
+        for _ in range(chance.randint(0, 12)):
+            world.tick()
+            for _ in range(chance.randint(0, 6)):
+                chance.choice([world.go_on, world.go_on, world.say_again])()
+        back = chance.random() < 0.3
+        boards.append(chance.choice(boards) if back else other_scenes(boards[-1], chance, gates=gates))
+        before = world.run.revision
+        last = wanted(boards[-1], named=chance.choice("sst"), terms=terms)
+        world.amend(last, revision=chance.choice([None, before]))
+    world.approve_all()
+
+    film_is_that_of(world, last)
+    all_clips_are_kept(world)
+    if not loss:
+        posts = Counter((job.shot_id, world.asked[job.id]) for job in world.jobs)
+        for (shot_id, asked), number in posts.items():
+            most = shot_takes(boards, asked.prompt)
+            assert number <= most, f"{shot_id} was submitted again for what it had: {asked}"
+
+
+def shot_takes(boards: list[Scenes], prompt: str) -> int:
+    """The most takes that a shot of this prompt ever asked for."""
+    return max(line.takes for scenes in boards for scene in scenes for line in scene if line.prompt == prompt)
+
+
+def chains(scenes: Scenes) -> Counter[tuple[str, ...]]:
+    """What each shot is made from, down to itself."""
+    found: Counter[tuple[str, ...]] = Counter()
+    for row in scenes:
+        chain: tuple[str, ...] = ()
+        for line in row:
+            chain = (line.prompt,) if line.cut else (*chain, line.prompt)
+            found[chain] += 1
+    return found
+
+
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_a_film_that_is_there_is_amended_with_no_job_more_than_what_it_lacks(seed: int) -> None:
+    """Scenes and shots that move, come twice and look alike: made are the chains of prompts that it has no clip of."""
+    chance = random.Random(seed)
+    scenes = tuple(tuple(replace(line, takes=1) for line in row) for row in some_scenes(chance))
+    world = AmendWorld(run=wanted(scenes), chance=chance, loss=0, death=0)
+    world.settle()
+    before = len(world.jobs)
+    other = tuple(tuple(replace(line, takes=1) for line in row) for row in other_scenes(scenes, chance))
+    last = wanted(other, named=chance.choice("st"))
+    foretold = amend_outlook(world.run, last, world.now)
+    world.amend(last)
+    world.settle()
+
+    film_is_that_of(world, last)
+    lacking = sum((chains(other) - chains(scenes)).values())
+    assert (len(world.jobs) - before, foretold.jobs) == (lacking, lacking)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32), budget=st.sampled_from([None, None, 8]), cancels=st.booleans())
+def test_two_people_who_decide_and_amend_lose_nothing(seed: int, budget: int | None, cancels: bool) -> None:
+    """All decisions, and storyboards about a revision that is no longer: clips are kept, and so is the budget."""
+    chance = random.Random(seed)
+    scenes = some_scenes(chance, gates=True)
+    world = AmendWorld(run=wanted(scenes, budget_jobs=budget), chance=chance, loss=0.2, death=0.1, failure=0.1)
+    seen = world.run.revision
+    for _ in range(chance.randint(10, 60)):
+        world.tick()
+        for _ in range(chance.randint(0, 4)):
+            world.go_on()
+            chance.choice([world.decide, world.say_again, world.go_on])()
+        if chance.random() < 0.3:
+            seen = world.run.revision
+        if chance.random() < 0.2:
+            scenes = other_scenes(scenes, chance, gates=True)
+            run = world.run
+            did = world.amend(wanted(scenes, budget_jobs=budget), revision=seen)
+            assert not (did and is_news(run, seen))
+    if cancels:
+        world.record(events.RunCancelled())
+    world.settle()
+
+    assert budget is None or len(world.jobs) <= budget
+    all_clips_are_kept(world)
+    if world.run.film:
+        assert world.disk[world.run.film.path] == picks(world.run)
+        assert list(world.disk[world.run.film.path]) == [shot.id for shot in world.run.story]
