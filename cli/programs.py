@@ -53,11 +53,18 @@ def receiver() -> None:
 
 @cli.command()
 @AFTER_RESTORE
-def worker(after_restore: bool) -> None:
+@click.option(
+    "--tasks",
+    type=click.Choice(["light", "heavy", "all"]),
+    default="all",
+    show_default=True,
+    help="heavy: films, first frames and files made again; light: all that a next shot waits for.",
+)
+def worker(tasks: str, after_restore: bool) -> None:
     """Run a worker alone: submit, look up, fetch, hand off, join."""
     from framerelay.cli.serve import serve
 
-    sys.exit(serve(receiver=False, worker=True, after_restore=after_restore))
+    sys.exit(serve(receiver=False, worker=True, tasks=tasks, after_restore=after_restore))
 
 
 @cli.command()

@@ -38,7 +38,7 @@ def run_sandbox(
     **rates: Any,
 ) -> int:
     """Serve until SIGINT or SIGTERM; returns the exit code. Raises: click.BadParameter for an option without sense."""
-    configure_logging(from_environment())
+    configure_logging(from_environment(), program="sandbox")
     with ExitStack() as stack:
         place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="framerelay-sandbox-")))
         try:

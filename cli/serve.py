@@ -7,7 +7,8 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, closing, suppress
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -29,7 +30,8 @@ from framerelay.config.settings import Settings, environment, from_environment
 from framerelay.network.client import guarded_client
 from framerelay.network.policy import Trusted
 from framerelay.network.tls import tls_of
-from framerelay.processors.deps import open_clients, open_deps
+from framerelay.processors.deps import Deps, open_clients, open_deps
+from framerelay.processors.health import health_app
 from framerelay.processors.restoration import mark_restored
 from framerelay.processors.worker import RelayWorker, create_worker
 from framerelay.receiver.app import create_app
@@ -40,6 +42,7 @@ from framerelay.runs.errors import FrameRelayError
 from framerelay.store import schema
 from framerelay.store.addresses import redis_address, shown
 from framerelay.store.client import connect, disconnect
+from framerelay.store.disk import Disk
 from framerelay.store.embedded import EmbeddedRedis
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
 from framerelay.store.runs import Store
@@ -57,36 +60,52 @@ GRACE_S: Final = 8.0  # Containers are usually given ten seconds to end.
 log = structlog.get_logger()
 
 
-def serve(*, receiver: bool, worker: bool, after_restore: bool = False) -> int:
+def serve(*, receiver: bool, worker: bool, tasks: str = "all", after_restore: bool = False) -> int:
     """
     Run until SIGINT or SIGTERM; returns the exit code. Raises what `cli.errors` explains.
 
-    *after_restore*: what an older copy of Redis may not know of is held, before anything else is done.
+    *tasks*: of which class a worker takes. *after_restore*: what an older copy of Redis may not know of is held, before
+    anything else is done.
     """
     settings = from_environment()
-    configure_logging(settings)
+    parts = _Parts(receiver=receiver, worker=worker, tasks=tasks)
+    configure_logging(settings, program=parts.name)
     for sentence in misspelt():
         log.warning("setting_unknown", reason=sentence)
     providers = providers_of(settings)
-    configure_logging(settings, also=providers.secrets)
+    configure_logging(settings, also=providers.secrets, program=parts.name)
     if worker:
         _require_provider(settings, providers)
     with ExitStack() as stack:
         # First, so that a port in use stops the start before keys are made.
-        listener = stack.enter_context(listening_on(settings.host, settings.port)) if receiver else None
+        port = settings.port if receiver else settings.worker_port
+        listener = stack.enter_context(listening_on(settings.host, port)) if receiver or port else None
         if receiver:
             refuse_weak_keys(settings)
-        running = _serve(settings, keys_of(settings), listener, worker=worker, after_restore=after_restore)
-        return uvloop.run(running)
+        return uvloop.run(_serve(settings, keys_of(settings), listener, parts, after_restore=after_restore))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What runs in this process; *tasks*: of which class its worker takes."""
+
+    receiver: bool
+    worker: bool
+    tasks: str
+
+    @property
+    def name(self) -> str:
+        """The command that starts them."""
+        return "up" if self.receiver and self.worker else "receiver" if self.receiver else "worker"
 
 
 async def _serve(
-    settings: Settings, keys: Keys, listener: socket.socket | None, *, worker: bool, after_restore: bool
+    settings: Settings, keys: Keys, listener: socket.socket | None, what: _Parts, *, after_restore: bool
 ) -> int:
     stop = asyncio.Event()
-    check = refuse_weak_keys if listener is not None else None
+    check = refuse_weak_keys if what.receiver else None
     live = LiveSettings(settings, keys, read=from_environment, check=check)
-    live.hand_to(_Hiding(settings).take)
+    live.hand_to(_Hiding(settings, what.name).take)
     _listen_to_signals(stop, live)
     async with AsyncExitStack() as stack:
         redis_url = await stack.enter_async_context(redis_at(settings))
@@ -95,12 +114,13 @@ async def _serve(
         if after_restore:
             await mark_runs_restored(redis_url)
         # The receiver first: it keeps callbacks while the worker warms its decoders, and while it ends.
-        if listener is not None:
+        if what.receiver and listener is not None:
             parts.append(await stack.enter_async_context(running_receiver(settings, keys, redis_url, listener, live)))
             log.info("receiver_ready", url=settings.listen_url, public_url=settings.reachable_url)
-        if worker:
-            parts.append(await stack.enter_async_context(running_worker(settings, keys, redis_url, live)))
-        _greet(settings, keys, receiver=listener is not None, worker=worker)
+        if what.worker:
+            alone = Alone(listener=listener, tasks=what.tasks) if not what.receiver else None
+            parts.append(await stack.enter_async_context(running_worker(settings, keys, redis_url, live, alone)))
+        _greet(settings, keys, receiver=what.receiver, worker=what.worker)
         _spare_the_collector()
         waiting = asyncio.create_task(stop.wait())
         ended, _ = await asyncio.wait([waiting, *parts], return_when=asyncio.FIRST_COMPLETED)
@@ -139,15 +159,16 @@ async def mark_runs_restored(redis_url: str) -> None:
 class _Hiding:
     """Keeps secrets out of the log, those of before as well."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, program: str) -> None:
         self._texts = _texts_to_hide(settings)
+        self._program = program
 
     async def take(self, settings: Settings, _: Keys) -> None:
         """Called when settings were read again."""
         texts = await asyncio.to_thread(_texts_to_hide, settings)
         if not texts <= self._texts:
             self._texts |= texts
-            configure_logging(settings, also=self._texts)
+            configure_logging(settings, also=self._texts, program=self._program)
 
 
 def _texts_to_hide(settings: Settings) -> set[str]:
@@ -213,10 +234,23 @@ async def redis_at(settings: Settings) -> AsyncIterator[str]:
     yield url
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alone:
+    """A worker without a receiver: what it answers on, if anything, and of which class its tasks are."""
+
+    listener: socket.socket | None = None
+    tasks: str = "all"
+
+
 @asynccontextmanager
 async def running_worker(
-    settings: Settings, keys: Keys, redis_url: str, live: LiveSettings | None = None
+    settings: Settings,
+    keys: Keys,
+    redis_url: str,
+    live: LiveSettings | None = None,
+    alone: Alone | None = None,
 ) -> AsyncIterator[asyncio.Task[None]]:
+    """A worker; one that is *alone* lets heavy tasks end, while whoever stops both at a terminal does not wait."""
     live = live or LiveSettings(settings, keys)
     with mistakes_of(settings):
         hooks = read_hooks(settings.config_file, Trusted(settings.trusted_hosts))
@@ -227,16 +261,29 @@ async def running_worker(
             aclosing(clients),
             open_deps(settings, keys, redis, clients=clients, hooks=hooks) as deps,
         ):
-            worker: RelayWorker = create_worker(deps, redis=redis, listening=listening, live=live)
+            tasks, heavy_grace_s = (alone.tasks, settings.films_grace_s) if alone else ("all", 0.0)
+            worker = create_worker(deps, redis=redis, listening=listening, live=live, tasks=tasks)
             running = asyncio.create_task(worker.main())
             try:
-                yield running
+                async with _answering(worker, deps, alone.listener if alone else None):
+                    yield running
             finally:
-                await worker.stop(grace_s=GRACE_S)
+                await worker.stop(grace_s=GRACE_S, heavy_grace_s=heavy_grace_s)
                 await asyncio.wait([running], timeout=GRACE_S)
     finally:
         await disconnect(redis)
         await disconnect(listening)
+
+
+@asynccontextmanager
+async def _answering(worker: RelayWorker, deps: Deps, listener: socket.socket | None) -> AsyncIterator[None]:
+    """The port of a worker, where it has one."""
+    if listener is None:
+        yield
+        return
+    with closing(Disk(deps.settings.data_dir)) as disk:
+        async with serving(health_app(worker, deps, disk), listener):
+            yield
 
 
 @asynccontextmanager

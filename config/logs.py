@@ -7,7 +7,9 @@ How lines leave, many at once, stands in `config.log_lines`.
 
 import json
 import logging
+import os
 import re
+import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -20,6 +22,7 @@ from starlette.datastructures import Secret
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from framerelay.config.log_lines import CleanLine, Lines, LinesLogger, LogEvent, Render
+from framerelay.config.metrics import build_version
 from framerelay.config.settings import Settings
 
 
@@ -83,17 +86,22 @@ _extra = cast(Processor, structlog.stdlib.ExtraAdder())  # It asks for a logger 
 _SECRET_CHARS_MIN = 8  # A shorter one would blank out half of every line; its place in a log is the smaller harm.
 
 
-def configure_logging(settings: Settings, *, stream: Any = None, also: Iterable[str] = ()) -> None:
+def configure_logging(
+    settings: Settings, *, stream: Any = None, also: Iterable[str] = (), program: str | None = None
+) -> None:
     """
     Send every log line of this process through one pipe to *stream* (default: standard error).
 
-    *also*: texts that are not shown either, beside the secrets of *settings*. A later call replaces an earlier one.
+    *also*: texts that are not shown either, beside the secrets of *settings*. *program*: what runs here and goes on;
+    lines of JSON then say so, with host and version. A later call replaces an earlier one.
     """
     stream = stream or sys.stderr
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not stream.isatty())
     secrets = secrets_of(settings, *map(Secret, also))
     lines = Lines(
-        stream, render=_json_lines(secrets) if as_json else _plain_lines(secrets, stream), to_event=_event_of_record
+        stream,
+        render=_json_lines(secrets, _origin(program)) if as_json else _plain_lines(secrets, stream),
+        to_event=_event_of_record,
     )
     front = LinesLogger(lines)
     structlog.configure(
@@ -227,11 +235,20 @@ def _as_argument(_: WrappedLogger, __: str, event: EventDict) -> tuple[tuple[Eve
     return (event,), {}
 
 
-def _json_lines(secrets: tuple[str, ...]) -> Render:
+def _origin(program: str | None) -> bytes:
+    """How a line ends that says who wrote it."""
+    if program is None:
+        return b"}\n"
+    who = {"host": socket.gethostname(), "process": f"{program}:{os.getpid()}", "version": build_version()}
+    return b"," + msgspec.json.encode(who)[1:] + b"\n"
+
+
+def _json_lines(secrets: tuple[str, ...], ending: bytes) -> Render:
     """
     One JSON object for each line. All are looked through at a glance; which of them wants a closer look has it.
 
-    Most rounds have nothing to hide, and then the glance is all that hiding costs them.
+    Most rounds have nothing to hide, and then the glance is all that hiding costs them. *ending* takes the place of
+    each line's last brace: whatever is in a line, JSON has no line break but behind it.
     """
     encode = msgspec.json.Encoder().encode_lines
 
@@ -248,7 +265,8 @@ def _json_lines(secrets: tuple[str, ...]) -> Render:
         return None
 
     def render(events: Sequence[LogEvent]) -> bytes:
-        return encoded(events) or b"".join(encoded([event]) or closely(event) for event in events)
+        data = encoded(events) or b"".join(encoded([event]) or closely(event) for event in events)
+        return data.replace(b"}\n", ending)
 
     def closely(event: LogEvent) -> bytes:
         fields = _redacted_event(event, secrets)

@@ -320,6 +320,27 @@ class Settings:
         unit="s",
     )
     tasks_max: int = knob("FRAMERELAY_TASKS_MAX", as_positive, 20, "Tasks that one worker runs side by side.")
+    films_max: int = knob(
+        "FRAMERELAY_FILMS_MAX",
+        as_positive,
+        2,
+        "Heavy tasks (a film joined, first frames looked at, a file made again) among them; one place is always left "
+        "for the others where there are two.",
+    )
+    films_grace_s: float = knob(
+        "FRAMERELAY_FILMS_GRACE_S",
+        as_seconds,
+        60.0,
+        "How long a `worker` that is told to end waits for its heavy tasks; for others 8 s, as `up` does for all.",
+        unit="s",
+    )
+    worker_port: int = knob(
+        "FRAMERELAY_WORKER_PORT",
+        as_port,
+        0,
+        "Port on which `worker` answers `/livez`, `/readyz` and `/metrics` at `FRAMERELAY_HOST`, to whoever can reach "
+        "it; 0: none. With `up` the receiver's port shows the same.",
+    )
     log_format: str = knob(
         "FRAMERELAY_LOG_FORMAT",
         one_of("auto", "json", "console"),

@@ -1,6 +1,7 @@
 """The owner's end of the decoder process: keep one warm, give it one job at a time, replace it when it fails."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -8,6 +9,7 @@ from typing import Self, TypeVar
 
 import msgspec
 
+from framerelay.config.metrics import DECODE, JOIN
 from framerelay.media.decoder_process import Child, end_starting, has_child, say_what_holds, start_child
 from framerelay.media.follow import Follower
 from framerelay.media.model import Examination, FilmFacts, FilmPart, Opening
@@ -108,13 +110,19 @@ class Decoder:
         return await self._ask(request, Opening, self._examine_s_max)
 
     @property
+    def is_well(self) -> bool:
+        """Whether there is a process that takes jobs, or one that is just being started."""
+        return self._starting is not None and (not self._starting.done() or has_child(self._starting))
+
+    @property
     def is_busy(self) -> bool:
         """Whether another job would have to wait."""
         return self._free.locked()
 
     async def join(self, parts: Sequence[FilmPart], into: Path) -> FilmFacts:
         """Join the clips of *parts* into one film (see media.child.film.join)."""
-        return await self._ask(Join(parts=list(parts), into=into), FilmFacts, self._join_s_max)
+        with JOIN.timed():
+            return await self._ask(Join(parts=list(parts), into=into), FilmFacts, self._join_s_max)
 
     async def _ask(self, request: Request, kind: type[T], seconds_max: float, follower: Follower | None = None) -> T:
         """Give the job to the process when it is free; replace it unless it answered, be it that the clip is bad."""
@@ -124,9 +132,11 @@ class Decoder:
             self._follower = follower
             child = await self._warm_child()
             try:
+                began = time.perf_counter()
                 async with asyncio.timeout(None if follower else seconds_max) as patience:
                     answer = await child.ask(request, follower, lambda: patience.reschedule(in_seconds(seconds_max)))
                 result = unwrap(answer, kind)
+                DECODE.observe(time.perf_counter() - began, type(request).__name__.lower())
             except TimeoutError:
                 self._replace(child)
                 raise DecoderFailed(f"the decoder process took longer than {seconds_max:g} s") from None

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import httpx
 
+from framerelay.config.metrics import DOWNLOAD, DOWNLOADED
 from framerelay.media.decoder import Decoder
 from framerelay.media.download import Download, DownloadLimits, download
 from framerelay.media.follow import Follower
@@ -33,7 +34,9 @@ async def fetch_clip(
     """
     follower = Follower(decoder.follow, frame_into=frame_into, on_frame=on_frame)
     try:
-        clip = await download(url, into, client=client, limits=limits, follower=follower, key=key)
+        with DOWNLOAD.timed():
+            clip = await download(url, into, client=client, limits=limits, follower=follower, key=key)
+        DOWNLOADED.add(by=clip.bytes)
         examination = await follower.result() or await decoder.examine(into, frame_into=frame_into)
     finally:
         await follower.close()

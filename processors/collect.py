@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from framerelay.config.traces import note, span
 from framerelay.config.urls import host_of
 from framerelay.media.download import Download, download
 from framerelay.media.fetch import fetch_clip
@@ -28,7 +29,7 @@ from framerelay.runs.errors import (
     StorageFailed,
     Transient,
 )
-from framerelay.runs.model import Clip, Frame, Take, TakeStatus
+from framerelay.runs.model import Clip, Frame, Run, Take, TakeStatus
 from framerelay.runs.takes import is_unkept
 from framerelay.store.files import storing
 from framerelay.store.progress import record
@@ -62,10 +63,19 @@ async def collect(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int
         return "not_due"
     if is_unkept(current):  # Likewise, by an end that came before its clip was kept.
         return await keep_clip(deps, run_id, shot_id, current)
+    with span("collect", parent=current.trace, run_id=run_id, shot=shot_id, take=take):
+        outcome = await _kept(deps, run, shot_id, current, current.video_url)
+        note(outcome=outcome)
+        return outcome
+
+
+async def _kept(deps: Deps, run: Run, shot_id: str, current: Take, video_url: str) -> str:
+    """As `collect`, of a take that is due."""
+    run_id, take = run.id, current.number
     try:
         _check_room(deps)
         with storing():
-            event = await _collected(deps, run_id, shot_id, current, current.video_url)
+            event = await _collected(deps, run_id, shot_id, current, video_url)
     except FrameRelayError as error:
         return await _failed(deps, run_id, shot_id, current, error)
     now = await deps.store.load(run_id) or run  # The clip before may have come meanwhile.

@@ -7,6 +7,8 @@ import msgspec
 import structlog
 from arq.worker import Retry
 
+from framerelay.config.metrics import COST
+from framerelay.config.traces import traceparent
 from framerelay.network.policy import Trusted, check_in_advance
 from framerelay.processors.deps import Deps
 from framerelay.processors.find import find
@@ -103,8 +105,9 @@ async def look_up(
         return "foreign_job"
     report = _without_bad_frame(deps, report)
     event = event_of(report, shot_id=shot_id, take=take, job_id=lookup_id, called_back=not planned, has_ended=has_ended)
-    recorded = await record(deps.store, run_id, _with_cost(deps, current, event, report))
+    recorded = await record(deps.store, run_id, _with_cost(deps, current, event, report, received_at))
     if recorded.changed:
+        _count_cost(recorded.run.take(shot_id, take), event)
         await _learn(deps, run, shot_id, current, report, received_at)
         _warn(run, recorded.run)
     return report.status_word or report.state.value
@@ -227,15 +230,25 @@ async def _get_job(
     return await client.get_job(job_id, kept=kept, model=model, is_patient=is_patient)
 
 
-def _with_cost(deps: Deps, take: Take, event: Event, report: JobReport) -> Event:
-    """*event* with what the job cost, where the provider says it; one that made no clip may cost nothing."""
-    if not isinstance(event, events.Rendered | events.JobEnded) or take.maker is None:
+def _with_cost(deps: Deps, take: Take, event: Event, report: JobReport, callback_at: float | None) -> Event:
+    """*event* with the job's cost, where the provider says it, and when we were called about a clip, and a trace."""
+    if not isinstance(event, events.Rendered | events.JobEnded):
+        return event
+    if isinstance(event, events.Rendered):
+        event = replace(event, callback_at=callback_at, trace=traceparent())
+    if take.maker is None:
         return event
     profile = deps.clients.of_maker(take.maker).profile
     said = cost(profile, deps.clients.price_of(take.maker), report)
     if said is None and isinstance(event, events.JobEnded) and take.cost is not None:
         said = unpaid(profile, report, currency=take.cost.currency)
     return replace(event, cost=said)
+
+
+def _count_cost(take: Take | None, event: Event) -> None:
+    if isinstance(event, events.Rendered) and take is not None and take.cost is not None and take.maker is not None:
+        estimated = "yes" if take.cost.estimated else "no"
+        COST.add(take.maker.provider, take.cost.currency, estimated, by=take.cost.amount)
 
 
 def usage_of(report: JobReport) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import structlog
 from starlette.datastructures import Secret
 
 from framerelay.config.logs import redacted
+from framerelay.config.metrics import NOTIFICATIONS
 from framerelay.config.urls import host_of
 from framerelay.config.waiting import set_within
 from framerelay.network.signing import signed_headers
@@ -134,7 +135,8 @@ class Courier:
         took_ms = round((time.monotonic() - started) * 1000)
         state, next_s = _what_follows(claimed, answer, now=time.time())
         delivery = Delivery(at=began, status=answer.status, outcome=answer.words, took_ms=took_ms)
-        line = {"notification_id": notice.id, "type": notice.type.value, "run_id": notice.run_id, "host": host}
+        line = {"notification_id": notice.id, "type": notice.type.value, "run_id": notice.run_id, "to_host": host}
+        NOTIFICATIONS.add("put_off" if next_s is not None else state.value)
         tell = log.info if state is NotificationState.DELIVERED else log.warning
         tell(
             "notification_put_off" if next_s is not None else f"notification_{state.value}",

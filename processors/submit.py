@@ -10,6 +10,8 @@ from typing import Final, TypedDict
 
 import structlog
 
+from framerelay.config.metrics import HOP, JOBS
+from framerelay.config.traces import note, span
 from framerelay.processors import places, restoration
 from framerelay.processors.deps import Deps
 from framerelay.processors.missing import look_again_s
@@ -33,6 +35,7 @@ from framerelay.runs.errors import (
 from framerelay.runs.events import Event
 from framerelay.runs.model import Family, Problem, Run, Shot, Take
 from framerelay.runs.restoration import is_in_doubt
+from framerelay.runs.standing import chosen
 from framerelay.runs.steps import Step, StepName, is_to_come, steps_due
 from framerelay.store.progress import Recorded, record
 from framerelay.upstream.job import JobReport
@@ -73,6 +76,16 @@ async def submit(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int)
     if step not in steps_due(run, time.time()):
         await _without_place(deps, run, shot, take)
         return "not_due"
+    before = _take_before(run, shot)
+    parent = before.trace if before else None
+    with span("submit", parent=parent, run_id=run_id, shot=shot_id, take=take):
+        outcome = await _submitted(deps, run, shot, take)
+        note(outcome=outcome)
+        return outcome
+
+
+async def _submitted(deps: Deps, run: Run, shot: Shot, take: int) -> str:
+    """As `submit`, of a take that is due."""
     try:
         provider = deps.clients.provider(run.provider_of(shot))
         if not await places.enter(deps, run, shot, take, provider):
@@ -86,7 +99,7 @@ async def submit(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int)
     except CopiesMissing:
         return "put_off"
     if intended is None:
-        await _without_place(deps, await deps.store.load(run_id) or run, shot, take)
+        await _without_place(deps, await deps.store.load(run.id) or run, shot, take)
         return "not_due"
     if doubt is not None:
         return await _settle_doubt(deps, run, shot, intended, doubt)
@@ -208,6 +221,7 @@ async def _in_time(saving: Awaitable[object], *, job_id: str | None = None) -> N
 
 async def _post(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared) -> str:
     leaving = asyncio.Event()
+    _count_hop(run, shot, take.number)
     about: _About = {"shot_id": shot.id, "take": take.number, "intent": take.intent}
     try:
         outcome, event = await _sent(deps, run, shot, take, ready, leaving)
@@ -224,11 +238,28 @@ async def _post(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared) -
         saving.cancel()
         raise
     if isinstance(event, events.Submitted):
+        JOBS.add(ready.provider.name)
         with suppress(StoreUnavailable):
             await places.accepted(deps, run, shot, take.number, ready.provider)
     if after.cancelled and isinstance(event, events.Submitted):
         log.warning("job_of_cancelled_run", job_id=event.job_id, advice="it was paid for; its clip is kept")
     return outcome
+
+
+def _count_hop(run: Run, shot: Shot, number: int) -> None:
+    """From the callback about the clip before to now, where nothing but our own work lay between."""
+    source, before = run.shot(shot.source) if shot.source else None, _take_before(run, shot)
+    is_held = number > 1 or shot.turns > 0 or shot.held_by is not None
+    if source is None or before is None or before.callback_at is None or is_held:
+        return
+    if not (shot.gated or source.gated or source.takes_wanted > 1):  # Else a person was waited for.
+        HOP.observe(time.time() - before.callback_at)
+
+
+def _take_before(run: Run, shot: Shot) -> Take | None:
+    """The take whose clip *shot* begins with."""
+    source = run.shot(shot.source) if shot.source else None
+    return chosen(source) if source else None
 
 
 async def _saved(deps: Deps, run: Run, event: Event) -> Run:

@@ -7,19 +7,17 @@ leases of seconds, which one command renews while it works.
 """
 
 import asyncio
-import inspect
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import structlog
-from arq.worker import Retry, Worker, func
+from arq.worker import Worker, func
 
 from framerelay.config.live import LiveSettings
-from framerelay.config.logs import bound
 from framerelay.config.waiting import set_within
 from framerelay.processors.again import make_again
 from framerelay.processors.catch_up import catch_up
@@ -27,6 +25,7 @@ from framerelay.processors.collect import collect
 from framerelay.processors.deps import Deps
 from framerelay.processors.film import join
 from framerelay.processors.find import find
+from framerelay.processors.handlers import Functions, TaskHandler, as_task
 from framerelay.processors.hook import hook
 from framerelay.processors.in_use import DepsInUse
 from framerelay.processors.keep import keep
@@ -37,7 +36,7 @@ from framerelay.processors.retention import keep_tidy
 from framerelay.processors.submit import submit
 from framerelay.processors.sweep import sweep
 from framerelay.processors.waits import retry_wait_s
-from framerelay.runs.errors import FrameRelayError, StoreUnavailable, Transient
+from framerelay.runs.errors import StoreUnavailable
 from framerelay.runs.machine import AHEAD_S_MAX
 from framerelay.store.client import RelayRedis, script
 from framerelay.store.processes import READ_AGAIN, Presence, Process, this_process
@@ -45,19 +44,17 @@ from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
 from framerelay.store.runs import Store
 from framerelay.store.schema import SCHEMA, SCHEMA_KEY, check
 from framerelay.store.scratch import keep_scratch
-from framerelay.store.tasks import DUE, IDS, QUEUE, TASK_LIFE_MS, WAKE, Task, pack, unpack
+from framerelay.store.tasks import DUE, HEAVY, QUEUE, TASK_LIFE_MS, WAKE, Task, pack, unpack
 
 WORKER: Final = "framerelay:worker"  # The worker that said last that it is there; gone when none is.
 LEASE_S: Final = 6.0
 RENEW_S: Final = 2.0  # Two renewals may fail before a lease runs out.
 IDLE_S: Final = 3  # What came without a wake-up (a stock arq's enqueue) is found at the latest after this long.
 TASK_S_MAX: Final = 3600.0  # A backstop; every call inside a task has a time-out of its own.
-TOO_NEW_S: Final = 3.0  # A task that this version does not know is left to others for so long.
-SURPRISES_MAX: Final = 5  # Tries of a task that fails in a way we did not foresee; its state asks again after that.
+CLASSES: Final = ("all", "light", "heavy")
 
 log = structlog.get_logger()
 
-TaskHandler = Callable[..., Awaitable[str]]
 Chore = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -65,9 +62,10 @@ class RelayWorker(Worker):
     """
     Runs our tasks until `stop` is called; built by `create_worker`.
 
-    *redis* serves the scripts; *listening* is a second client whose one connection waits for wake-ups. *chores* go on
-    beside the tasks for as long as it runs. *on_request* is called when keys are to be read again, before tasks that
-    were queued after that are begun; *close* when it stops, behind the last task.
+    *redis* serves the scripts; *listening* is a second client whose one connection waits for wake-ups. *tasks*: of
+    which class, one of `CLASSES`; *heavy_max*: at most so many `HEAVY` ones at once, and never all that it has room
+    for. *chores* go on beside the tasks for as long as it runs. *on_request* is called when keys are to be read again,
+    before tasks that were queued after that are begun; *close* when it stops, behind the last task.
     """
 
     def __init__(
@@ -77,6 +75,8 @@ class RelayWorker(Worker):
         redis: RelayRedis,
         listening: RelayRedis,
         tasks_max: int,
+        tasks: str = "all",
+        heavy_max: int = 1,
         chores: Sequence[Chore] = (),
         on_request: Callable[[], Awaitable[None]] | None = None,
         close: Callable[[], Awaitable[None]] | None = None,
@@ -95,10 +95,14 @@ class RelayWorker(Worker):
             job_deserializer=unpack,
             log_results=False,
         )
-        self.functions = _Functions(self.functions)
+        self.functions = Functions(self.functions)
         self._spared: set[str] = set()  # Tasks that go back without having been tried.
         self.ctx["spare"] = self._spared.add
         self._listening = listening
+        self._class = tasks
+        most = tasks_max if tasks == "heavy" else max(1, tasks_max - 1)
+        self._heavy_max = 0 if tasks == "light" else min(heavy_max, most)
+        self._looked_at = time.monotonic()
         self._chores = chores
         self._on_request = on_request
         self._close = close
@@ -116,11 +120,14 @@ class RelayWorker(Worker):
     async def main(self) -> None:
         """Claim, run, wait; goes on through any trouble with Redis until `stop`. Raises: SchemaTooNew."""
         renewing = asyncio.create_task(self._renew_leases())
-        helpers = [asyncio.create_task(chore()) for chore in (self._listen, *self._chores)]
-        log.info("worker_ready", worker=self._name, tasks_max=self.max_jobs)
+        # What wakes one worker is meant for those whose tasks somebody waits for; heavy ones are looked for in turns.
+        listening = () if self._class == "heavy" else (self._listen,)
+        helpers = [asyncio.create_task(chore()) for chore in (*listening, *self._chores)]
+        log.info("worker_ready", worker=self._name, tasks=self._class, tasks_max=self.max_jobs)
         try:
             while not self._stopping:
                 self._wake.clear()
+                self._looked_at = time.monotonic()
                 try:
                     idle_s = await self._start_due()
                 except (*REDIS_ERRORS, StoreUnavailable) as error:
@@ -138,19 +145,34 @@ class RelayWorker(Worker):
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
 
-    async def stop(self, *, grace_s: float) -> None:
-        """Take nothing new; let running tasks end for *grace_s*, then give the rest back to the queue."""
+    def at_work(self) -> tuple[int, int]:
+        """How many tasks run here now: those that are not heavy, and those that are."""
+        heavy = sum(map(_is_heavy, self.tasks))
+        return len(self.tasks) - heavy, heavy
+
+    def still_s(self) -> float:
+        """Seconds since it last looked for tasks, which it does every few of them while it is well."""
+        return time.monotonic() - self._looked_at
+
+    async def stop(self, *, grace_s: float, heavy_grace_s: float = 0.0) -> None:
+        """
+        Take nothing new; let running tasks end, then give the rest back to the queue.
+
+        They have *grace_s* for that, heavy ones *heavy_grace_s* if that is longer.
+        """
         self._stopping = True
         self._wake.set()
-        ends_at = time.monotonic() + grace_s
+        began = time.monotonic()
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
                 await self._claims_no_more.wait()
-        if self.tasks:
-            await asyncio.wait(self.tasks.values(), timeout=max(0.0, ends_at - time.monotonic()))
-        for task in self.tasks.values():
-            task.cancel()
-        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+        light = [task for name, task in self.tasks.items() if not _is_heavy(name)]
+        for tasks, patience_s in ((light, grace_s), (self.tasks.values(), max(grace_s, heavy_grace_s))):
+            if tasks:
+                await asyncio.wait(tasks, timeout=max(0.0, began + patience_s - time.monotonic()))
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         if self._close:
             await self._close()
 
@@ -199,7 +221,10 @@ class RelayWorker(Worker):
         room = self.max_jobs - len(self.tasks)
         if room <= 0:
             return float(IDLE_S)
-        arguments: list[str | int] = [room, int(LEASE_S * 1000), int(AHEAD_S_MAX * 1000), SCHEMA, *self._due_ms]
+        _, heavy = self.at_work()
+        heavy_room, others = max(0, self._heavy_max - heavy), int(self._class != "heavy")
+        arguments: list[str | int] = [room, int(LEASE_S * 1000), int(AHEAD_S_MAX * 1000), SCHEMA]
+        arguments += [f",{','.join(HEAVY)},", min(room, heavy_room), others, *self._due_ms]
         keys = [QUEUE, WAKE, DUE, READ_AGAIN, SCHEMA_KEY]
         claimed, now_ms, next_task, next_run, word, refused = await self._claim(keys=keys, args=arguments)
         check(refused)
@@ -261,8 +286,16 @@ class RelayWorker(Worker):
             await asyncio.sleep(RENEW_S)
 
 
-def create_worker(deps: Deps, *, redis: RelayRedis, listening: RelayRedis, live: LiveSettings) -> RelayWorker:
-    """A worker for all our tasks, which takes over from *live* what has changed, whoever has it read again."""
+def _is_heavy(task_id: str) -> bool:
+    return task_id.partition(":")[0] in HEAVY
+
+
+def create_worker(
+    deps: Deps, *, redis: RelayRedis, listening: RelayRedis, live: LiveSettings, tasks: str = "all"
+) -> RelayWorker:
+    """
+    A worker for *tasks* of one class or all, which takes over from *live* what has changed, whoever has it read again.
+    """
     in_use = DepsInUse(deps, live)
     presence = Presence(redis, lambda: _this_worker(in_use, live))
     handlers: dict[str, TaskHandler] = {
@@ -278,12 +311,14 @@ def create_worker(deps: Deps, *, redis: RelayRedis, listening: RelayRedis, live:
         "sweep": sweep,
         "notify": _notify,
     }
-    functions = [func(_task(name, handler, in_use), name=name) for name, handler in handlers.items()]
+    functions = [func(as_task(name, handler, in_use), name=name) for name, handler in handlers.items()]
     return RelayWorker(
         functions,
         redis=redis,
         listening=listening,
         tasks_max=deps.settings.tasks_max,
+        tasks=tasks,
+        heavy_max=deps.settings.films_max,
         chores=[
             partial(keep_tidy, deps),
             partial(keep_scratch, deps.media, deps.store, bytes_max=deps.settings.scratch_bytes_max),
@@ -310,86 +345,3 @@ async def _notify(deps: Deps) -> str:
     """A change was saved that has to be told: this worker's courier looks at once."""
     deps.courier.wake()
     return "woken"
-
-
-def _task(name: str, handler: TaskHandler, in_use: DepsInUse) -> Callable[..., Coroutine[Any, Any, None]]:
-    """
-    *handler* as arq runs it: its log context, its one log line, and what becomes of its errors.
-
-    One with a parameter ``tries`` is given how often the task was tried, and says itself when it is tried again.
-    """
-
-    parameters = inspect.signature(handler).parameters
-    asks_how_often = "tries" in parameters
-
-    async def run(context: dict[str, Any], **stored: Any) -> None:
-        arguments = {IDS.get(name, name): value for name, value in stored.items()}
-        if unknown := arguments.keys() - parameters.keys():
-            _put_back(context, name, f"it has arguments that are not known here: {', '.join(sorted(unknown))}")
-        tries = context["job_try"]
-        if asks_how_often:
-            arguments["tries"] = tries
-        began = time.monotonic()
-        waited_ms = max(0, int(time.time() * 1000) - context["score"])
-        with bound(
-            task=name,
-            run_id=arguments.get("run_id"),
-            shot=arguments.get("shot_id") or None,
-            take=arguments.get("take") or None,
-        ):
-            async with in_use.lent() as deps:
-                outcome = await _outcome(handler, deps, arguments, tries)
-            took_ms = round((time.monotonic() - began) * 1000, 1)
-            log.info("task_done", outcome=outcome, waited_ms=waited_ms, took_ms=took_ms, **_again(tries))
-
-    run.__qualname__ = name
-    return run
-
-
-class _Functions(dict[str, Any]):
-    """By their names; arq would throw away the tasks of one that is not known here."""
-
-    def __missing__(self, name: str) -> Any:
-        return func(_unknown(name), name=name)
-
-
-def _unknown(name: str) -> Callable[..., Coroutine[Any, Any, None]]:
-    async def put_back(context: dict[str, Any], *_: Any, **__: Any) -> None:
-        _put_back(context, name, "it is not known here")
-
-    return put_back
-
-
-def _put_back(context: dict[str, Any], name: str, reason: str) -> NoReturn:
-    """A newer version queued it, and a worker of that one does it; here it counts as no try. Raises: arq.Retry."""
-    context["spare"](context["job_id"])
-    log.warning("task_too_new", task=name, reason=reason)
-    raise Retry(defer=TOO_NEW_S)
-
-
-async def _outcome(handler: TaskHandler, deps: Deps, arguments: dict[str, Any], tries: int) -> str:
-    """
-    Run the handler. What may pass is tried again; what we did not foresee too, but not for ever.
-
-    Raises: arq.Retry. A cancelled task (a deploy) goes back to the queue and counts for nothing.
-    """
-    try:
-        return await handler(deps, **arguments)
-    except Retry as again:
-        log.info("task_put_off", wait_s=round((again.defer_score or 0) / 1000, 1))
-        raise
-    except Transient as error:
-        log.warning("task_put_off", reason=error.message)
-        raise Retry(defer=retry_wait_s(tries, retry_after_s=error.retry_after_s)) from error
-    except FrameRelayError as error:
-        log.error("task_failed", code=error.code, reason=error.message)
-        return error.code
-    except Exception as error:
-        log.exception("task_surprised", reason=str(error))
-        if tries >= SURPRISES_MAX:
-            return "gave_up"
-        raise Retry(defer=retry_wait_s(tries)) from error
-
-
-def _again(tries: int) -> dict[str, int]:
-    return {"tried": tries} if tries > 1 else {}

@@ -49,6 +49,7 @@ from framerelay.receiver.state import STATE, State
 from framerelay.runs.errors import FrameRelayError
 from framerelay.runs.tokens import Links, Tokens
 from framerelay.store.client import RelayRedis, connect, disconnect
+from framerelay.store.disk import Disk
 from framerelay.store.inbox import Inbox
 from framerelay.store.media_places import media_store_of
 from framerelay.store.outbox import Outbox
@@ -124,6 +125,8 @@ async def _open(
     inbox = Inbox(redis, keep_s=settings.callbacks_keep_s, copies=settings.redis_copies)
     spool = Spool(settings.data_dir / "spool")
     stack.callback(spool.close)
+    disk = Disk(settings.data_dir)
+    stack.callback(disk.close)
     media = media_store_of(settings)
     state = State(
         settings=settings,
@@ -148,6 +151,7 @@ async def _open(
         links=Links(secret),
         watch_redis=watch_redis,
         counts=Counter(),
+        disk=disk,
     )
     live.hand_to(partial(take_over, state))
     presence = Presence(

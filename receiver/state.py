@@ -16,6 +16,7 @@ from framerelay.receiver.door.verification import Verification
 from framerelay.receiver.readiness import Readiness
 from framerelay.runs.tokens import Links, Tokens
 from framerelay.store.client import RelayRedis
+from framerelay.store.disk import Disk
 from framerelay.store.files import MediaFiles
 from framerelay.store.inbox import Inbox
 from framerelay.store.media_store import MediaStore
@@ -60,6 +61,7 @@ class State:
     links: Links
     watch_redis: RelayRedis
     counts: Counter[str]
+    disk: Disk
 
 
 def state_of(request: HTTPConnection) -> State:

@@ -89,10 +89,10 @@ class Take:
     """
     One attempt at a shot: one submit, one job, one payment.
 
-    ``maker``: who was asked for it, and so is asked about it whatever the settings say later; None: the jobs API of the
-    settings. ``kept``: addresses that the answer to the submit named for that. ``find_at``: when the provider is asked
-    for a job with our reference, whose submit nobody heard of. ``usage``: what the provider said that it took;
-    ``cost``: that in money, or what was reserved for it; None: no price is known.
+    ``maker``: who was asked for it, and is asked about it whatever the settings say later; None: the jobs API.
+    ``kept``: addresses that the submit's answer named for that. ``find_at``: when our reference is asked for.
+    ``trace``: what continues that of the callback about its clip, which came at ``callback_at``. ``usage``: what it
+    took, in the provider's words; ``cost``: that in money, or what was reserved for it; None: no price is known.
     ``key`` · ``source``: what it was asked for (`runs.content`), and the shot that handed it its first frame.
     ``spare``: its shot asks for something else by now; it counts for nothing unless a person picks it, or that is
     asked for again.
@@ -114,6 +114,8 @@ class Take:
     expected_s: float | None = None
     usual_s: float | None = None
     rendered_at: float | None = None
+    callback_at: float | None = None
+    trace: str | None = None
     ended_at: float | None = None
     called_back: bool = False
     told_at: float | None = None
@@ -150,15 +152,14 @@ class Shot:
     ``id``: in addresses, files and events, the same for ever. ``alias``: what a person calls it, where an amended
     storyboard gave it another id. ``dropped``: no longer part of the film; its takes are kept.
     ``origin``: ``continue``, ``bridge``, ``cut`` or the id of an earlier shot, as written. ``source``: the shot whose
-    last frame this one begins with. ``input``: the fields for the jobs API, prompt with style included.
-    ``provider`` · ``model``: where they are not the run's. ``extra``: raw fields of the provider, sent as they are.
-    ``estimate``: what a take of it may cost; None: no price is known.
-    ``first_frame`` · ``last_frame``: a URL or ``file:NAME``. ``due_at`` · ``turns`` · ``held_by``: a submit was put
-    off until then, so often, for this reason. ``error``: it cannot be submitted at all. ``set_aside``: a person went on
-    without the takes up to this number; they only count as spent. ``seed_at``: the take that has the seed of ``input``.
-    ``following``: it is made again when its source hands on another take than this one (0: than none), as a person
-    wanted; None: nobody does. ``final``: of a draft, the fields that its final has otherwise (None: has not).
-    ``earlier``: what takes were made of before ``input`` was changed.
+    last frame this one begins with. ``input``: the fields for the jobs API, prompt with style included. ``provider`` ·
+    ``model``: where they are not the run's. ``extra``: raw fields of the provider, sent as they are. ``estimate``: what
+    a take of it may cost; None: no price is known. ``first_frame`` · ``last_frame``: a URL or ``file:NAME``. ``due_at``
+    · ``turns`` · ``held_by``: a submit was put off until then, so often, for this reason. ``error``: it cannot be
+    submitted at all. ``set_aside``: a person went on without the takes up to this number; they only count as spent.
+    ``seed_at``: the take that has the seed of ``input``. ``following``: it is made again when its source hands on
+    another take than this one (0: than none), as a person wanted; None: nobody does. ``final``: of a draft, the fields
+    that its final has otherwise (None: has not). ``earlier``: what takes were made of before ``input`` was changed.
     """
 
     id: str

@@ -315,6 +315,8 @@ def _collecting(take: Take, event: events.Rendered, now: float) -> Take:
         video_url=event.video_url,
         provider_frame_url=event.last_frame_url,
         rendered_at=now,
+        callback_at=event.callback_at,
+        trace=event.trace,
         called_back=take.called_back or event.called_back,
         seed=take.seed if event.seed is None else event.seed,
         usage=event.usage or take.usage,

@@ -15,6 +15,7 @@ import structlog
 from obstore.exceptions import AlreadyExistsError
 from obstore.store import AzureStore, GCSStore, ObjectStore, S3Store
 
+from framerelay.config.metrics import STORE
 from framerelay.runs.errors import NotFound, StorageFailed
 from framerelay.store.bucket import bucket_answers
 from framerelay.store.files import PLACE_ID, MediaFiles, hold, is_old_film, publish, storing
@@ -84,7 +85,7 @@ class BucketStore:
     async def _put(self, path: str, place: Path) -> None:
         kind = mimetypes.guess_type(path)[0] or ("image/webp" if path.endswith(".webp") else "application/octet-stream")
         try:
-            with bucket_answers():
+            with STORE.timed("put"), bucket_answers():
                 await obstore.put_async(
                     self.bucket, path, place, attributes={"Content-Type": kind}, max_concurrency=PARTS_AT_ONCE
                 )
@@ -98,7 +99,8 @@ class BucketStore:
             if size in (None, place.stat().st_size):
                 os.utime(place)  # What is in use is not cleared away.
                 return place
-        return await self._fetched(path)
+        with STORE.timed("get"):
+            return await self._fetched(path)
 
     async def _fetched(self, path: str) -> Path:
         size = await self._size(path)

@@ -10,6 +10,7 @@ times a second redis-py's way around each call: without it, a callback costs 4 Â
 
 import asyncio
 import socket
+import time
 from collections.abc import Sequence
 from functools import partial
 from importlib import resources
@@ -26,6 +27,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from framerelay.config.metrics import REDIS
 from framerelay.store.addresses import pool_of
 from framerelay.store.tasks import QUEUE, TASK_LIFE_MS, pack, unpack
 
@@ -37,6 +39,7 @@ KEEPALIVE: Final = {
 }
 
 
+WAITING: Final = frozenset({"BLPOP", "XREAD"})  # They answer when something happens, which says nothing of Redis.
 RedisCommand = Sequence[str | bytes | int | float]
 """A command and its arguments, as they are sent."""
 
@@ -70,8 +73,12 @@ class RelayRedis(ArqRedis):
 
     async def execute_command(self, *arguments: Any, **options: Any) -> Any:
         """Raises: TimeoutError beside what redis-py raises."""
+        began = time.perf_counter()
         async with asyncio.timeout(self.timeout_s):
-            return await super().execute_command(*arguments, **options)  # type: ignore[no-untyped-call]
+            answer = await super().execute_command(*arguments, **options)  # type: ignore[no-untyped-call]
+        if arguments[0] not in WAITING:
+            REDIS.observe(time.perf_counter() - began)
+        return answer
 
     def register_script(self, script: Any) -> RelayScript:  # type: ignore[override]  # redis-py's, for both clients
         """*script*, to be called."""
@@ -135,15 +142,18 @@ class PinnedConnection:
 
         So the script must do no harm when it is called twice. Raises: as `RelayRedis.execute_command`.
         """
+        began = time.perf_counter()
         try:
             async with asyncio.timeout(self._redis.timeout_s):
                 if self._connection is None:
                     self._connection = await self._redis.connection_pool.get_connection()
                 words = self._connection.pack_command("EVALSHA", called.sha, len(keys), *keys, *arguments)
                 await self._connection.send_packed_command(words, check_health=False)
-                return await self._connection.read_response()
+                answer = await self._connection.read_response()
         except (RedisConnectionError, NoScriptError):
             return await called(keys=keys, args=arguments)
+        REDIS.observe(time.perf_counter() - began)
+        return answer
 
     async def together(self, *commands: RedisCommand) -> list[Any]:
         """As `RelayRedis.together`, which is asked where this connection is broken."""

@@ -1,6 +1,8 @@
 """How much there is of everything in Redis, at a cost that does not grow with it: for whoever watches the house."""
 
+import time
 from dataclasses import dataclass
+from typing import Final
 
 from framerelay.runs.model import RunStatus
 from framerelay.store.client import RelayRedis
@@ -8,7 +10,9 @@ from framerelay.store.inbox import CALLBACKS, QUARANTINE
 from framerelay.store.outbox import NOTIFICATIONS_DUE
 from framerelay.store.redis_messages import redis_answers
 from framerelay.store.runs import COUNTS, RUNS
-from framerelay.store.tasks import DUE, QUEUE
+from framerelay.store.tasks import DUE, HEAVY, QUEUE
+
+OLDEST: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,14 +26,18 @@ class Waiting:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """
-    ``tasks`` · ``runs_due`` · ``notifications``: what has its time, and how late the first of each is. ``callbacks`` ·
-    ``quarantine``: how many are kept. ``paid_twice``: takes of which a second job was found, ever.
+    ``tasks`` · ``runs_due`` · ``notifications``: what has its time, and how late the first of each is.
+    ``late_s``: by class of tasks (``light`` · ``heavy``), how late the first of it is; among the `OLDEST` alone.
+    ``notifications_later``: those that are due later, since they were tried and failed, or are being sent.
+    ``callbacks`` · ``quarantine``: how many are kept. ``paid_twice``: takes of which a second job was found, ever.
     """
 
     runs: dict[RunStatus, int]
     tasks: Waiting
+    late_s: dict[str, float]
     runs_due: Waiting
     notifications: Waiting
+    notifications_later: int
     callbacks: int
     quarantine: int
     paid_twice: int
@@ -46,6 +54,9 @@ async def figures(redis: RelayRedis) -> Figures:
             for queue in queues:
                 pipe.zcard(queue)
                 pipe.zrange(queue, 0, 0, withscores=True)
+            now = time.time() * 1000
+            pipe.zrangebyscore(QUEUE, "-inf", now, start=0, num=OLDEST, withscores=True)
+            pipe.zcount(NOTIFICATIONS_DUE, f"({now}", "+inf")
             pipe.zcard(CALLBACKS)
             pipe.llen(QUARANTINE)
             pipe.hget(COUNTS, "paid_twice")
@@ -56,12 +67,23 @@ async def figures(redis: RelayRedis) -> Figures:
     return Figures(
         runs=dict(zip(RunStatus, counts, strict=True)),
         tasks=waiting[0],
+        late_s=_late_s(rest[-5], now_ms),
         runs_due=waiting[1],
         notifications=waiting[2],
+        notifications_later=rest[-4],
         callbacks=rest[-3],
         quarantine=rest[-2],
         paid_twice=int(rest[-1] or 0),
     )
+
+
+def _late_s(due: list[tuple[bytes, float]], now_ms: float) -> dict[str, float]:
+    """By class of tasks; *due*: their ids and times, the oldest first."""
+    late_s = {"light": 0.0, "heavy": 0.0}
+    for name, due_ms in reversed(due):
+        kind = "heavy" if name.decode().partition(":")[0] in HEAVY else "light"
+        late_s[kind] = max(0.0, (now_ms - due_ms) / 1000)
+    return late_s
 
 
 def _waiting(number: int, first: list[tuple[bytes, float]], now_ms: float) -> Waiting:

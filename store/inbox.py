@@ -62,6 +62,7 @@ class Callback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, re
     quarantine alone.
     ``provider``: who called, where its callbacks are read by its profile; ``state``: what ``word`` means by that.
     ``reference``: our own, of a callback that names no job.
+    ``trace``: what continues its trace, where somebody records any.
     ``ending``: the same for all that say how one job at one address ended; None for all others.
     """
 
@@ -85,6 +86,7 @@ class Callback(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, re
     evidence: tuple[tuple[str, str], ...] = ()
     size: int | None = None
     sha256: str | None = None
+    trace: str | None = None
     repeats: int = 0
 
 

@@ -27,6 +27,8 @@ from framerelay.store.runs import Store
 _RUN: Final = re.compile(r"run_[a-z0-9]{1,40}")
 _OURS: Final = re.compile(r"run_[a-z0-9]{1,40}|given")
 # A clip, film or picture that comes, and a frame as the decoder writes it (`media.child.png`).
+_SHOT: Final = re.compile(r"\.shot-[0-9a-f]{32}\.mp4")  # Of a film that was cut short (`media.child.film_shots`).
+_SHOT_S: Final = 86_400.0  # For whoever joins it next; nobody may, if a person decided otherwise.
 _UNFINISHED: Final = re.compile(r"\.[A-Za-z0-9_.-]+\.(?:[0-9a-f]{8}\.part|(?:png|jpg)\.[a-z0-9_]{8})")
 
 log = structlog.get_logger()
@@ -85,7 +87,10 @@ def _changed_at(entry: "os.DirEntry[str]") -> float:
 
 
 def _remove_unfinished(entry: "os.DirEntry[str]", older_than: float) -> bool:
-    if not _UNFINISHED.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
+    older_than -= _SHOT_S if _SHOT.fullmatch(entry.name) else 0.0
+    if not (_UNFINISHED.fullmatch(entry.name) or _SHOT.fullmatch(entry.name)):
+        return False
+    if not entry.is_file(follow_symlinks=False):
         return False
     try:
         if entry.stat(follow_symlinks=False).st_mtime >= older_than or is_held(Path(entry.path)):

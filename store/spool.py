@@ -47,6 +47,15 @@ class _Spooled:
     task: Task | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolReport:
+    """How many callbacks lie there, their bytes, and the age (s) of the oldest, 0 if there is none."""
+
+    files: int
+    bytes: int
+    oldest_s: float
+
+
 _decode = msgspec.msgpack.Decoder(_Spooled).decode
 
 
@@ -62,13 +71,15 @@ class Spool:
         self._callbacks_max = callbacks_max
         self._bytes_max = bytes_max
         self._files, self._bytes = 0, 0
+        self._oldest_at: float | None = None
         # Threads of its own: a disk that hangs must not take those that the rest of the receiver needs.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="spool")
 
     @property
-    def files(self) -> int:
-        """How many lay there a second ago, and came from this process since."""
-        return self._files
+    def report(self) -> SpoolReport:
+        """What lay there a second ago, and came from this process since."""
+        oldest_s = max(0.0, time.time() - self._oldest_at) if self._oldest_at else 0.0
+        return SpoolReport(files=self._files, bytes=self._bytes, oldest_s=round(oldest_s, 3))
 
     async def keep(self, callback: Callback, *, fingerprint: str, task: Task | None) -> None:
         """
@@ -186,7 +197,9 @@ class Spool:
                 elif path.suffix == ".half" and about.st_mtime < time.time() - LEFT_BEHIND_S:
                     path.unlink()
         self._files, self._bytes = files, size
-        return [path for _, path in sorted(waiting)]
+        waiting.sort()
+        self._oldest_at = waiting[0][0] if waiting else None
+        return [path for _, path in waiting]
 
 
 async def _hand_over(inbox: Inbox, spooled: _Spooled) -> None:

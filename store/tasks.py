@@ -17,6 +17,8 @@ WAKE: Final = "framerelay:wake"
 DUE: Final = "framerelay:due"
 TASK_LIFE_MS: Final = 30 * 86_400_000  # arq's own day is too short for a queue that was stopped over a long weekend.
 
+HEAVY: Final = ("join", "opening", "again")  # First words of their ids: cores for long, and no next shot waits for it.
+
 pack: Final = msgspec.msgpack.Encoder(enc_hook=repr).encode
 unpack: Final = msgspec.msgpack.Decoder().decode
 IDS: Final = {wire_name: name for name, wire_name in WIRE_NAMES.items()}

@@ -133,8 +133,8 @@ def test_every_place_that_the_manual_names_is_there() -> None:
     assert [place for place in named if not (ROOT / place).exists()] == []
 
 
-def test_four_files_know_arq() -> None:
-    """Its client, its worker, and the two tasks that say themselves when they are tried again."""
+def test_five_files_know_arq() -> None:
+    """Its client, its worker, what makes tasks of handlers, and the two that say when they are tried again."""
     knowing = {module for module, file in MODULES.items() if any(name.startswith("arq") for name in imports_of(file))}
 
-    assert knowing == {"store.client", "processors.worker", "processors.look_up", "processors.hook"}
+    assert knowing == {"store.client", *(f"processors.{name}" for name in ("worker", "handlers", "look_up", "hook"))}

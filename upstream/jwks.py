@@ -105,9 +105,9 @@ class PublicKeys:
             async with asyncio.timeout(FETCH_WITHIN_S):
                 known.keys = read_key_set(await _body(self._http, url))
             known.fetched_at, is_done = time.monotonic(), True
-            log.info("public_keys_fetched", host=host, keys=len(known.keys))
+            log.info("public_keys_fetched", of_host=host, keys=len(known.keys))
         except (FrameRelayError, httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
-            log.warning("public_keys_missed", host=host, reason=str(error) or type(error).__name__)
+            log.warning("public_keys_missed", of_host=host, reason=str(error) or type(error).__name__)
         finally:
             known.wanted = known.wanted or not is_done
 

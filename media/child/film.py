@@ -21,6 +21,7 @@ from av.container import OutputContainer
 
 from framerelay.media.child.film_parts import ClipPart, difference, measure_part
 from framerelay.media.child.film_picture import THREADS, Copier, Encoder
+from framerelay.media.child.film_shots import EncodedShots
 from framerelay.media.child.film_sound import Soundtrack, common_sound
 from framerelay.media.model import FilmFacts, FilmPart, FilmWarning
 from framerelay.media.words import in_words
@@ -41,7 +42,7 @@ def join(parts: Sequence[FilmPart], into: Path) -> FilmFacts:
     The first frame of a continued part repeats the last frame of the part before; the film shows it once. Every other
     frame shows in order and for as long as in its clip, with no gap between parts. ``FilmFacts.frames`` counts the
     frames that show (a repeated one that lasts a single tick, see docs/film.md, is not counted). The same parts give
-    the same bytes. A second call replaces the file.
+    the same bytes. A second call replaces the file, and takes over what one that was cut short has encoded.
     Raises: RequestInvalid without parts; ClipUnusable for a clip that cannot be read to its end.
     """
     if not parts:
@@ -49,11 +50,13 @@ def join(parts: Sequence[FilmPart], into: Path) -> FilmFacts:
     measured = [measure_part(part.path, continued=part.continued and n > 0) for n, part in enumerate(parts)]
     reason = reason_to_encode(measured)
     temporary = into.with_name(f".{into.name}.{secrets.token_hex(4)}.part")
+    kept = EncodedShots(into.parent)
     try:
         with temporary.open("xb") as draft:
             hold(draft)
-            shots, warnings, reason = write_somehow(measured, temporary, reason)
+            shots, warnings, reason = write_somehow(measured, temporary, reason, kept)
         size, sha256 = publish(temporary, into)
+        kept.remove()
     finally:
         temporary.unlink(missing_ok=True)
     return FilmFacts(
@@ -151,7 +154,7 @@ def common_scale(parts: Sequence[ClipPart]) -> int:
 
 
 def write_somehow(
-    parts: Sequence[ClipPart], path: Path, reason: str | None
+    parts: Sequence[ClipPart], path: Path, reason: str | None, kept: EncodedShots
 ) -> tuple[list[PlacedPart], list[FilmWarning], str | None]:
     """
     As `write`: copied unless there is a *reason*, else encoded; and the reason, which may only show on the way.
@@ -160,18 +163,20 @@ def write_somehow(
     """
     for threads in (THREADS,) if reason else (COPIED, THREADS):
         try:
-            return *write(parts, path, threads=threads), reason
+            return *write(parts, path, kept, threads=threads), reason
         except Unsuitable as obstacle:
             reason = reason or f"its packets cannot stand in an MP4: {obstacle}"
         # Here, and not above: an error that is handled keeps all that its way had in memory.
-    return *write(parts, path, threads=1), reason
+    return *write(parts, path, kept, threads=1), reason
 
 
-def write(parts: Sequence[ClipPart], path: Path, *, threads: int) -> tuple[list[PlacedPart], list[FilmWarning]]:
+def write(
+    parts: Sequence[ClipPart], path: Path, kept: EncodedShots, *, threads: int
+) -> tuple[list[PlacedPart], list[FilmWarning]]:
     """
     Write the film, its index in front so that it can be played while it is loaded; what it lacks is told.
 
-    *threads*: of decoder and encoder, or `COPIED`.
+    *threads*: of decoder and encoder, or `COPIED`. *kept*: shots that an earlier join has encoded, and this one does.
     Raises: Unsuitable if it does not work out that way; ClipUnusable; OSError.
     """
     shots = lay_out(parts, cut_exactly=threads != COPIED)
@@ -181,7 +186,7 @@ def write(parts: Sequence[ClipPart], path: Path, *, threads: int) -> tuple[list[
         "fflags": "+bitexact",  # No version of the writer in the file.
     }
     with trying(threads), av.open(str(path), "w", format="mp4", options=options) as output:
-        picture = Copier(output, shots) if threads == COPIED else Encoder(output, shots, threads)
+        picture = Copier(output, shots) if threads == COPIED else Encoder(output, shots, threads, kept)
         sound = add_sound(output, shots)
         for shot in shots:
             # Sound first: the writer orders by time, and so never holds back more than one shot's sound.

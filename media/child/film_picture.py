@@ -1,23 +1,23 @@
 """The picture of a film: packets taken over as they are, or frames encoded again; both on the same timeline."""
 
+import hashlib
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from typing import Protocol
 
 from av import VideoFormat, VideoFrame
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.filter import Graph
-from av.packet import Packet
 from av.video.stream import VideoStream
 
 from framerelay.media.child.clips import check_size, find_picture, open_clip
 from framerelay.media.child.color import to_rgb
 from framerelay.media.child.film_parts import ClipPart, TrackFormat, clip_errors, decoded, read_packets
+from framerelay.media.child.film_shots import EncodedShots
 from framerelay.media.child.frames import set_up_decoder
 from framerelay.media.child.orientation import Orientation, squared
 from framerelay.media.child.siting import SEQUENCE_HEADERS
@@ -103,53 +103,90 @@ def _lead(shot: PicturePlace) -> int:
 
 
 class Encoder:
-    """Decodes the shots and encodes them as H.264, in the size, shape and color of the first one."""
+    """
+    Decodes the shots and encodes them as H.264, in the size, shape and color of the first one.
 
-    def __init__(self, output: OutputContainer, shots: Sequence[PicturePlace], threads: int) -> None:
+    Each by itself, with the same parameters, and only if it is not among those that are *kept*.
+    """
+
+    def __init__(
+        self, output: OutputContainer, shots: Sequence[PicturePlace], threads: int, kept: EncodedShots
+    ) -> None:
         self._target = _target(shots[0].part.picture)
         self._output = output
         self._time_base = Fraction(1, shots[0].scale)
         self._threads = threads
-        self._durations: deque[int] = deque()
+        self._kept = kept
         self.warnings: list[FilmWarning] = []
-        rate = self._target.rate or Fraction(24)
-        options = {"crf": CRF, "preset": PRESET, "bf": "0", "x264-params": f"chromaloc={CENTER}"}
-        self._stream: VideoStream = output.add_stream("libx264", rate=rate, options=options)
-        self._stream.width, self._stream.height = self._target.size
-        self._stream.pix_fmt = self._target.pixel_format
+        with self._encoded(next(shot for shot in shots if shot.frames)) as (container, _):
+            self._stream = output.add_stream_from_template(container.streams.video[0], opaque=True)
         self._stream.time_base = self._time_base
-        context = self._stream.codec_context
-        context.time_base = self._time_base
-        context.thread_count = threads
-        context.color_range, context.colorspace = self._target.range, self._target.matrix
-        context.color_primaries, context.color_trc = self._target.primaries, self._target.transfer
 
     def add(self, shot: PicturePlace) -> None:
-        """Encode every frame of one shot that the film shows."""
-        convert = Converter(shot.part, self._target)
-        missing = 0
-        for n, (frame, is_itself) in enumerate(frames_of(shot.part, threads=self._threads)):
-            if n in shot.frames:
-                missing += not is_itself
-                frame = convert(frame)
-                frame.pts, frame.time_base = shot.tick(n), self._time_base
-                self._durations.append(shot.tick(n + 1) - shot.tick(n))
-                frame.pict_type = 0  # The encoder decides, not the clip.
-                frame.color_range, frame.colorspace = self._target.range, self._target.matrix
-                frame.color_primaries, frame.color_trc = self._target.primaries, self._target.transfer
-                self._write(self._stream.encode(frame))
+        """Write every frame of one shot that the film shows."""
+        if not shot.frames:  # Its only one is that which the next shot begins with.
+            return
+        with self._encoded(shot) as (container, missing):
+            coded = (packet for packet in container.demux(container.streams.video[0]) if packet.size)
+            for frame, packet in zip(shot.frames, coded, strict=True):  # Without B-frames they come as they show.
+                packet.stream, packet.time_base = self._stream, self._time_base
+                packet.pts = packet.dts = shot.tick(frame)
+                packet.duration = shot.tick(frame + 1) - shot.tick(frame)
+                self._output.mux_one(packet)
         if missing:
             self.warnings.append(FilmWarning(part=shot.number, message=f"{missing} of its frames {STOOD_IN}"))
 
     def close(self) -> None:
-        """Write what the encoder still holds."""
-        self._write(self._stream.encode(None))
+        """Nothing is held back."""
 
-    def _write(self, packets: Sequence["Packet[VideoStream]"]) -> None:
-        """Packets come in the order of their frames; the encoder assumes one rate, so how long each shows is ours."""
-        for packet in packets:
-            packet.duration = self._durations.popleft()
-            self._output.mux_one(packet)
+    def _encoded(self, shot: PicturePlace) -> AbstractContextManager[tuple[InputContainer, int]]:
+        ticks = [shot.tick(frame) - shot.tick(shot.frames[0]) for frame in shot.frames]
+        with shot.part.path.open("rb") as clip:  # Its name and time may be another's, or other ones for a copy of it.
+            content = hashlib.file_digest(clip, "sha256").hexdigest()
+        about = (
+            content,
+            shot.part.picture,
+            shot.part.tags,
+            self._target,
+            CRF,
+            PRESET,
+            self._threads,
+            shot.scale,
+            shot.frames,
+            ticks,
+        )
+        return self._kept.opened(about, lambda output: self._encode(shot, output))
+
+    def _encode(self, shot: PicturePlace, output: OutputContainer) -> int:
+        """One shot, from 0 on; returns how many of its frames are not the clip's own."""
+        stream = self._h264(output)
+        convert = Converter(shot.part, self._target)
+        missing, start = 0, shot.tick(shot.frames[0])
+        for n, (frame, is_itself) in enumerate(frames_of(shot.part, threads=self._threads)):
+            if n in shot.frames:
+                missing += not is_itself
+                frame = convert(frame)
+                frame.pts, frame.time_base = shot.tick(n) - start, self._time_base
+                frame.pict_type = 0  # The encoder decides, not the clip.
+                frame.color_range, frame.colorspace = self._target.range, self._target.matrix
+                frame.color_primaries, frame.color_trc = self._target.primaries, self._target.transfer
+                output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+        return missing
+
+    def _h264(self, output: OutputContainer) -> VideoStream:
+        rate = self._target.rate or Fraction(24)
+        options = {"crf": CRF, "preset": PRESET, "bf": "0", "x264-params": f"chromaloc={CENTER}"}
+        stream: VideoStream = output.add_stream("libx264", rate=rate, options=options)
+        stream.width, stream.height = self._target.size
+        stream.pix_fmt = self._target.pixel_format
+        stream.time_base = self._time_base
+        context = stream.codec_context
+        context.time_base = self._time_base
+        context.thread_count = self._threads
+        context.color_range, context.colorspace = self._target.range, self._target.matrix
+        context.color_primaries, context.color_trc = self._target.primaries, self._target.transfer
+        return stream
 
 
 def frames_of(part: ClipPart, *, threads: int) -> Iterator[tuple[VideoFrame, bool]]:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Final
 
 from msgspec import UNSET, UnsetType
+from opentelemetry.trace import Span
 from starlette.responses import Response
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
@@ -26,6 +27,7 @@ from framerelay.receiver.callbacks.reading import (
     interpret,
     random_ids,
     task_for,
+    traced,
 )
 from framerelay.receiver.callbacks.receiving import acknowledge, spool
 from framerelay.receiver.callbacks.redaction import all_without_secrets
@@ -85,17 +87,26 @@ class Batch:
         if refusal is not None or not state.limits.lets_in(address, len(callback.body)):
             return False
         is_clean = safe is not None and _is_clean(callback)
+        callback, span = traced(callback)
         state.inbox.give(
             callback,
             fingerprint=fingerprint_of(address, callback),
             task=task_for(address, callback),
-            on_kept=partial(self._on_kept, callback, address, respond, is_clean),
+            on_kept=partial(self._on_kept, callback, address, respond, is_clean, span),
         )
         return True
 
     def _on_kept(
-        self, callback: Callback, address: Address, respond: Respond, is_clean: bool, outcome: bool | BaseException
+        self,
+        callback: Callback,
+        address: Address,
+        respond: Respond,
+        is_clean: bool,
+        span: Span | None,
+        outcome: bool | BaseException,
     ) -> None:
+        if span is not None:
+            span.end()
         if isinstance(outcome, bool):
             line = partial(_write_line, self._lines, callback, outcome) if is_clean and self._lines else None
             respond(acknowledge(self._state, callback, is_new=outcome, log_line=line))

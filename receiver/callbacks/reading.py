@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from msgspec.structs import replace
+from opentelemetry.trace import Span
 from starlette.responses import JSONResponse, Response
 
 from framerelay.config.logs import redacted
+from framerelay.config.traces import begin, traceparent
 from framerelay.receiver.answers import error_answer
 from framerelay.receiver.callbacks.redaction import without_paths, without_secrets
 from framerelay.receiver.state import State
@@ -193,6 +195,16 @@ def _job_id(news: JobNews) -> str | None:
     return None
 
 
+def traced(callback: Callback) -> tuple[Callback, Span | None]:
+    """*callback* with its trace, and the span from when it came to when it is kept, which whoever keeps it ends."""
+    span = begin("callback", began=callback.received_at, callback_id=callback.id, **_about(callback))
+    return (callback, None) if span is None else (replace(callback, trace=traceparent(span)), span)
+
+
+def _about(callback: Callback) -> dict[str, str | int | None]:
+    return {"run_id": callback.run_id, "shot": callback.shot_id, "take": callback.take, "hook": callback.hook}
+
+
 def fingerprint_of(address: Address, callback: Callback) -> str:
     """The same for all that say the same at the same address."""
     return f"{address.name}:{callback.outcome}:{callback.sha256}"
@@ -210,6 +222,8 @@ def task_for(address: Address, callback: Callback) -> Task | None:
             arguments["named"] = callback.reference
         if callback.state is not None:
             arguments["state"] = callback.state
+        if callback.trace is not None:
+            arguments["trace"] = callback.trace
         return Task(id=f"look_up:{address.run_id}:{callback.id}", function="look_up", arguments=arguments)
     if isinstance(address, ProbeAddress) or callback.job_id is None:
         return None

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
+from framerelay.config.metrics import ACKNOWLEDGE
 from framerelay.receiver.answers import NO_SUCH_ADDRESS, code_of, error_answer, refused, try_later
 from framerelay.receiver.callbacks.reading import (
     acknowledgement_at,
@@ -27,6 +28,7 @@ from framerelay.receiver.callbacks.reading import (
     reply_of,
     strangers_status,
     task_for,
+    traced,
 )
 from framerelay.receiver.callbacks.redaction import without_secrets
 from framerelay.receiver.door.body import read_body
@@ -101,11 +103,15 @@ def _count(state: State, limit: Callable[..., None], *what: object) -> None:
 
 async def _answered(state: State, callback: Callback, address: Address) -> Response:
     """The answer, as soon as *callback* lies in Redis or in the spool; and a line for it."""
+    callback, span = traced(callback)
     fingerprint, task = fingerprint_of(address, callback), task_for(address, callback)
     try:
         is_new = await state.inbox.accept(callback, fingerprint=fingerprint, task=task)
     except StoreUnavailable as error:
         return await spool(state, callback, address, error.message)
+    finally:
+        if span is not None:
+            span.end()
     return acknowledge(state, callback, is_new=is_new)
 
 
@@ -120,6 +126,7 @@ async def spool(state: State, callback: Callback, address: Address, reason: str)
         state.counts["not_kept"] += 1
         return try_later(both)
     state.counts["spooled"] += 1
+    ACKNOWLEDGE.observe(time.time() - callback.received_at)
     log.warning("callback_received", **_fields(callback), repeated=False, spooled=reason)
     return KEPT
 
@@ -129,6 +136,7 @@ def acknowledge(
 ) -> Response:
     """200 for what lies in Redis, and a line about it; *log_line*: what writes that, where there is a quicker way."""
     state.counts["kept" if is_new else "repeated"] += 1
+    ACKNOWLEDGE.observe(time.time() - callback.received_at)
     if log_line is not None:
         log_line()
     elif _log.isEnabledFor(logging.INFO):

@@ -3,8 +3,9 @@
 -- that off for all its tasks by one command. So nobody looks at a held task, however many there are, and a killed
 -- worker's tasks are found at the very moment when they are free. Redis's own clock rules; workers' may differ.
 -- KEYS: 1 queue · 2 wake · 3 runs that are due · 4 the word that changes when keys are to be read again · 5 schema
--- ARGV: 1 at most so many · 2 lease ms · 3 a run is never due so many ms ahead · 4 schema of this worker · then the ids
--- of the tasks that it holds
+-- ARGV: 1 at most so many · 2 lease ms · 3 a run is never due so many ms ahead · 4 schema of this worker · 5 names of heavy
+-- tasks, with commas around each · 6 at most so many of those · 7 whether others are taken · then the ids of the tasks that
+-- this worker holds
 -- Answers {ids and scores in turn, now ms, when the next task is due or '', when the next run is due or '', that word or
 -- '', {}}. A worker that is too old for what lies there gets nothing, and why at the end, as in `schema.lua`. If more could be started than this worker has room for, runs take turns, and another worker is woken.
 local clock = redis.call('TIME')
@@ -25,7 +26,7 @@ end
 -- says that a task whose run has a place was given one. A run that has none is thus never behind one that has some.
 local function in_turns(due)
   local has, ranks, last = {}, {}, 0
-  for i = 5, #ARGV do
+  for i = 8, #ARGV do
     local run = run_of(ARGV[i])
     has[run] = (has[run] or 0) + 1
   end
@@ -50,20 +51,40 @@ local function in_turns(due)
   return chosen, last > 0
 end
 
-local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'WITHSCORES', 'LIMIT', 0, room + 1)
+-- Of *tasks* those that this worker has a place for, added to *found*: any that are not heavy, if it takes those, and so
+-- many heavy ones as it has room for. The others stay where they are, and nobody is woken for them: whoever has room for
+-- them looks every few seconds.
+local heavy_room = tonumber(ARGV[6])
+local function fitting(tasks, found)
+  for i = 1, #tasks, 2 do
+    local is_heavy = string.find(ARGV[5], ',' .. string.match(tasks[i], '^[^:]*') .. ',', 1, true)
+    if is_heavy and heavy_room > 0 or not is_heavy and ARGV[7] == '1' then
+      found[#found + 1] = tasks[i]
+      found[#found + 1] = tasks[i + 1]
+      heavy_room = is_heavy and heavy_room - 1 or heavy_room
+    end
+  end
+  return found
+end
+
+local due, seen = {}, 0
+repeat  -- Once, unless what it has no place for stands in front.
+  local size = seen == 0 and room + 1 or 200
+  local tasks = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'WITHSCORES', 'LIMIT', seen, size)
+  due, seen = fitting(tasks, due), seen + size
+until #due > 2 * room or #tasks < 2 * size or seen >= 5000
 local more = #due > 2 * room
 local claimed, leases = due, {}
 if more then
   local unfair
   claimed, unfair = in_turns(due)
   if unfair then  -- A run without a place may stand further back: behind the many tasks of another, or it just came.
-    local number, oldest = redis.call('ZCOUNT', KEYS[1], '-inf', now), math.max(200, room)
-    due = redis.call('ZRANGE', KEYS[1], 0, math.min(number, oldest) - 1, 'WITHSCORES')
+    local number, oldest = redis.call('ZCOUNT', KEYS[1], '-inf', now), math.max(200, seen)
+    heavy_room = tonumber(ARGV[6])
+    due = fitting(redis.call('ZRANGE', KEYS[1], 0, math.min(number, oldest) - 1, 'WITHSCORES'), {})
     if number > oldest then
       local newest = redis.call('ZRANGE', KEYS[1], math.max(oldest, number - 100), number - 1, 'WITHSCORES')
-      for _, value in ipairs(newest) do
-        due[#due + 1] = value
-      end
+      due = fitting(newest, due)
     end
     claimed = in_turns(due)
   end

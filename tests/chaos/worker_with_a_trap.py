@@ -341,7 +341,7 @@ def _no_drain() -> None:
 def _no_goodbye() -> None:
     """A worker that is told to end drops what it holds."""
 
-    async def stop(self: RelayWorker, *, grace_s: float) -> None:
+    async def stop(self: RelayWorker, *, grace_s: float, heavy_grace_s: float = 0.0) -> None:
         os._exit(3)
 
     RelayWorker.stop = stop  # type: ignore[method-assign]

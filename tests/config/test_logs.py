@@ -3,7 +3,10 @@
 import io
 import json
 import logging
+import os
+import socket
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +69,24 @@ def test_a_file_gets_one_json_object_a_line() -> None:
     assert first["timestamp"].endswith("Z")
     assert "霓虹" in stream.getvalue()
     assert "ValueError: broken" in second["exception"]
+
+
+def test_lines_of_a_program_say_who_wrote_them() -> None:
+    """Host, process and version, whatever stands in the line; lines that wanted a closer look, too."""
+    stream = io.StringIO()
+    configure_logging(Settings(), stream=stream, program="worker")
+    log = structlog.get_logger()
+    for text in ("}\n", '{"a": {}}', "Bearer 0123456789abcdef", "\ud800"):
+        log.info("thing_said", text=text, fields={"deep": {}})
+    logging.getLogger("library").warning("hm }")
+
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert len(lines) == 5
+    who = {"host": socket.gethostname(), "process": f"worker:{os.getpid()}", "version": version("framerelay")}
+    assert [{name: line[name] for name in who} for line in lines] == [who] * 5
+    assert [line.get("text") for line in lines[:2]] == ["}\n", '{"a": {}}']
+    assert [line["fields"] for line in lines[:4]] == [{"deep": {}}] * 4
+    assert "0123456789abcdef" not in stream.getvalue()
 
 
 def test_a_terminal_gets_plain_lines() -> None:

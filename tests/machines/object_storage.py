@@ -122,7 +122,7 @@ class ObjectStorage:
             except Exception:
                 if time.monotonic() > give_up_at or (self.process and self.process.poll() is not None):
                     raise
-                time.sleep(0.1)
+                time.sleep(0.05)
 
     def _make_bucket(self) -> None:
         """By the signed request that makes one: an empty name in the bucket's own address."""
@@ -139,7 +139,7 @@ class ObjectStorage:
         )
         request = urllib.request.Request(obstore.sign(service, "PUT", "", timedelta(seconds=60)), method="PUT")
         try:
-            with urllib.request.urlopen(request, timeout=10):
+            with urllib.request.urlopen(request, timeout=60):
                 pass
         except urllib.error.HTTPError as error:
             if error.code != 409:  # It is there already.

@@ -367,6 +367,33 @@ async def test_a_film_is_joined_in_the_process(decoder: Decoder, make_clip: Make
     assert caught.value.param == "parts"
 
 
+async def test_a_film_that_is_cut_short_leaves_its_finished_shots(
+    decoder: Decoder, make_clip: MakeClip, tmp_path: Path, wait_until: Any
+) -> None:
+    """As at a deploy, with the process shut in as it is: another join takes them over, and removes them."""
+    sizes = [(160, 90), (1280, 720)]
+    clips = [make_clip(f"{n}.mp4", frames=(12, 96)[n], first_number=11 * n, size=size) for n, size in enumerate(sizes)]
+    parts = [FilmPart(path=clip, continued=n > 0) for n, clip in enumerate(clips)]
+    joining = asyncio.create_task(decoder.join(parts, tmp_path / "film.mp4"))
+    await wait_until(lambda: list(tmp_path.glob(".shot-*.mp4")), "the first shot is encoded")
+    joining.cancel()
+    with suppress(asyncio.CancelledError):
+        await joining
+    (first, *_) = left = list(tmp_path.glob(".shot-*.mp4"))
+    before = first.stat().st_mtime_ns, first.stat().st_ino
+    film_is_there = (tmp_path / "film.mp4").exists()
+
+    again = asyncio.create_task(decoder.join(parts, tmp_path / "film.mp4"))
+    await wait_until(lambda: again.done() or len(list(tmp_path.glob(".shot-*.mp4"))) > len(left), "the next one is")
+    during = [(each.stat().st_mtime_ns, each.stat().st_ino) for each in left if each.exists()]
+    film = await again
+
+    assert not film_is_there
+    assert during in ([], [before])
+    assert film.bytes == (tmp_path / "film.mp4").stat().st_size
+    assert list(tmp_path.glob(".shot-*.mp4")) == []
+
+
 def test_the_owner_never_loads_libav() -> None:
     """The process that holds the keys has no decoder in it."""
     script = "import sys, framerelay.media.decoder; print([name for name in sys.modules if name in ('av', 'PIL')])"

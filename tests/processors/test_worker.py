@@ -395,6 +395,96 @@ async def test_a_deploy_gives_running_tasks_back_and_spends_nothing(
     assert set(tries) == {1}
 
 
+@asynccontextmanager
+async def working_by_class(
+    redis_url: str, work: Callable[..., Awaitable[Any]], *, tasks: str = "all", heavy_max: int = 2
+) -> AsyncIterator[RelayWorker]:
+    """A worker with two places, whose functions are joining and submitting; it ends by the test's own word."""
+    redis, listening = connect(redis_url), connect(redis_url)
+    functions = [func(work, name=name) for name in ("join", "submit")]  # type: ignore[arg-type]
+    worker = RelayWorker(functions, redis=redis, listening=listening, tasks_max=2, tasks=tasks, heavy_max=heavy_max)
+    running = asyncio.create_task(worker.main())
+    try:
+        yield worker
+    finally:
+        await worker.stop(grace_s=0.0)
+        await running
+        await disconnect(redis)
+        await disconnect(listening)
+
+
+def films_and(*names: str) -> list[Task]:
+    """Two films to be joined, and these tasks behind them."""
+    joins = [Task(id=f"join:run_{each}::0:0", function="join", arguments={"name": f"film {each}"}) for each in "ab"]
+    return [*joins, *(Task(id=f"submit:{name}:s1:1:0", function="submit", arguments={"name": name}) for name in names)]
+
+
+async def test_films_never_hold_all_places(redis: ArqRedis, redis_url: str, wait_until: WaitUntil) -> None:
+    """Two places and two films: a submit that comes then starts at once, and the second film after the first."""
+    started, ends = list[str](), asyncio.Event()
+
+    async def work(_: dict[str, Any], *, name: str) -> None:
+        started.append(name)
+        if name == "film a":
+            await ends.wait()
+
+    async with working_by_class(redis_url, work) as worker:
+        await Store(redis).enqueue(films_and())
+        await wait_until(lambda: started == ["film a"], "one is joined")
+        await Store(redis).enqueue(films_and("new")[2:])
+        await wait_until(lambda: "new" in started, "the submit has the other place")
+        assert (started, worker.at_work()[1]) == (["film a", "new"], 1)
+        ends.set()
+        await wait_until(lambda: started == ["film a", "new", "film b"], "the second film is joined")
+
+
+async def test_heavy_work_can_be_other_machines(redis: ArqRedis, redis_url: str, wait_until: WaitUntil) -> None:
+    """A light worker leaves films in the queue, a heavy one all else; nobody has to be woken for that."""
+    started: dict[str, list[str]] = {"light": [], "heavy": []}
+
+    def noting(name: str) -> Callable[..., Awaitable[None]]:
+        async def work(_: dict[str, Any], *, name: str, by: list[str] = started[name]) -> None:
+            by.append(name)
+
+        return work
+
+    await Store(redis).enqueue(films_and("x", "y"))
+    async with working_by_class(redis_url, noting("light"), tasks="light"):
+        await wait_until(lambda: sorted(started["light"]) == ["x", "y"], "what somebody waits for is done")
+    assert await redis.zcard(QUEUE) == 2
+    async with working_by_class(redis_url, noting("heavy"), tasks="heavy"):
+        await wait_until(lambda: sorted(started["heavy"]) == ["film a", "film b"], "and so are the films")
+    assert len(started["light"]) == 2
+
+
+async def test_a_film_may_take_longer_to_end_than_a_hand_off(
+    redis: ArqRedis, redis_url: str, wait_until: WaitUntil
+) -> None:
+    """At a deploy what is light goes back to the queue after its grace, while a film that is under way is joined."""
+    started, ended, ends = list[str](), list[str](), asyncio.Event()
+
+    async def work(_: dict[str, Any], *, name: str) -> None:
+        started.append(name)
+        try:
+            await ends.wait()
+            ended.append(name)
+        except asyncio.CancelledError:
+            ended.append(f"{name} is given back")
+            raise
+
+    async with working_by_class(redis_url, work) as worker:
+        await Store(redis).enqueue(films_and("light"))
+        await wait_until(lambda: len(started) == 2, "both are under way")
+        stopping = asyncio.create_task(worker.stop(grace_s=0.01, heavy_grace_s=600))
+        await wait_until(lambda: ended == ["light is given back"], "the light one was cut")
+        assert not stopping.done()
+        ends.set()
+        await stopping
+        assert ended == ["light is given back", "film a"]
+    waiting = {name.decode() for name in await redis.zrange(QUEUE, 0, -1)}
+    assert waiting == {"join:run_b::0:0", "submit:light:s1:1:0"}
+
+
 async def test_what_a_deploy_gives_back_is_taken_up_at_once(
     redis: ArqRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
 ) -> None:

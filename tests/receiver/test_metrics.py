@@ -2,15 +2,19 @@
 
 import re
 import time
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 
+from framerelay.store.outbox import NOTIFICATIONS_DUE
 from framerelay.store.tasks import QUEUE
 
 pytestmark = pytest.mark.anyio
 
-LINE = re.compile(r'framerelay_[a-z_]+(\{[a-z]+="[a-z_]+"\})? -?[0-9.]+(e-?[0-9]+)?')
+LABEL = r'[a-z]+="[A-Za-z0-9_.+-]+"'
+LINE = re.compile(rf"framerelay_[a-z_]+(\{{{LABEL}(,{LABEL})*\}})? -?[0-9.]+(e-?[0-9]+)?")
+HISTOGRAM = re.compile("_(bucket|sum|count)$")
 
 
 async def read(relay: Any) -> dict[str, float]:
@@ -22,7 +26,8 @@ async def read(relay: Any) -> dict[str, float]:
             assert LINE.fullmatch(line), line
             name, _, value = line.rpartition(" ")
             found[name.removeprefix("framerelay_")] = float(value)
-            assert f"# TYPE {name.partition('{')[0]} " in answer.text
+            name = name.partition("{")[0]
+            assert f"# TYPE {name} " in answer.text or f"# TYPE {HISTOGRAM.sub('', name)} histogram" in answer.text
     return found
 
 
@@ -36,6 +41,11 @@ async def test_it_counts_what_came_and_what_lies_there(relay: Any, take_address:
     found = await read(relay)
 
     names = {outcome: f'callbacks_total{{outcome="{outcome}"}}' for outcome in ("kept", "repeated", "refused", "held")}
+    answered = 'acknowledge_seconds_bucket{le="+Inf"}'
+    assert (
+        found[answered] - before[answered] == found["acknowledge_seconds_count"] - before["acknowledge_seconds_count"]
+    )
+    assert found[answered] - before[answered] == 2
     came = {outcome: found[name] - before[name] for outcome, name in names.items()}
     assert came == {"kept": 1, "repeated": 1, "refused": 1, "held": 0}
     assert found[f'runs{{status="{run["status"]}"}}'] == 1
@@ -55,6 +65,19 @@ async def test_it_says_how_late_the_first_task_is(relay: Any, redis: Any) -> Non
     assert 85 < late["queue_late_seconds"] < 150
 
 
+async def test_it_says_which_workers_are_too_few(relay: Any, redis: Any) -> None:
+    """Films that wait are no reason for more workers that cannot take them, and the other way round."""
+    films = {f"join:run_{place}::0:0": (time.time() - 300) * 1000 for place in range(30)}
+    await redis.zadd(QUEUE, films)
+    before = await read(relay)
+    await redis.zadd(QUEUE, {"submit:run_1:s1:1:0": (time.time() - 90) * 1000, "sweep": (time.time() + 60) * 1000})
+    after = await read(relay)
+
+    assert before['tasks_late_seconds{tasks="light"}'] == 0
+    assert 295 < before['tasks_late_seconds{tasks="heavy"}'] < 360
+    assert 85 < after['tasks_late_seconds{tasks="light"}'] < 150
+
+
 async def test_it_needs_a_key(relay: Any) -> None:
     """What there is, is nobody's business."""
     key = relay.api.headers.pop("Authorization")
@@ -62,3 +85,24 @@ async def test_it_needs_a_key(relay: Any) -> None:
     relay.api.headers["Authorization"] = key
 
     assert answer.status_code == 401
+
+
+async def test_it_says_what_runs_here_and_what_is_left(relay: Any) -> None:
+    """The version, the memory of the process, the room on the disk; how Redis answers."""
+    found = await read(relay)
+
+    (build,) = [name for name in found if name.startswith("build_info")]
+    assert f'version="{version("framerelay")}"' in build
+    assert found["disk_free_bytes"] > 1 << 20
+    assert found["resident_memory_bytes"] > 1 << 20
+    assert 0 < found["start_time_seconds"] <= time.time()
+    assert found["redis_seconds_count"] > 0
+
+
+async def test_a_notification_that_fails_is_seen(relay: Any, redis: Any) -> None:
+    """One that waits for its next try is no late one, and still somebody should look."""
+    await redis.zadd(NOTIFICATIONS_DUE, {"n_1": (time.time() + 60) * 1000, "n_2": (time.time() - 5) * 1000})
+    found = await read(relay)
+
+    assert (found["notifications_due"], found["notifications_failing"]) == (2, 1)
+    assert 5 <= found["notifications_due_late_seconds"] < 65

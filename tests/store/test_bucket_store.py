@@ -7,6 +7,7 @@ import obstore
 import pytest
 from obstore.store import MemoryStore
 
+from framerelay.config.metrics import STORE
 from framerelay.runs.errors import NotFound, StorageFailed
 from framerelay.store import bucket_store
 from framerelay.store.bucket import bucket_words, open_bucket
@@ -43,6 +44,30 @@ async def test_what_one_machine_keeps_another_one_has_byte_for_byte(tmp_path: Pa
     assert place.read_bytes() == LARGE
     await obstore.delete_async(storage, CLIP)
     assert await there.fetch(CLIP) == place
+
+
+async def test_what_goes_there_and_comes_from_there_is_timed(tmp_path: Path, storage: MemoryStore) -> None:
+    """Each way by what came of it; a copy that is here already is no way at all."""
+
+    def ways() -> dict[str, float]:
+        return {labels: number for suffix, labels, number in STORE.samples() if suffix == "_count"}
+
+    here, there = machine(tmp_path / "a", storage), machine(tmp_path / "b", storage)
+    here.files.place(CLIP).write_bytes(LARGE)
+    before = ways()
+    await here.keep(CLIP)
+    for _ in range(2):
+        await there.fetch(CLIP)
+    with pytest.raises(NotFound):
+        await there.fetch("run_gone/s1.1.mp4")
+    after = ways()
+
+    came = {labels: number - before.get(labels, 0) for labels, number in after.items()}
+    assert {labels: number for labels, number in came.items() if number} == {
+        '{call="put",outcome="ok"}': 1,
+        '{call="get",outcome="ok"}': 1,
+        '{call="get",outcome="not_found"}': 1,
+    }
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1])

@@ -10,7 +10,7 @@ from arq.connections import ArqRedis
 from framerelay.store.client import script
 from framerelay.store.processes import READ_AGAIN
 from framerelay.store.schema import SCHEMA, SCHEMA_KEY
-from framerelay.store.tasks import DUE, QUEUE, WAKE
+from framerelay.store.tasks import DUE, HEAVY, QUEUE, WAKE
 
 pytestmark = pytest.mark.anyio
 
@@ -22,10 +22,13 @@ async def queued(redis: ArqRedis, run_id: str, number: int, *, ago_s: float) -> 
     return ids
 
 
-async def claim(redis: ArqRedis, room: int, *, held: Sequence[str] = ()) -> list[str]:
-    """The ids that a worker with so much room gets."""
+async def claim(
+    redis: ArqRedis, room: int, *, held: Sequence[str] = (), heavy: int = 1000, others: bool = True
+) -> list[str]:
+    """The ids that a worker with so much room gets; *heavy*: for so many heavy ones, *others*: and for the rest."""
+    classes = [f",{','.join(HEAVY)},", heavy, int(others)]
     claimed, *_ = await redis.register_script(script("claim"))(
-        keys=[QUEUE, WAKE, DUE, READ_AGAIN, SCHEMA_KEY], args=[room, 6000, 1_200_000, SCHEMA, *held]
+        keys=[QUEUE, WAKE, DUE, READ_AGAIN, SCHEMA_KEY], args=[room, 6000, 1_200_000, SCHEMA, *classes, *held]
     )
     return [each.decode() for each in claimed[::2]]
 
@@ -108,9 +111,49 @@ async def test_turns_cost_the_same_however_many_wait(redis: ArqRedis) -> None:
     assert asked[0].total() < 16
 
 
+async def films(redis: ArqRedis, number: int, *, ago_s: float) -> list[str]:
+    """So many joins, one a run, in the order of the queue."""
+    ids = [f"join:run_{each:04d}::0:0" for each in range(number)]
+    await redis.zadd(QUEUE, {name: int((time.time() - ago_s) * 1000) + at for at, name in enumerate(ids)})
+    return ids
+
+
+async def test_films_take_no_more_places_than_are_theirs(redis: ArqRedis) -> None:
+    """The rest stay in the queue as they were, and what stands behind them comes at once, however many they are."""
+    first, second, *rest = await films(redis, 900, ago_s=60)
+    submits = await queued(redis, "new", 3, ago_s=1)
+    before = await redis.zrange(QUEUE, 2, 899, withscores=True)
+
+    assert await claim(redis, 20, heavy=2) == [first, second, *submits]
+    assert await redis.zrange(QUEUE, 0, 897, withscores=True) == before
+    assert await claim(redis, 20, heavy=0, held=[first, second, *submits]) == []
+    assert await claim(redis, 20, heavy=1, held=[second]) == rest[:1]
+
+
+async def test_each_class_is_claimed_by_its_own(redis: ArqRedis) -> None:
+    """A light worker leaves films alone and a heavy one everything else; nobody is woken for what is left."""
+    joins, submits = await films(redis, 30, ago_s=9), await queued(redis, "run", 30, ago_s=9)
+    again = ["again:run_a:film.mp4", "opening:run_a:s1:1"]
+    await redis.zadd(QUEUE, dict.fromkeys(again, int((time.time() - 20) * 1000)))
+
+    assert await claim(redis, 40, heavy=0) == submits
+    assert await redis.llen(WAKE) == 0
+    assert await claim(redis, 40, heavy=3, others=False) == [*again, joins[0]]
+    assert await redis.llen(WAKE) == 0
+
+
+async def test_runs_take_turns_behind_films_too(redis: ArqRedis) -> None:
+    """Films that nobody here has a place for do not hide the run that has no place yet."""
+    await films(redis, 300, ago_s=60)
+    await queued(redis, "large", 40, ago_s=9)
+    await queued(redis, "small", 1, ago_s=1)
+
+    assert by_run(await claim(redis, 4, heavy=0)) == {"large": 3, "small": 1}
+
+
 async def test_a_run_whose_time_is_too_far_off_calls_the_sweep_at_once(redis: ArqRedis) -> None:
     """No run is given such a time, so the clock was set back since; one within bounds is waited for."""
-    keys, arguments = [QUEUE, WAKE, DUE, READ_AGAIN, SCHEMA_KEY], [5, 6000, 1_200_000, SCHEMA]
+    keys, arguments = [QUEUE, WAKE, DUE, READ_AGAIN, SCHEMA_KEY], [5, 6000, 1_200_000, SCHEMA, ",join,", 5, 1]
     claim = redis.register_script(script("claim"))
     now_s = time.time()
     await redis.zadd(DUE, {"run_a": (now_s + 600) * 1000})

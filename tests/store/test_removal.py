@@ -196,6 +196,18 @@ def test_what_a_killed_process_left_half_written_is_cleared_away(tmp_path: Path)
     assert remove_unfinished(MediaFiles(tmp_path / "nowhere"), older_than=time.time()) == 0
 
 
+def test_shots_of_a_film_that_was_cut_short_wait_a_day_for_the_next_join(tmp_path: Path) -> None:
+    """A film of a hundred shots takes longer than what else is half written."""
+    files = with_files(tmp_path)
+    waiting, left = (files.root / RUN / f".shot-{letter * 32}.mp4" for letter in "ab")
+    for path, age_s in ((waiting, 80_000), (left, 90_000)):
+        path.write_bytes(b"shot")
+        os.utime(path, (time.time() - age_s,) * 2)
+
+    assert remove_unfinished(files, older_than=time.time() - 180) == 1
+    assert (waiting.exists(), left.exists()) == (True, False)
+
+
 def test_a_frame_that_was_cut_short_is_cleared_away_too(tmp_path: Path) -> None:
     """As `media.child.png` writes it; hidden files of a person's own stay."""
     files = with_files(tmp_path)

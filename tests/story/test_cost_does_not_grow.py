@@ -88,7 +88,9 @@ async def cost_of_one_callback(redis: ArqRedis, relay: Any, name: str) -> Counte
     before = await commands(redis)
 
     answer = await relay.api.post(f"/webhook/{token}", json={"id": name, "status": "running"})
-    claimed, *_ = await claim(keys=[QUEUE, WAKE, DUE, READ_AGAIN, SCHEMA_KEY], args=[5, 6000, 1_200_000, SCHEMA])
+    claimed, *_ = await claim(
+        keys=[QUEUE, WAKE, DUE, READ_AGAIN, SCHEMA_KEY], args=[5, 6000, 1_200_000, SCHEMA, ",join,", 1, 1]
+    )
     seen = await record(relay.store, name, events.JobSeen(shot_id="s1", take=1, job_ids=("j",), word="running"))
     await relay.store.schedule(seen.run, steps=[], wake_at=time.time() + 999)
     assert (await relay.api.get("/v1/runs?status=running&limit=5")).status_code == 200

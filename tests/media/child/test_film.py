@@ -140,8 +140,8 @@ def test_a_film_is_held_while_it_is_written(film_of: FilmOf, monkeypatch: pytest
     """So that nobody takes what a long join writes for something that a killed one left."""
     held: list[bool] = []
 
-    def write(parts: Any, path: Path, go: Any = framerelay.media.child.film.write, **how: int) -> Any:
-        written = go(parts, path, **how)
+    def write(parts: Any, path: Path, kept: Any, go: Any = framerelay.media.child.film.write, **how: int) -> Any:
+        written = go(parts, path, kept, **how)
         held.append(is_held(path))
         return written
 
@@ -156,6 +156,15 @@ def test_a_part_of_one_frame_is_its_own_repetition(film_of: FilmOf, watch: Watch
     path, _ = film_of({"bframes": 0}, {"frames": 1, "bframes": 0}, {"bframes": 0})
     film = watch(path)
     assert film.numbers == list(range(47))
+
+
+def test_a_part_of_one_frame_is_its_own_repetition_where_all_is_encoded(film_of: FilmOf, watch: Watch) -> None:
+    """The same, where the film begins with it and its size is that of none of the others."""
+    path, facts = film_of({"frames": 1}, {"size": (320, 180)}, {})
+    film = watch(path)
+    assert not facts.copied
+    assert film.numbers == list(range(len(film.numbers)))
+    assert film.size == (160, 90)
 
 
 def test_other_codec_set_up_is_encoded_again_with_every_frame(film_of: FilmOf, watch: Watch) -> None:

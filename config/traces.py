@@ -1,0 +1,69 @@
+"""
+Traces by OpenTelemetry, from a callback to the next submit.
+
+Only its API is a dependency: nothing is recorded, and next to nothing spent, until an SDK is set up, as by
+``opentelemetry-instrument``. A trace goes from process to process as a traceparent (W3C): in the look-up that a
+callback asks for, and then in its take. What strangers send as such is not read, and providers are not told ours.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from opentelemetry import trace
+from opentelemetry.trace import Span, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from framerelay.config.logs import bound
+from framerelay.config.metrics import build_version
+
+_TRACER: Final = trace.get_tracer("framerelay", build_version())
+_FORM: Final = TraceContextTextMapPropagator()
+_KEY: Final = "traceparent"
+
+Attribute = str | int | None
+
+
+def begin(name: str, *, began: float | None = None, **attributes: Attribute) -> Span | None:
+    """A span that the caller ends, as of *began* (seconds since 1970) or now; None: nobody records any."""
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        return None
+    start_ns = None if began is None else int(began * 1e9)
+    return _TRACER.start_span(name, start_time=start_ns, attributes=_written(attributes))
+
+
+@contextmanager
+def span(name: str, *, parent: str | None = None, **attributes: Attribute) -> Iterator[None]:
+    """The block as a span beneath *parent*, a traceparent; its log lines have the ``trace_id``."""
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        yield
+        return
+    context = _FORM.extract({_KEY: parent}) if parent else None
+    with (
+        _TRACER.start_as_current_span(
+            name, context, attributes=_written(attributes), record_exception=False, set_status_on_exception=False
+        ) as current,
+        bound(trace_id=trace.format_trace_id(current.get_span_context().trace_id)),
+    ):
+        try:
+            yield
+        except Exception as error:
+            # Its code alone: texts of errors may quote strangers.
+            current.set_status(Status(StatusCode.ERROR, getattr(error, "code", type(error).__name__)))
+            raise
+
+
+def note(**attributes: Attribute) -> None:
+    """More about the span that is under way, if there is one."""
+    trace.get_current_span().set_attributes(_written(attributes))
+
+
+def traceparent(of: Span | None = None) -> str | None:
+    """What continues this span, or the one that is under way, elsewhere; None: there is none."""
+    carrier = dict[str, str]()
+    _FORM.inject(carrier, None if of is None else trace.set_span_in_context(of))
+    return carrier.get(_KEY)
+
+
+def _written(attributes: dict[str, Attribute]) -> dict[str, str | int]:
+    return {f"framerelay.{name}": value for name, value in attributes.items() if value is not None}

@@ -1,0 +1,88 @@
+"""
+Shots of a film that were encoded, each in a file of its own beside the film that is being made.
+
+A join that is cut short leaves them, and whoever joins the film next takes over what is finished: a deploy costs a film
+the shot that was under way. Each is encoded by itself, so that a film is the same whoever made which of its shots.
+"""
+
+import hashlib
+import os
+import secrets
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import av
+from av.container import InputContainer, OutputContainer
+
+from framerelay.store.files import hold
+
+ENDING: Final = struct.Struct(">I4s8sI")
+"""A box that readers of MP4 skip, behind everything else: the file is whole, and lacks so many frames of its clip's."""
+FREE, OURS = b"free", b"fr-shot:"
+
+Write = Callable[[OutputContainer], int]
+"""Encodes a shot into a container; returns how many of its frames are not the clip's own."""
+
+
+class EncodedShots:
+    """
+    Those in *folder*, where the film is made, too.
+
+    ``made`` counts those that were not there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._used = set[Path]()
+        self.made = 0
+
+    @contextmanager
+    def opened(self, about: object, write: Write) -> Iterator[tuple[InputContainer, int]]:
+        """
+        The shot that *about* describes, and how many of its frames are stood in for; made by *write* if it is missing.
+
+        *about*: everything that its bytes follow from, by its repr.
+        """
+        key = hashlib.sha256(f"{av.__version__} {about!r}".encode()).hexdigest()[:32]
+        path = self._folder / f".shot-{key}.mp4"
+        self._used.add(path)
+        missing = _missing(path)
+        if missing is None:
+            missing = self._make(path, write)
+        with closing(av.open(str(path), format="mov")) as container:
+            yield container, missing
+
+    def remove(self) -> None:
+        """The film is there, and nobody needs its shots any more."""
+        for path in self._used:
+            path.unlink(missing_ok=True)
+
+    def _make(self, path: Path, write: Write) -> int:
+        draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+        try:
+            with draft.open("xb") as held:
+                hold(held)
+                with av.open(str(draft), "w", format="mp4", options={"fflags": "+bitexact"}) as output:
+                    missing = write(output)
+                with draft.open("ab") as file:
+                    file.write(ENDING.pack(ENDING.size, FREE, OURS, missing))
+                    file.flush()
+                    os.fsync(file.fileno())
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+        self.made += 1
+        return missing
+
+
+def _missing(path: Path) -> int | None:
+    """What the ending of a shot says; None if it is not there, or not whole."""
+    with suppress(OSError, struct.error), path.open("rb") as file:
+        file.seek(-ENDING.size, os.SEEK_END)
+        size, kind, whose, missing = ENDING.unpack(file.read())
+        if (size, kind, whose) == (ENDING.size, FREE, OURS):
+            return int(missing)
+    return None

@@ -1,0 +1,19 @@
+"""The programs that try the files in deploy/: the system's, or what `make test` unpacked into .venv/deploy/."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+PLACE = Path(__file__).parent.parent.parent / ".venv" / "deploy"
+FOLDERS = ("bin", "helm", "debian/usr/sbin", "debian/usr/bin")
+
+
+def tool(name: str) -> str:
+    """Its path; a test that needs one that is not here, and could not be fetched, is skipped."""
+    found = shutil.which(name) or next(
+        (str(each) for each in (PLACE / at / name for at in FOLDERS) if each.exists()), None
+    )
+    if found is None:
+        pytest.skip(f"{name} is not here; `make tools` fetches it where Debian's packages and PyPI can be reached")
+    return found

@@ -1,0 +1,35 @@
+"""How long a provider takes to answer, by call and outcome."""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from framerelay.config.metrics import PROVIDER
+from framerelay.upstream.profile import Profile
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class HasProfile(Protocol):
+    """A client of the provider that *profile* describes."""
+
+    profile: Profile
+
+
+C = TypeVar("C", bound=HasProfile)
+Method = Callable[Concatenate[C, P], Awaitable[T]]
+
+
+def timed(call: str) -> Callable[[Method[C, P, T]], Callable[Concatenate[C, P], Coroutine[Any, Any, T]]]:
+    """A method of a client that asks its provider; *call*: for what."""
+
+    def around(method: Method[C, P, T]) -> Callable[Concatenate[C, P], Coroutine[Any, Any, T]]:
+        @wraps(method)
+        async def run(client: C, /, *arguments: P.args, **named: P.kwargs) -> T:
+            with PROVIDER.timed(client.profile.id, call):
+                return await method(client, *arguments, **named)
+
+        return run
+
+    return around
