@@ -24,19 +24,15 @@ class TakeEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitting(TakeEvent):
-    """
-    Money is about to move: the take exists from here on, and only the execution named *intent* may POST.
-
-    *maker*: who will be asked; None: the jobs API of the settings. *turn*: the shot's, when its inputs were prepared.
-    """
+    """Money is about to move: the take exists from here on, and only the execution named *intent* may POST."""
 
     intent: str
     seed: int | None
     first_frame: FirstFrame | None
     expected_s: float | None = None
     usual_s: float | None = None
-    maker: Maker | None = None
-    turn: int | None = None
+    maker: Maker | None = None  # Who will be asked; None: the jobs API of the settings.
+    turn: int | None = None  # The shot's, when its inputs were prepared.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -298,7 +298,7 @@ def _bodies(
         body = draw(st.sampled_from([b"", b"", b"&", b"key=x", b"=", b"&".join([b"a=b"] * 30)]))
     else:
         value = draw(fitting(schema, draw(st.sampled_from([0, 0, 4, 12]))))
-        if operation["operationId"] in ("startRun", "planRun") and draw(st.integers(0, 7)) == 0:
+        if operation["operationId"] in ("startRun", "planRun", "amendRun") and draw(st.integers(0, 3)) == 0:
             value = RIGHT
         if isinstance(value, dict) and operation["operationId"] == "adoptJob":
             value |= {name: draw(st.sampled_from(known[name])) for name in ("run", "shot") if draw(st.integers(0, 5))}
