@@ -19,7 +19,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Final
 
@@ -92,6 +92,7 @@ def _double(name: str, share: float) -> None:
     """
     whole = getattr(framerelay.processors.worker, name)
 
+    @wraps(whole)  # The worker reads which arguments a task takes.
     async def doubled(deps: Any, **arguments: Any) -> Any:
         if random.random() >= share:
             return await whole(deps, **arguments)
