@@ -162,14 +162,15 @@ def test_a_spent_budget_is_exit_3(relay: Any) -> None:
 
 def test_a_cancelled_run_is_exit_5_and_submits_nothing_more(relay: Any, provider: Any) -> None:
     """`cancel` takes effect at once; cancelling again says so, and a job that was under way is kept."""
-    run_id = relay.run("run", relay.write("chain.yaml", CHAIN)).out.removeprefix("run: ").strip()
+    gated = CHAIN.replace("{id: s2,", "{id: s2, gate: approve,")  # Else it may be over before it is cancelled.
+    run_id = relay.run("run", relay.write("chain.yaml", gated)).out.removeprefix("run: ").strip()
     assert "cancelled" in relay.run("cancel", run_id).out
     again = relay.run("cancel", run_id)
     assert (again.code, again.sentence) == (1, "the run was cancelled already")
     assert relay.run("show", run_id, "--watch").code == 5
-    refused = relay.run("approve", run_id, "s1")
+    refused = relay.run("approve", run_id, "s2")
     assert (refused.code, "cancelled" in refused.sentence) == (1, True)
-    assert relay.shown(run_id)["spent"]["jobs"] <= 1, "of three shots"
+    assert relay.shown(run_id)["spent"]["jobs"] <= 1, "of two shots"
 
 
 def test_a_run_that_has_ended_can_be_removed_and_one_that_goes_on_cannot(relay: Any) -> None:
