@@ -173,7 +173,7 @@ def _receiver(folder: Path, name: str, log_level: str) -> Iterator[tuple[int, in
         "REDIS_URL": f"unix://{folder}/redis.sock",
         "SECRET": SECRET,
         "PORT": str(port),
-        "DATA_DIR": str(folder / name),
+        "DATA_DIR": str(folder / "data"),  # One for all: receivers of one Redis share their files.
         "LOG_LEVEL": log_level,
     }
     environ = {name: value for name, value in os.environ.items() if not name.startswith("FRAMERELAY_")}
