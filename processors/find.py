@@ -1,7 +1,8 @@
 """Asking the provider for a job by our own reference: a submit was cut, and it may have been accepted all the same."""
 
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
@@ -60,33 +61,33 @@ async def find(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -
 
 async def _found(deps: Deps, maker: Maker, lost: LostSubmit) -> JobReport | None:
     """What the provider says of it, if anything. Raises: UpstreamRateLimited before it was asked, to come again."""
-    await _take_turn(deps, maker.provider)
+    client, was_asked = deps.clients.of_maker(maker), False
     try:
-        return await _search(deps, maker.provider, deps.clients.of_maker(maker), lost)
+        async with _turn(deps, maker.provider):
+            was_asked = True
+            return await client.find_job(lost)
     except FrameRelayError as error:
+        if not was_asked:
+            raise
         log.warning("search_failed", reason=error.message)
         return None
 
 
 async def search(deps: Deps, name: str, client: JobsClient, lost: LostSubmit) -> JobReport | None:
     """What the provider *name* says of a submit, in turn with look-ups. Raises: as `JobsClient.find_job`."""
-    await _take_turn(deps, name)
-    return await _search(deps, name, client, lost)
+    async with _turn(deps, name):
+        return await client.find_job(lost)
 
 
-async def _take_turn(deps: Deps, name: str) -> None:
+@asynccontextmanager
+async def _turn(deps: Deps, name: str) -> AsyncIterator[None]:
     """Raises: UpstreamRateLimited, to come again."""
-    if wait_s := await deps.turnstile.poll_wait_s(name, per_minute=deps.clients.polls_per_minute(name), planned=True):
-        raise UpstreamRateLimited(f"{name} is asked about jobs as often as it may be", retry_after_s=wait_s)
-
-
-async def _search(deps: Deps, name: str, client: JobsClient, lost: LostSubmit) -> JobReport | None:
-    try:
-        with deps.turnstile.passing(planned=True):
-            return await client.find_job(lost)
-    except UpstreamRateLimited as error:
-        await deps.turnstile.rest(name, error.retry_after_s)
-        raise
+    per_minute = deps.clients.polls_per_minute(name)
+    async with deps.turnstile.passing(name, per_minute=per_minute, planned=True) as wait_s:
+        if not wait_s:
+            yield
+            return
+    raise UpstreamRateLimited(f"{name} is asked about jobs as often as it may be", retry_after_s=wait_s)
 
 
 def _lost(deps: Deps, run: Run, shot: Shot, take: Take, maker: Maker) -> LostSubmit:

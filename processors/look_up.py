@@ -1,5 +1,7 @@
 """Asking the provider about one take: the GET is the truth, whoever gave the reason to look."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +23,6 @@ from framerelay.runs.errors import (
     FrameRelayError,
     Transient,
     UpstreamAnswerUnreadable,
-    UpstreamRateLimited,
     UpstreamRejected,
 )
 from framerelay.runs.events import Event
@@ -95,9 +96,8 @@ async def look_up(
     lookup_id = current.job_id or job_id
     if lookup_id is None:
         return await _find_by_name(deps, run, shot_id, current, named)
-    await _take_turn(deps, run, shot_id, current, planned=planned)
     try:
-        with deps.turnstile.passing(planned=planned):
+        async with _turn(deps, run, shot_id, current, planned=planned):
             report = await _get_job(deps, run, shot_id, current, lookup_id, is_patient=planned)
     except FrameRelayError as error:
         return await _poll_failed(deps, run, shot_id, current, error, tries, has_ended=has_ended)
@@ -177,9 +177,9 @@ async def _report_of(
     deps: Deps, run: Run, shot_id: str, take: Take | None, job_id: str, tries: int
 ) -> JobReport | None:
     """What the provider says of a job that a callback named; None if it knows none, or says nothing readable."""
-    await _take_turn(deps, run, shot_id, take, planned=False)
     try:
-        return await _get_job(deps, run, shot_id, take, job_id)
+        async with _turn(deps, run, shot_id, take, planned=False):
+            return await _get_job(deps, run, shot_id, take, job_id)
     except Transient as error:
         raise Retry(defer=retry_wait_s(tries, retry_after_s=error.retry_after_s)) from error
     except FrameRelayError as error:
@@ -196,12 +196,16 @@ def _is_foreign(report: JobReport, run: Run, since: float, job_id: str) -> bool:
     return CLOCKS_APART_S < age_s < JOBS_KEPT_S
 
 
-async def _take_turn(deps: Deps, run: Run, shot_id: str, take: Take | None, *, planned: bool) -> None:
-    """Return when the provider may be asked. Raises: arq.Retry, to come again later."""
+@asynccontextmanager
+async def _turn(deps: Deps, run: Run, shot_id: str, take: Take | None, *, planned: bool) -> AsyncIterator[None]:
+    """Entered when the provider may be asked. Raises: arq.Retry, to come again later."""
     name = _provider_name(deps, run, shot_id, take)
     per_minute = deps.clients.polls_per_minute(name)
-    if wait_s := await deps.turnstile.poll_wait_s(name, per_minute=per_minute, planned=planned):
-        raise Retry(defer=wait_s)
+    async with deps.turnstile.passing(name, per_minute=per_minute, planned=planned) as wait_s:
+        if not wait_s:
+            yield
+            return
+    raise Retry(defer=wait_s)
 
 
 def _provider_name(deps: Deps, run: Run, shot_id: str, take: Take | None) -> str:
@@ -372,8 +376,6 @@ async def _poll_failed(
 ) -> str:
     """A take in flight has its next look-up in its state; one whose id only the callback knew must not lose it."""
     retry_after_s = error.retry_after_s if isinstance(error, Transient) else None
-    if isinstance(error, UpstreamRateLimited):
-        await deps.turnstile.rest(_provider_name(deps, run, shot_id, take), retry_after_s)
     if take.status is not TakeStatus.GENERATING:
         raise Retry(defer=retry_wait_s(tries, retry_after_s=retry_after_s)) from error
     problem = problem_of(error)

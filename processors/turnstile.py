@@ -1,10 +1,11 @@
 """The turnstile in front of look-ups: so many side by side, within each provider's rate, and none while it rests."""
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
+from framerelay.runs.errors import UpstreamRateLimited
 from framerelay.store.look_ups import LookUps
 
 FULL_S: Final = 0.5
@@ -23,23 +24,24 @@ class Turnstile:
         self._look_ups = look_ups
         self._inside = 0
 
-    async def poll_wait_s(self, provider: str, *, per_minute: float | None, planned: bool) -> float | None:
-        """Seconds after which to come again; None if the way is free. Raises: StoreUnavailable."""
+    @asynccontextmanager
+    async def passing(self, provider: str, *, per_minute: float | None, planned: bool) -> AsyncIterator[float | None]:
+        """
+        Yields None if the way is free, for as long as the look-up lasts; else seconds after which to come again.
+
+        The place is held from before anybody is asked, and until a rest that the provider wants is known: whoever
+        comes meanwhile would pass. Raises: StoreUnavailable.
+        """
         spread = 1.0 + random.random() / 2  # noqa: S311  (spreads load; not a secret)
         if planned and self._inside >= self._at_once:
-            return FULL_S * spread
-        wait_s = await self._look_ups.wait_s(provider, per_minute=per_minute, planned=planned)
-        return wait_s + FULL_S * (spread - 1.0) if wait_s > 0 else None
-
-    @contextmanager
-    def passing(self, *, planned: bool) -> Iterator[None]:
-        """Counts one look-up as long as it lasts."""
+            yield FULL_S * spread
+            return
         self._inside += planned
         try:
-            yield
+            wait_s = await self._look_ups.wait_s(provider, per_minute=per_minute, planned=planned)
+            yield wait_s + FULL_S * (spread - 1.0) if wait_s > 0 else None
+        except UpstreamRateLimited as error:
+            await self._look_ups.rest(provider, error.retry_after_s)
+            raise
         finally:
             self._inside -= planned
-
-    async def rest(self, provider: str, retry_after_s: float | None) -> None:
-        """The provider answered 429: nobody asks it for so long. Raises: StoreUnavailable."""
-        await self._look_ups.rest(provider, retry_after_s)

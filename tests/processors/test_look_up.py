@@ -1,5 +1,6 @@
 """Looking up through the whole program: learnt times, missed and late callbacks, a provider that asks for a rest."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from starlette.routing import Route
 from framerelay.cli.http import listening_on, serving
 from framerelay.processors.look_up import usage_of
 from framerelay.processors.turnstile import Turnstile
+from framerelay.runs.errors import UpstreamRateLimited
 from framerelay.runs.tokens import TakeAddress
 from framerelay.store.look_ups import LookUps
 from framerelay.store.tasks import QUEUE
@@ -154,26 +156,60 @@ async def test_a_429_stops_all_look_ups_of_a_worker_not_one(
 async def test_planned_look_ups_go_through_the_turnstile_a_few_at_a_time(redis: Any) -> None:
     """A callback's own does not queue behind them; a rest holds everybody, at that provider and on every worker."""
     one, other = (Turnstile(2, LookUps(redis)) for _ in range(2))
+    planned, called = ({"per_minute": None, "planned": planned} for planned in (True, False))
 
-    async def wait_s(turnstile: Turnstile, provider: str = "a", **how: Any) -> float | None:
-        return await turnstile.poll_wait_s(provider, **{"per_minute": None, "planned": True, **how})
+    async with one.passing("a", **planned), one.passing("a", **planned), one.passing("a", **called):
+        assert await wait_at(one, "a", **planned)
+        assert await wait_at(one, "a", **called) is None
+    assert await wait_at(one, "a", **planned) is None
+    with pytest.raises(UpstreamRateLimited):
+        async with one.passing("a", **called):
+            raise UpstreamRateLimited("slow down", retry_after_s=30.0)
+    assert (await wait_at(other, "a", **called) or 0) > 29
+    assert await wait_at(other, "b", **planned) is None
 
-    with one.passing(planned=True), one.passing(planned=True), one.passing(planned=False):
-        assert await wait_s(one)
-        assert await wait_s(one, planned=False) is None
-    assert await wait_s(one) is None
-    await one.rest("a", 30.0)
-    assert (await wait_s(other, planned=False) or 0) > 29
-    assert await wait_s(other, "b") is None
+
+async def test_whoever_comes_to_the_turnstile_while_another_is_let_through_waits(redis: Any) -> None:
+    """The place is taken before Redis is asked, and given back once the rest that was asked for is known to all."""
+
+    class Slow(LookUps):
+        """Answers at the very end of the loop's round, as a Redis under load does."""
+
+        async def wait_s(self, *args: Any, **how: Any) -> float:
+            wait_s = await super().wait_s(*args, **how)
+            await asyncio.sleep(0.01)
+            return wait_s
+
+        async def rest(self, *args: Any, **how: Any) -> None:
+            await asyncio.sleep(0.01)
+            await super().rest(*args, **how)
+
+    async def ask() -> None:
+        async with turnstile.passing("a", per_minute=None, planned=True) as wait_s:
+            if wait_s is None:
+                asked.append(1)
+                raise UpstreamRateLimited("slow down", retry_after_s=30.0)
+
+    asked: list[int] = []
+    turnstile = Turnstile(2, Slow(redis))
+    for _ in range(2):
+        await asyncio.gather(*(ask() for _ in range(6)), return_exceptions=True)
+
+    assert len(asked) == 2
 
 
 async def test_planned_look_ups_keep_to_the_rate_of_the_provider_over_all_workers(redis: Any) -> None:
     """One a minute: the second worker's has to wait for most of it, a callback's for nothing."""
     one, other = (Turnstile(2, LookUps(redis)) for _ in range(2))
 
-    assert await one.poll_wait_s("a", per_minute=1.0, planned=True) is None
-    assert 50 < (await other.poll_wait_s("a", per_minute=1.0, planned=True) or 0) <= 61
-    assert await other.poll_wait_s("a", per_minute=1.0, planned=False) is None
+    assert await wait_at(one, "a", per_minute=1.0, planned=True) is None
+    assert 50 < (await wait_at(other, "a", per_minute=1.0, planned=True) or 0) <= 61
+    assert await wait_at(other, "a", per_minute=1.0, planned=False) is None
+
+
+async def wait_at(turnstile: Turnstile, provider: str, *, per_minute: float | None, planned: bool) -> float | None:
+    async with turnstile.passing(provider, per_minute=per_minute, planned=planned) as wait_s:
+        return wait_s
 
 
 def test_what_a_job_took_is_kept_as_far_as_it_is_short() -> None:
