@@ -10,40 +10,21 @@ from types import MappingProxyType
 from typing import Final
 
 from framerelay.runs.model import Shot
+from framerelay.runs.text import listed
 from framerelay.storyboards.cautions import CautionCheck, CautionSite, Story
 from framerelay.storyboards.inputs import REFERENCE_FILES
 from framerelay.storyboards.storyboard import Storyboard
 from framerelay.upstream.given import GivenPicture, made_picture, picture_of_data, what_breaks
-from framerelay.upstream.order import model_of
+from framerelay.upstream.order import WORD_OF_FIELD, model_of
 from framerelay.upstream.pictures import takes_addresses
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_file import DEFAULT
 from framerelay.upstream.profile_models import Durations, Model
 from framerelay.upstream.providers import Provider, Providers, keyless_words
-from framerelay.upstream.quotes import provider_of
+from framerelay.upstream.quotes import FREE_WORDS, provider_of
 from framerelay.upstream.template import words_in
 
 FRAMES: Final = ("first_frame", "last_frame")
-WORD_OF_FIELD: Final = {
-    "reference_image_urls": "ref_images",
-    "reference_video_urls": "ref_videos",
-    "duration": "duration",
-    "aspect_ratio": "ratio",
-    "ratio": "ratio",
-    "resolution": "resolution",
-    "seed": "seed",
-    "generate_audio": "audio",
-    "watermark": "watermark",
-    "return_last_frame": "return_last_frame",
-    "frames": "frames",
-    "camera_fixed": "camera_fixed",
-    "service_tier": "service_tier",
-    "execution_expires_after": "expires_after",
-    "draft": "draft",
-}
-"""The word of a template for each field of a storyboard that every shot may have."""
-
-
 _NONE_KNOWN: Final[Mapping[str, GivenPicture]] = MappingProxyType({})
 
 
@@ -67,6 +48,7 @@ def ability_checks(
         yield from _frames(shot, profile, model, name)
         yield from _values(shot, model, name)
         yield from _fields(shot, provider)
+        yield from _price(shot, provider, name)
         yield from _pictures(shot, provider, pictures)
         yield from _handed_on(shot, provider, story)
 
@@ -146,6 +128,18 @@ def _fields(shot: Shot, provider: Provider) -> Iterator[CautionSite]:
     given = {word for word, value in {**fields, **frames}.items() if value}
     for one, other in (pair for pair in create.exclusive if len(pair) == 2 and set(pair) <= given):
         yield "fields_exclude", (one, other), f"{provider.name} takes {one} or {other}, not both: it may refuse the job"
+
+
+def _price(shot: Shot, provider: Provider, name: str) -> Iterator[CautionSite]:
+    """What may make a clip dearer than its price says."""
+    unpriced = shot.estimate.unpriced if shot.estimate else ()
+    if unpriced:
+        fields = [REFERENCE_FILES.get(each, each) for each in unpriced]
+        message = (
+            f"what {listed(unpriced, 'and')} {'adds' if len(unpriced) == 1 else 'add'} to the price of {name} at "
+            f"{provider.name} is not known: it may cost more, and a budget of money is refused with it; {FREE_WORDS}"
+        )
+        yield "price_open", (*fields, *unpriced, "extra"), message
 
 
 def _pictures(shot: Shot, provider: Provider, pictures: Mapping[str, GivenPicture]) -> Iterator[CautionSite]:

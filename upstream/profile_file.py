@@ -42,6 +42,7 @@ _MORE_WORDS: Final = (
 )
 _EXTENDS_MAX: Final = 5
 _OWN: Final = ("examples", "extends", "guessed")
+_WHOLE: Final = ("price",)  # Of two prices, put together key by key, nobody could say which one counts.
 
 KeyPath = tuple[str, ...]
 
@@ -156,11 +157,13 @@ def _data_of(name: str, folder: Path | None) -> bytes | None:
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Groups are merged, all else replaces; ``examples`` and ``guessed`` are each file's own."""
+    """Groups are merged, all else replaces, a price too; ``examples`` and ``guessed`` are each file's own."""
     own = {key: value for key, value in base.items() if key not in _OWN}
     for key, value in over.items():
         inner = own.get(key)
-        own[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+        own[key] = value
+        if isinstance(inner, dict) and isinstance(value, dict) and key not in _WHOLE:
+            own[key] = _merged(inner, value)
     return own
 
 
@@ -189,10 +192,11 @@ def _with_models(profile: Profile, own: Collection[str]) -> Profile:
 
 
 def _like(raw: Mapping[str, dict[str, Any]], name: str) -> dict[str, Any]:
+    """All facts but the price: another model has another one, and a budget is kept to by it."""
     model, seen = dict(raw[name]), {name}
     while (other := model.pop("like", None)) is not None and other in raw and other not in seen:
         seen.add(other)
-        model = _merged(raw[other], model)
+        model = _merged({key: value for key, value in raw[other].items() if key != "price"}, model)
     return model
 
 

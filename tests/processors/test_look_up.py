@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from framerelay.cli.http import listening_on, serving
-from framerelay.processors.look_up import usage_of
+from framerelay.processors.costs import usage_of
 from framerelay.processors.turnstile import Turnstile
 from framerelay.runs.errors import UpstreamRateLimited
 from framerelay.runs.tokens import TakeAddress

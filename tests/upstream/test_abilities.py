@@ -52,6 +52,8 @@ def warnings(
         ({"camera_fixed": True}, {}, [("field_not_sent", "shots[0].camera_fixed")]),
         ({"prompt": "x" * 3073}, {}, [("prompt_too_long", "shots[0].prompt")]),
         ({}, {"model": "kling-9"}, [("model_unknown", "model")]),
+        ({"duration": 5, "extra": {"n": 2}}, {}, [("price_open", "shots[0].extra")]),
+        ({"duration": 5, "extra": {"settings": {"duration": 6}}}, {}, []),
         ({"duration": 6}, {"model": "kling-2.5-turbo"}, [("duration_out_of_range", "shots[0].duration")]),
         ({"generate_audio": True}, {"model": "kling-2.5-turbo"}, [("audio_not_made", "shots[0].generate_audio")]),
         ({"generate_audio": False}, {"model": "kling-3.0-turbo"}, [("audio_always_made", "shots[0].generate_audio")]),
