@@ -16,7 +16,7 @@ from framerelay.runs.costs import reserved
 from framerelay.runs.limits import why_no_budget, with_budget
 from framerelay.runs.model import Family, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
 from framerelay.runs.standing import budget_left, counted, heirs, problem_of, unjoined
-from framerelay.runs.takes import BROUGHT_IN, NEVER_ARRIVED, OPEN
+from framerelay.runs.takes import BROUGHT_IN, NEVER_ARRIVED, OPEN, is_refused_a_look
 
 Decision = events.Approved | events.Picked | events.Resumed | events.Adopted | events.Retaken | events.RunCancelled
 
@@ -144,6 +144,8 @@ def _resumed_shot(shot: Shot, now: float) -> Shot:
 def _resumed_take(shot: Shot, take: Take, now: float) -> Take:
     if take.status is TakeStatus.UNSURE and take.due_at <= now:
         return replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED)
+    if is_refused_a_look(take):
+        return _asked_again(take, now)
     rendered = take.status is TakeStatus.FAILED and take.video_url is not None
     return _asked_again(take, now) if rendered and take in counted(shot) else take
 

@@ -49,6 +49,10 @@ NEVER_ARRIVED: Final = Problem(
 )
 
 
+FOR_A_PERSON: Final = frozenset({Family.ACCOUNT, Family.QUOTA})
+"""Nothing is answered until the operator acts at the provider; no shot is to blame."""
+
+
 def left_provider(before: Run, after: Run) -> list[tuple[str, str, int]]:
     """
     Takes that are no longer in flight at their provider: its name, the shot, the number.
@@ -334,6 +338,12 @@ def unsure(run: Run, shot: Shot, take: Take, problem: Problem, now: float) -> Ta
     due_at = max(take.submitted_at + life_s(run, shot), now + 1.0)
     find_at = now + FIND_AGAIN_S[0] if take.maker and take.maker.findable and not take.job_ids else None
     return replace(take, status=TakeStatus.UNSURE, due_at=due_at, error=problem, turns=take.turns + 1, find_at=find_at)
+
+
+def is_refused_a_look(take: Take) -> bool:
+    """Its job is at the provider, which does not tell us of it: our key is wrong, or the account is shut."""
+    is_refused = take.error is not None and take.error.family in FOR_A_PERSON
+    return is_refused and take.status is TakeStatus.GENERATING
 
 
 def find_at(take: Take) -> float | None:
