@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -11,7 +11,7 @@ from framerelay.upstream.paths import read_path
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_models import Model
 from framerelay.upstream.profile_words import Frames
-from framerelay.upstream.template import fill
+from framerelay.upstream.template import fill, words_in
 
 _NO_MODEL: Final = Model()
 _DROP: Final = "drop"
@@ -118,6 +118,16 @@ def body_of(profile: Profile, order: Order, words: Mapping[str, object] | None =
     return _merged(_fitted(body, model_of(profile, order.model)), order.extra) if isinstance(body, dict) else body
 
 
+def is_sent(profile: Profile, order: Order, name: str) -> bool:
+    """Whether the input field *name* of *order* makes any difference to its request, raw fields aside."""
+    whole = replace(order, extra={})
+    other = replace(whole, input={each: value for each, value in order.input.items() if each != name})
+    if body_of(profile, whole) != body_of(profile, other):
+        return True
+    create = profile.create
+    return WORD_OF_FIELD[name] in {*words_in([create.post, *create.query.values(), *create.headers.values()])}
+
+
 def _header(name: str, value: object) -> str:
     text = str(value)
     if not text.isascii() or not text.isprintable():
@@ -205,8 +215,20 @@ def _path_by_frames(by: Mapping[Frames, str], words: Mapping[str, object]) -> st
     """What ``by`` does not name, the provider does not make: a frame in the wrong place would be paid for."""
     frames = _FRAMES[words.get("first_frame") is not None, words.get("last_frame") is not None]
     if frames not in by:
-        raise RequestInvalid(f"this provider makes no clip from {_IN_WORDS[frames]}", param=_ABOUT[frames])
+        raise RequestInvalid(_why_not_from(frames), param=_ABOUT[frames])
     return by[frames]
+
+
+def frames_not_taken(profile: Profile, order: Order) -> str | None:
+    """Why no clip is made from just the frames of *order*, in words; None where one is, as far as is known."""
+    by = profile.create.by
+    frames = _FRAMES[order.first_frame is not None, order.last_frame is not None]
+    return _why_not_from(frames) if by and frames not in by else None
+
+
+def _why_not_from(frames: Frames) -> str:
+    """In words for a person."""
+    return f"this provider makes no clip from {_IN_WORDS[frames]}"
 
 
 def _input(order: Order) -> dict[str, object]:

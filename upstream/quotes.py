@@ -47,8 +47,13 @@ def estimate_of(provider: Provider, model: str, shot: Shot) -> Estimate | None:
 
 
 def terms_of(profile: Profile, model: str, shot: Shot) -> ClipTerms:
-    """What the request for a take of *shot* asks for; a picture is one, whatever it shows."""
-    order = Order(
+    """What the request for a take of *shot* asks for."""
+    return clip_terms(profile, order_of(model, shot))
+
+
+def order_of(model: str, shot: Shot) -> Order:
+    """The order of a take of *shot* before there is one; a picture is one, whatever it shows."""
+    return Order(
         model=model,
         input=shot.input,
         take="take",
@@ -56,7 +61,6 @@ def terms_of(profile: Profile, model: str, shot: Shot) -> ClipTerms:
         last_frame="last" if shot.last_frame else None,
         extra=shot.extra,
     )
-    return clip_terms(profile, order)
 
 
 def provider_of(board: Storyboard, shot: Shot, providers: Providers) -> Provider:

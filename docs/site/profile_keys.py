@@ -24,7 +24,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "read": "what a record says; without it answers are read leniently, as those of the jobs API",
         "callback": "where callbacks go, and how they are read",
         "recover": "how a job is found whose create was not answered",
-        "cancel": "the request that cancels a job",
+        "cancel": "the request with which you can cancel a job yourself; FrameRelay sends none",
         "download": "where clips lie",
         "billing": "what jobs cost that made no clip",
         "poll": "how a job is asked about where there are no callbacks",
