@@ -222,7 +222,7 @@ def _planned_shot(plan: Plan, shot: Shot) -> shapes.PlannedShot:
 def _warnings(run: Run) -> list[shapes.Oddity]:
     jumps = [_jump(shot_id, levels) for shot_id, levels in seams_that_jump(run)]
     odd = [_odd_clip(shot_id, note) for shot_id, note in clips_that_are_odd(run)]
-    untold = [shapes.Oddity(code="notify_url_refused", message=_untold(run.untold))] if run.untold else []
+    unsent = [shapes.Oddity(code="notify_url_refused", message=_why_unsent(run.untold))] if run.untold else []
     strange = [
         shapes.Oddity(code="status_unknown", message=_strange_words(run, shot, take))
         for shot in awake(run)
@@ -232,7 +232,7 @@ def _warnings(run: Run) -> list[shapes.Oddity]:
     lacks = [shapes.Oddity(code="film_incomplete", message=words) for words in (run.film.warnings if run.film else ())]
     unreachable = [UNREACHABLE] if seems_unreachable(run) else []
     twice = map(_paid_twice, second_jobs(run))
-    return [*unreachable, *twice, *untold, *strange, *jumps, *filter(None, odd), *lacks]
+    return [*unreachable, *twice, *unsent, *strange, *jumps, *filter(None, odd), *lacks]
 
 
 def _jump(shot_id: str, levels: float) -> shapes.Oddity:
@@ -275,7 +275,7 @@ def _strange_words(run: Run, shot: Shot, take: Take) -> str:
     )
 
 
-def _untold(problem: Problem) -> str:
+def _why_unsent(problem: Problem) -> str:
     return f"nothing is told to notify_url: {redacted(problem.message)}; {HOW_TO_TRUST}"
 
 
