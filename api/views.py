@@ -11,6 +11,7 @@ from framerelay.config.urls import host_of
 from framerelay.network.policy import HOW_TO_TRUST
 from framerelay.runs.costs import Estimate, together
 from framerelay.runs.events import Retaken
+from framerelay.runs.limits import submits_to_come
 from framerelay.runs.model import Clip, FirstFrame, Frame, Problem, Run, Shot, Take, TakeStatus
 from framerelay.runs.outlook import (
     SecondJob,
@@ -31,7 +32,6 @@ from framerelay.runs.standing import (
     jobs_spent,
     needs_operator,
     seems_unreachable,
-    submits_to_come,
 )
 from framerelay.runs.takes import IN_FLIGHT
 from framerelay.runs.text import duration

@@ -46,6 +46,19 @@ def more_needed(run: Run) -> MoreNeeded:
     return MoreNeeded(jobs=max(0, jobs), money=max(0.0, money))
 
 
+def submits_to_come(run: Run) -> int:
+    """How many submits *run* leads to from here, if nothing fails: every take that is missing, inside the budget."""
+    if run.cancelled or run.film:
+        return 0
+    number, left = 0, budget_left(run)
+    for shot in run.shots:
+        for _ in range(takes_to_come(run, shot)):
+            if not left.allows(shot.estimate):
+                break
+            number, left = number + 1, left.after(shot.estimate)
+    return number
+
+
 def _why_not_jobs(run: Run, jobs: int | None) -> str | None:
     spent = overview(run).spent + overview(run).intended
     if jobs is None or jobs >= spent:

@@ -302,19 +302,6 @@ def _was_found(take: Take) -> bool:
     return has_ended and not take.called_back and not take.adopted and take.twin_of is None
 
 
-def submits_to_come(run: Run) -> int:
-    """How many submits *run* leads to from here, if nothing fails: every take that is missing, inside the budget."""
-    if run.cancelled or run.film:
-        return 0
-    number, left = 0, budget_left(run)
-    for shot in run.shots:
-        for _ in range(takes_to_come(run, shot)):
-            if not left.allows(shot.estimate):
-                break
-            number, left = number + 1, left.after(shot.estimate)
-    return number
-
-
 def _has_first_frame(run: Run, shot: Shot) -> bool:
     if shot.source is None:
         return True

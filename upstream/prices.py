@@ -10,11 +10,9 @@ from framerelay.runs.costs import Cost, Estimate
 from framerelay.upstream.clip_terms import ClipTerms
 from framerelay.upstream.job import JobReport
 from framerelay.upstream.profile import Profile
+from framerelay.upstream.profile_checks import TOKENS
 from framerelay.upstream.profile_models import Durations, Model, Price
 from framerelay.upstream.values import number_of
-
-TOKENS: Final = "w*h*24*s/1024"
-"""The one formula of tokens that is known: Ark's, of every clip at 24 frames a second."""
 
 FPS: Final = 24
 AREA_MAX: Final = 1.05
@@ -116,7 +114,7 @@ def _estimate(price: Price, amounts: Range | None, lengths: Range) -> Estimate |
 
 
 def _by_tokens(price: Price, fields: Mapping[str, object], lengths: Range) -> Estimate | None:
-    if price.per_mtok is None or price.tokens != TOKENS:
+    if price.per_mtok is None or (price.tokens or "").replace(" ", "") != TOKENS:
         return None
     each = {}
     sizes = price.per_mtok if isinstance(price.per_mtok, Mapping) else {}

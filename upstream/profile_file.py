@@ -18,6 +18,7 @@ from framerelay.storyboards.parts import Part, is_near, near, root_of
 from framerelay.storyboards.typed import check_typed
 from framerelay.upstream.paths import read_path
 from framerelay.upstream.profile import CallbackRules, Profile
+from framerelay.upstream.profile_checks import KeyPath, model_mistakes, number_mistakes, word_mistakes
 from framerelay.upstream.profile_models import Model
 from framerelay.upstream.template import WORDS, words_in
 from framerelay.upstream.verifiers import SCHEMES
@@ -43,8 +44,6 @@ _MORE_WORDS: Final = (
 _EXTENDS_MAX: Final = 5
 _OWN: Final = ("examples", "extends", "guessed")
 _WHOLE: Final = ("price",)  # Of two prices, put together key by key, nobody could say which one counts.
-
-KeyPath = tuple[str, ...]
 
 
 def shipped() -> tuple[str, ...]:
@@ -93,7 +92,8 @@ def _read_yaml(name: str, data: bytes) -> Document:
 def _check_rest(root: Part, complete: dict[str, Any]) -> None:
     """The mistakes that types do not tell, in a profile that has some which they do: those are left out of it."""
     for path in root.notes.wrong:
-        complete = _without(complete, path)
+        whole = path.index("price") + 1 if "price" in path else None  # What is left of a price would be none.
+        complete = _without(complete, path[:whole])
     try:
         profile = msgspec.convert(_merged(_stand_in(root.notes.wrong), complete), Profile)
     except msgspec.ValidationError:
@@ -233,8 +233,12 @@ _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def _check_whole(root: Part, profile: Profile) -> None:
-    for about, message in (*_address_mistakes(profile), *_state_mistakes(profile), *_other_mistakes(profile)):
-        root.notes.add(about, (), message)
+    for check in (
+        *(_address_mistakes, _state_mistakes, _other_mistakes),
+        *(number_mistakes, word_mistakes, model_mistakes),
+    ):
+        for about, message in check(profile):
+            root.notes.add(about, (), message)
 
 
 def _address_mistakes(profile: Profile) -> Iterator[tuple[KeyPath, str]]:

@@ -12,10 +12,10 @@ from framerelay.api.words import coming, frame_for, operator_problem, problem_wo
 from framerelay.receiver.page.strip import TakeCell, scenes_of
 from framerelay.runs import events
 from framerelay.runs.decisions import decided, why_no_other_job, why_not
-from framerelay.runs.limits import more_needed
+from framerelay.runs.limits import more_needed, submits_to_come
 from framerelay.runs.model import Run, RunStatus, Shot, ShotStatus, TakeStatus
 from framerelay.runs.outlook import RetakeOutlook, outlook_on
-from framerelay.runs.standing import MOVING, counted, jobs_left, submits_to_come, takes_missing
+from framerelay.runs.standing import MOVING, counted, jobs_left, takes_missing
 from framerelay.runs.text import clause, duration, listed, number_of, range_words, soon
 
 UNDER_WAY: Final = frozenset({"submitting", "generating", "collecting"})
