@@ -10,7 +10,7 @@ from framerelay.api.words import waits_for
 from framerelay.cli.client import Receiver, ReceiverRefusal
 from framerelay.runs.text import listed, number_of, printable
 
-Answer = tuple[str, dict[str, object]]
+Verdict = tuple[str, dict[str, object]]
 
 
 def answer(receiver: Receiver, run: shapes.Run) -> bool:
@@ -34,7 +34,7 @@ def answer(receiver: Receiver, run: shapes.Run) -> bool:
     return changed
 
 
-def _decide(receiver: Receiver, run: shapes.Run, shot: shapes.Shot, decision: Answer) -> None:
+def _decide(receiver: Receiver, run: shapes.Run, shot: shapes.Shot, decision: Verdict) -> None:
     """Somebody else may have been faster: that is said, and the run is watched on."""
     word, body = decision
     try:
@@ -43,7 +43,7 @@ def _decide(receiver: Receiver, run: shapes.Run, shot: shapes.Shot, decision: An
         click.echo(printable(f"  {refusal}"), err=True)
 
 
-def _approval(shot: shapes.Shot) -> Answer | None:
+def _approval(shot: shapes.Shot) -> Verdict | None:
     """Yes, no, or another prompt, now that the frame is there that it begins with."""
     if shot.prompt:
         click.echo(printable(f"  {shot.id}: {shot.prompt}"))
@@ -58,7 +58,7 @@ def _approval(shot: shapes.Shot) -> Answer | None:
             return None
 
 
-def _pick(shot: shapes.Shot) -> Answer | None:
+def _pick(shot: shapes.Shot) -> Verdict | None:
     """The number of a take that is done, or nothing."""
     numbers = tuple(str(take.number) for take in shot.takes if take.status == "done")
     number = _word(f"Pick take {listed(numbers, 'or')} of {shot.id}? [a number; Enter: later]", numbers)
@@ -79,4 +79,4 @@ def _typed(question: str) -> str:
     return text.strip()
 
 
-_QUESTIONS: Final[dict[str, Callable[[shapes.Shot], Answer | None]]] = {"approval": _approval, "pick": _pick}
+_QUESTIONS: Final[dict[str, Callable[[shapes.Shot], Verdict | None]]] = {"approval": _approval, "pick": _pick}
