@@ -343,9 +343,9 @@ async def _poll_failed(
     if take.status is not TakeStatus.GENERATING:
         raise Retry(defer=retry_wait_s(tries, retry_after_s=retry_after_s)) from error
     problem = problem_of(error)
-    if problem.family is Family.ACCOUNT and await deps.has_another_key():
-        raise Retry(defer=0) from error  # Somebody has put it right meanwhile.
     gone = isinstance(error, UpstreamRejected) and error.status in GONE
+    if problem.family is Family.ACCOUNT and not gone and await deps.has_another_key():
+        raise Retry(defer=0) from error  # Somebody has put it right meanwhile.
     event = events.PollFailed(
         shot_id=shot_id,
         take=take.number,

@@ -124,7 +124,9 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
             called = _understood(called, now) if event.gone or event.strange else called
             wait_s = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
             soon = _soon(called, now + wait_s, now)
-            return _put_off(called, max(soon, now + (event.retry_after_s or 0.0)), event.problem)
+            # That it knows no such job says nothing of our key, though the same status may elsewhere.
+            problem = replace(event.problem, family=Family.UNKNOWN) if event.gone else event.problem
+            return _put_off(called, max(soon, now + (event.retry_after_s or 0.0)), problem)
         case events.CollectPutOff() if is_uncollected(take):
             is_ours = event.problem.code == StorageFailed.code  # It takes no try from the clip.
             again = replace(_put_off(take, event.until, event.problem), fetches=take.fetches + (not is_ours))

@@ -345,6 +345,13 @@ def test_once_the_key_is_right_it_goes_on_by_itself(event: Event) -> None:
     assert take_of(found).error is None
 
 
+def test_a_job_that_is_not_known_is_no_key_that_is_wrong() -> None:
+    """A 404 may mean either; about a job it is repeated, as its look-ups may lag behind its callback."""
+    missing = replace(locked_out(), gone=True)
+    run = after(in_flight(), (5, missing))
+    assert (run.status, run.shots[0].status) == (RunStatus.RUNNING, ShotStatus.GENERATING)
+
+
 def test_resume_has_it_asked_about_at_once() -> None:
     """A person says so when they have put the key right."""
     refused = after(in_flight(), (500, locked_out()))
