@@ -41,11 +41,14 @@ async def test_a_run_goes_from_its_start_to_its_film_before_ones_eyes(
         await page.evaluate("window.seenFirst = true")
         await expect(page.get_by_text("waits for the last frame of s1")).to_be_visible()
         await expect(page.get_by_text("generating").first).to_be_visible()
+        heights = await page.locator(".shot, .bar, .overview").evaluate_all("all => all.map(each => each.offsetHeight)")
         await picture(page, "run-generating")
         await expect(page.get_by_role("link", name="Download it")).to_be_visible(timeout=120_000)
         await picture(page, "run-film")
 
         assert await page.evaluate("window.seenFirst"), "it was loaded again"
+        now = await page.locator(".shot, .bar, .overview").evaluate_all("all => all.map(each => each.offsetHeight)")
+        assert now == heights, "frames, words and figures have their room from the start"
         assert (await relay.shown(run_id))["status"] == "succeeded"
 
 
@@ -77,7 +80,7 @@ async def test_clips_and_film_play(relay: Any, visit: Any, wait_until: Any) -> N
 
 
 async def test_the_frames_of_a_seam_are_laid_over_each_other(
-    relay: Any, film: str, visit: Any, picture: Any, axe: Any
+    relay: Any, film: str, visit: Any, picture: Any, axe: Any, wait_until: Any
 ) -> None:
     """By the keyboard: Enter opens them, whole; the arrows wipe from one to the other; Escape leads back."""
     async with visit(relay) as person:
@@ -87,8 +90,14 @@ async def test_the_frames_of_a_seam_are_laid_over_each_other(
         dialog = page.get_by_role("dialog", name="s1 → s2")
         await expect(dialog.get_by_role("img", name="s2 begins")).to_be_visible()
         await expect(dialog).to_contain_text("difference")
-        shown = "[...document.querySelectorAll('dialog img')].map(e => e.complete && !!e.naturalWidth && e.currentSrc)"
-        await page.wait_for_function(f"{shown}.every(Boolean)")
+        shown = (
+            "[...document.querySelectorAll('#compare img')].map(e => e.complete && !!e.naturalWidth && e.currentSrc)"
+        )
+
+        async def are_shown() -> bool:
+            return bool(await page.evaluate(f"{shown}.every(Boolean)"))
+
+        await wait_until(are_shown, "both frames are there")
         sources = await page.evaluate(shown)
         slider = dialog.get_by_role("slider")
         await expect(slider).to_be_focused()

@@ -71,6 +71,7 @@ function openPalette() {
   field.value = "";
   field.focus();
   showHits();
+  findRuns();
 }
 
 function showHits(runs = []) {
@@ -85,7 +86,7 @@ function showHits(runs = []) {
     list.firstChild.setAttribute("aria-disabled", "true");
     list.firstChild.textContent = list.dataset.none;
   }
-  choose(0);
+  choose(runs.length ? Number(document.getElementById("goto").dataset.at) : 0);
 }
 
 function hitLine(hit, at, list) {
@@ -130,13 +131,17 @@ palette?.addEventListener("keydown", (event) => {
 
 document.getElementById("goto")?.addEventListener("input", () => {
   showHits();
+  findRuns();
+});
+
+function findRuns() {
   clearTimeout(finding);
   const text = document.getElementById("goto").value.trim();
   finding = setTimeout(async () => {
     const runs = await runsCalled(text).catch(() => []);
-    if (palette.open && document.getElementById("goto").value.trim() === text) showHits(runs);
+    if (runs.length && palette.open && document.getElementById("goto").value.trim() === text) showHits(runs);
   }, FIND_MS);
-});
+}
 
 for (const dialog of [palette, keysList]) {
   dialog?.addEventListener("click", (event) => event.target === dialog && dialog.close());

@@ -4,25 +4,27 @@
 
 const panel = document.getElementById("panel");
 const NARROW = matchMedia("(max-width: 60rem)");
-let open_ = null; // { shot, url, card }: what the panel shows.
+let open_ = null; // { shot, card }: what the panel shows, and how its card in the strip looked then.
+let target = null; // The address of what it shows, or is about to.
 let asked = 0;
 
 // ---- The panel.
 
 async function openShot(url, place = "") {
   const number = ++asked;
+  target = url.replace(/#.*/, "");
   const answer = await fetch(url, { headers: { Accept: "text/html" } });
   if (answer.status === 401) return location.reload();
   if (!answer.ok) return location.assign(url);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const shot = page.getElementById("live");
   if (!shot || number !== asked) return;
-  show_(shot, url.replace(/#.*/, ""), place);
+  show_(shot, place);
 }
 
-function show_(shot, url, place) {
+function show_(shot, place) {
   const isNew = open_?.shot !== shot.dataset.shot;
-  open_ = { shot: shot.dataset.shot, url, card: cardOf(shot.dataset.shot)?.outerHTML };
+  open_ = { shot: shot.dataset.shot, card: lookOf(shot.dataset.shot) };
   shot.removeAttribute("id");
   shot.querySelector("[data-close]").hidden = false;
   if (isNew) {
@@ -50,12 +52,18 @@ function closePanel() {
   panel.hidden = true;
   live.inert = false;
   const shot = open_.shot;
-  open_ = null;
+  open_ = target = null;
+  asked += 1;
   linkOf(shot)?.focus();
 }
 
 function cardOf(shot) {
   return document.getElementById(`shot-${shot}`);
+}
+
+function lookOf(shot) {
+  const card = cardOf(shot);
+  return card && card.className.replace(" here", "") + card.textContent;
 }
 
 function linkOf(shot) {
@@ -109,7 +117,7 @@ async function decide(form, button) {
     } else if (button.dataset.did) toast(button.dataset.did);
     if (answer.ok || answer.status === 409) delete form.dataset.typed;
     if (page.getElementById("live")) show(page.documentElement.outerHTML);
-    if (open_) openShot(open_.url);
+    if (open_) openShot(target);
   } catch {
     lost.hidden = false;
   } finally {
@@ -177,8 +185,9 @@ document.addEventListener("focusin", (event) => {
 });
 
 document.addEventListener("strip", () => {
+  document.title = document.getElementById("state")?.dataset.title || document.title;
   if (at) mark(at);
-  if (open_ && cardOf(open_.shot)?.outerHTML !== open_.card) openShot(open_.url);
+  if (open_ && lookOf(open_.shot) !== open_.card) openShot(target);
 });
 
 // A page that answers a decision has that decision's address; whoever loads it again means the run.
