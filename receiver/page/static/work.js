@@ -117,6 +117,7 @@ async function decide(form, button) {
     } else if (button.dataset.did) toast(button.dataset.did);
     if (answer.ok || answer.status === 409) delete form.dataset.typed;
     if (page.getElementById("live")) show(page.documentElement.outerHTML);
+    if (document.activeElement === document.body) document.getElementById("next")?.focus({ preventScroll: true });
     if (open_) openShot(target);
   } catch {
     lost.hidden = false;
