@@ -28,8 +28,8 @@ _WORDS: Final = {
     "READONLY": "this Redis is a copy that only reads: FRAMERELAY_REDIS_URL must name the one that writes",
     "NOAUTH": "Redis wants a password: put it into FRAMERELAY_REDIS_URL, as in redis://:PASSWORD@HOST",
     "WRONGPASS": "Redis refuses the user or password in FRAMERELAY_REDIS_URL: correct them",
-    "NOPERM": "Redis forbids its user something that we need: allow all commands on framerelay:* and arq:*, but @admin "
-    "and @dangerous",
+    "NOPERM": "Redis forbids its user something that we need: allow all commands on {framerelay}:*, framerelay:* and "
+    "arq:*, but @admin and @dangerous",
     "MOVED": "this Redis is a cluster, which is not supported: use one server with its replicas",
     "LOADING": "Redis is still loading its data: wait until it has done so",
     # A script is loaded and called at once; it is only missing again if the server was another one by then.

@@ -178,6 +178,7 @@ async def test_a_program_that_is_too_old_does_not_start(client: RelayRedis) -> N
         b"written_by": str(SCHEMA).encode(),
         b"readable_from": str(schema.READABLE_FROM).encode(),
         b"version": b"0.1.0",
+        b"keys": b"tagged",
     }
     newer = {"written_by": SCHEMA + 3, "readable_from": SCHEMA + 1, "version": "9.8"}
     await client.hset(SCHEMA_KEY, mapping=newer)
@@ -211,12 +212,12 @@ async def test_a_task_that_is_too_new_is_left_to_others_and_counts_as_no_try(
         await relay.store.enqueue([Task(id="t", function=function, arguments=arguments)])
 
         async def is_put_back() -> bool:
-            score, tries = await redis.zscore(QUEUE, "t"), await redis.get("arq:retry:t")
+            score, tries = await redis.zscore(QUEUE, "t"), await redis.get("{framerelay}:arq:retry:t")
             return score is not None and tries == b"0"
 
         await wait_until(is_put_back, "it lies in the queue again")
-        kept = await redis.get("arq:job:t")
+        kept = await redis.get("{framerelay}:arq:job:t")
 
     assert kept is not None
-    await redis.delete("arq:job:t", "arq:retry:t")
+    await redis.delete("{framerelay}:arq:job:t", "{framerelay}:arq:retry:t")
     await redis.zrem(QUEUE, "t")
