@@ -56,6 +56,11 @@ async def looks(home: Any, provider_in: Any, relay_in: Any) -> AsyncIterator[Loo
             "running": f"/runs/{running}",
             "shot": f"/runs/{done}/shots/s2",
             "callbacks": "/callbacks",
+            "callback": "/callbacks/last",
+            "notifications": "/notifications",
+            "providers": "/providers",
+            "health": "/health",
+            "again": f"/new?from={waits}",
         }
         yield Looks(relay=relay, pages=pages)
 
