@@ -61,6 +61,9 @@ async def test_keys_lead_through_a_run_and_none_spends(relay: Any, gated: str, v
         assert await focus(page) == "shot-s1"
         await page.keyboard.press("a")
         await expect(page.get_by_role("button", name="Approve s2: spend 1 job")).to_be_focused()
+        await page.get_by_role("link", name="s1: done").focus()
+        await page.keyboard.press("ArrowRight")
+        await expect(page.get_by_role("link", name="s2: waiting")).to_be_focused()
         await page.keyboard.press("?")
         await expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
         await page.keyboard.press("Escape")
@@ -107,9 +110,7 @@ async def test_without_a_script_all_is_decided_by_forms(relay: Any, visit: Any) 
     assert (run["shots"][1]["prompt"], run["status"]) == ("nearer", "waiting"), "its gate asks again"
 
 
-async def test_a_storyboard_says_what_it_would_do_while_it_is_typed(
-    relay: Any, gated: str, visit: Any, axe: Any, picture: Any
-) -> None:
+async def test_a_storyboard_says_what_it_would_do_while_it_is_typed(gated: str, relay: Any, visit: Any) -> None:
     """Nothing is pressed for it; a mistake leads to its line."""
     async with visit(relay) as person:
         page = await person.open(f"/runs/{gated}/storyboard")
@@ -117,14 +118,11 @@ async def test_a_storyboard_says_what_it_would_do_while_it_is_typed(
         text = await box.input_value()
         await box.fill(text.replace("closer", "nearer"))
         await expect(page.get_by_role("button", name="Apply: spend 1 job")).to_be_visible()
-        await picture(page, "storyboard", whole=False)
-        found = await axe(page)
         await box.fill(text.replace("prompt: closer", "promt: closer"))
         await page.get_by_role("link", name="line ").first.click()
         marked = await box.evaluate("it => it.value.slice(it.selectionStart, it.selectionEnd)")
         await expect(page.get_by_role("button", name="Apply")).to_be_hidden()
 
-    assert found == []
     assert "promt" in marked or "s2" in marked
 
 

@@ -117,7 +117,8 @@ async function decide(form, button) {
     } else if (button.dataset.did) toast(button.dataset.did);
     if (answer.ok || answer.status === 409) delete form.dataset.typed;
     if (page.getElementById("live")) show(page.documentElement.outerHTML);
-    if (document.activeElement === document.body) document.getElementById("next")?.focus({ preventScroll: true });
+    // On what has no children: those of the element that has the focus are left as they are when the page changes.
+    if (document.activeElement === document.body) document.getElementById("next-h")?.focus({ preventScroll: true });
     if (open_) openShot(target);
   } catch {
     lost.hidden = false;
@@ -178,6 +179,15 @@ document.addEventListener("keydown", (event) => {
   if (isTyping(event) || event.shiftKey || !KEYS[event.key]) return;
   event.preventDefault();
   KEYS[event.key]();
+});
+
+// In the overview the arrows go from frame to frame.
+document.addEventListener("keydown", (event) => {
+  const cell = event.target.closest?.("#overview a");
+  const next = cell && { ArrowRight: cell.nextElementSibling, ArrowLeft: cell.previousElementSibling }[event.key];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
 });
 
 document.addEventListener("focusin", (event) => {
