@@ -19,8 +19,12 @@ class Right(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
-    """What a route knows: *query* parameters and *fields* of a body; None where its body is not read here."""
+    """
+    What a route knows: *query* parameters and *fields* of a body; None where its body is not read here.
+    *bytes_max*: of that body.
+    """
 
     query: Collection[str] = ()
     fields: Collection[str] | None = None
     as_form: bool = False
+    bytes_max: int = 1 << 16

@@ -1,7 +1,6 @@
 """`providers` and `provider …`: which there are, what a profile says, what it reads and sends. It spends nothing."""
 
 import sys
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -26,10 +25,9 @@ from framerelay.upstream.preview import preview
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_file import load_profile, shipped
 from framerelay.upstream.providers import HandOff, Provider, plain
-from framerelay.upstream.senders import missing_secret
+from framerelay.upstream.summary import is_old, summary_of
 from framerelay.upstream.understanding import AnswerKind, Understanding, differences, understand
 
-OLD_DAYS: Final = 90
 WIDE: Final = 200  # Columns that nothing here fills: what is no terminal gets lines that are not cut.
 
 
@@ -37,7 +35,7 @@ def list_providers(*, as_json: bool) -> int:
     """All that can be named, those of the settings first."""
     providers = providers_of(settings_of_command())
     names = dict.fromkeys((providers.default, *providers.configured, *shipped()))
-    rows = [_row(providers.of(name), is_default=name == providers.default) for name in names]
+    rows = [summary_of(providers.of(name), is_default=name == providers.default) for name in names]
     if as_json:
         _print({"object": "list", "data": rows})
         return 0
@@ -144,40 +142,11 @@ def _shot(board: Storyboard, shot_id: str | None) -> Shot:
     return found
 
 
-def _row(provider: Provider, *, is_default: bool) -> dict[str, Any]:
-    profile = provider.profile
-    return {
-        "name": provider.name,
-        "profile": profile.id,
-        "title": profile.title,
-        "default": is_default,
-        "has_key": provider.key is not None,
-        "key_env": provider.key_variables[0] if provider.key_variables else None,
-        "callback": profile.callback.on,
-        "signed": profile.callback.signature != "none",
-        "secret_missing": missing_secret(provider),
-        "accepts": list(profile.media.accepts),
-        "returns_last_frame": profile.read is None or profile.read.last_frame is not None,
-        "models": list(profile.models),
-        "price_known": any(model.price for model in profile.models.values()) or bool(provider.prices),
-        "checked": profile.checked,
-        "age_days": _age_days(profile),
-        "guessed": list(profile.guessed),
-    }
-
-
-def _age_days(profile: Profile) -> int | None:
-    if profile.checked is None:
-        return None
-    return max((datetime.now(UTC).date() - date.fromisoformat(profile.checked)).days, 0)
-
-
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     can_be = f", can be signed (set {row['secret_missing']})" if row["secret_missing"] else ""
     told = "signed callback" if row["signed"] and not can_be else f"callback{can_be}"
     told = told if row["callback"] in ("create", "query") else "look-ups alone"
-    old = row["age_days"] is not None and row["age_days"] > OLD_DAYS
-    facts = f"{row['checked'] or 'unknown'}{' (old)' if old else ''}"
+    facts = f"{row['checked'] or 'unknown'}{' (old)' if is_old(row) else ''}"
     return told, ", ".join(row["accepts"]), "its own" if row["returns_last_frame"] else "ours", facts
 
 
@@ -191,7 +160,7 @@ def _resolved(provider: Provider) -> dict[str, Any]:
 
 
 def _lines(provider: Provider) -> list[tuple[str, str]]:
-    profile, row = provider.profile, _row(provider, is_default=False)
+    profile, row = provider.profile, summary_of(provider, is_default=False)
     key = " or ".join(provider.key_variables) or "none"
     return [
         ("address", provider.base),

@@ -41,8 +41,17 @@ from framerelay.receiver.door.quarantine import Quarantine
 from framerelay.receiver.door.strangers import Strangers
 from framerelay.receiver.door.verification import Verification
 from framerelay.receiver.headers import SecurityHeaders
-from framerelay.receiver.page import static_files, storyboard, views
-from framerelay.receiver.page.rendering import page
+from framerelay.receiver.page import (
+    callback_pages,
+    house,
+    listing,
+    new,
+    notification_pages,
+    static_files,
+    storyboard,
+    views,
+)
+from framerelay.receiver.page.rendering import page, refused_page
 from framerelay.receiver.readiness import Readiness
 from framerelay.receiver.renewal import secrets_to_hide, take_over
 from framerelay.receiver.state import STATE, State
@@ -90,7 +99,7 @@ def create_app(
 
     handlers: dict[type[Exception] | int, ErrorHandler] = {
         FrameRelayError: answers.foreseen,
-        HTTPException: answers.refused,
+        HTTPException: refused_page,
         500: answers.surprised,
     }
     https = (settings.public_url or "").startswith("https://")
@@ -216,16 +225,34 @@ def routes() -> list[Route]:
 
 def pages() -> list[Route]:
     """What a person sees."""
+    board_form = Names(fields=new.FIELDS, as_form=True, bytes_max=new.FORM_BYTES_MAX)
+    no_fields = Names(fields=(), as_form=True)
     run_id = "/runs/{run}"
     return [
-        page("/", views.list_runs, names=Names(query=("status", "after", "label", "q", "needs"))),
+        page("/", listing.list_runs, names=Names(query=("status", "after", "label", "q", "needs", "sort"))),
+        page("/new", new.show_new, names=Names(query=("from",))),
+        page("/new", new.start_new, methods=["POST"], names=board_form),
+        page("/new/plan", new.show_plan, methods=["POST"], names=board_form),
         page(run_id, views.show_run),
         page(f"{run_id}/strip", views.show_strip),
         page(f"{run_id}/act", views.act, methods=["POST"], names=Names(fields=views.FIELDS, as_form=True)),
+        page(f"{run_id}/remove", listing.remove_run, methods=["POST"], names=Names(fields=("revision",), as_form=True)),
         page(f"{run_id}/shots/{{shot}}", views.show_shot),
         page(f"{run_id}/storyboard", storyboard.show_storyboard),
         page(f"{run_id}/storyboard", storyboard.change_storyboard, methods=["POST"]),
-        page("/callbacks", views.show_callbacks, names=Names(query=("after",))),
+        page("/callbacks", callback_pages.show_callbacks, names=Names(query=("outcome", "run", "hours", "after"))),
+        page("/callbacks/release", callback_pages.release_callbacks, methods=["POST"], names=no_fields),
+        page("/callbacks/{callback}", callback_pages.show_callback),
+        page(
+            "/callbacks/{callback}/act",
+            callback_pages.act_on_callback,
+            methods=["POST"],
+            names=Names(fields=("action",), as_form=True),
+        ),
+        page("/notifications", notification_pages.show_notifications, names=Names(query=("run", "state", "after"))),
+        page("/notifications/{notification}/replay", notification_pages.redeliver, methods=["POST"], names=no_fields),
+        page("/providers", house.show_providers),
+        page("/health", house.show_health),
         page("/login", views.log_in_form, open_to_all=True, names=Names(query=("once", "next"))),
         Route("/static/{file:path}", static_files.serve),
     ]

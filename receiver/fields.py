@@ -19,7 +19,6 @@ from framerelay.storyboards.notation import shown
 from framerelay.storyboards.parts import unknown
 from framerelay.upstream.callback import parse_object
 
-OBJECT_BYTES_MAX: Final = 1 << 16
 FORM_FIELDS_MAX: Final = 20
 
 
@@ -31,7 +30,7 @@ async def check(request: Request, names: Names) -> None:
     """
     check_query(request, names.query)
     if names.fields is not None:
-        fields = await (_read_form if names.as_form else _read_object)(request)
+        fields = await (_read_form if names.as_form else _read_object)(request, names.bytes_max)
         check_names("field", fields, names.fields)
         request.state.fields = fields
 
@@ -55,9 +54,9 @@ def fields_of(request: Request) -> dict[str, Any]:
     return cast(dict[str, Any], request.state.fields)
 
 
-async def _read_form(request: Request) -> Mapping[str, object]:
+async def _read_form(request: Request, bytes_max: int) -> Mapping[str, object]:
     """The last value counts where a name stands twice."""
-    text = (await read_body(request, bytes_max=OBJECT_BYTES_MAX)).decode("utf-8", "replace")
+    text = (await read_body(request, bytes_max=bytes_max)).decode("utf-8", "replace")
     try:
         values = parse_qs(text, keep_blank_values=True, max_num_fields=FORM_FIELDS_MAX)
     except ValueError:
@@ -65,6 +64,6 @@ async def _read_form(request: Request) -> Mapping[str, object]:
     return {name: last for name, (*_, last) in values.items()}
 
 
-async def _read_object(request: Request) -> Mapping[str, object]:
-    raw = await read_body(request, bytes_max=OBJECT_BYTES_MAX)
+async def _read_object(request: Request, bytes_max: int) -> Mapping[str, object]:
+    raw = await read_body(request, bytes_max=bytes_max)
     return parse_object(raw) if raw.removeprefix(BOM_UTF8).strip() else {}

@@ -10,6 +10,7 @@ from framerelay.receiver.answers import shape_answer
 from framerelay.receiver.runs_api import page_of
 from framerelay.receiver.state import state_of
 from framerelay.runs.errors import NotFound
+from framerelay.store.outbox import Notification, Outbox
 
 log = structlog.get_logger()
 
@@ -28,11 +29,16 @@ async def list_notifications(request: Request) -> Response:
 
 async def replay_notification(request: Request) -> Response:
     """Send it again at once, under the same id; what fails is tried for another day."""
-    outbox = state_of(request).outbox
-    known = await outbox.named(request.path_params["notification"])
+    notification = await send_again(state_of(request).outbox, request.path_params["notification"])
+    return shape_answer(notification_view(notification))
+
+
+async def send_again(outbox: Outbox, text: str) -> Notification:
+    """The notification that *text* means, which is sent again. Raises: NotFound; IdAmbiguous."""
+    known = await outbox.named(text)
     sent = known is not None and await outbox.send_again(known.notice.id)
     notification = await outbox.find(known.notice.id) if known else None
     if not sent or notification is None:
         raise NotFound("there is no such notification, or it is no longer kept")
     log.info("notification_replayed", notification_id=notification.notice.id, run_id=notification.notice.run_id)
-    return shape_answer(notification_view(notification))
+    return notification

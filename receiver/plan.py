@@ -13,12 +13,12 @@ from framerelay.api.views import plan_view
 from framerelay.network.policy import Trusted
 from framerelay.receiver.answers import shape_answer
 from framerelay.receiver.door.body import read_body
-from framerelay.receiver.state import state_of
+from framerelay.receiver.state import State, state_of
 from framerelay.runs.errors import NotFound, PlanChanged, RequestInvalid, StorageFailed
 from framerelay.store.media_store import MediaStore
 from framerelay.storyboards.inputs import REFERENCE_FILES
 from framerelay.storyboards.notation import Form
-from framerelay.storyboards.plan import plan_of
+from framerelay.storyboards.plan import Plan, plan_of
 from framerelay.storyboards.storyboard import Storyboard, read_storyboard
 from framerelay.upstream.abilities import ability_checks
 from framerelay.upstream.given import GivenPicture, picture_at
@@ -30,9 +30,13 @@ STORYBOARD_BYTES_MAX: Final = 1 << 20
 async def plan(request: Request) -> Response:
     """``POST /v1/plan``: nothing is spent, nothing is stored."""
     board = await read_board(request)
-    state = state_of(request)
+    return shape_answer(plan_view(await plan_for(state_of(request), board)))
+
+
+async def plan_for(state: State, board: Storyboard) -> Plan:
+    """What *board* would do and cost here, with what its pictures are."""
     checks = ability_checks(board, state.providers, await _pictures_of(board, state.media))
-    return shape_answer(plan_view(await asyncio.to_thread(plan_of, board, more=checks)))
+    return await asyncio.to_thread(plan_of, board, more=checks)
 
 
 async def _pictures_of(board: Storyboard, media: MediaStore) -> dict[str, GivenPicture]:
@@ -71,14 +75,21 @@ def agreed(request: Request, board: Storyboard) -> Storyboard:
     """
     *board* as the headers ``Plan`` and ``Max-Jobs`` allow it: the one that was planned, with so many jobs at most.
 
-    Raises: PlanChanged for another storyboard; RequestInvalid for a limit that is no number.
+    Raises: as `bound_to`.
     """
-    planned = request.headers.get("plan")
+    return bound_to(board, planned=request.headers.get("plan"), limit=request.headers.get("max-jobs"))
+
+
+def bound_to(board: Storyboard, *, planned: str | None, limit: str | None, param: str = "Max-Jobs") -> Storyboard:
+    """
+    *board*, if that is what was *planned*, with *limit* jobs at most; None: any.
+
+    Raises: PlanChanged for another storyboard; RequestInvalid, about *param*, for a limit that is no number.
+    """
     if planned is not None and planned != plan_of(board).id:
         raise PlanChanged
-    limit = request.headers.get("max-jobs")
     if limit is None:
         return board
     if not re.fullmatch("[0-9]{1,6}", limit) or int(limit) < 1:
-        raise RequestInvalid("it is not a whole number of jobs, from 1 to 999999", param="Max-Jobs")
+        raise RequestInvalid("it is not a whole number of jobs, from 1 to 999999", param=param)
     return replace(board, budget_jobs=min(int(limit), board.budget_jobs or int(limit)))

@@ -138,6 +138,15 @@ class Places:
                 numbers = await pipe.execute()
         return {name: (numbers[2 * at], numbers[2 * at + 1]) for at, name in enumerate(names)}
 
+    async def limits(self, providers: Sequence[str]) -> dict[str, int | None]:
+        """How many jobs at once each allows: as was given, or as it is known by now; None while that is not known."""
+        with redis_answers():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for name in providers:
+                    pipe.hmget(f"{_key(name)}:facts", ["given", "known", "limit"])
+                records = await pipe.execute()
+        return {name: _limit(*record) for name, record in zip(providers, records, strict=True)}
+
     async def _run(
         self, what: What, provider: str, take: TakePlace, allowance: Allowance, *, rest_s: float = REST_S
     ) -> Entry:
@@ -156,6 +165,10 @@ class Places:
             )
         others = tuple(TakePlace.of(member.decode()) for member in entered)
         return Entry(has_place=bool(inside), wait_s=wait_ms / 1000, ahead=ahead, entered=others)
+
+
+def _limit(given: bytes | None, known: bytes | None, limit: bytes | None) -> int | None:
+    return int(float(given or (limit if known else None) or 0)) or None
 
 
 def _key(provider: str) -> str:

@@ -13,10 +13,10 @@ from framerelay.api import shapes
 from framerelay.config.logs import bound
 from framerelay.receiver.answers import shape_answer
 from framerelay.receiver.callbacks.reading import fingerprint_of, interpret, task_for
-from framerelay.receiver.callbacks.replay import address_of
+from framerelay.receiver.callbacks.replay import address_of, kept_callback
 from framerelay.receiver.renewal import read_again_everywhere
 from framerelay.receiver.state import State, state_of
-from framerelay.runs.errors import Conflict, NotFound, Unverified
+from framerelay.runs.errors import Conflict, Unverified
 from framerelay.store.inbox import Callback
 
 log = structlog.get_logger()
@@ -26,22 +26,28 @@ async def release(request: Request) -> Response:
     """
     One callback. Raises: NotFound; Conflict when it is not in quarantine, or still does not prove where it comes from.
     """
-    state = state_of(request)
+    return shape_answer(await release_one(state_of(request), request.path_params["callback"]))
+
+
+async def release_one(state: State, text: str) -> shapes.Release:
+    """Verify the callback that *text* means again. Raises: as `release`."""
     await read_again_everywhere(state)
-    callback = await state.inbox.named(request.path_params["callback"])
-    if callback is None:
-        raise NotFound("there is no such callback, or it is no longer kept")
+    callback = await kept_callback(state, text)
     if not callback.held:
         raise Conflict(f"it is not in quarantine; it was kept as {callback.outcome}")
     try:
-        return shape_answer(await _released(state, callback))
+        return await _released(state, callback)
     except Unverified as error:
         raise Conflict(f"it still does not prove where it comes from: {error.message}") from error
 
 
 async def release_all(request: Request) -> Response:
     """All that is in quarantine, oldest first; each says what became of it."""
-    state = state_of(request)
+    return shape_answer(shapes.Releases(object="list", data=await release_each(state_of(request))))
+
+
+async def release_each(state: State) -> list[shapes.Release]:
+    """Verify all that is in quarantine again, oldest first."""
     await read_again_everywhere(state)
     outcomes: list[shapes.Release] = []
     for callback_id in await state.inbox.held():
@@ -53,7 +59,7 @@ async def release_all(request: Request) -> Response:
             outcomes.append(await _released(state, callback))
         except Unverified as error:
             outcomes.append(_outcome(callback, released=False, repeated=False, reason=error.message))
-    return shape_answer(shapes.Releases(object="list", data=outcomes))
+    return outcomes
 
 
 async def _released(state: State, callback: Callback) -> shapes.Release:

@@ -20,6 +20,7 @@ from framerelay.runs.model import TakeStatus
 from framerelay.runs.takes import OPEN
 from framerelay.runs.tokens import HookAddress, TakeAddress
 from framerelay.store.inbox import Callback
+from framerelay.store.tasks import Task
 from framerelay.storyboards.hooks import read_hooks
 
 log = structlog.get_logger()
@@ -34,6 +35,25 @@ class _Outlook:
     run_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayOffer:
+    """A callback as it would come once more, with its task, and what that would do."""
+
+    callback: Callback
+    task: Task
+    outlook: _Outlook
+
+    async def accept(self, state: State) -> None:
+        """Do it."""
+        await state.inbox.accept(self.callback, fingerprint=self.callback.id, task=self.task)
+        log.info(
+            "callback_replayed",
+            callback_id=self.callback.id,
+            replay_of=self.callback.replay_of,
+            run_id=self.outlook.run_id,
+        )
+
+
 async def replay(request: Request) -> Response:
     """
     Say what the callback would do now; with ``{"spend": true}`` do it: never a repeat, and a callback of its own.
@@ -42,9 +62,33 @@ async def replay(request: Request) -> Response:
     """
     state = state_of(request)
     spend = _wants_to_spend(request)
-    callback = await state.inbox.named(request.path_params["callback"])
+    callback = await kept_callback(state, request.path_params["callback"])
+    offer = await replay_offer(state, callback)
+    if spend:
+        await offer.accept(state)
+    return shape_answer(
+        shapes.Replay(
+            object="replay",
+            id=offer.callback.id if spend else None,
+            replay_of=callback.id,
+            would=offer.outlook.would,
+            may_spend=offer.outlook.may_spend,
+            run_id=offer.outlook.run_id,
+            done=spend,
+        )
+    )
+
+
+async def kept_callback(state: State, text: str) -> Callback:
+    """The callback that *text* means. Raises: NotFound; IdAmbiguous."""
+    callback = await state.inbox.named(text)
     if callback is None:
         raise NotFound("there is no such callback, or it is no longer kept")
+    return callback
+
+
+async def replay_offer(state: State, callback: Callback) -> ReplayOffer:
+    """What processing *callback* once more would be. Raises: Conflict for one that names nothing to ask about."""
     if callback.held:
         raise Conflict("it did not prove where it comes from; `framerelay release` verifies it again")
     address = address_of(callback)
@@ -61,21 +105,7 @@ async def replay(request: Request) -> Response:
     task = task_for(address, again)
     if task is None:
         raise Conflict("the callback names no job; there is nothing to ask about")
-    outlook = await _outlook(state, address, callback.job_id or "")
-    if spend:
-        await state.inbox.accept(again, fingerprint=again.id, task=task)
-        log.info("callback_replayed", callback_id=again.id, replay_of=callback.id, run_id=outlook.run_id)
-    return shape_answer(
-        shapes.Replay(
-            object="replay",
-            id=again.id if spend else None,
-            replay_of=callback.id,
-            would=outlook.would,
-            may_spend=outlook.may_spend,
-            run_id=outlook.run_id,
-            done=spend,
-        )
-    )
+    return ReplayOffer(callback=again, task=task, outlook=await _outlook(state, address, callback.job_id or ""))
 
 
 def _wants_to_spend(request: Request) -> bool:

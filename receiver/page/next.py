@@ -109,12 +109,11 @@ class Next:
 def what_is_next(run: Run, view: shapes.Run, *, now: float) -> Next:
     """Of *run*, which is *view* in the API."""
     waiting = [shot for shot in view.shots if shot.status == "waiting"]
-    sentence = _sentence(view, waiting, now=now)
     in_question = {shot.id for shot in waiting if waits_for(shot) == "answer"}
     in_need = [shot for shot in run.story if shot.status is ShotStatus.FAILED or shot.name in in_question][:NEED_MAX]
     to_retake = [shot.name for shot in in_need if (retake := retake_of(run, shot, now)) and not retake.why_not]
     return Next(
-        sentence=_capital(sentence),
+        sentence=sentence_of(view, now=now),
         film_in=film_in(view, now=now),
         under_way=[shot.name for shot in run.story if shot.status in MOVING][:ASKED_MAX],
         lost_jobs=[_lost_job(run, shot, now) for shot in waiting if waits_for(shot) in ("outcome", "answer")][
@@ -127,6 +126,12 @@ def what_is_next(run: Run, view: shapes.Run, *, now: float) -> Next:
         more=_more(run) if any(waits_for(shot) == "budget" for shot in waiting) else None,
         cancel=_cancel(run),
     )
+
+
+def sentence_of(view: shapes.Run, *, now: float) -> str:
+    """What the run that is *view* waits for, without the decisions, which look at the whole of it."""
+    waiting = [shot for shot in view.shots if shot.status == "waiting"]
+    return _capital(_sentence(view, waiting, now=now))
 
 
 def _sentence(run: shapes.Run, waiting: Sequence[shapes.Shot], *, now: float) -> str:

@@ -15,13 +15,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from framerelay.api.access import Names, Right
+from framerelay.api.forecast import about
 from framerelay.receiver.access import SAFE, Handler, require
 from framerelay.receiver.answers import NO_SUCH_ADDRESS, foreseen, refused
 from framerelay.receiver.fields import check
 from framerelay.receiver.page.static_files import address_of
 from framerelay.receiver.state import state_of
-from framerelay.runs.errors import FrameRelayError, RunNotFound
-from framerelay.runs.text import duration, number_of, sentence
+from framerelay.runs.errors import FrameRelayError, RunNotFound, StoreUnavailable
+from framerelay.runs.text import amount_words, duration, number_of, range_words, sentence
+from framerelay.store.tally import HouseTally, house_tally
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:{storage}; "
@@ -33,10 +35,12 @@ HEADERS: Final = {
     "Vary": "Accept, Cookie",
 }
 NO_NAMES: Final = Names()
+APART: Final = ("/webhook/", "/v1/", "/media/", "/static/")
+PARTS: Final = ("strip.html", "plan.html")  # Of a page that is there: its names with their figures are not in them.
 HEADINGS: Final = {
     401: "Log in",
     403: "Not allowed",
-    404: "Not here",
+    404: "Not found",
     409: "Not possible now",
     422: "That was not understood",
     429: "Too many tries",
@@ -76,15 +80,24 @@ def page(
 async def render_page(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
     """*template* filled in, beside the event loop: a long run takes some milliseconds, and callbacks come meanwhile."""
     access = state_of(request).key_check.access(request)
+    session = access is not None and access.by_cookie
     common = {
+        "tally": await _tally(request) if session and template not in PARTS else None,
         "now": time.time(),
-        "session": access is not None and access.by_cookie,
+        "session": session,
         "may_act": access is not None and access.right is Right.OPERATE,
         "path": request.url.path,
     }
     text = await run_in_threadpool(_templates.get_template(template).render, {**common, **values})
     headers = {**HEADERS, "Content-Security-Policy": await _policy(request)}
     return Response(text, status_code=status, media_type="text/html", headers=headers)
+
+
+async def _tally(request: Request) -> HouseTally | None:
+    """The figures beside the names of the pages; a page that says what is wrong is shown without Redis, too."""
+    with suppress(StoreUnavailable):
+        return await house_tally(state_of(request).watch_redis)
+    return None
 
 
 async def _policy(request: Request) -> str:
@@ -120,6 +133,14 @@ async def _error_page(request: Request, error: HTTPException | FrameRelayError) 
     return answer
 
 
+async def refused_page(request: Request, error: Exception) -> Response:
+    """What no route answers: a page for whoever reads HTML, else as `answers.refused`."""
+    reads_html = "text/html" in request.headers.get("accept", "")
+    if isinstance(error, HTTPException) and reads_html and not request.url.path.startswith(APART):
+        return await _error_page(request, error)
+    return await refused(request, error)
+
+
 async def login_form(
     request: Request, *, status: int = 200, is_wrong: bool = False, is_spent: bool = False
 ) -> Response:
@@ -133,6 +154,10 @@ async def login_form(
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB"
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / (1 << 30):.1f} GB" if size >= 1 << 30 else f"{size / (1 << 20):.0f} MB"
 
 
 def _ago(seconds: float) -> str:
@@ -170,8 +195,8 @@ def _environment() -> jinja2.Environment:
     environment.add_extension("jinja2.ext.i18n")
     environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
     environment.filters.update(duration=duration, ago=_ago, megabytes=_megabytes, clock=_clock, language=_language)
-    environment.filters.update(sentence=sentence)
-    environment.globals.update(number_of=number_of)
+    environment.filters.update(sentence=sentence, about=about, gigabytes=_gigabytes)
+    environment.globals.update(number_of=number_of, amount_words=amount_words, range_words=range_words)
     environment.globals.update(static=address_of)
     return environment
 

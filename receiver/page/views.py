@@ -1,15 +1,14 @@
-"""The pages: what there is, one run as a film strip, one shot's history, and the callbacks."""
+"""The pages of one run: its film strip, its decisions, the history of a shot; and the way in."""
 
 import re
 import time
 from typing import Any, Final, get_args
-from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from framerelay.api import shapes
-from framerelay.api.views import UNREACHABLE, callback_view, run_view
+from framerelay.api.views import UNREACHABLE, run_view
 from framerelay.api.words import cost_words, shot_words
 from framerelay.receiver.access import wanted_place
 from framerelay.receiver.beginning import begin_final, final_of, final_words
@@ -17,7 +16,6 @@ from framerelay.receiver.deciding import decide, stored_run, stored_shot
 from framerelay.receiver.decision_fields import change_of
 from framerelay.receiver.door.sessions import INVITED_S
 from framerelay.receiver.fields import check_names, fields_of
-from framerelay.receiver.page.health import health_of
 from framerelay.receiver.page.history import moments_of
 from framerelay.receiver.page.next import may_be_lost, retake_of, what_is_next
 from framerelay.receiver.page.refusals import refusal_words
@@ -26,7 +24,6 @@ from framerelay.receiver.page.strip import (
     LIGHT_FROM,
     cell_of,
     clips_of,
-    latest_frame,
     opening_of,
     scenes_of,
     shape_of,
@@ -34,19 +31,16 @@ from framerelay.receiver.page.strip import (
 )
 from framerelay.receiver.runs_api import NAME
 from framerelay.receiver.state import State, state_of
-from framerelay.receiver.wanted import wanted_of
 from framerelay.runs import events
 from framerelay.runs.decisions import Decision
 from framerelay.runs.errors import Conflict, RequestInvalid, StoryboardInvalid
 from framerelay.runs.events import Event
 from framerelay.runs.limits import JOBS_MAX
-from framerelay.runs.model import Run, RunStatus
+from framerelay.runs.model import Run
 from framerelay.runs.promotion import why_not_promoted
 from framerelay.runs.standing import MOVING, has_ended
 from framerelay.store.progress import check_revision, name_of
 
-RUNS_A_PAGE: Final = 20
-CALLBACKS_A_PAGE: Final = 100
 # Each decision with the fields of its form; all have these two.
 OF_ALL: Final = ("action", "revision")
 OF_ONE: Final[dict[str, tuple[str, ...]]] = {
@@ -60,32 +54,6 @@ OF_ONE: Final[dict[str, tuple[str, ...]]] = {
 }
 FIELDS: Final = (*OF_ALL, *sorted(set().union(*OF_ONE.values())))
 EVENT_NAMES: Final = ("started", *map(name_of, get_args(Event)))
-
-
-async def list_runs(request: Request) -> Response:
-    """``GET /?status=&label=&q=&needs=&after=``: runs, newest first. Raises: RequestInvalid."""
-    after, text = request.query_params.get("after"), request.query_params.get("q", "").strip()
-    wanted = wanted_of(request)
-    runs = await state_of(request).store.runs(limit=RUNS_A_PAGE + 1, after=after, wanted=wanted)
-    views = [_view_of(run) for run in runs[:RUNS_A_PAGE]]
-    more = views[-1].id if len(runs) > RUNS_A_PAGE else None
-    rows = [
-        {"run": run, "frame": latest_frame(run), "done": _count_done(run), "unheard": _is_unheard(run)} for run in views
-    ]
-    labels = [f"{name}:{value}" for name, value in wanted.labels]
-    asked = [("status", wanted.status or ""), ("needs", "person" if wanted.needs_person else ""), ("q", text)]
-    asked += [("label", label) for label in labels]
-    return await render_page(
-        request,
-        "runs.html",
-        rows=rows,
-        older=urlencode([pair for pair in (*asked, ("after", more)) if pair[1]]) if more else None,
-        after=after,
-        wanted=wanted,
-        text=text,
-        labels=labels,
-        statuses=list(RunStatus),
-    )
 
 
 async def show_run(request: Request) -> Response:
@@ -159,18 +127,6 @@ async def show_shot(request: Request) -> Response:
         live=not has_ended(run),
         moments=await moments_of(state, run, shot),
     )
-
-
-async def show_callbacks(request: Request) -> Response:
-    """``GET /callbacks?after=``: how they are, and what came in, newest first."""
-    state = state_of(request)
-    callbacks = await state.inbox.recent(limit=CALLBACKS_A_PAGE + 1, after=request.query_params.get("after"))
-    runs = await state.store.runs(limit=CALLBACKS_A_PAGE)
-    views = [callback_view(each, secrets=state.secrets) for each in callbacks[:CALLBACKS_A_PAGE]]
-    more = views[-1].id if len(callbacks) > CALLBACKS_A_PAGE else None
-    health = health_of(callbacks[:CALLBACKS_A_PAGE], runs)
-    titles = {run.id: run.title for run in runs}
-    return await render_page(request, "callbacks.html", health=health, callbacks=views, titles=titles, more=more)
 
 
 async def log_in_form(request: Request) -> Response:
@@ -288,10 +244,6 @@ def _promotion(state: State, run: Run) -> str | None:
         return final_words(final_of(state, run))
     except StoryboardInvalid as error:
         return error.mistakes[0].message
-
-
-def _view_of(run: Run) -> shapes.Run:
-    return run_view(run, base_url="")
 
 
 async def _whole_view(request: Request, run: Run) -> shapes.Run:

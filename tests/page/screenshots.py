@@ -90,8 +90,13 @@ async def test_the_pictures_are_taken(start_provider: Any, start_relay: Any, vis
         await wait_until(is_under_way, "two shots and their seam are done, and the next one generates", within_s=60)
         async with visit(relay, device_scale_factor=1.5) as person:
             await keep(await shown(await person.open(f"/runs/{chase}")), "run", whole=True)
-        async with visit(relay, device_scale_factor=1.5, viewport={"width": 1280, "height": 340}) as person:
+        async with visit(relay, device_scale_factor=1.5, viewport={"width": 1280, "height": 480}) as person:
             await keep(await shown(await person.open("/")), "list")
+        async with visit(relay, device_scale_factor=1.2, viewport={"width": 1280, "height": 720}) as person:
+            film = await shown(await person.open(f"/new?from={harbour}"))
+            await film.get_by_role("button", name="Shot by shot").click()
+            await film.get_by_label("What is to be seen").first.wait_for()
+            await keep(film, "new")
         async with visit(relay, device_scale_factor=1) as person:
             film = await shown(await person.open(f"/runs/{rain}"))
             await film.get_by_role("link", name="wheel", exact=True).click()

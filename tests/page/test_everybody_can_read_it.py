@@ -57,6 +57,11 @@ async def looks(home: Any, provider_in: Any, relay_in: Any) -> AsyncIterator[Loo
             "shot": f"/runs/{done}/shots/s2",
             "storyboard": f"/runs/{waits}/storyboard",
             "callbacks": "/callbacks",
+            "callback": "/callbacks/last",
+            "notifications": "/notifications",
+            "providers": "/providers",
+            "health": "/health",
+            "again": f"/new?from={waits}",
         }
         yield Looks(relay=relay, pages=pages)
 

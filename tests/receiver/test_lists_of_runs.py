@@ -54,7 +54,7 @@ async def test_labels_are_shown_and_pages_keep_what_was_asked(
     assert first["next"] == three["asks"]
     second = await relay.api.get("/v1/runs", params={"label": "project:rain", "limit": 1, "after": first["next"]})
     assert [run["id"] for run in second.json()["data"]] == [three["on"]]
-    monkeypatch.setattr("framerelay.receiver.page.views.RUNS_A_PAGE", 1)
+    monkeypatch.setattr("framerelay.receiver.page.listing.RUNS_A_PAGE", 1)
     page = (await browser.get("/", params={"label": "project:rain", "q": "rain & co"})).text
     assert "There is no such run." in page
     page = (await browser.get("/", params={"label": "project:rain", "q": "rain"})).text

@@ -135,7 +135,7 @@ async def test_the_pages_refuse_in_words(relay: Any, board: Any) -> None:
         if "GET" not in (route.methods or set()):
             continue
         path = (
-            route.path.format(run=run, shot="s1", **{"file:path": "page.css"})
+            route.path.format(run=run, shot="s1", callback="cb_1", **{"file:path": "page.css"})
             if ":" not in route.path
             else "/static/page.css"
         )

@@ -106,7 +106,7 @@ async def test_the_page_says_what_it_spends_and_goes_on_to_the_final(relay: Any,
     page = (await browser.get(f"/runs/{final}")).text
     assert f'final of <a href="/runs/{settled}">a draft</a>' in page
     assert "Make the final" not in page
-    assert "draft ·" in (await browser.get("/")).text
+    assert '<span class="hint">draft</span>' in (await browser.get("/")).text
 
 
 async def test_a_draft_that_is_not_settled_has_no_button_and_is_refused(relay: Any, browser: Any, draft: str) -> None:

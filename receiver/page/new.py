@@ -1,0 +1,226 @@
+"""
+A new film: a storyboard as it is typed, its plan beside it, and its start, bound to that plan.
+
+The form that is filled in shot by shot (`static/new.js`) writes the same text; everything here works on that alone.
+"""
+
+import asyncio
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from framerelay.api import shapes
+from framerelay.api.views import plan_view
+from framerelay.network.policy import Trusted
+from framerelay.receiver.answers import foreseen
+from framerelay.receiver.beginning import begin_run
+from framerelay.receiver.deciding import stored_run
+from framerelay.receiver.fields import fields_of
+from framerelay.receiver.page.rendering import render_page
+from framerelay.receiver.plan import STORYBOARD_BYTES_MAX, bound_to, plan_for
+from framerelay.receiver.state import State, state_of
+from framerelay.runs.errors import FrameRelayError, Mistake, StoryboardInvalid
+from framerelay.runs.model import Run, RunId
+from framerelay.store.pace import Pace
+from framerelay.storyboards.documents import read_document
+from framerelay.storyboards.inputs import GIVEN
+from framerelay.storyboards.notation import Form
+from framerelay.storyboards.storyboard import Storyboard, read_storyboard, start_run
+from framerelay.storyboards.terms import terms_of
+from framerelay.storyboards.writing import written
+from framerelay.upstream.quotes import priced
+
+FIELDS: Final = ("storyboard", "files", "plan", "max_jobs", "nonce", "action")
+FORM_BYTES_MAX: Final = 4 * STORYBOARD_BYTES_MAX  # A form writes a Chinese sign of three bytes in nine.
+FILES_MAX: Final = 500
+MODELS_MAX: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manuscript:
+    """What was typed. ``files``: pictures that were handed over, by their names: ``{"street.png": "file:given/…"}``."""
+
+    text: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+    planned: str | None = None
+    max_jobs: str = ""
+    nonce: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    @property
+    def form(self) -> Form:
+        """As it begins."""
+        return "json" if self.text.lstrip().startswith("{") else "yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sketch:
+    """
+    What is known of a manuscript. ``plan``: once it has no mistakes. ``pictures``: what it names, and under which name
+    it was handed over; None: not yet. ``takes_s``: how long its longest chain takes, where such jobs were done before.
+
+    ``document``: its plain values, as far as it can be read. ``trouble``: what stood in the way of its start.
+    """
+
+    plan: shapes.Plan | None = None
+    mistakes: tuple[Mistake, ...] = ()
+    pictures: dict[str, str | None] = field(default_factory=dict)
+    takes_s: float | None = None
+    document: dict[str, Any] | None = None
+    trouble: str | None = None
+
+    @property
+    def missing(self) -> list[str]:
+        """Pictures that have to be handed over first."""
+        return [name for name, given in self.pictures.items() if given is None]
+
+
+async def show_new(request: Request) -> Response:
+    """``GET /new?from=RUN``: empty, or with the storyboard of a run, as it is now. Raises: NotFound; Conflict."""
+    state, source = state_of(request), request.query_params.get("from")
+    if not source:
+        return await _page(request, Manuscript(), Sketch())
+    run = await stored_run(state, source)
+    board = await asyncio.to_thread(written, run, await state.store.given.of(run.id))
+    manuscript = Manuscript(text=board.text)
+    return await _page(request, manuscript, await sketched(state, manuscript), source=run)
+
+
+async def show_plan(request: Request) -> Response:
+    """``POST /new/plan``: what the manuscript would do and cost, as a part of the page. Nothing is spent or stored."""
+    manuscript = _manuscript(fields_of(request))
+    sketch = await sketched(state_of(request), manuscript)
+    return await render_page(request, "plan.html", manuscript=manuscript, sketch=sketch)
+
+
+async def start_new(request: Request) -> Response:
+    """``POST /new``: ``action=start`` makes a run of the plan that was shown; what cannot be is said there."""
+    state, fields = state_of(request), fields_of(request)
+    manuscript = _manuscript(fields)
+    sketch = await sketched(state, manuscript)
+    if fields.get("action") != "start" or not manuscript.planned or sketch.plan is None or sketch.missing:
+        return await _page(request, manuscript, sketch)
+    try:
+        run = await _begin(state, manuscript)
+    except FrameRelayError as error:
+        plain = await foreseen(request, error)
+        trouble = replace(sketch, trouble=error.message)
+        return await _page(request, manuscript, trouble, status=plain.status_code)
+    return Response(status_code=303, headers={"Location": f"/runs/{run.id}"})
+
+
+async def sketched(state: State, manuscript: Manuscript) -> Sketch:
+    """*manuscript* read, priced and planned; every mistake is part of the answer."""
+    if not manuscript.text.strip():
+        return Sketch()
+    document = await asyncio.to_thread(_document, manuscript)
+    pictures: dict[str, str | None] = {}
+    try:
+        board = await asyncio.to_thread(_board, state, manuscript, pictures)
+        plan = plan_view(await plan_for(state, board))
+    except StoryboardInvalid as error:
+        return Sketch(mistakes=error.mistakes, pictures=pictures, document=document)
+    except FrameRelayError as error:
+        return Sketch(trouble=error.message, pictures=pictures, document=document)
+    takes_s = None if any(given is None for given in pictures.values()) else await _takes_s(state, board)
+    return Sketch(plan=plan, pictures=pictures, document=document, takes_s=takes_s)
+
+
+async def _begin(state: State, manuscript: Manuscript) -> Run:
+    """Once for each plan of this page, however often its button is pressed."""
+    board = await asyncio.to_thread(_board, state, manuscript, {})
+    limited = bound_to(board, planned=manuscript.planned, limit=manuscript.max_jobs or None, param="max_jobs")
+    key = f"page-{manuscript.nonce}-{manuscript.planned}-{manuscript.max_jobs}"
+    return await begin_run(state, limited, planned=board, key=key)
+
+
+def _board(state: State, manuscript: Manuscript, pictures: dict[str, str | None]) -> Storyboard:
+    """As the API would read it, with the pictures that it names; these are put into *pictures*."""
+    trusted = Trusted(state.settings.trusted_hosts)
+    board = read_storyboard(manuscript.text, form=manuscript.form, trusted=trusted)
+    pictures.update({name: _given(name, manuscript.files) for name in board.local_files()})
+    names = {name: given for name, given in pictures.items() if given}
+    if names:
+        board = board.with_files(names)
+    if names and len(names) == len(pictures):
+        given = board.given
+        text = given.text if given else json.dumps(board.document)
+        again: Form = "yaml" if given and given.form == "yaml" else "json"
+        board = read_storyboard(text, form=again, allow_paths=False, trusted=trusted)
+    return priced(board, state.providers)
+
+
+def _given(name: str, files: Mapping[str, str]) -> str | None:
+    """By its whole name, else by the last part: a picture that was dropped has no folder."""
+    return files.get(name) or files.get(PurePosixPath(name.replace("\\", "/")).name)
+
+
+def _document(manuscript: Manuscript) -> dict[str, Any] | None:
+    try:
+        value = read_document(manuscript.text, form=manuscript.form).value
+    except StoryboardInvalid:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+async def _takes_s(state: State, board: Storyboard) -> float | None:
+    """Along its longest chain, as such jobs took before; None where too few of one kind were done."""
+    run = start_run(board, run_id=RunId("run_planned"), now=0.0, terms=terms_of(state.settings))
+    pace, usual, ends = Pace(state.watch_redis), dict[str, float | None](), dict[str, float]()
+    for shot in run.story:
+        kind = json.dumps([run.model_of(shot), {name: shot.input.get(name) for name in _PACE}], default=str)
+        if kind not in usual:
+            usual[kind] = (await pace.expected(run, shot)).usual_s
+        if (seconds := usual[kind]) is None:
+            return None
+        ends[shot.id] = ends.get(shot.source or "", 0.0) + seconds
+    return max(ends.values(), default=None)
+
+
+_PACE: Final = ("resolution", "duration", "frames", "service_tier")
+
+
+def _manuscript(fields: Mapping[str, str]) -> Manuscript:
+    text = fields.get("storyboard", "").replace("\r\n", "\n")
+    nonce = fields.get("nonce", "")
+    return Manuscript(
+        text=text,
+        files=_files(fields.get("files", "")),
+        planned=fields.get("plan") or None,
+        max_jobs=fields.get("max_jobs", "").strip(),
+        nonce=nonce if nonce.isalnum() and len(nonce) <= 32 else secrets.token_hex(8),
+    )
+
+
+def _files(text: str) -> dict[str, str]:
+    """What a script of ours wrote; whatever else it may be is left out."""
+    try:
+        value = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    pairs = list(value.items())[:FILES_MAX] if isinstance(value, dict) else []
+    return {name: given for name, given in pairs if isinstance(given, str) and GIVEN.fullmatch(given)}
+
+
+async def _page(
+    request: Request, manuscript: Manuscript, sketch: Sketch, *, source: Run | None = None, status: int = 200
+) -> Response:
+    providers = state_of(request).providers
+    keyed = [one for one in providers.with_key()]
+    models = dict.fromkeys(model for one in keyed for model in one.profile.models)
+    return await render_page(
+        request,
+        "new.html",
+        status=status,
+        manuscript=manuscript,
+        sketch=sketch,
+        source=source,
+        files=json.dumps(manuscript.files),
+        providers=list(dict.fromkeys((providers.default, *providers.configured))),
+        models=list(models)[:MODELS_MAX],
+    )

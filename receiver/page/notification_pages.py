@@ -1,0 +1,53 @@
+"""What was told to whom, what came of each try, and sending it once more."""
+
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from framerelay.api.views import notification_view
+from framerelay.receiver.notifications import send_again
+from framerelay.receiver.page.looking_through import look_through
+from framerelay.receiver.page.rendering import render_page
+from framerelay.receiver.state import state_of
+from framerelay.runs.errors import RequestInvalid
+from framerelay.runs.notice_kinds import NotificationState
+
+NOTIFICATIONS_A_PAGE: Final = 50
+
+
+async def show_notifications(request: Request) -> Response:
+    """``GET /notifications?run=&state=&after=``: newest first, with all their deliveries. Raises: RequestInvalid."""
+    state, query = state_of(request), request.query_params
+    run_text, wanted = query.get("run", "").strip(), query.get("state", "")
+    if wanted and wanted not in set(NotificationState):
+        raise RequestInvalid(f"state is not one of {', '.join(NotificationState)}", param="state")
+    named = await state.store.named(run_text) if run_text else None
+    run_id = named.id if named else run_text or None  # One that was removed is told of still.
+    found = await look_through(
+        lambda limit, after: state.outbox.recent(limit=limit, after=after, run_id=run_id),
+        name=lambda each: each.notice.id,
+        is_wanted=lambda each: wanted in ("", each.state),
+        is_past=lambda each: False,
+        limit=NOTIFICATIONS_A_PAGE,
+        after=query.get("after"),
+    )
+    runs = await state.store.runs(limit=100)
+    asked = [("state", wanted), ("run", run_text), ("after", found.more)]
+    return await render_page(
+        request,
+        "notifications.html",
+        notifications=[notification_view(each) for each in found.items],
+        titles={run.id: run.title for run in runs},
+        older=urlencode([pair for pair in asked if pair[1]]) if found.more else None,
+        states=list(NotificationState),
+        wanted=wanted,
+        run=run_text,
+    )
+
+
+async def redeliver(request: Request) -> Response:
+    """``POST /notifications/{notification}/replay``: sent again at once; 303 to where it stands. Raises: NotFound."""
+    notification = await send_again(state_of(request).outbox, request.path_params["notification"])
+    return Response(status_code=303, headers={"Location": f"/notifications#{notification.notice.id}"})
