@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 import framerelay.cli.programs  # Its commands come first.
+from framerelay.cli.language import speak, speak_english
 from framerelay.cli.options import CALLBACK, RUN, cli, json_option, yes_option
 from framerelay.cli.output import prepare_output
 
@@ -268,6 +269,7 @@ def mcp_server(http: bool, host: str, port: int, names: tuple[str, ...], picture
     """
     from framerelay.cli.mcp.server import serve_mcp
 
+    speak_english()
     sys.exit(serve_mcp(http=http, host=host, port=port, names=names, pictures=pictures))
 
 
@@ -292,6 +294,7 @@ import framerelay.cli.provider_commands  # noqa: E402, F401  # Its commands come
 def main() -> None:
     """The entry point of the ``framerelay`` script."""
     prepare_output()
+    speak(cli)
     # httpx would load a command of its own, with a highlighter for source code: 50 ms of every command of ours.
     sys.modules["httpx._main"] = None  # type: ignore[assignment]
     cli(prog_name="framerelay")

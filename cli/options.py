@@ -6,6 +6,9 @@ from typing import Any, TypeVar
 
 import click
 
+from framerelay.cli.language import first_sentence
+from framerelay.languages.catalogs import translate
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -17,11 +20,8 @@ class Group(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """A command's line is its first sentence, whole."""
-        rows = [
-            (name, inspect.cleandoc(command.help or "").partition(".")[0] + ".")
-            for name, command in self.commands.items()
-        ]
-        with formatter.section("Commands"):
+        rows = [(name, first_sentence(inspect.cleandoc(command.help or ""))) for name, command in self.commands.items()]
+        with formatter.section(translate("Commands")):
             formatter.write_dl(rows)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

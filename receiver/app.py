@@ -42,7 +42,9 @@ from framerelay.receiver.door.strangers import Strangers
 from framerelay.receiver.door.verification import Verification
 from framerelay.receiver.headers import SecurityHeaders
 from framerelay.receiver.page import static_files, views
+from framerelay.receiver.page.language import LANGUAGE_NAMES, choose_language
 from framerelay.receiver.page.rendering import page
+from framerelay.receiver.readers import ReaderLanguage
 from framerelay.receiver.readiness import Readiness
 from framerelay.receiver.renewal import secrets_to_hide, take_over
 from framerelay.receiver.state import STATE, State
@@ -95,6 +97,7 @@ def create_app(
     }
     https = (settings.public_url or "").startswith("https://")
     middleware = [Middleware(addresses.OneSpelling), Middleware(SecurityHeaders, https=https)]
+    middleware.append(Middleware(ReaderLanguage, setting=settings.lang))
     app = Starlette(routes=[*routes(), *pages()], lifespan=lifespan, exception_handlers=handlers, middleware=middleware)
     app.router.redirect_slashes = False  # A redirect would repeat a callback's token, and senders do not follow it.
     return app
@@ -223,6 +226,7 @@ def pages() -> list[Route]:
         page(f"{run_id}/act", views.act, methods=["POST"], names=Names(fields=views.FIELDS, as_form=True)),
         page(f"{run_id}/shots/{{shot}}", views.show_shot),
         page("/callbacks", views.show_callbacks, names=Names(query=("after",))),
+        page("/language", choose_language, methods=["POST"], open_to_all=True, names=LANGUAGE_NAMES),
         page("/login", views.log_in_form, open_to_all=True, names=Names(query=("once",))),
         Route("/static/{file:path}", static_files.serve),
     ]

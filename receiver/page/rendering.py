@@ -2,9 +2,9 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, ParamSpec
 from urllib.parse import quote
 
 import jinja2
@@ -15,6 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from framerelay.api.access import Names, Right
+from framerelay.languages.catalogs import translate, translate_exactly, translate_many
+from framerelay.languages.reader import NAMES, language
 from framerelay.receiver.access import SAFE, Handler, require
 from framerelay.receiver.answers import NO_SUCH_ADDRESS, foreseen, refused
 from framerelay.receiver.fields import check
@@ -23,6 +25,8 @@ from framerelay.receiver.state import state_of
 from framerelay.runs.errors import FrameRelayError, RunNotFound
 from framerelay.runs.text import duration, number_of, sentence
 
+P = ParamSpec("P")
+
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:{storage}; "
     "media-src 'self'{storage}; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -30,7 +34,7 @@ POLICY: Final = (
 HEADERS: Final = {
     # Without a referrer browsers say that a form came from "null", and it would be taken for another site's.
     "Referrer-Policy": "same-origin",
-    "Vary": "Accept, Cookie",
+    "Vary": "Accept, Accept-Language, Cookie",
 }
 NO_NAMES: Final = Names()
 HEADINGS: Final = {
@@ -81,6 +85,8 @@ async def render_page(request: Request, template: str, *, status: int = 200, **v
         "session": access is not None and access.by_cookie,
         "may_act": access is not None and access.right is Right.OPERATE,
         "path": request.url.path,
+        "lang": language(),
+        "languages": NAMES,
     }
     text = await run_in_threadpool(_templates.get_template(template).render, {**common, **values})
     headers = {**HEADERS, "Content-Security-Policy": await _policy(request)}
@@ -158,6 +164,15 @@ _SIGNS: Final = {
 }
 
 
+def _in_language(say: Callable[P, str]) -> Callable[P, str]:
+    """*say* in the language of whoever reads."""
+
+    def said(*args: P.args, **kwargs: P.kwargs) -> str:
+        return translate(say(*args, **kwargs))
+
+    return said
+
+
 def _environment() -> jinja2.Environment:
     """Everything is escaped, and a name that is missing is a mistake."""
     environment = jinja2.Environment(
@@ -167,9 +182,11 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(duration=duration, ago=_ago, megabytes=_megabytes, clock=_clock, language=_language)
-    environment.filters.update(sentence=sentence)
-    environment.globals.update(number_of=number_of)
+    environment.add_extension("jinja2.ext.i18n")
+    environment.install_gettext_callables(translate_exactly, translate_many, newstyle=True)  # type: ignore[attr-defined]
+    environment.filters.update(megabytes=_megabytes, clock=_clock, language=_language, translate=translate)
+    environment.filters.update(duration=_in_language(duration), ago=_in_language(_ago), sentence=_in_language(sentence))
+    environment.globals.update(number_of=_in_language(number_of))
     environment.globals.update(static=address_of)
     return environment
 
