@@ -38,14 +38,18 @@ async def remove(store: Store, media: MediaStore, run: Run) -> None:
     """
     Remove *run*, its history and its files. Pictures that people gave stay: other runs may begin with them.
 
+    Nobody can act on a run that was cancelled: what changes it are clips that still come, and those go with it.
     Raises: Conflict unless it has ended, or if somebody acted in between; StoreUnavailable.
     """
     if run.status in (RunStatus.RUNNING, RunStatus.WAITING):
         raise Conflict(f"the run is {run.status.value}; only a run that has ended can be removed: cancel it first")
     if run.status is RunStatus.FAILED and not has_ended(run):
         raise Conflict("a job of the run is still under way, and may let it go on: cancel it first")
-    if not await store.remove(run, now=time.time()):
-        raise Conflict("the run has changed in between")
+    while not await store.remove(run, now=time.time()):
+        changed = await store.load(run.id)
+        if changed is None or changed.status is not RunStatus.CANCELLED:
+            raise Conflict("the run has changed in between")
+        run = changed
     log.info("run_removed", run_id=run.id, status=run.status.value)
     await media.remove(run.id)
 

@@ -38,6 +38,8 @@ import redis as redis_sync
 import structlog
 import uvicorn.server
 from arq.connections import ArqRedis
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from redis.backoff import ExponentialBackoff
 from starlette.datastructures import Secret
 
@@ -58,6 +60,10 @@ from framerelay.store.client import connect, disconnect
 from framerelay.store.embedded import find_server
 from framerelay.store.processes import Presence
 from framerelay.store.runs import Store
+
+# Hypothesis has stopwatches of its own: 200 ms for an example, and a check of how fast examples are made.
+hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("any machine")
 
 WAIT_S = 90.0
 KEY = "sk-sandbox"

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 TESTS = Path(__file__).parent
 FILES = [file for file in sorted(TESTS.rglob("*.py")) if "chaos" not in file.parts]
@@ -52,6 +53,12 @@ def test_the_lists_name_files_that_need_it() -> None:
 
     assert [name for name in PAUSES if not [*pauses(trees[name])]] == []
     assert [name for name in HURRIES if not [*hurries(trees[name])]] == []
+
+
+def test_no_example_has_a_stopwatch() -> None:
+    """Hypothesis brings two, unless it is told otherwise (conftest.py): one for an example, one for how it is made."""
+    assert settings().deadline is None
+    assert HealthCheck.too_slow in settings().suppress_health_check
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from framerelay.config.log_lines import CleanLine, Lines
 from framerelay.config.logs import lines_at
+from framerelay.config.traces import are_recorded
 from framerelay.receiver.answers import surprise
 from framerelay.receiver.callbacks.reading import (
     callback_at,
@@ -54,6 +55,7 @@ class Batch:
         self._waiting: list[tuple[str, bytes, Respond]] = []
         self._slow = set[asyncio.Task[None]]()
         self._lines: Lines | None = None
+        self._are_traced = False
 
     def accept(self, token: str, body: bytes, respond: Respond) -> None:
         """Call *respond* when *body* is kept; with None, soon, if nothing was done and it has to go the long way."""
@@ -65,7 +67,7 @@ class Batch:
         some, self._waiting = self._waiting[:READ_TOGETHER_MAX], self._waiting[READ_TOGETHER_MAX:]
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._read_some)
-        now, self._lines = time.time(), lines_at(logging.INFO)
+        now, self._lines, self._are_traced = time.time(), lines_at(logging.INFO), are_recorded()
         bodies = all_without_secrets([body for _, body, _ in some], secrets=self._state.secrets)
         for (token, body, respond), safe, callback_id in zip(some, bodies, random_ids(len(some)), strict=True):
             try:
@@ -87,7 +89,7 @@ class Batch:
         if refusal is not None or not state.limits.lets_in(address, len(callback.body)):
             return False
         is_clean = safe is not None and _is_clean(callback)
-        callback, span = traced(callback)
+        callback, span = traced(callback) if self._are_traced else (callback, None)
         state.inbox.give(
             callback,
             fingerprint=fingerprint_of(address, callback),

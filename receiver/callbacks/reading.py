@@ -80,7 +80,7 @@ def interpret(
         return replace(callback, body=clean_body, size=len(body), sha256=sha256, **what), refusal
     profile = _profile_at(state, address)
     public = without_paths(document, profile.redact) if profile is not None and profile.redact else document
-    if public != document:
+    if public is not document and public != document:
         clean_body = without_secrets(json.dumps(public, ensure_ascii=False).encode(), public, secrets=state.secrets)
     news = read_news(document) if profile is None else read_callback_news(profile, document)
     job_id = _job_id(news)

@@ -128,17 +128,23 @@ def warm_bin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     return folder, warm_start().asking
 
 
-STARTED: list["subprocess.Popen[str]"] = []
+STARTED: list[tuple["subprocess.Popen[str]", Path]] = []
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _what_was_started_ends() -> Iterator[None]:
-    """A test that fails leaves what it started: a demo that stays would stay for ever."""
+    """
+    A test that fails leaves what it started: a demo that stays would stay for ever.
+
+    What a killed process started ends by itself; a command that outlives its kill was never killed.
+    """
     yield
-    for process in STARTED:
+    for process, _ in STARTED:
         if process.poll() is None:
             process.terminate()
             process.wait(timeout=90)
+    for folder in {folder for _, folder in STARTED}:
+        wait_for(lambda folder=folder: not left_over(folder), f"nothing is left that was started in {folder}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +154,7 @@ class Shell:
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
     program: tuple[str, ...] = ()
-    """What `start` starts, be it for its own id or for SIGKILL; without it the libraries are loaded already."""
+    """What `start` starts, if its own id matters; without it the libraries are loaded already."""
 
     @property
     def environ(self) -> dict[str, str]:
@@ -170,13 +176,13 @@ class Shell:
         """
         Start ``framerelay *words*`` and go on; its outputs are pipes unless *arguments* say otherwise.
 
-        Without a *program* what is returned passes on signals that can be passed on, and ends as the command does.
+        Without a *program* what is returned passes signals on, SIGKILL a moment later, and ends as the command does.
         """
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         warm = {} if self.program else {"pass_fds": [warm_start().asking]}
         command = [*(self.program or warm_start().command), *words]
         process = subprocess.Popen(command, cwd=self.folder, env=self.environ, **{**pipes, **warm, **arguments})
-        STARTED.append(process)
+        STARTED.append((process, self.folder))
         return process
 
     def on_a_terminal(self, *words: str, typed: str = "") -> tuple[str, int]:

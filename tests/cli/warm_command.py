@@ -3,7 +3,7 @@ Be `framerelay WORDS…` by way of warm_start.py, for whoever needs a child of i
 
     python -I -S warm_command.py FD WORDS…
 
-FD is the socket on which that waits. It ends as the command does and passes signals on, all but SIGKILL.
+FD is the socket on which that waits. It ends as the command does and passes signals on, SIGKILL as well.
 """
 
 import json

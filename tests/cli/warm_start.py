@@ -8,10 +8,12 @@ on a command is the usual one: it loads our own modules in its own order, has th
 shell would give it, and ends as an interpreter ends.
 """
 
+import contextlib
 import gc
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -62,10 +64,20 @@ def take_streams() -> None:
 
 
 def tell(told: int, process: int) -> None:
-    """Say the command's id at once, and how it ended when it has."""
+    """
+    Say the command's id at once, and how it ended when it has.
+
+    Whoever stands for it can pass on no SIGKILL; when nobody listens any more, that is what they got.
+    """
     os.write(told, b"%d\n" % process)
+    waiting = select.poll()
+    waiting.register(os.pidfd_open(process), select.POLLIN)
+    waiting.register(told, 0)  # Reports that nobody listens, and nothing else.
+    if any(file == told for file, _ in waiting.poll()):
+        os.kill(process, signal.SIGKILL)
     _, status = os.waitpid(process, 0)
-    os.write(told, b"%d\n" % os.waitstatus_to_exitcode(status))
+    with contextlib.suppress(BrokenPipeError):
+        os.write(told, b"%d\n" % os.waitstatus_to_exitcode(status))
     os._exit(0)
 
 

@@ -201,7 +201,7 @@ def test_what_was_said_before_logging_is_configured_anew_is_not_lost() -> None:
     asyncio.run(anew())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(many=events)
 @example(many=[{"job_id": OURS[2][:7]}, {"job_id": OURS[2][7:]}, {"job_id": "x" + OURS[2]}])
 @example(many=[{"text": "a"}, {"token": "harmless"}])

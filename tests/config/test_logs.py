@@ -265,7 +265,7 @@ HINTS += ["dDo", "adp", "a" * 24, "proxy-authorization", "set-cookie", "%3d", "%
 MARKS = list("-_/\\:.@?#=%\"' +,}<&\n")
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(text=st.lists(st.sampled_from([*HINTS, *(hint.upper() for hint in HINTS), *MARKS]), max_size=9).map("".join))
 @example(text="sk-aaaaaaaaaaaaaaaa")
 @example(text="sk_aaaaaaaaaaaaaaaa")

@@ -58,7 +58,7 @@ def film_is_that_of(world: AmendWorld, last: Run) -> None:
     assert world.disk[run.film.path] == picks(run)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), loss=st.sampled_from([0.0, 0.2]), gates=st.booleans())
 def test_a_film_amended_at_any_moment_is_the_film_of_its_last_storyboard(seed: int, loss: float, gates: bool) -> None:
     """Before, during and after each step, saves lost and doubled, old storyboards coming back."""
@@ -104,7 +104,7 @@ def chains(scenes: Scenes) -> Counter[tuple[str, ...]]:
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seed=st.integers(0, 2**32))
 def test_a_film_that_is_there_is_amended_with_no_job_more_than_what_it_lacks(seed: int) -> None:
     """Scenes and shots that move, come twice and look alike: made are the chains of prompts that it has no clip of."""
@@ -124,7 +124,7 @@ def test_a_film_that_is_there_is_amended_with_no_job_more_than_what_it_lacks(see
     assert (len(world.jobs) - before, foretold.jobs) == (lacking, lacking)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), budget=st.sampled_from([None, None, 8]), cancels=st.booleans())
 def test_two_people_who_decide_and_amend_lose_nothing(seed: int, budget: int | None, cancels: bool) -> None:
     """All decisions, and storyboards about a revision that is no longer: clips are kept, and so is the budget."""

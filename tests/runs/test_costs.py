@@ -331,7 +331,7 @@ def micros(take: Take) -> int:
     return 0 if take.cost is None else int((Decimal(str(take.cost.amount)) * 1_000_000).to_integral_value())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     seed=st.integers(0, 2**32),
     money=st.sampled_from([0.3, 0.7, 1.1, 2.2]),
@@ -356,7 +356,7 @@ def test_no_interleaving_spends_more_than_the_budget_of_money(seed: int, money: 
     assert all(shot.estimate for shot in world.run.shots)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     money=st.decimals(min_value=0, max_value=50, places=2),
     prices=st.lists(st.decimals(min_value=0, max_value=9, places=3), max_size=12),

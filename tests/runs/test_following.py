@@ -176,7 +176,7 @@ def test_a_change_has_its_price_and_a_price_of_another_input_is_dropped() -> Non
 # --- at any moment -----------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), shots=st.integers(2, 5), first=st.integers(0, 3))
 def test_each_gets_exactly_one_job_and_the_frame_of_the_new_take(seed: int, shots: int, first: int) -> None:
     """Tasks die, saves are lost and doubled: one job a shot, each from the take that its source goes on with."""
@@ -199,7 +199,7 @@ def test_each_gets_exactly_one_job_and_the_frame_of_the_new_take(seed: int, shot
     assert (world.run.status, marked(world.run), stale_shots(world.run)) == (RunStatus.SUCCEEDED, [], frozenset())
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     seed=st.integers(0, 2**32),
     second=st.sampled_from(["pick", "cancel", "retake", "retake all", "approve", "budget", "nothing"]),

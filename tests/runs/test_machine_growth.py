@@ -195,7 +195,7 @@ def a_way_on(run: Run, nth: int, now: float) -> Event:
 anything = st.tuples(st.integers(0, 18), st.sampled_from(["s0", "s1", "s2", "s3", "s4"]), st.integers(1, 3))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     happened=st.lists(st.integers(0, 6) | st.integers(0, 6) | anything, max_size=80),
     budget=st.sampled_from([None, 2, 4, 7]),

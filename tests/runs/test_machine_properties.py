@@ -16,7 +16,7 @@ CLIP = Clip(path="c", sha256="0", bytes=1, width=16, height=9, duration_s=5.04, 
 FRAME = Frame(path="f", sha256="0", width=16, height=9)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seed=st.integers(0, 2**32), scenes=st.integers(1, 3), shots=st.integers(1, 4), apart=st.booleans())
 def test_any_loss_repetition_and_death_ends_in_a_film_with_one_post_per_take(
     seed: int, scenes: int, shots: int, apart: bool
@@ -35,7 +35,7 @@ def test_any_loss_repetition_and_death_ends_in_a_film_with_one_post_per_take(
         assert any(take.status is TakeStatus.DONE for take in shot.takes)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32), budget=st.integers(1, 5))
 def test_no_interleaving_passes_the_budget(seed: int, budget: int) -> None:
     """However tasks die and repeat, the provider never sees more POSTs than the budget allows."""
@@ -45,7 +45,7 @@ def test_no_interleaving_passes_the_budget(seed: int, budget: int) -> None:
     assert len(world.jobs) <= budget
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     seed=st.integers(0, 2**32),
     scenes=st.integers(1, 2),
@@ -98,7 +98,7 @@ def test_decisions_at_any_moment_lose_nothing_that_was_paid_for_and_show_the_fil
         assert world.disk[world.run.film.path] == picks(world.run)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seed=st.integers(0, 2**32))
 def test_what_a_redis_that_fell_back_forgot_is_found_again(seed: int) -> None:
     """Submits after the older copy are made again, and paid for twice: each job is kept, the second one beside it."""
@@ -145,7 +145,7 @@ def _gossip(kind: int, shot_id: str, take: int) -> events.Event:
     ][kind]  # type: ignore[arg-type]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(gossip, max_size=60))
 def test_gossip_never_takes_anything_back(heard: list[events.Event]) -> None:
     """Any list of facts: final takes stay as they are, revisions grow, and saying it all again changes neither."""

@@ -168,7 +168,7 @@ def test_the_same_change_is_the_same_notice() -> None:
     assert notices_of(other, apply(other, last, NOW))[0].id != first.id
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.permutations([*made("s1"), *made("s2"), joined, *made("s1"), *made("s2"), joined]))
 def test_in_whatever_order_it_happens_an_ending_is_told_once(happened: list[events.Event]) -> None:
     """Repeats and reorderings of callbacks change nothing about that."""
@@ -177,7 +177,7 @@ def test_in_whatever_order_it_happens_an_ending_is_told_once(happened: list[even
     assert len(lines) == len(set(lines))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.permutations([*made("s1"), *refused("s1")[1:], events.RunCancelled(), events.Elapsed()]))
 def test_a_shot_is_never_told_to_have_both_succeeded_and_failed(happened: list[events.Event]) -> None:
     """What is final stays so, in what is told, too."""

@@ -181,7 +181,7 @@ def test_the_outlook_is_a_sentence_with_jobs_budget_and_names() -> None:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(seed=st.integers(0, 2**32), told=st.booleans(), deciding=st.booleans())
 def test_nothing_is_stale_where_nothing_was_made_again_or_picked_anew(seed: int, told: bool, deciding: bool) -> None:
     """Any order of events, failures and hand-offs before the clip is there; the two questions always agree."""

@@ -144,7 +144,7 @@ def test_nothing_happens_to_a_run_that_was_cancelled_or_a_shot_that_is_done() ->
 FAMILIES = (*OUTPUT, Family.TEXT_MODERATED, Family.IMAGE_MODERATED, Family.SERVER, Family.UNKNOWN)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     seed=st.integers(0, 2**32),
     other=st.booleans(),

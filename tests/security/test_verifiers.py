@@ -483,7 +483,7 @@ def test_no_header_and_no_body_is_a_500(door: Door) -> None:
     """Property: names in any case, doubled, empty, of any bytes, with whatever body; and nothing unsigned passes."""
     seen: set[int] = set()
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(
         headers=st.lists(st.tuples(st.sampled_from(NAMES), st.booleans(), VALUES), max_size=6),
         body=BODIES,

@@ -154,7 +154,7 @@ async def test_a_page_costs_the_page_though_many_are_stored(store: Store, redis:
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     title=TEXTS, labels=st.dictionaries(st.from_regex(r"[a-z]{1,5}", fullmatch=True), TEXTS, max_size=3), at=st.data()
 )

@@ -97,6 +97,7 @@ def relayed(
         **settings: Any,
     ) -> AsyncIterator[Any]:
         monkeypatch.setenv("MINE_KEY", "sk-mine-of-a-few-letters")
+        monkeypatch.setattr("framerelay.runs.takes.FIND_AGAIN_S", (0.2, 60.0))
         (tmp_path / "mine.yaml").write_text(PROFILE.format(create=create, get=get, more=more), encoding="utf-8")
         with listening_on("127.0.0.1", 0) as listener:
             url = gateway.url = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -187,7 +187,7 @@ def test_many_names_that_nobody_knows_are_told_without_delay(monkeypatch: pytest
     assert max(compared) == NEAR_NAMES_MAX
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(alphabet=st.sampled_from(list("ab:-,{}[]&*!|>'\"%@#?~ \n\t\\0.5é😀")), max_size=40))
 def test_any_text_is_read_or_refused(text: str) -> None:
     """The parser's own errors never come through, and a line that is told exists."""

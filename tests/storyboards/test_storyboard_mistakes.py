@@ -218,7 +218,7 @@ any_documents = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(any_documents)
 def test_whatever_is_written_is_a_storyboard_or_has_mistakes(document: dict[str, Any]) -> None:
     """Nothing else is ever raised; a sound one survives its own document, and every source stands earlier."""
@@ -234,7 +234,7 @@ def test_whatever_is_written_is_a_storyboard_or_has_mistakes(document: dict[str,
         assert shot.source is None or (shot.source in ids[:place] and shot.first_frame is None)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(any_documents)
 def test_the_form_of_a_document_changes_no_mistake(document: dict[str, Any]) -> None:
     """YAML, JSON and decoded: the same places in the same words."""

@@ -199,7 +199,7 @@ BOARD = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data(), document=BOARD, form=st.sampled_from(["yaml", "json", None]))
 def test_whatever_is_decided_it_starts_the_shots_that_the_run_has(data: Any, document: Any, form: str | None) -> None:
     """Odd prompts, with and without their style; the text known or not, in blocks as YAML is written or as JSON."""

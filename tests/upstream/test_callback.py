@@ -73,7 +73,6 @@ last_frame_url metadata code message"""
 names = st.sampled_from(NAMES.split())
 
 
-@settings(deadline=None)  # A busy machine is no failure.
 @given(st.dictionaries(names, json_values | st.dictionaries(names, json_values, max_size=4), max_size=8))
 def test_no_json_object_breaks_the_reader(document: dict[str, object]) -> None:
     """Any object is read or refused."""
@@ -84,7 +83,6 @@ def test_no_json_object_breaks_the_reader(document: dict[str, object]) -> None:
     assert report.state in JobState
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_reader(body: bytes) -> None:
     """Any bytes are read or refused."""
@@ -102,7 +100,7 @@ objects = st.lists(st.tuples(names, json_values), max_size=4).map(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(pieces | objects)
 def test_the_quick_reader_takes_nothing_that_the_strict_one_refuses(body: bytes) -> None:
     """And reads the same from what both take; doubled keys are among what it is given."""

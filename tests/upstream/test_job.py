@@ -195,7 +195,7 @@ jobs = st.builds(lambda own, more: own | more, levels, st.fixed_dictionaries({},
 documents = st.builds(lambda own, more: own | more, jobs, st.fixed_dictionaries({}, optional={"data": jobs}))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(document=documents)
 def test_the_news_of_a_callback_are_those_of_the_whole_report(document: dict[str, object]) -> None:
     """A callback and the look-up that it causes must speak of the same job, in the same state."""

@@ -62,7 +62,7 @@ def damaged(draw: st.DrawFn) -> tuple[dict[str, Any], Any, int]:
     return known, body, times
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=3000)
 @given(damaged())
 def test_a_damaged_body_is_never_read_as_the_opposite(case: tuple[dict[str, Any], Any, int]) -> None:
     """What is not understood is asked about again; a wrong end of a job costs its clip, or its price a second time."""
@@ -119,7 +119,7 @@ VALUES = st.recursive(
 KINDS = st.sampled_from(["create", "get", "callback"])
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(st.sampled_from(shipped()), KINDS, VALUES, st.sampled_from([200, 202, 400, 404, 429, 500, 503]))
 def test_no_body_is_too_much(name: str, kind: AnswerKind, body: Any, status: int) -> None:
     """Any JSON, made of the words that providers use, of any status: understood or not, nothing is raised."""
@@ -128,7 +128,7 @@ def test_no_body_is_too_much(name: str, kind: AnswerKind, body: Any, status: int
     assert understanding["state"] not in FINAL or (kind != "create" and status < 300) or kind == "callback"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(shipped()), KINDS, st.binary(max_size=60))
 def test_no_bytes_are_too_much(name: str, kind: AnswerKind, body: bytes) -> None:
     """What is no JSON says nothing about a job."""

@@ -307,7 +307,7 @@ NASTY = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_no_header_or_body_ends_in_another_error(tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
     """Property: whatever bytes come, the answer is Unverified or a pass; and a pass needs the right body."""

@@ -25,7 +25,7 @@ documents = st.dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(document=documents, ascii_only=st.booleans(), spaced=st.booleans())
 @example(document={"a": 1234567890}, ascii_only=True, spaced=True)
 @example(document={"token": ["x"]}, ascii_only=True, spaced=True)
@@ -45,7 +45,7 @@ def test_what_is_kept_says_what_the_redacted_document_says(
     assert json.loads(kept) == redacted(document, secrets=OURS)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(many=st.lists(documents, min_size=1, max_size=4), ascii_only=st.booleans())
 @example(
     many=[{"a": "https://clips.example/a.mp4?sig=1"}, {"b": ["https://clips.example/b.mp4?sig=2&x=3"]}], ascii_only=True

@@ -237,7 +237,7 @@ class Parsed:
         self.ends += 1
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     headers=st.lists(st.sampled_from(HEADERS), max_size=5),
     before=st.sampled_from(["/", "//", "///", "", "/a/", "//a/"]),
