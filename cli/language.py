@@ -10,7 +10,7 @@ import click
 
 from framerelay.config.env_file import SettingInvalid, values_of
 from framerelay.languages.catalogs import DOMAIN, FOLDER, translate
-from framerelay.languages.reader import ENGLISH, VARIABLE, language, of_environment, read_in
+from framerelay.languages.reader import ENGLISH, FULL_STOP, SAMPLE, VARIABLE, language, of_environment, read_in
 
 
 def speak(command: click.Command) -> None:
@@ -20,7 +20,7 @@ def speak(command: click.Command) -> None:
     In English nothing is loaded and nothing changes.
     """
     code = _language_of_environment()
-    if code == ENGLISH or not _can_show("中", sys.stdout) or not _can_show("中", sys.stderr):
+    if code == ENGLISH or not all(_can_show(SAMPLE, stream) for stream in (sys.stdout, sys.stderr)):
         return
     read_in(code)
     os.environ["LANGUAGE"] = code  # By this gettext, which click asks, finds the catalog.
@@ -38,7 +38,7 @@ def first_sentence(help_text: str) -> str:
     """The first sentence of a command's help, whole, with its stop."""
     if language() == ENGLISH:
         return help_text.partition(".")[0] + "."
-    return help_text.partition("\n")[0].partition("。")[0] + "。"
+    return help_text.partition("\n")[0].partition(FULL_STOP)[0] + FULL_STOP
 
 
 def _language_of_environment() -> str:
