@@ -28,7 +28,7 @@ from tests.deploy.tools import tool
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("api", "cli", "config", "media", "network", "processors", "receiver", "runs", "sandbox", "store")
-PACKAGES += ("storyboards", "upstream")
+PACKAGES += ("languages", "storyboards", "upstream")
 OURS = ("receiver", "worker", "films", "sandbox")
 KEY = "/run/secrets/upstream_key"
 UP = {"receiver": "receiver_ready", "worker": "worker_ready", "films": "worker_ready", "sandbox": "The sandbox answers"}
