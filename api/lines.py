@@ -1,27 +1,42 @@
 """What is listed, one line each, for a person: runs, callbacks, notifications."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from framerelay.api import shapes
 from framerelay.languages.catalogs import translate
 from framerelay.languages.columns import ljust, rjust
-from framerelay.runs.text import duration, printable
+from framerelay.runs.text import amount_words, duration, printable
 
 
-def run_line(run: shapes.Run, *, now: float) -> str:
-    """A run in one line: id, status, how far, age, title; a draft says so."""
+def run_line(run: shapes.Run, *, now: float, cost_width: int = 0) -> str:
+    """A run in one line: id, status, how far, age, cost, title; a draft says so, and one that needs a person."""
     count = sum(shot.status == "done" for shot in run.shots)
     status = ljust(translate(str(run.status)), 9)
     shots = rjust(translate(f"{count}/{len(run.shots)} shots"), 11)
-    return printable(f"{run.id}  {status}  {shots}  {_ago(now - run.created)}  {_draft(run)}{run.title}")
+    cost = f"{_cost(run):>{cost_width}}  " if cost_width else ""
+    return printable(f"{run.id}  {status}  {shots}  {_ago(now - run.created)}  {cost}{_marks(run)}{run.title}")
 
 
 def _ago(seconds: float) -> str:
     return rjust(translate(f"{duration(seconds)} ago"), 11)
 
 
-def _draft(run: shapes.Run) -> str:
-    return f"({translate('draft')}) " if run.pass_ == "draft" else ""  # noqa: S105  (no password)
+def run_lines(runs: Sequence[shapes.Run], *, now: float) -> list[str]:
+    """A line for each of *runs*; what they cost stands in a column, if any of them cost anything known."""
+    width = max((len(_cost(run)) for run in runs), default=0)
+    return [run_line(run, now=now, cost_width=width) for run in runs]
+
+
+def _cost(run: shapes.Run) -> str:
+    spent = run.cost.spent + run.cost.reserved if run.cost else 0
+    return amount_words(spent, run.cost.currency) if run.cost and spent else ""
+
+
+def _marks(run: shapes.Run) -> str:
+    draft = f"({translate('draft')}) " if run.pass_ == "draft" else ""  # noqa: S105  (no password)
+    needs = f"({translate('needs you')}) " if run.needs else ""
+    return f"{needs}{draft}"
 
 
 def callback_line(callback: shapes.Callback, *, now: float) -> str:

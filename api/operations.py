@@ -343,6 +343,15 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         },
         asks_redis=False,
     ),
+    "POST /v1/invitations": Operation(
+        name="invite",
+        about="A link that logs a browser in, once, within ten minutes",
+        right=Right.OPERATE,
+        body=NOTHING,
+        answers={201: RouteAnswer(about="The link.", shape=shapes.Invitation)},
+        refusals={**_BAD_BODY},
+        asks_redis=False,
+    ),
     "POST /logout": Operation(
         name="logOut",
         about="End the page's session",

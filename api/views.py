@@ -9,6 +9,7 @@ from framerelay.api import shapes
 from framerelay.config.logs import redacted
 from framerelay.config.urls import host_of
 from framerelay.network.policy import HOW_TO_TRUST
+from framerelay.runs.attention import needs_person
 from framerelay.runs.costs import Estimate, together
 from framerelay.runs.events import Retaken
 from framerelay.runs.model import Clip, FirstFrame, Frame, Problem, Run, Shot, Take, TakeStatus
@@ -72,6 +73,7 @@ def run_view(run: Run, *, base_url: str, positions: Mapping[str, int] | None = N
         spent=shapes.Spent(jobs=jobs_spent(run)),
         cost=_run_cost(run),
         submits_to_come=submits_to_come(run),
+        needs="person" if needs_person(run) else None,
         callbacks_missed=callbacks_missed(run),
         warnings=_warnings(run),
         shots=[

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 import click
-from click.shell_completion import CompletionItem, get_completion_class
+from click.shell_completion import BashComplete, CompletionItem, add_completion_class, get_completion_class
 
 from framerelay.api import shapes
 from framerelay.cli.client import Receiver
@@ -13,15 +13,36 @@ from framerelay.runs.text import printable
 
 TIMEOUT_S: Final = 1.0  # A person has pressed a key; later than that it is of no use.
 RUNS_MAX: Final = 50
-VARIABLE: Final = "_FRAMERELAY_COMPLETE"
 
 
-def script(cli: click.Command, shell: str) -> str:
-    """What *shell* has to read; it calls us back with `VARIABLE` set, whenever a person presses Tab."""
+_ONE: Final = "COMPREPLY+=($value)"
+_END: Final = "    return 0\n"
+
+
+class Bash(BashComplete):
+    """
+    As click's; and what is said of an id stands behind it, while there are several.
+
+    bash shows what it would write. Of several it writes what they begin with, a part of their ids; a single one goes
+    without the rest.
+    """
+
+    source_template = (
+        BashComplete.source_template.replace(_ONE, 'COMPREPLY+=("$value")')
+        .replace("read type value", "read -r type value")
+        .replace(_END, '    [[ ${#COMPREPLY[@]} -gt 1 ]] || COMPREPLY=("${COMPREPLY[@]%%  *}")\n' + _END)
+    )
+
+    def format_completion(self, item: CompletionItem) -> str:
+        return f"{item.type},{item.value}{f'  ({item.help})' if item.is_id and item.help else ''}"
+
+
+def script(cli: click.Command, shell: str, *, variable: str) -> str:
+    """What *shell* has to read; it calls us back with *variable* set, whenever a person presses Tab."""
     kind = get_completion_class(shell)
     if kind is None:
         raise CommandError(f"there is no completion for {shell}: bash, zsh or fish")
-    source = kind(cli, {}, "framerelay", VARIABLE).source()
+    source = kind(cli, {}, "framerelay", variable).source()
     # click's for fish sorts by name, and ends what is said of each at its first comma.
     newest_first = source.replace("complete --no-files", "complete --keep-order --no-files")
     return newest_first.replace('string split ","', 'string split --max 1 ","')
@@ -38,7 +59,8 @@ def items(what: str, ctx: click.Context, incomplete: str) -> list[CompletionItem
             candidates = list(_SOURCES[what](receiver, ctx))
     except Exception:
         return []
-    return [CompletionItem(name, help=printable(about)) for name, about in candidates if name.startswith(incomplete)]
+    named = [(name, printable(about)) for name, about in candidates if name.startswith(incomplete)]
+    return [CompletionItem(name, help=about, is_id=True) for name, about in named]
 
 
 def _runs(receiver: Receiver, _: click.Context) -> Iterable[tuple[str, str]]:
@@ -68,3 +90,5 @@ _SOURCES: Final[dict[str, Callable[[Receiver, click.Context], Iterable[tuple[str
     "takes": _takes,
     "callbacks": _callbacks,
 }
+
+add_completion_class(Bash)

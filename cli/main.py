@@ -4,6 +4,7 @@ The command `framerelay`: its words, options and exit codes; each body lives in 
 Exit codes: 0 succeeded · 1 could not be tried · 2 bad storyboard or usage · 3 budget · 4 waits for a person · 5 failed.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from framerelay.cli.language import speak, speak_english
 from framerelay.cli.options import CALLBACK, RUN, cli, json_option, yes_option
 from framerelay.cli.output import prepare_output
 
+VARIABLE = "_FRAMERELAY_COMPLETE"  # Set by a shell that asks what could stand here.
 STATUSES = ("running", "waiting", "succeeded", "failed", "cancelled")
 
 
@@ -25,8 +27,9 @@ def run(storyboard: Path, watch: bool, as_json: bool) -> None:
     """
     Start a run of STORYBOARD, a YAML or JSON file.
 
-    It goes to the receiver that is running; - reads the storyboard from standard input. With --watch the exit code is
-    0 succeeded, 3 budget, 4 waits for a person, 5 failed; a bad storyboard is 2.
+    It goes to the receiver that is running; - reads the storyboard from standard input. With --watch, at a terminal, it
+    asks what the run waits for; the exit code is 0 succeeded, 3 budget, 4 waits for a person, 5 failed; of a bad
+    storyboard 2.
     """
     from framerelay.cli.start import start
 
@@ -73,7 +76,7 @@ def show(run_id: str, watch: bool, as_json: bool) -> None:
     """
     Show one run: its shots, what it waits for, its files.
 
-    With --watch the exit code is that of run --watch.
+    With --watch the exit code is that of run --watch; at a terminal it asks what the run waits for.
     """
     from framerelay.cli.runs import show_run
 
@@ -81,18 +84,20 @@ def show(run_id: str, watch: bool, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("run_id", metavar="RUN", shell_complete=RUN)
+@click.argument("run_id", metavar="[RUN]", required=False, shell_complete=RUN)
 @json_option
-def watch(run_id: str, as_json: bool) -> None:
+def watch(run_id: str | None, as_json: bool) -> None:
     """
-    Show a run live, to its end or until it needs you.
+    Show a run live, or without RUN all that go on.
 
-    The same as show --watch. The exit code is 0 succeeded, 3 budget, 4 waits for a person, 5 failed. Ctrl-C ends the
-    watching, never the run.
+    To its end, or until it needs you; at a terminal it asks what the run waits for: an approval, a pick. The exit code
+    is 0 succeeded, 3 budget, 4 waits for a person, 5 failed. All of them are shown until Ctrl-C, those that need you
+    first; with --json it is an object for each change. Ctrl-C ends the watching, never a run.
     """
     from framerelay.cli.runs import show_run
+    from framerelay.cli.watch_all import watch_all
 
-    sys.exit(show_run(run_id, watch=True, as_json=as_json))
+    sys.exit(watch_all(as_json=as_json) if run_id is None else show_run(run_id, watch=True, as_json=as_json))
 
 
 @cli.command()
@@ -284,7 +289,7 @@ def completion(shell: str) -> None:
     """
     from framerelay.cli.completion import script
 
-    click.echo(script(cli, shell))
+    click.echo(script(cli, shell, variable=VARIABLE))
 
 
 import framerelay.cli.amend_commands  # noqa: E402
@@ -295,6 +300,8 @@ def main() -> None:
     """The entry point of the ``framerelay`` script."""
     prepare_output()
     speak(cli)
+    if VARIABLE in os.environ:  # A shell asks: `cli.completion` knows how it is told.
+        import framerelay.cli.completion  # noqa: F401
     # httpx would load a command of its own, with a highlighter for source code: 50 ms of every command of ours.
     sys.modules["httpx._main"] = None  # type: ignore[assignment]
     cli(prog_name="framerelay")

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -11,18 +11,36 @@ from framerelay.languages.catalogs import translate
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+SECTIONS: Final = (
+    ("Begin", ("demo", "init", "up", "login", "open", "doctor")),
+    ("Make a film", ("plan", "run", "runs", "show", "watch", "storyboard", "export")),
+    ("Decide", ("approve", "pick", "retake", "resume", "amend", "promote", "adopt", "cancel", "remove")),
+    ("Callbacks and notifications", ("callback-url", "callbacks", "replay", "release", "notifications")),
+    ("Providers", ("providers", "provider", "sandbox")),
+    ("Operate", ("receiver", "worker", "backup", "restore")),
+    ("For assistants and shells", ("mcp", "completion")),
+)
+"""What ``--help`` lists together; each command stands in one of them."""
+
 
 class Group(click.Group):
-    """Foreseen errors are one sentence, never a traceback; commands are listed in the order of a first visit."""
+    """Foreseen errors are one sentence, never a traceback; commands are listed by what one wants to do."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """A command's line is its first sentence, whole."""
-        rows = [(name, first_sentence(inspect.cleandoc(command.help or ""))) for name, command in self.commands.items()]
-        with formatter.section(translate("Commands")):
-            formatter.write_dl(rows)
+        width = max(map(len, self.commands))
+        sections = SECTIONS if ctx.parent is None else (("Commands", tuple(self.commands)),)
+        for title, names in sections:
+            rows = [
+                (f"{name:<{width}}", first_sentence(inspect.cleandoc(command.help or "")))
+                for name in names
+                if (command := self.commands.get(name)) is not None
+            ]
+            with formatter.section(translate(title)):
+                formatter.write_dl(rows)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[AS_JSON] = "--json" in args  # Before a command's own options are read: they may be what is wrong.

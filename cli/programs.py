@@ -1,4 +1,4 @@
-"""The commands that start programs, and go on until they are told to stop: demo, up, receiver, worker, sandbox."""
+"""The commands that start programs, and go on until they are told to stop, and those of a first visit."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from framerelay.cli.options import cli, fault_options
+from framerelay.cli.options import RUN, cli, fault_options, json_option
 
 
 @cli.command()
@@ -21,6 +21,48 @@ def demo(out: Path, keep: bool) -> None:
     from framerelay.cli.demo import run_demo
 
     sys.exit(run_demo(out, keep=keep))
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path), default=Path("film.yaml"))
+@json_option
+def init(file: Path, as_json: bool) -> None:
+    """
+    Write a storyboard to start from: three chained shots.
+
+    Into FILE, film.yaml unless another is named; a file that is there is left alone. Its model is one of the provider
+    that is set up here.
+    """
+    from framerelay.cli.init import write_storyboard
+
+    sys.exit(write_storyboard(file, as_json=as_json))
+
+
+@cli.command()
+@click.argument("run_id", metavar="[RUN]", required=False, shell_complete=RUN)
+@json_option
+def login(run_id: str | None, as_json: bool) -> None:
+    """
+    Print a link that logs a browser in, once.
+
+    Within ten minutes, to the page of the receiver that is running, or to that of RUN.
+    """
+    from framerelay.cli.invitation import print_link
+
+    sys.exit(print_link(run_id, as_json=as_json))
+
+
+@cli.command("open")
+@click.argument("run_id", metavar="[RUN]", required=False, shell_complete=RUN)
+def open_page(run_id: str | None) -> None:
+    """
+    Open the page in a browser, logged in.
+
+    That of the receiver that is running, or of RUN.
+    """
+    from framerelay.cli.invitation import open_page
+
+    sys.exit(open_page(run_id))
 
 
 AFTER_RESTORE = click.option(

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from framerelay.api import shapes
-from framerelay.api.lines import run_line
+from framerelay.api.lines import run_lines
 from framerelay.cli.client import Receiver, checked_id
 from framerelay.cli.output import echo, echo_json
 from framerelay.languages.catalogs import translate
@@ -34,8 +34,8 @@ def list_runs(
     if as_json:
         print_json(page)
         return 0
-    for run in page.data:
-        click.echo(_fit_to_terminal(run_line(run, now=time.time())))
+    for line in run_lines(page.data, now=time.time()):
+        click.echo(fit_to_terminal(line))
     if not page.data:
         echo(_no_runs(status, narrowed=bool(labels or search or needs)), err=True)
     if page.next:
@@ -221,11 +221,14 @@ def print_json(answer: object) -> None:
 
 
 def watch_run(receiver: Receiver, run_id: str, *, as_json: bool) -> int:
-    """Show the run to its end; returns the exit code."""
+    """Show the run to its end, asking a person at a terminal what it waits for; returns the exit code."""
+    from framerelay.cli.questions import answer
     from framerelay.cli.watch import watch
 
     try:
         run = watch(receiver, run_id, out=sys.stderr if as_json else sys.stdout, place=receiver.place_of)
+        while asks(False, as_json) and answer(receiver, run):
+            run = watch(receiver, run_id, out=sys.stdout, place=receiver.place_of)
     except KeyboardInterrupt:
         echo(f"\nThe run goes on. To see it again: framerelay show {run_id} --watch", err=True)
         raise
@@ -245,7 +248,7 @@ def print_run(receiver: Receiver, run: shapes.Run, as_json: bool) -> None:
         show_lines(console_on(sys.stdout), whole_lines(run, now=time.time(), place=receiver.place_of))
 
 
-def _fit_to_terminal(line: str) -> str:
+def fit_to_terminal(line: str) -> str:
     """On a terminal a line of a list is one line."""
     if not sys.stdout.isatty():
         return line

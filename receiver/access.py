@@ -10,8 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from framerelay.api import shapes
 from framerelay.api.access import Right
 from framerelay.api.operations import OPERATIONS
+from framerelay.receiver.answers import shape_answer
 from framerelay.receiver.door.sessions import LIFE_S
 from framerelay.receiver.fields import check, fields_of
 from framerelay.receiver.state import state_of
@@ -73,13 +75,20 @@ async def log_in(request: Request) -> Response:
         raise HTTPException(403, "log in from the page itself")
     form = fields_of(request)
     key = form.get("key", "").strip()
-    request.state.wanted = _wanted(form.get("next", ""))  # For the form again, after a wrong key.
+    request.state.wanted = wanted_place(form.get("next", ""))  # For the form again, after a wrong key.
     answer = Response(status_code=303, headers={"Location": request.state.wanted})
     if key_check.right_of(key) is None:
         await key_check.guessed(request)
         raise HTTPException(401, "this is no key of this receiver", headers=CHALLENGE)
     key_check.sessions.begin(answer, key)
     return answer
+
+
+async def invite(request: Request) -> Response:
+    """``POST /v1/invitations``: whoever has the key need not type it into a browser."""
+    word = state_of(request).key_check.sessions.invite()
+    expires = int(word.partition(".")[0])
+    return shape_answer(shapes.Invitation(object="invitation", url=f"/login?once={word}", expires=expires), status=201)
 
 
 async def log_out(request: Request) -> Response:
@@ -108,6 +117,6 @@ async def _was_ended(request: Request) -> bool:
     return False
 
 
-def _wanted(place: str) -> str:
+def wanted_place(place: str) -> str:
     """Where to go on: a page of ours, nobody else's."""
     return place if PLACE.fullmatch(place) else "/"

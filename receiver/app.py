@@ -33,7 +33,7 @@ from framerelay.receiver import (
     plan,
     runs_api,
 )
-from framerelay.receiver.access import keyed, log_in, log_out, unkeyed
+from framerelay.receiver.access import invite, keyed, log_in, log_out, unkeyed
 from framerelay.receiver.callbacks import receiving, release, replay
 from framerelay.receiver.door.keys import KeyCheck
 from framerelay.receiver.door.limits import STREAMS_MAX, Limits, Seats
@@ -206,6 +206,7 @@ def routes() -> list[Route]:
         keyed("/v1/notifications", notifications.list_notifications),
         keyed("/v1/notifications/{notification}/replay", notifications.replay_notification, methods=["POST"]),
         keyed("/v1/files", runs_api.give_file, methods=["POST"]),
+        keyed("/v1/invitations", invite, methods=["POST"]),
         Route("/media/{path:path}", media.serve),  # A key, a session, or a signed link.
         keyed("/openapi.json", openapi.serve),
         keyed("/metrics", metrics.serve),
@@ -227,6 +228,6 @@ def pages() -> list[Route]:
         page(f"{run_id}/shots/{{shot}}", views.show_shot),
         page("/callbacks", views.show_callbacks, names=Names(query=("after",))),
         page("/language", choose_language, methods=["POST"], open_to_all=True, names=LANGUAGE_NAMES),
-        page("/login", views.log_in_form, open_to_all=True, names=Names(query=("once",))),
+        page("/login", views.log_in_form, open_to_all=True, names=Names(query=("once", "next"))),
         Route("/static/{file:path}", static_files.serve),
     ]

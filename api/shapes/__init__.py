@@ -7,7 +7,7 @@ from framerelay.api.shapes.callback import Callback, Callbacks, Received, Releas
 from framerelay.api.shapes.error import Error, Fault, Health, Mistake, NotReady
 from framerelay.api.shapes.event import Event
 from framerelay.api.shapes.notification import Delivery, Notification, Notifications
-from framerelay.api.shapes.plan import Caution, File, Plan, PlannedScene, PlannedShot
+from framerelay.api.shapes.plan import Caution, File, Invitation, Plan, PlannedScene, PlannedShot
 from framerelay.api.shapes.run import (
     Budget,
     CostRange,
@@ -46,6 +46,7 @@ __all__ = [
     "FirstFrame",
     "Frame",
     "Health",
+    "Invitation",
     "Mistake",
     "NotReady",
     "Notification",
@@ -85,6 +86,7 @@ SHAPES: tuple[type[Struct], ...] = (
     Release,
     Releases,
     File,
+    Invitation,
     Plan,
     Notification,
     Notifications,

@@ -15,6 +15,14 @@ class File(Struct, kw_only=True):
     bytes: int
 
 
+class Invitation(Struct, kw_only=True):
+    """A link that begins a session of the page, once."""
+
+    object: Literal["invitation"]
+    url: Annotated[str, Meta(description="Below the receiver's own address; with next=/runs/… it leads there.")]
+    expires: Annotated[int, Meta(description="Seconds since 1970, UTC.")]
+
+
 class PlannedShot(Struct, kw_only=True):
     """A shot as it would be made."""
 

@@ -216,6 +216,10 @@ class Run(Struct, kw_only=True):
         RunCost | None, Meta(description="Null where the price of a take is not known, or currencies differ.")
     ] = None
     submits_to_come: Annotated[int, Meta(description="What it leads to if nothing fails.")]
+    needs: Annotated[
+        Literal["person"] | None,
+        Meta(description="person: it waits for somebody to decide, or to put something right."),
+    ] = None
     callbacks_missed: Annotated[int, Meta(description="Jobs that ended without a callback.")]
     warnings: list[Oddity]
     shots: list[Shot]

@@ -54,6 +54,8 @@ SHORT: Final = (
     *("{names} is made again, from another frame", "{names} are made again, from other frames", "{names} are added"),
     *("{names} leaves the film, and its takes are kept", "{names} leave the film, and their takes are kept"),
     *("{paid} to the end of the film", "receiver", "worker", "{number} takes", "then {follows}", "parameter", "field"),
+    *("begins with the prompt alone", "begins with your picture", "needs you", "Begin", "Decide"),
+    *("Providers", "Operate"),
     *("line {number}", "line {number}, {place}", "{number} shots", "put off", "nowhere", "no status", "no job"),
 )
 _PROSE: Final = re.compile(r"[A-Za-z]{2,}['’]?s? [a-z(]|[a-z]{2,}[,;:]? [A-Za-z{(]|\} [a-z]{2,}|^[,;:]? ?[a-z]{3,} \{")
@@ -61,7 +63,7 @@ _NO_PROSE: Final = re.compile(
     r"^[A-Z_]+ [A-Z_ ]+$|max-age|charset|^\^|\\[wdsSW]|\(\?|^Bearer |^Basic |^[a-z_]+=|^id: |^# |^%|^: |HMAC|^bytes "
     r"|^[a-z-]+/[a-z-]+[;,]|^Accept|^Invalid HTTP|^\w+\[\w+, \w+\]$|'self'|^export [A-Z]|^  export |token any token$"
     r"|^max number of clients|^No connection avail|^mapping values|^unexpected end of|^expected <|could not find exp"
-    r"|^framerelay: \{|^unknown escape|^callback_url bytes|^frame of turn|^film of turn|^hour \{|^framerelay found"
+    r"|^framerelay: \{|^unknown escape|^callback_url bytes|^frame of turn|^film of turn|^hour \{|^framerelay found|# The one above"
     r"|^invited |^  framerelay |^  \{argv\}"
 )
 _CODE_ERRORS: Final = frozenset({"RuntimeError", "AssertionError", "TypeError", "KeyError", "NotImplementedError"})
@@ -196,7 +198,15 @@ def _name(node: ast.expr) -> str:
 
 def _is_grammar(one: str, other: str) -> bool:
     """Whether the two are forms of one word that English needs: ``s`` and nothing, ``is`` and ``are``."""
-    pairs = ({"", "s"}, {"is", "are"}, {"it is", "they are"}, {"waits", "wait"}, {"its", "their"}, {"", "es"})
+    pairs = (
+        {"", "s"},
+        {"is", "are"},
+        {"it is", "they are"},
+        {"waits", "wait"},
+        {"needs", "need"},
+        {"its", "their"},
+        {"", "es"},
+    )
     return {one, other} in pairs
 
 

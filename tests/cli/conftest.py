@@ -185,8 +185,12 @@ class Shell:
         STARTED.append((process, self.folder))
         return process
 
-    def on_a_terminal(self, *words: str, typed: str = "") -> tuple[str, int]:
-        """All that it wrote to a terminal of 80 by 24, escape sequences left out, and its exit code; *typed* waits."""
+    def on_a_terminal(self, *words: str, typed: str = "", ctrl_c_at: str = "") -> tuple[str, int]:
+        """
+        All that it wrote to a terminal of 80 by 24, escape sequences left out, and its exit code.
+
+        *typed* waits; Ctrl-C is pressed once *ctrl_c_at* is to be read.
+        """
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         shell = replace(self, settings={**self.settings, "TERM": "xterm-256color"})
@@ -200,6 +204,9 @@ class Shell:
                     written += os.read(ours, 65536)
                 except OSError:  # Linux says EIO when the last writer has gone.
                     break
+                if ctrl_c_at and ctrl_c_at.encode() in written:
+                    ctrl_c_at = ""
+                    process.send_signal(signal.SIGINT)
             elif process.poll() is not None:
                 break
         os.close(ours)

@@ -47,7 +47,7 @@ def offered(warm_bin: tuple[Path, int]) -> Bash:
         command = ["bash", "--norc", "-c", TAB, "bash", "framerelay", *words]
         done = subprocess.run(command, **where(shell, warm_bin), capture_output=True, text=True, check=True, timeout=60)
         assert done.stderr == ""
-        return done.stdout.split()
+        return [line for line in done.stdout.splitlines() if line]
 
     return offer
 
@@ -67,10 +67,11 @@ def test_bash_completes_commands_and_options(shell: Any, offered: Bash) -> None:
 
 
 def test_bash_completes_ids_of_the_receiver_that_is_running(relay: Any, offered: Bash) -> None:
-    """Runs, newest first; the shots of the run that was written before; takes; callbacks."""
+    """Runs, newest first; shots of the run that was written before; takes; callbacks; titles behind several."""
     ids = [relay.run("run", relay.write("gated.yaml", GATED)).out.split()[1] for _ in range(2)]
-    assert offered(relay, "show", "run_")[:2] == ids[::-1]
-    assert offered(relay, "approve", ids[0], "st") == ["street", "stop"]
+    assert offered(relay, "show", "run_")[:2] == [f"{run}  (waiting 雨夜, neon)" for run in ids[::-1]]
+    assert offered(relay, "show", ids[0][:-1]) == [ids[0]]
+    assert offered(relay, "approve", ids[0], "st") == ["street  (waiting a)", "stop  (pending b)"]
     assert offered(relay, "adopt", "job_1", "--run", ids[0], "--shot", "sto") == ["stop"]
     relay.run("approve", ids[0], "street")
     assert relay.run("show", ids[0], "--watch").code == 0

@@ -10,7 +10,7 @@ import pytest
 from framerelay.cli.main import cli
 
 # They serve, show a film being made, or print a script.
-NOTHING_TO_READ = {"demo", "up", "receiver", "worker", "sandbox", "mcp", "completion"}
+NOTHING_TO_READ = {"demo", "up", "receiver", "worker", "sandbox", "mcp", "completion", "open"}
 CHAIN = """
 model: seedance-1.5-pro-720p
 budget: {jobs: 6}

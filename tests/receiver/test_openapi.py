@@ -310,6 +310,7 @@ async def _amendments(drive: Any, board: Any) -> None:
 async def _files(drive: Any, relay: Any) -> None:
     name = (await drive("POST", "/v1/files", 201, content=PICTURE)).json()["name"].removeprefix("file:")
     await drive("POST", "/v1/files", 422, content=b"no picture")
+    await drive("POST", "/v1/invitations", 201)
     for asked, status in (("bytes=0-9", 206), ("bytes=0-1,5-9", 206), ("bytes=9999-", 416), ("x", 400)):
         await drive("GET", f"/media/{name}", status, headers={"Range": asked})
     await drive("GET", f"/media/{name}", 200)
