@@ -63,8 +63,8 @@ _NO_PROSE: Final = re.compile(
     r"^[A-Z_]+ [A-Z_ ]+$|max-age|charset|^\^|\\[wdsSW]|\(\?|^Bearer |^Basic |^[a-z_]+=|^id: |^# |^%|^: |HMAC|^bytes "
     r"|^[a-z-]+/[a-z-]+[;,]|^Accept|^Invalid HTTP|^\w+\[\w+, \w+\]$|'self'|^export [A-Z]|^  export |token any token$"
     r"|^max number of clients|^No connection avail|^mapping values|^unexpected end of|^expected <|could not find exp"
-    r"|^framerelay: \{|^unknown escape|^callback_url bytes|^frame of turn|^film of turn|^hour \{|^framerelay found|# The one above"
-    r"|^invited |^  framerelay |^  \{argv\}"
+    r"|^framerelay: \{|^unknown escape|^callback_url bytes|^frame of turn|^film of turn|^hour \{|^framerelay found"
+    r"|# The one above|^invited |^  framerelay |^  \{argv\}"
 )
 _CODE_ERRORS: Final = frozenset({"RuntimeError", "AssertionError", "TypeError", "KeyError", "NotImplementedError"})
 _ENDS: Final = ",;:."
