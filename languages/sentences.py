@@ -34,10 +34,11 @@ VERBATIM: Final = frozenset(
     }
 )
 # In place of these stands a number or a measure.
-MEASURES: Final = frozenset({"number", "seconds", "minutes", "amount", "whole", "most", "least", "low"})
+MEASURES: Final = frozenset({"number", "seconds", "minutes", "amount", "whole", "most", "least", "low", "spent"})
 PLACE: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z']{2,}")
 _NUMBER: Final = re.compile(r"[0-9][0-9.,:]*")
+_PLAIN_WORD: Final = re.compile(r"[a-z]{3,}[,.;:]?")
 _LETTERS: Final = re.compile(r"[A-Za-z]")
 _ONE_OF_SEVERAL: Final = re.compile(r"[^\s,;:]+(?:, [^\s,;:]+)* (?:and|or) [^\s,;:]+")
 _SEVERAL: Final = re.compile(r"[^\s,;:]+(?:, [^\s,;:]+)+")
@@ -178,13 +179,17 @@ class _Search:
             words = dict.fromkeys(("", *_WORD.findall(begun)))
             found = (message for word in words for message in self.by_word.get(word, ()))
             for message in sorted(found, key=lambda each: (not each.literals[0], *_order(each))):
-                parts = message.parts_of(begun)
+                parts = message.parts_of(begun) if _leaves_others_alone(message, begun) else None
                 if parts is not None and (message.is_strong or self._are_small(parts.values(), depth)):
                     yield self._fill(message, parts, depth)
 
     def _are_small(self, parts: Iterable[str], depth: int) -> bool:
         """Whether each of *parts* is one word, or known: little else tells a short message from others' words."""
-        return all(_is_small(part) and (" " not in part.strip() or self.find(part, depth + 1)) for part in parts)
+        return all(_is_small(part) and (" " not in part.strip() or self._is_known(part, depth)) for part in parts)
+
+    def _is_known(self, part: str, depth: int) -> bool:
+        found = self.find(part.strip(_ENDS), depth + 1)
+        return found is not None and found.letters >= len(_LETTERS.findall(part))
 
     def _fill(self, message: Message, parts: Mapping[str, str], depth: int) -> Reading:
         """*message* with its *parts*, in the other language."""
@@ -201,17 +206,19 @@ class _Search:
     def _part(self, message: Message, name: str, part: str, depth: int) -> Reading:
         """What stands in place of a name; joints at its ends belong to the sentence."""
         if name in message.quoted or name.rstrip("0123456789") in VERBATIM:
-            return Reading(part, 0)
+            return _as_a_name(part)
         inner = part.strip(_ENDS)
         found = self.find(inner, depth + 1) or _several(inner)
         if found is None:
-            return Reading(part, 0)
+            return _as_a_name(part)
         before, _, after = part.partition(inner)
         said = _join(_WIDE.get(before, before), found.text)
         return Reading(_join(said, _WIDE.get(after, after)), found.letters)
 
     def _without_ends(self, text: str, depth: int) -> Iterator[Reading]:
         """Without its full stop, or the brackets around it."""
+        if _OF_OTHERS.search(text):
+            return
         if text.endswith(".") and not text.endswith("..") and (found := self.find(text[:-1], depth + 1)):
             yield Reading(f"{found.text}。", found.letters)
         is_bracketed = text.startswith("(") and text.endswith(")") and text.count("(") == 1
@@ -227,7 +234,7 @@ class _Search:
             if 2 < len(pieces) <= _PIECES_MAX:
                 yield from self._joined([pieces[0], joint.join(pieces[1:])], wide, depth)
                 yield from self._joined([joint.join(pieces[:-1]), pieces[-1]], wide, depth)
-        if text.endswith(")") and (at := text.find(" (")) > 0:
+        if text.endswith(")") and (at := text.find(" (")) > 0 and not _OF_OTHERS.search(text[:at]):
             outer, inner = self.find(text[:at], depth + 1), self.find(text[at + 2 : -1], depth + 1)
             if outer or inner:
                 words = [found.text if found else text[:at] for found in (outer,)]
@@ -251,6 +258,20 @@ class _Search:
                 yield Reading(_join(head.text, tail.text), head.letters + tail.letters)
 
 
+def _as_a_name(part: str) -> Reading:
+    """*part* as it is: known, if it must be a name or an id."""
+    is_name = " " not in part and not _PLAIN_WORD.fullmatch(part)
+    return Reading(part, len(_LETTERS.findall(part)) if is_name else 0)
+
+
+def _leaves_others_alone(message: Message, text: str) -> bool:
+    """Whether *message* would not begin or end within what a provider said: it says itself where that begins."""
+    place = _OF_OTHERS.search(text)
+    if place is None or any(_OF_OTHERS.search(literal) for literal in message.literals):
+        return True
+    return bool(place.start() and message.literals[0])
+
+
 def _join(said: str, more: str) -> str:
     """*said* and *more*: a blank stands between a Chinese sign and a Latin one, and between no two Chinese ones."""
     before, after = said.rstrip(" "), more.lstrip(" ")
@@ -264,7 +285,7 @@ def _join(said: str, more: str) -> str:
 
 def _beginnings(text: str) -> tuple[str, ...]:
     """*text*, and as it is within a sentence."""
-    return (text, text[:1].lower() + text[1:]) if text[:1].isupper() else (text,)
+    return (text, text[:1].lower() + text[1:]) if text[:1].isupper() and not _OF_OTHERS.match(text) else (text,)
 
 
 def _blanks_after(text: str) -> str:

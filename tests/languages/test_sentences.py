@@ -1,10 +1,13 @@
 """Sentences of ours are found again, however they were composed; words of others stay as they are."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from framerelay.languages.catalogs import translate
 from framerelay.languages.reader import CHINESE, language, reading
 from framerelay.languages.sentences import Sentences
+from framerelay.upstream.profile_file import load_shipped, shipped
 
 
 @pytest.mark.parametrize(
@@ -56,6 +59,27 @@ def test_a_composed_sentence_is_translated(english: str, chinese: str) -> None:
 )
 def test_words_of_others_stay_as_they_are(english: str, chinese: str) -> None:
     assert translate(english, CHINESE) == chinese
+
+
+def test_what_providers_said_in_the_examples_of_profiles_stays() -> None:
+    """Whatever stands in an answer of any of them may come as the words of one."""
+    said = {text for name in shipped() for example in load_shipped(name).examples for text in _texts(example.body)}
+    assert len(said) > 200
+    for before, chinese in (("the provider says: ", "供应商说："), ("failed: HTTP 400: ", "失败：HTTP 400: ")):
+        for text in said:
+            assert translate(before + text, CHINESE) == chinese + text
+
+
+def _texts(value: object) -> Iterator[str]:
+    match value:
+        case str() if value.strip() == value and 1 < len(value) < 500 and "\n" not in value:
+            yield value
+        case list():
+            for each in value:
+                yield from _texts(each)
+        case dict():
+            for each in value.values():
+                yield from _texts(each)
 
 
 def test_who_reads_english_gets_the_very_sentence() -> None:
