@@ -10,6 +10,7 @@ Words of others stay as they are: between quotes, and in place of the names in `
 """
 
 import re
+import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -39,6 +40,7 @@ PLACE: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z']{2,}")
 _NUMBER: Final = re.compile(r"[0-9][0-9.,:]*")
 _PLAIN_WORD: Final = re.compile(r"[a-z]{3,}[,.;:]?")
+_WITHOUT_LETTERS: Final = dict.fromkeys(map(ord, string.ascii_letters))
 _LETTERS: Final = re.compile(r"[A-Za-z]")
 _ONE_OF_SEVERAL: Final = re.compile(r"[^\s,;:]+(?:, [^\s,;:]+)* (?:and|or) [^\s,;:]+")
 _SEVERAL: Final = re.compile(r"[^\s,;:]+(?:, [^\s,;:]+)+")
@@ -51,6 +53,7 @@ _TWO_WIDE: Final = re.compile("[\u3400-\u9fff]{2}|[，。；：、（）].|.[，
 _MIXED: Final = re.compile("[\u3400-\u9fff][A-Za-z0-9]|[A-Za-z0-9][\u3400-\u9fff]")
 _STRONG: Final = 5
 _WEAK_CHARS_MAX: Final = 40
+_KNOWN_MAX: Final = 4096
 _PIECES_MAX: Final = 40
 _DEPTH_MAX: Final = 8
 
@@ -88,6 +91,10 @@ class Message:
         return self.letters >= _STRONG
 
 
+def _count(text: str) -> int:
+    return len(text) - len(text.translate(_WITHOUT_LETTERS))
+
+
 def _can_be(name: str, part: str) -> bool:
     stem = name.rstrip("0123456789")
     return stem not in MEASURES or (bool(_NUMBER.fullmatch(part)) if stem == "number" else part[:1].isdigit())
@@ -102,7 +109,7 @@ def message_of(english: str, other: str) -> Message:
         for name, before, after in zip(names, literals, literals[1:], strict=False)
         if before.endswith(('"', "`")) and after.startswith(('"', "`"))
     )
-    letters = sum(len(_LETTERS.findall(each)) for each in literals)
+    letters = sum(_count(each) for each in literals)
     return Message(literals=literals, names=names, quoted=quoted, other=other, letters=letters)
 
 
@@ -111,12 +118,13 @@ class Sentences:
 
     def __init__(self, catalog: Mapping[str, str]) -> None:
         self._exact = {english: other for english, other in catalog.items() if other and not PLACE.search(english)}
-        self._by_word: dict[str, list[Message]] = {}
+        self._by_word: dict[str, list[tuple[int, Message]]] = {}
         self._tails: list[Message] = []
+        self._known: dict[str, Reading | None] = {}
         found = [message_of(english, other) for english, other in catalog.items() if other]
-        for message in sorted(found, key=_order):
+        for rank, message in enumerate(sorted(found, key=_order)):
             if message.names:
-                self._by_word.setdefault(_key_of(message), []).append(message)
+                self._by_word.setdefault(_key_of(message), []).append((rank, message))
             if message.literals[0].startswith(" "):
                 self._tails.append(message)
 
@@ -124,7 +132,9 @@ class Sentences:
         """*text* in this language; what is not ours, or not known, stays as it is."""
         if "\n" in text:
             return "\n".join(self.translate(line) for line in text.split("\n"))
-        found = _Search(self._exact, self._by_word, self._tails).find(text.strip(), 0)
+        if len(self._known) > _KNOWN_MAX:
+            self._known.clear()
+        found = _Search(self._exact, self._by_word, self._tails, self._known).find(text.strip(), 0)
         return text if found is None else f"{text[: len(text) - len(text.lstrip())]}{found.text}{_blanks_after(text)}"
 
 
@@ -141,44 +151,57 @@ class _Search:
     """
     One sentence, and all that it may be made of: of several ways to read it the one that leaves the least unknown.
 
-    ``found``: what each part was found to be, since parts come again in other readings.
+    ``found``: what each part was found to be, since parts come again in other readings; ``known``: in other sentences.
     """
 
     exact: Mapping[str, str]
-    by_word: Mapping[str, list[Message]]
+    by_word: Mapping[str, list[tuple[int, Message]]]
     tails: Sequence[Message]
+    known: dict[str, Reading | None]
     found: dict[str, Reading | None] = field(default_factory=dict)
 
     def find(self, text: str, depth: int) -> Reading | None:
         """*text* in this language, or None where nothing in it is known."""
         if depth > _DEPTH_MAX or not _LETTERS.search(text):
             return None
+        if text in self.known:
+            return self.known[text]
         if text not in self.found:
             self.found[text] = None  # Whatever holds itself is nothing.
             self.found[text] = self._best(text, depth)
+            if depth < _DEPTH_MAX // 2:  # Deeper ones may have been cut off.
+                self.known[text] = self.found[text]
         return self.found[text]
 
     def _best(self, text: str, depth: int) -> Reading | None:
         if (known := self._as_it_is(text)) is not None:
             return known
-        readings = [*self._whole(text, depth)]
+        best, letters = None, _count(text)
+        for reading in self._readings(text, depth):
+            if best is None or reading.letters > best.letters:
+                best = reading
+            if best.letters >= letters:
+                break
+        return best
+
+    def _readings(self, text: str, depth: int) -> Iterator[Reading]:
         if not _OF_OTHERS.match(text):
-            apart = (*self._without_ends(text, depth), *self._apart(text, depth), *self._with_tail(text, depth))
-            readings = [*apart, *readings]
-        return max(readings, key=lambda reading: reading.letters, default=None)
+            yield from self._without_ends(text, depth)
+            yield from self._apart(text, depth)
+            yield from self._with_tail(text, depth)
+        yield from self._whole(text, depth)
 
     def _as_it_is(self, text: str) -> Reading | None:
         for begun in _beginnings(text):
             for end in ("", "."):
                 if begun.endswith(end) and (other := self.exact.get(begun.removesuffix(end) if end else begun)):
-                    return Reading(other + ("。" if end else ""), len(_LETTERS.findall(text)))
+                    return Reading(other + ("。" if end else ""), _count(text))
         return None
 
     def _whole(self, text: str, depth: int) -> Iterator[Reading]:
         for begun in _beginnings(text):
-            words = dict.fromkeys(("", *_WORD.findall(begun)))
-            found = (message for word in words for message in self.by_word.get(word, ()))
-            for message in sorted(found, key=lambda each: (not each.literals[0], *_order(each))):
+            words = {"", *_WORD.findall(begun)}
+            for _, message in sorted(message for word in words for message in self.by_word.get(word, ())):
                 parts = message.parts_of(begun) if _leaves_others_alone(message, begun) else None
                 if parts is not None and (message.is_strong or self._are_small(parts.values(), depth)):
                     yield self._fill(message, parts, depth)
@@ -189,7 +212,7 @@ class _Search:
 
     def _is_known(self, part: str, depth: int) -> bool:
         found = self.find(part.strip(_ENDS), depth + 1)
-        return found is not None and found.letters >= len(_LETTERS.findall(part))
+        return found is not None and found.letters >= _count(part)
 
     def _fill(self, message: Message, parts: Mapping[str, str], depth: int) -> Reading:
         """*message* with its *parts*, in the other language."""
@@ -261,7 +284,7 @@ class _Search:
 def _as_a_name(part: str) -> Reading:
     """*part* as it is: known, if it must be a name or an id."""
     is_name = " " not in part and not _PLAIN_WORD.fullmatch(part)
-    return Reading(part, len(_LETTERS.findall(part)) if is_name else 0)
+    return Reading(part, _count(part) if is_name else 0)
 
 
 def _leaves_others_alone(message: Message, text: str) -> bool:
@@ -307,17 +330,17 @@ def _several(text: str) -> Reading | None:
     """A list of names: ``s1, s2 and s3``."""
     if _ONE_OF_SEVERAL.fullmatch(text):
         either = " or " in text
-        return Reading(re.sub(" (?:and|or) ", " 或 " if either else " 和 ", text.replace(", ", "、")), 3)
-    return Reading(text.replace(", ", "、"), 0) if _SEVERAL.fullmatch(text) else None
+        return Reading(re.sub(" (?:and|or) ", " 或 " if either else " 和 ", text.replace(", ", "、")), _count(text))
+    return Reading(text.replace(", ", "、"), _count(text)) if _SEVERAL.fullmatch(text) else None
 
 
 def _is_small(part: str) -> bool:
     return len(part) <= _WEAK_CHARS_MAX and not any(joint in part for joint, _ in _JOINTS)
 
 
-def _order(message: Message) -> tuple[int, int]:
-    """Most literal first."""
-    return -message.letters, -sum(map(len, message.literals))
+def _order(message: Message) -> tuple[bool, int, int]:
+    """Those that begin with their own words first, then most literal."""
+    return not message.literals[0], -message.letters, -sum(map(len, message.literals))
 
 
 def _key_of(message: Message) -> str:
