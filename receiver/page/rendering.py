@@ -21,6 +21,7 @@ from framerelay.receiver.access import SAFE, Handler, require
 from framerelay.receiver.answers import NO_SUCH_ADDRESS, foreseen, refused
 from framerelay.receiver.fields import check
 from framerelay.receiver.page.static_files import address_of
+from framerelay.receiver.page.wording import worded
 from framerelay.receiver.state import state_of
 from framerelay.runs.errors import FrameRelayError, RunNotFound
 from framerelay.runs.text import duration, number_of, sentence
@@ -88,7 +89,7 @@ async def render_page(request: Request, template: str, *, status: int = 200, **v
         "lang": language(),
         "languages": NAMES,
     }
-    text = await run_in_threadpool(_templates.get_template(template).render, {**common, **values})
+    text = await run_in_threadpool(lambda: _templates.get_template(template).render({**common, **worded(values)}))
     headers = {**HEADERS, "Content-Security-Policy": await _policy(request)}
     return Response(text, status_code=status, media_type="text/html", headers=headers)
 

@@ -116,3 +116,15 @@ async def test_the_switch_of_the_page_is_kept_in_the_browser(relay: Any) -> None
         assert http.cookies[COOKIE] == "zh"
         assert (await http.post("/language", data={"lang": "xx"})).status_code == 422
         assert "Accept-Language" in (await http.get("/login")).headers["Vary"]
+
+
+async def test_the_page_says_in_chinese_how_a_run_stands(browser: Any, relay: Any, board: Any) -> None:
+    """Sentences are the reader's; title and prompts are whose they are."""
+    run_id = await relay.run({**board, "title": "done"})
+    english = (await browser.get(f"/runs/{run_id}")).text
+    chinese = (await browser.get(f"/runs/{run_id}", headers=ZH)).text
+
+    assert "即将提交" in chinese
+    assert "about to be submitted" in english
+    assert not CHINESE.search(english.replace(board["shots"][0]["prompt"], "").replace(board["shots"][1]["prompt"], ""))
+    assert "done" in chinese
