@@ -90,8 +90,9 @@ def _of_templates() -> Iterator[tuple[str | tuple[str, ...], str]]:
     keywords = {"_": None, "gettext": None, "ngettext": (1, 2)}
     for file in sorted(TEMPLATES.glob("*.html")):
         with file.open("rb") as opened:
-            for _, _, said, _ in babel_extract(opened, list(keywords), [], options):
-                yield _plural(said), file.relative_to(ROOT).as_posix()
+            for _, function, said, _ in babel_extract(opened, list(keywords), [], options):
+                texts = [each for each in (said if isinstance(said, tuple) else (said,)) if isinstance(each, str)]
+                yield (texts[0], texts[1]) if function == "ngettext" else texts[0], file.relative_to(ROOT).as_posix()
 
 
 def _of_click() -> Iterator[tuple[str | tuple[str, ...], str]]:
@@ -99,12 +100,6 @@ def _of_click() -> Iterator[tuple[str | tuple[str, ...], str]]:
     keywords = {"_": None, "ngettext": (1, 2)}
     for name, _, said, _, _ in extract_from_dir(folder, [(each, "python") for each in CLICK_FILES], keywords=keywords):
         yield said, f"click/{name}"
-
-
-def _plural(said: object) -> str | tuple[str, ...]:
-    if isinstance(said, tuple):
-        return tuple(str(each) for each in said if isinstance(each, str))[:2]
-    return str(said)
 
 
 def main() -> None:
