@@ -208,7 +208,7 @@ class _Search:
 
     def _are_small(self, parts: Iterable[str], depth: int) -> bool:
         """Whether each of *parts* is one word, or known: little else tells a short message from others' words."""
-        return all(_is_small(part) and (" " not in part.strip() or self._is_known(part, depth)) for part in parts)
+        return all((_is_small(part) and " " not in part.strip()) or self._is_known(part, depth) for part in parts)
 
     def _is_known(self, part: str, depth: int) -> bool:
         found = self.find(part.strip(_ENDS), depth + 1)
