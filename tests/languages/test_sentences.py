@@ -26,7 +26,7 @@ from framerelay.upstream.profile_file import load_shipped, shipped
         ),
         (
             "done: take 1 of 2, 5.04 s, 1280x720; begins with s1's last frame, seam 1.2 of 255; stale, since s1 is",
-            "完成：第 1 次生成（共 2 次），5.04 秒，1280x720；从 s1 的尾帧开始，接缝差 1.2（满分 255）；"
+            "完成：第 1 次生成（共 2 次），5.04 秒，1280x720；从 s1 的尾帧开始，接缝差 1.2（最大 255）；"
             "已过时，因为 s1 过时了",
         ),
         ("generating, 0:40 of about 1:20", "生成中，0:40，预计 1:20"),
