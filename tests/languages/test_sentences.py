@@ -48,7 +48,7 @@ def test_a_composed_sentence_is_translated(english: str, chinese: str) -> None:
         ("HTTP 400 invalid: the film, failed; done", "HTTP 400 invalid: the film, failed; done"),
         (
             "fetching put off: HTTP 503: try again, now; again in 5 s",
-            "取片暂缓：HTTP 503: try again, now；5 秒后再取",
+            "取回片段暂缓：HTTP 503: try again, now；5 秒后再取",
         ),
         ("waits: the provider says: running, held", "等待：供应商说：running, held"),
         ('its status is "done; failed, now"', "它的状态是“done; failed, now”"),
