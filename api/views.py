@@ -12,6 +12,7 @@ from framerelay.network.policy import HOW_TO_TRUST
 from framerelay.runs.attention import needs_person
 from framerelay.runs.costs import Estimate, together
 from framerelay.runs.events import Retaken
+from framerelay.runs.limits import submits_to_come
 from framerelay.runs.model import Clip, FirstFrame, Frame, Problem, Run, Shot, Take, TakeStatus
 from framerelay.runs.outlook import (
     SecondJob,
@@ -32,7 +33,6 @@ from framerelay.runs.standing import (
     jobs_spent,
     needs_operator,
     seems_unreachable,
-    submits_to_come,
 )
 from framerelay.runs.takes import IN_FLIGHT
 from framerelay.runs.text import duration
@@ -224,7 +224,7 @@ def _planned_shot(plan: Plan, shot: Shot) -> shapes.PlannedShot:
 def _warnings(run: Run) -> list[shapes.Oddity]:
     jumps = [_jump(shot_id, levels) for shot_id, levels in seams_that_jump(run)]
     odd = [_odd_clip(shot_id, note) for shot_id, note in clips_that_are_odd(run)]
-    untold = [shapes.Oddity(code="notify_url_refused", message=_untold(run.untold))] if run.untold else []
+    unsent = [shapes.Oddity(code="notify_url_refused", message=_why_unsent(run.untold))] if run.untold else []
     strange = [
         shapes.Oddity(code="status_unknown", message=_strange_words(run, shot, take))
         for shot in awake(run)
@@ -234,7 +234,7 @@ def _warnings(run: Run) -> list[shapes.Oddity]:
     lacks = [shapes.Oddity(code="film_incomplete", message=words) for words in (run.film.warnings if run.film else ())]
     unreachable = [UNREACHABLE] if seems_unreachable(run) else []
     twice = map(_paid_twice, second_jobs(run))
-    return [*unreachable, *twice, *untold, *strange, *jumps, *filter(None, odd), *lacks]
+    return [*unreachable, *twice, *unsent, *strange, *jumps, *filter(None, odd), *lacks]
 
 
 def _jump(shot_id: str, levels: float) -> shapes.Oddity:
@@ -277,7 +277,7 @@ def _strange_words(run: Run, shot: Shot, take: Take) -> str:
     )
 
 
-def _untold(problem: Problem) -> str:
+def _why_unsent(problem: Problem) -> str:
     return f"nothing is told to notify_url: {redacted(problem.message)}; {HOW_TO_TRUST}"
 
 

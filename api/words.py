@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from framerelay.api import shapes
 from framerelay.runs.machine import NO_PLACE
+from framerelay.runs.takes import FOR_A_PERSON
 from framerelay.runs.text import amount_words, clause, duration, listed, ordinal, soon
 
 IN_QUEUE: Final = frozenset({"queued", "pending", "submitted", "created"})
@@ -213,6 +214,8 @@ def waits_for(shot: shapes.Shot) -> str:
     takes = [take for take in shot.takes if take.number > shot.set_aside]
     if any(take.question for take in takes):
         return "answer"
+    if _refused_look(shot):
+        return "operator"
     if any(take.status == "unsure" for take in takes):
         return "outcome"
     if any(take.status == "done" for take in shot.takes):
@@ -221,7 +224,17 @@ def waits_for(shot: shapes.Shot) -> str:
         return "approval"
     if not shot.held_by:
         return "budget"
-    return "operator" if shot.held_by.family in ("account", "quota") else "provider"
+    return "operator" if shot.held_by.family in FOR_A_PERSON else "provider"
+
+
+def operator_problem(shot: shapes.Shot) -> shapes.Problem | None:
+    """Why the provider lets us submit nothing, or does not tell us of a job, until a person acts there."""
+    return _refused_look(shot) or shot.held_by
+
+
+def _refused_look(shot: shapes.Shot) -> shapes.Problem | None:
+    errors = [take.error for take in shot.takes if take.status == "generating" and take.number > shot.set_aside]
+    return next((error for error in errors if error and error.family in FOR_A_PERSON), None)
 
 
 def _takes_words(run: shapes.Run, shot: shapes.Shot, now: float) -> list[str]:

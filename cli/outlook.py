@@ -6,7 +6,7 @@ from typing import Final
 from framerelay.api import shapes
 from framerelay.api.advice import Remedy, advice_on
 from framerelay.api.forecast import film_in
-from framerelay.api.words import coming, frame_for, problem_words, waits_for
+from framerelay.api.words import coming, frame_for, operator_problem, problem_words, waits_for
 from framerelay.runs.text import new_submits
 
 Place = Callable[[str], str]
@@ -60,7 +60,7 @@ def _turn(run: shapes.Run, shot: shapes.Shot, place: Place | None) -> Iterator[s
             yield f"if the provider lists its job: framerelay adopt JOB_ID --run {run.id} --shot {shot.id}"
             yield f"to give it up: framerelay cancel {run.id}"
         case "operator":
-            yield _advice(run, shot.id, shot.held_by)
+            yield _advice(run, shot.id, operator_problem(shot))
         case "budget":
             yield f"your turn: {more_budget(run)}"
             yield _limit_words(run)

@@ -34,7 +34,7 @@ class Follower:
         self._write: Callable[[bytes], object] | None = None
         self._ending: Callable[[], object] = lambda: None
         self._lines: list[bytes] = []
-        self._untold: list[tuple[int, int]] = []
+        self._news: list[tuple[int, int]] = []
         self._telling: asyncio.TimerHandle | None = None
         self._missing = 0
         self._is_over = False
@@ -50,7 +50,7 @@ class Follower:
         """The bytes from *first* to before *end* are in the file; none are told twice."""
         if self._task and not self._is_over:
             self._missing -= end - first
-            self._untold = joined(self._untold, (first, end))
+            self._news = joined(self._news, (first, end))
             if not self._missing:
                 self._tell()
                 self._ending()
@@ -111,9 +111,9 @@ class Follower:
         if self._telling:
             self._telling.cancel()
             self._telling = None
-        for first, end in self._untold:
+        for first, end in self._news:
             self._say(to_json(Has(first=first, end=end)) + b"\n")
-        self._untold = []
+        self._news = []
 
     def _say(self, line: bytes) -> None:
         if self._write:

@@ -69,10 +69,10 @@ async def _joined(deps: Deps, run: Run) -> Film:
         await deps.media.keep(path)
     finally:
         draft.unlink(missing_ok=True)
-    shots = [shot.id for shot, _ in clips_of_film(run)]
+    shots = [shot for shot, _ in clips_of_film(run)]
     lacks = [(shots[warning.part - 1], warning.message) for warning in facts.warnings]
-    for shot_id, reason in lacks:
-        log.warning("film_incomplete", shot=shot_id, reason=reason)
+    for shot, reason in lacks:
+        log.warning("film_incomplete", shot=shot.id, reason=reason)
     return Film(
         path=path,
         bytes=facts.bytes,
@@ -82,7 +82,7 @@ async def _joined(deps: Deps, run: Run) -> Film:
         reason=facts.reason,
         takes=picks(run),
         sha256=facts.sha256,
-        warnings=tuple(f"shot {shot_id}: {reason}" for shot_id, reason in lacks),
+        warnings=tuple(f"shot {shot.name}: {reason}" for shot, reason in lacks),
     )
 
 

@@ -69,12 +69,12 @@ async def first_frame(deps: Deps, run: Run, shot: Shot, taker: Taker) -> FirstFr
         return await _frame_of(deps, taker, shot.first_frame) if shot.first_frame else None
     take = chosen(source)
     if take is None:
-        raise RequestInvalid(f"shot {source.id} has no last frame yet")
+        raise RequestInvalid(f"shot {source.name} has no last frame yet")
     is_wanted = _hand_off(deps, taker.provider) == "auto" and takes_addresses(taker.profile)
     if is_wanted and take.provider_frame_url and _is_fresh(take, taker.profile):
         return FirstFrame(url=take.provider_frame_url, source="provider", take=take.number)
     if take.last_frame is None:
-        raise NotFound(f"the last frame of shot {source.id} is not kept")
+        raise NotFound(f"the last frame of shot {source.name} is not kept")
     await ensure(deps, run, take.last_frame.path)
     return replace(await _sent(deps, taker, take.last_frame.path), take=take.number)
 

@@ -3,15 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
 
-import msgspec
 import structlog
 from arq.worker import Retry
 
-from framerelay.config.metrics import COST
-from framerelay.config.traces import traceparent
 from framerelay.network.policy import Trusted, check_in_advance
+from framerelay.processors.costs import count_cost, usage_of, with_cost
 from framerelay.processors.deps import Deps
 from framerelay.processors.find import find
 from framerelay.processors.orders import address_ends_at
@@ -32,7 +29,6 @@ from framerelay.runs.standing import callbacks_missed, seems_unreachable
 from framerelay.runs.takes import OPEN, is_unheard, reference
 from framerelay.store.progress import record
 from framerelay.upstream.job import JobReport
-from framerelay.upstream.prices import cost, unpaid
 from framerelay.upstream.wire import JobState, read_state
 
 ENDED = {
@@ -46,7 +42,6 @@ LOOKING = OPEN - {TakeStatus.COLLECTING}
 # A job of ours that we took for foreign is paid for twice: no time zone is further off than the one, and a job that
 # claims to be older than the other is told of by a clock that cannot be believed (its clip would be gone as well).
 CLOCKS_APART_S = 13 * 3600.0
-USAGE_BYTES_MAX = 4096  # Of JSON. It goes with every save of its run, and an answer may have four megabytes.
 JOBS_KEPT_S = 30 * 86_400.0
 
 log = structlog.get_logger()
@@ -105,9 +100,9 @@ async def look_up(
         return "foreign_job"
     report = _without_bad_frame(deps, report)
     event = event_of(report, shot_id=shot_id, take=take, job_id=lookup_id, called_back=not planned, has_ended=has_ended)
-    recorded = await record(deps.store, run_id, _with_cost(deps, current, event, report, received_at))
+    recorded = await record(deps.store, run_id, with_cost(deps, run, current, event, report, received_at))
     if recorded.changed:
-        _count_cost(recorded.run.take(shot_id, take), event)
+        count_cost(recorded.run.take(shot_id, take), event)
         await _learn(deps, run, shot_id, current, report, received_at)
         _warn(run, recorded.run)
     return report.status_word or report.state.value
@@ -234,37 +229,6 @@ async def _get_job(
     return await client.get_job(job_id, kept=kept, model=model, is_patient=is_patient)
 
 
-def _with_cost(deps: Deps, take: Take, event: Event, report: JobReport, callback_at: float | None) -> Event:
-    """*event* with the job's cost, where the provider says it, and when we were called about a clip, and a trace."""
-    if not isinstance(event, events.Rendered | events.JobEnded):
-        return event
-    if isinstance(event, events.Rendered):
-        event = replace(event, callback_at=callback_at, trace=traceparent())
-    if take.maker is None:
-        return event
-    profile = deps.clients.of_maker(take.maker).profile
-    said = cost(profile, deps.clients.price_of(take.maker), report)
-    if said is None and isinstance(event, events.JobEnded) and take.cost is not None:
-        said = unpaid(profile, report, currency=take.cost.currency)
-    return replace(event, cost=said)
-
-
-def _count_cost(take: Take | None, event: Event) -> None:
-    if isinstance(event, events.Rendered) and take is not None and take.cost is not None and take.maker is not None:
-        estimated = "yes" if take.cost.estimated else "no"
-        COST.add(take.maker.provider, take.cost.currency, estimated, by=take.cost.amount)
-
-
-def usage_of(report: JobReport) -> dict[str, Any]:
-    """What the job took, in the provider's own words; more than a few are left out: they are kept with the run."""
-    cost = {} if report.cost is None else {"cost": report.cost}
-    size = len(msgspec.json.encode(report.usage))
-    if size > USAGE_BYTES_MAX:
-        log.warning("usage_left_out", job_id=next(iter(report.job_ids), None), bytes=size, most=USAGE_BYTES_MAX)
-        return cost
-    return {**report.usage, **cost}
-
-
 async def _too_late(
     deps: Deps,
     run_id: str,
@@ -380,6 +344,8 @@ async def _poll_failed(
         raise Retry(defer=retry_wait_s(tries, retry_after_s=retry_after_s)) from error
     problem = problem_of(error)
     gone = isinstance(error, UpstreamRejected) and error.status in GONE
+    if problem.family is Family.ACCOUNT and not gone and await deps.has_another_key():
+        raise Retry(defer=0) from error  # Somebody has put it right meanwhile.
     event = events.PollFailed(
         shot_id=shot_id,
         take=take.number,

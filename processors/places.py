@@ -69,9 +69,9 @@ async def _others_of(deps: Deps, place: TakePlace, provider: Provider) -> tuple[
     return tuple(each for each, _ in await deps.store.places.inside(provider.name) if each in others)
 
 
-async def leave(deps: Deps, run: Run, shot: Shot, take: int, provider: Provider) -> None:
+async def leave(deps: Deps, run: Run, shot_id: str, take: int, provider: Provider) -> None:
     """Nothing was submitted for the take: its place is another one's."""
-    place = TakePlace(run_id=run.id, shot_id=shot.id, take=take)
+    place = TakePlace(run_id=run.id, shot_id=shot_id, take=take)
     await tell(deps.store, provider.name, await deps.store.places.leave(provider.name, place))
 
 

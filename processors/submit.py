@@ -36,7 +36,7 @@ from framerelay.runs.events import Event
 from framerelay.runs.model import Family, Problem, Run, Shot, Take
 from framerelay.runs.restoration import is_in_doubt
 from framerelay.runs.standing import chosen
-from framerelay.runs.steps import Step, StepName, is_to_come, steps_due
+from framerelay.runs.steps import Step, StepName, is_to_come_at, steps_due
 from framerelay.store.progress import Recorded, record
 from framerelay.upstream.job import JobReport
 
@@ -74,7 +74,7 @@ async def submit(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int)
         return "not_due"
     step = Step(name=StepName.SUBMIT, run_id=run.id, shot_id=shot_id, take=take, turn=turn)
     if step not in steps_due(run, time.time()):
-        await _without_place(deps, run, shot, take)
+        await _without_place(deps, run, shot_id, take, run.provider_of(shot))
         return "not_due"
     before = _take_before(run, shot)
     parent = before.trace if before else None
@@ -99,7 +99,8 @@ async def _submitted(deps: Deps, run: Run, shot: Shot, take: int) -> str:
     except CopiesMissing:
         return "put_off"
     if intended is None:
-        await _without_place(deps, await deps.store.load(run.id) or run, shot, take)
+        now = await deps.store.load(run.id) or run
+        await _without_place(deps, now, shot.id, take, run.provider_of(shot))
         return "not_due"
     if doubt is not None:
         return await _settle_doubt(deps, run, shot, intended, doubt)
@@ -118,17 +119,18 @@ async def _settle_doubt(deps: Deps, run: Run, shot: Shot, take: Take, doubt: Job
     return "found"
 
 
-async def _without_place(deps: Deps, run: Run, shot: Shot, take: int) -> None:
-    """A place that it got before somebody decided otherwise is another one's; one that is still wanted stays."""
+async def _without_place(deps: Deps, run: Run, shot_id: str, take: int, name: str | None) -> None:
+    """A place at *name* that it got before somebody decided otherwise is another's; one that is still wanted stays."""
     with suppress(FrameRelayError):
-        if not is_to_come(run, shot.id, take):
-            await places.leave(deps, run, shot, take, deps.clients.provider(run.provider_of(shot)))
+        provider = deps.clients.provider(name)
+        if not is_to_come_at(run, provider.name, shot_id, take):
+            await places.leave(deps, run, shot_id, take, provider)
 
 
 async def _unprepared(deps: Deps, run: Run, shot: Shot, take: int, error: FrameRelayError) -> str:
     run_id = run.id
     with suppress(FrameRelayError):  # Of a provider that is not there nobody has a place.
-        await places.leave(deps, run, shot, take, deps.clients.provider(run.provider_of(shot)))
+        await places.leave(deps, run, shot.id, take, deps.clients.provider(run.provider_of(shot)))
     if await _may_pass(deps, error):
         await record(
             deps.store, run_id, events.PreparationFailed(shot_id=shot.id, problem=OTHER_KEY, until=time.time())

@@ -80,7 +80,7 @@ def _quote(state: State, run: Run, change: events.ShotChange) -> Quote:
         provider = state.providers.of(run.provider_of(shot))
     except NotFound:
         return Quote(input=new, estimate=None)
-    return Quote(input=new, estimate=estimate_of(provider, run.model_of(shot), new))
+    return Quote(input=new, estimate=estimate_of(provider, run.model_of(shot), replace(shot, input=new)))
 
 
 def stored_shot(run: Run, text: str) -> str:

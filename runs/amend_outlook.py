@@ -45,7 +45,7 @@ def amend_outlook(run: Run, wanted: Run, now: float) -> AmendOutlook:
 
 
 def _jobs_to_come(run: Run) -> list[tuple[Shot, int]]:
-    """Of each shot so many takes as `standing.submits_to_come` counts, inside the budget."""
+    """Of each shot so many takes as `limits.submits_to_come` counts, inside the budget."""
     jobs: list[tuple[Shot, int]] = []
     left = budget_left(run)
     for shot in run.story:

@@ -1,7 +1,8 @@
 """Whether a run needs a person, purely: what a list shows of those that somebody should look at."""
 
-from framerelay.runs.model import Family, Run, RunStatus, Shot, ShotStatus, TakeStatus
+from framerelay.runs.model import Family, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
 from framerelay.runs.standing import awake, counted
+from framerelay.runs.takes import is_refused_a_look
 
 
 def needs_person(run: Run) -> bool:
@@ -17,14 +18,18 @@ def needs_person(run: Run) -> bool:
 
 def asks_a_person(shot: Shot) -> bool:
     """
-    For an approval, a pick, or what became of a take.
+    For an approval, a pick, what became of a take, or a key with which its job can be asked about.
 
     What else a shot may wait for concerns the whole run, or settles itself.
     """
     if shot.status is not ShotStatus.WAITING:
         return False
     unapproved = shot.gated and not shot.approved
-    return unapproved or any(take.status is TakeStatus.DONE or take.question for take in counted(shot))
+    return unapproved or any(_asks(take) for take in counted(shot))
+
+
+def _asks(take: Take) -> bool:
+    return take.status is TakeStatus.DONE or take.question is not None or is_refused_a_look(take)
 
 
 def is_out_of_order(shot: Shot) -> bool:

@@ -28,7 +28,7 @@ def why_not_changed(shot: Shot, change: ShotChange) -> str | None:
     """The price was asked for another input than the shot would have now: somebody changed it in between."""
     if change.quote is None or change.quote.input == input_after(shot, change):
         return None
-    return f"the input of shot {shot.id} was changed in between: look again"
+    return f"the input of shot {shot.name} was changed in between: look again"
 
 
 def input_of(shot: Shot, number: int) -> Mapping[str, Any]:

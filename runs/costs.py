@@ -10,11 +10,17 @@ MICROS: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What one take of a shot may cost, from *low* to *high*, in units of *currency* (``USD``)."""
+    """
+    What one take of a shot may cost, from *low* to *high*, in units of *currency* (``USD``).
+
+    ``unpriced``: what it asks for that may make it dearer than *high*, and by how much nobody knows: then it is told,
+    but no money can be kept to by it.
+    """
 
     low: float
     high: float
     currency: str
+    unpriced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +56,9 @@ class BudgetLeft:
         """Whether one more take fits in, at its highest price; one whose price nobody knows fits into no money."""
         if self.jobs == 0:
             return False
-        return self.micros is None or (estimate is not None and _micros(estimate) <= self.micros)
+        if self.micros is None:
+            return True
+        return estimate is not None and not estimate.unpriced and _micros(estimate) <= self.micros
 
     def after(self, estimate: Estimate | None) -> "BudgetLeft":
         """What is left beside one more take."""

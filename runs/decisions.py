@@ -16,7 +16,7 @@ from framerelay.runs.costs import reserved
 from framerelay.runs.limits import why_no_budget, with_budget
 from framerelay.runs.model import Family, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
 from framerelay.runs.standing import budget_left, counted, heirs, problem_of, unjoined
-from framerelay.runs.takes import BROUGHT_IN, NEVER_ARRIVED, OPEN
+from framerelay.runs.takes import BROUGHT_IN, NEVER_ARRIVED, OPEN, is_refused_a_look
 
 Decision = events.Approved | events.Picked | events.Resumed | events.Adopted | events.Retaken | events.RunCancelled
 
@@ -83,21 +83,21 @@ def _shot_of(run: Run, event: events.Approved | events.Picked | events.Adopted |
 
 def _why_not_approved(shot: Shot) -> str | None:
     if not shot.gated:
-        return f"shot {shot.id} waits for no approval: it has no gate in the storyboard"
-    return f"shot {shot.id} is approved already" if shot.approved else None
+        return f"shot {shot.name} waits for no approval: it has no gate in the storyboard"
+    return f"shot {shot.name} is approved already" if shot.approved else None
 
 
 def _why_not_picked(run: Run, shot: Shot, number: int) -> str | None:
     take = run.take(shot.id, number)
     if take is None:
-        return f"shot {shot.id} has no take {number}"
+        return f"shot {shot.name} has no take {number}"
     if take.status is not TakeStatus.DONE:
-        return f"take {number} of shot {shot.id} is {take.status.value}; only one that is done can be picked"
+        return f"take {number} of shot {shot.name} is {take.status.value}; only one that is done can be picked"
     if shot.picked == number and shot.following is None:
-        return f"take {number} of shot {shot.id} is picked already"
-    later = [each.id for each in heirs(run, shot) if _is_begun(each, OPEN)]
+        return f"take {number} of shot {shot.name} is picked already"
+    later = [each.name for each in heirs(run, shot) if _is_begun(each, OPEN)]
     if later:
-        return f"made from another take of shot {shot.id}, and still under way: {', '.join(later)}"
+        return f"made from another take of shot {shot.name}, and still under way: {', '.join(later)}"
     return None
 
 
@@ -144,6 +144,8 @@ def _resumed_shot(shot: Shot, now: float) -> Shot:
 def _resumed_take(shot: Shot, take: Take, now: float) -> Take:
     if take.status is TakeStatus.UNSURE and take.due_at <= now:
         return replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED)
+    if is_refused_a_look(take):
+        return _asked_again(take, now)
     rendered = take.status is TakeStatus.FAILED and take.video_url is not None
     return _asked_again(take, now) if rendered and take in counted(shot) else take
 
@@ -161,9 +163,9 @@ def _why_not_adopted(run: Run, shot: Shot, job_id: str) -> str | None:
     jobs = ((each, take) for each in run.shots for take in each.takes)
     owner, known = next(((each, take) for each, take in jobs if job_id in take.job_ids), (None, None))
     if owner is not None and owner is not shot:
-        return f"{job_id} is the job of shot {owner.id}"
+        return f"{job_id} is the job of shot {owner.name}"
     if known is not None:
-        here = f"{job_id} is the job of take {known.number} of shot {shot.id} already, which is {known.status.value}"
+        here = f"{job_id} is the job of take {known.number} of shot {shot.name} already, which is {known.status.value}"
         return None if known.status in _FINAL else here
     return why_no_other_job(shot)
 
@@ -171,12 +173,12 @@ def _why_not_adopted(run: Run, shot: Shot, job_id: str) -> str | None:
 def why_no_other_job(shot: Shot) -> str | None:
     """Why no job that is new to its run can be brought in for *shot*, in words for a person; None if one can."""
     if shot.status is ShotStatus.DONE:
-        return f"shot {shot.id} is done"
+        return f"shot {shot.name} is done"
     open_ones = [take for take in shot.takes if take.question is None]
     moving = next((take for take in open_ones if take.status in OPEN - {TakeStatus.UNSURE}), None)
     if moving is not None:
         about = f"job {moving.job_id}" if moving.job_id else "a submit"
-        return f"shot {shot.id} has {about} under way"
+        return f"shot {shot.name} has {about} under way"
     return None
 
 
@@ -218,18 +220,18 @@ def _with_take(run: Run, shot: Shot, take: Take) -> Run:
 
 def _why_not_taken_again(run: Run, shot: Shot, event: events.Retaken) -> str | None:
     if not shot.takes_wanted:
-        return f"shot {shot.id} was submitted by somebody else; we know no prompt for it"
+        return f"shot {shot.name} was submitted by somebody else; we know no prompt for it"
     is_asked = shot.status is ShotStatus.WAITING and any(take.question for take in counted(shot))
     if shot.status is ShotStatus.DONE and _is_begun(shot, OPEN):
-        return f"another take of shot {shot.id} is still under way"
+        return f"another take of shot {shot.name} is still under way"
     if not is_asked and (shot.status not in (ShotStatus.DONE, ShotStatus.FAILED) or _is_begun(shot, OPEN)):
-        return f"shot {shot.id} is {shot.status.value}; a retake is for one that is done or failed"
+        return f"shot {shot.name} is {shot.status.value}; a retake is for one that is done or failed"
     refused = shot.status is ShotStatus.FAILED and problem_of(shot).family is Family.TEXT_MODERATED
     if refused and event.prompt is None:
-        return f"the provider refused the text of shot {shot.id}; give another prompt"
-    later = [each.id for each in heirs_of(run, shot) if _is_begun(each, OPEN)]
+        return f"the provider refused the text of shot {shot.name}; give another prompt"
+    later = [each.name for each in heirs_of(run, shot) if _is_begun(each, OPEN)]
     if later:
-        return f"made from shot {shot.id}, and still under way: {', '.join(later)}; a retake would not fit them"
+        return f"made from shot {shot.name}, and still under way: {', '.join(later)}; a retake would not fit them"
     if (outdated := why_not_changed(shot, event)) is not None:
         return outdated
     left = budget_left(run)
@@ -278,7 +280,7 @@ def heirs_of(run: Run, shot: Shot, *, past_done: bool = True) -> list[Shot]:
     Without *past_done* those that are done are left out, and what begins with them.
     """
     found: list[Shot] = []
-    ids = {shot.id}
+    ids = {shot.name}
     for each in run.shots:
         if each.source in ids and (past_done or each.status is not ShotStatus.DONE):
             ids.add(each.id)

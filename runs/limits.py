@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from framerelay.runs import events
+from framerelay.runs.budget import words_of_no_price
 from framerelay.runs.costs import MICROS
 from framerelay.runs.model import Run
 from framerelay.runs.standing import budget_left, overview, takes_to_come
@@ -45,6 +46,19 @@ def more_needed(run: Run) -> MoreNeeded:
     return MoreNeeded(jobs=max(0, jobs), money=max(0.0, money))
 
 
+def submits_to_come(run: Run) -> int:
+    """How many submits *run* leads to from here, if nothing fails: every take that is missing, inside the budget."""
+    if run.cancelled or run.film:
+        return 0
+    number, left = 0, budget_left(run)
+    for shot in run.shots:
+        for _ in range(takes_to_come(run, shot)):
+            if not left.allows(shot.estimate):
+                break
+            number, left = number + 1, left.after(shot.estimate)
+    return number
+
+
 def _why_not_jobs(run: Run, jobs: int | None) -> str | None:
     spent = overview(run).spent + overview(run).intended
     if jobs is None or jobs >= spent:
@@ -56,12 +70,9 @@ def _why_not_money(run: Run, money: float | None) -> str | None:
     """Where a price is not known, or one is of another currency, money cannot be kept to: as when a run is started."""
     if money is None:
         return None
-    unknown = next((shot for shot in run.story if shot.estimate is None), None)
-    if unknown is not None:
-        return (
-            f"no price of {run.model_of(unknown)} is known (shot {unknown.id}), so the money cannot be kept to: "
-            "give a budget of jobs"
-        )
+    for shot in run.story:
+        if (words := words_of_no_price(run.model_of(shot), shot)) is not None:
+            return f"{words} (shot {shot.name}), so the money cannot be kept to: give a budget of jobs"
     currencies = {shot.estimate.currency for shot in run.story if shot.estimate} | {run.currency or ""} - {""}
     if len(currencies) > 1:
         return f"prices are in {' and '.join(sorted(currencies))}: nothing is converted here; give a budget of jobs"

@@ -21,7 +21,6 @@ from framerelay.runs.following import with_following, with_reactions
 from framerelay.runs.model import Run, Shot, ShotStatus, Take, TakeStatus
 from framerelay.runs.restoration import restored
 from framerelay.runs.standing import (
-    FOR_A_PERSON,
     awake,
     counted,
     is_complete,
@@ -32,6 +31,7 @@ from framerelay.runs.standing import (
 )
 from framerelay.runs.steps import StepName, steps_due, wants_film
 from framerelay.runs.takes import (
+    FOR_A_PERSON,
     NEVER_ARRIVED,
     OPEN,
     SUBMIT_CUT_SHORT,

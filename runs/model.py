@@ -286,7 +286,8 @@ class Run:
     ``news``: the last revision in which more changed than the first frame of a clip; None: kept by an early version.
     ``due_at`` · ``turns``: the film is not joined before then; a join that was begun under another turn no longer
     counts. ``join_error``: it is impossible.
-    ``untold``: why nothing is sent to ``notify_url``, if it is refused. ``labels``: the storyboard's.
+    ``untold``: why nothing is sent to ``notify_url``, if it is refused; runs are stored under this name.
+    ``labels``: the storyboard's.
     ``promoted_from``: the draft that it is the final of. ``index`` follows from the shots, not stored.
     """
 

@@ -15,12 +15,19 @@ from framerelay.runs.costs import MICROS, BudgetLeft, CostTally
 from framerelay.runs.model import Family, Problem, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
 from framerelay.runs.overview import Overview
 from framerelay.runs.reactions import retakes_due
-from framerelay.runs.takes import BROUGHT_IN, IN_FLIGHT, OPEN, SUBMIT_CUT_SHORT, is_unheard, shown_status
+from framerelay.runs.takes import (
+    BROUGHT_IN,
+    FOR_A_PERSON,
+    IN_FLIGHT,
+    OPEN,
+    SUBMIT_CUT_SHORT,
+    is_refused_a_look,
+    is_unheard,
+    shown_status,
+)
 
 MOVING: Final = frozenset({ShotStatus.SUBMITTING, ShotStatus.GENERATING, ShotStatus.COLLECTING})
 HELD_AFTER: Final = 6  # Submits put off because the provider is out of order, before a person is told: about 15 s.
-# Nothing can be submitted until the operator acts at the provider; no shot is to blame.
-FOR_A_PERSON: Final = frozenset({Family.ACCOUNT, Family.QUOTA})
 
 
 def settled(run: Run, *, before: Run | None = None) -> Run:
@@ -108,7 +115,7 @@ def _with_status(shot: Shot, status: ShotStatus) -> Shot:
 
 def _shot_status(run: Run, shot: Shot, left: BudgetLeft) -> ShotStatus:
     takes = counted(shot)
-    statuses = {shown_status(take) for take in takes if take.question is None}
+    statuses = {shown_status(take) for take in takes if take.question is None and not is_refused_a_look(take)}
     take = chosen(shot)
     if take is not None and take.status is TakeStatus.DONE:
         return ShotStatus.DONE
@@ -117,7 +124,7 @@ def _shot_status(run: Run, shot: Shot, left: BudgetLeft) -> ShotStatus:
     for status in (TakeStatus.COLLECTING, TakeStatus.GENERATING, TakeStatus.SUBMITTING):
         if status in statuses:
             return ShotStatus(status.value)
-    asks = any(take.question for take in takes)
+    asks = any(take.question or is_refused_a_look(take) for take in takes)
     if asks or statuses & {TakeStatus.UNSURE, TakeStatus.DONE} or _is_held(run, shot, left):
         return ShotStatus.WAITING
     if shot.error or (shot.takes and not takes_missing(run, shot)):
@@ -168,6 +175,9 @@ def _waiting_for(run: Run, shot: Shot, left: BudgetLeft) -> Problem:
     question = next((take.question for take in counted(shot) if take.question), None)
     if question is not None:
         return _named(shot, question)
+    refused = next((take.error for take in counted(shot) if is_refused_a_look(take)), None)
+    if refused is not None:
+        return _named(shot, refused)
     unsure = next((take for take in shot.takes if take.status is TakeStatus.UNSURE), None)
     if unsure is not None:
         return _named(shot, unsure.error or SUBMIT_CUT_SHORT)
@@ -290,19 +300,6 @@ def _was_found(take: Take) -> bool:
         return False  # Its provider calls nobody back.
     has_ended = take.rendered_at is not None or take.ended_at is not None
     return has_ended and not take.called_back and not take.adopted and take.twin_of is None
-
-
-def submits_to_come(run: Run) -> int:
-    """How many submits *run* leads to from here, if nothing fails: every take that is missing, inside the budget."""
-    if run.cancelled or run.film:
-        return 0
-    number, left = 0, budget_left(run)
-    for shot in run.shots:
-        for _ in range(takes_to_come(run, shot)):
-            if not left.allows(shot.estimate):
-                break
-            number, left = number + 1, left.after(shot.estimate)
-    return number
 
 
 def _has_first_frame(run: Run, shot: Shot) -> bool:

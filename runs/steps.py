@@ -72,6 +72,20 @@ def is_to_come(run: Run, shot_id: str, number: int) -> bool:
     return any((step.shot_id, step.take) == (shot_id, number) for step in submits)
 
 
+def is_to_come_at(run: Run, provider: str, shot_id: str, number: int) -> bool:
+    """The same, and *provider* makes it: an amendment may have given its shot to another one."""
+    shot, take = run.shot(shot_id), run.take(shot_id, number)
+    name = take.maker.provider if take and take.maker else run.provider_of(shot) if shot else None
+    return name in (None, provider) and is_to_come(run, shot_id, number)
+
+
+def left_queue(before: Run, after: Run) -> list[tuple[str, str, int]]:
+    """Takes that were to be submitted, and are another provider's by now: its name before, the shot, the number."""
+    shots = [(shot, name) for shot in before.shots if (name := before.provider_of(shot)) is not None]
+    takes = ((name, shot.id, number) for shot, name in shots for number in takes_to_submit(before, shot))
+    return [each for each in takes if not is_to_come_at(after, *each)]
+
+
 def wants_film(run: Run) -> bool:
     """Every shot is done, and the film of these takes is not there yet."""
     return is_complete(run) and not run.film and not run.cancelled

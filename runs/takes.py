@@ -49,6 +49,10 @@ NEVER_ARRIVED: Final = Problem(
 )
 
 
+FOR_A_PERSON: Final = frozenset({Family.ACCOUNT, Family.QUOTA})
+"""Nothing is answered until the operator acts at the provider; no shot is to blame."""
+
+
 def left_provider(before: Run, after: Run) -> list[tuple[str, str, int]]:
     """
     Takes that are no longer in flight at their provider: its name, the shot, the number.
@@ -120,7 +124,9 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
             called = _understood(called, now) if event.gone or event.strange else called
             wait_s = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
             soon = _soon(called, now + wait_s, now)
-            return _put_off(called, max(soon, now + (event.retry_after_s or 0.0)), event.problem)
+            # That it knows no such job says nothing of our key, though the same status may elsewhere.
+            problem = replace(event.problem, family=Family.UNKNOWN) if event.gone else event.problem
+            return _put_off(called, max(soon, now + (event.retry_after_s or 0.0)), problem)
         case events.CollectPutOff() if is_uncollected(take):
             is_ours = event.problem.code == StorageFailed.code  # It takes no try from the clip.
             again = replace(_put_off(take, event.until, event.problem), fetches=take.fetches + (not is_ours))
@@ -334,6 +340,12 @@ def unsure(run: Run, shot: Shot, take: Take, problem: Problem, now: float) -> Ta
     due_at = max(take.submitted_at + life_s(run, shot), now + 1.0)
     find_at = now + FIND_AGAIN_S[0] if take.maker and take.maker.findable and not take.job_ids else None
     return replace(take, status=TakeStatus.UNSURE, due_at=due_at, error=problem, turns=take.turns + 1, find_at=find_at)
+
+
+def is_refused_a_look(take: Take) -> bool:
+    """Its job is at the provider, which does not tell us of it: our key is wrong, or the account is shut."""
+    is_refused = take.error is not None and take.error.family in FOR_A_PERSON
+    return is_refused and take.status is TakeStatus.GENERATING
 
 
 def find_at(take: Take) -> float | None:

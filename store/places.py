@@ -84,7 +84,7 @@ class Places:
         return await self._run("enter", provider, take, allowance)
 
     async def leave(self, provider: str, take: TakePlace) -> tuple[TakePlace, ...]:
-        """Its job has ended, or never was; returns those that got a place by that."""
+        """Its job has ended, or never was, or it waits no longer; returns those that got a place by that."""
         return (await self._run("leave", provider, take, Allowance())).entered
 
     async def accepted(self, provider: str, take: TakePlace) -> tuple[TakePlace, ...]:

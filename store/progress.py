@@ -10,6 +10,7 @@ import random
 import re
 import time
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any, Final
@@ -20,7 +21,7 @@ from framerelay.runs.events import Event
 from framerelay.runs.machine import apply, begin, is_news, wake_at
 from framerelay.runs.model import Given, Problem, Run
 from framerelay.runs.notices import notices_of
-from framerelay.runs.steps import is_to_come, steps_due
+from framerelay.runs.steps import is_to_come_at, left_queue, steps_due
 from framerelay.runs.takes import left_provider
 from framerelay.runs.wire_names import WIRE_NAMES
 from framerelay.store.places import TakePlace
@@ -70,19 +71,21 @@ async def record(
             return Recorded(run=run, changed=False)
         logged = describe(event, after, now)
         if await _save(store, after, before=run, event=logged, now=now, copied=copied, given=given):
-            await _free_places(store, run, after)
+            await _free_places(store, after, left_provider(run, after))
+            if isinstance(event, events.Amended):
+                await _free_places(store, after, left_queue(run, after))
             return Recorded(run=after, changed=True)
     raise Conflict(f"run {run_id} changes faster than it can be saved")
 
 
-async def _free_places(store: Store, before: Run, after: Run) -> None:
+async def _free_places(store: Store, run: Run, takes: Sequence[tuple[str, str, int]]) -> None:
     """
-    What is no longer in flight at its provider makes room for whoever waits there, and that one is told at once.
+    What is no longer in flight at its provider, nor to be, makes room for whoever waits there, who is told at once.
 
     If Redis does not take it, the place is found to be free when somebody is refused one (`processors.places`).
     """
-    for provider, shot_id, number in left_provider(before, after):
-        place = TakePlace(run_id=after.id, shot_id=shot_id, take=number)
+    for provider, shot_id, number in takes:
+        place = TakePlace(run_id=run.id, shot_id=shot_id, take=number)
         with suppress(StoreUnavailable):
             await tell(store, provider, await store.places.leave(provider, place))
 
@@ -96,17 +99,17 @@ async def tell(store: Store, provider: str, entered: tuple[TakePlace, ...]) -> N
     waiting = deque(entered)
     while waiting:
         place = waiting.popleft()
-        if not await _goes_on(store, place):
+        if not await _goes_on(store, provider, place):
             waiting += await store.places.leave(provider, place)
 
 
-async def _goes_on(store: Store, place: TakePlace) -> bool:
-    """Whether there is a take for it still; that one is submitted now."""
+async def _goes_on(store: Store, provider: str, place: TakePlace) -> bool:
+    """Whether there is a take for it still, of *provider*; that one is submitted now."""
     try:
         run = (await record(store, place.run_id, events.PlaceFreed(shot_id=place.shot_id))).run
     except RunNotFound:
         return False
-    return is_to_come(run, place.shot_id, place.take)
+    return is_to_come_at(run, provider, place.shot_id, place.take)
 
 
 def check_revision(run: Run, revision: int | None) -> None:

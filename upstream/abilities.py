@@ -10,40 +10,21 @@ from types import MappingProxyType
 from typing import Final
 
 from framerelay.runs.model import Shot
+from framerelay.runs.text import listed
 from framerelay.storyboards.cautions import CautionCheck, CautionSite, Story
 from framerelay.storyboards.inputs import REFERENCE_FILES
 from framerelay.storyboards.storyboard import Storyboard
 from framerelay.upstream.given import GivenPicture, made_picture, picture_of_data, what_breaks
-from framerelay.upstream.order import model_of
+from framerelay.upstream.order import WORD_OF_FIELD, frames_not_taken, is_sent, model_of
 from framerelay.upstream.pictures import takes_addresses
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_file import DEFAULT
 from framerelay.upstream.profile_models import Durations, Model
 from framerelay.upstream.providers import Provider, Providers, keyless_words
-from framerelay.upstream.quotes import provider_of
+from framerelay.upstream.quotes import FREE_WORDS, order_of, provider_of
 from framerelay.upstream.template import words_in
 
 FRAMES: Final = ("first_frame", "last_frame")
-WORD_OF_FIELD: Final = {
-    "reference_image_urls": "ref_images",
-    "reference_video_urls": "ref_videos",
-    "duration": "duration",
-    "aspect_ratio": "ratio",
-    "ratio": "ratio",
-    "resolution": "resolution",
-    "seed": "seed",
-    "generate_audio": "audio",
-    "watermark": "watermark",
-    "return_last_frame": "return_last_frame",
-    "frames": "frames",
-    "camera_fixed": "camera_fixed",
-    "service_tier": "service_tier",
-    "execution_expires_after": "expires_after",
-    "draft": "draft",
-}
-"""The word of a template for each field of a storyboard that every shot may have."""
-
-
 _NONE_KNOWN: Final[Mapping[str, GivenPicture]] = MappingProxyType({})
 
 
@@ -65,8 +46,10 @@ def ability_checks(
         yield from _callbacks(provider)
         yield from _model(profile, name)
         yield from _frames(shot, profile, model, name)
+        yield from _kinds(shot, profile, model, name)
         yield from _values(shot, model, name)
-        yield from _fields(shot, provider)
+        yield from _fields(shot, provider, name, story)
+        yield from _price(shot, provider, name)
         yield from _pictures(shot, provider, pictures)
         yield from _handed_on(shot, provider, story)
 
@@ -111,6 +94,13 @@ def _frames(shot: Shot, profile: Profile, model: Model, name: str) -> Iterator[C
         yield "address_not_taken", ("first_frame", "first_frame_url", "last_frame", "last_frame_url"), message
 
 
+def _kinds(shot: Shot, profile: Profile, model: Model, name: str) -> Iterator[CautionSite]:
+    """What the profile has no address for, whatever the model: the submit would be refused before it is sent."""
+    words = frames_not_taken(profile, order_of(name, shot))
+    if words and not model.needs:
+        yield "frame_needed", ("first_frame",), f"{words}: give a picture, or use another provider for it"
+
+
 def _values(shot: Shot, model: Model, name: str) -> Iterator[CautionSite]:
     fields, ratio = shot.input, shot.input.get("ratio") or shot.input.get("aspect_ratio")
     if not _fits(fields.get("duration"), model.durations):
@@ -131,21 +121,52 @@ def _values(shot: Shot, model: Model, name: str) -> Iterator[CautionSite]:
         yield "prompt_too_long", ("prompt",), message
 
 
-def _fields(shot: Shot, provider: Provider) -> Iterator[CautionSite]:
-    """Fields that the profile has no place for, and those that exclude each other."""
+def _fields(shot: Shot, provider: Provider, name: str, story: Story) -> Iterator[CautionSite]:
+    """Fields that are not sent, for want of a place or beside another one, and those that exclude each other."""
     create = provider.profile.create
     words = {*words_in(create.body), *words_in(dict(create.query))}
     if "input" in words:
         return
+    order = order_of(name, shot)
     for field, word in WORD_OF_FIELD.items():
-        if field in shot.input and word not in words:
+        if shot.input.get(field) in (None, []) or is_sent(provider.profile, order, field):
+            continue
+        if word not in words:
             message = f"{provider.name} has no field for this, so it is not sent: raw fields of its own go under extra"
             yield "field_not_sent", (field,), message
+        elif not _is_as_asked(shot, field, model_of(provider.profile, name), story):
+            why = "since it has no such field: leave it out"
+            if word == "ratio" and order.first_frame:
+                why = "beside a first frame: the clip has the ratio of the picture"
+            yield "field_not_sent", (field,), f"{name} at {provider.name} is not sent this, {why}"
     frames = {"first_frame": shot.source or shot.first_frame, "last_frame": shot.last_frame}
     fields = {word: shot.input.get(field) for field, word in WORD_OF_FIELD.items()}
     given = {word for word, value in {**fields, **frames}.items() if value}
     for one, other in (pair for pair in create.exclusive if len(pair) == 2 and set(pair) <= given):
         yield "fields_exclude", (one, other), f"{provider.name} takes {one} or {other}, not both: it may refuse the job"
+
+
+def _price(shot: Shot, provider: Provider, name: str) -> Iterator[CautionSite]:
+    """What may make a clip dearer than its price says."""
+    unpriced = shot.estimate.unpriced if shot.estimate else ()
+    if unpriced:
+        fields = [REFERENCE_FILES.get(each, each) for each in unpriced]
+        message = (
+            f"what {listed(unpriced, 'and')} {'adds' if len(unpriced) == 1 else 'add'} to the price of {name} at "
+            f"{provider.name} is not known: it may cost more, and a budget of money is refused with it; {FREE_WORDS}"
+        )
+        yield "price_open", (*fields, *unpriced, "extra"), message
+
+
+def _is_as_asked(shot: Shot, field: str, model: Model, story: Story) -> bool:
+    """Whether the clip is as *field* asks without being told, or another warning says that it is not."""
+    value = shot.input.get(field)
+    if field == "generate_audio":
+        return model.audio in ("none", "always")  # If that is not what was asked for, it is told above.
+    if WORD_OF_FIELD[field] != "ratio" or value == "adaptive":
+        return value == "adaptive"
+    source = story.by_id.get(shot.source or "")
+    return source is not None and bool(source.input.get("ratio") or source.input.get("aspect_ratio"))
 
 
 def _pictures(shot: Shot, provider: Provider, pictures: Mapping[str, GivenPicture]) -> Iterator[CautionSite]:

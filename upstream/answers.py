@@ -16,6 +16,7 @@ from framerelay.runs.errors import (
 from framerelay.upstream.complaints import complaint_in
 from framerelay.upstream.families import Family, family_of
 from framerelay.upstream.links import joined, read_address
+from framerelay.upstream.paths import LIST
 from framerelay.upstream.words import CODE_CHARACTERS_MAX, cut
 
 RETRY_AFTER_S_MAX = 24 * 3600.0
@@ -88,11 +89,13 @@ def says_why(body: bytes) -> bool:
 
 
 def read_object(body: bytes) -> dict[str, object]:
-    """The JSON object in an answer. Raises: UpstreamAnswerUnreadable."""
+    """The JSON object in an answer; a list stands in one, under `paths.LIST`. Raises: UpstreamAnswerUnreadable."""
     try:
         document = msgspec.json.decode(body.removeprefix(BYTE_ORDER_MARK))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise UpstreamAnswerUnreadable(f"the provider's answer is not JSON: {_begin(body)!r}") from error
+    if isinstance(document, list):
+        return {LIST: document}
     if not isinstance(document, dict):
         raise UpstreamAnswerUnreadable(f"the provider's answer is not a JSON object: {_begin(body)!r}")
     return document

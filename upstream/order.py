@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -11,7 +11,7 @@ from framerelay.upstream.paths import read_path
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_models import Model
 from framerelay.upstream.profile_words import Frames
-from framerelay.upstream.template import fill
+from framerelay.upstream.template import fill, words_in
 
 _NO_MODEL: Final = Model()
 _DROP: Final = "drop"
@@ -35,6 +35,25 @@ _ABOUT: Final[Mapping[Frames, str]] = {
     "last": "last_frame",
     "none": "first_frame",
 }
+
+WORD_OF_FIELD: Final = {
+    "reference_image_urls": "ref_images",
+    "reference_video_urls": "ref_videos",
+    "duration": "duration",
+    "aspect_ratio": "ratio",
+    "ratio": "ratio",
+    "resolution": "resolution",
+    "seed": "seed",
+    "generate_audio": "audio",
+    "watermark": "watermark",
+    "return_last_frame": "return_last_frame",
+    "frames": "frames",
+    "camera_fixed": "camera_fixed",
+    "service_tier": "service_tier",
+    "execution_expires_after": "expires_after",
+    "draft": "draft",
+}
+"""The word of a template for each field of a storyboard that every shot may have."""
 
 PictureValue = str | int
 """How a picture is given: an address, a data URI, base64, or the id of an upload."""
@@ -83,17 +102,30 @@ def create_request(profile: Profile, order: Order) -> RequestPlan:
 
     Raises: RequestInvalid where no such request can be made.
     """
-    create, model, words = profile.create, model_of(profile, order.model), words_of(profile, order)
-    body = fill(create.body, words)
-    if isinstance(body, dict):
-        body = _merged(_fitted(body, model), order.extra)
+    create, words = profile.create, words_of(profile, order)
     return RequestPlan(
         method="POST",
         url=fill_address(_path(profile, words), words),
         query={key: str(value) for key, text in create.query.items() if (value := fill(text, words)) is not None},
         headers={key: _header(key, value) for key, text in create.headers.items() if (value := fill(text, words))},
-        body=body,
+        body=body_of(profile, order, words),
     )
+
+
+def body_of(profile: Profile, order: Order, words: Mapping[str, object] | None = None) -> Any:
+    """The body of that request, with *words* in place of those of *order* where they are given."""
+    body = fill(profile.create.body, words_of(profile, order) if words is None else words)
+    return _merged(_fitted(body, model_of(profile, order.model)), order.extra) if isinstance(body, dict) else body
+
+
+def is_sent(profile: Profile, order: Order, name: str) -> bool:
+    """Whether the input field *name* of *order* makes any difference to its request, raw fields aside."""
+    whole = replace(order, extra={})
+    other = replace(whole, input={each: value for each, value in order.input.items() if each != name})
+    if body_of(profile, whole) != body_of(profile, other):
+        return True
+    create = profile.create
+    return WORD_OF_FIELD[name] in {*words_in([create.post, *create.query.values(), *create.headers.values()])}
 
 
 def _header(name: str, value: object) -> str:
@@ -105,8 +137,19 @@ def _header(name: str, value: object) -> str:
 
 def words_of(profile: Profile, order: Order) -> dict[str, object]:
     """The words of a template for *order*, each as this provider and model write it."""
+    words = _plain_words(order)
+    rules = rules_of(profile, order.model)
+    return {**words, **{word: _as_written(rule, words.get(word), words) for word, rule in rules.items()}}
+
+
+def rules_of(profile: Profile, model: str) -> Mapping[str, object]:
+    """How words are written for *model*: a map, a format, ``drop``, or a fixed value, by word."""
+    return {**profile.create.values, **model_of(profile, model).values}
+
+
+def _plain_words(order: Order) -> dict[str, object]:
     fields = order.input
-    words: dict[str, object] = {
+    return {
         "model": order.model,
         "prompt": fields.get("prompt"),
         "first_frame": order.first_frame,
@@ -132,13 +175,6 @@ def words_of(profile: Profile, order: Order) -> dict[str, object]:
         "webhook_secret": order.webhook_secret,
         "input": _input(order),
     }
-    rules = {**profile.create.values, **model_of(profile, order.model).values}
-    return {**words, **{word: _as_written(rule, words.get(word), words) for word, rule in rules.items()}}
-
-
-def words_of_input(fields: Mapping[str, object]) -> dict[str, object]:
-    """*fields* of a storyboard, numbers that are whole as whole numbers."""
-    return {name: _whole(value) for name, value in fields.items()}
 
 
 def fill_address(template: str, words: Mapping[str, object]) -> str:
@@ -179,8 +215,20 @@ def _path_by_frames(by: Mapping[Frames, str], words: Mapping[str, object]) -> st
     """What ``by`` does not name, the provider does not make: a frame in the wrong place would be paid for."""
     frames = _FRAMES[words.get("first_frame") is not None, words.get("last_frame") is not None]
     if frames not in by:
-        raise RequestInvalid(f"this provider makes no clip from {_IN_WORDS[frames]}", param=_ABOUT[frames])
+        raise RequestInvalid(_why_not_from(frames), param=_ABOUT[frames])
     return by[frames]
+
+
+def frames_not_taken(profile: Profile, order: Order) -> str | None:
+    """Why no clip is made from just the frames of *order*, in words; None where one is, as far as is known."""
+    by = profile.create.by
+    frames = _FRAMES[order.first_frame is not None, order.last_frame is not None]
+    return _why_not_from(frames) if by and frames not in by else None
+
+
+def _why_not_from(frames: Frames) -> str:
+    """In words for a person."""
+    return f"this provider makes no clip from {_IN_WORDS[frames]}"
 
 
 def _input(order: Order) -> dict[str, object]:

@@ -1,8 +1,9 @@
 """
 Paths of a profile: where in an answer a value stands.
 
-``data.id`` goes down by keys, ``output[0]`` by position, ``outputs[type=video].url`` to the first entry that has that
-value, ``a.b|c`` takes the first that is there, and ``@.id`` begins at the whole body where ``root`` was moved.
+``data.id`` goes down by keys, ``output[0]`` by position (``[0].id``, where the answer is a list),
+``outputs[type=video].url`` to the first entry that has that value, ``a.b|c`` takes the first that is there, and
+``@.id`` begins at the whole body where ``root`` was moved.
 """
 
 import re
@@ -13,6 +14,9 @@ from typing import Final
 
 _ALTERNATIVE: Final = re.compile(r"[^|\[\]]*(?:\[[^\[\]]*\][^|\[\]]*)*")
 _STEP: Final = re.compile(r"(?P<name>[^.\[\]|=]+)|\[(?P<index>[0-9]+)\]|\[(?P<key>[^\[\]=]+)=(?P<value>[^\[\]]*)\]")
+
+LIST: Final = "[]"
+"""Under this key stands an answer that is a list: a path that begins with ``[0]`` or ``[key=value]`` leads into it."""
 
 PathStep = str | int | tuple[str, str]
 
@@ -94,6 +98,8 @@ def _follow(value: object, steps: tuple[PathStep, ...]) -> object:
 def _next(value: object, step: PathStep) -> object:
     if isinstance(step, str):
         return value.get(step) if isinstance(value, dict) else None  # A tenth of what the check for a Mapping takes.
+    if isinstance(value, dict):
+        value = value.get(LIST)
     if not isinstance(value, list):
         return None
     if isinstance(step, int):

@@ -2,31 +2,66 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 from framerelay.runs.costs import Cost, Estimate
+from framerelay.upstream.clip_terms import ClipTerms
 from framerelay.upstream.job import JobReport
 from framerelay.upstream.profile import Profile
+from framerelay.upstream.profile_checks import TOKENS
 from framerelay.upstream.profile_models import Durations, Model, Price
 from framerelay.upstream.values import number_of
 
-TOKENS: Final = "w*h*24*s/1024"
-"""The one formula of tokens that is known: Ark's, of every clip at 24 frames a second."""
+FPS: Final = 24
+AREA_MAX: Final = 1.05
+"""How much larger than its name says a size may be: 480p in 21:9 has 992 by 432 pixels. A clip has a frame more."""
+
+KNOWN_TIERS: Final = ("default", "flex")
+"""Those that cost no more than a price says; a tier of another name may be a dearer one."""
 
 _WIDE: Final = 16 / 9  # Sizes of one name have about the same area, whatever their ratio.
 Range = tuple[float, float]
 
 
-def estimate(price: Price | None, model: Model | None, fields: Mapping[str, object]) -> Estimate | None:
+def estimate(price: Price | None, model: Model | None, terms: ClipTerms) -> Estimate | None:
     """
-    What one clip may cost by *price*, for what the storyboard says (*fields*, as named there).
+    What one clip may cost by *price*, for what its request says (*terms*).
 
     What is left open makes a range: the resolution, the length, the sound. None where the price, or what it hangs on,
     is not known, or is below nothing: that would make room in a budget for takes that cost money.
     """
-    made = _estimated(price, model, fields) if price is not None else None
-    return made if made is not None and made.low >= 0 and math.isfinite(made.high) else None
+    made = _estimated(price, model, terms.fields) if price is not None else None
+    if price is None or made is None or made.low < 0 or not math.isfinite(made.high):
+        return None
+    times = _times(price, terms.fields)
+    unpriced = tuple(dict.fromkeys(_unpriced(price, model, terms)))
+    return replace(made, low=made.low * times, high=made.high * times, unpriced=unpriced)
+
+
+def _unpriced(price: Price, model: Model | None, terms: ClipTerms) -> Iterator[str]:
+    """What may make the clip dearer than *price* says, by as much as nobody knows."""
+    yield from (name for name in terms.unpriced if name not in price.free)
+    tier, videos = terms.fields.get("service_tier"), terms.fields.get("reference_video_urls")
+    if tier is not None and tier not in (*KNOWN_TIERS, *price.tiers):
+        yield "service_tier"
+    if price.per_s is not None and terms.fields.get("frames") is not None:
+        yield "frames"  # How many make a second is not known.
+    if price.per_clip is None:  # Their seconds are paid for as well, where seconds are.
+        yield from ("reference_videos",) if videos else ()
+        yield from () if _is_length(terms.fields.get("duration"), model) else ("duration",)
+
+
+def _times(price: Price, fields: Mapping[str, object]) -> float:
+    """What the price is multiplied by in the tier that is asked for."""
+    return price.tiers.get(str(fields.get("service_tier")), 1.0)
+
+
+def _is_length(value: object, model: Model | None) -> bool:
+    durations = model.durations if model else None
+    auto = str(durations.auto) if isinstance(durations, Durations) else None
+    return value is None or number_of(value) is not None or str(value) == auto
 
 
 def _estimated(price: Price, model: Model | None, fields: Mapping[str, object]) -> Estimate | None:
@@ -40,13 +75,19 @@ def _estimated(price: Price, model: Model | None, fields: Mapping[str, object]) 
     return _by_tokens(price, fields, lengths)
 
 
-def cost(profile: Profile, price: Price | None, report: JobReport) -> Cost | None:
-    """What the provider said that a job cost, in money; None where it did not, or not in the currency of the price."""
+def cost(profile: Profile, price: Price | None, report: JobReport, terms: ClipTerms | None = None) -> Cost | None:
+    """
+    What the provider said that a job cost, in money; None where it did not, or not in the currency of the price.
+
+    *terms*: what it was asked for, which the price of tokens may hang on; None: that is no longer known.
+    """
     unit = profile.read.cost_unit if profile.read else None
     if report.cost is None or report.cost < 0 or unit is None:  # What is given back buys no further takes.
         return None
     if unit == "tokens":
-        return _cost_of_tokens(price, report.cost, {"resolution": report.resolution})
+        asked = dict(terms.fields) if terms else {}
+        said = {"resolution": report.resolution} if report.resolution else {}
+        return _cost_of_tokens(price, report.cost, {**asked, **said})
     return Cost(amount=report.cost, currency=unit, estimated=False) if price is None or unit == price.currency else None
 
 
@@ -62,7 +103,7 @@ def _cost_of_tokens(price: Price | None, tokens: float, fields: Mapping[str, obj
     amounts = _amounts(price.per_mtok, fields) if price is not None and price.per_mtok is not None else None
     if price is None or amounts is None:
         return None
-    amount = amounts[1] * tokens / 1_000_000
+    amount = amounts[1] * tokens / 1_000_000 * _times(price, fields)
     return Cost(amount=amount, currency=price.currency, estimated=amounts[0] != amounts[1])
 
 
@@ -73,7 +114,7 @@ def _estimate(price: Price, amounts: Range | None, lengths: Range) -> Estimate |
 
 
 def _by_tokens(price: Price, fields: Mapping[str, object], lengths: Range) -> Estimate | None:
-    if price.per_mtok is None or price.tokens != TOKENS:
+    if price.per_mtok is None or (price.tokens or "").replace(" ", "") != TOKENS:
         return None
     each = {}
     sizes = price.per_mtok if isinstance(price.per_mtok, Mapping) else {}
@@ -81,8 +122,10 @@ def _by_tokens(price: Price, fields: Mapping[str, object], lengths: Range) -> Es
     for resolution in [str(named)] if named is not None else list(sizes):
         area, amounts = _area(resolution), _amounts(price.per_mtok, {**fields, "resolution": resolution})
         if area is not None and amounts is not None:
-            tokens = tuple(area * 24 * length / 1024 / 1_000_000 for length in lengths)
-            each[resolution] = (amounts[0] * tokens[0], amounts[1] * tokens[1])
+            least, most = (area * FPS * lengths[0], area * AREA_MAX * (FPS * lengths[1] + 1))
+            each[resolution] = tuple(
+                amount * pixels / 1024 / 1_000_000 for amount, pixels in zip(amounts, (least, most), strict=True)
+            )
     if not each:
         return None
     return Estimate(
@@ -117,10 +160,11 @@ def _by_sound(price: float | list[float], fields: Mapping[str, object]) -> list[
 
 
 def _lengths(model: Model | None, fields: Mapping[str, object]) -> Range | None:
-    """Seconds, from the least to the most that the clip may have."""
-    seconds = number_of(fields.get("duration"))
-    if seconds is not None and seconds > 0:
-        return (seconds, seconds)
+    """Seconds, from the least to the most that the clip may have; ``frames`` say them, too, at no less than `FPS`."""
+    seconds, frames = (number_of(fields.get(name)) for name in ("duration", "frames"))
+    given = [each for each in (seconds, frames / FPS if frames else None) if each is not None and each > 0]
+    if given and (seconds is None or seconds > 0):
+        return (min(given), max(given))
     durations = model.durations if model else None
     if isinstance(durations, Durations):
         return (durations.min, durations.max)

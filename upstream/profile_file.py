@@ -18,6 +18,7 @@ from framerelay.storyboards.parts import Part, is_near, near, root_of
 from framerelay.storyboards.typed import check_typed
 from framerelay.upstream.paths import read_path
 from framerelay.upstream.profile import CallbackRules, Profile
+from framerelay.upstream.profile_checks import KeyPath, model_mistakes, number_mistakes, word_mistakes
 from framerelay.upstream.profile_models import Model
 from framerelay.upstream.template import WORDS, words_in
 from framerelay.upstream.verifiers import SCHEMES
@@ -42,8 +43,7 @@ _MORE_WORDS: Final = (
 )
 _EXTENDS_MAX: Final = 5
 _OWN: Final = ("examples", "extends", "guessed")
-
-KeyPath = tuple[str, ...]
+_WHOLE: Final = ("price",)  # Of two prices, put together key by key, nobody could say which one counts.
 
 
 def shipped() -> tuple[str, ...]:
@@ -92,7 +92,8 @@ def _read_yaml(name: str, data: bytes) -> Document:
 def _check_rest(root: Part, complete: dict[str, Any]) -> None:
     """The mistakes that types do not tell, in a profile that has some which they do: those are left out of it."""
     for path in root.notes.wrong:
-        complete = _without(complete, path)
+        whole = path.index("price") + 1 if "price" in path else None  # What is left of a price would be none.
+        complete = _without(complete, path[:whole])
     try:
         profile = msgspec.convert(_merged(_stand_in(root.notes.wrong), complete), Profile)
     except msgspec.ValidationError:
@@ -156,11 +157,13 @@ def _data_of(name: str, folder: Path | None) -> bytes | None:
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Groups are merged, all else replaces; ``examples`` and ``guessed`` are each file's own."""
+    """Groups are merged, all else replaces, a price too; ``examples`` and ``guessed`` are each file's own."""
     own = {key: value for key, value in base.items() if key not in _OWN}
     for key, value in over.items():
         inner = own.get(key)
-        own[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+        own[key] = value
+        if isinstance(inner, dict) and isinstance(value, dict) and key not in _WHOLE:
+            own[key] = _merged(inner, value)
     return own
 
 
@@ -189,10 +192,11 @@ def _with_models(profile: Profile, own: Collection[str]) -> Profile:
 
 
 def _like(raw: Mapping[str, dict[str, Any]], name: str) -> dict[str, Any]:
+    """All facts but the price: another model has another one, and a budget is kept to by it."""
     model, seen = dict(raw[name]), {name}
     while (other := model.pop("like", None)) is not None and other in raw and other not in seen:
         seen.add(other)
-        model = _merged(raw[other], model)
+        model = _merged({key: value for key, value in raw[other].items() if key != "price"}, model)
     return model
 
 
@@ -229,8 +233,12 @@ _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def _check_whole(root: Part, profile: Profile) -> None:
-    for about, message in (*_address_mistakes(profile), *_state_mistakes(profile), *_other_mistakes(profile)):
-        root.notes.add(about, (), message)
+    for check in (
+        *(_address_mistakes, _state_mistakes, _other_mistakes),
+        *(number_mistakes, word_mistakes, model_mistakes),
+    ):
+        for about, message in check(profile):
+            root.notes.add(about, (), message)
 
 
 def _address_mistakes(profile: Profile) -> Iterator[tuple[KeyPath, str]]:

@@ -19,7 +19,8 @@ class Price(Section, frozen=True, kw_only=True):
     """
     What a clip costs: ``per_s`` second of it, ``per_clip``, or ``per_mtok`` million tokens, by resolution or for all.
 
-    A list of two is the price without and with sound.
+    A list of two is the price without and with sound. ``tiers``: what it is multiplied by in a service tier;
+    ``free``: raw fields that change nothing of it.
     """
 
     currency: str
@@ -27,6 +28,8 @@ class Price(Section, frozen=True, kw_only=True):
     per_clip: float | dict[str, float | list[float]] | None = None
     per_mtok: float | dict[str, float | list[float]] | None = None
     tokens: str | None = None
+    tiers: dict[str, float] = field(default_factory=dict)
+    free: list[str] = field(default_factory=list)
 
 
 class Model(Section, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ from framerelay.storyboards.settings_file import FILE_KEYS, read_settings_file
 from framerelay.storyboards.typed import check_typed
 from framerelay.upstream.credentials import hosts_of
 from framerelay.upstream.profile import Profile
+from framerelay.upstream.profile_checks import price_mistakes
 from framerelay.upstream.profile_file import load_profile, load_shipped, shipped
 from framerelay.upstream.profile_models import Price
 
@@ -276,9 +277,14 @@ def _read_prices(part: Part) -> dict[str, Price]:
         inner = Part(value=value, notes=part.notes, path=(*part.path, model), order=part.order)
         check_typed(inner, Price, checks={})
         try:
-            prices[model] = msgspec.convert(value, Price)
+            price = msgspec.convert(value, Price)
         except msgspec.ValidationError:
             continue  # It has been complained of.
+        mistakes = list(price_mistakes(price))
+        for about, message in mistakes:
+            inner.complain(message, about=about[0] if about else None)
+        if not mistakes:
+            prices[model] = price
     return prices
 
 

@@ -2,17 +2,22 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
+from framerelay.runs.budget import words_of_no_price
 from framerelay.runs.costs import Estimate
 from framerelay.runs.errors import Mistake, NotFound, StoryboardInvalid
 from framerelay.runs.model import Shot
 from framerelay.storyboards.documents import Path, line_at, place_of
 from framerelay.storyboards.storyboard import Storyboard
+from framerelay.upstream.clip_terms import ClipTerms, clip_terms
 from framerelay.upstream.drafts import draft_of
-from framerelay.upstream.order import model_of, words_of_input
+from framerelay.upstream.order import Order, model_of
 from framerelay.upstream.prices import estimate
+from framerelay.upstream.profile import Profile
 from framerelay.upstream.providers import Provider, Providers
+
+FREE_WORDS: Final = "name it under free of that price in framerelay.yaml if it adds nothing"
 
 
 def priced(board: Storyboard, providers: Providers) -> Storyboard:
@@ -32,12 +37,30 @@ def _priced(board: Storyboard, shot: Shot, providers: Providers) -> Shot:
     provider, name = provider_of(board, shot, providers), shot.model or board.model
     if board.draft is not None and shot.final is None:
         shot = draft_of(board, shot, model_of(provider.profile, name))
-    return replace(shot, estimate=estimate_of(provider, name, shot.input))
+    return replace(shot, estimate=estimate_of(provider, name, shot))
 
 
-def estimate_of(provider: Provider, model: str, fields: Mapping[str, Any]) -> Estimate | None:
-    """What one take of *model* with the input *fields* may cost; None where no price is known."""
-    return estimate(provider.price_of(model), provider.profile.models.get(model), words_of_input(fields))
+def estimate_of(provider: Provider, model: str, shot: Shot) -> Estimate | None:
+    """What one take of *shot* by *model* may cost, by the request that it leads to; None where no price is known."""
+    terms = terms_of(provider.profile, model, shot)
+    return estimate(provider.price_of(terms.model), provider.profile.models.get(terms.model), terms)
+
+
+def terms_of(profile: Profile, model: str, shot: Shot) -> ClipTerms:
+    """What the request for a take of *shot* asks for."""
+    return clip_terms(profile, order_of(model, shot))
+
+
+def order_of(model: str, shot: Shot) -> Order:
+    """The order of a take of *shot* before there is one; a picture is one, whatever it shows."""
+    return Order(
+        model=model,
+        input=shot.input,
+        take="take",
+        first_frame="first" if shot.source or shot.first_frame else None,
+        last_frame="last" if shot.last_frame else None,
+        extra=shot.extra,
+    )
 
 
 def provider_of(board: Storyboard, shot: Shot, providers: Providers) -> Provider:
@@ -60,11 +83,12 @@ def _named_at(group: Mapping[str, Any], name: str | None, at: Path = ()) -> Iter
 
 
 def _why_no_budget(board: Storyboard, shots: tuple[Shot, ...]) -> str | None:
-    unknown = next((shot for shot in shots if shot.estimate is None), None)
-    if unknown is not None:
-        model = unknown.model or board.model
-        advice = "set it under prices of its provider in framerelay.yaml, or give a budget of jobs"
-        return f"no price of {model} is known (shot {unknown.id}), so the money cannot be kept to: {advice}"
+    for shot in shots:
+        if (words := words_of_no_price(shot.model or board.model, shot)) is not None:
+            advice = "set it under prices of its provider in framerelay.yaml, or give a budget of jobs"
+            if shot.estimate is not None:
+                advice = f"leave it out, {FREE_WORDS}, or give a budget of jobs"
+            return f"{words} (shot {shot.id}), so the money cannot be kept to: {advice}"
     currencies = sorted({shot.estimate.currency for shot in shots if shot.estimate})
     wanted = board.currency or currencies[0]
     other = next((each for each in currencies if each != wanted), None)

@@ -61,7 +61,7 @@ def read_callback_news(profile: Profile, document: Mapping[str, object]) -> JobN
     rules = profile.callback
     read = profile.read_of_callback
     record = _decoded(_record_of(profile, document), read)
-    word = word_of(_find(read.status, record, document))
+    word = _status_word(read, record, document)
     state = _state(read, word, record, document, has_clip=False)
     shown = word if state is not JobState.UNKNOWN else redacted(word)
     ids, named = _ids(profile, read, record, document, rules), text_of(_find(rules.reference, record, document))
@@ -101,7 +101,7 @@ def _read(
     rules: CallbackRules | None = None,
 ) -> JobReport:
     record = _decoded(record, read)
-    word = word_of(_find(read.status, record, body))
+    word = _status_word(read, record, body)
     then = read.then.clip if read.then else None
     clip = _address(read.clip, record, body, root) or _address(then, record, body, root)
     state = _state(read, word, record, body, has_clip=clip is not None)
@@ -118,6 +118,12 @@ def _read(
         **_facts(read, record, body),
         **_times(read.times, record, body),
     )
+
+
+def _status_word(read: Read, record: object, body: object) -> str | None:
+    """The provider's word; ``done: true`` is one, too."""
+    value = _find(read.status, record, body)
+    return str(value).lower() if isinstance(value, bool) else word_of(value)
 
 
 def _decoded(record: object, read: Read) -> object:

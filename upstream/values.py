@@ -3,8 +3,11 @@
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Final
 
 from framerelay.upstream.words import CODE_CHARACTERS_MAX, cut
+
+NUMBER_MAX: Final = 10**40  # As long as a UUID that is written as a number.
 
 
 def mapping_of(value: object) -> Mapping[str, object] | None:
@@ -13,10 +16,16 @@ def mapping_of(value: object) -> Mapping[str, object] | None:
 
 
 def text_of(value: object) -> str | None:
-    """A non-empty string; a whole number counts too, as some gateways number their jobs and states."""
+    """
+    A non-empty string; a whole number counts too, as some gateways number their jobs and states.
+
+    ``7.0`` is 7: there are languages that know no whole numbers.
+    """
     if isinstance(value, str):
         return value.strip() or None
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63 else None
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        value = int(value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < NUMBER_MAX else None
 
 
 def word_of(value: object) -> str | None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from framerelay.api import shapes
 from framerelay.api.advice import Remedy, advice_on
 from framerelay.api.lines import run_line
-from framerelay.api.words import problem_words, shot_words, waits_for
+from framerelay.api.words import operator_problem, problem_words, shot_words, waits_for
 from framerelay.cli.outlook import more_budget, outlook
 from framerelay.runs.text import printable, sentence
 
@@ -274,7 +274,7 @@ def _turn(run: shapes.Run, shot: shapes.Shot) -> str:
                 f"--shot {name}`."
             )
         case "operator":
-            return f"{name} is held for a person: {_advice(run, shot.held_by)}."
+            return f"{name} is held for a person: {_advice(run, operator_problem(shot))}."
         case "budget":
             how = f"continue_film, or `{more_budget(run)}`"
             return f"{name} is past the budget: a person decides if more may be spent ({how})."

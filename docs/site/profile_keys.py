@@ -24,7 +24,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "read": "what a record says; without it answers are read leniently, as those of the jobs API",
         "callback": "where callbacks go, and how they are read",
         "recover": "how a job is found whose create was not answered",
-        "cancel": "the request that cancels a job",
+        "cancel": "the request with which you can cancel a job yourself; FrameRelay sends none",
         "download": "where clips lie",
         "billing": "what jobs cost that made no clip",
         "poll": "how a job is asked about where there are no callbacks",
@@ -236,7 +236,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "where": "what it is about, likewise",
     },
     "Model": {
-        "like": "another model of this profile, whose facts count where none stand here",
+        "like": "another model of this profile, whose facts count where none stand here; not its price",
         "frames": "frames that it takes; []: none",
         "needs": "frames that it has to have",
         "returns_last_frame": "it can give its own last frame",
@@ -266,6 +266,8 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "per_clip": "a clip, likewise",
         "per_mtok": "a million tokens, likewise",
         "tokens": "the formula of tokens; w*h*24*s/1024 is the one that is known",
+        "tiers": "by service_tier, what the price is multiplied by: {flex: 0.5}",
+        "free": "fields under extra that add nothing to it, as a.b where they are in a group: {free: [cfg_scale]}",
     },
     "Example": {
         "body": "the body",

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Final
 
 from framerelay.upstream.pictures import inline_bytes_max
-from framerelay.upstream.profile import Profile, Signature
+from framerelay.upstream.profile import Cancel, Profile, Signature
 from framerelay.upstream.profile_file import load_shipped, shipped
 from framerelay.upstream.profile_models import Durations, Model, Price
+from framerelay.upstream.profile_words import Frames
 
 BEGIN: Final = "<!-- begin of a table that make docs writes -->\n\n"
 END: Final = "\n<!-- end of that table -->\n"
@@ -15,6 +16,12 @@ PAGES: Final[Mapping[str, str]] = {"README.md": "docs/providers/", "docs/real-ke
 """Where the short table stands, and how its links begin there."""
 
 _FORMS: Final = {"url": "a link", "data_uri": "a data URI", "base64": "base64", "upload": "an upload"}
+_KINDS: Final[Mapping[Frames, str]] = {
+    "none": "text alone",
+    "first": "a first frame",
+    "both": "a first and a last frame",
+    "last": "a last frame alone",
+}
 _SHORT_HEAD: Final = "| provider | told when done by | last frame | price known | tried by us |\n" + 5 * "|---" + "|\n"
 _LONG_HEAD: Final = (
     "| provider | told when done by | last frame | price known | guessed, the rest is documented | tried by us |\n"
@@ -136,10 +143,14 @@ def _facts(profile: Profile) -> Iterator[tuple[str, str]]:
     yield "key", _key(profile)
     yield "told when a job is done", _told_at_length(profile)
     yield "pictures", _pictures(profile)
+    if profile.create.by:
+        yield "makes clips from", _kinds(profile)
     yield "last frame", _last_frame_at_length(profile)
     yield "a submit whose answer is lost", _recovery(profile)
     yield "clips", _clips(profile)
     yield "limits", _limits(profile)
+    if profile.cancel != "none":
+        yield "a job that you cancel there yourself", _cancel(profile.cancel)
     if profile.read and profile.read.cost_unit:
         yield "what a job took", f"said by the provider, in {profile.read.cost_unit}"
 
@@ -194,6 +205,18 @@ def _pictures(profile: Profile) -> str:
     size = f"; at most {image.max_mb:g} MB" if image and image.max_mb else ""
     inside = f"; at most {image.max_mb_inline:g} MB in a request" if inline and image and image.max_mb_inline else ""
     return f"as {forms}{size}{inside}"
+
+
+def _kinds(profile: Profile) -> str:
+    made = [words for frames, words in _KINDS.items() if frames in profile.create.by]
+    missing = [words for frames, words in _KINDS.items() if frames not in profile.create.by]
+    return f"{', '.join(made)}" + (f"; not from {', '.join(missing)}" if missing else "")
+
+
+def _cancel(cancel: Cancel) -> str:
+    method, path = next((name, path) for name in ("delete", "put", "post") if (path := getattr(cancel, name)))
+    states = f", while it is {' or '.join(cancel.only)}" if cancel.only else ""
+    return f"`{method.upper()} {path}`{states}; FrameRelay sends this for none"
 
 
 def _last_frame_at_length(profile: Profile) -> str:

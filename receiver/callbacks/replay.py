@@ -110,9 +110,9 @@ async def _outlook_of_take(state: State, address: TakeAddress) -> _Outlook:
     run = await state.store.load(address.run_id)
     take = run.take(address.shot_id, address.take) if run else None
     if run is None or take is None:
-        what = f"take {address.take} of shot {address.shot_id}" if run else f"run {address.run_id}"
+        what = f"take {address.take} of shot {run.name_of(address.shot_id)}" if run else f"run {address.run_id}"
         return _Outlook(would=f"do nothing: {what} is not there", run_id=run.id if run else None)
-    name = f"take {take.number} of shot {address.shot_id} of run {run.id}"
+    name = f"take {take.number} of shot {run.name_of(address.shot_id)} of run {run.id}"
     if take.status not in OPEN:
         return _Outlook(would=f"do nothing: {name} is {take.status.value}, and that is final", run_id=run.id)
     if take.status is TakeStatus.COLLECTING:

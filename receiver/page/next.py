@@ -8,14 +8,14 @@ from typing import Final
 from framerelay.api import shapes
 from framerelay.api.advice import advice_on
 from framerelay.api.forecast import film_in
-from framerelay.api.words import coming, frame_for, problem_words, waits_for
+from framerelay.api.words import coming, frame_for, operator_problem, problem_words, waits_for
 from framerelay.receiver.page.strip import TakeCell, scenes_of
 from framerelay.runs import events
 from framerelay.runs.decisions import decided, why_no_other_job, why_not
-from framerelay.runs.limits import more_needed
+from framerelay.runs.limits import more_needed, submits_to_come
 from framerelay.runs.model import Run, RunStatus, Shot, ShotStatus, TakeStatus
 from framerelay.runs.outlook import RetakeOutlook, outlook_on
-from framerelay.runs.standing import MOVING, counted, jobs_left, submits_to_come, takes_missing
+from framerelay.runs.standing import MOVING, counted, jobs_left, takes_missing
 from framerelay.runs.text import clause, duration, listed, number_of, range_words, soon
 
 UNDER_WAY: Final = frozenset({"submitting", "generating", "collecting"})
@@ -154,7 +154,7 @@ def _length(seconds: float) -> str:
 def _turns(waiting: Sequence[shapes.Shot]) -> str:
     """What a person has to do, each kind in a clause."""
     kinds = {shot.id: waits_for(shot) for shot in waiting}
-    problems = [shot.held_by for shot in waiting if waits_for(shot) == "operator"]
+    problems = [operator_problem(shot) for shot in waiting if waits_for(shot) == "operator"]
     advice = _capital(advice_on(problems[0]).words) if problems else ""
     message = _message(problems[0]) if problems else ""
     clauses = []

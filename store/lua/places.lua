@@ -27,6 +27,9 @@ if what == 'leave' or what == 'refused' then
   redis.call('ZREM', places, member)
   redis.call('HDEL', facts, 'at:' .. member)
 end
+if what == 'leave' then
+  redis.call('ZREM', waiting, member)
+end
 
 if what == 'refused' then
   local inside = redis.call('ZCARD', places)

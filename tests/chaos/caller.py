@@ -44,10 +44,14 @@ class Caller:
         except httpx.HTTPError:
             return None
 
-    def ask(self, path: str) -> dict[str, Any] | None:
+    def storyboard(self, run_id: str) -> dict[str, Any] | None:
+        """The storyboard of a run as it is now; None while nobody can say."""
+        return self.ask(f"/v1/runs/{run_id}/storyboard", accept="application/json")
+
+    def ask(self, path: str, *, accept: str = "*/*") -> dict[str, Any] | None:
         """What *path* answers; None while nobody can, a run of status ``missing`` for a 404."""
         try:
-            answer = next(self._next).get(path)
+            answer = next(self._next).get(path, headers={"Accept": accept})
         except httpx.HTTPError:
             return None
         found: dict[str, Any] = answer.json() if answer.status_code == 200 else {}

@@ -8,6 +8,8 @@ from caller import Caller
 
 OPEN: Final = ("submitting", "generating", "collecting")
 RETAKES_MAX: Final = 2  # Of one run: more would only make the storm longer.
+AMENDMENTS_MAX: Final = 3
+BUDGET: Final = {"jobs": 60}  # So that no amendment ends at the budget, which would be no end of the storm.
 WHIMS: Final = 0.2  # The chance of each for every look at a run.
 
 
@@ -24,6 +26,7 @@ class Director:
         self._dice = random.Random(f"director/{seed}")
         self._whims = whims
         self._retakes: Counter[str] = Counter()
+        self._amendments: Counter[str] = Counter()
         self._spent: dict[str, int] = {}
         self._doomed: dict[str, bool] = {}
         self.decisions: Counter[str] = Counter()
@@ -60,10 +63,23 @@ class Director:
         elif self._happens() and self._retakes[run["id"]] < RETAKES_MAX and done:
             change = {"prompt": f"again {self._dice.random()}", "following": self._dice.random() < 0.5}
             self._retakes[run["id"]] += self._decide(run, shot, "retake", **change)
+        elif self._happens() and self._amendments[run["id"]] < AMENDMENTS_MAX:
+            self._amend(run)
         elif self._happens() and len(done) > 1:
             self._decide(run, shot, "pick", take=self._dice.choice(done))
         elif self._happens():
             self._adopt(run, shot)
+
+    def _amend(self, run: dict[str, Any]) -> None:
+        """Another storyboard: a prompt is another one, a shot leaves, comes back, is moved, or comes in."""
+        board = self._caller.storyboard(run["id"])
+        if board is None or "model" not in board:
+            return
+        self._amendments[run["id"]] += 1
+        made = self._caller.decide(f"/v1/runs/{run['id']}/amend", another_storyboard(board, run, self._dice))
+        self.decisions["amend"] += made == 200
+        if made not in (None, 200, 409, 503):
+            self.broken.append(f"a sound storyboard was refused: {run['id']} answered {made}")
 
     def _adopt(self, run: dict[str, Any], shot: dict[str, Any]) -> None:
         """Any job of the run, known or not to the shot: mostly refused."""
@@ -87,7 +103,34 @@ class Director:
 
 def is_going(run: dict[str, Any]) -> bool:
     """Whether a job of it is still followed, whatever became of the run."""
-    return any(take["status"] in OPEN for shot in run["shots"] for take in shot["takes"])
+    return any(take["status"] in OPEN for shot in all_shots(run) for take in shot["takes"])
+
+
+def all_shots(run: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those of the film, and those that have left it."""
+    return [*run["shots"], *run.get("dropped", ())]
+
+
+def another_storyboard(board: dict[str, Any], run: dict[str, Any], dice: random.Random) -> dict[str, Any]:
+    """*board* of *run*, changed in one or two places; no shot has the id of another that was there before."""
+    scenes = board.get("scenes") or [{"shots": board["shots"]}]
+    scene = dice.choice(scenes)
+    for _ in range(dice.randint(1, 2)):
+        shots, place = scene["shots"], dice.randrange(len(scene["shots"]))
+        match dice.randrange(5):
+            case 0:
+                shots[place]["prompt"] = f"amended {dice.random()}"
+            case 1 if len(shots) > 1:
+                shots.pop(place)
+            case 2:
+                shots.insert(dice.randrange(len(shots) + 1), shots.pop(place))
+            case 3:
+                shots.insert(place, {"id": f"n{dice.randrange(10**9)}", "prompt": f"added {dice.random()}"})
+            case _ if gone := run.get("dropped"):
+                back = dice.choice(gone)
+                if back["id"] not in [shot["id"] for each in scenes for shot in each["shots"]]:
+                    shots.append({"id": back["id"], "prompt": back["prompt"], "from": "cut"})
+    return {**board, "budget": BUDGET}
 
 
 def _done(shot: dict[str, Any]) -> list[int]:

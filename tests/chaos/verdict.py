@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
 
-from director import Director
+from director import Director, all_shots
 from house import House
 
 from framerelay.runs.tokens import TakeAddress, Tokens
@@ -35,7 +35,7 @@ def judge(
     jobs: list[dict[str, Any]] = journal["jobs"]
     acknowledged = _acknowledged(jobs)
     gone = lost(journal, callbacks)
-    takes = [(run, shot, take) for run in runs for shot in run["shots"] for take in shot["takes"]]
+    takes = [(run, shot, take) for run in runs for shot in all_shots(run) for take in shot["takes"]]
     by_take = _jobs_by_take(jobs)
     twice = paid_twice(journal)
     heard = {job_id for job_id, _ in acknowledged}
@@ -44,12 +44,13 @@ def judge(
     broken = twice + [
         f"lost: {count} acknowledged callback(s) of {job} about {state}" for (job, state), count in gone.items()
     ]
-    broken += [sentence for run in runs for sentence in _wrong_with(run, by_take, heard, director.cancelled)]
+    unclaimed = _unclaimed(by_take, runs)
+    broken += [sentence for run in runs for sentence in _wrong_with(run, unclaimed, heard, director.cancelled)]
     unkept = not_kept(heard, takes)
     others = [sentence for run in runs for sentence in _other_film(run, house)]
     broken += [*unkept, *others, *director.broken]
-    known = {(run["id"], shot["id"], take["number"]) for run, shot, take in takes}
-    broken += [f"paid, and no take knows it: {take}" for take in by_take if take not in known]
+    nameless = {(run["id"], shot["id"], take["number"]) for run, shot, take in takes if take["job_id"] is None}
+    broken += [f"paid, and no take knows it: {take}" for take in unclaimed if take not in nameless]
     broken += [sentence for process in [*house.ours, house.redis, house.sandbox] for sentence in process.deserted]
     said = [line for process in house.ours for line in process.lines()]
     broken += [f"a task met what nobody foresaw: {reason}" for reason in _reasons(said, "task_surprised")]
@@ -67,6 +68,7 @@ def judge(
             "jobs paid and not kept": len(unkept),
             "films of other takes than shown": len(others),
             "decisions at random moments": director.decisions.total(),
+            "of these other storyboards": director.decisions["amend"],
             "new takes, each with its reason": sum(take["number"] > 1 for _, _, take in takes),
             "callbacks acknowledged": acknowledged.total(),
             "callbacks lost on purpose": _lost_on_purpose(jobs),
@@ -149,8 +151,24 @@ def _jobs_by_take(jobs: list[dict[str, Any]]) -> dict[tuple[str, str, int], list
     return found
 
 
+def _unclaimed(
+    by_take: dict[tuple[str, str, int], list[str]], runs: list[dict[str, Any]]
+) -> dict[tuple[str, str, int], set[str]]:
+    """
+    Jobs that no take names, by the take that they were submitted for, as it is shown.
+
+    A shot that came in under the id of one that has left is made as ``s2-2``, and shown as s2.
+    """
+    claimed = {take["job_id"] for run in runs for shot in all_shots(run) for take in shot["takes"]}
+    found: dict[tuple[str, str, int], set[str]] = {}
+    for (run_id, made_as, take), ids in by_take.items():
+        if unknown := set(ids) - claimed:
+            found.setdefault((run_id, made_as.partition("-")[0], take), set()).update(unknown)
+    return found
+
+
 def _wrong_with(
-    run: dict[str, Any], by_take: dict[tuple[str, str, int], list[str]], heard: set[str], cancelled: set[str]
+    run: dict[str, Any], unclaimed: dict[tuple[str, str, int], set[str]], heard: set[str], cancelled: set[str]
 ) -> list[str]:
     """
     A run ends in its film, unless it was *cancelled*. A take may end otherwise, or be held, only as one of which
@@ -158,9 +176,10 @@ def _wrong_with(
     takes may cost a shot its film.
     """
     wrong = []
-    for shot in run["shots"]:
+    for shot in all_shots(run):
         for take in shot["takes"]:
-            known = heard.intersection(by_take.get((run["id"], shot["id"], take["number"]), []))
+            own = {take["job_id"]} if take["job_id"] else unclaimed.get((run["id"], shot["id"], take["number"]), set())
+            known = heard & own
             if take["status"] != "done" and (known or take["status"] not in ("expired", "unsure")):
                 wrong.append(f"{run['id']} {shot['id']}.{take['number']} is {take['status']}: {take['error']}")
     if run["status"] == "succeeded":

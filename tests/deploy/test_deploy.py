@@ -5,13 +5,9 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,6 +21,8 @@ from framerelay.config.misspelt import misspelt
 from framerelay.config.settings import Settings, knobs
 from framerelay.store.embedded import server_arguments
 from tests.deploy.tools import tool
+from tests.deploy.waiting import free_port, started
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("api", "cli", "config", "media", "network", "processors", "receiver", "runs", "sandbox", "store")
@@ -284,28 +282,6 @@ def test_the_installed_command_runs_away_from_the_tree(installed: Path, tmp_path
     assert len(found.stdout.splitlines()) == len(PACKAGES)
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-@contextmanager
-def running(command: list[str], environ: dict[str, str], folder: Path) -> Iterator[Path]:
-    """A service as the image starts it, and its log; it must end in order when it is told to."""
-    log = folder / "service.log"
-    with log.open("wb") as file:
-        process = subprocess.Popen(command, env=environ, cwd=folder, stderr=file)
-    try:
-        yield log
-        process.terminate()
-        assert process.wait(20) == 0
-    finally:
-        process.kill()
-        process.wait()
-
-
 def is_healthy(check: list[str], environ: dict[str, str]) -> bool:
     """What the engine would find."""
     return subprocess.run(check, env=environ, capture_output=True, timeout=10).returncode == 0
@@ -352,11 +328,11 @@ def test_a_service_starts_as_composed_and_its_health_check_knows(
     binaries = installed.parents[2] / "bin"
     check = [str(binaries / check[0]), *map(on_this_machine, check[1:])]
     command = [str(binaries / "framerelay"), *map(on_this_machine, service["command"])]
-    with running(command, environ, tmp_path) as log:
-        deadline = time.monotonic() + 90
-        while not (UP[name] in log.read_text() and is_healthy(check, environ)):
-            assert time.monotonic() < deadline, f"{name} is not healthy: {log.read_text()}"
-            time.sleep(0.05)
+    with started(command, environ, tmp_path) as log:
+        wait_for(
+            lambda: UP[name] in log.read_text() and is_healthy(check, environ),
+            lambda: f"{name} is not healthy: {log.read_text()}",
+        )
     gone = {"FRAMERELAY_REDIS_URL": f"redis://127.0.0.1:{port}"}
     assert not is_healthy(check, environ | gone)
 

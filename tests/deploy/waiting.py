@@ -2,14 +2,13 @@
 
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 
-WITHIN_S = 90.0
+from tests.waiting import wait_for
 
 
 def free_port() -> int:
@@ -36,13 +35,11 @@ def started(command: list[str], environ: dict[str, str], folder: Path) -> Iterat
 
 def is_answered(url: str, log: Path) -> None:
     """Wait until *url* is answered 200; the log says why it is not."""
-    deadline = time.monotonic() + WITHIN_S
     with httpx.Client(trust_env=False, timeout=60, verify=False) as http:
-        while True:
-            try:
-                if http.get(url).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            assert time.monotonic() < deadline, f"{url}: {log.read_text()}"
-            time.sleep(0.05)
+
+        def is_up() -> bool:
+            with suppress(httpx.TransportError):
+                return http.get(url).status_code == 200
+            return False
+
+        wait_for(is_up, lambda: f"{url}: {log.read_text()}")

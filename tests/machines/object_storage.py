@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import obstore
 from obstore.store import S3Store
@@ -103,6 +103,15 @@ class ObjectStorage:
                 start_new_session=True,
             )
         self._await_write()
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The settings that have a relay keep its files here."""
+        return {"store": f"s3://{BUCKET}/studio", "store_endpoint": self.endpoint}
+
+    def names(self) -> set[str]:
+        """What a relay with these settings keeps here."""
+        return {each["path"] for each in obstore.list(self.client(prefix="studio")).collect()}
 
     def stop(self) -> None:
         """As a machine whose power is cut: no connection ends in order."""

@@ -6,7 +6,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from framerelay.store.embedded import find_server
+from tests.waiting import wait_for
 
 WITHIN_S = 90.0
 
@@ -43,10 +43,12 @@ class Server:
 
     def wait_until(self, section: str, **wanted: Any) -> None:
         """Until ``INFO`` says so."""
-        deadline = time.monotonic() + WITHIN_S
-        while any((seen := self.ask("INFO", section)).get(name) != value for name, value in wanted.items()):
-            assert time.monotonic() < deadline, seen
-            time.sleep(0.02)
+
+        def says_so() -> bool:
+            seen = self.ask("INFO", section)
+            return all(seen.get(name) == value for name, value in wanted.items())
+
+        wait_for(says_so, lambda: str(self.ask("INFO", section)))
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -79,14 +81,14 @@ def running(folder: Path, *options: str, words: tuple[str, ...] = (), port: int 
 
 
 def wait_for_pong(port: int, folder: Path) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while True:
+    def is_up() -> bool:
         with redis_sync.Redis(port=port) as client, suppress(redis_sync.ConnectionError, redis_sync.ResponseError):
             with suppress(redis_sync.AuthenticationError):
                 client.ping()
-            return
-        assert time.monotonic() < deadline, (folder / "log").read_text()
-        time.sleep(0.01)
+            return True
+        return False
+
+    wait_for(is_up, lambda: (folder / "log").read_text())
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import obstore
 import pytest
 
 from tests.conftest import KEY, SECRET, StartProvider, StartRelay
-from tests.machines.object_storage import BUCKET, ObjectStorage
+from tests.machines.object_storage import ObjectStorage
 
 pytestmark = pytest.mark.anyio
 
@@ -47,13 +47,12 @@ async def test_a_worker_killed_between_frame_and_clip_costs_a_download_and_nothi
 ) -> None:
     """Another worker goes on from the frame that is kept, fetches the clip anew, and no job is made twice."""
     monkeypatch.setattr("framerelay.runs.takes.KEEP_S", 1.0)  # The waits are shorter, the rules are the same.
-    chosen = {"store": f"s3://{BUCKET}/studio", "store_endpoint": storage.endpoint}
     async with AsyncExitStack() as stack:
         provider = await stack.enter_async_context(start_provider())
         relay = await stack.enter_async_context(
-            relay_in(tmp_path / "a", redis_url, provider.url, worker=False, **chosen)
+            relay_in(tmp_path / "a", redis_url, provider.url, worker=False, **storage.chosen)
         )
-        ours = {**chosen, "public_url": relay.settings.listen_url}
+        ours = {**storage.chosen, "public_url": relay.settings.listen_url}
         first = _worker(tmp_path / "b", storage, redis_url, provider.url, relay.settings.listen_url)
         try:
             run_id = await relay.run(CHAIN)
@@ -63,7 +62,7 @@ async def test_a_worker_killed_between_frame_and_clip_costs_a_download_and_nothi
                 first.kill()
                 first.wait()
         left = await relay.shown(run_id)
-        names = {each["path"] for each in obstore.list(storage.client(prefix="studio")).collect()}
+        names = storage.names()
         await stack.enter_async_context(relay_in(tmp_path / "c", redis_url, provider.url, **ours))
         run = await relay.ended(run_id)
         history = await relay.store.history(run_id)

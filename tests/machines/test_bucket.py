@@ -16,7 +16,7 @@ from framerelay.config.settings import Settings
 from framerelay.runs.errors import StorageFailed
 from framerelay.store.bucket_store import BucketStore
 from framerelay.store.media_places import media_store_of
-from tests.machines.object_storage import BUCKET, READER_ID, ObjectStorage
+from tests.machines.object_storage import READER_ID, ObjectStorage
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +26,7 @@ LARGE = os.urandom(1 << 20) * 23 + b"end"
 
 
 def settings_for(storage: ObjectStorage, folder: Path, **chosen: Any) -> Settings:
-    store = {"store": f"s3://{BUCKET}/studio", "store_endpoint": storage.endpoint, "data_dir": folder}
+    store = {**storage.chosen, "data_dir": folder}
     return Settings(**{**store, **chosen})
 
 

@@ -5,13 +5,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import obstore
 import pytest
 
 from framerelay.media.fetch import fetch_clip
 from framerelay.processors import film
 from tests.conftest import StartProvider, StartRelay
-from tests.machines.object_storage import BUCKET, ObjectStorage
+from tests.machines.object_storage import ObjectStorage
 
 pytestmark = pytest.mark.anyio
 
@@ -22,14 +21,6 @@ CHAIN: dict[str, Any] = {
     "shots": [{"id": f"s{number}", "prompt": f"shot {number}"} for number in range(1, 6)],
 }
 SOON = 1.0
-
-
-def chosen(storage: ObjectStorage) -> dict[str, Any]:
-    return {"store": f"s3://{BUCKET}/studio", "store_endpoint": storage.endpoint}
-
-
-def names_in(storage: ObjectStorage) -> set[str]:
-    return {each["path"] for each in obstore.list(storage.client(prefix="studio")).collect()}
 
 
 def files_of(run: dict[str, Any]) -> set[str]:
@@ -75,8 +66,8 @@ async def test_an_outage_delays_the_film_and_is_said_in_words(
     shots = [{**shot, "gate": "approve"} if shot["id"] == cut_at else shot for shot in CHAIN["shots"]]
     async with AsyncExitStack() as stack:
         provider = await stack.enter_async_context(start_provider())
-        relay = await stack.enter_async_context(relay_in(tmp_path / "b", redis_url, provider.url, **chosen(storage)))
-        ours = {**chosen(storage), "public_url": relay.settings.listen_url}
+        relay = await stack.enter_async_context(relay_in(tmp_path / "b", redis_url, provider.url, **storage.chosen))
+        ours = {**storage.chosen, "public_url": relay.settings.listen_url}
         await stack.enter_async_context(relay_in(tmp_path / "c", redis_url, provider.url, **ours))
         run_id = await relay.run({**CHAIN, "shots": shots})
         assert (await relay.ended(run_id))["status"] == "waiting"
@@ -102,7 +93,7 @@ async def test_an_outage_delays_the_film_and_is_said_in_words(
     assert all(take["video"] is None for take in waiting["takes"]), "a clip is shown that is not kept"
     assert run["status"] == "succeeded", run
     assert (len(journal["jobs"]), len(journal["submits"])) == (5, 5)
-    assert files_of(run) <= names_in(storage)
+    assert files_of(run) <= storage.names()
 
 
 async def test_an_outage_during_the_join_delays_it(
@@ -127,7 +118,7 @@ async def test_an_outage_during_the_join_delays_it(
     monkeypatch.setattr(film, "_joined", join_later)
     async with (
         start_provider() as provider,
-        relay_in(tmp_path / "b", redis_url, provider.url, **chosen(storage)) as relay,
+        relay_in(tmp_path / "b", redis_url, provider.url, **storage.chosen) as relay,
     ):
         run_id = await relay.run({**CHAIN, "shots": CHAIN["shots"][:2]})
         await reached.wait()
@@ -148,7 +139,7 @@ async def test_an_outage_during_the_join_delays_it(
     assert (during["status"], during["film"]) == ("running", None)
     assert "object storage" in history
     assert run["status"] == "succeeded", run
-    assert files_of(run) <= names_in(storage)
+    assert files_of(run) <= storage.names()
 
 
 async def test_a_removed_run_leaves_the_storage_with_everything(
@@ -156,15 +147,15 @@ async def test_a_removed_run_leaves_the_storage_with_everything(
 ) -> None:
     """But for pictures that people gave, and the id of the place."""
     async with start_provider() as provider:
-        relay_with = relay_in(tmp_path / "b", redis_url, provider.url, **chosen(storage))
+        relay_with = relay_in(tmp_path / "b", redis_url, provider.url, **storage.chosen)
         async with relay_with as relay:
             run = await relay.ended(await relay.run({**CHAIN, "shots": CHAIN["shots"][:2]}))
             other = await relay.ended(await relay.run({**CHAIN, "shots": CHAIN["shots"][:1]}))
-            before = names_in(storage)
+            before = storage.names()
             answer = await relay.api.delete(f"/v1/runs/{run['id']}")
 
     assert run["status"] == "succeeded", run
     assert answer.status_code == 200
     assert {name for name in before if name.startswith(run["id"])}
-    assert names_in(storage) == {name for name in before if not name.startswith(run["id"])}
-    assert any(name.startswith(other["id"]) for name in names_in(storage))
+    assert storage.names() == {name for name in before if not name.startswith(run["id"])}
+    assert any(name.startswith(other["id"]) for name in storage.names())

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import API_KEY, Relay, StartProvider, StartRelay
-from tests.machines.object_storage import BUCKET, ObjectStorage
+from tests.machines.object_storage import ObjectStorage
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +42,7 @@ async def test_any_worker_goes_on_from_what_another_one_fetched(
     wait_until: Any,
 ) -> None:
     """Chains, their films and pages need no common folder: one job for a take, and clips byte for byte."""
-    chosen = {"store": f"s3://{BUCKET}/studio", "store_endpoint": storage.endpoint, "handoff": handoff}
+    chosen = {**storage.chosen, "handoff": handoff}
     async with AsyncExitStack() as stack:
         provider = await stack.enter_async_context(start_provider())
         relay = await stack.enter_async_context(

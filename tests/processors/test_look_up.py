@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from framerelay.cli.http import listening_on, serving
-from framerelay.processors.look_up import usage_of
+from framerelay.processors.costs import usage_of
 from framerelay.processors.turnstile import Turnstile
 from framerelay.runs.errors import UpstreamRateLimited
 from framerelay.runs.tokens import TakeAddress
@@ -223,3 +223,46 @@ def test_what_a_job_took_is_kept_as_far_as_it_is_short() -> None:
         assert usage(tokens=7, log="x" * 4096) == {"cost": 2.5}
         assert usage(log={str(number): None for number in range(1000)}) == {"cost": 2.5}
     assert [(line["event"], line["job_id"]) for line in lines] == [("usage_left_out", "7")] * 2
+
+
+@asynccontextmanager
+async def locking_provider() -> AsyncIterator[tuple[str, list[int]]]:
+    """Accepts every submit; answers look-ups with the status that stands last. A mock: the sandbox has one key."""
+    statuses = [401]
+
+    async def submit(request: Request) -> JSONResponse:
+        await request.body()
+        return JSONResponse({"id": "job_1", "status": "queued"})
+
+    async def look_up(_: Request) -> JSONResponse:
+        if statuses[-1] == 200:
+            return JSONResponse({"id": "job_1", "status": "processing"})
+        return JSONResponse({"error": {"message": "invalid api key"}}, statuses[-1])
+
+    routes = [Route("/v1/jobs", submit, methods=["POST"]), Route("/v1/jobs/{job}", look_up)]
+    with listening_on("127.0.0.1", 0) as listener:
+        async with serving(Starlette(routes=routes), listener):
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", statuses
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_look_up_that_is_refused_for_its_key_is_told_at_once_and_goes_on_by_itself(
+    start_relay: Any, wait_until: Callable[..., Awaitable[None]], status: int
+) -> None:
+    """The run waits for a person, who is told what to put right; then it goes on, with a resume or without one."""
+    async with locking_provider() as (url, statuses), start_relay(url, lookup_after_s=0.2) as relay:
+        statuses.append(status)
+        run_id = await relay.run(ONE)
+        run = await relay.ended(run_id)
+        (shot,) = run["shots"]
+        assert (run["status"], shot["status"], shot["takes"][0]["status"]) == ("waiting", "waiting", "generating")
+        assert "invalid api key" in run["error"]["message"]
+        assert [each["id"] for each in (await relay.api.get("/v1/runs?needs=person")).json()["data"]] == [run_id]
+        page = (await relay.api.get(f"/runs/{run_id}")).text
+        assert "correct the key" in page.lower()
+        statuses.append(200)
+
+        async def goes_on() -> bool:
+            return bool((await relay.shown(run_id))["status"] == "running")
+
+        await wait_until(goes_on, "it is asked about again")

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
@@ -34,6 +33,7 @@ from framerelay.store.embedded import find_server
 from framerelay.store.progress import record
 from framerelay.store.runs import Store
 from framerelay.store.tasks import QUEUE, unpack
+from tests.waiting import wait_for
 
 RUN = "run_" + "a" * 24
 API_KEY, SECRET = "fr_0123456789abcdefABCDEF", "only for tests"
@@ -245,13 +245,13 @@ class PrivateServer:
         # As Python ignores it, so does the server: a write past a limit on its files fails as on a full disk.
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, restore_signals=False)
         client = redis_sync.Redis.from_url(self.url)
-        deadline = time.monotonic() + 90
-        while True:
+
+        def is_up() -> bool:
             with suppress(redis_sync.ConnectionError):
-                if client.ping():
-                    break
-            assert time.monotonic() < deadline, "the server did not start"
-            time.sleep(0.01)
+                return bool(client.ping())
+            return False
+
+        wait_for(is_up, lambda: "the server did not start")
         client.close()
 
     def stop(self) -> None:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from framerelay.runs import events
 from framerelay.runs.amend_outlook import amend_outlook
+from framerelay.runs.costs import Estimate
 from framerelay.runs.machine import is_news
-from framerelay.runs.model import Run, RunStatus, TakeStatus
+from framerelay.runs.model import Run, RunStatus, Shot, TakeStatus
 from framerelay.runs.standing import chosen, jobs_spent, picks
 from tests.runs.amend_world import AmendWorld, Scenes, a_line, other_scenes, wanted
 from tests.runs.world import PATIENT
@@ -153,3 +154,38 @@ def test_two_people_who_decide_and_amend_lose_nothing(seed: int, budget: int | N
     if world.run.film:
         assert world.disk[world.run.film.path] == picks(world.run)
         assert list(world.disk[world.run.film.path]) == [shot.id for shot in world.run.story]
+
+
+PRICES = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 0.5, "e": 5.0}
+
+
+def with_prices(run: Run, money: float) -> Run:
+    """*run* with a price for each prompt, and a budget of *money*."""
+
+    def dear(shot: Shot) -> Shot:
+        price = PRICES[shot.input["prompt"]]
+        return replace(shot, estimate=Estimate(low=price / 2, high=price, currency="USD"))
+
+    return replace(run.with_shots(*map(dear, run.shots)), budget_money=money, currency="USD")
+
+
+@settings(max_examples=80)
+@given(seed=st.integers(0, 2**32), money=st.sampled_from([3.0, 8.0, 20.0]), loss=st.sampled_from([0.0, 0.2]))
+def test_a_budget_of_money_holds_whatever_a_storyboard_becomes(seed: int, money: float, loss: float) -> None:
+    """Dearer and cheaper shots come and go while submits are under way: the jobs that were made never cost more."""
+    chance = random.Random(seed)
+    scenes = some_scenes(chance)
+    world = AmendWorld(run=with_prices(wanted(scenes), money), chance=chance, loss=loss, death=loss / 2, failure=0.1)
+    for _ in range(chance.randint(5, 40)):
+        world.tick()
+        for _ in range(chance.randint(0, 5)):
+            chance.choice([world.go_on, world.go_on, world.say_again])()
+        world.record(events.Retaken(shot_id=chance.choice(world.run.story).id, following=chance.random() < 0.5))
+        if chance.random() < 0.3:
+            scenes = other_scenes(scenes, chance)
+            world.amend(with_prices(wanted(scenes), money))
+        assert sum(PRICES[world.asked[job.id].prompt] for job in world.jobs) <= money
+    world.settle()
+
+    assert sum(PRICES[world.asked[job.id].prompt] for job in world.jobs) <= money
+    all_clips_are_kept(world)

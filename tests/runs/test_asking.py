@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 
 from framerelay.runs import events
+from framerelay.runs.attention import needs_person
 from framerelay.runs.decisions import why_not
 from framerelay.runs.events import Event
 from framerelay.runs.machine import apply, begin, wake_at
-from framerelay.runs.model import Problem, Run, RunId, RunStatus, Shot, ShotStatus, Take, TakeStatus, Terms
+from framerelay.runs.model import Family, Problem, Run, RunId, RunStatus, Shot, ShotStatus, Take, TakeStatus, Terms
 from framerelay.runs.notice_kinds import NoticeType
 from framerelay.runs.notices import notices_of
 from framerelay.runs.outlook import words_of_retake
@@ -308,3 +309,70 @@ def test_an_outage_of_the_provider_asks_nobody() -> None:
     assert (
         after(in_flight(), (10, down), (10 + ASK_S, down), (20 + ASK_S, events.Elapsed())).status is RunStatus.RUNNING
     )
+
+
+# --- a look-up that is refused for its key ------------------------------------------------------------------------
+
+KEY = Problem(code="upstream_rejected", message="HTTP 401: invalid api key", family=Family.ACCOUNT)
+
+
+def locked_out() -> events.PollFailed:
+    return events.PollFailed(shot_id="s1", take=1, problem=KEY)
+
+
+def test_a_key_that_is_refused_at_a_look_up_is_told_at_once() -> None:
+    """The job is paid for and goes on; only a person can have us told of it."""
+    run = in_flight()
+    refused = after(run, (5, locked_out()))
+
+    assert (refused.status, refused.shots[0].status) == (RunStatus.WAITING, ShotStatus.WAITING)
+    assert refused.error is not None
+    assert refused.error.message == "shot s1: HTTP 401: invalid api key"
+    assert needs_person(refused)
+    assert [notice.type for notice in notices_of(run, refused)] == [NoticeType.RUN_WAITING]
+    again = after(refused, (8, locked_out()))
+    assert notices_of(refused, again) == (), "it is told once"
+    assert wake_at(refused, NOW + 5) == NOW + 7, "it is asked again by itself"
+    assert steps_due(refused, NOW + 5) == []
+    assert why_not(refused, events.Retaken(shot_id="s1"), NOW + 6) is not None, "it would be paid for twice"
+
+
+@pytest.mark.parametrize("event", [seen("running", is_known=True), rendered()])
+def test_once_the_key_is_right_it_goes_on_by_itself(event: Event) -> None:
+    """At its next look-up, without a decision."""
+    found = after(in_flight(), (5, locked_out()), (7, event))
+    assert found.status is RunStatus.RUNNING
+    assert take_of(found).error is None
+
+
+def test_a_job_that_is_not_known_is_no_key_that_is_wrong() -> None:
+    """A 404 may mean either; about a job it is repeated, as its look-ups may lag behind its callback."""
+    missing = replace(locked_out(), gone=True)
+    run = after(in_flight(), (5, missing))
+    assert (run.status, run.shots[0].status) == (RunStatus.RUNNING, ShotStatus.GENERATING)
+
+
+def test_resume_has_it_asked_about_at_once() -> None:
+    """A person says so when they have put the key right."""
+    refused = after(in_flight(), (500, locked_out()))
+    resumed = after(refused, (501, events.Resumed()))
+    assert resumed.status is RunStatus.RUNNING
+    assert take_of(resumed).due_at == NOW + 501
+    assert [step.name for step in steps_due(resumed, NOW + 501)] == ["look_up"]
+
+
+def test_others_that_go_on_do_not_hide_it() -> None:
+    """A shot asks, while another one of the run is generating."""
+    both = replace(a_run(), shots=tuple(replace(shot, source=None) for shot in a_run().shots))
+    other = events.Submitting(shot_id="s2", take=1, intent="j1", seed=None, first_frame=None)
+    run = after(
+        begin(both),
+        (0, submitting()),
+        (0, other),
+        (1, events.Submitted(shot_id="s1", take=1, job_id="job_1")),
+        (1, events.Submitted(shot_id="s2", take=1, job_id="job_2")),
+    )
+    refused = after(run, (5, locked_out()))
+    assert (refused.status, refused.shots[0].status) == (RunStatus.RUNNING, ShotStatus.WAITING)
+    assert needs_person(refused)
+    assert [notice.shot_id for notice in notices_of(run, refused)] == ["s1"]

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from framerelay.runs import events
 from framerelay.runs.costs import BudgetLeft, Cost, CostTally, Estimate, reserved, together
+from framerelay.runs.limits import submits_to_come
 from framerelay.runs.machine import apply, begin
 from framerelay.runs.model import Clip, Family, Frame, Problem, Run, RunId, RunStatus, Shot, Take, TakeStatus, Terms
 from framerelay.runs.outlook import outlook_on, words_of_retake
-from framerelay.runs.standing import budget_left, cost_of, jobs_spent, overview, submits_to_come
+from framerelay.runs.standing import budget_left, cost_of, jobs_spent, overview
 from framerelay.runs.steps import Step, StepName, steps_due
 from tests.runs.world import World, film_of
 

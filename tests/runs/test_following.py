@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from framerelay.runs import events
 from framerelay.runs.costs import Estimate, Quote
 from framerelay.runs.decisions import why_not
+from framerelay.runs.limits import submits_to_come
 from framerelay.runs.machine import apply
 from framerelay.runs.model import Family, Problem, Run, RunStatus, ShotStatus, TakeStatus, Terms
 from framerelay.runs.outlook import outlook_on, stale_shots, words_of_retake
-from framerelay.runs.standing import submits_to_come
 from framerelay.runs.steps import StepName, steps_due
 from tests.runs.films import joined
 from tests.runs.test_outlook import NOW, chain, done, made, submitted

@@ -89,6 +89,11 @@ def test_a_run_without_a_budget_gets_one() -> None:
     ("run", "words"),
     [
         (priced(DIME, None), "no price of m is known (shot s2), so the money cannot be kept to: give a budget of jobs"),
+        (
+            priced(DIME, replace(DIME, unpriced=("n", "mode"))),
+            "what n and mode add to the price of m is not known (shot s2), so the money cannot be kept to: "
+            "give a budget of jobs",
+        ),
         (priced(DIME, YUAN), "prices are in CNY and USD: nothing is converted here; give a budget of jobs"),
         (priced(DIME, currency="CNY"), "prices are in CNY and USD"),
         (replace(priced(DIME), cancelled=True), "the run was cancelled; start it again"),

@@ -8,6 +8,7 @@ import pytest
 
 from framerelay.runs import events
 from framerelay.runs.decisions import why_not
+from framerelay.runs.limits import submits_to_come
 from framerelay.runs.machine import apply, begin, wake_at
 from framerelay.runs.model import (
     Clip,
@@ -22,7 +23,7 @@ from framerelay.runs.model import (
     TakeStatus,
     Terms,
 )
-from framerelay.runs.standing import jobs_spent, submits_to_come
+from framerelay.runs.standing import jobs_spent
 from framerelay.runs.steps import steps_due
 from tests.runs.films import joined
 

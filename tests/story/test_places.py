@@ -422,3 +422,35 @@ async def test_a_place_that_came_after_the_decision_goes_to_the_next_one(
         async with working(relay):
             assert (await relay.ended(second))["status"] == "succeeded"
         assert provider.submits == ["second 0"]
+
+
+async def test_a_shot_that_goes_to_another_provider_leaves_its_place_in_the_queue_at_once(
+    narrow: Any, start_relay: Any, tmp_path: Path, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It kept the place that it was given next for a minute, while nobody could use it."""
+    monkeypatch.setenv("OTHER_KEY", "k" * 20)
+    async with narrow(1, waits=True) as provider, narrow(5) as other:
+        elsewhere = f"{{profile: jobs, url: '{other.url}', key_env: OTHER_KEY}}"
+        lines = f"providers: {{jobs: {{jobs_at_once: 1}}, other: {elsewhere}}}"
+        (tmp_path / "framerelay.yaml").write_text(lines, encoding="utf-8")
+        async with start_relay(provider.url) as relay:
+            first = await relay.run(board("first", 1))
+            await wait_until(lambda: len(provider.submits) == 1, "one is in flight")
+            moved = await relay.run(board("moved", 1))
+
+            async def waits(number: int) -> bool:
+                return len(await waiting(relay)) == number
+
+            await wait_until(lambda: waits(1), "it waits")
+            third = await relay.run(board("third", 1))
+            await wait_until(lambda: waits(2), "and so does the third")
+            amended = await relay.api.post(f"/v1/runs/{moved}/amend", json=board("moved", 1, provider="other"))
+            assert amended.status_code == 200, amended.text
+            assert {place.run_id for place in await waiting(relay)} == {third}
+            assert (await relay.ended(moved))["status"] == "succeeded"
+            provider.end(0)
+            await wait_until(lambda: len(provider.submits) == 2, "the place is the third one's")
+            provider.end(1)
+            assert [(await relay.ended(run))["status"] for run in (first, third)] == ["succeeded"] * 2
+            assert await inside(relay) == await waiting(relay) == []
+        assert (provider.submits, other.submits) == (["first 0", "third 0"], ["moved 0"])

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ from PIL import Image
 from framerelay.storyboards.inputs import PLAIN_FIELDS
 from framerelay.storyboards.plan import plan_of
 from framerelay.storyboards.storyboard import read_storyboard
-from framerelay.upstream.abilities import WORD_OF_FIELD, ability_checks
+from framerelay.upstream.abilities import ability_checks
 from framerelay.upstream.given import GivenPicture, picture_at
+from framerelay.upstream.order import WORD_OF_FIELD, Order, body_of
+from framerelay.upstream.profile import Profile
+from framerelay.upstream.profile_file import load_shipped, shipped
 from framerelay.upstream.providers import Providers
 from framerelay.upstream.quotes import priced
 
@@ -52,6 +56,13 @@ def warnings(
         ({"camera_fixed": True}, {}, [("field_not_sent", "shots[0].camera_fixed")]),
         ({"prompt": "x" * 3073}, {}, [("prompt_too_long", "shots[0].prompt")]),
         ({}, {"model": "kling-9"}, [("model_unknown", "model")]),
+        (
+            {},
+            {"provider": "kling-legacy", "model": "kling-v9"},
+            [("model_unknown", "model"), ("frame_needed", "shots[0]")],
+        ),
+        ({"duration": 5, "extra": {"n": 2}}, {}, [("price_open", "shots[0].extra")]),
+        ({"duration": 5, "extra": {"settings": {"duration": 6}}}, {}, []),
         ({"duration": 6}, {"model": "kling-2.5-turbo"}, [("duration_out_of_range", "shots[0].duration")]),
         ({"generate_audio": True}, {"model": "kling-2.5-turbo"}, [("audio_not_made", "shots[0].generate_audio")]),
         ({"generate_audio": False}, {"model": "kling-3.0-turbo"}, [("audio_always_made", "shots[0].generate_audio")]),
@@ -171,3 +182,60 @@ def test_a_last_frame_that_does_not_fit_is_told_where_its_size_is_certain() -> N
     assert said(ratio="21:9", resolution="720p") == said(ratio="adaptive", resolution="720p") == []
     assert said(resolution="720p") == said(ratio="32:9") == []
     assert said(**certain, first_frame="https://x.example/a.png") == []
+
+
+VALUES: dict[str, list[Any]] = {
+    "duration": [5, 6, 10],
+    "resolution": ["480p", "720p", "1080p", "4k"],
+    "ratio": ["16:9", "9:16", "1:1", "21:9", "adaptive"],
+    "aspect_ratio": ["9:16"],
+    "seed": [7],
+    "generate_audio": [True, False],
+    "watermark": [True, False],
+    "return_last_frame": [True],
+    "frames": [57],
+    "camera_fixed": [True],
+    "service_tier": ["flex"],
+    "execution_expires_after": [7200],
+    "draft": [True],
+    "reference_image_urls": [["https://x.example/a.png"]],
+    "reference_video_urls": [["https://x.example/a.mp4"]],
+}
+PICTURE = "https://x.example/f.png"
+
+
+def test_the_values_are_of_all_fields() -> None:
+    """Otherwise the next test would prove less than it says."""
+    assert set(VALUES) == set(WORD_OF_FIELD)
+
+
+@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("picture", [None, PICTURE])
+def test_each_word_is_in_the_request_or_warned_about(name: str, picture: str | None) -> None:
+    """For each shipped profile and model, and one that nobody has heard of: nothing is left out in silence."""
+    profile = load_shipped(name)
+    given = {"first_frame": picture} if picture else {}
+    silent = []
+    for model in (*profile.models, "unheard-of"):
+        for field, value in ((field, value) for field, values in VALUES.items() for value in values):
+            order = Order(model=model, input={"prompt": "a", field: value}, take="t", first_frame=picture)
+            bare = replace(order, input={"prompt": "a"})
+            if body_of(profile, order) != body_of(profile, bare) or is_as_ever(profile, model, field, value):
+                continue
+            told = warnings({"prompt": "a", field: value, **given}, provider=name, model=model)
+            if f"shots[0].{field}" not in [place for _, place in told]:
+                silent.append((model, field, value))
+    assert silent == []
+
+
+def is_as_ever(profile: Profile, model: str, field: str, value: object) -> bool:
+    """What the clip has anyway need not be sent."""
+    audio = profile.models[model].audio if model in profile.models else None
+    return value == "adaptive" or (field == "generate_audio" and audio == ("always" if value else "none"))
+
+
+def test_a_ratio_that_the_first_frame_gives_is_not_warned_about_twice() -> None:
+    """Where the shot before has one, it is handed on with its frame; another one is told of as a change."""
+    first = {"prompt": "a", "ratio": "16:9"}
+    assert warnings(first, {"prompt": "b", "ratio": "16:9"}) == []
+    assert warnings({"prompt": "a"}, {"prompt": "b", "ratio": "16:9"}) == [("field_not_sent", "shots[1].ratio")]

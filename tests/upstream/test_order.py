@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from framerelay.runs.errors import RequestInvalid
-from framerelay.upstream.order import Order, create_request, fill_address, words_of_input
+from framerelay.upstream.order import Order, create_request, fill_address
 from framerelay.upstream.profile import Create, Get, Profile
 from framerelay.upstream.profile_models import Model
 from framerelay.upstream.template import fill
@@ -165,12 +165,3 @@ def test_an_address_needs_all_of_its_words() -> None:
     """Whichever is missing is named."""
     with pytest.raises(RequestInvalid, match=r"needs kept\.status"):
         fill_address("{kept.status}", {})
-
-
-def test_whole_numbers_of_a_storyboard_are_whole() -> None:
-    """5.0 is 5; a text stays one."""
-    assert words_of_input({"duration": 5.0, "seed": 1.5, "prompt": "5.0"}) == {
-        "duration": 5,
-        "seed": 1.5,
-        "prompt": "5.0",
-    }

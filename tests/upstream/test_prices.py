@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from framerelay.runs.costs import Cost, Estimate
+from framerelay.upstream.clip_terms import ClipTerms
 from framerelay.upstream.job import JobReport
 from framerelay.upstream.prices import TOKENS, cost, estimate, unpaid
 from framerelay.upstream.profile import Profile, Read
@@ -15,6 +16,11 @@ from framerelay.upstream.wire import JobState
 
 FIVE_OR_TEN = Model(durations=[5, 10])
 FOUR_TO_FIFTEEN = Model(durations=Durations(min=4, max=15, auto="auto"))
+
+
+def asked(fields: dict[str, Any], **more: Any) -> ClipTerms:
+    """What a request says."""
+    return ClipTerms(model="m", fields=fields, **more)
 
 
 def usd(**how: Any) -> Price:
@@ -48,7 +54,7 @@ def test_what_the_storyboard_leaves_open_makes_a_range(
     price: Price, model: Model | None, fields: dict[str, Any], expected: tuple[str, str]
 ) -> None:
     """Length, resolution and sound: from the least to the most that may be asked for."""
-    assert estimate(price, model, fields) == between(*expected)
+    assert estimate(price, model, asked(fields)) == between(*expected)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +76,21 @@ def test_what_the_storyboard_leaves_open_makes_a_range(
 )
 def test_what_nobody_knows_is_none(price: Price | None, model: Model | None, fields: dict[str, Any]) -> None:
     """A price of zero would let a budget pass."""
-    assert estimate(price, model, fields) is None
+    assert estimate(price, model, asked(fields)) is None
+
+
+def most(amount: Decimal, seconds: int) -> Decimal:
+    """What a clip of so many *seconds* may come to: it has a frame more, and 5 % more pixels."""
+    return amount * Decimal("1.05") * (24 * seconds + 1) / (24 * seconds)
+
+
+def test_the_tokens_that_ark_was_seen_to_bill_are_within_the_estimate() -> None:
+    """6 s of 1080p in 9:16 were 295,800: 145 frames of 1088 by 1920, where the formula says 291,600."""
+    price = usd(per_mtok=1_000_000, tokens=TOKENS)
+    made = estimate(price, None, asked({"duration": 6, "resolution": "1080p"}))
+    assert made is not None
+    assert made.low == pytest.approx(291_600)
+    assert made.low < 295_800 < made.high
 
 
 def test_tokens_are_counted_as_ark_does() -> None:
@@ -79,8 +99,10 @@ def test_tokens_are_counted_as_ark_does() -> None:
     by_hand = Decimal(1280 * 720 * 24 * 5) / 1024 / 1_000_000 * 70
 
     assert by_hand == Decimal("7.56")
-    assert estimate(price, None, {"duration": 5, "resolution": "720p"}) == between("7.56", "7.56", "CNY")
-    assert estimate(price, FIVE_OR_TEN, {"resolution": "720p"}) == between("7.56", "15.12", "CNY")
+    once = estimate(price, None, asked({"duration": 5, "resolution": "720p"}))
+    assert once == between("7.56", str(most(by_hand, 5)), "CNY")
+    twice = estimate(price, FIVE_OR_TEN, asked({"resolution": "720p"}))
+    assert twice == between("7.56", str(most(by_hand * 2, 10)), "CNY")
 
 
 def test_tokens_of_each_resolution_have_their_own_price_and_number() -> None:
@@ -90,17 +112,77 @@ def test_tokens_of_each_resolution_have_their_own_price_and_number() -> None:
         Decimal(width * height * 24 * 5) / 1024 / 1_000_000 for width, height in ((1280, 720), (1920, 1080))
     )
 
-    assert estimate(price, None, {"duration": 5}) == between(str(small * 8), str(large * 14), "CNY")
+    assert estimate(price, None, asked({"duration": 5})) == between(str(small * 8), str(most(large * 14, 5)), "CNY")
     quiet = {"duration": 5, "generate_audio": False, "resolution": "1080p"}
-    assert estimate(price, None, quiet) == between(str(large * 7), str(large * 7), "CNY")
+    assert estimate(price, None, asked(quiet)) == between(str(large * 7), str(most(large * 7, 5)), "CNY")
 
 
 @pytest.mark.parametrize(("name", "pixels"), [("720p", 1280 * 720), ("2K", 2560 * 1440), ("4k", 3840 * 2160)])
 def test_a_size_is_known_by_its_name(name: str, pixels: int) -> None:
     """Whatever its ratio, it has about the same area."""
     price = usd(per_mtok=1_000_000, tokens=TOKENS)
-    tokens = str(Decimal(pixels * 24 * 2) / 1024)
-    assert estimate(price, None, {"duration": 2, "resolution": name}) == between(tokens, tokens)
+    tokens = Decimal(pixels * 24 * 2) / 1024
+    assert estimate(price, None, asked({"duration": 2, "resolution": name})) == between(
+        str(tokens), str(most(tokens, 2))
+    )
+
+
+def test_another_tier_has_its_own_price() -> None:
+    """Half of it, before and after; of a tier of another name nobody knows if it is not a dearer one."""
+    price = usd(per_clip=2.0, tiers={"flex": 0.5})
+    assert estimate(price, None, asked({"service_tier": "flex"})) == between("1.0", "1.0")
+    assert estimate(price, None, asked({"service_tier": "default"})) == between("2.0", "2.0")
+    assert estimate(usd(per_clip=2.0), None, asked({"service_tier": "flex"})) == between("2.0", "2.0")
+    dearer = estimate(price, None, asked({"service_tier": "priority"}))
+    assert dearer is not None
+    assert dearer.unpriced == ("service_tier",)
+
+    tokens = usd(per_mtok=2.0, tokens=TOKENS, tiers={"flex": 0.5})
+    flex = asked({"service_tier": "flex"})
+    assert cost(counted_in("tokens"), tokens, said(1_000_000), flex) == Cost(
+        amount=1.0, currency="USD", estimated=False
+    )
+    assert cost(counted_in("tokens"), tokens, said(1_000_000)) == Cost(amount=2.0, currency="USD", estimated=False)
+
+
+def test_tokens_are_paid_by_what_was_asked_for() -> None:
+    """Without sound they are cheaper; where nobody knows any more what was asked for, the dearest counts."""
+    by_sound = usd(per_mtok={"720p": [1.2, 2.4]}, tokens=TOKENS)
+    quiet = asked({"generate_audio": False, "resolution": "720p"})
+    assert cost(counted_in("tokens"), by_sound, said(1_000_000), quiet) == Cost(
+        amount=pytest.approx(1.2), currency="USD", estimated=False
+    )
+    assert cost(counted_in("tokens"), by_sound, said(1_000_000)) == Cost(amount=pytest.approx(2.4), currency="USD")
+
+
+@pytest.mark.parametrize(
+    ("price", "fields", "more", "names"),
+    [
+        (usd(per_clip=1), {}, {"unpriced": ("n",)}, ("n",)),
+        (usd(per_clip=1, free=["n"]), {}, {"unpriced": ("n", "mode")}, ("mode",)),
+        (usd(per_s=1), {"duration": "long"}, {}, ("duration",)),
+        (usd(per_s=1), {"duration": "auto"}, {}, ()),
+        (usd(per_s=1), {"frames": 81}, {}, ("frames",)),
+        (usd(per_s=1), {"duration": 5, "reference_video_urls": ["https://x/y.mp4"]}, {}, ("reference_videos",)),
+        (usd(per_clip=1), {"reference_video_urls": ["https://x/y.mp4"]}, {}, ()),
+    ],
+)
+def test_what_may_make_it_dearer_is_named(
+    price: Price, fields: dict[str, Any], more: dict[str, Any], names: tuple[str, ...]
+) -> None:
+    """Raw fields that nobody knows; seconds of videos that are given; lengths that cannot be read."""
+    made = estimate(price, FOUR_TO_FIFTEEN, asked(fields, **more))
+    assert made is not None
+    assert made.unpriced == names
+
+
+def test_frames_say_the_length_of_a_clip_that_is_paid_by_tokens() -> None:
+    """289 of them are 12 s, whatever stands beside them."""
+    price = usd(per_mtok=1_000_000, tokens=TOKENS)
+    made = estimate(price, None, asked({"duration": 5, "frames": 289, "resolution": "720p"}))
+    assert made is not None
+    assert made.low == pytest.approx(1280 * 720 * 24 * 5 / 1024)
+    assert made.high >= 1280 * 720 * 289 / 1024
 
 
 # --- what the provider says --------------------------------------------------------------------------------------
@@ -172,7 +254,7 @@ def test_a_cost_below_nothing_settles_nothing(amount: float) -> None:
 )
 def test_a_price_below_nothing_or_beyond_all_numbers_is_not_known(price: Price) -> None:
     """So that no budget of money is kept to by it."""
-    assert estimate(price, None, {"duration": 100}) is None
+    assert estimate(price, None, asked({"duration": 100})) is None
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from framerelay.runs.errors import NotFound, RequestInvalid, StoryboardInvalid
 from framerelay.upstream.order import Order, create_request
 from framerelay.upstream.profile import Profile
 from framerelay.upstream.profile_file import load_profile, load_shipped, mistakes_in
+from framerelay.upstream.profile_models import Price
 from framerelay.upstream.template import fill, words_in
 from framerelay.upstream.understanding import understand
 
@@ -222,3 +223,23 @@ def test_what_is_extended_has_to_be_a_profile_itself(base: str, says: str, tmp_p
     path.write_text("profile: 1\nid: mine\nextends: base\n", encoding="utf-8")
 
     assert any(says in mistake.message for mistake in mistakes_in(path)), mistakes_in(path)
+
+
+def test_a_price_is_of_its_own_model_and_replaces_another_whole(tmp_path: Path) -> None:
+    """Put together with a base's, a second one would be reckoned with by the first; and a model that is like another
+    costs something else."""
+    (tmp_path / "base.yaml").write_text(
+        "profile: 1\nid: base\nextends: kling\nmodels:\n  kling-3.0: {price: {currency: CNY, per_clip: 3}}\n"
+        "  other: {like: kling-3.0}\n",
+        encoding="utf-8",
+    )
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "profile: 1\nid: mine\nextends: base\nmodels: {kling-3.0: {price: {currency: CNY, per_s: 9}}}\n",
+        encoding="utf-8",
+    )
+    base, mine = load_profile(tmp_path / "base.yaml"), load_profile(path)
+    assert base.models["kling-3.0"].price == Price(currency="CNY", per_clip=3)
+    assert mine.models["kling-3.0"].price == Price(currency="CNY", per_s=9)
+    assert base.models["other"].price is None
+    assert base.models["other"].durations == base.models["kling-3.0"].durations

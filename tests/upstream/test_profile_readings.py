@@ -2,13 +2,15 @@
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framerelay.upstream.profile_file import load_shipped, shipped
+from framerelay.upstream.profile import Profile
+from framerelay.upstream.profile_file import load_profile, load_shipped, shipped
 from framerelay.upstream.reading import read_answer
 from framerelay.upstream.understanding import AnswerKind, understand
 from framerelay.upstream.wire import JobState
@@ -158,3 +160,68 @@ def test_json_in_a_text_is_bounded_as_any_body_is(text: str) -> None:
     )
 
     assert (report.state, report.video_url) == (JobState.SUCCEEDED, None)
+
+
+# --- gateways of odd manners -------------------------------------------------------------------------------------
+
+ODD = """
+profile: 1
+id: odd
+title: Odd
+base: https://odd.example
+create: {{post: /go, body: {{p: "{{prompt}}"}}, id: {id}}}
+get: {{get: "/job/{{id}}"{get}}}
+read: {{id: {id}, status: {status}, states: {states}, clip: {clip}}}
+"""
+
+
+def odd(tmp_path: Path, **how: str) -> Profile:
+    """A gateway that nobody has heard of."""
+    usual = {"id": "id", "get": "", "status": "state", "states": "{ok: succeeded, bad: failed}", "clip": "url"}
+    path = tmp_path / "odd.yaml"
+    path.write_text(ODD.format(**{**usual, **how}), encoding="utf-8")
+    return load_profile(path)
+
+
+@pytest.mark.parametrize(
+    ("number", "job_id"),
+    [(b"7", "7"), (b"0", "0"), (b"7.0", "7"), (b"18446744073709551615", "18446744073709551615"), (b"1.5", None)],
+)
+def test_a_job_may_have_a_number(tmp_path: Path, number: bytes, job_id: str | None) -> None:
+    """Of 64 bits, or from a language that has no whole numbers: its submit was accepted, and is not held."""
+    created = understand(odd(tmp_path), "create", b'{"id": ' + number + b"}")
+    assert created["job_ids"] == ([job_id] if job_id else [])
+    assert created["state"] == ("accepted" if job_id else "unknown_outcome")
+
+
+@pytest.mark.parametrize(
+    ("states", "word", "state"),
+    [
+        ("{true: succeeded, false: running, x: failed}", b"true", "succeeded"),
+        ("{true: succeeded, false: running, x: failed}", b"false", "running"),
+        ("{'true': succeeded, 'false': running, x: failed}", b"true", "succeeded"),
+        ("{2: succeeded, 1: running, 3: failed}", b"2", "succeeded"),
+        ("{2: succeeded, 1: running, 3: failed}", b"1.0", "running"),
+        ("{'2': succeeded, '1': running, '3': failed}", b"2", "succeeded"),
+    ],
+)
+def test_a_status_may_be_a_number_or_yes_and_no(tmp_path: Path, states: str, word: bytes, state: str) -> None:
+    """As the file says it, with or without quotes; at a look-up and in a callback."""
+    profile = odd(tmp_path, states=states)
+    body = b'{"id": 1, "state": ' + word + b', "url": "https://x.example/a.mp4"}'
+    assert understand(profile, "get", body)["state"] == state
+    assert understand(profile, "callback", body)["state"] == state
+
+
+def test_an_answer_may_be_a_list(tmp_path: Path) -> None:
+    """By position, or by the value of a key; an empty one is no job, where that is how its profile says it."""
+    whole = odd(tmp_path, id='"[0].id"', status='"[0].state"', clip='"[0].url"')
+    assert understand(whole, "create", b'[{"id": 7}]')["job_ids"] == ["7"]
+    assert understand(whole, "get", b'[{"id": 7, "state": "ok", "url": "https://x.example/a"}]')["state"] == "succeeded"
+
+    record = odd(tmp_path, id='"id|[0].id"', get=', record: "[kind=video]", absent: not_found')
+    body = b'[{"kind": "still"}, {"kind": "video", "id": 8, "state": "ok", "url": "https://x.example/b"}]'
+    read = understand(record, "get", body)
+    assert (read["state"], read["job_ids"], read["clip_url"]) == ("succeeded", ["8"], "https://x.example/b")
+    assert understand(record, "get", b"[]")["state"] == "absent"
+    assert understand(record, "create", b"[]")["state"] == "unknown_outcome"

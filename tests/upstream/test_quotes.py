@@ -127,3 +127,65 @@ def test_shots_of_two_currencies_have_no_common_budget(providers: Providers) -> 
 def test_a_provider_that_is_not_there_is_told_where_it_is_named(providers: Providers, board: str, place: str) -> None:
     """At the top, in a scene or in a shot, with what is near it."""
     assert refusal(board, providers).startswith(f'{place}: there is no provider "hailou" (did you mean "hailuo"?)')
+
+
+@pytest.mark.parametrize(
+    ("extra", "most"),
+    [
+        ("settings: {resolution: 4k}", 5 * 0.42),
+        ("settings: {duration: 15}", 15 * 0.084),
+        ("settings: {audio: native}", 5 * 0.126),
+        ("settings: {resolution: null}", 5 * 0.42),
+        ("options: {watermark_info: {enabled: true}}", 5 * 0.084),
+    ],
+)
+def test_a_raw_field_makes_a_take_as_dear_as_it_is(providers: Providers, extra: str, most: float) -> None:
+    """So that no more than the budget is spent, in whosever words it is asked for."""
+    said = "duration: 5, resolution: 720p, generate_audio: false"
+    (estimate,) = estimates(
+        f"provider: kling\nmodel: kling-3.0\nextra: {{{extra}}}\nshots: [{{prompt: a, {said}}}]\n", providers
+    )
+    assert estimate.high == pytest.approx(most)
+
+
+def test_a_raw_field_may_name_another_model(providers: Providers) -> None:
+    """Its own price counts, and it needs one."""
+    board = "model: cheap\nextra: {model: clip}\nshots: [{prompt: a, duration: 5}]\n"
+    assert estimates(board, providers) == [Estimate(low=0.5, high=0.5, currency="USD")]
+    assert estimates(board.replace("clip", "unheard-of"), providers) == [None]
+
+
+def test_a_raw_field_that_nobody_knows_is_told_and_no_money_is_kept_to_by_it(providers: Providers) -> None:
+    """Four clips for one would be four times the limit."""
+    board = "model: cheap\nextra: {n: 4}\nshots: [{id: a, prompt: a, duration: 5}]\n"
+    (estimate,) = estimates(board, providers)
+    assert (estimate.high, estimate.unpriced) == (0.5, ("n",))
+
+    assert refusal(f"{board}budget: {{money: 9}}", providers) == (
+        "line 4, budget.money: what n adds to the price of cheap is not known (shot a), so the money cannot be kept "
+        "to: leave it out, name it under free of that price in framerelay.yaml if it adds nothing, or give a budget "
+        "of jobs"
+    )
+    assert estimates(f"{board}budget: {{money: 9}}".replace("n: 4", "input: {seed: 4}"), providers)
+
+
+def test_a_field_that_adds_nothing_can_be_named(tmp_path: Path) -> None:
+    """By a person who knows it, with the price."""
+    lines = "providers: {jobs: {prices: {m: {per_clip: 1, currency: USD, free: [a.b]}}}}\n"
+    (tmp_path / "framerelay.yaml").write_text(lines, encoding="utf-8")
+    settings = replace(Settings(), config_file=tmp_path / "framerelay.yaml")
+    board = "model: m\nextra: {a: {b: 1}}\nbudget: {money: 9}\nshots: [{prompt: a}]\n"
+    assert estimates(board, read_providers(settings, {})) == [Estimate(low=1, high=1, currency="USD")]
+
+
+def test_flex_is_reckoned_with_by_its_own_price(providers: Providers) -> None:
+    """Half of that of the usual tier, where the provider says so."""
+    board = """
+provider: byteplus
+model: seedance-1-5-pro-251215
+defaults: {duration: 5, resolution: 720p, generate_audio: false}
+shots: [{prompt: a}, {prompt: b, service_tier: flex}, {prompt: c, extra: {service_tier: flex}}]
+"""
+    usual, flex, raw = estimates(board, providers)
+    assert flex == raw
+    assert (flex.low, flex.high) == (pytest.approx(usual.low / 2), pytest.approx(usual.high / 2))

@@ -84,6 +84,13 @@ async def test_a_whole_film_from_plan_to_result(
                 assert (answer.status_code, len(answer.content)) == (200, file["bytes"])
 
 
+async def start(assistant: Any, board: dict[str, Any], *, max_jobs: int) -> str:
+    """The film of *board*, planned and started."""
+    plan = (await assistant.ask("plan_film", storyboard=board))["plan_id"]
+    run: str = (await assistant.ask("start_film", storyboard=board, plan_id=plan, max_jobs=max_jobs))["run"]
+    return run
+
+
 async def opened(relay: Any, run_id: str, clips: int) -> None:
     """Waits for the first frames of so many clips, which are taken a moment after their last ones."""
     async with asyncio.timeout(60):
@@ -129,15 +136,14 @@ async def test_a_limit_is_kept_and_the_film_says_so(
         start_relay(provider.url) as relay,
         mcp.in_process(relay.settings.listen_url, monkeypatch, API_KEY=KEY) as assistant,
     ):
-        plan = (await assistant.ask("plan_film", storyboard=board))["plan_id"]
-        run = (await assistant.ask("start_film", storyboard=board, plan_id=plan, max_jobs=1))["run"]
+        run = await start(assistant, board, max_jobs=1)
         waiting = await assistant.until(run, "waiting")
         [line] = (await assistant.ask("list_films"))["films"]
         assert (line["run"], line["status"]) == (run, "waiting")
         assert f"framerelay resume {run} --budget JOBS" in " ".join(waiting["next"])
         assert [words for words in waiting["next"] if not words.endswith(".")] == [], "a sentence without its stop"
-        again = await assistant.ask("start_film", storyboard=board, plan_id=plan, max_jobs=9)
-        assert (again["run"], again["jobs_allowed"]) == (run, 1)
+        assert await start(assistant, board, max_jobs=9) == run
+        assert (await assistant.ask("film_status", run=run))["jobs_allowed"] == 1
         [needy] = (await assistant.ask("list_films", search=board["title"], needs_person=True))["films"]
         assert needy["run"] == run
         assert (await assistant.ask("list_films", labels={"project": "none"}))["films"] == []
@@ -158,8 +164,7 @@ async def test_a_film_is_amended_once_within_the_limit_that_was_agreed_to(
         start_relay(provider.url) as relay,
         mcp.in_process(relay.settings.listen_url, monkeypatch, API_KEY=KEY) as assistant,
     ):
-        plan = (await assistant.ask("plan_film", storyboard=ONE))["plan_id"]
-        run = (await assistant.ask("start_film", storyboard=ONE, plan_id=plan, max_jobs=1))["run"]
+        run = await start(assistant, ONE, max_jobs=1)
         await assistant.until(run, "succeeded")
         board = (await assistant.ask("film_storyboard", run=run))["storyboard"]
         assert (board["shots"], board["budget"]) == (ONE["shots"], {"jobs": 1})
@@ -189,8 +194,7 @@ async def test_a_film_goes_on_within_a_larger_limit(
         start_relay(provider.url) as relay,
         mcp.in_process(relay.settings.listen_url, monkeypatch, API_KEY=KEY) as assistant,
     ):
-        plan = (await assistant.ask("plan_film", storyboard=board))["plan_id"]
-        run = (await assistant.ask("start_film", storyboard=board, plan_id=plan, max_jobs=1))["run"]
+        run = await start(assistant, board, max_jobs=1)
         await assistant.until(run, "waiting")
 
         assert "budget" in await assistant.refused("continue_film", run=run, max_jobs=1)
@@ -208,8 +212,7 @@ async def test_a_retake_is_priced_first_and_paid_once(
         start_relay(provider.url) as relay,
         mcp.in_process(relay.settings.listen_url, monkeypatch, API_KEY=KEY) as assistant,
     ):
-        plan = (await assistant.ask("plan_film", storyboard=ONE))["plan_id"]
-        run = (await assistant.ask("start_film", storyboard=ONE, plan_id=plan, max_jobs=5))["run"]
+        run = await start(assistant, ONE, max_jobs=5)
         await assistant.until(run, "succeeded")
 
         outlook = await assistant.ask("retake_shot", run=run, shot="s1", prompt="from above")
@@ -239,8 +242,7 @@ async def test_a_retake_of_a_shot_named_by_its_beginning_is_confirmed_once(
         start_relay(provider.url) as relay,
         mcp.in_process(relay.settings.listen_url, monkeypatch, API_KEY=KEY) as assistant,
     ):
-        plan = (await assistant.ask("plan_film", storyboard=board))["plan_id"]
-        run = (await assistant.ask("start_film", storyboard=board, plan_id=plan, max_jobs=5))["run"]
+        run = await start(assistant, board, max_jobs=5)
         await assistant.until(run, "succeeded")
         outlook = await assistant.ask("retake_shot", run=run, shot="open")
         confirm = {"run": run, "shot": "open", "outlook_id": outlook["outlook_id"], "max_jobs": 1}
@@ -260,8 +262,7 @@ async def test_a_draft_is_promoted_after_an_outlook_and_once(
         start_relay(provider.url) as relay,
         mcp.in_process(relay.settings.listen_url, monkeypatch, API_KEY=KEY) as assistant,
     ):
-        plan = (await assistant.ask("plan_film", storyboard=board))["plan_id"]
-        draft = (await assistant.ask("start_film", storyboard=board, plan_id=plan, max_jobs=3))["run"]
+        draft = await start(assistant, board, max_jobs=3)
         ready = await assistant.until(draft, "succeeded")
         assert "promote_film makes the final of it" in " ".join(ready["next"])
 

@@ -1,0 +1,92 @@
+"""A shot that an amendment renamed is told of by the name that a person gave it; its old id is for files and logs."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from framerelay.runs import events
+from framerelay.runs.amend_outlook import amend_outlook
+from framerelay.runs.costs import Estimate, Quote
+from framerelay.runs.decisions import Decision, why_not
+from framerelay.runs.machine import apply, begin
+from framerelay.runs.model import Clip, Family, Frame, Problem, Run, RunId, Shot, TakeStatus, Terms
+
+NOW = 1_000_000.0
+IDS = {"zz1": "rain", "zz2": "door"}
+DIME = Estimate(low=0.1, high=0.1, currency="USD")
+NO = Problem(code="refused", message="no", family=Family.TEXT_MODERATED)
+KEY = Problem(code="unauthorized", message="no key", family=Family.ACCOUNT)
+
+
+def a_run(*, chained: bool = True, gated: bool = False, **more: object) -> Run:
+    shots = tuple(
+        Shot(
+            id=shot_id,
+            alias=name,
+            scene="a",
+            origin="continue",
+            source="zz1" if chained and shot_id == "zz2" else None,
+            input={"prompt": name},
+            gated=gated,
+            estimate=DIME,
+        )
+        for shot_id, name in IDS.items()
+    )
+    run = Run(id=RunId("run_1"), title="t", model="m", created_at=NOW, updated_at=NOW, shots=shots, terms=Terms())
+    return begin(replace(run, **more))  # type: ignore[arg-type]
+
+
+def steps() -> Iterator[tuple[str, list[events.Event]]]:
+    about = {"shot_id": "zz1", "take": 1}
+    submitting = events.Submitting(**about, intent="i", seed=None, first_frame=None)  # type: ignore[arg-type]
+    submitted = events.Submitted(**about, job_id="job_1")  # type: ignore[arg-type]
+    rendered = events.Rendered(**about, job_ids=("job_1",), video_url="https://v")  # type: ignore[arg-type]
+    clip = Clip(path="a.mp4", sha256="0", bytes=1, width=1, height=1, duration_s=1, frames=1)
+    frame = Frame(path="a.png", sha256="0", width=1, height=1)
+    collected = events.Collected(**about, video=clip, last_frame=frame)  # type: ignore[arg-type]
+    other = events.Submitting(shot_id="zz2", take=1, intent="j", seed=None, first_frame=None)
+    failed = events.JobEnded(**about, job_ids=("job_1",), status=TakeStatus.FAILED, problem=NO, called_back=True)  # type: ignore[arg-type]
+    yield "begun", []
+    yield "submitting", [submitting]
+    yield "unsure", [submitting, events.SubmitLost(**about, problem=NO)]  # type: ignore[arg-type]
+    yield "locked", [submitting, submitted, events.PollFailed(**about, problem=KEY)]  # type: ignore[arg-type]
+    yield "generating", [submitting, submitted]
+    yield "failed", [submitting, submitted, failed]
+    yield "done", [submitting, submitted, rendered, collected]
+    yield "next", [submitting, submitted, rendered, collected, other]
+
+
+def decisions() -> Iterator[Decision]:
+    for shot_id in IDS:
+        yield events.Approved(shot_id=shot_id)
+        yield events.Approved(shot_id=shot_id, input={"seed": 1}, quote=Quote(input={}, estimate=DIME))
+        yield events.Picked(shot_id=shot_id, take=1)
+        yield events.Picked(shot_id=shot_id, take=9)
+        yield events.Adopted(shot_id=shot_id, job_id="job_1")
+        yield events.Adopted(shot_id=shot_id, job_id="job_9")
+        yield events.Retaken(shot_id=shot_id)
+        yield events.Retaken(shot_id=shot_id, prompt="p", following=True)
+    yield events.Resumed()
+    yield events.Resumed(budget_jobs=1)
+    yield events.Resumed(budget_money=0.05)
+    yield events.RunCancelled()
+
+
+@pytest.mark.parametrize(("at", "happened"), list(steps()), ids=[at for at, _ in steps()])
+@pytest.mark.parametrize("how", ["chained", "apart", "gated", "budget", "unpriced"])
+def test_what_is_said_to_a_person_names_shots_as_they_named_them(
+    how: str, at: str, happened: list[events.Event]
+) -> None:
+    """Why a decision is refused, why a run waits, what an amendment would do: at each moment of a shot's life."""
+    money = {"budget_money": 0.1, "currency": "USD", "budget_jobs": 1} if how == "budget" else {}
+    run = a_run(chained=how != "apart", gated=how == "gated", **money)
+    if how == "unpriced":
+        run = replace(run, shots=tuple(replace(shot, estimate=None) for shot in run.shots))
+    for second, event in enumerate(happened):
+        run = apply(run, event, NOW + second)
+    words = [why_not(run, decision, NOW + 10) for decision in decisions()]
+    wanted = begin(replace(a_run(), shots=tuple(replace(shot, alias=None, id=shot.name) for shot in a_run().shots[:1])))
+    words += [run.error.message if run.error else None, amend_outlook(run, wanted, NOW + 10).would]
+    assert [each for each in words if each and "zz" in each] == []
+    assert any(words)
