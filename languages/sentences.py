@@ -18,7 +18,7 @@ from typing import Final
 # In place of these stands what a person, a provider or an operating system wrote.
 VERBATIM: Final = frozenset(
     {
-        *("title", "prompt", "words", "url", "base", "path", "host"),
+        *("title", "prompt", "url", "base", "path", "host"),
         *("folder", "file", "key", "variable", "address", "text"),
         *("label", "place", "strerror", "said", "job_id", "run_id", "shot_id"),
         *("hook", "model", "provider", "command", "argument", "option", "words_message"),
@@ -107,7 +107,7 @@ def message_of(english: str, other: str) -> Message:
     quoted = frozenset(
         name
         for name, before, after in zip(names, literals, literals[1:], strict=False)
-        if before.endswith(('"', "`")) and after.startswith(('"', "`"))
+        if before.endswith("the provider says: ") or (before.endswith(('"', "`")) and after.startswith(('"', "`")))
     )
     letters = sum(_count(each) for each in literals)
     return Message(literals=literals, names=names, quoted=quoted, other=other, letters=letters)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import click
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
@@ -20,6 +20,7 @@ from jinja2.ext import babel_extract
 from docs.site.messages import ROOT, messages
 from framerelay.languages.catalogs import DOMAIN, FOLDER
 from framerelay.languages.reader import ENGLISH, LANGUAGES
+from framerelay.languages.sentences import PLACE
 
 HEADER: Final = """\
 # FrameRelay in another language. The words of the trade: docs/languages.md. After a change: make catalogs."""
@@ -53,12 +54,21 @@ def catalog_of(code: str) -> Catalog:
 
 
 def updated(code: str) -> Catalog:
-    """The catalog of a language with the messages of today."""
+    """The catalog of a language with the messages of today; one in which only names changed keeps its translation."""
     catalog = catalog_of(code) if path_of(code, "po").exists() else Catalog(locale=code, domain=DOMAIN)
+    before = {PLACE.sub("{}", message.id): message for message in catalog if _is_ours(message) and message.string}
     catalog.update(template(), no_fuzzy_matching=True)
     catalog.obsolete.clear()
+    for message in catalog:
+        if _is_ours(message) and not message.string and (same := before.get(PLACE.sub("{}", message.id))):
+            names = dict(zip(PLACE.findall(same.id), PLACE.findall(message.id), strict=True))
+            message.string = PLACE.sub(lambda place, names=names: f"{{{names.get(place[1], place[1])}}}", same.string)
     catalog.header_comment = HEADER
     return catalog
+
+
+def _is_ours(message: Message) -> bool:
+    return isinstance(message.id, str) and bool(message.id)
 
 
 def source_of(catalog: Catalog) -> bytes:

@@ -198,16 +198,8 @@ def _name(node: ast.expr) -> str:
 
 def _is_grammar(one: str, other: str) -> bool:
     """Whether the two are forms of one word that English needs: ``s`` and nothing, ``is`` and ``are``."""
-    pairs = (
-        {"", "s"},
-        {"is", "are"},
-        {"it is", "they are"},
-        {"waits", "wait"},
-        {"needs", "need"},
-        {"its", "their"},
-        {"", "es"},
-    )
-    return {one, other} in pairs
+    pairs = ({"", "s"}, {"", "es"}, {"is", "are"}, {"it is", "they are"}, {"waits", "wait"}, {"its", "their"})
+    return {one, other} in (*pairs, {"needs", "need"}, {"adds", "add"})
 
 
 def _counted(node: ast.Call) -> str | None:

@@ -13,7 +13,7 @@ from framerelay.languages.reader import CHINESE
 from framerelay.languages.sentences import MEASURES, PLACE
 
 # What only English grammar needs: "s", "is" and "are".
-GRAMMAR = re.compile(r"(en|s|is_|its|wait|are|they)[0-9]?")
+GRAMMAR = re.compile(r"(en|s|is_|its|wait|are|they|adds)[0-9]?")
 FOREIGN = ("click/", "receiver/page/templates/")
 NAME = re.compile(r"%\((\w+)\)s|\{(\w+)(?:![rs])?\}")
 
