@@ -55,7 +55,7 @@ SHORT: Final = (
     *("{names} leaves the film, and its takes are kept", "{names} leave the film, and their takes are kept"),
     *("{paid} to the end of the film", "receiver", "worker", "{number} takes", "then {follows}", "parameter", "field"),
     *("begins with the prompt alone", "begins with your picture", "needs you", "Begin", "Decide"),
-    *("Providers", "Operate", "the shot {doing}"),
+    *("Providers", "Operate", "the shot {doing}", "says", "seed"),
     *("line {number}", "line {number}, {place}", "{number} shots", "put off", "nowhere", "no status", "no job"),
 )
 _PROSE: Final = re.compile(r"[A-Za-z]{2,}['’]?s? [a-z(]|[a-z]{2,}[,;:]? [A-Za-z{(]|\} [a-z]{2,}|^[,;:]? ?[a-z]{3,} \{")

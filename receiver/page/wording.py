@@ -43,7 +43,7 @@ def worded(value: Any, name: str = "") -> Any:
 
 def _list(values: Sequence[Any], name: str) -> Sequence[Any]:
     if name == "details":  # What it is called, and what it is: a person's words, or an id.
-        return [(translate(label), *rest) for label, *rest in values]
+        return [(_label(label), *rest) for label, *rest in values]
     said = [worded(each, name) for each in values]
     return tuple(said) if isinstance(values, tuple) else said
 
@@ -52,3 +52,8 @@ def _fields(value: Any) -> Any:
     fields = {each.name: getattr(value, each.name) for each in dataclasses.fields(value) if each.init}
     changes = {name: now for name, was in fields.items() if (now := worded(was, name)) != was}
     return dataclasses.replace(value, **changes) if changes else value
+
+
+def _label(label: str) -> str:
+    said = translate(label.removesuffix(":"))
+    return f"{said}：" if label.endswith(":") and said != label.removesuffix(":") else said
