@@ -137,6 +137,9 @@ docs: setup  ## write anew from the code: settings, schemas, the pages and table
 catalogs: setup  ## write the catalogs of other languages anew from code and templates
 	@$(BIN)/python -m docs.site.catalogs
 
+translated: setup  ## say that a Chinese page is up to its English one again (PAGE=first-film.md)
+	@$(BIN)/python -m docs.site.translations $(PAGE)
+
 manual: export NO_MKDOCS_2_WARNING = 1
 manual: .venv/docs/.ready  ## build the manual as a site in build/manual/
 	@.venv/docs/bin/mkdocs build --quiet
@@ -169,4 +172,4 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 clean:  ## remove .venv/ and caches (never your data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
-.PHONY: help setup demo test test-machines test-busy browser shells ffmpeg tools sbom fonts fuzz audit chaos chaos-broken bench screenshots docs catalogs manual manual-serve format lock clean
+.PHONY: help setup demo test test-machines test-busy browser shells ffmpeg tools sbom fonts fuzz audit chaos chaos-broken bench screenshots docs catalogs translated manual manual-serve format lock clean

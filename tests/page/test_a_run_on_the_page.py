@@ -30,16 +30,18 @@ async def test_a_run_goes_from_its_start_to_its_film_before_ones_eyes(
     start_provider: Any, start_relay: Any, visit: Any, picture: Any
 ) -> None:
     """Nobody reloads: states, frames, clips and the film come as they are made, and each clip can be played."""
-    slowly = {"job_s": 0.7}
+    slowly = {"job_s": 1.5}
     async with (
         start_provider(options=slowly) as provider,
         start_relay(provider.url) as relay,
         visit(relay) as person,
     ):
-        run_id = await relay.run(CHAIN)
+        first, second = CHAIN["shots"]
+        run_id = await relay.run({**CHAIN, "shots": [{**first, "gate": "approve"}, second]})
         page = await person.open(f"/runs/{run_id}")
         await page.evaluate("window.seenFirst = true")
         await expect(page.get_by_text("waits for the last frame of s1")).to_be_visible()
+        await relay.api.post(f"/v1/runs/{run_id}/shots/s1/approve")
         await expect(page.get_by_text("generating").first).to_be_visible()
         heights = await page.locator(".shot, .bar, .overview").evaluate_all("all => all.map(each => each.offsetHeight)")
         await picture(page, "run-generating")

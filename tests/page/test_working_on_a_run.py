@@ -61,6 +61,9 @@ async def test_keys_lead_through_a_run_and_none_spends(relay: Any, gated: str, v
         assert await focus(page) == "shot-s1"
         await page.keyboard.press("a")
         await expect(page.get_by_role("button", name="Approve s2: spend 1 job")).to_be_focused()
+        await page.get_by_role("link", name="s1: done").focus()
+        await page.keyboard.press("ArrowRight")
+        await expect(page.get_by_role("link", name="s2: waiting")).to_be_focused()
         await page.keyboard.press("?")
         await expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
         await page.keyboard.press("Escape")

@@ -181,6 +181,15 @@ document.addEventListener("keydown", (event) => {
   KEYS[event.key]();
 });
 
+// In the overview the arrows go from frame to frame.
+document.addEventListener("keydown", (event) => {
+  const cell = event.target.closest?.("#overview a");
+  const next = cell && { ArrowRight: cell.nextElementSibling, ArrowLeft: cell.previousElementSibling }[event.key];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+});
+
 document.addEventListener("focusin", (event) => {
   const card = event.target.closest(".shot");
   if (card) mark(card.id.slice("shot-".length));
