@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import redis as redis_sync
 
+from framerelay.cli.doctor.redis import look_at_redis
 from framerelay.cli.errors import CommandError
 from framerelay.cli.serve import redis_at
 from framerelay.config.settings import Settings
@@ -98,6 +99,7 @@ async def test_a_cluster_of_one_node_makes_a_film(
         await wait_until(partial(is_whole, servers), "the cluster is whole")
         url = address(servers)
         await entered(url)
+        finding = await look_at_redis(Settings(redis_url=url))
         async with start_provider() as provider, relay_in(tmp_path, url, provider.url) as relay:
             run = await relay.ended(await relay.run(board(1, 2)))
         with redis_sync.Redis(port=servers[0].port) as redis:
@@ -105,6 +107,7 @@ async def test_a_cluster_of_one_node_makes_a_film(
         slots = {servers[0].ask("CLUSTER", "KEYSLOT", key) for key in keys}
 
     assert run["status"] == "succeeded"
+    assert "syncs each write" in finding.message
     assert len(keys) > 10
     assert len(slots) == 1
 

@@ -182,6 +182,9 @@ async def test_this_version_takes_over_from_the_one_before_while_that_runs(
                 listed = (await http.get(f"{new}/v1/runs")).json()["data"]
                 refused = None if ends_by_itself else await http.post(f"{old}/v1/runs", json=board(9, 1))
                 journal = await provider.journal()
+                with home.program(python, code, "worker") as again:
+                    way_back = "WRONGTYPE" if not ends_by_itself else "this is an older one (schema 2)"
+                    await wait_until(lambda: again.has_said(way_back), "there is no way back")
                 words = newer.log.read_text() + helper.log.read_text()
 
     assert [run["status"] for run in ends] == ["succeeded"] * 3, ends
