@@ -13,6 +13,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY api api
 COPY cli cli
 COPY config config
+COPY languages languages
 COPY media media
 COPY network network
 COPY processors processors

@@ -134,6 +134,9 @@ docs: setup  ## write anew from the code: settings, schemas, the pages and table
 	@$(BIN)/python -m docs.site.providers
 	@$(BIN)/python -m docs.site.profile_format
 
+catalogs: setup  ## write the catalogs of other languages anew from code and templates
+	@$(BIN)/python -m docs.site.catalogs
+
 translated: setup  ## say that a Chinese page is up to its English one again (PAGE=first-film.md)
 	@$(BIN)/python -m docs.site.translations $(PAGE)
 
@@ -169,4 +172,4 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 clean:  ## remove .venv/ and caches (never your data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
-.PHONY: help setup demo test test-machines test-busy browser shells ffmpeg tools sbom fonts fuzz audit chaos chaos-broken bench screenshots docs translated manual manual-serve format lock clean
+.PHONY: help setup demo test test-machines test-busy browser shells ffmpeg tools sbom fonts fuzz audit chaos chaos-broken bench screenshots docs catalogs translated manual manual-serve format lock clean

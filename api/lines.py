@@ -4,16 +4,22 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from framerelay.api import shapes
+from framerelay.languages.catalogs import translate
+from framerelay.languages.columns import ljust, rjust
 from framerelay.runs.text import amount_words, duration, printable
 
 
 def run_line(run: shapes.Run, *, now: float, cost_width: int = 0) -> str:
     """A run in one line: id, status, how far, age, cost, title; a draft says so, and one that needs a person."""
     count = sum(shot.status == "done" for shot in run.shots)
-    age = duration(now - run.created)
-    shots = f"{count}/{len(run.shots)} shots"
+    status = ljust(translate(str(run.status)), 9)
+    shots = rjust(translate(f"{count}/{len(run.shots)} shots"), 11)
     cost = f"{_cost(run):>{cost_width}}  " if cost_width else ""
-    return printable(f"{run.id}  {run.status:<9}  {shots:>11}  {age:>7} ago  {cost}{_marks(run)}{run.title}")
+    return printable(f"{run.id}  {status}  {shots}  {_ago(now - run.created)}  {cost}{_marks(run)}{run.title}")
+
+
+def _ago(seconds: float) -> str:
+    return rjust(translate(f"{duration(seconds)} ago"), 11)
 
 
 def run_lines(runs: Sequence[shapes.Run], *, now: float) -> list[str]:
@@ -28,17 +34,18 @@ def _cost(run: shapes.Run) -> str:
 
 
 def _marks(run: shapes.Run) -> str:
-    draft = "(draft) " if run.pass_ == "draft" else ""  # noqa: S105  (no password)
-    return f"{'(needs you) ' if run.needs else ''}{draft}"
+    draft = f"({translate('draft')}) " if run.pass_ == "draft" else ""  # noqa: S105  (no password)
+    needs = f"({translate('needs you')}) " if run.needs else ""
+    return f"{needs}{draft}"
 
 
 def callback_line(callback: shapes.Callback, *, now: float) -> str:
     """One callback: id, age, what it is, whose."""
-    age = duration(now - callback.received)
-    again = f", {callback.repeats} more times" if callback.repeats else ""
-    what = callback.status or callback.reason or "no status"
+    again = translate(f", {callback.repeats} more times") if callback.repeats else ""
+    what = callback.status or translate(callback.reason or "no status")
     return printable(
-        f"{callback.id}  {age:>7} ago  {callback.outcome:<11} {what:<11} {_owner(callback)}{again}".rstrip()
+        f"{callback.id}  {_ago(now - callback.received)}  "
+        f"{ljust(translate(callback.outcome), 11)} {ljust(what, 11)} {translate(_owner(callback))}{again}".rstrip()
     )
 
 
@@ -59,10 +66,12 @@ def release_words(release: shapes.Release) -> str:
 
 def notification_line(notification: shapes.Notification, *, now: float) -> str:
     """One notification: id, age, what it tells, to whom, and what came of it."""
-    age = duration(now - notification.created)
     shot_id = f" {notification.shot_id}" if notification.shot_id else ""
     what = f"{notification.type:<14} {notification.run_id}{shot_id}"
-    return printable(f"{notification.id}  {age:>7} ago  {what}  {notification.host}: {_outcome(notification)}")
+    return printable(
+        f"{notification.id}  {_ago(now - notification.created)}  {what}  {notification.host}: "
+        f"{translate(_outcome(notification))}"
+    )
 
 
 def _outcome(notification: shapes.Notification) -> str:

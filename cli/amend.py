@@ -12,6 +12,7 @@ from framerelay.cli.client import Receiver, checked_id
 from framerelay.cli.output import echo_json
 from framerelay.cli.runs import asks, confirms, print_json, print_run, title_of
 from framerelay.cli.start import give_pictures
+from framerelay.languages.catalogs import translate
 from framerelay.runs.text import listed, printable
 
 
@@ -57,7 +58,7 @@ def _print_outlook(outlook: shapes.AmendOutlook, as_json: bool) -> None:
         print_json(outlook)
         return
     for line in outlook_lines(outlook):
-        click.echo(printable(line))
+        click.echo(printable(translate(line)))
 
 
 def outlook_lines(outlook: shapes.AmendOutlook) -> Iterator[str]:

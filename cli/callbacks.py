@@ -13,9 +13,10 @@ from framerelay.api.lines import callback_line, release_words
 from framerelay.cli.client import Receiver, Unreachable, checked_id
 from framerelay.cli.errors import CommandError
 from framerelay.cli.keys import keys_of
-from framerelay.cli.output import echo_json
+from framerelay.cli.output import echo, echo_json
 from framerelay.cli.runs import print_json
 from framerelay.cli.settings import settings_of_command
+from framerelay.languages.catalogs import translate
 from framerelay.runs.text import printable
 from framerelay.runs.tokens import HookAddress, Tokens
 
@@ -38,7 +39,7 @@ def print_address(hook: str, *, as_json: bool) -> int:
         return 0
     click.echo(url)
     if local:
-        click.echo("(only this machine can reach it; set FRAMERELAY_PUBLIC_URL for a provider elsewhere)", err=True)
+        echo("(only this machine can reach it; set FRAMERELAY_PUBLIC_URL for a provider elsewhere)", err=True)
     return 0
 
 
@@ -52,7 +53,7 @@ def list_callbacks(*, limit: int, as_json: bool) -> int:
     for callback in page.data:
         click.echo(callback_line(callback, now=time.time()))
     if not page.data:
-        click.echo("no callbacks yet", err=True)
+        echo("no callbacks yet", err=True)
     return 0
 
 
@@ -110,9 +111,10 @@ def replay_callback(callback_id: str, *, yes: bool, as_json: bool) -> int:
     if as_json:
         print_json(answer)
         return 0
-    click.echo(printable(f"{answer.id}: {answer.would}" if answer.done else f"It would {answer.would}."))
+    done = f"{answer.id}: {translate(answer.would)}"
+    click.echo(printable(done if answer.done else translate(f"It would {answer.would}.")))
     if not answer.done:
-        click.echo(f"To do it: framerelay replay {answer.replay_of} --yes", err=True)
+        echo(f"To do it: framerelay replay {answer.replay_of} --yes", err=True)
     return 0
 
 
@@ -130,7 +132,7 @@ def release_callbacks(callback_id: str | None, *, as_json: bool) -> int:
         return 0
     releases = answer.data if isinstance(answer, shapes.Releases) else [answer]
     for each in releases:
-        click.echo(printable(f"{each.id}  {release_words(each)}"))
+        click.echo(printable(f"{each.id}  {translate(release_words(each))}"))
     if not releases:
-        click.echo("nothing is in quarantine", err=True)
+        echo("nothing is in quarantine", err=True)
     return 0

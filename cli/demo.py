@@ -15,13 +15,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Final, NoReturn
 
-import click
 import httpx
 
 from framerelay.api import shapes
 from framerelay.cli.client import Receiver
 from framerelay.cli.errors import CommandError, folder_words
 from framerelay.cli.keys import invitation, keys_of
+from framerelay.cli.output import echo
 from framerelay.cli.runs import exit_code
 from framerelay.cli.watch import watch
 from framerelay.config.settings import Settings, from_environment
@@ -46,15 +46,15 @@ def run_demo(out: Path, *, keep: bool) -> int:
         run = _make(folder, into, keep=keep)
     except (KeyboardInterrupt, BrokenPipeError):  # Nobody reads on: `framerelay demo | head`.
         _clear(folder, keep=keep)
-        click.echo("\nStopped.", err=True)
+        echo("\nStopped.", err=True)
         raise
     except BaseException:
-        click.echo(f"The demo's logs and data stay in {folder}", err=True)
+        echo(f"The demo's logs and data stay in {folder}", err=True)
         raise
     _clear(folder, keep=keep)
     if not keep:
-        click.echo(f"To look around on the page: {sys.argv[0]} demo --keep\nYour own film: docs/first-film.md")
-    click.echo(f"film: {into}")
+        echo(f"To look around on the page: {sys.argv[0]} demo --keep\nYour own film: docs/first-film.md")
+    echo(f"film: {into}")
     return exit_code(run)
 
 
@@ -62,7 +62,7 @@ def _make(folder: Path, into: Path, *, keep: bool) -> shapes.Run:
     """Start everything, make the film, write it to *into*; everything has ended when this returns."""
     with ExitStack() as stack:
         settings = _start(stack, folder)
-        click.echo(f"To watch it in a browser, too:\n{invitation(settings, keys_of(settings))}")
+        echo(f"To watch it in a browser, too:\n{invitation(settings, keys_of(settings))}")
         with Receiver(settings) as receiver:
             run = _show(receiver)
             if run.film is None:
@@ -87,8 +87,8 @@ def _start(stack: ExitStack, folder: Path) -> Settings:
         "FRAMERELAY_CONFIG": str(folder / "framerelay.yaml"),
         "FRAMERELAY_LOOKUP_AFTER_S": LOOKUP_AFTER_S,
     }
-    click.echo("Starting a sandbox as the provider, FrameRelay beside it.")
-    click.echo("It loses the callback about one of four shots, on purpose …")
+    echo("Starting a sandbox as the provider, FrameRelay beside it.")
+    echo("It loses the callback about one of four shots, on purpose …")
     words = ["sandbox", "--port", str(sandbox), "--key", key, *ONE_LOST, *JOB]
     provider = stack.enter_context(_process(words, environ, folder))
     relay = stack.enter_context(_process(["up"], environ, folder))
@@ -176,18 +176,18 @@ def _show(receiver: Receiver) -> shapes.Run:
 
 def _stay(settings: Settings, film: Path) -> None:
     with suppress(KeyboardInterrupt):
-        click.echo(f"film: {film}\n")
-        click.echo(f"Still running; Ctrl-C ends it. To look around: {invitation(settings, keys_of(settings))}")
-        click.echo("or in another terminal:")
-        click.echo(f"  export FRAMERELAY_URL={settings.listen_url} FRAMERELAY_DATA_DIR={settings.data_dir}")
-        click.echo(f"  {sys.argv[0]} runs")
+        echo(f"film: {film}\n")
+        echo(f"Still running; Ctrl-C ends it. To look around: {invitation(settings, keys_of(settings))}")
+        echo("or in another terminal:")
+        echo(f"  export FRAMERELAY_URL={settings.listen_url} FRAMERELAY_DATA_DIR={settings.data_dir}")
+        echo(f"  {sys.argv[0]} runs")
         signal.pause()
-    click.echo("\nEnding …")
+    echo("\nEnding …")
 
 
 def _clear(folder: Path, *, keep: bool) -> None:
     if keep:
-        click.echo(f"The demo's logs and data stay in {folder}")
+        echo(f"The demo's logs and data stay in {folder}")
     else:
         shutil.rmtree(folder, ignore_errors=True)
 

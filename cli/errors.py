@@ -15,6 +15,7 @@ import click
 from framerelay.cli.interrupts import INTERRUPTED
 from framerelay.cli.output import echo_json
 from framerelay.config.env_file import SettingInvalid
+from framerelay.languages.catalogs import translate
 from framerelay.runs.errors import FrameRelayError, StoryboardInvalid
 from framerelay.runs.text import printable
 
@@ -86,7 +87,7 @@ def _forget_output(stream: TextIO | None = None) -> None:
 def _say(exit_code: int, message: str, **_: object) -> NoReturn:
     with _heard_or_not():
         for line in message.splitlines() or [message]:
-            click.echo(_fit_to_terminal(f"framerelay: {printable(line)}"), err=True)
+            click.echo(_fit_to_terminal(f"framerelay: {printable(translate(line))}"), err=True)
     sys.exit(exit_code)
 
 

@@ -3,14 +3,16 @@
 import sys
 from pathlib import Path
 
-import click
 import msgspec
 
 from framerelay.api import shapes
 from framerelay.api.manifest import FILM, MANIFEST, TIMELINE, clips_of, manifest_of
 from framerelay.cli.client import Receiver
 from framerelay.cli.export_folder import Folder
+from framerelay.cli.output import echo
 from framerelay.cli.runs import print_json
+from framerelay.languages.catalogs import translate
+from framerelay.languages.columns import ljust
 from framerelay.runs.text import listed
 
 
@@ -74,8 +76,8 @@ def _report(run: shapes.Run, folder: Folder, missing: list[str], as_json: bool) 
         names = f"{listed(missing[:6], 'and')}{' and others' if len(missing) > 6 else ''}, which {gaps}"
         again = "; export again into the same folder when there is one"
         over = run.status == "cancelled"
-        click.echo(f"no clip of {names}" if over else f"no clip yet of {names}{again}", err=True)
+        echo(f"no clip of {names}" if over else f"no clip yet of {names}{again}", err=True)
     for file in folder.report():
-        click.echo(f"{'kept   ' if file.kept else 'written'}  {file.file}")
-    click.echo(f"export: {folder.root.absolute()}")
+        echo(f"{ljust(translate('kept' if file.kept else 'written'), 7)}  {file.file}")
+    echo(f"export: {folder.root.absolute()}")
     sys.stdout.flush()

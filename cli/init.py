@@ -5,9 +5,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-import click
-
 from framerelay.cli.errors import CommandError, folder_words
+from framerelay.cli.output import echo
 from framerelay.cli.runs import print_json
 from framerelay.cli.settings import settings_of_command
 from framerelay.cli.settings_file import providers_of
@@ -36,7 +35,7 @@ def write_storyboard(file: Path, *, as_json: bool) -> int:
     if as_json:
         print_json({"object": "storyboard", "file": str(file)})
     else:
-        click.echo(f"wrote {file}; what it would do and cost: framerelay plan {file}")
+        echo(f"wrote {file}; what it would do and cost: framerelay plan {file}")
     return 0
 
 

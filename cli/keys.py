@@ -1,8 +1,7 @@
 """The keys of the data folder; the start that makes them says so."""
 
-import click
-
 from framerelay.cli.errors import CommandError, folder_words
+from framerelay.cli.output import echo
 from framerelay.config.keys import Keys, load_keys
 from framerelay.config.settings import Settings
 
@@ -16,7 +15,7 @@ def keys_of(settings: Settings) -> Keys:
             f"FRAMERELAY_DATA_DIR: cannot keep anything in {settings.data_dir}: {folder_words(error)}"
         ) from None
     if keys.new_api_key:
-        click.echo(f"API key (kept in {settings.data_dir / 'api_key'}): {keys.api_key}", err=True)
+        echo(f"API key (kept in {settings.data_dir / 'api_key'}): {keys.api_key}", err=True)
     return keys
 
 

@@ -8,6 +8,7 @@ from framerelay.api import shapes
 from framerelay.api.lines import notification_line
 from framerelay.cli.client import Receiver, checked_id
 from framerelay.cli.keys import keys_of
+from framerelay.cli.output import echo
 from framerelay.cli.runs import print_json
 from framerelay.cli.settings import settings_of_command
 from framerelay.network.signing import signing_secrets
@@ -25,7 +26,7 @@ def list_notifications(*, run_id: str | None, limit: int, as_json: bool) -> int:
     for notification in page.data:
         click.echo(notification_line(notification, now=time.time()))
     if not page.data:
-        click.echo("no notifications yet; a storyboard asks for them with notify_url", err=True)
+        echo("no notifications yet; a storyboard asks for them with notify_url", err=True)
     return 0
 
 
@@ -37,7 +38,7 @@ def replay_notification(notification_id: str, *, as_json: bool) -> int:
     if as_json:
         print_json(answer)
     else:
-        click.echo(printable(f"{answer.id}: {answer.type} of {answer.run_id} is sent again to {answer.host}"))
+        echo(printable(f"{answer.id}: {answer.type} of {answer.run_id} is sent again to {answer.host}"))
     return 0
 
 

@@ -6,6 +6,9 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from framerelay.cli.language import first_sentence
+from framerelay.languages.catalogs import translate
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 SECTIONS: Final = (
@@ -32,11 +35,11 @@ class Group(click.Group):
         sections = SECTIONS if ctx.parent is None else (("Commands", tuple(self.commands)),)
         for title, names in sections:
             rows = [
-                (f"{name:<{width}}", inspect.cleandoc(command.help or "").partition(".")[0] + ".")
+                (f"{name:<{width}}", first_sentence(inspect.cleandoc(command.help or "")))
                 for name in names
                 if (command := self.commands.get(name)) is not None
             ]
-            with formatter.section(title):
+            with formatter.section(translate(title)):
                 formatter.write_dl(rows)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

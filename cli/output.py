@@ -12,6 +12,8 @@ from typing import Final, TextIO
 
 import click
 
+from framerelay.languages.catalogs import translate
+
 # None of them may be a quotation mark or a backslash: what is written may be JSON.
 _PLAIN: Final = {
     **{"…": "...", "→": "->", "←": "<-", "·": "-", "–": "-", "—": "-", "▸": ">", "✓": "+", "✗": "x", "×": "x"},
@@ -31,6 +33,11 @@ def prepare_output() -> None:
         stream = getattr(sys, name) or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (open until we end)
         _prepare(stream)
         setattr(sys, name, stream)
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Write a sentence of ours, in the language of whoever reads it."""
+    click.echo(translate(text), err=err)
 
 
 def echo_json(text: str, *, err: bool = False) -> None:

@@ -11,6 +11,7 @@ from rich.text import Text
 from framerelay.api import shapes
 from framerelay.api.words import cost_words, share_done, shot_words
 from framerelay.cli.outlook import Place, outlook
+from framerelay.languages.catalogs import translate
 from framerelay.runs.text import duration, number_of, printable
 
 MARKS: Final = {"done": "✓", "failed": "✗", "cancelled": "–", "waiting": "?", "pending": "·"}
@@ -61,20 +62,20 @@ def whole_lines(run: shapes.Run, *, now: float, place: Place | None = None) -> l
 def end_lines(run: shapes.Run, *, now: float, place: Place | None = None) -> Iterator[PictureLine]:
     """What a run waits for, why it failed, where its files lie; a film's place is the last line."""
     if run.error and run.error.code not in _SAID_ANYWAY:
-        yield PictureLine(text=f"  {run.error.message}", style="red" if run.status == "failed" else "yellow")
+        yield PictureLine(text=translate(f"  {run.error.message}"), style="red" if run.status == "failed" else "yellow")
     for warning in run.warnings:
-        yield PictureLine(text=f"  {warning.message}", style="yellow")
+        yield PictureLine(text=translate(f"  {warning.message}"), style="yellow")
     yield from _outlook_lines(run, now, place)
     if run.film:
         film = run.film
         how = "copied without loss" if film.copied else f"encoded, since {film.reason}"
-        yield PictureLine(text=f"  joined: {film.duration_s:.2f} s, {film.bytes / 1e6:.1f} MB, {how}")
+        yield PictureLine(text=translate(f"  joined: {film.duration_s:.2f} s, {film.bytes / 1e6:.1f} MB, {how}"))
     if place is None:
         return
     if folder := _folder(run, place):
-        yield PictureLine(text=f"  files: {folder}", whole=True)
+        yield PictureLine(text=translate(f"  files: {folder}"), whole=True)
     if run.film:
-        yield PictureLine(text=f"film: {place(run.film.url)}", whole=True)
+        yield PictureLine(text=translate(f"film: {place(run.film.url)}"), whole=True)
 
 
 def id_width(run: shapes.Run) -> int:
@@ -89,7 +90,7 @@ def missed_words(run: shapes.Run) -> str:
 
 
 def _head(run: shapes.Run) -> PictureLine:
-    draft = " · draft" if run.pass_ == "draft" else ""  # noqa: S105  (no password)
+    draft = f" · {translate('draft')}" if run.pass_ == "draft" else ""  # noqa: S105  (no password)
     return PictureLine(text=f"{run.id} · {run.title}{draft}", style="bold")
 
 
@@ -100,7 +101,7 @@ def _tally(run: shapes.Run, now: float) -> PictureLine:
     cost = f", {words}" if (words := cost_words(run)) else ""
     until = now if run.status in ("running", "waiting") else run.updated
     tally = f"{shots}, {jobs}{cost}, {duration(until - run.created)}{missed_words(run)}"
-    text = f"  {run.status}: {tally}"
+    text = translate(f"  {run.status}: {tally}")
     return PictureLine(
         text=text, style={"failed": "red", "waiting": "yellow", "succeeded": "green"}.get(run.status, "dim")
     )
@@ -113,13 +114,13 @@ def _shot_lines(
     for shot in shots:
         share = share_done(run, shot, now=now) if bars else None
         bar = f"  {'━' * round(BAR * share)}{'╌' * (BAR - round(BAR * share))}" if share is not None else ""
-        words = shot_words(run, shot, now=now)
+        words = translate(shot_words(run, shot, now=now))
         mark = MARKS.get(shot.status, "▸")
         yield PictureLine(text=f"  {mark} {shot.id:<{width}} {words}{bar}", style=STYLES.get(shot.status, "cyan"))
 
 
 def _outlook_lines(run: shapes.Run, now: float, place: Place | None) -> list[PictureLine]:
-    return [PictureLine(text=f"  {line}", whole=True) for line in outlook(run, now=now, place=place)]
+    return [PictureLine(text=translate(f"  {line}"), whole=True) for line in outlook(run, now=now, place=place)]
 
 
 def _around_active(shots: Sequence[shapes.Shot], room: int) -> Sequence[shapes.Shot]:
@@ -142,7 +143,7 @@ def _left_out(
 
 def _count(where: str, shots: Sequence[shapes.Shot]) -> list[PictureLine]:
     words = f"    … {len(shots)} {where}, {_count_done(shots) or 'none'} of them done"
-    return [PictureLine(text=words, style="dim")] if shots else []
+    return [PictureLine(text=translate(words), style="dim")] if shots else []
 
 
 def _count_done(shots: Sequence[shapes.Shot]) -> int:

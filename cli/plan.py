@@ -14,6 +14,7 @@ from framerelay.cli.boards import read_board
 from framerelay.cli.runs import print_json
 from framerelay.cli.settings import settings_of_command
 from framerelay.cli.settings_file import providers_of
+from framerelay.languages.catalogs import translate
 from framerelay.network.policy import Trusted
 from framerelay.runs.errors import Mistake, RequestInvalid, StoryboardInvalid
 from framerelay.runs.model import Shot
@@ -41,11 +42,12 @@ def show_plan(path: Path, *, as_json: bool) -> int:
         return 0
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else WHOLE)
     console.print(_tree(plan))
-    console.print(_tally(plan), markup=False)
-    console.print(_cost_words(plan), markup=False)
+    console.print(translate(_tally(plan)), markup=False)
+    console.print(translate(_cost_words(plan)), markup=False)
     for caution in plan.cautions:
-        console.print(Text(f"! {printable(str(caution))}", "yellow"))
-    console.print(f"to start it: framerelay run {shlex.quote(str(path))}", markup=False, style="dim", soft_wrap=True)
+        console.print(Text(f"! {printable(translate(str(caution)))}", "yellow"))
+    begin = f"to start it: framerelay run {shlex.quote(str(path))}"
+    console.print(translate(begin), markup=False, style="dim", soft_wrap=True)
     return 0
 
 
@@ -73,7 +75,7 @@ def _name_files(board: Storyboard, folder: Path) -> tuple[Storyboard, dict[str, 
 
 def _tree(plan: Plan) -> Tree:
     usual = _maker(plan, plan.shots[0])
-    draft = " · draft" if plan.is_draft else ""
+    draft = f" · {translate('draft')}" if plan.is_draft else ""
     tree = Tree(Text(f"{printable(plan.title)} · {usual}{draft}", "bold"), guide_style="dim")
     width = min(16, max(len(shot.id) for shot in plan.shots))
     for scene, shots in plan.scenes():
@@ -106,7 +108,7 @@ def _words(shot: Shot, by: str) -> str:
         words.append("waits for your approval")
     if shot.takes_wanted > 1:
         words.append(f"{shot.takes_wanted} takes, {'the first that is done' if shot.pick_first else 'then your pick'}")
-    return ", ".join(words)
+    return translate(", ".join(words))
 
 
 def _prompt(shot: Shot) -> str:

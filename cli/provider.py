@@ -12,10 +12,12 @@ from rich.text import Text
 
 from framerelay.cli.boards import read_board
 from framerelay.cli.errors import CommandError
-from framerelay.cli.output import echo_json
+from framerelay.cli.output import echo, echo_json
 from framerelay.cli.settings import settings_of_command
 from framerelay.cli.settings_file import providers_of
 from framerelay.config.settings import Settings, environment
+from framerelay.languages.catalogs import translate
+from framerelay.languages.columns import ljust
 from framerelay.runs.errors import Mistake, NotFound, StoryboardInvalid
 from framerelay.runs.model import Shot
 from framerelay.runs.text import number_of, printable
@@ -57,9 +59,9 @@ def show_provider(name: str, *, as_json: bool) -> int:
         _print(_resolved(provider))
         return 0
     profile = provider.profile
-    click.echo(f"{provider.name}: {printable(profile.title)}")
+    echo(f"{provider.name}: {printable(profile.title)}")
     for label, value in _lines(provider):
-        click.echo(f"  {label:<12} {printable(value)}")
+        click.echo(f"  {ljust(label if label == 'key' else translate(label), 12)} {printable(translate(value))}")
     for model, known in profile.models.items():
         click.echo(f"  model        {printable(model)}: {printable(_model_words(msgspec.to_builtins(known)))}")
     return 0
@@ -107,7 +109,7 @@ def check_file(path: Path, *, as_json: bool) -> int:
     if as_json:
         _print({"object": "profile_check", "id": profile.id, "ok": True, "examples": len(profile.examples)})
     else:
-        click.echo(f"{path} is a profile without mistakes: {words}")
+        echo(f"{path} is a profile without mistakes: {words}")
     return 0
 
 

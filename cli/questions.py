@@ -8,6 +8,8 @@ import click
 from framerelay.api import shapes
 from framerelay.api.words import waits_for
 from framerelay.cli.client import Receiver, ReceiverRefusal
+from framerelay.cli.output import echo
+from framerelay.languages.catalogs import translate
 from framerelay.runs.text import listed, number_of, printable
 
 Verdict = tuple[str, dict[str, object]]
@@ -40,7 +42,7 @@ def _decide(receiver: Receiver, run: shapes.Run, shot: shapes.Shot, decision: Ve
     try:
         receiver.post(f"/v1/runs/{run.id}/shots/{shot.id}/{word}", shapes.Run, json=body)
     except ReceiverRefusal as refusal:
-        click.echo(printable(f"  {refusal}"), err=True)
+        click.echo(printable(translate(f"  {refusal}")), err=True)
 
 
 def _approval(shot: shapes.Shot) -> Verdict | None:
@@ -70,12 +72,12 @@ def _word(question: str, words: tuple[str, ...]) -> str:
     while typed := _typed(question).lower():
         if typed in words:
             return typed
-        click.echo(f"Type {listed(words, 'or')}, or Enter.", err=True)
+        echo(f"Type {listed(words, 'or')}, or Enter.", err=True)
     return ""
 
 
 def _typed(question: str) -> str:
-    text: str = click.prompt(question, default="", show_default=False, prompt_suffix=" ")
+    text: str = click.prompt(translate(question), default="", show_default=False, prompt_suffix=" ")
     return text.strip()
 
 

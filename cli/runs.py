@@ -11,7 +11,8 @@ import msgspec
 from framerelay.api import shapes
 from framerelay.api.lines import run_lines
 from framerelay.cli.client import Receiver, checked_id
-from framerelay.cli.output import echo_json
+from framerelay.cli.output import echo, echo_json
+from framerelay.languages.catalogs import translate
 from framerelay.runs.text import listed, new_submits, number_of, printable
 
 UNDER_WAY = frozenset({"submitting", "generating", "collecting", "unsure"})
@@ -36,10 +37,10 @@ def list_runs(
     for line in run_lines(page.data, now=time.time()):
         click.echo(fit_to_terminal(line))
     if not page.data:
-        click.echo(_no_runs(status, narrowed=bool(labels or search or needs)), err=True)
+        echo(_no_runs(status, narrowed=bool(labels or search or needs)), err=True)
     if page.next:
         more = f": --limit {min(200, limit * 5)}" if limit < 200 else " (GET /v1/runs?after=… lists them all)"
-        click.echo(f"… and older ones{more}", err=True)
+        echo(f"… and older ones{more}", err=True)
     return 0
 
 
@@ -86,7 +87,7 @@ def remove_run(run_id: str, *, yes: bool, as_json: bool) -> int:
     if as_json:
         print_json(answer)
     else:
-        click.echo(f"removed {answer.id} and its files")
+        echo(f"removed {answer.id} and its files")
     return 0
 
 
@@ -142,7 +143,7 @@ def promote(run_id: str, *, jobs: int | None, money: float | None, yes: bool, as
     if as_json:
         print_json(run)
     else:
-        click.echo(f"run: {run.id}")
+        echo(f"run: {run.id}")
     return 0
 
 
@@ -158,9 +159,9 @@ def asks(yes: bool, as_json: bool) -> bool:
 
 def confirms(what: str) -> bool:
     """Whether a person at the terminal agrees to *what*."""
-    if click.confirm(printable(f"{what}.\nGo on?")):
+    if click.confirm(printable(translate(f"{what}.\nGo on?"))):
         return True
-    click.echo("nothing was done", err=True)
+    echo("nothing was done", err=True)
     return False
 
 
@@ -191,7 +192,7 @@ def _go_on(run_id: str, what: str, body: Mapping[str, object] | None = None, *, 
         run = receiver.post(f"/v1/runs/{run_id}/{what}", shapes.Run, json=dict(body or {}))
         if not as_json and run.status == "running":
             submits = new_submits(run.submits_to_come)
-            click.echo(f"it goes on from what is there: {submits} to its end, if nothing fails", err=True)
+            echo(f"it goes on from what is there: {submits} to its end, if nothing fails", err=True)
         print_run(receiver, run, as_json)
     return 0
 
@@ -229,7 +230,7 @@ def watch_run(receiver: Receiver, run_id: str, *, as_json: bool) -> int:
         while asks(False, as_json) and answer(receiver, run):
             run = watch(receiver, run_id, out=sys.stdout, place=receiver.place_of)
     except KeyboardInterrupt:
-        click.echo(f"\nThe run goes on. To see it again: framerelay show {run_id} --watch", err=True)
+        echo(f"\nThe run goes on. To see it again: framerelay show {run_id} --watch", err=True)
         raise
     if as_json:
         print_json(run)

@@ -12,6 +12,7 @@ import click
 import uvloop
 
 from framerelay.cli.http import listening_on, serving
+from framerelay.cli.output import echo
 from framerelay.config.logs import configure_logging
 from framerelay.config.settings import from_environment
 from framerelay.sandbox import PATHS, Faults, SandboxOptions, create_sandbox
@@ -75,13 +76,13 @@ async def _serve(options: SandboxOptions, listener: socket.socket, url: str) -> 
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with serving(create_sandbox(options), listener):
         host = url.removeprefix("http://")
-        click.echo(f"The sandbox answers at {url}. To use it, in another terminal:", err=True)
-        click.echo(f"  export FRAMERELAY_UPSTREAM_URL={url} FRAMERELAY_UPSTREAM_KEY={options.key}", err=True)
-        click.echo(f"  export FRAMERELAY_TRUSTED_HOSTS={host}", err=True)
-        click.echo("  framerelay up", err=True)
-        click.echo("It plays others, too, under the same key (docs/sandbox.md). In framerelay.yaml:", err=True)
-        click.echo("  providers:", err=True)
+        echo(f"The sandbox answers at {url}. To use it, in another terminal:", err=True)
+        echo(f"  export FRAMERELAY_UPSTREAM_URL={url} FRAMERELAY_UPSTREAM_KEY={options.key}", err=True)
+        echo(f"  export FRAMERELAY_TRUSTED_HOSTS={host}", err=True)
+        echo("  framerelay up", err=True)
+        echo("It plays others, too, under the same key (docs/sandbox.md). In framerelay.yaml:", err=True)
+        echo("  providers:", err=True)
         for name, path in PATHS.items():
-            click.echo(f"    {name}: {{url: '{url}{path}'}}  # key: {load_shipped(name).key_env[0]}", err=True)
+            echo(f"    {name}: {{url: '{url}{path}'}}  # key: {load_shipped(name).key_env[0]}", err=True)
         await stop.wait()
     return 0

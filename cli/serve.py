@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-import click
 import structlog
 import uvloop
 
@@ -20,6 +19,7 @@ from framerelay.cli.errors import CommandError
 from framerelay.cli.http import listening_on, serving
 from framerelay.cli.keys import invitation, keys_of
 from framerelay.cli.one_place import one_place
+from framerelay.cli.output import echo
 from framerelay.cli.settings_file import mistakes_of, providers_of
 from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import Keys, refuse_weak_keys
@@ -337,11 +337,11 @@ def _greet(settings: Settings, keys: Keys, *, receiver: bool, worker: bool) -> N
         return
     write_waiting_lines()
     what = f"FrameRelay answers at {settings.listen_url}" if receiver else "A worker of FrameRelay is ready"
-    click.echo(f"{what}, its data is in {settings.data_dir}. Ctrl-C ends it.", err=True)
+    echo(f"{what}, its data is in {settings.data_dir}. Ctrl-C ends it.", err=True)
     if receiver:
-        click.echo(f"  The page, logged in (once, within ten minutes): {invitation(settings, keys)}", err=True)
+        echo(f"  The page, logged in (once, within ten minutes): {invitation(settings, keys)}", err=True)
     if receiver and worker:
-        click.echo("  In another terminal, in this folder: framerelay run STORYBOARD --watch", err=True)
+        echo("  In another terminal, in this folder: framerelay run STORYBOARD --watch", err=True)
 
 
 def _require_provider(settings: Settings, providers: Providers) -> None:

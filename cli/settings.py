@@ -1,7 +1,6 @@
 """The settings of a command that a person typed."""
 
-import click
-
+from framerelay.cli.output import echo
 from framerelay.config.misspelt import misspelt
 from framerelay.config.settings import Settings, from_environment
 from framerelay.runs.text import printable
@@ -11,5 +10,5 @@ def settings_of_command() -> Settings:
     """As the environment and ``.env`` say them; what is misspelt there is told on standard error."""
     settings = from_environment()
     for sentence in misspelt():
-        click.echo(printable(f"framerelay: {sentence}"), err=True)
+        echo(printable(f"framerelay: {sentence}"), err=True)
     return settings

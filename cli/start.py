@@ -3,12 +3,11 @@
 import sys
 from pathlib import Path
 
-import click
-
 from framerelay.api import shapes
 from framerelay.api.access import PICTURE_BYTES_MAX, VIDEO_BYTES_MAX
 from framerelay.cli.boards import read_board
 from framerelay.cli.client import Receiver, ReceiverRefusal
+from framerelay.cli.output import echo
 from framerelay.cli.runs import print_json, watch_run
 from framerelay.runs.errors import Mistake, StoryboardInvalid
 from framerelay.store.files import is_video
@@ -26,9 +25,9 @@ def start(path: Path, *, watch: bool, as_json: bool) -> int:
     if as_json:
         print_json(run)
         return 0
-    click.echo(f"run: {run.id}")
+    echo(f"run: {run.id}")
     if sys.stdout.isatty():
-        click.echo(f"to see it: framerelay show {run.id} --watch", err=True)
+        echo(f"to see it: framerelay show {run.id} --watch", err=True)
     return 0
 
 

@@ -12,6 +12,7 @@ from framerelay.api.words import shot_words
 from framerelay.cli.client import Receiver, Unreachable
 from framerelay.cli.outlook import Place
 from framerelay.cli.picture import PictureLine, end_lines, id_width, live_lines, missed_words, whole_lines
+from framerelay.languages.catalogs import translate
 from framerelay.runs.text import duration, printable
 
 ENDED: Final = frozenset({"succeeded", "failed", "cancelled", "waiting"})
@@ -54,7 +55,8 @@ def _live(receiver: Receiver, first: shapes.Run, console: Console) -> shapes.Run
         for run, missing_s in _turns(receiver, first):
             lines = live_lines(run, now=time.time(), rows=console.height)
             if missing_s:
-                lines.append(PictureLine(text=f"  the receiver does not answer, asking again, {duration(missing_s)}"))
+                silence = f"  the receiver does not answer, asking again, {duration(missing_s)}"
+                lines.append(PictureLine(text=translate(silence)))
             live.update(Group(*(line.rich() for line in lines)), refresh=True)
     return run
 
@@ -68,19 +70,19 @@ def _plain(receiver: Receiver, first: shapes.Run, console: Console) -> shapes.Ru
         console.print(f"{time.monotonic() - began:6.1f} s  {printable(words)}", markup=False)
 
     run = first
-    console.print(f"run: {run.id}", markup=False)
+    console.print(translate(f"run: {run.id}"), markup=False)
     width = id_width(run)
     was_missing = False
     for run, missing_s in _turns(receiver, first):
         if missing_s and not was_missing:
-            say("the receiver does not answer, asking again")
+            say(translate("the receiver does not answer, asking again"))
         was_missing = bool(missing_s)
         for shot in run.shots:
             doing = _doing(shot)
             if doings.get(shot.id) != doing and doing not in _IDLE:
-                say(f"{shot.id:<{width}} {shot_words(run, shot, now=time.time())}")
+                say(f"{shot.id:<{width}} {translate(shot_words(run, shot, now=time.time()))}")
             doings[shot.id] = doing
-    say(f"{run.status}{missed_words(run)}")
+    say(translate(f"{run.status}{missed_words(run)}"))
     return run
 
 

@@ -16,6 +16,7 @@ from framerelay.api.lines import run_lines
 from framerelay.cli.client import Receiver, ReceiverRefusal, Unreachable
 from framerelay.cli.runs import print_json
 from framerelay.cli.watch import MISSING_S_MAX, console_on
+from framerelay.languages.catalogs import translate
 from framerelay.runs.text import duration, number_of
 
 ASK_EVERY_S: Final = 1.0
@@ -63,14 +64,14 @@ def _picture(runs: list[shapes.Run], missing_s: float, *, rows: int) -> Group:
     needy = sum(run.needs is not None for run in runs)
     head = f"{number_of('run', len(runs))} going on, {needy} of them {'needs' if needy == 1 else 'need'} you"
     shown = runs[: max(1, rows - 3)]
-    lines = [Text(head if runs else NOTHING, "bold", no_wrap=True, overflow="ellipsis")]
+    lines = [Text(translate(head if runs else NOTHING), "bold", no_wrap=True, overflow="ellipsis")]
     for run, line in zip(shown, run_lines(shown, now=time.time()), strict=True):
         line = line.replace(run.id, run.id[:ID_CHARS], 1)
         lines.append(Text(line, "yellow" if run.needs else "cyan", no_wrap=True, overflow="ellipsis"))
     if len(runs) > len(shown):
-        lines.append(Text(f"… and {len(runs) - len(shown)} more", "dim"))
+        lines.append(Text(translate(f"… and {len(runs) - len(shown)} more"), "dim"))
     if missing_s:
-        lines.append(Text(f"the receiver does not answer, asking again, {duration(missing_s)}", "red"))
+        lines.append(Text(translate(f"the receiver does not answer, asking again, {duration(missing_s)}"), "red"))
     return Group(*lines)
 
 

@@ -17,9 +17,10 @@ from framerelay.config.live import str_of
 from framerelay.config.settings import Settings, knobs
 
 SECRET: Final = "FRAMERELAY_SECRET"  # noqa: S105  (its name)
-# Where they listen, how they log and how much they do at once is each process's own affair.
+# Where they listen, how they speak and log, and how much they do at once is each process's own affair.
 OWN: Final = frozenset(
-    f"FRAMERELAY_{name}" for name in ("HOST", "PORT", "URL", "LOG_FORMAT", "LOG_LEVEL", "TASKS_MAX", "CONNECTIONS_MAX")
+    f"FRAMERELAY_{name}"
+    for name in ("HOST", "PORT", "URL", "LANG", "LOG_FORMAT", "LOG_LEVEL", "TASKS_MAX", "CONNECTIONS_MAX")
 )
 SIGNS: Final = 16
 

@@ -341,11 +341,11 @@ class Settings:
         "Port on which `worker` answers `/livez`, `/readyz` and `/metrics` at `FRAMERELAY_HOST`, to whoever can reach "
         "it; 0: none. With `up` the receiver's port shows the same.",
     )
+    lang: str | None = knob(
+        "FRAMERELAY_LANG", one_of("en", "zh"), None, "Language of page, command and API. Unset: that of the reader."
+    )
     log_format: str = knob(
-        "FRAMERELAY_LOG_FORMAT",
-        one_of("auto", "json", "console"),
-        "auto",
-        "`auto` writes plain lines on a terminal and JSON elsewhere.",
+        "FRAMERELAY_LOG_FORMAT", one_of("auto", "json", "console"), "auto", "`auto`: plain on a terminal, else JSON."
     )
     log_level: str = knob(
         "FRAMERELAY_LOG_LEVEL", one_of("debug", "info", "warning", "error"), "info", "Least level that is logged."

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from framerelay.receiver.headers import HEADERS
+from framerelay.receiver.readers import spoken
 from framerelay.runs.errors import (
     Busy,
     Conflict,
@@ -52,7 +53,7 @@ log = structlog.get_logger()
 
 def shape_answer(shape: Struct, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """*shape*, one of `api.shapes`, as JSON."""
-    return JSONResponse(to_builtins(shape), status_code=status, headers=headers)
+    return JSONResponse(spoken(to_builtins(shape)), status_code=status, headers=headers)
 
 
 def error_answer(
@@ -65,9 +66,8 @@ def error_answer(
     **more: Any,
 ) -> Response:
     """``{"error": {"code", "message", "param", …}}`` with that status."""
-    return JSONResponse(
-        {"error": {"code": code, "message": message, "param": param, **more}}, status_code=status, headers=headers
-    )
+    error = {"code": code, "message": message, "param": param, **more}
+    return JSONResponse(spoken({"error": error}), status_code=status, headers=headers)
 
 
 async def foreseen(_: Request, error: Exception) -> Response:

@@ -51,7 +51,9 @@ from framerelay.receiver.page import (
     storyboard,
     views,
 )
+from framerelay.receiver.page.language import LANGUAGE_NAMES, choose_language
 from framerelay.receiver.page.rendering import page, refused_page
+from framerelay.receiver.readers import ReaderLanguage
 from framerelay.receiver.readiness import Readiness
 from framerelay.receiver.renewal import secrets_to_hide, take_over
 from framerelay.receiver.state import STATE, State
@@ -104,6 +106,7 @@ def create_app(
     }
     https = (settings.public_url or "").startswith("https://")
     middleware = [Middleware(addresses.OneSpelling), Middleware(SecurityHeaders, https=https)]
+    middleware.append(Middleware(ReaderLanguage, setting=settings.lang))
     app = Starlette(routes=[*routes(), *pages()], lifespan=lifespan, exception_handlers=handlers, middleware=middleware)
     app.router.redirect_slashes = False  # A redirect would repeat a callback's token, and senders do not follow it.
     return app
@@ -253,6 +256,7 @@ def pages() -> list[Route]:
         page("/notifications/{notification}/replay", notification_pages.redeliver, methods=["POST"], names=no_fields),
         page("/providers", house.show_providers),
         page("/health", house.show_health),
+        page("/language", choose_language, methods=["POST"], open_to_all=True, names=LANGUAGE_NAMES),
         page("/login", views.log_in_form, open_to_all=True, names=Names(query=("once", "next"))),
         Route("/static/{file:path}", static_files.serve),
     ]

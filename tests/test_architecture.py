@@ -13,13 +13,14 @@ ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "config": set(),
     "runs": set(),
+    "languages": set(),
     "network": {"runs", "config"},
     "store": {"runs", "config"},
     "storyboards": {"network", "runs", "config"},
     "upstream": {"storyboards", "runs", "config"},
     "media": {"store", "network", "runs", "config"},
-    "api": {"store", "storyboards", "network", "runs", "config"},
-    "receiver": {"api", "upstream", "store", "storyboards", "network", "runs", "config"},
+    "api": {"languages", "store", "storyboards", "network", "runs", "config"},
+    "receiver": {"languages", "api", "upstream", "store", "storyboards", "network", "runs", "config"},
     "processors": {"media", "upstream", "store", "storyboards", "network", "runs", "config"},
     "sandbox": {"upstream", "config"},
 }

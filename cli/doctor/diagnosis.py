@@ -21,10 +21,12 @@ from framerelay.cli.doctor.providers import look_at_providers
 from framerelay.cli.doctor.redis import look_at_redis, look_at_worker
 from framerelay.cli.doctor.storage import look_at_storage
 from framerelay.cli.errors import FAILED, os_words
+from framerelay.cli.output import echo
 from framerelay.cli.runs import print_json
 from framerelay.config.env_file import SettingInvalid
 from framerelay.config.logs import configure_logging, redacted, secrets_of
 from framerelay.config.settings import Settings, from_environment
+from framerelay.languages.catalogs import translate
 from framerelay.runs.errors import FrameRelayError
 from framerelay.runs.text import printable
 
@@ -68,7 +70,7 @@ def doctor(*, as_json: bool) -> int:
         ]
         print_json({"object": "diagnosis", "ok": not failures, "checks": checks})
     else:
-        click.echo(_summary([finding.status for _, finding in findings]))
+        echo(_summary([finding.status for _, finding in findings]))
     return FAILED if failures else 0
 
 
@@ -113,9 +115,9 @@ def _without_secrets(say: Say, secrets: tuple[str, ...], name: str, finding: Fin
 
 def _print(name: str, finding: Finding) -> None:
     mark = click.style(f"{WORDS[finding.status]:<5}", fg=COLORS[finding.status])
-    lines = _lines_of(printable(finding.message))
+    lines = _lines_of(printable(translate(finding.message)))
     if finding.advice:
-        first, *more = _lines_of(printable(finding.advice), less=2)
+        first, *more = _lines_of(printable(translate(finding.advice)), less=2)
         lines += [f"→ {first}", *(f"  {line}" for line in more)]
     click.echo(f"{mark} {name:<{NAME_WIDTH}}{lines[0]}")
     for line in lines[1:]:

@@ -2,9 +2,9 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, ParamSpec
 from urllib.parse import quote
 
 import jinja2
@@ -16,14 +16,19 @@ from starlette.routing import Route
 
 from framerelay.api.access import Names, Right
 from framerelay.api.forecast import about
+from framerelay.languages.catalogs import translate, translate_exactly, translate_many
+from framerelay.languages.reader import NAMES, language
 from framerelay.receiver.access import SAFE, Handler, require
 from framerelay.receiver.answers import NO_SUCH_ADDRESS, foreseen, refused
 from framerelay.receiver.fields import check
 from framerelay.receiver.page.static_files import address_of
+from framerelay.receiver.page.wording import worded
 from framerelay.receiver.state import state_of
 from framerelay.runs.errors import FrameRelayError, RunNotFound, StoreUnavailable
 from framerelay.runs.text import amount_words, duration, number_of, range_words, sentence
 from framerelay.store.tally import HouseTally, house_tally
+
+P = ParamSpec("P")
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:{storage}; "
@@ -32,7 +37,7 @@ POLICY: Final = (
 HEADERS: Final = {
     # Without a referrer browsers say that a form came from "null", and it would be taken for another site's.
     "Referrer-Policy": "same-origin",
-    "Vary": "Accept, Cookie",
+    "Vary": "Accept, Accept-Language, Cookie",
 }
 NO_NAMES: Final = Names()
 APART: Final = ("/webhook/", "/v1/", "/media/", "/static/")
@@ -87,8 +92,10 @@ async def render_page(request: Request, template: str, *, status: int = 200, **v
         "session": session,
         "may_act": access is not None and access.right is Right.OPERATE,
         "path": request.url.path,
+        "lang": language(),
+        "languages": NAMES,
     }
-    text = await run_in_threadpool(_templates.get_template(template).render, {**common, **values})
+    text = await run_in_threadpool(lambda: _templates.get_template(template).render({**common, **worded(values)}))
     headers = {**HEADERS, "Content-Security-Policy": await _policy(request)}
     return Response(text, status_code=status, media_type="text/html", headers=headers)
 
@@ -183,6 +190,15 @@ _SIGNS: Final = {
 }
 
 
+def _in_language(say: Callable[P, str]) -> Callable[P, str]:
+    """*say* in the language of whoever reads."""
+
+    def said(*args: P.args, **kwargs: P.kwargs) -> str:
+        return translate(say(*args, **kwargs))
+
+    return said
+
+
 def _environment() -> jinja2.Environment:
     """Everything is escaped, and a name that is missing is a mistake."""
     environment = jinja2.Environment(
@@ -193,10 +209,13 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.add_extension("jinja2.ext.i18n")
-    environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
-    environment.filters.update(duration=duration, ago=_ago, megabytes=_megabytes, clock=_clock, language=_language)
-    environment.filters.update(sentence=sentence, about=about, gigabytes=_gigabytes)
-    environment.globals.update(number_of=number_of, amount_words=amount_words, range_words=range_words)
+    environment.install_gettext_callables(translate_exactly, translate_many, newstyle=True)  # type: ignore[attr-defined]
+    environment.filters.update(megabytes=_megabytes, gigabytes=_gigabytes, clock=_clock)
+    environment.filters.update(language=_language, translate=translate)
+    environment.filters.update(duration=_in_language(duration), ago=_in_language(_ago), sentence=_in_language(sentence))
+    environment.filters.update(about=_in_language(about))
+    environment.globals.update(number_of=_in_language(number_of), range_words=_in_language(range_words))
+    environment.globals.update(amount_words=amount_words)
     environment.globals.update(static=address_of)
     return environment
 

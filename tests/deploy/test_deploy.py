@@ -26,7 +26,7 @@ from tests.waiting import wait_for
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("api", "cli", "config", "media", "network", "processors", "receiver", "runs", "sandbox", "store")
-PACKAGES += ("storyboards", "upstream")
+PACKAGES += ("languages", "storyboards", "upstream")
 OURS = ("receiver", "worker", "films", "sandbox")
 SAMPLE = ROOT / "docs" / "samples" / "rain.yaml"
 KEY = "/run/secrets/upstream_key"

@@ -10,7 +10,7 @@ from framerelay.receiver.app import pages, routes
 
 pytestmark = pytest.mark.anyio
 
-OPEN = {"/webhook/{token:path}", "/login", "/logout", "/livez", "/readyz", "/static/{file:path}"}
+OPEN = {"/webhook/{token:path}", "/login", "/logout", "/language", "/livez", "/readyz", "/static/{file:path}"}
 RUN = "run_" + "a" * 24
 
 

@@ -1,0 +1,69 @@
+"""In which language the command speaks: its help, what it prints, and click's own words."""
+
+import gettext
+import os
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from framerelay.config.env_file import SettingInvalid, values_of
+from framerelay.languages.catalogs import DOMAIN, FOLDER, translate
+from framerelay.languages.reader import ENGLISH, FULL_STOP, SAMPLE, VARIABLE, language, of_environment, read_in
+
+
+def speak(command: click.Command) -> None:
+    """
+    From here on speak the language of the environment (``FRAMERELAY_LANG``, else ``LANG``), if the output can show it.
+
+    In English nothing is loaded and nothing changes.
+    """
+    code = _language_of_environment()
+    if code == ENGLISH or not all(_can_show(SAMPLE, stream) for stream in (sys.stdout, sys.stderr)):
+        return
+    read_in(code)
+    os.environ["LANGUAGE"] = code  # By this gettext, which click asks, finds the catalog.
+    gettext.bindtextdomain(DOMAIN, FOLDER)
+    gettext.textdomain(DOMAIN)
+    _put_help(command)
+
+
+def speak_english() -> None:
+    """For commands whose readers are programs."""
+    read_in(ENGLISH)
+
+
+def first_sentence(help_text: str) -> str:
+    """The first sentence of a command's help, whole, with its stop."""
+    if language() == ENGLISH:
+        return help_text.partition(".")[0] + "."
+    return help_text.partition("\n")[0].partition(FULL_STOP)[0] + FULL_STOP
+
+
+def _language_of_environment() -> str:
+    try:
+        in_file = values_of(Path(".env")) if VARIABLE not in os.environ else {}
+    except SettingInvalid:  # It is told by whoever reads the settings.
+        in_file = {}
+    return of_environment({**os.environ, **{VARIABLE: in_file[VARIABLE]}} if VARIABLE in in_file else os.environ)
+
+
+def _can_show(text: str, stream: object) -> bool:
+    try:
+        text.encode(getattr(stream, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _put_help(command: click.Command) -> None:
+    """Let each command and option help in the language that is spoken."""
+    if command.help:
+        paragraphs = re.split(r"\n\s*\n", command.help.strip())
+        command.help = "\n\n".join(translate(" ".join(each.split())) for each in paragraphs)
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.help:
+            parameter.help = translate(parameter.help)
+    for each in command.commands.values() if isinstance(command, click.Group) else ():
+        _put_help(each)

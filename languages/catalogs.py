@@ -1,0 +1,58 @@
+"""
+A sentence in the language of whoever reads it, by the catalogs beside this file.
+
+    translate("the run is going on")          as it is for who reads English, at no cost
+    with reading("zh"): translate(...)        运行还在继续
+
+Sentences are made in English everywhere, and translated where they leave: by the API, the page or the command. So what
+lies in a run, of today or of an earlier version, is translated as well, and no rule knows of languages.
+"""
+
+import gettext
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Final
+
+from framerelay.languages.reader import ENGLISH, language
+from framerelay.languages.sentences import Sentences
+
+DOMAIN: Final = "framerelay"
+FOLDER: Final = Path(__file__).parent / "locale"
+CHARS_MAX: Final = 8_000  # Longer texts are no sentences of ours.
+
+
+def translate(text: str, code: str | None = None) -> str:
+    """*text* for whoever reads now, or in the language *code*; what no catalog has stays as it is."""
+    code = code or language()
+    return text if code == ENGLISH or not text or len(text) > CHARS_MAX else _translate(text, code)
+
+
+def translate_exactly(text: str) -> str:
+    """What a template says, in the language of whoever reads."""
+    code = language()
+    return text if code == ENGLISH else messages_of(code).gettext(text)
+
+
+def translate_many(one: str, many: str, number: int) -> str:
+    """What a template says of a *number* of things: *one* or *many*, in the language of whoever reads."""
+    code = language()
+    if code == ENGLISH:
+        return one if number == 1 else many
+    return messages_of(code).ngettext(one, many, number)
+
+
+@cache
+def messages_of(code: str) -> gettext.NullTranslations:
+    """The catalog of a language, as gettext has it."""
+    return gettext.translation(DOMAIN, FOLDER, languages=[code])
+
+
+@lru_cache(maxsize=4096)
+def _translate(text: str, code: str) -> str:
+    return _sentences(code).translate(text)
+
+
+@cache
+def _sentences(code: str) -> Sentences:
+    catalog = getattr(messages_of(code), "_catalog", {})
+    return Sentences({key: value for key, value in catalog.items() if isinstance(key, str) and key})

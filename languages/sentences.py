@@ -1,0 +1,356 @@
+"""
+An English sentence of ours, found again among the messages of a catalog, and put into another language. Pure.
+
+A message is ``shot {shot_id} has no take {take}``. A sentence is looked for as it is, then by the messages that have a
+word in common with it, most literal first; what stands in place of a name may be a sentence itself. What was composed
+of several is taken apart where it was joined. No regular expression and no backtracking: provider's words come in
+here, and each message is looked for in one pass over the text.
+
+Words of others stay as they are: between quotes, and in place of the names in `VERBATIM`.
+"""
+
+import re
+import string
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+# In place of these stands what a person, a provider or an operating system wrote.
+VERBATIM: Final = frozenset(
+    {
+        *("title", "prompt", "url", "base", "path", "host"),
+        *("folder", "file", "key", "variable", "address", "text"),
+        *("label", "place", "strerror", "said", "job_id", "run_id", "shot_id"),
+        *("hook", "model", "provider", "command", "argument", "option", "words_message"),
+        *(
+            "words_request_of",
+            "said_request_of",
+            "transport_words",
+            "system_words",
+            "last_words",
+            "last_line",
+            "verify_message",
+        ),
+        *("last_line", "verify_message", "begin", "shown", "msg", "keys"),
+    }
+)
+# In place of these stands a number or a measure.
+MEASURES: Final = frozenset({"number", "seconds", "minutes", "amount", "whole", "most", "least", "low", "spent"})
+PLACE: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_WORD: Final = re.compile(r"[A-Za-z][A-Za-z']{2,}")
+_NUMBER: Final = re.compile(r"[0-9][0-9.,:]*")
+_PLAIN_WORD: Final = re.compile(r"[a-z]{3,}[,.;:]?")
+_WITHOUT_LETTERS: Final = dict.fromkeys(map(ord, string.ascii_letters))
+_LETTERS: Final = re.compile(r"[A-Za-z]")
+_ONE_OF_SEVERAL: Final = re.compile(r"[^\s,;:]+(?:, [^\s,;:]+)* (?:and|or) [^\s,;:]+")
+_SEVERAL: Final = re.compile(r"[^\s,;:]+(?:, [^\s,;:]+)+")
+_ENDS: Final = " ,;:"
+_JOINTS: Final = (("; ", "；"), (". ", "。"), (": ", "："), (", ", "，"))
+_WIDE: Final = {"; ": "；", ". ": "。", ": ": "：", ", ": "，", ";": "；", ",": "，", ":": "："}
+# What follows is a provider's own.
+_OF_OTHERS: Final = re.compile(r"HTTP [0-9]{3}\b|the provider says: ")
+_TWO_WIDE: Final = re.compile("[\u3400-\u9fff]{2}|[，。；：、（）].|.[，。；：、（）]")
+_MIXED: Final = re.compile("[\u3400-\u9fff][A-Za-z0-9]|[A-Za-z0-9][\u3400-\u9fff]")
+_STRONG: Final = 5
+_WEAK_CHARS_MAX: Final = 40
+_KNOWN_MAX: Final = 4096
+_PIECES_MAX: Final = 40
+_DEPTH_MAX: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message: the *literals* of its English around the *names*, and how it is said in another language."""
+
+    literals: tuple[str, ...]
+    names: tuple[str, ...]
+    quoted: frozenset[str]
+    other: str
+    letters: int
+
+    def parts_of(self, text: str) -> dict[str, str] | None:
+        """What stands in *text* in place of each name; None where it is not this message."""
+        if not self.names:
+            return {} if text == self.literals[0] else None
+        first, last = self.literals[0], self.literals[-1]
+        if not text.startswith(first) or not text.endswith(last) or len(text) < len(first) + len(last):
+            return None
+        at, end, parts = len(first), len(text) - len(last), {}
+        for name, literal in zip(self.names[:-1], self.literals[1:-1], strict=True):
+            found = text.find(literal, at, end)
+            if found < 0:
+                return None
+            parts[name] = text[at:found]
+            at = found + len(literal)
+        parts[self.names[-1]] = text[at:end]
+        return parts if all(_can_be(name, part) for name, part in parts.items()) else None
+
+    @property
+    def is_strong(self) -> bool:
+        """Whether its own words tell it from those of others."""
+        return self.letters >= _STRONG
+
+
+def _count(text: str) -> int:
+    return len(text) - len(text.translate(_WITHOUT_LETTERS))
+
+
+def _can_be(name: str, part: str) -> bool:
+    stem = name.rstrip("0123456789")
+    return stem not in MEASURES or (bool(_NUMBER.fullmatch(part)) if stem == "number" else part[:1].isdigit())
+
+
+def message_of(english: str, other: str) -> Message:
+    """The message that a catalog has."""
+    pieces = PLACE.split(english)
+    literals, names = tuple(pieces[::2]), tuple(pieces[1::2])
+    quoted = frozenset(
+        name
+        for name, before, after in zip(names, literals, literals[1:], strict=False)
+        if before.endswith("the provider says: ") or (before.endswith(('"', "`")) and after.startswith(('"', "`")))
+    )
+    letters = sum(_count(each) for each in literals)
+    return Message(literals=literals, names=names, quoted=quoted, other=other, letters=letters)
+
+
+class Sentences:
+    """The messages of one language."""
+
+    def __init__(self, catalog: Mapping[str, str]) -> None:
+        self._exact = {english: other for english, other in catalog.items() if other and not PLACE.search(english)}
+        self._by_word: dict[str, list[tuple[int, Message]]] = {}
+        self._tails: list[Message] = []
+        self._known: dict[str, Reading | None] = {}
+        found = [message_of(english, other) for english, other in catalog.items() if other]
+        for rank, message in enumerate(sorted(found, key=_order)):
+            if message.names:
+                self._by_word.setdefault(_key_of(message), []).append((rank, message))
+            if message.literals[0].startswith(" "):
+                self._tails.append(message)
+
+    def translate(self, text: str) -> str:
+        """*text* in this language; what is not ours, or not known, stays as it is."""
+        if "\n" in text:
+            return "\n".join(self.translate(line) for line in text.split("\n"))
+        if len(self._known) > _KNOWN_MAX:
+            self._known.clear()
+        found = _Search(self._exact, self._by_word, self._tails, self._known).find(text.strip(), 0)
+        return text if found is None else f"{text[: len(text) - len(text.lstrip())]}{found.text}{_blanks_after(text)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A sentence in another language, and how many letters of the English one were known."""
+
+    text: str
+    letters: int
+
+
+@dataclass(slots=True)
+class _Search:
+    """
+    One sentence, and all that it may be made of: of several ways to read it the one that leaves the least unknown.
+
+    ``found``: what each part was found to be, since parts come again in other readings; ``known``: in other sentences.
+    """
+
+    exact: Mapping[str, str]
+    by_word: Mapping[str, list[tuple[int, Message]]]
+    tails: Sequence[Message]
+    known: dict[str, Reading | None]
+    found: dict[str, Reading | None] = field(default_factory=dict)
+
+    def find(self, text: str, depth: int) -> Reading | None:
+        """*text* in this language, or None where nothing in it is known."""
+        if depth > _DEPTH_MAX or not _LETTERS.search(text):
+            return None
+        if text in self.known:
+            return self.known[text]
+        if text not in self.found:
+            self.found[text] = None  # Whatever holds itself is nothing.
+            self.found[text] = self._best(text, depth)
+            if depth < _DEPTH_MAX // 2:  # Deeper ones may have been cut off.
+                self.known[text] = self.found[text]
+        return self.found[text]
+
+    def _best(self, text: str, depth: int) -> Reading | None:
+        if (known := self._as_it_is(text)) is not None:
+            return known
+        best, letters = None, _count(text)
+        for reading in self._readings(text, depth):
+            if best is None or reading.letters > best.letters:
+                best = reading
+            if best.letters >= letters:
+                break
+        return best
+
+    def _readings(self, text: str, depth: int) -> Iterator[Reading]:
+        if not _OF_OTHERS.match(text):
+            yield from self._without_ends(text, depth)
+            yield from self._apart(text, depth)
+            yield from self._with_tail(text, depth)
+        yield from self._whole(text, depth)
+
+    def _as_it_is(self, text: str) -> Reading | None:
+        for begun in _beginnings(text):
+            for end in ("", "."):
+                if begun.endswith(end) and (other := self.exact.get(begun.removesuffix(end) if end else begun)):
+                    return Reading(other + ("。" if end else ""), _count(text))
+        return None
+
+    def _whole(self, text: str, depth: int) -> Iterator[Reading]:
+        for begun in _beginnings(text):
+            words = {"", *_WORD.findall(begun)}
+            for _, message in sorted(message for word in words for message in self.by_word.get(word, ())):
+                parts = message.parts_of(begun) if _leaves_others_alone(message, begun) else None
+                if parts is not None and (message.is_strong or self._are_small(parts.values(), depth)):
+                    yield self._fill(message, parts, depth)
+
+    def _are_small(self, parts: Iterable[str], depth: int) -> bool:
+        """Whether each of *parts* is one word, or known: little else tells a short message from others' words."""
+        return all((_is_small(part) and " " not in part.strip()) or self._is_known(part, depth) for part in parts)
+
+    def _is_known(self, part: str, depth: int) -> bool:
+        found = self.find(part.strip(_ENDS), depth + 1)
+        return found is not None and found.letters >= _count(part)
+
+    def _fill(self, message: Message, parts: Mapping[str, str], depth: int) -> Reading:
+        """*message* with its *parts*, in the other language."""
+        letters, said = message.letters, ""
+        for place, piece in enumerate(PLACE.split(message.other)):
+            if place % 2:
+                found = self._part(message, piece, parts.get(piece, ""), depth)
+                letters += found.letters
+                said = _join(said, found.text)
+            else:
+                said = _join(said, piece)
+        return Reading(said, letters)
+
+    def _part(self, message: Message, name: str, part: str, depth: int) -> Reading:
+        """What stands in place of a name; joints at its ends belong to the sentence."""
+        if name in message.quoted or name.rstrip("0123456789") in VERBATIM:
+            return _as_a_name(part)
+        inner = part.strip(_ENDS)
+        found = self.find(inner, depth + 1) or _several(inner)
+        if found is None:
+            return _as_a_name(part)
+        before, _, after = part.partition(inner)
+        said = _join(_WIDE.get(before, before), found.text)
+        return Reading(_join(said, _WIDE.get(after, after)), found.letters)
+
+    def _without_ends(self, text: str, depth: int) -> Iterator[Reading]:
+        """Without its full stop, or the brackets around it."""
+        if _OF_OTHERS.search(text):
+            return
+        if text.endswith(".") and not text.endswith("..") and (found := self.find(text[:-1], depth + 1)):
+            yield Reading(f"{found.text}。", found.letters)
+        is_bracketed = text.startswith("(") and text.endswith(")") and text.count("(") == 1
+        if is_bracketed and (found := self.find(text[1:-1], depth + 1)):
+            yield Reading(f"（{found.text}）", found.letters)
+
+    def _apart(self, text: str, depth: int) -> Iterator[Reading]:
+        """Taken apart at each kind of joint, where one of its parts is ours."""
+        for joint, wide in _JOINTS:
+            pieces = _split(text, joint)
+            if 1 < len(pieces) <= _PIECES_MAX:
+                yield from self._joined(pieces, wide, depth)
+            if 2 < len(pieces) <= _PIECES_MAX:
+                yield from self._joined([pieces[0], joint.join(pieces[1:])], wide, depth)
+                yield from self._joined([joint.join(pieces[:-1]), pieces[-1]], wide, depth)
+        if text.endswith(")") and (at := text.find(" (")) > 0 and not _OF_OTHERS.search(text[:at]):
+            outer, inner = self.find(text[:at], depth + 1), self.find(text[at + 2 : -1], depth + 1)
+            if outer or inner:
+                words = [found.text if found else text[:at] for found in (outer,)]
+                words += [found.text if found else text[at + 2 : -1] for found in (inner,)]
+                yield Reading(f"{words[0]}（{words[1]}）", sum(each.letters for each in (outer, inner) if each))
+
+    def _joined(self, pieces: Sequence[str], wide: str, depth: int) -> Iterator[Reading]:
+        found = [self.find(piece, depth + 1) for piece in pieces]
+        if any(found):
+            words = [piece if one is None else one.text for piece, one in zip(pieces, found, strict=True)]
+            yield Reading(wide.join(words), sum(one.letters for one in found if one))
+
+    def _with_tail(self, text: str, depth: int) -> Iterator[Reading]:
+        """What ends with one of the messages that begin with a blank: they follow others."""
+        spaced = f" {text}"
+        for message in self.tails:
+            at = spaced.find(message.literals[0])
+            if at >= 0 and (parts := message.parts_of(spaced[at:])) is not None:
+                tail = self._fill(message, parts, depth + 1)
+                head = self.find(spaced[1:at], depth + 1) or Reading(spaced[1:at], 0)
+                yield Reading(_join(head.text, tail.text), head.letters + tail.letters)
+
+
+def _as_a_name(part: str) -> Reading:
+    """*part* as it is: known, if it must be a name or an id."""
+    is_name = " " not in part and not _PLAIN_WORD.fullmatch(part)
+    return Reading(part, _count(part) if is_name else 0)
+
+
+def _leaves_others_alone(message: Message, text: str) -> bool:
+    """Whether *message* would not begin or end within what a provider said: it says itself where that begins."""
+    place = _OF_OTHERS.search(text)
+    if place is None or any(_OF_OTHERS.search(literal) for literal in message.literals):
+        return True
+    return bool(place.start() and message.literals[0])
+
+
+def _join(said: str, more: str) -> str:
+    """*said* and *more*: a blank stands between a Chinese sign and a Latin one, and between no two Chinese ones."""
+    before, after = said.rstrip(" "), more.lstrip(" ")
+    edge = f"{before[-1:]}{after[:1]}"
+    if len(edge) < 2 or not (said + more).strip():
+        return said + more
+    if _TWO_WIDE.fullmatch(edge):
+        return before + after
+    return f"{before} {after}" if _MIXED.fullmatch(edge) else said + more
+
+
+def _beginnings(text: str) -> tuple[str, ...]:
+    """*text*, and as it is within a sentence."""
+    return (text, text[:1].lower() + text[1:]) if text[:1].isupper() and not _OF_OTHERS.match(text) else (text,)
+
+
+def _blanks_after(text: str) -> str:
+    return text[len(text.rstrip()) :]
+
+
+def _split(text: str, joint: str) -> list[str]:
+    """*text* at each *joint* that stands neither between quotes nor in the words of a provider."""
+    pieces: list[str] = []
+    for piece in text.split(joint):
+        if pieces and (pieces[-1].count('"') % 2 or _OF_OTHERS.search(pieces[-1] + joint)):
+            pieces[-1] += joint + piece
+        else:
+            pieces.append(piece)
+    return pieces
+
+
+def _several(text: str) -> Reading | None:
+    """A list of names: ``s1, s2 and s3``."""
+    if _ONE_OF_SEVERAL.fullmatch(text):
+        either = " or " in text
+        return Reading(re.sub(" (?:and|or) ", " 或 " if either else " 和 ", text.replace(", ", "、")), _count(text))
+    return Reading(text.replace(", ", "、"), _count(text)) if _SEVERAL.fullmatch(text) else None
+
+
+def _is_small(part: str) -> bool:
+    return len(part) <= _WEAK_CHARS_MAX and not any(joint in part for joint, _ in _JOINTS)
+
+
+def _order(message: Message) -> tuple[bool, int, int]:
+    """Those that begin with their own words first, then most literal."""
+    return not message.literals[0], -message.letters, -sum(map(len, message.literals))
+
+
+def _key_of(message: Message) -> str:
+    """The longest word that surely stands in every such sentence; empty where none does."""
+    words: list[str] = []
+    last = len(message.literals) - 1
+    for place, literal in enumerate(message.literals):
+        for word in _WORD.finditer(literal):
+            cut_before = place > 0 and word.start() == 0
+            cut_after = place < last and word.end() == len(literal)
+            if not cut_before and not cut_after:
+                words.append(word[0])
+    return max(words, key=len, default="")

@@ -1,0 +1,59 @@
+"""What a template is given, with the sentences in it in the language of whoever reads."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from framerelay.languages.catalogs import translate
+from framerelay.languages.reader import ENGLISH, language
+from framerelay.runs.errors import Mistake
+
+SENTENCES: Final = frozenset(
+    {
+        *("sentence", "words", "told", "asks", "trouble", "heading", "message", "offer", "promotes", "handover"),
+        *("then", "resume", "cancel", "spends", "follows", "all", "jobs", "jobs_of_all", "why_not", "why"),
+        *("cost", "film_in", "would"),
+    }
+)
+"""Names under which nothing but sentences and measures of ours stand; all else is a person's, or no words."""
+
+
+def worded(value: Any, name: str = "") -> Any:
+    """
+    *value*, which is called *name*, with the sentences in it said to whoever reads.
+
+    It looks into mappings, lists, and what the page makes of a run; what stands elsewhere is told by the template.
+    """
+    if language() == ENGLISH:
+        return value
+    match value:
+        case str():
+            return translate(value) if name in SENTENCES else value
+        case Mapping():
+            return {key: worded(each, str(key)) for key, each in value.items()}
+        case Sequence() if not isinstance(value, bytes):
+            return _list(value, name)
+        case Mistake():
+            return _fields(value)
+        case _ if dataclasses.is_dataclass(value) and type(value).__module__.startswith(__package__):
+            return _fields(value)
+        case _:
+            return value
+
+
+def _list(values: Sequence[Any], name: str) -> Sequence[Any]:
+    if name == "details":  # What it is called, and what it is: a person's words, or an id.
+        return [(_label(label), *rest) for label, *rest in values]
+    said = [worded(each, name) for each in values]
+    return tuple(said) if isinstance(values, tuple) else said
+
+
+def _fields(value: Any) -> Any:
+    fields = {each.name: getattr(value, each.name) for each in dataclasses.fields(value) if each.init}
+    changes = {name: now for name, was in fields.items() if (now := worded(was, name)) != was}
+    return dataclasses.replace(value, **changes) if changes else value
+
+
+def _label(label: str) -> str:
+    said = translate(label.removesuffix(":"))
+    return f"{said}：" if label.endswith(":") and said != label.removesuffix(":") else said

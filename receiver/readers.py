@@ -1,0 +1,69 @@
+"""In which language a request is answered: as its sender asks, or as the settings say."""
+
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from framerelay.languages.catalogs import translate
+from framerelay.languages.reader import COOKIE, ENGLISH, known, language, of_header, read_in
+
+SENTENCES: Final = frozenset({"message", "would", "warnings"})
+"""Fields whose texts are for people; all others are for programs, and the same in each language."""
+OF_OTHERS: Final = frozenset({"labels", "usage", "body", "prompt", "input"})
+"""Fields that hold what others wrote, under names of their own."""
+
+
+class ReaderLanguage:
+    """
+    Has each request answered in the language of its reader.
+
+    To programs ``Accept-Language`` says it, else *setting* (``FRAMERELAY_LANG``). On the page what was chosen there
+    goes first, then *setting*, then what the browser says. Callbacks are answered to programs, and pass by.
+    """
+
+    def __init__(self, app: ASGIApp, *, setting: str | None) -> None:
+        self._app, self._setting = app, setting
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request; it is a task of its own, so nothing has to be set back."""
+        if scope["type"] == "http" and not scope["path"].startswith("/webhook/"):
+            read_in(language_of(scope, self._setting))
+        await self._app(scope, receive, send)
+
+
+def language_of(scope: Scope, setting: str | None) -> str:
+    """In which language the request of *scope* is answered, where the settings say *setting*."""
+    headers = {name: value.decode("latin-1") for name, value in scope["headers"] if name in _READ}
+    asked = of_header(headers.get(b"accept-language"))
+    if scope["path"].startswith("/v1/"):
+        return asked or setting or ENGLISH
+    return _chosen(headers.get(b"cookie", "")) or setting or asked or ENGLISH
+
+
+_READ: Final = frozenset({b"accept-language", b"cookie"})
+
+
+def _chosen(cookies: str) -> str | None:
+    if COOKIE not in cookies:
+        return None
+    try:
+        morsel = SimpleCookie(cookies).get(COOKIE)
+    except CookieError:
+        return None
+    return known(morsel.value) if morsel else None
+
+
+def spoken(answer: Any, field: str = "") -> Any:
+    """*answer*, made of what JSON has, with the sentences in it in the language of whoever reads."""
+    if language() == ENGLISH:
+        return answer
+    match answer:
+        case dict():
+            return {key: value if key in OF_OTHERS else spoken(value, key) for key, value in answer.items()}
+        case list():
+            return [spoken(each, field) for each in answer]
+        case str() if field in SENTENCES:
+            return translate(answer)
+        case _:
+            return answer

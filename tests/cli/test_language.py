@@ -1,0 +1,123 @@
+"""The command in Chinese: a film from its plan to its end, mistakes, help; English where nobody asks for another."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.test_start_up import loaded_by
+
+BOARD = """
+title: 霓虹雨夜
+model: seedance-1.5-pro-720p
+budget: {jobs: 6}
+shots:
+  - {id: s1, prompt: 跑车驶过街道, takes: 2}
+  - {id: s2, prompt: 镜头拉近, gate: approve}
+"""
+MISTAKES = """
+title: 雨
+model: seedance-1.5-pro-720p
+budjet: {jobs: 6}
+defaults: {duration: five}
+shots:
+  - {id: s1, promt: 跑车}
+  - {id: s2, prompt: 近, from: s9}
+  - {id: s2, prompt: 再近}
+"""
+# Three words of English in a row are a sentence that was forgotten; commands to type are none.
+COMMAND = re.compile(r"framerelay [a-z-]+( \S+)*|`[^`]*`|\"[^\"]*\"|(film|run|export): \S+|https?://\S+")
+SENTENCE = re.compile(r"[A-Za-z']+(?:[,;:]? [a-z']{2,}){2,}")
+
+
+def english_in(text: str) -> list[str]:
+    """The sentences of English in what a command wrote."""
+    return [found[0] for line in text.splitlines() for found in SENTENCE.finditer(COMMAND.sub("", line))]
+
+
+def test_a_film_is_planned_made_and_decided_on_in_chinese(relay: Any) -> None:
+    """From `plan` to `export` no sentence of English is left; what programs read stays as it is."""
+    zh = relay.having(LANG="zh")
+    board = zh.write("zh.yaml", BOARD)
+    planned = zh.run("plan", board)
+    started = zh.run("run", board, "--watch")
+    run_id = re.search(r"run_[a-z0-9]+", started.out)[0]  # type: ignore[index]
+    words = [planned, started]
+    words += [zh.run("show", run_id), zh.run("runs"), zh.run("pick", run_id, "s1", "2")]
+    words += [zh.run("approve", run_id, "s2", "--prompt", "镜头再近一点"), zh.run("watch", run_id)]
+    words += [zh.run("amend", run_id, zh.write("more.yaml", BOARD + "  - {id: s3, prompt: 雨停}\n"), "--dry-run")]
+    words += [zh.run("retake", run_id, "s1"), zh.run("watch", run_id), zh.run("show", run_id)]
+    words += [zh.run("export", run_id), zh.run("callbacks"), zh.run("notifications"), zh.run("retake", run_id, "s9")]
+    words += [
+        zh.run("show", "run_zzz"),
+        zh.run("remove", "run_zzz"),
+        zh.run("resume", run_id),
+        zh.run("cancel", run_id),
+    ]
+
+    said = "\n".join(f"{each.out}\n{each.err}" for each in words)
+    assert english_in(said) == []
+    assert "轮到你了" in started.out
+    assert re.search(r"s1 +等待你从 2 次生成中选定", zh.run("show", run_id).out) is None, "it was picked"
+    assert json.loads(zh.run("show", run_id, "--json").out)["object"] == "run"
+    assert english_in(relay.run("plan", board).out) != [], "English where nobody asks for another"
+
+
+@pytest.mark.parametrize(
+    "words", [("--help",), ("amend", "--help"), ("doctor",), ("show",), ("plan", "nowhere.yaml")], ids=str
+)
+def test_help_findings_and_mistakes_are_in_chinese(relay: Any, words: tuple[str, ...]) -> None:
+    ended = relay.having(LANG="zh").run(*words)
+
+    assert english_in(ended.out + ended.err) == []
+    assert re.search("[\u4e00-\u9fff]{2}", ended.out + ended.err)
+
+
+def test_every_mistake_of_a_storyboard_is_in_chinese(relay: Any) -> None:
+    zh = relay.having(LANG="zh")
+    ended = zh.run("plan", zh.write("wrong.yaml", MISTAKES))
+
+    assert ended.code == 2
+    assert len(ended.err.splitlines()) == len(relay.run("plan", "wrong.yaml").err.splitlines()) > 4
+    assert english_in(ended.err) == []
+    assert '第 4 行，budjet：未知的键 "budjet"（是不是 "budget"？）' in ended.err
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_chinese"),
+    [
+        ({"LANG": "zh_CN.UTF-8"}, True),
+        ({"LANG": "zh_CN.UTF-8", "FRAMERELAY_LANG": "en"}, False),
+        ({"LANG": "en_US.UTF-8", "LC_ALL": "zh_TW.UTF-8"}, True),
+        ({"LANG": "de_DE.UTF-8"}, False),
+        ({"LANG": "zh_CN.UTF-8", "PYTHONIOENCODING": "ascii"}, False),
+        ({}, False),
+    ],
+    ids=str,
+)
+def test_the_environment_says_the_language(variables: dict[str, str], is_chinese: bool, tmp_path: Path) -> None:
+    """An output that cannot show Chinese gets English."""
+    command = [sys.executable, "-m", "framerelay.cli.main", "--help"]
+    environ = {"PYTHONUTF8": "1", **variables}
+    text = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, check=True).stdout.decode()
+
+    assert ("回调" in text) is is_chinese
+
+
+def test_the_env_file_says_it_as_well(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("FRAMERELAY_LANG=zh\n")
+    command = [sys.executable, "-m", "framerelay.cli.main", "--help"]
+    done = subprocess.run(command, env={"PYTHONUTF8": "1"}, cwd=tmp_path, capture_output=True, check=True)
+
+    assert "回调" in done.stdout.decode()
+
+
+def test_english_pays_for_no_other_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.delenv("LC_ALL", raising=False)
+
+    assert "babel" not in loaded_by(tmp_path, "--help")

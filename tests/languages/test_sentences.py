@@ -1,0 +1,123 @@
+"""Sentences of ours are found again, however they were composed; words of others stay as they are."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from framerelay.languages.catalogs import translate
+from framerelay.languages.reader import CHINESE, language, reading
+from framerelay.languages.sentences import Sentences
+from framerelay.upstream.profile_file import load_shipped, shipped
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("there is no run run_1", "没有运行 run_1"),
+        ("There is no run run_1.", "没有运行 run_1。"),
+        (
+            "shot s1 is made again, and with it s2 and s3, for 3 jobs of the 5 left in the budget, about 1.50 USD; "
+            "s2 waits for your approval first",
+            "镜头 s1 重拍，连同 s2 和 s3，花费 3 个任务（预算剩下的 5 个之内），约 1.50 USD；s2 要先等你批准",
+        ),
+        (
+            'line 3, shots[0].promt: unknown key "promt" (did you mean "prompt"?)',
+            '第 3 行，shots[0].promt：未知的键 "promt"（是不是 "prompt"？）',
+        ),
+        (
+            "done: take 1 of 2, 5.04 s, 1280x720; begins with s1's last frame, seam 1.2 of 255; stale, since s1 is",
+            "完成：第 1 次生成（共 2 次），5.04 秒，1280x720；从 s1 的尾帧开始，接缝差 1.2（最大 255）；"
+            "已过时，因为 s1 过时了",
+        ),
+        ("generating, 0:40 of about 1:20", "生成中，0:40，预计 1:20"),
+        (
+            "a callback about s1 or s2 (else a look-up in 12 s), then shot s3",
+            "等待 s1 或 s2 的回调（否则 12 秒后查询），然后是镜头 s3",
+        ),
+    ],
+)
+def test_a_composed_sentence_is_translated(english: str, chinese: str) -> None:
+    assert translate(english, CHINESE) == chinese
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("the provider says: no such run; done, now", "供应商说：no such run; done, now"),
+        ("failed: the provider says: Done. No job, no status", "失败：供应商说：Done. No job, no status"),
+        ("HTTP 400 invalid: the film, failed; done", "HTTP 400 invalid: the film, failed; done"),
+        (
+            "fetching put off: HTTP 503: try again, now; again in 5 s",
+            "取回片段暂缓：HTTP 503: try again, now；5 秒后再取",
+        ),
+        ("waits: the provider says: running, held", "等待：供应商说：running, held"),
+        ('its status is "done; failed, now"', "它的状态是“done; failed, now”"),
+        ('unknown key "done: no job"', '未知的键 "done: no job"'),
+        ("Sorry, your account has been suspended for review", "Sorry, your account has been suspended for review"),
+        ("霓虹雨夜", "霓虹雨夜"),
+    ],
+)
+def test_words_of_others_stay_as_they_are(english: str, chinese: str) -> None:
+    assert translate(english, CHINESE) == chinese
+
+
+def test_what_providers_said_in_the_examples_of_profiles_stays() -> None:
+    """Whatever stands in an answer of any of them may come as the words of one."""
+    said = {text for name in shipped() for example in load_shipped(name).examples for text in _texts(example.body)}
+    assert len(said) > 100
+    for before, chinese in (("the provider says: ", "供应商说："), ("failed: HTTP 400: ", "失败：HTTP 400: ")):
+        for text in said:
+            assert translate(before + text, CHINESE) == chinese + text
+
+
+def _texts(value: object) -> Iterator[str]:
+    match value:
+        case str() if value.strip() == value and 1 < len(value) < 500 and "\n" not in value:
+            yield value
+        case list():
+            for each in value:
+                yield from _texts(each)
+        case dict():
+            for each in value.values():
+                yield from _texts(each)
+
+
+def test_who_reads_english_gets_the_very_sentence() -> None:
+    sentence = "there is no run run_1"
+
+    assert translate(sentence) is sentence
+    with reading(CHINESE):
+        assert translate(sentence) == "没有运行 run_1"
+    assert language() == "en"
+
+
+def test_the_most_literal_message_is_meant() -> None:
+    """What a short message could swallow belongs to the long one."""
+    catalog = {
+        "take {number} is {status}": "{number}：{status}",
+        "take {number} is done by {maker}": "{maker} {number}",
+    }
+
+    assert Sentences(catalog).translate("take 3 is done by kling") == "kling 3"
+
+
+def test_a_measure_is_no_word() -> None:
+    assert Sentences({"in {seconds}": "{seconds}后"}).translate("in hooks.yaml") == "in hooks.yaml"
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "; ".join(["take 1"] * 3000),
+        ": " * 4000,
+        "(" * 5000,
+        "shot " * 1500,
+        '"' * 7000,
+        "done, " * 1300,
+        "a; b: c, d. " * 600,
+    ],
+    ids=lambda text: text[:8],
+)
+def test_a_hostile_text_is_answered(hostile: str) -> None:
+    """Providers' words come in here; no text may hold up the answer (the suite would not end)."""
+    assert translate(hostile, CHINESE)
