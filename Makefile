@@ -134,6 +134,9 @@ docs: setup  ## write anew from the code: settings, schemas, the pages and table
 	@$(BIN)/python -m docs.site.providers
 	@$(BIN)/python -m docs.site.profile_format
 
+translated: setup  ## say that a Chinese page is up to its English one again (PAGE=first-film.md)
+	@$(BIN)/python -m docs.site.translations $(PAGE)
+
 manual: export NO_MKDOCS_2_WARNING = 1
 manual: .venv/docs/.ready  ## build the manual as a site in build/manual/
 	@.venv/docs/bin/mkdocs build --quiet
@@ -166,4 +169,4 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 clean:  ## remove .venv/ and caches (never your data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
-.PHONY: help setup demo test test-machines test-busy browser shells ffmpeg tools sbom fonts fuzz audit chaos chaos-broken bench screenshots docs manual manual-serve format lock clean
+.PHONY: help setup demo test test-machines test-busy browser shells ffmpeg tools sbom fonts fuzz audit chaos chaos-broken bench screenshots docs translated manual manual-serve format lock clean

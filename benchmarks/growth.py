@@ -236,7 +236,7 @@ async def _store(redis: ArqRedis, numbers: range) -> None:
             for number in range(first, min(first + SAVED_AT_ONCE, numbers.stop)):
                 await _save(store, number)
             await pipe.execute()
-    if await redis.zcard("framerelay:runs") < numbers.stop:
+    if await redis.zcard("{framerelay}:runs") < numbers.stop:
         raise SystemExit("not all runs were stored")
     for _ in range(300):  # So much at once makes Redis rewrite its file; that is no event's cost.
         if not (await redis.info("persistence"))["aof_rewrite_in_progress"]:

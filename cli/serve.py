@@ -55,6 +55,7 @@ from framerelay.upstream.verifiers import Verifiers
 
 KEYS_WITHIN_S: Final = 3.0  # Until then callbacks that need the keys are held in quarantine.
 COLLECT_AFTER: Final = 10_000  # Objects more than before; Python's own 700 are a handful of callbacks.
+MOVED_WITHIN_S: Final = 60.0  # A piece of what older versions kept: of a million runs, a few seconds.
 GRACE_S: Final = 8.0  # Containers are usually given ten seconds to end.
 
 log = structlog.get_logger()
@@ -134,7 +135,7 @@ async def _serve(
 @asynccontextmanager
 async def _schema_watched(redis_url: str) -> AsyncIterator[asyncio.Task[None]]:
     """Enter, if we are new enough, and end when we no longer are. Raises: SchemaTooNew; StoreUnavailable."""
-    redis = connect(redis_url, connections_max=1)
+    redis = connect(redis_url, connections_max=1, timeout_s=MOVED_WITHIN_S)
     try:
         await schema.enter(redis)
         watching = asyncio.create_task(schema.watch(redis))

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, Final
 
 import structlog
+from arq import worker as arq_worker
 from arq.worker import Worker, func
 
 from framerelay.config.live import LiveSettings
@@ -39,6 +40,7 @@ from framerelay.processors.waits import retry_wait_s
 from framerelay.runs.errors import StoreUnavailable
 from framerelay.runs.machine import AHEAD_S_MAX
 from framerelay.store.client import RelayRedis, script
+from framerelay.store.keys import PREFIX
 from framerelay.store.processes import READ_AGAIN, Presence, Process, this_process
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
 from framerelay.store.runs import Store
@@ -46,10 +48,10 @@ from framerelay.store.schema import SCHEMA, SCHEMA_KEY, check
 from framerelay.store.scratch import keep_scratch
 from framerelay.store.tasks import DUE, HEAVY, QUEUE, TASK_LIFE_MS, WAKE, Task, pack, unpack
 
-WORKER: Final = "framerelay:worker"  # The worker that said last that it is there; gone when none is.
+WORKER: Final = "{framerelay}:worker"  # The worker that said last that it is there; gone when none is.
 LEASE_S: Final = 6.0
 RENEW_S: Final = 2.0  # Two renewals may fail before a lease runs out.
-IDLE_S: Final = 3  # What came without a wake-up (a stock arq's enqueue) is found at the latest after this long.
+IDLE_S: Final = 3  # What came without a wake-up (as arq enqueues) is found at the latest after this long.
 TASK_S_MAX: Final = 3600.0  # A backstop; every call inside a task has a time-out of its own.
 CLASSES: Final = ("all", "light", "heavy")
 
@@ -81,6 +83,7 @@ class RelayWorker(Worker):
         on_request: Callable[[], Awaitable[None]] | None = None,
         close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        _prefix_keys_of_arq()
         super().__init__(
             functions,
             queue_name=QUEUE,
@@ -199,11 +202,11 @@ class RelayWorker(Worker):
                 async with self.pool.pipeline(transaction=True) as pipe:
                     if finish:
                         pipe.zrem(QUEUE, job_id)
-                        pipe.delete(f"arq:job:{job_id}", f"arq:retry:{job_id}")
+                        pipe.delete(f"{PREFIX}arq:job:{job_id}", f"{PREFIX}arq:retry:{job_id}")
                     else:
                         pipe.zadd(QUEUE, {job_id: due_ms + (incr_score or 0)}, xx=True)
                     if not finish and (incr_score is None or job_id in self._spared):
-                        pipe.decr(f"arq:retry:{job_id}")
+                        pipe.decr(f"{PREFIX}arq:retry:{job_id}")
                     if not finish and incr_score is None:
                         pipe.rpush(WAKE, 1)
                         pipe.expire(WAKE, 60)
@@ -272,7 +275,7 @@ class RelayWorker(Worker):
                 await asyncio.sleep(0.25)
 
     async def _renew_leases(self) -> None:
-        """Its own first: `framerelay:worker` says to anybody who asks that a worker runs."""
+        """Its own first: `{framerelay}:worker` says to anybody who asks that a worker runs."""
         while True:
             try:
                 async with self.pool.pipeline(transaction=False) as pipe:
@@ -284,6 +287,17 @@ class RelayWorker(Worker):
             except REDIS_ERRORS as error:
                 log.warning("leases_not_renewed", reason=redis_words(error))
             await asyncio.sleep(RENEW_S)
+
+
+def _prefix_keys_of_arq() -> None:
+    """
+    arq has the beginnings of its keys as constants, which its worker finds in its module, and no setting for them.
+
+    A second call changes nothing.
+    """
+    for name in ("job_key_prefix", "in_progress_key_prefix", "result_key_prefix", "retry_key_prefix", "abort_jobs_ss"):
+        key = getattr(arq_worker, name)
+        setattr(arq_worker, name, PREFIX + key.removeprefix(PREFIX))
 
 
 def _is_heavy(task_id: str) -> bool:

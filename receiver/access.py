@@ -22,7 +22,7 @@ from framerelay.runs.errors import StoreUnavailable
 Handler = Callable[[Request], Awaitable[Response]]
 
 SAFE: Final = frozenset({"GET", "HEAD"})
-PLACE: Final = re.compile(r"/(callbacks|runs/[a-z0-9_]{1,60}(/shots/[A-Za-z0-9_-]{1,80})?)?")
+PLACE: Final = re.compile(r"/(callbacks|runs/[a-z0-9_]{1,60}(/shots/[A-Za-z0-9_-]{1,80}|/storyboard)?)?")
 CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}  # HTTP wants it in every 401.
 
 

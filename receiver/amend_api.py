@@ -18,7 +18,7 @@ from framerelay.receiver.provider_keys import check_keys
 from framerelay.receiver.state import State, state_of
 from framerelay.runs import events
 from framerelay.runs.amend import why_no_change
-from framerelay.runs.amend_outlook import amend_outlook
+from framerelay.runs.amend_outlook import AmendOutlook, amend_outlook
 from framerelay.runs.errors import Conflict, RequestInvalid
 from framerelay.runs.model import Run
 from framerelay.store.progress import check_revision, record
@@ -51,21 +51,34 @@ async def amend(request: Request) -> Response:
     revision, asks = _revision(request), _is_dry(request)
     run = await stored_run(state, request.path_params["run"])
     check_revision(run, revision)
+    outlook = await outlook_of(state, run, board)
+    if asks:
+        return shape_answer(amend_outlook_view(outlook))
+    amended_run = await amended(state, run, board, revision=revision)
+    positions = await state.store.places.positions(amended_run)
+    return shape_answer(run_view(amended_run, base_url=state.settings.reachable_url, positions=positions))
+
+
+async def outlook_of(state: State, run: Run, board: Storyboard) -> AmendOutlook:
+    """What giving *board* to *run* would do. Raises: Conflict if nothing would change; KeyMissing."""
     wanted, now = _wanted(state, run, board), time.time()
     if words := await asyncio.to_thread(why_no_change, run, wanted, now):
         raise Conflict(words)
     outlook = await asyncio.to_thread(amend_outlook, run, wanted, now)
     if outlook.to_make:
         await check_keys(state, replace(board, shots=tuple(each for each in board.shots if each.id in outlook.to_make)))
-    if asks:
-        return shape_answer(amend_outlook_view(outlook))
+    return outlook
+
+
+async def amended(state: State, run: Run, board: Storyboard, *, revision: int | None) -> Run:
+    """*run* after it was given *board*. Raises: Conflict if somebody acted after *revision*, or nothing changes."""
+    wanted = _wanted(state, run, board)
     event = events.Amended(wanted=wanted, revision=revision)
     recorded = await record(state.store, run.id, event, revision=revision, given=board.given)
     if not recorded.changed:
-        raise Conflict(why_no_change(recorded.run, wanted, now) or "somebody acted in between: look again")
+        raise Conflict(why_no_change(recorded.run, wanted, time.time()) or "somebody acted in between: look again")
     log.info("person_decided", run_id=run.id, shot=None, decision="Amended")
-    positions = await state.store.places.positions(recorded.run)
-    return shape_answer(run_view(recorded.run, base_url=state.settings.reachable_url, positions=positions))
+    return recorded.run
 
 
 def _wanted(state: State, run: Run, board: Storyboard) -> Run:

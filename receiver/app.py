@@ -41,7 +41,7 @@ from framerelay.receiver.door.quarantine import Quarantine
 from framerelay.receiver.door.strangers import Strangers
 from framerelay.receiver.door.verification import Verification
 from framerelay.receiver.headers import SecurityHeaders
-from framerelay.receiver.page import static_files, views
+from framerelay.receiver.page import static_files, storyboard, views
 from framerelay.receiver.page.rendering import page
 from framerelay.receiver.readiness import Readiness
 from framerelay.receiver.renewal import secrets_to_hide, take_over
@@ -223,6 +223,8 @@ def pages() -> list[Route]:
         page(f"{run_id}/strip", views.show_strip),
         page(f"{run_id}/act", views.act, methods=["POST"], names=Names(fields=views.FIELDS, as_form=True)),
         page(f"{run_id}/shots/{{shot}}", views.show_shot),
+        page(f"{run_id}/storyboard", storyboard.show_storyboard),
+        page(f"{run_id}/storyboard", storyboard.change_storyboard, methods=["POST"]),
         page("/callbacks", views.show_callbacks, names=Names(query=("after",))),
         page("/login", views.log_in_form, open_to_all=True, names=Names(query=("once", "next"))),
         Route("/static/{file:path}", static_files.serve),

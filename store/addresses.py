@@ -3,6 +3,7 @@ How the address of a Redis is read.
 
     redis://HOST · rediss://HOST · unix:///PATH     one server, or an address that always leads to the one that writes
     redis+sentinel://HOST:PORT,HOST:PORT/NAME       whichever server the sentinels call the primary of NAME
+    redis+cluster://HOST:PORT,HOST:PORT             the node of a cluster that has our slot; rediss+cluster:// with TLS
 """
 
 import weakref
@@ -13,9 +14,12 @@ from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.connection import SSLConnection, parse_url
 from redis.asyncio.sentinel import Sentinel, SentinelManagedConnection
 
-from framerelay.config.parse import SENTINEL_SCHEME
+from framerelay.config.parse import CLUSTER_SCHEMES, SENTINEL_SCHEME
 from framerelay.config.settings import Settings
+from framerelay.store.cluster import ClusterPool
 
+_WITH_TLS: Final = ("rediss://", CLUSTER_SCHEMES[1])
+REDIS_PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
 SENTINEL_S: Final = 1.0  # Without an answer the next one is asked.
 _OF_SENTINELS: Final = "sentinel_"  # Options of the address that are theirs, such as ``sentinel_password``.
@@ -24,7 +28,7 @@ _OF_SENTINELS: Final = "sentinel_"  # Options of the address that are theirs, su
 def redis_address(settings: Settings) -> str | None:
     """The address in the settings, with their certificate authorities where it is one with TLS; None without one."""
     url = settings.redis_url
-    if url is None or settings.ca_file is None or not url.startswith("rediss://") or "ssl_ca_certs=" in url:
+    if url is None or settings.ca_file is None or not url.startswith(_WITH_TLS) or "ssl_ca_certs=" in url:
         return url
     path = quote(quote(str(settings.ca_file)), safe="")  # redis-py decodes what stands behind the ? twice.
     return f"{url}{'&' if '?' in url else '?'}ssl_ca_certs={path}"
@@ -45,10 +49,17 @@ def pool_of(url: str, **options: Any) -> BlockingConnectionPool:
     """Connections to the Redis at *url*, where nothing is contacted yet; its own *options* go first."""
     if url.startswith(SENTINEL_SCHEME):
         return _sentinel_pool(url, options)
-    given = parse_url(url)
+    if url.startswith(CLUSTER_SCHEMES):
+        return _cluster_pool(url, options)
+    return BlockingConnectionPool(**{**options, **_given(url)})
+
+
+def _given(url: str) -> dict[str, Any]:
+    """What the address of one server says of a connection to it."""
+    given: dict[str, Any] = {**parse_url(url)}
     if given.get("connection_class") is SSLConnection and given.get("ssl_cert_reqs", "required") == "required":
-        options["ssl_check_hostname"] = True  # Else whoever has any certificate could stand in between.
-    return BlockingConnectionPool(**{**options, **given})
+        given.setdefault("ssl_check_hostname", True)  # Else whoever has any certificate could stand in between.
+    return given
 
 
 class SentinelPool(BlockingConnectionPool):
@@ -83,11 +94,18 @@ def _sentinel_pool(url: str, options: dict[str, Any]) -> SentinelPool:
     given = parse_url(f"redis://{user}{'@' if user else ''}/?{rest}")
     clocks = {"socket_timeout": SENTINEL_S, "socket_connect_timeout": SENTINEL_S}
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
-        [_place(host) for host in hosts.split(",")], sentinel_kwargs={**clocks, **of_sentinels}
+        [_place(host, SENTINEL_PORT) for host in hosts.split(",")], sentinel_kwargs={**clocks, **of_sentinels}
     )
     return SentinelPool(sentinel, parts.path.strip("/"), **{**options, **given})
 
 
-def _place(host: str) -> tuple[str, int]:
+def _cluster_pool(url: str, options: dict[str, Any]) -> ClusterPool:
+    parts = urlsplit(url)
+    user, at, hosts = parts.netloc.rpartition("@")
+    given = _given(f"{parts.scheme.removesuffix('+cluster')}://{user}{at}/?{parts.query}")
+    return ClusterPool([_place(host, REDIS_PORT) for host in hosts.split(",")], **{**options, **given})
+
+
+def _place(host: str, port: int) -> tuple[str, int]:
     parts = urlsplit(f"redis://{host}")
-    return parts.hostname or "", parts.port or SENTINEL_PORT
+    return parts.hostname or "", parts.port or port

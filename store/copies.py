@@ -38,8 +38,9 @@ class Copies:
     """
     *wanted* copies of what is written through *redis*; with 0 nothing is waited for.
 
-    They have it in memory, and have begun to sync it where they sync each write. ``WAITAOF``, which waits for their
-    disks, takes a second whatever they do: a copy reports once a second what it has synced (Valkey 9.1).
+    They have it in memory, and on disk where they sync each write: that comes before their answer. ``WAITAOF``, which
+    waits for their disks by name, would say the same there a round trip later, and takes a second elsewhere; the
+    figures are in docs/redis.md.
     """
 
     def __init__(self, redis: RelayRedis, wanted: int) -> None:

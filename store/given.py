@@ -1,13 +1,14 @@
 """
 The texts of storyboards as people wrote them, one for each run that has one: read when somebody wants it back.
 
-    framerelay:run:ID:storyboard string  what the run was started with, or amended to
+    {framerelay}:run:ID:storyboard string  what the run was started with, or amended to
 """
 
 import msgspec
 
 from framerelay.runs.model import Given
 from framerelay.store.client import RelayRedis
+from framerelay.store.keys import PREFIX
 from framerelay.store.redis_messages import redis_answers
 from framerelay.store.tasks import pack
 
@@ -16,7 +17,7 @@ _decode = msgspec.msgpack.Decoder(Given).decode
 
 def storyboard_key(run_id: str) -> str:
     """Where the text of its storyboard lives."""
-    return f"framerelay:run:{run_id}:storyboard"
+    return f"{PREFIX}run:{run_id}:storyboard"
 
 
 def packed(given: Given | None) -> bytes | str:

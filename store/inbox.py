@@ -4,13 +4,13 @@ The durable coalesced enqueue: callbacks that arrive together are kept by one sc
 Nothing waits for company: an idle receiver writes one callback at a time; under load the next batch gathers while the
 last one is synced to disk. A callback counts as kept only when Redis has answered for it.
 
-    framerelay:callback:ID     string  MessagePack of `Callback`
-    framerelay:marks:ID        hash    what was found out about it later: repeats · conflict · late
-    framerelay:callbacks       zset    callbacks by time
-    framerelay:refused         list    a sample of those that came to a wrong address, newest first
-    framerelay:quarantine      list    those that did not prove where they come from, newest first
-    framerelay:seen:WHAT       string  ID SHA256 of the callback that had this address, outcome and body first
-    framerelay:ending:JOB      string  ID SHA256 of the callback that first said how this job at this address ended
+    {framerelay}:callback:ID     string  MessagePack of `Callback`
+    {framerelay}:marks:ID        hash    what was found out about it later: repeats · conflict · late
+    {framerelay}:callbacks       zset    callbacks by time
+    {framerelay}:refused         list    a sample of those that came to a wrong address, newest first
+    {framerelay}:quarantine      list    those that did not prove where they come from, newest first
+    {framerelay}:seen:WHAT       string  ID SHA256 of the callback that had this address, outcome and body first
+    {framerelay}:ending:JOB      string  ID SHA256 of the callback that first said how this job at this address ended
 """
 
 import asyncio
@@ -28,15 +28,16 @@ from framerelay.runs.wire_names import WIRE_NAMES
 from framerelay.store.client import PinnedConnection, RelayRedis, script
 from framerelay.store.copies import Copied, Copies
 from framerelay.store.ids import id_in
+from framerelay.store.keys import PREFIX
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_answers, unavailable
 from framerelay.store.tasks import QUEUE, TASK_LIFE_MS, WAKE, Task, pack
 
-CALLBACKS: Final = "framerelay:callbacks"
-REFUSED: Final = "framerelay:refused"
-PROBE: Final = "framerelay:probe"
+CALLBACKS: Final = "{framerelay}:callbacks"
+REFUSED: Final = "{framerelay}:refused"
+PROBE: Final = "{framerelay}:probe"
 REFUSED_MAX: Final = 200
 REFUSED_BYTES_MAX: Final = 2 << 20
-QUARANTINE: Final = "framerelay:quarantine"
+QUARANTINE: Final = "{framerelay}:quarantine"
 QUARANTINE_MAX: Final = 200
 QUARANTINE_BYTES_MAX: Final = 16 << 20
 BATCH_MAX: Final = 256
@@ -131,8 +132,8 @@ class Inbox:
             callback.id,
             callback.sha256 or "",
             pack(callback),
-            f"framerelay:seen:{fingerprint}",
-            f"framerelay:ending:{callback.ending}" if callback.ending else "",
+            f"{PREFIX}seen:{fingerprint}",
+            f"{PREFIX}ending:{callback.ending}" if callback.ending else "",
             task.id if task else "",
             task.definition(int(callback.received_at * 1000)) if task else b"",
         )
@@ -315,7 +316,7 @@ def _settle(future: asyncio.Future[bool], outcome: bool | BaseException) -> None
 
 
 def _keys(callback_id: str) -> tuple[str, str]:
-    return f"framerelay:callback:{callback_id}", f"framerelay:marks:{callback_id}"
+    return f"{PREFIX}callback:{callback_id}", f"{PREFIX}marks:{callback_id}"
 
 
 def _callback(record: bytes, marks: dict[bytes, bytes]) -> Callback:

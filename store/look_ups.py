@@ -1,7 +1,7 @@
 """
 When a provider may be asked about its jobs, over all workers: within its rate, and not while it wants a rest.
 
-    framerelay:look-ups:PROVIDER  hash  until when it rests, and from when on the next planned look-up may leave
+    {framerelay}:look-ups:PROVIDER  hash  until when it rests, and from when on the next planned look-up may leave
 """
 
 import time
@@ -10,7 +10,7 @@ from typing import Final
 from framerelay.store.client import RelayRedis, script
 from framerelay.store.redis_messages import redis_answers
 
-LOOK_UPS: Final = "framerelay:look-ups"
+LOOK_UPS: Final = "{framerelay}:look-ups"
 REST_S: Final = 2.0  # After a 429 that names no time.
 LIFE_MS: Final = 86_400_000
 

@@ -1,7 +1,7 @@
 """
 All processes keep files in one and the same place: a folder or a bucket has an id, and Redis knows which one it is.
 
-    framerelay:files    string    the place: its id, and in words where it is, on which machine
+    {framerelay}:files    string    the place: its id, and in words where it is, on which machine
 
 The id lies in the place itself (``place-id``), so it moves with the files: a folder that is copied into a bucket, or
 mounted elsewhere, stays the same place. Machines that only believe that they share one are told at their start, before
@@ -19,7 +19,7 @@ from framerelay.store.client import RelayRedis
 from framerelay.store.media_store import MediaStore
 from framerelay.store.tasks import pack
 
-FILES: Final = "framerelay:files"
+FILES: Final = "{framerelay}:files"
 
 
 class FilesPlace(msgspec.Struct, frozen=True, kw_only=True):

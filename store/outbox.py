@@ -2,11 +2,11 @@
 The notifications that have to be sent, and what came of each try; `store.runs` puts them here in the step that saves
 the change which they tell of.
 
-    framerelay:notification:ID     hash    notice (MessagePack of `Notice`) · state · since · tries
-    framerelay:deliveries:ID       list    MessagePack of each `Delivery`, the newest last
-    framerelay:notifications       zset    notifications by time
-    framerelay:notifications:RUN   zset    those of one run, likewise
-    framerelay:notifications-due   zset    those that are to be sent, by the time of the next try (ms)
+    {framerelay}:notification:ID     hash    notice (MessagePack of `Notice`) · state · since · tries
+    {framerelay}:deliveries:ID       list    MessagePack of each `Delivery`, the newest last
+    {framerelay}:notifications       zset    notifications by time
+    {framerelay}:notifications:RUN   zset    those of one run, likewise
+    {framerelay}:notifications-due   zset    those that are to be sent, by the time of the next try (ms)
 
 Whoever sends one puts it off by a lease; if that process dies, the lease ends and another one sends it again.
 """
@@ -22,11 +22,12 @@ from framerelay.runs.notice_kinds import NotificationState
 from framerelay.runs.notices import Notice
 from framerelay.store.client import RelayRedis, script
 from framerelay.store.ids import id_in
+from framerelay.store.keys import PREFIX
 from framerelay.store.redis_messages import redis_answers
 from framerelay.store.tasks import QUEUE, TASK_LIFE_MS, WAKE, Task, pack
 
-NOTIFICATIONS: Final = "framerelay:notifications"
-NOTIFICATIONS_DUE: Final = "framerelay:notifications-due"
+NOTIFICATIONS: Final = "{framerelay}:notifications"
+NOTIFICATIONS_DUE: Final = "{framerelay}:notifications-due"
 KEEP_S: Final = 30 * 86_400.0
 DELIVERIES_KEPT: Final = 100
 # Wakes one idle worker's courier; one that is lost costs seconds, since each courier looks by itself, too.
@@ -139,7 +140,7 @@ class Outbox:
 
     async def _write(self, claimed: Claimed, delivery: bytes, state: NotificationState, wait_s: float | None) -> None:
         name = claimed.notice.id
-        keys = [_key(name), f"framerelay:deliveries:{name}", NOTIFICATIONS_DUE]
+        keys = [_key(name), f"{PREFIX}deliveries:{name}", NOTIFICATIONS_DUE]
         wait_ms = "" if wait_s is None else int(wait_s * 1000)
         with redis_answers():
             await self._settle(keys=keys, args=[name, claimed.lease, delivery, state.value, wait_ms, DELIVERIES_KEPT])
@@ -148,7 +149,7 @@ class Outbox:
         async with self._redis.pipeline(transaction=False) as pipe:
             for name in ids:
                 pipe.hmget(_key(name), ["notice", "state"])
-                pipe.lrange(f"framerelay:deliveries:{name}", 0, -1)
+                pipe.lrange(f"{PREFIX}deliveries:{name}", 0, -1)
                 pipe.zscore(NOTIFICATIONS_DUE, name)
             records = await pipe.execute() if ids else []
         triples = zip(records[::3], records[1::3], records[2::3], strict=True)
@@ -161,7 +162,7 @@ def entries_of(notices: Sequence[Notice]) -> list[Any]:
 
 
 def _key(notification_id: str) -> str:
-    return f"framerelay:notification:{notification_id}"
+    return f"{PREFIX}notification:{notification_id}"
 
 
 def _notification(record: bytes, state: bytes, tries: list[bytes], due: float | None) -> Notification:

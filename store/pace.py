@@ -1,7 +1,7 @@
 """
 How long jobs take, learnt from those that were done: so a lost callback is missed as soon as it is late.
 
-    framerelay:pace:KIND  list  seconds from submit to result of the last jobs of one kind, newest first
+    {framerelay}:pace:KIND  list  seconds from submit to result of the last jobs of one kind, newest first
 """
 
 import math
@@ -61,4 +61,4 @@ def _key(run: Run, shot: Shot) -> str:
     """What decides about the time: the model, the size and the length of the clip, and how urgent it is."""
     fields = [run.model, *(shot.input.get(name) for name in ("resolution", "duration", "frames"))]
     fields += [shot.input["service_tier"]] if is_unhurried(shot) else []
-    return "framerelay:pace:" + ":".join(str(field or "") for field in fields)
+    return "{framerelay}:pace:" + ":".join(str(field or "") for field in fields)

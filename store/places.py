@@ -1,10 +1,10 @@
 """
 How many jobs are in flight at each provider, over all workers: what it allows, as was given or as its refusals tell.
 
-    framerelay:places                   set   the providers that were asked lately
-    framerelay:places:PROVIDER          zset  takes that have a place, by when they got it
-    framerelay:places:PROVIDER:waiting  zset  takes that wait for one, by their turn
-    framerelay:places:PROVIDER:facts    hash  the limit, as it is known by now, and whose turn it is
+    {framerelay}:places                   set   the providers that were asked lately
+    {framerelay}:places:PROVIDER          zset  takes that have a place, by when they got it
+    {framerelay}:places:PROVIDER:waiting  zset  takes that wait for one, by their turn
+    {framerelay}:places:PROVIDER:facts    hash  the limit, as it is known by now, and whose turn it is
 
 Runs take turns, whatever they ask for. Without a given limit some are let in at first, and one more with each that is
 accepted, until the provider refuses: then those that are in flight are its limit, and one more is tried now and then.
@@ -22,7 +22,7 @@ from framerelay.runs.standing import takes_to_submit
 from framerelay.store.client import RelayRedis, script
 from framerelay.store.redis_messages import redis_answers
 
-PLACES: Final = "framerelay:places"
+PLACES: Final = "{framerelay}:places"
 BEGIN_WITH: Final = 8
 REST_S: Final = 2.0
 LIFE_MS: Final = 3 * 86_400_000  # Longer than any job is waited for.

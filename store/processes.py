@@ -1,9 +1,9 @@
 """
 The processes that run: what each says of itself, and a word by which all are asked to read their keys again.
 
-    framerelay:processes      set     ids of those that were there lately
-    framerelay:process:ID     string  what one says of itself; gone some seconds after it has ended
-    framerelay:read-again     string  a random word, another one each time that somebody asks
+    {framerelay}:processes      set     ids of those that were there lately
+    {framerelay}:process:ID     string  what one says of itself; gone some seconds after it has ended
+    {framerelay}:read-again     string  a random word, another one each time that somebody asks
 
 Nobody is sent anything: a worker sees the word with every claim of tasks, so it has read its keys before it begins a
 task that was queued after the word; a receiver sees it when it says that it is there.
@@ -24,11 +24,12 @@ from starlette.datastructures import Secret
 from framerelay.config.marks import fixed, marks_of
 from framerelay.config.settings import Settings
 from framerelay.store.client import RelayRedis
+from framerelay.store.keys import PREFIX
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_answers
 from framerelay.store.tasks import pack
 
-PROCESSES: Final = "framerelay:processes"
-READ_AGAIN: Final = "framerelay:read-again"
+PROCESSES: Final = "{framerelay}:processes"
+READ_AGAIN: Final = "{framerelay}:read-again"
 EVERY_S: Final = 4.0
 LIFE_MS: Final = 15_000
 FAREWELL_S: Final = 1.0  # It is gone by itself soon.
@@ -146,4 +147,4 @@ async def ask_to_read_again(redis: RelayRedis) -> None:
 
 
 def _key(name: str) -> str:
-    return f"framerelay:process:{name}"
+    return f"{PREFIX}process:{name}"

@@ -22,15 +22,21 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from framerelay.runs.errors import StoreUnavailable
 
 REDIS_ERRORS: Final = (RedisError, OSError, TimeoutError)  # redis-py lets a refused connection through as OSError.
+_ON_ITS_WAY: Final = (
+    "the slot of our keys is being moved to another node, key by key: end all receivers and workers until it is there"
+)
 _WORDS: Final = {
     "MISCONF": "Redis cannot write to its disk: free some space there; its log says more",
     "OOM": "Redis has no memory left: raise its maxmemory",
     "READONLY": "this Redis is a copy that only reads: FRAMERELAY_REDIS_URL must name the one that writes",
     "NOAUTH": "Redis wants a password: put it into FRAMERELAY_REDIS_URL, as in redis://:PASSWORD@HOST",
     "WRONGPASS": "Redis refuses the user or password in FRAMERELAY_REDIS_URL: correct them",
-    "NOPERM": "Redis forbids its user something that we need: allow all commands on framerelay:* and arq:*, but @admin "
-    "and @dangerous",
-    "MOVED": "this Redis is a cluster, which is not supported: use one server with its replicas",
+    "NOPERM": "Redis forbids its user something that we need: allow all commands on {framerelay}:*, framerelay:* and "
+    "arq:*, but @admin and @dangerous",
+    "MOVED": "this Redis is a cluster: write its address as redis+cluster://HOST:PORT,HOST:PORT",
+    "CLUSTERDOWN": "the cluster has no server now for the slot of our keys: see that its nodes run and know each other",
+    "ASK": _ON_ITS_WAY,
+    "TRYAGAIN": _ON_ITS_WAY,
     "LOADING": "Redis is still loading its data: wait until it has done so",
     # A script is loaded and called at once; it is only missing again if the server was another one by then.
     "NOSCRIPT": "Redis was restarted, or another one answers than before: what was under way is tried again; if it "

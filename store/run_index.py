@@ -1,9 +1,9 @@
 """
 By what runs are found: labels, words of their titles, and whether they need a person.
 
-    framerelay:runs:label:NAME:VALUE   zset   runs with that label, by the time they were made
-    framerelay:runs:word:LETTERS       zset   likewise, those in whose title, labels or hook a word begins so
-    framerelay:runs:needs:person       zset   likewise, those that a person should look at
+    {framerelay}:runs:label:NAME:VALUE   zset   runs with that label, by the time they were made
+    {framerelay}:runs:word:LETTERS       zset   likewise, those in whose title, labels or hook a word begins so
+    {framerelay}:runs:needs:person       zset   likewise, those that a person should look at
 
 A run stands in those that its hash names (``indexes``), and moves in the step that changes it (`store/lua/save.lua`).
 """

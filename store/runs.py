@@ -1,20 +1,20 @@
 """
 Runs in Redis: a run and everything that follows from its change are written in one step, or not at all.
 
-    framerelay:run:ID          hash    the run, in the fields that `store.layout` names
-    framerelay:run:ID:events   stream  what happened to it, capped
-    framerelay:runs            zset    every run by the time it was made
-    framerelay:runs-by-id      zset    every run, all with the score 0, so that they lie in the order of their ids
-    framerelay:runs:STATUS     zset    those of one status, likewise; a run moves in the step that changes its status
-    framerelay:runs:…          zset    those with a label, a word, a need: `store.run_index`
-    framerelay:runs-ended      zset    those that have ended, by their last change
-    framerelay:runs-removed    zset    those that were removed, until their files surely are gone too
-    framerelay:due             zset    runs by the time at which they are looked at next
-    framerelay:asked:KEY       string  the run that an ``Idempotency-Key`` made
-    framerelay:asked-plan:ID   string  the plan of that run, so that the key makes nothing else
-    framerelay:used:NAME       string  an invitation to the page that was used, or a session of it that was ended
-    framerelay:repaired        set     what was done once for all runs that an early version had left
-    framerelay:counts          hash    how often something happened that should not: paid_twice
+    {framerelay}:run:ID          hash    the run, in the fields that `store.layout` names
+    {framerelay}:run:ID:events   stream  what happened to it, capped
+    {framerelay}:runs            zset    every run by the time it was made
+    {framerelay}:runs-by-id      zset    every run, all with the score 0, so that they lie in the order of their ids
+    {framerelay}:runs:STATUS     zset    those of one status, likewise; a run moves in the step that changes its status
+    {framerelay}:runs:…          zset    those with a label, a word, a need: `store.run_index`
+    {framerelay}:runs-ended      zset    those that have ended, by their last change
+    {framerelay}:runs-removed    zset    those that were removed, until their files surely are gone too
+    {framerelay}:due             zset    runs by the time at which they are looked at next
+    {framerelay}:asked:KEY       string  the run that an ``Idempotency-Key`` made
+    {framerelay}:asked-plan:ID   string  the plan of that run, so that the key makes nothing else
+    {framerelay}:used:NAME       string  an invitation to the page that was used, or a session of it that was ended
+    {framerelay}:repaired        set     what was done once for all runs that an early version had left
+    {framerelay}:counts          hash    how often something happened that should not: paid_twice
 
 What has to be told of a change goes to `store.outbox` in the same step.
 """
@@ -36,6 +36,7 @@ from framerelay.store.client import RelayRedis, script
 from framerelay.store.copies import Copies
 from framerelay.store.given import GivenTexts, packed, storyboard_key
 from framerelay.store.ids import LAST, SHOWN_MAX, is_beginning, the_one
+from framerelay.store.keys import PREFIX
 from framerelay.store.layout import Memory, fields_of, run_of
 from framerelay.store.outbox import KEEP_S, NOTIFICATIONS, NOTIFICATIONS_DUE, WAKE_COURIER, entries_of
 from framerelay.store.places import Places
@@ -43,20 +44,19 @@ from framerelay.store.redis_messages import redis_answers
 from framerelay.store.run_index import Wanted, indexes_of
 from framerelay.store.tasks import DUE, QUEUE, TASK_LIFE_MS, WAKE, Task, pack, task_of, unpack
 
-RUNS: Final = "framerelay:runs"
-RUNS_BY_ID: Final = "framerelay:runs-by-id"
+RUNS: Final = "{framerelay}:runs"
+RUNS_BY_ID: Final = "{framerelay}:runs-by-id"
 EVENTS_KEPT: Final = 2000
 ASKED_LIFE_MS: Final = 7 * 86_400_000
-ENDED: Final = "framerelay:runs-ended"
-REMOVED: Final = "framerelay:runs-removed"
-REPAIRED: Final = "framerelay:repaired"
-COUNTS: Final = "framerelay:counts"
+ENDED: Final = "{framerelay}:runs-ended"
+REMOVED: Final = "{framerelay}:runs-removed"
+REPAIRED: Final = "{framerelay}:repaired"
+COUNTS: Final = "{framerelay}:counts"
 # So long a run that was removed is not made again by a repeated request or by a late callback at a hook.
 REMOVED_LIFE_MS: Final = 30 * 86_400_000
 INDEXED_AT_ONCE: Final = 1000
 WALKED_AT_ONCE: Final = 500
 RUN_ID: Final = re.compile(r"run_[a-z0-9]{1,40}")
-
 _WANTS_ALL: Final = 2  # What save.lua says where it finds a run in the layout of an early version.
 
 
@@ -70,16 +70,16 @@ class LoggedEvent:
 
 def run_key(run_id: str) -> str:
     """Where a run lives."""
-    return f"framerelay:run:{run_id}"
+    return f"{PREFIX}run:{run_id}"
 
 
 def events_key(run_id: str) -> str:
     """Where its history lives."""
-    return f"framerelay:run:{run_id}:events"
+    return f"{PREFIX}run:{run_id}:events"
 
 
 def _plan_key(run_id: str) -> str:
-    return f"framerelay:asked-plan:{run_id}"
+    return f"{PREFIX}asked-plan:{run_id}"
 
 
 class Store:
@@ -354,7 +354,7 @@ class Store:
 
         *plan*: the id of what is asked for. Raises: RequestInvalid if it was another the first time.
         """
-        name = f"framerelay:asked:{key}"
+        name = f"{PREFIX}asked:{key}"
         with redis_answers():
             async with self._redis.pipeline(transaction=True) as pipe:
                 pipe.set(_plan_key(run_id), plan, px=ASKED_LIFE_MS)
@@ -392,9 +392,9 @@ class Store:
     async def is_first_use(self, name: str, *, life_s: int) -> bool:
         """Whether *name* is used for the first time in *life_s*, by whichever receiver. Raises: StoreUnavailable."""
         with redis_answers():
-            return bool(await self._redis.set(f"framerelay:used:{name}", 1, nx=True, ex=life_s))
+            return bool(await self._redis.set(f"{PREFIX}used:{name}", 1, nx=True, ex=life_s))
 
     async def is_used(self, name: str) -> bool:
         """Whether *name* has had its first use. Raises: StoreUnavailable."""
         with redis_answers():
-            return bool(await self._redis.exists(f"framerelay:used:{name}"))
+            return bool(await self._redis.exists(f"{PREFIX}used:{name}"))

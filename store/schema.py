@@ -1,23 +1,26 @@
 """
 Which versions may work on one Redis side by side: by a number that each has, and says when it starts.
 
-    framerelay:schema    hash    written_by · readable_from (numbers) · version (of whoever raised the latter)
+    {framerelay}:schema    hash    written_by · readable_from (numbers) · version (of whoever raised the latter) · keys:
+                                   there once all that older versions kept lies under the keys of today
 
 `SCHEMA` counts up with each change of what is stored that an older program would drop or misread. `READABLE_FROM` is
 the oldest one that may go on beside this one. Programs before 2 have no number, and look at none.
 """
 
 import asyncio
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Final
 
-from framerelay.runs.errors import Permanent
+from framerelay.runs.errors import Permanent, StoreUnavailable
 from framerelay.store.client import RelayRedis, script
+from framerelay.store.old_keys import move_old_keys
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_answers
 
-SCHEMA_KEY: Final = "framerelay:schema"
-SCHEMA: Final = 2
-READABLE_FROM: Final = 1
+SCHEMA_KEY: Final = "{framerelay}:schema"
+SCHEMA: Final = 3
+READABLE_FROM: Final = 3
 EVERY_S: Final = 4.0
 
 
@@ -34,22 +37,31 @@ class SchemaTooNew(Permanent):
 
 
 async def enter(redis: RelayRedis) -> None:
-    """Say that a program of this schema works here from now on. Raises: SchemaTooNew; StoreUnavailable."""
-    arguments = [SCHEMA, READABLE_FROM, version("framerelay")]
+    """
+    Say that a program of this schema works here from now on, once all that older ones kept lies where it is looked for.
+
+    Raises: SchemaTooNew; StoreUnavailable.
+    """
+    ours = version("framerelay")
     with redis_answers():
-        refused = await redis.register_script(script("schema"))(keys=[SCHEMA_KEY], args=arguments)
+        check(await move_old_keys(redis, SCHEMA_KEY, schema=SCHEMA, readable_from=READABLE_FROM, version=ours))
+        refused = await redis.register_script(script("schema"))(keys=[SCHEMA_KEY], args=[SCHEMA, READABLE_FROM, ours])
     check(refused)
 
 
 async def watch(redis: RelayRedis) -> None:
-    """For programs that claim no tasks: raises SchemaTooNew once a newer one has entered; Redis may come and go."""
+    """
+    For programs that claim no tasks: raises SchemaTooNew once a newer one has entered; Redis may come and go.
+
+    A Redis that took over without the last seconds may lack what was moved in them: that is done again.
+    """
     while True:
-        try:
-            newest = await redis.hmget(SCHEMA_KEY, ["readable_from", "version"])  # type: ignore[misc]  # redis-py's union
-        except REDIS_ERRORS:
-            newest = None
-        if newest and int(newest[0] or 0) > SCHEMA:
-            check(newest)
+        with suppress(*REDIS_ERRORS, StoreUnavailable):
+            newest, its_version, keys = await redis.hmget(SCHEMA_KEY, ["readable_from", "version", "keys"])  # type: ignore[misc]  # redis-py's union
+            if int(newest or 0) > SCHEMA:
+                check([newest, its_version])
+            if not keys:
+                await enter(redis)
         await asyncio.sleep(EVERY_S)
 
 

@@ -6,11 +6,12 @@ from redis.exceptions import ResponseError
 
 from framerelay.runs.errors import Permanent
 from framerelay.store.client import RelayRedis
+from framerelay.store.cluster import ClusterPool
 
 OLDEST: Final = 7  # The major version; what Valkey says, whoever is as new as that.
 CLUSTER: Final = (
-    "this Redis is a cluster, which is not supported: use one server with its replicas, behind Sentinel "
-    "(redis+sentinel://) or an address that moves"
+    "this Redis is a cluster: its address is redis+cluster://HOST:PORT,HOST:PORT (rediss+cluster:// with TLS), with "
+    "some of its nodes"
 )
 SENTINEL: Final = "this is a Sentinel: its address is redis+sentinel://HOST:PORT/NAME, with the NAME that it watches"
 REPLICAS: Final = (
@@ -37,7 +38,8 @@ async def check_support(redis: RelayRedis, *, copies: int) -> None:
     """
     facts = {**await _info(redis, "server"), **await _info(redis, "cluster")}
     mode = facts.get("redis_mode", facts.get("server_mode"))
-    if mode == "cluster" or str(facts.get("cluster_enabled", 0)) != "0":
+    is_cluster = mode == "cluster" or str(facts.get("cluster_enabled", 0)) != "0"
+    if is_cluster and not isinstance(redis.connection_pool, ClusterPool):
         raise RedisUnsupported(CLUSTER)
     if mode == "sentinel":
         raise RedisUnsupported(SENTINEL)

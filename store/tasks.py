@@ -1,5 +1,5 @@
 """
-The tasks that a state asks for, in arq's own layout, so that stock arq tools can read them.
+The tasks that a state asks for, in arq's own layout under our prefix (`store.keys`).
 
 We do not use arq's ``enqueue_job``: it loses a task silently when the connection breaks at the wrong moment, and needs
 three round trips. Our scripts write a task together with the state or the callback that asks for it.
@@ -12,9 +12,9 @@ import msgspec
 from framerelay.runs.steps import Step
 from framerelay.runs.wire_names import WIRE_NAMES
 
-QUEUE: Final = "framerelay:queue"
-WAKE: Final = "framerelay:wake"
-DUE: Final = "framerelay:due"
+QUEUE: Final = "{framerelay}:queue"
+WAKE: Final = "{framerelay}:wake"
+DUE: Final = "{framerelay}:due"
 TASK_LIFE_MS: Final = 30 * 86_400_000  # arq's own day is too short for a queue that was stopped over a long weekend.
 
 HEAVY: Final = ("join", "opening", "again")  # First words of their ids: cores for long, and no next shot waits for it.
@@ -33,7 +33,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     arguments: dict[str, Any]
 
     def definition(self, now_ms: int) -> bytes:
-        """What arq expects under ``arq:job:ID``; MessagePack, never pickle."""
+        """What arq expects under ``{framerelay}:arq:job:ID``; MessagePack, never pickle."""
         return pack({"t": None, "f": self.function, "a": (), "k": self.arguments, "et": now_ms})
 
 

@@ -247,16 +247,16 @@ def redis_url(redis_server: str, _emptier: redis_sync.Redis) -> Iterator[str]:
 
 OWNED: Final = re.compile(
     # Bounded lists and what is listed once: each is trimmed, or emptied, by the scripts that fill it.
-    r"framerelay:(callbacks|refused|quarantine|due|queue|wake|runs|runs-by-id|runs-removed|runs-ended"
+    r"\{framerelay\}:(callbacks|refused|quarantine|due|queue|wake|runs|runs-by-id|runs-removed|runs-ended"
     r"|runs:\w+|runs:(?:needs|label|word):.+"
     r"|files|notifications|notifications-due|notifications:run_\w+|pace:\w+|repaired|counts|schema|processes|worker)"
 )
-OF_A_RUN: Final = re.compile(r"(framerelay:run:run_\w+)(:\w+)?")
+OF_A_RUN: Final = re.compile(r"(\{framerelay\}:run:run_\w+)(:\w+)?")
 
 
 def _ownerless(redis: redis_sync.Redis) -> list[str]:
     """The keys of ours that would stay for ever: without a lifetime, in no bounded list and of no run that is kept."""
-    names = [name.decode() for name in redis.scan_iter(match="framerelay:*", count=1000)]
+    names = [name.decode() for name in redis.scan_iter(match="{framerelay}:*", count=1000)]
     with redis.pipeline(transaction=False) as pipe:
         for name in names:
             pipe.pttl(name)

@@ -85,7 +85,7 @@ async def _look_at(url: str, name: str, *, copies: int = 0) -> Finding:
         async with _client(url) as redis:
             await check_support(redis, copies=copies)
             try:
-                await redis.set("framerelay:doctor", b"", px=1000, nx=True, get=True)  # As callbacks are kept.
+                await redis.set("{framerelay}:doctor", b"", px=1000, nx=True, get=True)  # As callbacks are kept.
             except ResponseError as error:
                 if "syntax" in str(error):
                     return fail(f"{name.removesuffix(',')} is too old", "use Redis 7 or later, or Valkey")

@@ -39,6 +39,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     return LINK.sub(lambda link: _on_site(link, place), STATES.sub(_as_table, markdown))
 
 
+def on_post_page(output: str, page: Any, **_: Any) -> str:
+    """Chinese pages say that they are: fonts and voices are chosen by it."""
+    return output.replace('<html lang="en"', '<html lang="zh-CN"', 1) if page.url.startswith("zh-CN/") else output
+
+
 def _on_site(link: re.Match[str], place: str) -> str:
     """A link of the file at *place* in the tree; what the site does not have is named and not linked."""
     words, (target, hash_, anchor) = link[1], link[2].partition("#")

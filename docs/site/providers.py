@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from docs.site.providers_zh import in_chinese
 from framerelay.upstream.pictures import inline_bytes_max
 from framerelay.upstream.profile import Cancel, Profile, Signature
 from framerelay.upstream.profile_file import load_shipped, shipped
@@ -14,6 +15,10 @@ BEGIN: Final = "<!-- begin of a table that make docs writes -->\n\n"
 END: Final = "\n<!-- end of that table -->\n"
 PAGES: Final[Mapping[str, str]] = {"README.md": "docs/providers/", "docs/real-key.md": "providers/"}
 """Where the short table stands, and how its links begin there."""
+CHINESE_PAGES: Final[Mapping[str, str]] = {
+    "README.zh-CN.md": "docs/providers/",
+    "docs/zh-CN/real-key.md": "../providers/",
+}
 
 _FORMS: Final = {"url": "a link", "data_uri": "a data URI", "base64": "base64", "upload": "an upload"}
 _KINDS: Final[Mapping[Frames, str]] = {
@@ -323,8 +328,13 @@ def pages(root: Path) -> Iterator[tuple[Path, str]]:
     """Every file below *root* that holds something of the profiles, as it has to be."""
     for name, links in PAGES.items():
         yield root / name, with_table((root / name).read_text(encoding="utf-8"), short_table(links))
+    for name, links in CHINESE_PAGES.items():
+        yield root / name, with_table((root / name).read_text(encoding="utf-8"), in_chinese(short_table(""), links))
     page = root / "docs" / "providers.md"
     yield page, with_table(page.read_text(encoding="utf-8"), long_table(), secrets_table())
+    page = root / "docs" / "zh-CN" / "providers.md"
+    tables = (in_chinese(table, "../providers/") for table in (long_table(), secrets_table()))
+    yield page, with_table(page.read_text(encoding="utf-8"), *tables)
     for name in shipped():
         yield root / "docs" / "providers" / f"{name}.md", provider_page(name)
 

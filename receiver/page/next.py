@@ -2,34 +2,41 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from framerelay.api import shapes
 from framerelay.api.advice import advice_on
 from framerelay.api.forecast import film_in
 from framerelay.api.words import coming, frame_for, operator_problem, problem_words, waits_for
-from framerelay.receiver.page.strip import TakeCell, scenes_of
+from framerelay.receiver.page.strip import TakeCell, shown_take, takes_of
 from framerelay.runs import events
+from framerelay.runs.costs import Estimate, together
 from framerelay.runs.decisions import decided, why_no_other_job, why_not
 from framerelay.runs.limits import more_needed, submits_to_come
 from framerelay.runs.model import Run, RunStatus, Shot, ShotStatus, TakeStatus
-from framerelay.runs.outlook import RetakeOutlook, outlook_on
+from framerelay.runs.outlook import outlook_on
 from framerelay.runs.standing import MOVING, counted, jobs_left, takes_missing
 from framerelay.runs.text import clause, duration, listed, number_of, range_words, soon
 
 UNDER_WAY: Final = frozenset({"submitting", "generating", "collecting"})
-FORMS_MAX: Final = 40  # Of more shots each has its form on its own page: prompts are long.
+NEED_MAX: Final = 40  # Shots that a retake may help: the outlook of each looks at the whole run.
 ASKED_MAX: Final = 12  # Of each kind, in one card; the others have their turn when these are decided.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """A shot that waits for a yes. ``spends``: jobs. ``begins``: the frame it would begin with. ``seed``: as text."""
+    """
+    A shot that waits for a yes. ``spends``: jobs, and about how much. ``seed``: as text.
+
+    ``begins``: the frame it would begin with; ``clip``: what ends with that, of the shot *source*.
+    """
 
     shot_id: str
-    spends: int
+    spends: str
     begins: str | None
+    source: str | None
+    clip: str | None
     prompt: str
     seed: str
 
@@ -56,7 +63,8 @@ class Retake:
     """
     Whether a shot can be made again: ``spends``, ``follows`` and ``stale`` if so, else ``why_not``.
 
-    ``follows``: jobs that a run which had stopped goes on with. ``all``: with all that is made from it, if anything is.
+    ``jobs``: what the button says; ``jobs_of_all``: with all that is made from it, if anything is, as ``all`` says.
+    ``follows``: jobs that a run which had stopped goes on with.
     """
 
     jobs: str
@@ -65,6 +73,7 @@ class Retake:
     stale: Sequence[str]
     why_not: str | None
     all: str | None = None
+    jobs_of_all: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +91,7 @@ class Next:
     One sentence, and the decisions that are open. ``resume``: what it spends; None if there is nothing to resume.
     ``more``: where the budget holds a shot back.
 
-    ``to_retake``: the shots that a retake may help. ``retakes``: of each that could be made again; None where its
-    form has a page of its own.
+    ``to_retake``: the shots that a retake may help.
     """
 
     sentence: str
@@ -96,7 +104,6 @@ class Next:
     resume: str | None = None
     more: More | None = None
     cancel: str | None = None
-    retakes: dict[str, Retake | None] = field(default_factory=dict)
 
 
 def what_is_next(run: Run, view: shapes.Run, *, now: float) -> Next:
@@ -104,11 +111,8 @@ def what_is_next(run: Run, view: shapes.Run, *, now: float) -> Next:
     waiting = [shot for shot in view.shots if shot.status == "waiting"]
     sentence = _sentence(view, waiting, now=now)
     in_question = {shot.id for shot in waiting if waits_for(shot) == "answer"}
-    in_need = [shot for shot in run.story if shot.status is ShotStatus.FAILED or shot.name in in_question][:FORMS_MAX]
-    # An outlook looks at the whole run: of a long one each shot has its own on its own page.
-    asked = [shot for shot in run.story if _may_be_retaken(shot)]
-    retakes = {shot.name: retake_of(run, shot, now) for shot in (asked if len(run.story) <= FORMS_MAX else in_need)}
-    to_retake = [shot.name for shot in in_need if (retake := retakes.get(shot.name)) and not retake.why_not]
+    in_need = [shot for shot in run.story if shot.status is ShotStatus.FAILED or shot.name in in_question][:NEED_MAX]
+    to_retake = [shot.name for shot in in_need if (retake := retake_of(run, shot, now)) and not retake.why_not]
     return Next(
         sentence=_capital(sentence),
         film_in=film_in(view, now=now),
@@ -122,7 +126,6 @@ def what_is_next(run: Run, view: shapes.Run, *, now: float) -> Next:
         resume=_resume(run, now),
         more=_more(run) if any(waits_for(shot) == "budget" for shot in waiting) else None,
         cancel=_cancel(run),
-        retakes={shot.name: retakes.get(shot.name) for shot in asked},
     )
 
 
@@ -182,20 +185,23 @@ _TURNS: Final = {
 
 def _approval(run: Run, view: shapes.Run, shot: shapes.Shot) -> Approval:
     rules_shot, frame = run.shot_called(shot.id), frame_for(view, shot)
+    jobs = takes_missing(run, rules_shot) if rules_shot else 1
+    source = next((each for each in view.shots if each.id == shot.source), None)
+    take = shown_take(source) if source else None
     return Approval(
         shot_id=shot.id,
-        spends=takes_missing(run, rules_shot) if rules_shot else 1,
+        spends=_priced(jobs, together([(rules_shot.estimate, jobs)]) if rules_shot else None),
         begins=frame.url if frame else None,
+        source=shot.source,
+        clip=take.video.url if take and take.video else None,
         prompt=shot.prompt or "",
         seed=str(rules_shot.input.get("seed", "")) if rules_shot else "",
     )
 
 
 def _choices(run: shapes.Run, names: Sequence[str], *, now: float) -> list[Choice]:
-    if not names:
-        return []
-    cells = {cell.id: cell for scene in scenes_of(run, now=now) for cell in scene.shots}
-    return [Choice(shot_id=name, takes=cells[name].takes, then=_then(run, name)) for name in names]
+    shots = [shot for shot in run.shots if shot.id in names]
+    return [Choice(shot_id=each.id, takes=[*takes_of(run, each, now=now)], then=_then(run, each.id)) for each in shots]
 
 
 def _lost_job(run: Run, shot: shapes.Shot, now: float) -> LostJob:
@@ -259,21 +265,24 @@ def retake_of(run: Run, shot: Shot, now: float) -> Retake | None:
     alone, whole = outlook_on(run, event), outlook_on(run, replace(event, following=True))
     left = jobs_left(run)
     of_left = "" if left is None else f" of the {left} that are left"
-    others = f"also {listed(whole.following, 'and')}: {_spends(whole, of_left)} in all" if whole.following else None
+    others = bool(whole.following)
     return Retake(
-        jobs=number_of("job", alone.jobs),
-        spends=_spends(alone, of_left),
+        jobs=_priced(alone.jobs, alone.cost),
+        spends=_priced(alone.jobs, alone.cost, of_left),
         follows=_follows(run, event, alone.jobs, now),
         stale=alone.stale,
         why_not=why_not(run, event, now),
-        all=others,
+        all=f"also {listed(whole.following, 'and')}: {_priced(whole.jobs, whole.cost, of_left)} in all"
+        if others
+        else None,
+        jobs_of_all=_priced(whole.jobs, whole.cost) if others else None,
     )
 
 
-def _spends(outlook: RetakeOutlook, of_left: str) -> str:
-    cost = outlook.cost
+def _priced(jobs: int, cost: Estimate | None, of_left: str = "") -> str:
+    """``1 job of the 3 that are left, about 0.52 USD``."""
     about = f", {range_words(cost.low, cost.high, cost.currency)}" if cost else ""
-    return f"{number_of('job', outlook.jobs)}{of_left}{about}"
+    return f"{number_of('job', jobs)}{of_left}{about}"
 
 
 def _follows(run: Run, event: events.Retaken, jobs: int, now: float) -> str | None:

@@ -167,6 +167,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.add_extension("jinja2.ext.i18n")
+    environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
     environment.filters.update(duration=duration, ago=_ago, megabytes=_megabytes, clock=_clock, language=_language)
     environment.filters.update(sentence=sentence)
     environment.globals.update(number_of=number_of)

@@ -1,9 +1,8 @@
-"""A run as a film strip, purely: scenes of shots, and between two that hand on a seam. Made of the API's JSON."""
+"""A run as a film strip, purely: scenes of shots, each with the seam it begins at. Made of the API's JSON."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from statistics import median
 from typing import Final
 
 from msgspec import UNSET
@@ -11,9 +10,10 @@ from msgspec import UNSET
 from framerelay.api import shapes
 from framerelay.api.words import begun_from, made_words, share_done, shot_words, stale_source, take_words
 from framerelay.runs.outlook import SEAM_LEVELS_MAX
+from framerelay.runs.text import amount_words
 
-WIDTH_MAX: Final = 15
-USUAL_S: Final = 5.0
+LIGHT_FROM: Final = 120  # Shots; of so many each is one frame, its state and the beginning of its prompt.
+FOLD_FROM: Final = 25  # Shots; of so many a scene that is done begins folded.
 SQUARE: Final = (0.8, 1.25)  # From 4:5 to 5:4.
 
 
@@ -28,6 +28,7 @@ class TakeCell:
     clip: str | None
     first: str | None
     frame: str | None
+    cost: str
     is_chosen: bool
 
 
@@ -52,11 +53,16 @@ class SeamView:
         """Whether the difference will be seen."""
         return self.difference is not None and self.difference > SEAM_LEVELS_MAX
 
+    @property
+    def speaks(self) -> bool:
+        """Whether a person should look at it."""
+        return self.jumps or not self.fits
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotCell:
     """
-    One shot. ``width``: its seconds, 2 to 15. ``share``: percent of the usual time. ``jobs``: those that were paid for.
+    One shot. ``share``: percent of the usual time. ``jobs``: those that were paid for.
 
     ``maker``: provider and model, where they are not those of the run. ``stale_source``: the stale shot that it begins
     with, which has to be made again first.
@@ -67,7 +73,6 @@ class ShotCell:
     words: str
     prompt: str
     maker: str
-    width: int
     share: int | None
     first: str | None
     last: str | None
@@ -78,30 +83,49 @@ class ShotCell:
     stale_source: str | None
     seam: SeamView | None
 
+    @property
+    def look(self) -> str:
+        """The state that its color and icon stand for."""
+        return "stale" if self.stale and self.status == "done" else self.status
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """A row of the strip."""
+    """A group of the strip. ``is_folded``: it is done, and there is much else to see."""
 
     id: str
     shots: Sequence[ShotCell]
+    is_folded: bool
+
+    @property
+    def done(self) -> int:
+        """How many of its shots are."""
+        return sum(shot.status == "done" for shot in self.shots)
 
 
 def scenes_of(run: shapes.Run, *, now: float) -> list[Scene]:
-    """The rows of the strip, in the order of the film."""
+    """The groups of the strip, in the order of the film."""
     by_id = {shot.id: shot for shot in run.shots}
-    lengths = [take.video.duration_s for shot in run.shots for take in shot.takes if take.video]
-    usual = median(lengths) if lengths else USUAL_S
-    return [
-        Scene(id=name, shots=[_cell(run, shot, by_id, usual, now) for shot in shots])
-        for name, shots in groupby(run.shots, key=lambda shot: str(shot.scene))
-    ]
+    names = {str(shot.scene) for shot in run.shots}
+    may_fold = len(names) > 1 and len(run.shots) >= FOLD_FROM
+    scenes = []
+    for name, group in groupby(run.shots, key=lambda shot: str(shot.scene)):
+        shots = list(group)
+        folded = may_fold and all(shot.status == "done" and not shot.stale for shot in shots)
+        scenes.append(Scene(id=name, shots=[_cell(run, shot, by_id, now) for shot in shots], is_folded=folded))
+    return scenes
 
 
 def clips_of(run: shapes.Run) -> list[tuple[str, str]]:
     """What can be played so far: shot and address of each clip that is there, in the order of the film."""
     takes = ((shot.id, shown_take(shot)) for shot in run.shots)
     return [(name, take.video.url) for name, take in takes if take and take.video]
+
+
+def opening_of(run: shapes.Run) -> str | None:
+    """The first frame of the film."""
+    take = shown_take(run.shots[0]) if run.shots else None
+    return _opening(take) if take else None
 
 
 def latest_frame(run: shapes.Run) -> str | None:
@@ -132,11 +156,16 @@ def shown_take(shot: shapes.Shot) -> shapes.Take | None:
     return next(iter([*picked, *with_clip[-1:], *takes[-1:]]), None)
 
 
-def _cell(run: shapes.Run, shot: shapes.Shot, by_id: dict[str, shapes.Shot], usual: float, now: float) -> ShotCell:
+def cell_of(run: shapes.Run, shot: shapes.Shot, *, now: float) -> ShotCell:
+    """*shot* as it stands in the strip."""
+    return _cell(run, shot, {each.id: each for each in run.shots}, now)
+
+
+def _cell(run: shapes.Run, shot: shapes.Shot, by_id: dict[str, shapes.Shot], now: float) -> ShotCell:
     take = shown_take(shot)
     video = take.video if take else None
     share = share_done(run, shot, now=now)
-    words = made_words(shot) if shot.status == "done" else shot_words(run, shot, now=now)
+    words = made_words(shot).removeprefix("done: ") if shot.status == "done" else shot_words(run, shot, now=now)
     takes = [replace(take, words=take.status) if take.words == words else take for take in takes_of(run, shot, now=now)]
     return ShotCell(
         id=shot.id,
@@ -144,7 +173,6 @@ def _cell(run: shapes.Run, shot: shapes.Shot, by_id: dict[str, shapes.Shot], usu
         words=words,
         prompt=shot.prompt or "",
         maker=_maker(run, shot),
-        width=min(WIDTH_MAX, max(2, round(video.duration_s if video else usual))),
         share=None if share is None else round(100 * share),
         first=_opening(take) if take else None,
         last=_frame(take) if take else None,
@@ -173,8 +201,16 @@ def takes_of(run: shapes.Run, shot: shapes.Shot, *, now: float) -> Iterator[Take
             clip=take.video.url if take.video else None,
             first=_opening(take),
             frame=_frame(take),
+            cost=_cost_words(take),
             is_chosen=take.number == shot.picked,
         )
+
+
+def _cost_words(take: shapes.Take) -> str:
+    cost = take.cost
+    if cost is None or not (cost.spent or cost.reserved):
+        return ""
+    return f"{'about ' if cost.estimated else ''}{amount_words(cost.spent or cost.reserved, cost.currency)}"
 
 
 def _seam(shot: shapes.Shot, source: shapes.Shot | None, take: shapes.Take | None) -> SeamView | None:

@@ -19,15 +19,25 @@ from framerelay.receiver.door.sessions import INVITED_S
 from framerelay.receiver.fields import check_names, fields_of
 from framerelay.receiver.page.health import health_of
 from framerelay.receiver.page.history import moments_of
-from framerelay.receiver.page.next import FORMS_MAX, may_be_lost, retake_of, what_is_next
+from framerelay.receiver.page.next import may_be_lost, retake_of, what_is_next
+from framerelay.receiver.page.refusals import refusal_words
 from framerelay.receiver.page.rendering import login_form, render_page
-from framerelay.receiver.page.strip import clips_of, latest_frame, scenes_of, shape_of, takes_of
+from framerelay.receiver.page.strip import (
+    LIGHT_FROM,
+    cell_of,
+    clips_of,
+    latest_frame,
+    opening_of,
+    scenes_of,
+    shape_of,
+    takes_of,
+)
 from framerelay.receiver.runs_api import NAME
 from framerelay.receiver.state import State, state_of
 from framerelay.receiver.wanted import wanted_of
 from framerelay.runs import events
 from framerelay.runs.decisions import Decision
-from framerelay.runs.errors import RequestInvalid, StoryboardInvalid
+from framerelay.runs.errors import Conflict, RequestInvalid, StoryboardInvalid
 from framerelay.runs.events import Event
 from framerelay.runs.limits import JOBS_MAX
 from framerelay.runs.model import Run, RunStatus
@@ -96,10 +106,22 @@ async def act(request: Request) -> Response:
     """
     ``POST /runs/{run}/act``: a decision from a form; 303 back to where on the run's page it was made.
 
-    Raises: as `receiver.deciding.decide`.
+    One that is not possible any more is answered by the run as it stands now, with a line that says why.
+    Raises: NotFound.
     """
+    run = await stored_run(state_of(request), request.path_params["run"])
+    try:
+        return await _act(request, run)
+    except (Conflict, RequestInvalid) as error:
+        now = await stored_run(state_of(request), run.id)
+        status = 409 if isinstance(error, Conflict) else 422
+        return await _run_page(
+            request, now, "run.html", told=refusal_words(error, fields_of(request), now), status=status
+        )
+
+
+async def _act(request: Request, run: Run) -> Response:
     state, form = state_of(request), fields_of(request)
-    run = await stored_run(state, request.path_params["run"])
     revision = _number(form, "revision")
     if form.get("action") == "promote":
         check_names("field", form, OF_ALL)
@@ -119,14 +141,18 @@ async def show_shot(request: Request) -> Response:
     if (run.id, shot.name) != (request.path_params["run"], request.path_params["shot"]):
         return Response(status_code=303, headers={"Location": f"/runs/{run.id}/shots/{shot.name}"})
     now, view = time.time(), await _whole_view(request, run)
-    cell = next(each for each in view.shots if each.id == shot.name)
+    place = next(place for place, each in enumerate(view.shots) if each.id == shot.name)
+    seen = view.shots[place]
     return await render_page(
         request,
         "shot.html",
         run=view,
-        shot=cell,
-        words=shot_words(view, cell, now=now),
-        takes=list(takes_of(view, cell, now=now)),
+        shot=seen,
+        cell=cell_of(view, seen, now=now),
+        before=view.shots[place - 1].id if place else None,
+        after=view.shots[place + 1].id if place + 1 < len(view.shots) else None,
+        words=shot_words(view, seen, now=now),
+        takes=list(takes_of(view, seen, now=now)),
         shape=shape_of(view),
         retake=retake_of(run, shot, now),
         lost=may_be_lost(shot),
@@ -226,11 +252,16 @@ def _number(form: dict[str, str], name: str) -> int | None:
     return int(text)
 
 
-async def _run_page(request: Request, run: Run, template: str) -> Response:
+async def _run_page(
+    request: Request, run: Run, template: str, *, told: str | None = None, status: int = 200
+) -> Response:
+    """*told*: why what was asked for was not done."""
     now, view = time.time(), await _whole_view(request, run)
     return await render_page(
         request,
         template,
+        status=status,
+        told=told,
         run=view,
         now=now,
         done=_count_done(view),
@@ -238,13 +269,14 @@ async def _run_page(request: Request, run: Run, template: str) -> Response:
         unheard=_is_unheard(view),
         scenes=scenes_of(view, now=now),
         clips=clips_of(view),
+        poster=opening_of(view),
         promotes=_promotion(state_of(request), run),
         shape=shape_of(view),
         next=what_is_next(run, view, now=now),
         live=not has_ended(run),
         moving=any(shot.status in MOVING for shot in run.shots),
         event_names=EVENT_NAMES,
-        forms_here=len(run.shots) <= FORMS_MAX,
+        light=len(run.shots) >= LIGHT_FROM,
     )
 
 

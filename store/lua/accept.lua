@@ -14,8 +14,8 @@ local function first_at(key, mark)
 end
 
 local function note(command, id, name, value)
-  redis.call(command, 'framerelay:marks:' .. id, name, value)
-  redis.call('PEXPIRE', 'framerelay:marks:' .. id, keep_ms)
+  redis.call(command, '{framerelay}:marks:' .. id, name, value)
+  redis.call('PEXPIRE', '{framerelay}:marks:' .. id, keep_ms)
 end
 
 for i = 4, #ARGV, 7 do
@@ -27,7 +27,7 @@ for i = 4, #ARGV, 7 do
     first = first_at(seen, mark)
   end
   local earlier = first and first ~= mark and string.match(first, '^%S+')
-  if earlier and (new[earlier] or redis.call('EXISTS', 'framerelay:callback:' .. earlier) == 1) then
+  if earlier and (new[earlier] or redis.call('EXISTS', '{framerelay}:callback:' .. earlier) == 1) then
     note('HINCRBY', earlier, 'repeats', 1)
     answers[#answers + 1] = 0
   else
@@ -49,7 +49,7 @@ if #times > 0 then
   redis.call('ZADD', KEYS[1], unpack(times))
 end
 for id, record in pairs(new) do
-  redis.call('SET', 'framerelay:callback:' .. id, record, 'PX', keep_ms)
+  redis.call('SET', '{framerelay}:callback:' .. id, record, 'PX', keep_ms)
 end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - keep_ms)
 return answers

@@ -1,11 +1,11 @@
--- Puts tasks where arq's workers find them: arq's own layout, so that stock arq tools can read it.
+-- Puts tasks where arq's workers find them: arq's own layout, under our prefix.
 -- given[from], given[from + 1], … are id and definition of each in turn. A definition goes in only if it is missing, a
 -- queue entry likewise: a step that waits or runs is not doubled, and one that lost either half is made whole. One
 -- token wakes one idle worker. All share one place in time and so few commands: each costs more than what it does.
 local function enqueue(queue, wake, given, from, score, life_ms)
   local queued, new = {}, 0
   for i = from, #given, 2 do
-    if redis.call('SET', 'arq:job:' .. given[i], given[i + 1], 'NX', 'PX', life_ms) then
+    if redis.call('SET', '{framerelay}:arq:job:' .. given[i], given[i + 1], 'NX', 'PX', life_ms) then
       new = new + 1
     end
     queued[#queued + 1] = score

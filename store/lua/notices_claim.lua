@@ -6,7 +6,7 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local lease, found = now + ARGV[2], {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])) do
-  local kept = redis.call('HMGET', 'framerelay:notification:' .. id, 'notice', 'since', 'tries')
+  local kept = redis.call('HMGET', '{framerelay}:notification:' .. id, 'notice', 'since', 'tries')
   if kept[1] then
     redis.call('ZADD', KEYS[1], lease, id)
     for i = 1, 3 do

@@ -48,7 +48,7 @@ end
 local notices_end = fields_end + ARGV[15]
 for i = fields_end + 1, notices_end, 2 do
   local id = ARGV[i]
-  local key = 'framerelay:notification:' .. id
+  local key = '{framerelay}:notification:' .. id
   if redis.call('HSETNX', key, 'notice', ARGV[i + 1]) == 1 then  -- Else it was told already.
     redis.call('HSET', key, 'state', 'waiting', 'since', ARGV[9] / 1000, 'tries', 0)
     redis.call('PEXPIRE', key, ARGV[16])

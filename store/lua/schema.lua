@@ -5,7 +5,7 @@ local held = redis.call('HMGET', KEYS[1], 'written_by', 'readable_from', 'versio
 if tonumber(held[2] or 0) > tonumber(ARGV[1]) then
   return {held[2], held[3] or '?'}
 end
-redis.call('HSET', KEYS[1], 'written_by', math.max(tonumber(held[1] or 0), tonumber(ARGV[1])))
+redis.call('HSET', KEYS[1], 'keys', 'tagged', 'written_by', math.max(tonumber(held[1] or 0), tonumber(ARGV[1])))
 if tonumber(held[2] or 0) < tonumber(ARGV[2]) then
   redis.call('HSET', KEYS[1], 'readable_from', ARGV[2], 'version', ARGV[3])
 end

@@ -181,6 +181,7 @@ def test_what_is_bound_stands_on_every_line_of_the_block() -> None:
         ("Authorization: Bearer abc.def", "Authorization: Bearer [key]"),
         ("key sk-abcdefghijklmnop.", "key [key]."),
         ("redis://:pass@host:6379/0", "redis://[user]@host:6379/0"),
+        ("rediss+cluster://me:pass@a:1,b:2", "rediss+cluster://[user]@a:1,b:2"),
         ("https://user:pass@host/x?y=1", "https://[user]@host/x?[query]"),
         ("https://a.example/v.mp4\\u003fsig=1\\u0026x=2 ok", "https://a.example/v.mp4?[query] ok"),
         (

@@ -133,6 +133,10 @@ BAD = [
     ("FRAMERELAY_PUBLIC_URL", "https://xn--localhost-/relay", "http://"),
     ("FRAMERELAY_PUBLIC_URL", "https://relay.example.com/?x=1", "before any"),
     ("FRAMERELAY_REDIS_URL", "localhost:6379", "redis://"),
+    ("FRAMERELAY_REDIS_URL", "redis+sentinel://a:1,b:2", "NAME that the sentinels watch"),
+    ("FRAMERELAY_REDIS_URL", "redis+cluster://a:1,b:2/1", "a cluster has database 0 alone"),
+    ("FRAMERELAY_REDIS_URL", "rediss+cluster://a:1,,b:2", "HOST:PORT,HOST:PORT"),
+    ("FRAMERELAY_REDIS_URL", "cluster://a:1", "rediss+cluster://"),
     ("FRAMERELAY_HANDOFF", "magic", "auto, upload, serve"),
     ("FRAMERELAY_LOG_LEVEL", "loud", "debug, info"),
     ("FRAMERELAY_LOOKUP_AFTER_S", "soon", "number"),
@@ -163,6 +167,7 @@ def test_a_password_in_a_bad_address_is_not_shown() -> None:
     for name, value in (
         ("FRAMERELAY_REDIS_URL", "redis//:hunter2@10.0.0.1/0"),
         ("FRAMERELAY_REDIS_URL", "http://:hunter2@10.0.0.1/0"),
+        ("FRAMERELAY_REDIS_URL", "redis+cluster://:hunter2@10.0.0.1/1"),
         ("FRAMERELAY_UPSTREAM_URL", "https://user:hunter2@api.example.com"),
         ("FRAMERELAY_UPSTREAM_URL", "user:hunter2@api.example.com"),
     ):

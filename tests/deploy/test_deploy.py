@@ -28,6 +28,7 @@ ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("api", "cli", "config", "media", "network", "processors", "receiver", "runs", "sandbox", "store")
 PACKAGES += ("storyboards", "upstream")
 OURS = ("receiver", "worker", "films", "sandbox")
+SAMPLE = ROOT / "docs" / "samples" / "rain.yaml"
 KEY = "/run/secrets/upstream_key"
 UP = {"receiver": "receiver_ready", "worker": "worker_ready", "films": "worker_ready", "sandbox": "The sandbox answers"}
 
@@ -273,6 +274,13 @@ def test_the_installed_command_runs_away_from_the_tree(installed: Path, tmp_path
     for command in ("receiver", "worker", "sandbox"):
         shown = subprocess.run([binary / "framerelay", command, "--help"], cwd=tmp_path, env=environ, check=True)
         assert shown.returncode == 0
+    for words, said in (
+        (["--version"], f"framerelay {version('framerelay')}\n"),
+        (["plan", SAMPLE], "4 jobs if nothing"),
+    ):
+        command = [binary / "framerelay", *words]
+        shown = subprocess.run(command, cwd=tmp_path, env=environ, check=True, capture_output=True, text=True)
+        assert said in shown.stdout
     names = [f"framerelay.{package}" for package in PACKAGES]
     code = f"import importlib; print(*[importlib.import_module(name).__file__ for name in {names}], sep='\\n')"
     found = subprocess.run(

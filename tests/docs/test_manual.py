@@ -59,3 +59,12 @@ def test_the_states_are_a_table_on_the_site(site: Path) -> None:
     take = (site / "lifecycle.html").read_text(encoding="utf-8").partition('<h2 id="a-shot"')[0]
 
     assert take.count("<tr>") == len(drawn) + 1
+
+
+def test_chinese_pages_say_that_they_are_chinese(site: Path) -> None:
+    """And each page leads to the other language."""
+    chinese, english = ((site / name).read_text(encoding="utf-8") for name in ("zh-CN/film.html", "film.html"))
+
+    assert re.findall(r"<html lang=\"?([\w-]+)", chinese + english) == ["zh-CN", "en"]
+    assert re.search(r"href=\"?\.\./index\.html\"? hreflang=\"?en\b", chinese)
+    assert re.search(r"href=\"?(?:\./)?zh-CN/index\.html\"? hreflang=\"?zh\b", english)

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ READER_ID: Final = "AKREADER"
 KEY: Final = "only-for-tests-of-object-storage"
 BUCKET: Final = "films"
 UP_WITHIN_S: Final = 90.0
+STARTS_MAX: Final = 3
 PARTS: Final = ("master", "volume", "filer", "s3")
 
 
@@ -32,6 +33,10 @@ def program() -> Path | None:
     """The binary that `make test-machines` fetches; None where nobody did."""
     place = Path(sys.prefix) / "machines" / "bin" / "weed"
     return place if place.exists() else None
+
+
+class Ended(Exception):
+    """It ended while it was starting; its last words."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,6 +100,9 @@ class ObjectStorage:
                     "-volume.max=20",
                     "-filer",
                     "-s3",
+                    # By themselves these two are the same for every server on this machine, and the second one ends.
+                    "-s3.port.iceberg=0",
+                    "-s3.port.lance=0",
                     f"-s3.config={self.folder / 's3.json'}",
                 ],
                 cwd=self.folder,
@@ -116,7 +124,8 @@ class ObjectStorage:
     def stop(self) -> None:
         """As a machine whose power is cut: no connection ends in order."""
         if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             self.process = None
 
@@ -128,9 +137,11 @@ class ObjectStorage:
                 obstore.put(self.client(), "probe", b"1")
                 obstore.delete(self.client(), "probe")
                 return
-            except Exception:
-                if time.monotonic() > give_up_at or (self.process and self.process.poll() is not None):
-                    raise
+            except Exception as error:
+                has_ended = self.process is not None and self.process.poll() is not None
+                if has_ended or time.monotonic() > give_up_at:
+                    last = (self.folder / "log").read_text(encoding="utf-8", errors="replace")[-2000:]
+                    raise (Ended if has_ended else TimeoutError)(last) from error
                 time.sleep(0.05)
 
     def _make_bucket(self) -> None:
@@ -165,16 +176,30 @@ CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": KEY,
 @contextmanager
 def object_storage(folder: Path) -> Iterator[ObjectStorage]:
     """One that runs as long as the block."""
-    names = [*PARTS, *(f"{part}.grpc" for part in PARTS)]
     folder.mkdir(parents=True, exist_ok=True)
-    ports = dict(zip(names, _free_ports(len(names)), strict=True))
-    storage = ObjectStorage(folder=folder, ports=ports)
+    storage = ObjectStorage(folder=folder, ports=_some_ports())
     try:
-        storage.start()
+        _start(storage)
         yield storage
     finally:
         storage.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(storage: ObjectStorage) -> None:
+    """It takes seconds until it has its ports; whoever made a connection meanwhile may have got one of them."""
+    for _ in range(STARTS_MAX - 1):
+        try:
+            return storage.start()
+        except Ended:
+            storage.stop()
+            storage.ports = _some_ports()
+    return storage.start()
+
+
+def _some_ports() -> dict[str, int]:
+    names = [*PARTS, *(f"{part}.grpc" for part in PARTS)]
+    return dict(zip(names, _free_ports(len(names)), strict=True))
 
 
 def _free_ports(count: int) -> list[int]:

@@ -62,7 +62,7 @@ async def test_many_callbacks_share_one_wait(servers: tuple[Server, Server], cli
     answers = await asyncio.gather(*(accepted(inbox, f"cb_{number}") for number in range(200)))
 
     assert answers == [True] * 200
-    assert servers[1].ask("ZCARD", "framerelay:callbacks") == 200
+    assert servers[1].ask("ZCARD", "{framerelay}:callbacks") == 200
     assert waits(servers[0]) <= 4
 
 
@@ -88,7 +88,7 @@ async def test_a_callback_that_no_copy_has_lies_in_the_spool_until_one_does(
         await accepted(inbox, "cb_1")
     assert await client.zrange(QUEUE, 0, -1) == [b"look_up:cb_1"]
     await spool.keep(callback("cb_1"), fingerprint="cb_1", task=task("cb_1"))
-    await client.delete(QUEUE, "arq:job:look_up:cb_1")  # A worker has done it.
+    await client.delete(QUEUE, "{framerelay}:arq:job:look_up:cb_1")  # A worker has done it.
     with pytest.raises(CopiesMissing):
         await spool.drain(inbox)
     assert await client.zcard(QUEUE) == 0
@@ -97,7 +97,7 @@ async def test_a_callback_that_no_copy_has_lies_in_the_spool_until_one_does(
     with running(tmp_path / "again", *durable, "--replicaof", f"127.0.0.1 {primary.port}") as again:
         again.wait_until("replication", master_link_status="up")
         assert await spool.drain(inbox) == 1
-        assert again.ask("EXISTS", "framerelay:callback:cb_1") == 1
+        assert again.ask("EXISTS", "{framerelay}:callback:cb_1") == 1
     spool.close()
 
 

@@ -1,17 +1,19 @@
 """
 Programs of several versions on one Redis: who is too old ends with a sentence; what is too new for one is left alone.
 
-The version before is that of the last landed commit, out of the repository's history.
+Versions of before come out of the repository's history.
 """
 
 import asyncio
 import os
 import subprocess
+import sys
 import sysconfig
 import tarfile
 import venv
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,88 +21,183 @@ from typing import Any
 import pytest
 from arq.connections import ArqRedis
 from arq.worker import func
+from httpx import AsyncClient
 
 from framerelay.processors.worker import RelayWorker
+from framerelay.runs.tokens import Tokens
 from framerelay.store import schema
 from framerelay.store.client import RelayRedis, connect, disconnect
 from framerelay.store.runs import Store
 from framerelay.store.schema import SCHEMA, SCHEMA_KEY, SchemaTooNew
 from framerelay.store.tasks import QUEUE, Task
-from tests.conftest import KEY, SECRET
-from tests.machines.test_a_lossy_fail_over import board, jobs_of_takes
+from tests.conftest import KEY
+from tests.machines.servers import Forwarder, free_port
+from tests.machines.test_a_lossy_fail_over import board
 
 pytestmark = pytest.mark.anyio
 
 WaitUntil = Callable[..., Awaitable[None]]
 ROOT = Path(__file__).parents[2]
-BEFORE = "7c5f016"  # Of 2026-11-29; programs of then look at no schema.
+# Programs of 7c5f016 look at no schema; those of 08d1fa3 have schema 2. Both kept everything under keys without a tag.
+BEFORE = {"7c5f016": "from cli.main import main; main()", "08d1fa3": "from framerelay.cli.main import main; main()"}
+OURS = "from framerelay.cli.main import main; main()"
+API_KEY = "an-api-key-for-two-versions-of-it-123456"
+SECRET_OF_ALL = "a-secret-for-two-versions-of-it-12345678"
 
 
-@pytest.fixture(scope="module")
-def version_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Python that has its folders, which stood at the top of the repository, and the packages of this one."""
-    words = ["git", "-C", str(ROOT), "archive", BEFORE]
+@pytest.fixture(scope="module", params=BEFORE)
+def version_before(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """Its name, and a Python that has its folders, which stood at the top of the repository, and our packages."""
+    words = ["git", "-C", str(ROOT), "archive", request.param]
     archive = subprocess.run(words, capture_output=True, check=False)
     if archive.returncode:
-        pytest.skip(f"{BEFORE} is not in the history here (a shallow clone, or none)")
+        pytest.skip(f"{request.param} is not in the history here (a shallow clone, or none)")
     folder = tmp_path_factory.mktemp("before")
     with tarfile.open(fileobj=BytesIO(archive.stdout)) as file:
         file.extractall(folder / "tree", filter="data")
+    (folder / "house").mkdir()
+    (folder / "house" / "framerelay").symlink_to(folder / "tree")
     venv.create(folder / "venv", symlinks=True)
     (site,) = (folder / "venv").glob("lib/*/site-packages")
     # Its decoder's process reads no PYTHONPATH.
-    (site / "before.pth").write_text(f"{folder / 'tree'}\n{sysconfig.get_path('purelib')}\n")
-    return folder / "venv" / "bin" / "python"
+    (site / "before.pth").write_text(f"{folder / 'house'}\n{folder / 'tree'}\n{sysconfig.get_path('purelib')}\n")
+    return request.param, folder / "venv" / "bin" / "python"
 
 
-@contextmanager
-def worker_before(python: Path, redis_url: str, provider_url: str, public_url: str, data: Path) -> Iterator[Path]:
-    """A worker of that version beside ours; its log."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "FRAMERELAY_REDIS_URL": redis_url,
-        "FRAMERELAY_DATA_DIR": str(data),
-        "FRAMERELAY_UPSTREAM_URL": provider_url,
-        "FRAMERELAY_UPSTREAM_KEY": KEY,
-        "FRAMERELAY_SECRET": SECRET,
-        "FRAMERELAY_PUBLIC_URL": public_url,
-        "FRAMERELAY_TRUSTED_HOSTS": "127.0.0.1",
-        "FRAMERELAY_LOOKUP_AFTER_S": "3",
-    }
-    log = data.parent / "before.log"
-    command = [str(python), "-c", "from cli.main import main; main()", "worker"]
-    data.mkdir(exist_ok=True)
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=data, env=environment, stdout=output, stderr=output)
-    try:
-        yield log
-    finally:
-        process.terminate()
-        process.wait()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """What its programs have in common: one Redis, one data folder, one public address."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    @contextmanager
+    def program(self, python: Path | str, code: str, *words: str, port: int = 0) -> Iterator["Program"]:
+        """One that runs as long as the block, unless it ends by itself."""
+        log = self.folder / f"{'-'.join(words)}-{port}-{len(list(self.folder.glob('*.log')))}.log"
+        with log.open("wb") as output:
+            environment = {**self.environment, "FRAMERELAY_PORT": str(port)}
+            command = [str(python), "-c", code, *words]
+            process = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=output, stderr=output)
+        try:
+            yield Program(log=log, process=process)
+        finally:
+            process.terminate()
+            process.wait()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """One that was started."""
+
+    log: Path
+    process: subprocess.Popen[bytes]
+
+    def has_said(self, words: str) -> bool:
+        return words in self.log.read_text()
+
+
+@pytest.fixture
+def install(redis_url: str, tmp_path: Path) -> Callable[..., Installation]:
+    """``install(provider.url, public_url)``."""
+
+    def make(provider_url: str, public_url: str) -> Installation:
+        folder = tmp_path / "installation"
+        folder.mkdir()
+        environment = {
+            "PATH": os.environ["PATH"],
+            "FRAMERELAY_REDIS_URL": redis_url,
+            "FRAMERELAY_DATA_DIR": str(folder / "data"),
+            "FRAMERELAY_UPSTREAM_URL": provider_url,
+            "FRAMERELAY_UPSTREAM_KEY": KEY,
+            "FRAMERELAY_SECRET": SECRET_OF_ALL,
+            "FRAMERELAY_API_KEY": API_KEY,
+            "FRAMERELAY_PUBLIC_URL": public_url,
+            "FRAMERELAY_TRUSTED_HOSTS": "127.0.0.1",
+            "FRAMERELAY_LOOKUP_AFTER_S": "30",
+        }
+        return Installation(folder=folder, environment=environment)
+
+    return make
 
 
 @pytest.mark.slow
-async def test_a_worker_of_the_version_before_works_beside_this_one(
-    version_before: Path, start_provider: Any, start_relay: Any, redis_url: str, tmp_path: Path, wait_until: WaitUntil
+async def test_this_version_takes_over_from_the_one_before_while_that_runs(
+    version_before: tuple[str, Path],
+    start_provider: Any,
+    install: Callable[..., Installation],
+    wait_until: WaitUntil,
 ) -> None:
     """
-    Runs for the jobs API, as that version knows them: all succeed, and nothing is paid twice.
+    Its runs go on and succeed, and nothing is paid twice; its worker takes nothing more.
 
-    It gives up look-ups that callbacks asked for, whose arguments it does not know; these jobs are found by looking.
+    Callbacks still come to its receiver. That of schema 2 ends; one without a schema stays, and spools what it gets.
     """
-    async with start_provider() as provider, start_relay(provider.url, lookup_after_s=3.0) as relay:
-        public = relay.settings.reachable_url
-        with worker_before(version_before, redis_url, provider.url, public, relay.settings.data_dir) as log:
-            await wait_until(lambda: "worker_ready" in log.read_text(), "the worker of then is there")
-            runs = [await relay.run(board(number, 3)) for number in range(4)]
-            ends = [await relay.ended(run_id) for run_id in runs]
-            jobs = await jobs_of_takes(relay, provider)
-            lines = log.read_text()
+    name, python = version_before
+    ends_by_itself = name != "7c5f016"
+    code, ports = BEFORE[name], [free_port(), free_port()]
+    async with (
+        start_provider(options={"job_s": 1.0}) as provider,
+        Forwarder(ports[0]) as door,
+        AsyncClient(headers={"authorization": f"Bearer {API_KEY}"}, timeout=60) as http,
+    ):
+        home = install(provider.url, f"http://127.0.0.1:{door.port}")
+        old, new = (f"http://127.0.0.1:{port}" for port in ports)
+        with (
+            home.program(python, code, "receiver", port=ports[0]) as receiver,
+            home.program(python, code, "worker") as worker,
+        ):
+            await wait_until(
+                lambda: worker.has_said("worker_ready") and receiver.has_said("receiver_ready"), "both run"
+            )
+            boards = [board(number, 4) for number in range(3)]
+            boards[0]["shots"][3]["gate"] = "approve"  # However fast the rest is: this comes after the others are gone.
+            runs = [(await http.post(f"{old}/v1/runs", json=each)).json()["id"] for each in boards]
 
-    assert [run["status"] for run in ends] == ["succeeded"] * len(runs)
-    assert set(jobs.values()) == {1}
-    assert len(jobs) == 3 * len(runs)
-    assert '"outcome": "submitted"' in lines, "it submitted nothing, so nothing was tried"
+            async def are_submitted() -> bool:
+                return len((await provider.journal())["jobs"]) >= 5
+
+            await wait_until(are_submitted, "films are under way")
+            with (
+                home.program(sys.executable, OURS, "receiver", port=ports[1]) as newer,
+                home.program(sys.executable, OURS, "worker") as helper,
+            ):
+                await wait_until(lambda: newer.has_said("receiver_ready"), "this version is there")
+                if ends_by_itself:
+                    door.move_to(ports[1])  # As a proxy does, when the one does not answer any more.
+                    await wait_until(lambda: worker.process.poll() is not None, "the worker of before ends")
+                    await wait_until(lambda: receiver.process.poll() is not None, "so does its receiver")
+
+                async def is_approved() -> bool:
+                    return (await http.post(f"{new}/v1/runs/{runs[0]}/shots/s4/approve", json={})).is_success
+
+                await wait_until(is_approved, "what waits for a person is there, and goes on")
+
+                async def have_ended() -> bool:
+                    shown = [(await http.get(f"{new}/v1/runs/{run_id}")).json()["status"] for run_id in runs]
+                    return not {"running", "waiting"} & set(shown)
+
+                await wait_until(have_ended, "all films are there")
+                ends = [(await http.get(f"{new}/v1/runs/{run_id}")).json() for run_id in runs]
+                listed = (await http.get(f"{new}/v1/runs")).json()["data"]
+                refused = None if ends_by_itself else await http.post(f"{old}/v1/runs", json=board(9, 1))
+                journal = await provider.journal()
+                words = newer.log.read_text() + helper.log.read_text()
+
+    assert [run["status"] for run in ends] == ["succeeded"] * 3, ends
+    assert {run["id"] for run in listed} == set(runs)
+    addresses = [job["input"]["callback_url"] for job in journal["jobs"]]
+    takes = [Tokens(SECRET_OF_ALL).read(each.rpartition("/")[2], now=0) for each in addresses]
+    assert len(set(takes)) == len(takes) == 12
+    if ends_by_itself:
+        assert (worker.process.returncode, receiver.process.returncode) == (1, 1)
+        assert worker.has_said("this is an older one (schema 2) that cannot read it")
+    else:
+        assert worker.has_said("WRONGTYPE")
+        assert refused is not None
+        assert refused.status_code == 503
+        assert receiver.has_said('"spooled"'), receiver.log.read_text()
+    assert "keys_moved" in words
 
 
 @asynccontextmanager
@@ -178,6 +275,7 @@ async def test_a_program_that_is_too_old_does_not_start(client: RelayRedis) -> N
         b"written_by": str(SCHEMA).encode(),
         b"readable_from": str(schema.READABLE_FROM).encode(),
         b"version": b"0.1.0",
+        b"keys": b"tagged",
     }
     newer = {"written_by": SCHEMA + 3, "readable_from": SCHEMA + 1, "version": "9.8"}
     await client.hset(SCHEMA_KEY, mapping=newer)
@@ -188,7 +286,7 @@ async def test_a_program_that_is_too_old_does_not_start(client: RelayRedis) -> N
         async with asyncio.timeout(60):
             await schema.watch(client)
     assert {name.decode(): value.decode() for name, value in (await client.hgetall(SCHEMA_KEY)).items()} == {
-        name: str(value) for name, value in newer.items()
+        name: str(value) for name, value in {**newer, "keys": "tagged"}.items()
     }
 
 
@@ -211,12 +309,12 @@ async def test_a_task_that_is_too_new_is_left_to_others_and_counts_as_no_try(
         await relay.store.enqueue([Task(id="t", function=function, arguments=arguments)])
 
         async def is_put_back() -> bool:
-            score, tries = await redis.zscore(QUEUE, "t"), await redis.get("arq:retry:t")
+            score, tries = await redis.zscore(QUEUE, "t"), await redis.get("{framerelay}:arq:retry:t")
             return score is not None and tries == b"0"
 
         await wait_until(is_put_back, "it lies in the queue again")
-        kept = await redis.get("arq:job:t")
+        kept = await redis.get("{framerelay}:arq:job:t")
 
     assert kept is not None
-    await redis.delete("arq:job:t", "arq:retry:t")
+    await redis.delete("{framerelay}:arq:job:t", "{framerelay}:arq:retry:t")
     await redis.zrem(QUEUE, "t")

@@ -68,12 +68,15 @@ def font() -> None:
 
 
 async def test_the_pictures_are_taken(start_provider: Any, start_relay: Any, visit: Any, wait_until: Any) -> None:
-    """A list, a run while it runs, a seam, both of its frames in one, a phone, and a film in the dark."""
+    """A list, a run while it runs, an approval, a seam, a shot, a storyboard, a phone, and a film in the dark."""
     options = {"scale": 0.6, "seconds_per_clip": 3.0, "queue_s": 0.3, "job_s": 4.0}
     async with start_provider(options=options) as provider, start_relay(provider.url) as relay:
         harbour, rain = await relay.run(HARBOUR), await relay.run(RAIN)
         await relay.ended(harbour, within_s=180)
         await relay.ended(rain, within_s=180)
+        async with visit(relay) as person:
+            waiting = await shown(await person.open(f"/runs/{rain}"))
+            await keep(waiting.locator("#approve-leap"), "approve")
         await relay.api.post(f"/v1/runs/{rain}/shots/leap/approve")
         done = await relay.ended(rain, within_s=180)
         assert done["status"] == "succeeded", done["error"]
@@ -89,15 +92,22 @@ async def test_the_pictures_are_taken(start_provider: Any, start_relay: Any, vis
             await keep(await shown(await person.open(f"/runs/{chase}")), "run", whole=True)
         async with visit(relay, device_scale_factor=1.5, viewport={"width": 1280, "height": 340}) as person:
             await keep(await shown(await person.open("/")), "list")
-        async with visit(relay, device_scale_factor=3) as person:
+        async with visit(relay, device_scale_factor=1) as person:
             film = await shown(await person.open(f"/runs/{rain}"))
-            await keep(film.locator(".seam").first, "seam")
+            await film.get_by_role("link", name="wheel", exact=True).click()
+            await film.get_by_role("heading", name="Shot wheel").wait_for()
+            await keep(await shown(film), "panel")
+            film = await person.open(f"/runs/{rain}/storyboard")
+            board = film.get_by_label("Storyboard as YAML")
+            await board.fill((await board.input_value()).replace("shiver in a puddle", "go out"))
+            await film.get_by_role("button", name="Apply").wait_for()
+            await keep(film, "storyboard")
         async with visit(relay, viewport={"width": 1000, "height": 800}) as person:
             film = await shown(await person.open(f"/runs/{rain}"))
-            await film.locator("a.compare").first.click()
-            frames = film.locator("dialog img")
+            await film.locator(".shot > .seam").first.click()
+            frames = film.locator("#compare img")
             await frames.last.evaluate("it => it.decode()")
-            await keep(film.get_by_role("dialog"), "compare")
+            await keep(film.locator("#compare"), "compare")
         async with visit(relay, device_scale_factor=1.5, color_scheme="dark") as person:
             await keep(await shown(await person.open(f"/runs/{rain}")), "dark")
         async with visit(relay, device_scale_factor=1.5, viewport={"width": 390, "height": 844}) as person:
@@ -110,6 +120,8 @@ async def shown(page: Page) -> Page:
     await page.evaluate(
         "Promise.all([...document.images].map(each => { each.loading = 'eager'; return each.decode().catch(() => 0) }))"
     )
+    if await page.locator("video").count():
+        await page.wait_for_timeout(2000)  # Until no player says any more that it loads.
     return page
 
 

@@ -30,22 +30,27 @@ async def test_a_run_goes_from_its_start_to_its_film_before_ones_eyes(
     start_provider: Any, start_relay: Any, visit: Any, picture: Any
 ) -> None:
     """Nobody reloads: states, frames, clips and the film come as they are made, and each clip can be played."""
-    slowly = {"job_s": 0.7}
+    slowly = {"job_s": 1.5}
     async with (
         start_provider(options=slowly) as provider,
         start_relay(provider.url) as relay,
         visit(relay) as person,
     ):
-        run_id = await relay.run(CHAIN)
+        first, second = CHAIN["shots"]
+        run_id = await relay.run({**CHAIN, "shots": [{**first, "gate": "approve"}, second]})
         page = await person.open(f"/runs/{run_id}")
         await page.evaluate("window.seenFirst = true")
         await expect(page.get_by_text("waits for the last frame of s1")).to_be_visible()
+        await relay.api.post(f"/v1/runs/{run_id}/shots/s1/approve")
         await expect(page.get_by_text("generating").first).to_be_visible()
+        heights = await page.locator(".shot, .bar, .overview").evaluate_all("all => all.map(each => each.offsetHeight)")
         await picture(page, "run-generating")
         await expect(page.get_by_role("link", name="Download it")).to_be_visible(timeout=120_000)
         await picture(page, "run-film")
 
         assert await page.evaluate("window.seenFirst"), "it was loaded again"
+        now = await page.locator(".shot, .bar, .overview").evaluate_all("all => all.map(each => each.offsetHeight)")
+        assert now == heights, "frames, words and figures have their room from the start"
         assert (await relay.shown(run_id))["status"] == "succeeded"
 
 
@@ -56,37 +61,45 @@ async def test_clips_and_film_play(relay: Any, visit: Any, wait_until: Any) -> N
     await relay.ended(run_id)
     async with visit(relay) as person:
         page = await person.open(f"/runs/{run_id}")
-        video = page.locator("video")
+        video, film = page.locator("#player"), page.locator("#film")
 
-        async def plays() -> bool:
-            return float(await video.evaluate("it => it.currentTime")) > 0.1
+        async def plays(what: Any = video) -> bool:
+            return float(await what.evaluate("it => it.currentTime")) > 0.1
 
         await page.get_by_role("link", name="Play s1", exact=True).click()
         await wait_until(plays, "the clip plays")
+        await page.locator("#run-menu summary").click()
         await page.get_by_role("link", name="Play so far").click()
         await expect(page.get_by_text("So far: s1, 1 of 2")).to_be_visible()
         await expect(page.get_by_text("So far: s2, 2 of 2")).to_be_visible()
         await wait_until(plays, "the second clip follows the first")
         await relay.api.post(f"/v1/runs/{run_id}/shots/s3/approve")
         await page.get_by_role("link", name="Play the film").click()
-        await wait_until(plays, "the film plays")
+        await wait_until(lambda: plays(film), "the film plays, at the top of its run")
 
-        assert await video.evaluate("it => it.error") is None
+        assert await film.evaluate("it => it.error") is None
+        assert await video.evaluate("it => it.paused"), "one at a time"
 
 
 async def test_the_frames_of_a_seam_are_laid_over_each_other(
-    relay: Any, film: str, visit: Any, picture: Any, axe: Any
+    relay: Any, film: str, visit: Any, picture: Any, axe: Any, wait_until: Any
 ) -> None:
     """By the keyboard: Enter opens them, whole; the arrows wipe from one to the other; Escape leads back."""
     async with visit(relay) as person:
         page = await person.open(f"/runs/{film}")
-        seam = page.locator("#seam-s2 a")
+        seam = page.locator("#seam-s2")
         await seam.press("Enter")
         dialog = page.get_by_role("dialog", name="s1 → s2")
         await expect(dialog.get_by_role("img", name="s2 begins")).to_be_visible()
         await expect(dialog).to_contain_text("difference")
-        shown = "[...document.querySelectorAll('dialog img')].map(e => e.complete && !!e.naturalWidth && e.currentSrc)"
-        await page.wait_for_function(f"{shown}.every(Boolean)")
+        shown = (
+            "[...document.querySelectorAll('#compare img')].map(e => e.complete && !!e.naturalWidth && e.currentSrc)"
+        )
+
+        async def are_shown() -> bool:
+            return bool(await page.evaluate(f"{shown}.every(Boolean)"))
+
+        await wait_until(are_shown, "both frames are there")
         sources = await page.evaluate(shown)
         slider = dialog.get_by_role("slider")
         await expect(slider).to_be_focused()
@@ -110,6 +123,7 @@ async def test_a_shot_tells_its_history(relay: Any, film: str, visit: Any) -> No
         page = await person.open(f"/runs/{film}")
         await page.get_by_role("link", name="s1", exact=True).click()
         await expect(page.get_by_role("heading", level=1, name="Shot s1")).to_be_visible()
+        await page.get_by_text("What happened").click()
         await page.get_by_text("As it was received").last.click()
         body = await page.locator("pre:visible").inner_text()
 

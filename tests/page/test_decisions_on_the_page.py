@@ -41,8 +41,8 @@ async def test_a_shot_is_approved(relay: Any, visit: Any, picture: Any) -> None:
     async with visit(relay) as person:
         page = await person.open(f"/runs/{run_id}")
         await picture(page, "run-waiting")
-        await expect(page.get_by_text("spends 1 job of the 3 that are left", exact=True)).to_be_visible()
-        await page.get_by_role("button", name="Approve s2").click()
+        await expect(page.get_by_text("of the 3 that are left", exact=True)).to_be_visible()
+        await page.get_by_role("button", name="Approve s2: spend 1 job").click()
         await has_film(page)
 
 
@@ -64,12 +64,20 @@ async def test_a_shot_is_made_once_more_with_another_prompt(relay: Any, visit: A
     before = await relay.ended(run_id)
     async with visit(relay) as person:
         page = await person.open(f"/runs/{run_id}")
-        await page.get_by_text("Retake s1 …").click()
-        await page.get_by_role("textbox", name="Prompt").first.fill("a car in the snow")
-        told = page.get_by_text("Spends 1 job of the 2 that are left.").first
-        await expect(told).to_contain_text("stale until retaken as well: s2")
+        await page.get_by_role("link", name="s1", exact=True).click()
+        panel = page.get_by_role("complementary", name="The shot")
+        await panel.get_by_role("textbox", name="Prompt").fill("a car in the snow")
+        await expect(panel.get_by_text("Spends 1 job of the 2 that are left.")).to_be_visible()
+        stale = panel.get_by_text("stale until retaken as well: s2")
+        await expect(stale).to_be_visible()
+        whole = panel.get_by_role("checkbox", name="And all that follows")
+        await whole.check()
+        await expect(panel.get_by_role("button", name="Retake s1: spend 2 jobs")).to_be_visible()
+        await expect(stale).to_be_hidden()
+        await whole.uncheck()
         await picture(page, "run-retake")
-        await page.get_by_role("button", name="Retake s1: spend 1 job").click()
+        await panel.get_by_role("button", name="Retake s1: spend 1 job").click()
+        await expect(page.get_by_text("s1 is made again.")).to_be_visible()
         await expect(page.get_by_text("Stale: what it begins with is no longer where s1 ends.")).to_be_visible()
         await has_film(page)
         await expect(page.get_by_text("a car in the snow").first).to_be_visible()
@@ -86,7 +94,8 @@ async def test_a_run_is_cancelled(relay: Any, visit: Any, picture: Any) -> None:
     run_id = await waiting(relay, GATED)
     async with visit(relay) as person:
         page = await person.open(f"/runs/{run_id}")
-        await page.get_by_text("Cancel the run …").click()
+        await page.locator("#run-menu summary").click()
+        await page.get_by_role("link", name="Cancel the run …").click()
         await page.get_by_role("button", name="Cancel the run").click()
         await expect(page.get_by_text("cancelled").first).to_be_visible()
         await picture(page, "run-cancelled")
@@ -118,20 +127,21 @@ async def test_a_job_that_was_lost_is_brought_in(
 
 
 async def test_the_second_of_two_tabs_is_told_that_it_came_too_late(relay: Any, visit: Any) -> None:
-    """Both show the same question; the first one's answer counts, the second is told so, and sees how things stand."""
+    """Both show the same question; the first one's answer counts, the second is told so where it stands."""
     run_id = await waiting(relay, TAKES)
     async with visit(relay) as person:
         person.expects("status of 409")
         first, second = await person.open(f"/runs/{run_id}"), await person.open(f"/runs/{run_id}")
-        await second.evaluate("window.stop()")
+        await second.evaluate("window.stop(); window.seenFirst = true")
         await second.route("**/strip", lambda route: route.abort())
         person.expects("net::ERR_FAILED")
         await first.get_by_role("button", name="Pick take 2").click()
         await has_film(first)
         await second.get_by_role("button", name="Pick take 1").click()
-        await expect(second.get_by_role("alert")).to_contain_text("somebody")
-        async with second.expect_navigation():
-            await second.get_by_role("link", name="Look at the run as it is now").click()
+        told = second.get_by_role("alert")
+        await expect(told).to_have_text("Take 2 of s1 was picked already, by somebody else or in another tab.")
+        assert await second.evaluate("window.seenFirst"), "it is another page"
+        await expect(second.get_by_role("button", name="Pick take 1")).to_be_hidden()
         await has_film(second)
 
     assert (await relay.shown(run_id))["shots"][0]["picked"] == 2

@@ -55,6 +55,7 @@ async def looks(home: Any, provider_in: Any, relay_in: Any) -> AsyncIterator[Loo
             "waiting": f"/runs/{waits}",
             "running": f"/runs/{running}",
             "shot": f"/runs/{done}/shots/s2",
+            "storyboard": f"/runs/{waits}/storyboard",
             "callbacks": "/callbacks",
         }
         yield Looks(relay=relay, pages=pages)

@@ -6,6 +6,7 @@ import pytest
 from arq.connections import ArqRedis
 
 from framerelay.processors.repair import INDEXED
+from framerelay.store.keys import PREFIX
 from framerelay.store.runs import REPAIRED
 
 pytestmark = pytest.mark.anyio
@@ -24,9 +25,9 @@ async def test_runs_of_a_version_without_indexes_are_found_after_a_worker_has_st
     """By label, word and need, without a change of their own; no other worker does it again."""
     async with start_relay("http://127.0.0.1:9") as relay:
         run_id = await relay.run(BOARD)
-    for name in (await redis.hget(f"framerelay:run:{run_id}", "indexes")).decode().split("\n"):
-        await redis.delete(f"framerelay:runs:{name}")
-    await redis.hdel(f"framerelay:run:{run_id}", "indexes")
+    for name in (await redis.hget(f"{PREFIX}run:{run_id}", "indexes")).decode().split("\n"):
+        await redis.delete(f"{PREFIX}runs:{name}")
+    await redis.hdel(f"{PREFIX}run:{run_id}", "indexes")
     await redis.delete(REPAIRED)
 
     async with start_relay("http://127.0.0.1:9") as relay:

@@ -193,7 +193,7 @@ async def test_tasks_run_side_by_side_up_to_the_limit_and_all_run(
         await wait_until(lambda: done == 60, "all tasks done")
 
     assert most == 5
-    assert await redis.keys("arq:*") == []
+    assert await redis.keys("*arq:*") == []
     assert await redis.zcard(QUEUE) == 0
 
 
@@ -567,7 +567,7 @@ async def test_no_other_worker_takes_what_one_that_is_stopping_still_does(
 async def test_what_is_queued_is_not_pickle(redis: ArqRedis) -> None:
     """Who can write to Redis must not be able to run code here."""
     await Store(redis).enqueue([task(run="run_1")])
-    raw = await redis.get("arq:job:t")
+    raw = await redis.get("{framerelay}:arq:job:t")
 
     assert unpack(raw)["k"] == {"run": "run_1"}
     assert not raw.startswith(b"\x80\x04"), "pickle"

@@ -161,7 +161,7 @@ def queued(redis: ArqRedis) -> Callable[..., Any]:
     """``await queued()``: the tasks that wait for a worker, each as (function, arguments)."""
 
     async def ask() -> list[tuple[str, dict[str, Any]]]:
-        found = [unpack(await redis.get(b"arq:job:" + task)) for task in await redis.zrange(QUEUE, 0, -1)]
+        found = [unpack(await redis.get(b"{framerelay}:arq:job:" + task)) for task in await redis.zrange(QUEUE, 0, -1)]
         return [(task["f"], task["k"]) for task in found]
 
     return ask

@@ -80,7 +80,7 @@ async def test_the_outlook_of_all_that_follows_and_what_it_does(relay: Any, film
 
 async def test_the_page_offers_both(browser: Any, relay: Any, board: Any, render: Any, film: str) -> None:
     """A checkbox with what it names and spends; an approval whose prompt was left alone changes nothing."""
-    page = (await browser.get(f"/runs/{film}")).text
+    page = (await browser.get(f"/runs/{film}/shots/s1")).text
     assert "also s2 and s3: 3 jobs of the 6 that are left in all" in page
     form = {"action": "retake", "shot": "s1", "prompt": "a", "seed": "", "following": "yes"}
     revision = str((await relay.shown(film))["revision"])

@@ -131,13 +131,13 @@ async def test_an_idempotency_key_is_for_one_storyboard(relay: Any, board: Any, 
     ]
     assert [(answer.status_code, answer.json()["id"]) for answer in same] == [(201, first.json()["id"])] * 2
     assert len((await relay.api.get("/v1/runs")).json()["data"]) == 1
-    assert len(await redis.keys("framerelay:asked-plan:*")) == 1
+    assert len(await redis.keys("{framerelay}:asked-plan:*")) == 1
 
 
 async def test_a_key_of_an_older_version_still_names_its_run(relay: Any, board: Any, redis: Any) -> None:
     """No plan was kept with it, so nothing can be compared."""
     run_id = await relay.run(board)
-    await redis.set("framerelay:asked:order 45", run_id, ex=60)
+    await redis.set("{framerelay}:asked:order 45", run_id, ex=60)
     for _ in range(2):
         answer = await relay.api.post("/v1/runs", json=board, headers={"Idempotency-Key": "order 45"})
         assert (answer.status_code, answer.json()["id"]) == (201, run_id)

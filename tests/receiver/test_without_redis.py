@@ -163,8 +163,8 @@ async def test_a_spooled_callback_outlives_the_receiver(
 
     with redis_sync.Redis.from_url(redis_url) as redis:
         assert answer.status_code == 200
-        assert redis.zrange("framerelay:callbacks", 0, -1) == [file.stem.encode()]
-        assert redis.zrange("framerelay:queue", 0, -1) == [f"look_up:{RUN}:{file.stem}".encode()]
+        assert redis.zrange("{framerelay}:callbacks", 0, -1) == [file.stem.encode()]
+        assert redis.zrange("{framerelay}:queue", 0, -1) == [f"look_up:{RUN}:{file.stem}".encode()]
 
 
 async def test_what_neither_redis_nor_the_disk_takes_is_answered_503_and_the_next_try_is_new(

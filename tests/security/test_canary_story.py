@@ -228,7 +228,7 @@ def _without_what_must_work(place: str, text: str) -> str:
     if place != "redis":
         return text
     must_work = re.compile(r"(video_url|provider_frame_url).{1,12}?https?://[^'\"\\]*")
-    return "\n".join(must_work.sub("", line) if "framerelay:run:" in line else line for line in text.split("\n"))
+    return "\n".join(must_work.sub("", line) if "{framerelay}:run:" in line else line for line in text.split("\n"))
 
 
 async def _all_is_over(house: House, run_ids: list[str]) -> bool:

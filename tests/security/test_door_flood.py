@@ -130,7 +130,7 @@ async def test_what_one_address_may_have_kept_is_bounded_in_bytes(
         large = [await send(1, 60_000, number) for number in range(8)]
         small = [await send(2, 0, number) for number in range(400)]
         usual = [(await send(take, 40_000, 1)).status_code for take in range(3, 9)]
-        memory = sum([len(await redis.get(key)) for key in await redis.keys("framerelay:callback:*")])
+        memory = sum([len(await redis.get(key)) for key in await redis.keys("{framerelay}:callback:*")])
         metrics = (await relay.api.get("/metrics")).text
 
     assert [answer.status_code for answer in large] == [200] * 4 + [429] * 4

@@ -92,7 +92,9 @@ def tasks(redis: Any) -> Callable[..., Any]:
     """``await tasks()``: the names of the tasks that wait for a worker."""
 
     async def ask() -> list[str]:
-        return [unpack(await redis.get(b"arq:job:" + task))["f"] for task in await redis.zrange(QUEUE, 0, -1)]
+        return [
+            unpack(await redis.get(b"{framerelay}:arq:job:" + task))["f"] for task in await redis.zrange(QUEUE, 0, -1)
+        ]
 
     return ask
 
@@ -290,7 +292,7 @@ async def test_only_the_headers_that_prove_something_are_kept(verifying: Any, ca
         passed = await call(relay, echo, {**private, "X-Webhook-Secret": secret})
         shown = (await relay.api.get("/v1/callbacks")).text
     kept = [await redis.dump(key) for key in await redis.keys("*")]
-    records = [await redis.get(key) for key in await redis.keys("framerelay:callback:*")]
+    records = [await redis.get(key) for key in await redis.keys("{framerelay}:callback:*")]
 
     assert (refused.status_code, passed.status_code, len(records)) == (401, 200, 2)
     for place in (*kept, *records, shown.encode()):
@@ -316,7 +318,7 @@ async def test_quarantine_is_bounded_in_number_and_in_bytes(redis: Any) -> None:
     assert (len(many), many[0], many[-1]) == (QUARANTINE_MAX, "cb_5", f"cb_{QUARANTINE_MAX + 4}")
     assert few == [f"cb_L{number}" for number in range(20 - QUARANTINE_BYTES_MAX // (1 << 20) + 1, 20)]
     assert sorted(each.id for each in await inbox.recent(limit=1000)) == sorted(["cb_good", *few])
-    assert len(await redis.keys("framerelay:callback:*")) == len(few) + 1
+    assert len(await redis.keys("{framerelay}:callback:*")) == len(few) + 1
 
 
 @anyio

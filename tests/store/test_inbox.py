@@ -93,7 +93,7 @@ async def test_a_full_redis_keeps_nothing_and_says_so(redis: ArqRedis) -> None:
 async def test_only_what_is_kept_can_be_repeated(redis: ArqRedis) -> None:
     """Where a first one left its name and nothing else, the provider's next try is the one that is kept."""
     inbox = Inbox(redis, keep_s=100)
-    await redis.set("framerelay:seen:f", "cb_gone ", ex=60)
+    await redis.set("{framerelay}:seen:f", "cb_gone ", ex=60)
 
     assert await inbox.accept(callback("cb_1"), fingerprint="f", task=task("cb_1")) is True
     assert [each.id for each in await inbox.recent(limit=10)] == ["cb_1"]
@@ -121,8 +121,8 @@ async def test_everything_about_a_callback_has_an_end(redis: ArqRedis) -> None:
     """Keys without a life of their own would fill the memory."""
     await Inbox(redis, keep_s=100).accept(callback("cb_1"), fingerprint="f", task=None)
 
-    for key in await redis.keys("framerelay:*"):
-        assert key == b"framerelay:callbacks" or await redis.pttl(key) > 0
+    for key in await redis.keys("{framerelay}:*"):
+        assert key == b"{framerelay}:callbacks" or await redis.pttl(key) > 0
 
 
 async def test_whoever_stops_waiting_is_forgotten() -> None:

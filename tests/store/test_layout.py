@@ -84,9 +84,9 @@ async def test_a_change_that_redis_forgot_is_not_remembered_instead(redis: ArqRe
     """A Redis that fell back to an older copy, and went on from there to the very same revision."""
     mine, theirs = Store(redis), Store(redis)
     await start(mine, chain_of(2))
-    older = await redis.dump("framerelay:run:run_1")
+    older = await redis.dump("{framerelay}:run:run_1")
     await record(mine, "run_1", events.Submitting(shot_id="s0", take=1, intent="mine", seed=None, first_frame=None))
-    await redis.restore("framerelay:run:run_1", 0, older, replace=True)
+    await redis.restore("{framerelay}:run:run_1", 0, older, replace=True)
     await record(theirs, "run_1", events.Submitting(shot_id="s0", take=1, intent="theirs", seed=None, first_frame=None))
 
     seen = await mine.load("run_1")
@@ -100,14 +100,14 @@ async def test_a_run_of_an_early_version_is_read_and_goes_on(redis: ArqRedis) ->
     run, store = chain_of(3), Store(redis)
     whole = {"id": run.id, "title": "t", "model": "m", "created_at": 1, "updated_at": 1, "terms": {}, "revision": 4}
     body = pack({**whole, "shots": [shot for shot in run.shots]})
-    await redis.hset("framerelay:run:run_1", mapping={"revision": 4, "status": "running", "body": body})  # type: ignore[misc]  # redis-py's union
+    await redis.hset("{framerelay}:run:run_1", mapping={"revision": 4, "status": "running", "body": body})  # type: ignore[misc]  # redis-py's union
 
     assert await store.load("run_1") == replace(run, revision=4)
     changed = await record(store, "run_1", submitting())
 
     assert changed.run.revision == 5
     assert await Store(redis).load("run_1") == changed.run
-    assert not await redis.hexists("framerelay:run:run_1", "body")  # type: ignore[misc]  # redis-py's union
+    assert not await redis.hexists("{framerelay}:run:run_1", "body")  # type: ignore[misc]  # redis-py's union
 
 
 async def test_a_run_that_was_removed_is_not_remembered(redis: ArqRedis) -> None:

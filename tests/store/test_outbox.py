@@ -162,8 +162,8 @@ async def test_what_is_over_its_time_leaves_by_itself(redis: ArqRedis, outbox: O
     assert await outbox.claim(room=9, lease_s=1.0) == ([], None)
     await start(store, a_run("run_2"))
     assert len(await outbox.recent(limit=9)) == 1
-    kept = {key.decode() for key in await redis.keys("framerelay:*notif*")} | {
-        key.decode() for key in await redis.keys("framerelay:deliveries:*")
+    kept = {key.decode() for key in await redis.keys("{framerelay}:*notif*")} | {
+        key.decode() for key in await redis.keys("{framerelay}:deliveries:*")
     }
     assert not {key for key in kept if first.notice.id in key or key.endswith(":run_1")}
 

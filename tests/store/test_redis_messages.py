@@ -26,7 +26,7 @@ SCRIPT = "ERR Error running script (call to f_1): @user_script:5: @user_script: 
         ("READONLY You can't write against a read only replica.", "must name the one that writes"),
         ("NOAUTH Authentication required.", "wants a password: put it into FRAMERELAY_REDIS_URL"),
         ("WRONGPASS invalid username-password pair or user is disabled.", "refuses the user or password"),
-        ("NOPERM User worker has no permissions to run the 'set' command", "allow all commands on framerelay:*"),
+        ("NOPERM User worker has no permissions to run the 'set' command", "allow all commands on {framerelay}:*"),
         ("LOADING Redis is loading the dataset in memory", "still loading its data: wait"),
         ("NOSCRIPT No matching script.", "another one answers than before: what was under way is tried again"),
         ("ERR max number of clients reached", "raise its maxclients"),

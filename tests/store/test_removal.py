@@ -17,6 +17,7 @@ from framerelay.runs.machine import begin
 from framerelay.runs.model import Problem, Run, RunId, RunStatus, Shot, Terms
 from framerelay.store.files import MediaFiles
 from framerelay.store.folder_store import FolderStore
+from framerelay.store.keys import PREFIX
 from framerelay.store.progress import record, start
 from framerelay.store.removal import remove, remove_files, remove_unfinished
 from framerelay.store.runs import Store, has_ended
@@ -49,7 +50,7 @@ async def test_a_removed_run_takes_everything_of_its_own_along(redis: ArqRedis, 
     """Its files, history and index entries go; of other runs and given pictures not a byte."""
     store, files = Store(redis), with_files(tmp_path)
     await start(store, a_run(OTHER))
-    await redis.delete("framerelay:queue")
+    await redis.delete("{framerelay}:queue")
     others = {key async for key in redis.scan_iter("*") if b"arq:" not in key}
     await start(store, a_run(RUN))
     run = (await record(store, RUN, events.RunCancelled())).run
@@ -63,9 +64,9 @@ async def test_a_removed_run_takes_everything_of_its_own_along(redis: ArqRedis, 
     assert await store.history(RUN) == []
     assert [each.id for each in await store.runs(limit=9)] == [OTHER]
     assert await store.runs(limit=9, status=RunStatus.CANCELLED) == []
-    left = {key async for key in redis.scan_iter("framerelay:*")} - others
-    mark = f"framerelay:run:{RUN}".encode()
-    assert left - {b"framerelay:wake", b"framerelay:queue"} == {mark, b"framerelay:runs-removed"}
+    left = {key async for key in redis.scan_iter("{framerelay}:*") if b":arq:" not in key} - others
+    mark = f"{PREFIX}run:{RUN}".encode()
+    assert left - {b"{framerelay}:wake", b"{framerelay}:queue"} == {mark, b"{framerelay}:runs-removed"}
     assert await redis.pttl(mark) > 0
 
 
@@ -125,7 +126,7 @@ async def test_a_removal_that_is_faster_than_a_decision_leaves_nothing_half_ther
     """The person is told that there is no such run; nothing of it is written, and no task goes to the queue."""
     store, files = Store(redis), with_files(tmp_path)
     run = await failed_run(store)
-    await redis.delete("framerelay:queue")
+    await redis.delete("{framerelay}:queue")
     save = store.save
 
     async def too_late(after: Run, **about: Any) -> bool:
@@ -137,10 +138,10 @@ async def test_a_removal_that_is_faster_than_a_decision_leaves_nothing_half_ther
         await record(store, RUN, event)
 
     assert not (files.root / RUN).exists()
-    assert await redis.hgetall(f"framerelay:run:{RUN}") == {b"revision": b"removed"}  # type: ignore[misc]  # redis-py's union
+    assert await redis.hgetall(f"{PREFIX}run:{RUN}") == {b"revision": b"removed"}  # type: ignore[misc]  # redis-py's union
     assert await store.runs(limit=9) == []
     assert await store.awaiting(start=0, count=9) == []
-    assert await redis.zcard("framerelay:queue") == 0
+    assert await redis.zcard("{framerelay}:queue") == 0
 
 
 async def test_a_removed_run_is_not_made_again(redis: ArqRedis, tmp_path: Path) -> None:
@@ -148,12 +149,12 @@ async def test_a_removed_run_is_not_made_again(redis: ArqRedis, tmp_path: Path) 
     store = Store(redis)
     await start(store, a_run(RUN))
     await remove(store, FolderStore(MediaFiles(tmp_path)), (await record(store, RUN, events.RunCancelled())).run)
-    queued = await redis.zcard("framerelay:queue")
+    queued = await redis.zcard("{framerelay}:queue")
 
     with pytest.raises(Conflict, match="removed"):
         await start(store, a_run(RUN))
 
-    assert await redis.zcard("framerelay:queue") == queued
+    assert await redis.zcard("{framerelay}:queue") == queued
     assert await store.runs(limit=9) == []
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from framerelay.runs import events
 from framerelay.runs.machine import begin
 from framerelay.runs.model import Run, RunId, RunStatus, Shot, Terms
+from framerelay.store.keys import PREFIX
 from framerelay.store.progress import record, start
 from framerelay.store.run_index import ENTRIES_MAX, Wanted, has_words, indexes_of
 from framerelay.store.runs import Store
@@ -107,8 +108,8 @@ async def test_a_run_that_is_removed_leaves_nothing_behind(store: Store, redis: 
     run = (await record(store, "run_0003", events.RunCancelled())).run
     assert await numbers(store, needs_person=True) == [4]
     assert await store.remove(run, now=9.0)
-    for key in await redis.keys("framerelay:runs*"):
-        if await redis.type(key) == b"zset" and key != b"framerelay:runs-removed":
+    for key in await redis.keys("{framerelay}:runs*"):
+        if await redis.type(key) == b"zset" and key != b"{framerelay}:runs-removed":
             assert b"run_0003" not in await redis.zrange(key, 0, -1), key
 
 
@@ -127,8 +128,8 @@ async def test_a_run_of_a_version_without_indexes_is_put_into_them_once(store: S
     run = await store.load("run_0003")
     assert run is not None
     for name in indexes_of(run).split("\n"):
-        await redis.zrem(f"framerelay:runs:{name}", run.id)
-    await redis.hdel(f"framerelay:run:{run.id}", "indexes")
+        await redis.zrem(f"{PREFIX}runs:{name}", run.id)
+    await redis.hdel(f"{PREFIX}run:{run.id}", "indexes")
     assert await numbers(store, needs_person=True) == [4]
     assert not await store.index(replace(run, revision=run.revision + 1))
     assert await store.index(run)

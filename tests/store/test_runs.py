@@ -13,6 +13,7 @@ from framerelay.runs.machine import begin
 from framerelay.runs.model import Run, RunId, RunStatus, Shot, Terms
 from framerelay.runs.steps import steps_due
 from framerelay.store.client import connect, disconnect
+from framerelay.store.keys import PREFIX
 from framerelay.store.progress import record, start
 from framerelay.store.runs import RUNS, RUNS_BY_ID, Store
 from framerelay.store.tasks import DUE, QUEUE, Task, unpack
@@ -63,7 +64,7 @@ async def test_a_new_run_is_saved_with_its_first_task_and_its_next_look(redis: A
     task = "submit:run_1:s0:1:0"
 
     assert await redis.zrange(QUEUE, 0, -1) == [task.encode()]
-    definition = unpack(await redis.get(f"arq:job:{task}"))
+    definition = unpack(await redis.get(f"{PREFIX}arq:job:{task}"))
     assert definition["f"] == "submit"
     assert definition["k"] == {"run": "run_1", "shot": "s0", "take": 1, "turn": 0}
     assert await redis.zscore(DUE, "run_1") is not None
@@ -136,9 +137,9 @@ async def test_a_task_that_lost_half_of_itself_is_made_whole(redis: ArqRedis) ->
     """An expired definition or a vanished queue entry does not block its step for ever."""
     store, run = Store(redis), a_run()
     await start(store, run)
-    await redis.delete("arq:job:submit:run_1:s0:1:0")
+    await redis.delete("{framerelay}:arq:job:submit:run_1:s0:1:0")
     await store.schedule(run, steps=steps_due(run, 5.0), wake_at=9.0)
-    assert await redis.exists("arq:job:submit:run_1:s0:1:0")
+    assert await redis.exists("{framerelay}:arq:job:submit:run_1:s0:1:0")
 
     await redis.delete(QUEUE)
     await store.schedule(run, steps=steps_due(run, 5.0), wake_at=9.0)
@@ -279,8 +280,8 @@ async def test_a_run_saved_without_the_index_is_listed_and_found_by_status_once_
     """Data of an older version stays whole."""
     store = Store(redis)
     await start(store, a_run())
-    await redis.delete("framerelay:runs:running")
-    await redis.hdel("framerelay:run:run_1", "status")
+    await redis.delete("{framerelay}:runs:running")
+    await redis.hdel("{framerelay}:run:run_1", "status")
 
     assert [run.id for run in await store.runs(limit=9)] == ["run_1"]
     await record(store, "run_1", intent())

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from arq.connections import ArqRedis
+
+from framerelay.store import schema
+from framerelay.store.client import RelayRedis
 
 pytestmark = pytest.mark.anyio
 
@@ -15,7 +17,7 @@ FINISHED, WAITING = "run_ukk6k2pgpflmaujjc6w2jvhw", "run_bsrmb5l2llmpsxt6o75zytn
 
 
 @pytest.fixture(params=DUMPS, ids=lambda path: path.stem)
-async def stored(redis: ArqRedis, request: pytest.FixtureRequest) -> None:
+async def stored(redis: RelayRedis, request: pytest.FixtureRequest) -> None:
     """What Redis held when that commit's worker had ended: a film, and a run that waits for a pick."""
     for name, kept in json.loads(request.param.read_text(encoding="utf-8")).items():
         value = kept["value"]
@@ -27,6 +29,7 @@ async def stored(redis: ArqRedis, request: pytest.FixtureRequest) -> None:
             case "stream":
                 for entry, fields in value:
                     await redis.xadd(name, {_raw(field): _raw(text) for field, text in fields.items()}, id=entry)
+    await schema.enter(redis)
 
 
 def _raw(text: str) -> bytes:

@@ -93,7 +93,7 @@ async def test_a_file_that_nobody_sees_fails_the_run_after_all_have_looked(
         (folder / "s1.1.mp4").unlink()
         await relay.api.post(f"/v1/runs/{held['id']}/shots/s2/approve")
         run = await relay.ended(held["id"])
-        looks = [key async for key in redis.scan_iter(match="framerelay:used:looked-for:*")]
+        looks = [key async for key in redis.scan_iter(match="{framerelay}:used:looked-for:*")]
 
     assert (run["status"], run["error"]["code"]) == ("failed", "not_found")
     assert "the last frame of shot s1, take 1 is gone" in run["error"]["message"]

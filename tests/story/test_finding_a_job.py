@@ -193,7 +193,7 @@ async def test_searches_take_turns_with_look_ups(
             run_id = await relay.run(BOARD)
 
             async def is_put_off() -> bool:
-                queued = await redis.zrange("framerelay:queue", 0, -1, withscores=True)
+                queued = await redis.zrange("{framerelay}:queue", 0, -1, withscores=True)
                 return any(run_id.encode() in name and at > (time.time() + 100) * 1000 for name, at in queued)
 
             await wait_until(is_put_off, "the next search waits for the end of the rest")

@@ -177,7 +177,7 @@ async def test_five_places_are_enough_for_all_jobs_of_two_workers(
         assert provider.most <= 5
         assert provider.refusals <= (0 if given else 15)
         assert await inside(relay) == await waiting(relay) == []
-    keys = [key async for key in redis.scan_iter(match="framerelay:places:*")]
+    keys = [key async for key in redis.scan_iter(match="{framerelay}:places:*")]
     assert keys
     assert [key for key in keys if await redis.pttl(key) < 0] == []
 
@@ -353,7 +353,7 @@ async def test_a_refusal_with_nothing_in_flight_is_waited_out(
         await wait_until(lambda: provider.refusals >= 1, "it is refused")
 
         async def rests() -> bool:
-            return float(await redis.hget("framerelay:places:jobs:facts", "rest_until") or 0) > time.time() * 1000
+            return float(await redis.hget("{framerelay}:places:jobs:facts", "rest_until") or 0) > time.time() * 1000
 
         await wait_until(rests, "it rests")
         assert await inside(relay) == []

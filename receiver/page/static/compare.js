@@ -15,16 +15,16 @@ function differ() {
 }
 
 function compare(link) {
-  const [name, ...figure] = link.nextElementSibling.innerText.split("\n");
-  for (const [place, small] of [...link.querySelectorAll("img")].entries()) {
-    const whole = document.getElementById(place ? "begins" : "ends");
-    whole.src = small.src.replace("?small", "");
-    whole.alt = small.alt;
+  const { ends, begins, sides } = seam.dataset;
+  const words = { ends: ends.replace("{shot}", link.dataset.from), begins: begins.replace("{shot}", link.dataset.to) };
+  for (const [name, source] of [["ends", link.dataset.ends], ["begins", link.href]]) {
+    const frame = document.getElementById(name);
+    frame.src = source;
+    frame.alt = words[name];
   }
-  const [ends, begins] = layers.querySelectorAll("img");
-  document.getElementById("compare-h").textContent = name;
-  document.getElementById("sides").textContent = `Left of the line ${ends.alt}, right of it ${begins.alt}`;
-  document.getElementById("figure").textContent = figure.join(" · ");
+  document.getElementById("compare-h").textContent = `${link.dataset.from} → ${link.dataset.to}`;
+  document.getElementById("sides").textContent = sides.replace("{ends}", words.ends).replace("{begins}", words.begins);
+  document.getElementById("figure").textContent = link.dataset.figure;
   wipe.value = 50;
   uncover();
   seam.showModal();
@@ -32,7 +32,7 @@ function compare(link) {
 }
 
 document.addEventListener("click", (event) => {
-  const link = event.target.closest("a.compare");
+  const link = event.target.closest("a.seam");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   compare(link);

@@ -43,12 +43,17 @@ function soon(ms) {
 function show(html) {
   const page = new DOMParser().parseFromString(html, "text/html");
   const fresh = page.getElementById("live") || page.body;
-  Idiomorph.morph(live, fresh.innerHTML, {
+  morph(live, fresh.innerHTML);
+  document.dispatchEvent(new Event("strip"));
+}
+
+// What *node* holds becomes *html*, and only what differs is touched; work.js does it with its panel.
+function morph(node, html) {
+  Idiomorph.morph(node, html, {
     morphStyle: "innerHTML",
     ignoreActiveValue: true,
     callbacks: { beforeNodeMorphed: keepTyped, beforeAttributeUpdated: keepOpen, beforeNodeRemoved: keepBegun },
   });
-  document.dispatchEvent(new Event("strip"));
 }
 
 // A form that somebody has begun to fill in stays as it is; only the revision that it answers goes on.
@@ -67,7 +72,7 @@ function keepOpen(name, node) {
   return !(name === "open" && node.nodeName === "DETAILS") && name !== "data-typed";
 }
 
-live.addEventListener("input", (event) => {
+document.addEventListener("input", (event) => {
   if (event.target.form) event.target.form.dataset.typed = "yes";
 });
 

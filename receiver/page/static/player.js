@@ -12,14 +12,24 @@ function play(url, name) {
   playing.textContent = name;
   player.src = url;
   player.play().catch(() => {}); // Where a browser wants another click, its own button is there.
-  if (cut === null || cut === 0) screen_.scrollIntoView({ block: "nearest" });
+}
+
+// The film has its own place at the top of its run.
+function playFilm() {
+  const film = document.getElementById("film");
+  if (film) {
+    film.scrollIntoView({ block: "center" });
+    film.play().catch(() => {});
+  }
+  return film;
 }
 
 function playCut(place) {
-  const clips = [...document.querySelectorAll("a[data-clip]")];
+  const clips = [...document.querySelectorAll("[data-clip]")];
   if (place >= clips.length) return;
   cut = place;
-  play(clips[place].href, `So far: ${clips[place].dataset.name}, ${place + 1} of ${clips.length}`);
+  const words = { name: clips[place].dataset.name, place: place + 1, all: clips.length };
+  play(clips[place].href, screen_.dataset.soFar.replace(/{(\w+)}/g, (_, name) => words[name]));
 }
 
 document.addEventListener("click", (event) => {
@@ -28,8 +38,14 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   if (link.id === "so-far") return playCut(0);
   cut = null;
+  if ("film" in link.dataset && playFilm()) return;
   play(link.href, link.dataset.name);
 });
+
+// One at a time.
+document.addEventListener("play", (event) => {
+  for (const each of document.querySelectorAll("video")) if (each !== event.target) each.pause();
+}, true);
 
 player.addEventListener("ended", () => {
   if (cut !== null) playCut(cut + 1);

@@ -80,4 +80,4 @@ async def test_strangers_push_out_only_strangers(redis: Any) -> None:
     assert len(listed) == REFUSED_MAX + 1
     assert "cb_real" in listed
     assert "cb_4" not in listed
-    assert await redis.exists("framerelay:callback:cb_4") == 0
+    assert await redis.exists("{framerelay}:callback:cb_4") == 0

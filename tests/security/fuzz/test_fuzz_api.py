@@ -245,7 +245,7 @@ ODD_EVENT_IDS = st.sampled_from(
 CHOSEN_HEADERS = {
     b"range": ODD_RANGES | ODD_HEADER,
     b"last-event-id": ODD_EVENT_IDS | ODD_HEADER,
-    b"idempotency-key": st.sampled_from([b"k", b"k" * 200, b"k" * 201, b"\xa0", b"framerelay:run"]) | ODD_HEADER,
+    b"idempotency-key": st.sampled_from([b"k", b"k" * 200, b"k" * 201, b"\xa0", b"{framerelay}:run"]) | ODD_HEADER,
     b"content-encoding": st.sampled_from([b"identity", b"", b"gzip", b"br, identity", b"IDENTITY "]) | ODD_HEADER,
     b"cookie": st.sampled_from([COOKIE.encode() + value for value in (b"", b"=", b"=..", b"=1.2.3", b"=\xff", b'="\\')])
     | ODD_HEADER,

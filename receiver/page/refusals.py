@@ -1,0 +1,28 @@
+"""Why a decision from the page was not made, for whoever has the run as it stands now before their eyes."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from framerelay.runs.errors import Conflict, FrameRelayError
+from framerelay.runs.model import Run, RunStatus
+
+NOTHING_DONE: Final = "somebody acted in between, so nothing was done; this is how the run stands now"
+
+
+def refusal_words(error: FrameRelayError, form: Mapping[str, str], run: Run) -> str:
+    """What stands in the way of the decision in *form*, lower case: where another decided the same, that."""
+    if not isinstance(error, Conflict):
+        return error.message
+    shot = run.shot_called(form.get("shot", ""))
+    match form.get("action"):
+        case "approve" if shot is not None and shot.approved:
+            return f"{shot.name} was approved already, by somebody else or in another tab"
+        case "pick" if shot is not None and shot.picked is not None:
+            return f"take {shot.picked} of {shot.name} was picked already, by somebody else or in another tab"
+        case "cancel" if run.status is RunStatus.CANCELLED:
+            return "the run was cancelled already, by somebody else or in another tab"
+    return NOTHING_DONE if _is_about_a_revision(error) else error.message
+
+
+def _is_about_a_revision(error: Conflict) -> bool:
+    return "revision" in error.message

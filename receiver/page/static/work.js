@@ -1,0 +1,206 @@
+// Working on a run: the side panel of a shot, decisions without leaving the page, and the keyboard.
+// Without this script a shot is a page of its own, and a decision leads back to the run.
+"use strict";
+
+const panel = document.getElementById("panel");
+const NARROW = matchMedia("(max-width: 60rem)");
+let open_ = null; // { shot, card }: what the panel shows, and how its card in the strip looked then.
+let target = null; // The address of what it shows, or is about to.
+let asked = 0;
+
+// ---- The panel.
+
+async function openShot(url, place = "") {
+  const number = ++asked;
+  target = url.replace(/#.*/, "");
+  const answer = await fetch(url, { headers: { Accept: "text/html" } });
+  if (answer.status === 401) return location.reload();
+  if (!answer.ok) return location.assign(url);
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const shot = page.getElementById("live");
+  if (!shot || number !== asked) return;
+  show_(shot, place);
+}
+
+function show_(shot, place) {
+  const isNew = open_?.shot !== shot.dataset.shot;
+  open_ = { shot: shot.dataset.shot, card: lookOf(shot.dataset.shot) };
+  shot.removeAttribute("id");
+  shot.querySelector("[data-close]").hidden = false;
+  if (isNew) {
+    for (const each of shot.querySelectorAll(".history")) each.open = false;
+    panel.replaceChildren(document.importNode(shot, true));
+  } else morph(panel, shot.outerHTML);
+  tellTimes(panel);
+  const wasHidden = panel.hidden;
+  panel.hidden = false;
+  live.inert = NARROW.matches;
+  if (isNew) panel.scrollTop = 0;
+  mark(open_.shot);
+  if (place) toPlace(place);
+  else if (wasHidden) panel.focus();
+}
+
+function toPlace(place) {
+  const there = panel.querySelector(`#${place}`);
+  there?.scrollIntoView({ block: "nearest" });
+  there?.querySelector("textarea, input:not([type=hidden])")?.focus();
+}
+
+function closePanel() {
+  if (!panel || panel.hidden) return;
+  panel.hidden = true;
+  live.inert = false;
+  const shot = open_.shot;
+  open_ = target = null;
+  asked += 1;
+  linkOf(shot)?.focus();
+}
+
+function cardOf(shot) {
+  return document.getElementById(`shot-${shot}`);
+}
+
+function lookOf(shot) {
+  const card = cardOf(shot);
+  return card && card.className.replace(" here", "") + card.textContent;
+}
+
+function linkOf(shot) {
+  return cardOf(shot)?.querySelector("h3 a");
+}
+
+// ---- The shot that one is at.
+
+let at = null;
+
+function mark(shot) {
+  at = shot;
+  for (const each of document.querySelectorAll(".here")) each.classList.remove("here");
+  cardOf(shot)?.classList.add("here");
+  document.querySelector(`#overview a[href="#shot-${CSS.escape(shot)}"]`)?.classList.add("here");
+}
+
+function jump(shot) {
+  const card = cardOf(shot);
+  if (!card) return;
+  const scene = card.closest("details");
+  if (scene) scene.open = true;
+  mark(shot);
+  linkOf(shot).focus({ preventScroll: true });
+  card.scrollIntoView({ block: "nearest" });
+  history.replaceState(null, "", `#shot-${shot}`);
+  if (open_) openShot(linkOf(shot).href);
+}
+
+function step(by) {
+  const shots = [...document.querySelectorAll(".shot")].map((each) => each.id.slice("shot-".length));
+  const from = shots.indexOf(at);
+  const to = from < 0 ? (by > 0 ? 0 : shots.length - 1) : Math.min(shots.length - 1, Math.max(0, from + by));
+  if (shots[to]) jump(shots[to]);
+}
+
+// ---- Decisions: sent from here; what came of them is shown in place.
+
+async function decide(form, button) {
+  const body = new URLSearchParams(new FormData(form, button));
+  button.disabled = true;
+  try {
+    const answer = await fetch(form.getAttribute("action"), { method: "POST", body, headers: { Accept: "text/html" } });
+    if (answer.status === 401) return location.reload();
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (!answer.ok) {
+      toast(page.querySelector("[role=alert]")?.textContent.trim() || answer.statusText, "warn");
+      page.getElementById("told")?.remove();
+    } else if (new URL(answer.url).pathname !== location.pathname) {
+      return location.assign(answer.url);
+    } else if (button.dataset.did) toast(button.dataset.did);
+    if (answer.ok || answer.status === 409) delete form.dataset.typed;
+    if (page.getElementById("live")) show(page.documentElement.outerHTML);
+    // On what has no children: those of the element that has the focus are left as they are when the page changes.
+    if (document.activeElement === document.body) document.getElementById("next-h")?.focus({ preventScroll: true });
+    if (open_) openShot(target);
+  } catch {
+    lost.hidden = false;
+  } finally {
+    button.disabled = false;
+  }
+}
+
+document.addEventListener("submit", (event) => {
+  if (!panel || !event.target.getAttribute("action").endsWith("/act") || !event.submitter) return;
+  event.preventDefault();
+  decide(event.target, event.submitter);
+});
+
+// ---- Clicks and keys.
+
+document.addEventListener("click", (event) => {
+  if (!panel || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  if (event.target.closest("[data-close]")) return closePanel();
+  const link = event.target.closest("a[href]");
+  if (!link) return;
+  const url = new URL(link.href);
+  if (link.closest("#overview")) {
+    event.preventDefault();
+    jump(decodeURIComponent(url.hash.slice("#shot-".length)));
+  } else if (url.origin === location.origin && /^\/runs\/[^/]+\/shots\/[^/]+$/.test(url.pathname)) {
+    event.preventDefault();
+    openShot(link.href, url.hash.slice(1));
+  } else if (url.pathname === location.pathname && url.hash === "#cancel") {
+    const cancel = document.getElementById("cancel");
+    if (cancel) cancel.open = true;
+  }
+});
+
+const KEYS = {
+  j: () => step(1),
+  k: () => step(-1),
+  a: () => {
+    const asked_ = (open_ && document.querySelector(`#approve-${CSS.escape(open_.shot)}, #pick-${CSS.escape(open_.shot)}`))
+      || document.querySelector("#next .decide, #next .choice");
+    if (NARROW.matches) closePanel();
+    asked_?.scrollIntoView({ block: "center" });
+    asked_?.querySelector("button")?.focus();
+  },
+  r: () => at && linkOf(at) && openShot(linkOf(at).href, "retake"),
+  p: () => {
+    const link = (at && cardOf(at)?.querySelector(".play")) || document.querySelector(".acts .play, #so-far");
+    link?.click();
+  },
+};
+
+document.addEventListener("keydown", (event) => {
+  if (!panel) return;
+  if (event.key === "Escape" && !document.querySelector("dialog[open]")) {
+    if (!document.getElementById("screen").hidden) return document.getElementById("close").click();
+    return closePanel();
+  }
+  if (isTyping(event) || event.shiftKey || !KEYS[event.key]) return;
+  event.preventDefault();
+  KEYS[event.key]();
+});
+
+// In the overview the arrows go from frame to frame.
+document.addEventListener("keydown", (event) => {
+  const cell = event.target.closest?.("#overview a");
+  const next = cell && { ArrowRight: cell.nextElementSibling, ArrowLeft: cell.previousElementSibling }[event.key];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+});
+
+document.addEventListener("focusin", (event) => {
+  const card = event.target.closest(".shot");
+  if (card) mark(card.id.slice("shot-".length));
+});
+
+document.addEventListener("strip", () => {
+  document.title = document.getElementById("state")?.dataset.title || document.title;
+  if (at) mark(at);
+  if (open_ && lookOf(open_.shot) !== open_.card) openShot(target);
+});
+
+// A page that answers a decision has that decision's address; whoever loads it again means the run.
+if (location.pathname.endsWith("/act")) history.replaceState(null, "", location.pathname.replace(/\/act$/, ""));
+if (panel && location.hash.startsWith("#shot-")) jump(decodeURIComponent(location.hash.slice("#shot-".length)));

@@ -1,0 +1,48 @@
+"""
+What versions before schema 3 have kept is moved to where this one keeps it: their keys have no hash tag.
+
+It is done once, at the first start on a Redis of theirs, in pieces; `store/lua/old_keys.lua` tells why it may be broken
+off at any moment, and done by several programs at once. Their own note of the schema stays where they look for it, so
+that they are refused, by themselves, for good.
+"""
+
+import time
+from typing import Final
+
+import structlog
+from redis.exceptions import ResponseError
+
+from framerelay.store.client import RelayRedis, script
+
+OLD_SCHEMA_KEY: Final = "framerelay:schema"
+LOOKED_AT: Final = 1000  # Keys at once: a millisecond or two.
+_INSTEAD: Final = "a newer FrameRelay keeps this under {framerelay}:"
+
+log = structlog.get_logger()
+
+
+async def move_old_keys(
+    redis: RelayRedis, schema_key: str, *, schema: int, readable_from: int, version: str
+) -> list[bytes]:
+    """
+    Move all that is there, unless *schema_key* says that it was done.
+
+    Of a program that is too old for it the answer is why, as in `store/lua/schema.lua`.
+
+    Raises: as the client.
+    """
+    call, began, moved, cursor = redis.register_script(script("old_keys")), time.monotonic(), 0, b"0"
+    while True:
+        arguments = [cursor, schema, readable_from, version, _INSTEAD, LOOKED_AT]
+        try:
+            refused, cursor, number = await call(keys=[OLD_SCHEMA_KEY, schema_key], args=arguments)
+        except ResponseError as error:
+            if str(error).startswith("CROSSSLOT"):  # No version before this one could work on a cluster.
+                return []
+            raise
+        moved += number
+        if refused or cursor == b"0":
+            break
+    if moved:
+        log.info("keys_moved", keys=moved, took_s=round(time.monotonic() - began, 3))
+    return list(refused)
