@@ -115,18 +115,7 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
             wait = _clamp(0.5 * (now - take.submitted_at), *FIND_AGAIN_S)
             return replace(take, find_at=now + wait, turns=take.turns + 1)
         case events.PollFailed() if take.status is TakeStatus.GENERATING:
-            # Only the provider can say that a job is no more: an outage of its own or ours says nothing.
-            if event.gone and take.adopted and take.word is None:
-                return _unknown_job(run, shot, take, now)
-            if event.gone and now > take.submitted_at + life_s(run, shot):
-                return replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED)
-            called = _called_back(take, event, now)
-            called = _understood(called, now) if event.gone or event.strange else called
-            wait_s = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
-            soon = _soon(called, now + wait_s, now)
-            # That it knows no such job says nothing of our key, though the same status may elsewhere.
-            problem = replace(event.problem, family=Family.UNKNOWN) if event.gone else event.problem
-            return _put_off(called, max(soon, now + (event.retry_after_s or 0.0)), problem)
+            return _unanswered(run, shot, take, event, now)
         case events.CollectPutOff() if is_uncollected(take):
             is_ours = event.problem.code == StorageFailed.code  # It takes no try from the clip.
             again = replace(_put_off(take, event.until, event.problem), fetches=take.fetches + (not is_ours))
@@ -143,6 +132,21 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
             return _on_the_way(take, event, now)
         case _:
             return take
+
+
+def _unanswered(run: Run, shot: Shot, take: Take, event: events.PollFailed, now: float) -> Take:
+    """Only the provider can say that a job is no more: an outage of its own or ours says nothing."""
+    if event.gone and take.adopted and take.word is None:
+        return _unknown_job(run, shot, take, now)
+    if event.gone and now > take.submitted_at + life_s(run, shot):
+        return replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED)
+    called = _called_back(take, event, now)
+    called = _understood(called, now) if event.gone or event.strange else called
+    wait_s = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
+    soon = _soon(called, now + wait_s, now)
+    # That it knows no such job says nothing of our key, though the same status may elsewhere.
+    problem = replace(event.problem, family=Family.UNKNOWN) if event.gone else event.problem
+    return _put_off(called, max(soon, now + (event.retry_after_s or 0.0)), problem)
 
 
 def is_about(take: Take, event: TakeEvent) -> bool:
