@@ -292,7 +292,8 @@ def _price(price: Price | None) -> str:
     if price is None:
         return ""
     tables = ((price.per_s, "a second"), (price.per_clip, "a clip"), (price.per_mtok, "a million tokens"))
-    return " · ".join(f"{_amounts(table)} {price.currency} {unit}" for table, unit in tables if table is not None)
+    words = " · ".join(f"{_amounts(table)} {price.currency} {unit}" for table, unit in tables if table is not None)
+    return words + "".join(f"; {tier}: × {times:g}" for tier, times in price.tiers.items())
 
 
 def _amounts(table: float | Mapping[str, float | list[float]]) -> str:
