@@ -409,15 +409,26 @@ def render_once() -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def provider_in(render_once: Callable[..., None]) -> StartProvider:
-    """``provider_in(folder, …)``: as `start_provider`, for what several tests share."""
+    """
+    ``provider_in(folder, …)``: as `start_provider`, for what several tests share.
+
+    *until*: no clip is made before it is set, so that what is to be seen meanwhile is there as long as it takes.
+    """
 
     @asynccontextmanager
-    async def start(folder: Path, *, options: dict[str, Any] | None = None, **rates: Any) -> AsyncIterator[Provider]:
+    async def start(
+        folder: Path, *, options: dict[str, Any] | None = None, until: threading.Event | None = None, **rates: Any
+    ) -> AsyncIterator[Provider]:
+        def render(order: ClipOrder, into: Path, *, last_frame_into: Path | None, stop: threading.Event) -> None:
+            while until and not until.wait(0.05) and not stop.is_set():
+                pass
+            render_once(order, into, last_frame_into=last_frame_into, stop=stop)
+
         quick: dict[str, Any] = {"scale": 0.1, "seconds_per_clip": 0.25, "queue_s": 0.0, "job_s": 0.02}
         fixed: dict[str, Any] = {"key": KEY, "folder": folder, "faults": Faults(**rates)}
         chosen = SandboxOptions(**{**quick, **fixed, **(options or {})})
         with listening_on("127.0.0.1", 0) as listener, pytest.MonkeyPatch.context() as patch:
-            patch.setattr("framerelay.sandbox.workshop.render_clip", render_once)
+            patch.setattr("framerelay.sandbox.workshop.render_clip", render)
             async with serving(create_sandbox(chosen), listener):
                 yield Provider(url=f"http://127.0.0.1:{listener.getsockname()[1]}")
 

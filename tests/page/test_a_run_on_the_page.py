@@ -1,5 +1,6 @@
 """A person watches a run: it changes by itself, plays, and finds its way back after a break."""
 
+import threading
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -30,9 +31,9 @@ async def test_a_run_goes_from_its_start_to_its_film_before_ones_eyes(
     start_provider: Any, start_relay: Any, visit: Any, picture: Any
 ) -> None:
     """Nobody reloads: states, frames, clips and the film come as they are made, and each clip can be played."""
-    slowly = {"job_s": 1.5}
+    seen = threading.Event()
     async with (
-        start_provider(options=slowly) as provider,
+        start_provider(until=seen) as provider,
         start_relay(provider.url) as relay,
         visit(relay) as person,
     ):
@@ -45,6 +46,7 @@ async def test_a_run_goes_from_its_start_to_its_film_before_ones_eyes(
         await expect(page.get_by_text("generating").first).to_be_visible()
         heights = await page.locator(".shot, .bar, .overview").evaluate_all("all => all.map(each => each.offsetHeight)")
         await picture(page, "run-generating")
+        seen.set()
         await expect(page.get_by_role("link", name="Download it")).to_be_visible(timeout=120_000)
         await picture(page, "run-film")
 

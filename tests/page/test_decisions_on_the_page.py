@@ -1,9 +1,11 @@
 """A person decides on the page: go on, once more, that one, stop; with the mouse, with the keyboard, in two tabs."""
 
+import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from framerelay.sandbox import Faults
 
@@ -44,6 +46,66 @@ async def test_a_shot_is_approved(relay: Any, visit: Any, picture: Any) -> None:
         await expect(page.get_by_text("of the 3 that are left", exact=True)).to_be_visible()
         await page.get_by_role("button", name="Approve s2: spend 1 job").click()
         await has_film(page)
+        assert await page.evaluate("document.activeElement.id") == "next-h"
+        await expect(page.locator("#next-h")).to_have_text("How the run stands")
+
+
+async def test_what_has_the_focus_is_no_older_than_the_rest(relay: Any, visit: Any) -> None:
+    """Somebody else decides while one stands on the head of a scene: it counts the new shot as well."""
+    run_id = await waiting(relay, GATED)
+    async with visit(relay) as person:
+        page = await person.open(f"/runs/{run_id}")
+        head = page.locator("#scene-1 summary")
+        await expect(head).to_contain_text("1 of 2 shots")
+        await head.focus()
+        await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve")
+        await has_film(page)
+        await expect(head).to_be_focused()
+        await expect(head).to_contain_text("2 of 2 shots")
+
+
+async def test_an_answer_that_was_overtaken_changes_nothing(relay: Any, visit: Any) -> None:
+    """The page was asked for before a decision and comes after it: what was decided is not asked for again."""
+    run_id = await waiting(relay, GATED)
+    async with visit(relay) as person:
+        page = await person.open(f"/runs/{run_id}")
+        button = page.get_by_role("button", name="Approve s2: spend 1 job")
+        asked, decided = asyncio.Event(), asyncio.Event()
+
+        async def late(route: Route) -> None:
+            answer = await route.fetch()
+            asked.set()
+            await decided.wait()
+            await route.fulfill(response=answer)
+
+        await page.route("**/strip", late, times=1)
+        await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        await asyncio.wait_for(asked.wait(), timeout=60)
+        await button.click()
+        await expect(button).to_be_hidden()
+        await page.evaluate(
+            "new MutationObserver(() => { window.cameBack ||= !!document.getElementById('approve-s2') })"
+            ".observe(document.body, { childList: true, subtree: true })"
+        )
+        decided.set()
+        await has_film(page)
+        assert not await page.evaluate("window.cameBack")
+
+
+async def test_a_run_that_had_ended_is_followed_again(relay: Any, visit: Any, wait_until: Any) -> None:
+    """Its stream of events is over; a retake by somebody else is seen all the same, up to the new film."""
+    run_id = await relay.run({**MODEL, "title": "at rest", "shots": TWO})
+    await relay.ended(run_id)
+    async with visit(relay) as person:
+        page = await person.open(f"/runs/{run_id}", hurried=True)
+        film = page.locator("#film")
+        before = await film.get_attribute("src")
+        await wait_until(partial(page.evaluate, "stream === null && patience === null"), "the stream of events is over")
+        await relay.api.post(f"/v1/runs/{run_id}/shots/s2/retake")
+        await relay.ended(run_id)
+        await expect(page.locator("#shot-s2").get_by_text("2 takes")).to_be_visible()
+        await expect(page.locator("#state")).to_have_attribute("data-live", "no")
+        assert await film.get_attribute("src") != before
 
 
 async def test_a_take_is_picked(relay: Any, visit: Any, picture: Any) -> None:

@@ -6,12 +6,16 @@ const live = document.getElementById("live");
 const lost = document.getElementById("lost");
 const AGAIN_MS = 3000; // After a lost stream, and between two looks at something whose seconds count.
 const TOGETHER_MS = 150; // Events that come together are one change of the page.
+const ANSWER_MS = 20000; // An answer that takes longer than this has got lost on its way.
+const LOOKS = 10; // So many looks of a page that nothing told to change pass before it asks all the same.
 
 let stream = null;
 let planned = null;
 let fetching = false;
 let wanted = false;
 let patience = null;
+let changes = 0; // Of the page: what was asked for before the last one is older than what is shown.
+let looks = 0;
 
 async function refresh() {
   planned = null;
@@ -20,11 +24,15 @@ async function refresh() {
     return;
   }
   fetching = true;
+  const before = changes;
   try {
-    const answer = await fetch(live.dataset.src || location.href, { headers: { Accept: "text/html" } });
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    const answer = await fetch(live.dataset.src || location.href, { headers: { Accept: "text/html" }, signal });
     if (answer.status === 401) return location.reload(); // The session is over: the form asks for the key.
     if (!answer.ok) throw new Error(answer.statusText);
-    show(await answer.text());
+    const html = await answer.text();
+    if (changes === before) show(html);
+    else wanted = true; // Somebody decided here meanwhile, and the answer to that is newer.
     if (!patience) lost.hidden = true;
   } catch {
     lost.hidden = false;
@@ -41,23 +49,26 @@ function soon(ms) {
 }
 
 function show(html) {
+  changes += 1;
   const page = new DOMParser().parseFromString(html, "text/html");
   const fresh = page.getElementById("live") || page.body;
   morph(live, fresh.innerHTML);
   document.dispatchEvent(new Event("strip"));
+  if (isLive() && !patience) listen(); // A retake makes a run that has ended live again.
 }
 
 // What *node* holds becomes *html*, and only what differs is touched; work.js does it with its panel.
 function morph(node, html) {
   Idiomorph.morph(node, html, {
     morphStyle: "innerHTML",
-    ignoreActiveValue: true,
     callbacks: { beforeNodeMorphed: keepTyped, beforeAttributeUpdated: keepOpen, beforeNodeRemoved: keepBegun },
   });
 }
 
-// A form that somebody has begun to fill in stays as it is; only the revision that it answers goes on.
+// A form that somebody has begun to fill in stays as it is; only the revision that it answers goes on. So does the field
+// that somebody is in, but nothing else that has the focus: the words of a link or a heading are never older than the run.
 function keepTyped(old, fresh) {
+  if (old === document.activeElement && old.matches("input, textarea, select")) return false;
   if (old.nodeName !== "FORM" || !old.dataset.typed) return true;
   const revision = fresh.querySelector?.("[name=revision]");
   if (revision) old.querySelector("[name=revision]").value = revision.value;
@@ -117,7 +128,8 @@ function isLive() {
 
 function look() {
   if (document.hidden) return;
-  if (live.dataset.every || document.getElementById("state")?.dataset.moving === "yes") soon(0);
+  looks += 1;
+  if (looks % LOOKS === 0 || live.dataset.every || document.getElementById("state")?.dataset.moving === "yes") soon(0);
 }
 
 document.addEventListener("visibilitychange", () => {

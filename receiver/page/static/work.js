@@ -117,11 +117,11 @@ async function decide(form, button) {
     } else if (button.dataset.did) toast(button.dataset.did);
     if (answer.ok || answer.status === 409) delete form.dataset.typed;
     if (page.getElementById("live")) show(page.documentElement.outerHTML);
-    // On what has no children: those of the element that has the focus are left as they are when the page changes.
     if (document.activeElement === document.body) document.getElementById("next-h")?.focus({ preventScroll: true });
     if (open_) openShot(target);
   } catch {
-    lost.hidden = false;
+    lost.hidden = false; // Whether it was decided is seen when the receiver answers again.
+    soon(AGAIN_MS);
   } finally {
     button.disabled = false;
   }
