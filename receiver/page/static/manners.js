@@ -47,11 +47,16 @@ const keysList = document.getElementById("keys");
 let places = [];
 let finding = null;
 
+// What a link says, without the counts and sizes beside its words.
+function wordsOf(link) {
+  return [...link.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE).map((node) => node.data).join("").trim();
+}
+
 function placesHere() {
-  const of = (kind, links, name = (link) => link.innerText.trim()) =>
-    [...links].map((link) => ({ kind, link, name: name(link).split("\n")[0] })).filter((each) => each.name);
+  const of = (kind, links, name = wordsOf) =>
+    [...links].map((link) => ({ kind, link, name: name(link) })).filter((each) => each.name);
   return [
-    ...of("action", document.querySelectorAll(".acts a, .menu a"), (link) => link.textContent.trim()),
+    ...of("action", document.querySelectorAll(".acts a, .menu a")),
     ...of("shot", document.querySelectorAll("#overview a"), (link) => link.title.split(":")[0]),
     ...of("page", document.querySelectorAll(".top nav a")),
   ];
