@@ -69,6 +69,7 @@ function morph(node, html) {
 // that somebody is in, but nothing else that has the focus: the words of a link or a heading are never older than the run.
 function keepTyped(old, fresh) {
   if (old === document.activeElement && old.matches("input, textarea, select")) return false;
+  if (old.nodeName === "FORM" && old.dataset.sent) return false; // Its button waits for the answer.
   if (old.nodeName !== "FORM" || !old.dataset.typed) return true;
   const revision = fresh.querySelector?.("[name=revision]");
   if (revision) old.querySelector("[name=revision]").value = revision.value;

@@ -5,6 +5,7 @@
 const panel = document.getElementById("panel");
 const NARROW = matchMedia("(max-width: 60rem)");
 let open_ = null; // { shot, card }: what the panel shows, and how its card in the strip looked then.
+let afterPanel = null; // What to do once it is closed.
 let target = null; // The address of what it shows, or is about to.
 let asked = 0;
 
@@ -34,6 +35,7 @@ function show_(shot, place) {
   tellTimes(panel);
   const wasHidden = panel.hidden;
   panel.hidden = false;
+  keepPlace(open_.shot);
   live.inert = NARROW.matches;
   if (isNew) panel.scrollTop = 0;
   mark(open_.shot);
@@ -47,14 +49,32 @@ function toPlace(place) {
   there?.querySelector("textarea, input:not([type=hidden])")?.focus();
 }
 
-function closePanel() {
+// Back closes the panel, as on a phone everybody expects; a page that is loaded again opens it again.
+function keepPlace(shot) {
+  const address = `#shot-${shot}`;
+  if (history.state?.panel) return history.replaceState(history.state, "", address);
+  history.scrollRestoration = "manual"; // Who closes it stays where the keys have led meanwhile.
+  history.pushState({ panel: true }, "", address);
+}
+
+// *then*: what gets the focus instead of the shot's card.
+function closePanel(then) {
   if (!panel || panel.hidden) return;
+  afterPanel = then;
+  if (history.state?.panel) history.back();
+  else hidePanel();
+}
+
+function hidePanel() {
+  if (panel.hidden) return;
   panel.hidden = true;
   live.inert = false;
   const shot = open_.shot;
   open_ = target = null;
   asked += 1;
-  linkOf(shot)?.focus();
+  if (afterPanel) afterPanel();
+  else linkOf(shot)?.focus({ preventScroll: true });
+  afterPanel = null;
 }
 
 function cardOf(shot) {
@@ -89,7 +109,7 @@ function jump(shot) {
   mark(shot);
   linkOf(shot).focus({ preventScroll: true });
   card.scrollIntoView({ block: "nearest" });
-  history.replaceState(null, "", `#shot-${shot}`);
+  history.replaceState(history.state, "", `#shot-${shot}`);
   if (open_) openShot(linkOf(shot).href);
 }
 
@@ -105,6 +125,7 @@ function step(by) {
 async function decide(form, button) {
   const body = new URLSearchParams(new FormData(form, button));
   button.disabled = true;
+  form.dataset.sent = "yes";
   try {
     const answer = await fetch(form.getAttribute("action"), { method: "POST", body, headers: { Accept: "text/html" } });
     if (answer.status === 401) return location.reload();
@@ -116,6 +137,7 @@ async function decide(form, button) {
       return location.assign(answer.url);
     } else if (button.dataset.did) toast(button.dataset.did);
     if (answer.ok || answer.status === 409) delete form.dataset.typed;
+    delete form.dataset.sent;
     if (page.getElementById("live")) show(page.documentElement.outerHTML);
     if (document.activeElement === document.body) document.getElementById("next-h")?.focus({ preventScroll: true });
     if (open_) openShot(target);
@@ -123,6 +145,7 @@ async function decide(form, button) {
     lost.hidden = false; // Whether it was decided is seen when the receiver answers again.
     soon(AGAIN_MS);
   } finally {
+    delete form.dataset.sent;
     button.disabled = false;
   }
 }
@@ -141,7 +164,10 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest("a[href]");
   if (!link) return;
   const url = new URL(link.href);
-  if (link.closest("#overview")) {
+  if (panel.contains(link) && link.getAttribute("href").startsWith("#")) {
+    event.preventDefault();
+    toPlace(url.hash.slice(1));
+  } else if (link.closest("#overview")) {
     event.preventDefault();
     jump(decodeURIComponent(url.hash.slice("#shot-".length)));
   } else if (url.origin === location.origin && /^\/runs\/[^/]+\/shots\/[^/]+$/.test(url.pathname)) {
@@ -159,9 +185,12 @@ const KEYS = {
   a: () => {
     const asked_ = (open_ && document.querySelector(`#approve-${CSS.escape(open_.shot)}, #pick-${CSS.escape(open_.shot)}`))
       || document.querySelector("#next .decide, #next .choice");
-    if (NARROW.matches) closePanel();
-    asked_?.scrollIntoView({ block: "center" });
-    asked_?.querySelector("button")?.focus();
+    const lead = () => {
+      asked_?.scrollIntoView({ block: "center" });
+      asked_?.querySelector("button")?.focus();
+    };
+    if (NARROW.matches && open_) closePanel(lead);
+    else lead();
   },
   r: () => at && linkOf(at) && openShot(linkOf(at).href, "retake"),
   p: () => {
@@ -201,6 +230,19 @@ document.addEventListener("strip", () => {
   if (open_ && lookOf(open_.shot) !== open_.card) openShot(target);
 });
 
+addEventListener("popstate", (event) => {
+  if (!panel) return;
+  history.scrollRestoration = event.state?.panel ? "manual" : "auto";
+  if (event.state?.panel) openHere();
+  else setTimeout(hidePanel); // Not at once: the way back takes the focus from wherever it is.
+});
+
+function openHere() {
+  const link = linkOf(decodeURIComponent(location.hash.slice("#shot-".length)));
+  if (link) openShot(link.href);
+}
+
 // A page that answers a decision has that decision's address; whoever loads it again means the run.
 if (location.pathname.endsWith("/act")) history.replaceState(null, "", location.pathname.replace(/\/act$/, ""));
 if (panel && location.hash.startsWith("#shot-")) jump(decodeURIComponent(location.hash.slice("#shot-".length)));
+if (panel && history.state?.panel) openHere();
