@@ -293,6 +293,7 @@ def completion(shell: str) -> None:
 
 
 import framerelay.cli.amend_commands  # noqa: E402
+import framerelay.cli.backup_commands  # noqa: E402
 import framerelay.cli.provider_commands  # noqa: E402, F401  # Its commands come last.
 
 

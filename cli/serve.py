@@ -39,7 +39,7 @@ from framerelay.receiver.door.connection import connection_factory
 from framerelay.receiver.door.fast_path import FastConnection
 from framerelay.receiver.door.verification import Verification
 from framerelay.runs.errors import FrameRelayError
-from framerelay.store import schema
+from framerelay.store import closed, schema
 from framerelay.store.addresses import redis_address, shown
 from framerelay.store.client import connect, disconnect
 from framerelay.store.disk import Disk
@@ -110,7 +110,8 @@ async def _serve(
     _listen_to_signals(stop, live)
     async with AsyncExitStack() as stack:
         redis_url = await stack.enter_async_context(redis_at(settings))
-        parts = [await stack.enter_async_context(_schema_watched(redis_url))]
+        parts = [await stack.enter_async_context(_open_watched(redis_url))]
+        parts.append(await stack.enter_async_context(_schema_watched(redis_url)))
         parts.append(await stack.enter_async_context(one_place(settings, redis_url)))
         if after_restore:
             await mark_runs_restored(redis_url)
@@ -130,6 +131,22 @@ async def _serve(
             part.result()
             return 1
     return 0
+
+
+@asynccontextmanager
+async def _open_watched(redis_url: str) -> AsyncIterator[asyncio.Task[None]]:
+    """Go on only while Redis is not closed by a restore or a move. Raises: RedisClosed; StoreUnavailable."""
+    redis = connect(redis_url, connections_max=1)
+    try:
+        await closed.refuse_closed(redis)
+        watching = asyncio.create_task(closed.watch(redis))
+        try:
+            yield watching
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
+    finally:
+        await disconnect(redis)
 
 
 @asynccontextmanager

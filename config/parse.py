@@ -17,6 +17,7 @@ from starlette.datastructures import Secret
 from framerelay.config.urls import parse_url
 
 _STORE: Final = re.compile(r"(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]{1,250}(?:/[A-Za-z0-9._/-]*)?")
+FOREVER: Final = "forever"
 SENTINEL_SCHEME: Final = "redis+sentinel://"
 CLUSTER_SCHEMES: Final = ("redis+cluster://", "rediss+cluster://")
 _CLUSTER: Final = re.compile(
@@ -142,6 +143,11 @@ def as_seconds(text: str) -> float:
     if not 0 < number < 10**9:
         raise ValueError("it must be a number of seconds above 0")
     return number
+
+
+def as_keeping(text: str) -> float | None:
+    """Seconds above 0, or ``forever``: None."""
+    return None if text == FOREVER else as_seconds(text)
 
 
 def one_of(*choices: str) -> Callable[[str], str]:

@@ -20,6 +20,7 @@ from framerelay.config.env_file import values_of
 from framerelay.config.knob import Knob, knob, text_of, value_of
 from framerelay.config.parse import (
     as_hosts,
+    as_keeping,
     as_networks,
     as_number,
     as_path,
@@ -125,11 +126,7 @@ class Settings:
         live=True,
     )
     read_key: tuple[Secret, ...] = knob(
-        "FRAMERELAY_READ_KEY",
-        as_secrets,
-        (),
-        "Keys that may look at everything and change nothing, with commas between.",
-        live=True,
+        "FRAMERELAY_READ_KEY", as_secrets, (), "Keys that may look and change nothing, with commas between.", live=True
     )
     secret: Secret | None = knob(
         "FRAMERELAY_SECRET",
@@ -176,16 +173,10 @@ class Settings:
         "Look-ups of takes that nobody called back about that one worker makes side by side.",
     )
     config_file: Path = knob(
-        "FRAMERELAY_CONFIG",
-        as_path,
-        Path("framerelay.yaml"),
-        "The settings file, which names the hooks. It may be missing.",
+        "FRAMERELAY_CONFIG", as_path, Path("framerelay.yaml"), "The settings file, with the hooks; it may be missing."
     )
     url: str | None = knob(
-        "FRAMERELAY_URL",
-        as_url,
-        None,
-        "Where the command finds the receiver. Unset: `http://HOST:PORT` of these settings.",
+        "FRAMERELAY_URL", as_url, None, "Where the command finds the receiver. Unset: `http://HOST:PORT` as here."
     )
     ca_file: Path | None = knob(
         "FRAMERELAY_CA_FILE",
@@ -314,9 +305,17 @@ class Settings:
     )
     runs_keep_s: float | None = knob(
         "FRAMERELAY_RUNS_KEEP_S",
-        as_seconds,
+        as_keeping,
         None,
         "How long a run that has ended is kept, with its clips and its film, after its last change. Unset: for ever.",
+        unit="s",
+    )
+    frames_keep_s: float | None = knob(
+        "FRAMERELAY_FRAMES_KEEP_S",
+        as_keeping,
+        30 * 86_400.0,
+        "How long its first and last frames are kept; after that they are made again from their clips when somebody "
+        "wants them. `forever`: they stay.",
         unit="s",
     )
     tasks_max: int = knob("FRAMERELAY_TASKS_MAX", as_positive, 20, "Tasks that one worker runs side by side.")

@@ -21,6 +21,7 @@ from framerelay.processors.turnstile import Turnstile
 from framerelay.runs.tokens import Links, Tokens
 from framerelay.store.client import RelayRedis
 from framerelay.store.files import MediaFiles
+from framerelay.store.frame_times import FrameTimes
 from framerelay.store.inbox import Inbox
 from framerelay.store.look_ups import LookUps
 from framerelay.store.media_places import media_store_of
@@ -63,6 +64,7 @@ class Deps:
     films: Decoder
     hooks: Mapping[str, Hook]
     courier: Courier
+    frame_times: FrameTimes
     keeping: Keeping
     has_another_key: Callable[[], Awaitable[bool]] = _has_none
     has_company: Callable[[], Awaitable[bool]] = _has_none
@@ -107,6 +109,7 @@ async def open_deps(
             films=await stack.enter_async_context(Decoder()),
             hooks=hooks,
             keeping=keeping,
+            frame_times=FrameTimes(redis),
             has_company=partial(has_other_workers, redis),
             courier=Courier(
                 Outbox(redis),

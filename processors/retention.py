@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from framerelay.processors.deps import Deps
+from framerelay.processors.old_frames import let_frames_go
 from framerelay.runs.errors import Conflict, FrameRelayError
 from framerelay.store.removal import remove, remove_unfinished
 
@@ -28,6 +29,7 @@ async def keep_tidy(deps: Deps) -> None:
             await clear_away(deps, now, changed_since=since)
             since = now - deps.settings.download_timeout_s - FILM_S_MAX
             await tidy(deps, now)
+            await let_frames_go(deps, now)
         except FrameRelayError as error:
             log.warning("tidying_put_off", reason=error.message)
         except Exception as error:  # What we did not foresee must not end it for good.

@@ -103,7 +103,7 @@ class BucketStore:
             return await self._fetched(path)
 
     async def _fetched(self, path: str) -> Path:
-        size = await self._size(path)
+        size = await self.size(path)
         if size is None:
             raise NotFound("there is no such file")
         place = self.files.place(path)
@@ -136,13 +136,14 @@ class BucketStore:
 
     async def has(self, path: str) -> bool:
         """Whether it is on this disk, or in the storage."""
-        return self.files.has(path) or await self._size(path) is not None
+        return self.files.has(path) or await self.size(path) is not None
 
     async def is_kept(self, path: str, *, size: int) -> bool:
         """Whether it is in the storage, with so many bytes."""
-        return await self._size(path) == size
+        return await self.size(path) == size
 
-    async def _size(self, path: str) -> int | None:
+    async def size(self, path: str) -> int | None:
+        """Its bytes in the storage; None if it is not there."""
         self.files.check(path)
         try:
             with bucket_answers():
@@ -152,7 +153,7 @@ class BucketStore:
 
     async def link(self, path: str, *, life_s: float, method: str = "GET") -> str | None:
         """The storage's own signed link; it lives no longer than the credentials that signed it."""
-        if not self.gives_links or life_s > LINK_S_MAX or await self._size(path) is None:
+        if not self.gives_links or life_s > LINK_S_MAX or await self.size(path) is None:
             return None
         url = await self.signed(path, life_s=life_s, method=method)
         return url if _lives(url, life_s) else None

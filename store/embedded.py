@@ -246,6 +246,16 @@ class Seat:
             self.writer.close()
 
 
+def is_in_use(folder: Path) -> bool:
+    """Whether a process uses the server of *folder* now; none is started."""
+    with socket.socket(socket.AF_UNIX) as caller:
+        try:
+            caller.connect(str(socket_folder(folder.resolve()) / keeper.DOOR))
+        except OSError:
+            return False
+    return True
+
+
 async def is_answering(path: Path) -> bool:
     """
     Whether the server at *path* serves commands, and is not still loading its data.

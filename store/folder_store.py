@@ -46,6 +46,10 @@ class FolderStore:
         """Whether it is there, with so many bytes."""
         return self.files.has(path) and self.files.existing(path).stat().st_size == size
 
+    async def size(self, path: str) -> int | None:
+        """Its bytes; None if it is not there."""
+        return self.files.existing(path).stat().st_size if self.files.has(path) else None
+
     async def link(self, path: str, *, life_s: float, method: str = "GET") -> str | None:
         """None: the receiver serves it."""
         return None

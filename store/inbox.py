@@ -174,7 +174,7 @@ class Inbox:
                 pipe.lrem(QUARANTINE, 0, callback_id)
                 if forget:
                     pipe.zrem(CALLBACKS, callback_id)
-                    pipe.delete(*_keys(callback_id))
+                    pipe.delete(*callback_keys(callback_id))
                 await pipe.execute()
 
     async def prove_writable(self) -> None:
@@ -196,7 +196,7 @@ class Inbox:
     async def mark_late(self, callback_id: str, reason: str) -> None:
         """The take that the callback is about was settled before it came. Raises: StoreUnavailable."""
         with redis_answers():
-            await self._late(keys=_keys(callback_id), args=[reason])
+            await self._late(keys=callback_keys(callback_id), args=[reason])
 
     async def find(self, callback_id: str) -> Callback | None:
         """The callback of that id, while it is kept."""
@@ -232,7 +232,7 @@ class Inbox:
     async def _read(self, ids: list[str]) -> list[Callback]:
         """Those of *ids* that are kept, in their order."""
         async with self._redis.pipeline(transaction=False) as pipe:
-            for record, marks in map(_keys, ids):
+            for record, marks in map(callback_keys, ids):
                 pipe.get(record)
                 pipe.hgetall(marks)
             records = await pipe.execute() if ids else []
@@ -315,7 +315,8 @@ def _settle(future: asyncio.Future[bool], outcome: bool | BaseException) -> None
         future.set_exception(outcome)
 
 
-def _keys(callback_id: str) -> tuple[str, str]:
+def callback_keys(callback_id: str) -> tuple[str, str]:
+    """Where a callback lives, and what was found out about it later."""
     return f"{PREFIX}callback:{callback_id}", f"{PREFIX}marks:{callback_id}"
 
 

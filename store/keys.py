@@ -7,3 +7,5 @@ So any script and any transaction may touch any of them. arq's are the same as e
 from typing import Final
 
 PREFIX: Final = "{framerelay}:"
+EARLIER: Final = ("framerelay:",)
+"""How those of versions began whose keys are moved at a start (`store.old_keys`)."""

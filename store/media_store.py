@@ -45,6 +45,9 @@ class MediaStore(Protocol):
     async def is_kept(self, path: str, *, size: int) -> bool:
         """Whether it is kept, with so many bytes. Raises: StorageFailed."""
 
+    async def size(self, path: str) -> int | None:
+        """Its bytes where it is kept; None if it is not there. Raises: NotFound for no name of ours; StorageFailed."""
+
     async def link(self, path: str, *, life_s: float, method: str = "GET") -> str | None:
         """
         An address at which anybody can read it for *life_s* seconds, by Range as well; for that *method* alone.

@@ -50,6 +50,14 @@ def file_at(run: Run, path: str) -> RunFile | None:
     return None
 
 
+def only_copies(run: Run) -> Iterator[str]:
+    """The files of *run* that cannot be made again from others: clips, and frames that the provider gave."""
+    for shot in run.shots:
+        for take in shot.takes:
+            lasting = (FileKind.CLIP, FileKind.PROVIDER_FRAME)
+            yield from (path for kind, path in _files_of(take) if kind in lasting)
+
+
 def clips_of_film(run: Run) -> list[tuple[Shot, Clip]]:
     """The picked clips in story order; of a run that has its film, or asks for it, every shot has one."""
     clips = []

@@ -49,6 +49,20 @@ async def enter(redis: RelayRedis) -> None:
     check(refused)
 
 
+async def written_by(redis: RelayRedis) -> int:
+    """The schema of the newest program that has worked here, 0 if none has. Raises: SchemaTooNew; StoreUnavailable."""
+    with redis_answers():
+        newest = await redis.hmget(SCHEMA_KEY, ["readable_from", "version", "written_by"])  # type: ignore[misc]  # redis-py's union
+    check_readable(int(newest[0] or 0), (newest[1] or b"?").decode())
+    return int(newest[2] or 0)
+
+
+def check_readable(readable_from: int, version: str) -> None:
+    """Raises: SchemaTooNew for what *version* has written, if this program is older than *readable_from*."""
+    if readable_from > SCHEMA:
+        raise SchemaTooNew(readable_from, version)
+
+
 async def watch(redis: RelayRedis) -> None:
     """
     For programs that claim no tasks: raises SchemaTooNew once a newer one has entered; Redis may come and go.

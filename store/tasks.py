@@ -11,6 +11,7 @@ import msgspec
 
 from framerelay.runs.steps import Step
 from framerelay.runs.wire_names import WIRE_NAMES
+from framerelay.store.keys import PREFIX
 
 QUEUE: Final = "{framerelay}:queue"
 WAKE: Final = "{framerelay}:wake"
@@ -35,6 +36,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     def definition(self, now_ms: int) -> bytes:
         """What arq expects under ``{framerelay}:arq:job:ID``; MessagePack, never pickle."""
         return pack({"t": None, "f": self.function, "a": (), "k": self.arguments, "et": now_ms})
+
+
+def task_keys(task_id: str) -> tuple[str, str]:
+    """Where arq keeps what a task is, and how often it was tried."""
+    return f"{PREFIX}arq:job:{task_id}", f"{PREFIX}arq:retry:{task_id}"
 
 
 def task_of(step: Step) -> Task:

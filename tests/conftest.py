@@ -249,7 +249,7 @@ OWNED: Final = re.compile(
     # Bounded lists and what is listed once: each is trimmed, or emptied, by the scripts that fill it.
     r"\{framerelay\}:(callbacks|refused|quarantine|due|queue|wake|runs|runs-by-id|runs-removed|runs-ended"
     r"|runs:\w+|runs:(?:needs|label|word):.+"
-    r"|files|notifications|notifications-due|notifications:run_\w+|pace:\w+|repaired|counts|schema|processes|worker)"
+    r"|files|frames-gone|notifications|notifications-due|notifications:run_\w+|pace:\w+|repaired|counts|schema|processes|worker)"
 )
 OF_A_RUN: Final = re.compile(r"(\{framerelay\}:run:run_\w+)(:\w+)?")
 

@@ -1,6 +1,8 @@
 """`doctor` at what keeps clips, frames and films: that all use the same, and that object storage does what we need."""
 
+import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 import httpx
@@ -10,9 +12,11 @@ from framerelay.cli.doctor.redis import client_of
 from framerelay.cli.one_place import DIFFERS, check_links
 from framerelay.config.settings import Settings
 from framerelay.network.tls import tls_of
-from framerelay.runs.errors import StorageFailed
+from framerelay.runs.errors import StorageFailed, StoreUnavailable
+from framerelay.runs.text import number_of
 from framerelay.store.bucket_probe import CONTENT, end_probe, probe
 from framerelay.store.bucket_store import BucketStore
+from framerelay.store.frame_times import ANNOUNCED_S, FrameTimes
 from framerelay.store.media_places import media_store_of
 from framerelay.store.media_store import MediaStore
 from framerelay.store.one_place import difference, place_of_all
@@ -42,7 +46,33 @@ async def look_at_storage(settings: Settings) -> list[Finding]:
             ]
     else:
         findings = [ok(f"clips, frames and films are kept in {media.name}")]
-    return await _compared(media, settings) or findings
+    words = await _kept(settings)
+    described = [replace(each, message=f"{each.message}; {words}") if not each.advice else each for each in findings]
+    return await _compared(media, settings) or described
+
+
+async def _kept(settings: Settings) -> str:
+    """For how long what is kept, and what leaves next."""
+    runs_keep_s, frames_keep_s = settings.runs_keep_s, settings.frames_keep_s
+    runs = f"runs with clips and films stay {_for(runs_keep_s)} after their end"
+    if frames_keep_s is None or (runs_keep_s is not None and runs_keep_s <= frames_keep_s):
+        return runs
+    words = f"{runs}, their frames {_for(frames_keep_s)} (then they are made again when wanted)"
+    try:
+        async with client_of(settings) as redis:
+            times = FrameTimes(redis) if redis else None
+            waiting = await times.waiting(time.time() - frames_keep_s) if times else 0
+            announced_at = await times.announced_at() if times else None
+    except (*REDIS_ERRORS, StoreUnavailable):
+        return words
+    if not waiting or announced_at is None:
+        return words
+    first = time.strftime("%Y-%m-%d", time.gmtime(max(time.time(), announced_at + ANNOUNCED_S)))
+    return f"{words}; those of {number_of('run', waiting)} leave from {first} on"
+
+
+def _for(seconds: float | None) -> str:
+    return "for ever" if seconds is None else f"for {seconds / 86_400:g} days"
 
 
 async def _compared(media: MediaStore, settings: Settings) -> list[Finding]:

@@ -61,7 +61,7 @@ def where(shell: Any, warm_bin: tuple[Path, int], **more: str) -> dict[str, Any]
 
 def test_bash_completes_commands_and_options(shell: Any, offered: Bash) -> None:
     """Without a receiver, too."""
-    assert offered(shell, "re") == ["receiver", "remove", "resume", "retake", "replay", "release"]
+    assert offered(shell, "re") == ["receiver", "remove", "resume", "retake", "replay", "release", "restore"]
     assert offered(shell, "runs", "--st") == ["--status"]
     assert offered(shell, "completion", "") == ["bash", "zsh", "fish"]
 

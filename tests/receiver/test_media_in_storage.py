@@ -40,10 +40,10 @@ class Bucket(BucketStore):
             path, life_s=life_s, method=method
         )
 
-    async def _size(self, path: str) -> int | None:
+    async def size(self, path: str) -> int | None:
         if self.is_away:
             raise StorageFailed("object storage: it cannot be reached")
-        return await super()._size(path)
+        return await super().size(path)
 
 
 Started = Callable[..., AbstractAsyncContextManager[Any]]

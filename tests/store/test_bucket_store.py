@@ -40,6 +40,7 @@ async def test_what_one_machine_keeps_another_one_has_byte_for_byte(tmp_path: Pa
 
     assert await there.is_kept(CLIP, size=len(LARGE))
     assert not await there.is_kept(CLIP, size=len(LARGE) - 1)
+    assert [await there.size(name) for name in (CLIP, f"{RUN}/s1.2.mp4")] == [len(LARGE), None]
     place = await there.fetch(CLIP)
     assert place.read_bytes() == LARGE
     await obstore.delete_async(storage, CLIP)
