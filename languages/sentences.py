@@ -54,6 +54,7 @@ _OF_OTHERS: Final = re.compile(r"HTTP [0-9]{3}\b|the provider says: ")
 _TWO_WIDE: Final = re.compile("[\u3400-\u9fff]{2}|[，。；：、（）].|.[，。；：、（）]")
 _MIXED: Final = re.compile("[\u3400-\u9fff][A-Za-z0-9]|[A-Za-z0-9][\u3400-\u9fff]")
 _PLACE_IN_FILE: Final = re.compile(r"(line [0-9]+), (\S+)")
+_CLOCK: Final = re.compile(r"([0-9]{1,2}):[0-9]{2}")
 _STRONG: Final = 5
 _WEAK_CHARS_MAX: Final = 40
 _KNOWN_MAX: Final = 4096
@@ -241,6 +242,8 @@ class _Search:
         """What stands in place of a name; joints at its ends belong to the sentence."""
         if name in message.quoted or name.rstrip("0123456789") in VERBATIM:
             return _as_a_name(part)
+        if message.literals[-1] == " ago" and (clock := _CLOCK.fullmatch(part)):
+            part = f"{clock[1]} min"  # Else it reads like a time of the day.
         inner = part.strip(_ENDS)
         found = self.find(inner, depth + 1) or _several(inner)
         if found is None:

@@ -126,6 +126,7 @@ def test_a_hostile_text_is_answered(hostile: str) -> None:
 @pytest.mark.parametrize(
     ("english", "chinese"),
     [
+        ("16:45 ago", "16 分钟前"),
         ("To watch it in a browser, too:", "也想在浏览器里看："),
         ("http://a.b does not answer as the jobs API does: HTTP 404", "http://a.b 的响应不像任务 API：HTTP 404"),
         (
