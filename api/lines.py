@@ -5,7 +5,7 @@ from datetime import datetime
 
 from framerelay.api import shapes
 from framerelay.languages.catalogs import translate
-from framerelay.languages.columns import ljust, rjust
+from framerelay.languages.columns import ljust, rjust, width_of
 from framerelay.runs.text import amount_words, duration, printable
 
 
@@ -14,7 +14,7 @@ def run_line(run: shapes.Run, *, now: float, cost_width: int = 0) -> str:
     count = sum(shot.status == "done" for shot in run.shots)
     status = ljust(translate(str(run.status)), 9)
     shots = rjust(translate(f"{count}/{len(run.shots)} shots"), 11)
-    cost = f"{_cost(run):>{cost_width}}  " if cost_width else ""
+    cost = f"{rjust(_cost(run), cost_width)}  " if cost_width else ""
     return printable(f"{run.id}  {status}  {shots}  {_ago(now - run.created)}  {cost}{_marks(run)}{run.title}")
 
 
@@ -24,13 +24,13 @@ def _ago(seconds: float) -> str:
 
 def run_lines(runs: Sequence[shapes.Run], *, now: float) -> list[str]:
     """A line for each of *runs*; what they cost stands in a column, if any of them cost anything known."""
-    width = max((len(_cost(run)) for run in runs), default=0)
+    width = max((width_of(_cost(run)) for run in runs), default=0)
     return [run_line(run, now=now, cost_width=width) for run in runs]
 
 
 def _cost(run: shapes.Run) -> str:
     spent = run.cost.spent + run.cost.reserved if run.cost else 0
-    return amount_words(spent, run.cost.currency) if run.cost and spent else ""
+    return translate(amount_words(spent, run.cost.currency)) if run.cost and spent else ""
 
 
 def _marks(run: shapes.Run) -> str:

@@ -131,7 +131,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.READ,
         parameters=("limit", "after", "status", "label", "q", "needs"),
         answers={200: RouteAnswer(about="A page of them.", shape=shapes.Runs)},
-        refusals={422: "A parameter is unknown, or its value is none that it can have."},
+        refusals={404: "The run of after was removed.", 422: "A parameter is unknown, or its value is no such one."},
     ),
     "GET /v1/runs/{run}": Operation(
         name="readRun",

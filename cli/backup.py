@@ -9,9 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-import click
-
 from framerelay.cli.errors import CommandError
+from framerelay.cli.output import echo
 from framerelay.cli.runs import print_json
 from framerelay.cli.serve import redis_at
 from framerelay.cli.settings import settings_of_command
@@ -211,22 +210,20 @@ def _answer(
 
 def _print(answer: dict[str, Any]) -> None:
     runs, going_on = number_of("run", answer["runs"]), answer["open_runs"]
-    click.echo(
-        f"backup in {answer['folder']}: {runs} ({going_on} not over), {number_of('callback', answer['callbacks'])}"
-    )
-    click.echo(
+    echo(f"backup in {answer['folder']}: {runs} ({going_on} not over), {number_of('callback', answer['callbacks'])}")
+    echo(
         f"{number_of('file', answer['files'])}, {answer['bytes'] / 1e6:,.1f} MB; new of them {answer['new_files']}, "
         f"{answer['new_bytes'] / 1e6:,.1f} MB"
     )
     if answer["store"]:
-        click.echo(f"not in it: what lies in {answer['store']}; let that keep versions")
+        echo(f"not in it: what lies in {answer['store']}; let that keep versions")
     elif not answer["media"]:
-        click.echo("not in it: clips, frames and films (--no-media)")
+        echo("not in it: clips, frames and films (--no-media)")
     if not answer["secret"]:
-        click.echo("not in it: FRAMERELAY_SECRET, which is set elsewhere; a restore needs it")
+        echo("not in it: FRAMERELAY_SECRET, which is set elsewhere; a restore needs it")
     if answer["missing"]:
         shown = ", ".join(path.removeprefix("media/") for path in answer["missing"][:SHOWN])
         more = ", …" if len(answer["missing"]) > SHOWN else ""
-        click.echo(printable(f"gone from the data folder: {number_of('file', len(answer['missing']))} ({shown}{more})"))
+        echo(printable(f"gone from the data folder: {number_of('file', len(answer['missing']))} ({shown}{more})"))
     if answer["moved"]:
-        click.echo(f"nothing starts on that Redis any more; next: framerelay restore {answer['folder']}")
+        echo(f"nothing starts on that Redis any more; next: framerelay restore {answer['folder']}")

@@ -4,13 +4,13 @@ import sys
 
 import click
 
-from framerelay.cli.options import RUN, SHOT, TAKE, change_options, cli, json_option, yes_option
+from framerelay.cli.options import RUN, SHOT, TAKE, change_options, cli, json_option, ordinary, yes_option
 
 
 @cli.command()
 @click.argument("run_id", metavar="RUN", shell_complete=RUN)
 @click.option("--budget", type=click.IntRange(1), metavar="JOBS", help="At most so many jobs, those before included.")
-@click.option("--money", type=float, metavar="AMOUNT", help="At most so much money, likewise.")
+@click.option("--money", type=float, callback=ordinary, metavar="AMOUNT", help="At most so much money, likewise.")
 @json_option
 def resume(run_id: str, budget: int | None, money: float | None, as_json: bool) -> None:
     """
@@ -29,7 +29,9 @@ def resume(run_id: str, budget: int | None, money: float | None, as_json: bool) 
 @cli.command()
 @click.argument("run_id", metavar="RUN", shell_complete=RUN)
 @click.option("--budget", type=click.IntRange(1), metavar="JOBS", help="At most so many jobs.  [default: the draft's]")
-@click.option("--money", type=float, metavar="AMOUNT", help="At most so much money.  [default: the draft's]")
+@click.option(
+    "--money", type=float, callback=ordinary, metavar="AMOUNT", help="At most so much money.  [default: the draft's]"
+)
 @yes_option
 @json_option
 def promote(run_id: str, budget: int | None, money: float | None, yes: bool, as_json: bool) -> None:

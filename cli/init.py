@@ -10,8 +10,11 @@ from framerelay.cli.output import echo
 from framerelay.cli.runs import print_json
 from framerelay.cli.settings import settings_of_command
 from framerelay.cli.settings_file import providers_of
+from framerelay.languages.catalogs import translate
+from framerelay.languages.reader import CHINESE, ENGLISH, language
 from framerelay.upstream.profile_models import Model
 
+TEMPLATES: Final = {ENGLISH: "init.yaml", CHINESE: "init.zh.yaml"}
 MODEL: Final = "seedance-1.5-pro-720p"  # Of the jobs API, whose page has no list of models.
 
 
@@ -22,8 +25,9 @@ def write_storyboard(file: Path, *, as_json: bool) -> int:
     Returns the exit code. Raises: CommandError.
     """
     chained, first = _models(providers_of(settings_of_command()).of(None).profile.models)
-    template = (resources.files("framerelay.cli") / "init.yaml").read_text(encoding="utf-8")
-    opening = f"\n    model: {first}  # The one above needs a picture to begin with." if first != chained else ""
+    template = (resources.files("framerelay.cli") / TEMPLATES[language()]).read_text(encoding="utf-8")
+    why = translate("The one above needs a picture to begin with.")
+    opening = f"\n    model: {first}  # {why}" if first != chained else ""
     text = template.format(file=file.name, model=chained, opening=opening)
     try:
         with file.open("x", encoding="utf-8") as opened:

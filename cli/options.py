@@ -1,6 +1,7 @@
 """What commands share: their group, options, and what a shell offers for an argument."""
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -82,6 +83,13 @@ def fault_options(command: Command) -> Command:
             command
         )
     return command
+
+
+def ordinary(_ctx: click.Context, _param: click.Parameter, value: float | None) -> float | None:
+    """*value*, unless it is ``nan`` or ``inf``, which no JSON can say. Raises: BadParameter."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(translate(f"expected an ordinary number, found {value}"))
+    return value
 
 
 def completed_by(what: str) -> Callable[..., Any]:

@@ -14,7 +14,7 @@ from framerelay.cli.boards import read_board
 from framerelay.cli.runs import print_json
 from framerelay.cli.settings import settings_of_command
 from framerelay.cli.settings_file import providers_of
-from framerelay.languages.catalogs import translate
+from framerelay.languages.catalogs import joint, translate
 from framerelay.network.policy import Trusted
 from framerelay.runs.errors import Mistake, RequestInvalid, StoryboardInvalid
 from framerelay.runs.model import Shot
@@ -108,7 +108,7 @@ def _words(shot: Shot, by: str) -> str:
         words.append("waits for your approval")
     if shot.takes_wanted > 1:
         words.append(f"{shot.takes_wanted} takes, {'the first that is done' if shot.pick_first else 'then your pick'}")
-    return translate(", ".join(words))
+    return joint(", ").join(map(translate, words))
 
 
 def _prompt(shot: Shot) -> str:

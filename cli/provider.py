@@ -18,6 +18,7 @@ from framerelay.cli.settings_file import providers_of
 from framerelay.config.settings import Settings, environment
 from framerelay.languages.catalogs import translate
 from framerelay.languages.columns import ljust
+from framerelay.languages.reader import ENGLISH, language
 from framerelay.runs.errors import Mistake, NotFound, StoryboardInvalid
 from framerelay.runs.model import Shot
 from framerelay.runs.text import number_of, printable
@@ -43,10 +44,11 @@ def list_providers(*, as_json: bool) -> int:
         return 0
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("provider", "key", "told by", "hand-off", "last frame", "facts of"):
-        table.add_column(column, no_wrap=True)
+        table.add_column(_label(column), no_wrap=True)
     for row in rows:
-        name = f"{row['name']} (default)" if row["default"] else row["name"]
-        table.add_row(name, row["key_env"] if row["has_key"] else Text("no key", "dim"), *_cells(row))
+        name = f"{row['name']} {translate('(default)')}" if row["default"] else row["name"]
+        key = row["key_env"] if row["has_key"] else Text(translate("no key"), "dim")
+        table.add_row(name, key, *map(translate, _cells(row)))
     width = None if sys.stdout.isatty() else WIDE
     Console(highlight=False, soft_wrap=True, width=width).print(table)
     return 0
@@ -61,9 +63,11 @@ def show_provider(name: str, *, as_json: bool) -> int:
     profile = provider.profile
     echo(f"{provider.name}: {printable(profile.title)}")
     for label, value in _lines(provider):
-        click.echo(f"  {ljust(label if label == 'key' else translate(label), 12)} {printable(translate(value))}")
+        click.echo(f"  {ljust(_label(label), 12)} {printable(value if label == 'source' else translate(value))}")
     for model, known in profile.models.items():
-        click.echo(f"  model        {printable(model)}: {printable(_model_words(msgspec.to_builtins(known)))}")
+        click.echo(
+            f"  {ljust(_label('model'), 12)} {printable(model)}: {printable(_model_words(msgspec.to_builtins(known)))}"
+        )
     return 0
 
 
@@ -142,6 +146,11 @@ def _shot(board: Storyboard, shot_id: str | None) -> Shot:
     if found is None:
         raise NotFound(f"there is no shot {shot_id} in the storyboard; it has {', '.join(s.id for s in board.shots)}")
     return found
+
+
+def _label(label: str) -> str:
+    """*label* in the language of whoever reads; this key is no key of YAML."""
+    return label if language() == ENGLISH else translate("Key" if label == "key" else label)
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import click
 from starlette.datastructures import Secret
 
 from framerelay.cli.backup import REDIS_S, who_runs
 from framerelay.cli.errors import CommandError
+from framerelay.cli.output import echo
 from framerelay.cli.runs import asks, confirms, print_json
 from framerelay.cli.serve import redis_at
 from framerelay.cli.settings import settings_of_command
@@ -212,12 +212,12 @@ def _put_files(backup: _Backup, data_dir: Path) -> int:
 
 def _print(answer: dict[str, Any], backup: _Backup) -> None:
     where = " · ".join(place for place in (answer["folder"], answer["redis"]) if place)
-    click.echo(f"{backup.words}, is restored into {where}; files copied: {answer['copied_files']}")
+    echo(f"{backup.words}, is restored into {where}; files copied: {answer['copied_files']}")
     if answer["store"]:
-        click.echo(f"clips, frames and films are those in {answer['store']}")
+        echo(f"clips, frames and films are those in {answer['store']}")
     elif not answer["media"]:
-        click.echo("clips, frames and films were not in it: put them back before you start")
+        echo("clips, frames and films were not in it: put them back before you start")
     if answer["held_runs"]:
         held = number_of("run", answer["held_runs"])
-        click.echo(f"{held} not over: what may have been submitted since the backup is asked about, or held, not sent")
-    click.echo("next: framerelay up (or receiver and worker), without --after-restore")
+        echo(f"{held} not over: what may have been submitted since the backup is asked about, or held, not sent")
+    echo("next: framerelay up (or receiver and worker), without --after-restore")

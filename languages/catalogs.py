@@ -9,12 +9,13 @@ lies in a run, of today or of an earlier version, is translated as well, and no 
 """
 
 import gettext
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Final
 
+from framerelay.languages import measures
 from framerelay.languages.reader import ENGLISH, language
-from framerelay.languages.sentences import Sentences
+from framerelay.languages.sentences import WIDE, Sentences
 
 DOMAIN: Final = "framerelay"
 FOLDER: Final = Path(__file__).parent / "locale"
@@ -41,6 +42,11 @@ def translate_many(one: str, many: str, number: int) -> str:
     return messages_of(code).ngettext(one, many, number)
 
 
+def joint(english: str) -> str:
+    """``": "``, ``", "`` or ``"; "`` between two pieces of a page, as whoever reads writes it."""
+    return english if language() == ENGLISH else WIDE.get(english, english)
+
+
 @cache
 def messages_of(code: str) -> gettext.NullTranslations:
     """The catalog of a language, as gettext has it."""
@@ -55,4 +61,7 @@ def _translate(text: str, code: str) -> str:
 @cache
 def _sentences(code: str) -> Sentences:
     catalog = getattr(messages_of(code), "_catalog", {})
-    return Sentences({key: value for key, value in catalog.items() if isinstance(key, str) and key})
+    return Sentences(
+        {key: value for key, value in catalog.items() if isinstance(key, str) and key},
+        partial(measures.money, code=code),
+    )

@@ -11,14 +11,16 @@ Words of others stay as they are: between quotes, and in place of the names in `
 
 import re
 import string
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+
+from framerelay.languages.measures import both_with_currency
 
 # In place of these stands what a person, a provider or an operating system wrote.
 VERBATIM: Final = frozenset(
     {
-        *("title", "prompt", "url", "base", "path", "host"),
+        *("title", "prompt", "word", "url", "base", "path", "host"),
         *("folder", "file", "key", "variable", "address", "text"),
         *("label", "place", "strerror", "said", "job_id", "run_id", "shot_id"),
         *("hook", "model", "provider", "command", "argument", "option", "words_message"),
@@ -46,11 +48,13 @@ _ONE_OF_SEVERAL: Final = re.compile(r"[^\s,;:]+(?:, [^\s,;:]+)* (?:and|or) [^\s,
 _SEVERAL: Final = re.compile(r"[^\s,;:]+(?:, [^\s,;:]+)+")
 _ENDS: Final = " ,;:"
 _JOINTS: Final = (("; ", "；"), (". ", "。"), (": ", "："), (", ", "，"))
-_WIDE: Final = {"; ": "；", ". ": "。", ": ": "：", ", ": "，", ";": "；", ",": "，", ":": "："}
+WIDE: Final = {"; ": "；", ". ": "。", ": ": "：", ", ": "，", ";": "；", ",": "，", ":": "："}
 # What follows is a provider's own.
 _OF_OTHERS: Final = re.compile(r"HTTP [0-9]{3}\b|the provider says: ")
 _TWO_WIDE: Final = re.compile("[\u3400-\u9fff]{2}|[，。；：、（）].|.[，。；：、（）]")
 _MIXED: Final = re.compile("[\u3400-\u9fff][A-Za-z0-9]|[A-Za-z0-9][\u3400-\u9fff]")
+_PLACE_IN_FILE: Final = re.compile(r"(line [0-9]+), (\S+)")
+_CLOCK: Final = re.compile(r"([0-9]{1,2}):[0-9]{2}")
 _STRONG: Final = 5
 _WEAK_CHARS_MAX: Final = 40
 _KNOWN_MAX: Final = 4096
@@ -114,9 +118,10 @@ def message_of(english: str, other: str) -> Message:
 
 
 class Sentences:
-    """The messages of one language."""
+    """The messages of one language; *money*: what an amount such as ``1.50 USD`` is in it, None where it is none."""
 
-    def __init__(self, catalog: Mapping[str, str]) -> None:
+    def __init__(self, catalog: Mapping[str, str], money: Callable[[str], str | None] = lambda text: None) -> None:
+        self._money = money
         self._exact = {english: other for english, other in catalog.items() if other and not PLACE.search(english)}
         self._by_word: dict[str, list[tuple[int, Message]]] = {}
         self._tails: list[Message] = []
@@ -134,7 +139,7 @@ class Sentences:
             return "\n".join(self.translate(line) for line in text.split("\n"))
         if len(self._known) > _KNOWN_MAX:
             self._known.clear()
-        found = _Search(self._exact, self._by_word, self._tails, self._known).find(text.strip(), 0)
+        found = _Search(self._exact, self._by_word, self._tails, self._money, self._known).find(text.strip(), 0)
         return text if found is None else f"{text[: len(text) - len(text.lstrip())]}{found.text}{_blanks_after(text)}"
 
 
@@ -157,6 +162,7 @@ class _Search:
     exact: Mapping[str, str]
     by_word: Mapping[str, list[tuple[int, Message]]]
     tails: Sequence[Message]
+    money: Callable[[str], str | None]
     known: dict[str, Reading | None]
     found: dict[str, Reading | None] = field(default_factory=dict)
 
@@ -174,6 +180,9 @@ class _Search:
         return self.found[text]
 
     def _best(self, text: str, depth: int) -> Reading | None:
+        if amount := self.money(text):
+            return Reading(amount, _count(text))
+        text = both_with_currency(text)
         if (known := self._as_it_is(text)) is not None:
             return known
         best, letters = None, _count(text)
@@ -185,6 +194,9 @@ class _Search:
         return best
 
     def _readings(self, text: str, depth: int) -> Iterator[Reading]:
+        if in_file := _PLACE_IN_FILE.fullmatch(text):  # A key, though it may be a word of ours as well.
+            line = self.find(in_file[1], depth + 1)
+            yield Reading(f"{line.text if line else in_file[1]}，{in_file[2]}", _count(text))
         if not _OF_OTHERS.match(text):
             yield from self._without_ends(text, depth)
             yield from self._apart(text, depth)
@@ -230,20 +242,24 @@ class _Search:
         """What stands in place of a name; joints at its ends belong to the sentence."""
         if name in message.quoted or name.rstrip("0123456789") in VERBATIM:
             return _as_a_name(part)
+        if message.literals[-1] == " ago" and (clock := _CLOCK.fullmatch(part)):
+            part = f"{clock[1]} min"  # Else it reads like a time of the day.
         inner = part.strip(_ENDS)
         found = self.find(inner, depth + 1) or _several(inner)
         if found is None:
             return _as_a_name(part)
         before, _, after = part.partition(inner)
-        said = _join(_WIDE.get(before, before), found.text)
-        return Reading(_join(said, _WIDE.get(after, after)), found.letters)
+        said = _join(WIDE.get(before, before), found.text)
+        return Reading(_join(said, WIDE.get(after, after)), found.letters)
 
     def _without_ends(self, text: str, depth: int) -> Iterator[Reading]:
-        """Without its full stop, or the brackets around it."""
+        """Without its full stop or colon, or the brackets around it."""
         if _OF_OTHERS.search(text):
             return
         if text.endswith(".") and not text.endswith("..") and (found := self.find(text[:-1], depth + 1)):
             yield Reading(f"{found.text}。", found.letters)
+        if text.endswith(":") and (found := self.find(text[:-1], depth + 1)):
+            yield Reading(f"{found.text}：", found.letters)
         is_bracketed = text.startswith("(") and text.endswith(")") and text.count("(") == 1
         if is_bracketed and (found := self.find(text[1:-1], depth + 1)):
             yield Reading(f"（{found.text}）", found.letters)
@@ -257,12 +273,17 @@ class _Search:
             if 2 < len(pieces) <= _PIECES_MAX:
                 yield from self._joined([pieces[0], joint.join(pieces[1:])], wide, depth)
                 yield from self._joined([joint.join(pieces[:-1]), pieces[-1]], wide, depth)
-        if text.endswith(")") and (at := text.find(" (")) > 0 and not _OF_OTHERS.search(text[:at]):
-            outer, inner = self.find(text[:at], depth + 1), self.find(text[at + 2 : -1], depth + 1)
+        if text.endswith(")") and (at := _bracket_of(text)) > 0 and not _OF_OTHERS.search(text[:at]):
+            outer, inner = self.find(text[:at], depth + 1), self._bracketed(text[at + 1 :], depth)
             if outer or inner:
-                words = [found.text if found else text[:at] for found in (outer,)]
-                words += [found.text if found else text[at + 2 : -1] for found in (inner,)]
-                yield Reading(f"{words[0]}（{words[1]}）", sum(each.letters for each in (outer, inner) if each))
+                head, tail = outer or Reading(text[:at], 0), inner or Reading(f"（{text[at + 2 : -1]}）", 0)
+                yield Reading(head.text + tail.text, head.letters + tail.letters)
+
+    def _bracketed(self, text: str, depth: int) -> Reading | None:
+        """What stands in brackets behind a sentence; some messages have theirs with them."""
+        if inner := self.find(text[1:-1], depth + 1):
+            return Reading(f"（{inner.text}）", inner.letters)
+        return self.find(text, depth + 1)
 
     def _joined(self, pieces: Sequence[str], wide: str, depth: int) -> Iterator[Reading]:
         found = [self.find(piece, depth + 1) for piece in pieces]
@@ -281,6 +302,14 @@ class _Search:
                 yield Reading(_join(head.text, tail.text), head.letters + tail.letters)
 
 
+def _bracket_of(text: str) -> int:
+    """Where the blank before the bracket stands that the last sign of *text* closes; -1: nowhere."""
+    at = len(text) - 1
+    while at > 0 and text.count("(", at) < text.count(")", at):
+        at = text.rfind("(", 0, at)
+    return at - 1 if at > 0 and text[at - 1] == " " else -1
+
+
 def _as_a_name(part: str) -> Reading:
     """*part* as it is: known, if it must be a name or an id."""
     is_name = " " not in part and not _PLAIN_WORD.fullmatch(part)
@@ -292,7 +321,8 @@ def _leaves_others_alone(message: Message, text: str) -> bool:
     place = _OF_OTHERS.search(text)
     if place is None or any(_OF_OTHERS.search(literal) for literal in message.literals):
         return True
-    return bool(place.start() and message.literals[0])
+    begins = message.literals[0] or (message.literals[1] if len(message.literals) > 1 else "")
+    return bool(begins.strip()) and 0 <= text.find(begins) < place.start()
 
 
 def _join(said: str, more: str) -> str:

@@ -97,13 +97,15 @@ def try_later(error: Transient) -> Response:
     return error_answer(503, error.code, error.message, headers=headers)
 
 
-async def refused(_: Request, error: Exception) -> Response:
+async def refused(request: Request, error: Exception) -> Response:
     """The answer to Starlette's own errors: no such route, wrong method, no key, and what `read_body` refuses."""
     if not isinstance(error, HTTPException):
         raise error
     headers = dict(error.headers) if error.headers else None
     # One sentence for every 404: it must not tell a wrong callback address from one that has no route.
     words = NO_SUCH_ADDRESS if error.status_code == 404 else error.detail
+    if error.status_code == 405 and headers is not None:
+        words = f"{request.method} is not possible at this address; possible here: {headers.get('Allow', 'nothing')}"
     return error_answer(error.status_code, code_of(error), words, headers=headers)
 
 

@@ -24,7 +24,7 @@ def budget_of(fields: Mapping[str, Any]) -> tuple[int | None, float | None]:
         jobs = keys["jobs"].whole_number(1, JOBS_MAX) if "jobs" in keys else None
         money = keys["money"].number() if "money" in keys else None
         if money is not None and not 0 < money <= MONEY_MAX:
-            keys["money"].complain(f"expected an amount above 0, found {money}")
+            keys["money"].complain(f"expected an amount above 0, at most {MONEY_MAX}, found {money}")
     return jobs, None if money is None else float(money)
 
 

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 
 from framerelay.api.access import Names
+from framerelay.api.parameters import PARAMETERS
 from framerelay.receiver.door.body import read_body
 from framerelay.runs.errors import RequestInvalid
 from framerelay.storyboards.notation import shown
@@ -20,6 +21,7 @@ from framerelay.storyboards.parts import unknown
 from framerelay.upstream.callback import parse_object
 
 FORM_FIELDS_MAX: Final = 20
+REPEATABLE: Final = frozenset(name for name, each in PARAMETERS.items() if each["schema"].get("type") == "array")
 
 
 async def check(request: Request, names: Names) -> None:
@@ -36,9 +38,13 @@ async def check(request: Request, names: Names) -> None:
 
 
 def check_query(request: Request, known: Collection[str]) -> None:
-    """Raises: RequestInvalid for a query parameter that is not *known*."""
+    """Raises: RequestInvalid for a query parameter that is not *known*, or stands twice and is no list."""
     if request.scope["query_string"]:
-        check_names("parameter", request.query_params.keys(), known)
+        names = [name for name, _ in request.query_params.multi_items()]
+        check_names("parameter", names, known)
+        for name in known:
+            if name not in REPEATABLE and names.count(name) > 1:  # One of them would be passed over.
+                raise RequestInvalid(f"{name} stands in the query more than once: keep one of them", param=name)
 
 
 def check_names(kind: str, names: Iterable[str], known: Collection[str]) -> None:

@@ -27,8 +27,8 @@ from framerelay.receiver.state import State, state_of
 from framerelay.receiver.wanted import wanted_of
 from framerelay.runs import events
 from framerelay.runs.decisions import Decision
-from framerelay.runs.errors import Conflict, RequestInvalid, StoreUnavailable
-from framerelay.runs.model import Run
+from framerelay.runs.errors import Conflict, RequestInvalid, RunNotFound, StoreUnavailable
+from framerelay.runs.model import Run, RunId
 from framerelay.runs.standing import has_ended
 from framerelay.store.files import is_video, storing
 from framerelay.store.progress import check_revision
@@ -66,6 +66,8 @@ async def list_runs(request: Request) -> Response:
     state = state_of(request)
     limit, after = page_of(request)
     runs = await state.store.runs(limit=limit + 1, after=after, wanted=wanted_of(request))
+    if not runs and after is not None and await state.store.load(RunId(after)) is None:
+        raise RunNotFound(after)  # It was removed since: nobody must take this for the end of the list.
     more = runs[limit - 1].id if len(runs) > limit else None
     return shape_answer(shapes.Runs(object="list", data=[_view(state, run) for run in runs[:limit]], next=more))
 

@@ -32,6 +32,7 @@ A message is lower case without a stop, and says what to do; whoever shows it by
     │   ├── EmbeddedRedisFailed       the Redis of our own does not start (store/embedded.py)
     │   ├── SchemaTooNew              what lies in Redis was written by a newer version (store/schema.py)
     │   ├── RedisUnsupported          this Redis cannot do what we need (store/support.py)
+    │   ├── RedisClosed               a backup was moved from here, or is being restored (store/closed.py)
     │   └── PlaceDiffers              other processes keep their files elsewhere (store/one_place.py)
     └── OutcomeUnknown                a submit that may or may not have been accepted: never posted again
 """

@@ -52,15 +52,16 @@ def outlook_on(run: Run, event: Retaken) -> RetakeOutlook:
     if shot is None:
         return RetakeOutlook(jobs=0, cost=None, following=(), stale=(), approvals=())
     after = retaken(run, shot, event, run.updated_at)
-    jobs = [
-        takes_to_come(after, now) - takes_to_come(run, was) for was, now in zip(run.shots, after.shots, strict=True)
-    ]
+    jobs = {
+        now.id: takes_to_come(after, now) - takes_to_come(run, was)
+        for was, now in zip(run.shots, after.shots, strict=True)
+    }
     made_from_it = [after.shots[run.index.places[each.id]] for each in heirs_of(run, shot)]
     followers = [each for each in made_from_it if each.following is not None]
     return RetakeOutlook(
-        jobs=sum(jobs),
-        cost=together((each.estimate, number) for each, number in zip(after.shots, jobs, strict=True) if number > 0),
-        following=tuple(each.name for each in followers),
+        jobs=sum(jobs.values()),
+        cost=together((each.estimate, jobs[each.id]) for each in after.shots if jobs[each.id] > 0),
+        following=tuple(each.name for each in followers if jobs[each.id] > 0),  # Others are yet to be made anyway.
         stale=tuple(each.name for each in made_from_it if each.status is ShotStatus.DONE and each.following is None),
         approvals=tuple(each.name for each in followers if each.gated),
     )

@@ -288,7 +288,7 @@ def _read_budget(top: Mapping[str, Part]) -> tuple[int | None, float | None]:
 def _read_amount(part: Part) -> float | None:
     amount = part.number()
     if amount is not None and not 0 < amount <= AMOUNT_MAX:
-        part.complain(f"expected an amount above 0, found {amount}")
+        part.complain(f"expected an amount above 0, at most {AMOUNT_MAX}, found {amount}")
         return None
     return amount
 

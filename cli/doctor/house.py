@@ -43,7 +43,8 @@ async def look_at_settings(settings: Settings) -> list[Finding]:
         findings.append(fail(str(error), "correct it: the worker does not start with it"))
     findings += await in_thread(lambda: list(_settings_file(settings)))
     file = await in_thread(Path(".env").is_file)
-    return findings or [ok(f"read from the environment{' and .env' if file else ''}; nothing is misspelt")]
+    read = "read from the environment and .env; nothing is misspelt"
+    return findings or [ok(read if file else "read from the environment; nothing is misspelt")]
 
 
 async def look_at_data(settings: Settings) -> Finding:

@@ -45,6 +45,7 @@ LOOK: Final = ToolAnnotations(readOnlyHint=True, openWorldHint=False)
 SPEND: Final = ToolAnnotations(readOnlyHint=False, destructiveHint=False, idempotentHint=True, openWorldHint=True)
 ONCE: Final = ToolAnnotations(readOnlyHint=False, destructiveHint=True, idempotentHint=True, openWorldHint=True)
 
+_TOOL_FOR: Final = {"`framerelay runs` lists": "list_films lists", "`framerelay show RUN` names": "film_status names"}
 log = logging.getLogger(__name__)
 
 
@@ -172,13 +173,20 @@ def _keys(settings: Settings, host: str) -> list[str]:
     return keys
 
 
+def _by_tools(message: str) -> str:
+    """*message* with the tool that helps in place of the command, which an assistant does not type."""
+    for command, tool in _TOOL_FOR.items():
+        message = message.replace(command, tool)
+    return message
+
+
 def _message(error: ToolError) -> str:
     match error.__cause__:
         case ValidationError() as wrong:
             places = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in wrong.errors()]
             return f"the arguments do not fit the tool's schema: {'; '.join(places)}"
         case CommandError() | FrameRelayError() | SettingInvalid() as known:
-            return str(known)
+            return _by_tools(str(known))
         case OSError() as trouble:
             return os_words(trouble)
         case None:

@@ -16,8 +16,9 @@ from starlette.routing import Route
 
 from framerelay.api.access import Names, Right
 from framerelay.api.forecast import about
-from framerelay.languages.catalogs import translate, translate_exactly, translate_many
-from framerelay.languages.reader import NAMES, language
+from framerelay.languages import measures
+from framerelay.languages.catalogs import joint, translate, translate_exactly, translate_many
+from framerelay.languages.reader import ENGLISH, FULL_STOP, NAMES, language
 from framerelay.receiver.access import SAFE, Handler, require
 from framerelay.receiver.answers import NO_SUCH_ADDRESS, foreseen, refused
 from framerelay.receiver.fields import check
@@ -174,8 +175,26 @@ def _ago(seconds: float) -> str:
     return f"{duration(seconds)} ago"
 
 
+MOMENTS: Final = {
+    "clock": "%H:%M:%S",
+    "date": "%Y-%m-%d %H:%M",
+    "day": "%m-%d %H:%M:%S",
+    "exact": "%Y-%m-%d %H:%M:%S",
+}
+
+
 def _clock(seconds: float, form: str = "%H:%M:%S") -> str:
     return time.strftime(form, time.gmtime(seconds))
+
+
+def _moment(seconds: float, form: str) -> str:
+    """A time in UTC, as it stands where no script tells it in the reader's zone; *form*: one of `MOMENTS`."""
+    return _clock(seconds, MOMENTS[form]) if language() == ENGLISH else measures.moment(seconds, form, language())
+
+
+def _currency(currency: str) -> str:
+    """``USD``, or what it is called by whoever reads another language."""
+    return currency if language() == ENGLISH else measures.currency_name(currency, language())
 
 
 def _language(text: str) -> str | None:
@@ -199,6 +218,15 @@ def _in_language(say: Callable[P, str]) -> Callable[P, str]:
     return said
 
 
+def _sentence(message: str) -> str:
+    """*message* by itself, for whoever reads; an id that it begins with stays small where a sentence begins so."""
+    said = translate(sentence(message))
+    if said.endswith(".") and not said[-2:-1].isascii():
+        said = said[:-1] + FULL_STOP
+    is_raised = language() != ENGLISH and said[:1] == message[:1].upper()
+    return message[:1] + said[1:] if is_raised else said
+
+
 def _environment() -> jinja2.Environment:
     """Everything is escaped, and a name that is missing is a mistake."""
     environment = jinja2.Environment(
@@ -211,12 +239,13 @@ def _environment() -> jinja2.Environment:
     environment.add_extension("jinja2.ext.i18n")
     environment.install_gettext_callables(translate_exactly, translate_many, newstyle=True)  # type: ignore[attr-defined]
     environment.filters.update(megabytes=_megabytes, gigabytes=_gigabytes, clock=_clock)
+    environment.filters.update(moment=_moment, currency=_currency)
     environment.filters.update(language=_language, translate=translate)
-    environment.filters.update(duration=_in_language(duration), ago=_in_language(_ago), sentence=_in_language(sentence))
+    environment.filters.update(duration=_in_language(duration), ago=_in_language(_ago), sentence=_sentence)
     environment.filters.update(about=_in_language(about))
     environment.globals.update(number_of=_in_language(number_of), range_words=_in_language(range_words))
-    environment.globals.update(amount_words=amount_words)
-    environment.globals.update(static=address_of)
+    environment.globals.update(amount_words=_in_language(amount_words))
+    environment.globals.update(static=address_of, joint=joint)
     return environment
 
 

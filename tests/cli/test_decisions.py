@@ -54,6 +54,8 @@ def test_a_decision_about_what_is_not_there_is_one_sentence(relay: Any, words: t
         (("retake", "run_x", "s1", "--seed", "-2"), "-2 is not in the range"),
         (("adopt", "job_1", "--run", "run_x"), "Missing option '--shot'"),
         (("resume",), "Missing argument 'RUN'"),
+        (("resume", "run_x", "--money", "nan"), "'--money': expected an ordinary number, found nan"),
+        (("promote", "run_x", "--money", "inf"), "'--money': expected an ordinary number, found inf"),
     ],
 )
 def test_what_cannot_be_meant_is_exit_2_and_says_how_to_ask(shell: Any, words: tuple[str, ...], complaint: str) -> None:

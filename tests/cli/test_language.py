@@ -68,7 +68,9 @@ def test_a_film_is_planned_made_and_decided_on_in_chinese(relay: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("--help",), ("amend", "--help"), ("doctor",), ("show",), ("plan", "nowhere.yaml")], ids=str
+    "words",
+    [("--help",), ("amend", "--help"), ("doctor",), ("providers",), ("show",), ("plan", "nowhere.yaml")],
+    ids=str,
 )
 def test_help_findings_and_mistakes_are_in_chinese(relay: Any, words: tuple[str, ...]) -> None:
     ended = relay.having(LANG="zh").run(*words)
@@ -85,6 +87,15 @@ def test_every_mistake_of_a_storyboard_is_in_chinese(relay: Any) -> None:
     assert len(ended.err.splitlines()) == len(relay.run("plan", "wrong.yaml").err.splitlines()) > 4
     assert english_in(ended.err) == []
     assert '第 4 行，budjet：未知的键 "budjet"（是不是 "budget"？）' in ended.err
+
+
+def test_a_storyboard_to_start_from_is_in_chinese(relay: Any) -> None:
+    zh = relay.having(LANG="zh", FRAMERELAY_PROVIDER="hailuo")
+    zh.run("init", "start.yaml")
+    text = (relay.folder / "start.yaml").read_text()
+
+    assert english_in(text) == []
+    assert zh.run("plan", "start.yaml").code == 0
 
 
 @pytest.mark.parametrize(

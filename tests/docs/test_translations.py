@@ -112,7 +112,8 @@ def targets(page: Path) -> list[tuple[str, int | str]]:
             chapters = [slug(words) for _, words in HEADING.findall(prose(file))]
             assert anchor in chapters, f"{page.name} links to {link}: the headings there are {chapters}"
             chapter = chapters.index(anchor)
-        found.append((PAGES.get(file, file).relative_to(ROOT).as_posix(), chapter))
+        same = PAGES.get(file, file).relative_to(ROOT).as_posix()
+        found.append((same.replace("docs/pictures/zh/", "docs/pictures/"), chapter))
     return found
 
 

@@ -18,7 +18,7 @@ from framerelay.upstream.profile_file import load_shipped, shipped
         (
             "shot s1 is made again, and with it s2 and s3, for 3 jobs of the 5 left in the budget, about 1.50 USD; "
             "s2 waits for your approval first",
-            "镜头 s1 重拍，连同 s2 和 s3，花费 3 个任务（预算剩下的 5 个之内），约 1.50 USD；s2 要先等你批准",
+            "镜头 s1 重拍，连同 s2 和 s3，花费 3 个任务（预算剩下的 5 个之内），约 US$1.50；s2 要先等你批准",
         ),
         (
             'line 3, shots[0].promt: unknown key "promt" (did you mean "prompt"?)',
@@ -121,3 +121,24 @@ def test_a_measure_is_no_word() -> None:
 def test_a_hostile_text_is_answered(hostile: str) -> None:
     """Providers' words come in here; no text may hold up the answer (the suite would not end)."""
     assert translate(hostile, CHINESE)
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("16:45 ago", "16 分钟前"),
+        ("To watch it in a browser, too:", "也想在浏览器里看："),
+        ("http://a.b does not answer as the jobs API does: HTTP 404", "http://a.b 的响应不像任务 API：HTTP 404"),
+        (
+            "line 3, provider: kling has no key here: set KLING_API_KEY (a, b)",
+            "第 3 行，provider：kling 在这里没有密钥：请设置 KLING_API_KEY（a, b）",
+        ),
+        ('expected the word approve, found the text "ask"', '应为 approve 这个词，却是文字 "ask"'),
+        (
+            "the profile kling knows no model m-1 (the file says no more): it is asked for as it stands here (a, b)",
+            "档案 kling 里没有模型 m-1（the file says no more）：会照这里写的去要求（a, b）",
+        ),
+    ],
+)
+def test_a_key_a_colon_and_a_bracket_keep_a_sentence_whole(english: str, chinese: str) -> None:
+    assert translate(english, CHINESE) == chinese

@@ -1,5 +1,5 @@
 """
-`make screenshots`: the manual's pictures, taken of the running program, into docs/pictures/.
+`make screenshots`: the manual's pictures, taken of the running program: docs/pictures/, and in Chinese its zh/.
 
 It is written as a test, for the sake of the fixtures, and named so that `make test` leaves it alone.
 """
@@ -13,50 +13,57 @@ import pytest
 from PIL import Image
 from playwright.async_api import Locator, Page
 
+from framerelay.languages.catalogs import messages_of
+from framerelay.languages.reader import CHINESE, ENGLISH
+
 pytestmark = pytest.mark.anyio
 
-INTO = Path(__file__).parents[2] / "docs" / "pictures"
+PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
+INTO = {ENGLISH: PICTURES, CHINESE: PICTURES / "zh"}
 BYTES_MAX = 200_000
 MODEL = {"version": 1, "model": "seedance-1.5-pro-1080p", "defaults": {"resolution": "480p", "seed": 12345}}
-RAIN: dict[str, Any] = {
-    **MODEL,
-    "title": "霓虹雨夜",
-    "budget": {"jobs": 12},
-    "scenes": [
-        {
-            "id": "street",
-            "shots": [
-                {"id": "arrival", "prompt": "A sports car drives through a street of neon signs, in the rain"},
-                {"id": "wheel", "prompt": "The camera closes in on the driver; lamps glide over the windscreen"},
-                {"id": "brake", "prompt": "The car stops; its lights shiver in a puddle"},
-            ],
-        },
-        {
-            "id": "roof",
-            "shots": [
-                {"id": "above", "prompt": "The same street from a roof, steam rising between the signs"},
-                {"id": "leap", "prompt": "The camera falls towards the street", "gate": "approve"},
-            ],
-        },
-    ],
+# What is to be seen, by language and shot.
+PROMPTS = {
+    ENGLISH: {
+        "arrival": "A sports car drives through a street of neon signs, in the rain",
+        "wheel": "The camera closes in on the driver; lamps glide over the windscreen",
+        "brake": "The car stops; its lights shiver in a puddle",
+        "above": "The same street from a roof, steam rising between the signs",
+        "leap": "The camera falls towards the street",
+        "pier": "A pier in the first light, gulls above it",
+        "boat": "A boat comes out of the mist",
+    },
+    CHINESE: {
+        "arrival": "雨夜，跑车驶过霓虹灯牌林立的街道",
+        "wheel": "镜头推近驾驶座，路灯的光从挡风玻璃上掠过",
+        "brake": "跑车停下，尾灯在积水里颤动",
+        "above": "从楼顶俯看同一条街，灯牌之间升起水汽",
+        "leap": "镜头向街面坠落",
+        "pier": "第一缕晨光里的码头，海鸥在上空盘旋",
+        "boat": "一条小船从雾中驶出",
+    },
 }
-HARBOUR = {
-    **MODEL,
-    "title": "Harbour at dawn",
-    "budget": {"jobs": 4},
-    "shots": [
-        {"id": "pier", "prompt": "A pier in the first light, gulls above it"},
-        {"id": "boat", "prompt": "A boat comes out of the mist", "takes": 2},
-    ],
-}
-CHASE: dict[str, Any] = {
-    **RAIN,
-    "title": "霓虹雨夜，第二版",
-    "scenes": [
-        {**scene, "shots": [{name: shot[name] for name in ("id", "prompt")} for shot in scene["shots"]]}
-        for scene in RAIN["scenes"]
-    ],
-}
+RAIN, CHASE, HARBOUR = "霓虹雨夜", "霓虹雨夜，第二版", {ENGLISH: "Harbour at dawn", CHINESE: "港口黎明"}
+CHANGED = {ENGLISH: ("shiver in a puddle", "go out"), CHINESE: ("在积水里颤动", "熄灭")}
+
+
+def rain(language: str, *, title: str = RAIN, gates: bool = True) -> dict[str, Any]:
+    """Two scenes; *gates*: the last shot waits for a person."""
+    scenes = {"street": ("arrival", "wheel", "brake"), "roof": ("above", "leap")}
+    told = [{"id": scene, "shots": [shot(language, each) for each in ids]} for scene, ids in scenes.items()]
+    if gates:
+        told[-1]["shots"][-1]["gate"] = "approve"  # type: ignore[index]
+    return {**MODEL, "title": title, "budget": {"jobs": 12}, "scenes": told}
+
+
+def harbour(language: str) -> dict[str, Any]:
+    """Two shots, of which the second has two takes to pick from."""
+    shots = [shot(language, "pier"), {**shot(language, "boat"), "takes": 2}]
+    return {**MODEL, "title": HARBOUR[language], "budget": {"jobs": 4}, "shots": shots}
+
+
+def shot(language: str, shot_id: str) -> dict[str, Any]:
+    return {"id": shot_id, "prompt": PROMPTS[language][shot_id]}
 
 
 @pytest.fixture(autouse=True)
@@ -67,20 +74,28 @@ def font() -> None:
         pytest.fail("no font for Chinese here: apt-get install fonts-noto-cjk")
 
 
-async def test_the_pictures_are_taken(start_provider: Any, start_relay: Any, visit: Any, wait_until: Any) -> None:
+@pytest.mark.parametrize("language", INTO)
+async def test_the_pictures_are_taken(
+    start_provider: Any, start_relay: Any, visit: Any, wait_until: Any, language: str
+) -> None:
     """A list, a run while it runs, an approval, a seam, a shot, a storyboard, a phone, and a film in the dark."""
+    into, locale = INTO[language], {"locale": {ENGLISH: "en-US", CHINESE: "zh-CN"}[language]}
     options = {"scale": 0.6, "seconds_per_clip": 3.0, "queue_s": 0.3, "job_s": 4.0}
+
+    def said(text: str) -> str:
+        return text if language == ENGLISH else messages_of(language).gettext(text)
+
     async with start_provider(options=options) as provider, start_relay(provider.url) as relay:
-        harbour, rain = await relay.run(HARBOUR), await relay.run(RAIN)
-        await relay.ended(harbour, within_s=180)
-        await relay.ended(rain, within_s=180)
-        async with visit(relay) as person:
-            waiting = await shown(await person.open(f"/runs/{rain}"))
-            await keep(waiting.locator("#approve-leap"), "approve")
-        await relay.api.post(f"/v1/runs/{rain}/shots/leap/approve")
-        done = await relay.ended(rain, within_s=180)
+        dawn, night = await relay.run(harbour(language)), await relay.run(rain(language))
+        await relay.ended(dawn, within_s=180)
+        await relay.ended(night, within_s=180)
+        async with visit(relay, **locale) as person:
+            waiting = await shown(await person.open(f"/runs/{night}"))
+            await keep(waiting.locator("#approve-leap"), into / "approve.png")
+        await relay.api.post(f"/v1/runs/{night}/shots/leap/approve")
+        done = await relay.ended(night, within_s=180)
         assert done["status"] == "succeeded", done["error"]
-        chase = await relay.run(CHASE)
+        chase = await relay.run(rain(language, title=CHASE, gates=False))
 
         async def is_under_way() -> bool:
             shots = {shot["id"]: shot for shot in (await relay.shown(chase))["shots"]}
@@ -88,35 +103,35 @@ async def test_the_pictures_are_taken(start_provider: Any, start_relay: Any, vis
             return bool(has_seam) and shots["brake"]["status"] == "generating"
 
         await wait_until(is_under_way, "two shots and their seam are done, and the next one generates", within_s=60)
-        async with visit(relay, device_scale_factor=1.5) as person:
-            await keep(await shown(await person.open(f"/runs/{chase}")), "run", whole=True)
-        async with visit(relay, device_scale_factor=1.5, viewport={"width": 1280, "height": 480}) as person:
-            await keep(await shown(await person.open("/")), "list")
-        async with visit(relay, device_scale_factor=1.2, viewport={"width": 1280, "height": 720}) as person:
-            film = await shown(await person.open(f"/new?from={harbour}"))
-            await film.get_by_role("button", name="Shot by shot").click()
-            await film.get_by_label("What is to be seen").first.wait_for()
-            await keep(film, "new")
-        async with visit(relay, device_scale_factor=1) as person:
-            film = await shown(await person.open(f"/runs/{rain}"))
+        async with visit(relay, device_scale_factor=1.5, **locale) as person:
+            await keep(await shown(await person.open(f"/runs/{chase}")), into / "run.png", whole=True)
+        async with visit(relay, device_scale_factor=1.5, viewport={"width": 1280, "height": 480}, **locale) as person:
+            await keep(await shown(await person.open("/")), into / "list.png")
+        async with visit(relay, device_scale_factor=1.2, viewport={"width": 1280, "height": 720}, **locale) as person:
+            film = await shown(await person.open(f"/new?from={dawn}"))
+            await film.get_by_role("button", name=said("Shot by shot")).click()
+            await film.get_by_label(said("What is to be seen")).first.wait_for()
+            await keep(film, into / "new.png")
+        async with visit(relay, device_scale_factor=1, **locale) as person:
+            film = await shown(await person.open(f"/runs/{night}"))
             await film.get_by_role("link", name="wheel", exact=True).click()
-            await film.get_by_role("heading", name="Shot wheel").wait_for()
-            await keep(await shown(film), "panel")
-            film = await person.open(f"/runs/{rain}/storyboard")
-            board = film.get_by_label("Storyboard as YAML")
-            await board.fill((await board.input_value()).replace("shiver in a puddle", "go out"))
-            await film.get_by_role("button", name="Apply").wait_for()
-            await keep(film, "storyboard")
-        async with visit(relay, viewport={"width": 1000, "height": 800}) as person:
-            film = await shown(await person.open(f"/runs/{rain}"))
+            await film.get_by_role("heading", name=said("Shot %(shot)s") % {"shot": "wheel"}).wait_for()
+            await keep(await shown(film), into / "panel.png")
+            film = await person.open(f"/runs/{night}/storyboard")
+            board = film.get_by_label(said("Storyboard as YAML"))
+            await board.fill((await board.input_value()).replace(*CHANGED[language]))
+            await film.get_by_role("button", name=said("Apply")).wait_for()
+            await keep(film, into / "storyboard.png")
+        async with visit(relay, viewport={"width": 1000, "height": 800}, **locale) as person:
+            film = await shown(await person.open(f"/runs/{night}"))
             await film.locator(".shot > .seam").first.click()
             frames = film.locator("#compare img")
             await frames.last.evaluate("it => it.decode()")
-            await keep(film.locator("#compare"), "compare")
-        async with visit(relay, device_scale_factor=1.5, color_scheme="dark") as person:
-            await keep(await shown(await person.open(f"/runs/{rain}")), "dark")
-        async with visit(relay, device_scale_factor=1.5, viewport={"width": 390, "height": 844}) as person:
-            await keep(await shown(await person.open(f"/runs/{harbour}")), "phone")
+            await keep(film.locator("#compare"), into / "compare.png")
+        async with visit(relay, device_scale_factor=1.5, color_scheme="dark", **locale) as person:
+            await keep(await shown(await person.open(f"/runs/{night}")), into / "dark.png")
+        async with visit(relay, device_scale_factor=1.5, viewport={"width": 390, "height": 844}, **locale) as person:
+            await keep(await shown(await person.open(f"/runs/{dawn}")), into / "phone.png")
         await relay.api.post(f"/v1/runs/{chase}/cancel")
 
 
@@ -130,10 +145,10 @@ async def shown(page: Page) -> Page:
     return page
 
 
-async def keep(what: Page | Locator, name: str, *, whole: bool = False) -> None:
-    """Into `INTO`, in 256 colors: as sharp, and a quarter of the size. *whole*: what is below, too."""
-    INTO.mkdir(exist_ok=True)
+async def keep(what: Page | Locator, path: Path, *, whole: bool = False) -> None:
+    """Into *path*, in 256 colors: as sharp, and a quarter of the size. *whole*: what is below, too."""
+    path.parent.mkdir(exist_ok=True)
     taken = await (what.screenshot(full_page=whole) if isinstance(what, Page) else what.screenshot())
     picture = Image.open(io.BytesIO(taken)).convert("RGB")
-    picture.quantize(256, kmeans=2, dither=Image.Dither.FLOYDSTEINBERG).save(INTO / f"{name}.png", optimize=True)
-    assert (INTO / f"{name}.png").stat().st_size < BYTES_MAX, name
+    picture.quantize(256, kmeans=2, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+    assert path.stat().st_size < BYTES_MAX, path

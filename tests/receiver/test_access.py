@@ -91,3 +91,4 @@ async def test_a_wrong_method_is_405_in_the_envelope(relay: Any) -> None:
     for path in known:
         answer = await relay.api.request("PATCH", path.replace("{path:path}", "x").replace("{run}", RUN))
         assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed"), path
+        assert "is not possible at this address; possible here: " in answer.json()["error"]["message"]

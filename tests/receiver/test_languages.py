@@ -6,7 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from framerelay.languages.reader import COOKIE
+from framerelay.languages.catalogs import translate
+from framerelay.languages.reader import COOKIE, reading
+from framerelay.receiver.page.rendering import _sentence
 from framerelay.receiver.readers import language_of
 from framerelay.runs.events import PreparationFailed
 from framerelay.runs.model import Family, Problem
@@ -136,3 +138,21 @@ async def test_the_page_says_in_chinese_how_a_run_stands(browser: Any, relay: An
         english = english.replace(theirs, "")
     assert not CHINESE.search(english)
     assert "done" in chinese
+
+
+async def test_the_page_writes_days_as_the_reader_does(browser: Any, relay: Any, board: Any) -> None:
+    """Where no script tells them in the reader's zone; programs find the same moment in both."""
+    run_id = await relay.run(board)
+    english = (await browser.get(f"/runs/{run_id}")).text
+    chinese = (await browser.get(f"/runs/{run_id}", headers=ZH)).text
+
+    assert re.search(r"[0-9]{4}年[0-9]{1,2}月[0-9]{1,2}日 [0-9]{2}:[0-9]{2} UTC", chinese)
+    assert re.search(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2} UTC", english)
+    assert set(re.findall(r'datetime="[^"]+"', english)) & set(re.findall(r'datetime="[^"]+"', chinese))
+
+
+def test_an_id_that_a_sentence_begins_with_stays_small_in_chinese() -> None:
+    changed = "brake is made as it is written now"
+    with reading("zh"):
+        assert _sentence(changed) == _sentence(translate(changed)) == "brake 按现在写的制作。"
+    assert _sentence(changed) == "Brake is made as it is written now."

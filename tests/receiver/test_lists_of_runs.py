@@ -99,3 +99,15 @@ async def test_labels_that_cannot_be_are_mistakes_of_the_storyboard(
     answer = await relay.api.post("/v1/runs", json={**board, "labels": labels})
     (mistake,) = answer.json()["error"]["mistakes"]
     assert (answer.status_code, mistake["place"].startswith("labels"), words in mistake["message"]) == (422, True, True)
+
+
+async def test_a_page_behind_a_run_that_was_removed_is_no_end(relay: Any, three: dict[str, str]) -> None:
+    """Whoever walks through all of them must not miss what comes behind; the last page is one all the same."""
+    await relay.api.post(f"/v1/runs/{three['asks']}/cancel")
+    first = (await relay.api.get("/v1/runs", params={"limit": 2})).json()
+    assert first["next"] == three["asks"]
+    assert (await relay.api.delete(f"/v1/runs/{three['asks']}")).status_code == 200
+    gone = await relay.api.get("/v1/runs", params={"after": first["next"]})
+    assert (gone.status_code, gone.json()["error"]["message"]) == (404, f"there is no run {three['asks']}")
+    last = await relay.api.get("/v1/runs", params={"after": three["on"]})
+    assert (last.status_code, last.json()["data"]) == (200, [])

@@ -111,6 +111,21 @@ async def test_the_nearest_name_is_said(relay: Any, board: Any, finish: Any) -> 
     assert [await relay.shown(each) for each in (run, gated)] == before
 
 
+async def test_a_parameter_that_stands_twice_is_refused(relay: Any, board: Any) -> None:
+    """Which of the two was meant nobody knows: a dry run that is none would spend. Labels are a list."""
+    run = await relay.run(board)
+    before = await relay.shown(run)
+    amended = f"/v1/runs/{run}/amend?dry_run=true&dry_run=false"
+    answer = await relay.api.post(amended, json={**board, "shots": [{"id": "s9", "prompt": "another"}]})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (422, "request_invalid", "dry_run")
+    assert error["message"] == "dry_run stands in the query more than once: keep one of them"
+    assert await relay.shown(run) == before
+    for query in ("limit=1&limit=2", "status=running&status=failed", "q=rain&q=sun", "after=&after="):
+        assert (await relay.api.get(f"/v1/runs?{query}")).status_code == 422, query
+    assert (await relay.api.get("/v1/runs?label=a:b&label=c:d")).status_code == 200
+
+
 async def test_what_the_docs_name_is_taken(relay: Any, finish: Any) -> None:
     """Parameters in any order, with nothing behind the question mark, with an empty value."""
     run = await finish()

@@ -233,6 +233,7 @@ async def _runs(drive: Any, documented: Any, board: Any, finish: Any) -> None:
     await drive("GET", "/v1/runs", 200, params={"limit": 1})
     await drive("GET", "/v1/runs", 422, params={"status": "done"})
     await drive("GET", place, 200)
+    await drive("GET", "/v1/runs", 404, params={"after": GONE})
     await drive("GET", f"/v1/runs/{GONE}", 404)
     await drive("DELETE", place, 409)
     await drive("DELETE", f"/v1/runs/{GONE}", 404)

@@ -158,6 +158,15 @@ def test_the_outlook_names_the_shots_the_jobs_the_cost_and_where_it_stops() -> N
     )
 
 
+def test_what_was_not_made_yet_is_not_said_to_be_made_again() -> None:
+    """s3 is to come with or without the retake: it is none of the jobs, so it is none of those that are named."""
+    run = with_shots(made(chain(None, "s1", "s2"), "s1", "s2"), estimate=DIME)
+    event = events.Retaken(shot_id="s1", following=True)
+    outlook = outlook_on(run, event)
+    assert (outlook.jobs, outlook.following) == (2, ("s2",))
+    assert words_of_retake(run, event) == "shot s1 is made again, and with it s2, for 2 jobs, 0.10 to 0.20 USD"
+
+
 def test_a_change_has_its_price_and_a_price_of_another_input_is_dropped() -> None:
     """Somebody changed the shot since the price was asked for."""
     run = with_shots(chain(None, budget_money=0.25, currency="USD"), estimate=DIME)

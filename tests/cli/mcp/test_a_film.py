@@ -121,7 +121,8 @@ async def test_nothing_is_spent_without_the_plan_of_this_storyboard(
             ({"storyboard": {**ONE, "shots": []}, "max_jobs": 1, "plan_id": plan}, "shots: "),
         ):
             assert words in await assistant.refused("start_film", **arguments), arguments
-        assert "there is no run run_x" in await assistant.refused("film_status", run="run_x")
+        gone = await assistant.refused("film_status", run="run_x")
+        assert "there is no run run_x; list_films lists them" in gone  # No command: it has tools.
         assert "there is no run '../x'" in await assistant.refused("film_result", run="../x")
         assert (await relay.api.get("/v1/runs")).json()["data"] == []
 
