@@ -157,7 +157,7 @@ def test_a_spent_budget_is_exit_3(relay: Any) -> None:
     more = relay.run("resume", run_id, "--budget", "6")
     assert (more.code, "it goes on from what is there: " in more.err) == (0, True)
     assert relay.shown(run_id)["budget"] == {"jobs": 6}
-    assert relay.run("cancel", run_id).code == 0
+    relay.run("cancel", run_id)  # Unless it is over already.
 
 
 def test_a_cancelled_run_is_exit_5_and_submits_nothing_more(relay: Any, provider: Any) -> None:
