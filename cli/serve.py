@@ -6,10 +6,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import structlog
@@ -41,7 +41,7 @@ from framerelay.receiver.door.verification import Verification
 from framerelay.runs.errors import FrameRelayError
 from framerelay.store import closed, schema
 from framerelay.store.addresses import redis_address, shown
-from framerelay.store.client import connect, disconnect
+from framerelay.store.client import RelayRedis, connect, disconnect
 from framerelay.store.disk import Disk
 from framerelay.store.embedded import EmbeddedRedis
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
@@ -55,8 +55,11 @@ from framerelay.upstream.verifiers import Verifiers
 
 KEYS_WITHIN_S: Final = 3.0  # Until then callbacks that need the keys are held in quarantine.
 COLLECT_AFTER: Final = 10_000  # Objects more than before; Python's own 700 are a handful of callbacks.
+ENTERED_WITHIN_S: Final = 5.0
 MOVED_WITHIN_S: Final = 60.0  # A piece of what older versions kept: of a million runs, a few seconds.
 GRACE_S: Final = 8.0  # Containers are usually given ten seconds to end.
+
+RedisCall = Callable[[RelayRedis], Coroutine[Any, Any, None]]
 
 log = structlog.get_logger()
 
@@ -110,8 +113,9 @@ async def _serve(
     _listen_to_signals(stop, live)
     async with AsyncExitStack() as stack:
         redis_url = await stack.enter_async_context(redis_at(settings))
-        parts = [await stack.enter_async_context(_open_watched(redis_url))]
-        parts.append(await stack.enter_async_context(_schema_watched(redis_url)))
+        parts = [await stack.enter_async_context(_watched(redis_url, closed.refuse_closed, closed.watch))]
+        entered = _watched(redis_url, schema.enter, schema.watch, timeout_s=MOVED_WITHIN_S)
+        parts.append(await stack.enter_async_context(entered))
         parts.append(await stack.enter_async_context(one_place(settings, redis_url)))
         if after_restore:
             await mark_runs_restored(redis_url)
@@ -134,28 +138,14 @@ async def _serve(
 
 
 @asynccontextmanager
-async def _open_watched(redis_url: str) -> AsyncIterator[asyncio.Task[None]]:
-    """Go on only while Redis is not closed by a restore or a move. Raises: RedisClosed; StoreUnavailable."""
-    redis = connect(redis_url, connections_max=1)
+async def _watched(
+    redis_url: str, enter: RedisCall, watch: RedisCall, *, timeout_s: float = ENTERED_WITHIN_S
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Go on once *enter* has let us in, and end when *watch* does. Raises: what *enter* raises."""
+    redis = connect(redis_url, connections_max=1, timeout_s=timeout_s)
     try:
-        await closed.refuse_closed(redis)
-        watching = asyncio.create_task(closed.watch(redis))
-        try:
-            yield watching
-        finally:
-            watching.cancel()
-            await asyncio.wait([watching])
-    finally:
-        await disconnect(redis)
-
-
-@asynccontextmanager
-async def _schema_watched(redis_url: str) -> AsyncIterator[asyncio.Task[None]]:
-    """Enter, if we are new enough, and end when we no longer are. Raises: SchemaTooNew; StoreUnavailable."""
-    redis = connect(redis_url, connections_max=1, timeout_s=MOVED_WITHIN_S)
-    try:
-        await schema.enter(redis)
-        watching = asyncio.create_task(schema.watch(redis))
+        await enter(redis)
+        watching = asyncio.create_task(watch(redis))
         try:
             yield watching
         finally:

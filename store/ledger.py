@@ -128,8 +128,9 @@ def is_open(run: Run) -> bool:
 
 def _all(entries: Iterable[LedgerEntry], take: OnEntry) -> int:
     number = 0
-    for number, entry in enumerate(entries, 1):  # noqa: B007
+    for entry in entries:
         take(entry)
+        number += 1
     return number
 
 

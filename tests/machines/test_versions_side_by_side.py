@@ -38,8 +38,8 @@ pytestmark = pytest.mark.anyio
 
 WaitUntil = Callable[..., Awaitable[None]]
 ROOT = Path(__file__).parents[2]
-# Programs of 7c5f016 look at no schema; those of 08d1fa3 have schema 2. Both kept everything under keys without a tag.
-BEFORE = {"7c5f016": "from cli.main import main; main()", "08d1fa3": "from framerelay.cli.main import main; main()"}
+# Programs of 7c5f016 look at no schema; those of 7adf7e9 have schema 2. Both kept everything under keys without a tag.
+BEFORE = {"7c5f016": "from cli.main import main; main()", "7adf7e9": "from framerelay.cli.main import main; main()"}
 OURS = "from framerelay.cli.main import main; main()"
 API_KEY = "an-api-key-for-two-versions-of-it-123456"
 SECRET_OF_ALL = "a-secret-for-two-versions-of-it-12345678"
