@@ -105,7 +105,7 @@ class Settings:
         "`gs://…` or `az://…`, with credentials by the cloud's own variables or role. Unset: the data folder.",
     )
     store_endpoint: str | None = knob(
-        "FRAMERELAY_STORE_ENDPOINT", as_url, None, "Address of an S3 server that is not Amazon's; `http://` will do."
+        "FRAMERELAY_STORE_ENDPOINT", as_url, None, "Its address, where that is not the cloud's own; `http://` will do."
     )
     media: str = knob(
         "FRAMERELAY_MEDIA",
