@@ -22,7 +22,7 @@ VERBATIM: Final = frozenset(
     {
         *("title", "prompt", "word", "url", "base", "path", "host"),
         *("folder", "file", "key", "variable", "address", "text"),
-        *("label", "place", "strerror", "said", "job_id", "run_id", "shot_id"),
+        *("label", "place", "said", "job_id", "run_id", "shot_id"),
         *("hook", "model", "provider", "command", "argument", "option", "words_message"),
         *(
             "words_request_of",

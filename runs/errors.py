@@ -117,7 +117,9 @@ class StorageFailed(Transient):
     def of(cls, error: OSError) -> "StorageFailed":
         """What the operating system said, in words for a person."""
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        return cls("our disk is full; free some space" if full else f"our disk: {error.strerror or error}")
+        return cls(
+            "our disk is full; free some space" if full else f"our disk: {(error.strerror or str(error)).lower()}"
+        )
 
 
 class StoreUnavailable(Transient):

@@ -67,6 +67,25 @@ def test_a_film_is_planned_made_and_decided_on_in_chinese(relay: Any) -> None:
     assert english_in(relay.run("plan", board).out) != [], "English where nobody asks for another"
 
 
+def test_what_is_typed_wrong_is_said_in_one_language(relay: Any) -> None:
+    """The words that click puts together itself, its stops and kinds of values, and the system's own words."""
+    zh = relay.having(LANG="zh")
+    (relay.folder / "folder").mkdir()
+    wrong = {
+        "缺少参数 'RUN'。": zh.run("show"),
+        "缺少选项 '--as'。请从以下选择": zh.run("provider", "read", "kling"),
+        "没有命令 'runz'。（是不是想写": zh.run("runz"),
+        "'x' 不是有效的整数": zh.run("runs", "--limit", "x"),
+        "文件夹 'nowhere' 不存在": zh.run("restore", "nowhere"),
+        "nowhere.yaml 读不出来：没有这个文件": zh.run("provider", "check", "nowhere.yaml"),
+        "folder 读不出来：这是文件夹": zh.run("provider", "check", "folder"),
+    }
+
+    assert {said: ended.err for said, ended in wrong.items() if said not in ended.err} == {}
+    assert [english_in(ended.err.replace("[OPTIONS]", "")) for ended in wrong.values()] == [[]] * len(wrong)
+    assert relay.run("show").err.endswith("Error: Missing argument 'RUN'.\n")
+
+
 @pytest.mark.parametrize(
     "words",
     [("--help",), ("amend", "--help"), ("doctor",), ("providers",), ("show",), ("plan", "nowhere.yaml")],
