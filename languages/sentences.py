@@ -38,7 +38,7 @@ VERBATIM: Final = frozenset(
     }
 )
 # In place of these stand ids, one or more: a shot may be called as one of our words.
-IDS: Final = frozenset({"names", "heirs", "stale", "following", "later", "shot_ids"})
+IDS: Final = frozenset({"names", "heirs", "stale", "following", "later", "shot_ids", "shot_id", "shot_name"})
 # In place of these stands a number or a measure.
 MEASURES: Final = frozenset({"number", "seconds", "minutes", "amount", "whole", "most", "least", "low", "spent"})
 PLACE: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
@@ -254,10 +254,10 @@ class _Search:
 
     def _part(self, message: Message, name: str, part: str, depth: int) -> Reading:
         """What stands in place of a name; joints at its ends belong to the sentence."""
+        if name in IDS and name not in message.quoted and (ids := ids_in(part)):
+            return Reading(ids, _count(part))
         if name in message.quoted or name.rstrip("0123456789") in VERBATIM:
             return _as_a_name(part)
-        if name in IDS and (ids := ids_in(part)):
-            return Reading(ids, _count(part))
         if message.literals[-1] == " ago" and (clock := _CLOCK.fullmatch(part)):
             part = f"{clock[1]} min"  # Else it reads like a time of the day.
         inner = part.strip(_ENDS)
