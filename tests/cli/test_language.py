@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.test_run import FIVE_MISTAKES
 from tests.cli.test_start_up import loaded_by
 
 BOARD = """
@@ -18,16 +19,6 @@ budget: {jobs: 6}
 shots:
   - {id: s1, prompt: 跑车驶过街道, takes: 2}
   - {id: s2, prompt: 镜头拉近, gate: approve}
-"""
-MISTAKES = """
-title: 雨
-model: seedance-1.5-pro-720p
-budjet: {jobs: 6}
-defaults: {duration: five}
-shots:
-  - {id: s1, promt: 跑车}
-  - {id: s2, prompt: 近, from: s9}
-  - {id: s2, prompt: 再近}
 """
 # Three words of English in a row are a sentence that was forgotten; commands to type are none.
 COMMAND = re.compile(r"framerelay [a-z-]+( \S+)*|`[^`]*`|\"[^\"]*\"|(film|run|export): \S+|https?://\S+")
@@ -100,7 +91,7 @@ def test_help_findings_and_mistakes_are_in_chinese(relay: Any, words: tuple[str,
 
 def test_every_mistake_of_a_storyboard_is_in_chinese(relay: Any) -> None:
     zh = relay.having(LANG="zh")
-    ended = zh.run("plan", zh.write("wrong.yaml", MISTAKES))
+    ended = zh.run("plan", zh.write("wrong.yaml", FIVE_MISTAKES))
 
     assert ended.code == 2
     assert len(ended.err.splitlines()) == len(relay.run("plan", "wrong.yaml").err.splitlines()) > 4
