@@ -8,7 +8,7 @@ _SEVERAL: Final = re.compile(r"[^\s,;:]+(?:, [^\s,;:]+)+")
 _TWO_WIDE: Final = re.compile("[\u3400-\u9fff]{2}|[，。；：、（）].|.[，。；：、（）]")
 _MIXED: Final = re.compile("[\u3400-\u9fff][A-Za-z0-9]|[A-Za-z0-9][\u3400-\u9fff]")
 # What follows is a provider's own.
-OF_OTHERS: Final = re.compile(r"HTTP [0-9]{3}\b|the provider says: ")
+OF_OTHERS: Final = re.compile(r"HTTP [0-9]{3}\b|[Tt]he provider says: ")
 
 
 def ids_in(text: str) -> str | None:

@@ -337,7 +337,7 @@ def _leaves_others_alone(message: Message, text: str) -> bool:
 
 def _beginnings(text: str) -> tuple[str, ...]:
     """*text*, and as it is within a sentence."""
-    return (text, text[:1].lower() + text[1:]) if text[:1].isupper() and not OF_OTHERS.match(text) else (text,)
+    return (text, text[:1].lower() + text[1:]) if text[:1].isupper() and not text.startswith("HTTP ") else (text,)
 
 
 def _blanks_after(text: str) -> str:

@@ -169,4 +169,6 @@ def test_an_id_that_a_sentence_begins_with_stays_small_in_chinese() -> None:
     changed = "brake is made as it is written now"
     with reading("zh"):
         assert _sentence(changed) == _sentence(translate(changed)) == "brake 按现在写的制作。"
+        assert _sentence("没有运行 run_zzz") == _sentence("there is no run run_zzz") == "没有运行 run_zzz。"
+        assert _sentence("the provider says: Sorry, not today.") == "供应商说：Sorry, not today."
     assert _sentence(changed) == "Brake is made as it is written now."
