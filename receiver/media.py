@@ -81,14 +81,14 @@ async def _missing(state: State, path: str) -> FrameRelayError | None:
     Only a worker decodes and joins; it is told, and whoever asked may ask again.
     """
     run = await state.store.load(path.partition("/")[0])
-    file = file_at(run, path) if run else None
-    if run is None or file is None:
+    run_file = file_at(run, path) if run else None
+    if run is None or run_file is None:
         return None
-    if not file.made_of or not all([await state.media.has(clip.path) for clip in file.made_of]):
-        return NotFound(missing_words(file))
-    await state.store.enqueue([task_to_make_again(run, file)])
+    if not run_file.made_of or not all([await state.media.has(clip.path) for clip in run_file.made_of]):
+        return NotFound(missing_words(run_file))
+    await state.store.enqueue([task_to_make_again(run, run_file)])
     return FileMissing(
-        f"{file} was gone from the data folder and is made again: ask again in a moment", retry_after_s=AGAIN_S
+        f"{run_file} was gone from the data folder and is made again: ask again in a moment", retry_after_s=AGAIN_S
     )
 
 

@@ -61,6 +61,10 @@ def test_a_shot_may_be_called_as_one_of_our_words(english: str, chinese: str) ->
     [
         ("our disk: permission denied", "本机磁盘：没有权限"),
         (
+            "the clip of shot film, take 1 is gone from the data folder: put it back from a backup, or retake the shot",
+            "镜头 film 第 1 次生成的片段已不在数据文件夹里：请从备份放回去，或重拍这个镜头",
+        ),
+        (
             "cannot listen on 1.2.3.4:80: cannot assign requested address",
             "不能在 1.2.3.4:80 上监听：这台机器没有这个地址",
         ),
@@ -68,7 +72,7 @@ def test_a_shot_may_be_called_as_one_of_our_words(english: str, chinese: str) ->
         ("our disk: something that nobody knows", "本机磁盘：something that nobody knows"),
     ],
 )
-def test_what_the_system_says_is_translated_where_it_is_common(english: str, chinese: str) -> None:
+def test_what_is_wrong_with_a_disk_is_translated(english: str, chinese: str) -> None:
     assert translate(english, CHINESE) == chinese
 
 
