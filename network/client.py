@@ -150,7 +150,9 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(f"the name {host} could not be resolved in time") from error
         except socket.gaierror as error:
-            raise httpcore.ConnectError(f"the name {host} could not be resolved: {error.strerror}") from error
+            raise httpcore.ConnectError(
+                f"the name {host} could not be resolved: {(error.strerror or str(error)).lower()}"
+            ) from error
         except UnicodeError as error:
             raise AddressForbidden(f"{host!r} is not a host name") from error
         if not self._trusted.covers(host, port):

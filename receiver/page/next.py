@@ -228,7 +228,8 @@ def _then(run: shapes.Run, shot_id: str) -> str:
 def _resume(run: Run, now: float) -> str | None:
     if why_not(run, events.Resumed(), now):
         return None
-    return f"may spend {number_of('job', submits_to_come(decided(run, events.Resumed(), now)))}"
+    jobs = submits_to_come(decided(run, events.Resumed(), now))
+    return f"may spend {number_of('job', jobs)}" if jobs else "spends nothing"
 
 
 def _more(run: Run) -> More:

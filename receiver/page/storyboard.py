@@ -35,10 +35,11 @@ class Proposal:
     """
     A storyboard in the making. ``seen``: the digest of the text whose outlook a person saw last.
 
-    ``told``: why it cannot be given to the run as it stands.
+    ``told``: why it cannot be given to the run as it stands. ``is_now``: it is what the run is made of already.
     """
 
     text: str
+    is_now: bool = False
     seen: str = ""
     outlook: AmendOutlook | None = None
     mistakes: tuple[Mistake, ...] = ()
@@ -55,7 +56,7 @@ async def show_storyboard(request: Request) -> Response:
     """``GET /runs/{run}/storyboard``: as it is now. Raises: NotFound; Conflict of a run that began elsewhere."""
     state = state_of(request)
     run = await stored_run(state, request.path_params["run"])
-    return await _page(request, run, Proposal(text=await _text_of(state, run)))
+    return await _page(request, run, Proposal(text=await _text_of(state, run), is_now=True))
 
 
 async def change_storyboard(request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 import re
 import time
+from dataclasses import replace
 from typing import Any, Final, get_args
 
 from starlette.requests import Request
@@ -18,6 +19,7 @@ from framerelay.receiver.door.sessions import INVITED_S
 from framerelay.receiver.fields import check_names, fields_of
 from framerelay.receiver.page.history import moments_of
 from framerelay.receiver.page.next import may_be_lost, retake_of, what_is_next
+from framerelay.receiver.page.picks import check_pick, other_picks, undo_address, undo_of
 from framerelay.receiver.page.refusals import refusal_words
 from framerelay.receiver.page.rendering import login_form, render_page
 from framerelay.receiver.page.strip import (
@@ -48,7 +50,7 @@ OF_ONE: Final[dict[str, tuple[str, ...]]] = {
     "promote": (),
     "resume": ("more_jobs", "more_money"),
     "approve": ("shot", "prompt", "seed"),
-    "pick": ("shot", "take"),
+    "pick": ("shot", "take", "picked", "undo"),
     "adopt": ("shot", "job_id"),
     "retake": ("shot", "prompt", "seed", "following"),
 }
@@ -96,8 +98,14 @@ async def _act(request: Request, run: Run) -> Response:
         check_revision(run, revision)
         final = await begin_final(state, run, final_of(state, run))
         return Response(status_code=303, headers={"Location": f"/runs/{final.id}"})
-    await decide(state, run.id, _decision(form, run), revision=revision)
+    decision = _decision(form, run)
+    if form.get("picked"):
+        check_pick(run, form, time.time())
+        revision = run.revision  # A film that was joined since the page was drawn is no reason to refuse.
+    await decide(state, run.id, decision, revision=revision)
     place = f"#shot-{form['shot']}" if form["action"] == "retake" else "#next"
+    if isinstance(decision, events.Picked):
+        place = undo_address(run, replace(decision, shot_id=stored_shot(run, decision.shot_id))) + place
     return Response(status_code=303, headers={"Location": f"/runs/{run.id}{place}"})
 
 
@@ -123,6 +131,7 @@ async def show_shot(request: Request) -> Response:
         takes=list(takes_of(view, seen, now=now)),
         shape=shape_of(view),
         retake=retake_of(run, shot, now),
+        others=other_picks(run, shot, now),
         lost=may_be_lost(shot),
         live=not has_ended(run),
         moments=await moments_of(state, run, shot),
@@ -229,6 +238,7 @@ async def _run_page(
         promotes=_promotion(state_of(request), run),
         shape=shape_of(view),
         next=what_is_next(run, view, now=now),
+        undo=undo_of(run, request.query_params, now),
         live=not has_ended(run),
         moving=any(shot.status in MOVING for shot in run.shots),
         event_names=EVENT_NAMES,
