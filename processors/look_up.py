@@ -226,7 +226,7 @@ async def _get_job(
         client, model = deps.clients.of(run.provider_of(shot) if shot else None), run.model
     is_its_own = take is not None and (job_id in take.job_ids or not take.job_ids)
     kept = take.kept if take and is_its_own else None
-    return await client.get_job(job_id, kept=kept, model=model, is_patient=is_patient)
+    return await client.get_job(job_id, addresses=kept, model=model, is_patient=is_patient)
 
 
 async def _too_late(
