@@ -67,7 +67,7 @@ async def read_board(request: Request) -> Storyboard:
     # YAML takes up to seconds; callbacks must not wait for it.
     state = state_of(request)
     trusted = Trusted(state.settings.trusted_hosts)
-    board = await asyncio.to_thread(read_storyboard, body, form=form, allow_paths=False, trusted=trusted)
+    board = await asyncio.to_thread(read_storyboard, body, form=form, allow_paths=False, trusted_hosts=trusted)
     return priced(board, state.providers)
 
 

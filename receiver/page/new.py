@@ -142,7 +142,7 @@ async def _begin(state: State, manuscript: Manuscript) -> Run:
 def _board(state: State, manuscript: Manuscript, pictures: dict[str, str | None]) -> Storyboard:
     """As the API would read it, with the pictures that it names; these are put into *pictures*."""
     trusted = Trusted(state.settings.trusted_hosts)
-    board = read_storyboard(manuscript.text, form=manuscript.form, trusted=trusted)
+    board = read_storyboard(manuscript.text, form=manuscript.form, trusted_hosts=trusted)
     pictures.update({name: _given(name, manuscript.files) for name in board.local_files()})
     names = {name: given for name, given in pictures.items() if given}
     if names:
@@ -151,7 +151,7 @@ def _board(state: State, manuscript: Manuscript, pictures: dict[str, str | None]
         given = board.given
         text = given.text if given else json.dumps(board.document)
         again: Form = "yaml" if given and given.form == "yaml" else "json"
-        board = read_storyboard(text, form=again, allow_paths=False, trusted=trusted)
+        board = read_storyboard(text, form=again, allow_paths=False, trusted_hosts=trusted)
     return priced(board, state.providers)
 
 

@@ -111,7 +111,7 @@ async def _text_of(state: State, run: Run) -> str:
 
 def _read(state: State, text: str) -> Storyboard:
     trusted = Trusted(state.settings.trusted_hosts)
-    return priced(read_storyboard(text, form="yaml", allow_paths=False, trusted=trusted), state.providers)
+    return priced(read_storyboard(text, form="yaml", allow_paths=False, trusted_hosts=trusted), state.providers)
 
 
 async def _form(request: Request) -> dict[str, str]:
