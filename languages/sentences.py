@@ -81,11 +81,11 @@ class Message:
             return None
         at, end, parts = len(first), len(text) - len(last), {}
         for name, literal in zip(self.names[:-1], self.literals[1:-1], strict=True):
-            found = text.find(literal, at, end)
-            if found < 0:
+            place = text.find(literal, at, end)
+            if place < 0:
                 return None
-            parts[name] = text[at:found]
-            at = found + len(literal)
+            parts[name] = text[at:place]
+            at = place + len(literal)
         parts[self.names[-1]] = text[at:end]
         return parts if all(_can_be(name, part) for name, part in parts.items()) else None
 
@@ -108,13 +108,13 @@ def message_of(english: str, other: str) -> Message:
     """The message that a catalog has."""
     pieces = PLACE.split(english)
     literals, names = tuple(pieces[::2]), tuple(pieces[1::2])
-    quoted = frozenset(
+    quotes = frozenset(
         name
         for name, before, after in zip(names, literals, literals[1:], strict=False)
         if before.endswith("the provider says: ") or (before.endswith(('"', "`")) and after.startswith(('"', "`")))
     )
     letters = sum(_count(each) for each in literals)
-    return Message(literals=literals, names=names, quoted=quoted, other=other, letters=letters)
+    return Message(literals=literals, names=names, quoted=quotes, other=other, letters=letters)
 
 
 class Sentences:
@@ -125,9 +125,9 @@ class Sentences:
         self._exact = {english: other for english, other in catalog.items() if other and not PLACE.search(english)}
         self._by_word: dict[str, list[tuple[int, Message]]] = {}
         self._tails: list[Message] = []
-        self._known: dict[str, Reading | None] = {}
-        found = [message_of(english, other) for english, other in catalog.items() if other]
-        for rank, message in enumerate(sorted(found, key=_order)):
+        self._cache: dict[str, Reading | None] = {}
+        messages = [message_of(english, other) for english, other in catalog.items() if other]
+        for rank, message in enumerate(sorted(messages, key=_order)):
             if message.names:
                 self._by_word.setdefault(_key_of(message), []).append((rank, message))
             if message.literals[0].startswith(" "):
@@ -137,10 +137,10 @@ class Sentences:
         """*text* in this language; what is not ours, or not known, stays as it is."""
         if "\n" in text:
             return "\n".join(self.translate(line) for line in text.split("\n"))
-        if len(self._known) > _KNOWN_MAX:
-            self._known.clear()
-        found = _Search(self._exact, self._by_word, self._tails, self._money, self._known).find(text.strip(), 0)
-        return text if found is None else f"{text[: len(text) - len(text.lstrip())]}{found.text}{_blanks_after(text)}"
+        if len(self._cache) > _KNOWN_MAX:
+            self._cache.clear()
+        match = _Search(self._exact, self._by_word, self._tails, self._money, self._cache).find(text.strip(), 0)
+        return text if match is None else f"{text[: len(text) - len(text.lstrip())]}{match.text}{_blanks_after(text)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,35 +156,35 @@ class _Search:
     """
     One sentence, and all that it may be made of: of several ways to read it the one that leaves the least unknown.
 
-    ``found``: what each part was found to be, since parts come again in other readings; ``known``: in other sentences.
+    ``readings``: what each part was found to be, as parts come again in other ways; ``cache``: in other sentences.
     """
 
     exact: Mapping[str, str]
     by_word: Mapping[str, list[tuple[int, Message]]]
     tails: Sequence[Message]
     money: Callable[[str], str | None]
-    known: dict[str, Reading | None]
-    found: dict[str, Reading | None] = field(default_factory=dict)
+    cache: dict[str, Reading | None]
+    readings: dict[str, Reading | None] = field(default_factory=dict)
 
     def find(self, text: str, depth: int) -> Reading | None:
         """*text* in this language, or None where nothing in it is known."""
         if depth > _DEPTH_MAX or not _LETTERS.search(text):
             return None
-        if text in self.known:
-            return self.known[text]
-        if text not in self.found:
-            self.found[text] = None  # Whatever holds itself is nothing.
-            self.found[text] = self._best(text, depth)
+        if text in self.cache:
+            return self.cache[text]
+        if text not in self.readings:
+            self.readings[text] = None  # Whatever holds itself is nothing.
+            self.readings[text] = self._best(text, depth)
             if depth < _DEPTH_MAX // 2:  # Deeper ones may have been cut off.
-                self.known[text] = self.found[text]
-        return self.found[text]
+                self.cache[text] = self.readings[text]
+        return self.readings[text]
 
     def _best(self, text: str, depth: int) -> Reading | None:
         if amount := self.money(text):
             return Reading(amount, _count(text))
         text = both_with_currency(text)
-        if (known := self._as_it_is(text)) is not None:
-            return known
+        if (reading := self._as_it_is(text)) is not None:
+            return reading
         best, letters = None, _count(text)
         for reading in self._readings(text, depth):
             if best is None or reading.letters > best.letters:
@@ -204,17 +204,17 @@ class _Search:
         yield from self._whole(text, depth)
 
     def _as_it_is(self, text: str) -> Reading | None:
-        for begun in _beginnings(text):
+        for start in _beginnings(text):
             for end in ("", "."):
-                if begun.endswith(end) and (other := self.exact.get(begun.removesuffix(end) if end else begun)):
+                if start.endswith(end) and (other := self.exact.get(start.removesuffix(end) if end else start)):
                     return Reading(other + ("。" if end else ""), _count(text))
         return None
 
     def _whole(self, text: str, depth: int) -> Iterator[Reading]:
-        for begun in _beginnings(text):
-            words = {"", *_WORD.findall(begun)}
+        for start in _beginnings(text):
+            words = {"", *_WORD.findall(start)}
             for _, message in sorted(message for word in words for message in self.by_word.get(word, ())):
-                parts = message.parts_of(begun) if _leaves_others_alone(message, begun) else None
+                parts = message.parts_of(start) if _leaves_others_alone(message, start) else None
                 if parts is not None and (message.is_strong or self._are_small(parts.values(), depth)):
                     yield self._fill(message, parts, depth)
 
@@ -223,20 +223,20 @@ class _Search:
         return all((_is_small(part) and " " not in part.strip()) or self._is_known(part, depth) for part in parts)
 
     def _is_known(self, part: str, depth: int) -> bool:
-        found = self.find(part.strip(_ENDS), depth + 1)
-        return found is not None and found.letters >= _count(part)
+        reading = self.find(part.strip(_ENDS), depth + 1)
+        return reading is not None and reading.letters >= _count(part)
 
     def _fill(self, message: Message, parts: Mapping[str, str], depth: int) -> Reading:
         """*message* with its *parts*, in the other language."""
-        letters, said = message.letters, ""
+        letters, words = message.letters, ""
         for place, piece in enumerate(PLACE.split(message.other)):
             if place % 2:
-                found = self._part(message, piece, parts.get(piece, ""), depth)
-                letters += found.letters
-                said = _join(said, found.text)
+                reading = self._part(message, piece, parts.get(piece, ""), depth)
+                letters += reading.letters
+                words = _join(words, reading.text)
             else:
-                said = _join(said, piece)
-        return Reading(said, letters)
+                words = _join(words, piece)
+        return Reading(words, letters)
 
     def _part(self, message: Message, name: str, part: str, depth: int) -> Reading:
         """What stands in place of a name; joints at its ends belong to the sentence."""
@@ -245,24 +245,24 @@ class _Search:
         if message.literals[-1] == " ago" and (clock := _CLOCK.fullmatch(part)):
             part = f"{clock[1]} min"  # Else it reads like a time of the day.
         inner = part.strip(_ENDS)
-        found = self.find(inner, depth + 1) or _several(inner)
-        if found is None:
+        reading = self.find(inner, depth + 1) or _several(inner)
+        if reading is None:
             return _as_a_name(part)
         before, _, after = part.partition(inner)
-        said = _join(WIDE.get(before, before), found.text)
-        return Reading(_join(said, WIDE.get(after, after)), found.letters)
+        words = _join(WIDE.get(before, before), reading.text)
+        return Reading(_join(words, WIDE.get(after, after)), reading.letters)
 
     def _without_ends(self, text: str, depth: int) -> Iterator[Reading]:
         """Without its full stop or colon, or the brackets around it."""
         if _OF_OTHERS.search(text):
             return
-        if text.endswith(".") and not text.endswith("..") and (found := self.find(text[:-1], depth + 1)):
-            yield Reading(f"{found.text}。", found.letters)
-        if text.endswith(":") and (found := self.find(text[:-1], depth + 1)):
-            yield Reading(f"{found.text}：", found.letters)
+        if text.endswith(".") and not text.endswith("..") and (reading := self.find(text[:-1], depth + 1)):
+            yield Reading(f"{reading.text}。", reading.letters)
+        if text.endswith(":") and (reading := self.find(text[:-1], depth + 1)):
+            yield Reading(f"{reading.text}：", reading.letters)
         is_bracketed = text.startswith("(") and text.endswith(")") and text.count("(") == 1
-        if is_bracketed and (found := self.find(text[1:-1], depth + 1)):
-            yield Reading(f"（{found.text}）", found.letters)
+        if is_bracketed and (reading := self.find(text[1:-1], depth + 1)):
+            yield Reading(f"（{reading.text}）", reading.letters)
 
     def _apart(self, text: str, depth: int) -> Iterator[Reading]:
         """Taken apart at each kind of joint, where one of its parts is ours."""
@@ -286,19 +286,19 @@ class _Search:
         return self.find(text, depth + 1)
 
     def _joined(self, pieces: Sequence[str], wide: str, depth: int) -> Iterator[Reading]:
-        found = [self.find(piece, depth + 1) for piece in pieces]
-        if any(found):
-            words = [piece if one is None else one.text for piece, one in zip(pieces, found, strict=True)]
-            yield Reading(wide.join(words), sum(one.letters for one in found if one))
+        readings = [self.find(piece, depth + 1) for piece in pieces]
+        if any(readings):
+            words = [piece if one is None else one.text for piece, one in zip(pieces, readings, strict=True)]
+            yield Reading(wide.join(words), sum(one.letters for one in readings if one))
 
     def _with_tail(self, text: str, depth: int) -> Iterator[Reading]:
         """What ends with one of the messages that begin with a blank: they follow others."""
-        spaced = f" {text}"
+        line = f" {text}"
         for message in self.tails:
-            at = spaced.find(message.literals[0])
-            if at >= 0 and (parts := message.parts_of(spaced[at:])) is not None:
+            at = line.find(message.literals[0])
+            if at >= 0 and (parts := message.parts_of(line[at:])) is not None:
                 tail = self._fill(message, parts, depth + 1)
-                head = self.find(spaced[1:at], depth + 1) or Reading(spaced[1:at], 0)
+                head = self.find(line[1:at], depth + 1) or Reading(line[1:at], 0)
                 yield Reading(_join(head.text, tail.text), head.letters + tail.letters)
 
 
@@ -325,15 +325,15 @@ def _leaves_others_alone(message: Message, text: str) -> bool:
     return bool(begins.strip()) and 0 <= text.find(begins) < place.start()
 
 
-def _join(said: str, more: str) -> str:
-    """*said* and *more*: a blank stands between a Chinese sign and a Latin one, and between no two Chinese ones."""
-    before, after = said.rstrip(" "), more.lstrip(" ")
+def _join(text: str, more: str) -> str:
+    """*text* and *more*: a blank stands between a Chinese sign and a Latin one, and between no two Chinese ones."""
+    before, after = text.rstrip(" "), more.lstrip(" ")
     edge = f"{before[-1:]}{after[:1]}"
-    if len(edge) < 2 or not (said + more).strip():
-        return said + more
+    if len(edge) < 2 or not (text + more).strip():
+        return text + more
     if _TWO_WIDE.fullmatch(edge):
         return before + after
-    return f"{before} {after}" if _MIXED.fullmatch(edge) else said + more
+    return f"{before} {after}" if _MIXED.fullmatch(edge) else text + more
 
 
 def _beginnings(text: str) -> tuple[str, ...]:
