@@ -74,7 +74,7 @@ async def amended(state: State, run: Run, board: Storyboard, *, revision: int | 
     """*run* after it was given *board*. Raises: Conflict if somebody acted after *revision*, or nothing changes."""
     wanted = _wanted(state, run, board)
     event = events.Amended(wanted=wanted, revision=revision)
-    recorded = await record(state.store, run.id, event, revision=revision, given=board.given)
+    recorded = await record(state.store, run.id, event, revision=revision, wording=board.given)
     if not recorded.changed:
         raise Conflict(why_no_change(recorded.run, wanted, time.time()) or "somebody acted in between: look again")
     log.info("person_decided", run_id=run.id, shot=None, decision="Amended")

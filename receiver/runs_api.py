@@ -65,7 +65,7 @@ async def list_runs(request: Request) -> Response:
     """``GET /v1/runs?limit=&after=&status=&label=&q=&needs=``: newest first; ``next``: the *after* of the next."""
     state = state_of(request)
     limit, after = page_of(request)
-    runs = await state.store.runs(limit=limit + 1, after=after, wanted=wanted_of(request))
+    runs = await state.store.runs(limit=limit + 1, after=after, selection=wanted_of(request))
     if not runs and after is not None and await state.store.load(RunId(after)) is None:
         raise RunNotFound(after)  # It was removed since: nobody must take this for the end of the list.
     more = runs[limit - 1].id if len(runs) > limit else None

@@ -45,7 +45,7 @@ async def list_runs(request: Request) -> Response:
     if sort and sort not in SORTS:
         raise RequestInvalid(f"sort is not one of {', '.join(SORTS)}", param="sort")
     is_front = wanted == Wanted() and not after and not sort
-    waiting = await state.store.runs(limit=NEEDS_MAX, wanted=Wanted(needs_person=True)) if is_front else []
+    waiting = await state.store.runs(limit=NEEDS_MAX, selection=Wanted(needs_person=True)) if is_front else []
     runs, more = await _page(state, wanted, after=after, sort=sort, but={run.id for run in waiting})
     above, below = await run_in_threadpool(lambda: ([_row(run) for run in waiting], [_row(run) for run in runs]))
     labels = [f"{name}:{value}" for name, value in wanted.labels]
@@ -84,9 +84,9 @@ async def _page(
 ) -> tuple[list[Run], str | None]:
     """Those of this page, and behind which the next one begins; *but* those that are shown already."""
     if sort:
-        runs = await state.store.runs(limit=SORTED_MAX, wanted=wanted)
+        runs = await state.store.runs(limit=SORTED_MAX, selection=wanted)
         return await run_in_threadpool(_sorted, runs, sort), None
-    found = await state.store.runs(limit=RUNS_A_PAGE + len(but) + 1, after=after, wanted=wanted)
+    found = await state.store.runs(limit=RUNS_A_PAGE + len(but) + 1, after=after, selection=wanted)
     runs = [run for run in found if run.id not in but]
     return runs[:RUNS_A_PAGE], runs[RUNS_A_PAGE - 1].id if len(runs) > RUNS_A_PAGE else None
 
