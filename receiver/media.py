@@ -58,8 +58,8 @@ async def _answer(state: State, path: str, *, method: str, keep_s: int) -> Respo
     """The file, or where it is; None if it is nowhere. Raises: NotFound for no name of ours; StorageFailed."""
     state.files.check(path)
     if link := await state.media.link(path, life_s=LINK_S, method=method):
-        sent = {"Cache-Control": f"private, max-age={min(keep_s, SENT_S)}"}
-        return RedirectResponse(link, status_code=307, headers=sent)
+        headers = {"Cache-Control": f"private, max-age={min(keep_s, SENT_S)}"}
+        return RedirectResponse(link, status_code=307, headers=headers)
     try:
         place = await state.media.fetch(path)
     except NotFound:

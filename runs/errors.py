@@ -280,8 +280,8 @@ class IdAmbiguous(Permanent):
     code = "ambiguous"
 
     def __init__(self, text: str, candidates: Sequence[str], *, more: bool = False) -> None:
-        listed = f"{', '.join(candidates)}{' and others' if more else ''}"
-        super().__init__(f"several ids begin with {text}: {listed}; give more of it")
+        ids = f"{', '.join(candidates)}{' and others' if more else ''}"
+        super().__init__(f"several ids begin with {text}: {ids}; give more of it")
         self.candidates = tuple(candidates)
 
 

@@ -36,23 +36,23 @@ class Copied:
 
 class Copies:
     """
-    *wanted* copies of what is written through *redis*; with 0 nothing is waited for.
+    *number* copies of what is written through *redis*; with 0 nothing is waited for.
 
     They have it in memory, and on disk where they sync each write: that comes before their answer. ``WAITAOF``, which
     waits for their disks by name, would say the same there a round trip later, and takes a second elsewhere; the
     figures are in docs/redis.md.
     """
 
-    def __init__(self, redis: RelayRedis, wanted: int) -> None:
-        self.wanted = wanted
+    def __init__(self, redis: RelayRedis, number: int) -> None:
+        self.number = number
         self._redis = redis
-        self._wait: RedisCommand = ("WAIT", wanted, WAIT_MS)
+        self._wait: RedisCommand = ("WAIT", number, WAIT_MS)
 
     async def call(
         self, script: RelayScript, keys: Sequence[str], arguments: Sequence[Any], *, carrier: Carrier | None = None
     ) -> Copied:
         """Call *script*, then wait for copies. Raises: as `RelayRedis.together`, and what the script refuses."""
-        if not self.wanted and carrier is None:
+        if not self.number and carrier is None:
             return Copied(answer=await script(keys=keys, args=arguments), copies=0)
         carrier = carrier or self._redis
         words = (len(keys), *keys, *arguments)
@@ -77,14 +77,14 @@ class Copies:
 
     def check(self, copies: int) -> None:
         """Raises: CopiesMissing if that is too few."""
-        if copies < self.wanted:
+        if copies < self.number:
             raise CopiesMissing(self.words(copies))
 
     def words(self, copies: int) -> str:
         """What is missing, and what to do."""
-        have = "no copy" if copies == 0 else f"{copies} of {self.wanted} copies"
+        have = "no copy" if copies == 0 else f"{copies} of {self.number} copies"
         return (
-            f"{have} of Redis took the last write within a second (FRAMERELAY_REDIS_COPIES = {self.wanted}): "
+            f"{have} of Redis took the last write within a second (FRAMERELAY_REDIS_COPIES = {self.number}): "
             "see that its replicas run and are connected"
         )
 

@@ -76,7 +76,7 @@ SHORT: Final = (
     *("{names} is made as it is written now", "{names} are made as they are written now", "{names} is added"),
     *("{names} is made again, from another frame", "{names} are made again, from other frames", "{names} are added"),
     *("{names} leaves the film, and its takes are kept", "{names} leave the film, and their takes are kept"),
-    *("{paid} to the end of the film", "receiver", "worker", "{number} takes", "then {follows}", "parameter", "field"),
+    *("{price} to the end of the film", "receiver", "worker", "{number} takes", "then {follows}", "parameter", "field"),
     *("begins with the prompt alone", "begins with your picture", "needs you", "Begin", "Decide"),
     *("Providers", "Operate", "the shot {doing}", "says", "seed"),
     *("line {number}", "line {number}, {place}", "{number} shots", "put off", "nowhere", "no status", "no job"),

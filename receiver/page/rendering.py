@@ -231,11 +231,11 @@ def _in_language(say: Callable[P, str]) -> Callable[P, str]:
 
 def _sentence(message: str) -> str:
     """*message* by itself, for whoever reads; an id that it begins with stays small where a sentence begins so."""
-    said = translate(sentence(message))
-    if said.endswith(".") and not message.endswith(".") and _SIGNS["zh"].search(said):
-        said = said[:-1] + FULL_STOP
-    is_raised = language() != ENGLISH and said[:1] == message[:1].upper()
-    return message[:1] + said[1:] if is_raised else said
+    words = translate(sentence(message))
+    if words.endswith(".") and not message.endswith(".") and _SIGNS["zh"].search(words):
+        words = words[:-1] + FULL_STOP
+    is_raised = language() != ENGLISH and words[:1] == message[:1].upper()
+    return message[:1] + words[1:] if is_raised else words
 
 
 def _environment() -> jinja2.Environment:

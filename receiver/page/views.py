@@ -86,7 +86,7 @@ async def act(request: Request) -> Response:
         now = await stored_run(state_of(request), run.id)
         status = 409 if isinstance(error, Conflict) else 422
         return await _run_page(
-            request, now, "run.html", told=refusal_words(error, fields_of(request), now), status=status
+            request, now, "run.html", notice=refusal_words(error, fields_of(request), now), status=status
         )
 
 
@@ -118,17 +118,17 @@ async def show_shot(request: Request) -> Response:
         return Response(status_code=303, headers={"Location": f"/runs/{run.id}/shots/{shot.name}"})
     now, view = time.time(), await _whole_view(request, run)
     place = next(place for place, each in enumerate(view.shots) if each.id == shot.name)
-    seen = view.shots[place]
+    shot_view = view.shots[place]
     return await render_page(
         request,
         "shot.html",
         run=view,
-        shot=seen,
-        cell=cell_of(view, seen, now=now),
+        shot=shot_view,
+        cell=cell_of(view, shot_view, now=now),
         before=view.shots[place - 1].id if place else None,
         after=view.shots[place + 1].id if place + 1 < len(view.shots) else None,
-        words=shot_words(view, seen, now=now),
-        takes=list(takes_of(view, seen, now=now)),
+        words=shot_words(view, shot_view, now=now),
+        takes=list(takes_of(view, shot_view, now=now)),
         shape=shape_of(view),
         retake=retake_of(run, shot, now),
         others=other_picks(run, shot, now),
@@ -218,15 +218,15 @@ def _number(form: dict[str, str], name: str) -> int | None:
 
 
 async def _run_page(
-    request: Request, run: Run, template: str, *, told: str | None = None, status: int = 200
+    request: Request, run: Run, template: str, *, notice: str | None = None, status: int = 200
 ) -> Response:
-    """*told*: why what was asked for was not done."""
+    """*notice*: why what was asked for was not done."""
     now, view = time.time(), await _whole_view(request, run)
     return await render_page(
         request,
         template,
         status=status,
-        told=told,
+        told=notice,
         run=view,
         now=now,
         done=_count_done(view),
