@@ -42,11 +42,12 @@ from framerelay.runs.errors import FrameRelayError
 from framerelay.store import closed, schema
 from framerelay.store.addresses import redis_address, shown
 from framerelay.store.client import RelayRedis, connect, disconnect
+from framerelay.store.copies import Copies
 from framerelay.store.disk import Disk
 from framerelay.store.embedded import EmbeddedRedis
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
 from framerelay.store.runs import Store
-from framerelay.store.support import ALONE, RedisUnsupported, check_support
+from framerelay.store.support import RedisUnsupported, check_copies, check_support
 from framerelay.storyboards.hooks import read_hooks
 from framerelay.upstream.jwks import PublicKeys
 from framerelay.upstream.providers import Provider, Providers, needs_address, read_providers
@@ -222,10 +223,12 @@ async def redis_at(settings: Settings) -> AsyncIterator[str]:
 
     Raises: CommandError where that cannot be used; SettingInvalid; EmbeddedRedisFailed.
     """
+    try:
+        check_copies(settings)
+    except RedisUnsupported as error:
+        raise CommandError(error.message) from error
     url = redis_address(settings)
     if url is None:
-        if settings.redis_copies:
-            raise CommandError(ALONE)
         async with EmbeddedRedis(settings.data_dir / "redis") as server:
             yield server.url
         return
@@ -233,7 +236,7 @@ async def redis_at(settings: Settings) -> AsyncIterator[str]:
     redis = connect(url)
     try:
         await redis.ping()
-        await check_support(redis, copies=settings.redis_copies)
+        await check_support(redis, copies=Copies.of(settings, redis))
     except (*REDIS_ERRORS, RedisUnsupported) as error:
         reason = error.message if isinstance(error, RedisUnsupported) else redis_words(error)
         raise CommandError(f"FRAMERELAY_REDIS_URL = {shown(url)}: {reason}") from error

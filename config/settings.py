@@ -87,6 +87,13 @@ class Settings:
         "Copies (replicas) of Redis that must have an intent before its submit leaves, and a callback before it is "
         "acknowledged, so that a fail-over that loses the last seconds pays for nothing twice. 0: none is waited for.",
     )
+    redis_copies_on_disk: str = knob(
+        "FRAMERELAY_REDIS_COPIES_ON_DISK",
+        one_of("no", "yes"),
+        "no",
+        "`yes`: these copies must have it on their disks (`WAITAOF`, Redis 7.2 or Valkey). It takes a second where "
+        "they sync each second, and says nothing new where they sync each write.",
+    )
     data_dir: Path = knob(
         "FRAMERELAY_DATA_DIR", as_path, Path("data"), "Folder of clips, frames, films, keys and the embedded Redis."
     )
@@ -98,10 +105,7 @@ class Settings:
         "`gs://…` or `az://…`, with credentials by the cloud's own variables or role. Unset: the data folder.",
     )
     store_endpoint: str | None = knob(
-        "FRAMERELAY_STORE_ENDPOINT",
-        as_url,
-        None,
-        "Address of an S3 server that is not Amazon's; `http://` is taken for it as well.",
+        "FRAMERELAY_STORE_ENDPOINT", as_url, None, "Its address, where that is not the cloud's own; `http://` will do."
     )
     media: str = knob(
         "FRAMERELAY_MEDIA",
@@ -282,11 +286,7 @@ class Settings:
         "not counted.",
     )
     callback_bytes_max: int = knob(
-        "FRAMERELAY_CALLBACK_BYTES_MAX",
-        as_positive,
-        1 << 20,
-        "Largest body of a callback; more is answered 413.",
-        unit="bytes",
+        "FRAMERELAY_CALLBACK_BYTES_MAX", as_positive, 1 << 20, "Largest body; more is answered 413.", unit="bytes"
     )
     callback_bytes_per_day: int = knob(
         "FRAMERELAY_CALLBACK_BYTES_PER_DAY",

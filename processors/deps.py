@@ -20,6 +20,7 @@ from framerelay.processors.notify import ANSWER_S, CONNECT_S, HANDS, Courier
 from framerelay.processors.turnstile import Turnstile
 from framerelay.runs.tokens import Links, Tokens
 from framerelay.store.client import RelayRedis
+from framerelay.store.copies import Copies
 from framerelay.store.files import MediaFiles
 from framerelay.store.frame_times import FrameTimes
 from framerelay.store.inbox import Inbox
@@ -87,7 +88,8 @@ async def open_deps(
                 ssl_context=tls_of(settings),
             )
         )
-        store = Store(redis, notices_keep_s=settings.callbacks_keep_s, copies=settings.redis_copies)
+        copies = Copies.of(settings, redis)
+        store = Store(redis, notices_keep_s=settings.callbacks_keep_s, copies=copies)
         media, keeping = media_store_of(settings), Keeping()
         stack.push_async_callback(keeping.aclose)
         yield Deps(
@@ -101,7 +103,7 @@ async def open_deps(
             downloads=await stack.enter_async_context(
                 guarded_client(settings.trusted_hosts, ssl_context=tls_of(settings))
             ),
-            inbox=Inbox(redis, keep_s=settings.callbacks_keep_s, copies=settings.redis_copies),
+            inbox=Inbox(redis, keep_s=settings.callbacks_keep_s, copies=copies),
             pace=Pace(redis),
             turnstile=Turnstile(settings.lookups_max, LookUps(redis)),
             limits=DownloadLimits(size_bytes_max=settings.clip_bytes_max, total_s=settings.download_timeout_s),

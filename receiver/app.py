@@ -61,6 +61,7 @@ from framerelay.receiver.state import STATE, State
 from framerelay.runs.errors import FrameRelayError
 from framerelay.runs.tokens import Links, Tokens
 from framerelay.store.client import RelayRedis, connect, disconnect
+from framerelay.store.copies import Copies
 from framerelay.store.disk import Disk
 from framerelay.store.inbox import Inbox
 from framerelay.store.media_places import media_store_of
@@ -135,7 +136,8 @@ async def _open(
     # Each stream holds a connection while it waits; they have their own, so that nobody else waits for one.
     stream_redis = _connected(stack, redis_url, connections_max=2 * STREAMS_MAX)
     secret = str(keys.secret)
-    inbox = Inbox(redis, keep_s=settings.callbacks_keep_s, copies=settings.redis_copies)
+    copies = Copies.of(settings, redis)
+    inbox = Inbox(redis, keep_s=settings.callbacks_keep_s, copies=copies)
     spool = Spool(settings.data_dir / "spool")
     stack.callback(spool.close)
     disk = Disk(settings.data_dir)
@@ -146,7 +148,7 @@ async def _open(
         live=live,
         key_check=KeyCheck(keys, settings),
         secrets=secrets_to_hide(settings, keys, callers.verification.verifiers),
-        store=Store(redis, notices_keep_s=settings.callbacks_keep_s, copies=settings.redis_copies),
+        store=Store(redis, notices_keep_s=settings.callbacks_keep_s, copies=copies),
         history=Store(stream_redis),
         streams=Seats(STREAMS_MAX),
         inbox=inbox,

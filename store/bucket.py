@@ -27,7 +27,10 @@ _WORDS: Final = {
     "ContainerNotFound": "there is no such container: make it, or correct FRAMERELAY_STORE",
     "InvalidAccessKeyId": "it does not know the key: check the credentials in the environment",
     "SignatureDoesNotMatch": "it refuses the key: check the credentials in the environment",
-    "AuthenticationFailed": "it refuses the key: check the credentials in the environment",
+    "AuthenticationFailed": "it refuses the key: check the credentials in the environment, and this machine's clock",
+    "AuthorizationFailure": "it refuses the key: check the credentials in the environment",
+    "AuthenticationRequired": "it refuses the key: check the credentials in the environment",
+    "AuthorizationPermissionMismatch": "the key may not do this: let it read, write, list and delete below the prefix",
     "RequestTimeTooSkewed": "its clock and ours differ: set the clock of this machine",
     "ExpiredToken": "the credentials have expired: renew them",
     "AccessDenied": "the key may not do this: let it read, write, list and delete below the prefix",
@@ -40,7 +43,7 @@ _UNREACHABLE: Final = re.compile(r"error sending request|error trying to connect
 
 def open_bucket(url: str, *, endpoint: str | None, environ: Mapping[str, str]) -> ObjectStore:
     """
-    The bucket and prefix of *url* (``s3://``, ``gs://``, ``az://``), at *endpoint* where it is another S3 server's.
+    The bucket and prefix of *url* (``s3://``, ``gs://``, ``az://``), at *endpoint* instead of the cloud's own.
 
     Nothing is asked of it yet. Raises: ValueError for what cannot be such an address.
     """
@@ -49,20 +52,29 @@ def open_bucket(url: str, *, endpoint: str | None, environ: Mapping[str, str]) -
     config: Any = {name.lower(): environ[name] for name in _CREDENTIALS[scheme] if environ.get(name)}
     client: Any = {"timeout": timedelta(seconds=REQUEST_S), "connect_timeout": timedelta(seconds=CONNECT_S)}
     more: dict[str, Any] = {"prefix": prefix or None, "client_options": client, "retry_config": RETRIES}
+    if endpoint:
+        config |= _at(endpoint, scheme)
+        client["allow_http"] = endpoint.startswith("http://")
     try:
         match scheme:
             case "gs":
                 return GCSStore(bucket, config=config, **more)
             case "az":
                 return AzureStore(bucket, config=config, **more)
-        if endpoint:
-            config |= {"endpoint": endpoint, "virtual_hosted_style_request": False}
-            if "aws_region" not in config and "aws_default_region" not in config:
-                config["region"] = "us-east-1"
-            client["allow_http"] = endpoint.startswith("http://")
+        if endpoint and "aws_region" not in config and "aws_default_region" not in config:
+            config["region"] = "us-east-1"
         return S3Store(bucket, config=config, **more)
     except BaseError as error:
         raise ValueError(bucket_words(error)) from error
+
+
+def _at(endpoint: str, scheme: str) -> dict[str, Any]:
+    match scheme:
+        case "gs":
+            return {"base_url": endpoint}
+        case "az":
+            return {"endpoint": endpoint}
+    return {"endpoint": endpoint, "virtual_hosted_style_request": False}
 
 
 @contextmanager

@@ -177,8 +177,10 @@ class BucketStore:
         """A link to *path*, whether that is there or not. Raises: StorageFailed."""
         if not isinstance(self.bucket, S3Store | GCSStore | AzureStore):
             raise StorageFailed("object storage: it signs no links")
+        # What Azure signs for reading is good for both, and what is signed there for HEAD is good for nothing.
+        signed_for = "GET" if isinstance(self.bucket, AzureStore) else _METHODS[method]
         with bucket_answers():
-            return await obstore.sign_async(self.bucket, _METHODS[method], path, timedelta(seconds=life_s))
+            return await obstore.sign_async(self.bucket, signed_for, path, timedelta(seconds=life_s))
 
     async def forget(self, path: str) -> None:
         """Remove it here and there."""
@@ -212,8 +214,10 @@ class BucketStore:
         try:
             with bucket_answers():
                 await obstore.delete_async(self.bucket, names)
-        except FileNotFoundError:
-            return
+        except FileNotFoundError:  # Somebody else removes them, too; with Google and Azure that ends it half-way.
+            if len(names) > 1:
+                for name in names:
+                    await self._delete([name])
 
 
 def _lives(url: str, life_s: float) -> bool:

@@ -11,7 +11,8 @@ times a second redis-py's way around each call: without it, a callback costs 4 Â
 import asyncio
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from importlib import resources
 from itertools import chain
@@ -42,6 +43,15 @@ KEEPALIVE: Final = {
 WAITING: Final = frozenset({"BLPOP", "XREAD"})  # They answer when something happens, which says nothing of Redis.
 RedisCommand = Sequence[str | bytes | int | float]
 """A command and its arguments, as they are sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sequel:
+    """A *command* that follows others on their connection, if *is_due* says so of their answers; *within_s* more."""
+
+    command: RedisCommand
+    is_due: Callable[[Sequence[Any]], bool]
+    within_s: float
 
 
 class RelayScript(AsyncScript):
@@ -84,34 +94,45 @@ class RelayRedis(ArqRedis):
         """*script*, to be called."""
         return RelayScript(self, script)
 
-    async def together(self, *commands: RedisCommand) -> list[Any]:
+    async def together(self, *commands: RedisCommand, sequel: Sequel | None = None) -> list[Any]:
         """
         *commands*, sent in one piece on one connection, which is not made anew between them; what each answers.
 
-        What the server refuses is its `ResponseError`, in place of an answer. If the connection breaks, all are sent
-        again: they must do no harm when that is so. Raises: as `execute_command`.
+        *sequel*: what follows there; if it was due, its answer is one more. What the server refuses is its
+        `ResponseError`, in place of an answer. If the connection breaks, all are sent again: they must do no harm when
+        that is so. Raises: as `execute_command`.
         """
         retry: Retry = self.connection_pool.connection_kwargs["retry"]
-        async with asyncio.timeout(self.timeout_s):
-            return await retry.call_with_retry(partial(self._together, commands), _nothing)
+        async with asyncio.timeout(_within_s(self.timeout_s, sequel)):
+            return await retry.call_with_retry(partial(self._together, commands, sequel), _nothing)
 
-    async def _together(self, commands: Sequence[RedisCommand]) -> list[Any]:
+    async def _together(self, commands: Sequence[RedisCommand], sequel: Sequel | None) -> list[Any]:
         connection = await self.connection_pool.get_connection()
         try:
-            return await exchange(connection, commands)
+            return await exchange(connection, commands, sequel)
         finally:
             await self.connection_pool.release(connection)
 
 
-async def exchange(connection: AbstractConnection, commands: Sequence[RedisCommand]) -> list[Any]:
+def _within_s(timeout_s: float, sequel: Sequel | None) -> float:
+    return timeout_s + (sequel.within_s if sequel else 0.0)
+
+
+async def exchange(
+    connection: AbstractConnection, commands: Sequence[RedisCommand], sequel: Sequel | None = None
+) -> list[Any]:
     """*commands*, sent in one piece on *connection*, and their answers; refusals are among them, as errors."""
     words = b"".join(chain.from_iterable(connection.pack_command(*command) for command in commands))
     try:
         await connection.send_packed_command(words, check_health=False)
-        return [await _answer(connection) for _ in commands]
+        answers = [await _answer(connection) for _ in commands]
+        if sequel and sequel.is_due(answers):
+            await connection.send_packed_command(connection.pack_command(*sequel.command), check_health=False)
+            answers.append(await _answer(connection))
     except BaseException:
         await connection.disconnect(nowait=True)  # Else the next to have it reads the answers that were left.
         raise
+    return answers
 
 
 async def _answer(connection: AbstractConnection) -> Any:
@@ -155,15 +176,15 @@ class PinnedConnection:
         REDIS.observe(time.perf_counter() - began)
         return answer
 
-    async def together(self, *commands: RedisCommand) -> list[Any]:
+    async def together(self, *commands: RedisCommand, sequel: Sequel | None = None) -> list[Any]:
         """As `RelayRedis.together`, which is asked where this connection is broken."""
         try:
-            async with asyncio.timeout(self._redis.timeout_s):
+            async with asyncio.timeout(_within_s(self._redis.timeout_s, sequel)):
                 if self._connection is None:
                     self._connection = await self._redis.connection_pool.get_connection()
-                return await exchange(self._connection, commands)
+                return await exchange(self._connection, commands, sequel)
         except RedisConnectionError:
-            return await self._redis.together(*commands)
+            return await self._redis.together(*commands, sequel=sequel)
 
     async def close(self) -> None:
         """Give the connection back."""

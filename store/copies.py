@@ -4,25 +4,28 @@ What the copies of Redis have: waited for before money moves, and before a callb
 Redis copies to its replicas after it has answered. One that takes over may lack the last seconds, and a submit that it
 never heard of would be sent again. So, where copies are asked for, such a write is followed by ``WAIT``, in one piece
 with it and on the same connection: a connection that was made anew would be told of no write, and a server that took
-over meanwhile of none of its predecessor's.
+over meanwhile of none of its predecessor's. Where their disks are asked for by name, ``WAITAOF`` follows on that
+connection, once the copies have answered.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
 from redis.exceptions import NoScriptError, ResponseError
 
+from framerelay.config.settings import Settings
 from framerelay.runs.errors import CopiesMissing
-from framerelay.store.client import RedisCommand, RelayRedis, RelayScript
+from framerelay.store.client import RedisCommand, RelayRedis, RelayScript, Sequel
 
 WAIT_MS: Final = 1000
+DISK_MS: Final = 2000  # A copy that syncs each second says once a second what it has synced.
 
 
 class Carrier(Protocol):
     """A client, or one of its connections."""
 
-    async def together(self, *commands: RedisCommand) -> list[Any]:
+    async def together(self, *commands: RedisCommand, sequel: Sequel | None = None) -> list[Any]:
         """As `store.client.RelayRedis.together`."""
 
 
@@ -38,15 +41,25 @@ class Copies:
     """
     *number* copies of what is written through *redis*; with 0 nothing is waited for.
 
-    They have it in memory, and on disk where they sync each write: that comes before their answer. ``WAITAOF``, which
-    waits for their disks by name, would say the same there a round trip later, and takes a second elsewhere; the
-    figures are in docs/redis.md.
+    They have it in memory, and on disk where they sync each write: that comes before their answer. *on_disk*: their
+    disks are waited for by name, by ``WAITAOF``, which says the same there a round trip later, and takes a second
+    elsewhere; the figures are in docs/redis.md.
     """
 
-    def __init__(self, redis: RelayRedis, number: int) -> None:
+    def __init__(self, redis: RelayRedis, number: int, *, on_disk: bool = False) -> None:
         self.number = number
         self._redis = redis
         self._wait: RedisCommand = ("WAIT", number, WAIT_MS)
+        self.on_disk = on_disk
+        self.disk_s = DISK_MS / 1000 if on_disk else 0.0
+        """So much longer than without disks may a call take."""
+        to_disk: RedisCommand = ("WAITAOF", 0, number, DISK_MS)
+        self._disk = Sequel(command=to_disk, is_due=self._are_there, within_s=self.disk_s) if on_disk else None
+
+    @classmethod
+    def of(cls, settings: Settings, redis: RelayRedis) -> Self:
+        """Those that *settings* ask for."""
+        return cls(redis, settings.redis_copies, on_disk=settings.redis_copies_on_disk == "yes")
 
     async def call(
         self, script: RelayScript, keys: Sequence[str], arguments: Sequence[Any], *, carrier: Carrier | None = None
@@ -56,12 +69,12 @@ class Copies:
             return Copied(answer=await script(keys=keys, args=arguments), copies=0)
         carrier = carrier or self._redis
         words = (len(keys), *keys, *arguments)
-        answer, copies = await carrier.together(("EVALSHA", script.sha, *words), self._wait)
+        answer, *copies = await carrier.together(("EVALSHA", script.sha, *words), self._wait, sequel=self._disk)
         if isinstance(answer, NoScriptError):
-            answer, copies = await carrier.together(("EVAL", script.script, *words), self._wait)
+            answer, *copies = await carrier.together(("EVAL", script.script, *words), self._wait, sequel=self._disk)
         if isinstance(answer, ResponseError):
             raise answer
-        return Copied(answer=answer, copies=_number(copies))
+        return Copied(answer=answer, copies=_number(*copies))
 
     async def prove(self, *commands: RedisCommand) -> None:
         """
@@ -69,11 +82,11 @@ class Copies:
 
         Raises: CopiesMissing; as `RelayRedis.together`, and what the server refuses.
         """
-        *answers, copies = await self._redis.together(*commands, self._wait)
+        answers = await self._redis.together(*commands, self._wait, sequel=self._disk)
         for answer in answers:
             if isinstance(answer, ResponseError):
                 raise answer
-        self.check(_number(copies))
+        self.check(_number(*answers[len(commands) :]))
 
     def check(self, copies: int) -> None:
         """Raises: CopiesMissing if that is too few."""
@@ -83,14 +96,24 @@ class Copies:
     def words(self, copies: int) -> str:
         """What is missing, and what to do."""
         have = "no copy" if copies == 0 else f"{copies} of {self.number} copies"
+        if self._disk:
+            return (
+                f"{have} of Redis put the last write on disk within two seconds (FRAMERELAY_REDIS_COPIES = "
+                f"{self.number}): see that its replicas run, are connected and have appendonly yes"
+            )
         return (
             f"{have} of Redis took the last write within a second (FRAMERELAY_REDIS_COPIES = {self.number}): "
             "see that its replicas run and are connected"
         )
 
+    def _are_there(self, answers: Sequence[Any]) -> bool:
+        """Where too few have it in memory, or it was refused, there is nothing to wait for."""
+        return not isinstance(answers[0], ResponseError) and _number(answers[-1]) >= self.number
 
-def _number(answer: Any) -> int:
-    """Of copies. Raises: what the server refuses."""
-    if isinstance(answer, ResponseError):
-        raise answer
-    return int(answer)
+
+def _number(answer: Any, on_disk: Any = None) -> int:
+    """Of copies; *on_disk*: what WAITAOF said, of our server's disk and theirs. Raises: what the server refuses."""
+    for each in (answer, on_disk):
+        if isinstance(each, ResponseError):
+            raise each
+    return int(answer) if on_disk is None else int(on_disk[1])

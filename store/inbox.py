@@ -97,9 +97,9 @@ _decode_callback = msgspec.msgpack.Decoder(Callback).decode
 class Inbox:
     """Keeps callbacks; `accept` returns when Redis has them."""
 
-    def __init__(self, redis: RelayRedis, *, keep_s: float, copies: int = 0) -> None:
+    def __init__(self, redis: RelayRedis, *, keep_s: float, copies: Copies | None = None) -> None:
         self._redis = redis
-        self._copies = Copies(redis, copies)
+        self._copies = copies or Copies(redis, 0)
         self._keep_ms = int(keep_s * 1000)
         self._accept = redis.register_script(script("accept", with_enqueue=True))
         self._late = redis.register_script(script("late"))
@@ -184,7 +184,7 @@ class Inbox:
         Raises: StoreUnavailable with the reason, in words, why a callback could not be kept now.
         """
         with redis_answers():
-            async with asyncio.timeout(PROVE_WITHIN_S):
+            async with asyncio.timeout(PROVE_WITHIN_S + self._copies.disk_s):
                 if self._copies.number:
                     await self._copies.prove(("MULTI",), ("SET", PROBE, 1), ("DEL", PROBE), ("EXEC",))
                     return

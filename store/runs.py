@@ -87,13 +87,13 @@ class Store:
     Loads and saves runs; the only writer of what it names.
 
     It remembers the runs that it saw last: one that has not changed meanwhile costs a word to load, however long it is.
-    *notices_keep_s*: so long what was told of a run can be read again. *copies*: so many copies of Redis have what is
-    saved ``copied``. ``given``: texts of storyboards. ``places``: those at providers, which a change may free.
+    *notices_keep_s*: so long what was told of a run can be read again. *copies*: what copies of Redis must have of
+    what is saved ``copied``. ``given``: texts of storyboards. ``places``: those at providers, which a change may free.
     """
 
-    def __init__(self, redis: RelayRedis, *, notices_keep_s: float = KEEP_S, copies: int = 0) -> None:
+    def __init__(self, redis: RelayRedis, *, notices_keep_s: float = KEEP_S, copies: Copies | None = None) -> None:
         self._redis = redis
-        self._copies = Copies(redis, copies)
+        self._copies = copies or Copies(redis, 0)
         self._notices_keep_ms = int(notices_keep_s * 1000)
         self._memory = Memory()
         self.given, self.places = GivenTexts(redis), Places(redis)

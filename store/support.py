@@ -4,9 +4,11 @@ from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
+from framerelay.config.settings import Settings
 from framerelay.runs.errors import Permanent
 from framerelay.store.client import RelayRedis
 from framerelay.store.cluster import ClusterPool
+from framerelay.store.copies import Copies
 
 OLDEST: Final = 7  # The major version; what Valkey says, whoever is as new as that.
 CLUSTER: Final = (
@@ -17,6 +19,14 @@ SENTINEL: Final = "this is a Sentinel: its address is redis+sentinel://HOST:PORT
 REPLICAS: Final = (
     "FRAMERELAY_REDIS_COPIES needs the command WAIT, which this Redis refuses ({reason}): "
     "allow it, or take the setting out"
+)
+DISKS: Final = (
+    "FRAMERELAY_REDIS_COPIES_ON_DISK needs the command WAITAOF, which this Redis refuses ({reason}): "
+    "use Redis 7.2 or later, or Valkey, and allow it, or take the setting out"
+)
+NONE: Final = (
+    "FRAMERELAY_REDIS_COPIES_ON_DISK: no copies are asked for: set FRAMERELAY_REDIS_COPIES to their number, or leave "
+    "the other unset"
 )
 ALONE: Final = (
     "FRAMERELAY_REDIS_COPIES: FrameRelay's own Redis has no copies: set FRAMERELAY_REDIS_URL to one that has replicas, "
@@ -30,11 +40,19 @@ class RedisUnsupported(Permanent):
     code = "redis_unsupported"
 
 
-async def check_support(redis: RelayRedis, *, copies: int) -> None:
+def check_copies(settings: Settings) -> None:
+    """Whether copies can be there at all. Raises: RedisUnsupported."""
+    if settings.redis_copies_on_disk == "yes" and not settings.redis_copies:
+        raise RedisUnsupported(NONE)
+    if settings.redis_copies and settings.redis_url is None:
+        raise RedisUnsupported(ALONE)
+
+
+async def check_support(redis: RelayRedis, *, copies: Copies) -> None:
     """
     Ask a server what it is; one that does not say so is believed, as services that are managed by others are.
 
-    *copies*: so many are to be waited for. Raises: RedisUnsupported; as the client.
+    *copies*: those that are to be waited for. Raises: RedisUnsupported; as the client.
     """
     facts = {**await _info(redis, "server"), **await _info(redis, "cluster")}
     mode = facts.get("redis_mode", facts.get("server_mode"))
@@ -47,8 +65,10 @@ async def check_support(redis: RelayRedis, *, copies: int) -> None:
     major = version.partition(".")[0]
     if major.isdigit() and int(major) < OLDEST:
         raise RedisUnsupported(f"this Redis is version {version}: use {OLDEST} or later, or Valkey")
-    if copies:
-        await _check_wait(redis)
+    if copies.number:
+        await _check_command(redis, "WAIT", 0, 1, words=REPLICAS)
+    if copies.on_disk:
+        await _check_command(redis, "WAITAOF", 0, 0, 1, words=DISKS)
 
 
 async def _info(redis: RelayRedis, section: str) -> dict[str, Any]:
@@ -59,8 +79,8 @@ async def _info(redis: RelayRedis, section: str) -> dict[str, Any]:
     return facts
 
 
-async def _check_wait(redis: RelayRedis) -> None:
+async def _check_command(redis: RelayRedis, *command: str | int, words: str) -> None:
     try:
-        await redis.execute_command("WAIT", 0, 1)
+        await redis.execute_command(*command)
     except ResponseError as error:
-        raise RedisUnsupported(REPLICAS.format(reason=error)) from error
+        raise RedisUnsupported(words.format(reason=error)) from error

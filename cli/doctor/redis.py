@@ -20,7 +20,7 @@ from framerelay.store.copies import Copies
 from framerelay.store.embedded import LOG, EmbeddedRedis, find_server, is_answering
 from framerelay.store.inbox import PROBE
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_words
-from framerelay.store.support import ALONE, RedisUnsupported, check_support
+from framerelay.store.support import RedisUnsupported, check_copies, check_support
 
 COMMAND_S: Final = 3.0
 ASKED: Final = ("appendonly", "appendfsync", "maxmemory", "maxmemory-policy")
@@ -32,16 +32,18 @@ async def look_at_redis(settings: Settings) -> Finding:
 
     A write that leaves nothing behind is tried, too. Raises: EmbeddedRedisFailed; Trouble.
     """
+    try:
+        check_copies(settings)
+    except RedisUnsupported as error:
+        return fail(error.message)
     url = redis_address(settings)
     if url is not None:
-        return await _look_at(url, f"Redis at {shown(url)}", copies=settings.redis_copies)
-    if settings.redis_copies:
-        return fail(ALONE)
+        return await _look_at(url, f"Redis at {shown(url)}", settings)
     folder = settings.data_dir / "redis"
     server = EmbeddedRedis(folder)
     try:
         if await _runs(server):
-            return await _look_at(server.url, "FrameRelay's own Redis, which is running,")
+            return await _look_at(server.url, "FrameRelay's own Redis, which is running,", settings)
     except TimeoutError:
         return fail(
             "FrameRelay's own Redis is there, but does not answer", f"see {folder / LOG}, and whether its disk hangs"
@@ -50,7 +52,7 @@ async def look_at_redis(settings: Settings) -> Finding:
         name = (await in_thread(find_server)).name
         return ok(f"FrameRelay's own: the first start makes {folder} and runs {name} there, syncing each write")
     async with server:
-        return await _look_at(server.url, "FrameRelay's own Redis, started for this look and ended again,")
+        return await _look_at(server.url, "FrameRelay's own Redis, started for this look and ended again,", settings)
 
 
 async def look_at_worker(settings: Settings) -> Finding:
@@ -80,9 +82,10 @@ async def client_of(settings: Settings) -> AsyncIterator[RelayRedis | None]:
         yield redis
 
 
-async def _look_at(url: str, name: str, *, copies: int = 0) -> Finding:
+async def _look_at(url: str, name: str, settings: Settings) -> Finding:
     try:
         async with _client(url) as redis:
+            copies = Copies.of(settings, redis)
             await check_support(redis, copies=copies)
             try:
                 await redis.set("{framerelay}:doctor", b"", px=1000, nx=True, get=True)  # As callbacks are kept.
@@ -90,8 +93,8 @@ async def _look_at(url: str, name: str, *, copies: int = 0) -> Finding:
                 if "syntax" in str(error):
                     return fail(f"{name.removesuffix(',')} is too old", "use Redis 7 or later, or Valkey")
                 raise
-            if copies:
-                await Copies(redis, copies).prove(("SET", PROBE, 1), ("DEL", PROBE))
+            if copies.number:
+                await copies.prove(("SET", PROBE, 1), ("DEL", PROBE))
             return _judge_durability(name, await _read_config(redis))
     except (RedisUnsupported, CopiesMissing) as error:
         return fail(f"{name.removesuffix(',')}: {error.message}")

@@ -57,7 +57,7 @@ def waits(server: Server) -> int:
 
 async def test_many_callbacks_share_one_wait(servers: tuple[Server, Server], client: RelayRedis) -> None:
     """And the copy has each of them when it is acknowledged."""
-    inbox = Inbox(client, keep_s=100, copies=1)
+    inbox = Inbox(client, keep_s=100, copies=Copies(client, 1))
 
     answers = await asyncio.gather(*(accepted(inbox, f"cb_{number}") for number in range(200)))
 
@@ -79,7 +79,7 @@ async def test_a_callback_that_no_copy_has_lies_in_the_spool_until_one_does(
     servers: tuple[Server, Server], client: RelayRedis, tmp_path: Path
 ) -> None:
     """It is looked up at once all the same; and not again with every try to empty the spool."""
-    inbox, spool = Inbox(client, keep_s=100, copies=1), Spool(tmp_path / "spool")
+    inbox, spool = Inbox(client, keep_s=100, copies=Copies(client, 1)), Spool(tmp_path / "spool")
     primary, copy = servers
     copy.kill()
     primary.wait_until("replication", connected_slaves=0)

@@ -200,7 +200,7 @@ async def test_the_rights_that_the_manual_names_are_enough(start_provider: Any, 
                 with pytest.raises(REDIS_ERRORS) as refused:
                     await redis.execute_command(*forbidden)
                 assert "allow all commands on {framerelay}:*" in redis_words(refused.value)
-        settings = Settings(redis_url=url, redis_copies=1)
+        settings = Settings(redis_url=url, redis_copies=1, redis_copies_on_disk="yes")
         async with redis_at(settings):
             pass
         async with start_provider() as provider, relay_in(tmp_path, url, provider.url) as relay:
