@@ -32,8 +32,14 @@ test: export PYTHONDONTWRITEBYTECODE :=  # Else every process that a test starts
 test: setup .venv/test-clips/.ready browser shells ffmpeg tools  ## lint, types and every test
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory --jobs=2 types suite
+
+# Side by side: some of the tests wait for something, which leaves the types time enough.
+types: setup
 	@$(BIN)/mypy
-	@$(BIN)/pytest -n auto --dist worksteal
+
+suite: setup
+	@env -u MAKEFLAGS $(BIN)/pytest -n auto --dist worksteal
 
 test-machines: setup .venv/machines/.ready redis-with-tls  ## machines without a common folder, with a real S3 server
 	@$(BIN)/pytest -q tests/machines
@@ -182,4 +188,4 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 clean:  ## remove .venv/ and caches (never your data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
-.PHONY: help setup demo test test-machines redis-with-tls test-busy browser shells ffmpeg tools sbom fonts fuzz audit chaos chaos-broken bench screenshots docs catalogs translated manual manual-serve format lock clean
+.PHONY: help setup demo test types suite test-machines redis-with-tls test-busy browser shells ffmpeg tools sbom fonts fuzz audit chaos chaos-broken bench screenshots docs catalogs translated manual manual-serve format lock clean

@@ -8,8 +8,8 @@ from framerelay.api.storyboard_schema import TEXT as WORDS
 
 def fields_schema(properties: Schema, *, needs: tuple[str, ...] = ()) -> Schema:
     """An object with these fields and no others: what is misspelt is refused, not passed over."""
-    required = {"required": list(needs)} if needs else {}
-    return {"type": "object", "properties": properties, "additionalProperties": False, **required}
+    rule = {"required": list(needs)} if needs else {}
+    return {"type": "object", "properties": properties, "additionalProperties": False, **rule}
 
 
 SEED: Final[Schema] = {"anyOf": [{"type": "integer", "minimum": -1, "maximum": 2**32 - 1}, {"type": "null"}]}

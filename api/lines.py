@@ -29,8 +29,8 @@ def run_lines(runs: Sequence[shapes.Run], *, now: float) -> list[str]:
 
 
 def _cost(run: shapes.Run) -> str:
-    spent = run.cost.spent + run.cost.reserved if run.cost else 0
-    return translate(amount_words(spent, run.cost.currency)) if run.cost and spent else ""
+    amount = run.cost.spent + run.cost.reserved if run.cost else 0
+    return translate(amount_words(amount, run.cost.currency)) if run.cost and amount else ""
 
 
 def _marks(run: shapes.Run) -> str:

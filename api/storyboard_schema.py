@@ -39,8 +39,8 @@ def _described(schema: Schema, description: str, *examples: str) -> Schema:
 
 
 def _group(needs: tuple[str, ...] = (), /, **keys: Schema) -> Schema:
-    required = {"required": list(needs)} if needs else {}
-    return {"type": "object", "properties": keys, "additionalProperties": False, **required}
+    rule = {"required": list(needs)} if needs else {}
+    return {"type": "object", "properties": keys, "additionalProperties": False, **rule}
 
 
 _CHOICE: Final = {

@@ -224,7 +224,7 @@ def _planned_shot(plan: Plan, shot: Shot) -> shapes.PlannedShot:
 def _warnings(run: Run) -> list[shapes.Oddity]:
     jumps = [_jump(shot_id, levels) for shot_id, levels in seams_that_jump(run)]
     odd = [_odd_clip(shot_id, note) for shot_id, note in clips_that_are_odd(run)]
-    unsent = [shapes.Oddity(code="notify_url_refused", message=_why_unsent(run.untold))] if run.untold else []
+    refusals = [shapes.Oddity(code="notify_url_refused", message=_why_unsent(run.untold))] if run.untold else []
     strange = [
         shapes.Oddity(code="status_unknown", message=_strange_words(run, shot, take))
         for shot in awake(run)
@@ -234,7 +234,7 @@ def _warnings(run: Run) -> list[shapes.Oddity]:
     lacks = [shapes.Oddity(code="film_incomplete", message=words) for words in (run.film.warnings if run.film else ())]
     unreachable = [UNREACHABLE] if seems_unreachable(run) else []
     twice = map(_paid_twice, second_jobs(run))
-    return [*unreachable, *twice, *unsent, *strange, *jumps, *filter(None, odd), *lacks]
+    return [*unreachable, *twice, *refusals, *strange, *jumps, *filter(None, odd), *lacks]
 
 
 def _jump(shot_id: str, levels: float) -> shapes.Oddity:

@@ -166,11 +166,11 @@ def cost_words(run: shapes.Run) -> str | None:
     cost, budget = run.cost, run.budget.money
     if not isinstance(cost, shapes.RunCost) or not (cost.spent or cost.reserved):
         return None
-    spent = amount_words(cost.spent, cost.currency)
+    amount = amount_words(cost.spent, cost.currency)
     if isinstance(budget, int | float):
-        spent = f"{spent.removesuffix(f' {cost.currency}')} of {amount_words(budget, cost.currency)}"
-    reserved = f", {amount_words(cost.reserved, cost.currency)} more in flight" if cost.reserved else ""
-    return f"{'about ' if cost.estimated else ''}{spent} spent{reserved}"
+        amount = f"{amount.removesuffix(f' {cost.currency}')} of {amount_words(budget, cost.currency)}"
+    rest = f", {amount_words(cost.reserved, cost.currency)} more in flight" if cost.reserved else ""
+    return f"{'about ' if cost.estimated else ''}{amount} spent{rest}"
 
 
 def begun_from(shot: shapes.Shot, take: shapes.Take) -> str | None:

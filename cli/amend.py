@@ -36,19 +36,19 @@ def amend(run_id: str, path: Path, *, dry_run: bool, yes: bool, as_json: bool) -
     storyboard, folder = read_board(path)
     with Receiver.of_environment() as receiver:
         board = storyboard.with_files(give_pictures(receiver, storyboard, folder))
-        document, given, revision = board.document, board.given, None
+        document, wording, revision = board.document, board.given, None
         if dry_run or asks(yes, as_json):
             run = receiver.run(run_id)
             run_id, revision = run.id, run.revision
             outlook = receiver.amend(
-                run_id, shapes.AmendOutlook, document, given=given, dry_run=True, revision=revision
+                run_id, shapes.AmendOutlook, document, wording=wording, dry_run=True, revision=revision
             )
             if dry_run:
                 _print_outlook(outlook, as_json)
                 return 0
             if not confirms(f"{title_of(run)}: {outlook.would}"):
                 return 1
-        after = receiver.amend(run_id, shapes.Run, document, given=given, revision=revision)
+        after = receiver.amend(run_id, shapes.Run, document, wording=wording, revision=revision)
         print_run(receiver, after, as_json)
     return 0
 

@@ -126,15 +126,15 @@ async def _written(
     media: bool,
     move: bool,
 ) -> dict[str, Any]:
-    known = {file.path: file for file in before.files} if before else {}
+    old_files = {file.path: file for file in before.files} if before else {}
     id, made_at = secrets.token_hex(8), time.time()
     is_local = settings.store is None
     # Callbacks that wait for Redis come first: one that reaches it meanwhile is in both, and counts once.
-    files = await asyncio.to_thread(_taken, folder, spooled(settings.data_dir), known)
-    named: set[str] = set()
-    ledger, keys, counts = await _ledger(folder, redis, id, named)
-    copied = sources(settings.data_dir, media=media and is_local)
-    files += await asyncio.to_thread(_taken, folder, copied, known)
+    files = await asyncio.to_thread(_taken, folder, spooled(settings.data_dir), old_files)
+    media_paths: set[str] = set()
+    ledger, keys, counts = await _ledger(folder, redis, id, media_paths)
+    pairs = sources(settings.data_dir, media=media and is_local)
+    files += await asyncio.to_thread(_taken, folder, pairs, old_files)
     place = await place_of_all(redis)
     manifest = BackupManifest(
         format=FORMAT,
@@ -158,17 +158,17 @@ async def _written(
         files=files,
     )
     await asyncio.to_thread(folder.finish, manifest)
-    missing = sorted(named - {file.path for file in files}) if manifest.media else []
-    return _answer(folder, manifest, known, missing)
+    missing = sorted(media_paths - {file.path for file in files}) if manifest.media else []
+    return _answer(folder, manifest, old_files, missing)
 
 
 async def _ledger(
-    folder: BackupFolder, redis: RelayRedis, id: str, named: set[str]
+    folder: BackupFolder, redis: RelayRedis, id: str, media_paths: set[str]
 ) -> tuple[CopiedFile, int, LedgerCounts]:
-    """The ledger, written; the files that its runs name are added to *named*."""
+    """The ledger, written; the files that its runs name are added to *media_paths*."""
 
     def note(run: Run) -> None:
-        named.update(f"media/{path}" for path in only_copies(run))
+        media_paths.update(f"media/{path}" for path in only_copies(run))
 
     writer = LedgerWriter(folder.new_ledger(id))
     try:
@@ -178,15 +178,17 @@ async def _ledger(
     return folder.note(folder.new_ledger(id)), writer.keys, counts
 
 
-def _taken(folder: BackupFolder, found: Iterable[tuple[Path, str]], known: dict[str, CopiedFile]) -> list[CopiedFile]:
-    taken = [folder.take(source, path, known.get(path)) for source, path in found]
-    return [file for file in taken if file is not None]
+def _taken(
+    folder: BackupFolder, pairs: Iterable[tuple[Path, str]], old_files: dict[str, CopiedFile]
+) -> list[CopiedFile]:
+    copies = [folder.take(source, path, old_files.get(path)) for source, path in pairs]
+    return [file for file in copies if file is not None]
 
 
 def _answer(
-    folder: BackupFolder, manifest: BackupManifest, known: dict[str, CopiedFile], missing: list[str]
+    folder: BackupFolder, manifest: BackupManifest, old_files: dict[str, CopiedFile], missing: list[str]
 ) -> dict[str, Any]:
-    new = [file for file in manifest.files if known.get(file.path) is not file]
+    new = [file for file in manifest.files if old_files.get(file.path) is not file]
     return {
         "object": "backup",
         "id": manifest.id,
@@ -222,8 +224,8 @@ def _print(answer: dict[str, Any]) -> None:
     if not answer["secret"]:
         echo("not in it: FRAMERELAY_SECRET, which is set elsewhere; a restore needs it")
     if answer["missing"]:
-        shown = ", ".join(path.removeprefix("media/") for path in answer["missing"][:SHOWN])
+        paths = ", ".join(path.removeprefix("media/") for path in answer["missing"][:SHOWN])
         more = ", …" if len(answer["missing"]) > SHOWN else ""
-        echo(printable(f"gone from the data folder: {number_of('file', len(answer['missing']))} ({shown}{more})"))
+        echo(printable(f"gone from the data folder: {number_of('file', len(answer['missing']))} ({paths}{more})"))
     if answer["moved"]:
         echo(f"nothing starts on that Redis any more; next: framerelay restore {answer['folder']}")

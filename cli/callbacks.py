@@ -111,8 +111,8 @@ def replay_callback(callback_id: str, *, yes: bool, as_json: bool) -> int:
     if as_json:
         print_json(answer)
         return 0
-    done = f"{answer.id}: {translate(answer.would)}"
-    click.echo(printable(done if answer.done else translate(f"It would {answer.would}.")))
+    words = f"{answer.id}: {translate(answer.would)}"
+    click.echo(printable(words if answer.done else translate(f"It would {answer.would}.")))
     if not answer.done:
         echo(f"To do it: framerelay replay {answer.replay_of} --yes", err=True)
     return 0

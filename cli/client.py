@@ -90,8 +90,8 @@ class Receiver:
 
     def get(self, path: str, shape: type[S], **query: object) -> S:
         """What lies at *path*, as *shape*; a list in *query* is the parameter so often. Raises: CommandError."""
-        given = {name: value for name, value in query.items() if value is not None}
-        params = {name: value if isinstance(value, list) else str(value) for name, value in given.items()}
+        fields = {name: value for name, value in query.items() if value is not None}
+        params = {name: value if isinstance(value, list) else str(value) for name, value in fields.items()}
         return self._ask("GET", path, shape, params=params)
 
     def run(self, run_id: str) -> shapes.Run:
@@ -111,20 +111,20 @@ class Receiver:
         return self._ask("DELETE", path, shape)
 
     def start(
-        self, storyboard: object, *, given: Given | None = None, headers: Mapping[str, str] | None = None
+        self, storyboard: object, *, wording: Given | None = None, headers: Mapping[str, str] | None = None
     ) -> shapes.Run:
         """
-        A new run of *storyboard*, of its text if that is *given*; *headers* may bring a key of their own, and terms.
+        A new run of *storyboard*, of its text if *wording* has it; *headers* may bring a key of their own, and terms.
 
         The key makes a repeat harmless, so an answer that was lost is simply asked for again. Raises: like `post`.
         """
         headers = {"Idempotency-Key": secrets.token_hex(16), **(headers or {})}
         for _ in range(TRIES - 1):
             try:
-                return self._send_board("/v1/runs", shapes.Run, storyboard, given, headers)
+                return self._send_board("/v1/runs", shapes.Run, storyboard, wording, headers)
             except NoAnswer:
                 continue
-        return self._send_board("/v1/runs", shapes.Run, storyboard, given, headers)
+        return self._send_board("/v1/runs", shapes.Run, storyboard, wording, headers)
 
     def amend(
         self,
@@ -132,13 +132,13 @@ class Receiver:
         shape: type[S],
         storyboard: object,
         *,
-        given: Given | None,
+        wording: Given | None,
         headers: Mapping[str, str] | None = None,
         **query: object,
     ) -> S:
         """What an amendment of the run to *storyboard* answers. Raises: like `post`."""
         params = {name: str(value).lower() for name, value in query.items() if value is not None}
-        return self._send_board(f"/v1/runs/{run_id}/amend", shape, storyboard, given, headers or {}, params=params)
+        return self._send_board(f"/v1/runs/{run_id}/amend", shape, storyboard, wording, headers or {}, params=params)
 
     def storyboard(self, run_id: str, *, kind: str) -> bytes:
         """The storyboard of the run, as the content type *kind*. Raises: CommandError."""
@@ -153,14 +153,14 @@ class Receiver:
         path: str,
         shape: type[S],
         storyboard: object,
-        given: Given | None,
+        wording: Given | None,
         headers: Mapping[str, str],
         **options: Any,
     ) -> S:
-        if given is None or given.form != "yaml":
+        if wording is None or wording.form != "yaml":
             return self._ask("POST", path, shape, json=storyboard, headers=headers, **options)
         headers = {**headers, "Content-Type": "application/yaml"}
-        return self._ask("POST", path, shape, content=given.text.encode(), headers=headers, **options)
+        return self._ask("POST", path, shape, content=wording.text.encode(), headers=headers, **options)
 
     @property
     def url(self) -> str:

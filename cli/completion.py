@@ -59,8 +59,8 @@ def items(what: str, ctx: click.Context, incomplete: str) -> list[CompletionItem
             candidates = list(_SOURCES[what](receiver, ctx))
     except Exception:
         return []
-    named = [(name, printable(about)) for name, about in candidates if name.startswith(incomplete)]
-    return [CompletionItem(name, help=about, is_id=True) for name, about in named]
+    matches = [(name, printable(about)) for name, about in candidates if name.startswith(incomplete)]
+    return [CompletionItem(name, help=about, is_id=True) for name, about in matches]
 
 
 def _runs(receiver: Receiver, _: click.Context) -> Iterable[tuple[str, str]]:

@@ -96,4 +96,4 @@ def _bind_words(host: str, port: int, error: OSError) -> str:
             f"port {port} of {host} is in use: another receiver or sandbox may be running; "
             "end it, or choose another port (FRAMERELAY_PORT, or --port of the sandbox)"
         )
-    return f"cannot listen on {host}:{port}: {error.strerror or error}"
+    return f"cannot listen on {host}:{port}: {(error.strerror or str(error)).lower()}"

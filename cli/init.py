@@ -24,14 +24,14 @@ def write_storyboard(file: Path, *, as_json: bool) -> int:
 
     Returns the exit code. Raises: CommandError.
     """
-    chained, first = _models(providers_of(settings_of_command()).of(None).profile.models)
+    model, first = _models(providers_of(settings_of_command()).of(None).profile.models)
     template = (resources.files("framerelay.cli") / TEMPLATES[language()]).read_text(encoding="utf-8")
     why = translate("The one above needs a picture to begin with.")
-    opening = f"\n    model: {first}  # {why}" if first != chained else ""
-    text = template.format(file=file.name, model=chained, opening=opening)
+    opening = f"\n    model: {first}  # {why}" if first != model else ""
+    text = template.format(file=file.name, model=model, opening=opening)
     try:
-        with file.open("x", encoding="utf-8") as opened:
-            opened.write(text)
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(text)
     except FileExistsError:
         raise CommandError(f"{file} is there already: give another name, as in `framerelay init second.yaml`") from None
     except OSError as error:
@@ -45,11 +45,11 @@ def write_storyboard(file: Path, *, as_json: bool) -> int:
 
 def _models(models: Mapping[str, Model]) -> tuple[str, str]:
     """The model of shots that begin with a frame, and that of the first shot, which has none; one if it can be."""
-    named = {name: model for name, model in models.items() if "*" not in name}
-    chained = [name for name, model in named.items() if "first" in (model.frames or ())]
-    first = [name for name, model in named.items() if not model.needs]
-    both = [name for name in chained if name in first]
-    if both or not chained:
-        name = next(iter(both or named), MODEL)
+    by_name = {name: model for name, model in models.items() if "*" not in name}
+    takers = [name for name, model in by_name.items() if "first" in (model.frames or ())]
+    first = [name for name, model in by_name.items() if not model.needs]
+    both = [name for name in takers if name in first]
+    if both or not takers:
+        name = next(iter(both or by_name), MODEL)
         return name, name
-    return chained[0], next(iter(first), chained[0])
+    return takers[0], next(iter(first), takers[0])

@@ -4,6 +4,8 @@ import gettext
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -27,6 +29,18 @@ def speak(command: click.Command) -> None:
     gettext.bindtextdomain(DOMAIN, FOLDER)
     gettext.textdomain(DOMAIN)
     _put_help(command)
+
+
+@contextmanager
+def in_one_language() -> Iterator[None]:
+    """Mend what click puts together of its own pieces, with the stops and blanks of English."""
+    try:
+        yield
+    except (click.MissingParameter, click.NoSuchOption, click.NoSuchCommand) as error:
+        if language() == ENGLISH:
+            raise
+        words = re.sub(f"{FULL_STOP} ", FULL_STOP, re.sub(r"'\.(?=\s|$) ?", f"'{FULL_STOP}", error.format_message()))
+        raise click.UsageError(words, error.ctx) from None
 
 
 def speak_english() -> None:
@@ -65,5 +79,7 @@ def _put_help(command: click.Command) -> None:
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.help:
             parameter.help = translate(parameter.help)
+        if isinstance(parameter.type, click.Path | click.IntRange | click.FloatRange):
+            parameter.type.name = translate(parameter.type.name)
     for each in command.commands.values() if isinstance(command, click.Group) else ():
         _put_help(each)

@@ -96,8 +96,8 @@ def _head(run: shapes.Run) -> PictureLine:
 
 def _tally(run: shapes.Run, now: float) -> PictureLine:
     shots = f"{_count_done(run.shots)} of {len(run.shots)} shots"
-    budget, spent = run.budget.jobs, run.spent.jobs
-    jobs = number_of("job", spent) if budget is None else f"{spent} of {number_of('job', budget)}"
+    budget, number = run.budget.jobs, run.spent.jobs
+    jobs = number_of("job", number) if budget is None else f"{number} of {number_of('job', budget)}"
     cost = f", {words}" if (words := cost_words(run)) else ""
     until = now if run.status in ("running", "waiting") else run.updated
     tally = f"{shots}, {jobs}{cost}, {duration(until - run.created)}{missed_words(run)}"

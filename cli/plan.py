@@ -34,8 +34,8 @@ def show_plan(path: Path, *, as_json: bool) -> int:
     """Print the plan; its id is the one that the receiver finds once the pictures are handed over."""
     settings = settings_of_command()
     providers = providers_of(settings)
-    named, pictures = _name_files(*read_board(path))
-    board = priced(named, providers)
+    board, pictures = _name_files(*read_board(path))
+    board = priced(board, providers)
     plan = plan_of(board, Trusted(settings.trusted_hosts), more=ability_checks(board, providers, pictures))
     if as_json:
         print_json(plan_view(plan))
@@ -127,8 +127,8 @@ def _cost_words(plan: Plan) -> str:
     if plan.cost is not None:
         return f"{range_words(plan.cost.low, plan.cost.high, plan.cost.currency)} if nothing fails"
     models = sorted({shot.model or plan.model for shot in plan.shots if shot.estimate is None})
-    unknown = f"no price is known of {', '.join(map(printable, models))}"
-    return unknown if models else "the prices are in more than one currency"
+    words = f"no price is known of {', '.join(map(printable, models))}"
+    return words if models else "the prices are in more than one currency"
 
 
 def _budget_words(plan: Plan) -> str:

@@ -64,9 +64,9 @@ def show_provider(name: str, *, as_json: bool) -> int:
     echo(f"{provider.name}: {printable(profile.title)}")
     for label, value in _lines(provider):
         click.echo(f"  {ljust(_label(label), 12)} {printable(value if label == 'source' else translate(value))}")
-    for model, known in profile.models.items():
+    for model, facts in profile.models.items():
         click.echo(
-            f"  {ljust(_label('model'), 12)} {printable(model)}: {printable(_model_words(msgspec.to_builtins(known)))}"
+            f"  {ljust(_label('model'), 12)} {printable(model)}: {printable(_model_words(msgspec.to_builtins(facts)))}"
         )
     return 0
 
@@ -142,10 +142,10 @@ def _provider(name: str, settings: Settings) -> Provider:
 def _shot(board: Storyboard, shot_id: str | None) -> Shot:
     if shot_id is None:
         return board.shots[0]
-    found = next((shot for shot in board.shots if shot.id == shot_id), None)
-    if found is None:
+    match = next((shot for shot in board.shots if shot.id == shot_id), None)
+    if match is None:
         raise NotFound(f"there is no shot {shot_id} in the storyboard; it has {', '.join(s.id for s in board.shots)}")
-    return found
+    return match
 
 
 def _label(label: str) -> str:
@@ -155,10 +155,10 @@ def _label(label: str) -> str:
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     can_be = f", can be signed (set {row['secret_missing']})" if row["secret_missing"] else ""
-    told = "signed callback" if row["signed"] and not can_be else f"callback{can_be}"
-    told = told if row["callback"] in ("create", "query") else "look-ups alone"
+    way = "signed callback" if row["signed"] and not can_be else f"callback{can_be}"
+    way = way if row["callback"] in ("create", "query") else "look-ups alone"
     facts = f"{row['checked'] or 'unknown'}{' (old)' if is_old(row) else ''}"
-    return told, ", ".join(row["accepts"]), "its own" if row["returns_last_frame"] else "ours", facts
+    return way, ", ".join(row["accepts"]), "its own" if row["returns_last_frame"] else "ours", facts
 
 
 def _resolved(provider: Provider) -> dict[str, Any]:

@@ -69,9 +69,9 @@ def _pick(shot: shapes.Shot) -> Verdict | None:
 
 def _word(question: str, words: tuple[str, ...]) -> str:
     """One of *words*, or nothing: a slip of a finger must not spend anything."""
-    while typed := _typed(question).lower():
-        if typed in words:
-            return typed
+    while reply := _typed(question).lower():
+        if reply in words:
+            return reply
         echo(f"Type {listed(words, 'or')}, or Enter.", err=True)
     return ""
 

@@ -105,8 +105,8 @@ def _verified(source: Path, settings: Settings) -> _Backup:
 
 def _check_secret(folder: BackupFolder, manifest: BackupManifest, settings: Settings) -> None:
     """With another one the callbacks of all jobs that are under way would be refused. Raises: BackupUnusable."""
-    kept = [folder.root / "keys" / "secret", settings.data_dir / "secret"]
-    texts = [trimmed(read_text(place)) for place in kept if place.is_file()]
+    places = [folder.root / "keys" / "secret", settings.data_dir / "secret"]
+    texts = [trimmed(read_text(place)) for place in places if place.is_file()]
     secret = settings.secret or (Secret(texts[0]) if texts else None)
     if secret is None:
         raise BackupUnusable(
@@ -116,7 +116,7 @@ def _check_secret(folder: BackupFolder, manifest: BackupManifest, settings: Sett
     if marks_of(settings, secret)[SECRET] != manifest.secret:
         raise BackupUnusable(
             "FRAMERELAY_SECRET is not that of the backup, so callbacks of its jobs would be refused: set the one that "
-            "it was taken with" + (", or unset it: the backup has it" if texts[:1] and kept[0].is_file() else "")
+            "it was taken with" + (", or unset it: the backup has it" if texts[:1] and places[0].is_file() else "")
         )
 
 
@@ -126,12 +126,12 @@ async def _restore(settings: Settings, backup: _Backup) -> dict[str, Any]:
         try:
             closing = await _closed(redis, settings, backup)
             is_first = backup.manifest.moved and backup.folder.claim(backup.manifest, closing.restore)
-            copied = await asyncio.to_thread(_put_files, backup, settings.data_dir)
+            copies = await asyncio.to_thread(_put_files, backup, settings.data_dir)
             await clear(redis, but=CLOSED)
             entries = entries_in(backup.folder.root / backup.manifest.ledger.path)
             keys = await load_ledger(redis, entries, prefix=backup.manifest.prefix)
             await schema.enter(redis)
-            marked = 0 if is_first else await mark_restored(Store(redis))
+            holds = 0 if is_first else await mark_restored(Store(redis))
             await reopen(redis)
         finally:
             await disconnect(redis)
@@ -143,10 +143,10 @@ async def _restore(settings: Settings, backup: _Backup) -> dict[str, Any]:
         "folder": str(settings.data_dir),
         "redis": shown(settings.redis_url) if settings.redis_url else None,
         "runs": manifest.runs,
-        "held_runs": marked,
+        "held_runs": holds,
         "keys": keys,
         "files": len(manifest.files),
-        "copied_files": copied,
+        "copied_files": copies,
         "media": manifest.media,
         "store": manifest.store,
     }
@@ -158,11 +158,11 @@ async def _closed(redis: RelayRedis, settings: Settings, backup: _Backup) -> Clo
         running = await processes(redis)
     if running:
         raise CommandError(f"{who_runs(running)}: end that first (one that was killed is forgotten within 15 seconds)")
-    begun = await closing_of(redis)
-    if begun and begun.reason is ClosedReason.RESTORE and begun.backup == backup.manifest.id:
-        return begun
-    if begun:
-        raise RedisClosed(begun)
+    closing = await closing_of(redis)
+    if closing and closing.reason is ClosedReason.RESTORE and closing.backup == backup.manifest.id:
+        return closing
+    if closing:
+        raise RedisClosed(closing)
     if not await is_blank(redis):
         raise CommandError(_occupied(settings))
     await _check_files(settings, backup)
@@ -192,9 +192,9 @@ async def _check_files(settings: Settings, backup: _Backup) -> None:
     own = await media.place_id()
     if own is None or own == backup.manifest.place:
         return
-    found = await asyncio.to_thread(lambda: len(list(sources(settings.data_dir, media=True))))
+    number = await asyncio.to_thread(lambda: len(list(sources(settings.data_dir, media=True))))
     bare = await asyncio.to_thread(lambda: len(list(sources(settings.data_dir, media=False))))
-    if media.is_remote or found > bare:
+    if media.is_remote or number > bare:
         raise CommandError(
             f"{media.name} has files of another installation: set another FRAMERELAY_DATA_DIR or FRAMERELAY_STORE, or "
             "move them away"
@@ -203,11 +203,11 @@ async def _check_files(settings: Settings, backup: _Backup) -> None:
 
 def _put_files(backup: _Backup, data_dir: Path) -> int:
     """All of them, the keys first; how many were not there."""
-    copied = 0
+    copies = 0
     for file in sorted(backup.manifest.files, key=lambda file: not file.path.startswith("keys/")):
         place = destination(file.path, data_dir)
-        copied += put_back(backup.folder.root / file.path, file, place)
-    return copied
+        copies += put_back(backup.folder.root / file.path, file, place)
+    return copies
 
 
 def _print(answer: dict[str, Any], backup: _Backup) -> None:
@@ -218,6 +218,6 @@ def _print(answer: dict[str, Any], backup: _Backup) -> None:
     elif not answer["media"]:
         echo("clips, frames and films were not in it: put them back before you start")
     if answer["held_runs"]:
-        held = number_of("run", answer["held_runs"])
-        echo(f"{held} not over: what may have been submitted since the backup is asked about, or held, not sent")
+        runs = number_of("run", answer["held_runs"])
+        echo(f"{runs} not over: what may have been submitted since the backup is asked about, or held, not sent")
     echo("next: framerelay up (or receiver and worker), without --after-restore")

@@ -28,9 +28,9 @@ def list_runs(
     as_json: bool,
 ) -> int:
     """A line for each run."""
-    wanted = {"status": status, "label": list(labels) or None, "q": search, "needs": needs}
+    query = {"status": status, "label": list(labels) or None, "q": search, "needs": needs}
     with Receiver.of_environment() as receiver:
-        page = receiver.get("/v1/runs", shapes.Runs, **wanted, limit=limit)
+        page = receiver.get("/v1/runs", shapes.Runs, **query, limit=limit)
     if as_json:
         print_json(page)
         return 0

@@ -115,8 +115,8 @@ async def _serve(
     async with AsyncExitStack() as stack:
         redis_url = await stack.enter_async_context(redis_at(settings))
         parts = [await stack.enter_async_context(_watched(redis_url, closed.refuse_closed, closed.watch))]
-        entered = _watched(redis_url, schema.enter, schema.watch, timeout_s=MOVED_WITHIN_S)
-        parts.append(await stack.enter_async_context(entered))
+        entry = _watched(redis_url, schema.enter, schema.watch, timeout_s=MOVED_WITHIN_S)
+        parts.append(await stack.enter_async_context(entry))
         parts.append(await stack.enter_async_context(one_place(settings, redis_url)))
         if after_restore:
             await mark_runs_restored(redis_url)
@@ -130,9 +130,9 @@ async def _serve(
         _greet(settings, keys, receiver=what.receiver, worker=what.worker)
         _spare_the_collector()
         waiting = asyncio.create_task(stop.wait())
-        ended, _ = await asyncio.wait([waiting, *parts], return_when=asyncio.FIRST_COMPLETED)
+        done_parts, _ = await asyncio.wait([waiting, *parts], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
-        for part in ended - {waiting}:
+        for part in done_parts - {waiting}:
             part.result()
             return 1
     return 0

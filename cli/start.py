@@ -19,7 +19,7 @@ def start(path: Path, *, watch: bool, as_json: bool) -> int:
     storyboard, folder = read_board(path)
     with Receiver.of_environment() as receiver:
         board = storyboard.with_files(give_pictures(receiver, storyboard, folder))
-        run = receiver.start(board.document, given=board.given)
+        run = receiver.start(board.document, wording=board.given)
         if watch:
             return watch_run(receiver, run.id, as_json=as_json)
     if as_json:
@@ -47,8 +47,8 @@ def give_pictures(receiver: Receiver, storyboard: Storyboard, folder: Path) -> d
 
 
 def _give(receiver: Receiver, file: Path) -> str:
-    with file.open("rb") as opened:
-        most = VIDEO_BYTES_MAX if is_video(opened.read(16)) else PICTURE_BYTES_MAX
+    with file.open("rb") as stream:
+        most = VIDEO_BYTES_MAX if is_video(stream.read(16)) else PICTURE_BYTES_MAX
     if file.stat().st_size > most:
         raise ReceiverRefusal(f"it is larger than {most // 1_000_000} MB, more than providers take")
     return receiver.post("/v1/files", shapes.File, content=file.read_bytes()).name

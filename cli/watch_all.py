@@ -44,18 +44,18 @@ def watch_all(*, as_json: bool) -> int:
 
 def _report(receiver: Receiver, *, as_json: bool) -> None:
     """Each run when it is first seen, when it has changed, and when it has ended."""
-    seen: dict[str, int] = {}
+    revisions: dict[str, int] = {}
     for runs, _ in _turns(receiver):
-        gone = seen.keys() - {run.id for run in runs}
-        changed = [run for run in runs if seen.get(run.id) != run.revision]
-        for run_id in gone:
+        gone_ids = revisions.keys() - {run.id for run in runs}
+        changes = [run for run in runs if revisions.get(run.id) != run.revision]
+        for run_id in gone_ids:
             with suppress(ReceiverRefusal):  # It was removed.
-                changed.append(receiver.run(run_id))
-        seen = {run.id: run.revision for run in runs}
+                changes.append(receiver.run(run_id))
+        revisions = {run.id: run.revision for run in runs}
         if as_json:
-            for run in changed:
+            for run in changes:
                 print_json(run)
-        for line in () if as_json else run_lines(changed, now=time.time()):
+        for line in () if as_json else run_lines(changes, now=time.time()):
             click.echo(line)
         sys.stdout.flush()
 
@@ -63,13 +63,13 @@ def _report(receiver: Receiver, *, as_json: bool) -> None:
 def _picture(runs: list[shapes.Run], missing_s: float, *, rows: int) -> Group:
     needy = sum(run.needs is not None for run in runs)
     head = f"{number_of('run', len(runs))} going on, {needy} of them {'needs' if needy == 1 else 'need'} you"
-    shown = runs[: max(1, rows - 3)]
+    first_runs = runs[: max(1, rows - 3)]
     lines = [Text(translate(head if runs else NOTHING), "bold", no_wrap=True, overflow="ellipsis")]
-    for run, line in zip(shown, run_lines(shown, now=time.time()), strict=True):
+    for run, line in zip(first_runs, run_lines(first_runs, now=time.time()), strict=True):
         line = line.replace(run.id, run.id[:ID_CHARS], 1)
         lines.append(Text(line, "yellow" if run.needs else "cyan", no_wrap=True, overflow="ellipsis"))
-    if len(runs) > len(shown):
-        lines.append(Text(translate(f"… and {len(runs) - len(shown)} more"), "dim"))
+    if len(runs) > len(first_runs):
+        lines.append(Text(translate(f"… and {len(runs) - len(first_runs)} more"), "dim"))
     if missing_s:
         lines.append(Text(translate(f"the receiver does not answer, asking again, {duration(missing_s)}"), "red"))
     return Group(*lines)

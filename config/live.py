@@ -64,12 +64,12 @@ class LiveSettings:
             except (SettingInvalid, OSError) as error:
                 log.warning("settings_not_read_again", reason=str(error))
                 return
-            changed = [knob.variable for field, knob, _ in knobs() if field in LIVE and self._differs(field, settings)]
+            names = [knob.variable for field, knob, _ in knobs() if field in LIVE and self._differs(field, settings)]
             self.settings, self.keys = settings, keys
             for take in self._takers:
                 await take(settings, keys)
-            if changed:
-                log.info("settings_read_again", changed=changed)
+            if names:
+                log.info("settings_read_again", changed=names)
 
     def _fresh(self, read: Callable[[], Settings]) -> tuple[Settings, Keys]:
         fresh = read()

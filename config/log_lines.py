@@ -125,11 +125,11 @@ class Lines(logging.Handler):
         rest = memoryview(piece)
         while rest:
             try:
-                written = os.write(descriptor, rest)
+                count = os.write(descriptor, rest)
             except BlockingIOError:
                 _wait_for_room(descriptor)
                 continue
-            rest = rest[written:]
+            rest = rest[count:]
             self._is_torn = bool(rest)
 
 
@@ -206,7 +206,7 @@ def _wait_for_room(descriptor: int) -> None:
 
 def _forgetting(lines: "weakref.ref[Lines]") -> Callable[[], None]:
     def forget() -> None:
-        if (known := lines()) is not None:
-            known.forget()
+        if (writer := lines()) is not None:
+            writer.forget()
 
     return forget

@@ -201,10 +201,10 @@ def _looks_harmless(text: str) -> bool:
         return False
     if "D" in text and any(map(text.__contains__, _TOKEN_BEGINS)):  # Of one letter a text is asked at no cost.
         return False
-    lowered = text.lower()
-    if "/" in text and any(map(lowered.__contains__, _PLACES)):
+    lower = text.lower()
+    if "/" in text and any(map(lower.__contains__, _PLACES)):
         return False
-    return not any(map(lowered.__contains__, _TELLING))
+    return not any(map(lower.__contains__, _TELLING))
 
 
 def _redacted_text(text: str, secrets: tuple[str, ...]) -> str:
@@ -212,11 +212,11 @@ def _redacted_text(text: str, secrets: tuple[str, ...]) -> str:
         text = text.replace(secret, "[key]")
     if not _SUSPICIOUS.search(text):
         return text
-    lowered = text.lower()
+    lower = text.lower()
     for words, pattern, replacement in _REDACTIONS:
-        if any(map(lowered.__contains__, words)):
+        if any(map(lower.__contains__, words)):
             text = pattern.sub(replacement, text)
-            lowered = text.lower()
+            lower = text.lower()
     return text
 
 

@@ -50,8 +50,8 @@ def of_this_process(*, disk_free_bytes: int | None) -> Iterator[str]:
     build = written(("version", "python"), (build_version(), platform.python_version()))
     yield from gauge("build_info", "1, with what runs here.", {build: 1})
     yield from gauge("start_time_seconds", "When this process began, in seconds since 1970.", {"": round(_BEGAN, 3)})
-    used = sum(os.times()[:2])
-    yield from figure("cpu_seconds_total", "counter", "Time of a core that this process took.", {"": round(used, 2)})
+    seconds = sum(os.times()[:2])
+    yield from figure("cpu_seconds_total", "counter", "Time of a core that this process took.", {"": round(seconds, 2)})
     with suppress(OSError):
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
         size = pages * os.sysconf("SC_PAGE_SIZE")

@@ -23,29 +23,29 @@ _TWO: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) (to|of) ([0-9]+(?:\.[0-9]+)? ([
 
 def money(text: str, code: str) -> str | None:
     """``1.50 USD`` in the language *code*: ``US$1.50``; None for what is no money of a known currency."""
-    found = _MONEY.fullmatch(text)
-    if found is None or (currency := _known_currency(found[2], code)) is None:
+    match = _MONEY.fullmatch(text)
+    if match is None or (currency := _known_currency(match[2], code)) is None:
         return None
     from babel.numbers import format_currency
 
     # As many digits as were said: of a hundredth of a cent none may get lost.
-    said: str = format_currency(
-        Decimal(found[1]), currency, locale=_locale(code), currency_digits=False, decimal_quantization=False
+    words: str = format_currency(
+        Decimal(match[1]), currency, locale=_locale(code), currency_digits=False, decimal_quantization=False
     )
-    return said
+    return words
 
 
 def both_with_currency(text: str) -> str:
     """``0.84 to 1.26 USD`` as ``0.84 USD to 1.26 USD``, as languages need it that begin with the currency."""
-    found = _TWO.fullmatch(text)
-    return f"{found[1]} {found[4]} {found[2]} {found[3]}" if found else text
+    match = _TWO.fullmatch(text)
+    return f"{match[1]} {match[4]} {match[2]} {match[3]}" if match else text
 
 
 def currency_name(currency: str, code: str) -> str:
     """``USD`` in the language *code*: 美元; as it is, where it is a provider's own unit."""
-    if (known := _known_currency(currency, code)) is None:
+    if (name := _known_currency(currency, code)) is None:
         return currency
-    return str(_locale(code).currencies[known])
+    return str(_locale(code).currencies[name])
 
 
 def moment(seconds: float, form: str, code: str) -> str:

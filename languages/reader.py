@@ -47,13 +47,13 @@ def known(tag: str | None) -> str | None:
 
 def of_header(accept_language: str | None) -> str | None:
     """The first language of ``Accept-Language``, by its weights, that is spoken here; None: none of them."""
-    weighed = []
+    ranks = []
     for place, part in enumerate((accept_language or "")[:_HEADER_CHARS_MAX].split(",")):
         tag, _, rest = part.partition(";")
         weight = rest.strip().removeprefix("q=").strip() or "1"
         if (code := known(tag)) and (quality := _weight(weight)) > 0:
-            weighed.append((-quality, place, code))
-    return min(weighed)[2] if weighed else None
+            ranks.append((-quality, place, code))
+    return min(ranks)[2] if ranks else None
 
 
 def of_environment(environment: Mapping[str, str] = os.environ) -> str:

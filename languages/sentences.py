@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from framerelay.languages.joints import OF_OTHERS, bracket_of, ids_in, joined, several, split
 from framerelay.languages.measures import both_with_currency
 
 # In place of these stands what a person, a provider or an operating system wrote.
@@ -22,7 +23,7 @@ VERBATIM: Final = frozenset(
     {
         *("title", "prompt", "word", "url", "base", "path", "host"),
         *("folder", "file", "key", "variable", "address", "text"),
-        *("label", "place", "strerror", "said", "job_id", "run_id", "shot_id"),
+        *("label", "place", "said", "job_id", "run_id", "shot_id", "shot_name", "source"),
         *("hook", "model", "provider", "command", "argument", "option", "words_message"),
         *(
             "words_request_of",
@@ -36,6 +37,8 @@ VERBATIM: Final = frozenset(
         *("last_line", "verify_message", "begin", "shown", "msg", "keys"),
     }
 )
+# In place of these stand ids, one or more: a shot may be called as one of our words.
+IDS: Final = frozenset({"names", "heirs", "stale", "following", "later", "shot_ids", "shot_id", "shot_name"})
 # In place of these stands a number or a measure.
 MEASURES: Final = frozenset({"number", "seconds", "minutes", "amount", "whole", "most", "least", "low", "spent"})
 PLACE: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
@@ -44,15 +47,9 @@ _NUMBER: Final = re.compile(r"[0-9][0-9.,:]*")
 _PLAIN_WORD: Final = re.compile(r"[a-z]{3,}[,.;:]?")
 _WITHOUT_LETTERS: Final = dict.fromkeys(map(ord, string.ascii_letters))
 _LETTERS: Final = re.compile(r"[A-Za-z]")
-_ONE_OF_SEVERAL: Final = re.compile(r"[^\s,;:]+(?:, [^\s,;:]+)* (?:and|or) [^\s,;:]+")
-_SEVERAL: Final = re.compile(r"[^\s,;:]+(?:, [^\s,;:]+)+")
 _ENDS: Final = " ,;:"
 _JOINTS: Final = (("; ", "；"), (". ", "。"), (": ", "："), (", ", "，"))
 WIDE: Final = {"; ": "；", ". ": "。", ": ": "：", ", ": "，", ";": "；", ",": "，", ":": "："}
-# What follows is a provider's own.
-_OF_OTHERS: Final = re.compile(r"HTTP [0-9]{3}\b|the provider says: ")
-_TWO_WIDE: Final = re.compile("[\u3400-\u9fff]{2}|[，。；：、（）].|.[，。；：、（）]")
-_MIXED: Final = re.compile("[\u3400-\u9fff][A-Za-z0-9]|[A-Za-z0-9][\u3400-\u9fff]")
 _PLACE_IN_FILE: Final = re.compile(r"(line [0-9]+), (\S+)")
 _CLOCK: Final = re.compile(r"([0-9]{1,2}):[0-9]{2}")
 _STRONG: Final = 5
@@ -101,6 +98,8 @@ def _count(text: str) -> int:
 
 def _can_be(name: str, part: str) -> bool:
     stem = name.rstrip("0123456789")
+    if stem == "shot_ids":
+        return ids_in(part) is not None
     return stem not in MEASURES or (bool(_NUMBER.fullmatch(part)) if stem == "number" else part[:1].isdigit())
 
 
@@ -125,6 +124,7 @@ class Sentences:
         self._exact = {english: other for english, other in catalog.items() if other and not PLACE.search(english)}
         self._by_word: dict[str, list[tuple[int, Message]]] = {}
         self._tails: list[Message] = []
+        self._lists: list[Message] = []
         self._known: dict[str, Reading | None] = {}
         found = [message_of(english, other) for english, other in catalog.items() if other]
         for rank, message in enumerate(sorted(found, key=_order)):
@@ -132,6 +132,8 @@ class Sentences:
                 self._by_word.setdefault(_key_of(message), []).append((rank, message))
             if message.literals[0].startswith(" "):
                 self._tails.append(message)
+            if message.names and message.literals[0] and IDS.issuperset(message.names):
+                self._lists.append(message)
 
     def translate(self, text: str) -> str:
         """*text* in this language; what is not ours, or not known, stays as it is."""
@@ -139,7 +141,8 @@ class Sentences:
             return "\n".join(self.translate(line) for line in text.split("\n"))
         if len(self._known) > _KNOWN_MAX:
             self._known.clear()
-        found = _Search(self._exact, self._by_word, self._tails, self._money, self._known).find(text.strip(), 0)
+        search = _Search(self._exact, self._by_word, self._tails, self._lists, self._money, self._known)
+        found = search.find(text.strip(), 0)
         return text if found is None else f"{text[: len(text) - len(text.lstrip())]}{found.text}{_blanks_after(text)}"
 
 
@@ -162,6 +165,7 @@ class _Search:
     exact: Mapping[str, str]
     by_word: Mapping[str, list[tuple[int, Message]]]
     tails: Sequence[Message]
+    lists: Sequence[Message]
     money: Callable[[str], str | None]
     known: dict[str, Reading | None]
     found: dict[str, Reading | None] = field(default_factory=dict)
@@ -197,7 +201,8 @@ class _Search:
         if in_file := _PLACE_IN_FILE.fullmatch(text):  # A key, though it may be a word of ours as well.
             line = self.find(in_file[1], depth + 1)
             yield Reading(f"{line.text if line else in_file[1]}，{in_file[2]}", _count(text))
-        if not _OF_OTHERS.match(text):
+        yield from self._with_ids(text, depth)
+        if not OF_OTHERS.match(text):
             yield from self._without_ends(text, depth)
             yield from self._apart(text, depth)
             yield from self._with_tail(text, depth)
@@ -209,6 +214,15 @@ class _Search:
                 if begun.endswith(end) and (other := self.exact.get(begun.removesuffix(end) if end else begun)):
                     return Reading(other + ("。" if end else ""), _count(text))
         return None
+
+    def _with_ids(self, text: str, depth: int) -> Iterator[Reading]:
+        """One of the messages about ids alone: what looks like a sentence in them is none."""
+        for begun in _beginnings(text.removesuffix(".")):
+            for message in self.lists:
+                parts = message.parts_of(begun)
+                if parts and all(map(ids_in, parts.values())):
+                    found = self._fill(message, parts, depth)
+                    yield Reading(f"{found.text}。" if text.endswith(".") else found.text, found.letters)
 
     def _whole(self, text: str, depth: int) -> Iterator[Reading]:
         for begun in _beginnings(text):
@@ -233,28 +247,32 @@ class _Search:
             if place % 2:
                 found = self._part(message, piece, parts.get(piece, ""), depth)
                 letters += found.letters
-                said = _join(said, found.text)
+                said = joined(said, found.text)
             else:
-                said = _join(said, piece)
+                said = joined(said, piece)
         return Reading(said, letters)
 
     def _part(self, message: Message, name: str, part: str, depth: int) -> Reading:
         """What stands in place of a name; joints at its ends belong to the sentence."""
+        if name in IDS and name not in message.quoted and (ids := ids_in(part)):
+            return Reading(ids, _count(part))
         if name in message.quoted or name.rstrip("0123456789") in VERBATIM:
             return _as_a_name(part)
         if message.literals[-1] == " ago" and (clock := _CLOCK.fullmatch(part)):
             part = f"{clock[1]} min"  # Else it reads like a time of the day.
         inner = part.strip(_ENDS)
-        found = self.find(inner, depth + 1) or _several(inner)
+        found = self.find(inner, depth + 1)
+        if found is None and (names := several(inner)):
+            found = Reading(names, _count(inner))
         if found is None:
             return _as_a_name(part)
         before, _, after = part.partition(inner)
-        said = _join(WIDE.get(before, before), found.text)
-        return Reading(_join(said, WIDE.get(after, after)), found.letters)
+        said = joined(WIDE.get(before, before), found.text)
+        return Reading(joined(said, WIDE.get(after, after)), found.letters)
 
     def _without_ends(self, text: str, depth: int) -> Iterator[Reading]:
         """Without its full stop or colon, or the brackets around it."""
-        if _OF_OTHERS.search(text):
+        if OF_OTHERS.search(text):
             return
         if text.endswith(".") and not text.endswith("..") and (found := self.find(text[:-1], depth + 1)):
             yield Reading(f"{found.text}。", found.letters)
@@ -267,13 +285,13 @@ class _Search:
     def _apart(self, text: str, depth: int) -> Iterator[Reading]:
         """Taken apart at each kind of joint, where one of its parts is ours."""
         for joint, wide in _JOINTS:
-            pieces = _split(text, joint)
+            pieces = split(text, joint)
             if 1 < len(pieces) <= _PIECES_MAX:
                 yield from self._joined(pieces, wide, depth)
             if 2 < len(pieces) <= _PIECES_MAX:
                 yield from self._joined([pieces[0], joint.join(pieces[1:])], wide, depth)
                 yield from self._joined([joint.join(pieces[:-1]), pieces[-1]], wide, depth)
-        if text.endswith(")") and (at := _bracket_of(text)) > 0 and not _OF_OTHERS.search(text[:at]):
+        if text.endswith(")") and (at := bracket_of(text)) > 0 and not OF_OTHERS.search(text[:at]):
             outer, inner = self.find(text[:at], depth + 1), self._bracketed(text[at + 1 :], depth)
             if outer or inner:
                 head, tail = outer or Reading(text[:at], 0), inner or Reading(f"（{text[at + 2 : -1]}）", 0)
@@ -299,15 +317,7 @@ class _Search:
             if at >= 0 and (parts := message.parts_of(spaced[at:])) is not None:
                 tail = self._fill(message, parts, depth + 1)
                 head = self.find(spaced[1:at], depth + 1) or Reading(spaced[1:at], 0)
-                yield Reading(_join(head.text, tail.text), head.letters + tail.letters)
-
-
-def _bracket_of(text: str) -> int:
-    """Where the blank before the bracket stands that the last sign of *text* closes; -1: nowhere."""
-    at = len(text) - 1
-    while at > 0 and text.count("(", at) < text.count(")", at):
-        at = text.rfind("(", 0, at)
-    return at - 1 if at > 0 and text[at - 1] == " " else -1
+                yield Reading(joined(head.text, tail.text), head.letters + tail.letters)
 
 
 def _as_a_name(part: str) -> Reading:
@@ -318,50 +328,20 @@ def _as_a_name(part: str) -> Reading:
 
 def _leaves_others_alone(message: Message, text: str) -> bool:
     """Whether *message* would not begin or end within what a provider said: it says itself where that begins."""
-    place = _OF_OTHERS.search(text)
-    if place is None or any(_OF_OTHERS.search(literal) for literal in message.literals):
+    place = OF_OTHERS.search(text)
+    if place is None or any(OF_OTHERS.search(literal) for literal in message.literals):
         return True
     begins = message.literals[0] or (message.literals[1] if len(message.literals) > 1 else "")
     return bool(begins.strip()) and 0 <= text.find(begins) < place.start()
 
 
-def _join(said: str, more: str) -> str:
-    """*said* and *more*: a blank stands between a Chinese sign and a Latin one, and between no two Chinese ones."""
-    before, after = said.rstrip(" "), more.lstrip(" ")
-    edge = f"{before[-1:]}{after[:1]}"
-    if len(edge) < 2 or not (said + more).strip():
-        return said + more
-    if _TWO_WIDE.fullmatch(edge):
-        return before + after
-    return f"{before} {after}" if _MIXED.fullmatch(edge) else said + more
-
-
 def _beginnings(text: str) -> tuple[str, ...]:
     """*text*, and as it is within a sentence."""
-    return (text, text[:1].lower() + text[1:]) if text[:1].isupper() and not _OF_OTHERS.match(text) else (text,)
+    return (text, text[:1].lower() + text[1:]) if text[:1].isupper() and not text.startswith("HTTP ") else (text,)
 
 
 def _blanks_after(text: str) -> str:
     return text[len(text.rstrip()) :]
-
-
-def _split(text: str, joint: str) -> list[str]:
-    """*text* at each *joint* that stands neither between quotes nor in the words of a provider."""
-    pieces: list[str] = []
-    for piece in text.split(joint):
-        if pieces and (pieces[-1].count('"') % 2 or _OF_OTHERS.search(pieces[-1] + joint)):
-            pieces[-1] += joint + piece
-        else:
-            pieces.append(piece)
-    return pieces
-
-
-def _several(text: str) -> Reading | None:
-    """A list of names: ``s1, s2 and s3``."""
-    if _ONE_OF_SEVERAL.fullmatch(text):
-        either = " or " in text
-        return Reading(re.sub(" (?:and|or) ", " 或 " if either else " 和 ", text.replace(", ", "、")), _count(text))
-    return Reading(text.replace(", ", "、"), _count(text)) if _SEVERAL.fullmatch(text) else None
 
 
 def _is_small(part: str) -> bool:

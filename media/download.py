@@ -205,8 +205,8 @@ class _Transfer:
         try:
             url = parse_url(self.url)
             for _ in range(REDIRECTS_MAX + 1):
-                keyed = headers | dict(self.key.at(url.scheme, url.host) if self.key else {})
-                request = self.client.build_request("GET", url, headers=keyed, timeout=self.timeout())
+                own_headers = headers | dict(self.key.at(url.scheme, url.host) if self.key else {})
+                request = self.client.build_request("GET", url, headers=own_headers, timeout=self.timeout())
                 async with asyncio.timeout(self.head_s()):
                     response = await self.client.send(request, stream=True, auth=None, follow_redirects=False)
                 if not response.has_redirect_location:
@@ -315,7 +315,7 @@ class _Transfer:
     def want(self, at: int) -> None:
         """Fetch the end of the file from the byte *at* on before the rest, if the server can do that."""
         if self.total is not None and self.validator:
-            self.tail.wish(at, received=self.received, total=self.total)
+            self.tail.wish(at, received_bytes=self.received, total=self.total)
 
     async def fetch_part(self, first: int, end: int) -> AsyncIterator[tuple[int, bytes]]:
         """A part in the middle of the file, by a request of its own, as (place, bytes)."""

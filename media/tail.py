@@ -42,9 +42,9 @@ class Tail:
         self._wishes = 0
         self.is_idle.set()
 
-    def wish(self, at: int, *, received: int, total: int) -> None:
-        """Somebody waits for the byte *at* of a file of which *received* of *total* have come from its beginning."""
-        is_near = at < received + AHEAD_BYTES
+    def wish(self, at: int, *, received_bytes: int, total: int) -> None:
+        """Somebody waits for the byte *at* of a file of which the first *received_bytes* of *total* have come."""
+        is_near = at < received_bytes + AHEAD_BYTES
         if is_near or at >= (total if self.edge is None else self.edge) or self._wishes == WISHES_MAX:
             return
         self._wishes += 1

@@ -158,9 +158,9 @@ def read_answer(line: bytes) -> Answer:
     return answer
 
 
-def read_result(done: Done, kind: type[T]) -> T:
+def read_result(answer: Done, kind: type[T]) -> T:
     """What a request was answered with; raises msgspec.MsgspecError."""
-    return msgspec.json.decode(done.result, type=kind, dec_hook=restore)
+    return msgspec.json.decode(answer.result, type=kind, dec_hook=restore)
 
 
 def restore(kind: Any, value: str) -> Any:

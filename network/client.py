@@ -32,7 +32,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 def guarded_client(
-    trusted: frozenset[str] = frozenset(),
+    trusted_hosts: frozenset[str] = frozenset(),
     *,
     connect_timeout_s: float = 10,
     read_timeout_s: float = 30,
@@ -43,17 +43,17 @@ def guarded_client(
     """
     A client that contacts public addresses by https on port 443 only, whatever URL it is given.
 
-    *trusted* entries are ``host`` or ``host:port`` (``[::1]:8080`` for IPv6), compared as written, not resolved: they
+    *trusted_hosts* are ``host`` or ``host:port`` (``[::1]:8080`` for IPv6), compared as written, not resolved: they
     may be private, use plain http and any port. Plain http to anyone else is refused: no provider needs it, and what
     comes over it could have been made by anyone. Redirects are not followed by the client, proxies and netrc of the
     environment are not used, cookies are not kept, user:password in a URL is refused.
 
     *resolve* and *ssl_context* stand in for DNS and the usual certificate authorities (or those of SSL_CERT_FILE).
-    Raises, from a request: AddressForbidden. From here: ValueError for an entry of *trusted* that cannot be read.
+    Raises, from a request: AddressForbidden. From here: ValueError for an entry of *trusted_hosts* that cannot be read.
     """
     return httpx.AsyncClient(
         transport=GuardedTransport(
-            Trusted(trusted),
+            Trusted(trusted_hosts),
             resolve=resolve or resolve_name,
             ssl_context=ssl_context or httpx.create_ssl_context(),
             connections_max=connections_max,
@@ -70,20 +70,20 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     """Checks the URL, then lets httpcore speak HTTP over connections that GuardedBackend opens."""
 
     def __init__(
-        self, trusted: Trusted, *, resolve: Resolve, ssl_context: ssl.SSLContext, connections_max: int
+        self, trusted_hosts: Trusted, *, resolve: Resolve, ssl_context: ssl.SSLContext, connections_max: int
     ) -> None:
-        self._trusted = trusted
+        self._trusted_hosts = trusted_hosts
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=ssl_context,
             max_connections=connections_max,
             max_keepalive_connections=20,
             keepalive_expiry=5,
-            network_backend=GuardedBackend(trusted, resolve=resolve),
+            network_backend=GuardedBackend(trusted_hosts, resolve=resolve),
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; redirects come back as they are."""
-        check_url(request.url, self._trusted)
+        check_url(request.url, self._trusted_hosts)
         if not isinstance(request.stream, httpx.AsyncByteStream):
             raise TypeError("an async client sends async bodies")
         url = request.url
@@ -112,9 +112,9 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     """Opens TCP connections for httpcore, to checked addresses only. Unix sockets are not offered."""
 
     def __init__(
-        self, trusted: Trusted, *, resolve: Resolve, connect: httpcore.AsyncNetworkBackend | None = None
+        self, trusted_hosts: Trusted, *, resolve: Resolve, connect: httpcore.AsyncNetworkBackend | None = None
     ) -> None:
-        self._trusted = trusted
+        self._trusted_hosts = trusted_hosts
         self._resolve = resolve
         self._connect = connect or httpcore.AnyIOBackend()
 
@@ -150,10 +150,12 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(f"the name {host} could not be resolved in time") from error
         except socket.gaierror as error:
-            raise httpcore.ConnectError(f"the name {host} could not be resolved: {error.strerror}") from error
+            raise httpcore.ConnectError(
+                f"the name {host} could not be resolved: {(error.strerror or str(error)).lower()}"
+            ) from error
         except UnicodeError as error:
             raise AddressForbidden(f"{host!r} is not a host name") from error
-        if not self._trusted.covers(host, port):
+        if not self._trusted_hosts.covers(host, port):
             # One forbidden address among public ones is an attack or a mistake: the whole name is refused.
             for address in addresses:
                 if not is_public(address):
@@ -166,11 +168,11 @@ class _Metered(httpcore.AsyncNetworkStream):
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
-        self._received = 0
+        self._received_bytes = 0
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         data = await self._stream.read(max_bytes, timeout)
-        self._received += len(data)
+        self._received_bytes += len(data)
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -185,7 +187,7 @@ class _Metered(httpcore.AsyncNetworkStream):
         return _Metered(await self._stream.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:
-        return self._received if info == BYTES_RECEIVED else self._stream.get_extra_info(info)
+        return self._received_bytes if info == BYTES_RECEIVED else self._stream.get_extra_info(info)
 
 
 async def resolve_name(host: str, port: int) -> Sequence[str]:

@@ -89,7 +89,7 @@ def _host_and_port(entry: str) -> tuple[str, int | None]:
     return url.raw_host.decode("ascii").lower(), url.port
 
 
-def check_url(url: httpx.URL, trusted: Trusted) -> None:
+def check_url(url: httpx.URL, trusted_hosts: Trusted) -> None:
     """
     Refuse what can be refused before DNS is asked.
 
@@ -107,7 +107,7 @@ def check_url(url: httpx.URL, trusted: Trusted) -> None:
     if not HOST_NAME.fullmatch(host):
         raise AddressForbidden(f"{url.host[:100]!r} is not a host name")
     port = port_of(url)
-    if trusted.covers(host, port):
+    if trusted_hosts.covers(host, port):
         return
     if url.scheme == "http":
         raise AddressForbidden(f"{url.host} would be contacted without encryption; it is not a trusted host")
@@ -120,7 +120,7 @@ def port_of(url: httpx.URL) -> int:
     return (443 if url.scheme == "https" else 80) if url.port is None else url.port
 
 
-def check_in_advance(address: str, trusted: Trusted) -> None:
+def check_in_advance(address: str, trusted_hosts: Trusted) -> None:
     """
     Refuse what is known to be refused before any DNS: what `check_url` refuses, this machine, private numbers.
 
@@ -130,11 +130,11 @@ def check_in_advance(address: str, trusted: Trusted) -> None:
         url = parse_url(address)
     except ValueError:
         raise AddressForbidden("it is no address that can be opened") from None
-    check_url(url, trusted)
+    check_url(url, trusted_hosts)
     host = url.raw_host.decode("ascii").lower().rstrip(".")
     number = _number(host)
     inside = not is_public(number) if number else host == "localhost" or host.endswith(".localhost")
-    if inside and not trusted.covers(host, port_of(url)):
+    if inside and not trusted_hosts.covers(host, port_of(url)):
         raise AddressForbidden(f"{url.host} is not a public address")
 
 

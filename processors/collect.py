@@ -82,9 +82,9 @@ async def _kept(deps: Deps, run: Run, shot_id: str, current: Take, video_url: st
     later = is_waited_for(now, shot_id) or is_ahead(now, shot_id, current)
     if not later:
         await keep_opening(deps, now, shot_id, current)
-    collected = (await record(deps.store, run_id, event)).run.take(shot_id, take)
-    if collected is not None and is_unkept(collected):  # The next submit is on its way; this goes on beside it.
-        return f"collected, {await keep_clip(deps, run_id, shot_id, collected)}"
+    after = (await record(deps.store, run_id, event)).run.take(shot_id, take)
+    if after is not None and is_unkept(after):  # The next submit is on its way; this goes on beside it.
+        return f"collected, {await keep_clip(deps, run_id, shot_id, after)}"
     if later or left_by(now, shot_id, take):
         await leave_opening(deps, run_id, shot_id, take)
     return "collected"
@@ -231,8 +231,8 @@ async def _failed(deps: Deps, run_id: str, shot_id: str, take: Take, error: Fram
     return "put_off"
 
 
-def _clip(path: str, sha256: str, size: int, examined: Examination) -> Clip:
-    facts = examined.clip
+def _clip(path: str, sha256: str, size: int, examination: Examination) -> Clip:
+    facts = examination.clip
     return Clip(
         path=path,
         sha256=sha256,

@@ -36,10 +36,10 @@ def with_cost(deps: Deps, run: Run, take: Take, event: Event, report: JobReport,
     profile = deps.clients.of_maker(take.maker).profile
     terms = _terms(profile, run, event.shot_id, take)
     model = terms.model if terms else take.maker.model
-    said = cost(profile, deps.clients.price_of(replace(take.maker, model=model)), report, terms)
-    if said is None and isinstance(event, events.JobEnded) and take.cost is not None:
-        said = unpaid(profile, report, currency=take.cost.currency)
-    return replace(event, cost=said)
+    bill = cost(profile, deps.clients.price_of(replace(take.maker, model=model)), report, terms)
+    if bill is None and isinstance(event, events.JobEnded) and take.cost is not None:
+        bill = unpaid(profile, report, currency=take.cost.currency)
+    return replace(event, cost=bill)
 
 
 def _terms(profile: Profile, run: Run, shot_id: str, take: Take) -> ClipTerms | None:
@@ -54,8 +54,8 @@ def _terms(profile: Profile, run: Run, shot_id: str, take: Take) -> ClipTerms | 
 def count_cost(take: Take | None, event: Event) -> None:
     """Counted in the metrics, once its clip is rendered."""
     if isinstance(event, events.Rendered) and take is not None and take.cost is not None and take.maker is not None:
-        estimated = "yes" if take.cost.estimated else "no"
-        COST.add(take.maker.provider, take.cost.currency, estimated, by=take.cost.amount)
+        label = "yes" if take.cost.estimated else "no"
+        COST.add(take.maker.provider, take.cost.currency, label, by=take.cost.amount)
 
 
 def usage_of(report: JobReport) -> dict[str, Any]:

@@ -46,7 +46,7 @@ async def find(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -
         await record(deps.store, run_id, event)
         return "not_found"
     job_id, *aliases = report.job_ids
-    found = events.Submitted(
+    submission = events.Submitted(
         shot_id=shot_id,
         take=take,
         job_id=job_id,
@@ -54,18 +54,18 @@ async def find(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -
         word=report.status_word,
         intent=unsure.intent,
     )
-    await record(deps.store, run_id, found)
+    await record(deps.store, run_id, submission)
     log.info("submit_found", job_id=job_id)
     return "found"
 
 
-async def _found(deps: Deps, maker: Maker, lost: LostSubmit) -> JobReport | None:
+async def _found(deps: Deps, maker: Maker, submit: LostSubmit) -> JobReport | None:
     """What the provider says of it, if anything. Raises: UpstreamRateLimited before it was asked, to come again."""
     client, was_asked = deps.clients.of_maker(maker), False
     try:
         async with _turn(deps, maker.provider):
             was_asked = True
-            return await client.find_job(lost)
+            return await client.find_job(submit)
     except FrameRelayError as error:
         if not was_asked:
             raise
@@ -73,10 +73,10 @@ async def _found(deps: Deps, maker: Maker, lost: LostSubmit) -> JobReport | None
         return None
 
 
-async def search(deps: Deps, name: str, client: JobsClient, lost: LostSubmit) -> JobReport | None:
+async def search(deps: Deps, name: str, client: JobsClient, submit: LostSubmit) -> JobReport | None:
     """What the provider *name* says of a submit, in turn with look-ups. Raises: as `JobsClient.find_job`."""
     async with _turn(deps, name):
-        return await client.find_job(lost)
+        return await client.find_job(submit)
 
 
 @asynccontextmanager
@@ -112,7 +112,7 @@ def address_of(tokens: Tokens, run_id: str, shot_id: str, number: int) -> Callab
 
     def is_ours(address: str) -> bool:
         token = _TOKEN.search(address)
-        named = tokens.read(token[1], now=0) if token else None
-        return isinstance(named, TakeAddress) and (named.run_id, named.shot_id, named.take) == (run_id, shot_id, number)
+        owner = tokens.read(token[1], now=0) if token else None
+        return isinstance(owner, TakeAddress) and (owner.run_id, owner.shot_id, owner.take) == (run_id, shot_id, number)
 
     return is_ours

@@ -102,8 +102,8 @@ async def _reference(deps: Deps, taker: Taker, reference: str) -> str:
         return reference
     path = reference.removeprefix(FILE)
     await _check(deps, path)
-    given = await _sent(deps, taker, path)
-    return await _inline_text(deps, taker.profile, path) if given.source == "inline" else given.url
+    picture = await _sent(deps, taker, path)
+    return await _inline_text(deps, taker.profile, path) if picture.source == "inline" else picture.url
 
 
 async def _inline_text(deps: Deps, profile: Profile, path: str) -> str:

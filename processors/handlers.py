@@ -57,12 +57,12 @@ def as_task(name: str, handler: TaskHandler, in_use: DepsInUse) -> Callable[...,
     parameters = inspect.signature(handler).parameters
     asks_how_often = "tries" in parameters
 
-    async def run(context: dict[str, Any], **stored: Any) -> None:
-        arguments = {IDS.get(name, name): value for name, value in stored.items()}
+    async def run(context: dict[str, Any], **values: Any) -> None:
+        arguments = {IDS.get(name, name): value for name, value in values.items()}
         tries = context["job_try"]
         parent = arguments.pop("trace", None)
-        if unknown := arguments.keys() - parameters.keys():
-            _put_back(context, name, f"it has arguments that are not known here: {', '.join(sorted(unknown))}")
+        if strays := arguments.keys() - parameters.keys():
+            _put_back(context, name, f"it has arguments that are not known here: {', '.join(sorted(strays))}")
         if asks_how_often:
             arguments["tries"] = tries
         began = time.monotonic()

@@ -53,8 +53,8 @@ async def keep_clip(deps: Deps, run_id: str, shot_id: str, take: Take) -> str:
         await record(deps.store, run_id, events.ClipLost(**about))
         return "lost"
     run = (await record(deps.store, run_id, events.ClipKept(**about))).run
-    kept = run.take(shot_id, take.number)
-    if kept is not None and (kept.opening is None or left_by(run, shot_id, take.number)):
+    after = run.take(shot_id, take.number)
+    if after is not None and (after.opening is None or left_by(run, shot_id, take.number)):
         await leave_opening(deps, run_id, shot_id, take.number)
     return "kept"
 

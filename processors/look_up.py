@@ -100,22 +100,22 @@ async def look_up(
         return "foreign_job"
     report = _without_bad_frame(deps, report)
     event = event_of(report, shot_id=shot_id, take=take, job_id=lookup_id, called_back=not planned, has_ended=has_ended)
-    recorded = await record(deps.store, run_id, with_cost(deps, run, current, event, report, received_at))
-    if recorded.changed:
-        count_cost(recorded.run.take(shot_id, take), event)
+    result = await record(deps.store, run_id, with_cost(deps, run, current, event, report, received_at))
+    if result.changed:
+        count_cost(result.run.take(shot_id, take), event)
         await _learn(deps, run, shot_id, current, report, received_at)
-        _warn(run, recorded.run)
+        _warn(run, result.run)
     return report.status_word or report.state.value
 
 
-async def _find_by_name(deps: Deps, run: Run, shot_id: str, take: Take, named: str | None) -> str:
+async def _find_by_name(deps: Deps, run: Run, shot_id: str, take: Take, name: str | None) -> str:
     """
     A callback without an id, about a take whose submit was cut: our reference in it is that of a job.
 
     Raises: arq.Retry once the job is known, which this callback has something to say about.
     """
     is_findable = take.status is TakeStatus.UNSURE and take.maker is not None and take.maker.findable
-    if named is None or not is_findable or named != reference(run, shot_id, take):
+    if name is None or not is_findable or name != reference(run, shot_id, take):
         return "no_job_id"
     outcome = await find(deps, run_id=run.id, shot_id=shot_id, take=take.number, turn=take.turns)
     if outcome == "found":
@@ -225,8 +225,8 @@ async def _get_job(
     else:
         client, model = deps.clients.of(run.provider_of(shot) if shot else None), run.model
     is_its_own = take is not None and (job_id in take.job_ids or not take.job_ids)
-    kept = take.kept if take and is_its_own else None
-    return await client.get_job(job_id, kept=kept, model=model, is_patient=is_patient)
+    addresses = take.kept if take and is_its_own else None
+    return await client.get_job(job_id, addresses=addresses, model=model, is_patient=is_patient)
 
 
 async def _too_late(

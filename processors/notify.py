@@ -70,7 +70,7 @@ class Courier:
         self._http = http
         self._secrets = secrets
         self._base_url = base_url
-        self._woken = asyncio.Event()
+        self._wake_up = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
         self._hosts: Counter[str] = Counter()
 
@@ -80,13 +80,13 @@ class Courier:
 
     def wake(self) -> None:
         """Look at once."""
-        self._woken.set()
+        self._wake_up.set()
 
     async def deliver(self) -> None:
         """For as long as the worker lives."""
         try:
             while True:
-                self._woken.clear()
+                self._wake_up.clear()
                 rest_s = IDLE_S
                 try:
                     rest_s = await self._start_due()
@@ -94,7 +94,7 @@ class Courier:
                     log.warning("notifications_put_off", reason=error.message)
                 except Exception as error:  # What we did not foresee must not end it for good.
                     log.exception("notifications_surprised", reason=str(error))
-                await set_within(self._woken, rest_s)
+                await set_within(self._wake_up, rest_s)
         finally:
             await self._part()
 
@@ -103,20 +103,20 @@ class Courier:
         room = HANDS - len(self._under_way)
         if not room:
             return IDLE_S
-        claimed, next_in_s = await self._outbox.claim(room=room, lease_s=LEASE_S)
-        crowded: Counter[str] = Counter()
-        for each in claimed:
+        claims, next_in_s = await self._outbox.claim(room=room, lease_s=LEASE_S)
+        by_host: Counter[str] = Counter()
+        for each in claims:
             host = host_of(each.notice.to)
             if self._hosts[host] < HANDS_PER_HOST:
                 self._start(each, host)
             else:  # Others must not wait behind one that hangs.
-                await self._outbox.put_back(each, wait_s=1.0 + crowded[host] // HANDS_PER_HOST)
-                crowded[host] += 1
+                await self._outbox.put_back(each, wait_s=1.0 + by_host[host] // HANDS_PER_HOST)
+                by_host[host] += 1
         return min(IDLE_S, max(0.01, next_in_s)) if next_in_s is not None else IDLE_S
 
-    def _start(self, claimed: Claimed, host: str) -> None:
+    def _start(self, claim: Claimed, host: str) -> None:
         self._hosts[host] += 1
-        task = asyncio.create_task(self._send(claimed, host))
+        task = asyncio.create_task(self._send(claim, host))
         self._under_way.add(task)
 
         def ended(task: asyncio.Task[None]) -> None:
@@ -128,12 +128,12 @@ class Courier:
 
         task.add_done_callback(ended)
 
-    async def _send(self, claimed: Claimed, host: str) -> None:
+    async def _send(self, claim: Claimed, host: str) -> None:
         """One try, and what follows from it. If Redis does not take that, the lease ends and it is sent again."""
-        notice, began, started = claimed.notice, time.time(), time.monotonic()
+        notice, began, start = claim.notice, time.time(), time.monotonic()
         answer = await self._post(notice, began)
-        took_ms = round((time.monotonic() - started) * 1000)
-        state, next_s = _what_follows(claimed, answer, now=time.time())
+        took_ms = round((time.monotonic() - start) * 1000)
+        state, next_s = _what_follows(claim, answer, now=time.time())
         delivery = Delivery(at=began, status=answer.status, outcome=answer.words, took_ms=took_ms)
         line = {"notification_id": notice.id, "type": notice.type.value, "run_id": notice.run_id, "to_host": host}
         NOTIFICATIONS.add("put_off" if next_s is not None else state.value)
@@ -142,12 +142,12 @@ class Courier:
             "notification_put_off" if next_s is not None else f"notification_{state.value}",
             **line,
             outcome=answer.words,
-            tried=claimed.tries + 1,
+            tried=claim.tries + 1,
             took_ms=took_ms,
             **({} if next_s is None else {"wait_s": round(next_s)}),
         )
         try:
-            await self._outbox.settle(claimed, delivery, state, wait_s=next_s)
+            await self._outbox.settle(claim, delivery, state, wait_s=next_s)
             await self._tell_run(notice.run_id, answer)
         except StoreUnavailable as error:
             log.warning("notification_not_recorded", **line, reason=error.message)
@@ -195,7 +195,7 @@ class Courier:
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
 
-def _what_follows(claimed: Claimed, answer: _Outcome, *, now: float) -> tuple[NotificationState, float | None]:
+def _what_follows(claim: Claimed, answer: _Outcome, *, now: float) -> tuple[NotificationState, float | None]:
     """Its state, and in how many seconds it is tried again, if it is."""
     if answer.refusal:
         return NotificationState.REFUSED, None
@@ -203,7 +203,7 @@ def _what_follows(claimed: Claimed, answer: _Outcome, *, now: float) -> tuple[No
         return NotificationState.DELIVERED, None
     if answer.status == httpx.codes.GONE:
         return NotificationState.GONE, None
-    wait_s = send_wait_s(claimed.tries, age_s=now - claimed.since, retry_after_s=answer.retry_after_s)
+    wait_s = send_wait_s(claim.tries, age_s=now - claim.since, retry_after_s=answer.retry_after_s)
     return (NotificationState.GIVEN_UP, None) if wait_s is None else (NotificationState.WAITING, wait_s)
 
 

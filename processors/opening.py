@@ -89,8 +89,8 @@ async def keep_opening(deps: Deps, run: Run, shot_id: str, take: Take) -> None:
                 clip, frame_into=deps.files.place(path), begun_with=begun_with, small=deps.files.small_copies(frames)
             )
         if deps.media.is_remote:
-            made = (path, *map(deps.files.small, frames))
-            await asyncio.gather(*(deps.media.keep(each) for each in made if deps.files.has(each)))
+            paths = (path, *map(deps.files.small, frames))
+            await asyncio.gather(*(deps.media.keep(each) for each in paths if deps.files.has(each)))
         seam = None if answer.difference is None else round(answer.difference, 1)
         facts = answer.frame
         opening = Frame(path=path, sha256=facts.sha256, width=facts.width, height=facts.height)

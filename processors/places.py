@@ -101,7 +101,7 @@ def _hold(shot: Shot, provider: Provider, entry: Entry) -> events.PlaceWanted:
 
 async def _lost(deps: Deps, provider: Provider) -> tuple[TakePlace, ...]:
     """Takes places away from takes that are not in flight any more, whose end nobody could write down."""
-    entered: list[TakePlace] = []
+    newcomers: list[TakePlace] = []
     inside = await deps.store.places.inside(provider.name)
     for place in [place for place, since_s in inside if time.time() - since_s >= LOST_S][:LOST_LOOKED_AT]:
         run = await deps.store.load(place.run_id)
@@ -109,5 +109,5 @@ async def _lost(deps: Deps, provider: Provider) -> tuple[TakePlace, ...]:
         take = run.take(place.shot_id, place.take) if run else None
         if shot is None or take is None or not has_place(shot, take):
             log.warning("place_found_free", provider=provider.name, run_id=place.run_id, shot=place.shot_id)
-            entered += await deps.store.places.leave(provider.name, place)
-    return tuple(entered)
+            newcomers += await deps.store.places.leave(provider.name, place)
+    return tuple(newcomers)

@@ -29,13 +29,13 @@ async def repair(deps: Deps) -> None:
     A break leaves it to the next start.
     """
     try:
-        repaired = await _once(deps, DONE, _repaired, (RunStatus.SUCCEEDED, RunStatus.CANCELLED))
+        number = await _once(deps, DONE, _repaired, (RunStatus.SUCCEEDED, RunStatus.CANCELLED))
         await _once(deps, INDEXED, _indexed, (None,))
     except FrameRelayError as error:
         log.warning("repair_broken_off", reason=error.message)
         return
-    if repaired:
-        log.info("runs_repaired", runs=repaired)
+    if number:
+        log.info("runs_repaired", runs=number)
 
 
 async def _once(
@@ -44,15 +44,15 @@ async def _once(
     """Let *change* happen to all stored runs of *statuses*, unless that was done; how many it changed."""
     if await deps.store.is_repaired(step):
         return 0
-    changed = 0
+    number = 0
     for status in statuses:
         after: str | None = None
         while page := await deps.store.runs(limit=PAGE, after=after, status=status):
-            changed += [await change(deps, run) for run in page].count(True)
+            number += [await change(deps, run) for run in page].count(True)
             after = page[-1].id
             await asyncio.sleep(REST_S)
     await deps.store.set_repaired(step)
-    return changed
+    return number
 
 
 async def _indexed(deps: Deps, run: Run) -> bool:

@@ -35,9 +35,9 @@ async def mark_restored(store: Store) -> int:
         while page := await store.runs(limit=PAGE, after=after, status=status):
             ids += [run.id for run in page]
             after = page[-1].id
-    marked = [(await record(store, run_id, events.Restored())).changed for run_id in ids]
-    log.warning("runs_restored", runs=sum(marked), advice="what may have been submitted since is held")
-    return sum(marked)
+    marks = [(await record(store, run_id, events.Restored())).changed for run_id in ids]
+    log.warning("runs_restored", runs=sum(marks), advice="what may have been submitted since is held")
+    return sum(marks)
 
 
 async def ask(deps: Deps, run: Run, shot: Shot, number: int, ready: Prepared) -> JobReport | Problem | None:
@@ -51,9 +51,9 @@ async def ask(deps: Deps, run: Run, shot: Shot, number: int, ready: Prepared) ->
     since = run.restored.since if run.restored else time.time()
     is_ours = address_of(deps.tokens, run.id, shot.id, number)
     model = ready.maker.model
-    lost = LostSubmit(take="", callback_url=None, model=model, since=since, is_ours=is_ours, or_never=True)
+    submit = LostSubmit(take="", callback_url=None, model=model, since=since, is_ours=is_ours, or_never=True)
     try:
-        return await search(deps, ready.provider.name, ready.client, lost)
+        return await search(deps, ready.provider.name, ready.client, submit)
     except Transient:
         raise
     except FrameRelayError as error:

@@ -39,11 +39,11 @@ async def keep_tidy(deps: Deps) -> None:
 
 async def clear_away(deps: Deps, now: float, *, changed_since: float) -> None:
     """Remove what was left half written, by whichever worker, in folders that have *changed_since*."""
-    unfinished = await asyncio.to_thread(
+    number = await asyncio.to_thread(
         remove_unfinished, deps.files, older_than=now - UNFINISHED_S, changed_since=changed_since
     )
-    if unfinished:
-        log.info("unfinished_files_removed", files=unfinished)
+    if number:
+        log.info("unfinished_files_removed", files=number)
 
 
 async def tidy(deps: Deps, now: float) -> None:

@@ -95,16 +95,16 @@ async def _submitted(deps: Deps, run: Run, shot: Shot, take: int) -> str:
     except FrameRelayError as error:
         return await _unprepared(deps, run, shot, take, error)
     try:
-        intended = await _intend(deps, run, shot, take, ready)
+        new_take = await _intend(deps, run, shot, take, ready)
     except CopiesMissing:
         return "put_off"
-    if intended is None:
+    if new_take is None:
         now = await deps.store.load(run.id) or run
         await _without_place(deps, now, shot.id, take, run.provider_of(shot))
         return "not_due"
     if doubt is not None:
-        return await _settle_doubt(deps, run, shot, intended, doubt)
-    return await _post(deps, run, shot, intended, ready)
+        return await _settle_doubt(deps, run, shot, new_take, doubt)
+    return await _post(deps, run, shot, new_take, ready)
 
 
 async def _settle_doubt(deps: Deps, run: Run, shot: Shot, take: Take, doubt: JobReport | Problem) -> str:
@@ -153,25 +153,25 @@ async def _intend(deps: Deps, run: Run, shot: Shot, number: int, ready: Prepared
     The name of the intent settles who won when the answer to our own save was lost.
     Raises: CopiesMissing when too few copies of Redis have it: a fail-over may forget it, so it is taken back.
     """
-    intent, expected = secrets.token_hex(8), await deps.pace.expected(run, shot)
+    intent, pace = secrets.token_hex(8), await deps.pace.expected(run, shot)
     event = events.Submitting(
         shot_id=shot.id,
         take=number,
         intent=intent,
         seed=_seed(shot, number),
         first_frame=ready.first,
-        expected_s=expected.slowest_s,
-        usual_s=expected.usual_s,
+        expected_s=pace.slowest_s,
+        usual_s=pace.usual_s,
         maker=ready.maker,
         turn=shot.turns,
     )
     saving = asyncio.create_task(_copied(deps, run, shot, event))
     try:
-        recorded = await asyncio.shield(saving)
+        result = await asyncio.shield(saving)
     except asyncio.CancelledError:
         await _in_time(_take_back(deps, run, shot, number, saving, intent))
         raise
-    take = recorded.run.take(shot.id, number)
+    take = result.run.take(shot.id, number)
     return take if take is not None and take.intent == intent and not take.job_ids else None
 
 
@@ -183,9 +183,9 @@ async def _copied(deps: Deps, run: Run, shot: Shot, event: events.Submitting) ->
     Raises: CopiesMissing, once it is taken back.
     """
     try:
-        recorded = await record(deps.store, run.id, event, copied=True)
-        take = recorded.run.take(event.shot_id, event.take)
-        if deps.settings.redis_copies and not recorded.changed and take is not None and take.intent == event.intent:
+        result = await record(deps.store, run.id, event, copied=True)
+        take = result.run.take(event.shot_id, event.take)
+        if deps.settings.redis_copies and not result.changed and take is not None and take.intent == event.intent:
             raise CopiesMissing("the connection to Redis broke, and nobody knows what its copies have")
     except CopiesMissing as error:
         log.warning("submit_not_copied", reason=error.message)
@@ -194,7 +194,7 @@ async def _copied(deps: Deps, run: Run, shot: Shot, event: events.Submitting) ->
         about: _About = {"shot_id": event.shot_id, "take": event.take, "intent": event.intent}
         await _saved(deps, run, events.SubmitPutOff(**about, problem=words, until=until))
         raise
-    return recorded
+    return result
 
 
 async def _take_back(
@@ -203,8 +203,8 @@ async def _take_back(
     """The intent may be saved or not; if it is, and is ours, nobody else has sent anything for it."""
     with suppress(CopiesMissing):
         await saving
-    saved = await deps.store.load(run.id)
-    take = saved.take(shot.id, number) if saved else None
+    current = await deps.store.load(run.id)
+    take = current.take(shot.id, number) if current else None
     if take is not None and take.intent == intent:
         until = time.time()
         event = events.SubmitPutOff(shot_id=shot.id, take=number, intent=intent, problem=NOTHING_LEFT, until=until)
@@ -310,11 +310,11 @@ async def _sent(
     except Exception as error:  # Whatever it was: what it means hangs on whether anything left.
         log.exception("submit_failed", left=leaving.is_set())
         return "failed", _failed(about, error, is_sent=leaving.is_set())
-    kept = {name: url for name, url in answer.kept.items() if ready.client.is_own(url)}
-    submitted = events.Submitted(
-        **about, job_id=answer.job_id, aliases=answer.aliases, word=answer.status_word, kept=kept
+    addresses = {name: url for name, url in answer.kept.items() if ready.client.is_own(url)}
+    event = events.Submitted(
+        **about, job_id=answer.job_id, aliases=answer.aliases, word=answer.status_word, kept=addresses
     )
-    return "submitted", submitted
+    return "submitted", event
 
 
 def _failed(about: _About, error: Exception, *, is_sent: bool) -> Event:

@@ -32,11 +32,11 @@ async def sweep(deps: Deps) -> str:
 
 async def _visit(deps: Deps, run_id: str) -> None:
     try:
-        recorded = await record(deps.store, run_id, events.Elapsed())
+        result = await record(deps.store, run_id, events.Elapsed())
     except NotFound:
         log.warning("run_missing", run_id=run_id)
         return
-    if not recorded.changed:  # Otherwise its steps were queued and its next time was set with the change.
+    if not result.changed:  # Otherwise its steps were queued and its next time was set with the change.
         now = time.time()
-        run = recorded.run
+        run = result.run
         await deps.store.schedule(run, steps=steps_due(run, now), wake_at=wake_at(run, now))

@@ -12,6 +12,6 @@ def retry_wait_s(turns: int, *, retry_after_s: float | None = None, least_s: flo
 
     What the provider asked for (*retry_after_s*) is never undercut.
     """
-    doubled = min(least_s * float(1 << min(turns, 20)), AGAIN_S_MAX)
+    wait_s = min(least_s * float(1 << min(turns, 20)), AGAIN_S_MAX)
     jitter = 1.0 + random.random() / 4  # noqa: S311  (spreads load; not a secret)
-    return max(doubled, retry_after_s or 0.0) * jitter
+    return max(wait_s, retry_after_s or 0.0) * jitter

@@ -99,8 +99,8 @@ class RelayWorker(Worker):
             log_results=False,
         )
         self.functions = Functions(self.functions)
-        self._spared: set[str] = set()  # Tasks that go back without having been tried.
-        self.ctx["spare"] = self._spared.add
+        self._spare_ids: set[str] = set()  # Tasks that go back without having been tried.
+        self.ctx["spare"] = self._spare_ids.add
         self._listening = listening
         self._class = tasks
         most = tasks_max if tasks == "heavy" else max(1, tasks_max - 1)
@@ -205,13 +205,13 @@ class RelayWorker(Worker):
                         pipe.delete(f"{PREFIX}arq:job:{job_id}", f"{PREFIX}arq:retry:{job_id}")
                     else:
                         pipe.zadd(QUEUE, {job_id: due_ms + (incr_score or 0)}, xx=True)
-                    if not finish and (incr_score is None or job_id in self._spared):
+                    if not finish and (incr_score is None or job_id in self._spare_ids):
                         pipe.decr(f"{PREFIX}arq:retry:{job_id}")
                     if not finish and incr_score is None:
                         pipe.rpush(WAKE, 1)
                         pipe.expire(WAKE, 60)
                     await pipe.execute()
-                self._spared.discard(job_id)
+                self._spare_ids.discard(job_id)
                 return
             except REDIS_ERRORS as error:
                 self._due_ms[job_id] = due_ms
@@ -229,14 +229,14 @@ class RelayWorker(Worker):
         arguments: list[str | int] = [room, int(LEASE_S * 1000), int(AHEAD_S_MAX * 1000), SCHEMA]
         arguments += [f",{','.join(HEAVY)},", min(room, heavy_room), others, *self._due_ms]
         keys = [QUEUE, WAKE, DUE, READ_AGAIN, SCHEMA_KEY]
-        claimed, now_ms, next_task, next_run, word, refused = await self._claim(keys=keys, args=arguments)
-        check(refused)
+        pairs, now_ms, next_task, next_run, word, refusal = await self._claim(keys=keys, args=arguments)
+        check(refusal)
         self._ahead_ms = now_ms - time.monotonic() * 1000
         if word != self._word:
             self._word = word
             if word and self._on_request:
                 await self._on_request()
-        for job_id, score in zip(claimed[::2], claimed[1::2], strict=True):
+        for job_id, score in zip(pairs[::2], pairs[1::2], strict=True):
             self._start(job_id.decode(), int(float(score)))
         if next_run and float(next_run) <= now_ms:
             await self._store.enqueue([Task(id="sweep", function="sweep", arguments={})])
@@ -349,9 +349,9 @@ def create_worker(
 def _this_worker(in_use: DepsInUse, live: LiveSettings) -> Process:
     """What it says of itself: whose keys it has, too, since it is who needs them."""
     providers = in_use.now.clients.providers
-    keyed = [each.name for each in providers.with_key()]
+    names = [each.name for each in providers.with_key()]
     return this_process(
-        "worker", in_use.now.settings, live.keys.secret, keyed=keyed, key_variables=providers.variables_set
+        "worker", in_use.now.settings, live.keys.secret, keyed=names, key_variables=providers.variables_set
     )
 
 

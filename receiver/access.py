@@ -29,13 +29,13 @@ CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}  # HTTP wants it in every 401.
 
 def keyed(path: str, handler: Handler, *, methods: Sequence[str] = ("GET",)) -> Route:
     """A route for those who have a key: one that may operate, unless all *methods* only read."""
-    needed = Right.READ if SAFE.issuperset(methods) else Right.OPERATE
-    return unkeyed(path, handler, methods=methods, needed=needed)
+    right = Right.READ if SAFE.issuperset(methods) else Right.OPERATE
+    return unkeyed(path, handler, methods=methods, right=right)
 
 
-def unkeyed(path: str, handler: Handler, *, methods: Sequence[str] = ("GET",), needed: Right | None = None) -> Route:
+def unkeyed(path: str, handler: Handler, *, methods: Sequence[str] = ("GET",), right: Right | None = None) -> Route:
     """
-    A route of the API for everybody, or for those who have the right *needed*.
+    A route of the API for everybody, or for those who have *right*.
 
     Only what its operation names may stand in the query and in a body that is a JSON object (`receiver.fields`).
     """
@@ -43,16 +43,16 @@ def unkeyed(path: str, handler: Handler, *, methods: Sequence[str] = ("GET",), n
     names = OPERATIONS[f"{method} {path.replace(':path}', '}')}"].names
 
     async def admitted(request: Request) -> Response:
-        if needed is not None:
-            await require(request, needed)
+        if right is not None:
+            await require(request, right)
         await check(request, names)
         return await handler(request)
 
     return Route(path, admitted, methods=list(methods), name=handler.__name__)
 
 
-async def require(request: Request, needed: Right) -> None:
-    """Raises: HTTPException 401 without a key or session, 403 if it does not open *needed*, 429 after many guesses."""
+async def require(request: Request, right: Right) -> None:
+    """Raises: HTTPException 401 without a key or session, 403 if it does not open *right*, 429 after many guesses."""
     key_check = state_of(request).key_check
     access = key_check.access(request)
     if access is None or (access.by_cookie and await _was_ended(request)):
@@ -63,9 +63,9 @@ async def require(request: Request, needed: Right) -> None:
             "this needs the API key as Bearer: FRAMERELAY_API_KEY, or the file api_key in the data folder",
             headers=CHALLENGE,
         )
-    if access.right < needed:
+    if access.right < right:
         raise HTTPException(403, "this key may only read")
-    if access.by_cookie and needed is not Right.READ and not key_check.is_own_origin(request):
+    if access.by_cookie and right is not Right.READ and not key_check.is_own_origin(request):
         raise HTTPException(403, "a change was asked for from another site")
 
 

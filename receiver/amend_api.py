@@ -32,8 +32,8 @@ async def storyboard(request: Request) -> Response:
     """``GET /v1/runs/{id}/storyboard``: as it is now, as YAML, or as JSON for who accepts that and no YAML."""
     state = state_of(request)
     run = await stored_run(state, request.path_params["run"])
-    given = await state.store.given.of(run.id)
-    board = await asyncio.to_thread(written, run, given)
+    wording = await state.store.given.of(run.id)
+    board = await asyncio.to_thread(written, run, wording)
     if _wants_json(request):
         return JSONResponse(board.document)
     return Response(board.text, media_type="application/yaml")
@@ -61,10 +61,10 @@ async def amend(request: Request) -> Response:
 
 async def outlook_of(state: State, run: Run, board: Storyboard) -> AmendOutlook:
     """What giving *board* to *run* would do. Raises: Conflict if nothing would change; KeyMissing."""
-    wanted, now = _wanted(state, run, board), time.time()
-    if words := await asyncio.to_thread(why_no_change, run, wanted, now):
+    target, now = _wanted(state, run, board), time.time()
+    if words := await asyncio.to_thread(why_no_change, run, target, now):
         raise Conflict(words)
-    outlook = await asyncio.to_thread(amend_outlook, run, wanted, now)
+    outlook = await asyncio.to_thread(amend_outlook, run, target, now)
     if outlook.to_make:
         await check_keys(state, replace(board, shots=tuple(each for each in board.shots if each.id in outlook.to_make)))
     return outlook
@@ -72,13 +72,13 @@ async def outlook_of(state: State, run: Run, board: Storyboard) -> AmendOutlook:
 
 async def amended(state: State, run: Run, board: Storyboard, *, revision: int | None) -> Run:
     """*run* after it was given *board*. Raises: Conflict if somebody acted after *revision*, or nothing changes."""
-    wanted = _wanted(state, run, board)
-    event = events.Amended(wanted=wanted, revision=revision)
-    recorded = await record(state.store, run.id, event, revision=revision, given=board.given)
-    if not recorded.changed:
-        raise Conflict(why_no_change(recorded.run, wanted, time.time()) or "somebody acted in between: look again")
+    target = _wanted(state, run, board)
+    event = events.Amended(wanted=target, revision=revision)
+    result = await record(state.store, run.id, event, revision=revision, wording=board.given)
+    if not result.changed:
+        raise Conflict(why_no_change(result.run, target, time.time()) or "somebody acted in between: look again")
     log.info("person_decided", run_id=run.id, shot=None, decision="Amended")
-    return recorded.run
+    return result.run
 
 
 def _wanted(state: State, run: Run, board: Storyboard) -> Run:

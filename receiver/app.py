@@ -52,6 +52,7 @@ from framerelay.receiver.page import (
     views,
 )
 from framerelay.receiver.page.language import LANGUAGE_NAMES, choose_language
+from framerelay.receiver.page.picks import UNDO_NAMES
 from framerelay.receiver.page.rendering import page, refused_page
 from framerelay.receiver.readers import ReaderLanguage
 from framerelay.receiver.readiness import Readiness
@@ -232,14 +233,14 @@ def pages() -> list[Route]:
     """What a person sees."""
     board_form = Names(fields=new.FIELDS, as_form=True, bytes_max=new.FORM_BYTES_MAX)
     no_fields = Names(fields=(), as_form=True)
-    run_id = "/runs/{run}"
+    run_id, undo = "/runs/{run}", Names(query=UNDO_NAMES)
     return [
         page("/", listing.list_runs, names=Names(query=("status", "after", "label", "q", "needs", "sort"))),
         page("/new", new.show_new, names=Names(query=("from",))),
         page("/new", new.start_new, methods=["POST"], names=board_form),
         page("/new/plan", new.show_plan, methods=["POST"], names=board_form),
-        page(run_id, views.show_run),
-        page(f"{run_id}/strip", views.show_strip),
+        page(run_id, views.show_run, names=undo),
+        page(f"{run_id}/strip", views.show_strip, names=undo),
         page(f"{run_id}/act", views.act, methods=["POST"], names=Names(fields=views.FIELDS, as_form=True)),
         page(f"{run_id}/remove", listing.remove_run, methods=["POST"], names=Names(fields=("revision",), as_form=True)),
         page(f"{run_id}/shots/{{shot}}", views.show_shot),

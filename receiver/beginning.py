@@ -35,22 +35,22 @@ log = structlog.get_logger()
 
 
 async def begin_run(
-    state: State, board: Storyboard, *, planned: Storyboard, key: str | None, promoted_from: RunId | None = None
+    state: State, board: Storyboard, *, original: Storyboard, key: str | None, promoted_from: RunId | None = None
 ) -> Run:
     """
-    A new run of *board*; or the one that *key* made before, of what was *planned* then.
+    A new run of *board*; or the one that *key* made before, of the same *original*.
 
     Raises: KeyMissing; RequestInvalid for that key with another storyboard; Conflict for a run that was removed.
     """
     run_id = RunId("run_" + "".join(secrets.choice(ID_LETTERS) for _ in range(24)))
     if key is not None:
-        run_id = await state.store.asked_before(key, run_id, plan=plan_id(planned))
+        run_id = await state.store.asked_before(key, run_id, plan=plan_id(original))
     run = await state.store.load(run_id)
     if run is None:
         await check_keys(state, board)
         new = start_run(board, run_id=run_id, now=time.time(), terms=terms_of(state.settings))
         new = replace(new, provider=new.provider or state.providers.default, promoted_from=promoted_from)
-        run = await start_run_now(state.store, new, given=planned.given)
+        run = await start_run_now(state.store, new, wording=original.given)
         log.info("run_started", run_id=run.id, shots=len(run.shots), title=run.title)
     return run
 
@@ -85,7 +85,7 @@ async def begin_final(state: State, draft: Run, board: Storyboard) -> Run:
     """The run of *board*, the final of *draft*: whatever its limits, the same takes are paid for once."""
     same = replace(board, budget_jobs=None, budget_money=None)
     key = f"promote-{draft.id}-{plan_id(same)}"
-    return await begin_run(state, board, planned=same, key=key, promoted_from=draft.id)
+    return await begin_run(state, board, original=same, key=key, promoted_from=draft.id)
 
 
 def started(state: State, run: Run) -> Response:

@@ -33,16 +33,16 @@ async def decide(state: State, run_id: str, event: Decision, *, revision: int | 
     if isinstance(event, events.Resumed):  # A person says so when they have put something right, a key perhaps.
         await read_again_everywhere(state)
     before = why_not(run, event, time.time())
-    recorded = await record(state.store, run.id, event, revision=revision)
+    result = await record(state.store, run.id, event, revision=revision)
     if isinstance(event, events.Picked) and run.take(event.shot_id, event.take) is None:
         raise NotFound(f"shot {run.name_of(event.shot_id)} has no take {event.take}")
-    if not recorded.changed:
-        words = why_not(recorded.run, event, time.time()) or before or "somebody acted in between: look again"
+    if not result.changed:
+        words = why_not(result.run, event, time.time()) or before or "somebody acted in between: look again"
         bare = event == events.Resumed()  # One with a budget has its answer without that.
-        is_read_again = bare and recorded.run.status in GOES_ON
+        is_read_again = bare and result.run.status in GOES_ON
         raise Conflict(words + ("; settings and keys were read again" if is_read_again else ""))
     log.info("person_decided", run_id=run.id, shot=getattr(event, "shot_id", None), decision=type(event).__name__)
-    return recorded.run
+    return result.run
 
 
 D = TypeVar("D", bound=Decision)

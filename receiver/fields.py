@@ -37,22 +37,22 @@ async def check(request: Request, names: Names) -> None:
         request.state.fields = fields
 
 
-def check_query(request: Request, known: Collection[str]) -> None:
-    """Raises: RequestInvalid for a query parameter that is not *known*, or stands twice and is no list."""
+def check_query(request: Request, parameters: Collection[str]) -> None:
+    """Raises: RequestInvalid for a query parameter that is not among *parameters*, or stands twice and is no list."""
     if request.scope["query_string"]:
         names = [name for name, _ in request.query_params.multi_items()]
-        check_names("parameter", names, known)
-        for name in known:
+        check_names("parameter", names, parameters)
+        for name in parameters:
             if name not in REPEATABLE and names.count(name) > 1:  # One of them would be passed over.
                 raise RequestInvalid(f"{name} stands in the query more than once: keep one of them", param=name)
 
 
-def check_names(kind: str, names: Iterable[str], known: Collection[str]) -> None:
-    """Raises: RequestInvalid for the first of *names* that is not *known*; *kind*: what it is called."""
+def check_names(kind: str, names: Iterable[str], choices: Collection[str]) -> None:
+    """Raises: RequestInvalid for the first of *names* that is not among *choices*; *kind*: what it is called."""
     for name in names:
-        if name not in known:
-            hint = "" if known else f"; no {kind} is known here"
-            raise RequestInvalid(unknown(name, known, kind=kind) + hint, param=shown(name))
+        if name not in choices:
+            hint = "" if choices else f"; no {kind} is known here"
+            raise RequestInvalid(unknown(name, choices, kind=kind) + hint, param=shown(name))
 
 
 def fields_of(request: Request) -> dict[str, Any]:

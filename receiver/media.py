@@ -9,10 +9,11 @@ from starlette.types import Message, Receive, Scope, Send
 from framerelay.api.access import Right
 from framerelay.api.operations import OPERATIONS
 from framerelay.receiver.access import require
-from framerelay.receiver.answers import error_answer
+from framerelay.receiver.answers import error_answer, foreseen
 from framerelay.receiver.fields import check_query
+from framerelay.receiver.page.gone import stand_in
 from framerelay.receiver.state import State, state_of
-from framerelay.runs.errors import NotFound
+from framerelay.runs.errors import FileMissing, FrameRelayError, NotFound
 from framerelay.store.run_files import file_at, missing_words, task_to_make_again
 
 KEPT_S = 3600  # So long a reader may keep a file, which does not change,
@@ -46,18 +47,19 @@ async def serve(request: Request) -> Response:
     # Where the small one is not there yet, this stands in for it: soon it is.
     if answer := await _answer(state, path, method=request.method, keep_s=SOON_S if wants_small else KEPT_S):
         return answer
-    missing = await _missing(state, path) if path.startswith("run_") else None
-    if missing is None:
+    error = await _missing(state, path) if path.startswith("run_") else None
+    if error is None:
         raise NotFound("there is no such file")
-    return missing
+    plain = await foreseen(request, error)
+    return plain if opened else await stand_in(request, plain, error)
 
 
 async def _answer(state: State, path: str, *, method: str, keep_s: int) -> Response | None:
     """The file, or where it is; None if it is nowhere. Raises: NotFound for no name of ours; StorageFailed."""
     state.files.check(path)
     if link := await state.media.link(path, life_s=LINK_S, method=method):
-        sent = {"Cache-Control": f"private, max-age={min(keep_s, SENT_S)}"}
-        return RedirectResponse(link, status_code=307, headers=sent)
+        headers = {"Cache-Control": f"private, max-age={min(keep_s, SENT_S)}"}
+        return RedirectResponse(link, status_code=307, headers=headers)
     try:
         place = await state.media.fetch(path)
     except NotFound:
@@ -72,21 +74,22 @@ async def _answer(state: State, path: str, *, method: str, keep_s: int) -> Respo
     return _File(place, media_type=kind, headers=headers)
 
 
-async def _missing(state: State, path: str) -> Response | None:
+async def _missing(state: State, path: str) -> FrameRelayError | None:
     """
-    The answer for a file of a run that is gone: which it is, and that it comes again where it can; None for any other.
+    What to say of a file of a run that is gone: which it is, and that it comes again where it can; None for any other.
 
     Only a worker decodes and joins; it is told, and whoever asked may ask again.
     """
     run = await state.store.load(path.partition("/")[0])
-    file = file_at(run, path) if run else None
-    if run is None or file is None:
+    run_file = file_at(run, path) if run else None
+    if run is None or run_file is None:
         return None
-    if not file.made_of or not all([await state.media.has(clip.path) for clip in file.made_of]):
-        return error_answer(404, NotFound.code, missing_words(file))
-    await state.store.enqueue([task_to_make_again(run, file)])
-    words = f"{file} was gone from the data folder and is made again: ask again in a moment"
-    return error_answer(503, "made_again", words, headers={"Retry-After": str(AGAIN_S)})
+    if not run_file.made_of or not all([await state.media.has(clip.path) for clip in run_file.made_of]):
+        return NotFound(missing_words(run_file))
+    await state.store.enqueue([task_to_make_again(run, run_file)])
+    return FileMissing(
+        f"{run_file} was gone from the data folder and is made again: ask again in a moment", retry_after_s=AGAIN_S
+    )
 
 
 class _File(FileResponse):

@@ -70,7 +70,7 @@ def _of_places(places: Mapping[str, tuple[int, int]]) -> Iterator[str]:
     """By providers, whose names the operator chose."""
     labels = {name: written(("provider",), (name,)) for name in places}
     jobs = {labels[name]: inside for name, (inside, _) in places.items()}
-    waiting = {labels[name]: held for name, (_, held) in places.items()}
+    waiting = {labels[name]: number for name, (_, number) in places.items()}
     yield from gauge("provider_jobs", "Jobs in flight, by provider.", jobs)
     yield from gauge("provider_held_shots", "Shots that wait for a free place, by provider.", waiting)
 

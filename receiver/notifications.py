@@ -35,9 +35,9 @@ async def replay_notification(request: Request) -> Response:
 
 async def send_again(outbox: Outbox, text: str) -> Notification:
     """The notification that *text* means, which is sent again. Raises: NotFound; IdAmbiguous."""
-    known = await outbox.named(text)
-    sent = known is not None and await outbox.send_again(known.notice.id)
-    notification = await outbox.find(known.notice.id) if known else None
+    record = await outbox.named(text)
+    sent = record is not None and await outbox.send_again(record.notice.id)
+    notification = await outbox.find(record.notice.id) if record else None
     if not sent or notification is None:
         raise NotFound("there is no such notification, or it is no longer kept")
     log.info("notification_replayed", notification_id=notification.notice.id, run_id=notification.notice.run_id)

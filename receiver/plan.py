@@ -66,8 +66,8 @@ async def read_board(request: Request) -> Storyboard:
     form: Form = "yaml" if "yaml" in request.headers.get("content-type", "").lower() else "json"
     # YAML takes up to seconds; callbacks must not wait for it.
     state = state_of(request)
-    trusted = Trusted(state.settings.trusted_hosts)
-    board = await asyncio.to_thread(read_storyboard, body, form=form, allow_paths=False, trusted=trusted)
+    trusted_hosts = Trusted(state.settings.trusted_hosts)
+    board = await asyncio.to_thread(read_storyboard, body, form=form, allow_paths=False, trusted_hosts=trusted_hosts)
     return priced(board, state.providers)
 
 
@@ -77,16 +77,16 @@ def agreed(request: Request, board: Storyboard) -> Storyboard:
 
     Raises: as `bound_to`.
     """
-    return bound_to(board, planned=request.headers.get("plan"), limit=request.headers.get("max-jobs"))
+    return bound_to(board, plan_id=request.headers.get("plan"), limit=request.headers.get("max-jobs"))
 
 
-def bound_to(board: Storyboard, *, planned: str | None, limit: str | None, param: str = "Max-Jobs") -> Storyboard:
+def bound_to(board: Storyboard, *, plan_id: str | None, limit: str | None, param: str = "Max-Jobs") -> Storyboard:
     """
-    *board*, if that is what was *planned*, with *limit* jobs at most; None: any.
+    *board*, if *plan_id* is that of its plan, with *limit* jobs at most; None: any.
 
     Raises: PlanChanged for another storyboard; RequestInvalid, about *param*, for a limit that is no number.
     """
-    if planned is not None and planned != plan_of(board).id:
+    if plan_id is not None and plan_id != plan_of(board).id:
         raise PlanChanged
     if limit is None:
         return board

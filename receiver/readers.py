@@ -35,10 +35,10 @@ class ReaderLanguage:
 def language_of(scope: Scope, setting: str | None) -> str:
     """In which language the request of *scope* is answered, where the settings say *setting*."""
     headers = {name: value.decode("latin-1") for name, value in scope["headers"] if name in _READ}
-    asked = of_header(headers.get(b"accept-language"))
+    header_choice = of_header(headers.get(b"accept-language"))
     if scope["path"].startswith("/v1/"):
-        return asked or setting or ENGLISH
-    return _chosen(headers.get(b"cookie", "")) or setting or asked or ENGLISH
+        return header_choice or setting or ENGLISH
+    return _chosen(headers.get(b"cookie", "")) or setting or header_choice or ENGLISH
 
 
 _READ: Final = frozenset({b"accept-language", b"cookie"})

@@ -51,7 +51,7 @@ async def start(request: Request) -> Response:
     state = state_of(request)
     board = await read_board(request)
     key = request.headers.get("idempotency-key")
-    run = await begin_run(state, agreed(request, board), planned=board, key=_key(key) if key else None)
+    run = await begin_run(state, agreed(request, board), original=board, key=_key(key) if key else None)
     return started(state, run)
 
 
@@ -65,7 +65,7 @@ async def list_runs(request: Request) -> Response:
     """``GET /v1/runs?limit=&after=&status=&label=&q=&needs=``: newest first; ``next``: the *after* of the next."""
     state = state_of(request)
     limit, after = page_of(request)
-    runs = await state.store.runs(limit=limit + 1, after=after, wanted=wanted_of(request))
+    runs = await state.store.runs(limit=limit + 1, after=after, selection=wanted_of(request))
     if not runs and after is not None and await state.store.load(RunId(after)) is None:
         raise RunNotFound(after)  # It was removed since: nobody must take this for the end of the list.
     more = runs[limit - 1].id if len(runs) > limit else None
@@ -217,10 +217,10 @@ async def _act(request: Request, event: Decision, run_id: str | None = None) -> 
 
 async def _look_ahead(request: Request, event: events.Retaken) -> Response:
     """What that decision would bring about; refused where the decision itself would be."""
-    run, meant = await undecided(
+    run, retake = await undecided(
         state_of(request), request.path_params["run"], event, revision=revision_of(fields_of(request))
     )
-    return shape_answer(outlook_view(run, meant))
+    return shape_answer(outlook_view(run, retake))
 
 
 async def _run(state: State, request: Request) -> Run:

@@ -50,57 +50,57 @@ def amended(run: Run, event: events.Amended, now: float) -> Run:
     return run if _refusal(run, event.wanted) else change_of(run, event.wanted, now).run
 
 
-def why_no_change(run: Run, wanted: Run, now: float) -> str | None:
-    """Why *run* cannot become as *wanted*, or is so already, in words for a person; None if it can."""
-    if words := _refusal(run, wanted):
+def why_no_change(run: Run, target: Run, now: float) -> str | None:
+    """Why *run* cannot become as *target*, or is so already, in words for a person; None if it can."""
+    if words := _refusal(run, target):
         return words
-    return "the run is what this storyboard says already" if change_of(run, wanted, now).run is run else None
+    return "the run is what this storyboard says already" if change_of(run, target, now).run is run else None
 
 
-def _refusal(run: Run, wanted: Run) -> str | None:
+def _refusal(run: Run, target: Run) -> str | None:
     if run.cancelled:
         return "the run was cancelled; start it again"
     if run.hook is not None:
         return f"the run began at the hook {run.hook}, with a job of somebody else: only its hook's storyboard is yours"
-    if words := _why_not_that_money(run, wanted):
+    if words := _why_not_that_money(run, target):
         return words
-    if len(run.shots) + len(wanted.shots) > SHOTS_KEPT_MAX:
+    if len(run.shots) + len(target.shots) > SHOTS_KEPT_MAX:
         return f"the run keeps {len(run.shots)} shots, with those that were dropped: start another one"
     return None
 
 
-def _why_not_that_money(run: Run, wanted: Run) -> str | None:
+def _why_not_that_money(run: Run, target: Run) -> str | None:
     """Money of another currency than what was spent cannot be counted with it."""
-    if wanted.budget_money is None:
+    if target.budget_money is None:
         return None
-    spent = {take.cost.currency for shot in run.shots for take in shot.takes if take.cost}
-    others = {wanted.currency or next((shot.estimate.currency for shot in wanted.shots if shot.estimate), None)}
-    if spent <= others:
+    currencies = {take.cost.currency for shot in run.shots for take in shot.takes if take.cost}
+    others = {target.currency or next((shot.estimate.currency for shot in target.shots if shot.estimate), None)}
+    if currencies <= others:
         return None
-    return f"the run has spent {listed(sorted(spent), 'and')}, which a budget of another currency does not count"
+    return f"the run has spent {listed(sorted(currencies), 'and')}, which a budget of another currency does not count"
 
 
-def change_of(run: Run, wanted: Run, now: float) -> Change:
+def change_of(run: Run, target: Run, now: float) -> Change:
     """
-    What becomes of *run* if it is to be as *wanted*, a new run of another storyboard.
+    What becomes of *run* if it is to be as *target*, a new run of another storyboard.
 
     Whatever is under way is followed to its end, and what was spent stays spent.
     """
     before = _marked(run)
     change = Change(run=run)
-    shots = _Amendment(before, wanted, change, now).shots()
+    shots = _Amendment(before, target, change, now).shots()
     after = replace(
         before,
-        title=wanted.title,
-        model=wanted.model,
-        provider=wanted.provider,
-        budget_jobs=wanted.budget_jobs,
-        budget_money=wanted.budget_money,
-        currency=wanted.currency,
-        notify_url=wanted.notify_url,
-        labels=wanted.labels,
-        is_draft=wanted.is_draft,
-        untold=before.untold if wanted.notify_url == before.notify_url else None,
+        title=target.title,
+        model=target.model,
+        provider=target.provider,
+        budget_jobs=target.budget_jobs,
+        budget_money=target.budget_money,
+        currency=target.currency,
+        notify_url=target.notify_url,
+        labels=target.labels,
+        is_draft=target.is_draft,
+        untold=before.untold if target.notify_url == before.notify_url else None,
         shots=shots,
     )
     if after != before:
@@ -124,9 +124,9 @@ def _marked(run: Run) -> Run:
 def _marked_shot(run: Run, shot: Shot) -> Shot:
     if all(take.key is not None for take in shot.takes):
         return shot
-    key, known = content_key(run, shot), {take.number for take in counted(shot)} | {shot.picked}
+    key, numbers = content_key(run, shot), {take.number for take in counted(shot)} | {shot.picked}
     takes = tuple(
-        replace(take, key=key, source=shot.source) if take.key is None and take.number in known else take
+        replace(take, key=key, source=shot.source) if take.key is None and take.number in numbers else take
         for take in shot.takes
     )
     return replace(shot, takes=takes)
@@ -135,27 +135,27 @@ def _marked_shot(run: Run, shot: Shot) -> Shot:
 class _Amendment:
     """The shots of a run that is amended, one after the other, in the order of the film."""
 
-    def __init__(self, before: Run, wanted: Run, change: Change, now: float) -> None:
-        self._before, self._wanted, self._change, self._now = before, wanted, change, now
+    def __init__(self, before: Run, target: Run, change: Change, now: float) -> None:
+        self._before, self._target, self._change, self._now = before, target, change, now
         self._old_keys = {shot.id: content_key(before, as_written(shot)) for shot in before.shots}
-        self._new_keys = {shot.id: content_key(wanted, shot) for shot in wanted.shots}
+        self._new_keys = {shot.id: content_key(target, shot) for shot in target.shots}
         self._ids = {shot.id.lower() for shot in before.shots}
-        self._made: dict[str, Shot] = {}  # By the id that a person gives them: sources stand before their heirs.
-        self._moved: set[str] = set()  # Those that hand another frame on than before, or none yet.
+        self._new_shots: dict[str, Shot] = {}  # By the id that a person gives them: sources stand before their heirs.
+        self._moved_ids: set[str] = set()  # Those that hand another frame on than before, or none yet.
 
     def shots(self) -> tuple[Shot, ...]:
-        found = matches(self._before, self._wanted, old_keys=self._old_keys, new_keys=self._new_keys)
-        pairs = list(zip(self._wanted.shots, found, strict=True))
-        story = [self._added(wanted) if old is None else self._carried(old, wanted) for wanted, old in pairs]
-        kept = {shot.id for shot in story}
-        return (*story, *(self._dropped(shot) for shot in self._before.shots if shot.id not in kept))
+        old_shots = matches(self._before, self._target, old_keys=self._old_keys, new_keys=self._new_keys)
+        pairs = list(zip(self._target.shots, old_shots, strict=True))
+        story = [self._added(new) if old is None else self._carried(old, new) for new, old in pairs]
+        story_ids = {shot.id for shot in story}
+        return (*story, *(self._dropped(shot) for shot in self._before.shots if shot.id not in story_ids))
 
-    def _added(self, wanted: Shot) -> Shot:
-        self._change.add.append(wanted.id)
-        names = (wanted.id, *(f"{wanted.id[: ID_CHARS_MAX - 4]}-{number}" for number in range(2, 1000)))
+    def _added(self, new: Shot) -> Shot:
+        self._change.add.append(new.id)
+        names = (new.id, *(f"{new.id[: ID_CHARS_MAX - 4]}-{number}" for number in range(2, 1000)))
         shot_id = next(name for name in names if name.lower() not in self._ids)
         self._ids.add(shot_id.lower())
-        return self._placed(replace(wanted, id=shot_id, source=self._source_of(wanted)), wanted)
+        return self._placed(replace(new, id=shot_id, source=self._source_of(new)), new)
 
     def _dropped(self, shot: Shot) -> Shot:
         """It begins with nobody's frame any more, and whose it was is no longer said by the run."""
@@ -175,23 +175,23 @@ class _Amendment:
             following=None,
         )
 
-    def _carried(self, old: Shot, wanted: Shot) -> Shot:
-        """*old* as it goes on under what is *wanted*."""
-        source = self._source_of(wanted)
-        written = as_written(old)
-        is_same = self._old_keys[old.id] == self._new_keys[wanted.id] and (
-            written is old or written.reaction == wanted.reaction
+    def _carried(self, old: Shot, new: Shot) -> Shot:
+        """*old* as it goes on in the place of *new*."""
+        source = self._source_of(new)
+        original = as_written(old)
+        is_same = self._old_keys[old.id] == self._new_keys[new.id] and (
+            original is old or original.reaction == new.reaction
         )
         shot = replace(
-            wanted,
+            new,
             id=old.id,
             source=source,
-            input=old.input if is_same else wanted.input,
-            reaction=old.reaction if is_same and written is not old else wanted.reaction,
+            input=old.input if is_same else new.input,
+            reaction=old.reaction if is_same and original is not old else new.reaction,
             earlier=old.earlier,
             following=old.following,
-            estimate=old.estimate if is_same and old.estimate is not None else wanted.estimate,
-            takes_wanted=old.takes_wanted if is_same and old.set_aside else wanted.takes_wanted,
+            estimate=old.estimate if is_same and old.estimate is not None else new.estimate,
+            takes_wanted=old.takes_wanted if is_same and old.set_aside else new.takes_wanted,
             approved=old.approved,
             picked=old.picked,
             due_at=old.due_at,
@@ -203,58 +203,58 @@ class _Amendment:
             takes=old.takes,
             status=old.status,
         )
-        if is_same and not old.dropped and old.source == source and source not in self._moved:
-            self._change.keep.append(wanted.id)
-            return self._placed(shot, wanted)
-        return self._placed(self._begun_anew(shot, old, wanted, is_same=is_same and old.source == source), wanted)
+        if is_same and not old.dropped and old.source == source and source not in self._moved_ids:
+            self._change.keep.append(new.id)
+            return self._placed(shot, new)
+        return self._placed(self._begun_anew(shot, old, new, is_same=is_same and old.source == source), new)
 
-    def _begun_anew(self, shot: Shot, old: Shot, wanted: Shot, *, is_same: bool) -> Shot:
+    def _begun_anew(self, shot: Shot, old: Shot, new: Shot, *, is_same: bool) -> Shot:
         """It asks for other takes than those that it goes on with, or these begin with another frame."""
-        keys = self._keys_of(old, wanted)
-        serving = [take.number for take in shot.takes if self._serves(shot, take, wanted, keys)]
+        keys = self._keys_of(old, new)
+        serving = [take.number for take in shot.takes if self._serves(shot, take, new, keys)]
         shot = replace(shot, due_at=self._now, turns=shot.turns + 1, held_by=None, following=None)
         if shot.takes and shot.input != old.input:
             last = max(take.number for take in shot.takes)
             shot = replace(shot, earlier=(*old.earlier, EarlierInput(until=last, input=old.input)))
         is_unmade = is_same and not old.dropped and shot.picked is None and not counted(old)
         if old.dropped:
-            self._change.add.append(wanted.id)
+            self._change.add.append(new.id)
         elif serving or is_unmade:
-            self._change.keep.append(wanted.id)
+            self._change.keep.append(new.id)
         else:
-            (self._change.stale if is_same else self._change.change).append(wanted.id)
+            (self._change.stale if is_same else self._change.change).append(new.id)
         if is_unmade and not serving:
             again = shot
         else:
-            again = _with_takes(replace(shot, error=None), serving, takes_wanted=wanted.takes_wanted)
+            again = _with_takes(replace(shot, error=None), serving, takes_wanted=new.takes_wanted)
         if again.picked != old.picked or again.picked is None:
-            self._moved.add(shot.id)
+            self._moved_ids.add(shot.id)
         return again
 
-    def _serves(self, shot: Shot, take: Take, wanted: Shot, keys: set[str]) -> bool:
+    def _serves(self, shot: Shot, take: Take, new: Shot, keys: set[str]) -> bool:
         """Whether *take* is one that *shot* would ask for now: the same content, and begun with the same frame."""
         is_alive = take.status is TakeStatus.DONE or take.status in OPEN
         if not is_alive or take.key not in keys:
             return False
         if shot.source is None or take.source != shot.source:
             return take.source == shot.source
-        source = self._made[wanted.source or ""]
+        source = self._new_shots[new.source or ""]
         first, now = take.first_frame, chosen(source)
         return first is not None and now is not None and take_behind(source, first) == now.number
 
-    def _keys_of(self, old: Shot, wanted: Shot) -> set[str]:
-        """Of takes that *wanted* would ask for: with what stands in place of its input, too, if that was refused."""
-        written = as_written(old)
-        is_refused = written is not old and written.reaction == wanted.reaction
-        new_key = self._new_keys[wanted.id]
-        return content_keys(self._wanted, wanted) if is_refused and self._old_keys[old.id] == new_key else {new_key}
+    def _keys_of(self, old: Shot, new: Shot) -> set[str]:
+        """Of takes that *new* would ask for: with what stands in place of its input, too, if that was refused."""
+        original = as_written(old)
+        is_refused = original is not old and original.reaction == new.reaction
+        new_key = self._new_keys[new.id]
+        return content_keys(self._target, new) if is_refused and self._old_keys[old.id] == new_key else {new_key}
 
-    def _source_of(self, wanted: Shot) -> str | None:
-        return None if wanted.source is None else self._made[wanted.source].id
+    def _source_of(self, new: Shot) -> str | None:
+        return None if new.source is None else self._new_shots[new.source].id
 
-    def _placed(self, shot: Shot, wanted: Shot) -> Shot:
-        shot = replace(shot, alias=None if shot.id == wanted.id else wanted.id, dropped=False)
-        self._made[wanted.id] = shot
+    def _placed(self, shot: Shot, new: Shot) -> Shot:
+        shot = replace(shot, alias=None if shot.id == new.id else new.id, dropped=False)
+        self._new_shots[new.id] = shot
         return shot
 
 
@@ -271,8 +271,8 @@ def _with_takes(shot: Shot, serving: list[int], *, takes_wanted: int) -> Shot:
         return replace(shot, takes=takes, picked=None, approved=False, seed_at=first, takes_wanted=takes_wanted)
     set_aside = min(shot.set_aside, serving[0] - 1)
     shot = replace(shot, set_aside=set_aside, takes_wanted=shot.takes_wanted if set_aside else takes_wanted)
-    done = [take.number for take in takes if take.number in serving and take.status is TakeStatus.DONE]
-    own = done[-1] if done and (shot.takes_wanted == 1 or shot.pick_first) else None
+    done_numbers = [take.number for take in takes if take.number in serving and take.status is TakeStatus.DONE]
+    own = done_numbers[-1] if done_numbers and (shot.takes_wanted == 1 or shot.pick_first) else None
     return replace(
         shot,
         takes=takes,

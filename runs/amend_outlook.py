@@ -28,9 +28,9 @@ class AmendOutlook:
     would: str
 
 
-def amend_outlook(run: Run, wanted: Run, now: float) -> AmendOutlook:
-    """What it would mean for *run* to become as *wanted*, if it can (see `amend.why_no_change`)."""
-    change = change_of(run, wanted, now)
+def amend_outlook(run: Run, target: Run, now: float) -> AmendOutlook:
+    """What it would mean for *run* to become as *target*, if it can (see `amend.why_no_change`)."""
+    change = change_of(run, target, now)
     after = settled(change.run)
     jobs = _jobs_to_come(after)
     number = sum(count for _, count in jobs)
@@ -47,11 +47,11 @@ def amend_outlook(run: Run, wanted: Run, now: float) -> AmendOutlook:
 def _jobs_to_come(run: Run) -> list[tuple[Shot, int]]:
     """Of each shot so many takes as `limits.submits_to_come` counts, inside the budget."""
     jobs: list[tuple[Shot, int]] = []
-    left = budget_left(run)
+    balance = budget_left(run)
     for shot in run.story:
         number = 0
-        while number < takes_to_come(run, shot) and left.allows(shot.estimate):
-            number, left = number + 1, left.after(shot.estimate)
+        while number < takes_to_come(run, shot) and balance.allows(shot.estimate):
+            number, balance = number + 1, balance.after(shot.estimate)
         jobs.append((shot, number))
     return jobs
 
@@ -72,12 +72,12 @@ def _words(run: Run, change: Change, after: Run, jobs: int, cost: Estimate | Non
         _part(change.add, "is added", "are added"),
         _part(change.drop, "leaves the film, and its takes are kept", "leave the film, and their takes are kept"),
     ]
-    said = [part for part in parts if part] or ["no shot is made again"]
-    left = jobs_left(after)
-    paid = number_of("job", jobs) + ("" if left is None else f" of the {left} left in the budget")
+    clauses = [part for part in parts if part] or ["no shot is made again"]
+    rest = jobs_left(after)
+    price = number_of("job", jobs) + ("" if rest is None else f" of the {rest} left in the budget")
     if cost is not None and jobs:
-        paid += f", {range_words(cost.low, cost.high, cost.currency)}"
-    return f"{'; '.join(said)}; {paid} to the end of the film{_budget_words(run, after)}"
+        price += f", {range_words(cost.low, cost.high, cost.currency)}"
+    return f"{'; '.join(clauses)}; {price} to the end of the film{_budget_words(run, after)}"
 
 
 def _budget_words(before: Run, after: Run) -> str:
@@ -92,5 +92,5 @@ def _budget_words(before: Run, after: Run) -> str:
 def _part(names: list[str], one: str, many: str) -> str:
     if not names:
         return ""
-    shown = [*names[:NAMED_MAX], *([f"{len(names) - NAMED_MAX} more"] if len(names) > NAMED_MAX else [])]
-    return f"{listed(shown, 'and')} {one if len(names) == 1 else many}"
+    words = [*names[:NAMED_MAX], *([f"{len(names) - NAMED_MAX} more"] if len(names) > NAMED_MAX else [])]
+    return f"{listed(words, 'and')} {one if len(names) == 1 else many}"

@@ -5,15 +5,15 @@ from framerelay.runs.model import Run, Shot
 from framerelay.runs.text import amount_words, listed, number_of
 
 
-def budget_words(run: Run, shot: Shot, left: BudgetLeft) -> str:
+def budget_words(run: Run, shot: Shot, balance: BudgetLeft) -> str:
     """Why the budget does not allow one more take of *shot*."""
-    if left.jobs == 0 or left.micros is None:
+    if balance.jobs == 0 or balance.micros is None:
         return f"the budget of {number_of('job', run.budget_jobs or 0)} is spent"
     words = words_of_no_price(run.model_of(shot), shot)
     if words is not None or shot.estimate is None:
         return f"{words}, and the budget is one of money"
     currency = shot.estimate.currency
-    amounts = (run.budget_money or 0.0, max(0.0, left.micros / MICROS), shot.estimate.high)
+    amounts = (run.budget_money or 0.0, max(0.0, balance.micros / MICROS), shot.estimate.high)
     budget, rest, price = (amount_words(amount, currency) for amount in amounts)
     if rest == price:  # Told apart behind the cents alone.
         rest, price = (f"{amount:.4f} {currency}" for amount in amounts[1:])
@@ -24,6 +24,6 @@ def words_of_no_price(model: str, shot: Shot) -> str | None:
     """Why no money can be kept to by what a take of *shot* is said to cost; None if it can."""
     if shot.estimate is None:
         return f"no price of {model} is known"
-    unpriced = shot.estimate.unpriced
-    adds = "adds" if len(unpriced) == 1 else "add"
-    return f"what {listed(unpriced, 'and')} {adds} to the price of {model} is not known" if unpriced else None
+    parts = shot.estimate.unpriced
+    adds = "adds" if len(parts) == 1 else "add"
+    return f"what {listed(parts, 'and')} {adds} to the price of {model} is not known" if parts else None

@@ -12,8 +12,8 @@ from framerelay.runs.model import Shot
 
 def input_after(shot: Shot, change: ShotChange) -> dict[str, Any]:
     """The input of *shot* with *change*; the very same where it changes nothing."""
-    given = {**change.input, "prompt": change.prompt, "seed": change.seed}
-    new = {name: value for name, value in given.items() if value is not None}
+    fields = {**change.input, "prompt": change.prompt, "seed": change.seed}
+    new = {name: value for name, value in fields.items() if value is not None}
     return {**shot.input, **new} if new else shot.input
 
 

@@ -20,8 +20,8 @@ def content_key(run: Run, shot: Shot) -> str:
     with us by their bytes, of which their names are made, addresses as they are written. Blanks around the prompt,
     which a storyboard cannot say, are nothing.
     """
-    asked = {**shot.input, "prompt": str(shot.input.get("prompt") or "").strip()}
-    return _digest([asked, run.provider_of(shot), run.model_of(shot), shot.extra, shot.first_frame, shot.last_frame])
+    request = {**shot.input, "prompt": str(shot.input.get("prompt") or "").strip()}
+    return _digest([request, run.provider_of(shot), run.model_of(shot), shot.extra, shot.first_frame, shot.last_frame])
 
 
 def as_written(shot: Shot) -> Shot:
@@ -36,8 +36,8 @@ def as_written(shot: Shot) -> Shot:
 
 def content_keys(run: Run, shot: Shot) -> set[str]:
     """Those of the takes of *shot*: with its input, and with what its storyboard gives in place of a refused one."""
-    given = shot.reaction.moderated if shot.reaction else {}
-    other = replace(shot, input={**shot.input, **given})
+    substitute = shot.reaction.moderated if shot.reaction else {}
+    other = replace(shot, input={**shot.input, **substitute})
     return {content_key(run, shot), content_key(run, other)}
 
 

@@ -85,13 +85,13 @@ def reserved(estimate: Estimate | None) -> Cost | None:
 
 def together(parts: Iterable[tuple[Estimate | None, int]]) -> Estimate | None:
     """What so many takes of each cost together; None where one is not known, or where currencies differ."""
-    known = [(estimate, number) for estimate, number in parts if number]
-    estimates = [estimate for estimate, _ in known if estimate is not None]
-    if len(estimates) < len(known) or len({estimate.currency for estimate in estimates}) != 1:
+    pairs = [(estimate, number) for estimate, number in parts if number]
+    estimates = [estimate for estimate, _ in pairs if estimate is not None]
+    if len(estimates) < len(pairs) or len({estimate.currency for estimate in estimates}) != 1:
         return None
     return Estimate(
-        low=sum(estimate.low * number for estimate, number in known if estimate),
-        high=sum(estimate.high * number for estimate, number in known if estimate),
+        low=sum(estimate.low * number for estimate, number in pairs if estimate),
+        high=sum(estimate.high * number for estimate, number in pairs if estimate),
         currency=estimates[0].currency,
     )
 

@@ -161,12 +161,12 @@ def _asked_again(take: Take, now: float) -> Take:
 
 def _why_not_adopted(run: Run, shot: Shot, job_id: str) -> str | None:
     jobs = ((each, take) for each in run.shots for take in each.takes)
-    owner, known = next(((each, take) for each, take in jobs if job_id in take.job_ids), (None, None))
+    owner, other = next(((each, take) for each, take in jobs if job_id in take.job_ids), (None, None))
     if owner is not None and owner is not shot:
         return f"{job_id} is the job of shot {owner.name}"
-    if known is not None:
-        here = f"{job_id} is the job of take {known.number} of shot {shot.name} already, which is {known.status.value}"
-        return None if known.status in _FINAL else here
+    if other is not None:
+        here = f"{job_id} is the job of take {other.number} of shot {shot.name} already, which is {other.status.value}"
+        return None if other.status in _FINAL else here
     return why_no_other_job(shot)
 
 
@@ -183,9 +183,9 @@ def why_no_other_job(shot: Shot) -> str | None:
 
 
 def _with_job(run: Run, shot: Shot, job_id: str, now: float) -> Run:
-    known = next((take for take in shot.takes if job_id in take.job_ids), None)
-    if known is not None:
-        return _with_take(run, shot, _asked_again(known, now))
+    holder = next((take for take in shot.takes if job_id in take.job_ids), None)
+    if holder is not None:
+        return _with_take(run, shot, _asked_again(holder, now))
     unsure = next((take for take in shot.takes if take.status is TakeStatus.UNSURE), None)
     if unsure is not None:
         return _with_take(run, shot, replace(_asked_again(unsure, now), job_ids=(job_id,), adopted=True))
@@ -205,9 +205,9 @@ def _with_job(run: Run, shot: Shot, job_id: str, now: float) -> Run:
 
 def _without_question(shot: Shot) -> Shot:
     """A person has answered it: the take goes on being looked up, and the shot goes on without it."""
-    asked = [take.number for take in shot.takes if take.question]
+    numbers = [take.number for take in shot.takes if take.question]
     takes = tuple(replace(take, question=None) if take.question else take for take in shot.takes)
-    return replace(shot, takes=takes, set_aside=max(*asked, shot.set_aside)) if asked else shot
+    return replace(shot, takes=takes, set_aside=max(*numbers, shot.set_aside)) if numbers else shot
 
 
 def _with_take(run: Run, shot: Shot, take: Take) -> Run:
@@ -232,11 +232,11 @@ def _why_not_taken_again(run: Run, shot: Shot, event: events.Retaken) -> str | N
     later = [each.name for each in heirs_of(run, shot) if _is_begun(each, OPEN)]
     if later:
         return f"made from shot {shot.name}, and still under way: {', '.join(later)}; a retake would not fit them"
-    if (outdated := why_not_changed(shot, event)) is not None:
-        return outdated
-    left = budget_left(run)
-    priced = replace(shot, estimate=estimate_after(shot, event))
-    return None if left.allows(priced.estimate) else budget_words(run, priced, left)
+    if (words := why_not_changed(shot, event)) is not None:
+        return words
+    balance = budget_left(run)
+    after = replace(shot, estimate=estimate_after(shot, event))
+    return None if balance.allows(after.estimate) else budget_words(run, after, balance)
 
 
 def retaken(run: Run, shot: Shot, event: events.Retaken, now: float) -> Run:
@@ -248,8 +248,8 @@ def retaken(run: Run, shot: Shot, event: events.Retaken, now: float) -> Run:
     followers = heirs_of(run, shot) if event.following else []
     after = begun_again(run, changed_by(shot, event, _last_number(shot) + 1), now)
     takes = {each.id: each.picked or 0 for each in run.shots}
-    marked = (replace(after.shots[run.index.places[each.id]], following=takes[each.source or ""]) for each in followers)
-    return after.with_shots(*marked)
+    heirs = (replace(after.shots[run.index.places[each.id]], following=takes[each.source or ""]) for each in followers)
+    return after.with_shots(*heirs)
 
 
 def begun_again(run: Run, shot: Shot, now: float) -> Run:
@@ -279,13 +279,13 @@ def heirs_of(run: Run, shot: Shot, *, past_done: bool = True) -> list[Shot]:
 
     Without *past_done* those that are done are left out, and what begins with them.
     """
-    found: list[Shot] = []
+    heirs: list[Shot] = []
     ids = {shot.name}
     for each in run.shots:
         if each.source in ids and (past_done or each.status is not ShotStatus.DONE):
             ids.add(each.id)
-            found.append(each)
-    return found
+            heirs.append(each)
+    return heirs
 
 
 def heirs_begun_anew(run: Run, shot: Shot) -> list[Shot]:

@@ -11,6 +11,7 @@ A message is lower case without a stop, and says what to do; whoever shows it by
     │   ├── DecoderFailed             our decoder process died or took too long
     │   ├── StorageFailed             our disk is full or cannot be written, or object storage is away
     │   ├── Busy                      as many as there may be at once are under way
+    │   │   └── FileMissing           it is made again at this moment
     │   └── StoreUnavailable          Redis cannot be reached or refuses to write
     │       └── CopiesMissing         it has written, and too few of its copies have it
     ├── Permanent                     the same call will fail again
@@ -116,7 +117,9 @@ class StorageFailed(Transient):
     def of(cls, error: OSError) -> "StorageFailed":
         """What the operating system said, in words for a person."""
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        return cls("our disk is full; free some space" if full else f"our disk: {error.strerror or error}")
+        return cls(
+            "our disk is full; free some space" if full else f"our disk: {(error.strerror or str(error)).lower()}"
+        )
 
 
 class StoreUnavailable(Transient):
@@ -135,6 +138,12 @@ class Busy(Transient):
     """As many as there may be at once are under way."""
 
     code = "busy"
+
+
+class FileMissing(Busy):
+    """A file was gone and is made again."""
+
+    code = "made_again"
 
 
 class UpstreamRejected(Permanent):
@@ -271,8 +280,8 @@ class IdAmbiguous(Permanent):
     code = "ambiguous"
 
     def __init__(self, text: str, candidates: Sequence[str], *, more: bool = False) -> None:
-        listed = f"{', '.join(candidates)}{' and others' if more else ''}"
-        super().__init__(f"several ids begin with {text}: {listed}; give more of it")
+        ids = f"{', '.join(candidates)}{' and others' if more else ''}"
+        super().__init__(f"several ids begin with {text}: {ids}; give more of it")
         self.candidates = tuple(candidates)
 
 

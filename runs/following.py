@@ -58,7 +58,7 @@ def with_reactions(run: Run, *, before: Run) -> Run:
     """*run*, not settled yet, with what the storyboard says of the takes that failed since *before*."""
     if run.cancelled:
         return run
-    changed = (run.shots[place] for place in places_changed(run, before=before))
-    failed = [shot for shot in changed if shot.reaction is not None and chosen(shot) is None]
-    others = [(shot, with_other_input(shot, counted(shot))) for shot in failed]
-    return run.with_shots(*moved) if (moved := [after for shot, after in others if after is not shot]) else run
+    candidates = (run.shots[place] for place in places_changed(run, before=before))
+    failures = [shot for shot in candidates if shot.reaction is not None and chosen(shot) is None]
+    others = [(shot, with_other_input(shot, counted(shot))) for shot in failures]
+    return run.with_shots(*results) if (results := [after for shot, after in others if after is not shot]) else run

@@ -38,11 +38,11 @@ class MoreNeeded:
 
 def more_needed(run: Run) -> MoreNeeded:
     """What has to be added to the budgets of *run*, so that it comes to its end."""
-    left = budget_left(run)
+    balance = budget_left(run)
     missing = [(shot.estimate, takes_to_come(run, shot)) for shot in run.story]
-    jobs = 0 if left.jobs is None else sum(number for _, number in missing) - left.jobs
+    jobs = 0 if balance.jobs is None else sum(number for _, number in missing) - balance.jobs
     high = sum(estimate.high * number for estimate, number in missing if estimate)
-    money = 0.0 if left.micros is None else high - left.micros / MICROS
+    money = 0.0 if balance.micros is None else high - balance.micros / MICROS
     return MoreNeeded(jobs=max(0, jobs), money=max(0.0, money))
 
 
@@ -50,20 +50,20 @@ def submits_to_come(run: Run) -> int:
     """How many submits *run* leads to from here, if nothing fails: every take that is missing, inside the budget."""
     if run.cancelled or run.film:
         return 0
-    number, left = 0, budget_left(run)
+    number, balance = 0, budget_left(run)
     for shot in run.shots:
         for _ in range(takes_to_come(run, shot)):
-            if not left.allows(shot.estimate):
+            if not balance.allows(shot.estimate):
                 break
-            number, left = number + 1, left.after(shot.estimate)
+            number, balance = number + 1, balance.after(shot.estimate)
     return number
 
 
 def _why_not_jobs(run: Run, jobs: int | None) -> str | None:
-    spent = overview(run).spent + overview(run).intended
-    if jobs is None or jobs >= spent:
+    number = overview(run).spent + overview(run).intended
+    if jobs is None or jobs >= number:
         return None
-    return f"{number_of('job', spent)} {'is' if spent == 1 else 'are'} spent already; a budget of {jobs} is less"
+    return f"{number_of('job', number)} {'is' if number == 1 else 'are'} spent already; a budget of {jobs} is less"
 
 
 def _why_not_money(run: Run, money: float | None) -> str | None:
@@ -76,11 +76,11 @@ def _why_not_money(run: Run, money: float | None) -> str | None:
     currencies = {shot.estimate.currency for shot in run.story if shot.estimate} | {run.currency or ""} - {""}
     if len(currencies) > 1:
         return f"prices are in {' and '.join(sorted(currencies))}: nothing is converted here; give a budget of jobs"
-    spent = overview(run).micros
-    if round(money * MICROS) >= spent:
+    micros = overview(run).micros
+    if round(money * MICROS) >= micros:
         return None
     currency = currencies.pop()
-    amounts = amount_words(spent / MICROS, currency), amount_words(money, currency)
+    amounts = amount_words(micros / MICROS, currency), amount_words(money, currency)
     return f"{amounts[0]} are spent or put aside already; a budget of {amounts[1]} is less"
 
 

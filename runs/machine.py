@@ -63,20 +63,20 @@ def apply(run: Run, event: Event, now: float) -> Run:
     moves forward, what is final stays so, and what is about another state is dropped. That holds for a run that has
     ended as well: its jobs are followed to their end, since they were paid for.
     """
-    changed = _changed(_with_clock(run, now), event, now)
-    if changed is run:
+    new = _changed(_with_clock(run, now), event, now)
+    if new is run:
         return run
-    changed = replace(changed, revision=run.revision + 1)
+    new = replace(new, revision=run.revision + 1)
     # A notification says nothing of the film: no decision is stale by it, and no run lasted longer.
     if isinstance(event, events.NotificationSettled):
-        return replace(changed, news=_news(run))
-    news = _news(run) if isinstance(event, events.OpeningTaken) else changed.revision
+        return replace(new, news=_news(run))
+    news = _news(run) if isinstance(event, events.OpeningTaken) else new.revision
     if isinstance(event, events.Amended):  # Shots have other places then, and other heirs: all are looked at.
-        return settled(replace(changed, news=news, updated_at=now))
-    reacted = with_reactions(changed, before=run)
-    after = settled(replace(reacted, news=news, updated_at=now), before=run)
-    followed = with_following(after, before=run, now=now)
-    return after if followed is after else settled(followed, before=after)
+        return settled(replace(new, news=news, updated_at=now))
+    new = with_reactions(new, before=run)
+    after = settled(replace(new, news=news, updated_at=now), before=run)
+    last = with_following(after, before=run, now=now)
+    return after if last is after else settled(last, before=after)
 
 
 def is_news(run: Run, revision: int) -> bool:
@@ -346,8 +346,8 @@ def _with_take_event(run: Run, event: TakeEvent, now: float) -> Run:
     shot, take = run.shot(event.shot_id), run.take(event.shot_id, event.take)
     if shot is None or take is None:
         return run
-    if take.twin_of is not None and (merged := _merged(run, shot, take, event)) is not None:
-        return merged
+    if take.twin_of is not None and (result := _merged(run, shot, take, event)) is not None:
+        return result
     ids = _ids_of(event)
     if not take.job_ids and _belongs_to_another(run, ids):
         return run
@@ -368,8 +368,8 @@ def _merged(run: Run, shot: Shot, take: Take, event: TakeEvent) -> Run | None:
     if first is None or take.status not in OPEN or not set(ids) & set(first.job_ids):
         return None
     rest = tuple(each for each in shot.takes if each.number != take.number)
-    merged = replace(first, job_ids=tuple(dict.fromkeys((*first.job_ids, *take.job_ids, *ids))))
-    return _with_take(run.with_shots(replace(shot, takes=rest)), shot.id, merged)
+    first = replace(first, job_ids=tuple(dict.fromkeys((*first.job_ids, *take.job_ids, *ids))))
+    return _with_take(run.with_shots(replace(shot, takes=rest)), shot.id, first)
 
 
 def _ids_of(event: TakeEvent) -> tuple[str, ...]:

@@ -12,22 +12,22 @@ from framerelay.runs.model import Run, Shot, Take, TakeStatus
 from framerelay.runs.takes import OPEN
 
 
-def matches(before: Run, wanted: Run, *, old_keys: Mapping[str, str], new_keys: Mapping[str, str]) -> list[Shot | None]:
+def matches(before: Run, target: Run, *, old_keys: Mapping[str, str], new_keys: Mapping[str, str]) -> list[Shot | None]:
     """
-    Of each shot of *wanted* the shot of *before* that it is; None of one that is new.
+    Of each shot of *target* the shot of *before* that it is; None of one that is new.
 
     The same content, made from the same, goes before the same content alone, that before a take of it, and that before
     the same id. Among equals the same id does. *old_keys* · *new_keys*: of the content of their shots, by id.
     """
-    if _look(before, old_keys) == _look(wanted, new_keys):  # To say the same again moves nothing.
+    if _look(before, old_keys) == _look(target, new_keys):  # To say the same again moves nothing.
         return list(before.story)
-    match = _Match(wanted.shots)
-    _Chains(before, wanted, old_keys=old_keys, new_keys=new_keys).claim(match)
+    match = _Match(target.shots)
+    _Chains(before, target, old_keys=old_keys, new_keys=new_keys).claim(match)
     for shots in (before.story, before.archive):
         match.claim(shots, lambda shot: [old_keys[shot.id]], lambda shot: new_keys[shot.id])
     match.claim(before.shots, lambda shot: [take.key for take in shot.takes], lambda shot: new_keys[shot.id])
     match.claim(before.story, lambda shot: [shot.name], lambda shot: shot.id)
-    return [match.found.get(shot.id) for shot in wanted.shots]
+    return [match.partners.get(shot.id) for shot in target.shots]
 
 
 def _look(run: Run, keys: Mapping[str, str]) -> list[Hashable]:
@@ -37,15 +37,15 @@ def _look(run: Run, keys: Mapping[str, str]) -> list[Hashable]:
 class _Match:
     """Which shot is which, found in passes of ever weaker likeness; each is found once."""
 
-    def __init__(self, wanted: Iterable[Shot]) -> None:
-        self._wanted = tuple(wanted)
-        self.taken: set[str] = set()
-        self.found: dict[str, Shot] = {}
+    def __init__(self, shots: Iterable[Shot]) -> None:
+        self._shots = tuple(shots)
+        self.taken_ids: set[str] = set()
+        self.partners: dict[str, Shot] = {}
 
     def take(self, wanted_id: str, shot: Shot) -> None:
         """*shot* is that one."""
-        self.taken.add(shot.id)
-        self.found[wanted_id] = shot
+        self.taken_ids.add(shot.id)
+        self.partners[wanted_id] = shot
 
     def claim(
         self,
@@ -54,7 +54,7 @@ class _Match:
         mark: Callable[[Shot], Hashable],
     ) -> None:
         """Shots that have the *mark* of one that is wanted: those of the same name first, then in the order of both."""
-        free = [(shot, list(marks(shot))) for shot in shots if shot.id not in self.taken]
+        free = [(shot, list(marks(shot))) for shot in shots if shot.id not in self.taken_ids]
         self._pass(
             [(shot, (shot.name, each)) for shot, own in free for each in own], lambda shot: (shot.id, mark(shot))
         )
@@ -64,13 +64,13 @@ class _Match:
         rows: dict[Hashable, list[Shot]] = {}
         for shot, each in pairs:
             rows.setdefault(each, []).append(shot)
-        left: dict[Hashable, Iterator[Shot]] = {each: iter(row) for each, row in rows.items()}
-        for wanted in self._wanted:
-            if wanted.id in self.found:
+        queues: dict[Hashable, Iterator[Shot]] = {each: iter(row) for each, row in rows.items()}
+        for new in self._shots:
+            if new.id in self.partners:
                 continue
-            free = (shot for shot in left.get(mark(wanted), iter(())) if shot.id not in self.taken)
+            free = (shot for shot in queues.get(mark(new), iter(())) if shot.id not in self.taken_ids)
             if (match := next(free, None)) is not None:
-                self.take(wanted.id, match)
+                self.take(new.id, match)
 
 
 class _Chains:
@@ -79,17 +79,17 @@ class _Chains:
     found whose heirs are wanted, too. Those that are made go before those that are not.
     """
 
-    def __init__(self, before: Run, wanted: Run, *, old_keys: Mapping[str, str], new_keys: Mapping[str, str]) -> None:
+    def __init__(self, before: Run, target: Run, *, old_keys: Mapping[str, str], new_keys: Mapping[str, str]) -> None:
         self._shots = {shot.id: shot for shot in before.shots}
         self._old_sources = {shot.id: _source_of(shot) for shot in before.shots}
-        self._new_sources = {shot.id: shot.source for shot in wanted.shots}
+        self._new_sources = {shot.id: shot.source for shot in target.shots}
         self._new_chains = chain_keys(new_keys, self._new_sources)
         old_chains = chain_keys(old_keys, self._old_sources)
         self._rows: dict[str, deque[Shot]] = {}
-        self._named: dict[tuple[str, str], Shot] = {}
+        self._by_name: dict[tuple[str, str], Shot] = {}
         for shot in sorted(before.shots, key=lambda shot: (_take_of(shot) is None, shot.dropped)):
             self._rows.setdefault(old_chains[shot.id], deque()).append(shot)
-            self._named.setdefault((old_chains[shot.id], shot.name), shot)
+            self._by_name.setdefault((old_chains[shot.id], shot.name), shot)
 
     def claim(self, match: _Match) -> None:
         """Each that is found, with all that it is made from."""
@@ -97,7 +97,7 @@ class _Chains:
         for each, source in self._new_sources.items():
             lengths[each] = lengths[source] + 1
         for each in sorted(self._new_sources, key=lambda each: -lengths[each]):
-            if each not in match.found:
+            if each not in match.partners:
                 for one, shot in self._best(match, each).items():
                     match.take(one, shot)
 
@@ -105,10 +105,10 @@ class _Chains:
         """Which shots are that one and those that it is made from; nothing if none is."""
         chain = self._new_chains[wanted_id]
         row = self._rows.get(chain, deque())
-        while row and row[0].id in match.taken:
+        while row and row[0].id in match.taken_ids:
             row.popleft()
-        named = self._named.get((chain, wanted_id))
-        first = [named] if row and named and (_take_of(named) is None) == (_take_of(row[0]) is None) else []
+        namesake = self._by_name.get((chain, wanted_id))
+        first = [namesake] if row and namesake and (_take_of(namesake) is None) == (_take_of(row[0]) is None) else []
         paths = (self._path(match, wanted_id, shot) for shot in (*first, *row))
         return next(filter(None, paths), {})
 
@@ -118,9 +118,9 @@ class _Chains:
         new: str | None = wanted_id
         old: str | None = shot.id
         while new is not None and old is not None:
-            known = match.found.get(new)
-            if known is not None or old in match.taken:
-                return path if known is not None and known.id == old else {}
+            partner = match.partners.get(new)
+            if partner is not None or old in match.taken_ids:
+                return path if partner is not None and partner.id == old else {}
             path[new] = self._shots[old]
             new, old = self._new_sources[new], self._old_sources[old]
         return path

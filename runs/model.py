@@ -258,10 +258,10 @@ class Index:
         places = {shot.id: place for place, shot in enumerate(shots)}
         return cls(shots=shots, places=places, heirs=heirs, length=sum(not shot.dropped for shot in shots))
 
-    def with_shots(self, *changed: Shot) -> "Index":
-        """With *changed* in place of the shots of the same ids: order and sources change by an amendment alone."""
+    def with_shots(self, *new: Shot) -> "Index":
+        """With *new* in place of the shots of the same ids: order and sources change by an amendment alone."""
         shots = list(self.shots)
-        for shot in changed:
+        for shot in new:
             shots[self.places[shot.id]] = shot
         return replace(self, shots=tuple(shots), overview=None)
 
@@ -324,9 +324,9 @@ class Run:
         if self.index.shots is not self.shots:
             object.__setattr__(self, "index", Index.of(self.shots))
 
-    def with_shots(self, *changed: Shot) -> "Run":
-        """The run with *changed* in place of the shots of the same ids, which it has."""
-        index = self.index.with_shots(*changed)
+    def with_shots(self, *new: Shot) -> "Run":
+        """The run with *new* in place of the shots of the same ids, which it has."""
+        index = self.index.with_shots(*new)
         return replace(self, shots=index.shots, index=index)
 
     @property

@@ -55,15 +55,15 @@ def notices_of(before: Run | None, after: Run) -> tuple[Notice, ...]:
     """
     if after.notify_url is None:
         return ()
-    changed = list(_changed(before, after))
+    changes = list(_changed(before, after))
     notices = [
         _notice(after, SHOT_TYPES[shot.status], shot)
-        for was, shot in changed
+        for was, shot in changes
         if shot.status in SHOT_TYPES and (was is None or was.status is not shot.status)
     ]
     if is_out_of_budget(after) and not (before is not None and is_out_of_budget(before)):
         notices.append(_notice(after, NoticeType.BUDGET_REACHED))
-    asking = [shot for was, shot in changed if asks_a_person(shot) and not (was and asks_a_person(was))]
+    asking = [shot for was, shot in changes if asks_a_person(shot) and not (was and asks_a_person(was))]
     came_to = RUN_TYPES.get(after.status) if before is None or before.status is not after.status else None
     if came_to is NoticeType.RUN_WAITING or (asking and came_to is None):
         waiting = asking or [shot for shot in after.story if shot.status is ShotStatus.WAITING]
@@ -85,8 +85,8 @@ def is_out_of_budget(run: Run) -> bool:
         return True
     if run.cancelled or run.film or run.budget_jobs is None or jobs_left(run) != 0:
         return False
-    accepted = sum(bool(take.job_ids) or take.status is TakeStatus.UNSURE for shot in run.shots for take in shot.takes)
-    return accepted >= run.budget_jobs and any(takes_missing(run, shot) for shot in run.shots if not shot.error)
+    jobs = sum(bool(take.job_ids) or take.status is TakeStatus.UNSURE for shot in run.shots for take in shot.takes)
+    return jobs >= run.budget_jobs and any(takes_missing(run, shot) for shot in run.shots if not shot.error)
 
 
 def _changed(before: Run | None, after: Run) -> Iterator[tuple[Shot | None, Shot]]:

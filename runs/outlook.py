@@ -69,24 +69,26 @@ def outlook_on(run: Run, event: Retaken) -> RetakeOutlook:
 
 def words_of_retake(run: Run, event: Retaken) -> str:
     """What *event* would do, in a sentence for the person who pays."""
-    outlook, left = outlook_on(run, event), budget_left(run)
-    paid = number_of("job", outlook.jobs) + ("" if left.jobs is None else f" of the {left.jobs} left in the budget")
+    outlook, balance = outlook_on(run, event), budget_left(run)
+    price = number_of("job", outlook.jobs) + (
+        "" if balance.jobs is None else f" of the {balance.jobs} left in the budget"
+    )
     if (cost := outlook.cost) is not None:
-        paid += f", {range_words(cost.low, cost.high, cost.currency)}"
+        price += f", {range_words(cost.low, cost.high, cost.currency)}"
     others = f", and with it {listed(outlook.following, 'and')}" if outlook.following else ""
-    sentence = f"shot {run.name_of(event.shot_id)} is made again{others}, for {paid}{_twice(run, event.shot_id)}"
-    return "; ".join(filter(None, (sentence, _stops(outlook, left), _stale_words(outlook.stale))))
+    sentence = f"shot {run.name_of(event.shot_id)} is made again{others}, for {price}{_twice(run, event.shot_id)}"
+    return "; ".join(filter(None, (sentence, _stops(outlook, balance), _stale_words(outlook.stale))))
 
 
-def _stops(outlook: RetakeOutlook, left: BudgetLeft) -> str:
+def _stops(outlook: RetakeOutlook, balance: BudgetLeft) -> str:
     """Where those that follow stop before the end."""
     stops = []
     if outlook.approvals:
         wait = "waits" if len(outlook.approvals) == 1 else "wait"
         stops.append(f"{listed(outlook.approvals, 'and')} {wait} for your approval first")
-    short_of_jobs = left.jobs is not None and left.jobs < outlook.jobs
+    short_of_jobs = balance.jobs is not None and balance.jobs < outlook.jobs
     high = round(outlook.cost.high * MICROS) if outlook.cost else 0
-    if short_of_jobs or (left.micros is not None and left.micros < high):
+    if short_of_jobs or (balance.micros is not None and balance.micros < high):
         stops.append("the budget is spent before all of it, and the run waits then")
     return "; ".join(stops)
 

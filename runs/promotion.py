@@ -58,16 +58,16 @@ def words_of_promotion(
     title: str, shots: Sequence[Shot], cost: Estimate | None, *, budget_jobs: int | None, budget_money: float | None
 ) -> str:
     """What making the final of *shots* would do, in a sentence for the person who pays."""
-    paid = number_of("job", len(shots))
+    price = number_of("job", len(shots))
     if cost is not None:
-        paid += f", {range_words(cost.low, cost.high, cost.currency)}"
-    words = [f'the final of "{title}" is made, a run of its own, for {paid}']
-    gated = [shot.id for shot in shots if shot.gated]
-    if gated:
-        words.append(f"{listed(gated, 'and')} {'waits' if len(gated) == 1 else 'wait'} for your approval first")
-    unseeded = [shot.id for shot in shots if "seed" not in shot.input]
-    if unseeded:
-        words.append(f"no seed is known of {listed(unseeded, 'and')}, so that another clip may come of the same prompt")
+        price += f", {range_words(cost.low, cost.high, cost.currency)}"
+    words = [f'the final of "{title}" is made, a run of its own, for {price}']
+    gate_ids = [shot.id for shot in shots if shot.gated]
+    if gate_ids:
+        words.append(f"{listed(gate_ids, 'and')} {'waits' if len(gate_ids) == 1 else 'wait'} for your approval first")
+    seedless = [shot.id for shot in shots if "seed" not in shot.input]
+    if seedless:
+        words.append(f"no seed is known of {listed(seedless, 'and')}, so that another clip may come of the same prompt")
     short_of_money = budget_money is not None and cost is not None and cost.high > budget_money
     if (budget_jobs is not None and budget_jobs < len(shots)) or short_of_money:
         words.append("the budget is spent before all of it, and the run waits then")

@@ -41,8 +41,8 @@ def with_other_input(shot: Shot, takes: Sequence[Take]) -> Shot:
 def _may_pass_with(shot: Shot, take: Take) -> bool:
     """Whether *take* was refused for what the storyboard gives another of: sound can be left out, too."""
     family = _family_of(take)
-    given = shot.reaction.moderated if shot.reaction else {}
-    return family in MODERATED and ("prompt" in given or (family is Family.AUDIO_MODERATED and bool(given)))
+    substitute = shot.reaction.moderated if shot.reaction else {}
+    return family in MODERATED and ("prompt" in substitute or (family is Family.AUDIO_MODERATED and bool(substitute)))
 
 
 def _gave_way(shot: Shot, take: Take) -> bool:

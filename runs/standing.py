@@ -45,11 +45,11 @@ def settled(run: Run, *, before: Run | None = None) -> Run:
     run = run.with_shots(*(_with_own_pick(run, run.shots[place]) for place in places))
     view = _carried_on(before, run, places)
     run = _without_old_film(run, view, earlier)
-    left = _left(run, view)
-    touched = {*places, *_heirs(run, places), *view.awake}
-    shots = (run.shots[place] for place in touched)
-    run = run.with_shots(*(_with_status(shot, _shot_status(run, shot, left)) for shot in shots))
-    status, error = _run_status(run, view, left)
+    balance = _left(run, view)
+    scope = {*places, *_heirs(run, places), *view.awake}
+    shots = (run.shots[place] for place in scope)
+    run = run.with_shots(*(_with_status(shot, _shot_status(run, shot, balance)) for shot in shots))
+    status, error = _run_status(run, view, balance)
     return replace(run, status=status, error=error, index=replace(run.index, overview=view))
 
 
@@ -86,8 +86,8 @@ def has_ended(run: Run) -> bool:
     """Nothing can happen to it any more but a person's decision: no job is under way whose clip is to be kept."""
     if run.status not in (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED):
         return False
-    followed = OPEN - {TakeStatus.UNSURE}
-    return not any(take.status in followed for shot in run.shots for take in shot.takes)
+    statuses = OPEN - {TakeStatus.UNSURE}
+    return not any(take.status in statuses for shot in run.shots for take in shot.takes)
 
 
 def is_complete(run: Run) -> bool:
@@ -105,15 +105,15 @@ def _with_own_pick(run: Run, shot: Shot) -> Shot:
         return shot
     able = [take for take in counted(shot) if hands_on(run, take)]
     able.sort(key=lambda take: (take.status is not TakeStatus.DONE, take.number))
-    picked = able[0].number if able else None
-    return shot if shot.picked == picked else replace(shot, picked=picked)
+    pick = able[0].number if able else None
+    return shot if shot.picked == pick else replace(shot, picked=pick)
 
 
 def _with_status(shot: Shot, status: ShotStatus) -> Shot:
     return shot if shot.status is status else replace(shot, status=status)
 
 
-def _shot_status(run: Run, shot: Shot, left: BudgetLeft) -> ShotStatus:
+def _shot_status(run: Run, shot: Shot, balance: BudgetLeft) -> ShotStatus:
     takes = counted(shot)
     statuses = {shown_status(take) for take in takes if take.question is None and not is_refused_a_look(take)}
     take = chosen(shot)
@@ -125,19 +125,19 @@ def _shot_status(run: Run, shot: Shot, left: BudgetLeft) -> ShotStatus:
         if status in statuses:
             return ShotStatus(status.value)
     asks = any(take.question or is_refused_a_look(take) for take in takes)
-    if asks or statuses & {TakeStatus.UNSURE, TakeStatus.DONE} or _is_held(run, shot, left):
+    if asks or statuses & {TakeStatus.UNSURE, TakeStatus.DONE} or _is_held(run, shot, balance):
         return ShotStatus.WAITING
     if shot.error or (shot.takes and not takes_missing(run, shot)):
         return ShotStatus.FAILED
     return ShotStatus.PENDING
 
 
-def _is_held(run: Run, shot: Shot, left: BudgetLeft) -> bool:
+def _is_held(run: Run, shot: Shot, balance: BudgetLeft) -> bool:
     """A person has to let it go, or ought to know: an approval, the budget, a provider that is out of order."""
     if shot.error or not _has_first_frame(run, shot) or not takes_missing(run, shot):
         return False
     unapproved = shot.gated and not shot.approved
-    return unapproved or not left.allows(shot.estimate) or needs_operator(shot) or _is_stuck(shot)
+    return unapproved or not balance.allows(shot.estimate) or needs_operator(shot) or _is_stuck(shot)
 
 
 def needs_operator(shot: Shot) -> bool:
@@ -151,7 +151,7 @@ def _is_stuck(shot: Shot) -> bool:
     return tried_long and shot.held_by is not None and shot.held_by.family is Family.SERVER
 
 
-def _run_status(run: Run, view: Overview, left: BudgetLeft) -> tuple[RunStatus, Problem | None]:
+def _run_status(run: Run, view: Overview, balance: BudgetLeft) -> tuple[RunStatus, Problem | None]:
     if run.cancelled:
         return RunStatus.CANCELLED, None
     if run.film and not view.undone:
@@ -161,23 +161,23 @@ def _run_status(run: Run, view: Overview, left: BudgetLeft) -> tuple[RunStatus, 
     awake = [run.shots[place] for place in view.awake]
     moving = any(shot.status in MOVING for shot in awake)
     if moving or any(
-        left.allows(shot.estimate) and takes_to_submit(run, shot) and not _is_stuck(shot) for shot in awake
+        balance.allows(shot.estimate) and takes_to_submit(run, shot) and not _is_stuck(shot) for shot in awake
     ):
         return RunStatus.RUNNING, None
     waiting = next((shot for shot in run.shots if shot.status is ShotStatus.WAITING), None)
     if waiting is not None:
-        return RunStatus.WAITING, _waiting_for(run, waiting, left)
-    failed = next((shot for shot in run.shots if shot.status is ShotStatus.FAILED), run.shots[0])
-    return RunStatus.FAILED, _named(failed, problem_of(failed))
+        return RunStatus.WAITING, _waiting_for(run, waiting, balance)
+    failed_shot = next((shot for shot in run.shots if shot.status is ShotStatus.FAILED), run.shots[0])
+    return RunStatus.FAILED, _named(failed_shot, problem_of(failed_shot))
 
 
-def _waiting_for(run: Run, shot: Shot, left: BudgetLeft) -> Problem:
+def _waiting_for(run: Run, shot: Shot, balance: BudgetLeft) -> Problem:
     question = next((take.question for take in counted(shot) if take.question), None)
     if question is not None:
         return _named(shot, question)
-    refused = next((take.error for take in counted(shot) if is_refused_a_look(take)), None)
-    if refused is not None:
-        return _named(shot, refused)
+    refusal = next((take.error for take in counted(shot) if is_refused_a_look(take)), None)
+    if refusal is not None:
+        return _named(shot, refusal)
     unsure = next((take for take in shot.takes if take.status is TakeStatus.UNSURE), None)
     if unsure is not None:
         return _named(shot, unsure.error or SUBMIT_CUT_SHORT)
@@ -187,7 +187,7 @@ def _waiting_for(run: Run, shot: Shot, left: BudgetLeft) -> Problem:
         return _named(shot, Problem(code="approval_needed", message="it waits for your approval"))
     if shot.held_by is not None and (needs_operator(shot) or _is_stuck(shot)):
         return _named(shot, shot.held_by)
-    message = f"{budget_words(run, shot, left)}; nothing more is submitted"
+    message = f"{budget_words(run, shot, balance)}; nothing more is submitted"
     return _named(shot, Problem(code="budget_reached", message=message, family=Family.QUOTA))
 
 
@@ -235,16 +235,16 @@ def cost_of(run: Run) -> CostTally | None:
     """What *run* cost so far; None where a price is not known, or where they are not of one currency."""
     takes = [take for shot in run.shots for take in shot.takes if _may_cost(take) or _is_intended(take)]
     costs = [take.cost for take in takes]
-    known = [cost for cost in costs if cost is not None]
-    currencies = {cost.currency for cost in known} | {shot.estimate.currency for shot in run.shots if shot.estimate}
-    if len(known) < len(costs) or len(currencies) != 1:
+    amounts = [cost for cost in costs if cost is not None]
+    currencies = {cost.currency for cost in amounts} | {shot.estimate.currency for shot in run.shots if shot.estimate}
+    if len(amounts) < len(costs) or len(currencies) != 1:
         return None
-    reserved = sum(take.cost.micros for take in takes if take.cost and take.status in IN_FLIGHT)
+    reserved_micros = sum(take.cost.micros for take in takes if take.cost and take.status in IN_FLIGHT)
     return CostTally(
-        spent=(sum(cost.micros for cost in known) - reserved) / MICROS,
-        reserved=reserved / MICROS,
+        spent=(sum(cost.micros for cost in amounts) - reserved_micros) / MICROS,
+        reserved=reserved_micros / MICROS,
         currency=currencies.pop(),
-        estimated=any(cost.estimated for cost in known),
+        estimated=any(cost.estimated for cost in amounts),
     )
 
 
@@ -360,8 +360,8 @@ def _carried_on(before: Run | None, run: Run, places: Collection[int]) -> Overvi
     def change_of(count: Callable[[Shot], int]) -> int:
         return sum(map(count, new)) - sum(map(count, old))
 
-    touched = {*places, *_heirs(run, places)}
-    awake_now = (set(overview.awake) - touched) | {place for place in touched if _is_awake(run, run.shots[place])}
+    scope = {*places, *_heirs(run, places)}
+    awake_now = (set(overview.awake) - scope) | {place for place in scope if _is_awake(run, run.shots[place])}
     return Overview(
         awake=tuple(sorted(awake_now)),
         undone=overview.undone + change_of(_is_undone),

@@ -51,15 +51,15 @@ def steps_due(run: Run, now: float) -> list[Step]:
     steps: list[Step] = []
     if wants_film(run) and run.due_at <= now and not run.join_error:
         steps.append(Step(name=StepName.JOIN, run_id=run.id, turn=run.turns))
-    left = budget_left(run)
+    balance = budget_left(run)
     for shot in awake(run):
         if shot.takes:
             steps += _take_steps(run, shot, now)
         if shot.due_at <= now:
             for take in takes_to_submit(run, shot):
-                if left.allows(shot.estimate):
+                if balance.allows(shot.estimate):
                     steps.append(Step(name=StepName.SUBMIT, run_id=run.id, shot_id=shot.id, take=take, turn=shot.turns))
-                    left = left.after(shot.estimate)
+                    balance = balance.after(shot.estimate)
     return steps
 
 

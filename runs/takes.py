@@ -59,7 +59,7 @@ def left_provider(before: Run, after: Run) -> list[tuple[str, str, int]]:
 
     Only shots that are other objects by now are looked at, so that it costs nothing where nothing has changed.
     """
-    left = []
+    places = []
     for shot in before.shots:
         now = after.shot(shot.id)
         if now is shot:
@@ -67,8 +67,8 @@ def left_provider(before: Run, after: Run) -> list[tuple[str, str, int]]:
         numbers = {take.number for take in now.takes if has_place(now, take)} if now else set()
         for take in shot.takes:
             if has_place(shot, take) and take.maker is not None and take.number not in numbers:
-                left.append((take.maker.provider, shot.id, take.number))
-    return left
+                places.append((take.maker.provider, shot.id, take.number))
+    return places
 
 
 def has_place(shot: Shot, take: Take) -> bool:
@@ -91,26 +91,26 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
         case events.Submitted():
             ids = _joined_ids(take.job_ids, (event.job_id, *event.aliases))
             cost = take.cost or reserved(shot.estimate)
-            known = replace(take, job_ids=ids, kept={**take.kept, **event.kept}, find_at=None, cost=cost)
+            after = replace(take, job_ids=ids, kept={**take.kept, **event.kept}, find_at=None, cost=cost)
             if not (unborn or is_unheard(take)):
-                return known
-            return _generating(run, shot, replace(known, error=None, question=None), now, word=event.word)
+                return after
+            return _generating(run, shot, replace(after, error=None, question=None), now, word=event.word)
         case events.SubmitRefused() if unborn:
             return replace(take, status=TakeStatus.FAILED, error=event.problem, cost=None)
         case events.SubmitLost() if take.status is TakeStatus.SUBMITTING:
             return unsure(run, shot, take, event.problem, now)
         case events.JobSeen() if waiting:
-            known = replace(take, job_ids=_joined_ids(take.job_ids, event.job_ids), error=None)
-            known = _understood(_called_back(known, event, now), None if event.is_known else now)
-            seen = _generating(run, shot, known, now, word=event.word)
-            return replace(seen, due_at=_soon(seen, seen.due_at, now))
+            after = replace(take, job_ids=_joined_ids(take.job_ids, event.job_ids), error=None)
+            after = _understood(_called_back(after, event, now), None if event.is_known else now)
+            after = _generating(run, shot, after, now, word=event.word)
+            return replace(after, due_at=_soon(after, after.due_at, now))
         case events.Rendered() if waiting:
             return _collecting(take, event, now)
         case events.JobEnded() if waiting:
             ids = _joined_ids(take.job_ids, event.job_ids)
-            known = replace(take, job_ids=ids, ended_at=now, called_back=take.called_back or event.called_back)
-            ended = replace(known, cost=_settled(take.cost, event.cost))
-            return replace(_understood(ended, None), status=event.status, error=event.problem)
+            after = replace(take, job_ids=ids, ended_at=now, called_back=take.called_back or event.called_back)
+            after = replace(after, cost=_settled(take.cost, event.cost))
+            return replace(_understood(after, None), status=event.status, error=event.problem)
         case events.JobNotFound() if take.status is TakeStatus.UNSURE and event.intent == take.intent:
             wait = _clamp(0.5 * (now - take.submitted_at), *FIND_AGAIN_S)
             return replace(take, find_at=now + wait, turns=take.turns + 1)
@@ -123,11 +123,11 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
         case events.CollectFailed() if is_uncollected(take):
             return replace(take, status=TakeStatus.FAILED, error=event.problem)
         case events.Collected() if take.status is TakeStatus.COLLECTING:
-            collected = replace(take, error=None, video=event.video, last_frame=event.last_frame)
-            collected = replace(collected, provider_frame=event.provider_frame)
+            after = replace(take, error=None, video=event.video, last_frame=event.last_frame)
+            after = replace(after, provider_frame=event.provider_frame)
             if event.video.kept:
-                return replace(collected, status=TakeStatus.DONE)
-            return replace(collected, due_at=now + KEEP_S + event.video.bytes / KEEP_BYTES_PER_S)
+                return replace(after, status=TakeStatus.DONE)
+            return replace(after, due_at=now + KEEP_S + event.video.bytes / KEEP_BYTES_PER_S)
         case events.ClipKept() | events.KeepPutOff() | events.ClipLost():
             return _on_the_way(take, event, now)
         case _:
@@ -140,13 +140,13 @@ def _unanswered(run: Run, shot: Shot, take: Take, event: events.PollFailed, now:
         return _unknown_job(run, shot, take, now)
     if event.gone and now > take.submitted_at + life_s(run, shot):
         return replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED)
-    called = _called_back(take, event, now)
-    called = _understood(called, now) if event.gone or event.strange else called
+    after = _called_back(take, event, now)
+    after = _understood(after, now) if event.gone or event.strange else after
     wait_s = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
-    soon = _soon(called, now + wait_s, now)
+    soon = _soon(after, now + wait_s, now)
     # That it knows no such job says nothing of our key, though the same status may elsewhere.
     problem = replace(event.problem, family=Family.UNKNOWN) if event.gone else event.problem
-    return _put_off(called, max(soon, now + (event.retry_after_s or 0.0)), problem)
+    return _put_off(after, max(soon, now + (event.retry_after_s or 0.0)), problem)
 
 
 def is_about(take: Take, event: TakeEvent) -> bool:
@@ -221,10 +221,10 @@ def _called_back(take: Take, event: events.JobSeen | events.PollFailed, now: flo
     return replace(take, called_back=True, told_at=take.told_at if is_old else now)
 
 
-def _soon(take: Take, planned: float, now: float) -> float:
-    """The next look-up: after 1, 2, 4 … s while the answer lags behind a callback, else as *planned*."""
+def _soon(take: Take, due_at: float, now: float) -> float:
+    """The next look-up: after 1, 2, 4 … s while the answer lags behind a callback, else at *due_at*."""
     since = None if take.told_at is None else now - take.told_at
-    return planned if since is None or not 0 <= since <= TOLD_S else min(planned, now + LAGS_S + since)
+    return due_at if since is None or not 0 <= since <= TOLD_S else min(due_at, now + LAGS_S + since)
 
 
 def _understood(take: Take, strange_at: float | None) -> Take:
@@ -244,8 +244,8 @@ def ask_at(run: Run, shot: Shot, take: Take) -> float | None:
     """When a person is asked about *take*, if nothing is heard of it that is understood; None while all is well."""
     if take.status is TakeStatus.UNSURE:
         usual = USUAL_TIMES * take.usual_s if take.usual_s else None
-        unknown = UNHURRIED_S if is_unhurried(shot) else 0.0
-        return take.submitted_at + (max(run.terms.ask_after_s, unknown) if usual is None else max(usual, ASK_S_MIN))
+        least_s = UNHURRIED_S if is_unhurried(shot) else 0.0
+        return take.submitted_at + (max(run.terms.ask_after_s, least_s) if usual is None else max(usual, ASK_S_MIN))
     if take.status is TakeStatus.GENERATING and take.strange_since is not None:
         return take.strange_since + run.terms.ask_after_s
     return None
@@ -334,9 +334,9 @@ def _collecting(take: Take, event: events.Rendered, now: float) -> Take:
     )
 
 
-def _settled(aside: Cost | None, said: Cost | None) -> Cost | None:
+def _settled(aside: Cost | None, bill: Cost | None) -> Cost | None:
     """What the provider said that it cost; what was put aside, where that is of another currency, as the budget is."""
-    return said if said is not None and (aside is None or aside.currency == said.currency) else aside
+    return bill if bill is not None and (aside is None or aside.currency == bill.currency) else aside
 
 
 def unsure(run: Run, shot: Shot, take: Take, problem: Problem, now: float) -> Take:
@@ -392,8 +392,8 @@ def _put_off(take: Take, until: float, problem: Problem) -> Take:
     return replace(take, due_at=until, turns=take.turns + 1, error=problem)
 
 
-def _joined_ids(known: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:
-    return known + tuple(job_id for job_id in dict.fromkeys(new) if job_id not in known)
+def _joined_ids(old: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:
+    return old + tuple(job_id for job_id in dict.fromkeys(new) if job_id not in old)
 
 
 def _clamp(value: float, least: float, most: float) -> float:

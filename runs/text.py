@@ -63,8 +63,8 @@ def clause(message: str) -> str:
 def sentence(message: str) -> str:
     """*message* by itself: ``the clip has no picture`` becomes ``The clip has no picture.``; names stay as they are."""
     text = clause(message)
-    begun = text[:1].upper() + text[1:] if _PLAIN_WORD.match(text) else text
-    return begun if begun.endswith(("!", "?", "…")) else f"{begun}."
+    words = text[:1].upper() + text[1:] if _PLAIN_WORD.match(text) else text
+    return words if words.endswith(("!", "?", "…")) else f"{words}."
 
 
 def printable(text: str) -> str:

@@ -159,8 +159,8 @@ def _keyed(secret: str, purpose: str) -> hmac.HMAC:
     return hmac.new(hmac.digest(secret.encode(), purpose.encode(), hashlib.sha256), digestmod=hashlib.sha256)
 
 
-def _mac(keyed: hmac.HMAC, payload: bytes) -> bytes:
-    mac = keyed.copy()
+def _mac(hasher: hmac.HMAC, payload: bytes) -> bytes:
+    mac = hasher.copy()
     mac.update(payload)
     return mac.digest()[:MAC_BYTES]
 

@@ -99,8 +99,8 @@ class _Files:
 
 def _age_s(request: Request, made_at: float) -> float:
     """How old an address is: as old as its file, unless it says when it was given."""
-    issued = request.query_params.get("issued", "")
-    return time.time() - (float(issued) if issued.replace(".", "", 1).isdecimal() else made_at)
+    stamp = request.query_params.get("issued", "")
+    return time.time() - (float(stamp) if stamp.replace(".", "", 1).isdecimal() else made_at)
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -156,11 +156,11 @@ class _Sound:
     def _samples(self, count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
         """Noise with its upper half softened, and two low tones that beat slowly."""
         noise = self._noise.normal(0, 0.035, (2, count)).astype(np.float32)
-        shifted = np.concatenate((self._before, noise), axis=1)
+        sound = np.concatenate((self._before, noise), axis=1)
         self._before = noise[:, -1:]
         time = (self._frame_count + np.arange(count, dtype=np.float64)) / SAMPLES_PER_SECOND
         hum = np.sin(2 * np.pi * self._pitch * time) + np.sin(2 * np.pi * (self._pitch * 1.5 + 0.3) * time)
-        samples = (shifted[:, :-1] + shifted[:, 1:]) / 2 + 0.03 * hum.astype(np.float32)
+        samples = (sound[:, :-1] + sound[:, 1:]) / 2 + 0.03 * hum.astype(np.float32)
         return np.ascontiguousarray(samples, np.float32)
 
 

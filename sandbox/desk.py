@@ -56,16 +56,16 @@ class Desk:
         self.options = options
         self.storage = storage
         self.submits: deque[Submit] = deque(maxlen=SUBMITS_KEPT_MAX)
-        self._submitted = 0
+        self._submits = 0
         self._requests: Counter[str] = Counter()
 
     async def submit(
         self, request: Request, dialect: Dialect, read: ReadWish, describe: Callable[[Job], object]
     ) -> Response:
         """A job of what *read* finds in the request, answered as *describe* says. Raises: Refusal."""
-        self._submitted += 1
+        self._submits += 1
         key = request.headers.get("idempotency-key")
-        about = {"number": self._submitted, "at": time.time(), "dialect": dialect.name, "idempotency_key": key}
+        about = {"number": self._submits, "at": time.time(), "dialect": dialect.name, "idempotency_key": key}
         entry = Submit(**about, answer=500, job_id=None)  # type: ignore[typeddict-item]
         self.submits.append(entry)
         try:

@@ -81,8 +81,8 @@ class Motion:
 
     def _rain(self, frame: Pixels, number: int, strength: float) -> None:
         height, width = frame.shape[:2]
-        fallen = round(number * self._fall * height)
-        top, left = -fallen % height, round(fallen * 0.12) % width
+        fall = round(number * self._fall * height)
+        top, left = -fall % height, round(fall * 0.12) % width
         drops = self._drops[top : top + height, left : left + width]
         if strength < 1:
             drops = (drops * np.float32(strength)).astype(np.uint8)

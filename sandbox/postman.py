@@ -24,9 +24,9 @@ class Postman:
 
     def post(self, job: Job) -> None:
         """Put the job's present state into its outbox; a provider may not call about each one."""
-        described = job.dialect.letter(job)
-        if described is not None or job.state.is_final:
-            body = None if described is None else msgspec.json.encode(described)
+        document = job.dialect.letter(job)
+        if document is not None or job.state.is_final:
+            body = None if document is None else msgspec.json.encode(document)
             job.outbox.put_nowait(Letter(state=job.state, body=body))
 
     async def deliver(self, job: Job) -> None:
@@ -66,19 +66,19 @@ class Postman:
         """
         tries_max = self._options.callback_tries if letter.state.is_final else 1
         outcome: object = None
-        for tried in range(1, tries_max + 1):
+        for tries in range(1, tries_max + 1):
             outcome = await self._try_once(job, url, body)
             if isinstance(outcome, int) and 200 <= outcome <= 299:
                 break
-            if tried < tries_max:
+            if tries < tries_max:
                 await asyncio.sleep(self._options.callback_retry_s)
-        job.callbacks.append({"state": letter.state.value, "outcome": outcome, "tries": tried})
-        log.info("sandbox_called_back", job_id=job.id, state=letter.state.value, outcome=outcome, tries=tried)
+        job.callbacks.append({"state": letter.state.value, "outcome": outcome, "tries": tries})
+        log.info("sandbox_called_back", job_id=job.id, state=letter.state.value, outcome=outcome, tries=tries)
 
     async def _try_once(self, job: Job, url: str, body: bytes) -> int | str:
         """The status of the answer, or what went wrong."""
-        signed = job.dialect.sign(job, body) if job.dialect.sign else {}
-        headers = {"Content-Type": "application/json", **signed}
+        signature = job.dialect.sign(job, body) if job.dialect.sign else {}
+        headers = {"Content-Type": "application/json", **signature}
         try:
             async with asyncio.timeout(self._options.callback_timeout_s):
                 response = await self._client.post(url, content=body, headers=headers)

@@ -216,14 +216,14 @@ def _wet_road(canvas: _Canvas, picture: Image.Image) -> Image.Image:
         ImageFilter.GaussianBlur(canvas.unit * 0.35)
     )
     near = np.linspace(0, 1, depth, dtype=np.float32)[:, None, None]
-    mixed = mirror * (1 - near) * 0.4 + np.asarray(soft, np.float32) * (0.7 + 0.6 * near)
-    mixed = _rippled(canvas, mixed)
+    light = mirror * (1 - near) * 0.4 + np.asarray(soft, np.float32) * (0.7 + 0.6 * near)
+    light = _rippled(canvas, light)
     asphalt = np.array([9, 10, 17], np.float32)
-    road = asphalt + mixed * (0.95 - 0.25 * near)
+    road = asphalt + light * (0.95 - 0.25 * near)
     result = np.asarray(picture).copy()
     result[canvas.horizon :] = road.clip(0, 255).astype(np.uint8)
-    painted = Image.fromarray(result)
-    return ImageChops.screen(painted, _lanes(canvas))
+    image = Image.fromarray(result)
+    return ImageChops.screen(image, _lanes(canvas))
 
 
 def _rippled(canvas: _Canvas, road: NDArray[np.float32]) -> NDArray[np.float32]:

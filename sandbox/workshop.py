@@ -41,7 +41,7 @@ class Workshop:
         self._threads = ThreadPoolExecutor(options.concurrency, thread_name_prefix="sandbox-render")
         self._stop = threading.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._accepted = 0
+        self._number = 0
 
     @property
     def is_full(self) -> bool:
@@ -50,17 +50,17 @@ class Workshop:
 
     def accept(self, wish: Wish, dialect: Dialect, *, base_url: str) -> Job:
         """Take a job on; it starts at once and its callbacks leave once ``job.answered`` is set."""
-        self._accepted += 1
+        self._number += 1
         seed = wish.input.seed
         job = Job(
             id=dialect.new_id(),
-            number=self._accepted,
+            number=self._number,
             dialect=dialect,
             wish=wish,
             base_url=base_url,
             request_id=f"req_{uuid4().hex[:20]}",
             error=wish.error,
-            seed=seed if seed is not UNSET and seed >= 0 else random.Random(self._accepted).getrandbits(32),  # noqa: S311
+            seed=seed if seed is not UNSET and seed >= 0 else random.Random(self._number).getrandbits(32),  # noqa: S311
         )
         self._forget_oldest()
         self.jobs[job.id] = job
@@ -95,9 +95,9 @@ class Workshop:
 
     def _forget_oldest(self) -> None:
         if len(self.jobs) >= JOBS_KEPT_MAX:
-            done = next((job.id for job in self.jobs.values() if job.state.is_final), None)
-            if done is not None:
-                del self.jobs[done]
+            job_id = next((job.id for job in self.jobs.values() if job.state.is_final), None)
+            if job_id is not None:
+                del self.jobs[job_id]
 
     async def _do(self, job: Job) -> None:
         """One job from ``queued`` to its end."""
@@ -111,9 +111,9 @@ class Workshop:
             if job.state.is_final:
                 return
             self._change(job, JobState.RUNNING)
-            begun = time.monotonic()
+            start = time.monotonic()
             end = await self._make(job)
-            await asyncio.sleep(max(0.0, self._options.job_s - (time.monotonic() - begun)))
+            await asyncio.sleep(max(0.0, self._options.job_s - (time.monotonic() - start)))
             self._change(job, end)
 
     async def _make(self, job: Job) -> JobState:

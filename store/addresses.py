@@ -56,10 +56,10 @@ def pool_of(url: str, **options: Any) -> BlockingConnectionPool:
 
 def _given(url: str) -> dict[str, Any]:
     """What the address of one server says of a connection to it."""
-    given: dict[str, Any] = {**parse_url(url)}
-    if given.get("connection_class") is SSLConnection and given.get("ssl_cert_reqs", "required") == "required":
-        given.setdefault("ssl_check_hostname", True)  # Else whoever has any certificate could stand in between.
-    return given
+    options: dict[str, Any] = {**parse_url(url)}
+    if options.get("connection_class") is SSLConnection and options.get("ssl_cert_reqs", "required") == "required":
+        options.setdefault("ssl_check_hostname", True)  # Else whoever has any certificate could stand in between.
+    return options
 
 
 class SentinelPool(BlockingConnectionPool):
@@ -91,22 +91,22 @@ def _sentinel_pool(url: str, options: dict[str, Any]) -> SentinelPool:
     query = parse_qsl(parts.query)
     of_sentinels = {name.removeprefix(_OF_SENTINELS): value for name, value in query if name.startswith(_OF_SENTINELS)}
     rest = urlencode([(name, value) for name, value in query if not name.startswith(_OF_SENTINELS)])
-    given = _given(f"{parts.scheme.removesuffix('+sentinel')}://{user}{'@' if user else ''}/?{rest}")
-    with_tls = given.pop("connection_class", None) is SSLConnection
-    given["connection_class"] = SentinelManagedSSLConnection if with_tls else SentinelManagedConnection
-    tls = {"ssl": with_tls, **{name: value for name, value in given.items() if name.startswith("ssl_")}}
+    own = _given(f"{parts.scheme.removesuffix('+sentinel')}://{user}{'@' if user else ''}/?{rest}")
+    with_tls = own.pop("connection_class", None) is SSLConnection
+    own["connection_class"] = SentinelManagedSSLConnection if with_tls else SentinelManagedConnection
+    tls = {"ssl": with_tls, **{name: value for name, value in own.items() if name.startswith("ssl_")}}
     clocks = {"socket_timeout": SENTINEL_S, "socket_connect_timeout": SENTINEL_S}
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
         [_place(host, SENTINEL_PORT) for host in hosts.split(",")], sentinel_kwargs={**clocks, **tls, **of_sentinels}
     )
-    return SentinelPool(sentinel, parts.path.strip("/"), **{**options, **given})
+    return SentinelPool(sentinel, parts.path.strip("/"), **{**options, **own})
 
 
 def _cluster_pool(url: str, options: dict[str, Any]) -> ClusterPool:
     parts = urlsplit(url)
     user, at, hosts = parts.netloc.rpartition("@")
-    given = _given(f"{parts.scheme.removesuffix('+cluster')}://{user}{at}/?{parts.query}")
-    return ClusterPool([_place(host, REDIS_PORT) for host in hosts.split(",")], **{**options, **given})
+    own = _given(f"{parts.scheme.removesuffix('+cluster')}://{user}{at}/?{parts.query}")
+    return ClusterPool([_place(host, REDIS_PORT) for host in hosts.split(",")], **{**options, **own})
 
 
 def _place(host: str, port: int) -> tuple[str, int]:

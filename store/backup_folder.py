@@ -151,9 +151,9 @@ class BackupFolder:
     def finish(self, manifest: BackupManifest) -> None:
         """From now on the folder is the backup of *manifest*; what only the one before had is removed."""
         _write([msgspec.json.format(msgspec.json.encode(manifest), indent=1)], self.root / MANIFEST_FILE)
-        wanted = {manifest.ledger.path, *(file.path for file in manifest.files)}
+        paths = {manifest.ledger.path, *(file.path for file in manifest.files)}
         for place in list(self._copies()):
-            if place.relative_to(self.root).as_posix() not in wanted:
+            if place.relative_to(self.root).as_posix() not in paths:
                 place.unlink(missing_ok=True)
                 with suppress(OSError):
                     place.parent.rmdir()
@@ -224,7 +224,7 @@ def put_back(copy: Path, file: CopiedFile, place: Path) -> bool:
     if place.is_file() and not place.is_symlink() and sha256_of(place) == file.sha256:
         return False
     with copy.open("rb") as content:
-        if _write(_pieces(content), place, expected=file.sha256) != file.sha256:
+        if _write(_pieces(content), place, checksum=file.sha256) != file.sha256:
             raise BackupUnusable(f"{file.path} is not what it was: take another backup, or a copy of this one")
     return True
 
@@ -258,8 +258,8 @@ def _is_same(before: CopiedFile, facts: os.stat_result, place: Path) -> bool:
     )
 
 
-def _write(content: Iterable[bytes], place: Path, *, expected: str | None = None) -> str:
-    """All of *content* under the name *place*, or nothing, also if its hash is not that which is *expected*."""
+def _write(content: Iterable[bytes], place: Path, *, checksum: str | None = None) -> str:
+    """All of *content* under the name *place*, or nothing, also if its hash is not *checksum*."""
     _make(place.parent)
     draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
     digest = hashlib.sha256()
@@ -270,7 +270,7 @@ def _write(content: Iterable[bytes], place: Path, *, expected: str | None = None
                 file.write(piece)
             file.flush()
             os.fsync(file.fileno())
-        if expected in (None, digest.hexdigest()):
+        if checksum in (None, digest.hexdigest()):
             draft.replace(place)
             sync(place.parent)
     finally:

@@ -27,8 +27,8 @@ async def probe(store: BucketStore) -> str | None:
     await _tried("be written", obstore.put_async(bucket, path, CONTENT))
     if bytes(await _tried("be read", obstore.get_range_async(bucket, path, start=0, length=1000))) != CONTENT:
         raise StorageFailed("object storage: a probe is read as something else than was written")
-    listed = await _tried("be listed", obstore.list(bucket, prefix=FOLDER).collect_async())
-    if path not in {each["path"] for each in listed}:
+    entries = await _tried("be listed", obstore.list(bucket, prefix=FOLDER).collect_async())
+    if path not in {each["path"] for each in entries}:
         raise StorageFailed("object storage: a probe that was written is not listed")
     return await store.signed(path, life_s=LINK_S) if store.gives_links else None
 
@@ -41,10 +41,10 @@ async def end_probe(store: BucketStore) -> None:
         await _tried("be deleted", obstore.delete_async(bucket, names))
 
 
-async def _tried(what: str, asked: Awaitable[T]) -> T:
+async def _tried(what: str, action: Awaitable[T]) -> T:
     try:
         with bucket_answers():
-            return await asked
+            return await action
     except FileNotFoundError as error:
         raise StorageFailed(NO_BUCKET) from error
     except StorageFailed as error:

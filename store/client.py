@@ -77,8 +77,8 @@ class RelayRedis(ArqRedis):
     that comes as the command ends; a worker or receiver that is told to stop would then hang.
     """
 
-    def __init__(self, *arguments: Any, timeout_s: float, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    def __init__(self, *arguments: Any, timeout_s: float, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
         self.timeout_s = timeout_s
 
     async def execute_command(self, *arguments: Any, **options: Any) -> Any:
@@ -157,7 +157,7 @@ class PinnedConnection:
         self._redis = redis
         self._connection: AbstractConnection | None = None
 
-    async def call(self, called: AsyncScript, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
+    async def call(self, command: AsyncScript, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
         """
         What the script answers; where the connection is broken or the script not known, redis-py tries it again.
 
@@ -168,11 +168,11 @@ class PinnedConnection:
             async with asyncio.timeout(self._redis.timeout_s):
                 if self._connection is None:
                     self._connection = await self._redis.connection_pool.get_connection()
-                words = self._connection.pack_command("EVALSHA", called.sha, len(keys), *keys, *arguments)
+                words = self._connection.pack_command("EVALSHA", command.sha, len(keys), *keys, *arguments)
                 await self._connection.send_packed_command(words, check_health=False)
                 answer = await self._connection.read_response()
         except (RedisConnectionError, NoScriptError):
-            return await called(keys=keys, args=arguments)
+            return await command(keys=keys, args=arguments)
         REDIS.observe(time.perf_counter() - began)
         return answer
 

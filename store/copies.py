@@ -39,21 +39,21 @@ class Copied:
 
 class Copies:
     """
-    *wanted* copies of what is written through *redis*; with 0 nothing is waited for.
+    *number* copies of what is written through *redis*; with 0 nothing is waited for.
 
     They have it in memory, and on disk where they sync each write: that comes before their answer. *on_disk*: their
     disks are waited for by name, by ``WAITAOF``, which says the same there a round trip later, and takes a second
     elsewhere; the figures are in docs/redis.md.
     """
 
-    def __init__(self, redis: RelayRedis, wanted: int, *, on_disk: bool = False) -> None:
-        self.wanted = wanted
+    def __init__(self, redis: RelayRedis, number: int, *, on_disk: bool = False) -> None:
+        self.number = number
         self._redis = redis
-        self._wait: RedisCommand = ("WAIT", wanted, WAIT_MS)
+        self._wait: RedisCommand = ("WAIT", number, WAIT_MS)
         self.on_disk = on_disk
         self.disk_s = DISK_MS / 1000 if on_disk else 0.0
         """So much longer than without disks may a call take."""
-        to_disk: RedisCommand = ("WAITAOF", 0, wanted, DISK_MS)
+        to_disk: RedisCommand = ("WAITAOF", 0, number, DISK_MS)
         self._disk = Sequel(command=to_disk, is_due=self._are_there, within_s=self.disk_s) if on_disk else None
 
     @classmethod
@@ -65,7 +65,7 @@ class Copies:
         self, script: RelayScript, keys: Sequence[str], arguments: Sequence[Any], *, carrier: Carrier | None = None
     ) -> Copied:
         """Call *script*, then wait for copies. Raises: as `RelayRedis.together`, and what the script refuses."""
-        if not self.wanted and carrier is None:
+        if not self.number and carrier is None:
             return Copied(answer=await script(keys=keys, args=arguments), copies=0)
         carrier = carrier or self._redis
         words = (len(keys), *keys, *arguments)
@@ -90,25 +90,25 @@ class Copies:
 
     def check(self, copies: int) -> None:
         """Raises: CopiesMissing if that is too few."""
-        if copies < self.wanted:
+        if copies < self.number:
             raise CopiesMissing(self.words(copies))
 
     def words(self, copies: int) -> str:
         """What is missing, and what to do."""
-        have = "no copy" if copies == 0 else f"{copies} of {self.wanted} copies"
+        have = "no copy" if copies == 0 else f"{copies} of {self.number} copies"
         if self._disk:
             return (
                 f"{have} of Redis put the last write on disk within two seconds (FRAMERELAY_REDIS_COPIES = "
-                f"{self.wanted}): see that its replicas run, are connected and have appendonly yes"
+                f"{self.number}): see that its replicas run, are connected and have appendonly yes"
             )
         return (
-            f"{have} of Redis took the last write within a second (FRAMERELAY_REDIS_COPIES = {self.wanted}): "
+            f"{have} of Redis took the last write within a second (FRAMERELAY_REDIS_COPIES = {self.number}): "
             "see that its replicas run and are connected"
         )
 
     def _are_there(self, answers: Sequence[Any]) -> bool:
         """Where too few have it in memory, or it was refused, there is nothing to wait for."""
-        return not isinstance(answers[0], ResponseError) and _number(answers[-1]) >= self.wanted
+        return not isinstance(answers[0], ResponseError) and _number(answers[-1]) >= self.number
 
 
 def _number(answer: Any, on_disk: Any = None) -> int:

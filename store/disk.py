@@ -64,5 +64,5 @@ class Disk:
 
     def _look(self) -> int:
         there = next(each for each in (self._folder, *self._folder.parents) if each.is_dir())  # It may be made later.
-        found = os.statvfs(there)
-        return found.f_bavail * found.f_frsize
+        stats = os.statvfs(there)
+        return stats.f_bavail * stats.f_frsize

@@ -95,7 +95,7 @@ class EmbeddedRedis:
             ) from None
         except OSError as error:
             raise EmbeddedRedisFailed(
-                f"Redis cannot keep its data in {self.folder}: {error.strerror or error}"
+                f"Redis cannot keep its data in {self.folder}: {(error.strerror or str(error)).lower()}"
             ) from error
         try:
             await self._wait_for_pong(seat)

@@ -20,9 +20,9 @@ def storyboard_key(run_id: str) -> str:
     return f"{PREFIX}run:{run_id}:storyboard"
 
 
-def packed(given: Given | None) -> bytes | str:
-    """*given* for the script that saves its run; nothing for the text that is there."""
-    return "" if given is None else pack(given)
+def packed(wording: Given | None) -> bytes | str:
+    """*wording* for the script that saves its run; nothing for the text that is there."""
+    return "" if wording is None else pack(wording)
 
 
 class GivenTexts:

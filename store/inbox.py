@@ -185,7 +185,7 @@ class Inbox:
         """
         with redis_answers():
             async with asyncio.timeout(PROVE_WITHIN_S + self._copies.disk_s):
-                if self._copies.wanted:
+                if self._copies.number:
                     await self._copies.prove(("MULTI",), ("SET", PROBE, 1), ("DEL", PROBE), ("EXEC",))
                     return
                 async with self._redis.pipeline(transaction=True) as pipe:
@@ -278,14 +278,14 @@ class Inbox:
             self._tell(batch, repeat(error))
             raise
         else:
-            missing = result.copies < self._copies.wanted
+            missing = result.copies < self._copies.number
             words_of_it = repeat(CopiesMissing(self._copies.words(result.copies))) if missing else None
             self._tell(batch, words_of_it or map(bool, result.answer))
 
     async def _call_accept(self, line: PinnedConnection, arguments: list[str | bytes | int]) -> Copied:
         """One wait for copies is for the whole batch."""
         keys = [CALLBACKS, QUEUE, WAKE]
-        if self._copies.wanted:
+        if self._copies.number:
             return await self._copies.call(self._accept, keys, arguments, carrier=line)
         return Copied(answer=await line.call(self._accept, keys, arguments), copies=0)
 

@@ -73,10 +73,10 @@ class Memory:
             self._runs.move_to_end(run_id)
         return self._runs.get(run_id)
 
-    def keep(self, run: Run, saved: bytes) -> None:
+    def keep(self, run: Run, save_id: bytes) -> None:
         """Remember *run*, and forget those that were asked for longest ago."""
         self.forget(run.id)
-        self._runs[run.id] = Remembered(run=run, saved=saved)
+        self._runs[run.id] = Remembered(run=run, saved=save_id)
         self._shots += len(run.shots)
         while self._shots > SHOTS_REMEMBERED:
             self.forget(next(iter(self._runs)))

@@ -62,9 +62,9 @@ async def copy_ledger(redis: RelayRedis, take: OnEntry, *, on_run: Callable[[Run
         counts.tasks = await _copy_tasks(redis, take)
         async for page in _names(redis, run_key("*")):
             await _copy_runs(redis, [name for name in page if not name.endswith(_OF_RUNS)], take, on_run, counts)
-        copied = (callback.removesuffix("*"), run_key(""), f"{RUNS}:")
+        prefixes = (callback.removesuffix("*"), run_key(""), f"{RUNS}:")
         async for page in _names(redis, f"{PREFIX}*"):
-            rest = [name for name in page if name not in _LEFT_OUT and not name.startswith(copied)]
+            rest = [name for name in page if name not in _LEFT_OUT and not name.startswith(prefixes)]
             _all(await _read(redis, rest), take)
         _all(await _read(redis, LATE), take)
     return counts

@@ -29,12 +29,12 @@ _COMMANDS: Final = {"hash": "HSET", "list": "RPUSH", "set": "SADD"}
 
 async def is_blank(redis: RelayRedis) -> bool:
     """Whether no run, callback or notification is kept here; what a first start leaves counts as nothing."""
-    kept = (RUNS, CALLBACKS, NOTIFICATIONS, REMOVED)
+    keys = (RUNS, CALLBACKS, NOTIFICATIONS, REMOVED)
     with redis_answers():
-        if await redis.exists(*kept):
+        if await redis.exists(*keys):
             return False
         for prefix in EARLIER:  # In a cluster they might lie elsewhere, where no version of then could work.
-            names = {_of_before(key, prefix).encode() for key in kept}
+            names = {_of_before(key, prefix).encode() for key in keys}
             async for name in redis.scan_iter(match=f"{prefix}*", count=SCANNED, _type="zset"):
                 if name in names:
                     return False

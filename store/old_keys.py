@@ -31,18 +31,18 @@ async def move_old_keys(
 
     Raises: as the client.
     """
-    call, began, moved, cursor = redis.register_script(script("old_keys")), time.monotonic(), 0, b"0"
+    call, began, total, cursor = redis.register_script(script("old_keys")), time.monotonic(), 0, b"0"
     while True:
         arguments = [cursor, schema, readable_from, version, _INSTEAD, LOOKED_AT]
         try:
-            refused, cursor, number = await call(keys=[OLD_SCHEMA_KEY, schema_key], args=arguments)
+            refusal, cursor, number = await call(keys=[OLD_SCHEMA_KEY, schema_key], args=arguments)
         except ResponseError as error:
             if str(error).startswith("CROSSSLOT"):  # No version before this one could work on a cluster.
                 return []
             raise
-        moved += number
-        if refused or cursor == b"0":
+        total += number
+        if refusal or cursor == b"0":
             break
-    if moved:
-        log.info("keys_moved", keys=moved, took_s=round(time.monotonic() - began, 3))
-    return list(refused)
+    if total:
+        log.info("keys_moved", keys=total, took_s=round(time.monotonic() - began, 3))
+    return list(refusal)

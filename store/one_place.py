@@ -46,15 +46,15 @@ async def agree(redis: RelayRedis, media: MediaStore) -> None:
 
     Raises: PlaceDiffers, in words that name machines and folders; StorageFailed; REDIS_ERRORS.
     """
-    known, own = await place_of_all(redis), await media.place_id()
-    if own is None and (known is None or _is_at(known, media)):
-        own = await media.mark(known.id if known else secrets.token_hex(16))
-    if known is None and own is not None:
+    place, own = await place_of_all(redis), await media.place_id()
+    if own is None and (place is None or _is_at(place, media)):
+        own = await media.mark(place.id if place else secrets.token_hex(16))
+    if place is None and own is not None:
         ours = _place(own, media)
-        known = ours if await redis.set(FILES, pack(ours), nx=True) else await place_of_all(redis)
-    if words := difference(known, own, media):
+        place = ours if await redis.set(FILES, pack(ours), nx=True) else await place_of_all(redis)
+    if words := difference(place, own, media):
         raise PlaceDiffers(words)
-    if own is not None and known != (ours := _place(own, media)):
+    if own is not None and place != (ours := _place(own, media)):
         await redis.set(FILES, pack(ours))  # It was moved, or is mounted elsewhere; those who differ are told where.
 
 
@@ -64,16 +64,16 @@ async def place_of_all(redis: RelayRedis) -> FilesPlace | None:
     return msgspec.msgpack.decode(content, type=FilesPlace) if content else None
 
 
-def difference(known: FilesPlace | None, own: str | None, media: MediaStore) -> str | None:
+def difference(place: FilesPlace | None, own: str | None, media: MediaStore) -> str | None:
     """How *media*, of which the id is *own*, differs from the place of all, in words; None if it does not."""
-    if known is None or own == known.id or (own is None and _is_at(known, media)):
+    if place is None or own == place.id or (own is None and _is_at(place, media)):
         return None
-    return f"files are kept in {known}, and this process would keep them in {_place('', media)}, which is not the same"
+    return f"files are kept in {place}, and this process would keep them in {_place('', media)}, which is not the same"
 
 
-def _is_at(known: FilesPlace, media: MediaStore) -> bool:
+def _is_at(place: FilesPlace, media: MediaStore) -> bool:
     """Whether it is the same by its name, though it has lost its id: a folder that somebody has emptied."""
-    return str(known) == str(_place("", media))
+    return str(place) == str(_place("", media))
 
 
 def _place(id: str, media: MediaStore) -> FilesPlace:

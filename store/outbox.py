@@ -84,25 +84,25 @@ class Outbox:
         """
         with redis_answers():
             records, lease, next_in_ms = await self._claim(keys=[NOTIFICATIONS_DUE], args=[room, int(lease_s * 1000)])
-        claimed = [
+        claims = [
             Claimed(notice=_decode_notice(record), since=float(since), tries=int(tries), lease=lease)
             for record, since, tries in zip(records[::3], records[1::3], records[2::3], strict=True)
         ]
-        return claimed, (max(0.0, next_in_ms / 1000) if next_in_ms is not None else None)
+        return claims, (max(0.0, next_in_ms / 1000) if next_in_ms is not None else None)
 
     async def settle(
-        self, claimed: Claimed, delivery: Delivery, state: NotificationState, *, wait_s: float | None
+        self, claim: Claimed, delivery: Delivery, state: NotificationState, *, wait_s: float | None
     ) -> None:
         """
         Keep what came of a try, and try again in *wait_s*, unless somebody has asked for it again meanwhile.
 
         Raises: StoreUnavailable.
         """
-        await self._write(claimed, pack(delivery), state, wait_s)
+        await self._write(claim, pack(delivery), state, wait_s)
 
-    async def put_back(self, claimed: Claimed, *, wait_s: float) -> None:
+    async def put_back(self, claim: Claimed, *, wait_s: float) -> None:
         """It was not sent now; this is no try. Raises: StoreUnavailable."""
-        await self._write(claimed, b"", NotificationState.WAITING, wait_s)
+        await self._write(claim, b"", NotificationState.WAITING, wait_s)
 
     async def send_again(self, notification_id: str) -> bool:
         """Have it sent at once and for a day from now, whatever came of it; False if it is not kept (any more)."""
@@ -138,12 +138,12 @@ class Outbox:
             ids = await self._redis.zrevrange(index, start, start + limit - 1)
             return await self._read([each.decode() for each in ids])
 
-    async def _write(self, claimed: Claimed, delivery: bytes, state: NotificationState, wait_s: float | None) -> None:
-        name = claimed.notice.id
+    async def _write(self, claim: Claimed, delivery: bytes, state: NotificationState, wait_s: float | None) -> None:
+        name = claim.notice.id
         keys = [_key(name), f"{PREFIX}deliveries:{name}", NOTIFICATIONS_DUE]
         wait_ms = "" if wait_s is None else int(wait_s * 1000)
         with redis_answers():
-            await self._settle(keys=keys, args=[name, claimed.lease, delivery, state.value, wait_ms, DELIVERIES_KEPT])
+            await self._settle(keys=keys, args=[name, claim.lease, delivery, state.value, wait_ms, DELIVERIES_KEPT])
 
     async def _read(self, ids: Sequence[str]) -> list[Notification]:
         async with self._redis.pipeline(transaction=False) as pipe:

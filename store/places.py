@@ -113,10 +113,10 @@ class Places:
 
         Each is asked for by itself: a queue may be long, and this is asked for with every look at a run.
         """
-        held = [shot for shot in run.shots if shot.held_by is not None and shot.held_by.code == NO_PLACE]
+        queue = [shot for shot in run.shots if shot.held_by is not None and shot.held_by.code == NO_PLACE]
         waiting = [
             (run.provider_of(shot) or "", TakePlace(run_id=run.id, shot_id=shot.id, take=number))
-            for shot in held
+            for shot in queue
             for number in takes_to_submit(run, shot)
         ]
         with redis_answers():
@@ -160,15 +160,15 @@ class Places:
             LIFE_MS,
         )
         with redis_answers():
-            inside, wait_ms, ahead, entered = await self._script(
+            inside, wait_ms, ahead, members = await self._script(
                 keys=[key, f"{key}:waiting", f"{key}:facts", PLACES], args=[*arguments, provider]
             )
-        others = tuple(TakePlace.of(member.decode()) for member in entered)
+        others = tuple(TakePlace.of(member.decode()) for member in members)
         return Entry(has_place=bool(inside), wait_s=wait_ms / 1000, ahead=ahead, entered=others)
 
 
-def _limit(given: bytes | None, known: bytes | None, limit: bytes | None) -> int | None:
-    return int(float(given or (limit if known else None) or 0)) or None
+def _limit(own: bytes | None, proof: bytes | None, limit: bytes | None) -> int | None:
+    return int(float(own or (limit if proof else None) or 0)) or None
 
 
 def _key(provider: str) -> str:

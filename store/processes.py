@@ -135,8 +135,8 @@ async def processes(redis: RelayRedis) -> list[Process]:
     """Those that are there now; ids of those that are gone are cleared away. Raises: REDIS_ERRORS."""
     ids = [each.decode() for each in await redis.smembers(PROCESSES)]  # type: ignore[misc]  # redis-py's sync/async union
     records = await redis.mget([_key(each) for each in ids]) if ids else []
-    if ended := [each for each, record in zip(ids, records, strict=True) if record is None]:
-        await redis.srem(PROCESSES, *ended)  # type: ignore[misc]
+    if ended_ids := [each for each, record in zip(ids, records, strict=True) if record is None]:
+        await redis.srem(PROCESSES, *ended_ids)  # type: ignore[misc]
     return [_decode(record) for record in records if record is not None]
 
 

@@ -49,13 +49,13 @@ async def record(
     *,
     revision: int | None = None,
     copied: bool = False,
-    given: Given | None = None,
+    wording: Given | None = None,
 ) -> Recorded:
     """
     Let *event* happen to the run; what follows from it is queued in the same transaction.
 
     *revision*: only if the run is still as it was then. *copied*: as `Store.save` has it; where nothing is changed,
-    nothing is said of copies. *given*: the text of its storyboard, if the event brings one. Losing a race to another
+    nothing is said of copies. *wording*: the text of its storyboard, if the event brings one. Losing a race to another
     worker is normal: the event is then applied to what that one made of the run.
     Raises: RunNotFound; Conflict for a stale *revision*; CopiesMissing, once it is saved; StoreUnavailable.
     """
@@ -69,8 +69,8 @@ async def record(
         after = apply(run, event, now)
         if after is run:
             return Recorded(run=run, changed=False)
-        logged = describe(event, after, now)
-        if await _save(store, after, before=run, event=logged, now=now, copied=copied, given=given):
+        entry = describe(event, after, now)
+        if await _save(store, after, before=run, event=entry, now=now, copied=copied, wording=wording):
             await _free_places(store, after, left_provider(run, after))
             if isinstance(event, events.Amended):
                 await _free_places(store, after, left_queue(run, after))
@@ -90,13 +90,13 @@ async def _free_places(store: Store, run: Run, takes: Sequence[tuple[str, str, i
             await tell(store, provider, await store.places.leave(provider, place))
 
 
-async def tell(store: Store, provider: str, entered: tuple[TakePlace, ...]) -> None:
+async def tell(store: Store, provider: str, newcomers: tuple[TakePlace, ...]) -> None:
     """
     Let those go on that got a place at *provider*; the place of one that nobody wants any more is the next one's.
 
     Raises: StoreUnavailable.
     """
-    waiting = deque(entered)
+    waiting = deque(newcomers)
     while waiting:
         place = waiting.popleft()
         if not await _goes_on(store, provider, place):
@@ -118,9 +118,9 @@ def check_revision(run: Run, revision: int | None) -> None:
         raise Conflict(f"the run is at revision {run.revision}, not {revision}: somebody acted in between")
 
 
-async def start(store: Store, run: Run, *, first: Event | None = None, given: Given | None = None) -> Run:
+async def start(store: Store, run: Run, *, first: Event | None = None, wording: Given | None = None) -> Run:
     """
-    Save a new run and queue what it asks for; *first* happens to it at once. *given*: the text of its
+    Save a new run and queue what it asks for; *first* happens to it at once. *wording*: the text of its
     storyboard. A second call with the same id returns the run that is there.
     Raises: Conflict if it was removed; StoreUnavailable.
     """
@@ -128,8 +128,8 @@ async def start(store: Store, run: Run, *, first: Event | None = None, given: Gi
     new = begin(run)
     if first is not None:
         new = apply(new, first, now)
-    logged = {"event": "started", "at": now, "revision": new.revision, "status": new.status.value}
-    if await _save(store, new, before=None, event=logged, now=now, given=given):
+    entry = {"event": "started", "at": now, "revision": new.revision, "status": new.status.value}
+    if await _save(store, new, before=None, event=entry, now=now, wording=wording):
         return new
     existing = await store.load(run.id)
     if existing is None:
@@ -145,7 +145,7 @@ async def _save(
     event: dict[str, Any],
     now: float,
     copied: bool = False,
-    given: Given | None = None,
+    wording: Given | None = None,
 ) -> bool:
     """*run* with all that follows from its change: tasks, the next look, and what is to be told of it."""
     return await store.save(
@@ -156,7 +156,7 @@ async def _save(
         wake_at=wake_at(run, now),
         notices=notices_of(before, run),
         copied=copied,
-        given=given,
+        wording=wording,
     )
 
 
@@ -185,9 +185,9 @@ def describe(event: Event, run: Run, now: float) -> dict[str, Any]:
 
 def _change(event: events.ShotChange) -> dict[str, Any]:
     """Names, not values: a prompt may be long, and stands in the run."""
-    changed = [*(["prompt"] if event.prompt is not None else []), *event.input]
+    names = [*(["prompt"] if event.prompt is not None else []), *event.input]
     follows = isinstance(event, events.Retaken) and event.following
-    return {**({"changed": changed} if changed else {}), **({"following": True} if follows else {})}
+    return {**({"changed": names} if names else {}), **({"following": True} if follows else {})}
 
 
 def name_of(kind: type[Event]) -> str:

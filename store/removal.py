@@ -46,10 +46,10 @@ async def remove(store: Store, media: MediaStore, run: Run) -> None:
     if run.status is RunStatus.FAILED and not has_ended(run):
         raise Conflict("a job of the run is still under way, and may let it go on: cancel it first")
     while not await store.remove(run, now=time.time()):
-        changed = await store.load(run.id)
-        if changed is None or changed.status is not RunStatus.CANCELLED:
+        current = await store.load(run.id)
+        if current is None or current.status is not RunStatus.CANCELLED:
             raise Conflict("the run has changed in between")
-        run = changed
+        run = current
     log.info("run_removed", run_id=run.id, status=run.status.value)
     await media.remove(run.id)
 
@@ -75,11 +75,11 @@ def remove_unfinished(files: MediaFiles, *, older_than: float, changed_since: fl
 
     Never what a living process still writes. Only folders are looked into that have *changed_since*.
     """
-    removed = 0
+    number = 0
     for entry in _entries(files.root):
         if _OURS.fullmatch(entry.name) and _changed_at(entry) >= changed_since:
-            removed += sum(_remove_unfinished(each, older_than) for each in _entries(Path(entry.path)))
-    return removed
+            number += sum(_remove_unfinished(each, older_than) for each in _entries(Path(entry.path)))
+    return number
 
 
 def _changed_at(entry: "os.DirEntry[str]") -> float:

@@ -34,7 +34,8 @@ class RunFile:
     made_of: tuple[Clip, ...] = ()
 
     def __str__(self) -> str:
-        return "the film" if self.shot_id is None else f"the {self.kind} of shot {self.shot_id}, take {self.take}"
+        number = self.take
+        return "the film" if self.shot_id is None else f"the {self.kind} of shot {self.shot_id}, take {number}"
 
 
 def file_at(run: Run, path: str) -> RunFile | None:
@@ -73,11 +74,16 @@ def clip_of(run: Run, clip: Clip) -> RunFile:
     return file_at(run, clip.path) or RunFile(kind=FileKind.CLIP, path=clip.path)
 
 
-def missing_words(file: RunFile) -> str:
+def missing_words(run_file: RunFile) -> str:
     """That its file is missing, in words for a person; what to do about it."""
-    advice = "" if file.kind is FileKind.FILM else ": put it back from a backup, or retake the shot"
-    also = ", and so is what it was made of" if file.made_of else ""
-    return f"{file} is gone from the data folder{also}{advice}"
+    if run_file.kind is FileKind.FILM:
+        return f"{run_file} is gone from the data folder, and so is what it was made of"
+    if run_file.made_of:
+        return (
+            f"{run_file} is gone from the data folder, and so is what it was made of: put it back from a backup, or "
+            "retake the shot"
+        )
+    return f"{run_file} is gone from the data folder: put it back from a backup, or retake the shot"
 
 
 def task_to_make_again(run: Run, file: RunFile) -> Task:

@@ -128,17 +128,17 @@ class Store:
         wake_at: float | None,
         notices: Sequence[Notice] = (),
         copied: bool = False,
-        given: Given | None = None,
+        wording: Given | None = None,
     ) -> bool:
         """
         Write what of *run* has changed with its event, next wake-up, tasks of *steps* and *notices*, all or nothing.
 
         *before*: what was loaded and it grew from; None for a new run. *copied*: money moves behind this, so copies of
-        Redis must have it. *given*: the text of its storyboard, if that is new. Returns False if somebody was faster.
+        Redis must have it. *wording*: the text of its storyboard, if that is new. Returns False if somebody was faster.
         Raises: CopiesMissing, if too few have it; StoreUnavailable: saving it again tells whether it was written.
         """
         copies = self._copies if copied else Copies(self._redis, 0)
-        saved, expected = secrets.token_bytes(8), "" if before is None else str(before.revision)
+        save_id, old_revision = secrets.token_bytes(8), "" if before is None else str(before.revision)
         now_ms = int(time.time() * 1000)
         keys = [run_key(run.id), events_key(run.id), DUE, RUNS, QUEUE, WAKE, ENDED, NOTIFICATIONS, NOTIFICATIONS_DUE]
         keys.append(storyboard_key(run.id))
@@ -160,14 +160,14 @@ class Store:
         entries = entries_of(notices)
         with redis_answers():
             for base in (before, None):
-                fields = ["saved", saved, *fields_of(run, before=base)]
-                counts = [len(fields), len(entries), self._notices_keep_ms, packed(given)]
-                arguments = [expected, "some" if base else "all", *follows, *counts, *fields, *entries, *tasks]
+                fields = ["saved", save_id, *fields_of(run, before=base)]
+                counts = [len(fields), len(entries), self._notices_keep_ms, packed(wording)]
+                arguments = [old_revision, "some" if base else "all", *follows, *counts, *fields, *entries, *tasks]
                 result = await copies.call(self._save, keys, arguments)
                 if result.answer != _WANTS_ALL:
                     break
         if result.answer:
-            self._memory.keep(run, saved)
+            self._memory.keep(run, save_id)
             copies.check(result.copies)
         return bool(result.answer)
 
@@ -236,17 +236,17 @@ class Store:
         return [run_id.decode() for run_id in ids]
 
     async def runs(
-        self, *, limit: int, after: str | None = None, status: RunStatus | None = None, wanted: Wanted | None = None
+        self, *, limit: int, after: str | None = None, status: RunStatus | None = None, selection: Wanted | None = None
     ) -> list[Run]:
         """
         Runs, newest first, at most *limit*, beginning behind the run *after*; with *status* those that have it, with
-        *wanted* those that are wanted.
+        *selection* those that are wanted.
 
         The cost is that of the page, however many runs are stored; where several things are wanted, of those for which
         the rarest of them holds. A run that was saved by a version without the index of statuses is found by its
         status once it has changed.
         """
-        names = (wanted or Wanted(status=status)).indexes
+        names = (selection or Wanted(status=status)).indexes
         with redis_answers():
             first, *others = await self._rarest_first([f"{RUNS}:{name}" for name in names]) or [RUNS]
             start = 0 if after is None else await self._place_behind(after, first)
@@ -254,7 +254,7 @@ class Store:
             while start is not None and (missing := limit - len(runs)) > 0:
                 size = WALKED_AT_ONCE if others else missing
                 ids = await self._redis.zrevrange(first, start, start + size - 1)
-                page = await self._loaded(await self._in_all(ids, others), wanted, missing)
+                page = await self._loaded(await self._in_all(ids, others), selection, missing)
                 runs += page
                 start = start + size if len(ids) == size else None
         return runs
@@ -275,8 +275,8 @@ class Store:
             ids = [run_id for run_id, score in zip(ids, scores, strict=True) if score is not None]
         return ids
 
-    async def _loaded(self, ids: list[bytes], wanted: Wanted | None, limit: int) -> list[Run]:
-        """At most *limit* of the runs *ids*, those that are *wanted*; a run that was removed meanwhile is left out."""
+    async def _loaded(self, ids: list[bytes], query: Wanted | None, limit: int) -> list[Run]:
+        """At most *limit* of the runs *ids*, those of *query*; a run that was removed meanwhile is left out."""
         runs: list[Run] = []
         while ids and len(runs) < limit:
             now, ids = ids[: limit - len(runs)], ids[limit - len(runs) :]
@@ -284,7 +284,7 @@ class Store:
                 for run_id in now:
                     pipe.hgetall(run_key(run_id.decode()))
                 records = await pipe.execute()
-            runs += [run for run in map(run_of, records) if run is not None and (wanted is None or wanted.is_met(run))]
+            runs += [run for run in map(run_of, records) if run is not None and (query is None or query.is_met(run))]
         return runs
 
     async def index(self, run: Run) -> bool:
@@ -366,8 +366,8 @@ class Store:
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.get(_plan_key(earlier))
                 pipe.delete(_plan_key(run_id))
-                planned, _ = await pipe.execute()
-        if planned is not None and planned.decode() != plan:  # An earlier version kept no plan.
+                old_plan, _ = await pipe.execute()
+        if old_plan is not None and old_plan.decode() != plan:  # An earlier version kept no plan.
             raise RequestInvalid(
                 f"the key was used for another storyboard, of which {earlier} was made: give each its own key",
                 param="Idempotency-Key",

@@ -45,8 +45,8 @@ async def enter(redis: RelayRedis) -> None:
     ours = version("framerelay")
     with redis_answers():
         check(await move_old_keys(redis, SCHEMA_KEY, schema=SCHEMA, readable_from=READABLE_FROM, version=ours))
-        refused = await redis.register_script(script("schema"))(keys=[SCHEMA_KEY], args=[SCHEMA, READABLE_FROM, ours])
-    check(refused)
+        refusal = await redis.register_script(script("schema"))(keys=[SCHEMA_KEY], args=[SCHEMA, READABLE_FROM, ours])
+    check(refusal)
 
 
 async def written_by(redis: RelayRedis) -> int:
@@ -79,7 +79,7 @@ async def watch(redis: RelayRedis) -> None:
         await asyncio.sleep(EVERY_S)
 
 
-def check(refused: list[bytes] | None) -> None:
+def check(refusal: list[bytes] | None) -> None:
     """Raises: SchemaTooNew, if a script has answered that we are too old: from which schema on, and which version."""
-    if refused:
-        raise SchemaTooNew(int(refused[0]), refused[1].decode())
+    if refusal:
+        raise SchemaTooNew(int(refusal[0]), refusal[1].decode())

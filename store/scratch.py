@@ -60,7 +60,7 @@ async def clear_copies(media: MediaStore, *, bytes_max: int, now: float) -> int:
     ``media.unkept_bytes`` then says how much of the rest lies on this disk alone, as far as that was looked at.
     """
     copies = sorted(await asyncio.to_thread(lambda: list(_copies(media.files))), key=lambda each: each.used_at)
-    total, left, unkept = sum(each.bytes for each in copies), 0, 0
+    total, rest, unkept = sum(each.bytes for each in copies), 0, 0
     if total <= bytes_max:
         media.unkept_bytes = 0
         return 0
@@ -71,15 +71,15 @@ async def clear_copies(media: MediaStore, *, bytes_max: int, now: float) -> int:
             if not await media.is_kept(copy.path, size=copy.bytes):
                 unkept += copy.bytes
             elif await asyncio.to_thread(_remove, media.files.root / copy.path, copy.used_at):
-                total, left = total - copy.bytes, left + 1
+                total, rest = total - copy.bytes, rest + 1
     except StorageFailed:
         unkept = total  # It cannot be asked; so nothing can leave.
         raise
     finally:
         media.unkept_bytes = unkept
-    if left:
-        log.info("copies_removed", files=left, bytes=total)
-    return left
+    if rest:
+        log.info("copies_removed", files=rest, bytes=total)
+    return rest
 
 
 async def clear_abandoned(files: MediaFiles, store: Store, *, now: float) -> None:

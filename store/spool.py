@@ -120,7 +120,7 @@ class Spool:
 
         Raises: StoreUnavailable when Redis does not take them: the rest stays.
         """
-        drained = 0
+        number = 0
         loop = asyncio.get_running_loop()
         paths = await loop.run_in_executor(self._threads, self._look)
         if paths:  # While too few copies of Redis answer, each try would queue the tasks of callbacks again.
@@ -133,14 +133,14 @@ class Spool:
             )
             accepted_paths = [path for path, result in zip(callbacks, results, strict=True) if result is None]
             await loop.run_in_executor(self._threads, _remove_all, accepted_paths)
-            drained += len(accepted_paths)
+            number += len(accepted_paths)
             for result in results:
                 if isinstance(result, BaseException):
                     raise result
-        if drained:
-            log.info("spool_drained", callbacks=drained)
+        if number:
+            log.info("spool_drained", callbacks=number)
             await loop.run_in_executor(self._threads, self._look)
-        return drained
+        return number
 
     def close(self) -> None:
         """Start nothing more; what is being written ends by itself."""
@@ -202,10 +202,10 @@ class Spool:
         return [path for _, path in waiting]
 
 
-async def _hand_over(inbox: Inbox, spooled: _Spooled) -> None:
+async def _hand_over(inbox: Inbox, entry: _Spooled) -> None:
     try:
         async with asyncio.timeout(DRAIN_WITHIN_S):
-            await inbox.accept(spooled.callback, fingerprint=spooled.fingerprint, task=spooled.task)
+            await inbox.accept(entry.callback, fingerprint=entry.fingerprint, task=entry.task)
     except TimeoutError as error:
         raise unavailable(error) from None
 

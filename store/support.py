@@ -65,7 +65,7 @@ async def check_support(redis: RelayRedis, *, copies: Copies) -> None:
     major = version.partition(".")[0]
     if major.isdigit() and int(major) < OLDEST:
         raise RedisUnsupported(f"this Redis is version {version}: use {OLDEST} or later, or Valkey")
-    if copies.wanted:
+    if copies.number:
         await _check_command(redis, "WAIT", 0, 1, words=REPLICAS)
     if copies.on_disk:
         await _check_command(redis, "WAITAOF", 0, 0, 1, words=DISKS)

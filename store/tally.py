@@ -36,11 +36,11 @@ async def house_tally(redis: RelayRedis) -> HouseTally:
             pipe.zcard(f"{RUNS}:{NEEDS_PERSON}")
             pipe.llen(QUARANTINE)
             pipe.zcount(NOTIFICATIONS_DUE, f"({time.time() * 1000}", "+inf")
-            *statuses, every, needs, quarantine, undelivered = await pipe.execute()
+            *statuses, every, needs, quarantine, backlog = await pipe.execute()
     return HouseTally(
         all=every,
         by_status=dict(zip(RunStatus, statuses, strict=True)),
         needs_person=needs,
         quarantine=quarantine,
-        undelivered=undelivered,
+        undelivered=backlog,
     )

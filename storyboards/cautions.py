@@ -61,12 +61,12 @@ CautionCheck = Callable[[Shot, Story], Iterator[CautionSite]]
 
 
 def cautions_of(
-    board: Storyboard, *, jobs: int, trusted: Trusted | None = None, more: Sequence[CautionCheck] = ()
+    board: Storyboard, *, jobs: int, trusted_hosts: Trusted | None = None, more: Sequence[CautionCheck] = ()
 ) -> tuple[Caution, ...]:
     """
     Every warning about *board*, which leads to so many *jobs*; one that several shots share is said once.
 
-    *more*: checks of those who make the clips. *trusted*: the hosts that a receiver with the settings at hand would
+    *more*: checks of those who make the clips. *trusted_hosts*: those that a receiver with the settings at hand would
     notify though they are not public.
     """
     story = _story_of(board)
@@ -81,7 +81,7 @@ def cautions_of(
     cost = together((shot.estimate, shot.takes_wanted) for shot in board.shots)
     if board.budget_money is not None and cost and cost.high > board.budget_money:
         sites.append(_little_money(board.budget_money, cost))
-    sites += _refused_notices(board, trusted)
+    sites += _refused_notices(board, trusted_hosts)
     cautions = [
         Caution(code=code, place=place_of(path), line=line_at(board.spot, path), message=message)
         for code, path, message in sites
@@ -145,12 +145,12 @@ def _little_money(budget: float, cost: Estimate) -> tuple[str, Path, str]:
     return "budget_too_small", ("budget", "money"), message
 
 
-def _refused_notices(board: Storyboard, trusted: Trusted | None) -> Iterator[tuple[str, Path, str]]:
+def _refused_notices(board: Storyboard, trusted_hosts: Trusted | None) -> Iterator[tuple[str, Path, str]]:
     """A receiver elsewhere may trust other hosts; so here it is no mistake."""
-    if board.notify_url is None or trusted is None:
+    if board.notify_url is None or trusted_hosts is None:
         return
     try:
-        check_in_advance(board.notify_url, trusted)
+        check_in_advance(board.notify_url, trusted_hosts)
     except AddressForbidden as error:
         message = f"the run would be refused, since nothing can be sent there: {error.message}; {HOW_TO_TRUST}"
         yield "notify_url_refused", ("notify_url",), message

@@ -156,9 +156,9 @@ class _Builder:
         self._stack.append(_Open(value=value, line=piece.line, anchor=piece.anchor, weight=before))
 
     def _close(self) -> None:
-        done = self._stack.pop()
-        values, chars = self._values - done.weight[0], self._chars - done.weight[1]
-        self._place(done.value, Spot(line=done.line, inside=done.inside), done.anchor, values, chars)
+        part = self._stack.pop()
+        values, chars = self._values - part.weight[0], self._chars - part.weight[1]
+        self._place(part.value, Spot(line=part.line, inside=part.inside), part.anchor, values, chars)
 
     def _place_alias(self, piece: Piece) -> None:
         anchor = self._anchors.get(piece.text)

@@ -30,14 +30,14 @@ class Hook:
     title: str | None = None
 
 
-def read_hooks(path: Path, trusted: Trusted | None = None) -> dict[str, Hook]:
+def read_hooks(path: Path, trusted_hosts: Trusted | None = None) -> dict[str, Hook]:
     """
     The hooks of the settings file *path*, by name; none where there is no such file.
 
-    A storyboard stands in it, or is named by a path relative to it. *trusted* as in `read_storyboard`.
+    A storyboard stands in it, or is named by a path relative to it. *trusted_hosts* as in `read_storyboard`.
     Raises: StoryboardInvalid with every mistake in this file and in those that it names.
     """
-    return read_settings_file(path, lambda root: _read_root(root, path.parent, trusted)) or {}
+    return read_settings_file(path, lambda root: _read_root(root, path.parent, trusted_hosts)) or {}
 
 
 def hook_run(hook: Hook, *, run_id: RunId, job_id: str, model: str, now: float, terms: Terms) -> Run:
@@ -73,36 +73,38 @@ def _start(job_id: str, board: Storyboard | None, now: float) -> Shot:
     return Shot(id=START, scene=scene, origin=From.CUT.value, source=None, input={}, takes_wanted=0, takes=(take,))
 
 
-def _read_root(root: Part, folder: Path, trusted: Trusted | None) -> dict[str, Hook]:
+def _read_root(root: Part, folder: Path, trusted_hosts: Trusted | None) -> dict[str, Hook]:
     top = root.group(FILE_KEYS) or {}
     if "hooks" not in top or top["hooks"].value is None:
         return {}
-    return {name: _read_hook(name, part, folder, trusted) for name, part in (top["hooks"].named_parts() or {}).items()}
+    return {
+        name: _read_hook(name, part, folder, trusted_hosts) for name, part in (top["hooks"].named_parts() or {}).items()
+    }
 
 
-def _read_hook(name: str, part: Part, folder: Path, trusted: Trusted | None) -> Hook:
+def _read_hook(name: str, part: Part, folder: Path, trusted_hosts: Trusted | None) -> Hook:
     if part.value is None:
         return Hook(name=name)
     keys = part.group(HOOK_KEYS) or {}
     return Hook(
         name=name,
-        storyboard=_read_board(keys["storyboard"], folder, trusted) if "storyboard" in keys else None,
-        notify_url=read_notify_url(keys["notify_url"], trusted) if "notify_url" in keys else None,
+        storyboard=_read_board(keys["storyboard"], folder, trusted_hosts) if "storyboard" in keys else None,
+        notify_url=read_notify_url(keys["notify_url"], trusted_hosts) if "notify_url" in keys else None,
         title=keys["title"].text() if "title" in keys else None,
     )
 
 
-def _read_board(part: Part, folder: Path, trusted: Trusted | None) -> Storyboard | None:
+def _read_board(part: Part, folder: Path, trusted_hosts: Trusted | None) -> Storyboard | None:
     """Frames must be with us already: when a job calls, nobody is there who could hand a file over."""
     if isinstance(part.value, dict):
-        return storyboard_of(part, allow_paths=False, before=START, trusted=trusted)
+        return storyboard_of(part, allow_paths=False, before=START, trusted_hosts=trusted_hosts)
     name = part.text()
     if name is None:
         return None
     try:
         text = (folder / name).read_bytes()
         form: Form = "json" if name.lower().endswith(".json") else "yaml"
-        return read_storyboard(text, form=form, allow_paths=False, before=START, trusted=trusted)
+        return read_storyboard(text, form=form, allow_paths=False, before=START, trusted_hosts=trusted_hosts)
     except OSError as error:
         part.complain(f"{shown(name)} cannot be read: {(error.strerror or 'it is no file').lower()}")
     except ValueError:

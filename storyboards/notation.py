@@ -216,9 +216,9 @@ def _yaml_mistake(error: YAMLError, text: str) -> StoryboardInvalid:
     sentence = next((words for sign, words in _IN_PLAIN_WORDS.items() if sign in problem), problem)
     mark = error.problem_mark or error.context_mark
     line = None if mark is None else mark.line + 1
-    opened = None if error.context_mark is None else error.context_mark.line + 1
-    since = f" (it began in line {opened})" if opened and opened != line else ""
-    for near in (opened, line and line - 1, line):  # A key without its colon is missed a line later.
+    start_line = None if error.context_mark is None else error.context_mark.line + 1
+    since = f" (it began in line {start_line})" if start_line and start_line != line else ""
+    for near in (start_line, line and line - 1, line):  # A key without its colon is missed a line later.
         if near and (wide := wide_sign("".join(text.split("\n")[near - 1 : near]))):
             return stop(wide, near)
     return stop(f"this is not YAML: {sentence}{since}", line)

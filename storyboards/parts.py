@@ -46,7 +46,7 @@ class Notes:
     def raise_if_any(self) -> None:
         """Raises: StoryboardInvalid with every mistake, in the order of the document."""
         if self._mistakes:
-            raise StoryboardInvalid([mistake for _, _, mistake in sorted(self._mistakes, key=lambda found: found[:2])])
+            raise StoryboardInvalid([mistake for _, _, mistake in sorted(self._mistakes, key=lambda entry: entry[:2])])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +118,8 @@ class Part:
     def text(self) -> str | None:
         """Some text, without the blanks around it."""
         if not isinstance(self.value, str):
-            quoted = f': put it in quotes, "{_as_written(self.value)}"' if _is_scalar(self.value) else ""
-            self.complain(f"expected text, found {found(self.value)}{quoted}")
+            advice = f': put it in quotes, "{_as_written(self.value)}"' if _is_scalar(self.value) else ""
+            self.complain(f"expected text, found {found(self.value)}{advice}")
         elif not self.value.strip():
             self.complain("this text is empty; write something or leave the key out")
         elif any("\ud800" <= sign <= "\udfff" for sign in self.value):

@@ -47,8 +47,8 @@ class Plan:
             yield scene, tuple(shots)
 
 
-def plan_of(board: Storyboard, trusted: Trusted | None = None, *, more: Sequence[CautionCheck] = ()) -> Plan:
-    """What *board* leads to; the same storyboard always has the same id. *trusted* and *more* as in
+def plan_of(board: Storyboard, trusted_hosts: Trusted | None = None, *, more: Sequence[CautionCheck] = ()) -> Plan:
+    """What *board* leads to; the same storyboard always has the same id. *trusted_hosts* and *more* as in
     `cautions_of`."""
     jobs = sum(shot.takes_wanted for shot in board.shots)
     return Plan(
@@ -64,7 +64,7 @@ def plan_of(board: Storyboard, trusted: Trusted | None = None, *, more: Sequence
         longest_chain=_longest_chain(board.shots),
         shots=board.shots,
         is_draft=board.draft is not None,
-        cautions=cautions_of(board, jobs=jobs, trusted=trusted, more=more),
+        cautions=cautions_of(board, jobs=jobs, trusted_hosts=trusted_hosts, more=more),
     )
 
 
@@ -98,8 +98,8 @@ def plan_id(board: Storyboard) -> str:
 
 def _source(shot: Shot) -> list[object]:
     """Only where something is said: plans of earlier storyboards keep their ids."""
-    said: list[object] = [shot.provider, shot.model, shot.extra]
-    return said if any(said) else []
+    choices: list[object] = [shot.provider, shot.model, shot.extra]
+    return choices if any(choices) else []
 
 
 def _longest_chain(shots: tuple[Shot, ...]) -> int:

@@ -12,30 +12,30 @@ RETAKES_MAX: Final = 8
 _NO_RETAKES: Final = "stop"
 
 
-def read_on_failed(keys: Mapping[str, Part], given: Reaction | None = None) -> Reaction | None:
-    """What ``on_failed`` says among *keys*, or what was *given* further up."""
+def read_on_failed(keys: Mapping[str, Part], default: Reaction | None = None) -> Reaction | None:
+    """What ``on_failed`` says among *keys*, or *default*, from further up."""
     part = keys.get("on_failed")
     if part is None:
-        return given
+        return default
     if part.value == "retake":
         return Reaction(any_failure=True)
     if part.value == _NO_RETAKES:
         return Reaction(retakes=0)
     if not isinstance(part.value, dict):
         part.complain(f"expected retake, stop, or {{retake: 2}} for at most two new takes, found {found(part.value)}")
-        return given
+        return default
     limits = part.group(("retake",)) or {}
     if "retake" not in limits:
         part.miss("retake", message="write on_failed: {retake: 2} for at most two new takes")
-        return given
+        return default
     return Reaction(retakes=limits["retake"].whole_number(0, RETAKES_MAX), any_failure=True)
 
 
-def read_reaction(keys: Mapping[str, Part], given: Reaction | None, style: str | None) -> Reaction | None:
+def read_reaction(keys: Mapping[str, Part], default: Reaction | None, style: str | None) -> Reaction | None:
     """What a shot says, with what holds for all; None where neither says anything."""
-    reaction = read_on_failed(keys, given)
-    moderated = _read_moderated(keys["on_moderated"], style) if "on_moderated" in keys else {}
-    return replace(reaction or Reaction(), moderated=moderated) if moderated else reaction
+    reaction = read_on_failed(keys, default)
+    stand_in = _read_moderated(keys["on_moderated"], style) if "on_moderated" in keys else {}
+    return replace(reaction or Reaction(), moderated=stand_in) if stand_in else reaction
 
 
 def _read_moderated(part: Part, style: str | None) -> dict[str, Any]:

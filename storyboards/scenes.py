@@ -81,7 +81,7 @@ def _drafts(scenes: list[tuple[str, dict[str, Part]]], defaults: Defaults) -> li
         places[-1][2][-1].complain(f"this is shot number {total}; a storyboard can have {SHOTS_MAX}")
         return []
     groups = [part.group(_SHOT_KEYS, elsewhere=_NOT_IN_A_SHOT) or {} for _, _, parts in places for part in parts]
-    names = iter(_names([keys.get("id") for keys in groups], prefix="s", reserved=defaults.before))
+    names = iter(_names([keys.get("id") for keys in groups], prefix="s", reserved_id=defaults.before))
     drafts: list[Draft] = []
     for scene, scene_keys, parts in places:
         choice = read_choice(scene_keys, defaults.choice)
@@ -110,9 +110,9 @@ def _shot_parts(scene_keys: Mapping[str, Part]) -> list[Part]:
     return parts or []
 
 
-def _names(ids: list[Part | None], *, prefix: str, reserved: str | None = None) -> list[str]:
+def _names(ids: list[Part | None], *, prefix: str, reserved_id: str | None = None) -> list[str]:
     """The ids as written, checked; those left out are named by their number, or the next number that is free."""
-    ids_so_far = {reserved} if reserved else set()
+    ids_so_far = {reserved_id} if reserved_id else set()
     own = [_own_name(part, ids_so_far) if part else None for part in ids]
     names: list[str] = []
     number = 0

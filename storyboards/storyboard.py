@@ -124,21 +124,21 @@ def read_storyboard(
     form: Form,
     allow_paths: bool = True,
     before: str | None = None,
-    trusted: Trusted | None = None,
+    trusted_hosts: Trusted | None = None,
 ) -> Storyboard:
     """
     The storyboard that *text* says; mistakes come with their lines.
 
     *allow_paths*: whether a frame may be a file of the writer's own computer. *before*: the id of a shot that stands
-    before the first one and hands its last frame to it. *trusted*: hosts that may be told though they are not public; a
+    before the first one and hands its last frame to it. *trusted_hosts*: they may be told though they are not public; a
     ``notify_url`` to which nothing would be sent is a mistake then.
     Raises: StoryboardInvalid with every mistake, in the order of the text.
     """
     root = root_of(read_document(text, form=form))
     if root.value is None:
         raise StoryboardInvalid([Mistake(place="storyboard", message="there is nothing in it", line=1)])
-    given = Given(text=text if isinstance(text, str) else text_of(text), form=form)
-    return replace(_sound(root, allow_paths, before, trusted), given=given)
+    wording = Given(text=text if isinstance(text, str) else text_of(text), form=form)
+    return replace(_sound(root, allow_paths, before, trusted_hosts), given=wording)
 
 
 def check_storyboard(document: object, *, allow_paths: bool = True, before: str | None = None) -> Storyboard:
@@ -146,14 +146,14 @@ def check_storyboard(document: object, *, allow_paths: bool = True, before: str 
     return _sound(Part(value=document, notes=Notes()), allow_paths, before, None)
 
 
-def _sound(part: Part, allow_paths: bool, before: str | None, trusted: Trusted | None) -> Storyboard:
-    storyboard = storyboard_of(part, allow_paths=allow_paths, before=before, trusted=trusted)
+def _sound(part: Part, allow_paths: bool, before: str | None, trusted_hosts: Trusted | None) -> Storyboard:
+    storyboard = storyboard_of(part, allow_paths=allow_paths, before=before, trusted_hosts=trusted_hosts)
     part.notes.raise_if_any()
     return storyboard
 
 
 def storyboard_of(
-    part: Part, *, allow_paths: bool, before: str | None = None, trusted: Trusted | None = None
+    part: Part, *, allow_paths: bool, before: str | None = None, trusted_hosts: Trusted | None = None
 ) -> Storyboard:
     """As `read_storyboard`, for a part of a larger document: useless unless ``part.notes.raise_if_any()`` passes."""
     top = part.group(_TOP_KEYS, elsewhere=_NOT_AT_THE_TOP) or {}
@@ -173,7 +173,7 @@ def storyboard_of(
     shots = read_shots(top, defaults)
     title = top["title"].text() if "title" in top else None
     budget_jobs, budget_money = _read_budget(top)
-    notify_url = read_notify_url(top["notify_url"], trusted) if "notify_url" in top else None
+    notify_url = read_notify_url(top["notify_url"], trusted_hosts) if "notify_url" in top else None
     return Storyboard(
         title=title or UNTITLED,
         model=choice.model or next((shot.model for shot in shots if shot.model), ""),
@@ -190,12 +190,12 @@ def storyboard_of(
     )
 
 
-def read_notify_url(part: Part, trusted: Trusted | None) -> str | None:
-    """Where notifications go; a mistake if it is known that none could be sent there (without *trusted*: not asked)."""
+def read_notify_url(part: Part, trusted_hosts: Trusted | None) -> str | None:
+    """Where notifications go; a mistake if none could be sent there (not looked at without *trusted_hosts*)."""
     address = part.web_address()
-    if address is not None and trusted is not None:
+    if address is not None and trusted_hosts is not None:
         try:
-            check_in_advance(address, trusted)
+            check_in_advance(address, trusted_hosts)
         except AddressForbidden as error:
             part.complain(f"nothing would be sent there: {error.message}; {HOW_TO_TRUST}")
     return address
@@ -311,10 +311,10 @@ def _references(fields: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _with_references(fields: Mapping[str, Any], uploads: Mapping[str, str]) -> dict[str, Any]:
-    changed = {
+    replacements = {
         name: [uploads.get(each, each) for each in fields[name]] for name in REFERENCE_FILES.values() if name in fields
     }
-    return {**fields, **changed}
+    return {**fields, **replacements}
 
 
 def _frames(group: Mapping[str, Any], at: Path = ()) -> Iterator[tuple[Path, str]]:

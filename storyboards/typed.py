@@ -80,12 +80,12 @@ class _Walk:
         keys = part.group(fields)
         if keys is None:
             return
-        written = part.value if isinstance(part.value, dict) else {}
-        unknown = [key for key in written if key not in fields]  # One that is misspelled is not missing as well.
+        value = part.value if isinstance(part.value, dict) else {}
+        strays = [key for key in value if key not in fields]  # One that is misspelled is not missing as well.
         for name, one in fields.items():
             if name in keys:
                 self.visit(keys[name], one.type)
-            elif one.required and not self._partial and not any(is_near(key, name) for key in unknown):
+            elif one.required and not self._partial and not any(is_near(key, name) for key in strays):
                 part.miss(name, message=f"{name} is missing here")
 
     def _dict(self, part: Part, kind: inspect.DictType) -> None:
@@ -102,8 +102,8 @@ def _literal(part: Part, values: Iterable[object]) -> None:
     words = [str(value) for value in values]
     if not any(part.value == value and type(part.value) is type(value) for value in values):
         hint = near(part.value, words) if isinstance(part.value, str) else ""
-        written = f'"{shown(part.value)}"' if isinstance(part.value, str) else found(part.value)
-        part.complain(f"expected {_one_of(words)}, found {written}{hint}")
+        phrase = f'"{shown(part.value)}"' if isinstance(part.value, str) else found(part.value)
+        part.complain(f"expected {_one_of(words)}, found {phrase}{hint}")
 
 
 def _has_shape_of(value: object, kind: inspect.Type) -> bool:

@@ -30,16 +30,16 @@ class Written:
     document: dict[str, Any]
 
 
-def written(run: Run, given: Given | None) -> Written:
+def written(run: Run, wording: Given | None) -> Written:
     """
-    The storyboard of *run*; *given*: the text that it was started with, or amended to.
+    The storyboard of *run*; *wording*: the text that it was started with, or amended to.
 
     Started again it gives the same shots, with the prompts, inputs and budget that the run has now. Takes that were
     added, picks and approvals are the run's alone. Raises: Conflict for a run that begins with a job of somebody else.
     """
     if any(not shot.takes_wanted for shot in run.story):
         raise Conflict("the run began with a job that somebody else submitted: no storyboard can say what that was")
-    board = _amended(run, given) if given is not None else None
+    board = _amended(run, wording) if wording is not None else None
     if board is None:
         document = _document_of(run)
         return Written(text=_HEAD + dumped(document), document=document)
@@ -49,14 +49,14 @@ def written(run: Run, given: Given | None) -> Written:
     )
 
 
-def _amended(run: Run, given: Given) -> Storyboard | None:
-    """What was *given*, changed as far as the run has changed; None if it cannot say what the run is."""
-    board = _read(given.text, given.form)
+def _amended(run: Run, wording: Given) -> Storyboard | None:
+    """*wording*, changed as far as the run has changed; None if it cannot say what the run is."""
+    board = _read(wording.text, wording.form)
     if board is None or _says(board, run):
         return board
     edits = list(_edits(board, run))
-    if given.form == "yaml":
-        text = edited_text(given.text, edits)
+    if wording.form == "yaml":
+        text = edited_text(wording.text, edits)
         again = None if text is None else _read(text, "yaml")
     else:
         again = _read(json.dumps(edited_value(board.document, edits)), "json")
@@ -132,9 +132,9 @@ def _budget_edits(board: Storyboard, run: Run) -> Iterator[Edit]:
     before = {"jobs": board.budget_jobs, "money": board.budget_money}
     if limits == before:
         return
-    known = {name: limit for name, limit in limits.items() if limit is not None}
-    if not known or "budget" not in board.document:
-        yield Edit(path=("budget",), value=known or GONE)
+    budget = {name: limit for name, limit in limits.items() if limit is not None}
+    if not budget or "budget" not in board.document:
+        yield Edit(path=("budget",), value=budget or GONE)
         return
     for name, limit in limits.items():
         if limit != before[name]:

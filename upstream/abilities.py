@@ -141,21 +141,21 @@ def _fields(shot: Shot, provider: Provider, name: str, story: Story) -> Iterator
             yield "field_not_sent", (field,), f"{name} at {provider.name} is not sent this, {why}"
     frames = {"first_frame": shot.source or shot.first_frame, "last_frame": shot.last_frame}
     fields = {word: shot.input.get(field) for field, word in WORD_OF_FIELD.items()}
-    given = {word for word, value in {**fields, **frames}.items() if value}
-    for one, other in (pair for pair in create.exclusive if len(pair) == 2 and set(pair) <= given):
+    words_used = {word for word, value in {**fields, **frames}.items() if value}
+    for one, other in (pair for pair in create.exclusive if len(pair) == 2 and set(pair) <= words_used):
         yield "fields_exclude", (one, other), f"{provider.name} takes {one} or {other}, not both: it may refuse the job"
 
 
 def _price(shot: Shot, provider: Provider, name: str) -> Iterator[CautionSite]:
     """What may make a clip dearer than its price says."""
-    unpriced = shot.estimate.unpriced if shot.estimate else ()
-    if unpriced:
-        fields = [REFERENCE_FILES.get(each, each) for each in unpriced]
+    parts = shot.estimate.unpriced if shot.estimate else ()
+    if parts:
+        fields = [REFERENCE_FILES.get(each, each) for each in parts]
         message = (
-            f"what {listed(unpriced, 'and')} {'adds' if len(unpriced) == 1 else 'add'} to the price of {name} at "
+            f"what {listed(parts, 'and')} {'adds' if len(parts) == 1 else 'add'} to the price of {name} at "
             f"{provider.name} is not known: it may cost more, and a budget of money is refused with it; {FREE_WORDS}"
         )
-        yield "price_open", (*fields, *unpriced, "extra"), message
+        yield "price_open", (*fields, *parts, "extra"), message
 
 
 def _is_as_asked(shot: Shot, field: str, model: Model, story: Story) -> bool:
@@ -174,10 +174,10 @@ def _pictures(shot: Shot, provider: Provider, pictures: Mapping[str, GivenPictur
     limits = provider.profile.media.image
     if limits is None:
         return
-    given = [(each, (frame, f"{frame}_url")) for frame in FRAMES if (each := getattr(shot, frame))]
+    uses = [(each, (frame, f"{frame}_url")) for frame in FRAMES if (each := getattr(shot, frame))]
     for key, field in REFERENCE_FILES.items():
-        given += [(each, (key, field)) for each in shot.input.get(field) or ()]
-    for address, keys in given:
+        uses += [(each, (key, field)) for each in shot.input.get(field) or ()]
+    for address, keys in uses:
         picture = pictures.get(address) or picture_of_data(address)
         for code, message in what_breaks(picture, limits, provider.name) if picture else ():
             yield code, keys, f"{message}: give another one"
@@ -213,8 +213,8 @@ def _lengths(durations: list[float] | Durations | None) -> str:
     return " or ".join(f"{each:g}" for each in durations or ())
 
 
-def _is_among(value: object, known: list[str] | None) -> bool:
-    return value is None or known is None or str(value).lower() in {each.lower() for each in known}
+def _is_among(value: object, words: list[str] | None) -> bool:
+    return value is None or words is None or str(value).lower() in {each.lower() for each in words}
 
 
 def _listed(words: list[str] | None) -> str:

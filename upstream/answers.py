@@ -135,8 +135,8 @@ def find_upload_url(answer: Mapping[str, object], *, root: str, path: str | None
             return address
         if path:
             return value.strip()
-    looked = f"at {path!r}" if path else "under url, file_url, data.url or file.url"
-    raise UpstreamAnswerUnreadable(f"the upload was accepted, but no URL is {looked}; there are: {_keys(answer)}")
+    place = f"at {path!r}" if path else "under url, file_url, data.url or file.url"
+    raise UpstreamAnswerUnreadable(f"the upload was accepted, but no URL is {place}; there are: {_keys(answer)}")
 
 
 def _usual_places(answer: Mapping[str, object]) -> Iterator[object]:

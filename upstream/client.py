@@ -100,7 +100,7 @@ class JobsClient:
         headers = {**self.profile.headers, "Accept-Encoding": "identity"}
         tls = tls or httpx.create_ssl_context(trust_env=False)
         self._free = open_client(headers, tls, kept_alive=8)
-        self._paid = open_client(headers, tls, kept_alive=0)
+        self._submits = open_client(headers, tls, kept_alive=0)
         self._elsewhere = elsewhere or self._free
         batch = self.profile.get.batch
         self._batch = LookUpBatch(batch, self._look_up_many) if batch else None
@@ -116,7 +116,7 @@ class JobsClient:
     async def aclose(self) -> None:
         """Close the connections; a second call does nothing."""
         await self._free.aclose()
-        await self._paid.aclose()
+        await self._submits.aclose()
 
     @timed("submit")
     async def submit(self, order: Order, *, leaving: asyncio.Event | None = None) -> SubmitAnswer:
@@ -136,11 +136,11 @@ class JobsClient:
         content, most = encoded(plan.body), body_bytes_max(self.profile)
         if most is not None and len(content) > most:
             raise RequestInvalid(f"the request has {len(content):,} bytes, and the provider takes {most:,}")
-        request = self._request(self._paid, plan.method, plan.url, plan.query, headers, content=content)
+        request = self._request(self._submits, plan.method, plan.url, plan.query, headers, content=content)
         if leaving is not None:
             request.extensions["trace"] = setting(leaving)
         try:
-            answer = await self._exchange(self._paid, request, self._timeouts.submit_s)
+            answer = await self._exchange(self._submits, request, self._timeouts.submit_s)
         except NOTHING_SENT as error:
             raise UpstreamUnavailable(
                 f"the provider cannot be reached; nothing was sent ({transport_words(error)})"
@@ -179,14 +179,14 @@ class JobsClient:
         self,
         job_id: str,
         *,
-        kept: Mapping[str, str] | None = None,
+        addresses: Mapping[str, str] | None = None,
         model: str | None = None,
         is_patient: bool = False,
     ) -> JobReport:
         """
         What the provider says about a job now. Costs nothing; may be called as often as its rate allows.
 
-        *kept*: the addresses that the answer to the submit named, where the profile asks them; *model*: of the job, for
+        *addresses*: those that the answer to the submit named, where the profile asks them; *model*: of the job, for
         the addresses that are made where none was named. *is_patient*: it may wait a moment for others that are asked
         about by the same GET.
         Raises: UpstreamUnavailable; UpstreamRateLimited; UpstreamRejected (404: no such job, or no longer);
@@ -194,7 +194,7 @@ class JobsClient:
         """
         words: dict[str, object] = {"id": usable_id(job_id), "id_path": job_id}
         words |= {"model": model, "app": "/".join((model or "").split("/")[:2]) or None}
-        words |= {f"kept.{name}": url for name, url in (kept or {}).items()}
+        words |= {f"kept.{name}": url for name, url in (addresses or {}).items()}
         if is_patient and self._batch is not None:
             answer = await self._batch.answer(job_id)
         else:
@@ -206,7 +206,7 @@ class JobsClient:
         return await self._result(then, report, words | read_words(self.profile, answer.document() or {}))
 
     @timed("find")
-    async def find_job(self, lost: LostSubmit) -> JobReport | None:
+    async def find_job(self, submit: LostSubmit) -> JobReport | None:
         """
         The job of a submit that was cut, by our reference or in the provider's list; None where it has none (yet).
 
@@ -216,10 +216,10 @@ class JobsClient:
         """
         reference, listing = self.profile.recover.reference, self.profile.recover.list
         if reference != "none" and reference.get is not None:
-            return await self._find_by_reference(reference.get, lost.take)
+            return await self._find_by_reference(reference.get, submit.take)
         if listing == "none":
             return None
-        entry = await find_in_list(self._ask_list, listing, lost)
+        entry = await find_in_list(self._ask_list, listing, submit)
         report = read_entry(self.profile, entry, root=self.base) if entry else None
         return report if report is not None and report.job_ids else None
 
@@ -280,8 +280,8 @@ class JobsClient:
         words = {"name": name, "type": media_type, "kind": kind, "purpose": purpose}
         file = UploadFile(name=name, content=content, media_type=media_type)
         document = await UPLOADS[upload.kind](self, upload, file, words)
-        if upload.id is not None and (found := read_path(upload.id).find(document, document)) is not None:
-            return str(found)
+        if upload.id is not None and (job_id := read_path(upload.id).find(document, document)) is not None:
+            return str(job_id)
         if upload.url is not None and isinstance(url := read_path(upload.url).find(document, document), str):
             return url
         return self._uploaded_url(document)
@@ -328,8 +328,8 @@ class JobsClient:
         url = f"{self.base}{address}" if address.startswith("/") else address
         if not self.is_own(url):
             raise UpstreamAnswerUnreadable(f"the provider names an address that is not its own: {host_of(url)}")
-        keyed = {**headers, **self.key_headers()}
-        return client.build_request(method, url, params=query or None, headers=keyed, **content)
+        own_headers = {**headers, **self.key_headers()}
+        return client.build_request(method, url, params=query or None, headers=own_headers, **content)
 
     async def _exchange_freely(
         self, request: httpx.Request, seconds: float, client: httpx.AsyncClient | None = None

@@ -47,10 +47,8 @@ def clip_terms(profile: Profile, order: Order) -> ClipTerms:
     videos = order.input.get("reference_video_urls")
     if videos and request.places_of("ref_videos"):
         fields["reference_video_urls"] = videos
-    model, unpriced = request.model(), list(request.unknown())
-    return ClipTerms(
-        model=model or order.model, fields=fields, unpriced=tuple([*unpriced, *([] if model else ["model"])])
-    )
+    model, parts = request.model(), list(request.unknown())
+    return ClipTerms(model=model or order.model, fields=fields, unpriced=tuple([*parts, *([] if model else ["model"])]))
 
 
 class _Request:
@@ -58,7 +56,7 @@ class _Request:
 
     def __init__(self, profile: Profile, order: Order) -> None:
         self._profile, self._order = profile, order
-        self._bare, self._sent = body_of(profile, replace(order, extra={})), body_of(profile, order)
+        self._bare, self._full = body_of(profile, replace(order, extra={})), body_of(profile, order)
         self._leaves = dict(_leaves(_marked_body(profile, order)))
         create = profile.create
         self._in_address = {*words_in([create.post, *create.without.values(), *create.by.values()])}
@@ -77,7 +75,7 @@ class _Request:
         return values[0] if values and all(value == values[0] for value in values) else None
 
     def _value_at(self, place: FieldPath, word: str, own: object) -> object:
-        before, now = _at(self._bare, place), _at(self._sent, place)
+        before, now = _at(self._bare, place), _at(self._full, place)
         if now == before and type(now) is type(before):
             return own
         is_alone = self._leaves[place] == _mark(word)
@@ -90,7 +88,7 @@ class _Request:
 
     def unknown(self) -> Iterator[str]:
         """Raw fields at places where the profile has no word of ours, and which change what is sent."""
-        raw = _leaves(dict(self._order.extra)) if isinstance(self._sent, dict) else ()
+        raw = _leaves(dict(self._order.extra)) if isinstance(self._full, dict) else ()
         for place, value in raw:
             if value is not None and place and _at(self._bare, place) != value and not self._is_read(place):
                 yield ".".join(place)
@@ -100,8 +98,8 @@ class _Request:
         around = [place[: length + 1] for length in range(len(place))]
         here = next((each for each in around if isinstance(self._leaves.get(each), str)), None)
         words = _marks_in(self._leaves[here]) if here else set()
-        priced = words & {WORD_OF_FIELD[name] for name in PRICE_FIELDS}
-        return bool(words) and all(self._value_at(here, word, None) is not None for word in priced if here)
+        price_words = words & {WORD_OF_FIELD[name] for name in PRICE_FIELDS}
+        return bool(words) and all(self._value_at(here, word, None) is not None for word in price_words if here)
 
 
 def _marked_body(profile: Profile, order: Order) -> Any:
@@ -144,7 +142,7 @@ def _as_read(rule: object, value: object) -> object:
     if value is None or value is _NOTHING or isinstance(value, Mapping | list):
         return None
     if isinstance(rule, Mapping):
-        names = [name for name, given in rule.items() if not name.startswith("$") and _is_same(given, value)]
+        names = [name for name, option in rule.items() if not name.startswith("$") and _is_same(option, value)]
         return value if not names else _named(names[0]) if len(names) == 1 else None
     if isinstance(rule, str) and "{}" in rule:
         before, _, after = rule.partition("{}")
@@ -154,10 +152,10 @@ def _as_read(rule: object, value: object) -> object:
     return value if rule is None else None
 
 
-def _is_same(given: object, value: object) -> bool:
-    if isinstance(given, bool) or isinstance(value, bool):
-        return given is value
-    return str(given).lower() == str(value).lower()
+def _is_same(option: object, value: object) -> bool:
+    if isinstance(option, bool) or isinstance(value, bool):
+        return option is value
+    return str(option).lower() == str(value).lower()
 
 
 def _named(name: str) -> object:

@@ -38,7 +38,7 @@ def complaint_in(document: Mapping[str, object]) -> Complaint | None:
     for place in places:
         if (complaint := _in_error(place)) is not None:
             return complaint
-    message = next((found for place in places if (found := _message(place)) is not None), None)
+    message = next((text for place in places if (text := _message(place)) is not None), None)
     all_is_well = message is not None and message.lower() in _FINE_WORDS
     for place in places:
         code = _bad_code(place)
@@ -51,7 +51,7 @@ def complaint_in(document: Mapping[str, object]) -> Complaint | None:
 
 def error_in(places: list[Mapping[str, object]]) -> Complaint | None:
     """The error that one of *places* of a job carries, if it is not the empty form of none."""
-    return next((found for place in places if (found := _in_error(place)) is not None), None)
+    return next((complaint for place in places if (complaint := _in_error(place)) is not None), None)
 
 
 def might_name_a_job(document: Mapping[str, object]) -> bool:
@@ -116,11 +116,11 @@ def _inner(document: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
 def _in_error(place: Mapping[str, object]) -> Complaint | None:
     """From ``error`` (a mapping or a text) or the first of ``errors``, where it is not the empty form of none."""
     errors = place.get("errors")
-    for given in (place.get("error"), place.get("Error"), errors[0] if isinstance(errors, list) and errors else None):
-        if isinstance(given, str) and given.strip() and given.strip().lower() not in _FINE_WORDS | {"none", "null"}:
-            return Complaint(code=_bad_code(place), message=cut(given))
-        if isinstance(given, Mapping):
-            code, message = _bad_code(given) or _text(given.get("type")), _message(given)
+    for error in (place.get("error"), place.get("Error"), errors[0] if isinstance(errors, list) and errors else None):
+        if isinstance(error, str) and error.strip() and error.strip().lower() not in _FINE_WORDS | {"none", "null"}:
+            return Complaint(code=_bad_code(place), message=cut(error))
+        if isinstance(error, Mapping):
+            code, message = _bad_code(error) or _text(error.get("type")), _message(error)
             message = None if message is not None and message.lower() in _FINE_WORDS else message
             if code is not None or message is not None:
                 return Complaint(code=code, message=message)

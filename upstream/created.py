@@ -67,20 +67,20 @@ def read_created(profile: Profile, answer: ApiAnswer, *, refuses_by_503: bool) -
     that has passed the request on, and so may a 408, 500, 502 and 504.
     """
     document = answer.document()
-    refused = _refusal(profile, answer, document)
-    said = None if refused is None else _said(profile, answer, document, refused)
-    if refused is not None and said is not None and means(profile.create.already, said):
-        raise OutcomeUnknown(f"the provider has a job with this reference already: {refused.message}", exists=True)
-    if refused is not None and said is not None and names(profile.create.unknown, said.code):
-        raise OutcomeUnknown(f"the submit may have been accepted: {refused.message}")
+    error = _refusal(profile, answer, document)
+    reason = None if error is None else _said(profile, answer, document, error)
+    if error is not None and reason is not None and means(profile.create.already, reason):
+        raise OutcomeUnknown(f"the provider has a job with this reference already: {error.message}", exists=True)
+    if error is not None and reason is not None and names(profile.create.unknown, reason.code):
+        raise OutcomeUnknown(f"the submit may have been accepted: {error.message}")
     if _refuses(answer.status) and (answer.status != 503 or (refuses_by_503 and answer.is_in_own_words)):
-        raise refused or refusal(answer.status, answer.headers, answer.content)
+        raise error or refusal(answer.status, answer.headers, answer.content)
     if not answer.is_success:
-        words = refused or refusal(answer.status, answer.headers, answer.content)
+        words = error or refusal(answer.status, answer.headers, answer.content)
         raise OutcomeUnknown(f"the submit may have been accepted: {words.message}")
     if document is None:
         raise OutcomeUnknown(f"the submit was accepted without a job id: {_unreadable(answer)}")
-    return _accepted(profile, answer, document, refused, refuses_by_503=refuses_by_503)
+    return _accepted(profile, answer, document, error, refuses_by_503=refuses_by_503)
 
 
 def _refusal(profile: Profile, answer: ApiAnswer, document: Mapping[str, object] | None) -> FrameRelayError | None:
@@ -93,12 +93,12 @@ def _refusal(profile: Profile, answer: ApiAnswer, document: Mapping[str, object]
 
 
 def _said(
-    profile: Profile, answer: ApiAnswer, document: Mapping[str, object] | None, refused: FrameRelayError
+    profile: Profile, answer: ApiAnswer, document: Mapping[str, object] | None, error: FrameRelayError
 ) -> JobError:
-    """The provider's own code and words in the refusal *refused*, whatever its status is taken for."""
-    if isinstance(refused, UpstreamRejected):
-        family = refused.family or Family.UNKNOWN
-        return JobError(code=refused.upstream_code, message=refused.message, family=family)
+    """The provider's own code and words in the refusal *error*, whatever its status is taken for."""
+    if isinstance(error, UpstreamRejected):
+        family = error.family or Family.UNKNOWN
+        return JobError(code=error.upstream_code, message=error.message, family=family)
     return refusal_error(profile, document, answer.status, code_and_message(answer.content))
 
 
@@ -106,18 +106,18 @@ def _accepted(
     profile: Profile,
     answer: ApiAnswer,
     document: Mapping[str, object],
-    refused: FrameRelayError | None,
+    error: FrameRelayError | None,
     *,
     refuses_by_503: bool,
 ) -> SubmitAnswer:
     ids, word = _ids(profile, document)
     if ids:  # A job that has an id is one, whatever else is said.
         job_id, *aliases = ids
-        kept = dict(kept_addresses(profile, document))
-        return SubmitAnswer(job_id=job_id, status_word=word, raw=document, aliases=tuple(aliases), kept=kept)
-    if isinstance(refused, UpstreamRejected) and refused.family is Family.SERVER:
-        raise OutcomeUnknown(f"the submit may have been accepted: {refused.message}")
-    raise refused or _without_a_job(answer, document, refuses_by_503=refuses_by_503)
+        addresses = dict(kept_addresses(profile, document))
+        return SubmitAnswer(job_id=job_id, status_word=word, raw=document, aliases=tuple(aliases), kept=addresses)
+    if isinstance(error, UpstreamRejected) and error.family is Family.SERVER:
+        raise OutcomeUnknown(f"the submit may have been accepted: {error.message}")
+    raise error or _without_a_job(answer, document, refuses_by_503=refuses_by_503)
 
 
 def _ids(profile: Profile, document: Mapping[str, object]) -> tuple[tuple[str, ...], str | None]:
@@ -126,22 +126,22 @@ def _ids(profile: Profile, document: Mapping[str, object]) -> tuple[tuple[str, .
         report = read_job(document)
         return report.job_ids, report.status_word
     paths = [path for path in (create.id, create.also_id) if path]
-    found = (text_of(value) for path in paths for value in read_path(path).all(document, document))
-    ids = tuple(dict.fromkeys(one for one in found if one is not None and len(one) <= JOB_ID_CHARACTERS_MAX))
+    texts = (text_of(value) for path in paths for value in read_path(path).all(document, document))
+    ids = tuple(dict.fromkeys(one for one in texts if one is not None and len(one) <= JOB_ID_CHARACTERS_MAX))
     word = word_of(read_path(create.status).find(document, document)) if create.status else None
     return ids, redacted(word)
 
 
 def _without_a_job(answer: ApiAnswer, document: Mapping[str, object], *, refuses_by_503: bool) -> FrameRelayError:
     """What a 2xx to a submit means that names no job: a refusal only where nothing else can be meant."""
-    refused, status = refusal_within(answer.headers, document), status_within(document)
-    if refused is None or status is None:
-        shown = redacted(cut(answer.content.decode("utf-8", errors="replace")))
-        return OutcomeUnknown(f"the submit may have been accepted, and its answer holds no job id: {shown}")
+    error, status = refusal_within(answer.headers, document), status_within(document)
+    if error is None or status is None:
+        excerpt = redacted(cut(answer.content.decode("utf-8", errors="replace")))
+        return OutcomeUnknown(f"the submit may have been accepted, and its answer holds no job id: {excerpt}")
     is_clear = status == 200 or (_refuses(status) and (status != 503 or refuses_by_503))
     if not is_clear or might_name_a_job(document):
-        return OutcomeUnknown(f"the submit may have been accepted, and its answer holds no job id: {refused.message}")
-    return refused
+        return OutcomeUnknown(f"the submit may have been accepted, and its answer holds no job id: {error.message}")
+    return error
 
 
 def _unreadable(answer: ApiAnswer) -> str:

@@ -17,9 +17,9 @@ def draft_of(board: Storyboard, shot: Shot, model: Model) -> Shot:
 
     What it has otherwise is kept beside it, for the final that it is promoted to.
     """
-    asked = board.draft or {}
-    fields: dict[str, Any] = {**(model.draft or {"resolution": _smallest(model)}), **asked}
-    if "duration" in asked and "frames" not in asked and "frames" in shot.input:
+    draft = board.draft or {}
+    fields: dict[str, Any] = {**(model.draft or {"resolution": _smallest(model)}), **draft}
+    if "duration" in draft and "frames" not in draft and "frames" in shot.input:
         fields["frames"] = None  # It would count before the seconds.
     small = {name: value for name, value in {**shot.input, **fields}.items() if value is not None}
     return replace(shot, input=small, final={name: shot.input.get(name) for name in fields})

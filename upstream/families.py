@@ -25,15 +25,15 @@ def family_of(code: str | None, message: str | None = None, status: int | None =
 
 def _moderation(text: str | None) -> Family | None:
     """Which side of the job was found sensitive; *text* is a code or a sentence such as "the output video may …"."""
-    said = (text or "").lower().replace(" ", "")
-    if "privacyinformation" in said and "output" not in said:
+    letters = (text or "").lower().replace(" ", "")
+    if "privacyinformation" in letters and "output" not in letters:
         return Family.IMAGE_MODERATED
-    if "nsfw" in said:
+    if "nsfw" in letters:
         return Family.VIDEO_MODERATED
-    if "sensitive" not in said:
+    if "sensitive" not in letters:
         return None
     for side, family in _SIDES:
-        if side in said:
+        if side in letters:
             return family
     return Family.TEXT_MODERATED
 
@@ -50,18 +50,18 @@ _SIDES = (
 
 
 def _by_prefix(code: str | None) -> Family | None:
-    said = (code or "").lower().replace("_", "")
+    key = (code or "").lower().replace("_", "")
     for family, patterns in _CODES:
         for pattern in patterns.split():
-            if said.endswith(pattern[1:]) if pattern.startswith("*") else said.startswith(pattern):
+            if key.endswith(pattern[1:]) if pattern.startswith("*") else key.startswith(pattern):
                 return family
     return None
 
 
 def _by_words(message: str | None) -> Family | None:
     """For codes such as 4001, which say nothing, inside HTTP 200, which says as much."""
-    said = (message or "").lower()
-    return next((family for family, words in _WORDS if any(word in said for word in words)), None)
+    line = (message or "").lower()
+    return next((family for family, words in _WORDS if any(word in line for word in words)), None)
 
 
 _WORDS: tuple[tuple[Family, tuple[str, ...]], ...] = (

@@ -69,10 +69,10 @@ def made_picture(fields: Mapping[str, object], ratio: object, about: str) -> Giv
     Sizes of one name have about the same area whatever their ratio; None where either is not said.
     """
     sides = re.fullmatch(r"([0-9]{1,2}):([0-9]{1,2})", str(ratio or ""))
-    named = re.fullmatch(r"([0-9]{3,4})p", str(fields.get("resolution") or "").lower())
-    if sides is None or named is None or not int(sides[1]) or not int(sides[2]):
+    size = re.fullmatch(r"([0-9]{3,4})p", str(fields.get("resolution") or "").lower())
+    if sides is None or size is None or not int(sides[1]) or not int(sides[2]):
         return None
-    shape, area = int(sides[1]) / int(sides[2]), 16 / 9 * int(named[1]) ** 2
+    shape, area = int(sides[1]) / int(sides[2]), 16 / 9 * int(size[1]) ** 2
     width, height = math.sqrt(area * shape), math.sqrt(area / shape)
     return GivenPicture(kind="png", width=round(width), height=round(height), about=about)
 
@@ -85,21 +85,21 @@ def what_breaks(
 
     *is_exact*: its pixels were counted; else what is near a limit keeps to it.
     """
-    known, slack = "as far as is known", 0.0 if is_exact else _NEAR
+    hedge, slack = "as far as is known", 0.0 if is_exact else _NEAR
     if limits.max_mb is not None and (picture.size_bytes or 0) > limits.max_mb * MEGABYTE:
-        megabytes, wanted = f"{(picture.size_bytes or 0) / MEGABYTE:.1f}", f"pictures of {limits.max_mb:g} MB"
-        yield "picture_too_large", f"{name} takes {wanted}, {known}: {picture.about} has {megabytes}"
+        megabytes, rule = f"{(picture.size_bytes or 0) / MEGABYTE:.1f}", f"pictures of {limits.max_mb:g} MB"
+        yield "picture_too_large", f"{name} takes {rule}, {hedge}: {picture.about} has {megabytes}"
     if limits.types and picture.kind and picture.kind not in {_SPELLINGS.get(each, each) for each in limits.types}:
-        yield "picture_type", f"{name} takes {', '.join(limits.types)}, {known}: {picture.about} is {picture.kind}"
+        yield "picture_type", f"{name} takes {', '.join(limits.types)}, {hedge}: {picture.about} is {picture.kind}"
     if not picture.width or not picture.height:
         return
     sides = sorted((picture.width, picture.height))
     if not _is_within(sides[0], limits.side_px, slack) or not _is_within(sides[1], limits.side_px, slack):
-        wanted = f"{name} takes pictures with sides of {_words(limits.side_px)} pixels"
-        yield "picture_size", f"{wanted}, {known}: {picture.about} has {picture.pixels}"
+        rule = f"{name} takes pictures with sides of {_words(limits.side_px)} pixels"
+        yield "picture_size", f"{rule}, {hedge}: {picture.about} has {picture.pixels}"
     if not _is_within(picture.width / picture.height, limits.ratio, slack):
-        wanted = f"{name} takes pictures {_words(limits.ratio)} times as wide as they are high"
-        yield "picture_ratio", f"{wanted}, {known}: {picture.about} has {picture.pixels}"
+        rule = f"{name} takes pictures {_words(limits.ratio)} times as wide as they are high"
+        yield "picture_ratio", f"{rule}, {hedge}: {picture.about} has {picture.pixels}"
 
 
 def _is_within(value: float, limits: list[int | None] | list[float | None] | None, slack: float) -> bool:

@@ -92,8 +92,8 @@ def read_news(document: Mapping[str, object]) -> JobNews:
     word, state = _status(places)
     if state is JobState.SUCCEEDED and _failed_after_all(places) is not None:
         state = JobState.FAILED
-    shown = word if state is not JobState.UNKNOWN else redacted(word)
-    return JobNews(job_ids=_job_ids(document, body, inner), state=state, status_word=shown)
+    status_word = word if state is not JobState.UNKNOWN else redacted(word)
+    return JobNews(job_ids=_job_ids(document, body, inner), state=state, status_word=status_word)
 
 
 def read_job(document: Mapping[str, object], *, root: str | None = None) -> JobReport:
@@ -168,27 +168,27 @@ def _inner(body: Mapping[str, object]) -> list[Mapping[str, object]]:
 
 def _status(places: list[Mapping[str, object]]) -> tuple[str | None, JobState]:
     """The first word that we know, else the first of all, and the state that it means."""
-    unknown = None
+    odd_word = None
     for place in places:
         for key in _STATUS_KEYS:
             if key in place and (word := word_of(place[key])) is not None:
                 if (state := read_state(word)) is not JobState.UNKNOWN:
                     return word, state
-                unknown = unknown or word
-    return unknown, JobState.UNKNOWN
+                odd_word = odd_word or word
+    return odd_word, JobState.UNKNOWN
 
 
 def _job_ids(
     document: Mapping[str, object], body: Mapping[str, object], inner: list[Mapping[str, object]]
 ) -> tuple[str, ...]:
     """Each id once. The create answer's ``id`` is the one to look up with, so ``id`` comes before ``task_id``."""
-    found: dict[str, None] = {}
+    ids: dict[str, None] = {}
     outer = () if document is body else (document,)
     for place in (body, *inner, *outer):
         for key in _ID_KEYS:
             if key in place and (job_id := text_of(place[key])) is not None and len(job_id) <= JOB_ID_CHARACTERS_MAX:
-                found[job_id] = None
-    return tuple(found)
+                ids[job_id] = None
+    return tuple(ids)
 
 
 def _failed_after_all(places: list[Mapping[str, object]]) -> Complaint | None:
@@ -227,10 +227,10 @@ def _error(
         return None
     if failure is not None:
         return JobError(code=failure.code, message=failure.message, family=family_of(failure.code, failure.message))
-    given = _first(places, "error")
-    details = mapping_of(given) or {}
+    error = _first(places, "error")
+    details = mapping_of(error) or {}
     code = word_of(details.get("code")) or (None if details else word_of(_first(places, "code")))
-    message = sentence_of(details.get("message")) or sentence_of(given) or sentence_of(_first(places, *_ERROR_KEYS))
+    message = sentence_of(details.get("message")) or sentence_of(error) or sentence_of(_first(places, *_ERROR_KEYS))
     family = {JobState.EXPIRED: Family.EXPIRED, JobState.CANCELLED: Family.CANCELLED}.get(state)
     return JobError(code=code, message=message, family=family or family_of(code or _telling(status_word), message))
 

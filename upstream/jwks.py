@@ -44,7 +44,7 @@ _decode = msgspec.json.Decoder(_KeySet).decode
 
 
 @dataclass(slots=True, kw_only=True)
-class _Known:
+class _Keys:
     """What is known of one address; times by the monotonic clock."""
 
     keys: tuple[bytes, ...] = ()
@@ -62,60 +62,60 @@ class PublicKeys:
 
     def __init__(self, http: httpx.AsyncClient, urls: Collection[str]) -> None:
         self._http = http
-        self._known = {url: _Known() for url in urls}
-        self._woken = asyncio.Event()
+        self._key_sets = {url: _Keys() for url in urls}
+        self._wake_up = asyncio.Event()
 
     def of(self, url: str) -> tuple[bytes, ...]:
         """The keys at *url*, 32 bytes each; none if they were not fetched within ``GOOD_FOR_S``, or never asked for."""
-        known = self._at(url)
-        is_good = known.fetched_at is not None and time.monotonic() - known.fetched_at < GOOD_FOR_S
-        return known.keys if is_good else ()
+        key_set = self._at(url)
+        is_good = key_set.fetched_at is not None and time.monotonic() - key_set.fetched_at < GOOD_FOR_S
+        return key_set.keys if is_good else ()
 
     def refresh_soon(self, url: str) -> None:
         """The keys at *url* did not fit: fetch them again, ``REST_S`` after the last time at the earliest."""
         self._at(url).wanted = True
-        self._woken.set()
+        self._wake_up.set()
 
-    def _at(self, url: str) -> _Known:
-        if url not in self._known:
-            self._known[url] = _Known()
-            self._woken.set()
-        return self._known[url]
+    def _at(self, url: str) -> _Keys:
+        if url not in self._key_sets:
+            self._key_sets[url] = _Keys()
+            self._wake_up.set()
+        return self._key_sets[url]
 
     async def keep_fresh(self) -> None:
         """Fetch what is wanted or getting old, for ever."""
         while True:
-            self._woken.clear()
+            self._wake_up.clear()
             await self.fetch_due()
-            dues = [_due_at(known) for known in self._known.values()]
+            dues = [_due_at(key_set) for key_set in self._key_sets.values()]
             pause_s = min(dues, default=time.monotonic() + FRESH_FOR_S) - time.monotonic()
             if pause_s > 0:
-                await set_within(self._woken, pause_s)
+                await set_within(self._wake_up, pause_s)
 
     async def fetch_due(self) -> None:
         """Fetch once what is wanted or getting old; trouble is logged, and tried again after ``REST_S``."""
         now = time.monotonic()
-        await asyncio.gather(*(self._fetch(url) for url, known in self._known.items() if _due_at(known) <= now))
+        await asyncio.gather(*(self._fetch(url) for url, key_set in self._key_sets.items() if _due_at(key_set) <= now))
 
     async def _fetch(self, url: str) -> None:
-        known, is_done = self._known[url], False
-        known.wanted, known.tried_at = False, time.monotonic()
+        key_set, is_done = self._key_sets[url], False
+        key_set.wanted, key_set.tried_at = False, time.monotonic()
         host = host_of(url)
         try:
             async with asyncio.timeout(FETCH_WITHIN_S):
-                known.keys = read_key_set(await _body(self._http, url))
-            known.fetched_at, is_done = time.monotonic(), True
-            log.info("public_keys_fetched", of_host=host, keys=len(known.keys))
+                key_set.keys = read_key_set(await _body(self._http, url))
+            key_set.fetched_at, is_done = time.monotonic(), True
+            log.info("public_keys_fetched", of_host=host, keys=len(key_set.keys))
         except (FrameRelayError, httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
             log.warning("public_keys_missed", of_host=host, reason=str(error) or type(error).__name__)
         finally:
-            known.wanted = known.wanted or not is_done
+            key_set.wanted = key_set.wanted or not is_done
 
 
-def _due_at(known: _Known) -> float:
-    if known.tried_at is None:
+def _due_at(key_set: _Keys) -> float:
+    if key_set.tried_at is None:
         return 0.0
-    return known.tried_at + (REST_S if known.wanted else FRESH_FOR_S)
+    return key_set.tried_at + (REST_S if key_set.wanted else FRESH_FOR_S)
 
 
 async def _body(http: httpx.AsyncClient, url: str) -> bytes:
@@ -138,10 +138,10 @@ def read_key_set(body: bytes) -> tuple[bytes, ...]:
     Raises: UpstreamAnswerUnreadable when there is not one.
     """
     try:
-        found = _decode(body).keys
+        entries = _decode(body).keys
     except msgspec.DecodeError as error:
         raise UpstreamAnswerUnreadable(f"this is no JSON Web Key Set: {error}") from None
-    keys = tuple(key for each in found if (key := _ed25519(each)))
+    keys = tuple(key for each in entries if (key := _ed25519(each)))
     if not keys:
         raise UpstreamAnswerUnreadable("the key set holds no Ed25519 key")
     return keys[:KEYS_MAX]

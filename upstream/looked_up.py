@@ -48,8 +48,8 @@ def read_found(profile: Profile, answer: ApiAnswer, take: str, *, root: str) -> 
     reference = profile.recover.reference
     place = (reference.record if reference != "none" else None) or profile.get.record
     document = answer.document() or {}
-    found = document if place is None else read_path(place).find(document, document)
-    records = found if isinstance(found, list) else [found]
+    value = document if place is None else read_path(place).find(document, document)
+    records = value if isinstance(value, list) else [value]
     ours = next((one for one in records if _shows(profile, one, take)), None)
     if answer.is_success and ours is None:
         raise _by_refusal(profile, answer, document) or UpstreamRejected("the provider has no such job", status=404)
@@ -107,17 +107,17 @@ def _as_absent(profile: Profile, error: FrameRelayError) -> FrameRelayError:
 
 def _leniently(profile: Profile, answer: ApiAnswer, document: Mapping[str, object], root: str) -> JobReport:
     report = read_answer(profile, document, root=root)
-    refused = refusal_within(answer.headers, document)
-    if refused is not None and _says_nothing_of_a_job(report, refused):
-        raise refused
+    error = refusal_within(answer.headers, document)
+    if error is not None and _says_nothing_of_a_job(report, error):
+        raise error
     if report.status_word is None and not report.job_ids and report.video_url is None:
         raise _no_job(document)
     return report
 
 
-def _says_nothing_of_a_job(report: JobReport, refused: FrameRelayError) -> bool:
+def _says_nothing_of_a_job(report: JobReport, error: FrameRelayError) -> bool:
     """Of "error", a word for a job that has failed, none can tell if it is about the job or about the question."""
-    absent = isinstance(refused, UpstreamRejected) and refused.status == 404
+    absent = isinstance(error, UpstreamRejected) and error.status == 404
     if report.job_ids:
         return report.status_word is None
     return report.state is JobState.UNKNOWN or (absent and report.state is JobState.FAILED)

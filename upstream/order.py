@@ -257,12 +257,12 @@ def _as_written(rule: object, value: object, words: Mapping[str, object]) -> obj
 
 
 def _mapped(rule: Mapping[str, object], value: object, words: Mapping[str, object]) -> object:
-    for key, given in rule.items():
+    for key, target in rule.items():
         if key.startswith("$when_") and words.get(key.removeprefix("$when_")) is not None:
-            return None if given == _DROP else given
-    known = {key.lower(): given for key, given in rule.items()}
-    found = known.get(str(value).lower(), value)
-    return None if found == _DROP else found
+            return None if target == _DROP else target
+    targets = {key.lower(): target for key, target in rule.items()}
+    result = targets.get(str(value).lower(), value)
+    return None if result == _DROP else result
 
 
 def _fitted(body: dict[str, Any], model: Model) -> dict[str, Any]:
@@ -296,11 +296,11 @@ def _put(body: dict[str, Any], keys: list[str], value: object) -> None:
 
 
 def _merged(body: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(body)
+    result = dict(body)
     for key, value in over.items():
-        inner = merged.get(key)
-        merged[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
-    return merged
+        inner = result.get(key)
+        result[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
+    return result
 
 
 def kept_addresses(profile: Profile, document: object) -> Iterator[tuple[str, str]]:

@@ -104,5 +104,5 @@ def _next(value: object, step: PathStep) -> object:
         return None
     if isinstance(step, int):
         return value[step] if step < len(value) else None
-    key, wanted = step
-    return next((one for one in value if isinstance(one, dict) and str(one.get(key)) == wanted), None)
+    key, word = step
+    return next((one for one in value if isinstance(one, dict) and str(one.get(key)) == word), None)

@@ -21,8 +21,8 @@ def picture_forms(profile: Profile, handoff: HandOff) -> tuple[PictureForm, ...]
 
     Empty where the profile accepts none of them.
     """
-    wanted: tuple[PictureForm, ...] = tuple(_ACCEPTED_AS) if handoff == "auto" else (handoff,)
-    return tuple(form for form in wanted if set(_ACCEPTED_AS[form]) & set(profile.media.accepts))
+    forms: tuple[PictureForm, ...] = tuple(_ACCEPTED_AS) if handoff == "auto" else (handoff,)
+    return tuple(form for form in forms if set(_ACCEPTED_AS[form]) & set(profile.media.accepts))
 
 
 def takes_addresses(profile: Profile) -> bool:

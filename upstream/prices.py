@@ -32,12 +32,12 @@ def estimate(price: Price | None, model: Model | None, terms: ClipTerms) -> Esti
     What is left open makes a range: the resolution, the length, the sound. None where the price, or what it hangs on,
     is not known, or is below nothing: that would make room in a budget for takes that cost money.
     """
-    made = _estimated(price, model, terms.fields) if price is not None else None
-    if price is None or made is None or made.low < 0 or not math.isfinite(made.high):
+    base = _estimated(price, model, terms.fields) if price is not None else None
+    if price is None or base is None or base.low < 0 or not math.isfinite(base.high):
         return None
     times = _times(price, terms.fields)
-    unpriced = tuple(dict.fromkeys(_unpriced(price, model, terms)))
-    return replace(made, low=made.low * times, high=made.high * times, unpriced=unpriced)
+    parts = tuple(dict.fromkeys(_unpriced(price, model, terms)))
+    return replace(base, low=base.low * times, high=base.high * times, unpriced=parts)
 
 
 def _unpriced(price: Price, model: Model | None, terms: ClipTerms) -> Iterator[str]:
@@ -85,9 +85,9 @@ def cost(profile: Profile, price: Price | None, report: JobReport, terms: ClipTe
     if report.cost is None or report.cost < 0 or unit is None:  # What is given back buys no further takes.
         return None
     if unit == "tokens":
-        asked = dict(terms.fields) if terms else {}
-        said = {"resolution": report.resolution} if report.resolution else {}
-        return _cost_of_tokens(price, report.cost, {**asked, **said})
+        request_fields = dict(terms.fields) if terms else {}
+        report_fields = {"resolution": report.resolution} if report.resolution else {}
+        return _cost_of_tokens(price, report.cost, {**request_fields, **report_fields})
     return Cost(amount=report.cost, currency=unit, estimated=False) if price is None or unit == price.currency else None
 
 
@@ -118,8 +118,8 @@ def _by_tokens(price: Price, fields: Mapping[str, object], lengths: Range) -> Es
         return None
     each = {}
     sizes = price.per_mtok if isinstance(price.per_mtok, Mapping) else {}
-    named = fields.get("resolution")
-    for resolution in [str(named)] if named is not None else list(sizes):
+    size = fields.get("resolution")
+    for resolution in [str(size)] if size is not None else list(sizes):
         area, amounts = _area(resolution), _amounts(price.per_mtok, {**fields, "resolution": resolution})
         if area is not None and amounts is not None:
             least, most = (area * FPS * lengths[0], area * AREA_MAX * (FPS * lengths[1] + 1))
@@ -162,9 +162,9 @@ def _by_sound(price: float | list[float], fields: Mapping[str, object]) -> list[
 def _lengths(model: Model | None, fields: Mapping[str, object]) -> Range | None:
     """Seconds, from the least to the most that the clip may have; ``frames`` say them, too, at no less than `FPS`."""
     seconds, frames = (number_of(fields.get(name)) for name in ("duration", "frames"))
-    given = [each for each in (seconds, frames / FPS if frames else None) if each is not None and each > 0]
-    if given and (seconds is None or seconds > 0):
-        return (min(given), max(given))
+    lengths = [each for each in (seconds, frames / FPS if frames else None) if each is not None and each > 0]
+    if lengths and (seconds is None or seconds > 0):
+        return (min(lengths), max(lengths))
     durations = model.durations if model else None
     if isinstance(durations, Durations):
         return (durations.min, durations.max)

@@ -50,8 +50,8 @@ def model_mistakes(profile: Profile) -> Iterator[MistakeAt]:
 def _of_model(model: Model) -> Iterator[MistakeAt]:
     durations = model.durations
     if isinstance(durations, Durations) and not 0 < durations.min <= durations.max:
-        found = f"{durations.min:g} and {durations.max:g}"
-        yield ("durations",), f"expected min above 0 and no more than max, found {found}"
+        span = f"{durations.min:g} and {durations.max:g}"
+        yield ("durations",), f"expected min above 0 and no more than max, found {span}"
     if isinstance(durations, list) and any(each <= 0 for each in durations):
         yield ("durations",), "expected seconds above 0"
     if model.price is not None:

@@ -74,11 +74,11 @@ def _completed(name: str, data: bytes, folder: Path | None) -> tuple[Part, dict[
     check_typed(root, Profile, checks=_CHECKS, partial=isinstance(root.value, dict) and "extends" in root.value)
     if not isinstance(root.value, dict):
         _raise_named(root, name)
-    base, written = _base_of(root, folder, _EXTENDS_MAX), cast("dict[str, Any]", root.value)
+    base, own = _base_of(root, folder, _EXTENDS_MAX), cast("dict[str, Any]", root.value)
     if root.notes.wrong:
-        _check_rest(root, _merged(_merged(_STAND_IN, base), written))
+        _check_rest(root, _merged(_merged(_STAND_IN, base), own))
         _raise_named(root, name)
-    return root, _merged(base, written)
+    return root, _merged(base, own)
 
 
 def _read_yaml(name: str, data: bytes) -> Document:
@@ -176,8 +176,8 @@ def _made(root: Part, complete: Mapping[str, Any]) -> Profile:
         raise AssertionError from error  # It has just been complained of.
     _check_whole(root, profile)
     _raise_named(root, profile.id)
-    written = root.value.get("models") if isinstance(root.value, dict) else None
-    return _with_models(profile, tuple(written) if written else tuple(profile.models))
+    own_models = root.value.get("models") if isinstance(root.value, dict) else None
+    return _with_models(profile, tuple(own_models) if own_models else tuple(profile.models))
 
 
 def _with_models(profile: Profile, own: Collection[str]) -> Profile:
@@ -193,9 +193,9 @@ def _with_models(profile: Profile, own: Collection[str]) -> Profile:
 
 def _like(raw: Mapping[str, dict[str, Any]], name: str) -> dict[str, Any]:
     """All facts but the price: another model has another one, and a budget is kept to by it."""
-    model, seen = dict(raw[name]), {name}
-    while (other := model.pop("like", None)) is not None and other in raw and other not in seen:
-        seen.add(other)
+    model, names = dict(raw[name]), {name}
+    while (other := model.pop("like", None)) is not None and other in raw and other not in names:
+        names.add(other)
         model = _merged({key: value for key, value in raw[other].items() if key != "price"}, model)
     return model
 
@@ -245,14 +245,14 @@ def _address_mistakes(profile: Profile) -> Iterator[tuple[KeyPath, str]]:
     base = _host(profile.base)
     if base is None:
         yield ("base",), "expected the address of the API, for example https://api.example.com"
-    known = {base, *profile.hosts}
+    hosts = {base, *profile.hosts}
     for about, address in _addresses(profile):
         if address.startswith(("/", "{kept.", "{read.")):
             continue
         host = _host(re.sub(r"\{[^}]*\}", "x", address))
         if host is None:
             yield about, f'expected a path that begins with / or an address with https://, found "{address}"'
-        elif host not in known:
+        elif host not in hosts:
             yield about, f"the key is sent to no host that is not named: add {host} to hosts"
 
 
@@ -278,12 +278,12 @@ def _state_mistakes(profile: Profile) -> Iterator[tuple[KeyPath, str]]:
     read = profile.read
     if read is None:
         return
-    known = {*read.states.values(), *(rule.state for rule in read.states_if)}
+    states = {*read.states.values(), *(rule.state for rule in read.states_if)}
     if read.then is not None and read.status is None:
-        known.add("succeeded")
-    if "succeeded" not in known:
+        states.add("succeeded")
+    if "succeeded" not in states:
         yield ("read",), "no state here says succeeded: name the word for it under states"
-    if "failed" not in known and not read.failed_if:
+    if "failed" not in states and not read.failed_if:
         yield ("read",), "no state here says failed: name the word for it under states, or the value under failed_if"
     if read.clip is None and read.clip_at is None and read.then is None:
         yield ("read",), "clip is missing here: the path of the address of the clip"

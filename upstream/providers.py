@@ -73,8 +73,8 @@ class Provider:
 
     def price_of(self, model: str) -> Price | None:
         """What a clip of *model* costs, as far as is known."""
-        known = self.profile.models.get(model)
-        return self.prices.get(model) or (known.price if known else None)
+        entry = self.profile.models.get(model)
+        return self.prices.get(model) or (entry.price if entry else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ class Providers:
     default: str
     configured: Mapping[str, Provider]
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
-    _shipped: dict[str, Provider] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _cache: dict[str, Provider] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def of(self, name: str | None) -> Provider:
         """
@@ -92,13 +92,13 @@ class Providers:
 
         Raises: NotFound.
         """
-        wanted = name or self.default
-        if (provider := self.configured.get(wanted) or self._shipped.get(wanted)) is not None:
+        name = name or self.default
+        if (provider := self.configured.get(name) or self._cache.get(name)) is not None:
             return provider
-        if wanted in shipped():  # Each callback of its takes asks for it.
-            return self._shipped.setdefault(wanted, plain(wanted, load_shipped(wanted), self.environ))
-        known = [*self.configured, *shipped()]
-        raise NotFound(f'there is no provider "{wanted}"{near(wanted, known)}; framerelay providers lists them')
+        if name in shipped():  # Each callback of its takes asks for it.
+            return self._cache.setdefault(name, plain(name, load_shipped(name), self.environ))
+        names = [*self.configured, *shipped()]
+        raise NotFound(f'there is no provider "{name}"{near(name, names)}; framerelay providers lists them')
 
     def with_key(self) -> Iterator[Provider]:
         """Those that have a key, the default first."""
@@ -113,9 +113,9 @@ class Providers:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Keys and secrets, which nothing may show; a shipped profile that is not configured has its variable, too."""
-        named = [text for one in self.configured.values() for text in (one.key, one.webhook_secret) if text]
+        texts = [text for one in self.configured.values() for text in (one.key, one.webhook_secret) if text]
         usual = [text for name, text in self.environ.items() if _KEY_NAME.search(name) and len(text) >= KEY_CHARS_MIN]
-        return tuple(dict.fromkeys((*named, *usual)))
+        return tuple(dict.fromkeys((*texts, *usual)))
 
 
 def plain(name: str, profile: Profile, environ: Mapping[str, str]) -> Provider:
@@ -138,10 +138,10 @@ def read_providers(settings: Settings, environ: Mapping[str, str]) -> Providers:
     """
     path = settings.config_file
     read = partial(_read_root, folder=path.parent, environ=environ)
-    configured = read_settings_file(path, read) or {}
-    providers = Providers(default=settings.provider, configured=configured, environ=environ)
+    own = read_settings_file(path, read) or {}
+    providers = Providers(default=settings.provider, configured=own, environ=environ)
     default = _of_settings(providers.of(None), settings)
-    return Providers(default=default.name, configured={**configured, default.name: default}, environ=environ)
+    return Providers(default=default.name, configured={**own, default.name: default}, environ=environ)
 
 
 def _of_settings(provider: Provider, settings: Settings) -> Provider:
@@ -180,8 +180,8 @@ def _read_provider(name: str, part: Part, folder: Path, environ: Mapping[str, st
     key_env, secret_env = (_read_variable(keys.get(name)) for name in ("key_env", "webhook_secret_env"))
     key = _first_set((key_env,), environ) if key_env else usual.key
     if "url" not in keys:
-        asked = (*(() if key_env else profile.key_env), *(() if secret_env else _secret_variables(profile)))
-        _check_variables(profile, tuple(each for each in asked if environ.get(each)), part)
+        variables = (*(() if key_env else profile.key_env), *(() if secret_env else _secret_variables(profile)))
+        _check_variables(profile, tuple(each for each in variables if environ.get(each)), part)
     return Provider(
         name=name,
         profile=profile,
@@ -221,9 +221,9 @@ def _secret_variables(profile: Profile) -> tuple[str, ...]:
     return (signature.secret_env,) if signature != "none" and signature.secret_env else ()
 
 
-def _read_profile(given: Part | None, part: Part, name: str, folder: Path) -> Profile | None:
+def _read_profile(value: Part | None, part: Part, name: str, folder: Path) -> Profile | None:
     """A shipped profile by its name (that of the provider, where nothing is said), or a file."""
-    text = name if given is None else given.text()
+    text = name if value is None else value.text()
     if text is None:
         return None
     try:
@@ -231,13 +231,13 @@ def _read_profile(given: Part | None, part: Part, name: str, folder: Path) -> Pr
             return load_profile(folder / text)
         return load_shipped(text)
     except NotFound as error:
-        hint = "" if given else "; name its profile, for example profile: kie or profile: ./mine.yaml"
-        (given or part).complain(f"{error.message}{hint}")
+        hint = "" if value else "; name its profile, for example profile: kie or profile: ./mine.yaml"
+        (value or part).complain(f"{error.message}{hint}")
     except OSError as error:
-        (given or part).complain(f"{text} cannot be read: {(error.strerror or 'it is no file').lower()}")
+        (value or part).complain(f"{text} cannot be read: {(error.strerror or 'it is no file').lower()}")
     except StoryboardInvalid as error:
         for mistake in error.mistakes:
-            (given or part).complain(f"in {text}, {mistake}")
+            (value or part).complain(f"in {text}, {mistake}")
     return None
 
 

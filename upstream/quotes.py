@@ -90,9 +90,9 @@ def _why_no_budget(board: Storyboard, shots: tuple[Shot, ...]) -> str | None:
                 advice = f"leave it out, {FREE_WORDS}, or give a budget of jobs"
             return f"{words} (shot {shot.id}), so the money cannot be kept to: {advice}"
     currencies = sorted({shot.estimate.currency for shot in shots if shot.estimate})
-    wanted = board.currency or currencies[0]
-    other = next((each for each in currencies if each != wanted), None)
-    return f"the budget is in {wanted}, and a price is in {other}: nothing is converted here" if other else None
+    currency = board.currency or currencies[0]
+    other = next((each for each in currencies if each != currency), None)
+    return f"the budget is in {currency}, and a price is in {other}: nothing is converted here" if other else None
 
 
 def _mistake(board: Storyboard, path: Path, message: str) -> Mistake:

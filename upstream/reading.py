@@ -63,9 +63,9 @@ def read_callback_news(profile: Profile, document: Mapping[str, object]) -> JobN
     record = _decoded(_record_of(profile, document), read)
     word = _status_word(read, record, document)
     state = _state(read, word, record, document, has_clip=False)
-    shown = word if state is not JobState.UNKNOWN else redacted(word)
-    ids, named = _ids(profile, read, record, document, rules), text_of(_find(rules.reference, record, document))
-    return JobNews(job_ids=ids, state=state, status_word=shown, reference=named)
+    status_word = word if state is not JobState.UNKNOWN else redacted(word)
+    ids, reference = _ids(profile, read, record, document, rules), text_of(_find(rules.reference, record, document))
+    return JobNews(job_ids=ids, state=state, status_word=status_word, reference=reference)
 
 
 def read_words(profile: Profile, document: Mapping[str, object]) -> dict[str, object]:
@@ -85,8 +85,8 @@ def _record_of(profile: Profile, document: Mapping[str, object]) -> object:
     """A callback's record, with or without the envelope: some providers send either."""
     rules = profile.callback
     if rules.root is not None:
-        moved = read_path(rules.root).find(document, document)
-        return document if moved is None else moved
+        record = read_path(rules.root).find(document, document)
+        return document if record is None else record
     if rules.body == "get" and (inside := record_in(profile, document)) is not None:
         return inside
     return document

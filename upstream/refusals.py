@@ -87,8 +87,8 @@ def refusal_inside(
     usual = (complaint.code, complaint.message) if complaint else (None, None)
     code = _business_code(profile, document)
     error = refusal_error(profile, document, _as_status(code) or 200, (code or usual[0], usual[1]), code=code)
-    said = ": ".join(filter(None, (error.code, error.message))) or "it gives no reason"
-    message = f"HTTP 200 with an error inside: {said}{request_of(headers)}"
+    reason = ": ".join(filter(None, (error.code, error.message))) or "it gives no reason"
+    message = f"HTTP 200 with an error inside: {reason}{request_of(headers)}"
     if error.family is Family.RATE:
         retry_after_s = read_retry_after(headers.get("retry-after"), now=datetime.now(UTC))
         return UpstreamRateLimited(message, retry_after_s=retry_after_s, upstream_code=error.code)
@@ -97,9 +97,9 @@ def refusal_inside(
 
 def is_ok(ok_if: Mapping[str, object], document: object) -> bool:
     """Whether nothing in *document* contradicts *ok_if*: a value that is not there contradicts nothing."""
-    for path, wanted in ok_if.items():
+    for path, word in ok_if.items():
         value = read_path(path).find(document, document)
-        if value is not None and _plain(value) != _plain(wanted):
+        if value is not None and _plain(value) != _plain(word):
             return False
     return True
 
@@ -160,9 +160,9 @@ def _fits(rule: ErrorRule, code: str | None, message: str | None, where: str | N
     )
 
 
-def _is_status(wanted: Codes, status: int | None) -> bool:
+def _is_status(codes: Codes, status: int | None) -> bool:
     return status is not None and any(
-        str(one).strip().lower() in (str(status), f"{status // 100}xx") for one in str(wanted).split("|")
+        str(one).strip().lower() in (str(status), f"{status // 100}xx") for one in str(codes).split("|")
     )
 
 
@@ -170,8 +170,8 @@ def _matches(patterns: Codes | None, text: str | None) -> bool:
     """Whether one of *patterns* (with ``|`` between, ``*`` in them) is *text*, without regard to case."""
     if patterns is None:
         return True
-    said = _IN_WORDS.sub(" ", (text or "").lower())
-    return any(fnmatchcase(said, one.strip().lower()) for one in str(patterns).split("|"))
+    words = _IN_WORDS.sub(" ", (text or "").lower())
+    return any(fnmatchcase(words, one.strip().lower()) for one in str(patterns).split("|"))
 
 
 def _as_status(code: str | None) -> int | None:

@@ -50,13 +50,13 @@ class LostSubmit:
 
     def is_in(self, text: str) -> bool:
         """Whether *text*, out of the provider's list, names it."""
-        known = any(mark in text for mark in (self.take, self.callback_url) if mark)
-        return known or (self.is_ours is not None and self.is_ours(text))
+        is_named = any(mark in text for mark in (self.take, self.callback_url) if mark)
+        return is_named or (self.is_ours is not None and self.is_ours(text))
 
 
-async def find_in_list(ask: AskList, listing: Listing, lost: LostSubmit) -> dict[str, object] | None:
+async def find_in_list(ask: AskList, listing: Listing, submit: LostSubmit) -> dict[str, object] | None:
     """
-    The entry of the list that names *lost* where ``listing.reference`` says; None where there is none.
+    The entry of the list that names *submit* where ``listing.reference`` says; None where there is none.
 
     At most `PAGES_MAX` pages are read. Raises: what *ask* raises; UpstreamAnswerUnreadable if the list goes on, or if
     it is not certain that what never left is not in it.
@@ -64,23 +64,23 @@ async def find_in_list(ask: AskList, listing: Listing, lost: LostSubmit) -> dict
     if listing.reference is None:
         return None
     place = read_path(listing.reference)
-    address, page, seen = listing.get or listing.post or "", 1, 0
+    address, page, total = listing.get or listing.post or "", 1, 0
     while page <= PAGES_MAX:
-        words = _filled(listing, lost.model, lost.since, page)
+        words = _filled(listing, submit.model, submit.since, page)
         document = await ask("GET" if listing.get else "POST", address, *words)
-        found = read_path(listing.items).find(document, document)
-        entries = found if isinstance(found, list) else []
-        seen += len(entries)
+        content = read_path(listing.items).find(document, document)
+        entries = content if isinstance(content, list) else []
+        total += len(entries)
         for entry in entries:
             value = place.find(entry, entry)
-            if isinstance(entry, dict) and isinstance(value, str) and lost.is_in(value):
+            if isinstance(entry, dict) and isinstance(value, str) and submit.is_in(value):
                 return entry
         following = read_path(listing.next).find(document, document) if listing.next else None
         if isinstance(following, str) and following.startswith(("https://", "http://")):
             address = following
         elif "page" not in words_in(address) or not entries:
             goes_on = listing.next is not None or "page" in words_in(address)
-            if lost.or_never and not (seen and _reaches_back(listing, None if goes_on else entries, lost.since)):
+            if submit.or_never and not (total and _reaches_back(listing, None if goes_on else entries, submit.since)):
                 break
             return None
         page += 1
@@ -94,9 +94,9 @@ def _reaches_back(listing: Listing, entries: list[object] | None, since: float) 
     if entries is None:
         return True
     times = [_created_at(listing, entry) for entry in entries]
-    known = [at for at in times if at is not None]
-    newest_first = len(known) == len(times) and known == sorted(known, reverse=True)
-    return newest_first and known[-1] < since - EARLIER_S
+    stamps = [at for at in times if at is not None]
+    newest_first = len(stamps) == len(times) and stamps == sorted(stamps, reverse=True)
+    return newest_first and stamps[-1] < since - EARLIER_S
 
 
 def _created_at(listing: Listing, entry: object) -> float | None:

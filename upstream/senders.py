@@ -56,9 +56,9 @@ def with_providers(verifiers: Verifiers, providers: Providers) -> Verifiers:
     One whose secret is not set proves nothing beyond the token in its address, as its profile allows.
     Raises: StoryboardInvalid for a secret of another form than the scheme has, of those that are configured.
     """
-    known = {providers.default: providers.of(None), **providers.configured}
-    recipes = {name: recipe for name, one in known.items() if (recipe := _recipe_of(one)) is not None}
-    senders = Senders(known=recipes, providers=providers)
+    by_name = {providers.default: providers.of(None), **providers.configured}
+    recipes = {name: recipe for name, one in by_name.items() if (recipe := _recipe_of(one)) is not None}
+    senders = Senders(recipes=recipes, providers=providers)
     return replace(verifiers, providers=senders, secrets=(*verifiers.secrets, *providers.secrets))
 
 
@@ -92,14 +92,14 @@ class Senders(Mapping[str, Recipe]):
     for who is not used.
     """
 
-    known: Mapping[str, Recipe]
+    recipes: Mapping[str, Recipe]
     providers: Providers
     _looked_at: dict[str, Recipe | None] = field(default_factory=dict, compare=False, repr=False)
 
     def __getitem__(self, name: str) -> Recipe:
         """Raises: KeyError for one that proves nothing beyond its address."""
-        if name in self.known:
-            return self.known[name]
+        if name in self.recipes:
+            return self.recipes[name]
         if name not in self._looked_at:
             self._looked_at[name] = self._recipe_of_shipped(name)
         recipe = self._looked_at[name]
@@ -109,11 +109,11 @@ class Senders(Mapping[str, Recipe]):
 
     def __iter__(self) -> Iterator[str]:
         """Those that are configured."""
-        return iter(self.known)
+        return iter(self.recipes)
 
     def __len__(self) -> int:
         """How many of them there are."""
-        return len(self.known)
+        return len(self.recipes)
 
     def _recipe_of_shipped(self, name: str) -> Recipe | None:
         if name == self.providers.default or name in self.providers.configured:

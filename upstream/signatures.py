@@ -129,8 +129,8 @@ def verify(
         case FieldsRecipe():
             _verify_fields(recipe, evidence, body, received_at)
         case StaticRecipe():
-            given = _one(evidence, recipe.header).encode()
-            if not _is_among(given, [digest.encode() for digest in recipe.digests]):
+            candidate = _one(evidence, recipe.header).encode()
+            if not _is_among(candidate, [digest.encode() for digest in recipe.digests]):
                 raise Unverified(f"{recipe.header} holds another secret")
 
 
@@ -142,15 +142,15 @@ def collect(recipe: Recipe, headers: Iterable[tuple[bytes, bytes]], *, target: b
     A secret that stands in a header is replaced by its digest. A third copy of a header is left out, and so is what is
     longer than any header may be: both fail anyway.
     """
-    wanted, found = headers_of(recipe), list[tuple[str, str]]()
+    names, pairs = headers_of(recipe), list[tuple[str, str]]()
     if isinstance(recipe, TargetRecipe):
-        found.append((TARGET, target[: HEADER_CHARS_MAX + 1].decode("latin-1")))
+        pairs.append((TARGET, target[: HEADER_CHARS_MAX + 1].decode("latin-1")))
     for raw_name, raw_value in headers:
         name = raw_name.decode("latin-1").lower()
-        if name in wanted and [each for each, _ in found].count(name) < 2:
+        if name in names and [each for each, _ in pairs].count(name) < 2:
             value = raw_value[: HEADER_CHARS_MAX + 1]
-            found.append((name, digest_of(value) if isinstance(recipe, StaticRecipe) else value.decode("latin-1")))
-    return tuple(found)
+            pairs.append((name, digest_of(value) if isinstance(recipe, StaticRecipe) else value.decode("latin-1")))
+    return tuple(pairs)
 
 
 def headers_of(recipe: Recipe) -> tuple[str, ...]:
@@ -190,8 +190,8 @@ def _verify_hmac(recipe: HmacRecipe, evidence: Evidence, body: bytes, received_a
     if recipe.id_header:
         pieces["id"] = _one(evidence, recipe.id_header).encode("latin-1")
     right = [
-        _digest(recipe, key, recipe.separator.encode().join(named[piece] for piece in recipe.signed))
-        for named in _readings(recipe, pieces)
+        _digest(recipe, key, recipe.separator.encode().join(reading[piece] for piece in recipe.signed))
+        for reading in _readings(recipe, pieces)
         for key in recipe.keys
     ]
     if recipe.digest == "hex":
@@ -383,6 +383,6 @@ def _check_time(timestamp: str, received_at: float) -> None:
         raise Unverified(f"it was signed {when} it was received; {TOLERANCE_S} are allowed. Is the clock right?")
 
 
-def _is_among(given: bytes, right: Sequence[bytes]) -> bool:
+def _is_among(candidate: bytes, right: Sequence[bytes]) -> bool:
     """All are compared, each in constant time."""
-    return any([hmac.compare_digest(given, each) for each in right])
+    return any([hmac.compare_digest(candidate, each) for each in right])

@@ -62,21 +62,21 @@ def _text(template: str, words: Mapping[str, object]) -> object:
 
 
 def _group(template: Mapping[str, object], words: Mapping[str, object]) -> object:
-    wanted, unwanted = template.get("$when"), template.get("$unless")
-    if isinstance(wanted, str) and _is_nothing(words.get(wanted)):
+    when, unless = template.get("$when"), template.get("$unless")
+    if isinstance(when, str) and _is_nothing(words.get(when)):
         return _LEFT_OUT
-    if isinstance(unwanted, str) and not _is_nothing(words.get(unwanted)):
+    if isinstance(unless, str) and not _is_nothing(words.get(unless)):
         return _LEFT_OUT
     if "$value" in template:
         return _fill(template["$value"], words)
-    filled = {key: _fill(value, words) for key, value in template.items() if key not in _RULES}
-    left = {key: value for key, value in filled.items() if value is not _LEFT_OUT}
-    return left if left or not filled else _LEFT_OUT
+    values = {key: _fill(value, words) for key, value in template.items() if key not in _RULES}
+    rest = {key: value for key, value in values.items() if value is not _LEFT_OUT}
+    return rest if rest or not values else _LEFT_OUT
 
 
 def _list(template: list[object], words: Mapping[str, object]) -> object:
-    left = [value for entry in template for value in _entries(entry, words) if value is not _LEFT_OUT]
-    return left if left or not template else _LEFT_OUT
+    values = [value for entry in template for value in _entries(entry, words) if value is not _LEFT_OUT]
+    return values if values or not template else _LEFT_OUT
 
 
 def _entries(entry: object, words: Mapping[str, object]) -> Iterator[object]:

@@ -26,9 +26,9 @@ def timed(call: str) -> Callable[[Method[C, P, T]], Callable[Concatenate[C, P], 
 
     def around(method: Method[C, P, T]) -> Callable[Concatenate[C, P], Coroutine[Any, Any, T]]:
         @wraps(method)
-        async def run(client: C, /, *arguments: P.args, **named: P.kwargs) -> T:
+        async def run(client: C, /, *arguments: P.args, **keywords: P.kwargs) -> T:
             with PROVIDER.timed(client.profile.id, call):
-                return await method(client, *arguments, **named)
+                return await method(client, *arguments, **keywords)
 
         return run
 

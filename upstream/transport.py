@@ -20,8 +20,8 @@ async def read_bounded(response: httpx.Response) -> bytes:
     if encoding not in ("", "identity"):
         if not response.is_success:
             return b""  # Its status says enough; its words are not unpacked.
-        shown = cut(encoding, CODE_CHARACTERS_MAX)
-        raise UpstreamAnswerUnreadable(f"the provider's answer is encoded ({shown!r}) although asked not to be")
+        word = cut(encoding, CODE_CHARACTERS_MAX)
+        raise UpstreamAnswerUnreadable(f"the provider's answer is encoded ({word!r}) although asked not to be")
     content = bytearray()
     async for chunk in response.aiter_raw():
         content += chunk

@@ -56,8 +56,8 @@ def understand(profile: Profile, kind: AnswerKind, body: bytes, *, status: int =
     answer = ApiAnswer(status=status, headers={}, content=body)
     try:
         if kind == "create":
-            created = read_created(profile, answer, refuses_by_503=True)
-            return _state("accepted", job_ids=[created.job_id, *created.aliases])
+            submit = read_created(profile, answer, refuses_by_503=True)
+            return _state("accepted", job_ids=[submit.job_id, *submit.aliases])
         if kind == "get":
             return _of_report(read_looked_up(profile, answer, root=profile.base))
         return _of_report(read_callback(profile, read_object(body)))
@@ -124,13 +124,13 @@ def _state(
     )
 
 
-def differences(expected: Mapping[str, object], understanding: Understanding) -> list[str]:
-    """Where *understanding* is not what was *expected*, in words; ``error.family`` and the like name what is inside."""
+def differences(expectations: Mapping[str, object], understanding: Understanding) -> list[str]:
+    """Where *understanding* does not meet *expectations*, in words; ``error.family`` and so on name what is inside."""
     wrong = []
-    for place, wanted in expected.items():
+    for place, expectation in expectations.items():
         value: object = understanding
         for key in place.split("."):
             value = value.get(key) if isinstance(value, Mapping) else None
-        if value != wanted:
-            wrong.append(f"{place}: expected {wanted!r}, read {value!r}")
+        if value != expectation:
+            wrong.append(f"{place}: expected {expectation!r}, read {value!r}")
     return wrong

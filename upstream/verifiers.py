@@ -143,8 +143,8 @@ def _read_recipe(part: Part, source: "_Source") -> Recipe | None:
     if not isinstance(scheme, str) or scheme not in _KNOWN:
         part.complain(f"expected one of {', '.join(_KNOWN)}, found {found(scheme)}", about="scheme")
         return None
-    asked = _Asked(part=part, keys=part.group(_KNOWN[scheme], elsewhere=_ELSEWHERE) or {}, source=source)
-    return _READERS[scheme](asked)
+    options = _Options(part=part, keys=part.group(_KNOWN[scheme], elsewhere=_ELSEWHERE) or {}, source=source)
+    return _READERS[scheme](options)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -188,7 +188,7 @@ class _Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class _Options:
     """One ``verify:`` part under questioning; answers that are missing or bad have been complained of."""
 
     part: Part
@@ -197,8 +197,8 @@ class _Asked:
 
     def keys_in(self, encoding: str, *, without: str = "") -> tuple[bytes, ...]:
         """The secrets as keys: *encoding* is the usual one of the scheme, *without* a prefix that is no part of it."""
-        chosen = self.word("secret_encoding", encoding, ("base64", "hex", "utf8"))
-        return self.secrets(lambda text: _decoded(text.removeprefix(without), chosen))
+        form = self.word("secret_encoding", encoding, ("base64", "hex", "utf8"))
+        return self.secrets(lambda text: _decoded(text.removeprefix(without), form))
 
     def secrets(self, key_of: Callable[[str], bytes]) -> tuple[bytes, ...]:
         """Each secret, as *key_of* (which raises ValueError) makes a key of it."""
@@ -214,8 +214,8 @@ class _Asked:
                 part.complain(str(error))
             else:
                 keys.append(key)
-        written = cast(dict[str, object], self.part.value)
-        if not {"secret_env", "secret_file", *_ELSEWHERE} & written.keys():
+        fields = cast(dict[str, object], self.part.value)
+        if not {"secret_env", "secret_file", *_ELSEWHERE} & fields.keys():
             sentence = "name the variable that holds the secret, or a file by secret_file"
             self.part.miss("secret_env", "secret_file", message=sentence)
         if len(keys) > KEYS_MAX:
@@ -268,56 +268,56 @@ class _Asked:
         return text
 
 
-def _standard(asked: _Asked) -> HmacRecipe:
+def _standard(options: _Options) -> HmacRecipe:
     """Standard Webhooks; OpenAI, Replicate. WaveSpeed's v3 is the same in hexadecimal, under the secret's own text."""
-    prefix = asked.word("header_prefix", "webhook").lower().rstrip("-") + "-"
+    prefix = options.word("header_prefix", "webhook").lower().rstrip("-") + "-"
     return HmacRecipe(
-        keys=asked.keys_in("base64", without="whsec_"),
+        keys=options.keys_in("base64", without="whsec_"),
         header=f"{prefix}signature",
         id_header=f"{prefix}id",
         timestamp_header=f"{prefix}timestamp",
         form="list",
-        mark=asked.word("version", "v1"),
-        digest="hex" if asked.word("digest", "base64", ("hex", "base64")) == "hex" else "base64",
+        mark=options.word("version", "v1"),
+        digest="hex" if options.word("digest", "base64", ("hex", "base64")) == "hex" else "base64",
         signed=("id", "timestamp", "body"),
     )
 
 
-def _hmac(asked: _Asked) -> HmacRecipe:
+def _hmac(options: _Options) -> HmacRecipe:
     """A digest of the body alone in a header, or of ``id.timestamp.body`` as far as headers for these are named."""
-    id_header, timestamp_header = asked.optional_header("id_header"), asked.optional_header("timestamp_header")
-    signed = [name for name, header in (("id", id_header), ("timestamp", timestamp_header)) if header]
+    id_header, timestamp_header = options.optional_header("id_header"), options.optional_header("timestamp_header")
+    names = [name for name, header in (("id", id_header), ("timestamp", timestamp_header)) if header]
     return HmacRecipe(
-        keys=asked.keys_in("utf8"),
-        header=asked.header("header"),
+        keys=options.keys_in("utf8"),
+        header=options.header("header"),
         id_header=id_header,
         timestamp_header=timestamp_header,
         form="bare",
-        mark=asked.word("prefix", ""),
-        digest="base64" if asked.word("digest", "hex", ("hex", "base64")) == "base64" else "hex",
-        signed=cast(tuple[Signed, ...], (*signed, "body")),
+        mark=options.word("prefix", ""),
+        digest="base64" if options.word("digest", "hex", ("hex", "base64")) == "base64" else "hex",
+        signed=cast(tuple[Signed, ...], (*names, "body")),
     )
 
 
-def _timestamped(asked: _Asked) -> HmacRecipe:
+def _timestamped(options: _Options) -> HmacRecipe:
     """``t=<seconds>,v1=<hex>``, over ``t.body`` or, OpenRouter's, ``t,body``."""
     return HmacRecipe(
-        keys=asked.keys_in("utf8"),
-        header=asked.header("header"),
+        keys=options.keys_in("utf8"),
+        header=options.header("header"),
         form="pairs",
-        mark=asked.word("version", "v1"),
+        mark=options.word("version", "v1"),
         digest="hex",
         signed=("timestamp", "body"),
-        separator=asked.word("separator", ".", (".", ",")),
+        separator=options.word("separator", ".", (".", ",")),
     )
 
 
-def _kie(asked: _Asked) -> HmacRecipe:
+def _kie(options: _Options) -> HmacRecipe:
     """kie.ai's: it covers the task's id and the time, not the body."""
     return HmacRecipe(
-        keys=asked.keys_in("utf8"),
-        header=asked.header("header", "x-webhook-signature"),
-        timestamp_header=asked.header("timestamp_header", "x-webhook-timestamp"),
+        keys=options.keys_in("utf8"),
+        header=options.header("header", "x-webhook-signature"),
+        timestamp_header=options.header("timestamp_header", "x-webhook-timestamp"),
         form="bare",
         mark="",
         digest="base64",
@@ -325,33 +325,33 @@ def _kie(asked: _Asked) -> HmacRecipe:
     )
 
 
-def _static(asked: _Asked) -> StaticRecipe:
+def _static(options: _Options) -> StaticRecipe:
     """The secret itself in a header (PiAPI)."""
-    secrets = asked.secrets(lambda text: text.encode())
-    return StaticRecipe(digests=tuple(digest_of(secret) for secret in secrets), header=asked.header("header"))
+    secrets = options.secrets(lambda text: text.encode())
+    return StaticRecipe(digests=tuple(digest_of(secret) for secret in secrets), header=options.header("header"))
 
 
-def _fal(asked: _Asked) -> FalRecipe:
+def _fal(options: _Options) -> FalRecipe:
     """fal.ai's keys are public; *jwks_url* is for a proxy of one's own."""
-    return FalRecipe(jwks_url=asked.key_set(FAL_JWKS))
+    return FalRecipe(jwks_url=options.key_set(FAL_JWKS))
 
 
-def _gemini(asked: _Asked) -> PublicKeyRecipe:
+def _gemini(options: _Options) -> PublicKeyRecipe:
     """The ``v1a`` of Standard Webhooks, under the keys that Google publishes."""
-    return PublicKeyRecipe(jwks_url=asked.key_set(GEMINI_JWKS))
+    return PublicKeyRecipe(jwks_url=options.key_set(GEMINI_JWKS))
 
 
-def _vidu(asked: _Asked) -> TargetRecipe:
+def _vidu(options: _Options) -> TargetRecipe:
     """Vidu's; the secret is the API key. It covers the address and the date, not the body."""
-    return TargetRecipe(keys=asked.keys_in("utf8"))
+    return TargetRecipe(keys=options.keys_in("utf8"))
 
 
-def _pixverse(asked: _Asked) -> FieldsRecipe:
+def _pixverse(options: _Options) -> FieldsRecipe:
     """PixVerse's; the secret is that of the webhook in its console."""
-    return FieldsRecipe(keys=asked.keys_in("utf8"))
+    return FieldsRecipe(keys=options.keys_in("utf8"))
 
 
-_READERS: Final[Mapping[str, Callable[[_Asked], Recipe]]] = {
+_READERS: Final[Mapping[str, Callable[[_Options], Recipe]]] = {
     "standard-webhooks": _standard,
     "hmac": _hmac,
     "timestamped": _timestamped,

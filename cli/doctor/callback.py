@@ -191,8 +191,8 @@ def _provider_urls(settings: Settings) -> list[str]:
         providers = read_providers(settings, environment())
     except (NotFound, StoryboardInvalid):  # That is said elsewhere.
         return [settings.upstream_url] if settings.upstream_url else []
-    keyed = [each.base for each in providers.with_key() if not needs_address(each)]
-    return keyed or ([settings.upstream_url] if settings.upstream_url else [])
+    bases = [each.base for each in providers.with_key() if not needs_address(each)]
+    return bases or ([settings.upstream_url] if settings.upstream_url else [])
 
 
 async def _is_world(urls: Sequence[str]) -> bool:

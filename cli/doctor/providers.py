@@ -36,8 +36,8 @@ async def look_at_providers(settings: Settings) -> Finding | list[Finding]:
         return await look_at_upstream(settings)
     except NotFound as error:
         return fail(f"FRAMERELAY_PROVIDER: {error.message}", "correct it, or name it under providers")
-    known = [providers.of(name) for name in dict.fromkeys((providers.default, *providers.configured))]
-    findings = [finding for one in known if not one.is_read_leniently async for finding in _look_at(one, settings)]
+    own = [providers.of(name) for name in dict.fromkeys((providers.default, *providers.configured))]
+    findings = [finding for one in own if not one.is_read_leniently async for finding in _look_at(one, settings)]
     if not providers.of(None).is_read_leniently or (any(providers.with_key()) and _is_left_out(settings)):
         return findings
     first = await look_at_upstream(settings)
@@ -53,8 +53,8 @@ async def _look_at(provider: Provider, settings: Settings) -> AsyncIterator[Find
     finding = await _tried(provider, settings)
     yield replace(finding, message=f"{provider.name}: {finding.message}")
     if (variable := missing_secret(provider)) is not None:
-        told = "are always signed" if signs_always(provider) else "can be signed"
-        message = f"{provider.name}: its callbacks {told}, and {variable} is not set"
+        habit = "are always signed" if signs_always(provider) else "can be signed"
+        message = f"{provider.name}: its callbacks {habit}, and {variable} is not set"
         yield warn(message, "set it to the secret of its console; until then the token in the address is all")
     if (days := _age_days(provider)) is not None and days > OLD_DAYS:
         yield warn(
@@ -97,5 +97,5 @@ def _of_refusal(provider: Provider, error: UpstreamRejected) -> Finding:
 
 
 def _age_days(provider: Provider) -> int | None:
-    checked = provider.profile.checked
-    return None if checked is None else (datetime.now(UTC).date() - date.fromisoformat(checked)).days
+    day = provider.profile.checked
+    return None if day is None else (datetime.now(UTC).date() - date.fromisoformat(day)).days

@@ -93,7 +93,7 @@ async def _look_at(url: str, name: str, settings: Settings) -> Finding:
                 if "syntax" in str(error):
                     return fail(f"{name.removesuffix(',')} is too old", "use Redis 7 or later, or Valkey")
                 raise
-            if copies.wanted:
+            if copies.number:
                 await copies.prove(("SET", PROBE, 1), ("DEL", PROBE))
             return _judge_durability(name, await _read_config(redis))
     except (RedisUnsupported, CopiesMissing) as error:

@@ -47,8 +47,8 @@ async def look_at_storage(settings: Settings) -> list[Finding]:
     else:
         findings = [ok(f"clips, frames and films are kept in {media.name}")]
     words = await _kept(settings)
-    described = [replace(each, message=f"{each.message}; {words}") if not each.advice else each for each in findings]
-    return await _compared(media, settings) or described
+    results = [replace(each, message=f"{each.message}; {words}") if not each.advice else each for each in findings]
+    return await _compared(media, settings) or results
 
 
 async def _kept(settings: Settings) -> str:
@@ -79,10 +79,10 @@ async def _compared(media: MediaStore, settings: Settings) -> list[Finding]:
     """What stands against this place, by what the others have agreed on."""
     try:
         async with client_of(settings) as redis:
-            known = await place_of_all(redis) if redis else None
+            place = await place_of_all(redis) if redis else None
     except REDIS_ERRORS:
         return [skipped("whether all use the same can only be seen in Redis, which does not answer")]
-    words = difference(known, await media.place_id(), media)
+    words = difference(place, await media.place_id(), media)
     return [fail(f"it is not where the others keep theirs: {words}", DIFFERS)] if words else []
 
 
@@ -105,8 +105,8 @@ async def _try_out(media: BucketStore, settings: Settings) -> Finding:
             f"{media.name} works, but its links end with the credentials of the role that signs them",
             "FRAMERELAY_HANDOFF=serve then gives links to the receiver; a key of its own signs for up to seven days",
         )
-    done = "written, read, listed, linked to and deleted" if link else "written, read, listed and deleted"
-    return ok(f"{media.name}: a probe was {done}")
+    steps = "written, read, listed, linked to and deleted" if link else "written, read, listed and deleted"
+    return ok(f"{media.name}: a probe was {steps}")
 
 
 async def _trouble_with(link: str, settings: Settings) -> str | None:

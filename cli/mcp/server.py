@@ -185,8 +185,8 @@ def _message(error: ToolError) -> str:
         case ValidationError() as wrong:
             places = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in wrong.errors()]
             return f"the arguments do not fit the tool's schema: {'; '.join(places)}"
-        case CommandError() | FrameRelayError() | SettingInvalid() as known:
-            return _by_tools(str(known))
+        case CommandError() | FrameRelayError() | SettingInvalid() as cause:
+            return _by_tools(str(cause))
         case OSError() as trouble:
             return os_words(trouble)
         case None:

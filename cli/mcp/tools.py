@@ -115,13 +115,13 @@ class Tools:
         needs_person: Annotated[bool, Field(description="Only those that wait for a person, or ask one.")] = False,
     ) -> Films:
         """List the films of this receiver, newest first: to find one of before, or those that need a person."""
-        wanted = {
+        query = {
             "q": search,
             "label": [f"{name}:{value}" for name, value in (labels or {}).items()] or None,
             "needs": "person" if needs_person else None,
         }
         with Receiver.of_environment(quiet=True) as receiver:
-            return films_answer(receiver.get("/v1/runs", shapes.Runs, **wanted, limit=limit))
+            return films_answer(receiver.get("/v1/runs", shapes.Runs, **query, limit=limit))
 
     def film_status(
         self,
@@ -241,14 +241,14 @@ class Tools:
         with Receiver.of_environment(quiet=True) as receiver:
             board = self._with_pictures(receiver, storyboard)
             film_run = receiver.run(run)
-            seen: dict[str, Any] = {"given": board.given, "revision": film_run.revision}
-            outlook = receiver.amend(film_run.id, shapes.AmendOutlook, board.document, dry_run=True, **seen)
+            terms: dict[str, Any] = {"wording": board.given, "revision": film_run.revision}
+            outlook = receiver.amend(film_run.id, shapes.AmendOutlook, board.document, dry_run=True, **terms)
             current = _id_of_outlook([film_run.id, film_run.revision, board.document, outlook.would])
             if outlook_id is None:
                 return amend_answer(outlook, outlook_id=current, begun=False)
             _check_confirmation(outlook_id, current, max_jobs, outlook.jobs)
             headers = {"Max-Jobs": str(max(1, film_run.spent.jobs + (max_jobs or 0)))}
-            receiver.amend(film_run.id, shapes.Run, board.document, headers=headers, **seen)
+            receiver.amend(film_run.id, shapes.Run, board.document, headers=headers, **terms)
             return amend_answer(outlook, outlook_id=current, begun=True)
 
     def continue_film(
@@ -279,8 +279,8 @@ class Tools:
             draft = receiver.run(run)
             place = f"/v1/runs/{draft.id}/promote"
             outlook = receiver.post(place, shapes.Outlook, json={"dry_run": True})
-            picked = {each.id: each.picked for each in draft.shots}
-            current = _id_of_outlook([draft.id, "promote", picked, outlook.jobs])
+            picks = {each.id: each.picked for each in draft.shots}
+            current = _id_of_outlook([draft.id, "promote", picks, outlook.jobs])
             if outlook_id is None:
                 return promotion_answer(outlook, outlook_id=current)
             if outlook_id != current:

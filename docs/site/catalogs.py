@@ -98,7 +98,7 @@ def path_of(code: str, kind: str) -> Path:
 def _of_templates() -> Iterator[tuple[str | tuple[str, ...], str]]:
     options = {"trimmed": "true", "newstyle_gettext": "true", "trim_blocks": "true", "lstrip_blocks": "true"}
     keywords = {"_": None, "gettext": None, "ngettext": (1, 2)}
-    for file in sorted(TEMPLATES.glob("*.html")):
+    for file in sorted(TEMPLATES.glob("*.*")):
         with file.open("rb") as opened:
             for _, function, said, _ in babel_extract(opened, list(keywords), [], options):
                 texts = [each for each in (said if isinstance(said, tuple) else (said,)) if isinstance(each, str)]

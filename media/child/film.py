@@ -47,16 +47,16 @@ def join(parts: Sequence[FilmPart], into: Path) -> FilmFacts:
     """
     if not parts:
         raise RequestInvalid("a film needs at least one clip", param="parts")
-    measured = [measure_part(part.path, continued=part.continued and n > 0) for n, part in enumerate(parts)]
-    reason = reason_to_encode(measured)
+    clip_parts = [measure_part(part.path, continued=part.continued and n > 0) for n, part in enumerate(parts)]
+    reason = reason_to_encode(clip_parts)
     temporary = into.with_name(f".{into.name}.{secrets.token_hex(4)}.part")
-    kept = EncodedShots(into.parent)
+    cache = EncodedShots(into.parent)
     try:
         with temporary.open("xb") as draft:
             hold(draft)
-            shots, warnings, reason = write_somehow(measured, temporary, reason, kept)
+            shots, warnings, reason = write_somehow(clip_parts, temporary, reason, cache)
         size, sha256 = publish(temporary, into)
-        kept.remove()
+        cache.remove()
     finally:
         temporary.unlink(missing_ok=True)
     return FilmFacts(
@@ -154,7 +154,7 @@ def common_scale(parts: Sequence[ClipPart]) -> int:
 
 
 def write_somehow(
-    parts: Sequence[ClipPart], path: Path, reason: str | None, kept: EncodedShots
+    parts: Sequence[ClipPart], path: Path, reason: str | None, cache: EncodedShots
 ) -> tuple[list[PlacedPart], list[FilmWarning], str | None]:
     """
     As `write`: copied unless there is a *reason*, else encoded; and the reason, which may only show on the way.
@@ -163,20 +163,20 @@ def write_somehow(
     """
     for threads in (THREADS,) if reason else (COPIED, THREADS):
         try:
-            return *write(parts, path, kept, threads=threads), reason
+            return *write(parts, path, cache, threads=threads), reason
         except Unsuitable as obstacle:
             reason = reason or f"its packets cannot stand in an MP4: {obstacle}"
         # Here, and not above: an error that is handled keeps all that its way had in memory.
-    return *write(parts, path, kept, threads=1), reason
+    return *write(parts, path, cache, threads=1), reason
 
 
 def write(
-    parts: Sequence[ClipPart], path: Path, kept: EncodedShots, *, threads: int
+    parts: Sequence[ClipPart], path: Path, cache: EncodedShots, *, threads: int
 ) -> tuple[list[PlacedPart], list[FilmWarning]]:
     """
     Write the film, its index in front so that it can be played while it is loaded; what it lacks is told.
 
-    *threads*: of decoder and encoder, or `COPIED`. *kept*: shots that an earlier join has encoded, and this one does.
+    *threads*: of decoder and encoder, or `COPIED`. *cache*: shots that an earlier join has encoded, and this one does.
     Raises: Unsuitable if it does not work out that way; ClipUnusable; OSError.
     """
     shots = lay_out(parts, cut_exactly=threads != COPIED)
@@ -186,7 +186,7 @@ def write(
         "fflags": "+bitexact",  # No version of the writer in the file.
     }
     with trying(threads), av.open(str(path), "w", format="mp4", options=options) as output:
-        picture = Copier(output, shots) if threads == COPIED else Encoder(output, shots, threads, kept)
+        picture = Copier(output, shots) if threads == COPIED else Encoder(output, shots, threads, cache)
         sound = add_sound(output, shots)
         for shot in shots:
             # Sound first: the writer orders by time, and so never holds back more than one shot's sound.

@@ -110,13 +110,13 @@ class Encoder:
     """
 
     def __init__(
-        self, output: OutputContainer, shots: Sequence[PicturePlace], threads: int, kept: EncodedShots
+        self, output: OutputContainer, shots: Sequence[PicturePlace], threads: int, cache: EncodedShots
     ) -> None:
         self._target = _target(shots[0].part.picture)
         self._output = output
         self._time_base = Fraction(1, shots[0].scale)
         self._threads = threads
-        self._kept = kept
+        self._cache = cache
         self.warnings: list[FilmWarning] = []
         with self._encoded(next(shot for shot in shots if shot.frames)) as (container, _):
             self._stream = output.add_stream_from_template(container.streams.video[0], opaque=True)
@@ -127,8 +127,8 @@ class Encoder:
         if not shot.frames:  # Its only one is that which the next shot begins with.
             return
         with self._encoded(shot) as (container, missing):
-            coded = (packet for packet in container.demux(container.streams.video[0]) if packet.size)
-            for frame, packet in zip(shot.frames, coded, strict=True):  # Without B-frames they come as they show.
+            packets = (packet for packet in container.demux(container.streams.video[0]) if packet.size)
+            for frame, packet in zip(shot.frames, packets, strict=True):  # Without B-frames they come as they show.
                 packet.stream, packet.time_base = self._stream, self._time_base
                 packet.pts = packet.dts = shot.tick(frame)
                 packet.duration = shot.tick(frame + 1) - shot.tick(frame)
@@ -155,7 +155,7 @@ class Encoder:
             shot.frames,
             ticks,
         )
-        return self._kept.opened(about, lambda output: self._encode(shot, output))
+        return self._cache.opened(about, lambda output: self._encode(shot, output))
 
     def _encode(self, shot: PicturePlace, output: OutputContainer) -> int:
         """One shot, from 0 on; returns how many of its frames are not the clip's own."""

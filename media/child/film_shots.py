@@ -36,7 +36,7 @@ class EncodedShots:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._used = set[Path]()
+        self._in_use = set[Path]()
         self.made = 0
 
     @contextmanager
@@ -48,7 +48,7 @@ class EncodedShots:
         """
         key = hashlib.sha256(f"{av.__version__} {about!r}".encode()).hexdigest()[:32]
         path = self._folder / f".shot-{key}.mp4"
-        self._used.add(path)
+        self._in_use.add(path)
         missing = _missing(path)
         if missing is None:
             missing = self._make(path, write)
@@ -57,14 +57,14 @@ class EncodedShots:
 
     def remove(self) -> None:
         """The film is there, and nobody needs its shots any more."""
-        for path in self._used:
+        for path in self._in_use:
             path.unlink(missing_ok=True)
 
     def _make(self, path: Path, write: Write) -> int:
         draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
         try:
-            with draft.open("xb") as held:
-                hold(held)
+            with draft.open("xb") as stream:
+                hold(stream)
                 with av.open(str(draft), "w", format="mp4", options={"fflags": "+bitexact"}) as output:
                     missing = write(output)
                 with draft.open("ab") as file:

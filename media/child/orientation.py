@@ -31,8 +31,8 @@ class Orientation:
     def apply(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """*image* (height x width x channels) as a player shows it."""
         image = image.swapaxes(0, 1) if self.swapped else image
-        mirrored = image[:: -1 if self.mirrored_y else 1, :: -1 if self.mirrored_x else 1]
-        return np.ascontiguousarray(mirrored)
+        view = image[:: -1 if self.mirrored_y else 1, :: -1 if self.mirrored_x else 1]
+        return np.ascontiguousarray(view)
 
     def turned(self, size: tuple[int, int]) -> tuple[int, int]:
         """Width and height, of a picture that had *size* before."""

@@ -68,12 +68,12 @@ def sequence_headers(configuration: bytes, codec: str) -> bytes:
 
     Empty if it has another form, or holds none: then they come with the pictures.
     """
-    fixed = {"h264": 6, "hevc": 23}[codec]
-    if len(configuration) < fixed or configuration[0] != 1:
+    head_bytes = {"h264": 6, "hevc": 23}[codec]
+    if len(configuration) < head_bytes or configuration[0] != 1:
         return b""
     width = (configuration[21 if codec == "hevc" else 4] & 3) + 1
     lists = configuration[22] if codec == "hevc" else 1
-    headers, at = b"", fixed
+    headers, at = b"", head_bytes
     for _ in range(lists):
         if codec == "hevc":
             kind, count = configuration[at] & 0x3F, int.from_bytes(configuration[at + 1 : at + 3])

@@ -81,8 +81,8 @@ def roll_off(light: Light) -> Light:
     brightest = np.minimum(light.max(-1, keepdims=True), np.float32(PEAK))
     past = (brightest - np.float32(KNEE)) / np.float32(1 - KNEE)
     room = np.float32((PEAK - KNEE) / (1 - KNEE))
-    bent = KNEE + (1 - KNEE) * past * (1 + past / room**2) / (1 + past)
-    gain = np.where(past > 0, bent / np.maximum(brightest, np.float32(KNEE)), 1).astype(np.float32)
+    curve = KNEE + (1 - KNEE) * past * (1 + past / room**2) / (1 + past)
+    gain = np.where(past > 0, curve / np.maximum(brightest, np.float32(KNEE)), 1).astype(np.float32)
     rolled_off: Light = np.minimum(light * gain, 1)
     return rolled_off
 

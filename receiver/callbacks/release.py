@@ -75,13 +75,13 @@ async def _released(state: State, callback: Callback) -> shapes.Release:
     recipe = state.verification.recipe_of(address)
     if recipe is not None:
         state.verification.check(recipe, callback)
-    accepted, _ = interpret(state, address, replace(callback, outcome="accepted", held=False, reason=None))
-    fingerprint, task = fingerprint_of(address, accepted), task_for(address, accepted)
-    is_new = await state.inbox.accept(accepted, fingerprint=fingerprint, task=task)
+    result, _ = interpret(state, address, replace(callback, outcome="accepted", held=False, reason=None))
+    fingerprint, task = fingerprint_of(address, result), task_for(address, result)
+    is_new = await state.inbox.accept(result, fingerprint=fingerprint, task=task)
     await state.inbox.let_go(callback.id, forget=not is_new)
     with bound(run_id=callback.run_id, shot=callback.shot_id, take=callback.take, hook=callback.hook):
-        log.info("callback_released", callback_id=callback.id, outcome=accepted.outcome, repeated=not is_new)
-    return _outcome(accepted, released=True, repeated=not is_new, reason=accepted.reason)
+        log.info("callback_released", callback_id=callback.id, outcome=result.outcome, repeated=not is_new)
+    return _outcome(result, released=True, repeated=not is_new, reason=result.reason)
 
 
 def _outcome(callback: Callback, *, released: bool, repeated: bool, reason: str | None) -> shapes.Release:

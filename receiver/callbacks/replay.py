@@ -161,7 +161,7 @@ async def _outlook_of_hook(state: State, name: str, job_id: str) -> _Outlook:
     board = hooks[name].storyboard if name in hooks else None
     if board is None:
         return _Outlook(would=f"{action} that keeps the clip and its last frame, and submits nothing")
-    wanted = sum(shot.takes_wanted for shot in board.shots)
-    jobs = wanted if board.budget_jobs is None else min(wanted, board.budget_jobs)
+    takes = sum(shot.takes_wanted for shot in board.shots)
+    jobs = takes if board.budget_jobs is None else min(takes, board.budget_jobs)
     would = f"{action} that goes on with the hook's storyboard: {jobs} job{'s' * (jobs != 1)} to submit and pay for"
     return _Outlook(would=would, may_spend=jobs > 0)

@@ -19,15 +19,15 @@ async def read_body(request: Request, *, bytes_max: int) -> bytes:
     Raises: HTTPException 413 past *bytes_max*, whatever Content-Length says, 415 for an encoded one, 400 for one that
     broke off.
     """
-    announced, expects = 0, False
+    length, expects = 0, False
     for name, value in request.scope["headers"]:
         if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
             raise HTTPException(415, "send the body without Content-Encoding")
         if name == b"content-length" and value.isdigit():
-            announced = int(value) if len(value) <= LENGTH_DIGITS_MAX else bytes_max + 1
+            length = int(value) if len(value) <= LENGTH_DIGITS_MAX else bytes_max + 1
         elif name == b"expect":
             expects = True
-    body, more = await _within(request.receive, bytes_max) if announced <= bytes_max else (None, True)
+    body, more = await _within(request.receive, bytes_max) if length <= bytes_max else (None, True)
     if body is not None:
         return body
     if more and not expects:

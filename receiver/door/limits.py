@@ -116,18 +116,18 @@ class Rate:
 
     def wait_s(self, key: Hashable, number: int = 1) -> float:
         """0.0, and it is counted, or so many; or the seconds until they are let in, and they are not."""
-        now, known = self._clock(), self._empty_at
-        empty_at = known.pop(key, now)
+        now, buckets = self._clock(), self._empty_at
+        empty_at = buckets.pop(key, now)
         if empty_at < now:
             empty_at = now
         full_at = empty_at + self._each_s * number
         wait_s = full_at - now - self._over_s
         if wait_s > 1e-9:
-            known[key] = empty_at
+            buckets[key] = empty_at
             return wait_s
-        known[key] = full_at
-        if len(known) > self._keys_max:
-            known.popitem(last=False)
+        buckets[key] = full_at
+        if len(buckets) > self._keys_max:
+            buckets.popitem(last=False)
         return 0.0
 
     def give_back(self, key: Hashable) -> None:

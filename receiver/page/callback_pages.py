@@ -36,7 +36,7 @@ async def show_callbacks(request: Request) -> Response:
     if hours and hours not in map(str, WITHIN_H):
         raise RequestInvalid(f"hours is not one of {', '.join(map(str, WITHIN_H))}", param="hours")
     since = time.time() - int(hours) * 3600 if hours else 0.0
-    found = await look_through(
+    page = await look_through(
         lambda limit, after: state.inbox.recent(limit=limit, after=after),
         name=lambda each: each.id,
         is_wanted=lambda each: outcome in ("", each.outcome) and (each.run_id or "").startswith(run),
@@ -46,14 +46,14 @@ async def show_callbacks(request: Request) -> Response:
     )
     newest = await state.inbox.recent(limit=RUNS_LOOKED_AT)
     runs = await state.store.runs(limit=RUNS_LOOKED_AT)
-    asked = [("outcome", outcome), ("run", run), ("hours", hours)]
+    pairs = [("outcome", outcome), ("run", run), ("hours", hours)]
     return await render_page(
         request,
         "callbacks.html",
         health=health_of(newest, runs),
-        callbacks=[callback_view(each, secrets=state.secrets) for each in found.items],
+        callbacks=[callback_view(each, secrets=state.secrets) for each in page.items],
         titles={run.id: run.title for run in runs},
-        older=urlencode([pair for pair in (*asked, ("after", found.more)) if pair[1]]) if found.more else None,
+        older=urlencode([pair for pair in (*pairs, ("after", page.more)) if pair[1]]) if page.more else None,
         outcomes=OUTCOMES,
         outcome=outcome,
         run=run,
@@ -91,8 +91,8 @@ async def act_on_callback(request: Request) -> Response:
         await offer.accept(state)
         return _to(f"/callbacks/{offer.callback.id}")
     if action == "release":
-        released = await release_one(state, text)
-        return _to("/callbacks" if released.repeated else f"/callbacks/{released.id}")
+        release = await release_one(state, text)
+        return _to("/callbacks" if release.repeated else f"/callbacks/{release.id}")
     raise RequestInvalid("there is no such action", param="action")
 
 

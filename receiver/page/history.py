@@ -51,10 +51,11 @@ _TROUBLE: Final = frozenset({"submit_refused", "submit_lost", "preparation_faile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """One thing that happened; *callback*: as the API shows it, where it is one."""
+    """One thing that happened; *callback*: as the API shows it, where it is one. ``why``: what went wrong."""
 
     at: float
     words: str
+    why: str = ""
     details: Sequence[tuple[str, str]] = ()
     trouble: bool = False
     callback: shapes.Callback | None = None
@@ -102,10 +103,9 @@ def _event(fields: Mapping[str, Any]) -> Moment:
     take = f"Take {fields['take']} " if "take" in fields else "The shot "
     problem = fields.get("problem") or {}
     details = [(words, str(fields[name])) for name, words in _DETAILS.items() if name in fields]
-    if problem:
-        details.append(("", f"{clause(problem['message'])} ({problem['code']})"))
+    why = f"{clause(problem['message'])} ({problem['code']})" if problem else ""
     words = f"{take}{_WORDS.get(name, name.replace('_', ' '))}"
-    return Moment(at=fields["at"], words=words, details=details, trouble=name in _TROUBLE)
+    return Moment(at=fields["at"], words=words, why=why, details=details, trouble=name in _TROUBLE)
 
 
 def _callback(callback: shapes.Callback) -> Moment:

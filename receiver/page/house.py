@@ -49,8 +49,8 @@ async def show_providers(request: Request) -> Response:
     """``GET /providers``: which have a key (never which key), what each can do, what it is doing, its last trouble."""
     state = state_of(request)
     workers = [each for each in await _processes(state) if each.part == "worker"]
-    named = list(dict.fromkeys((state.providers.default, *state.providers.configured)))
-    every = list(dict.fromkeys((*named, *shipped())))
+    names = list(dict.fromkeys((state.providers.default, *state.providers.configured)))
+    every = list(dict.fromkeys((*names, *shipped())))
     # Each profile that is shipped is read from its file, once.
     rows = await run_in_threadpool(lambda: [_row(state.providers.of(name), workers) for name in every])
     places = Places(state.watch_redis)
@@ -62,7 +62,7 @@ async def show_providers(request: Request) -> Response:
         | {"default": name == state.providers.default}
         for name, row in zip(every, rows, strict=True)
     ]
-    ours = [row for row in rows if row["keyed"] or row["name"] in named or row["trouble"]]
+    ours = [row for row in rows if row["keyed"] or row["name"] in names or row["trouble"]]
     others = [row for row in rows if row not in ours]
     return await render_page(request, "providers.html", ours=ours, others=others, workers=len(workers))
 
@@ -71,11 +71,11 @@ async def show_health(request: Request) -> Response:
     """``GET /health``: what /readyz, /metrics and the processes themselves say. It answers without Redis, too."""
     state = state_of(request)
     readiness = await state.readiness.find_out()
-    known: Figures | None = None
+    totals: Figures | None = None
     there: list[Process] = []
     health = None
     with suppress(StoreUnavailable):
-        known, there = await figures(state.watch_redis), await _processes(state)
+        totals, there = await figures(state.watch_redis), await _processes(state)
         health = health_of(await state.inbox.recent(limit=RUNS_LOOKED_AT), await state.store.runs(limit=RUNS_LOOKED_AT))
     ours = marks_of(state.live.settings, state.live.keys.secret)
     free = await state.disk.free_bytes()
@@ -83,10 +83,10 @@ async def show_health(request: Request) -> Response:
         request,
         "health.html",
         readiness=readiness,
-        figures=known,
+        figures=totals,
         processes=[(each, _differing(each, ours)) for each in sorted(there, key=lambda each: (each.part, each.host))],
         workers=sum(each.part == "worker" for each in there),
-        late=known is not None and known.tasks.late_s > LATE_S,
+        late=totals is not None and totals.tasks.late_s > LATE_S,
         late_s=LATE_S,
         health=health,
         spool=state.spool.report,
@@ -112,19 +112,19 @@ async def _processes(state: State) -> list[Process]:
 
 def _differing(process: Process, ours: dict[str, str]) -> list[str]:
     """What *process* has another value of; another secret makes all marks differ, and is named alone."""
-    found = [name for name in EVERYWHERE if process.marks.get(name, ours.get(name)) != ours.get(name)]
-    return [SECRET] if SECRET in found else found
+    differences = [name for name in EVERYWHERE if process.marks.get(name, ours.get(name)) != ours.get(name)]
+    return [SECRET] if SECRET in differences else differences
 
 
 def _row(provider: Provider, workers: Sequence[Process]) -> dict[str, Any]:
     """With who has its key; a worker that does not say is left out."""
     summary = summary_of(provider, is_default=False)
-    keyed = [each for each in workers if _has_key(each, provider)]
+    key_workers = [each for each in workers if _has_key(each, provider)]
     return {
         **summary,
         "variables": list(provider.key_variables),
-        "keyed": provider.key is not None or bool(keyed),
-        "keyed_workers": len(keyed),
+        "keyed": provider.key is not None or bool(key_workers),
+        "keyed_workers": len(key_workers),
         "limit_given": provider.jobs_at_once is not None,
         "old": is_old(summary),
         "calls_back": provider.calls_back,
@@ -146,9 +146,9 @@ def _troubles(runs: Iterable[Run], state: State) -> dict[str, LastTrouble]:
 
 
 def _trouble(run: Run, shot: Shot) -> LastTrouble | None:
-    failed = [take for take in shot.takes if take.error]
-    error = shot.held_by or (failed[-1].error if failed else None)
+    failures = [take for take in shot.takes if take.error]
+    error = shot.held_by or (failures[-1].error if failures else None)
     if error is None or error.code == NO_PLACE:
         return None
-    at = run.updated_at if shot.held_by or not failed else failed[-1].ended_at or run.updated_at
+    at = run.updated_at if shot.held_by or not failures else failures[-1].ended_at or run.updated_at
     return LastTrouble(words=clause(str(redacted(error.message))), run_id=run.id, shot_id=shot.name, at=at)

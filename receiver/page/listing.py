@@ -39,17 +39,17 @@ SORTS: Final[dict[str, tuple[Callable[[Run, shapes.Run], Any], bool]]] = {
 
 async def list_runs(request: Request) -> Response:
     """``GET /?status=&label=&q=&needs=&sort=&after=``: runs, newest first. Raises: RequestInvalid."""
-    state, wanted = state_of(request), wanted_of(request)
+    state, selection = state_of(request), wanted_of(request)
     after, text = request.query_params.get("after"), request.query_params.get("q", "").strip()
     sort = request.query_params.get("sort", "")
     if sort and sort not in SORTS:
         raise RequestInvalid(f"sort is not one of {', '.join(SORTS)}", param="sort")
-    is_front = wanted == Wanted() and not after and not sort
-    waiting = await state.store.runs(limit=NEEDS_MAX, wanted=Wanted(needs_person=True)) if is_front else []
-    runs, more = await _page(state, wanted, after=after, sort=sort, but={run.id for run in waiting})
+    is_front = selection == Wanted() and not after and not sort
+    waiting = await state.store.runs(limit=NEEDS_MAX, selection=Wanted(needs_person=True)) if is_front else []
+    runs, more = await _page(state, selection, after=after, sort=sort, but={run.id for run in waiting})
     above, below = await run_in_threadpool(lambda: ([_row(run) for run in waiting], [_row(run) for run in runs]))
-    labels = [f"{name}:{value}" for name, value in wanted.labels]
-    pairs = [("status", wanted.status or ""), ("needs", "person" if wanted.needs_person else ""), ("q", text)]
+    labels = [f"{name}:{value}" for name, value in selection.labels]
+    pairs = [("status", selection.status or ""), ("needs", "person" if selection.needs_person else ""), ("q", text)]
     pairs += [("label", label) for label in labels]
     return await render_page(
         request,
@@ -61,11 +61,11 @@ async def list_runs(request: Request) -> Response:
         without={label: _query(*(pair for pair in pairs if pair[1] != label)) for label in labels},
         after=after,
         sort=sort,
-        wanted=wanted,
+        wanted=selection,
         text=text,
         labels=labels,
         statuses=list(RunStatus),
-        is_narrowed=bool(wanted != Wanted()),
+        is_narrowed=bool(selection != Wanted()),
     )
 
 
@@ -80,14 +80,14 @@ async def remove_run(request: Request) -> Response:
 
 
 async def _page(
-    state: State, wanted: Wanted, *, after: str | None, sort: str, but: set[str]
+    state: State, selection: Wanted, *, after: str | None, sort: str, but: set[str]
 ) -> tuple[list[Run], str | None]:
     """Those of this page, and behind which the next one begins; *but* those that are shown already."""
     if sort:
-        runs = await state.store.runs(limit=SORTED_MAX, wanted=wanted)
+        runs = await state.store.runs(limit=SORTED_MAX, selection=selection)
         return await run_in_threadpool(_sorted, runs, sort), None
-    found = await state.store.runs(limit=RUNS_A_PAGE + len(but) + 1, after=after, wanted=wanted)
-    runs = [run for run in found if run.id not in but]
+    batch = await state.store.runs(limit=RUNS_A_PAGE + len(but) + 1, after=after, selection=selection)
+    runs = [run for run in batch if run.id not in but]
     return runs[:RUNS_A_PAGE], runs[RUNS_A_PAGE - 1].id if len(runs) > RUNS_A_PAGE else None
 
 
@@ -121,7 +121,7 @@ def _cost(run: shapes.Run) -> str | None:
     cost, money = run.cost, run.budget.money
     if not isinstance(cost, shapes.RunCost):
         return None
-    spent = amount_words(cost.spent, cost.currency)
+    amount = amount_words(cost.spent, cost.currency)
     if isinstance(money, int | float):
-        return f"{spent.removesuffix(f' {cost.currency}')} of {amount_words(money, cost.currency)}"
-    return spent
+        return f"{amount.removesuffix(f' {cost.currency}')} of {amount_words(money, cost.currency)}"
+    return amount

@@ -34,8 +34,8 @@ async def look_through(
     """
     items: list[T] = []
     for _ in range(LOOKED_AT_MAX // BATCH):
-        found = await batch(BATCH, after)
-        for each in found:
+        page = await batch(BATCH, after)
+        for each in page:
             if is_past(each):
                 return ListPage(items=items, more=None)
             if is_wanted(each):
@@ -43,6 +43,6 @@ async def look_through(
                     return ListPage(items=items, more=after)
                 items.append(each)
             after = name(each)
-        if len(found) < BATCH:
+        if len(page) < BATCH:
             return ListPage(items=items, more=None)
     return ListPage(items=items, more=after)

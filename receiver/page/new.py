@@ -77,7 +77,7 @@ class Sketch:
     @property
     def missing(self) -> list[str]:
         """Pictures that have to be handed over first."""
-        return [name for name, given in self.pictures.items() if given is None]
+        return [name for name, address in self.pictures.items() if address is None]
 
 
 async def show_new(request: Request) -> Response:
@@ -127,31 +127,31 @@ async def sketched(state: State, manuscript: Manuscript) -> Sketch:
         return Sketch(mistakes=error.mistakes, pictures=pictures, document=document)
     except FrameRelayError as error:
         return Sketch(trouble=error.message, pictures=pictures, document=document)
-    takes_s = None if any(given is None for given in pictures.values()) else await _takes_s(state, board)
+    takes_s = None if any(address is None for address in pictures.values()) else await _takes_s(state, board)
     return Sketch(plan=plan, pictures=pictures, document=document, takes_s=takes_s)
 
 
 async def _begin(state: State, manuscript: Manuscript) -> Run:
     """Once for each plan of this page, however often its button is pressed."""
     board = await asyncio.to_thread(_board, state, manuscript, {})
-    limited = bound_to(board, planned=manuscript.planned, limit=manuscript.max_jobs or None, param="max_jobs")
+    order = bound_to(board, plan_id=manuscript.planned, limit=manuscript.max_jobs or None, param="max_jobs")
     key = f"page-{manuscript.nonce}-{manuscript.planned}-{manuscript.max_jobs}"
-    return await begin_run(state, limited, planned=board, key=key)
+    return await begin_run(state, order, original=board, key=key)
 
 
 def _board(state: State, manuscript: Manuscript, pictures: dict[str, str | None]) -> Storyboard:
     """As the API would read it, with the pictures that it names; these are put into *pictures*."""
-    trusted = Trusted(state.settings.trusted_hosts)
-    board = read_storyboard(manuscript.text, form=manuscript.form, trusted=trusted)
+    trusted_hosts = Trusted(state.settings.trusted_hosts)
+    board = read_storyboard(manuscript.text, form=manuscript.form, trusted_hosts=trusted_hosts)
     pictures.update({name: _given(name, manuscript.files) for name in board.local_files()})
-    names = {name: given for name, given in pictures.items() if given}
+    names = {name: address for name, address in pictures.items() if address}
     if names:
         board = board.with_files(names)
     if names and len(names) == len(pictures):
-        given = board.given
-        text = given.text if given else json.dumps(board.document)
-        again: Form = "yaml" if given and given.form == "yaml" else "json"
-        board = read_storyboard(text, form=again, allow_paths=False, trusted=trusted)
+        wording = board.given
+        text = wording.text if wording else json.dumps(board.document)
+        again: Form = "yaml" if wording and wording.form == "yaml" else "json"
+        board = read_storyboard(text, form=again, allow_paths=False, trusted_hosts=trusted_hosts)
     return priced(board, state.providers)
 
 
@@ -204,15 +204,15 @@ def _files(text: str) -> dict[str, str]:
     except ValueError:
         return {}
     pairs = list(value.items())[:FILES_MAX] if isinstance(value, dict) else []
-    return {name: given for name, given in pairs if isinstance(given, str) and GIVEN.fullmatch(given)}
+    return {name: file for name, file in pairs if isinstance(file, str) and GIVEN.fullmatch(file)}
 
 
 async def _page(
     request: Request, manuscript: Manuscript, sketch: Sketch, *, source: Run | None = None, status: int = 200
 ) -> Response:
     providers = state_of(request).providers
-    keyed = [one for one in providers.with_key()]
-    models = dict.fromkeys(model for one in keyed for model in one.profile.models)
+    own = [one for one in providers.with_key()]
+    models = dict.fromkeys(model for one in own for model in one.profile.models)
     return await render_page(
         request,
         "new.html",

@@ -228,12 +228,13 @@ def _then(run: shapes.Run, shot_id: str) -> str:
 def _resume(run: Run, now: float) -> str | None:
     if why_not(run, events.Resumed(), now):
         return None
-    return f"may spend {number_of('job', submits_to_come(decided(run, events.Resumed(), now)))}"
+    jobs = submits_to_come(decided(run, events.Resumed(), now))
+    return f"may spend {number_of('job', jobs)}" if jobs else "spends nothing"
 
 
 def _more(run: Run) -> More:
-    needed = more_needed(run)
-    return More(jobs=needed.jobs, money=math.ceil(needed.money * 100) / 100, currency=run.currency or "")
+    more = more_needed(run)
+    return More(jobs=more.jobs, money=math.ceil(more.money * 100) / 100, currency=run.currency or "")
 
 
 def may_be_lost(shot: Shot) -> bool:
@@ -268,8 +269,8 @@ def retake_of(run: Run, shot: Shot, now: float) -> Retake | None:
         return None
     event = events.Retaken(shot_id=shot.id, prompt=shot.input.get("prompt"))
     alone, whole = outlook_on(run, event), outlook_on(run, replace(event, following=True))
-    left = jobs_left(run)
-    of_left = "" if left is None else f" of the {left} that are left"
+    rest = jobs_left(run)
+    of_left = "" if rest is None else f" of the {rest} that are left"
     others = bool(whole.following)
     return Retake(
         jobs=_priced(alone.jobs, alone.cost),

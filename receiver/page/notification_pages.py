@@ -23,9 +23,9 @@ async def show_notifications(request: Request) -> Response:
     run_text, wanted = query.get("run", "").strip(), query.get("state", "")
     if wanted and wanted not in set(NotificationState):
         raise RequestInvalid(f"state is not one of {', '.join(NotificationState)}", param="state")
-    named = await state.store.named(run_text) if run_text else None
-    run_id = named.id if named else run_text or None  # One that was removed is told of still.
-    found = await look_through(
+    run = await state.store.named(run_text) if run_text else None
+    run_id = run.id if run else run_text or None  # One that was removed is told of still.
+    page = await look_through(
         lambda limit, after: state.outbox.recent(limit=limit, after=after, run_id=run_id),
         name=lambda each: each.notice.id,
         is_wanted=lambda each: wanted in ("", each.state),
@@ -34,13 +34,13 @@ async def show_notifications(request: Request) -> Response:
         after=query.get("after"),
     )
     runs = await state.store.runs(limit=100)
-    asked = [("state", wanted), ("run", run_text), ("after", found.more)]
+    pairs = [("state", wanted), ("run", run_text), ("after", page.more)]
     return await render_page(
         request,
         "notifications.html",
-        notifications=[notification_view(each) for each in found.items],
+        notifications=[notification_view(each) for each in page.items],
         titles={run.id: run.title for run in runs},
-        older=urlencode([pair for pair in asked if pair[1]]) if found.more else None,
+        older=urlencode([pair for pair in pairs if pair[1]]) if page.more else None,
         states=list(NotificationState),
         wanted=wanted,
         run=run_text,

@@ -17,7 +17,7 @@ def refusal_words(error: FrameRelayError, form: Mapping[str, str], run: Run) -> 
     match form.get("action"):
         case "approve" if shot is not None and shot.approved:
             return f"{shot.name} was approved already, by somebody else or in another tab"
-        case "pick" if shot is not None and shot.picked is not None:
+        case "pick" if shot is not None and shot.picked is not None and str(shot.picked) != form.get("picked"):
             return f"take {shot.picked} of {shot.name} was picked already, by somebody else or in another tab"
         case "cancel" if run.status is RunStatus.CANCELLED:
             return "the run was cancelled already, by somebody else or in another tab"

@@ -78,7 +78,7 @@ def page(
         except (HTTPException, FrameRelayError) as error:
             if "text/html" not in request.headers.get("accept", ""):
                 raise
-            return await _error_page(request, error)
+            return await error_page(request, error)
 
     return Route(path, answer, methods=list(methods), name=handler.__name__)
 
@@ -96,9 +96,14 @@ async def render_page(request: Request, template: str, *, status: int = 200, **v
         "lang": language(),
         "languages": NAMES,
     }
-    text = await run_in_threadpool(lambda: _templates.get_template(template).render({**common, **worded(values)}))
+    text = await drawn(template, **{**common, **worded(values)})
     headers = {**HEADERS, "Content-Security-Policy": await _policy(request)}
     return Response(text, status_code=status, media_type="text/html", headers=headers)
+
+
+async def drawn(template: str, **values: Any) -> str:
+    """*template* filled in with *values* alone."""
+    return await run_in_threadpool(lambda: _templates.get_template(template).render(values))
 
 
 async def _tally(request: Request) -> HouseTally | None:
@@ -116,7 +121,7 @@ async def _policy(request: Request) -> str:
     return POLICY.format(storage=f" {origin}" if origin else "")
 
 
-async def _error_page(request: Request, error: HTTPException | FrameRelayError) -> Response:
+async def error_page(request: Request, error: HTTPException | FrameRelayError) -> Response:
     """What the API would answer, as a page: without a key it is the form that asks for one."""
     plain = await (refused if isinstance(error, HTTPException) else foreseen)(request, error)
     status = plain.status_code
@@ -125,7 +130,7 @@ async def _error_page(request: Request, error: HTTPException | FrameRelayError) 
     else:
         words = error.detail if isinstance(error, HTTPException) else error.message
         words = NO_SUCH_ADDRESS if status == 404 and isinstance(error, HTTPException) else words
-        run = None if isinstance(error, RunNotFound) else request.path_params.get("run")
+        run = None if isinstance(error, RunNotFound) else _run_of(request)
         heading = HEADINGS.get(status, "It did not work")
         answer = await render_page(
             request,
@@ -141,11 +146,17 @@ async def _error_page(request: Request, error: HTTPException | FrameRelayError) 
     return answer
 
 
+def _run_of(request: Request) -> str | None:
+    """The run that the address is about; of a file that is its folder."""
+    folder = request.path_params.get("path", "").partition("/")[0]
+    return request.path_params.get("run") or (folder if folder.startswith("run_") else None)
+
+
 async def refused_page(request: Request, error: Exception) -> Response:
     """What no route answers: a page for whoever reads HTML, else as `answers.refused`."""
     reads_html = "text/html" in request.headers.get("accept", "")
     if isinstance(error, HTTPException) and reads_html and not request.url.path.startswith(APART):
-        return await _error_page(request, error)
+        return await error_page(request, error)
     return await refused(request, error)
 
 
@@ -220,11 +231,11 @@ def _in_language(say: Callable[P, str]) -> Callable[P, str]:
 
 def _sentence(message: str) -> str:
     """*message* by itself, for whoever reads; an id that it begins with stays small where a sentence begins so."""
-    said = translate(sentence(message))
-    if said.endswith(".") and not said[-2:-1].isascii():
-        said = said[:-1] + FULL_STOP
-    is_raised = language() != ENGLISH and said[:1] == message[:1].upper()
-    return message[:1] + said[1:] if is_raised else said
+    words = translate(sentence(message))
+    if words.endswith(".") and not message.endswith(".") and _SIGNS["zh"].search(words):
+        words = words[:-1] + FULL_STOP
+    is_raised = language() != ENGLISH and words[:1] == message[:1].upper()
+    return message[:1] + words[1:] if is_raised else words
 
 
 def _environment() -> jinja2.Environment:

@@ -35,10 +35,11 @@ class Proposal:
     """
     A storyboard in the making. ``seen``: the digest of the text whose outlook a person saw last.
 
-    ``told``: why it cannot be given to the run as it stands.
+    ``told``: why it cannot be given to the run as it stands. ``is_now``: it is what the run is made of already.
     """
 
     text: str
+    is_now: bool = False
     seen: str = ""
     outlook: AmendOutlook | None = None
     mistakes: tuple[Mistake, ...] = ()
@@ -55,7 +56,7 @@ async def show_storyboard(request: Request) -> Response:
     """``GET /runs/{run}/storyboard``: as it is now. Raises: NotFound; Conflict of a run that began elsewhere."""
     state = state_of(request)
     run = await stored_run(state, request.path_params["run"])
-    return await _page(request, run, Proposal(text=await _text_of(state, run)))
+    return await _page(request, run, Proposal(text=await _text_of(state, run), is_now=True))
 
 
 async def change_storyboard(request: Request) -> Response:
@@ -69,8 +70,8 @@ async def change_storyboard(request: Request) -> Response:
     if form.get("action") != "apply":
         return await _page(request, run, await _proposal(state, run, text))
     if form.get("seen") != _digest(text):
-        told = "the text has changed since you saw what it would do: look at that first"
-        return await _page(request, run, await _proposal(state, run, text, told=told), status=409)
+        notice = "the text has changed since you saw what it would do: look at that first"
+        return await _page(request, run, await _proposal(state, run, text, notice=notice), status=409)
     try:
         check_revision(run, _revision(form))
         board = await asyncio.to_thread(_read, state, text)
@@ -78,20 +79,20 @@ async def change_storyboard(request: Request) -> Response:
         await amended(state, run, board, revision=_revision(form))
     except Conflict:
         now = await stored_run(state, run.id)
-        told = "somebody changed the run in between, so nothing was done: look again at what your text would do"
-        return await _page(request, now, await _proposal(state, now, text, told=told), status=409)
+        notice = "somebody changed the run in between, so nothing was done: look again at what your text would do"
+        return await _page(request, now, await _proposal(state, now, text, notice=notice), status=409)
     return Response(status_code=303, headers={"Location": f"/runs/{run.id}"})
 
 
-async def _proposal(state: State, run: Run, text: str, *, told: str | None = None) -> Proposal:
+async def _proposal(state: State, run: Run, text: str, *, notice: str | None = None) -> Proposal:
     """*text* with what it would do to *run*, or what is wrong with it."""
     try:
         outlook = await outlook_of(state, run, await asyncio.to_thread(_read, state, text))
     except StoryboardInvalid as error:
-        return Proposal(text=text, mistakes=error.mistakes, told=told)
+        return Proposal(text=text, mistakes=error.mistakes, told=notice)
     except (Conflict, KeyMissing, NotFound) as error:
-        return Proposal(text=text, told=told or error.message)
-    return Proposal(text=text, seen=_digest(text), outlook=outlook, told=told)
+        return Proposal(text=text, told=notice or error.message)
+    return Proposal(text=text, seen=_digest(text), outlook=outlook, told=notice)
 
 
 def _revision(form: dict[str, str]) -> int:
@@ -110,8 +111,8 @@ async def _text_of(state: State, run: Run) -> str:
 
 
 def _read(state: State, text: str) -> Storyboard:
-    trusted = Trusted(state.settings.trusted_hosts)
-    return priced(read_storyboard(text, form="yaml", allow_paths=False, trusted=trusted), state.providers)
+    trusted_hosts = Trusted(state.settings.trusted_hosts)
+    return priced(read_storyboard(text, form="yaml", allow_paths=False, trusted_hosts=trusted_hosts), state.providers)
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -151,9 +151,9 @@ def _ratio_of(frame: shapes.Frame | None) -> float | None:
 def shown_take(shot: shapes.Shot) -> shapes.Take | None:
     """The take that stands for the shot: the one it goes on from, else the newest that has a clip, else the newest."""
     takes = shot.takes
-    picked = [take for take in takes if take.number == shot.picked]
+    picks = [take for take in takes if take.number == shot.picked]
     with_clip = [take for take in takes if take.video]
-    return next(iter([*picked, *with_clip[-1:], *takes[-1:]]), None)
+    return next(iter([*picks, *with_clip[-1:], *takes[-1:]]), None)
 
 
 def cell_of(run: shapes.Run, shot: shapes.Shot, *, now: float) -> ShotCell:

@@ -2,6 +2,7 @@
 
 import re
 import time
+from dataclasses import replace
 from typing import Any, Final, get_args
 
 from starlette.requests import Request
@@ -18,6 +19,7 @@ from framerelay.receiver.door.sessions import INVITED_S
 from framerelay.receiver.fields import check_names, fields_of
 from framerelay.receiver.page.history import moments_of
 from framerelay.receiver.page.next import may_be_lost, retake_of, what_is_next
+from framerelay.receiver.page.picks import check_pick, other_picks, undo_address, undo_of
 from framerelay.receiver.page.refusals import refusal_words
 from framerelay.receiver.page.rendering import login_form, render_page
 from framerelay.receiver.page.strip import (
@@ -48,7 +50,7 @@ OF_ONE: Final[dict[str, tuple[str, ...]]] = {
     "promote": (),
     "resume": ("more_jobs", "more_money"),
     "approve": ("shot", "prompt", "seed"),
-    "pick": ("shot", "take"),
+    "pick": ("shot", "take", "picked", "undo"),
     "adopt": ("shot", "job_id"),
     "retake": ("shot", "prompt", "seed", "following"),
 }
@@ -84,7 +86,7 @@ async def act(request: Request) -> Response:
         now = await stored_run(state_of(request), run.id)
         status = 409 if isinstance(error, Conflict) else 422
         return await _run_page(
-            request, now, "run.html", told=refusal_words(error, fields_of(request), now), status=status
+            request, now, "run.html", notice=refusal_words(error, fields_of(request), now), status=status
         )
 
 
@@ -96,8 +98,14 @@ async def _act(request: Request, run: Run) -> Response:
         check_revision(run, revision)
         final = await begin_final(state, run, final_of(state, run))
         return Response(status_code=303, headers={"Location": f"/runs/{final.id}"})
-    await decide(state, run.id, _decision(form, run), revision=revision)
+    decision = _decision(form, run)
+    if form.get("picked"):
+        check_pick(run, form, time.time())
+        revision = run.revision  # A film that was joined since the page was drawn is no reason to refuse.
+    await decide(state, run.id, decision, revision=revision)
     place = f"#shot-{form['shot']}" if form["action"] == "retake" else "#next"
+    if isinstance(decision, events.Picked):
+        place = undo_address(run, replace(decision, shot_id=stored_shot(run, decision.shot_id))) + place
     return Response(status_code=303, headers={"Location": f"/runs/{run.id}{place}"})
 
 
@@ -110,19 +118,20 @@ async def show_shot(request: Request) -> Response:
         return Response(status_code=303, headers={"Location": f"/runs/{run.id}/shots/{shot.name}"})
     now, view = time.time(), await _whole_view(request, run)
     place = next(place for place, each in enumerate(view.shots) if each.id == shot.name)
-    seen = view.shots[place]
+    shot_view = view.shots[place]
     return await render_page(
         request,
         "shot.html",
         run=view,
-        shot=seen,
-        cell=cell_of(view, seen, now=now),
+        shot=shot_view,
+        cell=cell_of(view, shot_view, now=now),
         before=view.shots[place - 1].id if place else None,
         after=view.shots[place + 1].id if place + 1 < len(view.shots) else None,
-        words=shot_words(view, seen, now=now),
-        takes=list(takes_of(view, seen, now=now)),
+        words=shot_words(view, shot_view, now=now),
+        takes=list(takes_of(view, shot_view, now=now)),
         shape=shape_of(view),
         retake=retake_of(run, shot, now),
+        others=other_picks(run, shot, now),
         lost=may_be_lost(shot),
         live=not has_ended(run),
         moments=await moments_of(state, run, shot),
@@ -209,15 +218,15 @@ def _number(form: dict[str, str], name: str) -> int | None:
 
 
 async def _run_page(
-    request: Request, run: Run, template: str, *, told: str | None = None, status: int = 200
+    request: Request, run: Run, template: str, *, notice: str | None = None, status: int = 200
 ) -> Response:
-    """*told*: why what was asked for was not done."""
+    """*notice*: why what was asked for was not done."""
     now, view = time.time(), await _whole_view(request, run)
     return await render_page(
         request,
         template,
         status=status,
-        told=told,
+        told=notice,
         run=view,
         now=now,
         done=_count_done(view),
@@ -229,6 +238,7 @@ async def _run_page(
         promotes=_promotion(state_of(request), run),
         shape=shape_of(view),
         next=what_is_next(run, view, now=now),
+        undo=undo_of(run, request.query_params, now),
         live=not has_ended(run),
         moving=any(shot.status in MOVING for shot in run.shots),
         event_names=EVENT_NAMES,

@@ -44,8 +44,8 @@ def worded(value: Any, name: str = "") -> Any:
 def _list(values: Sequence[Any], name: str) -> Sequence[Any]:
     if name == "details":  # What it is called, and what it is: a person's words, or an id.
         return [(_label(label), *rest) for label, *rest in values]
-    said = [worded(each, name) for each in values]
-    return tuple(said) if isinstance(values, tuple) else said
+    words = [worded(each, name) for each in values]
+    return tuple(words) if isinstance(values, tuple) else words
 
 
 def _fields(value: Any) -> Any:
@@ -55,5 +55,5 @@ def _fields(value: Any) -> Any:
 
 
 def _label(label: str) -> str:
-    said = translate(label.removesuffix(":"))
-    return f"{said}：" if label.endswith(":") and said != label.removesuffix(":") else said
+    text = translate(label.removesuffix(":"))
+    return f"{text}：" if label.endswith(":") and text != label.removesuffix(":") else text

@@ -135,21 +135,21 @@ class _ArkApi:
     async def page(self, request: Request) -> Response:
         """By page, the newest first; ``filter.status``, ``filter.model`` and any number of ``filter.task_ids``."""
         self._desk.authenticate(request, self._dialect)
-        asked = request.query_params
-        number, size = asked.get("page_num", "1"), asked.get("page_size", "20")
+        query = request.query_params
+        number, size = query.get("page_num", "1"), query.get("page_size", "20")
         if not (number.isdecimal() and size.isdecimal() and 1 <= int(number) <= 500 and 1 <= int(size) <= 500):
             raise wrong(self._dialect, "page_num, page_size", "must lie between 1 and 500")
-        ids = asked.getlist("filter.task_ids")
-        found = [
+        ids = query.getlist("filter.task_ids")
+        jobs = [
             describe(job)
             for job in reversed(self._desk.workshop.jobs.values())
             if job.dialect is self._dialect
-            and asked.get("filter.status", job.state.value) == job.state.value
-            and asked.get("filter.model", job.wish.model) == job.wish.model
+            and query.get("filter.status", job.state.value) == job.state.value
+            and query.get("filter.model", job.wish.model) == job.wish.model
             and (not ids or job.id in ids)
         ]
         begin = (int(number) - 1) * int(size)
-        return JSONResponse({"items": found[begin : begin + int(size)], "total": len(found)})
+        return JSONResponse({"items": jobs[begin : begin + int(size)], "total": len(jobs)})
 
     async def delete(self, request: Request) -> Response:
         """A queued job is cancelled, the record of one that has ended removed; any other is refused."""

@@ -69,18 +69,18 @@ class _FalApi:
         model, kind = request.path_params["model"], MODELS.get(request.path_params["model"])
         if kind is None:
             raise self._dialect.refusal(Objection.MODEL, f"Application '{model}' not found", "model")
-        sent: dict[str, object] = read(body, dict[str, object], self._dialect)
+        fields: dict[str, object] = read(body, dict[str, object], self._dialect)
         webhook = request.query_params.get("fal_webhook")
         check_callback(webhook, self._dialect, "fal_webhook")
         callback_url = UNSET if webhook is None else webhook
         try:
-            asked = msgspec.convert(sent, kind)
-            return Wish(model=model, input=input_of(asked, callback_url), body=sent)
+            create = msgspec.convert(fields, kind)
+            return Wish(model=model, input=input_of(create, callback_url), body=fields)
         except msgspec.ValidationError as error:
             detail = _detail(*complaint_of(error))
             failure = (str(detail[0]["type"]), str(detail[0]["msg"]))
-            unread = JobInput(prompt="", callback_url=callback_url)
-            return Wish(model=model, input=unread, body=sent, error=failure, detail=detail)
+            job_input = JobInput(prompt="", callback_url=callback_url)
+            return Wish(model=model, input=job_input, body=fields, error=failure, detail=detail)
 
     def _created(self, job: Job) -> object:
         address = _address(job)
@@ -125,8 +125,8 @@ class _FalApi:
         """The first step of an upload, as at rest.fal.ai."""
         self._desk.authenticate(request, self._dialect)
         self._desk.maybe_unavailable(self._dialect, "upload", self._desk.count("upload"))
-        asked = read(await self._desk.body_of(request, self._dialect), FalUpload, self._dialect)
-        name = await self._desk.keep_upload(b"", asked.file_name)
+        upload = read(await self._desk.body_of(request, self._dialect), FalUpload, self._dialect)
+        name = await self._desk.keep_upload(b"", upload.file_name)
         base = self._desk.base_url(request)
         return JSONResponse({"upload_url": f"{base}/fal/storage/upload/{name}", "file_url": f"{base}/files/{name}"})
 

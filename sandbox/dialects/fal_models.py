@@ -55,13 +55,13 @@ MODELS: Final[Mapping[str, Any]] = {
 }
 
 
-def input_of(asked: SeedanceText | KlingImage, callback_url: Url) -> JobInput:
-    """*asked* in the words of the jobs API. Raises: msgspec.ValidationError."""
-    duration = asked.duration
-    if isinstance(asked, KlingImage):
-        first, last = asked.image_url, asked.tail_image_url
+def input_of(create: SeedanceText | KlingImage, callback_url: Url) -> JobInput:
+    """*create* in the words of the jobs API. Raises: msgspec.ValidationError."""
+    duration = create.duration
+    if isinstance(create, KlingImage):
+        first, last = create.image_url, create.tail_image_url
         return JobInput(
-            prompt=asked.prompt,
+            prompt=create.prompt,
             first_frame_url=first,
             last_frame_url=last,
             duration=UNSET if duration is UNSET else int(duration),
@@ -71,13 +71,13 @@ def input_of(asked: SeedanceText | KlingImage, callback_url: Url) -> JobInput:
     if seconds is not UNSET and not 4 <= seconds <= 15:
         raise msgspec.ValidationError("Expected a duration from 4 to 15 - at `$.duration`")
     return JobInput(
-        prompt=asked.prompt,
-        first_frame_url=asked.image_url if isinstance(asked, SeedanceImage) else UNSET,
-        last_frame_url=asked.end_image_url if isinstance(asked, SeedanceImage) else UNSET,
-        resolution=asked.resolution,
-        ratio="adaptive" if asked.aspect_ratio == "auto" else asked.aspect_ratio,
+        prompt=create.prompt,
+        first_frame_url=create.image_url if isinstance(create, SeedanceImage) else UNSET,
+        last_frame_url=create.end_image_url if isinstance(create, SeedanceImage) else UNSET,
+        resolution=create.resolution,
+        ratio="adaptive" if create.aspect_ratio == "auto" else create.aspect_ratio,
         duration=seconds,
-        seed=asked.seed,
-        generate_audio=asked.generate_audio,
+        seed=create.seed,
+        generate_audio=create.generate_audio,
         callback_url=callback_url,
     )

@@ -115,24 +115,24 @@ class _KlingApi:
         self._desk.authenticate(request, self._dialect)
         ids = request.query_params.get("task_ids", "")
         references = request.query_params.get("external_task_ids", "")
-        wanted = [one for one in (ids or references).split(",") if one]
-        if not wanted or (ids and references) or len(wanted) > IDS_MAX:
+        names = [one for one in (ids or references).split(",") if one]
+        if not names or (ids and references) or len(names) > IDS_MAX:
             raise wrong(self._dialect, "task_ids, external_task_ids", f"are needed, one of both, at most {IDS_MAX}")
-        found = [job for job in self._jobs() if (job.id if ids else job.wish.reference) in wanted]
-        return JSONResponse(_answer([_record(await self._desk.look_up(job)) for job in found]))
+        jobs = [job for job in self._jobs() if (job.id if ids else job.wish.reference) in names]
+        return JSONResponse(_answer([_record(await self._desk.look_up(job)) for job in jobs]))
 
     async def page(self, request: Request) -> Response:
         """The newest first; without times those of the last 30 days."""
         self._desk.authenticate(request, self._dialect)
-        asked = read(await self._desk.body_of(request, self._dialect), KlingPage, self._dialect)
-        times = [one or "" for one in (asked.start_time, asked.end_time) if one is not UNSET]
-        if not 1 <= asked.limit <= LIST_MAX or not all(one.isdecimal() for one in [*times, asked.cursor or "0"]):
+        page = read(await self._desk.body_of(request, self._dialect), KlingPage, self._dialect)
+        times = [one or "" for one in (page.start_time, page.end_time) if one is not UNSET]
+        if not 1 <= page.limit <= LIST_MAX or not all(one.isdecimal() for one in [*times, page.cursor or "0"]):
             raise wrong(self._dialect, "start_time, end_time, cursor, limit", "are not numbers in their bounds")
-        begin = int(asked.cursor or 0)
-        fitting = [_record(job) for job in reversed(self._jobs()) if _fits(job, asked)]
-        more = begin + asked.limit < len(fitting)
-        result = fitting[begin : begin + asked.limit]
-        cursor = str(begin + asked.limit) if more else ""
+        begin = int(page.cursor or 0)
+        fitting = [_record(job) for job in reversed(self._jobs()) if _fits(job, page)]
+        more = begin + page.limit < len(fitting)
+        result = fitting[begin : begin + page.limit]
+        cursor = str(begin + page.limit) if more else ""
         return JSONResponse(_answer({"result": result, "next_cursor": cursor, "has_more": more}))
 
     def _jobs(self) -> list[Job]:
@@ -141,8 +141,8 @@ class _KlingApi:
     def _signed(self, job: Job, body: bytes) -> Mapping[str, str]:
         """Standard Webhooks 1.0.0."""
         message_id, now = f"{job.id}-{WORDS.get(job.state, 'failed')}", str(int(time.time()))
-        signed = hmac.digest(self._secret or b"", f"{message_id}.{now}.".encode() + body, hashlib.sha256)
-        signature = f"v1,{base64.b64encode(signed).decode()}"
+        digest = hmac.digest(self._secret or b"", f"{message_id}.{now}.".encode() + body, hashlib.sha256)
+        signature = f"v1,{base64.b64encode(digest).decode()}"
         return {"webhook-id": message_id, "webhook-timestamp": now, "webhook-signature": signature}
 
 
@@ -171,9 +171,9 @@ def _answer(data: object) -> dict[str, object]:
 
 
 def _fits(job: Job, page: KlingPage) -> bool:
-    created = job.created * 1000
-    after = page.start_time is UNSET or created >= int(page.start_time)
-    before = page.end_time is UNSET or created <= int(page.end_time)
+    created_ms = job.created * 1000
+    after = page.start_time is UNSET or created_ms >= int(page.start_time)
+    before = page.end_time is UNSET or created_ms <= int(page.end_time)
     words = {"status": WORDS.get(job.state, "failed"), "product_type": "video"}
     return after and before and all(words[one.key] in one.values for one in page.filters)
 

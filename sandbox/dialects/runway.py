@@ -109,7 +109,7 @@ class _RunwayApi:
         pictures = self._pictures(create, request)
         self._check(create, pictures, has_image=request.url.path.endswith("/image_to_video"))
         resolution, ratio = RATIOS[create.model].get(create.ratio or "", (UNSET, UNSET))
-        wished = JobInput(
+        job_input = JobInput(
             prompt=create.promptText or "",
             first_frame_url=pictures.get("first", UNSET),
             last_frame_url=pictures.get("last", UNSET),
@@ -119,7 +119,7 @@ class _RunwayApi:
             seed=create.seed,
             generate_audio=create.audio,
         )
-        return Wish(model=create.model, input=wished, body=document(body))
+        return Wish(model=create.model, input=job_input, body=document(body))
 
     def _check_version(self, request: Request) -> None:
         if request.headers.get("x-runway-version") != VERSION:
@@ -127,15 +127,15 @@ class _RunwayApi:
 
     def _pictures(self, create: RunwayCreate, request: Request) -> dict[str, str]:
         """Addresses by position; an upload is one of our own files."""
-        given = create.promptImage
-        if given is UNSET:
+        prompt_image = create.promptImage
+        if prompt_image is UNSET:
             return {}
-        if isinstance(given, str):
-            return {"first": self._address(given, request)}
-        found: dict[str, str] = {each.position: self._address(each.uri, request) for each in given}
-        if not given or len(found) < len(given) or "first" not in found:
+        if isinstance(prompt_image, str):
+            return {"first": self._address(prompt_image, request)}
+        pictures: dict[str, str] = {each.position: self._address(each.uri, request) for each in prompt_image}
+        if not prompt_image or len(pictures) < len(prompt_image) or "first" not in pictures:
             raise wrong(self._dialect, "promptImage", "needs a first image, and each position once")
-        return found
+        return pictures
 
     def _address(self, uri: str, request: Request) -> str:
         if uri.startswith(UPLOAD):
@@ -189,8 +189,8 @@ class _RunwayApi:
         self._desk.authenticate(request, self._dialect)
         self._check_version(request)
         self._desk.maybe_unavailable(self._dialect, "upload", self._desk.count("upload"))
-        asked = read(await self._desk.body_of(request, self._dialect), RunwayUpload, self._dialect)
-        name = await self._desk.keep_upload(b"", asked.filename)
+        upload = read(await self._desk.body_of(request, self._dialect), RunwayUpload, self._dialect)
+        name = await self._desk.keep_upload(b"", upload.filename)
         address = f"{self._desk.base_url(request)}/runway/uploads/{name}"
         return JSONResponse({"uploadUrl": address, "fields": {"key": name}, "runwayUri": f"{UPLOAD}{name}"})
 
@@ -237,8 +237,8 @@ def _created(job: Job) -> object:
 
 def _record(job: Job) -> dict[str, object]:
     """A task; one that succeeded has a new address each time it is asked for."""
-    created = datetime.fromtimestamp(job.created, UTC).isoformat().replace("+00:00", "Z")
-    record: dict[str, object] = {"id": job.id, "createdAt": created, "status": WORDS.get(job.state, "FAILED")}
+    created_at = datetime.fromtimestamp(job.created, UTC).isoformat().replace("+00:00", "Z")
+    record: dict[str, object] = {"id": job.id, "createdAt": created_at, "status": WORDS.get(job.state, "FAILED")}
     if job.state is JobState.SUCCEEDED:
         return record | {"output": [job.fresh_video_url], "cost": {"credits": _credits(job)}}
     if job.state in (JobState.FAILED, JobState.EXPIRED):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.test_run import FIVE_MISTAKES
 from tests.cli.test_start_up import loaded_by
 
 BOARD = """
@@ -18,16 +19,6 @@ budget: {jobs: 6}
 shots:
   - {id: s1, prompt: 跑车驶过街道, takes: 2}
   - {id: s2, prompt: 镜头拉近, gate: approve}
-"""
-MISTAKES = """
-title: 雨
-model: seedance-1.5-pro-720p
-budjet: {jobs: 6}
-defaults: {duration: five}
-shots:
-  - {id: s1, promt: 跑车}
-  - {id: s2, prompt: 近, from: s9}
-  - {id: s2, prompt: 再近}
 """
 # Three words of English in a row are a sentence that was forgotten; commands to type are none.
 COMMAND = re.compile(r"framerelay [a-z-]+( \S+)*|`[^`]*`|\"[^\"]*\"|(film|run|export): \S+|https?://\S+")
@@ -67,6 +58,25 @@ def test_a_film_is_planned_made_and_decided_on_in_chinese(relay: Any) -> None:
     assert english_in(relay.run("plan", board).out) != [], "English where nobody asks for another"
 
 
+def test_what_is_typed_wrong_is_said_in_one_language(relay: Any) -> None:
+    """The words that click puts together itself, its stops and kinds of values, and the system's own words."""
+    zh = relay.having(LANG="zh")
+    (relay.folder / "folder").mkdir()
+    wrong = {
+        "缺少参数 'RUN'。": zh.run("show"),
+        "缺少选项 '--as'。请从以下选择": zh.run("provider", "read", "kling"),
+        "没有命令 'runz'。（是不是想写": zh.run("runz"),
+        "'x' 不是有效的整数": zh.run("runs", "--limit", "x"),
+        "文件夹 'nowhere' 不存在": zh.run("restore", "nowhere"),
+        "nowhere.yaml 读不出来：没有这个文件": zh.run("provider", "check", "nowhere.yaml"),
+        "folder 读不出来：这是文件夹": zh.run("provider", "check", "folder"),
+    }
+
+    assert {said: ended.err for said, ended in wrong.items() if said not in ended.err} == {}
+    assert [english_in(ended.err.replace("[OPTIONS]", "")) for ended in wrong.values()] == [[]] * len(wrong)
+    assert relay.run("show").err.endswith("Error: Missing argument 'RUN'.\n")
+
+
 @pytest.mark.parametrize(
     "words",
     [("--help",), ("amend", "--help"), ("doctor",), ("providers",), ("show",), ("plan", "nowhere.yaml")],
@@ -81,7 +91,7 @@ def test_help_findings_and_mistakes_are_in_chinese(relay: Any, words: tuple[str,
 
 def test_every_mistake_of_a_storyboard_is_in_chinese(relay: Any) -> None:
     zh = relay.having(LANG="zh")
-    ended = zh.run("plan", zh.write("wrong.yaml", MISTAKES))
+    ended = zh.run("plan", zh.write("wrong.yaml", FIVE_MISTAKES))
 
     assert ended.code == 2
     assert len(ended.err.splitlines()) == len(relay.run("plan", "wrong.yaml").err.splitlines()) > 4

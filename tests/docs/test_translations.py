@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from docs.site.translations import MARK, ROOT, mark, translations, without_tables
+from framerelay.languages.catalogs import translate
+from framerelay.languages.reader import CHINESE
 from tests.docs.test_commands import BLOCK
 
 PAGES = translations()
@@ -49,12 +51,20 @@ def test_it_has_the_same_headings_tables_and_names(chinese: Path, english: Path)
 
 @pairs()
 def test_it_has_the_same_commands(chinese: Path, english: Path) -> None:
-    """So they need not be typed twice. Comments, prompts and titles may be Chinese, and a drawing that says so."""
+    """
+    So they need not be typed twice. Comments, prompts and titles may be Chinese, and a drawing that says so.
+
+    What a command prints may be said in Chinese: then just as the command says it.
+    """
     here, there = blocks(chinese), blocks(english)
 
     assert len(here) == len(there)
-    for ours, theirs in zip(here, there, strict=True):
-        if ours[1] == "in Chinese":
+    spoken = (block["text"] for block in BLOCK.finditer(text(english)))
+    for ours, theirs, printed in zip(here, there, spoken, strict=True):
+        if ours[1] == "said in Chinese":
+            said = "".join(f"{translate(line, CHINESE)}\n" for line in printed.splitlines())
+            assert ours[2] == WORDS.sub(r"\1\2…", COMMENT.sub("", said))
+        elif ours[1] == "in Chinese":
             assert (ours[0], ours[2].count("\n")) == (theirs[0], theirs[2].count("\n")) == ("text", ours[2].count("\n"))
         else:
             assert ours == theirs

@@ -43,6 +43,42 @@ def test_a_composed_sentence_is_translated(english: str, chinese: str) -> None:
 @pytest.mark.parametrize(
     ("english", "chinese"),
     [
+        ("  kept: field, film and done", "  保留：field、film 和 done"),
+        (
+            "field is made as it is written now; 1 job to the end of the film",
+            "field 按现在写的制作；到成片完成共 1 个任务",
+        ),
+        ("Shots film, s2 and done start when you approve.", "你批准后，镜头 film、s2 和 done 就开始。"),
+        ("take 2 of shot film is picked already", "镜头 film 的第 2 次生成已选定"),
+    ],
+)
+def test_a_shot_may_be_called_as_one_of_our_words(english: str, chinese: str) -> None:
+    assert translate(english, CHINESE) == chinese
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("our disk: permission denied", "本机磁盘：没有权限"),
+        (
+            "the clip of shot film, take 1 is gone from the data folder: put it back from a backup, or retake the shot",
+            "镜头 film 第 1 次生成的片段已不在数据文件夹里：请从备份放回去，或重拍这个镜头",
+        ),
+        (
+            "cannot listen on 1.2.3.4:80: cannot assign requested address",
+            "不能在 1.2.3.4:80 上监听：这台机器没有这个地址",
+        ),
+        ("film.yaml cannot be read: no such file or directory", "film.yaml 读不出来：没有这个文件或文件夹"),
+        ("our disk: something that nobody knows", "本机磁盘：something that nobody knows"),
+    ],
+)
+def test_what_is_wrong_with_a_disk_is_translated(english: str, chinese: str) -> None:
+    assert translate(english, CHINESE) == chinese
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
         ("the provider says: no such run; done, now", "供应商说：no such run; done, now"),
         ("failed: the provider says: Done. No job, no status", "失败：供应商说：Done. No job, no status"),
         ("HTTP 400 invalid: the film, failed; done", "HTTP 400 invalid: the film, failed; done"),

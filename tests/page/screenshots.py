@@ -21,6 +21,14 @@ pytestmark = pytest.mark.anyio
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 INTO = {ENGLISH: PICTURES, CHINESE: PICTURES / "zh"}
 BYTES_MAX = 200_000
+MOVING_BYTES_MAX = 1_500_000
+EVERY_MS, FILM_FPS, FASTER, LAST_MS = 400, 5, 2, 3000
+LOAD = "it => new Promise(go => { it.onloadeddata = () => go(it.duration); it.preload = 'auto'; it.load() })"
+SEEK = """(it, at) => new Promise(go => {
+  it.controls = false;
+  it.onseeked = () => requestAnimationFrame(go);
+  it.currentTime = at;
+})"""
 MODEL = {"version": 1, "model": "seedance-1.5-pro-1080p", "defaults": {"resolution": "480p", "seed": 12345}}
 # What is to be seen, by language and shot.
 PROMPTS = {
@@ -43,7 +51,8 @@ PROMPTS = {
         "boat": "一条小船从雾中驶出",
     },
 }
-RAIN, CHASE, HARBOUR = "霓虹雨夜", "霓虹雨夜，第二版", {ENGLISH: "Harbour at dawn", CHINESE: "港口黎明"}
+RAIN, CHASE, HARBOUR = "霓虹雨夜", "霓虹雨夜，第二版", {ENGLISH: "Harbor at dawn", CHINESE: "港口黎明"}
+NIGHT = {ENGLISH: "Neon rain", CHINESE: RAIN}
 CHANGED = {ENGLISH: ("shiver in a puddle", "go out"), CHINESE: ("在积水里颤动", "熄灭")}
 
 
@@ -133,6 +142,46 @@ async def test_the_pictures_are_taken(
         async with visit(relay, device_scale_factor=1.5, viewport={"width": 390, "height": 844}, **locale) as person:
             await keep(await shown(await person.open(f"/runs/{dawn}")), into / "phone.png")
         await relay.api.post(f"/v1/runs/{chase}/cancel")
+
+
+@pytest.mark.parametrize("language", INTO)
+async def test_a_film_grows(start_provider: Any, start_relay: Any, visit: Any, language: str) -> None:
+    """What README begins with: a run from its first shot to its film, which plays then, as a moving picture."""
+    options = {"scale": 0.6, "seconds_per_clip": 3.0, "queue_s": 0.2, "job_s": 1.5}
+    street = [shot(language, each) for each in ("arrival", "wheel", "brake", "leap")]
+    frames: list[tuple[Image.Image, int]] = []
+    view = {"viewport": {"width": 1000, "height": 690}, "locale": {ENGLISH: "en-US", CHINESE: "zh-CN"}[language]}
+    async with start_provider(options=options) as provider, start_relay(provider.url) as relay:
+        run_id = await relay.run({**MODEL, "title": NIGHT[language], "budget": {"jobs": 6}, "shots": street})
+        async with visit(relay, **view) as person:
+            page = await person.open(f"/runs/{run_id}")
+            film = page.locator("#film")
+            while True:
+                await page.wait_for_timeout(EVERY_MS)
+                if await film.count():
+                    break
+                frames.append((await taken(page), EVERY_MS))
+            for moment in range(int(await film.evaluate(LOAD) * FILM_FPS / FASTER)):
+                await film.evaluate(SEEK, moment * FASTER / FILM_FPS)
+                frames.append((await taken(page), 1000 // FILM_FPS))
+    frames[-1] = (frames[-1][0], LAST_MS)
+    save_moving(frames, INTO[language] / "film.webp")
+
+
+async def taken(page: Page) -> Image.Image:
+    return Image.open(io.BytesIO(await page.screenshot())).convert("RGB")
+
+
+def save_moving(frames: list[tuple[Image.Image, int]], path: Path) -> None:
+    """One picture after the other, each for its milliseconds; those that are the same are one."""
+    pictures, lasts = [frames[0][0]], [0]
+    for each, ms in frames:
+        if each.tobytes() != pictures[-1].tobytes():
+            pictures.append(each)
+            lasts.append(0)
+        lasts[-1] += ms
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=lasts, loop=0, quality=60, method=4)
+    assert path.stat().st_size < MOVING_BYTES_MAX, path
 
 
 async def shown(page: Page) -> Page:

@@ -1,5 +1,6 @@
 """A person watches a run: it changes by itself, plays, and finds its way back after a break."""
 
+import re
 import threading
 from contextlib import AsyncExitStack
 from typing import Any
@@ -16,6 +17,10 @@ CHAIN: dict[str, Any] = {
     "shots": [{"id": "s1", "prompt": "a car"}, {"id": "s2", "prompt": "closer"}],
 }
 GATED = {**CHAIN, "title": "a pause", "shots": [CHAIN["shots"][0], {**CHAIN["shots"][1], "gate": "approve"}]}
+HEIGHTS = "all => all.map(each => each.offsetHeight)"
+WIDTH = "it => it.naturalWidth"
+IS_DRAWN = "it => it.complete && it.naturalWidth > 0"
+AS_PICTURE = {"Accept": "image/avif,image/webp,image/*,*/*;q=0.8", "Accept-Language": "zh-CN"}
 HOSTILE = '<img src=x onerror="document.title=1"></script><script>document.title=2</script>{{7*7}}&lt;b&gt;"\'`\u202e'
 
 
@@ -212,3 +217,63 @@ async def turn(page: Page, state: str) -> None:
         " document.dispatchEvent(new Event('visibilitychange')); }",
         state,
     )
+
+
+async def test_where_a_picture_is_gone_stand_words(relay: Any, visit: Any, picture: Any, wait_until: Any) -> None:
+    """
+    In its own room, with a script and without, in the reader's language; what can be made again comes in by itself.
+    """
+    run_id = await relay.run(CHAIN)
+    run = await relay.ended(run_id)
+    folder = relay.settings.data_dir / "media" / run_id
+    async with visit(relay) as before:
+        page = await before.open(f"/runs/{run_id}")
+        heights = await page.locator("img, video, .shot").evaluate_all(HEIGHTS)
+    for file in folder.iterdir():
+        if file.name.startswith("s2."):
+            file.unlink()
+    (folder / run["film"]["url"].rpartition("/")[2]).unlink()
+    async with visit(relay, java_script_enabled=False, locale="zh-CN") as reader:
+        reader.expects("404")
+        page = await reader.open(f"/runs/{run_id}")
+        frame = page.locator("#shot-s2 .pair img").last
+        await expect(frame).to_be_visible()
+        answer = await reader.context.request.get(f"{reader.url}{await frame.get_attribute('src')}", headers=AS_PICTURE)
+        drawn = await answer.text()
+        clip = await page.request.get(f"{reader.url}/media/{run_id}/s2.1.mp4", headers={"Accept": "text/html"})
+        await picture(page, "gone-without-a-script")
+    async with visit(relay) as person:
+        person.expects("404")
+        page = await person.open(f"/runs/{run_id}")
+        film, frame = page.locator("#film"), page.locator("#shot-s2 .pair img").last
+        await expect(film).to_have_attribute("poster", re.compile(r"\.mp4$"))
+        assert await frame.evaluate(IS_DRAWN)
+        now = await page.locator("img, video, .shot").evaluate_all(HEIGHTS)
+        await picture(page, "gone")
+
+    assert now == heights, "nothing jumps"
+    assert (answer.status, answer.headers["content-type"]) == (404, "image/svg+xml")
+    assert "文件不在了" in drawn
+    assert (clip.status, clip.headers["content-type"]) == (404, "text/html; charset=utf-8")
+
+
+async def test_a_picture_that_is_made_again_comes_in(relay: Any, visit: Any) -> None:
+    """As after `FRAMERELAY_FRAMES_KEEP_S`; nobody reloads."""
+    run_id = await relay.run(CHAIN)
+    await relay.ended(run_id)
+    folder = relay.settings.data_dir / "media" / run_id
+    async with visit(relay) as before:
+        page = await before.open(f"/runs/{run_id}")
+        frame = page.locator("#shot-s1 .pair img").last
+        await page.wait_for_function(IS_DRAWN, arg=await frame.element_handle())
+        width = await frame.evaluate(WIDTH)
+    for file in folder.iterdir():
+        if ".last." in file.name or ".first." in file.name:
+            file.unlink()
+    async with visit(relay) as person:
+        person.expects("503")
+        page = await person.open(f"/runs/{run_id}", hurried=True)
+        frame = page.locator("#shot-s1 .pair img").last
+        await page.wait_for_function(f"it => it.complete && ({WIDTH})(it) == {width}", arg=await frame.element_handle())
+
+    assert [each for each in person.problems if "503" in each], "it was gone at first"

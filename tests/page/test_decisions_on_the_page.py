@@ -120,6 +120,52 @@ async def test_a_take_is_picked(relay: Any, visit: Any, picture: Any) -> None:
     assert (await relay.shown(run_id))["shots"][0]["picked"] == 2
 
 
+async def test_another_take_is_picked_and_that_is_undone(relay: Any, visit: Any, picture: Any, axe: Any) -> None:
+    """The old take comes back into the film from the shot's panel, for nothing; one click takes that back."""
+    run_id = await relay.run({**MODEL, "title": "to and fro", "budget": {"jobs": 4}, "shots": TWO})
+    await relay.ended(run_id)
+    await relay.api.post(f"/v1/runs/{run_id}/shots/s2/retake")
+    await relay.ended(run_id)
+    spent = (await relay.shown(run_id))["spent"]
+    async with visit(relay) as person:
+        page = await person.open(f"/runs/{run_id}")
+        await page.get_by_role("link", name="s2", exact=True).click()
+        await page.get_by_role("button", name="Pick take 1 instead").click()
+        await expect(page.get_by_text("Take 1 of s2 is picked.")).to_be_visible()
+        await picture(page, "run-undo", whole=False)
+        assert await axe(page) == []
+        await expect(page.get_by_role("button", name="Pick take 2 instead")).to_be_visible()
+        await relay.ended(run_id)
+        await page.get_by_role("button", name="Undo: pick take 2 again").click()
+        await expect(page.get_by_text("Take 2 of s2 is picked.")).to_be_visible()
+        await page.locator("#undo").get_by_role("link", name="Close").click()
+        await expect(page.locator("#undo")).to_have_count(0)
+        await has_film(page)
+
+    now = await relay.ended(run_id)
+    assert (now["shots"][1]["picked"], now["film"]["takes"], now["spent"]) == (2, {"s1": 1, "s2": 2}, spent)
+
+
+async def test_a_change_of_the_storyboard_that_cost_nothing_is_undone(relay: Any, visit: Any) -> None:
+    """What it was before is looked at first; nothing is spent on the way there or back."""
+    run_id = await relay.run({**MODEL, "title": "there and back", "budget": {"jobs": 4}, "shots": TWO})
+    spent = (await relay.ended(run_id))["spent"]
+    async with visit(relay) as person:
+        page = await person.open(f"/runs/{run_id}/storyboard")
+        board = page.get_by_label("Storyboard as YAML")
+        before = await board.input_value()
+        await board.fill(before.replace("there and back", "another title"))
+        await page.get_by_role("button", name="Apply: spend nothing").click()
+        await expect(page.get_by_role("heading", level=1, name="another title")).to_be_visible()
+        await page.get_by_role("button", name="Undo …").click()
+        await expect(board).to_have_value(before)
+        await page.get_by_role("button", name="Apply: spend nothing").click()
+        await expect(page.get_by_role("heading", level=1, name="there and back")).to_be_visible()
+        await expect(page.locator("#undo-storyboard")).to_be_hidden()
+
+    assert ((await relay.ended(run_id))["title"], (await relay.shown(run_id))["spent"]) == ("there and back", spent)
+
+
 async def test_a_shot_is_made_once_more_with_another_prompt(relay: Any, visit: Any, picture: Any) -> None:
     """It says first what is spent and what no longer fits; then there is a take with the new prompt, and a new film."""
     run_id = await relay.run({**MODEL, "title": "once more", "budget": {"jobs": 4}, "shots": TWO})

@@ -140,6 +140,20 @@ async def test_the_page_says_in_chinese_how_a_run_stands(browser: Any, relay: An
     assert "done" in chinese
 
 
+async def test_the_history_of_a_shot_says_why_in_chinese(browser: Any, relay: Any, board: Any) -> None:
+    """What we say of a failure is translated, what the provider says is not."""
+    pages = []
+    for message in ("our disk: permission denied", "the provider says: no such run"):
+        run_id = await relay.run(board)
+        problem = Problem(code="odd", message=message, family=Family.UNKNOWN)
+        await record(relay.store, run_id, PreparationFailed(shot_id="s1", problem=problem, until=None))
+        pages.append((await browser.get(f"/runs/{run_id}/shots/s1", headers=ZH)).text)
+    ours, theirs = pages
+
+    assert "本机磁盘：没有权限（odd）" in ours
+    assert "供应商说：no such run (odd)" in theirs
+
+
 async def test_the_page_writes_days_as_the_reader_does(browser: Any, relay: Any, board: Any) -> None:
     """Where no script tells them in the reader's zone; programs find the same moment in both."""
     run_id = await relay.run(board)
@@ -155,4 +169,6 @@ def test_an_id_that_a_sentence_begins_with_stays_small_in_chinese() -> None:
     changed = "brake is made as it is written now"
     with reading("zh"):
         assert _sentence(changed) == _sentence(translate(changed)) == "brake 按现在写的制作。"
+        assert _sentence("没有运行 run_zzz") == _sentence("there is no run run_zzz") == "没有运行 run_zzz。"
+        assert _sentence("the provider says: Sorry, not today.") == "供应商说：Sorry, not today."
     assert _sentence(changed) == "Brake is made as it is written now."

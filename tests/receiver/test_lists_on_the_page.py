@@ -143,7 +143,7 @@ async def test_notifications_are_listed_and_sent_again(browser: Any, relay: Any,
     """What was told to whom, by run and state; of the address the host alone."""
     told = {**board, "title": "told", "shots": GATED, "notify_url": "https://hooks.example.com/secret-path"}
     run = await relay.run(told)
-    assert "Nothing was told yet." not in (page := (await browser.get("/notifications")).text)
+    assert "No notifications yet" not in (page := (await browser.get("/notifications")).text)
     assert ("run.waiting" in page, "hooks.example.com" in page, "secret-path" in page) == (True, True, False)
     (notification,) = (await relay.api.get("/v1/notifications")).json()["data"]
     assert notification["id"] in (await browser.get(f"/notifications?run={run}&state=waiting")).text

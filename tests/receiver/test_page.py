@@ -201,6 +201,65 @@ async def test_a_take_is_picked_on_the_page(browser: Any, relay: Any, board: Any
     assert (await relay.shown(run))["shots"][0]["picked"] == 2
 
 
+async def test_a_pick_is_taken_back_until_something_was_spent_on_it(
+    browser: Any, relay: Any, board: Any, render: Any
+) -> None:
+    """
+    The first pick leads on and has no way back; the next ones are free. Before, during and after the submit from it.
+    """
+    shots = [{"id": "s1", "prompt": "a", "takes": 2}, {"id": "s2", "prompt": "b", "gate": "approve"}]
+    run = await relay.run({**board, "shots": shots})
+    for take in (1, 2):
+        await render(run, "s1", take, ends=f"s1.{take}.last.png")
+
+    async def pick(take: int) -> str:
+        answer = await browser.post(f"/runs/{run}/act", data={"action": "pick", "shot": "s1", "take": str(take)})
+        return str(answer.headers["Location"])
+
+    async def undo(address: str) -> list[str]:
+        page = (await browser.get(address.partition("#")[0])).text
+        return re.findall(r'id="undo".*?name="take" value="(\d)"', page, re.S)
+
+    first = await pick(1)
+    assert (first, await undo(first)) == (f"/runs/{run}#next", [])
+    shot = (await browser.get(f"/runs/{run}/shots/s1")).text
+    assert (shot.count('class="other"'), "Pick take 2 instead" in shot) == (1, True)
+    back = await pick(2)
+    assert (back, await undo(back)) == (f"/runs/{run}?undo=1&shot=s1#next", ["1"])
+    assert await undo(back.replace(f"{run}?", f"{run}/strip?")) == ["1"]
+    assert f'data-src="/runs/{run}/strip?undo=1&amp;shot=s1"' in (await browser.get(back.partition("#")[0])).text
+    undoing = {"action": "pick", "shot": "s1", "take": "1", "picked": "2", "undo": "yes"}
+    early = await browser.post(f"/runs/{run}/act", data={**undoing, "picked": "1"})
+    assert (early.status_code, "Take 2 of s1 was picked already" in early.text) == (409, True)
+    again = (await browser.post(f"/runs/{run}/act", data=undoing)).headers["Location"]
+    assert ((await relay.shown(run))["shots"][0]["picked"], await undo(back), await undo(again)) == (1, [], ["2"])
+    await browser.post(f"/runs/{run}/act", data={"action": "approve", "shot": "s2"})
+    assert await undo(again) == ["2"], "nothing is submitted yet"
+    handed_on = FirstFrame(url="https://u.example.com/f.png", source="upload", path="f", take=1)
+    submitting = events.Submitting(shot_id="s2", take=1, intent="i", seed=1, first_frame=handed_on)
+    assert (await record(relay.store, run, submitting)).changed
+    assert await undo(again) == [], "it is being submitted"
+    assert (await record(relay.store, run, events.Submitted(shot_id="s2", take=1, job_id="job_1"))).changed
+    assert await undo(again) == [], "it was paid for"
+    late = await browser.post(f"/runs/{run}/act", data={**undoing, "take": "2", "picked": "1"})
+    assert (late.status_code, "This pick cannot be taken back" in late.text) == (409, True)
+    for odd in ("?undo=9&shot=s1", "?undo=x&shot=s1", "?undo=2&shot=s9", "?undo=2"):
+        assert await undo(f"/runs/{run}{odd}") == []
+    assert (await browser.get(f"/runs/{run}?undone=1")).status_code == 422
+
+
+async def test_another_pick_says_what_is_stale_then(browser: Any, relay: Any, board: Any, render: Any) -> None:
+    """And none is offered where it would be refused."""
+    shots = [{"id": "s1", "prompt": "a", "takes": 2, "pick": "first"}, {"id": "s2", "prompt": "b"}]
+    run = await relay.run({**board, "shots": shots})
+    await render(run, "s1", 1, ends="s1.1.last.png")
+    assert 'class="other"' not in (await browser.get(f"/runs/{run}/shots/s1")).text
+    await render(run, "s1", 2, ends="s1.2.last.png")
+    await render(run, "s2", 1, begun_from=1)
+    shot = (await browser.get(f"/runs/{run}/shots/s1")).text
+    assert "Spends nothing. Then stale until retaken: s2." in shot
+
+
 async def test_an_approval_shows_the_frame_of_the_take_that_was_picked(
     browser: Any, relay: Any, board: Any, render: Any
 ) -> None:

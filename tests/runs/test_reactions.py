@@ -1,9 +1,10 @@
 """What follows by itself from a take that failed, as the storyboard says; never a blind repetition."""
 
 import random
+from operator import attrgetter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from framerelay.runs import events
@@ -145,6 +146,7 @@ FAMILIES = (*OUTPUT, Family.TEXT_MODERATED, Family.IMAGE_MODERATED, Family.SERVE
 
 
 @settings(max_examples=150)
+@example(seed=106590, other=True, retakes=None, takes=2)  # Take 3 has its job before take 2.
 @given(
     seed=st.integers(0, 2**32),
     other=st.booleans(),
@@ -166,7 +168,8 @@ def test_whatever_fails_when_no_refused_prompt_is_asked_for_again(
             if world.happens(0.3):
                 world.say_again()
     for shot in world.run.shots:
-        jobs = [job for job in world.jobs if job.shot_id == shot.id]
+        # By their takes: one whose intent was saved may reach the provider behind a later one, and says what it said.
+        jobs = sorted((job for job in world.jobs if job.shot_id == shot.id), key=attrgetter("take"))
         assert len(jobs) <= takes + (takes if other else 0) + (1 if retakes is None else retakes)
         prompts = [job.prompt for job in jobs]
         assert prompts == sorted(prompts, key=["x", "milder"].index), "never back to the first one"

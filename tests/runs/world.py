@@ -142,6 +142,8 @@ class World:
             was, source = before.shot(shot.id), self.run.shot(shot.source or "")
             take = chosen(source) if source else None
             is_mine = isinstance(event, events.Retaken | events.Picked) and event.shot_id == shot.id
+            if isinstance(event, events.Amended):  # It may be made of something else now, or from another shot's frame.
+                is_mine = was is not None and (was.source, was.input) != (shot.source, shot.input)
             if shot.following is not None:
                 busy = shot.status is not ShotStatus.DONE and any(each.status in OPEN for each in shot.takes)
                 comes = take is None or take.status not in (TakeStatus.DONE, TakeStatus.COLLECTING)

@@ -473,7 +473,7 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     """A person reads which folder it was and why."""
     (tmp_path / "file").touch()
     assert (
-        refusal(tmp_path / "file" / "redis") == f"Redis cannot keep its data in {tmp_path}/file/redis: Not a directory"
+        refusal(tmp_path / "file" / "redis") == f"Redis cannot keep its data in {tmp_path}/file/redis: not a directory"
     )
 
 

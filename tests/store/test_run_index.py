@@ -52,7 +52,7 @@ async def store(redis: ArqRedis) -> Store:
 
 
 async def numbers(store: Store, limit: int = 10, after: str | None = None, **wanted: object) -> list[int]:
-    runs = await store.runs(limit=limit, after=after, wanted=Wanted(**wanted))  # type: ignore[arg-type]
+    runs = await store.runs(limit=limit, after=after, selection=Wanted(**wanted))  # type: ignore[arg-type]
     return [int(run.id.removeprefix("run_")) for run in runs]
 
 
@@ -142,7 +142,7 @@ async def test_a_page_costs_the_page_though_many_are_stored(store: Store, redis:
 
     async def calls(wanted: Wanted) -> int:
         before = (await redis.info("commandstats"))["cmdstat_hgetall"]["calls"]
-        await store.runs(limit=2, wanted=wanted)
+        await store.runs(limit=2, selection=wanted)
         return int((await redis.info("commandstats"))["cmdstat_hgetall"]["calls"] - before)
 
     wanted = Wanted(labels=(("project", "rain"),))

@@ -35,9 +35,9 @@ def jwt_hs256(key: str, *, now: float) -> str:
     if not access:
         raise RequestInvalid("the key must be ACCESS_KEY:SECRET_KEY", param="key")
     claims = {"iss": access, "exp": int(now) + TOKEN_LIFE_S, "nbf": int(now) - CLOCK_AHEAD_S}
-    signed = f"{_b64({'alg': 'HS256', 'typ': 'JWT'})}.{_b64(claims)}"
-    digest = hmac.digest(secret.encode(), signed.encode(), hashlib.sha256)
-    return f"{signed}.{_text(digest)}"
+    signing_input = f"{_b64({'alg': 'HS256', 'typ': 'JWT'})}.{_b64(claims)}"
+    digest = hmac.digest(secret.encode(), signing_input.encode(), hashlib.sha256)
+    return f"{signing_input}.{_text(digest)}"
 
 
 def _b64(claims: dict[str, object] | dict[str, str]) -> str:

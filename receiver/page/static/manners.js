@@ -190,3 +190,50 @@ document.addEventListener("keydown", (event) => {
 
 document.addEventListener("strip", () => tellTimes());
 tellTimes();
+
+// ---- Pictures and clips that are gone: in their place the receiver draws words (receiver/page/gone.py); what is made
+// again comes in by itself.
+
+const AGAIN = { ms: 2000, tries: 15 };
+const watched = new WeakSet();
+
+async function comesAgain(url) {
+  for (let tries = 0; tries < AGAIN.tries; tries += 1) {
+    await new Promise((done) => setTimeout(done, AGAIN.ms));
+    const answer = await fetch(url, { method: "HEAD", cache: "reload" }).catch(() => null);
+    if (answer?.ok) return true;
+    if (answer && answer.status !== 503) return false;
+  }
+  return false;
+}
+
+async function watchPicture(picture) {
+  const url = picture.currentSrc;
+  const isLate = performance.getEntriesByName(url).at(-1)?.responseStatus === 503;
+  if (!isLate || watched.has(picture)) return;
+  watched.add(picture);
+  if (await comesAgain(url)) {
+    await fetch(url, { cache: "reload" }).catch(() => null);
+    picture.src = `${picture.getAttribute("src").replace(/#.*/, "")}#again`;
+  }
+}
+
+// A player has no picture for what it cannot play but its poster: that is drawn at the clip's own address.
+async function watchClip(clip) {
+  const url = clip.currentSrc;
+  if (!url || watched.has(clip)) return;
+  watched.add(clip);
+  const answer = await fetch(url, { method: "HEAD", cache: "reload" }).catch(() => null);
+  if (!answer || answer.ok) return;
+  const { poster } = clip;
+  clip.poster = url;
+  if (answer.status !== 503 || !(await comesAgain(url))) return;
+  clip.poster = poster;
+  watched.delete(clip);
+  clip.load();
+}
+
+document.addEventListener("load", (event) => event.target.matches?.("img") && watchPicture(event.target), true);
+document.addEventListener("error", (event) => event.target.matches?.("video") && watchClip(event.target), true);
+for (const each of document.images) if (each.complete) watchPicture(each);
+for (const each of document.querySelectorAll("video")) if (each.error) watchClip(each);

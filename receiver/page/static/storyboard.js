@@ -46,3 +46,11 @@ board.addEventListener("click", (event) => {
   text.setSelectionRange(start, start + (lines[at] || "").length);
   text.scrollTop = Math.max(0, at - 4) * parseFloat(getComputedStyle(text).lineHeight);
 });
+
+// A change that spent nothing can be undone: the run's page offers what was there before (work.js).
+const WAS = `was:${location.pathname.replace(/\/storyboard$/, "")}`;
+sessionStorage.removeItem(WAS);
+board.addEventListener("submit", (event) => {
+  const isFree = event.submitter?.matches("[data-free]") && "now" in text.dataset;
+  if (isFree) sessionStorage.setItem(WAS, text.defaultValue);
+});

@@ -135,7 +135,8 @@ async function decide(form, button) {
       page.getElementById("told")?.remove();
     } else if (new URL(answer.url).pathname !== location.pathname) {
       return location.assign(answer.url);
-    } else if (button.dataset.did) toast(button.dataset.did);
+    } else if (button.dataset.did && !page.getElementById("undo")) toast(button.dataset.did);
+    live.dataset.src = page.getElementById("live")?.dataset.src || live.dataset.src; // With what can be taken back.
     if (answer.ok || answer.status === 409) delete form.dataset.typed;
     delete form.dataset.sent;
     if (page.getElementById("live")) show(page.documentElement.outerHTML);
@@ -156,11 +157,25 @@ document.addEventListener("submit", (event) => {
   decide(event.target, event.submitter);
 });
 
+// What the storyboard was before a change that spent nothing (storyboard.js); given back, it is looked at first.
+const WAS = `was:${location.pathname}`;
+const before = document.getElementById("undo-storyboard");
+if (before && sessionStorage.getItem(WAS) !== null) {
+  before.elements.text.value = sessionStorage.getItem(WAS);
+  before.hidden = false;
+}
+sessionStorage.removeItem(WAS);
+
 // ---- Clicks and keys.
 
 document.addEventListener("click", (event) => {
   if (!panel || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   if (event.target.closest("[data-close]")) return closePanel();
+  if (event.target.closest("[data-leave]")) {
+    event.preventDefault();
+    live.dataset.src = live.dataset.src.replace(/\?.*/, "");
+    return event.target.closest(".undo").remove();
+  }
   const link = event.target.closest("a[href]");
   if (!link) return;
   const url = new URL(link.href);

@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,22 @@ def frames_in(picture: str) -> int:
         edges = np.flatnonzero(columns[1:] != columns[:-1])
         found += int((edges[1::2] - edges[::2] > 40).sum())
     return found
+
+
+@pytest.fixture
+def at_work(mcp: Any, start_provider: Any, start_relay: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """``async with at_work() as (provider, relay, assistant)``: an assistant beside a relay that makes films."""
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[tuple[Any, Any, Any]]:
+        async with (
+            start_provider() as provider,
+            start_relay(provider.url) as relay,
+            mcp.in_process(relay.settings.listen_url, monkeypatch, API_KEY=KEY) as assistant,
+        ):
+            yield provider, relay, assistant
+
+    return begin
 
 
 async def test_a_whole_film_from_plan_to_result(
@@ -127,16 +145,10 @@ async def test_nothing_is_spent_without_the_plan_of_this_storyboard(
         assert (await relay.api.get("/v1/runs")).json()["data"] == []
 
 
-async def test_a_limit_is_kept_and_the_film_says_so(
-    mcp: Any, start_provider: Any, start_relay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_limit_is_kept_and_the_film_says_so(at_work: Any) -> None:
     """One job is paid, however much the storyboard would need; a second start raises no limit."""
     board = {**TWO, "shots": [{"id": "s1", "prompt": "a car"}, {"id": "s2", "prompt": "closer"}]}
-    async with (
-        start_provider() as provider,
-        start_relay(provider.url) as relay,
-        mcp.in_process(relay.settings.listen_url, monkeypatch, API_KEY=KEY) as assistant,
-    ):
+    async with at_work() as (provider, relay, assistant):
         run = await start(assistant, board, max_jobs=1)
         waiting = await assistant.until(run, "waiting")
         [line] = (await assistant.ask("list_films"))["films"]
@@ -156,15 +168,9 @@ async def test_a_limit_is_kept_and_the_film_says_so(
         assert (await assistant.ask("cancel_film", run=run))["status"] == "cancelled"
 
 
-async def test_a_film_is_amended_once_within_the_limit_that_was_agreed_to(
-    mcp: Any, start_provider: Any, start_relay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_film_is_amended_once_within_the_limit_that_was_agreed_to(at_work: Any) -> None:
     """Read its storyboard, change it, ask, confirm: only what is new is paid for, and a repeat is refused."""
-    async with (
-        start_provider() as provider,
-        start_relay(provider.url) as relay,
-        mcp.in_process(relay.settings.listen_url, monkeypatch, API_KEY=KEY) as assistant,
-    ):
+    async with at_work() as (provider, _, assistant):
         run = await start(assistant, ONE, max_jobs=1)
         await assistant.until(run, "succeeded")
         board = (await assistant.ask("film_storyboard", run=run))["storyboard"]
@@ -185,16 +191,10 @@ async def test_a_film_is_amended_once_within_the_limit_that_was_agreed_to(
     assert (done["jobs_allowed"], done["jobs_spent"], len(submits)) == (2, 2, 2)
 
 
-async def test_a_film_goes_on_within_a_larger_limit(
-    mcp: Any, start_provider: Any, start_relay: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_film_goes_on_within_a_larger_limit(at_work: Any) -> None:
     """The whole limit is given, what was spent before included; the same one again changes nothing."""
     board = {**TWO, "shots": [{"id": "s1", "prompt": "a car"}, {"id": "s2", "prompt": "closer"}]}
-    async with (
-        start_provider() as provider,
-        start_relay(provider.url) as relay,
-        mcp.in_process(relay.settings.listen_url, monkeypatch, API_KEY=KEY) as assistant,
-    ):
+    async with at_work() as (provider, _, assistant):
         run = await start(assistant, board, max_jobs=1)
         await assistant.until(run, "waiting")
 
@@ -204,15 +204,9 @@ async def test_a_film_goes_on_within_a_larger_limit(
         assert len((await provider.journal())["submits"]) == 2
 
 
-async def test_a_retake_is_priced_first_and_paid_once(
-    mcp: Any, start_provider: Any, start_relay: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_retake_is_priced_first_and_paid_once(at_work: Any) -> None:
     """The outlook is free; its id and a limit do it; the same confirmation again is refused, and so is another's."""
-    async with (
-        start_provider() as provider,
-        start_relay(provider.url) as relay,
-        mcp.in_process(relay.settings.listen_url, monkeypatch, API_KEY=KEY) as assistant,
-    ):
+    async with at_work() as (provider, _, assistant):
         run = await start(assistant, ONE, max_jobs=5)
         await assistant.until(run, "succeeded")
 
@@ -233,16 +227,10 @@ async def test_a_retake_is_priced_first_and_paid_once(
         assert back["shots"][0]["picked"] == 1
 
 
-async def test_a_retake_of_a_shot_named_by_its_beginning_is_confirmed_once(
-    mcp: Any, start_provider: Any, start_relay: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_retake_of_a_shot_named_by_its_beginning_is_confirmed_once(at_work: Any) -> None:
     """Whatever was typed, a take more makes it another outlook."""
     board = {**ONE, "shots": [{"id": "opening", "prompt": "a car"}]}
-    async with (
-        start_provider() as provider,
-        start_relay(provider.url) as relay,
-        mcp.in_process(relay.settings.listen_url, monkeypatch, API_KEY=KEY) as assistant,
-    ):
+    async with at_work() as (provider, _, assistant):
         run = await start(assistant, board, max_jobs=5)
         await assistant.until(run, "succeeded")
         outlook = await assistant.ask("retake_shot", run=run, shot="open")
@@ -253,16 +241,10 @@ async def test_a_retake_of_a_shot_named_by_its_beginning_is_confirmed_once(
         assert len((await provider.journal())["submits"]) == 2
 
 
-async def test_a_draft_is_promoted_after_an_outlook_and_once(
-    mcp: Any, start_provider: Any, start_relay: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_draft_is_promoted_after_an_outlook_and_once(at_work: Any) -> None:
     """The final is a film of its own; the same confirmation again spends nothing."""
     board = {**ONE, "pass": "draft", "shots": [{"id": "s1", "prompt": "a car", "resolution": "720p"}]}
-    async with (
-        start_provider() as provider,
-        start_relay(provider.url) as relay,
-        mcp.in_process(relay.settings.listen_url, monkeypatch, API_KEY=KEY) as assistant,
-    ):
+    async with at_work() as (provider, _, assistant):
         draft = await start(assistant, board, max_jobs=3)
         ready = await assistant.until(draft, "succeeded")
         assert "promote_film makes the final of it" in " ".join(ready["next"])

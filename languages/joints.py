@@ -1,0 +1,54 @@
+"""How sentences and lists are joined, in English and in Chinese: signs, blanks, and lists of names. Pure."""
+
+import re
+from typing import Final
+
+_ONE_OF_SEVERAL: Final = re.compile(r"[^\s,;:]+(?:, [^\s,;:]+)* (?:and|or) [^\s,;:]+")
+_SEVERAL: Final = re.compile(r"[^\s,;:]+(?:, [^\s,;:]+)+")
+_TWO_WIDE: Final = re.compile("[\u3400-\u9fff]{2}|[，。；：、（）].|.[，。；：、（）]")
+_MIXED: Final = re.compile("[\u3400-\u9fff][A-Za-z0-9]|[A-Za-z0-9][\u3400-\u9fff]")
+# What follows is a provider's own.
+OF_OTHERS: Final = re.compile(r"HTTP [0-9]{3}\b|[Tt]he provider says: ")
+
+
+def ids_in(text: str) -> str | None:
+    """An id, or a list of them, in Chinese; None where it is neither."""
+    return several(text) or (None if set(" ,;:") & set(text) else text)
+
+
+def several(text: str) -> str | None:
+    """A list of names, ``s1, s2 and s3``, in Chinese; None where it is none."""
+    if _ONE_OF_SEVERAL.fullmatch(text):
+        either = " or " in text
+        return re.sub(" (?:and|or) ", " 或 " if either else " 和 ", text.replace(", ", "、"))
+    return text.replace(", ", "、") if _SEVERAL.fullmatch(text) else None
+
+
+def joined(said: str, more: str) -> str:
+    """*said* and *more*: a blank stands between a Chinese sign and a Latin one, and between no two Chinese ones."""
+    before, after = said.rstrip(" "), more.lstrip(" ")
+    edge = f"{before[-1:]}{after[:1]}"
+    if len(edge) < 2 or not (said + more).strip():
+        return said + more
+    if _TWO_WIDE.fullmatch(edge):
+        return before + after
+    return f"{before} {after}" if _MIXED.fullmatch(edge) else said + more
+
+
+def split(text: str, joint: str) -> list[str]:
+    """*text* at each *joint* that stands neither between quotes nor in the words of a provider."""
+    pieces: list[str] = []
+    for piece in text.split(joint):
+        if pieces and (pieces[-1].count('"') % 2 or OF_OTHERS.search(pieces[-1] + joint)):
+            pieces[-1] += joint + piece
+        else:
+            pieces.append(piece)
+    return pieces
+
+
+def bracket_of(text: str) -> int:
+    """Where the blank before the bracket stands that the last sign of *text* closes; -1: nowhere."""
+    at = len(text) - 1
+    while at > 0 and text.count("(", at) < text.count(")", at):
+        at = text.rfind("(", 0, at)
+    return at - 1 if at > 0 and text[at - 1] == " " else -1

@@ -1,0 +1,33 @@
+"""What stands where a picture or a clip would: words, for whoever sees the page rather than a program."""
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from framerelay.languages.reader import language
+from framerelay.receiver.page.rendering import drawn, error_page
+from framerelay.runs.errors import FrameRelayError
+
+# A picture of its own takes no rules from the page, and needs the right to its own style.
+HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "Vary": "Accept, Accept-Language, Cookie",
+}
+
+
+async def stand_in(request: Request, plain: Response, error: FrameRelayError) -> Response:
+    """
+    The answer that file is missing, as whoever asked can show it; *plain*: as programs get it.
+
+    A browser that asks for a picture gets one with the words in it, under the same status; it shows that whatever the
+    status is, in the room that the picture would have had. One that was led here by a link gets a page.
+    """
+    accept = request.headers.get("accept", "")
+    if accept.startswith("image/"):
+        text = await drawn("gone.svg", lang=language(), words=error.message, is_coming=plain.status_code == 503)
+        headers = {**HEADERS, **{name: plain.headers[name] for name in ("Retry-After",) if name in plain.headers}}
+        return Response(text, plain.status_code, headers, media_type="image/svg+xml")
+    if "text/html" in accept:
+        return await error_page(request, error)
+    return plain

@@ -1,0 +1,73 @@
+"""Going on from another take of a shot, and back again: decisions of a person that spend nothing. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from framerelay.runs import events
+from framerelay.runs.decisions import decided, why_not
+from framerelay.runs.errors import Conflict
+from framerelay.runs.model import Run, Shot
+from framerelay.runs.outlook import stale_shots
+from framerelay.runs.standing import heirs
+from framerelay.runs.text import listed
+
+UNDO_NAMES = ("undo", "shot")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undo:
+    """A pick that can be taken back: of *shot*, where *picked* was picked and *take* had been before."""
+
+    shot_id: str
+    picked: int
+    take: int
+
+
+def other_picks(run: Run, shot: Shot, now: float) -> Mapping[int, str]:
+    """
+    The takes of *shot*, which has gone on from one, that it can go on from instead; each with the shots that are stale
+    then, in words, empty without any.
+    """
+    if shot.picked is None:
+        return {}
+    before, others = stale_shots(run), {}
+    for take in shot.takes:
+        event = events.Picked(shot_id=shot.id, take=take.number)
+        if why_not(run, event, now) is None:
+            after = decided(run, event, now)
+            stale = [each.name for each in after.story if each.id in stale_shots(after) - before]
+            others[take.number] = listed(stale, "and") if stale else ""
+    return others
+
+
+def undo_address(before: Run, event: events.Picked) -> str:
+    """The query of the page where the pick can be taken back; empty where none had been made before it."""
+    shot = before.shot(event.shot_id)
+    return f"?undo={shot.picked}&shot={shot.name}" if shot and shot.picked is not None else ""
+
+
+def check_pick(run: Run, form: Mapping[str, str], now: float) -> None:
+    """
+    Raises: Conflict if ``picked`` of *form*, what whoever picks had before their eyes, is not so any more, or if
+    something was spent on the pick that ``undo`` would take back.
+    """
+    shot = run.shot_called(form.get("shot", ""))
+    if shot is None or str(shot.picked) != form["picked"]:
+        raise Conflict("somebody acted in between: look again")
+    if form.get("undo") and undo_of(run, {"undo": form.get("take", ""), "shot": shot.name}, now) is None:
+        raise Conflict("this pick cannot be taken back: a shot was made from it")
+
+
+def undo_of(run: Run, query: Mapping[str, str], now: float) -> Undo | None:
+    """
+    What takes back the last pick, as long as that has spent nothing: until a shot is submitted from the take picked.
+    """
+    shot, number = run.shot_called(query.get("shot", "")), query.get("undo", "")
+    if shot is None or shot.picked is None or not (number.isascii() and number.isdigit() and len(number) < 6):
+        return None
+    event = events.Picked(shot_id=shot.id, take=int(number))
+    begun = [take for heir in heirs(run, shot) for take in heir.takes]
+    has_spent = any(take.first_frame and take.first_frame.take == shot.picked for take in begun)
+    if has_spent or why_not(run, event, now) is not None:
+        return None
+    return Undo(shot_id=shot.name, picked=shot.picked, take=event.take)
