@@ -24,15 +24,15 @@ def several(text: str) -> str | None:
     return text.replace(", ", "、") if _SEVERAL.fullmatch(text) else None
 
 
-def joined(said: str, more: str) -> str:
-    """*said* and *more*: a blank stands between a Chinese sign and a Latin one, and between no two Chinese ones."""
-    before, after = said.rstrip(" "), more.lstrip(" ")
+def join(text: str, more: str) -> str:
+    """*text* and *more*: a blank stands between a Chinese sign and a Latin one, and between no two Chinese ones."""
+    before, after = text.rstrip(" "), more.lstrip(" ")
     edge = f"{before[-1:]}{after[:1]}"
-    if len(edge) < 2 or not (said + more).strip():
-        return said + more
+    if len(edge) < 2 or not (text + more).strip():
+        return text + more
     if _TWO_WIDE.fullmatch(edge):
         return before + after
-    return f"{before} {after}" if _MIXED.fullmatch(edge) else said + more
+    return f"{before} {after}" if _MIXED.fullmatch(edge) else text + more
 
 
 def split(text: str, joint: str) -> list[str]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from framerelay.languages.joints import OF_OTHERS, bracket_of, ids_in, joined, several, split
+from framerelay.languages.joints import OF_OTHERS, bracket_of, ids_in, join, several, split
 from framerelay.languages.measures import both_with_currency
 
 # In place of these stands what a person, a provider or an operating system wrote.
@@ -78,11 +78,11 @@ class Message:
             return None
         at, end, parts = len(first), len(text) - len(last), {}
         for name, literal in zip(self.names[:-1], self.literals[1:-1], strict=True):
-            found = text.find(literal, at, end)
-            if found < 0:
+            begins_at = text.find(literal, at, end)
+            if begins_at < 0:
                 return None
-            parts[name] = text[at:found]
-            at = found + len(literal)
+            parts[name] = text[at:begins_at]
+            at = begins_at + len(literal)
         parts[self.names[-1]] = text[at:end]
         return parts if all(_can_be(name, part) for name, part in parts.items()) else None
 
@@ -125,9 +125,9 @@ class Sentences:
         self._by_word: dict[str, list[tuple[int, Message]]] = {}
         self._tails: list[Message] = []
         self._lists: list[Message] = []
-        self._known: dict[str, Reading | None] = {}
-        found = [message_of(english, other) for english, other in catalog.items() if other]
-        for rank, message in enumerate(sorted(found, key=_order)):
+        self._cache: dict[str, Reading | None] = {}
+        messages = [message_of(english, other) for english, other in catalog.items() if other]
+        for rank, message in enumerate(sorted(messages, key=_order)):
             if message.names:
                 self._by_word.setdefault(_key_of(message), []).append((rank, message))
             if message.literals[0].startswith(" "):
@@ -139,11 +139,13 @@ class Sentences:
         """*text* in this language; what is not ours, or not known, stays as it is."""
         if "\n" in text:
             return "\n".join(self.translate(line) for line in text.split("\n"))
-        if len(self._known) > _KNOWN_MAX:
-            self._known.clear()
-        search = _Search(self._exact, self._by_word, self._tails, self._lists, self._money, self._known)
-        found = search.find(text.strip(), 0)
-        return text if found is None else f"{text[: len(text) - len(text.lstrip())]}{found.text}{_blanks_after(text)}"
+        if len(self._cache) > _KNOWN_MAX:
+            self._cache.clear()
+        search = _Search(self._exact, self._by_word, self._tails, self._lists, self._money, self._cache)
+        reading = search.find(text.strip(), 0)
+        return (
+            text if reading is None else f"{text[: len(text) - len(text.lstrip())]}{reading.text}{_blanks_after(text)}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ class _Search:
     """
     One sentence, and all that it may be made of: of several ways to read it the one that leaves the least unknown.
 
-    ``found``: what each part was found to be, since parts come again in other readings; ``known``: in other sentences.
+    ``readings``: what each part was found to be, since parts come again in other ones; ``cache``: in other sentences.
     """
 
     exact: Mapping[str, str]
@@ -167,21 +169,21 @@ class _Search:
     tails: Sequence[Message]
     lists: Sequence[Message]
     money: Callable[[str], str | None]
-    known: dict[str, Reading | None]
-    found: dict[str, Reading | None] = field(default_factory=dict)
+    cache: dict[str, Reading | None]
+    readings: dict[str, Reading | None] = field(default_factory=dict)
 
     def find(self, text: str, depth: int) -> Reading | None:
         """*text* in this language, or None where nothing in it is known."""
         if depth > _DEPTH_MAX or not _LETTERS.search(text):
             return None
-        if text in self.known:
-            return self.known[text]
-        if text not in self.found:
-            self.found[text] = None  # Whatever holds itself is nothing.
-            self.found[text] = self._best(text, depth)
+        if text in self.cache:
+            return self.cache[text]
+        if text not in self.readings:
+            self.readings[text] = None  # Whatever holds itself is nothing.
+            self.readings[text] = self._best(text, depth)
             if depth < _DEPTH_MAX // 2:  # Deeper ones may have been cut off.
-                self.known[text] = self.found[text]
-        return self.found[text]
+                self.cache[text] = self.readings[text]
+        return self.readings[text]
 
     def _best(self, text: str, depth: int) -> Reading | None:
         if amount := self.money(text):
@@ -209,26 +211,26 @@ class _Search:
         yield from self._whole(text, depth)
 
     def _as_it_is(self, text: str) -> Reading | None:
-        for begun in _beginnings(text):
+        for start in _beginnings(text):
             for end in ("", "."):
-                if begun.endswith(end) and (other := self.exact.get(begun.removesuffix(end) if end else begun)):
+                if start.endswith(end) and (other := self.exact.get(start.removesuffix(end) if end else start)):
                     return Reading(other + ("。" if end else ""), _count(text))
         return None
 
     def _with_ids(self, text: str, depth: int) -> Iterator[Reading]:
         """One of the messages about ids alone: what looks like a sentence in them is none."""
-        for begun in _beginnings(text.removesuffix(".")):
+        for start in _beginnings(text.removesuffix(".")):
             for message in self.lists:
-                parts = message.parts_of(begun)
+                parts = message.parts_of(start)
                 if parts and all(map(ids_in, parts.values())):
-                    found = self._fill(message, parts, depth)
-                    yield Reading(f"{found.text}。" if text.endswith(".") else found.text, found.letters)
+                    reading = self._fill(message, parts, depth)
+                    yield Reading(f"{reading.text}。" if text.endswith(".") else reading.text, reading.letters)
 
     def _whole(self, text: str, depth: int) -> Iterator[Reading]:
-        for begun in _beginnings(text):
-            words = {"", *_WORD.findall(begun)}
+        for start in _beginnings(text):
+            words = {"", *_WORD.findall(start)}
             for _, message in sorted(message for word in words for message in self.by_word.get(word, ())):
-                parts = message.parts_of(begun) if _leaves_others_alone(message, begun) else None
+                parts = message.parts_of(start) if _leaves_others_alone(message, start) else None
                 if parts is not None and (message.is_strong or self._are_small(parts.values(), depth)):
                     yield self._fill(message, parts, depth)
 
@@ -237,20 +239,20 @@ class _Search:
         return all((_is_small(part) and " " not in part.strip()) or self._is_known(part, depth) for part in parts)
 
     def _is_known(self, part: str, depth: int) -> bool:
-        found = self.find(part.strip(_ENDS), depth + 1)
-        return found is not None and found.letters >= _count(part)
+        reading = self.find(part.strip(_ENDS), depth + 1)
+        return reading is not None and reading.letters >= _count(part)
 
     def _fill(self, message: Message, parts: Mapping[str, str], depth: int) -> Reading:
         """*message* with its *parts*, in the other language."""
-        letters, said = message.letters, ""
+        letters, words = message.letters, ""
         for place, piece in enumerate(PLACE.split(message.other)):
             if place % 2:
-                found = self._part(message, piece, parts.get(piece, ""), depth)
-                letters += found.letters
-                said = joined(said, found.text)
+                reading = self._part(message, piece, parts.get(piece, ""), depth)
+                letters += reading.letters
+                words = join(words, reading.text)
             else:
-                said = joined(said, piece)
-        return Reading(said, letters)
+                words = join(words, piece)
+        return Reading(words, letters)
 
     def _part(self, message: Message, name: str, part: str, depth: int) -> Reading:
         """What stands in place of a name; joints at its ends belong to the sentence."""
@@ -261,36 +263,36 @@ class _Search:
         if message.literals[-1] == " ago" and (clock := _CLOCK.fullmatch(part)):
             part = f"{clock[1]} min"  # Else it reads like a time of the day.
         inner = part.strip(_ENDS)
-        found = self.find(inner, depth + 1)
-        if found is None and (names := several(inner)):
-            found = Reading(names, _count(inner))
-        if found is None:
+        reading = self.find(inner, depth + 1)
+        if reading is None and (names := several(inner)):
+            reading = Reading(names, _count(inner))
+        if reading is None:
             return _as_a_name(part)
         before, _, after = part.partition(inner)
-        said = joined(WIDE.get(before, before), found.text)
-        return Reading(joined(said, WIDE.get(after, after)), found.letters)
+        words = join(WIDE.get(before, before), reading.text)
+        return Reading(join(words, WIDE.get(after, after)), reading.letters)
 
     def _without_ends(self, text: str, depth: int) -> Iterator[Reading]:
         """Without its full stop or colon, or the brackets around it."""
         if OF_OTHERS.search(text):
             return
-        if text.endswith(".") and not text.endswith("..") and (found := self.find(text[:-1], depth + 1)):
-            yield Reading(f"{found.text}。", found.letters)
-        if text.endswith(":") and (found := self.find(text[:-1], depth + 1)):
-            yield Reading(f"{found.text}：", found.letters)
+        if text.endswith(".") and not text.endswith("..") and (reading := self.find(text[:-1], depth + 1)):
+            yield Reading(f"{reading.text}。", reading.letters)
+        if text.endswith(":") and (reading := self.find(text[:-1], depth + 1)):
+            yield Reading(f"{reading.text}：", reading.letters)
         is_bracketed = text.startswith("(") and text.endswith(")") and text.count("(") == 1
-        if is_bracketed and (found := self.find(text[1:-1], depth + 1)):
-            yield Reading(f"（{found.text}）", found.letters)
+        if is_bracketed and (reading := self.find(text[1:-1], depth + 1)):
+            yield Reading(f"（{reading.text}）", reading.letters)
 
     def _apart(self, text: str, depth: int) -> Iterator[Reading]:
         """Taken apart at each kind of joint, where one of its parts is ours."""
         for joint, wide in _JOINTS:
             pieces = split(text, joint)
             if 1 < len(pieces) <= _PIECES_MAX:
-                yield from self._joined(pieces, wide, depth)
+                yield from self._together(pieces, wide, depth)
             if 2 < len(pieces) <= _PIECES_MAX:
-                yield from self._joined([pieces[0], joint.join(pieces[1:])], wide, depth)
-                yield from self._joined([joint.join(pieces[:-1]), pieces[-1]], wide, depth)
+                yield from self._together([pieces[0], joint.join(pieces[1:])], wide, depth)
+                yield from self._together([joint.join(pieces[:-1]), pieces[-1]], wide, depth)
         if text.endswith(")") and (at := bracket_of(text)) > 0 and not OF_OTHERS.search(text[:at]):
             outer, inner = self.find(text[:at], depth + 1), self._bracketed(text[at + 1 :], depth)
             if outer or inner:
@@ -303,11 +305,11 @@ class _Search:
             return Reading(f"（{inner.text}）", inner.letters)
         return self.find(text, depth + 1)
 
-    def _joined(self, pieces: Sequence[str], wide: str, depth: int) -> Iterator[Reading]:
-        found = [self.find(piece, depth + 1) for piece in pieces]
-        if any(found):
-            words = [piece if one is None else one.text for piece, one in zip(pieces, found, strict=True)]
-            yield Reading(wide.join(words), sum(one.letters for one in found if one))
+    def _together(self, pieces: Sequence[str], wide: str, depth: int) -> Iterator[Reading]:
+        readings = [self.find(piece, depth + 1) for piece in pieces]
+        if any(readings):
+            words = [piece if one is None else one.text for piece, one in zip(pieces, readings, strict=True)]
+            yield Reading(wide.join(words), sum(one.letters for one in readings if one))
 
     def _with_tail(self, text: str, depth: int) -> Iterator[Reading]:
         """What ends with one of the messages that begin with a blank: they follow others."""
@@ -317,7 +319,7 @@ class _Search:
             if at >= 0 and (parts := message.parts_of(spaced[at:])) is not None:
                 tail = self._fill(message, parts, depth + 1)
                 head = self.find(spaced[1:at], depth + 1) or Reading(spaced[1:at], 0)
-                yield Reading(joined(head.text, tail.text), head.letters + tail.letters)
+                yield Reading(join(head.text, tail.text), head.letters + tail.letters)
 
 
 def _as_a_name(part: str) -> Reading:

@@ -52,6 +52,7 @@ WORKER: Final = "{framerelay}:worker"  # The worker that said last that it is th
 LEASE_S: Final = 6.0
 RENEW_S: Final = 2.0  # Two renewals may fail before a lease runs out.
 IDLE_S: Final = 3  # What came without a wake-up (as arq enqueues) is found at the latest after this long.
+WRITE_END_S: Final = 2.0  # So long a stop waits for Redis to take that a task is done, or goes back.
 TASK_S_MAX: Final = 3600.0  # A backstop; every call inside a task has a time-out of its own.
 CLASSES: Final = ("all", "light", "heavy")
 
@@ -119,6 +120,7 @@ class RelayWorker(Worker):
         self._room = asyncio.Event()
         self._stopping = False
         self._claims_no_more = asyncio.Event()
+        self._endings: set[asyncio.Task[Any]] = set()  # What writes that a task is done, or goes back.
 
     async def main(self) -> None:
         """Claim, run, wait; goes on through any trouble with Redis until `stop`. Raises: SchemaTooNew."""
@@ -176,8 +178,24 @@ class RelayWorker(Worker):
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        if self._endings:  # arq shields them: whoever is cancelled while its end is written leaves that behind.
+            await asyncio.wait(self._endings, timeout=WRITE_END_S)
+            for ending in self._endings:
+                ending.cancel()
+            await asyncio.gather(*self._endings, return_exceptions=True)
         if self._close:
             await self._close()
+
+    async def finish_failed_job(self, job_id: str, result_data: bytes | None) -> None:
+        """arq's own, for what it cannot run at all."""
+        self._note_ending()
+        await super().finish_failed_job(job_id, result_data)
+
+    def _note_ending(self) -> None:
+        ending = asyncio.current_task()
+        if ending is not None:
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
 
     async def finish_job(
         self,
@@ -195,6 +213,7 @@ class RelayWorker(Worker):
         One that goes back without a delay was cancelled by a deploy, which spends no try. *incr_score* counts from
         when the task was due, as arq knows it.
         """
+        self._note_ending()
         due_ms, turns = self._due_ms.get(job_id, 0), 0
         while True:
             self._due_ms.pop(job_id, None)  # A renewal that came behind would put off what goes back.

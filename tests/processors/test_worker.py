@@ -536,6 +536,40 @@ async def test_a_task_that_was_being_claimed_when_the_stop_came_is_given_back_li
     assert [name for name, due_ms in await redis.zrange(QUEUE, 0, -1, withscores=True) if due_ms <= now_ms()] == [b"t"]
 
 
+async def test_a_task_whose_end_is_being_written_is_off_the_queue_when_the_stop_returns(
+    redis: ArqRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it is written through a client that is closed already, or never: then the task would run again."""
+    is_done, writing = asyncio.Event(), asyncio.Event()
+
+    async def work(_: dict[str, Any]) -> None:
+        is_done.set()
+
+    async with working(redis_url, work) as worker:
+        pipeline = worker.pool.pipeline
+
+        def slowly(**options: Any) -> Any:
+            pipe = pipeline(**options)
+            execute = pipe.execute
+
+            async def behind_the_cut() -> Any:
+                writing.set()
+                while worker.tasks:
+                    await asyncio.sleep(0.01)
+                return await execute()
+
+            if is_done.is_set() and options == {"transaction": True}:
+                monkeypatch.setattr(pipe, "execute", behind_the_cut)
+            return pipe
+
+        monkeypatch.setattr(worker.pool, "pipeline", slowly)
+        await Store(redis).enqueue([task()])
+        async with asyncio.timeout(60):
+            await writing.wait()
+        await worker.stop(grace_s=0.0)
+        assert await redis.zcard(QUEUE) == 0
+
+
 async def test_no_other_worker_takes_what_one_that_is_stopping_still_does(
     redis: ArqRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
 ) -> None:
