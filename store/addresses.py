@@ -2,7 +2,7 @@
 How the address of a Redis is read.
 
     redis://HOST · rediss://HOST · unix:///PATH     one server, or an address that always leads to the one that writes
-    redis+sentinel://HOST:PORT,HOST:PORT/NAME       whichever server the sentinels call the primary of NAME; so rediss+sentinel://
+    redis+sentinel://HOST:PORT,HOST:PORT/NAME       the server that the sentinels call the primary; rediss+… with TLS
     redis+cluster://HOST:PORT,HOST:PORT             the node of a cluster that has our slot; rediss+cluster:// with TLS
 """
 

@@ -201,20 +201,21 @@ class TlsRetry(Retry):
 
     async def call_with_retry(self, do: Callable[[], Awaitable[Any]], fail: Callable[[Any], Any]) -> Any:
         """As redis-py's."""
-        strange: list[Exception] = []
+        refusal: Exception | None = None
 
         async def once() -> Any:
+            nonlocal refusal
             try:
                 return await do()
             except (RedisConnectionError, OSError) as error:
                 if "CERTIFICATE_VERIFY_FAILED" not in str(error):
                     raise
-                strange.append(error)
+                refusal = error
 
         answer = await super().call_with_retry(once, fail)
-        for error in strange:
-            await fail(error)
-            raise error
+        if refusal is not None:
+            await fail(refusal)
+            raise refusal
         return answer
 
 
