@@ -123,6 +123,23 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(autouse=True)
+def same_share_of_the_cores() -> Iterator[None]:
+    """No test leaves a priority of its own to the next: real time starved all others (tests/media/clipmaker.py)."""
+    yield
+    if (scheduler := _scheduler()) != SCHEDULER:
+        os.sched_setscheduler(0, SCHEDULER, os.sched_param(0))
+        pytest.fail(f"this process has another scheduler than at its start: {scheduler} instead of {SCHEDULER}")
+
+
+def _scheduler() -> int:
+    """Of this thread, where there is a choice: 0 for the usual one, 1 for SCHED_FIFO."""
+    return os.sched_getscheduler(0) if hasattr(os, "sched_getscheduler") else 0
+
+
+SCHEDULER: Final = _scheduler()
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """Tests marked ``anyio`` run on asyncio, as the programs do."""

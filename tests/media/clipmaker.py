@@ -19,6 +19,7 @@ Each picture carries its number as sixteen black or white blocks along its top e
 import os
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -104,7 +105,7 @@ class Clip:
 def write_clip(path: Path, clip: Clip | None = None, **options: Any) -> Path:
     """Write the clip that *options* (fields of Clip) describe, a Seedance twin by default; return *path*."""
     clip = clip or Clip(**options)
-    with av.open(str(path), "w", options=muxer_options(path, clip)) as container:
+    with usual_priority(), av.open(str(path), "w", options=muxer_options(path, clip)) as container:
         sound = add_sound(container, clip) if clip.audio_first else None
         picture = add_picture(container, clip) if clip.picture else None
         sound = sound or add_sound(container, clip)
@@ -119,6 +120,22 @@ def write_clip(path: Path, clip: Clip | None = None, **options: Any) -> Path:
     if path.suffix == ".mp4" and not clip.fragmented:
         path.write_bytes(rebuild(path.read_bytes(), clip))
     return path
+
+
+@contextmanager
+def usual_priority() -> Iterator[None]:
+    """
+    Afterwards this thread has the priority it had before.
+
+    SVT-AV1 gives whoever calls it as root the highest there is on Linux, real time (FIFO 99), and leaves it there. All
+    processes that the thread starts from then on have it, too, a browser among them: nothing else gets a core.
+    """
+    before = (os.sched_getscheduler(0), os.sched_getparam(0)) if hasattr(os, "sched_getscheduler") else None
+    try:
+        yield
+    finally:
+        if before:
+            os.sched_setscheduler(0, *before)
 
 
 def muxer_options(path: Path, clip: Clip) -> dict[str, str]:
