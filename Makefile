@@ -41,7 +41,7 @@ types: setup
 suite: setup
 	@env -u MAKEFLAGS $(BIN)/pytest -n auto --dist worksteal
 
-test-machines: setup .venv/machines/.ready  ## machines without a common folder, with a real S3 server
+test-machines: setup .venv/machines/.ready redis-with-tls  ## machines without a common folder, with a real S3 server
 	@$(BIN)/pytest -q tests/machines
 
 test-busy: export PYTHONDONTWRITEBYTECODE :=
@@ -50,7 +50,7 @@ test-busy: setup .venv/test-clips/.ready browser shells ffmpeg tools  ## every t
 
 CAN_INSTALL := { command -v apt-get && [ "$$(id -u)" = 0 ]; } >/dev/null
 INSTALL := apt-get install -y -qq --no-install-recommends
-browser shells ffmpeg fonts: export DEBIAN_FRONTEND := noninteractive
+browser shells ffmpeg fonts redis-with-tls: export DEBIAN_FRONTEND := noninteractive
 
 # The one without windows does the same with half the work; where there is another it is asked for once. Without any the
 # browser tests are skipped and say so, except where this could have had one (tests/page/conftest.py).
@@ -84,6 +84,16 @@ ffmpeg: setup
 	    { apt-get update -qq && $(INSTALL) ffmpeg; } >/dev/null 2>&1; \
 	  else false; fi; \
 	} || echo "No FFmpeg here, and it cannot be installed: the tests that it judges are skipped."
+
+# The server of the wheel speaks no TLS; this one does, and comes as a tool, so no service is started.
+redis-with-tls: setup
+	@command -v redis-check-rdb >/dev/null || test -e .venv/.redis-with-tls || { \
+	  touch .venv/.redis-with-tls; \
+	  if $(CAN_INSTALL); then \
+	    echo "Installing a Redis that speaks TLS, for the tests of Sentinel with it (once) …"; \
+	    { apt-get update -qq && $(INSTALL) redis-tools; } >/dev/null 2>&1; \
+	  else false; fi; \
+	} || echo "No Redis with TLS here, and it cannot be installed: the tests of Sentinel with TLS are skipped."
 
 # What tries the files in deploy/. It is asked for once; without one its tests are skipped and say so.
 tools: .venv/deploy/.asked
@@ -178,4 +188,4 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 clean:  ## remove .venv/ and caches (never your data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
-.PHONY: help setup demo test types suite test-machines test-busy browser shells ffmpeg tools sbom fonts fuzz audit chaos chaos-broken bench screenshots docs catalogs translated manual manual-serve format lock clean
+.PHONY: help setup demo test types suite test-machines redis-with-tls test-busy browser shells ffmpeg tools sbom fonts fuzz audit chaos chaos-broken bench screenshots docs catalogs translated manual manual-serve format lock clean

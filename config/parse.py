@@ -18,13 +18,13 @@ from framerelay.config.urls import parse_url
 
 _STORE: Final = re.compile(r"(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]{1,250}(?:/[A-Za-z0-9._/-]*)?")
 FOREVER: Final = "forever"
-SENTINEL_SCHEME: Final = "redis+sentinel://"
+SENTINEL_SCHEMES: Final = ("redis+sentinel://", "rediss+sentinel://")
 CLUSTER_SCHEMES: Final = ("redis+cluster://", "rediss+cluster://")
 _CLUSTER: Final = re.compile(
     r"rediss?\+cluster://(?:[^@/?#\s]*@)?[^,@/?#\s]+(?:,[^,@/?#\s]+)*/?0?(?:\?[^#\s]*)?", re.ASCII
 )
 _SENTINEL: Final = re.compile(
-    rf"{re.escape(SENTINEL_SCHEME)}(?:[^@/?#\s]*@)?[^,@/?#\s]+(?:,[^,@/?#\s]+)*/[\w.-]+(?:\?[^#\s]*)?", re.ASCII
+    r"rediss?\+sentinel://(?:[^@/?#\s]*@)?[^,@/?#\s]+(?:,[^,@/?#\s]+)*/[\w.-]+(?:\?[^#\s]*)?", re.ASCII
 )
 
 
@@ -50,14 +50,13 @@ def as_redis_url(text: str) -> str:
         if not _CLUSTER.fullmatch(text):
             raise ValueError(f"it must be {CLUSTER_SCHEMES[0]}HOST:PORT,HOST:PORT: a cluster has database 0 alone")
         return text
-    if text.startswith(SENTINEL_SCHEME) and not _SENTINEL.fullmatch(text):
+    if text.startswith(SENTINEL_SCHEMES) and not _SENTINEL.fullmatch(text):
         raise ValueError(
-            f"it must be {SENTINEL_SCHEME}HOST:PORT,HOST:PORT/NAME, with the NAME that the sentinels watch"
+            f"it must be {SENTINEL_SCHEMES[0]}HOST:PORT,HOST:PORT/NAME, with the NAME that the sentinels watch"
         )
-    if not text.startswith(("redis://", "rediss://", "unix://", SENTINEL_SCHEME)):
-        raise ValueError(
-            f"it must start with redis://, rediss://, unix://, {SENTINEL_SCHEME} or {' or '.join(CLUSTER_SCHEMES)}"
-        )
+    if not text.startswith(("redis://", "rediss://", "unix://", *SENTINEL_SCHEMES)):
+        others = " or ".join((*SENTINEL_SCHEMES, *CLUSTER_SCHEMES))
+        raise ValueError(f"it must start with redis://, rediss://, unix://, {others}")
     return text
 
 

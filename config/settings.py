@@ -77,8 +77,8 @@ class Settings:
         "FRAMERELAY_REDIS_URL",
         as_redis_url,
         None,
-        "`redis://`, `rediss://`, `redis+sentinel://`, `redis+cluster://`, `rediss+cluster://` or `unix://`, Redis 7 "
-        "or later, or Valkey. Unset: FrameRelay starts a Redis of its own that keeps its data under the data folder.",
+        "`redis://`, `redis+sentinel://`, `redis+cluster://`, each with `rediss` for TLS, or `unix://`, Redis 7 or "
+        "later, or Valkey. Unset: FrameRelay starts a Redis of its own that keeps its data under the data folder.",
     )
     redis_copies: int = knob(
         "FRAMERELAY_REDIS_COPIES",

@@ -2,7 +2,7 @@
 How the address of a Redis is read.
 
     redis://HOST · rediss://HOST · unix:///PATH     one server, or an address that always leads to the one that writes
-    redis+sentinel://HOST:PORT,HOST:PORT/NAME       whichever server the sentinels call the primary of NAME
+    redis+sentinel://HOST:PORT,HOST:PORT/NAME       the server that the sentinels call the primary; rediss+… with TLS
     redis+cluster://HOST:PORT,HOST:PORT             the node of a cluster that has our slot; rediss+cluster:// with TLS
 """
 
@@ -12,13 +12,13 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.connection import SSLConnection, parse_url
-from redis.asyncio.sentinel import Sentinel, SentinelManagedConnection
+from redis.asyncio.sentinel import Sentinel, SentinelManagedConnection, SentinelManagedSSLConnection
 
-from framerelay.config.parse import CLUSTER_SCHEMES, SENTINEL_SCHEME
+from framerelay.config.parse import CLUSTER_SCHEMES, SENTINEL_SCHEMES
 from framerelay.config.settings import Settings
 from framerelay.store.cluster import ClusterPool
 
-_WITH_TLS: Final = ("rediss://", CLUSTER_SCHEMES[1])
+_WITH_TLS: Final = ("rediss://", SENTINEL_SCHEMES[1], CLUSTER_SCHEMES[1])
 REDIS_PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
 SENTINEL_S: Final = 1.0  # Without an answer the next one is asked.
@@ -47,7 +47,7 @@ def hosts_of(url: str) -> list[str]:
 
 def pool_of(url: str, **options: Any) -> BlockingConnectionPool:
     """Connections to the Redis at *url*, where nothing is contacted yet; its own *options* go first."""
-    if url.startswith(SENTINEL_SCHEME):
+    if url.startswith(SENTINEL_SCHEMES):
         return _sentinel_pool(url, options)
     if url.startswith(CLUSTER_SCHEMES):
         return _cluster_pool(url, options)
@@ -69,7 +69,7 @@ class SentinelPool(BlockingConnectionPool):
     check_connection = False
 
     def __init__(self, sentinel: Sentinel, name: str, **options: Any) -> None:
-        super().__init__(connection_class=SentinelManagedConnection, **options)
+        super().__init__(**options)
         self.connection_kwargs["connection_pool"] = weakref.proxy(self)
         self._sentinel, self._name = sentinel, name
 
@@ -91,10 +91,13 @@ def _sentinel_pool(url: str, options: dict[str, Any]) -> SentinelPool:
     query = parse_qsl(parts.query)
     of_sentinels = {name.removeprefix(_OF_SENTINELS): value for name, value in query if name.startswith(_OF_SENTINELS)}
     rest = urlencode([(name, value) for name, value in query if not name.startswith(_OF_SENTINELS)])
-    own = parse_url(f"redis://{user}{'@' if user else ''}/?{rest}")
+    own = _given(f"{parts.scheme.removesuffix('+sentinel')}://{user}{'@' if user else ''}/?{rest}")
+    with_tls = own.pop("connection_class", None) is SSLConnection
+    own["connection_class"] = SentinelManagedSSLConnection if with_tls else SentinelManagedConnection
+    tls = {"ssl": with_tls, **{name: value for name, value in own.items() if name.startswith("ssl_")}}
     clocks = {"socket_timeout": SENTINEL_S, "socket_connect_timeout": SENTINEL_S}
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
-        [_place(host, SENTINEL_PORT) for host in hosts.split(",")], sentinel_kwargs={**clocks, **of_sentinels}
+        [_place(host, SENTINEL_PORT) for host in hosts.split(",")], sentinel_kwargs={**clocks, **tls, **of_sentinels}
     )
     return SentinelPool(sentinel, parts.path.strip("/"), **{**options, **own})
 

@@ -11,7 +11,7 @@ times a second redis-py's way around each call: without it, a callback costs 4 Â
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
@@ -192,6 +192,33 @@ class PinnedConnection:
             await self._redis.connection_pool.release(self._connection)
 
 
+class TlsRetry(Retry):
+    """
+    What comes of a certificate that is not accepted is not tried again: another try shows the same one.
+
+    redis-py tries again at each of three levels, which takes longer than whoever asks waits; he would be told so.
+    """
+
+    async def call_with_retry(self, do: Callable[[], Awaitable[Any]], fail: Callable[[Any], Any]) -> Any:
+        """As redis-py's."""
+        refusal: Exception | None = None
+
+        async def once() -> Any:
+            nonlocal refusal
+            try:
+                return await do()
+            except (RedisConnectionError, OSError) as error:
+                if "CERTIFICATE_VERIFY_FAILED" not in str(error):
+                    raise
+                refusal = error
+
+        answer = await super().call_with_retry(once, fail)
+        if refusal is not None:
+            await fail(refusal)
+            raise refusal
+        return answer
+
+
 def connect(url: str, *, connections_max: int = 20, timeout_s: float = 5.0) -> RelayRedis:
     """
     A client of the Redis at *url*; nothing is contacted yet.
@@ -203,7 +230,7 @@ def connect(url: str, *, connections_max: int = 20, timeout_s: float = 5.0) -> R
         url,
         max_connections=connections_max,
         timeout=timeout_s,
-        retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 5),
+        retry=(TlsRetry if url.startswith("rediss") else Retry)(ExponentialBackoff(cap=0.2, base=0.02), 5),
         retry_on_error=[RedisConnectionError, RedisTimeoutError, OSError],
         **remote,
     )

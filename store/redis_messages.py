@@ -45,7 +45,7 @@ _WORDS: Final = {
 _CLIENTS: Final = "Redis takes no more connections: raise its maxclients, or end programs that hold some"
 _NO_PRIMARY: Final = (
     "the sentinels in FRAMERELAY_REDIS_URL know no primary of that name that answers: see that they run, and that name "
-    "and addresses are right"
+    "and addresses are right (rediss+sentinel:// where they speak TLS)"
 )
 _SENTINEL_AUTH: Final = "a sentinel refuses us: put its password behind the address, as in /NAME?sentinel_password=…"
 _TLS: Final = {
@@ -73,11 +73,11 @@ def redis_words(error: BaseException) -> str:
     """What happened and what to do about it, without a full stop; for any of `store.client.REDIS_ERRORS`."""
     error = _inner(error)
     message = " ".join(str(error).split())
-    if isinstance(error, MasterNotFoundError):
-        return _SENTINEL_AUTH if "Authentication" in message or "WRONGPASS" in message else _NO_PRIMARY
-    if tls := _OF_TLS.search(message):
+    if tls := _OF_TLS.search(message):  # Sentinels that cannot be reached by it, too: redis-py quotes why.
         words = _TLS.get(tls[1], "Redis cannot be reached by TLS ({reason}): see that rediss:// is right")
         return words.format(reason=tls[2].lower())
+    if isinstance(error, MasterNotFoundError):
+        return _SENTINEL_AUTH if "Authentication" in message or "WRONGPASS" in message else _NO_PRIMARY
     if code := _code_of(error, message):
         return _WORDS[code]
     if "max number of clients" in message:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,13 +34,15 @@ class Server:
     port: int
     process: subprocess.Popen[bytes]
     password: str | None = None
+    ca: Path | None = None
 
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"
 
     def ask(self, *words: Any) -> Any:
-        with redis_sync.Redis(port=self.port, password=self.password, socket_timeout=30) as client:
+        tls: dict[str, Any] = {"ssl": True, "ssl_ca_certs": str(self.ca)} if self.ca else {}
+        with redis_sync.Redis(port=self.port, password=self.password, socket_timeout=30, **tls) as client:
             return client.execute_command(*words)
 
     def wait_until(self, section: str, **wanted: Any) -> None:
@@ -78,6 +82,46 @@ def running(folder: Path, *options: str, words: tuple[str, ...] = (), port: int 
         yield server
     finally:
         server.kill()
+
+
+def server_with_tls() -> Path | None:
+    """
+    What `make test-machines` installs as root on Debian; None elsewhere: the server from the wheel speaks no TLS.
+
+    The tool that looks at files is the server itself, by another name, and brings no service along.
+    """
+    names = ("redis-server", "valkey-server", "redis-check-rdb", "valkey-check-rdb")
+    places = [place for name in names if (place := shutil.which(name))]
+    return Path(places[0]) if places else None
+
+
+@contextmanager
+def running_with_tls(
+    folder: Path, ca: Path, *options: str, words: tuple[str, ...] = (), port: int | None = None
+) -> Iterator[Server]:
+    """As `running`, with TLS alone; it shows the certificate of `authority`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = port or free_port()
+    program = server_with_tls()
+    assert program is not None
+    keys = ("--tls-cert-file", str(ca), "--tls-key-file", str(ca.with_name("key.pem")), "--tls-ca-cert-file", str(ca))
+    tls = ("--port", "0", "--tls-port", str(port), *keys, "--tls-auth-clients", "no", "--tls-replication", "yes")
+    command = ["redis-server", *words, *tls, "--dir", str(folder), *options]
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(command, executable=program, stdout=log, stderr=log, cwd=folder)
+    server = Server(port=port, process=process, ca=ca)
+    try:
+        wait_for(lambda: _has_pong(server), lambda: (folder / "log").read_text())
+        yield server
+    finally:
+        server.kill()
+
+
+def _has_pong(server: Server) -> bool:
+    with suppress(redis_sync.ConnectionError):
+        server.ask("PING")
+        return True
+    return False
 
 
 def wait_for_pong(port: int, folder: Path) -> None:
@@ -158,11 +202,12 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
-def authority(folder: Path) -> Path:
-    """``folder/ca.pem``: a certificate of nobody's authority, for localhost; its key is in ``key.pem``."""
+def authority(folder: Path, *addresses: str) -> Path:
+    """``folder/ca.pem``: of nobody's authority, for localhost and IP *addresses*; its key is in ``key.pem``."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "relay.test")])
     now = datetime.now(UTC)
+    ips = [x509.IPAddress(ip_address(each)) for each in addresses]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -171,7 +216,7 @@ def authority(folder: Path) -> Path:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost"), *ips]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )

@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,11 @@ pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).parents[2]
 WaitUntil = Callable[..., Awaitable[None]]
-BOARD = {"title": "a film", "model": "m", "shots": [{"id": "s1", "prompt": "a"}, {"id": "s2", "prompt": "b"}]}
+BOARD: dict[str, Any] = {
+    "title": "a film",
+    "model": "m",
+    "shots": [{"id": "s1", "prompt": "a"}, {"id": "s2", "prompt": "b"}],
+}
 
 
 @asynccontextmanager
@@ -45,7 +49,9 @@ async def refusal(settings: Settings) -> str:
 
 
 @contextmanager
-def sentinels(folder: Path, primary: Server, number: int) -> Iterator[list[Server]]:
+def sentinels(
+    folder: Path, primary: Server, number: int, *, start: Callable[[Path], AbstractContextManager[Server]] | None = None
+) -> Iterator[list[Server]]:
     """So many, which watch *primary* under the name relay and need half of them to have another server take over."""
     with ExitStack() as stack:
         started = []
@@ -58,7 +64,7 @@ def sentinels(folder: Path, primary: Server, number: int) -> Iterator[list[Serve
                 "sentinel failover-timeout relay 3000",
             ]
             conf.write_text("\n".join(lines) + "\n")
-            started.append(stack.enter_context(sentinel(conf)))
+            started.append(stack.enter_context((start or sentinel)(conf)))
         for each in started:
             each.wait_until("sentinel", sentinel_masters=1)
         yield started
