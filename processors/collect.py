@@ -64,20 +64,20 @@ async def collect(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int
     if is_unkept(current):  # Likewise, by an end that came before its clip was kept.
         return await keep_clip(deps, run_id, shot_id, current)
     with span("collect", parent=current.trace, run_id=run_id, shot=shot_id, take=take):
-        outcome = await _kept(deps, run, shot_id, current, current.video_url)
+        outcome = await _collect_now(deps, run, shot_id, current, current.video_url)
         note(outcome=outcome)
         return outcome
 
 
-async def _kept(deps: Deps, run: Run, shot_id: str, current: Take, video_url: str) -> str:
+async def _collect_now(deps: Deps, run: Run, shot_id: str, current: Take, video_url: str) -> str:
     """As `collect`, of a take that is due."""
     run_id, take = run.id, current.number
     try:
         _check_room(deps)
         with storing():
-            event = await _collected(deps, run_id, shot_id, current, video_url)
+            event = await _fetch_all(deps, run_id, shot_id, current, video_url)
     except FrameRelayError as error:
-        return await _failed(deps, run_id, shot_id, current, error)
+        return await _put_off_or_give_up(deps, run_id, shot_id, current, error)
     now = await deps.store.load(run_id) or run  # The clip before may have come meanwhile.
     later = is_waited_for(now, shot_id) or is_ahead(now, shot_id, current)
     if not later:
@@ -96,7 +96,7 @@ def _check_room(deps: Deps) -> None:
         raise StorageFailed("object storage takes no clips, and the data folder has as many as it may: see to it")
 
 
-async def _collected(deps: Deps, run_id: str, shot_id: str, take: Take, video_url: str) -> events.Collected:
+async def _fetch_all(deps: Deps, run_id: str, shot_id: str, take: Take, video_url: str) -> events.Collected:
     clip_path = deps.files.clip(run_id, shot_id, take.number)
     frame_path = deps.files.last_frame(run_id, shot_id, take.number)
     _note_strange_host(deps, take, video_url)
@@ -211,7 +211,7 @@ def _reason(error: Exception) -> str:
     return error.message if isinstance(error, FrameRelayError) else f"{type(error).__name__}: {error}"
 
 
-async def _failed(deps: Deps, run_id: str, shot_id: str, take: Take, error: FrameRelayError) -> str:
+async def _put_off_or_give_up(deps: Deps, run_id: str, shot_id: str, take: Take, error: FrameRelayError) -> str:
     problem = problem_of(error)
     damaged = isinstance(error, ClipUnusable) and error.reason in ("truncated", "corrupt")
     expired = isinstance(error, DownloadExpired)

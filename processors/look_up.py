@@ -7,7 +7,7 @@ from dataclasses import replace
 import structlog
 from arq.worker import Retry
 
-from framerelay.network.policy import Trusted, check_in_advance
+from framerelay.network.policy import TrustedHosts, check_in_advance
 from framerelay.processors.costs import count_cost, usage_of, with_cost
 from framerelay.processors.deps import Deps
 from framerelay.processors.find import find
@@ -77,7 +77,7 @@ async def look_up(
     current = run.take(shot_id, take) if run else None
     planned = turn is not None
     if run is not None and current is None and job_id is not None:
-        return await _forgotten(deps, run, shot_id, take, job_id, tries)
+        return await _adopt(deps, run, shot_id, take, job_id, tries)
     if run is None or current is None or (planned and (current.status not in LOOKING or turn != current.turns)):
         return "not_due"
     at_work = (read_state(word) if state is None else state) in AT_WORK
@@ -155,7 +155,7 @@ async def _keep_second_job(deps: Deps, run: Run, shot_id: str, take: Take, job_i
         await deps.store.count("paid_twice")
 
 
-async def _forgotten(deps: Deps, run: Run, shot_id: str, take: int, job_id: str, tries: int) -> str:
+async def _adopt(deps: Deps, run: Run, shot_id: str, take: int, job_id: str, tries: int) -> str:
     """A job was submitted for a take that the run does not know (any more): if the provider knows it, it is kept."""
     report = await _report_of(deps, run, shot_id, None, job_id, tries) if run.shot(shot_id) else None
     if report is None:
@@ -317,7 +317,7 @@ def _without_bad_frame(deps: Deps, report: JobReport) -> JobReport:
     if report.last_frame_url is None:
         return report
     try:
-        check_in_advance(report.last_frame_url, Trusted(deps.settings.trusted_hosts))
+        check_in_advance(report.last_frame_url, TrustedHosts(deps.settings.trusted_hosts))
     except AddressForbidden as error:
         log.warning("provider_frame_missing", reason=error.message)
         return replace(report, last_frame_url=None)

@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class Preparation:
     """All that a submit needs before money moves: who is asked, and the pictures in a form that it takes."""
 
     provider: Provider
@@ -42,7 +42,7 @@ class Prepared:
     references: Mapping[str, list[str]]
 
 
-async def prepared(deps: Deps, run: Run, shot: Shot) -> Prepared:
+async def prepare(deps: Deps, run: Run, shot: Shot) -> Preparation:
     """
     Whatever can be repeated, and costs nothing.
 
@@ -54,7 +54,7 @@ async def prepared(deps: Deps, run: Run, shot: Shot) -> Prepared:
     if not await _has_room(deps, shot, client.profile, pictures):
         log.warning("request_too_large", provider=provider.name, megabytes=client.profile.media.body_max_mb)
         pictures = await _pictures_of(deps, run, shot, replace(taker, without_inline=True))
-    return Prepared(
+    return Preparation(
         provider=provider,
         client=client,
         maker=Maker(
@@ -100,7 +100,7 @@ async def _has_room(deps: Deps, shot: Shot, profile: Profile, pictures: _Picture
     return size + len(encoded([shot.input, shot.extra])) + BESIDE_PICTURES <= most
 
 
-async def order_of(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared) -> Order:
+async def order_of(deps: Deps, run: Run, shot: Shot, take: Take, ready: Preparation) -> Order:
     """The order of *take*, whose intent is stored."""
     fields = {**shot.input, **ready.references}
     if take.seed is not None:

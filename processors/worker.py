@@ -267,9 +267,9 @@ class RelayWorker(Worker):
             return  # We slept for longer than its lease, as laptops do, and nobody else took it.
         self._due_ms[job_id] = due_ms
         self.tasks[job_id] = task = asyncio.create_task(self.run_job(job_id, due_ms))
-        task.add_done_callback(partial(self._ended, job_id))
+        task.add_done_callback(partial(self._note_end, job_id))
 
-    def _ended(self, job_id: str, task: asyncio.Task[None]) -> None:
+    def _note_end(self, job_id: str, task: asyncio.Task[None]) -> None:
         if self.tasks.get(job_id) is task:  # Else it was queued again and claimed before we came here.
             del self.tasks[job_id]
             self._due_ms.pop(job_id, None)

@@ -34,10 +34,10 @@ async def serve(request: Request) -> Response:
     state = state_of(request)
     path = request.path_params["path"]
     query = request.query_params
-    opened = state.links.opens(
+    has_link = state.links.opens(
         f"/media/{path}", expires=query.get("expires", ""), signature=query.get("signature", ""), now=time.time()
     )
-    if not opened:
+    if not has_link:
         await require(request, Right.READ)
         check_query(request, OPERATIONS["GET /media/{path}"].names.query)  # Of a link that we signed others may add.
     wants_small = "small" in query
@@ -51,7 +51,7 @@ async def serve(request: Request) -> Response:
     if error is None:
         raise NotFound("there is no such file")
     plain = await foreseen(request, error)
-    return plain if opened else await stand_in(request, plain, error)
+    return plain if has_link else await stand_in(request, plain, error)
 
 
 async def _answer(state: State, path: str, *, method: str, keep_s: int) -> Response | None:

@@ -46,7 +46,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetLeft:
+class Balance:
     """What a budget still allows: so many *jobs*, so many *micros* of money; None: no limit."""
 
     jobs: int | None = None
@@ -60,9 +60,9 @@ class BudgetLeft:
             return True
         return estimate is not None and not estimate.unpriced and _micros(estimate) <= self.micros
 
-    def after(self, estimate: Estimate | None) -> "BudgetLeft":
+    def after(self, estimate: Estimate | None) -> "Balance":
         """What is left beside one more take."""
-        return BudgetLeft(
+        return Balance(
             jobs=None if self.jobs is None else self.jobs - 1,
             micros=None if self.micros is None else self.micros - (_micros(estimate) if estimate else 0),
         )

@@ -101,7 +101,7 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
             return unsure(run, shot, take, event.problem, now)
         case events.JobSeen() if waiting:
             after = replace(take, job_ids=_joined_ids(take.job_ids, event.job_ids), error=None)
-            after = _understood(_called_back(after, event, now), None if event.is_known else now)
+            after = _with_strangeness(_called_back(after, event, now), None if event.is_known else now)
             after = _generating(run, shot, after, now, word=event.word)
             return replace(after, due_at=_soon(after, after.due_at, now))
         case events.Rendered() if waiting:
@@ -110,7 +110,7 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
             ids = _joined_ids(take.job_ids, event.job_ids)
             after = replace(take, job_ids=ids, ended_at=now, called_back=take.called_back or event.called_back)
             after = replace(after, cost=_settled(take.cost, event.cost))
-            return replace(_understood(after, None), status=event.status, error=event.problem)
+            return replace(_with_strangeness(after, None), status=event.status, error=event.problem)
         case events.JobNotFound() if take.status is TakeStatus.UNSURE and event.intent == take.intent:
             wait = _clamp(0.5 * (now - take.submitted_at), *FIND_AGAIN_S)
             return replace(take, find_at=now + wait, turns=take.turns + 1)
@@ -141,7 +141,7 @@ def _unanswered(run: Run, shot: Shot, take: Take, event: events.PollFailed, now:
     if event.gone and now > take.submitted_at + life_s(run, shot):
         return replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED)
     after = _called_back(take, event, now)
-    after = _understood(after, now) if event.gone or event.strange else after
+    after = _with_strangeness(after, now) if event.gone or event.strange else after
     wait_s = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
     soon = _soon(after, now + wait_s, now)
     # That it knows no such job says nothing of our key, though the same status may elsewhere.
@@ -227,7 +227,7 @@ def _soon(take: Take, due_at: float, now: float) -> float:
     return due_at if since is None or not 0 <= since <= TOLD_S else min(due_at, now + LAGS_S + since)
 
 
-def _understood(take: Take, strange_at: float | None) -> Take:
+def _with_strangeness(take: Take, strange_at: float | None) -> Take:
     """What the provider says of the job is understood (None), or is not, at *strange_at*."""
     if strange_at is None:
         return replace(take, strange_since=None, question=None)
@@ -317,7 +317,7 @@ def _spread(take: Take) -> float:
 
 def _collecting(take: Take, event: events.Rendered, now: float) -> Take:
     return replace(
-        _understood(take, None),
+        _with_strangeness(take, None),
         status=TakeStatus.COLLECTING,
         due_at=now,
         error=None,

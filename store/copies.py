@@ -30,7 +30,7 @@ class Carrier(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Copied:
+class CopiedAnswer:
     """What a script answered, and how many copies have what it wrote."""
 
     answer: Any
@@ -63,10 +63,10 @@ class Copies:
 
     async def call(
         self, script: RelayScript, keys: Sequence[str], arguments: Sequence[Any], *, carrier: Carrier | None = None
-    ) -> Copied:
+    ) -> CopiedAnswer:
         """Call *script*, then wait for copies. Raises: as `RelayRedis.together`, and what the script refuses."""
         if not self.number and carrier is None:
-            return Copied(answer=await script(keys=keys, args=arguments), copies=0)
+            return CopiedAnswer(answer=await script(keys=keys, args=arguments), copies=0)
         carrier = carrier or self._redis
         words = (len(keys), *keys, *arguments)
         answer, *copies = await carrier.together(("EVALSHA", script.sha, *words), self._wait, sequel=self._disk)
@@ -74,7 +74,7 @@ class Copies:
             answer, *copies = await carrier.together(("EVAL", script.script, *words), self._wait, sequel=self._disk)
         if isinstance(answer, ResponseError):
             raise answer
-        return Copied(answer=answer, copies=_number(*copies))
+        return CopiedAnswer(answer=answer, copies=_number(*copies))
 
     async def prove(self, *commands: RedisCommand) -> None:
         """

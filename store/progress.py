@@ -19,7 +19,7 @@ from framerelay.runs import events
 from framerelay.runs.errors import Conflict, RunNotFound, StoreUnavailable
 from framerelay.runs.events import Event
 from framerelay.runs.machine import apply, begin, is_news, wake_at
-from framerelay.runs.model import Given, Problem, Run
+from framerelay.runs.model import Problem, Run, Wording
 from framerelay.runs.notices import notices_of
 from framerelay.runs.steps import is_to_come_at, left_queue, steps_due
 from framerelay.runs.takes import left_provider
@@ -35,7 +35,7 @@ _SHOWN: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class EventResult:
     """The run as it stands after an event, and whether the event changed it."""
 
     run: Run
@@ -49,8 +49,8 @@ async def record(
     *,
     revision: int | None = None,
     copied: bool = False,
-    wording: Given | None = None,
-) -> Recorded:
+    wording: Wording | None = None,
+) -> EventResult:
     """
     Let *event* happen to the run; what follows from it is queued in the same transaction.
 
@@ -68,13 +68,13 @@ async def record(
         now = time.time()
         after = apply(run, event, now)
         if after is run:
-            return Recorded(run=run, changed=False)
+            return EventResult(run=run, changed=False)
         entry = describe(event, after, now)
         if await _save(store, after, before=run, event=entry, now=now, copied=copied, wording=wording):
             await _free_places(store, after, left_provider(run, after))
             if isinstance(event, events.Amended):
                 await _free_places(store, after, left_queue(run, after))
-            return Recorded(run=after, changed=True)
+            return EventResult(run=after, changed=True)
     raise Conflict(f"run {run_id} changes faster than it can be saved")
 
 
@@ -118,7 +118,7 @@ def check_revision(run: Run, revision: int | None) -> None:
         raise Conflict(f"the run is at revision {run.revision}, not {revision}: somebody acted in between")
 
 
-async def start(store: Store, run: Run, *, first: Event | None = None, wording: Given | None = None) -> Run:
+async def start(store: Store, run: Run, *, first: Event | None = None, wording: Wording | None = None) -> Run:
     """
     Save a new run and queue what it asks for; *first* happens to it at once. *wording*: the text of its
     storyboard. A second call with the same id returns the run that is there.
@@ -145,7 +145,7 @@ async def _save(
     event: dict[str, Any],
     now: float,
     copied: bool = False,
-    wording: Given | None = None,
+    wording: Wording | None = None,
 ) -> bool:
     """*run* with all that follows from its change: tasks, the next look, and what is to be told of it."""
     return await store.save(

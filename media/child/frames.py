@@ -55,7 +55,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class LastPicture:
     """A last frame, its time in ticks, and the facts of its clip if all of that was read on the way."""
 
     picture: Picture
@@ -125,7 +125,7 @@ def tags_of(clip: Path | Growing, demuxer: str, stream: VideoStream) -> Tags:
         return read_tags(stream, bytes(next(container.demux(find_picture(container)))))
 
 
-def take_coming(clip: Growing) -> Taken | None:
+def take_coming(clip: Growing) -> LastPicture | None:
     """The last frame of an MP4, decoded as it comes; None if that did not work out."""
     with open_clip(clip, "mp4", probe=False) as container:
         stream = find_picture(container)
@@ -151,9 +151,9 @@ def take_coming(clip: Growing) -> Taken | None:
         if picture is None:
             return None
         if keyframes[-1]:
-            return Taken(picture=picture, pts=last.pts, facts=None)
+            return LastPicture(picture=picture, pts=last.pts, facts=None)
         check_samples(stream, samples)
-        return Taken(picture=picture, pts=last.pts, facts=measure(container, stream, samples))
+        return LastPicture(picture=picture, pts=last.pts, facts=measure(container, stream, samples))
 
 
 def measure_whole(clip: Growing) -> tuple[ClipFacts, int]:

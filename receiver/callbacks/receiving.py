@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 from framerelay.config.metrics import ACKNOWLEDGE
-from framerelay.receiver.answers import NO_SUCH_ADDRESS, code_of, error_answer, refused, try_later
+from framerelay.receiver.answers import NO_SUCH_ADDRESS, answer_refusal, code_of, error_answer, try_later
 from framerelay.receiver.callbacks.reading import (
     acknowledgement_at,
     callback_at,
@@ -72,7 +72,7 @@ async def receive_callback(request: Request) -> Response:
     if reply is not None and callback.job_id is None:
         return reply
     _count(state, state.limits.count_body, address, len(callback.body))
-    answer = await _answered(state, callback, address)
+    answer = await _accept(state, callback, address)
     if answer.status_code != 200:
         return answer
     stranger = None if refusal or reply else await _as_stranger(state, address, callback)
@@ -101,7 +101,7 @@ def _count(state: State, limit: Callable[..., None], *what: object) -> None:
         raise
 
 
-async def _answered(state: State, callback: Callback, address: Address) -> Response:
+async def _accept(state: State, callback: Callback, address: Address) -> Response:
     """The answer, as soon as *callback* lies in Redis or in the spool; and a line for it."""
     callback, span = traced(callback)
     fingerprint, task = fingerprint_of(address, callback), task_for(address, callback)
@@ -205,7 +205,7 @@ async def _read(request: Request, state: State, address: Address) -> tuple[Callb
         if recipe is not None:
             state.verification.check(recipe, callback)
     except HTTPException as error:
-        refusal = await refused(request, error)
+        refusal = await answer_refusal(request, error)
         return (
             replace(callback, outcome=code_of(error), reason=error.detail, held=recipe is not None, evidence=()),
             refusal,

@@ -113,7 +113,7 @@ class FastConnection(Connection):
                 super().shutdown()
         else:
             ending = _LAST if self._closing else ()
-            self.transport.write(_written(answer, (*self.server_state.default_headers, *ending)))
+            self.transport.write(_bytes_of(answer, (*self.server_state.default_headers, *ending)))
             self.server_state.total_requests += 1
             if self._closing:
                 self.transport.close()
@@ -126,7 +126,7 @@ class FastConnection(Connection):
 
 
 @lru_cache(maxsize=8)  # Nearly all are the same two for a second: uvicorn's headers hold the date.
-def _written(answer: Response, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+def _bytes_of(answer: Response, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
     """*answer* as it leaves, with *headers* before its own."""
     head = b"".join([b"%b: %b\r\n" % header for header in (*headers, *answer.raw_headers)])
     return b"%b%b\r\n%b" % (STATUS_LINE[answer.status_code], head, bytes(answer.body))

@@ -148,7 +148,7 @@ class Seats:
         self._free = number
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
+    def seat(self) -> Iterator[None]:
         """One of them, until it is left. Raises: Busy if there is none."""
         if not self._free:
             raise Busy("too many event streams are open: read the run itself, or close another stream")

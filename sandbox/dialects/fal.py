@@ -57,7 +57,7 @@ class _FalApi:
             new_id=lambda: str(uuid4()),
             refusal=_refusal,
             letter=_called,
-            moderated=MODERATED,
+            moderation=MODERATED,
             key_word="Key",
             sign=self._signed,
         )

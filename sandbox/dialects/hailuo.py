@@ -67,7 +67,7 @@ class _HailuoApi:
             new_id=lambda: digits(18),
             refusal=_refusal,
             letter=_called,
-            moderated=MODERATED,
+            moderation=MODERATED,
             polite={"base_resp": {"status_code": 2013, "status_msg": "invalid params, the prompt is too long"}},
         )
 

@@ -309,11 +309,11 @@ async def test_quarantine_is_bounded_in_number_and_in_bytes(redis: Any) -> None:
     )
     for number in range(QUARANTINE_MAX + 5):
         await inbox.hold(Callback(id=f"cb_{number}", received_at=1.0, outcome="quarantined", body=b"", held=True))
-    many = await inbox.held()
+    many = await inbox.held_ids()
     large = b"x" * (1 << 20)
     for number in range(20):
         await inbox.hold(Callback(id=f"cb_L{number}", received_at=1.0, outcome="quarantined", body=large, held=True))
-    few = await inbox.held()
+    few = await inbox.held_ids()
 
     assert (len(many), many[0], many[-1]) == (QUARANTINE_MAX, "cb_5", f"cb_{QUARANTINE_MAX + 4}")
     assert few == [f"cb_L{number}" for number in range(20 - QUARANTINE_BYTES_MAX // (1 << 20) + 1, 20)]
