@@ -9,7 +9,7 @@ import pytest
 
 from framerelay.media.fetch import fetch_clip
 from framerelay.processors import film
-from tests.conftest import StartProvider, StartRelay
+from tests.fixtures.relay import StartProvider, StartRelay
 from tests.machines.object_storage import ObjectStorage
 
 pytestmark = pytest.mark.anyio

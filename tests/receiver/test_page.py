@@ -19,11 +19,11 @@ from framerelay.runs.model import Clip, FirstFrame, Frame, Problem, Take, TakeSt
 from framerelay.runs.standing import settled
 from framerelay.store.progress import name_of, record
 from framerelay.upstream.pictures import PictureForm
+from tests.fixtures.relay import SECRET
 
 pytestmark = pytest.mark.anyio
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-SECRET = "only for tests"  # As in conftest.py.
 GONE = "run_" + "z" * 24
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&lt;"
 

@@ -19,7 +19,7 @@ from framerelay.runs.tokens import TakeAddress
 from framerelay.store.progress import record
 from framerelay.store.runs import REPAIRED, Store
 from framerelay.upstream.client import JobsClient
-from tests.conftest import KEY
+from tests.fixtures.relay import KEY
 
 pytestmark = pytest.mark.anyio
 
