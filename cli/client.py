@@ -79,7 +79,7 @@ class Receiver:
 
     @classmethod
     def of_environment(cls, *, timeout_s: float = 30.0, quiet: bool = False) -> "Receiver":
-        """The receiver that the environment names; unless *quiet*, variables that were meant to say so are told."""
+        """The receiver that the environment names; unless *quiet*, misspelt variables are reported."""
         return cls(from_environment() if quiet else settings_of_command(), timeout_s=timeout_s)
 
     def __enter__(self) -> "Receiver":

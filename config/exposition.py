@@ -112,7 +112,7 @@ def measured(measures: Iterable[Measure]) -> Iterator[str]:
 
 
 def gauge(name: str, about: str, values: Mapping[str, float]) -> Iterator[str]:
-    """The lines of something that rises and falls; *values* by labels as `written` writes them, "" for none."""
+    """The lines of something that rises and falls; *values* by labels as `labels_text` writes them, "" for none."""
     return figure(name, "gauge", about, values)
 
 

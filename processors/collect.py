@@ -49,9 +49,9 @@ async def collect(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int
     """
     Fetch the clip of a take and its last frame; returns what came of it, for the log.
 
-    Doing it twice replaces the same files. The run is told only when everything is on disk and was checked. With object
-    storage the frame is there before that, and the clip is put there beside the next submit. The clip's first frame is
-    taken when that has left, or at once, where none waits for this shot.
+    Doing it twice replaces the same files. The event is recorded only when everything is on disk and was checked. With
+    object storage the frame is there before that, and the clip is put there beside the next submit. The clip's first
+    frame is taken when that has left, or at once, where none waits for this shot.
     """
     run = await deps.store.load(run_id)
     current = run.take(shot_id, take) if run else None
@@ -134,7 +134,7 @@ async def _fetch_all(deps: Deps, run_id: str, shot_id: str, take: Take, video_ur
 
 
 async def _left_here(deps: Deps, take: Take, place: Path, frame_place: Path) -> tuple[Download, Examination] | None:
-    """The clip, where it was fetched before and only its frame could not be kept; None: it has to come anew."""
+    """The clip, where it was fetched before and only its frame could not be kept; None: it has to be fetched again."""
     if take.error is None or take.error.code != StorageFailed.code or not await asyncio.to_thread(place.is_file):
         return None
     try:
@@ -150,7 +150,7 @@ def _download_at(place: Path) -> Download:
 
 
 def _key(deps: Deps, take: Take) -> HostHeaders | None:
-    """The provider's key, where it gives clips to nobody else; it goes to those of its own hosts where clips lie."""
+    """The provider's key, if clips need it; it is sent to those of its own hosts alone where clips lie."""
     if take.maker is None:
         return None
     client = deps.clients.of_maker(take.maker)

@@ -40,7 +40,7 @@ GONE = (404, 410)
 AT_WORK = frozenset({JobState.QUEUED, JobState.RUNNING})
 LOOKING = OPEN - {TakeStatus.COLLECTING}
 # A job of ours that we took for foreign is paid for twice: no time zone is further off than the one, and a job that
-# claims to be older than the other is told of by a clock that cannot be believed (its clip would be gone as well).
+# claims to be older than the other has a time from a clock that cannot be right (its clip would be gone as well).
 CLOCKS_APART_S = 13 * 3600.0
 JOBS_KEPT_S = 30 * 86_400.0
 
@@ -239,7 +239,7 @@ async def _too_late(
     *,
     has_ended: bool,
 ) -> str:
-    """Nothing is left to ask; but that it came at all says that the provider reaches us."""
+    """There is nothing left to ask; but that it came shows that the provider can reach us."""
     if has_ended and not take.called_back:
         await record(deps.store, run_id, events.CalledBack(shot_id=shot_id, take=take.number))
     known_at = take.rendered_at or take.ended_at
@@ -313,7 +313,7 @@ def event_of(report: JobReport, *, shot_id: str, take: int, job_id: str, called_
 
 
 def _without_bad_frame(deps: Deps, report: JobReport) -> JobReport:
-    """*report* without a last frame that nobody may open: a gift must cost neither this clip nor the next."""
+    """*report* without a last frame that nobody may open: an extra must cost neither this clip nor the next."""
     if report.last_frame_url is None:
         return report
     try:

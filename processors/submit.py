@@ -40,7 +40,7 @@ from framerelay.runs.steps import Step, StepName, is_to_come_at, steps_due
 from framerelay.store.progress import EventResult, record
 from framerelay.upstream.job import JobReport
 
-LAST_WORD_S: Final = 1.5  # Of what a container is given to end; what is not told by then, time tells: `unsure`.
+LAST_WORD_S: Final = 1.5  # Of the time that a container has to end; what is not saved by then becomes `unsure`.
 NOTHING_LEFT: Final = Problem(code="stopped", message="the worker was stopped before the submit left; it is sent again")
 OTHER_KEY: Final = Problem(
     code="key_changed", message="the key was refused, and is another one by now; it is sent again with that"
@@ -214,7 +214,7 @@ async def _take_back(
 
 
 async def _in_time(saving: Awaitable[object], *, job_id: str | None = None) -> None:
-    """Let the last word of a cancelled submit be saved, if Redis takes it soon; else the log names its job."""
+    """Save the outcome of a cancelled submit, if Redis takes it soon; else the log names its job."""
     try:
         async with asyncio.timeout(LAST_WORD_S):
             await saving
@@ -278,7 +278,7 @@ async def _record_surely(deps: Deps, run: Run, event: Event) -> Run:
         except StoreUnavailable as error:
             log.error("submit_not_saved_yet", job_id=_job_id(event), reason=error.message)
             await asyncio.sleep(retry_wait_s(tries))
-    raise AssertionError  # It counts for ever.
+    raise AssertionError  # Not reached: the tries have no end.
 
 
 def _job_id(event: Event) -> str | None:
@@ -320,7 +320,7 @@ async def _post_once(
 
 
 def _failed(about: _About, error: Exception, *, is_sent: bool) -> Event:
-    """What a failure means that nobody has thought of: a request that could not be made was accepted by nobody."""
+    """What a failure means that we did not foresee: a request that could not be made was accepted by nobody."""
     words = error.message if isinstance(error, FrameRelayError) else type(error).__name__
     if is_sent:
         message = f"the submit left, and its answer could not be read ({words})"

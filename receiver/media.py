@@ -78,7 +78,7 @@ async def _missing(state: State, path: str) -> FrameRelayError | None:
     """
     What to say of a file of a run that is gone: which it is, and that it comes again where it can; None for any other.
 
-    Only a worker decodes and joins; it is told, and whoever asked may ask again.
+    Only a worker decodes and joins; it gets a task, and whoever asked may ask again.
     """
     run = await state.store.load(path.partition("/")[0])
     run_file = file_at(run, path) if run else None

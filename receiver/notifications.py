@@ -1,4 +1,4 @@
-"""``GET /v1/notifications`` and ``POST /v1/notifications/{id}/replay``: what was told to whom, and what came of it."""
+"""``GET /v1/notifications`` and ``POST /v1/notifications/{id}/replay``: what was sent to whom, and what came of it."""
 
 import structlog
 from starlette.requests import Request

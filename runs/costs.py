@@ -13,8 +13,8 @@ class Estimate:
     """
     What one take of a shot may cost, from *low* to *high*, in units of *currency* (``USD``).
 
-    ``unpriced``: what it asks for that may make it dearer than *high*, and by how much nobody knows: then it is told,
-    but no money can be kept to by it.
+    ``unpriced``: what it asks for that may make it dearer than *high*, and nobody knows by how much: then a warning
+    says so, and a budget of money is refused.
     """
 
     low: float

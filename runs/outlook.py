@@ -178,12 +178,12 @@ def _is_of_another(shot: Shot) -> bool:
 
 
 def take_behind(source: Shot, first: FirstFrame) -> int | None:
-    """The take of *source* whose end is *first*, if that can be told."""
+    """The take of *source* whose end is *first*, if that can be known."""
     return first.take or _take_of(source, first)
 
 
 def _take_of(source: Shot, first: FirstFrame) -> int | None:
-    """Early versions did not write it down: the take whose file or address it is, if that can be told."""
+    """Early versions did not write it down: the take whose file or address it is, if that can be known."""
     for take in source.takes:
         ours = take.last_frame is not None and first.path == take.last_frame.path
         if ours or first.url == take.provider_frame_url:

@@ -11,7 +11,7 @@ class Overview:
     ``micros``: millionths of the currency that takes cost, or are reserved for them.
     ``awake``: places of the shots that something is under way for, or that could be submitted. ``undone``: how many
     are not done. ``spent`` · ``intents``: jobs that were or may have been accepted; submits that are under way.
-    ``callbacks`` · ``misses``: jobs told of by a callback, found by polling.
+    ``callbacks`` · ``misses``: jobs that a callback came about, that polling found.
     """
 
     awake: tuple[int, ...] = ()

@@ -28,7 +28,7 @@ from framerelay.runs.takes import (
 )
 
 MOVING: Final = frozenset({ShotStatus.SUBMITTING, ShotStatus.GENERATING, ShotStatus.COLLECTING})
-HELD_AFTER: Final = 6  # Submits put off because the provider is out of order, before a person is told: about 15 s.
+HELD_AFTER: Final = 6  # Submits put off because the provider is out of order, before a person sees it: about 15 s.
 
 
 def settled(run: Run, *, before: Run | None = None) -> Run:
@@ -61,8 +61,8 @@ def places_changed(run: Run, *, before: Run) -> list[int]:
 
 def _without_old_film(run: Run, view: Overview, earlier: Run | None) -> Run:
     """
-    A film is of just the takes that are picked. If these are no longer the same, the one that is there is none any
-    more, and one that is being joined meets another turn of the run when it is ready.
+    *run* without a film that is no longer of the takes that are picked; one that is being joined then finds another
+    turn of the run when it is ready.
     """
     if run.film is not None and view.undone:
         return unjoined(run)
@@ -314,7 +314,7 @@ def hands_on(run: Run, take: Take) -> bool:
     early = take.provider_frame_url is not None and run.terms.provider_frame_first
     if take.status is TakeStatus.COLLECTING and early:
         return True
-    # Its frame is kept before its clip is, and stays so while a clip that was lost before that is fetched anew.
+    # Its frame is kept before its clip is, and stays so while a clip that was lost before that is fetched again.
     return take.status is TakeStatus.DONE or (take.status in OPEN and take.last_frame is not None)
 
 

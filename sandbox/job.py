@@ -118,5 +118,5 @@ class Job:
 
     @property
     def fresh_video_url(self) -> str:
-        """The clip's address as of now: where each look-up gives a new one, its life begins anew."""
+        """The clip's address as of now: where each look-up gives a new one, its life begins again."""
         return f"{self.video_url}?issued={time.time():.3f}"

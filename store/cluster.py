@@ -84,7 +84,7 @@ class ClusterPool(BlockingConnectionPool):
 
 
 class OwnerConnection(Connection):
-    """To whoever has our slot, which *owners* knows: made anew where that is another one."""
+    """To whoever has our slot, which *owners* knows: made again where that is another one."""
 
     def __init__(self, *, owners: ClusterPool, **options: Any) -> None:
         super().__init__(**options)

@@ -3,7 +3,7 @@ What the copies of Redis have: waited for before money moves, and before a callb
 
 Redis copies to its replicas after it has answered. One that takes over may lack the last seconds, and a submit that it
 never heard of would be sent again. So, where copies are asked for, such a write is followed by ``WAIT``, in one piece
-with it and on the same connection: a connection that was made anew would be told of no write, and a server that took
+with it and on the same connection: a new connection would know of no write, and a server that took
 over meanwhile of none of its predecessor's. Where their disks are asked for by name, ``WAITAOF`` follows on that
 connection, once the copies have answered.
 """

@@ -1,8 +1,8 @@
 """
 The durable coalesced enqueue: callbacks that arrive together are kept by one script call, each before its answer.
 
-Nothing waits for company: an idle receiver writes one callback at a time; under load the next batch gathers while the
-last one is synced to disk. A callback counts as kept only when Redis has answered for it.
+No callback waits for others: an idle receiver writes one at a time; under load the next batch gathers while the last
+one is synced to disk. A callback counts as kept only when Redis has answered for it.
 
     {framerelay}:callback:ID     string  MessagePack of `Callback`
     {framerelay}:marks:ID        hash    what was found out about it later: repeats · conflict · late
@@ -290,7 +290,7 @@ class Inbox:
         return CopiedAnswer(answer=await line.call(self._accept, keys, arguments), copies=0)
 
     def _tell(self, batch: Iterable["_Delivery"], outcomes: Iterable[bool | BaseException]) -> None:
-        """Those who have not been told yet."""
+        """Those that have no answer yet."""
         for delivery, outcome in zip(batch, outcomes, strict=False):
             self._waiting.pop(delivery, None)
             if delivery in self._patience:

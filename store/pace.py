@@ -28,7 +28,7 @@ class UsualTimes:
 
 
 class Pace:
-    """Remembers what `learn` is told and answers `usual_times`."""
+    """Remembers what `learn` is given and answers `usual_times`."""
 
     def __init__(self, redis: RelayRedis) -> None:
         self._redis = redis

@@ -63,7 +63,7 @@ class Entry:
     Whether a take has a place, and what came of it.
 
     ``wait_s``: so long its submit has to wait all the same; ``ahead``: takes that wait before it. ``entrants``: others
-    that got a place just now, and have to be told.
+    that got a place just now, and have to be woken.
     """
 
     has_place: bool

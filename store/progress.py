@@ -80,19 +80,19 @@ async def record(
 
 async def _free_places(store: Store, run: Run, takes: Sequence[tuple[str, str, int]]) -> None:
     """
-    What is no longer in flight at its provider, nor to be, makes room for whoever waits there, who is told at once.
+    What is no longer in flight at its provider, nor to be, makes room for whoever waits there, who is woken at once.
 
     If Redis does not take it, the place is found to be free when somebody is refused one (`processors.places`).
     """
     for provider, shot_id, number in takes:
         place = TakePlace(run_id=run.id, shot_id=shot_id, take=number)
         with suppress(StoreUnavailable):
-            await tell(store, provider, await store.places.leave(provider, place))
+            await wake_newcomers(store, provider, await store.places.leave(provider, place))
 
 
-async def tell(store: Store, provider: str, newcomers: tuple[TakePlace, ...]) -> None:
+async def wake_newcomers(store: Store, provider: str, newcomers: tuple[TakePlace, ...]) -> None:
     """
-    Let those go on that got a place at *provider*; the place of one that nobody wants any more is the next one's.
+    Wake those that got a place at *provider*; the place of one that nobody wants any more is the next one's.
 
     Raises: StoreUnavailable.
     """
@@ -147,7 +147,7 @@ async def _save(
     copied: bool = False,
     wording: Wording | None = None,
 ) -> bool:
-    """*run* with all that follows from its change: tasks, the next look, and what is to be told of it."""
+    """*run* with all that follows from its change: tasks, the next look, and its notifications."""
     return await store.save(
         run,
         before=before,

@@ -87,8 +87,8 @@ class Store:
     Loads and saves runs; the only writer of what it names.
 
     It remembers the runs that it saw last: one that has not changed meanwhile costs a word to load, however long it is.
-    *notices_keep_s*: so long what was told of a run can be read again. *copies*: what copies of Redis must have of
-    what is saved ``copied``. ``given``: texts of storyboards. ``places``: those at providers, which a change may free.
+    *notices_keep_s*: how long the notifications of a run can be read. *copies*: what copies of Redis must have of
+    what is saved ``copied``. ``wordings``: texts of storyboards. ``places``: at providers; a change may free them.
     """
 
     def __init__(self, redis: RelayRedis, *, notices_keep_s: float = KEEP_S, copies: Copies | None = None) -> None:

@@ -185,7 +185,7 @@ class Spool:
             raise
 
     def _look(self) -> list[Path]:
-        """The callbacks that wait, oldest first; counts the folder anew and clears it of what a kill left half done."""
+        """The callbacks that wait, oldest first; counts the folder and clears it of what a kill left half done."""
         waiting: list[tuple[float, Path]] = []
         files, size = 0, 0
         for path in self._folder.iterdir() if self._folder.is_dir() else ():

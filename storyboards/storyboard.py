@@ -61,7 +61,7 @@ class Storyboard:
     A storyboard without mistakes.
 
     ``shots`` stand in the order of the film, none has a take yet. ``document``: what was read, as plain values that
-    can be sent as JSON and read again; ``spot`` · ``given``: the lines of its values, and the text, where it was one.
+    can be sent as JSON and read again; ``spot`` · ``wording``: the lines of its values, and the text, where it was one.
     ``draft``: input fields of all its shots while it is one; None: it is none.
     """
 

@@ -105,7 +105,7 @@ def _is_said(shot: Shot, run: Run, own: Shot) -> bool:
 
 
 def _edits(board: Storyboard, run: Run) -> Iterator[Edit]:
-    """What of *board* is another in *run*, as far as it can be told value by value."""
+    """What of *board* is another in *run*, as far as that can be seen value by value."""
     if board.title != run.title:
         yield Edit(path=("title",), value=run.title)
     yield from _budget_edits(board, run)

@@ -91,8 +91,8 @@ def examine_coming(clip: Growing, *, frame_into: Path, announce: Callable[[Frame
     As `examine`, of a clip that is still coming; an MP4 is decoded while it comes.
 
     Its index is read first, wherever it lies, then the pictures from the last keyframe on: what is read before it has
-    come may be fetched ahead of the rest (media/child/growing.py). *announce* is told of a frame that is written while
-    the rest is still to come and to be measured. Whatever does not work out is done again as `examine` does it.
+    come may be fetched ahead of the rest (media/child/growing.py). *announce* is called with a frame that is written
+    while the rest is still to come and to be measured. Whatever does not work out is done again as `examine` does it.
     Raises: as `examine`; GaveWay.
     """
     if identify(clip) == "mp4":

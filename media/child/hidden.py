@@ -19,7 +19,7 @@ WITHOUT_PICTURE = {"h264": range(6, 13), "hevc": range(32, 41)}
 
 
 def holds_picture(packet: "Packet[Any]", codec: str, headers: bytes) -> bool:
-    """True wherever it cannot be told. *headers*: the decoder's configuration."""
+    """True wherever it cannot be known. *headers*: the decoder's configuration."""
     data = memoryview(packet)
     try:
         match codec:

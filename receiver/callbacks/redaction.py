@@ -59,9 +59,9 @@ def _is_at(step: int | tuple[str, str], at: int, one: object) -> bool:
 
 def all_without_secrets(bodies: Sequence[bytes], *, secrets: tuple[str, ...]) -> Sequence[bytes | None]:
     """
-    The same for many at once that are JSON, for little more than for one; None for those that want a closer look.
+    As `without_secrets`, for many JSON bodies at once, for little more than the cost of one; None: read that one alone.
 
-    What each may hold is looked for in all together, so that one that looks suspicious has all looked at one by one.
+    They are searched together, so if one of them may hold a secret, each has to be read alone.
     """
     try:
         text = b"\0".join(bodies).decode()

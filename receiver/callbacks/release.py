@@ -64,7 +64,7 @@ async def release_each(state: State) -> list[shapes.Release]:
 
 async def _release(state: State, callback: Callback) -> shapes.Release:
     """
-    As if it came now, with the same dedupe: the sender may have tried again meanwhile, and passed.
+    Accept it as if it came now, with the same dedupe: the sender may have tried again meanwhile, and been accepted.
 
     Under its own id: releasing it again after a crash between the two steps does no harm.
     Raises: Unverified.

@@ -5,7 +5,7 @@ Authenticating and keeping such a callback costs less than the parser, uvicorn's
 a task around them. So one that comes in one piece, plainly written and alone, is handed over as it stands, and its
 answer is written at once. Whatever is not so, or turns out not to be, is given to the parser as if it had just come.
 
-The other half, `receiver.callbacks.batch`, says what both earn. To be rid of them give `connection_factory` in
+The other half, `receiver.callbacks.batch`, says what both save. To remove them, give `connection_factory` in
 `cli.serve` a `Connection` in place of a `FastConnection`, and delete the two files: nothing else changes.
 """
 
@@ -56,11 +56,11 @@ class FastConnection(Connection):
         self._batch().accept(plain[1].decode(), data[plain.end() :], self._respond)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """What is under way is kept nevertheless; nobody hears of it."""
+        """A callback that is under way is still kept; its sender gets no answer."""
         self._under_way, self._behind = None, b""
         super().connection_lost(exc)
 
-    def eof_received(self) -> bool:  # type: ignore[override]  # As in the door.
+    def eof_received(self) -> bool:  # type: ignore[override]  # As in `Connection`.
         """Whoever sends no more may still wait for an answer."""
         if self._under_way is None:
             return super().eof_received()

@@ -84,7 +84,7 @@ class KeyCheck:
             return False
 
     async def turn_away(self, request: Request) -> None:
-        """A wrong key is a guess; no key at all is none, nor is a session that is over. Raises: as `guessed`."""
+        """A wrong key is a guess; no key at all is none, nor is a session that is over. Raises: as `delay_guess`."""
         if "authorization" in request.headers:
             await self.delay_guess(request)
 

@@ -1,4 +1,4 @@
-"""Callbacks at addresses that we did not give away: refused, and a few of them kept so that a person can see why."""
+"""Callbacks at addresses that we did not issue: refused, and a few of them kept so that a person can see why."""
 
 import asyncio
 import secrets
@@ -28,7 +28,7 @@ class Strangers:
         self._times: deque[float] = deque(maxlen=A_MINUTE)
 
     async def sample(self, request: Request) -> Callback | None:
-        """The beginning of a refused callback, if this one is to be kept; most are not looked at at all."""
+        """The beginning of a refused callback, if this one is to be kept; most are not read at all."""
         now = self._clock()
         if len(self._times) == A_MINUTE and now - self._times[0] < 60:
             return None
@@ -38,7 +38,7 @@ class Strangers:
         return Callback(id=name, received_at=time.time(), outcome="refused", body=body, reason=REASON)
 
     async def keep(self, callback: Callback) -> None:
-        """For after the answer; without Redis the sample is lost, which harms nobody."""
+        """Called after the answer; without Redis the sample is lost, which harms nobody."""
         with suppress(StoreUnavailable):
             await self._inbox.refuse(callback)
 

@@ -153,7 +153,7 @@ def _run_of(request: Request) -> str | None:
 
 
 async def refused_page(request: Request, error: Exception) -> Response:
-    """What no route answers: a page for whoever reads HTML, else as `answers.refused`."""
+    """What no route answers: a page for whoever reads HTML, else as `answers.answer_refusal`."""
     reads_html = "text/html" in request.headers.get("accept", "")
     if isinstance(error, HTTPException) and reads_html and not request.url.path.startswith(APART):
         return await error_page(request, error)

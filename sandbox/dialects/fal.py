@@ -2,7 +2,7 @@
 fal.ai's queue: ``/fal/{model}``, ``/fal/{app}/requests/{id}``.
 
 Source: fal.ai/docs (queue, webhooks, request errors), fal-client 1.0.3. The queue takes any JSON object: what is wrong
-with it is told by the model, when the request runs.
+with it is said by the model, when the request runs.
 """
 
 import base64
