@@ -51,7 +51,7 @@ SETTLE_S = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class LastPicture:
     """One last frame: milliseconds from the last byte to the PNG, and what it took."""
 
     after_ms: float
@@ -76,7 +76,7 @@ async def measure() -> dict[str, Any]:
 async def turns(ours: "Ours", others: dict[str, "Peer | None"], folder: Path) -> dict[str, Any]:
     """One turn is not counted: whoever loads something on first use has done so."""
     there = {name: peer for name, peer in others.items() if peer}
-    found: dict[str, dict[str, list[Taken]]] = {"720p": {}, "1080p": {}, "late": {}}
+    found: dict[str, dict[str, list[LastPicture]]] = {"720p": {}, "1080p": {}, "late": {}}
     levels: dict[str, float | None] = {}
     for clip, ways in found.items():
         quickest = sorted(there, key=lambda name: median(found["720p"].get(name, ()), "after_ms"))
@@ -103,7 +103,7 @@ async def turns(ours: "Ours", others: dict[str, "Peer | None"], folder: Path) ->
     }
 
 
-def shown(taken: Sequence[Taken]) -> dict[str, Any]:
+def shown(taken: Sequence[LastPicture]) -> dict[str, Any]:
     """As JSON."""
     each = [round(one.after_ms, 1) for one in taken]
     known = {
@@ -116,7 +116,7 @@ def shown(taken: Sequence[Taken]) -> dict[str, Any]:
     return known | ({"download_ms": round(statistics.median(downloads))} if downloads else {})
 
 
-def median(taken: Sequence[Taken], figure: str) -> float:
+def median(taken: Sequence[LastPicture], figure: str) -> float:
     """Of one figure; nothing is slower than what was not measured."""
     return statistics.median(getattr(one, figure) for one in taken) if taken else float("inf")
 
@@ -135,7 +135,7 @@ class Ours:
         self._last_byte = 0.0
         client.event_hooks = {"response": [self._watch]}  # `fetch_clip` does not tell when a byte came.
 
-    async def take(self, clip: str, line: str) -> Taken:
+    async def take(self, clip: str, line: str) -> LastPicture:
         """Fetch *clip* on *line*, and compare its frame with that of a full decode."""
         png, ready = self._folder / "ours.png", list[float]()
         began, cpu = time.perf_counter(), self._cpu_s()
@@ -154,7 +154,7 @@ class Ours:
         peak = await peak_until(asyncio.create_task(fetch()), lambda: family(self._pid))
         await asyncio.sleep(SETTLE_S)
         self.are_identical &= png.read_bytes() == (self._folder / f"{clip}.png").read_bytes()
-        return Taken(
+        return LastPicture(
             after_ms=(ready[0] - self._last_byte) * 1000,
             download_ms=(self._last_byte - began) * 1000,
             cpu_s=self._cpu_s() - cpu,
@@ -205,7 +205,7 @@ class Command:
     program: Path
     words: Sequence[str]
 
-    async def take(self, clip: Path, png: Path) -> Taken:
+    async def take(self, clip: Path, png: Path) -> LastPicture:
         """Run it."""
         words = [word.format(clip=clip, png=png, last=FRAMES - 1) for word in self.words]
         began, cpu = time.perf_counter(), children_cpu_s()
@@ -214,7 +214,7 @@ class Command:
         )
         peak = await peak_until(asyncio.create_task(process.wait()), lambda: [process.pid])
         took_ms = (time.perf_counter() - began) * 1000
-        return Taken(after_ms=took_ms, cpu_s=children_cpu_s() - cpu, peak_mb=peak)
+        return LastPicture(after_ms=took_ms, cpu_s=children_cpu_s() - cpu, peak_mb=peak)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,7 +223,7 @@ class Library:
 
     process: asyncio.subprocess.Process
 
-    async def take(self, clip: Path, png: Path) -> Taken:
+    async def take(self, clip: Path, png: Path) -> LastPicture:
         """Ask it."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -231,7 +231,7 @@ class Library:
         self.process.stdin.write(f"{clip}\t{png}\n".encode())
         answer = asyncio.create_task(self.process.stdout.readline())
         peak = await peak_until(answer, lambda: family(self.process.pid))
-        return Taken(after_ms=float(answer.result()), cpu_s=(cpu_s(self.process.pid) or 0) - cpu, peak_mb=peak)
+        return LastPicture(after_ms=float(answer.result()), cpu_s=(cpu_s(self.process.pid) or 0) - cpu, peak_mb=peak)
 
 
 Peer = Command | Library

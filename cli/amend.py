@@ -36,7 +36,7 @@ def amend(run_id: str, path: Path, *, dry_run: bool, yes: bool, as_json: bool) -
     storyboard, folder = read_board(path)
     with Receiver.of_environment() as receiver:
         board = storyboard.with_files(give_pictures(receiver, storyboard, folder))
-        document, wording, revision = board.document, board.given, None
+        document, wording, revision = board.document, board.wording, None
         if dry_run or asks(yes, as_json):
             run = receiver.run(run_id)
             run_id, revision = run.id, run.revision

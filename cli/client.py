@@ -18,7 +18,7 @@ from framerelay.config.keys import find_api_key
 from framerelay.config.settings import Settings, from_environment
 from framerelay.network.tls import tls_of
 from framerelay.runs.errors import Mistake, StoryboardInvalid
-from framerelay.runs.model import Given
+from framerelay.runs.model import Wording
 
 TRIES: Final = 3
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
@@ -79,7 +79,7 @@ class Receiver:
 
     @classmethod
     def of_environment(cls, *, timeout_s: float = 30.0, quiet: bool = False) -> "Receiver":
-        """The receiver that the environment names; unless *quiet*, variables that were meant to say so are told."""
+        """The receiver that the environment names; unless *quiet*, misspelt variables are reported."""
         return cls(from_environment() if quiet else settings_of_command(), timeout_s=timeout_s)
 
     def __enter__(self) -> "Receiver":
@@ -111,7 +111,7 @@ class Receiver:
         return self._ask("DELETE", path, shape)
 
     def start(
-        self, storyboard: object, *, wording: Given | None = None, headers: Mapping[str, str] | None = None
+        self, storyboard: object, *, wording: Wording | None = None, headers: Mapping[str, str] | None = None
     ) -> shapes.Run:
         """
         A new run of *storyboard*, of its text if *wording* has it; *headers* may bring a key of their own, and terms.
@@ -132,7 +132,7 @@ class Receiver:
         shape: type[S],
         storyboard: object,
         *,
-        wording: Given | None,
+        wording: Wording | None,
         headers: Mapping[str, str] | None = None,
         **query: object,
     ) -> S:
@@ -153,7 +153,7 @@ class Receiver:
         path: str,
         shape: type[S],
         storyboard: object,
-        wording: Given | None,
+        wording: Wording | None,
         headers: Mapping[str, str],
         **options: Any,
     ) -> S:

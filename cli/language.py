@@ -58,7 +58,7 @@ def first_sentence(help_text: str) -> str:
 def _language_of_environment() -> str:
     try:
         in_file = values_of(Path(".env")) if VARIABLE not in os.environ else {}
-    except SettingInvalid:  # It is told by whoever reads the settings.
+    except SettingInvalid:  # Whoever reads the settings reports it.
         in_file = {}
     return of_environment({**os.environ, **{VARIABLE: in_file[VARIABLE]}} if VARIABLE in in_file else os.environ)
 

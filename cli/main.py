@@ -301,7 +301,7 @@ def main() -> None:
     """The entry point of the ``framerelay`` script."""
     prepare_output()
     speak(cli)
-    if VARIABLE in os.environ:  # A shell asks: `cli.completion` knows how it is told.
+    if VARIABLE in os.environ:  # A shell asks: `cli.completion` knows how to answer.
         import framerelay.cli.completion  # noqa: F401
     # httpx would load a command of its own, with a highlighter for source code: 50 ms of every command of ours.
     sys.modules["httpx._main"] = None  # type: ignore[assignment]

@@ -15,7 +15,7 @@ from framerelay.cli.runs import print_json
 from framerelay.cli.settings import settings_of_command
 from framerelay.cli.settings_file import providers_of
 from framerelay.languages.catalogs import joint, translate
-from framerelay.network.policy import Trusted
+from framerelay.network.policy import TrustedHosts
 from framerelay.runs.errors import Mistake, RequestInvalid, StoryboardInvalid
 from framerelay.runs.model import Shot
 from framerelay.runs.text import amount_words, number_of, printable, range_words
@@ -36,7 +36,7 @@ def show_plan(path: Path, *, as_json: bool) -> int:
     providers = providers_of(settings)
     board, pictures = _name_files(*read_board(path))
     board = priced(board, providers)
-    plan = plan_of(board, Trusted(settings.trusted_hosts), more=ability_checks(board, providers, pictures))
+    plan = plan_of(board, TrustedHosts(settings.trusted_hosts), more=ability_checks(board, providers, pictures))
     if as_json:
         print_json(plan_view(plan))
         return 0

@@ -37,7 +37,7 @@ WIDE: Final = 200  # Columns that nothing here fills: what is no terminal gets l
 def list_providers(*, as_json: bool) -> int:
     """All that can be named, those of the settings first."""
     providers = providers_of(settings_of_command())
-    names = dict.fromkeys((providers.default, *providers.configured, *shipped()))
+    names = dict.fromkeys((providers.default, *providers.entries, *shipped()))
     rows = [summary_of(providers.of(name), is_default=name == providers.default) for name in names]
     if as_json:
         _print({"object": "list", "data": rows})

@@ -28,7 +28,7 @@ from framerelay.config.logs import configure_logging, texts_of, write_waiting_li
 from framerelay.config.misspelt import misspelt
 from framerelay.config.settings import Settings, environment, from_environment
 from framerelay.network.client import guarded_client
-from framerelay.network.policy import Trusted
+from framerelay.network.policy import TrustedHosts
 from framerelay.network.tls import tls_of
 from framerelay.processors.deps import Deps, open_clients, open_deps
 from framerelay.processors.health import health_app
@@ -114,8 +114,8 @@ async def _serve(
     _listen_to_signals(stop, live)
     async with AsyncExitStack() as stack:
         redis_url = await stack.enter_async_context(redis_at(settings))
-        parts = [await stack.enter_async_context(_watched(redis_url, closed.refuse_closed, closed.watch))]
-        entry = _watched(redis_url, schema.enter, schema.watch, timeout_s=MOVED_WITHIN_S)
+        parts = [await stack.enter_async_context(_watching(redis_url, closed.refuse_closed, closed.watch))]
+        entry = _watching(redis_url, schema.enter, schema.watch, timeout_s=MOVED_WITHIN_S)
         parts.append(await stack.enter_async_context(entry))
         parts.append(await stack.enter_async_context(one_place(settings, redis_url)))
         if after_restore:
@@ -139,7 +139,7 @@ async def _serve(
 
 
 @asynccontextmanager
-async def _watched(
+async def _watching(
     redis_url: str, enter: RedisCall, watch: RedisCall, *, timeout_s: float = ENTERED_WITHIN_S
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Go on once *enter* has let us in, and end when *watch* does. Raises: what *enter* raises."""
@@ -264,7 +264,7 @@ async def running_worker(
     """A worker; one that is *alone* lets heavy tasks end, while whoever stops both at a terminal does not wait."""
     live = live or LiveSettings(settings, keys)
     with mistakes_of(settings):
-        hooks = read_hooks(settings.config_file, Trusted(settings.trusted_hosts))
+        hooks = read_hooks(settings.config_file, TrustedHosts(settings.trusted_hosts))
         clients = open_clients(settings)
     redis, listening = connect(redis_url, connections_max=50), connect(redis_url, connections_max=2)
     try:

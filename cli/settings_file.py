@@ -11,7 +11,7 @@ from framerelay.upstream.providers import Providers, read_providers
 
 @contextmanager
 def mistakes_of(settings: Settings) -> Iterator[None]:
-    """Mistakes in the settings file are told with its name. Raises: CommandError with all of them."""
+    """Mistakes in the settings file come with its name. Raises: CommandError with all of them."""
     try:
         yield
     except StoryboardInvalid as error:

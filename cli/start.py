@@ -19,7 +19,7 @@ def start(path: Path, *, watch: bool, as_json: bool) -> int:
     storyboard, folder = read_board(path)
     with Receiver.of_environment() as receiver:
         board = storyboard.with_files(give_pictures(receiver, storyboard, folder))
-        run = receiver.start(board.document, wording=board.given)
+        run = receiver.start(board.document, wording=board.wording)
         if watch:
             return watch_run(receiver, run.id, as_json=as_json)
     if as_json:

@@ -49,7 +49,7 @@ class Counter:
     def samples(self) -> Iterator[tuple[str, str, float]]:
         """As they stand."""
         for values, number in self._values.items():
-            yield "", written(self.labels, values), number
+            yield "", labels_text(self.labels, values), number
 
 
 class Histogram:
@@ -96,11 +96,11 @@ class Histogram:
         """Buckets that include those before them, then sum and count, as Prometheus has it."""
         for values, (*numbers, total) in self._values.items():
             so_far = 0.0
-            for bound, number in zip((*map(str, self._bounds), "+Inf"), numbers, strict=True):
+            for edge, number in zip((*map(str, self._bounds), "+Inf"), numbers, strict=True):
                 so_far += number
-                yield "_bucket", written((*self.labels, "le"), (*values, bound)), so_far
-            yield "_sum", written(self.labels, values), total
-            yield "_count", written(self.labels, values), so_far
+                yield "_bucket", labels_text((*self.labels, "le"), (*values, edge)), so_far
+            yield "_sum", labels_text(self.labels, values), total
+            yield "_count", labels_text(self.labels, values), so_far
 
 
 def measured(measures: Iterable[Measure]) -> Iterator[str]:
@@ -112,7 +112,7 @@ def measured(measures: Iterable[Measure]) -> Iterator[str]:
 
 
 def gauge(name: str, about: str, values: Mapping[str, float]) -> Iterator[str]:
-    """The lines of something that rises and falls; *values* by labels as `written` writes them, "" for none."""
+    """The lines of something that rises and falls; *values* by labels as `labels_text` writes them, "" for none."""
     return figure(name, "gauge", about, values)
 
 
@@ -123,7 +123,7 @@ def figure(name: str, kind: str, about: str, values: Mapping[str, float]) -> Ite
         yield f"framerelay_{name}{labels} {value}"
 
 
-def written(labels: Iterable[str], values: Iterable[str]) -> str:
+def labels_text(labels: Iterable[str], values: Iterable[str]) -> str:
     """Labels with their values, as they stand behind a name."""
     pairs = ",".join(f'{label}="{_escaped(value)}"' for label, value in zip(labels, values, strict=True))
     return f"{{{pairs}}}" if pairs else ""

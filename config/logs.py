@@ -1,7 +1,7 @@
 """
 Logging: one pipe for structlog, uvicorn and arq; plain lines on a terminal, JSON elsewhere; secrets never pass.
 
-An event is a fixed ``noun_verb``, the rest are fields. ``bound`` ties run, shot and take to all lines of a task.
+An event is a fixed ``noun_verb``, the rest are fields. ``log_context`` ties run, shot and take to all lines of a task.
 How lines leave, many at once, stands in `config.log_lines`.
 """
 
@@ -123,7 +123,7 @@ def configure_logging(
 
 
 def lines_at(level: int) -> Lines | None:
-    """Where clean lines of this level of `logging` go; None if it is not logged. Nothing that is `bound` is added."""
+    """Where clean lines of this level of `logging` go; None if it is not logged. Nothing of `log_context` is added."""
     root = logging.getLogger()
     if not root.isEnabledFor(level):
         return None
@@ -137,7 +137,7 @@ def write_waiting_lines() -> None:
 
 
 @contextmanager
-def bound(**fields: object) -> Iterator[None]:
+def log_context(**fields: object) -> Iterator[None]:
     """Add *fields* to every line logged inside the block, by whichever module."""
     with structlog.contextvars.bound_contextvars(
         **{name: value for name, value in fields.items() if value is not None}

@@ -33,11 +33,11 @@ def settings_page() -> str:
 
 def _line(knob: Knob, default: object) -> str:
     return (
-        f"| `{knob.variable}`{' ↻' if knob.live else ''} | {_shown(knob, default)} | {knob.about.replace('|', '·')} |"
+        f"| `{knob.variable}`{' ↻' if knob.live else ''} | {_words(knob, default)} | {knob.about.replace('|', '·')} |"
     )
 
 
-def _shown(knob: Knob, default: object) -> str:
+def _words(knob: Knob, default: object) -> str:
     if default in (None, (), frozenset()):
         return "–"
     if isinstance(default, Path):

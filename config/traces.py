@@ -14,7 +14,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Span, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from framerelay.config.logs import bound
+from framerelay.config.logs import log_context
 from framerelay.config.metrics import build_version
 
 _TRACER: Final = trace.get_tracer("framerelay", build_version())
@@ -34,7 +34,7 @@ def begin(name: str, *, began: float | None = None, **attributes: Attribute) -> 
     if not are_recorded():
         return None
     start_ns = None if began is None else int(began * 1e9)
-    return _TRACER.start_span(name, start_time=start_ns, attributes=_written(attributes))
+    return _TRACER.start_span(name, start_time=start_ns, attributes=_with_prefix(attributes))
 
 
 @contextmanager
@@ -46,9 +46,13 @@ def span(name: str, *, parent: str | None = None, **attributes: Attribute) -> It
     context = _FORM.extract({_KEY: parent}) if parent else None
     with (
         _TRACER.start_as_current_span(
-            name, context, attributes=_written(attributes), record_exception=False, set_status_on_exception=False
+            name,
+            context,
+            attributes=_with_prefix(attributes),
+            record_exception=False,
+            set_status_on_exception=False,
         ) as current,
-        bound(trace_id=trace.format_trace_id(current.get_span_context().trace_id)),
+        log_context(trace_id=trace.format_trace_id(current.get_span_context().trace_id)),
     ):
         try:
             yield
@@ -60,7 +64,7 @@ def span(name: str, *, parent: str | None = None, **attributes: Attribute) -> It
 
 def note(**attributes: Attribute) -> None:
     """More about the span that is under way, if there is one."""
-    trace.get_current_span().set_attributes(_written(attributes))
+    trace.get_current_span().set_attributes(_with_prefix(attributes))
 
 
 def traceparent(of: Span | None = None) -> str | None:
@@ -70,5 +74,5 @@ def traceparent(of: Span | None = None) -> str | None:
     return carrier.get(_KEY)
 
 
-def _written(attributes: dict[str, Attribute]) -> dict[str, str | int]:
+def _with_prefix(attributes: dict[str, Attribute]) -> dict[str, str | int]:
     return {f"framerelay.{name}": value for name, value in attributes.items() if value is not None}

@@ -39,7 +39,7 @@ def reading(code: str) -> Iterator[None]:
         _reader.reset(token)
 
 
-def known(tag: str | None) -> str | None:
+def language_of_tag(tag: str | None) -> str | None:
     """The language of a tag such as ``zh-CN``, ``zh_CN.UTF-8`` or ``en``; None for one that is not spoken here."""
     code = (tag or "").strip().lower().replace("_", "-").partition("-")[0].partition(".")[0]
     return code if code in LANGUAGES else None
@@ -51,17 +51,17 @@ def of_header(accept_language: str | None) -> str | None:
     for place, part in enumerate((accept_language or "")[:_HEADER_CHARS_MAX].split(",")):
         tag, _, rest = part.partition(";")
         weight = rest.strip().removeprefix("q=").strip() or "1"
-        if (code := known(tag)) and (quality := _weight(weight)) > 0:
+        if (code := language_of_tag(tag)) and (quality := _weight(weight)) > 0:
             ranks.append((-quality, place, code))
     return min(ranks)[2] if ranks else None
 
 
 def of_environment(environment: Mapping[str, str] = os.environ) -> str:
     """What a command speaks: ``FRAMERELAY_LANG``, else that of ``LC_ALL``, ``LC_MESSAGES``, or ``LANG``."""
-    if code := known(environment.get(VARIABLE)):
+    if code := language_of_tag(environment.get(VARIABLE)):
         return code
     names = ("LC_ALL", "LC_MESSAGES", "LANG")
-    return known(next((value for name in names if (value := environment.get(name))), None)) or ENGLISH
+    return language_of_tag(next((value for name in names if (value := environment.get(name))), None)) or ENGLISH
 
 
 def _weight(text: str) -> float:

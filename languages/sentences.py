@@ -65,7 +65,7 @@ class Message:
 
     literals: tuple[str, ...]
     names: tuple[str, ...]
-    quoted: frozenset[str]
+    quotes: frozenset[str]
     other: str
     letters: int
 
@@ -107,13 +107,13 @@ def message_of(english: str, other: str) -> Message:
     """The message that a catalog has."""
     pieces = PLACE.split(english)
     literals, names = tuple(pieces[::2]), tuple(pieces[1::2])
-    quoted = frozenset(
+    quotes = frozenset(
         name
         for name, before, after in zip(names, literals, literals[1:], strict=False)
         if before.endswith("the provider says: ") or (before.endswith(('"', "`")) and after.startswith(('"', "`")))
     )
     letters = sum(_count(each) for each in literals)
-    return Message(literals=literals, names=names, quoted=quoted, other=other, letters=letters)
+    return Message(literals=literals, names=names, quotes=quotes, other=other, letters=letters)
 
 
 class Sentences:
@@ -189,8 +189,8 @@ class _Search:
         if amount := self.money(text):
             return Reading(amount, _count(text))
         text = both_with_currency(text)
-        if (known := self._as_it_is(text)) is not None:
-            return known
+        if (whole := self._as_it_is(text)) is not None:
+            return whole
         best, letters = None, _count(text)
         for reading in self._readings(text, depth):
             if best is None or reading.letters > best.letters:
@@ -256,9 +256,9 @@ class _Search:
 
     def _part(self, message: Message, name: str, part: str, depth: int) -> Reading:
         """What stands in place of a name; joints at its ends belong to the sentence."""
-        if name in IDS and name not in message.quoted and (ids := ids_in(part)):
+        if name in IDS and name not in message.quotes and (ids := ids_in(part)):
             return Reading(ids, _count(part))
-        if name in message.quoted or name.rstrip("0123456789") in VERBATIM:
+        if name in message.quotes or name.rstrip("0123456789") in VERBATIM:
             return _as_a_name(part)
         if message.literals[-1] == " ago" and (clock := _CLOCK.fullmatch(part)):
             part = f"{clock[1]} min"  # Else it reads like a time of the day.
@@ -313,12 +313,12 @@ class _Search:
 
     def _with_tail(self, text: str, depth: int) -> Iterator[Reading]:
         """What ends with one of the messages that begin with a blank: they follow others."""
-        spaced = f" {text}"
+        ending = f" {text}"
         for message in self.tails:
-            at = spaced.find(message.literals[0])
-            if at >= 0 and (parts := message.parts_of(spaced[at:])) is not None:
+            at = ending.find(message.literals[0])
+            if at >= 0 and (parts := message.parts_of(ending[at:])) is not None:
                 tail = self._fill(message, parts, depth + 1)
-                head = self.find(spaced[1:at], depth + 1) or Reading(spaced[1:at], 0)
+                head = self.find(ending[1:at], depth + 1) or Reading(ending[1:at], 0)
                 yield Reading(join(head.text, tail.text), head.letters + tail.letters)
 
 

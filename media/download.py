@@ -102,7 +102,7 @@ async def download(
                 await transfer.run()
             # In a thread that is not left behind on cancellation: the descriptor stays open until it is done.
             await anyio.to_thread.run_sync(publish, temporary, into)
-        return Download(bytes=transfer.received, sha256=transfer.digest.hexdigest())
+        return Download(bytes=transfer.received_bytes, sha256=transfer.digest.hexdigest())
     except TimeoutError as error:
         raise DownloadInterrupted(f"the transfer took longer than {limits.total_s:g} s") from error
     except OSError as error:
@@ -142,18 +142,18 @@ class _Transfer:
         self.limits = limits
         self.follower = follower
         self.tail = Tail(self.fetch_part, self.keep_part)
-        self.received = 0
+        self.received_bytes = 0
         self.restart()
 
     def restart(self) -> None:
         """Forget all bytes."""
         self.tail.forget()
-        if self.follower and self.received:
+        if self.follower and self.received_bytes:
             self.follower.drop()
         self.file.seek(0)
         self.file.truncate()
         self.digest = hashlib.sha256()
-        self.received = 0
+        self.received_bytes = 0
         self.total: int | None = None  # Bytes of the whole file, once a server has told.
         self.end: int | None = None  # Where the body that is being read ends in the file.
         self.validator: str | None = None  # For If-Range.
@@ -185,14 +185,14 @@ class _Transfer:
                 trouble = str(error).partition(":")[0]
             except (_Cut, httpx.TransportError) as error:
                 trouble = str(error) or type(error).__name__
-        raise DownloadInterrupted(f"gave up after {self.limits.tries} tries and {self.received} bytes: {trouble}")
+        raise DownloadInterrupted(f"gave up after {self.limits.tries} tries and {self.received_bytes} bytes: {trouble}")
 
     async def fetch_rest(self) -> None:
         """One request for what is missing, its redirects, and its body."""
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
-        if self.received and self.validator:
+        if self.received_bytes and self.validator:
             last = "" if self.tail.begins is None else self.tail.begins - 1
-            headers |= {"Range": f"bytes={self.received}-{last}", "If-Range": self.validator}
+            headers |= {"Range": f"bytes={self.received_bytes}-{last}", "If-Range": self.validator}
         response = await self.follow(headers)
         try:
             self.accept(response)
@@ -251,7 +251,7 @@ class _Transfer:
         if not match or "range" not in response.request.headers:
             raise _StartOver("the server sent a part that was not asked for")
         first, last, total = int(match[1]), int(match[2]), _number(match[3]) or self.total
-        if first != self.received or (self.total or total) != total:
+        if first != self.received_bytes or (self.total or total) != total:
             raise _StartOver("the server sent another part than was asked for")
         if total is None or not first <= last < total:
             raise _StartOver("the server sent a part of no size that can be")
@@ -275,47 +275,47 @@ class _Transfer:
 
     async def read(self, response: httpx.Response) -> None:
         """Write, hash and count the body as it comes; both are cheap enough per 64 KiB to stay on the event loop."""
-        began = mark = self.received
+        began = mark = self.received_bytes
         wire_began = _wire_bytes(response)
         clock = asyncio.get_running_loop().time
         async with asyncio.timeout(self.limits.stall_s) as patience:
             async for part in response.aiter_raw():
                 self.take(part)
-                if _wire_bytes(response) - wire_began > FRAMING_BYTES_MAX + 2 * (self.received - began):
+                if _wire_bytes(response) - wire_began > FRAMING_BYTES_MAX + 2 * (self.received_bytes - began):
                     raise DownloadTooLarge(f"{response.url.host} sends more framing than file")
-                if self.received - mark >= PACE_BYTES:
-                    mark = self.received
+                if self.received_bytes - mark >= PACE_BYTES:
+                    mark = self.received_bytes
                     patience.reschedule(clock() + self.limits.stall_s)
                 if not self.tail.is_idle.is_set():
                     patience.reschedule(None)  # It has a limit of its own.
                     await self.tail.is_idle.wait()
                     patience.reschedule(clock() + self.limits.stall_s)
-                if self.received == self.tail.edge:
+                if self.received_bytes == self.tail.edge:
                     break
-        if self.received == self.tail.edge:
+        if self.received_bytes == self.tail.edge:
             await response.aclose()
             await self.add_tail()
-        if self.total is not None and self.received < self.total:
-            raise _Cut(f"{self.received} of {self.total} bytes came")
+        if self.total is not None and self.received_bytes < self.total:
+            raise _Cut(f"{self.received_bytes} of {self.total} bytes came")
 
     def take(self, part: bytes) -> None:
         """Keep bytes that came."""
-        if self.received + len(part) > self.limits.size_bytes_max:
+        if self.received_bytes + len(part) > self.limits.size_bytes_max:
             raise DownloadTooLarge(f"the file has more than {self.limits.size_bytes_max} bytes")
-        if self.end is not None and self.received + len(part) > self.end:
+        if self.end is not None and self.received_bytes + len(part) > self.end:
             raise _StartOver(f"more came than the {self.end} bytes that were announced")
         if self.tail.edge is not None:
-            part = part[: self.tail.edge - self.received]  # The rest comes, or came, by another request.
+            part = part[: self.tail.edge - self.received_bytes]  # The rest comes, or came, by another request.
         _write_whole(self.file, part)
         self.digest.update(part)
         if self.follower:
-            self.follower.has(self.received, self.received + len(part))
-        self.received += len(part)
+            self.follower.has(self.received_bytes, self.received_bytes + len(part))
+        self.received_bytes += len(part)
 
     def want(self, at: int) -> None:
         """Fetch the end of the file from the byte *at* on before the rest, if the server can do that."""
         if self.total is not None and self.validator:
-            self.tail.wish(at, received_bytes=self.received, total=self.total)
+            self.tail.wish(at, received_bytes=self.received_bytes, total=self.total)
 
     async def fetch_part(self, first: int, end: int) -> AsyncIterator[tuple[int, bytes]]:
         """A part in the middle of the file, by a request of its own, as (place, bytes)."""
@@ -353,13 +353,13 @@ class _Transfer:
     async def add_tail(self) -> None:
         """The first request has come to where the tail begins."""
         await self.tail.settle()
-        if self.received == self.tail.begins and self.total:
+        if self.received_bytes == self.tail.begins and self.total:
             await anyio.to_thread.run_sync(self.hash_rest)
-            self.received = self.total
+            self.received_bytes = self.total
 
     def hash_rest(self) -> None:
         """Add what came as the tail to the hash, from the file."""
-        at = self.received
+        at = self.received_bytes
         while data := os.pread(self.file.fileno(), 1 << 20, at):
             self.digest.update(data)
             at += len(data)

@@ -8,7 +8,7 @@ from framerelay.media.model import Examination, FrameFacts
 from framerelay.media.wire import Follow, FrameTaken, Has, Interim, Stop, Wants, joined, to_json
 
 TELL_S = 0.01
-"""A thin line brings hundreds of pieces a second, and each word about one wakes the decoder: they are told together."""
+"""A thin line brings hundreds of pieces a second, and each word about one wakes the decoder: they are sent together."""
 
 
 class Follower:
@@ -40,14 +40,14 @@ class Follower:
         self._is_over = False
 
     def begin(self, place: Path, size: int, want: Callable[[int], object]) -> None:
-        """The file *place* will grow to *size* bytes; *want* is told which byte the decoder waits for."""
+        """The file *place* will grow to *size* bytes; *want* is called with the byte the decoder waits for."""
         if self._task is None and not self._is_over:
             self._missing, self._want = size, want
             request = Follow(clip=place, size=size, frame_into=self._frame_into)
             self._task = asyncio.ensure_future(self._decode(request, self))
 
     def has(self, first: int, end: int) -> None:
-        """The bytes from *first* to before *end* are in the file; none are told twice."""
+        """The bytes from *first* to before *end* are in the file; none are sent twice."""
         if self._task and not self._is_over:
             self._missing -= end - first
             self._news = joined(self._news, (first, end))
@@ -79,7 +79,7 @@ class Follower:
     # --- what the decoder calls
 
     def attach(self, write: Callable[[bytes], object], ending: Callable[[], object]) -> None:
-        """The process has its request, and listens to *write*; *ending* is told when it will need no more words."""
+        """The process has its request, and listens to *write*; *ending* is called when it will need no more words."""
         self._write, self._ending = write, ending
         for line in self._lines:
             write(line)

@@ -21,7 +21,7 @@ import anyio
 import httpcore
 import httpx
 
-from framerelay.network.policy import Trusted, check_url, is_public
+from framerelay.network.policy import TrustedHosts, check_url, is_public
 from framerelay.runs.errors import AddressForbidden
 
 BYTES_RECEIVED = "framerelay.bytes_received"
@@ -53,7 +53,7 @@ def guarded_client(
     """
     return httpx.AsyncClient(
         transport=GuardedTransport(
-            Trusted(trusted_hosts),
+            TrustedHosts(trusted_hosts),
             resolve=resolve or resolve_name,
             ssl_context=ssl_context or httpx.create_ssl_context(),
             connections_max=connections_max,
@@ -70,7 +70,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     """Checks the URL, then lets httpcore speak HTTP over connections that GuardedBackend opens."""
 
     def __init__(
-        self, trusted_hosts: Trusted, *, resolve: Resolve, ssl_context: ssl.SSLContext, connections_max: int
+        self, trusted_hosts: TrustedHosts, *, resolve: Resolve, ssl_context: ssl.SSLContext, connections_max: int
     ) -> None:
         self._trusted_hosts = trusted_hosts
         self._pool = httpcore.AsyncConnectionPool(
@@ -112,7 +112,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     """Opens TCP connections for httpcore, to checked addresses only. Unix sockets are not offered."""
 
     def __init__(
-        self, trusted_hosts: Trusted, *, resolve: Resolve, connect: httpcore.AsyncNetworkBackend | None = None
+        self, trusted_hosts: TrustedHosts, *, resolve: Resolve, connect: httpcore.AsyncNetworkBackend | None = None
     ) -> None:
         self._trusted_hosts = trusted_hosts
         self._resolve = resolve
@@ -133,7 +133,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             share = max(0.001, deadline - time.monotonic()) / (len(addresses) - n)
             try:
                 stream = await self._connect.connect_tcp(address, port, share, local_address, socket_options)
-                return _Metered(stream)
+                return _MeteredStream(stream)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if n == len(addresses) - 1:
                     raise
@@ -163,7 +163,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         return addresses
 
 
-class _Metered(httpcore.AsyncNetworkStream):
+class _MeteredStream(httpcore.AsyncNetworkStream):
     """A connection that counts what comes over it; httpx only shows what is left when the framing is taken off."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
@@ -184,7 +184,7 @@ class _Metered(httpcore.AsyncNetworkStream):
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
-        return _Metered(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+        return _MeteredStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:
         return self._received_bytes if info == BYTES_RECEIVED else self._stream.get_extra_info(info)

@@ -66,7 +66,7 @@ HOST_NAME = re.compile(r"(?=.{1,254}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?|
 """A name as DNS and containers have them, or an address; no zone id, no percent-encoding, nothing empty."""
 
 
-class Trusted:
+class TrustedHosts:
     """The hosts that a person vouched for by name, each for one port or for all."""
 
     def __init__(self, entries: Iterable[str]) -> None:
@@ -89,7 +89,7 @@ def _host_and_port(entry: str) -> tuple[str, int | None]:
     return url.raw_host.decode("ascii").lower(), url.port
 
 
-def check_url(url: httpx.URL, trusted_hosts: Trusted) -> None:
+def check_url(url: httpx.URL, trusted_hosts: TrustedHosts) -> None:
     """
     Refuse what can be refused before DNS is asked.
 
@@ -120,7 +120,7 @@ def port_of(url: httpx.URL) -> int:
     return (443 if url.scheme == "https" else 80) if url.port is None else url.port
 
 
-def check_in_advance(address: str, trusted_hosts: Trusted) -> None:
+def check_in_advance(address: str, trusted_hosts: TrustedHosts) -> None:
     """
     Refuse what is known to be refused before any DNS: what `check_url` refuses, this machine, private numbers.
 

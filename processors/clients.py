@@ -22,7 +22,7 @@ class Clients:
     One for each provider, address and key.
 
     Close it (``aclose``) when nothing uses it any more. Raises: RequestInvalid where no provider at all can be used;
-    what one of several lacks is told when it is asked for.
+    what one of several lacks is an error when it is asked for.
     """
 
     def __init__(self, providers: Providers, settings: Settings) -> None:

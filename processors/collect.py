@@ -49,9 +49,9 @@ async def collect(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int
     """
     Fetch the clip of a take and its last frame; returns what came of it, for the log.
 
-    Doing it twice replaces the same files. The run is told only when everything is on disk and was checked. With object
-    storage the frame is there before that, and the clip is put there beside the next submit. The clip's first frame is
-    taken when that has left, or at once, where none waits for this shot.
+    Doing it twice replaces the same files. The event is recorded only when everything is on disk and was checked. With
+    object storage the frame is there before that, and the clip is put there beside the next submit. The clip's first
+    frame is taken when that has left, or at once, where none waits for this shot.
     """
     run = await deps.store.load(run_id)
     current = run.take(shot_id, take) if run else None
@@ -64,20 +64,20 @@ async def collect(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int
     if is_unkept(current):  # Likewise, by an end that came before its clip was kept.
         return await keep_clip(deps, run_id, shot_id, current)
     with span("collect", parent=current.trace, run_id=run_id, shot=shot_id, take=take):
-        outcome = await _kept(deps, run, shot_id, current, current.video_url)
+        outcome = await _collect_now(deps, run, shot_id, current, current.video_url)
         note(outcome=outcome)
         return outcome
 
 
-async def _kept(deps: Deps, run: Run, shot_id: str, current: Take, video_url: str) -> str:
+async def _collect_now(deps: Deps, run: Run, shot_id: str, current: Take, video_url: str) -> str:
     """As `collect`, of a take that is due."""
     run_id, take = run.id, current.number
     try:
         _check_room(deps)
         with storing():
-            event = await _collected(deps, run_id, shot_id, current, video_url)
+            event = await _fetch_all(deps, run_id, shot_id, current, video_url)
     except FrameRelayError as error:
-        return await _failed(deps, run_id, shot_id, current, error)
+        return await _put_off_or_give_up(deps, run_id, shot_id, current, error)
     now = await deps.store.load(run_id) or run  # The clip before may have come meanwhile.
     later = is_waited_for(now, shot_id) or is_ahead(now, shot_id, current)
     if not later:
@@ -96,7 +96,7 @@ def _check_room(deps: Deps) -> None:
         raise StorageFailed("object storage takes no clips, and the data folder has as many as it may: see to it")
 
 
-async def _collected(deps: Deps, run_id: str, shot_id: str, take: Take, video_url: str) -> events.Collected:
+async def _fetch_all(deps: Deps, run_id: str, shot_id: str, take: Take, video_url: str) -> events.Collected:
     clip_path = deps.files.clip(run_id, shot_id, take.number)
     frame_path = deps.files.last_frame(run_id, shot_id, take.number)
     _note_strange_host(deps, take, video_url)
@@ -134,7 +134,7 @@ async def _collected(deps: Deps, run_id: str, shot_id: str, take: Take, video_ur
 
 
 async def _left_here(deps: Deps, take: Take, place: Path, frame_place: Path) -> tuple[Download, Examination] | None:
-    """The clip, where it was fetched before and only its frame could not be kept; None: it has to come anew."""
+    """The clip, where it was fetched before and only its frame could not be kept; None: it has to be fetched again."""
     if take.error is None or take.error.code != StorageFailed.code or not await asyncio.to_thread(place.is_file):
         return None
     try:
@@ -150,7 +150,7 @@ def _download_at(place: Path) -> Download:
 
 
 def _key(deps: Deps, take: Take) -> HostHeaders | None:
-    """The provider's key, where it gives clips to nobody else; it goes to those of its own hosts where clips lie."""
+    """The provider's key, if clips need it; it is sent to those of its own hosts alone where clips lie."""
     if take.maker is None:
         return None
     client = deps.clients.of_maker(take.maker)
@@ -211,7 +211,7 @@ def _reason(error: Exception) -> str:
     return error.message if isinstance(error, FrameRelayError) else f"{type(error).__name__}: {error}"
 
 
-async def _failed(deps: Deps, run_id: str, shot_id: str, take: Take, error: FrameRelayError) -> str:
+async def _put_off_or_give_up(deps: Deps, run_id: str, shot_id: str, take: Take, error: FrameRelayError) -> str:
     problem = problem_of(error)
     damaged = isinstance(error, ClipUnusable) and error.reason in ("truncated", "corrupt")
     expired = isinstance(error, DownloadExpired)

@@ -41,7 +41,7 @@ async def join(deps: Deps, *, run_id: str, turn: int, shot_id: str = "", take: i
     await keep_those_left(deps, run)
     try:
         with storing():
-            film = await _joined(deps, run)
+            film = await _join(deps, run)
     except FrameRelayError as error:
         wait_s = await look_again_s(deps, error, run_id, "film")
         if isinstance(error, StorageFailed) or (isinstance(error, Transient) and run.turns < JOINS_MAX):
@@ -60,7 +60,7 @@ async def join(deps: Deps, *, run_id: str, turn: int, shot_id: str = "", take: i
     return "joined"
 
 
-async def _joined(deps: Deps, run: Run) -> Film:
+async def _join(deps: Deps, run: Run) -> Film:
     """The film of the takes that are picked in *run*, kept under a name of its own."""
     draft = deps.files.film_draft(run.id)
     try:

@@ -40,7 +40,7 @@ async def find(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -
         return "not_due"
     if unsure.maker is None:
         return "not_due"
-    report = await _found(deps, unsure.maker, _lost(deps, run, shot, unsure, unsure.maker))
+    report = await _ask_provider(deps, unsure.maker, _lost_submit(deps, run, shot, unsure, unsure.maker))
     if report is None or _is_another_takes(run, report.job_ids):
         event = events.JobNotFound(shot_id=shot_id, take=take, intent=unsure.intent)
         await record(deps.store, run_id, event)
@@ -59,7 +59,7 @@ async def find(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int) -
     return "found"
 
 
-async def _found(deps: Deps, maker: Maker, submit: LostSubmit) -> JobReport | None:
+async def _ask_provider(deps: Deps, maker: Maker, submit: LostSubmit) -> JobReport | None:
     """What the provider says of it, if anything. Raises: UpstreamRateLimited before it was asked, to come again."""
     client, was_asked = deps.clients.of_maker(maker), False
     try:
@@ -90,7 +90,7 @@ async def _turn(deps: Deps, name: str) -> AsyncIterator[None]:
     raise UpstreamRateLimited(f"{name} is asked about jobs as often as it may be", retry_after_s=wait_s)
 
 
-def _lost(deps: Deps, run: Run, shot: Shot, take: Take, maker: Maker) -> LostSubmit:
+def _lost_submit(deps: Deps, run: Run, shot: Shot, take: Take, maker: Maker) -> LostSubmit:
     """What the submit of *take* sent that nobody else can have sent."""
     provider = deps.clients.provider(maker.provider)
     return LostSubmit(

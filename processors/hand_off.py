@@ -21,7 +21,7 @@ from framerelay.runs.errors import (
     UpstreamRejected,
 )
 from framerelay.runs.model import FirstFrame, Run, Shot, Take
-from framerelay.runs.standing import chosen
+from framerelay.runs.standing import picked_take
 from framerelay.storyboards.inputs import REFERENCE_FILES
 from framerelay.upstream.client import JobsClient
 from framerelay.upstream.pictures import PictureForm, inline_bytes_max, inline_text, picture_forms, takes_addresses
@@ -67,7 +67,7 @@ async def first_frame(deps: Deps, run: Run, shot: Shot, taker: Taker) -> FirstFr
     source = run.shot(shot.source) if shot.source else None
     if source is None:
         return await _frame_of(deps, taker, shot.first_frame) if shot.first_frame else None
-    take = chosen(source)
+    take = picked_take(source)
     if take is None:
         raise RequestInvalid(f"shot {source.name} has no last frame yet")
     is_wanted = _hand_off(deps, taker.provider) == "auto" and takes_addresses(taker.profile)
@@ -76,7 +76,7 @@ async def first_frame(deps: Deps, run: Run, shot: Shot, taker: Taker) -> FirstFr
     if take.last_frame is None:
         raise NotFound(f"the last frame of shot {source.name} is not kept")
     await ensure(deps, run, take.last_frame.path)
-    return replace(await _sent(deps, taker, take.last_frame.path), take=take.number)
+    return replace(await _send(deps, taker, take.last_frame.path), take=take.number)
 
 
 async def last_frame(deps: Deps, shot: Shot, taker: Taker) -> FirstFrame | None:
@@ -102,7 +102,7 @@ async def _reference(deps: Deps, taker: Taker, reference: str) -> str:
         return reference
     path = reference.removeprefix(FILE)
     await _check(deps, path)
-    picture = await _sent(deps, taker, path)
+    picture = await _send(deps, taker, path)
     return await _inline_text(deps, taker.profile, path) if picture.source == "inline" else picture.url
 
 
@@ -120,7 +120,7 @@ async def _frame_of(deps: Deps, taker: Taker, reference: str) -> FirstFrame:
                 "a video was given where a picture is wanted: give a picture, or take it from the video"
             )
         await _check(deps, path)
-        return await _sent(deps, taker, path)
+        return await _send(deps, taker, path)
     if not takes_addresses(taker.profile):
         raise RequestInvalid(f"{taker.name} takes no addresses of pictures: give the picture as a file")
     return FirstFrame(url=reference, source="given")
@@ -153,7 +153,7 @@ async def _check_video(deps: Deps, path: str) -> None:
         frame.unlink(missing_ok=True)
 
 
-async def _sent(deps: Deps, taker: Taker, path: str) -> FirstFrame:
+async def _send(deps: Deps, taker: Taker, path: str) -> FirstFrame:
     """Our file *path* in the first form that works. Raises: the error of the last form that was tried."""
     handoff = _hand_off(deps, taker.provider)
     forms = picture_forms(taker.profile, handoff)
@@ -197,7 +197,7 @@ async def _serve(deps: Deps, client: JobsClient, path: str) -> FirstFrame:
     if url := await deps.media.link(path, life_s=deps.settings.link_life_s):
         return FirstFrame(url=url, source="serve", path=path)
     expires_at = int(time.time() + deps.settings.link_life_s)
-    link = deps.links.signed(f"/media/{path}", expires_at=expires_at)
+    link = deps.links.sign(f"/media/{path}", expires_at=expires_at)
     return FirstFrame(url=deps.settings.reachable_url + link, source="serve", path=path)
 
 

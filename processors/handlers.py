@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 import structlog
 from arq.worker import Retry, func
 
-from framerelay.config.logs import bound
+from framerelay.config.logs import log_context
 from framerelay.config.metrics import QUEUE_WAIT, TASK
 from framerelay.config.traces import note, span
 from framerelay.processors.deps import Deps
@@ -67,7 +67,7 @@ def as_task(name: str, handler: TaskHandler, in_use: DepsInUse) -> Callable[...,
             arguments["tries"] = tries
         began = time.monotonic()
         waited_ms = max(0, int(time.time() * 1000) - context["score"])
-        with bound(
+        with log_context(
             task=name,
             run_id=arguments.get("run_id"),
             shot=arguments.get("shot_id") or None,
@@ -76,7 +76,7 @@ def as_task(name: str, handler: TaskHandler, in_use: DepsInUse) -> Callable[...,
             QUEUE_WAIT.observe(waited_ms / 1000, name)
             outcome = "put_off"
             try:
-                async with in_use.lent() as deps:
+                async with in_use.lend() as deps:
                     with _span(name, parent, arguments):
                         outcome = await _outcome(handler, deps, arguments, tries)
                         note(outcome=_label(outcome))

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from framerelay.config.exposition import KIND, gauge, written
+from framerelay.config.exposition import KIND, gauge, labels_text
 from framerelay.config.metrics import of_this_process
 from framerelay.processors.deps import Deps
 from framerelay.processors.worker import RelayWorker
@@ -68,7 +68,7 @@ def _of_store(deps: Deps) -> Iterator[str]:
 
 def _of_worker(worker: RelayWorker) -> Iterator[str]:
     light, heavy = worker.at_work()
-    busy = {written(("tasks",), (name,)): number for name, number in (("light", light), ("heavy", heavy))}
+    busy = {labels_text(("tasks",), (name,)): number for name, number in (("light", light), ("heavy", heavy))}
     yield from gauge("worker_places", "Tasks that this worker runs side by side at most.", {"": worker.max_jobs})
     yield from gauge("worker_places_busy", "Tasks that it runs now.", busy)
     yield from gauge("worker_still_seconds", "Since it last looked for tasks.", {"": round(worker.still_s(), 3)})

@@ -32,7 +32,7 @@ class DepsInUse:
         live.hand_to(self._take)
 
     @asynccontextmanager
-    async def lent(self) -> AsyncIterator[Deps]:
+    async def lend(self) -> AsyncIterator[Deps]:
         """For as long as the block lasts nothing of it changes."""
         deps = self.now
         self._users[deps.clients] += 1

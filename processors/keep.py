@@ -34,7 +34,7 @@ async def keep_clip(deps: Deps, run_id: str, shot_id: str, take: Take) -> str:
     Put the clip of *take* where every machine finds it, and say so; returns what came of it, for the log.
 
     While the storage is away this worker, which has the clip, goes on trying, and says that it does. A clip that is
-    neither here nor there is fetched anew: its provider has it still.
+    neither here nor there is fetched again: its provider has it still.
     """
     about: dict[str, Any] = {"shot_id": shot_id, "take": take.number, "sha256": take.video.sha256 if take.video else ""}
     try:

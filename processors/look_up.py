@@ -7,7 +7,7 @@ from dataclasses import replace
 import structlog
 from arq.worker import Retry
 
-from framerelay.network.policy import Trusted, check_in_advance
+from framerelay.network.policy import TrustedHosts, check_in_advance
 from framerelay.processors.costs import count_cost, usage_of, with_cost
 from framerelay.processors.deps import Deps
 from framerelay.processors.find import find
@@ -40,7 +40,7 @@ GONE = (404, 410)
 AT_WORK = frozenset({JobState.QUEUED, JobState.RUNNING})
 LOOKING = OPEN - {TakeStatus.COLLECTING}
 # A job of ours that we took for foreign is paid for twice: no time zone is further off than the one, and a job that
-# claims to be older than the other is told of by a clock that cannot be believed (its clip would be gone as well).
+# claims to be older than the other has a time from a clock that cannot be right (its clip would be gone as well).
 CLOCKS_APART_S = 13 * 3600.0
 JOBS_KEPT_S = 30 * 86_400.0
 
@@ -77,7 +77,7 @@ async def look_up(
     current = run.take(shot_id, take) if run else None
     planned = turn is not None
     if run is not None and current is None and job_id is not None:
-        return await _forgotten(deps, run, shot_id, take, job_id, tries)
+        return await _adopt(deps, run, shot_id, take, job_id, tries)
     if run is None or current is None or (planned and (current.status not in LOOKING or turn != current.turns)):
         return "not_due"
     at_work = (read_state(word) if state is None else state) in AT_WORK
@@ -155,7 +155,7 @@ async def _keep_second_job(deps: Deps, run: Run, shot_id: str, take: Take, job_i
         await deps.store.count("paid_twice")
 
 
-async def _forgotten(deps: Deps, run: Run, shot_id: str, take: int, job_id: str, tries: int) -> str:
+async def _adopt(deps: Deps, run: Run, shot_id: str, take: int, job_id: str, tries: int) -> str:
     """A job was submitted for a take that the run does not know (any more): if the provider knows it, it is kept."""
     report = await _report_of(deps, run, shot_id, None, job_id, tries) if run.shot(shot_id) else None
     if report is None:
@@ -239,7 +239,7 @@ async def _too_late(
     *,
     has_ended: bool,
 ) -> str:
-    """Nothing is left to ask; but that it came at all says that the provider reaches us."""
+    """There is nothing left to ask; but that it came shows that the provider can reach us."""
     if has_ended and not take.called_back:
         await record(deps.store, run_id, events.CalledBack(shot_id=shot_id, take=take.number))
     known_at = take.rendered_at or take.ended_at
@@ -313,11 +313,11 @@ def event_of(report: JobReport, *, shot_id: str, take: int, job_id: str, called_
 
 
 def _without_bad_frame(deps: Deps, report: JobReport) -> JobReport:
-    """*report* without a last frame that nobody may open: a gift must cost neither this clip nor the next."""
+    """*report* without a last frame that nobody may open: an extra must cost neither this clip nor the next."""
     if report.last_frame_url is None:
         return report
     try:
-        check_in_advance(report.last_frame_url, Trusted(deps.settings.trusted_hosts))
+        check_in_advance(report.last_frame_url, TrustedHosts(deps.settings.trusted_hosts))
     except AddressForbidden as error:
         log.warning("provider_frame_missing", reason=error.message)
         return replace(report, last_frame_url=None)

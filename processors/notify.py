@@ -29,7 +29,7 @@ from framerelay.runs.events import NotificationSettled
 from framerelay.runs.model import Problem
 from framerelay.runs.notice_kinds import NotificationState
 from framerelay.runs.notices import Notice
-from framerelay.store.outbox import Claimed, Delivery, Outbox
+from framerelay.store.outbox import Delivery, NoticeClaim, Outbox
 from framerelay.store.progress import record
 from framerelay.store.runs import Store
 from framerelay.upstream.answers import read_retry_after
@@ -114,21 +114,21 @@ class Courier:
                 by_host[host] += 1
         return min(IDLE_S, max(0.01, next_in_s)) if next_in_s is not None else IDLE_S
 
-    def _start(self, claim: Claimed, host: str) -> None:
+    def _start(self, claim: NoticeClaim, host: str) -> None:
         self._hosts[host] += 1
         task = asyncio.create_task(self._send(claim, host))
         self._under_way.add(task)
 
-        def ended(task: asyncio.Task[None]) -> None:
+        def note_end(task: asyncio.Task[None]) -> None:
             self._under_way.discard(task)
             self._hosts[host] -= 1
             if not task.cancelled() and (error := task.exception()):
                 log.error("notifications_surprised", reason=redacted(repr(error)))
             self.wake()
 
-        task.add_done_callback(ended)
+        task.add_done_callback(note_end)
 
-    async def _send(self, claim: Claimed, host: str) -> None:
+    async def _send(self, claim: NoticeClaim, host: str) -> None:
         """One try, and what follows from it. If Redis does not take that, the lease ends and it is sent again."""
         notice, began, start = claim.notice, time.time(), time.monotonic()
         answer = await self._post(notice, began)
@@ -195,7 +195,7 @@ class Courier:
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
 
-def _what_follows(claim: Claimed, answer: _Outcome, *, now: float) -> tuple[NotificationState, float | None]:
+def _what_follows(claim: NoticeClaim, answer: _Outcome, *, now: float) -> tuple[NotificationState, float | None]:
     """Its state, and in how many seconds it is tried again, if it is."""
     if answer.refusal:
         return NotificationState.REFUSED, None

@@ -10,7 +10,7 @@ from framerelay.processors.deps import Deps
 from framerelay.runs import events
 from framerelay.runs.errors import FrameRelayError, NotFound
 from framerelay.runs.model import FirstFrame, Frame, Run, Shot, Take, TakeStatus
-from framerelay.runs.standing import chosen, takes_missing
+from framerelay.runs.standing import picked_take, takes_missing
 from framerelay.store.progress import record
 from framerelay.store.tasks import Task
 
@@ -106,7 +106,7 @@ async def keep_opening(deps: Deps, run: Run, shot_id: str, take: Take) -> None:
 async def keep_those_left(deps: Deps, run: Run) -> None:
     """Before the film is made: a run that has ended should not change any more."""
     for shot in run.shots:
-        take = chosen(shot)
+        take = picked_take(shot)
         if take is not None and take.status is TakeStatus.DONE and take.opening is None:
             await keep_opening(deps, run, shot.id, take)
 

@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class Preparation:
     """All that a submit needs before money moves: who is asked, and the pictures in a form that it takes."""
 
     provider: Provider
@@ -42,9 +42,9 @@ class Prepared:
     references: Mapping[str, list[str]]
 
 
-async def prepared(deps: Deps, run: Run, shot: Shot) -> Prepared:
+async def prepare(deps: Deps, run: Run, shot: Shot) -> Preparation:
     """
-    Whatever can be repeated, and costs nothing.
+    Do for a submit whatever can be repeated and costs nothing.
 
     Raises: RequestInvalid where the provider cannot be used, or not for this; else as `hand_off.first_frame`.
     """
@@ -54,7 +54,7 @@ async def prepared(deps: Deps, run: Run, shot: Shot) -> Prepared:
     if not await _has_room(deps, shot, client.profile, pictures):
         log.warning("request_too_large", provider=provider.name, megabytes=client.profile.media.body_max_mb)
         pictures = await _pictures_of(deps, run, shot, replace(taker, without_inline=True))
-    return Prepared(
+    return Preparation(
         provider=provider,
         client=client,
         maker=Maker(
@@ -90,7 +90,7 @@ async def _pictures_of(deps: Deps, run: Run, shot: Shot, taker: Taker) -> _Pictu
 
 
 async def _has_room(deps: Deps, shot: Shot, profile: Profile, pictures: _Pictures) -> bool:
-    """Whether the request holds what is to stand in it; a picture takes a third more there than as a file."""
+    """Whether the request is not too large with its pictures; each takes a third more there than as a file."""
     most = body_bytes_max(profile)
     inline = [each.path for each in (pictures.first, pictures.last) if each and each.source == "inline" and each.path]
     size = sum([inline_bytes((await deps.media.fetch(path)).stat().st_size) for path in inline])
@@ -100,7 +100,7 @@ async def _has_room(deps: Deps, shot: Shot, profile: Profile, pictures: _Picture
     return size + len(encoded([shot.input, shot.extra])) + BESIDE_PICTURES <= most
 
 
-async def order_of(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared) -> Order:
+async def order_of(deps: Deps, run: Run, shot: Shot, take: Take, ready: Preparation) -> Order:
     """The order of *take*, whose intent is stored."""
     fields = {**shot.input, **ready.references}
     if take.seed is not None:
@@ -121,7 +121,7 @@ async def order_of(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared
 
 
 def callback_url(deps: Deps, run: Run, shot: Shot, take: Take, provider: Provider) -> str:
-    """One that names the provider where its callbacks are read by its profile."""
+    """The callback address of *take*; it names the provider where callbacks are read by its profile."""
     name = None if provider.is_read_leniently else provider.name
     ends_at = address_ends_at(run, shot, take)
     address = TakeAddress(run_id=run.id, shot_id=shot.id, take=take.number, ends_at=ends_at, provider=name)

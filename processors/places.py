@@ -13,7 +13,7 @@ from framerelay.runs.model import Family, Problem, Run, Shot
 from framerelay.runs.standing import takes_to_submit
 from framerelay.runs.takes import has_place
 from framerelay.store.places import Allowance, Entry, TakePlace
-from framerelay.store.progress import record, tell
+from framerelay.store.progress import record, wake_newcomers
 from framerelay.upstream.providers import Provider
 
 HELD_S: Final = 120.0  # After that a held shot asks by itself, should the word of a free place have been lost.
@@ -38,14 +38,15 @@ async def enter(deps: Deps, run: Run, shot: Shot, take: int, provider: Provider)
     """
     Whether the take has a place; if not, its shot is held until one is free.
 
-    The place is asked for again behind the hold, since a job may have ended in between, with nobody there to be told.
+    The place is asked for again after the hold is saved, since a job may have ended in between, with nobody there to
+    be woken.
     """
     place, allowance = TakePlace(run_id=run.id, shot_id=shot.id, take=take), allowance_of(provider)
     entry = await deps.store.places.enter(provider.name, place, allowance)
     if not entry.has_place:
-        await tell(deps.store, provider.name, await _lost(deps, provider))
+        await wake_newcomers(deps.store, provider.name, await _free_dead_places(deps, provider))
         entry = await deps.store.places.enter(provider.name, place, allowance)
-    await tell(deps.store, provider.name, entry.entered)
+    await wake_newcomers(deps.store, provider.name, entry.entrants)
     if entry.has_place and entry.wait_s == 0:
         return True
     if not entry.has_place and await _others_of(deps, place, provider):
@@ -54,7 +55,7 @@ async def enter(deps: Deps, run: Run, shot: Shot, take: int, provider: Provider)
     if not entry.has_place:
         entry = await deps.store.places.enter(provider.name, place, allowance)
         mine = (place,) if entry.has_place else await _others_of(deps, place, provider)
-        await tell(deps.store, provider.name, (*entry.entered, *mine))
+        await wake_newcomers(deps.store, provider.name, (*entry.entrants, *mine))
     return False
 
 
@@ -72,21 +73,21 @@ async def _others_of(deps: Deps, place: TakePlace, provider: Provider) -> tuple[
 async def leave(deps: Deps, run: Run, shot_id: str, take: int, provider: Provider) -> None:
     """Nothing was submitted for the take: its place is another one's."""
     place = TakePlace(run_id=run.id, shot_id=shot_id, take=take)
-    await tell(deps.store, provider.name, await deps.store.places.leave(provider.name, place))
+    await wake_newcomers(deps.store, provider.name, await deps.store.places.leave(provider.name, place))
 
 
-async def accepted(deps: Deps, run: Run, shot: Shot, take: int, provider: Provider) -> None:
+async def note_acceptance(deps: Deps, run: Run, shot: Shot, take: int, provider: Provider) -> None:
     """The provider took it, and may take more."""
     place = TakePlace(run_id=run.id, shot_id=shot.id, take=take)
-    await tell(deps.store, provider.name, await deps.store.places.accepted(provider.name, place))
+    await wake_newcomers(deps.store, provider.name, await deps.store.places.note_acceptance(provider.name, place))
 
 
-async def refused(
+async def note_refusal(
     deps: Deps, run: Run, shot: Shot, take: int, provider: Provider, *, retry_after_s: float | None
 ) -> float:
-    """The provider took nothing more; returns how long to wait, which is none while others are in flight there."""
+    """The provider took nothing more; returns seconds to wait, 0 while other jobs are in flight there."""
     place = TakePlace(run_id=run.id, shot_id=shot.id, take=take)
-    return await deps.store.places.refused(provider.name, place, retry_after_s=retry_after_s)
+    return await deps.store.places.note_refusal(provider.name, place, retry_after_s=retry_after_s)
 
 
 def _hold(shot: Shot, provider: Provider, entry: Entry) -> events.PlaceWanted:
@@ -99,7 +100,7 @@ def _hold(shot: Shot, provider: Provider, entry: Entry) -> events.PlaceWanted:
     return events.PlaceWanted(shot_id=shot.id, problem=problem, until=until, turn=shot.turns)
 
 
-async def _lost(deps: Deps, provider: Provider) -> tuple[TakePlace, ...]:
+async def _free_dead_places(deps: Deps, provider: Provider) -> tuple[TakePlace, ...]:
     """Takes places away from takes that are not in flight any more, whose end nobody could write down."""
     newcomers: list[TakePlace] = []
     inside = await deps.store.places.inside(provider.name)

@@ -7,7 +7,7 @@ import structlog
 
 from framerelay.processors.deps import Deps
 from framerelay.processors.find import address_of, search
-from framerelay.processors.orders import Prepared
+from framerelay.processors.orders import Preparation
 from framerelay.runs import events
 from framerelay.runs.errors import FrameRelayError, Transient
 from framerelay.runs.model import Problem, Run, RunStatus, Shot
@@ -40,7 +40,7 @@ async def mark_restored(store: Store) -> int:
     return sum(marks)
 
 
-async def ask(deps: Deps, run: Run, shot: Shot, number: int, ready: Prepared) -> JobReport | Problem | None:
+async def ask(deps: Deps, run: Run, shot: Shot, number: int, ready: Preparation) -> JobReport | Problem | None:
     """
     Whether a take that is in doubt was submitted before: its job; None if surely not; else why it has to be held.
 

@@ -15,7 +15,7 @@ from framerelay.config.traces import note, span
 from framerelay.processors import places, restoration
 from framerelay.processors.deps import Deps
 from framerelay.processors.missing import look_again_s
-from framerelay.processors.orders import Prepared, order_of, prepared
+from framerelay.processors.orders import Preparation, order_of, prepare
 from framerelay.processors.problems import problem, problem_of
 from framerelay.processors.waits import retry_wait_s
 from framerelay.runs import events
@@ -35,12 +35,12 @@ from framerelay.runs.errors import (
 from framerelay.runs.events import Event
 from framerelay.runs.model import Family, Problem, Run, Shot, Take
 from framerelay.runs.restoration import is_in_doubt
-from framerelay.runs.standing import chosen
+from framerelay.runs.standing import picked_take
 from framerelay.runs.steps import Step, StepName, is_to_come_at, steps_due
-from framerelay.store.progress import Recorded, record
+from framerelay.store.progress import EventResult, record
 from framerelay.upstream.job import JobReport
 
-LAST_WORD_S: Final = 1.5  # Of what a container is given to end; what is not told by then, time tells: `unsure`.
+LAST_WORD_S: Final = 1.5  # Of the time that a container has to end; what is not saved by then becomes `unsure`.
 NOTHING_LEFT: Final = Problem(code="stopped", message="the worker was stopped before the submit left; it is sent again")
 OTHER_KEY: Final = Problem(
     code="key_changed", message="the key was refused, and is another one by now; it is sent again with that"
@@ -79,21 +79,21 @@ async def submit(deps: Deps, *, run_id: str, shot_id: str, take: int, turn: int)
     before = _take_before(run, shot)
     parent = before.trace if before else None
     with span("submit", parent=parent, run_id=run_id, shot=shot_id, take=take):
-        outcome = await _submitted(deps, run, shot, take)
+        outcome = await _submit_now(deps, run, shot, take)
         note(outcome=outcome)
         return outcome
 
 
-async def _submitted(deps: Deps, run: Run, shot: Shot, take: int) -> str:
+async def _submit_now(deps: Deps, run: Run, shot: Shot, take: int) -> str:
     """As `submit`, of a take that is due."""
     try:
         provider = deps.clients.provider(run.provider_of(shot))
         if not await places.enter(deps, run, shot, take, provider):
             return "no_place"
-        ready = await prepared(deps, run, shot)
+        ready = await prepare(deps, run, shot)
         doubt = await restoration.ask(deps, run, shot, take, ready) if is_in_doubt(run, shot) else None
     except FrameRelayError as error:
-        return await _unprepared(deps, run, shot, take, error)
+        return await _put_off_unprepared(deps, run, shot, take, error)
     try:
         new_take = await _intend(deps, run, shot, take, ready)
     except CopiesMissing:
@@ -111,10 +111,12 @@ async def _settle_doubt(deps: Deps, run: Run, shot: Shot, take: Take, doubt: Job
     """The take was submitted before, and an older copy of Redis does not know of it; or nobody knows if it was."""
     about: _About = {"shot_id": shot.id, "take": take.number, "intent": take.intent}
     if isinstance(doubt, Problem):
-        await _saved(deps, run, events.SubmitLost(**about, problem=doubt))
+        await _record_surely(deps, run, events.SubmitLost(**about, problem=doubt))
         return "held"
     job_id, *aliases = doubt.job_ids
-    await _saved(deps, run, events.Submitted(**about, job_id=job_id, aliases=tuple(aliases), word=doubt.status_word))
+    await _record_surely(
+        deps, run, events.Submitted(**about, job_id=job_id, aliases=tuple(aliases), word=doubt.status_word)
+    )
     log.warning("forgotten_job", job_id=job_id, advice="its submit was not on record; it was paid for, and is kept")
     return "found"
 
@@ -127,7 +129,7 @@ async def _without_place(deps: Deps, run: Run, shot_id: str, take: int, name: st
             await places.leave(deps, run, shot_id, take, provider)
 
 
-async def _unprepared(deps: Deps, run: Run, shot: Shot, take: int, error: FrameRelayError) -> str:
+async def _put_off_unprepared(deps: Deps, run: Run, shot: Shot, take: int, error: FrameRelayError) -> str:
     run_id = run.id
     with suppress(FrameRelayError):  # Of a provider that is not there nobody has a place.
         await places.leave(deps, run, shot.id, take, deps.clients.provider(run.provider_of(shot)))
@@ -146,14 +148,14 @@ async def _unprepared(deps: Deps, run: Run, shot: Shot, take: int, error: FrameR
     return "impossible" if until is None else "put_off"
 
 
-async def _intend(deps: Deps, run: Run, shot: Shot, number: int, ready: Prepared) -> Take | None:
+async def _intend(deps: Deps, run: Run, shot: Shot, number: int, ready: Preparation) -> Take | None:
     """
     Store that this execution, and no other, is about to POST; None if the run no longer wants it.
 
     The name of the intent settles who won when the answer to our own save was lost.
     Raises: CopiesMissing when too few copies of Redis have it: a fail-over may forget it, so it is taken back.
     """
-    intent, pace = secrets.token_hex(8), await deps.pace.expected(run, shot)
+    intent, pace = secrets.token_hex(8), await deps.pace.usual_times(run, shot)
     event = events.Submitting(
         shot_id=shot.id,
         take=number,
@@ -165,7 +167,7 @@ async def _intend(deps: Deps, run: Run, shot: Shot, number: int, ready: Prepared
         maker=ready.maker,
         turn=shot.turns,
     )
-    saving = asyncio.create_task(_copied(deps, run, shot, event))
+    saving = asyncio.create_task(_save_intent(deps, run, shot, event))
     try:
         result = await asyncio.shield(saving)
     except asyncio.CancelledError:
@@ -175,7 +177,7 @@ async def _intend(deps: Deps, run: Run, shot: Shot, number: int, ready: Prepared
     return take if take is not None and take.intent == intent and not take.job_ids else None
 
 
-async def _copied(deps: Deps, run: Run, shot: Shot, event: events.Submitting) -> Recorded:
+async def _save_intent(deps: Deps, run: Run, shot: Shot, event: events.Submitting) -> EventResult:
     """
     The intent, saved, and had by copies of Redis where they are asked for.
 
@@ -192,13 +194,13 @@ async def _copied(deps: Deps, run: Run, shot: Shot, event: events.Submitting) ->
         until = time.time() + retry_wait_s(shot.turns)
         words = problem_of(CopiesMissing(f"{error.message}; nothing was sent, and it is tried again"))
         about: _About = {"shot_id": event.shot_id, "take": event.take, "intent": event.intent}
-        await _saved(deps, run, events.SubmitPutOff(**about, problem=words, until=until))
+        await _record_surely(deps, run, events.SubmitPutOff(**about, problem=words, until=until))
         raise
     return result
 
 
 async def _take_back(
-    deps: Deps, run: Run, shot: Shot, number: int, saving: asyncio.Task[Recorded], intent: str
+    deps: Deps, run: Run, shot: Shot, number: int, saving: asyncio.Task[EventResult], intent: str
 ) -> None:
     """The intent may be saved or not; if it is, and is ours, nobody else has sent anything for it."""
     with suppress(CopiesMissing):
@@ -212,7 +214,7 @@ async def _take_back(
 
 
 async def _in_time(saving: Awaitable[object], *, job_id: str | None = None) -> None:
-    """Let the last word of a cancelled submit be saved, if Redis takes it soon; else the log names its job."""
+    """Save the outcome of a cancelled submit, if Redis takes it soon; else the log names its job."""
     try:
         async with asyncio.timeout(LAST_WORD_S):
             await saving
@@ -221,18 +223,18 @@ async def _in_time(saving: Awaitable[object], *, job_id: str | None = None) -> N
         log.warning("submit_cut_short", told=False, job_id=job_id, reason=reason)
 
 
-async def _post(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared) -> str:
+async def _post(deps: Deps, run: Run, shot: Shot, take: Take, ready: Preparation) -> str:
     leaving = asyncio.Event()
     _count_hop(run, shot, take.number)
     about: _About = {"shot_id": shot.id, "take": take.number, "intent": take.intent}
     try:
-        outcome, event = await _sent(deps, run, shot, take, ready, leaving)
+        outcome, event = await _post_once(deps, run, shot, take, ready, leaving)
     except asyncio.CancelledError:
         loss = events.SubmitLost(**about, problem=CUT_OFF)
         put_off = events.SubmitPutOff(**about, problem=NOTHING_LEFT, until=time.time())
         await _in_time(record(deps.store, run.id, loss if leaving.is_set() else put_off))
         raise
-    saving = asyncio.create_task(_saved(deps, run, event))
+    saving = asyncio.create_task(_record_surely(deps, run, event))
     try:
         after = await asyncio.shield(saving)
     except asyncio.CancelledError:
@@ -242,7 +244,7 @@ async def _post(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared) -
     if isinstance(event, events.Submitted):
         JOBS.add(ready.provider.name)
         with suppress(StoreUnavailable):
-            await places.accepted(deps, run, shot, take.number, ready.provider)
+            await places.note_acceptance(deps, run, shot, take.number, ready.provider)
     if after.cancelled and isinstance(event, events.Submitted):
         log.warning("job_of_cancelled_run", job_id=event.job_id, advice="it was paid for; its clip is kept")
     return outcome
@@ -261,10 +263,10 @@ def _count_hop(run: Run, shot: Shot, number: int) -> None:
 def _take_before(run: Run, shot: Shot) -> Take | None:
     """The take whose clip *shot* begins with."""
     source = run.shot(shot.source) if shot.source else None
-    return chosen(source) if source else None
+    return picked_take(source) if source else None
 
 
-async def _saved(deps: Deps, run: Run, event: Event) -> Run:
+async def _record_surely(deps: Deps, run: Run, event: Event) -> Run:
     """
     *event*, recorded; while Redis does not take it, again and again: a job that the provider made must not be lost.
 
@@ -276,15 +278,15 @@ async def _saved(deps: Deps, run: Run, event: Event) -> Run:
         except StoreUnavailable as error:
             log.error("submit_not_saved_yet", job_id=_job_id(event), reason=error.message)
             await asyncio.sleep(retry_wait_s(tries))
-    raise AssertionError  # It counts for ever.
+    raise AssertionError  # Not reached: the tries have no end.
 
 
 def _job_id(event: Event) -> str | None:
     return event.job_id if isinstance(event, events.Submitted) else None
 
 
-async def _sent(
-    deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared, leaving: asyncio.Event
+async def _post_once(
+    deps: Deps, run: Run, shot: Shot, take: Take, ready: Preparation, leaving: asyncio.Event
 ) -> tuple[str, Event]:
     """What came of the one POST, in a word and as an event."""
     about: _About = {"shot_id": shot.id, "take": take.number, "intent": take.intent}
@@ -310,7 +312,7 @@ async def _sent(
     except Exception as error:  # Whatever it was: what it means hangs on whether anything left.
         log.exception("submit_failed", left=leaving.is_set())
         return "failed", _failed(about, error, is_sent=leaving.is_set())
-    addresses = {name: url for name, url in answer.kept.items() if ready.client.is_own(url)}
+    addresses = {name: url for name, url in answer.addresses.items() if ready.client.is_own(url)}
     event = events.Submitted(
         **about, job_id=answer.job_id, aliases=answer.aliases, word=answer.status_word, kept=addresses
     )
@@ -318,7 +320,7 @@ async def _sent(
 
 
 def _failed(about: _About, error: Exception, *, is_sent: bool) -> Event:
-    """What a failure means that nobody has thought of: a request that could not be made was accepted by nobody."""
+    """What a failure means that we did not foresee: a request that could not be made was accepted by nobody."""
     words = error.message if isinstance(error, FrameRelayError) else type(error).__name__
     if is_sent:
         message = f"the submit left, and its answer could not be read ({words})"
@@ -327,14 +329,18 @@ def _failed(about: _About, error: Exception, *, is_sent: bool) -> Event:
     return events.SubmitRefused(**about, problem=problem("request_invalid", message, Family.REQUEST_INVALID))
 
 
-async def _rest_s(deps: Deps, run: Run, shot: Shot, take: Take, ready: Prepared, error: UpstreamRateLimited) -> float:
+async def _rest_s(
+    deps: Deps, run: Run, shot: Shot, take: Take, ready: Preparation, error: UpstreamRateLimited
+) -> float:
     """
     Seconds until the shot asks for a place again, after a 429: none while other jobs are in flight there.
 
     Then it is the end of one of them that makes room, not the clock.
     """
     with suppress(StoreUnavailable):
-        rest_s = await places.refused(deps, run, shot, take.number, ready.provider, retry_after_s=error.retry_after_s)
+        rest_s = await places.note_refusal(
+            deps, run, shot, take.number, ready.provider, retry_after_s=error.retry_after_s
+        )
         if rest_s == 0:
             return 0.0
     return retry_wait_s(shot.turns, retry_after_s=error.retry_after_s)

@@ -267,9 +267,9 @@ class RelayWorker(Worker):
             return  # We slept for longer than its lease, as laptops do, and nobody else took it.
         self._due_ms[job_id] = due_ms
         self.tasks[job_id] = task = asyncio.create_task(self.run_job(job_id, due_ms))
-        task.add_done_callback(partial(self._ended, job_id))
+        task.add_done_callback(partial(self._note_end, job_id))
 
-    def _ended(self, job_id: str, task: asyncio.Task[None]) -> None:
+    def _note_end(self, job_id: str, task: asyncio.Task[None]) -> None:
         if self.tasks.get(job_id) is task:  # Else it was queued again and claimed before we came here.
             del self.tasks[job_id]
             self._due_ms.pop(job_id, None)
@@ -310,7 +310,7 @@ class RelayWorker(Worker):
 
 def _prefix_keys_of_arq() -> None:
     """
-    arq has the beginnings of its keys as constants, which its worker finds in its module, and no setting for them.
+    Put our prefix in front of arq's keys: it has no setting for them, only constants of a module.
 
     A second call changes nothing.
     """
@@ -327,7 +327,7 @@ def create_worker(
     deps: Deps, *, redis: RelayRedis, listening: RelayRedis, live: LiveSettings, tasks: str = "all"
 ) -> RelayWorker:
     """
-    A worker for *tasks* of one class or all, which takes over from *live* what has changed, whoever has it read again.
+    A worker for *tasks* of one class or all; it takes changed settings over from *live*, whoever has them read again.
     """
     in_use = DepsInUse(deps, live)
     presence = Presence(redis, lambda: _this_worker(in_use, live))
@@ -366,7 +366,7 @@ def create_worker(
 
 
 def _this_worker(in_use: DepsInUse, live: LiveSettings) -> Process:
-    """What it says of itself: whose keys it has, too, since it is who needs them."""
+    """What it says of itself, with the providers that it has keys for, since a worker needs them."""
     providers = in_use.now.clients.providers
     names = [each.name for each in providers.with_key()]
     return this_process(
@@ -375,6 +375,6 @@ def _this_worker(in_use: DepsInUse, live: LiveSettings) -> Process:
 
 
 async def _notify(deps: Deps) -> str:
-    """A change was saved that has to be told: this worker's courier looks at once."""
+    """A change was saved that has to be sent: this worker's courier looks at once."""
     deps.courier.wake()
     return "woken"

@@ -42,13 +42,13 @@ def unkeyed(path: str, handler: Handler, *, methods: Sequence[str] = ("GET",), r
     (method,) = methods
     names = OPERATIONS[f"{method} {path.replace(':path}', '}')}"].names
 
-    async def admitted(request: Request) -> Response:
+    async def answer(request: Request) -> Response:
         if right is not None:
             await require(request, right)
         await check(request, names)
         return await handler(request)
 
-    return Route(path, admitted, methods=list(methods), name=handler.__name__)
+    return Route(path, answer, methods=list(methods), name=handler.__name__)
 
 
 async def require(request: Request, right: Right) -> None:
@@ -76,10 +76,10 @@ async def log_in(request: Request) -> Response:
         raise HTTPException(403, "log in from the page itself")
     form = fields_of(request)
     key = form.get("key", "").strip()
-    request.state.wanted = wanted_place(form.get("next", ""))  # For the form again, after a wrong key.
-    answer = Response(status_code=303, headers={"Location": request.state.wanted})
+    request.state.next_path = next_place(form.get("next", ""))  # For the form again, after a wrong key.
+    answer = Response(status_code=303, headers={"Location": request.state.next_path})
     if key_check.right_of(key) is None:
-        await key_check.guessed(request)
+        await key_check.delay_guess(request)
         raise HTTPException(401, "this is no key of this receiver", headers=CHALLENGE)
     key_check.sessions.begin(answer, key)
     return answer
@@ -118,6 +118,6 @@ async def _was_ended(request: Request) -> bool:
     return False
 
 
-def wanted_place(place: str) -> str:
+def next_place(place: str) -> str:
     """Where to go on: a page of ours, nobody else's."""
     return place if PLACE.fullmatch(place) else "/"

@@ -23,7 +23,7 @@ from framerelay.runs.errors import Conflict, RequestInvalid
 from framerelay.runs.model import Run
 from framerelay.store.progress import check_revision, record
 from framerelay.storyboards.storyboard import Storyboard, start_run
-from framerelay.storyboards.writing import written
+from framerelay.storyboards.writing import write_storyboard
 
 log = structlog.get_logger()
 
@@ -32,8 +32,8 @@ async def storyboard(request: Request) -> Response:
     """``GET /v1/runs/{id}/storyboard``: as it is now, as YAML, or as JSON for who accepts that and no YAML."""
     state = state_of(request)
     run = await stored_run(state, request.path_params["run"])
-    wording = await state.store.given.of(run.id)
-    board = await asyncio.to_thread(written, run, wording)
+    wording = await state.store.wordings.of(run.id)
+    board = await asyncio.to_thread(write_storyboard, run, wording)
     if _wants_json(request):
         return JSONResponse(board.document)
     return Response(board.text, media_type="application/yaml")
@@ -54,14 +54,14 @@ async def amend(request: Request) -> Response:
     outlook = await outlook_of(state, run, board)
     if asks:
         return shape_answer(amend_outlook_view(outlook))
-    amended_run = await amended(state, run, board, revision=revision)
+    amended_run = await amend_run(state, run, board, revision=revision)
     positions = await state.store.places.positions(amended_run)
     return shape_answer(run_view(amended_run, base_url=state.settings.reachable_url, positions=positions))
 
 
 async def outlook_of(state: State, run: Run, board: Storyboard) -> AmendOutlook:
     """What giving *board* to *run* would do. Raises: Conflict if nothing would change; KeyMissing."""
-    target, now = _wanted(state, run, board), time.time()
+    target, now = _target(state, run, board), time.time()
     if words := await asyncio.to_thread(why_no_change, run, target, now):
         raise Conflict(words)
     outlook = await asyncio.to_thread(amend_outlook, run, target, now)
@@ -70,18 +70,18 @@ async def outlook_of(state: State, run: Run, board: Storyboard) -> AmendOutlook:
     return outlook
 
 
-async def amended(state: State, run: Run, board: Storyboard, *, revision: int | None) -> Run:
+async def amend_run(state: State, run: Run, board: Storyboard, *, revision: int | None) -> Run:
     """*run* after it was given *board*. Raises: Conflict if somebody acted after *revision*, or nothing changes."""
-    target = _wanted(state, run, board)
-    event = events.Amended(wanted=target, revision=revision)
-    result = await record(state.store, run.id, event, revision=revision, wording=board.given)
+    target = _target(state, run, board)
+    event = events.Amended(target=target, revision=revision)
+    result = await record(state.store, run.id, event, revision=revision, wording=board.wording)
     if not result.changed:
         raise Conflict(why_no_change(result.run, target, time.time()) or "somebody acted in between: look again")
     log.info("person_decided", run_id=run.id, shot=None, decision="Amended")
     return result.run
 
 
-def _wanted(state: State, run: Run, board: Storyboard) -> Run:
+def _target(state: State, run: Run, board: Storyboard) -> Run:
     """What *run* would be if it were started with *board* now; its terms are those under which it was begun."""
     new = start_run(board, run_id=run.id, now=run.created_at, terms=run.terms)
     return replace(new, provider=new.provider or state.providers.default)

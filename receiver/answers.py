@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from framerelay.receiver.headers import HEADERS
-from framerelay.receiver.readers import spoken
+from framerelay.receiver.readers import in_language
 from framerelay.runs.errors import (
     Busy,
     Conflict,
@@ -53,7 +53,7 @@ log = structlog.get_logger()
 
 def shape_answer(shape: Struct, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """*shape*, one of `api.shapes`, as JSON."""
-    return JSONResponse(spoken(to_builtins(shape)), status_code=status, headers=headers)
+    return JSONResponse(in_language(to_builtins(shape)), status_code=status, headers=headers)
 
 
 def error_answer(
@@ -67,7 +67,7 @@ def error_answer(
 ) -> Response:
     """``{"error": {"code", "message", "param", …}}`` with that status."""
     error = {"code": code, "message": message, "param": param, **more}
-    return JSONResponse(spoken({"error": error}), status_code=status, headers=headers)
+    return JSONResponse(in_language({"error": error}), status_code=status, headers=headers)
 
 
 async def foreseen(_: Request, error: Exception) -> Response:
@@ -97,7 +97,7 @@ def try_later(error: Transient) -> Response:
     return error_answer(503, error.code, error.message, headers=headers)
 
 
-async def refused(request: Request, error: Exception) -> Response:
+async def answer_refusal(request: Request, error: Exception) -> Response:
     """The answer to Starlette's own errors: no such route, wrong method, no key, and what `read_body` refuses."""
     if not isinstance(error, HTTPException):
         raise error
@@ -114,7 +114,7 @@ def code_of(error: HTTPException) -> str:
     return _CODES.get(error.status_code, "refused")
 
 
-async def surprised(_: Request, error: Exception) -> Response:
+async def answer_surprise(_: Request, error: Exception) -> Response:
     """The answer to anything that we did not foresee."""
     return surprise(error)
 

@@ -90,7 +90,7 @@ def create_app(
     *verification*: what callbacks must prove beyond their token; None: nothing. *providers*: by whose profiles they are
     read; None: that of the settings alone. *live*: whence keys are read again.
     """
-    providers = providers or Providers(default=settings.provider, configured={})
+    providers = providers or Providers(default=settings.provider, entries={})
     verification, live = verification or Verification(), live or LiveSettings(settings, keys)
 
     @asynccontextmanager
@@ -104,7 +104,7 @@ def create_app(
     handlers: dict[type[Exception] | int, ErrorHandler] = {
         FrameRelayError: answers.foreseen,
         HTTPException: refused_page,
-        500: answers.surprised,
+        500: answers.answer_surprise,
     }
     https = (settings.public_url or "").startswith("https://")
     middleware = [Middleware(addresses.OneSpelling), Middleware(SecurityHeaders, https=https)]

@@ -50,7 +50,7 @@ async def begin_run(
         await check_keys(state, board)
         new = start_run(board, run_id=run_id, now=time.time(), terms=terms_of(state.settings))
         new = replace(new, provider=new.provider or state.providers.default, promoted_from=promoted_from)
-        run = await start_run_now(state.store, new, wording=original.given)
+        run = await start_run_now(state.store, new, wording=original.wording)
         log.info("run_started", run_id=run.id, shots=len(run.shots), title=run.title)
     return run
 

@@ -48,7 +48,7 @@ async def decide(state: State, run_id: str, event: Decision, *, revision: int | 
 D = TypeVar("D", bound=Decision)
 
 
-async def undecided(state: State, run_id: str, event: D, *, revision: int | None) -> tuple[Run, D]:
+async def intend(state: State, run_id: str, event: D, *, revision: int | None) -> tuple[Run, D]:
     """
     The run as it stands, and *event* as it is meant, if that would change it; nothing happens to it.
 
@@ -93,7 +93,7 @@ def stored_shot(run: Run, text: str) -> str:
 
 async def stored_run(state: State, run_id: str) -> Run:
     """The run of that id, or of the id that begins so; the newest for ``last``. Raises: NotFound; IdAmbiguous."""
-    run = await state.store.named(run_id)
+    run = await state.store.find_named(run_id)
     if run is None:
         raise RunNotFound(run_id)
     return run

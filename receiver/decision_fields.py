@@ -54,11 +54,12 @@ def change_of(fields: Mapping[str, Any]) -> dict[str, Any]:
         raise RequestInvalid("prompt is empty, or is not text", param="prompt")
     if seed is not None and (type(seed) is not int or not -1 <= seed <= SEED_MAX):
         raise RequestInvalid(f"seed is not a whole number from -1 to {SEED_MAX}", param="seed")
-    new = {} if fields.get("input") is None else _input_of(fields["input"], twice=[*_given(prompt=prompt, seed=seed)])
+    twice = _given_names(prompt=prompt, seed=seed)
+    new = {} if fields.get("input") is None else _input_of(fields["input"], twice=twice)
     return {"prompt": new.pop("prompt", prompt), "seed": new.pop("seed", seed), "input": new}
 
 
-def _given(**values: object) -> list[str]:
+def _given_names(**values: object) -> list[str]:
     return [name for name, value in values.items() if value is not None]
 
 

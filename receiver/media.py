@@ -34,10 +34,10 @@ async def serve(request: Request) -> Response:
     state = state_of(request)
     path = request.path_params["path"]
     query = request.query_params
-    opened = state.links.opens(
+    has_link = state.links.opens(
         f"/media/{path}", expires=query.get("expires", ""), signature=query.get("signature", ""), now=time.time()
     )
-    if not opened:
+    if not has_link:
         await require(request, Right.READ)
         check_query(request, OPERATIONS["GET /media/{path}"].names.query)  # Of a link that we signed others may add.
     wants_small = "small" in query
@@ -51,7 +51,7 @@ async def serve(request: Request) -> Response:
     if error is None:
         raise NotFound("there is no such file")
     plain = await foreseen(request, error)
-    return plain if opened else await stand_in(request, plain, error)
+    return plain if has_link else await stand_in(request, plain, error)
 
 
 async def _answer(state: State, path: str, *, method: str, keep_s: int) -> Response | None:
@@ -78,7 +78,7 @@ async def _missing(state: State, path: str) -> FrameRelayError | None:
     """
     What to say of a file of a run that is gone: which it is, and that it comes again where it can; None for any other.
 
-    Only a worker decodes and joins; it is told, and whoever asked may ask again.
+    Only a worker decodes and joins; it gets a task, and whoever asked may ask again.
     """
     run = await state.store.load(path.partition("/")[0])
     run_file = file_at(run, path) if run else None

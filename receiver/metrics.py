@@ -12,7 +12,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from framerelay.config.exposition import KIND, figure, gauge, written
+from framerelay.config.exposition import KIND, figure, gauge, labels_text
 from framerelay.config.metrics import of_this_process
 from framerelay.receiver.state import state_of
 from framerelay.runs.errors import StoreUnavailable
@@ -54,7 +54,7 @@ def _of_redis(redis_figures: Figures | None) -> Iterator[str]:
     runs = {f'{{status="{status.value}"}}': number for status, number in redis_figures.runs.items()}
     yield from gauge("runs", "Runs that are kept, by status.", runs)
     yield from _waiting("queue", "Tasks that wait or run", redis_figures.tasks)
-    late = {written(("tasks",), (name,)): round(late_s, 3) for name, late_s in redis_figures.late_s.items()}
+    late = {labels_text(("tasks",), (name,)): round(late_s, 3) for name, late_s in redis_figures.late_s.items()}
     yield from gauge("tasks_late_seconds", "For how long the first task of a class should have run.", late)
     yield from _waiting("runs_due", "Runs that will be looked at", redis_figures.runs_due)
     yield from _waiting("notifications_due", "Notifications to be sent", redis_figures.notifications)
@@ -68,7 +68,7 @@ def _of_redis(redis_figures: Figures | None) -> Iterator[str]:
 
 def _of_places(places: Mapping[str, tuple[int, int]]) -> Iterator[str]:
     """By providers, whose names the operator chose."""
-    labels = {name: written(("provider",), (name,)) for name in places}
+    labels = {name: labels_text(("provider",), (name,)) for name in places}
     jobs = {labels[name]: inside for name, (inside, _) in places.items()}
     waiting = {labels[name]: number for name, (_, number) in places.items()}
     yield from gauge("provider_jobs", "Jobs in flight, by provider.", jobs)

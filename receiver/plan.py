@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from framerelay.api.views import plan_view
-from framerelay.network.policy import Trusted
+from framerelay.network.policy import TrustedHosts
 from framerelay.receiver.answers import shape_answer
 from framerelay.receiver.door.body import read_body
 from framerelay.receiver.state import State, state_of
@@ -66,7 +66,7 @@ async def read_board(request: Request) -> Storyboard:
     form: Form = "yaml" if "yaml" in request.headers.get("content-type", "").lower() else "json"
     # YAML takes up to seconds; callbacks must not wait for it.
     state = state_of(request)
-    trusted_hosts = Trusted(state.settings.trusted_hosts)
+    trusted_hosts = TrustedHosts(state.settings.trusted_hosts)
     board = await asyncio.to_thread(read_storyboard, body, form=form, allow_paths=False, trusted_hosts=trusted_hosts)
     return priced(board, state.providers)
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from framerelay.languages.catalogs import translate
-from framerelay.languages.reader import COOKIE, ENGLISH, known, language, of_header, read_in
+from framerelay.languages.reader import COOKIE, ENGLISH, language, language_of_tag, of_header, read_in
 
 SENTENCES: Final = frozenset({"message", "would", "warnings"})
 """Fields whose texts are for people; all others are for programs, and the same in each language."""
@@ -38,31 +38,31 @@ def language_of(scope: Scope, setting: str | None) -> str:
     header_choice = of_header(headers.get(b"accept-language"))
     if scope["path"].startswith("/v1/"):
         return header_choice or setting or ENGLISH
-    return _chosen(headers.get(b"cookie", "")) or setting or header_choice or ENGLISH
+    return _choice(headers.get(b"cookie", "")) or setting or header_choice or ENGLISH
 
 
 _READ: Final = frozenset({b"accept-language", b"cookie"})
 
 
-def _chosen(cookies: str) -> str | None:
+def _choice(cookies: str) -> str | None:
     if COOKIE not in cookies:
         return None
     try:
         morsel = SimpleCookie(cookies).get(COOKIE)
     except CookieError:
         return None
-    return known(morsel.value) if morsel else None
+    return language_of_tag(morsel.value) if morsel else None
 
 
-def spoken(answer: Any, field: str = "") -> Any:
+def in_language(answer: Any, field: str = "") -> Any:
     """*answer*, made of what JSON has, with the sentences in it in the language of whoever reads."""
     if language() == ENGLISH:
         return answer
     match answer:
         case dict():
-            return {key: value if key in OF_OTHERS else spoken(value, key) for key, value in answer.items()}
+            return {key: value if key in OF_OTHERS else in_language(value, key) for key, value in answer.items()}
         case list():
-            return [spoken(each, field) for each in answer]
+            return [in_language(each, field) for each in answer]
         case str() if field in SENTENCES:
             return translate(answer)
         case _:

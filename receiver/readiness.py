@@ -35,7 +35,7 @@ class Readiness:
         self._holds_until = 0.0
 
     async def find_out(self) -> ReadinessReport:
-        """What was found less than `HOLDS_S` ago, else anew; within some three seconds, whatever hangs."""
+        """What was found less than `HOLDS_S` ago, else found now; within some three seconds, whatever hangs."""
         async with self._asking:
             if time.monotonic() >= self._holds_until:
                 report = await self._try()

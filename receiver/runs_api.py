@@ -18,13 +18,13 @@ from framerelay.api.access import PICTURE_BYTES_MAX, VIDEO_BYTES_MAX
 from framerelay.api.views import callback_view, outlook_view, run_view
 from framerelay.receiver.answers import shape_answer
 from framerelay.receiver.beginning import begin_run, started
-from framerelay.receiver.deciding import decide, stored_run, undecided
+from framerelay.receiver.deciding import decide, intend, stored_run
 from framerelay.receiver.decision_fields import budget_of, change_of, revision_of, yes_no
 from framerelay.receiver.door.body import read_body
 from framerelay.receiver.fields import fields_of
 from framerelay.receiver.plan import agreed, read_board
+from framerelay.receiver.run_query import run_query_of
 from framerelay.receiver.state import State, state_of
-from framerelay.receiver.wanted import wanted_of
 from framerelay.runs import events
 from framerelay.runs.decisions import Decision
 from framerelay.runs.errors import Conflict, RequestInvalid, RunNotFound, StoreUnavailable
@@ -65,7 +65,7 @@ async def list_runs(request: Request) -> Response:
     """``GET /v1/runs?limit=&after=&status=&label=&q=&needs=``: newest first; ``next``: the *after* of the next."""
     state = state_of(request)
     limit, after = page_of(request)
-    runs = await state.store.runs(limit=limit + 1, after=after, selection=wanted_of(request))
+    runs = await state.store.runs(limit=limit + 1, after=after, query=run_query_of(request))
     if not runs and after is not None and await state.store.load(RunId(after)) is None:
         raise RunNotFound(after)  # It was removed since: nobody must take this for the end of the list.
     more = runs[limit - 1].id if len(runs) > limit else None
@@ -165,7 +165,7 @@ class _Stream(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Until the run has ended or the reader has gone."""
-        with self._seats.taken():
+        with self._seats.seat():
             await super().__call__(scope, receive, send)
 
 
@@ -217,7 +217,7 @@ async def _act(request: Request, event: Decision, run_id: str | None = None) -> 
 
 async def _look_ahead(request: Request, event: events.Retaken) -> Response:
     """What that decision would bring about; refused where the decision itself would be."""
-    run, retake = await undecided(
+    run, retake = await intend(
         state_of(request), request.path_params["run"], event, revision=revision_of(fields_of(request))
     )
     return shape_answer(outlook_view(run, retake))

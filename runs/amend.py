@@ -19,7 +19,7 @@ from framerelay.runs.earlier_input import EarlierInput
 from framerelay.runs.matches import matches
 from framerelay.runs.model import Run, Shot, Take, TakeStatus
 from framerelay.runs.outlook import take_behind
-from framerelay.runs.standing import chosen, counted, is_complete, unjoined
+from framerelay.runs.standing import counted, is_complete, picked_take, unjoined
 from framerelay.runs.takes import OPEN
 from framerelay.runs.text import listed
 
@@ -47,7 +47,7 @@ class Change:
 
 def amended(run: Run, event: events.Amended, now: float) -> Run:
     """*run* as its new storyboard wants it; the very same where `why_no_change` has an answer."""
-    return run if _refusal(run, event.wanted) else change_of(run, event.wanted, now).run
+    return run if _refusal(run, event.target) else change_of(run, event.target, now).run
 
 
 def why_no_change(run: Run, target: Run, now: float) -> str | None:
@@ -239,7 +239,7 @@ class _Amendment:
         if shot.source is None or take.source != shot.source:
             return take.source == shot.source
         source = self._new_shots[new.source or ""]
-        first, now = take.first_frame, chosen(source)
+        first, now = take.first_frame, picked_take(source)
         return first is not None and now is not None and take_behind(source, first) == now.number
 
     def _keys_of(self, old: Shot, new: Shot) -> set[str]:

@@ -8,10 +8,10 @@ from framerelay.runs.model import Run
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amended:
     """
-    A person gave another storyboard: the run is to be as *wanted*, which is a new run of it.
+    A person gave another storyboard: the run is to be as *target*, which is a new run of it.
 
     *revision*: of the run that they looked at.
     """
 
-    wanted: Run
+    target: Run
     revision: int | None = None

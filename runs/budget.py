@@ -1,11 +1,11 @@
 """What a budget no longer allows, in words."""
 
-from framerelay.runs.costs import MICROS, BudgetLeft
+from framerelay.runs.costs import MICROS, Balance
 from framerelay.runs.model import Run, Shot
 from framerelay.runs.text import amount_words, listed, number_of
 
 
-def budget_words(run: Run, shot: Shot, balance: BudgetLeft) -> str:
+def budget_words(run: Run, shot: Shot, balance: Balance) -> str:
     """Why the budget does not allow one more take of *shot*."""
     if balance.jobs == 0 or balance.micros is None:
         return f"the budget of {number_of('job', run.budget_jobs or 0)} is spent"

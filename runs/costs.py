@@ -13,8 +13,8 @@ class Estimate:
     """
     What one take of a shot may cost, from *low* to *high*, in units of *currency* (``USD``).
 
-    ``unpriced``: what it asks for that may make it dearer than *high*, and by how much nobody knows: then it is told,
-    but no money can be kept to by it.
+    ``unpriced``: what it asks for that may make it dearer than *high*, and nobody knows by how much: then a warning
+    says so, and a budget of money is refused.
     """
 
     low: float
@@ -46,7 +46,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetLeft:
+class Balance:
     """What a budget still allows: so many *jobs*, so many *micros* of money; None: no limit."""
 
     jobs: int | None = None
@@ -60,9 +60,9 @@ class BudgetLeft:
             return True
         return estimate is not None and not estimate.unpriced and _micros(estimate) <= self.micros
 
-    def after(self, estimate: Estimate | None) -> "BudgetLeft":
+    def after(self, estimate: Estimate | None) -> "Balance":
         """What is left beside one more take."""
-        return BudgetLeft(
+        return Balance(
             jobs=None if self.jobs is None else self.jobs - 1,
             micros=None if self.micros is None else self.micros - (_micros(estimate) if estimate else 0),
         )

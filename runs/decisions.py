@@ -126,7 +126,7 @@ def _resumed(run: Run, now: float) -> Run:
 
 
 def _resumed_shot(shot: Shot, now: float) -> Shot:
-    """What is there goes before what would be paid for anew."""
+    """What is there goes before what would be paid for again."""
     if shot.status not in (ShotStatus.FAILED, ShotStatus.WAITING):
         return shot
     again = replace(shot, due_at=now, turns=shot.turns + 1)
@@ -270,7 +270,7 @@ def begun_again(run: Run, shot: Shot, now: float) -> Run:
         due_at=now,
         turns=shot.turns + 1,
     )
-    return run.with_shots(again, *heirs_begun_anew(run, shot))
+    return run.with_shots(again, *heirs_begun_again(run, shot))
 
 
 def heirs_of(run: Run, shot: Shot, *, past_done: bool = True) -> list[Shot]:
@@ -288,7 +288,7 @@ def heirs_of(run: Run, shot: Shot, *, past_done: bool = True) -> list[Shot]:
     return heirs
 
 
-def heirs_begun_anew(run: Run, shot: Shot) -> list[Shot]:
+def heirs_begun_again(run: Run, shot: Shot) -> list[Shot]:
     """The shots that wait for its last frame, or failed with it, as a retake leaves them: with nothing tried yet."""
     heirs = heirs_of(run, shot, past_done=False)
     return [replace(each, set_aside=_last_number(each), error=None) for each in heirs]

@@ -195,7 +195,7 @@ class ClipKept(TakeEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepPutOff(TakeEvent):
-    """That clip could not be put there yet; whoever has it on disk tries again, and says so anew before *until*."""
+    """That clip could not be put there yet; whoever has it on disk tries again, and says so again before *until*."""
 
     sha256: str
     problem: Problem
@@ -204,7 +204,7 @@ class KeepPutOff(TakeEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipLost(TakeEvent):
-    """That clip was not kept, and the disk that it lay on is gone, or is another machine's: it is fetched anew."""
+    """That clip was not kept, and the disk that it lay on is gone, or is another machine's: it is fetched again."""
 
     sha256: str
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from framerelay.runs.decisions import begun_again
 from framerelay.runs.model import Run, Shot, ShotStatus
 from framerelay.runs.reactions import with_other_input
-from framerelay.runs.standing import chosen, counted, hands_on, places_changed
+from framerelay.runs.standing import counted, hands_on, picked_take, places_changed
 from framerelay.runs.takes import OPEN
 
 
@@ -36,7 +36,7 @@ def with_following(run: Run, *, before: Run, now: float) -> Run:
 
 def _followed(run: Run, shot: Shot, now: float) -> Run:
     source = run.shot(shot.source) if shot.source is not None else None
-    take = chosen(source) if source else None
+    take = picked_take(source) if source else None
     if shot.following is None or source is None or source.following is not None:
         return run
     if take is None or not hands_on(run, take):
@@ -50,7 +50,7 @@ def _followed(run: Run, shot: Shot, now: float) -> Run:
 
 def _begins_with(shot: Shot, number: int) -> bool:
     """Whether what it goes on with was made from that take of its source."""
-    take = chosen(shot)
+    take = picked_take(shot)
     return take is not None and take.first_frame is not None and take.first_frame.take == number
 
 
@@ -59,6 +59,6 @@ def with_reactions(run: Run, *, before: Run) -> Run:
     if run.cancelled:
         return run
     candidates = (run.shots[place] for place in places_changed(run, before=before))
-    failures = [shot for shot in candidates if shot.reaction is not None and chosen(shot) is None]
+    failures = [shot for shot in candidates if shot.reaction is not None and picked_take(shot) is None]
     others = [(shot, with_other_input(shot, counted(shot))) for shot in failures]
     return run.with_shots(*results) if (results := [after for shot, after in others if after is not shot]) else run

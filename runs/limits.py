@@ -29,21 +29,21 @@ def why_no_budget(run: Run, event: events.Resumed) -> str | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MoreNeeded:
+class Shortfall:
     """By how much a budget is too small for what is missing, if nothing fails; 0 where it is enough, or is no limit."""
 
     jobs: int
     money: float
 
 
-def more_needed(run: Run) -> MoreNeeded:
+def more_needed(run: Run) -> Shortfall:
     """What has to be added to the budgets of *run*, so that it comes to its end."""
     balance = budget_left(run)
     missing = [(shot.estimate, takes_to_come(run, shot)) for shot in run.story]
     jobs = 0 if balance.jobs is None else sum(number for _, number in missing) - balance.jobs
     high = sum(estimate.high * number for estimate, number in missing if estimate)
     money = 0.0 if balance.micros is None else high - balance.micros / MICROS
-    return MoreNeeded(jobs=max(0, jobs), money=max(0.0, money))
+    return Shortfall(jobs=max(0, jobs), money=max(0.0, money))
 
 
 def submits_to_come(run: Run) -> int:
@@ -60,7 +60,7 @@ def submits_to_come(run: Run) -> int:
 
 
 def _why_not_jobs(run: Run, jobs: int | None) -> str | None:
-    number = overview(run).spent + overview(run).intended
+    number = overview(run).spent + overview(run).intents
     if jobs is None or jobs >= number:
         return None
     return f"{number_of('job', number)} {'is' if number == 1 else 'are'} spent already; a budget of {jobs} is less"

@@ -380,9 +380,6 @@ def _belongs_to_another(run: Run, job_ids: tuple[str, ...]) -> bool:
     return any(set(job_ids) & set(take.job_ids) for shot in run.shots for take in shot.takes)
 
 
-# --- what follows ------------------------------------------------------------------------------------------------
-
-
 # --- small tools -------------------------------------------------------------------------------------------------
 
 

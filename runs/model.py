@@ -22,7 +22,7 @@ RunId = NewType("RunId", str)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class Wording:
     """A storyboard as a person wrote it; *form*: ``yaml`` or ``json``."""
 
     text: str

@@ -1,10 +1,10 @@
-"""What can be told of a run, and what becomes of telling it; beside the rules, since a command reads only this."""
+"""Kinds of notifications and what becomes of one; beside the rules, since a command reads only this."""
 
 from enum import StrEnum
 
 
 class NoticeType(StrEnum):
-    """What can be told; ``docs/notifications.md`` says when."""
+    """What a notification can be about; ``docs/notifications.md`` says when each is sent."""
 
     RUN_SUCCEEDED = "run.succeeded"
     RUN_FAILED = "run.failed"

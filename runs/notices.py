@@ -1,5 +1,5 @@
 """
-Which change of a run is told to whoever wrote ``notify_url``: purely, from the run before and after it.
+Which change of a run is sent to its ``notify_url``: purely, from the run before and after it.
 
     notices = notices_of(before, after)      one for each thing that came to be by this change, mostly none
 """
@@ -49,7 +49,7 @@ def notices_of(before: Run | None, after: Run) -> tuple[Notice, ...]:
     """
     What the step from *before* (None: the run is new) to *after* is worth telling; nothing without a ``notify_url``.
 
-    A run that waits is told of when it stands still, and before that when a shot asks for an approval or a pick while
+    A run that waits is reported when it stands still, and before that when a shot asks for an approval or a pick while
     others go on: one notice for each change, however many shots ask. One that waits for a provider that is out of
     order comes and goes with each try: that is the same notice for an hour.
     """
@@ -79,7 +79,7 @@ def is_out_of_budget(run: Run) -> bool:
     """
     The provider has accepted every job of the budget, and shots still want more.
 
-    Submits that are only intended do not count: one that is put off comes back, and would be told of each time.
+    Submits that are only intended do not count: one that is put off comes back, and would be reported each time.
     """
     if run.budget_money is not None and run.error is not None and run.error.code == "budget_reached":
         return True

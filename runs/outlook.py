@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from framerelay.runs.costs import MICROS, BudgetLeft, Estimate, together
+from framerelay.runs.costs import MICROS, Balance, Estimate, together
 from framerelay.runs.decisions import heirs_of, retaken
 from framerelay.runs.events import Retaken
 from framerelay.runs.model import FirstFrame, Run, Shot, ShotStatus
-from framerelay.runs.standing import budget_left, chosen, counted, takes_to_come
+from framerelay.runs.standing import budget_left, counted, picked_take, takes_to_come
 from framerelay.runs.text import listed, number_of, range_words
 
 # Of 255, mean of all pixels and channels. The sandbox's clips open 1 to 2 levels from the frame that they were given
@@ -80,7 +80,7 @@ def words_of_retake(run: Run, event: Retaken) -> str:
     return "; ".join(filter(None, (sentence, _stops(outlook, balance), _stale_words(outlook.stale))))
 
 
-def _stops(outlook: RetakeOutlook, balance: BudgetLeft) -> str:
+def _stops(outlook: RetakeOutlook, balance: Balance) -> str:
     """Where those that follow stop before the end."""
     stops = []
     if outlook.approvals:
@@ -112,13 +112,13 @@ def has_moved_on(source: Shot, first: FirstFrame) -> bool:
     number = take_behind(source, first)
     if number is None:
         return False
-    now = chosen(source)
+    now = picked_take(source)
     return number <= source.set_aside if now is None else now.number != number
 
 
 def is_continued(run: Run, shot: Shot) -> bool:
     """Whether *shot* begins with the end of the very clip that stands before it: the film shows that frame once."""
-    place, take = run.index.places[shot.id], chosen(shot)
+    place, take = run.index.places[shot.id], picked_take(shot)
     if not place or take is None or shot.source != (before := run.shots[place - 1]).id:
         return False
     return not (take.first_frame and has_moved_on(before, take.first_frame))
@@ -126,7 +126,7 @@ def is_continued(run: Run, shot: Shot) -> bool:
 
 def seams_that_jump(run: Run) -> list[tuple[str, float]]:
     """The shots whose clip opens further than `SEAM_LEVELS_MAX` from the frame that was handed on, and how far."""
-    seams = [(shot.name, take.seam) for shot in run.story if (take := chosen(shot)) and take.seam is not None]
+    seams = [(shot.name, take.seam) for shot in run.story if (take := picked_take(shot)) and take.seam is not None]
     return [(shot_id, levels) for shot_id, levels in seams if levels > SEAM_LEVELS_MAX]
 
 
@@ -161,29 +161,29 @@ def second_jobs(run: Run) -> list[SecondJob]:
 
 def clips_that_are_odd(run: Run) -> list[tuple[str, str]]:
     """The shots whose clip is not as clips usually are, and each note of it (see model.Clip)."""
-    clips = [(shot.name, take.video) for shot in run.story if (take := chosen(shot)) and take.video is not None]
+    clips = [(shot.name, take.video) for shot in run.story if (take := picked_take(shot)) and take.video is not None]
     return [(shot_id, note) for shot_id, clip in clips for note in clip.notes]
 
 
 def _first_frame(shot: Shot) -> FirstFrame | None:
     """What the take began with that *shot* goes on with."""
-    take = chosen(shot)
+    take = picked_take(shot)
     return take.first_frame if take else None
 
 
 def _is_of_another(shot: Shot) -> bool:
     """Whether the take that *shot* goes on with was handed its first frame by another shot than it would be now."""
-    take = chosen(shot)
+    take = picked_take(shot)
     return take is not None and take.source not in (None, shot.source)
 
 
 def take_behind(source: Shot, first: FirstFrame) -> int | None:
-    """The take of *source* whose end is *first*, if that can be told."""
+    """The take of *source* whose end is *first*, if that can be known."""
     return first.take or _take_of(source, first)
 
 
 def _take_of(source: Shot, first: FirstFrame) -> int | None:
-    """Early versions did not write it down: the take whose file or address it is, if that can be told."""
+    """Early versions did not write it down: the take whose file or address it is, if that can be known."""
     for take in source.takes:
         ours = take.last_frame is not None and first.path == take.last_frame.path
         if ours or first.url == take.provider_frame_url:

@@ -10,14 +10,14 @@ class Overview:
 
     ``micros``: millionths of the currency that takes cost, or are reserved for them.
     ``awake``: places of the shots that something is under way for, or that could be submitted. ``undone``: how many
-    are not done. ``spent`` · ``intended``: jobs that were or may have been accepted; submits that are under way.
-    ``heard`` · ``missed``: jobs told of by a callback, found by polling.
+    are not done. ``spent`` · ``intents``: jobs that were or may have been accepted; submits that are under way.
+    ``callbacks`` · ``misses``: jobs that a callback came about, that polling found.
     """
 
     awake: tuple[int, ...] = ()
     undone: int = 0
     spent: int = 0
-    intended: int = 0
+    intents: int = 0
     micros: int = 0
-    heard: int = 0
-    missed: int = 0
+    callbacks: int = 0
+    misses: int = 0

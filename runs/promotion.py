@@ -6,7 +6,7 @@ from dataclasses import replace
 from framerelay.runs.changes import input_of
 from framerelay.runs.costs import Estimate
 from framerelay.runs.model import Run, Shot, TakeStatus
-from framerelay.runs.standing import chosen
+from framerelay.runs.standing import picked_take
 from framerelay.runs.text import listed, number_of, range_words
 
 
@@ -15,7 +15,7 @@ def why_not_promoted(run: Run) -> str | None:
     if not run.is_draft:
         return "the run is no draft: pass: draft in a storyboard makes one"
     for shot in run.story:
-        take = chosen(shot)
+        take = picked_take(shot)
         if take is None or take.status is not TakeStatus.DONE:
             return f"shot {shot.name} of the draft is not settled yet; a draft is promoted when all its shots are done"
     return None
@@ -31,7 +31,7 @@ def final_shots(run: Run) -> tuple[Shot, ...]:
 
 def _final_of(run: Run, shot: Shot) -> Shot:
     """What its picked take was made of, as large and as long as the storyboard says."""
-    take = chosen(shot)
+    take = picked_take(shot)
     made_of = {**(input_of(shot, take.number) if take else shot.input), **(shot.final or {})}
     if take is not None and take.seed is not None:
         made_of["seed"] = take.seed

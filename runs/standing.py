@@ -12,7 +12,7 @@ from typing import Final
 
 from framerelay.runs.budget import budget_words
 from framerelay.runs.changes import coming_numbers
-from framerelay.runs.costs import MICROS, BudgetLeft, CostTally
+from framerelay.runs.costs import MICROS, Balance, CostTally
 from framerelay.runs.model import Family, Problem, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
 from framerelay.runs.overview import Overview
 from framerelay.runs.reactions import retakes_due
@@ -28,7 +28,7 @@ from framerelay.runs.takes import (
 )
 
 MOVING: Final = frozenset({ShotStatus.SUBMITTING, ShotStatus.GENERATING, ShotStatus.COLLECTING})
-HELD_AFTER: Final = 6  # Submits put off because the provider is out of order, before a person is told: about 15 s.
+HELD_AFTER: Final = 6  # Submits put off because the provider is out of order, before a person sees it: about 15 s.
 
 
 def settled(run: Run, *, before: Run | None = None) -> Run:
@@ -46,7 +46,7 @@ def settled(run: Run, *, before: Run | None = None) -> Run:
     run = run.with_shots(*(_with_own_pick(run, run.shots[place]) for place in places))
     view = _carried_on(before, run, places)
     run = _without_old_film(run, view, earlier)
-    balance = _left(run, view)
+    balance = _budget_left(run, view)
     scope = {*places, *_heirs(run, places), *view.awake}
     shots = (run.shots[place] for place in scope)
     run = run.with_shots(*(_with_status(shot, _shot_status(run, shot, balance)) for shot in shots))
@@ -61,8 +61,8 @@ def places_changed(run: Run, *, before: Run) -> list[int]:
 
 def _without_old_film(run: Run, view: Overview, earlier: Run | None) -> Run:
     """
-    A film is of just the takes that are picked. If these are no longer the same, the one that is there is none any
-    more, and one that is being joined meets another turn of the run when it is ready.
+    *run* without a film that is no longer of the takes that are picked; one that is being joined then finds another
+    turn of the run when it is ready.
     """
     if run.film is not None and view.undone:
         return unjoined(run)
@@ -79,7 +79,7 @@ def unjoined(run: Run) -> Run:
 
 def picks(run: Run) -> dict[str, int]:
     """Of each shot that is done, the take that the film is made of."""
-    pairs = ((shot.id, chosen(shot)) for shot in run.story)
+    pairs = ((shot.id, picked_take(shot)) for shot in run.story)
     return {name: take.number for name, take in pairs if take is not None and take.status is TakeStatus.DONE}
 
 
@@ -101,7 +101,7 @@ def _with_own_pick(run: Run, shot: Shot) -> Shot:
     unbegun = not shot.takes and shot.picked is None
     if unbegun or (shot.takes_wanted > 1 and not shot.pick_first):
         return shot
-    take = chosen(shot)
+    take = picked_take(shot)
     if take is not None and (take.status is TakeStatus.DONE or hands_on(run, take)):
         return shot
     able = [take for take in counted(shot) if hands_on(run, take)]
@@ -114,10 +114,10 @@ def _with_status(shot: Shot, status: ShotStatus) -> Shot:
     return shot if shot.status is status else replace(shot, status=status)
 
 
-def _shot_status(run: Run, shot: Shot, balance: BudgetLeft) -> ShotStatus:
+def _shot_status(run: Run, shot: Shot, balance: Balance) -> ShotStatus:
     takes = counted(shot)
     statuses = {shown_status(take) for take in takes if take.question is None and not is_refused_a_look(take)}
-    take = chosen(shot)
+    take = picked_take(shot)
     if take is not None and take.status is TakeStatus.DONE:
         return ShotStatus.DONE
     if run.cancelled or shot.dropped:
@@ -133,7 +133,7 @@ def _shot_status(run: Run, shot: Shot, balance: BudgetLeft) -> ShotStatus:
     return ShotStatus.PENDING
 
 
-def _is_held(run: Run, shot: Shot, balance: BudgetLeft) -> bool:
+def _is_held(run: Run, shot: Shot, balance: Balance) -> bool:
     """A person has to let it go, or ought to know: an approval, the budget, a provider that is out of order."""
     if shot.error or not _has_first_frame(run, shot) or not takes_missing(run, shot):
         return False
@@ -152,7 +152,7 @@ def _is_stuck(shot: Shot) -> bool:
     return tried_long and shot.held_by is not None and shot.held_by.family is Family.SERVER
 
 
-def _run_status(run: Run, view: Overview, balance: BudgetLeft) -> tuple[RunStatus, Problem | None]:
+def _run_status(run: Run, view: Overview, balance: Balance) -> tuple[RunStatus, Problem | None]:
     if run.cancelled:
         return RunStatus.CANCELLED, None
     if run.film and not view.undone:
@@ -172,7 +172,7 @@ def _run_status(run: Run, view: Overview, balance: BudgetLeft) -> tuple[RunStatu
     return RunStatus.FAILED, _named(failed_shot, problem_of(failed_shot))
 
 
-def _waiting_for(run: Run, shot: Shot, balance: BudgetLeft) -> Problem:
+def _waiting_for(run: Run, shot: Shot, balance: Balance) -> Problem:
     question = next((take.question for take in counted(shot) if take.question), None)
     if question is not None:
         return _named(shot, question)
@@ -202,7 +202,7 @@ def _named(shot: Shot, problem: Problem) -> Problem:
     return replace(problem, message=f"shot {shot.name}: {problem.message}")
 
 
-def chosen(shot: Shot) -> Take | None:
+def picked_take(shot: Shot) -> Take | None:
     """The take that the film and the next shots go on from, once there is one."""
     if shot.picked is not None:
         for take in shot.takes:
@@ -221,15 +221,15 @@ def jobs_left(run: Run) -> int | None:
     return budget_left(run).jobs
 
 
-def budget_left(run: Run) -> BudgetLeft:
+def budget_left(run: Run) -> Balance:
     """What the budget still allows, beside what is under way."""
-    return _left(run, overview(run))
+    return _budget_left(run, overview(run))
 
 
-def _left(run: Run, view: Overview) -> BudgetLeft:
-    jobs = None if run.budget_jobs is None else max(0, run.budget_jobs - view.spent - view.intended)
+def _budget_left(run: Run, view: Overview) -> Balance:
+    jobs = None if run.budget_jobs is None else max(0, run.budget_jobs - view.spent - view.intents)
     micros = None if run.budget_money is None else round(run.budget_money * MICROS) - view.micros
-    return BudgetLeft(jobs=jobs, micros=micros)
+    return Balance(jobs=jobs, micros=micros)
 
 
 def cost_of(run: Run) -> CostTally | None:
@@ -265,7 +265,7 @@ def takes_missing(run: Run, shot: Shot) -> int:
     if shot.dropped:
         return 0
     takes = counted(shot)
-    if len(takes) >= shot.takes_wanted and chosen(shot) is not None:
+    if len(takes) >= shot.takes_wanted and picked_take(shot) is not None:
         return 0
     return max(0, shot.takes_wanted + retakes_due(run, shot, takes) - len(takes))
 
@@ -285,13 +285,13 @@ def counted(shot: Shot) -> list[Take]:
 
 def callbacks_missed(run: Run) -> int:
     """How many jobs ended that we had to find by looking: their callbacks did not come."""
-    return overview(run).missed
+    return overview(run).misses
 
 
 def seems_unreachable(run: Run) -> bool:
     """Not one callback came about jobs that ended, and it was not a single accident."""
     enough = 2 if run.status is RunStatus.RUNNING and len(run.shots) > 1 else 1
-    return not overview(run).heard and callbacks_missed(run) >= enough
+    return not overview(run).callbacks and callbacks_missed(run) >= enough
 
 
 def _was_found(take: Take) -> bool:
@@ -305,7 +305,7 @@ def _has_first_frame(run: Run, shot: Shot) -> bool:
     if shot.source is None:
         return True
     source = run.shot(shot.source)
-    take = chosen(source) if source and source.following is None else None
+    take = picked_take(source) if source and source.following is None else None
     return take is not None and hands_on(run, take)
 
 
@@ -314,7 +314,7 @@ def hands_on(run: Run, take: Take) -> bool:
     early = take.provider_frame_url is not None and run.terms.provider_frame_first
     if take.status is TakeStatus.COLLECTING and early:
         return True
-    # Its frame is kept before its clip is, and stays so while a clip that was lost before that is fetched anew.
+    # Its frame is kept before its clip is, and stays so while a clip that was lost before that is fetched again.
     return take.status is TakeStatus.DONE or (take.status in OPEN and take.last_frame is not None)
 
 
@@ -365,10 +365,10 @@ def _carried_on(before: Run | None, run: Run, places: Collection[int]) -> Overvi
         awake=tuple(sorted(awake_now)),
         undone=overview.undone + change_of(_is_undone),
         spent=overview.spent + change_of(lambda shot: sum(map(_may_cost, shot.takes))),
-        intended=overview.intended + change_of(lambda shot: sum(map(_is_intended, shot.takes))),
+        intents=overview.intents + change_of(lambda shot: sum(map(_is_intended, shot.takes))),
         micros=overview.micros + change_of(lambda shot: sum(map(_micros, shot.takes))),
-        heard=overview.heard + change_of(lambda shot: sum(take.called_back for take in shot.takes)),
-        missed=overview.missed + change_of(lambda shot: sum(map(_was_found, shot.takes))),
+        callbacks=overview.callbacks + change_of(lambda shot: sum(take.called_back for take in shot.takes)),
+        misses=overview.misses + change_of(lambda shot: sum(map(_was_found, shot.takes))),
     )
 
 
@@ -377,7 +377,7 @@ def _heirs(run: Run, places: Iterable[int]) -> Iterable[int]:
 
 
 def _is_undone(shot: Shot) -> bool:
-    take = chosen(shot)
+    take = picked_take(shot)
     return not shot.dropped and (take is None or take.status is not TakeStatus.DONE)
 
 
@@ -386,7 +386,7 @@ def _is_awake(run: Run, shot: Shot) -> bool:
     if shot.dropped or any(take.status in OPEN for take in shot.takes):
         return any(take.status in OPEN for take in shot.takes)
     source = run.shot(shot.source) if shot.source is not None else None
-    take = chosen(source) if source else None
+    take = picked_take(source) if source else None
     early = take is not None and (take.last_frame is not None or take.status is TakeStatus.COLLECTING)
-    complete = len(counted(shot)) >= shot.takes_wanted and chosen(shot) is not None
+    complete = len(counted(shot)) >= shot.takes_wanted and picked_take(shot) is not None
     return not complete and (early or shot.source is None)

@@ -101,7 +101,7 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
             return unsure(run, shot, take, event.problem, now)
         case events.JobSeen() if waiting:
             after = replace(take, job_ids=_joined_ids(take.job_ids, event.job_ids), error=None)
-            after = _understood(_called_back(after, event, now), None if event.is_known else now)
+            after = _with_strange_since(_called_back(after, event, now), None if event.is_known else now)
             after = _generating(run, shot, after, now, word=event.word)
             return replace(after, due_at=_soon(after, after.due_at, now))
         case events.Rendered() if waiting:
@@ -110,7 +110,7 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
             ids = _joined_ids(take.job_ids, event.job_ids)
             after = replace(take, job_ids=ids, ended_at=now, called_back=take.called_back or event.called_back)
             after = replace(after, cost=_settled(take.cost, event.cost))
-            return replace(_understood(after, None), status=event.status, error=event.problem)
+            return replace(_with_strange_since(after, None), status=event.status, error=event.problem)
         case events.JobNotFound() if take.status is TakeStatus.UNSURE and event.intent == take.intent:
             wait = _clamp(0.5 * (now - take.submitted_at), *FIND_AGAIN_S)
             return replace(take, find_at=now + wait, turns=take.turns + 1)
@@ -129,7 +129,7 @@ def take_after(run: Run, shot: Shot, take: Take, event: TakeEvent, now: float) -
                 return replace(after, status=TakeStatus.DONE)
             return replace(after, due_at=now + KEEP_S + event.video.bytes / KEEP_BYTES_PER_S)
         case events.ClipKept() | events.KeepPutOff() | events.ClipLost():
-            return _on_the_way(take, event, now)
+            return _while_put(take, event, now)
         case _:
             return take
 
@@ -141,7 +141,7 @@ def _unanswered(run: Run, shot: Shot, take: Take, event: events.PollFailed, now:
     if event.gone and now > take.submitted_at + life_s(run, shot):
         return replace(take, status=TakeStatus.EXPIRED, error=NEVER_ARRIVED)
     after = _called_back(take, event, now)
-    after = _understood(after, now) if event.gone or event.strange else after
+    after = _with_strange_since(after, now) if event.gone or event.strange else after
     wait_s = _clamp(0.25 * (now - take.submitted_at), *LOOK_UP_AGAIN_S)
     soon = _soon(after, now + wait_s, now)
     # That it knows no such job says nothing of our key, though the same status may elsewhere.
@@ -164,8 +164,8 @@ def is_about(take: Take, event: TakeEvent) -> bool:
             return True
 
 
-def _on_the_way(take: Take, event: events.ClipKept | events.KeepPutOff | events.ClipLost, now: float) -> Take:
-    """Its clip is on one disk, and is put where every machine finds it; of another clip nothing is said."""
+def _while_put(take: Take, event: events.ClipKept | events.KeepPutOff | events.ClipLost, now: float) -> Take:
+    """What becomes of a take whose clip is on one disk, and is put where every machine finds it."""
     if not is_unkept(take) or take.video is None or take.video.sha256 != event.sha256:
         return take
     match event:
@@ -227,8 +227,8 @@ def _soon(take: Take, due_at: float, now: float) -> float:
     return due_at if since is None or not 0 <= since <= TOLD_S else min(due_at, now + LAGS_S + since)
 
 
-def _understood(take: Take, strange_at: float | None) -> Take:
-    """What the provider says of the job is understood (None), or is not, at *strange_at*."""
+def _with_strange_since(take: Take, strange_at: float | None) -> Take:
+    """*take*, of which the provider said what we do not understand at *strange_at*; None: we understand it."""
     if strange_at is None:
         return replace(take, strange_since=None, question=None)
     since = take.strange_since
@@ -317,7 +317,7 @@ def _spread(take: Take) -> float:
 
 def _collecting(take: Take, event: events.Rendered, now: float) -> Take:
     return replace(
-        _understood(take, None),
+        _with_strange_since(take, None),
         status=TakeStatus.COLLECTING,
         due_at=now,
         error=None,

@@ -105,7 +105,7 @@ class Links:
     def __init__(self, secret: str) -> None:
         self._mac = _keyed(secret, "framerelay media link v1")
 
-    def signed(self, path: str, *, expires_at: int) -> str:
+    def sign(self, path: str, *, expires_at: int) -> str:
         """*path* with the query that opens it until *expires_at* (seconds since 1970)."""
         return f"{quote(path)}?expires={expires_at}&signature={_b64(self._signature(path, expires_at))}"
 

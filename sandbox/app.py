@@ -50,10 +50,10 @@ def create_sandbox(options: SandboxOptions) -> Starlette:
                 await desk.workshop.close()
 
     routes = [
-        Route("/files/{name}", files.uploaded, methods=["GET"]),
-        Route("/outputs/{name}", files.rendered, methods=["GET"]),
+        Route("/files/{name}", files.show_upload, methods=["GET"]),
+        Route("/outputs/{name}", files.show_output, methods=["GET"]),
         Route("/sandbox/jobs", files.journal, methods=["GET"]),
-        Route("/sandbox/inputs/{name}", files.given, methods=["GET"]),
+        Route("/sandbox/inputs/{name}", files.show_input, methods=["GET"]),
         *(route for dialect in DIALECTS for route in dialect.routes(desk)),
     ]
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers={Refusal: _refuse})
@@ -65,15 +65,15 @@ class _Files:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def uploaded(self, request: Request) -> Response:
+    async def show_upload(self, request: Request) -> Response:
         """``GET /files/{name}``: what was uploaded."""
         return self._file(request, "uploads")
 
-    async def rendered(self, request: Request) -> Response:
+    async def show_output(self, request: Request) -> Response:
         """``GET /outputs/{name}``: clips and last frames, with Range; 403 once expired, as signed URLs are."""
         return self._file(request, "outputs")
 
-    async def given(self, request: Request) -> Response:
+    async def show_input(self, request: Request) -> Response:
         """``GET /sandbox/inputs/{name}``: a first or last frame exactly as a job received it."""
         path = self._desk.storage.find("inputs", request.path_params["name"])
         if path is None:

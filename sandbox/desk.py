@@ -91,7 +91,7 @@ class Desk:
             await asyncio.sleep(SLOW_S)
         response = _answer(job, describe(job))
         if faults.strikes("accept_then_500", job.number):
-            job.answered.set()
+            job.answer_sent.set()
             raise dialect.refusal(Objection.INTERNAL, "The service encountered an internal error.", "")
         return response
 
@@ -181,7 +181,7 @@ def _answer(job: Job, document: object) -> JSONResponse:
     """The create answer; once it is sent, the callbacks may leave."""
 
     async def release() -> None:
-        job.answered.set()
+        job.answer_sent.set()
 
     headers = {"x-request-id": job.request_id}
     return JSONResponse(document, headers=headers, background=BackgroundTask(release))
@@ -203,7 +203,7 @@ def _entry(job: Job) -> dict[str, object]:
         "size": [job.width, job.height],
         "frames": job.frames,
         "error": job.error,
-        "given": job.given,
+        "given": job.pictures,
         "look_ups": job.look_ups,
         "callbacks": job.callbacks,
     }

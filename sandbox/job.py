@@ -18,7 +18,7 @@ class Dialect:
 
     ``key_word`` goes before the key in ``Authorization``. ``refusal``: of the trouble, a sentence and the field that it
     is about. ``letter``: the body of a callback about a job as it is now, None where this provider does not call.
-    ``sign``: headers that prove who sent a body. ``moderated``: code and sentence of a clip that may not be shown.
+    ``sign``: headers that prove who sent a body. ``moderation``: code and sentence of a clip that may not be shown.
     ``polite``: a refusal inside an HTTP 200, where the provider has such.
     """
 
@@ -26,7 +26,7 @@ class Dialect:
     new_id: Callable[[], str]
     refusal: Callable[[Objection, str, str], Refusal]
     letter: Callable[["Job"], object]
-    moderated: tuple[str, str]
+    moderation: tuple[str, str]
     key_word: str = "Bearer"
     sign: Callable[["Job", bytes], Mapping[str, str]] | None = None
     polite: object = None
@@ -63,7 +63,7 @@ class Job:
     A job from its acceptance to its end; only ``Workshop`` changes it.
 
     ``number`` counts the accepted jobs from 1 and is burnt into the clip. ``ended_at``: its last change, by the
-    monotonic clock. ``given`` says which pictures were used, ``callbacks`` what became of each callback; both are for
+    monotonic clock. ``pictures`` says which were used, ``callbacks`` what became of each callback; both are for
     tests and bug reports.
     """
 
@@ -84,11 +84,11 @@ class Job:
     resolution: str = ""
     ratio: str = ""
     error: tuple[str, str] | None = None
-    given: dict[str, dict[str, object]] = field(default_factory=dict)
+    pictures: dict[str, dict[str, object]] = field(default_factory=dict)
     callbacks: list[dict[str, object]] = field(default_factory=list)
     look_ups: int = 0
     outbox: asyncio.Queue[Letter] = field(default_factory=asyncio.Queue)
-    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    answer_sent: asyncio.Event = field(default_factory=asyncio.Event)
     callback_sent: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -118,5 +118,5 @@ class Job:
 
     @property
     def fresh_video_url(self) -> str:
-        """The clip's address as of now: where each look-up gives a new one, its life begins anew."""
+        """The clip's address as of now: where each look-up gives a new one, its life begins again."""
         return f"{self.video_url}?issued={time.time():.3f}"

@@ -33,7 +33,7 @@ class Postman:
         """Empty the job's outbox up to its final state; letters leave only once the submit is answered."""
         faults = self._options.faults
         if not faults.strikes("early", job.number):
-            await set_within(job.answered, ANSWER_WAIT_S)
+            await set_within(job.answer_sent, ANSWER_WAIT_S)
         letters: list[Letter] = []
         is_over = False
         while not is_over:

@@ -49,7 +49,7 @@ class Workshop:
         return sum(not job.state.is_final for job in self.jobs.values()) >= self._options.jobs_max
 
     def accept(self, wish: Wish, dialect: Dialect, *, base_url: str) -> Job:
-        """Take a job on; it starts at once and its callbacks leave once ``job.answered`` is set."""
+        """Take a job on; it starts at once and its callbacks leave once ``job.answer_sent`` is set."""
         self._number += 1
         seed = wish.input.seed
         job = Job(
@@ -121,7 +121,7 @@ class Workshop:
         if job.error is not None:
             return JobState.FAILED
         if self._options.faults.strikes("moderate", job.number):
-            job.error = job.dialect.moderated
+            job.error = job.dialect.moderation
             return JobState.FAILED
         try:
             first = await self._picture(job, "first_frame", job.wish.input.first_frame_url)
@@ -145,7 +145,7 @@ class Workshop:
         answer = await asyncio.to_thread(read_image, content, scale=self._options.scale)
         name = f"{job.id}-{role.replace('_', '-')}"
         await asyncio.to_thread(self._storage.keep, "inputs", name, content)
-        job.given[role] = {
+        job.pictures[role] = {
             "url": url if len(url) < 2000 else url[:80] + "…",
             "kept_url": f"{job.base_url}/sandbox/inputs/{name}",
             "sha256": hashlib.sha256(content).hexdigest(),

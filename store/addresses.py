@@ -51,10 +51,10 @@ def pool_of(url: str, **options: Any) -> BlockingConnectionPool:
         return _sentinel_pool(url, options)
     if url.startswith(CLUSTER_SCHEMES):
         return _cluster_pool(url, options)
-    return BlockingConnectionPool(**{**options, **_given(url)})
+    return BlockingConnectionPool(**{**options, **_options_of(url)})
 
 
-def _given(url: str) -> dict[str, Any]:
+def _options_of(url: str) -> dict[str, Any]:
     """What the address of one server says of a connection to it."""
     options: dict[str, Any] = {**parse_url(url)}
     if options.get("connection_class") is SSLConnection and options.get("ssl_cert_reqs", "required") == "required":
@@ -91,7 +91,7 @@ def _sentinel_pool(url: str, options: dict[str, Any]) -> SentinelPool:
     query = parse_qsl(parts.query)
     of_sentinels = {name.removeprefix(_OF_SENTINELS): value for name, value in query if name.startswith(_OF_SENTINELS)}
     rest = urlencode([(name, value) for name, value in query if not name.startswith(_OF_SENTINELS)])
-    own = _given(f"{parts.scheme.removesuffix('+sentinel')}://{user}{'@' if user else ''}/?{rest}")
+    own = _options_of(f"{parts.scheme.removesuffix('+sentinel')}://{user}{'@' if user else ''}/?{rest}")
     with_tls = own.pop("connection_class", None) is SSLConnection
     own["connection_class"] = SentinelManagedSSLConnection if with_tls else SentinelManagedConnection
     tls = {"ssl": with_tls, **{name: value for name, value in own.items() if name.startswith("ssl_")}}
@@ -105,7 +105,7 @@ def _sentinel_pool(url: str, options: dict[str, Any]) -> SentinelPool:
 def _cluster_pool(url: str, options: dict[str, Any]) -> ClusterPool:
     parts = urlsplit(url)
     user, at, hosts = parts.netloc.rpartition("@")
-    own = _given(f"{parts.scheme.removesuffix('+cluster')}://{user}{at}/?{parts.query}")
+    own = _options_of(f"{parts.scheme.removesuffix('+cluster')}://{user}{at}/?{parts.query}")
     return ClusterPool([_place(host, REDIS_PORT) for host in hosts.split(",")], **{**options, **own})
 
 

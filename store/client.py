@@ -96,7 +96,7 @@ class RelayRedis(ArqRedis):
 
     async def together(self, *commands: RedisCommand, sequel: Sequel | None = None) -> list[Any]:
         """
-        *commands*, sent in one piece on one connection, which is not made anew between them; what each answers.
+        *commands*, sent in one piece on one connection, which is not replaced between them; what each answers.
 
         *sequel*: what follows there; if it was due, its answer is one more. What the server refuses is its
         `ResponseError`, in place of an answer. If the connection breaks, all are sent again: they must do no harm when
@@ -196,7 +196,7 @@ class TlsRetry(Retry):
     """
     What comes of a certificate that is not accepted is not tried again: another try shows the same one.
 
-    redis-py tries again at each of three levels, which takes longer than whoever asks waits; he would be told so.
+    redis-py tries again at each of three levels, which takes longer than whoever asks waits.
     """
 
     async def call_with_retry(self, do: Callable[[], Awaitable[Any]], fail: Callable[[Any], Any]) -> Any:

@@ -52,12 +52,12 @@ class ClusterPool(BlockingConnectionPool):
         trouble: Exception = RedisConnectionError("no node of the cluster has our slot")
         for node in self._nodes:
             try:
-                return await self._followed(node)
+                return await self._follow(node)
             except (RedisError, OSError, TimeoutError) as error:
                 trouble = error
         raise trouble
 
-    async def _followed(self, node: Node) -> Node:
+    async def _follow(self, node: Node) -> Node:
         for _ in range(HOPS_MAX):
             async with asyncio.timeout(NODE_S):
                 other = await self._sent_to(node)
@@ -84,7 +84,7 @@ class ClusterPool(BlockingConnectionPool):
 
 
 class OwnerConnection(Connection):
-    """To whoever has our slot, which *owners* knows: made anew where that is another one."""
+    """To whoever has our slot, which *owners* knows: made again where that is another one."""
 
     def __init__(self, *, owners: ClusterPool, **options: Any) -> None:
         super().__init__(**options)

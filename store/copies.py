@@ -3,7 +3,7 @@ What the copies of Redis have: waited for before money moves, and before a callb
 
 Redis copies to its replicas after it has answered. One that takes over may lack the last seconds, and a submit that it
 never heard of would be sent again. So, where copies are asked for, such a write is followed by ``WAIT``, in one piece
-with it and on the same connection: a connection that was made anew would be told of no write, and a server that took
+with it and on the same connection: a new connection would know of no write, and a server that took
 over meanwhile of none of its predecessor's. Where their disks are asked for by name, ``WAITAOF`` follows on that
 connection, once the copies have answered.
 """
@@ -30,7 +30,7 @@ class Carrier(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Copied:
+class CopiedAnswer:
     """What a script answered, and how many copies have what it wrote."""
 
     answer: Any
@@ -63,10 +63,10 @@ class Copies:
 
     async def call(
         self, script: RelayScript, keys: Sequence[str], arguments: Sequence[Any], *, carrier: Carrier | None = None
-    ) -> Copied:
+    ) -> CopiedAnswer:
         """Call *script*, then wait for copies. Raises: as `RelayRedis.together`, and what the script refuses."""
         if not self.number and carrier is None:
-            return Copied(answer=await script(keys=keys, args=arguments), copies=0)
+            return CopiedAnswer(answer=await script(keys=keys, args=arguments), copies=0)
         carrier = carrier or self._redis
         words = (len(keys), *keys, *arguments)
         answer, *copies = await carrier.together(("EVALSHA", script.sha, *words), self._wait, sequel=self._disk)
@@ -74,7 +74,7 @@ class Copies:
             answer, *copies = await carrier.together(("EVAL", script.script, *words), self._wait, sequel=self._disk)
         if isinstance(answer, ResponseError):
             raise answer
-        return Copied(answer=answer, copies=_number(*copies))
+        return CopiedAnswer(answer=answer, copies=_number(*copies))
 
     async def prove(self, *commands: RedisCommand) -> None:
         """

@@ -25,12 +25,12 @@ class FrameTimes:
         self._redis = redis
 
     async def announce(self, now: float) -> bool:
-        """Whether this is the first time that anybody here is told, which is noted."""
+        """Whether this is the first announcement here, which is noted."""
         with redis_answers():
             return bool(await self._redis.hsetnx(FRAMES_GONE, "announced_at", str(now)))  # type: ignore[misc]
 
     async def announced_at(self) -> float | None:
-        """When; None if nobody was told."""
+        """When; None if it never was."""
         with redis_answers():
             moment = await self._redis.hget(FRAMES_GONE, "announced_at")  # type: ignore[misc]
         return None if moment is None else float(moment)

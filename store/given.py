@@ -6,13 +6,13 @@ The texts of storyboards as people wrote them, one for each run that has one: re
 
 import msgspec
 
-from framerelay.runs.model import Given
+from framerelay.runs.model import Wording
 from framerelay.store.client import RelayRedis
 from framerelay.store.keys import PREFIX
 from framerelay.store.redis_messages import redis_answers
 from framerelay.store.tasks import pack
 
-_decode = msgspec.msgpack.Decoder(Given).decode
+_decode = msgspec.msgpack.Decoder(Wording).decode
 
 
 def storyboard_key(run_id: str) -> str:
@@ -20,18 +20,18 @@ def storyboard_key(run_id: str) -> str:
     return f"{PREFIX}run:{run_id}:storyboard"
 
 
-def packed(wording: Given | None) -> bytes | str:
+def packed(wording: Wording | None) -> bytes | str:
     """*wording* for the script that saves its run; nothing for the text that is there."""
     return "" if wording is None else pack(wording)
 
 
-class GivenTexts:
+class Wordings:
     """Reads what `Store.save` wrote."""
 
     def __init__(self, redis: RelayRedis) -> None:
         self._redis = redis
 
-    async def of(self, run_id: str) -> Given | None:
+    async def of(self, run_id: str) -> Wording | None:
         """None of a run that was begun without a text, or by an early version. Raises: StoreUnavailable."""
         with redis_answers():
             text = await self._redis.get(storyboard_key(run_id))

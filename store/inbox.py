@@ -1,8 +1,8 @@
 """
 The durable coalesced enqueue: callbacks that arrive together are kept by one script call, each before its answer.
 
-Nothing waits for company: an idle receiver writes one callback at a time; under load the next batch gathers while the
-last one is synced to disk. A callback counts as kept only when Redis has answered for it.
+No callback waits for others: an idle receiver writes one at a time; under load the next batch gathers while the last
+one is synced to disk. A callback counts as kept only when Redis has answered for it.
 
     {framerelay}:callback:ID     string  MessagePack of `Callback`
     {framerelay}:marks:ID        hash    what was found out about it later: repeats · conflict · late
@@ -26,7 +26,7 @@ from msgspec.structs import replace
 from framerelay.runs.errors import CopiesMissing
 from framerelay.runs.wire_names import WIRE_NAMES
 from framerelay.store.client import PinnedConnection, RelayRedis, script
-from framerelay.store.copies import Copied, Copies
+from framerelay.store.copies import CopiedAnswer, Copies
 from framerelay.store.ids import id_in
 from framerelay.store.keys import PREFIX
 from framerelay.store.redis_messages import REDIS_ERRORS, redis_answers, unavailable
@@ -161,7 +161,7 @@ class Inbox:
         """
         await self._aside(callback, QUARANTINE, QUARANTINE_MAX, QUARANTINE_BYTES_MAX)
 
-    async def held(self) -> list[str]:
+    async def held_ids(self) -> list[str]:
         """The ids of the callbacks in quarantine, oldest first: the order in which they came."""
         with redis_answers():
             ids = await self._redis.lrange(QUARANTINE, 0, -1)  # type: ignore[misc]  # redis-py's union
@@ -204,7 +204,7 @@ class Inbox:
             callbacks = await self._read([callback_id])
         return callbacks[0] if callbacks else None
 
-    async def named(self, text: str) -> Callback | None:
+    async def find_named(self, text: str) -> Callback | None:
         """The callback of that id, of the id that begins so, or the newest (``last``). Raises: IdAmbiguous."""
         callback = await self.find(text)
         name = await id_in(self._redis, CALLBACKS, text) if callback is None else None
@@ -282,15 +282,15 @@ class Inbox:
             words_of_it = repeat(CopiesMissing(self._copies.words(result.copies))) if missing else None
             self._tell(batch, words_of_it or map(bool, result.answer))
 
-    async def _call_accept(self, line: PinnedConnection, arguments: list[str | bytes | int]) -> Copied:
+    async def _call_accept(self, line: PinnedConnection, arguments: list[str | bytes | int]) -> CopiedAnswer:
         """One wait for copies is for the whole batch."""
         keys = [CALLBACKS, QUEUE, WAKE]
         if self._copies.number:
             return await self._copies.call(self._accept, keys, arguments, carrier=line)
-        return Copied(answer=await line.call(self._accept, keys, arguments), copies=0)
+        return CopiedAnswer(answer=await line.call(self._accept, keys, arguments), copies=0)
 
     def _tell(self, batch: Iterable["_Delivery"], outcomes: Iterable[bool | BaseException]) -> None:
-        """Those who have not been told yet."""
+        """Those that have no answer yet."""
         for delivery, outcome in zip(batch, outcomes, strict=False):
             self._waiting.pop(delivery, None)
             if delivery in self._patience:

@@ -53,21 +53,21 @@ def run_of(fields: Mapping[bytes, bytes]) -> Run | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Remembered:
-    """A run as this process saw it last, and the word under which it was ``saved``."""
+class MemoryEntry:
+    """A run as this process saw it last, and the word under which it was saved (``save_id``)."""
 
     run: Run
-    saved: bytes
+    save_id: bytes
 
 
 class Memory:
     """The runs that were seen last, so many that they have at most `SHOTS_REMEMBERED` shots together."""
 
     def __init__(self) -> None:
-        self._runs: OrderedDict[str, Remembered] = OrderedDict()
+        self._runs: OrderedDict[str, MemoryEntry] = OrderedDict()
         self._shots = 0
 
-    def find(self, run_id: str) -> Remembered | None:
+    def find(self, run_id: str) -> MemoryEntry | None:
         """What is remembered of it; true only if its hash still says so."""
         if run_id in self._runs:
             self._runs.move_to_end(run_id)
@@ -76,7 +76,7 @@ class Memory:
     def keep(self, run: Run, save_id: bytes) -> None:
         """Remember *run*, and forget those that were asked for longest ago."""
         self.forget(run.id)
-        self._runs[run.id] = Remembered(run=run, saved=save_id)
+        self._runs[run.id] = MemoryEntry(run=run, save_id=save_id)
         self._shots += len(run.shots)
         while self._shots > SHOTS_REMEMBERED:
             self.forget(next(iter(self._runs)))

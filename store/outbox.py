@@ -44,7 +44,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
+class NoticeClaim:
     """A notice that is ours to send until *lease*; *since*: when its first try was due. *tries*: those since then."""
 
     notice: Notice
@@ -76,7 +76,7 @@ class Outbox:
         self._settle = redis.register_script(script("notices_settle"))
         self._again = redis.register_script(script("notices_again", with_enqueue=True))
 
-    async def claim(self, *, room: int, lease_s: float) -> tuple[list[Claimed], float | None]:
+    async def claim(self, *, room: int, lease_s: float) -> tuple[list[NoticeClaim], float | None]:
         """
         At most *room* notices that are due, ours for *lease_s*; and in how many seconds the next one is due, if any is.
 
@@ -85,13 +85,13 @@ class Outbox:
         with redis_answers():
             records, lease, next_in_ms = await self._claim(keys=[NOTIFICATIONS_DUE], args=[room, int(lease_s * 1000)])
         claims = [
-            Claimed(notice=_decode_notice(record), since=float(since), tries=int(tries), lease=lease)
+            NoticeClaim(notice=_decode_notice(record), since=float(since), tries=int(tries), lease=lease)
             for record, since, tries in zip(records[::3], records[1::3], records[2::3], strict=True)
         ]
         return claims, (max(0.0, next_in_ms / 1000) if next_in_ms is not None else None)
 
     async def settle(
-        self, claim: Claimed, delivery: Delivery, state: NotificationState, *, wait_s: float | None
+        self, claim: NoticeClaim, delivery: Delivery, state: NotificationState, *, wait_s: float | None
     ) -> None:
         """
         Keep what came of a try, and try again in *wait_s*, unless somebody has asked for it again meanwhile.
@@ -100,7 +100,7 @@ class Outbox:
         """
         await self._write(claim, pack(delivery), state, wait_s)
 
-    async def put_back(self, claim: Claimed, *, wait_s: float) -> None:
+    async def put_back(self, claim: NoticeClaim, *, wait_s: float) -> None:
         """It was not sent now; this is no try. Raises: StoreUnavailable."""
         await self._write(claim, b"", NotificationState.WAITING, wait_s)
 
@@ -119,7 +119,7 @@ class Outbox:
             notifications = await self._read([notification_id])
         return notifications[0] if notifications else None
 
-    async def named(self, text: str) -> Notification | None:
+    async def find_named(self, text: str) -> Notification | None:
         """The notification of that id, of the id that begins so, or the newest (``last``). Raises: IdAmbiguous."""
         notification = await self.find(text)
         name = await id_in(self._redis, NOTIFICATIONS, text) if notification is None else None
@@ -138,7 +138,7 @@ class Outbox:
             ids = await self._redis.zrevrange(index, start, start + limit - 1)
             return await self._read([each.decode() for each in ids])
 
-    async def _write(self, claim: Claimed, delivery: bytes, state: NotificationState, wait_s: float | None) -> None:
+    async def _write(self, claim: NoticeClaim, delivery: bytes, state: NotificationState, wait_s: float | None) -> None:
         name = claim.notice.id
         keys = [_key(name), f"{PREFIX}deliveries:{name}", NOTIFICATIONS_DUE]
         wait_ms = "" if wait_s is None else int(wait_s * 1000)

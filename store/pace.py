@@ -20,7 +20,7 @@ SHARE: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expected:
+class UsualTimes:
     """Seconds from submit to result: half of such jobs were done in ``usual_s``, 19 of 20 in ``slowest_s``."""
 
     usual_s: float | None
@@ -28,18 +28,18 @@ class Expected:
 
 
 class Pace:
-    """Remembers what `learn` is told and answers `expected`."""
+    """Remembers what `learn` is given and answers `usual_times`."""
 
     def __init__(self, redis: RelayRedis) -> None:
         self._redis = redis
 
-    async def expected(self, run: Run, shot: Shot) -> Expected:
+    async def usual_times(self, run: Run, shot: Shot) -> UsualTimes:
         """How long such jobs took so far; nothing while too few were done. Raises: StoreUnavailable."""
         with redis_answers():
             samples = await self._redis.lrange(_key(run, shot), 0, SAMPLES_MAX - 1)  # type: ignore[misc]  # redis-py's union
         took_s = sorted(float(sample) for sample in samples)
         usual = took_s[len(took_s) // 2] if len(took_s) >= SAMPLES_MIN else None
-        return Expected(usual_s=usual, slowest_s=slowest(took_s))
+        return UsualTimes(usual_s=usual, slowest_s=slowest(took_s))
 
     async def learn(self, run: Run, shot: Shot, took_s: float) -> None:
         """A job of this kind took so long from its submit to its result. Raises: StoreUnavailable."""

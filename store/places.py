@@ -62,14 +62,14 @@ class Entry:
     """
     Whether a take has a place, and what came of it.
 
-    ``wait_s``: so long its submit has to wait all the same; ``ahead``: takes that wait before it. ``entered``: others
-    that got a place just now, and have to be told.
+    ``wait_s``: so long its submit has to wait all the same; ``ahead``: takes that wait before it. ``entrants``: others
+    that got a place just now, and have to be woken.
     """
 
     has_place: bool
     wait_s: float
     ahead: int
-    entered: tuple[TakePlace, ...]
+    entrants: tuple[TakePlace, ...]
 
 
 class Places:
@@ -85,13 +85,13 @@ class Places:
 
     async def leave(self, provider: str, take: TakePlace) -> tuple[TakePlace, ...]:
         """Its job has ended, or never was, or it waits no longer; returns those that got a place by that."""
-        return (await self._run("leave", provider, take, Allowance())).entered
+        return (await self._run("leave", provider, take, Allowance())).entrants
 
-    async def accepted(self, provider: str, take: TakePlace) -> tuple[TakePlace, ...]:
+    async def note_acceptance(self, provider: str, take: TakePlace) -> tuple[TakePlace, ...]:
         """The provider has one more job, and may take more than is known; returns those that got a place by that."""
-        return (await self._run("accepted", provider, take, Allowance())).entered
+        return (await self._run("accepted", provider, take, Allowance())).entrants
 
-    async def refused(self, provider: str, take: TakePlace, *, retry_after_s: float | None) -> float:
+    async def note_refusal(self, provider: str, take: TakePlace, *, retry_after_s: float | None) -> float:
         """The provider wants no more than are in flight; returns seconds to wait if those are none."""
         return (await self._run("refused", provider, take, Allowance(), rest_s=retry_after_s or REST_S)).wait_s
 
@@ -164,7 +164,7 @@ class Places:
                 keys=[key, f"{key}:waiting", f"{key}:facts", PLACES], args=[*arguments, provider]
             )
         others = tuple(TakePlace.of(member.decode()) for member in members)
-        return Entry(has_place=bool(inside), wait_s=wait_ms / 1000, ahead=ahead, entered=others)
+        return Entry(has_place=bool(inside), wait_s=wait_ms / 1000, ahead=ahead, entrants=others)
 
 
 def _limit(own: bytes | None, proof: bytes | None, limit: bytes | None) -> int | None:

@@ -19,7 +19,7 @@ from framerelay.runs import events
 from framerelay.runs.errors import Conflict, RunNotFound, StoreUnavailable
 from framerelay.runs.events import Event
 from framerelay.runs.machine import apply, begin, is_news, wake_at
-from framerelay.runs.model import Given, Problem, Run
+from framerelay.runs.model import Problem, Run, Wording
 from framerelay.runs.notices import notices_of
 from framerelay.runs.steps import is_to_come_at, left_queue, steps_due
 from framerelay.runs.takes import left_provider
@@ -35,7 +35,7 @@ _SHOWN: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class EventResult:
     """The run as it stands after an event, and whether the event changed it."""
 
     run: Run
@@ -49,8 +49,8 @@ async def record(
     *,
     revision: int | None = None,
     copied: bool = False,
-    wording: Given | None = None,
-) -> Recorded:
+    wording: Wording | None = None,
+) -> EventResult:
     """
     Let *event* happen to the run; what follows from it is queued in the same transaction.
 
@@ -68,31 +68,31 @@ async def record(
         now = time.time()
         after = apply(run, event, now)
         if after is run:
-            return Recorded(run=run, changed=False)
+            return EventResult(run=run, changed=False)
         entry = describe(event, after, now)
         if await _save(store, after, before=run, event=entry, now=now, copied=copied, wording=wording):
             await _free_places(store, after, left_provider(run, after))
             if isinstance(event, events.Amended):
                 await _free_places(store, after, left_queue(run, after))
-            return Recorded(run=after, changed=True)
+            return EventResult(run=after, changed=True)
     raise Conflict(f"run {run_id} changes faster than it can be saved")
 
 
 async def _free_places(store: Store, run: Run, takes: Sequence[tuple[str, str, int]]) -> None:
     """
-    What is no longer in flight at its provider, nor to be, makes room for whoever waits there, who is told at once.
+    What is no longer in flight at its provider, nor to be, makes room for whoever waits there, who is woken at once.
 
     If Redis does not take it, the place is found to be free when somebody is refused one (`processors.places`).
     """
     for provider, shot_id, number in takes:
         place = TakePlace(run_id=run.id, shot_id=shot_id, take=number)
         with suppress(StoreUnavailable):
-            await tell(store, provider, await store.places.leave(provider, place))
+            await wake_newcomers(store, provider, await store.places.leave(provider, place))
 
 
-async def tell(store: Store, provider: str, newcomers: tuple[TakePlace, ...]) -> None:
+async def wake_newcomers(store: Store, provider: str, newcomers: tuple[TakePlace, ...]) -> None:
     """
-    Let those go on that got a place at *provider*; the place of one that nobody wants any more is the next one's.
+    Wake those that got a place at *provider*; the place of one that nobody wants any more is the next one's.
 
     Raises: StoreUnavailable.
     """
@@ -118,7 +118,7 @@ def check_revision(run: Run, revision: int | None) -> None:
         raise Conflict(f"the run is at revision {run.revision}, not {revision}: somebody acted in between")
 
 
-async def start(store: Store, run: Run, *, first: Event | None = None, wording: Given | None = None) -> Run:
+async def start(store: Store, run: Run, *, first: Event | None = None, wording: Wording | None = None) -> Run:
     """
     Save a new run and queue what it asks for; *first* happens to it at once. *wording*: the text of its
     storyboard. A second call with the same id returns the run that is there.
@@ -145,9 +145,9 @@ async def _save(
     event: dict[str, Any],
     now: float,
     copied: bool = False,
-    wording: Given | None = None,
+    wording: Wording | None = None,
 ) -> bool:
-    """*run* with all that follows from its change: tasks, the next look, and what is to be told of it."""
+    """*run* with all that follows from its change: tasks, the next look, and its notifications."""
     return await store.save(
         run,
         before=before,

@@ -1,4 +1,4 @@
-"""What redis-py says, as one sentence for the person who can mend it; every message about Redis is made here."""
+"""What redis-py says, as one sentence for the person who can fix it; every message about Redis is made here."""
 
 import os
 import re

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from framerelay.runs.model import Clip, Run, Shot, Take, TakeStatus
-from framerelay.runs.standing import chosen
+from framerelay.runs.standing import picked_take
 from framerelay.store.tasks import Task
 
 
@@ -63,7 +63,7 @@ def clips_of_film(run: Run) -> list[tuple[Shot, Clip]]:
     """The picked clips in story order; of a run that has its film, or asks for it, every shot has one."""
     clips = []
     for shot in run.story:
-        take = chosen(shot)
+        take = picked_take(shot)
         if take is not None and take.status is TakeStatus.DONE and take.video is not None:
             clips.append((shot, take.video))
     return clips

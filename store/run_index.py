@@ -36,7 +36,7 @@ def indexes_of(run: Run) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class RunQuery:
     """Which runs: those for which all of it holds. ``text``: each of its words begins one of the run's."""
 
     status: RunStatus | None = None

@@ -28,20 +28,20 @@ from typing import Any, Final
 
 from framerelay.runs.errors import RequestInvalid
 from framerelay.runs.machine import AHEAD_S_MAX
-from framerelay.runs.model import Given, Run, RunId, RunStatus
+from framerelay.runs.model import Run, RunId, RunStatus, Wording
 from framerelay.runs.notices import Notice
 from framerelay.runs.standing import has_ended
 from framerelay.runs.steps import Step
 from framerelay.store.client import RelayRedis, script
 from framerelay.store.copies import Copies
-from framerelay.store.given import GivenTexts, packed, storyboard_key
+from framerelay.store.given import Wordings, packed, storyboard_key
 from framerelay.store.ids import LAST, SHOWN_MAX, is_beginning, the_one
 from framerelay.store.keys import PREFIX
 from framerelay.store.layout import Memory, fields_of, run_of
 from framerelay.store.outbox import KEEP_S, NOTIFICATIONS, NOTIFICATIONS_DUE, WAKE_COURIER, entries_of
 from framerelay.store.places import Places
 from framerelay.store.redis_messages import redis_answers
-from framerelay.store.run_index import Wanted, indexes_of
+from framerelay.store.run_index import RunQuery, indexes_of
 from framerelay.store.tasks import DUE, QUEUE, TASK_LIFE_MS, WAKE, Task, pack, task_of, unpack
 
 RUNS: Final = "{framerelay}:runs"
@@ -87,8 +87,8 @@ class Store:
     Loads and saves runs; the only writer of what it names.
 
     It remembers the runs that it saw last: one that has not changed meanwhile costs a word to load, however long it is.
-    *notices_keep_s*: so long what was told of a run can be read again. *copies*: what copies of Redis must have of
-    what is saved ``copied``. ``given``: texts of storyboards. ``places``: those at providers, which a change may free.
+    *notices_keep_s*: how long the notifications of a run can be read. *copies*: what copies of Redis must have of
+    what is saved ``copied``. ``wordings``: texts of storyboards. ``places``: at providers; a change may free them.
     """
 
     def __init__(self, redis: RelayRedis, *, notices_keep_s: float = KEEP_S, copies: Copies | None = None) -> None:
@@ -96,7 +96,7 @@ class Store:
         self._copies = copies or Copies(redis, 0)
         self._notices_keep_ms = int(notices_keep_s * 1000)
         self._memory = Memory()
-        self.given, self.places = GivenTexts(redis), Places(redis)
+        self.wordings, self.places = Wordings(redis), Places(redis)
         self._save = redis.register_script(script("save", with_enqueue=True, with_index=True))
         self._enqueue = redis.register_script(script("tasks", with_enqueue=True))
         self._schedule = redis.register_script(script("schedule", with_enqueue=True))
@@ -108,7 +108,7 @@ class Store:
         """The run as it stands, or None."""
         entry = self._memory.find(run_id)
         with redis_answers():
-            if entry is not None and await self._redis.hget(run_key(run_id), "saved") == entry.saved:  # type: ignore[misc]  # redis-py's sync/async union
+            if entry is not None and await self._redis.hget(run_key(run_id), "saved") == entry.save_id:  # type: ignore[misc]  # redis-py's sync/async union
                 return entry.run
             fields = await self._redis.hgetall(run_key(run_id))  # type: ignore[misc]  # redis-py's sync/async union
         run = run_of(fields)
@@ -128,7 +128,7 @@ class Store:
         wake_at: float | None,
         notices: Sequence[Notice] = (),
         copied: bool = False,
-        wording: Given | None = None,
+        wording: Wording | None = None,
     ) -> bool:
         """
         Write what of *run* has changed with its event, next wake-up, tasks of *steps* and *notices*, all or nothing.
@@ -236,17 +236,17 @@ class Store:
         return [run_id.decode() for run_id in ids]
 
     async def runs(
-        self, *, limit: int, after: str | None = None, status: RunStatus | None = None, selection: Wanted | None = None
+        self, *, limit: int, after: str | None = None, status: RunStatus | None = None, query: RunQuery | None = None
     ) -> list[Run]:
         """
         Runs, newest first, at most *limit*, beginning behind the run *after*; with *status* those that have it, with
-        *selection* those that are wanted.
+        *query* those that it asks for.
 
         The cost is that of the page, however many runs are stored; where several things are wanted, of those for which
         the rarest of them holds. A run that was saved by a version without the index of statuses is found by its
         status once it has changed.
         """
-        names = (selection or Wanted(status=status)).indexes
+        names = (query or RunQuery(status=status)).indexes
         with redis_answers():
             first, *others = await self._rarest_first([f"{RUNS}:{name}" for name in names]) or [RUNS]
             start = 0 if after is None else await self._place_behind(after, first)
@@ -254,7 +254,7 @@ class Store:
             while start is not None and (missing := limit - len(runs)) > 0:
                 size = WALKED_AT_ONCE if others else missing
                 ids = await self._redis.zrevrange(first, start, start + size - 1)
-                page = await self._loaded(await self._in_all(ids, others), selection, missing)
+                page = await self._load_all(await self._in_all(ids, others), query, missing)
                 runs += page
                 start = start + size if len(ids) == size else None
         return runs
@@ -275,7 +275,7 @@ class Store:
             ids = [run_id for run_id, score in zip(ids, scores, strict=True) if score is not None]
         return ids
 
-    async def _loaded(self, ids: list[bytes], query: Wanted | None, limit: int) -> list[Run]:
+    async def _load_all(self, ids: list[bytes], query: RunQuery | None, limit: int) -> list[Run]:
         """At most *limit* of the runs *ids*, those of *query*; a run that was removed meanwhile is left out."""
         runs: list[Run] = []
         while ids and len(runs) < limit:
@@ -293,7 +293,7 @@ class Store:
         with redis_answers():
             return bool(await self._index(keys=[run_key(run.id), RUNS], args=arguments))
 
-    async def named(self, text: str) -> Run | None:
+    async def find_named(self, text: str) -> Run | None:
         """
         The run whose id is *text*, or begins so; the newest for ``last``. None without one.
 

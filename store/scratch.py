@@ -113,7 +113,7 @@ def _folders(root: Path) -> Iterator[Path]:
 
 
 def _remove(place: Path, used_at: float) -> bool:
-    """Unless it was used, or written anew, since it was looked at."""
+    """Unless it was used, or written again, since it was looked at."""
     with suppress(OSError):
         if place.stat().st_mtime == used_at:
             place.unlink()

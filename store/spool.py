@@ -39,7 +39,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Spooled:
+class _SpoolEntry:
     """Everything that `Inbox.accept` was given."""
 
     callback: Callback
@@ -56,7 +56,7 @@ class SpoolReport:
     oldest_s: float
 
 
-_decode = msgspec.msgpack.Decoder(_Spooled).decode
+_decode = msgspec.msgpack.Decoder(_SpoolEntry).decode
 
 
 class Spool:
@@ -87,7 +87,7 @@ class Spool:
 
         Raises: StorageFailed when the spool is full, or the disk refuses or is too slow; the sender must try again.
         """
-        content = pack(_Spooled(callback=callback, fingerprint=fingerprint, task=task))
+        content = pack(_SpoolEntry(callback=callback, fingerprint=fingerprint, task=task))
         if self._files >= self._callbacks_max or self._bytes + len(content) > self._bytes_max:
             raise StorageFailed("the spool is full", retry_after_s=5)
         self._files, self._bytes = self._files + 1, self._bytes + len(content)
@@ -185,7 +185,7 @@ class Spool:
             raise
 
     def _look(self) -> list[Path]:
-        """The callbacks that wait, oldest first; counts the folder anew and clears it of what a kill left half done."""
+        """The callbacks that wait, oldest first; counts the folder and clears it of what a kill left half done."""
         waiting: list[tuple[float, Path]] = []
         files, size = 0, 0
         for path in self._folder.iterdir() if self._folder.is_dir() else ():
@@ -202,7 +202,7 @@ class Spool:
         return [path for _, path in waiting]
 
 
-async def _hand_over(inbox: Inbox, entry: _Spooled) -> None:
+async def _hand_over(inbox: Inbox, entry: _SpoolEntry) -> None:
     try:
         async with asyncio.timeout(DRAIN_WITHIN_S):
             await inbox.accept(entry.callback, fingerprint=entry.fingerprint, task=entry.task)
@@ -210,7 +210,7 @@ async def _hand_over(inbox: Inbox, entry: _Spooled) -> None:
         raise unavailable(error) from None
 
 
-def _read_all(paths: list[Path]) -> dict[Path, _Spooled]:
+def _read_all(paths: list[Path]) -> dict[Path, _SpoolEntry]:
     callbacks = {}
     for path in paths:
         try:

@@ -15,7 +15,7 @@ from framerelay.store.runs import RUNS
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HouseTally:
     """
-    ``all`` · ``by_status`` · ``needs_person``: runs. ``quarantine``: callbacks. ``undelivered``: notifications that
+    ``all`` · ``by_status`` · ``needs_person``: runs. ``quarantine``: callbacks. ``backlog``: notifications that
     wait for another try, or are being sent.
     """
 
@@ -23,7 +23,7 @@ class HouseTally:
     by_status: dict[RunStatus, int]
     needs_person: int
     quarantine: int
-    undelivered: int
+    backlog: int
 
 
 async def house_tally(redis: RelayRedis) -> HouseTally:
@@ -42,5 +42,5 @@ async def house_tally(redis: RelayRedis) -> HouseTally:
         by_status=dict(zip(RunStatus, statuses, strict=True)),
         needs_person=needs,
         quarantine=quarantine,
-        undelivered=backlog,
+        backlog=backlog,
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from framerelay.config.urls import host_of
-from framerelay.network.policy import HOW_TO_TRUST, Trusted, check_in_advance
+from framerelay.network.policy import HOW_TO_TRUST, TrustedHosts, check_in_advance
 from framerelay.runs.costs import Estimate, together
 from framerelay.runs.errors import AddressForbidden
 from framerelay.runs.model import Shot
@@ -61,7 +61,7 @@ CautionCheck = Callable[[Shot, Story], Iterator[CautionSite]]
 
 
 def cautions_of(
-    board: Storyboard, *, jobs: int, trusted_hosts: Trusted | None = None, more: Sequence[CautionCheck] = ()
+    board: Storyboard, *, jobs: int, trusted_hosts: TrustedHosts | None = None, more: Sequence[CautionCheck] = ()
 ) -> tuple[Caution, ...]:
     """
     Every warning about *board*, which leads to so many *jobs*; one that several shots share is said once.
@@ -145,7 +145,7 @@ def _little_money(budget: float, cost: Estimate) -> tuple[str, Path, str]:
     return "budget_too_small", ("budget", "money"), message
 
 
-def _refused_notices(board: Storyboard, trusted_hosts: Trusted | None) -> Iterator[tuple[str, Path, str]]:
+def _refused_notices(board: Storyboard, trusted_hosts: TrustedHosts | None) -> Iterator[tuple[str, Path, str]]:
     """A receiver elsewhere may trust other hosts; so here it is no mistake."""
     if board.notify_url is None or trusted_hosts is None:
         return

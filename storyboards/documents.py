@@ -56,7 +56,7 @@ def read_document(text: str | bytes, *, form: Form) -> Document:
     except UnicodeDecodeError as error:
         wrong = f"this is not UTF-8 text (byte 0x{data[error.start]:02x}); save the file as UTF-8"
         raise stop(wrong, data.count(b"\n", 0, error.start) + 1) from None
-    document = _built(pieces_of(plain, form=form))
+    document = _build(pieces_of(plain, form=form))
     if isinstance(document.value, str) and (
         wide := wide_sign(document.value[:200])
     ):  # Its colons were meant, and are none.
@@ -97,14 +97,14 @@ class _Open:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Anchored:
+class _Anchor:
     value: object
     spot: Spot
     values: int
     chars: int
 
 
-def _built(pieces: Iterator[Piece]) -> Document:
+def _build(pieces: Iterator[Piece]) -> Document:
     builder = _Builder()
     for piece in pieces:
         builder.add(piece)
@@ -117,7 +117,7 @@ class _Builder:
     def __init__(self) -> None:
         self._whole: list[object] = []
         self._stack = [_Open(value=self._whole, line=1)]
-        self._anchors: dict[str, _Anchored] = {}
+        self._anchors: dict[str, _Anchor] = {}
         self._repeats: list[tuple[Path, int]] = []
         self._values = 0
         self._chars = 0
@@ -169,7 +169,7 @@ class _Builder:
 
     def _place(self, value: object, spot: Spot, anchor: str | None, values: int, chars: int) -> None:
         if anchor is not None:
-            self._anchors[anchor] = _Anchored(value=value, spot=spot, values=values, chars=chars)
+            self._anchors[anchor] = _Anchor(value=value, spot=spot, values=values, chars=chars)
         top = self._stack[-1]
         if isinstance(top.value, list):
             top.inside[len(top.value)] = spot

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from framerelay.network.policy import Trusted
+from framerelay.network.policy import TrustedHosts
 from framerelay.runs.errors import StoryboardInvalid
 from framerelay.runs.machine import begin
 from framerelay.runs.model import From, Run, RunId, Shot, Take, TakeStatus, Terms
@@ -30,7 +30,7 @@ class Hook:
     title: str | None = None
 
 
-def read_hooks(path: Path, trusted_hosts: Trusted | None = None) -> dict[str, Hook]:
+def read_hooks(path: Path, trusted_hosts: TrustedHosts | None = None) -> dict[str, Hook]:
     """
     The hooks of the settings file *path*, by name; none where there is no such file.
 
@@ -73,7 +73,7 @@ def _start(job_id: str, board: Storyboard | None, now: float) -> Shot:
     return Shot(id=START, scene=scene, origin=From.CUT.value, source=None, input={}, takes_wanted=0, takes=(take,))
 
 
-def _read_root(root: Part, folder: Path, trusted_hosts: Trusted | None) -> dict[str, Hook]:
+def _read_root(root: Part, folder: Path, trusted_hosts: TrustedHosts | None) -> dict[str, Hook]:
     top = root.group(FILE_KEYS) or {}
     if "hooks" not in top or top["hooks"].value is None:
         return {}
@@ -82,7 +82,7 @@ def _read_root(root: Part, folder: Path, trusted_hosts: Trusted | None) -> dict[
     }
 
 
-def _read_hook(name: str, part: Part, folder: Path, trusted_hosts: Trusted | None) -> Hook:
+def _read_hook(name: str, part: Part, folder: Path, trusted_hosts: TrustedHosts | None) -> Hook:
     if part.value is None:
         return Hook(name=name)
     keys = part.group(HOOK_KEYS) or {}
@@ -94,7 +94,7 @@ def _read_hook(name: str, part: Part, folder: Path, trusted_hosts: Trusted | Non
     )
 
 
-def _read_board(part: Part, folder: Path, trusted_hosts: Trusted | None) -> Storyboard | None:
+def _read_board(part: Part, folder: Path, trusted_hosts: TrustedHosts | None) -> Storyboard | None:
     """Frames must be with us already: when a job calls, nobody is there who could hand a file over."""
     if isinstance(part.value, dict):
         return storyboard_of(part, allow_paths=False, before=START, trusted_hosts=trusted_hosts)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 
-from framerelay.network.policy import Trusted
+from framerelay.network.policy import TrustedHosts
 from framerelay.runs.costs import Estimate, together
 from framerelay.runs.model import Shot
 from framerelay.storyboards.cautions import Caution, CautionCheck, cautions_of
@@ -47,7 +47,7 @@ class Plan:
             yield scene, tuple(shots)
 
 
-def plan_of(board: Storyboard, trusted_hosts: Trusted | None = None, *, more: Sequence[CautionCheck] = ()) -> Plan:
+def plan_of(board: Storyboard, trusted_hosts: TrustedHosts | None = None, *, more: Sequence[CautionCheck] = ()) -> Plan:
     """What *board* leads to; the same storyboard always has the same id. *trusted_hosts* and *more* as in
     `cautions_of`."""
     jobs = sum(shot.takes_wanted for shot in board.shots)

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from framerelay.config.text import text_of
-from framerelay.network.policy import HOW_TO_TRUST, Trusted, check_in_advance
+from framerelay.network.policy import HOW_TO_TRUST, TrustedHosts, check_in_advance
 from framerelay.runs.errors import AddressForbidden, Mistake, StoryboardInvalid
 from framerelay.runs.machine import begin
-from framerelay.runs.model import Given, Run, RunId, Shot, Terms
+from framerelay.runs.model import Run, RunId, Shot, Terms, Wording
 from framerelay.storyboards.boundaries import Defaults
 from framerelay.storyboards.choices import CHOICE_KEYS, read_choice
 from framerelay.storyboards.documents import Path, Spot, place_of, read_document
@@ -61,7 +61,7 @@ class Storyboard:
     A storyboard without mistakes.
 
     ``shots`` stand in the order of the film, none has a take yet. ``document``: what was read, as plain values that
-    can be sent as JSON and read again; ``spot`` · ``given``: the lines of its values, and the text, where it was one.
+    can be sent as JSON and read again; ``spot`` · ``wording``: the lines of its values, and the text, where it was one.
     ``draft``: input fields of all its shots while it is one; None: it is none.
     """
 
@@ -77,7 +77,7 @@ class Storyboard:
     labels: dict[str, str] = field(default_factory=dict)
     draft: dict[str, Any] | None = None
     spot: Spot | None = field(default=None, repr=False, compare=False)
-    given: Given | None = field(default=None, repr=False, compare=False)
+    wording: Wording | None = field(default=None, repr=False, compare=False)
 
     def local_files(self) -> dict[str, list[str]]:
         """Files that are not with us yet, as written, each with the places that name it: upload them first."""
@@ -100,17 +100,17 @@ class Storyboard:
             for shot in self.shots
         )
         document = _with_frames(self.document, names)
-        return replace(self, shots=shots, document=document, given=self._given_with(names, document))
+        return replace(self, shots=shots, document=document, wording=self._wording_with(names, document))
 
-    def _given_with(self, names: Mapping[str, str], document: dict[str, Any]) -> Given | None:
+    def _wording_with(self, names: Mapping[str, str], document: dict[str, Any]) -> Wording | None:
         """The text with these files in place of those, if it then says *document*; None if it cannot."""
-        if not names or self.given is None or self.given.form != "yaml":
-            return self.given if not names else None
+        if not names or self.wording is None or self.wording.form != "yaml":
+            return self.wording if not names else None
         edits = [Edit(path=path, value=names[file]) for path, file in _frames(self.document) if file in names]
-        text = edited_text(self.given.text, edits)
+        text = edited_text(self.wording.text, edits)
         if text is None or read_document(text, form="yaml").value != document:
             return None
-        return replace(self.given, text=text)
+        return replace(self.wording, text=text)
 
     @property
     def _local(self) -> set[str]:
@@ -124,7 +124,7 @@ def read_storyboard(
     form: Form,
     allow_paths: bool = True,
     before: str | None = None,
-    trusted_hosts: Trusted | None = None,
+    trusted_hosts: TrustedHosts | None = None,
 ) -> Storyboard:
     """
     The storyboard that *text* says; mistakes come with their lines.
@@ -137,8 +137,8 @@ def read_storyboard(
     root = root_of(read_document(text, form=form))
     if root.value is None:
         raise StoryboardInvalid([Mistake(place="storyboard", message="there is nothing in it", line=1)])
-    wording = Given(text=text if isinstance(text, str) else text_of(text), form=form)
-    return replace(_sound(root, allow_paths, before, trusted_hosts), given=wording)
+    wording = Wording(text=text if isinstance(text, str) else text_of(text), form=form)
+    return replace(_sound(root, allow_paths, before, trusted_hosts), wording=wording)
 
 
 def check_storyboard(document: object, *, allow_paths: bool = True, before: str | None = None) -> Storyboard:
@@ -146,14 +146,14 @@ def check_storyboard(document: object, *, allow_paths: bool = True, before: str 
     return _sound(Part(value=document, notes=Notes()), allow_paths, before, None)
 
 
-def _sound(part: Part, allow_paths: bool, before: str | None, trusted_hosts: Trusted | None) -> Storyboard:
+def _sound(part: Part, allow_paths: bool, before: str | None, trusted_hosts: TrustedHosts | None) -> Storyboard:
     storyboard = storyboard_of(part, allow_paths=allow_paths, before=before, trusted_hosts=trusted_hosts)
     part.notes.raise_if_any()
     return storyboard
 
 
 def storyboard_of(
-    part: Part, *, allow_paths: bool, before: str | None = None, trusted_hosts: Trusted | None = None
+    part: Part, *, allow_paths: bool, before: str | None = None, trusted_hosts: TrustedHosts | None = None
 ) -> Storyboard:
     """As `read_storyboard`, for a part of a larger document: useless unless ``part.notes.raise_if_any()`` passes."""
     top = part.group(_TOP_KEYS, elsewhere=_NOT_AT_THE_TOP) or {}
@@ -190,7 +190,7 @@ def storyboard_of(
     )
 
 
-def read_notify_url(part: Part, trusted_hosts: Trusted | None) -> str | None:
+def read_notify_url(part: Part, trusted_hosts: TrustedHosts | None) -> str | None:
     """Where notifications go; a mistake if none could be sent there (not looked at without *trusted_hosts*)."""
     address = part.web_address()
     if address is not None and trusted_hosts is not None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from framerelay.runs.content import as_written
 from framerelay.runs.errors import Conflict, StoryboardInvalid
-from framerelay.runs.model import From, Given, Run, Shot
+from framerelay.runs.model import From, Run, Shot, Wording
 from framerelay.runs.reaction import Reaction
 from framerelay.storyboards.documents import Path
 from framerelay.storyboards.edits import GONE, Edit, dumped, edited_text, edited_value
@@ -23,14 +23,14 @@ _HEAD: Final = "# Written from the run: the text that it was started with is not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class WrittenStoryboard:
     """A storyboard: ``text`` is YAML, ``document`` the same as plain values."""
 
     text: str
     document: dict[str, Any]
 
 
-def written(run: Run, wording: Given | None) -> Written:
+def write_storyboard(run: Run, wording: Wording | None) -> WrittenStoryboard:
     """
     The storyboard of *run*; *wording*: the text that it was started with, or amended to.
 
@@ -42,14 +42,14 @@ def written(run: Run, wording: Given | None) -> Written:
     board = _amended(run, wording) if wording is not None else None
     if board is None:
         document = _document_of(run)
-        return Written(text=_HEAD + dumped(document), document=document)
-    is_yaml = board.given is not None and board.given.form == "yaml"
-    return Written(
-        text=board.given.text if board.given and is_yaml else dumped(board.document), document=board.document
+        return WrittenStoryboard(text=_HEAD + dumped(document), document=document)
+    is_yaml = board.wording is not None and board.wording.form == "yaml"
+    return WrittenStoryboard(
+        text=board.wording.text if board.wording and is_yaml else dumped(board.document), document=board.document
     )
 
 
-def _amended(run: Run, wording: Given) -> Storyboard | None:
+def _amended(run: Run, wording: Wording) -> Storyboard | None:
     """*wording*, changed as far as the run has changed; None if it cannot say what the run is."""
     board = _read(wording.text, wording.form)
     if board is None or _says(board, run):
@@ -105,7 +105,7 @@ def _is_said(shot: Shot, run: Run, own: Shot) -> bool:
 
 
 def _edits(board: Storyboard, run: Run) -> Iterator[Edit]:
-    """What of *board* is another in *run*, as far as it can be told value by value."""
+    """What of *board* is another in *run*, as far as that can be seen value by value."""
     if board.title != run.title:
         yield Edit(path=("title",), value=run.title)
     yield from _budget_edits(board, run)

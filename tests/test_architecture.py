@@ -139,3 +139,122 @@ def test_five_files_know_arq() -> None:
     knowing = {module for module, file in MODULES.items() if any(name.startswith("arq") for name in imports_of(file))}
 
     assert knowing == {"store.client", *(f"processors.{name}" for name in ("worker", "handlers", "look_up", "hook"))}
+
+
+# Participles of irregular verbs, and what looks like one by its end and is a noun or an adjective of its own.
+IRREGULAR = re.compile(
+    "begun|bent|borne|born|bought|bound|broken|brought|built|came|caught|chosen|done|drawn|driven|fallen|felt|found|"
+    "forbidden|forgotten|frozen|given|gone|got|gotten|grown|heard|held|hidden|kept|known|laid|led|left|lent|lost|made|"
+    "meant|met|paid|proven|risen|said|seen|sent|shown|sold|sought|spent|spoken|stolen|stood|struck|taken|taught|"
+    "thought|thrown|told|understood|went|withdrawn|won|worn|written",
+    re.IGNORECASE,
+)
+ED = re.compile(
+    "(?!(?:bed|embed|exceed|feed|hundred|need|proceed|red|seed|shed|speed|succeed)$)[a-z]+ed", re.IGNORECASE
+)
+# Whoever reads these knows the words from there: the API, profiles, and what is stored of runs and processes.
+WORDS_OF_OTHERS = ("api.shapes.", "upstream.profile", "runs.model", "runs.costs", "runs.reaction", "store.processes")
+# Classes there say what happened: events of a run, errors, messages of the decoder, answers of the API.
+HAPPENINGS = ("api.shapes.", "runs.events", "runs.amendment", "runs.errors", "media.wire")
+NOT_YET = ("cli.backup", "cli.restore", "store.backup", "store.bucket")  # Whose names are still to be looked through.
+ALLOWED = {
+    ("processors.look_up", "named"): "the name of an argument of tasks that wait in Redis",
+    ("storyboards.notation", "shown"): "gives back its text in another form, as `sorted` does",
+    ("store.addresses", "shown"): "the same, of an address",
+    ("storyboards.parts", "found"): "the same: what stands behind `expected …, found` in a message",
+}
+
+
+def test_no_participle_names_a_thing() -> None:
+    """
+    A name says what a thing is, not what was done to it: ``callback``, not ``received``; ``notice``, not ``told``.
+
+    So of locals, parameters, attributes, fields and classes. What is true or false may be ``closed``; an error or an
+    event may say what happened. A function is a verb, or says what it gives: where it only gives back its argument in
+    another state, it may be called ``merged``, as Python's ``sorted`` is, but no irregular verb, which has two
+    meanings more often than not. Beside ``top`` or ``right``, ``left`` is a side.
+    """
+    trees = {module: ast.parse(file.read_text(encoding="utf-8")) for module, file in MODULES.items()}
+    others = {
+        field.target.id
+        for module, tree in trees.items()
+        if module.startswith(WORDS_OF_OTHERS)
+        for field in ast.walk(tree)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+    }
+    names = {(module, *found) for module, tree in trees.items() for found in _participles(tree)}
+    unlike = {
+        (module, name, line)
+        for module, name, line, kind in names
+        if not (kind == "field" and name in others)
+        and not (kind == "class" and module.startswith(HAPPENINGS))
+        and not module.startswith(NOT_YET)
+        and (module, name) not in ALLOWED
+    }
+
+    assert sorted(f"{module}:{line} {name}" for module, name, line in unlike) == []
+    assert ALLOWED.keys() <= {(module, name) for module, name, *_ in names}, "nobody needs the leave any more"
+
+
+def _participles(tree: ast.Module) -> Iterator[tuple[str, int, str]]:
+    """Name, line and kind of what is called by one, and may not be for what it is."""
+    truths = set(_truths(tree))
+    places = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    for node in ast.walk(tree):
+        match node:
+            case _ if id(node) in truths:
+                continue
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                if _is_participle(name, but_ed=isinstance(node, ast.FunctionDef)):
+                    yield name, node.lineno, "function"
+            case ast.ClassDef(name=name) if not _is_error(node):
+                if _is_participle(re.findall(r"[A-Z][a-z]*", name)[-1]):
+                    yield name, node.lineno, "class"
+            case ast.arg(arg=name) | ast.Attribute(attr=name, ctx=ast.Store()):
+                if _is_participle(name):
+                    yield name, node.lineno, "field"
+            case ast.Name(id=name, ctx=ast.Store()) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                if _is_participle(name) and not (name == "left" and places & {"top", "right"}):
+                    yield name, node.lineno, "field"
+
+
+def _is_participle(name: str, *, but_ed: bool = False) -> bool:
+    word = name.strip("_")
+    if word.isupper():  # A word of a protocol or of a table.
+        return False
+    return IRREGULAR.fullmatch(word) is not None or (not but_ed and ED.fullmatch(word) is not None)
+
+
+def _truths(tree: ast.Module) -> Iterator[int]:
+    """The ids of what is true or false, by what is written beside it."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.AnnAssign(annotation=kind, target=target) if _is_bool(kind):
+                yield id(target)
+            case ast.arg(annotation=kind) if _is_bool(kind):
+                yield id(node)
+            case ast.FunctionDef(returns=kind) | ast.AsyncFunctionDef(returns=kind) if _is_bool(kind):
+                yield id(node)
+            case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)):
+                yield from (id(target) for target, value in zip(targets, values, strict=False) if _is_truth(value))
+            case ast.Assign(targets=targets, value=value) if _is_truth(value):
+                yield from map(id, targets)
+
+
+def _is_bool(kind: ast.expr | None) -> bool:
+    return kind is not None and re.search(r"\bbool\b", ast.unparse(kind)) is not None
+
+
+def _is_truth(value: ast.expr) -> bool:
+    match value:
+        case ast.Compare() | ast.UnaryOp(op=ast.Not()) | ast.Constant(value=bool()):
+            return True
+        case ast.BoolOp(values=values):
+            return any(map(_is_truth, values))
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
+            return name in ("any", "all", "bool", "isinstance", "startswith") or name.strip("_").startswith("is_")
+    return False
+
+
+def _is_error(node: ast.ClassDef) -> bool:
+    return not {"Exception", "Transient", "Permanent"}.isdisjoint(map(ast.unparse, node.bases))

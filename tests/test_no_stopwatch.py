@@ -31,7 +31,7 @@ HURRIES = {
     "cli/conftest.py": "one look of many",
     "deploy/test_deploy.py": "one look of many",
     "network/test_client.py": "no clock runs there",
-    "security/test_verifiers.py": "no clock runs there",
+    "security/test_quarantine.py": "no clock runs there",
 }
 """Files in which a time-out is part of what is tested."""
 

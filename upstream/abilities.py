@@ -162,7 +162,7 @@ def _is_as_asked(shot: Shot, field: str, model: Model, story: Story) -> bool:
     """Whether the clip is as *field* asks without being told, or another warning says that it is not."""
     value = shot.input.get(field)
     if field == "generate_audio":
-        return model.audio in ("none", "always")  # If that is not what was asked for, it is told above.
+        return model.audio in ("none", "always")  # If that is not what was asked for, a check above says so.
     if WORD_OF_FIELD[field] != "ratio" or value == "adaptive":
         return value == "adaptive"
     source = story.by_id.get(shot.source or "")

@@ -48,14 +48,14 @@ class SubmitAnswer:
     """
     The provider has the job: its id, other ids that the answer gave it, its first status word, the whole answer.
 
-    ``kept``: addresses that the answer named for later, by their names in the profile.
+    ``addresses``: those that the answer named for later, by their names in the profile.
     """
 
     job_id: str
     status_word: str | None
     raw: Mapping[str, object]
     aliases: tuple[str, ...] = ()
-    kept: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_created(profile: Profile, answer: ApiAnswer, *, refuses_by_503: bool) -> SubmitAnswer:
@@ -68,7 +68,7 @@ def read_created(profile: Profile, answer: ApiAnswer, *, refuses_by_503: bool) -
     """
     document = answer.document()
     error = _refusal(profile, answer, document)
-    reason = None if error is None else _said(profile, answer, document, error)
+    reason = None if error is None else _words_of(profile, answer, document, error)
     if error is not None and reason is not None and means(profile.create.already, reason):
         raise OutcomeUnknown(f"the provider has a job with this reference already: {error.message}", exists=True)
     if error is not None and reason is not None and names(profile.create.unknown, reason.code):
@@ -92,7 +92,7 @@ def _refusal(profile: Profile, answer: ApiAnswer, document: Mapping[str, object]
     return None
 
 
-def _said(
+def _words_of(
     profile: Profile, answer: ApiAnswer, document: Mapping[str, object] | None, error: FrameRelayError
 ) -> JobError:
     """The provider's own code and words in the refusal *error*, whatever its status is taken for."""
@@ -114,7 +114,7 @@ def _accepted(
     if ids:  # A job that has an id is one, whatever else is said.
         job_id, *aliases = ids
         addresses = dict(kept_addresses(profile, document))
-        return SubmitAnswer(job_id=job_id, status_word=word, raw=document, aliases=tuple(aliases), kept=addresses)
+        return SubmitAnswer(job_id=job_id, status_word=word, raw=document, aliases=tuple(aliases), addresses=addresses)
     if isinstance(error, UpstreamRejected) and error.family is Family.SERVER:
         raise OutcomeUnknown(f"the submit may have been accepted: {error.message}")
     raise error or _without_a_job(answer, document, refuses_by_503=refuses_by_503)

@@ -268,17 +268,17 @@ def _mapped(rule: Mapping[str, object], value: object, words: Mapping[str, objec
 def _fitted(body: dict[str, Any], model: Model) -> dict[str, Any]:
     """*body* as this model wants it: fields under other names, without some, with others."""
     for place, name in model.fields.items():
-        value = _taken(body, place.split("."))
+        value = _take_out(body, place.split("."))
         if value is not None and name != _DROP:
             _put(body, name.split("."), value)
     for place in model.drop:
-        _taken(body, place.split("."))
+        _take_out(body, place.split("."))
     for place, value in model.set.items():
         _put(body, place.split("."), value)
     return body
 
 
-def _taken(body: dict[str, Any], keys: list[str]) -> object:
+def _take_out(body: dict[str, Any], keys: list[str]) -> object:
     *outer, last = keys
     for key in outer:
         inner = body.get(key)

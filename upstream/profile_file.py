@@ -56,7 +56,7 @@ def load_shipped(name: str) -> Profile:
     """The profile of that *name* that comes with FrameRelay. Raises: NotFound, with the names that are near."""
     if name not in shipped():
         raise NotFound(f'there is no profile "{name}"{near(name, shipped())}; framerelay providers lists them')
-    return _made(*_completed(name, (_SHIPPED / f"{name}.yaml").read_bytes(), None))
+    return _profile_of(*_completed(name, (_SHIPPED / f"{name}.yaml").read_bytes(), None))
 
 
 def load_profile(path: Path) -> Profile:
@@ -65,7 +65,7 @@ def load_profile(path: Path) -> Profile:
 
     Raises: StoryboardInvalid with every mistake and its line; OSError where it cannot be read.
     """
-    return _made(*_completed(path.name, path.read_bytes(), path.parent))
+    return _profile_of(*_completed(path.name, path.read_bytes(), path.parent))
 
 
 def _completed(name: str, data: bytes, folder: Path | None) -> tuple[Part, dict[str, Any]]:
@@ -167,7 +167,7 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return own
 
 
-def _made(root: Part, complete: Mapping[str, Any]) -> Profile:
+def _profile_of(root: Part, complete: Mapping[str, Any]) -> Profile:
     try:
         profile = msgspec.convert(complete, Profile)
     except msgspec.ValidationError as error:

@@ -82,7 +82,7 @@ class Providers:
     """Those that can be named; *default* is that of storyboards which name none."""
 
     default: str
-    configured: Mapping[str, Provider]
+    entries: Mapping[str, Provider]
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     _cache: dict[str, Provider] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -93,16 +93,16 @@ class Providers:
         Raises: NotFound.
         """
         name = name or self.default
-        if (provider := self.configured.get(name) or self._cache.get(name)) is not None:
+        if (provider := self.entries.get(name) or self._cache.get(name)) is not None:
             return provider
         if name in shipped():  # Each callback of its takes asks for it.
             return self._cache.setdefault(name, plain(name, load_shipped(name), self.environ))
-        names = [*self.configured, *shipped()]
+        names = [*self.entries, *shipped()]
         raise NotFound(f'there is no provider "{name}"{near(name, names)}; framerelay providers lists them')
 
     def with_key(self) -> Iterator[Provider]:
         """Those that have a key, the default first."""
-        names = dict.fromkeys((self.default, *self.configured))
+        names = dict.fromkeys((self.default, *self.entries))
         yield from (provider for name in names if (provider := self.of(name)).key)
 
     @property
@@ -113,7 +113,7 @@ class Providers:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Keys and secrets, which nothing may show; a shipped profile that is not configured has its variable, too."""
-        texts = [text for one in self.configured.values() for text in (one.key, one.webhook_secret) if text]
+        texts = [text for one in self.entries.values() for text in (one.key, one.webhook_secret) if text]
         usual = [text for name, text in self.environ.items() if _KEY_NAME.search(name) and len(text) >= KEY_CHARS_MIN]
         return tuple(dict.fromkeys((*texts, *usual)))
 
@@ -139,9 +139,9 @@ def read_providers(settings: Settings, environ: Mapping[str, str]) -> Providers:
     path = settings.config_file
     read = partial(_read_root, folder=path.parent, environ=environ)
     own = read_settings_file(path, read) or {}
-    providers = Providers(default=settings.provider, configured=own, environ=environ)
+    providers = Providers(default=settings.provider, entries=own, environ=environ)
     default = _of_settings(providers.of(None), settings)
-    return Providers(default=default.name, configured={**own, default.name: default}, environ=environ)
+    return Providers(default=default.name, entries={**own, default.name: default}, environ=environ)
 
 
 def _of_settings(provider: Provider, settings: Settings) -> Provider:

@@ -34,7 +34,7 @@ def read_senders(settings: Settings, environ: Mapping[str, str]) -> tuple[Verifi
 
 def shipped_scheme(name: str) -> Mapping[str, object] | None:
     """As `read_senders` has it, for the profiles that are shipped: what else the settings file says may be wrong."""
-    return _scheme_of(Providers(default=name, configured={}), name)
+    return _scheme_of(Providers(default=name, entries={}), name)
 
 
 def _scheme_of(providers: Providers, name: str) -> Mapping[str, object] | None:
@@ -56,7 +56,7 @@ def with_providers(verifiers: Verifiers, providers: Providers) -> Verifiers:
     One whose secret is not set proves nothing beyond the token in its address, as its profile allows.
     Raises: StoryboardInvalid for a secret of another form than the scheme has, of those that are configured.
     """
-    by_name = {providers.default: providers.of(None), **providers.configured}
+    by_name = {providers.default: providers.of(None), **providers.entries}
     recipes = {name: recipe for name, one in by_name.items() if (recipe := _recipe_of(one)) is not None}
     senders = Senders(recipes=recipes, providers=providers)
     return replace(verifiers, providers=senders, secrets=(*verifiers.secrets, *providers.secrets))
@@ -64,7 +64,7 @@ def with_providers(verifiers: Verifiers, providers: Providers) -> Verifiers:
 
 def unproven(providers: Providers) -> Iterator[tuple[str, str]]:
     """The configured providers that sign all callbacks, and the variable of the secret that each one lacks here."""
-    for one in {providers.default: providers.of(None), **providers.configured}.values():
+    for one in {providers.default: providers.of(None), **providers.entries}.values():
         if (variable := missing_secret(one)) is not None and signs_always(one):
             yield one.name, variable
 
@@ -116,7 +116,7 @@ class Senders(Mapping[str, Recipe]):
         return len(self.recipes)
 
     def _recipe_of_shipped(self, name: str) -> Recipe | None:
-        if name == self.providers.default or name in self.providers.configured:
+        if name == self.providers.default or name in self.providers.entries:
             return None
         try:
             provider = self.providers.of(name)

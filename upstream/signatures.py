@@ -38,7 +38,7 @@ VIDU_HEADERS: Final = ("date", "x-request-nonce", "x-hmac-signed-headers", "x-hm
 PIXVERSE_HEADERS: Final = ("webhook-timestamp", "webhook-nonce", "webhook-signature")
 TARGET: Final = ":target"
 
-Signed = Literal["id", "timestamp", "body", "job_id"]
+SignedPart = Literal["id", "timestamp", "body", "job_id"]
 Evidence = tuple[tuple[str, str], ...]
 """The headers that a recipe reads, in the order they came: name in lower case, value (one character for each byte)."""
 
@@ -58,7 +58,7 @@ class HmacRecipe:
     form: Literal["list", "pairs", "bare"]
     mark: str
     digest: Literal["hex", "base64"]
-    signed: tuple[Signed, ...]
+    signed_parts: tuple[SignedPart, ...]
     separator: str = "."
     id_header: str | None = None
     timestamp_header: str | None = None
@@ -184,13 +184,13 @@ def _verify_hmac(recipe: HmacRecipe, evidence: Evidence, body: bytes, received_a
     pieces = {"body": body}
     if recipe.timestamp_header:
         timestamp = _one(evidence, recipe.timestamp_header)
-    if "timestamp" in recipe.signed:
+    if "timestamp" in recipe.signed_parts:
         _check_time(timestamp, received_at)
         pieces["timestamp"] = timestamp.encode("latin-1")
     if recipe.id_header:
         pieces["id"] = _one(evidence, recipe.id_header).encode("latin-1")
     right = [
-        _digest(recipe, key, recipe.separator.encode().join(reading[piece] for piece in recipe.signed))
+        _digest(recipe, key, recipe.separator.encode().join(reading[piece] for piece in recipe.signed_parts))
         for reading in _readings(recipe, pieces)
         for key in recipe.keys
     ]
@@ -202,7 +202,7 @@ def _verify_hmac(recipe: HmacRecipe, evidence: Evidence, body: bytes, received_a
 
 def _readings(recipe: HmacRecipe, pieces: dict[str, bytes]) -> list[dict[str, bytes]]:
     """*pieces* with the job's id in it where that is signed, once for each id that the body names."""
-    if "job_id" not in recipe.signed:
+    if "job_id" not in recipe.signed_parts:
         return [pieces]
     try:
         job_ids = read_callback(pieces["body"]).job_ids

@@ -24,7 +24,7 @@ from framerelay.upstream.signatures import (
     HmacRecipe,
     PublicKeyRecipe,
     Recipe,
-    Signed,
+    SignedPart,
     StaticRecipe,
     TargetRecipe,
     digest_of,
@@ -279,7 +279,7 @@ def _standard(options: _Options) -> HmacRecipe:
         form="list",
         mark=options.word("version", "v1"),
         digest="hex" if options.word("digest", "base64", ("hex", "base64")) == "hex" else "base64",
-        signed=("id", "timestamp", "body"),
+        signed_parts=("id", "timestamp", "body"),
     )
 
 
@@ -295,7 +295,7 @@ def _hmac(options: _Options) -> HmacRecipe:
         form="bare",
         mark=options.word("prefix", ""),
         digest="base64" if options.word("digest", "hex", ("hex", "base64")) == "base64" else "hex",
-        signed=cast(tuple[Signed, ...], (*names, "body")),
+        signed_parts=cast(tuple[SignedPart, ...], (*names, "body")),
     )
 
 
@@ -307,7 +307,7 @@ def _timestamped(options: _Options) -> HmacRecipe:
         form="pairs",
         mark=options.word("version", "v1"),
         digest="hex",
-        signed=("timestamp", "body"),
+        signed_parts=("timestamp", "body"),
         separator=options.word("separator", ".", (".", ",")),
     )
 
@@ -321,7 +321,7 @@ def _kie(options: _Options) -> HmacRecipe:
         form="bare",
         mark="",
         digest="base64",
-        signed=("job_id", "timestamp"),
+        signed_parts=("job_id", "timestamp"),
     )
 
 

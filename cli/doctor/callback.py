@@ -66,7 +66,7 @@ async def look_at_callback(settings: Settings) -> Finding:
     if trouble_found := _not_taken(base, answer):
         return trouble_found
     missing = await _not_listed(settings, probe)
-    return missing or await _reached(settings, took_ms)
+    return missing or await _judge_place(settings, took_ms)
 
 
 def _not_sent(settings: Settings, trouble: Trouble) -> Finding:
@@ -159,7 +159,7 @@ def _is_it(record: object, probe: ProbeAddress) -> bool:
     return isinstance(record, dict) and (record.get("id"), record.get("outcome")) == (f"cb_{probe.nonce}", "probe")
 
 
-async def _reached(settings: Settings, took_ms: int) -> Finding:
+async def _judge_place(settings: Settings, took_ms: int) -> Finding:
     """It came; what is left is whether the provider stands where we stand."""
     base = settings.reachable_url
     urls = await in_thread(lambda: _provider_urls(settings))

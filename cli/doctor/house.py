@@ -18,7 +18,7 @@ from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import weakness
 from framerelay.config.misspelt import misspelt
 from framerelay.config.settings import Settings, environment
-from framerelay.network.policy import Trusted
+from framerelay.network.policy import TrustedHosts
 from framerelay.network.tls import tls_of
 from framerelay.runs.errors import NotFound, StoryboardInvalid
 from framerelay.storyboards.hooks import read_hooks
@@ -103,7 +103,7 @@ def _addresses(settings: Settings) -> list[Finding]:
 def _untrusted_provider(settings: Settings) -> list[Finding]:
     """A sandbox or gateway next door usually serves its clips itself, and only public hosts are fetched from."""
     try:
-        hosts = Trusted(settings.trusted_hosts)
+        hosts = TrustedHosts(settings.trusted_hosts)
     except ValueError as error:
         return [fail(f"FRAMERELAY_TRUSTED_HOSTS: {error}", "correct it: nothing starts with it")]
     url = httpx.URL(settings.upstream_url or "https://public.example")
@@ -134,7 +134,7 @@ def _settings_file(settings: Settings) -> Iterator[Finding]:
 
 def _hooks(settings: Settings) -> None:
     try:
-        hosts = Trusted(settings.trusted_hosts)
+        hosts = TrustedHosts(settings.trusted_hosts)
     except ValueError:
         return  # That is said already, and the hooks are judged by them.
     read_hooks(settings.config_file, hosts)

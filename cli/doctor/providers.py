@@ -36,7 +36,7 @@ async def look_at_providers(settings: Settings) -> Finding | list[Finding]:
         return await look_at_upstream(settings)
     except NotFound as error:
         return fail(f"FRAMERELAY_PROVIDER: {error.message}", "correct it, or name it under providers")
-    own = [providers.of(name) for name in dict.fromkeys((providers.default, *providers.configured))]
+    own = [providers.of(name) for name in dict.fromkeys((providers.default, *providers.entries))]
     findings = [finding for one in own if not one.is_read_leniently async for finding in _look_at(one, settings)]
     if not providers.of(None).is_read_leniently or (any(providers.with_key()) and _is_left_out(settings)):
         return findings
@@ -50,7 +50,7 @@ def _is_left_out(settings: Settings) -> bool:
 
 
 async def _look_at(provider: Provider, settings: Settings) -> AsyncIterator[Finding]:
-    finding = await _tried(provider, settings)
+    finding = await _try_key(provider, settings)
     yield replace(finding, message=f"{provider.name}: {finding.message}")
     if (variable := missing_secret(provider)) is not None:
         habit = "are always signed" if signs_always(provider) else "can be signed"
@@ -62,7 +62,7 @@ async def _look_at(provider: Provider, settings: Settings) -> AsyncIterator[Find
         )
 
 
-async def _tried(provider: Provider, settings: Settings) -> Finding:
+async def _try_key(provider: Provider, settings: Settings) -> Finding:
     try:
         key = usable(provider).key or ""
         async with JobsClient(

@@ -46,12 +46,12 @@ async def look_at_storage(settings: Settings) -> list[Finding]:
             ]
     else:
         findings = [ok(f"clips, frames and films are kept in {media.name}")]
-    words = await _kept(settings)
+    words = await _times_kept(settings)
     results = [replace(each, message=f"{each.message}; {words}") if not each.advice else each for each in findings]
-    return await _compared(media, settings) or results
+    return await _compare(media, settings) or results
 
 
-async def _kept(settings: Settings) -> str:
+async def _times_kept(settings: Settings) -> str:
     """For how long what is kept, and what leaves next."""
     runs_keep_s, frames_keep_s = settings.runs_keep_s, settings.frames_keep_s
     runs = f"runs with clips and films stay {_for(runs_keep_s)} after their end"
@@ -75,7 +75,7 @@ def _for(seconds: float | None) -> str:
     return "for ever" if seconds is None else f"for {seconds / 86_400:g} days"
 
 
-async def _compared(media: MediaStore, settings: Settings) -> list[Finding]:
+async def _compare(media: MediaStore, settings: Settings) -> list[Finding]:
     """What stands against this place, by what the others have agreed on."""
     try:
         async with client_of(settings) as redis:

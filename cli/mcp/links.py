@@ -44,7 +44,7 @@ class Addresses:
         base, slash, path = url.partition("/media/")
         if self._links is None:
             return url
-        link = self._links.signed(f"{slash}{path}", expires_at=self._end)
+        link = self._links.sign(f"{slash}{path}", expires_at=self._end)
         if not self._is_checked:
             self._is_checked = True
             if not self._receiver.opens(link):

@@ -241,7 +241,7 @@ class Tools:
         with Receiver.of_environment(quiet=True) as receiver:
             board = self._with_pictures(receiver, storyboard)
             film_run = receiver.run(run)
-            terms: dict[str, Any] = {"wording": board.given, "revision": film_run.revision}
+            terms: dict[str, Any] = {"wording": board.wording, "revision": film_run.revision}
             outlook = receiver.amend(film_run.id, shapes.AmendOutlook, board.document, dry_run=True, **terms)
             current = _id_of_outlook([film_run.id, film_run.revision, board.document, outlook.would])
             if outlook_id is None:

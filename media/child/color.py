@@ -73,7 +73,7 @@ def read_tags(stream: VideoStream, first_packet: bytes = b"") -> Tags:
 
 def curve_of(frame: VideoFrame, tags: Tags) -> str | None:
     """``pq`` or ``hlg`` for a picture in HDR."""
-    return CURVES.get(said(int(frame.color_trc), tags.transfer))
+    return CURVES.get(first_known(int(frame.color_trc), tags.transfer))
 
 
 def matrix_of(frame: VideoFrame, tags: Tags) -> str:
@@ -84,13 +84,13 @@ def matrix_of(frame: VideoFrame, tags: Tags) -> str:
     """
     if frame.format.is_rgb:
         return "rgb"
-    number = said(int(frame.colorspace), tags.matrix)
+    number = first_known(int(frame.colorspace), tags.matrix)
     if number in UNREADABLE:
         raise ClipUnusable(f"the color matrix {UNREADABLE[number]} is not taken", reason="not_allowed")
     return MATRICES.get(number, "bt2020" if curve_of(frame, tags) else "bt601")
 
 
-def said(by_picture: int, by_container: int) -> int:
+def first_known(by_picture: int, by_container: int) -> int:
     """The one that says something, the picture's first."""
     return by_container if by_picture == SILENT else by_picture
 
@@ -112,7 +112,7 @@ def to_rgb(frame: VideoFrame, tags: Tags = Tags(), shape: Fraction = Fraction(1)
     else:
         pixels = converted(frame, tags, shape, matrix, full=full, is_deep=is_deep)
     if curve:
-        pixels = to_sdr(pixels.astype(np.uint16), curve, said(int(frame.color_primaries), tags.primaries))
+        pixels = to_sdr(pixels.astype(np.uint16), curve, first_known(int(frame.color_primaries), tags.primaries))
     elif is_deep:
         pixels = (pixels.astype(np.uint32) * 255 + 32_767) // 65_535
     return orientation_of(frame).apply(pixels.astype(np.uint8, copy=False)), matrix

@@ -174,7 +174,7 @@ def write(
     parts: Sequence[ClipPart], path: Path, cache: EncodedShots, *, threads: int
 ) -> tuple[list[PlacedPart], list[FilmWarning]]:
     """
-    Write the film, its index in front so that it can be played while it is loaded; what it lacks is told.
+    Write the film, its index in front so that it can be played while it is loaded; what it lacks is in its warnings.
 
     *threads*: of decoder and encoder, or `COPIED`. *cache*: shots that an earlier join has encoded, and this one does.
     Raises: Unsuitable if it does not work out that way; ClipUnusable; OSError.

@@ -27,7 +27,7 @@ from framerelay.media.child.clips import (
     still_ticks,
     to_sample,
 )
-from framerelay.media.child.color import Tags, said
+from framerelay.media.child.color import Tags, first_known
 from framerelay.media.child.containers import identify
 from framerelay.media.child.frames import tags_of
 from framerelay.media.child.hidden import first_bytes_of_units, kind
@@ -236,9 +236,9 @@ def _picture(stream: VideoStream, frame: VideoFrame, rate: Fraction | None, tags
         orientation=orientation_of(frame),
         says_siting=tags.sited,
         range=int(context.color_range),
-        matrix=said(int(frame.colorspace), tags.matrix),
-        primaries=said(int(frame.color_primaries), tags.primaries),
-        transfer=said(int(frame.color_trc), tags.transfer),
+        matrix=first_known(int(frame.colorspace), tags.matrix),
+        primaries=first_known(int(frame.color_primaries), tags.primaries),
+        transfer=first_known(int(frame.color_trc), tags.transfer),
         rate=rate,
         headers=context.extradata or b"",
     )

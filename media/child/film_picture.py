@@ -155,7 +155,7 @@ class Encoder:
             shot.frames,
             ticks,
         )
-        return self._cache.opened(about, lambda output: self._encode(shot, output))
+        return self._cache.shot_of(about, lambda output: self._encode(shot, output))
 
     def _encode(self, shot: PicturePlace, output: OutputContainer) -> int:
         """One shot, from 0 on; returns how many of its frames are not the clip's own."""

@@ -28,19 +28,14 @@ Write = Callable[[OutputContainer], int]
 
 
 class EncodedShots:
-    """
-    Those in *folder*, where the film is made, too.
-
-    ``made`` counts those that were not there.
-    """
+    """Those in *folder*, where the film is made, too."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._in_use = set[Path]()
-        self.made = 0
 
     @contextmanager
-    def opened(self, about: object, write: Write) -> Iterator[tuple[InputContainer, int]]:
+    def shot_of(self, about: object, write: Write) -> Iterator[tuple[InputContainer, int]]:
         """
         The shot that *about* describes, and how many of its frames are stood in for; made by *write* if it is missing.
 
@@ -74,7 +69,6 @@ class EncodedShots:
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
-        self.made += 1
         return missing
 
 

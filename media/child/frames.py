@@ -55,7 +55,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class LastPicture:
     """A last frame, its time in ticks, and the facts of its clip if all of that was read on the way."""
 
     picture: Picture
@@ -91,8 +91,8 @@ def examine_coming(clip: Growing, *, frame_into: Path, announce: Callable[[Frame
     As `examine`, of a clip that is still coming; an MP4 is decoded while it comes.
 
     Its index is read first, wherever it lies, then the pictures from the last keyframe on: what is read before it has
-    come may be fetched ahead of the rest (media/child/growing.py). *announce* is told of a frame that is written while
-    the rest is still to come and to be measured. Whatever does not work out is done again as `examine` does it.
+    come may be fetched ahead of the rest (media/child/growing.py). *announce* is called with a frame that is written
+    while the rest is still to come and to be measured. Whatever does not work out is done again as `examine` does it.
     Raises: as `examine`; GaveWay.
     """
     if identify(clip) == "mp4":
@@ -125,7 +125,7 @@ def tags_of(clip: Path | Growing, demuxer: str, stream: VideoStream) -> Tags:
         return read_tags(stream, bytes(next(container.demux(find_picture(container)))))
 
 
-def take_coming(clip: Growing) -> Taken | None:
+def take_coming(clip: Growing) -> LastPicture | None:
     """The last frame of an MP4, decoded as it comes; None if that did not work out."""
     with open_clip(clip, "mp4", probe=False) as container:
         stream = find_picture(container)
@@ -151,9 +151,9 @@ def take_coming(clip: Growing) -> Taken | None:
         if picture is None:
             return None
         if keyframes[-1]:
-            return Taken(picture=picture, pts=last.pts, facts=None)
+            return LastPicture(picture=picture, pts=last.pts, facts=None)
         check_samples(stream, samples)
-        return Taken(picture=picture, pts=last.pts, facts=measure(container, stream, samples))
+        return LastPicture(picture=picture, pts=last.pts, facts=measure(container, stream, samples))
 
 
 def measure_whole(clip: Growing) -> tuple[ClipFacts, int]:

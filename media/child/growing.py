@@ -11,7 +11,7 @@ class Growing:
     """
     A file of *size* bytes at *path* that a download is still writing, front and tail at once perhaps.
 
-    Reads as a binary file does, but for the waiting. *listen* gives the owner's next word about it; *want* is told,
+    Reads as a binary file does, but for the waiting. *listen* gives the owner's next word about it; *want* is called,
     once each time, where something is read that has not come yet: the owner may fetch that first.
     """
 

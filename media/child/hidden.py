@@ -19,7 +19,7 @@ WITHOUT_PICTURE = {"h264": range(6, 13), "hevc": range(32, 41)}
 
 
 def holds_picture(packet: "Packet[Any]", codec: str, headers: bytes) -> bool:
-    """True wherever it cannot be told. *headers*: the decoder's configuration."""
+    """True wherever it cannot be known. *headers*: the decoder's configuration."""
     data = memoryview(packet)
     try:
         match codec:
@@ -65,10 +65,10 @@ def shows_av1(data: Bytes) -> bool:
     """By the first frame header of each of its units (AV1 specification, 5.3 and 5.9.2) that says so."""
     at, has_headers = 0, False
     while at < len(data):
-        kind, extended, sized = data[at] >> 3 & 15, data[at] >> 2 & 1, data[at] >> 1 & 1
-        at += 1 + extended
+        kind, has_extension, has_size = data[at] >> 3 & 15, data[at] >> 2 & 1, data[at] >> 1 & 1
+        at += 1 + has_extension
         size = len(data) - at
-        if sized:
+        if has_size:
             size, at = leb128(data, at)
         if kind == 1 and data[at] & 0x08:  # A sequence of one still picture.
             return True

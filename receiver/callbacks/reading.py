@@ -1,4 +1,4 @@
-"""What a callback says, and the look-up that it gives reason for; nothing slow, nothing believed."""
+"""What a callback says, and the look-up that it is a reason for; nothing slow, nothing believed."""
 
 import hashlib
 import json
@@ -35,13 +35,13 @@ PROBED: Final = "sent by `framerelay doctor`"
 
 
 def random_ids(number: int) -> Sequence[str]:
-    """So many ids of callbacks; asking the kernel for each would cost more than making it."""
+    """*number* ids of callbacks; asking the kernel for each would cost more than making it."""
     digits = os.urandom(ID_BYTES * number).hex()
     return [f"cb_{digits[at : at + 2 * ID_BYTES]}" for at in range(0, len(digits), 2 * ID_BYTES)]
 
 
 def callback_at(address: Address, now: float, body: bytes = b"", callback_id: str | None = None) -> Callback:
-    """Something to this address, of which nothing is known yet; under *callback_id*, or an id of its own."""
+    """A callback to this address, of which nothing is known yet; under *callback_id*, or an id of its own."""
     name = callback_id or random_ids(1)[0]
     match address:
         case TakeAddress(run_id=run_id, shot_id=shot_id, take=take, provider=provider):
@@ -166,8 +166,8 @@ async def is_stranger(state: State, address: Address, body: bytes) -> bool:
     return take is not None and bool(take.job_ids) and not set(news.job_ids) & set(take.job_ids)
 
 
-def has_manners(state: State, address: Address) -> bool:
-    """Whether callbacks there may want another answer than ours: those go the long way."""
+def wants_own_answer(state: State, address: Address) -> bool:
+    """Whether the provider may want another answer than ours to callbacks there: those go the long way."""
     profile = _profile_at(state, address)
     return profile is not None and (
         profile.callback.challenge is not None
@@ -206,12 +206,12 @@ def _about(callback: Callback) -> dict[str, str | int | None]:
 
 
 def fingerprint_of(address: Address, callback: Callback) -> str:
-    """The same for all that say the same at the same address."""
+    """What is equal for callbacks that say the same at the same address."""
     return f"{address.name}:{callback.outcome}:{callback.sha256}"
 
 
 def task_for(address: Address, callback: Callback) -> Task | None:
-    """The look-up that this callback gives reason for; one about a take is worth it whatever the body says."""
+    """The look-up that this callback is a reason for; one about a take is, whatever its body says."""
     source = {"callback": callback.id, "received_at": None if callback.replay_of else callback.received_at}
     if isinstance(address, TakeAddress):
         ids = {"run": address.run_id, "shot": address.shot_id, "take": address.take}

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
 from framerelay.config.metrics import ACKNOWLEDGE
-from framerelay.receiver.answers import NO_SUCH_ADDRESS, code_of, error_answer, refused, try_later
+from framerelay.receiver.answers import NO_SUCH_ADDRESS, answer_refusal, code_of, error_answer, try_later
 from framerelay.receiver.callbacks.reading import (
     acknowledgement_at,
     callback_at,
@@ -68,22 +68,22 @@ async def receive_callback(request: Request) -> Response:
     _count(state, state.limits.count_callback, address)
     callback, refusal, reply = await _read(request, state, address)
     if callback.held and refusal:
-        return await _quarantine(state, callback, await _as_stranger(state, address, callback) or refusal)
+        return await _quarantine(state, callback, await _answer_to_stranger(state, address, callback) or refusal)
     if reply is not None and callback.job_id is None:
         return reply
     _count(state, state.limits.count_body, address, len(callback.body))
-    answer = await _answered(state, callback, address)
+    answer = await _accept(state, callback, address)
     if answer.status_code != 200:
         return answer
-    stranger = None if refusal or reply else await _as_stranger(state, address, callback)
+    stranger = None if refusal or reply else await _answer_to_stranger(state, address, callback)
     return refusal or reply or stranger or acknowledgement_at(state, address) or answer
 
 
-async def _as_stranger(state: State, address: Address, callback: Callback) -> Response | None:
+async def _answer_to_stranger(state: State, address: Address, callback: Callback) -> Response | None:
     """
     The answer that a provider wants for a callback about no job of ours, such as the test of its console.
 
-    It may be unsigned, and is kept like any other: what is answered changes nothing that comes of it.
+    It may be unsigned, and is kept like any other: the answer changes nothing of what follows from it.
     """
     status = strangers_status(state, address)
     if status is None or callback.outcome not in ("accepted", "quarantined"):
@@ -101,8 +101,8 @@ def _count(state: State, limit: Callable[..., None], *what: object) -> None:
         raise
 
 
-async def _answered(state: State, callback: Callback, address: Address) -> Response:
-    """The answer, as soon as *callback* lies in Redis or in the spool; and a line for it."""
+async def _accept(state: State, callback: Callback, address: Address) -> Response:
+    """Keep *callback* in Redis, else in the spool, log it, and return the answer."""
     callback, span = traced(callback)
     fingerprint, task = fingerprint_of(address, callback), task_for(address, callback)
     try:
@@ -155,7 +155,7 @@ def _fields(callback: Callback) -> dict[str, Any]:
 
 
 async def _refusal(request: Request, state: State) -> Response:
-    """404, or 429 for one more of many; what is kept of it, if anything, is written behind the answer."""
+    """404, or 429 after too many of them; a sample of it, if one is kept, is written after the answer."""
     state.counts["refused"] += 1
     state.limits.count_stranger(request)
     log.info("callback_refused", reason="unknown_token")
@@ -191,9 +191,9 @@ def _target_of(request: Request) -> bytes:
 
 async def _read(request: Request, state: State, address: Address) -> tuple[Callback, Response | None, Response | None]:
     """
-    What came, the answer to it if that is not 200, and the one to a question in it, if it asks one.
+    The callback, its answer if that is not 200, and the reply to a challenge in it, if there is one.
 
-    A body that nobody could verify says nothing. A question is given back as it came, not as it may be kept.
+    A body that could not be verified says nothing. A challenge is given back as it came, not as it may be kept.
     """
     callback = callback_at(address, time.time())
     recipe = state.verification.recipe_of(address)
@@ -205,7 +205,7 @@ async def _read(request: Request, state: State, address: Address) -> tuple[Callb
         if recipe is not None:
             state.verification.check(recipe, callback)
     except HTTPException as error:
-        refusal = await refused(request, error)
+        refusal = await answer_refusal(request, error)
         return (
             replace(callback, outcome=code_of(error), reason=error.detail, held=recipe is not None, evidence=()),
             refusal,

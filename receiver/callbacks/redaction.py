@@ -34,21 +34,21 @@ def without_paths(document: Mapping[str, object], paths: Sequence[str]) -> Mappi
     """*document* without what stands at *paths*, those of a profile's ``redact``; itself where nothing stands there."""
     for path in paths:
         for _, steps in read_path(path).alternatives:
-            document = cast("Mapping[str, object]", _hidden(document, steps))
+            document = cast("Mapping[str, object]", _without(document, steps))
     return document
 
 
-def _hidden(value: object, steps: Sequence[PathStep]) -> object:
+def _without(value: object, steps: Sequence[PathStep]) -> object:
     """A copy of *value* with a word in place of what stands at *steps*; of entries that are alike, in all of them."""
     if not steps:
         return HIDDEN if value else value
     first, rest = steps[0], steps[1:]
     if isinstance(first, str):
         inside = isinstance(value, dict) and first in value
-        return {**value, first: _hidden(value[first], rest)} if isinstance(value, dict) and inside else value
+        return {**value, first: _without(value[first], rest)} if isinstance(value, dict) and inside else value
     if not isinstance(value, list):
         return value
-    return [_hidden(one, rest) if _is_at(first, at, one) else one for at, one in enumerate(value)]
+    return [_without(one, rest) if _is_at(first, at, one) else one for at, one in enumerate(value)]
 
 
 def _is_at(step: int | tuple[str, str], at: int, one: object) -> bool:
@@ -59,9 +59,9 @@ def _is_at(step: int | tuple[str, str], at: int, one: object) -> bool:
 
 def all_without_secrets(bodies: Sequence[bytes], *, secrets: tuple[str, ...]) -> Sequence[bytes | None]:
     """
-    The same for many at once that are JSON, for little more than for one; None for those that want a closer look.
+    As `without_secrets`, for many JSON bodies at once, for little more than the cost of one; None: read that one alone.
 
-    What each may hold is looked for in all together, so that one that looks suspicious has all looked at one by one.
+    They are searched together, so if one of them may hold a secret, each has to be read alone.
     """
     try:
         text = b"\0".join(bodies).decode()

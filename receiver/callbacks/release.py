@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from framerelay.api import shapes
-from framerelay.config.logs import bound
+from framerelay.config.logs import log_context
 from framerelay.receiver.answers import shape_answer
 from framerelay.receiver.callbacks.reading import fingerprint_of, interpret, task_for
 from framerelay.receiver.callbacks.replay import address_of, kept_callback
@@ -36,7 +36,7 @@ async def release_one(state: State, text: str) -> shapes.Release:
     if not callback.held:
         raise Conflict(f"it is not in quarantine; it was kept as {callback.outcome}")
     try:
-        return await _released(state, callback)
+        return await _release(state, callback)
     except Unverified as error:
         raise Conflict(f"it still does not prove where it comes from: {error.message}") from error
 
@@ -50,21 +50,21 @@ async def release_each(state: State) -> list[shapes.Release]:
     """Verify all that is in quarantine again, oldest first."""
     await read_again_everywhere(state)
     outcomes: list[shapes.Release] = []
-    for callback_id in await state.inbox.held():
+    for callback_id in await state.inbox.held_ids():
         callback = await state.inbox.find(callback_id)
         if callback is None or not callback.held:
             await state.inbox.let_go(callback_id, forget=False)
             continue
         try:
-            outcomes.append(await _released(state, callback))
+            outcomes.append(await _release(state, callback))
         except Unverified as error:
             outcomes.append(_outcome(callback, released=False, repeated=False, reason=error.message))
     return outcomes
 
 
-async def _released(state: State, callback: Callback) -> shapes.Release:
+async def _release(state: State, callback: Callback) -> shapes.Release:
     """
-    As if it came now, with the same dedupe: the sender may have tried again meanwhile, and passed.
+    Accept it as if it came now, with the same dedupe: the sender may have tried again meanwhile, and been accepted.
 
     Under its own id: releasing it again after a crash between the two steps does no harm.
     Raises: Unverified.
@@ -79,7 +79,7 @@ async def _released(state: State, callback: Callback) -> shapes.Release:
     fingerprint, task = fingerprint_of(address, result), task_for(address, result)
     is_new = await state.inbox.accept(result, fingerprint=fingerprint, task=task)
     await state.inbox.let_go(callback.id, forget=not is_new)
-    with bound(run_id=callback.run_id, shot=callback.shot_id, take=callback.take, hook=callback.hook):
+    with log_context(run_id=callback.run_id, shot=callback.shot_id, take=callback.take, hook=callback.hook):
         log.info("callback_released", callback_id=callback.id, outcome=result.outcome, repeated=not is_new)
     return _outcome(result, released=True, repeated=not is_new, reason=result.reason)
 

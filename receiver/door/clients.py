@@ -1,4 +1,4 @@
-"""Who asks: the address that a request came from, told by proxies only where we were told to believe them."""
+"""Who asks: the address that a request came from, by proxies only where the settings trust them."""
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network

@@ -1,5 +1,5 @@
 """
-One connection: uvicorn's protocol, and what it lacks: deadlines for both ends, bounds for heads, room for others.
+One connection: uvicorn's protocol with what it lacks: deadlines for both sides, bounds for heads, room for others.
 
 Each connection has one timer, which looks once a second; a request costs a few assignments.
 """
@@ -22,7 +22,7 @@ HEAD_BYTES_MAX: Final = 32 * 1024
 HEADERS_MAX: Final = 100
 BODY_BYTES_A_SECOND: Final = 50_000  # A picture of 30 MB may take ten minutes, a callback twenty seconds.
 FRAMING_SHARE: Final = 8  # A chunk of one byte is framed by five; extensions and trailers without end are none.
-LINGER_S: Final = 2.0  # What still comes after its answer is heard that long: a reset would take the answer away.
+LINGER_S: Final = 2.0  # How long a sender is still read after its answer: a reset would discard that.
 LOOK_EVERY_S: Final = 1.0
 HEAD_TOO_LARGE: Final = "the head of the request, or the framing of its body, is too large"
 
@@ -56,9 +56,9 @@ class Connection(HttpToolsProtocol):
     _stalled_at: float | None = None
     _whole = True  # Nothing of a request is outstanding.
     _in_head = False
-    _answered = False  # Before it was whole: what still comes is passed over.
+    _answered = False  # Before it was whole: what still comes is ignored.
     _refused = False
-    _deaf = False  # What came behind a request was none; that one still gets its answer.
+    _deaf = False  # What followed a request was not HTTP; that request still gets its answer.
     _body_bytes = 0
     _framing_bytes = 0  # Of this request, without its body and without the read that it began in.
     _read_bytes = 0
@@ -73,14 +73,14 @@ class Connection(HttpToolsProtocol):
     # --- what asyncio calls
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # uvicorn narrows it, too.
-        """Room is made for it if need be; its time begins."""
+        """Make room for it if necessary; its time begins."""
         super().connection_made(transport)
         self._has_room()
         self._wait()
         self._looking = self.loop.call_later(LOOK_EVERY_S, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing of it stays."""
+        """Forget the connection."""
         self.waiting.pop(self, None)
         if self._looking is not None:
             self._looking.cancel()
@@ -98,7 +98,7 @@ class Connection(HttpToolsProtocol):
         return True
 
     def data_received(self, data: bytes) -> None:
-        """What is neither head nor body to speak of is counted."""
+        """Count what frames a body; a request with much more framing than body is refused."""
         if self._refused or self._deaf:
             return
         requests, self._read_bytes = self._requests, len(data)
@@ -149,7 +149,7 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """The next request may take its time; the rest of this one is not worth much."""
+        """Wait for the next request, or, if the rest of this one is still coming, for ``LINGER_S``."""
         super().on_response_complete()
         if not self.cycle.response_complete:
             return  # One that came behind it is under way, with a time of its own.
@@ -175,13 +175,13 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _wait(self) -> None:
-        """For the next request: until it has a whole head, the connection may be wanted for somebody else."""
+        """Wait for a request: until its head is whole, the connection may be closed to make room for another one."""
         self._due = self.loop.time() + self.timeout_s
         self.waiting[self] = None
 
     def _has_room(self) -> bool:
         """
-        Whether this one is not one too many, once those have gone that wait longest, as many as need be.
+        Whether there is room for this one, after as many as necessary of those that wait longest were closed.
 
         An abort takes effect a moment later; until then nobody else should choose the same one, nor count it.
         """
@@ -233,7 +233,7 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
 
     def _refuse(self, status: int, code: str, message: str) -> None:
-        """Say it in place of the application, then hear out what is on its way."""
+        """Answer in place of the application, then read what is still on its way."""
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             if cycle.response_started or self._in_head or self.pipeline:
@@ -253,7 +253,7 @@ class Connection(HttpToolsProtocol):
 
 
 def _is_gone(connection: Protocol) -> bool:
-    """It is closed, and asyncio says so in a moment; one whose answer is still to be taken is there."""
+    """Whether it is closed, and asyncio is about to say so; one whose answer is still being written is not."""
     transport: Transport = connection.transport  # type: ignore[attr-defined]  # Each of uvicorn's has one.
     return transport.is_closing() and not transport.get_write_buffer_size()
 
@@ -262,5 +262,5 @@ _garbage: Final = Rate(LINES_A_MINUTE, keys_max=1)
 
 
 def spare(record: logging.LogRecord) -> bool:
-    """uvicorn has a line for all that is no HTTP; strangers could fill the disk with it."""
+    """Let a few of uvicorn's lines about what is not HTTP pass: strangers could fill the disk with them."""
     return record.msg != "Invalid HTTP request received." or not _garbage.wait_s("line")

@@ -5,7 +5,7 @@ Authenticating and keeping such a callback costs less than the parser, uvicorn's
 a task around them. So one that comes in one piece, plainly written and alone, is handed over as it stands, and its
 answer is written at once. Whatever is not so, or turns out not to be, is given to the parser as if it had just come.
 
-The other half, `receiver.callbacks.batch`, says what both earn. To be rid of them give `connection_factory` in
+The other half, `receiver.callbacks.batch`, says what both save. To remove them, give `connection_factory` in
 `cli.serve` a `Connection` in place of a `FastConnection`, and delete the two files: nothing else changes.
 """
 
@@ -56,11 +56,11 @@ class FastConnection(Connection):
         self._batch().accept(plain[1].decode(), data[plain.end() :], self._respond)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """What is under way is kept nevertheless; nobody hears of it."""
+        """A callback that is under way is still kept; its sender gets no answer."""
         self._under_way, self._behind = None, b""
         super().connection_lost(exc)
 
-    def eof_received(self) -> bool:  # type: ignore[override]  # As in the door.
+    def eof_received(self) -> bool:  # type: ignore[override]  # As in `Connection`.
         """Whoever sends no more may still wait for an answer."""
         if self._under_way is None:
             return super().eof_received()
@@ -113,7 +113,7 @@ class FastConnection(Connection):
                 super().shutdown()
         else:
             ending = _LAST if self._closing else ()
-            self.transport.write(_written(answer, (*self.server_state.default_headers, *ending)))
+            self.transport.write(_bytes_of(answer, (*self.server_state.default_headers, *ending)))
             self.server_state.total_requests += 1
             if self._closing:
                 self.transport.close()
@@ -126,7 +126,7 @@ class FastConnection(Connection):
 
 
 @lru_cache(maxsize=8)  # Nearly all are the same two for a second: uvicorn's headers hold the date.
-def _written(answer: Response, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+def _bytes_of(answer: Response, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
     """*answer* as it leaves, with *headers* before its own."""
     head = b"".join([b"%b: %b\r\n" % header for header in (*headers, *answer.raw_headers)])
     return b"%b%b\r\n%b" % (STATUS_LINE[answer.status_code], head, bytes(answer.body))

@@ -84,11 +84,11 @@ class KeyCheck:
             return False
 
     async def turn_away(self, request: Request) -> None:
-        """A wrong key is a guess; no key at all is none, nor is a session that is over. Raises: as `guessed`."""
+        """A wrong key is a guess; no key at all is none, nor is a session that is over. Raises: as `delay_guess`."""
         if "authorization" in request.headers:
-            await self.guessed(request)
+            await self.delay_guess(request)
 
-    async def guessed(self, request: Request) -> None:
+    async def delay_guess(self, request: Request) -> None:
         """
         Hold a wrong key's answer back, ever longer for the same address; right keys are never held back.
 

@@ -77,7 +77,7 @@ class Limits:
         return True
 
     def count_stranger(self, request: Request) -> None:
-        """After token, link or key were found wrong; strict. A new connection would cost us more than they do."""
+        """After a token, link or key was found wrong; strict. The connection stays: a new one would cost more."""
         client = client_of(request, proxies=self._proxies)
         if wait_s := self._clients.wait_s(client if self._clients.has_room_for(client) else THE_REST):
             self._say("strangers_limited", client=client)
@@ -97,10 +97,10 @@ class Limits:
 
 class Rate:
     """
-    So many in any minute (*over_s*) for each key, all at once if they like; at most *keys_max* keys are remembered.
+    At most *number* in any minute (*over_s*) for each key, even all at once; at most *keys_max* keys are remembered.
 
     One number is kept for each: when its minute will be empty again. The key that was used longest ago is forgotten
-    first; `has_room_for` says if nobody has to be who is still counted.
+    first; `has_room_for` says whether that can be done without forgetting one that still counts.
     """
 
     def __init__(
@@ -112,10 +112,10 @@ class Rate:
         self._clock = clock
         self._empty_at: OrderedDict[Hashable, float] = (
             OrderedDict()
-        )  # A dict looks for its first key longer and longer.
+        )  # In a plain dict, finding the first key takes longer each time.
 
     def wait_s(self, key: Hashable, number: int = 1) -> float:
-        """0.0, and it is counted, or so many; or the seconds until they are let in, and they are not."""
+        """0.0, and *number* are counted; else the seconds until they would be let in, and nothing is counted."""
         now, buckets = self._clock(), self._empty_at
         empty_at = buckets.pop(key, now)
         if empty_at < now:
@@ -142,14 +142,14 @@ class Rate:
 
 
 class Seats:
-    """So many at once, and no more."""
+    """At most *number* at once."""
 
     def __init__(self, number: int) -> None:
         self._free = number
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
-        """One of them, until it is left. Raises: Busy if there is none."""
+    def seat(self) -> Iterator[None]:
+        """Take one for as long as the block lasts. Raises: Busy if there is none."""
         if not self._free:
             raise Busy("too many event streams are open: read the run itself, or close another stream")
         self._free -= 1

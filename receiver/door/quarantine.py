@@ -18,7 +18,7 @@ class Quarantine:
     def __init__(self, inbox: Inbox, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._inbox = inbox
         self._clock = clock
-        self._taken: deque[float] = deque(maxlen=A_MINUTE)
+        self._times: deque[float] = deque(maxlen=A_MINUTE)
 
     async def hold(self, callback: Callback, *, within_s: float) -> bool:
         """
@@ -27,9 +27,9 @@ class Quarantine:
         Raises: StoreUnavailable, also when it takes longer than *within_s*.
         """
         now = self._clock()
-        if len(self._taken) == A_MINUTE and now - self._taken[0] < 60:
+        if len(self._times) == A_MINUTE and now - self._times[0] < 60:
             return False
-        self._taken.append(now)
+        self._times.append(now)
         try:
             async with asyncio.timeout(within_s):
                 await self._inbox.hold(callback)

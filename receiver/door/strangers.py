@@ -1,4 +1,4 @@
-"""Callbacks at addresses that we did not give away: refused, and a few of them kept so that a person can see why."""
+"""Callbacks at addresses that we did not issue: refused, and a few of them kept so that a person can see why."""
 
 import asyncio
 import secrets
@@ -25,20 +25,20 @@ class Strangers:
     def __init__(self, inbox: Inbox, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._inbox = inbox
         self._clock = clock
-        self._taken: deque[float] = deque(maxlen=A_MINUTE)
+        self._times: deque[float] = deque(maxlen=A_MINUTE)
 
     async def sample(self, request: Request) -> Callback | None:
-        """The beginning of a refused callback, if this one is to be kept; most are not looked at at all."""
+        """The beginning of a refused callback, if this one is to be kept; most are not read at all."""
         now = self._clock()
-        if len(self._taken) == A_MINUTE and now - self._taken[0] < 60:
+        if len(self._times) == A_MINUTE and now - self._times[0] < 60:
             return None
-        self._taken.append(now)
+        self._times.append(now)
         body = await _beginning(request)
         name = f"cb_{secrets.token_hex(10)}"
         return Callback(id=name, received_at=time.time(), outcome="refused", body=body, reason=REASON)
 
     async def keep(self, callback: Callback) -> None:
-        """For after the answer; without Redis the sample is lost, which harms nobody."""
+        """Called after the answer; without Redis the sample is lost, which harms nobody."""
         with suppress(StoreUnavailable):
             await self._inbox.refuse(callback)
 

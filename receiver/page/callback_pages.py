@@ -39,7 +39,7 @@ async def show_callbacks(request: Request) -> Response:
     page = await look_through(
         lambda limit, after: state.inbox.recent(limit=limit, after=after),
         name=lambda each: each.id,
-        is_wanted=lambda each: outcome in ("", each.outcome) and (each.run_id or "").startswith(run),
+        is_match=lambda each: outcome in ("", each.outcome) and (each.run_id or "").startswith(run),
         is_past=lambda each: each.received_at < since,
         limit=CALLBACKS_A_PAGE,
         after=query.get("after"),

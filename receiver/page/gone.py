@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from framerelay.languages.reader import language
-from framerelay.receiver.page.rendering import drawn, error_page
+from framerelay.receiver.page.rendering import error_page, fill
 from framerelay.runs.errors import FrameRelayError
 
 # A picture of its own takes no rules from the page, and needs the right to its own style.
@@ -25,7 +25,7 @@ async def stand_in(request: Request, plain: Response, error: FrameRelayError) ->
     """
     accept = request.headers.get("accept", "")
     if accept.startswith("image/"):
-        text = await drawn("gone.svg", lang=language(), words=error.message, is_coming=plain.status_code == 503)
+        text = await fill("gone.svg", lang=language(), words=error.message, is_coming=plain.status_code == 503)
         headers = {**HEADERS, **{name: plain.headers[name] for name in ("Retry-After",) if name in plain.headers}}
         return Response(text, plain.status_code, headers, media_type="image/svg+xml")
     if "text/html" in accept:

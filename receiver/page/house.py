@@ -49,7 +49,7 @@ async def show_providers(request: Request) -> Response:
     """``GET /providers``: which have a key (never which key), what each can do, what it is doing, its last trouble."""
     state = state_of(request)
     workers = [each for each in await _processes(state) if each.part == "worker"]
-    names = list(dict.fromkeys((state.providers.default, *state.providers.configured)))
+    names = list(dict.fromkeys((state.providers.default, *state.providers.entries)))
     every = list(dict.fromkeys((*names, *shipped())))
     # Each profile that is shipped is read from its file, once.
     rows = await run_in_threadpool(lambda: [_row(state.providers.of(name), workers) for name in every])

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from framerelay.api.access import Names
-from framerelay.languages.reader import COOKIE, LANGUAGES, known
+from framerelay.languages.reader import COOKIE, LANGUAGES, language_of_tag
 from framerelay.receiver.fields import fields_of
 from framerelay.runs.errors import RequestInvalid
 
@@ -21,7 +21,7 @@ async def choose_language(request: Request) -> Response:
 
     Raises: RequestInvalid.
     """
-    code = known(fields_of(request).get("lang"))
+    code = language_of_tag(fields_of(request).get("lang"))
     if code is None:
         raise RequestInvalid(f"lang is not one of {', '.join(LANGUAGES)}", param="lang")
     answer = Response(status_code=303, headers={"Location": _place_before(request)})

@@ -15,8 +15,8 @@ from framerelay.receiver.deciding import stored_run
 from framerelay.receiver.page.next import sentence_of
 from framerelay.receiver.page.rendering import render_page
 from framerelay.receiver.page.strip import latest_frame, opening_of, shape_of
+from framerelay.receiver.run_query import run_query_of
 from framerelay.receiver.state import State, state_of
-from framerelay.receiver.wanted import wanted_of
 from framerelay.runs.attention import needs_person
 from framerelay.runs.errors import RequestInvalid
 from framerelay.runs.model import Run, RunStatus
@@ -24,7 +24,7 @@ from framerelay.runs.standing import has_ended
 from framerelay.runs.text import amount_words
 from framerelay.store.progress import check_revision
 from framerelay.store.removal import remove
-from framerelay.store.run_index import Wanted
+from framerelay.store.run_index import RunQuery
 
 RUNS_A_PAGE: Final = 20
 NEEDS_MAX: Final = 50  # Of those that wait for a person, on top; a link leads to the others.
@@ -39,13 +39,13 @@ SORTS: Final[dict[str, tuple[Callable[[Run, shapes.Run], Any], bool]]] = {
 
 async def list_runs(request: Request) -> Response:
     """``GET /?status=&label=&q=&needs=&sort=&after=``: runs, newest first. Raises: RequestInvalid."""
-    state, selection = state_of(request), wanted_of(request)
+    state, selection = state_of(request), run_query_of(request)
     after, text = request.query_params.get("after"), request.query_params.get("q", "").strip()
     sort = request.query_params.get("sort", "")
     if sort and sort not in SORTS:
         raise RequestInvalid(f"sort is not one of {', '.join(SORTS)}", param="sort")
-    is_front = selection == Wanted() and not after and not sort
-    waiting = await state.store.runs(limit=NEEDS_MAX, selection=Wanted(needs_person=True)) if is_front else []
+    is_front = selection == RunQuery() and not after and not sort
+    waiting = await state.store.runs(limit=NEEDS_MAX, query=RunQuery(needs_person=True)) if is_front else []
     runs, more = await _page(state, selection, after=after, sort=sort, but={run.id for run in waiting})
     above, below = await run_in_threadpool(lambda: ([_row(run) for run in waiting], [_row(run) for run in runs]))
     labels = [f"{name}:{value}" for name, value in selection.labels]
@@ -61,11 +61,11 @@ async def list_runs(request: Request) -> Response:
         without={label: _query(*(pair for pair in pairs if pair[1] != label)) for label in labels},
         after=after,
         sort=sort,
-        wanted=selection,
+        selection=selection,
         text=text,
         labels=labels,
         statuses=list(RunStatus),
-        is_narrowed=bool(selection != Wanted()),
+        is_narrowed=bool(selection != RunQuery()),
     )
 
 
@@ -80,13 +80,13 @@ async def remove_run(request: Request) -> Response:
 
 
 async def _page(
-    state: State, selection: Wanted, *, after: str | None, sort: str, but: set[str]
+    state: State, selection: RunQuery, *, after: str | None, sort: str, but: set[str]
 ) -> tuple[list[Run], str | None]:
     """Those of this page, and behind which the next one begins; *but* those that are shown already."""
     if sort:
-        runs = await state.store.runs(limit=SORTED_MAX, selection=selection)
+        runs = await state.store.runs(limit=SORTED_MAX, query=selection)
         return await run_in_threadpool(_sorted, runs, sort), None
-    batch = await state.store.runs(limit=RUNS_A_PAGE + len(but) + 1, after=after, selection=selection)
+    batch = await state.store.runs(limit=RUNS_A_PAGE + len(but) + 1, after=after, query=selection)
     runs = [run for run in batch if run.id not in but]
     return runs[:RUNS_A_PAGE], runs[RUNS_A_PAGE - 1].id if len(runs) > RUNS_A_PAGE else None
 

@@ -22,7 +22,7 @@ async def look_through(
     batch: Callable[[int, str | None], Awaitable[Sequence[T]]],
     *,
     name: Callable[[T], str],
-    is_wanted: Callable[[T], bool],
+    is_match: Callable[[T], bool],
     is_past: Callable[[T], bool],
     limit: int,
     after: str | None,
@@ -38,7 +38,7 @@ async def look_through(
         for each in page:
             if is_past(each):
                 return ListPage(items=items, more=None)
-            if is_wanted(each):
+            if is_match(each):
                 if len(items) == limit:
                     return ListPage(items=items, more=after)
                 items.append(each)

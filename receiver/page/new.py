@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from framerelay.api import shapes
 from framerelay.api.views import plan_view
-from framerelay.network.policy import Trusted
+from framerelay.network.policy import TrustedHosts
 from framerelay.receiver.answers import foreseen
 from framerelay.receiver.beginning import begin_run
 from framerelay.receiver.deciding import stored_run
@@ -33,7 +33,7 @@ from framerelay.storyboards.inputs import GIVEN
 from framerelay.storyboards.notation import Form
 from framerelay.storyboards.storyboard import Storyboard, read_storyboard, start_run
 from framerelay.storyboards.terms import terms_of
-from framerelay.storyboards.writing import written
+from framerelay.storyboards.writing import write_storyboard
 from framerelay.upstream.quotes import priced
 
 FIELDS: Final = ("storyboard", "files", "plan", "max_jobs", "nonce", "action")
@@ -48,7 +48,7 @@ class Manuscript:
 
     text: str = ""
     files: dict[str, str] = field(default_factory=dict)
-    planned: str | None = None
+    plan_id: str | None = None
     max_jobs: str = ""
     nonce: str = field(default_factory=lambda: secrets.token_hex(8))
 
@@ -86,15 +86,15 @@ async def show_new(request: Request) -> Response:
     if not source:
         return await _page(request, Manuscript(), Sketch())
     run = await stored_run(state, source)
-    board = await asyncio.to_thread(written, run, await state.store.given.of(run.id))
+    board = await asyncio.to_thread(write_storyboard, run, await state.store.wordings.of(run.id))
     manuscript = Manuscript(text=board.text)
-    return await _page(request, manuscript, await sketched(state, manuscript), source=run)
+    return await _page(request, manuscript, await sketch_of(state, manuscript), source=run)
 
 
 async def show_plan(request: Request) -> Response:
     """``POST /new/plan``: what the manuscript would do and cost, as a part of the page. Nothing is spent or stored."""
     manuscript = _manuscript(fields_of(request))
-    sketch = await sketched(state_of(request), manuscript)
+    sketch = await sketch_of(state_of(request), manuscript)
     return await render_page(request, "plan.html", manuscript=manuscript, sketch=sketch)
 
 
@@ -102,8 +102,8 @@ async def start_new(request: Request) -> Response:
     """``POST /new``: ``action=start`` makes a run of the plan that was shown; what cannot be is said there."""
     state, fields = state_of(request), fields_of(request)
     manuscript = _manuscript(fields)
-    sketch = await sketched(state, manuscript)
-    if fields.get("action") != "start" or not manuscript.planned or sketch.plan is None or sketch.missing:
+    sketch = await sketch_of(state, manuscript)
+    if fields.get("action") != "start" or not manuscript.plan_id or sketch.plan is None or sketch.missing:
         return await _page(request, manuscript, sketch)
     try:
         run = await _begin(state, manuscript)
@@ -114,7 +114,7 @@ async def start_new(request: Request) -> Response:
     return Response(status_code=303, headers={"Location": f"/runs/{run.id}"})
 
 
-async def sketched(state: State, manuscript: Manuscript) -> Sketch:
+async def sketch_of(state: State, manuscript: Manuscript) -> Sketch:
     """*manuscript* read, priced and planned; every mistake is part of the answer."""
     if not manuscript.text.strip():
         return Sketch()
@@ -134,28 +134,28 @@ async def sketched(state: State, manuscript: Manuscript) -> Sketch:
 async def _begin(state: State, manuscript: Manuscript) -> Run:
     """Once for each plan of this page, however often its button is pressed."""
     board = await asyncio.to_thread(_board, state, manuscript, {})
-    order = bound_to(board, plan_id=manuscript.planned, limit=manuscript.max_jobs or None, param="max_jobs")
-    key = f"page-{manuscript.nonce}-{manuscript.planned}-{manuscript.max_jobs}"
+    order = bound_to(board, plan_id=manuscript.plan_id, limit=manuscript.max_jobs or None, param="max_jobs")
+    key = f"page-{manuscript.nonce}-{manuscript.plan_id}-{manuscript.max_jobs}"
     return await begin_run(state, order, original=board, key=key)
 
 
 def _board(state: State, manuscript: Manuscript, pictures: dict[str, str | None]) -> Storyboard:
     """As the API would read it, with the pictures that it names; these are put into *pictures*."""
-    trusted_hosts = Trusted(state.settings.trusted_hosts)
+    trusted_hosts = TrustedHosts(state.settings.trusted_hosts)
     board = read_storyboard(manuscript.text, form=manuscript.form, trusted_hosts=trusted_hosts)
-    pictures.update({name: _given(name, manuscript.files) for name in board.local_files()})
+    pictures.update({name: _address_of(name, manuscript.files) for name in board.local_files()})
     names = {name: address for name, address in pictures.items() if address}
     if names:
         board = board.with_files(names)
     if names and len(names) == len(pictures):
-        wording = board.given
+        wording = board.wording
         text = wording.text if wording else json.dumps(board.document)
         again: Form = "yaml" if wording and wording.form == "yaml" else "json"
         board = read_storyboard(text, form=again, allow_paths=False, trusted_hosts=trusted_hosts)
     return priced(board, state.providers)
 
 
-def _given(name: str, files: Mapping[str, str]) -> str | None:
+def _address_of(name: str, files: Mapping[str, str]) -> str | None:
     """By its whole name, else by the last part: a picture that was dropped has no folder."""
     return files.get(name) or files.get(PurePosixPath(name.replace("\\", "/")).name)
 
@@ -175,7 +175,7 @@ async def _takes_s(state: State, board: Storyboard) -> float | None:
     for shot in run.story:
         kind = json.dumps([run.model_of(shot), {name: shot.input.get(name) for name in _PACE}], default=str)
         if kind not in usual:
-            usual[kind] = (await pace.expected(run, shot)).usual_s
+            usual[kind] = (await pace.usual_times(run, shot)).usual_s
         if (seconds := usual[kind]) is None:
             return None
         ends[shot.id] = ends.get(shot.source or "", 0.0) + seconds
@@ -191,7 +191,7 @@ def _manuscript(fields: Mapping[str, str]) -> Manuscript:
     return Manuscript(
         text=text,
         files=_files(fields.get("files", "")),
-        planned=fields.get("plan") or None,
+        plan_id=fields.get("plan") or None,
         max_jobs=fields.get("max_jobs", "").strip(),
         nonce=nonce if nonce.isalnum() and len(nonce) <= 32 else secrets.token_hex(8),
     )
@@ -221,6 +221,6 @@ async def _page(
         sketch=sketch,
         source=source,
         files=json.dumps(manuscript.files),
-        providers=list(dict.fromkeys((providers.default, *providers.configured))),
+        providers=list(dict.fromkeys((providers.default, *providers.entries))),
         models=list(models)[:MODELS_MAX],
     )

@@ -1,4 +1,4 @@
-"""What was told to whom, what came of each try, and sending it once more."""
+"""Notifications: to whom they went, what came of each try, and sending one again."""
 
 from typing import Final
 from urllib.parse import urlencode
@@ -20,21 +20,21 @@ NOTIFICATIONS_A_PAGE: Final = 50
 async def show_notifications(request: Request) -> Response:
     """``GET /notifications?run=&state=&after=``: newest first, with all their deliveries. Raises: RequestInvalid."""
     state, query = state_of(request), request.query_params
-    run_text, wanted = query.get("run", "").strip(), query.get("state", "")
-    if wanted and wanted not in set(NotificationState):
+    run_text, state_name = query.get("run", "").strip(), query.get("state", "")
+    if state_name and state_name not in set(NotificationState):
         raise RequestInvalid(f"state is not one of {', '.join(NotificationState)}", param="state")
-    run = await state.store.named(run_text) if run_text else None
-    run_id = run.id if run else run_text or None  # One that was removed is told of still.
+    run = await state.store.find_named(run_text) if run_text else None
+    run_id = run.id if run else run_text or None  # A run that was removed still has notifications.
     page = await look_through(
         lambda limit, after: state.outbox.recent(limit=limit, after=after, run_id=run_id),
         name=lambda each: each.notice.id,
-        is_wanted=lambda each: wanted in ("", each.state),
+        is_match=lambda each: state_name in ("", each.state),
         is_past=lambda each: False,
         limit=NOTIFICATIONS_A_PAGE,
         after=query.get("after"),
     )
     runs = await state.store.runs(limit=100)
-    pairs = [("state", wanted), ("run", run_text), ("after", page.more)]
+    pairs = [("state", state_name), ("run", run_text), ("after", page.more)]
     return await render_page(
         request,
         "notifications.html",
@@ -42,7 +42,7 @@ async def show_notifications(request: Request) -> Response:
         titles={run.id: run.title for run in runs},
         older=urlencode([pair for pair in pairs if pair[1]]) if page.more else None,
         states=list(NotificationState),
-        wanted=wanted,
+        state_name=state_name,
         run=run_text,
     )
 

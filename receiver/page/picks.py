@@ -16,10 +16,10 @@ UNDO_NAMES = ("undo", "shot")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undo:
-    """A pick that can be taken back: of *shot*, where *picked* was picked and *take* had been before."""
+    """A pick that can be taken back: of *shot*, where *pick* was picked and *take* had been before."""
 
     shot_id: str
-    picked: int
+    pick: int
     take: int
 
 
@@ -66,8 +66,8 @@ def undo_of(run: Run, query: Mapping[str, str], now: float) -> Undo | None:
     if shot is None or shot.picked is None or not (number.isascii() and number.isdigit() and len(number) < 6):
         return None
     event = events.Picked(shot_id=shot.id, take=int(number))
-    begun = [take for heir in heirs(run, shot) for take in heir.takes]
-    has_spent = any(take.first_frame and take.first_frame.take == shot.picked for take in begun)
+    takes = [take for heir in heirs(run, shot) for take in heir.takes]
+    has_spent = any(take.first_frame and take.first_frame.take == shot.picked for take in takes)
     if has_spent or why_not(run, event, now) is not None:
         return None
-    return Undo(shot_id=shot.name, picked=shot.picked, take=event.take)
+    return Undo(shot_id=shot.name, pick=shot.picked, take=event.take)

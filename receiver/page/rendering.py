@@ -20,7 +20,7 @@ from framerelay.languages import measures
 from framerelay.languages.catalogs import joint, translate, translate_exactly, translate_many
 from framerelay.languages.reader import ENGLISH, FULL_STOP, NAMES, language
 from framerelay.receiver.access import SAFE, Handler, require
-from framerelay.receiver.answers import NO_SUCH_ADDRESS, foreseen, refused
+from framerelay.receiver.answers import NO_SUCH_ADDRESS, answer_refusal, foreseen
 from framerelay.receiver.fields import check
 from framerelay.receiver.page.static_files import address_of
 from framerelay.receiver.page.wording import worded
@@ -96,12 +96,12 @@ async def render_page(request: Request, template: str, *, status: int = 200, **v
         "lang": language(),
         "languages": NAMES,
     }
-    text = await drawn(template, **{**common, **worded(values)})
+    text = await fill(template, **{**common, **worded(values)})
     headers = {**HEADERS, "Content-Security-Policy": await _policy(request)}
     return Response(text, status_code=status, media_type="text/html", headers=headers)
 
 
-async def drawn(template: str, **values: Any) -> str:
+async def fill(template: str, **values: Any) -> str:
     """*template* filled in with *values* alone."""
     return await run_in_threadpool(lambda: _templates.get_template(template).render(values))
 
@@ -123,7 +123,7 @@ async def _policy(request: Request) -> str:
 
 async def error_page(request: Request, error: HTTPException | FrameRelayError) -> Response:
     """What the API would answer, as a page: without a key it is the form that asks for one."""
-    plain = await (refused if isinstance(error, HTTPException) else foreseen)(request, error)
+    plain = await (answer_refusal if isinstance(error, HTTPException) else foreseen)(request, error)
     status = plain.status_code
     if status == 401:
         answer = await login_form(request, status=401, is_wrong=request.method == "POST")
@@ -153,11 +153,11 @@ def _run_of(request: Request) -> str | None:
 
 
 async def refused_page(request: Request, error: Exception) -> Response:
-    """What no route answers: a page for whoever reads HTML, else as `answers.refused`."""
+    """What no route answers: a page for whoever reads HTML, else as `answers.answer_refusal`."""
     reads_html = "text/html" in request.headers.get("accept", "")
     if isinstance(error, HTTPException) and reads_html and not request.url.path.startswith(APART):
         return await error_page(request, error)
-    return await refused(request, error)
+    return await answer_refusal(request, error)
 
 
 async def login_form(
@@ -165,7 +165,7 @@ async def login_form(
 ) -> Response:
     """The form that asks for the key; *is_wrong*: the one before did not fit. *is_spent*: the link was used before."""
     here = "/" if request.url.path in ("/login", "/logout") or request.method == "POST" else request.url.path
-    next_path = getattr(request.state, "wanted", here)
+    next_path = getattr(request.state, "next_path", here)
     return await render_page(
         request, "login.html", status=status, is_wrong=is_wrong, is_spent=is_spent, next_path=next_path
     )
@@ -223,10 +223,10 @@ _SIGNS: Final = {
 def _in_language(say: Callable[P, str]) -> Callable[P, str]:
     """*say* in the language of whoever reads."""
 
-    def said(*args: P.args, **kwargs: P.kwargs) -> str:
+    def answer(*args: P.args, **kwargs: P.kwargs) -> str:
         return translate(say(*args, **kwargs))
 
-    return said
+    return answer
 
 
 def _sentence(message: str) -> str:

@@ -9,8 +9,8 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 from starlette.responses import Response
 
-from framerelay.network.policy import Trusted
-from framerelay.receiver.amend_api import amended, outlook_of
+from framerelay.network.policy import TrustedHosts
+from framerelay.receiver.amend_api import amend_run, outlook_of
 from framerelay.receiver.deciding import stored_run
 from framerelay.receiver.door.body import read_body
 from framerelay.receiver.fields import check_names
@@ -23,7 +23,7 @@ from framerelay.runs.model import Run
 from framerelay.runs.text import range_words
 from framerelay.store.progress import check_revision
 from framerelay.storyboards.storyboard import Storyboard, read_storyboard
-from framerelay.storyboards.writing import written
+from framerelay.storyboards.writing import write_storyboard
 from framerelay.upstream.quotes import priced
 
 FIELDS: Final = ("action", "revision", "seen", "text")
@@ -33,17 +33,17 @@ FORM_BYTES_MAX: Final = 4 * STORYBOARD_BYTES_MAX  # A form sends a Chinese sign 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """
-    A storyboard in the making. ``seen``: the digest of the text whose outlook a person saw last.
+    A storyboard in the making. ``digest``: of the text whose outlook a person saw last.
 
-    ``told``: why it cannot be given to the run as it stands. ``is_now``: it is what the run is made of already.
+    ``notice``: why it cannot be given to the run as it stands. ``is_now``: it is what the run is made of already.
     """
 
     text: str
     is_now: bool = False
-    seen: str = ""
+    digest: str = ""
     outlook: AmendOutlook | None = None
     mistakes: tuple[Mistake, ...] = ()
-    told: str | None = None
+    notice: str | None = None
 
     @property
     def cost(self) -> str:
@@ -76,7 +76,7 @@ async def change_storyboard(request: Request) -> Response:
         check_revision(run, _revision(form))
         board = await asyncio.to_thread(_read, state, text)
         await outlook_of(state, run, board)
-        await amended(state, run, board, revision=_revision(form))
+        await amend_run(state, run, board, revision=_revision(form))
     except Conflict:
         now = await stored_run(state, run.id)
         notice = "somebody changed the run in between, so nothing was done: look again at what your text would do"
@@ -89,10 +89,10 @@ async def _proposal(state: State, run: Run, text: str, *, notice: str | None = N
     try:
         outlook = await outlook_of(state, run, await asyncio.to_thread(_read, state, text))
     except StoryboardInvalid as error:
-        return Proposal(text=text, mistakes=error.mistakes, told=notice)
+        return Proposal(text=text, mistakes=error.mistakes, notice=notice)
     except (Conflict, KeyMissing, NotFound) as error:
-        return Proposal(text=text, told=notice or error.message)
-    return Proposal(text=text, seen=_digest(text), outlook=outlook, told=notice)
+        return Proposal(text=text, notice=notice or error.message)
+    return Proposal(text=text, digest=_digest(text), outlook=outlook, notice=notice)
 
 
 def _revision(form: dict[str, str]) -> int:
@@ -107,11 +107,11 @@ async def _page(request: Request, run: Run, proposal: Proposal, *, status: int =
 
 
 async def _text_of(state: State, run: Run) -> str:
-    return (await asyncio.to_thread(written, run, await state.store.given.of(run.id))).text
+    return (await asyncio.to_thread(write_storyboard, run, await state.store.wordings.of(run.id))).text
 
 
 def _read(state: State, text: str) -> Storyboard:
-    trusted_hosts = Trusted(state.settings.trusted_hosts)
+    trusted_hosts = TrustedHosts(state.settings.trusted_hosts)
     return priced(read_storyboard(text, form="yaml", allow_paths=False, trusted_hosts=trusted_hosts), state.providers)
 
 

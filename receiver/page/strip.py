@@ -98,7 +98,7 @@ class Scene:
     is_folded: bool
 
     @property
-    def done(self) -> int:
+    def done_count(self) -> int:
         """How many of its shots are."""
         return sum(shot.status == "done" for shot in self.shots)
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from framerelay.api import shapes
 from framerelay.api.views import UNREACHABLE, run_view
 from framerelay.api.words import cost_words, shot_words
-from framerelay.receiver.access import wanted_place
+from framerelay.receiver.access import next_place
 from framerelay.receiver.beginning import begin_final, final_of, final_words
 from framerelay.receiver.deciding import decide, stored_run, stored_shot
 from framerelay.receiver.decision_fields import change_of
@@ -147,7 +147,7 @@ async def log_in_form(request: Request) -> Response:
 async def _let_in(request: Request, once: str) -> Response:
     """Whoever comes twice in the same browser has a session already."""
     state = state_of(request)
-    answer = Response(status_code=303, headers={"Location": wanted_place(request.query_params.get("next", ""))})
+    answer = Response(status_code=303, headers={"Location": next_place(request.query_params.get("next", ""))})
     if state.key_check.access(request) is not None:
         return answer
     name = state.key_check.sessions.invitation(once)

@@ -22,7 +22,7 @@ def worded(value: Any, name: str = "") -> Any:
     """
     *value*, which is called *name*, with the sentences in it said to whoever reads.
 
-    It looks into mappings, lists, and what the page makes of a run; what stands elsewhere is told by the template.
+    It looks into mappings, lists, and what the page makes of a run; the template names what stands elsewhere.
     """
     if language() == ENGLISH:
         return value

@@ -90,7 +90,7 @@ def routes(desk: Desk) -> list[Route]:
 class _ArkApi:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._dialect = Dialect(name="ark", new_id=_new_id, refusal=refusal_of, letter=_called, moderated=MODERATED)
+        self._dialect = Dialect(name="ark", new_id=_new_id, refusal=refusal_of, letter=_called, moderation=MODERATED)
 
     async def submit(self, request: Request) -> Response:
         return await self._desk.submit(request, self._dialect, self._read, lambda job: {"id": job.id})

@@ -2,7 +2,7 @@
 fal.ai's queue: ``/fal/{model}``, ``/fal/{app}/requests/{id}``.
 
 Source: fal.ai/docs (queue, webhooks, request errors), fal-client 1.0.3. The queue takes any JSON object: what is wrong
-with it is told by the model, when the request runs.
+with it is said by the model, when the request runs.
 """
 
 import base64
@@ -57,7 +57,7 @@ class _FalApi:
             new_id=lambda: str(uuid4()),
             refusal=_refusal,
             letter=_called,
-            moderated=MODERATED,
+            moderation=MODERATED,
             key_word="Key",
             sign=self._signed,
         )

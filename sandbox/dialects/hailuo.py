@@ -1,7 +1,7 @@
 """
 MiniMax's V1 API (Hailuo): ``/hailuo/v1/video_generation``, ``/hailuo/v1/query/…``, ``/hailuo/v1/files/retrieve``.
 
-Source: platform.minimax.io (video-generation-i2v, -s2v, -download, query). What is wrong with a request is told inside
+Source: platform.minimax.io (video-generation-i2v, -s2v, -download, query). What is wrong with a request is said inside
 an HTTP 200; an address for callbacks has to answer a challenge before the create is answered.
 """
 
@@ -67,7 +67,7 @@ class _HailuoApi:
             new_id=lambda: digits(18),
             refusal=_refusal,
             letter=_called,
-            moderated=MODERATED,
+            moderation=MODERATED,
             polite={"base_resp": {"status_code": 2013, "status_msg": "invalid params, the prompt is too long"}},
         )
 

@@ -44,7 +44,7 @@ class _JobsApi:
             new_id=lambda: f"job_{uuid4().hex[:20]}",
             refusal=refusal_of,
             letter=self._describe,
-            moderated=ark.MODERATED,
+            moderation=ark.MODERATED,
             polite={"code": 4001, "message": "The prompt is too long."},
         )
 

@@ -72,7 +72,7 @@ class _KlingApi:
             new_id=lambda: digits(18),
             refusal=_refusal,
             letter=_record,
-            moderated=MODERATED,
+            moderation=MODERATED,
             sign=self._signed if self._secret else None,
         )
 

@@ -97,7 +97,7 @@ class _RunwayApi:
             new_id=lambda: str(uuid4()),
             refusal=_refusal,
             letter=lambda job: None,
-            moderated=MODERATED,
+            moderation=MODERATED,
         )
 
     async def submit(self, request: Request) -> Response:

@@ -22,13 +22,13 @@ ENCODINGS = ["gbk", "big5", "latin-1", "ascii", "cp1252", "utf-8"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class WrittenStoryboard:
     code: int
     out: bytes
     err: bytes
 
 
-Run = Callable[..., Written]
+Run = Callable[..., WrittenStoryboard]
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def run(relay: Any, monkeypatch: pytest.MonkeyPatch) -> Run:
     for name, value in relay.settings.items():
         monkeypatch.setenv(name, value)
 
-    def run(*words: str, encoding: str) -> Written:
+    def run(*words: str, encoding: str) -> WrittenStoryboard:
         streams = [io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="strict") for _ in "oe"]
         monkeypatch.setattr(sys, "stdout", streams[0])
         monkeypatch.setattr(sys, "stderr", streams[1])
@@ -48,7 +48,7 @@ def run(relay: Any, monkeypatch: pytest.MonkeyPatch) -> Run:
         for stream in streams:
             stream.flush()
         out, err = (stream.buffer.getvalue() for stream in streams)  # type: ignore[attr-defined]
-        return Written(code=int(ended.value.code or 0), out=out, err=err)
+        return WrittenStoryboard(code=int(ended.value.code or 0), out=out, err=err)
 
     return run
 

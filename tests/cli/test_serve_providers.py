@@ -14,7 +14,7 @@ LONG = "sk-0123456789abcdef"
 
 
 def providers(default: str = "jobs", *configured: Provider, **environ: str) -> Providers:
-    return Providers(default=default, configured={one.name: one for one in configured}, environ=environ)
+    return Providers(default=default, entries={one.name: one for one in configured}, environ=environ)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from framerelay.config.exposition import Counter, Histogram, gauge, measured, written
+from framerelay.config.exposition import Counter, Histogram, gauge, labels_text, measured
 
 
 def test_a_histogram_counts_what_took_at_most_so_long() -> None:
@@ -46,7 +46,7 @@ class _Foreseen(Exception):
 
 def test_a_name_that_the_operator_chose_can_break_no_line() -> None:
     """Providers are named by people, who like quotes."""
-    label = written(("provider",), ('my "own"\n\\x',))
+    label = labels_text(("provider",), ('my "own"\n\\x',))
 
     assert label == r'{provider="my \"own\"\n\\x"}'
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import Secret
 
 from framerelay.config import log_lines
-from framerelay.config.logs import SECRET_FIELDS, bound, configure_logging, redacted, secrets_of
+from framerelay.config.logs import SECRET_FIELDS, configure_logging, log_context, redacted, secrets_of
 from framerelay.config.settings import Settings
 
 OURS = ('a "correct" horse\nbattery \\ 霓虹', "1234567890", "plain as can be")
@@ -237,7 +237,7 @@ def test_a_secret_hides_in_no_line_of_a_round(secret: str, log_format: Any) -> N
                 log.info("thing_said", **{"text" if number == place else "other": secret if number == place else "x"})
             await asyncio.sleep(0)
         log.info(secret, nested={"deep": [secret, {secret: (secret, {secret})}]}, raw=secret.encode())
-        with bound(run_id=secret):
+        with log_context(run_id=secret):
             logging.getLogger("library").warning("%s", secret, extra={"where": secret})
         try:
             raise RuntimeError(secret)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import Secret
 
 from framerelay.config import logs
-from framerelay.config.logs import bound, configure_logging, redacted, secrets_of
+from framerelay.config.logs import configure_logging, log_context, redacted, secrets_of
 from framerelay.config.settings import Settings
 
 
@@ -153,10 +153,10 @@ def test_what_is_bound_stands_on_every_line_of_the_block() -> None:
     """By whichever module, a library's too; behind the block it is gone; None is left out."""
     stream = io.StringIO()
     log = said(stream)
-    with bound(run_id="run_1", shot="s1", take=None):
+    with log_context(run_id="run_1", shot="s1", take=None):
         log.info("take_seen")
         logging.getLogger("other").warning("hm")
-        with bound(take=2):
+        with log_context(take=2):
             log.info("take_seen")
     log.info("take_seen")
 

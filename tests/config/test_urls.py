@@ -8,7 +8,7 @@ from framerelay.config.parse import as_url
 from framerelay.config.urls import host_of, joined_url, parse_url
 from framerelay.media.download import DownloadLimits, download
 from framerelay.network.client import guarded_client
-from framerelay.network.policy import Trusted
+from framerelay.network.policy import TrustedHosts
 from framerelay.runs.errors import AddressForbidden, RequestInvalid, StoryboardInvalid
 from framerelay.storyboards.hooks import read_hooks
 from framerelay.storyboards.parts import is_web_address
@@ -49,7 +49,7 @@ def test_so_is_one_that_a_redirect_leads_to(location: str) -> None:
 def test_a_trusted_host_that_cannot_be_a_name_is_named(host: str) -> None:
     """At the start, with the host, and not with the first clip."""
     with pytest.raises(ValueError, match=host):
-        Trusted([host])
+        TrustedHosts([host])
 
 
 @pytest.mark.parametrize("key", ["notify_url: 'https://xn--a/x'", "storyboard: {notify_url: 'https://xn--a/x'}"])
@@ -59,7 +59,7 @@ def test_a_hook_that_names_one_stops_the_start_with_a_sentence(tmp_path: Path, k
     path.write_text(f"hooks:\n  a:\n    {key}\n", encoding="utf-8")
 
     with pytest.raises(StoryboardInvalid) as caught:
-        read_hooks(path, Trusted([]))
+        read_hooks(path, TrustedHosts([]))
 
     assert any("notify_url" in mistake.place for mistake in caught.value.mistakes)
 

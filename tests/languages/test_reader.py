@@ -2,7 +2,7 @@
 
 import pytest
 
-from framerelay.languages.reader import known, of_environment, of_header
+from framerelay.languages.reader import language_of_tag, of_environment, of_header
 
 
 @pytest.mark.parametrize(
@@ -48,5 +48,5 @@ def test_the_environment_is_read_in_its_order(environment: dict[str, str], code:
 
 
 def test_a_tag_is_read_by_its_language() -> None:
-    assert [known(tag) for tag in ("zh_CN.UTF-8", "zh", "en-GB")] == ["zh", "zh", "en"]
-    assert [known(tag) for tag in ("C.UTF-8", "zht", None)] == [None, None, None]
+    assert [language_of_tag(tag) for tag in ("zh_CN.UTF-8", "zh", "en-GB")] == ["zh", "zh", "en"]
+    assert [language_of_tag(tag) for tag in ("C.UTF-8", "zht", None)] == [None, None, None]

@@ -11,7 +11,7 @@ from typing import Any
 import obstore
 import pytest
 
-from tests.conftest import KEY, SECRET, StartProvider, StartRelay
+from tests.fixtures.relay import KEY, SECRET, StartProvider, StartRelay
 from tests.machines.object_storage import ObjectStorage
 
 pytestmark = pytest.mark.anyio

@@ -39,7 +39,7 @@ from framerelay.store.progress import start
 from framerelay.store.runs import RUNS, Store
 from framerelay.store.spool import Spool
 from framerelay.store.tasks import QUEUE, task_keys
-from tests.conftest import SECRET
+from tests.fixtures.relay import SECRET
 from tests.machines.servers import free_port, running
 from tests.machines.test_a_lossy_fail_over import board, has_jobs, jobs_of_takes
 from tests.machines.test_backup import _brought_to_an_end

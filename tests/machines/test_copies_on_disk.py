@@ -14,7 +14,7 @@ from framerelay.runs.errors import CopiesMissing
 from framerelay.store.client import PinnedConnection, RelayRedis, connect, disconnect
 from framerelay.store.copies import Copies
 from framerelay.store.inbox import Inbox
-from tests.conftest import StartProvider, StartRelay
+from tests.fixtures.relay import StartProvider, StartRelay
 from tests.machines.servers import Forwarder, Server, primary_and_copy, running
 from tests.machines.test_copies import accepted
 from tests.machines.test_kinds_of_redis import refusal

@@ -19,7 +19,7 @@ from framerelay.config.settings import Settings
 from framerelay.runs.errors import StorageFailed
 from framerelay.store.bucket_store import BucketStore
 from framerelay.store.media_places import media_store_of
-from tests.conftest import StartProvider, StartRelay
+from tests.fixtures.relay import StartProvider, StartRelay
 from tests.machines import azurite
 from tests.machines.google_storage import GoogleStorage
 from tests.machines.test_outages import files_of

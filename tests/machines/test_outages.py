@@ -9,7 +9,7 @@ import pytest
 
 from framerelay.media.fetch import fetch_clip
 from framerelay.processors import film
-from tests.conftest import StartProvider, StartRelay
+from tests.fixtures.relay import StartProvider, StartRelay
 from tests.machines.object_storage import ObjectStorage
 
 pytestmark = pytest.mark.anyio
@@ -108,14 +108,14 @@ async def test_an_outage_during_the_join_delays_it(
 ) -> None:
     """The film is there when it is kept, and not before; the history says what it waits for."""
     reached, go_on = asyncio.Event(), asyncio.Event()
-    join_parts = film._joined
+    join_parts = film._join
 
     async def join_later(deps: Any, run: Any) -> Any:
         reached.set()
         await go_on.wait()
         return await join_parts(deps, run)
 
-    monkeypatch.setattr(film, "_joined", join_later)
+    monkeypatch.setattr(film, "_join", join_later)
     async with (
         start_provider() as provider,
         relay_in(tmp_path / "b", redis_url, provider.url, **storage.chosen) as relay,

@@ -10,7 +10,7 @@ import pytest
 
 from framerelay.config.settings import Settings
 from framerelay.store.addresses import redis_address
-from tests.conftest import StartProvider, StartRelay
+from tests.fixtures.relay import StartProvider, StartRelay
 from tests.machines.servers import Server, authority, free_port, running_with_tls, server_with_tls
 from tests.machines.test_kinds_of_redis import BOARD, client_at, is_primary, refusal, sentinels
 

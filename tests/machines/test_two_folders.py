@@ -15,7 +15,7 @@ import obstore
 import pytest
 from PIL import Image
 
-from tests.conftest import API_KEY, Relay, StartProvider, StartRelay
+from tests.fixtures.relay import API_KEY, Relay, StartProvider, StartRelay
 from tests.machines.object_storage import ObjectStorage
 
 pytestmark = pytest.mark.anyio

@@ -30,7 +30,7 @@ from framerelay.store.client import RelayRedis, connect, disconnect
 from framerelay.store.runs import Store
 from framerelay.store.schema import SCHEMA, SCHEMA_KEY, SchemaTooNew
 from framerelay.store.tasks import QUEUE, Task
-from tests.conftest import KEY
+from tests.fixtures.relay import KEY
 from tests.machines.servers import Forwarder, free_port
 from tests.machines.test_a_lossy_fail_over import board
 

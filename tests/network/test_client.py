@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from framerelay.network.client import GuardedBackend, guarded_client
-from framerelay.network.policy import Trusted, is_public
+from framerelay.network.policy import TrustedHosts, is_public
 from framerelay.runs.errors import AddressForbidden
 
 pytestmark = pytest.mark.anyio
@@ -99,7 +99,7 @@ async def test_trusted_host_without_a_port_is_trusted_on_all(entry: str) -> None
 )
 def test_trust_is_by_the_exact_name(entry: str, host: str, port: int, covered: bool) -> None:
     """No wildcard, no suffix: what is not written is not trusted."""
-    assert Trusted([entry]).covers(host, port) is covered
+    assert TrustedHosts([entry]).covers(host, port) is covered
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_an_entry_that_cannot_be_read_is_named(entry: str) -> None:
 async def test_next_address_is_tried_when_one_does_not_answer() -> None:
     """A host with a dead IPv6 address is still reached, within the one time-out."""
     recorder = Recorder(dead={"2606:4700::1111"})
-    backend = GuardedBackend(Trusted([]), resolve=fixed(["2606:4700::1111", "1.1.1.1"]), connect=recorder)
+    backend = GuardedBackend(TrustedHosts([]), resolve=fixed(["2606:4700::1111", "1.1.1.1"]), connect=recorder)
     await backend.connect_tcp("media.test", 443, timeout=5)
     assert recorder.addresses == ["2606:4700::1111", "1.1.1.1"]
     assert sum(recorder.timeouts) <= 5 + 2.5

@@ -2,7 +2,7 @@
 
 import pytest
 
-from framerelay.network.policy import Trusted, check_in_advance
+from framerelay.network.policy import TrustedHosts, check_in_advance
 from framerelay.runs.errors import AddressForbidden
 
 
@@ -35,7 +35,7 @@ from framerelay.runs.errors import AddressForbidden
 def test_an_address_that_would_be_refused_is_refused_in_advance(address: str) -> None:
     """Whoever writes it hears of it at once, and not when the film is done; DNS is not asked."""
     with pytest.raises(AddressForbidden):
-        check_in_advance(address, Trusted([]))
+        check_in_advance(address, TrustedHosts([]))
 
 
 @pytest.mark.parametrize(
@@ -53,4 +53,4 @@ def test_an_address_that_would_be_refused_is_refused_in_advance(address: str) ->
 )
 def test_what_may_be_public_or_is_trusted_is_left_to_the_moment_of_sending(address: str) -> None:
     """A name may lead elsewhere by then; a host that somebody vouched for may lie anywhere."""
-    check_in_advance(address, Trusted(["n8n:5678", "127.0.0.1:9000", "localhost"]))
+    check_in_advance(address, TrustedHosts(["n8n:5678", "127.0.0.1:9000", "localhost"]))

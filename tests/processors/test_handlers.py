@@ -19,7 +19,7 @@ class Lent:
 
 
 class InUse:
-    def lent(self) -> Lent:
+    def lend(self) -> Lent:
         return Lent()
 
 

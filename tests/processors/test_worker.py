@@ -1,4 +1,4 @@
-"""The worker: woken at once, short leases, alive through Redis trouble, gentle at a deploy."""
+"""The worker: woken at once, short leases, alive through Redis trouble, films beside hand-offs."""
 
 import asyncio
 import os
@@ -6,70 +6,35 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 from arq.connections import ArqRedis
-from arq.worker import Retry, func
+from arq.worker import Retry
 
 from framerelay.processors import worker as worker_module
-from framerelay.processors.worker import RelayWorker
 from framerelay.runs.errors import StoreUnavailable
 from framerelay.store.client import connect, disconnect
 from framerelay.store.embedded import find_server
 from framerelay.store.runs import Store
-from framerelay.store.tasks import DUE, QUEUE, Task, unpack
+from framerelay.store.tasks import DUE, QUEUE, unpack
+from tests.processors.workers import (
+    WaitUntil,
+    at_rest,
+    films_and,
+    lease_is_renewed,
+    now_ms,
+    task,
+    unending,
+    until,
+    working,
+    working_by_class,
+)
 
 pytestmark = pytest.mark.anyio
-
-WaitUntil = Callable[..., Awaitable[None]]
-
-
-@asynccontextmanager
-async def working(
-    redis_url: str, work: Callable[..., Awaitable[Any]], *, tasks_max: int = 5, grace_s: float = 1.0
-) -> AsyncIterator[RelayWorker]:
-    """A worker whose only function is *work*, stopped at the end."""
-    redis, listening = connect(redis_url), connect(redis_url)
-    worker = RelayWorker([func(work, name="work")], redis=redis, listening=listening, tasks_max=tasks_max)  # type: ignore[arg-type]
-    running = asyncio.create_task(worker.main())
-    try:
-        yield worker
-    finally:
-        await worker.stop(grace_s=grace_s)
-        await running
-        await disconnect(redis)
-        await disconnect(listening)
-
-
-def task(name: str = "t", **arguments: Any) -> Task:
-    return Task(id=name, function="work", arguments=arguments)
-
-
-def unending(started: list[str], name: str) -> Callable[..., Awaitable[None]]:
-    """Work that notes who began it, and does not end by itself."""
-
-    async def work(_: dict[str, Any]) -> None:
-        started.append(name)
-        await asyncio.sleep(600)
-
-    return work
-
-
-async def at_rest(redis: ArqRedis, *workers: RelayWorker) -> None:
-    """Returns when all of them, and there are no others, have looked once and wait to be woken."""
-    async with asyncio.timeout(60):
-        while not all(worker._ahead_ms for worker in workers) or await listeners(redis) != len(workers):
-            await asyncio.sleep(0.01)
-
-
-async def listeners(redis: ArqRedis) -> int:
-    return sum("b" in client["flags"] for client in await redis.client_list())
 
 
 async def test_a_task_is_started_because_it_was_queued_not_because_a_poll_came_round(
@@ -170,10 +135,6 @@ async def test_a_worker_that_lost_a_lease_to_itself_does_not_start_the_task_agai
     assert await redis.zcard(QUEUE) == 0
 
 
-def now_ms() -> float:
-    return time.time() * 1000
-
-
 async def test_tasks_run_side_by_side_up_to_the_limit_and_all_run(
     redis: ArqRedis, redis_url: str, wait_until: WaitUntil
 ) -> None:
@@ -258,30 +219,6 @@ async def test_a_long_task_keeps_its_lease(
     assert len(starts) == 1
 
 
-def until(done: asyncio.Event, starts: list[str]) -> Callable[..., Awaitable[None]]:
-    """Work that notes that it was begun, and ends when it is told to."""
-
-    async def work(_: dict[str, Any]) -> None:
-        starts.append("begun")
-        await done.wait()
-
-    return work
-
-
-async def lease_is_renewed(redis: ArqRedis, wait_until: WaitUntil, *, times: int) -> None:
-    """Returns when the end of the only task's lease was put off so often; it never comes near."""
-    ends = set[float]()
-
-    async def is_enough() -> bool:
-        end = await redis.zscore(QUEUE, "t")
-        assert end is not None
-        ends.add(end)
-        return len(ends) > times
-
-    await wait_until(is_enough, "the lease is renewed again and again")
-    assert min(ends) - now_ms() > 1000 * (worker_module.LEASE_S - 90)
-
-
 async def test_a_killed_workers_task_is_taken_over_in_seconds(
     redis: ArqRedis, redis_url: str, tmp_path: Path, wait_until: WaitUntil
 ) -> None:
@@ -361,64 +298,6 @@ async def test_redis_may_go_away_between_two_calls_of_one_look(
         await wait_until(done.is_set, "it still takes tasks")
 
 
-async def test_a_deploy_gives_running_tasks_back_and_spends_nothing(
-    redis: ArqRedis, redis_url: str, wait_until: WaitUntil
-) -> None:
-    """Stopped twenty times in the middle, the task still runs, and each time it is its first try."""
-    started = asyncio.Event()
-    tries: list[int] = []
-
-    async def endless(context: dict[str, Any]) -> None:
-        tries.append(context["job_try"])
-        started.set()
-        await asyncio.sleep(600)
-
-    await Store(redis).enqueue([task()])
-    for _ in range(20):
-        started.clear()
-        redis_of_worker, listening = connect(redis_url), connect(redis_url)
-        worker = RelayWorker([func(endless, name="work")], redis=redis_of_worker, listening=listening, tasks_max=1)
-        running = asyncio.create_task(worker.main())
-        async with asyncio.timeout(60):
-            await started.wait()
-        await worker.stop(grace_s=0.01)
-        await running
-        await disconnect(redis_of_worker)
-        await disconnect(listening)
-    done = asyncio.Event()
-
-    async def work(_: dict[str, Any]) -> None:
-        done.set()
-
-    async with working(redis_url, work):
-        await wait_until(done.is_set, "the task runs after all deploys")
-    assert set(tries) == {1}
-
-
-@asynccontextmanager
-async def working_by_class(
-    redis_url: str, work: Callable[..., Awaitable[Any]], *, tasks: str = "all", heavy_max: int = 2
-) -> AsyncIterator[RelayWorker]:
-    """A worker with two places, whose functions are joining and submitting; it ends by the test's own word."""
-    redis, listening = connect(redis_url), connect(redis_url)
-    functions = [func(work, name=name) for name in ("join", "submit")]  # type: ignore[arg-type]
-    worker = RelayWorker(functions, redis=redis, listening=listening, tasks_max=2, tasks=tasks, heavy_max=heavy_max)
-    running = asyncio.create_task(worker.main())
-    try:
-        yield worker
-    finally:
-        await worker.stop(grace_s=0.0)
-        await running
-        await disconnect(redis)
-        await disconnect(listening)
-
-
-def films_and(*names: str) -> list[Task]:
-    """Two films to be joined, and these tasks behind them."""
-    joins = [Task(id=f"join:run_{each}::0:0", function="join", arguments={"name": f"film {each}"}) for each in "ab"]
-    return [*joins, *(Task(id=f"submit:{name}:s1:1:0", function="submit", arguments={"name": name}) for name in names)]
-
-
 async def test_films_never_hold_all_places(redis: ArqRedis, redis_url: str, wait_until: WaitUntil) -> None:
     """Two places and two films: a submit that comes then starts at once, and the second film after the first."""
     started, ends = list[str](), asyncio.Event()
@@ -455,147 +334,6 @@ async def test_heavy_work_can_be_other_machines(redis: ArqRedis, redis_url: str,
     async with working_by_class(redis_url, noting("heavy"), tasks="heavy"):
         await wait_until(lambda: sorted(started["heavy"]) == ["film a", "film b"], "and so are the films")
     assert len(started["light"]) == 2
-
-
-async def test_a_film_may_take_longer_to_end_than_a_hand_off(
-    redis: ArqRedis, redis_url: str, wait_until: WaitUntil
-) -> None:
-    """At a deploy what is light goes back to the queue after its grace, while a film that is under way is joined."""
-    started, ended, ends = list[str](), list[str](), asyncio.Event()
-
-    async def work(_: dict[str, Any], *, name: str) -> None:
-        started.append(name)
-        try:
-            await ends.wait()
-            ended.append(name)
-        except asyncio.CancelledError:
-            ended.append(f"{name} is given back")
-            raise
-
-    async with working_by_class(redis_url, work) as worker:
-        await Store(redis).enqueue(films_and("light"))
-        await wait_until(lambda: len(started) == 2, "both are under way")
-        stopping = asyncio.create_task(worker.stop(grace_s=0.01, heavy_grace_s=600))
-        await wait_until(lambda: ended == ["light is given back"], "the light one was cut")
-        assert not stopping.done()
-        ends.set()
-        await stopping
-        assert ended == ["light is given back", "film a"]
-    waiting = {name.decode() for name in await redis.zrange(QUEUE, 0, -1)}
-    assert waiting == {"join:run_b::0:0", "submit:light:s1:1:0"}
-
-
-async def test_what_a_deploy_gives_back_is_taken_up_at_once(
-    redis: ArqRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
-) -> None:
-    """Another worker is told, it does not find it when it looks the next time."""
-    monkeypatch.setattr(worker_module, "IDLE_S", 600)
-    started: list[str] = []
-
-    async with working(redis_url, unending(started, "old")) as old:
-        await Store(redis).enqueue([task()])
-        await wait_until(lambda: started == ["old"], "it runs")
-        async with working(redis_url, unending(started, "new"), grace_s=0.0) as new:
-            await at_rest(redis, old, new)  # By the new one's clock until the lease of the other ends.
-            await old.stop(grace_s=0.01)
-            await wait_until(lambda: started == ["old", "new"], "it runs again")
-
-
-async def test_a_task_that_was_being_claimed_when_the_stop_came_is_given_back_like_the_others(
-    redis: ArqRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """When `stop` returns nothing runs any more: what it works with is closed next."""
-    claiming = asyncio.Event()
-    ended: list[str] = []
-
-    async def work(_: dict[str, Any]) -> None:
-        try:
-            await asyncio.sleep(600)
-        finally:
-            ended.append("work")
-
-    async with working(redis_url, work) as worker:
-        claim = worker._claim
-
-        async def slowly(**arguments: Any) -> Any:
-            claimed = await claim(**arguments)
-            if claimed[0]:
-                claiming.set()
-                while not worker._stopping:
-                    await asyncio.sleep(0.01)
-            return claimed
-
-        monkeypatch.setattr(worker, "_claim", slowly)
-        await Store(redis).enqueue([task()])
-        async with asyncio.timeout(60):
-            await claiming.wait()
-        await worker.stop(grace_s=0.5)
-        assert worker.tasks == {}
-
-    assert ended == ["work"]
-    assert [name for name, due_ms in await redis.zrange(QUEUE, 0, -1, withscores=True) if due_ms <= now_ms()] == [b"t"]
-
-
-async def test_a_task_whose_end_is_being_written_is_off_the_queue_when_the_stop_returns(
-    redis: ArqRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Else it is written through a client that is closed already, or never: then the task would run again."""
-    is_done, writing = asyncio.Event(), asyncio.Event()
-
-    async def work(_: dict[str, Any]) -> None:
-        is_done.set()
-
-    async with working(redis_url, work) as worker:
-        pipeline = worker.pool.pipeline
-
-        def slowly(**options: Any) -> Any:
-            pipe = pipeline(**options)
-            execute = pipe.execute
-
-            async def behind_the_cut() -> Any:
-                writing.set()
-                while worker.tasks:
-                    await asyncio.sleep(0.01)
-                return await execute()
-
-            if is_done.is_set() and options == {"transaction": True}:
-                monkeypatch.setattr(pipe, "execute", behind_the_cut)
-            return pipe
-
-        monkeypatch.setattr(worker.pool, "pipeline", slowly)
-        await Store(redis).enqueue([task()])
-        async with asyncio.timeout(60):
-            await writing.wait()
-        await worker.stop(grace_s=0.0)
-        assert await redis.zcard(QUEUE) == 0
-
-
-async def test_no_other_worker_takes_what_one_that_is_stopping_still_does(
-    redis: ArqRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
-) -> None:
-    """Its grace is longer than a lease, which it goes on renewing."""
-    monkeypatch.setattr(worker_module, "RENEW_S", 0.05)
-    monkeypatch.setattr(worker_module, "IDLE_S", 0.1)
-    starts, done = list[str](), asyncio.Event()
-
-    await Store(redis).enqueue([task()])
-    stopping, listening = connect(redis_url), connect(redis_url)
-    endless = func(until(done, starts), name="work")  # type: ignore[arg-type]
-    worker = RelayWorker([endless], redis=stopping, listening=listening, tasks_max=1)
-    running = asyncio.create_task(worker.main())
-    await wait_until(lambda: starts, "it runs")
-    async with working(redis_url, until(done, starts)):
-        ending = asyncio.create_task(worker.stop(grace_s=60))
-        await lease_is_renewed(redis, wait_until, times=5)
-        assert worker._stopping
-        done.set()
-        await ending
-    await running
-    await disconnect(stopping)
-    await disconnect(listening)
-
-    assert len(starts) == 1
-    assert await redis.zcard(QUEUE) == 0
 
 
 async def test_what_is_queued_is_not_pickle(redis: ArqRedis) -> None:

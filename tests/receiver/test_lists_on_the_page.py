@@ -10,6 +10,7 @@ from starlette.datastructures import Secret
 
 from framerelay.store.inbox import Callback, Inbox
 from framerelay.store.processes import Presence, this_process
+from tests.fixtures.relay import SECRET
 
 pytestmark = pytest.mark.anyio
 
@@ -168,7 +169,7 @@ async def test_health_says_what_is_missing(browser: Any, relay: Any, redis: Any)
     none = (await browser.get("/health")).text
     assert ("No worker runs" in none, "<dt>callbacks are</dt><dd>kept</dd>" in none) == (True, True)
     other = replace(relay.settings, public_url="https://other.example")
-    worker = this_process("worker", other, Secret("only for tests"), keyed=[])  # The secret of conftest.py.
+    worker = this_process("worker", other, Secret(SECRET), keyed=[])
     await Presence(redis, lambda: worker).say()
     one = (await browser.get("/health")).text
     assert ("All is well" in one, worker.host in one) == (True, True)

@@ -107,7 +107,7 @@ async def test_a_signed_link_opens_its_file_only_and_only_in_time(relay: Any, cl
     """Without any key: this is what a provider gets. Not another file, not after its time, not with a longer one."""
     links = Links(SECRET)
     now = int(time.time())
-    link = links.signed(clip, expires_at=now + 60)
+    link = links.sign(clip, expires_at=now + 60)
     other = Path(relay.settings.data_dir) / "media" / RUN / "s2.1.mp4"
     other.write_bytes(b"other")
     async with httpx.AsyncClient(base_url=relay.settings.listen_url, trust_env=False) as stranger:
@@ -117,8 +117,8 @@ async def test_a_signed_link_opens_its_file_only_and_only_in_time(relay: Any, cl
         refused = [
             link.replace("s1.1", "s2.1"),
             link.replace(f"expires={now + 60}", f"expires={now + 9999}"),
-            links.signed(clip, expires_at=now - 1),
-            Links("another secret").signed(clip, expires_at=now + 60),
+            links.sign(clip, expires_at=now - 1),
+            Links("another secret").sign(clip, expires_at=now + 60),
             clip,
             f"{clip}?expires=&signature=",
             f"{clip}?expires=9999999999&signature=" + "A" * 24,

@@ -12,7 +12,7 @@ from obstore.store import MemoryStore, S3Store
 from framerelay.runs.errors import StorageFailed
 from framerelay.store.bucket_store import BucketStore
 from framerelay.store.files import MediaFiles
-from tests.conftest import StartRelay
+from tests.fixtures.relay import StartRelay
 
 pytestmark = pytest.mark.anyio
 

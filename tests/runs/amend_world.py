@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from framerelay.runs import events
 from framerelay.runs.machine import begin
 from framerelay.runs.model import FirstFrame, Run, RunId, Shot, Terms
-from framerelay.runs.standing import chosen
+from framerelay.runs.standing import picked_take
 from framerelay.runs.steps import Step, steps_due
 from tests.runs.world import LOST, PATIENT, Job, World
 
@@ -104,7 +104,7 @@ class AmendWorld(World):
         if shot is None or step not in steps_due(run, self.now):
             return
         source = run.shot(shot.source) if shot.source else None
-        handing = chosen(source) if source else None
+        handing = picked_take(source) if source else None
         clip = handing.video if handing else None
         frame = clip.path if clip else None
         first = FirstFrame(url=f"{frame}.png", source="upload", take=handing.number) if handing else None
@@ -132,9 +132,9 @@ class AmendWorld(World):
 
     def amend(self, run: Run, *, revision: int | None = None) -> bool:
         """A person gives another storyboard, and gives it again since the answer was lost."""
-        event = events.Amended(wanted=run, revision=revision)
+        event = events.Amended(target=run, revision=revision)
         did = self.record(event)
-        assert not self.record(events.Amended(wanted=run)) or not did, "the same storyboard changes something"
+        assert not self.record(events.Amended(target=run)) or not did, "the same storyboard changes something"
         if revision is not None:
             self.saved.append(event)
         return did

@@ -84,7 +84,7 @@ def test_what_is_not_asked_of_a_provider_makes_nothing_again(name: str) -> None:
     assert lists(run, other) == {"keep": ["s1", "s2", "s3"]}
     assert why_no_change(run, other, NOW) is None
     assert outlook.jobs == 0
-    after = apply(run, events.Amended(wanted=other), NOW)
+    after = apply(run, events.Amended(target=other), NOW)
     assert after.film == run.film, "the film is the same"
 
 
@@ -197,7 +197,7 @@ def test_takes_of_early_versions_serve_as_what_their_shots_ask_for_now() -> None
     other = wanted(((*NIGHT[0][:2], Line(prompt="z")),))
 
     assert lists(early, other) == {"keep": ["s1", "s2"], "change": ["s3"]}
-    after = apply(early, events.Amended(wanted=other), NOW)
+    after = apply(early, events.Amended(target=other), NOW)
     assert lists(after, wanted(NIGHT)) == {"keep": ["s1", "s2", "s3"]}, "and back again"
 
 
@@ -213,9 +213,9 @@ def test_why_a_run_cannot_be_amended_is_said() -> None:
         said = why_no_change(each, other, NOW)
         assert said is not None
         assert said.startswith(words)
-        assert apply(each, events.Amended(wanted=other), NOW) is each
+        assert apply(each, events.Amended(target=other), NOW) is each
     assert why_no_change(run, wanted(NIGHT), NOW) == "the run is what this storyboard says already"
-    assert apply(run, events.Amended(wanted=wanted(NIGHT)), NOW) is run
+    assert apply(run, events.Amended(target=wanted(NIGHT)), NOW) is run
 
 
 def dropped(number: int) -> Shot:
@@ -229,8 +229,8 @@ def test_an_amendment_of_an_older_revision_is_dropped() -> None:
     world.record(events.Retaken(shot_id="s3"))
     other = wanted((NIGHT[0][:1],))
 
-    assert apply(world.run, events.Amended(wanted=other, revision=seen), NOW) is world.run
-    assert apply(world.run, events.Amended(wanted=other, revision=world.run.revision), NOW) is not world.run
+    assert apply(world.run, events.Amended(target=other, revision=seen), NOW) is world.run
+    assert apply(world.run, events.Amended(target=other, revision=world.run.revision), NOW) is not world.run
 
 
 def test_a_person_may_still_pick_a_take_of_what_the_shot_was() -> None:

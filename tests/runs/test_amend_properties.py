@@ -13,7 +13,7 @@ from framerelay.runs.changes import input_of
 from framerelay.runs.costs import Estimate
 from framerelay.runs.machine import is_news
 from framerelay.runs.model import Run, RunStatus, Shot, TakeStatus
-from framerelay.runs.standing import chosen, jobs_spent, picks
+from framerelay.runs.standing import jobs_spent, picked_take, picks
 from tests.runs.amend_world import AmendWorld, Scenes, a_line, other_scenes, wanted
 from tests.runs.world import PATIENT
 
@@ -51,7 +51,7 @@ def film_is_that_of(world: AmendWorld, last: Run) -> None:
         assert world.asked[job.id].prompt == input_of(maker, job.take)["prompt"], f"job {job.id} was of another prompt"
     jobs = {}
     for shot in run.story:
-        take = chosen(shot)
+        take = picked_take(shot)
         assert take is not None
         assert take.video is not None
         asked = world.asked[take.video.path]

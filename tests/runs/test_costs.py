@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framerelay.runs import events
-from framerelay.runs.costs import BudgetLeft, Cost, CostTally, Estimate, reserved, together
+from framerelay.runs.costs import Balance, Cost, CostTally, Estimate, reserved, together
 from framerelay.runs.limits import submits_to_come
 from framerelay.runs.machine import apply, begin
 from framerelay.runs.model import Clip, Family, Frame, Problem, Run, RunId, RunStatus, Shot, Take, TakeStatus, Terms
@@ -127,8 +127,8 @@ def test_a_shot_without_a_price_fits_into_no_budget_of_money() -> None:
     assert run.error.message == (
         "shot s1: no price of m is known, and the budget is one of money; nothing more is submitted"
     )
-    assert not BudgetLeft(micros=10**9).allows(None)
-    assert BudgetLeft(jobs=1).allows(None)
+    assert not Balance(micros=10**9).allows(None)
+    assert Balance(jobs=1).allows(None)
 
 
 def test_both_budgets_hold() -> None:
@@ -235,8 +235,8 @@ def test_no_millionth_is_lost_to_a_fraction(amount: str) -> None:
     """0.57 times a million is 569,999.9999 for a program; cut off, a take of 0.57 would not fit into 0.57."""
     price = Estimate(low=0, high=float(amount), currency="USD")
     assert Cost(amount=float(amount), currency="USD").micros == int(Decimal(amount) * 1_000_000)
-    left = BudgetLeft(micros=int(Decimal(amount) * 1_000_000)).after(price)
-    assert left == BudgetLeft(micros=0)
+    left = Balance(micros=int(Decimal(amount) * 1_000_000)).after(price)
+    assert left == Balance(micros=0)
     assert submits(priced(price, budget_money=float(amount))) == ["s1"]
 
 

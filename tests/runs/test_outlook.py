@@ -19,7 +19,7 @@ from framerelay.runs.outlook import (
     stale_shots,
     words_of_retake,
 )
-from framerelay.runs.standing import chosen, jobs_left
+from framerelay.runs.standing import jobs_left, picked_take
 from framerelay.runs.steps import StepName, steps_due
 
 NOW = 1_000_000.0
@@ -42,7 +42,7 @@ def submitted(run: Run, shot_id: str, *, told: bool = True) -> Run:
     """The next take of *shot* is submitted with the frame that its source hands on; *told*: it says whose it is."""
     step = next(step for step in steps_due(run, NOW) if step.shot_id == shot_id and step.name is StepName.SUBMIT)
     before = run.shot(run.shot(shot_id).source or "")  # type: ignore[union-attr]
-    source = chosen(before) if before else None
+    source = picked_take(before) if before else None
     first = None
     if before and source:
         path = f"{before.id}.{source.number}.last.png"
@@ -209,7 +209,7 @@ def any_event(run: Run, chance: random.Random, told: bool, *, deciding: bool) ->
     if submits and chance.random() < 0.5:
         step = chance.choice(submits)
         source = run.shot(run.shot(step.shot_id).source or "")  # type: ignore[union-attr]
-        end = chosen(source) if source else None
+        end = picked_take(source) if source else None
         path = f"{source.id}.{end.number}.last.png" if source and end else None
         url = (end.provider_frame_url if end else None) or "https://up"
         first = FirstFrame(url=url, source="upload", path=path, take=end.number if told and end else None)

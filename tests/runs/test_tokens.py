@@ -141,7 +141,7 @@ def link_parts(link: str) -> tuple[str, str]:
 def test_a_link_opens_its_file_until_it_expires() -> None:
     """Not another file, not a later moment, not a longer life."""
     links = Links("secret")
-    expires, signature = link_parts(links.signed("/media/run_a/s1.1.mp4", expires_at=1000))
+    expires, signature = link_parts(links.sign("/media/run_a/s1.1.mp4", expires_at=1000))
 
     assert links.opens("/media/run_a/s1.1.mp4", expires=expires, signature=signature, now=999)
     assert not links.opens("/media/run_a/s1.1.mp4", expires=expires, signature=signature, now=1000)

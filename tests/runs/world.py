@@ -28,7 +28,7 @@ from framerelay.runs.model import (
     TakeStatus,
     Terms,
 )
-from framerelay.runs.standing import chosen, jobs_spent, picks
+from framerelay.runs.standing import jobs_spent, picked_take, picks
 from framerelay.runs.steps import Step, StepName, steps_due
 from framerelay.runs.takes import OPEN
 
@@ -140,7 +140,7 @@ class World:
         """Who is to follow waits for its source, and is made again once: with the event that hands on the new take."""
         for shot in self.run.shots:
             was, source = before.shot(shot.id), self.run.shot(shot.source or "")
-            take = chosen(source) if source else None
+            take = picked_take(source) if source else None
             is_mine = isinstance(event, events.Retaken | events.Picked) and event.shot_id == shot.id
             if isinstance(event, events.Amended):  # It may be made of something else now, or from another shot's frame.
                 is_mine = was is not None and (was.source, was.input) != (shot.source, shot.input)
@@ -209,7 +209,7 @@ class World:
         """The frame that the shot would be given now: of the take that its source goes on with."""
         shot = self.run.shot(shot_id)
         source = self.run.shot(shot.source) if shot and shot.source else None
-        take = chosen(source) if source else None
+        take = picked_take(source) if source else None
         return FirstFrame(url="u", source="upload", take=take.number) if take else None
 
     def look_up(self, shot_id: str, take: int, called: str | None = None) -> Iterator[None]:

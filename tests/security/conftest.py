@@ -1,12 +1,17 @@
-"""What the tests of the door share: words said to a receiver byte by byte, as no client library would say them."""
+"""What the tests of the door and of signatures share: plain connections, and receivers that ask for a proof."""
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+
+from framerelay.store.tasks import QUEUE, unpack
+from tests.security.signing import DONE, KEY, NOWHERE, STANDARD, TAKE
 
 ANSWER_WITHIN_S = 90.0
 
@@ -71,3 +76,51 @@ def post() -> Callable[..., bytes]:
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
     return request
+
+
+@pytest.fixture
+def verifying(tmp_path: Path, start_relay: Any) -> Callable[..., Any]:
+    """``async with verifying(yaml, key) as relay``: a receiver alone, under that settings file and secret."""
+
+    def start(text: str = f"verify: {STANDARD}", key: bytes = KEY) -> Any:
+        (tmp_path / "framerelay.yaml").write_text(text, encoding="utf-8")
+        (tmp_path / "key").write_text("the key", encoding="ascii")
+        (tmp_path / "secret").write_text("whsec_" + base64.b64encode(key).decode() + "\n", encoding="ascii")
+        return start_relay(NOWHERE, worker=False)
+
+    return start
+
+
+@pytest.fixture
+def call() -> Callable[..., Any]:
+    """``await call(relay, body, headers)``: one callback, at the take's address or another."""
+
+    async def send(relay: Any, body: bytes = DONE, headers: Any = None, address: Any = TAKE) -> Any:
+        path = f"/webhook/{relay.tokens.mint(address)}"
+        return await relay.api.post(path, content=body, headers=headers or {})
+
+    return send
+
+
+@pytest.fixture
+def listed() -> Callable[..., Any]:
+    """``await listed(relay)``: what ``GET /v1/callbacks`` shows, newest first."""
+
+    async def ask(relay: Any) -> list[dict[str, Any]]:
+        answer = await relay.api.get("/v1/callbacks", params={"limit": 200})
+        found: list[dict[str, Any]] = answer.json()["data"]
+        return found
+
+    return ask
+
+
+@pytest.fixture
+def tasks(redis: Any) -> Callable[..., Any]:
+    """``await tasks()``: the names of the tasks that wait for a worker."""
+
+    async def ask() -> list[str]:
+        return [
+            unpack(await redis.get(b"{framerelay}:arq:job:" + task))["f"] for task in await redis.zrange(QUEUE, 0, -1)
+        ]
+
+    return ask

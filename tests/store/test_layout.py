@@ -134,4 +134,4 @@ def test_so_many_shots_are_remembered_and_those_asked_for_last(monkeypatch: pyte
 
     assert [memory.find(f"run_{number}") is not None for number in range(4)] == [True, False, True, True]
     found: Any = memory.find("run_3")
-    assert found.saved == b"second"
+    assert found.save_id == b"second"

@@ -9,7 +9,7 @@ from framerelay.runs import events
 from framerelay.runs.machine import apply, begin
 from framerelay.runs.model import Family, Problem, Run, RunId, Shot, Take, TakeStatus, Terms
 from framerelay.runs.standing import callbacks_missed, seems_unreachable
-from framerelay.store.pace import SAMPLES_MAX, Expected, Pace, slowest
+from framerelay.store.pace import SAMPLES_MAX, Pace, UsualTimes, slowest
 
 NOW = 1_000_000.0
 GONE = Problem(code="NotFound", message="no such job", family=Family.UNKNOWN)
@@ -157,5 +157,5 @@ async def test_what_was_learnt_is_kept_by_model_size_and_length(redis: ArqRedis)
     for took_s in (31.0, 90.0, 20.0):
         await pace.learn(small, small.shots[0], took_s)
 
-    assert await pace.expected(small, small.shots[0]) == Expected(usual_s=30.0, slowest_s=30.0)
-    assert await pace.expected(large, large.shots[0]) == Expected(usual_s=None, slowest_s=None)
+    assert await pace.usual_times(small, small.shots[0]) == UsualTimes(usual_s=30.0, slowest_s=30.0)
+    assert await pace.usual_times(large, large.shots[0]) == UsualTimes(usual_s=None, slowest_s=None)

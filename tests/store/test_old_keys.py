@@ -13,7 +13,7 @@ import redis as redis_sync
 from framerelay.runs import events
 from framerelay.runs.errors import StoreUnavailable
 from framerelay.runs.machine import begin
-from framerelay.runs.model import Given, Run, RunId, Shot, Terms
+from framerelay.runs.model import Run, RunId, Shot, Terms, Wording
 from framerelay.store import old_keys, schema
 from framerelay.store.client import RelayRedis, connect, disconnect
 from framerelay.store.files import MediaFiles
@@ -82,7 +82,7 @@ async def fill(redis: RelayRedis, folder: Path) -> None:
     run_ids = [f"run_{letter * 24}" for letter in "abcd"]
     for run_id in run_ids:
         await store.asked_before(f"key {run_id}", RunId(run_id), plan="p")
-        await start(store, a_run(run_id), wording=Given(text="title: Neon rain\n", form="yaml"))
+        await start(store, a_run(run_id), wording=Wording(text="title: Neon rain\n", form="yaml"))
     await record(store, run_ids[1], events.Submitting(shot_id="s0", take=1, intent="i", seed=None, first_frame=None))
     for run_id in run_ids[2:]:
         await record(store, run_id, events.RunCancelled())

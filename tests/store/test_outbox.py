@@ -13,7 +13,7 @@ from framerelay.runs.errors import StoreUnavailable
 from framerelay.runs.model import Run, RunId, Shot, Terms
 from framerelay.runs.notice_kinds import NotificationState
 from framerelay.store.client import connect, disconnect
-from framerelay.store.outbox import Claimed, Delivery, Outbox
+from framerelay.store.outbox import Delivery, NoticeClaim, Outbox
 from framerelay.store.progress import record, start
 from framerelay.store.runs import Store
 from framerelay.store.tasks import QUEUE
@@ -37,7 +37,7 @@ async def outbox(redis: ArqRedis) -> Outbox:
     return Outbox(redis)
 
 
-async def claimed(outbox: Outbox, **more: Any) -> list[Claimed]:
+async def claimed(outbox: Outbox, **more: Any) -> list[NoticeClaim]:
     return (await outbox.claim(**{"room": 9, "lease_s": 60.0, **more}))[0]
 
 

@@ -68,7 +68,7 @@ async def test_a_refusal_teaches_how_many_there_are(places: Places) -> None:
     unknown = Allowance(begin_with=3)
     assert await enter(places, "a", "b", "c", allowance=unknown) == [True] * 3
 
-    assert await places.refused("p", take("c"), retry_after_s=30.0) == 0
+    assert await places.note_refusal("p", take("c"), retry_after_s=30.0) == 0
     assert await enter(places, "c", "d", allowance=unknown) == [False, False]
     assert await places.leave("p", take("a")) == (take("c"),)
 
@@ -78,17 +78,17 @@ async def test_acceptances_let_one_more_in_each_until_a_refusal(places: Places) 
     unknown = Allowance(begin_with=1)
     assert await enter(places, *"abcd", allowance=unknown) == [True, False, False, False]
 
-    assert await places.accepted("p", take("a")) == (take("b"),)
-    assert await places.accepted("p", take("b")) == (take("c"),)
-    assert await places.refused("p", take("c"), retry_after_s=None) == 0
-    assert await places.accepted("p", take("b")) == ()
+    assert await places.note_acceptance("p", take("a")) == (take("b"),)
+    assert await places.note_acceptance("p", take("b")) == (take("c"),)
+    assert await places.note_refusal("p", take("c"), retry_after_s=None) == 0
+    assert await places.note_acceptance("p", take("b")) == ()
 
 
 async def test_a_provider_that_refuses_with_nothing_in_flight_is_left_alone_for_a_while(places: Places) -> None:
     """Something else uses the same key, or it wants fewer submits a minute: there the clock is all there is."""
     await enter(places, "a")
 
-    assert await places.refused("p", take("a"), retry_after_s=30.0) == pytest.approx(30.0, abs=1.0)
+    assert await places.note_refusal("p", take("a"), retry_after_s=30.0) == pytest.approx(30.0, abs=1.0)
     assert await enter(places, "a") == [False]
 
 

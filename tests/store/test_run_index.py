@@ -14,7 +14,7 @@ from framerelay.runs.machine import begin
 from framerelay.runs.model import Run, RunId, RunStatus, Shot, Terms
 from framerelay.store.keys import PREFIX
 from framerelay.store.progress import record, start
-from framerelay.store.run_index import ENTRIES_MAX, Wanted, has_words, indexes_of
+from framerelay.store.run_index import ENTRIES_MAX, RunQuery, has_words, indexes_of
 from framerelay.store.runs import Store
 
 pytestmark = pytest.mark.anyio
@@ -52,7 +52,7 @@ async def store(redis: ArqRedis) -> Store:
 
 
 async def numbers(store: Store, limit: int = 10, after: str | None = None, **wanted: object) -> list[int]:
-    runs = await store.runs(limit=limit, after=after, selection=Wanted(**wanted))  # type: ignore[arg-type]
+    runs = await store.runs(limit=limit, after=after, query=RunQuery(**wanted))  # type: ignore[arg-type]
     return [int(run.id.removeprefix("run_")) for run in runs]
 
 
@@ -140,12 +140,12 @@ async def test_a_run_of_a_version_without_indexes_is_put_into_them_once(store: S
 async def test_a_page_costs_the_page_though_many_are_stored(store: Store, redis: ArqRedis) -> None:
     """One thing wanted: as many calls for a page of two among sixty as among four."""
 
-    async def calls(wanted: Wanted) -> int:
+    async def calls(wanted: RunQuery) -> int:
         before = (await redis.info("commandstats"))["cmdstat_hgetall"]["calls"]
-        await store.runs(limit=2, selection=wanted)
+        await store.runs(limit=2, query=wanted)
         return int((await redis.info("commandstats"))["cmdstat_hgetall"]["calls"] - before)
 
-    wanted = Wanted(labels=(("project", "rain"),))
+    wanted = RunQuery(labels=(("project", "rain"),))
     assert await calls(wanted) == 2
     for number in range(5, 65):
         await start(store, a_run(number, "more", project="rain"))
@@ -170,6 +170,6 @@ def test_whatever_begins_a_word_finds_its_run(title: str, labels: dict[str, str]
         return
     word = at.draw(st.sampled_from(words))
     change: Callable[[str], str] = at.draw(st.sampled_from([str, str.upper, str.lower]))
-    asked = Wanted(text=change(word))
+    asked = RunQuery(text=change(word))
     assert set(asked.indexes) <= set(names)
     assert asked.is_met(run)

@@ -155,7 +155,7 @@ async def test_what_was_prepared_for_the_old_prompt_is_not_sent(
     start_provider: Any, start_relay: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Amended between the upload of a frame and the intent: nothing was paid, and only the new prompt is submitted."""
-    halt = halt_behind(monkeypatch, submitting, "prepared")
+    halt = halt_behind(monkeypatch, submitting, "prepare")
     async with start_provider() as provider, start_relay(provider.url) as relay:
         run_id = await relay.run(film_of(scene("s", "a car")))
         await asyncio.wait_for(halt.reached.wait(), 60)
@@ -174,7 +174,7 @@ async def test_a_film_is_amended_while_it_is_joined(
     start_provider: Any, start_relay: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The join of the old order was ready, and nobody had heard of it: it is dropped, and joined in the new one."""
-    halt = halt_behind(monkeypatch, film_module, "_joined")
+    halt = halt_behind(monkeypatch, film_module, "_join")
     async with start_provider() as provider, start_relay(provider.url) as relay:
         run_id = await relay.run(film_of(NIGHT, DAY))
         await asyncio.wait_for(halt.reached.wait(), 60)

@@ -19,7 +19,7 @@ from framerelay.runs.tokens import TakeAddress
 from framerelay.store.progress import record
 from framerelay.store.runs import REPAIRED, Store
 from framerelay.upstream.client import JobsClient
-from tests.conftest import KEY
+from tests.fixtures.relay import KEY
 
 pytestmark = pytest.mark.anyio
 
@@ -81,7 +81,7 @@ async def test_a_retake_while_the_film_is_joined_is_made_and_the_film_joined_aga
     start_provider: Any, start_relay: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first film was ready, and nobody had heard of it yet: it is dropped, and not a byte of it stays."""
-    halt = halt_behind(monkeypatch, film_module, "_joined")
+    halt = halt_behind(monkeypatch, film_module, "_join")
     async with start_provider() as provider, start_relay(provider.url) as relay:
         run_id = await relay.run(TWO)
         await asyncio.wait_for(halt.reached.wait(), 60)
@@ -100,7 +100,7 @@ async def test_a_pick_while_the_film_is_joined_makes_the_film_of_the_take_that_w
     start_provider: Any, start_relay: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whichever join is ready first."""
-    halt = halt_behind(monkeypatch, film_module, "_joined")
+    halt = halt_behind(monkeypatch, film_module, "_join")
     async with start_provider() as provider, start_relay(provider.url) as relay:
         run_id = await relay.run(CHOICE)
         waiting = await relay.ended(run_id)

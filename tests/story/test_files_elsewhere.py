@@ -9,7 +9,7 @@ import pytest
 from framerelay.processors import waits
 from framerelay.store import processes
 from framerelay.store.files import MediaFiles
-from tests.conftest import StartProvider, StartRelay
+from tests.fixtures.relay import StartProvider, StartRelay
 
 pytestmark = pytest.mark.anyio
 

@@ -273,7 +273,7 @@ async def test_two_takes_of_a_shot_do_not_hold_each_other(
 ) -> None:
     """The one without a place must not hold the shot under the feet of the other, which prepares its submit."""
     at_once(1)
-    prepared, asked = submit_module.prepared, asyncio.Event()
+    prepared, asked = submit_module.prepare, asyncio.Event()
     enter = places_module.enter
 
     async def entered(deps: Any, run: Any, shot: Any, take: int, provider: Any) -> bool:
@@ -287,7 +287,7 @@ async def test_two_takes_of_a_shot_do_not_hold_each_other(
         return await prepared(*about)
 
     monkeypatch.setattr(places_module, "enter", entered)
-    monkeypatch.setattr(submit_module, "prepared", slowly_prepared)
+    monkeypatch.setattr(submit_module, "prepare", slowly_prepared)
     async with narrow(1, waits=True) as provider, start_relay(provider.url) as relay:
         run_id = await relay.run(board("twice", 1, takes=2, pick="first"))
         for number in range(2):
@@ -310,7 +310,7 @@ async def test_a_worker_that_dies_before_its_submit_leaves_the_place_to_the_next
     """Its take still has the place that it got, and nobody needs another one for it."""
     at_once(1)
     monkeypatch.setattr(serve, "GRACE_S", 0.1)
-    prepared, there = submit_module.prepared, asyncio.Event()
+    prepared, there = submit_module.prepare, asyncio.Event()
 
     async def never_prepared(*_: Any) -> None:
         there.set()
@@ -318,13 +318,13 @@ async def test_a_worker_that_dies_before_its_submit_leaves_the_place_to_the_next
 
     async with narrow(1) as provider, start_relay(provider.url, worker=False) as relay:
         run_id = await relay.run(board("left", 2))
-        monkeypatch.setattr(submit_module, "prepared", never_prepared)
+        monkeypatch.setattr(submit_module, "prepare", never_prepared)
         async with working(relay):
             await wait_until(there.is_set, "it has a place and prepares its submit")
         assert len(await inside(relay)) == 1
         assert provider.submits == []
 
-        monkeypatch.setattr(submit_module, "prepared", prepared)
+        monkeypatch.setattr(submit_module, "prepare", prepared)
         async with working(relay):
             assert (await relay.ended(run_id))["status"] == "succeeded"
         assert provider.refusals == 0
@@ -366,14 +366,14 @@ async def test_a_shot_that_cannot_be_submitted_after_all_leaves_its_place_to_the
 ) -> None:
     """What is asked of the provider is made when the place is there; a mock, since it fails for many a reason."""
     at_once(1)
-    prepared = submit_module.prepared
+    prepared = submit_module.prepare
 
     async def badly_prepared(deps: Any, run: Any, shot: Any) -> Any:
         if shot.id == "s0":
             raise RequestInvalid("there is no such picture", param="first_frame")
         return await prepared(deps, run, shot)
 
-    monkeypatch.setattr(submit_module, "prepared", badly_prepared)
+    monkeypatch.setattr(submit_module, "prepare", badly_prepared)
     async with narrow(1) as provider, start_relay(provider.url) as relay:
         assert (await relay.ended(await relay.run(board("both", 2))))["status"] == "failed"
         assert provider.submits == ["both 1"]
@@ -389,14 +389,14 @@ async def test_a_run_that_is_cancelled_before_its_submit_leaves_its_place_to_the
 ) -> None:
     """It had its place, its picture was on the way, and then a person stopped it."""
     at_once(1)
-    prepared, there, go_on = submit_module.prepared, asyncio.Event(), asyncio.Event()
+    prepared, there, go_on = submit_module.prepare, asyncio.Event(), asyncio.Event()
 
     async def slowly_prepared(*about: Any) -> Any:
         there.set()
         await go_on.wait()
         return await prepared(*about)
 
-    monkeypatch.setattr(submit_module, "prepared", slowly_prepared)
+    monkeypatch.setattr(submit_module, "prepare", slowly_prepared)
     async with narrow(1) as provider, start_relay(provider.url) as relay:
         first = await relay.run(board("first", 1))
         await wait_until(there.is_set, "it has a place and prepares its submit")

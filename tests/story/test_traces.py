@@ -43,7 +43,7 @@ async def test_a_hop_is_one_trace(
 ) -> None:
     """Callback, look-up, download and the next submit hang together, whichever way the callback took."""
     if not quick:
-        monkeypatch.setattr("framerelay.receiver.callbacks.batch.has_manners", lambda *_: True)
+        monkeypatch.setattr("framerelay.receiver.callbacks.batch.wants_own_answer", lambda *_: True)
     async with start_provider() as provider, start_relay(provider.url) as relay:
         run = await relay.ended(await relay.run(CHAIN))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from framerelay.network.policy import Trusted
+from framerelay.network.policy import TrustedHosts
 from framerelay.runs import events
 from framerelay.runs.errors import StoryboardInvalid
 from framerelay.runs.machine import apply
@@ -118,12 +118,12 @@ def test_a_hook_that_could_tell_nobody_stops_the_start(tmp_path: Path) -> None:
     path = write(tmp_path, f"hooks:\n  a: {{notify_url: 'https://localhost/x'}}\n  b: {{storyboard: {board}}}\n")
 
     with pytest.raises(StoryboardInvalid) as caught:
-        read_hooks(path, Trusted([]))
+        read_hooks(path, TrustedHosts([]))
     assert [(each.place, each.line) for each in caught.value.mistakes] == [
         ("hooks.a.notify_url", 2),
         ("hooks.b.storyboard.notify_url", 3),
     ]
-    assert read_hooks(path, Trusted(["localhost", "10.0.0.1:9"])).keys() == {"a", "b"}
+    assert read_hooks(path, TrustedHosts(["localhost", "10.0.0.1:9"])).keys() == {"a", "b"}
 
 
 def test_every_mistake_of_every_hook_is_told_with_its_place(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from framerelay.network.policy import Trusted
+from framerelay.network.policy import TrustedHosts
 from framerelay.storyboards import cautions
 from framerelay.storyboards.plan import Plan, plan_of
 from framerelay.storyboards.storyboard import check_storyboard, read_storyboard
@@ -160,10 +160,10 @@ def test_a_warning_has_its_line_and_names_the_shots() -> None:
 def test_it_warns_of_an_address_that_a_receiver_would_refuse() -> None:
     """As far as the settings at hand say; without any it is not asked."""
     board = read_storyboard("model: m\nnotify_url: http://n8n:5678/x\nshots: [{prompt: a}]\n", form="yaml")
-    (caution,) = plan_of(board, Trusted([])).cautions
+    (caution,) = plan_of(board, TrustedHosts([])).cautions
 
     assert (caution.code, caution.place, caution.line) == ("notify_url_refused", "notify_url", 2)
-    assert plan_of(board, Trusted(["n8n:5678"])) == plan_of(board)
+    assert plan_of(board, TrustedHosts(["n8n:5678"])) == plan_of(board)
 
 
 def test_no_sample_of_ours_is_warned_of() -> None:

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framerelay.runs.errors import Conflict
-from framerelay.runs.model import Given, Run, RunId, Terms
+from framerelay.runs.model import Run, RunId, Terms, Wording
 from framerelay.storyboards.edits import dumped
 from framerelay.storyboards.storyboard import Storyboard, read_storyboard, start_run
-from framerelay.storyboards.writing import written
+from framerelay.storyboards.writing import write_storyboard
 
 SAMPLES = sorted((Path(__file__).parent.parent.parent / "docs" / "samples").glob("*.yaml"))
 RAIN = """\
@@ -47,10 +47,10 @@ def run_of(board: Storyboard) -> Run:
     return start_run(board, run_id=RunId("run_1"), now=0.0, terms=Terms())
 
 
-def run_and_text(text: str, form: Any = "yaml") -> tuple[Run, Given]:
+def run_and_text(text: str, form: Any = "yaml") -> tuple[Run, Wording]:
     board = read_storyboard(text, form=form, allow_paths=False)
-    assert board.given is not None
-    return run_of(board), board.given
+    assert board.wording is not None
+    return run_of(board), board.wording
 
 
 def with_input(run: Run, shot_id: str, **fields: Any) -> Run:
@@ -82,7 +82,7 @@ def test_what_nobody_changed_is_given_back_byte_for_byte(text: str) -> None:
     text = text.replace(" ./refs/", " https://cdn.example.com/")
     run, before = run_and_text(text)
 
-    assert written(run, before).text == text
+    assert write_storyboard(run, before).text == text
 
 
 def test_what_was_decided_since_stands_in_its_place() -> None:
@@ -91,7 +91,7 @@ def test_what_was_decided_since_stands_in_its_place() -> None:
     run = with_input(run, "s1", prompt="a red car, neon, film grain", seed=41)
     run = with_input(run, "close", prompt="the key: closer, neon, film grain")
     run = replace(run, budget_jobs=12)
-    now = written(run, before)
+    now = write_storyboard(run, before)
 
     assert now.text == RAIN.replace("jobs: 9", "jobs: 12").replace(
         "{prompt: a car, resolution: 720p}", '{seed: 41, prompt: "a red car", resolution: 720p}'
@@ -104,7 +104,7 @@ def test_a_prompt_that_was_sent_without_the_style_writes_all_of_them_out() -> No
     """The style would be added to it; the comments of the shots stay."""
     run, before = run_and_text(RAIN)
     run = with_input(run, "s1", prompt="a bicycle")
-    text = written(run, before).text
+    text = write_storyboard(run, before).text
 
     assert "style:" not in text
     assert "# It must be red." in text
@@ -125,14 +125,14 @@ def test_odd_notation_does_not_mislead_it(shots: str) -> None:
     run, before = run_and_text(f"title: t\nmodel: m\nshots:\n{shots}")
     run = with_input(run, "s1", prompt="a red car", duration=7)
 
-    assert content(again(run, written(run, before).text)) == content(run)
+    assert content(again(run, write_storyboard(run, before).text)) == content(run)
 
 
 def test_without_the_text_it_is_written_from_the_shots() -> None:
     """A run of an early version, or one whose text says something else by now; a line at the top tells it."""
     run, before = run_and_text(RAIN)
     for given_text in (None, replace(before, text="model: other\nshots: [{prompt: b}]\n"), replace(before, text="[")):
-        now = written(run, given_text)
+        now = write_storyboard(run, given_text)
         assert now.text.startswith("# Written from the run: ")
         assert content(again(run, now.text)) == content(run)
         assert now.document["budget"] == {"jobs": 9}
@@ -143,7 +143,7 @@ def test_what_was_given_as_json_is_given_back_as_both() -> None:
     document = {"title": "t", "model": "m", "shots": [{"prompt": "a car", "id": "z"}, {"prompt": "霓虹"}]}
     run, before = run_and_text(json.dumps(document), "json")
     run = with_input(run, "z", prompt="a red car")
-    now = written(run, before)
+    now = write_storyboard(run, before)
 
     assert now.document == {**document, "shots": [{"prompt": "a red car", "id": "z"}, {"prompt": "霓虹"}]}
     assert now.text == "title: t\nmodel: m\nshots:\n- prompt: a red car\n  id: z\n- prompt: 霓虹\n"
@@ -154,9 +154,9 @@ def test_pictures_that_were_handed_over_stand_in_the_text_that_was_given() -> No
     text = "title: t\nmodel: m\nshots:\n  # At noon.\n  - {prompt: a, first_frame: ./street.png}  # The street.\n"
     board = read_storyboard(text, form="yaml").with_files({"./street.png": "file:given/0a.png"})
 
-    assert board.given is not None
-    assert board.given.text == text.replace("./street.png", '"file:given/0a.png"')
-    assert written(run_of(board), board.given).text == board.given.text
+    assert board.wording is not None
+    assert board.wording.text == text.replace("./street.png", '"file:given/0a.png"')
+    assert write_storyboard(run_of(board), board.wording).text == board.wording.text
 
 
 def test_a_job_of_somebody_else_is_in_no_storyboard() -> None:
@@ -164,7 +164,7 @@ def test_a_job_of_somebody_else_is_in_no_storyboard() -> None:
     run, before = run_and_text(RAIN)
     run = run.with_shots(replace(run.shots[0], takes_wanted=0))
     with pytest.raises(Conflict, match="a job that somebody else submitted"):
-        written(run, before)
+        write_storyboard(run, before)
 
 
 WORDS = st.text("ab c:#'\"{}[]-,&*!|>%@\\\n霓é\t", min_size=1, max_size=12).filter(lambda text: bool(text.strip()))
@@ -214,7 +214,7 @@ def test_whatever_is_decided_it_starts_the_shots_that_the_run_has(data: Any, doc
             prompt = data.draw(st.sampled_from([words.strip(), styled.strip()]))
             run = with_input(run, shot.id, prompt=prompt, seed=data.draw(st.none() | st.integers(0, 9)))
     run = replace(run, budget_jobs=data.draw(st.none() | st.integers(1, 9)))
-    now = written(run, before if form else None)
+    now = write_storyboard(run, before if form else None)
 
     assert content(again(run, now.text)) == content(run)
     assert (again(run, now.text).budget_jobs, again(run, now.text).labels) == (run.budget_jobs, run.labels)

@@ -39,7 +39,7 @@ def warnings(
     """Code and place of each warning that the checks of the providers add."""
     document = {"model": "kling-3.0", "provider": "kling", **top, "shots": list(shots)}
     text = json.dumps({key: value for key, value in document.items() if value is not None})
-    providers = Providers(default=default, configured={}, environ=SECRETS if environ is None else environ)
+    providers = Providers(default=default, entries={}, environ=SECRETS if environ is None else environ)
     board = priced(read_storyboard(text, form="json"), providers)
     before = {caution.message for caution in plan_of(board).cautions}
     plan = plan_of(board, more=ability_checks(board, providers, pictures or {}))

@@ -63,7 +63,7 @@ def test_a_shot_is_made_small(
 
 def test_it_is_priced_as_the_draft_that_it_is_and_only_once() -> None:
     """A run is started, and planned, of what was priced."""
-    providers = Providers(default="byteplus", configured={}, environ={})
+    providers = Providers(default="byteplus", entries={}, environ={})
     dear = check_storyboard({"model": "dreamina-seedance-2-0-260128", "shots": [SHOT]})
     cheap = check_storyboard({"model": "dreamina-seedance-2-0-260128", "pass": "draft", "shots": [SHOT]})
     (final,), (draft,) = priced(dear, providers).shots, priced(cheap, providers).shots

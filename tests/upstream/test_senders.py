@@ -19,7 +19,7 @@ SECRET = "whsec_" + base64.b64encode(b"only for tests, and long enough!").decode
 
 def proving(**environ: str) -> Verifiers:
     """With no line in the settings file, and these variables."""
-    return with_providers(Verifiers(), Providers(default="jobs", configured={}, environ=environ))
+    return with_providers(Verifiers(), Providers(default="jobs", entries={}, environ=environ))
 
 
 def test_a_shipped_provider_without_a_line_is_verified_once_its_secret_is_set() -> None:
@@ -40,7 +40,7 @@ def test_nobody_is_asked_for_public_keys_before_somebody_calls() -> None:
 def test_what_a_provider_is_configured_as_counts() -> None:
     """A line without a secret, under the name of a shipped one."""
     configured = {"kling": plain("kling", load_shipped("kling"), {})}
-    providers = Providers(default="jobs", configured=configured, environ={"KLING_WEBHOOK_SECRET": SECRET})
+    providers = Providers(default="jobs", entries=configured, environ={"KLING_WEBHOOK_SECRET": SECRET})
 
     assert with_providers(Verifiers(), providers).providers.get("kling") is None
 
@@ -79,7 +79,7 @@ def test_who_signs_always_is_named_with_the_variable_of_its_secret() -> None:
 
     def named(environ: dict[str, str]) -> list[tuple[str, str]]:
         configured = {name: plain(name, profile, environ) for name, profile in {"may": kling, "must": always}.items()}
-        return list(unproven(Providers(default="may", configured=configured)))
+        return list(unproven(Providers(default="may", entries=configured)))
 
     assert named({}) == [("must", "KLING_WEBHOOK_SECRET")]
     assert named(secret) == []

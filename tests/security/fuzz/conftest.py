@@ -153,7 +153,7 @@ async def _furnished(door: Door, redis_url: str, media: Path) -> dict[str, list[
     given = (await post("/v1/files", b"\x89PNG\r\n\x1a\n" + b"p" * 500)).json()["name"].removeprefix("file:")
     (media / runs[6]).mkdir(parents=True)
     (media / runs[6] / "s1.1.mp4").write_bytes(bytes(range(256)) * 9)
-    signed = Links(SECRET).signed(f"/media/{given}", expires_at=2**33).partition("?")[2]
+    signed = Links(SECRET).sign(f"/media/{given}", expires_at=2**33).partition("?")[2]
     own = ((b"origin", f"http://{HOST}".encode()),)
     session = (await post("/login", f"key={OPERATE}".encode(), *own)).headers["set-cookie"].partition(";")[0]
     return {

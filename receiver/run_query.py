@@ -4,12 +4,12 @@ from starlette.requests import Request
 
 from framerelay.runs.errors import RequestInvalid
 from framerelay.runs.model import RunStatus
-from framerelay.store.run_index import TEXT_MAX, Wanted, has_words
+from framerelay.store.run_index import TEXT_MAX, RunQuery, has_words
 from framerelay.storyboards.labels import LABELS_MAX, label_of
 from framerelay.storyboards.notation import shown
 
 
-def wanted_of(request: Request) -> Wanted:
+def run_query_of(request: Request) -> RunQuery:
     """``status``, ``label`` (any number of them), ``q`` and ``needs``; an empty one is none. Raises: RequestInvalid."""
     query = request.query_params
     status, text, needs = (query.get(name) or None for name in ("status", "q", "needs"))
@@ -19,7 +19,7 @@ def wanted_of(request: Request) -> Wanted:
         raise RequestInvalid(f"q has no word in it, or more than {TEXT_MAX} characters", param="q")
     if needs not in (None, "person"):
         raise RequestInvalid("needs is not person", param="needs")
-    return Wanted(
+    return RunQuery(
         status=RunStatus(status) if status else None,
         labels=_labels(query.getlist("label")),
         text=text or "",

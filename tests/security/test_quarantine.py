@@ -1,0 +1,171 @@
+"""Callbacks that are held: how many, for how long, and what becomes of them once a person releases them."""
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from framerelay.receiver.door.quarantine import A_MINUTE, Quarantine
+from framerelay.store.inbox import QUARANTINE_BYTES_MAX, QUARANTINE_MAX, Callback, Inbox
+from tests.security.signing import DONE, OTHER, RUN, anyio, signed
+
+
+@anyio
+async def test_a_wrong_secret_of_ours_loses_nothing(verifying: Any, call: Any, listed: Any, tasks: Any) -> None:
+    """Mended and started again, the receiver verifies what it held, byte for byte, and lets only that go."""
+    async with verifying(key=OTHER) as relay:
+        assert (await call(relay, DONE, signed())).status_code == 401
+        assert (await call(relay, DONE + b" ", signed())).status_code == 401
+        (held,) = [each["id"] for each in await listed(relay) if each["body"] == DONE.decode()]
+        early = await relay.api.post(f"/v1/callbacks/{held}/release")
+        assert early.status_code == 409
+        assert "still does not prove where it comes from: the signature in webhook-signature" in early.text
+        assert await tasks() == []
+
+    async with verifying() as relay:
+        assert (await relay.api.post(f"/v1/callbacks/{held}/release", headers=NO_KEY)).status_code == 401
+        assert (await relay.api.post("/v1/callbacks/release", headers=NO_KEY)).status_code == 401
+        answer = await relay.api.post(f"/v1/callbacks/{held}/release")
+        again = await relay.api.post(f"/v1/callbacks/{held}/release")
+        found = {each["id"]: each for each in await listed(relay)}
+        repeat = await call(relay, DONE, signed())
+
+    assert answer.json() == {
+        "object": "release",
+        "id": held,
+        "released": True,
+        "outcome": "accepted",
+        "repeated": False,
+        "reason": None,
+    }
+    assert (again.status_code, found[held]["outcome"], found[held]["job_id"]) == (409, "accepted", "job_1")
+    assert repeat.json() == {"received": True, "repeated": True}
+    assert [each["outcome"] for each in found.values()].count("quarantined") == 1
+    assert await tasks() == ["look_up"]
+
+
+NO_KEY = {"Authorization": "Bearer wrong"}
+
+
+@anyio
+async def test_all_are_released_at_once_and_each_says_what_became_of_it(
+    verifying: Any, call: Any, listed: Any, tasks: Any, redis: Any
+) -> None:
+    """Oldest first; a forged one stays; what the sender has sent again meanwhile is not processed twice."""
+    second = DONE.replace(b"job_1", b"job_2")
+    async with verifying(key=OTHER) as relay:
+        for body, headers in ((DONE, signed()), (second, signed(second)), (DONE, signed(key=b"forged"))):
+            assert (await call(relay, body, headers)).status_code == 401
+    async with verifying() as relay:
+        assert (await call(relay, DONE, signed())).status_code == 200
+        answer = (await relay.api.post("/v1/callbacks/release")).json()
+        again = (await relay.api.post("/v1/callbacks/release")).json()
+        found = [each["outcome"] for each in await listed(relay)]
+
+    said = [(each["released"], each["repeated"], each["outcome"]) for each in answer["data"]]
+    assert said == [(True, True, "accepted"), (True, False, "accepted"), (False, False, "quarantined")]
+    assert [each["released"] for each in again["data"]] == [False]
+    assert sorted(found) == ["accepted", "accepted", "quarantined"]
+    assert await tasks() == ["look_up", "look_up"]
+
+
+@anyio
+async def test_what_is_released_is_judged_as_of_its_receipt(verifying: Any, redis: Any, tasks: Any) -> None:
+    """A callback of last week is not too old because a person was slow; one that was too old then still is."""
+    inbox, a_week_ago = Inbox(redis, keep_s=10**6), time.time() - 7 * 86_400
+    async with verifying() as relay:
+        for name, at in (("cb_then", a_week_ago), ("cb_late", a_week_ago - 301)):
+            evidence = tuple(signed(at=at).items())
+            ids = {"run_id": RUN, "shot_id": "s1", "take": 1}
+            held = {"outcome": "quarantined", "held": True, "evidence": evidence, **ids}
+            await inbox.hold(Callback(id=name, received_at=a_week_ago, body=DONE, **held))  # type: ignore[arg-type]
+        answers = [await relay.api.post(f"/v1/callbacks/{name}/release") for name in ("cb_then", "cb_late")]
+
+    assert [answer.status_code for answer in answers] == [200, 409]
+    assert await tasks() == ["look_up"]
+
+
+@anyio
+async def test_quarantine_is_bounded_in_number_and_in_bytes(redis: Any) -> None:
+    """The newest stay; what is accepted is never pushed out."""
+    inbox = Inbox(redis, keep_s=100)
+    await inbox.accept(
+        Callback(id="cb_good", received_at=1.0, outcome="accepted", body=b""), fingerprint="f", task=None
+    )
+    for number in range(QUARANTINE_MAX + 5):
+        await inbox.hold(Callback(id=f"cb_{number}", received_at=1.0, outcome="quarantined", body=b"", held=True))
+    many = await inbox.held_ids()
+    large = b"x" * (1 << 20)
+    for number in range(20):
+        await inbox.hold(Callback(id=f"cb_L{number}", received_at=1.0, outcome="quarantined", body=large, held=True))
+    few = await inbox.held_ids()
+
+    assert (len(many), many[0], many[-1]) == (QUARANTINE_MAX, "cb_5", f"cb_{QUARANTINE_MAX + 4}")
+    assert few == [f"cb_L{number}" for number in range(20 - QUARANTINE_BYTES_MAX // (1 << 20) + 1, 20)]
+    assert sorted(each.id for each in await inbox.recent(limit=1000)) == sorted(["cb_good", *few])
+    assert len(await redis.keys("{framerelay}:callback:*")) == len(few) + 1
+
+
+@anyio
+async def test_a_flood_of_forged_callbacks_costs_redis_one_write_in_a_second(redis: Any) -> None:
+    """Any further one is refused all the same, and a minute later some are kept again."""
+    clock = 0.0
+    quarantine = Quarantine(Inbox(redis, keep_s=100), clock=lambda: clock)
+
+    async def kept(count: int) -> int:
+        held = [Callback(id=f"cb_{n}", received_at=1.0, outcome="quarantined", body=b"") for n in range(count)]
+        return sum([await quarantine.hold(each, within_s=3) for each in held])
+
+    first, clock = await kept(A_MINUTE + 20), 59.0
+    early, clock = await kept(5), 61.0
+
+    assert (first, early, await kept(5)) == (A_MINUTE, 0, 5)
+
+
+@anyio
+async def test_what_cannot_be_held_is_to_be_sent_again(verifying: Any, call: Any, redis: Any) -> None:
+    """503 without Redis: a 401 would tell a sender whose secret we have wrong that nobody wants its callback."""
+    async with verifying() as relay:
+        await redis.config_set("maxmemory", "1")
+        try:
+            answer = await call(relay, DONE, signed(key=OTHER))
+        finally:
+            await redis.config_set("maxmemory", "0")
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"].isdigit()
+
+
+@anyio
+async def test_the_command_releases_what_was_held(verifying: Any, call: Any) -> None:
+    """One by its ID, or all; it says what stays, and why."""
+    second = DONE.replace(b"job_1", b"job_2")
+
+    async def framerelay(relay: Any, *words: str) -> tuple[int, str]:
+        environ = {**os.environ, "FRAMERELAY_URL": relay.settings.listen_url, "FRAMERELAY_API_KEY": "fr_test"}
+        program = str(Path(sys.executable).with_name("framerelay"))
+        process = await asyncio.create_subprocess_exec(
+            program, *words, env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        out, _ = await process.communicate()
+        return process.returncode or 0, out.decode()
+
+    async with verifying(key=OTHER) as relay:
+        for body, headers in ((DONE, signed()), (second, signed(second)), (DONE, signed(key=b"forged"))):
+            assert (await call(relay, body, headers)).status_code == 401
+    async with verifying() as relay:
+        _, listing = await framerelay(relay, "callbacks")
+        forged, newer, older = (line.split()[0] for line in listing.splitlines())
+        one = await framerelay(relay, "release", older)
+        again = await framerelay(relay, "release", older)
+        rest = await framerelay(relay, "release", "--all")
+        usage = [(await framerelay(relay, "release", *words))[0] for words in ((), (older, "--all"))]
+
+    assert listing.count("quarantined") == 3
+    assert one == (0, f"{older}  released: accepted\n")
+    assert again == (1, "framerelay: it is not in quarantine; it was kept as accepted\n")
+    assert rest[1].splitlines()[0] == f"{newer}  released: accepted"
+    assert rest[1].splitlines()[1].startswith(f"{forged}  still held: the signature in webhook-signature fits none")
+    assert usage == [2, 2]
