@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 pytestmark = pytest.mark.anyio
 
@@ -28,6 +28,42 @@ async def forty(relay: Any) -> str:
     run_id = str(await relay.run(FORTY))
     await relay.ended(run_id)
     return run_id
+
+
+async def focused(page: Page) -> str:
+    return str(await page.evaluate("document.activeElement.getAttribute('href') || document.activeElement.id"))
+
+
+async def test_forty_frames_are_one_stop_on_the_way_to_the_decision(relay: Any, forty: str, visit: Any) -> None:
+    """Tab goes past the overview in one step; in it the arrows lead to each frame, and what happens moves nobody."""
+    async with visit(relay) as person:
+        page = await person.open(f"/runs/{forty}")
+        await page.locator("#run-menu summary").focus()
+        await page.keyboard.press("Tab")
+        assert await focused(page) == "#shot-s1"
+        await page.keyboard.press("ArrowRight")
+        assert await focused(page) == "#shot-s2"
+        await page.keyboard.press("End")
+        assert await focused(page) == "#shot-s40"
+        await page.keyboard.press("ArrowUp")
+        above = await focused(page)
+        await page.keyboard.press("ArrowDown")
+        assert (above, await focused(page)) != ("#shot-s40", above)
+        assert await focused(page) == "#shot-s40"
+        await page.evaluate("refresh()")
+        stops = page.locator("#overview a:not([tabindex='-1'])")
+        await expect(stops).to_have_count(1)
+        assert await focused(page) == "#shot-s40"
+        await page.keyboard.press("Tab")
+        assert await page.evaluate("document.activeElement.closest('#approve-s2') !== null")
+        await page.keyboard.press("j")
+        await expect(stops).to_have_count(1)
+
+
+async def test_without_a_script_each_frame_can_be_reached(relay: Any, forty: str, visit: Any) -> None:
+    async with visit(relay, java_script_enabled=False) as person:
+        page = await person.open(f"/runs/{forty}")
+        await expect(page.locator("#overview a:not([tabindex])")).to_have_count(40)
 
 
 async def test_menus_and_places_are_in_sight_on_a_phone(relay: Any, forty: str, visit: Any) -> None:
