@@ -144,6 +144,9 @@ bench: setup .venv/bench/.ready .venv/machines/.ready  ## ask every question of 
 screenshots: setup browser fonts  ## take the manual's pictures anew, of the running program
 	@$(BIN)/pytest -q tests/page/screenshots.py
 
+before-and-after: setup browser fonts  ## take today's halves of docs/before-and-after.md anew
+	@$(BIN)/pytest -q tests/page/before_and_after.py
+
 docs: setup  ## write anew from the code: settings, schemas, the pages and tables of providers
 	@$(BIN)/python -m framerelay.config.reference
 	@$(BIN)/python -m framerelay.api.storyboard_schema
@@ -188,4 +191,4 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 clean:  ## remove .venv/ and caches (never your data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
-.PHONY: help setup demo test types suite test-machines redis-with-tls test-busy browser shells ffmpeg tools sbom fonts fuzz audit chaos chaos-broken bench screenshots docs catalogs translated manual manual-serve format lock clean
+.PHONY: help setup demo test types suite test-machines redis-with-tls test-busy browser shells ffmpeg tools sbom fonts fuzz audit chaos chaos-broken bench screenshots before-and-after docs catalogs translated manual manual-serve format lock clean

@@ -61,7 +61,7 @@ def show_provider(name: str, *, as_json: bool) -> int:
         _print(_resolved(provider))
         return 0
     profile = provider.profile
-    echo(f"{provider.name}: {printable(profile.title)}")
+    click.echo(f"{provider.name}: {printable(translate(profile.title))}")
     for label, value in _lines(provider):
         click.echo(f"  {ljust(_label(label), 12)} {printable(value if label == 'source' else translate(value))}")
     for model, facts in profile.models.items():

@@ -379,8 +379,13 @@ def _check_time(timestamp: str, received_at: float) -> None:
         raise Unverified("the timestamp is not a whole number of seconds since 1970")
     age_s = int(received_at) - int(timestamp)
     if abs(age_s) > TOLERANCE_S:
-        when = f"{age_s} s before" if age_s > 0 else f"{-age_s} s after"
-        raise Unverified(f"it was signed {when} it was received; {TOLERANCE_S} are allowed. Is the clock right?")
+        if age_s > 0:
+            raise Unverified(
+                f"it was signed {age_s} s before it was received; {TOLERANCE_S} are allowed. Is the clock right?"
+            )
+        raise Unverified(
+            f"it was signed {-age_s} s after it was received; {TOLERANCE_S} are allowed. Is the clock right?"
+        )
 
 
 def _is_among(candidate: bytes, right: Sequence[bytes]) -> bool:

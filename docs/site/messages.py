@@ -81,6 +81,12 @@ SHORT: Final = (
     *("Providers", "Operate", "the shot {doing}", "says", "seed"),
     *("line {number}", "line {number}, {place}", "{number} shots", "put off", "nowhere", "no status", "no job"),
 )
+# Of the titles of the profiles that are shipped those that are called otherwise in another language.
+TITLES: Final = (
+    *("Volcengine Ark (Seedance)", "BytePlus ModelArk (Seedance)", "DashScope (Wan)", "Qiniu (fal's format)"),
+    *("Kling (new API, API key)", "Kling (old API, /v1/videos)", "MiniMax (V1, Hailuo)", "MiniMax (V2, MiniMax-H3)"),
+    *("The jobs API (POST /v1/jobs)", "OpenAI's videos API (gateways)"),
+)
 _PROSE: Final = re.compile(r"[A-Za-z]{2,}['’]?s? [a-z(]|[a-z]{2,}[,;:]? [A-Za-z{(]|\} [a-z]{2,}|^[,;:]? ?[a-z]{3,} \{")
 _NO_PROSE: Final = re.compile(
     r"^[A-Z_]+ [A-Z_ ]+$|max-age|charset|^\^|\\[wdsSW]|\(\?|^Bearer |^Basic |^[a-z_]+=|^id: |^# |^%|^: |HMAC|^bytes "
@@ -112,7 +118,7 @@ def messages(root: Path = ROOT) -> dict[str, list[tuple[str, int]]]:
             if not any(name == each or name.startswith(f"{each}/") for each in ENGLISH_ONLY):
                 for line, message in messages_in(file.read_text(encoding="utf-8")):
                     found.setdefault(message, []).append((name, line))
-    for message in SHORT:
+    for message in (*SHORT, *TITLES):
         found.setdefault(message, []).append(("docs/site/messages.py", 1))
     return found
 

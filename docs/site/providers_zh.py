@@ -1,7 +1,10 @@
-"""The words of the tables of providers in Chinese; names of providers, keys and variables stay as they are."""
+"""The words of the tables of providers in Chinese; names of keys and variables stay as they are."""
 
 import re
 from typing import Final
+
+from framerelay.languages.catalogs import translate
+from framerelay.languages.reader import CHINESE
 
 _WORDS: Final = {
     "provider": "供应商",
@@ -23,6 +26,7 @@ _WORDS: Final = {
     "the usual variable of its secret": "通常存放密钥的变量",
     "none: it is checked by public keys": "无：用公钥验签",
 }
+_TITLE: Final = re.compile(r"^\[(.+?)\]")
 _SOME: Final = re.compile(r"of (\d+) of (\d+) models")
 
 
@@ -38,4 +42,5 @@ def in_chinese(table: str, links: str) -> str:
 def _cell(words: str) -> str:
     if some := _SOME.fullmatch(words):
         return f"{some[2]} 个模型中的 {some[1]} 个"
-    return _WORDS.get(words, words)
+    titled = _TITLE.sub(lambda title: f"[{translate(title[1], CHINESE)}]", words)
+    return _WORDS.get(words, titled)

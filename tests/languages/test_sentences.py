@@ -172,7 +172,7 @@ def test_a_hostile_text_is_answered(hostile: str) -> None:
         ('expected the word approve, found the text "ask"', '应为 approve 这个词，却是文字 "ask"'),
         (
             "the profile kling knows no model m-1 (the file says no more): it is asked for as it stands here (a, b)",
-            "档案 kling 里没有模型 m-1（the file says no more）：会照这里写的去要求（a, b）",
+            "档案 kling 里没有模型 m-1（the file says no more）：会照这里写的原样提交（a, b）",
         ),
     ],
 )

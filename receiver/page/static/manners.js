@@ -167,6 +167,9 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "?" && keysList && !isTyping(event)) keysList.showModal();
 });
 
+// On a phone the pages stand in a row that is wider than it: the one that is shown is in sight.
+document.querySelector(".top nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+
 const find = document.getElementById("find");
 if (find) {
   if (/Mac|iPhone|iPad/.test(navigator.userAgent)) for (const each of document.querySelectorAll(".find kbd")) each.textContent = "⌘K";

@@ -99,6 +99,7 @@ function mark(shot) {
   for (const each of document.querySelectorAll(".here")) each.classList.remove("here");
   cardOf(shot)?.classList.add("here");
   document.querySelector(`#overview a[href="#shot-${CSS.escape(shot)}"]`)?.classList.add("here");
+  oneStop();
 }
 
 function jump(shot) {
@@ -225,16 +226,34 @@ document.addEventListener("keydown", (event) => {
   KEYS[event.key]();
 });
 
-// In the overview the arrows go from frame to frame.
+// The overview is one stop of the Tab key, however many shots there are; in it the arrows go from frame to frame.
+const cells = () => [...document.querySelectorAll("#overview a")];
+
+function oneStop(stop = document.querySelector("#overview a.here") || cells()[0]) {
+  for (const cell of cells()) cell.tabIndex = cell === stop ? 0 : -1;
+}
+
+const ARROWS = {
+  ArrowRight: (all, cell) => all[all.indexOf(cell) + 1],
+  ArrowLeft: (all, cell) => all[all.indexOf(cell) - 1],
+  ArrowDown: (all, cell) => all.slice(all.indexOf(cell) + 1).find((each) => each.offsetLeft === cell.offsetLeft),
+  ArrowUp: (all, cell) => all.slice(0, all.indexOf(cell)).findLast((each) => each.offsetLeft === cell.offsetLeft),
+  Home: (all) => all[0],
+  End: (all) => all.at(-1),
+};
+
 document.addEventListener("keydown", (event) => {
   const cell = event.target.closest?.("#overview a");
-  const next = cell && { ArrowRight: cell.nextElementSibling, ArrowLeft: cell.previousElementSibling }[event.key];
+  const next = cell && !event.ctrlKey && !event.metaKey && !event.altKey && ARROWS[event.key]?.(cells(), cell);
   if (!next) return;
   event.preventDefault();
+  oneStop(next);
   next.focus();
 });
 
 document.addEventListener("focusin", (event) => {
+  const cell = event.target.closest("#overview a");
+  if (cell) oneStop(cell);
   const card = event.target.closest(".shot");
   if (card) mark(card.id.slice("shot-".length));
 });
@@ -242,6 +261,7 @@ document.addEventListener("focusin", (event) => {
 document.addEventListener("strip", () => {
   document.title = document.getElementById("state")?.dataset.title || document.title;
   if (at) mark(at);
+  oneStop(document.activeElement.closest("#overview a") || undefined);
   if (open_ && lookOf(open_.shot) !== open_.card) openShot(target);
 });
 
@@ -261,3 +281,4 @@ function openHere() {
 if (location.pathname.endsWith("/act")) history.replaceState(null, "", location.pathname.replace(/\/act$/, ""));
 if (panel && location.hash.startsWith("#shot-")) jump(decodeURIComponent(location.hash.slice("#shot-".length)));
 if (panel && history.state?.panel) openHere();
+oneStop();
