@@ -36,6 +36,7 @@ main()
 """
 
 
+@pytest.mark.slow
 async def test_a_worker_killed_between_frame_and_clip_costs_a_download_and_nothing_else(
     storage: ObjectStorage,
     redis_url: str,
