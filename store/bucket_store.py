@@ -4,6 +4,7 @@ import asyncio
 import mimetypes
 import os
 import secrets
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 PIECE_BYTES: Final = 4 << 20
 PIECES_AT_ONCE: Final = 8  # Of all files that are fetched: 32 MB are under way at most.
+LISTED_AT_ONCE: Final = 1000
+LIST_S: Final = 20.0  # For one page, for which somebody waits.
 PARTS_AT_ONCE: Final = 4  # Of one large file that is put, five MB each.
 LARGE_PUTS_AT_ONCE: Final = 6
 LINK_S_MAX: Final = 7 * 86_400.0  # What S3 and Google Cloud Storage sign at most.
@@ -205,6 +208,21 @@ class BucketStore:
             log.warning("files_not_removed", run_id=run_id, reason=error.message)
             return False
         return True
+
+    async def missing(self, paths: Iterable[str]) -> set[str]:
+        """Which of *paths* are not in the storage, by a list of all that is. Raises: StorageFailed."""
+        left = set(paths)
+        pages = aiter(obstore.list(self.bucket, chunk_size=LISTED_AT_ONCE))
+        try:
+            while left:
+                async with asyncio.timeout(LIST_S):
+                    with bucket_answers():
+                        left.difference_update([each["path"] for each in await anext(pages)])
+        except StopAsyncIteration:
+            return left
+        except TimeoutError as error:
+            raise StorageFailed("object storage: it does not answer") from error
+        return left
 
     async def _names(self, run_id: str) -> list[str]:
         with bucket_answers():

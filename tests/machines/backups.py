@@ -3,6 +3,7 @@
 import asyncio
 import json
 import subprocess
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,3 +100,22 @@ async def backup_of(relay: Any, redis_url: str, into: Path) -> Path:
     said = await typed("backup", into, data_dir=relay.settings.data_dir, redis_url=redis_url)
     assert said.code == 0, said.error
     return into
+
+
+async def film_that_waits(relay: Any, wait_until: Callable[..., Awaitable[None]]) -> str:
+    """A run whose first shot is submitted, and whose second waits for a person, however long a command takes."""
+    film = board(1, 2)
+    film["shots"][1]["gate"] = "approve"
+    run_id: str = await relay.run(film)
+
+    async def is_known() -> bool:
+        takes = (await relay.shown(run_id))["shots"][0]["takes"]
+        return bool(takes and takes[0]["job_id"])
+
+    await wait_until(is_known, "its first shot is submitted")
+    return run_id
+
+
+async def is_approved(relay: Any, run_id: str) -> bool:
+    """Whether its second shot may be submitted now."""
+    return bool((await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve", json={})).is_success)

@@ -10,7 +10,7 @@ import pytest
 
 from framerelay.store.closed import RedisClosed
 from framerelay.store.embedded import EmbeddedRedis
-from tests.machines.backups import opened, started, typed
+from tests.machines.backups import film_that_waits, is_approved, opened, started, typed
 from tests.machines.servers import free_port, running
 from tests.machines.test_a_lossy_fail_over import board, has_jobs, jobs_of_takes
 from tests.machines.test_backup import brought_to_an_end
@@ -34,17 +34,9 @@ async def test_a_backup_that_is_taken_while_films_are_made_is_restored_elsewhere
         ):
             await started(server.url)
             finished = await relay.ended(await relay.run(board(0, 1)))
-            film = board(1, 2)
-            film["shots"][1]["gate"] = "approve"  # So it is not over, however long the command takes.
-            run_id = await relay.run(film)
-
-            async def is_known() -> bool:
-                takes = (await relay.shown(run_id))["shots"][0]["takes"]
-                return bool(takes and takes[0]["job_id"])
-
-            await wait_until(is_known, "its first shot is submitted")
+            run_id = await film_that_waits(relay, wait_until)
             backup = await typed("backup", tmp_path / "copy", data_dir=tmp_path / "data")
-            await wait_until(partial(_is_approved, relay, run_id), "its second shot may be submitted")
+            await wait_until(partial(is_approved, relay, run_id), "its second shot may be submitted")
             await wait_until(lambda: has_jobs(provider, 3), "another is submitted, of which the copy is not told")
         before = await jobs_of_takes(relay, provider)
         taken = shutil.copytree(tmp_path / "data" / "media" / finished["id"], tmp_path / "taken")
@@ -58,7 +50,7 @@ async def test_a_backup_that_is_taken_while_films_are_made_is_restored_elsewhere
             EmbeddedRedis(new / "data" / "redis") as server,
             relay_in(new, server.url, provider.url, **chosen) as relay,
         ):
-            await wait_until(partial(_is_approved, relay, run_id), "it is approved anew")
+            await wait_until(partial(is_approved, relay, run_id), "it is approved anew")
             end = await brought_to_an_end(relay, provider, run_id, wait_until)
             after = await jobs_of_takes(relay, provider)
             films = [
@@ -103,7 +95,3 @@ async def test_from_the_embedded_redis_to_ones_own_nothing_is_held_and_all_is_pa
     assert end["status"] == "succeeded"
     assert sorted(jobs.values()) == [1, 1, 1]
     assert (again.code, again.json["held_runs"]) == (0, 1)
-
-
-async def _is_approved(relay: Any, run_id: str) -> bool:
-    return bool((await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve", json={})).is_success)
