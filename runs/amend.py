@@ -10,10 +10,10 @@ again when what they were asked for is wanted again.
 """
 
 from dataclasses import dataclass, field, replace
-from itertools import count
 from typing import Final
 
 from framerelay.runs import events
+from framerelay.runs.changes import coming_numbers
 from framerelay.runs.content import as_written, content_key, content_keys
 from framerelay.runs.earlier_input import EarlierInput
 from framerelay.runs.matches import matches
@@ -266,8 +266,7 @@ def _with_takes(shot: Shot, serving: list[int], *, takes_wanted: int) -> Shot:
     """
     takes = tuple(replace(take, spare=take.number not in serving) for take in shot.takes)
     if not serving:
-        numbers = {take.number for take in takes}
-        first = next(number for number in count(shot.set_aside + 1) if number not in numbers)
+        first = next(coming_numbers(shot))
         return replace(shot, takes=takes, picked=None, approved=False, seed_at=first, takes_wanted=takes_wanted)
     set_aside = min(shot.set_aside, serving[0] - 1)
     shot = replace(shot, set_aside=set_aside, takes_wanted=shot.takes_wanted if set_aside else takes_wanted)

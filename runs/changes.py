@@ -1,7 +1,8 @@
 """What a person changes of a shot while its run goes on, purely: the input of the takes that are still to come."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from framerelay.runs.costs import Estimate
@@ -34,6 +35,17 @@ def why_not_changed(shot: Shot, change: ShotChange) -> str | None:
 def input_of(shot: Shot, number: int) -> Mapping[str, Any]:
     """What take *number* of *shot* was made of, prompt included; its seed is its own."""
     return next((each.input for each in shot.earlier if number <= each.until), shot.input)
+
+
+def coming_numbers(shot: Shot) -> Iterator[int]:
+    """
+    Numbers of the takes that *shot* is made of next, in turn and without end.
+
+    A free number for which `input_of` has an earlier input is passed over: the take would not be made of that.
+    """
+    numbers = {take.number for take in shot.takes}
+    last = max([shot.set_aside, *(each.until for each in shot.earlier)])
+    return (number for number in count(last + 1) if number not in numbers)
 
 
 def with_input(shot: Shot, new: dict[str, Any], number: int) -> Shot:

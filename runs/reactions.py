@@ -28,14 +28,15 @@ def with_other_input(shot: Shot, takes: Sequence[Take]) -> Shot:
     """
     *shot* with what its storyboard gives for that, if one of *takes* was refused; the very same otherwise.
 
-    Its takes from the next number on are made of it. It happens once: what is refused then is a person's to decide.
+    Its takes from the next number on are made of it; a submit that was prepared with the first input comes too late.
+    It happens once: what is refused then is a person's to decide.
     """
     reaction = shot.reaction
     if reaction is None or reaction.since is not None or not any(_may_pass_with(shot, take) for take in takes):
         return shot
     since = max(take.number for take in shot.takes) + 1
     other = with_input(shot, {**shot.input, **reaction.moderated}, since)
-    return replace(other, reaction=replace(reaction, since=since))
+    return replace(other, reaction=replace(reaction, since=since), turns=shot.turns + 1)
 
 
 def _may_pass_with(shot: Shot, take: Take) -> bool:

@@ -11,6 +11,7 @@ from operator import is_not
 from typing import Final
 
 from framerelay.runs.budget import budget_words
+from framerelay.runs.changes import coming_numbers
 from framerelay.runs.costs import MICROS, BudgetLeft, CostTally
 from framerelay.runs.model import Family, Problem, Run, RunStatus, Shot, ShotStatus, Take, TakeStatus
 from framerelay.runs.overview import Overview
@@ -256,9 +257,7 @@ def takes_to_submit(run: Run, shot: Shot) -> list[int]:
     missing = takes_missing(run, shot)
     if not missing:
         return []
-    numbers = {take.number for take in shot.takes}
-    free = (number for number in count(shot.set_aside + 1) if number not in numbers)
-    return list(islice(free, missing))
+    return list(islice(coming_numbers(shot), missing))
 
 
 def takes_missing(run: Run, shot: Shot) -> int:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from framerelay.runs import events
 from framerelay.runs.amend_outlook import amend_outlook
+from framerelay.runs.changes import input_of
 from framerelay.runs.costs import Estimate
 from framerelay.runs.machine import is_news
 from framerelay.runs.model import Run, RunStatus, Shot, TakeStatus
@@ -44,6 +45,10 @@ def film_is_that_of(world: AmendWorld, last: Run) -> None:
     """As if the run had been started with *last*: its shots, their prompts, and each frame that was handed on."""
     run = world.run
     assert content(run) == content(last)
+    for job in world.jobs:
+        maker = run.shot(job.shot_id)
+        assert maker is not None
+        assert world.asked[job.id].prompt == input_of(maker, job.take)["prompt"], f"job {job.id} was of another prompt"
     jobs = {}
     for shot in run.story:
         take = chosen(shot)

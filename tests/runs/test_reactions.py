@@ -1,6 +1,7 @@
 """What follows by itself from a take that failed, as the storyboard says; never a blind repetition."""
 
 import random
+from dataclasses import replace
 from operator import attrgetter
 
 import pytest
@@ -8,9 +9,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from framerelay.runs import events
+from framerelay.runs.changes import input_of
 from framerelay.runs.machine import apply
 from framerelay.runs.model import Family, Problem, Run, RunStatus, ShotStatus, TakeStatus, Terms
 from framerelay.runs.reaction import Reaction
+from framerelay.runs.standing import takes_to_submit
 from framerelay.runs.steps import StepName, steps_due
 from tests.runs.test_outlook import NOW, chain, made, submitted
 from tests.runs.world import World, film_of, with_shots
@@ -142,11 +145,30 @@ def test_nothing_happens_to_a_run_that_was_cancelled_or_a_shot_that_is_done() ->
     assert apply(two, ended, NOW).shots[0].input["prompt"] == "x"
 
 
+def test_a_take_that_was_put_off_is_not_made_up_for_under_a_number_of_the_earlier_prompt() -> None:
+    """The run would say that it was made of the first prompt; and if the other one is refused, would not see that."""
+    run = submitted(with_shots(a_shot(OTHER), takes_wanted=2), "s1")
+    run = submitted(run, "s1")
+    lost = replace(run.shots[0].takes[0], status=TakeStatus.SUBMITTING, job_ids=())
+    run = with_shots(run, takes=(lost, run.shots[0].takes[1]))
+    run = apply(
+        run, events.SubmitPutOff(shot_id="s1", take=1, problem=problem(Family.RATE), until=NOW, intent="i"), NOW
+    )
+    assert [take.number for take in run.shots[0].takes] == [2]
+    ended = events.JobEnded(shot_id="s1", take=2, job_ids=(), status=TakeStatus.FAILED, problem=problem(OUTPUT[0]))
+    shot = apply(run, ended, NOW).shots[0]
+    assert shot.input["prompt"] == "milder"
+    numbers = takes_to_submit(apply(run, ended, NOW), shot)
+    assert [input_of(shot, number)["prompt"] for number in numbers] == ["milder", "milder"]
+
+
 FAMILIES = (*OUTPUT, Family.TEXT_MODERATED, Family.IMAGE_MODERATED, Family.SERVER, Family.UNKNOWN)
 
 
 @settings(max_examples=150)
 @example(seed=106590, other=True, retakes=None, takes=2)  # Take 3 has its job before take 2.
+@example(seed=1782, other=True, retakes=None, takes=2)  # Take 2 is refused before take 1 has its intent.
+@example(seed=331038113, other=True, retakes=None, takes=2)  # And while take 3 is prepared, for another failure.
 @given(
     seed=st.integers(0, 2**32),
     other=st.booleans(),
@@ -172,6 +194,7 @@ def test_whatever_fails_when_no_refused_prompt_is_asked_for_again(
         jobs = sorted((job for job in world.jobs if job.shot_id == shot.id), key=attrgetter("take"))
         assert len(jobs) <= takes + (takes if other else 0) + (1 if retakes is None else retakes)
         prompts = [job.prompt for job in jobs]
+        assert prompts == [input_of(shot, job.take)["prompt"] for job in jobs], "the run says another prompt"
         assert prompts == sorted(prompts, key=["x", "milder"].index), "never back to the first one"
         ended = {take.number: take.error.family for take in shot.takes if take.error}
         if takes == 1:

@@ -183,7 +183,9 @@ class World:
             self.save(events.PreparationFailed(shot_id=step.shot_id, problem=BAD, until=None, turn=shot.turns))
             return
         about = {"shot_id": step.shot_id, "take": step.take, "intent": f"i{self.chance.random()}"}
-        self.record(events.Submitting(**about, seed=None, first_frame=self.handed_to(step.shot_id)))  # type: ignore[arg-type]
+        turn = shot.turns if shot else None
+        first = self.handed_to(step.shot_id)
+        self.record(events.Submitting(**about, seed=None, first_frame=first, turn=turn))  # type: ignore[arg-type]
         mine = self.run.take(step.shot_id, step.take)
         if mine is None or mine.intent != about["intent"]:
             return
