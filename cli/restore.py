@@ -8,6 +8,7 @@ up by the same command again.
 import asyncio
 import secrets
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ from typing import Any, Final
 from starlette.datastructures import Secret
 
 from framerelay.cli.backup import REDIS_S, who_runs
+from framerelay.cli.backup_storage import Search, place_id_of, print_search, search
 from framerelay.cli.errors import CommandError
 from framerelay.cli.output import echo
 from framerelay.cli.runs import asks, confirms, print_json
@@ -40,11 +42,12 @@ from framerelay.store.backup_folder import (
 from framerelay.store.client import RelayRedis, connect, disconnect
 from framerelay.store.closed import CLOSED, ClosedReason, Closing, RedisClosed, close, closing_of, reopen
 from framerelay.store.embedded import is_in_use
-from framerelay.store.ledger_file import entries_in
-from framerelay.store.ledger_load import clear, is_blank, load_ledger
+from framerelay.store.ledger_file import LedgerEntry, entries_in
+from framerelay.store.ledger_load import clear, is_blank, load_ledger, runs_in
 from framerelay.store.media_places import media_store_of
 from framerelay.store.processes import processes
 from framerelay.store.redis_messages import redis_answers
+from framerelay.store.run_files import only_copies
 from framerelay.store.runs import Store
 
 SHOWN: Final = 3
@@ -56,6 +59,15 @@ class _Backup:
 
     folder: BackupFolder
     manifest: BackupManifest
+
+    def entries(self) -> Iterator[LedgerEntry]:
+        """Raises: as `store.ledger_file.entries_in`."""
+        return entries_in(self.folder.root / self.manifest.ledger.path)
+
+    def only_copies(self) -> Iterator[str]:
+        """The files that its runs cannot do without."""
+        for run in runs_in(self.entries(), prefix=self.manifest.prefix):
+            yield from only_copies(run)
 
     @property
     def words(self) -> str:
@@ -124,17 +136,17 @@ async def _restore(settings: Settings, backup: _Backup) -> dict[str, Any]:
     async with redis_at(settings) as url:
         redis = connect(url, timeout_s=REDIS_S)
         try:
-            closing = await _closed(redis, settings, backup)
+            closing = await _close(redis, settings, backup)
             is_first = backup.manifest.moved and backup.folder.claim(backup.manifest, closing.restore)
             copies = await asyncio.to_thread(_put_files, backup, settings.data_dir)
             await clear(redis, but=CLOSED)
-            entries = entries_in(backup.folder.root / backup.manifest.ledger.path)
-            keys = await load_ledger(redis, entries, prefix=backup.manifest.prefix)
+            keys = await load_ledger(redis, backup.entries(), prefix=backup.manifest.prefix)
             await schema.enter(redis)
             holds = 0 if is_first else await mark_restored(Store(redis))
             await reopen(redis)
         finally:
             await disconnect(redis)
+    result = await search(media_store_of(settings), backup.only_copies()) if settings.store else Search(missing=[])
     manifest = backup.manifest
     return {
         "object": "restoration",
@@ -148,11 +160,13 @@ async def _restore(settings: Settings, backup: _Backup) -> dict[str, Any]:
         "files": len(manifest.files),
         "copied_files": copies,
         "media": manifest.media,
-        "store": manifest.store,
+        "store": settings.store,
+        "missing": result.missing,
+        "missing_unknown": result.reason,
     }
 
 
-async def _closed(redis: RelayRedis, settings: Settings, backup: _Backup) -> Closing:
+async def _close(redis: RelayRedis, settings: Settings, backup: _Backup) -> Closing:
     """Nothing runs there and nothing is there, or a part of this very backup. Raises: CommandError; RedisClosed."""
     with redis_answers():
         running = await processes(redis)
@@ -189,8 +203,10 @@ def _occupied(settings: Settings) -> str:
 async def _check_files(settings: Settings, backup: _Backup) -> None:
     """Files of another installation must not mix with these; those of the same one may be there still."""
     media = media_store_of(settings)
-    own = await media.place_id()
-    if own is None or own == backup.manifest.place:
+    own, place = await place_id_of(media), backup.manifest.place
+    if own is None and place is not None and settings.store != backup.manifest.store:
+        raise CommandError(_elsewhere(media.name, backup.manifest))
+    if own is None or own == place:
         return
     number = await asyncio.to_thread(lambda: len(list(sources(settings.data_dir, media=True))))
     bare = await asyncio.to_thread(lambda: len(list(sources(settings.data_dir, media=False))))
@@ -199,6 +215,18 @@ async def _check_files(settings: Settings, backup: _Backup) -> None:
             f"{media.name} has files of another installation: set another FRAMERELAY_DATA_DIR or FRAMERELAY_STORE, or "
             "move them away"
         )
+
+
+def _elsewhere(name: str, manifest: BackupManifest) -> str:
+    if manifest.store:
+        return (
+            f"the files of this backup are in {manifest.store}, and {name} has none of them: copy everything there "
+            "first, place-id as well, or set FRAMERELAY_STORE to that"
+        )
+    return (
+        f"{name} has none of the files of this backup: copy its folder media there first, place-id as well, or unset "
+        "FRAMERELAY_STORE"
+    )
 
 
 def _put_files(backup: _Backup, data_dir: Path) -> int:
@@ -215,6 +243,7 @@ def _print(answer: dict[str, Any], backup: _Backup) -> None:
     echo(f"{backup.words}, is restored into {where}; files copied: {answer['copied_files']}")
     if answer["store"]:
         echo(f"clips, frames and films are those in {answer['store']}")
+        print_search(answer)
     elif not answer["media"]:
         echo("clips, frames and films were not in it: put them back before you start")
     if answer["held_runs"]:

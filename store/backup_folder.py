@@ -87,7 +87,7 @@ class BackupFolder:
         self.root = root
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """The folder, made if it is missing, for us alone. Raises: BackupUnusable; OSError."""
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)

@@ -24,24 +24,24 @@ async def probe(store: BucketStore) -> str | None:
     It is still there: `end_probe` deletes it. Raises: StorageFailed, in words that name what it does not do.
     """
     path, bucket = f"{FOLDER}/{secrets.token_hex(8)}", store.bucket
-    await _tried("be written", obstore.put_async(bucket, path, CONTENT))
-    if bytes(await _tried("be read", obstore.get_range_async(bucket, path, start=0, length=1000))) != CONTENT:
+    await _attempt("be written", obstore.put_async(bucket, path, CONTENT))
+    if bytes(await _attempt("be read", obstore.get_range_async(bucket, path, start=0, length=1000))) != CONTENT:
         raise StorageFailed("object storage: a probe is read as something else than was written")
-    entries = await _tried("be listed", obstore.list(bucket, prefix=FOLDER).collect_async())
+    entries = await _attempt("be listed", obstore.list(bucket, prefix=FOLDER).collect_async())
     if path not in {each["path"] for each in entries}:
         raise StorageFailed("object storage: a probe that was written is not listed")
-    return await store.signed(path, life_s=LINK_S) if store.gives_links else None
+    return await store.sign(path, life_s=LINK_S) if store.gives_links else None
 
 
 async def end_probe(store: BucketStore) -> None:
     """Delete every probe, those that others left as well. Raises: StorageFailed."""
     bucket = store.bucket
-    names = [each["path"] for each in await _tried("be listed", obstore.list(bucket, prefix=FOLDER).collect_async())]
+    names = [each["path"] for each in await _attempt("be listed", obstore.list(bucket, prefix=FOLDER).collect_async())]
     if names:
-        await _tried("be deleted", obstore.delete_async(bucket, names))
+        await _attempt("be deleted", obstore.delete_async(bucket, names))
 
 
-async def _tried(what: str, action: Awaitable[T]) -> T:
+async def _attempt(what: str, action: Awaitable[T]) -> T:
     try:
         with bucket_answers():
             return await action

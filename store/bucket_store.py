@@ -4,6 +4,7 @@ import asyncio
 import mimetypes
 import os
 import secrets
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 PIECE_BYTES: Final = 4 << 20
 PIECES_AT_ONCE: Final = 8  # Of all files that are fetched: 32 MB are under way at most.
+LISTED_AT_ONCE: Final = 1000
+LIST_S: Final = 20.0  # For one page, for which somebody waits.
 PARTS_AT_ONCE: Final = 4  # Of one large file that is put, five MB each.
 LARGE_PUTS_AT_ONCE: Final = 6
 LINK_S_MAX: Final = 7 * 86_400.0  # What S3 and Google Cloud Storage sign at most.
@@ -100,9 +103,9 @@ class BucketStore:
                 os.utime(place)  # What is in use is not cleared away.
                 return place
         with STORE.timed("get"):
-            return await self._fetched(path)
+            return await self._fetch(path)
 
-    async def _fetched(self, path: str) -> Path:
+    async def _fetch(self, path: str) -> Path:
         size = await self.size(path)
         if size is None:
             raise NotFound("there is no such file")
@@ -155,25 +158,25 @@ class BucketStore:
         """The storage's own signed link; it lives no longer than the credentials that signed it."""
         if not self.gives_links or life_s > LINK_S_MAX or await self.size(path) is None:
             return None
-        url = await self.signed(path, life_s=life_s, method=method)
+        url = await self.sign(path, life_s=life_s, method=method)
         return url if _lives(url, life_s) else None
 
     async def signs_for(self, life_s: float) -> bool:
         """Whether a signed link lives that long."""
         if not self.gives_links:
             return True
-        return life_s <= LINK_S_MAX and _lives(await self.signed(PLACE_ID, life_s=life_s), life_s)
+        return life_s <= LINK_S_MAX and _lives(await self.sign(PLACE_ID, life_s=life_s), life_s)
 
     async def origin(self) -> str | None:
         """Where its signed links lead."""
         if not self.gives_links:
             return None
         if self._origin is None:
-            parts = urlsplit(await self.signed("given/none.png", life_s=TOKEN_S))
+            parts = urlsplit(await self.sign("given/none.png", life_s=TOKEN_S))
             self._origin = f"{parts.scheme}://{parts.netloc}"
         return self._origin
 
-    async def signed(self, path: str, *, life_s: float, method: str = "GET") -> str:
+    async def sign(self, path: str, *, life_s: float, method: str = "GET") -> str:
         """A link to *path*, whether that is there or not. Raises: StorageFailed."""
         if not isinstance(self.bucket, S3Store | GCSStore | AzureStore):
             raise StorageFailed("object storage: it signs no links")
@@ -205,6 +208,21 @@ class BucketStore:
             log.warning("files_not_removed", run_id=run_id, reason=error.message)
             return False
         return True
+
+    async def missing(self, paths: Iterable[str]) -> set[str]:
+        """Which of *paths* are not in the storage, by a list of all that is. Raises: StorageFailed."""
+        rest = set(paths)
+        pages = aiter(obstore.list(self.bucket, chunk_size=LISTED_AT_ONCE))
+        try:
+            while rest:
+                async with asyncio.timeout(LIST_S):
+                    with bucket_answers():
+                        rest.difference_update([each["path"] for each in await anext(pages)])
+        except StopAsyncIteration:
+            return rest
+        except TimeoutError as error:
+            raise StorageFailed("object storage: it does not answer") from error
+        return rest
 
     async def _names(self, run_id: str) -> list[str]:
         with bucket_answers():

@@ -74,6 +74,14 @@ async def load_ledger(redis: RelayRedis, entries: Iterable[LedgerEntry], *, pref
     return keys
 
 
+def runs_in(entries: Iterable[LedgerEntry], *, prefix: str) -> Iterator[Run]:
+    """The runs among *entries*, whose keys began with *prefix*."""
+    for entry in entries:
+        run_id = entry.key.removeprefix(_of_before(run_key(""), prefix))
+        if entry.kind == "hash" and RUN_ID.fullmatch(run_id) and (run := run_in(entry)) is not None:
+            yield run
+
+
 async def _send(redis: RelayRedis, commands: Sequence[RedisCommand]) -> None:
     """In one piece; if the connection breaks, all again."""
     with redis_answers():

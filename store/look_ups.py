@@ -4,7 +4,6 @@ When a provider may be asked about its jobs, over all workers: within its rate, 
     {framerelay}:look-ups:PROVIDER  hash  until when it rests, and from when on the next planned look-up may leave
 """
 
-import time
 from typing import Final
 
 from framerelay.store.client import RelayRedis, script
@@ -35,7 +34,6 @@ class LookUps:
         await self._run(provider, "", int((seconds or REST_S) * 1000))
 
     async def _run(self, provider: str, interval_ms: int | str, rest_ms: int | str) -> float:
-        now_ms = int(time.time() * 1000)
         with redis_answers():
-            wait_ms = await self._script(keys=[f"{LOOK_UPS}:{provider}"], args=[now_ms, interval_ms, rest_ms, LIFE_MS])
+            wait_ms = await self._script(keys=[f"{LOOK_UPS}:{provider}"], args=[interval_ms, rest_ms, LIFE_MS])
         return float(wait_ms) / 1000

@@ -111,7 +111,7 @@ class Outbox:
         task: list[str | bytes] = [WAKE_COURIER.id, WAKE_COURIER.definition(now_ms)]
         keys = [_key(notification_id), NOTIFICATIONS_DUE, QUEUE, WAKE]
         with redis_answers():
-            return bool(await self._again(keys=keys, args=[notification_id, now, now_ms, TASK_LIFE_MS, *task]))
+            return bool(await self._again(keys=keys, args=[notification_id, now, TASK_LIFE_MS, *task]))
 
     async def find(self, notification_id: str) -> Notification | None:
         """The notification of that id, while it is kept."""

@@ -11,7 +11,6 @@ accepted, until the provider refuses: then those that are in flight are its limi
 A place is lent with the intent of a submit, and is free again with the end of its job: who waits is woken by that.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -152,7 +151,7 @@ class Places:
     ) -> Entry:
         key, rate = _key(provider), allowance.submits_per_minute
         arguments: Sequence[str | int] = (
-            *(what, str(take), take.run_id, int(time.time() * 1000)),
+            *(what, str(take), take.run_id),
             "" if allowance.jobs_at_once is None else allowance.jobs_at_once,
             allowance.begin_with,
             "" if rate is None else int(60_000 / rate),

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from framerelay.runs.model import Clip, Run, Shot, Take, TakeStatus
 from framerelay.runs.standing import picked_take
+from framerelay.runs.takes import is_unkept
 from framerelay.store.tasks import Task
 
 
@@ -52,9 +53,15 @@ def file_at(run: Run, path: str) -> RunFile | None:
 
 
 def only_copies(run: Run) -> Iterator[str]:
-    """The files of *run* that cannot be made again from others: clips, and frames that the provider gave."""
+    """
+    The files of *run* that cannot be made again from others: clips, and frames that the provider gave.
+
+    Those of a clip that is not kept yet are left out: its provider has it still.
+    """
     for shot in run.shots:
         for take in shot.takes:
+            if is_unkept(take):
+                continue
             lasting = (FileKind.CLIP, FileKind.PROVIDER_FRAME)
             yield from (path for kind, path in _files_of(take) if kind in lasting)
 

@@ -173,10 +173,10 @@ class Store:
 
     async def enqueue(self, tasks: Sequence[Task], *, rest_s: float = 0.0) -> None:
         """Queue *tasks* beside any change of a run, to begin after *rest_s*; one that waits or runs is not doubled."""
-        now_ms = int((time.time() + rest_s) * 1000)
+        now_ms = int(time.time() * 1000)
         pairs = [value for task in tasks for value in (task.id, task.definition(now_ms))]
         with redis_answers():
-            await self._enqueue(keys=[QUEUE, WAKE], args=[now_ms, TASK_LIFE_MS, *pairs])
+            await self._enqueue(keys=[QUEUE, WAKE], args=[int(rest_s * 1000), TASK_LIFE_MS, *pairs])
 
     async def overdue(self, now: float, *, put_off_s: float, at_most: int) -> list[str]:
         """
@@ -201,7 +201,7 @@ class Store:
         now_ms = int(time.time() * 1000)
         tasks = [value for task in map(task_of, steps) for value in (task.id, task.definition(now_ms))]
         wake_ms = "" if wake_at is None else int(wake_at * 1000)
-        arguments = [str(run.revision), wake_ms, run.id, now_ms, TASK_LIFE_MS, *tasks]
+        arguments = [str(run.revision), wake_ms, run.id, TASK_LIFE_MS, *tasks]
         with redis_answers():
             await self._schedule(keys=[run_key(run.id), DUE, QUEUE, WAKE], args=arguments)
 

@@ -70,7 +70,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     placed: list[pytest.Item] = []
     for number in range(pieces):
         first = slow[number::pieces]
-        placed += [*first, *islice(others, rest // (pieces - number) - len(first))]
+        placed += [*first, *islice(others, max(0, rest // (pieces - number) - len(first)))]
         rest = len(items) - len(placed)
     items[:] = placed
 

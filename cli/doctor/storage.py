@@ -3,6 +3,7 @@
 import time
 from contextlib import suppress
 from dataclasses import replace
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 import httpx
@@ -23,6 +24,9 @@ from framerelay.store.one_place import difference, place_of_all
 from framerelay.store.redis_messages import REDIS_ERRORS
 
 LINK_WITHIN_S: Final = 10.0
+ADDRESS: Final = "check FRAMERELAY_STORE_ENDPOINT: readers and providers follow such links; else FRAMERELAY_MEDIA=proxy"
+CLOCK_S: Final = 60.0
+CLOCK: Final = "have the clocks of all machines set by NTP"
 RIGHTS: Final = "docs/storage.md says what the key must be allowed to do"
 
 
@@ -89,17 +93,14 @@ async def _compare(media: MediaStore, settings: Settings) -> list[Finding]:
 async def _try_out(media: BucketStore, settings: Settings) -> Finding:
     try:
         link = await probe(media)
-        trouble = await _trouble_with(link, settings) if link else None
+        trouble = await _trouble_with(link, media.name, settings) if link else None
     except StorageFailed:
         with suppress(StorageFailed):
             await end_probe(media)
         raise
     await end_probe(media)
     if trouble:
-        return fail(
-            f"a link that was signed for {media.name} does not work: {trouble}",
-            "check FRAMERELAY_STORE_ENDPOINT: readers and providers follow such links; else FRAMERELAY_MEDIA=proxy",
-        )
+        return trouble
     if not await media.signs_for(settings.link_life_s):
         return warn(
             f"{media.name} works, but its links end with the credentials of the role that signs them",
@@ -109,13 +110,34 @@ async def _try_out(media: BucketStore, settings: Settings) -> Finding:
     return ok(f"{media.name}: a probe was {steps}")
 
 
-async def _trouble_with(link: str, settings: Settings) -> str | None:
+async def _trouble_with(link: str, name: str, settings: Settings) -> Finding | None:
+    """What stands against a link that was signed for the bucket *name*; the time from which it counts is ours."""
     try:
         tls = tls_of(settings) or True
         async with httpx.AsyncClient(verify=tls, trust_env=False, timeout=LINK_WITHIN_S) as anybody:
             answer = await anybody.get(link, headers={"Range": "bytes=0-4"})
     except httpx.HTTPError as error:
-        return f"it cannot be reached ({type(error).__name__})"
-    if answer.status_code == 206 and answer.content == CONTENT[:5]:
+        return _dead_link(name, f"it cannot be reached ({type(error).__name__})", ADDRESS)
+    works = answer.status_code == 206 and answer.content == CONTENT[:5]
+    if clock := _clock_words(answer):
+        if works:
+            return warn(f"{name} works, but its links end too early, or count too late: {clock}", CLOCK)
+        return _dead_link(name, clock, CLOCK)
+    return None if works else _dead_link(name, f"HTTP {answer.status_code} to a request for a part of it", ADDRESS)
+
+
+def _dead_link(name: str, trouble: str, advice: str) -> Finding:
+    return fail(f"a link that was signed for {name} does not work: {trouble}", advice)
+
+
+def _clock_words(answer: httpx.Response) -> str | None:
+    """By how much our clock is behind or ahead of that of whoever answered; None if that is little, or unknown."""
+    try:
+        behind_s = parsedate_to_datetime(answer.headers["date"]).timestamp() - time.time()
+    except (KeyError, ValueError):
         return None
-    return f"HTTP {answer.status_code} to a request for a part of it"
+    if abs(behind_s) < CLOCK_S:
+        return None
+    if behind_s > 0:
+        return f"this machine's clock is {behind_s:.0f} s behind the storage's"
+    return f"this machine's clock is {-behind_s:.0f} s ahead of the storage's"

@@ -44,7 +44,7 @@ for i = 4, #ARGV, 7 do
     answers[#answers + 1] = 1
   end
 end
-enqueue(KEYS[2], KEYS[3], tasks, 1, now, ARGV[3])
+enqueue(KEYS[2], KEYS[3], tasks, 1, 0, ARGV[3])
 if #times > 0 then
   redis.call('ZADD', KEYS[1], unpack(times))
 end

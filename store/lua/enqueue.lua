@@ -1,8 +1,15 @@
 -- Puts tasks where arq's workers find them: arq's own layout, under our prefix.
 -- given[from], given[from + 1], … are id and definition of each in turn. A definition goes in only if it is missing, a
 -- queue entry likewise: a step that waits or runs is not doubled, and one that lost either half is made whole. One
--- token wakes one idle worker. All share one place in time and so few commands: each costs more than what it does.
-local function enqueue(queue, wake, given, from, score, life_ms)
+-- token wakes one idle worker. All share one place in time and so few commands: each costs more than what it does. That is
+-- by Redis's own clock, as in `claim.lua`, and rest_ms from now on: a task that a machine ahead of it dated would lie there
+-- until its time has come.
+local function enqueue(queue, wake, given, from, rest_ms, life_ms)
+  if #given < from then
+    return
+  end
+  local clock = redis.call('TIME')
+  local score = clock[1] * 1000 + math.floor(clock[2] / 1000) + rest_ms
   local queued, new = {}, 0
   for i = from, #given, 2 do
     if redis.call('SET', '{framerelay}:arq:job:' .. given[i], given[i + 1], 'NX', 'PX', life_ms) then
@@ -10,9 +17,6 @@ local function enqueue(queue, wake, given, from, score, life_ms)
     end
     queued[#queued + 1] = score
     queued[#queued + 1] = given[i]
-  end
-  if #queued == 0 then
-    return
   end
   new = math.max(new, redis.call('ZADD', queue, 'NX', unpack(queued)))
   new = math.min(new, 8 - redis.call('LLEN', wake))

@@ -1,12 +1,14 @@
 -- Places at one provider: so many jobs are in flight there at once, and the rest wait in turn of their runs.
 -- KEYS: 1 places (zset: member by when it came in, ms) · 2 those that wait (zset: member by its turn) · 3 facts (hash)
 --       4 names of providers (set)
--- ARGV: 1 what happened: 'enter', 'leave', 'accepted', 'refused' · 2 member · 3 its run · 4 now ms
---       5 given limit or '' · 6 limit to begin with · 7 ms between submits or '' · 8 ms to rest after a refusal · 9 life ms · 10 provider
+-- ARGV: 1 what happened: 'enter', 'leave', 'accepted', 'refused' · 2 member · 3 its run
+--       4 given limit or '' · 5 limit to begin with · 6 ms between submits or '' · 7 ms to rest after a refusal · 8 life ms · 9 provider
 -- facts: given, begin (as the last that asked said) · limit · known ('1' once a refusal has shown it) · probe_at, probe_ms · rest_until · next_at · turn, turn:RUN · next_at, at:MEMBER
 -- Answers {1 if the member has a place, else 0; ms until a submit may leave, or 0; how many are ahead of it; those that got one}
 local places, waiting, facts = KEYS[1], KEYS[2], KEYS[3]
-local what, member, run, now = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local what, member, run = ARGV[1], ARGV[2], ARGV[3]
+local clock = redis.call('TIME')  -- Workers' own may differ.
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local given
 local PROBE_MS, PROBE_MS_MAX = 60000, 600000
 
@@ -15,7 +17,7 @@ local function fact(name)
 end
 
 if what == 'enter' then
-  redis.call('HSET', facts, 'given', ARGV[5], 'begin', ARGV[6])
+  redis.call('HSET', facts, 'given', ARGV[4], 'begin', ARGV[5])
 end
 given = fact('given')  -- Whoever frees a place need not know what was given.
 local limit = fact('limit') or fact('begin') or 1
@@ -37,7 +39,7 @@ if what == 'refused' then
   limit = math.max(1, math.min(limit, inside))
   redis.call('HSET', facts, 'limit', limit, 'known', 1, 'probe_ms', again, 'probe_at', now + again)
   if inside == 0 then
-    redis.call('HSET', facts, 'rest_until', now + tonumber(ARGV[8]))
+    redis.call('HSET', facts, 'rest_until', now + tonumber(ARGV[7]))
   end
 elseif what == 'accepted' and redis.call('ZCARD', places) >= limit then
   local may_grow = not fact('known') or now >= (fact('probe_at') or 0)
@@ -73,16 +75,16 @@ end
 
 local inside = redis.call('ZSCORE', places, member) and 1 or 0
 local wait_ms = math.max(0, (fact('rest_until') or 0) - now)
-if what == 'enter' and inside == 1 and ARGV[7] ~= '' then
+if what == 'enter' and inside == 1 and ARGV[6] ~= '' then
   local at = fact('at:' .. member)
   if not at then  -- It is given a moment of its own once, and keeps it.
     at = math.max(now, fact('next_at') or 0)
-    redis.call('HSET', facts, 'next_at', at + tonumber(ARGV[7]), 'at:' .. member, at)
+    redis.call('HSET', facts, 'next_at', at + tonumber(ARGV[6]), 'at:' .. member, at)
   end
   wait_ms = math.max(0, at - now)
 end
-redis.call('SADD', KEYS[4], ARGV[10])
+redis.call('SADD', KEYS[4], ARGV[9])
 for _, key in ipairs(KEYS) do
-  redis.call('PEXPIRE', key, ARGV[9])
+  redis.call('PEXPIRE', key, ARGV[8])
 end
 return {inside, wait_ms, redis.call('ZRANK', waiting, member) or 0, entered}

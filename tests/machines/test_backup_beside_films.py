@@ -1,0 +1,97 @@
+"""A backup that is taken while films are made, and restored where they go on: nothing is paid twice or lost."""
+
+import shutil
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from framerelay.store.closed import RedisClosed
+from framerelay.store.embedded import EmbeddedRedis
+from tests.machines.backups import film_that_waits, is_approved, opened, started, typed
+from tests.machines.servers import free_port, running
+from tests.machines.test_a_lossy_fail_over import board, has_jobs, jobs_of_takes
+from tests.machines.test_backup import brought_to_an_end
+
+pytestmark = pytest.mark.anyio
+
+WaitUntil = Callable[..., Awaitable[None]]
+
+
+@pytest.mark.slow
+async def test_a_backup_that_is_taken_while_films_are_made_is_restored_elsewhere(
+    start_provider: Any, relay_in: Any, tmp_path: Path, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More was submitted since; it is held, and nothing is paid twice. A film that was done is there."""
+    monkeypatch.setattr("framerelay.runs.takes.ASK_S_MIN", 1.0)  # Half a minute is for people, not for tests.
+    chosen = {"port": free_port(), "lookup_after_s": 1.0, "ask_after_s": 1.0}
+    async with start_provider(options={"job_s": 1.0}) as provider:
+        async with (
+            EmbeddedRedis(tmp_path / "data" / "redis") as server,
+            relay_in(tmp_path, server.url, provider.url, **chosen) as relay,
+        ):
+            await started(server.url)
+            finished = await relay.ended(await relay.run(board(0, 1)))
+            run_id = await film_that_waits(relay, wait_until)
+            backup = await typed("backup", tmp_path / "copy", data_dir=tmp_path / "data")
+            await wait_until(partial(is_approved, relay, run_id), "its second shot may be submitted")
+            await wait_until(lambda: has_jobs(provider, 3), "another is submitted, of which the copy is not told")
+        before = await jobs_of_takes(relay, provider)
+        taken = shutil.copytree(tmp_path / "data" / "media" / finished["id"], tmp_path / "taken")
+        for name in ("s1.1.mp4", "s1.1.last.png"):
+            (tmp_path / "data" / "media" / finished["id"] / name).unlink()
+        poor = await typed("backup", tmp_path / "poor", data_dir=tmp_path / "data")
+
+        new = tmp_path / "new"
+        restored = await typed("restore", tmp_path / "copy", data_dir=new / "data")
+        async with (
+            EmbeddedRedis(new / "data" / "redis") as server,
+            relay_in(new, server.url, provider.url, **chosen) as relay,
+        ):
+            await wait_until(partial(is_approved, relay, run_id), "it is approved anew")
+            end = await brought_to_an_end(relay, provider, run_id, wait_until)
+            after = await jobs_of_takes(relay, provider)
+            films = [
+                (await relay.api.get(run["film"]["url"])).is_success for run in (end, await relay.shown(finished["id"]))
+            ]
+
+    assert (backup.code, backup.json["runs"], backup.json["missing"]) == (0, 2, [])
+    assert poor.json["missing"] == [f"media/{finished['id']}/s1.1.mp4"]  # The frame can be made again.
+    assert (taken / "s1.1.mp4").read_bytes() == (tmp_path / "copy" / "media" / finished["id"] / "s1.1.mp4").read_bytes()
+    assert (restored.code, restored.json["held_runs"]) == (0, 1)
+    assert films == [True, True]
+    assert after == before
+    assert set(after.values()) == {1}
+
+
+@pytest.mark.slow
+async def test_from_the_embedded_redis_to_ones_own_nothing_is_held_and_all_is_paid_once(
+    start_provider: Any, relay_in: Any, tmp_path: Path, wait_until: WaitUntil
+) -> None:
+    """`backup --move` and `restore`: the run that was under way goes on. A second restore of it holds what it finds."""
+    data, chosen = tmp_path / "data", {"port": free_port(), "lookup_after_s": 0.5}
+    async with start_provider(options={"job_s": 0.5}) as provider:
+        async with (
+            EmbeddedRedis(data / "redis") as server,
+            relay_in(tmp_path, server.url, provider.url, **chosen) as relay,
+        ):
+            await started(server.url)
+            run_id = await relay.run(board(1, 3))
+            await wait_until(lambda: has_jobs(provider, 1), "its first shot is submitted")
+        moved = await typed("backup", tmp_path / "copy", "--no-media", "--move", data_dir=data)
+        async with EmbeddedRedis(data / "redis") as server:
+            with pytest.raises(RedisClosed, match="was moved"):
+                await opened(server.url)
+        with running(tmp_path / "own", "--appendonly", "yes") as own:
+            restored = await typed("restore", tmp_path / "copy", data_dir=data, redis_url=own.url)
+            async with relay_in(tmp_path, own.url, provider.url, **chosen) as relay:
+                end = await relay.ended(run_id)
+                jobs = await jobs_of_takes(relay, provider)
+        again = await typed("restore", tmp_path / "copy", data_dir=tmp_path / "second" / "data")
+
+    assert (moved.code, moved.json["moved"], restored.code, restored.json["held_runs"]) == (0, True, 0, 0)
+    assert end["status"] == "succeeded"
+    assert sorted(jobs.values()) == [1, 1, 1]
+    assert (again.code, again.json["held_runs"]) == (0, 1)

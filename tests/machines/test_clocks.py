@@ -1,0 +1,113 @@
+"""Two workers whose clocks are ten minutes before and behind, and the storage's between them: nothing is paid twice."""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fixtures.relay import StartProvider, StartRelay
+from tests.machines.backups import ROOT
+from tests.machines.object_storage import ObjectStorage
+from tests.machines.test_a_lossy_fail_over import board, jobs_of_takes
+from tests.machines.workers import worker_beside
+
+pytestmark = pytest.mark.anyio
+
+RUNS, SHOTS = 4, 3
+LIBRARY = "libfaketime.so.1"
+
+
+@pytest.fixture(scope="module")
+def faketime() -> Path:
+    """Without it the tests are skipped, except where `make test-machines` could have installed it."""
+    if found := next(Path("/usr/lib").glob(f"*/faketime/{LIBRARY}"), None):
+        return found
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        pytest.fail("no libfaketime, though `make test-machines` can install it: apt-get install libfaketime")
+    pytest.skip("no libfaketime; as root on Debian or Ubuntu `make test-machines` installs it")
+
+
+def by_another_clock(library: Path, offset_s: int) -> dict[str, str]:
+    """The time of day alone: what a machine measures by does not go wrong with it."""
+    return {"LD_PRELOAD": str(library), "FAKETIME": f"{offset_s:+d}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
+@pytest.mark.slow
+async def test_workers_whose_clocks_differ_submit_each_take_once(
+    faketime: Path,
+    storage: ObjectStorage,
+    redis_url: str,
+    tmp_path: Path,
+    start_provider: StartProvider,
+    relay_in: StartRelay,
+    wait_until: Any,
+) -> None:
+    """
+    Leases and the queue go by the clock of Redis, and claims by revisions.
+
+    One that is ahead may believe that nothing was heard of a submit for long, and have a person asked; it sends
+    nothing.
+    """
+    async with AsyncExitStack() as stack:
+        provider = await stack.enter_async_context(start_provider())
+        relay = await stack.enter_async_context(
+            relay_in(tmp_path / "a", redis_url, provider.url, worker=False, **storage.chosen)
+        )
+        workers = {
+            offset_s: worker_beside(
+                relay,
+                tmp_path / f"at{offset_s}",
+                storage,
+                redis_url,
+                environ=by_another_clock(faketime, offset_s),
+            )
+            for offset_s in (600, -600)
+        }
+        try:
+            runs = [await relay.run(board(number, SHOTS)) for number in range(RUNS)]
+
+            async def are_there() -> bool:
+                return all([(await relay.shown(run_id))["status"] == "succeeded" for run_id in runs])
+
+            await wait_until(are_there, "all films are there")
+            jobs = await jobs_of_takes(relay, provider)
+        finally:
+            for worker in workers.values():
+                worker.terminate()
+                worker.wait()
+        logs = [(tmp_path / f"at{offset_s}" / "log").read_text() for offset_s in workers]
+
+    assert len(jobs) == RUNS * SHOTS
+    assert set(jobs.values()) == {1}
+    assert all("submitted" in log for log in logs), "one of them had nothing to do"
+
+
+@pytest.mark.parametrize(
+    ("offset_s", "status", "words"),
+    [
+        (-600, "fail", "s behind the storage's"),
+        (600, "warn", "s ahead of the storage's"),
+        (1800, "fail", "its clock and ours differ: set the clock of this machine"),
+    ],
+)
+async def test_doctor_says_that_a_clock_is_wrong(
+    faketime: Path, storage: ObjectStorage, tmp_path: Path, offset_s: int, status: str, words: str
+) -> None:
+    """Links that are signed by it have ended before they begin, or are of a time that has not come."""
+    environ = {**storage.environ, **by_another_clock(faketime, offset_s), "PATH": "/usr/bin:/bin"}
+    process = await asyncio.create_subprocess_exec(
+        *(str(ROOT / ".venv/bin/framerelay"), "doctor", "--json"),
+        env={**environ, "FRAMERELAY_DATA_DIR": str(tmp_path)},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+    (look,) = [each for each in json.loads(out)["checks"] if each["name"] == "storage"]
+
+    assert (look["status"], words in look["message"]) == (status, True), look
