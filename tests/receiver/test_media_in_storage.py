@@ -35,7 +35,7 @@ class Bucket(BucketStore):
 
     is_away = False
 
-    async def signed(self, path: str, *, life_s: float, method: str = "GET") -> str:
+    async def sign(self, path: str, *, life_s: float, method: str = "GET") -> str:
         return await BucketStore(self.files, S3Store("films", config=KEYS), name="").sign(
             path, life_s=life_s, method=method
         )
