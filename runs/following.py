@@ -16,15 +16,16 @@ from framerelay.runs.standing import counted, hands_on, picked_take, places_chan
 from framerelay.runs.takes import OPEN
 
 
-def with_following(run: Run, *, before: Run, now: float) -> Run:
+def with_following(run: Run, *, before: Run | None, now: float) -> Run:
     """
     *run* with what follows from its change for the shots that are marked; the very same object if nothing does.
 
-    *before*: what it grew from. Only shots are looked at that have changed since, and those that begin with one.
+    *before*: what it grew from. Only shots are looked at that have changed since, and those that begin with one; None:
+    all are.
     """
     if run.cancelled:
         return run
-    places = deque(places_changed(run, before=before))
+    places = deque(range(len(run.shots)) if before is None else places_changed(run, before=before))
     while places:
         place = places.popleft()
         for each in (place, *run.index.heirs.get(run.shots[place].id, ())):

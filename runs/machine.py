@@ -72,7 +72,9 @@ def apply(run: Run, event: Event, now: float) -> Run:
         return replace(new, news=_news(run))
     news = _news(run) if isinstance(event, events.OpeningTaken) else new.revision
     if isinstance(event, events.Amended):  # Shots have other places then, and other heirs: all are looked at.
-        return settled(replace(new, news=news, updated_at=now))
+        amended_run = settled(replace(new, news=news, updated_at=now))
+        last = with_following(amended_run, before=None, now=now)
+        return amended_run if last is amended_run else settled(last)
     new = with_reactions(new, before=run)
     after = settled(replace(new, news=news, updated_at=now), before=run)
     last = with_following(after, before=run, now=now)
