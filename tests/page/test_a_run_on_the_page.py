@@ -247,6 +247,9 @@ async def test_where_a_picture_is_gone_stand_words(relay: Any, visit: Any, pictu
         page = await person.open(f"/runs/{run_id}")
         film, frame = page.locator("#film"), page.locator("#shot-s2 .pair img").last
         await expect(film).to_have_attribute("poster", re.compile(r"\.mp4$"))
+        await page.evaluate("refresh()")  # As anything that happens does: what comes knows nothing of it.
+        await expect(film).to_have_attribute("poster", re.compile(r"\.mp4$"))
+        await expect(frame).to_have_js_property("complete", True)
         assert await frame.evaluate(IS_DRAWN)
         now = await page.locator("img, video, .shot").evaluate_all(HEIGHTS)
         await picture(page, "gone")

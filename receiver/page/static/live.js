@@ -63,6 +63,7 @@ function morph(node, html) {
     morphStyle: "innerHTML",
     callbacks: { beforeNodeMorphed: keepTyped, beforeAttributeUpdated: keepOpen, beforeNodeRemoved: keepBegun },
   });
+  drawGone(node);
 }
 
 // A form that somebody has begun to fill in stays as it is; only the revision that it answers goes on. So does the field

@@ -199,6 +199,8 @@ tellTimes();
 
 const AGAIN = { ms: 2000, tries: 15 };
 const watched = new WeakSet();
+const looked = new WeakMap(); // Of each clip the address that was asked about,
+const gone = new WeakMap(); // and, where nothing is there: that, and the poster that words stand in place of.
 
 async function comesAgain(url) {
   for (let tries = 0; tries < AGAIN.tries; tries += 1) {
@@ -224,16 +226,30 @@ async function watchPicture(picture) {
 // A player has no picture for what it cannot play but its poster: that is drawn at the clip's own address.
 async function watchClip(clip) {
   const url = clip.currentSrc;
-  if (!url || watched.has(clip)) return;
-  watched.add(clip);
+  if (!url || looked.get(clip) === url) return;
+  looked.set(clip, url);
   const answer = await fetch(url, { method: "HEAD", cache: "reload" }).catch(() => null);
   if (!answer || answer.ok) return;
-  const { poster } = clip;
+  gone.set(clip, { url, poster: clip.poster });
   clip.poster = url;
   if (answer.status !== 503 || !(await comesAgain(url))) return;
-  clip.poster = poster;
-  watched.delete(clip);
+  clip.poster = gone.get(clip).poster;
+  gone.delete(clip);
+  looked.delete(clip);
   clip.load();
+}
+
+// The page that was fetched again knows nothing of that, and brings the old posters with it (live.js).
+function drawGone(node) {
+  for (const clip of node.querySelectorAll("video")) {
+    const words = gone.get(clip);
+    if (!words || clip.poster === words.url) continue;
+    if (clip.src !== words.url) gone.delete(clip);
+    else {
+      words.poster = clip.poster;
+      clip.poster = words.url;
+    }
+  }
 }
 
 document.addEventListener("load", (event) => event.target.matches?.("img") && watchPicture(event.target), true);
