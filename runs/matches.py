@@ -87,9 +87,13 @@ class _Chains:
         old_chains = chain_keys(old_keys, self._old_sources)
         self._rows: dict[str, deque[Shot]] = {}
         self._by_name: dict[tuple[str, str], Shot] = {}
-        for shot in sorted(before.shots, key=lambda shot: (_take_of(shot) is None, shot.dropped)):
-            self._rows.setdefault(old_chains[shot.id], deque()).append(shot)
-            self._by_name.setdefault((old_chains[shot.id], shot.name), shot)
+        # What asks for something else by now, in a retake, was a chain with what its takes were asked for.
+        earlier_chains = chain_keys(_keys_of_takes(before, old_keys), self._old_sources)
+        for chains in (old_chains, earlier_chains):
+            for shot in sorted(before.shots, key=lambda shot: (_take_of(shot) is None, shot.dropped)):
+                if chains is old_chains or chains[shot.id] != old_chains[shot.id]:
+                    self._rows.setdefault(chains[shot.id], deque()).append(shot)
+                    self._by_name.setdefault((chains[shot.id], shot.name), shot)
 
     def claim(self, match: _Match) -> None:
         """Each that is found, with all that it is made from."""
@@ -130,6 +134,12 @@ def _source_of(shot: Shot) -> str | None:
     """What it begins with; of one that was dropped, what its take began with."""
     take = _take_of(shot)
     return take.source if shot.dropped and take else shot.source
+
+
+def _keys_of_takes(run: Run, keys: Mapping[str, str]) -> dict[str, str]:
+    """By shot what its take was asked for; *keys*: what it asks for, where it has none."""
+    takes = ((shot.id, _take_of(shot)) for shot in run.shots)
+    return {shot_id: take.key if take and take.key else keys[shot_id] for shot_id, take in takes}
 
 
 def _take_of(shot: Shot) -> Take | None:

@@ -82,15 +82,17 @@ def test_a_pick_of_the_old_take_meanwhile_calls_it_off_and_of_a_third_one_it_fol
     assert (marked(other), submits(other)) == ([], []), "they were made from take 1, and fit again"
 
 
-def test_the_old_storyboard_calls_it_off_for_all_that_was_to_follow() -> None:
+@pytest.mark.parametrize("prompts", [("one", "two", "three", "four", "five"), ("x",) * 5])
+def test_the_old_storyboard_calls_it_off_for_all_that_was_to_follow(prompts: tuple[str, ...]) -> None:
     """What was made of it is the film again: no shot waits to follow a take that nobody makes any more."""
-    board = chain(None, "s1", "s2", "s3")
-    board = board.with_shots(*(replace(shot, input={"prompt": shot.id}) for shot in board.shots))
-    run = retaken(made(board, "s1", "s2", "s3", "s4"), prompt="other")
+    board = chain(None, "s1", "s2", "s3", None)
+    inputs = zip(board.shots, prompts, strict=True)
+    board = board.with_shots(*(replace(shot, input={"prompt": prompt}) for shot, prompt in inputs))
+    run = retaken(made(board, "s1", "s2", "s3", "s4", "s5"), prompt="other")
     assert marked(run) == ["s2", "s3", "s4"]
     back = apply(run, events.Amended(target=board), NOW)
     assert (marked(back), submits(back)) == ([], [])
-    assert [shot.picked for shot in back.shots] == [1, 1, 1, 1]
+    assert [(shot.id, shot.picked) for shot in back.shots] == [(f"s{number}", 1) for number in range(1, 6)]
     assert {step.name for step in steps_due(back, NOW)} == {StepName.JOIN}
 
 
