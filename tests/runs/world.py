@@ -142,8 +142,9 @@ class World:
             was, source = before.shot(shot.id), self.run.shot(shot.source or "")
             take = picked_take(source) if source else None
             is_mine = isinstance(event, events.Retaken | events.Picked) and event.shot_id == shot.id
-            if isinstance(event, events.Amended):  # It may be made of something else now, or from another shot's frame.
-                is_mine = was is not None and (was.source, was.input) != (shot.source, shot.input)
+            if isinstance(event, events.Amended):  # It may be made of something else now, or from another shot's frame;
+                # and behind a shot of which nothing is made no job that a person brought in for it serves.
+                is_mine = was is not None and ((was.source, was.input) != (shot.source, shot.input) or take is None)
             if shot.following is not None:
                 busy = shot.status is not ShotStatus.DONE and any(each.status in OPEN for each in shot.takes)
                 comes = take is None or take.status not in (TakeStatus.DONE, TakeStatus.COLLECTING)
