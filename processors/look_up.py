@@ -148,11 +148,7 @@ async def _keep_second_job(deps: Deps, run: Run, shot_id: str, take: Take, job_i
     ids = tuple(dict.fromkeys((job_id, *report.job_ids)))
     if set(ids) & set(take.job_ids) or _is_foreign(report, run, oldest(run, take), job_id):
         return  # Another name of the same job; or one that is not ours.
-    if (
-        await record(deps.store, run.id, events.SecondJobFound(shot_id=shot_id, take=take.number, job_ids=ids))
-    ).changed:
-        log.error("paid_twice", job_id=take.job_id, second_job_id=job_id, advice="the second clip is kept as a take")
-        await deps.store.count("paid_twice")
+    await record(deps.store, run.id, events.SecondJobFound(shot_id=shot_id, take=take.number, job_ids=ids))
 
 
 async def _adopt(deps: Deps, run: Run, shot_id: str, take: int, job_id: str, tries: int) -> str:

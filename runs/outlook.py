@@ -145,6 +145,17 @@ class SecondJob:
 
 def second_jobs(run: Run) -> list[SecondJob]:
     """What was paid for twice."""
+    return [job for shot in run.shots for job in _second_jobs_of(run, shot)]
+
+
+def new_second_jobs(before: Run, after: Run, shot_id: str) -> list[SecondJob]:
+    """What of that shot was paid for twice, as *after* knows and *before* did not."""
+    old, shot = before.shot(shot_id), after.shot(shot_id)
+    numbers = {take.number for take in old.takes} if old else set()
+    return [job for job in _second_jobs_of(after, shot) if job.kept_as not in numbers] if shot else []
+
+
+def _second_jobs_of(run: Run, shot: Shot) -> list[SecondJob]:
     return [
         SecondJob(
             shot_id=shot.name,
@@ -153,7 +164,6 @@ def second_jobs(run: Run) -> list[SecondJob]:
             second=take.job_id,
             kept_as=take.number,
         )
-        for shot in run.shots
         for take in shot.takes
         if take.twin_of is not None
     ]

@@ -15,17 +15,22 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
+import structlog
+
 from framerelay.runs import events
 from framerelay.runs.errors import Conflict, RunNotFound, StoreUnavailable
 from framerelay.runs.events import Event
 from framerelay.runs.machine import apply, begin, is_news, wake_at
 from framerelay.runs.model import Problem, Run, Wording
 from framerelay.runs.notices import notices_of
+from framerelay.runs.outlook import new_second_jobs
 from framerelay.runs.steps import is_to_come_at, left_queue, steps_due
 from framerelay.runs.takes import left_provider
 from framerelay.runs.wire_names import WIRE_NAMES
 from framerelay.store.places import TakePlace
 from framerelay.store.runs import Store
+
+log = structlog.get_logger()
 
 RACES_MAX: Final = 100
 RACE_S: Final = 0.002  # Writers that lost a race step aside, each time a little longer.
@@ -74,8 +79,18 @@ async def record(
             await _free_places(store, after, left_provider(run, after))
             if isinstance(event, events.Amended):
                 await _free_places(store, after, left_queue(run, after))
+            if isinstance(event, events.TakeEvent):
+                await _count_second_jobs(store, run, after, event.shot_id)
             return EventResult(run=after, changed=True)
     raise Conflict(f"run {run_id} changes faster than it can be saved")
+
+
+async def _count_second_jobs(store: Store, before: Run, after: Run, shot_id: str) -> None:
+    """Say, and count, that a take was paid for twice: by a callback, a look-up, or the answer to a submit."""
+    for job in new_second_jobs(before, after, shot_id):
+        log.error("paid_twice", job_id=job.first, second_job_id=job.second, advice="the second clip is kept as a take")
+        with suppress(StoreUnavailable):
+            await store.count("paid_twice")
 
 
 async def _free_places(store: Store, run: Run, takes: Sequence[tuple[str, str, int]]) -> None:
