@@ -2,7 +2,8 @@
 Every command in README and manual is typed as it stands there: page by page, in a folder with the samples.
 
 A sandbox stands for the provider, and quick clips for long ones. A page that starts nothing itself finds sandbox and
-`up` running; what one starts stays until its end. `run_…`, `cb_…` and the like are what a command printed last.
+`up` running; what one starts stays until its end. What a page wrote and exported is gone for the next one.
+`run_…`, `cb_…` and the like are what a command printed last.
 `framerelay` is a process of its own each time, whose libraries are loaded already (tests/cli/warm_start.py).
 """
 
@@ -16,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,11 @@ start() {  # As in a terminal of its own; one of a kind at a time.
     kill -0 "$(cat "$HOUSE/$1.pid")" 2> /dev/null && [ $((tries += 1)) -lt 600 ] || { cat "$HOUSE/$1.log"; return 1; }
     sleep 0.05
   done
+}
+keep_exports() { export -p | sed "s/^declare -x /export /" > "$HOUSE/exports"; }
+exports_as_kept() {
+  unset $(compgen -e | grep -vxE "PATH|HOUSE")
+  . "$HOUSE/exports"
 }
 ready() { case "$1" in up|worker) echo worker_ready ;; receiver) echo receiver_ready ;; *) echo "answers at" ;; esac; }
 stop() {
@@ -267,7 +274,10 @@ def test_the_commands_of_a_page_do_what_it_says(page: Path, request: pytest.Fixt
     starts = re.search(r"framerelay (up|receiver|sandbox)\b", typed)
     terminal: Terminal = request.getfixturevalue("own" if starts else "shared")
     terminal.type(f"cd {terminal.folder}")
+    terminal.type("keep_exports")
     terminal.seen.clear()
+    found = {each.name for each in terminal.folder.iterdir()}
+    request.addfinalizer(partial(_leave_as_found, terminal, found))
     if starts and "framerelay sandbox" not in typed:
         _start_provider(terminal)
     for block in blocks:
@@ -276,6 +286,14 @@ def test_the_commands_of_a_page_do_what_it_says(page: Path, request: pytest.Fixt
         if block.is_typed and not block.note.startswith("not run: "):
             _type(terminal, page, block)
     assert seen_by_git({each.name for each in terminal.folder.iterdir()} - GIVEN) == []
+
+
+def _leave_as_found(terminal: Terminal, found: set[str]) -> None:
+    """Which page comes first on a terminal is chance, so none may find what another one wrote or exported there."""
+    terminal.type("exports_as_kept")
+    for each in terminal.folder.iterdir():
+        if each.name not in found | {"data"}:
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
 
 
 def test_what_the_demo_leaves_is_ignored_by_git() -> None:
