@@ -23,7 +23,7 @@ def _ago(seconds: float) -> str:
 
 
 def run_lines(runs: Sequence[shapes.Run], *, now: float) -> list[str]:
-    """A line for each of *runs*; what they cost stands in a column, if any of them cost anything known."""
+    """A line for each of *runs*; what they cost is in a column, if any of them cost anything known."""
     width = max((width_of(_cost(run)) for run in runs), default=0)
     return [run_line(run, now=now, cost_width=width) for run in runs]
 

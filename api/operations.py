@@ -61,7 +61,7 @@ _NO_RUN: Final = {404: "There is no such run."}
 _NO_SHOT: Final = {404: "There is no such run, or no such shot or take in it."}
 _SEVERAL: Final = {409: "Several ids begin with what was given (ambiguous); candidates are the first of them."}
 _NOT_NOW: Final = {409: "The state does not allow it, or somebody acted in between; the message says which."}
-_BAD_BODY: Final = {422: "The body is no JSON object, or a field of it is wrong or unknown: param says which."}
+_BAD_BODY: Final = {422: "The body is not a JSON object, or a field of it is wrong or unknown: param says which."}
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /webhook/{token}": Operation(
@@ -159,7 +159,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             200: RouteAnswer(about="The stream.", kinds=("text/event-stream",)),
             204: RouteAnswer(about="The run has ended, and you have heard all of it."),
         },
-        refusals={**_NO_RUN, **_SEVERAL, 422: "Last-Event-ID, or after, is no id of an event."},
+        refusals={**_NO_RUN, **_SEVERAL, 422: "Last-Event-ID, or after, is not an id of an event."},
     ),
     "POST /v1/runs/{run}/cancel": Operation(
         name="cancelRun",
@@ -193,7 +193,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         },
         refusals={
             **_NO_RUN,
-            409: "The run is no draft, or not all its shots are done; or its final was removed.",
+            409: "The run is not a draft, or not all its shots are done; or its final was removed.",
             422: "The body is wrong, a key is missing, or the money cannot be kept to.",
         },
     ),
@@ -283,7 +283,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "GET /v1/notifications": Operation(
         name="listNotifications",
-        about="What was told to the notify_url of runs, newest first, with each delivery",
+        about="What was sent to the notify_url of runs, newest first, with each delivery",
         right=Right.READ,
         parameters=("limit", "after", "of-run"),
         answers={200: RouteAnswer(about="A page of them.", shape=shapes.Notifications)},
@@ -320,7 +320,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 kinds=("video/mp4", "image/*", "multipart/byteranges"),
             ),
             307: RouteAnswer(
-                about="It lies in object storage: read it there, by Range as well, without our key.",
+                about="It is in object storage: read it there, by Range as well, without our key.",
                 headers=("Location",),
             ),
         },
@@ -337,7 +337,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         body=LOGIN,
         answers={303: RouteAnswer(about="To the page, with the session.", headers=("Location", "Set-Cookie"))},
         refusals={
-            401: "This is no key of this receiver.",
+            401: "This receiver does not accept that key.",
             403: "It was not asked for by our own page (Origin, Sec-Fetch-Site).",
             429: "Too many wrong keys.",
         },

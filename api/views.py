@@ -278,7 +278,7 @@ def _strange_words(run: Run, shot: Shot, take: Take) -> str:
 
 
 def _why_unsent(problem: Problem) -> str:
-    return f"nothing is told to notify_url: {redacted(problem.message)}; {HOW_TO_TRUST}"
+    return f"nothing is sent to notify_url: {redacted(problem.message)}; {HOW_TO_TRUST}"
 
 
 def _shot(run: Run, shot: Shot, base_url: str, *, stale: bool, position: int | None) -> shapes.Shot:

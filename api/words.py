@@ -145,7 +145,7 @@ def _stale(run: shapes.Run, shot: shapes.Shot) -> str:
     if not shot.stale:
         return ""
     first = stale_source(run, shot)
-    return f"; stale, since {first} is" if first else f"; stale: {shot.source} is another one by now"
+    return f"; stale, since {first} is" if first else f"; stale: {shot.source} has changed since"
 
 
 def made_words(shot: shapes.Shot) -> str:

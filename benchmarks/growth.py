@@ -238,7 +238,7 @@ async def _store(redis: ArqRedis, numbers: range) -> None:
             await pipe.execute()
     if await redis.zcard("{framerelay}:runs") < numbers.stop:
         raise SystemExit("not all runs were stored")
-    for _ in range(300):  # So much at once makes Redis rewrite its file; that is no event's cost.
+    for _ in range(300):  # So much at once makes Redis rewrite its file; that is not an event's cost.
         if not (await redis.info("persistence"))["aof_rewrite_in_progress"]:
             break
         await asyncio.sleep(0.1)

@@ -66,7 +66,7 @@ class Receiver:
         self._settings = settings
         self._url = settings.command_url
         key = find_api_key(settings)
-        # It knows the sentences of the receiver by their English, and says them in the language of whoever reads.
+        # It knows the sentences of the receiver by their English, and says them in the reader's language.
         headers = {"Accept-Language": "en", **({"Authorization": f"Bearer {key}"} if key else {})}
         self._http = httpx.Client(
             base_url=self._url,

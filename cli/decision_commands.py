@@ -18,7 +18,7 @@ def resume(run_id: str, budget: int | None, money: float | None, as_json: bool) 
 
     Fix the cause first: the key, the account, a trusted host, the disk. Keys are read again, so that no restart is
     needed for one in .env or a file. What was rendered is fetched, not paid for again; a shot whose job failed gets a
-    new take. --budget and --money set the limits of the whole run anew: for one whose budget is spent, and while it
+    new take. --budget and --money change the limits of the whole run: when its budget is spent, and while it
     goes on.
     """
     from framerelay.cli.runs import resume

@@ -233,7 +233,7 @@ def release(callback_id: str | None, everything: bool, as_json: bool) -> None:
 @click.pass_context
 def notifications(context: click.Context, run_id: str | None, limit: int, secret: bool, as_json: bool) -> None:
     """
-    List what was told to the notify_url of runs, newest first.
+    List what was sent to the notify_url of runs, newest first.
 
     With what came of it, and when the next try is.
     """

@@ -36,7 +36,7 @@ def prepare_output() -> None:
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Write a sentence of ours, in the language of whoever reads it."""
+    """Write a sentence of ours, in the reader's language."""
     click.echo(translate(text), err=err)
 
 

@@ -31,7 +31,7 @@ from framerelay.upstream.providers import HandOff, Provider, plain
 from framerelay.upstream.summary import is_old, summary_of
 from framerelay.upstream.understanding import AnswerKind, Understanding, differences, understand
 
-WIDE: Final = 200  # Columns that nothing here fills: what is no terminal gets lines that are not cut.
+WIDE: Final = 200  # Columns that nothing here fills: what is not a terminal gets lines that are not cut.
 
 
 def list_providers(*, as_json: bool) -> int:
@@ -149,7 +149,7 @@ def _shot(board: Storyboard, shot_id: str | None) -> Shot:
 
 
 def _label(label: str) -> str:
-    """*label* in the language of whoever reads; this key is no key of YAML."""
+    """*label* in the reader's language; this key is not a key of YAML."""
     return label if language() == ENGLISH else translate("Key" if label == "key" else label)
 
 

@@ -102,7 +102,7 @@ def change_of(prompt: str | None, seed: int | None, fields: tuple[str, ...]) -> 
     """
     What was typed as the body of a decision; values are read as a storyboard writes them.
 
-    Raises: click.UsageError for a field without a value; StoryboardInvalid for a value that is no YAML.
+    Raises: click.UsageError for a field without a value; StoryboardInvalid for a value that is not YAML.
     """
     body: dict[str, object] = {"prompt": prompt, "seed": seed}
     if fields:

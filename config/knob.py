@@ -42,7 +42,7 @@ def knob(
 
 
 def text_of(config: Config, entry: Knob) -> str:
-    """What is set for *entry*, or stands in the file that is named for it; empty if neither. Raises: SettingInvalid."""
+    """What is set for *entry*, or is in the file that is named for it; empty if neither. Raises: SettingInvalid."""
     text = trimmed(config(entry.variable, default=""))
     if text or not entry.secret:
         return text

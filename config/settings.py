@@ -111,7 +111,7 @@ class Settings:
         "FRAMERELAY_MEDIA",
         one_of("redirect", "proxy"),
         "redirect",
-        "How `/media` hands out what lies in object storage: `redirect` sends the reader to a signed link there, "
+        "How `/media` hands out what is in object storage: `redirect` sends the reader to a signed link there, "
         "`proxy` serves it itself, for storage that readers and providers cannot reach.",
     )
     scratch_bytes_max: int = knob(
@@ -307,7 +307,7 @@ class Settings:
         "FRAMERELAY_RUNS_KEEP_S",
         as_keeping,
         None,
-        "How long a run that has ended is kept, with its clips and its film, after its last change. Unset: for ever.",
+        "How long a run that has ended is kept, with its clips and its film, after its last change. Unset: forever.",
         unit="s",
     )
     frames_keep_s: float | None = knob(

@@ -84,7 +84,7 @@ def bound_to(board: Storyboard, *, plan_id: str | None, limit: str | None, param
     """
     *board*, if *plan_id* is that of its plan, with *limit* jobs at most; None: any.
 
-    Raises: PlanChanged for another storyboard; RequestInvalid, about *param*, for a limit that is no number.
+    Raises: PlanChanged for another storyboard; RequestInvalid, about *param*, for a limit that is not a number.
     """
     if plan_id is not None and plan_id != plan_of(board).id:
         raise PlanChanged

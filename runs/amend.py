@@ -140,7 +140,7 @@ class _Amendment:
         self._old_keys = {shot.id: content_key(before, as_written(shot)) for shot in before.shots}
         self._new_keys = {shot.id: content_key(target, shot) for shot in target.shots}
         self._ids = {shot.id.lower() for shot in before.shots}
-        self._new_shots: dict[str, Shot] = {}  # By the id that a person gives them: sources stand before their heirs.
+        self._new_shots: dict[str, Shot] = {}  # By the id that a person gives them: sources are before their heirs.
         self._moved_ids: set[str] = set()  # Those that hand another frame on than before, or none yet.
 
     def shots(self) -> tuple[Shot, ...]:
@@ -243,7 +243,7 @@ class _Amendment:
         return first is not None and now is not None and take_behind(source, first) == now.number
 
     def _keys_of(self, old: Shot, new: Shot) -> set[str]:
-        """Of takes that *new* would ask for: with what stands in place of its input, too, if that was refused."""
+        """Of takes that *new* would ask for: with what is in place of its input, too, if that was refused."""
         original = as_written(old)
         is_refused = original is not old and original.reaction == new.reaction
         new_key = self._new_keys[new.id]

@@ -275,7 +275,7 @@ def begun_again(run: Run, shot: Shot, now: float) -> Run:
 
 def heirs_of(run: Run, shot: Shot, *, past_done: bool = True) -> list[Shot]:
     """
-    The shots that begin with its last frame, or with that of one that does; sources stand before their heirs.
+    The shots that begin with its last frame, or with that of one that does; sources are before their heirs.
 
     Without *past_done* those that are done are left out, and what begins with them.
     """

@@ -31,7 +31,7 @@ A message is lower case without a stop, and says what to do; whoever shows it by
     │   ├── IdAmbiguous               what was given is the beginning of several ids
     │   ├── PlanChanged               the storyboard is not the one that was planned
     │   ├── EmbeddedRedisFailed       the Redis of our own does not start (store/embedded.py)
-    │   ├── SchemaTooNew              what lies in Redis was written by a newer version (store/schema.py)
+    │   ├── SchemaTooNew              what is in Redis was written by a newer version (store/schema.py)
     │   ├── RedisUnsupported          this Redis cannot do what we need (store/support.py)
     │   ├── RedisClosed               a backup was moved from here, or is being restored (store/closed.py)
     │   └── PlaceDiffers              other processes keep their files elsewhere (store/one_place.py)
@@ -63,7 +63,7 @@ class FrameRelayError(Exception):
 
 
 class Transient(FrameRelayError):
-    """It may pass by waiting."""
+    """Waiting may be enough."""
 
     code = "transient"
 
@@ -275,7 +275,7 @@ class Conflict(Permanent):
 
 
 class IdAmbiguous(Permanent):
-    """Several ids begin so; ``candidates`` are the first of them."""
+    """Several ids begin like this; ``candidates`` are the first of them."""
 
     code = "ambiguous"
 

@@ -188,7 +188,7 @@ class Collected(TakeEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipKept(TakeEvent):
-    """The clip with this *sha256* lies in object storage by now, where every machine finds it."""
+    """The clip with this *sha256* is in object storage by now, where every machine finds it."""
 
     sha256: str
 
@@ -204,7 +204,7 @@ class KeepPutOff(TakeEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipLost(TakeEvent):
-    """That clip was not kept, and the disk that it lay on is gone, or is another machine's: it is fetched again."""
+    """That clip was not kept, and the disk that it was on is gone, or is another machine's: it is fetched again."""
 
     sha256: str
 

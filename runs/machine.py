@@ -82,7 +82,7 @@ def apply(run: Run, event: Event, now: float) -> Run:
 
 
 def is_news(run: Run, revision: int) -> bool:
-    """Whether *run* is another one for a person who saw it at *revision*; that a clip's first frame came is no news."""
+    """Whether *run* is another one for a person who saw it at *revision*; a first frame of a clip is no news."""
     return not _news(run) <= revision <= run.revision
 
 

@@ -149,7 +149,7 @@ class Shot:
     """
     One clip of the film.
 
-    ``id``: in addresses, files and events, the same for ever. ``alias``: what a person calls it, where an amended
+    ``id``: in addresses, files and events, the same forever. ``alias``: what a person calls it, where an amended
     storyboard gave it another id. ``dropped``: no longer part of the film; its takes are kept.
     ``origin``: ``continue``, ``bridge``, ``cut`` or the id of an earlier shot, as written. ``source``: the shot whose
     last frame this one begins with. ``input``: the fields for the jobs API, prompt with style included. ``provider`` ·
@@ -280,7 +280,7 @@ _NO_SHOTS = Index()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """
-    One execution of a storyboard; ``shots`` stand in the order of the film, those that were dropped behind them.
+    One execution of a storyboard; ``shots`` are in the order of the film, those that were dropped behind them.
 
     ``provider``: the storyboard's; None: that of the settings. ``budget_money``: in units of ``currency``.
     ``news``: the last revision in which more changed than the first frame of a clip; None: kept by an early version.

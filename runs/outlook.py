@@ -21,7 +21,7 @@ SEAM_LEVELS_MAX: Final = 8.0
 
 
 def stale_shots(run: Run) -> frozenset[str]:
-    """The ids of all stale shots in one go; a source stands before the shots that are made from it."""
+    """The ids of all stale shots in one go; a source is before the shots that are made from it."""
     stale: set[str] = set()
     for shot in run.story:
         first, source = _first_frame(shot), run.shot(shot.source) if shot.source else None
@@ -117,7 +117,7 @@ def has_moved_on(source: Shot, first: FirstFrame) -> bool:
 
 
 def is_continued(run: Run, shot: Shot) -> bool:
-    """Whether *shot* begins with the end of the very clip that stands before it: the film shows that frame once."""
+    """Whether *shot* begins with the end of the very clip that is before it: the film shows that frame once."""
     place, take = run.index.places[shot.id], picked_take(shot)
     if not place or take is None or shot.source != (before := run.shots[place - 1]).id:
         return False

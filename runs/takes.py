@@ -76,7 +76,7 @@ def has_place(shot: Shot, take: Take) -> bool:
     Whether *take* has a place at its provider: while it is in flight.
 
     One that a person has set aside for another take, since nothing was heard of it, has none: it may never have been,
-    and the other one might wait for its end for ever.
+    and the other one might wait for its end forever.
     """
     return take.status in IN_FLIGHT and take.number > shot.set_aside
 
@@ -214,7 +214,7 @@ def _generating(run: Run, shot: Shot, take: Take, now: float, *, word: str | Non
 
 
 def _called_back(take: Take, event: events.JobSeen | events.PollFailed, now: float) -> Take:
-    """A callback said that the job has ended; one that says so again does not make it be asked about for ever."""
+    """A callback said that the job has ended; one that says so again does not make it be asked about forever."""
     if not event.called_back:
         return take
     is_old = take.told_at is not None and now - take.told_at <= TOLD_S
@@ -267,7 +267,7 @@ def asked(run: Run, shot: Shot, take: Take, now: float) -> Take:
     last = take.error.message if take.error else f'its status is "{take.word}"' if take.word else "it has no status"
     since = duration(now - (take.strange_since or now))
     message = (
-        f"nothing that is understood here was said of its job {take.job_id} for {since} ({last}): "
+        f"nothing was said that is understood here about job {take.job_id} for {since} ({last}): "
         f"look at the provider, and wait, adopt another job, {again}"
     )
     return replace(take, question=Problem(code="status_unknown", message=message))
@@ -295,7 +295,7 @@ def _next_look_up(run: Run, shot: Shot, take: Take, now: float) -> float:
     look_up_at = first_at if now < first_at else max(now + 0.5 * (now - take.submitted_at), expected_at)
     over_at = take.submitted_at + life_s(run, shot) + LATE_S
     soonest = look_up_at if now < first_at else min(look_up_at, now + LOOK_UP_EVERY_S_MAX)
-    # After a clock was set back its submit lies in the future.
+    # After a clock was set back its submit is in the future.
     soonest = min(soonest, now + max(run.terms.lookup_after_s, LOOK_UP_EVERY_S_MAX))
     return min(soonest, over_at) if now < over_at else soonest
 

@@ -30,7 +30,7 @@ class Storage:
         """Write a file. Raises: ValueError for a name that is none of ours; OSError."""
         path = self.path(kind, name)
         if path is None:
-            raise ValueError(f"{name!r} is no name for a file.")
+            raise ValueError(f"{name!r} is not a name for a file.")
         path.write_bytes(content)
         self.prune()
         return path

@@ -1,5 +1,5 @@
 """
-Connections to a Redis in cluster mode: all our keys lie in one slot, so all go to the node that has it.
+Connections to a Redis in cluster mode: all our keys are in one slot, so all go to the node that has it.
 
 Any node says which one that is, by refusing what belongs elsewhere (``MOVED``). It is asked for before the first
 connection, and again once the one that had it says so or cannot be reached.

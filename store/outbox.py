@@ -101,7 +101,7 @@ class Outbox:
         await self._write(claim, pack(delivery), state, wait_s)
 
     async def put_back(self, claim: NoticeClaim, *, wait_s: float) -> None:
-        """It was not sent now; this is no try. Raises: StoreUnavailable."""
+        """It was not sent now; this is not a try. Raises: StoreUnavailable."""
         await self._write(claim, b"", NotificationState.WAITING, wait_s)
 
     async def send_again(self, notification_id: str) -> bool:

@@ -40,7 +40,7 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakePlace:
-    """The take that a place is for; its text is what stands in Redis."""
+    """The take that a place is for; its text is what is in Redis."""
 
     run_id: str
     shot_id: str

@@ -199,7 +199,7 @@ def describe(event: Event, run: Run, now: float) -> dict[str, Any]:
 
 
 def _change(event: events.ShotChange) -> dict[str, Any]:
-    """Names, not values: a prompt may be long, and stands in the run."""
+    """Names, not values: a prompt may be long, and is in the run."""
     names = [*(["prompt"] if event.prompt is not None else []), *event.input]
     follows = isinstance(event, events.Retaken) and event.following
     return {**({"changed": names} if names else {}), **({"following": True} if follows else {})}

@@ -5,7 +5,7 @@ By what runs are found: labels, words of their titles, and whether they need a p
     {framerelay}:runs:word:LETTERS       zset   likewise, those in whose title, labels or hook a word begins so
     {framerelay}:runs:needs:person       zset   likewise, those that a person should look at
 
-A run stands in those that its hash names (``indexes``), and moves in the step that changes it (`store/lua/save.lua`).
+A run is in those that its hash names (``indexes``), and moves in the step that changes it (`store/lua/save.lua`).
 """
 
 import re
@@ -46,7 +46,7 @@ class RunQuery:
 
     @property
     def indexes(self) -> list[str]:
-        """Every run that is wanted stands in all of these."""
+        """Every run that is wanted is in all of these."""
         names = [f"label:{name}:{value}" for name, value in self.labels]
         names += [f"word:{part}" for word in _words(self.text) for part in _asked(word)]
         names += [NEEDS_PERSON] if self.needs_person else []

@@ -4,7 +4,7 @@ Runs in Redis: a run and everything that follows from its change are written in 
     {framerelay}:run:ID          hash    the run, in the fields that `store.layout` names
     {framerelay}:run:ID:events   stream  what happened to it, capped
     {framerelay}:runs            zset    every run by the time it was made
-    {framerelay}:runs-by-id      zset    every run, all with the score 0, so that they lie in the order of their ids
+    {framerelay}:runs-by-id      zset    every run, all with the score 0, so that they are in the order of their ids
     {framerelay}:runs:STATUS     zset    those of one status, likewise; a run moves in the step that changes its status
     {framerelay}:runs:…          zset    those with a label, a word, a need: `store.run_index`
     {framerelay}:runs-ended      zset    those that have ended, by their last change
@@ -269,7 +269,7 @@ class Store:
         return [index for _, index in sorted(zip(sizes, indexes, strict=True))]
 
     async def _in_all(self, ids: list[bytes], indexes: list[str]) -> list[bytes]:
-        """Those of *ids* that stand in all *indexes*."""
+        """Those of *ids* that are in all *indexes*."""
         for index in indexes:
             scores = await self._redis.zmscore(index, [run_id.decode() for run_id in ids]) if ids else []
             ids = [run_id for run_id, score in zip(ids, scores, strict=True) if score is not None]

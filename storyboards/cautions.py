@@ -146,7 +146,7 @@ def _little_money(budget: float, cost: Estimate) -> tuple[str, Path, str]:
 
 
 def _refused_notices(board: Storyboard, trusted_hosts: TrustedHosts | None) -> Iterator[tuple[str, Path, str]]:
-    """A receiver elsewhere may trust other hosts; so here it is no mistake."""
+    """A receiver elsewhere may trust other hosts; so here it is not a mistake."""
     if board.notify_url is None or trusted_hosts is None:
         return
     try:

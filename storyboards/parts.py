@@ -135,7 +135,7 @@ class Part:
         return self.value == word
 
     def name(self) -> str | None:
-        """A name that can stand in a URL and in a file's name."""
+        """A name that can be in a URL and in a file's name."""
         text = self.text()
         if text is None or NAME.fullmatch(text):
             return text

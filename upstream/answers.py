@@ -89,7 +89,7 @@ def says_why(body: bytes) -> bool:
 
 
 def read_object(body: bytes) -> dict[str, object]:
-    """The JSON object in an answer; a list stands in one, under `paths.LIST`. Raises: UpstreamAnswerUnreadable."""
+    """The JSON object in an answer; a list is in one, under `paths.LIST`. Raises: UpstreamAnswerUnreadable."""
     try:
         document = msgspec.json.decode(body.removeprefix(BYTE_ORDER_MARK))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -120,7 +120,7 @@ def find_upload_url(answer: Mapping[str, object], *, root: str, path: str | None
     Where the uploaded file is: at the dotted *path* if given, else ``url`` or ``file_url``, plain or in ``data``,
     ``file``.
 
-    A relative URL is joined to *root*. A value that is no URL at all counts only at a given *path*: some providers
+    A relative URL is joined to *root*. A value that is not a URL at all counts only at a given *path*: some providers
     take ``file_<id>`` wherever a URL may stand.
     Raises: UpstreamAnswerUnreadable, naming the keys that were there.
     """

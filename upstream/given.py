@@ -42,7 +42,7 @@ def picture_at(path: Path) -> GivenPicture | None:
 
 
 def picture_of_data(address: str) -> GivenPicture | None:
-    """The picture that stands in a data URI; None where that holds none."""
+    """The picture that is in a data URI; None where that holds none."""
     head, comma, text = address.partition(",")
     if not comma or not head.lower().endswith(";base64"):
         return None

@@ -29,7 +29,7 @@ def read_address(text: str, *, root: str | None) -> str | None:
 
 
 def joined(text: str, *, root: str) -> str | None:
-    """*text* as it stands at *root*; None where the two make no address."""
+    """*text* as it is at *root*; None where the two make no address."""
     try:
         return urljoin(root + "/", text)
     except ValueError:  # Half an IPv6 address.

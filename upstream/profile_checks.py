@@ -68,7 +68,7 @@ def price_mistakes(price: Price) -> Iterator[MistakeAt]:
         if not amounts or any(isinstance(each, list) and not 1 <= len(each) <= 2 for each in amounts):
             yield (name,), "expected a number, or a list of two: without and with sound"
         if any(one < 0 for each in amounts for one in (each if isinstance(each, list) else [each])):
-            yield (name,), "a price below nothing is none"
+            yield (name,), "a price cannot be below zero"
     if price.tokens is not None and price.tokens.replace(" ", "") != TOKENS:
         yield ("tokens",), f'the formula "{price.tokens}" is not known; {TOKENS} is'
     if any(times < 0 for times in price.tiers.values()):

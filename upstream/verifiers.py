@@ -1,7 +1,7 @@
 """
 The ``verify:`` parts of the settings file: one for the upstream's callbacks, and one for each hook that differs.
 
-No secret stands in that file: it names variables or files that hold them.
+No secret is in that file: it names variables or files that hold them.
 """
 
 import base64
@@ -53,7 +53,7 @@ SCHEMES: Final = tuple(_KNOWN)
 PUBLIC: Final = ("fal", "gemini-v1a")
 _GIVEN: Final = "GIVEN"
 _ELSEWHERE: Final = {
-    "secret": "no secret stands in this file: name a variable (secret_env) or a file (secret_file) that holds it"
+    "secret": "this file holds no secret: name a variable (secret_env) or a file (secret_file) that holds it"
 }
 
 
@@ -176,7 +176,7 @@ class _Source:
                 data = file.read(SECRET_BYTES_MAX + 4)  # And the mark that an editor may put in front.
             text = trimmed(text_of(data))
         except OSError as error:
-            part.complain(f"{shown(name)} cannot be read: {(error.strerror or 'it is no file').lower()}")
+            part.complain(f"{shown(name)} cannot be read: {(error.strerror or 'it is not a file').lower()}")
             return None
         except ValueError:  # Bytes that are no text, or a NUL in the name.
             part.complain(f"{shown(name)} does not hold text")
@@ -196,7 +196,7 @@ class _Options:
     source: _Source
 
     def keys_in(self, encoding: str, *, without: str = "") -> tuple[bytes, ...]:
-        """The secrets as keys: *encoding* is the usual one of the scheme, *without* a prefix that is no part of it."""
+        """The secrets as keys: *encoding* is the usual one of the scheme, *without* a prefix that is not part of it."""
         form = self.word("secret_encoding", encoding, ("base64", "hex", "utf8"))
         return self.secrets(lambda text: _decoded(text.removeprefix(without), form))
 

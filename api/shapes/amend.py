@@ -8,7 +8,7 @@ from framerelay.api.shapes.run import CostRange
 
 
 class AmendOutlook(Struct, kw_only=True):
-    """What another storyboard would make of a run; nothing has happened. Each shot stands in one of the lists."""
+    """What another storyboard would make of a run; nothing has happened. Each shot is in one of the lists."""
 
     object: Literal["outlook"]
     keep: Annotated[list[str], Meta(description="Shots that stay as they are, with their takes.")]

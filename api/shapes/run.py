@@ -191,7 +191,7 @@ class Film(Struct, kw_only=True):
 
 
 class Run(Struct, kw_only=True):
-    """One execution of a storyboard; its shots stand in the order of the film."""
+    """One execution of a storyboard; its shots are in the order of the film."""
 
     id: Annotated[str, Meta(pattern="^run_[a-z0-9]{1,40}$")]
     object: Literal["run"]

@@ -78,11 +78,11 @@ async def _look_at_all(say: Say) -> None:
     try:
         settings = from_environment()
     except SettingInvalid as error:
-        say("settings", fail(str(error), "correct it; nothing else can be looked at before"))
+        say("settings", fail(str(error), "correct it; nothing else can be checked before that"))
         for name, _, _ in LOOKS[1:]:
             say(name, skipped("the settings cannot be read"))
         return
-    configure_logging(replace(settings, log_level="error"))  # What goes on inside is no news for a person.
+    configure_logging(replace(settings, log_level="error"))  # What goes on inside is not news for a person.
     say = partial(_without_secrets, say, secrets_of(settings))
     for name, look, within_s in LOOKS:
         findings = await _in_time(look, settings, within_s)

@@ -85,7 +85,7 @@ def _addresses(settings: Settings) -> list[Finding]:
     elif settings.public_url and settings.public_url.startswith("http:") and provider is Reach.WORLD:
         findings.append(
             warn(
-                f"FRAMERELAY_PUBLIC_URL = {settings.public_url} is not encrypted: whoever sees a callback pass can "
+                f"FRAMERELAY_PUBLIC_URL = {settings.public_url} is not encrypted: anyone who sees a callback pass can "
                 "send others to its address",
                 "put TLS in front of the receiver, and set an https:// address",
             )
@@ -153,7 +153,7 @@ def _weak(variable: str, secrets: Iterable[Secret], danger: str) -> list[Finding
     reason = next((reason for secret in secrets if (reason := weakness(secret))), None)
     if reason is None:
         return []
-    message = f"{variable}: {reason}; whoever guesses it can {danger}"
+    message = f"{variable}: {reason}; anyone who guesses it can {danger}"
     return [warn(message, "leave it out (a strong one is made and kept), or make one with: openssl rand -hex 32")]
 
 

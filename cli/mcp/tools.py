@@ -371,4 +371,4 @@ def _is_inside(name: str, folder: Path | None) -> bool:
 def _why_not_given(name: str, folder: Path | None) -> str:
     if folder is None:
         return f"{name} is a file of this computer: give a URL, or start the server with --pictures FOLDER"
-    return f"{name} does not lie in {folder}, from which pictures may be taken"
+    return f"{name} is not in {folder}, from which pictures may be taken"

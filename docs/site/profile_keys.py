@@ -103,7 +103,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "ids": "at most so many ids",
         "records": "the path of the list of records",
         "key": "the path of the id in each of them",
-        "join": "what stands between ids",
+        "join": "what is between ids",
     },
     "Read": {
         "status": "the path of the status word",
@@ -186,7 +186,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "list": "the provider's list of jobs",
     },
     "Reference": {
-        "sent_as": "where it stands in the create (there it is the word {take})",
+        "sent_as": "where it is in the create (there it is the word {take})",
         "get": "the path by which the job is looked for, with {take}",
         "record": "the path of the job in that answer",
         "twice": "a second create with it: refused, gives the same_job, or unknown",
@@ -208,7 +208,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "only": "states in which it may be cancelled",
     },
     "DownloadRules": {
-        "auth": "clips are fetched with the key, at the provider's own hosts (those under hosts, if any stand there)",
+        "auth": "clips are fetched with the key, at the provider's own hosts (those under hosts, if any are there)",
         "hosts": "hosts where clips lie, * for anything; a clip at another one is fetched, and noted in the log",
         "lives_s": "seconds until an address is no longer valid",
         "expiry_query": "parameters of an address that say when it ends",

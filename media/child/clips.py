@@ -43,7 +43,7 @@ BESIDE = Disposition.timed_thumbnails | Disposition.still_image | Disposition.de
 """Roles of a picture that is not the main one; cover art is not a picture of the clip at all."""
 
 DEMUXER_OPTIONS = {
-    "mp4": {"enable_drefs": "0", "use_absolute_path": "0"},  # Its samples may be said to lie in another file.
+    "mp4": {"enable_drefs": "0", "use_absolute_path": "0"},  # Its samples may be said to be in another file.
     "matroska": {},
 }
 ENCRYPTION_KEY = "enc_key_id"
@@ -92,7 +92,7 @@ def find_picture(container: InputContainer) -> VideoStream:
     """
     The video stream that a player shows, set up to be read alone; sound may well be stream 0.
 
-    Cover art, thumbnails, still pictures and what is switched off stand behind, whatever comes first in the file.
+    Cover art, thumbnails, still pictures and what is switched off are behind, whatever comes first in the file.
     """
     pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not pictures:
@@ -170,7 +170,7 @@ def check_count(samples: list[Sample]) -> None:
 
 
 def is_end(packet: "Packet[Any]") -> bool:
-    """PyAV's mark for the end, which is no packet."""
+    """PyAV's mark for the end, which is not a packet."""
     return not packet.size and packet.dts is None
 
 

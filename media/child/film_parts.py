@@ -45,14 +45,14 @@ IDR_UNITS = {"h264": frozenset({5}), "hevc": frozenset({19, 20})}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackFormat:
-    """All in which the pictures of two clips must be alike to stand in one track without being encoded again."""
+    """All in which the pictures of two clips must be alike to be in one track without being encoded again."""
 
     codec: str
     size: tuple[int, int]
     pixel_format: str
     pixel_shape: Fraction  # Width through height; 1 where the file does not say.
     orientation: Orientation  # How a player turns and mirrors the picture.
-    says_siting: bool  # Else its color lies in the centre, whatever the decoder says.
+    says_siting: bool  # Else its color is in the centre, whatever the decoder says.
     range: int  # The four tags of color as FFmpeg numbers them.
     matrix: int
     primaries: int

@@ -35,7 +35,7 @@ takes half as long again. Without B-frames decoding and showing are in one order
 THREADS = 4
 """Fixed: x264 writes other bytes with another number, and a film must not depend on who made it."""
 
-STOOD_IN = "are missing or damaged, and what was to be had stands in"
+STOOD_IN = "are missing or damaged, and the nearest that could be decoded is shown instead"
 RGB, BT709, BT601 = 0, 1, 6
 CENTER = 1  # Where the color of the film lies; most clips do not say, and mean that (media/child/siting.py).
 MATRIX_NAMES = {1: "bt709", 4: "fcc", 5: "bt470", 6: "smpte170m", 7: "smpte240m", 9: "bt2020"}
@@ -43,7 +43,7 @@ LIMITED_RANGE, FULL_RANGE = 1, 2
 
 
 class PicturePlace(Protocol):
-    """Where a part stands in the film (see film.py)."""
+    """Where a part is in the film (see film.py)."""
 
     @property
     def part(self) -> ClipPart: ...

@@ -27,7 +27,7 @@ def difference(a: Path, b: Path) -> float | None:
     The mean absolute difference of two pictures, in levels of 0 to 255 over all pixels and RGB channels.
 
     None if their sizes differ, so that no pixel has a counterpart.
-    Raises: ClipUnusable, with the reasons of a clip, if one of them is no picture, damaged or too large.
+    Raises: ClipUnusable, with the reasons of a clip, if one of them is not a picture, damaged or too large.
     """
     first, second = load(a), load(b)
     if first.shape != second.shape:
@@ -53,7 +53,7 @@ def check(picture: Path) -> tuple[int, int]:
     """
     Width and height of a picture that a person gave, all of whose pixels (of a GIF: of its first frame) are there.
 
-    Raises: ClipUnusable, with the reasons of a clip, if it is no picture, damaged or too large.
+    Raises: ClipUnusable, with the reasons of a clip, if it is not a picture, damaged or too large.
     """
     with opened(picture, GIVEN_FORMATS, side_max=GIVEN_SIDE_MAX, pixels_max=GIVEN_SIDE_MAX**2) as image:
         image.load()
@@ -79,7 +79,7 @@ def opened(path: Path, formats: tuple[str, ...], *, side_max: int, pixels_max: i
         raise
     except UnidentifiedImageError as error:
         raise ClipUnusable(
-            f"the file is no picture of a kind that we take ({', '.join(formats)})", reason="not_a_clip"
+            f"the file is not a picture of a kind that we take ({', '.join(formats)})", reason="not_a_clip"
         ) from error
     except Image.DecompressionBombError as error:
         raise ClipUnusable("the picture is too large", reason="not_allowed") from error

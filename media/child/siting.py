@@ -47,7 +47,7 @@ def is_among_its_retellings(headers: bytes, stream: VideoStream, codec: str) -> 
     """
     Whether *headers* stay what they are if they are told to say one kind of siting or another.
 
-    A filter of libav writes them again; they change by that unless just this kind stood there before.
+    A filter of libav writes them again; they change by that unless just this kind was there before.
     """
     try:
         before = retell(headers, stream, f"{codec}_metadata")

@@ -22,7 +22,7 @@ def write_small(frame: Path, into: Path) -> None:
     """
     Write *frame* to *into*, at most `SMALL_SIDE` pixels on its longer side; the file appears whole or not at all.
 
-    Raises: ClipUnusable if *frame* is no picture.
+    Raises: ClipUnusable if *frame* is not a picture.
     """
     with opened(frame, FRAME_FORMATS, side_max=SIDE_MAX, pixels_max=PIXELS_MAX) as picture:
         picture.load()

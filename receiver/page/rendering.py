@@ -199,7 +199,7 @@ def _clock(seconds: float, form: str = "%H:%M:%S") -> str:
 
 
 def _moment(seconds: float, form: str) -> str:
-    """A time in UTC, as it stands where no script tells it in the reader's zone; *form*: one of `MOMENTS`."""
+    """A time in UTC, as it is where no script tells it in the reader's zone; *form*: one of `MOMENTS`."""
     return _clock(seconds, MOMENTS[form]) if language() == ENGLISH else measures.moment(seconds, form, language())
 
 
@@ -221,7 +221,7 @@ _SIGNS: Final = {
 
 
 def _in_language(say: Callable[P, str]) -> Callable[P, str]:
-    """*say* in the language of whoever reads."""
+    """*say* in the reader's language."""
 
     def answer(*args: P.args, **kwargs: P.kwargs) -> str:
         return translate(say(*args, **kwargs))

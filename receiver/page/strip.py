@@ -157,7 +157,7 @@ def shown_take(shot: shapes.Shot) -> shapes.Take | None:
 
 
 def cell_of(run: shapes.Run, shot: shapes.Shot, *, now: float) -> ShotCell:
-    """*shot* as it stands in the strip."""
+    """*shot* as it is in the strip."""
     return _cell(run, shot, {each.id: each for each in run.shots}, now)
 
 

@@ -195,8 +195,8 @@ def test_a_misspelt_variable_is_hinted_at(tmp_path: Path) -> None:
     sentences = misspelt({"FRAMERELAY_UPSTREAM_KEYS": "x", "FRAMERELAY_PORT": "1", "PATH": "/bin"})
 
     assert sentences == [
-        "FRAMERELAY_HANDOF is no setting of FrameRelay (did you mean FRAMERELAY_HANDOFF?); it has no effect",
-        "FRAMERELAY_UPSTREAM_KEYS is no setting of FrameRelay (did you mean FRAMERELAY_UPSTREAM_KEY?); "
+        "FRAMERELAY_HANDOF is not a FrameRelay setting (did you mean FRAMERELAY_HANDOFF?); it has no effect",
+        "FRAMERELAY_UPSTREAM_KEYS is not a FrameRelay setting (did you mean FRAMERELAY_UPSTREAM_KEY?); "
         "it has no effect",
     ]
 

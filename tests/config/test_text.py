@@ -127,11 +127,11 @@ def test_another_encoding_is_named_and_not_read_as_nothing(tmp_path: Path, encod
     [
         ("FRAMERELAY_UPSTREAM_KEY: sk-1", ".env, line 2: there is no = in it"),
         ("FRAMERELAY_PORT＝9001", ".env, line 2: there is no = in it"),
-        ("framerelay_port=9001", "framerelay_port is no setting of FrameRelay (did you mean FRAMERELAY_PORT?)"),
-        ("FRAME_RELAY_PORT=9001", "FRAME_RELAY_PORT is no setting of FrameRelay (did you mean FRAMERELAY_PORT?)"),
+        ("framerelay_port=9001", "framerelay_port is not a FrameRelay setting (did you mean FRAMERELAY_PORT?)"),
+        ("FRAME_RELAY_PORT=9001", "FRAME_RELAY_PORT is not a FrameRelay setting (did you mean FRAMERELAY_PORT?)"),
         (
             "FRAMRELAY_UPSTREAM_KEY=x",
-            "FRAMRELAY_UPSTREAM_KEY is no setting of FrameRelay (did you mean FRAMERELAY_UPST",
+            "FRAMRELAY_UPSTREAM_KEY is not a FrameRelay setting (did you mean FRAMERELAY_UPST",
         ),
     ],
 )
@@ -148,7 +148,7 @@ def test_a_line_that_does_nothing_is_told(tmp_path: Path, line: str, words: str)
 def test_a_variable_of_the_process_whose_name_begins_with_a_mark_is_told() -> None:
     """As a tool makes it that reads a file for us and does not know the mark."""
     (sentence,) = misspelt({"\ufeffFRAMERELAY_PORT": "1"})
-    assert sentence.startswith("FRAMERELAY_PORT is no setting of FrameRelay: signs that nobody sees")
+    assert sentence.startswith("FRAMERELAY_PORT is not a FrameRelay setting: signs that nobody sees")
 
 
 def test_only_the_ends_of_a_text_are_trimmed() -> None:

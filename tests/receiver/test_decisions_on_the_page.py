@@ -26,7 +26,7 @@ async def test_a_person_decides_on_the_page(browser: Any, relay: Any, board: Any
         return answer
 
     again = await act(action="retake", shot="s1", prompt="a red car,\r\nin rain", seed="7")
-    assert again.headers["Location"].endswith("#shot-s1"), "its form stands in the strip"
+    assert again.headers["Location"].endswith("#shot-s1"), "its form is in the strip"
     shot = (await relay.shown(run))["shots"][0]
     assert (shot["prompt"], shot["status"]) == ("a red car,\nin rain", "pending")
     await render(run, "s1", 2)

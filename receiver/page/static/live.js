@@ -89,7 +89,7 @@ document.addEventListener("input", (event) => {
   if (event.target.form) event.target.form.dataset.typed = "yes";
 });
 
-// A hidden tab gives its stream back: a browser keeps six connections to a host, and each stream would hold one for ever.
+// A hidden tab gives its stream back: a browser keeps six connections to a host, and each stream would hold one forever.
 function leave() {
   stream?.close();
   stream = null;
