@@ -43,7 +43,7 @@ def list_providers(*, as_json: bool) -> int:
         _print({"object": "list", "data": rows})
         return 0
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("provider", "key", "told by", "hand-off", "last frame", "facts of"):
+    for column in ("provider", "key", "completion", "hand-off", "last frame", "facts of"):
         table.add_column(_label(column), no_wrap=True)
     for row in rows:
         name = f"{row['name']} {translate('(default)')}" if row["default"] else row["name"]
@@ -176,7 +176,7 @@ def _lines(provider: Provider) -> list[tuple[str, str]]:
     return [
         ("address", provider.base),
         ("key", f"{key} ({'set' if row['has_key'] else 'not set'})"),
-        ("told by", _cells(row)[0]),
+        ("completion", _cells(row)[0]),
         ("pictures as", ", ".join(profile.media.accepts)),
         ("last frame", "its own, where the model gives one" if row["returns_last_frame"] else "taken by us"),
         ("facts of", _cells(row)[3]),

@@ -60,7 +60,7 @@ SHORT: Final = (
         "provider",
         "key",
         "hand-off",
-        "told by",
+        "completion",
         "settings",
         "disk",
     ),

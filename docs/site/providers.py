@@ -27,9 +27,9 @@ _KINDS: Final[Mapping[Frames, str]] = {
     "both": "a first and a last frame",
     "last": "a last frame alone",
 }
-_SHORT_HEAD: Final = "| provider | told when done by | last frame | price known | tried by us |\n" + 5 * "|---" + "|\n"
+_SHORT_HEAD: Final = "| provider | completion | last frame | price known | tried by us |\n" + 5 * "|---" + "|\n"
 _LONG_HEAD: Final = (
-    "| provider | told when done by | last frame | price known | guessed, the rest is documented | tried by us |\n"
+    "| provider | completion | last frame | price known | guessed, the rest is documented | tried by us |\n"
     "|---|---|---|---|---|---|\n"
 )
 
@@ -146,7 +146,7 @@ def _use(profile: Profile) -> str:
 def _facts(profile: Profile) -> Iterator[tuple[str, str]]:
     yield "address", _address(profile)
     yield "key", _key(profile)
-    yield "told when a job is done", _told_at_length(profile)
+    yield "how a finished job is noticed", _told_at_length(profile)
     yield "pictures", _pictures(profile)
     if profile.create.by:
         yield "makes clips from", _kinds(profile)
