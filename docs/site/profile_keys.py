@@ -225,7 +225,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
     "LimitRules": {
         "concurrent": "jobs at once",
         "submits_per_minute": "submits a minute; they are spread over it",
-        "over": "one more is queued by the provider, or refused: then so many are let in to begin with",
+        "over": "one more is queued by the provider, or refused: then this many are let in at first",
         "code": "the code of that refusal",
     },
     "ErrorRule": {
@@ -275,7 +275,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "http": "the HTTP status",
         "source": "where it is from",
         "recorded": "it was recorded, and not put together from a description",
-        "expect": "what has to be read, by the names of framerelay provider read; error.family and the like",
+        "expect": "what has to be read, by the names of framerelay provider read; error.family and so on",
     },
 }
 
