@@ -64,7 +64,7 @@ def value_of(entry: Knob, text: str) -> object:
     try:
         return entry.parse(text)
     except ValueError as error:
-        public = re.sub(r"[^/\s]*@", "[user]@", text)  # Even a misspelt address may hold a password.
+        public = re.sub(r"[^/\s]*@", "[user]@", text)  # Even a misspelled address may hold a password.
         value = "" if entry.secret else f" = {public!r}"
         reason = str(error) if str(error).startswith("it must") else "it must be a number"
         raise SettingInvalid(f"{entry.variable}{value}: {reason}") from None

@@ -11,7 +11,7 @@ from framerelay.config.settings import knobs
 from framerelay.config.text import trimmed
 
 
-def misspelt(environ: Mapping[str, str] | None = None, *, env_file: Path | None = None) -> list[str]:
+def misspellings(environ: Mapping[str, str] | None = None, *, env_file: Path | None = None) -> list[str]:
     """Sentences about variables that look like ours and are not: a typo must not be silently without effect."""
     file = env_file or Path(".env")
     variables = {knob.variable for _, knob, _ in knobs()}

@@ -38,7 +38,7 @@ VERBATIM: Final = frozenset(
     }
 )
 # In place of these stand ids, one or more: a shot may be called as one of our words.
-IDS: Final = frozenset({"names", "heirs", "stale", "following", "later", "shot_ids", "shot_id", "shot_name"})
+IDS: Final = frozenset({"names", "dependents", "stale", "following", "later", "shot_ids", "shot_id", "shot_name"})
 # In place of these stands a number or a measure.
 MEASURES: Final = frozenset({"number", "seconds", "minutes", "amount", "whole", "most", "least", "low", "spent"})
 PLACE: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")

@@ -132,9 +132,9 @@ async def _open(
     live: LiveSettings,
 ) -> State:
     """Everything that the routes work with, and what goes on beside them; *stack* ends it in the reverse order."""
-    redis, watch_redis = _connected(stack, redis_url, timeout_s=2.0), _connected(stack, redis_url, timeout_s=2.0)
+    redis, watch_redis = _connect(stack, redis_url, timeout_s=2.0), _connect(stack, redis_url, timeout_s=2.0)
     # Each stream holds a connection while it waits; they have their own, so that nobody else waits for one.
-    stream_redis = _connected(stack, redis_url, connections_max=2 * STREAMS_MAX)
+    stream_redis = _connect(stack, redis_url, connections_max=2 * STREAMS_MAX)
     secret = str(keys.secret)
     copies = Copies.of(settings, redis)
     inbox = Inbox(redis, keep_s=settings.callbacks_keep_s, copies=copies)
@@ -178,7 +178,7 @@ async def _open(
     return state
 
 
-def _connected(stack: AsyncExitStack, redis_url: str, **options: Any) -> RelayRedis:
+def _connect(stack: AsyncExitStack, redis_url: str, **options: Any) -> RelayRedis:
     redis = connect(redis_url, **options)
     stack.push_async_callback(disconnect, redis)
     return redis

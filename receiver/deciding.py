@@ -14,7 +14,7 @@ from framerelay.runs.costs import Quote
 from framerelay.runs.decisions import Decision, why_not
 from framerelay.runs.errors import Conflict, NotFound, RunNotFound
 from framerelay.runs.model import Run, RunStatus
-from framerelay.store.ids import shot_named
+from framerelay.store.ids import find_shot_id
 from framerelay.store.progress import check_revision, record
 from framerelay.upstream.quotes import estimate_of
 
@@ -85,7 +85,7 @@ def _quote(state: State, run: Run, change: events.ShotChange) -> Quote:
 
 def stored_shot(run: Run, text: str) -> str:
     """The id of the shot that *text* means. Raises: NotFound; IdAmbiguous."""
-    name = shot_named(run, text)
+    name = find_shot_id(run, text)
     if name is None:
         raise NotFound(f"the run has no shot {text}")
     return name

@@ -71,7 +71,7 @@ async def read_board(request: Request) -> Storyboard:
     return priced(board, state.providers)
 
 
-def agreed(request: Request, board: Storyboard) -> Storyboard:
+def apply_plan_headers(request: Request, board: Storyboard) -> Storyboard:
     """
     *board* as the headers ``Plan`` and ``Max-Jobs`` allow it: the one that was planned, with so many jobs at most.
 

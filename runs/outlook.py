@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from framerelay.runs.costs import MICROS, Balance, Estimate, together
-from framerelay.runs.decisions import heirs_of, retaken
+from framerelay.runs.decisions import all_dependents, retaken
 from framerelay.runs.events import Retaken
 from framerelay.runs.model import FirstFrame, Run, Shot, ShotStatus
-from framerelay.runs.standing import budget_left, counted, picked_take, takes_to_come
+from framerelay.runs.standing import budget_left, picked_take, takes_in_play, takes_to_come
 from framerelay.runs.text import listed, number_of, range_words
 
 # Of 255, mean of all pixels and channels. The sandbox's clips open 1 to 2 levels from the frame that they were given
@@ -56,7 +56,7 @@ def outlook_on(run: Run, event: Retaken) -> RetakeOutlook:
         now.id: takes_to_come(after, now) - takes_to_come(run, was)
         for was, now in zip(run.shots, after.shots, strict=True)
     }
-    made_from_it = [after.shots[run.index.places[each.id]] for each in heirs_of(run, shot)]
+    made_from_it = [after.shots[run.index.places[each.id]] for each in all_dependents(run, shot)]
     followers = [each for each in made_from_it if each.following is not None]
     return RetakeOutlook(
         jobs=sum(jobs.values()),
@@ -103,7 +103,7 @@ def _stale_words(stale: Sequence[str]) -> str:
 def _twice(run: Run, shot_id: str) -> str:
     """What a retake may cost beyond its own job: a person was asked about one that may have been accepted."""
     shot = run.shot(shot_id)
-    in_doubt = shot is not None and any(take.question for take in counted(shot))
+    in_doubt = shot is not None and any(take.question for take in takes_in_play(shot))
     return "; if the job that nobody knows of was accepted after all, both are paid for" if in_doubt else ""
 
 

@@ -251,7 +251,7 @@ def ask_at(run: Run, shot: Shot, take: Take) -> float | None:
     return None
 
 
-def asked(run: Run, shot: Shot, take: Take, now: float) -> Take:
+def with_question(run: Run, shot: Shot, take: Take, now: float) -> Take:
     """*take* with the question that a person is asked about it, if it is time; the same value otherwise."""
     moment = ask_at(run, shot, take)
     if moment is None or moment > now or take.question is not None:
@@ -304,13 +304,13 @@ def _next_poll(take: Take, poll_s: tuple[float, float], now: float) -> float:
     """At a provider that cannot call: as its profile says, growing with the job's age, each take a little off."""
     first_s, every_s = min(poll_s[0], LOOK_UP_EVERY_S_MAX), max(poll_s[1], POLL_S_MIN)
     age_s = max(now - take.submitted_at, 0.0)
-    spread = 1.0 + 0.1 * _spread(take)
+    spread = 1.0 + 0.1 * _jitter(take)
     if first_s - age_s > MOMENT_S:
         return now + (first_s - age_s) * spread
     return now + min(max(every_s, 0.1 * age_s) * spread, LOOK_UP_EVERY_S_MAX)
 
 
-def _spread(take: Take) -> float:
+def _jitter(take: Take) -> float:
     """From 0 to 1, by the intent: takes that were submitted together are not asked about together."""
     return hashlib.sha256(take.intent.encode()).digest()[0] / 255
 

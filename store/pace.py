@@ -1,5 +1,5 @@
 """
-How long jobs take, learnt from those that were done: so a lost callback is missed as soon as it is late.
+How long jobs take, learned from those that were done: so a lost callback is missed as soon as it is late.
 
     {framerelay}:pace:KIND  list  seconds from submit to result of the last jobs of one kind, newest first
 """

@@ -48,7 +48,7 @@ class RunQuery:
     def indexes(self) -> list[str]:
         """Every run that is wanted is in all of these."""
         names = [f"label:{name}:{value}" for name, value in self.labels]
-        names += [f"word:{part}" for word in _words(self.text) for part in _asked(word)]
+        names += [f"word:{part}" for word in _words(self.text) for part in _search_terms(word)]
         names += [NEEDS_PERSON] if self.needs_person else []
         return list(dict.fromkeys([*names, *([self.status.value] if self.status else [])]))
 
@@ -90,7 +90,7 @@ def _beginnings(word: str) -> Iterator[str]:
         yield from (word[:length] for length in range(1, min(len(word), BEGINNING_MAX) + 1))
 
 
-def _asked(word: str) -> list[str]:
+def _search_terms(word: str) -> list[str]:
     if _IS_DENSE.match(word):
         return ["".join(pair) for pair in pairwise(word)] or [word]
     return [word[:BEGINNING_MAX]]

@@ -34,7 +34,7 @@ from framerelay.runs.standing import has_ended
 from framerelay.runs.steps import Step
 from framerelay.store.client import RelayRedis, script
 from framerelay.store.copies import Copies
-from framerelay.store.given import Wordings, packed, storyboard_key
+from framerelay.store.given import Wordings, pack_wording, storyboard_key
 from framerelay.store.ids import LAST, SHOWN_MAX, is_beginning, the_one
 from framerelay.store.keys import PREFIX
 from framerelay.store.layout import Memory, fields_of, run_of
@@ -161,7 +161,7 @@ class Store:
         with redis_answers():
             for base in (before, None):
                 fields = ["saved", save_id, *fields_of(run, before=base)]
-                counts = [len(fields), len(entries), self._notices_keep_ms, packed(wording)]
+                counts = [len(fields), len(entries), self._notices_keep_ms, pack_wording(wording)]
                 arguments = [old_revision, "some" if base else "all", *follows, *counts, *fields, *entries, *tasks]
                 result = await copies.call(self._save, keys, arguments)
                 if result.answer != _WANTS_ALL:

@@ -200,7 +200,7 @@ _IN_PLAIN_WORDS: Final = {
     "unexpected end of stream": "a quote is opened and never closed",
     "expected ',' or '}'": "a comma or a closing } is missing, or a text with a colon in it has no quotes",
     "expected ',' or ']'": "a comma or a closing ] is missing, or a text with a colon in it has no quotes",
-    "expected <block end>": "this line is not indented like its neighbours",
+    "expected <block end>": "this line is not indented like its neighbors",
     "could not find expected ':'": "a colon is missing after this word",
     "unknown escape character": "a backslash between double quotes begins a code: write \\\\ for one, or use single "
     "quotes",

@@ -98,7 +98,7 @@ class Take(Struct, kw_only=True):
     job_id: str | None
     seed: int | None
     submitted: Seconds
-    rendered: Annotated[float | None, Meta(description="When we learnt that the job is done.")]
+    rendered: Annotated[float | None, Meta(description="When we learned that the job is done.")]
     called_back: Annotated[bool, Meta(description="A callback told how the job ended.")]
     next_look: Annotated[float, Meta(description="When it is looked up or fetched next, if it is still open.")]
     usual_s: Annotated[

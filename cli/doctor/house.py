@@ -16,7 +16,7 @@ from framerelay.cli.doctor.network import LEADS, Reach, in_thread, reach_of
 from framerelay.cli.errors import folder_words
 from framerelay.config.env_file import SettingInvalid
 from framerelay.config.keys import weakness
-from framerelay.config.misspelt import misspelt
+from framerelay.config.misspellings import misspellings
 from framerelay.config.settings import Settings, environment
 from framerelay.network.policy import TrustedHosts
 from framerelay.network.tls import tls_of
@@ -31,7 +31,7 @@ FULL_BYTES: Final = 256 << 20
 
 async def look_at_settings(settings: Settings) -> list[Finding]:
     """Every weak thing that shows without asking anybody; one finding if there is none."""
-    findings = [warn(sentence, "correct its name, or remove it") for sentence in misspelt()]
+    findings = [warn(sentence, "correct its name, or remove it") for sentence in misspellings()]
     findings += _addresses(settings)
     findings += _untrusted_provider(settings)
     findings += _weak("FRAMERELAY_SECRET", [settings.secret] if settings.secret else [], "forge callback addresses")
@@ -43,8 +43,8 @@ async def look_at_settings(settings: Settings) -> list[Finding]:
         findings.append(fail(str(error), "correct it: the worker does not start with it"))
     findings += await in_thread(lambda: list(_settings_file(settings)))
     file = await in_thread(Path(".env").is_file)
-    read = "read from the environment and .env; nothing is misspelt"
-    return findings or [ok(read if file else "read from the environment; nothing is misspelt")]
+    read = "read from the environment and .env; nothing is misspelled"
+    return findings or [ok(read if file else "read from the environment; nothing is misspelled")]
 
 
 async def look_at_data(settings: Settings) -> Finding:

@@ -67,7 +67,7 @@ REFUSED = {
 
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
 LANDLOCK_VERSION, PATH_BENEATH = 1, 1
-FILE_RIGHTS = {1: (1 << 13) - 1, 2: 1 << 13, 3: 1 << 14, 5: 1 << 15}  # Which rights each version learnt to withhold.
+FILE_RIGHTS = {1: (1 << 13) - 1, 2: 1 << 13, 3: 1 << 14, 5: 1 << 15}  # Which rights each version learned to withhold.
 NETWORK_RIGHTS, SCOPES = 0b11, 0b11  # TCP bind and connect; abstract sockets and signals outside.
 READ_FILE = 1 << 2
 WRITE_FOLDER = 1 << 1 | READ_FILE | 1 << 5 | 1 << 8 | 1 << 14  # Write, read, remove and make plain files; truncate.

@@ -110,13 +110,13 @@ def standing(stream: VideoStream) -> tuple[bool, bool, bool, bool, float]:
     return (
         codec_name(stream) in CODECS,
         not stream.disposition & BESIDE,
-        frames_said(stream) != 1,
+        declared_frames(stream) != 1,
         bool(stream.disposition & Disposition.default),
-        float((stream.duration or 0) * (stream.time_base or 0)) or float(frames_said(stream)),
+        float((stream.duration or 0) * (stream.time_base or 0)) or float(declared_frames(stream)),
     )
 
 
-def frames_said(stream: VideoStream) -> int:
+def declared_frames(stream: VideoStream) -> int:
     """How many frames the container says that *stream* has; 0 if it does not."""
     return stream.frames or len(stream.index_entries)
 

@@ -52,7 +52,7 @@ class TrackFormat:
     pixel_format: str
     pixel_shape: Fraction  # Width through height; 1 where the file does not say.
     orientation: Orientation  # How a player turns and mirrors the picture.
-    says_siting: bool  # Else its color is in the centre, whatever the decoder says.
+    says_siting: bool  # Else its color is in the center, whatever the decoder says.
     range: int  # The four tags of color as FFmpeg numbers them.
     matrix: int
     primaries: int

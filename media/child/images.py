@@ -55,19 +55,19 @@ def check(picture: Path) -> tuple[int, int]:
 
     Raises: ClipUnusable, with the reasons of a clip, if it is not a picture, damaged or too large.
     """
-    with opened(picture, GIVEN_FORMATS, side_max=GIVEN_SIDE_MAX, pixels_max=GIVEN_SIDE_MAX**2) as image:
+    with open_picture(picture, GIVEN_FORMATS, side_max=GIVEN_SIDE_MAX, pixels_max=GIVEN_SIDE_MAX**2) as image:
         image.load()
         return image.size
 
 
 def load(path: Path) -> npt.NDArray[np.uint8]:
     """The picture at *path* as RGB."""
-    with opened(path, FRAME_FORMATS, side_max=SIDE_MAX, pixels_max=PIXELS_MAX) as image:
+    with open_picture(path, FRAME_FORMATS, side_max=SIDE_MAX, pixels_max=PIXELS_MAX) as image:
         return np.asarray(image.convert("RGB"))
 
 
 @contextmanager
-def opened(path: Path, formats: tuple[str, ...], *, side_max: int, pixels_max: int) -> Iterator[Image.Image]:
+def open_picture(path: Path, formats: tuple[str, ...], *, side_max: int, pixels_max: int) -> Iterator[Image.Image]:
     """The picture at *path*, one of *formats*; its size is checked before memory is taken for it."""
     try:
         # By its name Pillow would import what it thinks fitting, and in a job no code can be opened any more.

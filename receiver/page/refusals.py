@@ -13,7 +13,7 @@ def refusal_words(error: FrameRelayError, form: Mapping[str, str], run: Run) -> 
     """What stands in the way of the decision in *form*, lower case: where another decided the same, that."""
     if not isinstance(error, Conflict):
         return error.message
-    shot = run.shot_called(form.get("shot", ""))
+    shot = run.shot_by_name(form.get("shot", ""))
     match form.get("action"):
         case "approve" if shot is not None and shot.approved:
             return f"{shot.name} was approved already, by somebody else or in another tab"

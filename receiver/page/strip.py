@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import UNSET
 
 from framerelay.api import shapes
-from framerelay.api.words import begun_from, made_words, share_done, shot_words, stale_source, take_words
+from framerelay.api.words import begun_from, result_words, share_done, shot_words, stale_source, take_words
 from framerelay.runs.outlook import SEAM_LEVELS_MAX
 from framerelay.runs.text import amount_words
 
@@ -165,7 +165,7 @@ def _cell(run: shapes.Run, shot: shapes.Shot, by_id: dict[str, shapes.Shot], now
     take = shown_take(shot)
     video = take.video if take else None
     share = share_done(run, shot, now=now)
-    words = made_words(shot).removeprefix("done: ") if shot.status == "done" else shot_words(run, shot, now=now)
+    words = result_words(shot).removeprefix("done: ") if shot.status == "done" else shot_words(run, shot, now=now)
     takes = [replace(take, words=take.status) if take.words == words else take for take in takes_of(run, shot, now=now)]
     return ShotCell(
         id=shot.id,

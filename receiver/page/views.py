@@ -194,7 +194,7 @@ def _resume(form: dict[str, str], run: Run) -> events.Resumed:
 
 def _change(form: dict[str, str], run: Run) -> dict[str, Any]:
     """A prompt or seed that was left as it stood is not a change."""
-    shot = run.shot_called(form.get("shot", ""))
+    shot = run.shot_by_name(form.get("shot", ""))
     seed, prompt = _number(form, "seed"), form.get("prompt", "").replace("\r\n", "\n").strip()
     same = shot is not None and prompt == str(shot.input.get("prompt", "")).strip()
     stays = shot is not None and seed == shot.input.get("seed") and form["action"] == "approve"

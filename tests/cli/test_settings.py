@@ -1,4 +1,4 @@
-"""What a person misspelt is told by whichever command they type next, and a file of theirs is named once."""
+"""What a person misspelled is told by whichever command they type next, and a file of theirs is named once."""
 
 import json
 from typing import Any

@@ -67,7 +67,7 @@ def test_aliases_are_followed() -> None:
         ("a: {b: He says: stop}", 1, "a text with a colon in it has no quotes"),
         ('a: "b', 1, "never closed"),
         ("a: @b", 1, "put the text in quotes"),
-        ("- a\nb: 1", 2, "not indented like its neighbours (it began in line 1)"),
+        ("- a\nb: 1", 2, "not indented like its neighbors (it began in line 1)"),
         ('a: "\\q"', 1, "backslash"),
         ("a: 1\n---\nb: 1", 2, "a second document"),
         ("a: !path x", 1, "the tag !path"),
