@@ -65,7 +65,7 @@ def release_words(release: shapes.Release) -> str:
 
 
 def notification_line(notification: shapes.Notification, *, now: float) -> str:
-    """One notification: id, age, what it tells, to whom, and what came of it."""
+    """One notification: id, age, what it reports, to whom, and the result."""
     shot_id = f" {notification.shot_id}" if notification.shot_id else ""
     what = f"{notification.type:<14} {notification.run_id}{shot_id}"
     return printable(

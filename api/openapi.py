@@ -53,7 +53,7 @@ NEEDED: Final = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry
 
 
 async def serve(_: Request) -> Response:
-    """The document; it has no secrets, but who may not read is not told what there is."""
+    """The document; it has no secrets, but a client that may not read does not learn what there is."""
     return Response(_encoded_document(), media_type="application/json")
 
 

@@ -28,7 +28,7 @@ PARAMETERS: Final[dict[str, dict[str, Any]]] = {
     "of-run": {"name": "run", "in": "query", "description": "Only of this run.", "schema": {"type": "string"}},
     "Idempotency-Key": {
         "in": "header",
-        "description": "Whoever repeats a request with the same key gets the run that the first one made.",
+        "description": "A request that is repeated with the same key gets the run that the first one made.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 200},
     },
     "Plan": {

@@ -33,7 +33,7 @@ def speak(command: click.Command) -> None:
 
 @contextmanager
 def in_one_language() -> Iterator[None]:
-    """Mend what click puts together of its own pieces, with the stops and blanks of English."""
+    """Repair what click puts together of its own pieces, with the stops and blanks of English."""
     try:
         yield
     except (click.MissingParameter, click.NoSuchOption, click.NoSuchCommand) as error:

@@ -1,4 +1,4 @@
-"""The commands that start programs, and go on until they are told to stop, and those of a first visit."""
+"""The commands that start programs, and go on until they are asked to stop, and those of a first visit."""
 
 import sys
 from pathlib import Path

@@ -149,7 +149,7 @@ def _shot(board: Storyboard, shot_id: str | None) -> Shot:
 
 
 def _label(label: str) -> str:
-    """*label* in the reader's language; this key is not a key of YAML."""
+    """*label* in the reader's language; this key is not one of YAML."""
     return label if language() == ENGLISH else translate("Key" if label == "key" else label)
 
 

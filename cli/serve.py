@@ -1,4 +1,4 @@
-"""`up`, `receiver` and `worker`: open what is needed, run until told to stop, close it in order."""
+"""`up`, `receiver` and `worker`: open what is needed, run until asked to stop, close it in order."""
 
 import asyncio
 import gc

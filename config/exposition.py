@@ -73,7 +73,7 @@ class Histogram:
 
     @contextmanager
     def timed(self, *values: str) -> Iterator[None]:
-        """Observe the block; the last label is what came of it: ``ok`` · ``cancelled`` · its error's code."""
+        """Observe the block; the last label is the outcome: ``ok`` · ``cancelled`` · its error's code."""
         began, outcome = perf_counter(), "ok"
         try:
             yield

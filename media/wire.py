@@ -134,7 +134,7 @@ class FrameTaken(msgspec.Struct, frozen=True, tag="frame_taken"):
 
 
 class Stopped(msgspec.Struct, frozen=True, tag="stopped"):
-    """The process stopped as it was told to, and knows nothing of the clip."""
+    """The process stopped as it was asked to, and knows nothing about the clip."""
 
 
 Interim = Wants | FrameTaken

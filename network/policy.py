@@ -157,7 +157,7 @@ def is_public(address: str) -> bool:
 
 
 def _unwrapped(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address that an IPv6 one stands for, where it does and may."""
+    """The IPv4 address that an IPv6 one stands for; None where it stands for none, or may not."""
     if isinstance(ip, IPv6Address) and any(ip in block for block in CARRIES_V4):
         return IPv4Address(int(ip) & 0xFFFF_FFFF)
     return ip

@@ -64,7 +64,7 @@ def _given_names(**values: object) -> list[str]:
 
 
 def _input_of(value: object, *, twice: Sequence[str]) -> dict[str, Any]:
-    """The input fields of *value*; those that are beside it already (*twice*) are none of it."""
+    """The input fields of *value*; those that are given beside it already (*twice*) are left out."""
     with _refusals(Part(value=value, notes=Notes(), path=("input",))) as part:
         keys = part.group(("prompt", *PLAIN_FIELDS, *REFERENCE_FILES), elsewhere=_NOT_HERE) or {}
         for name in twice:

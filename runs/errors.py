@@ -1,7 +1,7 @@
 """
 Everything that can go wrong and that we foresee, as one tree; each leaf says if waiting can help.
 
-A message is lower case without a stop, and says what to do; whoever shows it by itself asks `runs.text.sentence`.
+A message is lower case without a stop, and says what to do; to show one by itself, ask `runs.text.sentence`.
 
     FrameRelayError
     ├── Transient                     the same call may succeed later; nothing was spent by it

@@ -195,7 +195,7 @@ class ClipKept(TakeEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepPutOff(TakeEvent):
-    """That clip could not be put there yet; whoever has it on disk tries again, and says so again before *until*."""
+    """That clip could not be put there yet; the worker that has it tries again, and says so again before *until*."""
 
     sha256: str
     problem: Problem
@@ -263,7 +263,7 @@ class FilmMadeAgain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationSettled:
-    """A notification was sent, whoever took it; or none is sent to where the run wants them (*problem*)."""
+    """A notification was sent, whatever was answered; or none is sent to where the run wants them (*problem*)."""
 
     problem: Problem | None
 

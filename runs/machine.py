@@ -4,6 +4,8 @@ The rules of a run: pure functions of state, event and time; no I/O, no clock, n
     run = apply(run, event, now)       what happened; unknown, late or repeated facts return the run unchanged
     moment = wake_at(run, now)         when to ask again though nothing happened
 
+Moments, here and in all of `runs`, are seconds since 1970 (UTC); the caller brings the clock.
+
 What the state asks for then is in `runs.steps`, the life of one take in `runs.takes`, and what follows from all takes
 together in `runs.standing`.
 """

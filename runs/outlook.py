@@ -47,7 +47,7 @@ class RetakeOutlook:
 
 
 def outlook_on(run: Run, event: Retaken) -> RetakeOutlook:
-    """Whether it is possible now is not asked. Of a shot that is not there: nothing."""
+    """What *event* would bring about; whether it is possible now is not asked. Of a shot that is not there: nothing."""
     shot = run.shot(event.shot_id)
     if shot is None:
         return RetakeOutlook(jobs=0, cost=None, following=(), stale=(), approvals=())

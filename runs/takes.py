@@ -347,7 +347,7 @@ def unsure(run: Run, shot: Shot, take: Take, problem: Problem, now: float) -> Ta
 
 
 def is_refused_a_look(take: Take) -> bool:
-    """Its job is at the provider, which does not tell us of it: our key is wrong, or the account is shut."""
+    """Its job is at the provider, which does not tell us about it: our key is wrong, or the account is closed."""
     is_refused = take.error is not None and take.error.family in FOR_A_PERSON
     return is_refused and take.status is TakeStatus.GENERATING
 

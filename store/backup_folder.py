@@ -209,7 +209,7 @@ def spooled(data_dir: Path) -> Iterator[tuple[Path, str]]:
 
 
 def destination(path: str, data_dir: Path) -> Path:
-    """Where the file *path* of a backup belongs. Raises: BackupUnusable for what is none of ours."""
+    """Where the file *path* of a backup belongs. Raises: BackupUnusable for what is not ours."""
     if not is_known(path):
         raise BackupUnusable(f"the backup names a file that is not ours: {path[:80]}")
     return data_dir / path.removeprefix("keys/")

@@ -55,7 +55,7 @@ async def agree(redis: RelayRedis, media: MediaStore) -> None:
     if words := difference(place, own, media):
         raise PlaceDiffers(words)
     if own is not None and place != (ours := _place(own, media)):
-        await redis.set(FILES, pack(ours))  # It was moved, or is mounted elsewhere; those who differ are told where.
+        await redis.set(FILES, pack(ours))  # It was moved, or is mounted elsewhere; those that differ are told where.
 
 
 async def place_of_all(redis: RelayRedis) -> FilesPlace | None:

@@ -42,7 +42,7 @@ class Pace:
         return UsualTimes(usual_s=usual, slowest_s=slowest(took_s))
 
     async def learn(self, run: Run, shot: Shot, took_s: float) -> None:
-        """A job of this kind took so long from its submit to its result. Raises: StoreUnavailable."""
+        """A job of this kind took *took_s* seconds from its submit to its result. Raises: StoreUnavailable."""
         key = _key(run, shot)
         with redis_answers():
             async with self._redis.pipeline(transaction=True) as pipe:

@@ -95,7 +95,7 @@ async def _count_second_jobs(store: Store, before: Run, after: Run, shot_id: str
 
 async def _free_places(store: Store, run: Run, takes: Sequence[tuple[str, str, int]]) -> None:
     """
-    What is no longer in flight at its provider, nor to be, makes room for whoever waits there, who is woken at once.
+    What is not in flight at its provider any more, nor will be, frees its place for the next, which is woken at once.
 
     If Redis does not take it, the place is found to be free when somebody is refused one (`processors.places`).
     """

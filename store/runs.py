@@ -84,7 +84,7 @@ def _plan_key(run_id: str) -> str:
 
 class Store:
     """
-    Loads and saves runs; the only writer of what it names.
+    Loads and saves runs, the only writer of what it names; whatever asks Redis raises StoreUnavailable.
 
     It remembers the runs that it saw last: one that has not changed meanwhile costs a word to load, however long it is.
     *notices_keep_s*: how long the notifications of a run can be read. *copies*: what copies of Redis must have of
@@ -105,7 +105,7 @@ class Store:
         self._index = redis.register_script(script("index_run", with_index=True))
 
     async def load(self, run_id: str) -> Run | None:
-        """The run as it stands, or None."""
+        """The run as it stands; None if there is none, or it was removed."""
         entry = self._memory.find(run_id)
         with redis_answers():
             if entry is not None and await self._redis.hget(run_key(run_id), "saved") == entry.save_id:  # type: ignore[misc]  # redis-py's sync/async union
@@ -338,7 +338,7 @@ class Store:
         return None if made_at is None else int(await self._redis.zcount(index, f"({made_at!r}", "+inf"))
 
     async def history(self, run_id: str, *, after: str = "0", wait_s: float = 0.0) -> list[LoggedEvent]:
-        """Events behind the one named *after*; with *wait_s* it waits so long for the first one."""
+        """Events behind the one named *after*; with *wait_s* it waits that many seconds for the first one."""
         block = int(wait_s * 1000) or None
         with redis_answers():
             streams = await self._redis.xread({events_key(run_id): after}, count=500, block=block)
@@ -385,7 +385,7 @@ class Store:
             await self._redis.sadd(REPAIRED, step)  # type: ignore[misc]  # redis-py's sync/async union
 
     async def count(self, what: str) -> None:
-        """It happened once more; whoever watches the house should know. Raises: StoreUnavailable."""
+        """It happened once more; the operator should know. Raises: StoreUnavailable."""
         with redis_answers():
             await self._redis.hincrby(COUNTS, what, 1)  # type: ignore[misc]  # redis-py's sync/async union
 

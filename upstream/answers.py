@@ -37,7 +37,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> FrameRelayE
 
 def refusal_within(headers: Mapping[str, str], document: Mapping[str, object]) -> FrameRelayError | None:
     """
-    The error that a 2xx answer means though it is none: one whose body says no; None where it does not certainly.
+    The error that a 2xx answer means, because its body says no; None where that is not certain.
 
     As `refusal`, by the code in the body where that is an HTTP status. UpstreamRejected with status 404 says that there
     is no such job. Raised to nobody who got a job's id: a job that was accepted is one, whatever else is said.
@@ -191,6 +191,7 @@ def _sentence(status: int, code: str | None, words: str | None, headers: Mapping
 
 
 def request_of(headers: Mapping[str, str]) -> str:
+    """The provider's own id of the request, as the end of a message: `` [request ab12]``; empty without one."""
     request_id = headers.get("x-request-id")
     return f" [request {cut(request_id, CODE_CHARACTERS_MAX)}]" if request_id else ""
 

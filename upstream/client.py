@@ -123,7 +123,7 @@ class JobsClient:
         """
         Submit one job; this spends money.
 
-        Never repeats itself. *leaving* is set before the first byte of the POST is written: whoever cancels it after
+        Never repeats itself. *leaving* is set before the first byte of the POST is written: one that cancels it after
         that must treat the outcome as unknown. ``order.take`` goes out where the profile has a place for it: a provider
         that honours it will not charge twice, the jobs API does not promise that.
 

@@ -36,7 +36,7 @@ class GivenPicture:
 
 
 def picture_at(path: Path) -> GivenPicture | None:
-    """The picture in the file *path*, by its beginning; None where it is none of ours. Raises: OSError."""
+    """The picture in the file *path*, by its beginning; None where it is of no kind that we take. Raises: OSError."""
     with path.open("rb") as file:
         return picture_in(file.read(HEAD_BYTES), size_bytes=path.stat().st_size)
 

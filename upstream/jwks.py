@@ -55,7 +55,7 @@ class _Keys:
 
 class PublicKeys:
     """
-    The Ed25519 keys at *urls*, and at others once they are asked for; `keep_fresh` has to run beside whoever does.
+    The Ed25519 keys at *urls*, and at others once they are asked for; `keep_fresh` has to run meanwhile.
 
     *http* decides which addresses may be contacted, and follows no redirects.
     """

@@ -24,7 +24,7 @@ class Oddity(Struct, kw_only=True):
 
 
 class Budget(Struct, kw_only=True):
-    """Jobs at the provider, each of them paid, and money in units of the currency; null is no limit."""
+    """Jobs at the provider, each of them paid, and money in units of the currency; null: no limit."""
 
     jobs: int | None
     money: float | UnsetType = UNSET
@@ -99,7 +99,7 @@ class Take(Struct, kw_only=True):
     seed: int | None
     submitted: Seconds
     rendered: Annotated[float | None, Meta(description="When we learned that the job is done.")]
-    called_back: Annotated[bool, Meta(description="A callback told how the job ended.")]
+    called_back: Annotated[bool, Meta(description="A callback said how the job ended.")]
     next_look: Annotated[float, Meta(description="When it is looked up or fetched next, if it is still open.")]
     usual_s: Annotated[
         float | None, Meta(description="From submit to result, of jobs of its kind before; null while few were done.")
@@ -248,7 +248,7 @@ class Outlook(Struct, kw_only=True):
         default_factory=list
     )
     stale: Annotated[list[str], Meta(description="Shots that are done, made from the old take, and stay so.")]
-    budget_left: Annotated[int | None, Meta(description="Jobs before it; null is no limit.")]
+    budget_left: Annotated[int | None, Meta(description="Jobs before it; null: no limit.")]
     cost: Annotated[CostRange | UnsetType, Meta(description="About how much, where a price is known.")] = UNSET
     would: Annotated[str, Meta(description="In words for a person.")]
 

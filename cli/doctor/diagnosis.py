@@ -44,7 +44,7 @@ LOOKS: Final[Sequence[tuple[str, Look, float]]] = (
     ("upstream", look_at_providers, 60.0),
     ("callback", look_at_callback, 25.0),
 )
-"""Name, look, and the seconds after which it is given up; each look's own time-outs are shorter."""
+"""Name, check, and the seconds after which it is given up; each check's own time-outs are shorter."""
 
 NAME_WIDTH: Final = 10
 WIDTH_MAX: Final = 110

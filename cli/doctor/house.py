@@ -145,7 +145,7 @@ def _verifiers(settings: Settings) -> None:
 
 
 def _providers(settings: Settings) -> None:
-    with suppress(NotFound):  # Of FRAMERELAY_PROVIDER, which has a look of its own.
+    with suppress(NotFound):  # Of FRAMERELAY_PROVIDER, which has a check of its own.
         read_senders(settings, environment())
 
 

@@ -1,5 +1,5 @@
 """
-Write the catalogs anew from code and templates: ``make catalogs``. What is translated stays; what nobody says leaves.
+Write the catalogs from code and templates: ``make catalogs``. What is translated stays; what is no longer used goes.
 
 A new message is there without a translation until somebody writes one; a test is red until then.
 """

@@ -75,10 +75,10 @@ WRITE_FOLDER = 1 << 1 | READ_FILE | 1 << 5 | 1 << 8 | 1 << 14  # Write, read, re
 
 def close(*, reading: Sequence[Path], writing: Path | None, cpu_s_max: int, file_bytes_max: int) -> None:
     """
-    Shut this process in: from now on it reads the files *reading* and works in the folder *writing*, and that is all.
+    Confine this process: from now on it reads the files *reading* and works in the folder *writing*, and that is all.
 
     Past *cpu_s_max* seconds of computing, on all threads together, it dies of SIGXCPU; a file past *file_bytes_max*
-    is an OSError. What is open already stays usable, and new threads are shut in like this one, which must be the only
+    is an OSError. What is open already stays usable, and new threads are confined like this one, which must be the only
     one so far. A part that this system does not know is left out.
     """
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s_max, cpu_s_max + 1))  # SIGXCPU, and SIGKILL if it takes no notice.

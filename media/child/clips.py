@@ -31,7 +31,7 @@ from framerelay.media.words import in_words
 from framerelay.runs.errors import ClipUnusable
 
 CODECS = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
-"""The last is MPEG-4 Part 2 (``mp4v``), which OpenCV writes unless told otherwise."""
+"""The last is MPEG-4 Part 2 (``mp4v``), which OpenCV writes by default."""
 SIDE_MAX = 8192
 PIXELS_MAX = 4096 * 2304
 DURATION_S_MAX = 600

@@ -1,13 +1,13 @@
 """
 The decoder process: the one place where libav and Pillow meet a stranger's bytes.
 
-It loads them once and then, for each job, forks a process that is shut in (media/child/cage.py), does the job and ends.
+It loads them once and then, for each job, forks a confined process (media/child/cage.py) that does the job and ends.
 So a job starts warm, its limits are its own, and what a hostile file did to it ends with it. The next process is made
 while there is nothing to do. Requests come from the standard input and answers go to what was the standard output, one
 at a time; it ends when its input does. It has no secrets in its environment, and dies with its owner.
 
 Elsewhere than on Linux a process that has loaded libraries of the system cannot be forked: there it does the jobs
-itself, less shut in.
+itself, less confined.
 """
 
 import gc

@@ -45,7 +45,7 @@ def needs_first_packet(stream: VideoStream) -> bool:
 
 def is_among_its_retellings(headers: bytes, stream: VideoStream, codec: str) -> bool:
     """
-    Whether *headers* stay what they are if they are told to say one kind of siting or another.
+    Whether *headers* stay the same when they are made to say one kind of siting or another.
 
     A filter of libav writes them again; they change by that unless just this kind was there before.
     """

@@ -48,7 +48,7 @@ def undo_address(before: Run, event: events.Picked) -> str:
 
 def check_pick(run: Run, form: Mapping[str, str], now: float) -> None:
     """
-    Raises: Conflict if ``picked`` of *form*, what whoever picks had before their eyes, is not so any more, or if
+    Raises: Conflict if ``picked`` of *form*, what the person who picks had before their eyes, is not so any more, or if
     something was spent on the pick that ``undo`` would take back.
     """
     shot = run.shot_by_name(form.get("shot", ""))

@@ -1,4 +1,4 @@
-"""Why a decision from the page was not made, for whoever has the run as it stands now before their eyes."""
+"""Why a decision from the page was not made, for the person who has the run as it stands now before their eyes."""
 
 from collections.abc import Mapping
 from typing import Final

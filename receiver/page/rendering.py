@@ -63,7 +63,7 @@ def page(
     names: Names = NO_NAMES,
 ) -> Route:
     """
-    A route of the page: rights as everywhere (`receiver.access`), errors as pages for whoever reads HTML.
+    A route of the page: rights as everywhere (`receiver.access`), errors as pages for browsers.
 
     *names*: what its query, and the form that is sent to it, may name.
     """
@@ -153,7 +153,7 @@ def _run_of(request: Request) -> str | None:
 
 
 async def refused_page(request: Request, error: Exception) -> Response:
-    """What no route answers: a page for whoever reads HTML, else as `answers.answer_refusal`."""
+    """What no route answers: a page for browsers, else as `answers.answer_refusal`."""
     reads_html = "text/html" in request.headers.get("accept", "")
     if isinstance(error, HTTPException) and reads_html and not request.url.path.startswith(APART):
         return await error_page(request, error)
@@ -204,7 +204,7 @@ def _moment(seconds: float, form: str) -> str:
 
 
 def _currency(currency: str) -> str:
-    """``USD``, or what it is called by whoever reads another language."""
+    """``USD``, or what it is called in the reader's language."""
     return currency if language() == ENGLISH else measures.currency_name(currency, language())
 
 
@@ -230,7 +230,7 @@ def _in_language(say: Callable[P, str]) -> Callable[P, str]:
 
 
 def _sentence(message: str) -> str:
-    """*message* by itself, for whoever reads; an id that it begins with stays small where a sentence begins so."""
+    """*message* by itself, for its reader; an id that it begins with stays small where a sentence begins so."""
     words = translate(sentence(message))
     if words.endswith(".") and not message.endswith(".") and _SIGNS["zh"].search(words):
         words = words[:-1] + FULL_STOP

@@ -145,7 +145,7 @@ async def log_in_form(request: Request) -> Response:
 
 
 async def _let_in(request: Request, once: str) -> Response:
-    """Whoever comes twice in the same browser has a session already."""
+    """A visitor who comes twice in the same browser has a session already."""
     state = state_of(request)
     answer = Response(status_code=303, headers={"Location": next_place(request.query_params.get("next", ""))})
     if state.key_check.access(request) is not None:

@@ -20,7 +20,7 @@ SENTENCES: Final = frozenset(
 
 def worded(value: Any, name: str = "") -> Any:
     """
-    *value*, which is called *name*, with the sentences in it said to whoever reads.
+    *value*, which is called *name*, with the sentences in it in the reader's language.
 
     It looks into mappings, lists, and what the page makes of a run; the template names what is elsewhere.
     """

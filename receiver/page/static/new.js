@@ -185,7 +185,7 @@ function say(name, words, state = "") {
   line.lastChild.className = state;
 }
 
-// What was handed over and is named nowhere is told so, quietly.
+// What was handed over and is named nowhere is pointed out, quietly.
 function nameGiven() {
   const named = [...plan.querySelectorAll(".pictures .name")].map((each) => each.textContent.split(/[\\/]/).pop());
   for (const line of given.children) {
