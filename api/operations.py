@@ -32,7 +32,7 @@ CALLBACK_BODY: Final = Body(
     kinds=("application/json",),
     schema={
         "type": "object",
-        "description": "Whatever the provider says of a job; only its id and status are looked at, and not believed.",
+        "description": "Whatever the provider says about a job; only its id and status are read, and not believed.",
     },
 )
 PICTURE: Final = Body(
@@ -56,7 +56,7 @@ LOGIN: Final = Body(
 )
 LOGOUT: Final = Body(kinds=FORM, schema=fields_schema({}), required=False)
 
-_RUN: Final = {200: RouteAnswer(about="The run as it stands after it.", shape=shapes.Run)}
+_RUN: Final = {200: RouteAnswer(about="The run as it is afterwards.", shape=shapes.Run)}
 _NO_RUN: Final = {404: "There is no such run."}
 _NO_SHOT: Final = {404: "There is no such run, or no such shot or take in it."}
 _SEVERAL: Final = {409: "Several ids begin with what was given (ambiguous); candidates are the first of them."}
@@ -131,7 +131,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         right=Right.READ,
         parameters=("limit", "after", "status", "label", "q", "needs"),
         answers={200: RouteAnswer(about="A page of them.", shape=shapes.Runs)},
-        refusals={404: "The run of after was removed.", 422: "A parameter is unknown, or its value is no such one."},
+        refusals={404: "The run of after was removed.", 422: "A parameter is unknown, or its value is not allowed."},
     ),
     "GET /v1/runs/{run}": Operation(
         name="readRun",
@@ -157,7 +157,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         parameters=("Last-Event-ID", "after-event"),
         answers={
             200: RouteAnswer(about="The stream.", kinds=("text/event-stream",)),
-            204: RouteAnswer(about="The run has ended, and you have heard all of it."),
+            204: RouteAnswer(about="The run has ended, and you have all of it."),
         },
         refusals={**_NO_RUN, **_SEVERAL, 422: "Last-Event-ID, or after, is not an id of an event."},
     ),
@@ -184,7 +184,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         name="promoteRun",
         about="Make the final of a draft",
         more="A run of its own, of the picked prompts and seeds; each shot begins with a frame of the final, never "
-        "of the draft. Asked again for the same takes it answers the same run. With dry_run: true it only says so.",
+        "of the draft. Asked again for the same takes the answer is the same run. With dry_run: true it only says so.",
         right=Right.OPERATE,
         body=_decision({"budget": BUDGET, "dry_run": YES_NO}),
         answers={
@@ -222,7 +222,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         body=_decision({**CHANGE, "following": YES_NO, "dry_run": YES_NO}),
         answers={
             200: RouteAnswer(
-                about="The run as it stands after it; or what it would do.", shape=shapes.Run, other=shapes.Outlook
+                about="The run as it is afterwards; or what it would do.", shape=shapes.Run, other=shapes.Outlook
             )
         },
         refusals={**_NO_SHOT, **_NOT_NOW, **_BAD_BODY},
@@ -292,7 +292,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/notifications/{notification}/replay": Operation(
         name="replayNotification",
         about="Send a notification again at once, under the same id",
-        more="Whatever came of it so far; what fails is tried for another day.",
+        more="Whatever the result so far; what fails is tried for another day.",
         right=Right.OPERATE,
         body=NOTHING,
         answers={200: RouteAnswer(about="It is to be sent.", shape=shapes.Notification)},

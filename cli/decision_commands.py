@@ -9,8 +9,10 @@ from framerelay.cli.options import RUN, SHOT, TAKE, change_options, cli, json_op
 
 @cli.command()
 @click.argument("run_id", metavar="RUN", shell_complete=RUN)
-@click.option("--budget", type=click.IntRange(1), metavar="JOBS", help="At most so many jobs, those before included.")
-@click.option("--money", type=float, callback=ordinary, metavar="AMOUNT", help="At most so much money, likewise.")
+@click.option("--budget", type=click.IntRange(1), metavar="JOBS", help="At most this many jobs, those before included.")
+@click.option(
+    "--money", type=float, callback=ordinary, metavar="AMOUNT", help="At most this much money, as with the jobs."
+)
 @json_option
 def resume(run_id: str, budget: int | None, money: float | None, as_json: bool) -> None:
     """
@@ -28,9 +30,11 @@ def resume(run_id: str, budget: int | None, money: float | None, as_json: bool) 
 
 @cli.command()
 @click.argument("run_id", metavar="RUN", shell_complete=RUN)
-@click.option("--budget", type=click.IntRange(1), metavar="JOBS", help="At most so many jobs.  [default: the draft's]")
 @click.option(
-    "--money", type=float, callback=ordinary, metavar="AMOUNT", help="At most so much money.  [default: the draft's]"
+    "--budget", type=click.IntRange(1), metavar="JOBS", help="At most this many jobs.  [default: the draft's]"
+)
+@click.option(
+    "--money", type=float, callback=ordinary, metavar="AMOUNT", help="At most this much money.  [default: the draft's]"
 )
 @yes_option
 @json_option

@@ -238,7 +238,7 @@ class Index:
     The shots of a run once more, so that none has to be looked for: it is true of exactly these ``shots``.
 
     ``places``: where each stands, by its id. ``dependents``: the places of those that begin with its last frame.
-    ``length``: so many are of the film, those behind them are dropped.
+    ``length``: how many are of the film; those behind them are dropped.
     ``overview``: None until the run is settled.
     """
 

@@ -33,7 +33,7 @@ def stale_shots(run: Run) -> frozenset[str]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetakeOutlook:
     """
-    What a retake would bring about: so many paid *jobs* if nothing fails, about what they *cost* (None: not known).
+    What a retake would bring about: how many paid *jobs* if nothing fails, about what they *cost* (None: not known).
 
     ``following``: the shots that are made again with it, in their order. ``stale``: those that are left stale.
     ``approvals``: those that wait for a person before they are.

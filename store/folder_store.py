@@ -43,7 +43,7 @@ class FolderStore:
         return self.files.has(path)
 
     async def is_kept(self, path: str, *, size: int) -> bool:
-        """Whether it is there, with so many bytes."""
+        """Whether it is there, with *size* bytes."""
         return self.files.has(path) and self.files.existing(path).stat().st_size == size
 
     async def size(self, path: str) -> int | None:

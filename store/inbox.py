@@ -223,7 +223,7 @@ class Inbox:
             return await self._read([callback_id.decode() for callback_id in ids])
 
     async def between(self, since: float, until: float, *, at_most: int) -> list[Callback]:
-        """The first callbacks, at most so many, that were received from *since* to *until*; oldest first."""
+        """The first callbacks, at most *at_most*, that were received from *since* to *until*; oldest first."""
         with redis_answers():
             window = int(since * 1000), int(until * 1000)
             ids = await self._redis.zrangebyscore(CALLBACKS, *window, start=0, num=at_most)

@@ -43,7 +43,7 @@ class MediaStore(Protocol):
         """Whether `fetch` would find it. Raises: StorageFailed."""
 
     async def is_kept(self, path: str, *, size: int) -> bool:
-        """Whether it is kept, with so many bytes. Raises: StorageFailed."""
+        """Whether it is kept, with *size* bytes. Raises: StorageFailed."""
 
     async def size(self, path: str) -> int | None:
         """Its bytes where it is kept; None if it is not there. Raises: NotFound for no name of ours; StorageFailed."""

@@ -271,12 +271,12 @@ def _read_defaults(top: Mapping[str, Part], *, allow_paths: bool) -> dict[str, A
 
 
 def _read_budget(top: Mapping[str, Part]) -> tuple[int | None, float | None]:
-    """At most so many jobs, at most so much money."""
+    """At most this many jobs, at most so much money."""
     if "budget" not in top:
         return None, None
     budget = top["budget"]
     if isinstance(budget.value, int) and not isinstance(budget.value, bool):
-        budget.complain(f"write budget: {{jobs: {budget.value}}} for at most so many jobs, or money for an amount")
+        budget.complain(f"write budget: {{jobs: {budget.value}}} for at most this many jobs, or money for an amount")
         return None, None
     keys = budget.group(("jobs", "money"))
     if keys is not None and not keys and budget.value == {}:

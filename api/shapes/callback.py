@@ -50,7 +50,7 @@ class Replay(Struct, kw_only=True, rename=WIRE_NAMES):
     id: Annotated[str | None, Meta(description="The callback that it made; null where it was only asked.")]
     replay_of: str
     would: Annotated[str, Meta(description="In words for a person.")]
-    may_spend: Annotated[bool, Meta(description="Jobs might be submitted that otherwise were not.")]
+    may_spend: Annotated[bool, Meta(description="Jobs might be submitted that otherwise would not be.")]
     run_id: str | None
     done: bool
 

@@ -14,7 +14,7 @@ class Delivery(Struct, kw_only=True):
 
     at: Seconds
     status: Annotated[int | None, Meta(description="Of the answer; null if none came.")]
-    outcome: Annotated[str, Meta(description="What came of it, in words.")]
+    outcome: Annotated[str, Meta(description="The result, in words.")]
     took_ms: int
 
 

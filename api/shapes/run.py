@@ -243,7 +243,7 @@ class Outlook(Struct, kw_only=True):
     """What a retake, or the final of a draft, would bring about; nothing has happened."""
 
     object: Literal["outlook"]
-    jobs: Annotated[int, Meta(description="So many it leads to if nothing fails, all paid.")]
+    jobs: Annotated[int, Meta(description="How many it leads to if nothing fails, all paid.")]
     following: Annotated[list[str], Meta(description="Shots that are made again with it, in their order.")] = field(
         default_factory=list
     )

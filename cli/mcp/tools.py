@@ -70,7 +70,7 @@ class Tools:
 
     def plan_film(self, storyboard: Board) -> FilmPlan:
         """
-        Say what a storyboard would do and cost: its shots, its paid jobs, what is likely to disappoint. It is free.
+        Say what a storyboard would do and cost: its shots, its paid jobs, what may go wrong. It is free.
 
         Always the first step; its plan_id is what start_film asks for. A shot begins with the last frame of the shot
         before it in its scene, unless `from` says otherwise (cut: a new beginning; bridge: also end on last_frame; or
@@ -109,7 +109,7 @@ class Tools:
 
     def list_films(
         self,
-        limit: Annotated[int, Field(ge=1, le=100, description="At most so many.")] = 20,
+        limit: Annotated[int, Field(ge=1, le=100, description="At most this many.")] = 20,
         search: Annotated[str | None, Field(description="Words of the title, of labels or of the hook.")] = None,
         labels: Annotated[dict[str, str] | None, Field(description='As {"project": "rain"}: those with all.')] = None,
         needs_person: Annotated[bool, Field(description="Only those that wait for a person, or ask one.")] = False,

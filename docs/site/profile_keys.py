@@ -100,7 +100,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "batch": "how many jobs are asked about at once",
     },
     "BatchRules": {
-        "ids": "at most so many ids",
+        "ids": "at most this many ids",
         "records": "the path of the list of records",
         "key": "the path of the id in each of them",
         "join": "what is between ids",
@@ -172,8 +172,8 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
         "body": "the body, as text; without it ours",
     },
     "Repeats": {
-        "tries": "at most so many",
-        "hours": "over so many hours",
+        "tries": "at most this many",
+        "hours": "over this many hours",
         "known": "that is documented",
     },
     "Challenge": {

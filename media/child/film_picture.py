@@ -97,7 +97,7 @@ def _lead(shot: PicturePlace) -> int:
     By how many ticks a shot's packets must come before they show.
 
     The n-th packet is decoded when the n-th frame shows, less this: so decoding times rise as strictly as showing
-    times do, across joints too, and none is later than its own frame.
+    times do, across seams too, and none is later than its own frame.
     """
     return max(shot.tick(place) - shot.tick(frame) for place, frame in enumerate(shot.part.order))
 

@@ -28,7 +28,7 @@ from framerelay.store.run_index import RunQuery
 
 RUNS_A_PAGE: Final = 20
 NEEDS_MAX: Final = 50  # Of those that wait for a person, on top; a link leads to the others.
-SORTED_MAX: Final = 200  # Whatever else than time they are sorted by is not indexed: so many of the newest are.
+SORTED_MAX: Final = 200  # Whatever else than time they are sorted by is not indexed: only this many of the newest are.
 SORTS: Final[dict[str, tuple[Callable[[Run, shapes.Run], Any], bool]]] = {
     "changed": (lambda run, view: run.updated_at, True),
     "title": (lambda run, view: run.title.casefold(), False),

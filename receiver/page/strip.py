@@ -12,8 +12,8 @@ from framerelay.api.words import begun_from, result_words, share_done, shot_word
 from framerelay.runs.outlook import SEAM_LEVELS_MAX
 from framerelay.runs.text import amount_words
 
-LIGHT_FROM: Final = 120  # Shots; of so many each is one frame, its state and the beginning of its prompt.
-FOLD_FROM: Final = 25  # Shots; of so many a scene that is done begins folded.
+LIGHT_FROM: Final = 120  # Shots; from this many on, each is one frame, its state and the beginning of its prompt.
+FOLD_FROM: Final = 25  # Shots; from this many on, a scene that is done begins folded.
 SQUARE: Final = (0.8, 1.25)  # From 4:5 to 5:4.
 
 
