@@ -43,7 +43,7 @@ from framerelay.receiver.door.verification import Verification
 from framerelay.receiver.headers import SecurityHeaders
 from framerelay.receiver.page import (
     callback_pages,
-    house,
+    installation,
     listing,
     new,
     notification_pages,
@@ -257,8 +257,8 @@ def pages() -> list[Route]:
         ),
         page("/notifications", notification_pages.show_notifications, names=Names(query=("run", "state", "after"))),
         page("/notifications/{notification}/replay", notification_pages.redeliver, methods=["POST"], names=no_fields),
-        page("/providers", house.show_providers),
-        page("/health", house.show_health),
+        page("/providers", installation.show_providers),
+        page("/health", installation.show_health),
         page("/language", choose_language, methods=["POST"], open_to_all=True, names=LANGUAGE_NAMES),
         page("/login", views.log_in_form, open_to_all=True, names=Names(query=("once", "next"))),
         Route("/static/{file:path}", static_files.serve),

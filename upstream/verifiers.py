@@ -16,7 +16,7 @@ from typing import Final, cast
 from framerelay.config.text import text_of, trimmed
 from framerelay.runs.errors import Mistake, StoryboardInvalid
 from framerelay.storyboards.notation import shown
-from framerelay.storyboards.parts import Notes, Part, describe
+from framerelay.storyboards.parts import Notes, Part, describe_value
 from framerelay.storyboards.settings_file import FILE_KEYS, HOOK_KEYS, read_settings_file
 from framerelay.upstream.signatures import (
     FalRecipe,
@@ -137,11 +137,11 @@ def _read_recipe(part: Part, source: "_Source") -> Recipe | None:
     if isinstance(part.value, str) and (scheme := source.schemes(part.value)) is not None:
         part = Part(value=scheme, notes=part.notes, path=part.path, order=part.order)
     if not isinstance(part.value, dict):
-        part.complain(f"expected keys with values or the word none, found {describe(part.value)}")
+        part.complain(f"expected keys with values or the word none, found {describe_value(part.value)}")
         return None
     scheme = part.value.get("scheme")
     if not isinstance(scheme, str) or scheme not in _KNOWN:
-        part.complain(f"expected one of {', '.join(_KNOWN)}, found {describe(scheme)}", about="scheme")
+        part.complain(f"expected one of {', '.join(_KNOWN)}, found {describe_value(scheme)}", about="scheme")
         return None
     options = _Options(part=part, keys=part.group(_KNOWN[scheme], elsewhere=_ELSEWHERE) or {}, source=source)
     return _READERS[scheme](options)

@@ -13,7 +13,7 @@ import click
 
 from framerelay.cli.doctor.callback import look_at_callback
 from framerelay.cli.doctor.finding import Finding, Status, fail, skipped
-from framerelay.cli.doctor.house import look_at_data, look_at_settings
+from framerelay.cli.doctor.local import look_at_data, look_at_settings
 from framerelay.cli.doctor.network import Trouble
 from framerelay.cli.doctor.peers import look_at_receiver
 from framerelay.cli.doctor.processes import look_at_processes

@@ -102,7 +102,7 @@ _WRAPPERS: Final = frozenset(
         *("shown", "printable", "redacted", "clause", "str", "len", "listed", "duration"),
         *("soon", "repr", "quote", "cut", "sorted", "map", "round", "int"),
         *("float", "range_words", "amount_words", "ordinal", "trimmed", "folder_words", "os_words", "in_words"),
-        *("bucket_words", "describe", "near", "_capital", "sentence", "min", "max", "sum"),
+        *("bucket_words", "describe_value", "near", "_capital", "sentence", "min", "max", "sum"),
         *("join", "format", "abs", "list"),
     }
 )

@@ -1,7 +1,7 @@
 """
 What a process that decodes a stranger's file is kept from, enforced by the kernel: it may be taken over by that file.
 
-`close` is called once by a process that will do one job, and cannot be undone. It needs no privileges: resource limits
+`confine` is called once by a process that will do one job; it cannot be undone. It needs no rights: resource limits
 anywhere, and on Linux two filters of the kernel. A seccomp filter refuses system calls with EPERM: sockets, new
 programs and processes, signals to others, and the doors into the kernel that a decoder has no use for (a list of what
 is refused, since one of what is allowed would break with the next C library). Landlock (since Linux 5.13) leaves the
@@ -73,7 +73,7 @@ READ_FILE = 1 << 2
 WRITE_FOLDER = 1 << 1 | READ_FILE | 1 << 5 | 1 << 8 | 1 << 14  # Write, read, remove and make plain files; truncate.
 
 
-def close(*, reading: Sequence[Path], writing: Path | None, cpu_s_max: int, file_bytes_max: int) -> None:
+def confine(*, reading: Sequence[Path], writing: Path | None, cpu_s_max: int, file_bytes_max: int) -> None:
     """
     Confine this process: from now on it reads the files *reading* and works in the folder *writing*, and that is all.
 
@@ -187,7 +187,7 @@ def try_out() -> list[str]:
     ours, theirs = os.pipe()
     child = os.fork()
     if not child:
-        close(reading=[], writing=None, cpu_s_max=10, file_bytes_max=1024)
+        confine(reading=[], writing=None, cpu_s_max=10, file_bytes_max=1024)
         os.write(theirs, ",".join(name for name, escape in ESCAPES.items() if is_refused(escape)).encode())
         os._exit(0)
     os.close(theirs)

@@ -139,7 +139,7 @@ def codec_name(stream: VideoStream) -> str:
     return context.codec.canonical_name if context else "unknown"
 
 
-def headers_of(stream: VideoStream) -> bytes:
+def decoder_configuration(stream: VideoStream) -> bytes:
     """The decoder's configuration, as the container has it."""
     context = getattr(stream, "codec_context", None)
     return (context.extradata or b"") if context else b""
@@ -184,7 +184,8 @@ def to_sample(packet: "Packet[Any]") -> Sample:
         pts=packet.pts,
         duration=packet.duration or 0,
         is_keyframe=packet.is_keyframe,
-        is_shown=not packet.is_discard and holds_picture(packet, codec_name(packet.stream), headers_of(packet.stream)),
+        is_shown=not packet.is_discard
+        and holds_picture(packet, codec_name(packet.stream), decoder_configuration(packet.stream)),
         is_hidden=packet.is_discard,
     )
 

@@ -19,9 +19,9 @@ from framerelay.media.child.clips import (
     check_count,
     check_samples,
     codec_name,
+    decoder_configuration,
     find_picture,
     foreseen_errors,
-    headers_of,
     is_end,
     open_clip,
     still_ticks,
@@ -270,7 +270,7 @@ def _starts_afresh(packet: "Packet[VideoStream]") -> bool:
     if codec not in IDR_UNITS or not packet.is_keyframe:
         return packet.is_keyframe
     try:
-        units = list(first_bytes_of_units(bytes(packet), codec, headers_of(packet.stream)))
+        units = list(first_bytes_of_units(bytes(packet), codec, decoder_configuration(packet.stream)))
     except IndexError:
         return False  # Not in the form that MP4 wants.
     return not IDR_UNITS[codec].isdisjoint(kind(codec, first) for first in units)

@@ -116,18 +116,18 @@ def shut_in(request: Request) -> None:
     """Leave this process what *request* needs; a film takes minutes and gigabytes, a frame neither."""
     match request:
         case Examine(clip=clip, frame_into=into) | Follow(clip=clip, frame_into=into):
-            cage.close(reading=[clip], writing=into.parent, cpu_s_max=300, file_bytes_max=128 * 1024 * 1024)
+            cage.confine(reading=[clip], writing=into.parent, cpu_s_max=300, file_bytes_max=128 * 1024 * 1024)
         case Open(clip=clip, frame_into=into, begun_with=begun_with):
             os.nice(NICE)
             reading = [clip, begun_with] if begun_with else [clip]
-            cage.close(reading=reading, writing=into.parent, cpu_s_max=60, file_bytes_max=128 * 1024 * 1024)
+            cage.confine(reading=reading, writing=into.parent, cpu_s_max=60, file_bytes_max=128 * 1024 * 1024)
         case Compare(a=a, b=b):
-            cage.close(reading=[a, b], writing=None, cpu_s_max=60, file_bytes_max=0)
+            cage.confine(reading=[a, b], writing=None, cpu_s_max=60, file_bytes_max=0)
         case Check(picture=picture):
-            cage.close(reading=[picture], writing=None, cpu_s_max=60, file_bytes_max=0)
+            cage.confine(reading=[picture], writing=None, cpu_s_max=60, file_bytes_max=0)
         case Join(parts=parts, into=into):
             clips = [part.path for part in parts]
-            cage.close(reading=clips, writing=into.parent, cpu_s_max=7200, file_bytes_max=16 * 1024 * 1024 * 1024)
+            cage.confine(reading=clips, writing=into.parent, cpu_s_max=7200, file_bytes_max=16 * 1024 * 1024 * 1024)
 
 
 def epitaph(ending: int) -> Failed:

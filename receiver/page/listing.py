@@ -12,7 +12,7 @@ from starlette.responses import Response
 from framerelay.api import shapes
 from framerelay.api.views import UNREACHABLE, run_view
 from framerelay.receiver.deciding import stored_run
-from framerelay.receiver.page.next import sentence_of
+from framerelay.receiver.page.next import next_sentence
 from framerelay.receiver.page.rendering import render_page
 from framerelay.receiver.page.strip import latest_frame, opening_of, shape_of
 from framerelay.receiver.run_query import run_query_of
@@ -111,7 +111,7 @@ def _row(run: Run) -> dict[str, Any]:
         "done": sum(shot.status == "done" for shot in view.shots),
         "cost": _cost(view),
         "unheard": any(warning.code == UNREACHABLE.code for warning in view.warnings),
-        "asks": sentence_of(view, now=time.time()) if waits else None,
+        "asks": next_sentence(view, now=time.time()) if waits else None,
         "removable": has_ended(run),
     }
 

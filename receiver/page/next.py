@@ -113,7 +113,7 @@ def what_is_next(run: Run, view: shapes.Run, *, now: float) -> Next:
     in_need = [shot for shot in run.story if shot.status is ShotStatus.FAILED or shot.name in in_question][:NEED_MAX]
     to_retake = [shot.name for shot in in_need if (retake := retake_of(run, shot, now)) and not retake.why_not]
     return Next(
-        sentence=sentence_of(view, now=now),
+        sentence=next_sentence(view, now=now),
         film_in=film_in(view, now=now),
         under_way=[shot.name for shot in run.story if shot.status in MOVING][:ASKED_MAX],
         lost_jobs=[_lost_job(run, shot, now) for shot in waiting if waits_for(shot) in ("outcome", "answer")][
@@ -128,7 +128,7 @@ def what_is_next(run: Run, view: shapes.Run, *, now: float) -> Next:
     )
 
 
-def sentence_of(view: shapes.Run, *, now: float) -> str:
+def next_sentence(view: shapes.Run, *, now: float) -> str:
     """What the run that is *view* waits for, without the decisions, which look at the whole of it."""
     waiting = [shot for shot in view.shots if shot.status == "waiting"]
     return _capital(_sentence(view, waiting, now=now))

@@ -27,7 +27,7 @@ from framerelay.receiver.page.wording import worded
 from framerelay.receiver.state import state_of
 from framerelay.runs.errors import FrameRelayError, RunNotFound, StoreUnavailable
 from framerelay.runs.text import amount_words, duration, number_of, range_words, sentence
-from framerelay.store.tally import HouseTally, house_tally
+from framerelay.store.tally import InstallationTally, installation_tally
 
 P = ParamSpec("P")
 
@@ -106,10 +106,10 @@ async def fill(template: str, **values: Any) -> str:
     return await run_in_threadpool(lambda: _templates.get_template(template).render(values))
 
 
-async def _tally(request: Request) -> HouseTally | None:
+async def _tally(request: Request) -> InstallationTally | None:
     """The figures beside the names of the pages; a page that says what is wrong is shown without Redis, too."""
     with suppress(StoreUnavailable):
-        return await house_tally(state_of(request).watch_redis)
+        return await installation_tally(state_of(request).watch_redis)
     return None
 
 

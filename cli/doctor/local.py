@@ -1,4 +1,4 @@
-"""`doctor` at home: the settings, and the disk."""
+"""`doctor` on this machine alone: the settings, and the disk."""
 
 import os
 import shutil
