@@ -37,7 +37,7 @@ AMEND_OPERATIONS: Final[Mapping[str, Operation]] = {
         },
         refusals={
             **_NO_RUN,
-            409: "Nothing would change, the state does not allow it, or somebody acted in between.",
+            409: "Nothing would change, the state does not allow it, or somebody acted in the meantime.",
             422: "The storyboard has mistakes, all of them in mistakes with their places; or a parameter is wrong.",
         },
     ),

@@ -60,7 +60,7 @@ _RUN: Final = {200: RouteAnswer(about="The run as it is afterwards.", shape=shap
 _NO_RUN: Final = {404: "There is no such run."}
 _NO_SHOT: Final = {404: "There is no such run, or no such shot or take in it."}
 _SEVERAL: Final = {409: "Several ids begin with what was given (ambiguous); candidates are the first of them."}
-_NOT_NOW: Final = {409: "The state does not allow it, or somebody acted in between; the message says which."}
+_NOT_NOW: Final = {409: "The state does not allow it, or somebody acted in the meantime; the message says which."}
 _BAD_BODY: Final = {422: "The body is not a JSON object, or a field of it is wrong or unknown: param says which."}
 
 OPERATIONS: Final[Mapping[str, Operation]] = {

@@ -61,7 +61,7 @@ def follow_callbacks(*, limit: int, as_json: bool) -> NoReturn:
     """
     A line for each callback, the last *limit* first, then those that come. Ctrl-C ends it.
 
-    A receiver that stops answering is asked again for a minute, and what came meanwhile is shown then.
+    A receiver that stops answering is asked again for a minute, and what came in the meantime is shown then.
 
     Raises: CommandError.
     """

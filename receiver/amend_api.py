@@ -76,7 +76,7 @@ async def amend_run(state: State, run: Run, board: Storyboard, *, revision: int 
     event = events.Amended(target=target, revision=revision)
     result = await record(state.store, run.id, event, revision=revision, wording=board.wording)
     if not result.changed:
-        raise Conflict(why_no_change(result.run, target, time.time()) or "somebody acted in between: look again")
+        raise Conflict(why_no_change(result.run, target, time.time()) or "somebody acted in the meantime: look again")
     log.info("person_decided", run_id=run.id, shot=None, decision="Amended")
     return result.run
 

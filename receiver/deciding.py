@@ -37,7 +37,7 @@ async def decide(state: State, run_id: str, event: Decision, *, revision: int | 
     if isinstance(event, events.Picked) and run.take(event.shot_id, event.take) is None:
         raise NotFound(f"shot {run.name_of(event.shot_id)} has no take {event.take}")
     if not result.changed:
-        words = why_not(result.run, event, time.time()) or before or "somebody acted in between: look again"
+        words = why_not(result.run, event, time.time()) or before or "somebody acted in the meantime: look again"
         bare = event == events.Resumed()  # One with a budget has its answer without that.
         is_read_again = bare and result.run.status in GOES_ON
         raise Conflict(words + ("; settings and keys were read again" if is_read_again else ""))

@@ -269,7 +269,7 @@ class RunNotFound(NotFound):
 
 
 class Conflict(Permanent):
-    """The state has changed in between, or does not allow this."""
+    """The state has changed in the meantime, or does not allow this."""
 
     code = "conflict"
 

@@ -49,7 +49,7 @@ def notices_of(before: Run | None, after: Run) -> tuple[Notice, ...]:
     """
     What the step from *before* (None: the run is new) to *after* is worth reporting; nothing without a ``notify_url``.
 
-    A run that waits is reported when it stands still, and before that when a shot asks for an approval or a pick while
+    A run that waits is reported when nothing is under way, and before when a shot asks for an approval or a pick while
     others go on: one notice for each change, however many shots ask. One that waits for a provider that is out of
     order comes and goes with each try: that is the same notice for an hour.
     """

@@ -130,7 +130,7 @@ async def _goes_on(store: Store, provider: str, place: TakePlace) -> bool:
 def check_revision(run: Run, revision: int | None) -> None:
     """Raises: Conflict if *run* is no longer as a person saw it at *revision*, where they say which."""
     if revision is not None and is_news(run, revision):
-        raise Conflict(f"the run is at revision {run.revision}, not {revision}: somebody acted in between")
+        raise Conflict(f"the run is at revision {run.revision}, not {revision}: somebody acted in the meantime")
 
 
 async def start(store: Store, run: Run, *, first: Event | None = None, wording: Wording | None = None) -> Run:

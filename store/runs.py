@@ -276,7 +276,7 @@ class Store:
         return ids
 
     async def _load_all(self, ids: list[bytes], query: RunQuery | None, limit: int) -> list[Run]:
-        """At most *limit* of the runs *ids*, those of *query*; a run that was removed meanwhile is left out."""
+        """At most *limit* of the runs *ids*, those of *query*; a run that was removed in the meantime is left out."""
         runs: list[Run] = []
         while ids and len(runs) < limit:
             now, ids = ids[: limit - len(runs)], ids[limit - len(runs) :]

@@ -75,7 +75,7 @@ def _alternative(text: str) -> tuple[bool, tuple[PathStep, ...]]:
         if at < len(rest) and rest[at] == ".":
             at += 1
             if at == len(rest):
-                raise ValueError(f'"{text}" ends with a dot: name the key behind it')
+                raise ValueError(f'"{text}" ends with a dot: name the key after it')
     if not steps and not from_body:
         raise ValueError("there is nothing between two bars: name a path, or take one bar away")
     return from_body, tuple(steps)

@@ -62,7 +62,7 @@ class Release(Struct, kw_only=True):
     id: str
     released: Annotated[bool, Meta(description="It proved where it comes from; otherwise it stays.")]
     outcome: str
-    repeated: Annotated[bool, Meta(description="Another like it had passed meanwhile.")]
+    repeated: Annotated[bool, Meta(description="Another like it passed in the meantime.")]
     reason: str | None
 
 

@@ -197,7 +197,7 @@ class Tools:
         Make a shot again. The first call, without outlook_id, is free and says what it would cost and make stale.
 
         Only a second call with the same arguments, the outlook_id of the first and max_jobs does it, and spends. If
-        anything has changed in between it is refused; a repeated confirmation is, too, and so never pays twice.
+        anything has changed in the meantime it is refused; a repeated confirmation is, too, and so never pays twice.
         """
         changes = {"prompt": prompt, "seed": seed, **({"following": True} if following else {})}
         with Receiver.of_environment(quiet=True) as receiver:
@@ -236,7 +236,7 @@ class Tools:
         Shots that ask for what they asked for keep their takes, wherever they stand and whatever they are called; the
         others are made, with all that is made from them. The first call, without outlook_id, is free and says which,
         and how many paid jobs that takes: show the person. Only a second call with the same storyboard, the outlook_id
-        of the first and max_jobs does it; max_jobs is a hard limit. If the film has changed meanwhile it is refused.
+        of the first and max_jobs does it; max_jobs is a hard limit. If the film has changed since, it is refused.
         """
         with Receiver.of_environment(quiet=True) as receiver:
             board = self._with_pictures(receiver, storyboard)

@@ -53,7 +53,7 @@ def check_pick(run: Run, form: Mapping[str, str], now: float) -> None:
     """
     shot = run.shot_by_name(form.get("shot", ""))
     if shot is None or str(shot.picked) != form["picked"]:
-        raise Conflict("somebody acted in between: look again")
+        raise Conflict("somebody acted in the meantime: look again")
     if form.get("undo") and undo_of(run, {"undo": form.get("take", ""), "shot": shot.name}, now) is None:
         raise Conflict("this pick cannot be taken back: a shot was made from it")
 

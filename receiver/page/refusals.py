@@ -6,7 +6,7 @@ from typing import Final
 from framerelay.runs.errors import Conflict, FrameRelayError
 from framerelay.runs.model import Run, RunStatus
 
-NOTHING_DONE: Final = "somebody acted in between, so nothing was done; this is the state of the run now"
+NOTHING_DONE: Final = "somebody acted in the meantime, so nothing was done; this is the state of the run now"
 
 
 def refusal_words(error: FrameRelayError, form: Mapping[str, str], run: Run) -> str:

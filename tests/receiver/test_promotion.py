@@ -73,7 +73,7 @@ async def test_the_same_takes_are_promoted_once_and_others_again(relay: Any, ren
         ({"dry_run": 1}, 422, "not true or false"),
         ({"budget": {"jobs": 0}}, 422, "from 1 to"),
         ({"budget": {"money": 5}}, 422, "no price is known for"),
-        ({"revision": 1}, 409, "somebody acted in between"),
+        ({"revision": 1}, 409, "somebody acted in the meantime"),
         ({"prompt": "x"}, 422, "unknown field"),
     ],
 )
