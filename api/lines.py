@@ -6,6 +6,7 @@ from datetime import datetime
 from framerelay.api import shapes
 from framerelay.languages.catalogs import translate
 from framerelay.languages.columns import ljust, rjust, width_of
+from framerelay.languages.joints import join
 from framerelay.runs.text import amount_words, duration, printable
 
 
@@ -15,7 +16,8 @@ def run_line(run: shapes.Run, *, now: float, cost_width: int = 0) -> str:
     status = ljust(translate(str(run.status)), 9)
     shots = rjust(translate(f"{count}/{len(run.shots)} shots"), 11)
     cost = f"{rjust(_cost(run), cost_width)}  " if cost_width else ""
-    return printable(f"{run.id}  {status}  {shots}  {_ago(now - run.created)}  {cost}{_marks(run)}{run.title}")
+    title = join(_marks(run), run.title)
+    return printable(f"{run.id}  {status}  {shots}  {_ago(now - run.created)}  {cost}{title}")
 
 
 def _ago(seconds: float) -> str:
@@ -34,9 +36,9 @@ def _cost(run: shapes.Run) -> str:
 
 
 def _marks(run: shapes.Run) -> str:
-    draft = f"({translate('draft')}) " if run.pass_ == "draft" else ""  # noqa: S105  (no password)
-    needs = f"({translate('needs you')}) " if run.needs else ""
-    return f"{needs}{draft}"
+    draft = translate("(draft)") if run.pass_ == "draft" else ""  # noqa: S105  (no password)
+    needs = translate("(needs you)") if run.needs else ""
+    return "".join(f"{mark} " for mark in (needs, draft) if mark)
 
 
 def callback_line(callback: shapes.Callback, *, now: float) -> str:

@@ -7,6 +7,7 @@ _ONE_OF_SEVERAL: Final = re.compile(r"[^\s,;:]+(?:, [^\s,;:]+)* (?:and|or) [^\s,
 _SEVERAL: Final = re.compile(r"[^\s,;:]+(?:, [^\s,;:]+)+")
 _TWO_WIDE: Final = re.compile("[\u3400-\u9fff]{2}|[，。；：、（）].|.[，。；：、（）]")
 _MIXED: Final = re.compile("[\u3400-\u9fff][A-Za-z0-9]|[A-Za-z0-9][\u3400-\u9fff]")
+_TITLE_AND_ID: Final = re.compile(r'"([^"]*)" \((run_\w+)\)')
 # What follows is a provider's own.
 OF_OTHERS: Final = re.compile(r"HTTP [0-9]{3}\b|[Tt]he provider says: ")
 
@@ -52,3 +53,8 @@ def bracket_of(text: str) -> int:
     while at > 0 and text.count("(", at) < text.count(")", at):
         at = text.rfind("(", 0, at)
     return at - 1 if at > 0 and text[at - 1] == " " else -1
+
+
+def with_wide_title(sentence: str) -> str:
+    """*sentence*, which is Chinese, with the title and id of a run in it between Chinese quotes and brackets."""
+    return _TITLE_AND_ID.sub(r"“\1”（\2）", sentence)

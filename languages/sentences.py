@@ -303,6 +303,8 @@ class _Search:
         """What stands in brackets behind a sentence; some messages have theirs with them."""
         if inner := self.find(text[1:-1], depth + 1):
             return Reading(f"（{inner.text}）", inner.letters)
+        if names := several(text[1:-1]):
+            return Reading(f"（{names}）", _count(names))
         return self.find(text, depth + 1)
 
     def _together(self, pieces: Sequence[str], wide: str, depth: int) -> Iterator[Reading]:

@@ -167,12 +167,12 @@ def test_a_hostile_text_is_answered(hostile: str) -> None:
         ("http://a.b does not answer as the jobs API does: HTTP 404", "http://a.b 的响应不像任务 API：HTTP 404"),
         (
             "line 3, provider: kling has no key here: set KLING_API_KEY (a, b)",
-            "第 3 行，provider：kling 在这里没有密钥：请设置 KLING_API_KEY（a, b）",
+            "第 3 行，provider：kling 在这里没有密钥：请设置 KLING_API_KEY（a、b）",
         ),
         ('expected the word approve, found the text "ask"', '应为 approve 这个词，却是文字 "ask"'),
         (
             "the profile kling knows no model m-1 (the file says no more): it is asked for as it stands here (a, b)",
-            "档案 kling 里没有模型 m-1（the file says no more）：会照这里写的原样提交（a, b）",
+            "档案 kling 里没有模型 m-1（the file says no more）：会照这里写的原样提交（a、b）",
         ),
     ],
 )
