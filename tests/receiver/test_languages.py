@@ -140,6 +140,18 @@ async def test_the_page_says_in_chinese_how_a_run_stands(browser: Any, relay: An
     assert "done" in chinese
 
 
+@pytest.mark.parametrize("path", ["/", "/new", "/callbacks", "/notifications", "/providers", "/health"])
+async def test_each_page_is_chinese_throughout(browser: Any, path: str) -> None:
+    """What is to be typed and others' names stay; examples are Chinese, and no blank follows a Chinese stop."""
+    page = (await browser.get(path, headers=ZH)).text
+    text = re.sub(r"(?s)<(script|style|code|pre|datalist)\b.*?</\1>|<option.*?</option>", "x", page)
+    attributes = re.findall(r'(?:placeholder|title|aria-label|alt)="([^"]*)"', text)
+    words = [*re.split(r"<[^>]*>", text), *attributes]
+
+    assert [each for each in words if ENGLISH.search(re.sub(r"/v1/|POST|title:|prompt:", "", each))] == []
+    assert re.findall(r"[。；：，] +(?:<a |[^\s<])", text) == []
+
+
 async def test_the_history_of_a_shot_says_why_in_chinese(browser: Any, relay: Any, board: Any) -> None:
     """What we say of a failure is translated, what the provider says is not."""
     pages = []
