@@ -1,6 +1,7 @@
 """The command in Chinese: a film from its plan to its end, mistakes, help; English where nobody asks for another."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from framerelay.languages.columns import width_of
 from tests.cli.test_run import FIVE_MISTAKES
 from tests.cli.test_start_up import loaded_by
 
+ROOT = Path(__file__).parents[2]
 BOARD = """
 title: 霓虹雨夜
 model: seedance-1.5-pro-720p
@@ -198,3 +200,21 @@ def test_a_question_names_the_run_as_chinese_does(relay: Any) -> None:
     assert f"“霓虹雨夜”（{run_id}）：从此不再提交" in screen
     assert "。继续吗？ [y/N]" in screen
     assert "4 个任务（都顺利的话）；预算上限 6 个任务" in planned.out
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"LANG": "zh_CN.UTF-8"}, "正在装进 .venv/"),
+        ({"LANG": "en_US.UTF-8", "FRAMERELAY_LANG": "zh"}, "正在装进 .venv/"),
+        ({"LANG": "zh_CN.UTF-8", "FRAMERELAY_LANG": "en"}, "Setting up .venv/ (once, about 20 s) …"),
+        ({}, "Setting up .venv/ (once, about 20 s) …"),
+    ],
+    ids=str,
+)
+def test_what_make_says_first_is_for_the_same_reader(variables: dict[str, str], words: str) -> None:
+    """Before there is a command that could say anything."""
+    environ = {"PATH": os.environ["PATH"], **variables}
+    command = ["make", "--dry-run", "--what-if=pyproject.toml", "setup"]
+
+    assert words in subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True).stdout
