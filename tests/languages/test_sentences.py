@@ -31,6 +31,18 @@ from framerelay.upstream.profile_file import load_shipped, shipped
         ),
         ("generating, 0:40 of about 1:20", "生成中，0:40，预计 1:20"),
         (
+            "line 4, notify_url: nothing would be sent there: a.b would be contacted without encryption; it is not a "
+            "trusted host; a host of your own has to be named in FRAMERELAY_TRUSTED_HOSTS where FrameRelay runs",
+            "第 4 行，notify_url：通知不会发到那里：访问 a.b 时没有加密；它不是可信主机；"
+            "你自己的主机要写进 FrameRelay 所在机器的 FRAMERELAY_TRUSTED_HOSTS",
+        ),
+        ("there is no way to 10.0.0.1 (no route to host)", "没有通往 10.0.0.1 的路由（没有通往这台主机的路由）"),
+        (
+            "the provider cannot be reached; nothing was sent (ConnectError: All connection attempts failed)",
+            "访问不到供应商；什么也没有发送（ConnectError：每次连接都失败了）",
+        ),
+        ("the submit left, and its answer was lost (ReadTimeout: 读)", "提交已发出，但响应丢了（ReadTimeout: 读）"),
+        (
             "a callback about s1 or s2 (else a look-up in 12 s), then shot s3",
             "等待 s1 或 s2 的回调（否则 12 秒后查询），然后是镜头 s3",
         ),
