@@ -10,11 +10,10 @@ from framerelay.languages.joints import join
 from framerelay.runs.text import amount_words, duration, printable
 
 
-def run_line(run: shapes.Run, *, now: float, cost_width: int = 0) -> str:
+def run_line(run: shapes.Run, *, now: float, shots_width: int = 11, cost_width: int = 0) -> str:
     """A run in one line: id, status, how far, age, cost, title; a draft says so, and one that needs a person."""
-    count = sum(shot.status == "done" for shot in run.shots)
     status = ljust(translate(str(run.status)), 9)
-    shots = rjust(translate(f"{count}/{len(run.shots)} shots"), 11)
+    shots = rjust(_shots(run), shots_width)
     cost = f"{rjust(_cost(run), cost_width)}  " if cost_width else ""
     title = join(_marks(run), run.title)
     return printable(f"{run.id}  {status}  {shots}  {_ago(now - run.created)}  {cost}{title}")
@@ -26,8 +25,14 @@ def _ago(seconds: float) -> str:
 
 def run_lines(runs: Sequence[shapes.Run], *, now: float) -> list[str]:
     """A line for each of *runs*; what they cost stands in a column, if any of them cost anything known."""
-    width = max((width_of(_cost(run)) for run in runs), default=0)
-    return [run_line(run, now=now, cost_width=width) for run in runs]
+    shots = max((width_of(_shots(run)) for run in runs), default=0)
+    cost = max((width_of(_cost(run)) for run in runs), default=0)
+    return [run_line(run, now=now, shots_width=max(11, shots), cost_width=cost) for run in runs]
+
+
+def _shots(run: shapes.Run) -> str:
+    count = sum(shot.status == "done" for shot in run.shots)
+    return translate(f"{count}/{len(run.shots)} shots")
 
 
 def _cost(run: shapes.Run) -> str:

@@ -37,6 +37,7 @@ SHORT: Final = (
     *("{number} s", "{number} h {minutes}", "{number} days", "{number} min", "next at {clock}"),
     *("{low} to {high}", "no new submits", "stale", "the film", "its film", "its history", "a list", "text"),
     *("Commands", "integer", "float", "[OPTIONS]", "COMMAND [ARGS]...", "TEXT", "RATE", "WORD", "required"),
+    *("waits for a free place at {provider}", "{number}st", "{number}nd", "{number}rd", "{number}th"),
     *("take {number}", "takes {numbers}", "shot {shot_id}", "shots {shot_ids}", "{number} pixels", "fetched"),
     *("no such file or directory", "permission denied", "is a directory", "not a directory", "connection refused"),
     *("file exists", "address already in use", "cannot assign requested address", "connection reset by peer"),

@@ -218,3 +218,14 @@ def test_what_make_says_first_is_for_the_same_reader(variables: dict[str, str], 
     command = ["make", "--dry-run", "--what-if=pyproject.toml", "setup"]
 
     assert words in subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True).stdout
+
+
+def test_runs_stand_in_columns_however_many_shots_they_have(relay: Any) -> None:
+    zh = relay.having(LANG="zh")
+    for count in (2, 120):
+        shots = "".join(f"  - {{prompt: 雨, from: cut, gate: approve, duration: {4 + n % 2}}}\n" for n in range(count))
+        zh.run("run", zh.write("many.yaml", f"title: 很多镜头\nmodel: seedance-1.5-pro-720p\nshots:\n{shots}"))
+    lines = [line for line in zh.run("runs").out.splitlines() if "很多镜头" in line]
+
+    assert len(lines) == 2
+    assert len({width_of(line[: line.index("个镜头")]) for line in lines}) == 1, lines

@@ -36,6 +36,8 @@ from framerelay.upstream.profile_file import load_shipped, shipped
             "第 4 行，notify_url：通知不会发到那里：访问 a.b 时没有加密；它不是可信主机；"
             "你自己的主机要写进 FrameRelay 所在机器的 FRAMERELAY_TRUSTED_HOSTS",
         ),
+        ("waits for a free place at the film, 3rd", "等待 the film 的空位，排第 3"),
+        ("expected a number above 0, found -1", "应为大于 0 的数，却是 -1"),
         ("there is no way to 10.0.0.1 (no route to host)", "没有通往 10.0.0.1 的路由（没有通往这台主机的路由）"),
         (
             "the provider cannot be reached; nothing was sent (ConnectError: All connection attempts failed)",
