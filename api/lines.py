@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from framerelay.api import shapes
-from framerelay.languages.catalogs import translate
+from framerelay.languages.catalogs import joint, translate
 from framerelay.languages.columns import ljust, rjust, width_of
 from framerelay.languages.joints import join
 from framerelay.runs.text import amount_words, duration, printable
@@ -58,7 +58,7 @@ def callback_line(callback: shapes.Callback, *, now: float) -> str:
 
 def _owner(callback: shapes.Callback) -> str:
     if callback.hook:
-        return f"hook {callback.hook}, {callback.job_id or 'no job'}"
+        return f"hook {callback.hook}, {callback.job_id}" if callback.job_id else f"hook {callback.hook}, no job"
     return f"{callback.run_id} {callback.shot_id} take {callback.take}" if callback.run_id else ""
 
 
@@ -76,7 +76,7 @@ def notification_line(notification: shapes.Notification, *, now: float) -> str:
     shot_id = f" {notification.shot_id}" if notification.shot_id else ""
     what = f"{notification.type:<14} {notification.run_id}{shot_id}"
     return printable(
-        f"{notification.id}  {_ago(now - notification.created)}  {what}  {notification.host}: "
+        f"{notification.id}  {_ago(now - notification.created)}  {what}  {notification.host}{joint(': ')}"
         f"{translate(_outcome(notification))}"
     )
 

@@ -80,7 +80,7 @@ SHORT: Final = (
     *("{price} to the end of the film", "receiver", "worker", "{number} takes", "then {follows}", "parameter", "field"),
     *("begins with the prompt alone", "begins with your picture", "needs you", "Begin", "Decide"),
     *("Providers", "Operate", "the shot {doing}", "says", "seed"),
-    *("line {number}", "line {number}, {place}", "{number} shots", "put off", "nowhere", "no status", "no job"),
+    *("line {number}", "line {number}, {place}", "{number} shots", "put off", "nowhere", "no status"),
 )
 # Of the titles of the profiles that are shipped those that are called otherwise in another language.
 TITLES: Final = (

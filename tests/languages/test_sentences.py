@@ -36,6 +36,13 @@ from framerelay.upstream.profile_file import load_shipped, shipped
             "第 4 行，notify_url：通知不会发到那里：访问 a.b 时没有加密；它不是可信主机；"
             "你自己的主机要写进 FrameRelay 所在机器的 FRAMERELAY_TRUSTED_HOSTS",
         ),
+        ("hook mine, no job", "入口 mine，没有任务"),
+        (
+            "a receiver runs on vm (pid 1) and a worker runs on vm (pid 2): end that first (one that was killed is "
+            "forgotten within 15 seconds)",
+            "接收端在 vm 上运行（进程 1）和工作进程在 vm 上运行（进程 2）：先把它结束掉"
+            "（被强行结束的，15 秒内就不再算在内）",
+        ),
         ("waits for a free place at the film, 3rd", "等待 the film 的空位，排第 3"),
         ("expected a number above 0, found -1", "应为大于 0 的数，却是 -1"),
         ("there is no way to 10.0.0.1 (no route to host)", "没有通往 10.0.0.1 的路由（没有通往这台主机的路由）"),
@@ -60,7 +67,7 @@ def test_a_composed_sentence_is_translated(english: str, chinese: str) -> None:
         ("  kept: field, film and done", "  保留：field、film 和 done"),
         (
             "field is made as it is written now; 1 job to the end of the film",
-            "field 按现在写的制作；到成片完成共 1 个任务",
+            "field 按现在的写法制作；做到成片共 1 个任务",
         ),
         ("Shots film, s2 and done start when you approve.", "你批准后，镜头 film、s2 和 done 就开始。"),
         ("take 2 of shot film is picked already", "镜头 film 的第 2 次生成已选定"),
