@@ -126,6 +126,9 @@ def worker(tasks: str, after_restore: bool) -> None:
 @click.option("--scale", type=float, default=1.0, show_default=True, help="Factor on width and height of clips.")
 @click.option("--bframes", type=int, default=0, show_default=True, help="B-frames in a row; the real model uses 3.")
 @click.option("--output-ttl-s", type=float, help="Seconds until the address of a result expires.  [default: never]")
+@click.option(
+    "--callback-retry-s", type=float, default=0.5, show_default=True, help="Seconds between two tries of a callback."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the dice below.")
 @fault_options
 def sandbox(**options: Any) -> None:

@@ -35,6 +35,7 @@ def run_sandbox(
     scale: float,
     bframes: int,
     output_ttl_s: float | None,
+    callback_retry_s: float,
     seed: int,
     **rates: Any,
 ) -> int:
@@ -55,6 +56,7 @@ def run_sandbox(
                 scale=scale,
                 bframes=bframes,
                 output_ttl_s=output_ttl_s,
+                callback_retry_s=callback_retry_s,
                 faults=Faults(seed=seed, **{name: rates[name] for name in SWITCHES}),
             )
         except OptionInvalid as error:

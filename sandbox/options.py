@@ -16,6 +16,7 @@ _BOUNDS: Final = (
     ("bframes", 0, 16),
     ("job_s", 0, 86_400),
     ("output_ttl_s", 0, 31_536_000),
+    ("callback_retry_s", 0, 3600),
 )
 
 

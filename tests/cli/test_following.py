@@ -22,9 +22,13 @@ def kept(shell: Any, url: str) -> Path:
 def test_shot_3_of_12_with_all_that_follows_is_paid_for_once_each_though_the_worker_is_killed(
     tmp_path: Path, tools: Any
 ) -> None:
-    """`kill -9` with a job in flight: ten jobs for ten shots, and each begins with the exact end of the new take."""
+    """
+    `kill -9` with a job in flight: ten jobs for ten shots, and each begins with the exact end of the new take.
+
+    Whoever is killed before the submit's answer was kept learns the job's id from a callback, so that must come again.
+    """
     (tmp_path / "sandbox").mkdir()
-    with tools.sandbox_in(tmp_path / "sandbox", "--job-s", "0.1") as sandbox:
+    with tools.sandbox_in(tmp_path / "sandbox", "--job-s", "0.1", "--callback-retry-s", "20") as sandbox:
         shell = tools.shell_for(tmp_path / "relay", sandbox.url, LOOKUP_AFTER_S=1)
         shell.write("twelve.yaml", TWELVE)
         with tools.up_in(shell) as up:

@@ -133,8 +133,12 @@ def test_an_unreachable_provider_is_waited_for(ready: Any, tools: Any) -> None:
 
 @pytest.mark.slow
 def test_killed_and_started_again_the_film_is_finished_and_paid_for_once(tmp_path: Path, tools: Any) -> None:
-    """`kill -9` with a job in flight: a watch goes on through it, every shot was submitted once, nothing is left."""
-    with tools.sandbox_in(_folder(tmp_path, "sandbox"), "--job-s", "0.6") as sandbox:
+    """
+    `kill -9` with a job in flight: a watch goes on through it, every shot was submitted once, nothing is left.
+
+    Whoever is killed before the submit's answer was kept learns the job's id from a callback, so that must come again.
+    """
+    with tools.sandbox_in(_folder(tmp_path, "sandbox"), "--job-s", "0.6", "--callback-retry-s", "20") as sandbox:
         shell = replace(tools.shell_for(tmp_path / "relay", sandbox.url, LOOKUP_AFTER_S=1), program=tools.program)
         shell.write("chain.yaml", CHAIN)
         with tools.up_in(shell) as up:
