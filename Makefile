@@ -2,14 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# What the first start of all says is Chinese for whoever the command speaks Chinese to (docs/languages.md).
+CHINESE := $(filter zh%,$(firstword $(FRAMERELAY_LANG) $(LC_ALL) $(LC_MESSAGES) $(LANG)))
+SETTING_UP := $(if $(CHINESE),正在装进 .venv/（只这一次，约 20 秒）…,Setting up .venv/ (once, about 20 s) …)
+OLD_PYTHON := $(if $(CHINESE),FrameRelay 需要 Python 3.11 或更新的版本；现在这个是 %s。请写明用哪一个：make PYTHON=python3.12,FrameRelay needs Python 3.11 or newer; this is %s. Say which to use: make PYTHON=python3.12)
+
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready  ## install everything into .venv/ (done by the other targets when needed)
 
 .venv/.ready: requirements/dev.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("FrameRelay needs Python 3.11 or newer; this is %s. Say which to use: make PYTHON=python3.12" % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
-	@echo "Setting up .venv/ (once, about 20 s) …"
+	@$(PYTHON) -c 'import sys; sys.exit("$(OLD_PYTHON)" % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@echo "$(SETTING_UP)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

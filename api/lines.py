@@ -4,18 +4,19 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from framerelay.api import shapes
-from framerelay.languages.catalogs import translate
+from framerelay.languages.catalogs import joint, translate
 from framerelay.languages.columns import ljust, rjust, width_of
+from framerelay.languages.joints import join
 from framerelay.runs.text import amount_words, duration, printable
 
 
-def run_line(run: shapes.Run, *, now: float, cost_width: int = 0) -> str:
+def run_line(run: shapes.Run, *, now: float, shots_width: int = 11, cost_width: int = 0) -> str:
     """A run in one line: id, status, how far, age, cost, title; a draft says so, and one that needs a person."""
-    count = sum(shot.status == "done" for shot in run.shots)
     status = ljust(translate(str(run.status)), 9)
-    shots = rjust(translate(f"{count}/{len(run.shots)} shots"), 11)
+    shots = rjust(_shots(run), shots_width)
     cost = f"{rjust(_cost(run), cost_width)}  " if cost_width else ""
-    return printable(f"{run.id}  {status}  {shots}  {_ago(now - run.created)}  {cost}{_marks(run)}{run.title}")
+    title = join(_marks(run), run.title)
+    return printable(f"{run.id}  {status}  {shots}  {_ago(now - run.created)}  {cost}{title}")
 
 
 def _ago(seconds: float) -> str:
@@ -24,8 +25,14 @@ def _ago(seconds: float) -> str:
 
 def run_lines(runs: Sequence[shapes.Run], *, now: float) -> list[str]:
     """A line for each of *runs*; what they cost is in a column, if any of them cost anything known."""
-    width = max((width_of(_cost(run)) for run in runs), default=0)
-    return [run_line(run, now=now, cost_width=width) for run in runs]
+    shots = max((width_of(_shots(run)) for run in runs), default=0)
+    cost = max((width_of(_cost(run)) for run in runs), default=0)
+    return [run_line(run, now=now, shots_width=max(11, shots), cost_width=cost) for run in runs]
+
+
+def _shots(run: shapes.Run) -> str:
+    count = sum(shot.status == "done" for shot in run.shots)
+    return translate(f"{count}/{len(run.shots)} shots")
 
 
 def _cost(run: shapes.Run) -> str:
@@ -34,9 +41,9 @@ def _cost(run: shapes.Run) -> str:
 
 
 def _marks(run: shapes.Run) -> str:
-    draft = f"({translate('draft')}) " if run.pass_ == "draft" else ""  # noqa: S105  (no password)
-    needs = f"({translate('needs you')}) " if run.needs else ""
-    return f"{needs}{draft}"
+    draft = translate("(draft)") if run.pass_ == "draft" else ""  # noqa: S105  (no password)
+    needs = translate("(needs you)") if run.needs else ""
+    return "".join(f"{mark} " for mark in (needs, draft) if mark)
 
 
 def callback_line(callback: shapes.Callback, *, now: float) -> str:
@@ -51,7 +58,7 @@ def callback_line(callback: shapes.Callback, *, now: float) -> str:
 
 def _owner(callback: shapes.Callback) -> str:
     if callback.hook:
-        return f"hook {callback.hook}, {callback.job_id or 'no job'}"
+        return f"hook {callback.hook}, {callback.job_id}" if callback.job_id else f"hook {callback.hook}, no job"
     return f"{callback.run_id} {callback.shot_id} take {callback.take}" if callback.run_id else ""
 
 
@@ -69,7 +76,7 @@ def notification_line(notification: shapes.Notification, *, now: float) -> str:
     shot_id = f" {notification.shot_id}" if notification.shot_id else ""
     what = f"{notification.type:<14} {notification.run_id}{shot_id}"
     return printable(
-        f"{notification.id}  {_ago(now - notification.created)}  {what}  {notification.host}: "
+        f"{notification.id}  {_ago(now - notification.created)}  {what}  {notification.host}{joint(': ')}"
         f"{translate(_outcome(notification))}"
     )
 

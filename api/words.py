@@ -11,7 +11,7 @@ from framerelay.runs.takes import FOR_A_PERSON
 from framerelay.runs.text import amount_words, clause, duration, listed, ordinal, soon
 
 IN_QUEUE: Final = frozenset({"queued", "pending", "submitted", "created"})
-_FRAMES: Final = {
+FRAMES: Final = {
     "given": "the given picture",
     "provider": "the provider's last frame",
     "upload": "our last frame, uploaded",
@@ -176,7 +176,7 @@ def cost_words(run: shapes.Run) -> str | None:
 def begun_from(shot: shapes.Shot, take: shapes.Take) -> str | None:
     """Which picture *take* was given to begin with."""
     first = take.first_frame
-    return _FRAMES[first.source if shot.source else "given"] if first else None
+    return FRAMES[first.source if shot.source else "given"] if first else None
 
 
 def frame_for(run: shapes.Run, shot: shapes.Shot) -> shapes.Frame | None:

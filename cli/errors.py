@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import sys
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn, TextIO
@@ -16,6 +15,7 @@ from framerelay.cli.interrupts import INTERRUPTED
 from framerelay.cli.output import echo_json
 from framerelay.config.env_file import SettingInvalid
 from framerelay.languages.catalogs import translate
+from framerelay.languages.columns import HANGING, wrap
 from framerelay.runs.errors import FrameRelayError, StoryboardInvalid
 from framerelay.runs.text import printable
 
@@ -104,13 +104,7 @@ def _fit_to_terminal(line: str) -> str:
     """On a terminal it is parted between words; what hangs over is indented."""
     if not sys.stderr.isatty():
         return line
-    return textwrap.fill(
-        line,
-        shutil.get_terminal_size().columns,
-        subsequent_indent=" " * 4,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return f"\n{HANGING}".join(wrap(line, shutil.get_terminal_size().columns - len(HANGING)))
 
 
 def _say_json(exit_code: int, message: str, *, code: str, param: str | None = None, **more: object) -> NoReturn:

@@ -72,12 +72,17 @@ def _report(run: shapes.Run, folder: Folder, missing: list[str], as_json: bool) 
         print_json({**answer, "files": folder.report()})
         return
     if missing:
-        gaps = f"{'is a gap' if len(missing) == 1 else 'are gaps'} in {TIMELINE}"
-        names = f"{listed(missing[:6], 'and')}{' and others' if len(missing) > 6 else ''}, which {gaps}"
-        again = "; export again into the same folder when there is one"
-        over = run.status == "cancelled"
-        echo(f"no clip of {names}" if over else f"no clip yet of {names}{again}", err=True)
+        echo(_missing_words(missing, is_over=run.status == "cancelled"), err=True)
     for file in folder.report():
         echo(f"{ljust(translate('kept' if file.kept else 'written'), 7)}  {file.file}")
     echo(f"export: {folder.root.absolute()}")
     sys.stdout.flush()
+
+
+def _missing_words(missing: list[str], *, is_over: bool) -> str:
+    """Which shots have no clip, and that the timeline has gaps there; *is_over*: there will be none."""
+    names = f"{listed(missing[:6], 'and')}{' and others' if len(missing) > 6 else ''}"
+    gaps = f"which is a gap in {TIMELINE}" if len(missing) == 1 else f"which are gaps in {TIMELINE}"
+    if is_over:
+        return f"no clip of {names}, {gaps}"
+    return f"no clip yet of {names}, {gaps}; export again into the same folder when there is one"

@@ -7,12 +7,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import click
 
 from framerelay.config.env_file import SettingInvalid, values_of
 from framerelay.languages.catalogs import DOMAIN, FOLDER, translate
 from framerelay.languages.reader import ENGLISH, FULL_STOP, SAMPLE, VARIABLE, language, of_environment, read_in
+
+# Of the words that stand for a value those that no sentence names.
+_VALUES: Final = ("TEXT", "RATE", "WORD")
 
 
 def speak(command: click.Command) -> None:
@@ -28,12 +32,15 @@ def speak(command: click.Command) -> None:
     os.environ["LANGUAGE"] = code  # By this gettext, which click asks, finds the catalog.
     gettext.bindtextdomain(DOMAIN, FOLDER)
     gettext.textdomain(DOMAIN)
+    from framerelay.cli.help import WideFormatter
+
+    click.Context.formatter_class = WideFormatter
     _put_help(command)
 
 
 @contextmanager
 def in_one_language() -> Iterator[None]:
-    """Repair what click puts together of its own pieces, with the stops and blanks of English."""
+    """Repair what click puts together of its own pieces, with the stops and blanks of English; translate our own."""
     try:
         yield
     except (click.MissingParameter, click.NoSuchOption, click.NoSuchCommand) as error:
@@ -41,6 +48,10 @@ def in_one_language() -> Iterator[None]:
             raise
         words = re.sub(f"{FULL_STOP} ", FULL_STOP, re.sub(r"'\.(?=\s|$) ?", f"'{FULL_STOP}", error.format_message()))
         raise click.UsageError(words, error.ctx) from None
+    except click.UsageError as error:
+        if type(error) is not click.UsageError or language() == ENGLISH:
+            raise
+        raise click.UsageError(translate(error.message), error.ctx) from None
 
 
 def speak_english() -> None:
@@ -76,10 +87,15 @@ def _put_help(command: click.Command) -> None:
     if command.help:
         paragraphs = re.split(r"\n\s*\n", command.help.strip())
         command.help = "\n\n".join(translate(" ".join(each.split())) for each in paragraphs)
+    command.options_metavar = translate("[OPTIONS]")
+    if isinstance(command, click.Group):
+        command.subcommand_metavar = translate("COMMAND [ARGS]...")
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.help:
             parameter.help = translate(parameter.help)
-        if isinstance(parameter.type, click.Path | click.IntRange | click.FloatRange):
+        if isinstance(parameter, click.Option) and parameter.metavar in _VALUES:
+            parameter.metavar = translate(parameter.metavar)
+        if not isinstance(parameter.type, click.Choice):
             parameter.type.name = translate(parameter.type.name)
     for each in command.commands.values() if isinstance(command, click.Group) else ():
         _put_help(each)

@@ -17,6 +17,7 @@ from framerelay.cli.output import prepare_output
 
 VARIABLE = "_FRAMERELAY_COMPLETE"  # Set by a shell that asks what could stand here.
 STATUSES = ("running", "waiting", "succeeded", "failed", "cancelled")
+ONLY_THESE = "Only these: running, waiting, succeeded, failed, cancelled."
 
 
 @cli.command()
@@ -52,9 +53,9 @@ def plan(storyboard: Path, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--status", type=click.Choice(STATUSES), metavar="WORD", help=f"Only these: {', '.join(STATUSES)}.")
+@click.option("--status", type=click.Choice(STATUSES), metavar="WORD", help=ONLY_THESE)
 @click.option("--label", "labels", multiple=True, metavar="NAME:VALUE", help="Only with this label; repeatable.")
-@click.option("--search", metavar="TEXT", help="Only with these words in title, labels or hook.")
+@click.option("--search", help="Only with these words in title, labels or hook.")
 @click.option("--needs-me", is_flag=True, help="Only those that wait for a person, or ask one.")
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most this many.")
 @json_option

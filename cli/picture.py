@@ -12,12 +12,12 @@ from framerelay.api import shapes
 from framerelay.api.words import cost_words, share_done, shot_words
 from framerelay.cli.outlook import Place, outlook
 from framerelay.languages.catalogs import translate
+from framerelay.languages.columns import HANGING, wrap
 from framerelay.runs.text import duration, number_of, printable
 
 MARKS: Final = {"done": "✓", "failed": "✗", "cancelled": "–", "waiting": "?", "pending": "·"}
 STYLES: Final = {"done": "green", "failed": "red", "waiting": "yellow", "pending": "dim", "cancelled": "dim"}
 BAR: Final = 12
-HANGING: Final = "    "
 # What is asked of a person is beside the shot, and in the line with the command to type.
 _SAID_ANYWAY: Final = frozenset({"approval_needed", "pick_needed"})
 
@@ -36,8 +36,8 @@ class PictureLine:
         if self.whole or not console.is_terminal or cell_len(text) <= console.width:
             return [text]
         lead = " " * (len(text) - len(text.lstrip()))
-        rows = Text(text.lstrip()).wrap(console, max(20, console.width - len(lead) - len(HANGING)))
-        return [f"{lead}{HANGING if number else ''}{row.plain.rstrip()}" for number, row in enumerate(rows)]
+        rows = wrap(text.lstrip(), max(20, console.width - len(lead) - len(HANGING)))
+        return [f"{lead}{HANGING if number else ''}{row}" for number, row in enumerate(rows)]
 
     def rich(self) -> Text:
         """The line for the live view."""

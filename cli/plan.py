@@ -11,6 +11,7 @@ from rich.tree import Tree
 
 from framerelay.api.views import plan_view
 from framerelay.cli.boards import read_board
+from framerelay.cli.picture import PictureLine
 from framerelay.cli.runs import print_json
 from framerelay.cli.settings import settings_of_command
 from framerelay.cli.settings_file import providers_of
@@ -45,7 +46,8 @@ def show_plan(path: Path, *, as_json: bool) -> int:
     console.print(translate(_tally(plan)), markup=False)
     console.print(translate(_cost_words(plan)), markup=False)
     for caution in plan.cautions:
-        console.print(Text(f"! {printable(translate(str(caution)))}", "yellow"))
+        for row in PictureLine(text=f"! {translate(str(caution))}").rows(console):
+            console.print(row, style="yellow", markup=False)
     begin = f"to start it: framerelay run {shlex.quote(str(path))}"
     console.print(translate(begin), markup=False, style="dim", soft_wrap=True)
     return 0
@@ -134,7 +136,7 @@ def _cost_words(plan: Plan) -> str:
 def _budget_words(plan: Plan) -> str:
     currency = plan.currency or (plan.cost.currency if plan.cost else "")
     limits = [
-        *([f"{plan.budget_jobs}"] if plan.budget_jobs else []),
+        *([number_of("job", plan.budget_jobs)] if plan.budget_jobs else []),
         *([amount_words(plan.budget_money, currency)] if plan.budget_money else []),
     ]
     return f"at most {' and '.join(limits)} (budget)" if limits else "no limit (budget: {jobs: …} sets one)"

@@ -16,8 +16,9 @@ from framerelay.cli.output import echo, echo_json
 from framerelay.cli.settings import settings_of_command
 from framerelay.cli.settings_file import providers_of
 from framerelay.config.settings import Settings, environment
-from framerelay.languages.catalogs import translate
+from framerelay.languages.catalogs import joint, translate
 from framerelay.languages.columns import ljust
+from framerelay.languages.joints import join
 from framerelay.languages.reader import ENGLISH, language
 from framerelay.runs.errors import Mistake, NotFound, StoryboardInvalid
 from framerelay.runs.model import Shot
@@ -44,9 +45,10 @@ def list_providers(*, as_json: bool) -> int:
         return 0
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("provider", "key", "completion", "hand-off", "last frame", "facts of"):
-        table.add_column(_label(column), no_wrap=True)
+        is_short = column in ("provider", "last frame", "facts of")  # Cut, nobody knows what they name.
+        table.add_column(_label(column), no_wrap=is_short, overflow="fold")
     for row in rows:
-        name = f"{row['name']} {translate('(default)')}" if row["default"] else row["name"]
+        name = join(f"{row['name']} ", translate("(default)")) if row["default"] else row["name"]
         key = row["key_env"] if row["has_key"] else Text(translate("no key"), "dim")
         table.add_row(name, key, *map(translate, _cells(row)))
     width = None if sys.stdout.isatty() else WIDE
@@ -61,7 +63,7 @@ def show_provider(name: str, *, as_json: bool) -> int:
         _print(_resolved(provider))
         return 0
     profile = provider.profile
-    click.echo(f"{provider.name}: {printable(translate(profile.title))}")
+    click.echo(f"{provider.name}{joint(': ')}{printable(translate(profile.title))}")
     for label, value in _lines(provider):
         click.echo(f"  {ljust(_label(label), 12)} {printable(value if label == 'source' else translate(value))}")
     for model, facts in profile.models.items():

@@ -9,7 +9,7 @@ from framerelay.api import shapes
 from framerelay.api.words import waits_for
 from framerelay.cli.client import Receiver, ReceiverRefusal
 from framerelay.cli.output import echo
-from framerelay.languages.catalogs import translate
+from framerelay.languages.catalogs import joint, translate
 from framerelay.runs.text import listed, number_of, printable
 
 Verdict = tuple[str, dict[str, object]]
@@ -48,7 +48,7 @@ def _decide(receiver: Receiver, run: shapes.Run, shot: shapes.Shot, decision: Ve
 def _approval(shot: shapes.Shot) -> Verdict | None:
     """Yes, no, or another prompt, now that the frame is there that it begins with."""
     if shot.prompt:
-        click.echo(printable(f"  {shot.id}: {shot.prompt}"))
+        click.echo(printable(f"  {shot.id}{joint(': ')}{shot.prompt}"))
     question = f"Approve {shot.id} for {number_of('job', shot.takes_wanted)}? [y, N, p: with another prompt]"
     match _word(question, ("y", "n", "p")):
         case "y":

@@ -4,6 +4,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
+from typing import Final
 
 import click
 import msgspec
@@ -13,9 +14,12 @@ from framerelay.api.lines import run_lines
 from framerelay.cli.client import Receiver, checked_id
 from framerelay.cli.output import echo, echo_json
 from framerelay.languages.catalogs import translate
+from framerelay.languages.joints import join, with_wide_title
+from framerelay.languages.reader import ENGLISH, language
 from framerelay.runs.text import listed, new_submits, number_of, printable
 
 UNDER_WAY = frozenset({"submitting", "generating", "collecting", "unsure"})
+ID_CHARS: Final = 12  # Enough to type in place of an id, and room for titles.
 
 
 def list_runs(
@@ -34,8 +38,8 @@ def list_runs(
     if as_json:
         print_json(page)
         return 0
-    for line in run_lines(page.data, now=time.time()):
-        click.echo(fit_to_terminal(line))
+    for run, line in zip(page.data, run_lines(page.data, now=time.time()), strict=True):
+        click.echo(fit_to_terminal(line, run.id))
     if not page.data:
         echo(_no_runs(status, narrowed=bool(labels or search or needs)), err=True)
     if page.next:
@@ -159,7 +163,10 @@ def asks(yes: bool, as_json: bool) -> bool:
 
 def confirms(what: str) -> bool:
     """Whether a person at the terminal agrees to *what*."""
-    if click.confirm(printable(translate(f"{what}.\nGo on?"))):
+    sentence = translate(f"{what}.")
+    if language() != ENGLISH:
+        sentence = with_wide_title(sentence)
+    if click.confirm(join(printable(f"{sentence} "), translate("Go on?"))):
         return True
     echo("nothing was done", err=True)
     return False
@@ -248,10 +255,13 @@ def print_run(receiver: Receiver, run: shapes.Run, as_json: bool) -> None:
         show_lines(console_on(sys.stdout), whole_lines(run, now=time.time(), place=receiver.place_of))
 
 
-def fit_to_terminal(line: str) -> str:
-    """On a terminal a line of a list is one line."""
+def fit_to_terminal(line: str, run_id: str = "") -> str:
+    """On a terminal a line of a list is one line; what does not fit is cut, the *run_id* at its beginning first."""
     if not sys.stdout.isatty():
         return line
-    from rich.cells import set_cell_size
+    from rich.cells import cell_len, set_cell_size
 
-    return set_cell_size(line, shutil.get_terminal_size().columns).rstrip()
+    columns = shutil.get_terminal_size().columns
+    if run_id and cell_len(line) > columns:
+        line = line.replace(run_id, run_id[:ID_CHARS], 1)
+    return set_cell_size(line, columns).rstrip()

@@ -14,14 +14,13 @@ from rich.text import Text
 from framerelay.api import shapes
 from framerelay.api.lines import run_lines
 from framerelay.cli.client import Receiver, ReceiverRefusal, Unreachable
-from framerelay.cli.runs import print_json
+from framerelay.cli.runs import ID_CHARS, print_json
 from framerelay.cli.watch import MISSING_S_MAX, console_on
 from framerelay.languages.catalogs import translate
 from framerelay.runs.text import duration, number_of
 
 ASK_EVERY_S: Final = 1.0
 RUNS_MAX: Final = 200  # As many as the receiver lists at once.
-ID_CHARS: Final = 12  # Enough to type in its place, and room for titles.
 GOING_ON: Final = ("waiting", "running")
 NOTHING: Final = "no run goes on: framerelay run STORYBOARD"
 

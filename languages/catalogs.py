@@ -43,8 +43,8 @@ def translate_many(one: str, many: str, number: int) -> str:
 
 
 def joint(english: str) -> str:
-    """``": "``, ``", "`` or ``"; "`` between two pieces of a page, as whoever reads writes it."""
-    return english if language() == ENGLISH else WIDE.get(english, english)
+    """``": "``, ``", "``, ``"; "``, or the blank between two sentences of a page, as whoever reads writes it."""
+    return english if language() == ENGLISH else WIDE.get(english, english.strip())
 
 
 @cache

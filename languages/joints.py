@@ -7,6 +7,7 @@ _ONE_OF_SEVERAL: Final = re.compile(r"[^\s,;:]+(?:, [^\s,;:]+)* (?:and|or) [^\s,
 _SEVERAL: Final = re.compile(r"[^\s,;:]+(?:, [^\s,;:]+)+")
 _TWO_WIDE: Final = re.compile("[\u3400-\u9fff]{2}|[，。；：、（）].|.[，。；：、（）]")
 _MIXED: Final = re.compile("[\u3400-\u9fff][A-Za-z0-9]|[A-Za-z0-9][\u3400-\u9fff]")
+_TITLE_AND_ID: Final = re.compile(r'"([^"]*)" \((run_\w+)\)')
 # What follows is a provider's own.
 OF_OTHERS: Final = re.compile(r"HTTP [0-9]{3}\b|[Tt]he provider says: ")
 
@@ -27,7 +28,7 @@ def several(text: str) -> str | None:
 def join(text: str, more: str) -> str:
     """*text* and *more*: a blank is between a Chinese sign and a Latin one, and between no two Chinese ones."""
     before, after = text.rstrip(" "), more.lstrip(" ")
-    edge = f"{before[-1:]}{after[:1]}"
+    edge = f"{before[-1:]}{after.removeprefix('-')[:1]}"  # A number may be below 0.
     if len(edge) < 2 or not (text + more).strip():
         return text + more
     if _TWO_WIDE.fullmatch(edge):
@@ -52,3 +53,8 @@ def bracket_of(text: str) -> int:
     while at > 0 and text.count("(", at) < text.count(")", at):
         at = text.rfind("(", 0, at)
     return at - 1 if at > 0 and text[at - 1] == " " else -1
+
+
+def with_wide_title(sentence: str) -> str:
+    """*sentence*, which is Chinese, with the title and id of a run in it between Chinese quotes and brackets."""
+    return _TITLE_AND_ID.sub(r"“\1”（\2）", sentence)

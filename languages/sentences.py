@@ -37,13 +37,15 @@ VERBATIM: Final = frozenset(
         *("last_line", "verify_message", "begin", "shown", "msg", "keys"),
     }
 )
+# Of those an operating system or a program says: a few of its sentences the catalog has.
+SYSTEM: Final = frozenset({"system_words", "transport_words", "last_words", "last_line"})
 # In place of these stand ids, one or more: a shot may be called as one of our words.
 IDS: Final = frozenset({"names", "dependents", "stale", "following", "later", "shot_ids", "shot_id", "shot_name"})
 # In place of these stands a number or a measure.
 MEASURES: Final = frozenset({"number", "seconds", "minutes", "amount", "whole", "most", "least", "low", "spent"})
 PLACE: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z']{2,}")
-_NUMBER: Final = re.compile(r"[0-9][0-9.,:]*")
+_NUMBER: Final = re.compile(r"-?[0-9][0-9.,:]*")
 _PLAIN_WORD: Final = re.compile(r"[a-z]{3,}[,.;:]?")
 _WITHOUT_LETTERS: Final = dict.fromkeys(map(ord, string.ascii_letters))
 _LETTERS: Final = re.compile(r"[A-Za-z]")
@@ -85,6 +87,19 @@ class Message:
             at = begins_at + len(literal)
         parts[self.names[-1]] = text[at:end]
         return parts if all(_can_be(name, part) for name, part in parts.items()) else None
+
+    def splits_of(self, text: str) -> Iterator[dict[str, str]]:
+        """`parts_of`, and what the parts are if what parts the last two stands within the one before as well."""
+        parts = self.parts_of(text)
+        if parts is None:
+            return
+        yield parts
+        if len(self.names) > 1 and self.literals[-2] in parts[self.names[-1]]:
+            before, last = self.names[-2:]
+            more, _, rest = parts[last].rpartition(self.literals[-2])
+            other = {**parts, before: f"{parts[before]}{self.literals[-2]}{more}", last: rest}
+            if all(_can_be(name, part) for name, part in other.items()):
+                yield other
 
     @property
     def is_strong(self) -> bool:
@@ -230,9 +245,9 @@ class _Search:
         for start in _beginnings(text):
             words = {"", *_WORD.findall(start)}
             for _, message in sorted(message for word in words for message in self.by_word.get(word, ())):
-                parts = message.parts_of(start) if _leaves_others_alone(message, start) else None
-                if parts is not None and (message.is_strong or self._are_small(parts.values(), depth)):
-                    yield self._fill(message, parts, depth)
+                for parts in message.splits_of(start) if _leaves_others_alone(message, start) else ():
+                    if message.is_strong or self._are_small(parts.values(), depth):
+                        yield self._fill(message, parts, depth)
 
     def _are_small(self, parts: Iterable[str], depth: int) -> bool:
         """Whether each of *parts* is one word, or known: little else tells a short message from others' words."""
@@ -259,7 +274,7 @@ class _Search:
         if name in IDS and name not in message.quotes and (ids := ids_in(part)):
             return Reading(ids, _count(part))
         if name in message.quotes or name.rstrip("0123456789") in VERBATIM:
-            return _as_a_name(part)
+            return self._of_the_system(part) if name in SYSTEM else _as_a_name(part)
         if message.literals[-1] == " ago" and (clock := _CLOCK.fullmatch(part)):
             part = f"{clock[1]} min"  # Else it reads like a time of the day.
         inner = part.strip(_ENDS)
@@ -271,6 +286,12 @@ class _Search:
         before, _, after = part.partition(inner)
         words = join(WIDE.get(before, before), reading.text)
         return Reading(join(words, WIDE.get(after, after)), reading.letters)
+
+    def _of_the_system(self, part: str) -> Reading:
+        """What a system or a program said, behind the error's name, if the catalog has that very sentence."""
+        name, colon, words = part.rpartition(": ")
+        other = self.exact.get(words.lower())
+        return Reading(f"{name}{WIDE.get(colon, colon)}{other}", _count(part)) if other else _as_a_name(part)
 
     def _without_ends(self, text: str, depth: int) -> Iterator[Reading]:
         """Without its full stop or colon, or the brackets around it."""
@@ -303,6 +324,8 @@ class _Search:
         """What is in brackets behind a sentence; some messages have theirs with them."""
         if inner := self.find(text[1:-1], depth + 1):
             return Reading(f"（{inner.text}）", inner.letters)
+        if names := several(text[1:-1]):
+            return Reading(f"（{names}）", _count(names))
         return self.find(text, depth + 1)
 
     def _together(self, pieces: Sequence[str], wide: str, depth: int) -> Iterator[Reading]:

@@ -36,7 +36,8 @@ SHORT: Final = (
     *("done", "unsure", "expired", "held", "yes", "no", "now", "draft", "cancel", "approve", "nobody", "nothing"),
     *("{number} s", "{number} h {minutes}", "{number} days", "{number} min", "next at {clock}"),
     *("{low} to {high}", "no new submits", "stale", "the film", "its film", "its history", "a list", "text"),
-    "Commands",
+    *("Commands", "integer", "float", "[OPTIONS]", "COMMAND [ARGS]...", "TEXT", "RATE", "WORD", "required"),
+    *("waits for a free place at {provider}", "{number}st", "{number}nd", "{number}rd", "{number}th"),
     *("take {number}", "takes {numbers}", "shot {shot_id}", "shots {shot_ids}", "{number} pixels", "fetched"),
     *("no such file or directory", "permission denied", "is a directory", "not a directory", "connection refused"),
     *("file exists", "address already in use", "cannot assign requested address", "connection reset by peer"),
@@ -79,7 +80,7 @@ SHORT: Final = (
     *("{price} to the end of the film", "receiver", "worker", "{number} takes", "then {follows}", "parameter", "field"),
     *("begins with the prompt alone", "begins with your picture", "needs you", "Begin", "Decide"),
     *("Providers", "Operate", "the shot {doing}", "says", "seed"),
-    *("line {number}", "line {number}, {place}", "{number} shots", "put off", "nowhere", "no status", "no job"),
+    *("line {number}", "line {number}, {place}", "{number} shots", "put off", "nowhere", "no status"),
 )
 # Of the titles of the profiles that are shipped those that are called otherwise in another language.
 TITLES: Final = (

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from framerelay.api import shapes
 from framerelay.api.views import callback_view
+from framerelay.api.words import FRAMES
 from framerelay.receiver.state import State
 from framerelay.runs.model import Run, Shot
 from framerelay.runs.text import clause
@@ -102,10 +103,15 @@ def _event(fields: Mapping[str, Any]) -> Moment:
     name = str(fields["event"])
     take = f"Take {fields['take']} " if "take" in fields else "The shot "
     problem = fields.get("problem") or {}
-    details = [(words, str(fields[name])) for name, words in _DETAILS.items() if name in fields]
+    details = [_detail(name, str(fields[name])) for name in _DETAILS if name in fields]
     why = f"{clause(problem['message'])} ({problem['code']})" if problem else ""
     words = f"{take}{_WORDS.get(name, name.replace('_', ' '))}"
     return Moment(at=fields["at"], words=words, why=why, details=details, trouble=name in _TROUBLE)
+
+
+def _detail(name: str, value: str) -> tuple[str, str]:
+    """What it is and what it says; of the frame that was handed on the one says it all."""
+    return (FRAMES[value], "") if name == "first_frame" and value in FRAMES else (_DETAILS[name], value)
 
 
 def _callback(callback: shapes.Callback) -> Moment:

@@ -1,6 +1,7 @@
 """The command in Chinese: a film from its plan to its end, mistakes, help; English where nobody asks for another."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -9,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from framerelay.cli.main import STATUSES
+from framerelay.languages.columns import width_of
 from tests.cli.test_run import FIVE_MISTAKES
 from tests.cli.test_start_up import loaded_by
 
+ROOT = Path(__file__).parents[2]
 BOARD = """
 title: 霓虹雨夜
 model: seedance-1.5-pro-720p
@@ -142,3 +146,86 @@ def test_english_pays_for_no_other_language(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.delenv("LC_ALL", raising=False)
 
     assert "babel" not in loaded_by(tmp_path, "--help")
+
+
+def test_help_stands_in_even_columns_of_eighty(relay: Any) -> None:
+    """A Chinese sign takes two of them; click would count one, and let lines run over the edge."""
+    zh = relay.having(LANG="zh", COLUMNS=80)
+    pages = [zh.run(*words, "--help").out for words in ((), ("sandbox",), ("amend",), ("runs",), ("adopt",))]
+    lines = [line for page in pages for line in page.splitlines()]
+    columns = {width_of(line[: line.index("回调没有发送")]) for line in lines if "回调没有发送" in line}
+    columns |= {width_of(line[: line.index("监听的端口")]) for line in lines if "监听的端口" in line}
+
+    assert [line for line in lines if width_of(line) > 80] == []
+    assert len(columns) == 1, "both stand in the second column"
+    assert {line for line in lines if line.endswith(":")} == set(), "a heading ends with the colon of its language"
+    assert [word for word in ("[OPTIONS]", "[required]", "TEXT", "FLOAT", "INTEGER") if word in "".join(pages)] == []
+
+
+@pytest.mark.parametrize("code", ["en", "zh"])
+def test_the_statuses_to_type_are_said_as_they_are_typed(shell: Any, code: str) -> None:
+    """A translated one would be refused."""
+    help_text = shell.having(LANG=code).run("runs", "--help").out
+
+    assert [status for status in STATUSES if status not in help_text] == []
+    assert ("进行中" in help_text) is (code == "zh")
+
+
+def test_wrong_use_is_said_in_chinese_by_our_own_commands_too(shell: Any) -> None:
+    ended = shell.having(LANG="zh").run("release")
+
+    assert ended.code == 2
+    assert "错误：请给一个编号，或用 --all。" in ended.err
+
+
+def test_lists_keep_what_one_must_read_at_eighty_columns(relay: Any) -> None:
+    """The names of providers whole, and of a run's title more than its first sign."""
+    zh = relay.having(LANG="zh", FRAMERELAY_PROVIDER="jobs")
+    zh.run("run", zh.write("gated.yaml", BOARD.replace("takes: 2", "gate: approve")))
+    screen, _ = zh.on_a_terminal("providers")
+    listed, _ = zh.on_a_terminal("runs", "--needs-me")
+
+    assert [name for name in ("openai-videos", "kling-legacy", "hailuo", "2026-") if name not in screen] == []
+    assert re.search(r"^run_\w{8} .*（等你处理）霓虹雨夜", listed, re.M), listed
+
+
+def test_a_question_names_the_run_as_chinese_does(relay: Any) -> None:
+    """Its title in Chinese quotes; no blank of English stands between two sentences."""
+    zh = relay.having(LANG="zh")
+    run_id = re.search(r"run_[a-z0-9]+", zh.run("run", zh.write("zh.yaml", BOARD)).out)[0]  # type: ignore[index]
+    screen, _ = zh.on_a_terminal("cancel", "last", typed="n\n")
+    planned = zh.run("plan", zh.write("short.yaml", BOARD + "  - {id: s3, prompt: 雨停, duration: 2.5}\n"))
+    zh.run("cancel", run_id)
+
+    assert f"“霓虹雨夜”（{run_id}）：从此不再提交" in screen
+    assert "。继续吗？ [y/N]" in screen
+    assert "4 个任务（都顺利的话）；预算上限 6 个任务" in planned.out
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"LANG": "zh_CN.UTF-8"}, "正在装进 .venv/"),
+        ({"LANG": "en_US.UTF-8", "FRAMERELAY_LANG": "zh"}, "正在装进 .venv/"),
+        ({"LANG": "zh_CN.UTF-8", "FRAMERELAY_LANG": "en"}, "Setting up .venv/ (once, about 20 s) …"),
+        ({}, "Setting up .venv/ (once, about 20 s) …"),
+    ],
+    ids=str,
+)
+def test_what_make_says_first_is_for_the_same_reader(variables: dict[str, str], words: str) -> None:
+    """Before there is a command that could say anything."""
+    environ = {"PATH": os.environ["PATH"], **variables}
+    command = ["make", "--dry-run", "--what-if=pyproject.toml", "setup"]
+
+    assert words in subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True).stdout
+
+
+def test_runs_stand_in_columns_however_many_shots_they_have(relay: Any) -> None:
+    zh = relay.having(LANG="zh")
+    for count in (2, 120):
+        shots = "".join(f"  - {{prompt: 雨, from: cut, gate: approve, duration: {4 + n % 2}}}\n" for n in range(count))
+        zh.run("run", zh.write("many.yaml", f"title: 很多镜头\nmodel: seedance-1.5-pro-720p\nshots:\n{shots}"))
+    lines = [line for line in zh.run("runs").out.splitlines() if "很多镜头" in line]
+
+    assert len(lines) == 2
+    assert len({width_of(line[: line.index("个镜头")]) for line in lines}) == 1, lines

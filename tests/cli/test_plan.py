@@ -24,7 +24,7 @@ def test_a_plan_needs_nobody_and_says_what_it_would_cost(shell: Any) -> None:
     assert (ended.code, ended.err) == (0, "")
     words = "begins with the last frame of s1, waits for your approval, 2 takes, then your pick"
     assert re.search(rf"└── s2 +{words} +镜头拉近$", ended.out, re.M)
-    assert "3 jobs if nothing fails; at most 2 (budget); 2 shots one after another" in ended.out
+    assert "3 jobs if nothing fails; at most 2 jobs (budget); 2 shots one after another" in ended.out
     assert re.search(r"^! line 3, budget.jobs: .*raise it to 3 or more$", ended.out, re.M)
     assert re.search(r"^! line 4, defaults.watermark: .*return_last_frame: true.* \(s1\)$", ended.out, re.M)
     assert ended.last == "to start it: framerelay run film.yaml"

@@ -155,14 +155,14 @@ def test_the_film_is_the_last_line_and_stands_alone() -> None:
 
 
 def test_a_narrow_terminal_parts_lines_between_words_and_leaves_commands_whole() -> None:
-    """What hangs over is indented, wide letters count twice; a file gets its lines as they are."""
+    """Or behind a Chinese sign, which takes two columns. What hangs over is indented; a file gets lines as they are."""
     narrow = Console(file=StringIO(), width=30, force_terminal=True)
     line = PictureLine(text="  ✓ s1 done: 4.04 s, 864x496; begins with 霓虹雨夜霓虹雨夜's last frame")
 
     assert line.rows(narrow) == [
         "  ✓ s1 done: 4.04 s,",
-        "      864x496; begins with",
-        "      霓虹雨夜霓虹雨夜's last",
+        "      864x496; begins with 霓",
+        "      虹雨夜霓虹雨夜's last",
         "      frame",
     ]
     assert line.rows(Console(file=StringIO(), width=30)) == [line.text]

@@ -41,12 +41,13 @@ def test_a_chinese_page_is_not_behind_its_english_one(chinese: Path, english: Pa
 
 @pairs()
 def test_it_has_the_same_headings_tables_and_names(chinese: Path, english: Path) -> None:
-    """No chapter, no row, no setting, key or command is left out."""
+    """No chapter, no row, no setting, key or command is left out; what the command says stands there as it says it."""
     here, there = prose(chinese), prose(english)
 
     assert [level for level, _ in HEADING.findall(here)] == [level for level, _ in HEADING.findall(there)]
     assert len(re.findall(r"^\|", here, re.M)) >= len(re.findall(r"^\|", there, re.M))
-    assert set(CODE.findall(there)) - set(CODE.findall(here)) == set()
+    left_out = set(CODE.findall(there)) - set(CODE.findall(here))
+    assert [code for code in left_out if translate(code, CHINESE) not in CODE.findall(here)] == []
 
 
 @pairs()

@@ -31,6 +31,27 @@ from framerelay.upstream.profile_file import load_shipped, shipped
         ),
         ("generating, 0:40 of about 1:20", "生成中，0:40，预计 1:20"),
         (
+            "line 4, notify_url: nothing would be sent there: a.b would be contacted without encryption; it is not a "
+            "trusted host; a host of your own has to be named in FRAMERELAY_TRUSTED_HOSTS where FrameRelay runs",
+            "第 4 行，notify_url：通知不会发到那里：访问 a.b 时没有加密；它不是可信主机；"
+            "你自己的主机要写进 FrameRelay 所在机器的 FRAMERELAY_TRUSTED_HOSTS",
+        ),
+        ("hook mine, no job", "入口 mine，没有任务"),
+        (
+            "a receiver runs on vm (pid 1) and a worker runs on vm (pid 2): end that first (one that was killed is "
+            "forgotten within 15 seconds)",
+            "接收端在 vm 上运行（进程 1）和工作进程在 vm 上运行（进程 2）：先把它结束掉"
+            "（被强行结束的，15 秒内就不再算在内）",
+        ),
+        ("waits for a free place at the film, 3rd", "等待 the film 的空位，排第 3"),
+        ("expected a number above 0, found -1", "应为大于 0 的数，却是 -1"),
+        ("there is no way to 10.0.0.1 (no route to host)", "没有通往 10.0.0.1 的路由（没有通往这台主机的路由）"),
+        (
+            "the provider cannot be reached; nothing was sent (ConnectError: All connection attempts failed)",
+            "访问不到供应商；什么也没有发送（ConnectError：每次连接都失败了）",
+        ),
+        ("the submit left, and its answer was lost (ReadTimeout: 读)", "提交已发出，但响应丢了（ReadTimeout: 读）"),
+        (
             "a callback about s1 or s2 (else a look-up in 12 s), then shot s3",
             "等待 s1 或 s2 的回调（否则 12 秒后查询），然后是镜头 s3",
         ),
@@ -46,7 +67,7 @@ def test_a_composed_sentence_is_translated(english: str, chinese: str) -> None:
         ("  kept: field, film and done", "  保留：field、film 和 done"),
         (
             "field is made as it is written now; 1 job to the end of the film",
-            "field 按现在写的制作；到成片完成共 1 个任务",
+            "field 按现在的写法制作；做到成片共 1 个任务",
         ),
         ("Shots film, s2 and done start when you approve.", "你批准后，镜头 film、s2 和 done 就开始。"),
         ("take 2 of shot film is picked already", "镜头 film 的第 2 次生成已选定"),
@@ -167,12 +188,12 @@ def test_a_hostile_text_is_answered(hostile: str) -> None:
         ("http://a.b does not answer as the jobs API does: HTTP 404", "http://a.b 的响应不像任务 API：HTTP 404"),
         (
             "line 3, provider: kling has no key here: set KLING_API_KEY (a, b)",
-            "第 3 行，provider：kling 在这里没有密钥：请设置 KLING_API_KEY（a, b）",
+            "第 3 行，provider：kling 在这里没有密钥：请设置 KLING_API_KEY（a、b）",
         ),
         ('expected the word approve, found the text "ask"', '应为 approve 这个词，却是文字 "ask"'),
         (
             "the profile kling knows no model m-1 (the file says no more): it is asked for as it stands here (a, b)",
-            "档案 kling 里没有模型 m-1（the file says no more）：会照这里写的原样提交（a, b）",
+            "档案 kling 里没有模型 m-1（the file says no more）：会照这里写的原样提交（a、b）",
         ),
     ],
 )

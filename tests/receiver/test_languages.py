@@ -12,6 +12,8 @@ from framerelay.receiver.page.rendering import _sentence
 from framerelay.receiver.readers import language_of
 from framerelay.runs.events import PreparationFailed
 from framerelay.runs.model import Family, Problem
+from framerelay.runs.notice_kinds import NotificationState
+from framerelay.store.outbox import Delivery, Outbox
 from framerelay.store.progress import record
 
 pytestmark = pytest.mark.anyio
@@ -140,6 +142,32 @@ async def test_the_page_says_in_chinese_how_a_run_stands(browser: Any, relay: An
     assert "done" in chinese
 
 
+@pytest.mark.parametrize("path", ["/", "/new", "/callbacks", "/notifications", "/providers", "/health"])
+async def test_each_page_is_chinese_throughout(browser: Any, path: str) -> None:
+    """What is to be typed and others' names stay; examples are Chinese, and no blank follows a Chinese stop."""
+    page = (await browser.get(path, headers=ZH)).text
+    text = re.sub(r"(?s)<(script|style|code|pre|datalist)\b.*?</\1>|<option.*?</option>", "x", page)
+    attributes = re.findall(r'(?:placeholder|title|aria-label|alt)="([^"]*)"', text)
+    words = [*re.split(r"<[^>]*>", text), *attributes]
+
+    assert [each for each in words if ENGLISH.search(re.sub(r"/v1/|POST|title:|prompt:", "", each))] == []
+    assert re.findall(r"[。；：，] +(?:<a |[^\s<])", text) == []
+
+
+async def test_what_came_of_a_notification_is_chinese(browser: Any, relay: Any, board: Any, redis: Any) -> None:
+    """In the list, and in each of its tries."""
+    shots = [{"prompt": "雨", "gate": "approve"}]
+    await relay.run({**board, "title": "told", "shots": shots, "notify_url": "https://hooks.example.com/x"})
+    outbox = Outbox(redis)
+    ((claim,), _) = await outbox.claim(room=1, lease_s=60.0)
+    sent = Delivery(at=1.0, status=500, outcome="answered 500", took_ms=3)
+    await outbox.settle(claim, sent, NotificationState.WAITING, wait_s=60.0)
+    page = (await browser.get("/notifications", headers=ZH)).text
+
+    assert page.count("返回 500") == 2
+    assert "3 毫秒" in page
+
+
 async def test_the_history_of_a_shot_says_why_in_chinese(browser: Any, relay: Any, board: Any) -> None:
     """What we say of a failure is translated, what the provider says is not."""
     pages = []
@@ -168,7 +196,7 @@ async def test_the_page_writes_days_as_the_reader_does(browser: Any, relay: Any,
 def test_an_id_that_a_sentence_begins_with_stays_small_in_chinese() -> None:
     changed = "brake is made as it is written now"
     with reading("zh"):
-        assert _sentence(changed) == _sentence(translate(changed)) == "brake 按现在写的制作。"
+        assert _sentence(changed) == _sentence(translate(changed)) == "brake 按现在的写法制作。"
         assert _sentence("没有运行 run_zzz") == _sentence("there is no run run_zzz") == "没有运行 run_zzz。"
         assert _sentence("the provider says: Sorry, not today.") == "供应商说：Sorry, not today."
     assert _sentence(changed) == "Brake is made as it is written now."
